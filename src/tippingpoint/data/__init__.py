@@ -1,0 +1,1 @@
+"""Users: the one table every job works on, and where it comes from."""

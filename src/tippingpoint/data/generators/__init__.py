@@ -1,0 +1,1 @@
+"""Worlds whose truth is known; one file and one YAML each."""

@@ -1,0 +1,132 @@
+"""The one table: what a model may see, what came of it, and what only simulation may know."""
+
+import hashlib
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from tippingpoint.errors import InputError
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column a model may see: `number` columns are float64, `category` columns strings."""
+
+    name: str
+    kind: Literal["number", "category"]
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What the columns of a table of users mean.
+
+    Parameters
+    ----------
+    columns
+        The features, in order.
+    outcome
+        Name of the predicted column.
+    positive
+        Its value, as written in the source, that counts as outcome 1.
+    good
+        Whether outcome 1 is wanted (converted) or not (churned).
+    user_id
+        Name of the id column; None where rows are numbered.
+    dropped
+        Columns of the source that no model sees, with the reason.
+    """
+
+    columns: tuple[Column, ...]
+    outcome: str
+    positive: str = "1"
+    good: bool = True
+    user_id: str | None = None
+    dropped: dict[str, str] = field(default_factory=dict)
+
+    def names(self, kind: Literal["number", "category"]) -> list[str]:
+        """Feature names of one kind, in the table's order."""
+        return [c.name for c in self.columns if c.kind == kind]
+
+
+@dataclass(frozen=True)
+class Users:
+    """A table of n users; the parts a model must not see are not in `features`.
+
+    Parameters
+    ----------
+    features
+        (n, d) frame, the contract's columns in its order.
+    outcome
+        (n,) 0/1, as it came out under the action that was taken.
+    user_id
+        (n,) unique strings.
+    contract
+        What the columns mean.
+    actions
+        Names of the K actions; the first is always `none`. Just `("none",)` without logged actions.
+    action
+        (n,) codes into `actions`: what was done. None where nothing was logged: all under `none`.
+    logging_probability
+        (n, K) chance with which each action could have been taken; rows sum to 1.
+    measures
+        (n, m) further numeric outcomes (spend); None where there are none.
+    truth
+        (n, K) P(outcome = 1 | action), known for generated users only.
+    """
+
+    features: pd.DataFrame
+    outcome: np.ndarray
+    user_id: np.ndarray
+    contract: Contract
+    actions: tuple[str, ...] = ("none",)
+    action: np.ndarray | None = None
+    logging_probability: np.ndarray | None = None
+    measures: pd.DataFrame | None = None
+    truth: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        n, k = len(self.features), len(self.actions)
+        if self.actions[0] != "none":
+            raise InputError("users.actions", f"the first action must be 'none'; got {self.actions[0]!r}")
+        for part, shape in {"outcome": (n,), "user_id": (n,), "action": (n,), "truth": (n, k)}.items():
+            values = getattr(self, part)
+            if values is not None and values.shape != shape:
+                raise InputError(f"users.{part}", f"has shape {values.shape}, expected {shape}")
+        if (e := self.logging_probability) is not None:
+            if e.shape != (n, k):
+                raise InputError("users.logging_probability", f"has shape {e.shape}, expected {(n, k)}")
+            if not (np.all(e > 0) and np.all(e <= 1) and np.allclose(e.sum(axis=1), 1, atol=1e-6)):
+                raise InputError(
+                    "users.logging_probability", "must lie in (0, 1] and sum to 1 over the actions of each user"
+                )
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def take(self, rows: np.ndarray) -> "Users":
+        """The users at `rows` (positions or a boolean mask), in that order."""
+        parts: dict[str, Any] = {}
+        for part in fields(self):
+            value = getattr(self, part.name)
+            if isinstance(value, pd.DataFrame):
+                value = value.iloc[rows].reset_index(drop=True) if value.shape[1] else value.iloc[rows]
+            elif isinstance(value, np.ndarray):
+                value = value[rows]
+            parts[part.name] = value
+        return Users(**parts)
+
+    @cached_property
+    def digest(self) -> str:
+        """16 hex digits of the content (not of a file): ids, features, outcome, action and measures."""
+        h = hashlib.sha256(repr((self.contract.outcome, self.actions, list(self.features.columns))).encode())
+        tables = [self.features, self.measures, pd.DataFrame({"id": self.user_id, "outcome": self.outcome})]
+        for table in tables:
+            if table is not None:
+                h.update(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes())
+        for array in (self.action, self.logging_probability):
+            if array is not None:
+                h.update(np.ascontiguousarray(array).tobytes())
+        return h.hexdigest()[:16]

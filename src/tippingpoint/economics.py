@@ -1,0 +1,85 @@
+"""What an outcome under an action is worth: a line in the outcome, one an action."""
+
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field, field_validator
+
+from tippingpoint.errors import InputError, nearest
+from tippingpoint.settings import Closed
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class ActionPrice(Closed):
+    """What taking one action costs, and how users are assumed to respond where no experiment says."""
+
+    contact_cost: float = 0.0
+    """Money per user acted on."""
+    discount: Share = 0.0
+    """Share of the price given away..."""
+    discount_months: float = Field(default=0.0, ge=0)
+    """...for so many months."""
+    assumed_response: float = Field(default=1.0, gt=0)
+    """P(pays | action) / P(pays | none); read for evidence `assumed` only."""
+
+
+class Economics(Closed):
+    """Prices of a subscription, per user and in one currency.
+
+    A user who pays is worth the price of the months they stay, less a discount; one who does not is worth what
+    advertising brings over the same months. Either way an action costs its contact.
+    """
+
+    name: str
+    currency: str = Field(min_length=3, max_length=3)
+    price: float = Field(ge=0)
+    months: float = Field(gt=0)
+    ad_revenue: float
+    actions: dict[str, ActionPrice]
+
+    @field_validator("actions")
+    @classmethod
+    def _none_is_priced(cls, actions: dict[str, ActionPrice]) -> dict[str, ActionPrice]:
+        if "none" not in actions:
+            raise ValueError("the action none must be priced too")
+        return actions
+
+    def check(self, actions: set[str]) -> None:
+        """Refuse actions that have no price.
+
+        Raises
+        ------
+        InputError
+            Naming the first action without a price.
+        """
+        for action in sorted(actions - set(self.actions)):
+            raise InputError("economics.actions", f"{action!r} has no price", nearest(action, self.actions))
+
+    def line(self, actions: tuple[str, ...], good: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Reward r(y, a) = alpha[a] + beta[a]·y, in money per user.
+
+        Parameters
+        ----------
+        actions
+            The K actions, in order; one without a price gets NaN.
+        good
+            Whether y = 1 means that the user pays.
+
+        Returns
+        -------
+        alpha, beta
+            (K,) each.
+        """
+        alpha, beta = np.full((2, len(actions)), np.nan)
+        for k, action in enumerate(actions):
+            if (of := self.actions.get(action)) is None:
+                continue
+            paying = self.price * (self.months - of.discount * min(of.discount_months, self.months))
+            one, zero = (paying, self.ad_revenue) if good else (self.ad_revenue, paying)
+            alpha[k], beta[k] = zero - of.contact_cost, one - zero
+        return alpha, beta
+
+    def response(self, actions: tuple[str, ...]) -> np.ndarray:
+        """(K,) assumed ratio P(pays | action) / P(pays | none)."""
+        return np.array([self.actions[a].assumed_response if a in self.actions else np.nan for a in actions])

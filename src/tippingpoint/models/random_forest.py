@@ -1,0 +1,35 @@
+"""A forest of bounded trees: leaves large enough that their shares mean something."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import Pipeline
+
+from tippingpoint.data.users import Contract
+from tippingpoint.models.family import Family, prepare
+
+
+class RandomForest(Family):
+    """scikit-learn's random forest, bounded in depth and leaf size (which also bounds the cost of SHAP)."""
+
+    trusted: ClassVar = (*Family.trusted, "sklearn.tree._tree.Tree")
+    explained_as: ClassVar = "trees"
+
+    n_estimators: int = Field(ge=1)
+    max_depth: int | None = Field(ge=1)
+    min_samples_leaf: int = Field(ge=1)
+    max_features: float | Literal["sqrt", "log2"]
+
+    def pipeline(self, contract: Contract, seed: int) -> Pipeline:
+        model = RandomForestClassifier(
+            n_estimators=self.n_estimators,
+            max_depth=self.max_depth,
+            min_samples_leaf=self.min_samples_leaf,
+            max_features=self.max_features,
+            random_state=seed,
+            n_jobs=-1,
+        )
+        numbers = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
+        return Pipeline([("prepare", prepare(contract, numbers)), ("model", model)])

@@ -1,0 +1,54 @@
+"""Bands of the score: cut-offs that can be swept, each with the side on which the cut itself lies."""
+
+from typing import Annotated, Literal, Self
+
+import numpy as np
+import pandas as pd
+from pydantic import Field, field_validator, model_validator
+
+from tippingpoint.policies.policy import Policy
+
+CutOff = Annotated[float, Field(ge=0, le=1)]
+
+
+class Bands(Policy):
+    """Segments are bands of the score, from low to high.
+
+    Examples
+    --------
+    >>> bands = Bands(
+    ...     name="intent", version=1, cuts=[0.4, 0.7], cut_belongs=["above", "below"],
+    ...     bands=["low", "medium", "high"], actions={"low": "none", "medium": "discount", "high": "prompt"},
+    ... )
+    >>> [bands.segments[s] for s in bands.segment(np.array([0.39, 0.40, 0.70, 0.71]), pd.DataFrame())]
+    ['low', 'medium', 'medium', 'high']
+    """
+
+    cuts: tuple[CutOff, ...] = Field(min_length=1)
+    cut_belongs: tuple[Literal["above", "below"], ...]
+    """For each cut, the band a score equal to it falls in: the one above it or the one below."""
+    bands: tuple[str, ...]
+
+    @field_validator("cuts")
+    @classmethod
+    def _rise(cls, cuts: tuple[float, ...]) -> tuple[float, ...]:
+        if list(cuts) != sorted(set(cuts)):
+            raise ValueError(f"must rise. Type policy.cuts='{str(sorted(set(cuts))).replace(' ', '')}'.")
+        return cuts
+
+    @model_validator(mode="after")
+    def _one_more_band_than_cuts(self) -> Self:
+        if len(self.bands) != len(self.cuts) + 1 or len(set(self.bands)) != len(self.bands):
+            raise ValueError(f"{len(self.cuts)} cuts need {len(self.cuts) + 1} different bands")
+        if len(self.cut_belongs) != len(self.cuts):
+            raise ValueError("cut_belongs needs one side for each cut")
+        return self
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        return self.bands
+
+    def segment(self, score: np.ndarray, features: pd.DataFrame) -> np.ndarray:
+        sides = zip(self.cuts, self.cut_belongs, strict=True)
+        above = [score >= cut if side == "above" else score > cut for cut, side in sides]
+        return np.sum(above, axis=0, dtype=np.int64)

@@ -1,0 +1,230 @@
+"""The composed config as typed closed models: Hydra composes, this file refuses what cannot be right."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Literal, Self, TypeVar
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from tippingpoint.errors import InputError, nearest
+
+T = TypeVar("T", bound=BaseModel)
+
+PLUGIN_GROUPS = ("tippingpoint.models", "tippingpoint.generators", "tippingpoint.policies")
+
+
+class Closed(BaseModel):
+    """A frozen model that refuses unknown keys; the base of every settings class and component."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Component(Closed):
+    """A config node that names a class of ours, or of an installed plugin, and its arguments.
+
+    Families, data sources, policies and economics are components: the class is itself a closed model, so
+    that adding one needs its file and its YAML and no third place.
+    """
+
+    target: str
+    arguments: dict[str, Any]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split(cls, node: Any) -> Any:
+        if not isinstance(node, Mapping) or "_target_" not in node:
+            raise ValueError("names no class: a `_target_` is missing")
+        return {"target": node["_target_"], "arguments": {k: v for k, v in node.items() if k != "_target_"}}
+
+    def build(self, base: type[T], where: str) -> T:
+        """Import the class, check that it is a `base`, and validate the arguments with it.
+
+        Raises
+        ------
+        InputError
+            For a target outside the package and its plugins, of another kind, or for wrong arguments.
+        """
+        plugins = [e.value.replace(":", ".") for group in PLUGIN_GROUPS for e in entry_points(group=group)]
+        if not (self.target.startswith("tippingpoint.") or self.target in plugins):
+            raise InputError(
+                f"{where}._target_",
+                f"{self.target!r} is neither in tippingpoint nor an installed plugin",
+                f"Declare it as an entry point in one of: {', '.join(PLUGIN_GROUPS)}.",
+            )
+        module, _, name = self.target.rpartition(".")
+        try:
+            found = getattr(import_module(module), name)
+        except (ImportError, AttributeError) as error:
+            raise InputError(f"{where}._target_", f"cannot import {self.target!r} ({error})") from error
+        if not (isinstance(found, type) and issubclass(found, base)):
+            raise InputError(f"{where}._target_", f"{self.target!r} is not a {base.__name__}")
+        return validate(found, self.arguments, where)
+
+
+class Split(Closed):
+    """Shares of users; what is left of train and validation is test. The salt moves users between them."""
+
+    train: float = Field(gt=0, lt=1)
+    validation: float = Field(gt=0, lt=1)
+    salt: str
+
+    @model_validator(mode="after")
+    def _leaves_a_test(self) -> "Split":
+        if self.train + self.validation > 0.99:
+            raise ValueError("train + validation must leave at least 0.01 for test")
+        return self
+
+
+class Tracking(Closed):
+    """Where runs go. `MLFLOW_TRACKING_URI` names the store; these name what is inside."""
+
+    experiment: str | None
+    register_model: bool
+
+
+class Terminal(Closed):
+    """What every verb takes: how it answers."""
+
+    output: Literal["text", "json"]
+    debug: bool
+
+    @classmethod
+    def from_config(cls, config: DictConfig) -> Self:
+        """Check a composed Hydra config; every problem in one message."""
+        try:
+            plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+        except OmegaConfBaseException as error:
+            where = error.full_key or "config"
+            if "Missing mandatory value" in str(error):
+                raise InputError(where, "not given", f"Type {where}=…") from error
+            raise InputError(where, str(error).splitlines()[0]) from error
+        assert isinstance(plain, dict)
+        plain.pop("experiment", None)  # only its contents count, and they are merged by now
+        return validate(cls, {str(key): value for key, value in plain.items()}, "")
+
+
+class Settings(Terminal):
+    """A job's settings, as `conf/config.yaml` lists them."""
+
+    model: dict[str, Component] = Field(min_length=1)
+    data: Component
+    policy: Component
+    economics: Component
+    tracking: Tracking
+    split: Split
+    evidence: Literal["auto", "truth", "experiment", "assumed"]
+    select_by: Literal["roc_auc", "pr_auc", "log_loss", "brier"]
+    explain_rows: int = Field(ge=1, le=100_000)
+    seed: int = Field(ge=0, lt=2**32)
+
+
+class Serve(Terminal):
+    """Where a page is served."""
+
+    host: str
+    port: int = Field(ge=1, le=65535)
+
+
+def validate(model: type[T], values: Mapping[str, Any], where: str) -> T:
+    """Validate `values` with a closed model; pydantic's errors become one InputError.
+
+    Parameters
+    ----------
+    where
+        The config path of the node, '' for the root; it starts every line of the message.
+    """
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        lines = [_explain(model, where, detail) for detail in error.errors()]
+        head, *rest = dict.fromkeys(lines)
+        first = head.where, head.what, head.remedy
+        if not rest:
+            raise InputError(*first) from None
+        more = " ".join(filter(None, [head.remedy, *(f"\n{line}" for line in rest)]))
+        raise InputError(head.where, head.what, more) from None
+
+
+def _explain(model: type[BaseModel], where: str, detail: ErrorDetails) -> InputError:
+    path = ".".join(filter(None, [where, *map(str, detail["loc"])]))
+    if detail["type"] == "extra_forbidden":
+        known = _fields_at(model, detail["loc"][:-1])
+        return InputError(path, "unknown key", nearest(str(detail["loc"][-1]), known))
+    if detail["type"] == "missing":
+        return InputError(path, "not given", f"Type {path}=…")
+    what, _, remedy = detail["msg"].removeprefix("Value error, ").partition(". ")
+    given = detail["input"]
+    if isinstance(given, str | int | float | bool | list) or given is None:
+        what = f"{what[0].lower()}{what[1:]}; got {given!r}"
+    return InputError(path or "config", what, remedy)
+
+
+def _fields_at(model: type[BaseModel], loc: Iterable[int | str]) -> list[str]:
+    for step in loc:
+        info = model.model_fields.get(str(step))
+        inner = info.annotation if info else None
+        for candidate in (inner, *getattr(inner, "__args__", ())):
+            if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+                model = candidate
+    return list(model.model_fields)
+
+
+def config_folder() -> Path:
+    """The folder of the shipped `conf/`: inside the wheel, or at the top of a checkout."""
+    inside = Path(__file__).parent / "conf"
+    return inside if inside.is_dir() else Path(__file__).parents[2] / "conf"
+
+
+def compose(verb: str, overrides: Sequence[str] = (), config_dir: str | None = None) -> DictConfig:
+    """Compose the config of a job, for use from Python: `Settings.from_config(compose("run", [...]))`.
+
+    Parameters
+    ----------
+    config_dir
+        A folder with groups of the user's own, beside the shipped ones.
+
+    Examples
+    --------
+    >>> Settings.from_config(compose("run", ["model=logistic", "seed=3"])).seed
+    3
+    """
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.errors import HydraException
+
+    own = [f"hydra.searchpath=[file://{Path(config_dir).resolve()}]"] if config_dir else []
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(config_folder()), version_base="1.3"):
+            return hydra_compose(verb, [*own, *overrides])
+    except (HydraException, OmegaConfBaseException) as error:
+        raise hydra_error(error, verb, overrides, config_dir) from error
+
+
+def hydra_error(error: Exception, verb: str, overrides: Sequence[str], config_dir: str | None) -> InputError:
+    """Say a composition error of Hydra's in our form: where, what, and the nearest valid name."""
+    text = str(error)
+    if found := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
+        group, option = found.groups()
+        listed = text.partition("Available options")[2].partition("Config search path")[0]
+        options = [line.strip() for line in listed.splitlines() if line.startswith("\t")]
+        return InputError(group, f"there is no {group}={option}", nearest(option, options))
+    if found := re.search(r"Could not override '([^'@]+)'", text):
+        parent, _, leaf = found[1].rpartition(".")
+        kept = [o for o in overrides if o.lstrip("+~").split("=")[0] != found[1]]
+        config = OmegaConf.select(compose(verb, kept, config_dir), parent) if parent else compose(verb, kept, config_dir)
+        known = [str(key) for key in config] if isinstance(config, DictConfig) else []
+        return InputError(found[1], "unknown key", nearest(leaf, known))
+    if found := re.search(r"Ambiguous value for argument '([^=]+)=(.*)'", text):
+        key, value = found.groups()
+        return InputError(
+            key, f"{value!r} has a comma", f"Type {key}='[{value}]' for a list, or add -m to run one job for each."
+        )
+    return InputError("command line", " ".join(text.split()).rstrip("."))

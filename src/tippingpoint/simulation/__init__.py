@@ -1,0 +1,1 @@
+"""What a policy would add, how sure, and which of two is better. Arrays in, arrays out."""

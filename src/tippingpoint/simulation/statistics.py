@@ -1,0 +1,35 @@
+"""Estimates that carry their uncertainty."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import norm
+
+LEVEL = 0.95
+"""Confidence of every interval, pointwise or simultaneous."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its standard error and interval; both are None where none can be had honestly."""
+
+    value: float
+    se: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+    def scaled(self, factor: float) -> "Estimate":
+        """The estimate in other units; `factor` > 0."""
+        return Estimate(*(None if v is None else v * factor for v in (self.value, self.se, self.low, self.high)))  # type: ignore[arg-type]
+
+
+def normal(value: float, se: float, z: float | None = None) -> Estimate:
+    """An estimate with the interval value ± z·se; z defaults to the pointwise 95 %."""
+    z = float(norm.ppf(0.5 + LEVEL / 2)) if z is None else z
+    return Estimate(float(value), float(se), float(value - z * se), float(value + z * se))
+
+
+def mean(contributions: np.ndarray) -> Estimate:
+    """Mean of (n,) independent contributions, SE from their standard deviation (n - 1)."""
+    n = len(contributions)
+    return normal(float(np.mean(contributions)), float(np.std(contributions, ddof=1) / np.sqrt(n)) if n > 1 else 0.0)
