@@ -9,7 +9,7 @@ from typing import Any, Literal, Self, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_serializer, model_validator
 from pydantic_core import ErrorDetails
 
 from tippingpoint.errors import InputError, nearest
@@ -41,6 +41,11 @@ class Component(Closed):
         if not isinstance(node, Mapping) or "_target_" not in node:
             raise ValueError("names no class: a `_target_` is missing")
         return {"target": node["_target_"], "arguments": {k: v for k, v in node.items() if k != "_target_"}}
+
+    @model_serializer
+    def as_written(self) -> dict[str, Any]:
+        """The config node again."""
+        return {"_target_": self.target, **self.arguments}
 
     def build(self, base: type[T], where: str) -> T:
         """Import the class, check that it is a `base`, and validate the arguments with it.

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -42,8 +43,9 @@ class Table(Source):
     """The column that says what was done to the user."""
     control: str | None
     """The action's value that means nothing was done."""
-    logging_probability: dict[str, float | str] | None
-    """For each of the action's values, the chance it was taken with: a number, or the column that holds it."""
+    logging_probability: dict[str, float | str] | Literal["uniform"] | None
+    """For each of the action's values, the chance it was taken with: a number, or the column that holds it; or
+    `uniform`."""
     name: str | None
     """What is asked, e.g. conversion; null: the target's name."""
 
@@ -66,7 +68,8 @@ class Table(Source):
         user_id = self.id or _find_id(table.drop(self.target))
         ids = self._ids(table, user_id)
         actions, action, logging_probability = self._actions(table)
-        chances = [c for c in (self.logging_probability or {}).values() if isinstance(c, str)]
+        given = self.logging_probability if isinstance(self.logging_probability, dict) else {}
+        chances = [c for c in given.values() if isinstance(c, str)]
 
         hidden = {self.target: "the outcome"}
         hidden |= {user_id: "the id"} if user_id else {}
@@ -157,18 +160,21 @@ class Table(Source):
         control = self.control if self.control is not None else "none"
         if control not in values:
             raise InputError("data.control", f"{self.action!r} is never {control!r}", nearest(control, values))
-        if not self.logging_probability or set(self.logging_probability) != set(values):
+        chances: Any = self.logging_probability
+        if chances == "uniform":
+            chances = dict.fromkeys(values, 1 / len(values))
+        if not isinstance(chances, dict) or set(chances) != set(values):
             raise InputError(
                 "data.logging_probability",
                 f"needs the chance of each of {', '.join(map(repr, values))}",
-                "Type data.logging_probability='{"
-                + ", ".join(f'"{v}": {1 / len(values):.4f}' for v in values)
-                + "}' or name the columns that hold them.",
+                "Type data.logging_probability=uniform, or ='{"
+                + ", ".join(f"{v}: {1 / len(values):.4f}" for v in values)
+                + "}', or name the columns that hold them.",
             )
         order = [control, *(v for v in values if v != control)]
         chance = np.empty((len(table), len(order)))
         for k, value in enumerate(order):
-            given = self.logging_probability[value]
+            given = chances[value]
             self._require(table, "data.logging_probability", given if isinstance(given, str) else None)
             chance[:, k] = table[given].cast(pl.Float64).to_numpy() if isinstance(given, str) else given
         total = chance.sum(axis=1, keepdims=True)

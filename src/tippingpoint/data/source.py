@@ -17,7 +17,7 @@ class Source(Closed, ABC):
     @property
     @abstractmethod
     def origin(self) -> str:
-        """Where the users came from, as the card says it: a path, or a generator with its seed."""
+        """Short name of where the users come from: a file's, or the generator's."""
 
     @abstractmethod
     def load(self) -> Users:

@@ -41,7 +41,7 @@ def fit(family: Family, train: Users, validation: Users, seed: int) -> Model:
     """Fit on train; calibrate on validation if that lowers the cross-validated log loss there.
 
     The sigmoid (Platt 1999) is kept when its mean log loss over five folds of validation is below that of the
-    plain scores by more than one standard error of the difference.
+    plain scores.
 
     Raises
     ------
@@ -61,10 +61,11 @@ def fit(family: Family, train: Users, validation: Users, seed: int) -> Model:
         fitted = _sigmoid(pipeline).fit(validation.features.iloc[fold_train], y[fold_train])
         scores = fitted.predict_proba(validation.features.iloc[fold_test])[:, 1]
         sigmoid[fold_test] = _log_loss(y[fold_test], scores)
-    gain = plain - sigmoid
-    if gain.mean() <= gain.std(ddof=1) / np.sqrt(len(y)):
+    if sigmoid.mean() >= plain.mean():
         return Model(family, pipeline, pipeline, "none")
-    return Model(family, _sigmoid(pipeline).fit(validation.features, y), pipeline, "sigmoid")
+    classifier = _sigmoid(pipeline).fit(validation.features, y)
+    # What scores is classifier.calibrated_classifiers_; the template it was made from would be saved a second time.
+    return Model(family, classifier.set_params(estimator=None), pipeline, "sigmoid")
 
 
 def _sigmoid(pipeline: Pipeline) -> CalibratedClassifierCV:

@@ -70,7 +70,7 @@ class World(Source):
 
     @property
     def origin(self) -> str:
-        return f"generator {type(self).__name__}, {self.users:,} users, seed {self.seed}"
+        return type(self).__module__.rpartition(".")[2]
 
     @abstractmethod
     def block(self, rng: np.random.Generator, first: int) -> Users:

@@ -1,0 +1,134 @@
+"""How well scores predict, each metric with its interval; test users only are meant to come here."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import expit, logit
+from scipy.stats import rankdata
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
+
+from tippingpoint.simulation.statistics import LEVEL, Estimate, mean, normal
+
+REPLICATES = 500
+TOP = 0.10
+LOWER_IS_BETTER = ("log_loss", "brier")
+
+
+def point(metric: str, outcome: np.ndarray, score: np.ndarray) -> float:
+    """One metric without its interval, for choosing on validation; larger is better for all of them."""
+    of = {"roc_auc": roc_auc_score, "pr_auc": average_precision_score, "log_loss": log_loss, "brier": brier_score_loss}
+    value = float(of[metric](outcome, score))
+    return -value if metric in LOWER_IS_BETTER else value
+
+
+def evaluate(outcome: np.ndarray, score: np.ndarray, rng: np.random.Generator) -> dict[str, Estimate]:
+    """All metrics of (n,) calibrated scores against (n,) 0/1 outcomes.
+
+    ROC AUC by DeLong, log loss and Brier as means, calibration slope and intercept by Fisher information, PR AUC and
+    lift by a bootstrap over users (500 replicates, percentiles). The expected calibration error has no interval:
+    under resampling it is biased upward.
+    """
+    clipped = np.clip(score, 1e-15, 1 - 1e-15)
+    area = mean(auc_contributions(outcome, score))
+    ranking = _Ranking(outcome, score)
+    slope, intercept = calibration_line(outcome, clipped)
+    return {
+        "roc_auc": Estimate(area.value, area.se, *np.clip((area.low, area.high), 0, 1)),  # type: ignore[arg-type]
+        "log_loss": mean(-np.where(outcome == 1, np.log(clipped), np.log1p(-clipped))),
+        "brier": mean((outcome - score) ** 2),
+        "calibration_slope": slope,
+        "calibration_intercept": intercept,
+        **ranking.estimates(rng),
+        "calibration_error": Estimate(calibration_error(outcome, score)),
+    }
+
+
+def auc_contributions(outcome: np.ndarray, score: np.ndarray) -> np.ndarray:
+    """(n,) per-user contributions whose mean is the ROC AUC, ties counted half.
+
+    They are AUC plus the influence of each user (the placements of DeLong, DeLong & Clarke-Pearson 1988), so their
+    standard error is DeLong's, and differences of two scores on the same users keep their covariance.
+    """
+    positive = outcome == 1
+    n1, n0 = int(positive.sum()), int((~positive).sum())
+    ranks = rankdata(score)
+    placement = np.empty(len(score))
+    placement[positive] = (ranks[positive] - rankdata(score[positive])) / n0
+    placement[~positive] = 1 - (ranks[~positive] - rankdata(score[~positive])) / n1
+    area = placement[positive].mean()
+    return np.asarray(area + (placement - area) * np.where(positive, len(score) / n1, len(score) / n0))
+
+
+def calibration_line(outcome: np.ndarray, score: np.ndarray) -> tuple[Estimate, Estimate]:
+    """Calibration slope, and calibration in the large: the intercept when the slope is held at 1.
+
+    1 and 0 are perfect; a slope below 1 means scores too extreme, an intercept above 0 scores too low (Cox 1958;
+    Van Calster et al. 2019). Intervals from the Fisher information.
+    """
+    x = logit(score)
+    if np.ptp(x) == 0:
+        slope = Estimate(float("nan"))
+    else:
+        fitted = LogisticRegression(C=np.inf, tol=1e-8, max_iter=1000).fit(x[:, None], outcome)
+        p = fitted.predict_proba(x[:, None])[:, 1]
+        design = np.stack([np.ones_like(x), x], axis=1)
+        information = design.T @ (design * (p * (1 - p))[:, None])
+        determinant = information[0, 0] * information[1, 1] - information[0, 1] ** 2
+        variance = information[0, 0] / determinant if determinant > 0 else np.inf
+        slope = normal(float(fitted.coef_[0, 0]), float(np.sqrt(variance)))
+    shift = minimize_scalar(lambda a: float(np.mean(np.logaddexp(0, x + a) - outcome * (x + a))), tol=1e-10).x
+    p = expit(x + shift)
+    return slope, normal(float(shift), float(1 / np.sqrt(np.sum(p * (1 - p)))))
+
+
+def calibration_error(outcome: np.ndarray, score: np.ndarray, bins: int = 10) -> float:
+    """Expected calibration error over bins of equal size: mean distance of mean score and outcome rate."""
+    parts = [part for part in np.array_split(np.argsort(score, kind="stable"), bins) if len(part)]
+    return float(sum(abs(outcome[part].sum() - score[part].sum()) for part in parts) / len(score))
+
+
+def reliability(outcome: np.ndarray, score: np.ndarray, bins: int = 10) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean score, outcome rate and its standard error in bins of equal size."""
+    parts = [part for part in np.array_split(np.argsort(score, kind="stable"), bins) if len(part)]
+    rate = np.array([outcome[part].mean() for part in parts])
+    size = np.array([len(part) for part in parts])
+    return np.array([score[part].mean() for part in parts]), rate, np.sqrt(rate * (1 - rate) / size)
+
+
+@dataclass(frozen=True, init=False)
+class _Ranking:
+    """PR AUC and lift from users grouped by score, so that a replicate is two weighted counts."""
+
+    group: np.ndarray
+    positive: np.ndarray
+
+    def __init__(self, outcome: np.ndarray, score: np.ndarray) -> None:
+        _, group = np.unique(-score, return_inverse=True)
+        object.__setattr__(self, "group", group)
+        object.__setattr__(self, "positive", outcome == 1)
+
+    def metrics(self, weight: np.ndarray) -> tuple[float, float]:
+        groups = int(self.group.max()) + 1
+        users = np.cumsum(np.bincount(self.group, weight, groups))
+        hits = np.cumsum(np.bincount(self.group, weight * self.positive, groups))
+        if hits[-1] == 0:
+            return np.nan, np.nan
+        precision = np.divide(hits, users, out=np.zeros(groups), where=users > 0)
+        average_precision = np.sum(np.diff(hits, prepend=0) * precision) / hits[-1]
+        # Within a group of tied scores, which users are among the top is a matter of chance: the mean over it.
+        top = np.interp(TOP * users[-1], np.concatenate([[0], users]), np.concatenate([[0], hits]))
+        return float(average_precision), float(top / (TOP * hits[-1]))
+
+    def estimates(self, rng: np.random.Generator) -> dict[str, Estimate]:
+        n = len(self.group)
+        values = self.metrics(np.ones(n))
+        draws = [self.metrics(np.bincount(rng.integers(n, size=n), minlength=n)) for _ in range(REPLICATES)]
+        tails = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
+        low, high = np.nanquantile(draws, tails, axis=0)
+        se = np.nanstd(draws, axis=0, ddof=1)
+        names = ("pr_auc", "lift_10")
+        return {
+            name: Estimate(values[m], float(se[m]), float(low[m]), float(high[m])) for m, name in enumerate(names)
+        }

@@ -1,0 +1,125 @@
+"""Why a score is what it is: one shape for all families, in the user's own columns."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sklearn.compose import ColumnTransformer
+
+from tippingpoint.data.users import Contract
+from tippingpoint.errors import InputError
+from tippingpoint.models.calibration import Model
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Exact SHAP values of n users for the d columns of the contract.
+
+    Parameters
+    ----------
+    values
+        (n, d); with `base` they sum to the explained output.
+    base
+        The output for the average user of the background.
+    output
+        (n,) what is explained.
+    features
+        (n, d) the users' own columns.
+    space
+        What the output is: `probability` or `log-odds`, before calibration.
+    """
+
+    values: np.ndarray
+    base: float
+    output: np.ndarray
+    features: pd.DataFrame
+    space: str
+
+    def importance(self) -> pd.DataFrame:
+        """Columns `feature`, `mean_abs_shap`, largest first."""
+        table = pd.DataFrame(
+            {"feature": self.features.columns, "mean_abs_shap": np.abs(self.values).mean(axis=0)}
+        )
+        return table.sort_values("mean_abs_shap", ascending=False, kind="stable", ignore_index=True)
+
+    @property
+    def gap(self) -> float:
+        """Largest distance of base + values from the output: local accuracy, 0 but for rounding."""
+        return float(np.abs(self.base + self.values.sum(axis=1) - self.output).max())
+
+
+def explain(model: Model, contract: Contract, features: pd.DataFrame, background: pd.DataFrame) -> Explanation:
+    """Exact SHAP values of the fitted pipeline (before any sigmoid).
+
+    Trees: path-dependent TreeSHAP (Lundberg et al. 2020). A line: coefficient times distance from the background's
+    mean, which is exact for independent columns. One-hot and other derived columns are summed to the column they
+    came from.
+
+    Parameters
+    ----------
+    features, background
+        Users to explain, and users (of train) whose mean a line starts from.
+    """
+    if features.empty:
+        raise InputError("explain_rows", "there are no users to explain")
+    transformer, estimator = model.pipeline.named_steps["prepare"], model.pipeline.named_steps["model"]
+    x = np.asarray(transformer.transform(features), dtype=np.float64)
+    if model.family.explained_as == "line":
+        centre = np.asarray(transformer.transform(background), dtype=np.float64).mean(axis=0)
+        coefficients = estimator.coef_[0]
+        values = (x - centre) * coefficients
+        base = float(estimator.intercept_[0] + centre @ coefficients)
+        output, space = estimator.decision_function(x), "log-odds"
+    else:
+        from shap import TreeExplainer
+
+        explainer = TreeExplainer(estimator, feature_perturbation="tree_path_dependent")
+        values = np.asarray(explainer.shap_values(x, check_additivity=False))
+        base = float(np.ravel(explainer.expected_value)[-1])
+        # Forests answer for both classes, as (n, f, 2) probabilities; XGBoost for the margin of class 1.
+        space = "probability" if values.ndim == 3 else "log-odds"
+        values = values[:, :, 1] if values.ndim == 3 else values
+        probability = estimator.predict_proba(x)[:, 1].astype(np.float64)
+        output = probability if space == "probability" else np.log(probability / (1 - probability))
+    source = raw_columns(transformer, contract)
+    folded = np.zeros((len(x), len(contract.columns)))
+    np.add.at(folded.T, source, values.T)
+    return Explanation(folded, base, output, features, f"{space} before calibration")
+
+
+def coefficients(model: Model, contract: Contract) -> pd.DataFrame:
+    """A line's coefficients: `feature`, `term`, `coefficient` (log-odds a standard deviation), `odds_ratio`."""
+    transformer, estimator = model.pipeline.named_steps["prepare"], model.pipeline.named_steps["model"]
+    names = [column.name for column in contract.columns]
+    table = pd.DataFrame(
+        {
+            "feature": [names[i] for i in raw_columns(transformer, contract)],
+            "term": transformer.get_feature_names_out(),
+            "coefficient": estimator.coef_[0],
+        }
+    )
+    table["odds_ratio"] = np.exp(table["coefficient"])
+    return table.sort_values("coefficient", key=np.abs, ascending=False, kind="stable", ignore_index=True)
+
+
+def raw_columns(transformer: ColumnTransformer, contract: Contract) -> np.ndarray:
+    """For each column the transformer makes, the position in the contract of the column it was made from."""
+    at = {column.name: i for i, column in enumerate(contract.columns)}
+    source: list[int] = []
+    if numbers := contract.names("number"):
+        step = transformer.named_transformers_["number"]
+        made = numbers if step == "passthrough" else step.get_feature_names_out(numbers)
+        source += [at[_origin(name, numbers)] for name in made]
+    if categories := contract.names("category"):
+        one_hot = transformer.named_transformers_["category"]
+        for name, levels, rare in zip(
+            categories, one_hot.categories_, one_hot.infrequent_categories_, strict=True
+        ):
+            source += [at[name]] * (len(levels) if rare is None else len(levels) - len(rare) + 1)
+    return np.array(source)
+
+
+def _origin(made: str, names: list[str]) -> str:
+    """The column a numeric step's output is named after: itself, or the longest name it starts with."""
+    made = made.removeprefix("missingindicator_") if made not in names else made
+    return made if made in names else max((n for n in names if made.startswith(n)), key=len)

@@ -1,0 +1,201 @@
+"""What jobs find, in one shape for terminal, JSON, cards and MLflow."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tippingpoint.data.splits import Parts
+from tippingpoint.data.users import Users
+from tippingpoint.economics import Economics
+from tippingpoint.explanation import Explanation
+from tippingpoint.models.calibration import Model
+from tippingpoint.models.family import Family
+from tippingpoint.policies.policy import Policy
+from tippingpoint.simulation.contest import Verdict
+from tippingpoint.simulation.evidence import Evidence
+from tippingpoint.simulation.statistics import Estimate
+from tippingpoint.simulation.value import PolicyValue
+
+
+@dataclass(frozen=True)
+class Question:
+    """What all candidates of a job share: users on their sides, a policy, prices, and evidence.
+
+    Parameters
+    ----------
+    name
+        What is asked (`conversion`); names experiment and registered model.
+    origin
+        Short name of where the users come from.
+    select_by
+        The metric on validation that winners are chosen by.
+    actions
+        The K actions that evidence speaks about, in order; `none` first.
+    evidence
+        Outcome scores of the test users under each action.
+    alpha, beta
+        (K,) reward line of each action.
+    """
+
+    name: str
+    origin: str
+    select_by: str
+    explain_rows: int
+    seed: int
+    users: Users
+    parts: Parts
+    families: dict[str, Family]
+    policy: Policy
+    economics: Economics
+    actions: tuple[str, ...]
+    evidence: Evidence
+    alpha: np.ndarray
+    beta: np.ndarray
+
+    def as_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        contract = self.users.contract
+        return {
+            "question": self.name,
+            "data": {
+                "origin": self.origin,
+                "digest": self.users.digest,
+                "users": len(self.users),
+                "train": len(self.parts.train),
+                "validation": len(self.parts.validation),
+                "test": len(self.parts.test),
+                "outcome": contract.outcome,
+                "positive": contract.positive,
+                "good": contract.good,
+                "outcome_rate": float(self.users.outcome.mean()),
+                "id": contract.user_id,
+                "numbers": contract.names("number"),
+                "categories": contract.names("category"),
+                "dropped": contract.dropped,
+            },
+            "policy": {"name": self.policy.name, "version": self.policy.version, "digest": self.policy.digest},
+            "economics": {"name": self.economics.name, "currency": self.economics.currency},
+            "evidence": self.evidence.kind,
+        }
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A fitted family and what test says of it.
+
+    Parameters
+    ----------
+    validation
+        The metric winners are chosen by, on validation.
+    score
+        (n,) scores of the test users.
+    metrics
+        Predictive metrics on test.
+    value
+        What the policy brings on test with these scores.
+    segments
+        One row a segment: size, mean score, outcome rate, uplift.
+    seconds
+        Wall time of `fit` and `explain`.
+    """
+
+    family: str
+    model: Model
+    validation: float
+    score: np.ndarray
+    metrics: dict[str, Estimate]
+    value: PolicyValue
+    segments: pd.DataFrame
+    explanation: Explanation
+    seconds: dict[str, float]
+
+    def policy_metrics(self, kind: str) -> dict[str, Estimate]:
+        """Value and uplift of the policy under names that carry the kind of evidence."""
+        return {
+            f"policy/{kind}/value_per_user": self.value.value,
+            f"policy/{kind}/uplift_per_user": self.value.uplift,
+            f"policy/{kind}/uplift_per_1000": self.value.outcomes_per_1000,
+        }
+
+    def as_dict(self, kind: str) -> dict[str, Any]:
+        """Ready for JSON; metric names as in MLflow."""
+        metrics = {f"test/{name}": estimate for name, estimate in self.metrics.items()} | self.policy_metrics(kind)
+        return {
+            "model": self.family,
+            "calibration": self.model.calibration,
+            "validation": self.validation,
+            "metrics": {name: asdict(estimate) for name, estimate in metrics.items()},
+            "segments": self.segments.astype(object).where(self.segments.notna(), None).to_dict("records"),
+            "mean_abs_shap": dict(self.explanation.importance().itertuples(index=False)),
+            "seconds": self.seconds,
+        }
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Candidates side by side.
+
+    Parameters
+    ----------
+    candidates
+        Best first, by the metric on validation.
+    auc, uplift
+        Verdicts over all pairs on test: ROC AUC, and money per user under the policy. Without a measurement behind
+        the uplift (evidence `assumed`) there are none.
+    """
+
+    question: Question
+    candidates: list[Candidate]
+    auc: list[Verdict]
+    uplift: list[Verdict]
+
+    @property
+    def winner(self) -> Candidate:
+        """The first on validation."""
+        return self.candidates[0]
+
+    def verdicts(self) -> pd.DataFrame:
+        """One row a pair and measure."""
+        measures = {"roc_auc": self.auc, f"uplift_per_user_{self.question.evidence.kind}": self.uplift}
+        return pd.DataFrame(
+            [
+                {"measure": measure, "first": v.first, "second": v.second, **asdict(v.difference), "verdict": v.word}
+                for measure, verdicts in measures.items()
+                for v in verdicts
+            ]
+        )
+
+    def leaderboard(self) -> pd.DataFrame:
+        """One row a candidate: validation metric, then test and policy metrics with their intervals."""
+        kind = self.question.evidence.kind
+        rows = []
+        for candidate in self.candidates:
+            row: dict[str, Any] = {"model": candidate.family, "calibration": candidate.model.calibration}
+            row[f"validation/{self.question.select_by}"] = candidate.validation
+            tested = {f"test/{name}": estimate for name, estimate in candidate.metrics.items()}
+            for name, estimate in (tested | candidate.policy_metrics(kind)).items():
+                row |= {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+            rows.append(row | {"fit_seconds": candidate.seconds["fit"]})
+        return pd.DataFrame(rows).dropna(axis="columns", how="all")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        kind = self.question.evidence.kind
+        return {
+            **self.question.as_dict(),
+            "selected_by": f"validation/{self.question.select_by}",
+            "winner": self.winner.family,
+            "leaderboard": [candidate.as_dict(kind) for candidate in self.candidates],
+            "verdicts": self.verdicts().to_dict("records"),
+        }
+
+
+@dataclass(frozen=True)
+class Filed:
+    """Where something was filed: its run, the run's page, and the registered version if there is one."""
+
+    run_id: str
+    page: str
+    registered: str | None

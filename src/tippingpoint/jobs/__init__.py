@@ -1,0 +1,8 @@
+"""One file a verb: plain functions of typed settings, where the wings meet."""
+
+from tippingpoint.jobs.compare import compare
+from tippingpoint.jobs.doctor import doctor
+from tippingpoint.jobs.run import run
+from tippingpoint.jobs.ui import ui
+
+__all__ = ["compare", "doctor", "run", "ui"]

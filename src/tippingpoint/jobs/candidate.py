@@ -1,0 +1,166 @@
+"""One family's answer to a question: fitted, calibrated, measured, priced, explained, and filed as a run."""
+
+import json
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from tippingpoint.evaluation import evaluate, point
+from tippingpoint.explanation import coefficients, explain
+from tippingpoint.findings import Candidate, Question
+from tippingpoint.models.calibration import fit
+from tippingpoint.reports import figures
+from tippingpoint.reports.cards import card
+from tippingpoint.simulation.statistics import Estimate, mean
+from tippingpoint.settings import Settings
+from tippingpoint.simulation.value import PolicyValue, break_even_response, policy_value
+from tippingpoint.tracking.provenance import provenance
+from tippingpoint.tracking.registry import Client, Version, register
+from tippingpoint.tracking.runs import Run
+
+EXAMPLE_ROWS = 5
+
+
+def answer(question: Question, family: str) -> Candidate:
+    """Fit one family on train, calibrate on validation, and measure, price and explain it on test."""
+    seed, parts = question.seed, question.parts
+    start = time.perf_counter()
+    model = fit(question.families[family], parts.train, parts.validation, seed)
+    fitted = time.perf_counter()
+    score = model.score(parts.test)
+    chosen_by = point(question.select_by, parts.validation.outcome, model.score(parts.validation))
+    decision = question.policy.decide(score, parts.test.features, question.actions)
+    value = policy_value(question.evidence, question.alpha, question.beta, decision)
+    metrics = evaluate(parts.test.outcome, score, np.random.default_rng([seed, 1]))
+    before = time.perf_counter()
+    rng = np.random.default_rng([seed, 2])
+    rows = np.sort(rng.permutation(len(parts.test))[: question.explain_rows])
+    background = parts.train.features.iloc[:1000]
+    explanation = explain(model, parts.test.contract, parts.test.features.iloc[rows], background)
+    seconds = {"fit": fitted - start, "explain": time.perf_counter() - before}
+    segments = _segments(question, score, value)
+    return Candidate(family, model, chosen_by, score, metrics, value, segments, explanation, seconds)
+
+
+def _segments(question: Question, score: np.ndarray, value: PolicyValue) -> pd.DataFrame:
+    test, policy, kind = question.parts.test, question.policy, question.evidence.kind
+    code = policy.segment(score, test.features)
+    rows = []
+    for s, segment in enumerate(policy.segments):
+        members, action = code == s, policy.actions[segment]
+        size = int(members.sum())
+        gain = mean(value.contribution[members]) if size else Estimate(float("nan"))
+        measured = question.evidence.measured and size > 1
+        row = {
+            "segment": segment,
+            "action": action,
+            "users": size,
+            "share": size / len(test),
+            "mean_score": float(score[members].mean()) if size else np.nan,
+            "outcome_rate": float(test.outcome[members].mean()) if size else np.nan,
+            f"uplift_per_user_{kind}": gain.value,
+            f"uplift_per_user_{kind}_low": gain.low if measured else np.nan,
+            f"uplift_per_user_{kind}_high": gain.high if measured else np.nan,
+        }
+        if not question.evidence.measured and size and action != "none":
+            base = float(question.evidence.phi[members, 0].mean())
+            row["break_even_response"] = _break_even(question, action, base)
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _break_even(question: Question, action: str, base: float) -> float:
+    """Ratio P(pays | action) / P(pays | none) from which on the action earns more than it costs."""
+    pair = [0, question.actions.index(action)]
+    alpha, beta = question.alpha[pair], question.beta[pair]
+    if not question.users.contract.good:  # in terms of those who pay, whose outcome is 0
+        alpha, beta, base = alpha + beta, -beta, 1 - base
+    return float(break_even_response(base, alpha, beta)[1])
+
+
+def record(candidate: Candidate, question: Question, settings: Settings, run: Run) -> str:
+    """File a candidate in its run; returns the logged model's id."""
+    parts, kind = question.parts, question.evidence.kind
+    made_with = provenance()
+    config = settings.model_dump(mode="json")
+    run.params(
+        {
+            "model": candidate.family,
+            "data": question.origin,
+            "policy": question.policy.name,
+            "economics": question.economics.name,
+            "calibration": candidate.model.calibration,
+            **{f"model.{key}": value for key, value in config["model"][candidate.family].items() if key != "search"},
+            **{f"data.{key}": value for key, value in config["data"].items()},
+            **{f"policy.{key}": value for key, value in config["policy"].items()},
+            **{f"economics.{key}": value for key, value in config["economics"].items()},
+            **{key: config[key] for key in ("split", "evidence", "select_by", "explain_rows", "seed")},
+        }
+    )
+    for part in ("train", "validation", "test"):
+        run.dataset(getattr(parts, part), part, question.origin)
+    example = parts.train.features.head(EXAMPLE_ROWS)
+    model_id = run.model(candidate.model, question.users.contract, example, question.policy)
+    run.metrics(
+        {f"test/{name}": estimate for name, estimate in candidate.metrics.items()}
+        | {f"validation/{settings.select_by}": candidate.validation}
+        | candidate.policy_metrics(kind)
+        | {f"cost/{name}_seconds": seconds for name, seconds in candidate.seconds.items()}
+        | {"explanation/local_accuracy_gap": candidate.explanation.gap},
+        model_id,
+        parts.test,
+    )
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        test, scores = parts.test.outcome, {candidate.family: candidate.score}
+        figures.roc(folder / "figures/roc.png", test, scores, "ROC on test")
+        figures.calibration(folder / "figures/calibration.png", test, scores, "Calibration on test")
+        figures.shap_summary(folder / "figures/shap.png", candidate.explanation, candidate.family)
+        tables = folder / "tables"
+        tables.mkdir()
+        candidate.explanation.importance().to_csv(tables / "mean_abs_shap.csv", index=False)
+        candidate.segments.to_csv(tables / f"policy_{kind}.csv", index=False)
+        if candidate.model.family.explained_as == "line":
+            coefficients(candidate.model, question.users.contract).to_csv(tables / "coefficients.csv", index=False)
+        (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+        (folder / "policy.json").write_text(json.dumps(question.policy.specification(), indent=2))
+        (folder / "packages.txt").write_text("\n".join(made_with.packages) + "\n")
+        if made_with.diff:
+            (folder / "uncommitted.diff").write_text(made_with.diff)
+        run.artifacts(folder)
+    run.tags({"mlflow.note.content": card(candidate, question, made_with, f"models:/{model_id}")})
+    return model_id
+
+
+def register_candidate(
+    client: Client, candidate: Candidate, question: Question, run_id: str, model_id: str
+) -> Version:
+    """Register a filed candidate as the next version of its question, with its policy and its card."""
+    tags = {
+        "model": candidate.family,
+        "evidence": question.evidence.kind,
+        "data_digest": question.users.digest,
+        "economics": question.economics.name,
+    }
+    note = card(candidate, question, provenance(), f"models:/{model_id}")
+    return register(client, question.name, model_id, run_id, question.policy, tags, note)
+
+
+def run_tags(question: Question, job: str) -> dict[str, str]:
+    """Tags every run of a job carries."""
+    policy = question.policy
+    return {
+        **provenance().tags(),
+        "tippingpoint.job": job,
+        "question": question.name,
+        "evidence": question.evidence.kind,
+        "data_digest": question.users.digest,
+        "policy_name": policy.name,
+        "policy_version": str(policy.version),
+        "policy_digest": policy.digest,
+        "seed": str(question.seed),
+    }

@@ -1,0 +1,122 @@
+"""`tippingpoint compare`: families under one policy on one split; the winner is registered as challenger."""
+
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import RenderableType
+
+from tippingpoint.evaluation import LOWER_IS_BETTER, auc_contributions
+from tippingpoint.findings import Candidate, Comparison, Filed, Question
+from tippingpoint.jobs.candidate import answer, record, register_candidate, run_tags
+from tippingpoint.jobs.progress import progress
+from tippingpoint.jobs.question import ask
+from tippingpoint.reports import figures, tables
+from tippingpoint.reports.cards import comparison_card
+from tippingpoint.settings import Settings
+from tippingpoint.simulation.contest import contest
+from tippingpoint.tracking import backend
+from tippingpoint.tracking.registry import challenge
+from tippingpoint.tracking.runs import Run, reap
+from tippingpoint.tracking.runs import run as tracked
+
+
+@dataclass(frozen=True)
+class CompareResult:
+    """What a comparison found, and where it is filed."""
+
+    comparison: Comparison
+    filed: Filed
+
+    def as_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return {**self.comparison.as_dict(), **asdict(self.filed)}
+
+    def render(self) -> RenderableType:
+        """One screen for a terminal."""
+        return tables.compare_summary(self.comparison, self.filed)
+
+
+def compare(settings: Settings) -> CompareResult:
+    """Fit each family as a child run, choose on validation, compare all pairs on test, register the winner.
+
+    Raises
+    ------
+    InputError
+        When the config or the data are wrong.
+    OutsideError
+        When the store cannot be used.
+    """
+    with progress(2 * len(settings.model) + 3) as step:
+        step("reading users")
+        question = ask(settings)
+        step("opening the store")
+        client = backend.connect()
+        reap(client)
+        experiment = backend.experiment_id(client, settings.tracking.experiment or question.name)
+        name, tags = f"compare {question.origin}", run_tags(question, "compare")
+        with tracked(client, experiment, name, tags) as parent:
+            candidates: list[Candidate] = []
+            runs: dict[str, tuple[str, str]] = {}
+            for family in question.families:
+                with tracked(client, experiment, family, tags, parent) as child:
+                    step(f"{family}: fitting, measuring, explaining")
+                    candidates.append(answer(question, family))
+                    step(f"{family}: filing")
+                    runs[family] = child.run_id, record(candidates[-1], question, settings, child)
+            step("comparing")
+            comparison = _compare(question, candidates)
+            registered = None
+            if settings.tracking.register_model:
+                winner = comparison.winner
+                version = register_candidate(client, winner, question, *runs[winner.family])
+                challenge(client, version)
+                registered = version.uri
+            filed = Filed(parent.run_id, backend.page(parent.path), registered)
+            _record(comparison, filed, parent)
+    return CompareResult(comparison, filed)
+
+
+def _compare(question: Question, candidates: list[Candidate]) -> Comparison:
+    sign = -1 if question.select_by in LOWER_IS_BETTER else 1
+    ranked = sorted(candidates, key=lambda candidate: -sign * candidate.validation)
+    outcome = question.parts.test.outcome
+    areas = {c.family: auc_contributions(outcome, c.score) for c in ranked}
+    money = {c.family: c.value.contribution for c in ranked}
+    auc = contest(areas, np.random.default_rng([question.seed, 3]))
+    measured = question.evidence.measured
+    uplift = contest(money, np.random.default_rng([question.seed, 4])) if measured else []
+    return Comparison(question, ranked, auc, uplift)
+
+
+def _record(comparison: Comparison, filed: Filed, parent: Run) -> None:
+    question, winner = comparison.question, comparison.winner
+    parent.params(
+        {
+            "model": winner.family,
+            "data": question.origin,
+            "policy": question.policy.name,
+            "economics": question.economics.name,
+            "families": ", ".join(question.families),
+        }
+    )
+    parent.dataset(question.parts.test, "test", question.origin)
+    tested = {f"test/{name}": estimate for name, estimate in winner.metrics.items()}
+    parent.metrics(tested | winner.policy_metrics(question.evidence.kind))
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        outcome, scores = question.parts.test.outcome, {c.family: c.score for c in comparison.candidates}
+        figures.roc(folder / "figures/roc.png", outcome, scores, "ROC on test")
+        figures.calibration(folder / "figures/calibration.png", outcome, scores, "Calibration on test")
+        (folder / "tables").mkdir()
+        comparison.leaderboard().to_csv(folder / "tables/leaderboard.csv", index=False)
+        comparison.verdicts().to_csv(folder / "tables/verdicts.csv", index=False)
+        parent.artifacts(folder)
+    parent.tags(
+        {
+            "mlflow.note.content": comparison_card(comparison, tables.verdict_in_words(comparison)),
+            **({"registered": filed.registered} if filed.registered else {}),
+        }
+    )

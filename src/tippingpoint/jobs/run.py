@@ -1,0 +1,67 @@
+"""`tippingpoint run`: one family, fitted, measured, filed and registered."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.console import RenderableType
+
+from tippingpoint.errors import InputError
+from tippingpoint.findings import Candidate, Filed, Question
+from tippingpoint.jobs.candidate import answer, record, register_candidate, run_tags
+from tippingpoint.jobs.progress import progress
+from tippingpoint.jobs.question import ask
+from tippingpoint.reports import tables
+from tippingpoint.settings import Settings
+from tippingpoint.tracking import backend
+from tippingpoint.tracking.runs import reap
+from tippingpoint.tracking.runs import run as tracked
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What one run found, and where it is filed."""
+
+    question: Question
+    candidate: Candidate
+    filed: Filed
+
+    def as_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        candidate = self.candidate.as_dict(self.question.evidence.kind)
+        return {**self.question.as_dict(), "candidate": candidate, **asdict(self.filed)}
+
+    def render(self) -> RenderableType:
+        """One screen for a terminal."""
+        return tables.run_summary(self.question, self.candidate, self.filed)
+
+
+def run(settings: Settings) -> RunResult:
+    """Fit one family and file it as a run and a registered version.
+
+    Raises
+    ------
+    InputError
+        When the config or the data are wrong.
+    OutsideError
+        When the store cannot be used.
+    """
+    if len(settings.model) != 1:
+        names = ", ".join(settings.model)
+        raise InputError("model", f"run fits one family; got {names}", "Type model=boosting, or use compare.")
+    (family,) = settings.model
+    with progress(4) as step:
+        step("reading users")
+        question = ask(settings)
+        step("opening the store")
+        client = backend.connect()
+        reap(client)
+        experiment = backend.experiment_id(client, settings.tracking.experiment or question.name)
+        with tracked(client, experiment, family, run_tags(question, "run")) as opened:
+            step(f"{family}: fitting, measuring, explaining")
+            candidate = answer(question, family)
+            step(f"{family}: filing")
+            model_id = record(candidate, question, settings, opened)
+            registered = None
+            if settings.tracking.register_model:
+                registered = register_candidate(client, candidate, question, opened.run_id, model_id).uri
+    return RunResult(question, candidate, Filed(opened.run_id, backend.page(opened.path), registered))

@@ -1,0 +1,52 @@
+"""Model cards and descriptions in Markdown, written from what was measured."""
+
+from functools import cache
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from tippingpoint.findings import Candidate, Comparison, Question
+from tippingpoint.reports.tables import EVIDENCE, interval
+from tippingpoint.tracking.provenance import Provenance
+
+DESCRIPTION_LIMIT = 90_000
+"""MLflow stores descriptions up to 100,000 characters."""
+
+
+def card(candidate: Candidate, question: Question, provenance: Provenance, model_uri: str) -> str:
+    """One model: what it is, on which users, how good, what the policy would bring, how to load it."""
+    return _render(
+        "model.md.j2", candidate=candidate, question=question, provenance=provenance, model_uri=model_uri
+    )
+
+
+def comparison_card(comparison: Comparison, words: str) -> str:
+    """A comparison: the leaderboard and what can be told of it."""
+    return _render("comparison.md.j2", comparison=comparison, question=comparison.question, words=words)
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """A table in Markdown; missing values as a dash, pipes in text escaped."""
+    lines = ["| " + " | ".join(map(str, table.columns)) + " |", "|" + "---|" * table.shape[1]]
+    for row in table.itertuples(index=False):
+        lines.append("| " + " | ".join(_cell(value) for value in row) + " |")
+    return "\n".join(lines)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return "–" if pd.isna(value) else f"{value:.4g}"
+    return str(value).replace("|", "\\|").replace("\n", " ")
+
+
+def _render(template: str, **context: object) -> str:
+    return _environment().get_template(template).render(**context)[:DESCRIPTION_LIMIT]
+
+
+@cache
+def _environment() -> Environment:
+    loader = PackageLoader("tippingpoint.reports")
+    environment = Environment(loader=loader, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
+    environment.filters |= {"markdown": markdown, "interval": interval}
+    environment.globals["EVIDENCE"] = EVIDENCE
+    return environment

@@ -1,0 +1,89 @@
+"""Figures of a run as PNG files."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from sklearn.metrics import roc_curve
+
+from tippingpoint.evaluation import reliability
+from tippingpoint.explanation import Explanation
+from tippingpoint.reports.palette import GREY, colour
+
+TOP = 12
+
+
+def roc(path: Path, outcome: np.ndarray, scores: dict[str, np.ndarray], title: str) -> None:
+    """ROC curves of one or several families on the same users."""
+    figure, axes = _figure()
+    for family, score in scores.items():
+        false, true, _ = roc_curve(outcome, score)
+        axes.plot(false, true, color=colour(family), label=family.replace("_", " "))
+    axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=":")
+    axes.set(xlabel="false positive rate", ylabel="true positive rate", title=title, aspect="equal")
+    axes.legend(loc="lower right", frameon=False)
+    _save(figure, path)
+
+
+def calibration(path: Path, outcome: np.ndarray, scores: dict[str, np.ndarray], title: str) -> None:
+    """Outcome rate against mean score in ten bins of equal size, with 95 % intervals."""
+    figure, axes = _figure()
+    top = 0.0
+    for family, score in scores.items():
+        mean, rate, se = reliability(outcome, score)
+        axes.errorbar(
+            mean, rate, yerr=1.96 * se, color=colour(family), marker="o", markersize=4, linewidth=1, capsize=2,
+            label=family.replace("_", " "),
+        )  # fmt: skip
+        top = max(top, mean.max(), (rate + 1.96 * se).max())
+    edge = min(1.0, 1.05 * top)
+    axes.plot([0, edge], [0, edge], color=GREY, linewidth=0.8, linestyle=":")
+    axes.set(xlabel="mean score", ylabel="observed outcome rate", title=title, xlim=(0, edge), ylim=(0, edge))
+    axes.legend(loc="upper left", frameon=False)
+    _save(figure, path)
+
+
+def shap_summary(path: Path, explanation: Explanation, family: str) -> None:
+    """SHAP values of each user for the columns that matter most; colour is the column's own value."""
+    order = explanation.importance()["feature"].head(TOP).tolist()
+    figure, axes = _figure(width=7.0, height=0.9 + 0.36 * len(order))
+    for row, name in enumerate(reversed(order)):
+        at = explanation.features.columns.get_loc(name)
+        values, column = explanation.values[:, at], explanation.features[name]
+        # Ranks, so that a long tail does not turn all others into one colour; categories have no order and stay grey.
+        number = column.dtype.kind == "f"
+        shade = {"c": column.rank(pct=True).fillna(0.5), "cmap": "viridis"} if number else {"color": GREY}
+        axes.scatter(values, row + _spread(values), s=7, linewidths=0, alpha=0.8, **shade)
+    axes.axvline(0, color=GREY, linewidth=0.8)
+    axes.set_yticks(range(len(order)), list(reversed(order)))
+    axes.set(
+        xlabel=f"SHAP value ({explanation.space})",
+        title=f"{family.replace('_', ' ')}: what moves the score\n(yellow: high value of the column, dark: low)",
+    )
+    _save(figure, path)
+
+
+def _spread(values: np.ndarray) -> np.ndarray:
+    """Vertical offsets that set points of nearly the same value apart, densest widest."""
+    bins = np.digitize(values, np.linspace(values.min(), values.max(), 60))
+    offset = np.zeros(len(values))
+    widest = max(np.bincount(bins).max(), 1)
+    for b in np.unique(bins):
+        members = np.flatnonzero(bins == b)
+        offset[members] = np.linspace(-0.5, 0.5, len(members)) * 0.75 * len(members) / widest if len(members) > 1 else 0
+    return offset
+
+
+def _figure(width: float = 5.0, height: float = 4.5) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(width, height), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _save(figure: Figure, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)

@@ -1,0 +1,173 @@
+"""What the terminal shows at the end of a job."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from tippingpoint.findings import Candidate, Comparison, Filed, Question
+from tippingpoint.simulation.contest import Verdict
+from tippingpoint.simulation.statistics import Estimate
+
+EVIDENCE = {
+    "truth": "truth, known because the users are generated",
+    "experiment": "measured in an experiment with known chances of each action",
+    "logged": "estimated from logged actions whose chances are not known",
+    "assumed": "assumed, not measured; it rests on economics.actions.*.assumed_response",
+}
+
+
+def compare_summary(comparison: Comparison, filed: Filed) -> RenderableType:
+    """A comparison on one screen."""
+    question = comparison.question
+    note = f"{question.policy.name} on {len(question.parts.test):,} test users"
+    table = _table(
+        f"Best first by {question.select_by} on validation; {note}",
+        ["model", "ROC AUC", "log\nloss", "calib.\nslope", *_uplift_heads(question), "fit\ns"],
+    )
+    for candidate in comparison.candidates:
+        table.add_row(
+            candidate.family,
+            stacked(candidate.metrics["roc_auc"], 3),
+            f"{candidate.metrics['log_loss'].value:.4f}",
+            f"{candidate.metrics['calibration_slope'].value:.2f}",
+            stacked(candidate.value.outcomes_per_1000, 1, plus=True),
+            stacked(candidate.value.uplift, 3, plus=True),
+            f"{candidate.seconds['fit']:.1f}",
+            style="bold" if candidate is comparison.winner else "",
+        )
+    return Group(
+        *_about(question),
+        table,
+        Text(f"Uplift over everyone getting none: {EVIDENCE[question.evidence.kind]}.", style="dim"),
+        *_unreached(comparison.winner),
+        Text(verdict_in_words(comparison)),
+        *_links(filed),
+    )
+
+
+def run_summary(question: Question, candidate: Candidate, filed: Filed) -> RenderableType:
+    """One run on one screen."""
+    metrics = _table(f"{candidate.family} on {len(question.parts.test):,} test users", ["metric", "value"])
+    for name, estimate in candidate.metrics.items():
+        metrics.add_row(name.replace("_", " "), interval(estimate, 3))
+    heads = [head.replace("\n", " ") for head in _uplift_heads(question)]
+    metrics.add_row(heads[0], interval(candidate.value.outcomes_per_1000, 1))
+    metrics.add_row(heads[1], interval(candidate.value.uplift, 3))
+    segments = _segments(question, candidate)
+    return Group(*_about(question), metrics, segments, *_links(filed))
+
+
+def doctor_summary(
+    versions: dict[str, str], store: str, experiments: Sequence[str], models: Sequence[str], closed: int
+) -> RenderableType:
+    """What `doctor` found."""
+    table = _table("tippingpoint doctor", ["what", "found"])
+    for name, found in versions.items():
+        table.add_row(name, found)
+    table.add_row("store", f"{store} (reachable, writable)")
+    table.add_row("experiments", ", ".join(experiments))
+    table.add_row("registered models", ", ".join(models) or "none yet")
+    if closed:
+        table.add_row("runs left open by killed processes", f"{closed}, now closed as KILLED")
+    return Group(table, Text("Next: tippingpoint compare"))
+
+
+def verdict_in_words(comparison: Comparison) -> str:
+    """Who wins, and whether that can be told."""
+    question, winner = comparison.question, comparison.winner.family
+    if len(comparison.candidates) == 1:
+        return f"{winner} stands alone."
+    parts = [f"{winner} wins on validation ({question.select_by})."]
+    parts.append(f"On test its ROC AUC {_against(winner, comparison.auc)}.")
+    if comparison.uplift:
+        parts.append(f"Its policy uplift ({question.evidence.kind}) {_against(winner, comparison.uplift)}.")
+    else:
+        parts.append("Which policy uplift is larger cannot be told: there is no experiment behind it.")
+    return " ".join(parts)
+
+
+def _against(winner: str, verdicts: Sequence[Verdict]) -> str:
+    by_word: dict[str, list[str]] = {"better": [], "worse": [], "cannot tell": []}
+    for verdict in verdicts:
+        if winner == verdict.first:
+            by_word[verdict.word].append(verdict.second)
+        elif winner == verdict.second:
+            opposite = {"better": "worse", "worse": "better", "cannot tell": "cannot tell"}[verdict.word]
+            by_word[opposite].append(verdict.first)
+    said = {
+        "better": "is better than that of {}",
+        "worse": "is worse than that of {}",
+        "cannot tell": "cannot be told from that of {}",
+    }
+    return "; ".join(said[word].format(" and ".join(names)) for word, names in by_word.items() if names)
+
+
+def interval(estimate: Estimate, digits: int) -> str:
+    """`0.812 [0.801, 0.823]`, or just the value where there is no interval."""
+    if estimate.low is None or estimate.high is None:
+        return f"{estimate.value:.{digits}f}"
+    return f"{estimate.value:.{digits}f} [{estimate.low:.{digits}f}, {estimate.high:.{digits}f}]"
+
+
+def stacked(estimate: Estimate, digits: int, plus: bool = False) -> str:
+    """The value, and under it its interval, for narrow columns."""
+    value = f"{estimate.value:{'+' if plus else ''}.{digits}f}"
+    if estimate.low is None or estimate.high is None:
+        return value
+    return f"{value}\n{estimate.low:.{digits}f}, {estimate.high:.{digits}f}"
+
+
+def _uplift_heads(question: Question) -> list[str]:
+    kind = question.evidence.kind
+    outcome = question.users.contract.outcome
+    return [f"{outcome}\nper 1,000\n({kind})", f"{question.economics.currency}\nper user\n({kind})"]
+
+
+def _segments(question: Question, candidate: Candidate) -> Table:
+    uplift = f"uplift_per_user_{question.evidence.kind}"
+    money = f"{question.economics.currency} per user\n({question.evidence.kind})"
+    table = _table(
+        f"Segments of {question.policy.name}", ["segment", "action", "users", "mean\nscore", "outcome\nrate", money]
+    )
+    for row in candidate.segments.to_dict("records"):
+        ends = [None if pd.isna(row[f"{uplift}_{end}"]) else row[f"{uplift}_{end}"] for end in ("low", "high")]
+        cells = ["–" if pd.isna(row[name]) else f"{row[name]:.3f}" for name in ("mean_score", "outcome_rate")]
+        money = "–" if pd.isna(row[uplift]) else interval(Estimate(row[uplift], None, *ends), 3)
+        table.add_row(row["segment"], row["action"], f"{row['users']:,}", *cells, money)
+    return table
+
+
+def _unreached(candidate: Candidate) -> list[Text]:
+    empty = candidate.segments.loc[candidate.segments["users"] == 0, "segment"].tolist()
+    return [Text(f"No test user reaches {' or '.join(empty)}: consider lower policy.cuts.")] if empty else []
+
+
+def _about(question: Question) -> list[Text]:
+    users, contract, parts = question.users, question.users.contract, question.parts
+    numbers, categories = len(contract.names("number")), len(contract.names("category"))
+    sides = f"train {len(parts.train):,}, validation {len(parts.validation):,}, test {len(parts.test):,}"
+    lines = [
+        f"{question.origin}: {len(users):,} users ({sides}), {contract.outcome} = {contract.positive}"
+        f" {users.outcome.mean():.1%}{'' if contract.good else ' (not wanted)'};"
+        f" id {contract.user_id or 'by row number'}; {numbers} numbers, {categories} categories"
+    ]
+    if contract.dropped:
+        lines.append("Not seen by models: " + ", ".join(f"{c} ({why})" for c, why in contract.dropped.items()))
+    return [Text(line) for line in lines]
+
+
+def _links(filed: Filed) -> list[Text]:
+    where = Text(f"MLflow: {filed.page}", no_wrap=True, overflow="ignore")
+    registered = f"Registered: {filed.registered}. " if filed.registered else ""
+    return [where, Text(f"{registered}Next: tippingpoint ui")]
+
+
+def _table(title: str, heads: Sequence[str]) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=None, pad_edge=False)
+    for at, head in enumerate(heads):
+        table.add_column(head, justify="right" if at else "left", no_wrap=True)
+    return table
+

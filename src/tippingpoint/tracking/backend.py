@@ -1,0 +1,117 @@
+"""The MLflow store: found, created once however many start at the same time, and linked to."""
+
+import logging
+import sqlite3
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import mlflow
+import sqlalchemy
+from filelock import FileLock, Timeout
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from tippingpoint.errors import OutsideError
+
+INITIALISE_SECONDS = 120
+PROBE_SECONDS = 5
+
+
+def connect() -> MlflowClient:
+    """A client of the store that `MLFLOW_TRACKING_URI` names, or of MLflow's own default in the working folder.
+
+    A new SQLite store is created under a file lock: several processes that migrate it at once would break it.
+
+    Raises
+    ------
+    OutsideError
+        When the store cannot be reached or written.
+    """
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    store = uri()
+    try:
+        probe(store)
+        client = MlflowClient(store)
+        if path := sqlite_path(store):
+            with FileLock(f"{path}.lock", timeout=INITIALISE_SECONDS):
+                client.search_experiments(max_results=1)
+        else:
+            client.search_experiments(max_results=1)
+        return client
+    except (OSError, sqlite3.Error, sqlalchemy.exc.SQLAlchemyError, Timeout, MlflowException) as error:
+        reason = str(getattr(error, "orig", None) or getattr(error, "reason", None) or error).strip()
+        raise OutsideError(
+            f"store {store}",
+            f"cannot be used ({reason.splitlines()[0] if reason else type(error).__name__})",
+            "Set MLFLOW_TRACKING_URI to a store you can write, e.g. sqlite:////home/you/mlflow.db, or see"
+            " `tippingpoint doctor`.",
+        ) from error
+
+
+def probe(store: str) -> None:
+    """Fail at once where MLflow would retry for minutes: open the database for writing, or ask the server."""
+    if path := sqlite_path(store):
+        if not path.parent.is_dir():
+            raise NotADirectoryError(f"there is no folder {path.parent}")
+        with FileLock(f"{path}.lock", timeout=INITIALISE_SECONDS):
+            connection = sqlite3.connect(path, timeout=PROBE_SECONDS)
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                connection.rollback()
+            finally:
+                connection.close()
+    elif is_server():
+        try:
+            urllib.request.urlopen(f"{store.rstrip('/')}/health", timeout=PROBE_SECONDS).close()
+        except urllib.error.HTTPError:
+            pass  # it answers; whether it lets us in, the first real request will say
+    elif "://" in store and not store.startswith(("file://", "databricks")):
+        engine = sqlalchemy.create_engine(store)
+        engine.connect().close()
+        engine.dispose()
+
+
+def sqlite_path(store: str) -> Path | None:
+    """The file of a SQLite store, None for other stores."""
+    return Path(store.removeprefix("sqlite:///")) if store.startswith("sqlite:///") else None
+
+
+def experiment_id(client: MlflowClient, name: str) -> str:
+    """Id of the experiment of that name, created if it is new; several may ask at once."""
+    if (found := client.get_experiment_by_name(name)) is None:
+        try:
+            return str(client.create_experiment(name))
+        except MlflowException:
+            found = client.get_experiment_by_name(name)
+            if found is None:
+                raise
+    if found.lifecycle_stage == "deleted":
+        raise OutsideError(
+            f"experiment {name!r}", "is deleted in the store", "Restore it, or type tracking.experiment=another."
+        )
+    return str(found.experiment_id)
+
+
+def page(path: str, host: str = "127.0.0.1", port: int = 5000) -> str:
+    """Address of a page of the MLflow UI: the server's own, or where `tippingpoint ui` serves."""
+    base = uri().rstrip("/") if is_server() else f"http://{host}:{port}"
+    return f"{base}/#/{path}"
+
+
+def uri() -> str:
+    """The store's address."""
+    return str(mlflow.get_tracking_uri())
+
+
+def is_server() -> bool:
+    """Whether the store is an MLflow server, which has its own pages."""
+    return uri().startswith(("http://", "https://"))
+
+
+def serve_command(host: str, port: int) -> list[str]:
+    """The command line that serves this store's pages."""
+    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri()]
+    return [*command, "--host", host, "--port", str(port), "--workers", "1"]

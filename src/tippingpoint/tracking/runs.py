@@ -1,0 +1,173 @@
+"""Runs: opened, filled in few writes, always closed; those of killed processes are closed by the next one."""
+
+import json
+import os
+import socket
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import mlflow.sklearn
+import numpy as np
+import pandas as pd
+from filelock import FileLock, Timeout
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.models import ModelSignature
+from mlflow.types.schema import AnyType, ColSpec, DataType, Schema, TensorSpec
+
+from tippingpoint.data.users import Contract, Users
+from tippingpoint.models.calibration import Model
+from tippingpoint.policies.policy import Policy
+from tippingpoint.simulation.statistics import Estimate
+
+HOST, LEASE = "tippingpoint.host", "tippingpoint.lease"
+TYPES = {"number": "double", "category": "string"}
+OUTCOMES = Schema([TensorSpec(np.dtype("float64"), (-1, 2))])
+
+
+class Run:
+    """An open MLflow run. Every method is one write to the store."""
+
+    def __init__(self, client: MlflowClient, experiment: str, run_id: str) -> None:
+        self.client, self.experiment, self.run_id = client, experiment, run_id
+
+    @property
+    def path(self) -> str:
+        """Its page in the MLflow UI."""
+        return f"experiments/{self.experiment}/runs/{self.run_id}"
+
+    def params(self, config: Mapping[str, Any]) -> None:
+        """Log a config's leaves under their dotted paths."""
+        params = [Param(key, value) for key, value in _leaves(config)]
+        self.client.log_batch(self.run_id, params=params)
+
+    def metrics(
+        self, metrics: Mapping[str, Estimate | float], model_id: str | None = None, users: Users | None = None
+    ) -> None:
+        """Log estimates as `name`, `name_low` and `name_high`, linked to a logged model and a data set."""
+        now = int(time.time() * 1000)
+        link = {"dataset_name": "test", "dataset_digest": users.digest} if users else {}
+        flat: dict[str, float] = {}
+        for name, metric in metrics.items():
+            of = metric if isinstance(metric, Estimate) else Estimate(metric)
+            ends = {name: of.value, f"{name}_low": of.low, f"{name}_high": of.high}
+            flat |= {key: value for key, value in ends.items() if value is not None and np.isfinite(value)}
+        entries = [Metric(key, value, now, 0, model_id=model_id, **link) for key, value in flat.items()]
+        self.client.log_batch(self.run_id, metrics=entries)
+
+    def tags(self, tags: Mapping[str, str]) -> None:
+        """Set tags; `mlflow.note.content` is the run's description."""
+        self.client.log_batch(self.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+
+    def artifacts(self, folder: Path) -> None:
+        """Upload all files of a folder."""
+        self.client.log_artifacts(self.run_id, str(folder))
+
+    def dataset(self, users: Users, part: str, origin: str) -> None:
+        """Name a part of the users as an input of the run; its rows are not stored."""
+        names = {c.name: c.kind for c in users.contract.columns}
+        profile = {"num_rows": len(users), "outcome_rate": round(float(users.outcome.mean()), 6)}
+        schema = {"mlflow_colspec": [{"type": TYPES[kind], "name": name} for name, kind in names.items()]}
+        entity = Dataset(
+            part, users.digest, "local", json.dumps({"uri": origin}), json.dumps(schema), json.dumps(profile)
+        )
+        self.client.log_inputs(self.run_id, [DatasetInput(entity, [InputTag("mlflow.data.context", part)])])
+
+    def model(self, model: Model, contract: Contract, example: pd.DataFrame, policy: Policy) -> str:
+        """Log the model with the policy it was judged with beside it.
+
+        Returns
+        -------
+        str
+            The logged model's id; it loads as `models:/ID` wherever MLflow and its listed requirements are.
+        """
+        info = mlflow.models.Model.log(
+            artifact_path=None,
+            name="model",
+            flavor=mlflow.sklearn,
+            run_id=self.run_id,
+            sk_model=model.classifier,
+            signature=ModelSignature(inputs=_inputs(contract), outputs=OUTCOMES),
+            input_example=example,
+            pip_requirements=[f"{package}=={version(package)}" for package in model.family.packages],
+            pyfunc_predict_fn="predict_proba",
+            serialization_format="skops",
+            skops_trusted_types=list(model.family.trusted),
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "policy.json")
+            path.write_text(json.dumps(policy.specification(), indent=2))
+            self.client.log_model_artifact(info.model_id, str(path))
+        return str(info.model_id)
+
+
+@contextmanager
+def run(
+    client: MlflowClient, experiment: str, name: str, tags: Mapping[str, str], parent: Run | None = None
+) -> Iterator[Run]:
+    """Open a run and close it whatever happens: FINISHED, FAILED after an error, KILLED after an interruption.
+
+    The process holds a lock for as long as the run is open, which the kernel releases even after kill -9: that is
+    how `reap` tells a run at work from one left behind.
+    """
+    folder = Path(tempfile.gettempdir(), f"tippingpoint-{os.getuid() if hasattr(os, 'getuid') else 'runs'}")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    path = folder / f"{uuid.uuid4().hex}.lease"
+    lineage = {"mlflow.parentRunId": parent.run_id} if parent else {}
+    own = {"mlflow.runName": name, HOST: socket.gethostname(), LEASE: str(path), **lineage}
+    with FileLock(path):
+        opened = client.create_run(experiment, run_name=name, tags={**tags, **own})
+        status = "FAILED"
+        try:
+            yield Run(client, experiment, opened.info.run_id)
+            status = "FINISHED"
+        except (KeyboardInterrupt, SystemExit):
+            status = "KILLED"
+            raise
+        finally:
+            client.set_terminated(opened.info.run_id, status)
+            path.unlink(missing_ok=True)
+
+
+def reap(client: MlflowClient) -> int:
+    """Close as KILLED the runs that processes of this machine left RUNNING when they died; say how many."""
+    filter_string = f"attributes.status = 'RUNNING' and tags.`{HOST}` = '{socket.gethostname()}'"
+    experiments = [e.experiment_id for e in client.search_experiments()]
+    left = client.search_runs(experiments, filter_string=filter_string, max_results=1000) if experiments else []
+    reaped = 0
+    for found in left:
+        path = Path(found.data.tags[LEASE])
+        try:
+            if path.exists():
+                lock = FileLock(path)
+                lock.acquire(timeout=0)
+                lock.release()
+        except Timeout:
+            continue  # held: that process is at work
+        client.set_terminated(found.info.run_id, "KILLED")
+        path.unlink(missing_ok=True)
+        reaped += 1
+    return reaped
+
+
+def _inputs(contract: Contract) -> Schema:
+    # Numbers are `any`: MLflow refuses whole numbers (int64) for a column declared double, and missing values for one
+    # declared long, though the pipeline takes both. See docs/decisions.
+    kind = {"number": AnyType(), "category": DataType.string}
+    return Schema([ColSpec(kind[c.kind], c.name, required=c.kind == "category") for c in contract.columns])
+
+
+def _leaves(node: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in node.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{path}{key}.")
+        elif key != "_target_":
+            yield f"{path}{key}", str(value)[:500]
+
