@@ -1,6 +1,7 @@
 """The command line: a verb, and the rest goes to Hydra. Heavy imports wait until a verb is chosen."""
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -17,9 +18,9 @@ Verbs
   doctor    versions, and whether the store can be used
 
 Start
-  tippingpoint compare                                                  generated users of the case study
-  tippingpoint compare data=csv data.path=users.csv data.target=adopter    your own table
-  tippingpoint run -m model=logistic,boosting seed=0,1                  a sweep
+  tippingpoint compare                                                   generated users
+  tippingpoint compare data=csv data.path=users.csv data.target=adopter  your own table
+  tippingpoint run -m model=logistic,boosting seed=0,1                   a sweep
 
 Groups: data (case_study, csv)   model (logistic, random_forest, boosting, all)
         policy (intent_bands)   economics (freemium)   experiment (files of experiments/)
@@ -28,6 +29,8 @@ output=json prints one JSON object. Runs go to MLflow's store in this folder, or
 Exit codes: 0 done, 1 a check said no, 2 wrong input, 3 something outside failed.
 """
 
+HYDRA_OPTIONS_WITH_VALUE = ("--cfg", "-c", "--config-dir", "-cd", "--config-path", "--config-name", "--package", "-p")
+HYDRA_OPTIONS = (*HYDRA_OPTIONS_WITH_VALUE, "--multirun", "--help", "--info", "--hydra-help", "--resolve", "--shell-completion")
 VERBS = ("compare", "run", "ui", "doctor")
 
 
@@ -48,13 +51,40 @@ def main() -> None:
     try:
         if verb not in VERBS:
             raise InputError("tippingpoint", f"there is no verb {verb!r}", nearest(verb, VERBS))
-        _run(verb, arguments[1:])
+        _run(verb, as_overrides(arguments[1:]))
     except TippingpointError as error:
         print(error, file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         print("interrupted; what was finished is kept", file=sys.stderr)
         sys.exit(130)
+
+
+def as_overrides(arguments: list[str]) -> list[str]:
+    """Turn `--key value`, the form in which `mlflow run -P key=value` passes it on, into Hydra's `key=value`.
+
+    The value is quoted where Hydra would trip over its spaces, commas or quotes; lists and dicts stay Hydra's. An
+    empty value counts as not given. Hydra's own options come last, where its parser wants them.
+
+    >>> as_overrides(["--data.path", "Ann's users, new.csv", "-m", "--model", "[logistic,boosting]", "seed=1"])
+    ["data.path='Ann\\'s users, new.csv'", 'model=[logistic,boosting]', 'seed=1', '-m']
+    """
+    overrides: list[str] = []
+    options: list[str] = []
+    rest = iter(arguments)
+    for argument in rest:
+        if argument in HYDRA_OPTIONS_WITH_VALUE:
+            options += [argument, next(rest, "")]
+        elif argument.split("=")[0] in HYDRA_OPTIONS or re.match("-[^-]", argument):
+            options.append(argument)
+        elif not argument.startswith("--"):
+            overrides.append(argument)
+        elif value := next(rest, ""):
+            plain = value.startswith(("[", "{")) or re.fullmatch(r"[\w./:@%+-]+", value)
+            # In Hydra's quotes a backslash counts only before a quote, and is doubled there.
+            escaped = re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + m[2].replace("'", "\\'"), value)
+            overrides.append(f"{argument.removeprefix('--')}=" + (value if plain else f"'{escaped}'"))
+    return [*overrides, *options]
 
 
 def _run(verb: str, arguments: list[str]) -> None:

@@ -209,7 +209,7 @@ def compose(verb: str, overrides: Sequence[str] = (), config_dir: str | None = N
     try:
         with initialize_config_dir(str(config_folder()), version_base="1.3"):
             return hydra_compose(verb, [*own, *overrides])
-    except (HydraException, OmegaConfBaseException) as error:
+    except HYDRA_ERRORS as error:
         raise hydra_error(error, verb, overrides, config_dir) from error
 
 

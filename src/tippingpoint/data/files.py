@@ -277,3 +277,20 @@ def _as_number(series: pl.Series) -> pl.Series | None:
 
 def _reasons(dropped: dict[str, str]) -> str:
     return "; ".join(f"{column} ({why})" for column, why in dropped.items())
+
+
+def write(users: Users, path: Path) -> None:
+    """Write what a table of one's own would hold: id, features, the logged action, the outcome; truth stays out.
+
+    The same users give the same bytes.
+    """
+    contract = users.contract
+    columns: dict[str, Any] = {contract.user_id or "user_id": users.user_id.tolist()}
+    for column in contract.columns:
+        values = users.features[column.name].to_numpy()
+        whole = column.kind == "number" and np.all(np.mod(values, 1) == 0)
+        columns[column.name] = values.astype(np.int64) if whole else values.tolist()
+    if users.action is not None:
+        columns["action"] = [users.actions[code] for code in users.action]
+    columns[contract.outcome] = users.outcome
+    pl.DataFrame(columns).write_csv(path)

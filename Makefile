@@ -1,0 +1,49 @@
+# Everything one can do here. Set-up happens by itself, in .venv, once.
+PYTHON ?= python3
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+.PHONY: help run test soak check lint bench lock clean
+
+help:  ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+run: .venv/run.stamp  ## compare the three families on the case study
+	$(BIN)/tippingpoint compare $(ARGS)
+
+test: .venv/dev.stamp  ## the tests
+	$(BIN)/pytest -n 2 -m "not soak" $(ARGS)
+
+soak: .venv/dev.stamp  ## races and kills that take longer
+	$(BIN)/pytest -m soak $(ARGS)
+
+lint: .venv/dev.stamp  ## style, types, and which floor may import which
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+check: lint test  ## what CI runs
+
+bench: .venv/dev.stamp  ## measurements, as ratios against a peer or a floor of the same run
+	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+lock: .venv/dev.stamp  ## resolve the requirements files again, with hashes and without index addresses
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-header --quiet --upgrade -o requirements-dev.txt
+	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --quiet --no-annotate -c requirements-dev.txt -o requirements.txt
+
+clean:  ## remove the environment and caches; runs and models stay
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11 …"; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/run.stamp: .venv/bin/python requirements.txt pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+.venv/dev.stamp: .venv/run.stamp requirements-dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,44 @@
+"""Fixtures: a shared workspace with a finished comparison, and small tables."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+REAL = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture
+def real() -> Path:
+    """The folder of real tables, where it is at hand."""
+    if not REAL.is_dir():
+        pytest.skip("the real tables are not beside this checkout")
+    return REAL
+
+
+@pytest.fixture(scope="session")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple]:
+    """A comparison of small settings, made once: (result, folder it was made in)."""
+    from tippingpoint.jobs import compare
+    from tippingpoint.settings import Settings, compose
+
+    folder = tmp_path_factory.mktemp("workspace")
+    before, uri = Path.cwd(), os.environ.get("MLFLOW_TRACKING_URI")
+    os.chdir(folder)
+    os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
+    settings = Settings.from_config(compose("compare", ["data.users=3000", "explain_rows=50"]))
+    yield compare(settings), folder
+    os.chdir(before)
+    if uri is None:
+        os.environ.pop("MLFLOW_TRACKING_URI")
+    else:
+        os.environ["MLFLOW_TRACKING_URI"] = uri
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in, with a store of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    return tmp_path

@@ -1,0 +1,183 @@
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tippingpoint.data.files import Table, write
+from tippingpoint.data.users import Users
+from tippingpoint.errors import InputError
+from tippingpoint.settings import compose
+
+ROOT = Path(__file__).parents[2]
+
+
+def table(path: Path, **arguments: object) -> Table:
+    from omegaconf import OmegaConf
+
+    overrides = ["data=csv", f"data.path='{path}'", f"data.target={arguments.pop('target', 'y')}"]
+    node = OmegaConf.to_container(compose("run", overrides).data)
+    node.pop("_target_")
+    return Table.model_validate(node | arguments)
+
+
+def csv(folder: Path, text: str | bytes, name: str = "users.csv") -> Path:
+    path = folder / name
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return path
+
+
+def rows(columns: str, *each: str) -> str:
+    return "\n".join([columns, *each]) + "\n"
+
+
+def test_roles_are_inferred(tmp_path: Path) -> None:
+    text = rows(
+        "customerID,age,plan,charges,flat,note,seen,y",
+        *(f"c{i},{20 + i},{'ab'[i % 2]},{' ' if i == 3 else i * 1.5},7,n{i},2024-01-{i + 1:02},{'Yes' if i % 3 else 'No'}"
+          for i in range(25)),
+    )  # fmt: skip
+    users = table(csv(tmp_path, text)).load()
+    assert [(c.name, c.kind) for c in users.contract.columns] == [
+        ("age", "number"), ("plan", "category"), ("charges", "number"),
+    ]  # fmt: skip
+    assert users.contract.user_id == "customerID"
+    assert users.contract.positive == "Yes"
+    assert users.contract.dropped == {"flat": "constant", "note": "like an id: 25 different values", "seen": "a time"}
+    assert np.isnan(users.features["charges"][3])
+    assert users.outcome.tolist() == [int(i % 3 > 0) for i in range(25)]
+
+
+@pytest.mark.parametrize(
+    ("yes", "no"), [("1", "0"), ("yes", "no"), ("True", "False"), ("t", "f"), ("1.0", "0.0"), ("Y", "N")]
+)
+def test_yes_and_no_targets_are_understood(tmp_path: Path, yes: str, no: str) -> None:
+    users = table(csv(tmp_path, rows("x,y", f"1,{yes}", f"2,{no}", f"3,{no}"))).load()
+    assert users.outcome.tolist() == [1, 0, 0]
+
+
+def test_parquet_and_gzip_read_like_csv(tmp_path: Path) -> None:
+    text = rows("user_id,x,c,y", *(f"{i},{i / 3},{'pq'[i % 2]},{i % 2}" for i in range(30)))
+    plain = csv(tmp_path, text)
+    packed = csv(tmp_path, gzip.compress(text.encode()), "users.csv.gz")
+    parquet = tmp_path / "users.parquet"
+    pl.read_csv(plain).write_parquet(parquet)
+    assert len({table(path).load().digest for path in (plain, packed, parquet)}) == 1
+
+
+GOOD = rows("user_id,x,y", "a,1,1", "b,2,0", "c,4,1")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "data.path={path}: the file is empty."),
+        ("user_id,x,y\n", "data.path={path}: has a header only; users are rows."),
+        (rows("user_id,x,y", "a,1,1"), "data.path={path}: has one row only; users are rows."),
+        ("<!DOCTYPE html><html><body>Log in</body></html>", "data.path={path}: is a web page, not a CSV."),
+        ("user_id,x,y\na,ä,1\nb,ö,0\n".encode("latin1"), "data.path={path}: is not UTF-8. Convert it first"),
+        (rows("user_id,x,why", "a,1,1", "b,2,0"), "data.target: no column 'y' in users.csv. "),
+        (rows("user_id,x,y", "a,1,1", "b,2,1"), "data.target: 'y' has one value only, '1'."),
+        (rows("user_id,x,y", "a,1,1", "b,2,0", "c,3,2"), "data.target: 'y' has 3 values (0, 1, 2), not two."),
+        (rows("user_id,x,y", "a,1,1", "b,2,", "c,3,0"), "data.target: 'y' is missing in 1 of 3 rows (first: row 2)."),
+        (rows("user_id,x,y", "a,1,on", "b,2,off"), "data.target: cannot tell which of 'off' and 'on' is outcome 1."),
+        (rows("user_id,x,y", "a,,1", "b,,0"), "data: column 'x' has no value in any row. Type data.drop='[x]'."),
+        (rows("user_id,x,y", "a,3,1", "b,3,0"), "data: no feature is left in users.csv: "),
+    ],
+)
+def test_a_file_that_is_no_table_of_users_is_refused(tmp_path: Path, text: str | bytes, message: str) -> None:
+    path = csv(tmp_path, text)
+    with pytest.raises(InputError) as error:
+        table(path).load()
+    assert str(error.value).startswith(message.format(path=path))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"target": "z"}, "data.target: no column 'z' in users.csv."),
+        ({"id": "user"}, "data.id: no column 'user' in users.csv. Nearest: 'user_id'."),
+        ({"drop": ["w"]}, "data.drop: no column 'w' in users.csv."),
+        ({"positive": "2"}, "data.positive: 'y' is never '2'."),
+        ({"action": "x"}, "data.control: 'x' is never 'none'."),
+        ({"action": "x", "control": "1"}, "data.logging_probability: needs the chance of each of '1', '2', '4'."),
+        (
+            {"action": "x", "control": "1", "logging_probability": {"1": 0.5, "2": 0.4, "4": 0.4}},
+            "data.logging_probability: must lie in (0, 1] and sum to 1",
+        ),
+        ({"control": "1"}, "data.action: not given, but data.control"),
+        ({"measures": ["user_id"]}, "data.measures: 'user_id' is not a number"),
+    ],
+)
+def test_a_config_that_does_not_fit_the_file_is_refused(tmp_path: Path, arguments: dict, message: str) -> None:
+    with pytest.raises(InputError) as error:
+        table(csv(tmp_path, GOOD), **arguments).load()
+    assert str(error.value).startswith(message)
+
+
+def test_duplicate_ids_are_named(tmp_path: Path) -> None:
+    path = csv(tmp_path, rows("user_id,x,y", "a,1,1", "b,2,0", "a,4,1"))
+    with pytest.raises(InputError, match=r"data.id: 'user_id' is not unique in users.csv: 1 ids stand more than once \(a\)"):
+        table(path, id="user_id").load()
+
+
+def test_a_missing_file_s_neighbours_are_named(tmp_path: Path) -> None:
+    csv(tmp_path, GOOD)
+    with pytest.raises(InputError, match=r"no such file. Nearest: 'users.csv'."):
+        table(tmp_path / "user.csv").load()
+
+
+def test_a_logged_action_comes_with_its_chances_and_is_no_feature(tmp_path: Path) -> None:
+    text = rows("user_id,x,did,p,y", *(f"{i},{i % 7},{('no', 'mail')[i % 2]},{0.25 + (i % 2) / 2},{i % 3 % 2}" for i in range(40)))
+    path = csv(tmp_path, text)
+    users = table(path, action="did", control="no", logging_probability={"no": 0.5, "mail": 0.5}, drop=["p"]).load()
+    assert users.actions == ("none", "mail")
+    assert users.action is not None
+    assert users.action[:2].tolist() == [0, 1]
+    assert list(users.features) == ["x"]
+    assert np.all(users.logging_probability == 0.5)
+    assert table(path, action="did", control="no", logging_probability="uniform", drop=["p"]).load().digest == users.digest
+
+
+def test_hillstrom_runs_as_it_is(real: Path) -> None:
+    users = table(
+        real / "hillstrom.csv", target="visit", action="segment", control="No E-Mail", logging_probability="uniform",
+        measures=["conversion", "spend"],
+    ).load()  # fmt: skip
+    assert users.actions == ("none", "Mens E-Mail", "Womens E-Mail")
+    assert not {"segment", "visit", "conversion", "spend"} & set(users.features)
+    assert users.measures is not None
+    assert users.measures["spend"].sum() == pytest.approx(67258.13, abs=0.005)
+
+
+def test_telco_blanks_are_missing_numbers(real: Path) -> None:
+    users = table(real / "telco_customer_churn.csv", target="Churn").load()
+    assert users.features["TotalCharges"].isna().sum() == 11
+    assert users.contract.user_id == "customerID"
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.binary(max_size=300))
+def test_any_bytes_are_read_or_refused_in_words(tmp_path: Path, content: bytes) -> None:
+    path = csv(tmp_path, b"user_id,x,y\n" + content)
+    try:
+        assert isinstance(table(path).load(), Users)
+    except InputError as error:
+        assert error.where.startswith("data")
+
+
+def test_the_case_study_s_csv_is_the_generator_s_to_the_byte(tmp_path: Path) -> None:
+    from tippingpoint.data.source import Source
+    from tippingpoint.settings import Settings
+
+    source = Settings.from_config(compose("run", [])).data.build(Source, "data")
+    write(source.load(), tmp_path / "again.csv")
+    committed = ROOT / "data/synthetic_user_conversion_data.csv"
+    assert (tmp_path / "again.csv").read_bytes() == committed.read_bytes()
+    users = table(committed, target="converted", action="action", logging_probability={
+        "none": 0.5, "discount_10": 0.25, "checkout_prompt": 0.25}).load()  # fmt: skip
+    pd.testing.assert_frame_equal(users.features, source.load().features, check_exact=True)

@@ -1,0 +1,118 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tippingpoint.cli import as_overrides, main
+
+
+def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["tippingpoint", *arguments])
+    try:
+        main()
+    except SystemExit as done:
+        return int(done.code or 0)
+    return 0
+
+
+def test_alone_it_explains_itself_in_one_screen(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    assert call(monkeypatch) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert len(shown) <= 30
+    assert max(map(len, shown)) <= 110
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; sys.argv = ['tippingpoint', '--help']; import tippingpoint.cli as c; c.main();"
+        "heavy = {'hydra', 'numpy', 'pandas', 'mlflow', 'sklearn', 'rich', 'pydantic'} & set(sys.modules);"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+@given(st.text("ab é,'\"\\=:()1.", min_size=1))
+def test_a_value_passed_on_by_mlflow_run_arrives_as_it_stands(value: str) -> None:
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    if value.startswith(("[", "{")) or value.strip() != value or "${" in value:
+        return
+    (override,) = as_overrides(["--data.path", value])
+    parsed = OverridesParser.create().parse_override(override).value()
+    # Numbers and words such as true are Hydra's to type.
+    assert str(parsed) == value or not isinstance(parsed, str)
+
+
+def test_an_empty_value_counts_as_not_given() -> None:
+    assert list(as_overrides(["--model", "", "--policy", "intent_bands"])) == ["policy=intent_bands"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["rnu"], "tippingpoint: there is no verb 'rnu'. Nearest: 'run'."),
+        (["run", "modle=3"], "modle: unknown key. Nearest: 'model'."),
+        (["run", "model=all"], "model: run fits one family; got logistic, random_forest, boosting. Type model="),
+        (["compare", "model=forest"], "model: there is no model=forest. Nearest: 'random_forest'."),
+        (["compare", "data=csv", "data.path=no.csv", "data.target=y"], "data.path=no.csv: no such file."),
+        (["compare", "model={"], "command line: "),
+    ],
+)
+def test_wrong_input_is_one_message_and_exit_code_2(
+    arguments: list[str], message: str, workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    assert call(monkeypatch, *arguments) == 2
+    captured = capsys.readouterr()
+    lines = [line for line in captured.err.splitlines() if line != "reading users"]
+    assert lines[0].startswith(message)
+    assert "Traceback" not in captured.err
+    assert captured.out == ""
+    assert not (workspace / "mlflow.db").exists()
+
+
+@pytest.mark.parametrize("uri", ["sqlite:////nowhere/at/all/mlflow.db", "http://127.0.0.1:9", "sqlite:////proc/x.db"])
+def test_a_store_that_cannot_be_used_is_exit_code_3(
+    uri: str, workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    for verb in ("doctor", "run"):
+        assert call(monkeypatch, verb) == 3
+        error = capsys.readouterr().err
+        assert f"store {uri}: cannot be used" in error
+        assert "Set MLFLOW_TRACKING_URI" in error
+        assert "Traceback" not in error
+
+
+def test_doctor_finds_a_new_store_usable(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    assert call(monkeypatch, "doctor", "output=json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["writable"]
+    assert found["versions"]["mlflow"]
+
+
+def test_json_is_one_object_and_nothing_else_on_stdout(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    words = ["run", "model=logistic", "data.users=2000", "explain_rows=20", "output=json"]
+    assert call(monkeypatch, *words) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["candidate"]["model"] == "logistic"
+    assert found["evidence"] == "truth"
+    assert found["registered"] == "models:/conversion/1"
+    assert sorted(p.name for p in workspace.iterdir()) == ["mlflow.db", "mlflow.db.lock", "mlruns"]
+
+
+def test_a_sweep_runs_every_combination_and_goes_on_after_a_wrong_one(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    words = ["run", "-m", "model=logistic", "data.users=2000,3", "seed=0,1", "explain_rows=20", "output=json"]
+    assert call(monkeypatch, *words) == 2
+    captured = capsys.readouterr()
+    assert [json.loads(line)["data"]["users"] for line in captured.out.splitlines()] == [2000, 2000]
+    assert captured.err.count("split: the ") == 2
