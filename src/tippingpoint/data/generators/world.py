@@ -270,7 +270,8 @@ class World(Source):
         return standard
 
     def _log_weights(self, features: pd.DataFrame) -> np.ndarray:
-        return self.affinity(features) + self._reference[2]
+        weights: np.ndarray = self.affinity(features) + self._reference[2]
+        return weights
 
     def _level(self, number: np.ndarray) -> np.ndarray:
         level: np.ndarray = self.intercept + self.drift.log_odds * self.drift.progress(number)
