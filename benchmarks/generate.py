@@ -53,9 +53,8 @@ def stream(name: str, users: int) -> tuple[float, float]:
     from tippingpoint.data.generators.world import World
     from tippingpoint.settings import Component
 
-    node = OmegaConf.load(CONF / f"{name}.yaml")
-    node["users"] = users
-    world = Component.model_validate(OmegaConf.to_container(node)).build(World, "data")  # type: ignore[type-abstract]
+    node = OmegaConf.to_container(OmegaConf.merge(OmegaConf.load(CONF / f"{name}.yaml"), {"users": users}))
+    world = Component.model_validate(node).build(World, "data")  # type: ignore[type-abstract]
     start = perf_counter()
     drawn = sum(len(block) for block in world.blocks())
     seconds = perf_counter() - start
