@@ -22,9 +22,7 @@ TARGET = 5.0
 
 def main() -> None:
     """Print users a minute and peak memory, by world and size."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("worlds", nargs="*", default=["case_study", "streamzone", "retention"])
     parser.add_argument("--small", type=int, default=1_000_000)
     parser.add_argument("--large", type=int, default=5_000_000)

@@ -56,14 +56,21 @@ def test_an_empty_value_counts_as_not_given() -> None:
     [
         (["rnu"], "tippingpoint: there is no verb 'rnu'. Nearest: 'run'."),
         (["run", "modle=3"], "modle: unknown key. Nearest: 'model'."),
-        (["run", "model=all"], "model: run fits one family; got logistic, random_forest, boosting. Type model="),
+        (
+            ["run", "model=all"],
+            "model: run fits one family; got logistic, random_forest, boosting. Type model=",
+        ),
         (["compare", "model=forest"], "model: there is no model=forest. Nearest: 'random_forest'."),
         (["compare", "data=csv", "data.path=no.csv", "data.target=y"], "data.path=no.csv: no such file."),
         (["compare", "model={"], "command line: "),
     ],
 )
 def test_wrong_input_is_one_message_and_exit_code_2(
-    arguments: list[str], message: str, workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    arguments: list[str],
+    message: str,
+    workspace: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
 ) -> None:
     assert call(monkeypatch, *arguments) == 2
     captured = capsys.readouterr()

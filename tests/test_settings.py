@@ -39,21 +39,42 @@ def check(overrides: list[str]) -> Settings:
         ("+typo=1", "typo: unknown key."),
         ("+data.usrs=3", "data.usrs: unknown key. Nearest: 'users'."),
         ("+model.boosting.maxdepth=3", "model.boosting.maxdepth: unknown key. Nearest: 'max_depth'."),
-        ("+economics.actions.none.price=1", "economics.actions.none.price: unknown key. There are: contact_cost,"),
+        (
+            "+economics.actions.none.price=1",
+            "economics.actions.none.price: unknown key. There are: contact_cost,",
+        ),
         ("split.train=1.5", "split.train: input should be less than 1; got 1.5."),
         ("split.train=0.9", "split: train + validation must leave at least 0.01 for test."),
         ("seed=soon", "seed: input should be a valid integer"),
-        ("model.boosting.max_depth=0", "model.boosting.max_depth: input should be greater than or equal to 1; got 0."),
+        (
+            "model.boosting.max_depth=0",
+            "model.boosting.max_depth: input should be greater than or equal to 1; got 0.",
+        ),
         ("policy.cuts=[0.7,0.4]", "policy.cuts: must rise; got [0.7, 0.4]. Type policy.cuts='[0.4,0.7]'."),
         ("policy.cuts=[0.4]", "policy: 1 cuts need 2 different bands."),
         ("policy.actions.low=null", "policy.actions.low: input should be a valid string; got None."),
-        ("data.logging.chances={none: 0.4}", "data.logging.chances: probabilities must be above 0 and sum to 1"),
+        (
+            "data.logging.chances={none: 0.4}",
+            "data.logging.chances: probabilities must be above 0 and sum to 1",
+        ),
         ("data=csv", "data.path: not given. Type data.path=…"),
-        ("select_by=auc", "select_by: input should be 'roc_auc', 'pr_auc', 'log_loss' or 'brier'; got 'auc'."),
+        (
+            "select_by=auc",
+            "select_by: input should be 'roc_auc', 'pr_auc', 'log_loss' or 'brier'; got 'auc'.",
+        ),
         ("data.seed=1,2", "data.seed: '1,2' has a comma. Type data.seed='[1,2]' for a list, or add -m"),
-        ("policy._target_=os.system", "policy._target_: 'os.system' is neither in tippingpoint nor an installed"),
-        ("policy._target_=tippingpoint.models.boosting.Boosting", "policy._target_: 'tippingpoint.models.boosting"),
-        ("policy._target_=tippingpoint.nowhere.Policy", "policy._target_: cannot import 'tippingpoint.nowhere."),
+        (
+            "policy._target_=os.system",
+            "policy._target_: 'os.system' is neither in tippingpoint nor an installed",
+        ),
+        (
+            "policy._target_=tippingpoint.models.boosting.Boosting",
+            "policy._target_: 'tippingpoint.models.boosting",
+        ),
+        (
+            "policy._target_=tippingpoint.nowhere.Policy",
+            "policy._target_: cannot import 'tippingpoint.nowhere.",
+        ),
     ],
 )
 def test_what_cannot_be_right_is_refused_in_one_message(override: str, message: str) -> None:
@@ -82,8 +103,10 @@ class Plugged(Boosting):
     extra: int = Field(default=1, ge=0)
 
 
-def test_a_plugin_s_target_is_accepted_once_its_entry_point_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    arguments = {k: v for k, v in yaml.safe_load((ROOT / "conf/model/boosting.yaml").read_text())["boosting"].items()}
+def test_a_plugin_s_target_is_accepted_once_its_entry_point_is_installed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    arguments = yaml.safe_load((ROOT / "conf/model/boosting.yaml").read_text())["boosting"]
     target = f"{__name__}.Plugged"
     component = Component.model_validate(arguments | {"_target_": target, "extra": 2})
     with pytest.raises(InputError, match="neither in tippingpoint nor an installed plugin"):

@@ -25,12 +25,29 @@ Start
 Groups: data (case_study, csv)   model (logistic, random_forest, boosting, all)
         policy (intent_bands)   economics (freemium)   experiment (files of experiments/)
 See every key of a verb with  tippingpoint VERB --cfg job;  add your own groups with  --config-dir FOLDER.
-output=json prints one JSON object. Runs go to MLflow's store in this folder, or where MLFLOW_TRACKING_URI says.
+output=json prints one JSON object. Runs go to MLflow's store in this folder, or to MLFLOW_TRACKING_URI.
 Exit codes: 0 done, 1 a check said no, 2 wrong input, 3 something outside failed.
 """
 
-HYDRA_OPTIONS_WITH_VALUE = ("--cfg", "-c", "--config-dir", "-cd", "--config-path", "--config-name", "--package", "-p")
-HYDRA_OPTIONS = (*HYDRA_OPTIONS_WITH_VALUE, "--multirun", "--help", "--info", "--hydra-help", "--resolve", "--shell-completion")
+HYDRA_OPTIONS_WITH_VALUE = (
+    "--cfg",
+    "-c",
+    "--config-dir",
+    "-cd",
+    "--config-path",
+    "--config-name",
+    "--package",
+    "-p",
+)
+HYDRA_OPTIONS = (
+    *HYDRA_OPTIONS_WITH_VALUE,
+    "--multirun",
+    "--help",
+    "--info",
+    "--hydra-help",
+    "--resolve",
+    "--shell-completion",
+)
 VERBS = ("compare", "run", "ui", "doctor")
 
 
@@ -80,7 +97,7 @@ def as_overrides(arguments: list[str]) -> list[str]:
         elif not argument.startswith("--"):
             overrides.append(argument)
         elif value := next(rest, ""):
-            plain = value.startswith(("[", "{")) or re.fullmatch(r"[\w./:@%+-]+", value)
+            plain = value.startswith(("[", "{")) or re.fullmatch(r"[A-Za-z0-9_./:@%+-]+", value)
             # In Hydra's quotes a backslash counts only before a quote, and is doubled there.
             escaped = re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + m[2].replace("'", "\\'"), value)
             overrides.append(f"{argument.removeprefix('--')}=" + (value if plain else f"'{escaped}'"))
@@ -100,9 +117,12 @@ def _run(verb: str, arguments: list[str]) -> None:
     sys.argv = [f"tippingpoint {verb}", *arguments]
 
     failures: list[TippingpointError] = []
+    composed = False
 
     @hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=verb)
     def task(config: DictConfig) -> None:
+        nonlocal composed
+        composed = True
         job, settings = _job(verb)
         try:
             _answer(job, settings.from_config(config))
@@ -114,7 +134,9 @@ def _run(verb: str, arguments: list[str]) -> None:
 
     try:
         task()
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        if composed:
+            raise
         overrides = [a for a in arguments if "=" in a and not a.startswith("--")]
         raise hydra_error(error, verb, overrides, _option(arguments, "--config-dir", "-cd")) from error
     if failures:

@@ -18,7 +18,12 @@ LOWER_IS_BETTER = ("log_loss", "brier")
 
 def point(metric: str, outcome: np.ndarray, score: np.ndarray) -> float:
     """One metric without its interval, for choosing on validation; larger is better for all of them."""
-    of = {"roc_auc": roc_auc_score, "pr_auc": average_precision_score, "log_loss": log_loss, "brier": brier_score_loss}
+    of = {
+        "roc_auc": roc_auc_score,
+        "pr_auc": average_precision_score,
+        "log_loss": log_loss,
+        "brier": brier_score_loss,
+    }
     value = float(of[metric](outcome, score))
     return -value if metric in LOWER_IS_BETTER else value
 
@@ -129,6 +134,4 @@ class _Ranking:
         low, high = np.nanquantile(draws, tails, axis=0)
         se = np.nanstd(draws, axis=0, ddof=1)
         names = ("pr_auc", "lift_10")
-        return {
-            name: Estimate(values[m], float(se[m]), float(low[m]), float(high[m])) for m, name in enumerate(names)
-        }
+        return {name: Estimate(values[m], float(se[m]), float(low[m]), float(high[m])) for m, name in enumerate(names)}

@@ -37,9 +37,7 @@ class Explanation:
 
     def importance(self) -> pd.DataFrame:
         """Columns `feature`, `mean_abs_shap`, largest first."""
-        table = pd.DataFrame(
-            {"feature": self.features.columns, "mean_abs_shap": np.abs(self.values).mean(axis=0)}
-        )
+        table = pd.DataFrame({"feature": self.features.columns, "mean_abs_shap": np.abs(self.values).mean(axis=0)})
         return table.sort_values("mean_abs_shap", ascending=False, kind="stable", ignore_index=True)
 
     @property
@@ -112,9 +110,7 @@ def raw_columns(transformer: ColumnTransformer, contract: Contract) -> np.ndarra
         source += [at[_origin(name, numbers)] for name in made]
     if categories := contract.names("category"):
         one_hot = transformer.named_transformers_["category"]
-        for name, levels, rare in zip(
-            categories, one_hot.categories_, one_hot.infrequent_categories_, strict=True
-        ):
+        for name, levels, rare in zip(categories, one_hot.categories_, one_hot.infrequent_categories_, strict=True):
             source += [at[name]] * (len(levels) if rare is None else len(levels) - len(rare) + 1)
     return np.array(source)
 

@@ -75,7 +75,11 @@ class Question:
                 "categories": contract.names("category"),
                 "dropped": contract.dropped,
             },
-            "policy": {"name": self.policy.name, "version": self.policy.version, "digest": self.policy.digest},
+            "policy": {
+                "name": self.policy.name,
+                "version": self.policy.version,
+                "digest": self.policy.digest,
+            },
             "economics": {"name": self.economics.name, "currency": self.economics.currency},
             "evidence": self.evidence.kind,
         }
@@ -161,7 +165,13 @@ class Comparison:
         measures = {"roc_auc": self.auc, f"uplift_per_user_{self.question.evidence.kind}": self.uplift}
         return pd.DataFrame(
             [
-                {"measure": measure, "first": v.first, "second": v.second, **asdict(v.difference), "verdict": v.word}
+                {
+                    "measure": measure,
+                    "first": v.first,
+                    "second": v.second,
+                    **asdict(v.difference),
+                    "verdict": v.word,
+                }
                 for measure, verdicts in measures.items()
                 for v in verdicts
             ]

@@ -209,7 +209,7 @@ def compose(verb: str, overrides: Sequence[str] = (), config_dir: str | None = N
     try:
         with initialize_config_dir(str(config_folder()), version_base="1.3"):
             return hydra_compose(verb, [*own, *overrides])
-    except HYDRA_ERRORS as error:
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise hydra_error(error, verb, overrides, config_dir) from error
 
 
@@ -224,12 +224,16 @@ def hydra_error(error: Exception, verb: str, overrides: Sequence[str], config_di
     if found := re.search(r"Could not override '([^'@]+)'", text):
         parent, _, leaf = found[1].rpartition(".")
         kept = [o for o in overrides if o.lstrip("+~").split("=")[0] != found[1]]
-        config = OmegaConf.select(compose(verb, kept, config_dir), parent) if parent else compose(verb, kept, config_dir)
+        config = (
+            OmegaConf.select(compose(verb, kept, config_dir), parent) if parent else compose(verb, kept, config_dir)
+        )
         known = [str(key) for key in config] if isinstance(config, DictConfig) else []
         return InputError(found[1], "unknown key", nearest(leaf, known))
     if found := re.search(r"Ambiguous value for argument '([^=]+)=(.*)'", text):
         key, value = found.groups()
         return InputError(
-            key, f"{value!r} has a comma", f"Type {key}='[{value}]' for a list, or add -m to run one job for each."
+            key,
+            f"{value!r} has a comma",
+            f"Type {key}='[{value}]' for a list, or add -m to run one job for each.",
         )
     return InputError("command line", " ".join(text.split()).rstrip("."))

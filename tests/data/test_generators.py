@@ -196,9 +196,7 @@ class TestTruth:
         shares = np.array(sizes) / sum(sizes)
         affinity = np.random.default_rng(seed).normal(scale=1.5, size=(500, 4))
         responses = Responses(**dict(zip(Responses.model_fields, shares.tolist(), strict=True)))
-        assert softmax(affinity + responses.fit(affinity), axis=1).mean(axis=0) == pytest.approx(
-            shares, abs=1e-3
-        )
+        assert softmax(affinity + responses.fit(affinity), axis=1).mean(axis=0) == pytest.approx(shares, abs=1e-3)
 
     @pytest.mark.parametrize(
         ("name", "low", "high"),
@@ -352,13 +350,8 @@ class TestBestScore:
     def test_beats_every_family(self, name, family):
         users = fresh(name)
         best = built(name).score(users)
-        assert roc_auc_score(users.outcome, best) > roc_auc_score(
-            users.outcome, fitted(name)[family].score(users)
-        )
-        assert (
-            built(name).bayes_auc(users)
-            > roc_auc_score(users.outcome, fitted(name)[family].score(users)) - 0.002
-        )
+        assert roc_auc_score(users.outcome, best) > roc_auc_score(users.outcome, fitted(name)[family].score(users))
+        assert built(name).bayes_auc(users) > roc_auc_score(users.outcome, fitted(name)[family].score(users)) - 0.002
 
 
 class TestStreamZone:

@@ -109,7 +109,9 @@ class Table(Source):
         values = text.unique().sort().to_list()
         if len(values) == 1:
             raise InputError(
-                "data.target", f"{self.target!r} has one value only, {values[0]!r}", "Two outcomes are needed."
+                "data.target",
+                f"{self.target!r} has one value only, {values[0]!r}",
+                "Two outcomes are needed.",
             )
         if len(values) > 2:
             shown = ", ".join(values[:5]) + ("…" if len(values) > 5 else "")
@@ -279,18 +281,10 @@ def _reasons(dropped: dict[str, str]) -> str:
     return "; ".join(f"{column} ({why})" for column, why in dropped.items())
 
 
-def write(users: Users, path: Path) -> None:
-    """Write what a table of one's own would hold: id, features, the logged action, the outcome; truth stays out.
-
-    The same users give the same bytes.
-    """
-    contract = users.contract
-    columns: dict[str, Any] = {contract.user_id or "user_id": users.user_id.tolist()}
-    for column in contract.columns:
-        values = users.features[column.name].to_numpy()
-        whole = column.kind == "number" and np.all(np.mod(values, 1) == 0)
-        columns[column.name] = values.astype(np.int64) if whole else values.tolist()
-    if users.action is not None:
-        columns["action"] = [users.actions[code] for code in users.action]
-    columns[contract.outcome] = users.outcome
-    pl.DataFrame(columns).write_csv(path)
+def write(table: pd.DataFrame, path: Path) -> None:
+    """Write a table as CSV; whole numbers without a decimal point. The same table gives the same bytes."""
+    columns = {}
+    for name, values in table.items():
+        whole = values.dtype.kind == "f" and bool(np.all(np.mod(values, 1) == 0))
+        columns[str(name)] = values.astype(np.int64) if whole else values
+    pl.DataFrame({name: pl.Series(values.to_numpy()) for name, values in columns.items()}).write_csv(path)

@@ -100,7 +100,8 @@ class Users:
                 raise InputError("users.logging_probability", f"has shape {e.shape}, expected {(n, k)}")
             if not (np.all(e > 0) and np.all(e <= 1) and np.allclose(e.sum(axis=1), 1, atol=1e-6)):
                 raise InputError(
-                    "users.logging_probability", "must lie in (0, 1] and sum to 1 over the actions of each user"
+                    "users.logging_probability",
+                    "must lie in (0, 1] and sum to 1 over the actions of each user",
                 )
 
     def __len__(self) -> int:

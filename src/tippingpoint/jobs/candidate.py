@@ -15,8 +15,8 @@ from tippingpoint.findings import Candidate, Question
 from tippingpoint.models.calibration import fit
 from tippingpoint.reports import figures
 from tippingpoint.reports.cards import card
-from tippingpoint.simulation.statistics import Estimate, mean
 from tippingpoint.settings import Settings
+from tippingpoint.simulation.statistics import Estimate, mean
 from tippingpoint.simulation.value import PolicyValue, break_even_response, policy_value
 from tippingpoint.tracking.provenance import provenance
 from tippingpoint.tracking.registry import Client, Version, register
@@ -136,9 +136,7 @@ def record(candidate: Candidate, question: Question, settings: Settings, run: Ru
     return model_id
 
 
-def register_candidate(
-    client: Client, candidate: Candidate, question: Question, run_id: str, model_id: str
-) -> Version:
+def register_candidate(client: Client, candidate: Candidate, question: Question, run_id: str, model_id: str) -> Version:
     """Register a filed candidate as the next version of its question, with its policy and its card."""
     tags = {
         "model": candidate.family,

@@ -12,7 +12,17 @@ from tippingpoint.settings import Terminal
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.runs import reap
 
-SHOWN = ("tippingpoint", "mlflow", "hydra-core", "scikit-learn", "xgboost", "shap", "pandas", "polars", "duckdb")
+SHOWN = (
+    "tippingpoint",
+    "mlflow",
+    "hydra-core",
+    "scikit-learn",
+    "xgboost",
+    "shap",
+    "pandas",
+    "polars",
+    "duckdb",
+)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from tippingpoint.simulation import evidence as counterfactual
 from tippingpoint.simulation.evidence import Evidence
 
 REWARD_MODEL = Logistic(C=0.3, max_iter=1000, calibrate=False)
-"""Predicts the outcome under each action for doubly robust evidence; one a data set, so that no contestant has its own."""
+"""Predicts outcomes under each action, for doubly robust evidence; one a data set: no contestant has its own."""
 
 
 def ask(settings: Settings) -> Question:
@@ -96,7 +96,7 @@ def predict_rewards(train: Users, test: Users, seed: int) -> np.ndarray:
     """
     predicted = np.empty((len(test), len(test.actions)))
     for k in range(len(test.actions)):
-        arm = train.take(train.action == k)
+        arm = train.take(np.flatnonzero(train.action == k))
         if np.bincount(arm.outcome, minlength=2).min() < 2:
             predicted[:, k] = arm.outcome.mean() if len(arm) else train.outcome.mean()
             continue

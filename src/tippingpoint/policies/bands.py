@@ -51,4 +51,4 @@ class Bands(Policy):
     def segment(self, score: np.ndarray, features: pd.DataFrame) -> np.ndarray:
         sides = zip(self.cuts, self.cut_belongs, strict=True)
         above = [score >= cut if side == "above" else score > cut for cut, side in sides]
-        return np.sum(above, axis=0, dtype=np.int64)
+        return np.asarray(np.sum(above, axis=0), dtype=np.int64)

@@ -15,9 +15,7 @@ DESCRIPTION_LIMIT = 90_000
 
 def card(candidate: Candidate, question: Question, provenance: Provenance, model_uri: str) -> str:
     """One model: what it is, on which users, how good, what the policy would bring, how to load it."""
-    return _render(
-        "model.md.j2", candidate=candidate, question=question, provenance=provenance, model_uri=model_uri
-    )
+    return _render("model.md.j2", candidate=candidate, question=question, provenance=provenance, model_uri=model_uri)
 
 
 def comparison_card(comparison: Comparison, words: str) -> str:

@@ -130,7 +130,8 @@ def _segments(question: Question, candidate: Candidate) -> Table:
     uplift = f"uplift_per_user_{question.evidence.kind}"
     money = f"{question.economics.currency} per user\n({question.evidence.kind})"
     table = _table(
-        f"Segments of {question.policy.name}", ["segment", "action", "users", "mean\nscore", "outcome\nrate", money]
+        f"Segments of {question.policy.name}",
+        ["segment", "action", "users", "mean\nscore", "outcome\nrate", money],
     )
     for row in candidate.segments.to_dict("records"):
         ends = [None if pd.isna(row[f"{uplift}_{end}"]) else row[f"{uplift}_{end}"] for end in ("low", "high")]
@@ -170,4 +171,3 @@ def _table(title: str, heads: Sequence[str]) -> Table:
     for at, head in enumerate(heads):
         table.add_column(head, justify="right" if at else "left", no_wrap=True)
     return table
-

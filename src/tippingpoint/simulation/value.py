@@ -49,10 +49,10 @@ def policy_value(evidence: Evidence, alpha: np.ndarray, beta: np.ndarray, decisi
     money, phi = reward(evidence, alpha, beta), evidence.phi
     chosen = money[rows, decision]
     gain, outcomes = chosen - money[:, 0], phi[rows, decision] - phi[:, 0]
-    estimates = [mean(chosen), mean(gain), mean(outcomes).scaled(1000)]
+    value, uplift, per_1000 = mean(chosen), mean(gain), mean(outcomes).scaled(1000)
     if not evidence.measured:
-        estimates = [Estimate(e.value) for e in estimates]
-    return PolicyValue(*estimates, contribution=gain)
+        value, uplift, per_1000 = Estimate(value.value), Estimate(uplift.value), Estimate(per_1000.value)
+    return PolicyValue(value, uplift, per_1000, contribution=gain)
 
 
 def break_even_response(base: float, alpha: np.ndarray, beta: np.ndarray) -> np.ndarray:

@@ -1,5 +1,6 @@
 """The MLflow store: found, created once however many start at the same time, and linked to."""
 
+import contextlib
 import logging
 import sqlite3
 import sys
@@ -64,10 +65,9 @@ def probe(store: str) -> None:
             finally:
                 connection.close()
     elif is_server():
-        try:
+        # A server that answers with an error answers; whether it lets us in, the first real request will say.
+        with contextlib.suppress(urllib.error.HTTPError):
             urllib.request.urlopen(f"{store.rstrip('/')}/health", timeout=PROBE_SECONDS).close()
-        except urllib.error.HTTPError:
-            pass  # it answers; whether it lets us in, the first real request will say
     elif "://" in store and not store.startswith(("file://", "databricks")):
         engine = sqlalchemy.create_engine(store)
         engine.connect().close()
@@ -90,7 +90,9 @@ def experiment_id(client: MlflowClient, name: str) -> str:
                 raise
     if found.lifecycle_stage == "deleted":
         raise OutsideError(
-            f"experiment {name!r}", "is deleted in the store", "Restore it, or type tracking.experiment=another."
+            f"experiment {name!r}",
+            "is deleted in the store",
+            "Restore it, or type tracking.experiment=another.",
         )
     return str(found.experiment_id)
 

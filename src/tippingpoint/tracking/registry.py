@@ -31,7 +31,13 @@ class Version:
 
 
 def register(
-    client: MlflowClient, name: str, model_id: str, run_id: str, policy: Policy, tags: dict[str, str], note: str
+    client: MlflowClient,
+    name: str,
+    model_id: str,
+    run_id: str,
+    policy: Policy,
+    tags: dict[str, str],
+    note: str,
 ) -> Version:
     """Register a logged model as the next version, bound to its policy by tags and by the `policy.json` beside it."""
     try:
@@ -54,4 +60,3 @@ def register(
 def challenge(client: MlflowClient, version: Version) -> None:
     """Give the version the alias `challenger`, which it takes from whichever had it."""
     client.set_registered_model_alias(version.name, CHALLENGER, version.version)
-

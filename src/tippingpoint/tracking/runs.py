@@ -170,4 +170,3 @@ def _leaves(node: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]
             yield from _leaves(value, f"{path}{key}.")
         elif key != "_target_":
             yield f"{path}{key}", str(value)[:500]
-

@@ -58,19 +58,13 @@ class CaseStudy(World):
         )
 
     def index(self, features: pd.DataFrame) -> np.ndarray:
-        days, sessions, hours, downloads, paywall = np.log1p(
-            features[self.contract.names("number")].to_numpy()
-        ).T
+        days, sessions, hours, downloads, paywall = np.log1p(features[self.contract.names("number")].to_numpy()).T
         tier = features["country_tier"].map(self.tiers.model_dump()).to_numpy(np.float64)
-        index: np.ndarray = (
-            0.6 * sessions + 0.5 * hours + 0.4 * downloads + 1.2 * paywall - 0.25 * days + tier
-        )
+        index: np.ndarray = 0.6 * sessions + 0.5 * hours + 0.4 * downloads + 1.2 * paywall - 0.25 * days + tier
         return index
 
     def affinity(self, features: pd.DataFrame) -> np.ndarray:
         # Those who look at the paywall can be won; heavy users who do not look dislike being asked.
         browsing = np.log1p(features["sessions_7d"].to_numpy()) - 1.3
         looking = np.log1p(features["paywall_views_7d"].to_numpy()) - 0.8
-        return np.stack(
-            [1.5 * looking, 0.5 * browsing + looking, -browsing - looking, browsing - 2 * looking], 1
-        )
+        return np.stack([1.5 * looking, 0.5 * browsing + looking, -browsing - looking, browsing - 2 * looking], 1)

@@ -72,9 +72,7 @@ class StreamZone(World):
                 "live_hours": np.round(hours * (1 - replay_share), 2),
                 "replay_sessions": rng.poisson(0.9 * hours * replay_share).astype(np.float64),
                 "days_active": rng.binomial(28, expit(0.9 * engagement - 0.2)).astype(np.float64),
-                "plan_page_visits": rng.poisson(np.exp(0.1 + 0.2 * engagement + 0.9 * intent)).astype(
-                    np.float64
-                ),
+                "plan_page_visits": rng.poisson(np.exp(0.1 + 0.2 * engagement + 0.9 * intent)).astype(np.float64),
                 "ads_per_hour": np.round(rng.gamma(6, 1.0, BLOCK), 1),
             }
         )
@@ -84,9 +82,7 @@ class StreamZone(World):
         device, genre = (features[name].to_numpy(str) for name in ("device_type", "favourite_genre"))
         saturating, habitual = 1.8 * hours / (hours + 3), 1.6 * (hours > 8)
         second_screen = 1.6 * np.exp(-(((hours - 6) / 4) ** 2))
-        watching = np.select(
-            [device == "smart_tv", device == "mobile"], [saturating, habitual], second_screen
-        )
+        watching = np.select([device == "smart_tv", device == "mobile"], [saturating, habitual], second_screen)
         balance = 2.2 * np.exp(-(((share - 0.45) / 0.16) ** 2))
         looking = np.select([visits == 0, visits <= 3, visits <= 6], [0.0, 1.5, 0.9], -0.6)
         interrupted = 1.2 * ((ads > 7) & (active >= 14))
@@ -103,8 +99,6 @@ class StreamZone(World):
 
     def measures(self, rng: np.random.Generator, features: pd.DataFrame, pull: np.ndarray) -> pd.DataFrame:
         staying = features["days_active"].to_numpy() / 7 - 2 + 0.3 * pull
-        staying += (
-            features["device_type"].map({"smart_tv": 0.5, "mobile": -0.5}).fillna(0.0).to_numpy(np.float64)
-        )
+        staying += features["device_type"].map({"smart_tv": 0.5, "mobile": -0.5}).fillna(0.0).to_numpy(np.float64)
         chance = expit(staying + 0.5 * rng.normal(size=len(features)))
         return pd.DataFrame({"days_active_next_28d": rng.binomial(28, chance).astype(np.float64)})

@@ -158,9 +158,7 @@ class World(Source):
     def affinity(self, features: pd.DataFrame) -> np.ndarray:
         """(n, 4) log-odds that features speak for each way of responding, in the order of `Responses`."""
 
-    def measures(
-        self, rng: np.random.Generator, features: pd.DataFrame, pull: np.ndarray
-    ) -> pd.DataFrame | None:
+    def measures(self, rng: np.random.Generator, features: pd.DataFrame, pull: np.ndarray) -> pd.DataFrame | None:
         """Further numeric outcomes, under the action taken; `pull` is the (n,) log-odds it added."""
         return None
 
