@@ -1,6 +1,8 @@
 """Fixtures: a shared workspace with a finished comparison, and small tables."""
 
 import os
+
+os.environ |= {"OMP_THREAD_LIMIT": "1", "OMP_WAIT_POLICY": "PASSIVE"}  # xdist already fills the cores
 from collections.abc import Iterator
 from pathlib import Path
 

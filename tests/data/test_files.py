@@ -37,7 +37,7 @@ def rows(columns: str, *each: str) -> str:
 def test_roles_are_inferred(tmp_path: Path) -> None:
     text = rows(
         "customerID,age,plan,charges,flat,note,seen,y",
-        *(f"c{i},{20 + i},{'ab'[i % 2]},{' ' if i == 3 else i * 1.5},7,n{i},2024-01-{i + 1:02},{'Yes' if i % 3 else 'No'}"
+        *(f"c{i},{20 + i},{'ab'[i % 2]},{' ' if i == 3 else i * 1.5},7,n{i},2024-01-{i + 1:02},{('No', 'Yes')[i % 3 > 0]}"
           for i in range(25)),
     )  # fmt: skip
     users = table(csv(tmp_path, text)).load()
