@@ -23,9 +23,14 @@ class Estimate:
         return Estimate(*(None if v is None else v * factor for v in (self.value, self.se, self.low, self.high)))  # type: ignore[arg-type]
 
 
+def pointwise() -> float:
+    """|t| that one estimate stays below with 95 %."""
+    return float(norm.ppf(0.5 + LEVEL / 2))
+
+
 def normal(value: float, se: float, z: float | None = None) -> Estimate:
     """An estimate with the interval value ± z·se; z defaults to the pointwise 95 %."""
-    z = float(norm.ppf(0.5 + LEVEL / 2)) if z is None else z
+    z = pointwise() if z is None else z
     return Estimate(float(value), float(se), float(value - z * se), float(value + z * se))
 
 
