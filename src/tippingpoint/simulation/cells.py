@@ -1,7 +1,7 @@
 """Score cells and their sufficient statistics: small, they add, and any price reads its answer off them."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial, reduce
@@ -10,11 +10,12 @@ from operator import add
 import numpy as np
 
 from tippingpoint.errors import InputError
-from tippingpoint.simulation.evidence import Evidence, Kind, Log
+from tippingpoint.simulation.evidence import Evidence, Kind, Log, weights
 from tippingpoint.simulation.statistics import Estimate, normal
 
 BLOCK = 1 << 16
-"""Users summed at a time: small enough for the cache. Fixed, so that sums do not depend on the number of threads."""
+"""Users summed at a time: small enough for the cache. Fixed, so that sums do not depend on the number of
+threads."""
 ROUNDING = 1e-13
 """A variance below this share of the second moment it is taken from is rounding, and counts as 0."""
 
@@ -26,7 +27,8 @@ class Line:
     Parameters
     ----------
     alpha, beta
-        (K,) worth alpha[a] + beta[a]·outcome, as `Economics.line` gives it; NaN for an action without a price.
+        (K,) worth alpha[a] + beta[a]·outcome, as `Economics.line` gives it; NaN for an action without a
+        price.
     measures
         (K,) worth of one unit of each further measure, by its name.
     """
@@ -50,8 +52,8 @@ def contacts(actions: int) -> Line:
 class Cells:
     """Sums and cross products of users' columns in every score cell.
 
-    Cell c holds the users with cuts[c - 1] <= score < cuts[c]: a cut-off belongs to the side above it (one that
-    belongs below is the next float up, `np.nextafter`). Equal scores share a cell.
+    Cell c holds the users with cuts[c - 1] <= score < cuts[c]: a cut-off belongs to the side above it (one
+    that belongs below is the next float up, `np.nextafter`). Equal scores share a cell.
 
     Parameters
     ----------
@@ -62,7 +64,8 @@ class Cells:
     actions
         K, the number of actions.
     blocks
-        Names of the columns after the leading 1, K columns a block: `phi`, then measures, then `w wy p` of a log.
+        Names of the columns after the leading 1, K columns a block: `phi`, then measures, then `w wy p` of a
+        log.
     gram
         (G + 1, C, C) sums over a cell's users of z zᵀ, z = (1, blocks…), C = 1 + K·len(blocks).
     """
@@ -82,7 +85,7 @@ class Cells:
     @property
     def count(self) -> np.ndarray:
         """(G + 1,) users in each cell."""
-        return self.gram[:, 0, 0]
+        return np.asarray(self.gram[:, 0, 0])
 
     @property
     def users(self) -> int:
@@ -97,18 +100,32 @@ class Cells:
     def columns(self, block: str) -> slice:
         """Where a block's K columns stand."""
         if block not in self.blocks:
-            raise InputError("cells", f"hold no {block!r}", f"Gather it. There are: {', '.join(self.blocks)}.")
+            raise InputError(
+                "cells", f"hold no {block!r}", f"Gather it. There are: {', '.join(self.blocks)}."
+            )
         first = 1 + self.blocks.index(block) * self.actions
         return slice(first, first + self.actions)
 
-    def coefficients(self, line: Line) -> np.ndarray:
-        """(K, C) numbers that turn a user's columns into worth under each action."""
+    def coefficients(self, line: Line, used: Iterable[int]) -> np.ndarray:
+        """(K, C) numbers that turn a user's columns into worth under each action.
+
+        Raises
+        ------
+        InputError
+            Where one of the actions that are `used` has no price.
+        """
         if line.alpha.shape != (self.actions,) or line.beta.shape != (self.actions,):
-            raise InputError("line", f"must price {self.actions} actions, got {line.alpha.shape} and {line.beta.shape}")
+            raise InputError(
+                "line", f"must price {self.actions} actions, got {line.alpha.shape} and {line.beta.shape}"
+            )
         L = np.zeros((self.actions, self.gram.shape[1]))
         L[:, 0] = line.alpha
         for block, slope in {"phi": line.beta, **line.measures}.items():
             np.fill_diagonal(L[:, self.columns(block)], slope)
+        for action in used:
+            if not np.isfinite(L[action]).all():
+                remedy = "Price it, or leave it out of the policy."
+                raise InputError("economics.actions", f"action {action} has no price", remedy)
         return L
 
     def at(self, cuts: Sequence[float]) -> tuple[int, ...]:
@@ -123,16 +140,22 @@ class Cells:
         for cut, i in zip(cuts, index, strict=True):
             if self.cuts[i] != cut:
                 near = self.cuts[np.abs(self.cuts - cut).argmin()]
-                raise InputError("policy.cuts", f"{cut:g} is not in the grid", f"Nearest: {near:g}; or grid(include=…).")
+                raise InputError(
+                    "policy.cuts", f"{cut:g} is not in the grid", f"Nearest: {near:g}; or grid(include=…)."
+                )
         if list(index) != sorted(index):
             raise InputError("policy.cuts", f"must rise; got {list(cuts)}", f"Type {sorted(cuts)}.")
         return tuple(int(i) for i in index)
 
     def decision(self, actions: Sequence[int], at: Sequence[int]) -> np.ndarray:
         """(G + 1,) action codes of a policy of bands: actions[k] between cuts number at[k - 1] and at[k]."""
-        if len(actions) != len(at) + 1 or list(at) != sorted(at) or (len(at) and not 0 <= at[0] <= at[-1] < len(self.cuts)):
-            raise InputError("policy.cuts", f"{len(actions)} bands need {len(actions) - 1} cut-offs of the grid; got {at}")
-        return np.asarray(actions)[(np.arange(len(self.count))[:, None] > np.asarray(at, dtype=np.int64)).sum(axis=1)]
+        index = np.asarray(at, dtype=np.int64)
+        inside = ((index >= 0) & (index < len(self.cuts))).all() and (np.diff(index) >= 0).all()
+        if len(actions) != len(index) + 1 or not inside:
+            needed = f"{len(actions)} bands need {len(actions) - 1} rising cut-offs of the grid"
+            raise InputError("policy.cuts", f"{needed}; got {at}")
+        band = (np.arange(len(self.count))[:, None] > index).sum(axis=1)
+        return np.asarray(np.asarray(actions)[band])
 
     def coarsen(self, keep: Sequence[int]) -> "Cells":
         """The same users on fewer cut-offs: those whose indices are in `keep`, rising."""
@@ -150,7 +173,8 @@ def grid(score: np.ndarray, cuts: int = 200, include: Sequence[float] = ()) -> n
     score
         (n,) scores.
     cuts
-        At most so many; fewer where scores tie. The first is the smallest score, the last just above the largest.
+        At most so many; fewer where scores tie. The first is the smallest score, the last just above the
+        largest.
     include
         Cut-offs that must be in the grid as they are (a policy's own), on top of `cuts`.
 
@@ -164,7 +188,9 @@ def grid(score: np.ndarray, cuts: int = 200, include: Sequence[float] = ()) -> n
     _check_scores(score)
     inner = np.quantile(score, np.linspace(0, 1, cuts)[:-1], method="inverted_cdf")
     last = np.nextafter(np.float64(score.max()), np.inf)
-    return np.unique(np.concatenate([inner, [last], np.asarray(include, dtype=np.float64)]).astype(np.float64))
+    return np.unique(
+        np.concatenate([inner, [last], np.asarray(include, dtype=np.float64)]).astype(np.float64)
+    )
 
 
 def gather(
@@ -213,16 +239,19 @@ def gather(
     return Cells(evidence.kind, np.asarray(cuts, dtype=np.float64), k, names, gram)
 
 
-def _block(cuts: np.ndarray, score: np.ndarray, blocks: list[np.ndarray], log: Log | None, start: int) -> np.ndarray:
+def _block(
+    cuts: np.ndarray, score: np.ndarray, blocks: list[np.ndarray], log: Log | None, start: int
+) -> np.ndarray:
     rows = slice(start, start + BLOCK)
     _check_scores(score[rows])
     cell = np.searchsorted(cuts, score[rows], side="right")
-    order = np.argsort(cell.astype(np.uint16 if len(cuts) < 1 << 16 else np.int64), kind="stable")  # radix on 16 bits
+    order = np.argsort(
+        cell.astype(np.uint16 if len(cuts) < 1 << 16 else np.int64), kind="stable"
+    )  # radix on 16 bits
     columns = [np.ones((len(cell), 1)), *(values[rows] for values in blocks)]
     if log is not None and log.predicted is not None:
-        part = log.take(rows)
-        w = part.weight
-        columns += [w, w * part.outcome[:, None], log.predicted[rows]]
+        w = weights(log.action[rows], log.logging_probability[rows])
+        columns += [w, w * log.outcome[rows, None], log.predicted[rows]]
     z = np.concatenate(columns, axis=1, dtype=np.float64)[order]
     ends = np.cumsum(np.bincount(cell, minlength=len(cuts) + 1))
     gram = np.zeros((len(cuts) + 1, z.shape[1], z.shape[1]))
@@ -234,7 +263,9 @@ def _block(cuts: np.ndarray, score: np.ndarray, blocks: list[np.ndarray], log: L
 
 def _check_scores(score: np.ndarray) -> None:
     if not np.isfinite(score).all():
-        raise InputError("score", f"{int((~np.isfinite(score)).sum())} are missing or infinite", "Score those users.")
+        raise InputError(
+            "score", f"{int((~np.isfinite(score)).sum())} are missing or infinite", "Score those users."
+        )
 
 
 def contrast(cells: Cells, line: Line, decision: np.ndarray, reference: np.ndarray | None = None) -> Estimate:
@@ -245,9 +276,8 @@ def contrast(cells: Cells, line: Line, decision: np.ndarray, reference: np.ndarr
     decision, reference
         (G + 1,) action codes a cell (`Cells.decision`); without a reference the value itself is estimated.
     """
-    L = cells.coefficients(line)
-    worth = L[decision] - (0 if reference is None else L[reference])
-    return linear(cells, worth)
+    L = cells.coefficients(line, np.unique(decision if reference is None else [decision, reference]))
+    return linear(cells, L[decision] - (0 if reference is None else L[reference]))
 
 
 def linear(cells: Cells, worth: np.ndarray) -> Estimate:
@@ -269,13 +299,17 @@ def quadratic(cells: Cells, worth: np.ndarray) -> float:
 
 
 def estimates(cells: Cells, line: Line, decision: np.ndarray) -> dict[str, Estimate]:
-    """A policy's value by every estimator, at any price, without touching users; needs cells gathered with a log.
+    """A policy's value by every estimator, at any price, without touching users; needs cells gathered with a
+    log.
 
-    As in `estimators`: each value is a ratio of sums, each influence linear in a user's columns, so its sum of
-    squares is a quadratic form in the cells' cross products.
+    As in `estimators`: each value is a ratio of sums, each influence linear in a user's columns, so its sum
+    of squares is a quadratic form in the cells' cross products.
     """
     n = cells.users
-    rows, columns = np.arange(len(decision)), {b: cells.columns(b).start + decision for b in ("phi", "w", "wy", "p")}
+    rows, columns = (
+        np.arange(len(decision)),
+        {b: cells.columns(b).start + decision for b in ("phi", "w", "wy", "p")},
+    )
 
     def pick(*terms: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
         worth = np.zeros(cells.gram.shape[:2])
@@ -289,7 +323,9 @@ def estimates(cells: Cells, line: Line, decision: np.ndarray) -> dict[str, Estim
     alpha, beta, none = line.alpha[decision], line.beta[decision], np.zeros(len(rows), dtype=np.int64)
     one, weight = pick((none, np.ones(len(rows)))), pick((columns["w"], np.ones(len(rows))))
     if total(weight) <= 0:
-        raise InputError("log.action", "no user got what the policy decides", "Choose a policy nearer to the log.")
+        raise InputError(
+            "log.action", "no user got what the policy decides", "Choose a policy nearer to the log."
+        )
     weighted = pick((columns["w"], alpha), (columns["wy"], beta))
     direct = pick((none, alpha), (columns["p"], beta))
     residual = pick((columns["phi"], beta), (columns["p"], -beta))  # w·(y - p̂) = phi - p̂

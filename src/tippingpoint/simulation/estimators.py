@@ -48,7 +48,8 @@ def truth(probability: np.ndarray, decision: np.ndarray) -> Influence:
 
 
 def dm(log: Log, decision: np.ndarray) -> Influence:
-    """Direct method: mean prediction. Its SE knows nothing of the prediction's bias, so its interval promises nothing."""
+    """Direct method: mean prediction. Its SE knows nothing of the prediction's bias, so its interval promises
+    nothing."""
     return _mean(taken(_predicted(log), decision))
 
 
@@ -79,13 +80,21 @@ def sndr(log: Log, decision: np.ndarray) -> Influence:
     return Influence(float(base.mean()) + shift, each, len(w) - 1)
 
 
-ESTIMATORS: dict[str, Callable[[Log, np.ndarray], Influence]] = {"dm": dm, "ipw": ipw, "snipw": snipw, "dr": dr, "sndr": sndr}
+ESTIMATORS: dict[str, Callable[[Log, np.ndarray], Influence]] = {
+    "dm": dm,
+    "ipw": ipw,
+    "snipw": snipw,
+    "dr": dr,
+    "sndr": sndr,
+}
 """Those that read a log; `truth` reads a generator."""
 
 
 def _predicted(log: Log) -> np.ndarray:
     if log.predicted is None:
-        raise InputError("log.predicted", "this estimator needs predictions", "Give them, or use ipw or snipw.")
+        raise InputError(
+            "log.predicted", "this estimator needs predictions", "Give them, or use ipw or snipw."
+        )
     return log.predicted
 
 
@@ -97,5 +106,7 @@ def _residual(log: Log, decision: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _weights(log: Log, decision: np.ndarray) -> np.ndarray:
     w = taken(log.weight, decision)
     if not w.any():
-        raise InputError("log.action", "no user got what the policy decides", "Choose a policy nearer to the log.")
+        raise InputError(
+            "log.action", "no user got what the policy decides", "Choose a policy nearer to the log."
+        )
     return w

@@ -68,21 +68,30 @@ class Log:
         n = len(self.outcome)
         e = self.logging_probability
         if e.ndim != 2 or len(e) != n or self.action.shape != (n,) or self.outcome.ndim != 1:
-            shapes = f"outcome {self.outcome.shape}, action {self.action.shape}, logging probability {e.shape}"
+            shapes = (
+                f"outcome {self.outcome.shape}, action {self.action.shape}, logging probability {e.shape}"
+            )
             raise InputError("log", f"shapes do not fit: {shapes}", "Give (n,), (n,) and (n, K).")
         if n == 0:
             raise InputError("log", "holds no users", "Give at least one.")
         if not np.isfinite(self.outcome).all():
             missing = int((~np.isfinite(self.outcome)).sum())
             raise InputError("log.outcome", f"{missing} of {n} values are missing", "Drop or fill them.")
-        if not (np.issubdtype(self.action.dtype, np.integer) and 0 <= self.action.min() <= self.action.max() < e.shape[1]):
+        if not (
+            np.issubdtype(self.action.dtype, np.integer)
+            and 0 <= self.action.min() <= self.action.max() < e.shape[1]
+        ):
             raise InputError("log.action", f"codes must be integers from 0 to {e.shape[1] - 1}")
         if not (e.min() > 0 and e.max() <= 1):  # NaN fails too
             raise InputError(
-                "log.logging_probability", "must lie in (0, 1]", "Leave out an action that could not be taken."
+                "log.logging_probability",
+                "must lie in (0, 1]",
+                "Leave out an action that could not be taken.",
             )
         if np.abs(e.sum(axis=1) - 1).max() > 1e-6:
-            raise InputError("log.logging_probability", "rows must sum to 1", "Give the chance of every action, none too.")
+            raise InputError(
+                "log.logging_probability", "rows must sum to 1", "Give the chance of every action, none too."
+            )
         if self.predicted is not None:
             if self.predicted.shape != e.shape:
                 raise InputError("log.predicted", f"must have shape {e.shape}, got {self.predicted.shape}")
@@ -92,22 +101,26 @@ class Log:
     @property
     def weight(self) -> np.ndarray:
         """(n, K) w[i, a] = 1[action_i = a] / e[i, a]."""
-        w = np.zeros(self.logging_probability.shape)
-        rows = np.arange(len(self.action))
-        w[rows, self.action] = 1 / self.logging_probability[rows, self.action]
-        return w
+        return weights(self.action, self.logging_probability)
 
     def priced(self, alpha: np.ndarray, beta: np.ndarray) -> "Log":
         """The same log in money: outcome y under action a becomes alpha[a] + beta[a]·y; (K,) each."""
+        if not np.isfinite(alpha + beta).all():
+            codes = np.flatnonzero(~np.isfinite(alpha + beta)).tolist()
+            raise InputError(
+                "economics.actions", f"actions {codes} have no price", "Price all that were taken."
+            )
         predicted = None if self.predicted is None else alpha + beta * self.predicted
-        return replace(self, outcome=alpha[self.action] + beta[self.action] * self.outcome, predicted=predicted)
+        return replace(
+            self, outcome=alpha[self.action] + beta[self.action] * self.outcome, predicted=predicted
+        )
 
-    def take(self, rows: np.ndarray | slice) -> "Log":
-        """Some of the users, unchecked: they were checked as part of the whole."""
-        part = object.__new__(Log)
-        for name, values in vars(self).items():
-            object.__setattr__(part, name, None if values is None else values[rows])
-        return part
+
+def weights(action: np.ndarray, logging_probability: np.ndarray) -> np.ndarray:
+    """(n, K) inverse probability of the action taken, 0 for the others."""
+    w, rows = np.zeros(logging_probability.shape), np.arange(len(action))
+    w[rows, action] = 1 / logging_probability[rows, action]
+    return w
 
 
 def doubly_robust(
@@ -115,8 +128,8 @@ def doubly_robust(
 ) -> np.ndarray:
     """Augmented inverse-probability scores (Robins, Rotnitzky & Zhao 1994; Dudík et al. 2011).
 
-    phi[i, a] = p[i, a] + 1[action_i = a] / e[i, a] · (y_i - p[i, a]). Unbiased whatever `predicted` is, as long as
-    it was fitted on other users and the logging probabilities are right.
+    phi[i, a] = p[i, a] + 1[action_i = a] / e[i, a] · (y_i - p[i, a]). Unbiased whatever `predicted` is, as
+    long as it was fitted on other users and the logging probabilities are right.
 
     Parameters
     ----------
@@ -136,12 +149,12 @@ def doubly_robust(
     rows = np.arange(len(outcome))
     phi = predicted.astype(np.float64, copy=True)
     phi[rows, action] += (outcome - predicted[rows, action]) / logging_probability[rows, action]
-    return phi
+    return np.asarray(phi)
 
 
 def assumed(outcome: np.ndarray, response: np.ndarray) -> np.ndarray:
     """(n, K) observed outcome times the (K,) stated ratio of responses. Not a measurement."""
-    return outcome[:, None] * response[None, :]
+    return np.asarray(outcome[:, None] * response[None, :])
 
 
 def taken(matrix: np.ndarray, decision: np.ndarray) -> np.ndarray:
@@ -153,16 +166,19 @@ def taken(matrix: np.ndarray, decision: np.ndarray) -> np.ndarray:
         (n,) action codes; or (n, K) chances of each action, for a policy that throws dice.
     """
     if decision.ndim == 1 and len(decision) == len(matrix):
-        return matrix[np.arange(len(matrix)), decision]
+        return np.asarray(matrix[np.arange(len(matrix)), decision])
     if decision.shape != matrix.shape:
-        raise InputError("decision", f"has shape {decision.shape} for {len(matrix)} users × {matrix.shape[1]} actions")
-    return np.where(decision > 0, decision * matrix, 0).sum(axis=1)
+        raise InputError(
+            "decision", f"has shape {decision.shape} for {len(matrix)} users × {matrix.shape[1]} actions"
+        )
+    return np.asarray(np.where(decision > 0, decision * matrix, 0).sum(axis=1))
 
 
 def clip(logging_probability: np.ndarray, floor: float = 0.01) -> np.ndarray:
-    """Estimated probabilities lifted to `floor`, (n, K), the others of the row shrunk so that it still sums to 1.
+    """Lift estimated probabilities, (n, K), to a floor; the rest of a row shrinks to keep its sum of 1.
 
-    Trades a little bias for weights that are at most about 1 / floor; `Diagnostics.clipped` says how many users.
+    Trades a little bias for weights that are at most about 1 / floor; `Diagnostics.clipped` says how many
+    users.
     """
     low = logging_probability < floor
     room = 1 - floor * low.sum(axis=1, keepdims=True)
@@ -175,7 +191,8 @@ class Diagnostics:
     """How much the log can say about one policy."""
 
     effective_sample_size: float
-    """(Σw)² / Σw², w = 1[action taken = action decided] / its chance: so many users of equal weight say as much."""
+    """(Σw)² / Σw², w = 1[action taken = action decided] / its chance: so many users of equal weight say as
+    much."""
     largest_weight: float
     clipped: float
     """Share of users whose chance of the decided action is at the floor or below."""

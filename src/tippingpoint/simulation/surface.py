@@ -7,12 +7,11 @@ from itertools import combinations_with_replacement
 import numpy as np
 
 from tippingpoint.errors import InputError
-from tippingpoint.simulation.cells import ROUNDING, Cells, Kind, Line, outcomes
-from tippingpoint.simulation.statistics import LEVEL, Estimate, normal, pointwise
+from tippingpoint.simulation.cells import ROUNDING, Cells, Line, outcomes
+from tippingpoint.simulation.evidence import Kind
+from tippingpoint.simulation.statistics import LEAST_CHANGED, LEVEL, Estimate, normal, pointwise
 
 DRAWS = 1_000
-LEAST_ACTED = 50
-"""Users a policy must decide differently for before a normal interval is believed."""
 LARGEST = 10_000_000
 
 
@@ -27,7 +26,8 @@ class Sheet:
     changed
         Users decided differently from the reference (of the value: from none), 0 where cut-offs do not rise.
     supported
-        Where `changed` is large enough, and se above 0, for an interval to be believed: the band is over these.
+        Where `changed` is large enough, and se above 0, for an interval to be believed: the band is over
+        these.
     critical
         |t| that all supported entries together stay below with 95 %; NaN where none is supported.
     """
@@ -85,15 +85,16 @@ class Surface:
 
 
 def surface(
-    cells: Cells, actions: Sequence[int], line: Line, rng: np.random.Generator, least: int = LEAST_ACTED
+    cells: Cells, actions: Sequence[int], line: Line, rng: np.random.Generator, least: int = LEAST_CHANGED
 ) -> Surface:
     """All choices of cut-offs at once.
 
     Parameters
     ----------
     actions
-        Action codes of the bands from low to high: m + 1 codes for m cut-offs. Three (two cut-offs, all pairs) is the usual
-        case; two gives a curve; more need a coarser grid (`Cells.coarsen`) or `choice.best_cuts`.
+        Action codes of the bands from low to high: m + 1 codes for m cut-offs. Three (two cut-offs, all
+        pairs) is the usual case; two gives a curve; more need a coarser grid (`Cells.coarsen`) or
+        `choice.best_cuts`.
     line
         Worth of a user under each action, in money.
     least
@@ -122,20 +123,21 @@ def sheet(
     line: Line,
     reference: np.ndarray | None,
     rng: np.random.Generator,
-    least: int = LEAST_ACTED,
+    least: int = LEAST_CHANGED,
 ) -> Sheet:
     """One quantity at every choice of cut-offs, with its simultaneous band.
 
     Parameters
     ----------
     reference
-        (G + 1,) action codes a cell of the policy to be compared with (`Cells.decision`); None for the value itself.
+        (G + 1,) action codes a cell of the policy to be compared with (`Cells.decision`); None for the value
+        itself.
     """
-    # V(i, j) = mean of Γ[low] in cells up to cut i, Γ[mid] in those between i and j, Γ[high] in those above j.
-    # With prefix sums P over cells this splits: n·V(i, j) = u_i + v_j, where
+    # V(i, j) = mean of Γ[low] in cells up to cut i, Γ[mid] in those between i and j, Γ[high] in those above
+    # j. With prefix sums P over cells this splits: n·V(i, j) = u_i + v_j, where
     #   u_i = P_low[i] - P_mid[i]   and   v_j = P_mid[j] + P_high[G] - P_high[j].
-    # So G + G numbers give all G² values; second moments split the same way, and so does any noise drawn for the
-    # cells. With m cut-offs, m·G numbers give G^m values: `_steps`. Γ is the difference to the reference.
+    # So G + G numbers give all G² values; second moments split the same way, and so does any noise drawn for
+    # the cells. With m cut-offs, m·G numbers give G^m values: `_steps`. Γ is the difference to the reference.
     worth = _worth(cells, actions, line, reference)
     changed = np.rint(_spread(_changed(cells, actions, reference), cells)).astype(np.int64)
     n, shift = cells.users, 0.0
@@ -160,7 +162,8 @@ def sheet(
 def mean_and_changed(
     cells: Cells, actions: Sequence[int], line: Line, reference: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Values alone at every choice of cut-offs, and how many users are decided differently; -inf where cuts fall."""
+    """Values alone at every choice of cut-offs, and how many users are decided differently; -inf where cuts
+    fall."""
     first = np.einsum("kci,ci->kc", _worth(cells, actions, line, reference), cells.gram[:, 0])
     changed = np.rint(_spread(_changed(cells, actions, reference), cells)).astype(np.int64)
     mean = _spread(first, cells) / cells.users
@@ -170,16 +173,16 @@ def mean_and_changed(
 
 def _worth(cells: Cells, actions: Sequence[int], line: Line, reference: np.ndarray | None) -> np.ndarray:
     """(m + 1, G + 1, C) coefficients of what action k is worth in cell c over the reference there."""
-    if not 2 <= len(actions) or len(cells.cuts) ** (len(actions) - 1) > LARGEST:
+    if len(actions) < 2 or len(cells.cuts) ** (len(actions) - 1) > LARGEST:
         choices = f"{len(cells.cuts)} cut-offs for {len(actions)} bands"
-        raise InputError("simulate.cuts", f"{choices} are too many choices", "Use a coarser grid, or only the best cut-offs.")
-    L = cells.coefficients(line)
-    needed = list(actions) + ([] if reference is None else np.unique(reference).tolist())
-    if not np.isfinite(L[needed]).all():
-        code = next(a for a in needed if not np.isfinite(L[a]).all())
-        raise InputError("economics.actions", f"action {code} has no price", "Price it, or leave it out of the policy.")
+        raise InputError(
+            "simulate.cuts",
+            f"{choices} are too many choices",
+            "Use a coarser grid, or only the best cut-offs.",
+        )
+    L = cells.coefficients(line, {*actions, *([] if reference is None else np.unique(reference))})
     worth = np.repeat(L[list(actions)][:, None], len(cells.count), axis=1)
-    return worth if reference is None else worth - L[reference]
+    return np.asarray(worth if reference is None else worth - L[reference])
 
 
 def _changed(cells: Cells, actions: Sequence[int], reference: np.ndarray | None) -> np.ndarray:
@@ -207,27 +210,33 @@ def _spread(sums: np.ndarray, cells: Cells) -> np.ndarray:
 def _rising(shape: tuple[int, ...]) -> np.ndarray:
     rise = np.ones(shape, dtype=bool)
     for a in range(len(shape) - 1):
-        first, second = (np.arange(shape[0]).reshape([-1 if axis == b else 1 for axis in range(len(shape))]) for b in (a, a + 1))
+        first, second = (
+            np.arange(shape[0]).reshape([-1 if axis == b else 1 for axis in range(len(shape))])
+            for b in (a, a + 1)
+        )
         rise &= first <= second
     return rise
 
 
 def _critical(
-    cells: Cells, worth: np.ndarray, mean: np.ndarray, se: np.ndarray, supported: np.ndarray, rng: np.random.Generator
+    cells: Cells,
+    worth: np.ndarray,
+    mean: np.ndarray,
+    se: np.ndarray,
+    supported: np.ndarray,
+    rng: np.random.Generator,
 ) -> float:
-    # Give every user a standard normal multiplier ξ. In a cell, (Σξ, ΣξΓ_low, …) is normal with the cell's second
-    # moments as its covariance, so it is drawn a cell at a time. The noise of entry (i, j) is ΣξΓ - V(i, j)·Σξ; both V
-    # and the sums split over cut-offs, so the noise does too. Its largest |t| over all entries is drawn DRAWS times.
+    # Give every user a standard normal multiplier ξ. In a cell, (Σξ, ΣξΓ_low, …) is normal with the cell's
+    # second moments as its covariance, so it is drawn a cell at a time. The noise of entry (i, j) is ΣξΓ -
+    # V(i, j)·Σξ; both V and the sums split over cut-offs, so the noise does too. Its largest |t| over all
+    # entries is drawn DRAWS times.
     if not supported.any():
         return float("nan")
     n, m, size = cells.users, mean.ndim, len(cells.cuts)
     one = np.zeros((1, *worth.shape[1:]))
     one[..., 0] = 1
     rows = np.concatenate([one, worth]).transpose(1, 0, 2)  # (G + 1, m + 2, C)
-    moments = rows @ cells.gram @ rows.transpose(0, 2, 1)
-    spread, axes = np.linalg.eigh(moments)
-    root = axes * np.sqrt(np.maximum(spread, 0))[:, None, :]
-    noise = root @ rng.standard_normal((len(root), m + 2, DRAWS))  # (G + 1, m + 2, DRAWS)
+    noise = cell_noise(rows @ cells.gram @ rows.transpose(0, 2, 1), rng)
     steps, rest = _steps(noise[:, 1:].transpose(2, 1, 0))  # (DRAWS, m, G), (DRAWS,)
     values, constant = _steps(np.einsum("ckj,cj->kc", rows[:, 1:], cells.gram[:, 0]) / n)
     count = noise[:, 0].sum(axis=0)
@@ -245,3 +254,10 @@ def _critical(
         t *= scale[earlier][start:, None]
         np.maximum(largest, np.abs(t, out=t).max(axis=0), out=largest)
     return float(np.quantile(largest, LEVEL, method="higher"))
+
+
+def cell_noise(moments: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(cells, d, DRAWS) normal draws whose covariance in each cell is its (d, d) second moments."""
+    spread, axes = np.linalg.eigh(moments)
+    root = axes * np.sqrt(np.maximum(spread, 0))[:, None, :]
+    return np.asarray(root @ rng.standard_normal((*spread.shape, DRAWS)))
