@@ -1,4 +1,5 @@
-"""Which cut-offs: chosen on some users, valued on others; under a budget; what cannot be told from the best."""
+"""Which cut-offs: chosen on some users, valued on others, under a budget; and which cannot be told from
+them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -96,8 +97,7 @@ def choose(
         Expected spend per user over everyone getting none (default: users acted on) must be at most the
         budget on the users it is chosen on; on test it is valued like the rest.
     least
-        Choices that act on fewer users are not considered; acting on no one is, where the lowest band gets
-        none.
+        Choices that act on fewer users are not considered, except for acting on no one.
 
     Raises
     ------
@@ -131,7 +131,7 @@ def best_cuts(
     else:
         uplifts, acted = mean_and_changed(cells, actions, line, none)
         spent, _ = mean_and_changed(cells, actions, spend, none)
-        uplifts[(acted < least) | (spent > budget)] = -np.inf
+        uplifts[~_candidates(uplifts, acted, least) | (spent > budget)] = -np.inf
         at = tuple(int(i) for i in np.unravel_index(int(uplifts.argmax()), uplifts.shape))
         uplift = float(uplifts[at])
     if actions[0] == 0 and uplift <= 0 <= budget:
@@ -164,9 +164,9 @@ def untold(
         `least` users are no candidates; those that differ from the chosen one for fewer than that stay.
     """
     difference = sheet(test, actions, line, _decision(test, actions, chosen), rng, least)
-    _, acted = mean_and_changed(test, actions, line, _none(test))
+    uplifts, acted = mean_and_changed(test, actions, line, _none(test))
     worse = difference.supported & (difference.band_high < 0)
-    return np.isfinite(difference.value) & (acted >= least) & ~worse, difference
+    return _candidates(uplifts, acted, least) & ~worse, difference
 
 
 def frontier(
@@ -185,13 +185,12 @@ def frontier(
     none = _none(validation)
     uplifts, acted = mean_and_changed(validation, actions, line, none)
     spent, _ = mean_and_changed(validation, actions, spend, none)
-    keep = np.isfinite(uplifts) & (acted >= least)
-    points: list[tuple[float, float, At | None]] = [
+    keep = _candidates(uplifts, acted, least)
+    points: list[tuple[float, float, At | None]] = [(0.0, 0.0, None)] if actions[0] == 0 else []
+    points += [
         (float(x), float(y), tuple(at))
         for x, y, at in zip(spent[keep], uplifts[keep], np.argwhere(keep).tolist(), strict=True)
     ]
-    if actions[0] == 0:
-        points.append((0.0, 0.0, None))
     steps: list[Step] = []
     before: At | None = None
     for at in _hull(points):
@@ -228,6 +227,11 @@ def _none(cells: Cells) -> np.ndarray:
 
 def _decision(cells: Cells, actions: Sequence[int], at: At | None) -> np.ndarray:
     return _none(cells) if at is None else cells.decision(actions, at)
+
+
+def _candidates(uplifts: np.ndarray, acted: np.ndarray, least: int) -> np.ndarray:
+    """Whether each choice may be made: cut-offs rise, and enough users are acted on, or no one."""
+    return np.isfinite(uplifts) & ((acted >= least) | (acted == 0))
 
 
 def _programmed(

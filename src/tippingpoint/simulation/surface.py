@@ -139,16 +139,17 @@ def sheet(
     # So G + G numbers give all G² values; second moments split the same way, and so does any noise drawn for
     # the cells. With m cut-offs, m·G numbers give G^m values: `_steps`. Γ is the difference to the reference.
     worth = _worth(cells, actions, line, reference)
-    changed = np.rint(_spread(_changed(cells, actions, reference), cells)).astype(np.int64)
+    changed = np.rint(_spread(_changed(cells, actions, reference))).astype(np.int64)
     n, shift = cells.users, 0.0
     if reference is None:  # as good a place as any to measure from; squares of what is left do not cancel
         shift = float(worth[0, 0] @ cells.gram[:, 0].sum(axis=0)) / n
         worth[..., 0] -= shift
     first = np.einsum("kci,ci->kc", worth, cells.gram[:, 0])
     second = np.einsum("kci,cij,kcj->kc", worth, cells.gram, worth, optimize=True)
-    mean, square = _spread(first, cells) / n, _spread(second, cells)
-    square[square < ROUNDING * second.max(axis=0).sum()] = 0
-    se = np.sqrt(np.maximum(square - n * mean**2, 0) / max(n - 1, 1) / n)
+    mean, square = _spread(first) / n, _spread(second)
+    about = square - n * mean**2
+    about[about < ROUNDING * np.maximum(square, second.max(axis=0).sum())] = 0
+    se = np.sqrt(about / max(n - 1, 1) / n)
     if reference is not None:
         mean[changed == 0] = se[changed == 0] = 0
     rise = _rising(mean.shape)
@@ -162,11 +163,10 @@ def sheet(
 def mean_and_changed(
     cells: Cells, actions: Sequence[int], line: Line, reference: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Values alone at every choice of cut-offs, and how many users are decided differently; -inf where cuts
-    fall."""
+    """Values alone at every choice of cut-offs, -inf where they fall, and users decided differently."""
     first = np.einsum("kci,ci->kc", _worth(cells, actions, line, reference), cells.gram[:, 0])
-    changed = np.rint(_spread(_changed(cells, actions, reference), cells)).astype(np.int64)
-    mean = _spread(first, cells) / cells.users
+    changed = np.rint(_spread(_changed(cells, actions, reference))).astype(np.int64)
+    mean = _spread(first) / cells.users
     mean[changed == 0] = 0
     return np.where(_rising(mean.shape), mean, -np.inf), changed
 
@@ -174,15 +174,11 @@ def mean_and_changed(
 def _worth(cells: Cells, actions: Sequence[int], line: Line, reference: np.ndarray | None) -> np.ndarray:
     """(m + 1, G + 1, C) coefficients of what action k is worth in cell c over the reference there."""
     if len(actions) < 2 or len(cells.cuts) ** (len(actions) - 1) > LARGEST:
-        choices = f"{len(cells.cuts)} cut-offs for {len(actions)} bands"
-        raise InputError(
-            "simulate.cuts",
-            f"{choices} are too many choices",
-            "Use a coarser grid, or only the best cut-offs.",
-        )
+        what = f"{len(cells.cuts)} cut-offs for {len(actions)} bands are too many choices, or none"
+        raise InputError("simulate.cuts", what, "Use a coarser grid, or ask for the best cut-offs only.")
     L = cells.coefficients(line, {*actions, *([] if reference is None else np.unique(reference))})
     worth = np.repeat(L[list(actions)][:, None], len(cells.count), axis=1)
-    return np.asarray(worth if reference is None else worth - L[reference])
+    return worth if reference is None else np.asarray(worth - L[reference])
 
 
 def _changed(cells: Cells, actions: Sequence[int], reference: np.ndarray | None) -> np.ndarray:
@@ -198,7 +194,7 @@ def _steps(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return prefix[..., :-1, :] - prefix[..., 1:, :], prefix[..., -1, -1] + sums[..., -1, -1]
 
 
-def _spread(sums: np.ndarray, cells: Cells) -> np.ndarray:
+def _spread(sums: np.ndarray) -> np.ndarray:
     """Totals at every choice of cut-offs from (m + 1, G + 1) sums."""
     steps, total = _steps(sums)
     m = len(steps)
@@ -226,17 +222,18 @@ def _critical(
     supported: np.ndarray,
     rng: np.random.Generator,
 ) -> float:
-    # Give every user a standard normal multiplier ξ. In a cell, (Σξ, ΣξΓ_low, …) is normal with the cell's
-    # second moments as its covariance, so it is drawn a cell at a time. The noise of entry (i, j) is ΣξΓ -
-    # V(i, j)·Σξ; both V and the sums split over cut-offs, so the noise does too. Its largest |t| over all
-    # entries is drawn DRAWS times.
+    # Give every user a standard normal multiplier ξ. In a cell, Σξz is normal with the cell's second moments
+    # as its covariance, so it is drawn a cell at a time, whatever the prices; they turn it into ΣξΓ. The
+    # noise of entry (i, j) is ΣξΓ - V(i, j)·Σξ; both V and the sums split over cut-offs, so the noise does
+    # too. Its largest |t| over all entries is drawn DRAWS times.
     if not supported.any():
         return float("nan")
     n, m, size = cells.users, mean.ndim, len(cells.cuts)
     one = np.zeros((1, *worth.shape[1:]))
     one[..., 0] = 1
     rows = np.concatenate([one, worth]).transpose(1, 0, 2)  # (G + 1, m + 2, C)
-    noise = cell_noise(rows @ cells.gram @ rows.transpose(0, 2, 1), rng)
+    used = np.flatnonzero(rows.any(axis=(0, 1)))
+    noise = rows[..., used] @ cell_noise(cells.gram[:, used[:, None], used], rng)
     steps, rest = _steps(noise[:, 1:].transpose(2, 1, 0))  # (DRAWS, m, G), (DRAWS,)
     values, constant = _steps(np.einsum("ckj,cj->kc", rows[:, 1:], cells.gram[:, 0]) / n)
     count = noise[:, 0].sum(axis=0)
