@@ -78,7 +78,9 @@ def test_any_price_gives_what_users_give(seed: int, i: int, j: int):
     i, j = sorted((min(i, len(cuts) - 1), min(j, len(cuts) - 1)))
     cells = gather(cuts, score, evidence)
     decision = cells.decision([0, 2, 1], [i, j])
-    direct = policy_value(evidence, line.alpha, line.beta, decision[np.searchsorted(cuts, score, side="right")])
+    direct = policy_value(
+        evidence, line.alpha, line.beta, decision[np.searchsorted(cuts, score, side="right")]
+    )
     none = np.zeros_like(decision)
     for found, expected in [
         (contrast(cells, line, decision), direct.value),

@@ -26,7 +26,7 @@ def two_halves(seed: int, n: int = 1000, cuts: int = 8, lift: float = 0.0) -> tu
 
 
 def brute(cells: Cells, actions: list[int], spend: Line, budget: float, least: int) -> float:
-    """Largest uplift by trying everything, each band of at least `least` users or empty where it is acted on."""
+    """Largest uplift by trying everything; a band that is acted on is empty or holds `least` users."""
     best, none = -np.inf, np.zeros(len(cells.count), dtype=int)
     for at in combinations_with_replacement(range(len(cells.cuts)), len(actions) - 1):
         band = cells.decision(range(len(actions)), at)
@@ -96,9 +96,9 @@ def test_acting_on_no_one_is_a_choice():
 
 def test_no_choice_within_budget_is_said():
     cells, _ = two_halves(3)
-    with pytest.raises(InputError, match="no choice of cut-offs spends 0.1 per user or less"):
+    with pytest.raises(InputError, match=r"no choice of cut-offs spends 0\.1 per user or less"):
         best_cuts(cells, [1, 2, 1], LINE, contacts(3), 0.1)
-    with pytest.raises(InputError, match="no choice of cut-offs spends 0.1 per user or less"):
+    with pytest.raises(InputError, match=r"no choice of cut-offs spends 0\.1 per user or less"):
         best_cuts(cells, [1, 2, 1, 2], LINE, contacts(3), 0.1)
 
 

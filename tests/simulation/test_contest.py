@@ -60,7 +60,9 @@ def test_a_few_users_never_tell_two_apart():
     each = contributions(4, contestants=2)
     each["near"] = each["m0"].copy()
     each["near"][:49] += 0.5  # t = 7 were it believed
-    verdict = next(v for v in contest(each, np.random.default_rng(0)) if v.second == "near" and v.first == "m0")
+    verdict = next(
+        v for v in contest(each, np.random.default_rng(0)) if v.second == "near" and v.first == "m0"
+    )
     assert verdict.changed == 49
     assert abs(verdict.difference.value) > 5 * verdict.difference.se
     assert verdict.word == "cannot tell"

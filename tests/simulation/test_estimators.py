@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from tippingpoint.errors import InputError
 from tippingpoint.simulation.cells import Line, estimates, gather, grid
 from tippingpoint.simulation.estimators import ESTIMATORS, truth
-from tippingpoint.simulation.evidence import Evidence, Log, check_support, clip, diagnose, doubly_robust, taken
+from tippingpoint.simulation.evidence import (
+    Evidence,
+    Log,
+    check_support,
+    clip,
+    diagnose,
+    doubly_robust,
+    taken,
+)
 
 REFERENCE = json.loads((Path(__file__).parents[1] / "reference" / "policy_value.json").read_text())
 seeds = st.integers(0, 2**32 - 1)
@@ -144,7 +152,10 @@ GOOD = {
         ({"logging_probability": np.full((2, 2), 0.4)}, "rows must sum to 1"),
         ({"predicted": np.zeros((2, 3))}, "log.predicted: must have shape"),
         ({"predicted": np.full((2, 2), np.inf)}, "log.predicted: holds missing or infinite values"),
-        ({"outcome": np.zeros(0), "action": np.zeros(0, int), "logging_probability": np.zeros((0, 2))}, "no users"),
+        (
+            {"outcome": np.zeros(0), "action": np.zeros(0, int), "logging_probability": np.zeros((0, 2))},
+            "no users",
+        ),
     ],
 )
 def test_an_impossible_log_is_refused(change: dict, message: str):
@@ -154,7 +165,9 @@ def test_an_impossible_log_is_refused(change: dict, message: str):
 
 def test_an_action_hardly_ever_taken_is_named():
     action = np.repeat([0, 1, 2], [500, 99, 12])
-    with pytest.raises(InputError, match="'mail' was taken for 99 users, 'call' was taken for 12 users; 100 are"):
+    with pytest.raises(
+        InputError, match="'mail' was taken for 99 users, 'call' was taken for 12 users; 100 are"
+    ):
         check_support(action, ("none", "mail", "call"))
     check_support(action, ("none", "mail", "call"), least=12)
 

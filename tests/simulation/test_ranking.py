@@ -1,4 +1,4 @@
-"""Ranking metrics against grf's formula and other libraries' numbers, and their errors against half-samples."""
+"""Ranking metrics against grf's formula and other libraries' numbers; their errors against half-samples."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,9 @@ seeds = st.integers(0, 2**32 - 1)
 
 OTHERS = {
     "scikit_uplift.qini_auc_score": variants.sklift_qini_auc_score,
-    "scikit_uplift.qini_auc_score_no_negative": lambda y, s, t: variants.sklift_qini_auc_score(y, s, t, False),
+    "scikit_uplift.qini_auc_score_no_negative": lambda y, s, t: variants.sklift_qini_auc_score(
+        y, s, t, False
+    ),
     "scikit_uplift.uplift_auc_score": variants.sklift_uplift_auc_score,
     "scikit_uplift.uplift_at_30_overall": lambda y, s, t: variants.sklift_uplift_at_k_overall(y, s, t, 0.3),
     "scikit_uplift.uplift_at_30_by_group": lambda y, s, t: variants.sklift_uplift_at_k_by_group(y, s, t, 0.3),

@@ -231,7 +231,7 @@ def _decision(cells: Cells, actions: Sequence[int], at: At | None) -> np.ndarray
 
 def _candidates(uplifts: np.ndarray, acted: np.ndarray, least: int) -> np.ndarray:
     """Whether each choice may be made: cut-offs rise, and enough users are acted on, or no one."""
-    return np.isfinite(uplifts) & ((acted >= least) | (acted == 0))
+    return np.asarray(np.isfinite(uplifts) & ((acted >= least) | (acted == 0)))
 
 
 def _programmed(

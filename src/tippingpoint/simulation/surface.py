@@ -178,11 +178,12 @@ def _worth(cells: Cells, actions: Sequence[int], line: Line, reference: np.ndarr
         raise InputError("simulate.cuts", what, "Use a coarser grid, or ask for the best cut-offs only.")
     L = cells.coefficients(line, {*actions, *([] if reference is None else np.unique(reference))})
     worth = np.repeat(L[list(actions)][:, None], len(cells.count), axis=1)
-    return worth if reference is None else np.asarray(worth - L[reference])
+    return np.asarray(worth if reference is None else worth - L[reference])
 
 
 def _changed(cells: Cells, actions: Sequence[int], reference: np.ndarray | None) -> np.ndarray:
-    return (np.asarray(actions)[:, None] != (0 if reference is None else reference)) * cells.count
+    different = np.asarray(actions)[:, None] != (0 if reference is None else reference)
+    return np.asarray(different * cells.count)
 
 
 def _steps(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
