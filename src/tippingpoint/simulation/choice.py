@@ -151,11 +151,11 @@ def untold(
     rng: np.random.Generator,
     least: int = LEAST_CHANGED,
 ) -> tuple[np.ndarray, Sheet]:
-    """The choices that the data cannot tell from the best: this set holds the truly best one with 95 %.
+    """The choices that the data cannot tell from the best.
 
-    Every choice is compared with the honest one, which test has not seen, under a band over all of them.
-    Whatever is not shown to be worse stays: the truly best one is at least as good as the honest one, so it
-    is left out only where the band fails.
+    Every choice is compared with the honest one, which test has not seen, under a band over all of them;
+    whatever is not shown to be worse stays. With 95 % all that is left out is worse than the honest one: then
+    the truly best one is in.
 
     Returns
     -------
@@ -265,11 +265,10 @@ def _programmed(
 
 def _best_path(gain: np.ndarray, count: np.ndarray, acts: np.ndarray, least: int) -> At:
     # best[b] is the most that cells up to cut b can bring with the bands so far; a further band from cut b to
-    # cut b' adds its prefix sum between them. m·G² steps. Ends: -1 (before all cells) and the last cell.
+    # cut b' adds its prefix sum between them. m·G² steps. A cut-off is one of the grid: neither 0, before all
+    # cells, nor the end, after all of them.
     bands, cells = gain.shape
-    prefix = np.concatenate(
-        [np.zeros((bands, 1)), gain.cumsum(axis=1)], axis=1
-    )  # (m + 1, G + 2): sum of cells < b
+    prefix = np.pad(gain.cumsum(axis=1), ((0, 0), (1, 0)))  # (m + 1, G + 2): sum of the cells before
     users = np.concatenate([[0], count.cumsum()])
     held = users[None, :] - users[:, None]  # (from, to)
     allowed = {True: (held == 0) | (held >= least), False: held >= 0}
@@ -281,9 +280,7 @@ def _best_path(gain: np.ndarray, count: np.ndarray, acts: np.ndarray, least: int
         step = best[:, None] + prefix[k][None, :] - prefix[k][:, None]
         step[~(rises & allowed[bool(acts[k])])] = -np.inf
         if k < bands - 1:
-            step[
-                :, [0, cells]
-            ] = -np.inf  # a cut-off is one of the grid: after the first cell, before the end
+            step[:, [0, cells]] = -np.inf
         back.append(step.argmax(axis=0))
         best = step.max(axis=0)
     if best[cells] == -np.inf:
