@@ -27,6 +27,16 @@ def test_every_pair_gets_its_paired_difference():
         assert (v.word == "cannot tell") == (v.difference.low <= 0 <= v.difference.high)
 
 
+def test_what_all_contestants_share_does_not_blur_their_difference():
+    each = contributions(0, contestants=3)
+    shared = np.random.default_rng(9).normal(0, 1e7, 2000)
+    plain = contest(each, np.random.default_rng(0))
+    loud = contest({name: values + shared for name, values in each.items()}, np.random.default_rng(0))
+    for a, b in zip(plain, loud, strict=True):
+        assert b.difference.se == pytest.approx(a.difference.se, rel=1e-6)
+        assert b.difference.value == pytest.approx(a.difference.value, rel=1e-4)
+
+
 def test_words_say_which_side():
     each = contributions(1)
     each["m9"] = each["m0"] + 1 + 0.1 * np.random.default_rng(2).normal(size=2000)

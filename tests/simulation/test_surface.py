@@ -53,8 +53,10 @@ def test_one_cut_off_and_three_are_the_same_sums(seed: int):
             assert found.value.se[tuple(at)] == pytest.approx(expected.se, rel=1e-10, abs=1e-10)
 
 
-def test_none_for_all_has_uplift_exactly_zero_and_no_width():
-    _, _, line, cells = world(1)
+@settings(deadline=None, max_examples=10)
+@given(seeds)
+def test_none_for_all_has_uplift_exactly_zero_and_no_width(seed: int):
+    _, _, line, cells = world(seed)
     nobody = surface(cells, [0, 1, 2], line, np.random.default_rng(0)).uplift
     assert (nobody.value[-1, -1], nobody.se[-1, -1], nobody.changed[-1, -1]) == (0, 0, 0)
     assert not nobody.supported[-1, -1]
@@ -121,8 +123,10 @@ def test_scaling_money_scales_the_surface_and_leaves_the_band_level(seed: int, f
     np.testing.assert_array_equal(scaled.outcomes.value, once.outcomes.value)
 
 
-def test_any_banded_policy_can_be_the_reference():
-    _, _, line, cells = world(6)
+@settings(deadline=None, max_examples=10)
+@given(seeds)
+def test_any_banded_policy_can_be_the_reference(seed: int):
+    _, _, line, cells = world(seed)
     champion = cells.decision([0, 2, 1], [3, 8])
     against = sheet(cells, [0, 2, 1], line, champion, np.random.default_rng(0))
     assert (against.value[3, 8], against.se[3, 8]) == (0, 0)

@@ -102,11 +102,10 @@ def contest(contributions: Mapping[str, np.ndarray], rng: np.random.Generator) -
 def _moments(
     contributions: Mapping[str, np.ndarray], pairs: np.ndarray
 ) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
-    """Users, means, cross products about the means up to what all contestants share, and users that differ by
-    pair.
+    """Users, means and cross products about them up to what all contestants share, and users who differ by pair.
 
     What a user brings on average over contestants leaves every difference, so it is taken away first: it
-    would only cancel later. One pass in blocks; the first block's means keep the squares small.
+    would only cancel later. One pass, in blocks.
     """
     arrays = list(contributions.values())
     n = len(arrays[0])
@@ -116,20 +115,17 @@ def _moments(
                 f"contest.{name}", f"has shape {values.shape} where {n} users are compared (at least 2)"
             )
     total, square = np.zeros(len(arrays)), np.zeros((len(arrays), len(arrays)))
-    about, changed = np.zeros((len(arrays), 1)), np.zeros(len(pairs), dtype=np.int64)
+    changed = np.zeros(len(pairs), dtype=np.int64)
     for start in range(0, n, BLOCK):
         block = np.stack([values[start : start + BLOCK] for values in arrays]).astype(np.float64, copy=False)
         changed += [np.count_nonzero(block[i] != block[j]) for i, j in pairs]
         block -= block.mean(axis=0)
-        if not start:
-            about = block.mean(axis=1, keepdims=True)
-        block -= about
         total += block.sum(axis=1)
         square += block @ block.T
     if not np.isfinite(total).all():
         broken = next(name for name, values in contributions.items() if not np.isfinite(values).all())
         raise InputError(f"contest.{broken}", "some users' contributions are missing", "Value every user.")
-    return n, about[:, 0] + total / n, square - np.outer(total, total) / n, changed
+    return n, total / n, square - np.outer(total, total) / n, changed
 
 
 def _max_t(covariance: np.ndarray, pairs: np.ndarray, se: np.ndarray, rng: np.random.Generator) -> float:
