@@ -130,6 +130,9 @@ def test_any_banded_policy_can_be_the_reference(seed: int):
     champion = cells.decision([0, 2, 1], [3, 8])
     against = sheet(cells, [0, 2, 1], line, champion, np.random.default_rng(0))
     assert (against.value[3, 8], against.se[3, 8]) == (0, 0)
+    four = [1, 2, 0, 1]
+    itself = sheet(cells, four, line, cells.decision(four, [1, 3, 8]), np.random.default_rng(0))
+    assert (itself.value[1, 3, 8], itself.se[1, 3, 8]) == (0, 0)
     expected = contrast(cells, line, cells.decision([0, 2, 1], [2, 9]), champion)
     assert against.value[2, 9] == pytest.approx(expected.value, abs=1e-10)
     assert against.se[2, 9] == pytest.approx(expected.se, abs=1e-10)

@@ -102,7 +102,7 @@ def contest(contributions: Mapping[str, np.ndarray], rng: np.random.Generator) -
 def _moments(
     contributions: Mapping[str, np.ndarray], pairs: np.ndarray
 ) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
-    """Users, means and cross products about them up to what all contestants share, and users who differ by pair.
+    """Users, means, cross products about them (less what all contestants share), users who differ by pair.
 
     What a user brings on average over contestants leaves every difference, so it is taken away first: it
     would only cancel later. One pass, in blocks.
