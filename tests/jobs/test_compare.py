@@ -63,7 +63,15 @@ def test_every_child_logs_what_a_reviewer_needs(compared: tuple, store: MlflowCl
     assert set(children) == {"logistic", "random_forest", "boosting"}
     for name, child in children.items():
         metrics = child.data.metrics
-        for metric in ("roc_auc", "pr_auc", "log_loss", "brier", "calibration_slope", "calibration_intercept", "lift_10"):
+        for metric in (
+            "roc_auc",
+            "pr_auc",
+            "log_loss",
+            "brier",
+            "calibration_slope",
+            "calibration_intercept",
+            "lift_10",
+        ):
             assert metrics[f"test/{metric}_low"] <= metrics[f"test/{metric}"] <= metrics[f"test/{metric}_high"]
         assert "test/calibration_error" in metrics
         assert "test/calibration_error_low" not in metrics
@@ -96,7 +104,7 @@ def test_the_parent_holds_the_leaderboard(compared: tuple, store: MlflowClient) 
 def test_the_registered_model_scores_raw_columns_where_tippingpoint_is_not_installed(compared: tuple) -> None:
     result, folder = compared
     users = result.comparison.question.parts.test
-    raw = users.features.astype({c: np.int64 for c in ("sessions_7d", "downloads_7d")}).assign(user_id=users.user_id)
+    raw = users.features.astype(dict.fromkeys(("sessions_7d", "downloads_7d"), np.int64)).assign(user_id=users.user_id)
     raw.to_parquet(folder / "raw.parquet")
     code = f"""
 import sys

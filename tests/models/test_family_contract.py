@@ -1,6 +1,5 @@
 """Every family with a YAML, shipped or of the user's own, honours this contract."""
 
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,7 +16,8 @@ from tippingpoint.settings import Settings, compose, config_folder
 
 NAMES = sorted(path.stem for path in (config_folder() / "model").glob("*.yaml") if path.stem != "all")
 CONTRACT = Contract(
-    (Column("hours", "number"), Column("gap", "number"), Column("plan", "category"), Column("plan_tier", "category")), "y"
+    (Column("hours", "number"), Column("gap", "number"), Column("plan", "category"), Column("plan_tier", "category")),
+    "y",
 )
 
 

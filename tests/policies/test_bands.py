@@ -33,7 +33,12 @@ def test_a_higher_score_is_never_in_a_lower_band(cuts: list[float], score: float
     cuts = sorted(cuts)
     bands = [f"b{i}" for i in range(len(cuts) + 1)]
     policy = Bands(
-        name="p", version=1, cuts=cuts, cut_belongs=["above"] * len(cuts), bands=bands, actions=dict.fromkeys(bands, "none")
+        name="p",
+        version=1,
+        cuts=cuts,
+        cut_belongs=["above"] * len(cuts),
+        bands=bands,
+        actions=dict.fromkeys(bands, "none"),
     )
     codes = policy.segment(np.sort([0.0, score, *cuts, 1.0]), pd.DataFrame())
     assert np.all(np.diff(codes) >= 0)

@@ -7,6 +7,9 @@ from scipy.stats import norm
 
 LEVEL = 0.95
 """Confidence of every interval, pointwise or simultaneous."""
+LEAST_CHANGED = 50
+"""Users that two policies must decide differently for before a normal interval of their difference is
+believed."""
 
 
 @dataclass(frozen=True)
@@ -20,16 +23,22 @@ class Estimate:
 
     def scaled(self, factor: float) -> "Estimate":
         """The estimate in other units; `factor` > 0."""
-        return Estimate(*(None if v is None else v * factor for v in (self.value, self.se, self.low, self.high)))  # type: ignore[arg-type]
+        ends = (None if v is None else v * factor for v in (self.se, self.low, self.high))
+        return Estimate(self.value * factor, *ends)
 
 
-def normal(value: float, se: float, z: float | None = None) -> Estimate:
+def pointwise() -> float:
+    """|t| that one estimate stays below with 95 %."""
+    return float(norm.ppf(0.5 + LEVEL / 2))
+
+
+def normal(value: float | np.floating, se: float | np.floating, z: float | None = None) -> Estimate:
     """An estimate with the interval value ± z·se; z defaults to the pointwise 95 %."""
-    z = float(norm.ppf(0.5 + LEVEL / 2)) if z is None else z
+    z = pointwise() if z is None else z
     return Estimate(float(value), float(se), float(value - z * se), float(value + z * se))
 
 
 def mean(contributions: np.ndarray) -> Estimate:
     """Mean of (n,) independent contributions, SE from their standard deviation (n - 1)."""
     n = len(contributions)
-    return normal(float(np.mean(contributions)), float(np.std(contributions, ddof=1) / np.sqrt(n)) if n > 1 else 0.0)
+    return normal(np.mean(contributions), np.std(contributions, ddof=1) / np.sqrt(n) if n > 1 else 0.0)

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tippingpoint.simulation.evidence import Evidence
+from tippingpoint.errors import InputError
+from tippingpoint.simulation.evidence import Evidence, taken
 from tippingpoint.simulation.statistics import Estimate, mean
 
 
@@ -32,7 +33,7 @@ class PolicyValue:
 
 def reward(evidence: Evidence, alpha: np.ndarray, beta: np.ndarray) -> np.ndarray:
     """(n, K) money per user under each action: alpha[a] + beta[a]·phi[i, a]."""
-    return alpha + beta * evidence.phi
+    return np.asarray(alpha + beta * evidence.phi)
 
 
 def policy_value(evidence: Evidence, alpha: np.ndarray, beta: np.ndarray, decision: np.ndarray) -> PolicyValue:
@@ -43,16 +44,26 @@ def policy_value(evidence: Evidence, alpha: np.ndarray, beta: np.ndarray, decisi
     alpha, beta
         (K,) reward line of each action (`Economics.line`); actions never decided may be NaN.
     decision
-        (n,) action codes.
+        (n,) action codes; or (n, K) chances of each action, for a policy that throws dice.
+
+    Raises
+    ------
+    InputError
+        Where decisions do not fit the users, or a decided action has no price or no evidence.
     """
-    rows = np.arange(len(decision))
     money, phi = reward(evidence, alpha, beta), evidence.phi
-    chosen = money[rows, decision]
-    gain, outcomes = chosen - money[:, 0], phi[rows, decision] - phi[:, 0]
-    value, uplift, per_1000 = mean(chosen), mean(gain), mean(outcomes).scaled(1000)
+    chosen = taken(money, decision)
+    gain, outcomes = chosen - money[:, 0], taken(phi, decision) - phi[:, 0]
+    if not np.isfinite(gain.sum()):
+        broken = np.flatnonzero(~np.isfinite(money).all(axis=0)).tolist()
+        raise InputError(
+            "policy.actions", f"no price or evidence for actions {broken}", "Leave them out of the policy."
+        )
+    estimates = [mean(chosen), mean(gain), mean(outcomes).scaled(1000)]
     if not evidence.measured:
-        value, uplift, per_1000 = Estimate(value.value), Estimate(uplift.value), Estimate(per_1000.value)
-    return PolicyValue(value, uplift, per_1000, contribution=gain)
+        estimates = [Estimate(e.value) for e in estimates]
+    value, uplift, per_1000 = estimates
+    return PolicyValue(value, uplift, per_1000, gain)
 
 
 def break_even_response(base: float, alpha: np.ndarray, beta: np.ndarray) -> np.ndarray:
@@ -64,4 +75,4 @@ def break_even_response(base: float, alpha: np.ndarray, beta: np.ndarray) -> np.
         Mean outcome under none of the users acted on.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
-        return (alpha[0] - alpha + beta[0] * base) / (beta * base)
+        return np.asarray((alpha[0] - alpha + beta[0] * base) / (beta * base))

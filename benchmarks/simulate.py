@@ -1,0 +1,158 @@
+"""How long a simulation takes, beside what it must at least and what is usually done instead. Ratios within
+one run.
+
+    python benchmarks/simulate.py [--users 1000000] [--growth 1 3 10] [--stream 100]
+
+Growth and stream are in millions of users; the stream is drawn in chunks and never held whole.
+"""
+
+import argparse
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from tippingpoint.simulation.cells import Cells, Line, gather, grid
+from tippingpoint.simulation.choice import choose
+from tippingpoint.simulation.contest import contest
+from tippingpoint.simulation.evidence import Evidence
+from tippingpoint.simulation.surface import DRAWS, sheet, surface
+from tippingpoint.simulation.value import policy_value
+
+CUTS, BANDS, REPLICATES, CONTESTANTS = 200, (0, 2, 1), 200, 12
+CHUNK = 1_000_000
+LINE = Line(np.array([0.1, -0.3, -0.4]), np.array([10.0, 9.0, 10.0]))
+
+
+def users(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Scores, and doubly robust scores of three actions, as they come from an experiment with 30 %
+    outcomes."""
+    rng = np.random.default_rng(seed)
+    score = rng.random(n)
+    p = 0.3 + 0.2 * (score - 0.5)
+    phi = np.repeat(p[:, None], 3, axis=1)
+    action = rng.integers(0, 3, n)
+    phi[np.arange(n), action] += 3 * ((rng.random(n) < p) - p)
+    return score, phi
+
+
+def timed(work: Callable[[], object], repeats: int = 3) -> float:
+    """Seconds of the fastest of a few runs: the machine may be shared."""
+    best = np.inf
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        best = min(best, time.perf_counter() - start)
+    return float(best)
+
+
+def peak() -> float:
+    """Largest resident memory of this process so far, in GB."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
+
+
+def band(score: np.ndarray, phi: np.ndarray, cuts: np.ndarray) -> None:
+    """From users to uplift, SE and simultaneous band at every pair of cut-offs."""
+    cells = gather(cuts, score, Evidence("experiment", phi))
+    sheet(cells, BANDS, LINE, np.zeros(len(cells.count), dtype=np.int64), np.random.default_rng(0))
+
+
+def bootstrap(contribution: np.ndarray, replicates: int) -> float:
+    """The plain one: draw users with replacement, average, again and again, for a single policy."""
+    rng, n = np.random.default_rng(0), len(contribution)
+    return float(np.std([contribution[rng.integers(0, n, n)].mean() for _ in range(replicates)]))
+
+
+def causalml_interval(score: np.ndarray, phi: np.ndarray) -> float | None:
+    """Seconds of causalml's Qini score on bootstrap replicates, one curve; None where it is not installed."""
+    try:
+        import pandas as pd
+        from causalml.metrics import qini_score  # type: ignore[import-not-found]  # no dependency
+    except ImportError:
+        return None
+    rng, n = np.random.default_rng(0), len(score)
+    table = pd.DataFrame({"score": score, "y": (phi[:, 1] > 0.5) * 1, "w": rng.integers(0, 2, n)})
+    few = 3
+    start = time.perf_counter()
+    for _ in range(few):
+        qini_score(table.iloc[rng.integers(0, n, n)], outcome_col="y", treatment_col="w")
+    return (time.perf_counter() - start) / few * REPLICATES
+
+
+def stream(total: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Users in chunks, one at a time."""
+    for first in range(0, total, CHUNK):
+        yield users(min(CHUNK, total - first), seed=first)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--users", type=int, default=1_000_000)
+    parser.add_argument("--growth", type=int, nargs="*", default=[1, 3, 10])
+    parser.add_argument("--stream", type=int, default=0)
+    arguments = parser.parse_args()
+    n = arguments.users
+
+    if arguments.stream:  # first, while this process is small
+        cuts = grid(users(CHUNK, seed=0)[0], CUTS)
+        cells: Cells | None = None
+        spent, start = 0.0, time.perf_counter()
+        for score, phi in stream(arguments.stream * 1_000_000):
+            began = time.perf_counter()
+            chunk = gather(cuts, score, Evidence("experiment", phi))
+            cells = chunk if cells is None else cells + chunk
+            spent += time.perf_counter() - began
+        assert cells is not None
+        surface(cells, BANDS, LINE, np.random.default_rng(0))
+        whole = time.perf_counter() - start
+        print(f"stream: {cells.users:,} users in chunks of {CHUNK:,}")
+        print(f"  {spent:.1f} s gathering ({whole:.0f} s with drawing them), peak {peak():.2f} GB resident")
+
+    score, phi = users(n, seed=0)
+    cuts = grid(score, CUTS)
+    cells = gather(cuts, score, Evidence("experiment", phi))
+    decision = np.array(BANDS)[(score >= 0.4).astype(int) + (score >= 0.7)]
+    contribution = policy_value(Evidence("experiment", phi), LINE.alpha, LINE.beta, decision).contribution
+    rng = np.random.default_rng(1)
+    each = {str(k): np.where(score > rng.random(), contribution, 0.0) for k in range(CONTESTANTS)}
+
+    seconds = {
+        "floor: one pass over phi": timed(lambda: phi.sum(), 10),
+        f"uplift, SE and band ({DRAWS} draws) of all {CUTS * (CUTS + 1) // 2:,} pairs": timed(
+            lambda: band(score, phi, cuts), 5
+        ),
+        "... of which after the cells: a new price": timed(
+            lambda: sheet(cells, BANDS, LINE, np.zeros(CUTS + 1, dtype=np.int64), np.random.default_rng(0)), 5
+        ),
+        "whole surface from cells: value, uplift, outcomes": timed(
+            lambda: surface(cells, BANDS, LINE, np.random.default_rng(0)), 5
+        ),
+        "choice, honest and apparent, from cells": timed(lambda: choose(cells, cells, BANDS, LINE), 5),
+        f"contest of {CONTESTANTS}, {CONTESTANTS * (CONTESTANTS - 1) // 2} pairs": timed(lambda: contest(each, rng)),
+        f"plain bootstrap of one policy's value, {REPLICATES} replicates": timed(lambda: bootstrap(contribution, 10), 1)
+        * REPLICATES
+        / 10,
+    }
+    causalml = causalml_interval(score, phi)
+    if causalml is not None:
+        seconds[f"causalml's Qini, {REPLICATES} replicates, one curve"] = causalml
+    ours = list(seconds.values())[1]
+    print(f"{n:,} users, {phi.shape[1]} actions, {CUTS} cut-offs")
+    for what, spent in seconds.items():
+        print(f"  {what:<66} {spent:>9.4f} s  {spent / ours:>8.2f} ×")
+    if causalml is None:
+        print("  causalml is not installed")
+
+    print("growth: users, seconds, seconds per million")
+    for millions in arguments.growth:
+        score, phi = users(millions * 1_000_000, seed=0)
+        spent = timed(lambda score=score, phi=phi: band(score, phi, cuts))  # type: ignore[misc]
+        print(f"  {millions:>4} M {spent:>9.3f} {spent / millions:>9.4f}")
+
+
+if __name__ == "__main__":
+    main()

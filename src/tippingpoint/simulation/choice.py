@@ -1,0 +1,317 @@
+"""Which cut-offs: chosen on some users, valued on others, under a budget; and which cannot be told from
+them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tippingpoint.errors import InputError
+from tippingpoint.simulation.cells import Cells, Line, contacts, contrast, linear, outcomes, quadratic
+from tippingpoint.simulation.statistics import LEAST_CHANGED, Estimate, mean, normal
+from tippingpoint.simulation.surface import Sheet, mean_and_changed, sheet
+
+At = tuple[int, ...]
+HALVINGS = 60
+
+
+@dataclass(frozen=True)
+class Valued:
+    """A choice of cut-offs and what it brings on some users.
+
+    Parameters
+    ----------
+    at, cuts
+        Indices into the grid and the cut-offs themselves; both None where the choice is to act on no one.
+    value, uplift
+        Money per user, and over everyone getting none.
+    outcomes
+        Further outcomes per 1,000 users over everyone getting none.
+    spend
+        Spend per user over everyone getting none, in the units of the spend line; by default users acted on.
+    """
+
+    at: At | None
+    cuts: tuple[float, ...] | None
+    value: Estimate
+    uplift: Estimate
+    outcomes: Estimate
+    spend: Estimate
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The best cut-offs, twice."""
+
+    honest: Valued
+    """Chosen on validation, valued on test: a plain valid interval."""
+    apparent: Valued
+    """Chosen and valued on test: biased upward, its interval promises nothing; shown beside, never used to
+    rank."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One point of the value-spend frontier, valued on test."""
+
+    point: Valued
+    marginal: Estimate | None
+    """Uplift bought by each further unit of spend, from the point before to this one; None at the first, and
+    without interval where the two cannot be told apart in spend."""
+
+
+def valued(cells: Cells, actions: Sequence[int], line: Line, at: At | None, spend: Line | None = None) -> Valued:
+    """Value one choice of cut-offs on any users whose cells share the grid; `at` None acts on no one."""
+    decision, none = _decision(cells, actions, at), _none(cells)
+    return Valued(
+        at=at,
+        cuts=None if at is None else tuple(float(cells.cuts[i]) for i in at),
+        value=contrast(cells, line, decision),
+        uplift=contrast(cells, line, decision, none),
+        outcomes=contrast(cells, outcomes(cells.actions), decision, none).scaled(1000),
+        spend=contrast(cells, spend or contacts(cells.actions), decision, none),
+    )
+
+
+def choose(
+    validation: Cells,
+    test: Cells,
+    actions: Sequence[int],
+    line: Line,
+    spend: Line | None = None,
+    budget: float = np.inf,
+    least: int = LEAST_CHANGED,
+) -> Choice:
+    """The cut-offs of largest uplift, chosen on validation and valued on test, beside those chosen on test
+    itself.
+
+    Parameters
+    ----------
+    validation, test
+        Cells of different users on one grid.
+    actions
+        Codes of the bands from low to high.
+    spend, budget
+        Expected spend per user over everyone getting none (default: users acted on) must be at most the
+        budget on the users it is chosen on; on test it is valued like the rest.
+    least
+        Choices that act on fewer users are not considered, except for acting on no one.
+
+    Raises
+    ------
+    InputError
+        Where no choice fits the budget.
+    """
+    spend = spend or contacts(validation.actions)
+    honest, apparent = (best_cuts(c, actions, line, spend, budget, least) for c in (validation, test))
+    return Choice(*(valued(test, actions, line, at, spend) for at in (honest, apparent)))
+
+
+def best_cuts(
+    cells: Cells,
+    actions: Sequence[int],
+    line: Line,
+    spend: Line | None = None,
+    budget: float = np.inf,
+    least: int = LEAST_CHANGED,
+) -> At | None:
+    """Indices of the cut-offs of largest mean uplift; None acts on no one.
+
+    Up to two cut-offs all choices are looked at; more are found by dynamic programming, in which every band
+    that is acted on is empty or holds `least` users. There a budget is met by pricing spend into the worth (a
+    Lagrangian): the best on the concave hull of value over spend, which may leave a little of the budget
+    unused.
+    """
+    none = _none(cells)
+    spend = spend or contacts(cells.actions)
+    if len(actions) > 3:
+        at, uplift = _programmed(cells, actions, line, spend, budget, least)
+    else:
+        uplifts, acted = mean_and_changed(cells, actions, line, none)
+        spent, _ = mean_and_changed(cells, actions, spend, none)
+        uplifts[~_candidates(uplifts, acted, least) | (spent > budget)] = -np.inf
+        at = tuple(int(i) for i in np.unravel_index(int(uplifts.argmax()), uplifts.shape))
+        uplift = float(uplifts[at])
+    if actions[0] == 0 and uplift <= 0 <= budget:
+        return None
+    if uplift == -np.inf:
+        raise InputError("simulate.budget", f"no choice of cut-offs spends {budget:g} per user or less", "Raise it.")
+    return at
+
+
+def untold(
+    test: Cells,
+    actions: Sequence[int],
+    line: Line,
+    chosen: At | None,
+    rng: np.random.Generator,
+    least: int = LEAST_CHANGED,
+) -> tuple[np.ndarray, Sheet]:
+    """The choices that the data cannot tell from the best.
+
+    Every choice is compared with the honest one, which test has not seen, under a band over all of them;
+    whatever is not shown to be worse stays. With 95 % all that is left out is worse than the honest one: then
+    the truly best one is in.
+
+    Returns
+    -------
+    set, difference
+        Whether each choice stays, and its uplift less that of the chosen one. Choices that act on fewer than
+        `least` users are no candidates; those that differ from the chosen one for fewer than that stay.
+    """
+    difference = sheet(test, actions, line, _decision(test, actions, chosen), rng, least)
+    uplifts, acted = mean_and_changed(test, actions, line, _none(test))
+    worse = difference.supported & (difference.band_high < 0)
+    return _candidates(uplifts, acted, least) & ~worse, difference
+
+
+def frontier(
+    validation: Cells,
+    test: Cells,
+    actions: Sequence[int],
+    line: Line,
+    spend: Line,
+    least: int = LEAST_CHANGED,
+) -> list[Step]:
+    """What more spend buys: cut-offs on the concave hull of uplift over spend, rising in spend.
+
+    Chosen on validation, valued on test. Each step's marginal uplift falls along the hull on validation; once
+    it is below what a unit of spend is worth elsewhere, stop. For at most two cut-offs.
+    """
+    none = _none(validation)
+    uplifts, acted = mean_and_changed(validation, actions, line, none)
+    spent, _ = mean_and_changed(validation, actions, spend, none)
+    keep = _candidates(uplifts, acted, least)
+    points: list[tuple[float, float, At | None]] = [(0.0, 0.0, None)] if actions[0] == 0 else []
+    points += [
+        (float(x), float(y), tuple(at))
+        for x, y, at in zip(spent[keep], uplifts[keep], np.argwhere(keep).tolist(), strict=True)
+    ]
+    steps: list[Step] = []
+    before: At | None = None
+    for at in _hull(points):
+        marginal = _marginal(test, actions, line, spend, before, at) if steps else None
+        steps.append(Step(valued(test, actions, line, at, spend), marginal))
+        before = at
+    return steps
+
+
+def regret(truth: np.ndarray, decision: np.ndarray) -> Estimate:
+    """Money per user a policy leaves on the table against the oracle, who knows each user's best action.
+
+    Parameters
+    ----------
+    truth
+        (n, K) true worth of each user under each action; NaN under actions that have no price.
+    decision
+        (n,) action codes.
+    """
+    return mean(np.nanmax(truth, axis=1) - truth[np.arange(len(decision)), decision])
+
+
+def cut_regret(truth: Cells, actions: Sequence[int], line: Line, at: At | None) -> Estimate:
+    """Money per user a choice leaves on the table against the best cut-offs, by cells of kind `truth`."""
+    if truth.kind != "truth":
+        raise InputError("evidence", f"regret needs the truth, not {truth.kind!r}", "Use a generator's data.")
+    best = best_cuts(truth, actions, line, least=0)
+    return contrast(truth, line, _decision(truth, actions, best), _decision(truth, actions, at))
+
+
+def _none(cells: Cells) -> np.ndarray:
+    return np.zeros(len(cells.count), dtype=np.int64)
+
+
+def _decision(cells: Cells, actions: Sequence[int], at: At | None) -> np.ndarray:
+    return _none(cells) if at is None else cells.decision(actions, at)
+
+
+def _candidates(uplifts: np.ndarray, acted: np.ndarray, least: int) -> np.ndarray:
+    """Whether each choice may be made: cut-offs rise, and enough users are acted on, or no one."""
+    return np.asarray(np.isfinite(uplifts) & ((acted >= least) | (acted == 0)))
+
+
+def _programmed(
+    cells: Cells, actions: Sequence[int], line: Line, spend: Line, budget: float, least: int
+) -> tuple[At, float]:
+    bands = np.asarray(actions)
+    prices = (cells.coefficients(of, {0, *actions}) for of in (line, spend))
+    worth, cost = (L[bands] - L[0] for L in prices)
+    gain, spent = worth @ cells.gram[:, 0].T / cells.users, cost @ cells.gram[:, 0].T / cells.users
+
+    def solve(price: float) -> tuple[At, float, float]:
+        at = _best_path(gain - price * spent, cells.count, bands != 0, least)
+        cell = np.arange(len(cells.count))
+        band = cells.decision(range(len(bands)), at)
+        return at, float(gain[band, cell].sum()), float(spent[band, cell].sum())
+
+    at, uplift, total = solve(0.0)
+    if total <= budget:
+        return at, uplift
+    low, high = 0.0, 1.0
+    while (found := solve(high))[2] > budget:
+        low, high = high, high * 4
+        if high > 1e12:
+            return at, -np.inf
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        trial = solve(middle)
+        low, high, found = (low, middle, trial) if trial[2] <= budget else (middle, high, found)
+    return found[0], found[1]
+
+
+def _best_path(gain: np.ndarray, count: np.ndarray, acts: np.ndarray, least: int) -> At:
+    # best[b] is the most that cells up to cut b can bring with the bands so far; a further band from cut b to
+    # cut b' adds its prefix sum between them. m·G² steps. A cut-off is one of the grid: neither 0, before all
+    # cells, nor the end, after all of them.
+    bands, cells = gain.shape
+    prefix = np.pad(gain.cumsum(axis=1), ((0, 0), (1, 0)))  # (m + 1, G + 2): sum of the cells before
+    users = np.concatenate([[0], count.cumsum()])
+    held = users[None, :] - users[:, None]  # (from, to)
+    allowed = {True: (held == 0) | (held >= least), False: held >= 0}
+    rises = np.arange(cells + 1)[:, None] <= np.arange(cells + 1)
+    best = np.full(cells + 1, -np.inf)
+    best[0] = 0.0
+    back = []
+    for k in range(bands):
+        step = best[:, None] + prefix[k][None, :] - prefix[k][:, None]
+        step[~(rises & allowed[bool(acts[k])])] = -np.inf
+        if k < bands - 1:
+            step[:, [0, cells]] = -np.inf
+        back.append(step.argmax(axis=0))
+        best = step.max(axis=0)
+    if best[cells] == -np.inf:
+        raise InputError("simulate", f"no band can hold {least} users", "Gather more users.")
+    end, at = cells, []
+    for k in range(bands - 1, 0, -1):
+        end = int(back[k][end])
+        at.append(end - 1)
+    return tuple(reversed(at))
+
+
+def _hull(points: list[tuple[float, float, At | None]]) -> list[At | None]:
+    """Upper concave hull, rising: the choices that no mixture of others beats at their spend."""
+    kept: list[tuple[float, float, At | None]] = []
+    for x, y, at in sorted(points, key=lambda p: (p[0], -p[1])):
+        if kept and y <= kept[-1][1]:
+            continue
+        while len(kept) > 1 and (kept[-1][1] - kept[-2][1]) * (x - kept[-1][0]) <= (y - kept[-1][1]) * (
+            kept[-1][0] - kept[-2][0]
+        ):
+            kept.pop()
+        if kept and x == kept[-1][0]:
+            kept.pop()
+        kept.append((x, y, at))
+    return [at for _, _, at in kept]
+
+
+def _marginal(
+    test: Cells, actions: Sequence[int], line: Line, spend: Line, before: At | None, after: At | None
+) -> Estimate:
+    """Ratio of the step in uplift to the step in spend, SE by the delta method."""
+    old, new = (_decision(test, actions, at) for at in (before, after))
+    value, cost = (L[new] - L[old] for L in (test.coefficients(of, {0, *actions}) for of in (line, spend)))
+    dearer = linear(test, cost)
+    ratio = linear(test, value).value / dearer.value if dearer.value else np.nan
+    if dearer.low is None or not dearer.low > 0:
+        return Estimate(ratio)
+    return normal(ratio, float(np.sqrt(quadratic(test, value - ratio * cost))) / test.users / dearer.value)

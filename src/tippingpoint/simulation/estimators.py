@@ -1,0 +1,108 @@
+"""Six estimators of one policy's value from users: truth, dm, ipw, snipw, dr, sndr."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from tippingpoint.errors import InputError
+from tippingpoint.simulation.evidence import Log, taken
+from tippingpoint.simulation.statistics import Estimate, normal
+
+
+@dataclass(frozen=True)
+class Influence:
+    """An estimate as what each user does to it, so that differences of policies get their own standard error.
+
+    Parameters
+    ----------
+    each
+        (n,) influence of each user, summing to 0.
+    freedom
+        What the squares are divided by: n - 1 for means, n for the ratio snipw (the delta method as printed).
+    """
+
+    value: float
+    each: np.ndarray
+    freedom: int
+
+    def __sub__(self, other: "Influence") -> "Influence":
+        return Influence(self.value - other.value, self.each - other.each, min(self.freedom, other.freedom))
+
+    @property
+    def estimate(self) -> Estimate:
+        """Value with SE √(Σ each² / freedom / n)."""
+        if self.freedom < 1:
+            raise InputError("log", "one user has no standard error", "Give at least two.")
+        return normal(self.value, float(np.sqrt(self.each @ self.each / self.freedom / len(self.each))))
+
+
+def _mean(contributions: np.ndarray) -> Influence:
+    value = float(contributions.mean())
+    return Influence(value, contributions - value, len(contributions) - 1)
+
+
+def truth(probability: np.ndarray, decision: np.ndarray) -> Influence:
+    """Mean of the (n, K) true values under what a policy decides (`taken` says how decisions look)."""
+    return _mean(taken(probability, decision))
+
+
+def dm(log: Log, decision: np.ndarray) -> Influence:
+    """Direct method: mean prediction. Its SE knows nothing of the prediction's bias, so its interval promises
+    nothing."""
+    return _mean(taken(_predicted(log), decision))
+
+
+def ipw(log: Log, decision: np.ndarray) -> Influence:
+    """Inverse probability weighting (Horvitz & Thompson 1952): mean of w·y."""
+    return _mean(taken(log.weight, decision) * log.outcome)
+
+
+def snipw(log: Log, decision: np.ndarray) -> Influence:
+    """Self-normalised (Hájek 1971): V = Σwy / Σw; SE by the delta method, √Σw²(y - V)² / Σw."""
+    w = _weights(log, decision)
+    value = float(w @ log.outcome / w.sum())
+    return Influence(value, w * (log.outcome - value) / w.mean(), len(w))
+
+
+def dr(log: Log, decision: np.ndarray) -> Influence:
+    """Doubly robust: mean of p̂ + w·(y - p̂)."""
+    base, residual = _residual(log, decision)
+    return _mean(base + taken(log.weight, decision) * residual)
+
+
+def sndr(log: Log, decision: np.ndarray) -> Influence:
+    """Doubly robust with normalised weights: mean p̂ + Σw(y - p̂) / Σw."""
+    base, residual = _residual(log, decision)
+    w = _weights(log, decision)
+    shift = float(w @ residual / w.sum())
+    each = base - base.mean() + w * (residual - shift) / w.mean()
+    return Influence(float(base.mean()) + shift, each, len(w) - 1)
+
+
+ESTIMATORS: dict[str, Callable[[Log, np.ndarray], Influence]] = {
+    "dm": dm,
+    "ipw": ipw,
+    "snipw": snipw,
+    "dr": dr,
+    "sndr": sndr,
+}
+"""Those that read a log; `truth` reads a generator."""
+
+
+def _predicted(log: Log) -> np.ndarray:
+    if log.predicted is None:
+        raise InputError("log.predicted", "this estimator needs predictions", "Give them, or use ipw or snipw.")
+    return log.predicted
+
+
+def _residual(log: Log, decision: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    predicted = _predicted(log)
+    return taken(predicted, decision), log.outcome - taken(predicted, log.action)
+
+
+def _weights(log: Log, decision: np.ndarray) -> np.ndarray:
+    w = taken(log.weight, decision)
+    if not w.any():
+        raise InputError("log.action", "no user got what the policy decides", "Choose a policy nearer to the log.")
+    return w

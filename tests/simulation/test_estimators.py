@@ -1,0 +1,191 @@
+"""Six estimators against obp's numbers, and the laws they share."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tippingpoint.errors import InputError
+from tippingpoint.simulation.cells import Line, estimates, gather, grid
+from tippingpoint.simulation.estimators import ESTIMATORS, truth
+from tippingpoint.simulation.evidence import (
+    Evidence,
+    Log,
+    check_support,
+    clip,
+    diagnose,
+    doubly_robust,
+    taken,
+)
+
+REFERENCE = json.loads((Path(__file__).parents[1] / "reference" / "policy_value.json").read_text())
+seeds = st.integers(0, 2**32 - 1)
+
+
+def reference_log() -> tuple[Log, np.ndarray]:
+    action = np.array(REFERENCE["action"])
+    e = np.tile(REFERENCE["propensity"], (len(action), 1))
+    log = Log(np.array(REFERENCE["reward"]), action, e, np.array(REFERENCE["reward_model"]))
+    return log, np.array(REFERENCE["policy_action"])
+
+
+def draw(seed: int, n: int = 300, k: int = 3) -> tuple[Log, np.ndarray, np.ndarray]:
+    """A log with each user's own probabilities, scores with ties, and a policy."""
+    rng = np.random.default_rng(seed)
+    e = rng.dirichlet(np.full(k, 5.0), n) * 0.9 + 0.1 / k
+    action = (rng.random((n, 1)) > e.cumsum(axis=1)[:, :-1]).sum(axis=1)
+    log = Log(rng.binomial(1, 0.3, n), action, e, rng.random((n, k)))
+    return log, np.round(rng.random(n), 2), rng.integers(0, k, n)
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_value_is_what_obp_says(name: str):
+    log, decision = reference_log()
+    assert ESTIMATORS[name](log, decision).value == pytest.approx(REFERENCE["value"][name], abs=1e-9)
+
+
+@pytest.mark.parametrize(("name", "key"), [("ipw", "ipw"), ("dr", "dr"), ("snipw", "snipw_delta")])
+def test_standard_error_is_the_reference_one(name: str, key: str):
+    log, decision = reference_log()
+    se = ESTIMATORS[name](log, decision).estimate.se
+    assert se == pytest.approx(REFERENCE["standard_error"][key], abs=1e-9)
+
+
+@settings(deadline=None, max_examples=30)
+@given(seeds, st.floats(-50, 50))
+def test_a_constant_reward_has_a_self_normalised_value_without_width(seed: int, reward: float):
+    log, _, decision = draw(seed)
+    same = Log(np.full(len(log.outcome), reward), log.action, log.logging_probability)
+    estimate = ESTIMATORS["snipw"](same, decision).estimate
+    assert estimate.value == pytest.approx(reward, abs=1e-12)
+    assert estimate.se == pytest.approx(0, abs=1e-12)
+
+
+@settings(deadline=None, max_examples=30)
+@given(seeds)
+def test_a_policy_has_no_uplift_over_itself(seed: int):
+    log, _, decision = draw(seed)
+    for estimator in ESTIMATORS.values():
+        difference = (estimator(log, decision) - estimator(log, decision)).estimate
+        assert (difference.value, difference.se) == (0, 0)
+
+
+@settings(deadline=None, max_examples=30)
+@given(seeds)
+def test_dice_that_always_fall_one_way_are_that_decision(seed: int):
+    log, _, decision = draw(seed)
+    sure = np.eye(3)[decision]
+    for estimator in ESTIMATORS.values():
+        assert estimator(log, sure).estimate == estimator(log, decision).estimate
+
+
+@settings(deadline=None, max_examples=30)
+@given(seeds)
+def test_cells_give_every_estimator_at_any_price_without_users(seed: int):
+    log, score, _ = draw(seed)
+    phi = doubly_robust(log.outcome, log.action, log.logging_probability, log.predicted)
+    cuts = grid(score, 20)
+    cells = gather(cuts, score, Evidence("experiment", phi), log=log)
+    rng = np.random.default_rng(seed)
+    line = Line(*rng.normal(0, 10, (2, 3)))
+    decision = cells.decision([0, 2, 1], [4, 11])
+    users = decision[np.searchsorted(cuts, score, side="right")]
+    priced = log.priced(line.alpha, line.beta)
+    for name, of_cells in estimates(cells, line, decision).items():
+        of_users = ESTIMATORS[name](priced, users).estimate
+        assert of_cells.value == pytest.approx(of_users.value, rel=1e-10, abs=1e-10)
+        assert of_cells.se == pytest.approx(of_users.se, rel=1e-10, abs=1e-10)
+
+
+def test_truth_needs_no_log():
+    p = np.array([[0.1, 0.3], [0.2, 0.1], [0.3, 0.3]])
+    assert truth(p, np.array([1, 0, 0])).estimate.value == pytest.approx(0.8 / 3)
+
+
+def test_scores_stay_unbiased_under_a_wrong_outcome_model():
+    rng = np.random.default_rng(0)
+    n = 200_000
+    e = np.tile([0.2, 0.8], (n, 1))
+    action = (rng.random(n) < 0.8).astype(int)
+    outcome = (rng.random(n) < np.array([0.2, 0.25])[action]).astype(int)
+    phi = doubly_robust(outcome, action, e, np.tile([0.6, 0.0], (n, 1)))
+    assert phi.mean(axis=0) == pytest.approx([0.2, 0.25], abs=0.01)
+
+
+def test_diagnostics_count_weights_arms_and_the_floor():
+    e = np.array([[0.5, 0.5], [0.99, 0.01], [0.5, 0.5], [0.5, 0.5]])
+    log = Log(np.zeros(4), np.array([0, 1, 1, 1]), e)
+    found = diagnose(log, np.array([0, 1, 0, 1]))
+    assert found.counts == (1, 3)
+    assert found.largest_weight == pytest.approx(100)
+    assert found.clipped == 0.25
+    assert found.effective_sample_size == pytest.approx(104**2 / (4 + 100**2 + 4))
+
+
+def test_clipped_probabilities_keep_their_sum_and_reach_the_floor():
+    e = clip(np.array([[0.001, 0.499, 0.5], [0.2, 0.3, 0.5]]), 0.01)
+    assert e.sum(axis=1) == pytest.approx([1, 1])
+    assert e[0, 0] == 0.01
+    assert e[1] == pytest.approx([0.2, 0.3, 0.5])
+
+
+GOOD = {
+    "outcome": np.array([0.0, 1.0]),
+    "action": np.array([0, 1]),
+    "logging_probability": np.full((2, 2), 0.5),
+    "predicted": np.zeros((2, 2)),
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"outcome": np.array([0.0, np.nan])}, "log.outcome: 1 of 2 values are missing"),
+        ({"outcome": np.zeros(3)}, "shapes do not fit"),
+        ({"action": np.array([0, 2])}, "codes must be integers from 0 to 1"),
+        ({"action": np.array([0.0, 1.0])}, "codes must be integers"),
+        ({"logging_probability": np.array([[0.5, 0.5], [0.0, 1.0]])}, r"must lie in \(0, 1\]"),
+        ({"logging_probability": np.array([[0.5, 0.5], [np.nan, 1.0]])}, r"must lie in \(0, 1\]"),
+        ({"logging_probability": np.full((2, 2), 0.4)}, "rows must sum to 1"),
+        ({"predicted": np.zeros((2, 3))}, "log.predicted: must have shape"),
+        ({"predicted": np.full((2, 2), np.inf)}, "log.predicted: holds missing or infinite values"),
+        (
+            {"outcome": np.zeros(0), "action": np.zeros(0, int), "logging_probability": np.zeros((0, 2))},
+            "no users",
+        ),
+    ],
+)
+def test_an_impossible_log_is_refused(change: dict, message: str):
+    with pytest.raises(InputError, match=message):
+        Log(**{**GOOD, **change})
+
+
+def test_an_action_hardly_ever_taken_is_named():
+    action = np.repeat([0, 1, 2], [500, 99, 12])
+    with pytest.raises(InputError, match="'mail' was taken for 99 users, 'call' was taken for 12 users; 100 are"):
+        check_support(action, ("none", "mail", "call"))
+    check_support(action, ("none", "mail", "call"), least=12)
+
+
+def test_a_policy_nobody_was_treated_by_is_refused():
+    with pytest.raises(InputError, match="no user got what the policy decides"):
+        ESTIMATORS["snipw"](Log(**GOOD), np.array([1, 0]))
+
+
+def test_predictions_are_asked_for_where_they_are_needed():
+    log = Log(**{**GOOD, "predicted": None})
+    with pytest.raises(InputError, match="needs predictions"):
+        ESTIMATORS["dr"](log, np.array([0, 1]))
+
+
+def test_a_log_with_an_unpriced_action_cannot_be_priced():
+    with pytest.raises(InputError, match=r"actions \[1\] have no price"):
+        Log(**GOOD).priced(np.array([1, np.nan]), np.array([1, np.nan]))
+
+
+def test_decisions_must_fit_the_users():
+    with pytest.raises(InputError, match="decision: has shape"):
+        taken(np.zeros((3, 2)), np.zeros(2, dtype=int))
