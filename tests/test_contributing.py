@@ -1,4 +1,4 @@
-"""The five minutes of CONTRIBUTING.md, followed to the letter in a copy of the tree; and the README's commands exist."""
+"""The five minutes of CONTRIBUTING.md, followed to the letter in a copy of the tree; and the README's map."""
 
 import re
 import shutil

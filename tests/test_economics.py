@@ -31,7 +31,7 @@ def test_a_discount_lasts_no_longer_than_the_subscription() -> None:
 
 
 def test_an_action_without_a_price_is_named() -> None:
-    with pytest.raises(InputError, match="'checkout' has no price. Nearest: 'checkout_prompt'"):
+    with pytest.raises(InputError, match=r"'checkout' has no price\. Nearest: 'checkout_prompt'"):
         freemium().check({"none", "checkout"})
 
 

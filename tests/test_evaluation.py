@@ -48,9 +48,14 @@ def test_intervals_cover() -> None:
 
 def test_overconfident_scores_have_a_slope_below_one() -> None:
     outcome, score = sample(20_000, 2)
-    slope, intercept = calibration_line(outcome, expit(2 * logit(score) + 0.5))
-    assert slope.value == pytest.approx(0.5, abs=0.05)
-    assert intercept.high < 0
+    assert calibration_line(outcome, expit(2 * logit(score)))[0].value == pytest.approx(0.5, abs=0.05)
+
+
+def test_scores_too_high_have_an_intercept_below_zero() -> None:
+    outcome, score = sample(20_000, 2)
+    slope, intercept = calibration_line(outcome, expit(logit(score) + 0.5))
+    assert slope.value == pytest.approx(1, abs=0.1)
+    assert intercept.value == pytest.approx(-0.5, abs=0.1)
 
 
 def test_paired_differences_are_tighter_than_unpaired() -> None:

@@ -92,7 +92,7 @@ def coefficients(model: Model, contract: Contract) -> pd.DataFrame:
     table = pd.DataFrame(
         {
             "feature": [names[i] for i in raw_columns(transformer, contract)],
-            "term": transformer.get_feature_names_out(),
+            "term": [name.partition("__")[2] for name in transformer.get_feature_names_out()],
             "coefficient": estimator.coef_[0],
         }
     )

@@ -5,23 +5,24 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tippingpoint.data.files import Table, write
 from tippingpoint.errors import InputError
-from tippingpoint.settings import compose
+from tippingpoint.settings import Settings, compose
 
 ROOT = Path(__file__).parents[2]
 
 
-def table(path: Path, **arguments: object) -> Table:
-    from omegaconf import OmegaConf
+YES_NO = ("No", "Yes")
 
-    overrides = ["data=csv", f"data.path='{path}'", f"data.target={arguments.pop('target', 'y')}"]
-    node = OmegaConf.to_container(compose("run", overrides).data)
+
+def table(path: Path, **arguments: object) -> Table:
+    node = yaml.safe_load((ROOT / "conf/data/csv.yaml").read_text())
     node.pop("_target_")
-    return Table.model_validate(node | arguments)
+    return Table.model_validate(node | {"path": str(path), "target": "y"} | arguments)
 
 
 def csv(folder: Path, text: str | bytes, name: str = "users.csv") -> Path:
@@ -37,9 +38,11 @@ def rows(columns: str, *each: str) -> str:
 def test_roles_are_inferred(tmp_path: Path) -> None:
     text = rows(
         "customerID,age,plan,charges,flat,note,seen,y",
-        *(f"c{i},{20 + i},{'ab'[i % 2]},{' ' if i == 3 else i * 1.5},7,n{i},2024-01-{i + 1:02},{('No', 'Yes')[i % 3 > 0]}"
-          for i in range(25)),
-    )  # fmt: skip
+        *(
+            f"c{i},{20 + i},{'ab'[i % 2]},{' ' if i == 3 else i * 1.5},7,n{i},2024-01-{i + 1:02},{YES_NO[i % 3 > 0]}"
+            for i in range(25)
+        ),
+    )
     users = table(csv(tmp_path, text)).load()
     assert [(c.name, c.kind) for c in users.contract.columns] == [
         ("age", "number"), ("plan", "category"), ("charges", "number"),
@@ -182,7 +185,7 @@ def test_telco_blanks_are_missing_numbers(real: Path) -> None:
     assert users.contract.user_id == "customerID"
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes_are_read_or_refused_in_words(tmp_path: Path, content: bytes) -> None:
     path = csv(tmp_path, b"user_id,x,y\n" + content)
@@ -197,7 +200,6 @@ def test_any_bytes_are_read_or_refused_in_words(tmp_path: Path, content: bytes) 
 
 def test_the_case_study_s_csv_is_the_generator_s_to_the_byte(tmp_path: Path) -> None:
     from tippingpoint.data.generators.world import World
-    from tippingpoint.settings import Settings
 
     source = Settings.from_config(compose("run", [])).data.build(World, "data")
     write(source.table(source.load()), tmp_path / "again.csv")

@@ -51,6 +51,7 @@ def fit(family: Family, train: Users, validation: Users, seed: int) -> Model:
     if len(np.unique(train.outcome)) < 2:
         raise InputError("data", f"all {len(train):,} users of train have the same outcome; nothing can be learnt")
     pipeline = family.pipeline(train.contract, seed).fit(train.features, train.outcome)
+    pipeline.set_params(**family.when_fitted)
     folds = min(5, int(np.bincount(validation.outcome, minlength=2).min()))
     if not family.calibrate or folds < 2:
         return Model(family, pipeline, pipeline, "none")

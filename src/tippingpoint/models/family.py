@@ -30,6 +30,9 @@ class Family(Closed, ABC):
     packages: ClassVar[tuple[str, ...]] = ("scikit-learn", "numpy", "pandas", "skops")
     """Packages a saved pipeline needs to be loaded and to score."""
 
+    when_fitted: ClassVar[dict[str, object]] = {}
+    """Parameters of the pipeline that change once it is fitted."""
+
     calibrate: bool
     """Whether a sigmoid may be put on the scores, where it helps on validation."""
     search: dict[str, dict[str, object]] = Field(default_factory=dict)
@@ -49,5 +52,4 @@ def prepare(contract: Contract, numbers: object) -> ColumnTransformer:
     """Numbers through `numbers` (a transformer or 'passthrough'), categories one-hot; any other column is ignored."""
     return ColumnTransformer(
         [("number", numbers, contract.names("number")), ("category", one_hot(), contract.names("category"))],
-        verbose_feature_names_out=False,
     )

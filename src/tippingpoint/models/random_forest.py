@@ -16,6 +16,9 @@ class RandomForest(Family):
 
     trusted: ClassVar = (*Family.trusted, "sklearn.tree._tree.Tree")
     explained_as: ClassVar = "trees"
+    # Several threads add the trees up in the order they finish: the last digits would change from call to call, and
+    # one user would wait longer for the threads than for the trees.
+    when_fitted: ClassVar = {"model__n_jobs": 1}
 
     n_estimators: int = Field(ge=1)
     max_depth: int | None = Field(ge=1)

@@ -35,12 +35,11 @@ def connect() -> MlflowClient:
     store = uri()
     try:
         probe(store)
-        client = MlflowClient(store)
-        if path := sqlite_path(store):
-            with FileLock(f"{path}.lock", timeout=INITIALISE_SECONDS):
-                client.search_experiments(max_results=1)
-        else:
+        path = sqlite_path(store)
+        with FileLock(f"{path}.lock", timeout=INITIALISE_SECONDS) if path else contextlib.nullcontext():
+            client = MlflowClient(store)  # already this creates and migrates what is not there
             client.search_experiments(max_results=1)
+            client.search_registered_models(max_results=1)
         return client
     except (OSError, sqlite3.Error, sqlalchemy.exc.SQLAlchemyError, Timeout, MlflowException) as error:
         reason = str(getattr(error, "orig", None) or getattr(error, "reason", None) or error).strip()
@@ -57,6 +56,7 @@ def probe(store: str) -> None:
     if path := sqlite_path(store):
         if not path.parent.is_dir():
             raise NotADirectoryError(f"there is no folder {path.parent}")
+        Path(f"{path}.lock").touch()  # where this cannot be written, the lock would try on for its whole timeout
         with FileLock(f"{path}.lock", timeout=INITIALISE_SECONDS):
             connection = sqlite3.connect(path, timeout=PROBE_SECONDS)
             try:
