@@ -56,10 +56,8 @@ class Sql(Roles):
     def read(self) -> pl.DataFrame:
         with connect(self.url) as database:
             table = database.frame(self.query, self.parameters)
-        if repeated := [c for c in table.columns if table.columns.count(c) > 1]:
-            raise InputError("data.query", f"gives more than one column {repeated[0]!r}", "Rename with AS.")
         if len(table) < 2:
-            raise InputError("data.query", f"gives {len(table)} rows; users are rows")
+            raise InputError("data.query", f"gives {len(table) or 'no'} row; users are rows")
         return table
 
 
@@ -87,6 +85,7 @@ class DuckDB:
                     "data.query", "is not one SELECT", "A source only reads: one query, without the final ;."
                 )
             relation = self.connection.sql(sql, params=dict(parameters) or None)
+            _differ(relation.columns)
             answer = pl.from_arrow(relation.to_arrow_table())
         except (duckdb.OperationalError, duckdb.InternalError) as error:
             raise OutsideError("data.query", _first_line(error)) from error
@@ -120,8 +119,7 @@ class PostgreSQL:
             raise OutsideError("data.query", _first_line(error)) from error
         except psycopg.Error as error:
             raise InputError("data.query", _first_line(error)) from error
-        if repeated := [name for name in names if names.count(name) > 1]:
-            raise InputError("data.query", f"gives more than one column {repeated[0]!r}", "Rename with AS.")
+        _differ(names)
         columns = zip(*rows, strict=True) if rows else [()] * len(names)
         return pl.DataFrame(
             [_series(name, list(column)) for name, column in zip(names, columns, strict=True)]
@@ -244,6 +242,11 @@ def _check(sql: str, parameters: Mapping[str, Any]) -> None:
         )
     for name in sorted(set(parameters) - asked):
         raise InputError("data.parameters", f"the query has no ${name}", nearest(name, sorted(asked)))
+
+
+def _differ(names: list[str]) -> None:
+    if repeated := [name for name in names if names.count(name) > 1]:
+        raise InputError("data.query", f"gives more than one column {repeated[0]!r}", "Rename with AS.")
 
 
 def _numbered(sql: str) -> str:

@@ -14,7 +14,7 @@ PRODUCT = pl.Schema(
         "distinct_id": pl.String,
         "event": pl.String,
         "time": pl.Int64,  # epoch second, by the clock of the device
-        "insert_id": pl.String,  # the same for an event that was sent again
+        "insert_id": pl.String,  # the same for an event that was sent again; never null
         "received": pl.Int64,  # epoch second, by the clock of the server
         "alias": pl.String,  # another id this one was found to belong to the same person
         "variant": pl.String,  # the action, on events of exposure

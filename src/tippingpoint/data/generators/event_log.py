@@ -120,7 +120,7 @@ class EventLog(EventSource):
     seed: int = Field(ge=0)
     cohort_days: int = Field(ge=1)
     """Days over which they sign up."""
-    sessions: float = Field(gt=0)
+    sessions: float = Field(ge=1)
     """Mean number of sessions of a free profile."""
     early: float = Field(ge=0, le=1)
     """Share whose intent shows within the first days."""
@@ -272,7 +272,7 @@ def respond(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw each profile's way of responding: log-odds added whatever is done, and an action's multiplier.
 
-    The keen, (n,), can be won or need no winning; the engaged, (n,), who are not keen dislike being asked. The
+    The keen, (n,), can be won or need no winning; the engaged, (n,), who are not keen dislike it. The
     shares hold for the n profiles together.
     """
     affinity = 0.7 * np.stack([keen, keen, -keen, engaged - keen], axis=1)

@@ -51,7 +51,7 @@ class Profiles:
         platform = rng.choice(len(PLATFORMS), n, p=[0.45, 0.2, 0.1, 0.25])
         country = rng.choice(len(COUNTRIES), n, p=[0.15, 0.2, 0.15, 0.2, 0.3])
         intent_from, discontent_from = np.where(
-            rng.random((2, n)) < early, rng.exponential(1.0, (2, n)), 4 + rng.exponential(10.0, (2, n))
+            rng.random((2, n)) < early, rng.exponential(1.0, (2, n)) - 0.5, 4 + rng.exponential(10.0, (2, n))
         )
         discontent = 0.9 * other - 0.4 * engagement
         taste = np.array([-0.2, 0.4, 0.0, 0.0])[platform] + np.array([-0.2, 0.2, 0.1, -0.4, 0.3])[country]
@@ -181,11 +181,12 @@ class Happenings:
 
 
 def free_sessions(rng: np.random.Generator, who: Profiles, until: np.ndarray, sessions: float) -> Happenings:
-    """What free users do, from sign-up to the day `until` (n,): less by the day, unless they took to it."""
-    counts = rng.poisson(sessions * np.exp(0.5 * who.engagement - 0.125))
+    """What free users do, from sign-up to the day `until` (n,): less and less, unless they took to it."""
+    counts = 1 + rng.poisson((sessions - 1) * np.exp(0.5 * who.engagement - 0.125))
     row = np.repeat(np.arange(len(counts)), counts)
     scale = 10 * np.exp(0.5 * who.engagement[row])
     day = -scale * np.log1p(-rng.random(len(row)) * -np.expm1(-DAYS / scale))
+    day[np.cumsum(counts) - counts] = 0.001  # the first session starts when they have signed up
     shows = (day >= who.intent_from[row]) * who.intent[row]
     active = np.exp(0.3 * who.engagement)[row]
     rates = np.stack(
