@@ -1,7 +1,7 @@
 """How fast events are generated and turned into features; how much the features cost above DuckDB itself.
 
-Run from the top of the checkout: `python benchmarks/events.py [profiles] [churn|conversion]`. 300,000 profiles give 7.5
-million events.
+Run from the top of the checkout: `python benchmarks/events.py [profiles] [churn|conversion]`.
+300,000 profiles give 7.5 million events.
 """
 
 import resource
@@ -91,12 +91,10 @@ def main(profiles: int = 300_000, outcome: str = "conversion", rounds: int = 5) 
     ratio = sorted(w / b for w, b in zip(taken["whole"], taken["bare"], strict=True))[rounds // 2]
     print(f"bare       {best['bare']:.2f} s: the SQL of the features, run by DuckDB alone")
     print(
-        f"users      {best['whole']:.2f} s: the same with quality counts and Users; ratio {ratio:.2f} (median)"
+        f"users      {best['whole']:.2f} s: the same, quality counted, as Users; ratio {ratio:.2f} (median)"
     )
     print(f"quality    {best['quality']:.2f} s of it: duplicates, orphans, late events")
-    print(
-        f"eight      {best['eight']:.2f} s: eight counts a raw id, no window, nothing counted once, for scale"
-    )
+    print(f"eight      {best['eight']:.2f} s: for scale, eight counts a raw id, duplicates and all")
 
 
 if __name__ == "__main__":

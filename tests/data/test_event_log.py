@@ -97,8 +97,8 @@ def test_every_fault_is_there_in_its_share() -> None:
 
 @pytest.mark.parametrize("outcome", ["conversion", "churn"])
 def test_what_comes_of_it_is_what_the_truth_says(outcome: str) -> None:
-    # Outcomes are told from the messy events by the SQL, truth is the generator's: were users matched wrongly, or
-    # the population another, the two would part.
+    # Outcomes are told from the messy events by the SQL, truth is the generator's: were users matched
+    # wrongly, or the population another, the two would part.
     users = log(f"outcome={outcome}", "profiles=16000", "subscribing=-7").load()
     assert not np.isnan(users.truth).any()
     p = users.truth[np.arange(len(users)), users.action]

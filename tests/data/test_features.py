@@ -304,8 +304,8 @@ def test_features_do_not_need_the_future(world: World) -> None:
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32))
 def test_features_do_not_see_the_future(world: World, seed: int) -> None:
-    # From the cut-off on everything is different: other events, money asked back, and only then does it come out
-    # that a device and a customer were theirs, which had been busy before.
+    # From the cut-off on everything is different: other events, money asked back, and only then does it
+    # come out that a device and a customer were theirs, which had been busy before.
     product, payments, later, after = parted(world)
     rng = np.random.default_rng(seed)
     later = later.with_columns(
