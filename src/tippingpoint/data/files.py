@@ -1,6 +1,7 @@
 """A table of your own: any CSV or Parquet, its columns' roles inferred, shown, and open to correction."""
 
 import re
+from abc import abstractmethod
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,14 +20,13 @@ MISSING = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?"]
 """What stands for a missing number. In a category column only blanks do: NA may be a region."""
 
 
-class Table(Source):
-    """Users read from a file: number and category columns, a 0/1 or yes/no target, an id if there is one.
+class Roles(Source):
+    """Users from a table: number and category columns, a 0/1 or yes/no target, an id if there is one.
 
     Constant, id-like and time columns are dropped and named in the contract. Without a logged action all users
     count as having got none.
     """
 
-    path: str = Field(min_length=1)
     target: str
     """The column to predict."""
     positive: str | None
@@ -53,12 +53,12 @@ class Table(Source):
     def question(self) -> str:
         return re.sub(r"[^a-z0-9_]+", "_", (self.name or self.target).lower()).strip("_") or "outcome"
 
-    @property
-    def origin(self) -> str:
-        return Path(self.path).name
+    @abstractmethod
+    def read(self) -> pl.DataFrame:
+        """The table, of at least two rows."""
 
     def load(self) -> Users:
-        table = read(Path(self.path))
+        table = self.read()
         for key in ("target", "id", "action"):
             self._require(table, f"data.{key}", getattr(self, key))
         for key in ("drop", "measures"):
@@ -195,6 +195,19 @@ class Table(Source):
             if not table[column].dtype.is_numeric() or table[column].null_count():
                 raise InputError("data.measures", f"{column!r} is not a number in every row of {self.origin}")
         return pd.DataFrame({c: table[c].cast(pl.Float64).to_numpy() for c in self.measures})
+
+
+class Table(Roles):
+    """Users read from a file."""
+
+    path: str = Field(min_length=1)
+
+    @property
+    def origin(self) -> str:
+        return Path(self.path).name
+
+    def read(self) -> pl.DataFrame:
+        return read(Path(self.path))
 
 
 def read(path: Path) -> pl.DataFrame:

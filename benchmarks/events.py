@@ -1,0 +1,101 @@
+"""How fast events are generated and turned into features; how much the features cost above DuckDB itself.
+
+Run from the top of the checkout: `python benchmarks/events.py [profiles] [churn|conversion]`.
+300,000 profiles give 7.5 million events.
+"""
+
+import resource
+import sys
+import time
+from collections.abc import Callable
+
+import polars as pl
+
+from tippingpoint.data import event_sql, features
+from tippingpoint.data.database import memory
+from tippingpoint.data.generators.event_log import EventLog
+from tippingpoint.settings import Component, compose
+
+EIGHT = [
+    "Sign Up",
+    "Sign In",
+    "Playback",
+    "Search",
+    "Download",
+    "Pricing Page",
+    "Limit Notification",
+    "Account Page",
+]
+
+
+def seconds(run: Callable[[], object]) -> float:
+    """Wall time of one run."""
+    started = time.perf_counter()
+    run()
+    return time.perf_counter() - started
+
+
+def peak() -> float:
+    """Most memory this process has held, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def main(profiles: int = 300_000, outcome: str = "conversion", rounds: int = 5) -> None:
+    """Measure, and print one figure a line."""
+    overrides = ["data=event_log", f"data.profiles={profiles}", f"data.outcome={outcome}"]
+    source = Component.model_validate(dict(compose("run", overrides).data)).build(EventLog, "data")
+    held = peak()
+    counted = 0
+    started = time.perf_counter()
+    for block in source.blocks():
+        counted += len(block.product) + len(block.payments)
+    took = time.perf_counter() - started
+    print(f"generated  {counted:,} events in {took:.1f} s: {counted / took * 60 / 1e6:.0f} M a minute")
+    print(f"memory     {peak() - held:.0f} MB more than before, a block at a time")
+    took = seconds(source.load)
+    print(f"load       {took:.1f} s from nothing to users, truth included")
+
+    blocks = list(source.blocks())
+    product = pl.concat([block.product for block in blocks]).rechunk()
+    payments = pl.concat([block.payments for block in blocks]).rechunk()
+    customers = (payments["type"] == "customer.created").sum()
+    print(
+        f"log        {profiles:,} profiles, {len(product):,} product events, {customers:,} customers created"
+    )
+    engine = memory(product_events=product, payment_events=payments)
+    connection = engine.connection
+    text, parameters = features.query(source.definition)
+    counts = ", ".join(f"count(*) filter (where event = '{name}')" for name in EIGHT)
+
+    def bare() -> object:
+        return connection.sql(text, params=parameters).to_arrow_table()
+
+    def whole() -> object:
+        table, quality = features.users(engine, source.definition)
+        actions = tuple(source.logging.chances)
+        return features.as_users(table, source.definition, quality, actions)
+
+    def quality() -> object:
+        return engine.frame(event_sql.QUALITY, {"sign_up": source.definition.vocabulary.sign_up})
+
+    def eight() -> object:
+        return connection.sql(f"select distinct_id, {counts} from product_events group by 1").to_arrow_table()
+
+    # Turn by turn, so that whatever else the machine does falls on all of them.
+    runs = {"bare": bare, "whole": whole, "quality": quality, "eight": eight}
+    taken: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(rounds):
+        for name, run in runs.items():
+            taken[name].append(seconds(run))
+    best = {name: min(times) for name, times in taken.items()}
+    ratio = sorted(w / b for w, b in zip(taken["whole"], taken["bare"], strict=True))[rounds // 2]
+    print(f"bare       {best['bare']:.2f} s: the SQL of the features, run by DuckDB alone")
+    print(
+        f"users      {best['whole']:.2f} s: the same, quality counted, as Users; ratio {ratio:.2f} (median)"
+    )
+    print(f"quality    {best['quality']:.2f} s of it: duplicates, orphans, late events")
+    print(f"eight      {best['eight']:.2f} s: for scale, eight counts a raw id, duplicates and all")
+
+
+if __name__ == "__main__":
+    main(*(int(a) if a.isdigit() else a for a in sys.argv[1:]))  # type: ignore[arg-type]

@@ -1,0 +1,92 @@
+"""Users from raw events: of a generator, of Mixpanel's and Stripe's exports, or of tables in a database."""
+
+from typing import Self
+
+import numpy as np
+import polars as pl
+from pydantic import Field, model_validator
+
+from tippingpoint.data import features
+from tippingpoint.data.database import connect, memory, shown
+from tippingpoint.data.exports import Properties
+from tippingpoint.data.features import Definition, Outcome, Quality, Vocabulary
+from tippingpoint.data.mixpanel import read_mixpanel
+from tippingpoint.data.source import Source
+from tippingpoint.data.stripe import read_stripe
+from tippingpoint.data.users import Users
+
+
+class EventSource(Source):
+    """What all sources of events are asked."""
+
+    outcome: Outcome
+    """conversion: who signed up subscribes; churn: who subscribed leaves."""
+    window_days: int = Field(ge=1, le=365)
+    """Days from sign-up (churn: from the start of the subscription) to the cut-off: features see no more."""
+    horizon_days: int = Field(ge=1, le=365)
+    """Days from the cut-off in which the outcome counts."""
+
+    @property
+    def question(self) -> str:
+        return self.outcome
+
+
+class Events(EventSource):
+    """Exports of Mixpanel and Stripe, or the tables `product_events` and `payment_events` of a database.
+
+    The columns of the tables are those of `exports.PRODUCT` and `exports.PAYMENTS`.
+    """
+
+    product: str | None
+    """Mixpanel's raw export: a file of JSON lines, a folder of them, or a pattern."""
+    payments: str | None
+    """Stripe's events: JSON lines or CSV, likewise."""
+    url: str | None
+    """Instead of files: a DuckDB or PostgreSQL URL."""
+    until: int | None
+    """Epoch second up to which the log is complete; null: its last event."""
+    vocabulary: Vocabulary
+    properties: Properties
+    logging: dict[str, float] | None
+    """Where an experiment was logged: each action and the chance it was taken with, `none` first."""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.url is None) == (self.product is None or self.payments is None):
+            raise ValueError("needs product and payments, or else url")
+        if (self.vocabulary.exposure is None) != (self.logging is None):
+            raise ValueError("vocabulary.exposure and logging go together: give both, or leave both null")
+        return self
+
+    @property
+    def origin(self) -> str:
+        return (
+            f"events of {self.product} and {self.payments}"
+            if self.url is None
+            else f"events in {shown(self.url)}"
+        )
+
+    @property
+    def definition(self) -> Definition:
+        """What is asked of the events."""
+        return Definition(self.outcome, self.window_days, self.horizon_days, self.vocabulary, self.until)
+
+    def load(self) -> Users:
+        table, quality = self._extract()
+        if self.logging is None:
+            return features.as_users(table, self.definition, quality, None)
+        chances = np.tile(list(self.logging.values()), (len(table), 1))
+        actions = tuple(self.logging)
+        return features.as_users(table, self.definition, quality, actions, logging_probability=chances)
+
+    def _extract(self) -> tuple[pl.DataFrame, Quality]:
+        if self.url is not None:
+            with connect(self.url) as database:
+                return features.users(database, self.definition)
+        assert self.product is not None
+        assert self.payments is not None
+        engine = memory(
+            product_events=read_mixpanel(self.product, self.properties),
+            payment_events=read_stripe(self.payments, self.properties),
+        )
+        return features.users(engine, self.definition)

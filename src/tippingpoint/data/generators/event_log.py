@@ -1,0 +1,288 @@
+"""Raw events of a streaming app: who signs up, what they do and pay; linked as imperfectly as real ones."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Literal, Self
+
+import numpy as np
+import polars as pl
+from pydantic import Field, field_validator, model_validator
+from scipy.special import softmax
+
+from tippingpoint.data import features
+from tippingpoint.data.database import memory
+from tippingpoint.data.events import EventSource
+from tippingpoint.data.features import Definition, Quality, Vocabulary
+from tippingpoint.data.generators import event_log_lives as lives
+from tippingpoint.data.generators.event_log_lives import DAY, KINDS
+from tippingpoint.data.generators.event_log_records import (
+    EXPOSURE,
+    NEVER,
+    SIGN_UP,
+    Mess,
+    Names,
+    Rows,
+    ledger,
+    payments,
+    product,
+)
+from tippingpoint.data.generators.world import Responses
+from tippingpoint.data.users import Users
+from tippingpoint.settings import Closed
+
+PROFILES = 4_096
+"""Profiles drawn at a time. Block b has its own streams: profile i is the same whatever the size."""
+TOGETHER = 16
+"""Blocks that go through the SQL at once: 65,536 profiles."""
+START = 1_735_689_600
+"""2025-01-01 in epoch seconds: the first sign-up."""
+VOCABULARY = Vocabulary(
+    sign_up="Sign Up",
+    exposure="$experiment_started",
+    counted={
+        "signins": "Sign In",
+        "playbacks": "Playback",
+        "searches": "Search",
+        "downloads": "Download",
+        "pricing_pages": "Pricing Page",
+        "limit_notifications": "Limit Notification",
+        "account_pages": "Account Page",
+    },
+)
+
+
+class Logging(Closed):
+    """How the action logged at the cut-off came to be taken."""
+
+    kind: Literal["randomised", "by_score", "confounded"]
+    """At random; likelier the likelier the outcome; or by what nobody recorded, chances unknown."""
+    chances: dict[str, float]
+    """Action and its chance for the average user; `none` first."""
+    slope: float = Field(ge=0)
+    """For by_score and confounded: the odds of an action against none move by at most e^±slope."""
+
+    @field_validator("chances")
+    @classmethod
+    def _is_a_distribution(cls, chances: dict[str, float]) -> dict[str, float]:
+        if next(iter(chances), None) != "none":
+            raise ValueError("the first logged action must be none")
+        if min(chances.values()) <= 0 or abs(sum(chances.values()) - 1) > 1e-6:
+            raise ValueError("probabilities must be above 0 and sum to 1")
+        return chances
+
+    def probabilities(self, index: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+        """(n, K) chance of each action; index and hidden are (n,) with mean 0 and spread about 1."""
+        tilt = {"randomised": 0 * index, "by_score": index, "confounded": hidden}[self.kind]
+        odds = np.array(list(self.chances.values())) * np.ones((len(index), 1))
+        odds[:, 1:] *= np.exp(self.slope * np.tanh(tilt))[:, None]
+        chance: np.ndarray = odds / odds.sum(axis=1, keepdims=True)
+        return chance
+
+
+class Drift(Closed):
+    """How the world moves over cohorts; profiles are numbered in the order they were met."""
+
+    over: int = Field(ge=1)
+    """Profiles met while it moves, evenly; later ones find it where it came to rest."""
+    log_odds: float
+    """Log-odds of the outcome added by the end."""
+    effect: float = Field(ge=-1)
+    """Share of their strength that actions have won (or, below 0, lost) by the end."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """The events of some profiles, and what only simulation knows of those at risk at the cut-off.
+
+    Parameters
+    ----------
+    product, payments
+        Columns as in `exports.PRODUCT` and `exports.PAYMENTS`, in the order they were received.
+    known
+        `user_id`, and lists of K: `truth` P(outcome | action) and `chance` of each action.
+    """
+
+    product: pl.DataFrame
+    payments: pl.DataFrame
+    known: pl.DataFrame
+
+
+class EventLog(EventSource):
+    """Profiles of a streaming app, followed for 60 days from sign-up, and for 60 more once they subscribe.
+
+    Intent (and, once they pay, discontent) begins to show within the first days for some and weeks later for
+    others; from then on it is seen in what they do, and counts in the daily chance of subscribing (leaving).
+    At the cut-off an action is taken and logged; for the horizon it moves the daily log-odds of those it can.
+    """
+
+    profiles: int = Field(ge=1)
+    seed: int = Field(ge=0)
+    cohort_days: int = Field(ge=1)
+    """Days over which they sign up."""
+    sessions: float = Field(ge=1)
+    """Mean number of sessions of a free profile."""
+    early: float = Field(ge=0, le=1)
+    """Share whose intent shows within the first days."""
+    subscribing: float
+    leaving: float
+    """Daily log-odds of the average profile."""
+    responses: Responses
+    strength: dict[str, float]
+    """Daily log-odds of subscribing that an action adds for the persuadable and takes from sleeping dogs; for
+    churn, of leaving, that it takes from the persuadable and adds for sleeping dogs."""
+    logging: Logging
+    drift: Drift
+    mess: Mess
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.window_days + self.horizon_days > lives.DAYS:
+            raise ValueError(f"window_days + horizon_days must be at most {lives.DAYS}")
+        if set(self.strength) != set(self.logging.chances) - {"none"}:
+            raise ValueError("strength must name the logged actions but none")
+        return self
+
+    @property
+    def origin(self) -> str:
+        return f"generator EventLog, {self.profiles:,} profiles, seed {self.seed}"
+
+    @property
+    def definition(self) -> Definition:
+        """What is asked of the events; everyone is followed to the end, so nobody's horizon is open."""
+        until = START + (self.cohort_days + 2 * lives.DAYS + 1) * DAY
+        return Definition(self.outcome, self.window_days, self.horizon_days, VOCABULARY, until)
+
+    def blocks(self) -> Iterator[Block]:
+        """The events in parts of up to PROFILES profiles; memory stays bounded whatever the size."""
+        for first in range(0, self.profiles, PROFILES):
+            yield self._block(first // PROFILES, min(PROFILES, self.profiles - first))
+
+    def load(self) -> Users:
+        """Features and labels from the SQL, some blocks at a time, and the truth beside them."""
+        tables, known, quality = [], [], Quality()
+        blocks = self.blocks()
+        while part := list(islice(blocks, TOGETHER)):
+            engine = memory(
+                product_events=pl.concat([block.product for block in part]),
+                payment_events=pl.concat([block.payments for block in part]),
+            )
+            table, found = features.users(engine, self.definition)
+            tables.append(table)
+            known += [block.known for block in part]
+            quality = quality + found
+        table = pl.concat(tables).join(pl.concat(known), on="user_id", how="left", maintain_order="left")
+        parts = {"truth": table["truth"].to_numpy()}
+        if self.logging.kind != "confounded":
+            parts["logging_probability"] = table["chance"].to_numpy()
+        return features.as_users(table, self.definition, quality, tuple(self.logging.chances), **parts)
+
+    def _block(self, b: int, keep: int) -> Block:
+        def stream(part: int) -> np.random.Generator:
+            return np.random.Generator(np.random.Philox(key=[self.seed, b], counter=[0, 0, 0, part]))
+
+        n, free = PROFILES, self.outcome == "conversion"
+        rng = stream(0)
+        who = lives.Profiles.draw(rng, n, self.early)
+        signed_up = START + (rng.random(n) * self.cohort_days * DAY).astype(np.int64)
+        moved = np.minimum((b * n + np.arange(n)) / self.drift.over, 1.0)
+        index = who.index if free else who.grievance
+        chance = self.logging.probabilities(index / index.std(), who.noise / who.noise.std())
+        given = (np.cumsum(chance[:, :-1], axis=1) < rng.random((n, 1))).sum(axis=1)
+        strength = np.outer(
+            1 + self.drift.effect * moved,
+            [0.0, *(self.strength[action] for action in list(self.logging.chances)[1:])],
+        )
+
+        # Both turns of a life have ways of responding; only at the one that is asked about is anything done.
+        base, effect = respond(rng, self.responses, 0.5 * who.index, who.engagement)
+        subscribes = lives.Fate.draw(
+            stream(1),
+            lives.free_log_odds(who, self.subscribing + base + free * self.drift.log_odds * moved),
+            free * effect[:, None] * strength,
+            given,
+            self.window_days,
+            self.horizon_days,
+        )
+        payer = np.flatnonzero(subscribes.day < lives.DAYS)
+        starts = signed_up[payer] + ((subscribes.day + rng.uniform(0.02, 0.98, n))[payer] * DAY).astype(
+            np.int64
+        )
+        payers, rng = who.take(payer), stream(2)
+        trouble = lives.Trouble.draw(rng, payers)
+        base, effect = respond(rng, self.responses, -0.5 * payers.grievance, payers.engagement)
+        leaves = lives.Fate.draw(  # an action that works keeps them
+            rng,
+            lives.paid_log_odds(
+                payers, self.leaving - base + (not free) * self.drift.log_odds * moved[payer], trouble
+            ),
+            (free - 1) * effect[:, None] * strength[payer],
+            given[payer],
+            self.window_days,
+            self.horizon_days,
+        )
+        ends = starts + ((leaves.day + rng.uniform(0.02, 0.98, len(payer))) * DAY).astype(np.int64)
+        ends[leaves.day == lives.DAYS] = NEVER
+
+        fate, anchor, rows = (subscribes, signed_up, np.arange(n)) if free else (leaves, starts, payer)
+        asked = rows[fate.at_risk]
+        cut_off = anchor[fate.at_risk] + self.window_days * DAY
+        freed = np.full(n, np.inf)
+        freed[payer] = (starts - signed_up[payer]) / DAY - 0.02
+        before = lives.free_sessions(stream(3), who, freed, self.sessions)
+        after = lives.paid_sessions(stream(4), payers, (ends - starts) / DAY, trouble.paused)
+        did = Rows.join(
+            [
+                Rows.of(np.arange(n), SIGN_UP, signed_up),
+                Rows.of(asked, EXPOSURE, cut_off, given[asked]),
+                Rows(
+                    before.profile,
+                    before.kind,
+                    signed_up[before.profile] + _whole(before.day),
+                    before.playback,
+                ),
+                Rows(
+                    payer[after.profile],
+                    after.kind,
+                    starts[after.profile] + _whole(after.day),
+                    after.playback,
+                ),
+                Rows.of(payer, KINDS.index("Sign In"), starts - 864),
+                Rows.of(payer, KINDS.index("Pricing Page"), starts - 400),
+            ]
+        )
+        paid = ledger(stream(5), who, signed_up, payer, starts, ends, trouble)
+        names = Names(self.seed, b, n)
+        kept = pl.col("profile") < keep
+        known = {
+            "user_id": names.profiles().gather(asked),
+            "truth": fate.truth[fate.at_risk],
+            "chance": chance[asked],
+        }
+        events = product(stream(6), names, self.mess, who, did, signed_up, list(self.logging.chances))
+        return Block(
+            events.filter(kept).drop("profile"),
+            payments(stream(7), names, self.mess, paid).filter(kept).drop("profile"),
+            pl.DataFrame(known).filter(pl.Series(asked < keep)),
+        )
+
+
+def respond(
+    rng: np.random.Generator, shares: Responses, keen: np.ndarray, engaged: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw each profile's way of responding: log-odds added whatever is done, and an action's multiplier.
+
+    The keen, (n,), can be won or need no winning; the engaged, (n,), who are not keen dislike it. The
+    shares hold for the n profiles together.
+    """
+    affinity = 0.7 * np.stack([keen, keen, -keen, engaged - keen], axis=1)
+    share = np.array(list(shares.model_dump().values()))
+    weight = np.log(share)
+    for _ in range(20):  # each pass moves the means of the softmax towards the shares
+        weight = weight + np.log(share / softmax(affinity + weight, axis=1).mean(axis=0))
+    kind = np.argmax(affinity + weight + rng.gumbel(size=affinity.shape), axis=1)
+    return np.array([0.0, 0.8, -0.8, 0.0])[kind], np.array([1.0, 0.0, 0.0, -1.0])[kind]
+
+
+def _whole(day: np.ndarray) -> np.ndarray:
+    return (day * DAY).astype(np.int64)
