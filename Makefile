@@ -29,7 +29,7 @@ bench: .venv/dev.stamp  ## measurements, as ratios against a peer or a floor of 
 
 lock: .venv/dev.stamp  ## resolve the requirements files again, with hashes and without index addresses
 	$(BIN)/pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-header --quiet --upgrade -o requirements-dev.txt
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --upgrade -o requirements-dev.txt
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --quiet --no-annotate -c requirements-dev.txt -o requirements.txt
 
 clean:  ## remove the environment and caches; runs and models stay

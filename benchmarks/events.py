@@ -59,9 +59,7 @@ def main(profiles: int = 300_000, outcome: str = "conversion", rounds: int = 5) 
     product = pl.concat([block.product for block in blocks]).rechunk()
     payments = pl.concat([block.payments for block in blocks]).rechunk()
     customers = (payments["type"] == "customer.created").sum()
-    print(
-        f"log        {profiles:,} profiles, {len(product):,} product events, {customers:,} customers created"
-    )
+    print(f"log        {profiles:,} profiles, {len(product):,} product events, {customers:,} customers created")
     engine = memory(product_events=product, payment_events=payments)
     connection = engine.connection
     text, parameters = features.query(source.definition)
@@ -90,9 +88,7 @@ def main(profiles: int = 300_000, outcome: str = "conversion", rounds: int = 5) 
     best = {name: min(times) for name, times in taken.items()}
     ratio = sorted(w / b for w, b in zip(taken["whole"], taken["bare"], strict=True))[rounds // 2]
     print(f"bare       {best['bare']:.2f} s: the SQL of the features, run by DuckDB alone")
-    print(
-        f"users      {best['whole']:.2f} s: the same, quality counted, as Users; ratio {ratio:.2f} (median)"
-    )
+    print(f"users      {best['whole']:.2f} s: the same, quality counted, as Users; ratio {ratio:.2f} (median)")
     print(f"quality    {best['quality']:.2f} s of it: duplicates, orphans, late events")
     print(f"eight      {best['eight']:.2f} s: for scale, eight counts a raw id, duplicates and all")
 

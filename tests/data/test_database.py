@@ -41,9 +41,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute("drop table if exists users")
-        connection.execute(
-            "create table users (user_id text, hours double precision, country text, converted int)"
-        )
+        connection.execute("create table users (user_id text, hours double precision, country text, converted int)")
         with connection.cursor().copy("copy users from stdin") as copy:
             for row in ROWS.iter_rows():
                 copy.write_row(row)
@@ -161,9 +159,7 @@ def test_other_urls_are_refused(url: str) -> None:
 
 
 def test_a_password_is_never_shown() -> None:
-    assert (
-        shown("postgresql+psycopg://me:secret@db:5432/app?password=x") == "postgresql+psycopg://db:5432/app"
-    )
+    assert shown("postgresql+psycopg://me:secret@db:5432/app?password=x") == "postgresql+psycopg://db:5432/app"
     assert shown("host=db password=secret") == "…"
 
 

@@ -176,19 +176,14 @@ def test_intent_shows_early_for_some_and_late_for_others() -> None:
 def test_the_first_days_are_the_same_whatever_the_window() -> None:
     mess = "mess={late:0,duplicate:0,orphan:0,skewed:0,merged:0}"
     three, seven = (
-        events(log("profiles=1000", f"window_days={w}", mess))[0].drop("insert_id", "received")
-        for w in (3, 7)
+        events(log("profiles=1000", f"window_days={w}", mess))[0].drop("insert_id", "received") for w in (3, 7)
     )
-    asked = three.filter(pl.col("event") == "$experiment_started")[
-        "distinct_id"
-    ].implode()  # not yet subscribed
+    asked = three.filter(pl.col("event") == "$experiment_started")["distinct_id"].implode()  # not yet subscribed
     signed_up = three.filter(pl.col("event") == "Sign Up", pl.col("distinct_id").is_in(asked))
     signed_up = signed_up.select("distinct_id", since="time")
 
     def first_days(product: pl.DataFrame) -> pl.DataFrame:
-        dated = product.join(signed_up, on="distinct_id").filter(
-            pl.col("time") < pl.col("since") + 3 * 86_400
-        )
+        dated = product.join(signed_up, on="distinct_id").filter(pl.col("time") < pl.col("since") + 3 * 86_400)
         return dated.sort(pl.all())
 
     assert first_days(three).equals(first_days(seven))
@@ -205,9 +200,7 @@ def test_drift_moves_later_cohorts() -> None:
 
 @pytest.mark.parametrize("outcome", ["conversion", "churn"])
 @pytest.mark.parametrize("csv", [False, True])
-def test_written_as_exports_and_read_back_the_users_are_the_same(
-    outcome: str, csv: bool, tmp_path: Path
-) -> None:
+def test_written_as_exports_and_read_back_the_users_are_the_same(outcome: str, csv: bool, tmp_path: Path) -> None:
     source = log(f"outcome={outcome}", "profiles=2000")
     with (tmp_path / "mixpanel.jsonl").open("wb") as product:
         payments = io.BytesIO()

@@ -19,9 +19,7 @@ from tippingpoint.settings import Component, compose
 
 HOUR, DAY = 3_600, 86_400
 T0 = 1_700_000_000
-WORDS = Vocabulary(
-    sign_up="Sign Up", exposure=None, counted={"signins": "Sign In", "pricing_pages": "Pricing"}
-)
+WORDS = Vocabulary(sign_up="Sign Up", exposure=None, counted={"signins": "Sign In", "pricing_pages": "Pricing"})
 ASKED = Definition("conversion", 7, 30, WORDS, until=T0 + 400 * DAY)
 
 
@@ -261,9 +259,7 @@ def cut_offs(world: World) -> pl.DataFrame:
         began = product.filter(pl.col("event") == "Sign Up").select(user_id="distinct_id", began="time")
     else:
         linked = payments.drop_nulls("user_id").select("customer", owner="user_id").unique()
-        started = payments.filter(pl.col("type") == "customer.subscription.created").join(
-            linked, on="customer"
-        )
+        started = payments.filter(pl.col("type") == "customer.subscription.created").join(linked, on="customer")
         began = started.select(user_id="owner", began="created")
     return began.group_by("user_id").agg(cut_off=pl.col("began").min() + definition.window_days * DAY)
 
@@ -275,13 +271,9 @@ def parted(world: World) -> tuple[pl.DataFrame, ...]:
     joins = product.drop_nulls("alias").select(distinct_id="alias", user_id="distinct_id").unique()
     ids = pl.concat([ends.select(distinct_id="user_id", user_id="user_id"), joins]).join(ends, on="user_id")
     ids = ids.group_by("distinct_id").agg(pl.col("cut_off").min())
-    linked = (
-        payments.drop_nulls("user_id").select("customer", user_id="user_id").unique().join(ends, on="user_id")
-    )
+    linked = payments.drop_nulls("user_id").select("customer", user_id="user_id").unique().join(ends, on="user_id")
     product = product.join(ids, on="distinct_id", how="left", maintain_order="left")
-    payments = payments.join(
-        linked.select("customer", "cut_off"), on="customer", how="left", maintain_order="left"
-    )
+    payments = payments.join(linked.select("customer", "cut_off"), on="customer", how="left", maintain_order="left")
     later = pl.min_horizontal("time", "received") >= pl.col("cut_off")
     # Who was given an action is asked about, so that this one event of the future has to stay.
     later = (later & (pl.col("event") != "$experiment_started")).fill_null(False)

@@ -104,15 +104,10 @@ text = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size
         max_size=4,
     )
 )
-def test_whatever_is_written_is_read_back(
-    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple]
-) -> None:
+def test_whatever_is_written_is_read_back(tmp_path_factory: pytest.TempPathFactory, rows: list[tuple]) -> None:
     names = ("distinct_id", "event", "insert_id", "platform", "seconds")
     table = pl.DataFrame(
-        [
-            {**dict(zip(names, row, strict=True)), "time": 1_700_000_000, "received": 1_700_000_001}
-            for row in rows
-        ],
+        [{**dict(zip(names, row, strict=True)), "time": 1_700_000_000, "received": 1_700_000_001} for row in rows],
         schema=PRODUCT,
     ).filter(~pl.col("event").str.starts_with("$"))
     file = io.BytesIO()

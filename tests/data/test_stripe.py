@@ -40,9 +40,7 @@ def test_amounts_come_from_the_key_that_fits_the_type(tmp_path: Path) -> None:
         tmp_path / "e.jsonl",
         event("invoice.paid", id="in_1", customer="cus_1", amount_paid=999, amount_due=1_200),
         event("invoice.payment_failed", id="in_1", customer="cus_1", amount_paid=0, amount_due=1_200),
-        event(
-            "charge.refunded", id="ch_1", customer={"id": "cus_1", "object": "customer"}, amount_refunded=500
-        ),
+        event("charge.refunded", id="ch_1", customer={"id": "cus_1", "object": "customer"}, amount_refunded=500),
         event("customer.subscription.deleted", id="sub_1", customer="cus_1", metadata={}),
     )
     assert [row["amount"] for row in rows] == [999, 1_200, 500, None]

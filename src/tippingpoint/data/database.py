@@ -121,9 +121,7 @@ class PostgreSQL:
             raise InputError("data.query", _first_line(error)) from error
         _differ(names)
         columns = zip(*rows, strict=True) if rows else [()] * len(names)
-        return pl.DataFrame(
-            [_series(name, list(column)) for name, column in zip(names, columns, strict=True)]
-        )
+        return pl.DataFrame([_series(name, list(column)) for name, column in zip(names, columns, strict=True)])
 
 
 @contextmanager
@@ -152,9 +150,7 @@ def connect(url: str) -> Iterator[DuckDB | PostgreSQL]:
             "data.url", "PostgreSQL needs psycopg", "Type pip install 'tippingpoint[warehouse]'."
         ) from error
     try:
-        server = psycopg.connect(
-            _libpq(url), connect_timeout=CONNECT_SECONDS, application_name="tippingpoint"
-        )
+        server = psycopg.connect(_libpq(url), connect_timeout=CONNECT_SECONDS, application_name="tippingpoint")
     except psycopg.ProgrammingError as error:
         raise InputError("data.url", f"is not a PostgreSQL URL ({_first_line(error)})") from error
     except psycopg.Error as error:
@@ -216,12 +212,8 @@ def _open_duckdb(url: str) -> duckdb.DuckDBPyConnection:
         return duckdb.connect()
     path = Path(name)
     if not path.is_file():
-        siblings = (
-            sorted(p.name for p in path.parent.iterdir() if p.is_file()) if path.parent.is_dir() else []
-        )
-        raise InputError(
-            f"data.url={url}", f"no such file {name}", nearest(path.name, siblings) if siblings else ""
-        )
+        siblings = sorted(p.name for p in path.parent.iterdir() if p.is_file()) if path.parent.is_dir() else []
+        raise InputError(f"data.url={url}", f"no such file {name}", nearest(path.name, siblings) if siblings else "")
     try:
         return duckdb.connect(name, read_only=True)
     except duckdb.Error as error:
@@ -237,9 +229,7 @@ def _libpq(url: str) -> str:
 def _check(sql: str, parameters: Mapping[str, Any]) -> None:
     asked = {found["name"] for found in TOKEN.finditer(sql) if found["name"]}
     for name in sorted(asked - set(parameters)):
-        raise InputError(
-            "data.parameters", f"no value for ${name} of the query", f"Type +data.parameters.{name}=…"
-        )
+        raise InputError("data.parameters", f"no value for ${name} of the query", f"Type +data.parameters.{name}=…")
     for name in sorted(set(parameters) - asked):
         raise InputError("data.parameters", f"the query has no ${name}", nearest(name, sorted(asked)))
 
@@ -260,9 +250,7 @@ def _numbered(sql: str) -> str:
 
 def _series(name: str, values: list[Any]) -> pl.Series:
     if all(value is None or isinstance(value, PLAIN) for value in values):
-        return pl.Series(
-            name, values, dtype=None if any(v is not None for v in values) else pl.String, strict=False
-        )
+        return pl.Series(name, values, dtype=None if any(v is not None for v in values) else pl.String, strict=False)
     return pl.Series(name, [None if value is None else str(value) for value in values], dtype=pl.String)
 
 

@@ -60,11 +60,7 @@ class Events(EventSource):
 
     @property
     def origin(self) -> str:
-        return (
-            f"events of {self.product} and {self.payments}"
-            if self.url is None
-            else f"events in {shown(self.url)}"
-        )
+        return f"events of {self.product} and {self.payments}" if self.url is None else f"events in {shown(self.url)}"
 
     @property
     def definition(self) -> Definition:

@@ -119,8 +119,7 @@ class Quality:
             "distinct_id": f"an id: {self.product_orphans:,} of {self.product_events:,} product events are"
             f" orphans, of no user; {self.joined_ids:,} ids were joined to another",
             "$insert_id": f"an id: {self.product_duplicates:,} product events came again, counted once",
-            "time": f"a time: {self.late:,} product events came over an hour late, {self.ahead:,} had a clock"
-            " ahead",
+            "time": f"a time: {self.late:,} product events came over an hour late, {self.ahead:,} had a clock ahead",
             "customer": f"an id: {self.payment_orphans:,} of {self.payment_events:,} payment events are"
             f" orphans, {self.payment_duplicates:,} came more than once",
         }
@@ -185,9 +184,7 @@ def as_users(
     if actions is not None:
         codes = {name: k for k, name in enumerate(actions)}
         if unknown := set(table["variant"].unique()) - set(codes):
-            raise InputError(
-                "data.logging", f"users were given {sorted(map(str, unknown))}", "Name their chances."
-            )
+            raise InputError("data.logging", f"users were given {sorted(map(str, unknown))}", "Name their chances.")
         parts["action"] = table["variant"].replace_strict(codes, return_dtype=pl.Int64).to_numpy()
     return Users(
         features=numbers,

@@ -139,12 +139,8 @@ def _from_dashboard(table: pl.DataFrame, user_id: str, path: Path) -> pl.DataFra
     """Tell events from a table of the dashboard: each date that says when something happened is one."""
     names = set(table.columns)
 
-    def happened(
-        kind: str, dates: list[str], money: str | None = None, where: pl.Expr | None = None
-    ) -> pl.DataFrame:
-        cents = (
-            (pl.col(money).str.replace_all(",", "").cast(pl.Float64) * 100).round() if money else pl.lit(None)
-        )
+    def happened(kind: str, dates: list[str], money: str | None = None, where: pl.Expr | None = None) -> pl.DataFrame:
+        cents = (pl.col(money).str.replace_all(",", "").cast(pl.Float64) * 100).round() if money else pl.lit(None)
         chosen = table if where is None else table.filter(where)
         return chosen.select(
             (pl.col("id") + f" {kind}").alias("event_id"),

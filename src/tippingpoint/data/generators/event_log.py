@@ -205,17 +205,13 @@ class EventLog(EventSource):
             self.horizon_days,
         )
         payer = np.flatnonzero(subscribes.day < lives.DAYS)
-        starts = signed_up[payer] + ((subscribes.day + rng.uniform(0.02, 0.98, n))[payer] * DAY).astype(
-            np.int64
-        )
+        starts = signed_up[payer] + ((subscribes.day + rng.uniform(0.02, 0.98, n))[payer] * DAY).astype(np.int64)
         payers, rng = who.take(payer), stream(2)
         trouble = lives.Trouble.draw(rng, payers)
         base, effect = respond(rng, self.responses, -0.5 * payers.grievance, payers.engagement)
         leaves = lives.Fate.draw(  # an action that works keeps them
             rng,
-            lives.paid_log_odds(
-                payers, self.leaving - base + (not free) * self.drift.log_odds * moved[payer], trouble
-            ),
+            lives.paid_log_odds(payers, self.leaving - base + (not free) * self.drift.log_odds * moved[payer], trouble),
             (free - 1) * effect[:, None] * strength[payer],
             given[payer],
             self.window_days,

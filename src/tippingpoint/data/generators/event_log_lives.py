@@ -161,9 +161,7 @@ class Trouble:
 def paid_log_odds(who: Profiles, base: np.ndarray, trouble: Trouble) -> np.ndarray:
     """(n, DAYS) daily log-odds of leaving: discontent once it shows, trouble from its day, the renewal."""
     day = np.arange(DAYS)
-    total: np.ndarray = (base + who.noise)[:, None] + (day >= who.discontent_from[:, None]) * who.grievance[
-        :, None
-    ]
+    total: np.ndarray = (base + who.noise)[:, None] + (day >= who.discontent_from[:, None]) * who.grievance[:, None]
     for since, weight in ((trouble.owing, 0.9), (trouble.paused, 0.7), (trouble.refunded, 0.8)):
         total += weight * (day >= since[:, None])
     total += 0.8 * ((day >= 28) & (day < 33))
@@ -203,9 +201,7 @@ def free_sessions(rng: np.random.Generator, who: Profiles, until: np.ndarray, se
     return _unfold(rng, row, day, rates, day < until[row])
 
 
-def paid_sessions(
-    rng: np.random.Generator, who: Profiles, until: np.ndarray, paused: np.ndarray
-) -> Happenings:
+def paid_sessions(rng: np.random.Generator, who: Profiles, until: np.ndarray, paused: np.ndarray) -> Happenings:
     """What subscribers do, from the start of the subscription to the day `until` (n,)."""
     counts = rng.poisson(22 * np.exp(0.4 * who.engagement))
     row = np.repeat(np.arange(len(counts)), counts)

@@ -75,9 +75,7 @@ class Rows:
     def of(cls, profile: np.ndarray, kind: int, time: np.ndarray, value: np.ndarray | int = -1) -> "Rows":
         """Rows of one kind."""
         m = len(profile)
-        return cls(
-            profile, np.full(m, kind), time.astype(np.int64), np.broadcast_to(value, m).astype(np.int64)
-        )
+        return cls(profile, np.full(m, kind), time.astype(np.int64), np.broadcast_to(value, m).astype(np.int64))
 
     def take(self, rows: np.ndarray) -> "Rows":
         """The rows at `rows`."""
@@ -86,9 +84,7 @@ class Rows:
     @classmethod
     def join(cls, parts: list["Rows"]) -> "Rows":
         """All rows, part after part."""
-        return cls(
-            *(np.concatenate([getattr(p, f) for p in parts]) for f in ("profile", "kind", "time", "value"))
-        )
+        return cls(*(np.concatenate([getattr(p, f) for p in parts]) for f in ("profile", "kind", "time", "value")))
 
 
 @dataclass(frozen=True)
@@ -101,17 +97,11 @@ class Names:
 
     def hexadecimal(self, what: int, count: int) -> pl.Series:
         """`count` ids of 16 hex digits, different from those of another `what`, block or seed."""
-        return hexadecimal(
-            np.arange(count, dtype=np.uint64) + np.uint64((self.block << 28) + (what << 24)), self.seed
-        )
+        return hexadecimal(np.arange(count, dtype=np.uint64) + np.uint64((self.block << 28) + (what << 24)), self.seed)
 
     def profiles(self) -> pl.Series:
         """Ids by slot (USER, DEVICE, OLD, NOBODY) and profile."""
-        number = (
-            pl.Series(np.arange(self.block * self.size, (self.block + 1) * self.size))
-            .cast(pl.String)
-            .str.zfill(9)
-        )
+        number = pl.Series(np.arange(self.block * self.size, (self.block + 1) * self.size)).cast(pl.String).str.zfill(9)
         device, nobody = self.hexadecimal(1, self.size), self.hexadecimal(2, self.size)
         return pl.concat(["u" + number, "$device:" + device, "v1-" + number, "$device:" + nobody])
 
@@ -220,9 +210,7 @@ def product(
     alias = np.select([rows.kind == IDENTIFY, rows.kind == MERGE], [DEVICE, OLD], -1)
 
     off = np.where(rng.random(n) < mess.skewed, rng.uniform(-43_200, 43_200, n), 0).astype(np.int64)
-    delay = np.where(rng.random(m) < mess.late, 3_600 + rng.exponential(43_200, m), rng.random(m) * 4).astype(
-        np.int64
-    )
+    delay = np.where(rng.random(m) < mess.late, 3_600 + rng.exponential(43_200, m), rng.random(m) * 4).astype(np.int64)
     stated = rows.time + off[rows.profile] * client
     received = rows.time + delay * client
 
