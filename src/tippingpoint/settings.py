@@ -123,7 +123,7 @@ class Settings(Terminal):
     economics: Component
     tracking: Tracking
     split: Split
-    evidence: Literal["auto", "truth", "experiment", "assumed"]
+    evidence: Literal["auto", "truth", "experiment", "logged", "assumed"]
     select_by: Literal["roc_auc", "pr_auc", "log_loss", "brier"]
     explain_rows: int = Field(ge=1, le=100_000)
     seed: int = Field(ge=0, lt=2**32)

@@ -13,8 +13,9 @@ from tippingpoint.models.logistic import Logistic
 from tippingpoint.policies.policy import Policy
 from tippingpoint.settings import Settings
 from tippingpoint.simulation import evidence as counterfactual
-from tippingpoint.simulation.evidence import Evidence
+from tippingpoint.simulation.evidence import Evidence, Kind
 
+LEAST_CHANCE = 0.01
 REWARD_MODEL = Logistic(C=0.3, max_iter=1000, calibrate=False)
 """Predicts outcomes under each action, for doubly robust evidence; one a data set: no contestant has its own."""
 
@@ -62,31 +63,49 @@ def ask(settings: Settings) -> Question:
     )
 
 
-def _kind(settings: Settings, users: Users) -> str:
-    at_hand = {
-        "truth": users.truth is not None,
-        "experiment": users.action is not None and users.logging_probability is not None,
+def _kind(settings: Settings, users: Users) -> Kind:
+    """The strongest evidence at hand, or the one that `evidence` names."""
+    at_hand: dict[Kind, bool] = {
+        "truth": users.truth is not None and users.logging_probability is not None,
+        "experiment": users.logging_probability is not None,
+        "logged": users.action is not None,
         "assumed": users.action is None,
     }
+    have = [kind for kind, there in at_hand.items() if there]
     if settings.evidence == "auto":
-        return next((kind for kind, there in at_hand.items() if there), "assumed")
-    if not at_hand[settings.evidence]:
-        have = [kind for kind, there in at_hand.items() if there]
+        return have[0]
+    if settings.evidence == "truth" and users.truth is not None:
+        return "truth"
+    if settings.evidence not in have:
         raise InputError("evidence", f"these users carry no {settings.evidence!r}", nearest("", have))
     return settings.evidence
 
 
-def _evidence(kind: str, parts: Parts, response: np.ndarray, seed: int) -> Evidence:
+def _evidence(kind: Kind, parts: Parts, response: np.ndarray, seed: int) -> Evidence:
     test = parts.test
     if kind == "truth" and test.truth is not None:
         return Evidence("truth", test.truth)
-    if kind == "experiment" and test.action is not None and test.logging_probability is not None:
+    if kind != "assumed" and test.action is not None:
         predicted = predict_rewards(parts.train, test, seed)
-        phi = counterfactual.doubly_robust(test.outcome, test.action, test.logging_probability, predicted)
-        return Evidence("experiment", phi)
+        known = test.logging_probability if kind == "experiment" else None
+        chances = estimate_logging(parts.train, test, seed) if known is None else known
+        return Evidence(kind, counterfactual.doubly_robust(test.outcome, test.action, chances, predicted))
     if not test.contract.good:  # a response is stated for those who pay: here, those with outcome 0
         return Evidence("assumed", 1 - counterfactual.assumed(1 - test.outcome, response))
     return Evidence("assumed", counterfactual.assumed(test.outcome, response))
+
+
+def estimate_logging(train: Users, test: Users, seed: int) -> np.ndarray:
+    """(n, K) chance of each action given the features, for test users; the model is fitted on train.
+
+    A multinomial logistic regression, whose probabilities are calibrated by construction. What drove the action
+    and is in no feature stays unknown: that is why such evidence is called `logged`, not `experiment`. Chances
+    below 0.01 are raised to it, and the row scaled to sum to 1, so that no single user outweighs the rest.
+    """
+    pipeline = REWARD_MODEL.pipeline(train.contract, seed).fit(train.features, train.action)
+    chances = np.full((len(test), len(test.actions)), LEAST_CHANCE)
+    chances[:, pipeline.classes_] = np.maximum(pipeline.predict_proba(test.features), LEAST_CHANCE)
+    return chances / chances.sum(axis=1, keepdims=True)
 
 
 def predict_rewards(train: Users, test: Users, seed: int) -> np.ndarray:

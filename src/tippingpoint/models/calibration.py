@@ -12,6 +12,9 @@ from tippingpoint.data.users import Users
 from tippingpoint.errors import InputError
 from tippingpoint.models.family import Family
 
+FOLDS = 5
+LEAST_OF_AN_OUTCOME = 100
+
 
 @dataclass(frozen=True)
 class Model:
@@ -41,7 +44,8 @@ def fit(family: Family, train: Users, validation: Users, seed: int) -> Model:
     """Fit on train; calibrate on validation if that lowers the cross-validated log loss there.
 
     The sigmoid (Platt 1999) is kept when its mean log loss over five folds of validation is below that of the
-    plain scores.
+    plain scores and it keeps their order. With fewer than 100 users of either outcome it is not tried: it would fit
+    their noise.
 
     Raises
     ------
@@ -52,19 +56,20 @@ def fit(family: Family, train: Users, validation: Users, seed: int) -> Model:
         raise InputError("data", f"all {len(train):,} users of train have the same outcome; nothing can be learnt")
     pipeline = family.pipeline(train.contract, seed).fit(train.features, train.outcome)
     pipeline.set_params(**family.when_fitted)
-    folds = min(5, int(np.bincount(validation.outcome, minlength=2).min()))
-    if not family.calibrate or folds < 2:
+    if not family.calibrate or np.bincount(validation.outcome, minlength=2).min() < LEAST_OF_AN_OUTCOME:
         return Model(family, pipeline, pipeline, "none")
     y = validation.outcome
     plain = _log_loss(y, pipeline.predict_proba(validation.features)[:, 1])
     sigmoid = np.empty(len(y))
-    for fold_train, fold_test in StratifiedKFold(folds, shuffle=True, random_state=seed).split(y, y):
+    for fold_train, fold_test in StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(y, y):
         fitted = _sigmoid(pipeline).fit(validation.features.iloc[fold_train], y[fold_train])
         scores = fitted.predict_proba(validation.features.iloc[fold_test])[:, 1]
         sigmoid[fold_test] = _log_loss(y[fold_test], scores)
     if sigmoid.mean() >= plain.mean():
         return Model(family, pipeline, pipeline, "none")
     classifier = _sigmoid(pipeline).fit(validation.features, y)
+    if classifier.calibrated_classifiers_[0].calibrators[0].a_ >= 0:  # P = 1 / (1 + exp(a·f + b))
+        return Model(family, pipeline, pipeline, "none")
     # What scores is classifier.calibrated_classifiers_; the template it was made from would be saved a second time.
     return Model(family, classifier.set_params(estimator=None), pipeline, "sigmoid")
 

@@ -22,9 +22,8 @@ EVIDENCE = {
 def compare_summary(comparison: Comparison, filed: Filed) -> RenderableType:
     """A comparison on one screen."""
     question = comparison.question
-    note = f"{question.policy.name} on {len(question.parts.test):,} test users"
     table = _table(
-        f"Best first by {question.select_by} on validation; {note}",
+        f"Best first by {question.select_by} on validation; {question.policy.name} on test",
         ["model", "ROC AUC", "log\nloss", "calib.\nslope", *_uplift_heads(question), "fit\ns"],
     )
     for candidate in comparison.candidates:

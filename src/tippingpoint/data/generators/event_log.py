@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
 import polars as pl
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 from scipy.special import softmax
 
 from tippingpoint.data import features
@@ -27,9 +27,8 @@ from tippingpoint.data.generators.event_log_records import (
     payments,
     product,
 )
-from tippingpoint.data.generators.world import Responses
+from tippingpoint.data.generators.world import Drift, Logging, Responses
 from tippingpoint.data.users import Users
-from tippingpoint.settings import Closed
 
 PROFILES = 4_096
 """Profiles drawn at a time. Block b has its own streams: profile i is the same whatever the size."""
@@ -50,45 +49,6 @@ VOCABULARY = Vocabulary(
         "account_pages": "Account Page",
     },
 )
-
-
-class Logging(Closed):
-    """How the action logged at the cut-off came to be taken."""
-
-    kind: Literal["randomised", "by_score", "confounded"]
-    """At random; likelier the likelier the outcome; or by what nobody recorded, chances unknown."""
-    chances: dict[str, float]
-    """Action and its chance for the average user; `none` first."""
-    slope: float = Field(ge=0)
-    """For by_score and confounded: the odds of an action against none move by at most e^±slope."""
-
-    @field_validator("chances")
-    @classmethod
-    def _is_a_distribution(cls, chances: dict[str, float]) -> dict[str, float]:
-        if next(iter(chances), None) != "none":
-            raise ValueError("the first logged action must be none")
-        if min(chances.values()) <= 0 or abs(sum(chances.values()) - 1) > 1e-6:
-            raise ValueError("probabilities must be above 0 and sum to 1")
-        return chances
-
-    def probabilities(self, index: np.ndarray, hidden: np.ndarray) -> np.ndarray:
-        """(n, K) chance of each action; index and hidden are (n,) with mean 0 and spread about 1."""
-        tilt = {"randomised": 0 * index, "by_score": index, "confounded": hidden}[self.kind]
-        odds = np.array(list(self.chances.values())) * np.ones((len(index), 1))
-        odds[:, 1:] *= np.exp(self.slope * np.tanh(tilt))[:, None]
-        chance: np.ndarray = odds / odds.sum(axis=1, keepdims=True)
-        return chance
-
-
-class Drift(Closed):
-    """How the world moves over cohorts; profiles are numbered in the order they were met."""
-
-    over: int = Field(ge=1)
-    """Profiles met while it moves, evenly; later ones find it where it came to rest."""
-    log_odds: float
-    """Log-odds of the outcome added by the end."""
-    effect: float = Field(ge=-1)
-    """Share of their strength that actions have won (or, below 0, lost) by the end."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +105,7 @@ class EventLog(EventSource):
 
     @property
     def origin(self) -> str:
-        return f"generator EventLog, {self.profiles:,} profiles, seed {self.seed}"
+        return "event_log"
 
     @property
     def definition(self) -> Definition:
@@ -185,7 +145,7 @@ class EventLog(EventSource):
         rng = stream(0)
         who = lives.Profiles.draw(rng, n, self.early)
         signed_up = START + (rng.random(n) * self.cohort_days * DAY).astype(np.int64)
-        moved = np.minimum((b * n + np.arange(n)) / self.drift.over, 1.0)
+        moved = self.drift.progress(b * n + np.arange(n))
         index = who.index if free else who.grievance
         chance = self.logging.probabilities(index / index.std(), who.noise / who.noise.std())
         given = (np.cumsum(chance[:, :-1], axis=1) < rng.random((n, 1))).sum(axis=1)
