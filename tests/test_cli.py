@@ -1,6 +1,11 @@
 import json
+import os
+import signal
+import socket
 import subprocess
 import sys
+import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -101,6 +106,32 @@ def test_doctor_finds_a_new_store_usable(
     found = json.loads(capsys.readouterr().out)
     assert found["writable"]
     assert found["versions"]["mlflow"]
+
+
+def test_ui_serves_the_store_prints_its_link_and_ends_with_ctrl_c(workspace: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    code = "import sys; from tippingpoint.cli import main; sys.argv[0] = 'tippingpoint'; main()"
+    job = subprocess.Popen(
+        [sys.executable, "-c", code, "ui", f"port={port}"], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
+        text=True, cwd=workspace, start_new_session=True,
+    )  # fmt: skip
+    assert job.stderr is not None
+    link = next(line for line in job.stderr if line.startswith("MLflow: ")).split()[1]
+    assert link == f"http://127.0.0.1:{port}/#/experiments?workflowType=machine_learning"
+    for _ in range(120):
+        try:
+            page = urllib.request.urlopen(link, timeout=5).read()
+            break
+        except OSError:
+            time.sleep(0.5)
+    assert b"MLflow" in page
+    os.killpg(job.pid, signal.SIGINT)
+    job.communicate(timeout=60)
+    assert job.returncode == 0
+    with pytest.raises(ProcessLookupError):  # nothing of it is left
+        os.killpg(job.pid, 0)
 
 
 def test_json_is_one_object_and_nothing_else_on_stdout(

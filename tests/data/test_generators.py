@@ -31,7 +31,9 @@ FAMILIES = ("logistic", "random_forest", "boosting")
 
 
 def node(path: str) -> dict[str, Any]:
-    return OmegaConf.to_container(OmegaConf.load(CONF / f"{path}.yaml"))
+    config = OmegaConf.to_container(OmegaConf.load(CONF / f"{path}.yaml"))
+    config.pop("defaults", None)  # what the data brings along of other groups
+    return config
 
 
 def built(name: str, **changes: Any) -> Source:

@@ -2,10 +2,8 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import mlflow
@@ -172,47 +170,6 @@ def test_a_run_that_fails_is_not_left_running(workspace: Path, monkeypatch: pyte
     client = MlflowClient()
     experiment = client.get_experiment_by_name("conversion").experiment_id
     assert [r.info.status for r in client.search_runs([experiment])] == ["FAILED"]
-
-
-def command(*words: str, folder: Path, **options: object) -> subprocess.Popen:
-    environment = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
-    code = "import sys; from tippingpoint.cli import main; sys.argv[0] = 'tippingpoint'; main()"
-    return subprocess.Popen([sys.executable, "-c", code, *words], cwd=folder, env=environment, text=True, **options)
-
-
-def statuses(folder: Path) -> list[str]:
-    client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
-    experiments = [e.experiment_id for e in client.search_experiments()]
-    return [r.info.status for r in client.search_runs(experiments)]
-
-
-@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGTERM])
-def test_killed_in_the_middle_and_run_again_it_works_and_nothing_is_left_running(sign: int, workspace: Path) -> None:
-    MlflowClient().search_experiments()  # a store that is there, so that the kill falls into the work
-    job = command("compare", *SMALL, "data.users=20000", folder=workspace, stderr=subprocess.PIPE)
-    for line in job.stderr:
-        if line.startswith("random_forest: fitting"):
-            break
-    time.sleep(0.3)
-    job.send_signal(sign)
-    job.communicate()
-    assert statuses(workspace).count("RUNNING") == (2 if sign == signal.SIGKILL else 0)
-    again = command("compare", *SMALL, folder=workspace, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    out, error = again.communicate()
-    assert again.returncode == 0, error
-    assert "Registered: models:/conversion/1" in out
-    assert sorted(set(statuses(workspace))) == ["FINISHED", "KILLED"]
-
-
-def test_six_processes_may_start_on_a_store_that_is_not_there_yet(workspace: Path) -> None:
-    words = ["run", "model=logistic", "data.users=1000", "explain_rows=5"]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    jobs = [command(*words, f"seed={seed}", folder=workspace, **pipes) for seed in range(6)]
-    errors = [job.communicate()[1] for job in jobs]
-    assert [job.returncode for job in jobs] == [0] * 6, errors
-    versions = MlflowClient().search_model_versions("name = 'conversion'")
-    assert sorted(int(v.version) for v in versions) == [1, 2, 3, 4, 5, 6]
-    assert statuses(workspace) == ["FINISHED"] * 6
 
 
 def test_mlflow_run_passes_values_with_spaces_commas_and_quotes(workspace: Path) -> None:

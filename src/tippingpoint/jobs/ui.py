@@ -1,6 +1,5 @@
 """`tippingpoint ui`: serve the store's pages and print the link."""
 
-import subprocess
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,10 +38,7 @@ def ui(settings: Serve) -> UiResult:
     page = backend.page("experiments?workflowType=machine_learning", settings.host, settings.port)
     if not backend.is_server():
         Console(stderr=True).print(f"MLflow: {page}   (Ctrl-C stops it)", highlight=False, soft_wrap=True)
-        try:
-            code = subprocess.run(backend.serve_command(settings.host, settings.port), check=False).returncode
-        except KeyboardInterrupt:
-            code = 0
+        code = backend.serve(settings.host, settings.port)
         if code > 0:
             raise OutsideError("mlflow ui", f"ended with code {code}", "Is the port taken? Type port=5001.")
     return UiResult(page)

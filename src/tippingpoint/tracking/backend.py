@@ -2,7 +2,9 @@
 
 import contextlib
 import logging
+import os
 import sqlite3
+import subprocess
 import sys
 import urllib.error
 import urllib.request
@@ -113,7 +115,16 @@ def is_server() -> bool:
     return uri().startswith(("http://", "https://"))
 
 
-def serve_command(host: str, port: int) -> list[str]:
-    """The command line that serves this store's pages."""
+def serve(host: str, port: int) -> int:
+    """Serve this store's pages until interrupted; returns the server's exit code."""
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri()]
-    return [*command, "--host", host, "--port", str(port), "--workers", "1"]
+    command += ["--host", host, "--port", str(port), "--workers", "1"]
+    # Seven processes for jobs of MLflow's that nothing here asks for, and that would outlive the server.
+    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with subprocess.Popen(command, env=environment) as server:
+        try:
+            return server.wait()
+        except KeyboardInterrupt:
+            server.terminate()
+            server.wait()
+            return 0
