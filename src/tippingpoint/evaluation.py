@@ -17,15 +17,14 @@ LOWER_IS_BETTER = ("log_loss", "brier")
 
 
 def point(metric: str, outcome: np.ndarray, score: np.ndarray) -> float:
-    """One metric without its interval, for choosing on validation; larger is better for all of them."""
+    """One metric without its interval, for choosing on validation; LOWER_IS_BETTER says which way."""
     of = {
         "roc_auc": roc_auc_score,
         "pr_auc": average_precision_score,
         "log_loss": log_loss,
         "brier": brier_score_loss,
     }
-    value = float(of[metric](outcome, score))
-    return -value if metric in LOWER_IS_BETTER else value
+    return float(of[metric](outcome, score))
 
 
 def evaluate(outcome: np.ndarray, score: np.ndarray, rng: np.random.Generator) -> dict[str, Estimate]:
@@ -36,11 +35,10 @@ def evaluate(outcome: np.ndarray, score: np.ndarray, rng: np.random.Generator) -
     under resampling it is biased upward.
     """
     clipped = np.clip(score, 1e-15, 1 - 1e-15)
-    area = mean(auc_contributions(outcome, score))
     ranking = _Ranking(outcome, score)
     slope, intercept = calibration_line(outcome, clipped)
     return {
-        "roc_auc": Estimate(area.value, area.se, *np.clip((area.low, area.high), 0, 1)),  # type: ignore[arg-type]
+        "roc_auc": _area(outcome, score),
         "log_loss": mean(-np.where(outcome == 1, np.log(clipped), np.log1p(-clipped))),
         "brier": mean((outcome - score) ** 2),
         "calibration_slope": slope,
@@ -48,6 +46,16 @@ def evaluate(outcome: np.ndarray, score: np.ndarray, rng: np.random.Generator) -
         **ranking.estimates(rng),
         "calibration_error": Estimate(calibration_error(outcome, score)),
     }
+
+
+def _area(outcome: np.ndarray, score: np.ndarray) -> Estimate:
+    """ROC AUC with DeLong's error and an interval on the log-odds scale, which holds with few users of an outcome."""
+    area = mean(auc_contributions(outcome, score))
+    spread = area.value * (1 - area.value)
+    if not spread or area.se is None:
+        return area
+    scale = normal(float(logit(area.value)), area.se / spread)
+    return Estimate(area.value, area.se, float(expit(scale.low)), float(expit(scale.high)))
 
 
 def auc_contributions(outcome: np.ndarray, score: np.ndarray) -> np.ndarray:

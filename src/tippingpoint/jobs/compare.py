@@ -1,7 +1,7 @@
 """`tippingpoint compare`: families under one policy on one split; the winner is registered as challenger."""
 
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,9 @@ from tippingpoint.tracking import backend
 from tippingpoint.tracking.registry import challenge
 from tippingpoint.tracking.runs import Run, reap
 from tippingpoint.tracking.runs import run as tracked
+
+LEAST_TO_TELL = 50
+"""Test users of either outcome; with fewer the normal approximation calls equal families different too often."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,8 @@ def _compare(question: Question, candidates: list[Candidate]) -> Comparison:
     areas = {c.family: auc_contributions(outcome, c.score) for c in ranked}
     money = {c.family: c.value.contribution for c in ranked}
     auc = contest(areas, np.random.default_rng([question.seed, 3]))
+    if np.bincount(outcome, minlength=2).min() < LEAST_TO_TELL:
+        auc = [replace(verdict, word="cannot tell") for verdict in auc]
     measured = question.evidence.measured
     uplift = contest(money, np.random.default_rng([question.seed, 4])) if measured else []
     return Comparison(question, ranked, auc, uplift)

@@ -63,4 +63,4 @@ def doctor(settings: Terminal) -> DoctorResult:
     experiments = [e.name for e in client.search_experiments()]
     models = [m.name for m in client.search_registered_models()]
     versions = {"python": platform.python_version()} | {name: version(name) for name in SHOWN}
-    return DoctorResult(versions, backend.uri(), experiments, models, reap(client))
+    return DoctorResult(versions, backend.shown(), experiments, models, reap(client))

@@ -3,11 +3,13 @@
 import contextlib
 import logging
 import os
+import re
 import sqlite3
 import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import mlflow
@@ -18,6 +20,7 @@ from mlflow.exceptions import MlflowException
 
 from tippingpoint.errors import OutsideError
 
+STORE_ERRORS = (OSError, sqlite3.Error, sqlalchemy.exc.SQLAlchemyError, Timeout, MlflowException)
 INITIALISE_SECONDS = 120
 PROBE_SECONDS = 5
 
@@ -35,7 +38,7 @@ def connect() -> MlflowClient:
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
     store = uri()
-    try:
+    with store_errors():
         probe(store)
         path = sqlite_path(store)
         with FileLock(f"{path}.lock", timeout=INITIALISE_SECONDS) if path else contextlib.nullcontext():
@@ -43,10 +46,23 @@ def connect() -> MlflowClient:
             client.search_experiments(max_results=1)
             client.search_registered_models(max_results=1)
         return client
-    except (OSError, sqlite3.Error, sqlalchemy.exc.SQLAlchemyError, Timeout, MlflowException) as error:
+
+
+@contextlib.contextmanager
+def store_errors() -> Iterator[None]:
+    """Say what the store or its artifact folder answers in our form.
+
+    Raises
+    ------
+    OutsideError
+        For whatever MLflow, its database, or the file system refuses.
+    """
+    try:
+        yield
+    except STORE_ERRORS as error:
         reason = str(getattr(error, "orig", None) or getattr(error, "reason", None) or error).strip()
         raise OutsideError(
-            f"store {store}",
+            f"store {shown()}",
             f"cannot be used ({reason.splitlines()[0] if reason else type(error).__name__})",
             "Set MLFLOW_TRACKING_URI to a store you can write, e.g. sqlite:////home/you/mlflow.db, or see"
             " `tippingpoint doctor`.",
@@ -83,13 +99,14 @@ def sqlite_path(store: str) -> Path | None:
 
 def experiment_id(client: MlflowClient, name: str) -> str:
     """Id of the experiment of that name, created if it is new; several may ask at once."""
-    if (found := client.get_experiment_by_name(name)) is None:
-        try:
-            return str(client.create_experiment(name))
-        except MlflowException:
-            found = client.get_experiment_by_name(name)
-            if found is None:
-                raise
+    with store_errors():
+        if (found := client.get_experiment_by_name(name)) is None:
+            try:
+                return str(client.create_experiment(name))
+            except MlflowException:
+                found = client.get_experiment_by_name(name)
+                if found is None:
+                    raise
     if found.lifecycle_stage == "deleted":
         raise OutsideError(
             f"experiment {name!r}",
@@ -110,6 +127,11 @@ def uri() -> str:
     return str(mlflow.get_tracking_uri())
 
 
+def shown() -> str:
+    """The store's address without a password."""
+    return re.sub(r"(://[^:/@]+):[^@]+@", r"\1:***@", uri())
+
+
 def is_server() -> bool:
     """Whether the store is an MLflow server, which has its own pages."""
     return uri().startswith(("http://", "https://"))
@@ -117,10 +139,9 @@ def is_server() -> bool:
 
 def serve(host: str, port: int) -> int:
     """Serve this store's pages until interrupted; returns the server's exit code."""
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri()]
-    command += ["--host", host, "--port", str(port), "--workers", "1"]
+    command = [sys.executable, "-m", "mlflow", "ui", "--host", host, "--port", str(port), "--workers", "1"]
     # Seven processes for jobs of MLflow's that nothing here asks for, and that would outlive the server.
-    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_BACKEND_STORE_URI": uri()}
     with subprocess.Popen(command, env=environment) as server:
         try:
             return server.wait()

@@ -1,7 +1,9 @@
 """Runs: opened, filled in few writes, always closed; those of killed processes are closed by the next one."""
 
+import contextlib
 import json
 import os
+import re
 import socket
 import tempfile
 import time
@@ -26,9 +28,13 @@ from tippingpoint.data.users import Contract, Users
 from tippingpoint.models.calibration import Model
 from tippingpoint.policies.policy import Policy
 from tippingpoint.simulation.statistics import Estimate
+from tippingpoint.tracking.backend import STORE_ERRORS, store_errors
 
 HOST, LEASE = "tippingpoint.host", "tippingpoint.lease"
+LEASES = Path(tempfile.gettempdir(), f"tippingpoint-{os.getuid() if hasattr(os, 'getuid') else 'runs'}")
 TYPES = {"number": "double", "category": "string"}
+BATCH = 100
+"""Params MLflow takes at a time."""
 OUTCOMES = Schema([TensorSpec(np.dtype("float64"), (-1, 2))])
 
 
@@ -45,8 +51,9 @@ class Run:
 
     def params(self, config: Mapping[str, Any]) -> None:
         """Log a config's leaves under their dotted paths."""
-        params = [Param(key, value) for key, value in _leaves(config)]
-        self.client.log_batch(self.run_id, params=params)
+        params = [Param(_key(key), value) for key, value in _leaves(config)]
+        for first in range(0, len(params), BATCH):
+            self.client.log_batch(self.run_id, params=params[first : first + BATCH])
 
     def metrics(
         self, metrics: Mapping[str, Estimate | float], model_id: str | None = None, users: Users | None = None
@@ -117,44 +124,58 @@ def run(
     The process holds a lock for as long as the run is open, which the kernel releases even after kill -9: that is
     how `reap` tells a run at work from one left behind.
     """
-    folder = Path(tempfile.gettempdir(), f"tippingpoint-{os.getuid() if hasattr(os, 'getuid') else 'runs'}")
-    folder.mkdir(mode=0o700, exist_ok=True)
-    path = folder / f"{uuid.uuid4().hex}.lease"
+    LEASES.mkdir(mode=0o700, exist_ok=True)
+    lease = uuid.uuid4().hex
     lineage = {"mlflow.parentRunId": parent.run_id} if parent else {}
-    own = {"mlflow.runName": name, HOST: socket.gethostname(), LEASE: str(path), **lineage}
-    with FileLock(path):
+    own = {"mlflow.runName": name, HOST: _here(), LEASE: lease, **lineage}
+    with store_errors(), FileLock(LEASES / lease):
         opened = client.create_run(experiment, run_name=name, tags={**tags, **own})
-        status = "FAILED"
         try:
             yield Run(client, experiment, opened.info.run_id)
-            status = "FINISHED"
-        except (KeyboardInterrupt, SystemExit):
-            status = "KILLED"
+        except BaseException as error:
+            status = "KILLED" if isinstance(error, KeyboardInterrupt | SystemExit) else "FAILED"
+            with contextlib.suppress(*STORE_ERRORS):  # the first error is the one to tell
+                client.set_terminated(opened.info.run_id, status)
             raise
+        else:
+            client.set_terminated(opened.info.run_id, "FINISHED")
         finally:
-            client.set_terminated(opened.info.run_id, status)
-            path.unlink(missing_ok=True)
+            (LEASES / lease).unlink(missing_ok=True)
 
 
 def reap(client: MlflowClient) -> int:
-    """Close as KILLED the runs that processes of this machine left RUNNING when they died; say how many."""
-    filter_string = f"attributes.status = 'RUNNING' and tags.`{HOST}` = '{socket.gethostname()}'"
-    experiments = [e.experiment_id for e in client.search_experiments()]
-    left = client.search_runs(experiments, filter_string=filter_string, max_results=1000) if experiments else []
-    reaped = 0
-    for found in left:
-        path = Path(found.data.tags[LEASE])
+    """Close as KILLED the runs that processes of this user and machine left RUNNING when they died; say how many."""
+    with store_errors():
+        filter_string = f"attributes.status = 'RUNNING' and tags.`{HOST}` = '{_here()}'"
+        experiments = [e.experiment_id for e in client.search_experiments()]
+        left = client.search_runs(experiments, filter_string=filter_string, max_results=1000) if experiments else []
+        dead = [run.info.run_id for run in left if _is_free(run.data.tags.get(LEASE, ""))]
+        for run_id in dead:
+            client.set_terminated(run_id, "KILLED")
+    return len(dead)
+
+
+def _here() -> str:
+    """This machine and user, and the folder of the leases they share: another container has another one."""
+    LEASES.mkdir(mode=0o700, exist_ok=True)
+    status = LEASES.stat()
+    return f"{socket.gethostname()}:{LEASES.name}:{status.st_dev}-{status.st_ino}"
+
+
+def _is_free(lease: str) -> bool:
+    """Whether no process holds the lease any more. Anyone may write tags: only a lease's form is ever a file name."""
+    if not re.fullmatch("[0-9a-f]{32}", lease):
+        return False
+    path = LEASES / lease
+    if path.exists():
+        lock = FileLock(path)
         try:
-            if path.exists():
-                lock = FileLock(path)
-                lock.acquire(timeout=0)
-                lock.release()
+            lock.acquire(timeout=0)
         except Timeout:
-            continue  # held: that process is at work
-        client.set_terminated(found.info.run_id, "KILLED")
+            return False
+        lock.release()
         path.unlink(missing_ok=True)
-        reaped += 1
-    return reaped
+    return True
 
 
 def _inputs(contract: Contract) -> Schema:
@@ -162,6 +183,11 @@ def _inputs(contract: Contract) -> Schema:
     # declared long, though the pipeline takes both. See docs/decisions.
     kind = {"number": AnyType(), "category": DataType.string}
     return Schema([ColSpec(kind[c.kind], c.name, required=c.kind == "category") for c in contract.columns])
+
+
+def _key(name: str) -> str:
+    """A name MLflow takes: letters, digits and `_-. :/` only."""
+    return re.sub(r"[^\w\-. :/]", "_", name)
 
 
 def _leaves(node: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]]:
