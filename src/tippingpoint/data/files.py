@@ -3,21 +3,24 @@
 import re
 from abc import abstractmethod
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
 import polars as pl
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from tippingpoint.data.source import Source
 from tippingpoint.data.users import Column, Contract, Users
 from tippingpoint.errors import InputError, nearest
 
 YES, NO = {"1", "1.0", "yes", "y", "true", "t"}, {"0", "0.0", "no", "n", "false", "f"}
-ID_NAME = re.compile(r"(^|_)(id|uuid|guid|key)$|[a-z](ID|Id)$", re.IGNORECASE)
-MISSING = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?"]
-"""What stands for a missing number. In a category column only blanks do: NA may be a region."""
+ID_NAME = re.compile(r"(?i:(^|_)(id|uuid|guid)$)|[a-z](ID|Id)$")
+MISSING = ["", "NA", "N/A", "n/a", "#N/A", "#NA", "<NA>", "NaN", "nan", "-nan", "-NaN", "null", "NULL", "None"]
+"""What stands for a missing value: pandas' list, so that a file read with pandas scores as it was learnt from."""
+
+Text = Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, int | float | bool) else value)]
+"""A column's name or value; a command line types 1 where a file has the text 1."""
 
 
 class Roles(Source):
@@ -27,23 +30,23 @@ class Roles(Source):
     count as having got none.
     """
 
-    target: str
+    target: Text
     """The column to predict."""
-    positive: str | None
+    positive: Text | None
     """The target's value that counts as outcome 1, where that is not plain from yes/no or 0/1."""
     good: bool
     """Whether outcome 1 is wanted."""
-    id: str | None
+    id: Text | None
     """The id column; null: found by its name, or rows are numbered."""
-    drop: list[str]
+    drop: list[Text]
     """Columns no model may see."""
-    measures: list[str]
+    measures: list[Text]
     """Further numeric outcomes, which no model may see either."""
-    action: str | None
+    action: Text | None
     """The column that says what was done to the user."""
-    control: str | None
+    control: Text | None
     """The action's value that means nothing was done."""
-    logging_probability: dict[str, float | str] | Literal["uniform"] | None
+    logging_probability: dict[Text, float | str] | Literal["uniform"] | None
     """For each of the action's values, the chance it was taken with: a number, or the column that holds it; or
     `uniform`."""
     name: str | None
