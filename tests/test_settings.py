@@ -93,7 +93,7 @@ def test_two_errors_are_told_together() -> None:
 def test_every_shipped_option_is_valid() -> None:
     for group in ("data", "policy", "economics"):
         for path in (config_folder() / group).glob("*.yaml"):
-            if path.stem != "csv":
+            if path.stem not in ("csv", "sql", "events"):  # these ask for what is one's own
                 check([f"{group}={path.stem}"])
 
 
