@@ -90,7 +90,7 @@ class Roles(Source):
             raise InputError("data.target", "not given", f"Type data.target=… {nearest('', raw.columns)}")
         self.require(raw)
         table, rows, intake = self._admit(raw)
-        outcome, positive = self._outcome(table[target])
+        outcome, positive = self.outcomes(table[target])
         user_id = self.find_id(table)
         ids = self._ids(table, user_id, rows)
         actions, action, logging_probability = self._actions(table)
@@ -166,7 +166,14 @@ class Roles(Source):
         if column is not None and column not in table.columns:
             raise InputError(where, f"no column {column!r} in {self.origin}", nearest(column, table.columns))
 
-    def _outcome(self, target: pl.Series) -> tuple[np.ndarray, str]:
+    def outcomes(self, target: pl.Series) -> tuple[np.ndarray, str]:
+        """(n,) 0/1 of the column to predict, and its value that counts as 1.
+
+        Raises
+        ------
+        InputError
+            When it has missing values, or not two values, or it is not plain which is 1.
+        """
         if missing := target.null_count():
             rows = target.is_null().arg_true().head(3) + 1
             raise InputError(

@@ -115,6 +115,8 @@ class World(Source):
     """
 
     contract: ClassVar[Contract]
+    file: ClassVar[str | None] = None
+    """Where its table is kept, from the folder of the repository; None where it is written only on demand."""
 
     users: int = Field(ge=1)
     seed: int = Field(ge=0, lt=2**64)
