@@ -1,5 +1,6 @@
 """A contract of a table: what each column must hold, as a YAML that people write and the door reads."""
 
+import math
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -82,14 +83,14 @@ class TableContract(Closed):
 
     def as_yaml(self) -> str:
         """The file to edit."""
-        columns = {}
+        head = yaml.safe_dump({"outcome": self.outcome, "id": self.id}, sort_keys=False, allow_unicode=True)
+        lines = [HEADER, head, "columns:\n"]
         for name, terms in self.columns.items():
             given = terms.model_dump(exclude_defaults=True) | {"meaning": terms.meaning}
-            columns[name] = {key: _plain(value) for key, value in given.items()}
-        node = {"outcome": self.outcome, "id": self.id, "columns": columns}
-        return HEADER + yaml.safe_dump(
-            node, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100_000
-        )
+            node = {name: {key: _plain(value) for key, value in given.items()}}
+            flow = yaml.safe_dump(node, sort_keys=False, allow_unicode=True, default_flow_style=True, width=math.inf)
+            lines.append(f"  {flow.strip()[1:-1]}\n")
+        return "".join(lines)
 
 
 def read_contract(path: Path) -> TableContract:

@@ -103,13 +103,12 @@ def check(table: pl.DataFrame, contract: TableContract, now: datetime) -> Checke
     schema["row"] = dy.Int64()
     good, failure = _schema(schema).filter(numbered)
     broken, reasons = _broken(table, failure.details().sort("row"), rules)
-    columns = []
+    columns = {}
     for i, (name, terms) in enumerate(contract.columns.items()):
-        column = good[f"c{i}"].alias(name)
-        columns.append(column.cast(pl.Int64) if terms.type == "whole" else column)
+        columns[name] = good[f"c{i}"].cast(pl.Int64) if terms.type == "whole" else good[f"c{i}"]
     rows = good["row"].to_numpy()
-    rest = [table[name].gather(rows) for name in table.columns if name not in contract.columns]
-    return Checked(pl.DataFrame([*columns, *rest]), rows, broken, reasons)
+    rest = {name: table[name].gather(rows) for name in table.columns if name not in contract.columns}
+    return Checked(pl.DataFrame(columns | rest), rows, broken, reasons)
 
 
 def parse(values: pl.Series, kind: Type) -> tuple[pl.Series, pl.Series]:
@@ -216,7 +215,7 @@ def _shift(typed: pl.Series, terms: Terms) -> str:
     low = -np.inf if terms.min is None else float(terms.min)  # type: ignore[arg-type]
     high = np.inf if terms.max is None else float(terms.max)  # type: ignore[arg-type]
     # Without a typical value only a median far outside speaks, which comes to lie inside when shifted back.
-    far = median > 30 * high > 0 or (0 < median < low / 30)
+    far = median > 10 * high > 0 or 0 < median < low / 10
     back = low <= median / SHIFT <= high or low <= median * SHIFT <= high
     return f"the median is {median:,.6g}, not within {_said(low)} to {_said(high)}" if far and back else ""
 

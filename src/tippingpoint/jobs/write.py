@@ -5,12 +5,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from tippingpoint.data.exports import Properties
 from tippingpoint.data.files import replacing, write_blocks
-from tippingpoint.data.generators.event_log import EventLog
+from tippingpoint.data.generators.event_log import VOCABULARY, EventLog
 from tippingpoint.data.generators.world import World
 from tippingpoint.data.mixpanel import write_mixpanel
 from tippingpoint.data.source import Source
@@ -38,7 +38,7 @@ class WriteResult:
     def render(self) -> RenderableType:
         """A line a file, and what to type next."""
         lines = [f"{path}: {rows:,} rows" for path, rows in self.written.items()]
-        return Text("\n".join([*lines, f"Next: {self.next}"]))
+        return Group(*(Text(line, no_wrap=True, overflow="ignore") for line in (*lines, f"Next: {self.next}")))
 
 
 def write(settings: TableSettings) -> WriteResult:
@@ -56,11 +56,8 @@ def write(settings: TableSettings) -> WriteResult:
     if not isinstance(source, World | EventLog):
         raise InputError("data", f"{source.origin} is not generated", "Type data=case_study, streamzone or retention.")
     if to is None:
-        raise InputError(
-            "to",
-            "not given",
-            "Type to=users.csv, .csv.gz or .parquet." if isinstance(source, World) else "Type to=events, a folder.",
-        )
+        what = "Type to=users.csv, .csv.gz or .parquet." if isinstance(source, World) else "Type to=events, a folder."
+        raise InputError("to", "not given", what)
     if isinstance(source, EventLog):
         return _events(source, Path(to))
     rows = write_blocks((users.table() for users in source.blocks()), Path(to))
@@ -72,12 +69,11 @@ def _roles(world: World) -> str:
     first = next(world.blocks())
     roles = [f"data.target={world.contract.outcome}"]
     if world.logging.kind == "randomised":
-        chances = ", ".join(f"{action}: {chance:g}" for action, chance in world.logging.chances.items())
-        roles.append(f"data.action=action data.logging_probability='{{{chances}}}'")
+        roles.append(f"data.action=action data.logging_probability={_chances(world.logging.chances)}")
     else:
         roles.append("data.drop='[action]'")
     if first.measures is not None:
-        roles.append(f"data.measures='[{', '.join(first.measures)}]'")
+        roles.append(f"data.measures='[{', '.join(map(str, first.measures))}]'")
     return " ".join(roles)
 
 
@@ -90,8 +86,14 @@ def _events(source: EventLog, folder: Path) -> WriteResult:
             write_mixpanel(block.product, PROPERTIES, to_product)
             write_stripe(block.payments, PROPERTIES, to_payments)
             events, paid = events + len(block.product), paid + len(block.payments)
+    roles = [f"data.product={product} data.payments={payments} data.outcome={source.outcome}"]
+    if source.logging.kind == "randomised":
+        chances = _chances(source.logging.chances)
+        roles.append(f"data.vocabulary.exposure='{VOCABULARY.exposure}' data.logging={chances}")
     return WriteResult(
-        {str(product): events, str(payments): paid},
-        f"tippingpoint compare data=events data.product={product} data.payments={payments}"
-        f" data.outcome={source.outcome}",
+        {str(product): events, str(payments): paid}, " ".join(["tippingpoint compare data=events", *roles])
     )
+
+
+def _chances(chances: dict[str, float]) -> str:
+    return "'{" + ", ".join(f"{action}: {chance:g}" for action, chance in chances.items()) + "}'"

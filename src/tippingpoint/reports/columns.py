@@ -22,20 +22,20 @@ def describe_summary(
     """A table's columns, what may leak, and what to type next."""
     title = f"{origin}: {rows:,} rows, {len(columns)} columns"
     table = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=None, pad_edge=False)
-    for head in ("column", "role", "type", "missing", "distinct", "min", "max", "alone"):
-        right = head in ("missing", "distinct", "min", "max", "alone")
-        table.add_column(head, justify="right" if right else "left", no_wrap=head not in ("column", "role"))
+    widest = max((len(c.name) for c in columns), default=0)
+    table.add_column("column", overflow="fold", min_width=min(widest, 24))
+    table.add_column("role", overflow="fold", min_width=13, max_width=24)
+    for head in ("type", "missing", "distinct", "min", "max", "alone"):
+        table.add_column(head, justify="left" if head == "type" else "right", no_wrap=True)
     table.add_column("example", no_wrap=True, max_width=18)
     for c in columns:
         alone = "" if c.alone is None else f"{c.alone:.3f}"
         missing = f"{c.missing:.1%}" if c.missing else ""
         cells = (Text(c.name), Text(c.role), c.type, missing, f"{c.distinct:,}", _short(c.low), _short(c.high), alone)
         table.add_row(*cells, Text(c.example), style="bold" if c.leaks else "")
-    lines = [f"alone: ROC AUC of the outcome from this column only; above {LEAK} it may leak what came of the user."]
-    if suspects := [c.name for c in columns if c.leaks]:
-        lines.append(
-            f"Leak suspects: {', '.join(suspects)}. If known only afterwards: data.drop='[{', '.join(suspects)}]'"
-        )
+    lines = [f"alone: how well this column by itself tells the outcome (ROC AUC); above {LEAK} it may leak it."]
+    if suspects := ", ".join(c.name for c in columns if c.leaks):
+        lines.append(f"Leak suspects: {suspects}. If known only afterwards, type data.drop='[{suspects}]'")
     lines += [f"Best score there is: ROC AUC {best:.3f}; no model can beat it."] if best is not None else []
     lines += [intake] if intake else []
     lines += [f"As it is, no job can use it: {trouble}"] if trouble else []
