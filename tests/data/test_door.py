@@ -130,7 +130,7 @@ TABLES = dataframes(
 )  # fmt: skip
 
 
-@settings(max_examples=150, suppress_health_check=list(HealthCheck), deadline=None)
+@settings(max_examples=80, suppress_health_check=list(HealthCheck), deadline=None)
 @given(TABLES, st.data())
 def test_any_table_against_any_contract_loses_no_row_and_never_fails(table: pl.DataFrame, data: st.DataObject) -> None:
     names = data.draw(st.lists(NAMES, min_size=table.width, max_size=table.width, unique=True))
@@ -148,7 +148,7 @@ def test_any_table_against_any_contract_loses_no_row_and_never_fails(table: pl.D
     assert {r.split(" has its unit")[0] for r in again.reasons if "unit" not in r} == set()
 
 
-@settings(max_examples=100, suppress_health_check=list(HealthCheck), deadline=None)
+@settings(max_examples=50, suppress_health_check=list(HealthCheck), deadline=None)
 @given(TABLES)
 def test_an_inferred_contract_is_read_back_and_holds_for_its_table(
     tmp_path_factory: pytest.TempPathFactory, table: pl.DataFrame
