@@ -14,6 +14,7 @@ tippingpoint: which model, which cut-offs, how much money, how sure.
 Verbs
   compare   model families under one policy on the same users; the best is registered
   run       one family: tippingpoint run model=boosting
+  data      describe, explore or write a table: tippingpoint data describe data=csv data.path=users.csv
   ui        serve the MLflow pages of this folder's store
   doctor    versions, and whether the store can be used
 
@@ -48,7 +49,9 @@ HYDRA_OPTIONS = (
     "--resolve",
     "--shell-completion",
 )
-VERBS = ("compare", "run", "ui", "doctor")
+VERBS = ("compare", "run", "data", "ui", "doctor")
+DATA_VERBS = ("describe", "explore", "write")
+"""What follows `data`; all three are configured by conf/table.yaml."""
 
 
 def main() -> None:
@@ -68,7 +71,13 @@ def main() -> None:
     try:
         if verb not in VERBS:
             raise InputError("tippingpoint", f"there is no verb {verb!r}", nearest(verb, VERBS))
-        _run(verb, as_overrides(arguments[1:]))
+        rest = arguments[1:]
+        if verb == "data":
+            verb, *rest = rest or [""]
+            if verb not in DATA_VERBS:
+                what = f"there is no verb {verb!r}" if verb else "what to do with it is not given"
+                raise InputError("tippingpoint data", what, nearest(verb, DATA_VERBS))
+        _run(verb, as_overrides(rest))
     except TippingpointError as error:
         print(error, file=sys.stderr)
         sys.exit(error.exit_code)
@@ -114,12 +123,13 @@ def _run(verb: str, arguments: list[str]) -> None:
     from tippingpoint.settings import config_folder, hydra_error
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises, so that `main` can say it in our form
+    name = "table" if verb in DATA_VERBS else verb
     sys.argv = [f"tippingpoint {verb}", *arguments]
 
     failures: list[TippingpointError] = []
     composed = False
 
-    @hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=verb)
+    @hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=name)
     def task(config: DictConfig) -> None:
         nonlocal composed
         composed = True
@@ -138,7 +148,7 @@ def _run(verb: str, arguments: list[str]) -> None:
         if composed:
             raise
         overrides = [a for a in arguments if "=" in a and not a.startswith("--")]
-        raise hydra_error(error, verb, overrides, _option(arguments, "--config-dir", "-cd")) from error
+        raise hydra_error(error, name, overrides, _option(arguments, "--config-dir", "-cd")) from error
     if failures:
         sys.exit(max(error.exit_code for error in failures))
 
@@ -158,10 +168,10 @@ def _job(verb: str) -> tuple[Callable[[Any], Any], Any]:
     console = Console(stderr=True)
     if console.is_terminal:
         with console.status("loading"):
-            jobs = import_module("tippingpoint.jobs")
+            module = import_module(f"tippingpoint.jobs.{verb}")
     else:
-        jobs = import_module("tippingpoint.jobs")
-    job = getattr(jobs, verb)
+        module = import_module(f"tippingpoint.jobs.{verb}")
+    job = getattr(module, verb)
     return job, get_type_hints(job)["settings"]
 
 

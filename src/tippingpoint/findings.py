@@ -74,6 +74,7 @@ class Question:
                 "numbers": contract.names("number"),
                 "categories": contract.names("category"),
                 "dropped": contract.dropped,
+                "intake": asdict(self.users.intake) if self.users.intake else None,
             },
             "policy": {
                 "name": self.policy.name,

@@ -129,6 +129,14 @@ class Settings(Terminal):
     seed: int = Field(ge=0, lt=2**32)
 
 
+class TableSettings(Terminal):
+    """What the data verbs take, as `conf/table.yaml` lists it; contract and quarantine are keys of `data`."""
+
+    data: Component
+    to: str | None
+    """Where to write: a contract to edit, a page, a table."""
+
+
 class Serve(Terminal):
     """Where a page is served."""
 

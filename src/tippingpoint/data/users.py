@@ -52,6 +52,40 @@ class Contract:
 
 
 @dataclass(frozen=True)
+class Intake:
+    """What came of a table's rows at the door: rows in = rows used + rows quarantined.
+
+    Parameters
+    ----------
+    rows
+        Rows of the table.
+    quarantined
+        How many of them were set aside because they break the contract.
+    path
+        The file that holds these, each with its reasons; None where there are none.
+    reasons
+        What was broken, and in how many rows; the worst first.
+    """
+
+    rows: int
+    quarantined: int = 0
+    path: str | None = None
+    reasons: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def used(self) -> int:
+        """Rows let in."""
+        return self.rows - self.quarantined
+
+    def __str__(self) -> str:
+        line = f"{self.rows:,} rows in = {self.used:,} used + {self.quarantined:,} quarantined"
+        if not self.quarantined:
+            return line
+        worst = "; ".join(f"{reason}: {count:,}" for reason, count in list(self.reasons.items())[:3])
+        return f"{line} ({self.path}). Worst: {worst}"
+
+
+@dataclass(frozen=True)
 class Users:
     """A table of n users; the parts a model must not see are not in `features`.
 
@@ -75,6 +109,8 @@ class Users:
         (n, m) further numeric outcomes (spend); None where there are none.
     truth
         (n, K) P(outcome = 1 | action), known for generated users only.
+    intake
+        What came of the rows of the table these users are from, or are a part of; None for generated users.
     """
 
     features: pd.DataFrame
@@ -86,6 +122,7 @@ class Users:
     logging_probability: np.ndarray | None = None
     measures: pd.DataFrame | None = None
     truth: np.ndarray | None = None
+    intake: Intake | None = None
 
     def __post_init__(self) -> None:
         n, k = len(self.features), len(self.actions)
@@ -118,6 +155,14 @@ class Users:
                 value = value[rows]
             parts[part.name] = value
         return Users(**parts)
+
+    def table(self) -> pd.DataFrame:
+        """As a file would hold them: id, features, action by name, measures, outcome."""
+        parts = [pd.DataFrame({self.contract.user_id or "user_id": self.user_id}, dtype="str"), self.features]
+        if self.action is not None:
+            parts.append(pd.DataFrame({"action": pd.Series(pd.array(self.actions, dtype="str").take(self.action))}))
+        parts += [self.measures] if self.measures is not None else []
+        return pd.concat([*parts, pd.DataFrame({self.contract.outcome: self.outcome})], axis=1)
 
     @cached_property
     def digest(self) -> str:

@@ -1,8 +1,35 @@
-"""One file a verb: plain functions of typed settings, where the wings meet."""
+"""One file a verb: plain functions of typed settings, where the wings meet.
 
-from tippingpoint.jobs.compare import compare
-from tippingpoint.jobs.doctor import doctor
-from tippingpoint.jobs.run import run
-from tippingpoint.jobs.ui import ui
+Each is imported when it is first asked for: the data verbs need no MLflow, which takes seconds to load.
+"""
 
-__all__ = ["compare", "doctor", "run", "ui"]
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tippingpoint.jobs.compare import compare
+    from tippingpoint.jobs.describe import describe
+    from tippingpoint.jobs.doctor import doctor
+    from tippingpoint.jobs.run import run
+    from tippingpoint.jobs.ui import ui
+    from tippingpoint.jobs.write import write
+
+__all__ = ["compare", "describe", "doctor", "run", "ui", "write"]
+
+
+class _Jobs(ModuleType):
+    """A package whose names are its jobs, although each stands in a submodule of the same name."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in __all__ and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{name}"), name)
+
+
+sys.modules[__name__].__class__ = _Jobs

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from tippingpoint.data.users import Intake
 from tippingpoint.evaluation import evaluate, point
 from tippingpoint.explanation import coefficients, explain
 from tippingpoint.findings import Candidate, Question
@@ -161,4 +162,12 @@ def run_tags(question: Question, job: str) -> dict[str, str]:
         "policy_version": str(policy.version),
         "policy_digest": policy.digest,
         "seed": str(question.seed),
+        **_intake_tags(question.users.intake),
     }
+
+
+def _intake_tags(intake: Intake | None) -> dict[str, str]:
+    if intake is None:
+        return {}
+    found = {"rows_in": str(intake.rows), "rows_used": str(intake.used), "rows_quarantined": str(intake.quarantined)}
+    return found | ({"quarantine": intake.path} if intake.path else {})

@@ -154,6 +154,7 @@ def _about(question: Question) -> list[Text]:
         f" {users.outcome.mean():.1%}{'' if contract.good else ' (not wanted)'};"
         f" id {contract.user_id or 'by row number'}; {numbers} numbers, {categories} categories"
     ]
+    lines += [f"{users.intake}."] if users.intake else []
     if contract.dropped:
         lines.append("Not seen by models: " + ", ".join(f"{c} ({why})" for c, why in contract.dropped.items()))
     return [Text(line) for line in lines]

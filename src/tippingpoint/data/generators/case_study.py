@@ -38,6 +38,8 @@ class CaseStudy(World):
         user_id="user_id",
     )
 
+    file: ClassVar = "data/synthetic_user_conversion_data.csv"
+
     tiers: Tiers
 
     @property

@@ -115,6 +115,8 @@ class World(Source):
     """
 
     contract: ClassVar[Contract]
+    file: ClassVar[str | None] = None
+    """Where its table is kept, from the folder of the repository; None where it is written only on demand."""
 
     users: int = Field(ge=1)
     seed: int = Field(ge=0, lt=2**64)
@@ -164,12 +166,7 @@ class World(Source):
 
     def table(self, users: Users) -> pd.DataFrame:
         """The users as a file would hold them: id, features, action by name, measures, outcome."""
-        name = self.contract.user_id or "user_id"
-        parts = [pd.DataFrame({name: users.user_id}, dtype="str"), users.features]
-        if users.action is not None:
-            parts.append(pd.DataFrame({"action": strings(users.actions, users.action)}))
-        parts += [users.measures] if users.measures is not None else []
-        return pd.concat([*parts, pd.DataFrame({self.contract.outcome: users.outcome})], axis=1)
+        return users.table()
 
     def block(self, b: int) -> Users:
         """Draw the BLOCK users from number `b * BLOCK` on."""

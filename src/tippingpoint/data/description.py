@@ -1,0 +1,172 @@
+"""What a table holds, column by column: types, roles, what is missing, and what may leak the outcome."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from scipy.stats import rankdata
+
+from tippingpoint.data.contract import TableContract, Terms
+from tippingpoint.data.door import as_text, parse
+
+LEAK = 0.95
+"""ROC AUC, either way round, from which on one column alone predicts suspiciously well."""
+LISTED = 50
+"""Categories up to which a contract lists all of them."""
+
+
+@dataclass(frozen=True)
+class Described:
+    """One column of a table.
+
+    Parameters
+    ----------
+    role
+        What it is to the jobs: outcome, id, number, category…, or `not seen: ` and why.
+    type
+        Its type, in a contract's words.
+    missing
+        Share of the rows.
+    distinct
+        Different values, a missing one aside.
+    low, high
+        Smallest and largest number or time; None for text and categories.
+    example
+        The first value there is.
+    alone
+        ROC AUC with which it alone tells the outcome, either way round; None where that cannot be asked.
+    """
+
+    name: str
+    role: str
+    type: str
+    missing: float
+    distinct: int
+    low: Any
+    high: Any
+    example: str
+    alone: float | None
+
+    @property
+    def leaks(self) -> bool:
+        """Whether it may be known only once the outcome is."""
+        return self.alone is not None and self.alone > LEAK
+
+
+def describe(table: pl.DataFrame, roles: dict[str, str], outcome: np.ndarray | None) -> list[Described]:
+    """Describe each column.
+
+    Parameters
+    ----------
+    roles
+        Role of each column; numbers, categories and times, even if not seen, are asked whether they leak.
+    outcome
+        (n,) 0/1; None where it is not known.
+    """
+    described = []
+    for values in table:
+        terms = infer_terms(values)
+        typed, _ = parse(values, terms.type)
+        present = typed.drop_nulls()
+        ordered = terms.type in ("number", "whole", "time") and len(present) > 0
+        role = roles[values.name]
+        asked = outcome is not None and role in ("number", "category")
+        described.append(
+            Described(
+                name=values.name,
+                role=role,
+                type=terms.type,
+                missing=typed.null_count() / len(typed) if len(typed) else 0.0,
+                distinct=present.n_unique(),
+                low=_scalar(present.min(), terms) if ordered else None,
+                high=_scalar(present.max(), terms) if ordered else None,
+                example=(as_text(values).drop_nulls().head(1).to_list() or [""])[0],
+                alone=alone(typed, outcome) if asked and outcome is not None else None,
+            )
+        )
+    return described
+
+
+def alone(values: pl.Series, outcome: np.ndarray) -> float | None:
+    """ROC AUC with which one column tells the outcome, either way round; the best of three ways to look.
+
+    Numbers and times are taken as they stand, and any column by whether it is missing. Categories are taken by
+    the outcome's rate among the even rows that have them, and judged on the odd rows: many small categories
+    would else seem to tell what they only remember.
+
+    Returns
+    -------
+    float or None
+        None where only one outcome is left.
+    """
+    ways = [_auc(values.is_null().to_numpy(), outcome)]
+    if values.dtype == pl.String:
+        frame = pl.DataFrame({"value": values, "y": outcome}).with_row_index()
+        even, odd = frame.filter(pl.col("index") % 2 == 0), frame.filter(pl.col("index") % 2 == 1)
+        rates = even.group_by("value").agg(pl.col("y").mean().alias("rate"))
+        judged = odd.join(rates, on="value", how="left", nulls_equal=True, maintain_order="left")
+        ways.append(_auc(judged["rate"].fill_null(float(outcome.mean())).to_numpy(), judged["y"].to_numpy()))
+    else:
+        there = values.is_not_null().to_numpy()
+        ways.append(_auc(values.drop_nulls().to_physical().to_numpy(), outcome[there]))
+    found = [max(auc, 1 - auc) for auc in ways if auc is not None]
+    return max(found, default=None)
+
+
+def infer(table: pl.DataFrame, outcome: str | None, user_id: str | None) -> TableContract:
+    """A contract that the table holds, to be edited: ranges rounded outwards to two digits."""
+    return TableContract(outcome=outcome, id=user_id, columns={values.name: infer_terms(values) for values in table})
+
+
+def infer_terms(values: pl.Series) -> Terms:
+    """What one column holds. Numbers, then times, then categories are tried; the rest is text."""
+    number, readable = parse(values, "number")
+    if readable.all() and number.null_count() < len(number) and not values.dtype.is_temporal():
+        finite = number.drop_nulls().is_finite().all()
+        whole = finite and parse(values, "whole")[1].all()
+        if finite:
+            return _numeric(number, bool(whole))
+    time, readable = parse(values, "time")
+    if readable.all() and time.null_count() < len(time) and not values.dtype.is_numeric():
+        return Terms(type="time", min=None, max=None, missing=time.null_count() > 0)
+    text, _ = parse(values, "category")
+    missing, distinct = text.null_count() > 0, text.drop_nulls().n_unique()
+    if 0 < distinct <= min(LISTED, max(20, len(text) / 2)):
+        return Terms(type="category", values=text.drop_nulls().unique().sort().to_list(), missing=missing)
+    return Terms(type="text" if distinct > max(20, len(text) / 2) else "category", missing=missing)
+
+
+def _numeric(number: pl.Series, whole: bool) -> Terms:
+    present = number.drop_nulls()
+    median = float(present.median())  # type: ignore[arg-type]
+    return Terms(
+        type="whole" if whole else "number",
+        min=_outwards(float(present.min()), math.floor),  # type: ignore[arg-type]
+        max=_outwards(float(present.max()), math.ceil),  # type: ignore[arg-type]
+        typical=float(f"{median:.3g}") or None,
+        missing=number.null_count() > 0,
+    )
+
+
+def _outwards(bound: float, direction: Any) -> float:
+    if bound == 0:
+        return 0.0
+    step = 10.0 ** (math.floor(math.log10(abs(bound))) - 1)
+    rounded = float(f"{direction(bound / step) * step:.12g}") if 0 < step < math.inf else bound
+    # In floats the rounding itself may step over the bound it was to leave inside.
+    inside = rounded <= bound if direction is math.floor else rounded >= bound
+    return rounded if inside and math.isfinite(rounded) else bound
+
+
+def _scalar(value: Any, terms: Terms) -> Any:
+    return int(value) if terms.type == "whole" else value
+
+
+def _auc(values: np.ndarray, outcome: np.ndarray) -> float | None:
+    ones = int(outcome.sum())
+    if not 0 < ones < len(outcome):
+        return None
+    above = rankdata(values)[outcome == 1].sum() - ones * (ones + 1) / 2
+    return float(above / (ones * (len(outcome) - ones)))

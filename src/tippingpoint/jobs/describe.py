@@ -1,0 +1,124 @@
+"""`tippingpoint data describe`: what a table holds and may leak, and a contract to edit."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from rich.console import RenderableType
+
+from tippingpoint.data import description
+from tippingpoint.data.description import Described, infer
+from tippingpoint.data.files import Roles, feature, replacing
+from tippingpoint.data.generators.world import World
+from tippingpoint.data.source import Source
+from tippingpoint.data.users import Users
+from tippingpoint.errors import InputError
+from tippingpoint.reports import columns
+from tippingpoint.settings import TableSettings
+
+
+@dataclass(frozen=True)
+class DescribeResult:
+    """What was found.
+
+    Parameters
+    ----------
+    trouble
+        Why no job could use the table as it is configured; empty if one can.
+    contract
+        The contract that was written, if one was asked for.
+    best
+        The ROC AUC no model can beat, where the users are generated.
+    """
+
+    origin: str
+    rows: int
+    intake: str
+    columns: list[Described]
+    trouble: str
+    best: float | None
+    contract: str | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return {
+            "origin": self.origin,
+            "rows": self.rows,
+            "intake": self.intake,
+            "columns": [{**asdict(column), "leaks": column.leaks} for column in self.columns],
+            "leak_suspects": [column.name for column in self.columns if column.leaks],
+            "trouble": self.trouble,
+            "bayes_auc": self.best,
+            "contract": self.contract,
+        }
+
+    def render(self) -> RenderableType:
+        """One screen for a terminal."""
+        return columns.describe_summary(**vars(self))
+
+
+def describe(settings: TableSettings) -> DescribeResult:
+    """Describe each column of a table or of a generated world; with `to`, write a contract it holds.
+
+    What would stop other jobs (an outcome that cannot be told, broken rows) is reported, not raised.
+
+    Raises
+    ------
+    InputError
+        When there is no table, or the config names columns it lacks.
+    """
+    source = settings.data.build(Source, "data")  # type: ignore[type-abstract]
+    users, trouble = None, ""
+    if isinstance(source, Roles):
+        table = source.read()
+        source.require(table)
+        try:
+            users = source.load()
+        except InputError as error:
+            trouble = str(error)
+        roles, target, user_id = _roles(source, table), source.outcome, source.find_id(table)
+        outcome = _outcome(source, table)
+    else:
+        users = source.load()
+        table, roles = pl.from_pandas(users.table()), _known(users)
+        target, user_id, outcome = users.contract.outcome, users.contract.user_id or "user_id", users.outcome
+    if settings.to is not None:
+        with replacing(Path(settings.to)) as file:
+            file.write(infer(table, target, user_id).as_yaml().encode())
+    return DescribeResult(
+        origin=source.origin,
+        rows=len(table),
+        intake=str(users.intake) if users is not None and users.intake else "",
+        columns=description.describe(table, roles, outcome),
+        trouble=trouble,
+        best=source.bayes_auc(users) if users is not None and isinstance(source, World) else None,
+        contract=settings.to,
+    )
+
+
+def _outcome(source: Roles, table: pl.DataFrame) -> np.ndarray | None:
+    if source.outcome is None:
+        return None
+    try:
+        return source.outcomes(table[source.outcome])[0]
+    except InputError:
+        return None  # the reason stands in the trouble of loading already
+
+
+def _roles(source: Roles, table: pl.DataFrame) -> dict[str, str]:
+    """Role of each column of a table: what the config says, else what it is to a model."""
+    hidden = source.hidden(source.find_id(table))
+    roles = {name: why.removeprefix("the ").removeprefix("a ") for name, why in hidden.items()}
+    for values in table:
+        if values.name not in roles:
+            kind, why, _ = feature(values, source.terms)
+            roles[values.name] = kind or f"not seen: {why or 'no value in any row'}"
+    return roles
+
+
+def _known(users: Users) -> dict[str, str]:
+    roles = dict.fromkeys(users.table().columns, "measure")
+    roles |= {"action": "logged action"} | {column.name: column.kind for column in users.contract.columns}
+    return roles | {users.contract.outcome: "outcome", users.contract.user_id or "user_id": "id"}

@@ -1,0 +1,99 @@
+"""`tippingpoint data write`: generated users as a file, generated events as Mixpanel's and Stripe's exports."""
+
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from tippingpoint.data.exports import Properties
+from tippingpoint.data.files import replacing, write_blocks
+from tippingpoint.data.generators.event_log import VOCABULARY, EventLog
+from tippingpoint.data.generators.world import World
+from tippingpoint.data.mixpanel import write_mixpanel
+from tippingpoint.data.source import Source
+from tippingpoint.data.stripe import write_stripe
+from tippingpoint.errors import InputError
+from tippingpoint.settings import TableSettings
+
+PROPERTIES = Properties(
+    seconds="seconds", platform="platform", country="mp_country_code", variant="Variant name", user_id="user_id"
+)
+"""Where the exports hold what features need: what `data=events` reads by default."""
+
+
+@dataclass(frozen=True)
+class WriteResult:
+    """What was written: rows (or events) by file."""
+
+    written: dict[str, int]
+    next: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return asdict(self)
+
+    def render(self) -> RenderableType:
+        """A line a file, and what to type next."""
+        lines = [f"{path}: {rows:,} rows" for path, rows in self.written.items()]
+        return Group(*(Text(line, no_wrap=True, overflow="ignore") for line in (*lines, f"Next: {self.next}")))
+
+
+def write(settings: TableSettings) -> WriteResult:
+    """Write what a generator draws, block by block: memory stays bounded, and a file is there whole or not at all.
+
+    A world of one table goes to the file `to` (CSV, .csv.gz or .parquet), an event log to files in the folder `to`.
+
+    Raises
+    ------
+    InputError
+        For data that is not generated, without a place to write to, or when that cannot be written.
+    """
+    source = settings.data.build(Source, "data")  # type: ignore[type-abstract]
+    to = settings.to or (source.file if isinstance(source, World) else None)
+    if not isinstance(source, World | EventLog):
+        raise InputError("data", f"{source.origin} is not generated", "Type data=case_study, streamzone or retention.")
+    if to is None:
+        what = "Type to=users.csv, .csv.gz or .parquet." if isinstance(source, World) else "Type to=events, a folder."
+        raise InputError("to", "not given", what)
+    if isinstance(source, EventLog):
+        return _events(source, Path(to))
+    rows = write_blocks((users.table() for users in source.blocks()), Path(to))
+    return WriteResult({to: rows}, f"tippingpoint compare data=csv data.path={to} {_roles(source)}")
+
+
+def _roles(world: World) -> str:
+    """What `data=csv` must be told of the table: without it a model would see action and measures."""
+    first = next(world.blocks())
+    roles = [f"data.target={world.contract.outcome}"]
+    if world.logging.kind == "randomised":
+        roles.append(f"data.action=action data.logging_probability={_chances(world.logging.chances)}")
+    else:
+        roles.append("data.drop='[action]'")
+    if first.measures is not None:
+        roles.append(f"data.measures='[{', '.join(map(str, first.measures))}]'")
+    return " ".join(roles)
+
+
+def _events(source: EventLog, folder: Path) -> WriteResult:
+    product, payments = folder / "product.jsonl", folder / "payments.jsonl"
+    events = paid = 0
+    with ExitStack() as stack:
+        to_product, to_payments = (stack.enter_context(replacing(path)) for path in (product, payments))
+        for block in source.blocks():
+            write_mixpanel(block.product, PROPERTIES, to_product)
+            write_stripe(block.payments, PROPERTIES, to_payments)
+            events, paid = events + len(block.product), paid + len(block.payments)
+    roles = [f"data.product={product} data.payments={payments} data.outcome={source.outcome}"]
+    if source.logging.kind == "randomised":
+        chances = _chances(source.logging.chances)
+        roles.append(f"data.vocabulary.exposure='{VOCABULARY.exposure}' data.logging={chances}")
+    return WriteResult(
+        {str(product): events, str(payments): paid}, " ".join(["tippingpoint compare data=events", *roles])
+    )
+
+
+def _chances(chances: dict[str, float]) -> str:
+    return "'{" + ", ".join(f"{action}: {chance:g}" for action, chance in chances.items()) + "}'"

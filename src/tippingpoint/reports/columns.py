@@ -1,0 +1,53 @@
+"""The terminal's screens of the data verbs."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from tippingpoint.data.description import LEAK, Described
+
+
+def describe_summary(
+    origin: str,
+    rows: int,
+    intake: str,
+    columns: Sequence[Described],
+    trouble: str,
+    best: float | None,
+    contract: str | None,
+) -> RenderableType:
+    """A table's columns, what may leak, and what to type next."""
+    title = f"{origin}: {rows:,} rows, {len(columns)} columns"
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=None, pad_edge=False)
+    widest = max((len(c.name) for c in columns), default=0)
+    table.add_column("column", overflow="fold", min_width=min(widest, 24))
+    table.add_column("role", overflow="fold", min_width=13, max_width=24)
+    for head in ("type", "missing", "distinct", "min", "max", "alone"):
+        table.add_column(head, justify="left" if head == "type" else "right", no_wrap=True)
+    table.add_column("example", no_wrap=True, max_width=18)
+    for c in columns:
+        alone = "" if c.alone is None else f"{c.alone:.3f}"
+        missing = f"{c.missing:.1%}" if c.missing else ""
+        cells = (Text(c.name), Text(c.role), c.type, missing, f"{c.distinct:,}", _short(c.low), _short(c.high), alone)
+        table.add_row(*cells, Text(c.example), style="bold" if c.leaks else "")
+    lines = [f"alone: how well this column by itself tells the outcome (ROC AUC); above {LEAK} it may leak it."]
+    if suspects := ", ".join(c.name for c in columns if c.leaks):
+        lines.append(f"Leak suspects: {suspects}. If known only afterwards, type data.drop='[{suspects}]'")
+    lines += [f"Best score there is: ROC AUC {best:.3f}; no model can beat it."] if best is not None else []
+    lines += [intake] if intake else []
+    lines += [f"As it is, no job can use it: {trouble}"] if trouble else []
+    lines.append(
+        f"Contract written to {contract}: edit it, then data.contract={contract}"
+        if contract
+        else "Next: to=contract.yaml writes a contract to edit"
+    )
+    return Group(table, *(Text(line) for line in lines))
+
+
+def _short(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:,.6g}" if isinstance(value, int | float) else str(value).removesuffix(" 00:00:00")

@@ -1,0 +1,69 @@
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from tippingpoint.data.description import alone, describe, infer_terms
+from tippingpoint.jobs.describe import describe as describe_job
+from tippingpoint.settings import TableSettings, compose
+
+Y = np.random.default_rng(0).integers(0, 2, 400)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pl.Series(Y * 10.0 + np.linspace(0, 1, 400)),
+        pl.Series(-1.0 * Y),
+        pl.Series(np.where(Y == 1, "gone", "here")),
+        pl.Series([f"2024-01-0{d}" if d else None for d in Y * 3]).str.to_datetime(strict=False),
+    ],
+)
+def test_what_tells_the_outcome_alone_is_found_either_way_round_and_by_being_missing(column: pl.Series) -> None:
+    assert alone(column, Y) == pytest.approx(1.0)
+
+
+def test_noise_does_not_leak_even_with_a_category_for_every_second_user() -> None:
+    rng = np.random.default_rng(1)
+    assert alone(pl.Series(rng.normal(size=400)), Y) < 0.6  # type: ignore[operator]
+    assert alone(pl.Series([f"c{i // 2}" for i in range(400)]), rng.permutation(Y)) < 0.65  # type: ignore[operator]
+    assert alone(pl.Series([1.0, 2.0]), np.array([1, 1])) is None
+
+
+def test_types_are_inferred() -> None:
+    kinds = {
+        "whole": pl.Series(range(60)),
+        "number": pl.Series(np.linspace(0, 1, 60)),
+        "category": pl.Series(["a", "b"] * 30),
+        "text": pl.Series([f"u{i}" for i in range(60)]),
+        "time": pl.Series(["2024-01-01"] * 60),
+    }
+    assert {kind: infer_terms(values).type for kind, values in kinds.items()} == {kind: kind for kind in kinds}
+    assert infer_terms(pl.Series(["1", "2.5", "?"])).missing
+
+
+def test_a_column_is_described_in_full() -> None:
+    table = pl.DataFrame({"hours": [3.5, None, 1.0, 2.0], "y": [1, 0, 0, 1]})
+    (hours, _) = describe(table, {"hours": "number", "y": "outcome"}, np.array([1, 0, 0, 1]))
+    assert (hours.type, hours.missing, hours.distinct, hours.low, hours.high) == ("number", 0.25, 3, 1.0, 3.5)
+    assert hours.example == "3.5"
+    assert hours.leaks
+
+
+def test_every_generated_world_is_described_with_the_best_score_there_is() -> None:
+    for world in ("case_study", "streamzone", "retention"):
+        settings = TableSettings.from_config(compose("table", [f"data={world}", "data.users=2000"]))
+        found = describe_job(settings).as_dict()
+        assert 0.6 < found["bayes_auc"] < 0.95
+        assert found["leak_suspects"] == []
+        assert {"id", "outcome", "logged action"} <= {column["role"] for column in found["columns"]}
+
+
+def test_telco_is_described_as_it_is(real: Path) -> None:
+    path = real / "telco_customer_churn.csv"
+    settings = TableSettings.from_config(compose("table", ["data=csv", f"data.path={path}", "data.target=Churn"]))
+    found = {column.name: column for column in describe_job(settings).columns}
+    assert found["customerID"].role == "id"
+    assert found["TotalCharges"].type == "number"
+    assert found["TotalCharges"].missing == pytest.approx(11 / 7043)
