@@ -1,10 +1,13 @@
 """The command line: a verb, and the rest goes to Hydra. Heavy imports wait until a verb is chosen."""
 
+import math
 import os
 import re
 import sys
 from collections.abc import Callable
 from typing import Any
+
+from tippingpoint.errors import InputError, TippingpointError, nearest
 
 HELP = """\
 tippingpoint: which model, which cut-offs, how much money, how sure.
@@ -66,8 +69,6 @@ def main() -> None:
 
         print(__version__)
         return
-    from tippingpoint.errors import InputError, TippingpointError, nearest
-
     try:
         if verb not in VERBS:
             raise InputError("tippingpoint", f"there is no verb {verb!r}", nearest(verb, VERBS))
@@ -79,6 +80,8 @@ def main() -> None:
                 raise InputError("tippingpoint data", what, nearest(verb, DATA_VERBS))
         _run(verb, as_overrides(rest))
     except TippingpointError as error:
+        if any(argument.lower() == "debug=true" for argument in arguments):
+            raise
         print(error, file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
@@ -105,7 +108,11 @@ def as_overrides(arguments: list[str]) -> list[str]:
             options.append(argument)
         elif not argument.startswith("--"):
             overrides.append(argument)
-        elif value := next(rest, ""):
+        elif "=" in argument:
+            overrides.append(argument.removeprefix("--"))
+        elif (value := next(rest, None)) is None:
+            raise InputError(argument, "has no value", f"Type {argument.removeprefix('--')}=…")
+        elif value:
             plain = value.startswith(("[", "{")) or re.fullmatch(r"[A-Za-z0-9_./:@%+-]+", value)
             # In Hydra's quotes a backslash counts only before a quote, and is doubled there.
             escaped = re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + m[2].replace("'", "\\'"), value)
@@ -180,11 +187,20 @@ def _answer(job: Callable[[Any], Any], settings: Any) -> None:
     if settings.output == "json":
         import json
 
-        print(json.dumps(result.as_dict(), default=float))
+        print(json.dumps(_finite(result.as_dict()), default=float, allow_nan=False))
     else:
         from rich.console import Console
 
         Console().print(result.render(), highlight=False, crop=False)
+
+
+def _finite(value: Any) -> Any:
+    """JSON knows no NaN and no infinity: what cannot be told is null."""
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _option(arguments: list[str], *names: str) -> str | None:

@@ -1,11 +1,13 @@
 """What jobs find, in one shape for terminal, JSON, cards and MLflow."""
 
+import hashlib
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from tippingpoint import __version__
 from tippingpoint.data.splits import Parts
 from tippingpoint.data.users import Users
 from tippingpoint.economics import Economics
@@ -210,3 +212,37 @@ class Filed:
     run_id: str
     page: str
     registered: str | None
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What would be needed to make the run again.
+
+    Parameters
+    ----------
+    commit
+        Commit of the checkout tippingpoint runs from; empty for an installed wheel.
+    diff
+        What differs from that commit, and the names of untracked files; empty when clean.
+    packages
+        Installed packages, `name==version`, sorted.
+    """
+
+    commit: str
+    diff: str
+    packages: tuple[str, ...]
+
+    @property
+    def lock_digest(self) -> str:
+        """16 hex digits of the installed packages."""
+        return hashlib.sha256("\n".join(self.packages).encode()).hexdigest()[:16]
+
+    def tags(self) -> dict[str, str]:
+        """MLflow tags."""
+        git = {"mlflow.source.git.commit": self.commit} if self.commit else {}
+        return {
+            **git,
+            "tippingpoint.version": __version__,
+            "tippingpoint.dirty": str(bool(self.diff)).lower(),
+            "tippingpoint.lock_digest": self.lock_digest,
+        }

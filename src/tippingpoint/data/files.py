@@ -243,7 +243,13 @@ class Roles(Source):
         control = self.control if self.control is not None else "none"
         if control not in values:
             raise InputError("data.control", f"{self.action!r} is never {control!r}", nearest(control, values))
+        order = [control, *(v for v in values if v != control)]
+        codes = {value: k for k, value in enumerate(order)}
+        action = taken.replace_strict(codes, return_dtype=pl.Int64).to_numpy()
+        actions = ("none", *order[1:])
         chances: Any = self.logging_probability
+        if chances is None:
+            return actions, action, None
         if chances == "uniform":
             chances = dict.fromkeys(values, 1 / len(values))
         if not isinstance(chances, dict) or set(chances) != set(values):
@@ -254,20 +260,17 @@ class Roles(Source):
                 + ", ".join(f"{v}: {1 / len(values):.4f}" for v in values)
                 + "}', or name the columns that hold them.",
             )
-        order = [control, *(v for v in values if v != control)]
         chance = np.empty((len(table), len(order)))
         for k, value in enumerate(order):
             given = chances[value]
             self._require(table, "data.logging_probability", given if isinstance(given, str) else None)
-            chance[:, k] = table[given].cast(pl.Float64).to_numpy() if isinstance(given, str) else given
+            chance[:, k] = table[given].cast(pl.Float64, strict=False).to_numpy() if isinstance(given, str) else given
         total = chance.sum(axis=1, keepdims=True)
         if not (np.all(chance > 0) and np.all(np.abs(total - 1) < 0.01)):
             raise InputError(
                 "data.logging_probability", "must lie in (0, 1] and sum to 1 over the actions, for each user"
             )
-        codes = {value: k for k, value in enumerate(order)}
-        action = taken.replace_strict(codes, return_dtype=pl.Int64).to_numpy()
-        return ("none", *order[1:]), action, chance / total
+        return actions, action, chance / total
 
     def _measures(self, table: pl.DataFrame) -> pd.DataFrame | None:
         if not self.measures:

@@ -15,7 +15,7 @@ from tippingpoint.explanation import coefficients, explain
 from tippingpoint.findings import Candidate, Question
 from tippingpoint.models.calibration import fit
 from tippingpoint.reports import figures
-from tippingpoint.reports.cards import card
+from tippingpoint.reports.cards import card, shortened
 from tippingpoint.settings import Settings
 from tippingpoint.simulation.statistics import Estimate, mean
 from tippingpoint.simulation.value import PolicyValue, break_even_response, policy_value
@@ -129,11 +129,12 @@ def record(candidate: Candidate, question: Question, settings: Settings, run: Ru
             coefficients(candidate.model, question.users.contract).to_csv(tables / "coefficients.csv", index=False)
         (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
         (folder / "policy.json").write_text(json.dumps(question.policy.specification(), indent=2))
+        (folder / "card.md").write_text(note := card(candidate, question, made_with, f"models:/{model_id}"))
         (folder / "packages.txt").write_text("\n".join(made_with.packages) + "\n")
         if made_with.diff:
             (folder / "uncommitted.diff").write_text(made_with.diff)
         run.artifacts(folder)
-    run.tags({"mlflow.note.content": card(candidate, question, made_with, f"models:/{model_id}")})
+    run.tags({"mlflow.note.content": shortened(note, "run")})
     return model_id
 
 
@@ -145,7 +146,7 @@ def register_candidate(client: Client, candidate: Candidate, question: Question,
         "data_digest": question.users.digest,
         "economics": question.economics.name,
     }
-    note = card(candidate, question, provenance(), f"models:/{model_id}")
+    note = shortened(card(candidate, question, provenance(), f"models:/{model_id}"), "version")
     return register(client, question.name, model_id, run_id, question.policy, tags, note)
 
 

@@ -14,7 +14,7 @@ from tippingpoint.jobs.candidate import answer, record, register_candidate, run_
 from tippingpoint.jobs.progress import progress
 from tippingpoint.jobs.question import ask
 from tippingpoint.reports import figures, tables
-from tippingpoint.reports.cards import comparison_card
+from tippingpoint.reports.cards import comparison_card, shortened
 from tippingpoint.settings import Settings
 from tippingpoint.simulation.contest import contest
 from tippingpoint.tracking import backend
@@ -121,7 +121,7 @@ def _record(comparison: Comparison, filed: Filed, parent: Run) -> None:
         parent.artifacts(folder)
     parent.tags(
         {
-            "mlflow.note.content": comparison_card(comparison, tables.verdict_in_words(comparison)),
+            "mlflow.note.content": shortened(comparison_card(comparison, tables.verdict_in_words(comparison)), "run"),
             **({"registered": filed.registered} if filed.registered else {}),
         }
     )

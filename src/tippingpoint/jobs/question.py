@@ -66,7 +66,7 @@ def ask(settings: Settings) -> Question:
 def _kind(settings: Settings, users: Users) -> Kind:
     """The strongest evidence at hand, or the one that `evidence` names."""
     at_hand: dict[Kind, bool] = {
-        "truth": users.truth is not None and users.logging_probability is not None,
+        "truth": users.truth is not None,
         "experiment": users.logging_probability is not None,
         "logged": users.action is not None,
         "assumed": users.action is None,
@@ -74,8 +74,6 @@ def _kind(settings: Settings, users: Users) -> Kind:
     have = [kind for kind, there in at_hand.items() if there]
     if settings.evidence == "auto":
         return have[0]
-    if settings.evidence == "truth" and users.truth is not None:
-        return "truth"
     if settings.evidence not in have:
         raise InputError("evidence", f"these users carry no {settings.evidence!r}", nearest("", have))
     return settings.evidence
@@ -98,11 +96,12 @@ def _evidence(kind: Kind, parts: Parts, response: np.ndarray, seed: int) -> Evid
 def estimate_logging(train: Users, test: Users, seed: int) -> np.ndarray:
     """(n, K) chance of each action given the features, for test users; the model is fitted on train.
 
-    A multinomial logistic regression, whose probabilities are calibrated by construction. What drove the action
-    and is in no feature stays unknown: that is why such evidence is called `logged`, not `experiment`. Chances
-    below 0.01 are raised to it, and the row scaled to sum to 1, so that no single user outweighs the rest.
+    A lightly penalised multinomial logistic regression. What drove the action and is in no feature stays unknown:
+    that is why such evidence is called `logged`, not `experiment`. Chances are raised to 0.01 before the row is
+    scaled to sum to 1, so that no single user outweighs the rest.
     """
-    pipeline = REWARD_MODEL.pipeline(train.contract, seed).fit(train.features, train.action)
+    model = REWARD_MODEL.model_copy(update={"C": 10.0})
+    pipeline = model.pipeline(train.contract, seed).fit(train.features, train.action)
     chances = np.full((len(test), len(test.actions)), LEAST_CHANCE)
     chances[:, pipeline.classes_] = np.maximum(pipeline.predict_proba(test.features), LEAST_CHANCE)
     return chances / chances.sum(axis=1, keepdims=True)

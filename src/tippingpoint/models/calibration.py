@@ -45,7 +45,7 @@ def fit(family: Family, train: Users, validation: Users, seed: int) -> Model:
 
     The sigmoid (Platt 1999) is kept when its mean log loss over five folds of validation is below that of the
     plain scores and it keeps their order. With fewer than 100 users of either outcome it is not tried: it would fit
-    their noise.
+    their noise. It works on log-odds where the pipeline has a `decision_function`, on probabilities elsewhere.
 
     Raises
     ------

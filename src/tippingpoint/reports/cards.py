@@ -5,12 +5,11 @@ from functools import cache
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from tippingpoint.findings import Candidate, Comparison, Question
+from tippingpoint.findings import Candidate, Comparison, Provenance, Question
 from tippingpoint.reports.tables import EVIDENCE, interval
-from tippingpoint.tracking.provenance import Provenance
 
-DESCRIPTION_LIMIT = 90_000
-"""MLflow stores descriptions up to 100,000 characters."""
+LIMITS = {"run": 8_000, "version": 5_000}
+"""Characters MLflow keeps of a description; the whole card is an artifact of the run."""
 
 
 def card(candidate: Candidate, question: Question, provenance: Provenance, model_uri: str) -> str:
@@ -38,7 +37,15 @@ def _cell(value: object) -> str:
 
 
 def _render(template: str, **context: object) -> str:
-    return _environment().get_template(template).render(**context)[:DESCRIPTION_LIMIT]
+    return _environment().get_template(template).render(**context)
+
+
+def shortened(text: str, of: str) -> str:
+    """A card cut at the end of a line to what a description of a `run` or a `version` may hold."""
+    room = LIMITS[of] - 60
+    if len(text) <= LIMITS[of]:
+        return text
+    return text[: text.rfind("\n", 0, room)] + "\n\n… the rest is in the run's artifact card.md.\n"
 
 
 @cache

@@ -1,53 +1,18 @@
 """Which code and which packages a run was made with."""
 
-import hashlib
 import subprocess
-from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import distributions
 
-from tippingpoint import __version__
+from tippingpoint.findings import Provenance
 from tippingpoint.settings import config_folder
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """What would be needed to make the run again.
-
-    Parameters
-    ----------
-    commit
-        Commit of the checkout tippingpoint runs from; empty for an installed wheel.
-    diff
-        What differs from that commit, untracked files excepted; empty when clean.
-    packages
-        Installed packages, `name==version`, sorted.
-    """
-
-    commit: str
-    diff: str
-    packages: tuple[str, ...]
-
-    @property
-    def lock_digest(self) -> str:
-        """16 hex digits of the installed packages."""
-        return hashlib.sha256("\n".join(self.packages).encode()).hexdigest()[:16]
-
-    def tags(self) -> dict[str, str]:
-        """MLflow tags."""
-        git = {"mlflow.source.git.commit": self.commit} if self.commit else {}
-        return {
-            **git,
-            "tippingpoint.version": __version__,
-            "tippingpoint.dirty": str(bool(self.diff)).lower(),
-            "tippingpoint.lock_digest": self.lock_digest,
-        }
 
 
 @cache
 def provenance() -> Provenance:
     """Look it up, once a process."""
-    return Provenance(_git("rev-parse", "HEAD").strip(), _git("diff", "HEAD"), packages())
+    untracked = "".join(f"untracked: {name}\n" for name in _git("ls-files", "-o", "--exclude-standard").splitlines())
+    return Provenance(_git("rev-parse", "HEAD").strip(), _git("diff", "HEAD") + untracked, packages())
 
 
 def packages() -> tuple[str, ...]:
