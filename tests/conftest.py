@@ -3,7 +3,6 @@
 import os
 
 os.environ |= {"OMP_THREAD_LIMIT": "1", "OMP_WAIT_POLICY": "PASSIVE"}  # xdist already fills the cores
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,7 @@ def real() -> Path:
 
 
 @pytest.fixture(scope="session")
-def compared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple]:
+def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple:
     """A comparison of small settings, made once: (result, folder it was made in)."""
     from tippingpoint.jobs import compare
     from tippingpoint.settings import Settings, compose
@@ -30,12 +29,13 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple]:
     os.chdir(folder)
     os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
     settings = Settings.from_config(compose("compare", ["data.users=3000", "explain_rows=50"]))
-    yield compare(settings), folder
-    os.chdir(before)
-    if uri is None:
+    try:
+        result = compare(settings)
+    finally:
+        os.chdir(before)
         os.environ.pop("MLFLOW_TRACKING_URI")
-    else:
-        os.environ["MLFLOW_TRACKING_URI"] = uri
+        os.environ |= {"MLFLOW_TRACKING_URI": uri} if uri else {}
+    return result, folder
 
 
 @pytest.fixture

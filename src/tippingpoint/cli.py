@@ -5,6 +5,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from tippingpoint.errors import InputError, TippingpointError, nearest
@@ -26,32 +27,14 @@ Start
   tippingpoint compare data=csv data.path=users.csv data.target=adopter  your own table
   tippingpoint run -m model=logistic,boosting seed=0,1                   a sweep
 
-Groups: data (case_study, csv)   model (logistic, random_forest, boosting, all)
-        policy (intent_bands)   economics (freemium)   experiment (files of experiments/)
+{groups}
 See every key of a verb with  tippingpoint VERB --cfg job;  add your own groups with  --config-dir FOLDER.
 output=json prints one JSON object. Runs go to MLflow's store in this folder, or to MLFLOW_TRACKING_URI.
 Exit codes: 0 done, 1 a check said no, 2 wrong input, 3 something outside failed.
 """
 
-HYDRA_OPTIONS_WITH_VALUE = (
-    "--cfg",
-    "-c",
-    "--config-dir",
-    "-cd",
-    "--config-path",
-    "--config-name",
-    "--package",
-    "-p",
-)
-HYDRA_OPTIONS = (
-    *HYDRA_OPTIONS_WITH_VALUE,
-    "--multirun",
-    "--help",
-    "--info",
-    "--hydra-help",
-    "--resolve",
-    "--shell-completion",
-)
+HYDRA_OPTIONS_WITH_VALUE = ("--cfg", "-c", "--config-dir", "-cd", "--config-path", "--config-name", "--package", "-p")
+HYDRA_OPTIONS = (*HYDRA_OPTIONS_WITH_VALUE, "--multirun", "--help", "--info", "--hydra-help", "--resolve")
 VERBS = ("compare", "run", "data", "ui", "doctor")
 DATA_VERBS = ("describe", "explore", "write")
 """What follows `data`; all three are configured by conf/table.yaml."""
@@ -62,7 +45,7 @@ def main() -> None:
     arguments = sys.argv[1:]
     verb = arguments[0] if arguments else "help"
     if verb in ("help", "-h", "--help"):
-        print(HELP, end="")
+        print(HELP.format(groups=_groups()), end="")
         return
     if verb == "--version":
         from tippingpoint import __version__
@@ -87,6 +70,17 @@ def main() -> None:
     except KeyboardInterrupt:
         print("interrupted; what was finished is kept", file=sys.stderr)
         sys.exit(130)
+
+
+def _groups() -> str:
+    """What can be chosen, as the shipped folders hold it."""
+    inside = Path(__file__).parent / "conf"
+    folder = inside if inside.is_dir() else Path(__file__).parents[2] / "conf"
+    lines = []
+    for group in ("data", "model", "policy", "economics", "experiment"):
+        names = ", ".join(sorted(path.stem for path in (folder / group).glob("*.yaml")))
+        lines.append(f"  {group + '=':13}{names}")
+    return "Choose\n" + "\n".join(lines)
 
 
 def as_overrides(arguments: list[str]) -> list[str]:

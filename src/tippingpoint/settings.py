@@ -155,7 +155,10 @@ def validate(model: type[T], values: Mapping[str, Any], where: str) -> T:
     try:
         return model.model_validate(dict(values))
     except ValidationError as error:
-        lines = [_explain(model, where, detail) for detail in error.errors()]
+        found = error.errors()
+        # A list with a wrong item is also called too short: that is no second error.
+        details = [d for d in found if d["type"] != "too_short" or len(found) == 1]
+        lines = [_explain(model, where, detail) for detail in details]
         head, *rest = dict.fromkeys(lines)
         first = head.where, head.what, head.remedy
         if not rest:
@@ -236,12 +239,16 @@ def hydra_error(error: Exception, verb: str, overrides: Sequence[str], config_di
             OmegaConf.select(compose(verb, kept, config_dir), parent) if parent else compose(verb, kept, config_dir)
         )
         known = [str(key) for key in config] if isinstance(config, DictConfig) else []
+        if parent == "data" and leaf in ("path", "target"):
+            return InputError(
+                found[1], "these data are generated", f"For a table of your own add data=csv {found[1]}=…"
+            )
         return InputError(found[1], "unknown key", nearest(leaf, known))
     if found := re.search(r"Ambiguous value for argument '([^=]+)=(.*)'", text):
         key, value = found.groups()
         return InputError(
             key,
             f"{value!r} has a comma",
-            f"Type {key}='[{value}]' for a list, or add -m to run one job for each.",
+            f"Type {key}='[{value}]' for a list, {key}=\"'{value}'\" for one text, or add -m to run one job for each.",
         )
     return InputError("command line", " ".join(text.split()).rstrip("."))

@@ -53,7 +53,9 @@ def test_a_version_is_bound_to_its_policy(compared: tuple, store: MlflowClient) 
     policy = compared[0].comparison.question.policy
     assert version.tags["policy_name"] == "intent_bands"
     assert version.tags["policy_digest"] == policy.digest
-    folder = mlflow.artifacts.download_artifacts("models:/conversion/1")
+    folder = mlflow.artifacts.download_artifacts(
+        "models:/conversion/1", tracking_uri=f"sqlite:///{compared[1]}/mlflow.db"
+    )
     assert json.loads(Path(folder, "policy.json").read_text()) == policy.specification()
 
 
@@ -94,7 +96,7 @@ def test_the_parent_holds_the_leaderboard(compared: tuple, store: MlflowClient) 
     result, _ = compared
     parent = store.get_run(result.filed.run_id)
     assert parent.data.params["model"] == result.comparison.winner.family
-    path = mlflow.artifacts.download_artifacts(run_id=parent.info.run_id, artifact_path="tables/leaderboard.csv")
+    path = store.download_artifacts(parent.info.run_id, "tables/leaderboard.csv")
     assert pd.read_csv(path)["model"].tolist() == [c.family for c in result.comparison.candidates]
     assert "All pairs on test" in parent.data.tags["mlflow.note.content"]
 
@@ -124,6 +126,32 @@ def test_the_same_settings_give_the_same_metrics(compared: tuple, children: dict
             assert estimate.value == pytest.approx(
                 children[candidate.family].data.metrics[f"test/{name}"], rel=0, abs=1e-12
             )
+        for name, estimate in candidate.policy_metrics("truth").items():
+            assert children[candidate.family].data.metrics[name] == pytest.approx(estimate.value, rel=0, abs=1e-12)
+    assert again.comparison.verdicts().equals(compared[0].comparison.verdicts())
+
+
+@pytest.mark.parametrize("select_by", ["roc_auc", "pr_auc", "log_loss", "brier"])
+def test_the_winner_is_the_best_by_the_metric_asked_for(select_by: str, workspace: Path) -> None:
+    # Two shallow trees are worse than the logistic by every metric.
+    weak = ["model=[logistic,boosting]", "model.boosting.n_estimators=2", f"select_by={select_by}"]
+    comparison = compare(settings("compare", *weak)).comparison
+    assert comparison.winner.family == "logistic"
+    best = min if select_by in ("log_loss", "brier") else max
+    assert comparison.winner.validation == best(c.validation for c in comparison.candidates) > 0
+
+
+def test_a_tag_that_is_no_lease_touches_no_file(workspace: Path) -> None:
+    from tippingpoint.tracking import runs
+
+    client = MlflowClient()
+    precious = workspace / "precious"
+    precious.write_text("kept")
+    tags = {runs.HOST: runs._here(), runs.LEASE: str(precious)}
+    left = client.create_run(client.create_experiment("x"), tags=tags)
+    assert runs.reap(client) == 0
+    assert precious.read_text() == "kept"
+    assert client.get_run(left.info.run_id).info.status == "RUNNING"
 
 
 def test_evidence_follows_the_data_and_names_every_uplift(workspace: Path) -> None:

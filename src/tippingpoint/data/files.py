@@ -311,7 +311,7 @@ def read(path: Path) -> pl.DataFrame:
     elif path.is_file():
         table = _read(path, where)
     else:
-        siblings = sorted(p.name for p in path.parent.iterdir()) if path.parent.is_dir() else []
+        siblings = sorted(p.name for p in path.parent.glob("*") if p.name.lower().endswith(SUFFIXES))
         raise InputError(where, "no such file", nearest(path.name, siblings) if siblings else "")
     if len(table) < 2:
         raise InputError(where, f"has {'a header only' if not len(table) else 'one row only'}; users are rows")
@@ -325,9 +325,15 @@ def _read(path: Path, where: str) -> pl.DataFrame:
         raise InputError(where, "the file is empty")
     if re.match(rb"(\xef\xbb\xbf)?\s*<(!doctype|html|\?xml|head|body)", head, re.IGNORECASE):
         raise InputError(where, "is a web page, not a CSV", "Download the file itself.")
+    if head.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
+        raise InputError(where, "is an Excel workbook or an archive, not a CSV", "Save the sheet as CSV (UTF-8).")
     parquet = head[:4] == b"PAR1"
+    first_line = head.splitlines()[0] if head else b""
+    separator = next((s for s in ";\t|" if s.encode() in first_line and b"," not in first_line), ",")
     try:
-        return pl.read_parquet(path) if parquet else pl.read_csv(path, infer_schema_length=None, try_parse_dates=True)
+        if parquet:
+            return pl.read_parquet(path)
+        return pl.read_csv(path, separator=separator, infer_schema_length=None, try_parse_dates=True)
     except (pl.exceptions.PolarsError, UnicodeDecodeError, OSError) as error:
         reason = str(error).splitlines()[0]
         if not parquet and ("utf-8" in reason.lower() or "utf8" in reason.lower()):

@@ -39,7 +39,9 @@ class Bands(Policy):
     @model_validator(mode="after")
     def _one_more_band_than_cuts(self) -> Self:
         if len(self.bands) != len(self.cuts) + 1 or len(set(self.bands)) != len(self.bands):
-            raise ValueError(f"{len(self.cuts)} cuts need {len(self.cuts) + 1} different bands")
+            raise ValueError(
+                f"{len(self.cuts)} cuts need {len(self.cuts) + 1} different bands. Give bands and actions too."
+            )
         if len(self.cut_belongs) != len(self.cuts):
             raise ValueError("cut_belongs needs one side for each cut")
         return self

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -41,7 +42,7 @@ def compare_summary(comparison: Comparison, filed: Filed) -> RenderableType:
         *_about(question),
         table,
         Text(f"Uplift over everyone getting none: {EVIDENCE[question.evidence.kind]}.", style="dim"),
-        *_unreached(comparison.winner),
+        _reached(comparison.winner),
         Text(verdict_in_words(comparison)),
         *_links(filed),
     )
@@ -63,7 +64,7 @@ def doctor_summary(
     versions: dict[str, str], store: str, experiments: Sequence[str], models: Sequence[str], closed: int
 ) -> RenderableType:
     """What `doctor` found."""
-    table = _table("tippingpoint doctor", ["what", "found"])
+    table = Table(title="tippingpoint doctor", title_justify="left", box=None, pad_edge=False, show_header=False)
     for name, found in versions.items():
         table.add_row(name, found)
     table.add_row("store", f"{store} (reachable, writable)")
@@ -79,8 +80,10 @@ def verdict_in_words(comparison: Comparison) -> str:
     question, winner = comparison.question, comparison.winner.family
     if len(comparison.candidates) == 1:
         return f"{winner} stands alone."
-    parts = [f"{winner} wins on validation ({question.select_by})."]
-    parts.append(f"On test its ROC AUC {_against(winner, comparison.auc)}.")
+    on_validation = [f"{candidate.validation:.3f}" for candidate in comparison.candidates]
+    against = f"{on_validation[0]} against {' and '.join(on_validation[1:])}"
+    parts = [f"{winner} wins on validation ({question.select_by} {against})."]
+    parts.append(f"On test, paired user by user, its ROC AUC {_against(winner, comparison.auc)}.")
     if comparison.uplift:
         parts.append(f"Its policy uplift ({question.evidence.kind}) {_against(winner, comparison.uplift)}.")
     else:
@@ -140,9 +143,16 @@ def _segments(question: Question, candidate: Candidate) -> Table:
     return table
 
 
-def _unreached(candidate: Candidate) -> list[Text]:
+def _reached(candidate: Candidate) -> Text:
+    """How many test users each segment holds; for assumed evidence, from which response on its action pays."""
+    parts = []
+    for row in candidate.segments.to_dict("records"):
+        pays = row.get("break_even_response")
+        from_here = f", pays from response {pays:.3f}" if pays is not None and np.isfinite(pays) else ""
+        parts.append(f"{row['segment']} {row['users']:,} ({row['action']}{from_here})")
     empty = candidate.segments.loc[candidate.segments["users"] == 0, "segment"].tolist()
-    return [Text(f"No test user reaches {' or '.join(empty)}: consider lower policy.cuts.")] if empty else []
+    hint = f" Nobody reaches {' or '.join(empty)}: consider other policy.cuts." if empty else ""
+    return Text(f"Test users by segment, {candidate.family}: {'; '.join(parts)}.{hint}")
 
 
 def _about(question: Question) -> list[Text]:
@@ -152,7 +162,8 @@ def _about(question: Question) -> list[Text]:
     lines = [
         f"{question.origin}: {len(users):,} users ({sides}), {contract.outcome} = {contract.positive}"
         f" {users.outcome.mean():.1%}{'' if contract.good else ' (not wanted)'};"
-        f" id {contract.user_id or 'by row number'}; {numbers} numbers, {categories} categories"
+        f" id {contract.user_id or 'by row number'}; {_count(numbers, 'number')},"
+        f" {_count(categories, 'category', 'categories')}"
     ]
     lines += [f"{users.intake}."] if users.intake else []
     if contract.dropped:
@@ -160,10 +171,14 @@ def _about(question: Question) -> list[Text]:
     return [Text(line) for line in lines]
 
 
+def _count(n: int, one: str, many: str = "") -> str:
+    return f"{n} {one if n == 1 else many or one + 's'}"
+
+
 def _links(filed: Filed) -> list[Text]:
-    where = Text(f"MLflow: {filed.page}", no_wrap=True, overflow="ignore")
     registered = f"Registered: {filed.registered}. " if filed.registered else ""
-    return [where, Text(f"{registered}Next: tippingpoint ui")]
+    page = Text(f"MLflow: {filed.page}", no_wrap=True, overflow="ignore")
+    return [Text(f"{registered}Next: tippingpoint ui, which serves this page:"), page]
 
 
 def _table(title: str, heads: Sequence[str]) -> Table:

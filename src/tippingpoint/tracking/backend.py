@@ -4,6 +4,8 @@ import contextlib
 import logging
 import os
 import re
+import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -138,14 +140,28 @@ def is_server() -> bool:
 
 
 def serve(host: str, port: int) -> int:
-    """Serve this store's pages until interrupted; returns the server's exit code."""
+    """Serve this store's pages until interrupted; returns the server's exit code.
+
+    Raises
+    ------
+    OutsideError
+        When something else listens there already.
+    """
+    with socket.socket() as probing:
+        probing.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probing.bind((host, port))
+        except OSError as error:
+            raise OutsideError(f"{host}:{port}", f"cannot be served ({error.strerror})", "Type port=5001.") from error
     command = [sys.executable, "-m", "mlflow", "ui", "--host", host, "--port", str(port), "--workers", "1"]
     # Seven processes for jobs of MLflow's that nothing here asks for, and that would outlive the server.
     environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_BACKEND_STORE_URI": uri()}
-    with subprocess.Popen(command, env=environment) as server:
+    # A group of its own: MLflow starts uvicorn as a child, which would outlive a signal to MLflow alone.
+    with subprocess.Popen(command, env=environment, start_new_session=True) as server:
         try:
             return server.wait()
         except KeyboardInterrupt:
-            server.terminate()
-            server.wait()
             return 0
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(server.pid, signal.SIGTERM)
