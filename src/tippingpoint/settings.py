@@ -129,6 +129,13 @@ class Settings(Terminal):
     seed: int = Field(ge=0, lt=2**32)
 
 
+class TableSettings(Terminal):
+    """A table of users, and where what is made of it is written; null: a place of the verb's own."""
+
+    data: Component
+    to: str | None
+
+
 class Serve(Terminal):
     """Where a page is served."""
 
