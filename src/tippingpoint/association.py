@@ -143,6 +143,8 @@ def rates(values: pd.Series, outcome: np.ndarray, most: int = GROUPS) -> pd.Data
 def bins(values: np.ndarray, outcome: np.ndarray, most: int = BINS) -> pd.DataFrame:
     """Outcome rate in bins of about equal size, ties never apart; one a value where there are few values.
 
+    Of few values those at the ends that under 1 % of users have (at 10 bins) join their neighbour, if two stay.
+
     Parameters
     ----------
     values
@@ -161,14 +163,18 @@ def bins(values: np.ndarray, outcome: np.ndarray, most: int = BINS) -> pd.DataFr
     distinct = np.unique(seen)
     if len(distinct) > most:
         places = np.ceil(np.arange(1, most) * len(seen) / most).astype(int) - 1
-        edges = np.append(np.unique(seen[places]), distinct[-1])
-        edges = np.unique(edges)
+        edges = np.unique([*seen[places], distinct[-1]])
     else:
         edges = distinct
+        rare = len(seen) / (10 * most)  # a handful of users at either end would only stretch the axis
+        while len(edges) > 2 and (seen > edges[-2]).sum() < rare:
+            edges = np.delete(edges, -2)
+        while len(edges) > 2 and (seen <= edges[0]).sum() < rare:
+            edges = np.delete(edges, 0)
     code = np.where(present, np.searchsorted(edges, np.where(present, values, 0.0)), len(edges))
     table = _counted(code, outcome, len(edges) + 1)
-    below = np.concatenate([[0], np.searchsorted(distinct, edges, side="right")[:-1]]) if len(edges) else []
-    table.insert(0, "low", [*(distinct[k] for k in below), np.nan])
+    first = np.searchsorted(distinct, edges[:-1], side="right")  # of the values above the edge below
+    table.insert(0, "low", [*distinct[:1], *distinct[first], np.nan])
     table.insert(1, "high", [*edges, np.nan])
     return table[table["users"] > 0].reset_index(drop=True)
 
@@ -191,7 +197,7 @@ def spearman(table: pd.DataFrame) -> pd.DataFrame:
     return table.corr(method="spearman", min_periods=3)
 
 
-def standing(users: Users, found: list[Association], most: int = 3) -> tuple[list[str], np.ndarray]:
+def standing(users: Users, found: list[Association], most: int = 3) -> tuple[dict[str, bool], np.ndarray]:
     """Where users stand by a rule anyone can check: their mean percentile in the numbers that tell most.
 
     A percentile counts from the unwanted to the wanted outcome's side; missing is the middle. Numbers that bend
@@ -200,12 +206,13 @@ def standing(users: Users, found: list[Association], most: int = 3) -> tuple[lis
 
     Returns
     -------
-    list of str
-        The numbers, at most `most`; a leading `-` where less is better.
+    dict
+        The numbers, at most `most`, and of each whether more is better.
     numpy.ndarray
         (n,) from 0 to 100.
     """
-    rules, total = [], np.zeros(len(users))
+    rules: dict[str, bool] = {}
+    total = np.zeros(len(users))
     for association in found:
         if association.shape not in ("rises", "falls") or association.suspect or len(rules) == most:
             continue
@@ -215,12 +222,12 @@ def standing(users: Users, found: list[Association], most: int = 3) -> tuple[lis
         percentile = np.full(len(users), 50.0)
         percentile[present] = 100 * (rankdata(values[present]) - 0.5) / present.sum()
         total += percentile if up else 100 - percentile
-        rules.append(association.name if up else f"-{association.name}")
+        rules[association.name] = up
     return rules, total / max(len(rules), 1)
 
 
 def incidence(day: np.ndarray, happened: np.ndarray, left: np.ndarray) -> pd.DataFrame:
-    """Share to whom it has happened by the end of each day, of users not all followed equally long (Kaplan & Meier 1958).
+    """Share to whom it has happened by each day, of users not all followed equally long (Kaplan & Meier 1958).
 
     Parameters
     ----------

@@ -5,13 +5,12 @@ from collections.abc import Iterator
 from typing import Self
 
 import numpy as np
-import polars as pl
 from pydantic import Field, model_validator
 
 from tippingpoint.data import features
 from tippingpoint.data.database import connect, memory, shown
 from tippingpoint.data.exports import Properties
-from tippingpoint.data.features import Definition, Engine, Outcome, Quality, Vocabulary
+from tippingpoint.data.features import Definition, Engine, Outcome, Vocabulary
 from tippingpoint.data.mixpanel import read_mixpanel
 from tippingpoint.data.source import Source
 from tippingpoint.data.stripe import read_stripe

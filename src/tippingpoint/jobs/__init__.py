@@ -2,7 +2,8 @@
 
 from tippingpoint.jobs.compare import compare
 from tippingpoint.jobs.doctor import doctor
+from tippingpoint.jobs.explore import explore
 from tippingpoint.jobs.run import run
 from tippingpoint.jobs.ui import ui
 
-__all__ = ["compare", "doctor", "run", "ui"]
+__all__ = ["compare", "doctor", "explore", "run", "ui"]
