@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
+from scipy.stats import chi2, rankdata
 
 from tippingpoint.data.users import Users
 from tippingpoint.evaluation import auc_contributions
@@ -16,6 +16,8 @@ GROUPS = 12
 BINS = 10
 SUSPECT = 0.95
 """ROC AUC of one column alone from which on it more likely knows the outcome than predicts it."""
+FLAT = 0.01
+"""A column is called flat where chance alone would make its groups differ as much more often than this."""
 BENT = 0.02
 """How much more ROC AUC its bins must have than its order before a column is said to bend."""
 
@@ -45,20 +47,30 @@ class Association:
     def separation(self) -> float:
         """ROC AUC of the groups' rates as the score: 0.5 tells nothing, whatever the shape; 1 tells all.
 
-        The rates are those of the same users, so that even noise is a little above 0.5: with g groups and n users
-        of either outcome, about sqrt(g / n) / 4. Columns are ordered by it, nothing is tested with it.
+        The rates are those of the same users, so that even noise is a little above 0.5. Columns are ordered by it,
+        nothing is tested with it.
         """
         return separation(self.groups["users"].to_numpy(), self.groups["outcomes"].to_numpy())
 
+    @cached_property
+    def chance(self) -> float:
+        """How often groups of equal rates would differ as much (Pearson's chi-squared); missing is no group here."""
+        known = self.groups[self.groups["low"].notna() if self.kind == "number" else self.groups["categories"] > 0]
+        users, outcomes = known["users"].to_numpy(), known["outcomes"].to_numpy()
+        if len(known) < 2 or not 0 < outcomes.sum() < users.sum():
+            return 1.0
+        p = outcomes.sum() / users.sum()
+        return float(chi2.sf(((outcomes - users * p) ** 2 / (users * p * (1 - p))).sum(), len(known) - 1))
+
     @property
     def shape(self) -> str:
-        """In words: how a number goes with the outcome."""
+        """In a word: `flat` where the groups differ no more than by chance; a number `rises`, `falls` or `bends`."""
+        if self.chance > FLAT:
+            return "flat"
         if self.area is None:
-            return "by category"
+            return "differs"
         if self.separation > max(self.area.value, 1 - self.area.value) + BENT:
             return "bends"
-        if self.area.low is not None and self.area.high is not None and self.area.low <= 0.5 <= self.area.high:
-            return "flat"
         return "rises" if self.area.value > 0.5 else "falls"
 
     @property

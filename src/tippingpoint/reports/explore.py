@@ -347,7 +347,13 @@ def _layout(height: int) -> Figure:
 
 
 def _axis(**further: Any) -> Figure:
-    return {"automargin": True, "gridcolor": LINE, "zeroline": False, "fixedrange": True} | further
+    return {
+        "automargin": True,
+        "ticklabeloverflow": "allow",
+        "gridcolor": LINE,
+        "zeroline": False,
+        "fixedrange": True,
+    } | further
 
 
 def _rows(labels: list[str]) -> Figure:

@@ -79,7 +79,7 @@ def overview(path: Path, users: Users) -> None:
     figure = Figure(figsize=(11, 0.6 + 2.9 * rows), dpi=90)
     FigureCanvasAgg(figure)
     # Set by hand: a constrained layout takes longer than all the rest.
-    figure.subplots_adjust(0.05, 0.95 / (0.6 + 2.9 * rows), 0.985, 1 - 0.75 / (0.6 + 2.9 * rows), 0.17, 0.6)
+    figure.subplots_adjust(0.065, 0.95 / (0.6 + 2.9 * rows), 0.985, 1 - 0.75 / (0.6 + 2.9 * rows), 0.17, 0.6)
     for at, association in enumerate(found):
         axes = figure.add_subplot(rows, 3, at + 1)
         groups = association.groups
@@ -94,7 +94,8 @@ def overview(path: Path, users: Users) -> None:
         axes.set_xticks(range(len(groups)), [_literal(x) for x in labels], rotation=40, ha="right", fontsize=8)
         axes.set_title(_literal(f"{association.name} ({association.separation:.3f})"), fontsize=10)
         axes.set_ylim(bottom=0)
-        axes.yaxis.set_major_formatter(PercentFormatter(1))
+        axes.set_xlim(-0.7, len(groups) - 0.3)
+        axes.yaxis.set_major_formatter(PercentFormatter(1, 0 if groups["rate_high"].max() > 0.1 else 1))
         axes.spines[["top", "right"]].set_visible(False)
     figure.suptitle(_literal(f"{users.contract.outcome} rate by column (its ROC AUC alone)"), fontsize=11)
     _save(figure, path)
