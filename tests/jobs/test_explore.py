@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,9 +13,9 @@ import pytest
 from mlflow import MlflowClient
 
 from tippingpoint.errors import OutsideError
-from tippingpoint.jobs import explore
+from tippingpoint.jobs import explore, run
 from tippingpoint.jobs.explore import ExploreResult
-from tippingpoint.settings import TableSettings, compose
+from tippingpoint.settings import Settings, TableSettings, compose
 
 HOSTILE = "<script>document.title='owned'</script>"
 LINK = "<a href='https://example.com'>click</a> & $x$ %{y}"
@@ -22,6 +23,34 @@ LINK = "<a href='https://example.com'>click</a> & $x$ %{y}"
 
 def explored(*overrides: str) -> ExploreResult:
     return explore(TableSettings.from_config(compose("table", list(overrides))))
+
+
+WIDTHS = (1400, 400)
+LOOK = """
+  const cut = plot => {
+    const box = plot.getBoundingClientRect();
+    return [...plot.querySelectorAll("text")].map(t => t.getBoundingClientRect()).some(
+      r => r.width && (r.left < box.left - 1 || r.right > box.right + 1 || r.bottom > box.bottom + 1));
+  };
+  const frames = [...document.querySelectorAll("iframe")];
+  const look = () => {
+    const pages = frames.map(frame => frame.contentDocument?.documentElement);
+    if (!pages.every(page => page?.dataset.drawn)) return setTimeout(look, 50);
+    document.body.dataset.found = JSON.stringify(Object.fromEntries(pages.map((page, k) => {
+      const plots = [...page.querySelectorAll(".plot")];
+      return [frames[k].id, {
+        drawn: Number(page.dataset.drawn),
+        asked: plots.length,
+        empty: plots.filter(p => !p.querySelector(".trace, .hm")).map(p => p.ariaLabel),
+        cut: plots.filter(cut).map(p => p.ariaLabel),
+        width: page.clientWidth,
+        overflow: page.scrollWidth - page.clientWidth,
+        title: frames[k].contentDocument.title,
+      }];
+    })));
+  };
+  look();
+"""
 
 
 class Page(HTMLParser):
@@ -145,52 +174,34 @@ def test_a_table_with_one_column_has_a_page_too(folder: Path) -> None:
     assert explored("data=csv", f"data.path={path}", "data.target=adopter", f"to={folder}/one.html").path.is_file()
 
 
-@NAMES
-@pytest.mark.parametrize("width", [1400, 400])
-def test_the_page_draws_and_fits(
-    pages: dict[str, ExploreResult], folder: Path, chromium: str, name: str, width: int
-) -> None:
-    # A frame, because a window of the browser is never narrower than 500 px.
-    frame = folder / f"{name}_{width}.frame.html"
-    frame.write_text(
-        f"""<body style="margin:0"><iframe id="f" src="{name}.html" style="width:{width}px;height:4000px;border:0"></iframe>
-        <script>
-        const look = () => {{
-          const inner = document.getElementById("f").contentDocument;
-          if (!inner || !inner.documentElement.dataset.drawn) return setTimeout(look, 50);
-          const plots = [...inner.querySelectorAll(".plot")];
-          document.body.dataset.found = JSON.stringify({{
-            drawn: Number(inner.documentElement.dataset.drawn),
-            asked: plots.length,
-            empty: plots.filter(p => !p.querySelector(".trace, .hm, .bars, .points path")).map(p => p.ariaLabel),
-            overflow: inner.documentElement.scrollWidth - inner.documentElement.clientWidth,
-            width: inner.documentElement.clientWidth,
-            cut: plots.filter(p => {{
-              const box = p.getBoundingClientRect();
-              return [...p.querySelectorAll("text")].some(t => {{
-                const r = t.getBoundingClientRect();
-                return r.width && (r.left < box.left - 1 || r.right > box.right + 1 || r.bottom > box.bottom + 1);
-              }});
-            }}).map(p => p.ariaLabel),
-            title: inner.title,
-          }});
-        }};
-        look();
-        </script></body>"""
+@pytest.fixture(scope="module")
+def drawn(pages: dict[str, ExploreResult], folder: Path, chromium: str) -> dict[str, dict]:
+    """What a browser says of each page at each width; frames, as its window is never narrower than 500 px."""
+    frames = "".join(
+        f'<iframe id="{name} {width}" src="{name}.html" style="width:{width}px;height:3000px;border:0"></iframe>'
+        for name in pages
+        for width in WIDTHS
     )
-    profile = folder / f"profile_{name}_{width}"
+    (folder / "frames.html").write_text(f"<body>{frames}<script>{LOOK}</script></body>")
     command = [
         chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
         "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
-        "--allow-file-access-from-files", f"--user-data-dir={profile}", "--window-size=1500,4000",
-        "--enable-logging=stderr", "--virtual-time-budget=20000", "--dump-dom", frame.as_uri(),
+        "--allow-file-access-from-files", f"--user-data-dir={folder}/profile", "--window-size=1500,4000",
+        "--hide-scrollbars", "--enable-logging=stderr", "--virtual-time-budget=60000", "--dump-dom",
+        (folder / "frames.html").as_uri(),
     ]  # fmt: skip
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    shutil.rmtree(profile, ignore_errors=True)
-    assert "CONSOLE" not in ran.stderr
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=200, check=True)
+    shutil.rmtree(folder / "profile", ignore_errors=True)
     dumped = re.search(r'data-found="(.*?)"', ran.stdout)
-    assert dumped, "the page did not say that it has drawn"
-    found = json.loads(dumped[1].replace("&quot;", '"').replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
+    assert dumped, "not every page said that it has drawn"
+    return json.loads(unescape(dumped[1])) | {"console": [x for x in ran.stderr.splitlines() if "CONSOLE" in x]}
+
+
+@NAMES
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_page_draws_and_fits(drawn: dict[str, dict], name: str, width: int) -> None:
+    found = drawn[f"{name} {width}"]
+    assert drawn["console"] == []
     assert found["drawn"] == found["asked"] > 5
     assert found["empty"] == []
     assert (found["width"], found["overflow"]) == (width, 0)
@@ -203,3 +214,10 @@ def test_each_comparison_has_an_overview_of_its_users(compared: tuple) -> None:
     run_id = compared[0].filed.run_id
     (picture,) = (f for f in client.list_artifacts(run_id, "figures") if f.path == "figures/explore.png")
     assert 10_000 < picture.file_size < 150_000
+
+
+def test_each_run_has_an_overview_of_its_users(workspace: Path) -> None:
+    overrides = ["model=logistic", "data.users=1000", "explain_rows=5", "tracking.register_model=false"]
+    filed = run(Settings.from_config(compose("run", overrides))).filed
+    found = MlflowClient().list_artifacts(filed.run_id, "figures")
+    assert "figures/explore.png" in {f.path for f in found}

@@ -112,7 +112,7 @@ def _at_hand(users: Users) -> list[str]:
 
 def _slug(origin: str) -> str:
     """An origin as a file's name."""
-    return re.sub(r"[^A-Za-z0-9.]+", "-", origin).strip("-.")[:80] or "users"
+    return re.sub(r"[^A-Za-z0-9._]+", "-", origin).strip("-.")[:80] or "users"
 
 
 def _write(path: Path, text: str) -> None:

@@ -270,7 +270,7 @@ def _funnel(funnel: Funnel, put: Put) -> dict[str, Any]:
 
 
 def _high_value(users: Users, rules: dict[str, bool], percentile: np.ndarray) -> dict[str, Any]:
-    top = np.lexsort((users.user_id.astype(str), -percentile))
+    top = np.argsort(-percentile, kind="stable")
     tenth = top[: max(len(users) // 10, 1)]
     shown = top[:TOP]
     seen = users.features[[*rules, *users.contract.names("category")[:3]]].iloc[shown]
@@ -371,7 +371,8 @@ def _all(whole: float, direction: str) -> Figure:
 
 
 def _cut(name: str, most: int = LABEL) -> str:
-    return plain(name if len(name) <= most else f"{name[: most - 1]}…")
+    """Both ends of a long name, as names often differ in the last word."""
+    return plain(name if len(name) <= most else f"{name[: most // 2]}…{name[1 - most // 2 :]}")
 
 
 def _percent(share: float) -> str:
