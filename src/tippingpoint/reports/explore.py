@@ -187,8 +187,8 @@ def heat(users: Users, names: list[str]) -> Figure:
 
 
 def plain(text: object) -> str:
-    """Text as plotly.js shows it literally: it takes tags such as `<b>` and `<a>` for markup."""
-    return html.escape(str(text), quote=False)
+    """Text as plotly.js shows it literally: it takes tags such as `<b>` and `<a>` for markup, and `$x$` for TeX."""
+    return html.escape(str(text), quote=False).replace("$", "&#36;")
 
 
 def _lost(explored: Exploration, put: Put) -> dict[str, Any] | None:
