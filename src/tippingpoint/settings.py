@@ -133,6 +133,8 @@ class TableSettings(Terminal):
     """What the data verbs take, as `conf/table.yaml` lists it; contract and quarantine are keys of `data`."""
 
     data: Component
+    policy: Component
+    economics: Component
     to: str | None
     """Where to write: a contract to edit, a page, a table."""
 

@@ -1,15 +1,16 @@
 """Users from raw events: of a generator, of Mixpanel's and Stripe's exports, or of tables in a database."""
 
+from abc import abstractmethod
+from collections.abc import Iterator
 from typing import Self
 
 import numpy as np
-import polars as pl
 from pydantic import Field, model_validator
 
 from tippingpoint.data import features
 from tippingpoint.data.database import connect, memory, shown
 from tippingpoint.data.exports import Properties
-from tippingpoint.data.features import Definition, Outcome, Quality, Vocabulary
+from tippingpoint.data.features import Definition, Engine, Outcome, Vocabulary
 from tippingpoint.data.mixpanel import read_mixpanel
 from tippingpoint.data.source import Source
 from tippingpoint.data.stripe import read_stripe
@@ -29,6 +30,15 @@ class EventSource(Source):
     @property
     def question(self) -> str:
         return self.outcome
+
+    @property
+    @abstractmethod
+    def definition(self) -> Definition:
+        """What is asked of the events."""
+
+    @abstractmethod
+    def engines(self) -> Iterator[Engine]:
+        """What runs SQL over the events, part by part; a user's events are all in one part."""
 
 
 class Events(EventSource):
@@ -68,21 +78,21 @@ class Events(EventSource):
         return Definition(self.outcome, self.window_days, self.horizon_days, self.vocabulary, self.until)
 
     def load(self) -> Users:
-        table, quality = self._extract()
+        ((table, quality),) = [features.users(engine, self.definition) for engine in self.engines()]
         if self.logging is None:
             return features.as_users(table, self.definition, quality, None)
         chances = np.tile(list(self.logging.values()), (len(table), 1))
         actions = tuple(self.logging)
         return features.as_users(table, self.definition, quality, actions, logging_probability=chances)
 
-    def _extract(self) -> tuple[pl.DataFrame, Quality]:
+    def engines(self) -> Iterator[Engine]:
         if self.url is not None:
             with connect(self.url) as database:
-                return features.users(database, self.definition)
+                yield database
+            return
         assert self.product is not None
         assert self.payments is not None
-        engine = memory(
+        yield memory(
             product_events=read_mixpanel(self.product, self.properties),
             payment_events=read_stripe(self.payments, self.properties),
         )
-        return features.users(engine, self.definition)

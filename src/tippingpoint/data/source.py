@@ -1,6 +1,7 @@
 """What a generator or a table of your own looks like to the jobs."""
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from tippingpoint.data.users import Users
 from tippingpoint.settings import Closed
@@ -8,6 +9,9 @@ from tippingpoint.settings import Closed
 
 class Source(Closed, ABC):
     """Where users come from; the base of every `data=` option."""
+
+    north_star: ClassVar[str | None] = None
+    """The number the business steers by, where one is known; explored first."""
 
     @property
     @abstractmethod

@@ -12,11 +12,12 @@ if TYPE_CHECKING:
     from tippingpoint.jobs.compare import compare
     from tippingpoint.jobs.describe import describe
     from tippingpoint.jobs.doctor import doctor
+    from tippingpoint.jobs.explore import explore
     from tippingpoint.jobs.run import run
     from tippingpoint.jobs.ui import ui
     from tippingpoint.jobs.write import write
 
-__all__ = ["compare", "describe", "doctor", "run", "ui", "write"]
+__all__ = ["compare", "describe", "doctor", "explore", "run", "ui", "write"]
 
 
 class _Jobs(ModuleType):

@@ -115,6 +115,7 @@ def _record(comparison: Comparison, filed: Filed, parent: Run) -> None:
         outcome, scores = question.parts.test.outcome, {c.family: c.score for c in comparison.candidates}
         figures.roc(folder / "figures/roc.png", outcome, scores, "ROC on test")
         figures.calibration(folder / "figures/calibration.png", outcome, scores, "Calibration on test")
+        figures.overview(folder / "figures/explore.png", question.users)
         (folder / "tables").mkdir()
         comparison.leaderboard().to_csv(folder / "tables/leaderboard.csv", index=False)
         comparison.verdicts().to_csv(folder / "tables/verdicts.csv", index=False)

@@ -1,6 +1,8 @@
 """`tippingpoint run`: one family, fitted, measured, filed and registered."""
 
+import tempfile
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from rich.console import RenderableType
@@ -10,7 +12,7 @@ from tippingpoint.findings import Candidate, Filed, Question
 from tippingpoint.jobs.candidate import answer, record, register_candidate, run_tags
 from tippingpoint.jobs.progress import progress
 from tippingpoint.jobs.question import ask
-from tippingpoint.reports import tables
+from tippingpoint.reports import figures, tables
 from tippingpoint.settings import Settings
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.runs import reap
@@ -61,6 +63,9 @@ def run(settings: Settings) -> RunResult:
             candidate = answer(question, family)
             step(f"{family}: filing")
             model_id = record(candidate, question, settings, opened)
+            with tempfile.TemporaryDirectory() as folder:
+                figures.overview(Path(folder, "figures/explore.png"), question.users)
+                opened.artifacts(Path(folder))
             registered = None
             if settings.tracking.register_model:
                 registered = register_candidate(client, candidate, question, opened.run_id, model_id).uri

@@ -1,18 +1,25 @@
 """Figures of a run as PNG files."""
 
+from math import ceil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 from sklearn.metrics import roc_curve
 
+from tippingpoint.association import Association, associations
+from tippingpoint.data.users import Users
 from tippingpoint.evaluation import reliability
 from tippingpoint.explanation import Explanation
-from tippingpoint.reports.palette import GREY, colour
+from tippingpoint.reports.palette import COLOURS, GREY, colour
 
 TOP = 12
+COLUMNS = 6
+"""Columns an overview shows."""
 
 
 def roc(path: Path, outcome: np.ndarray, scores: dict[str, np.ndarray], title: str) -> None:
@@ -63,6 +70,73 @@ def shap_summary(path: Path, explanation: Explanation, family: str) -> None:
         title=f"{family.replace('_', ' ')}: what moves the score\n(yellow: high value of the column, dark: low)",
     )
     _save(figure, path)
+
+
+def overview(path: Path, users: Users) -> None:
+    """Outcome rate against the columns that tell most, with 95 % intervals; the dotted line is everyone's rate."""
+    found = associations(users)[:COLUMNS]
+    rows = ceil(len(found) / 3)
+    figure = Figure(figsize=(11, 0.6 + 2.9 * rows), dpi=90)
+    FigureCanvasAgg(figure)
+    # Set by hand: a constrained layout takes longer than all the rest.
+    figure.subplots_adjust(0.065, 0.95 / (0.6 + 2.9 * rows), 0.985, 1 - 0.75 / (0.6 + 2.9 * rows), 0.17, 0.6)
+    for at, association in enumerate(found):
+        axes = figure.add_subplot(rows, 3, at + 1)
+        groups = association.groups
+        ends = np.stack([groups["rate"] - groups["rate_low"], groups["rate_high"] - groups["rate"]])
+        line = "-" if association.kind == "number" else ""
+        axes.errorbar(
+            range(len(groups)), groups["rate"], yerr=ends, color=COLOURS[0], marker="o", markersize=4, capsize=2,
+            linewidth=1, linestyle=line,
+        )  # fmt: skip
+        axes.axhline(users.outcome.mean(), color=GREY, linewidth=0.8, linestyle=":")
+        labels = [label if len(label) <= 14 else f"{label[:13]}…" for label in group_labels(association)]
+        axes.set_xticks(range(len(groups)), [_literal(x) for x in labels], rotation=40, ha="right", fontsize=8)
+        axes.set_title(_literal(f"{association.name} ({association.separation:.3f})"), fontsize=10)
+        axes.set_ylim(bottom=0)
+        axes.set_xlim(-0.7, len(groups) - 0.3)
+        axes.yaxis.set_major_formatter(PercentFormatter(1, 0 if groups["rate_high"].max() > 0.1 else 1))
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.suptitle(_literal(f"{users.contract.outcome} rate by column (its ROC AUC alone)"), fontsize=11)
+    _save(figure, path)
+
+
+def group_labels(association: Association) -> list[str]:
+    """What each group of an association is called on an axis."""
+    groups = association.groups
+    if association.kind == "number":
+        return [_range(low, high) for low, high in zip(groups["low"], groups["high"], strict=True)]
+    return category_labels(groups)
+
+
+def category_labels(groups: pd.DataFrame) -> list[str]:
+    """What each group of `association.rates` is called on an axis."""
+    pairs = zip(groups["group"], groups["categories"], strict=True)
+    return ["missing" if not size else f"{size:,} others" if name is None else name for name, size in pairs]
+
+
+def number(value: float) -> str:
+    """Three digits of a number, as short as they come.
+
+    >>> [number(v) for v in (0, 0.01234, 12.34, 1234, 12345, 4.56e6)]
+    ['0', '0.0123', '12.3', '1,234', '12.3k', '4.56M']
+    """
+    for least, divisor, unit in ((1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k")):
+        if abs(value) >= least:
+            return f"{value / divisor:.3g}{unit}"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def _literal(text: str) -> str:
+    """Text in which a dollar sign starts no formula."""
+    return text.replace("$", r"\$")
+
+
+def _range(low: float, high: float) -> str:
+    if np.isnan(low):
+        return "missing"
+    first, last = number(low), number(high)
+    return first if first == last else f"{first} to {last}" if low < 0 else f"{first}–{last}"
 
 
 def _spread(values: np.ndarray) -> np.ndarray:

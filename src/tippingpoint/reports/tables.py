@@ -8,10 +8,14 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tippingpoint.association import Association
+from tippingpoint.data.users import Users
 from tippingpoint.findings import Candidate, Comparison, Filed, Question
 from tippingpoint.simulation.contest import Verdict
 from tippingpoint.simulation.statistics import Estimate
 
+SHOWN = 12
+"""Columns listed."""
 EVIDENCE = {
     "truth": "truth, known because the users are generated",
     "experiment": "measured in an experiment with known chances of each action",
@@ -73,6 +77,29 @@ def doctor_summary(
     if closed:
         table.add_row("runs left open by killed processes", f"{closed}, now closed as KILLED")
     return Group(table, Text("Next: tippingpoint compare"))
+
+
+def explore_summary(
+    origin: str, users: Users, rate: Estimate, evidence: Sequence[str], found: Sequence[Association], path: str
+) -> RenderableType:
+    """What the page says first, and where it is."""
+    table = _table(
+        f"{origin}: {len(users):,} users, {users.contract.outcome} {rate.value:.1%} [{rate.low:.1%}, {rate.high:.1%}]",
+        ["column", "kind", "goes", "alone\nROC AUC", "missing"],
+    )
+    for association in found[:SHOWN]:
+        table.add_row(
+            Text(association.name),
+            association.kind,
+            association.shape,
+            f"{association.separation:.3f}{'!' if association.suspect else ''}",
+            f"{association.missing:,}",
+        )
+    more = [Text(f"{len(found) - SHOWN} more on the page.", style="dim")] if len(found) > SHOWN else []
+    suspects = ", ".join(a.name for a in found if a.suspect)
+    warned = [Text(f"! {suspects}: may know the outcome. If so: data.drop.")] if suspects else []
+    where = Text(f"Page: {path}", no_wrap=True, overflow="ignore")
+    return Group(table, *more, *warned, Text(f"Evidence at hand: {', '.join(evidence)}."), where)
 
 
 def verdict_in_words(comparison: Comparison) -> str:

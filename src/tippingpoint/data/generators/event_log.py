@@ -13,7 +13,7 @@ from scipy.special import softmax
 from tippingpoint.data import features
 from tippingpoint.data.database import memory
 from tippingpoint.data.events import EventSource
-from tippingpoint.data.features import Definition, Quality, Vocabulary
+from tippingpoint.data.features import Definition, Engine, Quality, Vocabulary
 from tippingpoint.data.generators import event_log_lives as lives
 from tippingpoint.data.generators.event_log_lives import DAY, KINDS
 from tippingpoint.data.generators.event_log_records import (
@@ -118,15 +118,13 @@ class EventLog(EventSource):
         for first in range(0, self.profiles, PROFILES):
             yield self._block(first // PROFILES, min(PROFILES, self.profiles - first))
 
+    def engines(self) -> Iterator[Engine]:
+        return (engine for engine, _ in self._parts())
+
     def load(self) -> Users:
         """Features and labels from the SQL, some blocks at a time, and the truth beside them."""
         tables, known, quality = [], [], Quality()
-        blocks = self.blocks()
-        while part := list(islice(blocks, TOGETHER)):
-            engine = memory(
-                product_events=pl.concat([block.product for block in part]),
-                payment_events=pl.concat([block.payments for block in part]),
-            )
+        for engine, part in self._parts():
             table, found = features.users(engine, self.definition)
             tables.append(table)
             known += [block.known for block in part]
@@ -136,6 +134,15 @@ class EventLog(EventSource):
         if self.logging.kind != "confounded":
             parts["logging_probability"] = table["chance"].to_numpy()
         return features.as_users(table, self.definition, quality, tuple(self.logging.chances), **parts)
+
+    def _parts(self) -> Iterator[tuple[Engine, list[Block]]]:
+        blocks = self.blocks()
+        while part := list(islice(blocks, TOGETHER)):
+            engine = memory(
+                product_events=pl.concat([block.product for block in part]),
+                payment_events=pl.concat([block.payments for block in part]),
+            )
+            yield engine, part
 
     def _block(self, b: int, keep: int) -> Block:
         def stream(part: int) -> np.random.Generator:

@@ -47,6 +47,7 @@ class Retention(World):
     patience, fewer for the little engaged; a price is felt to be fair by those who watch much for it.
     """
 
+    north_star: ClassVar = "weekly_watch_hours"
     contract: ClassVar = Contract(
         columns=(
             Column("country", "category"),

@@ -32,6 +32,7 @@ class StreamZone(World):
     cannot.
     """
 
+    north_star: ClassVar = "weekly_watch_hours"
     contract: ClassVar = Contract(
         columns=(
             Column("device_type", "category"),

@@ -1,0 +1,223 @@
+"""The page of a table of users: whole, self-contained, harmless, and drawn in a browser."""
+
+import json
+import re
+import shutil
+import subprocess
+from html import unescape
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+
+from tippingpoint.errors import OutsideError
+from tippingpoint.jobs import explore, run
+from tippingpoint.jobs.explore import ExploreResult
+from tippingpoint.settings import Settings, TableSettings, compose
+
+HOSTILE = "<script>document.title='owned'</script>"
+LINK = "<a href='https://example.com'>click</a> & $x$ %{y}"
+
+
+def explored(*overrides: str) -> ExploreResult:
+    return explore(TableSettings.from_config(compose("table", list(overrides))))
+
+
+WIDTHS = (1400, 400)
+LOOK = """
+  const cut = plot => {
+    const box = plot.getBoundingClientRect();
+    return [...plot.querySelectorAll("text")].map(t => t.getBoundingClientRect()).some(
+      r => r.width && (r.left < box.left - 1 || r.right > box.right + 1 || r.bottom > box.bottom + 1));
+  };
+  const frames = [...document.querySelectorAll("iframe")];
+  const look = () => {
+    const pages = frames.map(frame => frame.contentDocument?.documentElement);
+    if (!pages.every(page => page?.dataset.drawn)) return setTimeout(look, 50);
+    document.body.dataset.found = JSON.stringify(Object.fromEntries(pages.map((page, k) => {
+      const plots = [...page.querySelectorAll(".plot")];
+      return [frames[k].id, {
+        drawn: Number(page.dataset.drawn),
+        asked: plots.length,
+        empty: plots.filter(p => !p.querySelector(".trace, .hm")).map(p => p.ariaLabel),
+        cut: plots.filter(cut).map(p => p.ariaLabel),
+        width: page.clientWidth,
+        overflow: page.scrollWidth - page.clientWidth,
+        title: frames[k].contentDocument.title,
+      }];
+    })));
+  };
+  look();
+"""
+
+
+class Page(HTMLParser):
+    """What a page would load, and the names of its tags."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.loads: list[str] = []
+        self.tags: list[str] = []
+        self.policy = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        given = dict(attrs)
+        self.loads += [value or "" for key, value in attrs if key in ("src", "href", "srcset", "data", "action")]
+        if given.get("http-equiv") == "Content-Security-Policy":
+            self.policy = given["content"] or ""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("pages")
+
+
+@pytest.fixture(scope="module")
+def pages(folder: Path) -> dict[str, ExploreResult]:
+    """One page of a generated world, one of events, one of a table that means harm."""
+    n = 400
+    rows = pd.DataFrame(
+        {
+            HOSTILE: [float(i % 7) for i in range(n)],
+            "plan": [HOSTILE if i % 3 else LINK for i in range(n)],
+            "city": [f"a city of quite a long name, number {i % 40}" for i in range(n)],
+            "gap": [None if i % 5 == 0 else i / 3 for i in range(n)],
+            "adopter": [int(i % 7 + i % 3 > 5) for i in range(n)],
+        }
+    )
+    rows.to_csv(folder / "users.csv", index=False)
+    asked = {
+        "world": ["data=streamzone", "data.users=2000"],
+        "events": ["data=event_log", "data.profiles=2000"],
+        "hostile": ["data=csv", f"data.path={folder}/users.csv", "data.target=adopter"],
+    }
+    return {name: explored(*keys, f"to={folder}/{name}.html") for name, keys in asked.items()}
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of a Chromium."""
+    found = (shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))
+    if (path := next(filter(None, found), None)) is None:
+        pytest.skip("no Chromium is installed")
+    return path
+
+
+NAMES = pytest.mark.parametrize("name", ["world", "events", "hostile"])
+
+
+@NAMES
+def test_the_page_is_one_file_that_loads_nothing(pages: dict[str, ExploreResult], name: str) -> None:
+    text = pages[name].path.read_text()
+    page = Page(text)
+    assert page.loads == []
+    assert "default-src 'none'" in page.policy
+    assert text.count("plotly.js v") == 1
+    assert len(text.encode()) < 7_000_000
+    assert [p.name for p in pages[name].path.parent.iterdir() if p.suffix == ".part"] == []
+
+
+def test_names_of_columns_and_categories_are_text_only(pages: dict[str, ExploreResult]) -> None:
+    text = pages["hostile"].path.read_text()
+    assert HOSTILE not in text
+    assert Page(text).tags.count("script") == 3
+    assert Page(text).tags.count("a") == 0
+    figures = json.loads(re.search(r'id="figures">(.*?)</script>', text, re.DOTALL)[1])  # type: ignore[index]
+    shown = json.dumps(figures)
+    assert "<script" not in shown
+    assert "<a" not in shown
+    assert "&lt;script&gt;" in shown
+
+
+def test_a_long_list_of_categories_is_bounded(pages: dict[str, ExploreResult]) -> None:
+    (city,) = (a for a in pages["hostile"].explored.found if a.name == "city")
+    assert len(city.groups) == 12
+    assert "29 others" in pages["hostile"].path.read_text()
+
+
+def test_the_answer_is_one_json_object(pages: dict[str, ExploreResult]) -> None:
+    answer = json.loads(json.dumps(pages["events"].as_dict()))
+    assert answer["evidence"] == ["truth", "experiment"]
+    assert answer["funnel"]["Sign Up"] == 2000
+    assert answer["outcome_rate"]["low"] < answer["outcome_rate"]["value"] < answer["outcome_rate"]["high"]
+    world = pages["world"].as_dict()
+    assert 0.75 < world["best_roc_auc"] < 0.9
+    assert {c["name"] for c in world["columns"]} == {c.name for c in pages["world"].explored.users.contract.columns}
+
+
+def test_the_north_star_stands_first(pages: dict[str, ExploreResult]) -> None:
+    assert "<h2>converted against weekly_watch_hours</h2>" in pages["world"].path.read_text()
+
+
+def test_the_page_has_a_place_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert explored("data.users=300").path == Path(".tippingpoint/explore/case_study.html")
+
+
+def test_a_page_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("kept")
+    with pytest.raises(OutsideError, match="cannot be written"):
+        explored("data.users=300", f"to={tmp_path}/file/page.html")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OutsideError, match="cannot be written"):
+        explored("data.users=300", f"to={tmp_path}/folder")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def test_a_table_with_one_column_has_a_page_too(folder: Path) -> None:
+    path = folder / "one.csv"
+    path.write_text("plan,adopter\n" + "a,1\nb,0\n" * 20)
+    assert explored("data=csv", f"data.path={path}", "data.target=adopter", f"to={folder}/one.html").path.is_file()
+
+
+@pytest.fixture(scope="module")
+def drawn(pages: dict[str, ExploreResult], folder: Path, chromium: str) -> dict[str, dict]:
+    """What a browser says of each page at each width; frames, as its window is never narrower than 500 px."""
+    frames = "".join(
+        f'<iframe id="{name} {width}" src="{name}.html" style="width:{width}px;height:3000px;border:0"></iframe>'
+        for name in pages
+        for width in WIDTHS
+    )
+    (folder / "frames.html").write_text(f"<body>{frames}<script>{LOOK}</script></body>")
+    command = [
+        chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+        "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
+        "--allow-file-access-from-files", f"--user-data-dir={folder}/profile", "--window-size=1500,4000",
+        "--hide-scrollbars", "--enable-logging=stderr", "--virtual-time-budget=60000", "--dump-dom",
+        (folder / "frames.html").as_uri(),
+    ]  # fmt: skip
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=200, check=True)
+    shutil.rmtree(folder / "profile", ignore_errors=True)
+    dumped = re.search(r'data-found="(.*?)"', ran.stdout)
+    assert dumped, "not every page said that it has drawn"
+    return json.loads(unescape(dumped[1])) | {"console": [x for x in ran.stderr.splitlines() if "CONSOLE" in x]}
+
+
+@NAMES
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_page_draws_and_fits(drawn: dict[str, dict], name: str, width: int) -> None:
+    found = drawn[f"{name} {width}"]
+    assert drawn["console"] == []
+    assert found["drawn"] == found["asked"] > 5
+    assert found["empty"] == []
+    assert (found["width"], found["overflow"]) == (width, 0)
+    assert found["cut"] == []
+    assert "owned" not in found["title"]
+
+
+def test_each_comparison_has_an_overview_of_its_users(compared: tuple) -> None:
+    client = MlflowClient(f"sqlite:///{compared[1]}/mlflow.db")
+    run_id = compared[0].filed.run_id
+    (picture,) = (f for f in client.list_artifacts(run_id, "figures") if f.path == "figures/explore.png")
+    assert 10_000 < picture.file_size < 150_000
+
+
+def test_each_run_has_an_overview_of_its_users(workspace: Path) -> None:
+    overrides = ["model=logistic", "data.users=1000", "explain_rows=5", "tracking.register_model=false"]
+    filed = run(Settings.from_config(compose("run", overrides))).filed
+    found = MlflowClient().list_artifacts(filed.run_id, "figures")
+    assert "figures/explore.png" in {f.path for f in found}
