@@ -14,6 +14,7 @@ tippingpoint: which model, which cut-offs, how much money, how sure.
 Verbs
   compare   model families under one policy on the same users; the best is registered
   run       one family: tippingpoint run model=boosting
+  simulate  cut-offs, policies, budgets and prices on models that are there; the latest compare's by default
   ui        serve the MLflow pages of this folder's store
   doctor    versions, and whether the store can be used
 
@@ -21,6 +22,7 @@ Start
   tippingpoint compare                                                   generated users
   tippingpoint compare data=csv data.path=users.csv data.target=adopter  your own table
   tippingpoint run -m model=logistic,boosting seed=0,1                   a sweep
+  tippingpoint simulate policy.cuts='[0.4,0.6]'                          what if high started at 0.6?
 
 Groups: data (case_study, csv)   model (logistic, random_forest, boosting, all)
         policy (intent_bands)   economics (freemium)   experiment (files of experiments/)
@@ -48,7 +50,7 @@ HYDRA_OPTIONS = (
     "--resolve",
     "--shell-completion",
 )
-VERBS = ("compare", "run", "ui", "doctor")
+VERBS = ("compare", "run", "simulate", "ui", "doctor")
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from tippingpoint.jobs.compare import compare
 from tippingpoint.jobs.doctor import doctor
 from tippingpoint.jobs.run import run
+from tippingpoint.jobs.simulate import simulate
 from tippingpoint.jobs.ui import ui
 
-__all__ = ["compare", "doctor", "run", "ui"]
+__all__ = ["compare", "doctor", "run", "simulate", "ui"]

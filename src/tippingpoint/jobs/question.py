@@ -1,9 +1,10 @@
 """Asking: every component built, users loaded and split, evidence gathered, before any model is fitted."""
 
 import numpy as np
+import pandas as pd
 
 from tippingpoint.data.source import Source
-from tippingpoint.data.splits import Parts, split
+from tippingpoint.data.splits import split
 from tippingpoint.data.users import Users
 from tippingpoint.economics import Economics
 from tippingpoint.errors import InputError, nearest
@@ -13,7 +14,7 @@ from tippingpoint.models.logistic import Logistic
 from tippingpoint.policies.policy import Policy
 from tippingpoint.settings import Settings
 from tippingpoint.simulation import evidence as counterfactual
-from tippingpoint.simulation.evidence import Evidence
+from tippingpoint.simulation.evidence import Evidence, Kind, Log
 
 REWARD_MODEL = Logistic(C=0.3, max_iter=1000, calibrate=False)
 """Predicts outcomes under each action, for doubly robust evidence; one a data set: no contestant has its own."""
@@ -35,7 +36,7 @@ def ask(settings: Settings) -> Question:
     economics.check(decided | {"none"})
     users = source.load()
     parts = split(users, settings.split)
-    kind = _kind(settings, users)
+    kind = kind_of(settings.evidence, users)
     actions = users.actions if kind != "assumed" else ("none", *sorted(decided - {"none"}))
     for action in sorted(decided - set(actions)):
         raise InputError(
@@ -56,50 +57,81 @@ def ask(settings: Settings) -> Question:
         policy=policy,
         economics=economics,
         actions=actions,
-        evidence=_evidence(kind, parts, economics.response(actions), settings.seed),
+        evidence=gather_evidence(kind, parts.train, parts.test, economics.response(actions), settings.seed),
         alpha=alpha,
         beta=beta,
     )
 
 
-def _kind(settings: Settings, users: Users) -> str:
-    at_hand = {
+def kind_of(wanted: str, users: Users) -> Kind:
+    """The kind of evidence these users carry: the one that is wanted, or for `auto` the best at hand.
+
+    Raises
+    ------
+    InputError
+        When they do not carry the one that is wanted.
+    """
+    known = users.logging_probability is not None
+    at_hand: dict[Kind, bool] = {
         "truth": users.truth is not None,
-        "experiment": users.action is not None and users.logging_probability is not None,
+        "experiment": users.action is not None and known,
+        "logged": users.action is not None and not known,
         "assumed": users.action is None,
     }
-    if settings.evidence == "auto":
-        return next((kind for kind, there in at_hand.items() if there), "assumed")
-    if not at_hand[settings.evidence]:
-        have = [kind for kind, there in at_hand.items() if there]
-        raise InputError("evidence", f"these users carry no {settings.evidence!r}", nearest("", have))
-    return settings.evidence
+    have = [kind for kind, there in at_hand.items() if there]
+    for kind in have:
+        if wanted in ("auto", kind):
+            return kind
+    raise InputError("evidence", f"these users carry no {wanted!r}", nearest("", have))
 
 
-def _evidence(kind: str, parts: Parts, response: np.ndarray, seed: int) -> Evidence:
-    test = parts.test
-    if kind == "truth" and test.truth is not None:
-        return Evidence("truth", test.truth)
-    if kind == "experiment" and test.action is not None and test.logging_probability is not None:
-        predicted = predict_rewards(parts.train, test, seed)
-        phi = counterfactual.doubly_robust(test.outcome, test.action, test.logging_probability, predicted)
-        return Evidence("experiment", phi)
-    if not test.contract.good:  # a response is stated for those who pay: here, those with outcome 0
-        return Evidence("assumed", 1 - counterfactual.assumed(1 - test.outcome, response))
-    return Evidence("assumed", counterfactual.assumed(test.outcome, response))
+def gather_evidence(
+    kind: Kind, train: Users, users: Users, response: np.ndarray, seed: int, log: Log | None = None
+) -> Evidence:
+    """Outcome scores of users under each action; what they rest on is fitted on train.
+
+    Parameters
+    ----------
+    response
+        (K,) stated response of each action, read for `assumed` only.
+    log
+        The same users' log, where `log_of` made it already.
+    """
+    if kind == "truth" and users.truth is not None:
+        return Evidence("truth", users.truth)
+    if kind == "assumed":
+        if not users.contract.good:  # a response is stated for those who pay: here, those with outcome 0
+            return Evidence(kind, 1 - counterfactual.assumed(1 - users.outcome, response))
+        return Evidence(kind, counterfactual.assumed(users.outcome, response))
+    log = log or log_of(train, users, seed)
+    assert log.predicted is not None
+    phi = counterfactual.doubly_robust(log.outcome, log.action, log.logging_probability, log.predicted)
+    return Evidence(kind, phi)
 
 
-def predict_rewards(train: Users, test: Users, seed: int) -> np.ndarray:
-    """(n, K) P(outcome | action, features) of test users, one model an action fitted on train (a T-learner).
+def log_of(train: Users, users: Users, seed: int) -> Log:
+    """What was done to users, with which chance (estimated on train where it is not known), and predictions."""
+    assert users.action is not None
+    chance = users.logging_probability
+    if chance is None:
+        fitted = REWARD_MODEL.pipeline(train.contract, seed).fit(train.features, train.action)
+        estimated = np.zeros((len(users), len(users.actions)))
+        estimated[:, fitted.classes_] = fitted.predict_proba(users.features)
+        chance = counterfactual.clip(estimated)
+    return Log(users.outcome, users.action, chance, predict_rewards(train, users.features, seed))
+
+
+def predict_rewards(train: Users, features: pd.DataFrame, seed: int) -> np.ndarray:
+    """(n, K) P(outcome | action, features), one model an action fitted on train (a T-learner).
 
     An action under which fewer than two users of either outcome were seen gets their mean outcome.
     """
-    predicted = np.empty((len(test), len(test.actions)))
-    for k in range(len(test.actions)):
+    predicted = np.empty((len(features), len(train.actions)))
+    for k in range(len(train.actions)):
         arm = train.take(np.flatnonzero(train.action == k))
         if np.bincount(arm.outcome, minlength=2).min() < 2:
             predicted[:, k] = arm.outcome.mean() if len(arm) else train.outcome.mean()
             continue
         pipeline = REWARD_MODEL.pipeline(arm.contract, seed).fit(arm.features, arm.outcome)
-        predicted[:, k] = pipeline.predict_proba(test.features)[:, 1]
+        predicted[:, k] = pipeline.predict_proba(features)[:, 1]
     return predicted

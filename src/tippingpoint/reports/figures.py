@@ -17,19 +17,19 @@ TOP = 12
 
 def roc(path: Path, outcome: np.ndarray, scores: dict[str, np.ndarray], title: str) -> None:
     """ROC curves of one or several families on the same users."""
-    figure, axes = _figure()
+    figure, axes = new_figure()
     for family, score in scores.items():
         false, true, _ = roc_curve(outcome, score)
         axes.plot(false, true, color=colour(family), label=family.replace("_", " "))
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=":")
     axes.set(xlabel="false positive rate", ylabel="true positive rate", title=title, aspect="equal")
     axes.legend(loc="lower right", frameon=False)
-    _save(figure, path)
+    save(figure, path)
 
 
 def calibration(path: Path, outcome: np.ndarray, scores: dict[str, np.ndarray], title: str) -> None:
     """Outcome rate against mean score in ten bins of equal size, with 95 % intervals."""
-    figure, axes = _figure()
+    figure, axes = new_figure()
     top = 0.0
     for family, score in scores.items():
         mean, rate, se = reliability(outcome, score)
@@ -42,13 +42,13 @@ def calibration(path: Path, outcome: np.ndarray, scores: dict[str, np.ndarray], 
     axes.plot([0, edge], [0, edge], color=GREY, linewidth=0.8, linestyle=":")
     axes.set(xlabel="mean score", ylabel="observed outcome rate", title=title, xlim=(0, edge), ylim=(0, edge))
     axes.legend(loc="upper left", frameon=False)
-    _save(figure, path)
+    save(figure, path)
 
 
 def shap_summary(path: Path, explanation: Explanation, family: str) -> None:
     """SHAP values of each user for the columns that matter most; colour is the column's own value."""
     order = explanation.importance()["feature"].head(TOP).tolist()
-    figure, axes = _figure(width=7.0, height=0.9 + 0.36 * len(order))
+    figure, axes = new_figure(width=7.0, height=0.9 + 0.36 * len(order))
     for row, name in enumerate(reversed(order)):
         at = explanation.features.columns.get_loc(name)
         values, column = explanation.values[:, at], explanation.features[name]
@@ -62,7 +62,7 @@ def shap_summary(path: Path, explanation: Explanation, family: str) -> None:
         xlabel=f"SHAP value ({explanation.space})",
         title=f"{family.replace('_', ' ')}: what moves the score\n(yellow: high value of the column, dark: low)",
     )
-    _save(figure, path)
+    save(figure, path)
 
 
 def _spread(values: np.ndarray) -> np.ndarray:
@@ -76,7 +76,8 @@ def _spread(values: np.ndarray) -> np.ndarray:
     return offset
 
 
-def _figure(width: float = 5.0, height: float = 4.5) -> tuple[Figure, Axes]:
+def new_figure(width: float = 5.0, height: float = 4.5) -> tuple[Figure, Axes]:
+    """An empty figure of so many inches, in the style of all others."""
     figure = Figure(figsize=(width, height), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
@@ -84,6 +85,7 @@ def _figure(width: float = 5.0, height: float = 4.5) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
+    """Write the figure as PNG, in a folder made if need be."""
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)

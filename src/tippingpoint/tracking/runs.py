@@ -29,6 +29,8 @@ from tippingpoint.simulation.statistics import Estimate
 
 HOST, LEASE = "tippingpoint.host", "tippingpoint.lease"
 TYPES = {"number": "double", "category": "string"}
+BATCH = 1000
+"""Metrics MLflow takes in one write."""
 OUTCOMES = Schema([TensorSpec(np.dtype("float64"), (-1, 2))])
 
 
@@ -61,6 +63,21 @@ class Run:
             flat |= {key: value for key, value in ends.items() if value is not None and np.isfinite(value)}
         entries = [Metric(key, value, now, 0, model_id=model_id, **link) for key, value in flat.items()]
         self.client.log_batch(self.run_id, metrics=entries)
+
+    def curves(self, curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
+        """Log curves as metric steps: for each name (n,) whole steps and values, so that runs overlay in the UI.
+
+        Of values at one step the last one counts; what is not finite is left out.
+        """
+        now = int(time.time() * 1000)
+        entries = [
+            Metric(name, float(value), now, int(step))
+            for name, (steps, values) in curves.items()
+            for step, value in dict(zip(steps.tolist(), values.tolist(), strict=True)).items()
+            if np.isfinite(value)
+        ]
+        for start in range(0, len(entries), BATCH):
+            self.client.log_batch(self.run_id, metrics=entries[start : start + BATCH])
 
     def tags(self, tags: Mapping[str, str]) -> None:
         """Set tags; `mlflow.note.content` is the run's description."""
