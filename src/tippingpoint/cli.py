@@ -15,6 +15,7 @@ Verbs
   compare   model families under one policy on the same users; the best is registered
   run       one family: tippingpoint run model=boosting
   simulate  cut-offs, policies, budgets and prices on models that are there; the latest compare's by default
+  policy    lint: gaps, overlaps, segments no one reaches;  diff A B: what changes for whom
   ui        serve the MLflow pages of this folder's store
   doctor    versions, and whether the store can be used
 
@@ -50,7 +51,9 @@ HYDRA_OPTIONS = (
     "--resolve",
     "--shell-completion",
 )
-VERBS = ("compare", "run", "simulate", "ui", "doctor")
+VERBS = ("compare", "run", "simulate", "policy", "ui", "doctor")
+WORDS = {"policy": ("lint", "diff")}
+"""The second words of verbs that have some."""
 
 
 def main() -> None:
@@ -70,6 +73,13 @@ def main() -> None:
     try:
         if verb not in VERBS:
             raise InputError("tippingpoint", f"there is no verb {verb!r}", nearest(verb, VERBS))
+        if words := WORDS.get(verb):
+            word = arguments[1] if len(arguments) > 1 else ""
+            if word not in words:
+                raise InputError(
+                    f"tippingpoint {verb}", f"what to do with it? {word!r} is nothing", nearest(word, words)
+                )
+            verb, arguments = f"{verb}_{word}", _named_policies(arguments[1:])
         _run(verb, as_overrides(arguments[1:]))
     except TippingpointError as error:
         print(error, file=sys.stderr)
@@ -77,6 +87,13 @@ def main() -> None:
     except KeyboardInterrupt:
         print("interrupted; what was finished is kept", file=sys.stderr)
         sys.exit(130)
+
+
+def _named_policies(arguments: list[str]) -> list[str]:
+    """`policy diff a b` as Hydra takes it; names hold no =, and stand before everything else."""
+    word, *rest = arguments
+    names = [a for a in rest if "=" not in a and not a.startswith("-")] if word == "diff" else []
+    return [word, *([f"policies=[{','.join(names)}]"] if names else []), *(a for a in rest if a not in names)]
 
 
 def as_overrides(arguments: list[str]) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 
 from tippingpoint.economics import Economics
 from tippingpoint.gathered import Gathered, Joint
@@ -49,6 +50,8 @@ class Asked:
     sensitivity: float
     least: int
     seed: int
+    leader_only: bool = False
+    """Whether only the leader's model gets a surface, for speed; choices are made for all."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,26 @@ class Simulation:
         model, policy = self.leader.split(PAIR)
         own = [s for s in self.sweeps if s.model == model]
         return next((s for s in own if s.policy == policy), own[0] if own else None)
+
+    def surface_table(self) -> pl.DataFrame | None:
+        """One row a choice of cut-offs of the leader's sweep that rises: value, uplift, outcomes, intervals, bands."""
+        sweep = self.sweep()
+        if sweep is None or sweep.surface is None:
+            return None
+        of, kind = sweep.surface, self.kind
+        rise = np.isfinite(of.uplift.value)
+        at = np.nonzero(rise)
+        columns = {f"cut_{k + 1}": of.cuts[i] for k, i in enumerate(at)}
+        for name, sheet in {"value": of.value, "uplift": of.uplift, "uplift_per_1000": of.outcomes}.items():
+            numbers = {"": sheet.value, "_se": sheet.se, "_low": sheet.low, "_high": sheet.high}
+            numbers |= {"_band_low": sheet.band_low, "_band_high": sheet.band_high}
+            if kind == "assumed":
+                numbers = {"": sheet.value}
+            columns |= {f"{name}_{kind}{end}": values[rise] for end, values in numbers.items()}
+        columns |= {"acted_on": of.uplift.changed[rise], "supported": of.uplift.supported[rise]}
+        if sweep.told is not None:
+            columns["told_from_best"] = sweep.told[rise]
+        return pl.DataFrame(columns)
 
     def value_table(self) -> pd.DataFrame:
         """`values` flat: one row a contestant, names that carry the kind."""
@@ -249,7 +272,11 @@ def price(gathered: Gathered, asked: Asked) -> Simulation:
         leader=leader,
         values=_values(gathered, asked, line, worth, leader),
         verdicts=verdicts,
-        sweeps=[_sweep(gathered, asked, line, m, n, p) for m in gathered.scored for n, p in swept.items()],
+        sweeps=[
+            _sweep(gathered, asked, line, m, n, p, full=m == leader.split(PAIR)[0] or not asked.leader_only)
+            for m in gathered.scored
+            for n, p in swept.items()
+        ],
         segments=_segments(gathered, economics, line),
         tornado=_tornado(gathered, asked, leader),
     )
@@ -324,7 +351,7 @@ def _outcomes(about: Mapping[str, Any], economics: Economics) -> Line:
     return Line(line.alpha if about["good"] else 1 - ratio, ratio)
 
 
-def _sweep(gathered: Gathered, asked: Asked, line: Line, model: str, name: str, policy: Bands) -> Sweep:
+def _sweep(gathered: Gathered, asked: Asked, line: Line, model: str, name: str, policy: Bands, full: bool) -> Sweep:
     about, scored = gathered.about, gathered.scored[model]
     actions = tuple(about["actions"])
     bands = [actions.index(policy.actions[s]) for s in policy.segments]
@@ -333,7 +360,7 @@ def _sweep(gathered: Gathered, asked: Asked, line: Line, model: str, name: str, 
     if len(policy.cuts) == 3:
         keep = np.unique(np.linspace(0, len(test.cuts) - 1, LARGEST_COARSE).astype(int)).tolist()
         test, validation = test.coarsen(keep), validation.coarsen(keep)
-    found = surface(test, bands, line, rng, asked.least) if len(policy.cuts) < 4 else None
+    found = surface(test, bands, line, rng, asked.least) if full and len(policy.cuts) < 4 else None
     choice = budgeted = told = regret = None
     steps: list[Step] = []
     money = Line(*asked.economics.spend(actions, about["good"]))
@@ -347,14 +374,14 @@ def _sweep(gathered: Gathered, asked: Asked, line: Line, model: str, name: str, 
         if asked.budget is not None:
             limit = money if asked.budget_in == "money" else contacts(len(actions))
             budgeted = choose(validation, test, bands, line, limit, asked.budget, asked.least)
-        if len(policy.cuts) < 3:
+        if full and len(policy.cuts) < 3:
             steps = frontier(validation, test, bands, line, spend, asked.least)
         if about["kind"] == "truth":
             regret = cut_regret(test, bands, line, choice.honest.at)
     curves = {
         action: curve(scored.test, k, np.random.default_rng([asked.seed, 7]))
         for k, action in enumerate(actions)
-        if k in bands and k
+        if full and k in bands and k
     }
     return Sweep(
         model=model,

@@ -161,6 +161,28 @@ class SimulateSettings(Terminal):
     seed: int = Field(ge=0, lt=2**32)
 
 
+class PolicySettings(Terminal):
+    """What looking at policies takes, as `conf/policy_lint.yaml` lists it."""
+
+    data: Component
+    economics: Component
+    split: Split
+    model: str | None
+    seed: int = Field(ge=0, lt=2**32)
+
+
+class LintSettings(PolicySettings):
+    """One policy."""
+
+    policy: Component
+
+
+class DiffSettings(PolicySettings):
+    """Two policies: options of conf/policy, YAML files, or registered versions."""
+
+    policies: list[str] = Field(min_length=2, max_length=2)
+
+
 class Serve(Terminal):
     """Where a page is served."""
 

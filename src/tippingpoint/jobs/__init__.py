@@ -2,8 +2,9 @@
 
 from tippingpoint.jobs.compare import compare
 from tippingpoint.jobs.doctor import doctor
+from tippingpoint.jobs.policy import policy_diff, policy_lint
 from tippingpoint.jobs.run import run
 from tippingpoint.jobs.simulate import simulate
 from tippingpoint.jobs.ui import ui
 
-__all__ = ["compare", "doctor", "run", "simulate", "ui"]
+__all__ = ["compare", "doctor", "policy_diff", "policy_lint", "run", "simulate", "ui"]

@@ -1,6 +1,6 @@
 """One pass over users: models score them, policies decide, and what is left is statistics."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -25,6 +25,7 @@ from tippingpoint.simulation.ranking import autoc, qini, uplift_at
 from tippingpoint.simulation.statistics import Estimate
 from tippingpoint.tracking.models import LoadedModel
 
+Worth = Callable[[pd.DataFrame, tuple[str, ...]], np.ndarray]
 BEST = "best_action"
 SHARES = (0.1, 0.2, 0.3, 0.5)
 """Of users, for uplift@k."""
@@ -59,12 +60,11 @@ def gather_users(
         for name, part in both.items()
     }
 
-    def worth(features: pd.DataFrame, names: tuple[str, ...]) -> np.ndarray:
-        predicted = predict_rewards(parts.train, features, seed)[:, [users.actions.index(name) for name in names]]
-        a, b = economics.line(names, users.contract.good)
-        return np.asarray(a + b * predicted)
+    worth = reward_model(parts.train, economics, seed)
 
-    scores = {name: {model: _score(model, of, part) for model, of in models.items()} for name, part in both.items()}
+    scores = {
+        name: {model: score_users(model, of, part) for model, of in models.items()} for name, part in both.items()
+    }
     experimented = users.action is not None
     bound: dict[str, dict[str, Policy]] = {}
     for model in models:
@@ -146,13 +146,6 @@ def _users(settings: SimulateSettings, models: dict[str, LoadedModel]) -> tuple[
             f" (digest {users.digest}, was {first.data_digest})",
             "Bring them back, or type data=… to simulate on other users.",
         )
-    there = {column.name: column.kind for column in users.contract.columns}
-    for name, model in models.items():
-        for column, kind in model.columns.items():
-            if column not in there:
-                raise InputError("data", f"{name} reads {column!r}, which is not there", nearest(column, there))
-            if there[column] != kind:
-                raise InputError("data", f"{name} reads {column!r} as a {kind}, here it is a {there[column]}")
     return source, users, split(users, validate(Split, first.config["split"], "split"))
 
 
@@ -183,7 +176,31 @@ def _actions(
     return tuple(action for action in logged if action not in excluded), excluded
 
 
-def _score(name: str, model: LoadedModel, users: Users) -> np.ndarray:
+def reward_model(train: Users, economics: Economics, seed: int) -> Worth:
+    """Expected money per user under each action, by one model an action fitted on train."""
+
+    def worth(features: pd.DataFrame, names: tuple[str, ...]) -> np.ndarray:
+        predicted = predict_rewards(train, features, seed)[:, [train.actions.index(name) for name in names]]
+        alpha, beta = economics.line(names, train.contract.good)
+        return np.asarray(alpha + beta * predicted)
+
+    return worth
+
+
+def score_users(name: str, model: LoadedModel, users: Users) -> np.ndarray:
+    """(n,) scores of users whose columns the model must find.
+
+    Raises
+    ------
+    InputError
+        Where columns do not fit or scores come out missing.
+    """
+    there = {column.name: column.kind for column in users.contract.columns}
+    for column, kind in model.columns.items():
+        if column not in there:
+            raise InputError("data", f"{name} reads {column!r}, which is not there", nearest(column, there))
+        if there[column] != kind:
+            raise InputError("data", f"{name} reads {column!r} as a {kind}, here it is a {there[column]}")
     score = model.classifier.predict_proba(users.features[list(model.columns)])[:, 1].astype(np.float64)
     if broken := int((~np.isfinite(score)).sum()):
         raise InputError(f"models.{name}", f"{broken} of {len(users)} scores are missing or infinite", "Fit it again.")

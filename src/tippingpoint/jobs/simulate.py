@@ -81,7 +81,7 @@ def simulate(settings: SimulateSettings) -> SimulateResult:
             experiment = backend.experiment_id(client, settings.tracking.experiment)
         step("answering")
         start = time.perf_counter()
-        simulation = price(gathered, _asked(settings, gathered, policies, economics))
+        simulation = price(gathered, _asked(settings, gathered, policies, economics, leader_only=bool(saved)))
         seconds = time.perf_counter() - start
         step("filing")
         filed = record(client, experiment, simulation, settings, [r.info.run_id for r in saved])
@@ -122,7 +122,13 @@ def _economics(written: dict[str, Any], settings: SimulateSettings) -> Economics
     return validate(Economics, node, "economics")
 
 
-def _asked(settings: SimulateSettings, gathered: Gathered, policies: dict[str, Policy], economics: Economics) -> Asked:
+def _asked(
+    settings: SimulateSettings,
+    gathered: Gathered,
+    policies: dict[str, Policy],
+    economics: Economics,
+    leader_only: bool,
+) -> Asked:
     budget = settings.budget
     total = budget.contacts if budget.money is None else budget.money
     users = budget.of_users or gathered.about["users"]["all"]
@@ -135,6 +141,7 @@ def _asked(settings: SimulateSettings, gathered: Gathered, policies: dict[str, P
         sensitivity=settings.sensitivity,
         least=settings.least,
         seed=settings.seed,
+        leader_only=leader_only,
     )
 
 

@@ -68,6 +68,8 @@ def _parent(simulation: Simulation, settings: SimulateSettings, run: Run) -> Non
         (folder / "tables").mkdir()
         for name, table in simulation.tables().items():
             table.to_csv(folder / "tables" / f"{name}.csv", index=False)
+        if (pairs := simulation.surface_table()) is not None:
+            pairs.write_csv(folder / "tables/surface.csv", float_precision=6)
         surfaces.interactive(folder / "surface.html", simulation)
         if best := simulation.sweep():
             surfaces.picture(folder / "figures/surface.png", simulation, best)

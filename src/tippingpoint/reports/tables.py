@@ -8,6 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from tippingpoint.findings import Candidate, Comparison, Filed, Question
+from tippingpoint.policies.lint import Difference, Lint
+from tippingpoint.policies.policy import Policy
 from tippingpoint.pricing import Simulation, Sweep
 from tippingpoint.simulation.contest import Verdict
 from tippingpoint.simulation.statistics import Estimate
@@ -59,6 +61,31 @@ def run_summary(question: Question, candidate: Candidate, filed: Filed) -> Rende
     metrics.add_row(heads[1], interval(candidate.value.uplift, 3))
     segments = _segments(question, candidate)
     return Group(*_about(question), metrics, segments, *_links(filed))
+
+
+def lint_summary(policy: Policy, found: Lint) -> RenderableType:
+    """What is to be answered about a policy."""
+    remarks = _table(f"{policy.name} version {policy.version} ({policy.digest})", ["remark", "users", "what"])
+    remarks.columns[2].justify, remarks.columns[2].no_wrap = "left", False
+    for remark in found.remarks:
+        remarks.add_row(remark.kind, f"{remark.users:,}" if remark.users else "–", remark.what)
+    nothing = [] if found.remarks else [Text("Nothing to answer.")]
+    sizes = _table("Segments", ["segment", "action", "users", "share"])
+    for row in found.segments.to_dict("records"):
+        sizes.add_row(row["segment"], row["action"], f"{row['users']:,}", f"{row['share']:.1%}")
+    return Group(remarks, *nothing, sizes)
+
+
+def diff_summary(first: str, second: str, found: Difference) -> RenderableType:
+    """What changes from one policy to another."""
+    changed = [Text(line) for line in found.written] or [Text("They are written alike.")]
+    table = _table(f"From {first} to {second}", ["from", "to", "users", "share", "action"])
+    for row in found.movement.to_dict("records"):
+        same = row["from_action"] == row["to_action"]
+        action = row["to_action"] if same else f"{row['from_action']} → {row['to_action']}"
+        table.add_row(row["from"], row["to"], f"{row['users']:,}", f"{row['share']:.1%}", action)
+    total = int(found.movement["users"].sum())
+    return Group(*changed, table, Text(f"{found.users:,} of {total:,} users get another action."))
 
 
 def doctor_summary(

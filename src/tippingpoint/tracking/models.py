@@ -137,6 +137,18 @@ def fetch(client: MlflowClient, run_id: str, path: str) -> bytes:
             raise InputError("models", f"run {run_id} has no {path} ({error})", "Simulate its models again.") from error
 
 
+def fetch_version(client: MlflowClient, reference: str, path: str) -> bytes:
+    """One file beside the model of a registered version, `models:/name/1` or `models:/name@alias`."""
+    run = find(client, reference)[0]
+    location = client.get_logged_model(run.outputs.model_outputs[0].model_id).artifact_location
+    with tempfile.TemporaryDirectory() as temporary:
+        uri = f"{location.rstrip('/')}/{path}"
+        try:
+            return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=temporary)).read_bytes()
+        except (OSError, MlflowException) as error:
+            raise InputError("models", f"{reference} has no {path} ({error})", "Name another version.") from error
+
+
 def _latest(client: MlflowClient, experiment: str | None) -> StoredRun:
     known = client.search_experiments(view_type=ViewType.ACTIVE_ONLY)
     ids = [e.experiment_id for e in known if experiment is None or e.name == experiment]
