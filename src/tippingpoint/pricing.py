@@ -191,7 +191,7 @@ class Simulation:
             for limit, choice in {"none": s.choice, self.asked.budget_in: s.budgeted}.items():
                 for how in ("honest", "apparent") if choice else ():
                     of: Valued = getattr(choice, how)
-                    row = {"model": s.model, "policy": s.policy, "budget": limit, "choice": how}
+                    row: dict[str, Any] = {"model": s.model, "policy": s.policy, "budget": limit, "choice": how}
                     row["cuts"] = "no one" if of.cuts is None else " ".join(f"{c:.4g}" for c in of.cuts)
                     named = {"uplift_per_user": of.uplift, "per_1000": of.outcomes, "spend_per_user": of.spend}
                     for column, e in named.items():
@@ -205,7 +205,7 @@ class Simulation:
         for s in self.sweeps:
             for step in s.frontier:
                 cuts = step.point.cuts
-                row = {"model": s.model, "policy": s.policy, "spend_in": s.frontier_in}
+                row: dict[str, Any] = {"model": s.model, "policy": s.policy, "spend_in": s.frontier_in}
                 row["cuts"] = "no one" if cuts is None else " ".join(f"{c:.4g}" for c in cuts)
                 marginal = step.marginal or Estimate(float("nan"))
                 named = {"spend_per_user": step.point.spend, "uplift_per_user": step.point.uplift}
@@ -436,11 +436,11 @@ def _tornado(gathered: Gathered, asked: Asked, leader: str) -> pd.DataFrame:
     decision = joint.decisions[leader]
     used = [about["actions"][k] for k in np.unique(decision) if k]
     share, written = asked.sensitivity, asked.economics.model_dump()
-    fields = [("price",), ("months",), ("ad_revenue",)]
+    fields: list[tuple[str, ...]] = [("price",), ("months",), ("ad_revenue",)]
     leaves = ["contact_cost", "discount", "discount_months"]
     leaves += ["assumed_response"] if about["kind"] == "assumed" else []
     fields += [("actions", action, leaf) for action in used for leaf in leaves]
-    rows = []
+    rows: list[dict[str, Any]] = []
     for path in fields:
         ends = []
         for factor in (1 - share, 1 + share):
@@ -449,7 +449,11 @@ def _tornado(gathered: Gathered, asked: Asked, leader: str) -> pd.DataFrame:
         if ends[0] != ends[1]:
             low, high = f"uplift_{about['kind']}_at_{1 - share:g}", f"uplift_{about['kind']}_at_{1 + share:g}"
             rows.append({"price": ".".join(path), low: ends[0], high: ends[1], "swing": abs(ends[1] - ends[0])})
-    return pd.DataFrame(sorted(rows, key=lambda row: -row["swing"]))
+    return pd.DataFrame(sorted(rows, key=_swing))
+
+
+def _swing(row: dict[str, Any]) -> float:
+    return -float(row["swing"])
 
 
 def _scaled(node: Mapping[str, Any], path: tuple[str, ...], factor: float) -> dict[str, Any]:

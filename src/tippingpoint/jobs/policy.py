@@ -119,7 +119,8 @@ def policy_diff(settings: DiffSettings) -> DiffResult:
         raise InputError("model", "one of the policies reads the score", "Type model=models:/NAME@challenger.")
     score = np.zeros(len(ground.users)) if ground.score is None else ground.score
     found = diff(ground.bind(first), ground.bind(second), ground.users.features, (score, score))
-    return DiffResult(*(f"{p.name} version {p.version} ({p.digest})" for p in (first, second)), found)
+    names = [f"{p.name} version {p.version} ({p.digest})" for p in (first, second)]
+    return DiffResult(names[0], names[1], found)
 
 
 def needs_score(policy: Policy) -> bool:

@@ -98,7 +98,7 @@ def _rules(policy: Rules, features: pd.DataFrame, score: np.ndarray) -> list[Rem
     remarks = []
     gap, users = ~on_grid.any(axis=1), int((~held.any(axis=1)).sum())
     if gap.any():
-        where = _regions(described[gap])
+        where = _regions(described.loc[gap])
         remarks.append(Remark("gap", f"no rule covers {where}: they are {policy.otherwise}", users))
     elif users:
         remarks.append(Remark("gap", f"no rule covers some users: they are {policy.otherwise}", users))
@@ -107,7 +107,7 @@ def _rules(policy: Rules, features: pd.DataFrame, score: np.ndarray) -> list[Rem
         both = on_grid[:, i] & on_grid[:, j]
         users = int((held[:, i] & held[:, j]).sum())
         if first.segment != second.segment and (both.any() or users):
-            where = f" at {_regions(described[both])}" if both.any() else ""
+            where = f" at {_regions(described.loc[both])}" if both.any() else ""
             what = f"{first.segment} and {second.segment} both hold{where}: {first.segment} comes first"
             remarks.append(Remark("overlap", what, users))
     for k, rule in enumerate(policy.rules):
@@ -154,9 +154,9 @@ def _described(policy: Rules, points: pd.DataFrame, score: np.ndarray) -> pd.Dat
 
 def _regions(points: pd.DataFrame) -> str:
     """Where points lie: their names, and the span of their numbers for each."""
-    words = [c for c in points if points[c].dtype.kind not in "fiu"]
-    numbers = [c for c in points if c not in words]
-    groups = points.groupby(words, sort=False, dropna=False) if words else [((), points)]
+    words = [str(c) for c in points if points[c].dtype.kind not in "fiu"]
+    numbers = [str(c) for c in points if c not in words]
+    groups: Any = points.groupby(words, sort=False, dropna=False) if words else [((), points)]
     found: dict[str, list[str]] = {}
     for names, group in groups:
         spans = [f"{c} {_span(group[c].min(), group[c].max())}" for c in numbers]

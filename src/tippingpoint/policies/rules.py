@@ -143,7 +143,8 @@ class Rules(Policy):
             x = features[level.column].to_numpy(np.float64)
             at = np.searchsorted(np.asarray(self.edges[name]), x, side="left")  # an edge belongs below
             named = np.asarray(level.names, dtype=object)[at]
-            columns[name] = pl.Series(np.where(np.isnan(x), None, named).tolist(), dtype=pl.String)
+            named[np.isnan(x)] = None
+            columns[name] = pl.Series(named.tolist(), dtype=pl.String)
         return pl.DataFrame(columns)
 
     def _require(self, features: pd.DataFrame, column: str) -> None:
