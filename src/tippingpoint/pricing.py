@@ -410,7 +410,7 @@ def _segments(gathered: Gathered, economics: Economics, line: Line) -> pd.DataFr
         if own.users > 1:
             L = own.coefficients(line, {0, k})
             e = linear(own, np.tile(L[k] - L[0], (2, 1)))
-            row = {f"{column}{end}": value for end, value in _ends(e).items()}
+            row = {f"{column}{end}": value for end, value in _ends(e).items() if value is not None}
             if kind == "assumed" and k:
                 base = float(own.gram[0, 0, own.columns("phi").start]) / own.users
                 row["break_even_response"] = _break_even(economics, about, base, k)
@@ -449,11 +449,7 @@ def _tornado(gathered: Gathered, asked: Asked, leader: str) -> pd.DataFrame:
         if ends[0] != ends[1]:
             low, high = f"uplift_{about['kind']}_at_{1 - share:g}", f"uplift_{about['kind']}_at_{1 + share:g}"
             rows.append({"price": ".".join(path), low: ends[0], high: ends[1], "swing": abs(ends[1] - ends[0])})
-    return pd.DataFrame(sorted(rows, key=_swing))
-
-
-def _swing(row: dict[str, Any]) -> float:
-    return -float(row["swing"])
+    return pd.DataFrame([rows[k] for k in np.argsort([-row["swing"] for row in rows], kind="stable")])
 
 
 def _scaled(node: Mapping[str, Any], path: tuple[str, ...], factor: float) -> dict[str, Any]:

@@ -229,7 +229,7 @@ def test_another_assumed_response_is_priced_without_users(unlogged: SimulateResu
     response = "+economics.actions.discount_10.assumed_response=1.5"
     anew = ask(f"models=[{unlogged.filed.run_id}]", response)
     (model,) = unlogged.simulation.gathered.about["models"]
-    origin = unlogged.simulation.gathered.about["models"][model]["run"]
+    origin = unlogged.simulation.gathered.about["models"][model]["run_id"]
     fresh = ask(f"models=[{origin}]", response)
     for name, row in fresh.simulation.values.items():
         for column in ("uplift_per_user", "uplift_per_1000"):
@@ -300,4 +300,7 @@ def test_a_changed_policy_is_not_registered_under_its_old_version(compared: tupl
         run(Settings.from_config(compose("run", words)))
     done = run(Settings.from_config(compose("run", [*words, "policy.version=2"])))
     assert done.filed.registered is not None
-    assert MlflowClient().get_model_version("conversion", done.filed.registered.split("/")[-1]).tags["policy_version"] == "2"
+    assert (
+        MlflowClient().get_model_version("conversion", done.filed.registered.split("/")[-1]).tags["policy_version"]
+        == "2"
+    )

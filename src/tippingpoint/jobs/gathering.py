@@ -107,7 +107,7 @@ def gather_users(
             "economics": economics.model_dump(mode="json"),
             "response": response.tolist(),
             "users": {"all": len(users), **{name: len(part) for name, part in both.items()}},
-            "models": {name: {"run": m.run_id, "model": m.model_id} for name, m in models.items()},
+            "models": {name: {"run_id": m.run_id, "model_id": m.model_id} for name, m in models.items()},
             "policies": {name: policy.specification() for name, policy in policies.items()},
             "bound": {m: {n: p.bound() | {"digest": p.bound_digest} for n, p in of.items()} for m, of in bound.items()},
             "seed": settings.seed,
@@ -146,6 +146,8 @@ def _users(settings: SimulateSettings, models: dict[str, LoadedModel]) -> tuple[
             f" (digest {users.digest}, was {first.data_digest})",
             "Bring them back, or type data=… to simulate on other users.",
         )
+    for name, model in models.items():
+        check_columns(name, model, users)
     return source, users, split(users, validate(Split, first.config["split"], "split"))
 
 
@@ -187,6 +189,16 @@ def reward_model(train: Users, economics: Economics, seed: int) -> Worth:
     return worth
 
 
+def check_columns(name: str, model: LoadedModel, users: Users) -> None:
+    """Refuse users without the columns a model reads."""
+    there = {column.name: column.kind for column in users.contract.columns}
+    for column, kind in model.columns.items():
+        if column not in there:
+            raise InputError("data", f"{name} reads {column!r}, which is not there", nearest(column, there))
+        if there[column] != kind:
+            raise InputError("data", f"{name} reads {column!r} as a {kind}, here it is a {there[column]}")
+
+
 def score_users(name: str, model: LoadedModel, users: Users) -> np.ndarray:
     """(n,) scores of users whose columns the model must find.
 
@@ -195,12 +207,7 @@ def score_users(name: str, model: LoadedModel, users: Users) -> np.ndarray:
     InputError
         Where columns do not fit or scores come out missing.
     """
-    there = {column.name: column.kind for column in users.contract.columns}
-    for column, kind in model.columns.items():
-        if column not in there:
-            raise InputError("data", f"{name} reads {column!r}, which is not there", nearest(column, there))
-        if there[column] != kind:
-            raise InputError("data", f"{name} reads {column!r} as a {kind}, here it is a {there[column]}")
+    check_columns(name, model, users)
     score = model.classifier.predict_proba(users.features[list(model.columns)])[:, 1].astype(np.float64)
     if broken := int((~np.isfinite(score)).sum()):
         raise InputError(f"models.{name}", f"{broken} of {len(users)} scores are missing or infinite", "Fit it again.")

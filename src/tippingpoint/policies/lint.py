@@ -94,11 +94,11 @@ def _rules(policy: Rules, features: pd.DataFrame, score: np.ndarray) -> list[Rem
     held = policy.matches(score, features)
     points, point_scores = _grid(policy, features, score)
     on_grid = policy.matches(point_scores, points)
-    described = _described(policy, points, point_scores)
+    described: Any = _described(policy, points, point_scores)
     remarks = []
     gap, users = ~on_grid.any(axis=1), int((~held.any(axis=1)).sum())
     if gap.any():
-        where = _regions(described.loc[gap])
+        where = _regions(described[np.asarray(gap)])
         remarks.append(Remark("gap", f"no rule covers {where}: they are {policy.otherwise}", users))
     elif users:
         remarks.append(Remark("gap", f"no rule covers some users: they are {policy.otherwise}", users))
@@ -107,7 +107,7 @@ def _rules(policy: Rules, features: pd.DataFrame, score: np.ndarray) -> list[Rem
         both = on_grid[:, i] & on_grid[:, j]
         users = int((held[:, i] & held[:, j]).sum())
         if first.segment != second.segment and (both.any() or users):
-            where = f" at {_regions(described.loc[both])}" if both.any() else ""
+            where = f" at {_regions(described[both])}" if both.any() else ""
             what = f"{first.segment} and {second.segment} both hold{where}: {first.segment} comes first"
             remarks.append(Remark("overlap", what, users))
     for k, rule in enumerate(policy.rules):
