@@ -167,14 +167,16 @@ class PolicySettings(Terminal):
     data: Component
     economics: Component
     split: Split
-    model: str | None
+    scored_by: str | None
     seed: int = Field(ge=0, lt=2**32)
 
 
 class LintSettings(PolicySettings):
-    """One policy."""
+    """One policy; `clusters` names two number columns for a check by K-means, or none."""
 
     policy: Component
+    clusters: list[str] = Field(max_length=2)
+    picture: str
 
 
 class DiffSettings(PolicySettings):

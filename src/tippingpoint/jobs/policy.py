@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,11 @@ from tippingpoint.data.users import Users
 from tippingpoint.economics import Economics
 from tippingpoint.errors import InputError
 from tippingpoint.jobs.gathering import reward_model, score_users
+from tippingpoint.policies.clusters import Clusters, cluster
 from tippingpoint.policies.lint import Difference, Lint, diff, lint
 from tippingpoint.policies.policy import Known, Policy
 from tippingpoint.policies.rules import SCORE, Rules
-from tippingpoint.reports import tables
+from tippingpoint.reports import figures, tables
 from tippingpoint.settings import Component, DiffSettings, LintSettings, PolicySettings, option
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.models import fetch_version, find, load
@@ -29,17 +31,31 @@ class LintResult:
 
     policy: Policy
     found: Lint
+    clusters: Clusters | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         remarks = [asdict(remark) for remark in self.found.remarks]
-        about = {"policy": self.policy.name, "version": self.policy.version, "digest": self.policy.digest}
-        bound = {"bound_digest": self.policy.bound_digest}
-        return {**about, **bound, "remarks": remarks, "segments": self.found.segments.to_dict("records")}
+        about: dict[str, Any] = {
+            "policy": self.policy.name,
+            "version": self.policy.version,
+            "digest": self.policy.digest,
+        }
+        about["bound_digest"] = self.policy.bound_digest
+        found = {**about, "remarks": remarks, "segments": self.found.segments.to_dict("records")}
+        if (of := self.clusters) is not None:
+            found["clusters"] = {
+                "columns": of.columns,
+                "silhouettes": of.silhouettes,
+                "agreement_ari": of.agreement,
+                "users": of.table.to_dict("index"),
+                "centres": of.centres.to_dict("index"),
+            }
+        return found
 
     def render(self) -> RenderableType:
         """One screen for a terminal."""
-        return tables.lint_summary(self.policy, self.found)
+        return tables.lint_summary(self.policy, self.found, self.clusters)
 
 
 @dataclass(frozen=True)
@@ -102,7 +118,16 @@ def policy_lint(settings: LintSettings) -> LintResult:
     ground = _ground(settings)
     bound = ground.bind(policy)
     features: pd.DataFrame = ground.users.features
-    return LintResult(bound, lint(bound, features, ground.score, set(ground.economics.actions), ground.given))
+    found = lint(bound, features, ground.score, set(ground.economics.actions), ground.given)
+    clusters = None
+    if settings.clusters:
+        if len(found.segments) == 0:
+            raise InputError("scored_by", "segments need a score", "Type scored_by=models:/NAME@challenger.")
+        score = np.zeros(len(features)) if ground.score is None else ground.score
+        segment = bound.segment(score, features)
+        clusters = cluster(features, tuple(settings.clusters), segment, bound.segments, settings.seed)
+        figures.clusters(Path(settings.picture), features, clusters, segment, bound.segments)
+    return LintResult(bound, found, clusters)
 
 
 def policy_diff(settings: DiffSettings) -> DiffResult:
@@ -116,7 +141,7 @@ def policy_diff(settings: DiffSettings) -> DiffResult:
     first, second = (_policy(name) for name in settings.policies)
     ground = _ground(settings)
     if ground.score is None and (needs_score(first) or needs_score(second)):
-        raise InputError("model", "one of the policies reads the score", "Type model=models:/NAME@challenger.")
+        raise InputError("scored_by", "one of the policies reads the score", "Type scored_by=models:/NAME@challenger.")
     score = np.zeros(len(ground.users)) if ground.score is None else ground.score
     found = diff(ground.bind(first), ground.bind(second), ground.users.features, (score, score))
     names = [f"{p.name} version {p.version} ({p.digest})" for p in (first, second)]
@@ -141,8 +166,8 @@ def _ground(settings: PolicySettings) -> _Ground:
     users = settings.data.build(Source, "data").load()  # type: ignore[type-abstract]
     parts = split(users, settings.split)
     score = on_validation = None
-    if settings.model is not None:
+    if settings.scored_by is not None:
         client = backend.connect()
-        model = load(client, find(client, settings.model)[0])
+        model = load(client, find(client, settings.scored_by)[0])
         score, on_validation = (score_users(model.name, model, part) for part in (users, parts.validation))
     return _Ground(users, parts, economics, score, on_validation, settings.seed)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -10,7 +11,8 @@ from sklearn.metrics import roc_curve
 
 from tippingpoint.evaluation import reliability
 from tippingpoint.explanation import Explanation
-from tippingpoint.reports.palette import GREY, colour
+from tippingpoint.policies.clusters import Clusters
+from tippingpoint.reports.palette import COLOURS, GREY, colour
 
 TOP = 12
 
@@ -62,6 +64,25 @@ def shap_summary(path: Path, explanation: Explanation, family: str) -> None:
         xlabel=f"SHAP value ({explanation.space})",
         title=f"{family.replace('_', ' ')}: what moves the score\n(yellow: high value of the column, dark: low)",
     )
+    save(figure, path)
+
+
+def clusters(path: Path, features: pd.DataFrame, found: Clusters, segment: np.ndarray, names: tuple[str, ...]) -> None:
+    """Users in the plane of the two features: clusters on the left, segments on the right."""
+    figure = Figure(figsize=(9.5, 4.5), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2, sharex=True, sharey=True)
+    first, last = found.columns[0], found.columns[-1]
+    x, y = features[first].to_numpy(np.float64), features[last].to_numpy(np.float64)
+    by = {left: (found.cluster, [f"cluster {k}" for k in range(len(found.table))]), right: (segment, list(names))}
+    for axes, (code, labels) in by.items():
+        for k, label in enumerate(labels):
+            of = code == k
+            axes.scatter(x[of], y[of], s=4, linewidths=0, alpha=0.6, color=COLOURS[k % len(COLOURS)], label=label)
+        axes.set(xlabel=first, ylabel=last)
+        axes.legend(frameon=False, markerscale=3, fontsize=8)
+    left.set_title(f"K-means, k = {len(found.table)}")
+    right.set_title(f"as the policy says (ARI {found.agreement:.2f})")
     save(figure, path)
 
 

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tippingpoint.findings import Candidate, Comparison, Filed, Question
+from tippingpoint.policies.clusters import Clusters
 from tippingpoint.policies.lint import Difference, Lint
 from tippingpoint.policies.policy import Policy
 from tippingpoint.pricing import Simulation, Sweep
@@ -63,7 +64,7 @@ def run_summary(question: Question, candidate: Candidate, filed: Filed) -> Rende
     return Group(*_about(question), metrics, segments, *_links(filed))
 
 
-def lint_summary(policy: Policy, found: Lint) -> RenderableType:
+def lint_summary(policy: Policy, found: Lint, clusters: Clusters | None = None) -> RenderableType:
     """What is to be answered about a policy."""
     remarks = _table(f"{policy.name} version {policy.version} ({policy.digest})", ["remark", "users", "what"])
     remarks.columns[2].justify, remarks.columns[2].no_wrap = "left", False
@@ -73,7 +74,23 @@ def lint_summary(policy: Policy, found: Lint) -> RenderableType:
     sizes = _table("Segments", ["segment", "action", "users", "share"])
     for row in found.segments.to_dict("records"):
         sizes.add_row(row["segment"], row["action"], f"{row['users']:,}", f"{row['share']:.1%}")
-    return Group(remarks, *nothing, sizes)
+    return Group(remarks, *nothing, sizes, *([] if clusters is None else _clusters(clusters)))
+
+
+def _clusters(clusters: Clusters) -> list[RenderableType]:
+    k, columns = len(clusters.table), list(clusters.columns)
+    segments = [str(c) for c in clusters.table.columns]
+    table = _table(
+        f"K-means on {' and '.join(columns)}: users", ["cluster", *(f"mean {c}" for c in columns), *segments]
+    )
+    for label, row in clusters.table.iterrows():
+        centre = clusters.centres.loc[label]
+        table.add_row(str(label), *(f"{centre[c]:.1f}" for c in columns), *(f"{n:,}" for n in row))
+    best = clusters.silhouettes[k]
+    words = (
+        f"k = {k} by the largest silhouette ({best:.2f}); agreement with the segments (ARI) {clusters.agreement:.2f}."
+    )
+    return [table, Text(words)]
 
 
 def diff_summary(first: str, second: str, found: Difference) -> RenderableType:
