@@ -65,7 +65,9 @@ def picture(path: Path, simulation: Simulation, sweep: Sweep) -> None:
         axes.set(xlabel="cut-off", ylabel=unit, title=title)
     else:
         values = np.where(sheet.supported, sheet.value, np.nan)
-        # Shaded at the cut-offs themselves: x is the upper cut, y the lower.
+        # Shaded at the cut-offs themselves: x is the upper cut, y the lower. Grey: too few are acted on to tell.
+        few = np.where(np.isfinite(sheet.value) & ~sheet.supported, 1.0, np.nan)
+        axes.pcolormesh(cuts, cuts, few, cmap="Greys", vmin=0, vmax=4, shading="nearest", rasterized=True)
         mesh = axes.pcolormesh(cuts, cuts, values, cmap="viridis", shading="nearest", rasterized=True)
         figure.colorbar(mesh, ax=axes, label=unit)
         if sweep.told is not None and not sweep.told.all():
@@ -76,7 +78,7 @@ def picture(path: Path, simulation: Simulation, sweep: Sweep) -> None:
             axes.plot(at[1], at[0], mark, color=COLOURS[2], markerfacecolor="none", markersize=9, label=name)
         else:
             axes.axvline(at[0], color=COLOURS[2], linestyle="-" if mark == "o" else ":", label=name)
-    axes.legend(loc="lower right", frameon=False)
+    axes.legend(loc="upper left", frameon=False)
     save(figure, path)
 
 

@@ -83,9 +83,9 @@ def _clusters(clusters: Clusters) -> list[RenderableType]:
     table = _table(
         f"K-means on {' and '.join(columns)}: users", ["cluster", *(f"mean {c}" for c in columns), *segments]
     )
-    for label, row in clusters.table.iterrows():
-        centre = clusters.centres.loc[label]
-        table.add_row(str(label), *(f"{centre[c]:.1f}" for c in columns), *(f"{n:,}" for n in row))
+    rows = zip(clusters.table.index, clusters.centres.to_numpy(), clusters.table.to_numpy(), strict=True)
+    for label, centre, counts in rows:
+        table.add_row(str(label), *(f"{mean:.1f}" for mean in centre), *(f"{n:,}" for n in counts))
     best = clusters.silhouettes[k]
     words = (
         f"k = {k} by the largest silhouette ({best:.2f}); agreement with the segments (ARI) {clusters.agreement:.2f}."
