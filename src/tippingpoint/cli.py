@@ -18,6 +18,8 @@ tippingpoint: which model, which cut-offs, how much money, how sure.
 Verbs
   compare   model families under one policy on the same users; the best is registered
   run       one family: tippingpoint run model=boosting
+  simulate  cut-offs, policies, budgets and prices on models that are there; the latest compare's by default
+  policy    lint: gaps, overlaps, segments no one reaches;  diff A B: what changes for whom
   data      describe, explore or write a table: tippingpoint data describe data=csv data.path=users.csv
   ui        serve the MLflow pages of this folder's store
   doctor    versions, and whether the store can be used
@@ -26,6 +28,7 @@ Start
   tippingpoint compare                                                   generated users
   tippingpoint compare data=csv data.path=users.csv data.target=adopter  your own table
   tippingpoint run -m model=logistic,boosting seed=0,1                   a sweep
+  tippingpoint simulate policy.cuts='[0.4,0.6]'                          what if high started at 0.6?
 
 {groups}
 See every key of a verb with  tippingpoint VERB --cfg job;  add your own groups with  --config-dir FOLDER.
@@ -35,9 +38,9 @@ Exit codes: 0 done, 1 a check said no, 2 wrong input, 3 something outside failed
 
 HYDRA_OPTIONS_WITH_VALUE = ("--cfg", "-c", "--config-dir", "-cd", "--config-path", "--config-name", "--package", "-p")
 HYDRA_OPTIONS = (*HYDRA_OPTIONS_WITH_VALUE, "--multirun", "--help", "--info", "--hydra-help", "--resolve")
-VERBS = ("compare", "run", "data", "ui", "doctor")
-DATA_VERBS = ("describe", "explore", "write")
-"""What follows `data`; all three are configured by conf/table.yaml."""
+VERBS = ("compare", "run", "simulate", "policy", "data", "ui", "doctor")
+WORDS = {"policy": ("lint", "diff"), "data": ("describe", "explore", "write")}
+"""The second words of verbs that have some."""
 
 
 def main() -> None:
@@ -56,11 +59,12 @@ def main() -> None:
         if verb not in VERBS:
             raise InputError("tippingpoint", f"there is no verb {verb!r}", nearest(verb, VERBS))
         rest = arguments[1:]
-        if verb == "data":
-            verb, *rest = rest or [""]
-            if verb not in DATA_VERBS:
-                what = f"there is no verb {verb!r}" if verb else "what to do with it is not given"
-                raise InputError("tippingpoint data", what, nearest(verb, DATA_VERBS))
+        if words := WORDS.get(verb):
+            word, *rest = rest or [""]
+            if word not in words:
+                what = f"there is no {word!r}" if word else "what to do is not given"
+                raise InputError(f"tippingpoint {verb}", what, nearest(word, words))
+            verb, rest = (word, rest) if verb == "data" else (f"{verb}_{word}", _named_policies([word, *rest])[1:])
         _run(verb, as_overrides(rest))
     except TippingpointError as error:
         if any(argument.lower() == "debug=true" for argument in arguments):
@@ -81,6 +85,13 @@ def _groups() -> str:
         names = ", ".join(sorted(path.stem for path in (folder / group).glob("*.yaml")))
         lines.append(f"  {group + '=':13}{names}")
     return "Choose\n" + "\n".join(lines)
+
+
+def _named_policies(arguments: list[str]) -> list[str]:
+    """`policy diff a b` as Hydra takes it; names hold no =, and stand before everything else."""
+    word, *rest = arguments
+    names = [a for a in rest if "=" not in a and not a.startswith("-")] if word == "diff" else []
+    return [word, *([f"policies=[{','.join(names)}]"] if names else []), *(a for a in rest if a not in names)]
 
 
 def as_overrides(arguments: list[str]) -> list[str]:
@@ -120,11 +131,10 @@ def _run(verb: str, arguments: list[str]) -> None:
     from omegaconf import DictConfig
     from omegaconf.errors import OmegaConfBaseException
 
-    from tippingpoint.errors import TippingpointError
     from tippingpoint.settings import config_folder, hydra_error
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises, so that `main` can say it in our form
-    name = "table" if verb in DATA_VERBS else verb
+    name = "table" if verb in WORDS["data"] else verb  # the data verbs share their settings
     sys.argv = [f"tippingpoint {verb}", *arguments]
 
     failures: list[TippingpointError] = []
@@ -169,10 +179,9 @@ def _job(verb: str) -> tuple[Callable[[Any], Any], Any]:
     console = Console(stderr=True)
     if console.is_terminal:
         with console.status("loading"):
-            module = import_module(f"tippingpoint.jobs.{verb}")
+            job = getattr(import_module("tippingpoint.jobs"), verb)
     else:
-        module = import_module(f"tippingpoint.jobs.{verb}")
-    job = getattr(module, verb)
+        job = getattr(import_module("tippingpoint.jobs"), verb)
     return job, get_type_hints(job)["settings"]
 
 

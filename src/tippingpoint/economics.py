@@ -80,6 +80,19 @@ class Economics(Closed):
             alpha[k], beta[k] = zero - of.contact_cost, one - zero
         return alpha, beta
 
+    def spend(self, actions: tuple[str, ...], good: bool) -> tuple[np.ndarray, np.ndarray]:
+        """What an action is expected to cost, alpha[a] + beta[a]·y: its contact, and the discount of those who pay.
+
+        Parameters and shapes as in `line`.
+        """
+        alpha, beta = np.full((2, len(actions)), np.nan)
+        for k, action in enumerate(actions):
+            if (of := self.actions.get(action)) is None:
+                continue
+            given = self.price * of.discount * min(of.discount_months, self.months)
+            alpha[k], beta[k] = of.contact_cost + (0 if good else given), given if good else -given
+        return alpha, beta
+
     def response(self, actions: tuple[str, ...]) -> np.ndarray:
         """(K,) assumed ratio P(pays | action) / P(pays | none)."""
         return np.array([self.actions[a].assumed_response if a in self.actions else np.nan for a in actions])

@@ -94,6 +94,8 @@ class Candidate:
 
     Parameters
     ----------
+    policy
+        The question's policy, bound to the model: what it learns is fixed on train and validation.
     validation
         The metric winners are chosen by, on validation.
     score
@@ -110,6 +112,7 @@ class Candidate:
 
     family: str
     model: Model
+    policy: Policy
     validation: float
     score: np.ndarray
     metrics: dict[str, Estimate]

@@ -139,6 +139,62 @@ class TableSettings(Terminal):
     """Where to write: a contract to edit, a page, a table."""
 
 
+class Budget(Closed):
+    """What may be spent: users acted on, or money, out of so many users; null is no limit."""
+
+    contacts: float | None = Field(ge=0)
+    money: float | None = Field(ge=0)
+    of_users: int | None = Field(ge=1)
+
+    @model_validator(mode="after")
+    def _is_one(self) -> "Budget":
+        if self.contacts is not None and self.money is not None:
+            raise ValueError("a budget is in contacts or in money, not both. Drop one.")
+        return self
+
+
+class SimulateSettings(Terminal):
+    """What is asked of models that are there already, as `conf/simulate.yaml` lists it."""
+
+    models: list[str]
+    policy: dict[str, Any]
+    policies: list[str]
+    economics: dict[str, Any]
+    data: Component | None
+    evidence: Literal["auto", "truth", "experiment", "logged", "assumed"]
+    tracking: Tracking
+    cuts: int = Field(ge=2, le=1000)
+    least: int = Field(ge=2)
+    budget: Budget
+    smallest_uplift: float = Field(gt=0)
+    sensitivity: float = Field(gt=0, lt=1)
+    seed: int = Field(ge=0, lt=2**32)
+
+
+class PolicySettings(Terminal):
+    """What looking at policies takes, as `conf/policy_lint.yaml` lists it."""
+
+    data: Component
+    economics: Component
+    split: Split
+    scored_by: str | None
+    seed: int = Field(ge=0, lt=2**32)
+
+
+class LintSettings(PolicySettings):
+    """One policy; `clusters` names two number columns for a check by K-means, or none."""
+
+    policy: Component
+    clusters: list[str] = Field(max_length=2)
+    picture: str
+
+
+class DiffSettings(PolicySettings):
+    """Two policies: options of conf/policy, YAML files, or registered versions."""
+
+    policies: list[str] = Field(min_length=2, max_length=2)
+
+
 class Serve(Terminal):
     """Where a page is served."""
 
@@ -191,6 +247,39 @@ def _fields_at(model: type[BaseModel], loc: Iterable[int | str]) -> list[str]:
             if isinstance(candidate, type) and issubclass(candidate, BaseModel):
                 model = candidate
     return list(model.model_fields)
+
+
+def overlay(written: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """`written` with the keys of `given` that are not null on top; a given `_target_` replaces all of it.
+
+    >>> overlay({"name": "a", "actions": {"none": {"x": 1}}}, {"name": None, "actions": {"none": {"x": 2}}})
+    {'name': 'a', 'actions': {'none': {'x': 2}}}
+    """
+    merged = {} if "_target_" in given else dict(written)
+    for key, value in given.items():
+        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
+            merged[key] = overlay(merged[key], value)
+        elif value is not None:
+            merged[key] = value
+    return merged
+
+
+def option(group: str, name: str) -> dict[str, Any]:
+    """One option of a group, or a YAML file of the user's own, as written."""
+    import yaml
+
+    own = Path(name)
+    path = own if own.suffix in (".yaml", ".yml") else config_folder() / group / f"{name}.yaml"
+    if not path.is_file():
+        options = sorted(p.stem for p in (config_folder() / group).glob("*.yaml"))
+        raise InputError(group, f"there is no {name!r}", f"{nearest(name, options)} Or name a YAML file.")
+    try:
+        node = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise InputError(str(path), f"is not YAML ({' '.join(str(error).split())})") from error
+    if not isinstance(node, dict):
+        raise InputError(str(path), "holds no keys", f"See {config_folder() / group} for examples.")
+    return node
 
 
 def config_folder() -> Path:

@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from tippingpoint.jobs.describe import describe
     from tippingpoint.jobs.doctor import doctor
     from tippingpoint.jobs.explore import explore
+    from tippingpoint.jobs.policy import policy_diff, policy_lint
     from tippingpoint.jobs.run import run
+    from tippingpoint.jobs.simulate import simulate
     from tippingpoint.jobs.ui import ui
     from tippingpoint.jobs.write import write
 
-__all__ = ["compare", "describe", "doctor", "explore", "run", "ui", "write"]
+__all__ = ["compare", "describe", "doctor", "explore", "policy_diff", "policy_lint", "run", "simulate", "ui", "write"]
 
 
 class _Jobs(ModuleType):
@@ -30,7 +32,8 @@ class _Jobs(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(f"{__name__}.{name}"), name)
+        module = "policy" if name.startswith("policy_") else name
+        return getattr(import_module(f"{__name__}.{module}"), name)
 
 
 sys.modules[__name__].__class__ = _Jobs

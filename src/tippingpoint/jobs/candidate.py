@@ -13,7 +13,9 @@ from tippingpoint.data.users import Intake
 from tippingpoint.evaluation import evaluate, point
 from tippingpoint.explanation import coefficients, explain
 from tippingpoint.findings import Candidate, Question
+from tippingpoint.jobs.question import reward_model
 from tippingpoint.models.calibration import fit
+from tippingpoint.policies.policy import Known, Policy
 from tippingpoint.reports import figures
 from tippingpoint.reports.cards import card, shortened
 from tippingpoint.settings import Settings
@@ -33,8 +35,11 @@ def answer(question: Question, family: str) -> Candidate:
     model = fit(question.families[family], parts.train, parts.validation, seed)
     fitted = time.perf_counter()
     score = model.score(parts.test)
-    chosen_by = point(question.select_by, parts.validation.outcome, model.score(parts.validation))
-    decision = question.policy.decide(score, parts.test.features, question.actions)
+    on_validation = model.score(parts.validation)
+    chosen_by = point(question.select_by, parts.validation.outcome, on_validation)
+    worth = reward_model(parts.train, question.economics, seed) if question.users.action is not None else None
+    policy = question.policy.bind(Known(parts.train.features, parts.validation.features, on_validation, worth))
+    decision = policy.decide(score, parts.test.features, question.actions)
     value = policy_value(question.evidence, question.alpha, question.beta, decision)
     metrics = evaluate(parts.test.outcome, score, np.random.default_rng([seed, 1]))
     before = time.perf_counter()
@@ -43,12 +48,12 @@ def answer(question: Question, family: str) -> Candidate:
     background = parts.train.features.iloc[:1000]
     explanation = explain(model, parts.test.contract, parts.test.features.iloc[rows], background)
     seconds = {"fit": fitted - start, "explain": time.perf_counter() - before}
-    segments = _segments(question, score, value)
-    return Candidate(family, model, chosen_by, score, metrics, value, segments, explanation, seconds)
+    segments = _segments(question, policy, score, value)
+    return Candidate(family, model, policy, chosen_by, score, metrics, value, segments, explanation, seconds)
 
 
-def _segments(question: Question, score: np.ndarray, value: PolicyValue) -> pd.DataFrame:
-    test, policy, kind = question.parts.test, question.policy, question.evidence.kind
+def _segments(question: Question, policy: Policy, score: np.ndarray, value: PolicyValue) -> pd.DataFrame:
+    test, kind = question.parts.test, question.evidence.kind
     code = policy.segment(score, test.features)
     rows = []
     for s, segment in enumerate(policy.segments):
@@ -105,7 +110,7 @@ def record(candidate: Candidate, question: Question, settings: Settings, run: Ru
     for part in ("train", "validation", "test"):
         run.dataset(getattr(parts, part), part, question.origin)
     example = parts.train.features.head(EXAMPLE_ROWS)
-    model_id = run.model(candidate.model, question.users.contract, example, question.policy)
+    model_id = run.model(candidate.model, question.users.contract, example, candidate.policy)
     run.metrics(
         {f"test/{name}": estimate for name, estimate in candidate.metrics.items()}
         | {f"validation/{settings.select_by}": candidate.validation}
@@ -128,7 +133,7 @@ def record(candidate: Candidate, question: Question, settings: Settings, run: Ru
         if candidate.model.family.explained_as == "line":
             coefficients(candidate.model, question.users.contract).to_csv(tables / "coefficients.csv", index=False)
         (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
-        (folder / "policy.json").write_text(json.dumps(question.policy.specification(), indent=2))
+        (folder / "policy.json").write_text(json.dumps(candidate.policy.bound(), indent=2))
         (folder / "card.md").write_text(note := card(candidate, question, made_with, f"models:/{model_id}"))
         (folder / "packages.txt").write_text("\n".join(made_with.packages) + "\n")
         if made_with.diff:
@@ -147,7 +152,7 @@ def register_candidate(client: Client, candidate: Candidate, question: Question,
         "economics": question.economics.name,
     }
     note = shortened(card(candidate, question, provenance(), f"models:/{model_id}"), "version")
-    return register(client, question.name, model_id, run_id, question.policy, tags, note)
+    return register(client, question.name, model_id, run_id, candidate.policy, tags, note)
 
 
 def run_tags(question: Question, job: str) -> dict[str, str]:

@@ -18,7 +18,7 @@ from tippingpoint.reports.cards import comparison_card, shortened
 from tippingpoint.settings import Settings
 from tippingpoint.simulation.contest import contest
 from tippingpoint.tracking import backend
-from tippingpoint.tracking.registry import challenge
+from tippingpoint.tracking.registry import challenge, check_policy
 from tippingpoint.tracking.runs import Run, reap
 from tippingpoint.tracking.runs import run as tracked
 
@@ -58,6 +58,8 @@ def compare(settings: Settings) -> CompareResult:
         step("opening the store")
         client = backend.connect()
         reap(client)
+        if settings.tracking.register_model:
+            check_policy(client, question.policy)
         experiment = backend.experiment_id(client, settings.tracking.experiment or question.name)
         name, tags = f"compare {question.origin}", run_tags(question, "compare")
         with tracked(client, experiment, name, tags) as parent:

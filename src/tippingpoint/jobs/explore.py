@@ -15,9 +15,9 @@ from tippingpoint.data.funnel import funnel
 from tippingpoint.data.generators.event_log import EventLog
 from tippingpoint.data.generators.world import World
 from tippingpoint.data.source import Source
-from tippingpoint.data.users import Users
 from tippingpoint.errors import OutsideError
 from tippingpoint.jobs.progress import progress
+from tippingpoint.jobs.question import kinds_at_hand
 from tippingpoint.reports import tables
 from tippingpoint.reports.explore import Exploration, page
 from tippingpoint.settings import TableSettings
@@ -88,7 +88,7 @@ def explore(settings: TableSettings) -> ExploreResult:
             question=source.question,
             origin=source.origin,
             found=associations(users),
-            evidence=_at_hand(users),
+            evidence=kinds_at_hand(users),
             north_star=source.north_star,
             best_auc=source.bayes_auc(users.take(first)) if isinstance(source, World) else None,
             responses=source.responses.model_dump() if isinstance(source, World | EventLog) else None,
@@ -98,16 +98,6 @@ def explore(settings: TableSettings) -> ExploreResult:
         path = Path(settings.to or f".tippingpoint/explore/{_slug(source.origin)}.html")
         _write(path, page(explored))
     return ExploreResult(explored, path)
-
-
-def _at_hand(users: Users) -> list[str]:
-    kinds = {
-        "truth": users.truth is not None,
-        "experiment": users.action is not None and users.logging_probability is not None,
-        "logged": users.action is not None and users.logging_probability is None,
-        "assumed": users.action is None,
-    }
-    return [kind for kind, there in kinds.items() if there]
 
 
 def _slug(origin: str) -> str:

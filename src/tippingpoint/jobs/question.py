@@ -1,9 +1,12 @@
 """Asking: every component built, users loaded and split, evidence gathered, before any model is fitted."""
 
+from collections.abc import Callable
+
 import numpy as np
+import pandas as pd
 
 from tippingpoint.data.source import Source
-from tippingpoint.data.splits import Parts, split
+from tippingpoint.data.splits import split
 from tippingpoint.data.users import Users
 from tippingpoint.economics import Economics
 from tippingpoint.errors import InputError, nearest
@@ -13,9 +16,8 @@ from tippingpoint.models.logistic import Logistic
 from tippingpoint.policies.policy import Policy
 from tippingpoint.settings import Settings
 from tippingpoint.simulation import evidence as counterfactual
-from tippingpoint.simulation.evidence import Evidence, Kind
+from tippingpoint.simulation.evidence import Evidence, Kind, Log
 
-LEAST_CHANCE = 0.01
 REWARD_MODEL = Logistic(C=0.3, max_iter=1000, calibrate=False)
 """Predicts outcomes under each action, for doubly robust evidence; one a data set: no contestant has its own."""
 
@@ -36,7 +38,7 @@ def ask(settings: Settings) -> Question:
     economics.check(decided | {"none"})
     users = source.load()
     parts = split(users, settings.split)
-    kind = _kind(settings, users)
+    kind = kind_of(settings.evidence, users)
     actions = users.actions if kind != "assumed" else ("none", *sorted(decided - {"none"}))
     for action in sorted(decided - set(actions)):
         raise InputError(
@@ -57,67 +59,108 @@ def ask(settings: Settings) -> Question:
         policy=policy,
         economics=economics,
         actions=actions,
-        evidence=_evidence(kind, parts, economics.response(actions), settings.seed),
+        evidence=gather_evidence(kind, parts.train, parts.test, economics.response(actions), settings.seed),
         alpha=alpha,
         beta=beta,
     )
 
 
-def _kind(settings: Settings, users: Users) -> Kind:
-    """The strongest evidence at hand, or the one that `evidence` names."""
+def kinds_at_hand(users: Users) -> list[Kind]:
+    """The kinds of evidence these users carry, best first."""
     at_hand: dict[Kind, bool] = {
         "truth": users.truth is not None,
         "experiment": users.logging_probability is not None,
         "logged": users.action is not None,
         "assumed": users.action is None,
     }
-    have = [kind for kind, there in at_hand.items() if there]
-    if settings.evidence == "auto":
-        return have[0]
-    if settings.evidence not in have:
-        raise InputError("evidence", f"these users carry no {settings.evidence!r}", nearest("", have))
-    return settings.evidence
+    return [kind for kind, there in at_hand.items() if there]
 
 
-def _evidence(kind: Kind, parts: Parts, response: np.ndarray, seed: int) -> Evidence:
-    test = parts.test
-    if kind == "truth" and test.truth is not None:
-        return Evidence("truth", test.truth)
-    if kind != "assumed" and test.action is not None:
-        predicted = predict_rewards(parts.train, test, seed)
-        known = test.logging_probability if kind == "experiment" else None
-        chances = estimate_logging(parts.train, test, seed) if known is None else known
-        return Evidence(kind, counterfactual.doubly_robust(test.outcome, test.action, chances, predicted))
-    if not test.contract.good:  # a response is stated for those who pay: here, those with outcome 0
-        return Evidence("assumed", 1 - counterfactual.assumed(1 - test.outcome, response))
-    return Evidence("assumed", counterfactual.assumed(test.outcome, response))
+def kind_of(wanted: str, users: Users) -> Kind:
+    """The kind of evidence these users carry: the one that is wanted, or for `auto` the best at hand.
+
+    Raises
+    ------
+    InputError
+        When they do not carry the one that is wanted.
+    """
+    have = kinds_at_hand(users)
+    for kind in have:
+        if wanted in ("auto", kind):
+            return kind
+    raise InputError("evidence", f"these users carry no {wanted!r}", nearest("", have))
 
 
-def estimate_logging(train: Users, test: Users, seed: int) -> np.ndarray:
-    """(n, K) chance of each action given the features, for test users; the model is fitted on train.
+def gather_evidence(
+    kind: Kind, train: Users, users: Users, response: np.ndarray, seed: int, log: Log | None = None
+) -> Evidence:
+    """Outcome scores of users under each action; what they rest on is fitted on train.
+
+    Parameters
+    ----------
+    response
+        (K,) stated response of each action, read for `assumed` only.
+    log
+        The same users' log, where `log_of` made it already.
+    """
+    if kind == "truth" and users.truth is not None:
+        return Evidence("truth", users.truth)
+    if kind == "assumed":
+        if not users.contract.good:  # a response is stated for those who pay: here, those with outcome 0
+            return Evidence(kind, 1 - counterfactual.assumed(1 - users.outcome, response))
+        return Evidence(kind, counterfactual.assumed(users.outcome, response))
+    log = log or log_of(kind, train, users, seed)
+    assert log.predicted is not None
+    phi = counterfactual.doubly_robust(log.outcome, log.action, log.logging_probability, log.predicted)
+    return Evidence(kind, phi)
+
+
+def log_of(kind: Kind, train: Users, users: Users, seed: int) -> Log:
+    """What was done to users, with which chance (for `logged`, estimated on train), and predictions."""
+    assert users.action is not None
+    known = users.logging_probability if kind == "experiment" else None
+    chance = estimate_logging(train, users, seed) if known is None else known
+    return Log(users.outcome, users.action, chance, predict_rewards(train, users.features, seed))
+
+
+def estimate_logging(train: Users, users: Users, seed: int) -> np.ndarray:
+    """(n, K) chance of each action given the features; the model is fitted on train.
 
     A lightly penalised multinomial logistic regression. What drove the action and is in no feature stays unknown:
-    that is why such evidence is called `logged`, not `experiment`. Chances are raised to 0.01 before the row is
-    scaled to sum to 1, so that no single user outweighs the rest.
+    that is why such evidence is called `logged`, not `experiment`. Small chances are raised (`clip`), so that no
+    single user outweighs the rest.
     """
     model = REWARD_MODEL.model_copy(update={"C": 10.0})
-    pipeline = model.pipeline(train.contract, seed).fit(train.features, train.action)
-    chances = np.full((len(test), len(test.actions)), LEAST_CHANCE)
-    chances[:, pipeline.classes_] = np.maximum(pipeline.predict_proba(test.features), LEAST_CHANCE)
-    return chances / chances.sum(axis=1, keepdims=True)
+    fitted = model.pipeline(train.contract, seed).fit(train.features, train.action)
+    estimated = np.zeros((len(users), len(users.actions)))
+    estimated[:, fitted.classes_] = fitted.predict_proba(users.features)
+    return counterfactual.clip(estimated)
 
 
-def predict_rewards(train: Users, test: Users, seed: int) -> np.ndarray:
-    """(n, K) P(outcome | action, features) of test users, one model an action fitted on train (a T-learner).
+def predict_rewards(train: Users, features: pd.DataFrame, seed: int) -> np.ndarray:
+    """(n, K) P(outcome | action, features), one model an action fitted on train (a T-learner).
 
     An action under which fewer than two users of either outcome were seen gets their mean outcome.
     """
-    predicted = np.empty((len(test), len(test.actions)))
-    for k in range(len(test.actions)):
+    predicted = np.empty((len(features), len(train.actions)))
+    for k in range(len(train.actions)):
         arm = train.take(np.flatnonzero(train.action == k))
         if np.bincount(arm.outcome, minlength=2).min() < 2:
             predicted[:, k] = arm.outcome.mean() if len(arm) else train.outcome.mean()
             continue
         pipeline = REWARD_MODEL.pipeline(arm.contract, seed).fit(arm.features, arm.outcome)
-        predicted[:, k] = pipeline.predict_proba(test.features)[:, 1]
+        predicted[:, k] = pipeline.predict_proba(features)[:, 1]
     return predicted
+
+
+def reward_model(
+    train: Users, economics: Economics, seed: int
+) -> Callable[[pd.DataFrame, tuple[str, ...]], np.ndarray]:
+    """Expected money per user under each action, by one model an action fitted on train."""
+
+    def worth(features: pd.DataFrame, names: tuple[str, ...]) -> np.ndarray:
+        predicted = predict_rewards(train, features, seed)[:, [train.actions.index(name) for name in names]]
+        alpha, beta = economics.line(names, train.contract.good)
+        return np.asarray(alpha + beta * predicted)
+
+    return worth

@@ -15,6 +15,7 @@ from tippingpoint.jobs.question import ask
 from tippingpoint.reports import figures, tables
 from tippingpoint.settings import Settings
 from tippingpoint.tracking import backend
+from tippingpoint.tracking.registry import check_policy
 from tippingpoint.tracking.runs import reap
 from tippingpoint.tracking.runs import run as tracked
 
@@ -57,6 +58,8 @@ def run(settings: Settings) -> RunResult:
         step("opening the store")
         client = backend.connect()
         reap(client)
+        if settings.tracking.register_model:
+            check_policy(client, question.policy)
         experiment = backend.experiment_id(client, settings.tracking.experiment or question.name)
         with tracked(client, experiment, family, run_tags(question, "run")) as opened:
             step(f"{family}: fitting, measuring, explaining")

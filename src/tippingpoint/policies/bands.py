@@ -47,6 +47,12 @@ class Bands(Policy):
         return self
 
     @property
+    def grid_cuts(self) -> tuple[float, ...]:
+        """The cut-offs as a grid takes them, where each belongs to the side above it."""
+        sides = zip(self.cuts, self.cut_belongs, strict=True)
+        return tuple(cut if side == "above" else float(np.nextafter(cut, np.inf)) for cut, side in sides)
+
+    @property
     def segments(self) -> tuple[str, ...]:
         return self.bands
 

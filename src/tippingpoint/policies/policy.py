@@ -3,7 +3,9 @@
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from typing import Any, Self
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -12,8 +14,31 @@ from pydantic import Field, model_validator
 from tippingpoint.settings import Closed
 
 
+@dataclass(frozen=True)
+class Known:
+    """What a policy may learn from when it is bound to a model.
+
+    Parameters
+    ----------
+    train
+        Features of the users the model was fitted on.
+    features, score
+        Features and (n,) scores of the users of validation.
+    worth
+        (features, names of actions) to (n, K) expected money per user; None where no action was ever logged.
+    """
+
+    train: pd.DataFrame
+    features: pd.DataFrame
+    score: np.ndarray
+    worth: Callable[[pd.DataFrame, tuple[str, ...]], np.ndarray] | None = None
+
+
 class Policy(Closed, ABC):
     """Rules from score and features to segment; the base of every `policy=` option."""
+
+    learnt: ClassVar[tuple[str, ...]] = ()
+    """Fields that `bind` fills in; they are no part of the specification."""
 
     name: str = Field(min_length=1)
     version: int = Field(ge=1)
@@ -40,12 +65,36 @@ class Policy(Closed, ABC):
         code = np.array([actions.index(self.actions[s]) for s in self.segments])
         return code[self.segment(score, features)]
 
+    def bind(self, known: Known) -> Self:
+        """The policy with what it learns fixed, so that one user can be decided alone; most learn nothing.
+
+        Raises
+        ------
+        InputError
+            Where what it would learn from is missing.
+        """
+        return self
+
     def specification(self) -> dict[str, Any]:
         """The policy as written, ready for JSON; building it again gives the same decisions."""
-        return {"_target_": f"{type(self).__module__}.{type(self).__name__}", **self.model_dump(mode="json")}
+        written = self.model_dump(mode="json", exclude=set(self.learnt))
+        return {"_target_": f"{type(self).__module__}.{type(self).__name__}", **written}
+
+    def bound(self) -> dict[str, Any]:
+        """The specification and what was learnt, ready for JSON; building it again gives the same decisions."""
+        return self.specification() | self.model_dump(mode="json", include=set(self.learnt))
 
     @property
     def digest(self) -> str:
         """16 hex digits of the canonical JSON of the specification."""
-        text = json.dumps(self.specification(), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return _digest(self.specification())
+
+    @property
+    def bound_digest(self) -> str:
+        """16 hex digits of the canonical JSON of `bound`; the specification's where nothing is learnt."""
+        return _digest(self.bound())
+
+
+def _digest(node: dict[str, Any]) -> str:
+    text = json.dumps(node, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -6,6 +6,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from tippingpoint.findings import Candidate, Comparison, Provenance, Question
+from tippingpoint.pricing import Simulation
 from tippingpoint.reports.tables import EVIDENCE, interval
 
 LIMITS = {"run": 8_000, "version": 5_000}
@@ -20,6 +21,11 @@ def card(candidate: Candidate, question: Question, provenance: Provenance, model
 def comparison_card(comparison: Comparison, words: str) -> str:
     """A comparison: the leaderboard and what can be told of it."""
     return _render("comparison.md.j2", comparison=comparison, question=comparison.question, words=words)
+
+
+def simulation_card(simulation: Simulation) -> str:
+    """A simulation: contestants, cut-offs, what can be told, who is in which segment, what it hangs on."""
+    return _render("simulation.md.j2", simulation=simulation)
 
 
 def markdown(table: pd.DataFrame) -> str:

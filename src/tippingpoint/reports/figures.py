@@ -15,6 +15,7 @@ from tippingpoint.association import Association, associations
 from tippingpoint.data.users import Users
 from tippingpoint.evaluation import reliability
 from tippingpoint.explanation import Explanation
+from tippingpoint.policies.clusters import Clusters
 from tippingpoint.reports.palette import COLOURS, GREY, colour
 
 TOP = 12
@@ -24,19 +25,19 @@ COLUMNS = 6
 
 def roc(path: Path, outcome: np.ndarray, scores: dict[str, np.ndarray], title: str) -> None:
     """ROC curves of one or several families on the same users."""
-    figure, axes = _figure()
+    figure, axes = new_figure()
     for family, score in scores.items():
         false, true, _ = roc_curve(outcome, score)
         axes.plot(false, true, color=colour(family), label=family.replace("_", " "))
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=":")
     axes.set(xlabel="false positive rate", ylabel="true positive rate", title=title, aspect="equal")
     axes.legend(loc="lower right", frameon=False)
-    _save(figure, path)
+    save(figure, path)
 
 
 def calibration(path: Path, outcome: np.ndarray, scores: dict[str, np.ndarray], title: str) -> None:
     """Outcome rate against mean score in ten bins of equal size, with 95 % intervals."""
-    figure, axes = _figure()
+    figure, axes = new_figure()
     top = 0.0
     for family, score in scores.items():
         mean, rate, se = reliability(outcome, score)
@@ -49,13 +50,13 @@ def calibration(path: Path, outcome: np.ndarray, scores: dict[str, np.ndarray], 
     axes.plot([0, edge], [0, edge], color=GREY, linewidth=0.8, linestyle=":")
     axes.set(xlabel="mean score", ylabel="observed outcome rate", title=title, xlim=(0, edge), ylim=(0, edge))
     axes.legend(loc="upper left", frameon=False)
-    _save(figure, path)
+    save(figure, path)
 
 
 def shap_summary(path: Path, explanation: Explanation, family: str) -> None:
     """SHAP values of each user for the columns that matter most; colour is the column's own value."""
     order = explanation.importance()["feature"].head(TOP).tolist()
-    figure, axes = _figure(width=7.0, height=0.9 + 0.36 * len(order))
+    figure, axes = new_figure(width=7.0, height=0.9 + 0.36 * len(order))
     for row, name in enumerate(reversed(order)):
         at = explanation.features.columns.get_loc(name)
         values, column = explanation.values[:, at], explanation.features[name]
@@ -69,7 +70,26 @@ def shap_summary(path: Path, explanation: Explanation, family: str) -> None:
         xlabel=f"SHAP value ({explanation.space})",
         title=f"{family.replace('_', ' ')}: what moves the score\n(yellow: high value of the column, dark: low)",
     )
-    _save(figure, path)
+    save(figure, path)
+
+
+def clusters(path: Path, features: pd.DataFrame, found: Clusters, segment: np.ndarray, names: tuple[str, ...]) -> None:
+    """Users in the plane of the two features: clusters on the left, segments on the right."""
+    figure = Figure(figsize=(9.5, 4.5), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2, sharex=True, sharey=True)
+    first, last = found.columns[0], found.columns[-1]
+    x, y = features[first].to_numpy(np.float64), features[last].to_numpy(np.float64)
+    by = {left: (found.cluster, [f"cluster {k}" for k in range(len(found.table))]), right: (segment, list(names))}
+    for axes, (code, labels) in by.items():
+        for k, label in enumerate(labels):
+            of = code == k
+            axes.scatter(x[of], y[of], s=4, linewidths=0, alpha=0.6, color=COLOURS[k % len(COLOURS)], label=label)
+        axes.set(xlabel=first, ylabel=last)
+        axes.legend(frameon=False, markerscale=3, fontsize=8)
+    left.set_title(f"K-means, k = {len(found.table)}")
+    right.set_title(f"as the policy says (ARI {found.agreement:.2f})")
+    save(figure, path)
 
 
 def overview(path: Path, users: Users) -> None:
@@ -98,7 +118,7 @@ def overview(path: Path, users: Users) -> None:
         axes.yaxis.set_major_formatter(PercentFormatter(1, 0 if groups["rate_high"].max() > 0.1 else 1))
         axes.spines[["top", "right"]].set_visible(False)
     figure.suptitle(_literal(f"{users.contract.outcome} rate by column (its ROC AUC alone)"), fontsize=11)
-    _save(figure, path)
+    save(figure, path)
 
 
 def group_labels(association: Association) -> list[str]:
@@ -150,7 +170,8 @@ def _spread(values: np.ndarray) -> np.ndarray:
     return offset
 
 
-def _figure(width: float = 5.0, height: float = 4.5) -> tuple[Figure, Axes]:
+def new_figure(width: float = 5.0, height: float = 4.5) -> tuple[Figure, Axes]:
+    """An empty figure of so many inches, in the style of all others."""
     figure = Figure(figsize=(width, height), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
@@ -158,6 +179,7 @@ def _figure(width: float = 5.0, height: float = 4.5) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
+    """Write the figure as PNG, in a folder made if need be."""
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.stats import norm
 
 from tippingpoint.errors import InputError
-from tippingpoint.simulation.cells import ROUNDING
+from tippingpoint.simulation.cells import ROUNDING, Cells
 from tippingpoint.simulation.statistics import LEAST_CHANGED, LEVEL, Estimate, normal
 
 DRAWS = 20_000
@@ -74,10 +74,49 @@ def contest(contributions: Mapping[str, np.ndarray], rng: np.random.Generator) -
         Where contestants were held on different users, or contributions are missing.
     """
     names = list(contributions)
-    pairs = np.array(list(combinations(range(len(names)), 2)))
+    pairs = _pairs(len(names))
     if not len(pairs):
         return []
-    n, mean, square, changed = _moments(contributions, pairs)
+    return _settle(names, pairs, *_moments(contributions, pairs), rng)
+
+
+def contest_of_cells(cells: Cells, worth: Mapping[str, np.ndarray], rng: np.random.Generator) -> list[Verdict]:
+    """The same contest from statistics: contestants that treat the users of a cell alike, at any prices.
+
+    Parameters
+    ----------
+    cells
+        Users by what all contestants decide for them.
+    worth
+        For each contestant (cells, C) coefficients of a user's columns in each cell (`Cells.coefficients`).
+    """
+    names = list(worth)
+    pairs = _pairs(len(names))
+    if not len(pairs):
+        return []
+    n = cells.users
+    each = np.stack(list(worth.values()))
+    differ = (each[pairs[:, 0]] != each[pairs[:, 1]]).any(axis=2)
+    changed = np.rint(differ @ cells.count).astype(np.int64)
+    each = each - each.mean(axis=0)
+    mean = np.einsum("kci,ci->k", each, cells.gram[:, 0]) / n
+    square = np.einsum("kci,cij,lcj->kl", each, cells.gram, each, optimize=True) - n * np.outer(mean, mean)
+    return _settle(names, pairs, n, mean, square, changed, rng)
+
+
+def _pairs(contestants: int) -> np.ndarray:
+    return np.array(list(combinations(range(contestants), 2)))
+
+
+def _settle(
+    names: list[str],
+    pairs: np.ndarray,
+    n: int,
+    mean: np.ndarray,
+    square: np.ndarray,
+    changed: np.ndarray,
+    rng: np.random.Generator,
+) -> list[Verdict]:
     first, second = pairs.T
     difference = mean[first] - mean[second]
     own = np.diag(square)

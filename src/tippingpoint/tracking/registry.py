@@ -6,6 +6,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 
+from tippingpoint.errors import InputError
 from tippingpoint.policies.policy import Policy
 
 CHALLENGER = "challenger"
@@ -40,6 +41,7 @@ def register(
     note: str,
 ) -> Version:
     """Register a logged model as the next version, bound to its policy by tags and by the `policy.json` beside it."""
+    check_policy(client, policy)
     try:
         client.create_registered_model(name)
     except MlflowException as error:
@@ -49,12 +51,33 @@ def register(
         "policy_name": policy.name,
         "policy_version": str(policy.version),
         "policy_digest": policy.digest,
+        "policy_bound_digest": policy.bound_digest,
     }
     source = client.get_logged_model(model_id).artifact_location
     made = client.create_model_version(
         name, source, run_id=run_id, tags={**tags, **bound}, description=note, model_id=model_id
     )
     return Version(name, str(made.version))
+
+
+def check_policy(client: MlflowClient, policy: Policy) -> None:
+    """Refuse a policy whose specification changed since it was registered under the same name and version.
+
+    Raises
+    ------
+    InputError
+        Naming the version it was registered with, and what to type.
+    """
+    for known in client.search_model_versions(f"tags.policy_name = '{policy.name}'"):
+        same = known.tags.get("policy_version") == str(policy.version)
+        if same and known.tags.get("policy_digest") != policy.digest:
+            raise InputError(
+                "policy.version",
+                f"{policy.name} version {policy.version} is registered with another specification"
+                f" (models:/{known.name}/{known.version}, digest {known.tags.get('policy_digest')};"
+                f" this one is {policy.digest})",
+                f"Type policy.version={policy.version + 1}, or tracking.register_model=false.",
+            )
 
 
 def challenge(client: MlflowClient, version: Version) -> None:

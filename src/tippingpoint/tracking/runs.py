@@ -33,8 +33,8 @@ from tippingpoint.tracking.backend import STORE_ERRORS, store_errors
 HOST, LEASE = "tippingpoint.host", "tippingpoint.lease"
 LEASES = Path(tempfile.gettempdir(), f"tippingpoint-{os.getuid() if hasattr(os, 'getuid') else 'runs'}")
 TYPES = {"number": "double", "category": "string"}
-BATCH = 100
-"""Params MLflow takes at a time."""
+PARAMS, METRICS = 100, 1000
+"""How many MLflow takes in one write."""
 OUTCOMES = Schema([TensorSpec(np.dtype("float64"), (-1, 2))])
 
 
@@ -52,8 +52,8 @@ class Run:
     def params(self, config: Mapping[str, Any]) -> None:
         """Log a config's leaves under their dotted paths."""
         params = [Param(_key(key), value) for key, value in _leaves(config)]
-        for first in range(0, len(params), BATCH):
-            self.client.log_batch(self.run_id, params=params[first : first + BATCH])
+        for first in range(0, len(params), PARAMS):
+            self.client.log_batch(self.run_id, params=params[first : first + PARAMS])
 
     def metrics(
         self, metrics: Mapping[str, Estimate | float], model_id: str | None = None, users: Users | None = None
@@ -68,6 +68,21 @@ class Run:
             flat |= {key: value for key, value in ends.items() if value is not None and np.isfinite(value)}
         entries = [Metric(key, value, now, 0, model_id=model_id, **link) for key, value in flat.items()]
         self.client.log_batch(self.run_id, metrics=entries)
+
+    def curves(self, curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
+        """Log curves as metric steps: for each name (n,) whole steps and values, so that runs overlay in the UI.
+
+        Of values at one step the last one counts; what is not finite is left out.
+        """
+        now = int(time.time() * 1000)
+        entries = [
+            Metric(name, float(value), now, int(step))
+            for name, (steps, values) in curves.items()
+            for step, value in dict(zip(steps.tolist(), values.tolist(), strict=True)).items()
+            if np.isfinite(value)
+        ]
+        for start in range(0, len(entries), METRICS):
+            self.client.log_batch(self.run_id, metrics=entries[start : start + METRICS])
 
     def tags(self, tags: Mapping[str, str]) -> None:
         """Set tags; `mlflow.note.content` is the run's description."""
@@ -110,7 +125,7 @@ class Run:
         )
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "policy.json")
-            path.write_text(json.dumps(policy.specification(), indent=2))
+            path.write_text(json.dumps(policy.bound(), indent=2))
             self.client.log_model_artifact(info.model_id, str(path))
         return str(info.model_id)
 

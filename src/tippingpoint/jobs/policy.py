@@ -1,0 +1,173 @@
+"""`tippingpoint policy lint` and `diff`: what is wrong with a policy, and what changes between two."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rich.console import RenderableType
+
+from tippingpoint.data.source import Source
+from tippingpoint.data.splits import Parts, split
+from tippingpoint.data.users import Users
+from tippingpoint.economics import Economics
+from tippingpoint.errors import InputError
+from tippingpoint.jobs.gathering import reward_model, score_users
+from tippingpoint.policies.clusters import Clusters, cluster
+from tippingpoint.policies.lint import Difference, Lint, diff, lint
+from tippingpoint.policies.policy import Known, Policy
+from tippingpoint.policies.rules import SCORE, Rules
+from tippingpoint.reports import figures, tables
+from tippingpoint.settings import Component, DiffSettings, LintSettings, PolicySettings, option
+from tippingpoint.tracking import backend
+from tippingpoint.tracking.models import fetch_version, find, load
+
+
+@dataclass(frozen=True)
+class LintResult:
+    """What was found about a policy."""
+
+    policy: Policy
+    found: Lint
+    clusters: Clusters | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        remarks = [asdict(remark) for remark in self.found.remarks]
+        about: dict[str, Any] = {
+            "policy": self.policy.name,
+            "version": self.policy.version,
+            "digest": self.policy.digest,
+        }
+        about["bound_digest"] = self.policy.bound_digest
+        found = {**about, "remarks": remarks, "segments": self.found.segments.to_dict("records")}
+        if (of := self.clusters) is not None:
+            found["clusters"] = {
+                "columns": of.columns,
+                "silhouettes": of.silhouettes,
+                "agreement_ari": of.agreement,
+                "users": of.table.to_dict("index"),
+                "centres": of.centres.to_dict("index"),
+            }
+        return found
+
+    def render(self) -> RenderableType:
+        """One screen for a terminal."""
+        return tables.lint_summary(self.policy, self.found, self.clusters)
+
+
+@dataclass(frozen=True)
+class DiffResult:
+    """What changes from one policy to another."""
+
+    first: str
+    second: str
+    found: Difference
+
+    def as_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        movement = self.found.movement.to_dict("records")
+        written = {"from": self.first, "to": self.second, "written": self.found.written}
+        return {**written, "users_with_another_action": self.found.users, "movement": movement}
+
+    def render(self) -> RenderableType:
+        """One screen for a terminal."""
+        return tables.diff_summary(self.first, self.second, self.found)
+
+
+@dataclass(frozen=True)
+class _Ground:
+    """Users to look at policies on, with scores where a model gives them."""
+
+    users: Users
+    parts: Parts
+    economics: Economics
+    score: np.ndarray | None
+    on_validation: np.ndarray | None
+    seed: int
+
+    def bind(self, policy: Policy) -> Policy:
+        """Fix what the policy learns; without a score only where it needs none."""
+        parts = self.parts
+        if self.on_validation is None and needs_score(policy):
+            return policy
+        score = np.zeros(len(parts.validation)) if self.on_validation is None else self.on_validation
+        worth = None if self.users.action is None else reward_model(parts.train, self.economics, self.seed)
+        return policy.bind(Known(parts.train.features, parts.validation.features, score, worth))
+
+    @property
+    def given(self) -> dict[str, int] | None:
+        """Users each action was taken for."""
+        if self.users.action is None:
+            return None
+        counts = np.bincount(self.users.action, minlength=len(self.users.actions))
+        return dict(zip(self.users.actions, counts.tolist(), strict=True))
+
+
+def policy_lint(settings: LintSettings) -> LintResult:
+    """Look a policy over; a remark is something to answer, not an error.
+
+    Raises
+    ------
+    InputError
+        Where the policy, the users or the model are wrong or do not fit each other.
+    """
+    policy = settings.policy.build(Policy, "policy")  # type: ignore[type-abstract]
+    ground = _ground(settings)
+    bound = ground.bind(policy)
+    features: pd.DataFrame = ground.users.features
+    found = lint(bound, features, ground.score, set(ground.economics.actions), ground.given)
+    clusters = None
+    if settings.clusters:
+        if len(found.segments) == 0:
+            raise InputError("scored_by", "segments need a score", "Type scored_by=models:/NAME@challenger.")
+        score = np.zeros(len(features)) if ground.score is None else ground.score
+        segment = bound.segment(score, features)
+        clusters = cluster(features, tuple(settings.clusters), segment, bound.segments, settings.seed)
+        figures.clusters(Path(settings.picture), features, clusters, segment, bound.segments)
+    return LintResult(bound, found, clusters)
+
+
+def policy_diff(settings: DiffSettings) -> DiffResult:
+    """Say in words and numbers what changes from one policy to another on the same users.
+
+    Raises
+    ------
+    InputError
+        Where policies, users or the model are wrong or do not fit, or a score is needed and no model named.
+    """
+    first, second = (_policy(name) for name in settings.policies)
+    ground = _ground(settings)
+    if ground.score is None and (needs_score(first) or needs_score(second)):
+        raise InputError("scored_by", "one of the policies reads the score", "Type scored_by=models:/NAME@challenger.")
+    score = np.zeros(len(ground.users)) if ground.score is None else ground.score
+    found = diff(ground.bind(first), ground.bind(second), ground.users.features, (score, score))
+    names = [f"{p.name} version {p.version} ({p.digest})" for p in (first, second)]
+    return DiffResult(names[0], names[1], found)
+
+
+def needs_score(policy: Policy) -> bool:
+    """Whether a policy cannot decide without a model's score."""
+    return not isinstance(policy, Rules) or SCORE in policy.columns
+
+
+def _policy(name: str) -> Policy:
+    if name.startswith("models:/"):
+        node = json.loads(fetch_version(backend.connect(), name, "policy.json"))
+    else:
+        node = option("policy", name)
+    return Component.model_validate(node).build(Policy, f"policy {name}")  # type: ignore[type-abstract]
+
+
+def _ground(settings: PolicySettings) -> _Ground:
+    economics = settings.economics.build(Economics, "economics")
+    users = settings.data.build(Source, "data").load()  # type: ignore[type-abstract]
+    parts = split(users, settings.split)
+    score = on_validation = None
+    if settings.scored_by is not None:
+        client = backend.connect()
+        model = load(client, find(client, settings.scored_by)[0])
+        score, on_validation = (score_users(model.name, model, part) for part in (users, parts.validation))
+    return _Ground(users, parts, economics, score, on_validation, settings.seed)

@@ -1,0 +1,156 @@
+"""`tippingpoint simulate`: what cut-offs, policies and prices would bring with models that are there already."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import RenderableType
+
+from tippingpoint.economics import Economics
+from tippingpoint.errors import InputError
+from tippingpoint.findings import Filed
+from tippingpoint.gathered import Gathered
+from tippingpoint.jobs.gathering import gather_users
+from tippingpoint.jobs.progress import progress
+from tippingpoint.jobs.simulation_files import STATISTICS, record
+from tippingpoint.policies.policy import Policy
+from tippingpoint.pricing import Asked, Simulation, price
+from tippingpoint.reports import tables
+from tippingpoint.settings import Component, SimulateSettings, option, overlay, validate
+from tippingpoint.tracking import backend
+from tippingpoint.tracking.models import JOB, LoadedModel, fetch, find, load
+from tippingpoint.tracking.runs import reap
+
+
+@dataclass(frozen=True)
+class SimulateResult:
+    """What a simulation found, where it is filed, and how long the answer took once statistics were there."""
+
+    simulation: Simulation
+    filed: Filed
+    seconds: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        filed = {"run_id": self.filed.run_id, "page": self.filed.page, "answer_seconds": self.seconds}
+        return {**self.simulation.as_dict(), **filed}
+
+    def render(self) -> RenderableType:
+        """One screen for a terminal."""
+        return tables.simulate_summary(self.simulation, self.filed, self.seconds)
+
+
+def simulate(settings: SimulateSettings) -> SimulateResult:
+    """Load models without fitting them again, gather statistics of their users, and answer from those.
+
+    A finished simulate run is answered from its saved statistics, at other prices, without any user.
+
+    Raises
+    ------
+    InputError
+        When the config, the models or the users are wrong or do not fit each other.
+    OutsideError
+        When the store cannot be used.
+    """
+    with progress(5) as step:
+        step("opening the store")
+        client = backend.connect()
+        reap(client)
+        wanted = settings.models or [""]
+        runs = {r.info.run_id: r for w in wanted for r in find(client, w, settings.tracking.experiment)}
+        saved = [r for r in runs.values() if r.data.tags.get(JOB) == "simulate"]
+        if saved and len(runs) > 1:
+            raise InputError("models", "a finished simulation is priced anew alone", "Name it only, or models only.")
+        if saved:
+            step("reading statistics")
+            experiment = saved[0].info.experiment_id
+            gathered = Gathered.load(fetch(client, saved[0].info.run_id, STATISTICS))
+            _refuse_what_needs_users(settings, saved[0].info.run_id)
+            policies = {n: _policy(node, f"policies.{n}") for n, node in gathered.about["policies"].items()}
+            economics = _economics(gathered.about["economics"], settings)
+        else:
+            step("loading models")
+            models = _named([load(client, run) for run in runs.values()])
+            first = next(iter(models.values()))
+            experiment = first.experiment
+            policies = _policies(settings, models)
+            economics = _economics(first.config["economics"], settings)
+            step("scoring users, gathering statistics")
+            gathered = gather_users(settings, models, policies, economics)
+        if settings.tracking.experiment:
+            experiment = backend.experiment_id(client, settings.tracking.experiment)
+        step("answering")
+        start = time.perf_counter()
+        simulation = price(gathered, _asked(settings, gathered, policies, economics, leader_only=bool(saved)))
+        seconds = time.perf_counter() - start
+        step("filing")
+        filed = record(client, experiment, simulation, settings, [r.info.run_id for r in saved])
+    return SimulateResult(simulation, filed, seconds)
+
+
+def _named(models: list[LoadedModel]) -> dict[str, LoadedModel]:
+    """Models by family; those of one family carry the start of their run's id too."""
+    families = [model.name for model in models]
+    return {
+        model.name if families.count(model.name) == 1 else f"{model.name} {model.run_id[:6]}": model for model in models
+    }
+
+
+def _policies(settings: SimulateSettings, models: dict[str, LoadedModel]) -> dict[str, Policy]:
+    """Each model's own policy with `policy` on top, and `policies`; by name, version and digest where names repeat."""
+    nodes = [overlay(model.config["policy"], settings.policy) for model in models.values()]
+    built = [_policy(node, "policy") for node in nodes]
+    built += [_policy(option("policy", name), f"policies.{name}") for name in settings.policies]
+    distinct = list({policy.digest: policy for policy in built}.values())
+    names = [policy.name for policy in distinct]
+    return {
+        policy.name if names.count(policy.name) == 1 else f"{policy.name} v{policy.version} {policy.digest[:4]}": policy
+        for policy in distinct
+    }
+
+
+def _policy(node: dict[str, Any], where: str) -> Policy:
+    if "_target_" not in node:
+        raise InputError(where, "names no class: a `_target_` is missing", "See conf/policy for examples.")
+    return Component.model_validate(node).build(Policy, where)  # type: ignore[type-abstract]
+
+
+def _economics(written: dict[str, Any], settings: SimulateSettings) -> Economics:
+    node = overlay(written, settings.economics)
+    if "_target_" in node:
+        return Component.model_validate(node).build(Economics, "economics")
+    return validate(Economics, node, "economics")
+
+
+def _asked(
+    settings: SimulateSettings,
+    gathered: Gathered,
+    policies: dict[str, Policy],
+    economics: Economics,
+    leader_only: bool,
+) -> Asked:
+    budget = settings.budget
+    total = budget.contacts if budget.money is None else budget.money
+    users = budget.of_users or gathered.about["users"]["all"]
+    return Asked(
+        economics=economics,
+        policies=policies,
+        budget=None if total is None else total / users,
+        budget_in="contacts" if budget.money is None else "money",
+        smallest_uplift=settings.smallest_uplift,
+        sensitivity=settings.sensitivity,
+        least=settings.least,
+        seed=settings.seed,
+        leader_only=leader_only,
+    )
+
+
+def _refuse_what_needs_users(settings: SimulateSettings, run_id: str) -> None:
+    asked = {
+        "data": settings.data is not None,
+        "policies": bool(settings.policies),
+        "policy": any(value is not None for value in settings.policy.values()),
+    }
+    for where in (key for key, there in asked.items() if there):
+        what = f"run {run_id} is answered from saved statistics, in which users and policies are fixed"
+        raise InputError(where, what, "Change prices, budget or sensitivity only, or name the models instead.")

@@ -1,0 +1,117 @@
+"""Filing a simulation: a parent run with everything, and a child a model whose curves overlay in the UI."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from tippingpoint.findings import Filed
+from tippingpoint.pricing import PAIR, Simulation, Sweep
+from tippingpoint.reports import surfaces
+from tippingpoint.reports.cards import simulation_card
+from tippingpoint.settings import SimulateSettings
+from tippingpoint.simulation.statistics import Estimate
+from tippingpoint.tracking import backend
+from tippingpoint.tracking.models import JOB
+from tippingpoint.tracking.provenance import provenance
+from tippingpoint.tracking.registry import Client
+from tippingpoint.tracking.runs import Run
+from tippingpoint.tracking.runs import run as tracked
+
+STATISTICS = "statistics.npz"
+
+
+def record(
+    client: Client, experiment: str, simulation: Simulation, settings: SimulateSettings, origin: list[str]
+) -> Filed:
+    """File a simulation.
+
+    Parameters
+    ----------
+    origin
+        Run ids of the simulation whose statistics were priced anew; empty where users were read.
+    """
+    about = simulation.gathered.about
+    common = {
+        **provenance().tags(),
+        "question": about["question"],
+        "evidence": simulation.kind,
+        "data_digest": about["data_digest"],
+        "seed": str(settings.seed),
+    }
+    tags = {**common, JOB: "simulate", "leader": simulation.leader, **({"repriced": origin[0]} if origin else {})}
+    with tracked(client, experiment, f"simulate {about['origin']}", tags) as parent:
+        _parent(simulation, settings, parent)
+        for model in about["models"]:
+            with tracked(client, experiment, model, {**common, JOB: "simulated"}, parent) as child:
+                _child(simulation, model, child)
+    return Filed(parent.run_id, backend.page(parent.path), None)
+
+
+def _parent(simulation: Simulation, settings: SimulateSettings, run: Run) -> None:
+    about, economics = simulation.gathered.about, simulation.asked.economics
+    config = settings.model_dump(mode="json")
+    run.params(
+        {
+            "models": ", ".join(about["models"]),
+            "policies": ", ".join(simulation.asked.policies),
+            "data": about["origin"],
+            **{f"economics.{key}": value for key, value in economics.model_dump(mode="json").items()},
+            **{key: config[key] for key in ("cuts", "least", "smallest_uplift", "sensitivity", "seed")},
+            "budget": config["budget"],
+        }
+    )
+    run.metrics(_metrics(simulation, simulation.leader, simulation.sweep()))
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        (folder / "tables").mkdir()
+        for name, table in simulation.tables().items():
+            table.to_csv(folder / "tables" / f"{name}.csv", index=False)
+        if (pairs := simulation.surface_table()) is not None:
+            pairs.write_csv(folder / "tables/surface.csv", float_precision=6)
+        surfaces.interactive(folder / "surface.html", simulation)
+        if best := simulation.sweep():
+            surfaces.picture(folder / "figures/surface.png", simulation, best)
+        surfaces.targeting(folder / "figures", simulation)
+        (folder / STATISTICS).write_bytes(simulation.gathered.dump())
+        written = {**config, "policies": {n: p.specification() for n, p in simulation.asked.policies.items()}}
+        written["economics"] = economics.model_dump(mode="json")
+        (folder / "simulate.yaml").write_text(yaml.safe_dump(written, sort_keys=False, allow_unicode=True))
+        run.artifacts(folder)
+    run.tags({"mlflow.note.content": simulation_card(simulation)})
+
+
+def _child(simulation: Simulation, model: str, run: Run) -> None:
+    contestant = next(name for name in simulation.values if name.split(PAIR)[0] == model)
+    sweep = next((s for s in simulation.sweeps if s.model == model), None)
+    run.params({"model": model, **simulation.gathered.about["models"][model]})
+    run.metrics(_metrics(simulation, contestant, sweep))
+    if sweep is None:
+        return
+    kind = simulation.kind
+    curves: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    for action, of in sweep.curves.items():
+        name, steps = f"policy/{kind}/from_cut/{_plain(action)}_per_1000", np.rint(of.cuts * 1000).astype(np.int64)
+        curves[name] = steps, of.gain.value * 1000
+        if kind != "assumed":
+            curves |= {f"{name}_low": (steps, of.gain.low * 1000), f"{name}_high": (steps, of.gain.high * 1000)}
+    run.curves(curves)
+
+
+def _metrics(simulation: Simulation, contestant: str, sweep: Sweep | None) -> dict[str, Estimate | float]:
+    prefix = f"policy/{simulation.kind}"
+    found: dict[str, Estimate | float] = {f"{prefix}/{n}": e for n, e in simulation.values[contestant].items()}
+    if sweep is not None and sweep.choice is not None:
+        for how in ("honest", "apparent"):
+            found[f"{prefix}/{how}_uplift_per_user"] = getattr(sweep.choice, how).uplift
+        if sweep.budgeted is not None:
+            found[f"{prefix}/budgeted_uplift_per_user"] = sweep.budgeted.honest.uplift
+        if sweep.regret is not None:
+            found[f"{prefix}/cut_regret_per_user"] = sweep.regret
+    return found
+
+
+def _plain(name: str) -> str:
+    """A name as MLflow takes it in metrics."""
+    return "".join(c if c.isalnum() or c in "_-. " else "_" for c in name)

@@ -1,0 +1,49 @@
+"""Each user's best action by the reward model: the yardstick of what scores alone leave on the table."""
+
+from collections.abc import Callable
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from pydantic import PrivateAttr, field_validator
+
+from tippingpoint.errors import InputError
+from tippingpoint.policies.policy import Known, Policy
+
+
+class BestAction(Policy):
+    """Segments are actions; each user gets the one of largest expected worth at the prices it was bound with.
+
+    The reward model (one model an action, fitted on train) is not part of the specification: a bound policy lives as
+    long as the job that bound it.
+    """
+
+    _worth: Callable[[pd.DataFrame, tuple[str, ...]], np.ndarray] | None = PrivateAttr(default=None)
+
+    @field_validator("actions")
+    @classmethod
+    def _none_is_among_them(cls, actions: dict[str, str]) -> dict[str, str]:
+        if "none" not in actions.values():
+            raise ValueError("must name none too: acting is not always best")
+        return actions
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        return tuple(self.actions)
+
+    def bind(self, known: Known) -> Self:
+        if known.worth is None:
+            raise InputError(
+                "policy", f"{self.name} needs logged actions to learn from; these users have none", "Use scores."
+            )
+        bound = self.model_copy()
+        bound._worth = known.worth
+        return bound
+
+    def segment(self, score: np.ndarray, features: pd.DataFrame) -> np.ndarray:
+        if self._worth is None:
+            raise InputError("policy", f"{self.name} has no reward model yet", "Bind it to a model first.")
+        return np.asarray(self._worth(features, tuple(self.actions.values())).argmax(axis=1))
+
+    def bound(self) -> dict[str, Any]:
+        return self.specification()

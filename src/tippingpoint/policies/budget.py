@@ -1,0 +1,15 @@
+"""Act on so many of every 1,000 users, those of highest score."""
+
+from pydantic import Field
+
+from tippingpoint.policies.top_fraction import Ranked
+
+
+class Budget(Ranked):
+    """A number of contacts per 1,000 users; the cut-off that keeps it is fixed on validation."""
+
+    per_1000: float = Field(gt=0, le=1000)
+
+    @property
+    def wanted(self) -> float:
+        return self.per_1000 / 1000

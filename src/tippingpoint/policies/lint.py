@@ -1,0 +1,224 @@
+"""What is wrong with a policy, on a grid of the features' ranges and on users; and what changes between two."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations, product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tippingpoint.policies.bands import Bands
+from tippingpoint.policies.policy import Policy
+from tippingpoint.policies.rules import SCORE, Rules
+
+QUANTILES = np.linspace(0, 1, 5)
+LARGEST_GRID = 200_000
+LEAST_ARM = 100
+NUMBER = re.compile(r"(?<![\w.'])\d+(?:\.\d+)?(?![\w.'])")
+
+
+@dataclass(frozen=True)
+class Remark:
+    """Something to answer. `users` are those of the data it is about; 0 where it only shows on the grid."""
+
+    kind: str
+    what: str
+    users: int
+
+
+@dataclass(frozen=True)
+class Lint:
+    """Remarks, and one row a segment: action, users, share."""
+
+    remarks: list[Remark]
+    segments: pd.DataFrame
+
+
+def lint(
+    policy: Policy,
+    features: pd.DataFrame,
+    score: np.ndarray | None,
+    prices: set[str],
+    given: Mapping[str, int] | None,
+) -> Lint:
+    """Look for gaps, overlaps, segments no one reaches, and actions nothing is known of.
+
+    Parameters
+    ----------
+    policy
+        Bound, where it learns anything.
+    score
+        (n,) scores; None where no model is at hand: then only what needs no score is looked at.
+    prices
+        Actions the economics know.
+    given
+        Users each action was taken for; None where nothing was logged.
+    """
+    remarks = _actions(policy, prices, given)
+    reads_score = not isinstance(policy, Rules) or SCORE in policy.columns
+    if reads_score and score is None:
+        remarks.append(Remark("not looked at", "who is in which segment: no model gives a score", 0))
+        return Lint(remarks, pd.DataFrame())
+    at_hand = np.zeros(len(features)) if score is None else score
+    if isinstance(policy, Rules):
+        remarks += _rules(policy, features, at_hand)
+    code = policy.segment(at_hand, features)
+    counts = np.bincount(code, minlength=len(policy.segments))
+    rows = [
+        {"segment": s, "action": policy.actions[s], "users": int(n), "share": n / len(features)}
+        for s, n in zip(policy.segments, counts, strict=True)
+    ]
+    for row in rows:
+        if not row["users"]:
+            why = ""
+            if isinstance(policy, Bands):
+                why = f"; scores run from {at_hand.min():.3f} to {at_hand.max():.3f}"
+            remarks.append(Remark("unreachable", f"no user is {row['segment']}{why}", 0))
+    return Lint(remarks, pd.DataFrame(rows))
+
+
+def _actions(policy: Policy, prices: set[str], given: Mapping[str, int] | None) -> list[Remark]:
+    remarks = []
+    for action in sorted(set(policy.actions.values())):
+        if action not in prices:
+            remarks.append(Remark("unpriced", f"{action} has no price in the economics", 0))
+        if given is not None and (users := given.get(action, 0)) < LEAST_ARM:
+            what = "was never given" if not users else f"was given to {users} users only"
+            remarks.append(Remark("never given" if not users else "hardly given", f"{action} {what}", users))
+    return remarks
+
+
+def _rules(policy: Rules, features: pd.DataFrame, score: np.ndarray) -> list[Remark]:
+    held = policy.matches(score, features)
+    points, point_scores = _grid(policy, features, score)
+    on_grid = policy.matches(point_scores, points)
+    described: Any = _described(policy, points, point_scores)
+    remarks = []
+    gap, users = ~on_grid.any(axis=1), int((~held.any(axis=1)).sum())
+    if gap.any():
+        where = _regions(described[np.asarray(gap)])
+        remarks.append(Remark("gap", f"no rule covers {where}: they are {policy.otherwise}", users))
+    elif users:
+        remarks.append(Remark("gap", f"no rule covers some users: they are {policy.otherwise}", users))
+    for i, j in combinations(range(len(policy.rules)), 2):
+        first, second = policy.rules[i], policy.rules[j]
+        both = on_grid[:, i] & on_grid[:, j]
+        users = int((held[:, i] & held[:, j]).sum())
+        if first.segment != second.segment and (both.any() or users):
+            where = f" at {_regions(described[both])}" if both.any() else ""
+            what = f"{first.segment} and {second.segment} both hold{where}: {first.segment} comes first"
+            remarks.append(Remark("overlap", what, users))
+    for k, rule in enumerate(policy.rules):
+        earlier = on_grid[:, :k].any(axis=1) | ~on_grid[:, k]
+        if earlier.all() and not (held[:, k] & ~held[:, :k].any(axis=1)).any():
+            remarks.append(Remark("unreachable", f"rule {k + 1} ({rule.segment}: {rule.when}) never decides", 0))
+    return remarks
+
+
+def _grid(policy: Rules, features: pd.DataFrame, score: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
+    """Points over the ranges of the columns the rules read: quantiles, and every written number and its sides."""
+    written = [float(n) for rule in policy.rules for n in NUMBER.findall(rule.when)]
+    axes: dict[str, list[Any]] = {}
+    for column in policy.columns:
+        values = score if column == SCORE else features[column]
+        if column != SCORE and features[column].dtype.kind not in "fiu":
+            axes[column] = sorted(features[column].dropna().unique())
+            continue
+        x = np.asarray(values, dtype=np.float64)
+        x = x[np.isfinite(x)]
+        low, high = x.min(), x.max()
+        edges = [e for n, level in policy.levels.items() if level.column == column for e in (policy.edges or {})[n]]
+        near = [v for cut in written + edges for v in (np.nextafter(cut, -np.inf), cut, np.nextafter(cut, np.inf))]
+        inside = [v for v in near if low <= v <= high]
+        axes[column] = sorted({*np.quantile(x, QUANTILES).tolist(), *inside})
+    size = int(np.prod([len(values) for values in axes.values()]))
+    if size > LARGEST_GRID:  # a random part of the grid: what it shows is there, what it misses may be
+        rng = np.random.default_rng(0)
+        picked = {name: rng.choice(np.asarray(values), LARGEST_GRID) for name, values in axes.items()}
+        points = pd.DataFrame(picked)
+    else:
+        points = pd.DataFrame(list(product(*axes.values())), columns=list(axes))
+    scores = points.pop(SCORE).to_numpy(np.float64) if SCORE in points else np.zeros(len(points))
+    needed = {level.column for level in policy.levels.values()} - set(points.columns)
+    return points.assign(**{name: float(features[name].median()) for name in needed}), scores
+
+
+def _described(policy: Rules, points: pd.DataFrame, score: np.ndarray) -> pd.DataFrame:
+    """Points in the words of the rules: levels by name, other columns as they are."""
+    table = policy.table(score, points).to_pandas()
+    roots = {name for condition in policy.conditions for name in condition.meta.root_names()}
+    return table[[name for name in table.columns if name in roots]]
+
+
+def _regions(points: pd.DataFrame) -> str:
+    """Where points lie: their names, and the span of their numbers for each."""
+    words = [str(c) for c in points if points[c].dtype.kind not in "fiu"]
+    numbers = [str(c) for c in points if c not in words]
+    groups: Any = points.groupby(words, sort=False, dropna=False) if words else [((), points)]
+    found: dict[str, list[str]] = {}
+    for names, group in groups:
+        spans = [f"{c} {_span(group[c].min(), group[c].max())}" for c in numbers]
+        found.setdefault(" and ".join(spans), []).append(" ".join(map(str, names)))
+    return "; ".join(
+        " with ".join(filter(None, [f"{', '.join(words)} {' or '.join(names)}" if words else "", spans]))
+        for spans, names in found.items()
+    )
+
+
+def _span(low: float, high: float) -> str:
+    return f"{low:.6g}" if f"{low:.6g}" == f"{high:.6g}" else f"{low:.6g} to {high:.6g}"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What changes from one policy to another.
+
+    Parameters
+    ----------
+    written
+        One line a changed key of the specification.
+    movement
+        One row a pair of segments with users in both: users, share, and both actions.
+    """
+
+    written: list[str]
+    movement: pd.DataFrame
+
+    @property
+    def users(self) -> int:
+        """Users who get another action."""
+        moved = self.movement
+        return int(moved.loc[moved["from_action"] != moved["to_action"], "users"].sum())
+
+
+def diff(first: Policy, second: Policy, features: pd.DataFrame, scores: tuple[np.ndarray, np.ndarray]) -> Difference:
+    """Compare two bound policies, as written and on the same users; each on its own model's scores, mostly the same."""
+    a, b = (dict(_flat(policy.specification())) for policy in (first, second))
+    written = [
+        f"{key}: {a.get(key, 'not there')} → {b.get(key, 'not there')}"
+        for key in dict.fromkeys([*a, *b])
+        if a.get(key) != b.get(key)
+    ]
+    codes = first.segment(scores[0], features), second.segment(scores[1], features)
+    count = np.zeros((len(first.segments), len(second.segments)), dtype=np.int64)
+    np.add.at(count, codes, 1)
+    rows = [
+        {
+            "from": first.segments[i],
+            "to": second.segments[j],
+            "from_action": first.actions[first.segments[i]],
+            "to_action": second.actions[second.segments[j]],
+            "users": int(count[i, j]),
+            "share": count[i, j] / len(features),
+        }
+        for i, j in np.argwhere(count)
+    ]
+    return Difference(written, pd.DataFrame(rows))
+
+
+def _flat(node: Any, path: str = "") -> list[tuple[str, str]]:
+    if isinstance(node, Mapping):
+        return [leaf for key, value in node.items() for leaf in _flat(value, f"{path}.{key}" if path else str(key))]
+    return [(path, str(node))]

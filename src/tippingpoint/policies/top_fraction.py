@@ -1,0 +1,69 @@
+"""Act on a share of users, those of highest score; and on so many of every 1,000, which is the same cut-off."""
+
+from typing import ClassVar, Self
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+
+from tippingpoint.errors import InputError
+from tippingpoint.policies.policy import Known, Policy
+
+
+class Ranked(Policy):
+    """The users of highest score, down to a cut-off that is fixed on validation when the policy is bound."""
+
+    learnt: ClassVar = ("cut", "share_at_cut", "tied_share")
+
+    cut: float | None = None
+    """Scores from here on are acted on; a number above 1 acts on no one."""
+    share_at_cut: float | None = None
+    """Share of validation that the cut-off acts on..."""
+    tied_share: float | None = None
+    """...and what would have been added by users of the next lower score, who all tie: one score, one treatment."""
+
+    @property
+    def wanted(self) -> float:
+        """Share of users to act on, at most."""
+        raise NotImplementedError
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        return ("rest", "top")
+
+    def bind(self, known: Known) -> Self:
+        # The lowest score such that no more than the wanted share is at or above it: users of equal score are never
+        # treated apart, so where scores tie fewer are acted on than wanted, and that is told.
+        if not len(known.score):
+            raise InputError("policy", f"{self.name} needs scores to fix its cut-off on", "Bring users of validation.")
+        scores, counts = np.unique(-known.score, return_counts=True)
+        share = np.cumsum(counts) / len(known.score)
+        inside = int(np.searchsorted(share, self.wanted + 1e-12, side="right"))
+        cut = float(-scores[inside - 1]) if inside else float(np.nextafter(known.score.max(), np.inf))
+        tied = float(counts[inside] / len(known.score)) if inside < len(counts) else 0.0
+        learnt = {"cut": cut, "share_at_cut": float(share[inside - 1]) if inside else 0.0, "tied_share": tied}
+        return self.model_copy(update=learnt)
+
+    def segment(self, score: np.ndarray, features: pd.DataFrame) -> np.ndarray:
+        if self.cut is None:
+            raise InputError("policy", f"{self.name} has no cut-off yet", "Bind it to a model first.")
+        return np.asarray(score >= self.cut, dtype=np.int64)
+
+
+class TopFraction(Ranked):
+    """A share of users.
+
+    Examples
+    --------
+    >>> top = TopFraction(name="top", version=1, share=0.4, actions={"rest": "none", "top": "prompt"})
+    >>> score = np.array([0.1, 0.5, 0.5, 0.5, 0.9])
+    >>> bound = top.bind(Known(pd.DataFrame(), pd.DataFrame(), score))
+    >>> bound.cut, bound.share_at_cut, bound.tied_share
+    (0.9, 0.2, 0.6)
+    """
+
+    share: float = Field(gt=0, le=1)
+
+    @property
+    def wanted(self) -> float:
+        return self.share

@@ -1,0 +1,178 @@
+"""Models that are there already: found by registry URI or run, loaded without trusting what the file asks for."""
+
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import skops.io
+import yaml
+from mlflow import MlflowClient
+from mlflow.entities import Run as StoredRun
+from mlflow.entities import ViewType
+from mlflow.exceptions import MlflowException
+from mlflow.types.schema import DataType
+from skops.io.exceptions import UntrustedTypesFoundException
+
+from tippingpoint.errors import InputError
+from tippingpoint.models.family import Family
+from tippingpoint.settings import Component
+
+JOB, PARENT = "tippingpoint.job", "mlflow.parentRunId"
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A logged model, and what its run was asked.
+
+    Parameters
+    ----------
+    name
+        Its family's name in the config (`boosting`).
+    config
+        The run's composed config.
+    columns
+        Features it reads, and whether each is a `number` or a `category`.
+    data_digest, question
+        Content of the users it was judged on, and what was asked.
+    experiment
+        Id of the experiment its run is in.
+    classifier
+        What scores: `predict_proba` on raw user columns.
+    """
+
+    name: str
+    run_id: str
+    model_id: str
+    config: dict[str, Any]
+    columns: dict[str, str]
+    data_digest: str
+    question: str
+    experiment: str
+    classifier: Any
+
+
+def find(client: MlflowClient, reference: str, experiment: str | None = None) -> list[StoredRun]:
+    """Runs a reference stands for: a registered version's, a run itself, or all children of a compare.
+
+    Parameters
+    ----------
+    reference
+        `models:/name/1`, `models:/name@alias`, a run id, or '' for the latest finished compare.
+    experiment
+        Name of the experiment to look for the latest in; None looks in all.
+
+    Raises
+    ------
+    InputError
+        When there is no such version or run, or it has no models.
+    """
+    if not reference:
+        run = _latest(client, experiment)
+    elif match := re.fullmatch(r"models:/([^/@]+)(?:/(\d+)|@([\w.-]+))", reference):
+        run = _run(client, _version_run(client, reference, *match.groups()))
+    elif re.fullmatch(r"[0-9a-f]{32}", reference):
+        run = _run(client, reference)
+    else:
+        raise InputError(
+            "models",
+            f"{reference!r} is neither a registry URI nor a run id",
+            "Type models='[models:/NAME/VERSION]', models:/NAME@ALIAS, or 32 hex digits of a run.",
+        )
+    if run.data.tags.get(JOB) == "simulate" or run.outputs.model_outputs:
+        return [run]
+    below = client.search_runs([run.info.experiment_id], f"tags.`{PARENT}` = '{run.info.run_id}'")
+    children = [child for child in below if child.outputs.model_outputs]
+    if not children:
+        raise InputError("models", f"run {run.info.run_id} has no models", "Name a compare's, or a model's own run.")
+    return sorted(children, key=lambda child: int(child.info.start_time))
+
+
+def load(client: MlflowClient, run: StoredRun) -> LoadedModel:
+    """Load the model of a run with the types its family trusts, whatever else the file asks for.
+
+    Raises
+    ------
+    InputError
+        When artifacts of the run are gone, or the file holds types that the family does not trust.
+    """
+    model_id = run.outputs.model_outputs[0].model_id
+    name = run.data.params["model"]
+    try:
+        with tempfile.TemporaryDirectory() as temporary:
+            path = client.download_artifacts(run.info.run_id, "config.yaml", temporary)
+            config = yaml.safe_load(Path(path).read_text())
+            location = client.get_logged_model(model_id).artifact_location
+            folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=location, dst_path=temporary))
+            family = Component.model_validate(config["model"][name]).build(Family, f"model.{name}")  # type: ignore[type-abstract]
+            signature = mlflow.models.Model.load(str(folder)).signature
+            classifier = skops.io.load(folder / "model.skops", trusted=list(family.trusted))
+    except (OSError, MlflowException) as error:
+        raise InputError(
+            "models", f"run {run.info.run_id} has lost its files ({error})", "Name another run."
+        ) from error
+    except UntrustedTypesFoundException as error:
+        raise InputError("models", f"run {run.info.run_id} holds types {name} does not trust ({error})") from error
+    return LoadedModel(
+        name=name,
+        run_id=run.info.run_id,
+        model_id=model_id,
+        config=config,
+        columns={c.name: "category" if c.type == DataType.string else "number" for c in signature.inputs.inputs},
+        data_digest=run.data.tags["data_digest"],
+        question=run.data.tags["question"],
+        experiment=run.info.experiment_id,
+        classifier=classifier,
+    )
+
+
+def fetch(client: MlflowClient, run_id: str, path: str) -> bytes:
+    """One artifact of a run."""
+    with tempfile.TemporaryDirectory() as temporary:
+        try:
+            return Path(client.download_artifacts(run_id, path, temporary)).read_bytes()
+        except (OSError, MlflowException) as error:
+            raise InputError("models", f"run {run_id} has no {path} ({error})", "Simulate its models again.") from error
+
+
+def fetch_version(client: MlflowClient, reference: str, path: str) -> bytes:
+    """One file beside the model of a registered version, `models:/name/1` or `models:/name@alias`."""
+    run = find(client, reference)[0]
+    location = client.get_logged_model(run.outputs.model_outputs[0].model_id).artifact_location
+    with tempfile.TemporaryDirectory() as temporary:
+        uri = f"{location.rstrip('/')}/{path}"
+        try:
+            return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=temporary)).read_bytes()
+        except (OSError, MlflowException) as error:
+            raise InputError("models", f"{reference} has no {path} ({error})", "Name another version.") from error
+
+
+def _latest(client: MlflowClient, experiment: str | None) -> StoredRun:
+    known = client.search_experiments(view_type=ViewType.ACTIVE_ONLY)
+    ids = [e.experiment_id for e in known if experiment is None or e.name == experiment]
+    wanted = f"tags.`{JOB}` = 'compare' and attributes.status = 'FINISHED'"
+    runs = client.search_runs(ids, wanted, order_by=["attributes.start_time DESC"]) if ids else []
+    for run in runs:
+        if PARENT not in run.data.tags:
+            return run
+    raise InputError("models", "no finished compare in this store", "Type tippingpoint compare first, or name models.")
+
+
+def _version_run(client: MlflowClient, reference: str, name: str, version: str | None, alias: str | None) -> str:
+    try:
+        if alias:
+            return str(client.get_model_version_by_alias(name, alias).run_id)
+        return str(client.get_model_version(name, version).run_id)
+    except MlflowException as error:
+        names = [f"models:/{v.name}/{v.version}" for v in client.search_model_versions(max_results=12)]
+        there = f"There are: {', '.join(names)}." if names else "Nothing is registered yet."
+        raise InputError("models", f"there is no {reference}", there) from error
+
+
+def _run(client: MlflowClient, run_id: str) -> StoredRun:
+    try:
+        return client.get_run(run_id)
+    except MlflowException as error:
+        raise InputError("models", f"there is no run {run_id} in this store", "See tippingpoint ui.") from error

@@ -1,0 +1,68 @@
+"""`policy lint` and `policy diff` from the command line."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from tippingpoint.cli import main
+from tippingpoint.errors import InputError
+from tippingpoint.jobs import policy_diff, policy_lint
+from tippingpoint.settings import DiffSettings, LintSettings, compose
+
+
+def call(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["tippingpoint", "policy", *words])
+    try:
+        main()
+    except SystemExit as done:
+        return int(done.code or 0)
+    return 0
+
+
+def test_lint_tells_sizes_and_checks_the_rules_by_k_means(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    words = ["policy=retention", "data=retention", "economics=retention", "data.users=3000", "output=json"]
+    assert call(monkeypatch, "lint", *words, "clusters=[monthly_watch_hours,days_since_last_login]") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [r["kind"] for r in found["remarks"]] == ["overlap"]
+    assert sum(row["users"] for row in found["segments"]) == 3000
+    clusters = found["clusters"]
+    assert max(clusters["silhouettes"], key=clusters["silhouettes"].get) == str(len(clusters["users"]))
+    assert 0 < clusters["agreement_ari"] < 1
+    assert (workspace / "clusters.png").stat().st_size > 10_000
+    assert not (workspace / "mlflow.db").exists()
+
+
+def test_lint_of_bands_needs_a_score_and_finds_bands_no_one_reaches(compared: tuple) -> None:
+    small = ["data.users=3000"]
+    without = policy_lint(LintSettings.from_config(compose("policy_lint", small)))
+    assert [r.kind for r in without.found.remarks] == ["not looked at"]
+    scored = ["scored_by=models:/conversion/1", "policy.cuts=[0.4,1.0]"]
+    found = policy_lint(LintSettings.from_config(compose("policy_lint", [*small, *scored]))).found
+    assert [(r.kind, r.what.split(";")[0]) for r in found.remarks] == [("unreachable", "no user is high")]
+
+
+def test_diff_names_policies_on_the_line_and_counts_users(
+    compared: tuple, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    small = ["data.users=3000", "scored_by=models:/conversion/1", "output=json"]
+    assert call(monkeypatch, "diff", "models:/conversion/1", "intent_bands", *small) == 0
+    alike = json.loads(capsys.readouterr().out)
+    assert (alike["written"], alike["users_with_another_action"]) == ([], 0)
+    assert call(monkeypatch, "diff", "intent_bands", "top_fraction", *small) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert sum(row["users"] for row in found["movement"]) == 3000
+    assert found["users_with_another_action"] > 0
+
+
+def test_diff_without_a_score_says_what_to_type() -> None:
+    with pytest.raises(InputError, match="scored_by: one of the policies reads the score"):
+        policy_diff(DiffSettings.from_config(compose("policy_diff", ["policies=[intent_bands,top_fraction]"])))
+
+
+def test_policy_alone_names_its_words(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    assert call(monkeypatch) == 2
+    assert "There are: lint, diff." in capsys.readouterr().err

@@ -1,0 +1,305 @@
+"""What simulate answers about a comparison's models, what it files, and what it refuses."""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+
+from tippingpoint.cli import main
+from tippingpoint.errors import InputError
+from tippingpoint.gathered import Gathered, join
+from tippingpoint.jobs import simulate
+from tippingpoint.jobs.simulate import SimulateResult
+from tippingpoint.pricing import NONE, PAIR, RANDOM
+from tippingpoint.settings import SimulateSettings, compose
+from tippingpoint.simulation.contest import contest
+from tippingpoint.simulation.evidence import Evidence
+from tippingpoint.simulation.value import policy_value
+from tippingpoint.tracking import backend
+from tippingpoint.tracking.models import find, load
+
+
+def ask(*overrides: str) -> SimulateResult:
+    return simulate(SimulateSettings.from_config(compose("simulate", ["cuts=40", *overrides])))
+
+
+@pytest.fixture(scope="module")
+def simulated(compared: tuple) -> SimulateResult:
+    return ask(f"models=[{compared[0].filed.run_id}]", "policies=[top_fraction,best_action]", "budget.contacts=300")
+
+
+def artifact(run_id: str, path: str) -> Path:
+    return Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=path))
+
+
+def test_a_loaded_model_scores_as_it_did_when_it_was_fitted(compared: tuple) -> None:
+    client = backend.connect()
+    question = compared[0].comparison.question
+    for run in find(client, compared[0].filed.run_id):
+        model = load(client, run)
+        fitted = next(c for c in compared[0].comparison.candidates if c.family == model.name)
+        loaded = model.classifier.predict_proba(question.parts.test.features)[:, 1]
+        np.testing.assert_allclose(loaded, fitted.score, atol=1e-12)
+
+
+def test_a_model_file_that_asks_for_more_trust_than_its_family_gives_is_refused(
+    compared: tuple, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tippingpoint.models.boosting import Boosting
+
+    client = backend.connect()
+    run = next(r for r in find(client, compared[0].filed.run_id) if r.data.params["model"] == "boosting")
+    monkeypatch.setattr(Boosting, "trusted", ("numpy.dtype",))
+    with pytest.raises(InputError, match="types boosting does not trust"):
+        load(client, run)
+
+
+def test_the_written_policy_is_worth_what_compare_said(compared: tuple, simulated: SimulateResult) -> None:
+    for candidate in compared[0].comparison.candidates:
+        row = simulated.simulation.values[f"{candidate.family}{PAIR}intent_bands"]
+        assert row["uplift_per_user"].value == pytest.approx(candidate.value.uplift.value, abs=1e-9)
+        assert row["uplift_per_user"].se == pytest.approx(candidate.value.uplift.se, rel=1e-9)
+        assert row["uplift_per_1000"].value == pytest.approx(candidate.value.outcomes_per_1000.value, abs=1e-6)
+
+
+def test_all_pairs_meet_each_other_and_the_simple_policies(simulated: SimulateResult) -> None:
+    names = set(simulated.simulation.values)
+    assert {NONE, RANDOM, "everyone discount_10", "everyone checkout_prompt", "best_action"} <= names
+    assert len([n for n in names if PAIR in n]) == 9
+    assert len(simulated.simulation.verdicts) == len(names) * (len(names) - 1) // 2
+    assert simulated.simulation.values[NONE]["uplift_per_user"].value == 0
+    assert simulated.simulation.values[NONE]["uplift_per_user"].se == 0
+
+
+def test_verdicts_from_statistics_are_those_from_users() -> None:
+    rng = np.random.default_rng(0)
+    phi, n = rng.random((3000, 3)), 3000
+    decisions = {"a": rng.integers(0, 3, n), "b": rng.integers(0, 2, n), "c": np.zeros(n, dtype=np.int64)}
+    alpha, beta = np.array([1.0, 0.5, 0.2]), np.array([2.0, 3.0, 2.5])
+    evidence = Evidence("truth", phi)
+    users = {k: policy_value(evidence, alpha, beta, d).contribution for k, d in decisions.items()}
+    from tippingpoint.simulation.cells import Line
+    from tippingpoint.simulation.contest import contest_of_cells
+
+    joint = join(decisions, evidence)
+    L = joint.cells.coefficients(Line(alpha, beta), [0, 1, 2])
+    cells = contest_of_cells(joint.cells, {k: L[d] for k, d in joint.decisions.items()}, np.random.default_rng(1))
+    for one, two in zip(contest(users, np.random.default_rng(1)), cells, strict=True):
+        assert one.difference.value == pytest.approx(two.difference.value, abs=1e-10)
+        assert one.difference.se == pytest.approx(two.difference.se, rel=1e-8)
+        assert (one.word, one.changed) == (two.word, two.changed)
+        assert one.critical == pytest.approx(two.critical, rel=0.03)
+
+
+def test_saved_statistics_come_back_as_they_were(simulated: SimulateResult) -> None:
+    gathered = simulated.simulation.gathered
+    again = Gathered.load(gathered.dump())
+    assert json.loads(json.dumps(gathered.about)) == again.about
+    np.testing.assert_array_equal(gathered.test.cells.gram, again.test.cells.gram)
+    for model, scored in gathered.scored.items():
+        np.testing.assert_array_equal(scored.test.cuts, again.scored[model].test.cuts)
+        np.testing.assert_array_equal(scored.validation.gram, again.scored[model].validation.gram)
+    with pytest.raises(InputError, match="cannot be read"):
+        Gathered.load(b"something else")
+
+
+def test_new_prices_need_no_users_and_equal_a_simulation_at_those_prices(
+    compared: tuple, simulated: SimulateResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fresh = ask(f"models=[{compared[0].filed.run_id}]", "economics.price=7", "economics.ad_revenue=2")
+
+    def touched(*_: object) -> None:
+        raise AssertionError("users were read")
+
+    monkeypatch.setattr(sys.modules["tippingpoint.jobs.simulate"], "gather_users", touched)
+    start = time.perf_counter()
+    anew = ask(f"models=[{simulated.filed.run_id}]", "economics.price=7", "economics.ad_revenue=2")
+    assert time.perf_counter() - start < 20  # seconds; a rough guard: the machine may be busy
+    for name in (n for n in fresh.simulation.values if "intent_bands" in n):
+        one, two = (r.simulation.values[name]["uplift_per_user"] for r in (fresh, anew))
+        assert one.value == pytest.approx(two.value, abs=1e-9)
+        assert one.se == pytest.approx(two.se, rel=1e-8)
+    assert anew.simulation.values != simulated.simulation.values
+
+
+def test_honest_stands_beside_apparent_and_the_budget_is_kept_on_validation(simulated: SimulateResult) -> None:
+    sweep = simulated.simulation.sweep()
+    assert sweep is not None
+    assert sweep.choice is not None
+    assert sweep.budgeted is not None
+    assert sweep.choice.apparent.uplift.value >= sweep.choice.honest.uplift.value
+    assert sweep.regret is not None
+    assert sweep.regret.value >= 0
+    assert sweep.budgeted.honest.spend.value < 0.2  # 300 of 3,000 users, chosen on validation
+    assert sweep.told is not None
+    assert not sweep.told[sweep.choice.honest.at]
+
+
+def test_segments_of_a_policy_hold_everyone_and_add_up_to_its_uplift(simulated: SimulateResult) -> None:
+    for (model, policy), rows in simulated.simulation.segments.groupby(["model", "policy"]):
+        assert rows["share"].sum() == pytest.approx(1)
+        whole = simulated.simulation.values[f"{model}{PAIR}{policy}"]["uplift_per_user"].value
+        assert (rows["share"] * rows["uplift_per_user_truth"].fillna(0)).sum() == pytest.approx(whole, abs=1e-9)
+    moved = simulated.simulation.gathered.tables["movement"]
+    assert moved.groupby(["from", "to"])["users"].sum().nunique() == 1
+
+
+def test_everything_is_filed_and_carries_its_evidence(simulated: SimulateResult) -> None:
+    client = backend.connect()
+    parent = client.get_run(simulated.filed.run_id)
+    assert parent.data.tags["tippingpoint.job"] == "simulate"
+    assert all("/truth/" in name for name in parent.data.metrics)
+    assert "policy/truth/honest_uplift_per_user_low" in parent.data.metrics
+    files = {f.path for top in ("", "tables", "figures") for f in client.list_artifacts(parent.info.run_id, top)}
+    wanted = ("values", "contest", "choice", "frontier", "segments", "movement", "ranking", "tornado", "surface")
+    assert {f"tables/{name}.csv" for name in wanted} <= files
+    assert {"surface.html", "figures/surface.png", "statistics.npz"} <= files
+    html = artifact(parent.info.run_id, "surface.html").read_text()
+    assert "src=" not in html.split("<body>")[0]  # plotly is inside, nothing is fetched
+    pairs = pd.read_csv(artifact(parent.info.run_id, "tables/surface.csv"))
+    assert {"uplift_truth_band_low", "supported", "told_from_best"} <= set(pairs)
+    below = client.search_runs([parent.info.experiment_id], f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
+    assert {run.data.params["model"] for run in below} == {"logistic", "random_forest", "boosting"}
+    history = client.get_metric_history(below[0].info.run_id, "policy/truth/from_cut/checkout_prompt_per_1000")
+    assert len({m.step for m in history}) > 20
+    assert all(0 <= m.step <= 1000 for m in history)
+
+
+def test_it_answers_in_one_screen_and_in_json(
+    compared: tuple, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    words = ["tippingpoint", "simulate", f"models=[{compared[0].filed.run_id}]", "cuts=30"]
+    monkeypatch.setattr(sys, "argv", words)
+    main()
+    shown = capsys.readouterr().out.splitlines()
+    assert len(shown) <= 40
+    monkeypatch.setattr(sys, "argv", [*words, "output=json"])
+    main()
+    found = json.loads(capsys.readouterr().out)
+    assert found["evidence"] == "truth"
+    assert {row["verdict"] for row in found["contest"]} <= {"better", "worse", "cannot tell"}
+
+
+def test_with_an_experiment_the_evidence_is_diagnosed(compared: tuple) -> None:
+    result = ask(f"models=[{compared[0].filed.run_id}]", "evidence=experiment")
+    tables = result.simulation.gathered.tables
+    assert (tables["evidence"]["effective_sample_size"] <= result.simulation.gathered.about["users"]["test"]).all()
+    assert set(tables["reward_model"]["action"]) == {"none", "discount_10", "checkout_prompt"}
+    assert {"autoc", "qini", "uplift_at_10%"} <= set(tables["ranking"]["measure"])
+    assert (tables["ranking"]["evidence"] == "experiment").all()
+
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def unlogged(compared: tuple) -> SimulateResult:
+    from tippingpoint.jobs import run
+    from tippingpoint.settings import Settings
+
+    csv = f"data.path={ROOT}/data/synthetic_user_conversion_data.csv"
+    words = ["data=csv", csv, "data.target=converted", "data.drop=[action]", "model=logistic", "explain_rows=5"]
+    fitted = run(Settings.from_config(compose("run", [*words, "tracking.experiment=unlogged"])))
+    return ask(f"models=[{fitted.filed.run_id}]")
+
+
+def test_what_is_assumed_has_no_interval_no_choice_and_no_contest_anywhere(unlogged: SimulateResult) -> None:
+    found = unlogged.simulation
+    assert found.kind == "assumed"
+    assert not found.verdicts
+    assert all(e.low is None for row in found.values.values() for e in row.values())
+    assert all(s.choice is None and np.isnan(s.surface.uplift.se).all() for s in found.sweeps if s.surface)
+    for name, table in found.tables().items():
+        assert not [c for c in table if str(c).endswith(("_low", "_high", "_se"))], name
+    assert "contest" not in found.tables()
+    assert found.segments["break_even_response"].notna().any()
+    assert any("assumed_response" in price for price in found.tornado["price"])
+    logged = backend.connect().get_run(unlogged.filed.run_id).data.metrics
+    assert logged
+    assert all(m.startswith("policy/assumed/") and not m.endswith(("_low", "_high")) for m in logged)
+
+
+def test_another_assumed_response_is_priced_without_users(unlogged: SimulateResult) -> None:
+    response = "+economics.actions.discount_10.assumed_response=1.5"
+    anew = ask(f"models=[{unlogged.filed.run_id}]", response)
+    (model,) = unlogged.simulation.gathered.about["models"]
+    origin = unlogged.simulation.gathered.about["models"][model]["run_id"]
+    fresh = ask(f"models=[{origin}]", response)
+    for name, row in fresh.simulation.values.items():
+        for column in ("uplift_per_user", "uplift_per_1000"):
+            assert row[column].value == pytest.approx(anew.simulation.values[name][column].value, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["models=[00000000000000000000000000000000]"], "models: there is no run 0000"),
+        (["models=[models:/conversion/99]"], "models: there is no models:/conversion/99. There are: models:/"),
+        (["models=[boosting]"], "models: 'boosting' is neither a registry URI nor a run id."),
+        (["policy.cuts=[0.7,0.4]"], "policy.cuts: must rise; got [0.7, 0.4]."),
+        (["policies=[intent_band]"], "policy: there is no 'intent_band'. Nearest: 'intent_bands'."),
+        (["data=retention", "data.users=2000"], "data: "),
+        (["+policy.actions.high=email"], "economics.actions: 'email' has no price"),
+        (
+            ["policy.actions={low: none, medium: none, high: email}", "+economics.actions.email={contact_cost: 1}"],
+            "policy.actions: no user ever got 'email'",
+        ),
+        (["data=case_study", "data.users=1200", "evidence=experiment"], "data.action: "),
+        (["evidence=logged"], "evidence: these users carry no 'logged'."),
+        (["economics.prize=1"], "economics.prize: unknown key. Nearest: 'price'."),
+        (["budget.contacts=5", "budget.money=5"], "budget: a budget is in contacts or in money"),
+    ],
+)
+def test_bad_input_is_told_in_one_message(compared: tuple, overrides: list[str], message: str) -> None:
+    models = [] if overrides[0].startswith("models=") else [f"models=[{compared[0].filed.run_id}]"]
+    with pytest.raises(InputError) as error:
+        ask(*models, *overrides)
+    assert str(error.value).startswith(message)
+
+
+def test_users_who_changed_since_are_not_taken_for_the_same(compared: tuple, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tippingpoint.data.generators.case_study import CaseStudy
+
+    load_users = CaseStudy.load
+
+    def other(self: CaseStudy) -> object:
+        users = load_users(self)
+        return users.take(np.arange(len(users) - 1))
+
+    monkeypatch.setattr(CaseStudy, "load", other)
+    with pytest.raises(InputError, match="no longer holds the users run"):
+        ask(f"models=[{compared[0].filed.run_id}]")
+
+
+def test_missing_scores_are_refused(compared: tuple, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sklearn.pipeline import Pipeline
+
+    monkeypatch.setattr(Pipeline, "predict_proba", lambda self, x: np.full((len(x), 2), np.nan))
+    run = next(r for r in find(backend.connect(), compared[0].filed.run_id) if r.data.params["calibration"] == "none")
+    with pytest.raises(InputError, match="scores are missing or infinite"):
+        ask(f"models=[{run.info.run_id}]")
+
+
+def test_a_priced_simulation_refuses_what_needs_users(simulated: SimulateResult) -> None:
+    with pytest.raises(InputError, match="answered from saved statistics"):
+        ask(f"models=[{simulated.filed.run_id}]", "policy.cuts=[0.2,0.4]")
+
+
+def test_a_changed_policy_is_not_registered_under_its_old_version(compared: tuple) -> None:
+    from tippingpoint.jobs import run
+    from tippingpoint.settings import Settings
+
+    words = ["model=logistic", "data.users=3000", "explain_rows=5", "policy.cuts=[0.3,0.7]"]
+    with pytest.raises(InputError, match=r"intent_bands version 1 is registered with another specification.*version=2"):
+        run(Settings.from_config(compose("run", words)))
+    done = run(Settings.from_config(compose("run", [*words, "policy.version=2"])))
+    assert done.filed.registered is not None
+    version = done.filed.registered.split("/")[-1]
+    assert MlflowClient().get_model_version("conversion", version).tags["policy_version"] == "2"
+    MlflowClient().delete_model_version("conversion", version)  # others look at this store too
