@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tippingpoint.data.description import alone, describe, infer_terms
+from tippingpoint.data.description import alone, describe, infer_terms, pure
 from tippingpoint.jobs.describe import describe as describe_job
 from tippingpoint.settings import TableSettings, compose
 
@@ -29,6 +29,28 @@ def test_noise_does_not_leak_even_with_a_category_for_every_second_user() -> Non
     assert alone(pl.Series(rng.normal(size=400)), Y) < 0.6  # type: ignore[operator]
     assert alone(pl.Series([f"c{i // 2}" for i in range(400)]), rng.permutation(Y)) < 0.65  # type: ignore[operator]
     assert alone(pl.Series([1.0, 2.0]), np.array([1, 1])) is None
+
+
+def test_values_that_only_one_outcome_has_are_found_though_they_are_rare() -> None:
+    y = np.zeros(4000, dtype=np.int64)
+    y[::7] = 1
+    bought = np.flatnonzero(y)[:40]
+    spend, kind, late = np.zeros(4000), np.full(4000, "no", dtype=object), np.ones(4000)
+    spend[bought], kind[bought], late[bought] = np.arange(1, 41), "yes", np.nan
+    assert pure(pl.Series(spend), y) == "all 40 users from 1 up"
+    assert pure(pl.Series(-spend), y) == "all 40 users from -1 down"
+    assert pure(pl.Series(kind, dtype=pl.String), y) == "all 40 users with yes"
+    assert pure(pl.Series(late).fill_nan(None), y) == "all 40 users where it is missing"
+    assert pure(pl.Series(spend), 1 - y) == "all 40 users from 1 up"
+    assert pure(pl.Series(kind, dtype=pl.String), np.roll(y, 1)) == ""
+    idle = pl.Series(np.where(y == 1, 3.0, np.arange(4000) % 4))
+    assert pure(idle, y) == ""
+
+
+def test_hillstrom_s_purchases_are_suspects_for_visits(real: Path) -> None:
+    words = ["data=csv", f"data.path={real / 'hillstrom.csv'}", "data.target=visit"]
+    found = describe_job(TableSettings.from_config(compose("table", words))).as_dict()
+    assert found["leak_suspects"] == ["conversion", "spend"]
 
 
 def test_types_are_inferred() -> None:

@@ -13,6 +13,8 @@ from tippingpoint.data.door import as_text, parse
 
 LEAK = 0.95
 """ROC AUC, either way round, from which on one column alone predicts suspiciously well."""
+PURE = 30
+"""Users from which on it is suspicious that all with some value had the rarer outcome."""
 LISTED = 50
 """Categories up to which a contract lists all of them."""
 
@@ -37,6 +39,8 @@ class Described:
         The first value there is.
     alone
         ROC AUC with which it alone tells the outcome, either way round; None where that cannot be asked.
+    pure
+        The values whose users all had the rarer outcome, and how many they are; empty if there are none.
     """
 
     name: str
@@ -48,11 +52,12 @@ class Described:
     high: Any
     example: str
     alone: float | None
+    pure: str
 
     @property
     def leaks(self) -> bool:
         """Whether it may be known only once the outcome is."""
-        return self.alone is not None and self.alone > LEAK
+        return bool(self.pure) or (self.alone is not None and self.alone > LEAK)
 
 
 def describe(table: pl.DataFrame, roles: dict[str, str], outcome: np.ndarray | None) -> list[Described]:
@@ -84,6 +89,7 @@ def describe(table: pl.DataFrame, roles: dict[str, str], outcome: np.ndarray | N
                 high=_scalar(present.max(), terms) if ordered else None,
                 example=(as_text(values).drop_nulls().head(1).to_list() or [""])[0],
                 alone=alone(typed, outcome) if asked and outcome is not None else None,
+                pure=pure(typed, outcome) if asked and outcome is not None else "",
             )
         )
     return described
@@ -115,9 +121,37 @@ def alone(values: pl.Series, outcome: np.ndarray) -> float | None:
     return max(found, default=None)
 
 
+def pure(values: pl.Series, outcome: np.ndarray) -> str:
+    """Values whose users all had the rarer outcome: one category, or all numbers from some end on.
+
+    Told only of PURE users and more, and where chance gives so many in a row less than once in 1e9 times. The
+    commoner outcome is not asked about: that those who never came never bought is no leak.
+    """
+    rarer = int(outcome.mean() <= 0.5)
+    share = float((outcome == rarer).mean())
+    enough = max(PURE, math.log(1e-9) / math.log(share)) if 0 < share < 1 else math.inf
+    frame = pl.DataFrame({"value": values, "hit": outcome == rarer})
+    counts = frame.group_by("value").agg(pl.len().alias("n"), pl.col("hit").all().alias("pure")).sort("value")
+    if values.dtype != pl.String:
+        known = counts.drop_nulls("value")
+        for end, ordered in (("up", known.reverse()), ("down", known)):
+            run = ordered.head(int(ordered["pure"].cum_min().sum()))
+            if (n := int(run["n"].sum())) >= enough:
+                return f"all {n:,} users from {run['value'][-1]:,.6g} {end}"
+        counts = counts.filter(pl.col("value").is_null())
+    found = counts.filter(pl.col("pure") & (pl.col("n") >= enough)).sort("n", descending=True)
+    if found.is_empty():
+        return ""
+    value, n, _ = found.row(0)
+    return f"all {n:,} users " + ("where it is missing" if value is None else f"with {value}")
+
+
 def infer(table: pl.DataFrame, outcome: str | None, user_id: str | None) -> TableContract:
-    """A contract that the table holds, to be edited: ranges rounded outwards to two digits."""
-    return TableContract(outcome=outcome, id=user_id, columns={values.name: infer_terms(values) for values in table})
+    """A contract that the table holds, to be edited: ranges rounded outwards to two digits; an id has none."""
+    columns = {values.name: infer_terms(values) for values in table}
+    if user_id is not None:
+        columns[user_id] = Terms(type="text", missing=table[user_id].null_count() > 0)
+    return TableContract(outcome=outcome, id=user_id, columns=columns)
 
 
 def infer_terms(values: pl.Series) -> Terms:

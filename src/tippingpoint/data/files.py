@@ -88,7 +88,10 @@ class Roles(Source):
         """The table, of at least two rows."""
 
     def load(self) -> Users:
-        raw = self.read()
+        return self.users(self.read())
+
+    def users(self, raw: pl.DataFrame) -> Users:
+        """The users of a table that was read."""
         target = self.outcome
         if target is None:
             raise InputError("data.target", "not given", f"Type data.target=… {nearest('', raw.columns)}")

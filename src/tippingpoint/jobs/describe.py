@@ -75,7 +75,7 @@ def describe(settings: TableSettings) -> DescribeResult:
         table = source.read()
         source.require(table)
         try:
-            users = source.load()
+            users = source.users(table)
         except InputError as error:
             trouble = str(error)
         roles, target, user_id = _roles(source, table), source.outcome, source.find_id(table)

@@ -34,8 +34,11 @@ def describe_summary(
         cells = (Text(c.name), Text(c.role), c.type, missing, f"{c.distinct:,}", _short(c.low), _short(c.high), alone)
         table.add_row(*cells, Text(c.example), style="bold" if c.leaks else "")
     lines = [f"alone: how well this column by itself tells the outcome (ROC AUC); above {LEAK} it may leak it."]
-    if suspects := ", ".join(c.name for c in columns if c.leaks):
-        lines.append(f"Leak suspects: {suspects}. If known only afterwards, type data.drop='[{suspects}]'")
+    suspects = [c for c in columns if c.leaks]
+    if suspects:
+        named = ", ".join(f"{c.name} ({c.pure} have the rarer outcome)" if c.pure else c.name for c in suspects)
+        drop = ", ".join(c.name for c in suspects)
+        lines.append(f"Leak suspects: {named}. If known only afterwards: data.drop='[{drop}]'")
     lines += [f"Best score there is: ROC AUC {best:.3f}; no model can beat it."] if best is not None else []
     lines += [intake] if intake else []
     lines += [f"As it is, no job can use it: {trouble}"] if trouble else []
