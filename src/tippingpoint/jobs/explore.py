@@ -88,7 +88,7 @@ def explore(settings: TableSettings) -> ExploreResult:
             question=source.question,
             origin=source.origin,
             found=associations(users),
-            evidence=kinds_at_hand(users),
+            evidence=list[str](kinds_at_hand(users)),
             north_star=source.north_star,
             best_auc=source.bayes_auc(users.take(first)) if isinstance(source, World) else None,
             responses=source.responses.model_dump() if isinstance(source, World | EventLog) else None,

@@ -14,7 +14,8 @@ from tippingpoint.data.splits import Parts, split
 from tippingpoint.data.users import Users
 from tippingpoint.economics import Economics
 from tippingpoint.errors import InputError
-from tippingpoint.jobs.gathering import reward_model, score_users
+from tippingpoint.jobs.gathering import score_users
+from tippingpoint.jobs.question import reward_model
 from tippingpoint.policies.clusters import Clusters, cluster
 from tippingpoint.policies.lint import Difference, Lint, diff, lint
 from tippingpoint.policies.policy import Known, Policy

@@ -158,12 +158,12 @@ def simulate_summary(simulation: Simulation, filed: Filed, seconds: float) -> Re
     ]
     lines += [f"Left out: {action} {why}." for action, why in about["excluded"].items()]
     words = {v.first if v.second == simulation.leader else v.second: v for v in simulation.verdicts}
-    against = f"against\n{simulation.leader}" if simulation.verdicts else ""
+    against = "against\nthe best" if simulation.verdicts else ""
     regret = any("regret_per_user" in row for row in simulation.values.values())
     heads = ["contestant", unit, f"{about['outcome']}\nper 1,000\n({kind})", "acted on\nper 1,000"]
     table = _table("Policies", [*heads, *(["regret"] if regret else []), *([against] if against else [])])
     for name, row in sorted(simulation.values.items(), key=lambda item: -item[1]["uplift_per_user"].value):
-        cells = [_signed(row["uplift_per_user"], 3), _signed(row["uplift_per_1000"], 1)]
+        cells = [stacked(row["uplift_per_user"], 3, plus=True), stacked(row["uplift_per_1000"], 1, plus=True)]
         cells.append(f"{row['contacts_per_1000'].value:.0f}")
         cells += [f"{row['regret_per_user'].value:.3f}" if "regret_per_user" in row else "–"] if regret else []
         cells += [_word(words[name], name) if name in words else ""] if against else []
