@@ -3,6 +3,7 @@
 import os
 
 os.environ |= {"OMP_THREAD_LIMIT": "1", "OMP_WAIT_POLICY": "PASSIVE"}  # xdist already fills the cores
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,15 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple:
         os.environ.pop("MLFLOW_TRACKING_URI")
         os.environ |= {"MLFLOW_TRACKING_URI": uri} if uri else {}
     return result, folder
+
+
+@pytest.fixture(scope="module")
+def at_compared(compared: tuple) -> Iterator[tuple]:
+    """The comparison, with its folder and store in use for a whole module."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(compared[1])
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{compared[1]}/mlflow.db")
+        yield compared
 
 
 @pytest.fixture

@@ -62,7 +62,7 @@ def check(overrides: list[str]) -> Settings:
             "select_by=auc",
             "select_by: input should be 'roc_auc', 'pr_auc', 'log_loss' or 'brier'; got 'auc'.",
         ),
-        ("data.seed=1,2", "data.seed: '1,2' has a comma. Type data.seed='[1,2]' for a list, or add -m"),
+        ("data.seed=1,2", "data.seed: '1,2' has a comma. Type data.seed='[1,2]' for a list, data.seed="),
         (
             "policy._target_=os.system",
             "policy._target_: 'os.system' is neither in tippingpoint nor an installed",

@@ -62,7 +62,7 @@ def main() -> None:
         if words := WORDS.get(verb):
             word, *rest = rest or [""]
             if word not in words:
-                what = f"there is no {word!r}" if word else "what to do is not given"
+                what = f"there is no verb {word!r}" if word else "what to do with it is not given"
                 raise InputError(f"tippingpoint {verb}", what, nearest(word, words))
             verb, rest = (word, rest) if verb == "data" else (f"{verb}_{word}", _named_policies([word, *rest])[1:])
         _run(verb, as_overrides(rest))

@@ -1,9 +1,10 @@
 """What an outcome under an action is worth: a line in the outcome, one an action."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
 import numpy as np
-from pydantic import Field, field_validator
+import pandas as pd
+from pydantic import Field, field_validator, model_validator
 
 from tippingpoint.errors import InputError, nearest
 from tippingpoint.settings import Closed
@@ -93,6 +94,74 @@ class Economics(Closed):
             alpha[k], beta[k] = of.contact_cost + (0 if good else given), given if good else -given
         return alpha, beta
 
+    def rewards(
+        self, actions: tuple[str, ...], good: bool, costs: pd.DataFrame | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The reward line of each of n users: (K,) where all share one, (n, K) where prices are per user."""
+        return self.line(actions, good)
+
     def response(self, actions: tuple[str, ...]) -> np.ndarray:
         """(K,) assumed ratio P(pays | action) / P(pays | none)."""
         return np.array([self.actions[a].assumed_response if a in self.actions else np.nan for a in actions])
+
+
+class CostColumns(Closed):
+    """The columns that say what an action costs a user with outcome 1, and one with outcome 0."""
+
+    one: str
+    zero: str
+    assumed_response: float = Field(default=1.0, gt=0)
+
+
+class PerUser(Economics):
+    """Costs named per user and action, as cost-sensitive tables have them; a reward is a cost avoided.
+
+    The prices of `Economics` are not read: what a user is worth stands in the table (`data.costs`).
+    """
+
+    price: float = 0.0
+    months: float = 1.0
+    ad_revenue: float = 0.0
+    actions: dict[str, ActionPrice] = Field(default_factory=lambda: {"none": ActionPrice()})
+    costs: dict[str, CostColumns]
+
+    @model_validator(mode="after")
+    def _none_costs_too(self) -> Self:
+        if "none" not in self.costs:
+            raise ValueError("the action none has its costs too")
+        return self
+
+    def check(self, actions: set[str]) -> None:
+        for action in sorted(actions - set(self.costs)):
+            raise InputError("economics.costs", f"{action!r} has no costs", nearest(action, self.costs))
+
+    def line(self, actions: tuple[str, ...], good: bool) -> tuple[np.ndarray, np.ndarray]:
+        raise InputError(
+            "economics",
+            f"{self.name} prices each user",
+            "Only compare and run read such prices.",
+        )
+
+    def rewards(
+        self, actions: tuple[str, ...], good: bool, costs: pd.DataFrame | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        there = [] if costs is None else list(costs.columns)
+        n = 0 if costs is None else len(costs)
+        alpha, beta = np.full((2, n, len(actions)), np.nan)
+        for k, action in enumerate(actions):
+            if (of := self.costs.get(action)) is None:
+                continue
+            for column in (of.one, of.zero):
+                if costs is None or column not in there:
+                    raise InputError(
+                        "economics.costs",
+                        f"no cost column {column!r}",
+                        "Name it in data.costs. " + nearest(column, there),
+                    )
+            assert costs is not None
+            alpha[:, k] = -costs[of.zero].to_numpy()
+            beta[:, k] = costs[of.zero].to_numpy() - costs[of.one].to_numpy()
+        return alpha, beta
+
+    def response(self, actions: tuple[str, ...]) -> np.ndarray:
+        return np.array([self.costs[a].assumed_response if a in self.costs else np.nan for a in actions])

@@ -38,7 +38,9 @@ class Question:
     evidence
         Outcome scores of the test users under each action.
     alpha, beta
-        (K,) reward line of each action.
+        (K,) reward line of each action; (n, K) over the test users where prices are per user.
+    best_auc
+        The ROC AUC no score can have more than by chance; known for generated worlds only.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Question:
     evidence: Evidence
     alpha: np.ndarray
     beta: np.ndarray
+    best_auc: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
@@ -85,6 +88,7 @@ class Question:
             },
             "economics": {"name": self.economics.name, "currency": self.economics.currency},
             "evidence": self.evidence.kind,
+            "best_auc": self.best_auc,
         }
 
 

@@ -77,7 +77,7 @@ def test_every_generated_world_is_described_with_the_best_score_there_is() -> No
     for world in ("case_study", "streamzone", "retention"):
         settings = TableSettings.from_config(compose("table", [f"data={world}", "data.users=2000"]))
         found = describe_job(settings).as_dict()
-        assert 0.6 < found["bayes_auc"] < 0.95
+        assert 0.6 < found["best_auc"] < 0.95
         assert found["leak_suspects"] == []
         assert {"id", "outcome", "logged action"} <= {column["role"] for column in found["columns"]}
 

@@ -120,7 +120,7 @@ def test_a_file_that_is_no_table_of_users_is_refused(tmp_path: Path, text: str |
         ({"positive": "2"}, "data.positive: 'y' is never '2'."),
         ({"action": "x"}, "data.control: 'x' is never 'none'."),
         (
-            {"action": "x", "control": "1"},
+            {"action": "x", "control": "1", "logging_probability": {"1": 0.5}},
             "data.logging_probability: needs the chance of each of '1', '2', '4'.",
         ),
         (

@@ -335,17 +335,17 @@ class TestBestScore:
 
     @each_world
     @each_kind
-    def test_bayes_auc_is_what_the_best_score_gets_on_outcomes(self, name, kind):
+    def test_best_auc_is_what_the_best_score_gets_on_outcomes(self, name, kind):
         users, of = many(name, kind), world(name, kind)
         realised = roc_auc_score(users.outcome, scored(name, kind))
-        assert of.bayes_auc(users) == pytest.approx(realised, abs=0.006)
+        assert of.best_auc(users) == pytest.approx(realised, abs=0.006)
 
     @each_world
     def test_nothing_separates_converters_from_the_others(self, name):
-        assert 0.75 < built(name).bayes_auc(many(name)) < 0.9
+        assert 0.75 < built(name).best_auc(many(name)) < 0.9
 
     def test_the_overlap_of_the_case_study_is_large(self):
-        assert 0.80 < built("case_study").bayes_auc(many("case_study")) < 0.87
+        assert 0.80 < built("case_study").best_auc(many("case_study")) < 0.87
 
     @each_world
     @pytest.mark.parametrize("family", FAMILIES)
@@ -353,7 +353,7 @@ class TestBestScore:
         users = fresh(name)
         best = built(name).score(users)
         assert roc_auc_score(users.outcome, best) > roc_auc_score(users.outcome, fitted(name)[family].score(users))
-        assert built(name).bayes_auc(users) > roc_auc_score(users.outcome, fitted(name)[family].score(users)) - 0.002
+        assert built(name).best_auc(users) > roc_auc_score(users.outcome, fitted(name)[family].score(users)) - 0.002
 
 
 class TestStreamZone:

@@ -24,6 +24,12 @@ def settings(verb: str, *overrides: str) -> Settings:
     return Settings.from_config(compose(verb, [*SMALL, *overrides]))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def compared(at_compared: tuple) -> tuple:
+    """The shared comparison; this module works in its folder."""
+    return at_compared
+
+
 @pytest.fixture(scope="module")
 def store(compared: tuple) -> MlflowClient:
     return MlflowClient(f"sqlite:///{compared[1]}/mlflow.db")
@@ -53,9 +59,7 @@ def test_a_version_is_bound_to_its_policy(compared: tuple, store: MlflowClient) 
     policy = compared[0].comparison.question.policy
     assert version.tags["policy_name"] == "intent_bands"
     assert version.tags["policy_digest"] == policy.digest
-    folder = mlflow.artifacts.download_artifacts(
-        "models:/conversion/1", tracking_uri=f"sqlite:///{compared[1]}/mlflow.db"
-    )
+    folder = mlflow.artifacts.download_artifacts("models:/conversion/1")
     assert json.loads(Path(folder, "policy.json").read_text()) == policy.specification()
 
 

@@ -12,6 +12,12 @@ from tippingpoint.jobs import policy_diff, policy_lint
 from tippingpoint.settings import DiffSettings, LintSettings, compose
 
 
+@pytest.fixture(scope="module", autouse=True)
+def compared(at_compared: tuple) -> tuple:
+    """The shared comparison; this module works in its folder."""
+    return at_compared
+
+
 def call(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
     monkeypatch.setattr(sys, "argv", ["tippingpoint", "policy", *words])
     try:

@@ -29,6 +29,12 @@ def ask(*overrides: str) -> SimulateResult:
     return simulate(SimulateSettings.from_config(compose("simulate", ["cuts=40", *overrides])))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def compared(at_compared: tuple) -> tuple:
+    """The shared comparison; this module works in its folder."""
+    return at_compared
+
+
 @pytest.fixture(scope="module")
 def simulated(compared: tuple) -> SimulateResult:
     return ask(f"models=[{compared[0].filed.run_id}]", "policies=[top_fraction,best_action]", "budget.contacts=300")

@@ -12,8 +12,8 @@ import polars as pl
 from tippingpoint.data.contract import TableContract, Terms, Type
 from tippingpoint.errors import InputError, nearest
 
-MISSING = ["", "NA", "N/A", "n/a", "#N/A", "#NA", "<NA>", "NaN", "nan", "-nan", "-NaN", "null", "NULL", "None"]
-"""What stands for a missing value: pandas' list, so that a file read with pandas scores as it was learnt from."""
+MISSING = ["", "NA", "N/A", "n/a", "#N/A", "#NA", "<NA>", "NaN", "nan", "-nan", "-NaN", "null", "NULL", "None", "?"]
+"""What stands for a missing value: pandas' list and ?, so that a file read with pandas scores as it was learnt from."""
 CLOCKS = timedelta(hours=14)
 """How far ahead of UTC clocks go; only what lies beyond is in the future."""
 SHIFT = 1000

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import re
+import zlib
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -53,6 +54,8 @@ class Roles(Source):
     """Columns no model may see."""
     measures: list[Text]
     """Further numeric outcomes, which no model may see either."""
+    costs: list[Text] = Field(default_factory=list)
+    """Prices per user, which only economics reads."""
     action: Text | None
     """The column that says what was done to the user."""
     control: Text | None
@@ -114,7 +117,8 @@ class Roles(Source):
             actions=actions,
             action=action,
             logging_probability=logging_probability,
-            measures=self._measures(table),
+            measures=self._numbers(table, "measures"),
+            costs=self._numbers(table, "costs"),
             intake=intake,
         )
 
@@ -128,7 +132,7 @@ class Roles(Source):
         """
         for key in ("target", "id", "action"):
             self._require(table, f"data.{key}", getattr(self, key))
-        for key in ("drop", "measures"):
+        for key in ("drop", "measures", "costs"):
             for column in getattr(self, key):
                 self._require(table, f"data.{key}", column)
 
@@ -146,6 +150,7 @@ class Roles(Source):
         hidden |= {self.action: "the logged action"} if self.action else {}
         hidden |= {c: "a logging probability" for c in given.values() if isinstance(c, str)}
         hidden |= dict.fromkeys(self.measures, "a measure")
+        hidden |= dict.fromkeys(self.costs, "a cost")
         return hidden | dict.fromkeys(self.drop, "data.drop")
 
     def _admit(self, table: pl.DataFrame) -> tuple[pl.DataFrame, np.ndarray, Intake]:
@@ -275,13 +280,14 @@ class Roles(Source):
             )
         return actions, action, chance / total
 
-    def _measures(self, table: pl.DataFrame) -> pd.DataFrame | None:
-        if not self.measures:
+    def _numbers(self, table: pl.DataFrame, key: Literal["measures", "costs"]) -> pd.DataFrame | None:
+        columns: list[str] = getattr(self, key)
+        if not columns:
             return None
-        for column in self.measures:
+        for column in columns:
             if not table[column].dtype.is_numeric() or table[column].null_count():
-                raise InputError("data.measures", f"{column!r} is not a number in every row of {self.origin}")
-        return pd.DataFrame({c: table[c].cast(pl.Float64).to_numpy() for c in self.measures})
+                raise InputError(f"data.{key}", f"{column!r} is not a number in every row of {self.origin}")
+        return pd.DataFrame({c: table[c].cast(pl.Float64).to_numpy() for c in columns})
 
 
 class Table(Roles):
@@ -323,7 +329,9 @@ def read(path: Path) -> pl.DataFrame:
 
 def _read(path: Path, where: str) -> pl.DataFrame:
     with path.open("rb") as file:
-        head = file.read(512)
+        head = file.read(4096)
+    if head.startswith(b"\x1f\x8b"):
+        head = zlib.decompressobj(wbits=31).decompress(head, 4096)
     if not head.strip():
         raise InputError(where, "the file is empty")
     if re.match(rb"(\xef\xbb\xbf)?\s*<(!doctype|html|\?xml|head|body)", head, re.IGNORECASE):

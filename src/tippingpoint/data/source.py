@@ -23,6 +23,10 @@ class Source(Closed, ABC):
     def origin(self) -> str:
         """Short name of where the users come from: a file's, or the generator's."""
 
+    def best_auc(self, users: Users) -> float | None:
+        """The ROC AUC no score of these users can have more than by chance, where that is known."""
+        return None
+
     @abstractmethod
     def load(self) -> Users:
         """Read or draw the users.

@@ -107,6 +107,8 @@ class Users:
         (n, K) chance with which each action could have been taken; rows sum to 1.
     measures
         (n, m) further numeric outcomes (spend); None where there are none.
+    costs
+        (n, c) prices per user, read by economics only; None where there are none.
     truth
         (n, K) P(outcome = 1 | action), known for generated users only.
     intake
@@ -121,6 +123,7 @@ class Users:
     action: np.ndarray | None = None
     logging_probability: np.ndarray | None = None
     measures: pd.DataFrame | None = None
+    costs: pd.DataFrame | None = None
     truth: np.ndarray | None = None
     intake: Intake | None = None
 
@@ -168,7 +171,7 @@ class Users:
     def digest(self) -> str:
         """16 hex digits of the content (not of a file): ids, features, outcome, action and measures."""
         h = hashlib.sha256(repr((self.contract.outcome, self.actions, list(self.features.columns))).encode())
-        tables = [self.features, self.measures, pd.DataFrame({"id": self.user_id, "outcome": self.outcome})]
+        tables = [self.features, self.measures, self.costs, pd.DataFrame({"id": self.user_id, "outcome": self.outcome})]
         for table in tables:
             if table is not None:
                 h.update(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes())

@@ -74,15 +74,17 @@ def _segments(question: Question, policy: Policy, score: np.ndarray, value: Poli
         }
         if not question.evidence.measured and size and action != "none":
             base = float(question.evidence.phi[members, 0].mean())
-            row["break_even_response"] = _break_even(question, action, base)
+            row["break_even_response"] = _break_even(question, action, base, members)
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def _break_even(question: Question, action: str, base: float) -> float:
+def _break_even(question: Question, action: str, base: float, members: np.ndarray) -> float:
     """Ratio P(pays | action) / P(pays | none) from which on the action earns more than it costs."""
     pair = [0, question.actions.index(action)]
-    alpha, beta = question.alpha[pair], question.beta[pair]
+    alpha, beta = question.alpha[..., pair], question.beta[..., pair]
+    if alpha.ndim == 2:  # prices per user: of those acted on, the mean
+        alpha, beta = alpha[members].mean(axis=0), beta[members].mean(axis=0)
     if not question.users.contract.good:  # in terms of those who pay, whose outcome is 0
         alpha, beta, base = alpha + beta, -beta, 1 - base
     return float(break_even_response(base, alpha, beta)[1])

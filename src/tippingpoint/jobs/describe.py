@@ -50,7 +50,7 @@ class DescribeResult:
             "columns": [{**asdict(column), "leaks": column.leaks} for column in self.columns],
             "leak_suspects": [column.name for column in self.columns if column.leaks],
             "trouble": self.trouble,
-            "bayes_auc": self.best,
+            "best_auc": self.best,
             "contract": self.contract,
         }
 
@@ -93,7 +93,7 @@ def describe(settings: TableSettings) -> DescribeResult:
         intake=str(users.intake) if users is not None and users.intake else "",
         columns=description.describe(table, roles, outcome),
         trouble=trouble,
-        best=source.bayes_auc(users) if users is not None and isinstance(source, World) else None,
+        best=source.best_auc(users) if users is not None and isinstance(source, World) else None,
         contract=settings.to,
     )
 

@@ -46,7 +46,7 @@ def ask(settings: Settings) -> Question:
             f"no user ever got {action!r}, so nothing is known about it",
             f"{nearest(action, actions)} Give each segment one of these in policy.actions.",
         )
-    alpha, beta = economics.line(actions, users.contract.good)
+    alpha, beta = economics.rewards(actions, users.contract.good, parts.test.costs)
     return Question(
         name=source.question,
         origin=source.origin,
@@ -62,6 +62,7 @@ def ask(settings: Settings) -> Question:
         evidence=gather_evidence(kind, parts.train, parts.test, economics.response(actions), settings.seed),
         alpha=alpha,
         beta=beta,
+        best_auc=source.best_auc(parts.test),
     )
 
 
@@ -70,7 +71,7 @@ def kinds_at_hand(users: Users) -> list[Kind]:
     at_hand: dict[Kind, bool] = {
         "truth": users.truth is not None,
         "experiment": users.logging_probability is not None,
-        "logged": users.action is not None,
+        "logged": users.action is not None and users.logging_probability is None,
         "assumed": users.action is None,
     }
     return [kind for kind, there in at_hand.items() if there]
@@ -85,6 +86,8 @@ def kind_of(wanted: str, users: Users) -> Kind:
         When they do not carry the one that is wanted.
     """
     have = kinds_at_hand(users)
+    if wanted == "logged" and users.action is not None:
+        return "logged"  # known chances may be left aside, to see what estimating them would have said
     for kind in have:
         if wanted in ("auto", kind):
             return kind

@@ -49,6 +49,7 @@ def compare_summary(comparison: Comparison, filed: Filed) -> RenderableType:
     return Group(
         *_about(question),
         table,
+        *_ceiling(question),
         Text(f"Uplift over everyone getting none: {EVIDENCE[question.evidence.kind]}.", style="dim"),
         _reached(comparison.winner),
         Text(verdict_in_words(comparison)),
@@ -150,7 +151,7 @@ def explore_summary(
 def simulate_summary(simulation: Simulation, filed: Filed, seconds: float) -> RenderableType:
     """A simulation on one screen."""
     about, kind = simulation.gathered.about, simulation.kind
-    unit = f"{simulation.currency} per user\n({kind})"
+    unit = f"{simulation.currency}\nper user\n({kind})"
     users = about["users"]
     lines = [
         f"{about['origin']}: {users['all']:,} users; cut-offs chosen on {users['validation']:,} (validation), valued on"
@@ -158,14 +159,14 @@ def simulate_summary(simulation: Simulation, filed: Filed, seconds: float) -> Re
     ]
     lines += [f"Left out: {action} {why}." for action, why in about["excluded"].items()]
     words = {v.first if v.second == simulation.leader else v.second: v for v in simulation.verdicts}
-    against = "against\nthe best" if simulation.verdicts else ""
+    against = "against\nthe leader" if simulation.verdicts else ""
     regret = any("regret_per_user" in row for row in simulation.values.values())
-    heads = ["contestant", unit, f"{about['outcome']}\nper 1,000\n({kind})", "acted on\nper 1,000"]
+    heads = ["contestant", unit, f"{about['outcome']}\nper 1,000\n({kind})", "acted\non, of\n1,000"]
     table = _table("Policies", [*heads, *(["regret"] if regret else []), *([against] if against else [])])
     for name, row in sorted(simulation.values.items(), key=lambda item: -item[1]["uplift_per_user"].value):
         cells = [stacked(row["uplift_per_user"], 3, plus=True), stacked(row["uplift_per_1000"], 1, plus=True)]
         cells.append(f"{row['contacts_per_1000'].value:.0f}")
-        cells += [f"{row['regret_per_user'].value:.3f}" if "regret_per_user" in row else "–"] if regret else []
+        cells += [f"{row['regret_per_user'].value:.2f}" if "regret_per_user" in row else "–"] if regret else []
         cells += [_word(words[name], name) if name in words else ""] if against else []
         table.add_row(name, *cells, style="bold" if name == simulation.leader else "")
     best = simulation.sweep()
@@ -319,6 +320,12 @@ def _segments(question: Question, candidate: Candidate) -> Table:
     return table
 
 
+def _ceiling(question: Question) -> list[Text]:
+    if question.best_auc is None:
+        return []
+    return [Text(f"No score can have a ROC AUC above {question.best_auc:.3f} here, but by chance.", style="dim")]
+
+
 def _reached(candidate: Candidate) -> Text:
     """How many test users each segment holds; for assumed evidence, from which response on its action pays."""
     parts = []
@@ -358,7 +365,9 @@ def _links(filed: Filed) -> list[Text]:
 
 
 def _table(title: str, heads: Sequence[str]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=None, pad_edge=False)
+    table = Table(
+        title=title, title_justify="left", title_style="bold", header_style="dim", box=None, padding=(0, 1, 0, 0)
+    )
     for at, head in enumerate(heads):
         table.add_column(head, justify="right" if at else "left", no_wrap=True)
     return table

@@ -9,6 +9,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ from tippingpoint.errors import OutsideError
 STORE_ERRORS = (OSError, sqlite3.Error, sqlalchemy.exc.SQLAlchemyError, Timeout, MlflowException)
 INITIALISE_SECONDS = 120
 PROBE_SECONDS = 5
+GRACE_SECONDS = 2
 
 
 def connect() -> MlflowClient:
@@ -166,3 +168,5 @@ def serve(host: str, port: int) -> int:
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(server.pid, signal.SIGTERM)
+                time.sleep(GRACE_SECONDS)
+                os.killpg(server.pid, signal.SIGKILL)

@@ -241,7 +241,7 @@ class World(Source):
                 score += weight * way * (chance * expit(log_odds)).sum(axis=1)
         return score
 
-    def bayes_auc(self, users: Users) -> float:
+    def best_auc(self, users: Users) -> float:
         """The expected ROC AUC of the best score there is: what no model can beat but by chance.
 
         With s = P(outcome = 1 | features), it is the chance that a user drawn with weight s is scored above
