@@ -25,7 +25,7 @@ lint: .venv/dev.stamp  ## style, types, and which floor may import which
 check: lint test  ## what CI runs
 
 bench: .venv/dev.stamp  ## measurements, as ratios against a peer or a floor of the same run
-	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+	for script in benchmarks/*.py; do $(BIN)/python -P $$script || exit 1; done
 
 lock: .venv/dev.stamp  ## resolve the requirements files again, with hashes and without index addresses
 	$(BIN)/pip install --quiet uv

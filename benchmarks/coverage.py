@@ -1,6 +1,6 @@
 """Do the intervals hold what they promise? Many small worlds whose truth is known, counted.
 
-    python benchmarks/coverage.py [--worlds 2000] [--seed 0]
+    python -P benchmarks/coverage.py [--worlds 2000] [--seed 0]
 
 Prints one row a promise and exits with 1 if one is broken. `reported` rows promise nothing. Takes minutes.
 """

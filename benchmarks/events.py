@@ -1,6 +1,6 @@
 """How fast events are generated and turned into features; how much the features cost above DuckDB itself.
 
-Run from the top of the checkout: `python benchmarks/events.py [profiles] [churn|conversion]`.
+Run from the top of the checkout: `python -P benchmarks/events.py [profiles] [churn|conversion]`.
 300,000 profiles give 7.5 million events.
 """
 

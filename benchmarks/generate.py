@@ -1,6 +1,6 @@
 """How fast generated worlds are streamed, and that the memory it takes does not grow with the users.
 
-    python benchmarks/generate.py [--small 1000000] [--large 5000000] [world ...]
+    python -P benchmarks/generate.py [--small 1000000] [--large 5000000] [world ...]
 
 Every run is a process of its own, so that its peak memory is its own too.
 """

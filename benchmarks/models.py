@@ -1,6 +1,6 @@
 """Five-fold AUC of the families' defaults, beside plain scikit-learn and XGBoost, on the same folds.
 
-    python benchmarks/models.py
+    python -P benchmarks/models.py
 
 Stratified, shuffled, random_state 0; the real tables are read from ../shared/data where they are, else the case study.
 """

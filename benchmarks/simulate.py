@@ -1,7 +1,7 @@
 """How long a simulation takes, beside what it must at least and what is usually done instead. Ratios within
 one run.
 
-    python benchmarks/simulate.py [--users 1000000] [--growth 1 3 10] [--stream 100]
+    python -P benchmarks/simulate.py [--users 1000000] [--growth 1 3 10] [--stream 100]
 
 Growth and stream are in millions of users; the stream is drawn in chunks and never held whole.
 """

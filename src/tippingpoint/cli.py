@@ -176,6 +176,7 @@ def _job(verb: str) -> tuple[Callable[[Any], Any], Any]:
         raise SystemExit(143)
 
     signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a parent had it ignored
     console = Console(stderr=True)
     if console.is_terminal:
         with console.status("loading"):

@@ -326,9 +326,8 @@ def hydra_error(error: Exception, verb: str, overrides: Sequence[str], config_di
     if found := re.search(r"Could not override '([^'@]+)'", text):
         parent, _, leaf = found[1].rpartition(".")
         kept = [o for o in overrides if o.lstrip("+~").split("=")[0] != found[1]]
-        config = (
-            OmegaConf.select(compose(verb, kept, config_dir), parent) if parent else compose(verb, kept, config_dir)
-        )
+        config = compose(verb, kept, config_dir) if len(kept) < len(overrides) else OmegaConf.create()
+        config = OmegaConf.select(config, parent) if parent else config
         known = [str(key) for key in config] if isinstance(config, DictConfig) else []
         if parent == "data" and leaf in ("path", "target"):
             return InputError(

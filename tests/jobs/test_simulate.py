@@ -257,7 +257,6 @@ def test_another_assumed_response_is_priced_without_users(unlogged: SimulateResu
             "policy.actions: no user ever got 'email'",
         ),
         (["data=case_study", "data.users=1200", "evidence=experiment"], "data.action: "),
-        (["evidence=logged"], "evidence: these users carry no 'logged'."),
         (["economics.prize=1"], "economics.prize: unknown key. Nearest: 'price'."),
         (["budget.contacts=5", "budget.money=5"], "budget: a budget is in contacts or in money"),
     ],

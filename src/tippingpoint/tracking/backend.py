@@ -47,10 +47,20 @@ def connect() -> MlflowClient:
         probe(store)
         path = sqlite_path(store)
         with FileLock(f"{path}.lock", timeout=INITIALISE_SECONDS) if path else contextlib.nullcontext():
-            client = MlflowClient(store)  # already this creates and migrates what is not there
-            client.search_experiments(max_results=1)
-            client.search_registered_models(max_results=1)
-        return client
+            if path and not path.stat().st_size:  # made beside it: a kill leaves no half-migrated store behind
+                fresh = path.with_name(f"{path.name}.new")
+                fresh.unlink(missing_ok=True)
+                _touch(f"sqlite:///{fresh}")
+                fresh.replace(path)
+            return _touch(store)
+
+
+def _touch(store: str) -> MlflowClient:
+    """A client of a store that is there and migrated: its making and its first look see to that."""
+    client = MlflowClient(store)
+    client.search_experiments(max_results=1)
+    client.search_registered_models(max_results=1)
+    return client
 
 
 @contextlib.contextmanager
