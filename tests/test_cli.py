@@ -129,7 +129,7 @@ def test_ui_serves_the_store_prints_its_link_and_ends_with_ctrl_c(workspace: Pat
     assert b"MLflow" in page
     os.killpg(job.pid, signal.SIGINT)
     job.communicate(timeout=60)
-    assert job.returncode == 0
+    assert job.returncode == 130
     with pytest.raises(OSError):  # nothing of it is left
         urllib.request.urlopen(link, timeout=5)
 

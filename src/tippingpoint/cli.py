@@ -172,17 +172,18 @@ def _job(verb: str) -> tuple[Callable[[Any], Any], Any]:
 
     from rich.console import Console
 
-    def stop(*_: object) -> None:
-        raise SystemExit(143)
+    def stop(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
 
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a parent had it ignored
     console = Console(stderr=True)
     if console.is_terminal:
         with console.status("loading"):
             job = getattr(import_module("tippingpoint.jobs"), verb)
     else:
         job = getattr(import_module("tippingpoint.jobs"), verb)
+    # What is open is closed, runs and servers alike. After the imports: some library sets a SIGINT handler of its own.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
     return job, get_type_hints(job)["settings"]
 
 

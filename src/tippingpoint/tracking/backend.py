@@ -173,8 +173,6 @@ def serve(host: str, port: int) -> int:
     with subprocess.Popen(command, env=environment, start_new_session=True) as server:
         try:
             return server.wait()
-        except KeyboardInterrupt:
-            return 0
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(server.pid, signal.SIGTERM)
