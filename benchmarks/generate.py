@@ -9,13 +9,11 @@ import argparse
 import json
 import subprocess
 import sys
-from pathlib import Path
 from time import perf_counter
 
 from rich.console import Console
 from rich.table import Table
 
-CONF = Path(__file__).parents[1] / "conf" / "data"
 TARGET = 5.0
 """Million users a minute asked of every world of one table."""
 
@@ -46,13 +44,11 @@ def stream(name: str, users: int) -> tuple[float, float]:
     """Draw all blocks of a world and keep none: seconds, and peak memory of the process in MiB."""
     import resource
 
-    from omegaconf import OmegaConf
-
     from tippingpoint.data.generators.world import World
-    from tippingpoint.settings import Component
+    from tippingpoint.settings import Settings, compose
 
-    node = OmegaConf.to_container(OmegaConf.merge(OmegaConf.load(CONF / f"{name}.yaml"), {"users": users}))
-    world = Component.model_validate(node).build(World, "data")  # type: ignore[type-abstract]
+    settings = Settings.from_config(compose("run", [f"data={name}", f"data.users={users}"]))
+    world = settings.data.build(World, "data")  # type: ignore[type-abstract]
     start = perf_counter()
     drawn = sum(len(block) for block in world.blocks())
     seconds = perf_counter() - start
