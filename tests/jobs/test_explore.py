@@ -209,11 +209,16 @@ def test_the_page_draws_and_fits(drawn: dict[str, dict], name: str, width: int) 
     assert "owned" not in found["title"]
 
 
-def test_each_comparison_has_an_overview_of_its_users(compared: tuple) -> None:
+def test_each_comparison_and_each_of_its_runs_has_an_overview_of_its_users(compared: tuple) -> None:
     client = MlflowClient(f"sqlite:///{compared[1]}/mlflow.db")
-    run_id = compared[0].filed.run_id
-    (picture,) = (f for f in client.list_artifacts(run_id, "figures") if f.path == "figures/explore.png")
-    assert 10_000 < picture.file_size < 150_000
+    parent = client.get_run(compared[0].filed.run_id)
+    below = f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"
+    children = client.search_runs([parent.info.experiment_id], below)
+    assert children
+    for each in (parent, *children):
+        found = client.list_artifacts(each.info.run_id, "figures")
+        (picture,) = (f for f in found if f.path == "figures/explore.png")
+        assert 10_000 < picture.file_size < 150_000
 
 
 def test_each_run_has_an_overview_of_its_users(workspace: Path) -> None:

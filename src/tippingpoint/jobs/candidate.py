@@ -21,11 +21,29 @@ from tippingpoint.reports.cards import card, shortened
 from tippingpoint.settings import Settings
 from tippingpoint.simulation.statistics import Estimate, mean
 from tippingpoint.simulation.value import PolicyValue, break_even_response, policy_value
+from tippingpoint.tracking import backend
 from tippingpoint.tracking.provenance import provenance
-from tippingpoint.tracking.registry import Client, Version, register
-from tippingpoint.tracking.runs import Run
+from tippingpoint.tracking.registry import Client, Version, check_policy, register
+from tippingpoint.tracking.runs import Run, reap
 
 EXAMPLE_ROWS = 5
+
+
+def open_store(settings: Settings, question: Question) -> tuple[Client, str]:
+    """A client, and the id of the experiment the question's runs go to; runs that dead processes left are closed.
+
+    Raises
+    ------
+    InputError
+        When the policy cannot be registered as it is.
+    OutsideError
+        When the store cannot be used.
+    """
+    client = backend.connect()
+    reap(client)
+    if settings.tracking.register_model:
+        check_policy(client, question.policy)
+    return client, backend.experiment_id(client, settings.tracking.experiment or question.name)
 
 
 def answer(question: Question, family: str) -> Candidate:
@@ -90,8 +108,8 @@ def _break_even(question: Question, action: str, base: float, members: np.ndarra
     return float(break_even_response(base, alpha, beta)[1])
 
 
-def record(candidate: Candidate, question: Question, settings: Settings, run: Run) -> str:
-    """File a candidate in its run; returns the logged model's id."""
+def record(candidate: Candidate, question: Question, settings: Settings, run: Run, overview: bytes) -> str:
+    """File a candidate in its run, with the overview of the users; returns the logged model's id."""
     parts, kind = question.parts, question.evidence.kind
     made_with = provenance()
     config = settings.model_dump(mode="json")
@@ -127,6 +145,7 @@ def record(candidate: Candidate, question: Question, settings: Settings, run: Ru
         test, scores = parts.test.outcome, {candidate.family: candidate.score}
         figures.roc(folder / "figures/roc.png", test, scores, "ROC on test")
         figures.calibration(folder / "figures/calibration.png", test, scores, "Calibration on test")
+        (folder / "figures/explore.png").write_bytes(overview)
         figures.shap_summary(folder / "figures/shap.png", candidate.explanation, candidate.family)
         tables = folder / "tables"
         tables.mkdir()

@@ -10,7 +10,7 @@ from rich.console import RenderableType
 
 from tippingpoint.evaluation import LOWER_IS_BETTER, auc_contributions
 from tippingpoint.findings import Candidate, Comparison, Filed, Question
-from tippingpoint.jobs.candidate import answer, record, register_candidate, run_tags
+from tippingpoint.jobs.candidate import answer, open_store, record, register_candidate, run_tags
 from tippingpoint.jobs.progress import progress
 from tippingpoint.jobs.question import ask
 from tippingpoint.reports import figures, tables
@@ -18,8 +18,8 @@ from tippingpoint.reports.cards import comparison_card, shortened
 from tippingpoint.settings import Settings
 from tippingpoint.simulation.contest import contest
 from tippingpoint.tracking import backend
-from tippingpoint.tracking.registry import challenge, check_policy
-from tippingpoint.tracking.runs import Run, reap
+from tippingpoint.tracking.registry import challenge
+from tippingpoint.tracking.runs import Run
 from tippingpoint.tracking.runs import run as tracked
 
 LEAST_TO_TELL = 50
@@ -56,11 +56,8 @@ def compare(settings: Settings) -> CompareResult:
         step("reading users")
         question = ask(settings)
         step("opening the store")
-        client = backend.connect()
-        reap(client)
-        if settings.tracking.register_model:
-            check_policy(client, question.policy)
-        experiment = backend.experiment_id(client, settings.tracking.experiment or question.name)
+        client, experiment = open_store(settings, question)
+        overview = figures.overview(question.users)
         name, tags = f"compare {question.origin}", run_tags(question, "compare")
         with tracked(client, experiment, name, tags) as parent:
             candidates: list[Candidate] = []
@@ -70,7 +67,7 @@ def compare(settings: Settings) -> CompareResult:
                     step(f"{family}: fitting, measuring, explaining")
                     candidates.append(answer(question, family))
                     step(f"{family}: filing")
-                    runs[family] = child.run_id, record(candidates[-1], question, settings, child)
+                    runs[family] = child.run_id, record(candidates[-1], question, settings, child, overview)
             step("comparing")
             comparison = _compare(question, candidates)
             registered = None
@@ -80,7 +77,7 @@ def compare(settings: Settings) -> CompareResult:
                 challenge(client, version)
                 registered = version.uri
             filed = Filed(parent.run_id, backend.page(parent.path), registered)
-            _record(comparison, filed, parent)
+            _record(comparison, filed, parent, overview)
     return CompareResult(comparison, filed)
 
 
@@ -98,7 +95,7 @@ def _compare(question: Question, candidates: list[Candidate]) -> Comparison:
     return Comparison(question, ranked, auc, uplift)
 
 
-def _record(comparison: Comparison, filed: Filed, parent: Run) -> None:
+def _record(comparison: Comparison, filed: Filed, parent: Run, overview: bytes) -> None:
     question, winner = comparison.question, comparison.winner
     parent.params(
         {
@@ -117,7 +114,7 @@ def _record(comparison: Comparison, filed: Filed, parent: Run) -> None:
         outcome, scores = question.parts.test.outcome, {c.family: c.score for c in comparison.candidates}
         figures.roc(folder / "figures/roc.png", outcome, scores, "ROC on test")
         figures.calibration(folder / "figures/calibration.png", outcome, scores, "Calibration on test")
-        figures.overview(folder / "figures/explore.png", question.users)
+        (folder / "figures/explore.png").write_bytes(overview)
         (folder / "tables").mkdir()
         comparison.leaderboard().to_csv(folder / "tables/leaderboard.csv", index=False)
         comparison.verdicts().to_csv(folder / "tables/verdicts.csv", index=False)

@@ -1,22 +1,18 @@
 """`tippingpoint run`: one family, fitted, measured, filed and registered."""
 
-import tempfile
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from rich.console import RenderableType
 
 from tippingpoint.errors import InputError
 from tippingpoint.findings import Candidate, Filed, Question
-from tippingpoint.jobs.candidate import answer, record, register_candidate, run_tags
+from tippingpoint.jobs.candidate import answer, open_store, record, register_candidate, run_tags
 from tippingpoint.jobs.progress import progress
 from tippingpoint.jobs.question import ask
 from tippingpoint.reports import figures, tables
 from tippingpoint.settings import Settings
 from tippingpoint.tracking import backend
-from tippingpoint.tracking.registry import check_policy
-from tippingpoint.tracking.runs import reap
 from tippingpoint.tracking.runs import run as tracked
 
 
@@ -56,19 +52,12 @@ def run(settings: Settings) -> RunResult:
         step("reading users")
         question = ask(settings)
         step("opening the store")
-        client = backend.connect()
-        reap(client)
-        if settings.tracking.register_model:
-            check_policy(client, question.policy)
-        experiment = backend.experiment_id(client, settings.tracking.experiment or question.name)
+        client, experiment = open_store(settings, question)
         with tracked(client, experiment, family, run_tags(question, "run")) as opened:
             step(f"{family}: fitting, measuring, explaining")
             candidate = answer(question, family)
             step(f"{family}: filing")
-            model_id = record(candidate, question, settings, opened)
-            with tempfile.TemporaryDirectory() as folder:
-                figures.overview(Path(folder, "figures/explore.png"), question.users)
-                opened.artifacts(Path(folder))
+            model_id = record(candidate, question, settings, opened, figures.overview(question.users))
             registered = None
             if settings.tracking.register_model:
                 registered = register_candidate(client, candidate, question, opened.run_id, model_id).uri

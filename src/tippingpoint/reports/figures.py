@@ -1,5 +1,6 @@
 """Figures of a run as PNG files."""
 
+from io import BytesIO
 from math import ceil
 from pathlib import Path
 
@@ -92,8 +93,8 @@ def clusters(path: Path, features: pd.DataFrame, found: Clusters, segment: np.nd
     save(figure, path)
 
 
-def overview(path: Path, users: Users) -> None:
-    """Outcome rate against the columns that tell most, with 95 % intervals; the dotted line is everyone's rate."""
+def overview(users: Users) -> bytes:
+    """A PNG: outcome rate against the columns that tell most, with 95 % intervals; dotted is everyone's rate."""
     found = associations(users)[:COLUMNS]
     rows = ceil(len(found) / 3)
     figure = Figure(figsize=(11, 0.6 + 2.9 * rows), dpi=90)
@@ -118,7 +119,9 @@ def overview(path: Path, users: Users) -> None:
         axes.yaxis.set_major_formatter(PercentFormatter(1, 0 if groups["rate_high"].max() > 0.1 else 1))
         axes.spines[["top", "right"]].set_visible(False)
     figure.suptitle(_literal(f"{users.contract.outcome} rate by column (its ROC AUC alone)"), fontsize=11)
-    save(figure, path)
+    png = BytesIO()
+    figure.savefig(png)
+    return png.getvalue()
 
 
 def group_labels(association: Association) -> list[str]:
