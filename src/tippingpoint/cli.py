@@ -18,6 +18,7 @@ tippingpoint: which model, which cut-offs, how much money, how sure.
 Verbs
   compare   model families under one policy on the same users; the best is registered
   run       one family: tippingpoint run model=boosting
+  tune      search hyper-parameters to a target: tippingpoint tune model=boosting tune.trials=200
   simulate  cut-offs, policies, budgets and prices on models that are there; the latest compare's by default
   policy    lint: gaps, overlaps, segments no one reaches;  diff A B: what changes for whom
   data      describe, explore or write a table: tippingpoint data describe data=csv data.path=users.csv
@@ -38,7 +39,7 @@ Exit codes: 0 done, 1 a check said no, 2 wrong input, 3 something outside failed
 
 HYDRA_OPTIONS_WITH_VALUE = ("--cfg", "-c", "--config-dir", "-cd", "--config-path", "--config-name", "--package", "-p")
 HYDRA_OPTIONS = (*HYDRA_OPTIONS_WITH_VALUE, "--multirun", "--help", "--info", "--hydra-help", "--resolve")
-VERBS = ("compare", "run", "simulate", "policy", "data", "ui", "doctor")
+VERBS = ("compare", "run", "tune", "simulate", "policy", "data", "ui", "doctor")
 WORDS = {"policy": ("lint", "diff"), "data": ("describe", "explore", "write")}
 """The second words of verbs that have some."""
 

@@ -129,6 +129,35 @@ class Settings(Terminal):
     seed: int = Field(ge=0, lt=2**32)
 
 
+Objective = Literal["roc_auc", "pr_auc", "log_loss", "brier", "value", "spend", "features", "nodes"]
+
+
+class Tune(Closed):
+    """How hyper-parameters are searched, as `conf/tune/standard.yaml` lists it."""
+
+    trials: int = Field(ge=1)
+    objectives: list[Objective] = Field(min_length=1, max_length=2)
+    sampler: Literal["tpe", "random", "grid", "gp", "cmaes"]
+    grid_points: int = Field(ge=2)
+    folds: int = Field(ge=2, le=20)
+    prune: float = Field(ge=0, lt=1)
+    workers: int = Field(ge=1, le=256)
+    storage: str | None
+    study: str | None = Field(pattern=r"^[\w.-]+$")
+
+    @model_validator(mode="after")
+    def _has_distinct_objectives(self) -> "Tune":
+        if len(set(self.objectives)) < len(self.objectives):
+            raise ValueError("objectives names one twice. Give two different ones, or one.")
+        return self
+
+
+class TuneSettings(Settings):
+    """A search's settings, as `conf/tune.yaml` lists them."""
+
+    tune: Tune
+
+
 class TableSettings(Terminal):
     """What the data verbs take, as `conf/table.yaml` lists it; contract and quarantine are keys of `data`."""
 

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
+from tippingpoint import leases
 from tippingpoint.errors import InputError
 from tippingpoint.jobs import compare, run
 from tippingpoint.settings import Settings, compose
@@ -151,7 +152,7 @@ def test_a_tag_that_is_no_lease_touches_no_file(workspace: Path) -> None:
     client = MlflowClient()
     precious = workspace / "precious"
     precious.write_text("kept")
-    tags = {runs.HOST: runs._here(), runs.LEASE: str(precious)}
+    tags = {runs.HOST: leases.here(), runs.LEASE: str(precious)}
     left = client.create_run(client.create_experiment("x"), tags=tags)
     assert runs.reap(client) == 0
     assert precious.read_text() == "kept"

@@ -16,10 +16,23 @@ if TYPE_CHECKING:
     from tippingpoint.jobs.policy import policy_diff, policy_lint
     from tippingpoint.jobs.run import run
     from tippingpoint.jobs.simulate import simulate
+    from tippingpoint.jobs.tune import tune
     from tippingpoint.jobs.ui import ui
     from tippingpoint.jobs.write import write
 
-__all__ = ["compare", "describe", "doctor", "explore", "policy_diff", "policy_lint", "run", "simulate", "ui", "write"]
+__all__ = [
+    "compare",
+    "describe",
+    "doctor",
+    "explore",
+    "policy_diff",
+    "policy_lint",
+    "run",
+    "simulate",
+    "tune",
+    "ui",
+    "write",
+]
 
 
 class _Jobs(ModuleType):

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from tippingpoint.data.users import Intake
+from tippingpoint.data.users import Intake, Users
 from tippingpoint.evaluation import evaluate, point
 from tippingpoint.explanation import coefficients, explain
 from tippingpoint.findings import Candidate, Question
 from tippingpoint.jobs.question import reward_model
-from tippingpoint.models.calibration import fit
+from tippingpoint.models.calibration import fit, refit
 from tippingpoint.policies.policy import Known, Policy
 from tippingpoint.reports import figures
 from tippingpoint.reports.cards import card, shortened
@@ -46,24 +46,36 @@ def open_store(settings: Settings, question: Question) -> tuple[Client, str]:
     return client, backend.experiment_id(client, settings.tracking.experiment or question.name)
 
 
-def answer(question: Question, family: str) -> Candidate:
-    """Fit one family on train, calibrate on validation, and measure, price and explain it on test."""
+def answer(question: Question, family: str, development: Users | None = None) -> Candidate:
+    """Fit one family on train, calibrate on validation, and measure, price and explain it on test.
+
+    Parameters
+    ----------
+    development
+        Where the choice is made already: train and validation together, on all of which it is fitted. Out-of-fold
+        scores stand for those of validation.
+    """
     seed, parts = question.seed, question.parts
     start = time.perf_counter()
-    model = fit(question.families[family], parts.train, parts.validation, seed)
+    if development is None:
+        train, validation = parts.train, parts.validation
+        model = fit(question.families[family], train, validation, seed)
+        on_validation = model.score(validation)
+    else:
+        train = validation = development
+        model, on_validation = refit(question.families[family], development, seed)
     fitted = time.perf_counter()
     score = model.score(parts.test)
-    on_validation = model.score(parts.validation)
-    chosen_by = point(question.select_by, parts.validation.outcome, on_validation)
-    worth = reward_model(parts.train, question.economics, seed) if question.users.action is not None else None
-    policy = question.policy.bind(Known(parts.train.features, parts.validation.features, on_validation, worth))
+    chosen_by = point(question.select_by, validation.outcome, on_validation)
+    worth = reward_model(train, question.economics, seed) if question.users.action is not None else None
+    policy = question.policy.bind(Known(train.features, validation.features, on_validation, worth))
     decision = policy.decide(score, parts.test.features, question.actions)
     value = policy_value(question.evidence, question.alpha, question.beta, decision)
     metrics = evaluate(parts.test.outcome, score, np.random.default_rng([seed, 1]))
     before = time.perf_counter()
     rng = np.random.default_rng([seed, 2])
     rows = np.sort(rng.permutation(len(parts.test))[: question.explain_rows])
-    background = parts.train.features.iloc[:1000]
+    background = train.features.iloc[:1000]
     explanation = explain(model, parts.test.contract, parts.test.features.iloc[rows], background)
     seconds = {"fit": fitted - start, "explain": time.perf_counter() - before}
     segments = _segments(question, policy, score, value)

@@ -1,10 +1,11 @@
 """What a job is doing: a bar on a terminal, plain lines elsewhere; always on stderr."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 
 @contextmanager
@@ -25,3 +26,46 @@ def progress(steps: int) -> Iterator[Callable[[str], None]]:
             started = True
 
         yield step
+
+
+class Searching:
+    """How far a search is: a live line on a terminal; elsewhere only what someone must know."""
+
+    def __init__(self, console: Console, bar: Progress | None, task: TaskID | None, target: int) -> None:
+        self.console, self.bar, self.task, self.target = console, bar, task, target
+        self.began: tuple[float, int] | None = None
+        self.warned: set[str] = set()
+
+    def say(self, what: str) -> None:
+        """Name what is done now."""
+        if self.bar is not None and self.task is not None:
+            self.bar.update(self.task, description=what)
+
+    def warn(self, what: str) -> None:
+        """Say something once, on a line of its own that stays."""
+        if what not in self.warned:
+            self.warned.add(what)
+            self.console.print(what, highlight=False, markup=False)
+
+    def update(self, complete: int, standing: str) -> None:
+        """Show the trials done, the best so far, and the time left at the pace since this process began."""
+        if self.bar is None or self.task is None:
+            return
+        self.began = self.began or (time.monotonic(), complete)
+        since, had = self.began
+        left = ""
+        if complete > had:
+            seconds = (time.monotonic() - since) / (complete - had) * (self.target - complete)
+            left = f", {int(seconds // 60)}:{int(seconds % 60):02d} left"
+        self.bar.update(self.task, completed=complete, description=f"{complete}/{self.target} trials, {standing}{left}")
+
+
+@contextmanager
+def searching(target: int) -> Iterator[Searching]:
+    """A live line for a search to so many trials."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield Searching(console, None, None, target)
+        return
+    with Progress(BarColumn(bar_width=20), TextColumn("{task.description}"), console=console, transient=True) as bar:
+        yield Searching(console, bar, bar.add_task("", total=target), target)

@@ -1,13 +1,15 @@
 """Gradient boosting: many shallow trees at a low rate, which hold on small tables too."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import numpy as np
 from pydantic import Field
 from sklearn.pipeline import Pipeline
 from xgboost import XGBClassifier
+from xgboost.callback import TrainingCallback
 
 from tippingpoint.data.users import Contract
-from tippingpoint.models.family import Family, prepare
+from tippingpoint.models.family import Family, Watch, prepare
 
 
 class Boosting(Family):
@@ -16,6 +18,7 @@ class Boosting(Family):
     trusted: ClassVar = (*Family.trusted, "xgboost.core.Booster", "xgboost.sklearn.XGBClassifier")
     explained_as: ClassVar = "trees"
     packages: ClassVar = (*Family.packages, "xgboost")
+    rounds: ClassVar = "n_estimators"
 
     n_estimators: int = Field(ge=1)
     max_depth: int = Field(ge=1, le=20)
@@ -26,6 +29,23 @@ class Boosting(Family):
     reg_lambda: float = Field(ge=0)
 
     def pipeline(self, contract: Contract, seed: int) -> Pipeline:
-        parameters = self.model_dump(exclude={"calibrate", "search"})
-        model = XGBClassifier(**parameters, random_state=seed, n_jobs=-1)
+        model = XGBClassifier(**self.parameters(), random_state=seed, n_jobs=-1)
         return Pipeline([("prepare", prepare(contract, "passthrough")), ("model", model)])
+
+    def fit_watched(
+        self, model: Any, x: np.ndarray, y: np.ndarray, held: tuple[np.ndarray, np.ndarray], patience: int, watch: Watch
+    ) -> np.ndarray:
+        model.set_params(early_stopping_rounds=patience, eval_metric="logloss", callbacks=[_Watched(watch)])
+        model.fit(x, y, eval_set=[held], verbose=False)
+        return np.array(model.evals_result()["validation_0"]["logloss"])
+
+    def score_after(self, model: Any, x: np.ndarray, rounds: int) -> np.ndarray:
+        return np.asarray(model.predict_proba(x, iteration_range=(0, rounds))[:, 1], dtype=np.float64)
+
+
+class _Watched(TrainingCallback):  # type: ignore[misc]  # XGBoost ships no types
+    def __init__(self, watch: Watch) -> None:
+        self.watch = watch
+
+    def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+        return self.watch(epoch + 1, float(evals_log["validation_0"]["logloss"][-1]))

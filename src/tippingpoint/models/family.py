@@ -1,15 +1,22 @@
 """What all model families share: a scikit-learn pipeline from the user's columns to a score."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Literal
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field
+import numpy as np
+from pydantic import Field, ValidationError, model_validator
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from tippingpoint.data.users import Contract
+from tippingpoint.errors import nearest
+from tippingpoint.models.space import Dimension, Value
 from tippingpoint.settings import Closed
+
+Watch = Callable[[int, float], bool]
+"""Told each round and its loss on the users held out; True ends the fit."""
 
 
 class Family(Closed, ABC):
@@ -30,17 +37,71 @@ class Family(Closed, ABC):
     packages: ClassVar[tuple[str, ...]] = ("scikit-learn", "numpy", "pandas", "skops")
     """Packages a saved pipeline needs to be loaded and to score."""
 
+    rounds: ClassVar[str | None] = None
+    """The hyper-parameter that counts boosting rounds, where a fit can be watched round by round."""
     when_fitted: ClassVar[dict[str, object]] = {}
     """Parameters of the pipeline that change once it is fitted."""
 
     calibrate: bool
     """Whether a sigmoid may be put on the scores, where it helps on validation."""
-    search: dict[str, dict[str, object]] = Field(default_factory=dict)
-    """Search space of the hyper-parameters, for tuning."""
+    search: dict[str, Dimension] = Field(default_factory=dict)
+    """What tuning may try for each hyper-parameter, in the order it is tried."""
+
+    @model_validator(mode="after")
+    def _searches_what_it_has(self) -> Self:
+        own = self.parameters()
+        earlier: set[str] = set()
+        for name, dimension in self.search.items():
+            if name not in own:
+                raise ValueError(f"search names {name!r}, which the family lacks. {nearest(name, own)}")
+            if dimension.patience and name != self.rounds:
+                raise ValueError(f"search.{name} has a patience, but counts no rounds. Give it low and high.")
+            for other in set(dimension.when) - earlier:
+                raise ValueError(f"search.{name} depends on {other!r}. Put that into search, and above it.")
+            for value in dimension.ends():
+                self._takes(name, value)
+            earlier.add(name)
+        return self
+
+    def _takes(self, name: str, value: Value) -> None:
+        try:
+            type(self).model_validate({**self.parameters(), "calibrate": self.calibrate, name: value})
+        except ValidationError as error:
+            raise ValueError(f"search.{name} tries {value!r}: {error.errors()[0]['msg'].lower()}") from None
+
+    def parameters(self) -> dict[str, Any]:
+        """The hyper-parameters."""
+        return self.model_dump(exclude={"calibrate", "search"})
+
+    def having(self, parameters: Mapping[str, Any]) -> Self:
+        """The family with these hyper-parameters instead of its own."""
+        return type(self).model_validate({**self.model_dump(), **parameters})
 
     @abstractmethod
     def pipeline(self, contract: Contract, seed: int) -> Pipeline:
         """An unfitted pipeline, steps `prepare` and `model`, for the contract's columns."""
+
+    def fit_watched(
+        self, model: Any, x: np.ndarray, y: np.ndarray, held: tuple[np.ndarray, np.ndarray], patience: int, watch: Watch
+    ) -> np.ndarray:
+        """Fit the last step of a pipeline round by round, for families with `rounds`.
+
+        Parameters
+        ----------
+        held
+            Prepared columns and outcomes of users held out: the fit ends after `patience` rounds without a lower log
+            loss on them, or when `watch` says so.
+
+        Returns
+        -------
+        numpy.ndarray
+            (rounds,) log loss on the users held out after each round.
+        """
+        raise NotImplementedError
+
+    def score_after(self, model: Any, x: np.ndarray, rounds: int) -> np.ndarray:
+        """(n,) scores of prepared columns by the first rounds of a model fitted by `fit_watched`."""
+        raise NotImplementedError
 
 
 def one_hot() -> OneHotEncoder:

@@ -10,7 +10,8 @@ from rich.text import Text
 
 from tippingpoint.association import Association
 from tippingpoint.data.users import Users
-from tippingpoint.findings import Candidate, Comparison, Filed, Question
+from tippingpoint.evaluation import LOWER_IS_BETTER
+from tippingpoint.findings import Candidate, Comparison, Filed, Question, Tuned
 from tippingpoint.policies.clusters import Clusters
 from tippingpoint.policies.lint import Difference, Lint
 from tippingpoint.policies.policy import Policy
@@ -18,6 +19,7 @@ from tippingpoint.pricing import Simulation, Sweep
 from tippingpoint.simulation.contest import Verdict
 from tippingpoint.simulation.statistics import Estimate
 
+SHOWN_TRIALS = 5
 SHOWN = 12
 """Columns listed."""
 EVIDENCE = {
@@ -67,6 +69,54 @@ def run_summary(question: Question, candidate: Candidate, filed: Filed) -> Rende
     metrics.add_row(heads[1], interval(candidate.value.uplift, 3))
     segments = _segments(question, candidate)
     return Group(*_about(question), metrics, segments, *_links(filed))
+
+
+def tune_summary(question: Question, tuned: Tuned, filed: Filed) -> RenderableType:
+    """A search on one screen."""
+    objective, *more = tuned.objectives
+    sign = -1 if objective in LOWER_IS_BETTER else 1
+    best = sorted((t for t in tuned.tried if t.values), key=lambda t: -sign * t.values[objective])[:SHOWN_TRIALS]
+    found = _table(
+        f"{tuned.count('complete'):,} complete trials, {tuned.count('pruned'):,} ended early,"
+        f" {tuned.count('failed'):,} failed; the best by cross-validation",
+        ["model", "trial", *tuned.objectives, "parameters"],
+    )
+    found.columns[-1].justify, found.columns[-1].no_wrap = "left", False
+    for trial in best:
+        parameters = ", ".join(f"{name} {_short(value)}" for name, value in trial.parameters.items())
+        told = [f"{trial.values[o]:.4f}" for o in (objective, *more)]
+        found.add_row(trial.family, str(trial.number), *told, parameters, style="bold" if trial is tuned.best else "")
+    for family, values in tuned.baseline.items():
+        found.add_row(family, "–", *(f"{v:.4f}" for v in values.values()), "as it is when nobody tunes it", style="dim")
+    lines = [Text(f"Gain of {tuned.best.family} over its defaults, cross-validated: {_gain(tuned.gain, objective)}.")]
+    if tuned.gain_on_test is not None:
+        gain = _gain(tuned.gain_on_test, "roc_auc")
+        lines.append(Text(f"On {len(question.parts.test):,} test users, looked at once: {gain}."))
+    if tuned.candidate is None:
+        lines.append(Text("The winner is filed already; nothing was left to do. More: raise tune.trials."))
+    if tuned.put_back:
+        lines.append(Text(f"{tuned.put_back} trials that killed processes left were tried again."))
+    measured: list[RenderableType] = []
+    if tuned.candidate is not None:
+        metrics = _table("Winner, refitted on train and validation, on test", ["metric", "value"])
+        for name in ("roc_auc", "pr_auc", "log_loss", "calibration_slope"):
+            metrics.add_row(name.replace("_", " "), interval(tuned.candidate.metrics[name], 3))
+        heads = [head.replace("\n", " ") for head in _uplift_heads(question)]
+        metrics.add_row(heads[0], interval(tuned.candidate.value.outcomes_per_1000, 1))
+        metrics.add_row(heads[1], interval(tuned.candidate.value.uplift, 3))
+        measured.append(metrics)
+    return Group(*_about(question), found, *measured, *lines, Text(f"Study: {tuned.storage}"), *_links(filed))
+
+
+def _gain(gain: Estimate, objective: str) -> str:
+    if gain.low is None or gain.high is None:
+        return f"{objective} {gain.value:+.4f}, without an interval"
+    word = "better" if gain.low > 0 else "worse" if gain.high < 0 else "cannot tell"
+    return f"{objective} {gain.value:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}]: {word}"
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def lint_summary(policy: Policy, found: Lint, clusters: Clusters | None = None) -> RenderableType:

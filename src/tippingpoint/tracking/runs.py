@@ -2,12 +2,9 @@
 
 import contextlib
 import json
-import os
 import re
-import socket
 import tempfile
 import time
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -18,12 +15,12 @@ import mlflow
 import mlflow.sklearn
 import numpy as np
 import pandas as pd
-from filelock import FileLock, Timeout
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.models import ModelSignature
 from mlflow.types.schema import AnyType, ColSpec, DataType, Schema, TensorSpec
 
+from tippingpoint import leases
 from tippingpoint.data.users import Contract, Users
 from tippingpoint.models.calibration import Model
 from tippingpoint.policies.policy import Policy
@@ -31,7 +28,6 @@ from tippingpoint.simulation.statistics import Estimate
 from tippingpoint.tracking.backend import STORE_ERRORS, store_errors
 
 HOST, LEASE = "tippingpoint.host", "tippingpoint.lease"
-LEASES = Path(tempfile.gettempdir(), f"tippingpoint-{os.getuid() if hasattr(os, 'getuid') else 'runs'}")
 TYPES = {"number": "double", "category": "string"}
 PARAMS, METRICS = 100, 1000
 """How many MLflow takes in one write."""
@@ -132,65 +128,48 @@ class Run:
 
 @contextmanager
 def run(
-    client: MlflowClient, experiment: str, name: str, tags: Mapping[str, str], parent: Run | None = None
+    client: MlflowClient,
+    experiment: str,
+    name: str,
+    tags: Mapping[str, str],
+    parent: Run | None = None,
+    again: str | None = None,
 ) -> Iterator[Run]:
     """Open a run and close it whatever happens: FINISHED, FAILED after an error, KILLED after an interruption.
+
+    `again` is the id of a run that was closed before, to go on with instead of a new one.
 
     The process holds a lock for as long as the run is open, which the kernel releases even after kill -9: that is
     how `reap` tells a run at work from one left behind.
     """
-    LEASES.mkdir(mode=0o700, exist_ok=True)
-    lease = uuid.uuid4().hex
     lineage = {"mlflow.parentRunId": parent.run_id} if parent else {}
-    own = {"mlflow.runName": name, HOST: _here(), LEASE: lease, **lineage}
-    with store_errors(), FileLock(LEASES / lease):
-        opened = client.create_run(experiment, run_name=name, tags={**tags, **own})
+    with store_errors(), leases.lease() as lease:
+        own = {"mlflow.runName": name, HOST: leases.here(), LEASE: lease, **lineage}
+        run_id = again or client.create_run(experiment, run_name=name, tags={**tags, **own}).info.run_id
+        if again:
+            client.update_run(again, status="RUNNING")
+            client.log_batch(again, tags=[RunTag(key, value) for key, value in own.items()])
         try:
-            yield Run(client, experiment, opened.info.run_id)
+            yield Run(client, experiment, run_id)
         except BaseException as error:
             status = "KILLED" if isinstance(error, KeyboardInterrupt | SystemExit) else "FAILED"
             with contextlib.suppress(*STORE_ERRORS):  # the first error is the one to tell
-                client.set_terminated(opened.info.run_id, status)
+                client.set_terminated(run_id, status)
             raise
         else:
-            client.set_terminated(opened.info.run_id, "FINISHED")
-        finally:
-            (LEASES / lease).unlink(missing_ok=True)
+            client.set_terminated(run_id, "FINISHED")
 
 
 def reap(client: MlflowClient) -> int:
     """Close as KILLED the runs that processes of this user and machine left RUNNING when they died; say how many."""
     with store_errors():
-        filter_string = f"attributes.status = 'RUNNING' and tags.`{HOST}` = '{_here()}'"
+        filter_string = f"attributes.status = 'RUNNING' and tags.`{HOST}` = '{leases.here()}'"
         experiments = [e.experiment_id for e in client.search_experiments()]
         left = client.search_runs(experiments, filter_string=filter_string, max_results=1000) if experiments else []
-        dead = [run.info.run_id for run in left if _is_free(run.data.tags.get(LEASE, ""))]
+        dead = [run.info.run_id for run in left if leases.is_free(run.data.tags.get(LEASE, ""))]
         for run_id in dead:
             client.set_terminated(run_id, "KILLED")
     return len(dead)
-
-
-def _here() -> str:
-    """This machine and user, and the folder of the leases they share: another container has another one."""
-    LEASES.mkdir(mode=0o700, exist_ok=True)
-    status = LEASES.stat()
-    return f"{socket.gethostname()}:{LEASES.name}:{status.st_dev}-{status.st_ino}"
-
-
-def _is_free(lease: str) -> bool:
-    """Whether no process holds the lease any more. Anyone may write tags: only a lease's form is ever a file name."""
-    if not re.fullmatch("[0-9a-f]{32}", lease):
-        return False
-    path = LEASES / lease
-    if path.exists():
-        lock = FileLock(path)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            return False
-        lock.release()
-        path.unlink(missing_ok=True)
-    return True
 
 
 def _inputs(contract: Contract) -> Schema:

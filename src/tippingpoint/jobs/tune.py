@@ -1,0 +1,338 @@
+"""`tippingpoint tune`: hyper-parameters searched to a target, over kills and machines; the winner registered."""
+
+import contextlib
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import RenderableType
+from scipy.stats import norm
+
+from tippingpoint import leases
+from tippingpoint.data.splits import development
+from tippingpoint.data.users import Users
+from tippingpoint.errors import InputError, OutsideError
+from tippingpoint.evaluation import auc_contributions
+from tippingpoint.findings import Candidate, Filed, Question, Tried, Tuned
+from tippingpoint.jobs.candidate import answer, open_store, record, register_candidate, run_tags
+from tippingpoint.jobs.progress import searching
+from tippingpoint.jobs.question import ask, gather_evidence
+from tippingpoint.models.family import Family
+from tippingpoint.policies.best_action import BestAction
+from tippingpoint.reports import figures, tables
+from tippingpoint.reports.tuning import draw_search
+from tippingpoint.settings import TuneSettings
+from tippingpoint.simulation.contest import contest
+from tippingpoint.simulation.statistics import Estimate
+from tippingpoint.tracking import backend
+from tippingpoint.tracking.registry import Client, challenge
+from tippingpoint.tracking.runs import Run
+from tippingpoint.tracking.trials import CLOSED, TrialLog, find_search, search_run
+from tippingpoint.tuning.folds import Priced, cut, prepare
+from tippingpoint.tuning.objectives import DIRECTIONS, MONEY, cross_validate
+from tippingpoint.tuning.search import Crew, Search, crew, digest, threads_each
+from tippingpoint.tuning.worker import Silent, Task
+
+POLL_SECONDS, FILE_SECONDS, CLEAR_SECONDS = 0.25, 2.0, 5.0
+OTHERS_SECONDS = 600
+"""How long another machine may take over the winner before this one does it."""
+
+
+@dataclass(frozen=True)
+class TuneResult:
+    """What a search found, and where it is filed."""
+
+    question: Question
+    tuned: Tuned
+    filed: Filed
+
+    def as_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return {**self.question.as_dict(), **self.tuned.as_dict(self.question.evidence.kind), **asdict(self.filed)}
+
+    def render(self) -> RenderableType:
+        """One screen for a terminal."""
+        return tables.tune_summary(self.question, self.tuned, self.filed)
+
+
+def tune(settings: TuneSettings) -> TuneResult:
+    """Search the families' hyper-parameters until the study has `tune.trials` complete trials; register the winner.
+
+    Raises
+    ------
+    InputError
+        When the config or the data are wrong, or most trials fail.
+    OutsideError
+        When the storage or the store cannot be used; finished trials are kept.
+    """
+    with searching(settings.tune.trials) as bar, tempfile.TemporaryDirectory() as folder, leases.lease() as home:
+        bar.say("reading users")
+        question = ask(settings)
+        _check(settings, question)
+        everyone = development(question.users, settings.split)
+        bar.say("preparing folds")
+        task = _task(settings, question, everyone, Path(folder), home)
+        search = Search(task, _digests(settings, question))
+        search.clear()
+        with contextlib.ExitStack() as stack:
+            hired = None if search.reached else stack.enter_context(crew(task))
+            bar.say("opening the store")
+            client, experiment = open_store(settings, question)
+            name, key = f"tune {question.origin}", "+".join(task.names.values())
+            tags = run_tags(question, "tune")
+            parent = stack.enter_context(search_run(client, experiment, name, tags, key, settings.tune.trials))
+            log = TrialLog(client, experiment, parent, task.names.values())
+            if hired is not None:
+                _watch(search, hired, log, bar)
+            bar.say("filing trials")
+            tried = search.tried(everyone=True)
+            if not log.write(tried):
+                raise OutsideError(
+                    f"store {backend.shown()}",
+                    f"cannot be reached; the study has its {search.complete} complete trials",
+                    "When it is back, type the same line: what is missing there is filed then.",
+                )
+            log.best_so_far(tried, settings.tune.objectives[0], _maximizes(settings))
+            if done := _closed(client, experiment, key, settings.tune.trials, search):
+                return TuneResult(question, _tuned(search, None, None), done)
+            bar.say("winner: fitting, measuring, explaining")
+            tuned, filed = _close(settings, question, everyone, search, client, parent)
+    return TuneResult(question, tuned, filed)
+
+
+def _maximizes(settings: TuneSettings) -> bool:
+    return DIRECTIONS[settings.tune.objectives[0]] == "maximize"
+
+
+def _check(settings: TuneSettings, question: Question) -> None:
+    asked = settings.tune
+    for name, family in question.families.items():
+        if not family.search:
+            raise InputError(f"model.{name}.search", "is empty: there is nothing to try", "Give it ranges or choices.")
+    if money := set(asked.objectives) & set(MONEY):
+        if not question.evidence.measured:
+            raise InputError(
+                "tune.objectives",
+                f"{' and '.join(sorted(money))} would rest on assumptions: nothing was ever tried on these users",
+                "Take a metric (roc_auc), or data with logged actions.",
+            )
+        if isinstance(question.policy, BestAction):
+            raise InputError(
+                "tune.objectives", f"policy {question.policy.name} reads no score", "Take bands, or a metric."
+            )
+    if asked.sampler == "cmaes" and len(asked.objectives) > 1:
+        raise InputError("tune.sampler", "cmaes takes one objective", "Take tpe, or one objective.")
+
+
+def _digests(settings: TuneSettings, question: Question) -> dict[str, str]:
+    """What each family's study asks; trials, workers, storage, tracking and output do not change the answer."""
+    asked = settings.tune
+    shared: dict[str, Any] = {
+        "data": question.users.digest,
+        "split": settings.split.model_dump(),
+        "seed": settings.seed,
+        "tune": asked.model_dump(include={"objectives", "sampler", "grid_points", "folds", "prune"}),
+    }
+    if set(asked.objectives) & set(MONEY):
+        shared |= {
+            "policy": question.policy.digest,
+            "economics": settings.economics.as_written(),
+            "evidence": question.evidence.kind,
+        }
+    return {name: digest({**shared, "model": part.as_written()}) for name, part in settings.model.items()}
+
+
+def _task(settings: TuneSettings, question: Question, everyone: Users, folder: Path, home: str) -> Task:
+    asked = settings.tune
+    fold = cut(everyone, asked.folds, settings.seed)
+    folds = prepare(everyone, fold, question.families, settings.seed, folder)
+    priced = _priced(question, everyone, fold) if set(asked.objectives) & set(MONEY) else None
+    digests = _digests(settings, question)
+    names = {name: f"{asked.study}-{name}" if asked.study else f"{name}-{digests[name]}" for name in question.families}
+    baseline = {
+        name: cross_validate(_plain(family), name, folds, asked.objectives, priced, threads_each(1), Silent())
+        for name, family in question.families.items()
+    }
+    return Task(
+        families=question.families,
+        names=names,
+        storage=asked.storage,
+        tune=asked,
+        folds=folds,
+        priced=priced,
+        baseline=baseline,
+        seed=settings.seed,
+        threads=threads_each(asked.workers),
+        home=home,
+    )
+
+
+def _plain(family: Family) -> Family:
+    """The family as it is when nobody tunes it: rounds and all."""
+    return family.model_copy(update={"search": {}})
+
+
+def _priced(question: Question, users: Users, fold: np.ndarray) -> Priced:
+    """Money of each user under each action; a fold's evidence rests on models fitted on the others."""
+    economics, actions, good = question.economics, question.actions, users.contract.good
+    phi = np.empty((len(users), len(actions)))
+    for number in range(int(fold.max()) + 1):
+        held = fold == number
+        outside, inside = users.take(~held), users.take(held)
+        response = economics.response(actions)
+        phi[held] = gather_evidence(question.evidence.kind, outside, inside, response, question.seed).phi
+    alpha, beta = economics.rewards(actions, good, users.costs)
+    spend_alpha, spend_beta = economics.spend(actions, good)
+    return Priced(question.policy, users.features, actions, alpha + beta * phi, spend_alpha + spend_beta * phi)
+
+
+def _watch(search: Search, hired: Crew, log: TrialLog, bar: Any) -> None:
+    """File what ends and show how far it is, until the workers have gone home."""
+    objective = search.task.tune.objectives[0]
+    maximize = DIRECTIONS[objective] == "maximize"
+    filed = cleared = time.monotonic()
+    with _interruptible(hired, bar) as interrupted:
+        while hired.look():
+            time.sleep(POLL_SECONDS)
+            bar.update(search.complete, _standing(search))
+            now = time.monotonic()
+            if now - filed > FILE_SECONDS:
+                mine = search.tried()
+                if log.write(mine):
+                    log.best_so_far(mine, objective, maximize)
+                elif log.lost_since is not None:
+                    bar.warn("the store cannot be reached: the search goes on, its trials are filed when it is back")
+                filed = time.monotonic()
+            if now - cleared > CLEAR_SECONDS:
+                search.clear()
+                cleared = time.monotonic()
+        if interrupted:
+            log.write(search.tried())
+            bar.warn(f"stopped at {search.complete} of {search.task.tune.trials}; the same line goes on from there")
+            raise SystemExit(128 + interrupted[0])
+    search.clear()
+
+
+@contextmanager
+def _interruptible(hired: Crew, bar: Any) -> Iterator[list[int]]:
+    """The first signal ends the search after the folds under way, the second at once."""
+    heard: list[int] = []
+
+    def hear(number: int, _: object) -> None:
+        heard.append(number)
+        if len(heard) > 1:
+            raise SystemExit(128 + number)
+        hired.stop()
+        bar.warn("finishing the folds under way; once more stops now")
+
+    if threading.current_thread() is not threading.main_thread():
+        yield heard
+        return
+    before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield heard
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _standing(search: Search) -> str:
+    """The best so far and its gain, in words."""
+    best = search.best()
+    if best is None:
+        return "no complete trial yet"
+    objective = search.task.tune.objectives[0]
+    gain = simultaneous(best, search.complete)
+    told = "" if gain.low is None else f" [{gain.low:+.4f}, {gain.high:+.4f}]"
+    return f"{best.family} {objective} {best.values[objective]:.4f}, over its defaults {gain.value:+.4f}{told}"
+
+
+def simultaneous(best: Tried, trials: int) -> Estimate:
+    """The gain of the best of so many trials, its interval wide enough for all of them (Bonferroni)."""
+    assert best.gain is not None
+    if best.gain.se is None:
+        return best.gain
+    z = float(norm.ppf(1 - 0.025 / max(1, trials)))
+    return replace(best.gain, low=best.gain.value - z * best.gain.se, high=best.gain.value + z * best.gain.se)
+
+
+def _closed(client: Client, experiment: str, key: str, target: int, search: Search) -> Filed | None:
+    """Where the winner is filed, if it is; of several machines at the end, one files it and the others wait."""
+    host, home = search.closer()
+    waited = time.monotonic()
+    while True:
+        run = find_search(client, experiment, key, target)
+        if run is not None and (registered := run.data.tags.get(CLOSED)) is not None:
+            page = backend.page(f"experiments/{experiment}/runs/{run.info.run_id}")
+            return Filed(run.info.run_id, page, registered or None)
+        dead = host == leases.here() and leases.is_free(home)
+        if home == search.task.home or dead or time.monotonic() - waited > OTHERS_SECONDS:
+            return None
+        time.sleep(1)
+
+
+def _tuned(search: Search, candidate: Candidate | None, gain: Estimate | None) -> Tuned:
+    best = search.best()
+    assert best is not None
+    tried = search.tried(everyone=True)
+    return Tuned(
+        objectives=tuple(search.task.tune.objectives),
+        tried=tried,
+        best=best,
+        gain=simultaneous(best, sum(bool(t.values) for t in tried)),
+        baseline={
+            name: dict(zip(search.task.tune.objectives, found.objectives(), strict=True))
+            for name, found in search.task.baseline.items()
+        },
+        candidate=candidate,
+        gain_on_test=gain,
+        storage=search.task.place(best.family),
+        put_back=search.cleared,
+    )
+
+
+def _close(
+    settings: TuneSettings, question: Question, everyone: Users, search: Search, client: Client, parent: Run
+) -> tuple[Tuned, Filed]:
+    """Refit the winner on train and validation, measure it once on test beside its defaults, file and register it."""
+    best = search.best()
+    assert best is not None
+    own = question.families[best.family]
+    winner = replace(question, families={best.family: own.having(best.parameters)})
+    candidate = answer(winner, best.family, everyone)
+    plain = own.pipeline(everyone.contract, settings.seed).fit(everyone.features, everyone.outcome)
+    outcome = question.parts.test.outcome
+    areas = {
+        "tuned": auc_contributions(outcome, candidate.score),
+        "defaults": auc_contributions(outcome, plain.predict_proba(question.parts.test.features)[:, 1]),
+    }
+    (verdict,) = contest(areas, np.random.default_rng([settings.seed, 5]))
+    tuned = _tuned(search, candidate, verdict.difference)
+    part = settings.model[best.family]
+    chosen = part.model_copy(update={"arguments": {**part.arguments, **best.parameters}})
+    as_run = settings.model_copy(update={"model": {best.family: chosen}})
+    model_id = record(candidate, winner, as_run, parent, figures.overview(question.users))
+    parent.metrics(
+        {f"cv/{name}": value for name, value in best.values.items()}
+        | {"cv/gain": tuned.gain, "test/roc_auc_gain": verdict.difference}
+    )
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        draw_search(folder / "figures", search.studies, settings.tune.objectives)
+        (folder / "tables").mkdir(exist_ok=True)
+        tuned.table().to_csv(folder / "tables/trials.csv", index=False)
+        parent.artifacts(folder)
+    registered = None
+    if settings.tracking.register_model:
+        version = register_candidate(client, candidate, winner, parent.run_id, model_id)
+        challenge(client, version)
+        registered = version.uri
+    parent.tags({CLOSED: registered or "", **({"registered": registered} if registered else {})})
+    return tuned, Filed(parent.run_id, backend.page(parent.path), registered)

@@ -1,0 +1,49 @@
+"""Who is still at work: a lock a process holds for as long as it lives, which the kernel releases even on kill -9."""
+
+import os
+import re
+import socket
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+FOLDER = Path(tempfile.gettempdir(), f"tippingpoint-{os.getuid() if hasattr(os, 'getuid') else 'leases'}")
+
+
+@contextmanager
+def lease() -> Iterator[str]:
+    """Hold a new lease; what is given is its name."""
+    FOLDER.mkdir(mode=0o700, exist_ok=True)
+    name = uuid.uuid4().hex
+    with FileLock(FOLDER / name):
+        try:
+            yield name
+        finally:
+            (FOLDER / name).unlink(missing_ok=True)
+
+
+def here() -> str:
+    """This machine and user, and the folder of the leases they share: another container has another one."""
+    FOLDER.mkdir(mode=0o700, exist_ok=True)
+    status = FOLDER.stat()
+    return f"{socket.gethostname()}:{FOLDER.name}:{status.st_dev}-{status.st_ino}"
+
+
+def is_free(name: str) -> bool:
+    """Whether no process of `here` holds the lease any more. Anyone may write names: only their form is a file's."""
+    if not re.fullmatch("[0-9a-f]{32}", name):
+        return False
+    path = FOLDER / name
+    if path.exists():
+        lock = FileLock(path)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return False
+        lock.release()
+        path.unlink(missing_ok=True)
+    return True

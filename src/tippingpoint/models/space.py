@@ -1,0 +1,80 @@
+"""What may be tried for a hyper-parameter, as plain data."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from tippingpoint.settings import Closed
+
+Value = bool | int | float | str | None
+
+
+class Dimension(Closed):
+    """The values of one hyper-parameter: a range, or choices.
+
+    Whole ends make a range of whole numbers. `when` makes it conditional: it is tried only where each parameter
+    named there has one of the values given; elsewhere it stays as the family has it.
+    """
+
+    low: int | float | None = None
+    high: int | float | None = None
+    step: int | float | None = Field(default=None, gt=0)
+    log: bool = False
+    choices: tuple[Value, ...] | None = Field(default=None, min_length=1)
+    when: dict[str, tuple[Value, ...]] = Field(default_factory=dict)
+    patience: int | None = Field(default=None, ge=1)
+    """Only for the parameter that counts boosting rounds, with `high` alone: the rounds are those that cross-validation
+    finds best, and a fit ends when this many rounds brought nothing."""
+
+    @model_validator(mode="after")
+    def _is_a_range_or_choices(self) -> "Dimension":
+        ends = self.low, self.high
+        if self.choices is not None:
+            if ends != (None, None) or self.step or self.log or self.patience:
+                raise ValueError("choices stand alone. Drop low, high, step, log and patience, or drop choices.")
+        elif self.patience is not None:
+            if self.low is not None or self.step or self.log or not isinstance(self.high, int) or self.high < 1:
+                raise ValueError(
+                    "patience goes with high alone, a whole number of rounds. Type {high: 1000, patience: 50}"
+                )
+        elif self.low is None or self.high is None:
+            raise ValueError("a range needs low and high. Type {low: …, high: …} or {choices: […]}")
+        elif self.low >= self.high:
+            raise ValueError(f"low {self.low} is not below high {self.high}. Give low < high.")
+        elif self.log and self.low <= 0:
+            raise ValueError(f"a log range starts above 0, not at {self.low}. Raise low, or drop log.")
+        elif self.log and self.step:
+            raise ValueError("a log range has no step. Drop one.")
+        return self
+
+    @property
+    def whole(self) -> bool:
+        """Whether the range is of whole numbers."""
+        return all(isinstance(end, int) for end in (self.low, self.high, self.step or 1))
+
+    def ends(self) -> tuple[Value, ...]:
+        """Values that must be right if all between them are."""
+        return self.choices or tuple(end for end in (self.low, self.high) if end is not None)
+
+    def grid(self, points: int) -> tuple[Value, ...]:
+        """All choices, each step of a stepped range, or so many points of another one.
+
+        >>> Dimension(low=0.01, high=1.0, log=True).grid(3)
+        (0.01, 0.1, 1.0)
+        """
+        if self.choices is not None:
+            return self.choices
+        assert self.low is not None
+        assert self.high is not None
+        if self.step:
+            steps = int((self.high - self.low) / self.step + 1e-9)
+            return tuple(self.low + k * self.step for k in range(steps + 1))
+        spread = np.geomspace if self.log else np.linspace
+        values = spread(self.low, self.high, points).tolist()
+        return tuple(dict.fromkeys(round(v) if self.whole else float(f"{v:.6g}") for v in values))
+
+    def applies(self, parameters: Mapping[str, Any]) -> bool:
+        """Whether it is tried at all beside these."""
+        return all(parameters.get(name) in values for name, values in self.when.items())

@@ -1,0 +1,1 @@
+"""The search for hyper-parameters: Optuna asks, folds answer, processes come and go."""

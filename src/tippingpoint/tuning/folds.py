@@ -1,0 +1,104 @@
+"""Users cut for cross-validation and prepared for each family once, on disk for any process to map."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import StratifiedKFold
+
+from tippingpoint.data.users import Contract, Users
+from tippingpoint.errors import InputError
+from tippingpoint.explanation import raw_columns
+from tippingpoint.models.family import Family
+from tippingpoint.policies.policy import Policy
+
+
+@dataclass(frozen=True)
+class Priced:
+    """What each action brings and costs each of the n users, for objectives in money.
+
+    Parameters
+    ----------
+    policy
+        Bound anew on each fold, by the users outside it.
+    features
+        (n, d) columns a policy may read.
+    reward, spend
+        (n, K) money per user and action: what it brings, and what it costs over doing nothing. A fold's are estimated
+        on the users outside it.
+    """
+
+    policy: Policy
+    features: pd.DataFrame
+    actions: tuple[str, ...]
+    reward: np.ndarray
+    spend: np.ndarray
+
+
+@dataclass(frozen=True)
+class Folds:
+    """Stratified folds of n users.
+
+    Parameters
+    ----------
+    outcome
+        (n,) 0/1.
+    fold
+        (n,) the fold each user is held out in.
+    source
+        For each family and fold, the position of the raw column behind each prepared one.
+    """
+
+    folder: Path
+    contract: Contract
+    outcome: np.ndarray
+    fold: np.ndarray
+    source: Mapping[str, list[np.ndarray]]
+    seed: int
+
+    @property
+    def number(self) -> int:
+        """How many folds there are."""
+        return int(self.fold.max()) + 1
+
+    def prepared(self, family: str, fold: int) -> tuple[np.ndarray, np.ndarray]:
+        """Prepared columns of the users outside a fold, and of those in it; mapped, never copied."""
+        fit, held = (np.load(self.folder / f"{family}_{fold}_{part}.npy", mmap_mode="r") for part in ("fit", "held"))
+        return fit, held
+
+
+def cut(users: Users, folds: int, seed: int) -> np.ndarray:
+    """(n,) fold of each user, stratified by outcome.
+
+    Raises
+    ------
+    InputError
+        When an outcome is rarer than there are folds.
+    """
+    if (rarest := int(np.bincount(users.outcome, minlength=2).min())) < folds:
+        raise InputError(
+            "tune.folds", f"{folds} folds need {folds} users of either outcome; there are {rarest}", "Take fewer folds."
+        )
+    fold = np.empty(len(users), dtype=np.int64)
+    kept = StratifiedKFold(folds, shuffle=True, random_state=seed).split(users.outcome, users.outcome)
+    for number, (_, held) in enumerate(kept):
+        fold[held] = number
+    return fold
+
+
+def prepare(users: Users, fold: np.ndarray, families: Mapping[str, Family], seed: int, folder: Path) -> Folds:
+    """Prepare the columns of each family for each fold, learnt on the users outside it, and write them down."""
+    source: dict[str, list[np.ndarray]] = {name: [] for name in families}
+    for name, family in families.items():
+        dtype = np.float32 if family.explained_as == "trees" else np.float64  # what their fits would cast them to
+        for number in range(int(fold.max()) + 1):
+            outside = fold != number
+            step = family.pipeline(users.contract, seed).named_steps["prepare"]
+            fit = step.fit_transform(users.features[outside], users.outcome[outside])
+            held = step.transform(users.features[~outside])
+            for part, columns in (("fit", fit), ("held", held)):
+                np.save(folder / f"{name}_{number}_{part}.npy", np.ascontiguousarray(columns, dtype=dtype))
+            source[name].append(raw_columns(step, users.contract))
+    return Folds(folder, users.contract, users.outcome, fold, source, seed)

@@ -1,0 +1,239 @@
+"""What a trial is judged by: cross-validated metrics, money under the policy, and size."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from scipy.special import logit
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
+
+from tippingpoint.evaluation import auc_contributions, point
+from tippingpoint.models.family import Family
+from tippingpoint.policies.policy import Known
+from tippingpoint.simulation.statistics import Estimate, mean
+from tippingpoint.tuning.folds import Folds, Priced
+
+DIRECTIONS: dict[str, Literal["maximize", "minimize"]] = {
+    "roc_auc": "maximize",
+    "pr_auc": "maximize",
+    "log_loss": "minimize",
+    "brier": "minimize",
+    "value": "maximize",
+    "spend": "minimize",
+    "features": "minimize",
+    "nodes": "minimize",
+}
+"""Objectives by name. `value` and `spend` are money per user under the policy; `features` are raw columns a model
+uses, `nodes` the nodes of its trees (of a line: its terms)."""
+MONEY = ("value", "spend")
+
+
+class Watching(Protocol):
+    """Told how a trial goes; raises to end it."""
+
+    def round(self, fold: int, number: int, loss: float) -> bool:
+        """A boosting round is done, with this log loss; True ends the fit."""
+
+    def fold(self, fold: int, value: float | None) -> None:
+        """A fold is done; the mean of the first objective over the folds so far, unless it takes all of them."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What cross-validation found of one set of hyper-parameters.
+
+    Parameters
+    ----------
+    values
+        For each objective its value on each fold.
+    contributions
+        (n,) per-user terms whose mean is the first objective; None where it has none (`pr_auc`, sizes).
+    rounds
+        Boosting rounds chosen, where they are.
+    seconds
+        Time spent inside fit and predict.
+    """
+
+    values: dict[str, list[float]]
+    contributions: np.ndarray | None
+    rounds: int | None
+    seconds: float
+
+    def objectives(self) -> list[float]:
+        """Mean over the folds, one an objective."""
+        return [float(np.mean(values)) for values in self.values.values()]
+
+    def gain(self, over: "Found") -> Estimate:
+        """Paired difference of the first objective, positive for better; of one trial: of the best of many it is
+        too optimistic, which whoever shows it widens."""
+        (name, mine), *_ = self.values.items()
+        sign = 1 if DIRECTIONS[name] == "maximize" else -1
+        if self.contributions is None or over.contributions is None:
+            return Estimate(sign * float(np.mean(mine) - np.mean(over.values[name])))
+        return mean(sign * (self.contributions - over.contributions))
+
+
+class Stopped(Exception):  # no error: someone asked for it
+    """The search was asked to stop; the trial is not finished."""
+
+
+def cross_validate(
+    family: Family,
+    name: str,
+    folds: Folds,
+    objectives: Sequence[str],
+    priced: Priced | None,
+    threads: int,
+    watching: Watching,
+) -> Found:
+    """Fit a family on all folds but one, for each, and judge it on the one.
+
+    Where the family's search gives its rounds a patience, all folds get as many rounds as their mean loss is lowest
+    after: one number, chosen across folds, that a refit on all users can use.
+    """
+    clock = _Clock()
+    score = np.empty(len(folds.outcome))
+    dimension = family.search.get(family.rounds or "")
+    patience = dimension.patience if dimension else None
+    most = dimension.high if dimension and patience else None
+    fitted: list[Any] = []
+    losses: list[np.ndarray] = []
+    running: list[float] = []
+    template = family.pipeline(folds.contract, folds.seed).named_steps["model"]
+    if template.get_params().get("n_jobs") is not None:
+        template.set_params(n_jobs=threads)
+    with threadpool_limits(threads):
+        for number in range(folds.number):
+            held = folds.fold == number
+            x, x_held = folds.prepared(name, number)
+            y, y_held = folds.outcome[~held], folds.outcome[held]
+            model = clone(template)
+            with clock:
+                if patience is None:
+                    model.fit(x, y)
+                    score[held] = model.predict_proba(x_held)[:, 1]
+                else:
+                    model.set_params(**{str(family.rounds): most})
+                    watch = _each_round(watching, number)
+                    losses.append(family.fit_watched(model, x, y, (x_held, y_held), patience, watch))
+                    score[held] = family.score_after(model, x_held, int(np.argmin(losses[-1])) + 1)
+            fitted.append(model)
+            if objectives[0] not in MONEY:
+                running.append(_metric(objectives[0], y_held, score[held], model, folds, name, number))
+            watching.fold(number, float(np.mean(running)) if running else None)
+        rounds = _common(losses) if patience else None
+        if rounds is not None:
+            for number, model in enumerate(fitted):
+                held = folds.fold == number
+                with clock:
+                    score[held] = family.score_after(model, folds.prepared(name, number)[1], rounds)
+    values: dict[str, list[float]] = {objective: [] for objective in objectives}
+    if set(objectives) & set(MONEY):
+        assert priced is not None
+        money = {of: getattr(priced, "reward" if of == "value" else "spend") for of in MONEY}
+        decision = _decide(score, folds, priced, calibrate=family.calibrate)
+    for objective in objectives:
+        for number, model in enumerate(fitted):
+            held = folds.fold == number
+            if objective in MONEY:
+                values[objective].append(float(money[objective][held, decision[held]].mean()))
+            else:
+                found = _metric(objective, folds.outcome[held], score[held], model, folds, name, number, rounds)
+                values[objective].append(found)
+    first = money["value"][np.arange(len(score)), decision] if objectives[0] == "value" else None
+    contributions = _contributions(objectives[0], folds, score) if first is None else first
+    return Found(values, contributions, rounds, clock.seconds)
+
+
+def _each_round(watching: Watching, fold: int) -> Any:
+    return lambda number, loss: watching.round(fold, number, loss)
+
+
+def _common(losses: list[np.ndarray]) -> int:
+    shortest = min(map(len, losses))
+    return int(np.argmin(np.mean([loss[:shortest] for loss in losses], axis=0))) + 1
+
+
+def _metric(
+    objective: str,
+    outcome: np.ndarray,
+    score: np.ndarray,
+    model: Any,
+    folds: Folds,
+    family: str,
+    number: int,
+    rounds: int | None = None,
+) -> float:
+    if objective == "features":
+        return float(len(np.unique(folds.source[family][number][used(model, rounds)])))
+    if objective == "nodes":
+        return float(nodes(model, rounds))
+    return point(objective, outcome, score)
+
+
+def used(model: Any, rounds: int | None = None) -> np.ndarray:
+    """Positions of the prepared columns a model uses; of boosting, in the first `rounds` trees if given."""
+    if hasattr(model, "get_booster"):
+        booster = model.get_booster()
+        return np.array([int(f[1:]) for f in booster[: rounds or booster.num_boosted_rounds()].get_score()], dtype=int)
+    return np.flatnonzero(model.coef_[0] if hasattr(model, "coef_") else model.feature_importances_)
+
+
+def nodes(model: Any, rounds: int | None = None) -> int:
+    """Nodes of a model's trees, of the first `rounds` of them if given; of a line its terms that are not 0."""
+    if hasattr(model, "estimators_"):
+        return sum(tree.tree_.node_count for tree in model.estimators_)
+    if hasattr(model, "get_booster"):
+        booster = model.get_booster()
+        return sum(tree.count("\n") for tree in booster[: rounds or booster.num_boosted_rounds()].get_dump())
+    return int(np.count_nonzero(model.coef_))
+
+
+def _contributions(objective: str, folds: Folds, score: np.ndarray) -> np.ndarray | None:
+    y = folds.outcome
+    if objective == "roc_auc":  # the mean over the folds of each one's own
+        each = np.empty(len(y))
+        for number in range(folds.number):
+            held = folds.fold == number
+            each[held] = auc_contributions(y[held], score[held])
+        return each
+    if objective == "log_loss":
+        clipped = np.clip(score, 1e-15, 1 - 1e-15)
+        return np.asarray(-np.where(y == 1, np.log(clipped), np.log1p(-clipped)))
+    return (y - score) ** 2 if objective == "brier" else None
+
+
+def _decide(score: np.ndarray, folds: Folds, priced: Priced, calibrate: bool) -> np.ndarray:
+    """(n,) action of each user, by the policy bound (and, for families that calibrate, a sigmoid) on other folds."""
+    decision = np.empty(len(score), dtype=np.int64)
+    for number in range(folds.number):
+        held = folds.fold == number
+        others = score[~held]
+        mine = score[held]
+        if calibrate:
+            line = LogisticRegression(C=np.inf).fit(_log_odds(others), folds.outcome[~held])
+            others, mine = (line.predict_proba(_log_odds(s))[:, 1] for s in (others, mine))
+        outside, inside = priced.features[~held], priced.features[held]
+        policy = priced.policy.bind(Known(outside, outside, others))
+        decision[held] = policy.decide(mine, inside, priced.actions)
+    return decision
+
+
+def _log_odds(score: np.ndarray) -> np.ndarray:
+    return np.asarray(logit(np.clip(score, 1e-7, 1 - 1e-7)))[:, None]
+
+
+class _Clock:
+    """Adds up the time inside."""
+
+    seconds = 0.0
+
+    def __enter__(self) -> None:
+        self.started = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds += time.perf_counter() - self.started

@@ -1,0 +1,201 @@
+"""A search: what is asked, the processes that work on it, and how far they are."""
+
+import hashlib
+import json
+import multiprocessing
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+
+from tippingpoint import leases
+from tippingpoint.errors import OutsideError
+from tippingpoint.findings import Tried
+from tippingpoint.simulation.statistics import normal
+from tippingpoint.tuning import studies
+from tippingpoint.tuning.objectives import DIRECTIONS
+from tippingpoint.tuning.worker import Task, work
+
+REPLACED = 3
+"""Workers that may die, for each there is, before the search gives up."""
+STATES = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
+
+
+def digest(asked: Mapping[str, Any]) -> str:
+    """12 hex digits of what a study asks: all that changes its answer, and nothing else."""
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:12]
+
+
+class Search:
+    """The studies of a task, as seen by the process that watches over them."""
+
+    def __init__(self, task: Task, digests: Mapping[str, str]) -> None:
+        self.task = task
+        storage = task.open()
+        ways = [DIRECTIONS[objective] for objective in task.tune.objectives]
+        self.studies = {
+            name: studies.open_study(storage[name], task.names[name], family, ways, digests[name])
+            for name, family in task.families.items()
+        }
+        self.cleared = 0
+        self._seen: dict[tuple[str, int], Tried] = {}
+
+    @property
+    def wanted(self) -> dict[str, int]:
+        """Complete trials each family shall have, as far as is decided."""
+        return studies.targets(self.studies, self.task.tune.trials, self.task.most())
+
+    @property
+    def complete(self) -> int:
+        """Complete trials of all families."""
+        return sum(studies.progress(study).complete for study in self.studies.values())
+
+    @property
+    def reached(self) -> bool:
+        """Whether each family has what it shall have."""
+        return all(studies.progress(self.studies[name]).complete >= target for name, target in self.wanted.items())
+
+    def clear(self) -> None:
+        """Put back what dead workers held, and refuse to go on where most trials fail."""
+        for name, study in self.studies.items():
+            self.cleared += studies.clear(study, self.task.families[name])
+        studies.check_failures(self.studies)
+
+    def tried(self, everyone: bool = False) -> list[Tried]:
+        """Trials that ended, in the order in which they did: this machine's and those no one else will file, or all."""
+        found = []
+        for name, study in self.studies.items():
+            for trial in study.get_trials(deepcopy=False, states=tuple(STATES)):
+                place = study.study_name, trial.number
+                if place not in self._seen and (told := self._tried(name, study.study_name, trial)):
+                    self._seen[place] = told
+                if place in self._seen and (everyone or self._is_ours(trial)):
+                    found.append(self._seen[place])
+        return sorted(found, key=lambda trial: (trial.ended, trial.place))
+
+    def _is_ours(self, trial: FrozenTrial) -> bool:
+        home = trial.user_attrs.get(studies.HOME, "")
+        host, _ = trial.user_attrs.get(studies.LEASE, ("", ""))
+        return home == self.task.home or (host == leases.here() and leases.is_free(home))
+
+    def _tried(self, family: str, study: str, trial: FrozenTrial) -> Tried | None:
+        reason = trial.user_attrs.get(studies.REASON, "")
+        if trial.state == TrialState.FAIL and not reason:  # killed, stopped, or one too many: it tells nothing
+            return None
+        found = trial.user_attrs.get(studies.FOUND, {})
+        rounds = {str(self.task.families[family].rounds): found["rounds"]} if found.get("rounds") else {}
+        gain = None
+        if "gain" in found:
+            se = found["gain_se"]
+            gain = (
+                normal(found["gain"], se)
+                if se is not None
+                else replace(normal(found["gain"], 0), se=None, low=None, high=None)
+            )
+        assert trial.datetime_start is not None
+        assert trial.datetime_complete is not None
+        return Tried(
+            study=study,
+            family=family,
+            number=trial.number,
+            state=STATES[trial.state],  # type: ignore[arg-type]  # the values are its literals
+            parameters={**trial.params, **rounds},
+            values=dict(zip(self.task.tune.objectives, trial.values or (), strict=False)),
+            folds=found.get("values", {}),
+            gain=gain,
+            started=int(trial.datetime_start.timestamp() * 1000),
+            ended=int(trial.datetime_complete.timestamp() * 1000),
+            seconds=found.get("seconds", 0.0),
+            reason=reason,
+        )
+
+    def best(self) -> Tried | None:
+        """The best complete trial by the first objective; among equals the first."""
+        objective = self.task.tune.objectives[0]
+        sign = 1 if DIRECTIONS[objective] == "maximize" else -1
+        complete = [trial for trial in self.tried(everyone=True) if trial.values]
+        return max(complete, key=lambda trial: sign * trial.values[objective], default=None)
+
+    def closer(self) -> tuple[str, str]:
+        """Host and lease of who had the last complete trial: of several at the end, it files the winner."""
+        done = [
+            t
+            for study in self.studies.values()
+            for t in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        ]
+        last = max(done, key=lambda t: (t.datetime_complete, t.number))
+        return last.user_attrs[studies.LEASE][0], last.user_attrs[studies.HOME]
+
+
+@dataclass
+class Crew:
+    """Worker processes, replaced when they die."""
+
+    task: Task
+    deaths: int = 0
+
+    def __post_init__(self) -> None:
+        self._context = multiprocessing.get_context("spawn")
+        self._stop = self._context.Event()
+        self._processes: list[Any] = []
+
+    def start(self) -> None:
+        """Start the processes."""
+        self._processes = [self._one() for _ in range(self.task.tune.workers)]
+
+    def _one(self) -> Any:
+        process = self._context.Process(target=work, args=(self.task, self._stop), daemon=True)
+        process.start()
+        return process
+
+    def look(self) -> bool:
+        """Replace the dead; False when all have gone home.
+
+        Raises
+        ------
+        OutsideError
+            When too many die.
+        """
+        for at, process in enumerate(self._processes):
+            if process.exitcode in (None, 0) or self._stop.is_set():
+                continue
+            self.deaths += 1
+            if self.deaths > REPLACED * self.task.tune.workers:
+                raise OutsideError(
+                    "tune.workers",
+                    f"{self.deaths} workers died, the last with exit code {process.exitcode}"
+                    " (a negative one is a signal: -9 often means that memory ran out)",
+                    "Take fewer workers; what was finished is kept, and the same line goes on.",
+                )
+            self._processes[at] = self._one()
+        return any(process.is_alive() for process in self._processes)
+
+    def stop(self) -> None:
+        """Ask all to go home after the fold they are at."""
+        self._stop.set()
+
+    def kill(self) -> None:
+        """End all now; what they held is put back by whoever comes next."""
+        for process in self._processes:
+            process.kill()
+        for process in self._processes:
+            process.join()
+
+
+@contextmanager
+def crew(task: Task) -> Iterator[Crew]:
+    """Worker processes, started; none is left behind."""
+    hired = Crew(task)
+    hired.start()
+    try:
+        yield hired
+    finally:
+        hired.kill()
+
+
+def threads_each(workers: int) -> int:
+    """Threads a worker may use, so that all cores are busy and none is fought for."""
+    return max(1, (os.cpu_count() or 1) // workers)

@@ -1,0 +1,229 @@
+"""A process that works on trials: claims one, cross-validates, tells, until there are enough."""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from multiprocessing.synchronize import Event
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.pruners import NopPruner, PercentilePruner
+from optuna.storages import BaseStorage, RDBStorage
+from optuna.trial import Trial, TrialState
+
+from tippingpoint import leases
+from tippingpoint.models.family import Family
+from tippingpoint.settings import Tune
+from tippingpoint.tuning import studies
+from tippingpoint.tuning.folds import Folds, Priced
+from tippingpoint.tuning.objectives import DIRECTIONS, Found, Stopped, cross_validate
+
+ROUNDS_A_REPORT = 50
+FIRST_ROUNDS = 200
+"""Before so many rounds no fit is called slow: a low rate starts slowly and ends best."""
+FOLD = 10_000
+"""Steps of a trial's reports: rounds of its first fold below this, folds at its multiples."""
+IDLE_SECONDS = 0.3
+
+
+@dataclass(frozen=True)
+class Task:
+    """What workers share; it travels to each of them once.
+
+    Parameters
+    ----------
+    names
+        The study of each family.
+    storage
+        A database URL; None for a journal file a study, in the folder `studies`.
+    baseline
+        What cross-validation finds of each family's own parameters.
+    """
+
+    families: Mapping[str, Family]
+    names: Mapping[str, str]
+    storage: str | None
+    tune: Tune
+    folds: Folds
+    priced: Priced | None
+    baseline: Mapping[str, Found]
+    seed: int
+    threads: int
+    home: str
+
+    def most(self) -> dict[str, int]:
+        """Trials of each family's full grid, where a grid is asked for."""
+        if self.tune.sampler != "grid":
+            return {}
+        return {name: studies.grid_size(family, self.tune.grid_points) for name, family in self.families.items()}
+
+    def place(self, family: str) -> str:
+        """Where the study of a family is kept, secrets left out."""
+        return studies.shown(self.storage) if self.storage else str(Path("studies", f"{self.names[family]}.log"))
+
+    def open(self) -> dict[str, BaseStorage]:
+        """The storage of each family's study."""
+        if self.storage:
+            return dict.fromkeys(self.families, studies.open_storage(self.storage))
+        return {family: studies.open_storage(self.place(family)) for family in self.families}
+
+    def load(self) -> dict[str, optuna.Study]:
+        """The studies, each with its pruner."""
+        return {
+            family: optuna.load_study(study_name=self.names[family], storage=storage, pruner=self._pruner())
+            for family, storage in self.open().items()
+        }
+
+    def _pruner(self) -> optuna.pruners.BasePruner:
+        if not self.tune.prune or len(self.tune.objectives) > 1:
+            return NopPruner()
+        keep = 100 * (1 - self.tune.prune)
+        return PercentilePruner(keep, n_startup_trials=studies.STARTUP, n_warmup_steps=FIRST_ROUNDS - 1, n_min_trials=5)
+
+
+class Silent:
+    """Watches nothing, for a baseline."""
+
+    def round(self, fold: int, number: int, loss: float) -> bool:
+        return False
+
+    def fold(self, fold: int, value: float | None) -> None:
+        return None
+
+
+def work(task: Task, stop: Event) -> None:
+    """Work on trials until the target is reached or `stop` is set; the entry point of a worker process."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # the parent hears them, and says when to stop
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    by_family = task.load()
+    with leases.lease() as lease:
+        while not stop.is_set():
+            wanted = studies.targets(by_family, task.tune.trials, task.most())
+            found = _next(task, by_family, wanted, lease)
+            if found is not None:
+                name, trial = found
+                with _beating(trial):
+                    _answer(task, name, by_family[name], trial, stop)
+            elif all(studies.progress(by_family[name]).complete >= target for name, target in wanted.items()):
+                return
+            else:
+                time.sleep(IDLE_SECONDS)
+
+
+def _next(
+    task: Task, by_family: dict[str, optuna.Study], wanted: Mapping[str, int], lease: str
+) -> tuple[str, Trial] | None:
+    """A trial of the family that is furthest from its share."""
+    behind = sorted(by_family, key=lambda name: studies.progress(by_family[name]).complete - wanted[name])
+    for name in behind:
+        study = by_family[name]
+        if studies.progress(study).complete >= wanted[name]:
+            continue
+        count = studies.progress(study)
+        seed = (task.seed, count.ended, count.running)
+        study.sampler = studies.sampler(task.tune.sampler, task.families[name], task.tune.grid_points, seed)
+        if (trial := studies.claim(study, wanted[name], task.home, lease)) is not None:
+            return name, trial
+    return None
+
+
+def _answer(task: Task, name: str, study: optuna.Study, trial: Trial, stop: Event) -> None:
+    try:
+        chosen = studies.suggest(trial, task.families[name])
+        family = task.families[name].having(chosen)
+        watching = _Watching(task, trial, stop)
+        found = cross_validate(family, name, task.folds, task.tune.objectives, task.priced, task.threads, watching)
+        if not np.isfinite(found.objectives()).all():
+            raise ValueError(f"an objective is not a number: {found.values}")
+        trial.set_user_attr(studies.FOUND, _told(found, task.baseline[name]))
+        study.tell(trial, found.objectives())
+    except optuna.TrialPruned:
+        study.tell(trial, state=TrialState.PRUNED)
+    except Stopped:
+        studies.give_back(study, study.get_trials(deepcopy=False)[trial.number], task.families[name], counts=False)
+    except Exception as error:  # whatever a library raises: one failing trial does not end a study
+        trial.set_user_attr(studies.REASON, f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
+        study.tell(trial, state=TrialState.FAIL)
+
+
+def _told(found: Found, baseline: Found) -> dict[str, Any]:
+    gain = found.gain(baseline)
+    return {
+        "values": found.values,
+        "rounds": found.rounds,
+        "seconds": found.seconds,
+        "gain": gain.value,
+        "gain_se": gain.se,
+    }
+
+
+class _Watching:
+    """Reports to the study, prunes, and hears that the search shall stop: after a fold, never inside it."""
+
+    def __init__(self, task: Task, trial: Trial, stop: Event) -> None:
+        self.trial, self.stop = trial, stop
+        self.single = len(task.tune.objectives) == 1
+        self.sign = 1 if DIRECTIONS[task.tune.objectives[0]] == "minimize" else -1
+        self.last = task.folds.number - 1
+        self.pruned = False
+
+    def round(self, fold: int, number: int, loss: float) -> bool:
+        if not self.single or fold or number % ROUNDS_A_REPORT or number < FIRST_ROUNDS:
+            return False
+        self.trial.report(self.sign * loss, number)
+        self.pruned = self.trial.should_prune()
+        return self.pruned
+
+    def fold(self, fold: int, value: float | None) -> None:
+        if self.pruned:
+            raise optuna.TrialPruned
+        if fold == self.last:
+            return
+        if self.single and value is not None:
+            self.trial.report(value, FOLD * (fold + 1))
+            if self.trial.should_prune():
+                raise optuna.TrialPruned
+        if self.stop.is_set():
+            raise Stopped
+
+
+@contextlib.contextmanager
+def _beating(trial: Trial) -> Iterator[None]:
+    """Tell a database every few seconds that the trial is worked on, for other machines to see."""
+    storage = trial.study._storage
+    storage = getattr(storage, "_backend", storage)  # behind Optuna's cache
+    if not isinstance(storage, RDBStorage):
+        yield
+        return
+    done = threading.Event()
+
+    def beat() -> None:
+        while True:
+            with contextlib.suppress(Exception):  # a beat that is missed is no reason to lose the trial
+                storage.record_heartbeat(trial._trial_id)
+            if done.wait(studies.BEAT_SECONDS):
+                return
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _end_with_parent() -> None:
+    """A parent that was killed leaves no workers behind."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
