@@ -54,6 +54,14 @@ class Dimension(Closed):
         """Whether the range is of whole numbers."""
         return all(isinstance(end, int) for end in (self.low, self.high, self.step or 1))
 
+    def holds(self, value: Value) -> bool:
+        """Whether a value is among those tried."""
+        if self.choices is not None:
+            return value in self.choices
+        if self.low is None or self.high is None or not isinstance(value, int | float):
+            return False
+        return self.low <= value <= self.high
+
     def ends(self) -> tuple[Value, ...]:
         """Values that must be right if all between them are."""
         return self.choices or tuple(end for end in (self.low, self.high) if end is not None)

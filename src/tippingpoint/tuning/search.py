@@ -36,10 +36,10 @@ class Search:
         self.task = task
         storage = task.open()
         ways = [DIRECTIONS[objective] for objective in task.tune.objectives]
-        self.studies = {
-            name: studies.open_study(storage[name], task.names[name], family, ways, digests[name])
-            for name, family in task.families.items()
-        }
+        self.studies = {}
+        for name, family in task.families.items():
+            first = None if task.tune.sampler == "grid" else studies.defaults(family)
+            self.studies[name] = studies.open_study(storage[name], task.names[name], ways, digests[name], first)
         self.cleared = 0
         self._seen: dict[tuple[str, int], Tried] = {}
 
@@ -86,6 +86,7 @@ class Search:
         if trial.state == TrialState.FAIL and not reason:  # killed, stopped, or one too many: it tells nothing
             return None
         found = trial.user_attrs.get(studies.FOUND, {})
+        values = trial.values if trial.state == TrialState.COMPLETE else []  # a pruned one has its last report there
         rounds = {str(self.task.families[family].rounds): found["rounds"]} if found.get("rounds") else {}
         gain = None
         if "gain" in found:
@@ -103,7 +104,7 @@ class Search:
             number=trial.number,
             state=STATES[trial.state],  # type: ignore[arg-type]  # the values are its literals
             parameters={**trial.params, **rounds},
-            values=dict(zip(self.task.tune.objectives, trial.values or (), strict=False)),
+            values=dict(zip(self.task.tune.objectives, values, strict=False)),
             folds=found.get("values", {}),
             gain=gain,
             started=int(trial.datetime_start.timestamp() * 1000),

@@ -7,7 +7,8 @@ import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil
+from datetime import datetime
+from math import ceil, inf
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +17,7 @@ import optuna
 import sqlalchemy
 from filelock import FileLock
 from optuna.samplers import BaseSampler
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage, fail_stale_trials
 from optuna.storages.journal import JournalFileBackend
 from optuna.storages.journal._file import BaseJournalFileLock
 from optuna.trial import FixedTrial, FrozenTrial, Trial, TrialState
@@ -28,6 +29,8 @@ from tippingpoint.models.family import Family
 Direction = Literal["minimize", "maximize"]
 
 BEAT_SECONDS, GRACE_SECONDS = 10, 40
+CLAIM_SECONDS = 10
+"""Between asking for a trial and saying who works on it lie milliseconds."""
 COLD_STARTS = 10
 POLL_SECONDS = 0.2
 RETRIES = 2
@@ -92,7 +95,7 @@ def _database(url: str) -> BaseStorage:
                 url,
                 heartbeat_interval=BEAT_SECONDS,
                 grace_period=GRACE_SECONDS,
-                heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=RETRIES),
+                heartbeat_stale_trial_callback=_try_again,
                 engine_kwargs={"pool_pre_ping": True},
             )
         except (sqlalchemy.exc.IntegrityError, sqlalchemy.exc.ProgrammingError, RuntimeError):
@@ -108,9 +111,9 @@ def shown(place: str) -> str:
 
 
 def open_study(
-    storage: BaseStorage, name: str, family: Family, directions: Sequence[Direction], digest: str
+    storage: BaseStorage, name: str, directions: Sequence[Direction], digest: str, first: Mapping[str, Any] | None
 ) -> optuna.Study:
-    """The study of that name, made if it is new; whoever makes it has the family's own parameters tried first.
+    """The study of that name, made if it is new; whoever makes it has the `first` parameters tried first.
 
     Raises
     ------
@@ -119,7 +122,8 @@ def open_study(
     """
     with contextlib.suppress(optuna.exceptions.DuplicatedStudyError):
         made = optuna.create_study(storage=storage, study_name=name, directions=list(directions))
-        made.enqueue_trial(defaults(family))
+        if first is not None:
+            made.enqueue_trial(dict(first))
         made.set_user_attr(DIGEST, digest)
         return made
     study = optuna.load_study(study_name=name, storage=storage)
@@ -180,7 +184,7 @@ def sampler(kind: str, family: Family, points: int, seed: Sequence[int]) -> Base
         case "random":
             return optuna.samplers.RandomSampler(seed=drawn)
         case "grid":
-            return optuna.samplers.GridSampler(grid(family, points), seed=drawn)
+            return _Grid(grid(family, points), seed=drawn)
         case "cmaes" | "gp":
             try:
                 __import__("cmaes" if kind == "cmaes" else "torch")
@@ -198,6 +202,11 @@ def sampler(kind: str, family: Family, points: int, seed: Sequence[int]) -> Base
     )
 
 
+class _Grid(optuna.samplers.GridSampler):
+    def after_trial(self, *_: object) -> None:
+        """Optuna's own would end Optuna's loop when the grid is done; the target does that here."""
+
+
 def grid(family: Family, points: int) -> dict[str, list[Any]]:
     """The values of each hyper-parameter a full grid tries."""
     return {name: list(dimension.grid(points)) for name, dimension in family.search.items() if not dimension.patience}
@@ -209,15 +218,9 @@ def grid_size(family: Family, points: int) -> int:
 
 
 def defaults(family: Family) -> dict[str, Any]:
-    """The family's own values of what is searched, where the space has them; every study tries these first."""
+    """The family's own values of what is searched, where the space has them."""
     own = family.parameters()
-    return {
-        name: own[name]
-        for name, d in family.search.items()
-        if not d.patience
-        and d.applies(own)
-        and (own[name] in d.choices if d.choices is not None else d.low <= own[name] <= d.high)
-    }
+    return {name: own[name] for name, d in family.search.items() if d.applies(own) and d.holds(own[name])}
 
 
 @dataclass(frozen=True)
@@ -278,8 +281,7 @@ def clear(study: optuna.Study, family: Family) -> int:
     fail_stale_trials(study)  # of other machines, where the storage is a database: by their heartbeat
     cleared = 0
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        host, lease = trial.user_attrs.get(LEASE, ("", ""))
-        if host == leases.here() and leases.is_free(lease):
+        if _is_dead(trial):
             cleared += give_back(study, trial, family)
     return cleared
 
@@ -293,14 +295,24 @@ def give_back(study: optuna.Study, trial: FrozenTrial, family: Family, counts: b
         study.tell(trial.number, state=TrialState.FAIL)
     except (ValueError, RuntimeError, optuna.exceptions.UpdateFinishedTrialError):
         return False
-    times = trial.user_attrs.get(KILLED, 0) + counts
-    if times <= RETRIES:
-        try:
-            suggest(FixedTrial(trial.params), family)
-        except ValueError:  # killed before all of them were drawn: the same seed draws them again
-            return True
-        study.enqueue_trial(trial.params, user_attrs={KILLED: times})
+    with contextlib.suppress(ValueError):  # stopped before all of them were drawn: the same seed draws them again
+        suggest(FixedTrial(trial.params), family)
+        _try_again(study, trial, counts)
     return True
+
+
+def _try_again(study: optuna.Study, trial: FrozenTrial, counts: bool = True) -> None:
+    if (times := trial.user_attrs.get(KILLED, 0) + counts) <= RETRIES:
+        study.enqueue_trial(trial.params, user_attrs={KILLED: times})
+
+
+def _is_dead(trial: FrozenTrial) -> bool:
+    """Whether a RUNNING trial's worker is gone: its lease is free, or it never came to say which it has."""
+    if (held := trial.user_attrs.get(LEASE)) is None:
+        assert trial.datetime_start is not None
+        return (datetime.now(trial.datetime_start.tzinfo) - trial.datetime_start).total_seconds() > CLAIM_SECONDS
+    host, lease = held
+    return bool(host == leases.here() and leases.is_free(lease))
 
 
 def check_failures(studies: Mapping[str, optuna.Study]) -> None:
@@ -347,10 +359,10 @@ def targets(studies: Mapping[str, optuna.Study], trials: int, most: Mapping[str,
             break
         best = {}
         for name in left:
-            done = [t for t in studies[name].get_trials(deepcopy=False) if t.state == TrialState.COMPLETE]
+            done = studies[name].get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
             if len(done) < wanted[name]:
                 return wanted
             sign = 1 if studies[name].directions[0].name == "MAXIMIZE" else -1
-            best[name] = max(sign * t.values[0] for t in done[: wanted[name]])
+            best[name] = max((sign * t.values[0] for t in done[: wanted[name]]), default=-inf)
         left = sorted(left, key=lambda name: -best[name])[: ceil(len(left) / 2)]
     return wanted
