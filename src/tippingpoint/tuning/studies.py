@@ -184,7 +184,7 @@ def sampler(kind: str, family: Family, points: int, seed: Sequence[int]) -> Base
         case "random":
             return optuna.samplers.RandomSampler(seed=drawn)
         case "grid":
-            return _Grid(grid(family, points), seed=drawn)
+            return _Grid(grid(family, points), seed=seed[0])  # it numbers its points by its seed
         case "cmaes" | "gp":
             try:
                 __import__("cmaes" if kind == "cmaes" else "torch")
