@@ -84,10 +84,10 @@ def tune_summary(question: Question, tuned: Tuned, filed: Filed) -> RenderableTy
     found.columns[-1].justify, found.columns[-1].no_wrap = "left", False
     for trial in best:
         parameters = ", ".join(f"{name} {_short(value)}" for name, value in trial.parameters.items())
-        told = [f"{trial.values[o]:.4f}" for o in (objective, *more)]
+        told = [_judged(o, trial.values[o]) for o in (objective, *more)]
         found.add_row(trial.family, str(trial.number), *told, parameters, style="bold" if trial is tuned.best else "")
     for family, values in tuned.baseline.items():
-        found.add_row(family, "–", *(f"{v:.4f}" for v in values.values()), "as it is when nobody tunes it", style="dim")
+        found.add_row(family, "–", *(_judged(*v) for v in values.items()), "as it is when nobody tunes it", style="dim")
     lines = [Text(f"Gain of {tuned.best.family} over its defaults, cross-validated: {_gain(tuned.gain, objective)}.")]
     if tuned.gain_on_test is not None:
         gain = _gain(tuned.gain_on_test, "roc_auc")
@@ -113,6 +113,10 @@ def _gain(gain: Estimate, objective: str) -> str:
         return f"{objective} {gain.value:+.4f}, without an interval"
     word = "better" if gain.low > 0 else "worse" if gain.high < 0 else "cannot tell"
     return f"{objective} {gain.value:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}]: {word}"
+
+
+def _judged(objective: str, value: float) -> str:
+    return f"{value:,.0f}" if objective in ("features", "nodes") else f"{value:.4f}"
 
 
 def _short(value: object) -> str:

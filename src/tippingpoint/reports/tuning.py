@@ -50,11 +50,11 @@ def _write(path: Path, plot: Callable[..., Any], study: optuna.Study, **options:
     from matplotlib import pyplot
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Optuna calls its own pictures experimental
+        warnings.simplefilter("ignore")  # Optuna calls its own pictures experimental; some axes resist a tight layout
         axes = np.ravel(plot(study, **options))
-    figure = axes[0].figure
-    assert isinstance(figure, Figure)
-    figure.set_size_inches(max(7.0, 2.6 * len(axes)), 4.2)
-    figure.tight_layout()
+        figure = axes[0].figure
+        assert isinstance(figure, Figure)
+        figure.set_size_inches(max(7.0, 2.6 * len(axes)), 4.2)
+        figure.tight_layout()
     save(figure, path)
     pyplot.close(figure)

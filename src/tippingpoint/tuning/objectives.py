@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import numpy as np
+from joblib import parallel_config  # type: ignore[import-untyped]  # it ships no types
 from scipy.special import logit
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
@@ -106,7 +107,8 @@ def cross_validate(
     template = family.pipeline(folds.contract, folds.seed).named_steps["model"]
     if template.get_params().get("n_jobs") is not None:
         template.set_params(n_jobs=threads)
-    with threadpool_limits(threads):
+    # Threads, since a worker process may have no processes of its own.
+    with threadpool_limits(threads), parallel_config(backend="threading", n_jobs=threads):
         for number in range(folds.number):
             held = folds.fold == number
             x, x_held = folds.prepared(name, number)
