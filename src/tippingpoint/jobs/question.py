@@ -157,8 +157,8 @@ def estimate_logging(train: Users, users: Users, seed: int) -> np.ndarray:
     estimated = np.tile(counts / len(train), (len(users), 1))
     often = np.flatnonzero(counts >= counterfactual.LEAST_ARM)
     if len(often) > 1:
-        known = train.take(np.flatnonzero(np.isin(train.action, often)))
-        action = np.searchsorted(often, known.action)
+        rows = np.flatnonzero(np.isin(train.action, often))
+        known, action = train.take(rows), np.searchsorted(often, train.action[rows])
         pipeline = LOGGING_MODEL.pipeline(train.contract, seed)
         folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
         unseen = cross_val_predict(pipeline, known.features, action, cv=folds, method="predict_proba")
