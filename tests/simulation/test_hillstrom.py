@@ -9,13 +9,15 @@ import pytest
 from tippingpoint.data.splits import Parts, split
 from tippingpoint.jobs.question import gather_evidence, predict_rewards
 from tippingpoint.models.calibration import fit
-from tippingpoint.settings import Settings, compose
+from tippingpoint.policies.policy import Policy
+from tippingpoint.settings import Component, Settings, compose, option
 from tippingpoint.simulation.contest import contest
 from tippingpoint.simulation.ranking import qini
 from tippingpoint.simulation.value import policy_value
 
-CSV = Path(__file__).parents[3] / "shared/data/hillstrom.csv"
-pytestmark = pytest.mark.skipif(not CSV.exists(), reason="../shared/data/hillstrom.csv is not there")
+ROOT = Path(__file__).parents[2]
+CSV = ROOT.parent / "shared/data/hillstrom.csv"
+real = pytest.mark.skipif(not CSV.exists(), reason="../shared/data/hillstrom.csv is not there")
 NONE, WOMENS = 0, 2
 
 
@@ -30,6 +32,7 @@ def measured(parts: Parts):
     return gather_evidence("experiment", parts.train, parts.test, np.ones(3), 0)
 
 
+@real
 def test_visits_targeting_the_womens_mail_by_its_effect_is_told_from_none():
     _, parts = asked("hillstrom_womens", "split.train=0.3", "split.validation=0.2")
     predicted, phi = predict_rewards(parts.train, parts.test.features, 0), measured(parts).phi
@@ -39,6 +42,7 @@ def test_visits_targeting_the_womens_mail_by_its_effect_is_told_from_none():
     assert abs(by_outcome.value) < 1.96 * by_outcome.se
 
 
+@real
 def test_purchases_no_model_can_be_told_from_another():
     settings, parts = asked("hillstrom_conversion")
     policy, economics = settings.policy.build(object, "policy"), settings.economics.build(object, "economics")
@@ -53,3 +57,8 @@ def test_purchases_no_model_can_be_told_from_another():
     assert verdict.word == "cannot tell"
     assert verdict.changed > 1000
     assert verdict.users_needed(0.10) > 10 * len(parts.test)
+
+
+def test_the_policies_of_experiments_can_be_built():
+    for path in (ROOT / "experiments" / "policies").glob("*.yaml"):
+        assert Component.model_validate(option("policy", str(path))).build(Policy, "policy").name == path.stem
