@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tippingpoint.data.splits import Parts, split
-from tippingpoint.jobs.question import gather_evidence, predict_rewards
+from tippingpoint.jobs.question import gather_evidence, log_of
 from tippingpoint.models.calibration import fit
 from tippingpoint.policies.policy import Policy
 from tippingpoint.settings import Component, Settings, compose, option
@@ -24,6 +24,7 @@ NONE, WOMENS = 0, 2
 @cache
 def asked(experiment: str, *overrides: str) -> tuple[Settings, Parts]:
     words = [f"experiment={experiment}", f"data.path={CSV}", "model=[logistic,boosting]", *overrides]
+    words += ["model.boosting.n_estimators=130", "model.boosting.learning_rate=0.1"]
     settings = Settings.from_config(compose("compare", words))
     return settings, split(settings.data.build(object, "data").load(), settings.split)
 
@@ -35,7 +36,7 @@ def measured(parts: Parts):
 @real
 def test_visits_targeting_the_womens_mail_by_its_effect_is_told_from_none():
     _, parts = asked("hillstrom_womens", "split.train=0.3", "split.validation=0.2")
-    predicted, phi = predict_rewards(parts.train, parts.test.features, 0), measured(parts).phi
+    predicted, phi = log_of("experiment", parts.train, parts.test, 0).predicted, measured(parts).phi
     by_effect = qini(predicted[:, WOMENS] - predicted[:, NONE], phi[:, WOMENS] - phi[:, NONE])
     assert by_effect.value / by_effect.se == pytest.approx(5, abs=0.7)
     by_outcome = qini(predicted[:, NONE], phi[:, WOMENS] - phi[:, NONE])

@@ -4,8 +4,6 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from tippingpoint.data.source import Source
 from tippingpoint.data.splits import split
@@ -13,7 +11,7 @@ from tippingpoint.data.users import Users
 from tippingpoint.economics import Economics
 from tippingpoint.errors import InputError, nearest
 from tippingpoint.findings import Question
-from tippingpoint.models.boosting import Boosting
+from tippingpoint.models.chances import action_chances
 from tippingpoint.models.family import Family
 from tippingpoint.models.logistic import Logistic
 from tippingpoint.policies.policy import Policy
@@ -23,19 +21,6 @@ from tippingpoint.simulation.evidence import Evidence, Kind, Log
 
 REWARD_MODEL = Logistic(C=0.3, max_iter=1000, calibrate=False)
 """Predicts outcomes under each action, for doubly robust evidence; one a data set: no contestant has its own."""
-LOGGING_MODEL = Boosting(
-    n_estimators=200,
-    max_depth=3,
-    learning_rate=0.06,
-    subsample=0.8,
-    colsample_bytree=0.5,
-    min_child_weight=5,
-    reg_lambda=1.0,
-    calibrate=False,
-)
-"""Predicts which action was taken, for logged evidence."""
-FOLDS = 3
-"""Of train, on which the chances of actions are recalibrated."""
 
 
 def ask(settings: Settings) -> Question:
@@ -143,36 +128,13 @@ def log_of(kind: Kind, train: Users, users: Users, seed: int) -> Log:
 
 
 def estimate_logging(train: Users, users: Users, seed: int) -> np.ndarray:
-    """(n, K) chance of each action given the features; everything is fitted on train.
-
-    Boosted trees, as who gets what is seldom decided along a line; then recalibrated by a multinomial logistic
-    regression on their log-odds for users they were not fitted on, which pulls them to the actions' shares where the
-    features say nothing. An action taken for fewer than `LEAST_ARM` users of train has its share there as its chance.
+    """(n, K) chance of each action given the features; the model is fitted on train.
 
     What drove the action and is in no feature stays unknown: that is why such evidence is called `logged`, not
     `experiment`. Small chances are raised (`clip`), so that no single user outweighs the rest.
     """
-    assert train.action is not None
-    counts = np.bincount(train.action, minlength=len(users.actions))
-    estimated = np.tile(counts / len(train), (len(users), 1))
-    often = np.flatnonzero(counts >= counterfactual.LEAST_ARM)
-    if len(often) > 1:
-        rows = np.flatnonzero(np.isin(train.action, often))
-        known, action = train.take(rows), np.searchsorted(often, train.action[rows])
-        pipeline = LOGGING_MODEL.pipeline(train.contract, seed)
-        folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
-        unseen = cross_val_predict(pipeline, known.features, action, cv=folds, method="predict_proba")
-        calibration = LogisticRegression(C=1e4, max_iter=1000).fit(_log_odds(unseen), action)
-        fitted = pipeline.fit(known.features, action)
-        chances = calibration.predict_proba(_log_odds(fitted.predict_proba(users.features)))
-        estimated[:, often] = chances * estimated[:, often].sum(axis=1, keepdims=True)
+    estimated = action_chances(train, users, counterfactual.LEAST_ARM, seed)
     return counterfactual.clip(estimated)
-
-
-def _log_odds(chances: np.ndarray) -> np.ndarray:
-    """(n, K - 1) of each action against the first."""
-    log = np.log(np.maximum(chances, 1e-6))
-    return np.asarray(log[:, 1:] - log[:, :1])
 
 
 def predict_rewards(train: Users, features: pd.DataFrame, seed: int) -> np.ndarray:
