@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 from tippingpoint.errors import InputError, TippingpointError, nearest
@@ -84,7 +85,7 @@ def _groups() -> str:
     lines = []
     for group in ("data", "model", "policy", "economics", "experiment"):
         names = ", ".join(sorted(path.stem for path in (folder / group).glob("*.yaml")))
-        lines.append(f"  {group + '=':13}{names}")
+        lines.append(fill(names, 108, initial_indent=f"  {group + '=':13}", subsequent_indent=" " * 15))
     return "Choose\n" + "\n".join(lines)
 
 

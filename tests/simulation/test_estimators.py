@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tippingpoint.errors import InputError
-from tippingpoint.simulation.cells import Line, estimates, gather, grid
+from tippingpoint.simulation.cells import Cells, Line, estimates, gather, grid, outcomes
 from tippingpoint.simulation.estimators import ESTIMATORS, truth
 from tippingpoint.simulation.evidence import (
     Evidence,
@@ -20,6 +20,7 @@ from tippingpoint.simulation.evidence import (
     doubly_robust,
     taken,
 )
+from tippingpoint.simulation.value import policy_value
 
 REFERENCE = json.loads((Path(__file__).parents[1] / "reference" / "policy_value.json").read_text())
 seeds = st.integers(0, 2**32 - 1)
@@ -41,17 +42,98 @@ def draw(seed: int, n: int = 300, k: int = 3) -> tuple[Log, np.ndarray, np.ndarr
     return log, np.round(rng.random(n), 2), rng.integers(0, k, n)
 
 
-@pytest.mark.parametrize("name", ESTIMATORS)
+@pytest.mark.parametrize("name", REFERENCE["value"])
 def test_value_is_what_obp_says(name: str):
     log, decision = reference_log()
     assert ESTIMATORS[name](log, decision).value == pytest.approx(REFERENCE["value"][name], abs=1e-9)
 
 
-@pytest.mark.parametrize(("name", "key"), [("ipw", "ipw"), ("dr", "dr"), ("snipw", "snipw_delta")])
-def test_standard_error_is_the_reference_one(name: str, key: str):
+@pytest.mark.parametrize("key", REFERENCE["standard_error"])
+def test_standard_error_is_the_reference_one(key: str):
     log, decision = reference_log()
-    se = ESTIMATORS[name](log, decision).estimate.se
+    se = ESTIMATORS[key.removesuffix("_delta")](log, decision).estimate.se
     assert se == pytest.approx(REFERENCE["standard_error"][key], abs=1e-9)
+
+
+def test_cells_give_the_reference_values_and_errors_too():
+    log, decision = reference_log()
+    phi = doubly_robust(log.outcome, log.action, log.logging_probability, log.predicted)
+    cells = gather(np.array([0.5, 1.5]), decision.astype(float), Evidence("experiment", phi), log=log)
+    found = estimates(cells, outcomes(3), np.arange(3))
+    for name, value in REFERENCE["value"].items():
+        assert found[name].value == pytest.approx(value, abs=1e-9), name
+    for key, se in REFERENCE["standard_error"].items():
+        assert found[key.removesuffix("_delta")].se == pytest.approx(se, abs=1e-9), key
+    direct = policy_value(Evidence("experiment", phi), np.zeros(3), np.ones(3), decision).value
+    assert (direct.value, direct.se) == (pytest.approx(found["dr"].value), pytest.approx(found["dr"].se))
+
+
+@pytest.mark.parametrize("k", [2, 3, 6])
+def test_errors_are_those_of_leaving_each_user_out_for_any_number_of_actions(k: int):
+    log, _, decision = draw(k, n=600, k=k)
+    none = np.zeros_like(decision)
+    for name, estimator in ESTIMATORS.items():
+
+        def uplift(keep: np.ndarray | slice, estimator=estimator) -> float:
+            some = Log(*(of[keep] for of in (log.outcome, log.action, log.logging_probability, log.predicted)))
+            return (estimator(some, decision[keep]) - estimator(some, none[keep])).value
+
+        left_out = np.array([uplift(np.arange(600) != i) for i in range(600)])
+        jackknife = np.sqrt(599 / 600 * ((left_out - left_out.mean()) ** 2).sum())
+        found = (estimator(log, decision) - estimator(log, none)).estimate
+        assert found.value == pytest.approx(uplift(slice(None)))
+        assert found.se == pytest.approx(jackknife, rel=0.05), name
+
+
+@settings(deadline=None, max_examples=20)
+@given(seeds, st.floats(0.01, 1000))
+def test_scaling_money_scales_every_estimate(seed: int, factor: float):
+    log, _, decision = draw(seed)
+    alpha, beta = np.random.default_rng(seed).normal(0, 10, (2, 3))
+    for estimator in ESTIMATORS.values():
+        once, scaled = (estimator(log.priced(alpha * f, beta * f), decision).estimate for f in (1, factor))
+        assert scaled.value == pytest.approx(once.value * factor, rel=1e-9, abs=1e-9 * factor)
+        assert scaled.se == pytest.approx(once.se * factor, rel=1e-9)
+
+
+@settings(deadline=None, max_examples=20)
+@given(seeds)
+def test_the_order_of_rows_changes_no_estimate(seed: int):
+    log, _, decision = draw(seed)
+    rows = np.random.default_rng(seed).permutation(len(decision))
+    mixed = Log(*(of[rows] for of in (log.outcome, log.action, log.logging_probability, log.predicted)))
+    for estimator in ESTIMATORS.values():
+        before, after = estimator(log, decision).estimate, estimator(mixed, decision[rows]).estimate
+        assert (after.value, after.se) == (pytest.approx(before.value), pytest.approx(before.se))
+
+
+@settings(deadline=None, max_examples=20)
+@given(seeds)
+def test_none_for_all_is_worth_exactly_nothing_more_than_none(seed: int):
+    log, _, decision = draw(seed)
+    evidence = Evidence("experiment", log.predicted)
+    alpha, beta = np.random.default_rng(seed).normal(0, 10, (2, 3))
+    found = policy_value(evidence, alpha, beta, np.zeros_like(decision))
+    for estimate in (found.uplift, found.outcomes_per_1000):
+        assert (estimate.value, estimate.se, estimate.low, estimate.high) == (0, 0, 0, 0)
+
+
+@settings(deadline=None, max_examples=20)
+@given(seeds)
+def test_chunks_of_a_log_merge_to_the_whole(seed: int):
+    log, score, _ = draw(seed)
+    cuts, split = grid(score, 12), np.random.default_rng(seed).integers(1, 299)
+
+    def gathered(rows: slice) -> Cells:
+        some = Log(*(of[rows] for of in (log.outcome, log.action, log.logging_probability, log.predicted)))
+        phi = doubly_robust(some.outcome, some.action, some.logging_probability, some.predicted)
+        return gather(cuts, score[rows], Evidence("experiment", phi), log=some)
+
+    whole, merged = gathered(slice(None)), gathered(slice(split)) + gathered(slice(split, None))
+    decision, line = whole.decision([0, 2, 1], [3, 8]), Line(*np.random.default_rng(seed).normal(0, 10, (2, 3)))
+    for name, expected in estimates(whole, line, decision).items():
+        found = estimates(merged, line, decision)[name]
+        assert (found.value, found.se) == (pytest.approx(expected.value), pytest.approx(expected.se))
 
 
 @settings(deadline=None, max_examples=30)
@@ -62,6 +144,18 @@ def test_a_constant_reward_has_a_self_normalised_value_without_width(seed: int, 
     estimate = ESTIMATORS["snipw"](same, decision).estimate
     assert estimate.value == pytest.approx(reward, abs=1e-12)
     assert estimate.se == pytest.approx(0, abs=1e-12)
+
+
+@settings(deadline=None, max_examples=30)
+@given(seeds, st.floats(-50, 50))
+def test_a_constant_reward_has_no_width_in_cells_either(seed: int, reward: float):
+    log, score, _ = draw(seed)
+    cells = gather(grid(score, 12), score, Evidence("experiment", log.predicted), log=log)
+    constant = Line(np.full(3, reward), np.zeros(3))
+    found = estimates(cells, constant, cells.decision([0, 2, 1], [3, 8]))
+    for name in ("snipw", "dr", "sndr"):
+        assert found[name].value == pytest.approx(reward, abs=1e-12), name
+        assert found[name].se == pytest.approx(0, abs=1e-12), name
 
 
 @settings(deadline=None, max_examples=30)

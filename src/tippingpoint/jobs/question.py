@@ -11,6 +11,7 @@ from tippingpoint.data.users import Users
 from tippingpoint.economics import Economics
 from tippingpoint.errors import InputError, nearest
 from tippingpoint.findings import Question
+from tippingpoint.models.chances import action_chances
 from tippingpoint.models.family import Family
 from tippingpoint.models.logistic import Logistic
 from tippingpoint.policies.policy import Policy
@@ -129,14 +130,10 @@ def log_of(kind: Kind, train: Users, users: Users, seed: int) -> Log:
 def estimate_logging(train: Users, users: Users, seed: int) -> np.ndarray:
     """(n, K) chance of each action given the features; the model is fitted on train.
 
-    A lightly penalised multinomial logistic regression. What drove the action and is in no feature stays unknown:
-    that is why such evidence is called `logged`, not `experiment`. Small chances are raised (`clip`), so that no
-    single user outweighs the rest.
+    What drove the action and is in no feature stays unknown: that is why such evidence is called `logged`, not
+    `experiment`. Small chances are raised (`clip`), so that no single user outweighs the rest.
     """
-    model = REWARD_MODEL.model_copy(update={"C": 10.0})
-    fitted = model.pipeline(train.contract, seed).fit(train.features, train.action)
-    estimated = np.zeros((len(users), len(users.actions)))
-    estimated[:, fitted.classes_] = fitted.predict_proba(users.features)
+    estimated = action_chances(train, users, counterfactual.LEAST_ARM, seed)
     return counterfactual.clip(estimated)
 
 

@@ -1,0 +1,55 @@
+"""Which action a user gets, by chance: learnt from a log that does not say."""
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
+from tippingpoint.data.users import Users
+from tippingpoint.models.boosting import Boosting
+
+MODEL = Boosting(
+    n_estimators=200,
+    max_depth=3,
+    learning_rate=0.06,
+    subsample=0.8,
+    colsample_bytree=0.5,
+    min_child_weight=5,
+    reg_lambda=1.0,
+    calibrate=False,
+)
+FOLDS = 3
+
+
+def action_chances(train: Users, users: Users, least: int, seed: int) -> np.ndarray:
+    """(n, K) chance of each action for `users`, from their features; everything is fitted on train.
+
+    Boosted trees, as who gets what is seldom decided along a line; then recalibrated by a multinomial logistic
+    regression on their log-odds for users they were not fitted on, which pulls them to the actions' shares where the
+    features say nothing.
+
+    Parameters
+    ----------
+    least
+        An action taken for fewer users of train has its share there as its chance, 0 where it was never taken.
+    """
+    assert train.action is not None
+    counts = np.bincount(train.action, minlength=len(users.actions))
+    chances = np.tile(counts / len(train), (len(users), 1))
+    often = np.flatnonzero(counts >= least)
+    if len(often) < 2:
+        return chances
+    rows = np.flatnonzero(np.isin(train.action, often))
+    known, action = train.take(rows).features, np.searchsorted(often, train.action[rows])
+    pipeline = MODEL.pipeline(train.contract, seed)
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
+    unseen = cross_val_predict(pipeline, known, action, cv=folds, method="predict_proba")
+    calibration = LogisticRegression(C=1e4, max_iter=1000).fit(_log_odds(unseen), action)
+    found = calibration.predict_proba(_log_odds(pipeline.fit(known, action).predict_proba(users.features)))
+    chances[:, often] = found * chances[:, often].sum(axis=1, keepdims=True)
+    return chances
+
+
+def _log_odds(chances: np.ndarray) -> np.ndarray:
+    """(n, K - 1) of each action against the first."""
+    log = np.log(np.maximum(chances, 1e-6))
+    return np.asarray(log[:, 1:] - log[:, :1])
