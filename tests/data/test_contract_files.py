@@ -12,8 +12,9 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tippingpoint.data.files import Table, write_blocks
+from tippingpoint.data.files import Table
 from tippingpoint.data.generators.case_study import CaseStudy
+from tippingpoint.data.writing import write_blocks
 from tippingpoint.errors import InputError
 from tippingpoint.models.calibration import fit
 from tippingpoint.models.family import Family

@@ -10,10 +10,12 @@ from rich.console import RenderableType
 
 from tippingpoint.data import description
 from tippingpoint.data.description import Described, infer
-from tippingpoint.data.files import Roles, feature, replacing
 from tippingpoint.data.generators.world import World
+from tippingpoint.data.inference import feature
+from tippingpoint.data.roles import Roles
 from tippingpoint.data.source import Source
 from tippingpoint.data.users import Users
+from tippingpoint.data.writing import replacing
 from tippingpoint.errors import InputError
 from tippingpoint.reports import columns
 from tippingpoint.settings import TableSettings
