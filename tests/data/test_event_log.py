@@ -14,6 +14,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from tippingpoint.data.contract import shipped
 from tippingpoint.data.events import Events
 from tippingpoint.data.exports import Properties
 from tippingpoint.data.generators.event_log import PROFILES, EventLog, respond
@@ -48,6 +49,23 @@ def test_same_seed_same_users(outcome: str) -> None:
     assert one.digest == two.digest
     assert np.array_equal(one.truth, two.truth)
     assert log(f"outcome={outcome}", "profiles=3000", "seed=1").load().digest != one.digest
+
+
+@pytest.mark.parametrize("outcome", ["conversion", "churn"])
+def test_users_of_events_pass_the_door_too(outcome: str, tmp_path: Path) -> None:
+    users = log(f"outcome={outcome}", "profiles=9000").load()
+    assert users.intake is not None
+    assert (users.intake.used, users.intake.quarantined) == (len(users), 0)
+    strict = tmp_path / "c.yaml"
+    strict.write_text(shipped(f"event_log_{outcome}").read_text().replace("values: [mobile, ", "values: ["))
+    kept = log(
+        f"outcome={outcome}", "profiles=9000", f"contract={strict}", f"quarantine={tmp_path}", "quarantine_share=1"
+    ).load()
+    holds = (users.features["platform"] != "mobile").to_numpy()
+    assert kept.intake is not None
+    assert kept.intake.reasons == {"platform is an unseen category ('mobile')": int((~holds).sum())}
+    assert np.array_equal(kept.truth, users.truth[holds])
+    assert kept.digest == users.take(holds).digest
 
 
 @pytest.mark.parametrize("outcome", ["conversion", "churn"])

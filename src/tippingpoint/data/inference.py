@@ -7,16 +7,14 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
-from tippingpoint.data.contract import TableContract
-from tippingpoint.data.door import MISSING, NOUN
+from tippingpoint.data.contract import KINDS, NOUN, TableContract
+from tippingpoint.data.door import MISSING
 from tippingpoint.data.users import Column
 from tippingpoint.errors import InputError
 
 ALMOST = 0.9
 """Share of different values from which on a column named like an id is meant as one."""
 ID_NAME = re.compile(r"(?i:(^|_)(id|uuid|guid)$)|[a-z](ID|Id)$")
-KINDS: dict[str, Literal["number", "category"]] = {"number": "number", "whole": "number", "category": "category"}
-"""What a model makes of a contract's types; it never sees the others."""
 
 
 def id_column(table: pl.DataFrame) -> str | None:

@@ -2,9 +2,6 @@
 
 import re
 from abc import abstractmethod
-from datetime import UTC, datetime
-from functools import cached_property
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -12,12 +9,9 @@ import pandas as pd
 import polars as pl
 from pydantic import BeforeValidator, Field
 
-from tippingpoint.data.contract import TableContract, read_contract
-from tippingpoint.data.door import check
 from tippingpoint.data.inference import features, id_column
 from tippingpoint.data.source import Source
-from tippingpoint.data.users import Contract, Intake, Users
-from tippingpoint.data.writing import quarantine
+from tippingpoint.data.users import Contract, Users
 from tippingpoint.errors import InputError, nearest
 
 YES, NO = {"1", "1.0", "yes", "y", "true", "t"}, {"0", "0.0", "no", "n", "false", "f"}
@@ -28,8 +22,8 @@ Text = Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(val
 class Roles(Source):
     """Users from a table: number and category columns, a 0/1 or yes/no target, an id if there is one.
 
-    Constant, id-like and time columns are dropped and named in the contract. Without a logged action all users
-    count as having got none.
+    Constant, id-like and time columns are dropped and named in the contract; so are columns that a contract given
+    lacks. Without a logged action all users count as having got none.
     """
 
     target: Text | None
@@ -43,11 +37,11 @@ class Roles(Source):
     drop: list[Text]
     """Columns no model may see."""
     measures: list[Text]
-    """Further numeric outcomes, which no model may see either."""
+    """Further numeric outcomes, beside those of the contract, which no model may see either."""
     costs: list[Text] = Field(default_factory=list)
     """Prices per user, which only economics reads."""
     action: Text | None
-    """The column that says what was done to the user."""
+    """The column that says what was done to the user; null: the contract's, if that is not dropped."""
     control: Text | None
     """The action's value that means nothing was done."""
     logging_probability: dict[Text, float | str] | Literal["uniform"] | None
@@ -55,26 +49,27 @@ class Roles(Source):
     `uniform`."""
     name: str | None
     """What is asked, e.g. conversion; null: the target's name."""
-    contract: str | None = None
-    """A contract of the table (YAML): rows that break it are quarantined, and columns it lacks are no features."""
-    quarantine: str = ".tippingpoint/quarantine"
-    """Folder of the files that hold such rows."""
-    quarantine_share: float = Field(default=0.05, ge=0, le=1)
-    """Share of the rows above which the job stops."""
 
     @property
     def question(self) -> str:
         return re.sub(r"[^a-z0-9_]+", "_", (self.name or self.outcome or "").lower()).strip("_") or "outcome"
 
-    @cached_property
-    def terms(self) -> TableContract | None:
-        """The contract, read."""
-        return None if self.contract is None else read_contract(Path(self.contract))
-
     @property
     def outcome(self) -> str | None:
         """The column to predict, as the config or else the contract names it."""
         return self.target or (self.terms.outcome if self.terms else None)
+
+    @property
+    def logged(self) -> str | None:
+        """The column that says what was done, as the config or else the contract names it."""
+        named = self.terms.action if self.terms else None
+        return self.action or (named if named not in self.drop else None)
+
+    @property
+    def measured(self) -> list[str]:
+        """Further numeric outcomes, of the config and the contract."""
+        named = self.terms.measures if self.terms else []
+        return [*self.measures, *(c for c in named if c not in (self.outcome, *self.measures, *self.drop))]
 
     @abstractmethod
     def read(self) -> pl.DataFrame:
@@ -89,7 +84,7 @@ class Roles(Source):
         if target is None:
             raise InputError("data.target", "not given", f"Type data.target=… {nearest('', raw.columns)}")
         self.require(raw)
-        table, rows, intake = self._admit(raw)
+        table, rows, intake = self.admit(raw)
         outcome, positive = self.outcomes(table[target])
         user_id = self.find_id(table)
         ids = self._ids(table, user_id, rows)
@@ -107,8 +102,8 @@ class Roles(Source):
             actions=actions,
             action=action,
             logging_probability=logging_probability,
-            measures=self._numbers(table, "measures"),
-            costs=self._numbers(table, "costs"),
+            measures=self._numbers(table, self.measured, "measures"),
+            costs=self._numbers(table, self.costs, "costs"),
             intake=intake,
         )
 
@@ -135,34 +130,14 @@ class Roles(Source):
     def hidden(self, user_id: str | None) -> dict[str, str]:
         """Columns that are no features because of what they are to the config, with the reason."""
         given = self.logging_probability if isinstance(self.logging_probability, dict) else {}
-        hidden = {self.outcome: "the outcome"} if self.outcome else {}
+        hidden = {self.terms.outcome: "another outcome"} if self.terms and self.terms.outcome else {}
+        hidden |= {self.outcome: "the outcome"} if self.outcome else {}
         hidden |= {user_id: "the id"} if user_id else {}
-        hidden |= {self.action: "the logged action"} if self.action else {}
+        hidden |= {self.logged: "the logged action"} if self.logged else {}
         hidden |= {c: "a logging probability" for c in given.values() if isinstance(c, str)}
-        hidden |= dict.fromkeys(self.measures, "a measure")
+        hidden |= dict.fromkeys(self.measured, "a measure")
         hidden |= dict.fromkeys(self.costs, "a cost")
         return hidden | dict.fromkeys(self.drop, "data.drop")
-
-    def _admit(self, table: pl.DataFrame) -> tuple[pl.DataFrame, np.ndarray, Intake]:
-        """Hold the table against its contract, if there is one; quarantine what breaks it."""
-        if self.terms is None:
-            return table, np.arange(len(table)), Intake(len(table))
-        checked = check(table, self.terms, datetime.now(UTC).replace(tzinfo=None))
-        broken = len(checked.broken)
-        if not broken:
-            return checked.table, checked.rows, Intake(len(table))
-        path = quarantine(checked.broken, Path(self.quarantine), self.origin)
-        intake = Intake(len(table), broken, str(path), checked.reasons)
-        if broken > self.quarantine_share * len(table) or intake.used < 2:
-            allowed = f"more than data.quarantine_share={self.quarantine_share:g}"
-            raise InputError(
-                f"data.contract={self.contract}",
-                f"{broken / len(table):.1%} of {self.origin} breaks it,"
-                f" {allowed if broken > self.quarantine_share * len(table) else 'and fewer than two rows are left'}."
-                f" {intake}",
-                "Mend the table or the contract, or raise data.quarantine_share.",
-            )
-        return checked.table, checked.rows, intake
 
     def _require(self, table: pl.DataFrame, where: str, column: str | None) -> None:
         if column is not None and column not in table.columns:
@@ -230,17 +205,17 @@ class Roles(Source):
         return ids.to_numpy().astype(object)
 
     def _actions(self, table: pl.DataFrame) -> tuple[tuple[str, ...], np.ndarray | None, np.ndarray | None]:
-        if self.action is None:
+        if self.logged is None:
             if self.logging_probability or self.control:
                 raise InputError("data.action", "not given, but data.control or data.logging_probability is")
             return ("none",), None, None
-        if table[self.action].null_count():
-            raise InputError("data.action", f"{self.action!r} is missing in some rows of {self.origin}")
-        taken = table[self.action].cast(pl.String).str.strip_chars()
+        if table[self.logged].null_count():
+            raise InputError("data.action", f"{self.logged!r} is missing in some rows of {self.origin}")
+        taken = table[self.logged].cast(pl.String).str.strip_chars()
         values = taken.unique().sort().to_list()
         control = self.control if self.control is not None else "none"
         if control not in values:
-            raise InputError("data.control", f"{self.action!r} is never {control!r}", nearest(control, values))
+            raise InputError("data.control", f"{self.logged!r} is never {control!r}", nearest(control, values))
         order = [control, *(v for v in values if v != control)]
         codes = {value: k for k, value in enumerate(order)}
         action = taken.replace_strict(codes, return_dtype=pl.Int64).to_numpy()
@@ -270,8 +245,9 @@ class Roles(Source):
             )
         return actions, action, chance / total
 
-    def _numbers(self, table: pl.DataFrame, key: Literal["measures", "costs"]) -> pd.DataFrame | None:
-        columns: list[str] = getattr(self, key)
+    def _numbers(
+        self, table: pl.DataFrame, columns: list[str], key: Literal["measures", "costs"]
+    ) -> pd.DataFrame | None:
         if not columns:
             return None
         for column in columns:

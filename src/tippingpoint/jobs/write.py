@@ -67,7 +67,7 @@ def write(settings: TableSettings) -> WriteResult:
 def _roles(world: World) -> str:
     """What `data=csv` must be told of the table: without it a model would see action and measures."""
     first = next(world.blocks())
-    roles = [f"data.target={world.contract.outcome}"]
+    roles = [f"data.target={world.meaning.outcome}"]
     if world.logging.kind == "randomised":
         roles.append(f"data.action=action data.logging_probability={_chances(world.logging.chances)}")
     else:

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
+from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -11,6 +13,7 @@ from pydantic import Field, model_validator
 from scipy.special import softmax
 
 from tippingpoint.data import features
+from tippingpoint.data.contract import TableContract, read_contract, shipped
 from tippingpoint.data.database import memory
 from tippingpoint.data.events import EventSource
 from tippingpoint.data.features import Definition, Engine, Quality, Vocabulary
@@ -133,7 +136,15 @@ class EventLog(EventSource):
         parts = {"truth": table["truth"].to_numpy()}
         if self.logging.kind != "confounded":
             parts["logging_probability"] = table["chance"].to_numpy()
-        return features.as_users(table, self.definition, quality, tuple(self.logging.chances), **parts)
+        users = features.as_users(table, self.definition, quality, tuple(self.logging.chances), **parts)
+        return self.let_in(users, users.table())
+
+    @cached_property
+    def terms(self) -> TableContract:
+        """What the door asks: the contract given, else the log's own with the actions of the config."""
+        if self.contract is not None:
+            return read_contract(Path(self.contract))
+        return read_contract(shipped(f"{self.origin}_{self.outcome}")).with_actions(list(self.logging.chances))
 
     def _parts(self) -> Iterator[tuple[Engine, list[Block]]]:
         blocks = self.blocks()
