@@ -277,3 +277,13 @@ def test_every_action_but_none_has_a_strength() -> None:
 
 def test_blocks_come_one_at_a_time() -> None:
     assert sum(len(b.known) for b in islice(log(f"profiles={50 * PROFILES}").blocks(), 2)) < 2 * PROFILES
+
+
+@pytest.mark.parametrize("kind", ["randomised", "by_score", "confounded"])
+def test_the_best_auc_is_what_the_whole_profiles_tell_of_the_outcomes(kind: str) -> None:
+    source = log("profiles=24000", f"logging.kind={kind}", "subscribing=-6.5")
+    users = source.load()
+    chance = users.logging_probability
+    taken = users.truth[np.arange(len(users)), users.action]
+    told = taken if chance is None else (users.truth * chance).sum(axis=1)
+    assert source.best_auc(users) == pytest.approx(roc_auc_score(users.outcome, told), abs=0.01)

@@ -30,7 +30,7 @@ from tippingpoint.data.generators.event_log_records import (
     payments,
     product,
 )
-from tippingpoint.data.generators.world import Drift, Logging, Responses
+from tippingpoint.data.generators.world import Drift, Logging, Responses, expected_auc
 from tippingpoint.data.users import Users
 
 PROFILES = 4_096
@@ -145,6 +145,18 @@ class EventLog(EventSource):
         if self.contract is not None:
             return read_contract(Path(self.contract))
         return read_contract(shipped(f"{self.origin}_{self.outcome}")).with_actions(list(self.logging.chances))
+
+    def best_auc(self, users: Users) -> float:
+        """The expected ROC AUC of one who knows each whole profile at the cut-off: more than events can tell.
+
+        What the messy events alone could tell at best is not known in closed form; no score of them can have more
+        than this. Where the chances of the actions are unknown, it is one who knows the action taken as well.
+        """
+        assert users.truth is not None
+        assert users.action is not None
+        if users.logging_probability is None:
+            return expected_auc(users.truth[np.arange(len(users)), users.action])
+        return expected_auc((users.truth * users.logging_probability).sum(axis=1))
 
     def _parts(self) -> Iterator[tuple[Engine, list[Block]]]:
         blocks = self.blocks()

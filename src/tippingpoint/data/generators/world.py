@@ -262,14 +262,8 @@ class World(Source):
         return score
 
     def best_auc(self, users: Users) -> float:
-        """The expected ROC AUC of the best score there is: what no model can beat but by chance.
-
-        With s = P(outcome = 1 | features), it is the chance that a user drawn with weight s is scored above
-        one drawn with weight 1 - s; the outcomes that happened to come out do not enter.
-        """
-        s = np.sort(self.score(users))
-        below = np.cumsum(1 - s) - (1 - s) / 2
-        return float((s * below).sum() / (s.sum() * (1 - s).sum()))
+        """The expected ROC AUC of the best score there is: what no model can beat but by chance."""
+        return expected_auc(self.score(users))
 
     @cached_property
     def _reference(self) -> tuple[float, float, np.ndarray]:
@@ -296,6 +290,17 @@ class World(Source):
         """(n, K) log-odds each action adds for a persuadable user."""
         moved = 1 + self.drift.effect * self.drift.progress(number)
         return np.outer(moved, [0.0, *(self.strength[action] for action in self.actions[1:])])
+
+
+def expected_auc(probability: np.ndarray) -> float:
+    """The ROC AUC of a score that is the (n,) probability of the outcome itself.
+
+    With s = P(outcome = 1), it is the chance that a user drawn with weight s is scored above one drawn with
+    weight 1 - s; the outcomes that happened to come out do not enter.
+    """
+    s = np.sort(probability)
+    below = np.cumsum(1 - s) - (1 - s) / 2
+    return float((s * below).sum() / (s.sum() * (1 - s).sum()))
 
 
 def strings(names: Sequence[str], codes: np.ndarray) -> pd.Series:
