@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import polars as pl
 
-from tippingpoint.data import event_sql, features
+from tippingpoint.data import features
 from tippingpoint.data.database import memory
 from tippingpoint.data.generators.event_log import EventLog
 from tippingpoint.settings import Component, compose
@@ -73,14 +73,11 @@ def main(profiles: int = 300_000, outcome: str = "conversion", rounds: int = 5) 
         actions = tuple(source.logging.chances)
         return features.as_users(table, source.definition, quality, actions)
 
-    def quality() -> object:
-        return engine.frame(event_sql.QUALITY, {"sign_up": source.definition.vocabulary.sign_up})
-
     def eight() -> object:
         return connection.sql(f"select distinct_id, {counts} from product_events group by 1").to_arrow_table()
 
     # Turn by turn, so that whatever else the machine does falls on all of them.
-    runs = {"bare": bare, "whole": whole, "quality": quality, "eight": eight}
+    runs = {"bare": bare, "whole": whole, "eight": eight}
     taken: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(rounds):
         for name, run in runs.items():
@@ -89,7 +86,6 @@ def main(profiles: int = 300_000, outcome: str = "conversion", rounds: int = 5) 
     ratio = sorted(w / b for w, b in zip(taken["whole"], taken["bare"], strict=True))[rounds // 2]
     print(f"bare       {best['bare']:.2f} s: the SQL of the features, run by DuckDB alone")
     print(f"users      {best['whole']:.2f} s: the same, quality counted, as Users; ratio {ratio:.2f} (median)")
-    print(f"quality    {best['quality']:.2f} s of it: duplicates, orphans, late events")
     print(f"eight      {best['eight']:.2f} s: for scale, eight counts a raw id, duplicates and all")
 
 

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def test_a_model_is_one_file_and_one_yaml(tmp_path: Path) -> None:
-    for part in ("src", "conf", "experiments", "tests"):
+    for part in ("src", "conf", "experiments", "data", "tests"):
         shutil.copytree(ROOT / part, tmp_path / part, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
     text = (ROOT / "CONTRIBUTING.md").read_text()
     code, config = (re.search(rf"```{kind}\n(.*?)```", text, re.DOTALL)[1] for kind in ("python", "yaml"))

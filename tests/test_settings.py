@@ -154,3 +154,11 @@ def test_the_wheel_works_from_any_folder(tmp_path: Path) -> None:
         capture_output=True, text=True,
     )  # fmt: skip
     assert "visit_bands" in done.stdout, done.stderr
+    code = "from tippingpoint.data.generators.world import World; from tippingpoint.settings import Settings, compose;"
+    code += "source = Settings.from_config(compose('run', ['data.users=100'])).data.build(World, 'data');"
+    code += "print(source.load().intake)"  # the door reads the contract that lies in the wheel
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env={"PYTHONPATH": str(tmp_path / "installed")},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert "100 rows in = 100 used" in done.stdout, done.stderr

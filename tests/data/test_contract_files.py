@@ -12,8 +12,9 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tippingpoint.data.files import Table, write_blocks
+from tippingpoint.data.files import Table
 from tippingpoint.data.generators.case_study import CaseStudy
+from tippingpoint.data.writing import write_blocks
 from tippingpoint.errors import InputError
 from tippingpoint.models.calibration import fit
 from tippingpoint.models.family import Family
@@ -169,6 +170,26 @@ def test_whatever_a_file_holds_its_rows_are_used_or_quarantined_or_refused_in_wo
     assert users.intake is not None
     aside = len(pl.read_csv(users.intake.path, infer_schema=False)) if users.intake.path else 0
     assert len(users) + aside == users.intake.rows == len(rows)
+
+
+def test_the_contract_s_action_and_measures_are_no_features_unless_the_config_says_otherwise(tmp_path: Path) -> None:
+    path, contract = users_csv(tmp_path), tmp_path / "c.yaml"
+    contract.write_text(
+        CONTRACT.replace("id: user_id", "id: user_id\naction: c\nmeasures: [x]") + "  note: {type: whole}\n"
+    )
+    users = table(path, contract=str(contract), control="p").load()
+    assert list(users.features) == ["note"]
+    assert users.actions == ("none", "q")
+    assert users.measures is not None
+    assert list(users.measures) == ["x"]
+    assert table(path, contract=str(contract), drop=["c"]).load().action is None
+
+
+def test_another_target_than_the_contract_s_leaves_its_outcome_no_feature(tmp_path: Path, contract: str) -> None:
+    path = users_csv(tmp_path)
+    pl.read_csv(path).with_columns(z=1 - pl.col("y")).write_csv(path)
+    Path(contract).write_text(CONTRACT + "  z: {type: whole}\n")
+    assert list(table(path, contract=contract, target="z").load().features) == ["x", "c"]
 
 
 HIDDEN = {"the action": "action", "the id": "user_id", "a time": "seen_on", "a cost": "C_mail", "a measure": "spend"}

@@ -11,12 +11,11 @@ from polars.testing.parametric import dataframes
 from tippingpoint.data.contract import TableContract, read_contract
 from tippingpoint.data.description import infer
 from tippingpoint.data.door import Checked, check
-from tippingpoint.data.generators.case_study import CaseStudy
 from tippingpoint.errors import InputError
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 1, 1, 12)
-CASE_STUDY = ROOT / "data/case_study.contract.yaml"
+CASE_STUDY = ROOT / "data/contracts/case_study.yaml"
 
 
 def contract(id: str | None = None, **columns: dict) -> TableContract:
@@ -190,13 +189,17 @@ def test_yes_and_no_are_words_in_a_contract(tmp_path: Path) -> None:
     assert read_contract(path).columns["x"].values == ["Yes", "No", "007"]
 
 
-def test_the_case_study_s_contract_is_what_its_generator_says_and_its_file_holds() -> None:
-    terms, known = read_contract(CASE_STUDY), CaseStudy.contract
-    assert (terms.outcome, terms.id) == (known.outcome, known.user_id)
-    kinds = {"number": "number", "whole": "number", "category": "category"}
-    features = {n: kinds[t.type] for n, t in terms.columns.items() if n not in ("user_id", "action", "converted")}
-    assert features == {column.name: column.kind for column in known.columns}
+@pytest.mark.parametrize("path", sorted((ROOT / "data/contracts").glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_shipped_contract_says_what_each_column_means(path: Path) -> None:
+    terms = read_contract(path)
+    assert terms.outcome
+    assert terms.action == "action"
     assert all(column.meaning for column in terms.columns.values())
+    assert TableContract.model_validate(terms.model_dump()) == terms
+
+
+def test_the_case_study_s_file_holds_its_contract() -> None:
+    terms = read_contract(CASE_STUDY)
     table = pl.read_csv(ROOT / "data/synthetic_user_conversion_data.csv")
     assert list(terms.columns) == table.columns
     assert check(table, terms, NOW).reasons == {}

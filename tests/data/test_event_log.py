@@ -14,6 +14,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from tippingpoint.data.contract import shipped
 from tippingpoint.data.events import Events
 from tippingpoint.data.exports import Properties
 from tippingpoint.data.generators.event_log import PROFILES, EventLog, respond
@@ -48,6 +49,23 @@ def test_same_seed_same_users(outcome: str) -> None:
     assert one.digest == two.digest
     assert np.array_equal(one.truth, two.truth)
     assert log(f"outcome={outcome}", "profiles=3000", "seed=1").load().digest != one.digest
+
+
+@pytest.mark.parametrize("outcome", ["conversion", "churn"])
+def test_users_of_events_pass_the_door_too(outcome: str, tmp_path: Path) -> None:
+    users = log(f"outcome={outcome}", "profiles=9000").load()
+    assert users.intake is not None
+    assert (users.intake.used, users.intake.quarantined) == (len(users), 0)
+    strict = tmp_path / "c.yaml"
+    strict.write_text(shipped(f"event_log_{outcome}").read_text().replace("values: [mobile, ", "values: ["))
+    kept = log(
+        f"outcome={outcome}", "profiles=9000", f"contract={strict}", f"quarantine={tmp_path}", "quarantine_share=1"
+    ).load()
+    holds = (users.features["platform"] != "mobile").to_numpy()
+    assert kept.intake is not None
+    assert kept.intake.reasons == {"platform is an unseen category ('mobile')": int((~holds).sum())}
+    assert np.array_equal(kept.truth, users.truth[holds])
+    assert kept.digest == users.take(holds).digest
 
 
 @pytest.mark.parametrize("outcome", ["conversion", "churn"])
@@ -259,3 +277,13 @@ def test_every_action_but_none_has_a_strength() -> None:
 
 def test_blocks_come_one_at_a_time() -> None:
     assert sum(len(b.known) for b in islice(log(f"profiles={50 * PROFILES}").blocks(), 2)) < 2 * PROFILES
+
+
+@pytest.mark.parametrize("kind", ["randomised", "by_score", "confounded"])
+def test_the_best_auc_is_what_the_whole_profiles_tell_of_the_outcomes(kind: str) -> None:
+    source = log("profiles=24000", f"logging.kind={kind}", "subscribing=-6.5")
+    users = source.load()
+    chance = users.logging_probability
+    taken = users.truth[np.arange(len(users)), users.action]
+    told = taken if chance is None else (users.truth * chance).sum(axis=1)
+    assert source.best_auc(users) == pytest.approx(roc_auc_score(users.outcome, told), abs=0.01)

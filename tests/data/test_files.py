@@ -9,7 +9,8 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tippingpoint.data.files import Table, write
+from tippingpoint.data.files import Table
+from tippingpoint.data.writing import write
 from tippingpoint.errors import InputError
 from tippingpoint.settings import Settings, compose
 

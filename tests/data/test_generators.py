@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 from scipy.special import logit, softmax
 from sklearn.metrics import roc_auc_score
 
-from tippingpoint.data.generators.retention import Retention
+from tippingpoint.data.contract import shipped
 from tippingpoint.data.generators.world import BLOCK, Logging, Responses, World
 from tippingpoint.data.source import Source
 from tippingpoint.data.splits import split
@@ -106,6 +107,29 @@ class TestEveryWorld:
         assert set(users.outcome) == {0, 1}
         assert set(users.action) == set(range(len(users.actions)))
         assert users.measures is None or np.isfinite(users.measures.to_numpy()).all()
+
+    @each_world
+    def test_is_checked_at_the_door_with_its_truth_beside_it(self, name, tmp_path):
+        users, own = built(name, users=3000).load(), shipped(name).read_text()
+        assert (users.intake.rows, users.intake.quarantined) == (3000, 0)
+        number = next(n for n in users.contract.names("number") if users.features[n].nunique() > 20)
+        limit = float(users.features[number].quantile(0.98))
+        terms = yaml.safe_load(own)
+        terms["columns"][number] |= {"max": limit}
+        (tmp_path / "c.yaml").write_text(yaml.safe_dump(terms))
+        strict = {"contract": str(tmp_path / "c.yaml"), "quarantine": str(tmp_path / "q")}
+        kept = built(name, users=3000, **strict).load()
+        holds = (users.features[number] <= limit).to_numpy()
+        assert kept.intake.used == len(kept) == holds.sum() < 3000
+        assert f"{number} is above" in next(iter(kept.intake.reasons))
+        assert np.array_equal(kept.truth, users.truth[holds])
+        assert kept.digest == users.take(holds).digest
+        with pytest.raises(InputError, match=r"of .* breaks it, more than data.quarantine_share=0"):
+            built(name, users=3000, **strict, quarantine_share=0.0).load()
+
+    def test_may_be_given_actions_its_contract_does_not_know(self):
+        logging = node("data/case_study")["logging"] | {"chances": {"none": 0.5, "sms": 0.5}}
+        assert len(built("case_study", users=500, logging=logging, strength={"sms": 0.5}).load()) == 500
 
     @each_world
     def test_hides_from_a_model_what_a_model_must_not_see(self, name):
@@ -403,7 +427,7 @@ class TestRetention:
         assert pd.api.types.is_datetime64_any_dtype(last)
         days = (pd.Timestamp(date(2024, 7, 1)) - last).dt.days
         assert days.to_list() == users.features["days_since_last_login"].to_list()
-        assert "last_login_date" in Retention.contract.dropped
+        assert "last_login_date" in built("retention").meaning.dropped
 
     def test_watch_time_moves_with_the_action(self):
         users = many("retention")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tippingpoint.data.exports import PRODUCT, Properties
@@ -97,6 +97,7 @@ def test_what_is_wrong_is_named(tmp_path: Path) -> None:
 text = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=12)
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(text, text, text, st.one_of(st.none(), text), st.one_of(st.none(), st.integers(0, 10**6))),

@@ -116,7 +116,7 @@ def test_a_run_says_how_many_rows_came_in_and_where_the_others_are(
 ) -> None:
     text = CASE_STUDY.read_text().splitlines()[:1501]
     Path("u.csv").write_text("\n".join([*text, "v1,3,1,999,0,0,tier_9,none,1"]) + "\n")
-    own = [f"data.contract={ROOT}/data/case_study.contract.yaml", "data=csv", "data.path=u.csv", "data.drop=[action]"]
+    own = [f"data.contract={ROOT}/data/contracts/case_study.yaml", "data=csv", "data.path=u.csv", "data.drop=[action]"]
     monkeypatch.setattr(sys, "argv", ["tippingpoint", "run", "model=logistic", "explain_rows=5", *own, "output=json"])
     main()
     found = json.loads(capsys.readouterr().out)

@@ -1,6 +1,7 @@
 """A contract of a table: what each column must hold, as a YAML that people write and the door reads."""
 
 import math
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -8,11 +9,15 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import Field, field_validator, model_validator
 
+from tippingpoint.data.users import Column, Contract
 from tippingpoint.errors import InputError, nearest
 from tippingpoint.settings import Closed, validate
 
 Type = Literal["number", "whole", "category", "text", "time"]
 Bound = Annotated[float | datetime | date, Field(union_mode="left_to_right")]
+KINDS: dict[str, Literal["number", "category"]] = {"number": "number", "whole": "number", "category": "category"}
+"""What a model makes of the types; it never sees the others."""
+NOUN = {"number": "a number", "whole": "a whole number", "category": "a category", "text": "text", "time": "a time"}
 HEADER = """\
 # What the table must hold, column by column; rows that break it are set aside, with the reason. Written from what
 # was seen: widen min, max and values to what may come, and say what each column means.
@@ -72,18 +77,43 @@ class TableContract(Closed):
     """The column to predict."""
     id: str | None = None
     """The id column; null: rows are numbered."""
+    action: str | None = None
+    """The column that says what was done to the user."""
+    measures: list[str] = Field(default_factory=list)
+    """Further numeric outcomes. Like the action they are no features."""
     columns: dict[str, Terms] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _names_its_columns(self) -> Self:
-        for key in ("outcome", "id"):
-            if (name := getattr(self, key)) is not None and name not in self.columns:
+        named = [(key, name) for key in ("outcome", "id", "action") if (name := getattr(self, key)) is not None]
+        for key, name in [*named, *(("measures", name) for name in self.measures)]:
+            if name not in self.columns:
                 raise ValueError(f"{key} {name!r} is not one of the columns. {nearest(name, self.columns)}")
         return self
 
+    def meaning(self, outcome: str) -> Contract:
+        """What it says to models where no config says more: the features, and why they see no time or text."""
+        hidden = {outcome, self.id, self.action, *self.measures}
+        rest = {name: terms for name, terms in self.columns.items() if name not in hidden}
+        return Contract(
+            columns=tuple(Column(name, KINDS[terms.type]) for name, terms in rest.items() if terms.type in KINDS),
+            outcome=outcome,
+            user_id=self.id,
+            dropped={n: f"{NOUN[t.type]}: {t.meaning}" for n, t in rest.items() if t.type not in KINDS},
+        )
+
+    def with_actions(self, actions: Sequence[str]) -> Self:
+        """The same, but that these are the actions there are."""
+        if self.action is None:
+            return self
+        terms = self.columns[self.action].model_copy(update={"values": list(actions)})
+        return self.model_copy(update={"columns": self.columns | {self.action: terms}})
+
     def as_yaml(self) -> str:
         """The file to edit."""
-        head = yaml.safe_dump({"outcome": self.outcome, "id": self.id}, sort_keys=False, allow_unicode=True)
+        roles = {"outcome": self.outcome, "id": self.id, "action": self.action, "measures": self.measures}
+        shown = {key: name for key, name in roles.items() if name or key in ("outcome", "id")}
+        head = yaml.safe_dump(shown, sort_keys=False, allow_unicode=True)
         lines = [HEADER, head, "columns:\n"]
         for name, terms in self.columns.items():
             given = terms.model_dump(exclude_defaults=True) | {"meaning": terms.meaning}
@@ -114,6 +144,13 @@ def read_contract(path: Path) -> TableContract:
         raise InputError(where, "is no contract", "It has the keys outcome, id and columns.")
     named = {str(key): value for key, value in node.items() if value not in ("", "null", "~")}
     return validate(TableContract, named, where)
+
+
+def shipped(name: str) -> Path:
+    """The contract of a generated world: inside the wheel, or in `data/` of a checkout."""
+    inside = Path(__file__).parents[1] / "contracts"
+    folder = inside if inside.is_dir() else Path(__file__).parents[3] / "data" / "contracts"
+    return folder / f"{name}.yaml"
 
 
 def _plain(value: Any) -> Any:

@@ -12,7 +12,7 @@ import duckdb
 import polars as pl
 from pydantic import Field, field_validator
 
-from tippingpoint.data.files import Roles
+from tippingpoint.data.roles import Roles
 from tippingpoint.errors import InputError, OutsideError, nearest
 
 if TYPE_CHECKING:

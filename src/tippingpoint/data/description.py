@@ -1,6 +1,7 @@
 """What a table holds, column by column: types, roles, what is missing, and what may leak the outcome."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -146,12 +147,18 @@ def pure(values: pl.Series, outcome: np.ndarray) -> str:
     return f"all {n:,} users " + ("where it is missing" if value is None else f"with {value}")
 
 
-def infer(table: pl.DataFrame, outcome: str | None, user_id: str | None) -> TableContract:
+def infer(
+    table: pl.DataFrame,
+    outcome: str | None,
+    user_id: str | None,
+    action: str | None = None,
+    measures: Sequence[str] = (),
+) -> TableContract:
     """A contract that the table holds, to be edited: ranges rounded outwards to two digits; an id has none."""
     columns = {values.name: infer_terms(values) for values in table}
     if user_id is not None:
         columns[user_id] = Terms(type="text", missing=table[user_id].null_count() > 0)
-    return TableContract(outcome=outcome, id=user_id, columns=columns)
+    return TableContract(outcome=outcome, id=user_id, action=action, measures=list(measures), columns=columns)
 
 
 def infer_terms(values: pl.Series) -> Terms:

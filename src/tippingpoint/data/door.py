@@ -9,7 +9,7 @@ import dataframely as dy
 import numpy as np
 import polars as pl
 
-from tippingpoint.data.contract import TableContract, Terms, Type
+from tippingpoint.data.contract import NOUN, TableContract, Terms, Type
 from tippingpoint.errors import InputError, nearest
 
 MISSING = ["", "NA", "N/A", "n/a", "#N/A", "#NA", "<NA>", "NaN", "nan", "-nan", "-NaN", "null", "NULL", "None", "?"]
@@ -20,7 +20,6 @@ SHIFT = 1000
 TOLD = 20
 """Values from which on a median is compared with the typical one."""
 TIMES = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M")
-NOUN = {"number": "a number", "whole": "a whole number", "category": "a category", "text": "text", "time": "a time"}
 
 
 @dataclass(frozen=True)

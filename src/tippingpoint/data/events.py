@@ -80,10 +80,12 @@ class Events(EventSource):
     def load(self) -> Users:
         ((table, quality),) = [features.users(engine, self.definition) for engine in self.engines()]
         if self.logging is None:
-            return features.as_users(table, self.definition, quality, None)
+            users = features.as_users(table, self.definition, quality, None)
+            return self.let_in(users, users.table())
         chances = np.tile(list(self.logging.values()), (len(table), 1))
         actions = tuple(self.logging)
-        return features.as_users(table, self.definition, quality, actions, logging_probability=chances)
+        users = features.as_users(table, self.definition, quality, actions, logging_probability=chances)
+        return self.let_in(users, users.table())
 
     def engines(self) -> Iterator[Engine]:
         if self.url is not None:

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from pydantic import Field, field_validator
 
-from tippingpoint.data.event_sql import EXPOSURES, LAST_EVENT, QUALITY, SIGNED_UP, SQL, SUBSCRIBED
+from tippingpoint.data.event_sql import ANSWER, COUNTED, EXPOSURES, LAST_EVENT, SIGNED_UP, SQL, SUBSCRIBED
 from tippingpoint.data.users import Column, Contract, Users
 from tippingpoint.errors import InputError
 from tippingpoint.settings import Closed
@@ -142,10 +142,12 @@ def users(engine: Engine, definition: Definition) -> tuple[pl.DataFrame, Quality
     Quality
         How well the events fit together.
     """
-    text, parameters = query(definition)
+    text, parameters = query(definition, COUNTED)
     table = engine.frame(text, parameters)
-    counts = engine.frame(QUALITY, {"sign_up": definition.vocabulary.sign_up}).row(0, named=True)
-    return table.drop("repeats"), Quality(**counts, product_duplicates=int(table["repeats"].sum()))
+    counts = {name.removeprefix("_"): table[name][0] for name in table.columns if name.startswith("_")}
+    quality = Quality(**counts, product_duplicates=int(table["repeats"].sum()))
+    # Where there is no user, the counts still stand in a row.
+    return table.filter(pl.col("user_id").is_not_null()).drop("repeats", *(f"_{name}" for name in counts)), quality
 
 
 def as_users(
@@ -198,8 +200,14 @@ def as_users(
     )
 
 
-def query(definition: Definition) -> tuple[str, dict[str, Any]]:
-    """The SQL of a definition, and its parameters; only checked names of features are part of the text."""
+def query(definition: Definition, ending: str = ANSWER) -> tuple[str, dict[str, Any]]:
+    """The SQL of a definition, and its parameters; only checked names of features are part of the text.
+
+    Parameters
+    ----------
+    ending
+        `ANSWER`, or `COUNTED`, which puts the counts of `Quality` beside each user.
+    """
     vocabulary, window = definition.vocabulary, definition.window_days * DAY
     counted = list(vocabulary.counted)
     sign_in = counted[0]
@@ -229,4 +237,4 @@ def query(definition: Definition) -> tuple[str, dict[str, Any]]:
         variant="x.variant" if vocabulary.exposure is not None else "CAST(NULL AS TEXT)",
         exposed="JOIN exposures x ON x.user_id = c.user_id" if vocabulary.exposure is not None else "",
     )
-    return text, parameters
+    return text + ending, parameters

@@ -1,9 +1,22 @@
-"""What a generator or a table of your own looks like to the jobs."""
+"""What a generator or a table of your own looks like to the jobs, and the door that users of all of them pass."""
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
 from typing import ClassVar
 
-from tippingpoint.data.users import Users
+import numpy as np
+import pandas as pd
+import polars as pl
+from pydantic import Field
+
+from tippingpoint.data.contract import TableContract, read_contract
+from tippingpoint.data.door import check
+from tippingpoint.data.users import Intake, Users
+from tippingpoint.data.writing import quarantine
+from tippingpoint.errors import InputError
 from tippingpoint.settings import Closed
 
 
@@ -12,6 +25,13 @@ class Source(Closed, ABC):
 
     north_star: ClassVar[str | None] = None
     """The number the business steers by, where one is known; explored first."""
+
+    contract: str | None = None
+    """What each column must hold (YAML): rows that break it are quarantined. Null: a generator's own, else none."""
+    quarantine: str = ".tippingpoint/quarantine"
+    """Folder of the files that hold such rows."""
+    quarantine_share: float = Field(default=0.05, ge=0, le=1)
+    """Share of the rows above which the job stops."""
 
     @property
     @abstractmethod
@@ -23,16 +43,58 @@ class Source(Closed, ABC):
     def origin(self) -> str:
         """Short name of where the users come from: a file's, or the generator's."""
 
-    def best_auc(self, users: Users) -> float | None:
-        """The ROC AUC no score of these users can have more than by chance, where that is known."""
-        return None
-
     @abstractmethod
     def load(self) -> Users:
-        """Read or draw the users.
+        """Read or draw the users, and let in those that hold the contract.
 
         Raises
         ------
         InputError
             When the table is not what the config says.
         """
+
+    def best_auc(self, users: Users) -> float | None:
+        """The ROC AUC no score of these users can have more than by chance, where that is known."""
+        return None
+
+    @cached_property
+    def terms(self) -> TableContract | None:
+        """The contract, read."""
+        return None if self.contract is None else read_contract(Path(self.contract))
+
+    def admit(self, table: pl.DataFrame) -> tuple[pl.DataFrame, np.ndarray, Intake]:
+        """Hold a table against the contract, if there is one; quarantine what breaks it.
+
+        Returns
+        -------
+        polars.DataFrame, numpy.ndarray, Intake
+            The rows let in, their positions in the table, and the count of all.
+
+        Raises
+        ------
+        InputError
+            When it lacks columns, or more of its rows break the contract than `quarantine_share`.
+        """
+        if self.terms is None:
+            return table, np.arange(len(table)), Intake(len(table))
+        checked = check(table, self.terms, datetime.now(UTC).replace(tzinfo=None))
+        broken = len(checked.broken)
+        if not broken:
+            return checked.table, checked.rows, Intake(len(table))
+        path = quarantine(checked.broken, Path(self.quarantine), self.origin)
+        intake = Intake(len(table), broken, str(path), checked.reasons)
+        if broken > self.quarantine_share * len(table) or intake.used < 2:
+            allowed = f"more than data.quarantine_share={self.quarantine_share:g}"
+            raise InputError(
+                f"data.contract={self.contract}" if self.contract else "data",
+                f"{broken / len(table):.1%} of {self.origin} breaks {'it' if self.contract else 'its contract'},"
+                f" {allowed if broken > self.quarantine_share * len(table) else 'and fewer than two rows are left'}."
+                f" {intake}",
+                "Mend the table or the contract, or raise data.quarantine_share.",
+            )
+        return checked.table, checked.rows, intake
+
+    def let_in(self, users: Users, table: pd.DataFrame) -> Users:
+        """Those of users that were drawn or made of events whose rows, as a file would hold them, hold the contract."""
+        _, rows, intake = self.admit(pl.from_pandas(table))
+        return replace(users if intake.used == len(users) else users.take(rows), intake=intake)

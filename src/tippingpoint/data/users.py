@@ -112,7 +112,7 @@ class Users:
     truth
         (n, K) P(outcome = 1 | action), known for generated users only.
     intake
-        What came of the rows of the table these users are from, or are a part of; None for generated users.
+        What came of the rows of the table these users are from, or are a part of; None if nobody counted.
     """
 
     features: pd.DataFrame

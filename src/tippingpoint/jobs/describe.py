@@ -10,10 +10,11 @@ from rich.console import RenderableType
 
 from tippingpoint.data import description
 from tippingpoint.data.description import Described, infer
-from tippingpoint.data.files import Roles, feature, replacing
-from tippingpoint.data.generators.world import World
+from tippingpoint.data.inference import feature
+from tippingpoint.data.roles import Roles
 from tippingpoint.data.source import Source
 from tippingpoint.data.users import Users
+from tippingpoint.data.writing import replacing
 from tippingpoint.errors import InputError
 from tippingpoint.reports import columns
 from tippingpoint.settings import TableSettings
@@ -79,21 +80,23 @@ def describe(settings: TableSettings) -> DescribeResult:
         except InputError as error:
             trouble = str(error)
         roles, target, user_id = _roles(source, table), source.outcome, source.find_id(table)
-        outcome = _outcome(source, table)
+        outcome, action, measures = _outcome(source, table), source.logged, source.measured
     else:
         users = source.load()
         table, roles = pl.from_pandas(users.table()), _known(users)
         target, user_id, outcome = users.contract.outcome, users.contract.user_id or "user_id", users.outcome
+        action = "action" if users.action is not None else None
+        measures = [] if users.measures is None else list(map(str, users.measures))
     if settings.to is not None:
         with replacing(Path(settings.to)) as file:
-            file.write(infer(table, target, user_id).as_yaml().encode())
+            file.write(infer(table, target, user_id, action, measures).as_yaml().encode())
     return DescribeResult(
         origin=source.origin,
         rows=len(table),
         intake=str(users.intake) if users is not None and users.intake else "",
         columns=description.describe(table, roles, outcome),
         trouble=trouble,
-        best=source.best_auc(users) if users is not None and isinstance(source, World) else None,
+        best=source.best_auc(users) if users is not None else None,
         contract=settings.to,
     )
 

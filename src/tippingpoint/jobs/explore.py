@@ -90,7 +90,7 @@ def explore(settings: TableSettings) -> ExploreResult:
             found=associations(users),
             evidence=list[str](kinds_at_hand(users)),
             north_star=source.north_star,
-            best_auc=source.best_auc(users.take(first)) if isinstance(source, World) else None,
+            best_auc=source.best_auc(users.take(first)),
             responses=source.responses.model_dump() if isinstance(source, World | EventLog) else None,
             funnel=funnel(source.engines(), source.definition) if isinstance(source, EventSource) else None,
         )

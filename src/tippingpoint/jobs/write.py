@@ -9,12 +9,12 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from tippingpoint.data.exports import Properties
-from tippingpoint.data.files import replacing, write_blocks
 from tippingpoint.data.generators.event_log import VOCABULARY, EventLog
 from tippingpoint.data.generators.world import World
 from tippingpoint.data.mixpanel import write_mixpanel
 from tippingpoint.data.source import Source
 from tippingpoint.data.stripe import write_stripe
+from tippingpoint.data.writing import replacing, write_blocks
 from tippingpoint.errors import InputError
 from tippingpoint.settings import TableSettings
 
@@ -67,7 +67,7 @@ def write(settings: TableSettings) -> WriteResult:
 def _roles(world: World) -> str:
     """What `data=csv` must be told of the table: without it a model would see action and measures."""
     first = next(world.blocks())
-    roles = [f"data.target={world.contract.outcome}"]
+    roles = [f"data.target={world.meaning.outcome}"]
     if world.logging.kind == "randomised":
         roles.append(f"data.action=action data.logging_probability={_chances(world.logging.chances)}")
     else:

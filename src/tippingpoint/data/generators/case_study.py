@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 
 from tippingpoint.data.generators.world import BLOCK, World, strings
-from tippingpoint.data.users import Column, Contract
 from tippingpoint.settings import Closed
 
 
@@ -24,19 +23,6 @@ class CaseStudy(World):
     The log-odds are linear in the logarithms of the week's signals, plus the tier: a world in which a line is
     right but for what the ways of responding bend.
     """
-
-    contract: ClassVar = Contract(
-        columns=(
-            Column("days_since_signup", "number"),
-            Column("sessions_7d", "number"),
-            Column("content_hours_7d", "number"),
-            Column("downloads_7d", "number"),
-            Column("paywall_views_7d", "number"),
-            Column("country_tier", "category"),
-        ),
-        outcome="converted",
-        user_id="user_id",
-    )
 
     file: ClassVar = "data/synthetic_user_conversion_data.csv"
 
@@ -60,7 +46,7 @@ class CaseStudy(World):
         )
 
     def index(self, features: pd.DataFrame) -> np.ndarray:
-        days, sessions, hours, downloads, paywall = np.log1p(features[self.contract.names("number")].to_numpy()).T
+        days, sessions, hours, downloads, paywall = np.log1p(features[self.meaning.names("number")].to_numpy()).T
         tier = features["country_tier"].map(self.tiers.model_dump()).to_numpy(np.float64)
         index: np.ndarray = 0.6 * sessions + 0.5 * hours + 0.4 * downloads + 1.2 * paywall - 0.25 * days + tier
         return index

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
+from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -11,6 +13,7 @@ from pydantic import Field, model_validator
 from scipy.special import softmax
 
 from tippingpoint.data import features
+from tippingpoint.data.contract import TableContract, read_contract, shipped
 from tippingpoint.data.database import memory
 from tippingpoint.data.events import EventSource
 from tippingpoint.data.features import Definition, Engine, Quality, Vocabulary
@@ -27,7 +30,7 @@ from tippingpoint.data.generators.event_log_records import (
     payments,
     product,
 )
-from tippingpoint.data.generators.world import Drift, Logging, Responses
+from tippingpoint.data.generators.world import Drift, Logging, Responses, expected_auc
 from tippingpoint.data.users import Users
 
 PROFILES = 4_096
@@ -133,7 +136,27 @@ class EventLog(EventSource):
         parts = {"truth": table["truth"].to_numpy()}
         if self.logging.kind != "confounded":
             parts["logging_probability"] = table["chance"].to_numpy()
-        return features.as_users(table, self.definition, quality, tuple(self.logging.chances), **parts)
+        users = features.as_users(table, self.definition, quality, tuple(self.logging.chances), **parts)
+        return self.let_in(users, users.table())
+
+    @cached_property
+    def terms(self) -> TableContract:
+        """What the door asks: the contract given, else the log's own with the actions of the config."""
+        if self.contract is not None:
+            return read_contract(Path(self.contract))
+        return read_contract(shipped(f"{self.origin}_{self.outcome}")).with_actions(list(self.logging.chances))
+
+    def best_auc(self, users: Users) -> float:
+        """The expected ROC AUC of one who knows each whole profile at the cut-off: more than events can tell.
+
+        What the messy events alone could tell at best is not known in closed form; no score of them can have more
+        than this. Where the chances of the actions are unknown, it is one who knows the action taken as well.
+        """
+        assert users.truth is not None
+        assert users.action is not None
+        if users.logging_probability is None:
+            return expected_auc(users.truth[np.arange(len(users)), users.action])
+        return expected_auc((users.truth * users.logging_probability).sum(axis=1))
 
     def _parts(self) -> Iterator[tuple[Engine, list[Block]]]:
         blocks = self.blocks()

@@ -8,7 +8,7 @@ import pandas as pd
 from scipy.special import expit
 
 from tippingpoint.data.generators.world import BLOCK, World, strings
-from tippingpoint.data.users import Column, Contract, Users
+from tippingpoint.data.users import Users
 from tippingpoint.settings import Closed
 
 COUNTRIES = {"US": 0.24, "DE": 0.2, "GB": 0.14, "FR": 0.14, "ES": 0.1, "IT": 0.08, "BR": 0.06, "IN": 0.04}
@@ -48,24 +48,6 @@ class Retention(World):
     """
 
     north_star: ClassVar = "weekly_watch_hours"
-    contract: ClassVar = Contract(
-        columns=(
-            Column("country", "category"),
-            Column("subscription_type", "category"),
-            Column("price", "number"),
-            Column("tenure_months", "number"),
-            Column("weekly_watch_hours", "number"),
-            Column("monthly_watch_hours", "number"),
-            Column("engagement_level", "category"),
-            Column("days_since_last_login", "number"),
-            Column("genres_watched", "number"),
-            Column("support_tickets", "number"),
-        ),
-        outcome="renewed",
-        user_id="user_id",
-        dropped={"last_login_date": "a time: days_since_last_login says it"},
-    )
-
     observed_on: date
     """The day from which days since the last login are counted."""
     prices: Types
@@ -81,7 +63,7 @@ class Retention(World):
         price = np.array(list(self.prices.model_dump().values()))[subscription]
         price *= np.array([CHEAPER.get(name, 1.0) for name in COUNTRIES])[country]
         mean, deviation = LOG_HOURS
-        monthly = np.round(np.exp(mean + deviation * engagement), 2)
+        monthly = np.round(np.minimum(np.exp(mean + deviation * engagement), 700), 2)
         level = np.digitize(monthly, np.exp([mean - deviation * TERCILE, mean + deviation * TERCILE]))
         # Two in five drifted away, more of the little engaged; the others were here lately.
         away = rng.random(BLOCK) < expit(-0.4 - 0.6 * engagement)
@@ -93,7 +75,7 @@ class Retention(World):
                 "subscription_type": strings(list(Types.model_fields), subscription),
                 "price": np.round(price, 2),
                 "tenure_months": np.maximum(np.floor(rng.gamma(1.5, 10, BLOCK)), np.ceil(days / 30)),
-                "weekly_watch_hours": np.round(monthly / 4.3 * np.exp(0.35 * week - 0.06), 2),
+                "weekly_watch_hours": np.round(np.minimum(monthly / 4.3 * np.exp(0.35 * week - 0.06), 168), 2),
                 "monthly_watch_hours": monthly,
                 "engagement_level": strings(LEVELS, level),
                 "days_since_last_login": days,

@@ -7,7 +7,6 @@ import pandas as pd
 from scipy.special import expit
 
 from tippingpoint.data.generators.world import BLOCK, World, strings
-from tippingpoint.data.users import Column, Contract
 from tippingpoint.settings import Closed
 
 BENT = ("weekly_watch_hours", "replay_share", "live_hours", "days_active", "plan_page_visits", "ads_per_hour")
@@ -33,23 +32,6 @@ class StreamZone(World):
     """
 
     north_star: ClassVar = "weekly_watch_hours"
-    contract: ClassVar = Contract(
-        columns=(
-            Column("device_type", "category"),
-            Column("favourite_genre", "category"),
-            Column("days_since_signup", "number"),
-            Column("weekly_watch_hours", "number"),
-            Column("replay_share", "number"),
-            Column("live_hours", "number"),
-            Column("replay_sessions", "number"),
-            Column("days_active", "number"),
-            Column("plan_page_visits", "number"),
-            Column("ads_per_hour", "number"),
-        ),
-        outcome="converted",
-        user_id="user_id",
-    )
-
     devices: Devices
 
     @property

@@ -4,6 +4,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -11,6 +12,7 @@ import pandas as pd
 from pydantic import Field, field_validator, model_validator
 from scipy.special import expit, softmax
 
+from tippingpoint.data.contract import TableContract, read_contract, shipped
 from tippingpoint.data.source import Source
 from tippingpoint.data.users import Contract, Users
 from tippingpoint.settings import Closed
@@ -114,7 +116,6 @@ class World(Source):
     responding: a base, and a multiple (1, 0 or -1) of the strength of the action taken.
     """
 
-    contract: ClassVar[Contract]
     file: ClassVar[str | None] = None
     """Where its table is kept, from the folder of the repository; None where it is written only on demand."""
 
@@ -147,6 +148,24 @@ class World(Source):
     @property
     def origin(self) -> str:
         return type(self).__module__.rpartition(".")[2]
+
+    @cached_property
+    def written(self) -> TableContract:
+        """The world's own contract: what its columns are called, mean and hold."""
+        return read_contract(shipped(self.origin))
+
+    @cached_property
+    def meaning(self) -> Contract:
+        """What that says to models."""
+        assert self.written.outcome is not None
+        return self.written.meaning(self.written.outcome)
+
+    @cached_property
+    def terms(self) -> TableContract:
+        """What the door asks: the contract given, else the world's own with the actions of the config."""
+        if self.contract is not None:
+            return read_contract(Path(self.contract))
+        return self.written.with_actions(self.actions)
 
     @abstractmethod
     def features(self, rng: np.random.Generator) -> pd.DataFrame:
@@ -186,7 +205,7 @@ class World(Source):
             outcome=(rng.random(BLOCK) < truth[rows, taken]).astype(np.int64),
             features=features,
             user_id=np.array([f"u{i:09d}" for i in number], dtype=object),
-            contract=self.contract,
+            contract=self.meaning,
             actions=self.actions,
             action=taken.astype(np.int64),
             logging_probability=None if self.logging.kind == "confounded" else chance,
@@ -209,7 +228,8 @@ class World(Source):
                 stacked[name] = pd.concat(values, ignore_index=True)
             else:
                 stacked[name] = None if values[0] is None else np.concatenate(values)
-        return replace(parts[0], **stacked)
+        users = replace(parts[0], **stacked)
+        return self.let_in(users, self.table(users))
 
     def score(self, users: Users) -> np.ndarray:
         """The best score there is: P(outcome = 1 | features) under the logged mix of actions.
@@ -242,14 +262,8 @@ class World(Source):
         return score
 
     def best_auc(self, users: Users) -> float:
-        """The expected ROC AUC of the best score there is: what no model can beat but by chance.
-
-        With s = P(outcome = 1 | features), it is the chance that a user drawn with weight s is scored above
-        one drawn with weight 1 - s; the outcomes that happened to come out do not enter.
-        """
-        s = np.sort(self.score(users))
-        below = np.cumsum(1 - s) - (1 - s) / 2
-        return float((s * below).sum() / (s.sum() * (1 - s).sum()))
+        """The expected ROC AUC of the best score there is: what no model can beat but by chance."""
+        return expected_auc(self.score(users))
 
     @cached_property
     def _reference(self) -> tuple[float, float, np.ndarray]:
@@ -276,6 +290,17 @@ class World(Source):
         """(n, K) log-odds each action adds for a persuadable user."""
         moved = 1 + self.drift.effect * self.drift.progress(number)
         return np.outer(moved, [0.0, *(self.strength[action] for action in self.actions[1:])])
+
+
+def expected_auc(probability: np.ndarray) -> float:
+    """The ROC AUC of a score that is the (n,) probability of the outcome itself.
+
+    With s = P(outcome = 1), it is the chance that a user drawn with weight s is scored above one drawn with
+    weight 1 - s; the outcomes that happened to come out do not enter.
+    """
+    s = np.sort(probability)
+    below = np.cumsum(1 - s) - (1 - s) / 2
+    return float((s * below).sum() / (s.sum() * (1 - s).sum()))
 
 
 def strings(names: Sequence[str], codes: np.ndarray) -> pd.Series:

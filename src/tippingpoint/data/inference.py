@@ -1,0 +1,113 @@
+"""What each column of a table is to a model, by its name, its type and its values."""
+
+import re
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import polars as pl
+
+from tippingpoint.data.contract import KINDS, NOUN, TableContract
+from tippingpoint.data.door import MISSING
+from tippingpoint.data.users import Column
+from tippingpoint.errors import InputError
+
+ALMOST = 0.9
+"""Share of different values from which on a column named like an id is meant as one."""
+ID_NAME = re.compile(r"(?i:(^|_)(id|uuid|guid)$)|[a-z](ID|Id)$")
+
+
+def id_column(table: pl.DataFrame) -> str | None:
+    """The column that is called like an id and differs in every row.
+
+    Raises
+    ------
+    InputError
+        When one is called so and nearly differs in every row.
+    """
+    for column in table.columns:
+        values = table[column]
+        if not ID_NAME.search(column) or values.dtype.is_float() or values.null_count():
+            continue
+        if (distinct := values.n_unique()) == len(values):
+            return column
+        if distinct > ALMOST * len(values):
+            raise InputError(
+                "data.id",
+                f"{column!r} looks like the id, but {len(values) - distinct:,} of {len(values):,} rows repeat one",
+                f"Keep one row a user; or type data.drop='[{column}]' if it is none.",
+            )
+    return None
+
+
+def features(
+    table: pl.DataFrame, contract: TableContract | None
+) -> tuple[tuple[Column, ...], pd.DataFrame, dict[str, str]]:
+    """What a model may see of a table: columns, their values, and why it does not see the others.
+
+    Raises
+    ------
+    InputError
+        For a column without any value.
+    """
+    columns, frame, dropped = [], {}, {}
+    for series in table:
+        kind, why, values = feature(series, contract)
+        if kind is None:
+            if not why:
+                raise InputError(
+                    "data", f"column {series.name!r} has no value in any row", f"Type data.drop='[{series.name}]'."
+                )
+            dropped[series.name] = why
+        elif kind == "number":
+            columns.append(Column(series.name, "number"))
+            number = values.cast(pl.Float64).to_numpy()
+            frame[series.name] = pd.Series(np.where(np.isinf(number), np.nan, number))
+        else:
+            columns.append(Column(series.name, "category"))
+            frame[series.name] = pd.Series(values.cast(pl.String).to_list(), dtype="str")
+    return tuple(columns), pd.DataFrame(frame), dropped
+
+
+def feature(
+    series: pl.Series, contract: TableContract | None
+) -> tuple[Literal["number", "category"] | None, str, pl.Series]:
+    """What a column is to a model.
+
+    Returns
+    -------
+    "number" or "category" or None, str, polars.Series
+        Its kind, or None and the reason why no model sees it (empty: it has no value); and its values.
+    """
+    if contract is not None and series.name not in contract.columns:
+        return None, "not in the contract", series
+    if series.dtype.is_nested() or series.dtype in (pl.Binary, pl.Object):
+        return None, "neither number nor text", series
+    if series.dtype == pl.String:
+        series = series.set(series.is_in(MISSING), None)
+    if series.null_count() == len(series):
+        return None, "", series
+    distinct = series.n_unique()
+    if distinct == 1:
+        return None, "constant", series
+    if contract is not None:
+        kind = contract.columns[series.name].type
+        return KINDS.get(kind), "" if kind in KINDS else NOUN[kind], series
+    if series.dtype.is_temporal():
+        return None, "a time", series
+    number = series if series.dtype.is_numeric() or series.dtype == pl.Boolean else _as_number(series)
+    if number is not None:
+        if ID_NAME.search(series.name) and not number.dtype.is_float() and distinct == len(series):
+            return None, "like an id: all different", number
+        return "number", "", number
+    if distinct > max(20, len(series) / 2):
+        return None, f"like an id: {distinct:,} different values", series
+    return "category", "", series
+
+
+def _as_number(series: pl.Series) -> pl.Series | None:
+    if series.dtype != pl.String:
+        return None
+    text = series.str.strip_chars().replace("", None)
+    number = text.cast(pl.Float64, strict=False)
+    return number if number.null_count() == text.null_count() < len(text) else None

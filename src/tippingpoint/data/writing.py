@@ -1,0 +1,97 @@
+"""Tables as files: whole or not at all, and the same bytes for the same table."""
+
+import gzip
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+
+from tippingpoint.errors import InputError
+
+
+def write(table: pd.DataFrame, path: Path) -> None:
+    """Write a table as CSV; whole numbers without a decimal point. The same table gives the same bytes."""
+    write_blocks([table], path)
+
+
+def write_blocks(blocks: Iterable[pd.DataFrame], path: Path) -> int:
+    """Write a table that comes in blocks, as CSV, or as path.csv.gz or path.parquet say; all of it or nothing.
+
+    A column is written without decimal points if the first block holds whole numbers only; a later block that
+    does not is written as it is (in Parquet all such columns stay floats).
+
+    Returns
+    -------
+    int
+        Rows written.
+    """
+    import pyarrow.parquet as pq
+
+    rows, whole, writer = 0, None, None
+    with replacing(path) as file:
+        packed: Any = gzip.GzipFile("", "wb", fileobj=file, mtime=0) if path.name.endswith(".gz") else None
+        for block in blocks:
+            whole = whole if whole is not None else {str(name) for name, values in block.items() if _is_whole(values)}
+            table = _as_written(block, set() if path.suffix == ".parquet" else whole)
+            if path.suffix == ".parquet":
+                arrow = table.to_arrow()
+                writer = writer or pq.ParquetWriter(file, arrow.schema)
+                writer.write_table(arrow)
+            else:
+                table.write_csv(packed or file, include_header=not rows)
+            rows += len(block)
+        for end in (writer, packed):
+            if end is not None:
+                end.close()
+    return rows
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write that takes its place only when it is whole.
+
+    Raises
+    ------
+    InputError
+        When the place cannot be written.
+    """
+    part = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = part.open("wb")
+    except OSError as error:
+        raise InputError(str(path), f"cannot be written ({error.strerror})") from error
+    try:
+        with file:
+            yield file
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def quarantine(broken: pl.DataFrame, folder: Path, origin: str) -> Path:
+    """Write rows set aside to a file named for where they come from and what they hold."""
+    text = broken.write_csv().encode()
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", origin).strip("-.")[:80] or "table"
+    path = folder / f"{name}-{hashlib.sha256(text).hexdigest()[:16]}.csv"
+    with replacing(path) as file:
+        file.write(text)
+    return path
+
+
+def _is_whole(values: pd.Series) -> bool:
+    return values.dtype.kind == "f" and bool(np.all(np.mod(values, 1) == 0))
+
+
+def _as_written(block: pd.DataFrame, whole: set[str]) -> pl.DataFrame:
+    columns = {}
+    for name, values in block.items():
+        short = name in whole and _is_whole(values)
+        columns[str(name)] = pl.Series((values.astype(np.int64) if short else values).to_numpy())
+    return pl.DataFrame(columns)
