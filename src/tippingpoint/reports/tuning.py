@@ -43,7 +43,7 @@ def page(title: str, studies: Mapping[str, optuna.Study], objectives: Sequence[s
                     plots.insert(1, drawn.plot_param_importances)
                 figures += [plot(study, target=of, target_name=objective) for plot in plots]
         for figure in figures:
-            figure.update_layout(template="plotly_white", font_family="inherit", height=440, title_x=0.02)
+            figure.update_layout(template="plotly_white", font_family="inherit", height=440, width=None, title_x=0.02)
         drawings = [Markup(f.to_html(full_html=False, include_plotlyjs=False)) for f in figures]
         sections.append((family, drawings))
     environment = Environment(loader=PackageLoader("tippingpoint.reports"), autoescape=select_autoescape(["html.j2"]))
