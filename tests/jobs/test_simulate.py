@@ -16,8 +16,8 @@ from tippingpoint.errors import InputError
 from tippingpoint.gathered import Gathered, join
 from tippingpoint.jobs import simulate
 from tippingpoint.jobs.simulate import SimulateResult
-from tippingpoint.pricing import NONE, PAIR, RANDOM
 from tippingpoint.settings import SimulateSettings, compose
+from tippingpoint.simulated import NONE, PAIR, RANDOM
 from tippingpoint.simulation.contest import contest
 from tippingpoint.simulation.evidence import Evidence
 from tippingpoint.simulation.value import policy_value

@@ -17,8 +17,8 @@ from tippingpoint.gathered import Gathered, Scored, join, segment_cells
 from tippingpoint.jobs.question import gather_evidence, kind_of, log_of, reward_model
 from tippingpoint.policies.bands import Bands
 from tippingpoint.policies.policy import Known, Policy
-from tippingpoint.pricing import ORACLE, PAIR
 from tippingpoint.settings import Component, SimulateSettings, Split, validate
+from tippingpoint.simulated import ORACLE, PAIR
 from tippingpoint.simulation.cells import gather, grid
 from tippingpoint.simulation.evidence import LEAST_ARM, Evidence, Kind, Log, check_support, diagnose
 from tippingpoint.simulation.ranking import autoc, qini, uplift_at

@@ -20,7 +20,7 @@ from tippingpoint.policies.clusters import Clusters, cluster
 from tippingpoint.policies.lint import Difference, Lint, diff, lint
 from tippingpoint.policies.policy import Known, Policy
 from tippingpoint.policies.rules import SCORE, Rules
-from tippingpoint.reports import figures, tables
+from tippingpoint.reports import figures, policies
 from tippingpoint.settings import Component, DiffSettings, LintSettings, PolicySettings, option
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.models import fetch_version, find, load
@@ -56,7 +56,7 @@ class LintResult:
 
     def render(self) -> RenderableType:
         """One screen for a terminal."""
-        return tables.lint_summary(self.policy, self.found, self.clusters)
+        return policies.lint_summary(self.policy, self.found, self.clusters)
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class DiffResult:
 
     def render(self) -> RenderableType:
         """One screen for a terminal."""
-        return tables.diff_summary(self.first, self.second, self.found)
+        return policies.diff_summary(self.first, self.second, self.found)
 
 
 @dataclass(frozen=True)

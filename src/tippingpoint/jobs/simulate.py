@@ -14,9 +14,11 @@ from tippingpoint.jobs.gathering import gather_users
 from tippingpoint.jobs.progress import progress
 from tippingpoint.jobs.simulation_files import STATISTICS, record
 from tippingpoint.policies.policy import Policy
-from tippingpoint.pricing import Asked, Simulation, price
-from tippingpoint.reports import tables
+from tippingpoint.pricing import price
+from tippingpoint.reports import what_if
 from tippingpoint.settings import Component, SimulateSettings, option, overlay, validate
+from tippingpoint.simulated import Simulation
+from tippingpoint.sweeps import Asked
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.models import JOB, LoadedModel, fetch, find, load
 from tippingpoint.tracking.runs import reap
@@ -37,7 +39,7 @@ class SimulateResult:
 
     def render(self) -> RenderableType:
         """One screen for a terminal."""
-        return tables.simulate_summary(self.simulation, self.filed, self.seconds)
+        return what_if.simulate_summary(self.simulation, self.filed, self.seconds)
 
 
 def simulate(settings: SimulateSettings) -> SimulateResult:

@@ -7,11 +7,12 @@ import numpy as np
 import yaml
 
 from tippingpoint.findings import Filed
-from tippingpoint.pricing import PAIR, Simulation, Sweep
 from tippingpoint.reports import surfaces
 from tippingpoint.reports.cards import simulation_card
 from tippingpoint.settings import SimulateSettings
+from tippingpoint.simulated import PAIR, Simulation
 from tippingpoint.simulation.statistics import Estimate
+from tippingpoint.sweeps import Sweep
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.models import JOB
 from tippingpoint.tracking.provenance import provenance

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tippingpoint.pricing import Simulation, Sweep
 from tippingpoint.reports.figures import new_figure, save
 from tippingpoint.reports.palette import COLOURS, GREY, colour
+from tippingpoint.simulated import Simulation
 from tippingpoint.simulation.surface import Sheet
+from tippingpoint.sweeps import Sweep
 
 
 def interactive(path: Path, simulation: Simulation) -> None:
