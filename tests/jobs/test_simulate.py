@@ -308,3 +308,25 @@ def test_a_changed_policy_is_not_registered_under_its_old_version(compared: tupl
     version = done.filed.registered.split("/")[-1]
     assert MlflowClient().get_model_version("conversion", version).tags["policy_version"] == "2"
     MlflowClient().delete_model_version("conversion", version)  # others look at this store too
+
+
+def test_the_word_beside_a_contestant_is_that_of_its_own_pair_with_the_leader(simulated: SimulateResult) -> None:
+    from tippingpoint.reports.what_if import against_leader
+
+    found, leader = against_leader(simulated.simulation), simulated.simulation.leader
+    assert set(found) == set(simulated.simulation.values) - {leader}
+    gain = {name: row["uplift_per_user"].value for name, row in simulated.simulation.values.items()}
+    for name, word in found.items():
+        assert word == "cannot tell" or (word == "better") == (gain[name] > gain[leader])
+    assert found[NONE] == "worse"
+
+
+def test_a_share_says_how_many_tie_at_its_cut_off(simulated: SimulateResult) -> None:
+    from tippingpoint.reports.what_if import tied
+
+    (line,) = tied(simulated.simulation)
+    assert line.startswith("top_fraction")
+    for model, of in simulated.simulation.gathered.about["bound"].items():
+        share, out = of["top_fraction"]["share_at_cut"], of["top_fraction"]["tied_share"]
+        assert share <= 0.2 < share + out
+        assert f"{model} acts on {share:.1%} and leaves {out:.1%} out" in line
