@@ -13,7 +13,7 @@ from tippingpoint.errors import InputError
 from tippingpoint.simulation.cells import Cells, gather
 from tippingpoint.simulation.evidence import Evidence
 
-VERSION = 1
+VERSION = 2
 """Of the saved form."""
 
 
@@ -49,7 +49,8 @@ class Gathered:
     ----------
     about
         JSON: question, outcome, good, origin, digest, kind, actions, economics, response, users, models, policies,
-        seed, dropped actions; what the numbers are about.
+        cuts, seed, excluded actions; what the numbers are about. Decisions rest on `economics`; `prices` were asked
+        for last.
     scored
         By model.
     validation, test

@@ -9,7 +9,8 @@ import pandas as pd
 from tippingpoint.economics import Economics
 from tippingpoint.gathered import Gathered, Joint
 from tippingpoint.policies.bands import Bands
-from tippingpoint.simulated import NONE, ORACLE, PAIR, RANDOM, Simulation, ends
+from tippingpoint.policies.best_action import BestAction
+from tippingpoint.simulated import BEST, NONE, ORACLE, PAIR, RANDOM, THEN, Simulation, ends
 from tippingpoint.simulation.cells import Cells, Line, contacts, linear, outcomes
 from tippingpoint.simulation.contest import contest_of_cells
 from tippingpoint.simulation.statistics import Estimate
@@ -29,32 +30,48 @@ def price(gathered: Gathered, asked: Asked) -> Simulation:
     actions = tuple(about["actions"])
     economics.check({actions[k] for d in gathered.test.decisions.values() for k in np.unique(d)} | {"none"})
     line = priced_line(about, economics)
-    pairs = [name for name in gathered.test.decisions if PAIR in name]
+    named = _names(gathered, asked, line)
+    test, validation = (_renamed(joint, named) for joint in (gathered.test, gathered.validation))
+    pairs = [name for name in test.decisions if PAIR in name]
     leader = pairs[0]
     if about["kind"] != "assumed":
-        on_validation = {
-            name: uplift(gathered.validation, line, gathered.validation.decisions[name]).value for name in pairs
-        }
+        on_validation = {name: uplift(validation, line, validation.decisions[name]).value for name in pairs}
         leader = max(on_validation, key=on_validation.__getitem__)
-    worth = _contestants(gathered.test, line, leader, actions)
+    worth = _contestants(test, line, leader, actions)
     verdicts = []
     if about["kind"] != "assumed":
-        verdicts = contest_of_cells(gathered.test.cells, worth, np.random.default_rng([asked.seed, 5]))
+        verdicts = contest_of_cells(test.cells, worth, np.random.default_rng([asked.seed, 5]))
     swept = {name: policy for name, policy in asked.policies.items() if isinstance(policy, Bands)}
+    segments = _segments(gathered, economics, line)
+    both = segments["model"] + PAIR + segments["policy"]
     return Simulation(
         gathered=gathered,
         asked=asked,
+        decided={name: test.decisions[name] for name in worth if name in test.decisions},
         leader=leader,
-        values=_values(gathered, asked, line, worth, leader),
+        values=_values(about, asked, line, test, worth, leader),
         verdicts=verdicts,
         sweeps=[
             sweep(gathered, asked, line, m, n, p, full=m == leader.split(PAIR)[0] or not asked.leader_only)
             for m in gathered.scored
             for n, p in swept.items()
         ],
-        segments=_segments(gathered, economics, line),
-        tornado=_tornado(gathered, asked, leader),
+        segments=segments.assign(policy=[named[name].split(PAIR)[1] for name in both]),
+        tornado=_tornado(about, asked, test, test.decisions[leader]),
     )
+
+
+def _names(gathered: Gathered, asked: Asked, line: Line) -> dict[str, str]:
+    """What each contestant is called here: those whose decisions rest on prices say so where prices are others now."""
+    then = priced_line(gathered.about, Economics.model_validate(gathered.about["economics"]))
+    same = np.array_equal([then.alpha, then.beta], [line.alpha, line.beta], equal_nan=True)
+    resting = {BEST, ORACLE} | {name for name, of in asked.policies.items() if isinstance(of, BestAction)}
+    names = gathered.test.decisions
+    return {n: n if same or n.split(PAIR)[-1] not in resting else f"{n}{THEN}" for n in names}
+
+
+def _renamed(joint: Joint, named: Mapping[str, str]) -> Joint:
+    return Joint(joint.cells, {named[name]: decision for name, decision in joint.decisions.items()})
 
 
 def priced_line(about: Mapping[str, Any], economics: Economics) -> Line:
@@ -82,7 +99,7 @@ def _contestants(joint: Joint, line: Line, leader: str, actions: tuple[str, ...]
     cells = joint.cells
     usable = [k for k in range(len(actions)) if np.isfinite(line.alpha[k] + line.beta[k])]
     L = cells.coefficients(line, usable)
-    worth = {name: L[d] for name, d in joint.decisions.items() if name != ORACLE}
+    worth = {name: L[d] for name, d in joint.decisions.items() if not name.startswith(ORACLE)}
     for k in usable:
         worth[f"everyone {actions[k]}"] = np.tile(L[k], (len(cells.count), 1))
     shares = np.bincount(joint.decisions[leader], cells.count, minlength=len(actions)) / cells.users
@@ -91,9 +108,8 @@ def _contestants(joint: Joint, line: Line, leader: str, actions: tuple[str, ...]
 
 
 def _values(
-    gathered: Gathered, asked: Asked, line: Line, worth: dict[str, np.ndarray], leader: str
+    about: Mapping[str, Any], asked: Asked, line: Line, joint: Joint, worth: dict[str, np.ndarray], leader: str
 ) -> dict[str, dict[str, Estimate]]:
-    about, joint = gathered.about, gathered.test
     actions = tuple(about["actions"])
     lines = {
         "uplift_per_user": line,
@@ -109,7 +125,7 @@ def _values(
             e = linear(joint.cells, of[name] - of[NONE])
             row[column] = e.scaled(1000) if column.endswith("1000") else e
         row["contacts_per_1000"] = Estimate(row["contacts_per_1000"].value)  # as many as these users had
-        if ORACLE in joint.decisions and asked.economics.model_dump(mode="json") == about["economics"]:
+        if ORACLE in joint.decisions:  # one of other prices has another name
             L = joint.cells.coefficients(line, {0, *np.unique(joint.decisions[ORACLE]).tolist()})
             row["regret_per_user"] = linear(joint.cells, L[joint.decisions[ORACLE]] - worth[name])
         found[name] = row
@@ -158,9 +174,7 @@ def _only(cells: Cells, s: int) -> Cells:
     return Cells(cells.kind, np.array([0.5]), cells.actions, cells.blocks, gram)
 
 
-def _tornado(gathered: Gathered, asked: Asked, leader: str) -> pd.DataFrame:
-    about, joint = gathered.about, gathered.test
-    decision = joint.decisions[leader]
+def _tornado(about: Mapping[str, Any], asked: Asked, joint: Joint, decision: np.ndarray) -> pd.DataFrame:
     used = [about["actions"][k] for k in np.unique(decision) if k]
     share, written = asked.sensitivity, asked.economics.model_dump()
     fields: list[tuple[str, ...]] = [("price",), ("months",), ("ad_revenue",)]

@@ -163,12 +163,12 @@ class SimulateSettings(Terminal):
     data: Component | None
     evidence: Literal["auto", "truth", "experiment", "logged", "assumed"]
     tracking: Tracking
-    cuts: int = Field(ge=2, le=1000)
+    cuts: int | None = Field(ge=2, le=1000)
     least: int = Field(ge=2)
     budget: Budget
     smallest_uplift: float = Field(gt=0)
     sensitivity: float = Field(gt=0, lt=1)
-    seed: int = Field(ge=0, lt=2**32)
+    seed: int | None = Field(ge=0, lt=2**32)
 
 
 class PolicySettings(Terminal):

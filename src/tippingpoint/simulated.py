@@ -13,8 +13,11 @@ from tippingpoint.simulation.contest import Verdict
 from tippingpoint.simulation.statistics import Estimate
 from tippingpoint.sweeps import Asked, Sweep
 
-NONE, RANDOM, ORACLE = "everyone none", "random of equal size", "oracle"
+NONE, RANDOM, ORACLE, BEST = "everyone none", "random of equal size", "oracle", "best_action"
 PAIR = " · "
+THEN = " (decided at the prices then)"
+"""Ends the name of a contestant whose decisions rest on prices, once it is valued at others: what it would decide now
+takes users to find out."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,8 @@ class Simulation:
 
     Parameters
     ----------
+    decided
+        (cells of test,) action codes of each contestant that is a policy.
     leader
         The contestant `model · policy` of largest uplift on validation; the first one under assumed evidence.
     values
@@ -35,6 +40,7 @@ class Simulation:
 
     gathered: Gathered
     asked: Asked
+    decided: dict[str, np.ndarray]
     leader: str
     values: dict[str, dict[str, Estimate]]
     verdicts: list[Verdict]
@@ -154,7 +160,7 @@ class Simulation:
         best = self.sweep()
         told = {"untold_cuts": best.untold_ranges} if best else {}
         return {
-            **{key: value for key, value in self.gathered.about.items() if key != "economics"},
+            **{key: value for key, value in self.gathered.about.items() if key not in ("economics", "prices")},
             "evidence": self.kind,
             "economics": {"name": self.asked.economics.name, "currency": self.currency},
             "leader": self.leader,

@@ -291,9 +291,30 @@ def test_missing_scores_are_refused(compared: tuple, monkeypatch: pytest.MonkeyP
         ask(f"models=[{run.info.run_id}]")
 
 
-def test_a_priced_simulation_refuses_what_needs_users(simulated: SimulateResult) -> None:
-    with pytest.raises(InputError, match="answered from saved statistics"):
-        ask(f"models=[{simulated.filed.run_id}]", "policy.cuts=[0.2,0.4]")
+@pytest.mark.parametrize(
+    ("override", "where"),
+    [
+        ("policy.cuts=[0.2,0.4]", "policy"),
+        ("policies=[top_fraction]", "policies"),
+        ("data=case_study", "data"),
+        ("cuts=39", "cuts"),
+        ("evidence=experiment", "evidence"),
+        ("seed=3", "seed"),
+        ("+economics.actions.email={contact_cost: 1}", "economics.actions (email)"),
+    ],
+)
+def test_a_priced_simulation_refuses_what_needs_users(simulated: SimulateResult, override: str, where: str) -> None:
+    origin = next(iter(simulated.simulation.gathered.about["models"].values()))["run_id"]
+    with pytest.raises(InputError) as error:
+        ask(f"models=[{simulated.filed.run_id}]", override)
+    assert str(error.value).startswith(f"{where}: fixed when the statistics of this run were gathered (truth, 40 cut")
+    assert f"type models=[{origin}," in str(error.value)
+
+
+def test_asking_a_finished_simulation_for_what_it_is_changes_nothing(simulated: SimulateResult) -> None:
+    anew = ask(f"models=[{simulated.filed.run_id}]", "cuts=40", "seed=0", "evidence=truth", "budget.contacts=300")
+    assert anew.simulation.values == simulated.simulation.values
+    assert anew.simulation.sweep().choice == simulated.simulation.sweep().choice  # type: ignore[union-attr]
 
 
 def test_a_changed_policy_is_not_registered_under_its_old_version(compared: tuple) -> None:
@@ -330,3 +351,21 @@ def test_a_share_says_how_many_tie_at_its_cut_off(simulated: SimulateResult) -> 
         share, out = of["top_fraction"]["share_at_cut"], of["top_fraction"]["tied_share"]
         assert share <= 0.2 < share + out
         assert f"{model} acts on {share:.1%} and leaves {out:.1%} out" in line
+
+
+def test_who_decided_at_other_prices_says_so(simulated: SimulateResult) -> None:
+    from tippingpoint.simulated import THEN
+
+    anew = ask(f"models=[{simulated.filed.run_id}]", "economics.price=3")
+    names = set(anew.simulation.values)
+    assert f"best_action{THEN}" in names
+    assert f"boosting{PAIR}best_by_reward_model{THEN}" in names
+    assert not names & {"best_action", f"boosting{PAIR}best_by_reward_model"}
+    assert f"best_by_reward_model{THEN}" in set(anew.simulation.segments["policy"])
+    assert not any("regret_per_user" in row for row in anew.simulation.values.values())
+    again = ask(f"models=[{anew.filed.run_id}]", "economics.currency=USD")
+    assert (
+        f"best_action{THEN}" in again.simulation.values
+    )  # a repriced run keeps its prices, and whose decisions are old
+    back = ask(f"models=[{simulated.filed.run_id}]", "economics.currency=USD")
+    assert "best_action" in back.simulation.values  # another name for money is no other price

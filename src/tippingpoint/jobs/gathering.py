@@ -18,14 +18,15 @@ from tippingpoint.jobs.question import gather_evidence, kind_of, log_of, reward_
 from tippingpoint.policies.bands import Bands
 from tippingpoint.policies.policy import Known, Policy
 from tippingpoint.settings import Component, SimulateSettings, Split, validate
-from tippingpoint.simulated import ORACLE, PAIR
+from tippingpoint.simulated import BEST, ORACLE, PAIR
 from tippingpoint.simulation.cells import gather, grid
 from tippingpoint.simulation.evidence import LEAST_ARM, Evidence, Kind, Log, check_support, diagnose
 from tippingpoint.simulation.ranking import autoc, qini, uplift_at
 from tippingpoint.simulation.statistics import Estimate
 from tippingpoint.tracking.models import LoadedModel
 
-BEST = "best_action"
+CUTS = 200
+"""Cut-offs of the grid, where nothing else is asked."""
 SHARES = (0.1, 0.2, 0.3, 0.5)
 """Of users, for uplift@k."""
 TOP = 3
@@ -49,7 +50,7 @@ def gather_users(
     keep = [users.actions.index(a) for a in actions] if kind != "assumed" else list(range(len(actions)))
     response = economics.response(actions)
     both = {"validation": parts.validation, "test": parts.test}
-    seed = settings.seed
+    cuts, seed = settings.cuts or CUTS, settings.seed or 0
     logs = {
         name: log_of(kind, parts.train, part, seed) if kind in ("experiment", "logged") else None
         for name, part in both.items()
@@ -104,16 +105,16 @@ def gather_users(
             "actions": list(actions),
             "excluded": excluded,
             "economics": economics.model_dump(mode="json"),
+            "prices": economics.model_dump(mode="json"),
             "response": response.tolist(),
             "users": {"all": len(users), **{name: len(part) for name, part in both.items()}},
             "models": {name: {"run_id": m.run_id, "model_id": m.model_id} for name, m in models.items()},
             "policies": {name: policy.specification() for name, policy in policies.items()},
             "bound": {m: {n: p.bound() | {"digest": p.bound_digest} for n, p in of.items()} for m, of in bound.items()},
-            "seed": settings.seed,
+            "cuts": cuts,
+            "seed": seed,
         },
-        scored={
-            model: _scored(settings.cuts, {p: scores[p][model] for p in both}, evidence, policies) for model in models
-        },
+        scored={model: _scored(cuts, {p: scores[p][model] for p in both}, evidence, policies) for model in models},
         validation=join(decisions["validation"], evidence["validation"]),
         test=join(decisions["test"], evidence["test"]),
         segments=segments,

@@ -67,9 +67,9 @@ def simulate(settings: SimulateSettings) -> SimulateResult:
             step("reading statistics")
             experiment = saved[0].info.experiment_id
             gathered = Gathered.load(fetch(client, saved[0].info.run_id, STATISTICS))
-            _refuse_what_needs_users(settings, saved[0].info.run_id)
             policies = {n: _policy(node, f"policies.{n}") for n, node in gathered.about["policies"].items()}
-            economics = _economics(gathered.about["economics"], settings)
+            economics = _economics(gathered.about["prices"], settings)
+            _refuse_what_needs_users(settings, gathered.about, economics)
         else:
             step("loading models")
             models = _named([load(client, run) for run in runs.values()])
@@ -142,17 +142,29 @@ def _asked(
         smallest_uplift=settings.smallest_uplift,
         sensitivity=settings.sensitivity,
         least=settings.least,
-        seed=settings.seed,
+        seed=gathered.about["seed"],
         leader_only=leader_only,
     )
 
 
-def _refuse_what_needs_users(settings: SimulateSettings, run_id: str) -> None:
+def _refuse_what_needs_users(settings: SimulateSettings, about: dict[str, Any], economics: Economics) -> None:
+    """Refuse all that saved statistics cannot answer, in one message that says what to type instead."""
+    unknown = set(economics.actions) - set(about["actions"]) - set(about["economics"]["actions"])
     asked = {
         "data": settings.data is not None,
         "policies": bool(settings.policies),
         "policy": any(value is not None for value in settings.policy.values()),
+        "cuts": settings.cuts not in (None, about["cuts"]),
+        "evidence": settings.evidence not in ("auto", about["kind"]),
+        "seed": settings.seed not in (None, about["seed"]),
+        f"economics.actions ({', '.join(sorted(unknown))})": bool(unknown),
     }
-    for where in (key for key, there in asked.items() if there):
-        what = f"run {run_id} is answered from saved statistics, in which users and policies are fixed"
-        raise InputError(where, what, "Change prices, budget or sensitivity only, or name the models instead.")
+    if not (named := [where for where, there in asked.items() if there]):
+        return
+    runs = ",".join(model["run_id"] for model in about["models"].values())
+    raise InputError(
+        ", ".join(named),
+        f"fixed when the statistics of this run were gathered ({about['kind']}, {about['cuts']} cut-offs, seed"
+        f" {about['seed']}); prices, budget, least, smallest_uplift and sensitivity can change without users",
+        f"Simulate the models again: type models=[{runs}] instead of this run's id.",
+    )

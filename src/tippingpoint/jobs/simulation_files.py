@@ -1,6 +1,7 @@
 """Filing a simulation: a parent run with everything, and a child a model whose curves overlay in the UI."""
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,7 @@ def record(
         "question": about["question"],
         "evidence": simulation.kind,
         "data_digest": about["data_digest"],
-        "seed": str(settings.seed),
+        "seed": str(about["seed"]),
     }
     tags = {**common, JOB: "simulate", "leader": simulation.leader, **({"repriced": origin[0]} if origin else {})}
     with tracked(client, experiment, f"simulate {about['origin']}", tags) as parent:
@@ -59,7 +60,8 @@ def _parent(simulation: Simulation, settings: SimulateSettings, run: Run) -> Non
             "policies": ", ".join(simulation.asked.policies),
             "data": about["origin"],
             **{f"economics.{key}": value for key, value in economics.model_dump(mode="json").items()},
-            **{key: config[key] for key in ("cuts", "least", "smallest_uplift", "sensitivity", "seed")},
+            **{key: config[key] for key in ("least", "smallest_uplift", "sensitivity")},
+            **{key: about[key] for key in ("cuts", "seed")},
             "budget": config["budget"],
         }
     )
@@ -75,7 +77,8 @@ def _parent(simulation: Simulation, settings: SimulateSettings, run: Run) -> Non
         if best := simulation.sweep():
             surfaces.picture(folder / "figures/surface.png", simulation, best)
         surfaces.targeting(folder / "figures", simulation)
-        (folder / STATISTICS).write_bytes(simulation.gathered.dump())
+        priced = replace(simulation.gathered, about={**about, "prices": economics.model_dump(mode="json")})
+        (folder / STATISTICS).write_bytes(priced.dump())
         written = {**config, "policies": {n: p.specification() for n, p in simulation.asked.policies.items()}}
         written["economics"] = economics.model_dump(mode="json")
         (folder / "simulate.yaml").write_text(yaml.safe_dump(written, sort_keys=False, allow_unicode=True))

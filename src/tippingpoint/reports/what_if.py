@@ -89,7 +89,7 @@ def _listed(simulation: Simulation) -> tuple[dict[str, str], int]:
 
     A policy that decides alike with several models stands there once. The leader and all that is no model's are kept.
     """
-    decisions = simulation.gathered.test.decisions
+    decisions = simulation.decided
     label: dict[str, str] = {}
     for name in sorted(simulation.values, key=lambda n: (-simulation.values[n]["uplift_per_user"].value, n)):
         policy = name.split(PAIR)[-1]
