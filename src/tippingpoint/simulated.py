@@ -11,7 +11,7 @@ from tippingpoint.gathered import Gathered
 from tippingpoint.simulation.choice import Valued
 from tippingpoint.simulation.contest import Verdict
 from tippingpoint.simulation.statistics import Estimate
-from tippingpoint.sweeps import Asked, Sweep
+from tippingpoint.sweeps import Asked, Sweep, View
 
 NONE, RANDOM, ORACLE, BEST = "everyone none", "random of equal size", "oracle", "best_action"
 PAIR = " · "
@@ -65,14 +65,23 @@ class Simulation:
         return next((s for s in own if s.policy == policy), own[0] if own else None)
 
     def surface_table(self) -> pl.DataFrame | None:
-        """One row a choice of cut-offs of the leader's sweep that rises: value, uplift, outcomes, intervals, bands."""
+        """One row a choice of cut-offs of the leader's sweep that rises: value, uplift, outcomes, intervals, bands.
+
+        Of three cut-offs and more, two neighbours vary while the others are held.
+        """
         sweep = self.sweep()
-        if sweep is None or sweep.surface is None:
+        if sweep is None or not sweep.views:
             return None
-        of, kind = sweep.surface, self.kind
+        return pl.concat([self._choices(view) for view in sweep.views])
+
+    def _choices(self, view: View) -> pl.DataFrame:
+        of, kind = view.surface, self.kind
         rise = np.isfinite(of.uplift.value)
-        at = np.nonzero(rise)
-        columns = {f"cut_{k + 1}": of.cuts[i] for k, i in enumerate(at)}
+        free = dict(zip(view.free, np.nonzero(rise), strict=True))
+        columns = {
+            f"cut_{k + 1}": of.cuts[free[k]] if k in free else np.full(int(rise.sum()), cut)
+            for k, cut in enumerate(view.at)
+        }
         for name, sheet in {"value": of.value, "uplift": of.uplift, "uplift_per_1000": of.outcomes}.items():
             numbers = {"": sheet.value, "_se": sheet.se, "_low": sheet.low, "_high": sheet.high}
             numbers |= {"_band_low": sheet.band_low, "_band_high": sheet.band_high}
@@ -80,8 +89,8 @@ class Simulation:
                 numbers = {"": sheet.value}
             columns |= {f"{name}_{kind}{end}": values[rise] for end, values in numbers.items()}
         columns |= {"acted_on": of.uplift.changed[rise], "supported": of.uplift.supported[rise]}
-        if sweep.told is not None:
-            columns["told_from_best"] = sweep.told[rise]
+        if view.told is not None:
+            columns["told_from_best"] = view.told[rise]
         return pl.DataFrame(columns)
 
     def value_table(self) -> pd.DataFrame:

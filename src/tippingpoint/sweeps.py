@@ -1,6 +1,6 @@
 """One model under every choice of cut-offs of a policy of bands, at the prices asked."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -8,14 +8,12 @@ from tippingpoint.economics import Economics
 from tippingpoint.gathered import Gathered
 from tippingpoint.policies.bands import Bands
 from tippingpoint.policies.policy import Policy
-from tippingpoint.simulation.cells import Line, contacts
+from tippingpoint.simulation.cells import Cells, Line, contacts
 from tippingpoint.simulation.choice import Choice, Step, choose, cut_regret, frontier, untold
 from tippingpoint.simulation.ranking import Curve, curve
 from tippingpoint.simulation.statistics import Estimate
-from tippingpoint.simulation.surface import Surface, surface
-
-LARGEST_COARSE = 40
-"""Cut-offs of the grid once three are swept: more choices than anyone looks at."""
+from tippingpoint.simulation.surface import Bands as Codes
+from tippingpoint.simulation.surface import Sheet, Surface, held, surface
 
 
 @dataclass(frozen=True)
@@ -47,19 +45,47 @@ class Asked:
 
 
 @dataclass(frozen=True)
+class View:
+    """What is worth what where one or two cut-offs are free; up to two cut-offs, one view shows every choice.
+
+    Parameters
+    ----------
+    first
+        Number of the first free cut-off, from 0.
+    at
+        All cut-offs; the free ones as chosen or, under assumed evidence, as written. The others are held there.
+    told
+        Whether each entry is told from the best; None where there is no choice.
+    """
+
+    first: int
+    at: tuple[float, ...]
+    surface: Surface
+    told: np.ndarray | None
+
+    @property
+    def free(self) -> range:
+        """Numbers of the free cut-offs."""
+        return range(self.first, self.first + self.surface.uplift.value.ndim)
+
+    @property
+    def held(self) -> dict[int, float]:
+        """Cut-offs that are not free, by number."""
+        return {k: cut for k, cut in enumerate(self.at) if k not in self.free}
+
+
+@dataclass(frozen=True)
 class Sweep:
     """One model under every choice of cut-offs of one policy of bands.
 
     Parameters
     ----------
-    surface
-        None where there are too many bands for it.
+    views
+        One for up to two cut-offs; for more, one for each two neighbours, the others held at the best.
     choice, budgeted
         Best cut-offs, without and with the budget; None under assumed evidence, which is no objective.
-    told
-        Whether each entry of the surface is told from the best; None where there is no choice or surface.
     frontier, frontier_in
-        What more spend buys, and the unit of spend.
+        What more spend buys, and the unit of spend; for up to two cut-offs.
     regret
         What the honest choice leaves on the table against the best cut-offs, where truth is known.
     curves
@@ -70,10 +96,10 @@ class Sweep:
     policy: str
     written: tuple[float, ...]
     bands: tuple[str, ...]
-    surface: Surface | None
+    actions: tuple[str, ...]
+    views: list[View]
     choice: Choice | None
     budgeted: Choice | None
-    told: np.ndarray | None
     frontier: list[Step]
     frontier_in: str
     regret: Estimate | None
@@ -81,11 +107,14 @@ class Sweep:
 
     @property
     def untold_ranges(self) -> list[tuple[float, float]]:
-        """For each cut-off the span of those choices that cannot be told from the best."""
-        if self.told is None or self.surface is None or self.told.all():
-            return []
-        cuts = self.surface.cuts
-        return [(float(cuts[i.min()]), float(cuts[i.max()])) for i in np.nonzero(~self.told)]
+        """For each cut-off the span of those choices that cannot be told from the best, in any view it is free in."""
+        spans: dict[int, list[float]] = {}
+        for view in self.views:
+            if view.told is None or view.told.all():
+                return []
+            for k, i in zip(view.free, np.nonzero(~view.told), strict=True):
+                spans.setdefault(k, []).extend(view.surface.cuts[[i.min(), i.max()]].tolist())
+        return [(min(of), max(of)) for _, of in sorted(spans.items())]
 
 
 def sweep(gathered: Gathered, asked: Asked, line: Line, model: str, name: str, policy: Bands, full: bool) -> Sweep:
@@ -93,22 +122,14 @@ def sweep(gathered: Gathered, asked: Asked, line: Line, model: str, name: str, p
     about, scored = gathered.about, gathered.scored[model]
     actions = tuple(about["actions"])
     bands = [actions.index(policy.actions[s]) for s in policy.segments]
-    rng = np.random.default_rng([asked.seed, 6])
     test, validation = scored.test, scored.validation
-    if len(policy.cuts) == 3:
-        keep = np.unique(np.linspace(0, len(test.cuts) - 1, LARGEST_COARSE).astype(int)).tolist()
-        test, validation = test.coarsen(keep), validation.coarsen(keep)
-    found = surface(test, bands, line, rng, asked.least) if full and len(policy.cuts) < 4 else None
-    choice = budgeted = told = regret = None
+    choice = budgeted = regret = None
     steps: list[Step] = []
     money = Line(*asked.economics.spend(actions, about["good"]))
     by_money = bool(np.nansum(np.abs(money.alpha) + np.abs(money.beta)) > 0)
     spend = money if by_money else contacts(len(actions))
     if about["kind"] != "assumed":
         choice = choose(validation, test, bands, line, least=asked.least)
-        if found is not None:
-            stays, _ = untold(test, bands, line, choice.honest.at, rng, asked.least)
-            told = ~stays
         if asked.budget is not None:
             limit = money if asked.budget_in == "money" else contacts(len(actions))
             budgeted = choose(validation, test, bands, line, limit, asked.budget, asked.least)
@@ -126,12 +147,40 @@ def sweep(gathered: Gathered, asked: Asked, line: Line, model: str, name: str, p
         policy=name,
         written=policy.cuts,
         bands=policy.segments,
-        surface=found,
+        actions=tuple(policy.actions[s] for s in policy.segments),
+        views=_views(test, bands, line, policy, choice, asked) if full else [],
         choice=choice,
         budgeted=budgeted,
-        told=told,
         frontier=steps,
         frontier_in="money" if by_money else "contacts",
         regret=regret,
         curves=curves,
     )
+
+
+def _views(test: Cells, bands: list[int], line: Line, policy: Bands, choice: Choice | None, asked: Asked) -> list[View]:
+    chosen = None if choice is None else choice.honest.at
+    at = test.at(policy.grid_cuts) if chosen is None else chosen
+    few = len(at) < 3
+    views = []
+    for first in range(1 if few else len(at) - 1):
+        free: Codes = bands if few else held(test, bands, at, first)
+        # Between the held neighbours; beyond them choices repeat.
+        low, high = (0, None) if few or not first else (at[first - 1], None)
+        if not few and first + 2 < len(at):
+            high = at[first + 2] + 1
+        rng = np.random.default_rng([asked.seed, 6])
+        found = _part(surface(test, free, line, rng, asked.least), slice(low, high))
+        told = None
+        if choice is not None:
+            stays, _ = untold(test, bands, line, chosen, rng, asked.least, free)
+            told = ~stays[(slice(low, high),) * stays.ndim]
+        views.append(View(first, tuple(float(test.cuts[i]) for i in at), found, told))
+    return views
+
+
+def _part(of: Surface, along: slice) -> Surface:
+    def part(sheet: Sheet) -> Sheet:
+        return sheet.part((along,) * sheet.value.ndim)
+
+    return replace(of, cuts=of.cuts[along], value=part(of.value), uplift=part(of.uplift), outcomes=part(of.outcomes))

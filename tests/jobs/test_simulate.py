@@ -143,8 +143,9 @@ def test_honest_stands_beside_apparent_and_the_budget_is_kept_on_validation(simu
     assert sweep.regret is not None
     assert sweep.regret.value >= 0
     assert sweep.budgeted.honest.spend.value < 0.2  # 300 of 3,000 users, chosen on validation
-    assert sweep.told is not None
-    assert not sweep.told[sweep.choice.honest.at]
+    (view,) = sweep.views
+    assert view.told is not None
+    assert not view.told[sweep.choice.honest.at]
 
 
 def test_segments_of_a_policy_hold_everyone_and_add_up_to_its_uplift(simulated: SimulateResult) -> None:
@@ -165,9 +166,11 @@ def test_everything_is_filed_and_carries_its_evidence(simulated: SimulateResult)
     files = {f.path for top in ("", "tables", "figures") for f in client.list_artifacts(parent.info.run_id, top)}
     wanted = ("values", "contest", "choice", "frontier", "segments", "movement", "ranking", "tornado", "surface")
     assert {f"tables/{name}.csv" for name in wanted} <= files
-    assert {"surface.html", "figures/surface.png", "statistics.npz"} <= files
-    html = artifact(parent.info.run_id, "surface.html").read_text()
-    assert "src=" not in html.split("<body>")[0]  # plotly is inside, nothing is fetched
+    assert {"simulation.html", "figures/surface.png", "statistics.npz"} <= files
+    html = artifact(parent.info.run_id, "simulation.html").read_text()
+    assert "src=" not in html.split("<script>")[0]  # plotly is inside, nothing is fetched
+    assert "Plotly.newPlot" in html
+    assert len(html) < 8_000_000
     pairs = pd.read_csv(artifact(parent.info.run_id, "tables/surface.csv"))
     assert {"uplift_truth_band_low", "supported", "told_from_best"} <= set(pairs)
     below = client.search_runs([parent.info.experiment_id], f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
@@ -220,7 +223,7 @@ def test_what_is_assumed_has_no_interval_no_choice_and_no_contest_anywhere(unlog
     assert found.kind == "assumed"
     assert not found.verdicts
     assert all(e.low is None for row in found.values.values() for e in row.values())
-    assert all(s.choice is None and np.isnan(s.surface.uplift.se).all() for s in found.sweeps if s.surface)
+    assert all(s.choice is None and np.isnan(v.surface.uplift.se).all() for s in found.sweeps for v in s.views)
     for name, table in found.tables().items():
         assert not [c for c in table if str(c).endswith(("_low", "_high", "_se"))], name
     assert "contest" not in found.tables()

@@ -10,6 +10,7 @@ import yaml
 from tippingpoint.findings import Filed
 from tippingpoint.reports import surfaces
 from tippingpoint.reports.cards import simulation_card
+from tippingpoint.reports.what_if_page import page
 from tippingpoint.settings import SimulateSettings
 from tippingpoint.simulated import PAIR, Simulation
 from tippingpoint.simulation.statistics import Estimate
@@ -73,7 +74,7 @@ def _parent(simulation: Simulation, settings: SimulateSettings, run: Run) -> Non
             table.to_csv(folder / "tables" / f"{name}.csv", index=False)
         if (pairs := simulation.surface_table()) is not None:
             pairs.write_csv(folder / "tables/surface.csv", float_precision=6)
-        surfaces.interactive(folder / "surface.html", simulation)
+        (folder / "simulation.html").write_text(page(simulation))
         if best := simulation.sweep():
             surfaces.picture(folder / "figures/surface.png", simulation, best)
         surfaces.targeting(folder / "figures", simulation)

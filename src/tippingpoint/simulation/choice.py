@@ -9,7 +9,7 @@ import numpy as np
 from tippingpoint.errors import InputError
 from tippingpoint.simulation.cells import Cells, Line, contacts, contrast, linear, outcomes, quadratic
 from tippingpoint.simulation.statistics import LEAST_CHANGED, Estimate, mean, normal
-from tippingpoint.simulation.surface import Sheet, mean_and_changed, sheet
+from tippingpoint.simulation.surface import Bands, Sheet, mean_and_changed, sheet
 
 At = tuple[int, ...]
 HALVINGS = 60
@@ -146,6 +146,7 @@ def untold(
     chosen: At | None,
     rng: np.random.Generator,
     least: int = LEAST_CHANGED,
+    free: Bands | None = None,
 ) -> tuple[np.ndarray, Sheet]:
     """The choices that the data cannot tell from the best.
 
@@ -153,14 +154,20 @@ def untold(
     whatever is not shown to be worse stays. With 95 % all that is left out is worse than the honest one: then
     the truly best one is in.
 
+    Parameters
+    ----------
+    free
+        Bands to choose among where some cut-offs are held (`surface.held`); all are free otherwise.
+
     Returns
     -------
     set, difference
         Whether each choice stays, and its uplift less that of the chosen one. Choices that act on fewer than
         `least` users are no candidates; those that differ from the chosen one for fewer than that stay.
     """
-    difference = sheet(test, actions, line, _decision(test, actions, chosen), rng, least)
-    uplifts, acted = mean_and_changed(test, actions, line, _none(test))
+    among = actions if free is None else free
+    difference = sheet(test, among, line, _decision(test, actions, chosen), rng, least)
+    uplifts, acted = mean_and_changed(test, among, line, _none(test))
     worse = difference.supported & (difference.band_high < 0)
     return _candidates(uplifts, acted, least) & ~worse, difference
 
