@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from tippingpoint.economics import Economics
-from tippingpoint.gathered import Gathered, Joint
+from tippingpoint.gathered import MEASURE, MONEY, Gathered, Joint
 from tippingpoint.policies.bands import Bands
 from tippingpoint.policies.best_action import BestAction
 from tippingpoint.simulated import BEST, NONE, ORACLE, PAIR, RANDOM, THEN, Simulation, ends
@@ -37,7 +37,7 @@ def price(gathered: Gathered, asked: Asked) -> Simulation:
     if about["kind"] != "assumed":
         on_validation = {name: uplift(validation, line, validation.decisions[name]).value for name in pairs}
         leader = max(on_validation, key=on_validation.__getitem__)
-    worth = _contestants(test, line, leader, actions)
+    worth = _contestants(test, line, leader, actions, usable(economics, actions))
     verdicts = []
     if about["kind"] != "assumed":
         verdicts = contest_of_cells(test.cells, worth, np.random.default_rng([asked.seed, 5]))
@@ -63,8 +63,10 @@ def price(gathered: Gathered, asked: Asked) -> Simulation:
 
 def _names(gathered: Gathered, asked: Asked, line: Line) -> dict[str, str]:
     """What each contestant is called here: those whose decisions rest on prices say so where prices are others now."""
-    then = priced_line(gathered.about, Economics.model_validate(gathered.about["economics"]))
-    same = np.array_equal([then.alpha, then.beta], [line.alpha, line.beta], equal_nan=True)
+    same = gathered.about["per_user_prices"]
+    if not same:
+        then = priced_line(gathered.about, Economics.model_validate(gathered.about["economics"]))
+        same = np.array_equal([then.alpha, then.beta], [line.alpha, line.beta], equal_nan=True)
     resting = {BEST, ORACLE} | {name for name, of in asked.policies.items() if isinstance(of, BestAction)}
     names = gathered.test.decisions
     return {n: n if same or n.split(PAIR)[-1] not in resting else f"{n}{THEN}" for n in names}
@@ -81,11 +83,18 @@ def priced_line(about: Mapping[str, Any], economics: Economics) -> Line:
     in: phi' = phi·r for a good outcome, 1 - phi' = (1 - phi)·r for one that is not wanted.
     """
     actions, good = tuple(about["actions"]), bool(about["good"])
+    if about["per_user_prices"]:  # gathered as they were: no price can change without users
+        return only(MONEY, len(actions))
     alpha, beta = economics.line(actions, good)
     if about["kind"] == "assumed":
         ratio = economics.response(actions) / np.array(about["response"], dtype=np.float64)
         alpha, beta = alpha if good else alpha + beta * (1 - ratio), beta * ratio
     return Line(alpha, beta)
+
+
+def only(block: str, actions: int) -> Line:
+    """The line that counts a further measure alone, for K actions."""
+    return Line(np.zeros(actions), np.zeros(actions), {block: np.ones(actions)})
 
 
 def uplift(joint: Joint, line: Line, decision: np.ndarray) -> Estimate:
@@ -94,10 +103,16 @@ def uplift(joint: Joint, line: Line, decision: np.ndarray) -> Estimate:
     return linear(joint.cells, L[decision] - L[0])
 
 
-def _contestants(joint: Joint, line: Line, leader: str, actions: tuple[str, ...]) -> dict[str, np.ndarray]:
+def usable(economics: Economics, actions: tuple[str, ...]) -> list[int]:
+    """Codes of the actions that have a price."""
+    return [k for k, action in enumerate(actions) if action in economics.priced]
+
+
+def _contestants(
+    joint: Joint, line: Line, leader: str, actions: tuple[str, ...], usable: list[int]
+) -> dict[str, np.ndarray]:
     """By contestant (cells, C) coefficients of worth; what has no price stands nowhere."""
     cells = joint.cells
-    usable = [k for k in range(len(actions)) if np.isfinite(line.alpha[k] + line.beta[k])]
     L = cells.coefficients(line, usable)
     worth = {name: L[d] for name, d in joint.decisions.items() if not name.startswith(ORACLE)}
     for k in usable:
@@ -115,10 +130,13 @@ def _values(
         "uplift_per_user": line,
         "uplift_per_1000": _outcomes(about, asked.economics),
         "contacts_per_1000": contacts(len(actions)),
-        "spend_per_user": Line(*asked.economics.spend(actions, about["good"])),
+        **{f"measure_{name}_per_user": only(f"{MEASURE}{name}", len(actions)) for name in map(str, about["measures"])},
     }
+    if not about["per_user_prices"]:
+        lines["spend_per_user"] = Line(*asked.economics.spend(actions, about["good"]))
     found = {}
-    by_line = {column: _contestants(joint, of, leader, actions) for column, of in lines.items()}
+    known = usable(asked.economics, actions)
+    by_line = {column: _contestants(joint, of, leader, actions, known) for column, of in lines.items()}
     for name in worth:
         row = {"value_per_user": linear(joint.cells, worth[name])}
         for column, of in by_line.items():
@@ -154,7 +172,7 @@ def _segments(gathered: Gathered, economics: Economics, line: Line) -> pd.DataFr
             L = own.coefficients(line, {0, k})
             e = linear(own, np.tile(L[k] - L[0], (2, 1)))
             row = {f"{column}{end}": value for end, value in ends(e).items() if value is not None}
-            if kind == "assumed" and k:
+            if kind == "assumed" and k and not about["per_user_prices"]:
                 base = float(own.gram[0, 0, own.columns("phi").start]) / own.users
                 row["break_even_response"] = _break_even(economics, about, base, k)
         rows.append(row)
@@ -176,6 +194,8 @@ def _only(cells: Cells, s: int) -> Cells:
 
 def _tornado(about: Mapping[str, Any], asked: Asked, joint: Joint, decision: np.ndarray) -> pd.DataFrame:
     used = [about["actions"][k] for k in np.unique(decision) if k]
+    if about["per_user_prices"]:
+        return pd.DataFrame()
     share, written = asked.sensitivity, asked.economics.model_dump()
     fields: list[tuple[str, ...]] = [("price",), ("months",), ("ad_revenue",)]
     leaves = ["contact_cost", "discount", "discount_months"]

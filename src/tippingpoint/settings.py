@@ -250,7 +250,7 @@ def _fields_at(model: type[BaseModel], loc: Iterable[int | str]) -> list[str]:
 
 
 def overlay(written: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """`written` with the keys of `given` that are not null on top; a given `_target_` replaces all of it.
+    """`written` with the keys of `given` that are not null or empty on top; a given `_target_` replaces all of it.
 
     >>> overlay({"name": "a", "actions": {"none": {"x": 1}}}, {"name": None, "actions": {"none": {"x": 2}}})
     {'name': 'a', 'actions': {'none': {'x': 2}}}
@@ -259,7 +259,7 @@ def overlay(written: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, A
     for key, value in given.items():
         if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
             merged[key] = overlay(merged[key], value)
-        elif value is not None:
+        elif value is not None and value != {}:
             merged[key] = value
     return merged
 

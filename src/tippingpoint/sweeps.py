@@ -126,7 +126,7 @@ def sweep(gathered: Gathered, asked: Asked, line: Line, model: str, name: str, p
     choice = budgeted = regret = None
     steps: list[Step] = []
     money = Line(*asked.economics.spend(actions, about["good"]))
-    by_money = bool(np.nansum(np.abs(money.alpha) + np.abs(money.beta)) > 0)
+    by_money = not about["per_user_prices"] and bool(np.nansum(np.abs(money.alpha) + np.abs(money.beta)) > 0)
     spend = money if by_money else contacts(len(actions))
     if about["kind"] != "assumed":
         choice = choose(validation, test, bands, line, least=asked.least)

@@ -7,7 +7,7 @@ import pytest
 
 from tippingpoint.data.generators.world import World
 from tippingpoint.data.users import Users
-from tippingpoint.jobs.question import estimate_logging, predict_rewards
+from tippingpoint.jobs.question import estimate_logging, fit_rewards
 from tippingpoint.settings import Settings, compose
 from tippingpoint.simulation.evidence import Evidence, doubly_robust
 from tippingpoint.simulation.value import policy_value
@@ -41,7 +41,7 @@ def uplift(phi: np.ndarray, decision: np.ndarray, kind: str) -> float:
 def test_the_doubly_robust_mean_of_200_logs_is_the_truth(name: str, kind: str) -> None:
     """Only the logs are drawn anew; the estimate's mean over them is the truth within three Monte-Carlo errors."""
     made, train, users = world(name, kind)
-    decision, predicted = decide(made, users), predict_rewards(train, users.features, 0)
+    decision, predicted = decide(made, users), fit_rewards(train, 0)(users.features)
     chances, rng, found = users.logging_probability, np.random.default_rng(7), np.empty(SAMPLES)
     for sample in range(SAMPLES):
         action = (rng.random((len(users), 1)) > np.cumsum(chances[:, :-1], axis=1)).sum(axis=1)
@@ -57,7 +57,7 @@ def test_without_the_confounder_the_estimate_is_visibly_off_and_its_kind_says_so
     assert users.logging_probability is None  # so that it can never be called an experiment
     decision = decide(made, users)
     phi = doubly_robust(
-        users.outcome, users.action, estimate_logging(train, users, 0), predict_rewards(train, users.features, 0)
+        users.outcome, users.action, estimate_logging(train, users, 0), fit_rewards(train, 0)(users.features)
     )
     value = policy_value(Evidence("logged", phi), np.zeros(3), np.ones(3), decision).uplift
     truth = uplift(users.truth, decision, "truth")

@@ -372,3 +372,70 @@ def test_who_decided_at_other_prices_says_so(simulated: SimulateResult) -> None:
     )  # a repriced run keeps its prices, and whose decisions are old
     back = ask(f"models=[{simulated.filed.run_id}]", "economics.currency=USD")
     assert "best_action" in back.simulation.values  # another name for money is no other price
+
+
+def own_prices(folder: Path, per_user: bool) -> str:
+    """A randomised experiment with a spend and each user's own costs, as a CSV; its answer as a run id."""
+    from tippingpoint.jobs import run
+    from tippingpoint.settings import Settings
+
+    rng = np.random.default_rng(0)
+    n = 4000
+    age, mail = rng.normal(40, 10, n), rng.integers(0, 2, n)
+    left = rng.random(n) < 1 / (1 + np.exp(0.5 - 0.05 * (age - 40) + 0.8 * mail))
+    worth = rng.uniform(5, 15, n)
+    table = pd.DataFrame({"age": age, "sent": np.where(mail, "offer", "none"), "left": left.astype(int)})
+    table["spend"] = 20 + 3.0 * mail + rng.normal(0, 5, n)
+    table = table.assign(one_none=worth, zero_none=0.0, one_offer=worth + 1.0, zero_offer=1.0)
+    table.to_csv(folder / "own.csv", index=False)
+    words = ["data=csv", f"data.path={folder}/own.csv", "data.target=left", "data.good=false", "data.action=sent"]
+    words += [
+        "data.logging_probability=uniform",
+        "policy=offer",
+        "policy.cuts=[0.4]",
+        "model=logistic",
+        "explain_rows=5",
+    ]
+    words += ["tracking.experiment=own", "tracking.register_model=false", "data.measures=[spend]"]
+    costs = "data.costs=[one_none,zero_none,one_offer,zero_offer]"
+    if per_user:
+        named = {"none": ("one_none", "zero_none"), "offer": ("one_offer", "zero_offer")}
+        words += [costs, "economics=cost_columns"]
+        words += [f"economics.costs.{a}={{one: {o}, zero: {z}}}" for a, (o, z) in named.items()]
+    else:
+        words += ["data.drop=[one_none,zero_none,one_offer,zero_offer]", "+economics.actions.offer={contact_cost: 1}"]
+    return run(Settings.from_config(compose("run", words))).filed.run_id
+
+
+def test_each_users_own_prices_take_a_pass_and_are_worth_what_run_said(tmp_path: Path) -> None:
+    fitted = own_prices(tmp_path, per_user=True)
+    found = ask(f"models=[{fitted}]", "budget.contacts=500")
+    row = found.simulation.values[f"logistic{PAIR}offer"]["uplift_per_user"]
+    logged = backend.connect().get_run(fitted).data.metrics
+    assert row.value == pytest.approx(logged["policy/experiment/uplift_per_user"], abs=1e-9)
+    assert row.se == pytest.approx((logged["policy/experiment/uplift_per_user_high"] - row.value) / 1.959964, rel=1e-4)
+    sweep = found.simulation.sweep()
+    assert sweep is not None
+    assert sweep.choice is not None
+    assert sweep.budgeted is not None
+    assert sweep.views
+    anew = ask(f"models=[{found.filed.run_id}]", "budget.contacts=900")
+    assert anew.simulation.values == found.simulation.values
+    for other in ("economics=freemium", "economics.costs.offer.one=one_none"):
+        with pytest.raises(InputError, match=r"own need a pass over users.*type models=\["):
+            ask(f"models=[{found.filed.run_id}]", f"+{other}" if "costs" in other else other)
+    with pytest.raises(InputError, match=r"budget\.money: cost_columns says what each user costs"):
+        ask(f"models=[{found.filed.run_id}]", "budget.money=5")
+
+
+def test_prices_all_share_do_not_become_each_users_own_without_a_pass(simulated: SimulateResult) -> None:
+    with pytest.raises(InputError, match="own need a pass over users"):
+        ask(f"models=[{simulated.filed.run_id}]", "economics=cost_columns")
+
+
+def test_a_measure_is_valued_beside_the_outcome(tmp_path: Path) -> None:
+    found = ask(f"models=[{own_prices(tmp_path, per_user=False)}]").simulation
+    everyone = found.values["everyone offer"]["measure_spend_per_user"]
+    assert found.values[NONE]["measure_spend_per_user"].value == 0
+    assert abs(everyone.value - 3.0) < 4 * everyone.se  # type: ignore[operator]
+    assert "measure_spend_per_user_experiment_low" in found.value_table()

@@ -134,6 +134,9 @@ def _asked(
     budget = settings.budget
     total = budget.contacts if budget.money is None else budget.money
     users = budget.of_users or gathered.about["users"]["all"]
+    if budget.money is not None and economics.per_user:
+        what = f"{economics.name} says what each user costs with either outcome, not what is spent"
+        raise InputError("budget.money", what, "Type budget.contacts=… instead.")
     return Asked(
         economics=economics,
         policies=policies,
@@ -149,7 +152,11 @@ def _asked(
 
 def _refuse_what_needs_users(settings: SimulateSettings, about: dict[str, Any], economics: Economics) -> None:
     """Refuse all that saved statistics cannot answer, in one message that says what to type instead."""
-    unknown = set(economics.actions) - set(about["actions"]) - set(about["economics"]["actions"])
+    written = about["economics"]
+    unknown = economics.priced - set(about["actions"]) - set(written["actions"]) - set(written.get("costs", {}))
+    # Prices of each user's own went into the statistics user by user.
+    own = economics.per_user or about["per_user_prices"]
+    same = economics.specification() == about["prices"]
     asked = {
         "data": settings.data is not None,
         "policies": bool(settings.policies),
@@ -157,7 +164,8 @@ def _refuse_what_needs_users(settings: SimulateSettings, about: dict[str, Any], 
         "cuts": settings.cuts not in (None, about["cuts"]),
         "evidence": settings.evidence not in ("auto", about["kind"]),
         "seed": settings.seed not in (None, about["seed"]),
-        f"economics.actions ({', '.join(sorted(unknown))})": bool(unknown),
+        "economics (prices of each user's own need a pass over users)": own and not same,
+        f"economics.actions ({', '.join(sorted(unknown))})": bool(unknown) and not own,
     }
     if not (named := [where for where, there in asked.items() if there]):
         return

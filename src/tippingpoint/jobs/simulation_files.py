@@ -78,10 +78,10 @@ def _parent(simulation: Simulation, settings: SimulateSettings, run: Run) -> Non
         if best := simulation.sweep():
             surfaces.picture(folder / "figures/surface.png", simulation, best)
         surfaces.targeting(folder / "figures", simulation)
-        priced = replace(simulation.gathered, about={**about, "prices": economics.model_dump(mode="json")})
+        priced = replace(simulation.gathered, about={**about, "prices": economics.specification()})
         (folder / STATISTICS).write_bytes(priced.dump())
         written = {**config, "policies": {n: p.specification() for n, p in simulation.asked.policies.items()}}
-        written["economics"] = economics.model_dump(mode="json")
+        written["economics"] = economics.specification()
         (folder / "simulate.yaml").write_text(yaml.safe_dump(written, sort_keys=False, allow_unicode=True))
         run.artifacts(folder)
     run.tags({"mlflow.note.content": simulation_card(simulation)})

@@ -45,6 +45,7 @@ def simulate_summary(simulation: Simulation, filed: Filed, seconds: float) -> Re
     lines_after = [f"Uplift over everyone getting none: {EVIDENCE[kind]}."]
     lines_after += _chosen(simulation, best) if best else []
     lines_after += tied(simulation)
+    lines_after += _measures(simulation)
     lines_after += [_needed(simulation)] if simulation.verdicts else []
     if kind == "assumed":
         lines_after += _assumed(simulation)
@@ -56,7 +57,8 @@ def simulate_summary(simulation: Simulation, filed: Filed, seconds: float) -> Re
             f" {simulation.asked.sensitivity:.0%} down and up ({kind})."
         )
     where = Text(f"MLflow: {filed.page}", no_wrap=True, overflow="ignore")
-    anew = Text(f"Other prices, at once: tippingpoint simulate models=[{filed.run_id}] economics.price=…")
+    what = ("budgets", "budget.contacts=…") if about["per_user_prices"] else ("prices", "economics.price=…")
+    anew = Text(f"Other {what[0]}, at once: tippingpoint simulate models=[{filed.run_id}] {what[1]}")
     return Group(*map(Text, lines), table, *rest, *map(Text, lines_after), where, anew)
 
 
@@ -146,6 +148,19 @@ def _cuts(cuts: Iterable[float] | None) -> str:
     return "none (act on no one)" if cuts is None else " and ".join(f"{cut:.3f}" for cut in cuts)
 
 
+def _measures(simulation: Simulation) -> list[str]:
+    """Further numeric outcomes: what the leader adds to them, or why nothing is said."""
+    about, row = simulation.gathered.about, simulation.values[simulation.leader]
+    lines = [
+        f"{simulation.leader} adds to {name}, per user: {_signed(row[f'measure_{name}_per_user'], 3)} ({simulation.kind})."
+        for name in about["measures"]
+    ]
+    if about["unvalued"]:
+        why = "nothing was logged" if simulation.kind == "assumed" else "evidence=experiment or logged values them"
+        lines.append(f"Not valued: {', '.join(about['unvalued'])} ({simulation.kind} knows the outcome only; {why}).")
+    return lines
+
+
 def _needed(simulation: Simulation) -> str:
     smallest, leader = simulation.asked.smallest_uplift, simulation.leader
     rivals: list[Verdict] = [v for v in simulation.verdicts if leader in (v.first, v.second)]
@@ -166,7 +181,7 @@ def _assumed(simulation: Simulation) -> list[str]:
     lines = []
     for row in rows[rows["break_even_response"].notna()].to_dict("records"):
         if f"{row['model']}{PAIR}{row['policy']}" == simulation.leader:
-            stated = simulation.asked.economics.actions[row["action"]].assumed_response
+            stated = simulation.asked.economics.response((row["action"],))[0]
             lines.append(
                 f"{row['segment']}: {row['action']} pays from a response of {row['break_even_response']:.3f} on"
                 f" (assumed: {stated:.3f})."

@@ -9,7 +9,7 @@ import numpy as np
 from tippingpoint.errors import InputError
 from tippingpoint.simulation.cells import Cells, Line, contacts, contrast, linear, outcomes, quadratic
 from tippingpoint.simulation.statistics import LEAST_CHANGED, Estimate, mean, normal
-from tippingpoint.simulation.surface import Bands, Sheet, mean_and_changed, sheet
+from tippingpoint.simulation.surface import Bands, Sheet, held, mean_and_changed, sheet
 
 At = tuple[int, ...]
 HALVINGS = 60
@@ -119,13 +119,19 @@ def best_cuts(
 
     Up to two cut-offs all choices are looked at; more are found by dynamic programming, in which every band
     that is acted on is empty or holds `least` users. There a budget is met by pricing spend into the worth (a
-    Lagrangian): the best on the concave hull of value over spend, which may leave a little of the budget
-    unused.
+    Lagrangian): the best on the concave hull of value over spend, which may leave much of the budget unused.
+    From there, and from acting on hardly anyone, each two neighbours are moved to their best within the budget,
+    the others held, until none moves: good, but not proven to be the best.
     """
     none = _none(cells)
     spend = spend or contacts(cells.actions)
     if len(actions) > 3:
         at, uplift = _programmed(cells, actions, line, spend, budget, least)
+        if budget < np.inf:
+            last = (len(cells.cuts) - 1,) * (len(actions) - 1)
+            starts = [last] if uplift == -np.inf else [at, last]
+            moved = [_moved(cells, actions, line, spend, budget, least, start) for start in starts]
+            at, uplift = max([(at, uplift), *moved], key=lambda found: found[1])
     else:
         uplifts, acted = mean_and_changed(cells, actions, line, none)
         spent, _ = mean_and_changed(cells, actions, spend, none)
@@ -264,6 +270,28 @@ def _programmed(
         trial = solve(middle)
         low, high, found = (low, middle, trial) if trial[2] <= budget else (middle, high, found)
     return found[0], found[1]
+
+
+def _moved(
+    cells: Cells, actions: Sequence[int], line: Line, spend: Line, budget: float, least: int, at: At
+) -> tuple[At, float]:
+    none, best = _none(cells), -np.inf
+    while True:
+        before = at
+        for first in range(len(at) - 1):
+            free = held(cells, actions, at, first)
+            uplifts, acted = mean_and_changed(cells, free, line, none)
+            spent, _ = mean_and_changed(cells, free, spend, none)
+            uplifts[~_candidates(uplifts, acted, least) | (spent > budget)] = -np.inf
+            low = at[first - 1] if first else 0
+            high = at[first + 2] if first + 2 < len(at) else len(cells.cuts) - 1
+            between = uplifts[low : high + 1, low : high + 1]
+            i, j = np.unravel_index(int(between.argmax()), between.shape)
+            if between[i, j] > best + 1e-12:
+                best = float(between[i, j])
+                at = (*at[:first], low + int(i), low + int(j), *at[first + 2 :])
+        if at == before:
+            return at, best
 
 
 def _best_path(gain: np.ndarray, count: np.ndarray, acts: np.ndarray, least: int) -> At:
