@@ -16,6 +16,8 @@ from tippingpoint.errors import InputError, nearest
 
 T = TypeVar("T", bound=BaseModel)
 
+NAMING = ("simulate", "policy_diff")
+"""Verbs whose settings name options, so that they must know of folders of the user's own."""
 PLUGIN_GROUPS = ("tippingpoint.models", "tippingpoint.generators", "tippingpoint.policies")
 
 
@@ -159,6 +161,7 @@ class SimulateSettings(Terminal):
     models: list[str]
     policy: dict[str, Any]
     policies: list[str]
+    config_dir: str | None
     economics: dict[str, Any]
     data: Component | None
     evidence: Literal["auto", "truth", "experiment", "logged", "assumed"]
@@ -193,6 +196,7 @@ class DiffSettings(PolicySettings):
     """Two policies: options of conf/policy, YAML files, or registered versions."""
 
     policies: list[str] = Field(min_length=2, max_length=2)
+    config_dir: str | None
 
 
 class Serve(Terminal):
@@ -264,14 +268,16 @@ def overlay(written: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, A
     return merged
 
 
-def option(group: str, name: str) -> dict[str, Any]:
-    """One option of a group, or a YAML file of the user's own, as written."""
+def option(group: str, name: str, config_dir: str | None = None) -> dict[str, Any]:
+    """One option of a group, of the shipped ones or of a folder of the user's own; or a YAML file, as written."""
     import yaml
 
     own = Path(name)
-    path = own if own.suffix in (".yaml", ".yml") else config_folder() / group / f"{name}.yaml"
-    if not path.is_file():
-        options = sorted(p.stem for p in (config_folder() / group).glob("*.yaml"))
+    folders = [Path(folder) / group for folder in (config_dir, config_folder()) if folder is not None]
+    paths = [own] if own.suffix in (".yaml", ".yml") else [folder / f"{name}.yaml" for folder in folders]
+    path = next((path for path in paths if path.is_file()), None)
+    if path is None:
+        options = sorted({p.stem for folder in folders for p in folder.glob("*.yaml")})
         raise InputError(group, f"there is no {name!r}", f"{nearest(name, options)} Or name a YAML file.")
     try:
         node = yaml.safe_load(path.read_text())
@@ -307,6 +313,7 @@ def compose(verb: str, overrides: Sequence[str] = (), config_dir: str | None = N
     from hydra.errors import HydraException
 
     own = [f"hydra.searchpath=[file://{Path(config_dir).resolve()}]"] if config_dir else []
+    own += [f"config_dir='{config_dir}'"] if config_dir and verb in NAMING else []
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(config_folder()), version_base="1.3"):

@@ -439,3 +439,18 @@ def test_a_measure_is_valued_beside_the_outcome(tmp_path: Path) -> None:
     assert found.values[NONE]["measure_spend_per_user"].value == 0
     assert abs(everyone.value - 3.0) < 4 * everyone.se  # type: ignore[operator]
     assert "measure_spend_per_user_experiment_low" in found.value_table()
+
+
+def test_policies_of_the_users_own_folder_are_found_by_name(
+    compared: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    folder = tmp_path / "my options" / "policy"
+    folder.mkdir(parents=True)
+    shipped = (ROOT / "conf/policy/intent_bands.yaml").read_text()
+    (folder / "ours.yaml").write_text(shipped.replace("name: intent_bands", "name: ours").replace("0.40", "0.30"))
+    words = ["simulate", f"models=[{compared[0].filed.run_id}]", "policies=[ours]", "cuts=20", "output=json"]
+    monkeypatch.setattr(sys, "argv", ["tippingpoint", *words, "--config-dir", str(folder.parent)])
+    main()
+    assert "ours" in json.loads(capsys.readouterr().out)["policies"]
+    with pytest.raises(InputError, match=r"policy: there is no 'our'\. Nearest: 'ours'"):
+        simulate(SimulateSettings.from_config(compose("simulate", ["policies=[our]"], str(folder.parent))))

@@ -139,7 +139,7 @@ def policy_diff(settings: DiffSettings) -> DiffResult:
     InputError
         Where policies, users or the model are wrong or do not fit, or a score is needed and no model named.
     """
-    first, second = (_policy(name) for name in settings.policies)
+    first, second = (_policy(name, settings.config_dir) for name in settings.policies)
     ground = _ground(settings)
     if ground.score is None and (needs_score(first) or needs_score(second)):
         raise InputError("scored_by", "one of the policies reads the score", "Type scored_by=models:/NAME@challenger.")
@@ -154,11 +154,11 @@ def needs_score(policy: Policy) -> bool:
     return not isinstance(policy, Rules) or SCORE in policy.columns
 
 
-def _policy(name: str) -> Policy:
+def _policy(name: str, config_dir: str | None) -> Policy:
     if name.startswith("models:/"):
         node = json.loads(fetch_version(backend.connect(), name, "policy.json"))
     else:
-        node = option("policy", name)
+        node = option("policy", name, config_dir)
     return Component.model_validate(node).build(Policy, f"policy {name}")  # type: ignore[type-abstract]
 
 

@@ -102,7 +102,7 @@ def _policies(settings: SimulateSettings, models: dict[str, LoadedModel]) -> dic
     """Each model's own policy with `policy` on top, and `policies`; by name, version and digest where names repeat."""
     nodes = [overlay(model.config["policy"], settings.policy) for model in models.values()]
     built = [_policy(node, "policy") for node in nodes]
-    built += [_policy(option("policy", name), f"policies.{name}") for name in settings.policies]
+    built += [_policy(option("policy", name, settings.config_dir), f"policies.{name}") for name in settings.policies]
     distinct = list({policy.digest: policy for policy in built}.values())
     names = [policy.name for policy in distinct]
     return {

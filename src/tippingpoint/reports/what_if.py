@@ -152,7 +152,7 @@ def _measures(simulation: Simulation) -> list[str]:
     """Further numeric outcomes: what the leader adds to them, or why nothing is said."""
     about, row = simulation.gathered.about, simulation.values[simulation.leader]
     lines = [
-        f"{simulation.leader} adds to {name}, per user: {_signed(row[f'measure_{name}_per_user'], 3)} ({simulation.kind})."
+        f"{simulation.leader} adds to {name} {_signed(row[f'measure_{name}_per_user'], 3)} per user ({about['kind']})."
         for name in about["measures"]
     ]
     if about["unvalued"]:
