@@ -42,6 +42,8 @@ def price(gathered: Gathered, asked: Asked) -> Simulation:
     if about["kind"] != "assumed":
         verdicts = contest_of_cells(test.cells, worth, np.random.default_rng([asked.seed, 5]))
     swept = {name: policy for name, policy in asked.policies.items() if isinstance(policy, Bands)}
+    own, by = leader.split(PAIR)
+    first = own, by if by in swept else next(iter(swept), "")
     segments = _segments(gathered, economics, line)
     both = segments["model"] + PAIR + segments["policy"]
     return Simulation(
@@ -52,7 +54,7 @@ def price(gathered: Gathered, asked: Asked) -> Simulation:
         values=_values(about, asked, line, test, worth, leader),
         verdicts=verdicts,
         sweeps=[
-            sweep(gathered, asked, line, m, n, p, full=m == leader.split(PAIR)[0] or not asked.leader_only)
+            sweep(gathered, asked, line, m, n, p, full=(m, n) == first or not asked.leader_only)
             for m in gathered.scored
             for n, p in swept.items()
         ],

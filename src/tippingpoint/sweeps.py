@@ -41,7 +41,7 @@ class Asked:
     least: int
     seed: int
     leader_only: bool = False
-    """Whether only the leader's model gets a surface, for speed; choices are made for all."""
+    """Whether only the leader's own sweep gets a surface, for speed; choices are made for all."""
 
 
 @dataclass(frozen=True)

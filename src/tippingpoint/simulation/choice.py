@@ -12,7 +12,8 @@ from tippingpoint.simulation.statistics import LEAST_CHANGED, Estimate, mean, no
 from tippingpoint.simulation.surface import Bands, Sheet, held, mean_and_changed, sheet
 
 At = tuple[int, ...]
-HALVINGS = 60
+HULL = 60
+"""Corners of the hull looked at, at most."""
 
 
 @dataclass(frozen=True)
@@ -196,9 +197,14 @@ def frontier(
     spent, _ = mean_and_changed(validation, actions, spend, none)
     keep = _candidates(uplifts, acted, least)
     points: list[tuple[float, float, At | None]] = [(0.0, 0.0, None)] if actions[0] == 0 else []
+    x, y, where = spent[keep], uplifts[keep], np.argwhere(keep)
+    order = np.lexsort((-y, x))
+    x, y, where = x[order], y[order], where[order]
+    # What some cheaper choice beats is on no hull: most of them, sooner said by arrays than one by one.
+    rises = y > np.maximum.accumulate(np.concatenate([[-np.inf], y[:-1]]))
     points += [
-        (float(x), float(y), tuple(at))
-        for x, y, at in zip(spent[keep], uplifts[keep], np.argwhere(keep).tolist(), strict=True)
+        (float(cost), float(gain), tuple(at))
+        for cost, gain, at in zip(x[rises], y[rises], where[rises].tolist(), strict=True)
     ]
     steps: list[Step] = []
     before: At | None = None
@@ -260,15 +266,18 @@ def _programmed(
     at, uplift, total = solve(0.0)
     if total <= budget:
         return at, uplift
-    low, high = 0.0, 1.0
-    while (found := solve(high))[2] > budget:
-        low, high = high, high * 4
-        if high > 1e12:
+    dear, price = (at, uplift, total), 1.0
+    while (found := solve(price))[2] > budget:
+        dear, price = found, price * 4
+        if price > 1e12:
             return at, -np.inf
-    for _ in range(HALVINGS):
-        middle = (low + high) / 2
-        trial = solve(middle)
-        low, high, found = (low, middle, trial) if trial[2] <= budget else (middle, high, found)
+    # At the price at which the two are worth the same, a third that is worth more lies between them on the hull.
+    for _ in range(HULL):
+        price = (dear[1] - found[1]) / (dear[2] - found[2])
+        trial = solve(price)
+        if trial[1] - price * trial[2] <= found[1] - price * found[2] + 1e-12:
+            break
+        dear, found = (dear, trial) if trial[2] <= budget else (trial, found)
     return found[0], found[1]
 
 
