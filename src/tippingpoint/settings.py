@@ -195,6 +195,9 @@ class LintSettings(PolicySettings):
 class DiffSettings(PolicySettings):
     """Two policies: options of conf/policy, YAML files, or registered versions."""
 
+    policy: dict[str, Any] | None = None
+    """What some data bring along; not read: `policies` are compared."""
+
     policies: list[str] = Field(min_length=2, max_length=2)
     config_dir: str | None
 

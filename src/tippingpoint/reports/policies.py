@@ -26,14 +26,15 @@ def _clusters(clusters: Clusters) -> list[RenderableType]:
     k, columns = len(clusters.table), list(clusters.columns)
     segments = [str(c) for c in clusters.table.columns]
     table = plain_table(
-        f"K-means on {' and '.join(columns)}: users", ["cluster", *(f"mean {c}" for c in columns), *segments]
+        f"K-means on {' and '.join(columns)}: users", ["cluster", *(f"mean\n{c}" for c in columns), *segments]
     )
     rows = zip(clusters.table.index, clusters.centres.to_numpy(), clusters.table.to_numpy(), strict=True)
     for label, centre, counts in rows:
         table.add_row(str(label), *(f"{mean:.1f}" for mean in centre), *(f"{n:,}" for n in counts))
     best = clusters.silhouettes[k]
     words = (
-        f"k = {k} by the largest silhouette ({best:.2f}); agreement with the segments (ARI) {clusters.agreement:.2f}."
+        f"k = {k} by the largest silhouette ({best:.2f}); agreement with the segments {clusters.agreement:.2f}"
+        " (adjusted Rand index: 1 the same groups, 0 as by chance)."
     )
     return [table, Text(words)]
 
