@@ -502,3 +502,32 @@ def test_policies_of_the_users_own_folder_are_found_by_name(
     assert "ours" in json.loads(capsys.readouterr().out)["policies"]
     with pytest.raises(InputError, match=r"policy: there is no 'our'\. Nearest: 'ours'"):
         simulate(SimulateSettings.from_config(compose("simulate", ["policies=[our]"], str(folder.parent))))
+
+
+def test_three_cut_offs_and_more_are_seen_two_at_a_time_with_the_others_held(compared: tuple, tmp_path: Path) -> None:
+    (tmp_path / "four.yaml").write_text(
+        "_target_: tippingpoint.policies.bands.Bands\nname: four\nversion: 1\ncuts: [0.2, 0.4, 0.6, 0.7]\n"
+        "cut_belongs: [above, above, below, above]\nbands: [a, b, c, d, e]\n"
+        "actions: {a: none, b: discount_10, c: none, d: discount_10, e: checkout_prompt}\n"
+    )
+    words = [f"models=[{compared[0].filed.run_id}]", f"policies=[{tmp_path}/four.yaml]", "budget.contacts=600"]
+    found = ask(*words)
+    for sweep in (s for s in found.simulation.sweeps if s.policy == "four"):
+        assert [view.first for view in sweep.views] == [0, 1, 2]
+        assert sweep.choice is not None
+        assert sweep.budgeted is not None
+        assert sweep.regret is not None
+        best = sweep.choice.honest
+        assert best.cuts is not None
+        assert sweep.budgeted.honest.cuts is not None
+        for view in sweep.views:
+            assert view.at == best.cuts
+            assert view.told is not None
+            at = tuple(int(np.flatnonzero(view.surface.cuts == best.cuts[k])[0]) for k in view.free)
+            assert view.surface.uplift.value[at] == pytest.approx(best.uplift.value, abs=1e-9)
+            assert view.surface.uplift.se[at] == pytest.approx(best.uplift.se, rel=1e-6)
+            assert not view.told[at]
+        assert len(sweep.untold_ranges) in (0, 4)
+    html = artifact(found.filed.run_id, "simulation.html").read_text()
+    assert "One pair of 4 cut-offs is free here; held as chosen on validation" in html
+    assert len(html) < 8_000_000
