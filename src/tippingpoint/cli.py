@@ -133,11 +133,12 @@ def _run(verb: str, arguments: list[str]) -> None:
     from omegaconf import DictConfig
     from omegaconf.errors import OmegaConfBaseException
 
-    from tippingpoint.settings import config_folder, hydra_error
+    from tippingpoint.settings import NAMING, config_folder, hydra_error
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises, so that `main` can say it in our form
     name = "table" if verb in WORDS["data"] else verb  # the data verbs share their settings
-    sys.argv = [f"tippingpoint {verb}", *arguments]
+    folder = _option(arguments, "--config-dir", "-cd")
+    sys.argv = [f"tippingpoint {verb}", *([f"config_dir='{folder}'"] if folder and verb in NAMING else []), *arguments]
 
     failures: list[TippingpointError] = []
     composed = False
@@ -161,7 +162,7 @@ def _run(verb: str, arguments: list[str]) -> None:
         if composed:
             raise
         overrides = [a for a in arguments if "=" in a and not a.startswith("--")]
-        raise hydra_error(error, name, overrides, _option(arguments, "--config-dir", "-cd")) from error
+        raise hydra_error(error, name, overrides, folder) from error
     if failures:
         sys.exit(max(error.exit_code for error in failures))
 

@@ -1,6 +1,6 @@
 """What an outcome under an action is worth: a line in the outcome, one an action."""
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 import pandas as pd
@@ -45,6 +45,21 @@ class Economics(Closed):
         if "none" not in actions:
             raise ValueError("the action none must be priced too")
         return actions
+
+    @property
+    def priced(self) -> set[str]:
+        """Actions that have a price."""
+        return set(self.actions)
+
+    @property
+    def per_user(self) -> bool:
+        """Whether each user has prices of their own: then `rewards` alone tells them, and takes users."""
+        return False
+
+    def specification(self) -> dict[str, Any]:
+        """As a config node, ready for JSON; its class is named where it is not this one."""
+        target = {"_target_": f"{type(self).__module__}.{type(self).__name__}"} if self.per_user else {}
+        return target | self.model_dump(mode="json")
 
     def check(self, actions: set[str]) -> None:
         """Refuse actions that have no price.
@@ -131,6 +146,14 @@ class PerUser(Economics):
             raise ValueError("the action none has its costs too")
         return self
 
+    @property
+    def priced(self) -> set[str]:
+        return set(self.costs)
+
+    @property
+    def per_user(self) -> bool:
+        return True
+
     def check(self, actions: set[str]) -> None:
         for action in sorted(actions - set(self.costs)):
             raise InputError("economics.costs", f"{action!r} has no costs", nearest(action, self.costs))
@@ -138,8 +161,8 @@ class PerUser(Economics):
     def line(self, actions: tuple[str, ...], good: bool) -> tuple[np.ndarray, np.ndarray]:
         raise InputError(
             "economics",
-            f"{self.name} prices each user",
-            "Only compare and run read such prices.",
+            f"{self.name} prices each user; what is best for everyone alike is not defined",
+            "Take another policy than best_action, or prices that all users share.",
         )
 
     def rewards(

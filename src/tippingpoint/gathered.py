@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,14 @@ from tippingpoint.errors import InputError
 from tippingpoint.simulation.cells import Cells, gather
 from tippingpoint.simulation.evidence import Evidence
 
-VERSION = 1
+VERSION = 2
 """Of the saved form."""
+
+
+PARTS = ("validation", "test")
+MONEY, MEASURE = "money", "measure "
+"""Blocks of columns besides the outcome's: worth at per-user prices; and a further measure, before its name."""
+Measures = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,8 @@ class Gathered:
     ----------
     about
         JSON: question, outcome, good, origin, digest, kind, actions, economics, response, users, models, policies,
-        seed, dropped actions; what the numbers are about.
+        blocks, cuts, seed, excluded actions; what the numbers are about. Decisions rest on `economics`; `prices`
+        were asked for last.
     scored
         By model.
     validation, test
@@ -112,7 +119,7 @@ class Gathered:
 
             def cells(gram: np.ndarray, cuts: np.ndarray | None = None) -> Cells:
                 edges = np.arange(len(gram) - 1) + 0.5 if cuts is None else cuts
-                return Cells(about["kind"], edges, len(about["actions"]), ("phi",), gram)
+                return Cells(about["kind"], edges, len(about["actions"]), tuple(about["blocks"]), gram)
 
             scored = {
                 model: Scored(*(cells(found[f"scored/{k}/{p}"], found[f"scored/{k}/cuts"]) for p in PARTS))
@@ -131,28 +138,27 @@ class Gathered:
         return cls(about, scored, joint["validation"], joint["test"], segments, cells(found["segments/gram"]), tables)
 
 
-PARTS = ("validation", "test")
-
-
-def join(decisions: dict[str, np.ndarray], evidence: Evidence) -> Joint:
-    """Gather users by the combination of decisions; (n,) action codes for each contestant."""
+def join(decisions: dict[str, np.ndarray], evidence: Evidence, measures: Measures | None = None) -> Joint:
+    """Gather users by the combination of decisions; (n,) action codes for each contestant, measures as in `gather`."""
     code = np.zeros(len(evidence.phi), dtype=np.int64)
     for decided in decisions.values():  # numbered anew after each, so that codes stay small
         _, code = np.unique(code * evidence.phi.shape[1] + decided, return_inverse=True)
     _, first = np.unique(code, return_index=True)
-    cells = by_group(code, len(first), evidence)
+    cells = by_group(code, len(first), evidence, measures)
     padding = len(cells.count) - len(first)
     return Joint(cells, {name: np.pad(decided[first], (0, padding)) for name, decided in decisions.items()})
 
 
-def by_group(group: np.ndarray, groups: int, evidence: Evidence) -> Cells:
+def by_group(group: np.ndarray, groups: int, evidence: Evidence, measures: Measures | None = None) -> Cells:
     """One cell a group of users: (n,) numbers from 0; at least two cells, the last one maybe empty."""
-    return gather(np.arange(max(groups, 2) - 1) + 0.5, group.astype(np.float64), evidence)
+    return gather(np.arange(max(groups, 2) - 1) + 0.5, group.astype(np.float64), evidence, measures)
 
 
-def segment_cells(groups: Sequence[tuple[np.ndarray, int]], evidence: Evidence) -> Cells:
+def segment_cells(
+    groups: Sequence[tuple[np.ndarray, int]], evidence: Evidence, measures: Measures | None = None
+) -> Cells:
     """Cells of several groupings of the same users, one after the other: (n,) numbers from 0, and how many."""
-    gathered = [by_group(group, size, evidence) for group, size in groups]
+    gathered = [by_group(group, size, evidence, measures) for group, size in groups]
     gram = np.concatenate([c.gram[:size] for c, (_, size) in zip(gathered, groups, strict=True)])
     first = gathered[0]
     return Cells(first.kind, np.arange(len(gram) - 1) + 0.5, first.actions, first.blocks, gram)

@@ -16,6 +16,8 @@ from tippingpoint.errors import InputError, nearest
 
 T = TypeVar("T", bound=BaseModel)
 
+NAMING = ("simulate", "policy_diff")
+"""Verbs whose settings name options, so that they must know of folders of the user's own."""
 PLUGIN_GROUPS = ("tippingpoint.models", "tippingpoint.generators", "tippingpoint.policies")
 
 
@@ -188,16 +190,17 @@ class SimulateSettings(Terminal):
     models: list[str]
     policy: dict[str, Any]
     policies: list[str]
+    config_dir: str | None
     economics: dict[str, Any]
     data: Component | None
     evidence: Literal["auto", "truth", "experiment", "logged", "assumed"]
     tracking: Tracking
-    cuts: int = Field(ge=2, le=1000)
+    cuts: int | None = Field(ge=2, le=1000)
     least: int = Field(ge=2)
     budget: Budget
     smallest_uplift: float = Field(gt=0)
     sensitivity: float = Field(gt=0, lt=1)
-    seed: int = Field(ge=0, lt=2**32)
+    seed: int | None = Field(ge=0, lt=2**32)
 
 
 class PolicySettings(Terminal):
@@ -221,7 +224,11 @@ class LintSettings(PolicySettings):
 class DiffSettings(PolicySettings):
     """Two policies: options of conf/policy, YAML files, or registered versions."""
 
+    policy: dict[str, Any] | None = None
+    """What some data bring along; not read: `policies` are compared."""
+
     policies: list[str] = Field(min_length=2, max_length=2)
+    config_dir: str | None
 
 
 class Serve(Terminal):
@@ -279,7 +286,7 @@ def _fields_at(model: type[BaseModel], loc: Iterable[int | str]) -> list[str]:
 
 
 def overlay(written: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """`written` with the keys of `given` that are not null on top; a given `_target_` replaces all of it.
+    """`written` with the keys of `given` that are not null or empty on top; a given `_target_` replaces all of it.
 
     >>> overlay({"name": "a", "actions": {"none": {"x": 1}}}, {"name": None, "actions": {"none": {"x": 2}}})
     {'name': 'a', 'actions': {'none': {'x': 2}}}
@@ -288,19 +295,21 @@ def overlay(written: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, A
     for key, value in given.items():
         if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
             merged[key] = overlay(merged[key], value)
-        elif value is not None:
+        elif value is not None and value != {}:
             merged[key] = value
     return merged
 
 
-def option(group: str, name: str) -> dict[str, Any]:
-    """One option of a group, or a YAML file of the user's own, as written."""
+def option(group: str, name: str, config_dir: str | None = None) -> dict[str, Any]:
+    """One option of a group, of the shipped ones or of a folder of the user's own; or a YAML file, as written."""
     import yaml
 
     own = Path(name)
-    path = own if own.suffix in (".yaml", ".yml") else config_folder() / group / f"{name}.yaml"
-    if not path.is_file():
-        options = sorted(p.stem for p in (config_folder() / group).glob("*.yaml"))
+    folders = [Path(folder) / group for folder in (config_dir, config_folder()) if folder is not None]
+    paths = [own] if own.suffix in (".yaml", ".yml") else [folder / f"{name}.yaml" for folder in folders]
+    path = next((path for path in paths if path.is_file()), None)
+    if path is None:
+        options = sorted({p.stem for folder in folders for p in folder.glob("*.yaml")})
         raise InputError(group, f"there is no {name!r}", f"{nearest(name, options)} Or name a YAML file.")
     try:
         node = yaml.safe_load(path.read_text())
@@ -336,6 +345,7 @@ def compose(verb: str, overrides: Sequence[str] = (), config_dir: str | None = N
     from hydra.errors import HydraException
 
     own = [f"hydra.searchpath=[file://{Path(config_dir).resolve()}]"] if config_dir else []
+    own += [f"config_dir='{config_dir}'"] if config_dir and verb in NAMING else []
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(config_folder()), version_base="1.3"):

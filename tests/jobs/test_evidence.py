@@ -8,7 +8,7 @@ import pytest
 from tippingpoint.data.source import Source
 from tippingpoint.data.users import Users
 from tippingpoint.errors import InputError
-from tippingpoint.jobs.question import estimate_logging, kind_of, kinds_at_hand, predict_rewards
+from tippingpoint.jobs.question import estimate_logging, fit_rewards, kind_of, kinds_at_hand
 from tippingpoint.settings import Settings, compose
 from tippingpoint.simulation.evidence import Evidence, doubly_robust
 from tippingpoint.simulation.statistics import Estimate
@@ -50,7 +50,7 @@ def test_the_doubly_robust_mean_of_200_logs_is_the_truth(name: str, kind: str) -
     """Only the logs are drawn anew; the estimate's mean over them is the truth within three Monte-Carlo errors."""
     size = "profiles" if name == "event_log" else "users"
     train, users = world(name, kind, f"{size}=12000", "logging.slope=1.5")
-    predicted = predict_rewards(train, users.features, 0)
+    predicted = fit_rewards(train, 0)(users.features)
     decision = decide(predicted)
     chances, rng, found = users.logging_probability, np.random.default_rng(7), np.empty(SAMPLES)
     for sample in range(SAMPLES):
@@ -64,7 +64,7 @@ def test_the_doubly_robust_mean_of_200_logs_is_the_truth(name: str, kind: str) -
 @pytest.mark.parametrize("name", CONFOUNDED)
 def test_without_the_confounder_the_estimate_is_visibly_off(name: str) -> None:
     train, users = world(name, "confounded", *CONFOUNDED[name])
-    predicted = predict_rewards(train, users.features, 0)
+    predicted = fit_rewards(train, 0)(users.features)
     decision = decide(predicted)
     phi = doubly_robust(users.outcome, users.action, estimate_logging(train, users, 0), predicted)
     value = uplift(phi, decision, "logged")

@@ -72,3 +72,16 @@ def test_diff_without_a_score_says_what_to_type() -> None:
 def test_policy_alone_names_its_words(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
     assert call(monkeypatch) == 2
     assert "There are: lint, diff." in capsys.readouterr().err
+
+
+def test_diff_takes_data_that_bring_a_policy_along_and_names_what_is_gone_and_new(workspace: Path) -> None:
+    (workspace / "mine.yaml").write_text(
+        "_target_: tippingpoint.policies.rules.Rules\nname: mine\nversion: 2\nlevels: {}\notherwise: rest\n"
+        "rules: [{segment: away, when: days_since_last_login > 60}]\nactions: {away: discount_10, rest: none}\n"
+    )
+    words = ["policies=[mine.yaml,retention]", "data=retention", "data.users=2000", "economics=retention"]
+    found = policy_diff(DiffSettings.from_config(compose("policy_diff", words))).found
+    assert found.written[:2] == ["name: mine → retention", "version: 2 → 1"]
+    assert any(line.startswith("gone: actions.away discount_10; actions.rest none") for line in found.written)
+    assert any(line.startswith("new: actions.loyal none; ") for line in found.written)
+    assert found.movement["users"].sum() == 2000

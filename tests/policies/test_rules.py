@@ -80,9 +80,11 @@ def test_lint_finds_what_the_written_rules_leave_open_and_where_they_overlap() -
     found = lint(as_written(), frame, None, {"none", "discount_10"}, None)
     by_kind = {remark.kind: remark for remark in found.remarks}
     assert set(by_kind) == {"gap", "overlap"}
-    assert "engagement medium with days_since_last_login 0 to 60" in by_kind["gap"].what
+    assert "users with engagement medium and days_since_last_login 0 to below 60" in by_kind["gap"].what
     assert by_kind["gap"].users == int((found.segments.set_index("segment").users)["nobody"])
-    assert "loyal and dormant both hold at engagement high with days_since_last_login 60:" in by_kind["overlap"].what
+    assert (
+        "loyal and dormant both fit users with engagement high and days_since_last_login 60:" in by_kind["overlap"].what
+    )
 
 
 def test_lint_of_the_shipped_answer_finds_no_gap() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tippingpoint.errors import InputError
 from tippingpoint.simulation.cells import Cells, Line, contrast, gather, grid
 from tippingpoint.simulation.evidence import Evidence
-from tippingpoint.simulation.surface import sheet, surface
+from tippingpoint.simulation.surface import held, sheet, surface
 from tippingpoint.simulation.value import policy_value
 
 seeds = st.integers(0, 2**32 - 1)
@@ -153,3 +153,20 @@ def test_too_many_choices_and_unpriced_actions_are_refused():
     wide = gather(np.linspace(0, 1, 400), score, Evidence("truth", np.zeros((600, 3))))
     with pytest.raises(InputError, match="too many choices"):
         surface(wide, [0, 1, 2, 1], Line(np.zeros(3), np.ones(3)), np.random.default_rng(0))
+
+
+@settings(deadline=None, max_examples=25)
+@given(seeds)
+def test_with_cut_offs_held_every_pair_between_them_is_that_policy(seed: int):
+    _, _, line, cells = world(seed)
+    rng = np.random.default_rng(seed)
+    at = sorted(rng.integers(0, len(cells.cuts), 4).tolist())
+    actions, none = [0, 2, 1, 0, 2], np.zeros(len(cells.count), dtype=np.int64)
+    for first in range(3):
+        found = sheet(cells, held(cells, actions, at, first), line, none, np.random.default_rng(0), least=2)
+        low, high = at[first - 1] if first else 0, at[first + 2] if first < 2 else len(cells.cuts) - 1
+        for i in range(low, high + 1):
+            for j in range(i, high + 1):
+                one = contrast(cells, line, cells.decision(actions, [*at[:first], i, j, *at[first + 2 :]]), none)
+                assert found.value[i, j] == pytest.approx(one.value, abs=1e-9)
+                assert found.se[i, j] == pytest.approx(one.se, abs=1e-7)

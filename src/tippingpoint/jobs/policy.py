@@ -20,7 +20,7 @@ from tippingpoint.policies.clusters import Clusters, cluster
 from tippingpoint.policies.lint import Difference, Lint, diff, lint
 from tippingpoint.policies.policy import Known, Policy
 from tippingpoint.policies.rules import SCORE, Rules
-from tippingpoint.reports import figures, tables
+from tippingpoint.reports import figures, policies
 from tippingpoint.settings import Component, DiffSettings, LintSettings, PolicySettings, option
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.models import fetch_version, find, load
@@ -56,7 +56,7 @@ class LintResult:
 
     def render(self) -> RenderableType:
         """One screen for a terminal."""
-        return tables.lint_summary(self.policy, self.found, self.clusters)
+        return policies.lint_summary(self.policy, self.found, self.clusters)
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class DiffResult:
 
     def render(self) -> RenderableType:
         """One screen for a terminal."""
-        return tables.diff_summary(self.first, self.second, self.found)
+        return policies.diff_summary(self.first, self.second, self.found)
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def policy_diff(settings: DiffSettings) -> DiffResult:
     InputError
         Where policies, users or the model are wrong or do not fit, or a score is needed and no model named.
     """
-    first, second = (_policy(name) for name in settings.policies)
+    first, second = (_policy(name, settings.config_dir) for name in settings.policies)
     ground = _ground(settings)
     if ground.score is None and (needs_score(first) or needs_score(second)):
         raise InputError("scored_by", "one of the policies reads the score", "Type scored_by=models:/NAME@challenger.")
@@ -154,11 +154,11 @@ def needs_score(policy: Policy) -> bool:
     return not isinstance(policy, Rules) or SCORE in policy.columns
 
 
-def _policy(name: str) -> Policy:
+def _policy(name: str, config_dir: str | None) -> Policy:
     if name.startswith("models:/"):
         node = json.loads(fetch_version(backend.connect(), name, "policy.json"))
     else:
-        node = option("policy", name)
+        node = option("policy", name, config_dir)
     return Component.model_validate(node).build(Policy, f"policy {name}")  # type: ignore[type-abstract]
 
 

@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import Pipeline
 
 from tippingpoint.data.source import Source
 from tippingpoint.data.splits import split
@@ -19,6 +21,8 @@ from tippingpoint.settings import Settings
 from tippingpoint.simulation import evidence as counterfactual
 from tippingpoint.simulation.evidence import Evidence, Kind, Log
 
+Predict = Callable[[pd.DataFrame], np.ndarray]
+"""(n, K) predictions under each action from the features of n users."""
 REWARD_MODEL = Logistic(C=0.3, max_iter=1000, calibrate=False)
 """Predicts outcomes under each action, for doubly robust evidence; one a data set: no contestant has its own."""
 
@@ -119,12 +123,15 @@ def gather_evidence(
     return Evidence(kind, phi)
 
 
-def log_of(kind: Kind, train: Users, users: Users, seed: int) -> Log:
-    """What was done to users, with which chance (for `logged`, estimated on train), and predictions."""
+def log_of(kind: Kind, train: Users, users: Users, seed: int, predict: Predict | None = None) -> Log:
+    """What was done to users, with which chance (for `logged`, estimated on train), and predictions.
+
+    `predict` is what `fit_rewards` gave for train, where it is at hand already.
+    """
     assert users.action is not None
     known = users.logging_probability if kind == "experiment" else None
     chance = estimate_logging(train, users, seed) if known is None else known
-    return Log(users.outcome, users.action, chance, predict_rewards(train, users.features, seed))
+    return Log(users.outcome, users.action, chance, (predict or fit_rewards(train, seed))(users.features))
 
 
 def estimate_logging(train: Users, users: Users, seed: int) -> np.ndarray:
@@ -137,30 +144,53 @@ def estimate_logging(train: Users, users: Users, seed: int) -> np.ndarray:
     return counterfactual.clip(estimated)
 
 
-def predict_rewards(train: Users, features: pd.DataFrame, seed: int) -> np.ndarray:
-    """(n, K) P(outcome | action, features), one model an action fitted on train (a T-learner).
+def fit_rewards(train: Users, seed: int) -> Predict:
+    """P(outcome | action, features), one model an action fitted on train (a T-learner).
 
     An action under which fewer than two users of either outcome were seen gets their mean outcome.
     """
-    predicted = np.empty((len(features), len(train.actions)))
+    arms: list[Pipeline | float] = []
     for k in range(len(train.actions)):
         arm = train.take(np.flatnonzero(train.action == k))
         if np.bincount(arm.outcome, minlength=2).min() < 2:
-            predicted[:, k] = arm.outcome.mean() if len(arm) else train.outcome.mean()
-            continue
-        pipeline = REWARD_MODEL.pipeline(arm.contract, seed).fit(arm.features, arm.outcome)
-        predicted[:, k] = pipeline.predict_proba(features)[:, 1]
-    return predicted
+            arms.append(float(arm.outcome.mean() if len(arm) else train.outcome.mean()))
+        else:
+            arms.append(REWARD_MODEL.pipeline(arm.contract, seed).fit(arm.features, arm.outcome))
+
+    def predict(features: pd.DataFrame) -> np.ndarray:
+        predicted = np.empty((len(features), len(arms)))
+        for k, of in enumerate(arms):
+            predicted[:, k] = of if isinstance(of, float) else of.predict_proba(features)[:, 1]
+        return predicted
+
+    return predict
+
+
+def fit_measure(train: Users, measure: str, seed: int) -> Predict:
+    """E(measure | action, features), one ridge regression an action fitted on train."""
+    assert train.measures is not None
+    arms: list[Pipeline] = []
+    for k in range(len(train.actions)):
+        rows = np.flatnonzero(train.action == k)
+        arm = train.take(rows if len(rows) > 1 else np.arange(len(train)))
+        assert arm.measures is not None
+        prepare = REWARD_MODEL.pipeline(arm.contract, seed).named_steps["prepare"]
+        pipeline = Pipeline([("prepare", prepare), ("model", Ridge(10.0))])
+        arms.append(pipeline.fit(arm.features, arm.measures[measure].to_numpy(np.float64)))
+
+    return lambda features: np.stack([of.predict(features) for of in arms], axis=1)
 
 
 def reward_model(
-    train: Users, economics: Economics, seed: int
+    train: Users, economics: Economics, seed: int, predict: Predict | None = None
 ) -> Callable[[pd.DataFrame, tuple[str, ...]], np.ndarray]:
-    """Expected money per user under each action, by one model an action fitted on train."""
+    """Expected money per user under each action, by one model an action fitted on train, at most once."""
 
     def worth(features: pd.DataFrame, names: tuple[str, ...]) -> np.ndarray:
-        predicted = predict_rewards(train, features, seed)[:, [train.actions.index(name) for name in names]]
+        nonlocal predict
         alpha, beta = economics.line(names, train.contract.good)
+        predict = predict or fit_rewards(train, seed)
+        predicted = predict(features)[:, [train.actions.index(name) for name in names]]
         return np.asarray(alpha + beta * predicted)
 
     return worth

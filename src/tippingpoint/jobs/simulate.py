@@ -14,9 +14,11 @@ from tippingpoint.jobs.gathering import gather_users
 from tippingpoint.jobs.progress import progress
 from tippingpoint.jobs.simulation_files import STATISTICS, record
 from tippingpoint.policies.policy import Policy
-from tippingpoint.pricing import Asked, Simulation, price
-from tippingpoint.reports import tables
+from tippingpoint.pricing import price
+from tippingpoint.reports import what_if
 from tippingpoint.settings import Component, SimulateSettings, option, overlay, validate
+from tippingpoint.simulated import Simulation
+from tippingpoint.sweeps import Asked
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.models import JOB, LoadedModel, fetch, find, load
 from tippingpoint.tracking.runs import reap
@@ -37,7 +39,7 @@ class SimulateResult:
 
     def render(self) -> RenderableType:
         """One screen for a terminal."""
-        return tables.simulate_summary(self.simulation, self.filed, self.seconds)
+        return what_if.simulate_summary(self.simulation, self.filed, self.seconds)
 
 
 def simulate(settings: SimulateSettings) -> SimulateResult:
@@ -65,9 +67,9 @@ def simulate(settings: SimulateSettings) -> SimulateResult:
             step("reading statistics")
             experiment = saved[0].info.experiment_id
             gathered = Gathered.load(fetch(client, saved[0].info.run_id, STATISTICS))
-            _refuse_what_needs_users(settings, saved[0].info.run_id)
             policies = {n: _policy(node, f"policies.{n}") for n, node in gathered.about["policies"].items()}
-            economics = _economics(gathered.about["economics"], settings)
+            economics = _economics(gathered.about["prices"], settings)
+            _refuse_what_needs_users(settings, gathered.about, economics)
         else:
             step("loading models")
             models = _named([load(client, run) for run in runs.values()])
@@ -100,7 +102,7 @@ def _policies(settings: SimulateSettings, models: dict[str, LoadedModel]) -> dic
     """Each model's own policy with `policy` on top, and `policies`; by name, version and digest where names repeat."""
     nodes = [overlay(model.config["policy"], settings.policy) for model in models.values()]
     built = [_policy(node, "policy") for node in nodes]
-    built += [_policy(option("policy", name), f"policies.{name}") for name in settings.policies]
+    built += [_policy(option("policy", name, settings.config_dir), f"policies.{name}") for name in settings.policies]
     distinct = list({policy.digest: policy for policy in built}.values())
     names = [policy.name for policy in distinct]
     return {
@@ -132,6 +134,9 @@ def _asked(
     budget = settings.budget
     total = budget.contacts if budget.money is None else budget.money
     users = budget.of_users or gathered.about["users"]["all"]
+    if budget.money is not None and economics.per_user:
+        what = f"{economics.name} says what each user costs with either outcome, not what is spent"
+        raise InputError("budget.money", what, "Type budget.contacts=… instead.")
     return Asked(
         economics=economics,
         policies=policies,
@@ -140,17 +145,34 @@ def _asked(
         smallest_uplift=settings.smallest_uplift,
         sensitivity=settings.sensitivity,
         least=settings.least,
-        seed=settings.seed,
+        seed=gathered.about["seed"],
         leader_only=leader_only,
     )
 
 
-def _refuse_what_needs_users(settings: SimulateSettings, run_id: str) -> None:
+def _refuse_what_needs_users(settings: SimulateSettings, about: dict[str, Any], economics: Economics) -> None:
+    """Refuse all that saved statistics cannot answer, in one message that says what to type instead."""
+    written = about["economics"]
+    unknown = economics.priced - set(about["actions"]) - set(written["actions"]) - set(written.get("costs", {}))
+    # Prices of each user's own went into the statistics user by user.
+    own = economics.per_user or about["per_user_prices"]
+    same = economics.specification() == about["prices"]
     asked = {
         "data": settings.data is not None,
         "policies": bool(settings.policies),
         "policy": any(value is not None for value in settings.policy.values()),
+        "cuts": settings.cuts not in (None, about["cuts"]),
+        "evidence": settings.evidence not in ("auto", about["kind"]),
+        "seed": settings.seed not in (None, about["seed"]),
+        "economics (prices of each user's own need a pass over users)": own and not same,
+        f"economics.actions ({', '.join(sorted(unknown))})": bool(unknown) and not own,
     }
-    for where in (key for key, there in asked.items() if there):
-        what = f"run {run_id} is answered from saved statistics, in which users and policies are fixed"
-        raise InputError(where, what, "Change prices, budget or sensitivity only, or name the models instead.")
+    if not (named := [where for where, there in asked.items() if there]):
+        return
+    runs = ",".join(model["run_id"] for model in about["models"].values())
+    raise InputError(
+        ", ".join(named),
+        f"fixed when the statistics of this run were gathered ({about['kind']}, {about['cuts']} cut-offs, seed"
+        f" {about['seed']}); prices, budget, least, smallest_uplift and sensitivity can change without users",
+        f"Simulate the models again: type models=[{runs}] instead of this run's id.",
+    )

@@ -1,17 +1,20 @@
 """Filing a simulation: a parent run with everything, and a child a model whose curves overlay in the UI."""
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import yaml
 
 from tippingpoint.findings import Filed
-from tippingpoint.pricing import PAIR, Simulation, Sweep
 from tippingpoint.reports import surfaces
 from tippingpoint.reports.cards import simulation_card
+from tippingpoint.reports.what_if_page import page
 from tippingpoint.settings import SimulateSettings
+from tippingpoint.simulated import PAIR, Simulation
 from tippingpoint.simulation.statistics import Estimate
+from tippingpoint.sweeps import Sweep
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.models import JOB
 from tippingpoint.tracking.provenance import provenance
@@ -38,7 +41,7 @@ def record(
         "question": about["question"],
         "evidence": simulation.kind,
         "data_digest": about["data_digest"],
-        "seed": str(settings.seed),
+        "seed": str(about["seed"]),
     }
     tags = {**common, JOB: "simulate", "leader": simulation.leader, **({"repriced": origin[0]} if origin else {})}
     with tracked(client, experiment, f"simulate {about['origin']}", tags) as parent:
@@ -58,7 +61,8 @@ def _parent(simulation: Simulation, settings: SimulateSettings, run: Run) -> Non
             "policies": ", ".join(simulation.asked.policies),
             "data": about["origin"],
             **{f"economics.{key}": value for key, value in economics.model_dump(mode="json").items()},
-            **{key: config[key] for key in ("cuts", "least", "smallest_uplift", "sensitivity", "seed")},
+            **{key: config[key] for key in ("least", "smallest_uplift", "sensitivity")},
+            **{key: about[key] for key in ("cuts", "seed")},
             "budget": config["budget"],
         }
     )
@@ -70,13 +74,14 @@ def _parent(simulation: Simulation, settings: SimulateSettings, run: Run) -> Non
             table.to_csv(folder / "tables" / f"{name}.csv", index=False)
         if (pairs := simulation.surface_table()) is not None:
             pairs.write_csv(folder / "tables/surface.csv", float_precision=6)
-        surfaces.interactive(folder / "surface.html", simulation)
+        (folder / "simulation.html").write_text(page(simulation))
         if best := simulation.sweep():
             surfaces.picture(folder / "figures/surface.png", simulation, best)
         surfaces.targeting(folder / "figures", simulation)
-        (folder / STATISTICS).write_bytes(simulation.gathered.dump())
+        priced = replace(simulation.gathered, about={**about, "prices": economics.specification()})
+        (folder / STATISTICS).write_bytes(priced.dump())
         written = {**config, "policies": {n: p.specification() for n, p in simulation.asked.policies.items()}}
-        written["economics"] = economics.model_dump(mode="json")
+        written["economics"] = economics.specification()
         (folder / "simulate.yaml").write_text(yaml.safe_dump(written, sort_keys=False, allow_unicode=True))
         run.artifacts(folder)
     run.tags({"mlflow.note.content": simulation_card(simulation)})

@@ -26,9 +26,7 @@ from tippingpoint.jobs.progress import searching
 from tippingpoint.jobs.question import ask, gather_evidence
 from tippingpoint.models.family import Family
 from tippingpoint.policies.best_action import BestAction
-from tippingpoint.reports import figures, tables
-from tippingpoint.reports.tuning import history
-from tippingpoint.reports.tuning import page as search_page
+from tippingpoint.reports import figures, tuning
 from tippingpoint.settings import TuneSettings
 from tippingpoint.simulation.contest import contest
 from tippingpoint.simulation.statistics import Estimate
@@ -60,7 +58,7 @@ class TuneResult:
 
     def render(self) -> RenderableType:
         """One screen for a terminal."""
-        return tables.tune_summary(self.question, self.tuned, self.filed)
+        return tuning.summary(self.question, self.tuned, self.filed)
 
 
 def tune(settings: TuneSettings) -> TuneResult:
@@ -327,14 +325,14 @@ def _close(
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         (folder / "search.html").write_text(
-            search_page(f"{question.name}: search on {question.origin}", search.studies, settings.tune.objectives)
+            tuning.page(f"{question.name}: search on {question.origin}", search.studies, settings.tune.objectives)
         )
         objective = settings.tune.objectives[0]
         values = {
             family: np.array([t.values[objective] for t in tuned.tried if t.family == family and t.values])
             for family in search.studies
         }
-        history(folder / "figures/search.png", values, objective, _maximizes(settings))
+        tuning.history(folder / "figures/search.png", values, objective, _maximizes(settings))
         (folder / "tables").mkdir(exist_ok=True)
         tuned.table().to_csv(folder / "tables/trials.csv", index=False)
         parent.artifacts(folder)

@@ -99,16 +99,16 @@ def _rules(policy: Rules, features: pd.DataFrame, score: np.ndarray) -> list[Rem
     gap, users = ~on_grid.any(axis=1), int((~held.any(axis=1)).sum())
     if gap.any():
         where = _regions(described[np.asarray(gap)])
-        remarks.append(Remark("gap", f"no rule covers {where}: they are {policy.otherwise}", users))
+        remarks.append(Remark("gap", f"no rule covers users with {where}: they become {policy.otherwise}", users))
     elif users:
-        remarks.append(Remark("gap", f"no rule covers some users: they are {policy.otherwise}", users))
+        remarks.append(Remark("gap", f"no rule covers some users: they become {policy.otherwise}", users))
     for i, j in combinations(range(len(policy.rules)), 2):
         first, second = policy.rules[i], policy.rules[j]
         both = on_grid[:, i] & on_grid[:, j]
         users = int((held[:, i] & held[:, j]).sum())
         if first.segment != second.segment and (both.any() or users):
-            where = f" at {_regions(described[both])}" if both.any() else ""
-            what = f"{first.segment} and {second.segment} both hold{where}: {first.segment} comes first"
+            where = f"users with {_regions(described[both])}" if both.any() else "some users"
+            what = f"{first.segment} and {second.segment} both fit {where}: {first.segment} comes first and gets them"
             remarks.append(Remark("overlap", what, users))
     for k, rule in enumerate(policy.rules):
         earlier = on_grid[:, :k].any(axis=1) | ~on_grid[:, k]
@@ -162,13 +162,18 @@ def _regions(points: pd.DataFrame) -> str:
         spans = [f"{c} {_span(group[c].min(), group[c].max())}" for c in numbers]
         found.setdefault(" and ".join(spans), []).append(" ".join(map(str, names)))
     return "; ".join(
-        " with ".join(filter(None, [f"{', '.join(words)} {' or '.join(names)}" if words else "", spans]))
+        " and ".join(filter(None, [f"{', '.join(words)} {' or '.join(names)}" if words else "", spans]))
         for spans, names in found.items()
     )
 
 
 def _span(low: float, high: float) -> str:
-    return f"{low:.6g}" if f"{low:.6g}" == f"{high:.6g}" else f"{low:.6g} to {high:.6g}"
+    # The grid has a point on either side of every written number: one next to it is said as above or below it.
+    first, last = f"{low:.6g}", f"{high:.6g}"
+    if first == last and low == high:
+        return first
+    above, below = "above " if low > float(first) else "", "below " if high < float(last) else ""
+    return f"{above}{first} to {below}{last}"
 
 
 @dataclass(frozen=True)
@@ -178,7 +183,7 @@ class Difference:
     Parameters
     ----------
     written
-        One line a changed key of the specification.
+        One line a changed key of the specification; one for all that is gone, one for all that is new.
     movement
         One row a pair of segments with users in both: users, share, and both actions.
     """
@@ -195,12 +200,12 @@ class Difference:
 
 def diff(first: Policy, second: Policy, features: pd.DataFrame, scores: tuple[np.ndarray, np.ndarray]) -> Difference:
     """Compare two bound policies, as written and on the same users; each on its own model's scores, mostly the same."""
-    a, b = (dict(_flat(policy.specification())) for policy in (first, second))
-    written = [
-        f"{key}: {a.get(key, 'not there')} → {b.get(key, 'not there')}"
-        for key in dict.fromkeys([*a, *b])
-        if a.get(key) != b.get(key)
-    ]
+    a, b = ({"kind": type(policy).__name__} | dict(_flat(policy.specification())) for policy in (first, second))
+    a.pop("_target_"), b.pop("_target_")
+    written = [f"{key}: {a[key]} → {b[key]}" for key in a if key in b and a[key] != b[key]]
+    for word, one, other in (("gone", a, b), ("new", b, a)):
+        if lone := [f"{key} {value}" for key, value in one.items() if key not in other]:
+            written.append(f"{word}: {'; '.join(lone)}")
     codes = first.segment(scores[0], features), second.segment(scores[1], features)
     count = np.zeros((len(first.segments), len(second.segments)), dtype=np.int64)
     np.add.at(count, codes, 1)
@@ -221,4 +226,6 @@ def diff(first: Policy, second: Policy, features: pd.DataFrame, scores: tuple[np
 def _flat(node: Any, path: str = "") -> list[tuple[str, str]]:
     if isinstance(node, Mapping):
         return [leaf for key, value in node.items() for leaf in _flat(value, f"{path}.{key}" if path else str(key))]
+    if path == "rules":
+        return [(f"rule {k}", f"{rule['segment']} when {rule['when']}") for k, rule in enumerate(node, start=1)]
     return [(path, str(node))]

@@ -6,8 +6,8 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from tippingpoint.findings import Candidate, Comparison, Provenance, Question
-from tippingpoint.pricing import Simulation
 from tippingpoint.reports.tables import EVIDENCE, interval
+from tippingpoint.simulated import Simulation
 
 LIMITS = {"run": 8_000, "version": 5_000}
 """Characters MLflow keeps of a description; the whole card is an artifact of the run."""

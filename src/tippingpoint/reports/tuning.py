@@ -1,4 +1,4 @@
-"""Pictures of a search: Optuna's own, on one self-contained page, and its history as PNG."""
+"""A search: its screen, Optuna's own pictures on one self-contained page, and its history as PNG."""
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -12,12 +12,20 @@ from markupsafe import Markup
 from optuna import visualization as drawn
 from optuna.trial import TrialState
 from plotly.offline import get_plotlyjs
+from rich.console import Group, RenderableType
+from rich.text import Text
 
+from tippingpoint.evaluation import LOWER_IS_BETTER
+from tippingpoint.findings import Filed, Question, Tuned
 from tippingpoint.reports.figures import new_figure, save
 from tippingpoint.reports.palette import colour
+from tippingpoint.reports.tables import about, interval, links, plain_table, uplift_heads
+from tippingpoint.simulation.statistics import Estimate
 
 LEAST = 2
 """Complete trials without which there is nothing to draw."""
+SHOWN = 5
+"""Trials listed."""
 
 
 def page(title: str, studies: Mapping[str, optuna.Study], objectives: Sequence[str]) -> str:
@@ -66,3 +74,55 @@ def history(path: Path, values: Mapping[str, np.ndarray], objective: str, maximi
     axes.set(xlabel="complete trials", ylabel=objective.replace("_", " "), title="Search: each trial, best so far")
     axes.legend(loc="lower right" if maximize else "upper right", frameon=False)
     save(figure, path)
+
+
+def summary(question: Question, tuned: Tuned, filed: Filed) -> RenderableType:
+    """A search on one screen."""
+    objective, *more = tuned.objectives
+    sign = -1 if objective in LOWER_IS_BETTER else 1
+    best = sorted((t for t in tuned.tried if t.values), key=lambda t: -sign * t.values[objective])[:SHOWN]
+    found = plain_table(
+        f"{tuned.count('complete'):,} complete trials, {tuned.count('pruned'):,} ended early,"
+        f" {tuned.count('failed'):,} failed; the best by cross-validation",
+        ["model", "trial", *tuned.objectives, "parameters"],
+    )
+    found.columns[-1].justify, found.columns[-1].no_wrap = "left", False
+    for trial in best:
+        parameters = ", ".join(f"{name} {_short(value)}" for name, value in trial.parameters.items())
+        told = [_judged(o, trial.values[o]) for o in (objective, *more)]
+        found.add_row(trial.family, str(trial.number), *told, parameters, style="bold" if trial is tuned.best else "")
+    for family, values in tuned.baseline.items():
+        found.add_row(family, "–", *(_judged(*v) for v in values.items()), "as it is when nobody tunes it", style="dim")
+    lines = [Text(f"Gain of {tuned.best.family} over its defaults, cross-validated: {_gain(tuned.gain, objective)}.")]
+    if tuned.gain_on_test is not None:
+        gain = _gain(tuned.gain_on_test, "roc_auc")
+        lines.append(Text(f"On {len(question.parts.test):,} test users, looked at once: {gain}."))
+    if tuned.candidate is None:
+        lines.append(Text("The winner is filed already; nothing was left to do. More: raise tune.trials."))
+    if tuned.put_back:
+        lines.append(Text(f"{tuned.put_back} trials that killed processes left were tried again."))
+    measured: list[RenderableType] = []
+    if tuned.candidate is not None:
+        metrics = plain_table("Winner, refitted on train and validation, on test", ["metric", "value"])
+        for name in ("roc_auc", "pr_auc", "log_loss", "calibration_slope"):
+            metrics.add_row(name.replace("_", " "), interval(tuned.candidate.metrics[name], 3))
+        heads = [head.replace("\n", " ") for head in uplift_heads(question)]
+        metrics.add_row(heads[0], interval(tuned.candidate.value.outcomes_per_1000, 1))
+        metrics.add_row(heads[1], interval(tuned.candidate.value.uplift, 3))
+        measured.append(metrics)
+    return Group(*about(question), found, *measured, *lines, Text(f"Study: {tuned.storage}"), *links(filed))
+
+
+def _gain(gain: Estimate, objective: str) -> str:
+    if gain.low is None or gain.high is None:
+        return f"{objective} {gain.value:+.4f}, without an interval"
+    word = "better" if gain.low > 0 else "worse" if gain.high < 0 else "cannot tell"
+    return f"{objective} {gain.value:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}]: {word}"
+
+
+def _judged(objective: str, value: float) -> str:
+    return f"{value:,.0f}" if objective in ("features", "nodes") else f"{value:.4f}"
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -9,10 +9,11 @@ import numpy as np
 from tippingpoint.errors import InputError
 from tippingpoint.simulation.cells import Cells, Line, contacts, contrast, linear, outcomes, quadratic
 from tippingpoint.simulation.statistics import LEAST_CHANGED, Estimate, mean, normal
-from tippingpoint.simulation.surface import Sheet, mean_and_changed, sheet
+from tippingpoint.simulation.surface import Bands, Sheet, held, mean_and_changed, sheet
 
 At = tuple[int, ...]
-HALVINGS = 60
+HULL = 60
+"""Corners of the hull looked at, at most."""
 
 
 @dataclass(frozen=True)
@@ -119,13 +120,19 @@ def best_cuts(
 
     Up to two cut-offs all choices are looked at; more are found by dynamic programming, in which every band
     that is acted on is empty or holds `least` users. There a budget is met by pricing spend into the worth (a
-    Lagrangian): the best on the concave hull of value over spend, which may leave a little of the budget
-    unused.
+    Lagrangian): the best on the concave hull of value over spend, which may leave much of the budget unused.
+    From there, and from acting on hardly anyone, each two neighbours are moved to their best within the budget,
+    the others held, until none moves: good, but not proven to be the best.
     """
     none = _none(cells)
     spend = spend or contacts(cells.actions)
     if len(actions) > 3:
         at, uplift = _programmed(cells, actions, line, spend, budget, least)
+        if budget < np.inf:
+            last = (len(cells.cuts) - 1,) * (len(actions) - 1)
+            starts = [last] if uplift == -np.inf else [at, last]
+            moved = [_moved(cells, actions, line, spend, budget, least, start) for start in starts]
+            at, uplift = max([(at, uplift), *moved], key=lambda found: found[1])
     else:
         uplifts, acted = mean_and_changed(cells, actions, line, none)
         spent, _ = mean_and_changed(cells, actions, spend, none)
@@ -146,6 +153,7 @@ def untold(
     chosen: At | None,
     rng: np.random.Generator,
     least: int = LEAST_CHANGED,
+    free: Bands | None = None,
 ) -> tuple[np.ndarray, Sheet]:
     """The choices that the data cannot tell from the best.
 
@@ -153,14 +161,20 @@ def untold(
     whatever is not shown to be worse stays. With 95 % all that is left out is worse than the honest one: then
     the truly best one is in.
 
+    Parameters
+    ----------
+    free
+        Bands to choose among where some cut-offs are held (`surface.held`); all are free otherwise.
+
     Returns
     -------
     set, difference
         Whether each choice stays, and its uplift less that of the chosen one. Choices that act on fewer than
         `least` users are no candidates; those that differ from the chosen one for fewer than that stay.
     """
-    difference = sheet(test, actions, line, _decision(test, actions, chosen), rng, least)
-    uplifts, acted = mean_and_changed(test, actions, line, _none(test))
+    among = actions if free is None else free
+    difference = sheet(test, among, line, _decision(test, actions, chosen), rng, least)
+    uplifts, acted = mean_and_changed(test, among, line, _none(test))
     worse = difference.supported & (difference.band_high < 0)
     return _candidates(uplifts, acted, least) & ~worse, difference
 
@@ -183,9 +197,14 @@ def frontier(
     spent, _ = mean_and_changed(validation, actions, spend, none)
     keep = _candidates(uplifts, acted, least)
     points: list[tuple[float, float, At | None]] = [(0.0, 0.0, None)] if actions[0] == 0 else []
+    x, y, where = spent[keep], uplifts[keep], np.argwhere(keep)
+    order = np.lexsort((-y, x))
+    x, y, where = x[order], y[order], where[order]
+    # What some cheaper choice beats is on no hull: most of them, sooner said by arrays than one by one.
+    rises = y > np.maximum.accumulate(np.concatenate([[-np.inf], y[:-1]]))
     points += [
-        (float(x), float(y), tuple(at))
-        for x, y, at in zip(spent[keep], uplifts[keep], np.argwhere(keep).tolist(), strict=True)
+        (float(cost), float(gain), tuple(at))
+        for cost, gain, at in zip(x[rises], y[rises], where[rises].tolist(), strict=True)
     ]
     steps: list[Step] = []
     before: At | None = None
@@ -247,16 +266,41 @@ def _programmed(
     at, uplift, total = solve(0.0)
     if total <= budget:
         return at, uplift
-    low, high = 0.0, 1.0
-    while (found := solve(high))[2] > budget:
-        low, high = high, high * 4
-        if high > 1e12:
+    dear, price = (at, uplift, total), 1.0
+    while (found := solve(price))[2] > budget:
+        dear, price = found, price * 4
+        if price > 1e12:
             return at, -np.inf
-    for _ in range(HALVINGS):
-        middle = (low + high) / 2
-        trial = solve(middle)
-        low, high, found = (low, middle, trial) if trial[2] <= budget else (middle, high, found)
+    # At the price at which the two are worth the same, a third that is worth more lies between them on the hull.
+    for _ in range(HULL):
+        price = (dear[1] - found[1]) / (dear[2] - found[2])
+        trial = solve(price)
+        if trial[1] - price * trial[2] <= found[1] - price * found[2] + 1e-12:
+            break
+        dear, found = (dear, trial) if trial[2] <= budget else (trial, found)
     return found[0], found[1]
+
+
+def _moved(
+    cells: Cells, actions: Sequence[int], line: Line, spend: Line, budget: float, least: int, at: At
+) -> tuple[At, float]:
+    none, best = _none(cells), -np.inf
+    while True:
+        before = at
+        for first in range(len(at) - 1):
+            free = held(cells, actions, at, first)
+            uplifts, acted = mean_and_changed(cells, free, line, none)
+            spent, _ = mean_and_changed(cells, free, spend, none)
+            uplifts[~_candidates(uplifts, acted, least) | (spent > budget)] = -np.inf
+            low = at[first - 1] if first else 0
+            high = at[first + 2] if first + 2 < len(at) else len(cells.cuts) - 1
+            between = uplifts[low : high + 1, low : high + 1]
+            i, j = np.unravel_index(int(between.argmax()), between.shape)
+            if between[i, j] > best + 1e-12:
+                best = float(between[i, j])
+                at = (*at[:first], low + int(i), low + int(j), *at[first + 2 :])
+        if at == before:
+            return at, best
 
 
 def _best_path(gain: np.ndarray, count: np.ndarray, acts: np.ndarray, least: int) -> At:

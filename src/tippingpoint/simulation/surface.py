@@ -13,6 +13,8 @@ from tippingpoint.simulation.statistics import LEAST_CHANGED, LEVEL, Estimate, n
 
 DRAWS = 1_000
 LARGEST = 10_000_000
+Bands = Sequence[int] | np.ndarray
+"""Action codes of the bands from low to high; (m + 1, G + 1) where a band's action depends on the cell."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,10 @@ class Sheet:
         value, se = float(self.value[index]), float(self.se[index])
         return Estimate(value) if np.isnan(se) else normal(value, se)
 
+    def part(self, where: tuple[slice, ...]) -> "Sheet":
+        """Some of the choices, under the band of all."""
+        return Sheet(self.value[where], self.se[where], self.changed[where], self.supported[where], self.critical)
+
     def scaled(self, factor: float) -> "Sheet":
         """The sheet in other units; `factor` > 0."""
         return Sheet(self.value * factor, self.se * factor, self.changed, self.supported, self.critical)
@@ -74,7 +80,6 @@ class Surface:
 
     kind: Kind
     cuts: np.ndarray
-    actions: tuple[int, ...]
     users: int
     value: Sheet
     """Money per user."""
@@ -84,17 +89,15 @@ class Surface:
     """Further outcomes per 1,000 users over everyone getting none."""
 
 
-def surface(
-    cells: Cells, actions: Sequence[int], line: Line, rng: np.random.Generator, least: int = LEAST_CHANGED
-) -> Surface:
+def surface(cells: Cells, actions: Bands, line: Line, rng: np.random.Generator, least: int = LEAST_CHANGED) -> Surface:
     """All choices of cut-offs at once.
 
     Parameters
     ----------
     actions
         Action codes of the bands from low to high: m + 1 codes for m cut-offs. Three (two cut-offs, all
-        pairs) is the usual case; two gives a curve; more need a coarser grid (`Cells.coarsen`) or
-        `choice.best_cuts`.
+        pairs) is the usual case; two gives a curve; more need a coarser grid (`Cells.coarsen`),
+        `choice.best_cuts`, or all cut-offs but two held (`held`).
     line
         Worth of a user under each action, in money.
     least
@@ -109,7 +112,6 @@ def surface(
     return Surface(
         kind=cells.kind,
         cuts=cells.cuts,
-        actions=tuple(actions),
         users=cells.users,
         value=sheet(cells, actions, line, None, rng, least),
         uplift=sheet(cells, actions, line, everyone_none, rng, least),
@@ -117,9 +119,34 @@ def surface(
     )
 
 
+def held(cells: Cells, actions: Sequence[int], at: Sequence[int], first: int) -> np.ndarray:
+    """Bands for `surface` and `sheet` in which cut-offs number `first` and `first` + 1 are free, the others held.
+
+    Choices beyond the held neighbours decide as those at them: read the surface between `at[first - 1]` and
+    `at[first + 2]`.
+
+    Parameters
+    ----------
+    actions
+        Action codes of all bands from low to high.
+    at
+        Indices into the grid of all cut-offs.
+
+    Returns
+    -------
+    (3, G + 1) action codes of the three bands in each cell.
+    """
+    whole = cells.decision(actions, at)
+    below = at[first - 1] if first else -1
+    above = at[first + 2] if first + 2 < len(at) else len(cells.cuts)
+    cell = np.arange(len(cells.count))
+    free = (cell > below) & (cell <= above)
+    return np.where(free, np.asarray(actions[first : first + 3])[:, None], whole)
+
+
 def sheet(
     cells: Cells,
-    actions: Sequence[int],
+    actions: Bands,
     line: Line,
     reference: np.ndarray | None,
     rng: np.random.Generator,
@@ -160,9 +187,7 @@ def sheet(
     return Sheet(mean + shift, se, changed, supported, _critical(cells, worth, mean, se, supported, rng))
 
 
-def mean_and_changed(
-    cells: Cells, actions: Sequence[int], line: Line, reference: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def mean_and_changed(cells: Cells, actions: Bands, line: Line, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Values alone at every choice of cut-offs, -inf where they fall, and users decided differently."""
     first = np.einsum("kci,ci->kc", _worth(cells, actions, line, reference), cells.gram[:, 0])
     changed = np.rint(_spread(_changed(cells, actions, reference))).astype(np.int64)
@@ -171,19 +196,25 @@ def mean_and_changed(
     return np.where(_rising(mean.shape), mean, -np.inf), changed
 
 
-def _worth(cells: Cells, actions: Sequence[int], line: Line, reference: np.ndarray | None) -> np.ndarray:
+def _worth(cells: Cells, actions: Bands, line: Line, reference: np.ndarray | None) -> np.ndarray:
     """(m + 1, G + 1, C) coefficients of what action k is worth in cell c over the reference there."""
     if len(actions) < 2 or len(cells.cuts) ** (len(actions) - 1) > LARGEST:
         what = f"{len(cells.cuts)} cut-offs for {len(actions)} bands are too many choices, or none"
         raise InputError("simulate.cuts", what, "Use a coarser grid, or ask for the best cut-offs only.")
-    L = cells.coefficients(line, {*actions, *([] if reference is None else np.unique(reference))})
-    worth = np.repeat(L[list(actions)][:, None], len(cells.count), axis=1)
-    return np.asarray(worth if reference is None else worth - L[reference])
+    by_cell = _by_cell(cells, actions)
+    L = cells.coefficients(line, {*np.unique(by_cell), *([] if reference is None else np.unique(reference))})
+    return np.asarray(L[by_cell] if reference is None else L[by_cell] - L[reference])
 
 
-def _changed(cells: Cells, actions: Sequence[int], reference: np.ndarray | None) -> np.ndarray:
-    different = np.asarray(actions)[:, None] != (0 if reference is None else reference)
+def _changed(cells: Cells, actions: Bands, reference: np.ndarray | None) -> np.ndarray:
+    different = _by_cell(cells, actions) != (0 if reference is None else reference)
     return np.asarray(different * cells.count)
+
+
+def _by_cell(cells: Cells, actions: Bands) -> np.ndarray:
+    """(m + 1, G + 1) action codes of each band in each cell, mostly the same in all."""
+    codes = np.asarray(actions)
+    return np.broadcast_to(codes.reshape(len(codes), -1), (len(codes), len(cells.count)))
 
 
 def _steps(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

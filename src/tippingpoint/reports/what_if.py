@@ -1,0 +1,189 @@
+"""What the terminal shows of a simulation: one screen."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from tippingpoint.findings import Filed
+from tippingpoint.reports.tables import EVIDENCE, plain_table
+from tippingpoint.simulated import PAIR, Simulation
+from tippingpoint.simulation.contest import Verdict
+from tippingpoint.simulation.statistics import Estimate
+from tippingpoint.sweeps import Sweep
+
+MOST = 16
+"""Contestants listed; all are in the run's tables."""
+
+
+def simulate_summary(simulation: Simulation, filed: Filed, seconds: float) -> RenderableType:
+    """A simulation on one screen."""
+    about, kind = simulation.gathered.about, simulation.kind
+    users = about["users"]
+    lines = [
+        f"{about['origin']}: {users['all']:,} users; cut-offs chosen on {users['validation']:,} (validation), valued on"
+        f" {users['test']:,} (test); answered in {seconds:.2f} s"
+    ]
+    lines += [f"Left out: {action} {why}." for action, why in about["excluded"].items()]
+    against = against_leader(simulation)
+    regret = any("regret_per_user" in row for row in simulation.values.values())
+    heads = ["contestant", f"{simulation.currency} per user\n({kind})", f"{about['outcome']} per\n1,000 ({kind})"]
+    heads += ["acted on,\nof 1,000", *(["regret"] if regret else []), *(["against\nthe leader"] if against else [])]
+    table = plain_table("Policies on test; ± is half a 95 % interval" if against else "Policies on test", heads)
+    table.columns[0].no_wrap, table.columns[0].overflow = False, "fold"
+    shown, more = _listed(simulation)
+    for name, label in shown.items():
+        row = simulation.values[name]
+        cells = [_within(row["uplift_per_user"], 3), _within(row["uplift_per_1000"], 1)]
+        cells.append(f"{row['contacts_per_1000'].value:.0f}")
+        cells += [f"{row['regret_per_user'].value:.2f}" if "regret_per_user" in row else "–"] if regret else []
+        cells += [against.get(name, "")] if against else []
+        table.add_row(label, *cells, style="bold" if name == simulation.leader else "")
+    rest = [Text(f"{more} more in the run's tables/values.csv.", style="dim")] if more else []
+    best = simulation.sweep()
+    lines_after = [f"Uplift over everyone getting none: {EVIDENCE[kind]}."]
+    lines_after += _chosen(simulation, best) if best else []
+    lines_after += tied(simulation)
+    lines_after += _measures(simulation)
+    lines_after += [_needed(simulation)] if simulation.verdicts else []
+    if kind == "assumed":
+        lines_after += _assumed(simulation)
+    if len(simulation.tornado):
+        top = simulation.tornado.iloc[0]
+        low, high = (top.iloc[1], top.iloc[2])
+        lines_after.append(
+            f"Most sensitive to {top['price']}: {low:+.3f} to {high:+.3f} when it is moved by"
+            f" {simulation.asked.sensitivity:.0%} down and up ({kind})."
+        )
+    where = Text(f"MLflow: {filed.page}", no_wrap=True, overflow="ignore")
+    what = ("budgets", "budget.contacts=…") if about["per_user_prices"] else ("prices", "economics.price=…")
+    anew = Text(f"Other {what[0]}, at once: tippingpoint simulate models=[{filed.run_id}] {what[1]}")
+    return Group(*map(Text, lines), table, *rest, *map(Text, lines_after), where, anew)
+
+
+def against_leader(simulation: Simulation) -> dict[str, str]:
+    """What is said of every other contestant against the leader; empty under assumed evidence."""
+    leader = simulation.leader
+    turned = {"better": "worse", "worse": "better", "cannot tell": "cannot tell"}
+    return {v.first: v.word for v in simulation.verdicts if v.second == leader} | {
+        v.second: turned[v.word] for v in simulation.verdicts if v.first == leader
+    }
+
+
+def tied(simulation: Simulation) -> list[str]:
+    """How many users tie at the cut-off of policies that take a share, which are never treated apart."""
+    found: dict[str, list[str]] = {}
+    for model, policies in simulation.gathered.about["bound"].items():
+        for name, bound in policies.items():
+            if (share := bound.get("share_at_cut")) is not None:
+                told = f"{model} acts on {share:.1%} and leaves {bound['tied_share']:.1%} out"
+                found.setdefault(name, []).append(told)
+    return [
+        f"{name}, whose next users all tie in score and are left out together (shares of validation): "
+        f"{'; '.join(told)}."
+        for name, told in found.items()
+    ]
+
+
+def _listed(simulation: Simulation) -> tuple[dict[str, str], int]:
+    """Contestants shown, best first, and what they are called; and how many are not.
+
+    A policy that decides alike with several models stands there once. The leader and all that is no model's are kept.
+    """
+    decisions = simulation.decided
+    label: dict[str, str] = {}
+    for name in sorted(simulation.values, key=lambda n: (-simulation.values[n]["uplift_per_user"].value, n)):
+        policy = name.split(PAIR)[-1]
+        alike = [n for n in label if PAIR in n and PAIR in name and n.split(PAIR)[-1] == policy]
+        twin = next((n for n in alike if np.array_equal(decisions[n], decisions[name])), None)
+        if twin is None:
+            label[name] = name
+        elif name == simulation.leader:
+            label = {name if n == twin else n: f"{name}, and others" if n == twin else of for n, of in label.items()}
+        else:
+            label[twin] = f"{twin}, and others"
+    kept = {n for n in label if PAIR not in n} | {simulation.leader}
+    room = [n for n in label if n not in kept][: max(MOST - len(kept), 0)]
+    shown = {n: of for n, of in label.items() if n in kept or n in room}
+    return shown, len(label) - len(shown)
+
+
+def _within(estimate: Estimate, digits: int) -> str:
+    """The value and half its interval."""
+    value = f"{estimate.value:+.{digits}f}"
+    if estimate.low is None or estimate.high is None:
+        return value
+    return f"{value} ±{(estimate.high - estimate.low) / 2:.{digits}f}"
+
+
+def _signed(estimate: Estimate, digits: int) -> str:
+    value = f"{estimate.value:+.{digits}f}"
+    if estimate.low is None or estimate.high is None:
+        return value
+    return f"{value} [{estimate.low:.{digits}f}, {estimate.high:.{digits}f}]"
+
+
+def _chosen(simulation: Simulation, sweep: Sweep) -> list[str]:
+    """Cut-offs: honest beside apparent, the untold set, the budget."""
+    if sweep.choice is None:
+        return []
+    unit = f"{simulation.currency} per user"
+    lines = []
+    for how in ("honest", "apparent"):
+        of = getattr(sweep.choice, how)
+        note = "chosen on validation, valued on test" if how == "honest" else "chosen and valued on test: too good"
+        lines.append(f"{sweep.model}, {how} cut-offs {_cuts(of.cuts)}: {_signed(of.uplift, 3)} {unit} ({note})")
+    if ranges := sweep.untold_ranges:
+        spans = ", ".join(f"{low:.3f} to {high:.3f}" for low, high in ranges)
+        lines.append(f"Cannot be told from the best: cut-offs of {spans}.")
+    if sweep.budgeted is not None:
+        of, asked = sweep.budgeted.honest, simulation.asked
+        each = f"{asked.budget:.4g} {asked.budget_in} per user"
+        lines.append(f"Within {each}: cut-offs {_cuts(of.cuts)}, {_signed(of.uplift, 3)} {unit}.")
+    return lines
+
+
+def _cuts(cuts: Iterable[float] | None) -> str:
+    return "none (act on no one)" if cuts is None else " and ".join(f"{cut:.3f}" for cut in cuts)
+
+
+def _measures(simulation: Simulation) -> list[str]:
+    """Further numeric outcomes: what the leader adds to them, or why nothing is said."""
+    about, row = simulation.gathered.about, simulation.values[simulation.leader]
+    lines = [
+        f"{simulation.leader} adds to {name} {_signed(row[f'measure_{name}_per_user'], 3)} per user ({about['kind']})."
+        for name in about["measures"]
+    ]
+    if about["unvalued"]:
+        why = "nothing was logged" if simulation.kind == "assumed" else "evidence=experiment or logged values them"
+        lines.append(f"Not valued: {', '.join(about['unvalued'])} ({simulation.kind} knows the outcome only; {why}).")
+    return lines
+
+
+def _needed(simulation: Simulation) -> str:
+    smallest, leader = simulation.asked.smallest_uplift, simulation.leader
+    rivals: list[Verdict] = [v for v in simulation.verdicts if leader in (v.first, v.second)]
+    open_ = [v for v in rivals if v.word == "cannot tell" and PAIR in v.first and PAIR in v.second]
+    needed = [v.users_needed(smallest) or 0 for v in open_]
+    if not any(needed):
+        return f"Intervals hold for all {len(simulation.verdicts)} pairs together (95 %, max-t)."
+    return (
+        f"To tell {smallest:g} {simulation.currency} per user between {leader} and the models' policies it cannot be"
+        f" told from: {max(needed):,} test users."
+    )
+
+
+def _assumed(simulation: Simulation) -> list[str]:
+    rows = simulation.segments
+    if "break_even_response" not in rows:
+        return []
+    lines = []
+    for row in rows[rows["break_even_response"].notna()].to_dict("records"):
+        if f"{row['model']}{PAIR}{row['policy']}" == simulation.leader:
+            stated = simulation.asked.economics.response((row["action"],))[0]
+            lines.append(
+                f"{row['segment']}: {row['action']} pays from a response of {row['break_even_response']:.3f} on"
+                f" (assumed: {stated:.3f})."
+            )
+    return lines

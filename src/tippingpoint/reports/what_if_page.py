@@ -1,0 +1,257 @@
+"""The page of a simulation: self-contained, drawn by one inlined copy of plotly.js; nothing is computed here."""
+
+import json
+from functools import cache
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from plotly.offline import get_plotlyjs
+
+from tippingpoint.reports.palette import COLOURS, GREY, colour
+from tippingpoint.reports.tables import EVIDENCE
+from tippingpoint.reports.what_if import against_leader, tied
+from tippingpoint.simulated import PAIR, Simulation
+from tippingpoint.simulation.statistics import Estimate
+from tippingpoint.sweeps import Sweep, View
+
+ENTRIES = 45_000
+"""Of all heat maps together: the page stays below 8 MB, of which the plotting library has 5."""
+VIEWS = 12
+"""Drawn, the leader's first."""
+PAIRS = 60
+"""Listed; all are in the run's tables."""
+Figure = dict[str, Any]
+
+
+def page(simulation: Simulation) -> str:
+    """One HTML page that loads nothing from anywhere."""
+    leader = simulation.sweep()
+    sweeps = sorted(simulation.sweeps, key=lambda s: s is not leader)
+    all_views = [(sweep, view) for sweep in sweeps for view in sweep.views]
+    views = all_views[:VIEWS]
+    side = int(np.sqrt(ENTRIES / max(len(views), 1)))
+    surfaces = [
+        {
+            "label": _label(sweep, view),
+            "note": _note(sweep, view),
+            "figure": _heat(sweep, view, simulation, side) if len(view.free) == 2 else _line(sweep, view, simulation),
+        }
+        for sweep, view in views
+    ]
+    figures = {f"targeting{k}": f for k, f in enumerate(_targeting(simulation))}
+    if any(sweep.frontier for sweep in sweeps):
+        figures["frontier"] = _frontier(simulation)
+    context = {
+        "simulation": simulation,
+        "about": simulation.gathered.about,
+        "leader": leader,
+        "evidence": EVIDENCE[simulation.kind],
+        "surfaces": [{"label": s["label"], "note": s["note"]} for s in surfaces],
+        "undrawn": len(all_views) - len(views),
+        "words": against_leader(simulation),
+        "ordered": sorted(simulation.values.items(), key=lambda item: -item[1]["uplift_per_user"].value),
+        "span": _span([row["uplift_per_user"] for row in simulation.values.values()]),
+        "pairs": simulation.verdicts[:PAIRS],
+        "unlisted": max(len(simulation.verdicts) - PAIRS, 0),
+        "tied": tied(simulation),
+        "targeting": [key for key in figures if key.startswith("targeting")],
+        "frontier": "frontier" in figures,
+        "tornado": _tornado(simulation),
+        "tables": {n: simulation.gathered.tables[n] for n in EXTRA if n in simulation.gathered.tables},
+        "plotly": get_plotlyjs(),
+        # `<` escaped: no name in the data can end the script.
+        "figures": _json({"surfaces": [s["figure"] for s in surfaces], "others": figures}),
+    }
+    return _environment().get_template("what_if.html.j2").render(context)
+
+
+EXTRA = {
+    "ranking": "How well each score ranks users for each action; effects in wanted outcomes per user.",
+    "evidence": "What the log can say of each contestant.",
+    "reward_model": "Calibration of the outcome model on each arm of test: slope 1 and intercept 0 are perfect.",
+}
+"""Tables no price changes, and what they say."""
+
+
+def _label(sweep: Sweep, view: View) -> str:
+    name = f"{sweep.model}{PAIR}{sweep.policy}"
+    return name if not view.held else f"{name}: {' and '.join(_from(sweep, k) for k in view.free)}"
+
+
+def _from(sweep: Sweep, cut: int) -> str:
+    """What a cut-off begins."""
+    return f"{sweep.bands[cut + 1]} ({sweep.actions[cut + 1]}) from"
+
+
+def _note(sweep: Sweep, view: View) -> str:
+    if not view.held:
+        return ""
+    held = ", ".join(f"{_from(sweep, k)} {cut:.3f}" for k, cut in view.held.items())
+    why = "as chosen on validation" if sweep.choice and sweep.choice.honest.cuts else "as written"
+    return (
+        f"One pair of {len(view.at)} cut-offs is free here; held {why}: {held}. The band is over this pair's choices."
+    )
+
+
+def marks(sweep: Sweep, view: View) -> list[tuple[str, tuple[float, ...], str]]:
+    """Cut-offs to point at in a view, with their name and a symbol; those as written only where the view holds them."""
+    found = []
+    if all(np.isclose(sweep.written[k], cut) for k, cut in view.held.items()):
+        found.append(("as written", tuple(sweep.written[k] for k in view.free), "square"))
+    if sweep.choice is not None and (cuts := sweep.choice.honest.cuts) is not None:
+        found.append(("best on validation", tuple(cuts[k] for k in view.free), "circle"))
+    return found
+
+
+def _heat(sweep: Sweep, view: View, simulation: Simulation, side: int) -> Figure:
+    sheet, cuts, kind = view.surface.uplift, view.surface.cuts, simulation.kind
+    keep = np.unique(np.linspace(0, len(cuts) - 1, min(side, len(cuts))).round().astype(int))
+    pick = np.ix_(keep, keep)
+    value, told = np.where(sheet.supported, sheet.value, np.nan)[pick], [sheet.changed[pick]]
+    hover = "<br>%{customdata[0]:,.0f} test users acted on"
+    if kind == "assumed":
+        hover += "<br>assumed: no interval"
+    else:
+        told += [side[pick] for side in (sheet.low, sheet.high, sheet.band_low, sheet.band_high)]
+        hover += "<br>95 % interval %{customdata[1]} to %{customdata[2]}<br>band %{customdata[3]} to %{customdata[4]}"
+    few = np.where(np.isfinite(sheet.value) & ~sheet.supported, 1.0, np.nan)[pick]
+    axis = _numbers(cuts[keep], 5)
+    heat = {
+        "type": "heatmap", "x": axis, "y": axis, "z": _numbers(value),
+        "customdata": _numbers(np.where(np.isfinite(value)[..., None], np.stack(told, axis=-1), np.nan)),
+        "colorscale": "Viridis", "colorbar": {"thickness": 12, "outlinewidth": 0, "tickfont": {"size": 11}},
+        "hovertemplate": "cut-offs %{y} and %{x}<br>uplift %{z}" + hover + "<extra></extra>",
+    }  # fmt: skip
+    unsupported = {
+        "type": "heatmap", "x": axis, "y": axis, "z": _numbers(few), "showscale": False, "zmin": 0, "zmax": 1,
+        "colorscale": [[0, "#d8dce1"], [1, "#d8dce1"]],
+        "hovertemplate": "cut-offs %{y} and %{x}<br>too few users are acted on to tell<extra></extra>",
+    }  # fmt: skip
+    points = [_mark([at[1]], [at[0]], name, symbol) for name, at, symbol in marks(sweep, view)]
+    lower, upper = (_from(sweep, k) for k in view.free)
+    ends = [float(cuts[0]), float(cuts[-1])]
+    return {
+        "data": [unsupported, heat, *points],
+        "layout": _layout(f"{upper} score", f"{lower} score", 520)
+        | {"xaxis": _axis(f"{upper} score", ends), "yaxis": _axis(f"{lower} score", ends)},
+    }
+
+
+def _line(sweep: Sweep, view: View, simulation: Simulation) -> Figure:
+    sheet, cuts = view.surface.uplift, _numbers(view.surface.cuts, 5)
+    unit = f"{simulation.currency} per user ({simulation.kind})"
+    shown = [
+        {"type": "scatter", "mode": "lines", "x": cuts, "y": _numbers(side), "name": name, "line": {"color": GREY,
+         "width": 1, "dash": "dot"}, "hoverinfo": "skip", "showlegend": name == "band"}
+        for name, side in ({} if simulation.kind == "assumed" else
+                           {"band": sheet.band_low, "upper band": sheet.band_high}).items()
+    ]  # fmt: skip
+    shown.append(
+        {"type": "scatter", "mode": "lines", "x": cuts, "y": _numbers(sheet.value), "name": "uplift",
+         "line": {"color": colour(sweep.model), "width": 2}, "customdata": _numbers(sheet.changed),
+         "hovertemplate": "cut-off %{x}<br>uplift %{y}<br>%{customdata:,.0f} test users acted on<extra></extra>"}
+    )  # fmt: skip
+    for name, at, symbol in marks(sweep, view):
+        i = int(np.abs(view.surface.cuts - at[0]).argmin())
+        shown.append(_mark([at[0]], [float(sheet.value[i])], name, symbol))
+    return {"data": shown, "layout": _layout(f"{_from(sweep, view.first)} score", unit, 420)}
+
+
+def _frontier(simulation: Simulation) -> Figure:
+    shown: list[Figure] = []
+    for sweep in (s for s in simulation.sweeps if s.frontier):
+        x, y = ([getattr(step.point, what) for step in sweep.frontier] for what in ("spend", "uplift"))
+        shown.append(
+            {"type": "scatter", "mode": "lines+markers", "name": f"{sweep.model}{PAIR}{sweep.policy}",
+             "x": [round(e.value, 5) for e in x], "y": [round(e.value, 5) for e in y],
+             "line": {"color": colour(sweep.model), "width": 1.5}, "marker": {"size": 4},
+             "customdata": ["no one" if s.point.cuts is None else " and ".join(f"{c:.3f}" for c in s.point.cuts)
+                            for s in sweep.frontier],
+             "hovertemplate": "cut-offs %{customdata}<br>spend %{x}<br>uplift %{y}<extra></extra>"}
+        )  # fmt: skip
+    spent = simulation.sweeps[0].frontier_in
+    unit = "users acted on, share" if spent == "contacts" else f"spend, {simulation.currency} per user"
+    layout = _layout(unit, f"uplift, {simulation.currency} per user ({simulation.kind})", 420)
+    return {"data": shown, "layout": layout}
+
+
+def _targeting(simulation: Simulation) -> list[Figure]:
+    found = []
+    for action in sorted({action for sweep in simulation.sweeps for action in sweep.curves}):
+        shown: list[Figure] = []
+        for model, sweep in {s.model: s for s in simulation.sweeps if action in s.curves}.items():
+            of = sweep.curves[action]
+            line = {"color": colour(model), "width": 2}
+            share = _numbers(of.share, 4)
+            if simulation.kind != "assumed":
+                shown += [
+                    {"type": "scatter", "mode": "lines", "x": share, "y": _numbers(side * 1000), "showlegend": False,
+                     "line": {"width": 0}, "hoverinfo": "skip", "fillcolor": f"{colour(model)}22",
+                     **({"fill": "tonexty"} if k else {})}
+                    for k, side in enumerate((of.gain.band_low, of.gain.band_high))
+                ]  # fmt: skip
+            shown.append({"type": "scatter", "mode": "lines", "x": share, "y": _numbers(of.gain.value * 1000),
+                          "name": model, "line": line})  # fmt: skip
+        outcome = simulation.gathered.about["outcome"]
+        layout = _layout(f"share of users who get {action}", f"{outcome} per 1,000 ({simulation.kind})", 400)
+        found.append({"data": shown, "layout": layout})
+    return found
+
+
+def _tornado(simulation: Simulation) -> list[dict[str, Any]]:
+    rows = [
+        {"price": row.iloc[0], "low": float(row.iloc[1]), "high": float(row.iloc[2])}
+        for _, row in simulation.tornado.iterrows()
+    ]
+    return rows
+
+
+def _span(estimates: list[Estimate]) -> tuple[float, float]:
+    """What a column of bars shows: every interval and 0."""
+    values = [v for e in estimates for v in (e.value, e.low, e.high) if v is not None]
+    return min(0.0, *values), max(0.0, *values)
+
+
+def _mark(x: list[float], y: list[float], name: str, symbol: str) -> Figure:
+    marker = {"symbol": symbol, "size": 12, "color": COLOURS[2], "line": {"color": "white", "width": 2}}
+    return {"type": "scatter", "mode": "markers", "x": x, "y": y, "name": name, "marker": marker, "cliponaxis": False}
+
+
+def _axis(title: str, ends: list[float] | None = None) -> Figure:
+    around = {"range": ends} if ends else {}
+    return {"title": {"text": title, "standoff": 8}, "automargin": True, "zeroline": not ends, "zerolinecolor": "#bbb",
+            "gridcolor": "#eef0f2", **around}  # fmt: skip
+
+
+def _layout(x: str, y: str, height: int) -> Figure:
+    return {
+        "height": height, "margin": {"l": 10, "r": 10, "t": 10, "b": 10}, "paper_bgcolor": "#fff",
+        "plot_bgcolor": "#fff", "font": {"size": 12}, "xaxis": _axis(x), "yaxis": _axis(y),
+        "legend": {"orientation": "h", "y": -0.2, "x": 0, "yanchor": "top"}, "showlegend": True,
+    }  # fmt: skip
+
+
+def _numbers(values: np.ndarray, digits: int | None = None) -> list[Any]:
+    """Numbers as JSON has them: four digits of the largest, None where there is none."""
+    array = np.asarray(values, dtype=np.float64)
+    if digits is None:
+        largest = float(np.nanmax(np.abs(array), initial=0.0)) if np.isfinite(array).any() else 0.0
+        digits = 4 - int(np.floor(np.log10(largest))) if 0 < largest < 1e4 else 1
+    rounded = np.round(array, digits).astype(object)
+    rounded[~np.isfinite(array)] = None
+    return list(rounded.tolist())
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+
+
+@cache
+def _environment() -> Environment:
+    loader = PackageLoader("tippingpoint.reports")
+    environment = Environment(
+        loader=loader, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined, autoescape=True
+    )
+    environment.globals |= {"EXTRA": EXTRA, "PAIR": PAIR}
+    return environment

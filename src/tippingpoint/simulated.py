@@ -1,0 +1,183 @@
+"""Everything one simulation finds, and its tables."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+
+from tippingpoint.gathered import Gathered
+from tippingpoint.simulation.choice import Valued
+from tippingpoint.simulation.contest import Verdict
+from tippingpoint.simulation.statistics import Estimate
+from tippingpoint.sweeps import Asked, Sweep, View
+
+NONE, RANDOM, ORACLE, BEST = "everyone none", "random of equal size", "oracle", "best_action"
+PAIR = " · "
+THEN = " (decided at the prices then)"
+"""Ends the name of a contestant whose decisions rest on prices, once it is valued at others: what it would decide now
+takes users to find out."""
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """Everything one `simulate` finds.
+
+    Parameters
+    ----------
+    decided
+        (cells of test,) action codes of each contestant that is a policy.
+    leader
+        The contestant `model · policy` of largest uplift on validation; the first one under assumed evidence.
+    values
+        One row a contestant: value, uplift, outcomes, users acted on, spend and regret, on test.
+    verdicts
+        All pairs of contestants; empty under assumed evidence.
+    tornado
+        Uplift of the leader when each price is moved down and up; the widest swing first.
+    """
+
+    gathered: Gathered
+    asked: Asked
+    decided: dict[str, np.ndarray]
+    leader: str
+    values: dict[str, dict[str, Estimate]]
+    verdicts: list[Verdict]
+    sweeps: list[Sweep]
+    segments: pd.DataFrame
+    tornado: pd.DataFrame
+
+    @property
+    def kind(self) -> str:
+        """The kind of evidence."""
+        return str(self.gathered.about["kind"])
+
+    @property
+    def currency(self) -> str:
+        """The unit of money."""
+        return self.asked.economics.currency
+
+    def sweep(self) -> Sweep | None:
+        """The leader's own sweep; where its policy has no bands, that of its model."""
+        model, policy = self.leader.split(PAIR)
+        own = [s for s in self.sweeps if s.model == model]
+        return next((s for s in own if s.policy == policy), own[0] if own else None)
+
+    def surface_table(self) -> pl.DataFrame | None:
+        """One row a choice of cut-offs of the leader's sweep that rises: value, uplift, outcomes, intervals, bands.
+
+        Of three cut-offs and more, two neighbours vary while the others are held.
+        """
+        sweep = self.sweep()
+        if sweep is None or not sweep.views:
+            return None
+        return pl.concat([self._choices(view) for view in sweep.views])
+
+    def _choices(self, view: View) -> pl.DataFrame:
+        of, kind = view.surface, self.kind
+        rise = np.isfinite(of.uplift.value)
+        free = dict(zip(view.free, np.nonzero(rise), strict=True))
+        columns = {
+            f"cut_{k + 1}": of.cuts[free[k]] if k in free else np.full(int(rise.sum()), cut)
+            for k, cut in enumerate(view.at)
+        }
+        for name, sheet in {"value": of.value, "uplift": of.uplift, "uplift_per_1000": of.outcomes}.items():
+            numbers = {"": sheet.value, "_se": sheet.se, "_low": sheet.low, "_high": sheet.high}
+            numbers |= {"_band_low": sheet.band_low, "_band_high": sheet.band_high}
+            if kind == "assumed":
+                numbers = {"": sheet.value}
+            columns |= {f"{name}_{kind}{end}": values[rise] for end, values in numbers.items()}
+        columns |= {"acted_on": of.uplift.changed[rise], "supported": of.uplift.supported[rise]}
+        if view.told is not None:
+            columns["told_from_best"] = view.told[rise]
+        return pl.DataFrame(columns)
+
+    def value_table(self) -> pd.DataFrame:
+        """`values` flat: one row a contestant, names that carry the kind."""
+        rows = []
+        for name, numbers in self.values.items():
+            row: dict[str, Any] = {"contestant": name}
+            for column, e in numbers.items():
+                row |= {f"{column}_{self.kind}{end}": v for end, v in ends(e).items()}
+            rows.append(row)
+        return pd.DataFrame(rows).dropna(axis="columns", how="all")
+
+    def verdict_table(self) -> pd.DataFrame:
+        """One row a pair, with the users needed to tell the smallest uplift of interest."""
+        smallest = self.asked.smallest_uplift
+        return pd.DataFrame(
+            [
+                {
+                    "first": v.first,
+                    "second": v.second,
+                    **{f"difference_{self.kind}{end}": value for end, value in ends(v.difference).items()},
+                    "verdict": v.word,
+                    "users_who_differ": v.changed,
+                    f"users_needed_for_{smallest:g}": v.users_needed(smallest),
+                }
+                for v in self.verdicts
+            ]
+        )
+
+    def choice_table(self) -> pd.DataFrame:
+        """One row a sweep and choice: honest beside apparent, with and without the budget."""
+        rows = []
+        for s in self.sweeps:
+            for limit, choice in {"none": s.choice, self.asked.budget_in: s.budgeted}.items():
+                for how in ("honest", "apparent") if choice else ():
+                    of: Valued = getattr(choice, how)
+                    row: dict[str, Any] = {"model": s.model, "policy": s.policy, "budget": limit, "choice": how}
+                    row["cuts"] = "no one" if of.cuts is None else " ".join(f"{c:.4g}" for c in of.cuts)
+                    named = {"uplift_per_user": of.uplift, "per_1000": of.outcomes, "spend_per_user": of.spend}
+                    for column, e in named.items():
+                        row |= {f"{column}_{self.kind}{end}": v for end, v in ends(e).items()}
+                    rows.append(row)
+        return pd.DataFrame(rows)
+
+    def frontier_table(self) -> pd.DataFrame:
+        """One row a point of the value-spend frontier, by sweep."""
+        rows = []
+        for s in self.sweeps:
+            for step in s.frontier:
+                cuts = step.point.cuts
+                row: dict[str, Any] = {"model": s.model, "policy": s.policy, "spend_in": s.frontier_in}
+                row["cuts"] = "no one" if cuts is None else " ".join(f"{c:.4g}" for c in cuts)
+                marginal = step.marginal or Estimate(float("nan"))
+                named = {"spend_per_user": step.point.spend, "uplift_per_user": step.point.uplift}
+                for column, e in {**named, "uplift_per_further_unit": marginal}.items():
+                    row |= {f"{column}_{self.kind}{end}": v for end, v in ends(e).items()}
+                rows.append(row)
+        return pd.DataFrame(rows)
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """All tables by name, those without rows left out."""
+        found = {
+            "values": self.value_table(),
+            "contest": self.verdict_table(),
+            "choice": self.choice_table(),
+            "frontier": self.frontier_table(),
+            "segments": self.segments,
+            "tornado": self.tornado,
+            **self.gathered.tables,
+        }
+        return {name: table for name, table in found.items() if len(table)}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        tables = {n: t.astype(object).where(t.notna(), None).to_dict("records") for n, t in self.tables().items()}
+        best = self.sweep()
+        told = {"untold_cuts": best.untold_ranges} if best else {}
+        return {
+            **{key: value for key, value in self.gathered.about.items() if key not in ("economics", "prices")},
+            "evidence": self.kind,
+            "economics": {"name": self.asked.economics.name, "currency": self.currency},
+            "leader": self.leader,
+            **told,
+            **tables,
+        }
+
+
+def ends(e: Estimate) -> dict[str, float | None]:
+    """An estimate as columns of a table, by the ending of their name."""
+    return {"": e.value, "_low": e.low, "_high": e.high}
