@@ -1,8 +1,11 @@
-"""Fixtures: a shared workspace with a finished comparison, and small tables."""
+"""Fixtures: a shared workspace with a finished comparison, the real tables, a PostgreSQL server of the tests' own."""
 
 import os
 
 os.environ |= {"OMP_THREAD_LIMIT": "1", "OMP_WAIT_POLICY": "PASSIVE"}  # xdist already fills the cores
+import shutil
+import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,3 +57,46 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """URL of a server that listens on a socket in a temporary folder, with one empty database."""
+    pytest.importorskip("psycopg", reason="psycopg is not installed (extra: warehouse)")
+    folders = [Path(p) for p in os.environ["PATH"].split(os.pathsep)]
+    folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    found = (folder for folder in folders if (folder / "initdb").exists() and (folder / "pg_ctl").exists())
+    if (bin_ := next(found, None)) is None:
+        pytest.skip("no PostgreSQL server is installed (initdb, pg_ctl)")
+    # The server refuses to run as root, and pytest's own temporary folders are closed to others.
+    user = ("postgres" if _exists("postgres") else "nobody") if os.geteuid() == 0 else None
+    folder = Path(tempfile.mkdtemp(prefix="tp"))
+    if user:
+        shutil.chown(folder, user)
+
+    def run(*command: str | Path) -> None:
+        subprocess.run(
+            [str(part) for part in command],
+            check=True,
+            capture_output=True,
+            user=user,
+            cwd=folder,
+            env={**os.environ, "HOME": str(folder)},
+            timeout=60,
+        )
+
+    data = folder / "data"
+    run(bin_ / "initdb", "-D", data, "-U", "tests", "--auth=trust", "--no-sync", "-E", "UTF8")
+    options = f"-F -k {folder} -c listen_addresses=''"
+    run(bin_ / "pg_ctl", "start", "-w", "-D", data, "-o", options, "-l", folder / "log")
+    try:
+        yield f"postgresql://tests@/postgres?host={folder}"
+    finally:
+        run(bin_ / "pg_ctl", "stop", "-m", "immediate", "-D", data)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _exists(user: str) -> bool:
+    import pwd
+
+    return any(entry.pw_name == user for entry in pwd.getpwall())

@@ -5,11 +5,12 @@ import pandas as pd
 import pytest
 import skops.io
 from sklearn.base import clone
+from sklearn.metrics import roc_auc_score
 
 from tippingpoint.data.users import Column, Contract, Users
 from tippingpoint.errors import InputError
 from tippingpoint.explanation import coefficients, explain, raw_columns
-from tippingpoint.models.calibration import Model, fit
+from tippingpoint.models.calibration import Model, fit, refit
 from tippingpoint.models.family import Family
 from tippingpoint.settings import Settings, compose, config_folder
 
@@ -128,3 +129,12 @@ def test_calibration_is_kept_where_it_helps() -> None:
     assert fit(sure, users(), users(600, 1), 0).calibration == "sigmoid"
     plain = sure.model_copy(update={"calibrate": False})
     assert fit(plain, users(), users(600, 1), 0).calibration == "none"
+
+
+def test_a_refit_on_all_users_scores_them_out_of_fold_and_saves_as_the_family_trusts(family: Family) -> None:
+    everyone, test = users(1500), users(2000, 2)
+    model, out_of_fold = refit(family, everyone, 0)
+    inside, outside = roc_auc_score(everyone.outcome, out_of_fold), roc_auc_score(test.outcome, model.score(test))
+    assert inside == pytest.approx(outside, abs=0.04), "no user is scored by a model that saw it"
+    assert abs(out_of_fold.mean() - everyone.outcome.mean()) < 0.02
+    assert set(skops.io.get_untrusted_types(data=skops.io.dumps(model.classifier))) <= set(family.trusted)

@@ -34,6 +34,7 @@ from tippingpoint.tracking import backend
 from tippingpoint.tracking.registry import Client, challenge
 from tippingpoint.tracking.runs import Run
 from tippingpoint.tracking.trials import CLOSED, TrialLog, find_search, search_run
+from tippingpoint.tuning import studies
 from tippingpoint.tuning.folds import Priced, cut, prepare
 from tippingpoint.tuning.objectives import DIRECTIONS, MONEY, cross_validate
 from tippingpoint.tuning.search import Crew, Search, crew, digest, threads_each
@@ -115,6 +116,7 @@ def _check(settings: TuneSettings, question: Question) -> None:
     for name, family in question.families.items():
         if not family.search:
             raise InputError(f"model.{name}.search", "is empty: there is nothing to try", "Give it ranges or choices.")
+        studies.sampler(asked.sampler, family, asked.grid_points, (settings.seed,))  # here, not in each worker
     if money := set(asked.objectives) & set(MONEY):
         if not question.evidence.measured:
             raise InputError(

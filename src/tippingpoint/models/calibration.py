@@ -98,7 +98,8 @@ def refit(family: Family, users: Users, seed: int) -> tuple[Model, np.ndarray]:
     if _log_loss(y, sigmoid).sum() + 2 >= _log_loss(y, plain).sum() or inner.calibrators[0].a_ >= 0:
         return _uncalibrated(family, users, seed), plain
     inner.estimator.set_params(**family.when_fitted)
-    return Model(family, calibrated.set_params(estimator=None), inner.estimator, "sigmoid"), sigmoid
+    # What scores is in calibrated_classifiers_; how it was made need not be saved.
+    return Model(family, calibrated.set_params(estimator=None, cv=None), inner.estimator, "sigmoid"), sigmoid
 
 
 def _uncalibrated(family: Family, users: Users, seed: int) -> Model:

@@ -1,0 +1,217 @@
+"""What a search costs beside the fits themselves, and beside doing the same with other means.
+
+    python -P benchmarks/tuning.py [--trials 200] [--users xyz.csv]          overhead, peers, the figure
+    python -P benchmarks/tuning.py nested [--users xyz.csv] [--trials 30]    tuned against default, five outer folds
+
+On the case study, or on a CSV of users (with --target). All times are of the same run; a ratio is what counts.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from scipy.stats import loguniform, randint, uniform
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import RandomizedSearchCV, StratifiedKFold
+
+from tippingpoint import leases
+from tippingpoint.data.source import Source
+from tippingpoint.data.splits import development
+from tippingpoint.data.users import Users
+from tippingpoint.evaluation import auc_contributions
+from tippingpoint.models.family import Family
+from tippingpoint.settings import TuneSettings, compose
+from tippingpoint.simulation.statistics import mean
+from tippingpoint.tuning.folds import cut, prepare
+from tippingpoint.tuning.objectives import cross_validate
+from tippingpoint.tuning.search import Search, crew, digest, threads_each
+from tippingpoint.tuning.worker import Silent, Task
+
+PEER_TRIALS, RUN_TRIALS = 20, 6
+FAMILIES = ("logistic", "random_forest", "boosting")
+
+
+def data_words(arguments: argparse.Namespace) -> list[str]:
+    """Overrides that name the asked users."""
+    return [f"data.path={arguments.users}", f"data.target={arguments.target}", "data=csv"] if arguments.users else []
+
+
+def settings_of(arguments: argparse.Namespace, *words: str) -> TuneSettings:
+    """Settings of a search on the asked users."""
+    return TuneSettings.from_config(compose("tune", [*data_words(arguments), *words]))
+
+
+def everyone(settings: TuneSettings) -> Users:
+    """The users of train and validation."""
+    return development(settings.data.build(Source, "data").load(), settings.split)  # type: ignore[type-abstract]  # a base
+
+
+def task_of(settings: TuneSettings, users: Users, folder: Path, home: str) -> tuple[Task, dict[str, str]]:
+    """What a search's workers share, and the digests of its studies; as the job makes them, without a policy."""
+    families = {name: part.build(Family, f"model.{name}") for name, part in settings.model.items()}  # type: ignore[type-abstract]  # a base
+    digests = {
+        name: digest({"users": users.digest, "model": part.as_written()}) for name, part in settings.model.items()
+    }
+    folds = prepare(users, cut(users, settings.tune.folds, settings.seed), families, settings.seed, folder)
+    baseline = {
+        name: cross_validate(
+            family.model_copy(update={"search": {}}), name, folds, ["roc_auc"], None, threads_each(1), Silent()
+        )
+        for name, family in families.items()
+    }
+    names = {name: f"{name}-{digests[name]}" for name in families}
+    task = Task(families, names, None, settings.tune, folds, None, baseline, settings.seed, threads_each(1), home)
+    return task, digests
+
+
+def searched(settings: TuneSettings, users: Users) -> tuple[Search, float]:
+    """A finished search in a folder of its own, and its wall time, start of its worker and all."""
+    before = Path.cwd()
+    with tempfile.TemporaryDirectory() as folder, leases.lease() as home:
+        os.chdir(folder)
+        try:
+            start = time.perf_counter()
+            task, digests = task_of(settings, users, Path(folder), home)
+            search = Search(task, digests)
+            with crew(task) as hired:
+                while hired.look():
+                    time.sleep(0.02)
+            seconds = time.perf_counter() - start
+            search.tried(everyone=True)
+            return search, seconds
+        finally:
+            os.chdir(before)
+
+
+def overhead(arguments: argparse.Namespace) -> None:
+    """Wall time over time inside fit and predict; scikit-learn and a multirun of `run` for the same trials."""
+    settings = settings_of(arguments, "model=boosting", f"tune.trials={arguments.trials}", "tune.prune=0")
+    users = everyone(settings)
+    search, wall = searched(settings, users)
+    tried = search.tried(everyone=True)
+    inside = sum(trial.seconds for trial in tried) + search.task.baseline["boosting"].seconds
+    ratio = wall / inside
+    print(f"{len(users):,} users; {len(tried)} trials of boosting: {wall:.1f} s, {ratio:.3f} times fit and predict")
+
+    family = search.task.families["boosting"]
+    pipeline = family.pipeline(users.contract, 0)
+    space = {
+        "model__max_depth": randint(2, 9),
+        "model__learning_rate": loguniform(0.01, 0.3),
+        "model__subsample": uniform(0.5, 0.5),
+        "model__colsample_bytree": uniform(0.3, 0.7),
+        "model__min_child_weight": loguniform(1, 50),
+        "model__reg_lambda": loguniform(0.01, 100),
+    }
+    kept = StratifiedKFold(settings.tune.folds, shuffle=True, random_state=0)
+    start = time.perf_counter()
+    for trial in range(PEER_TRIALS):
+        peer = RandomizedSearchCV(
+            pipeline, space, n_iter=1, cv=kept, scoring="roc_auc", refit=False, random_state=trial
+        )
+        peer.fit(users.features, users.outcome)
+    each = (time.perf_counter() - start) / PEER_TRIALS
+    mine = wall / len(tried)
+    rounds = family.parameters()["n_estimators"]
+    print(f"a trial: {mine:.2f} s; RandomizedSearchCV, {rounds} rounds: {each:.2f} s, {each / mine:.2f} times")
+
+    start = time.perf_counter()
+    rates = ",".join(f"{rate:.4f}" for rate in np.geomspace(0.01, 0.3, RUN_TRIALS))
+    with tempfile.TemporaryDirectory() as folder:
+        environment = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
+        code = "import sys; from tippingpoint.cli import main; sys.argv[0] = 'tippingpoint'; main()"
+        words = [
+            "run",
+            "-m",
+            "model=boosting",
+            f"model.boosting.learning_rate={rates}",
+            *data_words(arguments),
+            "output=json",
+        ]
+        subprocess.run(
+            [sys.executable, "-c", code, *words], cwd=folder, env=environment, check=True, capture_output=True
+        )
+    run = (time.perf_counter() - start) / RUN_TRIALS
+    print(f"a Hydra multirun of run (one fit, not {settings.tune.folds}): {run:.2f} s a trial, {run / mine:.2f} times")
+    if arguments.figure:
+        draw(search, arguments.figure, users)
+
+
+def draw(search: Search, path: str, users: Users) -> None:
+    """Best cross-validated AUC against seconds of search."""
+    tried = search.tried(everyone=True)
+    first = min(trial.started for trial in tried)
+    figure = Figure(figsize=(7, 4), dpi=90)
+    axes = figure.add_subplot()
+    seconds = [(trial.ended - first) / 1000 for trial in tried]
+    best = np.maximum.accumulate([trial.values["roc_auc"] for trial in tried])
+    axes.step(seconds, best, where="post")
+    axes.axhline(search.task.baseline["boosting"].objectives()[0], color="#666666", linestyle=":")
+    axes.set(
+        xlabel="seconds",
+        ylabel="best 3-fold ROC AUC",
+        title=f"{len(tried)} trials of boosting, {len(users):,} users; dotted: defaults",
+    )
+    figure.tight_layout()
+    figure.savefig(path)
+
+
+def nested(arguments: argparse.Namespace) -> None:
+    """Five outer folds; inside each a search of all its own; the winner and the defaults on the fold held out."""
+    whole = settings_of(arguments, "model=all").data.build(Source, "data").load()  # type: ignore[type-abstract]  # a base
+    rows = []
+    for name in FAMILIES:
+        settings = settings_of(arguments, f"model={name}", f"tune.trials={arguments.trials}")
+        tuned, plain = np.empty(len(whole)), np.empty(len(whole))
+        outer = StratifiedKFold(5, shuffle=True, random_state=0)
+        areas: dict[str, list[float]] = {"default": [], "tuned": []}
+        for fit, held in outer.split(whole.outcome, whole.outcome):
+            users = whole.take(fit)
+            search, _ = searched(settings, users)
+            best = search.best()
+            assert best is not None
+            family = search.task.families[name]
+            for label, of in (("default", family), ("tuned", family.having(best.parameters))):
+                pipeline = of.pipeline(users.contract, 0).fit(users.features, users.outcome)
+                score = pipeline.predict_proba(whole.features.iloc[held])[:, 1]
+                areas[label].append(roc_auc_score(whole.outcome[held], score))
+                (plain if label == "default" else tuned)[held] = auc_contributions(whole.outcome[held], score)
+        gain = mean(tuned - plain)
+        row = {
+            "family": name,
+            "default": float(np.mean(areas["default"])),
+            "tuned": float(np.mean(areas["tuned"])),
+            "gain": gain.value,
+            "low": gain.low,
+            "high": gain.high,
+        }
+        rows.append(row)
+        print(json.dumps(row), flush=True)
+    print(pd.DataFrame(rows).round(4).to_string(index=False))
+
+
+def main() -> None:
+    """Measure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", nargs="?", choices=("overhead", "nested"), default="overhead")
+    parser.add_argument("--trials", type=int)
+    parser.add_argument("--users", help="a CSV of users instead of the case study")
+    parser.add_argument("--target", default="adopter")
+    parser.add_argument("--figure", help="where to draw AUC against seconds, as PNG")
+    arguments = parser.parse_args()
+    if arguments.users:
+        arguments.users = str(Path(arguments.users).resolve())
+    arguments.trials = arguments.trials or (200 if arguments.what == "overhead" else 30)
+    overhead(arguments) if arguments.what == "overhead" else nested(arguments)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,214 @@
+"""A search ends with what was asked for, in MLflow too, and the same line goes on where it stopped."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from tippingpoint.errors import InputError
+from tippingpoint.jobs import tune
+from tippingpoint.jobs.tune import TuneResult
+from tippingpoint.settings import TuneSettings, compose
+
+SMALL = ["model=logistic", "data.users=1500", "explain_rows=5"]
+
+
+def search(*words: str) -> TuneResult:
+    return tune(TuneSettings.from_config(compose("tune", [*SMALL, *words])))
+
+
+def runs(job: str) -> list:
+    client = MlflowClient()
+    experiments = [e.experiment_id for e in client.search_experiments()]
+    return client.search_runs(experiments, f"tags.`tippingpoint.job` = '{job}'", max_results=1000)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    made = tmp_path_factory.mktemp("tune")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(made)
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{made}/mlflow.db")
+        yield made
+
+
+@pytest.fixture(scope="module")
+def tuned(folder: Path) -> TuneResult:
+    return search("tune.trials=6", "tune.workers=2", "tune.prune=0")
+
+
+def test_it_has_as_many_complete_trials_as_were_asked_for(tuned: TuneResult) -> None:
+    assert tuned.tuned.count("complete") == 6
+    assert tuned.tuned.best.values["roc_auc"] == max(t.values["roc_auc"] for t in tuned.tuned.tried)
+    assert len({t.parameters["C"] for t in tuned.tuned.tried}) == 6
+    assert 0.3 in {t.parameters["C"] for t in tuned.tuned.tried}, "the family's own parameters are among them"
+
+
+def test_the_winner_is_refitted_and_registered_as_challenger(tuned: TuneResult) -> None:
+    client = MlflowClient()
+    parent = client.get_run(tuned.filed.run_id)
+    assert float(parent.data.params["model.C"]) == pytest.approx(tuned.tuned.best.parameters["C"])
+    assert parent.data.metrics["test/roc_auc"] == pytest.approx(tuned.tuned.candidate.metrics["roc_auc"].value)
+    assert parent.data.metrics["cv/roc_auc"] == tuned.tuned.best.values["roc_auc"]
+    assert {"cv/gain", "cv/gain_low", "test/roc_auc_gain", "test/roc_auc_gain_low"} <= set(parent.data.metrics)
+    version = client.get_model_version_by_alias("conversion", "challenger")
+    assert f"models:/conversion/{version.version}" == tuned.filed.registered == parent.data.tags["registered"]
+    files = {f.path for part in ("", "figures", "tables") for f in client.list_artifacts(parent.info.run_id, part)}
+    assert {"search.html", "figures/search.png", "tables/trials.csv", "card.md", "config.yaml"} <= files
+
+
+def test_each_trial_is_a_run_with_its_parameters_folds_and_duration(tuned: TuneResult) -> None:
+    found = runs("trial")
+    by_number = {int(run.data.tags["trial"]): run for run in found}
+    assert len(found) == len(by_number) == 6
+    for trial in tuned.tuned.tried:
+        run = by_number[trial.number]
+        assert run.info.status == "FINISHED"
+        assert run.data.tags["mlflow.parentRunId"] == tuned.filed.run_id
+        assert run.data.params["model"] == "logistic"
+        assert float(run.data.params["model.C"]) == trial.parameters["C"]
+        assert run.data.metrics["cv/roc_auc"] == trial.values["roc_auc"]
+        folds = MlflowClient().get_metric_history(run.info.run_id, "fold/roc_auc")
+        assert [m.value for m in sorted(folds, key=lambda m: m.step)] == trial.folds["roc_auc"]
+        assert run.data.metrics["cost/trial_seconds"] >= run.data.metrics["cost/fit_seconds"] > 0
+
+
+def test_the_best_so_far_is_a_curve_on_the_parent(tuned: TuneResult) -> None:
+    history = MlflowClient().get_metric_history(tuned.filed.run_id, "search/best_roc_auc")
+    values = [m.value for m in sorted(history, key=lambda m: m.step)]
+    assert sorted(m.step for m in history) == [1, 2, 3, 4, 5, 6]
+    assert values == sorted(values)
+    assert values[-1] == tuned.tuned.best.values["roc_auc"]
+
+
+def test_its_answers_are_one_screen_and_one_json(tuned: TuneResult) -> None:
+    from rich.console import Console
+
+    console = Console(width=100, file=StringIO())
+    console.print(tuned.render())
+    text = console.file.getvalue()
+    assert len(text.splitlines()) <= 40
+    assert "Gain of logistic over its defaults, cross-validated" in text
+    assert "looked at once" in text
+    assert json.loads(json.dumps(tuned.as_dict(), default=float))["trials"] == {"complete": 6, "pruned": 0, "failed": 0}
+
+
+def test_the_same_line_again_has_nothing_to_do(tuned: TuneResult) -> None:
+    again = search("tune.trials=6", "tune.workers=2", "tune.prune=0")
+    assert again.filed == tuned.filed
+    assert again.tuned.candidate is None
+    assert len(runs("trial")) == 6
+    assert len(runs("tune")) == 1
+    assert len(MlflowClient().search_model_versions("name = 'conversion'")) == 1
+
+
+def test_a_higher_target_goes_on_and_takes_the_trials_along(tuned: TuneResult) -> None:
+    more = search("tune.trials=9", "tune.prune=0")
+    assert more.tuned.count("complete") == 9
+    assert [t.parameters for t in more.tuned.tried[:6]] == [t.parameters for t in tuned.tuned.tried]
+    assert more.filed.run_id != tuned.filed.run_id
+    assert Counter(run.data.tags["mlflow.parentRunId"] for run in runs("trial")) == {more.filed.run_id: 9}
+
+
+def test_another_question_is_another_study(tuned: TuneResult) -> None:
+    other = search("tune.trials=1", "tune.prune=0", "seed=1")
+    assert other.tuned.best.study != tuned.tuned.best.study
+    assert other.tuned.count("complete") == 1
+
+
+def test_families_share_the_trials_and_the_weak_stop_early(workspace: Path) -> None:
+    words = ["model=[logistic,random_forest]", "model.random_forest.n_estimators=5", "model.random_forest.max_depth=1"]
+    found = search(*words, "model.random_forest.search={min_samples_leaf:{low:200,high:300}}", "tune.trials=8")
+    by_family = Counter(t.family for t in found.tuned.tried if t.state == "complete")
+    assert by_family == {"logistic": 6, "random_forest": 2}
+    assert found.tuned.best.family == "logistic"
+
+
+def test_two_objectives_have_a_front(workspace: Path) -> None:
+    found = search("model=boosting", "tune=pareto", "tune.trials=4", "model.boosting.search.n_estimators.high=40")
+    assert all(set(t.values) == {"roc_auc", "nodes"} for t in found.tuned.tried)
+    page = Path(MlflowClient().download_artifacts(found.filed.run_id, "search.html", str(workspace))).read_text()
+    assert "Pareto-front" in page
+
+
+def test_policy_value_is_an_objective_where_it_is_measured(workspace: Path) -> None:
+    found = search(
+        "tune.objectives=[value,spend]", "tune.trials=3", "data.logging.kind=randomised", "evidence=experiment"
+    )
+    assert all(t.values["spend"] >= 0 for t in found.tuned.tried)
+    assert found.tuned.gain.low <= found.tuned.gain.value <= found.tuned.gain.high
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["tune.trials=0"], "tune.trials: input should be greater than or equal to 1"),
+        (["tune.sampler=bayes"], "tune.sampler: input should be 'tpe'"),
+        (["tune.objectives=[accuracy]"], "tune.objectives.0: input should be 'roc_auc'"),
+        (["tune.objectives=[roc_auc,roc_auc]"], "names one twice"),
+        (["tune.objectives=[value]", "evidence=assumed"], "would rest on assumptions"),
+        (["tune.objectives=[value]", "policy=best_action"], "reads no score"),
+        (["~model.logistic.search.C"], "model.logistic.search: is empty"),
+        (["model.logistic.search.C.low=100", "model.logistic.search.C.high=1"], "low 100 is not below high 1"),
+        (["+model.logistic.search.penalty={choices:[a]}"], "'penalty', which the family lacks"),
+        (["tune.objectives=[roc_auc,nodes]", "tune.sampler=cmaes"], "cmaes takes one objective"),
+        (["tune.folds=1"], "tune.folds"),
+    ],
+)
+def test_bad_input_is_one_message(words: list[str], said: str, workspace: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        search(*words)
+    assert said in str(caught.value)
+    assert not list(workspace.iterdir()), "nothing was made"
+
+
+def test_a_missing_sampler_package_says_what_to_install(workspace: Path) -> None:
+    try:
+        import cmaes  # noqa: F401  # only whether it is there
+    except ImportError:
+        with pytest.raises(InputError, match=r"tippingpoint\[samplers\]"):
+            search("tune.sampler=cmaes", "tune.trials=2")
+    else:
+        assert search("tune.sampler=cmaes", "tune.trials=2").tuned.count("complete") == 2
+
+
+def test_sigterm_finishes_the_folds_under_way_and_the_same_line_goes_on(workspace: Path) -> None:
+    code = "import sys; from tippingpoint.cli import main; sys.argv[0] = 'tippingpoint'; main()"
+    words = [sys.executable, "-c", code, "tune", *SMALL, "tune.trials=40", "output=json"]
+    job = subprocess.Popen(words, cwd=workspace, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while len(complete(workspace)) < 3 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    job.send_signal(signal.SIGTERM)
+    _, error = job.communicate(timeout=60)
+    assert job.returncode == 128 + signal.SIGTERM
+    assert "finishing the folds under way" in error
+    assert "the same line goes on from there" in error
+    before = len(complete(workspace))
+    assert 3 <= before < 40
+    assert {run.info.status for run in runs("tune")} == {"KILLED"}
+    assert len(runs("trial")) >= before
+    out = subprocess.run(words, cwd=workspace, capture_output=True, text=True, timeout=120, check=True).stdout
+    assert json.loads(out)["trials"]["complete"] == 40
+    assert {run.info.status for run in runs("tune")} == {"FINISHED"}
+    assert len(runs("tune")) == 1
+
+
+def complete(folder: Path) -> list:
+    """States of complete trials, as the journal on disk has them."""
+    import optuna
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    for path in folder.glob("studies/*.log"):
+        study = optuna.load_study(study_name=path.stem, storage=JournalStorage(JournalFileBackend(str(path))))
+        return study.get_trials(states=(optuna.trial.TrialState.COMPLETE,))
+    return []

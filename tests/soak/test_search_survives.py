@@ -1,0 +1,175 @@
+"""A search is killed, its store goes away, its machines come and go: it ends with exactly what was asked for."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pytest
+from mlflow import MlflowClient
+from optuna.trial import TrialState
+
+from tippingpoint.tuning.studies import open_storage
+
+KILLS = 2 * int(os.environ.get("SOAK_ROUNDS", "10")) + 3 * (os.environ.get("SOAK_ROUNDS") == "1")
+"""5 in CI, which runs one round; 20 in ten."""
+TARGET = 24
+SEARCH = ["tune", "model=logistic", "data.users=1500", "explain_rows=5", "output=json"]
+
+pytestmark = pytest.mark.soak
+
+
+def command(*words: str, folder: Path, store: str = "") -> subprocess.Popen:
+    environment = os.environ | {"MLFLOW_TRACKING_URI": store or f"sqlite:///{folder}/mlflow.db"}
+    code = "import sys; from tippingpoint.cli import main; sys.argv[0] = 'tippingpoint'; main()"
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+    return subprocess.Popen([sys.executable, "-c", code, *words], cwd=folder, env=environment, **options)
+
+
+def finished(*words: str, folder: Path, store: str = "") -> dict:
+    out, error = (job := command(*words, folder=folder, store=store)).communicate(timeout=600)
+    assert job.returncode == 0, error
+    return json.loads(out)
+
+
+def trials(place: str, state: TrialState = TrialState.COMPLETE) -> list[optuna.trial.FrozenTrial]:
+    storage = open_storage(place)
+    return [
+        trial
+        for summary in optuna.get_all_study_summaries(storage)
+        for trial in optuna.load_study(study_name=summary.study_name, storage=storage).get_trials(states=(state,))
+    ]
+
+
+def in_mlflow(store: str) -> list[tuple[str, int]]:
+    """State and number of the trials that are filed."""
+    client = MlflowClient(store)
+    experiments = [e.experiment_id for e in client.search_experiments()]
+    found = client.search_runs(experiments, "tags.`tippingpoint.job` = 'trial'", max_results=5000)
+    assert {run.info.status for run in found} <= {"FINISHED"}
+    return [(run.data.tags["state"], int(run.data.tags["trial"])) for run in found]
+
+
+def check(place: str, store: str, target: int) -> None:
+    done = trials(place)
+    assert len(done) == target
+    filed = in_mlflow(store)
+    assert len(filed) == len(set(filed)), "none is filed twice"
+    assert {n for state, n in filed if state == "complete"} == {t.number for t in done}, "all are filed"
+    assert {n for state, n in filed if state == "pruned"} == {t.number for t in trials(place, TrialState.PRUNED)}
+    assert not trials(place, TrialState.RUNNING)
+
+
+def journal(folder: Path) -> str:
+    (path,) = folder.glob("studies/*.log")
+    return str(path)
+
+
+def test_killed_at_random_moments_it_ends_with_exactly_the_target(workspace: Path) -> None:
+    rng = np.random.default_rng(0)
+    target = 8 * KILLS
+    words = [*SEARCH, f"tune.trials={target}", "tune.workers=2"]
+    for kill in range(KILLS):
+        job = command(*words, folder=workspace)
+        had = len(trials(journal(workspace))) if kill else 0
+        deadline = time.monotonic() + 120
+        while job.poll() is None and time.monotonic() < deadline:  # the kill falls into the search
+            if list(workspace.glob("studies/*.log")) and len(trials(journal(workspace))) > had + rng.integers(0, 4):
+                break
+            time.sleep(0.05)
+        time.sleep(rng.uniform(0, 0.3))
+        if rng.random() < 0.5:
+            job.kill()  # its workers see that, and go
+        else:
+            os.killpg(job.pid, signal.SIGKILL)
+        job.communicate()
+    found = finished(*words, folder=workspace)
+    assert found["trials"]["complete"] == target
+    check(journal(workspace), f"sqlite:///{workspace}/mlflow.db", target)
+    client = MlflowClient()
+    (parent,) = client.search_runs(["1"], "tags.`tippingpoint.job` = 'tune'")
+    assert parent.info.status == "FINISHED"
+    steps = Counter(m.step for m in client.get_metric_history(parent.info.run_id, "search/best_roc_auc"))
+    assert set(steps) == set(range(1, target + 1))
+
+
+def test_three_machines_share_a_database_and_one_is_killed(workspace: Path, postgres: str) -> None:
+    words = [*SEARCH, f"tune.trials={TARGET}", f"tune.storage='{postgres}'"]
+    jobs = [command(*words, folder=workspace) for _ in range(3)]
+    deadline = time.monotonic() + 300
+    while len(trials(postgres)) < 4 and time.monotonic() < deadline:
+        time.sleep(0.2)
+    os.killpg(jobs[0].pid, signal.SIGKILL)
+    results = [job.communicate(timeout=600) for job in jobs]
+    assert [job.returncode for job in jobs[1:]] == [0, 0], results
+    check(postgres, f"sqlite:///{workspace}/mlflow.db", TARGET)
+    assert len(MlflowClient().search_model_versions("name = 'conversion'")) == 1
+
+
+def test_eight_workers_may_start_on_a_storage_that_is_not_there_yet(workspace: Path, postgres: str) -> None:
+    for place in ([], [f"tune.storage='{postgres}'"]):
+        found = finished(*SEARCH, "seed=7", "tune.trials=16", "tune.workers=8", *place, folder=workspace)
+        assert found["trials"]["complete"] == 16
+
+
+@pytest.fixture
+def server(workspace: Path) -> tuple[str, list[str]]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    backend = f"sqlite:///{workspace}/server.db"
+    words = ["-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    words += ["--backend-store-uri", backend, "--artifacts-destination", str(workspace / "artifacts")]
+    return f"http://127.0.0.1:{port}", [sys.executable, *words]
+
+
+def serving(address: str, words: list[str]) -> subprocess.Popen:
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
+    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    process = subprocess.Popen(words, env=environment, **quiet)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        try:
+            urllib.request.urlopen(f"{address}/health", timeout=1).close()
+        except OSError:
+            time.sleep(0.2)
+        else:
+            return process
+    raise AssertionError("the server did not start")
+
+
+def test_the_store_goes_away_and_comes_back_and_nothing_is_lost_or_doubled(
+    workspace: Path, server: tuple[str, list[str]]
+) -> None:
+    address, words = server
+    process = serving(address, words)
+    search = [*SEARCH, "tune.trials=60", "tune.prune=0"]
+    job = command(*search, folder=workspace, store=address)
+    try:
+        deadline = time.monotonic() + 300
+        while time.monotonic() < deadline and (
+            not list(workspace.glob("studies/*.log")) or len(trials(journal(workspace))) < 5
+        ):
+            time.sleep(0.1)
+        os.killpg(process.pid, signal.SIGKILL)
+        while time.monotonic() < deadline and len(trials(journal(workspace))) < 60:
+            time.sleep(0.1)
+        assert len(trials(journal(workspace))) == 60, "the search went on without its store"
+        _, error = job.communicate(timeout=300)
+        assert job.returncode == 3, error
+        assert "the study has its 60 complete trials" in error
+        process = serving(address, words)
+        found = finished(*search, folder=workspace, store=address)
+        assert found["trials"]["complete"] == 60
+        assert found["registered"] == "models:/conversion/1"
+        check(journal(workspace), address, 60)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
