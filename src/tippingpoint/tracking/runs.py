@@ -8,7 +8,7 @@ import socket
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -21,6 +21,7 @@ import pandas as pd
 from filelock import FileLock, Timeout
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.entities import Run as MlflowRun
 from mlflow.models import ModelSignature
 from mlflow.types.schema import AnyType, ColSpec, DataType, Schema, TensorSpec
 
@@ -30,6 +31,7 @@ from tippingpoint.policies.policy import Policy
 from tippingpoint.simulation.statistics import Estimate
 from tippingpoint.tracking.backend import STORE_ERRORS, store_errors
 
+StoredRun = MlflowRun
 HOST, LEASE = "tippingpoint.host", "tippingpoint.lease"
 LEASES = Path(tempfile.gettempdir(), f"tippingpoint-{os.getuid() if hasattr(os, 'getuid') else 'runs'}")
 TYPES = {"number": "double", "category": "string"}
@@ -156,6 +158,18 @@ def run(
             client.set_terminated(opened.info.run_id, "FINISHED")
         finally:
             (LEASES / lease).unlink(missing_ok=True)
+
+
+def create(client: MlflowClient, experiment: str, name: str, tags: Mapping[str, str], start: int) -> str:
+    """A run that gathers others which ended before it; `start` in milliseconds. Whoever fills it, ends it."""
+    opened = client.create_run(experiment, start, {**tags, "mlflow.runName": name, HOST: _here()}, name)
+    return str(opened.info.run_id)
+
+
+def adopt(client: MlflowClient, parent: str, children: Iterable[str]) -> None:
+    """Show runs that exist already under a parent."""
+    for child in children:
+        client.set_tag(child, "mlflow.parentRunId", parent)
 
 
 def reap(client: MlflowClient) -> int:
