@@ -47,6 +47,8 @@ class Outcome:
 
     Parameters
     ----------
+    job
+        The overrides that tell it from others of a sweep.
     shown
         What belongs on stdout and stands there not yet: a worker's own would be cut up among others'.
     """
@@ -54,6 +56,7 @@ class Outcome:
     exit_code: int = 0
     shown: str = ""
     skipped: bool = False
+    job: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,12 +91,13 @@ class Task:
             os.environ.update(self.store)
             if threads := os.environ.get("OMP_NUM_THREADS"):  # the launcher's share; forests would count all cores
                 os.environ.setdefault("LOKY_MAX_CPU_COUNT", threads)
+        words = [word for word in HydraConfig.get().overrides.task if _key(word) not in SILENT]
         if self.sweep_id:
-            config.tracking.sweep_id = self.sweep_id
-            config.tracking.sweep_job = [o for o in HydraConfig.get().overrides.task if _key(o) not in SILENT]
+            config.tracking.sweep_id, config.tracking.sweep_job = self.sweep_id, words
         shown = io.StringIO()
         try:
             job, settings = job_of(self.verb)
+            stop_cleanly(away)  # after the imports: some library sets a SIGINT handler of its own
             with contextlib.redirect_stdout(shown) if away else contextlib.nullcontext():
                 skipped = _answer(job, settings.from_config(config), self.columns if away else None)
         except TippingpointError as error:  # kept from Hydra, so that the rest of a sweep goes on
@@ -102,7 +106,7 @@ class Task:
                     raise
                 traceback.print_exception(error)
             print(error, file=sys.stderr, flush=True)
-            return Outcome(error.exit_code)
+            return Outcome(error.exit_code, job=" ".join(words))
         return Outcome(0, shown.getvalue(), skipped)
 
 
@@ -139,18 +143,17 @@ def job_of(verb: str) -> tuple[Callable[[Any], Any], Any]:
     console = Console(stderr=True)
     with console.status("loading") if console.is_terminal else contextlib.nullcontext():
         job = getattr(import_module("tippingpoint.jobs"), verb)
-    stop_cleanly()  # after the imports: some library sets a SIGINT handler of its own
     return job, get_type_hints(job)["settings"]
 
 
-def stop_cleanly() -> None:
-    """Let Ctrl-C and SIGTERM close what is open, runs and servers alike."""
+def stop_cleanly(away: bool = False) -> None:
+    """Let Ctrl-C and SIGTERM close what is open, runs and servers alike; a worker is left to whoever launched it."""
 
     def stop(number: int, _: object) -> None:
         raise SystemExit(128 + number)
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
+        signal.signal(number, signal.SIG_IGN if away and number == signal.SIGINT else stop)
 
 
 def _answer(job: Callable[[Any], Any], settings: Any, width: int | None) -> bool:
@@ -221,13 +224,18 @@ def _sweep(verb: str, name: str, words: list[str], loaded: Hydra) -> int:
     outcomes: list[Outcome] = [job.return_value for job in chain.from_iterable(returned)]
     for outcome in outcomes:
         print(outcome.shown, end="", flush=True)
-    failed, skipped = sum(bool(o.exit_code) for o in outcomes), sum(o.skipped for o in outcomes)
-    if failed < len(outcomes):
+    failed = [outcome.job for outcome in outcomes if outcome.exit_code]
+    if len(failed) < len(outcomes):
         gather("FAILED" if failed else "FINISHED")
-    if failed or skipped:
-        done = f"{skipped} of {jobs} jobs were finished before" if skipped else ""
-        wrong = f"{failed} of {jobs} jobs failed, as said above; the same line tries them again" if failed else ""
-        print("; ".join(filter(None, [done, wrong])), file=sys.stderr)
+    if skipped := sum(outcome.skipped for outcome in outcomes):
+        print(f"{skipped} of {jobs} jobs were finished before", file=sys.stderr)
+    if failed:
+        print(
+            f"{len(failed)} of {jobs} jobs failed; the same line tries them again:",
+            *failed,
+            sep="\n  ",
+            file=sys.stderr,
+        )
     return max((outcome.exit_code for outcome in outcomes), default=0)
 
 

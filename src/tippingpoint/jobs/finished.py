@@ -19,20 +19,22 @@ JOB, DIGEST, SWEEP, SWEEP_JOB = "tippingpoint.job", "config_digest", "sweep_id",
 class Finished(Exception):
     """Instead of a job's result: a finished run has the same config, data and code."""
 
+    job: list[str]
     run_id: str
     page: str
     metrics: dict[str, float]
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
-        return {"skipped": True, "run_id": self.run_id, "page": self.page, "metrics": self.metrics}
+        return {"skipped": True, "job": self.job, "run_id": self.run_id, "page": self.page, "metrics": self.metrics}
 
     def render(self) -> Text:
         """Where the result is."""
         return Text(f"Finished before: {self.page}", no_wrap=True, overflow="ignore")
 
     def __str__(self) -> str:
-        return f"skipped: run {self.run_id} has the same config, data and code; force=true runs it again"
+        what = f"skipped, run {self.run_id} has the same config, data and code; force=true runs it again"
+        return f"{' '.join(self.job)}: {what}"
 
 
 def config_digest(settings: "Settings", question: "Question", job: str) -> str:
@@ -77,7 +79,7 @@ def stop_if_finished(client: "Client", experiment: str, settings: "Settings", jo
         for key, value in _sweep_tags(settings).items():
             client.set_tag(run.info.run_id, key, value)
     page = backend.page(f"experiments/{experiment}/runs/{run.info.run_id}")
-    raise Finished(run.info.run_id, page, run.data.metrics)
+    raise Finished(settings.tracking.sweep_job or [], run.info.run_id, page, run.data.metrics)
 
 
 def _sweep_tags(settings: "Settings") -> dict[str, str]:
