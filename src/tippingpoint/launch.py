@@ -6,6 +6,7 @@ import io
 import json
 import math
 import os
+import re
 import shutil
 import signal
 import socket
@@ -146,14 +147,23 @@ def job_of(verb: str) -> tuple[Callable[[Any], Any], Any]:
     return job, get_type_hints(job)["settings"]
 
 
-def stop_cleanly(away: bool = False) -> None:
-    """Let Ctrl-C and SIGTERM close what is open, runs and servers alike; a worker is left to whoever launched it."""
+def stop_cleanly(away: bool = False) -> list[int]:
+    """Let Ctrl-C and SIGTERM close what is open, runs and servers alike; a worker is left to whoever launched it.
+
+    Returns
+    -------
+    list of int
+        Will hold the signals that came.
+    """
+    came: list[int] = []
 
     def stop(number: int, _: object) -> None:
+        came.append(number)
         raise SystemExit(128 + number)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN if away and number == signal.SIGINT else stop)
+    return came
 
 
 def _answer(job: Callable[[Any], Any], settings: Any, width: int | None) -> bool:
@@ -201,7 +211,7 @@ def _sweep(verb: str, name: str, words: list[str], loaded: Hydra) -> int:
                 Console(stderr=config.output == "json").print(swept.render(), highlight=False, crop=False)
 
     print(f"sweep {sweep_id or verb}: {jobs} job{'s'[: jobs > 1]}", file=sys.stderr, flush=True)
-    stop_cleanly()
+    came = stop_cleanly()
     try:
         returned = loaded.multirun(name, Task(verb, True, sweep_id), words)
     except MISTAKES:
@@ -214,12 +224,13 @@ def _sweep(verb: str, name: str, words: list[str], loaded: Hydra) -> int:
             gather("KILLED" if stopped else "FAILED")
         if stopped:
             print("interrupted; what is finished is kept, and the same line goes on", file=sys.stderr)
+            if came:  # Ray makes an exit code of its own of it
+                raise SystemExit(128 + came[0]) from error
         if isinstance(error, _lost_workers()):
             launcher = config.hydra.runtime.choices["hydra/launcher"]
-            what = f"a worker failed ({str(error).strip().splitlines()[0]})"
-            raise OutsideError(
-                f"launcher {launcher}", what, "Type the same line again: what is finished is not done twice."
-            ) from error
+            reason = re.split(r"[.\n]", str(error).strip())[0]
+            remedy = "Type the same line again: what is finished is not done twice."
+            raise OutsideError(f"launcher {launcher}", f"a worker failed ({reason})", remedy) from error
         raise
     outcomes: list[Outcome] = [job.return_value for job in chain.from_iterable(returned)]
     for outcome in outcomes:
