@@ -23,7 +23,7 @@ Verbs
 Start
   tippingpoint compare                                                   generated users
   tippingpoint compare data=csv data.path=users.csv data.target=adopter  your own table
-  tippingpoint run -m model=logistic,boosting seed=0,1                   a sweep
+  tippingpoint run -m model=logistic,boosting seed=0,1                   a sweep; typed again, it goes on
   tippingpoint simulate policy.cuts='[0.4,0.6]'                          what if high started at 0.6?
 
 {groups}

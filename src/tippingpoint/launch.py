@@ -90,8 +90,6 @@ class Task:
         away = self.home != _process()
         if away:
             os.environ.update(self.store)
-            if threads := os.environ.get("OMP_NUM_THREADS"):  # the launcher's share; forests would count all cores
-                os.environ.setdefault("LOKY_MAX_CPU_COUNT", threads)
         words = [word for word in HydraConfig.get().overrides.task if _key(word) not in SILENT]
         if self.sweep_id:
             config.tracking.sweep_id, config.tracking.sweep_job = self.sweep_id, words
