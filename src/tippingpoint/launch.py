@@ -90,7 +90,7 @@ class Task:
         away = self.home != _process()
         if away:
             os.environ.update(self.store)
-        words = [word for word in HydraConfig.get().overrides.task if _key(word) not in SILENT]
+        words = [_shown(word) for word in HydraConfig.get().overrides.task if _key(word) not in SILENT]
         if self.sweep_id:
             config.tracking.sweep_id, config.tracking.sweep_job = self.sweep_id, words
         shown = io.StringIO()
@@ -195,17 +195,19 @@ def _sweep(verb: str, name: str, words: list[str], loaded: Hydra) -> int:
     words = [*words, "hydra.mode=MULTIRUN"]
     words += _launcher_of_swept_experiments(name, words, loaded)
     config = loaded.compose_config(name, words, RunMode.MULTIRUN)
-    asked = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]
-    asked += [word for word in config.hydra.overrides.task if _key(word) not in SILENT]
-    jobs = _count([*asked, *config.hydra.overrides.task], config, loaded)
+    params = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]
+    typed = [*params, *config.hydra.overrides.task]
+    jobs = _count(typed, config, loaded)
+    asked = [word for word in typed if _key(word) not in SILENT]
     digest = hashlib.sha256(json.dumps([verb, *sorted(asked)]).encode()).hexdigest()[:10]
+    line = " ".join([verb, "-m", *map(_shown, asked)])
     sweep_id = (config.tracking.sweep_id or digest) if verb in SWEPT else None
 
     def gather(status: str) -> None:
         from tippingpoint.jobs.sweep import Asked, gather
 
         if sweep_id is not None:
-            for swept in gather(Asked(sweep_id, verb, " ".join([verb, "-m", *asked]), jobs, status)):
+            for swept in gather(Asked(sweep_id, verb, line, jobs, status)):
                 Console(stderr=config.output == "json").print(swept.render(), highlight=False, crop=False)
 
     print(f"sweep {sweep_id or verb}: {jobs} job{'s'[: jobs > 1]}", file=sys.stderr, flush=True)
@@ -248,7 +250,7 @@ def _sweep(verb: str, name: str, words: list[str], loaded: Hydra) -> int:
     return max((outcome.exit_code for outcome in outcomes), default=0)
 
 
-def _count(asked: list[str], config: DictConfig, loaded: Hydra) -> int:
+def _count(typed: list[str], config: DictConfig, loaded: Hydra) -> int:
     """How many jobs Hydra's own sweeper makes of these overrides.
 
     Raises
@@ -256,7 +258,7 @@ def _count(asked: list[str], config: DictConfig, loaded: Hydra) -> int:
     InputError
         When there is nothing to sweep over.
     """
-    parsed = OverridesParser.create(config_loader=loaded.config_loader).parse_overrides(asked)
+    parsed = OverridesParser.create(config_loader=loaded.config_loader).parse_overrides(typed)
     numbers = {}
     for override in parsed:
         key = override.get_key_element()
@@ -305,6 +307,11 @@ def _leaves(path: str, node: Any) -> list[str]:
 
 def _key(word: str) -> str:
     return word.lstrip("+~").split("=")[0]
+
+
+def _shown(word: str) -> str:
+    """An override without the password of an address in it: it goes to the store and to terminals."""
+    return re.sub(r"(://[^:/@]*):[^@]+@", r"\1:***@", word)
 
 
 def _process() -> tuple[str, int]:

@@ -1,4 +1,5 @@
 import importlib.util
+import io
 import json
 import os
 import signal
@@ -10,10 +11,14 @@ from types import SimpleNamespace
 
 import pytest
 from mlflow import MlflowClient
+from rich.console import Console
 
 from tippingpoint.cli import main
+from tippingpoint.findings import Filed
 from tippingpoint.jobs.finished import config_digest
 from tippingpoint.jobs.sweep import leaderboard
+from tippingpoint.launch import _shown
+from tippingpoint.reports.sweeps import sweep_summary
 from tippingpoint.settings import Settings, compose
 from tippingpoint.tracking.models import find
 from tippingpoint.tracking.provenance import code_version
@@ -269,3 +274,22 @@ def test_a_changed_plugin_is_other_code(tmp_path: Path) -> None:
     source.write_text("class Plugin: learns = True\n")
     assert code_version([module.Plugin], ["numpy"]) != before
     del sys.modules["plugin_of_a_test"]
+
+
+def test_a_password_in_an_address_does_not_reach_the_store() -> None:
+    assert _shown("data.url=postgresql://ann:secret@db/users") == "data.url=postgresql://ann:***@db/users"
+    assert _shown("data.path=https://host/users.csv") == "data.path=https://host/users.csv"
+
+
+def test_the_leaderboard_fits_80_columns_and_shows_lists_as_typed() -> None:
+    measured = ("test/roc_auc", "policy/truth/uplift_per_1000")
+    metrics = {f"{name}{end}": 22.0 for name in measured for end in ("", "_low", "_high")}
+    metrics["validation/roc_auc"] = 0.8
+    jobs = [f"model=[logistic,boosting] model.boosting.max_depth={i} policy.cuts=[0.{i},0.6]" for i in range(3)]
+    board = leaderboard([stored(job, i, metrics) for i, job in enumerate([*jobs, "model=boosting"])], 4)
+    assert board is not None
+    console = Console(width=80, file=io.StringIO())
+    console.print(sweep_summary(board, Filed("0" * 32, "page", None)))
+    shown = console.file.getvalue()
+    for whole in ("[logistic,boosting]", "max_depth", "[0.1,0.6]", "22.000, 22.000", "22.0, 22.0", "4 of 4"):
+        assert whole in shown

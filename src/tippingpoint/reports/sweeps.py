@@ -84,9 +84,12 @@ def sweep_summary(board: Leaderboard, filed: Filed) -> RenderableType:
     table = Table(title_justify="left", title_style="bold", header_style="dim", box=None, padding=(0, 1, 0, 0))
     table.title = f"Best first on validation, {len(shown)} of {board.jobs} jobs"
     for at, name in enumerate(shown):
-        table.add_column(str(name), justify="right" if at >= len(board.varied) else "left")
+        table.add_column(
+            str(name).replace("/", "\n").replace("1,000 ", "1,000\n"),
+            justify="right" if at >= len(board.varied) else "left",
+        )
     for at, row in enumerate(shown.head(SHOWN).itertuples(index=False)):
-        table.add_row(*map(str, row), style="bold" if at == 0 and board.best is not None else "")
+        table.add_row(*map(_stacked, row), style="bold" if at == 0 and board.best is not None else "")
     more = [Text(f"{len(shown) - SHOWN} more in the run's tables/leaderboard.csv.", style="dim")] * (len(shown) > SHOWN)
     apart = [] if board.best is not None else [Text("Each users' runs are ranked apart: AUC on others is no better.")]
     first = board.table["run_id"].iloc[0]
@@ -102,6 +105,11 @@ def sweep_summary(board: Leaderboard, filed: Filed) -> RenderableType:
 
 def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
+
+
+def _stacked(cell: object) -> Text:
+    value, _, ends = str(cell).partition(" [")  # as text: Rich would take a list for its markup
+    return Text(f"{value}\n{ends.removesuffix(']')}" if ends else value)
 
 
 def _interval(row: dict[str, float], name: str, digits: int) -> str:
