@@ -14,7 +14,7 @@ test: .venv/dev.stamp  ## the tests
 	$(BIN)/pytest -n 2 -m "not soak" $(ARGS)
 
 ray: .venv/ray.stamp  ## a sweep on a local Ray cluster, in an environment of its own: Ray's launcher holds packages back
-	.venv/ray/bin/pytest tests/jobs/test_sweep.py -k ray $(ARGS)
+	.venv/ray/bin/python -m pytest tests/jobs/test_sweep.py -k ray $(ARGS)
 
 soak: .venv/dev.stamp  ## races and kills that take longer
 	$(BIN)/pytest -m soak $(ARGS)
@@ -53,8 +53,10 @@ clean:  ## remove the environment and caches; runs and models stay
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
 
-.venv/ray.stamp: .venv/bin/python requirements-ray.txt pyproject.toml
-	$(PYTHON) -m venv .venv/ray
+# Only what differs is installed; the rest is found in .venv beneath, which stays as it is.
+SITE := -c 'import site; print(site.getsitepackages()[0])'
+.venv/ray.stamp: .venv/dev.stamp requirements-ray.txt
+	$(BIN)/python -m venv .venv/ray
+	echo "import site; site.addsitedir('$$($(BIN)/python $(SITE))')" > "$$(.venv/ray/bin/python $(SITE))/beneath.pth"
 	.venv/ray/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-ray.txt
-	.venv/ray/bin/pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
