@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help run test soak check lint bench lock clean
+.PHONY: help run test ray soak check lint bench lock clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -12,6 +12,9 @@ run: .venv/run.stamp  ## compare the three families on the case study
 
 test: .venv/dev.stamp  ## the tests
 	$(BIN)/pytest -n 2 -m "not soak" $(ARGS)
+
+ray: .venv/ray.stamp  ## a sweep on a local Ray cluster, in an environment of its own: Ray's launcher holds packages back
+	.venv/ray/bin/python -m pytest tests/jobs/test_sweep.py -k ray $(ARGS)
 
 soak: .venv/dev.stamp  ## races and kills that take longer
 	$(BIN)/pytest -m soak $(ARGS)
@@ -31,6 +34,8 @@ lock: .venv/dev.stamp  ## resolve the requirements files again, with hashes and 
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --upgrade -o requirements-dev.txt
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --quiet --no-annotate -c requirements-dev.txt -o requirements.txt
+	cp requirements-dev.txt requirements-ray.txt  # the same versions wherever Ray lets them be
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra ray --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet -o requirements-ray.txt
 
 clean:  ## remove the environment and caches; runs and models stay
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
@@ -46,4 +51,12 @@ clean:  ## remove the environment and caches; runs and models stay
 
 .venv/dev.stamp: .venv/run.stamp requirements-dev.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+# Only what differs is installed; the rest is found in .venv beneath, which stays as it is.
+SITE := -c 'import site; print(site.getsitepackages()[0])'
+.venv/ray.stamp: .venv/dev.stamp requirements-ray.txt
+	$(BIN)/python -m venv .venv/ray
+	echo "import site; site.addsitedir('$$($(BIN)/python $(SITE))')" > "$$(.venv/ray/bin/python $(SITE))/beneath.pth"
+	.venv/ray/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-ray.txt
 	@touch $@

@@ -1,13 +1,9 @@
 """The command line: a verb, and the rest goes to Hydra. Heavy imports wait until a verb is chosen."""
 
-import math
-import os
 import re
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from textwrap import fill
-from typing import Any
 
 from tippingpoint.errors import InputError, TippingpointError, nearest
 
@@ -29,7 +25,7 @@ Verbs
 Start
   tippingpoint compare                                                   generated users
   tippingpoint compare data=csv data.path=users.csv data.target=adopter  your own table
-  tippingpoint run -m model=logistic,boosting seed=0,1                   a sweep
+  tippingpoint run -m model=logistic,boosting seed=0,1                   a sweep; typed again, it goes on
   tippingpoint simulate policy.cuts='[0.4,0.6]'                          what if high started at 0.6?
 
 {groups}
@@ -67,7 +63,10 @@ def main() -> None:
                 what = f"there is no verb {word!r}" if word else "what to do with it is not given"
                 raise InputError(f"tippingpoint {verb}", what, nearest(word, words))
             verb, rest = (word, rest) if verb == "data" else (f"{verb}_{word}", _named_policies([word, *rest])[1:])
-        _run(verb, as_overrides(rest))
+        from tippingpoint.launch import launch
+
+        # The data verbs share their settings.
+        sys.exit(launch(verb, "table" if verb in WORDS["data"] else verb, as_overrides(rest)))
     except TippingpointError as error:
         if any(argument.lower() == "debug=true" for argument in arguments):
             raise
@@ -125,97 +124,3 @@ def as_overrides(arguments: list[str]) -> list[str]:
             escaped = re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + m[2].replace("'", "\\'"), value)
             overrides.append(f"{argument.removeprefix('--')}=" + (value if plain else f"'{escaped}'"))
     return [*overrides, *options]
-
-
-def _run(verb: str, arguments: list[str]) -> None:
-    import hydra
-    from hydra.errors import HydraException
-    from omegaconf import DictConfig
-    from omegaconf.errors import OmegaConfBaseException
-
-    from tippingpoint.settings import NAMING, config_folder, hydra_error
-
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises, so that `main` can say it in our form
-    name = "table" if verb in WORDS["data"] else verb  # the data verbs share their settings
-    folder = _option(arguments, "--config-dir", "-cd")
-    sys.argv = [f"tippingpoint {verb}", *([f"config_dir='{folder}'"] if folder and verb in NAMING else []), *arguments]
-
-    failures: list[TippingpointError] = []
-    composed = False
-
-    @hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=name)
-    def task(config: DictConfig) -> None:
-        nonlocal composed
-        composed = True
-        job, settings = _job(verb)
-        try:
-            _answer(job, settings.from_config(config))
-        except TippingpointError as error:  # kept from Hydra, so that the rest of a sweep goes on
-            failures.append(error)
-            if config.get("debug"):
-                raise
-            print(error, file=sys.stderr)
-
-    try:
-        task()
-    except (HydraException, OmegaConfBaseException, ValueError) as error:
-        if composed:
-            raise
-        overrides = [a for a in arguments if "=" in a and not a.startswith("--")]
-        raise hydra_error(error, name, overrides, folder) from error
-    if failures:
-        sys.exit(max(error.exit_code for error in failures))
-
-
-def _job(verb: str) -> tuple[Callable[[Any], Any], Any]:
-    """The job of a verb, and the class of its settings, which is the type its one argument declares."""
-    import signal
-    from importlib import import_module
-    from typing import get_type_hints
-
-    from rich.console import Console
-
-    def stop(number: int, _: object) -> None:
-        raise SystemExit(128 + number)
-
-    console = Console(stderr=True)
-    if console.is_terminal:
-        with console.status("loading"):
-            job = getattr(import_module("tippingpoint.jobs"), verb)
-    else:
-        job = getattr(import_module("tippingpoint.jobs"), verb)
-    # What is open is closed, runs and servers alike. After the imports: some library sets a SIGINT handler of its own.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
-    return job, get_type_hints(job)["settings"]
-
-
-def _answer(job: Callable[[Any], Any], settings: Any) -> None:
-    result = job(settings)
-    if settings.output == "json":
-        import json
-
-        print(json.dumps(_finite(result.as_dict()), default=float, allow_nan=False))
-    else:
-        from rich.console import Console
-
-        Console().print(result.render(), highlight=False, crop=False)
-
-
-def _finite(value: Any) -> Any:
-    """JSON knows no NaN and no infinity: what cannot be told is null."""
-    if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _option(arguments: list[str], *names: str) -> str | None:
-    for at, argument in enumerate(arguments):
-        for name in names:
-            if argument == name and at + 1 < len(arguments):
-                return arguments[at + 1]
-            if argument.startswith(f"{name}="):
-                return argument.removeprefix(f"{name}=")
-    return None

@@ -18,6 +18,8 @@ T = TypeVar("T", bound=BaseModel)
 
 NAMING = ("simulate", "policy_diff")
 """Verbs whose settings name options, so that they must know of folders of the user's own."""
+LAUNCHERS = ("joblib", "ray")
+"""Hydra launchers that are extras of ours."""
 PLUGIN_GROUPS = ("tippingpoint.models", "tippingpoint.generators", "tippingpoint.policies")
 
 
@@ -89,10 +91,18 @@ class Split(Closed):
 
 
 class Tracking(Closed):
-    """Where runs go. `MLFLOW_TRACKING_URI` names the store; these name what is inside."""
+    """Where runs go. `MLFLOW_TRACKING_URI` names the store; these name what is inside.
+
+    Parameters
+    ----------
+    sweep_id, sweep_job
+        The sweep a job belongs to, and the overrides that tell it from the others; `-m` gives them.
+    """
 
     experiment: str | None
     register_model: bool
+    sweep_id: str | None = Field(pattern=r"^[\w.-]{1,64}$")
+    sweep_job: list[str] | None
 
 
 class Terminal(Closed):
@@ -129,6 +139,8 @@ class Settings(Terminal):
     select_by: Literal["roc_auc", "pr_auc", "log_loss", "brier"]
     explain_rows: int = Field(ge=1, le=100_000)
     seed: int = Field(ge=0, lt=2**32)
+    force: bool
+    """Whether a sweep runs again what is finished already."""
 
 
 Objective = Literal["roc_auc", "pr_auc", "log_loss", "brier", "value", "spend", "features", "nodes"]
@@ -349,22 +361,45 @@ def compose(verb: str, overrides: Sequence[str] = (), config_dir: str | None = N
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(config_folder()), version_base="1.3"):
-            return hydra_compose(verb, [*own, *overrides])
+            return hydra_compose(verb, [*own_groups(config_dir), *overrides])
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise hydra_error(error, verb, overrides, config_dir) from error
 
 
+def own_groups(config_dir: str | None) -> list[str]:
+    """The override that adds a folder with groups of the user's own to the shipped ones.
+
+    Raises
+    ------
+    InputError
+        When there is no such folder.
+    """
+    if config_dir is None:
+        return []
+    if not Path(config_dir).is_dir():
+        raise InputError(
+            "--config-dir", f"there is no folder {config_dir}", "Name one that holds groups, as conf/ does."
+        )
+    path = str(Path(config_dir).resolve()).replace("'", "\\'")
+    return [f"hydra.searchpath=['file://{path}']"]
+
+
 def hydra_error(error: Exception, verb: str, overrides: Sequence[str], config_dir: str | None) -> InputError:
     """Say a composition error of Hydra's in our form: where, what, and the nearest valid name."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
     text = str(error)
     if found := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
         group, option = found.groups()
         listed = text.partition("Available options")[2].partition("Config search path")[0]
         options = [line.strip() for line in listed.splitlines() if line.startswith("\t")]
+        if group == "hydra/launcher" and option in LAUNCHERS:
+            return InputError(group, f"{option} is not installed", f"Type pip install 'tippingpoint[{option}]'.")
         return InputError(group, f"there is no {group}={option}", nearest(option, options))
     if found := re.search(r"Could not override '([^'@]+)'", text):
         parent, _, leaf = found[1].rpartition(".")
-        kept = [o for o in overrides if o.lstrip("+~").split("=")[0] != found[1]]
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+        kept = [str(o.input_line) for o in parsed if o.key_or_group != found[1] and not o.is_sweep_override()]
         config = compose(verb, kept, config_dir) if len(kept) < len(overrides) else OmegaConf.create()
         config = OmegaConf.select(config, parent) if parent else config
         known = [str(key) for key in config] if isinstance(config, DictConfig) else []

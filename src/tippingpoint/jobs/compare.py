@@ -11,6 +11,7 @@ from rich.console import RenderableType
 from tippingpoint.evaluation import LOWER_IS_BETTER, auc_contributions
 from tippingpoint.findings import Candidate, Comparison, Filed, Question
 from tippingpoint.jobs.candidate import answer, open_store, record, register_candidate, run_tags
+from tippingpoint.jobs.finished import DIGEST, own_tags, stop_if_finished
 from tippingpoint.jobs.progress import progress
 from tippingpoint.jobs.question import ask
 from tippingpoint.reports import figures, tables
@@ -51,15 +52,19 @@ def compare(settings: Settings) -> CompareResult:
         When the config or the data are wrong.
     OutsideError
         When the store cannot be used.
+    Finished
+        Under a sweep, when a finished run has the same config, data and code.
     """
     with progress(2 * len(settings.model) + 3) as step:
         step("reading users")
         question = ask(settings)
         step("opening the store")
         client, experiment = open_store(settings, question)
+        own = own_tags(settings, question, "compare")
+        stop_if_finished(client, experiment, settings, "compare", own[DIGEST])
         overview = figures.overview(question.users)
         name, tags = f"compare {question.origin}", run_tags(question, "compare")
-        with tracked(client, experiment, name, tags) as parent:
+        with tracked(client, experiment, name, tags | own) as parent:
             candidates: list[Candidate] = []
             runs: dict[str, tuple[str, str]] = {}
             for family in question.families:
@@ -108,7 +113,8 @@ def _record(comparison: Comparison, filed: Filed, parent: Run, overview: bytes) 
     )
     parent.dataset(question.parts.test, "test", question.origin)
     tested = {f"test/{name}": estimate for name, estimate in winner.metrics.items()}
-    parent.metrics(tested | winner.policy_metrics(question.evidence.kind))
+    chosen = {f"validation/{question.select_by}": winner.validation}
+    parent.metrics(tested | chosen | winner.policy_metrics(question.evidence.kind))
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         outcome, scores = question.parts.test.outcome, {c.family: c.score for c in comparison.candidates}

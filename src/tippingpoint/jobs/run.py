@@ -8,6 +8,7 @@ from rich.console import RenderableType
 from tippingpoint.errors import InputError
 from tippingpoint.findings import Candidate, Filed, Question
 from tippingpoint.jobs.candidate import answer, open_store, record, register_candidate, run_tags
+from tippingpoint.jobs.finished import DIGEST, own_tags, stop_if_finished
 from tippingpoint.jobs.progress import progress
 from tippingpoint.jobs.question import ask
 from tippingpoint.reports import figures, tables
@@ -43,6 +44,8 @@ def run(settings: Settings) -> RunResult:
         When the config or the data are wrong.
     OutsideError
         When the store cannot be used.
+    Finished
+        Under a sweep, when a finished run has the same config, data and code.
     """
     if len(settings.model) != 1:
         names = ", ".join(settings.model)
@@ -53,7 +56,9 @@ def run(settings: Settings) -> RunResult:
         question = ask(settings)
         step("opening the store")
         client, experiment = open_store(settings, question)
-        with tracked(client, experiment, family, run_tags(question, "run")) as opened:
+        tags = own_tags(settings, question, "run")
+        stop_if_finished(client, experiment, settings, "run", tags[DIGEST])
+        with tracked(client, experiment, family, run_tags(question, "run") | tags) as opened:
             step(f"{family}: fitting, measuring, explaining")
             candidate = answer(question, family)
             step(f"{family}: filing")

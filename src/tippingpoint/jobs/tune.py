@@ -22,6 +22,7 @@ from tippingpoint.errors import InputError, OutsideError
 from tippingpoint.evaluation import auc_contributions
 from tippingpoint.findings import Candidate, Filed, Question, Tried, Tuned
 from tippingpoint.jobs.candidate import answer, open_store, record, register_candidate, run_tags
+from tippingpoint.jobs.finished import own_tags
 from tippingpoint.jobs.progress import searching
 from tippingpoint.jobs.question import ask, gather_evidence
 from tippingpoint.models.family import Family
@@ -86,8 +87,10 @@ def tune(settings: TuneSettings) -> TuneResult:
             bar.say("opening the store")
             client, experiment = open_store(settings, question)
             name, key = f"tune {question.origin}", "+".join(task.names.values())
-            tags = run_tags(question, "tune")
+            own = own_tags(settings, question, "tune")
+            tags = run_tags(question, "tune") | own
             parent = stack.enter_context(search_run(client, experiment, name, tags, key, settings.tune.trials))
+            parent.tags(own)  # of an earlier day's run too: it belongs to the sweep that asks now
             log = TrialLog(client, experiment, parent, task.names.values())
             if hired is not None:
                 _watch(search, hired, log, bar)

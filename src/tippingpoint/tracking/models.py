@@ -155,7 +155,7 @@ def _latest(client: MlflowClient, experiment: str | None) -> StoredRun:
     wanted = f"tags.`{JOB}` = 'compare' and attributes.status = 'FINISHED'"
     runs = client.search_runs(ids, wanted, order_by=["attributes.start_time DESC"]) if ids else []
     for run in runs:
-        if PARENT not in run.data.tags:
+        if not run.outputs.model_outputs:  # a compare itself, not one of its families; it may stand under a sweep
             return run
     raise InputError("models", "no finished compare in this store", "Type tippingpoint compare first, or name models.")
 

@@ -1,8 +1,12 @@
 """Which code and which packages a run was made with."""
 
+import hashlib
+import inspect
 import subprocess
+from collections.abc import Iterable
 from functools import cache
-from importlib.metadata import distributions
+from importlib.metadata import distributions, version
+from pathlib import Path
 
 from tippingpoint.findings import Provenance
 from tippingpoint.settings import config_folder
@@ -18,6 +22,28 @@ def provenance() -> Provenance:
 def packages() -> tuple[str, ...]:
     """Installed packages, `name==version`, sorted."""
     return tuple(sorted({f"{d.name.lower()}=={d.version}" for d in distributions() if d.name}))
+
+
+def code_version(classes: Iterable[type], packages: Iterable[str]) -> str:
+    """Digest of the code that decides a result: this package's Python files, plugins' files, what models are made with.
+
+    Of the files as they are, not of the commit: an edit that is not committed counts, one of the README does not, and
+    it is there in an installed wheel too.
+    """
+    digest = hashlib.sha256(_sources())
+    for plugin in sorted({inspect.getfile(c) for c in classes if not c.__module__.startswith("tippingpoint.")}):
+        digest.update(Path(plugin).read_bytes())
+    digest.update("\n".join(f"{name}=={version(name)}" for name in sorted(set(packages))).encode())
+    return digest.hexdigest()[:16]
+
+
+@cache
+def _sources() -> bytes:
+    folder = Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        digest.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes())
+    return digest.digest()
 
 
 def _git(*words: str) -> str:

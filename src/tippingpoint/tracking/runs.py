@@ -5,7 +5,7 @@ import json
 import re
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.entities import Run as MlflowRun
 from mlflow.models import ModelSignature
 from mlflow.types.schema import AnyType, ColSpec, DataType, Schema, TensorSpec
 
@@ -27,6 +28,7 @@ from tippingpoint.policies.policy import Policy
 from tippingpoint.simulation.statistics import Estimate
 from tippingpoint.tracking.backend import STORE_ERRORS, store_errors
 
+StoredRun = MlflowRun
 HOST, LEASE = "tippingpoint.host", "tippingpoint.lease"
 TYPES = {"number": "double", "category": "string"}
 PARAMS, METRICS = 100, 1000
@@ -158,6 +160,18 @@ def run(
             raise
         else:
             client.set_terminated(run_id, "FINISHED")
+
+
+def create(client: MlflowClient, experiment: str, name: str, tags: Mapping[str, str], start: int) -> str:
+    """A run that gathers others which ended before it; `start` in milliseconds. Whoever fills it, ends it."""
+    opened = client.create_run(experiment, start, {**tags, "mlflow.runName": name, HOST: leases.here()}, name)
+    return str(opened.info.run_id)
+
+
+def adopt(client: MlflowClient, parent: str, children: Iterable[str]) -> None:
+    """Show runs that exist already under a parent."""
+    for child in children:
+        client.set_tag(child, "mlflow.parentRunId", parent)
 
 
 def reap(client: MlflowClient) -> int:

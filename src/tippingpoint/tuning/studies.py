@@ -190,7 +190,9 @@ def sampler(kind: str, family: Family, points: int, seed: Sequence[int]) -> Base
                 __import__("cmaes" if kind == "cmaes" else "torch")
             except ImportError as error:
                 raise InputError(
-                    "tune.sampler", f"{kind} needs a package", "pip install 'tippingpoint[samplers]'"
+                    "tune.sampler",
+                    f"{kind} needs a package",
+                    f"pip install 'tippingpoint[{'samplers' if kind == 'cmaes' else 'gp'}]'",
                 ) from error
             if kind == "cmaes":
                 return optuna.samplers.CmaEsSampler(
