@@ -11,6 +11,8 @@ from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
@@ -125,7 +127,7 @@ def test_another_question_is_another_study(tuned: TuneResult) -> None:
     assert other.tuned.count("complete") == 1
 
 
-def test_families_share_the_trials_and_the_weak_stop_early(workspace: Path) -> None:
+def test_families_share_the_trials_and_the_weak_stop_early(folder: Path) -> None:
     words = ["model=[logistic,random_forest]", "model.random_forest.n_estimators=5", "model.random_forest.max_depth=1"]
     found = search(*words, "model.random_forest.search={min_samples_leaf:{low:200,high:300}}", "tune.trials=8")
     by_family = Counter(t.family for t in found.tuned.tried if t.state == "complete")
@@ -133,14 +135,14 @@ def test_families_share_the_trials_and_the_weak_stop_early(workspace: Path) -> N
     assert found.tuned.best.family == "logistic"
 
 
-def test_two_objectives_have_a_front(workspace: Path) -> None:
+def test_two_objectives_have_a_front(folder: Path) -> None:
     found = search("model=boosting", "tune=pareto", "tune.trials=4", "model.boosting.search.n_estimators.high=40")
     assert all(set(t.values) == {"roc_auc", "nodes"} for t in found.tuned.tried)
-    page = Path(MlflowClient().download_artifacts(found.filed.run_id, "search.html", str(workspace))).read_text()
+    page = Path(MlflowClient().download_artifacts(found.filed.run_id, "search.html", str(folder))).read_text()
     assert "Pareto-front" in page
 
 
-def test_policy_value_is_an_objective_where_it_is_measured(workspace: Path) -> None:
+def test_policy_value_is_an_objective_where_it_is_measured(folder: Path) -> None:
     found = search(
         "tune.objectives=[value,spend]", "tune.trials=3", "data.logging.kind=randomised", "evidence=experiment"
     )
@@ -155,7 +157,6 @@ def test_policy_value_is_an_objective_where_it_is_measured(workspace: Path) -> N
         (["tune.sampler=bayes"], "tune.sampler: input should be 'tpe'"),
         (["tune.objectives=[accuracy]"], "tune.objectives.0: input should be 'roc_auc'"),
         (["tune.objectives=[roc_auc,roc_auc]"], "names one twice"),
-        (["tune.objectives=[value]", "evidence=assumed"], "would rest on assumptions"),
         (["tune.objectives=[value]", "policy=best_action"], "reads no score"),
         (["~model.logistic.search.C"], "model.logistic.search: is empty"),
         (["model.logistic.search.C.low=100", "model.logistic.search.C.high=1"], "low 100 is not below high 1"),
@@ -169,6 +170,15 @@ def test_bad_input_is_one_message(words: list[str], said: str, workspace: Path) 
         search(*words)
     assert said in str(caught.value)
     assert not list(workspace.iterdir()), "nothing was made"
+
+
+def test_money_that_was_never_measured_is_no_objective(workspace: Path) -> None:
+    table = pd.DataFrame({"hours": np.arange(300) % 17, "converted": np.arange(300) % 3 == 0})
+    table.to_csv("users.csv", index=False)
+    own = ["data=csv", "data.path=users.csv", "data.target=converted"]
+    words = ["model=logistic", *own, "tune.objectives=[value]"]
+    with pytest.raises(InputError, match="value would rest on assumptions"):
+        tune(TuneSettings.from_config(compose("tune", words)))
 
 
 def test_a_missing_sampler_package_says_what_to_install(workspace: Path) -> None:

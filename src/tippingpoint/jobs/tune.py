@@ -84,6 +84,7 @@ def tune(settings: TuneSettings) -> TuneResult:
         search.clear()
         with contextlib.ExitStack() as stack:
             hired = None if search.reached else stack.enter_context(crew(task))
+            interrupted = stack.enter_context(_interruptible(hired, bar)) if hired else []
             bar.say("opening the store")
             client, experiment = open_store(settings, question)
             name, key = f"tune {question.origin}", "+".join(task.names.values())
@@ -93,7 +94,7 @@ def tune(settings: TuneSettings) -> TuneResult:
             parent.tags(own)  # of an earlier day's run too: it belongs to the sweep that asks now
             log = TrialLog(client, experiment, parent, task.names.values())
             if hired is not None:
-                _watch(search, hired, log, bar)
+                _watch(search, hired, log, bar, interrupted)
             bar.say("filing trials")
             tried = search.tried(everyone=True)
             if not log.write(tried):
@@ -197,30 +198,35 @@ def _priced(question: Question, users: Users, fold: np.ndarray) -> Priced:
     return Priced(question.policy, users.features, actions, alpha + beta * phi, spend_alpha + spend_beta * phi)
 
 
-def _watch(search: Search, hired: Crew, log: TrialLog, bar: Any) -> None:
-    """File what ends and show how far it is, until the workers have gone home."""
+def _watch(search: Search, hired: Crew, log: TrialLog, bar: Any, interrupted: list[int]) -> None:
+    """File what ends and show how far it is, until the workers have gone home.
+
+    Raises
+    ------
+    SystemExit
+        When they were sent home by a signal.
+    """
     objective = search.task.tune.objectives[0]
     maximize = DIRECTIONS[objective] == "maximize"
     filed = cleared = time.monotonic()
-    with _interruptible(hired, bar) as interrupted:
-        while hired.look():
-            time.sleep(POLL_SECONDS)
-            bar.update(search.complete, _standing(search))
-            now = time.monotonic()
-            if now - filed > FILE_SECONDS:
-                mine = search.tried()
-                if log.write(mine):
-                    log.best_so_far(mine, objective, maximize)
-                elif log.lost_since is not None:
-                    bar.warn("the store cannot be reached: the search goes on, its trials are filed when it is back")
-                filed = time.monotonic()
-            if now - cleared > CLEAR_SECONDS:
-                search.clear()
-                cleared = time.monotonic()
-        if interrupted:
-            log.write(search.tried())
-            bar.warn(f"stopped at {search.complete} of {search.task.tune.trials}; the same line goes on from there")
-            raise SystemExit(128 + interrupted[0])
+    while hired.look():
+        time.sleep(POLL_SECONDS)
+        bar.update(search.complete, _standing(search))
+        now = time.monotonic()
+        if now - filed > FILE_SECONDS:
+            mine = search.tried()
+            if log.write(mine):
+                log.best_so_far(mine, objective, maximize)
+            elif log.lost_since is not None:
+                bar.warn("the store cannot be reached: the search goes on, its trials are filed when it is back")
+            filed = time.monotonic()
+        if now - cleared > CLEAR_SECONDS:
+            search.clear()
+            cleared = time.monotonic()
+    if interrupted:
+        log.write(search.tried())
+        bar.warn(f"stopped at {search.complete} of {search.task.tune.trials}; the same line goes on from there")
+        raise SystemExit(128 + interrupted[0])
     search.clear()
 
 

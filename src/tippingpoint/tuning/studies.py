@@ -66,7 +66,6 @@ def open_storage(place: str) -> BaseStorage:
         When it cannot be reached or written.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
     try:
         if "://" not in place:
             path = Path(place)
@@ -179,6 +178,7 @@ def sampler(kind: str, family: Family, points: int, seed: Sequence[int]) -> Base
     InputError
         When it needs a package that is not there.
     """
+    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # they are what TPE and clearing need
     drawn = int(np.random.SeedSequence(list(seed)).generate_state(1)[0])
     match kind:
         case "random":
