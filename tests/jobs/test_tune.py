@@ -216,7 +216,7 @@ def complete(folder: Path) -> list:
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
-    for path in folder.glob("studies/*.log"):
+    for path in folder.glob(".tippingpoint/studies/*.log"):
         study = optuna.load_study(study_name=path.stem, storage=JournalStorage(JournalFileBackend(str(path))))
         return study.get_trials(states=(optuna.trial.TrialState.COMPLETE,))
     return []

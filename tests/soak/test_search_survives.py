@@ -69,7 +69,7 @@ def check(place: str, store: str, target: int) -> None:
 
 
 def journal(folder: Path) -> str:
-    (path,) = folder.glob("studies/*.log")
+    (path,) = folder.glob(".tippingpoint/studies/*.log")
     return str(path)
 
 
@@ -82,7 +82,7 @@ def test_killed_at_random_moments_it_ends_with_exactly_the_target(workspace: Pat
         had = len(trials(journal(workspace))) if kill else 0
         deadline = time.monotonic() + 120
         while job.poll() is None and time.monotonic() < deadline:  # the kill falls into the search
-            if list(workspace.glob("studies/*.log")) and len(trials(journal(workspace))) > had + rng.integers(0, 4):
+            if list(workspace.glob(".tippingpoint/studies/*.log")) and len(trials(journal(workspace))) > had + rng.integers(0, 4):
                 break
             time.sleep(0.05)
         time.sleep(rng.uniform(0, 0.3))
@@ -156,7 +156,7 @@ def test_the_store_goes_away_and_comes_back_and_nothing_is_lost_or_doubled(
     try:
         deadline = time.monotonic() + 300
         while time.monotonic() < deadline and (
-            not list(workspace.glob("studies/*.log")) or len(trials(journal(workspace))) < 5
+            not list(workspace.glob(".tippingpoint/studies/*.log")) or len(trials(journal(workspace))) < 5
         ):
             time.sleep(0.1)
         os.killpg(process.pid, signal.SIGKILL)

@@ -42,7 +42,7 @@ class Task:
     names
         The study of each family.
     storage
-        A database URL; None for a journal file a study, in the folder `studies`.
+        A database URL; None for a journal file a study, in `.tippingpoint/studies`.
     baseline
         What cross-validation finds of each family's own parameters.
     """
@@ -66,7 +66,7 @@ class Task:
 
     def place(self, family: str) -> str:
         """Where the study of a family is kept, secrets left out."""
-        return studies.shown(self.storage) if self.storage else str(Path("studies", f"{self.names[family]}.log"))
+        return studies.shown(self.storage) if self.storage else str(Path(".tippingpoint", "studies", f"{self.names[family]}.log"))
 
     def open(self) -> dict[str, BaseStorage]:
         """The storage of each family's study."""
