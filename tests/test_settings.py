@@ -15,7 +15,7 @@ from tippingpoint.errors import InputError
 from tippingpoint.models.boosting import Boosting
 from tippingpoint.models.family import Family
 from tippingpoint.policies.policy import Policy
-from tippingpoint.settings import Component, Settings, compose, config_folder
+from tippingpoint.settings import Component, Settings, compose, config_folder, masked
 
 ROOT = Path(__file__).parents[1]
 
@@ -162,3 +162,18 @@ def test_the_wheel_works_from_any_folder(tmp_path: Path) -> None:
         capture_output=True, text=True,
     )  # fmt: skip
     assert "100 rows in = 100 used" in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("postgresql://ann:s3cret@host:5432/db", "postgresql://ann:***@host:5432/db"),
+        ("postgresql://:s3cret@host/db", "postgresql://:***@host/db"),
+        ("postgresql://ann@host/db?Password=s3cret&x=1", "postgresql://ann@host/db?Password=***&x=1"),
+        ("sqlite:////tmp/a.db", "sqlite:////tmp/a.db"),
+        ("host=h user=ann password='s3cret'", "host=h user=ann password=***"),
+    ],
+)
+def test_a_password_is_seen_nowhere(address: str, shown: str) -> None:
+    config = {"data": {"url": address, "n": 3}, "all": [address]}
+    assert masked(config) == {"data": {"url": shown, "n": 3}, "all": [shown]}

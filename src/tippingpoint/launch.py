@@ -32,7 +32,7 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
 from tippingpoint.errors import InputError, OutsideError, TippingpointError
-from tippingpoint.settings import NAMING, config_folder, hydra_error, own_groups
+from tippingpoint.settings import NAMING, config_folder, hydra_error, masked, own_groups
 
 SWEPT = ("run", "compare", "tune")
 """Verbs whose runs a sweep gathers."""
@@ -90,7 +90,7 @@ class Task:
         away = self.home != _process()
         if away:
             os.environ.update(self.store)
-        words = [_shown(word) for word in HydraConfig.get().overrides.task if _key(word) not in SILENT]
+        words = [masked(word) for word in HydraConfig.get().overrides.task if _key(word) not in SILENT]
         if self.sweep_id:
             config.tracking.sweep_id, config.tracking.sweep_job = self.sweep_id, words
         shown = io.StringIO()
@@ -201,7 +201,7 @@ def _sweep(verb: str, name: str, words: list[str], loaded: Hydra) -> int:
     jobs = _count(typed, config, loaded)
     asked = [word for word in typed if _key(word) not in SILENT]
     digest = hashlib.sha256(json.dumps([verb, *sorted(asked)]).encode()).hexdigest()[:10]
-    line = " ".join([verb, "-m", *map(_shown, asked)])
+    line = " ".join([verb, "-m", *map(masked, asked)])
     sweep_id = (config.tracking.sweep_id or digest) if verb in SWEPT else None
 
     def gather(status: str) -> None:
@@ -308,11 +308,6 @@ def _leaves(path: str, node: Any) -> list[str]:
 
 def _key(word: str) -> str:
     return word.lstrip("+~").split("=")[0]
-
-
-def _shown(word: str) -> str:
-    """An override without the password of an address in it: it goes to the store and to terminals."""
-    return re.sub(r"(://[^:/@]*):[^@]+@", r"\1:***@", word)
 
 
 def _process() -> tuple[str, int]:

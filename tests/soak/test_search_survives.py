@@ -69,20 +69,24 @@ def check(place: str, store: str, target: int) -> None:
 
 
 def journal(folder: Path) -> str:
-    (path,) = folder.glob(".tippingpoint/studies/*.log")
-    return str(path)
+    """The study of a folder's one search, there or not yet."""
+    return str(next(folder.glob(".tippingpoint/studies/*.log"), ""))
+
+
+def complete(folder: Path) -> int:
+    return len(trials(path)) if (path := journal(folder)) else 0
 
 
 def test_killed_at_random_moments_it_ends_with_exactly_the_target(workspace: Path) -> None:
     rng = np.random.default_rng(0)
     target = 8 * KILLS
     words = [*SEARCH, f"tune.trials={target}", "tune.workers=2"]
-    for kill in range(KILLS):
+    for _ in range(KILLS):
         job = command(*words, folder=workspace)
-        had = len(trials(journal(workspace))) if kill else 0
+        had = complete(workspace)
         deadline = time.monotonic() + 120
         while job.poll() is None and time.monotonic() < deadline:  # the kill falls into the search
-            if list(workspace.glob(".tippingpoint/studies/*.log")) and len(trials(journal(workspace))) > had + rng.integers(0, 4):
+            if complete(workspace) > had + rng.integers(0, 4):
                 break
             time.sleep(0.05)
         time.sleep(rng.uniform(0, 0.3))
@@ -155,14 +159,12 @@ def test_the_store_goes_away_and_comes_back_and_nothing_is_lost_or_doubled(
     job = command(*search, folder=workspace, store=address)
     try:
         deadline = time.monotonic() + 300
-        while time.monotonic() < deadline and (
-            not list(workspace.glob(".tippingpoint/studies/*.log")) or len(trials(journal(workspace))) < 5
-        ):
+        while time.monotonic() < deadline and complete(workspace) < 5:
             time.sleep(0.1)
         os.killpg(process.pid, signal.SIGKILL)
-        while time.monotonic() < deadline and len(trials(journal(workspace))) < 60:
+        while time.monotonic() < deadline and complete(workspace) < 60:
             time.sleep(0.1)
-        assert len(trials(journal(workspace))) == 60, "the search went on without its store"
+        assert complete(workspace) == 60, "the search went on without its store"
         _, error = job.communicate(timeout=300)
         assert job.returncode == 3, error
         assert "the study has its 60 complete trials" in error

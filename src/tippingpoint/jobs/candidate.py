@@ -18,7 +18,7 @@ from tippingpoint.models.calibration import fit, refit
 from tippingpoint.policies.policy import Known, Policy
 from tippingpoint.reports import figures
 from tippingpoint.reports.cards import card, shortened
-from tippingpoint.settings import Settings
+from tippingpoint.settings import Settings, masked
 from tippingpoint.simulation.statistics import Estimate, mean
 from tippingpoint.simulation.value import PolicyValue, break_even_response, policy_value
 from tippingpoint.tracking import backend
@@ -124,7 +124,7 @@ def record(candidate: Candidate, question: Question, settings: Settings, run: Ru
     """File a candidate in its run, with the overview of the users; returns the logged model's id."""
     parts, kind = question.parts, question.evidence.kind
     made_with = provenance()
-    config = settings.model_dump(mode="json")
+    config = masked(settings.model_dump(mode="json"))
     run.params(
         {
             "model": candidate.family,

@@ -11,7 +11,7 @@ from tippingpoint.findings import Filed
 from tippingpoint.reports import surfaces
 from tippingpoint.reports.cards import simulation_card
 from tippingpoint.reports.what_if_page import page
-from tippingpoint.settings import SimulateSettings
+from tippingpoint.settings import SimulateSettings, masked
 from tippingpoint.simulated import PAIR, Simulation
 from tippingpoint.simulation.statistics import Estimate
 from tippingpoint.sweeps import Sweep
@@ -54,7 +54,7 @@ def record(
 
 def _parent(simulation: Simulation, settings: SimulateSettings, run: Run) -> None:
     about, economics = simulation.gathered.about, simulation.asked.economics
-    config = settings.model_dump(mode="json")
+    config = masked(settings.model_dump(mode="json"))
     run.params(
         {
             "models": ", ".join(about["models"]),

@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import os
-import re
 import signal
 import socket
 import sqlite3
@@ -22,6 +21,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from tippingpoint.errors import OutsideError
+from tippingpoint.settings import masked
 
 STORE_ERRORS = (OSError, sqlite3.Error, sqlalchemy.exc.SQLAlchemyError, Timeout, MlflowException)
 INITIALISE_SECONDS = 120
@@ -144,7 +144,7 @@ def uri() -> str:
 
 def shown() -> str:
     """The store's address without a password."""
-    return re.sub(r"(://[^:/@]+):[^@]+@", r"\1:***@", uri())
+    return str(masked(uri()))
 
 
 def is_server() -> bool:

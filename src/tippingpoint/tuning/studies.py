@@ -25,6 +25,7 @@ from optuna.trial import FixedTrial, FrozenTrial, Trial, TrialState
 from tippingpoint import leases
 from tippingpoint.errors import InputError, OutsideError
 from tippingpoint.models.family import Family
+from tippingpoint.settings import masked
 
 Direction = Literal["minimize", "maximize"]
 
@@ -81,7 +82,7 @@ def open_storage(place: str) -> BaseStorage:
     ) as error:
         reason = " ".join(str(getattr(error, "orig", None) or error).split())
         raise OutsideError(
-            f"tune.storage {shown(place)}",
+            f"tune.storage {masked(place)}",
             f"cannot be used ({reason[:200]})",
             "Give a postgresql:// URL that answers, or leave it out for a file beside the runs.",
         ) from error
@@ -102,11 +103,6 @@ def _database(url: str) -> BaseStorage:
                 raise
             time.sleep(0.2 * (attempt + 1))
     raise AssertionError
-
-
-def shown(place: str) -> str:
-    """A URL without its password."""
-    return re.sub(r"(://[^:/@]+):[^@]+@", r"\1:***@", place)
 
 
 def open_study(

@@ -20,7 +20,7 @@ from optuna.trial import Trial, TrialState
 
 from tippingpoint import leases
 from tippingpoint.models.family import Family
-from tippingpoint.settings import Tune
+from tippingpoint.settings import Tune, masked
 from tippingpoint.tuning import studies
 from tippingpoint.tuning.folds import Folds, Priced
 from tippingpoint.tuning.objectives import DIRECTIONS, Found, Stopped, cross_validate
@@ -65,8 +65,10 @@ class Task:
         return {name: studies.grid_size(family, self.tune.grid_points) for name, family in self.families.items()}
 
     def place(self, family: str) -> str:
-        """Where the study of a family is kept, secrets left out."""
-        return studies.shown(self.storage) if self.storage else str(Path(".tippingpoint", "studies", f"{self.names[family]}.log"))
+        """Where the study of a family is kept, passwords left out."""
+        if self.storage:
+            return str(masked(self.storage))
+        return str(Path(".tippingpoint", "studies", f"{self.names[family]}.log"))
 
     def open(self) -> dict[str, BaseStorage]:
         """The storage of each family's study."""
