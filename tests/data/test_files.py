@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tippingpoint.data.files import Table
-from tippingpoint.data.writing import write
+from tippingpoint.data.writing import write_blocks
 from tippingpoint.errors import InputError
 from tippingpoint.settings import Settings, compose
 
@@ -203,7 +203,7 @@ def test_the_case_study_s_csv_is_the_generator_s_to_the_byte(tmp_path: Path) -> 
     from tippingpoint.data.generators.world import World
 
     source = Settings.from_config(compose("run", [])).data.build(World, "data")
-    write(source.table(source.load()), tmp_path / "again.csv")
+    write_blocks([source.table(source.load())], tmp_path / "again.csv")
     committed = ROOT / "data/synthetic_user_conversion_data.csv"
     assert (tmp_path / "again.csv").read_bytes() == committed.read_bytes()
     users = table(committed, target="converted", action="action", logging_probability={
