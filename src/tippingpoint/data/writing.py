@@ -20,8 +20,9 @@ from tippingpoint.errors import InputError
 def write_blocks(blocks: Iterable[pd.DataFrame], path: Path) -> int:
     """Write a table that comes in blocks, as CSV, or as path.csv.gz or path.parquet say; all of it or nothing.
 
-    The same table in the same blocks gives the same bytes. A column is written without decimal points if the first block holds whole numbers only; a later block that
-    does not is written as it is (in Parquet all such columns stay floats).
+    The same table in the same blocks gives the same bytes. A column is written without decimal points if the first
+    block holds whole numbers only; a later block that does not is written as it is (in Parquet all such columns stay
+    floats).
 
     Returns
     -------

@@ -22,7 +22,7 @@ from tippingpoint.reports.explore import Exploration, page
 from tippingpoint.settings import TableSettings
 
 BEST = 100_000
-"""Users the best score is worked out for; more would only take longer."""
+"""Users the best ROC AUC is worked out on; more would only take longer."""
 
 
 @dataclass(frozen=True)
