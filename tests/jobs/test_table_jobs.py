@@ -78,7 +78,7 @@ def test_write_takes_any_size_in_any_form(workspace: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize(("kind", "evidence"), [("randomised", "experiment"), ("confounded", "logged")])
-@pytest.mark.parametrize("world", ["case_study", "streamzone", "retention"])
+@pytest.mark.parametrize("world", ["case_study", "streamzone", "retention", "event_log"])
 def test_what_to_type_after_writing_can_be_typed(
     world: str,
     kind: str,
@@ -87,7 +87,8 @@ def test_what_to_type_after_writing_can_be_typed(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture,
 ) -> None:
-    words = [f"data={world}", "data.users=3000", f"data.logging.kind={kind}", "to=u.csv", "output=json"]
+    size = "data.profiles=9000" if world == "event_log" else "data.users=3000"
+    words = [f"data={world}", size, f"data.logging.kind={kind}", "to=out.csv", "output=json"]
     assert call(monkeypatch, "write", *words) == 0
     verb, *overrides = shlex.split(json.loads(capsys.readouterr().out)["next"])[1:]
     question = ask(Settings.from_config(compose(verb, overrides)))

@@ -90,9 +90,9 @@ def _events(source: EventLog, folder: Path) -> WriteResult:
             write_stripe(block.payments, PROPERTIES, to_payments)
             events, paid = events + len(block.product), paid + len(block.payments)
     roles = [f"data.product={product} data.payments={payments} data.outcome={source.outcome}"]
+    roles.append(f"data.vocabulary.exposure='{VOCABULARY.exposure}'")
     if source.logging.kind == "randomised":
-        chances = _chances(source.logging.chances)
-        roles.append(f"data.vocabulary.exposure='{VOCABULARY.exposure}' data.logging={chances}")
+        roles.append(f"data.logging={_chances(source.logging.chances)}")
     return WriteResult(
         {str(product): events, str(payments): paid}, " ".join(["tippingpoint compare data=events", *roles])
     )
