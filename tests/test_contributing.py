@@ -1,14 +1,20 @@
-"""The five minutes of CONTRIBUTING.md, followed to the letter in a copy of the tree; and the README's map."""
+"""The five minutes of CONTRIBUTING.md, followed to the letter in a copy of the tree; the README's map and commands."""
 
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from tippingpoint import cli
 from tippingpoint.cli import VERBS
 
 ROOT = Path(__file__).parents[1]
+BLOCKS = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+COMMANDS = [line for block in BLOCKS for line in block.splitlines() if line.startswith("tippingpoint ")]
 
 
 def test_a_model_is_one_file_and_one_yaml(tmp_path: Path) -> None:
@@ -33,3 +39,14 @@ def test_the_readme_s_verbs_and_files_exist() -> None:
     named = set(re.findall(r"[a-z_]+\.py", block))
     there = {p.name for p in (ROOT / "src/tippingpoint").rglob("*.py") if p.name != "__init__.py"}
     assert named == there
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_each_command_of_the_readme_is_understood(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Composed and checked, not run: that takes models and users."""
+    asked: list[object] = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli, "_answer", lambda job, settings: asked.append(settings))
+    monkeypatch.setattr(sys, "argv", shlex.split(line, comments=True))
+    cli.main()
+    assert asked or "--cfg" in line

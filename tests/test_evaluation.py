@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.special import expit, logit
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from tippingpoint.evaluation import auc_contributions, calibration_line, evaluate
+from tippingpoint.evaluation import auc_contributions, calibration_line, evaluate, reliability
 from tippingpoint.simulation.statistics import mean
 
 
@@ -70,3 +70,15 @@ def test_constant_scores_are_measured_without_a_traceback() -> None:
     found = evaluate(outcome, np.full(500, 0.3), np.random.default_rng(0))
     assert found["roc_auc"].value == 0.5
     assert found["lift_10"].value == pytest.approx(1)
+
+
+def test_reliability_counts_everybody_once_in_bins_of_equal_size() -> None:
+    rng = np.random.default_rng(4)
+    score = rng.uniform(size=1003)
+    outcome = (rng.uniform(size=1003) < score).astype(int)
+    mean, outcomes, users = reliability(outcome, score)
+    assert users.sum() == 1003
+    assert np.ptp(users) <= 1
+    assert outcomes.sum() == outcome.sum()
+    assert (np.diff(mean) > 0).all()
+    assert mean @ users == pytest.approx(score.sum())

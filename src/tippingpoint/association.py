@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chi2, rankdata
 
+from tippingpoint.data.description import LEAK
 from tippingpoint.data.users import Users
 from tippingpoint.evaluation import auc_contributions
 from tippingpoint.simulation.statistics import Estimate, mean, pointwise
@@ -14,8 +15,6 @@ from tippingpoint.simulation.statistics import Estimate, mean, pointwise
 GROUPS = 12
 """Categories shown apart; the rest is one group."""
 BINS = 10
-SUSPECT = 0.95
-"""ROC AUC of one column alone from which on it more likely knows the outcome than predicts it."""
 FLAT = 0.01
 """A column is called flat where chance alone would make its groups differ as much more often than this."""
 BENT = 0.02
@@ -76,7 +75,7 @@ class Association:
     @property
     def suspect(self) -> bool:
         """Whether the column alone predicts almost perfectly, as one made from the outcome would."""
-        return self.separation >= SUSPECT
+        return self.separation >= LEAK
 
 
 def associations(users: Users) -> list[Association]:

@@ -98,16 +98,15 @@ def calibration_line(outcome: np.ndarray, score: np.ndarray) -> tuple[Estimate, 
 
 def calibration_error(outcome: np.ndarray, score: np.ndarray, bins: int = 10) -> float:
     """Expected calibration error over bins of equal size: mean distance of mean score and outcome rate."""
-    parts = [part for part in np.array_split(np.argsort(score, kind="stable"), bins) if len(part)]
-    return float(sum(abs(outcome[part].sum() - score[part].sum()) for part in parts) / len(score))
+    mean, outcomes, users = reliability(outcome, score, bins)
+    return float(np.abs(outcomes - mean * users).sum() / len(score))
 
 
 def reliability(outcome: np.ndarray, score: np.ndarray, bins: int = 10) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean score, outcome rate and its standard error in bins of equal size."""
+    """Mean score, outcomes and users in (bins,) bins of equal size, by rising score."""
     parts = [part for part in np.array_split(np.argsort(score, kind="stable"), bins) if len(part)]
-    rate = np.array([outcome[part].mean() for part in parts])
-    size = np.array([len(part) for part in parts])
-    return np.array([score[part].mean() for part in parts]), rate, np.sqrt(rate * (1 - rate) / size)
+    outcomes = np.array([int(outcome[part].sum()) for part in parts])
+    return np.array([score[part].mean() for part in parts]), outcomes, np.array([len(part) for part in parts])
 
 
 @dataclass(frozen=True, init=False)

@@ -261,8 +261,22 @@ def test_events_come_from_one_place_and_an_experiment_names_its_chances() -> Non
         own(log())
     with pytest.raises(InputError, match="product and payments, or else url"):
         own(log(), product="a", payments="b", url="duckdb://")
-    with pytest.raises(InputError, match="go together"):
-        own(log(), url="duckdb://", logging="null")
+    with pytest.raises(InputError, match=r"logging needs vocabulary\.exposure"):
+        own(log(), url="duckdb://", **{"vocabulary.exposure": "null"})
+
+
+def test_actions_whose_chances_are_not_known_are_logged_all_the_same(tmp_path: Path) -> None:
+    source = log("profiles=2000", "logging.kind=confounded")
+    product, payments = events(source)
+    with duckdb.connect(str(tmp_path / "events.duckdb")) as connection:
+        for name, table in {"product_events": product, "payment_events": payments}.items():
+            connection.register("table_", table)
+            connection.execute(f"create table {name} as select * from table_")
+    read, users = own(source, url=f"duckdb:///{tmp_path / 'events.duckdb'}", logging="null").load(), source.load()
+    assert set(read.actions) == set(users.actions)
+    assert read.actions[0] == "none"
+    assert read.logging_probability is None
+    assert np.array_equal(np.array(read.actions)[read.action], np.array(users.actions)[users.action])
 
 
 def test_a_window_and_a_horizon_longer_than_the_log_are_refused() -> None:

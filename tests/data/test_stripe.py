@@ -60,6 +60,8 @@ def test_tables_of_the_dashboard_tell_their_events(tmp_path: Path) -> None:
         "id,Created date (UTC),Amount,Amount Refunded,Currency,Status,Customer ID\n"
         'ch_1,2024-01-02 03:05:10,"1,009.99",9.99,eur,Paid,cus_1\n'
         "ch_2,2024-02-02 00:00:00,9.99,0.00,eur,Failed,cus_1\n"
+        "ch_3,2024-02-03 00:00:00,9.99,0.00,eur,Canceled,cus_1\n"
+        "ch_4,2024-02-03 00:00:00,9.99,0.00,eur,requires_payment_method,cus_1\n"
     )
     found = {(row["object_id"], row["type"]): row for row in read_stripe(str(tmp_path), NAMES).to_dicts()}
     assert {key: (row["created"], row["customer"], row["amount"]) for key, row in found.items()} == {

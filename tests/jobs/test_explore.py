@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from tippingpoint.errors import OutsideError
+from tippingpoint.errors import InputError
 from tippingpoint.jobs import explore, run
 from tippingpoint.jobs.explore import ExploreResult
 from tippingpoint.settings import Settings, TableSettings, compose
@@ -160,10 +160,10 @@ def test_the_page_has_a_place_of_its_own(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_a_page_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("kept")
-    with pytest.raises(OutsideError, match="cannot be written"):
+    with pytest.raises(InputError, match="cannot be written"):
         explored("data.users=300", f"to={tmp_path}/file/page.html")
     (tmp_path / "folder").mkdir()
-    with pytest.raises(OutsideError, match="cannot be written"):
+    with pytest.raises(InputError, match="cannot be written"):
         explored("data.users=300", f"to={tmp_path}/folder")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder"]
 

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from tippingpoint.cli import main
 from tippingpoint.data.contract import read_contract
 from tippingpoint.data.events import Events
+from tippingpoint.jobs.question import ask
 from tippingpoint.settings import Settings, compose
 
 ROOT = Path(__file__).parents[2]
@@ -73,6 +75,26 @@ def test_write_takes_any_size_in_any_form(workspace: Path, monkeypatch: pytest.M
     assert len(tables[0]) == 20000
     numbers = [table.with_columns(pl.selectors.numeric().cast(pl.Float64)) for table in tables]
     assert numbers[0].cast(pl.String).equals(numbers[2].cast(pl.String))
+
+
+@pytest.mark.parametrize(("kind", "evidence"), [("randomised", "experiment"), ("confounded", "logged")])
+@pytest.mark.parametrize("world", ["case_study", "streamzone", "retention", "event_log"])
+def test_what_to_type_after_writing_can_be_typed(
+    world: str,
+    kind: str,
+    evidence: str,
+    workspace: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    size = "data.profiles=9000" if world == "event_log" else "data.users=3000"
+    words = [f"data={world}", size, f"data.logging.kind={kind}", "to=out.csv", "output=json"]
+    assert call(monkeypatch, "write", *words) == 0
+    verb, *overrides = shlex.split(json.loads(capsys.readouterr().out)["next"])[1:]
+    question = ask(Settings.from_config(compose(verb, overrides)))
+    assert question.evidence.kind == evidence
+    seen = {column.name for column in question.users.contract.columns}
+    assert not seen & {"action", "user_id", "watch_time_change", "days_active_next_28d", "converted", "renewed"}
 
 
 def test_an_event_log_is_written_as_exports_that_read_back(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:

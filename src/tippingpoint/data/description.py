@@ -13,7 +13,7 @@ from tippingpoint.data.contract import TableContract, Terms
 from tippingpoint.data.door import as_text, parse
 
 LEAK = 0.95
-"""ROC AUC, either way round, from which on one column alone predicts suspiciously well."""
+"""ROC AUC, either way round, from which on one column alone more likely knows the outcome than predicts it."""
 PURE = 30
 """Users from which on it is suspicious that all with some value had the rarer outcome."""
 LISTED = 50
@@ -58,7 +58,7 @@ class Described:
     @property
     def leaks(self) -> bool:
         """Whether it may be known only once the outcome is."""
-        return bool(self.pure) or (self.alone is not None and self.alone > LEAK)
+        return bool(self.pure) or (self.alone is not None and self.alone >= LEAK)
 
 
 def describe(table: pl.DataFrame, roles: dict[str, str], outcome: np.ndarray | None) -> list[Described]:
@@ -67,7 +67,7 @@ def describe(table: pl.DataFrame, roles: dict[str, str], outcome: np.ndarray | N
     Parameters
     ----------
     roles
-        Role of each column; numbers, categories and times, even if not seen, are asked whether they leak.
+        Role of each column; numbers and categories that models see are asked whether they leak.
     outcome
         (n,) 0/1; None where it is not known.
     """
@@ -78,7 +78,7 @@ def describe(table: pl.DataFrame, roles: dict[str, str], outcome: np.ndarray | N
         present = typed.drop_nulls()
         ordered = terms.type in ("number", "whole", "time") and len(present) > 0
         role = roles[values.name]
-        asked = outcome is not None and role in ("number", "category")
+        asked = outcome if role in ("number", "category") else None
         described.append(
             Described(
                 name=values.name,
@@ -89,8 +89,8 @@ def describe(table: pl.DataFrame, roles: dict[str, str], outcome: np.ndarray | N
                 low=_scalar(present.min(), terms) if ordered else None,
                 high=_scalar(present.max(), terms) if ordered else None,
                 example=(as_text(values).drop_nulls().head(1).to_list() or [""])[0],
-                alone=alone(typed, outcome) if asked and outcome is not None else None,
-                pure=pure(typed, outcome) if asked and outcome is not None else "",
+                alone=None if asked is None else alone(typed, asked),
+                pure="" if asked is None else pure(typed, asked),
             )
         )
     return described
@@ -99,7 +99,7 @@ def describe(table: pl.DataFrame, roles: dict[str, str], outcome: np.ndarray | N
 def alone(values: pl.Series, outcome: np.ndarray) -> float | None:
     """ROC AUC with which one column tells the outcome, either way round; the best of three ways to look.
 
-    Numbers and times are taken as they stand, and any column by whether it is missing. Categories are taken by
+    Numbers are taken as they stand, and any column by whether it is missing. Categories are taken by
     the outcome's rate among the even rows that have them, and judged on the odd rows: many small categories
     would else seem to tell what they only remember.
 

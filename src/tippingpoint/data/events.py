@@ -58,14 +58,15 @@ class Events(EventSource):
     vocabulary: Vocabulary
     properties: Properties
     logging: dict[str, float] | None
-    """Where an experiment was logged: each action and the chance it was taken with, `none` first."""
+    """Where an experiment was logged: each action and the chance it was taken with, `none` first; null where the
+    chances are not known: the actions are those that were given, and `none`."""
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
         if (self.url is None) == (self.product is None or self.payments is None):
             raise ValueError("needs product and payments, or else url")
-        if (self.vocabulary.exposure is None) != (self.logging is None):
-            raise ValueError("vocabulary.exposure and logging go together: give both, or leave both null")
+        if self.vocabulary.exposure is None and self.logging is not None:
+            raise ValueError("logging needs vocabulary.exposure, the event that says which action was given")
         return self
 
     @property
@@ -79,12 +80,14 @@ class Events(EventSource):
 
     def load(self) -> Users:
         ((table, quality),) = [features.users(engine, self.definition) for engine in self.engines()]
-        if self.logging is None:
-            users = features.as_users(table, self.definition, quality, None)
-            return self.let_in(users, users.table())
-        chances = np.tile(list(self.logging.values()), (len(table), 1))
-        actions = tuple(self.logging)
-        users = features.as_users(table, self.definition, quality, actions, logging_probability=chances)
+        actions: tuple[str, ...] | None = None
+        known: dict[str, np.ndarray] = {}
+        if self.logging is not None:
+            actions = tuple(self.logging)
+            known["logging_probability"] = np.tile(list(self.logging.values()), (len(table), 1))
+        elif self.vocabulary.exposure is not None:
+            actions = ("none", *sorted(set(table["variant"].drop_nulls()) - {"none"}))
+        users = features.as_users(table, self.definition, quality, actions, **known)
         return self.let_in(users, users.table())
 
     def engines(self) -> Iterator[Engine]:

@@ -1,7 +1,7 @@
 """From events to users: features at a cut-off time from what came before, labels from the horizon after."""
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -126,7 +126,7 @@ class Quality:
 
 
 class Engine(Protocol):
-    """What runs the SQL: tables `product_events` and `payment_events`, columns as in `data/events.py`."""
+    """What runs the SQL: tables `product_events` and `payment_events`, with the columns that `exports` lists."""
 
     def frame(self, sql: str, parameters: dict[str, Any]) -> pl.DataFrame:
         """Run one query, `$name` standing for the bound parameter of that name."""
@@ -192,9 +192,7 @@ def as_users(
         features=numbers,
         outcome=table["outcome"].cast(pl.Int64).to_numpy(),
         user_id=table["user_id"].to_numpy().astype(object),
-        contract=Contract(
-            contract.columns, contract.outcome, good=contract.good, user_id="user_id", dropped=quality.notes
-        ),
+        contract=replace(contract, dropped=quality.notes),
         actions=actions or ("none",),
         **parts,
     )

@@ -53,10 +53,13 @@ def read(path: Path) -> pl.DataFrame:
 
 
 def _read(path: Path, where: str) -> pl.DataFrame:
-    with path.open("rb") as file:
-        head = file.read(4096)
-    if head.startswith(b"\x1f\x8b"):
-        head = zlib.decompressobj(wbits=31).decompress(head, 4096)
+    try:
+        with path.open("rb") as file:
+            head = file.read(4096)
+        if head.startswith(b"\x1f\x8b"):
+            head = zlib.decompressobj(wbits=31).decompress(head, 4096)
+    except (OSError, zlib.error) as error:
+        raise InputError(where, f"cannot be read ({getattr(error, 'strerror', None) or error})") from error
     if not head.strip():
         raise InputError(where, "the file is empty")
     if re.match(rb"(\xef\xbb\xbf)?\s*<(!doctype|html|\?xml|head|body)", head, re.IGNORECASE):

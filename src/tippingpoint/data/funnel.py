@@ -46,7 +46,7 @@ clocks AS (  -- seconds from the start of the clock to when it happened, or to t
   SELECT p.happened IS NOT NULL AND p.happened <= {until} AS it_did,
     GREATEST(CASE WHEN p.happened IS NOT NULL AND p.happened <= {until} THEN p.happened ELSE {until} END - a.anchor, 0)
       AS seconds
-  FROM anchors a LEFT JOIN paid p ON p.user_id = a.user_id 
+  FROM anchors a LEFT JOIN paid p ON p.user_id = a.user_id
   WHERE a.anchor <= {until} AND a.user_id NOT IN (SELECT alias FROM links))
 SELECT seconds - MOD(seconds, 86400) AS since, COUNT(*) FILTER (WHERE it_did) AS happened,
   COUNT(*) FILTER (WHERE NOT it_did) AS still

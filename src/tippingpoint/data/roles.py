@@ -9,14 +9,25 @@ import pandas as pd
 import polars as pl
 from pydantic import BeforeValidator, Field
 
+from tippingpoint.data.door import as_text
 from tippingpoint.data.inference import features, id_column
 from tippingpoint.data.source import Source
 from tippingpoint.data.users import Contract, Users
 from tippingpoint.errors import InputError, nearest
 
 YES, NO = {"1", "1.0", "yes", "y", "true", "t"}, {"0", "0.0", "no", "n", "false", "f"}
-Text = Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, int | float | bool) else value)]
-"""A column's name or value; a command line types 1 where a file has the text 1."""
+
+
+def _typed(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int | float) else value
+
+
+Text = Annotated[str, BeforeValidator(_typed)]
+"""A column's name or value; a command line types 1 where a file has the text 1, or the number 1.0."""
 
 
 class Roles(Source):
@@ -159,7 +170,7 @@ class Roles(Source):
                 f" {', '.join(map(str, rows))})",
                 "Leave those rows out of the file: an outcome that is not known yet cannot be learnt from.",
             )
-        text = target.cast(pl.String).str.strip_chars()
+        text = as_text(target).str.strip_chars()
         values = text.unique().sort().to_list()
         if len(values) == 1:
             raise InputError(
@@ -192,7 +203,7 @@ class Roles(Source):
     def _ids(self, table: pl.DataFrame, user_id: str | None, rows: np.ndarray) -> np.ndarray:
         if user_id is None:
             return np.array([f"row{i}" for i in rows], dtype=object)
-        ids = table[user_id].cast(pl.String)
+        ids = as_text(table[user_id])
         if missing := ids.null_count():
             raise InputError("data.id", f"{user_id!r} is missing in {missing:,} rows of {self.origin}")
         if repeated := ids.filter(ids.is_duplicated()).unique(maintain_order=True).to_list():
@@ -211,7 +222,7 @@ class Roles(Source):
             return ("none",), None, None
         if table[self.logged].null_count():
             raise InputError("data.action", f"{self.logged!r} is missing in some rows of {self.origin}")
-        taken = table[self.logged].cast(pl.String).str.strip_chars()
+        taken = as_text(table[self.logged]).str.strip_chars()
         values = taken.unique().sort().to_list()
         control = self.control if self.control is not None else "none"
         if control not in values:

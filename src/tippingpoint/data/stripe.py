@@ -30,6 +30,8 @@ AMOUNTS = {
 }
 """The key of the object that holds the cents."""
 FIELDS = ("id", "customer", *AMOUNTS.values())
+UNSETTLED = r"^(requires_.*|processing|pending|incomplete|uncaptured|blocked|cancell?ed)$"
+"""Status of a payment in the dashboard's table that neither went through nor failed; case aside."""
 
 
 def read_stripe(path: str, properties: Properties) -> pl.DataFrame:
@@ -160,11 +162,12 @@ def _from_dashboard(table: pl.DataFrame, user_id: str, path: Path) -> pl.DataFra
             happened("customer.subscription.deleted", ended),
         ]
     elif {"id", "Customer ID", "Status", "Amount", "Amount Refunded", "Created date (UTC)"} <= names:
-        failed = pl.col("Status").str.to_lowercase() == "failed"
+        status = pl.col("Status").str.to_lowercase()
+        failed, settled = status == "failed", ~status.str.contains(UNSETTLED)
         refunded = pl.col("Amount Refunded").str.replace_all(",", "").cast(pl.Float64, strict=False) > 0
         dates = ["Created date (UTC)"]
         parts = [
-            happened("invoice.paid", dates, "Amount", ~failed),
+            happened("invoice.paid", dates, "Amount", settled & ~failed),
             happened("invoice.payment_failed", dates, "Amount", failed),
             happened("charge.refunded", ["Refunded date (UTC)", *dates], "Amount Refunded", refunded),
         ]

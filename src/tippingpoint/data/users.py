@@ -169,7 +169,7 @@ class Users:
 
     @cached_property
     def digest(self) -> str:
-        """16 hex digits of the content (not of a file): ids, features, outcome, action and measures."""
+        """16 hex digits of the content (not of a file), in its order: all parts but truth and intake."""
         h = hashlib.sha256(repr((self.contract.outcome, self.actions, list(self.features.columns))).encode())
         tables = [self.features, self.measures, self.costs, pd.DataFrame({"id": self.user_id, "outcome": self.outcome})]
         for table in tables:

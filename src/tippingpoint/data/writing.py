@@ -1,10 +1,12 @@
 """Tables as files: whole or not at all, and the same bytes for the same table."""
 
+import errno
 import gzip
 import hashlib
 import re
+import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,16 +17,12 @@ import polars as pl
 from tippingpoint.errors import InputError
 
 
-def write(table: pd.DataFrame, path: Path) -> None:
-    """Write a table as CSV; whole numbers without a decimal point. The same table gives the same bytes."""
-    write_blocks([table], path)
-
-
 def write_blocks(blocks: Iterable[pd.DataFrame], path: Path) -> int:
     """Write a table that comes in blocks, as CSV, or as path.csv.gz or path.parquet say; all of it or nothing.
 
-    A column is written without decimal points if the first block holds whole numbers only; a later block that
-    does not is written as it is (in Parquet all such columns stay floats).
+    The same table in the same blocks gives the same bytes. A column is written without decimal points if the first
+    block holds whole numbers only; a later block that does not is written as it is (in Parquet all such columns stay
+    floats).
 
     Returns
     -------
@@ -54,25 +52,26 @@ def write_blocks(blocks: Iterable[pd.DataFrame], path: Path) -> int:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A file to write that takes its place only when it is whole.
+    """A file to write that takes its place only when it is whole; several processes may write the same one.
 
     Raises
     ------
     InputError
         When the place cannot be written.
     """
-    part = path.with_name(f".{path.name}.part")
+    part = path.parent / f".{path.name}.{uuid.uuid4().hex[:8]}.part"
     try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "is a folder")
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = part.open("wb")
-    except OSError as error:
-        raise InputError(str(path), f"cannot be written ({error.strerror})") from error
-    try:
-        with file:
+        with part.open("wb") as file:
             yield file
         part.replace(path)
+    except OSError as error:
+        raise InputError(str(path), f"cannot be written ({error.strerror})", "Name a file elsewhere.") from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
 
 
 def quarantine(broken: pl.DataFrame, folder: Path, origin: str) -> Path:

@@ -1,6 +1,5 @@
 """`tippingpoint data explore`: one page that shows a table of users before any model."""
 
-import os
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from tippingpoint.data.funnel import funnel
 from tippingpoint.data.generators.event_log import EventLog
 from tippingpoint.data.generators.world import World
 from tippingpoint.data.source import Source
-from tippingpoint.errors import OutsideError
+from tippingpoint.data.writing import replacing
 from tippingpoint.jobs.progress import progress
 from tippingpoint.jobs.question import kinds_at_hand
 from tippingpoint.reports import tables
@@ -23,7 +22,7 @@ from tippingpoint.reports.explore import Exploration, page
 from tippingpoint.settings import TableSettings
 
 BEST = 100_000
-"""Users the best score is worked out for; more would only take longer."""
+"""Users the best ROC AUC is worked out on; more would only take longer."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +72,7 @@ def explore(settings: TableSettings) -> ExploreResult:
     Raises
     ------
     InputError
-        When the config or the data are wrong.
-    OutsideError
-        When the page cannot be written.
+        When the config or the data are wrong, or the page cannot be written.
     """
     with progress(3) as step:
         step("reading users")
@@ -96,24 +93,11 @@ def explore(settings: TableSettings) -> ExploreResult:
         )
         step("drawing")
         path = Path(settings.to or f".tippingpoint/explore/{_slug(source.origin)}.html")
-        _write(path, page(explored))
+        with replacing(path) as file:
+            file.write(page(explored).encode())
     return ExploreResult(explored, path)
 
 
 def _slug(origin: str) -> str:
     """An origin as a file's name."""
     return re.sub(r"[^A-Za-z0-9._]+", "-", origin).strip("-.")[:80] or "users"
-
-
-def _write(path: Path, text: str) -> None:
-    """Write the whole file or none of it, whoever reads it meanwhile."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            part.write_text(text, encoding="utf-8")
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutsideError(f"to={path}", f"cannot be written ({error.strerror})", "Name a file elsewhere.") from error

@@ -61,19 +61,22 @@ def write(settings: TableSettings) -> WriteResult:
     if isinstance(source, EventLog):
         return _events(source, Path(to))
     rows = write_blocks((users.table() for users in source.blocks()), Path(to))
-    return WriteResult({to: rows}, f"tippingpoint compare data=csv data.path={to} {_roles(source)}")
+    # Some data bring their own policy and prices, which the table no longer does.
+    brought = (f"{group}={getattr(settings, group).arguments['name']}" for group in ("policy", "economics"))
+    words = ["tippingpoint compare data=csv", f"data.path={to}", _roles(source), *brought]
+    return WriteResult({to: rows}, " ".join(words))
 
 
 def _roles(world: World) -> str:
-    """What `data=csv` must be told of the table: without it a model would see action and measures."""
-    first = next(world.blocks())
-    roles = [f"data.target={world.meaning.outcome}"]
+    """What `data=csv` must be told of the table: without it a model would see action and measures.
+
+    Chances that differ between users are in no column: they are estimated again (evidence `logged`).
+    """
+    roles = [f"data.target={world.written.outcome} data.action={world.written.action}"]
     if world.logging.kind == "randomised":
-        roles.append(f"data.action=action data.logging_probability={_chances(world.logging.chances)}")
-    else:
-        roles.append("data.drop='[action]'")
-    if first.measures is not None:
-        roles.append(f"data.measures='[{', '.join(map(str, first.measures))}]'")
+        roles.append(f"data.logging_probability={_chances(world.logging.chances)}")
+    if world.written.measures:
+        roles.append(f"data.measures='[{', '.join(world.written.measures)}]'")
     return " ".join(roles)
 
 
@@ -87,9 +90,9 @@ def _events(source: EventLog, folder: Path) -> WriteResult:
             write_stripe(block.payments, PROPERTIES, to_payments)
             events, paid = events + len(block.product), paid + len(block.payments)
     roles = [f"data.product={product} data.payments={payments} data.outcome={source.outcome}"]
+    roles.append(f"data.vocabulary.exposure='{VOCABULARY.exposure}'")
     if source.logging.kind == "randomised":
-        chances = _chances(source.logging.chances)
-        roles.append(f"data.vocabulary.exposure='{VOCABULARY.exposure}' data.logging={chances}")
+        roles.append(f"data.logging={_chances(source.logging.chances)}")
     return WriteResult(
         {str(product): events, str(payments): paid}, " ".join(["tippingpoint compare data=events", *roles])
     )

@@ -33,13 +33,13 @@ def describe_summary(
         missing = f"{c.missing:.1%}" if c.missing else ""
         cells = (Text(c.name), Text(c.role), c.type, missing, f"{c.distinct:,}", _short(c.low), _short(c.high), alone)
         table.add_row(*cells, Text(c.example), style="bold" if c.leaks else "")
-    lines = [f"alone: how well this column by itself tells the outcome (ROC AUC); above {LEAK} it may leak it."]
+    lines = [f"alone: how well this column by itself tells the outcome (ROC AUC); from {LEAK} on it may leak it."]
     suspects = [c for c in columns if c.leaks]
     if suspects:
         named = ", ".join(f"{c.name} ({c.pure} have the rarer outcome)" if c.pure else c.name for c in suspects)
         drop = ", ".join(c.name for c in suspects)
         lines.append(f"Leak suspects: {named}. If known only afterwards: data.drop='[{drop}]'")
-    lines += [f"Best score there is: ROC AUC {best:.3f}; no model can beat it."] if best is not None else []
+    lines += [f"No score can have a ROC AUC above {best:.3f} here, but by chance."] if best is not None else []
     lines += [intake] if intake else []
     lines += [f"As it is, no job can use it: {trouble}"] if trouble else []
     lines.append(

@@ -44,7 +44,7 @@ class Exploration:
     north_star
         The number shown first; None: the one that tells most.
     best_auc
-        ROC AUC of the best score there is, of a generated world.
+        The ROC AUC no score can have more than by chance, of a generated world.
     responses
         Shares of users by what an action does to them, of a generated world.
     funnel
@@ -77,9 +77,11 @@ def page(explored: Exploration) -> str:
         figures[key] = figure
         return key
 
-    def card(association: Association, tall: int) -> dict[str, Any]:
-        drawn = by_number if association.kind == "number" else by_category
-        figure = drawn(association, users, whole.value, tall)
+    def card(association: Association, tall: int = 0) -> dict[str, Any]:
+        if association.kind == "number":
+            figure = by_number(association, users, whole.value, tall)
+        else:
+            figure = by_category(association, whole.value)
         return {"of": association, "figure": put(figure), "height": figure["layout"]["height"]}
 
     rules, percentile = standing(users, explored.found)
@@ -90,7 +92,7 @@ def page(explored: Exploration) -> str:
         "rate": whole,
         "sides": [(label, colour) for label, colour, _ in _sides(users)],
         "first": card(first, 460) if first else None,
-        "categories": [card(a, 0) for a in categories[:CATEGORIES]],
+        "categories": [card(a) for a in categories[:CATEGORIES]],
         "numbers": [card(a, 420) for a in rest[:NUMBERS]],
         "untold": (max(len(categories) - CATEGORIES, 0), max(len(rest) - NUMBERS, 0)),
         "lost": _lost(explored, put),
@@ -149,7 +151,7 @@ def by_number(association: Association, users: Users, whole: float, tall: int) -
     return {"data": data, "layout": layout}
 
 
-def by_category(association: Association, users: Users, whole: float, tall: int = 0) -> Figure:
+def by_category(association: Association, whole: float) -> Figure:
     """Outcome rate by category, the largest on top."""
     return _by_label(group_labels(association), association.groups, whole)
 

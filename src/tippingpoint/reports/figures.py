@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from sklearn.metrics import roc_curve
 
-from tippingpoint.association import Association, associations
+from tippingpoint.association import Association, associations, wilson
 from tippingpoint.data.users import Users
 from tippingpoint.evaluation import reliability
 from tippingpoint.explanation import Explanation
@@ -37,16 +37,17 @@ def roc(path: Path, outcome: np.ndarray, scores: dict[str, np.ndarray], title: s
 
 
 def calibration(path: Path, outcome: np.ndarray, scores: dict[str, np.ndarray], title: str) -> None:
-    """Outcome rate against mean score in ten bins of equal size, with 95 % intervals."""
+    """Outcome rate against mean score in ten bins of equal size, with Wilson's 95 % intervals, which hold near 0."""
     figure, axes = new_figure()
     top = 0.0
     for family, score in scores.items():
-        mean, rate, se = reliability(outcome, score)
+        mean, outcomes, users = reliability(outcome, score)
+        rate, (low, high) = outcomes / users, wilson(outcomes, users)
         axes.errorbar(
-            mean, rate, yerr=1.96 * se, color=colour(family), marker="o", markersize=4, linewidth=1, capsize=2,
-            label=family.replace("_", " "),
+            mean, rate, yerr=np.stack([rate - low, high - rate]), color=colour(family), marker="o", markersize=4,
+            linewidth=1, capsize=2, label=family.replace("_", " "),
         )  # fmt: skip
-        top = max(top, mean.max(), (rate + 1.96 * se).max())
+        top = max(top, mean.max(), high.max())
     edge = min(1.0, 1.05 * top)
     axes.plot([0, edge], [0, edge], color=GREY, linewidth=0.8, linestyle=":")
     axes.set(xlabel="mean score", ylabel="observed outcome rate", title=title, xlim=(0, edge), ylim=(0, edge))

@@ -113,7 +113,13 @@ def sqlite_path(store: str) -> Path | None:
 
 
 def experiment_id(client: MlflowClient, name: str) -> str:
-    """Id of the experiment of that name, created if it is new; several may ask at once."""
+    """Id of the experiment of that name, created if it is new; several may ask at once.
+
+    Raises
+    ------
+    OutsideError
+        When the store cannot be used, or the experiment is deleted in it.
+    """
     with store_errors():
         if (found := client.get_experiment_by_name(name)) is None:
             try:

@@ -67,7 +67,7 @@ def find(client: MlflowClient, reference: str, experiment: str | None = None) ->
     Raises
     ------
     InputError
-        When there is no such version or run, or it has no models.
+        When there is no such version or run, it has no models, or it is not one of ours.
     """
     if not reference:
         run = _latest(client, experiment)
@@ -81,7 +81,10 @@ def find(client: MlflowClient, reference: str, experiment: str | None = None) ->
             f"{reference!r} is neither a registry URI nor a run id",
             "Type models='[models:/NAME/VERSION]', models:/NAME@ALIAS, or 32 hex digits of a run.",
         )
-    if run.data.tags.get(JOB) == "simulate" or run.outputs.model_outputs:
+    if JOB not in run.data.tags:
+        what = f"run {run.info.run_id} was not made by tippingpoint: its policy and its users are not known"
+        raise InputError("models", what, "Name a compare's, or a model's own run.")
+    if run.data.tags[JOB] == "simulate" or run.outputs.model_outputs:
         return [run]
     below = client.search_runs([run.info.experiment_id], f"tags.`{PARENT}` = '{run.info.run_id}'")
     children = [child for child in below if child.outputs.model_outputs]
@@ -129,7 +132,13 @@ def load(client: MlflowClient, run: StoredRun) -> LoadedModel:
 
 
 def fetch(client: MlflowClient, run_id: str, path: str) -> bytes:
-    """One artifact of a run."""
+    """One artifact of a run.
+
+    Raises
+    ------
+    InputError
+        When the run has no such artifact.
+    """
     with tempfile.TemporaryDirectory() as temporary:
         try:
             return Path(client.download_artifacts(run_id, path, temporary)).read_bytes()
@@ -138,7 +147,13 @@ def fetch(client: MlflowClient, run_id: str, path: str) -> bytes:
 
 
 def fetch_version(client: MlflowClient, reference: str, path: str) -> bytes:
-    """One file beside the model of a registered version, `models:/name/1` or `models:/name@alias`."""
+    """One file beside the model of a registered version, `models:/name/1` or `models:/name@alias`.
+
+    Raises
+    ------
+    InputError
+        When there is no such version, or no such file beside its model.
+    """
     run = find(client, reference)[0]
     location = client.get_logged_model(run.outputs.model_outputs[0].model_id).artifact_location
     with tempfile.TemporaryDirectory() as temporary:

@@ -52,7 +52,8 @@ def _git(*words: str) -> str:
         return ""
     try:
         return subprocess.run(
-            ["git", "-C", str(checkout), *words], capture_output=True, text=True, check=True, timeout=10
-        ).stdout
+            ["git", "-C", str(checkout), *words],
+            capture_output=True, encoding="utf-8", errors="replace", check=True, timeout=10,
+        ).stdout  # fmt: skip
     except (OSError, subprocess.SubprocessError):
         return ""

@@ -8,6 +8,7 @@ from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 
 from tippingpoint.errors import InputError
 from tippingpoint.policies.policy import Policy
+from tippingpoint.tracking.backend import store_errors
 
 CHALLENGER = "challenger"
 Client = MlflowClient
@@ -66,9 +67,14 @@ def check_policy(client: MlflowClient, policy: Policy) -> None:
     Raises
     ------
     InputError
-        Naming the version it was registered with, and what to type.
+        Naming the version it was registered with, and what to type; or for a name the store cannot look up.
     """
-    for known in client.search_model_versions(f"tags.policy_name = '{policy.name}'"):
+    quote = '"' if "'" in policy.name else "'"  # the store's filters know no escape
+    if quote in policy.name:
+        raise InputError("policy.name", f"{policy.name} holds both kinds of quotes", "Leave one out.")
+    with store_errors():
+        registered = client.search_model_versions(f"tags.policy_name = {quote}{policy.name}{quote}")
+    for known in registered:
         same = known.tags.get("policy_version") == str(policy.version)
         if same and known.tags.get("policy_digest") != policy.digest:
             raise InputError(

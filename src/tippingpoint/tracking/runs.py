@@ -37,7 +37,7 @@ OUTCOMES = Schema([TensorSpec(np.dtype("float64"), (-1, 2))])
 
 
 class Run:
-    """An open MLflow run. Every method is one write to the store."""
+    """An open MLflow run. What is filed goes to the store in batches as large as it takes, not value by value."""
 
     def __init__(self, client: MlflowClient, experiment: str, run_id: str) -> None:
         self.client, self.experiment, self.run_id = client, experiment, run_id

@@ -52,6 +52,7 @@ class TrialLog:
         self.done: set[tuple[str, int]] | None = None
         self.unfinished: dict[tuple[str, int], str] = {}
         self.lost_since: float | None = None
+        self.drawn = 0  # points of the parent's curves that are there
 
     def write(self, tried: Iterable[Tried]) -> bool:
         """File the trials that are not filed yet; False when the store cannot be reached now."""
@@ -143,5 +144,3 @@ class TrialLog:
             for start in range(0, len(new), runs.METRICS):
                 self.client.log_batch(self.parent.run_id, metrics=new[start : start + runs.METRICS])
             self.drawn = len(points)
-
-    drawn = 0
