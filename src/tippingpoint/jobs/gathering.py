@@ -19,6 +19,7 @@ from tippingpoint.jobs.gathered_tables import (
     segments_of,
 )
 from tippingpoint.jobs.question import (
+    fit_logging,
     fit_measure,
     fit_rewards,
     gather_evidence,
@@ -57,7 +58,11 @@ def gather_users(
     cuts, seed = settings.cuts or CUTS, settings.seed or 0
     experimented, measured = users.action is not None, kind in ("experiment", "logged")
     predict = fit_rewards(parts.train, seed) if experimented else None
-    logs = {name: log_of(kind, parts.train, part, seed, predict) if measured else None for name, part in both.items()}
+    chances = fit_logging(parts.train, seed) if kind == "logged" else None
+    logs = {
+        name: log_of(kind, parts.train, part, seed, predict, chances) if measured else None
+        for name, part in both.items()
+    }
     evidence = {
         name: Evidence(kind, gather_evidence(kind, parts.train, part, response, seed, logs[name]).phi[:, keep])
         for name, part in both.items()
