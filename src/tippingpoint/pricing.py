@@ -1,6 +1,7 @@
 """From statistics and prices to answers: surface, choice, contest, segments, sensitivity; no user is touched."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,8 @@ from tippingpoint.economics import Economics
 from tippingpoint.gathered import MEASURE, MONEY, Gathered, Joint
 from tippingpoint.policies.bands import Bands
 from tippingpoint.policies.best_action import BestAction
-from tippingpoint.simulated import BEST, NONE, ORACLE, PAIR, RANDOM, THEN, Simulation, ends
-from tippingpoint.simulation.cells import Cells, Line, contacts, linear, outcomes
+from tippingpoint.simulated import BEST, DEFAULT, NONE, ORACLE, PAIR, RANDOM, THEN, Simulation, ends
+from tippingpoint.simulation.cells import Cells, Line, contacts, estimates, linear, outcomes
 from tippingpoint.simulation.contest import contest_of_cells
 from tippingpoint.simulation.statistics import Estimate
 from tippingpoint.simulation.value import break_even_response
@@ -53,6 +54,7 @@ def price(gathered: Gathered, asked: Asked) -> Simulation:
         leader=leader,
         values=_values(about, asked, line, test, worth, leader),
         verdicts=verdicts,
+        estimators=_estimators(about, line, test, worth),
         sweeps=[
             sweep(gathered, asked, line, m, n, p, full=(m, n) == first or not asked.leader_only)
             for m in gathered.scored
@@ -75,7 +77,7 @@ def _names(gathered: Gathered, asked: Asked, line: Line) -> dict[str, str]:
 
 
 def _renamed(joint: Joint, named: Mapping[str, str]) -> Joint:
-    return Joint(joint.cells, {named[name]: decision for name, decision in joint.decisions.items()})
+    return replace(joint, decisions={named[name]: decision for name, decision in joint.decisions.items()})
 
 
 def priced_line(about: Mapping[str, Any], economics: Economics) -> Line:
@@ -150,6 +152,27 @@ def _values(
             row["regret_per_user"] = linear(joint.cells, L[joint.decisions[ORACLE]] - worth[name])
         found[name] = row
     return found
+
+
+def _estimators(about: Mapping[str, Any], line: Line, joint: Joint, worth: dict[str, np.ndarray]) -> pd.DataFrame:
+    """One row a contestant that decides and estimator; empty where nothing was logged."""
+    if (log := joint.log) is None:
+        return pd.DataFrame()
+    if about["per_user_prices"]:  # in money already
+        line = outcomes(log.actions)
+    codes = {f"everyone {action}": k for k, action in enumerate(about["actions"])}
+    none, rows = np.zeros(len(log.count), dtype=np.int64), []
+    for name in worth:
+        decision = none + codes[name] if name in codes else joint.decisions.get(name)
+        if decision is None:  # picked at random
+            continue
+        value, gain = estimates(log, line, decision), estimates(log, line, decision, none)
+        for estimator in sorted(value, key=lambda one: one != DEFAULT):
+            row: dict[str, Any] = {"contestant": name, "estimator": estimator, "default": estimator == DEFAULT}
+            for column, e in {"value_per_user": value[estimator], "uplift_per_user": gain[estimator]}.items():
+                row |= {f"{column}_{about['kind']}{end}": v for end, v in ({**ends(e), "_se": e.se}).items()}
+            rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def _outcomes(about: Mapping[str, Any], economics: Economics) -> Line:

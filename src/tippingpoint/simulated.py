@@ -15,6 +15,8 @@ from tippingpoint.sweeps import Asked, Sweep, View
 
 NONE, RANDOM, ORACLE, BEST = "everyone none", "random of equal size", "oracle", "best_action"
 PAIR = " · "
+DEFAULT = "dr"
+"""The estimator of all that is said of a log; the others stand beside it."""
 THEN = " (decided at the prices then)"
 """Ends the name of a contestant whose decisions rest on prices, once it is valued at others: what it would decide now
 takes users to find out."""
@@ -34,6 +36,9 @@ class Simulation:
         One row a contestant: value, uplift, outcomes, users acted on, spend and regret, on test.
     verdicts
         All pairs of contestants; empty under assumed evidence.
+    estimators
+        Value and uplift of each contestant that decides by every estimator of a log, at these prices; empty without a
+        log.
     tornado
         Uplift of the leader when each price is moved down and up; the widest swing first.
     """
@@ -44,6 +49,7 @@ class Simulation:
     leader: str
     values: dict[str, dict[str, Estimate]]
     verdicts: list[Verdict]
+    estimators: pd.DataFrame
     sweeps: list[Sweep]
     segments: pd.DataFrame
     tornado: pd.DataFrame
@@ -155,6 +161,7 @@ class Simulation:
         found = {
             "values": self.value_table(),
             "contest": self.verdict_table(),
+            "estimators": self.estimators,
             "choice": self.choice_table(),
             "frontier": self.frontier_table(),
             "segments": self.segments,

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import numpy as np
@@ -16,7 +17,9 @@ from tippingpoint.cli import main
 from tippingpoint.errors import InputError
 from tippingpoint.gathered import Gathered, join
 from tippingpoint.jobs import simulate
+from tippingpoint.jobs.question import fit_rewards
 from tippingpoint.jobs.simulate import SimulateResult
+from tippingpoint.policies.policy import Known
 from tippingpoint.settings import SimulateSettings, compose
 from tippingpoint.simulated import NONE, PAIR, RANDOM
 from tippingpoint.simulation.contest import contest
@@ -531,3 +534,64 @@ def test_three_cut_offs_and_more_are_seen_two_at_a_time_with_the_others_held(com
     html = artifact(found.filed.run_id, "simulation.html").read_text()
     assert "One pair of 4 cut-offs is free here; held as chosen on validation" in html
     assert len(html) < 8_000_000
+
+
+def test_what_is_estimated_of_a_log_is_fitted_once(compared: tuple, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tippingpoint.jobs import question
+
+    fits: list[int] = []
+    fit_chances = question.fit_chances
+
+    def counted(*arguments: Any) -> object:
+        fits.append(1)
+        return fit_chances(*arguments)
+
+    monkeypatch.setattr(question, "fit_chances", counted)
+    assert ask(f"models=[{compared[0].filed.run_id}]", "evidence=logged").simulation.kind == "logged"
+    assert len(fits) == 1
+
+
+def test_every_estimator_stands_beside_the_default_at_any_price(compared: tuple) -> None:
+    from tippingpoint.simulation.estimators import ESTIMATORS
+    from tippingpoint.simulation.evidence import Log
+
+    first = ask(f"models=[{compared[0].filed.run_id}]", "evidence=experiment", "policies=[best_action]")
+    anew = ask(f"models=[{first.filed.run_id}]", "economics.price=7", "economics.ad_revenue=2")
+    question = compared[0].comparison.question
+    users, economics = question.parts.test, anew.simulation.asked.economics
+    alpha, beta = economics.line(users.actions, True)
+    predicted = fit_rewards(question.parts.train, 0)(users.features)
+    log = Log(users.outcome, users.action, users.logging_probability, predicted).priced(alpha, beta)
+    found = anew.simulation.tables()["estimators"].set_index(["contestant", "estimator"])
+    assert set(found.index.get_level_values("estimator")) == set(ESTIMATORS)
+    assert {NONE, "everyone discount_10", f"boosting{PAIR}intent_bands"} <= set(found.index.get_level_values(0))
+    none = np.zeros(len(users), dtype=np.int64)
+    fitted = next(c for c in compared[0].comparison.candidates if c.family == "boosting")
+    decision = question.policy.bind(Known(users.features, users.features, fitted.score, None)).decide(
+        fitted.score, users.features, users.actions
+    )
+    for name, decided in {f"boosting{PAIR}intent_bands": decision, "everyone discount_10": none + 1}.items():
+        for estimator, of in ESTIMATORS.items():
+            row = found.loc[name, estimator]
+            for column, expected in {"value": of(log, decided), "uplift": of(log, decided) - of(log, none)}.items():
+                assert row[f"{column}_per_user_experiment"] == pytest.approx(expected.value, abs=1e-9)
+                assert row[f"{column}_per_user_experiment_se"] == pytest.approx(expected.estimate.se, rel=1e-6)
+        default = anew.simulation.values[name]["uplift_per_user"]
+        assert found.loc[name, "dr"]["uplift_per_user_experiment"] == pytest.approx(default.value, abs=1e-9)
+        assert found.loc[name, "dr"]["uplift_per_user_experiment_se"] == pytest.approx(default.se, rel=1e-6)
+    assert set(found[found["default"]].index.get_level_values("estimator")) == {"dr"}
+    assert "estimators" in {f.path[7:-4] for f in backend.connect().list_artifacts(anew.filed.run_id, "tables")}
+    html = artifact(anew.filed.run_id, "simulation.html").read_text()
+    assert all(
+        word in html for word in ("dr (default)", "effective users", "largest weight", "clipped", "Calibration of")
+    )
+
+
+def test_the_effect_the_reward_model_predicts_is_ranked_beside_the_scores(compared: tuple) -> None:
+    found = ask(f"models=[{compared[0].filed.run_id}]").simulation.gathered.tables["ranking"]
+    by_effect = found[found["rule"] == "reward model's effect"]
+    assert set(by_effect["action"]) == {"discount_10", "checkout_prompt"}
+    assert set(found["rule"]) == {"logistic", "random_forest", "boosting", "reward model's effect"}
+    np.testing.assert_allclose(found["z"], found["value"] / found["se"])
+    mean_z = found[found["measure"] == "qini"].groupby("rule")["z"].mean()
+    assert mean_z["reward model's effect"] > 5  # by the truth

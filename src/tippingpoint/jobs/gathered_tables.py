@@ -18,6 +18,8 @@ from tippingpoint.simulation.value import break_even_response
 
 SHARES = (0.1, 0.2, 0.3, 0.5)
 """Of users, for uplift@k."""
+EFFECT = "reward model's effect"
+"""The targeting rule that no score is: whom the reward model expects an action to move most first."""
 TOP = 3
 """Features a segment is described by."""
 Groups = dict[tuple[str, str], np.ndarray]
@@ -122,17 +124,37 @@ def movement(groups: Groups, bound: dict[str, dict[str, Policy]]) -> pd.DataFram
     return pd.DataFrame(rows)
 
 
-def ranking(scores: dict[str, np.ndarray], evidence: Evidence, actions: tuple[str, ...], good: bool) -> pd.DataFrame:
-    """How well each score ranks users for each action; effects in wanted outcomes per user."""
-    rows = []
-    for model, score in scores.items():
-        for k, action in enumerate(actions[1:], start=1):
-            effect = (evidence.phi[:, k] - evidence.phi[:, 0]) * (1 if good else -1)
+def ranking(
+    scores: dict[str, np.ndarray],
+    predicted_effect: np.ndarray | None,
+    evidence: Evidence,
+    actions: tuple[str, ...],
+    good: bool,
+) -> pd.DataFrame:
+    """How well each score, and the effect the reward model predicts, rank users for each action.
+
+    Parameters
+    ----------
+    predicted_effect
+        (n, K) outcomes under each action less those under none, as the reward model predicts them; None where there is
+        no reward model.
+
+    Returns
+    -------
+    table
+        Effects in wanted outcomes per user; z is value / SE, which is far from 0 where the ranking says something.
+    """
+    rows, sign = [], 1 if good else -1
+    for k, action in enumerate(actions[1:], start=1):
+        effect = (evidence.phi[:, k] - evidence.phi[:, 0]) * sign
+        rules = dict(scores) if predicted_effect is None else scores | {EFFECT: predicted_effect[:, k] * sign}
+        for rule, score in rules.items():
             found: dict[str, Estimate] = {"autoc": autoc(score, effect), "qini": qini(score, effect)}
             found |= {f"uplift_at_{share:.0%}": uplift_at(share, score, effect) for share in SHARES}
             for name, e in found.items():
                 ends = {"value": e.value, "se": e.se, "low": e.low, "high": e.high}
-                rows.append({"model": model, "action": action, "measure": name, "evidence": evidence.kind, **ends})
+                ends["z"] = e.value / e.se if e.se else None
+                rows.append({"rule": rule, "action": action, "measure": name, "evidence": evidence.kind, **ends})
     return pd.DataFrame(rows)
 
 

@@ -9,7 +9,7 @@ from tippingpoint.data.splits import Parts, split
 from tippingpoint.data.users import Users
 from tippingpoint.economics import Economics
 from tippingpoint.errors import InputError, nearest
-from tippingpoint.gathered import MEASURE, MONEY, Gathered, Measures, Scored, join, segment_cells
+from tippingpoint.gathered import MEASURE, MONEY, Gathered, Measures, Scored, join, log_blocks, segment_cells
 from tippingpoint.jobs.gathered_tables import (
     break_even_responses,
     calibration_of_rewards,
@@ -118,10 +118,18 @@ def gather_users(
         )
     tables = {"movement": movement(groups, bound)}
     if kind != "assumed":
-        tables["ranking"] = ranking(scores["test"], evidence["test"], actions, users.contract.good)
+        effect = None
+        if predict is not None:
+            expected_outcome = predict(parts.test.features)[:, keep]
+            effect = expected_outcome - expected_outcome[:, :1]
+        tables["ranking"] = ranking(scores["test"], effect, evidence["test"], actions, users.contract.good)
+    blocks = None
     if (log := logs["test"]) is not None:
-        tables["evidence"] = diagnostics(log, decisions["test"], keep)
+        everyone = {f"everyone {a}": np.full(len(parts.test), k) for k, a in enumerate(actions)}
+        tables["evidence"] = diagnostics(log, decisions["test"] | everyone, keep)
         tables["reward_model"] = calibration_of_rewards(log, users.actions)
+        own = rewards["test"] if economics.per_user else (np.zeros(len(actions)), np.ones(len(actions)))
+        blocks = log_blocks(log, keep, *own)
     first = next(iter(models.values()))
     return Gathered(
         about={
@@ -151,7 +159,7 @@ def gather_users(
             model: _scored(cuts, {p: scores[p][model] for p in both}, evidence, further, policies) for model in models
         },
         validation=join(decisions["validation"], evidence["validation"], further["validation"]),
-        test=join(decisions["test"], evidence["test"], further["test"]),
+        test=join(decisions["test"], evidence["test"], further["test"], blocks),
         segments=segments,
         segment_cells=segment_cells(
             [(code, len(bound[m][p].segments)) for (m, p), code in groups.items()], evidence["test"], further["test"]

@@ -11,7 +11,7 @@ from plotly.offline import get_plotlyjs
 from tippingpoint.reports.palette import COLOURS, GREY, colour
 from tippingpoint.reports.tables import EVIDENCE
 from tippingpoint.reports.what_if import against_leader, tied
-from tippingpoint.simulated import PAIR, Simulation
+from tippingpoint.simulated import PAIR, THEN, Simulation
 from tippingpoint.simulation.statistics import Estimate
 from tippingpoint.sweeps import Sweep, View
 
@@ -58,6 +58,7 @@ def page(simulation: Simulation) -> str:
         "targeting": [key for key in figures if key.startswith("targeting")],
         "frontier": "frontier" in figures,
         "tornado": _tornado(simulation),
+        "estimators": _estimators(simulation),
         "tables": {n: simulation.gathered.tables[n] for n in EXTRA if n in simulation.gathered.tables},
         "plotly": get_plotlyjs(),
         # `<` escaped: no name in the data can end the script.
@@ -67,8 +68,8 @@ def page(simulation: Simulation) -> str:
 
 
 EXTRA = {
-    "ranking": "How well each score ranks users for each action; effects in wanted outcomes per user.",
-    "evidence": "What the log can say of each contestant.",
+    "ranking": "How well each score, and the effect the reward model predicts, rank users for each action; in wanted"
+    " outcomes per user, z is value / SE.",
     "reward_model": "Calibration of the outcome model on each arm of test: slope 1 and intercept 0 are perfect.",
 }
 """Tables no price changes, and what they say."""
@@ -204,6 +205,24 @@ def _tornado(simulation: Simulation) -> list[dict[str, Any]]:
         {"price": row.iloc[0], "low": float(row.iloc[1]), "high": float(row.iloc[2])}
         for _, row in simulation.tornado.iterrows()
     ]
+    return rows
+
+
+def _estimators(simulation: Simulation) -> list[dict[str, Any]]:
+    """By contestant: uplift by every estimator, the default first, and what the log can say of it."""
+    rows, kind = [], simulation.kind
+    diagnosed = simulation.gathered.tables.get("evidence")
+    for name, of in simulation.estimators.groupby("contestant", sort=False) if len(simulation.estimators) else ():
+        uplifts = {
+            str(row["estimator"]): Estimate(
+                *(row[f"uplift_per_user_{kind}{end}"] for end in ("", "_se", "_low", "_high"))
+            )
+            for row in of.to_dict("records")
+        }
+        log: dict[str, Any] = {}
+        if diagnosed is not None:
+            log = next(iter(diagnosed[diagnosed["contestant"] == str(name).removesuffix(THEN)].to_dict("records")), {})
+        rows.append({"contestant": str(name), "uplifts": uplifts, "log": log})
     return rows
 
 
