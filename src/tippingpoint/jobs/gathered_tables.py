@@ -62,7 +62,7 @@ def break_even_responses(
     actions: tuple[str, ...],
     good: bool,
 ) -> list[float]:
-    """From which response on each row's action pays, at the mean of the (n, K) prices of those in the segment."""
+    """From which response on each row's action pays, at the (n, K) prices of those in the segment, each their own."""
     found = []
     at: dict[tuple[str, str], int] = {}
     for row in segments.itertuples():
@@ -72,11 +72,13 @@ def break_even_responses(
         if not k or not members.any():
             found.append(np.nan)
             continue
-        a, b = (of[members][:, [0, k]].mean(axis=0) for of in (alpha, beta))
-        base = float(evidence.phi[members, 0].mean())
+        pays = evidence.phi[members, 0] if good else 1 - evidence.phi[members, 0]
+        a, b = alpha[members][:, [0, k]], beta[members][:, [0, k]]
         if not good:  # in terms of those who pay, whose outcome is 0
-            a, b, base = a + b, -b, 1 - base
-        found.append(float(break_even_response(base, a, b)[1]))
+            a, b = a + b, -b
+        # Means of products: whoever pays may cost more or less than others do.
+        worth = break_even_response(1.0, a.mean(axis=0), (b * pays[:, None]).mean(axis=0))[1]
+        found.append(float(worth) if np.isfinite(worth) else np.nan)  # where no one pays, no response does
     return found
 
 
