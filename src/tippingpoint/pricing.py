@@ -34,34 +34,34 @@ def price(gathered: Gathered, asked: Asked) -> Simulation:
     named = _names(gathered, asked, line)
     test, validation = (_renamed(joint, named) for joint in (gathered.test, gathered.validation))
     pairs = [name for name in test.decisions if PAIR in name]
-    leader = pairs[0]
+    first = pairs[0]
     if about["kind"] != "assumed":
         on_validation = {name: uplift(validation, line, validation.decisions[name]).value for name in pairs}
-        leader = max(on_validation, key=on_validation.__getitem__)
-    worth = _contestants(test, line, leader, actions, usable(economics, actions))
+        first = max(on_validation, key=on_validation.__getitem__)
+    worth = _contestants(test, line, first, actions, usable(economics, actions))
     verdicts = []
     if about["kind"] != "assumed":
         verdicts = contest_of_cells(test.cells, worth, np.random.default_rng([asked.seed, 5]))
     swept = {name: policy for name, policy in asked.policies.items() if isinstance(policy, Bands)}
-    own, by = leader.split(PAIR)
-    first = own, by if by in swept else next(iter(swept), "")
+    own, by = first.split(PAIR)
+    shown = own, by if by in swept else next(iter(swept), "")
     segments = _segments(gathered, economics, line)
     both = segments["model"] + PAIR + segments["policy"]
     return Simulation(
         gathered=gathered,
         asked=asked,
         decided={name: test.decisions[name] for name in worth if name in test.decisions},
-        leader=leader,
-        values=_values(about, asked, line, test, worth, leader),
+        first=first,
+        values=_values(about, asked, line, test, worth, first),
         verdicts=verdicts,
         estimators=_estimators(about, line, test, worth),
         sweeps=[
-            sweep(gathered, asked, line, m, n, p, full=(m, n) == first or not asked.leader_only)
+            sweep(gathered, asked, line, m, n, p, full=(m, n) == shown or not asked.first_only)
             for m in gathered.scored
             for n, p in swept.items()
         ],
         segments=segments.assign(policy=[named[name].split(PAIR)[1] for name in both]),
-        tornado=_tornado(about, asked, test, test.decisions[leader]),
+        tornado=_tornado(about, asked, test, test.decisions[first]),
     )
 
 
@@ -113,7 +113,7 @@ def usable(economics: Economics, actions: tuple[str, ...]) -> list[int]:
 
 
 def _contestants(
-    joint: Joint, line: Line, leader: str, actions: tuple[str, ...], usable: list[int]
+    joint: Joint, line: Line, first: str, actions: tuple[str, ...], usable: list[int]
 ) -> dict[str, np.ndarray]:
     """By contestant (cells, C) coefficients of worth; what has no price stands nowhere."""
     cells = joint.cells
@@ -121,13 +121,13 @@ def _contestants(
     worth = {name: L[d] for name, d in joint.decisions.items() if not name.startswith(ORACLE)}
     for k in usable:
         worth[f"everyone {actions[k]}"] = np.tile(L[k], (len(cells.count), 1))
-    shares = np.bincount(joint.decisions[leader], cells.count, minlength=len(actions)) / cells.users
+    shares = np.bincount(joint.decisions[first], cells.count, minlength=len(actions)) / cells.users
     worth[RANDOM] = np.tile(shares[usable] @ L[usable], (len(cells.count), 1))
     return worth
 
 
 def _values(
-    about: Mapping[str, Any], asked: Asked, line: Line, joint: Joint, worth: dict[str, np.ndarray], leader: str
+    about: Mapping[str, Any], asked: Asked, line: Line, joint: Joint, worth: dict[str, np.ndarray], first: str
 ) -> dict[str, dict[str, Estimate]]:
     actions = tuple(about["actions"])
     lines = {
@@ -140,7 +140,7 @@ def _values(
         lines["spend_per_user"] = Line(*asked.economics.spend(actions, about["good"]))
     found = {}
     known = usable(asked.economics, actions)
-    by_line = {column: _contestants(joint, of, leader, actions, known) for column, of in lines.items()}
+    by_line = {column: _contestants(joint, of, first, actions, known) for column, of in lines.items()}
     for name in worth:
         row = {"value_per_user": linear(joint.cells, worth[name])}
         for column, of in by_line.items():
@@ -209,7 +209,8 @@ def _break_even(economics: Economics, about: Mapping[str, Any], base: float, act
     alpha, beta = (of[[0, action]] for of in economics.line(tuple(about["actions"]), about["good"]))
     if not about["good"]:  # in terms of those who pay, whose outcome is 0
         alpha, beta, base = alpha + beta, -beta, 1 - base
-    return float(break_even_response(base, alpha, beta)[1])
+    found = float(break_even_response(base, alpha, beta)[1])
+    return found if np.isfinite(found) else float("nan")  # where no one pays, no response does
 
 
 def _only(cells: Cells, s: int) -> Cells:

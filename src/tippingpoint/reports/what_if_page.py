@@ -1,6 +1,7 @@
 """The page of a simulation: self-contained, drawn by one inlined copy of plotly.js; nothing is computed here."""
 
 import json
+from collections.abc import Hashable
 from functools import cache
 from typing import Any
 
@@ -18,7 +19,7 @@ from tippingpoint.sweeps import Sweep, View
 ENTRIES = 45_000
 """Of all heat maps together: the page stays below 8 MB, of which the plotting library has 5."""
 VIEWS = 12
-"""Drawn, the leader's first."""
+"""Drawn, those of the one shown first before the others."""
 PAIRS = 60
 """Listed; all are in the run's tables."""
 Figure = dict[str, Any]
@@ -50,7 +51,8 @@ def page(simulation: Simulation) -> str:
         "surfaces": [{"label": s["label"], "note": s["note"]} for s in surfaces],
         "undrawn": len(all_views) - len(views),
         "words": against_leader(simulation),
-        "ordered": sorted(simulation.values.items(), key=lambda item: -item[1]["uplift_per_user"].value),
+        "ordered": [(name, simulation.values[name]) for name in simulation.ordered],
+        "break_even": simulation.break_even_table().to_dict("records"),
         "span": _span([row["uplift_per_user"] for row in simulation.values.values()]),
         "pairs": simulation.verdicts[:PAIRS],
         "unlisted": max(len(simulation.verdicts) - PAIRS, 0),
@@ -219,9 +221,10 @@ def _estimators(simulation: Simulation) -> list[dict[str, Any]]:
             )
             for row in of.to_dict("records")
         }
-        log: dict[str, Any] = {}
+        log: dict[Hashable, Any] = {}
         if diagnosed is not None:
-            log = next(iter(diagnosed[diagnosed["contestant"] == str(name).removesuffix(THEN)].to_dict("records")), {})
+            own = diagnosed[diagnosed["contestant"] == str(name).removesuffix(THEN)]
+            log = own.iloc[0].to_dict() if len(own) else {}
         rows.append({"contestant": str(name), "uplifts": uplifts, "log": log})
     return rows
 
