@@ -140,13 +140,16 @@ class Simulation:
         )
 
     def break_even_table(self) -> pd.DataFrame:
-        """From which response on each segment's action pays, beside the one assumed; empty where it was measured."""
+        """From which response on each segment's action pays, beside the one assumed; empty where it was measured.
+
+        0 says that it pays whatever the response.
+        """
         if "break_even_response" not in self.segments:
             return pd.DataFrame()
         rows = self.segments[self.segments["break_even_response"].notna()]
         assumed = [self.asked.economics.response((action,))[0] for action in rows["action"]]
-        kept = rows[["policy", "segment", "action", "model", "break_even_response"]]
-        return kept.assign(assumed_response=assumed).reset_index(drop=True)
+        kept = rows[["policy", "segment", "action", "model", "break_even_response"]].reset_index(drop=True)
+        return kept.assign(break_even_response=kept["break_even_response"].clip(lower=0), assumed_response=assumed)
 
     def choice_table(self) -> pd.DataFrame:
         """One row a sweep and choice: honest beside apparent, with and without the budget."""

@@ -25,6 +25,7 @@ from tippingpoint.jobs.question import (
     gather_evidence,
     kind_of,
     log_of,
+    rarely_taken,
     reward_model,
 )
 from tippingpoint.policies.bands import Bands
@@ -32,7 +33,7 @@ from tippingpoint.policies.policy import Known, Policy
 from tippingpoint.settings import Component, SimulateSettings, Split, validate
 from tippingpoint.simulated import BEST, ORACLE, PAIR
 from tippingpoint.simulation.cells import gather, grid
-from tippingpoint.simulation.evidence import LEAST_ARM, Evidence, Kind, check_support, doubly_robust
+from tippingpoint.simulation.evidence import LEAST_ARM, Evidence, Kind, doubly_robust
 from tippingpoint.tracking.models import LoadedModel
 
 CUTS = 200
@@ -212,11 +213,7 @@ def _actions(
     excluded = {action: "has no price" for action in logged if action not in economics.priced}
     if kind != "truth":
         for part in (parts.validation, parts.test):
-            assert part.action is not None
-            counts = np.bincount(part.action, minlength=len(logged))
-            rare = [a for a, count in zip(logged, counts, strict=True) if count < LEAST_ARM]
-            if {*rare} & {*decided, "none"}:
-                check_support(part.action, logged)
+            rare = rarely_taken(part, decided)
             excluded |= dict.fromkeys(rare, f"was taken for fewer than {LEAST_ARM} users")
     return tuple(action for action in logged if action not in excluded), excluded
 

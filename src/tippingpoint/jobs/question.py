@@ -51,6 +51,8 @@ def ask(settings: Settings) -> Question:
             f"no user ever got {action!r}, so nothing is known about it",
             f"{nearest(action, actions)} Give each segment one of these in policy.actions.",
         )
+    if kind in ("experiment", "logged"):
+        rarely_taken(parts.test, decided)
     alpha, beta = economics.rewards(actions, users.contract.good, parts.test.costs)
     return Question(
         name=source.question,
@@ -97,6 +99,22 @@ def kind_of(wanted: str, users: Users) -> Kind:
         if wanted in ("auto", kind):
             return kind
     raise InputError("evidence", f"these users carry no {wanted!r}", nearest("", have))
+
+
+def rarely_taken(users: Users, decided: set[str]) -> list[str]:
+    """Actions taken for too few of these users to say anything about.
+
+    Raises
+    ------
+    InputError
+        Where a policy decides one of them, or `none` is one.
+    """
+    assert users.action is not None
+    counts = np.bincount(users.action, minlength=len(users.actions))
+    rare = [action for action, count in zip(users.actions, counts, strict=True) if count < counterfactual.LEAST_ARM]
+    if {*rare} & {*decided, "none"}:
+        counterfactual.check_support(users.action, users.actions)
+    return rare
 
 
 def gather_evidence(

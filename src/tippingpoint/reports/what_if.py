@@ -23,9 +23,9 @@ def simulate_summary(simulation: Simulation, filed: Filed, seconds: float) -> Re
     """A simulation on one screen."""
     about, kind = simulation.gathered.about, simulation.kind
     users = about["users"]
+    chosen = f"cut-offs chosen on {users['validation']:,} (validation), valued on " if simulation.leader else ""
     lines = [
-        f"{about['origin']}: {users['all']:,} users; cut-offs chosen on {users['validation']:,} (validation), valued on"
-        f" {users['test']:,} (test); answered in {seconds:.2f} s"
+        f"{about['origin']}: {users['all']:,} users; {chosen}{users['test']:,} (test); answered in {seconds:.2f} s"
     ]
     lines += [f"Left out: {action} {why}." for action, why in about["excluded"].items()]
     against = against_leader(simulation)
