@@ -11,13 +11,15 @@ import pandas as pd
 
 from tippingpoint.errors import InputError
 from tippingpoint.simulation.cells import Cells, gather
-from tippingpoint.simulation.evidence import Evidence
+from tippingpoint.simulation.evidence import Evidence, Log
 
 VERSION = 2
 """Of the saved form."""
 
 
 PARTS = ("validation", "test")
+LOG = ("phi", "w", "wy", "p")
+"""Blocks of a log's cells, as `cells.estimates` reads them."""
 MONEY, MEASURE = "money", "measure "
 """Blocks of columns besides the outcome's: worth at per-user prices; and a further measure, before its name."""
 Measures = Mapping[str, np.ndarray]
@@ -41,10 +43,13 @@ class Joint:
         One cell a combination of decisions that occurs.
     decisions
         For each contestant (cells,) action codes.
+    log
+        The same cells with what every estimator of a policy's value reads; None where nothing was logged.
     """
 
     cells: Cells
     decisions: dict[str, np.ndarray]
+    log: Cells | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,7 @@ class Gathered:
         for part, joint in {"validation": self.validation, "test": self.test}.items():
             arrays[f"{part}/gram"] = joint.cells.gram
             arrays[f"{part}/decisions"] = np.stack(list(joint.decisions.values()))
+            arrays |= {} if joint.log is None else {f"{part}/log": joint.log.gram}
         tables = {name: table.to_dict("split") for name, table in {**self.tables, "segments": self.segments}.items()}
         text = {
             "version": VERSION,
@@ -117,9 +123,9 @@ class Gathered:
                 raise ValueError(f"version {text['version']}, not {VERSION}")
             about = text["about"]
 
-            def cells(gram: np.ndarray, cuts: np.ndarray | None = None) -> Cells:
+            def cells(gram: np.ndarray, cuts: np.ndarray | None = None, blocks: Sequence[str] | None = None) -> Cells:
                 edges = np.arange(len(gram) - 1) + 0.5 if cuts is None else cuts
-                return Cells(about["kind"], edges, len(about["actions"]), tuple(about["blocks"]), gram)
+                return Cells(about["kind"], edges, len(about["actions"]), tuple(blocks or about["blocks"]), gram)
 
             scored = {
                 model: Scored(*(cells(found[f"scored/{k}/{p}"], found[f"scored/{k}/cuts"]) for p in PARTS))
@@ -127,7 +133,9 @@ class Gathered:
             }
             joint = {
                 p: Joint(
-                    cells(found[f"{p}/gram"]), dict(zip(text["contestants"], found[f"{p}/decisions"], strict=True))
+                    cells(found[f"{p}/gram"]),
+                    dict(zip(text["contestants"], found[f"{p}/decisions"], strict=True)),
+                    cells(found[f"{p}/log"], blocks=LOG) if f"{p}/log" in found else None,
                 )
                 for p in PARTS
             }
@@ -138,15 +146,49 @@ class Gathered:
         return cls(about, scored, joint["validation"], joint["test"], segments, cells(found["segments/gram"]), tables)
 
 
-def join(decisions: dict[str, np.ndarray], evidence: Evidence, measures: Measures | None = None) -> Joint:
-    """Gather users by the combination of decisions; (n,) action codes for each contestant, measures as in `gather`."""
+def join(
+    decisions: dict[str, np.ndarray],
+    evidence: Evidence,
+    measures: Measures | None = None,
+    log: Measures | None = None,
+) -> Joint:
+    """Gather users by the combination of decisions.
+
+    Parameters
+    ----------
+    decisions
+        (n,) action codes for each contestant.
+    measures
+        As in `gather`.
+    log
+        The blocks `LOG` of the same users, (n, K) each, where other estimators are wanted.
+    """
     code = np.zeros(len(evidence.phi), dtype=np.int64)
     for decided in decisions.values():  # numbered anew after each, so that codes stay small
         _, code = np.unique(code * evidence.phi.shape[1] + decided, return_inverse=True)
     _, first = np.unique(code, return_index=True)
     cells = by_group(code, len(first), evidence, measures)
     padding = len(cells.count) - len(first)
-    return Joint(cells, {name: np.pad(decided[first], (0, padding)) for name, decided in decisions.items()})
+    of_log = None
+    if log is not None:
+        scores, *others = LOG
+        of_log = by_group(code, len(first), Evidence(evidence.kind, log[scores]), {name: log[name] for name in others})
+    return Joint(cells, {name: np.pad(decided[first], (0, padding)) for name, decided in decisions.items()}, of_log)
+
+
+def log_blocks(log: Log, keep: Sequence[int], alpha: np.ndarray, beta: np.ndarray) -> Measures:
+    """What `join` takes of a log, (n, K) for the K actions that are kept, in units alpha + beta·outcome.
+
+    Parameters
+    ----------
+    alpha, beta
+        (K,) or (n, K): zeros and ones for outcomes; each user's own prices, which no line can add later.
+    """
+    assert log.predicted is not None
+    w, predicted = log.weight[:, keep], alpha + beta * log.predicted[:, keep]
+    wy = w * (alpha + beta * log.outcome[:, None])
+    residual = wy - w * predicted  # 0 but for the action taken
+    return {"phi": predicted + residual, "w": w, "wy": wy, "p": predicted}
 
 
 def by_group(group: np.ndarray, groups: int, evidence: Evidence, measures: Measures | None = None) -> Cells:

@@ -1,6 +1,7 @@
 """From statistics and prices to answers: surface, choice, contest, segments, sensitivity; no user is touched."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,8 @@ from tippingpoint.economics import Economics
 from tippingpoint.gathered import MEASURE, MONEY, Gathered, Joint
 from tippingpoint.policies.bands import Bands
 from tippingpoint.policies.best_action import BestAction
-from tippingpoint.simulated import BEST, NONE, ORACLE, PAIR, RANDOM, THEN, Simulation, ends
-from tippingpoint.simulation.cells import Cells, Line, contacts, linear, outcomes
+from tippingpoint.simulated import BEST, DEFAULT, NONE, ORACLE, PAIR, RANDOM, THEN, Simulation, ends
+from tippingpoint.simulation.cells import Cells, Line, contacts, estimates, linear, outcomes
 from tippingpoint.simulation.contest import contest_of_cells
 from tippingpoint.simulation.statistics import Estimate
 from tippingpoint.simulation.value import break_even_response
@@ -33,33 +34,34 @@ def price(gathered: Gathered, asked: Asked) -> Simulation:
     named = _names(gathered, asked, line)
     test, validation = (_renamed(joint, named) for joint in (gathered.test, gathered.validation))
     pairs = [name for name in test.decisions if PAIR in name]
-    leader = pairs[0]
+    first = pairs[0]
     if about["kind"] != "assumed":
         on_validation = {name: uplift(validation, line, validation.decisions[name]).value for name in pairs}
-        leader = max(on_validation, key=on_validation.__getitem__)
-    worth = _contestants(test, line, leader, actions, usable(economics, actions))
+        first = max(on_validation, key=on_validation.__getitem__)
+    worth = _contestants(test, line, first, actions, usable(economics, actions))
     verdicts = []
     if about["kind"] != "assumed":
         verdicts = contest_of_cells(test.cells, worth, np.random.default_rng([asked.seed, 5]))
     swept = {name: policy for name, policy in asked.policies.items() if isinstance(policy, Bands)}
-    own, by = leader.split(PAIR)
-    first = own, by if by in swept else next(iter(swept), "")
+    own, by = first.split(PAIR)
+    shown = own, by if by in swept else next(iter(swept), "")
     segments = _segments(gathered, economics, line)
     both = segments["model"] + PAIR + segments["policy"]
     return Simulation(
         gathered=gathered,
         asked=asked,
         decided={name: test.decisions[name] for name in worth if name in test.decisions},
-        leader=leader,
-        values=_values(about, asked, line, test, worth, leader),
+        first=first,
+        values=_values(about, asked, line, test, worth, first),
         verdicts=verdicts,
+        estimators=_estimators(about, line, test, worth),
         sweeps=[
-            sweep(gathered, asked, line, m, n, p, full=(m, n) == first or not asked.leader_only)
+            sweep(gathered, asked, line, m, n, p, full=(m, n) == shown or not asked.first_only)
             for m in gathered.scored
             for n, p in swept.items()
         ],
         segments=segments.assign(policy=[named[name].split(PAIR)[1] for name in both]),
-        tornado=_tornado(about, asked, test, test.decisions[leader]),
+        tornado=_tornado(about, asked, test, test.decisions[first]),
     )
 
 
@@ -75,7 +77,7 @@ def _names(gathered: Gathered, asked: Asked, line: Line) -> dict[str, str]:
 
 
 def _renamed(joint: Joint, named: Mapping[str, str]) -> Joint:
-    return Joint(joint.cells, {named[name]: decision for name, decision in joint.decisions.items()})
+    return replace(joint, decisions={named[name]: decision for name, decision in joint.decisions.items()})
 
 
 def priced_line(about: Mapping[str, Any], economics: Economics) -> Line:
@@ -111,7 +113,7 @@ def usable(economics: Economics, actions: tuple[str, ...]) -> list[int]:
 
 
 def _contestants(
-    joint: Joint, line: Line, leader: str, actions: tuple[str, ...], usable: list[int]
+    joint: Joint, line: Line, first: str, actions: tuple[str, ...], usable: list[int]
 ) -> dict[str, np.ndarray]:
     """By contestant (cells, C) coefficients of worth; what has no price stands nowhere."""
     cells = joint.cells
@@ -119,13 +121,13 @@ def _contestants(
     worth = {name: L[d] for name, d in joint.decisions.items() if not name.startswith(ORACLE)}
     for k in usable:
         worth[f"everyone {actions[k]}"] = np.tile(L[k], (len(cells.count), 1))
-    shares = np.bincount(joint.decisions[leader], cells.count, minlength=len(actions)) / cells.users
+    shares = np.bincount(joint.decisions[first], cells.count, minlength=len(actions)) / cells.users
     worth[RANDOM] = np.tile(shares[usable] @ L[usable], (len(cells.count), 1))
     return worth
 
 
 def _values(
-    about: Mapping[str, Any], asked: Asked, line: Line, joint: Joint, worth: dict[str, np.ndarray], leader: str
+    about: Mapping[str, Any], asked: Asked, line: Line, joint: Joint, worth: dict[str, np.ndarray], first: str
 ) -> dict[str, dict[str, Estimate]]:
     actions = tuple(about["actions"])
     lines = {
@@ -138,7 +140,7 @@ def _values(
         lines["spend_per_user"] = Line(*asked.economics.spend(actions, about["good"]))
     found = {}
     known = usable(asked.economics, actions)
-    by_line = {column: _contestants(joint, of, leader, actions, known) for column, of in lines.items()}
+    by_line = {column: _contestants(joint, of, first, actions, known) for column, of in lines.items()}
     for name in worth:
         row = {"value_per_user": linear(joint.cells, worth[name])}
         for column, of in by_line.items():
@@ -150,6 +152,27 @@ def _values(
             row["regret_per_user"] = linear(joint.cells, L[joint.decisions[ORACLE]] - worth[name])
         found[name] = row
     return found
+
+
+def _estimators(about: Mapping[str, Any], line: Line, joint: Joint, worth: dict[str, np.ndarray]) -> pd.DataFrame:
+    """One row a contestant that decides and estimator; empty where nothing was logged."""
+    if (log := joint.log) is None:
+        return pd.DataFrame()
+    if about["per_user_prices"]:  # in money already
+        line = outcomes(log.actions)
+    codes = {f"everyone {action}": k for k, action in enumerate(about["actions"])}
+    none, rows = np.zeros(len(log.count), dtype=np.int64), []
+    for name in worth:
+        decision = none + codes[name] if name in codes else joint.decisions.get(name)
+        if decision is None:  # picked at random
+            continue
+        value, gain = estimates(log, line, decision), estimates(log, line, decision, none)
+        for estimator in sorted(value, key=lambda one: one != DEFAULT):
+            row: dict[str, Any] = {"contestant": name, "estimator": estimator, "default": estimator == DEFAULT}
+            for column, e in {"value_per_user": value[estimator], "uplift_per_user": gain[estimator]}.items():
+                row |= {f"{column}_{about['kind']}{end}": v for end, v in ({**ends(e), "_se": e.se}).items()}
+            rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def _outcomes(about: Mapping[str, Any], economics: Economics) -> Line:
@@ -186,7 +209,8 @@ def _break_even(economics: Economics, about: Mapping[str, Any], base: float, act
     alpha, beta = (of[[0, action]] for of in economics.line(tuple(about["actions"]), about["good"]))
     if not about["good"]:  # in terms of those who pay, whose outcome is 0
         alpha, beta, base = alpha + beta, -beta, 1 - base
-    return float(break_even_response(base, alpha, beta)[1])
+    found = float(break_even_response(base, alpha, beta)[1])
+    return found if np.isfinite(found) else float("nan")  # where no one pays, no response does
 
 
 def _only(cells: Cells, s: int) -> Cells:

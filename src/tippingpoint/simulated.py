@@ -15,6 +15,8 @@ from tippingpoint.sweeps import Asked, Sweep, View
 
 NONE, RANDOM, ORACLE, BEST = "everyone none", "random of equal size", "oracle", "best_action"
 PAIR = " · "
+DEFAULT = "dr"
+"""The estimator of all that is said of a log; the others stand beside it."""
 THEN = " (decided at the prices then)"
 """Ends the name of a contestant whose decisions rest on prices, once it is valued at others: what it would decide now
 takes users to find out."""
@@ -28,22 +30,27 @@ class Simulation:
     ----------
     decided
         (cells of test,) action codes of each contestant that is a policy.
-    leader
-        The contestant `model · policy` of largest uplift on validation; the first one under assumed evidence.
+    first
+        The contestant `model · policy` that is shown first: the leader; under assumed evidence, which chooses nothing,
+        the first one asked for.
     values
         One row a contestant: value, uplift, outcomes, users acted on, spend and regret, on test.
     verdicts
         All pairs of contestants; empty under assumed evidence.
+    estimators
+        Value and uplift of each contestant that decides by every estimator of a log, at these prices; empty without a
+        log.
     tornado
-        Uplift of the leader when each price is moved down and up; the widest swing first.
+        Uplift of the one shown first when each price is moved down and up; the widest swing first.
     """
 
     gathered: Gathered
     asked: Asked
     decided: dict[str, np.ndarray]
-    leader: str
+    first: str
     values: dict[str, dict[str, Estimate]]
     verdicts: list[Verdict]
+    estimators: pd.DataFrame
     sweeps: list[Sweep]
     segments: pd.DataFrame
     tornado: pd.DataFrame
@@ -54,18 +61,30 @@ class Simulation:
         return str(self.gathered.about["kind"])
 
     @property
+    def leader(self) -> str | None:
+        """The contestant of largest uplift on validation; None under assumed evidence."""
+        return None if self.kind == "assumed" else self.first
+
+    @property
+    def ordered(self) -> list[str]:
+        """Contestants, the best first; under assumed evidence as they were asked for."""
+        if self.kind == "assumed":
+            return list(self.values)
+        return sorted(self.values, key=lambda name: (-self.values[name]["uplift_per_user"].value, name))
+
+    @property
     def currency(self) -> str:
         """The unit of money."""
         return self.asked.economics.currency
 
     def sweep(self) -> Sweep | None:
-        """The leader's own sweep; where its policy has no bands, that of its model."""
-        model, policy = self.leader.split(PAIR)
+        """The own sweep of the one shown first; where its policy has no bands, that of its model."""
+        model, policy = self.first.split(PAIR)
         own = [s for s in self.sweeps if s.model == model]
         return next((s for s in own if s.policy == policy), own[0] if own else None)
 
     def surface_table(self) -> pl.DataFrame | None:
-        """One row a choice of cut-offs of the leader's sweep that rises: value, uplift, outcomes, intervals, bands.
+        """One row a choice of cut-offs of `sweep` that rises: value, uplift, outcomes, intervals, bands.
 
         Of three cut-offs and more, two neighbours vary while the others are held.
         """
@@ -120,6 +139,18 @@ class Simulation:
             ]
         )
 
+    def break_even_table(self) -> pd.DataFrame:
+        """From which response on each segment's action pays, beside the one assumed; empty where it was measured.
+
+        0 says that it pays whatever the response.
+        """
+        if "break_even_response" not in self.segments:
+            return pd.DataFrame()
+        rows = self.segments[self.segments["break_even_response"].notna()]
+        assumed = [self.asked.economics.response((action,))[0] for action in rows["action"]]
+        kept = rows[["policy", "segment", "action", "model", "break_even_response"]].reset_index(drop=True)
+        return kept.assign(break_even_response=kept["break_even_response"].clip(lower=0), assumed_response=assumed)
+
     def choice_table(self) -> pd.DataFrame:
         """One row a sweep and choice: honest beside apparent, with and without the budget."""
         rows = []
@@ -153,8 +184,10 @@ class Simulation:
     def tables(self) -> dict[str, pd.DataFrame]:
         """All tables by name, those without rows left out."""
         found = {
+            "break_even": self.break_even_table(),
             "values": self.value_table(),
             "contest": self.verdict_table(),
+            "estimators": self.estimators,
             "choice": self.choice_table(),
             "frontier": self.frontier_table(),
             "segments": self.segments,
@@ -172,7 +205,7 @@ class Simulation:
             **{key: value for key, value in self.gathered.about.items() if key not in ("economics", "prices")},
             "evidence": self.kind,
             "economics": {"name": self.asked.economics.name, "currency": self.currency},
-            "leader": self.leader,
+            **({"leader": self.leader} if self.leader else {}),
             **told,
             **tables,
         }

@@ -40,8 +40,8 @@ class Asked:
     sensitivity: float
     least: int
     seed: int
-    leader_only: bool = False
-    """Whether only the leader's own sweep gets a surface, for speed; choices are made for all."""
+    first_only: bool = False
+    """Whether only the sweep that is shown first gets a surface, for speed; choices are made for all."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Sweep:
     choice, budgeted
         Best cut-offs, without and with the budget; None under assumed evidence, which is no objective.
     frontier, frontier_in
-        What more spend buys, and the unit of spend; for up to two cut-offs.
+        What more spend buys, and the unit of spend.
     regret
         What the honest choice leaves on the table against the best cut-offs, where truth is known.
     curves
@@ -133,7 +133,7 @@ def sweep(gathered: Gathered, asked: Asked, line: Line, model: str, name: str, p
         if asked.budget is not None:
             limit = money if asked.budget_in == "money" else contacts(len(actions))
             budgeted = choose(validation, test, bands, line, limit, asked.budget, asked.least)
-        if full and len(policy.cuts) < 3:
+        if full:
             steps = frontier(validation, test, bands, line, spend, asked.least)
         if about["kind"] == "truth":
             regret = cut_regret(test, bands, line, choice.honest.at)

@@ -219,3 +219,16 @@ def test_mlflow_run_passes_values_with_spaces_commas_and_quotes(workspace: Path)
         assert done.returncode == 0, done.stderr
     versions = MlflowClient().search_model_versions("name = 'converted'")
     assert sorted(int(v.version) for v in versions) == [1, 2]
+
+
+def test_a_log_with_hardly_any_users_under_an_action_values_no_policy(workspace: Path) -> None:
+    rng, n = np.random.default_rng(0), 1200
+    table = pd.DataFrame({"age": rng.normal(40, 10, n), "left": rng.integers(0, 2, n)})
+    table.assign(sent=np.where(rng.random(n) < 0.2, "offer", "none")).to_csv(workspace / "few.csv", index=False)
+    words = [f"data.path={workspace}/few.csv", "data.target=left", "data.action=sent", "policy=offer", "explain_rows=5"]
+    with pytest.raises(
+        InputError, match=r"data\.action: 'offer' was taken for \d\d users; 100 are needed\. Leave it out"
+    ):
+        compare(
+            Settings.from_config(compose("compare", ["data=csv", *words, "+economics.actions.offer={contact_cost: 1}"]))
+        )

@@ -8,7 +8,7 @@ import pytest
 from tippingpoint.data.source import Source
 from tippingpoint.data.users import Users
 from tippingpoint.errors import InputError
-from tippingpoint.jobs.question import estimate_logging, fit_rewards, kind_of, kinds_at_hand
+from tippingpoint.jobs.question import fit_logging, fit_rewards, kind_of, kinds_at_hand
 from tippingpoint.settings import Settings, compose
 from tippingpoint.simulation.evidence import Evidence, doubly_robust
 from tippingpoint.simulation.statistics import Estimate
@@ -66,7 +66,7 @@ def test_without_the_confounder_the_estimate_is_visibly_off(name: str) -> None:
     train, users = world(name, "confounded", *CONFOUNDED[name])
     predicted = fit_rewards(train, 0)(users.features)
     decision = decide(predicted)
-    phi = doubly_robust(users.outcome, users.action, estimate_logging(train, users, 0), predicted)
+    phi = doubly_robust(users.outcome, users.action, fit_logging(train, 0)(users.features), predicted)
     value = uplift(phi, decision, "logged")
     assert value.value - uplift(users.truth, decision, "truth").value > 2.5 * value.se
 

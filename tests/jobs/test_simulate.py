@@ -5,18 +5,22 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import numpy as np
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
+from rich.console import Console
 
 from tippingpoint.cli import main
 from tippingpoint.errors import InputError
 from tippingpoint.gathered import Gathered, join
 from tippingpoint.jobs import simulate
+from tippingpoint.jobs.question import fit_rewards
 from tippingpoint.jobs.simulate import SimulateResult
+from tippingpoint.policies.policy import Known
 from tippingpoint.settings import SimulateSettings, compose
 from tippingpoint.simulated import NONE, PAIR, RANDOM
 from tippingpoint.simulation.contest import contest
@@ -39,6 +43,14 @@ def compared(at_compared: tuple) -> tuple:
 @pytest.fixture(scope="module")
 def simulated(compared: tuple) -> SimulateResult:
     return ask(f"models=[{compared[0].filed.run_id}]", "policies=[top_fraction,best_action]", "budget.contacts=300")
+
+
+def drawn(result: SimulateResult) -> str:
+    """What the terminal shows."""
+    console = Console(width=120, no_color=True)
+    with console.capture() as shown:
+        console.print(result.render())
+    return shown.get()
 
 
 def artifact(run_id: str, path: str) -> Path:
@@ -230,9 +242,41 @@ def test_what_is_assumed_has_no_interval_no_choice_and_no_contest_anywhere(unlog
     assert "contest" not in found.tables()
     assert found.segments["break_even_response"].notna().any()
     assert any("assumed_response" in price for price in found.tornado["price"])
-    logged = backend.connect().get_run(unlogged.filed.run_id).data.metrics
-    assert logged
-    assert all(m.startswith("policy/assumed/") and not m.endswith(("_low", "_high")) for m in logged)
+    client = backend.connect()
+    parent = client.get_run(unlogged.filed.run_id)
+    assert parent.data.metrics
+    assert all(m.startswith("policy/assumed/break_even_response/logistic/") for m in parent.data.metrics)
+    below = client.search_runs([parent.info.experiment_id], f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
+    for name in {m for run in below for m in run.data.metrics}:
+        assert name.startswith("policy/assumed/")
+        assert not name.endswith(("_low", "_high"))
+
+
+def test_nothing_assumed_chooses_or_orders(compared: tuple, unlogged: SimulateResult) -> None:
+    (model,) = unlogged.simulation.gathered.about["models"]
+    origin = unlogged.simulation.gathered.about["models"][model]["run_id"]
+    wide = ["policies=[top_fraction]", "policy.cuts=[0.9,0.95]"]  # the second one asked for acts on more users
+    asked, reversed_ = (
+        ask(f"models=[{origin}]", *wide, f"+economics.actions.discount_10.assumed_response={response}")
+        for response in (0.5, 2.0)
+    )
+    tags = backend.connect().get_run(asked.filed.run_id).data.tags
+    assert "leader" not in tags
+    card = tags["mlflow.note.content"]
+    assert "Leader" not in card
+    assert "From which response on an action pays" in card
+    assert "leader" not in asked.as_dict()
+    assert asked.simulation.leader is None
+    assert asked.simulation.ordered == reversed_.simulation.ordered  # whatever is assumed
+    shown = [drawn(result).splitlines() for result in (asked, reversed_)]
+    listed = [[line.split()[0] for line in lines if PAIR in line and "most" not in line] for lines in shown]
+    assert listed[0] == listed[1]
+    assert any("pays from a response of" in line for line in shown[0])
+    html = artifact(asked.filed.run_id, "simulation.html").read_text().split("<script>")[0]
+    assert "leader on" not in html
+    assert "against the leader" not in html
+    assert 'class="leader"' not in html
+    assert html.index("From which response on an action pays") < html.index("Cut-offs</h2>")
 
 
 def test_another_assumed_response_is_priced_without_users(unlogged: SimulateResult) -> None:
@@ -422,8 +466,8 @@ def test_who_decided_at_other_prices_says_so(simulated: SimulateResult) -> None:
     assert "best_action" in back.simulation.values  # another name for money is no other price
 
 
-def own_prices(folder: Path, per_user: bool) -> str:
-    """A randomised experiment with a spend and each user's own costs, as a CSV; its answer as a run id."""
+def own_prices(folder: Path, per_user: bool, logged: bool = True) -> str:
+    """A randomised experiment, or users without one, with each one's own costs, as a CSV; its answer as a run id."""
     from tippingpoint.jobs import run
     from tippingpoint.settings import Settings
 
@@ -431,20 +475,15 @@ def own_prices(folder: Path, per_user: bool) -> str:
     n = 4000
     age, mail = rng.normal(40, 10, n), rng.integers(0, 2, n)
     left = rng.random(n) < 1 / (1 + np.exp(0.5 - 0.05 * (age - 40) + 0.8 * mail))
-    worth = rng.uniform(5, 15, n)
+    worth = rng.uniform(5, 15, n) + 5 * left
     table = pd.DataFrame({"age": age, "sent": np.where(mail, "offer", "none"), "left": left.astype(int)})
     table["spend"] = 20 + 3.0 * mail + rng.normal(0, 5, n)
     table = table.assign(one_none=worth, zero_none=0.0, one_offer=worth + 1.0, zero_offer=1.0)
     table.to_csv(folder / "own.csv", index=False)
-    words = ["data=csv", f"data.path={folder}/own.csv", "data.target=left", "data.good=false", "data.action=sent"]
-    words += [
-        "data.logging_probability=uniform",
-        "policy=offer",
-        "policy.cuts=[0.4]",
-        "model=logistic",
-        "explain_rows=5",
-    ]
-    words += ["tracking.experiment=own", "tracking.register_model=false", "data.measures=[spend]"]
+    words = ["data=csv", f"data.path={folder}/own.csv", "data.target=left", "data.good=false", "data.measures=[spend]"]
+    words += ["policy=offer", "policy.cuts=[0.4]", "model=logistic", "explain_rows=5"]
+    words += ["data.action=sent", "data.logging_probability=uniform"] if logged else ["data.drop=[sent]"]
+    words += ["tracking.experiment=own", "tracking.register_model=false"]
     costs = "data.costs=[one_none,zero_none,one_offer,zero_offer]"
     if per_user:
         named = {"none": ("one_none", "zero_none"), "offer": ("one_offer", "zero_offer")}
@@ -462,6 +501,12 @@ def test_each_users_own_prices_take_a_pass_and_are_worth_what_run_said(tmp_path:
     logged = backend.connect().get_run(fitted).data.metrics
     assert row.value == pytest.approx(logged["policy/experiment/uplift_per_user"], abs=1e-9)
     assert row.se == pytest.approx((logged["policy/experiment/uplift_per_user_high"] - row.value) / 1.959964, rel=1e-4)
+    by_all = found.simulation.estimators.set_index(["contestant", "estimator"]).loc[f"logistic{PAIR}offer"]
+    assert by_all.loc["dr", "uplift_per_user_experiment"] == pytest.approx(row.value, abs=1e-9)
+    assert by_all.loc["dr", "uplift_per_user_experiment_se"] == pytest.approx(row.se, rel=1e-6)
+    by_all = by_all.drop("dm")  # whose error knows nothing of the bias of its model
+    off = (by_all["uplift_per_user_experiment"] - row.value).abs()
+    assert (off < 3 * by_all["uplift_per_user_experiment_se"]).all()
     sweep = found.simulation.sweep()
     assert sweep is not None
     assert sweep.choice is not None
@@ -474,6 +519,20 @@ def test_each_users_own_prices_take_a_pass_and_are_worth_what_run_said(tmp_path:
             ask(f"models=[{found.filed.run_id}]", f"+{other}" if "costs" in other else other)
     with pytest.raises(InputError, match=r"budget\.money: cost_columns says what each user costs"):
         ask(f"models=[{found.filed.run_id}]", "budget.money=5")
+
+
+def test_at_the_break_even_response_of_each_users_own_prices_a_segment_neither_gains_nor_loses(tmp_path: Path) -> None:
+    fitted = own_prices(tmp_path, per_user=True, logged=False)
+    (first,) = ask(f"models=[{fitted}]").simulation.break_even_table().to_dict("records")
+    assert first["segment"] == "target"
+    assert first["break_even_response"] > 1  # an offer costs 1
+    at = f"economics.costs.offer.assumed_response={first['break_even_response']}"
+    there = ask(f"models=[{fitted}]", f"+{at}").simulation
+    segments = there.segments.set_index("segment")
+    assert segments.loc["target", "uplift_per_user_assumed"] == pytest.approx(0, abs=1e-9)
+    (again,) = there.break_even_table().to_dict("records")
+    assert again["break_even_response"] == pytest.approx(first["break_even_response"])
+    assert again["assumed_response"] == pytest.approx(first["break_even_response"])
 
 
 def test_prices_all_share_do_not_become_each_users_own_without_a_pass(simulated: SimulateResult) -> None:
@@ -528,6 +587,70 @@ def test_three_cut_offs_and_more_are_seen_two_at_a_time_with_the_others_held(com
             assert view.surface.uplift.se[at] == pytest.approx(best.uplift.se, rel=1e-6)
             assert not view.told[at]
         assert len(sweep.untold_ranges) in (0, 4)
+        assert len(sweep.frontier) > 3
+        assert sweep.frontier[0].point.cuts is None
+        assert all(len(step.point.cuts or ()) == 4 for step in sweep.frontier[1:])
     html = artifact(found.filed.run_id, "simulation.html").read_text()
     assert "One pair of 4 cut-offs is free here; held as chosen on validation" in html
     assert len(html) < 8_000_000
+
+
+def test_what_is_estimated_of_a_log_is_fitted_once(compared: tuple, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tippingpoint.jobs import question
+
+    fits: list[int] = []
+    fit_chances = question.fit_chances
+
+    def counted(*arguments: Any) -> object:
+        fits.append(1)
+        return fit_chances(*arguments)
+
+    monkeypatch.setattr(question, "fit_chances", counted)
+    assert ask(f"models=[{compared[0].filed.run_id}]", "evidence=logged").simulation.kind == "logged"
+    assert len(fits) == 1
+
+
+def test_every_estimator_stands_beside_the_default_at_any_price(compared: tuple) -> None:
+    from tippingpoint.simulation.estimators import ESTIMATORS
+    from tippingpoint.simulation.evidence import Log
+
+    first = ask(f"models=[{compared[0].filed.run_id}]", "evidence=experiment", "policies=[best_action]")
+    anew = ask(f"models=[{first.filed.run_id}]", "economics.price=7", "economics.ad_revenue=2")
+    question = compared[0].comparison.question
+    users, economics = question.parts.test, anew.simulation.asked.economics
+    alpha, beta = economics.line(users.actions, True)
+    predicted = fit_rewards(question.parts.train, 0)(users.features)
+    log = Log(users.outcome, users.action, users.logging_probability, predicted).priced(alpha, beta)
+    found = anew.simulation.tables()["estimators"].set_index(["contestant", "estimator"])
+    assert set(found.index.get_level_values("estimator")) == set(ESTIMATORS)
+    assert {NONE, "everyone discount_10", f"boosting{PAIR}intent_bands"} <= set(found.index.get_level_values(0))
+    none = np.zeros(len(users), dtype=np.int64)
+    fitted = next(c for c in compared[0].comparison.candidates if c.family == "boosting")
+    decision = question.policy.bind(Known(users.features, users.features, fitted.score, None)).decide(
+        fitted.score, users.features, users.actions
+    )
+    for name, decided in {f"boosting{PAIR}intent_bands": decision, "everyone discount_10": none + 1}.items():
+        for estimator, of in ESTIMATORS.items():
+            row = found.loc[name, estimator]
+            for column, expected in {"value": of(log, decided), "uplift": of(log, decided) - of(log, none)}.items():
+                assert row[f"{column}_per_user_experiment"] == pytest.approx(expected.value, abs=1e-9)
+                assert row[f"{column}_per_user_experiment_se"] == pytest.approx(expected.estimate.se, rel=1e-6)
+        default = anew.simulation.values[name]["uplift_per_user"]
+        assert found.loc[name, "dr"]["uplift_per_user_experiment"] == pytest.approx(default.value, abs=1e-9)
+        assert found.loc[name, "dr"]["uplift_per_user_experiment_se"] == pytest.approx(default.se, rel=1e-6)
+    assert set(found[found["default"]].index.get_level_values("estimator")) == {"dr"}
+    assert "estimators" in {f.path[7:-4] for f in backend.connect().list_artifacts(anew.filed.run_id, "tables")}
+    html = artifact(anew.filed.run_id, "simulation.html").read_text()
+    assert all(
+        word in html for word in ("dr (default)", "effective users", "largest weight", "clipped", "Calibration of")
+    )
+
+
+def test_the_effect_the_reward_model_predicts_is_ranked_beside_the_scores(compared: tuple) -> None:
+    found = ask(f"models=[{compared[0].filed.run_id}]").simulation.gathered.tables["ranking"]
+    by_effect = found[found["rule"] == "reward model's effect"]
+    assert set(by_effect["action"]) == {"discount_10", "checkout_prompt"}
+    assert set(found["rule"]) == {"logistic", "random_forest", "boosting", "reward model's effect"}
+    np.testing.assert_allclose(found["z"], found["value"] / found["se"])
+    mean_z = found[found["measure"] == "qini"].groupby("rule")["z"].mean()
+    assert mean_z["reward model's effect"] > 5  # by the truth

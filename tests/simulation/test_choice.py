@@ -137,6 +137,22 @@ def test_the_frontier_rises_in_spend_and_uplift_and_flattens():
     assert [s.point.at for s in elsewhere] == [s.point.at for s in steps]
 
 
+@settings(deadline=None, max_examples=10)
+@given(seeds, st.sampled_from([[0, 1, 2], [0, 2, 1, 2], [0, 1, 0, 2], [1, 0, 2, 1]]))
+def test_the_frontier_is_the_hull_of_all_choices_for_any_number_of_cut_offs(seed: int, actions: list[int]):
+    cells, _ = two_halves(seed, lift=1.0)
+    none, spend = np.zeros(len(cells.count), dtype=int), contacts(3)
+    found = [(s.point.spend.value, s.point.uplift.value) for s in frontier(cells, cells, actions, LINE, spend, least=1)]
+    for at in combinations_with_replacement(range(len(cells.cuts)), len(actions) - 1):
+        decision = cells.decision(actions, at)
+        x, y = (contrast(cells, line, decision, none).value for line in (spend, LINE))
+        assert x >= found[0][0] - 1e-12 or actions[0] == 0
+        if x >= found[0][0]:
+            assert y <= np.interp(x, *zip(*found, strict=True)) + 1e-9  # nothing lies above it
+    slopes = np.diff(found, axis=0)
+    assert (np.diff(slopes[:, 1] / slopes[:, 0]) < 1e-9).all()
+
+
 def test_a_marginal_uplift_has_the_delta_error():
     rng = np.random.default_rng(7)
     score, phi = rng.random(5000), rng.normal(0, 1, (5000, 3)) + np.array([0, 0.3, 0.5])

@@ -9,7 +9,7 @@ import pytest
 from tippingpoint.data.generators.world import World
 from tippingpoint.data.users import Users
 from tippingpoint.evaluation import calibration_line
-from tippingpoint.jobs.question import estimate_logging, gather_evidence, log_of
+from tippingpoint.jobs.question import fit_logging, gather_evidence, log_of
 from tippingpoint.settings import Settings, compose
 from tippingpoint.simulation.evidence import Evidence
 from tippingpoint.simulation.value import policy_value
@@ -42,7 +42,7 @@ def test_where_features_say_what_drove_the_action_the_truth_is_found(name: str):
 @pytest.mark.parametrize("name", WORLDS)
 def test_estimated_chances_are_calibrated_and_near_the_true_ones(name: str):
     _, train, users = world(name)
-    chances = estimate_logging(train, users, 0)
+    chances = fit_logging(train, 0)(users.features)
     assert chances.sum(axis=1) == pytest.approx(1)
     for action in range(3):
         slope, intercept = calibration_line((users.action == action).astype(int), chances[:, action])
@@ -62,7 +62,7 @@ def test_what_happened_to_a_user_is_not_in_what_is_predicted_of_them():
 def test_an_action_hardly_ever_taken_has_its_share_as_its_chance():
     _, train, users = world("case_study")
     rare = train.take(np.r_[np.flatnonzero(train.action != 2), np.flatnonzero(train.action == 2)[:90]])
-    chances = estimate_logging(rare, users, 0)
+    chances = fit_logging(rare, 0)(users.features)
     assert chances[:, 2] == pytest.approx(np.full(len(users), max(90 / len(rare), 0.01)))
     alone = train.take(np.flatnonzero(train.action == 0))
-    assert estimate_logging(alone, users, 0)[:, 0] == pytest.approx(np.full(len(users), 0.98))
+    assert fit_logging(alone, 0)(users.features)[:, 0] == pytest.approx(np.full(len(users), 0.98))

@@ -18,6 +18,8 @@ from tippingpoint.simulation.value import break_even_response
 
 SHARES = (0.1, 0.2, 0.3, 0.5)
 """Of users, for uplift@k."""
+EFFECT = "reward model's effect"
+"""The targeting rule that no score is: whom the reward model expects an action to move most first."""
 TOP = 3
 """Features a segment is described by."""
 Groups = dict[tuple[str, str], np.ndarray]
@@ -60,7 +62,7 @@ def break_even_responses(
     actions: tuple[str, ...],
     good: bool,
 ) -> list[float]:
-    """From which response on each row's action pays, at the mean of the (n, K) prices of those in the segment."""
+    """From which response on each row's action pays, at the (n, K) prices of those in the segment, each their own."""
     found = []
     at: dict[tuple[str, str], int] = {}
     for row in segments.itertuples():
@@ -70,11 +72,13 @@ def break_even_responses(
         if not k or not members.any():
             found.append(np.nan)
             continue
-        a, b = (of[members][:, [0, k]].mean(axis=0) for of in (alpha, beta))
-        base = float(evidence.phi[members, 0].mean())
+        pays = evidence.phi[members, 0] if good else 1 - evidence.phi[members, 0]
+        a, b = alpha[members][:, [0, k]], beta[members][:, [0, k]]
         if not good:  # in terms of those who pay, whose outcome is 0
-            a, b, base = a + b, -b, 1 - base
-        found.append(float(break_even_response(base, a, b)[1]))
+            a, b = a + b, -b
+        # Means of products: whoever pays may cost more or less than others do.
+        worth = break_even_response(1.0, a.mean(axis=0), (b * pays[:, None]).mean(axis=0))[1]
+        found.append(float(worth) if np.isfinite(worth) else np.nan)  # where no one pays, no response does
     return found
 
 
@@ -122,17 +126,37 @@ def movement(groups: Groups, bound: dict[str, dict[str, Policy]]) -> pd.DataFram
     return pd.DataFrame(rows)
 
 
-def ranking(scores: dict[str, np.ndarray], evidence: Evidence, actions: tuple[str, ...], good: bool) -> pd.DataFrame:
-    """How well each score ranks users for each action; effects in wanted outcomes per user."""
-    rows = []
-    for model, score in scores.items():
-        for k, action in enumerate(actions[1:], start=1):
-            effect = (evidence.phi[:, k] - evidence.phi[:, 0]) * (1 if good else -1)
+def ranking(
+    scores: dict[str, np.ndarray],
+    predicted_effect: np.ndarray | None,
+    evidence: Evidence,
+    actions: tuple[str, ...],
+    good: bool,
+) -> pd.DataFrame:
+    """How well each score, and the effect the reward model predicts, rank users for each action.
+
+    Parameters
+    ----------
+    predicted_effect
+        (n, K) outcomes under each action less those under none, as the reward model predicts them; None where there is
+        no reward model.
+
+    Returns
+    -------
+    table
+        Effects in wanted outcomes per user; z is value / SE, which is far from 0 where the ranking says something.
+    """
+    rows, sign = [], 1 if good else -1
+    for k, action in enumerate(actions[1:], start=1):
+        effect = (evidence.phi[:, k] - evidence.phi[:, 0]) * sign
+        rules = dict(scores) if predicted_effect is None else scores | {EFFECT: predicted_effect[:, k] * sign}
+        for rule, score in rules.items():
             found: dict[str, Estimate] = {"autoc": autoc(score, effect), "qini": qini(score, effect)}
             found |= {f"uplift_at_{share:.0%}": uplift_at(share, score, effect) for share in SHARES}
             for name, e in found.items():
                 ends = {"value": e.value, "se": e.se, "low": e.low, "high": e.high}
-                rows.append({"model": model, "action": action, "measure": name, "evidence": evidence.kind, **ends})
+                ends["z"] = e.value / e.se if e.se else None
+                rows.append({"rule": rule, "action": action, "measure": name, "evidence": evidence.kind, **ends})
     return pd.DataFrame(rows)
 
 

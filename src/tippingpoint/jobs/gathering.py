@@ -9,7 +9,7 @@ from tippingpoint.data.splits import Parts, split
 from tippingpoint.data.users import Users
 from tippingpoint.economics import Economics
 from tippingpoint.errors import InputError, nearest
-from tippingpoint.gathered import MEASURE, MONEY, Gathered, Measures, Scored, join, segment_cells
+from tippingpoint.gathered import MEASURE, MONEY, Gathered, Measures, Scored, join, log_blocks, segment_cells
 from tippingpoint.jobs.gathered_tables import (
     break_even_responses,
     calibration_of_rewards,
@@ -19,11 +19,13 @@ from tippingpoint.jobs.gathered_tables import (
     segments_of,
 )
 from tippingpoint.jobs.question import (
+    fit_logging,
     fit_measure,
     fit_rewards,
     gather_evidence,
     kind_of,
     log_of,
+    rarely_taken,
     reward_model,
 )
 from tippingpoint.policies.bands import Bands
@@ -31,7 +33,7 @@ from tippingpoint.policies.policy import Known, Policy
 from tippingpoint.settings import Component, SimulateSettings, Split, validate
 from tippingpoint.simulated import BEST, ORACLE, PAIR
 from tippingpoint.simulation.cells import gather, grid
-from tippingpoint.simulation.evidence import LEAST_ARM, Evidence, Kind, check_support, doubly_robust
+from tippingpoint.simulation.evidence import LEAST_ARM, Evidence, Kind, doubly_robust
 from tippingpoint.tracking.models import LoadedModel
 
 CUTS = 200
@@ -57,7 +59,11 @@ def gather_users(
     cuts, seed = settings.cuts or CUTS, settings.seed or 0
     experimented, measured = users.action is not None, kind in ("experiment", "logged")
     predict = fit_rewards(parts.train, seed) if experimented else None
-    logs = {name: log_of(kind, parts.train, part, seed, predict) if measured else None for name, part in both.items()}
+    chances = fit_logging(parts.train, seed) if kind == "logged" else None
+    logs = {
+        name: log_of(kind, parts.train, part, seed, predict, chances) if measured else None
+        for name, part in both.items()
+    }
     evidence = {
         name: Evidence(kind, gather_evidence(kind, parts.train, part, response, seed, logs[name]).phi[:, keep])
         for name, part in both.items()
@@ -113,10 +119,18 @@ def gather_users(
         )
     tables = {"movement": movement(groups, bound)}
     if kind != "assumed":
-        tables["ranking"] = ranking(scores["test"], evidence["test"], actions, users.contract.good)
+        effect = None
+        if predict is not None:
+            expected_outcome = predict(parts.test.features)[:, keep]
+            effect = expected_outcome - expected_outcome[:, :1]
+        tables["ranking"] = ranking(scores["test"], effect, evidence["test"], actions, users.contract.good)
+    blocks = None
     if (log := logs["test"]) is not None:
-        tables["evidence"] = diagnostics(log, decisions["test"], keep)
+        everyone = {f"everyone {a}": np.full(len(parts.test), k) for k, a in enumerate(actions)}
+        tables["evidence"] = diagnostics(log, decisions["test"] | everyone, keep)
         tables["reward_model"] = calibration_of_rewards(log, users.actions)
+        own = rewards["test"] if economics.per_user else (np.zeros(len(actions)), np.ones(len(actions)))
+        blocks = log_blocks(log, keep, *own)
     first = next(iter(models.values()))
     return Gathered(
         about={
@@ -146,7 +160,7 @@ def gather_users(
             model: _scored(cuts, {p: scores[p][model] for p in both}, evidence, further, policies) for model in models
         },
         validation=join(decisions["validation"], evidence["validation"], further["validation"]),
-        test=join(decisions["test"], evidence["test"], further["test"]),
+        test=join(decisions["test"], evidence["test"], further["test"], blocks),
         segments=segments,
         segment_cells=segment_cells(
             [(code, len(bound[m][p].segments)) for (m, p), code in groups.items()], evidence["test"], further["test"]
@@ -199,11 +213,7 @@ def _actions(
     excluded = {action: "has no price" for action in logged if action not in economics.priced}
     if kind != "truth":
         for part in (parts.validation, parts.test):
-            assert part.action is not None
-            counts = np.bincount(part.action, minlength=len(logged))
-            rare = [a for a, count in zip(logged, counts, strict=True) if count < LEAST_ARM]
-            if {*rare} & {*decided, "none"}:
-                check_support(part.action, logged)
+            rare = rarely_taken(part, decided)
             excluded |= dict.fromkeys(rare, f"was taken for fewer than {LEAST_ARM} users")
     return tuple(action for action in logged if action not in excluded), excluded
 

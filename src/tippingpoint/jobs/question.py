@@ -13,7 +13,7 @@ from tippingpoint.data.users import Users
 from tippingpoint.economics import Economics
 from tippingpoint.errors import InputError, nearest
 from tippingpoint.findings import Question
-from tippingpoint.models.chances import action_chances
+from tippingpoint.models.chances import fit_chances
 from tippingpoint.models.family import Family
 from tippingpoint.models.logistic import Logistic
 from tippingpoint.policies.policy import Policy
@@ -51,6 +51,8 @@ def ask(settings: Settings) -> Question:
             f"no user ever got {action!r}, so nothing is known about it",
             f"{nearest(action, actions)} Give each segment one of these in policy.actions.",
         )
+    if kind in ("experiment", "logged"):
+        rarely_taken(parts.test, decided)
     alpha, beta = economics.rewards(actions, users.contract.good, parts.test.costs)
     return Question(
         name=source.question,
@@ -99,6 +101,22 @@ def kind_of(wanted: str, users: Users) -> Kind:
     raise InputError("evidence", f"these users carry no {wanted!r}", nearest("", have))
 
 
+def rarely_taken(users: Users, decided: set[str]) -> list[str]:
+    """Actions taken for too few of these users to say anything about.
+
+    Raises
+    ------
+    InputError
+        Where a policy decides one of them, or `none` is one.
+    """
+    assert users.action is not None
+    counts = np.bincount(users.action, minlength=len(users.actions))
+    rare = [action for action, count in zip(users.actions, counts, strict=True) if count < counterfactual.LEAST_ARM]
+    if {*rare} & {*decided, "none"}:
+        counterfactual.check_support(users.action, users.actions)
+    return rare
+
+
 def gather_evidence(
     kind: Kind, train: Users, users: Users, response: np.ndarray, seed: int, log: Log | None = None
 ) -> Evidence:
@@ -123,25 +141,27 @@ def gather_evidence(
     return Evidence(kind, phi)
 
 
-def log_of(kind: Kind, train: Users, users: Users, seed: int, predict: Predict | None = None) -> Log:
+def log_of(
+    kind: Kind, train: Users, users: Users, seed: int, predict: Predict | None = None, chances: Predict | None = None
+) -> Log:
     """What was done to users, with which chance (for `logged`, estimated on train), and predictions.
 
-    `predict` is what `fit_rewards` gave for train, where it is at hand already.
+    `predict` and `chances` are what `fit_rewards` and `fit_logging` gave for train, where they are at hand already.
     """
     assert users.action is not None
     known = users.logging_probability if kind == "experiment" else None
-    chance = estimate_logging(train, users, seed) if known is None else known
+    chance = (chances or fit_logging(train, seed))(users.features) if known is None else known
     return Log(users.outcome, users.action, chance, (predict or fit_rewards(train, seed))(users.features))
 
 
-def estimate_logging(train: Users, users: Users, seed: int) -> np.ndarray:
-    """(n, K) chance of each action given the features; the model is fitted on train.
+def fit_logging(train: Users, seed: int) -> Predict:
+    """The chance of each action given the features, in place of `logging_probability`; fitted on train.
 
     What drove the action and is in no feature stays unknown: that is why such evidence is called `logged`, not
     `experiment`. Small chances are raised (`clip`), so that no single user outweighs the rest.
     """
-    estimated = action_chances(train, users, counterfactual.LEAST_ARM, seed)
-    return counterfactual.clip(estimated)
+    estimated = fit_chances(train, counterfactual.LEAST_ARM, seed)
+    return lambda features: counterfactual.clip(estimated(features))
 
 
 def fit_rewards(train: Users, seed: int) -> Predict:

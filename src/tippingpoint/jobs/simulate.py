@@ -83,7 +83,7 @@ def simulate(settings: SimulateSettings) -> SimulateResult:
             experiment = backend.experiment_id(client, settings.tracking.experiment)
         step("answering")
         start = time.perf_counter()
-        simulation = price(gathered, _asked(settings, gathered, policies, economics, leader_only=bool(saved)))
+        simulation = price(gathered, _asked(settings, gathered, policies, economics, first_only=bool(saved)))
         seconds = time.perf_counter() - start
         step("filing")
         filed = record(client, experiment, simulation, settings, [r.info.run_id for r in saved])
@@ -129,7 +129,7 @@ def _asked(
     gathered: Gathered,
     policies: dict[str, Policy],
     economics: Economics,
-    leader_only: bool,
+    first_only: bool,
 ) -> Asked:
     budget = settings.budget
     total = budget.contacts if budget.money is None else budget.money
@@ -146,7 +146,7 @@ def _asked(
         sensitivity=settings.sensitivity,
         least=settings.least,
         seed=gathered.about["seed"],
-        leader_only=leader_only,
+        first_only=first_only,
     )
 
 

@@ -43,7 +43,8 @@ def record(
         "data_digest": about["data_digest"],
         "seed": str(about["seed"]),
     }
-    tags = {**common, JOB: "simulate", "leader": simulation.leader, **({"repriced": origin[0]} if origin else {})}
+    tags = {**common, JOB: "simulate", **({"repriced": origin[0]} if origin else {})}
+    tags |= {"leader": simulation.leader} if simulation.leader else {}
     with tracked(client, experiment, f"simulate {about['origin']}", tags) as parent:
         _parent(simulation, settings, parent)
         for model in about["models"]:
@@ -66,7 +67,10 @@ def _parent(simulation: Simulation, settings: SimulateSettings, run: Run) -> Non
             "budget": config["budget"],
         }
     )
-    run.metrics(_metrics(simulation, simulation.leader, simulation.sweep()))
+    if simulation.leader:
+        run.metrics(_metrics(simulation, simulation.leader, simulation.sweep()))
+    for model in about["models"]:
+        run.metrics(_break_even(simulation, model, f"{_plain(model)}/"))
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         (folder / "tables").mkdir()
@@ -91,7 +95,7 @@ def _child(simulation: Simulation, model: str, run: Run) -> None:
     contestant = next(name for name in simulation.values if name.split(PAIR)[0] == model)
     sweep = next((s for s in simulation.sweeps if s.model == model), None)
     run.params({"model": model, **simulation.gathered.about["models"][model]})
-    run.metrics(_metrics(simulation, contestant, sweep))
+    run.metrics(_metrics(simulation, contestant, sweep) | _break_even(simulation, model))
     if sweep is None:
         return
     kind = simulation.kind
@@ -115,6 +119,16 @@ def _metrics(simulation: Simulation, contestant: str, sweep: Sweep | None) -> di
         if sweep.regret is not None:
             found[f"{prefix}/cut_regret_per_user"] = sweep.regret
     return found
+
+
+def _break_even(simulation: Simulation, model: str, under: str = "") -> dict[str, Estimate | float]:
+    """Of what is assumed all that stands without the assumption: from which response on each segment's action pays."""
+    prefix = f"policy/{simulation.kind}/break_even_response/{under}"
+    return {
+        f"{prefix}{_plain(row['policy'])}/{_plain(row['segment'])}": float(row["break_even_response"])
+        for row in simulation.break_even_table().to_dict("records")
+        if row["model"] == model
+    }
 
 
 def _plain(name: str) -> str:

@@ -1,6 +1,9 @@
 """Which action a user gets, by chance: learnt from a log that does not say."""
 
+from collections.abc import Callable
+
 import numpy as np
+import pandas as pd
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
@@ -20,8 +23,8 @@ MODEL = Boosting(
 FOLDS = 3
 
 
-def action_chances(train: Users, users: Users, least: int, seed: int) -> np.ndarray:
-    """(n, K) chance of each action for `users`, from their features; everything is fitted on train.
+def fit_chances(train: Users, least: int, seed: int) -> Callable[[pd.DataFrame], np.ndarray]:
+    """(n, K) chance of each action from the features of n users; everything is fitted on train.
 
     Boosted trees, as who gets what is seldom decided along a line; then recalibrated by a multinomial logistic
     regression on their log-odds for users they were not fitted on, which pulls them to the actions' shares where the
@@ -33,19 +36,24 @@ def action_chances(train: Users, users: Users, least: int, seed: int) -> np.ndar
         An action taken for fewer users of train has its share there as its chance, 0 where it was never taken.
     """
     assert train.action is not None
-    counts = np.bincount(train.action, minlength=len(users.actions))
-    chances = np.tile(counts / len(train), (len(users), 1))
+    counts = np.bincount(train.action, minlength=len(train.actions))
+    shares = counts / len(train)
     often = np.flatnonzero(counts >= least)
     if len(often) < 2:
-        return chances
+        return lambda features: np.tile(shares, (len(features), 1))
     rows = np.flatnonzero(np.isin(train.action, often))
     known, action = train.take(rows).features, np.searchsorted(often, train.action[rows])
     pipeline = MODEL.pipeline(train.contract, seed)
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
     unseen = cross_val_predict(pipeline, known, action, cv=folds, method="predict_proba")
     calibration = LogisticRegression(C=1e4, max_iter=1000).fit(_log_odds(unseen), action)
-    found = calibration.predict_proba(_log_odds(pipeline.fit(known, action).predict_proba(users.features)))
-    chances[:, often] = found * chances[:, often].sum(axis=1, keepdims=True)
+    pipeline.fit(known, action)
+
+    def chances(features: pd.DataFrame) -> np.ndarray:
+        found = np.tile(shares, (len(features), 1))
+        found[:, often] = calibration.predict_proba(_log_odds(pipeline.predict_proba(features))) * shares[often].sum()
+        return found
+
     return chances
 
 

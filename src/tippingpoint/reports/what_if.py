@@ -15,22 +15,27 @@ from tippingpoint.sweeps import Sweep
 
 MOST = 16
 """Contestants listed; all are in the run's tables."""
+SEGMENTS = 8
+"""Break-even responses listed."""
 
 
 def simulate_summary(simulation: Simulation, filed: Filed, seconds: float) -> RenderableType:
     """A simulation on one screen."""
     about, kind = simulation.gathered.about, simulation.kind
     users = about["users"]
+    chosen = f"cut-offs chosen on {users['validation']:,} (validation), valued on " if simulation.leader else ""
     lines = [
-        f"{about['origin']}: {users['all']:,} users; cut-offs chosen on {users['validation']:,} (validation), valued on"
-        f" {users['test']:,} (test); answered in {seconds:.2f} s"
+        f"{about['origin']}: {users['all']:,} users; {chosen}{users['test']:,} (test); answered in {seconds:.2f} s"
     ]
     lines += [f"Left out: {action} {why}." for action, why in about["excluded"].items()]
     against = against_leader(simulation)
     regret = any("regret_per_user" in row for row in simulation.values.values())
     heads = ["contestant", f"{simulation.currency} per user\n({kind})", f"{about['outcome']} per\n1,000 ({kind})"]
     heads += ["acted on,\nof 1,000", *(["regret"] if regret else []), *(["against\nthe leader"] if against else [])]
-    table = plain_table("Policies on test; ± is half a 95 % interval" if against else "Policies on test", heads)
+    title = (
+        "Policies on test; ± is half a 95 % interval" if simulation.leader else "Policies on test, in the order asked"
+    )
+    table = plain_table(title, heads)
     table.columns[0].no_wrap, table.columns[0].overflow = False, "fold"
     shown, more = _listed(simulation)
     for name, label in shown.items():
@@ -47,13 +52,12 @@ def simulate_summary(simulation: Simulation, filed: Filed, seconds: float) -> Re
     lines_after += tied(simulation)
     lines_after += _measures(simulation)
     lines_after += [_needed(simulation)] if simulation.verdicts else []
-    if kind == "assumed":
-        lines_after += _assumed(simulation)
+    lines_after += _assumed(simulation)
     if len(simulation.tornado):
         top = simulation.tornado.iloc[0]
         low, high = (top.iloc[1], top.iloc[2])
         lines_after.append(
-            f"Most sensitive to {top['price']}: {low:+.3f} to {high:+.3f} when it is moved by"
+            f"{simulation.first} is most sensitive to {top['price']}: {low:+.3f} to {high:+.3f} when it is moved by"
             f" {simulation.asked.sensitivity:.0%} down and up ({kind})."
         )
     where = Text(f"MLflow: {filed.page}", no_wrap=True, overflow="ignore")
@@ -87,23 +91,23 @@ def tied(simulation: Simulation) -> list[str]:
 
 
 def _listed(simulation: Simulation) -> tuple[dict[str, str], int]:
-    """Contestants shown, best first, and what they are called; and how many are not.
+    """Contestants shown, in order, and what they are called; and how many are not.
 
-    A policy that decides alike with several models stands there once. The leader and all that is no model's are kept.
+    A policy that decides alike with several models stands there once. The first and all that is no model's are kept.
     """
     decisions = simulation.decided
     label: dict[str, str] = {}
-    for name in sorted(simulation.values, key=lambda n: (-simulation.values[n]["uplift_per_user"].value, n)):
+    for name in simulation.ordered:
         policy = name.split(PAIR)[-1]
         alike = [n for n in label if PAIR in n and PAIR in name and n.split(PAIR)[-1] == policy]
         twin = next((n for n in alike if np.array_equal(decisions[n], decisions[name])), None)
         if twin is None:
             label[name] = name
-        elif name == simulation.leader:
+        elif name == simulation.first:
             label = {name if n == twin else n: f"{name}, and others" if n == twin else of for n, of in label.items()}
         else:
             label[twin] = f"{twin}, and others"
-    kept = {n for n in label if PAIR not in n} | {simulation.leader}
+    kept = {n for n in label if PAIR not in n} | {simulation.first}
     room = [n for n in label if n not in kept][: max(MOST - len(kept), 0)]
     shown = {n: of for n, of in label.items() if n in kept or n in room}
     return shown, len(label) - len(shown)
@@ -149,10 +153,10 @@ def _cuts(cuts: Iterable[float] | None) -> str:
 
 
 def _measures(simulation: Simulation) -> list[str]:
-    """Further numeric outcomes: what the leader adds to them, or why nothing is said."""
-    about, row = simulation.gathered.about, simulation.values[simulation.leader]
+    """Further numeric outcomes: what the one shown first adds to them, or why nothing is said."""
+    about, row = simulation.gathered.about, simulation.values[simulation.first]
     lines = [
-        f"{simulation.leader} adds to {name} {_signed(row[f'measure_{name}_per_user'], 3)} per user ({about['kind']})."
+        f"{simulation.first} adds to {name} {_signed(row[f'measure_{name}_per_user'], 3)} per user ({about['kind']})."
         for name in about["measures"]
     ]
     if about["unvalued"]:
@@ -175,15 +179,14 @@ def _needed(simulation: Simulation) -> str:
 
 
 def _assumed(simulation: Simulation) -> list[str]:
-    rows = simulation.segments
-    if "break_even_response" not in rows:
-        return []
-    lines = []
-    for row in rows[rows["break_even_response"].notna()].to_dict("records"):
-        if f"{row['model']}{PAIR}{row['policy']}" == simulation.leader:
-            stated = simulation.asked.economics.response((row["action"],))[0]
-            lines.append(
-                f"{row['segment']}: {row['action']} pays from a response of {row['break_even_response']:.3f} on"
-                f" (assumed: {stated:.3f})."
-            )
-    return lines
+    """From which response on actions pay: one line a segment, over all models."""
+    lines, table = [], simulation.break_even_table()
+    for (policy, segment, action), rows in (
+        table.groupby(["policy", "segment", "action"], sort=False) if len(table) else ()
+    ):
+        low, high = rows["break_even_response"].min(), rows["break_even_response"].max()
+        spread = f"{low:.3f}" if f"{low:.3f}" == f"{high:.3f}" else f"{low:.3f} to {high:.3f}, by model,"
+        stated = rows["assumed_response"].iloc[0]
+        lines.append(f"{policy}, {segment}: {action} pays from a response of {spread} on (assumed: {stated:.3f}).")
+    more = [f"{len(lines) - SEGMENTS} more in the run's tables/break_even.csv."] if len(lines) > SEGMENTS else []
+    return lines[:SEGMENTS] + more

@@ -1,6 +1,7 @@
 """The page of a simulation: self-contained, drawn by one inlined copy of plotly.js; nothing is computed here."""
 
 import json
+from collections.abc import Hashable
 from functools import cache
 from typing import Any
 
@@ -11,14 +12,14 @@ from plotly.offline import get_plotlyjs
 from tippingpoint.reports.palette import COLOURS, GREY, colour
 from tippingpoint.reports.tables import EVIDENCE
 from tippingpoint.reports.what_if import against_leader, tied
-from tippingpoint.simulated import PAIR, Simulation
+from tippingpoint.simulated import PAIR, THEN, Simulation
 from tippingpoint.simulation.statistics import Estimate
 from tippingpoint.sweeps import Sweep, View
 
 ENTRIES = 45_000
 """Of all heat maps together: the page stays below 8 MB, of which the plotting library has 5."""
 VIEWS = 12
-"""Drawn, the leader's first."""
+"""Drawn, those of the one shown first before the others."""
 PAIRS = 60
 """Listed; all are in the run's tables."""
 Figure = dict[str, Any]
@@ -50,7 +51,8 @@ def page(simulation: Simulation) -> str:
         "surfaces": [{"label": s["label"], "note": s["note"]} for s in surfaces],
         "undrawn": len(all_views) - len(views),
         "words": against_leader(simulation),
-        "ordered": sorted(simulation.values.items(), key=lambda item: -item[1]["uplift_per_user"].value),
+        "ordered": [(name, simulation.values[name]) for name in simulation.ordered],
+        "break_even": simulation.break_even_table().to_dict("records"),
         "span": _span([row["uplift_per_user"] for row in simulation.values.values()]),
         "pairs": simulation.verdicts[:PAIRS],
         "unlisted": max(len(simulation.verdicts) - PAIRS, 0),
@@ -58,6 +60,7 @@ def page(simulation: Simulation) -> str:
         "targeting": [key for key in figures if key.startswith("targeting")],
         "frontier": "frontier" in figures,
         "tornado": _tornado(simulation),
+        "estimators": _estimators(simulation),
         "tables": {n: simulation.gathered.tables[n] for n in EXTRA if n in simulation.gathered.tables},
         "plotly": get_plotlyjs(),
         # `<` escaped: no name in the data can end the script.
@@ -67,8 +70,8 @@ def page(simulation: Simulation) -> str:
 
 
 EXTRA = {
-    "ranking": "How well each score ranks users for each action; effects in wanted outcomes per user.",
-    "evidence": "What the log can say of each contestant.",
+    "ranking": "How well each score, and the effect the reward model predicts, rank users for each action; in wanted"
+    " outcomes per user, z is value / SE.",
     "reward_model": "Calibration of the outcome model on each arm of test: slope 1 and intercept 0 are perfect.",
 }
 """Tables no price changes, and what they say."""
@@ -204,6 +207,25 @@ def _tornado(simulation: Simulation) -> list[dict[str, Any]]:
         {"price": row.iloc[0], "low": float(row.iloc[1]), "high": float(row.iloc[2])}
         for _, row in simulation.tornado.iterrows()
     ]
+    return rows
+
+
+def _estimators(simulation: Simulation) -> list[dict[str, Any]]:
+    """By contestant: uplift by every estimator, the default first, and what the log can say of it."""
+    rows, kind = [], simulation.kind
+    diagnosed = simulation.gathered.tables.get("evidence")
+    for name, of in simulation.estimators.groupby("contestant", sort=False) if len(simulation.estimators) else ():
+        uplifts = {
+            str(row["estimator"]): Estimate(
+                *(row[f"uplift_per_user_{kind}{end}"] for end in ("", "_se", "_low", "_high"))
+            )
+            for row in of.to_dict("records")
+        }
+        log: dict[Hashable, Any] = {}
+        if diagnosed is not None:
+            own = diagnosed[diagnosed["contestant"] == str(name).removesuffix(THEN)]
+            log = own.iloc[0].to_dict() if len(own) else {}
+        rows.append({"contestant": str(name), "uplifts": uplifts, "log": log})
     return rows
 
 

@@ -286,13 +286,31 @@ def quadratic(cells: Cells, worth: np.ndarray) -> float:
     return square if square > ROUNDING * scale else 0.0
 
 
-def estimates(cells: Cells, line: Line, decision: np.ndarray) -> dict[str, Estimate]:
-    """A policy's value by every estimator, at any price, without touching users; needs cells gathered with a
-    log.
+def estimates(
+    cells: Cells, line: Line, decision: np.ndarray, reference: np.ndarray | None = None
+) -> dict[str, Estimate]:
+    """A policy's value by every estimator, or its difference to another's, at any price, without touching users.
 
-    As in `estimators`: each value is a ratio of sums, each influence linear in a user's columns, so its sum
-    of squares is a quadratic form in the cells' cross products.
+    Needs cells gathered with a log. As in `estimators`: each value is a ratio of sums, each influence linear in a
+    user's columns, so its sum of squares is a quadratic form in the cells' cross products, that of a difference too.
+
+    Raises
+    ------
+    InputError
+        Where no user got what a policy decides.
     """
+    found = {}
+    others = {} if reference is None else _influences(cells, line, reference)
+    for name, (value, influence, freedom) in _influences(cells, line, decision).items():
+        if name in others:
+            value, influence = value - others[name][0], influence - others[name][1]
+        se = float(np.sqrt(quadratic(cells, influence) / freedom / cells.users))
+        found[name] = normal(value, se) if cells.measured else Estimate(value)
+    return found
+
+
+def _influences(cells: Cells, line: Line, decision: np.ndarray) -> dict[str, tuple[float, np.ndarray, int]]:
+    """By estimator: value, what makes a user's columns their influence, and what squares are divided by."""
     n = cells.users
     rows, columns = (
         np.arange(len(decision)),
@@ -308,20 +326,25 @@ def estimates(cells: Cells, line: Line, decision: np.ndarray) -> dict[str, Estim
     def total(worth: np.ndarray) -> float:
         return float(np.einsum("ci,ci->", worth, cells.gram[:, 0]))
 
-    alpha, beta, none = line.alpha[decision], line.beta[decision], np.zeros(len(rows), dtype=np.int64)
-    one, weight = pick((none, np.ones(len(rows)))), pick((columns["w"], np.ones(len(rows))))
+    alpha, beta, first = line.alpha[decision], line.beta[decision], np.zeros(len(rows), dtype=np.int64)
+    one, weight = pick((first, np.ones(len(rows)))), pick((columns["w"], np.ones(len(rows))))
     if total(weight) <= 0:
         raise InputError("log.action", "no user got what the policy decides", "Choose a policy nearer to the log.")
     weighted = pick((columns["w"], alpha), (columns["wy"], beta))
-    direct = pick((none, alpha), (columns["p"], beta))
+    direct = pick((first, alpha), (columns["p"], beta))
+    robust = pick((first, alpha), (columns["phi"], beta))
     residual = pick((columns["phi"], beta), (columns["p"], -beta))  # w·(y - p̂) = phi - p̂
     ratio, shift = total(weighted) / total(weight), total(residual) / total(weight)
-    spread = quadratic(cells, weighted - ratio * weight)
-    both = direct - total(direct) / n * one + (residual - shift * weight) * n / total(weight)
+    scale = n / total(weight)
+
+    def centred(worth: np.ndarray) -> tuple[float, np.ndarray, int]:
+        return total(worth) / n, worth - total(worth) / n * one, n - 1
+
+    modelled, about_model, freedom = centred(direct)
     return {
-        "dm": linear(cells, direct),
-        "ipw": linear(cells, weighted),
-        "snipw": normal(ratio, float(np.sqrt(spread)) / total(weight)),
-        "dr": linear(cells, pick((none, alpha), (columns["phi"], beta))),
-        "sndr": normal(total(direct) / n + shift, float(np.sqrt(quadratic(cells, both) / (n - 1) / n))),
+        "dm": (modelled, about_model, freedom),
+        "ipw": centred(weighted),
+        "snipw": (ratio, (weighted - ratio * weight) * scale, n),
+        "dr": centred(robust),
+        "sndr": (modelled + shift, about_model + (residual - shift * weight) * scale, freedom),
     }

@@ -1,8 +1,9 @@
 """Which cut-offs: chosen on some users, valued on others, under a budget; and which cannot be told from
 them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -190,22 +191,11 @@ def frontier(
     """What more spend buys: cut-offs on the concave hull of uplift over spend, rising in spend.
 
     Chosen on validation, valued on test. Each step's marginal uplift falls along the hull on validation; once
-    it is below what a unit of spend is worth elsewhere, stop. For at most two cut-offs.
+    it is below what a unit of spend is worth elsewhere, stop. Up to two cut-offs all choices are looked at;
+    of more, at most `HULL` corners are found by pricing spend into the worth.
     """
-    none = _none(validation)
-    uplifts, acted = mean_and_changed(validation, actions, line, none)
-    spent, _ = mean_and_changed(validation, actions, spend, none)
-    keep = _candidates(uplifts, acted, least)
     points: list[tuple[float, float, At | None]] = [(0.0, 0.0, None)] if actions[0] == 0 else []
-    x, y, where = spent[keep], uplifts[keep], np.argwhere(keep)
-    order = np.lexsort((-y, x))
-    x, y, where = x[order], y[order], where[order]
-    # What some cheaper choice beats is on no hull: most of them, sooner said by arrays than one by one.
-    rises = y > np.maximum.accumulate(np.concatenate([[-np.inf], y[:-1]]))
-    points += [
-        (float(cost), float(gain), tuple(at))
-        for cost, gain, at in zip(x[rises], y[rises], where[rises].tolist(), strict=True)
-    ]
+    points += _candidate_points(validation, actions, line, spend, least)
     steps: list[Step] = []
     before: At | None = None
     for at in _hull(points):
@@ -213,6 +203,27 @@ def frontier(
         steps.append(Step(valued(test, actions, line, at, spend), marginal))
         before = at
     return steps
+
+
+def _candidate_points(
+    cells: Cells, actions: Sequence[int], line: Line, spend: Line, least: int
+) -> list[tuple[float, float, At | None]]:
+    """Spend, uplift and cut-offs of choices among which the hull is."""
+    if len(actions) > 3:
+        return [(spent, uplift, at) for at, uplift, spent in _corners(cells, actions, line, spend, least)]
+    none = _none(cells)
+    uplifts, acted = mean_and_changed(cells, actions, line, none)
+    spent, _ = mean_and_changed(cells, actions, spend, none)
+    keep = _candidates(uplifts, acted, least)
+    x, y, where = spent[keep], uplifts[keep], np.argwhere(keep)
+    order = np.lexsort((-y, x))
+    x, y, where = x[order], y[order], where[order]
+    # What some cheaper choice beats is on no hull: most of them, sooner said by arrays than one by one.
+    rises = y > np.maximum.accumulate(np.concatenate([[-np.inf], y[:-1]]))
+    return [
+        (float(cost), float(gain), tuple(at))
+        for cost, gain, at in zip(x[rises], y[rises], where[rises].tolist(), strict=True)
+    ]
 
 
 def regret(truth: np.ndarray, decision: np.ndarray) -> Estimate:
@@ -249,20 +260,30 @@ def _candidates(uplifts: np.ndarray, acted: np.ndarray, least: int) -> np.ndarra
     return np.asarray(np.isfinite(uplifts) & ((acted >= least) | (acted == 0)))
 
 
-def _programmed(
-    cells: Cells, actions: Sequence[int], line: Line, spend: Line, budget: float, least: int
-) -> tuple[At, float]:
+Priced = tuple[At, float, float]
+"""A choice of cut-offs, its uplift and its spend."""
+
+
+def _solver(cells: Cells, actions: Sequence[int], line: Line, spend: Line, least: int) -> Callable[[float], Priced]:
+    """The best choice of any number of cut-offs where a unit of spend costs a price: a corner of the hull."""
     bands = np.asarray(actions)
     prices = (cells.coefficients(of, {0, *actions}) for of in (line, spend))
     worth, cost = (L[bands] - L[0] for L in prices)
     gain, spent = worth @ cells.gram[:, 0].T / cells.users, cost @ cells.gram[:, 0].T / cells.users
 
-    def solve(price: float) -> tuple[At, float, float]:
+    def solve(price: float) -> Priced:
         at = _best_path(gain - price * spent, cells.count, bands != 0, least)
         cell = np.arange(len(cells.count))
         band = cells.decision(range(len(bands)), at)
         return at, float(gain[band, cell].sum()), float(spent[band, cell].sum())
 
+    return solve
+
+
+def _programmed(
+    cells: Cells, actions: Sequence[int], line: Line, spend: Line, budget: float, least: int
+) -> tuple[At, float]:
+    solve = _solver(cells, actions, line, spend, least)
     at, uplift, total = solve(0.0)
     if total <= budget:
         return at, uplift
@@ -279,6 +300,29 @@ def _programmed(
             break
         dear, found = (dear, trial) if trial[2] <= budget else (trial, found)
     return found[0], found[1]
+
+
+def _corners(cells: Cells, actions: Sequence[int], line: Line, spend: Line, least: int) -> list[Priced]:
+    """Corners of the hull of uplift over spend, dearest first: all of them, or as many as `HULL` says.
+
+    Between two that are known lies a third exactly where one is worth more at the price at which they are worth the
+    same; so the whole hull is found without looking at all choices.
+    """
+    solve = _solver(cells, actions, line, spend, least)
+    no_one: Priced = ((len(cells.cuts) - 1,) * (len(actions) - 1), 0.0, 0.0)
+    known = [solve(0.0), no_one if actions[0] == 0 else solve(1e12)]
+    done: set[tuple[At, At]] = set()
+    while len(known) < HULL:
+        between = [p for p in pairwise(known) if (p[0][0], p[1][0]) not in done and p[0][2] > p[1][2]]
+        if not between:
+            break
+        for dear, cheap in between:
+            done.add((dear[0], cheap[0]))
+            price = (dear[1] - cheap[1]) / (dear[2] - cheap[2])
+            found = solve(price)
+            if found[1] - price * found[2] > cheap[1] - price * cheap[2] + 1e-12:
+                known.insert(known.index(cheap), found)
+    return known
 
 
 def _moved(

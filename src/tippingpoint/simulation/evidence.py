@@ -219,4 +219,8 @@ def check_support(action: np.ndarray, actions: tuple[str, ...], least: int = LEA
     rare = {name: int(count) for name, count in zip(actions, counts, strict=True) if count < least}
     if rare:
         listed = ", ".join(f"{name!r} was taken for {count} users" for name, count in rare.items())
-        raise InputError("data.action", f"{listed}; {least} are needed", "Leave it out of the policy.")
+        raise InputError(
+            "data.action",
+            f"{listed}; {least} are needed",
+            "Leave it out of the policy; or, with no data.action and its column in data.drop, uplift is assumed.",
+        )

@@ -1,6 +1,7 @@
 """Estimates that carry their uncertainty."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from scipy.stats import norm
@@ -27,6 +28,7 @@ class Estimate:
         return Estimate(self.value * factor, *ends)
 
 
+@cache
 def pointwise() -> float:
     """|t| that one estimate stays below with 95 %."""
     return float(norm.ppf(0.5 + LEVEL / 2))
