@@ -22,7 +22,6 @@ from scipy.stats import loguniform, randint, uniform
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import RandomizedSearchCV, StratifiedKFold
 
-from tippingpoint import leases
 from tippingpoint.data.source import Source
 from tippingpoint.data.splits import development
 from tippingpoint.data.users import Users
@@ -54,7 +53,7 @@ def everyone(settings: TuneSettings) -> Users:
     return development(settings.data.build(Source, "data").load(), settings.split)  # type: ignore[type-abstract]  # a base
 
 
-def task_of(settings: TuneSettings, users: Users, folder: Path, home: str) -> tuple[Task, dict[str, str]]:
+def task_of(settings: TuneSettings, users: Users, folder: Path) -> tuple[Task, dict[str, str]]:
     """What a search's workers share, and the digests of its studies; as the job makes them, without a policy."""
     families = {name: part.build(Family, f"model.{name}") for name, part in settings.model.items()}  # type: ignore[type-abstract]  # a base
     digests = {
@@ -68,24 +67,24 @@ def task_of(settings: TuneSettings, users: Users, folder: Path, home: str) -> tu
         for name, family in families.items()
     }
     names = {name: f"{name}-{digests[name]}" for name in families}
-    task = Task(families, names, None, settings.tune, folds, None, baseline, settings.seed, threads_each(1), home)
+    task = Task(families, names, None, settings.tune, folds, None, baseline, settings.seed, threads_each(1))
     return task, digests
 
 
 def searched(settings: TuneSettings, users: Users) -> tuple[Search, float]:
     """A finished search in a folder of its own, and its wall time, start of its worker and all."""
     before = Path.cwd()
-    with tempfile.TemporaryDirectory() as folder, leases.lease() as home:
+    with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         try:
             start = time.perf_counter()
-            task, digests = task_of(settings, users, Path(folder), home)
+            task, digests = task_of(settings, users, Path(folder))
             search = Search(task, digests)
             with crew(task) as hired:
                 while hired.look():
                     time.sleep(0.02)
             seconds = time.perf_counter() - start
-            search.tried(everyone=True)
+            search.tried()
             return search, seconds
         finally:
             os.chdir(before)
@@ -96,7 +95,7 @@ def overhead(arguments: argparse.Namespace) -> None:
     settings = settings_of(arguments, "model=boosting", f"tune.trials={arguments.trials}", "tune.prune=0")
     users = everyone(settings)
     search, wall = searched(settings, users)
-    tried = search.tried(everyone=True)
+    tried = search.tried()
     inside = sum(trial.seconds for trial in tried) + search.task.baseline["boosting"].seconds
     ratio = wall / inside
     print(f"{len(users):,} users; {len(tried)} trials of boosting: {wall:.1f} s, {ratio:.3f} times fit and predict")
@@ -147,7 +146,7 @@ def overhead(arguments: argparse.Namespace) -> None:
 
 def draw(search: Search, path: str, users: Users) -> None:
     """Best cross-validated AUC against seconds of search."""
-    tried = search.tried(everyone=True)
+    tried = search.tried()
     first = min(trial.started for trial in tried)
     figure = Figure(figsize=(7, 4), dpi=90)
     axes = figure.add_subplot()

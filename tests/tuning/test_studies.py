@@ -44,7 +44,7 @@ def go_on(study: optuna.Study, target: int, stop_in: int | None = None) -> None:
     with leases.lease() as lease:
         while (count := studies.progress(study)).complete < target:
             study.sampler = studies.sampler("tpe", FAMILY, 3, (0, count.ended, count.running))
-            trial = studies.claim(study, target, lease, lease)
+            trial = studies.claim(study, target, lease)
             if trial is None:
                 return
             chosen = studies.suggest(trial, FAMILY)
@@ -82,7 +82,7 @@ def test_many_claimants_never_complete_more_than_the_target(tmp_path: Path) -> N
             study = opened(tmp_path)
             with leases.lease() as lease:
                 while studies.progress(study).complete < target:
-                    if (trial := studies.claim(study, target, lease, lease)) is None:
+                    if (trial := studies.claim(study, target, lease)) is None:
                         continue
                     studies.suggest(trial, FAMILY)
                     match next(fates):
@@ -120,7 +120,7 @@ def test_one_seed_gives_the_same_trials_also_across_a_kill(tmp_path: Path) -> No
 def test_what_is_worked_on_is_not_taken_away(tmp_path: Path) -> None:
     study = opened(tmp_path)
     with leases.lease() as lease:
-        studies.claim(study, 5, lease, lease)
+        studies.claim(study, 5, lease)
         assert studies.clear(study, FAMILY) == 0
     assert studies.clear(study, FAMILY) == 1
 
@@ -168,7 +168,7 @@ def test_every_combination_of_a_grid_is_tried(tmp_path: Path) -> None:
     with leases.lease() as lease:
         for _ in range(size):
             study.sampler = studies.sampler("grid", FAMILY, 3, (0, studies.progress(study).ended, 0))
-            trial = studies.claim(study, size, lease, lease)
+            trial = studies.claim(study, size, lease)
             studies.suggest(trial, FAMILY)
             study.tell(trial, 0.0)
     tried = {str(sorted(parameters.items())) for parameters in complete(study)}

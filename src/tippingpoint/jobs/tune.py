@@ -15,7 +15,6 @@ import numpy as np
 from rich.console import RenderableType
 from scipy.stats import norm
 
-from tippingpoint import leases
 from tippingpoint.data.splits import development
 from tippingpoint.data.users import Users
 from tippingpoint.errors import InputError, OutsideError
@@ -34,7 +33,7 @@ from tippingpoint.simulation.statistics import Estimate
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.registry import Client, challenge
 from tippingpoint.tracking.runs import Run
-from tippingpoint.tracking.trials import CLOSED, TrialLog, find_search, search_run
+from tippingpoint.tracking.trials import CLOSED, Seat
 from tippingpoint.tuning import studies
 from tippingpoint.tuning.folds import Priced, cut, prepare
 from tippingpoint.tuning.objectives import DIRECTIONS, MONEY, cross_validate
@@ -73,13 +72,13 @@ def tune(settings: TuneSettings) -> TuneResult:
     OutsideError
         When the storage or the store cannot be used; finished trials are kept.
     """
-    with searching(settings.tune.trials) as bar, tempfile.TemporaryDirectory() as folder, leases.lease() as home:
+    with searching(settings.tune.trials) as bar, tempfile.TemporaryDirectory() as folder:
         bar.say("reading users")
         question = ask(settings)
         _check(settings, question)
         everyone = development(question.users, settings.split)
         bar.say("preparing folds")
-        task = _task(settings, question, everyone, Path(folder), home)
+        task = _task(settings, question, everyone, Path(folder))
         search = Search(task, _digests(settings, question))
         search.clear()
         with contextlib.ExitStack() as stack:
@@ -87,25 +86,15 @@ def tune(settings: TuneSettings) -> TuneResult:
             interrupted = stack.enter_context(_interruptible(hired, bar)) if hired else []
             bar.say("opening the store")
             client, experiment = open_store(settings, question)
-            name, key = f"tune {question.origin}", "+".join(task.names.values())
-            own = own_tags(settings, question, "tune")
-            tags = run_tags(question, "tune") | own
-            parent = stack.enter_context(search_run(client, experiment, name, tags, key, settings.tune.trials))
-            parent.tags(own)  # of an earlier day's run too: it belongs to the sweep that asks now
-            log = TrialLog(client, experiment, parent, task.names.values())
+            name = {"mlflow.runName": f"tune {question.origin}"}
+            tags = run_tags(question, "tune") | own_tags(settings, question, "tune") | name
+            seat = stack.enter_context(Seat(client, experiment, tags, list(task.names.values()), settings.tune.trials))
             if hired is not None:
-                _watch(search, hired, log, bar, interrupted)
+                _watch(search, hired, seat, bar, interrupted)
             bar.say("filing trials")
-            tried = search.tried(everyone=True)
-            if not log.write(tried):
-                raise OutsideError(
-                    f"store {backend.shown()}",
-                    f"cannot be reached; the study has its {search.complete} complete trials",
-                    "When it is back, type the same line: what is missing there is filed then.",
-                )
-            log.best_so_far(tried, settings.tune.objectives[0], _maximizes(settings))
-            if done := _closed(client, experiment, key, settings.tune.trials, search):
-                return TuneResult(question, _tuned(search, None, None), done)
+            parent = _parent(search, seat, experiment)
+            if isinstance(parent, Filed):
+                return TuneResult(question, _tuned(search, None, None), parent)
             bar.say("winner: fitting, measuring, explaining")
             tuned, filed = _close(settings, question, everyone, search, client, parent)
     return TuneResult(question, tuned, filed)
@@ -154,7 +143,7 @@ def _digests(settings: TuneSettings, question: Question) -> dict[str, str]:
     return {name: digest({**shared, "model": part.as_written()}) for name, part in settings.model.items()}
 
 
-def _task(settings: TuneSettings, question: Question, everyone: Users, folder: Path, home: str) -> Task:
+def _task(settings: TuneSettings, question: Question, everyone: Users, folder: Path) -> Task:
     asked = settings.tune
     fold = cut(everyone, asked.folds, settings.seed)
     folds = prepare(everyone, fold, question.families, settings.seed, folder)
@@ -175,7 +164,6 @@ def _task(settings: TuneSettings, question: Question, everyone: Users, folder: P
         baseline=baseline,
         seed=settings.seed,
         threads=threads_each(asked.workers),
-        home=home,
     )
 
 
@@ -198,7 +186,16 @@ def _priced(question: Question, users: Users, fold: np.ndarray) -> Priced:
     return Priced(question.policy, users.features, actions, alpha + beta * phi, spend_alpha + spend_beta * phi)
 
 
-def _watch(search: Search, hired: Crew, log: TrialLog, bar: Any, interrupted: list[int]) -> None:
+def _file(search: Search, seat: Seat) -> Run | None:
+    """File what ended, if the search's run is ours to fill."""
+    if (parent := seat.take()) is not None and seat.log is not None:
+        tried, objective = search.tried(), search.task.tune.objectives[0]
+        seat.log.write(tried)
+        seat.log.best_so_far(tried, objective, DIRECTIONS[objective] == "maximize")
+    return parent
+
+
+def _watch(search: Search, hired: Crew, seat: Seat, bar: Any, interrupted: list[int]) -> None:
     """File what ends and show how far it is, until the workers have gone home.
 
     Raises
@@ -206,25 +203,22 @@ def _watch(search: Search, hired: Crew, log: TrialLog, bar: Any, interrupted: li
     SystemExit
         When they were sent home by a signal.
     """
-    objective = search.task.tune.objectives[0]
-    maximize = DIRECTIONS[objective] == "maximize"
     filed = cleared = time.monotonic()
     while hired.look():
         time.sleep(POLL_SECONDS)
         bar.update(search.complete, _standing(search))
-        now = time.monotonic()
-        if now - filed > FILE_SECONDS:
-            mine = search.tried()
-            if log.write(mine):
-                log.best_so_far(mine, objective, maximize)
-            elif log.lost_since is not None:
+        if time.monotonic() - filed > FILE_SECONDS:
+            try:
+                _file(search, seat)
+            except OutsideError:
                 bar.warn("the store cannot be reached: the search goes on, its trials are filed when it is back")
             filed = time.monotonic()
-        if now - cleared > CLEAR_SECONDS:
+        if time.monotonic() - cleared > CLEAR_SECONDS:
             search.clear()
             cleared = time.monotonic()
     if interrupted:
-        log.write(search.tried())
+        with contextlib.suppress(OutsideError):
+            _file(search, seat)
         bar.warn(f"stopped at {search.complete} of {search.task.tune.trials}; the same line goes on from there")
         raise SystemExit(128 + interrupted[0])
     search.clear()
@@ -273,25 +267,37 @@ def simultaneous(best: Tried, trials: int) -> Estimate:
     return replace(best.gain, low=best.gain.value - z * best.gain.se, high=best.gain.value + z * best.gain.se)
 
 
-def _closed(client: Client, experiment: str, key: str, target: int, search: Search) -> Filed | None:
-    """Where the winner is filed, if it is; of several machines at the end, one files it and the others wait."""
-    host, home = search.closer()
+def _parent(search: Search, seat: Seat, experiment: str) -> Run | Filed:
+    """The search's run with all trials filed, if it is ours to close; else where another process closed it.
+
+    Raises
+    ------
+    OutsideError
+        When the store cannot be reached.
+    """
     waited = time.monotonic()
-    while True:
-        run = find_search(client, experiment, key, target)
-        if run is not None and (registered := run.data.tags.get(CLOSED)) is not None:
-            page = backend.page(f"experiments/{experiment}/runs/{run.info.run_id}")
-            return Filed(run.info.run_id, page, registered or None)
-        dead = host == leases.here() and leases.is_free(home)
-        if home == search.task.home or dead or time.monotonic() - waited > OTHERS_SECONDS:
-            return None
-        time.sleep(1)
+    try:
+        while True:
+            if closed := seat.closed():
+                run_id, registered = closed
+                return Filed(run_id, backend.page(f"experiments/{experiment}/runs/{run_id}"), registered or None)
+            if (parent := _file(search, seat)) is not None:
+                return parent
+            time.sleep(1)
+            if time.monotonic() - waited > OTHERS_SECONDS:
+                seat.take(whoever_has_it=True)
+    except OutsideError as error:
+        raise OutsideError(
+            error.where,
+            f"{error.what}; the study has its {search.complete} complete trials",
+            "When the store is back, type the same line: what is missing there is filed then.",
+        ) from error
 
 
 def _tuned(search: Search, candidate: Candidate | None, gain: Estimate | None) -> Tuned:
     best = search.best()
     assert best is not None
-    tried = search.tried(everyone=True)
+    tried = search.tried()
     return Tuned(
         objectives=tuple(search.task.tune.objectives),
         tried=tried,

@@ -26,7 +26,7 @@ from tippingpoint.data.users import Contract, Users
 from tippingpoint.models.calibration import Model
 from tippingpoint.policies.policy import Policy
 from tippingpoint.simulation.statistics import Estimate
-from tippingpoint.tracking.backend import STORE_ERRORS, store_errors
+from tippingpoint.tracking.backend import STORE_ERRORS, probe, store_errors, uri
 
 StoredRun = MlflowRun
 HOST, LEASE = "tippingpoint.host", "tippingpoint.lease"
@@ -156,6 +156,7 @@ def run(
         except BaseException as error:
             status = "KILLED" if isinstance(error, KeyboardInterrupt | SystemExit) else "FAILED"
             with contextlib.suppress(*STORE_ERRORS):  # the first error is the one to tell
+                probe(uri())  # at once, where MLflow would try again for minutes
                 client.set_terminated(run_id, status)
             raise
         else:

@@ -1,14 +1,15 @@
 """A search in MLflow: its parent run found again or opened, and every trial as a child run, once."""
 
 import contextlib
-import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+import hashlib
+from collections.abc import Iterable
+from typing import Any, Self
 
+from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 
-from tippingpoint.errors import OutsideError
+from tippingpoint import leases
 from tippingpoint.findings import Tried
 from tippingpoint.tracking import backend, runs
 from tippingpoint.tracking.backend import store_errors
@@ -18,61 +19,99 @@ PARENT = "mlflow.parentRunId"
 PAGE = 1000
 
 
-@contextmanager
-def search_run(
-    client: MlflowClient, experiment: str, name: str, tags: dict[str, str], study: str, target: int
-) -> Iterator[runs.Run]:
-    """The parent run of a search to so many trials: the one that is there, whoever opened it, or a new one."""
-    own = {**tags, STUDY: study, TARGET: str(target)}
-    if there := find_search(client, experiment, study, target):
-        if there.info.status == "RUNNING":  # another machine's
-            yield runs.Run(client, experiment, there.info.run_id)
-            return
-        with runs.run(client, experiment, name, own, again=there.info.run_id) as opened:
-            yield opened
-        return
-    with runs.run(client, experiment, name, own) as opened:
-        yield opened
+class Seat:
+    """The parent run of a search to so many trials, held by one process at a time; it files what all found.
 
+    A holder that dies leaves it to whoever looks next. On one machine a lock keeps two from taking it at once; of
+    several machines that open a run at the same moment, the earliest keeps it.
+    """
 
-def find_search(client: MlflowClient, experiment: str, study: str, target: int) -> Run | None:
-    """The parent run of a search, the earliest if several machines opened one at the same moment."""
-    wanted = f"tags.`tippingpoint.job` = 'tune' and tags.{STUDY} = '{study}' and tags.`{TARGET}` = '{target}'"
-    with store_errors():
-        found = client.search_runs([experiment], wanted, order_by=["attributes.start_time ASC"])
-    return found[0] if found else None
+    def __init__(self, client: MlflowClient, experiment: str, tags: dict[str, str], studies: list[str], target: int):
+        self.client, self.experiment, self.studies, self.target = client, experiment, studies, target
+        self.study = "+".join(studies)
+        self.tags = {**tags, STUDY: self.study, TARGET: str(target)}
+        self.log: TrialLog | None = None
+        self._held = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        self._held.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> bool | None:
+        return self._held.__exit__(*error)
+
+    def take(self, whoever_has_it: bool = False) -> runs.Run | None:
+        """The run if it is held here or free to take; None while another process has it, or when it is closed."""
+        if self.log is not None:
+            return self.log.parent
+        leases.FOLDER.mkdir(mode=0o700, exist_ok=True)
+        name = hashlib.sha256(f"{backend.uri()} {self.study} {self.target}".encode()).hexdigest()[:32]
+        with store_errors(), FileLock(leases.FOLDER / f"{name}.seat"):
+            there = self._find()
+            if there is None:
+                made = self.client.create_run(self.experiment, tags=self.tags, run_name=self.tags["mlflow.runName"])
+                there = self._find()
+                if there is None or there.info.run_id != made.info.run_id:
+                    self.client.delete_run(made.info.run_id)
+                    return None
+            elif CLOSED in there.data.tags or (self._is_at_work(there) and not whoever_has_it):
+                return None
+            run_id = there.info.run_id
+            opened = runs.run(self.client, self.experiment, self.tags["mlflow.runName"], self.tags, again=run_id)
+            parent = self._held.enter_context(opened)
+        parent.tags(self.tags)
+        self.log = TrialLog(self.client, self.experiment, parent, self.studies)
+        return parent
+
+    def closed(self) -> tuple[str, str] | None:
+        """Run id and registered version (or '') of the search, once its winner is filed."""
+        there = self._find()
+        if there is None or CLOSED not in there.data.tags:
+            return None
+        return there.info.run_id, there.data.tags[CLOSED]
+
+    def _find(self) -> Run | None:
+        of = f"tags.`tippingpoint.job` = 'tune' and tags.{STUDY} = '{self.study}'"
+        wanted = f"{of} and tags.`{TARGET}` = '{self.target}'"
+        with store_errors():
+            order = ["attributes.start_time ASC", "attributes.run_id ASC"]
+            found = self.client.search_runs([self.experiment], wanted, order_by=order)
+        return found[0] if found else None
+
+    def _is_at_work(self, there: Run) -> bool:
+        tags = there.data.tags
+        if there.info.status != "RUNNING" or runs.LEASE not in tags:
+            return False
+        return tags[runs.HOST] != leases.here() or not leases.is_free(tags[runs.LEASE])
 
 
 class TrialLog:
     """Child runs of the trials of some studies. What the store refuses is tried again at the next call."""
 
-    def __init__(self, client: MlflowClient, experiment: str, parent: runs.Run, studies: Iterable[str]) -> None:
-        self.client, self.experiment, self.parent = client, experiment, parent
-        self.studies = list(studies)
+    def __init__(self, client: MlflowClient, experiment: str, parent: runs.Run, studies: list[str]) -> None:
+        self.client, self.experiment, self.parent, self.studies = client, experiment, parent, studies
         self.done: set[tuple[str, int]] | None = None
         self.unfinished: dict[tuple[str, int], str] = {}
-        self.lost_since: float | None = None
         self.drawn = 0  # points of the parent's curves that are there
 
-    def write(self, tried: Iterable[Tried]) -> bool:
-        """File the trials that are not filed yet; False when the store cannot be reached now."""
-        try:
-            with store_errors():
-                backend.probe(backend.uri())
-                if self.done is None:
-                    self._read()
-                assert self.done is not None
-                for trial in tried:
-                    if trial.place not in self.done:
-                        self._file(trial)
-                        self.done.add(trial.place)
-        except OutsideError:
-            self.lost_since = self.lost_since or time.monotonic()
-            return False
-        self.lost_since = None
-        return True
+    def write(self, tried: Iterable[Tried]) -> None:
+        """File the trials that are not filed yet.
 
-    def _read(self) -> None:
+        Raises
+        ------
+        OutsideError
+            At once, when the store cannot be reached; the next call goes on where this one ended.
+        """
+        with store_errors():
+            backend.probe(backend.uri())
+            if self.done is None:
+                self.done = self._read()
+            for trial in tried:
+                if trial.place not in self.done:
+                    self._file(trial)
+                    self.done.add(trial.place)
+
+    def _read(self) -> set[tuple[str, int]]:
         """What is filed already; the children of a smaller target move below this parent."""
         done = set()
         for study in self.studies:
@@ -87,13 +126,10 @@ class TrialLog:
                     if run.info.status == "RUNNING":
                         self.unfinished[place] = run.info.run_id
                         continue
-                    if place in done:  # two machines filed it at the same moment
-                        self.client.delete_run(run.info.run_id)
-                        continue
                     done.add(place)
                     if run.data.tags.get(PARENT) != self.parent.run_id:
                         self.client.set_tag(run.info.run_id, PARENT, self.parent.run_id)
-        self.done = done
+        return done
 
     def _file(self, trial: Tried) -> None:
         tags = {
@@ -129,7 +165,7 @@ class TrialLog:
 
     def best_so_far(self, tried: Iterable[Tried], objective: str, maximize: bool) -> None:
         """The parent's curves: step k is the best of the first k complete trials, over all and by family."""
-        with contextlib.suppress(OutsideError), store_errors():
+        with store_errors():
             curves: dict[str, float] = {}
             steps: dict[str, int] = {}
             points = []

@@ -11,7 +11,6 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from tippingpoint import leases
 from tippingpoint.errors import OutsideError
 from tippingpoint.findings import Tried
 from tippingpoint.simulation.statistics import normal
@@ -64,22 +63,14 @@ class Search:
             self.cleared += studies.clear(study, self.task.families[name])
         studies.check_failures(self.studies)
 
-    def tried(self, everyone: bool = False) -> list[Tried]:
-        """Trials that ended, in the order in which they did: this machine's and those no one else will file, or all."""
-        found = []
+    def tried(self) -> list[Tried]:
+        """Trials that ended, in the order in which they did."""
         for name, study in self.studies.items():
             for trial in study.get_trials(deepcopy=False, states=tuple(STATES)):
                 place = study.study_name, trial.number
                 if place not in self._seen and (told := self._tried(name, study.study_name, trial)):
                     self._seen[place] = told
-                if place in self._seen and (everyone or self._is_ours(trial)):
-                    found.append(self._seen[place])
-        return sorted(found, key=lambda trial: (trial.ended, trial.place))
-
-    def _is_ours(self, trial: FrozenTrial) -> bool:
-        home = trial.user_attrs.get(studies.HOME, "")
-        host, _ = trial.user_attrs.get(studies.LEASE, ("", ""))
-        return home == self.task.home or (host == leases.here() and leases.is_free(home))
+        return sorted(self._seen.values(), key=lambda trial: (trial.ended, trial.place))
 
     def _tried(self, family: str, study: str, trial: FrozenTrial) -> Tried | None:
         reason = trial.user_attrs.get(studies.REASON, "")
@@ -117,18 +108,8 @@ class Search:
         """The best complete trial by the first objective; among equals the first."""
         objective = self.task.tune.objectives[0]
         sign = 1 if DIRECTIONS[objective] == "maximize" else -1
-        complete = [trial for trial in self.tried(everyone=True) if trial.values]
+        complete = [trial for trial in self.tried() if trial.values]
         return max(complete, key=lambda trial: sign * trial.values[objective], default=None)
-
-    def closer(self) -> tuple[str, str]:
-        """Host and lease of who had the last complete trial: of several at the end, it files the winner."""
-        done = [
-            t
-            for study in self.studies.values()
-            for t in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        ]
-        last = max(done, key=lambda t: (t.datetime_complete, t.number))
-        return last.user_attrs[studies.LEASE][0], last.user_attrs[studies.HOME]
 
 
 @dataclass

@@ -39,9 +39,9 @@ STARTUP = 10
 """Trials a sampler draws at random before it learns from them, and before any is pruned."""
 FAILURES = 5
 DIGEST = "tippingpoint.digest"
-HOME, LEASE, FOUND, REASON, KILLED = "home", "lease", "found", "reason", "killed"
-"""What a trial carries: the lease of who asked, the lease of who works on it, what was found, why it failed, and how
-often those before it with the same parameters were killed."""
+LEASE, FOUND, REASON, KILLED = "lease", "found", "reason", "killed"
+"""What a trial carries: machine and lease of who works on it, what was found, why it failed, and how often those before
+it with the same parameters were killed."""
 
 
 class _KernelLock(BaseJournalFileLock):
@@ -143,7 +143,7 @@ def open_study(
 
 
 def _is_foreign(study: optuna.Study) -> bool:
-    return any(HOME not in trial.user_attrs for trial in study.get_trials(deepcopy=False) if trial.state.is_finished())
+    return any(LEASE not in trial.user_attrs for trial in study.get_trials(deepcopy=False) if trial.state.is_finished())
 
 
 def suggest(trial: Any, family: Family) -> dict[str, Any]:
@@ -251,7 +251,7 @@ def progress(study: optuna.Study) -> Progress:
     )
 
 
-def claim(study: optuna.Study, target: int, home: str, lease: str) -> Trial | None:
+def claim(study: optuna.Study, target: int, lease: str) -> Trial | None:
     """A trial to work on, or None while others are at work on the last of `target` complete ones.
 
     However many ask at once, no more than `target` trials are ever complete: a trial is worked on only when fewer
@@ -261,7 +261,6 @@ def claim(study: optuna.Study, target: int, home: str, lease: str) -> Trial | No
     if sum(t.state in (TrialState.COMPLETE, TrialState.RUNNING) for t in trials) >= target:
         return None
     trial = study.ask()
-    trial.set_user_attr(HOME, home)
     trial.set_user_attr(LEASE, [leases.here(), lease])
     while True:
         before = [t.state for t in study.get_trials(deepcopy=False) if t.number < trial.number]

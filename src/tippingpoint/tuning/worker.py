@@ -56,7 +56,6 @@ class Task:
     baseline: Mapping[str, Found]
     seed: int
     threads: int
-    home: str
 
     def most(self) -> dict[str, int]:
         """Trials of each family's full grid, where a grid is asked for."""
@@ -132,7 +131,7 @@ def _next(
         count = studies.progress(study)
         seed = (task.seed, count.ended, count.running)
         study.sampler = studies.sampler(task.tune.sampler, task.families[name], task.tune.grid_points, seed)
-        if (trial := studies.claim(study, wanted[name], task.home, lease)) is not None:
+        if (trial := studies.claim(study, wanted[name], lease)) is not None:
             return name, trial
     return None
 
