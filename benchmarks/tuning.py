@@ -72,22 +72,15 @@ def task_of(settings: TuneSettings, users: Users, folder: Path) -> tuple[Task, d
 
 
 def searched(settings: TuneSettings, users: Users) -> tuple[Search, float]:
-    """A finished search in a folder of its own, and its wall time, start of its worker and all."""
-    before = Path.cwd()
+    """A finished search, and its wall time, start of its worker and all."""
     with tempfile.TemporaryDirectory() as folder:
-        os.chdir(folder)
-        try:
-            start = time.perf_counter()
-            task, digests = task_of(settings, users, Path(folder))
-            search = Search(task, digests)
-            with crew(task) as hired:
-                while hired.look():
-                    time.sleep(0.02)
-            seconds = time.perf_counter() - start
-            search.tried()
-            return search, seconds
-        finally:
-            os.chdir(before)
+        start = time.perf_counter()
+        task, digests = task_of(settings, users, Path(folder))
+        search = Search(task, digests)
+        with crew(task) as hired:
+            while hired.look():
+                time.sleep(0.02)
+        return search, time.perf_counter() - start
 
 
 def overhead(arguments: argparse.Namespace) -> None:
@@ -167,8 +160,8 @@ def nested(arguments: argparse.Namespace) -> None:
     """Five outer folds; inside each a search of all its own; the winner and the defaults on the fold held out."""
     whole = settings_of(arguments, "model=all").data.build(Source, "data").load()  # type: ignore[type-abstract]  # a base
     rows = []
-    for name in FAMILIES:
-        settings = settings_of(arguments, f"model={name}", f"tune.trials={arguments.trials}")
+    for name in arguments.families:
+        settings = settings_of(arguments, f"model={name}", f"tune.trials={arguments.trials}", "tune.prune=0")
         tuned, plain = np.empty(len(whole)), np.empty(len(whole))
         outer = StratifiedKFold(5, shuffle=True, random_state=0)
         areas: dict[str, list[float]] = {"default": [], "tuned": []}
@@ -204,12 +197,17 @@ def main() -> None:
     parser.add_argument("--trials", type=int)
     parser.add_argument("--users", help="a CSV of users instead of the case study")
     parser.add_argument("--target", default="adopter")
+    parser.add_argument("--families", nargs="+", default=FAMILIES, help="for nested: which of them")
     parser.add_argument("--figure", help="where to draw AUC against seconds, as PNG")
     arguments = parser.parse_args()
-    if arguments.users:
-        arguments.users = str(Path(arguments.users).resolve())
+    for name in ("users", "figure"):
+        if getattr(arguments, name):
+            setattr(arguments, name, str(Path(getattr(arguments, name)).resolve()))
     arguments.trials = arguments.trials or (200 if arguments.what == "overhead" else 30)
-    overhead(arguments) if arguments.what == "overhead" else nested(arguments)
+    with tempfile.TemporaryDirectory() as folder:  # where the studies stand
+        os.chdir(folder)
+        overhead(arguments) if arguments.what == "overhead" else nested(arguments)
+        os.chdir("/")
 
 
 if __name__ == "__main__":

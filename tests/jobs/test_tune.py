@@ -144,7 +144,11 @@ def test_two_objectives_have_a_front(folder: Path) -> None:
 
 def test_policy_value_is_an_objective_where_it_is_measured(folder: Path) -> None:
     found = search(
-        "data.users=6000", "tune.objectives=[value,spend]", "tune.trials=3", "data.logging.kind=randomised", "evidence=experiment"
+        "data.users=6000",
+        "tune.objectives=[value,spend]",
+        "tune.trials=3",
+        "data.logging.kind=randomised",
+        "evidence=experiment",
     )
     assert all(t.values["spend"] >= 0 for t in found.tuned.tried)
     assert found.tuned.gain.low <= found.tuned.gain.value <= found.tuned.gain.high

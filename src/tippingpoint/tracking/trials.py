@@ -74,6 +74,7 @@ class Seat:
         of = f"tags.`tippingpoint.job` = 'tune' and tags.{STUDY} = '{self.study}'"
         wanted = f"{of} and tags.`{TARGET}` = '{self.target}'"
         with store_errors():
+            backend.probe(backend.uri())
             order = ["attributes.start_time ASC", "attributes.run_id ASC"]
             found = self.client.search_runs([self.experiment], wanted, order_by=order)
         return found[0] if found else None
