@@ -208,10 +208,10 @@ class SimulateSettings(Terminal):
     evidence: Literal["auto", "truth", "experiment", "logged", "assumed"]
     tracking: Tracking
     cuts: int | None = Field(ge=2, le=1000)
-    least: int = Field(ge=2)
+    least: int | None = Field(ge=2)
     budget: Budget
-    smallest_uplift: float = Field(gt=0)
-    sensitivity: float = Field(gt=0, lt=1)
+    smallest_uplift: float | None = Field(gt=0)
+    sensitivity: float | None = Field(gt=0, lt=1)
     seed: int | None = Field(ge=0, lt=2**32)
 
 

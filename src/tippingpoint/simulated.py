@@ -154,11 +154,12 @@ class Simulation:
     def choice_table(self) -> pd.DataFrame:
         """One row a sweep and choice: honest beside apparent, with and without the budget."""
         rows = []
+        limit = "" if self.asked.budget is None else f"{self.asked.budget.total:g} {self.asked.budget.unit}"
         for s in self.sweeps:
-            for limit, choice in {"none": s.choice, self.asked.budget_in: s.budgeted}.items():
+            for budget, choice in {"none": s.choice, limit: s.budgeted}.items():
                 for how in ("honest", "apparent") if choice else ():
                     of: Valued = getattr(choice, how)
-                    row: dict[str, Any] = {"model": s.model, "policy": s.policy, "budget": limit, "choice": how}
+                    row: dict[str, Any] = {"model": s.model, "policy": s.policy, "budget": budget, "choice": how}
                     row["cuts"] = "no one" if of.cuts is None else " ".join(f"{c:.4g}" for c in of.cuts)
                     named = {"uplift_per_user": of.uplift, "per_1000": of.outcomes, "spend_per_user": of.spend}
                     for column, e in named.items():

@@ -17,6 +17,20 @@ from tippingpoint.simulation.surface import Sheet, Surface, held, surface
 
 
 @dataclass(frozen=True)
+class Limit:
+    """A budget as it was typed: at most `total` of `unit`, contacts or money, for so many users."""
+
+    total: float
+    unit: str
+    users: int
+
+    @property
+    def each(self) -> float:
+        """Largest expected spend per user."""
+        return self.total / self.users
+
+
+@dataclass(frozen=True)
 class Asked:
     """What is asked of the statistics.
 
@@ -24,19 +38,18 @@ class Asked:
     ----------
     policies
         By name; those of kind bands are swept.
-    budget, budget_in
-        Largest expected spend per user, in `contacts` or `money`; None is no limit.
+    budget
+        None is no limit.
     smallest_uplift
-        Smallest difference of interest, money per user, stated beforehand.
+        Smallest difference of interest, money per user, stated beforehand; None where there is none.
     sensitivity
         Share by which the tornado moves each price.
     """
 
     economics: Economics
     policies: dict[str, Policy]
-    budget: float | None
-    budget_in: str
-    smallest_uplift: float
+    budget: Limit | None
+    smallest_uplift: float | None
     sensitivity: float
     least: int
     seed: int
@@ -131,8 +144,8 @@ def sweep(gathered: Gathered, asked: Asked, line: Line, model: str, name: str, p
     if about["kind"] != "assumed":
         choice = choose(validation, test, bands, line, least=asked.least)
         if asked.budget is not None:
-            limit = money if asked.budget_in == "money" else contacts(len(actions))
-            budgeted = choose(validation, test, bands, line, limit, asked.budget, asked.least)
+            limit = money if asked.budget.unit == "money" else contacts(len(actions))
+            budgeted = choose(validation, test, bands, line, limit, asked.budget.each, asked.least)
         if full:
             steps = frontier(validation, test, bands, line, spend, asked.least)
         if about["kind"] == "truth":

@@ -279,6 +279,17 @@ def test_nothing_assumed_chooses_or_orders(compared: tuple, unlogged: SimulateRe
     assert html.index("From which response on an action pays") < html.index("Cut-offs</h2>")
 
 
+@pytest.mark.parametrize(("budget", "word"), [("budget.contacts=1", "over"), ("budget.money=1e6", "within")])
+def test_a_budget_chooses_nothing_where_uplift_is_assumed_and_that_is_said(
+    unlogged: SimulateResult, budget: str, word: str
+) -> None:
+    anew = ask(f"models=[{unlogged.filed.run_id}]", budget)
+    shown = " ".join(drawn(anew).split())
+    assert "No cut-offs are chosen for the budget of" in shown
+    assert f"{anew.simulation.first} is {word} it, with" in shown
+    assert "No cut-offs are chosen for" in artifact(anew.filed.run_id, "simulation.html").read_text()
+
+
 def test_another_assumed_response_is_priced_without_users(unlogged: SimulateResult) -> None:
     response = "+economics.actions.discount_10.assumed_response=1.5"
     anew = ask(f"models=[{unlogged.filed.run_id}]", response)
@@ -404,6 +415,26 @@ def test_a_priced_simulation_refuses_what_needs_users(simulated: SimulateResult,
         ask(f"models=[{simulated.filed.run_id}]", override)
     assert str(error.value).startswith(f"{where}: fixed when the statistics of this run were gathered (truth, 40 cut")
     assert f"type models=[{origin}," in str(error.value)
+
+
+def test_what_was_asked_is_asked_again_of_a_simulation_priced_anew(simulated: SimulateResult) -> None:
+    anew = ask(f"models=[{simulated.filed.run_id}]", "economics.price=9", "least=40")
+    assert anew.simulation.asked.budget == simulated.simulation.asked.budget
+    assert "Within 300 contacts for 3,000 users" in drawn(anew)
+    again = ask(f"models=[{anew.filed.run_id}]", "budget.money=20", "budget.of_users=1000").simulation.asked
+    assert again.budget is not None
+    assert (again.budget.total, again.budget.unit, again.budget.users) == (20, "money", 1000)
+    assert again.least == 40
+    with pytest.raises(InputError, match=r"budget\.of_users: is no budget by itself"):
+        ask(f"models=[{simulated.simulation.gathered.about['models']['boosting']['run_id']}]", "budget.of_users=5")
+
+
+def test_a_budget_is_told_in_totals_of_the_users_it_is_for(simulated: SimulateResult) -> None:
+    best = simulated.simulation.sweep()
+    assert best is not None
+    assert best.budgeted is not None
+    of, shown = best.budgeted.honest, drawn(simulated)
+    assert f"{of.spend.value * 3000:,.0f} contacts and {of.uplift.value * 3000:+,.0f} [" in " ".join(shown.split())
 
 
 def test_asking_a_finished_simulation_for_what_it_is_changes_nothing(simulated: SimulateResult) -> None:

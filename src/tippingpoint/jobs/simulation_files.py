@@ -3,6 +3,7 @@
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
@@ -14,7 +15,7 @@ from tippingpoint.reports.what_if_page import page
 from tippingpoint.settings import SimulateSettings, masked
 from tippingpoint.simulated import PAIR, Simulation
 from tippingpoint.simulation.statistics import Estimate
-from tippingpoint.sweeps import Sweep
+from tippingpoint.sweeps import Asked, Sweep
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.models import JOB
 from tippingpoint.tracking.provenance import provenance
@@ -55,16 +56,17 @@ def record(
 
 def _parent(simulation: Simulation, settings: SimulateSettings, run: Run) -> None:
     about, economics = simulation.gathered.about, simulation.asked.economics
-    config = masked(settings.model_dump(mode="json"))
+    asked = _asked(simulation.asked)
+    config = masked(settings.model_dump(mode="json")) | asked
     run.params(
         {
             "models": ", ".join(about["models"]),
             "policies": ", ".join(simulation.asked.policies),
             "data": about["origin"],
             **{f"economics.{key}": value for key, value in economics.model_dump(mode="json").items()},
-            **{key: config[key] for key in ("least", "smallest_uplift", "sensitivity")},
+            **{key: asked[key] for key in ("least", "smallest_uplift", "sensitivity")},
             **{key: about[key] for key in ("cuts", "seed")},
-            "budget": config["budget"],
+            "budget": asked["budget"],
         }
     )
     if simulation.leader:
@@ -82,13 +84,22 @@ def _parent(simulation: Simulation, settings: SimulateSettings, run: Run) -> Non
         if best := simulation.sweep():
             surfaces.picture(folder / "figures/surface.png", simulation, best)
         surfaces.targeting(folder / "figures", simulation)
-        priced = replace(simulation.gathered, about={**about, "prices": economics.specification()})
+        priced = replace(simulation.gathered, about={**about, "prices": economics.specification(), "asked": asked})
         (folder / STATISTICS).write_bytes(priced.dump())
         written = {**config, "policies": {n: p.specification() for n, p in simulation.asked.policies.items()}}
         written["economics"] = economics.specification()
         (folder / "simulate.yaml").write_text(yaml.safe_dump(written, sort_keys=False, allow_unicode=True))
         run.artifacts(folder)
     run.tags({"mlflow.note.content": simulation_card(simulation)})
+
+
+def _asked(asked: Asked) -> dict[str, Any]:
+    """What was asked of the statistics, as the config has it; a simulation priced anew is asked it again."""
+    budget: dict[str, float | int | None] = {"contacts": None, "money": None, "of_users": None}
+    if (limit := asked.budget) is not None:
+        budget |= {limit.unit: limit.total, "of_users": limit.users}
+    keys = ("least", "smallest_uplift", "sensitivity")
+    return {"budget": budget, **{key: getattr(asked, key) for key in keys}}
 
 
 def _child(simulation: Simulation, model: str, run: Run) -> None:

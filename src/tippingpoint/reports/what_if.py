@@ -49,6 +49,7 @@ def simulate_summary(simulation: Simulation, filed: Filed, seconds: float) -> Re
     best = simulation.sweep()
     lines_after = [f"Uplift over everyone getting none: {EVIDENCE[kind]}."]
     lines_after += _chosen(simulation, best) if best else []
+    lines_after += budget_left_aside(simulation)
     lines_after += tied(simulation)
     lines_after += _measures(simulation)
     lines_after += [_needed(simulation)] if simulation.verdicts else []
@@ -115,17 +116,17 @@ def _listed(simulation: Simulation) -> tuple[dict[str, str], int]:
 
 def _within(estimate: Estimate, digits: int) -> str:
     """The value and half its interval."""
-    value = f"{estimate.value:+.{digits}f}"
+    value = f"{estimate.value:+,.{digits}f}"
     if estimate.low is None or estimate.high is None:
         return value
     return f"{value} ±{(estimate.high - estimate.low) / 2:.{digits}f}"
 
 
 def _signed(estimate: Estimate, digits: int) -> str:
-    value = f"{estimate.value:+.{digits}f}"
+    value = f"{estimate.value:+,.{digits}f}"
     if estimate.low is None or estimate.high is None:
         return value
-    return f"{value} [{estimate.low:.{digits}f}, {estimate.high:.{digits}f}]"
+    return f"{value} [{estimate.low:,.{digits}f}, {estimate.high:,.{digits}f}]"
 
 
 def _chosen(simulation: Simulation, sweep: Sweep) -> list[str]:
@@ -142,10 +143,42 @@ def _chosen(simulation: Simulation, sweep: Sweep) -> list[str]:
         spans = ", ".join(f"{low:.3f} to {high:.3f}" for low, high in ranges)
         lines.append(f"Cannot be told from the best: cut-offs of {spans}.")
     if sweep.budgeted is not None:
-        of, asked = sweep.budgeted.honest, simulation.asked
-        each = f"{asked.budget:.4g} {asked.budget_in} per user"
-        lines.append(f"Within {each}: cut-offs {_cuts(of.cuts)}, {_signed(of.uplift, 3)} {unit}.")
+        of, limit = sweep.budgeted.honest, simulation.asked.budget
+        assert limit is not None
+        lines.append(
+            f"Within {budget_in_words(simulation)}: {sweep.model}, cut-offs {_cuts(of.cuts)} (chosen on validation):"
+            f" {_spent(of.spend.value * limit.users, simulation)} and {_signed(of.uplift.scaled(limit.users), 0)}"
+            f" {simulation.currency} in all expected, by test."
+        )
     return lines
+
+
+def budget_in_words(simulation: Simulation) -> str:
+    """The budget as it was typed, and for whom."""
+    limit = simulation.asked.budget
+    assert limit is not None
+    unit = simulation.currency if limit.unit == "money" else limit.unit
+    return f"{limit.total:,g} {unit} for {limit.users:,} users"
+
+
+def _spent(total: float, simulation: Simulation) -> str:
+    limit = simulation.asked.budget
+    assert limit is not None
+    return f"{total:,.0f} {simulation.currency} spent" if limit.unit == "money" else f"{total:,.0f} contacts"
+
+
+def budget_left_aside(simulation: Simulation) -> list[str]:
+    """What a budget means where nothing is chosen: whether what is shown first keeps it; empty without one."""
+    limit = simulation.asked.budget
+    if limit is None or simulation.kind != "assumed":
+        return []
+    row = simulation.values[simulation.first]
+    each = row["spend_per_user"] if limit.unit == "money" else row["contacts_per_1000"].scaled(1 / 1000)
+    total = each.value * limit.users
+    return [
+        f"No cut-offs are chosen for the budget of {budget_in_words(simulation)}: uplift is assumed. As written,"
+        f" {simulation.first} is {'over' if total > limit.total else 'within'} it, with {_spent(total, simulation)}."
+    ]
 
 
 def _cuts(cuts: Iterable[float] | None) -> str:
