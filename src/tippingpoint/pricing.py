@@ -18,6 +18,9 @@ from tippingpoint.simulation.statistics import Estimate
 from tippingpoint.simulation.value import break_even_response
 from tippingpoint.sweeps import Asked, sweep
 
+INTEREST = 0.01
+"""Of what a user is worth with no action: the smallest uplift of interest, where none is stated."""
+
 
 def price(gathered: Gathered, asked: Asked) -> Simulation:
     """Answer everything at the prices asked, values and standard errors exact.
@@ -47,12 +50,15 @@ def price(gathered: Gathered, asked: Asked) -> Simulation:
     shown = own, by if by in swept else next(iter(swept), "")
     segments = _segments(gathered, economics, line)
     both = segments["model"] + PAIR + segments["policy"]
+    values = _values(about, asked, line, test, worth, first)
+    untouched = abs(values[NONE]["value_per_user"].value)
     return Simulation(
         gathered=gathered,
         asked=asked,
+        smallest_uplift=asked.smallest_uplift or float(f"{INTEREST * untouched:.2g}") or None,
         decided={name: test.decisions[name] for name in worth if name in test.decisions},
         first=first,
-        values=_values(about, asked, line, test, worth, first),
+        values=values,
         verdicts=verdicts,
         estimators=_estimators(about, line, test, worth),
         sweeps=[

@@ -375,12 +375,11 @@ def compose(verb: str, overrides: Sequence[str] = (), config_dir: str | None = N
     from hydra.core.global_hydra import GlobalHydra
     from hydra.errors import HydraException
 
-    own = [f"hydra.searchpath=[file://{Path(config_dir).resolve()}]"] if config_dir else []
-    own += [f"config_dir='{config_dir}'"] if config_dir and verb in NAMING else []
+    named = [f"config_dir='{config_dir}'"] if config_dir and verb in NAMING else []
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(config_folder()), version_base="1.3"):
-            return hydra_compose(verb, [*own_groups(config_dir), *overrides])
+            return hydra_compose(verb, [*own_groups(config_dir), *named, *overrides])
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise hydra_error(error, verb, overrides, config_dir) from error
 

@@ -28,6 +28,9 @@ class Simulation:
 
     Parameters
     ----------
+    smallest_uplift
+        Smallest difference of interest, money per user: as stated, or a share of what a user is worth with no action;
+        None where that is nothing.
     decided
         (cells of test,) action codes of each contestant that is a policy.
     first
@@ -46,6 +49,7 @@ class Simulation:
 
     gathered: Gathered
     asked: Asked
+    smallest_uplift: float | None
     decided: dict[str, np.ndarray]
     first: str
     values: dict[str, dict[str, Estimate]]
@@ -124,7 +128,7 @@ class Simulation:
 
     def verdict_table(self) -> pd.DataFrame:
         """One row a pair, with the users needed to tell the smallest uplift of interest."""
-        smallest = self.asked.smallest_uplift
+        smallest = self.smallest_uplift
         return pd.DataFrame(
             [
                 {
@@ -133,7 +137,7 @@ class Simulation:
                     **{f"difference_{self.kind}{end}": value for end, value in ends(v.difference).items()},
                     "verdict": v.word,
                     "users_who_differ": v.changed,
-                    f"users_needed_for_{smallest:g}": v.users_needed(smallest),
+                    **({} if smallest is None else {f"users_needed_for_{smallest:g}": v.users_needed(smallest)}),
                 }
                 for v in self.verdicts
             ]

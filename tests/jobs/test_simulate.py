@@ -53,6 +53,15 @@ def drawn(result: SimulateResult) -> str:
     return shown.get()
 
 
+def typed(*words: str) -> None:
+    """The command line, which must succeed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["tippingpoint", *words])
+        with pytest.raises(SystemExit) as done:
+            main()
+    assert not done.value.code
+
+
 def artifact(run_id: str, path: str) -> Path:
     return Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=path))
 
@@ -94,6 +103,18 @@ def test_all_pairs_meet_each_other_and_the_simple_policies(simulated: SimulateRe
     assert len(simulated.simulation.verdicts) == len(names) * (len(names) - 1) // 2
     assert simulated.simulation.values[NONE]["uplift_per_user"].value == 0
     assert simulated.simulation.values[NONE]["uplift_per_user"].se == 0
+
+
+def test_the_smallest_uplift_of_interest_is_a_share_of_what_a_user_is_worth_unless_stated(
+    simulated: SimulateResult,
+) -> None:
+    found = simulated.simulation
+    untouched = found.values[NONE]["value_per_user"].value
+    assert found.smallest_uplift == pytest.approx(untouched / 100, rel=0.05)
+    assert f"users_needed_for_{found.smallest_uplift:g}" in found.verdict_table()
+    stated = ask(f"models=[{simulated.filed.run_id}]", "smallest_uplift=0.3").simulation
+    assert stated.smallest_uplift == 0.3
+    assert "users_needed_for_0.3" in stated.verdict_table()
 
 
 def test_verdicts_from_statistics_are_those_from_users() -> None:
@@ -193,16 +214,12 @@ def test_everything_is_filed_and_carries_its_evidence(simulated: SimulateResult)
     assert all(0 <= m.step <= 1000 for m in history)
 
 
-def test_it_answers_in_one_screen_and_in_json(
-    compared: tuple, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
-) -> None:
-    words = ["tippingpoint", "simulate", f"models=[{compared[0].filed.run_id}]", "cuts=30"]
-    monkeypatch.setattr(sys, "argv", words)
-    main()
+def test_it_answers_in_one_screen_and_in_json(compared: tuple, capsys: pytest.CaptureFixture) -> None:
+    words = ["simulate", f"models=[{compared[0].filed.run_id}]", "cuts=30"]
+    typed(*words)
     shown = capsys.readouterr().out.splitlines()
     assert len(shown) <= 40
-    monkeypatch.setattr(sys, "argv", [*words, "output=json"])
-    main()
+    typed(*words, "output=json")
     found = json.loads(capsys.readouterr().out)
     assert found["evidence"] == "truth"
     assert {row["verdict"] for row in found["contest"]} <= {"better", "worse", "cannot tell"}
@@ -580,15 +597,14 @@ def test_a_measure_is_valued_beside_the_outcome(tmp_path: Path) -> None:
 
 
 def test_policies_of_the_users_own_folder_are_found_by_name(
-    compared: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    compared: tuple, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     folder = tmp_path / "my options" / "policy"
     folder.mkdir(parents=True)
     shipped = (ROOT / "conf/policy/intent_bands.yaml").read_text()
     (folder / "ours.yaml").write_text(shipped.replace("name: intent_bands", "name: ours").replace("0.40", "0.30"))
     words = ["simulate", f"models=[{compared[0].filed.run_id}]", "policies=[ours]", "cuts=20", "output=json"]
-    monkeypatch.setattr(sys, "argv", ["tippingpoint", *words, "--config-dir", str(folder.parent)])
-    main()
+    typed(*words, "--config-dir", str(folder.parent))
     assert "ours" in json.loads(capsys.readouterr().out)["policies"]
     with pytest.raises(InputError, match=r"policy: there is no 'our'\. Nearest: 'ours'"):
         simulate(SimulateSettings.from_config(compose("simulate", ["policies=[our]"], str(folder.parent))))

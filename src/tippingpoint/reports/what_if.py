@@ -199,15 +199,17 @@ def _measures(simulation: Simulation) -> list[str]:
 
 
 def _needed(simulation: Simulation) -> str:
-    smallest, leader = simulation.asked.smallest_uplift, simulation.leader
+    smallest, leader = simulation.smallest_uplift, simulation.leader
     rivals: list[Verdict] = [v for v in simulation.verdicts if leader in (v.first, v.second)]
     open_ = [v for v in rivals if v.word == "cannot tell" and PAIR in v.first and PAIR in v.second]
-    needed = [v.users_needed(smallest) or 0 for v in open_]
+    needed = [v.users_needed(smallest) or 0 for v in open_] if smallest else []
     if not any(needed):
         return f"Intervals hold for all {len(simulation.verdicts)} pairs together (95 %, max-t)."
+    own = simulation.asked.smallest_uplift is not None
+    stated = "as stated" if own else "1 % of what a user is worth with no action; smallest_uplift=… states another"
     return (
-        f"To tell {smallest:g} {simulation.currency} per user between {leader} and the models' policies it cannot be"
-        f" told from: {max(needed):,} test users."
+        f"To tell {smallest:g} {simulation.currency} per user ({stated}) between {leader} and the models' policies it"
+        f" cannot be told from: {max(needed):,} test users."
     )
 
 
