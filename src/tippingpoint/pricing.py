@@ -37,10 +37,11 @@ def price(gathered: Gathered, asked: Asked) -> Simulation:
     named = _names(gathered, asked, line)
     test, validation = (_renamed(joint, named) for joint in (gathered.test, gathered.validation))
     pairs = [name for name in test.decisions if PAIR in name]
-    first = pairs[0]
+    first, on_validation = pairs[0], None
     if about["kind"] != "assumed":
-        on_validation = {name: uplift(validation, line, validation.decisions[name]).value for name in pairs}
-        first = max(on_validation, key=on_validation.__getitem__)
+        each = {name: uplift(validation, line, validation.decisions[name]).value for name in pairs}
+        first = max(each, key=each.__getitem__)
+        on_validation = each[first]
     worth = _contestants(test, line, first, actions, usable(economics, actions))
     verdicts = []
     if about["kind"] != "assumed":
@@ -58,6 +59,7 @@ def price(gathered: Gathered, asked: Asked) -> Simulation:
         smallest_uplift=asked.smallest_uplift or float(f"{INTEREST * untouched:.2g}") or None,
         decided={name: test.decisions[name] for name in worth if name in test.decisions},
         first=first,
+        on_validation=on_validation,
         values=values,
         verdicts=verdicts,
         estimators=_estimators(about, line, test, worth),

@@ -36,6 +36,8 @@ class Simulation:
     first
         The contestant `model · policy` that is shown first: the leader; under assumed evidence, which chooses nothing,
         the first one asked for.
+    on_validation
+        The leader's uplift there, money per user, which is why it leads; None under assumed evidence.
     values
         One row a contestant: value, uplift, outcomes, users acted on, spend and regret, on test.
     verdicts
@@ -52,6 +54,7 @@ class Simulation:
     smallest_uplift: float | None
     decided: dict[str, np.ndarray]
     first: str
+    on_validation: float | None
     values: dict[str, dict[str, Estimate]]
     verdicts: list[Verdict]
     estimators: pd.DataFrame

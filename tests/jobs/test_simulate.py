@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -483,6 +484,21 @@ def test_the_word_beside_a_contestant_is_that_of_its_own_pair_with_the_leader(si
     for name, word in found.items():
         assert word == "cannot tell" or (word == "better") == (gain[name] > gain[leader])
     assert found[NONE] == "worse"
+
+
+def test_who_leads_is_told_with_the_reason_and_beside_another_that_is_registered(simulated: SimulateResult) -> None:
+    from tippingpoint.reports.what_if import leader_in_words
+
+    found = simulated.simulation
+    models = found.gathered.about["models"]
+    (winner,) = [name for name, of in models.items() if "registered" in of]
+    other = next(name for name in models if name != winner)
+    (line,) = leader_in_words(replace(found, first=f"{winner}{PAIR}intent_bands"))
+    assert "largest uplift on validation" in line
+    line, registered = leader_in_words(replace(found, first=f"{other}{PAIR}intent_bands"))
+    assert registered.startswith(f"Registered is {winner} (models:/conversion/1), chosen by roc_auc on validation")
+    tags = backend.connect().get_run(simulated.filed.run_id).data.tags
+    assert leader_in_words(found)[0] in tags["mlflow.note.content"]
 
 
 def test_a_share_says_how_many_tie_at_its_cut_off(simulated: SimulateResult) -> None:

@@ -150,7 +150,7 @@ def gather_users(
             "prices": economics.specification(),
             "response": response.tolist(),
             "users": {"all": len(users), **{name: len(part) for name, part in both.items()}},
-            "models": {name: {"run_id": m.run_id, "model_id": m.model_id} for name, m in models.items()},
+            "models": {name: _of_model(model) for name, model in models.items()},
             "policies": {name: policy.specification() for name, policy in policies.items()},
             "bound": {m: {n: p.bound() | {"digest": p.bound_digest} for n, p in of.items()} for m, of in bound.items()},
             "cuts": cuts,
@@ -167,6 +167,14 @@ def gather_users(
         ),
         tables={name: table for name, table in tables.items() if len(table)},
     )
+
+
+def _of_model(model: LoadedModel) -> dict[str, str]:
+    """What is kept of a model; where it is registered, by which measure it was chosen too."""
+    told = {"run_id": model.run_id, "model_id": model.model_id}
+    if model.registered:
+        told |= {"registered": model.registered, "chosen_by": model.config["select_by"]}
+    return told
 
 
 def _users(settings: SimulateSettings, models: dict[str, LoadedModel]) -> tuple[Source, Users, Parts]:

@@ -31,9 +31,11 @@ def simulate_summary(simulation: Simulation, filed: Filed, seconds: float) -> Re
     against = against_leader(simulation)
     regret = any("regret_per_user" in row for row in simulation.values.values())
     heads = ["contestant", f"{simulation.currency} per user\n({kind})", f"{about['outcome']} per\n1,000 ({kind})"]
-    heads += ["acted on,\nof 1,000", *(["regret"] if regret else []), *(["against\nthe leader"] if against else [])]
+    heads += ["acted on,\nof 1,000", *(["regret"] if regret else []), *(["is … than\nthe leader"] if against else [])]
     title = (
-        "Policies on test; ± is half a 95 % interval" if simulation.leader else "Policies on test, in the order asked"
+        "Policies on test, best first, the leader in bold; ± is half a 95 % interval"
+        if simulation.leader
+        else "Policies on test, in the order asked"
     )
     table = plain_table(title, heads)
     table.columns[0].no_wrap, table.columns[0].overflow = False, "fold"
@@ -43,11 +45,12 @@ def simulate_summary(simulation: Simulation, filed: Filed, seconds: float) -> Re
         cells = [_within(row["uplift_per_user"], 3), _within(row["uplift_per_1000"], 1)]
         cells.append(f"{row['contacts_per_1000'].value:.0f}")
         cells += [f"{row['regret_per_user'].value:.2f}" if "regret_per_user" in row else "–"] if regret else []
-        cells += [against.get(name, "")] if against else []
+        cells += [against.get(name, "leader")] if against else []
         table.add_row(label, *cells, style="bold" if name == simulation.leader else "")
     rest = [Text(f"{more} more in the run's tables/values.csv.", style="dim")] if more else []
     best = simulation.sweep()
     lines_after = [f"Uplift over everyone getting none: {EVIDENCE[kind]}."]
+    lines_after += leader_in_words(simulation)
     lines_after += _chosen(simulation, best) if best else []
     lines_after += budget_left_aside(simulation)
     lines_after += tied(simulation)
@@ -74,6 +77,25 @@ def against_leader(simulation: Simulation) -> dict[str, str]:
     return {v.first: v.word for v in simulation.verdicts if v.second == leader} | {
         v.second: turned[v.word] for v in simulation.verdicts if v.first == leader
     }
+
+
+def leader_in_words(simulation: Simulation) -> list[str]:
+    """Which contestant leads and why, and which model is registered where that is another; empty under assumed."""
+    if simulation.leader is None:
+        return []
+    model, others = simulation.leader.split(PAIR)[0], simulation.gathered.about["models"]
+    lines = [
+        f"Leader: {simulation.leader}, of the models' policies the one of largest uplift on validation"
+        f" ({simulation.on_validation:+,.3f} {simulation.currency} per user there); the order on test chooses nothing."
+    ]
+    if "registered" not in others[model]:
+        lines += [
+            f"Registered is {name} ({of['registered']}), chosen by {of['chosen_by']} on validation: how well it"
+            " predicts, not what its policy adds."
+            for name, of in others.items()
+            if "registered" in of
+        ]
+    return lines
 
 
 def tied(simulation: Simulation) -> list[str]:

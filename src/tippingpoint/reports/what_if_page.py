@@ -11,7 +11,7 @@ from plotly.offline import get_plotlyjs
 
 from tippingpoint.reports.palette import COLOURS, GREY, colour
 from tippingpoint.reports.tables import EVIDENCE
-from tippingpoint.reports.what_if import against_leader, budget_in_words, budget_left_aside, tied
+from tippingpoint.reports.what_if import against_leader, budget_in_words, budget_left_aside, leader_in_words, tied
 from tippingpoint.simulated import PAIR, THEN, Simulation
 from tippingpoint.simulation.statistics import Estimate
 from tippingpoint.sweeps import Sweep, View
@@ -56,6 +56,7 @@ def page(simulation: Simulation) -> str:
         "span": _span([row["uplift_per_user"] for row in simulation.values.values()]),
         "pairs": simulation.verdicts[:PAIRS],
         "unlisted": max(len(simulation.verdicts) - PAIRS, 0),
+        "led": " ".join(leader_in_words(simulation)),
         "notes": [*tied(simulation), *budget_left_aside(simulation)],
         "budget": budget_in_words(simulation) if simulation.asked.budget else "",
         "targeting": [key for key in figures if key.startswith("targeting")],
