@@ -90,6 +90,16 @@ class Simulation:
         own = [s for s in self.sweeps if s.model == model]
         return next((s for s in own if s.policy == policy), own[0] if own else None)
 
+    def shares(self, sweep: Sweep, of: Valued) -> dict[str, float]:
+        """Share of test users each action of a choice of cut-offs is for."""
+        cells, shares = self.gathered.scored[sweep.model].test, dict.fromkeys(sweep.actions, 0.0)
+        if of.at is None:
+            return {sweep.actions[0]: 1.0}
+        band = cells.decision(range(len(sweep.bands)), of.at)
+        for action, users in zip(sweep.actions, np.bincount(band, cells.count, len(sweep.bands)), strict=True):
+            shares[action] += float(users) / cells.users
+        return shares
+
     def surface_table(self) -> pl.DataFrame | None:
         """One row a choice of cut-offs of `sweep` that rises: value, uplift, outcomes, intervals, bands.
 

@@ -494,7 +494,7 @@ def test_who_leads_is_told_with_the_reason_and_beside_another_that_is_registered
     (winner,) = [name for name, of in models.items() if "registered" in of]
     other = next(name for name in models if name != winner)
     (line,) = leader_in_words(replace(found, first=f"{winner}{PAIR}intent_bands"))
-    assert "largest uplift on validation" in line
+    assert "by its uplift on validation" in line
     line, registered = leader_in_words(replace(found, first=f"{other}{PAIR}intent_bands"))
     assert registered.startswith(f"Registered is {winner} (models:/conversion/1), chosen by roc_auc on validation")
     tags = backend.connect().get_run(simulated.filed.run_id).data.tags

@@ -18,6 +18,8 @@ MOST = 16
 SEGMENTS = 8
 """Break-even responses listed."""
 
+REGRET = "Regret: by how much it falls short of each user's best action, known here; money per user."
+
 
 def simulate_summary(simulation: Simulation, filed: Filed, seconds: float) -> RenderableType:
     """A simulation on one screen."""
@@ -32,11 +34,8 @@ def simulate_summary(simulation: Simulation, filed: Filed, seconds: float) -> Re
     regret = any("regret_per_user" in row for row in simulation.values.values())
     heads = ["contestant", f"{simulation.currency} per user\n({kind})", f"{about['outcome']} per\n1,000 ({kind})"]
     heads += ["acted on,\nof 1,000", *(["regret"] if regret else []), *(["is … than\nthe leader"] if against else [])]
-    title = (
-        "Policies on test, best first, the leader in bold; ± is half a 95 % interval"
-        if simulation.leader
-        else "Policies on test, in the order asked"
-    )
+    best_first = "Policies on test, best first, the leader in bold; ± is half a 95 % interval"
+    title = best_first if simulation.leader else "Policies on test, in the order asked"
     table = plain_table(title, heads)
     table.columns[0].no_wrap, table.columns[0].overflow = False, "fold"
     shown, more = _listed(simulation)
@@ -49,7 +48,7 @@ def simulate_summary(simulation: Simulation, filed: Filed, seconds: float) -> Re
         table.add_row(label, *cells, style="bold" if name == simulation.leader else "")
     rest = [Text(f"{more} more in the run's tables/values.csv.", style="dim")] if more else []
     best = simulation.sweep()
-    lines_after = [f"Uplift over everyone getting none: {EVIDENCE[kind]}."]
+    lines_after = [f"Uplift over everyone getting none: {EVIDENCE[kind]}." + (f" {REGRET}" if regret else "")]
     lines_after += leader_in_words(simulation)
     lines_after += _chosen(simulation, best) if best else []
     lines_after += budget_left_aside(simulation)
@@ -85,8 +84,8 @@ def leader_in_words(simulation: Simulation) -> list[str]:
         return []
     model, others = simulation.leader.split(PAIR)[0], simulation.gathered.about["models"]
     lines = [
-        f"Leader: {simulation.leader}, of the models' policies the one of largest uplift on validation"
-        f" ({simulation.on_validation:+,.3f} {simulation.currency} per user there); the order on test chooses nothing."
+        f"Leader: {simulation.leader}, by its uplift on validation ({simulation.on_validation:+,.3f}"
+        f" {simulation.currency} per user), the largest of a model's policy there; the order on test chooses nothing."
     ]
     if "registered" not in others[model]:
         lines += [
@@ -157,22 +156,46 @@ def _chosen(simulation: Simulation, sweep: Sweep) -> list[str]:
         return []
     unit = f"{simulation.currency} per user"
     lines = []
-    for how in ("honest", "apparent"):
-        of = getattr(sweep.choice, how)
-        note = "chosen on validation, valued on test" if how == "honest" else "chosen and valued on test: too good"
-        lines.append(f"{sweep.model}, {how} cut-offs {_cuts(of.cuts)}: {_signed(of.uplift, 3)} {unit} ({note})")
-    if ranges := sweep.untold_ranges:
-        spans = ", ".join(f"{low:.3f} to {high:.3f}" for low, high in ranges)
-        lines.append(f"Cannot be told from the best: cut-offs of {spans}.")
+    honest, apparent = sweep.choice.honest, sweep.choice.apparent
+    who = who_gets_what(simulation.shares(sweep, honest))
+    lines.append(
+        f"{sweep.model}, honest cut-offs {_cuts(honest.cuts)} ({who}): {_signed(honest.uplift, 3)} {unit}"
+        f" (chosen on validation, valued on test); apparent {_cuts(apparent.cuts)}:"
+        f" {_signed(apparent.uplift, 3)} (chosen and valued on test: too good)"
+    )
+    lines += may_be_as_good(sweep)
     if sweep.budgeted is not None:
         of, limit = sweep.budgeted.honest, simulation.asked.budget
         assert limit is not None
         lines.append(
-            f"Within {budget_in_words(simulation)}: {sweep.model}, cut-offs {_cuts(of.cuts)} (chosen on validation):"
-            f" {_spent(of.spend.value * limit.users, simulation)} and {_signed(of.uplift.scaled(limit.users), 0)}"
+            f"Within {budget_in_words(simulation)}: {sweep.model}, cut-offs {_cuts(of.cuts)}"
+            f" ({who_gets_what(simulation.shares(sweep, of))}): {_spent(of.spend.value * limit.users, simulation)} and"
+            f" {_signed(of.uplift.scaled(limit.users), 0)}"
             f" {simulation.currency} in all expected, by test."
         )
     return lines
+
+
+def who_gets_what(shares: dict[str, float]) -> str:
+    """Shares of users by action as a clause.
+
+    >>> who_gets_what({"none": 0.003, "prompt": 0.997}), who_gets_what({"none": 0.25, "prompt": 0.75, "other": 0.001})
+    ('nearly everyone gets prompt', '25% get none, 75% prompt')
+    """
+    action = max(shares, key=shares.__getitem__)
+    if shares[action] > 0.97:
+        return f"{'everyone' if shares[action] == 1 else 'nearly everyone'} gets {action}"
+    told = [f"{share:.0%} {action}" for action, share in shares.items() if share >= 0.005]
+    return ", ".join(told).replace("% ", "% get ", 1)
+
+
+def may_be_as_good(sweep: Sweep) -> list[str]:
+    """The span of each cut-off in which these users cannot tell the choice from the best; empty where all are told."""
+    spans = [
+        f"{sweep.bands[k]} ({sweep.actions[k]}) from anywhere between {low:.3f} and {high:.3f}"
+        for k, (low, high) in enumerate(sweep.untold_ranges, start=1)
+    ]
+    return [f"What may be as good, for all these users can tell: {', '.join(spans)}."] if spans else []
 
 
 def budget_in_words(simulation: Simulation) -> str:
@@ -228,7 +251,7 @@ def _needed(simulation: Simulation) -> str:
     if not any(needed):
         return f"Intervals hold for all {len(simulation.verdicts)} pairs together (95 %, max-t)."
     own = simulation.asked.smallest_uplift is not None
-    stated = "as stated" if own else "1 % of what a user is worth with no action; smallest_uplift=… states another"
+    stated = "as stated" if own else "1 % of a user's worth with no action; smallest_uplift=…"
     return (
         f"To tell {smallest:g} {simulation.currency} per user ({stated}) between {leader} and the models' policies it"
         f" cannot be told from: {max(needed):,} test users."

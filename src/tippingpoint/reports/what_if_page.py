@@ -11,7 +11,15 @@ from plotly.offline import get_plotlyjs
 
 from tippingpoint.reports.palette import COLOURS, GREY, colour
 from tippingpoint.reports.tables import EVIDENCE
-from tippingpoint.reports.what_if import against_leader, budget_in_words, budget_left_aside, leader_in_words, tied
+from tippingpoint.reports.what_if import (
+    against_leader,
+    budget_in_words,
+    budget_left_aside,
+    leader_in_words,
+    may_be_as_good,
+    tied,
+    who_gets_what,
+)
 from tippingpoint.simulated import PAIR, THEN, Simulation
 from tippingpoint.simulation.statistics import Estimate
 from tippingpoint.sweeps import Sweep, View
@@ -50,6 +58,8 @@ def page(simulation: Simulation) -> str:
         "evidence": EVIDENCE[simulation.kind],
         "surfaces": [{"label": s["label"], "note": s["note"]} for s in surfaces],
         "undrawn": len(all_views) - len(views),
+        "as_good": " ".join(may_be_as_good(leader)) if leader else "",
+        "who": lambda sweep, of: who_gets_what(simulation.shares(sweep, of)),
         "words": against_leader(simulation),
         "ordered": [(name, simulation.values[name]) for name in simulation.ordered],
         "break_even": simulation.break_even_table().to_dict("records"),
