@@ -20,6 +20,8 @@ NAMING = ("simulate", "policy_diff")
 """Verbs whose settings name options, so that they must know of folders of the user's own."""
 LAUNCHERS = ("joblib", "ray")
 """Hydra launchers that are extras of ours."""
+FREE = {"simulate": ("policy.actions.", "economics.actions.", "economics.costs.")}
+"""By verb, where keys are the user's to name, so that a shipped config cannot list them."""
 PLUGIN_GROUPS = ("tippingpoint.models", "tippingpoint.generators", "tippingpoint.policies")
 
 
@@ -379,9 +381,18 @@ def compose(verb: str, overrides: Sequence[str] = (), config_dir: str | None = N
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(config_folder()), version_base="1.3"):
-            return hydra_compose(verb, [*own_groups(config_dir), *named, *overrides])
+            return hydra_compose(verb, [*own_groups(config_dir), *named, *as_added(verb, overrides)])
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise hydra_error(error, verb, overrides, config_dir) from error
+
+
+def as_added(verb: str, overrides: Sequence[str]) -> list[str]:
+    """Overrides with Hydra's ++ in front of keys that are the user's to name, so that they work as typed.
+
+    >>> as_added("simulate", ["economics.actions.email.contact_cost=1", "economics.price=8"])
+    ['++economics.actions.email.contact_cost=1', 'economics.price=8']
+    """
+    return [f"++{word}" if word.startswith(FREE.get(verb, ())) else word for word in overrides]
 
 
 def own_groups(config_dir: str | None) -> list[str]:
