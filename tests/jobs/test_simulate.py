@@ -100,7 +100,7 @@ def test_the_written_policy_is_worth_what_compare_said(compared: tuple, simulate
 def test_all_pairs_meet_each_other_and_the_simple_policies(simulated: SimulateResult) -> None:
     names = set(simulated.simulation.values)
     assert {NONE, RANDOM, "everyone discount_10", "everyone checkout_prompt", "best_action"} <= names
-    assert len([n for n in names if PAIR in n]) == 9
+    assert len([n for n in names if PAIR in n]) == 6  # best_action stands once
     assert len(simulated.simulation.verdicts) == len(names) * (len(names) - 1) // 2
     assert simulated.simulation.values[NONE]["uplift_per_user"].value == 0
     assert simulated.simulation.values[NONE]["uplift_per_user"].se == 0
@@ -328,10 +328,14 @@ def test_another_assumed_response_is_priced_without_users(unlogged: SimulateResu
         (["policy.cuts=[0.7,0.4]"], "policy.cuts: must rise; got [0.7, 0.4]."),
         (["policies=[intent_band]"], "policy: there is no 'intent_band'. Nearest: 'intent_bands'."),
         (["data=retention", "data.users=2000"], "data: "),
-        (["+policy.actions.high=email"], "economics.actions: 'email' has no price"),
+        (["policy.actions.high=email"], "policy intent_bands: 'email' has no price"),
+        (
+            ["policy.actions={rest: none}"],
+            "policy: actions of intent_bands must name each of low, medium, high",
+        ),
         (
             ["policy.actions={low: none, medium: none, high: email}", "+economics.actions.email={contact_cost: 1}"],
-            "policy.actions: no user ever got 'email'",
+            "policy intent_bands: no user ever got 'email'",
         ),
         (["data=case_study", "data.users=1200", "evidence=experiment"], "data.action: "),
         (["economics.prize=1"], "economics.prize: unknown key. Nearest: 'price'."),
@@ -343,6 +347,49 @@ def test_bad_input_is_told_in_one_message(
 ) -> None:
     models = [] if overrides[0].startswith("models=") else [f"models=[{compared[0].filed.run_id}]"]
     assert refused(*models, *overrides).startswith(message)
+
+
+@pytest.mark.parametrize(
+    "override", ["policy.cuts=[0.7,0.4]", "policies=[no_such]", "economics.price=-1", "policy.actions.high=email"]
+)
+def test_what_is_typed_wrongly_is_told_before_models_and_users_are_read(
+    compared: tuple, monkeypatch: pytest.MonkeyPatch, override: str
+) -> None:
+    def touched(*_: object) -> None:
+        raise AssertionError("too late")
+
+    for name in ("load", "gather_users"):
+        monkeypatch.setattr(sys.modules["tippingpoint.jobs.simulate"], name, touched)
+    with pytest.raises(InputError):
+        ask(f"models=[{compared[0].filed.run_id}]", override)
+
+
+def test_an_action_of_a_further_policy_that_no_user_got_is_told_with_what_works(
+    compared: tuple, tmp_path: Path
+) -> None:
+    table = pd.read_csv(ROOT / "data/synthetic_user_conversion_data.csv").head(3000)
+    table.assign(action=table["action"].replace("checkout_prompt", "email")).to_csv(tmp_path / "log.csv", index=False)
+    run_id = compared[0].filed.run_id
+    words = [f"models=[{run_id}]", "data=csv", f"data.path={tmp_path}/log.csv", "data.target=converted"]
+    words += ["data.action=action", "data.logging_probability=uniform", "economics.actions.email={contact_cost: 1}"]
+    words += ["policy.actions.high=email"]
+    with pytest.raises(InputError, match=r"policy top_fraction: no user.*Type policy=top_fraction policy\.ac.*\.top="):
+        ask(*words, "policies=[top_fraction]")
+    with pytest.raises(InputError, match=r"policy best_action: no user.*Leave best_action out"):
+        ask(*words, "policies=[best_action]")
+    found = ask(*words[:-1], "policy=top_fraction", "policy.actions.top=email").simulation
+    assert f"boosting{PAIR}top_fraction" in found.values
+
+
+def test_an_action_is_priced_as_typed_and_one_that_nobody_has_is_refused(
+    compared: tuple, simulated: SimulateResult
+) -> None:
+    anew = ask(f"models=[{simulated.filed.run_id}]", "economics.actions.discount_10.contact_cost=2").simulation
+    assert anew.asked.economics.actions["discount_10"].contact_cost == 2
+    with pytest.raises(InputError, match=r"economics\.actions\.discount_10\.contact_costs: unknown key"):
+        ask(f"models=[{compared[0].filed.run_id}]", "economics.actions.discount_10.contact_costs=2")
+    with pytest.raises(InputError, match=r"economics\.actions\.discount_01: no policy.*Nearest: 'discount_10'"):
+        ask(f"models=[{compared[0].filed.run_id}]", "economics.actions.discount_01.contact_cost=2")
 
 
 @pytest.fixture
@@ -518,9 +565,7 @@ def test_who_decided_at_other_prices_says_so(simulated: SimulateResult) -> None:
     anew = ask(f"models=[{simulated.filed.run_id}]", "economics.price=3")
     names = set(anew.simulation.values)
     assert f"best_action{THEN}" in names
-    assert f"boosting{PAIR}best_by_reward_model{THEN}" in names
-    assert not names & {"best_action", f"boosting{PAIR}best_by_reward_model"}
-    assert f"best_by_reward_model{THEN}" in set(anew.simulation.segments["policy"])
+    assert "best_action" not in names
     assert not any("regret_per_user" in row for row in anew.simulation.values.values())
     again = ask(f"models=[{anew.filed.run_id}]", "economics.currency=USD")
     assert (

@@ -10,7 +10,7 @@ from tippingpoint.economics import Economics
 from tippingpoint.errors import InputError
 from tippingpoint.findings import Filed
 from tippingpoint.gathered import Gathered
-from tippingpoint.jobs.gathering import gather_users
+from tippingpoint.jobs.gathering import check_prices, gather_users
 from tippingpoint.jobs.progress import progress
 from tippingpoint.jobs.simulation_files import STATISTICS, record
 from tippingpoint.policies.policy import Policy
@@ -21,7 +21,7 @@ from tippingpoint.simulated import Simulation
 from tippingpoint.simulation.statistics import LEAST_CHANGED
 from tippingpoint.sweeps import Asked, Limit
 from tippingpoint.tracking import backend
-from tippingpoint.tracking.models import JOB, LoadedModel, fetch, find, load
+from tippingpoint.tracking.models import JOB, LoadedModel, config_of, fetch, find, load
 from tippingpoint.tracking.runs import reap
 
 SENSITIVITY = 0.2
@@ -77,13 +77,15 @@ def simulate(settings: SimulateSettings) -> SimulateResult:
             settings = _asked_again(settings, gathered.about["asked"])
         else:
             step("loading models")
+            configs = [config_of(client, run) for run in runs.values()]
+            policies = _policies(settings, [config["policy"] for config in configs])
+            economics = _economics(configs[0]["economics"], settings)
+            check_prices(policies, economics)  # all that is typed is checked before anything large is read
             models = _named([load(client, run) for run in runs.values()])
-            first = next(iter(models.values()))
-            experiment = first.experiment
-            policies = _policies(settings, models)
-            economics = _economics(first.config["economics"], settings)
+            experiment = next(iter(models.values())).experiment
             step("scoring users, gathering statistics")
             gathered = gather_users(settings, models, policies, economics)
+            policies = {name: policies[name] for name in gathered.about["policies"]}
         if settings.tracking.experiment:
             experiment = backend.experiment_id(client, settings.tracking.experiment)
         step("answering")
@@ -103,10 +105,12 @@ def _named(models: list[LoadedModel]) -> dict[str, LoadedModel]:
     }
 
 
-def _policies(settings: SimulateSettings, models: dict[str, LoadedModel]) -> dict[str, Policy]:
-    """Each model's own policy with `policy` on top, and `policies`; by name, version and digest where names repeat."""
-    nodes = [overlay(model.config["policy"], settings.policy) for model in models.values()]
-    built = [_policy(node, "policy") for node in nodes]
+def _policies(settings: SimulateSettings, own: list[dict[str, Any]]) -> dict[str, Policy]:
+    """Each model's own policy, as its run has it, with `policy` on top, and `policies`.
+
+    By name; by version and digest too where names repeat.
+    """
+    built = [_policy(overlay(node, settings.policy), "policy") for node in own]
     built += [_policy(option("policy", name, settings.config_dir), f"policies.{name}") for name in settings.policies]
     distinct = list({policy.digest: policy for policy in built}.values())
     names = [policy.name for policy in distinct]

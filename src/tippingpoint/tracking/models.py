@@ -97,6 +97,17 @@ def find(client: MlflowClient, reference: str, experiment: str | None = None) ->
     return sorted(children, key=lambda child: int(child.info.start_time))
 
 
+def config_of(client: MlflowClient, run: StoredRun) -> dict[str, Any]:
+    """The composed config of a model's run.
+
+    Raises
+    ------
+    InputError
+        When it is gone.
+    """
+    return dict(yaml.safe_load(fetch(client, run.info.run_id, "config.yaml")))
+
+
 def load(client: MlflowClient, run: StoredRun) -> LoadedModel:
     """Load the model of a run with the types its family trusts, whatever else the file asks for.
 
@@ -109,8 +120,7 @@ def load(client: MlflowClient, run: StoredRun) -> LoadedModel:
     name = run.data.params["model"]
     try:
         with tempfile.TemporaryDirectory() as temporary:
-            path = client.download_artifacts(run.info.run_id, "config.yaml", temporary)
-            config = yaml.safe_load(Path(path).read_text())
+            config = config_of(client, run)
             location = client.get_logged_model(model_id).artifact_location
             folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=location, dst_path=temporary))
             family = Component.model_validate(config["model"][name]).build(Family, f"model.{name}")  # type: ignore[type-abstract]
