@@ -145,7 +145,7 @@ def _values(
         **{f"measure_{name}_per_user": only(f"{MEASURE}{name}", len(actions)) for name in map(str, about["measures"])},
     }
     if not about["per_user_prices"]:
-        lines["spend_per_user"] = Line(*asked.economics.spend(actions, about["good"]))
+        lines["action_cost_per_user"] = Line(*asked.economics.spend(actions, about["good"]))
     found = {}
     known = usable(asked.economics, actions)
     by_line = {column: _contestants(joint, of, first, actions, known) for column, of in lines.items()}

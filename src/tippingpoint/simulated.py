@@ -108,7 +108,8 @@ class Simulation:
         sweep = self.sweep()
         if sweep is None or not sweep.views:
             return None
-        return pl.concat([self._choices(view) for view in sweep.views])
+        whose = (pl.lit(sweep.model).alias("model"), pl.lit(sweep.policy).alias("policy"))
+        return pl.concat([self._choices(view) for view in sweep.views]).select(*whose, pl.all())
 
     def _choices(self, view: View) -> pl.DataFrame:
         of, kind = view.surface, self.kind
@@ -171,12 +172,14 @@ class Simulation:
     def choice_table(self) -> pd.DataFrame:
         """One row a sweep and choice: honest beside apparent, with and without the budget."""
         rows = []
-        limit = "" if self.asked.budget is None else f"{self.asked.budget.total:g} {self.asked.budget.unit}"
+        unit = "contacts" if self.asked.budget is None else self.asked.budget.unit
+        limit = "" if self.asked.budget is None else f"{self.asked.budget.total:g} {unit}"
         for s in self.sweeps:
             for budget, choice in {"none": s.choice, limit: s.budgeted}.items():
                 for how in ("honest", "apparent") if choice else ():
                     of: Valued = getattr(choice, how)
                     row: dict[str, Any] = {"model": s.model, "policy": s.policy, "budget": budget, "choice": how}
+                    row["spend_in"] = "contacts" if choice is s.choice else unit
                     row["cuts"] = "no one" if of.cuts is None else " ".join(f"{c:.4g}" for c in of.cuts)
                     named = {"uplift_per_user": of.uplift, "per_1000": of.outcomes, "spend_per_user": of.spend}
                     for column, e in named.items():

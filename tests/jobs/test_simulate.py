@@ -208,6 +208,9 @@ def test_everything_is_filed_and_carries_its_evidence(simulated: SimulateResult)
     assert len(html) < 8_000_000
     pairs = pd.read_csv(artifact(parent.info.run_id, "tables/surface.csv"))
     assert {"uplift_truth_band_low", "supported", "told_from_best"} <= set(pairs)
+    leader = simulated.simulation.leader or ""
+    assert set(pairs["model"] + PAIR + pairs["policy"]) == {leader}
+    assert set(pd.read_csv(artifact(parent.info.run_id, "tables/choice.csv"))["spend_in"]) == {"contacts"}
     below = client.search_runs([parent.info.experiment_id], f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
     assert {run.data.params["model"] for run in below} == {"logistic", "random_forest", "boosting"}
     history = client.get_metric_history(below[0].info.run_id, "policy/truth/from_cut/checkout_prompt_per_1000")
@@ -655,6 +658,8 @@ def test_a_measure_is_valued_beside_the_outcome(tmp_path: Path) -> None:
     assert found.values[NONE]["measure_spend_per_user"].value == 0
     assert abs(everyone.value - 3.0) < 4 * everyone.se  # type: ignore[operator]
     assert "measure_spend_per_user_experiment_low" in found.value_table()
+    assert "action_cost_per_user_experiment" in found.value_table()
+    assert not [name for name in found.value_table() if str(name).startswith("spend")]
 
 
 def test_policies_of_the_users_own_folder_are_found_by_name(

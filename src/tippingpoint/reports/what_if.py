@@ -218,7 +218,7 @@ def budget_left_aside(simulation: Simulation) -> list[str]:
     if limit is None or simulation.kind != "assumed":
         return []
     row = simulation.values[simulation.first]
-    each = row["spend_per_user"] if limit.unit == "money" else row["contacts_per_1000"].scaled(1 / 1000)
+    each = row["action_cost_per_user"] if limit.unit == "money" else row["contacts_per_1000"].scaled(1 / 1000)
     total = each.value * limit.users
     return [
         f"No cut-offs are chosen for the budget of {budget_in_words(simulation)}: uplift is assumed. As written,"
