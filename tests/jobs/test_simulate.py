@@ -236,6 +236,7 @@ def test_with_an_experiment_the_evidence_is_diagnosed(compared: tuple) -> None:
     assert set(tables["reward_model"]["action"]) == {"none", "discount_10", "checkout_prompt"}
     assert {"autoc", "qini", "uplift_at_10%"} <= set(tables["ranking"]["measure"])
     assert (tables["ranking"]["evidence"] == "experiment").all()
+    assert "share_clipped" not in tables["evidence"]  # chances that are known are not
 
 
 ROOT = Path(__file__).parents[2]
@@ -719,7 +720,9 @@ def test_what_is_estimated_of_a_log_is_fitted_once(compared: tuple, monkeypatch:
         return fit_chances(*arguments)
 
     monkeypatch.setattr(question, "fit_chances", counted)
-    assert ask(f"models=[{compared[0].filed.run_id}]", "evidence=logged").simulation.kind == "logged"
+    found = ask(f"models=[{compared[0].filed.run_id}]", "evidence=logged").simulation
+    assert found.kind == "logged"
+    assert "share_clipped" in found.gathered.tables["evidence"]
     assert len(fits) == 1
 
 
@@ -754,9 +757,7 @@ def test_every_estimator_stands_beside_the_default_at_any_price(compared: tuple)
     assert set(found[found["default"]].index.get_level_values("estimator")) == {"dr"}
     assert "estimators" in {f.path[7:-4] for f in backend.connect().list_artifacts(anew.filed.run_id, "tables")}
     html = artifact(anew.filed.run_id, "simulation.html").read_text()
-    assert all(
-        word in html for word in ("dr (default)", "effective users", "largest weight", "clipped", "Calibration of")
-    )
+    assert all(word in html for word in ("dr (default)", "effective users", "largest weight", "Calibration of"))
 
 
 def test_the_effect_the_reward_model_predicts_is_ranked_beside_the_scores(compared: tuple) -> None:

@@ -134,7 +134,7 @@ def gather_users(
     blocks = None
     if (log := logs["test"]) is not None:
         everyone = {f"everyone {a}": np.full(len(parts.test), k) for k, a in enumerate(actions)}
-        tables["evidence"] = diagnostics(log, decisions["test"] | everyone, keep)
+        tables["evidence"] = diagnostics(kind, log, decisions["test"] | everyone, keep)
         tables["reward_model"] = calibration_of_rewards(log, users.actions)
         own = rewards["test"] if economics.per_user else (np.zeros(len(actions)), np.ones(len(actions)))
         blocks = log_blocks(log, keep, *own)
