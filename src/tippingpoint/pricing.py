@@ -14,7 +14,7 @@ from tippingpoint.policies.best_action import BestAction
 from tippingpoint.simulated import BEST, DEFAULT, NONE, ORACLE, PAIR, RANDOM, THEN, Simulation, ends
 from tippingpoint.simulation.cells import Cells, Line, contacts, estimates, linear, outcomes
 from tippingpoint.simulation.contest import contest_of_cells
-from tippingpoint.simulation.statistics import Estimate
+from tippingpoint.simulation.statistics import LEAST_CHANGED, Estimate
 from tippingpoint.simulation.value import break_even_response
 from tippingpoint.sweeps import Asked, sweep
 
@@ -204,7 +204,9 @@ def _segments(gathered: Gathered, economics: Economics, line: Line) -> pd.DataFr
         if own.users > 1:
             L = own.coefficients(line, {0, k})
             e = linear(own, np.tile(L[k] - L[0], (2, 1)))
-            row = {f"{column}{end}": value for end, value in ends(e).items() if value is not None}
+            e = e if own.users >= LEAST_CHANGED or not k else Estimate(e.value)  # too few for a normal interval
+            told = [""] if kind == "assumed" else list(ends(e))
+            row = {f"{column}{end}": np.nan if (value := ends(e)[end]) is None else value for end in told}
             if kind == "assumed" and k and not about["per_user_prices"]:
                 base = float(own.gram[0, 0, own.columns("phi").start]) / own.users
                 row["break_even_response"] = _break_even(economics, about, base, k)

@@ -768,3 +768,17 @@ def test_the_effect_the_reward_model_predicts_is_ranked_beside_the_scores(compar
     np.testing.assert_allclose(found["z"], found["value"] / found["se"])
     mean_z = found[found["measure"] == "qini"].groupby("rule")["z"].mean()
     assert mean_z["reward model's effect"] > 5  # by the truth
+
+
+def test_a_segment_of_few_users_has_no_interval_in_either_job(compared: tuple) -> None:
+    run_id = compared[0].filed.run_id
+    found = ask(f"models=[{run_id}]", "policy.cuts=[0.3,0.72]").simulation.segments
+    few = (found["users"] < 50) & (found["action"] != "none")
+    assert few.any()
+    assert found.loc[few, "uplift_per_user_truth_low"].isna().all()
+    assert found.loc[few & (found["users"] > 1), "uplift_per_user_truth"].notna().all()
+    assert found.loc[found["users"] >= 50, "uplift_per_user_truth_low"].notna().all()
+    for candidate in compared[0].comparison.candidates:
+        of = candidate.segments
+        told = (of["users"] >= 50) | (of["action"] == "none")
+        assert (of["uplift_per_user_truth_low"].notna() == told).all()
