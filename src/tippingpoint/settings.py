@@ -9,7 +9,7 @@ from typing import Any, Literal, Self, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_serializer, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_serializer, model_validator
 from pydantic_core import ErrorDetails
 
 from tippingpoint.errors import InputError, nearest
@@ -241,8 +241,15 @@ class DiffSettings(PolicySettings):
     policy: dict[str, Any] | None = None
     """What some data bring along; not read: `policies` are compared."""
 
-    policies: list[str] = Field(min_length=2, max_length=2)
+    policies: list[str]
     config_dir: str | None
+
+    @field_validator("policies")
+    @classmethod
+    def _are_two(cls, policies: list[str]) -> list[str]:
+        if len(policies) != 2:
+            raise ValueError("two are compared. Type tippingpoint policy diff ONE OTHER.")
+        return policies
 
 
 class Serve(Terminal):
@@ -282,8 +289,17 @@ def _explain(model: type[BaseModel], where: str, detail: ErrorDetails) -> InputE
         return InputError(path, "unknown key", nearest(str(detail["loc"][-1]), known))
     if detail["type"] == "missing":
         return InputError(path, "not given", f"Type {path}=…")
-    what, _, remedy = detail["msg"].removeprefix("Value error, ").partition(". ")
     given = detail["input"]
+    if detail["type"] in ("tuple_type", "list_type") and isinstance(given, str | int | float):
+        return InputError(path, f"must be a list; got {given!r}", f"Type {path}='[{given}]'.")
+    if detail["type"] in ("too_short", "too_long") and isinstance(given, list | tuple):
+        of = detail["ctx"]
+        least = detail["type"] == "too_short"
+        number = of["min_length"] if least else of["max_length"]
+        items = f"{number} item{'s' if number > 1 else ''}"
+        what = f"takes {'at least' if least else 'at most'} {items}; got {of['actual_length']}"
+        return InputError(path, what, f"Type {path}='[{','.join('…' * min(number, 3))}]'." if number else "")
+    what, _, remedy = detail["msg"].removeprefix("Value error, ").partition(". ")
     if isinstance(given, str | int | float | bool | list) or given is None:
         what = f"{what[0].lower()}{what[1:]}; got {given!r}"
     return InputError(path or "config", what, remedy)
