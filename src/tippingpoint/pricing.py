@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tippingpoint.cutoffs import Asked, cut_offs
 from tippingpoint.economics import Economics
 from tippingpoint.gathered import MEASURE, MONEY, Gathered, Joint
 from tippingpoint.policies.bands import Bands
@@ -16,7 +17,6 @@ from tippingpoint.simulation.cells import Cells, Line, contacts, estimates, line
 from tippingpoint.simulation.contest import contest_of_cells
 from tippingpoint.simulation.statistics import LEAST_CHANGED, Estimate
 from tippingpoint.simulation.value import break_even_response
-from tippingpoint.sweeps import Asked, sweep
 
 INTEREST = 0.01
 """Of what a user is worth with no action: the smallest uplift of interest, where none is stated."""
@@ -46,9 +46,9 @@ def price(gathered: Gathered, asked: Asked) -> Simulation:
     verdicts = []
     if about["kind"] != "assumed":
         verdicts = contest_of_cells(test.cells, worth, np.random.default_rng([asked.seed, 5]))
-    swept = {name: policy for name, policy in asked.policies.items() if isinstance(policy, Bands)}
+    banded = {name: policy for name, policy in asked.policies.items() if isinstance(policy, Bands)}
     own, by = first.split(PAIR)
-    shown = own, by if by in swept else next(iter(swept), "")
+    shown = own, by if by in banded else next(iter(banded), "")
     segments = _segments(gathered, economics, line)
     both = segments["model"] + PAIR + segments["policy"]
     values = _values(about, asked, line, test, worth, first)
@@ -63,10 +63,10 @@ def price(gathered: Gathered, asked: Asked) -> Simulation:
         values=values,
         verdicts=verdicts,
         estimators=_estimators(about, line, test, worth),
-        sweeps=[
-            sweep(gathered, asked, line, m, n, p, full=(m, n) == shown or not asked.first_only)
+        all_cut_offs=[
+            cut_offs(gathered, asked, line, m, n, p, full=(m, n) == shown or not asked.first_only)
             for m in gathered.scored
-            for n, p in swept.items()
+            for n, p in banded.items()
         ],
         segments=segments.assign(policy=[named[name].split(PAIR)[1] for name in both]),
         tornado=_tornado(about, asked, test, test.decisions[first]),

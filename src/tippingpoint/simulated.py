@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
+from tippingpoint.cutoffs import Asked, CutOffs, View
 from tippingpoint.gathered import Gathered
 from tippingpoint.simulation.choice import Valued
 from tippingpoint.simulation.contest import Verdict
 from tippingpoint.simulation.statistics import Estimate
-from tippingpoint.sweeps import Asked, Sweep, View
 
 NONE, RANDOM, ORACLE, BEST = "everyone none", "random of equal size", "oracle", "best_action"
 PAIR = " · "
@@ -58,7 +58,7 @@ class Simulation:
     values: dict[str, dict[str, Estimate]]
     verdicts: list[Verdict]
     estimators: pd.DataFrame
-    sweeps: list[Sweep]
+    all_cut_offs: list[CutOffs]
     segments: pd.DataFrame
     tornado: pd.DataFrame
 
@@ -84,32 +84,32 @@ class Simulation:
         """The unit of money."""
         return self.asked.economics.currency
 
-    def sweep(self) -> Sweep | None:
-        """The own sweep of the one shown first; where its policy has no bands, that of its model."""
+    def cut_offs(self) -> CutOffs | None:
+        """Those of the one shown first; where its policy has no bands, those of its model."""
         model, policy = self.first.split(PAIR)
-        own = [s for s in self.sweeps if s.model == model]
+        own = [s for s in self.all_cut_offs if s.model == model]
         return next((s for s in own if s.policy == policy), own[0] if own else None)
 
-    def shares(self, sweep: Sweep, of: Valued) -> dict[str, float]:
+    def shares(self, cut_offs: CutOffs, of: Valued) -> dict[str, float]:
         """Share of test users each action of a choice of cut-offs is for."""
-        cells, shares = self.gathered.scored[sweep.model].test, dict.fromkeys(sweep.actions, 0.0)
+        cells, shares = self.gathered.scored[cut_offs.model].test, dict.fromkeys(cut_offs.actions, 0.0)
         if of.at is None:
-            return {sweep.actions[0]: 1.0}
-        band = cells.decision(range(len(sweep.bands)), of.at)
-        for action, users in zip(sweep.actions, np.bincount(band, cells.count, len(sweep.bands)), strict=True):
+            return {cut_offs.actions[0]: 1.0}
+        band = cells.decision(range(len(cut_offs.bands)), of.at)
+        for action, users in zip(cut_offs.actions, np.bincount(band, cells.count, len(cut_offs.bands)), strict=True):
             shares[action] += float(users) / cells.users
         return shares
 
     def surface_table(self) -> pl.DataFrame | None:
-        """One row a choice of cut-offs of `sweep` that rises: value, uplift, outcomes, intervals, bands.
+        """One row a choice of cut-offs of `cut_offs` that rises: value, uplift, outcomes, intervals, bands.
 
         Of three cut-offs and more, two neighbours vary while the others are held.
         """
-        sweep = self.sweep()
-        if sweep is None or not sweep.views:
+        cut_offs = self.cut_offs()
+        if cut_offs is None or not cut_offs.views:
             return None
-        whose = (pl.lit(sweep.model).alias("model"), pl.lit(sweep.policy).alias("policy"))
-        return pl.concat([self._choices(view) for view in sweep.views]).select(*whose, pl.all())
+        whose = (pl.lit(cut_offs.model).alias("model"), pl.lit(cut_offs.policy).alias("policy"))
+        return pl.concat([self._choices(view) for view in cut_offs.views]).select(*whose, pl.all())
 
     def _choices(self, view: View) -> pl.DataFrame:
         of, kind = view.surface, self.kind
@@ -170,11 +170,11 @@ class Simulation:
         return kept.assign(break_even_response=kept["break_even_response"].clip(lower=0), assumed_response=assumed)
 
     def choice_table(self) -> pd.DataFrame:
-        """One row a sweep and choice: honest beside apparent, with and without the budget."""
+        """One row a model, policy of bands and choice: honest beside apparent, with and without the budget."""
         rows = []
         unit = "contacts" if self.asked.budget is None else self.asked.budget.unit
         limit = "" if self.asked.budget is None else f"{self.asked.budget.total:g} {unit}"
-        for s in self.sweeps:
+        for s in self.all_cut_offs:
             for budget, choice in {"none": s.choice, limit: s.budgeted}.items():
                 for how in ("honest", "apparent") if choice else ():
                     of: Valued = getattr(choice, how)
@@ -188,9 +188,9 @@ class Simulation:
         return pd.DataFrame(rows)
 
     def frontier_table(self) -> pd.DataFrame:
-        """One row a point of the value-spend frontier, by sweep."""
+        """One row a point of the value-spend frontier, by model and policy."""
         rows = []
-        for s in self.sweeps:
+        for s in self.all_cut_offs:
             for step in s.frontier:
                 cuts = step.point.cuts
                 row: dict[str, Any] = {"model": s.model, "policy": s.policy, "spend_in": s.frontier_in}
@@ -220,7 +220,7 @@ class Simulation:
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         tables = {n: t.astype(object).where(t.notna(), None).to_dict("records") for n, t in self.tables().items()}
-        best = self.sweep()
+        best = self.cut_offs()
         told = {"untold_cuts": best.untold_ranges} if best else {}
         return {
             **{key: value for key, value in self.gathered.about.items() if key not in ("economics", "prices")},

@@ -170,17 +170,17 @@ def test_new_prices_need_no_users_and_equal_a_simulation_at_those_prices(
 
 
 def test_honest_stands_beside_apparent_and_the_budget_is_kept_on_validation(simulated: SimulateResult) -> None:
-    sweep = simulated.simulation.sweep()
-    assert sweep is not None
-    assert sweep.choice is not None
-    assert sweep.budgeted is not None
-    assert sweep.choice.apparent.uplift.value >= sweep.choice.honest.uplift.value
-    assert sweep.regret is not None
-    assert sweep.regret.value >= 0
-    assert sweep.budgeted.honest.spend.value < 0.2  # 300 of 3,000 users, chosen on validation
-    (view,) = sweep.views
+    cut_offs = simulated.simulation.cut_offs()
+    assert cut_offs is not None
+    assert cut_offs.choice is not None
+    assert cut_offs.budgeted is not None
+    assert cut_offs.choice.apparent.uplift.value >= cut_offs.choice.honest.uplift.value
+    assert cut_offs.regret is not None
+    assert cut_offs.regret.value >= 0
+    assert cut_offs.budgeted.honest.spend.value < 0.2  # 300 of 3,000 users, chosen on validation
+    (view,) = cut_offs.views
     assert view.told is not None
-    assert not view.told[sweep.choice.honest.at]
+    assert not view.told[cut_offs.choice.honest.at]
 
 
 def test_segments_of_a_policy_hold_everyone_and_add_up_to_its_uplift(simulated: SimulateResult) -> None:
@@ -258,7 +258,7 @@ def test_what_is_assumed_has_no_interval_no_choice_and_no_contest_anywhere(unlog
     assert found.kind == "assumed"
     assert not found.verdicts
     assert all(e.low is None for row in found.values.values() for e in row.values())
-    assert all(s.choice is None and np.isnan(v.surface.uplift.se).all() for s in found.sweeps for v in s.views)
+    assert all(s.choice is None and np.isnan(v.surface.uplift.se).all() for s in found.all_cut_offs for v in s.views)
     for name, table in found.tables().items():
         assert not [c for c in table if str(c).endswith(("_low", "_high", "_se"))], name
     assert "contest" not in found.tables()
@@ -502,7 +502,7 @@ def test_what_was_asked_is_asked_again_of_a_simulation_priced_anew(simulated: Si
 
 
 def test_a_budget_is_told_in_totals_of_the_users_it_is_for(simulated: SimulateResult) -> None:
-    best = simulated.simulation.sweep()
+    best = simulated.simulation.cut_offs()
     assert best is not None
     assert best.budgeted is not None
     of, shown = best.budgeted.honest, drawn(simulated)
@@ -512,7 +512,7 @@ def test_a_budget_is_told_in_totals_of_the_users_it_is_for(simulated: SimulateRe
 def test_asking_a_finished_simulation_for_what_it_is_changes_nothing(simulated: SimulateResult) -> None:
     anew = ask(f"models=[{simulated.filed.run_id}]", "cuts=40", "seed=0", "evidence=truth", "budget.contacts=300")
     assert anew.simulation.values == simulated.simulation.values
-    assert anew.simulation.sweep().choice == simulated.simulation.sweep().choice  # type: ignore[union-attr]
+    assert anew.simulation.cut_offs().choice == simulated.simulation.cut_offs().choice  # type: ignore[union-attr]
 
 
 def test_a_changed_policy_is_not_registered_under_its_old_version(compared: tuple) -> None:
@@ -623,11 +623,11 @@ def test_each_users_own_prices_take_a_pass_and_are_worth_what_run_said(tmp_path:
     by_all = by_all.drop("dm")  # whose error knows nothing of the bias of its model
     off = (by_all["uplift_per_user_experiment"] - row.value).abs()
     assert (off < 3 * by_all["uplift_per_user_experiment_se"]).all()
-    sweep = found.simulation.sweep()
-    assert sweep is not None
-    assert sweep.choice is not None
-    assert sweep.budgeted is not None
-    assert sweep.views
+    cut_offs = found.simulation.cut_offs()
+    assert cut_offs is not None
+    assert cut_offs.choice is not None
+    assert cut_offs.budgeted is not None
+    assert cut_offs.views
     anew = ask(f"models=[{found.filed.run_id}]", "budget.contacts=900")
     assert anew.simulation.values == found.simulation.values
     for other in ("economics=freemium", "economics.costs.offer.one=one_none"):
@@ -688,25 +688,25 @@ def test_three_cut_offs_and_more_are_seen_two_at_a_time_with_the_others_held(com
     )
     words = [f"models=[{compared[0].filed.run_id}]", f"policies=[{tmp_path}/four.yaml]", "budget.contacts=600"]
     found = ask(*words)
-    for sweep in (s for s in found.simulation.sweeps if s.policy == "four"):
-        assert [view.first for view in sweep.views] == [0, 1, 2]
-        assert sweep.choice is not None
-        assert sweep.budgeted is not None
-        assert sweep.regret is not None
-        best = sweep.choice.honest
+    for cut_offs in (s for s in found.simulation.all_cut_offs if s.policy == "four"):
+        assert [view.first for view in cut_offs.views] == [0, 1, 2]
+        assert cut_offs.choice is not None
+        assert cut_offs.budgeted is not None
+        assert cut_offs.regret is not None
+        best = cut_offs.choice.honest
         assert best.cuts is not None
-        assert sweep.budgeted.honest.cuts is not None
-        for view in sweep.views:
+        assert cut_offs.budgeted.honest.cuts is not None
+        for view in cut_offs.views:
             assert view.at == best.cuts
             assert view.told is not None
             at = tuple(int(np.flatnonzero(view.surface.cuts == best.cuts[k])[0]) for k in view.free)
             assert view.surface.uplift.value[at] == pytest.approx(best.uplift.value, abs=1e-9)
             assert view.surface.uplift.se[at] == pytest.approx(best.uplift.se, rel=1e-6)
             assert not view.told[at]
-        assert len(sweep.untold_ranges) in (0, 4)
-        assert len(sweep.frontier) > 3
-        assert sweep.frontier[0].point.cuts is None
-        assert all(len(step.point.cuts or ()) == 4 for step in sweep.frontier[1:])
+        assert len(cut_offs.untold_ranges) in (0, 4)
+        assert len(cut_offs.frontier) > 3
+        assert cut_offs.frontier[0].point.cuts is None
+        assert all(len(step.point.cuts or ()) == 4 for step in cut_offs.frontier[1:])
     html = artifact(found.filed.run_id, "simulation.html").read_text()
     assert "One pair of 4 cut-offs is free here; held as chosen on validation" in html
     assert len(html) < 8_000_000

@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.console import RenderableType
 
+from tippingpoint.cutoffs import Asked, Limit
 from tippingpoint.economics import Economics
 from tippingpoint.errors import InputError
 from tippingpoint.findings import Filed
@@ -19,7 +20,6 @@ from tippingpoint.reports import what_if
 from tippingpoint.settings import Budget, Component, SimulateSettings, option, overlay, validate
 from tippingpoint.simulated import Simulation
 from tippingpoint.simulation.statistics import LEAST_CHANGED
-from tippingpoint.sweeps import Asked, Limit
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.models import JOB, LoadedModel, config_of, fetch, find, load
 from tippingpoint.tracking.runs import reap

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from tippingpoint.cutoffs import Asked, CutOffs
 from tippingpoint.findings import Filed
 from tippingpoint.reports import surfaces
 from tippingpoint.reports.cards import simulation_card
@@ -15,7 +16,6 @@ from tippingpoint.reports.what_if_page import page
 from tippingpoint.settings import SimulateSettings, masked
 from tippingpoint.simulated import PAIR, Simulation
 from tippingpoint.simulation.statistics import Estimate
-from tippingpoint.sweeps import Asked, Sweep
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.models import JOB
 from tippingpoint.tracking.provenance import provenance
@@ -70,7 +70,7 @@ def _parent(simulation: Simulation, settings: SimulateSettings, run: Run) -> Non
         }
     )
     if simulation.leader:
-        run.metrics(_metrics(simulation, simulation.leader, simulation.sweep()))
+        run.metrics(_metrics(simulation, simulation.leader, simulation.cut_offs()))
     for model in about["models"]:
         run.metrics(_break_even(simulation, model, f"{_plain(model)}/"))
     with tempfile.TemporaryDirectory() as temporary:
@@ -81,7 +81,7 @@ def _parent(simulation: Simulation, settings: SimulateSettings, run: Run) -> Non
         if (pairs := simulation.surface_table()) is not None:
             pairs.write_csv(folder / "tables/surface.csv", float_precision=6)
         (folder / "simulation.html").write_text(page(simulation))
-        if best := simulation.sweep():
+        if best := simulation.cut_offs():
             surfaces.picture(folder / "figures/surface.png", simulation, best)
         surfaces.targeting(folder / "figures", simulation)
         priced = replace(simulation.gathered, about={**about, "prices": economics.specification(), "asked": asked})
@@ -104,14 +104,14 @@ def _asked(asked: Asked) -> dict[str, Any]:
 
 def _child(simulation: Simulation, model: str, run: Run) -> None:
     contestant = next(name for name in simulation.values if name.split(PAIR)[0] == model)
-    sweep = next((s for s in simulation.sweeps if s.model == model), None)
+    cut_offs = next((s for s in simulation.all_cut_offs if s.model == model), None)
     run.params({"model": model, **simulation.gathered.about["models"][model]})
-    run.metrics(_metrics(simulation, contestant, sweep) | _break_even(simulation, model))
-    if sweep is None:
+    run.metrics(_metrics(simulation, contestant, cut_offs) | _break_even(simulation, model))
+    if cut_offs is None:
         return
     kind = simulation.kind
     curves: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-    for action, of in sweep.curves.items():
+    for action, of in cut_offs.curves.items():
         name, steps = f"policy/{kind}/from_cut/{_plain(action)}_per_1000", np.rint(of.cuts * 1000).astype(np.int64)
         curves[name] = steps, of.gain.value * 1000
         if kind != "assumed":
@@ -119,16 +119,16 @@ def _child(simulation: Simulation, model: str, run: Run) -> None:
     run.curves(curves)
 
 
-def _metrics(simulation: Simulation, contestant: str, sweep: Sweep | None) -> dict[str, Estimate | float]:
+def _metrics(simulation: Simulation, contestant: str, cut_offs: CutOffs | None) -> dict[str, Estimate | float]:
     prefix = f"policy/{simulation.kind}"
     found: dict[str, Estimate | float] = {f"{prefix}/{n}": e for n, e in simulation.values[contestant].items()}
-    if sweep is not None and sweep.choice is not None:
+    if cut_offs is not None and cut_offs.choice is not None:
         for how in ("honest", "apparent"):
-            found[f"{prefix}/{how}_uplift_per_user"] = getattr(sweep.choice, how).uplift
-        if sweep.budgeted is not None:
-            found[f"{prefix}/budgeted_uplift_per_user"] = sweep.budgeted.honest.uplift
-        if sweep.regret is not None:
-            found[f"{prefix}/cut_regret_per_user"] = sweep.regret
+            found[f"{prefix}/{how}_uplift_per_user"] = getattr(cut_offs.choice, how).uplift
+        if cut_offs.budgeted is not None:
+            found[f"{prefix}/budgeted_uplift_per_user"] = cut_offs.budgeted.honest.uplift
+        if cut_offs.regret is not None:
+            found[f"{prefix}/cut_regret_per_user"] = cut_offs.regret
     return found
 
 

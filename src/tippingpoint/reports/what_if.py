@@ -6,12 +6,12 @@ import numpy as np
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from tippingpoint.cutoffs import CutOffs
 from tippingpoint.findings import Filed
 from tippingpoint.reports.tables import EVIDENCE, plain_table
 from tippingpoint.simulated import PAIR, Simulation
 from tippingpoint.simulation.contest import Verdict
 from tippingpoint.simulation.statistics import Estimate
-from tippingpoint.sweeps import Sweep
 
 MOST = 16
 """Contestants listed; all are in the run's tables."""
@@ -47,7 +47,7 @@ def simulate_summary(simulation: Simulation, filed: Filed, seconds: float) -> Re
         cells += [against.get(name, "leader")] if against else []
         table.add_row(label, *cells, style="bold" if name == simulation.leader else "")
     rest = [Text(f"{more} more in the run's tables/values.csv.", style="dim")] if more else []
-    best = simulation.sweep()
+    best = simulation.cut_offs()
     lines_after = [f"Uplift over everyone getting none: {EVIDENCE[kind]}." + (f" {REGRET}" if regret else "")]
     lines_after += leader_in_words(simulation)
     lines_after += _chosen(simulation, best) if best else []
@@ -150,27 +150,27 @@ def _signed(estimate: Estimate, digits: int) -> str:
     return f"{value} [{estimate.low:,.{digits}f}, {estimate.high:,.{digits}f}]"
 
 
-def _chosen(simulation: Simulation, sweep: Sweep) -> list[str]:
+def _chosen(simulation: Simulation, cut_offs: CutOffs) -> list[str]:
     """Cut-offs: honest beside apparent, the untold set, the budget."""
-    if sweep.choice is None:
+    if cut_offs.choice is None:
         return []
     unit = f"{simulation.currency} per user"
     lines = []
-    honest, apparent = sweep.choice.honest, sweep.choice.apparent
-    who = who_gets_what(simulation.shares(sweep, honest))
+    honest, apparent = cut_offs.choice.honest, cut_offs.choice.apparent
+    who = who_gets_what(simulation.shares(cut_offs, honest))
     lines.append(
-        f"{sweep.model}, honest cut-offs {_cuts(honest.cuts)} ({who}): {_signed(honest.uplift, 3)} {unit}"
+        f"{cut_offs.model}, honest cut-offs {_cuts(honest.cuts)} ({who}): {_signed(honest.uplift, 3)} {unit}"
         f" (chosen on validation, valued on test); apparent {_cuts(apparent.cuts)}:"
         f" {_signed(apparent.uplift, 3)} (chosen and valued on test: too good)"
     )
-    lines += may_be_as_good(sweep)
-    if sweep.budgeted is not None:
-        of, limit = sweep.budgeted.honest, simulation.asked.budget
+    lines += may_be_as_good(cut_offs)
+    if cut_offs.budgeted is not None:
+        of, limit = cut_offs.budgeted.honest, simulation.asked.budget
         assert limit is not None
         lines.append(
-            f"Within {budget_in_words(simulation)}: {sweep.model}, cut-offs {_cuts(of.cuts)}"
-            f" ({who_gets_what(simulation.shares(sweep, of))}): {_spent(of.spend.value * limit.users, simulation)} and"
-            f" {_signed(of.uplift.scaled(limit.users), 0)}"
+            f"Within {budget_in_words(simulation)}: {cut_offs.model}, cut-offs {_cuts(of.cuts)}"
+            f" ({who_gets_what(simulation.shares(cut_offs, of))}): {_spent(of.spend.value * limit.users, simulation)}"
+            f" and {_signed(of.uplift.scaled(limit.users), 0)}"
             f" {simulation.currency} in all expected, by test."
         )
     return lines
@@ -189,11 +189,11 @@ def who_gets_what(shares: dict[str, float]) -> str:
     return ", ".join(told).replace("% ", "% get ", 1)
 
 
-def may_be_as_good(sweep: Sweep) -> list[str]:
+def may_be_as_good(cut_offs: CutOffs) -> list[str]:
     """The span of each cut-off in which these users cannot tell the choice from the best; empty where all are told."""
     spans = [
-        f"{sweep.bands[k]} ({sweep.actions[k]}) from anywhere between {low:.3f} and {high:.3f}"
-        for k, (low, high) in enumerate(sweep.untold_ranges, start=1)
+        f"{cut_offs.bands[k]} ({cut_offs.actions[k]}) from anywhere between {low:.3f} and {high:.3f}"
+        for k, (low, high) in enumerate(cut_offs.untold_ranges, start=1)
     ]
     return [f"What may be as good, for all these users can tell: {', '.join(spans)}."] if spans else []
 

@@ -37,7 +37,7 @@ class Asked:
     Parameters
     ----------
     policies
-        By name; those of kind bands are swept.
+        By name; of those of kind bands, all cut-offs are looked at.
     budget
         None is no limit.
     smallest_uplift
@@ -54,7 +54,7 @@ class Asked:
     least: int
     seed: int
     first_only: bool = False
-    """Whether only the sweep that is shown first gets a surface, for speed; choices are made for all."""
+    """Whether only what is shown first gets a surface, for speed; choices are made for all."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class View:
 
 
 @dataclass(frozen=True)
-class Sweep:
+class CutOffs:
     """One model under every choice of cut-offs of one policy of bands.
 
     Parameters
@@ -130,8 +130,8 @@ class Sweep:
         return [(min(of), max(of)) for _, of in sorted(spans.items())]
 
 
-def sweep(gathered: Gathered, asked: Asked, line: Line, model: str, name: str, policy: Bands, full: bool) -> Sweep:
-    """Sweep one model and policy; where not `full`, only choices are made, no surface."""
+def cut_offs(gathered: Gathered, asked: Asked, line: Line, model: str, name: str, policy: Bands, full: bool) -> CutOffs:
+    """Look at all cut-offs of one model and policy; where not `full`, only choices are made, no surface."""
     about, scored = gathered.about, gathered.scored[model]
     actions = tuple(about["actions"])
     bands = [actions.index(policy.actions[s]) for s in policy.segments]
@@ -155,7 +155,7 @@ def sweep(gathered: Gathered, asked: Asked, line: Line, model: str, name: str, p
         for k, action in enumerate(actions)
         if full and k in bands and k
     }
-    return Sweep(
+    return CutOffs(
         model=model,
         policy=name,
         written=policy.cuts,
