@@ -13,7 +13,7 @@ from tippingpoint.errors import InputError
 from tippingpoint.simulation.cells import Cells, gather
 from tippingpoint.simulation.evidence import Evidence, Log
 
-VERSION = 2
+VERSION = 3
 """Of the saved form."""
 
 
@@ -61,7 +61,7 @@ class Gathered:
     about
         JSON: question, outcome, good, origin, digest, kind, actions, economics, response, users, models, policies,
         blocks, cuts, seed, excluded actions; what the numbers are about. Decisions rest on `economics`; `prices`
-        were asked for last.
+        and what else was `asked` are the last ones.
     scored
         By model.
     validation, test

@@ -32,7 +32,7 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
 from tippingpoint.errors import InputError, OutsideError, TippingpointError
-from tippingpoint.settings import NAMING, config_folder, hydra_error, masked, own_groups
+from tippingpoint.settings import NAMING, as_added, config_folder, hydra_error, masked, own_groups
 
 SWEPT = ("run", "compare", "tune")
 """Verbs whose runs a sweep gathers."""
@@ -126,7 +126,7 @@ def launch(verb: str, config_name: str, arguments: list[str]) -> int:
             hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=name)(Task(verb))()
             return 0
         named = [f"config_dir='{options.config_dir}'"] if options.config_dir and verb in NAMING else []
-        words = [*own_groups(options.config_dir), *named, *options.overrides]
+        words = [*own_groups(options.config_dir), *named, *as_added(verb, options.overrides)]
         with hydra.initialize_config_dir(str(config_folder()), job_name="tippingpoint", version_base="1.3"):
             loaded = GlobalHydra.instance().hydra
             assert loaded is not None

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tippingpoint.cutoffs import Asked, cut_offs
 from tippingpoint.economics import Economics
 from tippingpoint.gathered import MEASURE, MONEY, Gathered, Joint
 from tippingpoint.policies.bands import Bands
@@ -14,9 +15,11 @@ from tippingpoint.policies.best_action import BestAction
 from tippingpoint.simulated import BEST, DEFAULT, NONE, ORACLE, PAIR, RANDOM, THEN, Simulation, ends
 from tippingpoint.simulation.cells import Cells, Line, contacts, estimates, linear, outcomes
 from tippingpoint.simulation.contest import contest_of_cells
-from tippingpoint.simulation.statistics import Estimate
+from tippingpoint.simulation.statistics import LEAST_CHANGED, Estimate
 from tippingpoint.simulation.value import break_even_response
-from tippingpoint.sweeps import Asked, sweep
+
+INTEREST = 0.01
+"""Of what a user is worth with no action: the smallest uplift of interest, where none is stated."""
 
 
 def price(gathered: Gathered, asked: Asked) -> Simulation:
@@ -34,31 +37,36 @@ def price(gathered: Gathered, asked: Asked) -> Simulation:
     named = _names(gathered, asked, line)
     test, validation = (_renamed(joint, named) for joint in (gathered.test, gathered.validation))
     pairs = [name for name in test.decisions if PAIR in name]
-    first = pairs[0]
+    first, on_validation = pairs[0], None
     if about["kind"] != "assumed":
-        on_validation = {name: uplift(validation, line, validation.decisions[name]).value for name in pairs}
-        first = max(on_validation, key=on_validation.__getitem__)
+        each = {name: uplift(validation, line, validation.decisions[name]).value for name in pairs}
+        first = max(each, key=each.__getitem__)
+        on_validation = each[first]
     worth = _contestants(test, line, first, actions, usable(economics, actions))
     verdicts = []
     if about["kind"] != "assumed":
         verdicts = contest_of_cells(test.cells, worth, np.random.default_rng([asked.seed, 5]))
-    swept = {name: policy for name, policy in asked.policies.items() if isinstance(policy, Bands)}
+    banded = {name: policy for name, policy in asked.policies.items() if isinstance(policy, Bands)}
     own, by = first.split(PAIR)
-    shown = own, by if by in swept else next(iter(swept), "")
+    shown = own, by if by in banded else next(iter(banded), "")
     segments = _segments(gathered, economics, line)
     both = segments["model"] + PAIR + segments["policy"]
+    values = _values(about, asked, line, test, worth, first)
+    untouched = abs(values[NONE]["value_per_user"].value)
     return Simulation(
         gathered=gathered,
         asked=asked,
+        smallest_uplift=asked.smallest_uplift or float(f"{INTEREST * untouched:.2g}") or None,
         decided={name: test.decisions[name] for name in worth if name in test.decisions},
         first=first,
-        values=_values(about, asked, line, test, worth, first),
+        on_validation=on_validation,
+        values=values,
         verdicts=verdicts,
         estimators=_estimators(about, line, test, worth),
-        sweeps=[
-            sweep(gathered, asked, line, m, n, p, full=(m, n) == shown or not asked.first_only)
+        all_cut_offs=[
+            cut_offs(gathered, asked, line, m, n, p, full=(m, n) == shown or not asked.first_only)
             for m in gathered.scored
-            for n, p in swept.items()
+            for n, p in banded.items()
         ],
         segments=segments.assign(policy=[named[name].split(PAIR)[1] for name in both]),
         tornado=_tornado(about, asked, test, test.decisions[first]),
@@ -137,7 +145,7 @@ def _values(
         **{f"measure_{name}_per_user": only(f"{MEASURE}{name}", len(actions)) for name in map(str, about["measures"])},
     }
     if not about["per_user_prices"]:
-        lines["spend_per_user"] = Line(*asked.economics.spend(actions, about["good"]))
+        lines["action_cost_per_user"] = Line(*asked.economics.spend(actions, about["good"]))
     found = {}
     known = usable(asked.economics, actions)
     by_line = {column: _contestants(joint, of, first, actions, known) for column, of in lines.items()}
@@ -196,7 +204,9 @@ def _segments(gathered: Gathered, economics: Economics, line: Line) -> pd.DataFr
         if own.users > 1:
             L = own.coefficients(line, {0, k})
             e = linear(own, np.tile(L[k] - L[0], (2, 1)))
-            row = {f"{column}{end}": value for end, value in ends(e).items() if value is not None}
+            e = e if own.users >= LEAST_CHANGED or not k else Estimate(e.value)  # too few for a normal interval
+            told = [""] if kind == "assumed" else list(ends(e))
+            row = {f"{column}{end}": np.nan if (value := ends(e)[end]) is None else value for end in told}
             if kind == "assumed" and k and not about["per_user_prices"]:
                 base = float(own.gram[0, 0, own.columns("phi").start]) / own.users
                 row["break_even_response"] = _break_even(economics, about, base, k)

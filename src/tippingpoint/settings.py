@@ -9,7 +9,7 @@ from typing import Any, Literal, Self, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_serializer, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_serializer, model_validator
 from pydantic_core import ErrorDetails
 
 from tippingpoint.errors import InputError, nearest
@@ -20,6 +20,8 @@ NAMING = ("simulate", "policy_diff")
 """Verbs whose settings name options, so that they must know of folders of the user's own."""
 LAUNCHERS = ("joblib", "ray")
 """Hydra launchers that are extras of ours."""
+FREE = {"simulate": ("policy.actions.", "economics.actions.", "economics.costs.")}
+"""By verb, where keys are the user's to name, so that a shipped config cannot list them."""
 PLUGIN_GROUPS = ("tippingpoint.models", "tippingpoint.generators", "tippingpoint.policies")
 
 
@@ -208,10 +210,10 @@ class SimulateSettings(Terminal):
     evidence: Literal["auto", "truth", "experiment", "logged", "assumed"]
     tracking: Tracking
     cuts: int | None = Field(ge=2, le=1000)
-    least: int = Field(ge=2)
+    least: int | None = Field(ge=2)
     budget: Budget
-    smallest_uplift: float = Field(gt=0)
-    sensitivity: float = Field(gt=0, lt=1)
+    smallest_uplift: float | None = Field(gt=0)
+    sensitivity: float | None = Field(gt=0, lt=1)
     seed: int | None = Field(ge=0, lt=2**32)
 
 
@@ -239,8 +241,15 @@ class DiffSettings(PolicySettings):
     policy: dict[str, Any] | None = None
     """What some data bring along; not read: `policies` are compared."""
 
-    policies: list[str] = Field(min_length=2, max_length=2)
+    policies: list[str]
     config_dir: str | None
+
+    @field_validator("policies")
+    @classmethod
+    def _are_two(cls, policies: list[str]) -> list[str]:
+        if len(policies) != 2:
+            raise ValueError("two are compared. Type tippingpoint policy diff ONE OTHER.")
+        return policies
 
 
 class Serve(Terminal):
@@ -280,8 +289,17 @@ def _explain(model: type[BaseModel], where: str, detail: ErrorDetails) -> InputE
         return InputError(path, "unknown key", nearest(str(detail["loc"][-1]), known))
     if detail["type"] == "missing":
         return InputError(path, "not given", f"Type {path}=…")
-    what, _, remedy = detail["msg"].removeprefix("Value error, ").partition(". ")
     given = detail["input"]
+    if detail["type"] in ("tuple_type", "list_type") and isinstance(given, str | int | float):
+        return InputError(path, f"must be a list; got {given!r}", f"Type {path}='[{given}]'.")
+    if detail["type"] in ("too_short", "too_long") and isinstance(given, list | tuple):
+        of = detail["ctx"]
+        least = detail["type"] == "too_short"
+        number = of["min_length"] if least else of["max_length"]
+        items = f"{number} item{'s' if number > 1 else ''}"
+        what = f"takes {'at least' if least else 'at most'} {items}; got {of['actual_length']}"
+        return InputError(path, what, f"Type {path}='[{','.join('…' * min(number, 3))}]'." if number else "")
+    what, _, remedy = detail["msg"].removeprefix("Value error, ").partition(". ")
     if isinstance(given, str | int | float | bool | list) or given is None:
         what = f"{what[0].lower()}{what[1:]}; got {given!r}"
     return InputError(path or "config", what, remedy)
@@ -375,14 +393,22 @@ def compose(verb: str, overrides: Sequence[str] = (), config_dir: str | None = N
     from hydra.core.global_hydra import GlobalHydra
     from hydra.errors import HydraException
 
-    own = [f"hydra.searchpath=[file://{Path(config_dir).resolve()}]"] if config_dir else []
-    own += [f"config_dir='{config_dir}'"] if config_dir and verb in NAMING else []
+    named = [f"config_dir='{config_dir}'"] if config_dir and verb in NAMING else []
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(config_folder()), version_base="1.3"):
-            return hydra_compose(verb, [*own_groups(config_dir), *overrides])
+            return hydra_compose(verb, [*own_groups(config_dir), *named, *as_added(verb, overrides)])
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise hydra_error(error, verb, overrides, config_dir) from error
+
+
+def as_added(verb: str, overrides: Sequence[str]) -> list[str]:
+    """Overrides with Hydra's ++ in front of keys that are the user's to name, so that they work as typed.
+
+    >>> as_added("simulate", ["economics.actions.email.contact_cost=1", "economics.price=8"])
+    ['++economics.actions.email.contact_cost=1', 'economics.price=8']
+    """
+    return [f"++{word}" if word.startswith(FREE.get(verb, ())) else word for word in overrides]
 
 
 def own_groups(config_dir: str | None) -> list[str]:

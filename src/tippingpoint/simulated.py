@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
+from tippingpoint.cutoffs import Asked, CutOffs, View
 from tippingpoint.gathered import Gathered
 from tippingpoint.simulation.choice import Valued
 from tippingpoint.simulation.contest import Verdict
 from tippingpoint.simulation.statistics import Estimate
-from tippingpoint.sweeps import Asked, Sweep, View
 
 NONE, RANDOM, ORACLE, BEST = "everyone none", "random of equal size", "oracle", "best_action"
 PAIR = " · "
@@ -28,11 +28,16 @@ class Simulation:
 
     Parameters
     ----------
+    smallest_uplift
+        Smallest difference of interest, money per user: as stated, or a share of what a user is worth with no action;
+        None where that is nothing.
     decided
         (cells of test,) action codes of each contestant that is a policy.
     first
         The contestant `model · policy` that is shown first: the leader; under assumed evidence, which chooses nothing,
         the first one asked for.
+    on_validation
+        The leader's uplift there, money per user, which is why it leads; None under assumed evidence.
     values
         One row a contestant: value, uplift, outcomes, users acted on, spend and regret, on test.
     verdicts
@@ -46,12 +51,14 @@ class Simulation:
 
     gathered: Gathered
     asked: Asked
+    smallest_uplift: float | None
     decided: dict[str, np.ndarray]
     first: str
+    on_validation: float | None
     values: dict[str, dict[str, Estimate]]
     verdicts: list[Verdict]
     estimators: pd.DataFrame
-    sweeps: list[Sweep]
+    all_cut_offs: list[CutOffs]
     segments: pd.DataFrame
     tornado: pd.DataFrame
 
@@ -77,21 +84,32 @@ class Simulation:
         """The unit of money."""
         return self.asked.economics.currency
 
-    def sweep(self) -> Sweep | None:
-        """The own sweep of the one shown first; where its policy has no bands, that of its model."""
+    def cut_offs(self) -> CutOffs | None:
+        """Those of the one shown first; where its policy has no bands, those of its model."""
         model, policy = self.first.split(PAIR)
-        own = [s for s in self.sweeps if s.model == model]
+        own = [s for s in self.all_cut_offs if s.model == model]
         return next((s for s in own if s.policy == policy), own[0] if own else None)
 
+    def shares(self, cut_offs: CutOffs, of: Valued) -> dict[str, float]:
+        """Share of test users each action of a choice of cut-offs is for."""
+        cells, shares = self.gathered.scored[cut_offs.model].test, dict.fromkeys(cut_offs.actions, 0.0)
+        if of.at is None:
+            return {cut_offs.actions[0]: 1.0}
+        band = cells.decision(range(len(cut_offs.bands)), of.at)
+        for action, users in zip(cut_offs.actions, np.bincount(band, cells.count, len(cut_offs.bands)), strict=True):
+            shares[action] += float(users) / cells.users
+        return shares
+
     def surface_table(self) -> pl.DataFrame | None:
-        """One row a choice of cut-offs of `sweep` that rises: value, uplift, outcomes, intervals, bands.
+        """One row a choice of cut-offs of `cut_offs` that rises: value, uplift, outcomes, intervals, bands.
 
         Of three cut-offs and more, two neighbours vary while the others are held.
         """
-        sweep = self.sweep()
-        if sweep is None or not sweep.views:
+        cut_offs = self.cut_offs()
+        if cut_offs is None or not cut_offs.views:
             return None
-        return pl.concat([self._choices(view) for view in sweep.views])
+        whose = (pl.lit(cut_offs.model).alias("model"), pl.lit(cut_offs.policy).alias("policy"))
+        return pl.concat([self._choices(view) for view in cut_offs.views]).select(*whose, pl.all())
 
     def _choices(self, view: View) -> pl.DataFrame:
         of, kind = view.surface, self.kind
@@ -124,7 +142,7 @@ class Simulation:
 
     def verdict_table(self) -> pd.DataFrame:
         """One row a pair, with the users needed to tell the smallest uplift of interest."""
-        smallest = self.asked.smallest_uplift
+        smallest = self.smallest_uplift
         return pd.DataFrame(
             [
                 {
@@ -133,7 +151,7 @@ class Simulation:
                     **{f"difference_{self.kind}{end}": value for end, value in ends(v.difference).items()},
                     "verdict": v.word,
                     "users_who_differ": v.changed,
-                    f"users_needed_for_{smallest:g}": v.users_needed(smallest),
+                    **({} if smallest is None else {f"users_needed_for_{smallest:g}": v.users_needed(smallest)}),
                 }
                 for v in self.verdicts
             ]
@@ -152,13 +170,16 @@ class Simulation:
         return kept.assign(break_even_response=kept["break_even_response"].clip(lower=0), assumed_response=assumed)
 
     def choice_table(self) -> pd.DataFrame:
-        """One row a sweep and choice: honest beside apparent, with and without the budget."""
+        """One row a model, policy of bands and choice: honest beside apparent, with and without the budget."""
         rows = []
-        for s in self.sweeps:
-            for limit, choice in {"none": s.choice, self.asked.budget_in: s.budgeted}.items():
+        unit = "contacts" if self.asked.budget is None else self.asked.budget.unit
+        limit = "" if self.asked.budget is None else f"{self.asked.budget.total:g} {unit}"
+        for s in self.all_cut_offs:
+            for budget, choice in {"none": s.choice, limit: s.budgeted}.items():
                 for how in ("honest", "apparent") if choice else ():
                     of: Valued = getattr(choice, how)
-                    row: dict[str, Any] = {"model": s.model, "policy": s.policy, "budget": limit, "choice": how}
+                    row: dict[str, Any] = {"model": s.model, "policy": s.policy, "budget": budget, "choice": how}
+                    row["spend_in"] = "contacts" if choice is s.choice else unit
                     row["cuts"] = "no one" if of.cuts is None else " ".join(f"{c:.4g}" for c in of.cuts)
                     named = {"uplift_per_user": of.uplift, "per_1000": of.outcomes, "spend_per_user": of.spend}
                     for column, e in named.items():
@@ -167,9 +188,9 @@ class Simulation:
         return pd.DataFrame(rows)
 
     def frontier_table(self) -> pd.DataFrame:
-        """One row a point of the value-spend frontier, by sweep."""
+        """One row a point of the value-spend frontier, by model and policy."""
         rows = []
-        for s in self.sweeps:
+        for s in self.all_cut_offs:
             for step in s.frontier:
                 cuts = step.point.cuts
                 row: dict[str, Any] = {"model": s.model, "policy": s.policy, "spend_in": s.frontier_in}
@@ -199,7 +220,7 @@ class Simulation:
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         tables = {n: t.astype(object).where(t.notna(), None).to_dict("records") for n, t in self.tables().items()}
-        best = self.sweep()
+        best = self.cut_offs()
         told = {"untold_cuts": best.untold_ranges} if best else {}
         return {
             **{key: value for key, value in self.gathered.about.items() if key not in ("economics", "prices")},

@@ -85,3 +85,8 @@ def test_diff_takes_data_that_bring_a_policy_along_and_names_what_is_gone_and_ne
     assert any(line.startswith("gone: actions.away discount_10; actions.rest none") for line in found.written)
     assert any(line.startswith("new: actions.loyal none; ") for line in found.written)
     assert found.movement["users"].sum() == 2000
+
+
+def test_a_lone_policy_is_not_compared_and_what_to_type_is_told() -> None:
+    with pytest.raises(InputError, match=r"policies: two are compared; got .*Type tippingpoint policy diff"):
+        DiffSettings.from_config(compose("policy_diff", ["policies=[offer]"]))

@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,15 @@ def drawn(result: SimulateResult) -> str:
     return shown.get()
 
 
+def typed(*words: str) -> None:
+    """The command line, which must succeed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["tippingpoint", *words])
+        with pytest.raises(SystemExit) as done:
+            main()
+    assert not done.value.code
+
+
 def artifact(run_id: str, path: str) -> Path:
     return Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=path))
 
@@ -90,10 +100,22 @@ def test_the_written_policy_is_worth_what_compare_said(compared: tuple, simulate
 def test_all_pairs_meet_each_other_and_the_simple_policies(simulated: SimulateResult) -> None:
     names = set(simulated.simulation.values)
     assert {NONE, RANDOM, "everyone discount_10", "everyone checkout_prompt", "best_action"} <= names
-    assert len([n for n in names if PAIR in n]) == 9
+    assert len([n for n in names if PAIR in n]) == 6  # best_action stands once
     assert len(simulated.simulation.verdicts) == len(names) * (len(names) - 1) // 2
     assert simulated.simulation.values[NONE]["uplift_per_user"].value == 0
     assert simulated.simulation.values[NONE]["uplift_per_user"].se == 0
+
+
+def test_the_smallest_uplift_of_interest_is_a_share_of_what_a_user_is_worth_unless_stated(
+    simulated: SimulateResult,
+) -> None:
+    found = simulated.simulation
+    untouched = found.values[NONE]["value_per_user"].value
+    assert found.smallest_uplift == pytest.approx(untouched / 100, rel=0.05)
+    assert f"users_needed_for_{found.smallest_uplift:g}" in found.verdict_table()
+    stated = ask(f"models=[{simulated.filed.run_id}]", "smallest_uplift=0.3").simulation
+    assert stated.smallest_uplift == 0.3
+    assert "users_needed_for_0.3" in stated.verdict_table()
 
 
 def test_verdicts_from_statistics_are_those_from_users() -> None:
@@ -148,17 +170,17 @@ def test_new_prices_need_no_users_and_equal_a_simulation_at_those_prices(
 
 
 def test_honest_stands_beside_apparent_and_the_budget_is_kept_on_validation(simulated: SimulateResult) -> None:
-    sweep = simulated.simulation.sweep()
-    assert sweep is not None
-    assert sweep.choice is not None
-    assert sweep.budgeted is not None
-    assert sweep.choice.apparent.uplift.value >= sweep.choice.honest.uplift.value
-    assert sweep.regret is not None
-    assert sweep.regret.value >= 0
-    assert sweep.budgeted.honest.spend.value < 0.2  # 300 of 3,000 users, chosen on validation
-    (view,) = sweep.views
+    cut_offs = simulated.simulation.cut_offs()
+    assert cut_offs is not None
+    assert cut_offs.choice is not None
+    assert cut_offs.budgeted is not None
+    assert cut_offs.choice.apparent.uplift.value >= cut_offs.choice.honest.uplift.value
+    assert cut_offs.regret is not None
+    assert cut_offs.regret.value >= 0
+    assert cut_offs.budgeted.honest.spend.value < 0.2  # 300 of 3,000 users, chosen on validation
+    (view,) = cut_offs.views
     assert view.told is not None
-    assert not view.told[sweep.choice.honest.at]
+    assert not view.told[cut_offs.choice.honest.at]
 
 
 def test_segments_of_a_policy_hold_everyone_and_add_up_to_its_uplift(simulated: SimulateResult) -> None:
@@ -186,6 +208,9 @@ def test_everything_is_filed_and_carries_its_evidence(simulated: SimulateResult)
     assert len(html) < 8_000_000
     pairs = pd.read_csv(artifact(parent.info.run_id, "tables/surface.csv"))
     assert {"uplift_truth_band_low", "supported", "told_from_best"} <= set(pairs)
+    leader = simulated.simulation.leader or ""
+    assert set(pairs["model"] + PAIR + pairs["policy"]) == {leader}
+    assert set(pd.read_csv(artifact(parent.info.run_id, "tables/choice.csv"))["spend_in"]) == {"contacts"}
     below = client.search_runs([parent.info.experiment_id], f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
     assert {run.data.params["model"] for run in below} == {"logistic", "random_forest", "boosting"}
     history = client.get_metric_history(below[0].info.run_id, "policy/truth/from_cut/checkout_prompt_per_1000")
@@ -193,16 +218,12 @@ def test_everything_is_filed_and_carries_its_evidence(simulated: SimulateResult)
     assert all(0 <= m.step <= 1000 for m in history)
 
 
-def test_it_answers_in_one_screen_and_in_json(
-    compared: tuple, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
-) -> None:
-    words = ["tippingpoint", "simulate", f"models=[{compared[0].filed.run_id}]", "cuts=30"]
-    monkeypatch.setattr(sys, "argv", words)
-    main()
+def test_it_answers_in_one_screen_and_in_json(compared: tuple, capsys: pytest.CaptureFixture) -> None:
+    words = ["simulate", f"models=[{compared[0].filed.run_id}]", "cuts=30"]
+    typed(*words)
     shown = capsys.readouterr().out.splitlines()
     assert len(shown) <= 40
-    monkeypatch.setattr(sys, "argv", [*words, "output=json"])
-    main()
+    typed(*words, "output=json")
     found = json.loads(capsys.readouterr().out)
     assert found["evidence"] == "truth"
     assert {row["verdict"] for row in found["contest"]} <= {"better", "worse", "cannot tell"}
@@ -215,6 +236,7 @@ def test_with_an_experiment_the_evidence_is_diagnosed(compared: tuple) -> None:
     assert set(tables["reward_model"]["action"]) == {"none", "discount_10", "checkout_prompt"}
     assert {"autoc", "qini", "uplift_at_10%"} <= set(tables["ranking"]["measure"])
     assert (tables["ranking"]["evidence"] == "experiment").all()
+    assert "share_clipped" not in tables["evidence"]  # chances that are known are not
 
 
 ROOT = Path(__file__).parents[2]
@@ -236,7 +258,7 @@ def test_what_is_assumed_has_no_interval_no_choice_and_no_contest_anywhere(unlog
     assert found.kind == "assumed"
     assert not found.verdicts
     assert all(e.low is None for row in found.values.values() for e in row.values())
-    assert all(s.choice is None and np.isnan(v.surface.uplift.se).all() for s in found.sweeps for v in s.views)
+    assert all(s.choice is None and np.isnan(v.surface.uplift.se).all() for s in found.all_cut_offs for v in s.views)
     for name, table in found.tables().items():
         assert not [c for c in table if str(c).endswith(("_low", "_high", "_se"))], name
     assert "contest" not in found.tables()
@@ -279,6 +301,17 @@ def test_nothing_assumed_chooses_or_orders(compared: tuple, unlogged: SimulateRe
     assert html.index("From which response on an action pays") < html.index("Cut-offs</h2>")
 
 
+@pytest.mark.parametrize(("budget", "word"), [("budget.contacts=1", "over"), ("budget.money=1e6", "within")])
+def test_a_budget_chooses_nothing_where_uplift_is_assumed_and_that_is_said(
+    unlogged: SimulateResult, budget: str, word: str
+) -> None:
+    anew = ask(f"models=[{unlogged.filed.run_id}]", budget)
+    shown = " ".join(drawn(anew).split())
+    assert "No cut-offs are chosen for the budget of" in shown
+    assert f"{anew.simulation.first} is {word} it, with" in shown
+    assert "No cut-offs are chosen for" in artifact(anew.filed.run_id, "simulation.html").read_text()
+
+
 def test_another_assumed_response_is_priced_without_users(unlogged: SimulateResult) -> None:
     response = "+economics.actions.discount_10.assumed_response=1.5"
     anew = ask(f"models=[{unlogged.filed.run_id}]", response)
@@ -297,12 +330,19 @@ def test_another_assumed_response_is_priced_without_users(unlogged: SimulateResu
         (["models=[models:/conversion/99]"], "models: there is no models:/conversion/99. There are: models:/"),
         (["models=[boosting]"], "models: 'boosting' is neither a registry URI nor a run id."),
         (["policy.cuts=[0.7,0.4]"], "policy.cuts: must rise; got [0.7, 0.4]."),
+        (["policy.cuts=0.4"], "policy.cuts: must be a list; got 0.4. Type policy.cuts='[0.4]'."),
+        (["policy.cuts=[0.4,1.7]"], "policy.cuts: scores lie between 0 and 1, 1.7 does not; got"),
+        (["models=0.4"], "models: must be a list; got 0.4. Type models='[0.4]'."),
         (["policies=[intent_band]"], "policy: there is no 'intent_band'. Nearest: 'intent_bands'."),
         (["data=retention", "data.users=2000"], "data: "),
-        (["+policy.actions.high=email"], "economics.actions: 'email' has no price"),
+        (["policy.actions.high=email"], "policy intent_bands: 'email' has no price"),
+        (
+            ["policy.actions={rest: none}"],
+            "policy: actions of intent_bands must name each of low, medium, high",
+        ),
         (
             ["policy.actions={low: none, medium: none, high: email}", "+economics.actions.email={contact_cost: 1}"],
-            "policy.actions: no user ever got 'email'",
+            "policy intent_bands: no user ever got 'email'",
         ),
         (["data=case_study", "data.users=1200", "evidence=experiment"], "data.action: "),
         (["economics.prize=1"], "economics.prize: unknown key. Nearest: 'price'."),
@@ -314,6 +354,49 @@ def test_bad_input_is_told_in_one_message(
 ) -> None:
     models = [] if overrides[0].startswith("models=") else [f"models=[{compared[0].filed.run_id}]"]
     assert refused(*models, *overrides).startswith(message)
+
+
+@pytest.mark.parametrize(
+    "override", ["policy.cuts=[0.7,0.4]", "policies=[no_such]", "economics.price=-1", "policy.actions.high=email"]
+)
+def test_what_is_typed_wrongly_is_told_before_models_and_users_are_read(
+    compared: tuple, monkeypatch: pytest.MonkeyPatch, override: str
+) -> None:
+    def touched(*_: object) -> None:
+        raise AssertionError("too late")
+
+    for name in ("load", "gather_users"):
+        monkeypatch.setattr(sys.modules["tippingpoint.jobs.simulate"], name, touched)
+    with pytest.raises(InputError):
+        ask(f"models=[{compared[0].filed.run_id}]", override)
+
+
+def test_an_action_of_a_further_policy_that_no_user_got_is_told_with_what_works(
+    compared: tuple, tmp_path: Path
+) -> None:
+    table = pd.read_csv(ROOT / "data/synthetic_user_conversion_data.csv").head(3000)
+    table.assign(action=table["action"].replace("checkout_prompt", "email")).to_csv(tmp_path / "log.csv", index=False)
+    run_id = compared[0].filed.run_id
+    words = [f"models=[{run_id}]", "data=csv", f"data.path={tmp_path}/log.csv", "data.target=converted"]
+    words += ["data.action=action", "data.logging_probability=uniform", "economics.actions.email={contact_cost: 1}"]
+    words += ["policy.actions.high=email"]
+    with pytest.raises(InputError, match=r"policy top_fraction: no user.*Type policy=top_fraction policy\.ac.*\.top="):
+        ask(*words, "policies=[top_fraction]")
+    with pytest.raises(InputError, match=r"policy best_action: no user.*Leave best_action out"):
+        ask(*words, "policies=[best_action]")
+    found = ask(*words[:-1], "policy=top_fraction", "policy.actions.top=email").simulation
+    assert f"boosting{PAIR}top_fraction" in found.values
+
+
+def test_an_action_is_priced_as_typed_and_one_that_nobody_has_is_refused(
+    compared: tuple, simulated: SimulateResult
+) -> None:
+    anew = ask(f"models=[{simulated.filed.run_id}]", "economics.actions.discount_10.contact_cost=2").simulation
+    assert anew.asked.economics.actions["discount_10"].contact_cost == 2
+    with pytest.raises(InputError, match=r"economics\.actions\.discount_10\.contact_costs: unknown key"):
+        ask(f"models=[{compared[0].filed.run_id}]", "economics.actions.discount_10.contact_costs=2")
+    with pytest.raises(InputError, match=r"economics\.actions\.discount_01: no policy.*Nearest: 'discount_10'"):
+        ask(f"models=[{compared[0].filed.run_id}]", "economics.actions.discount_01.contact_cost=2")
 
 
 @pytest.fixture
@@ -406,10 +489,30 @@ def test_a_priced_simulation_refuses_what_needs_users(simulated: SimulateResult,
     assert f"type models=[{origin}," in str(error.value)
 
 
+def test_what_was_asked_is_asked_again_of_a_simulation_priced_anew(simulated: SimulateResult) -> None:
+    anew = ask(f"models=[{simulated.filed.run_id}]", "economics.price=9", "least=40")
+    assert anew.simulation.asked.budget == simulated.simulation.asked.budget
+    assert "Within 300 contacts for 3,000 users" in drawn(anew)
+    again = ask(f"models=[{anew.filed.run_id}]", "budget.money=20", "budget.of_users=1000").simulation.asked
+    assert again.budget is not None
+    assert (again.budget.total, again.budget.unit, again.budget.users) == (20, "money", 1000)
+    assert again.least == 40
+    with pytest.raises(InputError, match=r"budget\.of_users: is no budget by itself"):
+        ask(f"models=[{simulated.simulation.gathered.about['models']['boosting']['run_id']}]", "budget.of_users=5")
+
+
+def test_a_budget_is_told_in_totals_of_the_users_it_is_for(simulated: SimulateResult) -> None:
+    best = simulated.simulation.cut_offs()
+    assert best is not None
+    assert best.budgeted is not None
+    of, shown = best.budgeted.honest, drawn(simulated)
+    assert f"{of.spend.value * 3000:,.0f} contacts and {of.uplift.value * 3000:+,.0f} [" in " ".join(shown.split())
+
+
 def test_asking_a_finished_simulation_for_what_it_is_changes_nothing(simulated: SimulateResult) -> None:
     anew = ask(f"models=[{simulated.filed.run_id}]", "cuts=40", "seed=0", "evidence=truth", "budget.contacts=300")
     assert anew.simulation.values == simulated.simulation.values
-    assert anew.simulation.sweep().choice == simulated.simulation.sweep().choice  # type: ignore[union-attr]
+    assert anew.simulation.cut_offs().choice == simulated.simulation.cut_offs().choice  # type: ignore[union-attr]
 
 
 def test_a_changed_policy_is_not_registered_under_its_old_version(compared: tuple) -> None:
@@ -437,6 +540,21 @@ def test_the_word_beside_a_contestant_is_that_of_its_own_pair_with_the_leader(si
     assert found[NONE] == "worse"
 
 
+def test_who_leads_is_told_with_the_reason_and_beside_another_that_is_registered(simulated: SimulateResult) -> None:
+    from tippingpoint.reports.what_if import leader_in_words
+
+    found = simulated.simulation
+    models = found.gathered.about["models"]
+    (winner,) = [name for name, of in models.items() if "registered" in of]
+    other = next(name for name in models if name != winner)
+    (line,) = leader_in_words(replace(found, first=f"{winner}{PAIR}intent_bands"))
+    assert "by its uplift on validation" in line
+    line, registered = leader_in_words(replace(found, first=f"{other}{PAIR}intent_bands"))
+    assert registered.startswith(f"Registered is {winner} (models:/conversion/1), chosen by roc_auc on validation")
+    tags = backend.connect().get_run(simulated.filed.run_id).data.tags
+    assert leader_in_words(found)[0] in tags["mlflow.note.content"]
+
+
 def test_a_share_says_how_many_tie_at_its_cut_off(simulated: SimulateResult) -> None:
     from tippingpoint.reports.what_if import tied
 
@@ -454,9 +572,7 @@ def test_who_decided_at_other_prices_says_so(simulated: SimulateResult) -> None:
     anew = ask(f"models=[{simulated.filed.run_id}]", "economics.price=3")
     names = set(anew.simulation.values)
     assert f"best_action{THEN}" in names
-    assert f"boosting{PAIR}best_by_reward_model{THEN}" in names
-    assert not names & {"best_action", f"boosting{PAIR}best_by_reward_model"}
-    assert f"best_by_reward_model{THEN}" in set(anew.simulation.segments["policy"])
+    assert "best_action" not in names
     assert not any("regret_per_user" in row for row in anew.simulation.values.values())
     again = ask(f"models=[{anew.filed.run_id}]", "economics.currency=USD")
     assert (
@@ -507,11 +623,11 @@ def test_each_users_own_prices_take_a_pass_and_are_worth_what_run_said(tmp_path:
     by_all = by_all.drop("dm")  # whose error knows nothing of the bias of its model
     off = (by_all["uplift_per_user_experiment"] - row.value).abs()
     assert (off < 3 * by_all["uplift_per_user_experiment_se"]).all()
-    sweep = found.simulation.sweep()
-    assert sweep is not None
-    assert sweep.choice is not None
-    assert sweep.budgeted is not None
-    assert sweep.views
+    cut_offs = found.simulation.cut_offs()
+    assert cut_offs is not None
+    assert cut_offs.choice is not None
+    assert cut_offs.budgeted is not None
+    assert cut_offs.views
     anew = ask(f"models=[{found.filed.run_id}]", "budget.contacts=900")
     assert anew.simulation.values == found.simulation.values
     for other in ("economics=freemium", "economics.costs.offer.one=one_none"):
@@ -546,18 +662,19 @@ def test_a_measure_is_valued_beside_the_outcome(tmp_path: Path) -> None:
     assert found.values[NONE]["measure_spend_per_user"].value == 0
     assert abs(everyone.value - 3.0) < 4 * everyone.se  # type: ignore[operator]
     assert "measure_spend_per_user_experiment_low" in found.value_table()
+    assert "action_cost_per_user_experiment" in found.value_table()
+    assert not [name for name in found.value_table() if str(name).startswith("spend")]
 
 
 def test_policies_of_the_users_own_folder_are_found_by_name(
-    compared: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    compared: tuple, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     folder = tmp_path / "my options" / "policy"
     folder.mkdir(parents=True)
     shipped = (ROOT / "conf/policy/intent_bands.yaml").read_text()
     (folder / "ours.yaml").write_text(shipped.replace("name: intent_bands", "name: ours").replace("0.40", "0.30"))
     words = ["simulate", f"models=[{compared[0].filed.run_id}]", "policies=[ours]", "cuts=20", "output=json"]
-    monkeypatch.setattr(sys, "argv", ["tippingpoint", *words, "--config-dir", str(folder.parent)])
-    main()
+    typed(*words, "--config-dir", str(folder.parent))
     assert "ours" in json.loads(capsys.readouterr().out)["policies"]
     with pytest.raises(InputError, match=r"policy: there is no 'our'\. Nearest: 'ours'"):
         simulate(SimulateSettings.from_config(compose("simulate", ["policies=[our]"], str(folder.parent))))
@@ -571,25 +688,25 @@ def test_three_cut_offs_and_more_are_seen_two_at_a_time_with_the_others_held(com
     )
     words = [f"models=[{compared[0].filed.run_id}]", f"policies=[{tmp_path}/four.yaml]", "budget.contacts=600"]
     found = ask(*words)
-    for sweep in (s for s in found.simulation.sweeps if s.policy == "four"):
-        assert [view.first for view in sweep.views] == [0, 1, 2]
-        assert sweep.choice is not None
-        assert sweep.budgeted is not None
-        assert sweep.regret is not None
-        best = sweep.choice.honest
+    for cut_offs in (s for s in found.simulation.all_cut_offs if s.policy == "four"):
+        assert [view.first for view in cut_offs.views] == [0, 1, 2]
+        assert cut_offs.choice is not None
+        assert cut_offs.budgeted is not None
+        assert cut_offs.regret is not None
+        best = cut_offs.choice.honest
         assert best.cuts is not None
-        assert sweep.budgeted.honest.cuts is not None
-        for view in sweep.views:
+        assert cut_offs.budgeted.honest.cuts is not None
+        for view in cut_offs.views:
             assert view.at == best.cuts
             assert view.told is not None
             at = tuple(int(np.flatnonzero(view.surface.cuts == best.cuts[k])[0]) for k in view.free)
             assert view.surface.uplift.value[at] == pytest.approx(best.uplift.value, abs=1e-9)
             assert view.surface.uplift.se[at] == pytest.approx(best.uplift.se, rel=1e-6)
             assert not view.told[at]
-        assert len(sweep.untold_ranges) in (0, 4)
-        assert len(sweep.frontier) > 3
-        assert sweep.frontier[0].point.cuts is None
-        assert all(len(step.point.cuts or ()) == 4 for step in sweep.frontier[1:])
+        assert len(cut_offs.untold_ranges) in (0, 4)
+        assert len(cut_offs.frontier) > 3
+        assert cut_offs.frontier[0].point.cuts is None
+        assert all(len(step.point.cuts or ()) == 4 for step in cut_offs.frontier[1:])
     html = artifact(found.filed.run_id, "simulation.html").read_text()
     assert "One pair of 4 cut-offs is free here; held as chosen on validation" in html
     assert len(html) < 8_000_000
@@ -606,7 +723,9 @@ def test_what_is_estimated_of_a_log_is_fitted_once(compared: tuple, monkeypatch:
         return fit_chances(*arguments)
 
     monkeypatch.setattr(question, "fit_chances", counted)
-    assert ask(f"models=[{compared[0].filed.run_id}]", "evidence=logged").simulation.kind == "logged"
+    found = ask(f"models=[{compared[0].filed.run_id}]", "evidence=logged").simulation
+    assert found.kind == "logged"
+    assert "share_clipped" in found.gathered.tables["evidence"]
     assert len(fits) == 1
 
 
@@ -641,9 +760,7 @@ def test_every_estimator_stands_beside_the_default_at_any_price(compared: tuple)
     assert set(found[found["default"]].index.get_level_values("estimator")) == {"dr"}
     assert "estimators" in {f.path[7:-4] for f in backend.connect().list_artifacts(anew.filed.run_id, "tables")}
     html = artifact(anew.filed.run_id, "simulation.html").read_text()
-    assert all(
-        word in html for word in ("dr (default)", "effective users", "largest weight", "clipped", "Calibration of")
-    )
+    assert all(word in html for word in ("dr (default)", "effective users", "largest weight", "Calibration of"))
 
 
 def test_the_effect_the_reward_model_predicts_is_ranked_beside_the_scores(compared: tuple) -> None:
@@ -654,3 +771,17 @@ def test_the_effect_the_reward_model_predicts_is_ranked_beside_the_scores(compar
     np.testing.assert_allclose(found["z"], found["value"] / found["se"])
     mean_z = found[found["measure"] == "qini"].groupby("rule")["z"].mean()
     assert mean_z["reward model's effect"] > 5  # by the truth
+
+
+def test_a_segment_of_few_users_has_no_interval_in_either_job(compared: tuple) -> None:
+    run_id = compared[0].filed.run_id
+    found = ask(f"models=[{run_id}]", "policy.cuts=[0.3,0.72]").simulation.segments
+    few = (found["users"] < 50) & (found["action"] != "none")
+    assert few.any()
+    assert found.loc[few, "uplift_per_user_truth_low"].isna().all()
+    assert found.loc[few & (found["users"] > 1), "uplift_per_user_truth"].notna().all()
+    assert found.loc[found["users"] >= 50, "uplift_per_user_truth_low"].notna().all()
+    for candidate in compared[0].comparison.candidates:
+        of = candidate.segments
+        told = (of["users"] >= 50) | (of["action"] == "none")
+        assert (of["uplift_per_user_truth_low"].notna() == told).all()

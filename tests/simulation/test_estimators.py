@@ -212,10 +212,11 @@ def test_scores_stay_unbiased_under_a_wrong_outcome_model():
 def test_diagnostics_count_weights_arms_and_the_floor():
     e = np.array([[0.5, 0.5], [0.99, 0.01], [0.5, 0.5], [0.5, 0.5]])
     log = Log(np.zeros(4), np.array([0, 1, 1, 1]), e)
-    found = diagnose(log, np.array([0, 1, 0, 1]))
+    found = diagnose(log, np.array([0, 1, 0, 1]), floor=0.01)
     assert found.counts == (1, 3)
     assert found.largest_weight == pytest.approx(100)
     assert found.clipped == 0.25
+    assert diagnose(log, np.array([0, 1, 0, 1])).clipped is None  # known chances
     assert found.effective_sample_size == pytest.approx(104**2 / (4 + 100**2 + 4))
 
 
@@ -224,6 +225,15 @@ def test_clipped_probabilities_keep_their_sum_and_reach_the_floor():
     assert e.sum(axis=1) == pytest.approx([1, 1])
     assert e[0, 0] == 0.01
     assert e[1] == pytest.approx([0.2, 0.3, 0.5])
+
+
+def test_no_probability_is_pushed_below_the_floor_by_making_room_for_others():
+    e = clip(np.array([[0.001, 0.01005, 0.98895], [0.0, 0.0, 1.0]]), 0.01)
+    assert e.min() == 0.01
+    assert e.sum(axis=1) == pytest.approx([1, 1])
+    at_random = clip(np.random.default_rng(0).dirichlet(np.full(6, 0.2), 500), 0.05)
+    assert at_random.min() == 0.05
+    assert at_random.sum(axis=1) == pytest.approx(np.ones(500))
 
 
 GOOD = {

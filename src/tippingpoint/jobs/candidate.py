@@ -19,7 +19,7 @@ from tippingpoint.policies.policy import Known, Policy
 from tippingpoint.reports import figures
 from tippingpoint.reports.cards import card, shortened
 from tippingpoint.settings import Settings, masked
-from tippingpoint.simulation.statistics import Estimate, mean
+from tippingpoint.simulation.statistics import LEAST_CHANGED, Estimate, mean
 from tippingpoint.simulation.value import PolicyValue, break_even_response, policy_value
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.provenance import provenance
@@ -90,7 +90,7 @@ def _segments(question: Question, policy: Policy, score: np.ndarray, value: Poli
         members, action = code == s, policy.actions[segment]
         size = int(members.sum())
         gain = mean(value.contribution[members]) if size else Estimate(float("nan"))
-        measured = question.evidence.measured and size > 1
+        measured = question.evidence.measured and (size >= LEAST_CHANGED or (size > 0 and action == "none"))
         row = {
             "segment": segment,
             "action": action,

@@ -11,7 +11,7 @@ from tippingpoint.data.users import Users
 from tippingpoint.evaluation import calibration_line
 from tippingpoint.policies.policy import Policy
 from tippingpoint.simulated import PAIR
-from tippingpoint.simulation.evidence import Evidence, Log, diagnose
+from tippingpoint.simulation.evidence import FLOOR, Evidence, Kind, Log, diagnose
 from tippingpoint.simulation.ranking import autoc, qini, uplift_at
 from tippingpoint.simulation.statistics import Estimate
 from tippingpoint.simulation.value import break_even_response
@@ -160,17 +160,20 @@ def ranking(
     return pd.DataFrame(rows)
 
 
-def diagnostics(log: Log, decisions: dict[str, np.ndarray], keep: Sequence[int]) -> pd.DataFrame:
-    """What the log can say about each contestant; decisions are codes among the actions that were kept."""
-    rows = []
+def diagnostics(kind: Kind, log: Log, decisions: dict[str, np.ndarray], keep: Sequence[int]) -> pd.DataFrame:
+    """What the log can say about each contestant; decisions are codes among the actions that were kept.
+
+    Chances that are known are never clipped, only those estimated for `logged`.
+    """
+    rows: list[dict[str, Any]] = []
     for name, decision in decisions.items():
-        of = diagnose(log, np.asarray(keep)[decision])
+        of = diagnose(log, np.asarray(keep)[decision], FLOOR if kind == "logged" else None)
         rows.append(
             {
                 "contestant": name,
                 "effective_sample_size": of.effective_sample_size,
                 "largest_weight": of.largest_weight,
-                "share_clipped": of.clipped,
+                **({} if of.clipped is None else {"share_clipped": of.clipped}),
                 "smallest_chance": float(log.logging_probability[:, list(keep)].min()),
             }
         )

@@ -29,6 +29,7 @@ from tippingpoint.jobs.question import (
     reward_model,
 )
 from tippingpoint.policies.bands import Bands
+from tippingpoint.policies.best_action import BestAction
 from tippingpoint.policies.policy import Known, Policy
 from tippingpoint.settings import Component, SimulateSettings, Split, validate
 from tippingpoint.simulated import BEST, ORACLE, PAIR
@@ -51,8 +52,14 @@ def gather_users(
         Where users, models, policies and economics do not fit each other.
     """
     source, users, parts = _users(settings, models)
+    first = next(iter(models.values()))
     kind = kind_of(settings.evidence, users)
-    actions, excluded = _actions(kind, parts, policies, economics)
+    logged = {*first.config["economics"].get("actions", {}), *first.config["economics"].get("costs", {})}
+    typed = set() if "_target_" in settings.economics else {*settings.economics.get("actions", {})} - logged
+    actions, excluded = _actions(kind, parts, policies, economics, typed)
+    whole = {n for n, p in policies.items() if isinstance(p, BestAction) and set(p.actions.values()) == set(actions)}
+    if len(whole) < len(policies):  # it stands in every contest, once and not once a model
+        policies = {name: policy for name, policy in policies.items() if name not in whole}
     keep = [users.actions.index(a) for a in actions] if kind != "assumed" else list(range(len(actions)))
     response = economics.response(actions)
     both = {"validation": parts.validation, "test": parts.test}
@@ -107,7 +114,7 @@ def gather_users(
             for model in models
             for policy, of in bound[model].items()
         }
-        if predict is not None:
+        if predict is not None and not whole & set(policies):
             alpha, beta = rewards[name]
             decisions[name][BEST] = np.nanargmax(alpha + beta * predict(part.features)[:, keep], axis=1)
         if kind == "truth":
@@ -127,11 +134,10 @@ def gather_users(
     blocks = None
     if (log := logs["test"]) is not None:
         everyone = {f"everyone {a}": np.full(len(parts.test), k) for k, a in enumerate(actions)}
-        tables["evidence"] = diagnostics(log, decisions["test"] | everyone, keep)
+        tables["evidence"] = diagnostics(kind, log, decisions["test"] | everyone, keep)
         tables["reward_model"] = calibration_of_rewards(log, users.actions)
         own = rewards["test"] if economics.per_user else (np.zeros(len(actions)), np.ones(len(actions)))
         blocks = log_blocks(log, keep, *own)
-    first = next(iter(models.values()))
     return Gathered(
         about={
             "question": first.question,
@@ -150,7 +156,7 @@ def gather_users(
             "prices": economics.specification(),
             "response": response.tolist(),
             "users": {"all": len(users), **{name: len(part) for name, part in both.items()}},
-            "models": {name: {"run_id": m.run_id, "model_id": m.model_id} for name, m in models.items()},
+            "models": {name: _of_model(model) for name, model in models.items()},
             "policies": {name: policy.specification() for name, policy in policies.items()},
             "bound": {m: {n: p.bound() | {"digest": p.bound_digest} for n, p in of.items()} for m, of in bound.items()},
             "cuts": cuts,
@@ -167,6 +173,14 @@ def gather_users(
         ),
         tables={name: table for name, table in tables.items() if len(table)},
     )
+
+
+def _of_model(model: LoadedModel) -> dict[str, str]:
+    """What is kept of a model; where it is registered, by which measure it was chosen too."""
+    told = {"run_id": model.run_id, "model_id": model.model_id}
+    if model.registered:
+        told |= {"registered": model.registered, "chosen_by": model.config["select_by"]}
+    return told
 
 
 def _users(settings: SimulateSettings, models: dict[str, LoadedModel]) -> tuple[Source, Users, Parts]:
@@ -196,26 +210,59 @@ def _users(settings: SimulateSettings, models: dict[str, LoadedModel]) -> tuple[
 
 
 def _actions(
-    kind: Kind, parts: Parts, policies: dict[str, Policy], economics: Economics
+    kind: Kind, parts: Parts, policies: dict[str, Policy], economics: Economics, added: set[str]
 ) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Actions that are priced and were taken often enough, and why the others are left out."""
+    """Actions that are priced and were taken often enough, and why the others are left out.
+
+    Those `added` to the prices the models were judged at must be of use: a slip of the pen is not.
+    """
     decided = {action for policy in policies.values() for action in policy.actions.values()}
-    economics.check(decided | {"none"})
+    there = decided | ({*parts.test.actions} if kind != "assumed" else {"none"})
+    for action in sorted(added - there):
+        what = "no policy gives this action, and no user ever got it"
+        raise InputError(f"economics.actions.{action}", what, nearest(action, sorted(economics.priced - added)))
     if kind == "assumed":
         return ("none", *sorted(economics.priced - {"none"})), {}
     logged = parts.test.actions
-    for action in sorted(decided - set(logged)):
-        raise InputError(
-            "policy.actions",
-            f"no user ever got {action!r}, so nothing is known about it",
-            f"{nearest(action, logged)} Give each segment one of these in policy.actions.",
-        )
+    for name, policy in policies.items():
+        for segment, action in policy.actions.items():
+            if action not in logged:
+                what = f"no user ever got {action!r}, so nothing is known about it"
+                raise InputError(f"policy {name}", what, f"{nearest(action, logged)} {_instead(name, policy, segment)}")
     excluded = {action: "has no price" for action in logged if action not in economics.priced}
     if kind != "truth":
         for part in (parts.validation, parts.test):
             rare = rarely_taken(part, decided)
             excluded |= dict.fromkeys(rare, f"was taken for fewer than {LEAST_ARM} users")
     return tuple(action for action in logged if action not in excluded), excluded
+
+
+def check_prices(policies: dict[str, Policy], economics: Economics) -> None:
+    """Refuse a policy with an action that has no price; users need not be read for that.
+
+    Raises
+    ------
+    InputError
+        Naming the policy, the action, and what to type.
+    """
+    economics.check({"none"})
+    for name, policy in policies.items():
+        for segment, action in policy.actions.items():
+            if action not in economics.priced:
+                there = nearest(action, economics.priced)
+                raise InputError(
+                    f"policy {name}", f"{action!r} has no price", f"{there} {_instead(name, policy, segment)}"
+                )
+
+
+def _instead(name: str, policy: Policy, segment: str) -> str:
+    """How to give a segment of a policy another action."""
+    if isinstance(policy, BestAction):
+        return f"Leave {name} out: best_action, of all actions that were given, is in every contest."
+    return (
+        f"Type policy={name} policy.actions.{segment}=ACTION, without {name} in policies; or name a YAML file of your"
+        " own there."
+    )
 
 
 def check_columns(name: str, model: LoadedModel, users: Users) -> None:

@@ -6,22 +6,26 @@ from typing import Any
 
 from rich.console import RenderableType
 
+from tippingpoint.cutoffs import Asked, Limit
 from tippingpoint.economics import Economics
 from tippingpoint.errors import InputError
 from tippingpoint.findings import Filed
 from tippingpoint.gathered import Gathered
-from tippingpoint.jobs.gathering import gather_users
+from tippingpoint.jobs.gathering import check_prices, gather_users
 from tippingpoint.jobs.progress import progress
 from tippingpoint.jobs.simulation_files import STATISTICS, record
 from tippingpoint.policies.policy import Policy
 from tippingpoint.pricing import price
 from tippingpoint.reports import what_if
-from tippingpoint.settings import Component, SimulateSettings, option, overlay, validate
+from tippingpoint.settings import Budget, Component, SimulateSettings, option, overlay, validate
 from tippingpoint.simulated import Simulation
-from tippingpoint.sweeps import Asked
+from tippingpoint.simulation.statistics import LEAST_CHANGED
 from tippingpoint.tracking import backend
-from tippingpoint.tracking.models import JOB, LoadedModel, fetch, find, load
+from tippingpoint.tracking.models import JOB, LoadedModel, config_of, fetch, find, load
 from tippingpoint.tracking.runs import reap
+
+SENSITIVITY = 0.2
+"""Share by which the tornado moves prices, where nothing else is asked."""
 
 
 @dataclass(frozen=True)
@@ -70,15 +74,18 @@ def simulate(settings: SimulateSettings) -> SimulateResult:
             policies = {n: _policy(node, f"policies.{n}") for n, node in gathered.about["policies"].items()}
             economics = _economics(gathered.about["prices"], settings)
             _refuse_what_needs_users(settings, gathered.about, economics)
+            settings = _asked_again(settings, gathered.about["asked"])
         else:
             step("loading models")
+            configs = [config_of(client, run) for run in runs.values()]
+            policies = _policies(settings, [config["policy"] for config in configs])
+            economics = _economics(configs[0]["economics"], settings)
+            check_prices(policies, economics)  # all that is typed is checked before anything large is read
             models = _named([load(client, run) for run in runs.values()])
-            first = next(iter(models.values()))
-            experiment = first.experiment
-            policies = _policies(settings, models)
-            economics = _economics(first.config["economics"], settings)
+            experiment = next(iter(models.values())).experiment
             step("scoring users, gathering statistics")
             gathered = gather_users(settings, models, policies, economics)
+            policies = {name: policies[name] for name in gathered.about["policies"]}
         if settings.tracking.experiment:
             experiment = backend.experiment_id(client, settings.tracking.experiment)
         step("answering")
@@ -98,10 +105,12 @@ def _named(models: list[LoadedModel]) -> dict[str, LoadedModel]:
     }
 
 
-def _policies(settings: SimulateSettings, models: dict[str, LoadedModel]) -> dict[str, Policy]:
-    """Each model's own policy with `policy` on top, and `policies`; by name, version and digest where names repeat."""
-    nodes = [overlay(model.config["policy"], settings.policy) for model in models.values()]
-    built = [_policy(node, "policy") for node in nodes]
+def _policies(settings: SimulateSettings, own: list[dict[str, Any]]) -> dict[str, Policy]:
+    """Each model's own policy, as its run has it, with `policy` on top, and `policies`.
+
+    By name; by version and digest too where names repeat.
+    """
+    built = [_policy(overlay(node, settings.policy), "policy") for node in own]
     built += [_policy(option("policy", name, settings.config_dir), f"policies.{name}") for name in settings.policies]
     distinct = list({policy.digest: policy for policy in built}.values())
     names = [policy.name for policy in distinct]
@@ -124,6 +133,17 @@ def _economics(written: dict[str, Any], settings: SimulateSettings) -> Economics
     return validate(Economics, node, "economics")
 
 
+def _asked_again(settings: SimulateSettings, before: dict[str, Any]) -> SimulateSettings:
+    """What a finished simulation was asked, but for what is asked otherwise now."""
+    now = {key: getattr(settings, key) for key in ("least", "smallest_uplift", "sensitivity")}
+    budget = settings.budget
+    if budget.contacts is None and budget.money is None:
+        kept = Budget(**before["budget"])
+        budget = kept.model_copy(update={"of_users": budget.of_users or kept.of_users})
+    update = {key: before[key] if value is None else value for key, value in now.items()}
+    return settings.model_copy(update={**update, "budget": budget})
+
+
 def _asked(
     settings: SimulateSettings,
     gathered: Gathered,
@@ -131,20 +151,22 @@ def _asked(
     economics: Economics,
     first_only: bool,
 ) -> Asked:
-    budget = settings.budget
-    total = budget.contacts if budget.money is None else budget.money
-    users = budget.of_users or gathered.about["users"]["all"]
+    budget, limit = settings.budget, None
+    for unit, total in {"contacts": budget.contacts, "money": budget.money}.items():
+        if total is not None:
+            limit = Limit(total, unit, budget.of_users or gathered.about["users"]["all"])
+    if limit is None and budget.of_users is not None:
+        raise InputError("budget.of_users", "is no budget by itself", "Type budget.contacts=… or budget.money=… too.")
     if budget.money is not None and economics.per_user:
         what = f"{economics.name} says what each user costs with either outcome, not what is spent"
         raise InputError("budget.money", what, "Type budget.contacts=… instead.")
     return Asked(
         economics=economics,
         policies=policies,
-        budget=None if total is None else total / users,
-        budget_in="contacts" if budget.money is None else "money",
+        budget=limit,
         smallest_uplift=settings.smallest_uplift,
-        sensitivity=settings.sensitivity,
-        least=settings.least,
+        sensitivity=SENSITIVITY if settings.sensitivity is None else settings.sensitivity,
+        least=LEAST_CHANGED if settings.least is None else settings.least,
         seed=gathered.about["seed"],
         first_only=first_only,
     )

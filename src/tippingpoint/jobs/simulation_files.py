@@ -3,10 +3,12 @@
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
 
+from tippingpoint.cutoffs import Asked, CutOffs
 from tippingpoint.findings import Filed
 from tippingpoint.reports import surfaces
 from tippingpoint.reports.cards import simulation_card
@@ -14,7 +16,6 @@ from tippingpoint.reports.what_if_page import page
 from tippingpoint.settings import SimulateSettings, masked
 from tippingpoint.simulated import PAIR, Simulation
 from tippingpoint.simulation.statistics import Estimate
-from tippingpoint.sweeps import Sweep
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.models import JOB
 from tippingpoint.tracking.provenance import provenance
@@ -55,20 +56,21 @@ def record(
 
 def _parent(simulation: Simulation, settings: SimulateSettings, run: Run) -> None:
     about, economics = simulation.gathered.about, simulation.asked.economics
-    config = masked(settings.model_dump(mode="json"))
+    asked = _asked(simulation.asked)
+    config = masked(settings.model_dump(mode="json")) | asked
     run.params(
         {
             "models": ", ".join(about["models"]),
             "policies": ", ".join(simulation.asked.policies),
             "data": about["origin"],
             **{f"economics.{key}": value for key, value in economics.model_dump(mode="json").items()},
-            **{key: config[key] for key in ("least", "smallest_uplift", "sensitivity")},
+            **{key: asked[key] for key in ("least", "smallest_uplift", "sensitivity")},
             **{key: about[key] for key in ("cuts", "seed")},
-            "budget": config["budget"],
+            "budget": asked["budget"],
         }
     )
     if simulation.leader:
-        run.metrics(_metrics(simulation, simulation.leader, simulation.sweep()))
+        run.metrics(_metrics(simulation, simulation.leader, simulation.cut_offs()))
     for model in about["models"]:
         run.metrics(_break_even(simulation, model, f"{_plain(model)}/"))
     with tempfile.TemporaryDirectory() as temporary:
@@ -79,10 +81,10 @@ def _parent(simulation: Simulation, settings: SimulateSettings, run: Run) -> Non
         if (pairs := simulation.surface_table()) is not None:
             pairs.write_csv(folder / "tables/surface.csv", float_precision=6)
         (folder / "simulation.html").write_text(page(simulation))
-        if best := simulation.sweep():
+        if best := simulation.cut_offs():
             surfaces.picture(folder / "figures/surface.png", simulation, best)
         surfaces.targeting(folder / "figures", simulation)
-        priced = replace(simulation.gathered, about={**about, "prices": economics.specification()})
+        priced = replace(simulation.gathered, about={**about, "prices": economics.specification(), "asked": asked})
         (folder / STATISTICS).write_bytes(priced.dump())
         written = {**config, "policies": {n: p.specification() for n, p in simulation.asked.policies.items()}}
         written["economics"] = economics.specification()
@@ -91,16 +93,25 @@ def _parent(simulation: Simulation, settings: SimulateSettings, run: Run) -> Non
     run.tags({"mlflow.note.content": simulation_card(simulation)})
 
 
+def _asked(asked: Asked) -> dict[str, Any]:
+    """What was asked of the statistics, as the config has it; a simulation priced anew is asked it again."""
+    budget: dict[str, float | int | None] = {"contacts": None, "money": None, "of_users": None}
+    if (limit := asked.budget) is not None:
+        budget |= {limit.unit: limit.total, "of_users": limit.users}
+    keys = ("least", "smallest_uplift", "sensitivity")
+    return {"budget": budget, **{key: getattr(asked, key) for key in keys}}
+
+
 def _child(simulation: Simulation, model: str, run: Run) -> None:
     contestant = next(name for name in simulation.values if name.split(PAIR)[0] == model)
-    sweep = next((s for s in simulation.sweeps if s.model == model), None)
+    cut_offs = next((s for s in simulation.all_cut_offs if s.model == model), None)
     run.params({"model": model, **simulation.gathered.about["models"][model]})
-    run.metrics(_metrics(simulation, contestant, sweep) | _break_even(simulation, model))
-    if sweep is None:
+    run.metrics(_metrics(simulation, contestant, cut_offs) | _break_even(simulation, model))
+    if cut_offs is None:
         return
     kind = simulation.kind
     curves: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-    for action, of in sweep.curves.items():
+    for action, of in cut_offs.curves.items():
         name, steps = f"policy/{kind}/from_cut/{_plain(action)}_per_1000", np.rint(of.cuts * 1000).astype(np.int64)
         curves[name] = steps, of.gain.value * 1000
         if kind != "assumed":
@@ -108,16 +119,16 @@ def _child(simulation: Simulation, model: str, run: Run) -> None:
     run.curves(curves)
 
 
-def _metrics(simulation: Simulation, contestant: str, sweep: Sweep | None) -> dict[str, Estimate | float]:
+def _metrics(simulation: Simulation, contestant: str, cut_offs: CutOffs | None) -> dict[str, Estimate | float]:
     prefix = f"policy/{simulation.kind}"
     found: dict[str, Estimate | float] = {f"{prefix}/{n}": e for n, e in simulation.values[contestant].items()}
-    if sweep is not None and sweep.choice is not None:
+    if cut_offs is not None and cut_offs.choice is not None:
         for how in ("honest", "apparent"):
-            found[f"{prefix}/{how}_uplift_per_user"] = getattr(sweep.choice, how).uplift
-        if sweep.budgeted is not None:
-            found[f"{prefix}/budgeted_uplift_per_user"] = sweep.budgeted.honest.uplift
-        if sweep.regret is not None:
-            found[f"{prefix}/cut_regret_per_user"] = sweep.regret
+            found[f"{prefix}/{how}_uplift_per_user"] = getattr(cut_offs.choice, how).uplift
+        if cut_offs.budgeted is not None:
+            found[f"{prefix}/budgeted_uplift_per_user"] = cut_offs.budgeted.honest.uplift
+        if cut_offs.regret is not None:
+            found[f"{prefix}/cut_regret_per_user"] = cut_offs.regret
     return found
 
 

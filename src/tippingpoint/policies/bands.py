@@ -1,14 +1,12 @@
 """Bands of the score: cut-offs that can be swept, each with the side on which the cut itself lies."""
 
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
 import pandas as pd
 from pydantic import Field, field_validator, model_validator
 
 from tippingpoint.policies.policy import Policy
-
-CutOff = Annotated[float, Field(ge=0, le=1)]
 
 
 class Bands(Policy):
@@ -24,7 +22,7 @@ class Bands(Policy):
     ['low', 'medium', 'medium', 'high']
     """
 
-    cuts: tuple[CutOff, ...] = Field(min_length=1)
+    cuts: tuple[float, ...] = Field(min_length=1)
     cut_belongs: tuple[Literal["above", "below"], ...]
     """For each cut, the band a score equal to it falls in: the one above it or the one below."""
     bands: tuple[str, ...]
@@ -32,6 +30,8 @@ class Bands(Policy):
     @field_validator("cuts")
     @classmethod
     def _rise(cls, cuts: tuple[float, ...]) -> tuple[float, ...]:
+        if out := [cut for cut in cuts if not 0 <= cut <= 1]:
+            raise ValueError(f"scores lie between 0 and 1, {out[0]:g} does not. Type e.g. policy.cuts='[0.4,0.7]'.")
         if list(cuts) != sorted(set(cuts)):
             raise ValueError(f"must rise. Type policy.cuts='{str(sorted(set(cuts))).replace(' ', '')}'.")
         return cuts

@@ -57,7 +57,10 @@ class Policy(Closed, ABC):
     @model_validator(mode="after")
     def _every_segment_has_an_action(self) -> Self:
         if set(self.actions) != set(self.segments):
-            raise ValueError(f"actions must name each of {', '.join(self.segments)}, and no other segment")
+            raise ValueError(
+                f"actions of {self.name} must name each of {', '.join(self.segments)}, and no other segment. For those"
+                " of another policy type policy=NAME too."
+            )
         return self
 
     def decide(self, score: np.ndarray, features: pd.DataFrame, actions: tuple[str, ...]) -> np.ndarray:

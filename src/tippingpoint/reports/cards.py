@@ -7,6 +7,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from tippingpoint.findings import Candidate, Comparison, Provenance, Question
 from tippingpoint.reports.tables import EVIDENCE, interval
+from tippingpoint.reports.what_if import leader_in_words
 from tippingpoint.simulated import Simulation
 
 LIMITS = {"run": 8_000, "version": 5_000}
@@ -25,7 +26,7 @@ def comparison_card(comparison: Comparison, words: str) -> str:
 
 def simulation_card(simulation: Simulation) -> str:
     """A simulation: contestants, cut-offs, what can be told, who is in which segment, what it hangs on."""
-    return _render("simulation.md.j2", simulation=simulation)
+    return _render("simulation.md.j2", simulation=simulation, led=" ".join(leader_in_words(simulation)))
 
 
 def markdown(table: pd.DataFrame) -> str:

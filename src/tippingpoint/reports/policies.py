@@ -16,6 +16,8 @@ def lint_summary(policy: Policy, found: Lint, clusters: Clusters | None = None) 
     for remark in found.remarks:
         remarks.add_row(remark.kind, f"{remark.users:,}" if remark.users else "–", remark.what)
     nothing = [] if found.remarks else [Text("Nothing to answer.")]
+    if not len(found.segments):
+        return Group(remarks, *nothing)
     sizes = plain_table("Segments", ["segment", "action", "users", "share"])
     for row in found.segments.to_dict("records"):
         sizes.add_row(row["segment"], row["action"], f"{row['users']:,}", f"{row['share']:.1%}")
@@ -25,9 +27,8 @@ def lint_summary(policy: Policy, found: Lint, clusters: Clusters | None = None) 
 def _clusters(clusters: Clusters) -> list[RenderableType]:
     k, columns = len(clusters.table), list(clusters.columns)
     segments = [str(c) for c in clusters.table.columns]
-    table = plain_table(
-        f"K-means on {' and '.join(columns)}: users", ["cluster", *(f"mean\n{c}" for c in columns), *segments]
-    )
+    heads = [head.replace("_", "_\n") for head in ("cluster", *(f"mean_{c}" for c in columns), *segments)]
+    table = plain_table(f"K-means on {' and '.join(columns)}: users", heads)
     rows = zip(clusters.table.index, clusters.centres.to_numpy(), clusters.table.to_numpy(), strict=True)
     for label, centre, counts in rows:
         table.add_row(str(label), *(f"{mean:.1f}" for mean in centre), *(f"{n:,}" for n in counts))

@@ -9,12 +9,20 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
+from tippingpoint.cutoffs import CutOffs, View
 from tippingpoint.reports.palette import COLOURS, GREY, colour
 from tippingpoint.reports.tables import EVIDENCE
-from tippingpoint.reports.what_if import against_leader, tied
+from tippingpoint.reports.what_if import (
+    against_leader,
+    budget_in_words,
+    budget_left_aside,
+    leader_in_words,
+    may_be_as_good,
+    tied,
+    who_gets_what,
+)
 from tippingpoint.simulated import PAIR, THEN, Simulation
 from tippingpoint.simulation.statistics import Estimate
-from tippingpoint.sweeps import Sweep, View
 
 ENTRIES = 45_000
 """Of all heat maps together: the page stays below 8 MB, of which the plotting library has 5."""
@@ -27,21 +35,23 @@ Figure = dict[str, Any]
 
 def page(simulation: Simulation) -> str:
     """One HTML page that loads nothing from anywhere."""
-    leader = simulation.sweep()
-    sweeps = sorted(simulation.sweeps, key=lambda s: s is not leader)
-    all_views = [(sweep, view) for sweep in sweeps for view in sweep.views]
+    leader = simulation.cut_offs()
+    all_cut_offs = sorted(simulation.all_cut_offs, key=lambda s: s is not leader)
+    all_views = [(cut_offs, view) for cut_offs in all_cut_offs for view in cut_offs.views]
     views = all_views[:VIEWS]
     side = int(np.sqrt(ENTRIES / max(len(views), 1)))
     surfaces = [
         {
-            "label": _label(sweep, view),
-            "note": _note(sweep, view),
-            "figure": _heat(sweep, view, simulation, side) if len(view.free) == 2 else _line(sweep, view, simulation),
+            "label": _label(cut_offs, view),
+            "note": _note(cut_offs, view),
+            "figure": _heat(cut_offs, view, simulation, side)
+            if len(view.free) == 2
+            else _line(cut_offs, view, simulation),
         }
-        for sweep, view in views
+        for cut_offs, view in views
     ]
     figures = {f"targeting{k}": f for k, f in enumerate(_targeting(simulation))}
-    if any(sweep.frontier for sweep in sweeps):
+    if any(cut_offs.frontier for cut_offs in all_cut_offs):
         figures["frontier"] = _frontier(simulation)
     context = {
         "simulation": simulation,
@@ -50,13 +60,17 @@ def page(simulation: Simulation) -> str:
         "evidence": EVIDENCE[simulation.kind],
         "surfaces": [{"label": s["label"], "note": s["note"]} for s in surfaces],
         "undrawn": len(all_views) - len(views),
+        "as_good": " ".join(may_be_as_good(leader)) if leader else "",
+        "who": lambda cut_offs, of: who_gets_what(simulation.shares(cut_offs, of)),
         "words": against_leader(simulation),
         "ordered": [(name, simulation.values[name]) for name in simulation.ordered],
         "break_even": simulation.break_even_table().to_dict("records"),
         "span": _span([row["uplift_per_user"] for row in simulation.values.values()]),
         "pairs": simulation.verdicts[:PAIRS],
         "unlisted": max(len(simulation.verdicts) - PAIRS, 0),
-        "tied": tied(simulation),
+        "led": " ".join(leader_in_words(simulation)),
+        "notes": [*tied(simulation), *budget_left_aside(simulation)],
+        "budget": budget_in_words(simulation) if simulation.asked.budget else "",
         "targeting": [key for key in figures if key.startswith("targeting")],
         "frontier": "frontier" in figures,
         "tornado": _tornado(simulation),
@@ -77,37 +91,37 @@ EXTRA = {
 """Tables no price changes, and what they say."""
 
 
-def _label(sweep: Sweep, view: View) -> str:
-    name = f"{sweep.model}{PAIR}{sweep.policy}"
-    return name if not view.held else f"{name}: {' and '.join(_from(sweep, k) for k in view.free)}"
+def _label(cut_offs: CutOffs, view: View) -> str:
+    name = f"{cut_offs.model}{PAIR}{cut_offs.policy}"
+    return name if not view.held else f"{name}: {' and '.join(_from(cut_offs, k) for k in view.free)}"
 
 
-def _from(sweep: Sweep, cut: int) -> str:
+def _from(cut_offs: CutOffs, cut: int) -> str:
     """What a cut-off begins."""
-    return f"{sweep.bands[cut + 1]} ({sweep.actions[cut + 1]}) from"
+    return f"{cut_offs.bands[cut + 1]} ({cut_offs.actions[cut + 1]}) from"
 
 
-def _note(sweep: Sweep, view: View) -> str:
+def _note(cut_offs: CutOffs, view: View) -> str:
     if not view.held:
         return ""
-    held = ", ".join(f"{_from(sweep, k)} {cut:.3f}" for k, cut in view.held.items())
-    why = "as chosen on validation" if sweep.choice and sweep.choice.honest.cuts else "as written"
+    held = ", ".join(f"{_from(cut_offs, k)} {cut:.3f}" for k, cut in view.held.items())
+    why = "as chosen on validation" if cut_offs.choice and cut_offs.choice.honest.cuts else "as written"
     return (
         f"One pair of {len(view.at)} cut-offs is free here; held {why}: {held}. The band is over this pair's choices."
     )
 
 
-def marks(sweep: Sweep, view: View) -> list[tuple[str, tuple[float, ...], str]]:
+def marks(cut_offs: CutOffs, view: View) -> list[tuple[str, tuple[float, ...], str]]:
     """Cut-offs to point at in a view, with their name and a symbol; those as written only where the view holds them."""
     found = []
-    if all(np.isclose(sweep.written[k], cut) for k, cut in view.held.items()):
-        found.append(("as written", tuple(sweep.written[k] for k in view.free), "square"))
-    if sweep.choice is not None and (cuts := sweep.choice.honest.cuts) is not None:
+    if all(np.isclose(cut_offs.written[k], cut) for k, cut in view.held.items()):
+        found.append(("as written", tuple(cut_offs.written[k] for k in view.free), "square"))
+    if cut_offs.choice is not None and (cuts := cut_offs.choice.honest.cuts) is not None:
         found.append(("best on validation", tuple(cuts[k] for k in view.free), "circle"))
     return found
 
 
-def _heat(sweep: Sweep, view: View, simulation: Simulation, side: int) -> Figure:
+def _heat(cut_offs: CutOffs, view: View, simulation: Simulation, side: int) -> Figure:
     sheet, cuts, kind = view.surface.uplift, view.surface.cuts, simulation.kind
     keep = np.unique(np.linspace(0, len(cuts) - 1, min(side, len(cuts))).round().astype(int))
     pick = np.ix_(keep, keep)
@@ -131,8 +145,8 @@ def _heat(sweep: Sweep, view: View, simulation: Simulation, side: int) -> Figure
         "colorscale": [[0, "#d8dce1"], [1, "#d8dce1"]],
         "hovertemplate": "cut-offs %{y} and %{x}<br>too few users are acted on to tell<extra></extra>",
     }  # fmt: skip
-    points = [_mark([at[1]], [at[0]], name, symbol) for name, at, symbol in marks(sweep, view)]
-    lower, upper = (_from(sweep, k) for k in view.free)
+    points = [_mark([at[1]], [at[0]], name, symbol) for name, at, symbol in marks(cut_offs, view)]
+    lower, upper = (_from(cut_offs, k) for k in view.free)
     ends = [float(cuts[0]), float(cuts[-1])]
     return {
         "data": [unsupported, heat, *points],
@@ -141,7 +155,7 @@ def _heat(sweep: Sweep, view: View, simulation: Simulation, side: int) -> Figure
     }
 
 
-def _line(sweep: Sweep, view: View, simulation: Simulation) -> Figure:
+def _line(cut_offs: CutOffs, view: View, simulation: Simulation) -> Figure:
     sheet, cuts = view.surface.uplift, _numbers(view.surface.cuts, 5)
     unit = f"{simulation.currency} per user ({simulation.kind})"
     shown = [
@@ -152,28 +166,28 @@ def _line(sweep: Sweep, view: View, simulation: Simulation) -> Figure:
     ]  # fmt: skip
     shown.append(
         {"type": "scatter", "mode": "lines", "x": cuts, "y": _numbers(sheet.value), "name": "uplift",
-         "line": {"color": colour(sweep.model), "width": 2}, "customdata": _numbers(sheet.changed),
+         "line": {"color": colour(cut_offs.model), "width": 2}, "customdata": _numbers(sheet.changed),
          "hovertemplate": "cut-off %{x}<br>uplift %{y}<br>%{customdata:,.0f} test users acted on<extra></extra>"}
     )  # fmt: skip
-    for name, at, symbol in marks(sweep, view):
+    for name, at, symbol in marks(cut_offs, view):
         i = int(np.abs(view.surface.cuts - at[0]).argmin())
         shown.append(_mark([at[0]], [float(sheet.value[i])], name, symbol))
-    return {"data": shown, "layout": _layout(f"{_from(sweep, view.first)} score", unit, 420)}
+    return {"data": shown, "layout": _layout(f"{_from(cut_offs, view.first)} score", unit, 420)}
 
 
 def _frontier(simulation: Simulation) -> Figure:
     shown: list[Figure] = []
-    for sweep in (s for s in simulation.sweeps if s.frontier):
-        x, y = ([getattr(step.point, what) for step in sweep.frontier] for what in ("spend", "uplift"))
+    for cut_offs in (s for s in simulation.all_cut_offs if s.frontier):
+        x, y = ([getattr(step.point, what) for step in cut_offs.frontier] for what in ("spend", "uplift"))
         shown.append(
-            {"type": "scatter", "mode": "lines+markers", "name": f"{sweep.model}{PAIR}{sweep.policy}",
+            {"type": "scatter", "mode": "lines+markers", "name": f"{cut_offs.model}{PAIR}{cut_offs.policy}",
              "x": [round(e.value, 5) for e in x], "y": [round(e.value, 5) for e in y],
-             "line": {"color": colour(sweep.model), "width": 1.5}, "marker": {"size": 4},
+             "line": {"color": colour(cut_offs.model), "width": 1.5}, "marker": {"size": 4},
              "customdata": ["no one" if s.point.cuts is None else " and ".join(f"{c:.3f}" for c in s.point.cuts)
-                            for s in sweep.frontier],
+                            for s in cut_offs.frontier],
              "hovertemplate": "cut-offs %{customdata}<br>spend %{x}<br>uplift %{y}<extra></extra>"}
         )  # fmt: skip
-    spent = simulation.sweeps[0].frontier_in
+    spent = simulation.all_cut_offs[0].frontier_in
     unit = "users acted on, share" if spent == "contacts" else f"spend, {simulation.currency} per user"
     layout = _layout(unit, f"uplift, {simulation.currency} per user ({simulation.kind})", 420)
     return {"data": shown, "layout": layout}
@@ -181,10 +195,10 @@ def _frontier(simulation: Simulation) -> Figure:
 
 def _targeting(simulation: Simulation) -> list[Figure]:
     found = []
-    for action in sorted({action for sweep in simulation.sweeps for action in sweep.curves}):
+    for action in sorted({action for cut_offs in simulation.all_cut_offs for action in cut_offs.curves}):
         shown: list[Figure] = []
-        for model, sweep in {s.model: s for s in simulation.sweeps if action in s.curves}.items():
-            of = sweep.curves[action]
+        for model, cut_offs in {s.model: s for s in simulation.all_cut_offs if action in s.curves}.items():
+            of = cut_offs.curves[action]
             line = {"color": colour(model), "width": 2}
             share = _numbers(of.share, 4)
             if simulation.kind != "assumed":

@@ -8,6 +8,8 @@ import numpy as np
 from tippingpoint.errors import InputError
 
 Kind = Literal["truth", "experiment", "logged", "assumed"]
+FLOOR = 0.01
+"""Estimated chances are lifted to this, so that no user weighs more than its inverse."""
 LEAST_ARM = 100
 """Users an action must have been taken for before anything is said about it."""
 
@@ -165,16 +167,19 @@ def taken(matrix: np.ndarray, decision: np.ndarray) -> np.ndarray:
     return np.asarray(np.where(decision > 0, decision * matrix, 0).sum(axis=1))
 
 
-def clip(logging_probability: np.ndarray, floor: float = 0.01) -> np.ndarray:
+def clip(logging_probability: np.ndarray, floor: float = FLOOR) -> np.ndarray:
     """Lift estimated probabilities, (n, K), to a floor; the rest of a row shrinks to keep its sum of 1.
 
-    Trades a little bias for weights that are at most about 1 / floor; `Diagnostics.clipped` says how many
-    users.
+    Trades a little bias for weights that are at most 1 / floor; `Diagnostics.clipped` says how many users.
     """
     low = logging_probability < floor
-    room = 1 - floor * low.sum(axis=1, keepdims=True)
-    rest = np.where(low, 0, logging_probability)
-    return np.where(low, floor, rest * room / rest.sum(axis=1, keepdims=True))
+    while True:  # what shrinks may come below the floor itself; at most K times
+        room = 1 - floor * low.sum(axis=1, keepdims=True)
+        rest = np.where(low, 0, logging_probability)
+        found = np.where(low, floor, rest * room / rest.sum(axis=1, keepdims=True))
+        if not (found < floor).any():
+            return np.asarray(found)
+        low |= found < floor
 
 
 @dataclass(frozen=True)
@@ -185,19 +190,19 @@ class Diagnostics:
     """(Σw)² / Σw², w = 1[action taken = action decided] / its chance: so many users of equal weight say as
     much."""
     largest_weight: float
-    clipped: float
-    """Share of users whose chance of the decided action is at the floor or below."""
+    clipped: float | None
+    """Share of users whose chance of the decided action was lifted to the floor; None where nothing was clipped."""
     counts: tuple[int, ...]
     """Users each action was taken for."""
 
 
-def diagnose(log: Log, decision: np.ndarray, floor: float = 0.01) -> Diagnostics:
-    """Weights of a policy on a log; `decision` as in `taken`, `floor` where probabilities were clipped."""
+def diagnose(log: Log, decision: np.ndarray, floor: float | None = None) -> Diagnostics:
+    """Weights of a policy on a log; `decision` as in `taken`, `floor` where probabilities were clipped to it."""
     w = taken(log.weight, decision)
     return Diagnostics(
         effective_sample_size=float(w.sum() ** 2 / (w @ w)) if w.any() else 0.0,
         largest_weight=float(w.max()),
-        clipped=float((taken(log.logging_probability, decision) <= floor).mean()),
+        clipped=None if floor is None else float((taken(log.logging_probability, decision) <= floor).mean()),
         counts=tuple(np.bincount(log.action, minlength=log.logging_probability.shape[1]).tolist()),
     )
 

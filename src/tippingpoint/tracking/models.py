@@ -12,6 +12,7 @@ import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Run as StoredRun
 from mlflow.entities import ViewType
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.types.schema import DataType
 from skops.io.exceptions import UntrustedTypesFoundException
@@ -39,6 +40,8 @@ class LoadedModel:
         Content of the users it was judged on, and what was asked.
     experiment
         Id of the experiment its run is in.
+    registered
+        The version its run was registered as (`models:/name/1`), if it was.
     classifier
         What scores: `predict_proba` on raw user columns.
     """
@@ -51,6 +54,7 @@ class LoadedModel:
     data_digest: str
     question: str
     experiment: str
+    registered: str | None
     classifier: Any
 
 
@@ -93,6 +97,17 @@ def find(client: MlflowClient, reference: str, experiment: str | None = None) ->
     return sorted(children, key=lambda child: int(child.info.start_time))
 
 
+def config_of(client: MlflowClient, run: StoredRun) -> dict[str, Any]:
+    """The composed config of a model's run.
+
+    Raises
+    ------
+    InputError
+        When it is gone.
+    """
+    return dict(yaml.safe_load(fetch(client, run.info.run_id, "config.yaml")))
+
+
 def load(client: MlflowClient, run: StoredRun) -> LoadedModel:
     """Load the model of a run with the types its family trusts, whatever else the file asks for.
 
@@ -105,8 +120,7 @@ def load(client: MlflowClient, run: StoredRun) -> LoadedModel:
     name = run.data.params["model"]
     try:
         with tempfile.TemporaryDirectory() as temporary:
-            path = client.download_artifacts(run.info.run_id, "config.yaml", temporary)
-            config = yaml.safe_load(Path(path).read_text())
+            config = config_of(client, run)
             location = client.get_logged_model(model_id).artifact_location
             folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=location, dst_path=temporary))
             family = Component.model_validate(config["model"][name]).build(Family, f"model.{name}")  # type: ignore[type-abstract]
@@ -127,6 +141,7 @@ def load(client: MlflowClient, run: StoredRun) -> LoadedModel:
         data_digest=run.data.tags["data_digest"],
         question=run.data.tags["question"],
         experiment=run.info.experiment_id,
+        registered=next((f"models:/{v.name}/{v.version}" for v in _versions(client, run)), None),
         classifier=classifier,
     )
 
@@ -162,6 +177,10 @@ def fetch_version(client: MlflowClient, reference: str, path: str) -> bytes:
             return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=temporary)).read_bytes()
         except (OSError, MlflowException) as error:
             raise InputError("models", f"{reference} has no {path} ({error})", "Name another version.") from error
+
+
+def _versions(client: MlflowClient, run: StoredRun) -> list[ModelVersion]:
+    return list(client.search_model_versions(f"run_id = '{run.info.run_id}'"))
 
 
 def _latest(client: MlflowClient, experiment: str | None) -> StoredRun:

@@ -17,31 +17,44 @@ from tippingpoint.simulation.surface import Sheet, Surface, held, surface
 
 
 @dataclass(frozen=True)
+class Limit:
+    """A budget as it was typed: at most `total` of `unit`, contacts or money, for so many users."""
+
+    total: float
+    unit: str
+    users: int
+
+    @property
+    def each(self) -> float:
+        """Largest expected spend per user."""
+        return self.total / self.users
+
+
+@dataclass(frozen=True)
 class Asked:
     """What is asked of the statistics.
 
     Parameters
     ----------
     policies
-        By name; those of kind bands are swept.
-    budget, budget_in
-        Largest expected spend per user, in `contacts` or `money`; None is no limit.
+        By name; of those of kind bands, all cut-offs are looked at.
+    budget
+        None is no limit.
     smallest_uplift
-        Smallest difference of interest, money per user, stated beforehand.
+        Smallest difference of interest, money per user, stated beforehand; None where there is none.
     sensitivity
         Share by which the tornado moves each price.
     """
 
     economics: Economics
     policies: dict[str, Policy]
-    budget: float | None
-    budget_in: str
-    smallest_uplift: float
+    budget: Limit | None
+    smallest_uplift: float | None
     sensitivity: float
     least: int
     seed: int
     first_only: bool = False
-    """Whether only the sweep that is shown first gets a surface, for speed; choices are made for all."""
+    """Whether only what is shown first gets a surface, for speed; choices are made for all."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +88,7 @@ class View:
 
 
 @dataclass(frozen=True)
-class Sweep:
+class CutOffs:
     """One model under every choice of cut-offs of one policy of bands.
 
     Parameters
@@ -117,8 +130,8 @@ class Sweep:
         return [(min(of), max(of)) for _, of in sorted(spans.items())]
 
 
-def sweep(gathered: Gathered, asked: Asked, line: Line, model: str, name: str, policy: Bands, full: bool) -> Sweep:
-    """Sweep one model and policy; where not `full`, only choices are made, no surface."""
+def cut_offs(gathered: Gathered, asked: Asked, line: Line, model: str, name: str, policy: Bands, full: bool) -> CutOffs:
+    """Look at all cut-offs of one model and policy; where not `full`, only choices are made, no surface."""
     about, scored = gathered.about, gathered.scored[model]
     actions = tuple(about["actions"])
     bands = [actions.index(policy.actions[s]) for s in policy.segments]
@@ -131,8 +144,8 @@ def sweep(gathered: Gathered, asked: Asked, line: Line, model: str, name: str, p
     if about["kind"] != "assumed":
         choice = choose(validation, test, bands, line, least=asked.least)
         if asked.budget is not None:
-            limit = money if asked.budget_in == "money" else contacts(len(actions))
-            budgeted = choose(validation, test, bands, line, limit, asked.budget, asked.least)
+            limit = money if asked.budget.unit == "money" else contacts(len(actions))
+            budgeted = choose(validation, test, bands, line, limit, asked.budget.each, asked.least)
         if full:
             steps = frontier(validation, test, bands, line, spend, asked.least)
         if about["kind"] == "truth":
@@ -142,7 +155,7 @@ def sweep(gathered: Gathered, asked: Asked, line: Line, model: str, name: str, p
         for k, action in enumerate(actions)
         if full and k in bands and k
     }
-    return Sweep(
+    return CutOffs(
         model=model,
         policy=name,
         written=policy.cuts,
