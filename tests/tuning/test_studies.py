@@ -42,9 +42,9 @@ def value(parameters: dict) -> float:
 def go_on(study: optuna.Study, target: int, stop_in: int | None = None) -> None:
     """One worker; at trial `stop_in` it is killed right after its parameters were drawn."""
     with leases.lease() as lease:
+        study.sampler = studies.sampler("tpe", FAMILY, 3, 0)
         while (count := studies.progress(study)).complete < target:
-            study.sampler = studies.sampler("tpe", FAMILY, 3, (0, count.ended, count.running))
-            trial = studies.claim(study, target, lease)
+            trial = studies.claim(study, target, lease, FAMILY)
             if trial is None:
                 return
             chosen = studies.suggest(trial, FAMILY)
@@ -82,7 +82,7 @@ def test_many_claimants_never_complete_more_than_the_target(tmp_path: Path) -> N
             study = opened(tmp_path)
             with leases.lease() as lease:
                 while studies.progress(study).complete < target:
-                    if (trial := studies.claim(study, target, lease)) is None:
+                    if (trial := studies.claim(study, target, lease, FAMILY)) is None:
                         continue
                     studies.suggest(trial, FAMILY)
                     match next(fates):
@@ -120,7 +120,7 @@ def test_one_seed_gives_the_same_trials_also_across_a_kill(tmp_path: Path) -> No
 def test_what_is_worked_on_is_not_taken_away(tmp_path: Path) -> None:
     study = opened(tmp_path)
     with leases.lease() as lease:
-        studies.claim(study, 5, lease)
+        studies.claim(study, 5, lease, FAMILY)
         assert studies.clear(study, FAMILY) == 0
     assert studies.clear(study, FAMILY) == 1
 
@@ -152,27 +152,109 @@ def test_a_storage_that_does_not_answer_is_said() -> None:
 
 def test_a_search_in_which_most_trials_fail_ends_with_the_commonest_reason(tmp_path: Path) -> None:
     study = opened(tmp_path)
+    since = {"random_forest": studies.progress(study)}
     for number in range(studies.FAILURES):
-        studies.check_failures({"random_forest": study})
+        studies.check_failures({"random_forest": study}, since)
         trial = study.ask()
         trial.set_user_attr(studies.REASON, "ValueError: no" if number else "OSError: full")
         study.tell(trial, state=TrialState.FAIL)
     with pytest.raises(InputError, match="5 of 5 trials failed, 4 of them with: ValueError: no"):
-        studies.check_failures({"random_forest": study})
+        studies.check_failures({"random_forest": study}, since)
+    studies.check_failures({"random_forest": study}, {"random_forest": studies.progress(study)})  # typed again
 
 
-def test_every_combination_of_a_grid_is_tried(tmp_path: Path) -> None:
+def test_every_combination_of_a_grid_is_tried_once_whoever_dies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(studies, "RETRIES", 100)
+    size, workers = len(studies.grid(FAMILY, 3)), 4
+    assert size == 3 + 3 * 3, "without a depth where there is none to choose"
+    opened(tmp_path, first=None)
+    broken: list[BaseException] = []
+
+    def worker(number: int) -> None:
+        rng = np.random.default_rng(number)
+        try:
+            study = opened(tmp_path, first=None)
+            study.sampler = studies.sampler("grid", FAMILY, 3, 0)
+            while studies.progress(study).complete < size:
+                with leases.lease() as lease:
+                    if (trial := studies.claim(study, size, lease, FAMILY)) is None:
+                        continue
+                    if rng.random() > 0.2:  # else killed before it drew
+                        studies.suggest(trial, FAMILY)
+                        if rng.random() > 0.2:  # else killed after it
+                            study.tell(trial, 0.0)
+                studies.clear(study, FAMILY)
+        except BaseException as error:
+            broken.append(error)
+
+    threads = [threading.Thread(target=worker, args=(number,)) for number in range(workers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert not broken
+    tried = [str(sorted(parameters.items())) for parameters in complete(opened(tmp_path, first=None))]
+    assert len(tried) == len(set(tried)) == size
+
+
+@pytest.mark.parametrize("kind", ["random", "tpe"])
+def test_trials_asked_for_at_once_draw_apart_and_what_failed_is_not_drawn_again(tmp_path: Path, kind: str) -> None:
     study = opened(tmp_path, first=None)
-    size = studies.grid_size(FAMILY, 3)
-    assert size == 2 * 3 * 3
+    study.sampler = studies.sampler(kind, FAMILY, 3, 0)
+    leaves = [studies.suggest(trial, FAMILY)["min_samples_leaf"] for trial in [study.ask() for _ in range(6)]]
+    assert len(set(leaves)) > 3
+    for trial in study.get_trials():
+        study.tell(trial.number, 1.0)
+    drawn = []
+    for _ in range(6):
+        trial = study.ask()
+        drawn.append(str(studies.suggest(trial, FAMILY)))
+        trial.set_user_attr(studies.REASON, "ValueError: no")
+        study.tell(trial, state=TrialState.FAIL)
+    assert len(set(drawn)) > 3
+
+
+def test_what_is_put_in_line_meanwhile_is_not_waited_for(tmp_path: Path) -> None:
+    study = opened(tmp_path, first=None)
+    ask = study.ask
+
+    def late() -> optuna.Trial:
+        study.enqueue_trial({"max_features": 0.5, "min_samples_leaf": 9})
+        number = study._storage.create_new_trial(study._study_id)
+        return optuna.Trial(study, number)
+
+    study.ask = late
     with leases.lease() as lease:
-        for _ in range(size):
-            study.sampler = studies.sampler("grid", FAMILY, 3, (0, studies.progress(study).ended, 0))
-            trial = studies.claim(study, size, lease)
-            studies.suggest(trial, FAMILY)
-            study.tell(trial, 0.0)
-    tried = {str(sorted(parameters.items())) for parameters in complete(study)}
-    assert len(tried) == 3 + 3 * 3  # without a depth where there is none to choose
+        assert studies.claim(study, 1, lease, FAMILY) is None
+        study.ask = ask
+        trial = studies.claim(study, 1, lease, FAMILY)
+    assert studies.suggest(trial, FAMILY) == {"max_features": 0.5, "min_samples_leaf": 9}
+
+
+def test_who_waits_for_others_goes_home_when_told(tmp_path: Path) -> None:
+    study = opened(tmp_path)
+    at_work = study.ask()
+
+    def unaware(**_: object) -> list:  # the first look misses the other one
+        study.get_trials = seen
+        return []
+
+    seen = study.get_trials
+    study.get_trials = unaware
+    with leases.lease() as lease:
+        assert studies.claim(study, 1, lease, FAMILY, lambda: True) is None
+    assert study.get_trials()[at_work.number].state == TrialState.RUNNING
+
+
+def test_a_study_whose_maker_was_killed_is_taken_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(studies, "POLL_SECONDS", 0)
+    storage = studies.open_storage(str(tmp_path / "study.log"))
+    optuna.create_study(storage=storage, study_name="forest", direction="maximize")
+    study = opened(tmp_path)
+    go_on(study, 1)
+    assert complete(study) == [OWN]
 
 
 @given(st.integers(1, 400), st.integers(1, 5))
@@ -193,3 +275,19 @@ def test_the_shares_of_all_families_add_up_to_the_target(trials: int, families: 
     assert sum(wanted.values()) == trials
     if trials > 10 * families:  # the best family gets the most
         assert max(wanted, key=wanted.__getitem__) == f"f{families - 1}"
+
+
+def test_a_raised_target_is_met_exactly_though_another_family_leads_now() -> None:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    made = {name: optuna.create_study(direction="maximize") for name in "abc"}
+    rng = np.random.default_rng(0)
+    for trials in (20, 31, 47, 80, 200):
+        for _ in range(20):
+            wanted = studies.targets(made, trials, {})
+            lacking = {name: wanted[name] - studies.progress(study).complete for name, study in made.items()}
+            if all(number <= 0 for number in lacking.values()):
+                break
+            for name, number in lacking.items():
+                drawn = rng.random(max(0, number)) ** (1 / trials)
+                made[name].add_trials([optuna.trial.create_trial(value=float(value)) for value in drawn])
+        assert sum(studies.progress(study).complete for study in made.values()) == trials

@@ -31,8 +31,8 @@ def progress(steps: int) -> Iterator[Callable[[str], None]]:
 class Searching:
     """How far a search is: a live line on a terminal; elsewhere only what someone must know."""
 
-    def __init__(self, console: Console, bar: Progress | None, task: TaskID | None, target: int) -> None:
-        self.console, self.bar, self.task, self.target = console, bar, task, target
+    def __init__(self, console: Console, bar: Progress | None, task: TaskID | None) -> None:
+        self.console, self.bar, self.task = console, bar, task
         self.began: tuple[float, int] | None = None
         self.warned: set[str] = set()
 
@@ -47,25 +47,26 @@ class Searching:
             self.warned.add(what)
             self.console.print(what, highlight=False, markup=False)
 
-    def update(self, complete: int, standing: str) -> None:
-        """Show the trials done, the best so far, and the time left at the pace since this process began."""
+    def update(self, complete: int, target: int, standing: str) -> None:
+        """Show the trials done of how many, the best so far, and the time left at the pace since this process began."""
         if self.bar is None or self.task is None:
             return
         self.began = self.began or (time.monotonic(), complete)
         since, had = self.began
         left = ""
         if complete > had:
-            seconds = (time.monotonic() - since) / (complete - had) * (self.target - complete)
+            seconds = (time.monotonic() - since) / (complete - had) * (target - complete)
             left = f", {int(seconds // 60)}:{int(seconds % 60):02d} left"
-        self.bar.update(self.task, completed=complete, description=f"{complete}/{self.target} trials, {standing}{left}")
+        shown = f"{complete}/{target} trials, {standing}{left}"
+        self.bar.update(self.task, completed=complete, total=target, description=shown)
 
 
 @contextmanager
-def searching(target: int) -> Iterator[Searching]:
-    """A live line for a search to so many trials."""
+def searching() -> Iterator[Searching]:
+    """A live line for a search."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield Searching(console, None, None, target)
+        yield Searching(console, None, None)
         return
     with Progress(BarColumn(bar_width=20), TextColumn("{task.description}"), console=console, transient=True) as bar:
-        yield Searching(console, bar, bar.add_task("", total=target), target)
+        yield Searching(console, bar, bar.add_task("", total=None))

@@ -72,7 +72,7 @@ def tune(settings: TuneSettings) -> TuneResult:
     OutsideError
         When the storage or the store cannot be used; finished trials are kept.
     """
-    with searching(settings.tune.trials) as bar, tempfile.TemporaryDirectory() as folder:
+    with searching() as bar, tempfile.TemporaryDirectory() as folder:
         bar.say("reading users")
         question = ask(settings)
         _check(settings, question)
@@ -109,7 +109,7 @@ def _check(settings: TuneSettings, question: Question) -> None:
     for name, family in question.families.items():
         if not family.search:
             raise InputError(f"model.{name}.search", "is empty: there is nothing to try", "Give it ranges or choices.")
-        studies.sampler(asked.sampler, family, asked.grid_points, (settings.seed,))  # here, not in each worker
+        studies.sampler(asked.sampler, family, asked.grid_points, settings.seed)  # here, not in each worker
     if money := set(asked.objectives) & set(MONEY):
         if not question.evidence.measured:
             raise InputError(
@@ -206,7 +206,7 @@ def _watch(search: Search, hired: Crew, seat: Seat, bar: Any, interrupted: list[
     filed = cleared = time.monotonic()
     while hired.look():
         time.sleep(POLL_SECONDS)
-        bar.update(search.complete, _standing(search))
+        bar.update(search.complete, search.target, _standing(search))
         if time.monotonic() - filed > FILE_SECONDS:
             try:
                 _file(search, seat)
@@ -219,7 +219,7 @@ def _watch(search: Search, hired: Crew, seat: Seat, bar: Any, interrupted: list[
     if interrupted:
         with contextlib.suppress(OutsideError):
             _file(search, seat)
-        bar.warn(f"stopped at {search.complete} of {search.task.tune.trials}; the same line goes on from there")
+        bar.warn(f"stopped at {search.complete} of {search.target}; the same line goes on from there")
         raise SystemExit(128 + interrupted[0])
     search.clear()
 

@@ -11,7 +11,7 @@ from tippingpoint.settings import Closed
 Value = bool | int | float | str | None
 
 
-class Dimension(Closed):
+class Dimension(Closed, allow_inf_nan=False):
     """The values of one hyper-parameter: a range, or choices.
 
     Whole ends make a range of whole numbers. `when` makes it conditional: it is tried only where each parameter
@@ -60,7 +60,10 @@ class Dimension(Closed):
             return value in self.choices
         if self.low is None or self.high is None or not isinstance(value, int | float):
             return False
-        return self.low <= value <= self.high
+        if not self.low <= value <= self.high:
+            return False
+        steps = (value - self.low) / (self.step or 1)
+        return abs(steps - round(steps)) < 1e-8 or not (self.step or self.whole)
 
     def ends(self) -> tuple[Value, ...]:
         """Values that must be right if all between them are."""
@@ -80,8 +83,9 @@ class Dimension(Closed):
             steps = int((self.high - self.low) / self.step + 1e-9)
             return tuple(self.low + k * self.step for k in range(steps + 1))
         spread = np.geomspace if self.log else np.linspace
-        values = spread(self.low, self.high, points).tolist()
-        return tuple(dict.fromkeys(round(v) if self.whole else float(f"{v:.6g}") for v in values))
+        _, *between, _ = spread(self.low, self.high, points).tolist()
+        inner = (round(v) if self.whole else float(f"{v:.6g}") for v in between)
+        return tuple(dict.fromkeys((self.low, *inner, self.high)))
 
     def applies(self, parameters: Mapping[str, Any]) -> bool:
         """Whether it is tried at all beside these."""

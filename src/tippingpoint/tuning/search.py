@@ -33,6 +33,7 @@ class Search:
 
     def __init__(self, task: Task, digests: Mapping[str, str]) -> None:
         self.task = task
+        self._most = task.most()
         storage = task.open()
         ways = [DIRECTIONS[objective] for objective in task.tune.objectives]
         self.studies = {}
@@ -40,12 +41,18 @@ class Search:
             first = None if task.tune.sampler == "grid" else studies.defaults(family)
             self.studies[name] = studies.open_study(storage[name], task.names[name], ways, digests[name], first)
         self.cleared = 0
+        self._began = {name: studies.progress(study) for name, study in self.studies.items()}
         self._seen: dict[tuple[str, int], Tried] = {}
 
     @property
     def wanted(self) -> dict[str, int]:
         """Complete trials each family shall have, as far as is decided."""
-        return studies.targets(self.studies, self.task.tune.trials, self.task.most())
+        return studies.targets(self.studies, self.task.tune.trials, self._most)
+
+    @property
+    def target(self) -> int:
+        """Complete trials of all families in the end: those asked for, or all of their grids if these are fewer."""
+        return min(self.task.tune.trials, sum(self._most.values()) if self._most else self.task.tune.trials)
 
     @property
     def complete(self) -> int:
@@ -58,10 +65,10 @@ class Search:
         return all(studies.progress(self.studies[name]).complete >= target for name, target in self.wanted.items())
 
     def clear(self) -> None:
-        """Put back what dead workers held, and refuse to go on where most trials fail."""
+        """Put back what dead workers held, and refuse to go on where most trials since the start failed."""
         for name, study in self.studies.items():
             self.cleared += studies.clear(study, self.task.families[name])
-        studies.check_failures(self.studies)
+        studies.check_failures(self.studies, self._began)
 
     def tried(self) -> list[Tried]:
         """Trials that ended, in the order in which they did."""

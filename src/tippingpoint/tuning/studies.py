@@ -1,13 +1,16 @@
 """Studies: opened on any storage, asked for exactly as many trials as are wanted, cleared of what killed ones left."""
 
 import contextlib
+import json
 import re
 import time
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from importlib import import_module
+from itertools import product
 from math import ceil, inf
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +20,8 @@ import optuna
 import sqlalchemy
 from filelock import FileLock
 from optuna.samplers import BaseSampler
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage, fail_stale_trials
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages._heartbeat import BaseHeartbeat, is_heartbeat_enabled
 from optuna.storages.journal import JournalFileBackend
 from optuna.storages.journal._file import BaseJournalFileLock
 from optuna.trial import FixedTrial, FrozenTrial, Trial, TrialState
@@ -95,7 +99,6 @@ def _database(url: str) -> BaseStorage:
                 url,
                 heartbeat_interval=BEAT_SECONDS,
                 grace_period=GRACE_SECONDS,
-                heartbeat_stale_trial_callback=_try_again,
                 engine_kwargs={"pool_pre_ping": True},
             )
         except (sqlalchemy.exc.IntegrityError, sqlalchemy.exc.ProgrammingError, RuntimeError):
@@ -116,11 +119,7 @@ def open_study(
         When it is there and asks something else.
     """
     with contextlib.suppress(optuna.exceptions.DuplicatedStudyError):
-        made = optuna.create_study(storage=storage, study_name=name, directions=list(directions))
-        if first is not None:
-            made.enqueue_trial(dict(first))
-        made.set_user_attr(DIGEST, digest)
-        return made
+        return _begin(optuna.create_study(storage=storage, study_name=name, directions=list(directions)), digest, first)
     study = optuna.load_study(study_name=name, storage=storage)
     theirs = [direction.name.lower() for direction in study.directions]
     if theirs != list(directions):
@@ -133,12 +132,21 @@ def open_study(
         if (known := study.user_attrs.get(DIGEST)) is not None or _is_foreign(study):
             break
         time.sleep(POLL_SECONDS)
+    if known is None and not _is_foreign(study):  # who made it was killed before it said so
+        return _begin(study, digest, first)
     if known != digest:
         raise InputError(
             "tune.study",
             f"study {name!r} is there and asks something else (other data, folds, family or objectives)",
             "Choose another tune.study.",
         )
+    return study
+
+
+def _begin(study: optuna.Study, digest: str, first: Mapping[str, Any] | None) -> optuna.Study:
+    if first is not None and not study.get_trials(deepcopy=False):
+        study.enqueue_trial(dict(first))
+    study.set_user_attr(DIGEST, digest)  # last: what has it is ready
     return study
 
 
@@ -166,8 +174,8 @@ def suggest(trial: Any, family: Family) -> dict[str, Any]:
     return chosen
 
 
-def sampler(kind: str, family: Family, points: int, seed: Sequence[int]) -> BaseSampler:
-    """A sampler by name, with a seed for the one trial it is made for: a study goes on as if it had never stopped.
+def sampler(kind: str, family: Family, points: int, seed: int) -> BaseSampler:
+    """A sampler by name, which begins anew with each trial: a study goes on as if it had never stopped.
 
     Raises
     ------
@@ -175,44 +183,114 @@ def sampler(kind: str, family: Family, points: int, seed: Sequence[int]) -> Base
         When it needs a package that is not there.
     """
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # they are what TPE and clearing need
-    drawn = int(np.random.SeedSequence(list(seed)).generate_state(1)[0])
+    if kind == "grid":
+        return _Grid(grid(family, points), seed)
+    if package := {"cmaes": "cmaes", "gp": "torch"}.get(kind):
+        try:
+            import_module(package)
+        except ImportError as error:
+            extra = "samplers" if kind == "cmaes" else "gp"
+            raise InputError(
+                "tune.sampler", f"{kind} needs a package", f"pip install 'tippingpoint[{extra}]'"
+            ) from error
+    return _Anew(kind, seed)
+
+
+def _one_trial(kind: str, seed: int) -> BaseSampler:
     match kind:
         case "random":
-            return optuna.samplers.RandomSampler(seed=drawn)
-        case "grid":
-            return _Grid(grid(family, points), seed=seed[0])  # it numbers its points by its seed
-        case "cmaes" | "gp":
-            try:
-                __import__("cmaes" if kind == "cmaes" else "torch")
-            except ImportError as error:
-                raise InputError(
-                    "tune.sampler",
-                    f"{kind} needs a package",
-                    f"pip install 'tippingpoint[{'samplers' if kind == 'cmaes' else 'gp'}]'",
-                ) from error
-            if kind == "cmaes":
-                return optuna.samplers.CmaEsSampler(
-                    seed=drawn, n_startup_trials=STARTUP, warn_independent_sampling=False
-                )
-            return optuna.samplers.GPSampler(seed=drawn, n_startup_trials=STARTUP)
+            return optuna.samplers.RandomSampler(seed=seed)
+        case "cmaes":
+            return optuna.samplers.CmaEsSampler(seed=seed, n_startup_trials=STARTUP, warn_independent_sampling=False)
+        case "gp":
+            return optuna.samplers.GPSampler(seed=seed, n_startup_trials=STARTUP)
     return optuna.samplers.TPESampler(
-        seed=drawn, n_startup_trials=STARTUP, multivariate=True, group=True, constant_liar=True
+        seed=seed, n_startup_trials=STARTUP, multivariate=True, group=True, constant_liar=True
     )
 
 
-class _Grid(optuna.samplers.GridSampler):
-    def after_trial(self, *_: object) -> None:
-        """Optuna's own would end Optuna's loop when the grid is done; the target does that here."""
+class _Anew(BaseSampler):
+    """Makes a sampler for each trial, seeded by what is settled before it and how many of lower number are under way.
+
+    So a killed trial leaves no trace in what follows, one that failed is not drawn again, and two that are asked for at
+    once draw apart, since a storage numbers them one after the other.
+    """
+
+    def __init__(self, kind: str, seed: int) -> None:
+        self._kind, self._seed = kind, seed
+        self._now = _one_trial(kind, seed)
+
+    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        lower = [t for t in study.get_trials(deepcopy=False) if t.number < trial.number]
+        running = sum(t.state == TrialState.RUNNING for t in lower)
+        state = np.random.SeedSequence([self._seed, sum(map(_is_settled, lower)), running]).generate_state(1)
+        self._now = _one_trial(self._kind, int(state[0]))
+        self._now.before_trial(study, trial)
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, Any]:
+        return self._now.infer_relative_search_space(study, trial)
+
+    def sample_relative(self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, Any]) -> dict[str, Any]:
+        return self._now.sample_relative(study, trial, search_space)
+
+    def sample_independent(self, study: optuna.Study, trial: FrozenTrial, param_name: str, distribution: Any) -> Any:
+        return self._now.sample_independent(study, trial, param_name, distribution)
+
+    def after_trial(
+        self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
+    ) -> None:
+        self._now.after_trial(study, trial, state, values)
 
 
-def grid(family: Family, points: int) -> dict[str, list[Any]]:
-    """The values of each hyper-parameter a full grid tries."""
-    return {name: list(dimension.grid(points)) for name, dimension in family.search.items() if not dimension.patience}
+class _Grid(BaseSampler):
+    """Gives each trial a point that no other has; of several that draw at once, the lower number takes the earlier one.
+
+    Optuna's own takes a trial's number for its point as long as it can: a trial that was killed before it drew loses
+    its point, and then two workers may take one at once.
+    """
+
+    def __init__(self, points: Sequence[Mapping[str, Any]], seed: int) -> None:
+        order = np.random.default_rng(seed).permutation(len(points))
+        self._points = {_written(points[k]): points[k] for k in order}
+        self._drawn: tuple[int, Mapping[str, Any]] | None = None
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, Any]:
+        return {}
+
+    def sample_relative(self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, Any]) -> dict[str, Any]:
+        return {}
+
+    def sample_independent(self, study: optuna.Study, trial: FrozenTrial, param_name: str, distribution: Any) -> Any:
+        if self._drawn is None or self._drawn[0] != trial.number:
+            self._drawn = trial.number, self._point(study, trial)
+        return self._drawn[1][param_name]
+
+    def _point(self, study: optuna.Study, trial: FrozenTrial) -> Mapping[str, Any]:
+        others = [t for t in study.get_trials(deepcopy=False) if t.number != trial.number]
+        taken = {_written(_parameters(t)) for t in others if t.state != TrialState.FAIL or _is_settled(t)}
+        free = [point for written, point in self._points.items() if written not in taken]
+        before = [t for t in others if t.state == TrialState.RUNNING and t.number < trial.number]
+        drawing = sum(_written(_parameters(t)) not in self._points for t in before)
+        free = free or list(self._points.values())  # the trial is one too many, or another's is about to fail
+        return free[min(drawing, len(free) - 1)]
 
 
-def grid_size(family: Family, points: int) -> int:
-    """Trials of a full grid."""
-    return int(np.prod([len(values) for values in grid(family, points).values()]))
+def _parameters(trial: FrozenTrial) -> dict[str, Any]:
+    return dict(trial.system_attrs.get("fixed_params", trial.params))
+
+
+def _written(parameters: Mapping[str, Any]) -> str:
+    return json.dumps(parameters, sort_keys=True)
+
+
+def grid(family: Family, points: int) -> list[dict[str, Any]]:
+    """Every combination a full grid tries; a hyper-parameter that does not apply in one is not varied there."""
+    values = {name: dimension.grid(points) for name, dimension in family.search.items() if not dimension.patience}
+    found: dict[str, dict[str, Any]] = {}
+    for combination in product(*values.values()):
+        point = suggest(FixedTrial(dict(zip(values, combination, strict=True))), family)
+        found[_written(point)] = point
+    return list(found.values())
 
 
 def defaults(family: Family) -> dict[str, Any]:
@@ -237,6 +315,13 @@ class Progress:
         return self.complete + self.pruned
 
 
+def _is_settled(trial: FrozenTrial) -> bool:
+    """Whether a trial's parameters are done with: found good or bad, failing, or given up because they kill."""
+    if trial.state == TrialState.FAIL:
+        return REASON in trial.user_attrs or trial.user_attrs.get(KILLED, 0) >= RETRIES
+    return trial.state.is_finished()
+
+
 def progress(study: optuna.Study) -> Progress:
     """Count the trials of a study by what became of them."""
     trials = study.get_trials(deepcopy=False)
@@ -251,11 +336,18 @@ def progress(study: optuna.Study) -> Progress:
     )
 
 
-def claim(study: optuna.Study, target: int, lease: str) -> Trial | None:
+def claim(
+    study: optuna.Study, target: int, lease: str, family: Family, stopped: Callable[[], bool] = lambda: False
+) -> Trial | None:
     """A trial to work on, or None while others are at work on the last of `target` complete ones.
 
     However many ask at once, no more than `target` trials are ever complete: a trial is worked on only when fewer
     than that many of lower number are complete or under way, and numbers are handed out once.
+
+    Parameters
+    ----------
+    stopped
+        True ends the wait for those of lower number.
     """
     trials = study.get_trials(deepcopy=False)
     if sum(t.state in (TrialState.COMPLETE, TrialState.RUNNING) for t in trials) >= target:
@@ -263,22 +355,24 @@ def claim(study: optuna.Study, target: int, lease: str) -> Trial | None:
     trial = study.ask()
     trial.set_user_attr(LEASE, [leases.here(), lease])
     while True:
-        before = [t.state for t in study.get_trials(deepcopy=False) if t.number < trial.number]
-        complete = before.count(TrialState.COMPLETE)
-        if complete >= target:
-            study.tell(trial, state=TrialState.FAIL)
-            return None
-        if complete + before.count(TrialState.RUNNING) + before.count(TrialState.WAITING) < target:
+        before = Counter(t.state for t in study.get_trials(deepcopy=False) if t.number < trial.number)
+        waiting = before[TrialState.WAITING]  # put in line meanwhile
+        if before[TrialState.COMPLETE] + before[TrialState.RUNNING] + waiting < target:
             return trial
+        if before[TrialState.COMPLETE] >= target or waiting or stopped():  # who waits takes what is in line
+            give_back(study, study.get_trials(deepcopy=False)[trial.number], family, counts=False)
+            return None
         time.sleep(POLL_SECONDS)
 
 
 def clear(study: optuna.Study, family: Family) -> int:
     """Fail the trials that dead workers left RUNNING and put their parameters in line again; returns how many."""
-    fail_stale_trials(study)  # of other machines, where the storage is a database: by their heartbeat
+    storage, silent = study._storage, set()
+    if isinstance(storage, BaseHeartbeat) and is_heartbeat_enabled(storage):  # a database, which other machines share
+        silent = set(storage._get_stale_trial_ids(study._study_id))
     cleared = 0
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        if _is_dead(trial):
+        if trial._trial_id in silent or _is_dead(trial):
             cleared += give_back(study, trial, family)
     return cleared
 
@@ -292,15 +386,12 @@ def give_back(study: optuna.Study, trial: FrozenTrial, family: Family, counts: b
         study.tell(trial.number, state=TrialState.FAIL)
     except (ValueError, RuntimeError, optuna.exceptions.UpdateFinishedTrialError):
         return False
+    parameters, times = _parameters(trial), trial.user_attrs.get(KILLED, 0) + counts
     with contextlib.suppress(ValueError):  # stopped before all of them were drawn: the same seed draws them again
-        suggest(FixedTrial(trial.params), family)
-        _try_again(study, trial, counts)
+        suggest(FixedTrial(parameters), family)
+        if times <= RETRIES:
+            study.enqueue_trial(parameters, user_attrs={KILLED: times})
     return True
-
-
-def _try_again(study: optuna.Study, trial: FrozenTrial, counts: bool = True) -> None:
-    if (times := trial.user_attrs.get(KILLED, 0) + counts) <= RETRIES:
-        study.enqueue_trial(trial.params, user_attrs={KILLED: times})
 
 
 def _is_dead(trial: FrozenTrial) -> bool:
@@ -312,8 +403,8 @@ def _is_dead(trial: FrozenTrial) -> bool:
     return bool(host == leases.here() and leases.is_free(lease))
 
 
-def check_failures(studies: Mapping[str, optuna.Study]) -> None:
-    """Refuse to go on when most trials fail.
+def check_failures(studies: Mapping[str, optuna.Study], since: Mapping[str, Progress]) -> None:
+    """Refuse to go on when most trials since then failed: what failed earlier may have been mended.
 
     Raises
     ------
@@ -322,14 +413,15 @@ def check_failures(studies: Mapping[str, optuna.Study]) -> None:
     """
     for name, study in studies.items():
         count = progress(study)
-        if count.failed < FAILURES or count.failed <= count.ended:
+        failed, ended = count.failed - since[name].failed, count.ended - since[name].ended
+        if failed < FAILURES or failed <= ended:
             continue
-        reasons = Counter(t.user_attrs[REASON] for t in study.get_trials(deepcopy=False) if REASON in t.user_attrs)
-        reason, times = reasons.most_common(1)[0]
+        reasons = [t.user_attrs[REASON] for t in study.get_trials(deepcopy=False) if REASON in t.user_attrs]
+        reason, times = Counter(reasons[-failed:]).most_common(1)[0]
         raise InputError(
             f"model.{name}",
-            f"{count.failed} of {count.failed + count.ended} trials failed, {times} of them with: {reason}",
-            "Narrow model." + name + ".search; the study keeps what it has.",
+            f"{failed} of {failed + ended} trials failed, {times} of them with: {reason}",
+            f"Narrow model.{name}.search, or mend the cause and type the same line: the study keeps what it has.",
         )
 
 
@@ -346,20 +438,23 @@ def targets(studies: Mapping[str, optuna.Study], trials: int, most: Mapping[str,
     """
     left, wanted = list(studies), dict.fromkeys(studies, 0)
     remaining = trials
-    while remaining:
-        budget = remaining if len(left) == 1 else max(len(left), ceil(remaining / 2))
-        share, extra = divmod(min(budget, remaining), len(left))
+    while remaining > 0:
+        budget = remaining if len(left) == 1 else min(remaining, max(len(left), ceil(remaining / 2)))
+        share, extra = divmod(budget, len(left))
         for place, name in enumerate(left):
             wanted[name] = min(wanted[name] + share + (place < extra), most.get(name, trials))
-        remaining -= min(budget, remaining)
+        remaining -= budget
         if len(left) == 1:
             break
-        best = {}
+        best, done = {}, {}
         for name in left:
-            done = studies[name].get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-            if len(done) < wanted[name]:
+            done[name] = studies[name].get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+            if len(done[name]) < wanted[name]:
                 return wanted
             sign = 1 if studies[name].directions[0].name == "MAXIMIZE" else -1
-            best[name] = max((sign * t.values[0] for t in done[: wanted[name]]), default=-inf)
-        left = sorted(left, key=lambda name: -best[name])[: ceil(len(left) / 2)]
+            best[name] = max((sign * t.values[0] for t in done[name][: wanted[name]]), default=-inf)
+        ranked = sorted(left, key=lambda name: -best[name])
+        left = ranked[: ceil(len(left) / 2)]
+        # A smaller target may have given a family more than its share of this one.
+        remaining -= sum(len(done[name]) - wanted[name] for name in ranked[len(left) :])
     return wanted

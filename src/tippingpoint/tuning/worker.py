@@ -28,7 +28,7 @@ from tippingpoint.tuning.objectives import DIRECTIONS, Found, Stopped, cross_val
 ROUNDS_A_REPORT = 50
 FIRST_ROUNDS = 200
 """Before so many rounds no fit is called slow: a low rate starts slowly and ends best."""
-FOLD = 10_000
+FOLD = 1_000_000
 """Steps of a trial's reports: rounds of its first fold below this, folds at its multiples."""
 IDLE_SECONDS = 0.3
 
@@ -61,7 +61,7 @@ class Task:
         """Trials of each family's full grid, where a grid is asked for."""
         if self.tune.sampler != "grid":
             return {}
-        return {name: studies.grid_size(family, self.tune.grid_points) for name, family in self.families.items()}
+        return {name: len(studies.grid(family, self.tune.grid_points)) for name, family in self.families.items()}
 
     def place(self, family: str) -> str:
         """Where the study of a family is kept, passwords left out."""
@@ -76,10 +76,15 @@ class Task:
         return {family: studies.open_storage(self.place(family)) for family in self.families}
 
     def load(self) -> dict[str, optuna.Study]:
-        """The studies, each with its pruner."""
+        """The studies, each with its sampler and pruner."""
         return {
-            family: optuna.load_study(study_name=self.names[family], storage=storage, pruner=self._pruner())
-            for family, storage in self.open().items()
+            name: optuna.load_study(
+                study_name=self.names[name],
+                storage=storage,
+                sampler=studies.sampler(self.tune.sampler, self.families[name], self.tune.grid_points, self.seed),
+                pruner=self._pruner(),
+            )
+            for name, storage in self.open().items()
         }
 
     def _pruner(self) -> optuna.pruners.BasePruner:
@@ -104,11 +109,11 @@ def work(task: Task, stop: Event) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # the parent hears them, and says when to stop
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    by_family = task.load()
+    by_family, most = task.load(), task.most()
     with leases.lease() as lease:
         while not stop.is_set():
-            wanted = studies.targets(by_family, task.tune.trials, task.most())
-            found = _next(task, by_family, wanted, lease)
+            wanted = studies.targets(by_family, task.tune.trials, most)
+            found = _next(task, by_family, wanted, lease, stop)
             if found is not None:
                 name, trial = found
                 with _beating(trial):
@@ -120,18 +125,15 @@ def work(task: Task, stop: Event) -> None:
 
 
 def _next(
-    task: Task, by_family: dict[str, optuna.Study], wanted: Mapping[str, int], lease: str
+    task: Task, by_family: dict[str, optuna.Study], wanted: Mapping[str, int], lease: str, stop: Event
 ) -> tuple[str, Trial] | None:
     """A trial of the family that is furthest from its share."""
     behind = sorted(by_family, key=lambda name: studies.progress(by_family[name]).complete - wanted[name])
     for name in behind:
-        study = by_family[name]
-        if studies.progress(study).complete >= wanted[name]:
+        if studies.progress(by_family[name]).complete >= wanted[name]:
             continue
-        count = studies.progress(study)
-        seed = (task.seed, count.ended, count.running)
-        study.sampler = studies.sampler(task.tune.sampler, task.families[name], task.tune.grid_points, seed)
-        if (trial := studies.claim(study, wanted[name], lease)) is not None:
+        trial = studies.claim(by_family[name], wanted[name], lease, task.families[name], stop.is_set)
+        if trial is not None:
             return name, trial
     return None
 
