@@ -123,6 +123,24 @@ def test_describe_writes_a_contract_that_the_next_command_takes(
     assert list(workspace.iterdir()) == [workspace / "c.yaml"]
 
 
+def test_describe_never_writes_over_a_contract_and_invites_to_write_none_where_one_is_given(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    Path("u.csv").write_text("x,y\n" + "".join(f"{i % 7},{i % 2}\n" for i in range(60)))
+    own = ["data=csv", "data.path=u.csv", "data.target=y"]
+    assert call(monkeypatch, "describe", *own, "to=c.yaml") == 0
+    edited = Path("c.yaml").read_text().replace("meaning: ''", "meaning: mine")
+    Path("c.yaml").write_text(edited)
+    capsys.readouterr()
+    assert call(monkeypatch, "describe", *own, "data.contract=c.yaml", "to=c.yaml") == 2
+    assert capsys.readouterr().err.startswith("to: c.yaml is there already, and may be edited. Type another name.")
+    assert Path("c.yaml").read_text() == edited
+    assert call(monkeypatch, "describe", *own, "data.contract=c.yaml") == 0
+    shown = capsys.readouterr().out
+    assert "Held against c.yaml." in shown
+    assert "writes a contract" not in shown
+
+
 def test_describe_names_a_leak_and_what_would_stop_a_job(
     workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:

@@ -30,6 +30,8 @@ class DescribeResult:
         Why no job could use the table as it is configured; empty if one can.
     contract
         The contract that was written, if one was asked for.
+    held
+        The contract the rows were held against, if one was given.
     best
         The ROC AUC no model can beat, where the users are generated.
     """
@@ -41,6 +43,7 @@ class DescribeResult:
     trouble: str
     best: float | None
     contract: str | None
+    held: str | None
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
@@ -68,8 +71,11 @@ def describe(settings: TableSettings) -> DescribeResult:
     Raises
     ------
     InputError
-        When there is no table, or the config names columns it lacks.
+        When there is no table, the config names columns it lacks, or there is a file where the contract is to go: it
+        may hold edits.
     """
+    if settings.to is not None and Path(settings.to).exists():
+        raise InputError("to", f"{settings.to} is there already, and may be edited", "Type another name.")
     source = settings.data.build(Source, "data")  # type: ignore[type-abstract]
     users, trouble = None, ""
     if isinstance(source, Roles):
@@ -98,6 +104,7 @@ def describe(settings: TableSettings) -> DescribeResult:
         trouble=trouble,
         best=source.best_auc(users) if users is not None else None,
         contract=settings.to,
+        held=source.contract,
     )
 
 

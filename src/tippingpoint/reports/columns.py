@@ -18,6 +18,7 @@ def describe_summary(
     trouble: str,
     best: float | None,
     contract: str | None,
+    held: str | None,
 ) -> RenderableType:
     """A table's columns, what may leak, and what to type next."""
     title = f"{origin}: {rows:,} rows, {len(columns)} columns"
@@ -42,11 +43,12 @@ def describe_summary(
     lines += [f"No score can have a ROC AUC above {best:.3f} here, but by chance."] if best is not None else []
     lines += [intake] if intake else []
     lines += [f"As it is, no job can use it: {trouble}"] if trouble else []
-    lines.append(
-        f"Contract written to {contract}: edit it, then data.contract={contract}"
-        if contract
-        else "Next: to=contract.yaml writes a contract to edit"
-    )
+    if contract:
+        lines.append(f"Contract written to {contract}: edit it, then data.contract={contract}")
+    elif held:
+        lines.append(f"Held against {held}." + ("" if trouble else " Next: tippingpoint compare with the same words"))
+    else:
+        lines.append("Next: to=contract.yaml writes a contract to edit")
     return Group(table, *(Text(line) for line in lines))
 
 
