@@ -147,7 +147,7 @@ def test_describe_names_a_leak_and_what_would_stop_a_job(
     Path("u.csv").write_text("x,closed,y\n" + "".join(f"{i % 7},{i % 2 * 3},{i % 2}\n" for i in range(60)))
     assert call(monkeypatch, "describe", "data=csv", "data.path=u.csv", "data.target=y", "output=json") == 0
     assert json.loads(capsys.readouterr().out)["leak_suspects"] == ["closed"]
-    assert call(monkeypatch, "describe", "data=csv", "data.path=u.csv", "output=json") == 0
+    assert call(monkeypatch, "describe", "data=csv", "data.path=u.csv", "output=json") == 1
     assert json.loads(capsys.readouterr().out)["trouble"].startswith("data.target: not given.")
 
 

@@ -45,6 +45,11 @@ class DescribeResult:
     contract: str | None
     held: str | None
 
+    @property
+    def refused(self) -> bool:
+        """Whether no job could use the table: exit code 1."""
+        return bool(self.trouble)
+
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         return {
