@@ -9,10 +9,8 @@ from pydantic import Field
 
 from tippingpoint.data.door import as_text
 from tippingpoint.data.roles import Roles
+from tippingpoint.data.writing import SUFFIXES
 from tippingpoint.errors import InputError, nearest
-
-SUFFIXES = (".csv", ".csv.gz", ".parquet")
-"""Of the files of a folder that are read."""
 
 
 class Table(Roles):

@@ -16,6 +16,7 @@ from tippingpoint.data.source import Source
 from tippingpoint.data.users import Users
 from tippingpoint.data.writing import replacing
 from tippingpoint.errors import InputError
+from tippingpoint.jobs.progress import progress
 from tippingpoint.reports import columns
 from tippingpoint.settings import TableSettings
 
@@ -82,32 +83,38 @@ def describe(settings: TableSettings) -> DescribeResult:
     if settings.to is not None and Path(settings.to).exists():
         raise InputError("to", f"{settings.to} is there already, and may be edited", "Type another name.")
     source = settings.data.build(Source, "data")  # type: ignore[type-abstract]
-    users, trouble = None, ""
-    if isinstance(source, Roles):
-        table = source.read()
-        source.require(table)
-        try:
-            users = source.users(table)
-        except InputError as error:
-            trouble = str(error)
-        roles, target, user_id = _roles(source, table), source.outcome, source.find_id(table)
-        outcome, action, measures = _outcome(source, table), source.logged, source.measured
-    else:
-        users = source.load()
-        table, roles = pl.from_pandas(users.table()), _known(users)
-        target, user_id, outcome = users.contract.outcome, users.contract.user_id or "user_id", users.outcome
-        action = "action" if users.action is not None else None
-        measures = [] if users.measures is None else list(map(str, users.measures))
-    if settings.to is not None:
-        with replacing(Path(settings.to)) as file:
-            file.write(infer(table, target, user_id, action, measures).as_yaml().encode())
+    with progress(3) as step:
+        step("reading users")
+        users, trouble = None, ""
+        if isinstance(source, Roles):
+            table = source.read()
+            source.require(table)
+            try:
+                users = source.users(table)
+            except InputError as error:
+                trouble = str(error)
+            roles, target, user_id = _roles(source, table), source.outcome, source.find_id(table)
+            outcome, action, measures = _outcome(source, table), source.logged, source.measured
+        else:
+            users = source.load()
+            table, roles = pl.from_pandas(users.table()), _known(users)
+            target, user_id, outcome = users.contract.outcome, users.contract.user_id or "user_id", users.outcome
+            action = "action" if users.action is not None else None
+            measures = [] if users.measures is None else list(map(str, users.measures))
+        step("describing columns")
+        described = description.describe(table, roles, outcome)
+        best = source.best_auc(users) if users is not None else None
+        if settings.to is not None:
+            step("writing the contract")
+            with replacing(Path(settings.to)) as file:
+                file.write(infer(table, target, user_id, action, measures).as_yaml().encode())
     return DescribeResult(
         origin=source.origin,
         rows=len(table),
         intake=str(users.intake) if users is not None and users.intake else "",
-        columns=description.describe(table, roles, outcome),
+        columns=described,
         trouble=trouble,
-        best=source.best_auc(users) if users is not None else None,
+        best=best,
         contract=settings.to,
         held=source.contract,
     )

@@ -16,6 +16,7 @@ from tippingpoint.data.source import Source
 from tippingpoint.data.stripe import write_stripe
 from tippingpoint.data.writing import replacing, write_blocks
 from tippingpoint.errors import InputError
+from tippingpoint.jobs.progress import progress
 from tippingpoint.settings import TableSettings
 
 PROPERTIES = Properties(
@@ -58,9 +59,11 @@ def write(settings: TableSettings) -> WriteResult:
     if to is None:
         what = "Type to=users.csv, .csv.gz or .parquet." if isinstance(source, World) else "Type to=events, a folder."
         raise InputError("to", "not given", what)
-    if isinstance(source, EventLog):
-        return _events(source, Path(to))
-    rows = write_blocks((users.table() for users in source.blocks()), Path(to))
+    with progress(1) as step:
+        step(f"writing {to}")
+        if isinstance(source, EventLog):
+            return _events(source, Path(to))
+        rows = write_blocks((users.table() for users in source.blocks()), Path(to))
     # Some data bring their own policy and prices, which the table no longer does.
     brought = (f"{group}={getattr(settings, group).arguments['name']}" for group in ("policy", "economics"))
     words = ["tippingpoint compare data=csv", f"data.path={to}", _roles(source), *brought]
