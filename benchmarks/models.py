@@ -28,7 +28,7 @@ from tippingpoint.settings import Settings, compose
 REAL = Path(__file__).parents[2] / "shared" / "data"
 TABLES = {
     "freemium music": ["xyz_freemium_music.csv", "data.target=adopter"],
-    "Telco churn": ["telco_customer_churn.csv", "data.target=Churn"],
+    "Telco churn": ["telco_customer_churn.csv", "data.target=Churn", "data.good=false"],
     "TV churn": ["churn_tv_subscriptions.csv.gz", "data.target=target", "data.drop=[C_FP,C_FN,C_TP,C_TN]"],
 }
 

@@ -84,7 +84,9 @@ def test_every_generated_world_is_described_with_the_best_score_there_is() -> No
 
 def test_telco_is_described_as_it_is(real: Path) -> None:
     path = real / "telco_customer_churn.csv"
-    settings = TableSettings.from_config(compose("table", ["data=csv", f"data.path={path}", "data.target=Churn"]))
+    settings = TableSettings.from_config(
+        compose("table", ["data=csv", f"data.path={path}", "data.target=Churn", "data.good=false"])
+    )
     found = {column.name: column for column in describe_job(settings).columns}
     assert found["customerID"].role == "id"
     assert found["TotalCharges"].type == "number"

@@ -180,8 +180,26 @@ def test_hillstrom_runs_as_it_is(real: Path) -> None:
     assert users.measures["spend"].sum() == pytest.approx(67258.13, abs=0.005)
 
 
+@pytest.mark.parametrize("name", ["Churn", "is_cancelled", "Left", "has_left", "exited"])
+def test_an_outcome_that_reads_like_leaving_is_asked_for(tmp_path: Path, name: str) -> None:
+    path = csv(tmp_path, rows(f"x,{name}", "1,0", "2,1", "3,0", "4,1"))
+    with pytest.raises(
+        InputError, match=r"^data.good: not given.*Type data.good=false if it is not, or data.good=true"
+    ):
+        table(path, target=name).load()
+    assert [table(path, target=name, good=good).load().contract.good for good in (False, True)] == [False, True]
+
+
+def test_other_outcomes_are_wanted_unless_the_config_says_otherwise(tmp_path: Path) -> None:
+    path = csv(tmp_path, rows("x,leftover_credit,y", "1,0,1", "2,1,0", "3,0,1", "4,1,0"))
+    assert table(path, target="leftover_credit").load().contract.good
+    assert not table(path, good=False).load().contract.good
+    with pytest.raises(InputError, match="'churn' reads as if"):
+        table(path, name="churn").load()
+
+
 def test_telco_blanks_are_missing_numbers(real: Path) -> None:
-    users = table(real / "telco_customer_churn.csv", target="Churn").load()
+    users = table(real / "telco_customer_churn.csv", target="Churn", good=False).load()
     assert users.features["TotalCharges"].isna().sum() == 11
     assert users.contract.user_id == "customerID"
 
