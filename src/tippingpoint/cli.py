@@ -9,7 +9,6 @@ from tippingpoint.errors import InputError, TippingpointError, nearest
 
 HELP = """\
 tippingpoint: which model, which cut-offs, how much money, how sure.
-
   tippingpoint VERB [group=name] [key=value] [-m]
 
 Verbs

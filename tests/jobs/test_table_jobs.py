@@ -95,6 +95,7 @@ def test_what_to_type_after_writing_can_be_typed(
     verb, *overrides = shlex.split(json.loads(capsys.readouterr().out)["next"])[1:]
     question = ask(Settings.from_config(compose(verb, overrides)))
     assert question.evidence.kind == evidence
+    assert question.policy.name == Settings.from_config(compose("run", words[:1])).policy.arguments["name"]
     seen = {column.name for column in question.users.contract.columns}
     assert not seen & {"action", "user_id", "watch_time_change", "days_active_next_28d", "converted", "renewed"}
 
