@@ -38,6 +38,8 @@ HYDRA_OPTIONS = (*HYDRA_OPTIONS_WITH_VALUE, "--multirun", "--help", "--info", "-
 VERBS = ("compare", "run", "tune", "simulate", "policy", "data", "ui", "doctor")
 WORDS = {"policy": ("lint", "diff"), "data": ("describe", "explore", "write")}
 """The second words of verbs that have some."""
+OPEN = ("economics.actions.", "data.parameters.", "data.vocabulary.counted.")
+"""Where keys are the user's own; a wrong one is refused by the settings."""
 
 
 def main() -> None:
@@ -112,14 +114,32 @@ def as_overrides(arguments: list[str]) -> list[str]:
         elif argument.split("=")[0] in HYDRA_OPTIONS or re.match("-[^-]", argument):
             options.append(argument)
         elif not argument.startswith("--"):
-            overrides.append(argument)
+            overrides.append(_as_meant(argument))
         elif "=" in argument:
-            overrides.append(argument.removeprefix("--"))
+            overrides.append(_as_meant(argument.removeprefix("--")))
         elif (value := next(rest, None)) is None:
             raise InputError(argument, "has no value", f"Type {argument.removeprefix('--')}=…")
         elif value:
             plain = value.startswith(("[", "{")) or re.fullmatch(r"[A-Za-z0-9_./:@%+-]+", value)
-            # In Hydra's quotes a backslash counts only before a quote, and is doubled there.
-            escaped = re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + m[2].replace("'", "\\'"), value)
-            overrides.append(f"{argument.removeprefix('--')}=" + (value if plain else f"'{escaped}'"))
+            overrides.append(_as_meant(f"{argument.removeprefix('--')}={value if plain else quoted(value)}"))
     return [*overrides, *options]
+
+
+def quoted(value: str) -> str:
+    """Text as Hydra takes it literally: in its quotes a backslash counts only before a quote, and is doubled there."""
+    escaped = re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + m[2].replace("'", "\\'"), value)
+    return f"'{escaped}'"
+
+
+def _as_meant(override: str) -> str:
+    """SQL is text, whatever Hydra's grammar makes of = and commas; what stands below OPEN may be new there.
+
+    >>> _as_meant("data.query=select a, b from t where c = 1")
+    "data.query='select a, b from t where c = 1'"
+    >>> _as_meant("economics.actions.offer.assumed_response=1.2")
+    '++economics.actions.offer.assumed_response=1.2'
+    """
+    key, found, value = override.partition("=")
+    if key.lstrip("+") == "data.query" and not value.startswith(("'", '"')):
+        return f"{key}={quoted(value)}"
+    return f"++{override}" if found and key.startswith(OPEN) else override

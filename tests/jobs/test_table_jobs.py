@@ -192,3 +192,14 @@ def test_a_job_is_a_function_however_it_is_imported() -> None:
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+
+
+def test_a_query_is_typed_in_a_shell_as_sql_yaml_shows_it(tmp_path: Path) -> None:
+    python = f"{shlex.quote(sys.executable)} -c 'from tippingpoint.cli import main; main()'"
+    query = "data.query='select i as x, i % 2 = 1 as y from range(80) t(i) where i % 3 = $rest and i > 1'"
+    line = (
+        f"{python} data describe data=sql data.url=duckdb:// {query} data.parameters.rest=1 data.target=y output=json"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run(line, shell=True, check=True, capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert json.loads(done.stdout)["rows"] == 26
