@@ -245,3 +245,24 @@ def test_whole_numbers_mean_the_same_with_and_without_a_point(tmp_path: Path) ->
 def test_yes_and_no_may_be_what_the_control_is_called(tmp_path: Path) -> None:
     path = csv(tmp_path, rows("user_id,x,t,y", *(f"{i},{i / 3},{i % 2 == 0},{int(i % 3 == 0)}" for i in range(40))))
     assert table(path, action="t", control=False).load().actions == ("none", "true")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a,y,a\n1,0,2\n2,1,3\n", "the header has more than one column 'a'. Rename"),
+        ('a,y\n1,0\n"2\n2",1\n3,0,7\n', "line 5 has 3 values, the header 2. Mend it"),
+        (bytes(range(256)) * 8, "looks like no text table"),
+        ("a,y\nZürich,1\nBern,0\n".encode("latin1"), "is not UTF-8. Convert it"),
+    ],
+)
+def test_a_file_that_is_no_table_is_refused_in_words(tmp_path: Path, text: str | bytes, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        table(csv(tmp_path, text)).read()
+    packed = csv(tmp_path, gzip.compress(text if isinstance(text, bytes) else text.encode()), "u.csv.gz")
+    with pytest.raises(InputError, match=said):
+        table(packed).read()
+
+
+def test_a_column_may_be_called_as_polars_calls_the_second_of_a_name(tmp_path: Path) -> None:
+    assert table(csv(tmp_path, "a,a_duplicated_0,y\n1,2,0\n2,3,1\n")).read().columns[1] == "a_duplicated_0"
