@@ -156,6 +156,11 @@ def infer(
 ) -> TableContract:
     """A contract that the table holds, to be edited: ranges rounded outwards to two digits; an id has none."""
     columns = {values.name: infer_terms(values) for values in table}
+    for name in filter(None, (outcome, action)):  # what no model sees: every word is one of its values
+        if columns[name].type == "category":
+            columns[name] = Terms(
+                type="category", values=as_text(table[name]).str.strip_chars().unique().drop_nulls().sort().to_list()
+            )
     if user_id is not None:
         columns[user_id] = Terms(type="text", missing=table[user_id].null_count() > 0)
     return TableContract(outcome=outcome, id=user_id, action=action, measures=list(measures), columns=columns)
