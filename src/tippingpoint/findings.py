@@ -79,6 +79,7 @@ class Question:
                 "numbers": contract.names("number"),
                 "categories": contract.names("category"),
                 "dropped": contract.dropped,
+                "log": contract.log or None,
                 "intake": asdict(self.users.intake) if self.users.intake else None,
             },
             "policy": {

@@ -100,8 +100,8 @@ def alone(values: pl.Series, outcome: np.ndarray) -> float | None:
     """ROC AUC with which one column tells the outcome, either way round; the best of three ways to look.
 
     Numbers are taken as they stand, and any column by whether it is missing. Categories are taken by
-    the outcome's rate among the even rows that have them, and judged on the odd rows: many small categories
-    would else seem to tell what they only remember.
+    the outcome's rate among the even rows that have them, judged on the odd rows, and the other way round: many
+    small categories would else seem to tell what they only remember.
 
     Returns
     -------
@@ -111,15 +111,18 @@ def alone(values: pl.Series, outcome: np.ndarray) -> float | None:
     ways = [_auc(values.is_null().to_numpy(), outcome)]
     if values.dtype == pl.String:
         frame = pl.DataFrame({"value": values, "y": outcome}).with_row_index()
-        even, odd = frame.filter(pl.col("index") % 2 == 0), frame.filter(pl.col("index") % 2 == 1)
-        rates = even.group_by("value").agg(pl.col("y").mean().alias("rate"))
-        judged = odd.join(rates, on="value", how="left", nulls_equal=True, maintain_order="left")
-        ways.append(_auc(judged["rate"].fill_null(float(outcome.mean())).to_numpy(), judged["y"].to_numpy()))
+        halves = [frame.filter(pl.col("index") % 2 == k) for k in (0, 1)]
+        found = []
+        for seen, other in (halves, halves[::-1]):
+            rates = seen.group_by("value").agg(pl.col("y").mean().alias("rate"))
+            judged = other.join(rates, on="value", how="left", nulls_equal=True, maintain_order="left")
+            found.append(_auc(judged["rate"].fill_null(float(outcome.mean())).to_numpy(), judged["y"].to_numpy()))
+        told = [auc for auc in found if auc is not None]
+        ways.append(sum(told) / len(told) if told else None)
     else:
         there = values.is_not_null().to_numpy()
         ways.append(_auc(values.drop_nulls().to_physical().to_numpy(), outcome[there]))
-    found = [max(auc, 1 - auc) for auc in ways if auc is not None]
-    return max(found, default=None)
+    return max((max(auc, 1 - auc) for auc in ways if auc is not None), default=None)
 
 
 def pure(values: pl.Series, outcome: np.ndarray) -> str:

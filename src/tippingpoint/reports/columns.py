@@ -40,7 +40,9 @@ def describe_summary(
         named = ", ".join(f"{c.name} ({c.pure} have the rarer outcome)" if c.pure else c.name for c in suspects)
         drop = ", ".join(c.name for c in suspects)
         lines.append(f"Leak suspects: {named}. If known only afterwards: data.drop='[{drop}]'")
-    lines += [f"No score can have a ROC AUC above {best:.3f} here, but by chance."] if best is not None else []
+    lines += (
+        [f"No score can have a ROC AUC above {best:.3f} on all these users, but by chance."] if best is not None else []
+    )
     lines += [intake] if intake else []
     lines += [f"As it is, no job can use it: {trouble}"] if trouble else []
     if contract:
