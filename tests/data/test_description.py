@@ -50,6 +50,8 @@ def test_values_that_only_one_outcome_has_are_found_though_they_are_rare() -> No
 def test_hillstrom_s_purchases_are_suspects_for_visits(real: Path) -> None:
     words = ["data=csv", f"data.path={real / 'hillstrom.csv'}", "data.target=visit"]
     found = describe_job(TableSettings.from_config(compose("table", words))).as_dict()
+    assert (found["outcome"], found["positive"], round(found["outcome_rate"], 3)) == ("visit", "1", 0.147)
+    assert found["like_actions"] == ["segment"]
     assert found["leak_suspects"] == ["conversion", "spend"]
 
 

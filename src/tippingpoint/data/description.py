@@ -1,6 +1,7 @@
 """What a table holds, column by column: types, roles, what is missing, and what may leak the outcome."""
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,10 @@ LEAK = 0.95
 """ROC AUC, either way round, from which on one column alone more likely knows the outcome than predicts it."""
 PURE = 30
 """Users from which on it is suspicious that all with some value had the rarer outcome."""
+ARM_NAME = re.compile(
+    r"(?i)^(segment|arm|group|action|offer)$|(^|[^a-z])(treatment|treated|variant|test_group)([^a-z]|$)"
+)
+"""Names of columns that may say what was done to a user, where they have few values."""
 LISTED = 50
 """Categories up to which a contract lists all of them."""
 
@@ -54,6 +59,11 @@ class Described:
     example: str
     alone: float | None
     pure: str
+
+    @property
+    def like_action(self) -> bool:
+        """Whether it may say what was done to the user, and no config says so."""
+        return self.role in ("number", "category") and 2 <= self.distinct <= 10 and bool(ARM_NAME.search(self.name))
 
     @property
     def leaks(self) -> bool:

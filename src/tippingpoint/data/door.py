@@ -72,7 +72,7 @@ def check(table: pl.DataFrame, contract: TableContract, now: datetime) -> Checke
             "data.contract",
             f"the table lacks {len(lacking)} of the contract's {len(contract.columns)} columns:"
             f" {', '.join(map(repr, lacking))}",
-            nearest(lacking[0], others) if others else "",
+            " ".join([*([nearest(lacking[0], others)] if others else []), "Else take it out of the contract."]),
         )
     # Names are numbered, because a column may be called like a pattern of polars or a method of dataframely.
     schema: dict[str, Any] = {"__annotations__": {}}

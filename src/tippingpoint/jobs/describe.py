@@ -33,6 +33,8 @@ class DescribeResult:
         The contract that was written, if one was asked for.
     held
         The contract the rows were held against, if one was given.
+    outcome, positive, rate
+        The column to predict, its value that counts as 1, and the share of rows that have it; None where not known.
     best
         The ROC AUC no model can beat, where the users are generated.
     """
@@ -45,6 +47,9 @@ class DescribeResult:
     best: float | None
     contract: str | None
     held: str | None
+    outcome: str | None
+    positive: str | None
+    rate: float | None
 
     @property
     def refused(self) -> bool:
@@ -62,6 +67,10 @@ class DescribeResult:
             "trouble": self.trouble,
             "best_auc": self.best,
             "contract": self.contract,
+            "outcome": self.outcome,
+            "positive": self.positive,
+            "outcome_rate": self.rate,
+            "like_actions": [column.name for column in self.columns if column.like_action],
         }
 
     def render(self) -> RenderableType:
@@ -94,11 +103,12 @@ def describe(settings: TableSettings) -> DescribeResult:
             except InputError as error:
                 trouble = str(error)
             roles, target, user_id = _roles(source, table), source.outcome, source.find_id(table)
-            outcome, action, measures = _outcome(source, table), source.logged, source.measured
+            (outcome, positive), action, measures = _outcome(source, table), source.logged, source.measured
         else:
             users = source.load()
             table, roles = pl.from_pandas(users.table()), _known(users)
             target, user_id, outcome = users.contract.outcome, users.contract.user_id or "user_id", users.outcome
+            positive = users.contract.positive
             action = "action" if users.action is not None else None
             measures = [] if users.measures is None else list(map(str, users.measures))
         step("describing columns")
@@ -117,16 +127,19 @@ def describe(settings: TableSettings) -> DescribeResult:
         best=best,
         contract=settings.to,
         held=source.contract,
+        outcome=target,
+        positive=positive,
+        rate=None if outcome is None else float(outcome.mean()),
     )
 
 
-def _outcome(source: Roles, table: pl.DataFrame) -> np.ndarray | None:
+def _outcome(source: Roles, table: pl.DataFrame) -> tuple[np.ndarray | None, str | None]:
     if source.outcome is None:
-        return None
+        return None, None
     try:
-        return source.outcomes(table[source.outcome])[0]
+        return source.outcomes(table[source.outcome])
     except InputError:
-        return None  # the reason stands in the trouble of loading already
+        return None, None  # the reason stands in the trouble of loading already
 
 
 def _roles(source: Roles, table: pl.DataFrame) -> dict[str, str]:
