@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tippingpoint.cli import as_overrides, main
+from tippingpoint.cli import WORDS, as_overrides, main
 
 
 def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -174,3 +174,13 @@ def test_a_value_hydra_cannot_parse_is_shown_as_the_shell_takes_it(
     typed = subprocess.run(f"printf %s {said.split('twice: ')[1]}", shell=True, capture_output=True, text=True).stdout
     assert call(monkeypatch, "run", "data=csv", typed) == 2
     assert capsys.readouterr().err.split("\n")[-2].startswith("data.path=a=b (1).csv: no such file")
+
+
+@pytest.mark.parametrize("verb", ["data", "policy", "compare", "run", "tune", "simulate", "ui", "doctor"])
+def test_each_verb_has_a_short_help(verb: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    assert call(monkeypatch, verb, "--help") == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert len(shown) <= 16
+    assert max(map(len, shown)) <= 115
+    for word in WORDS.get(verb, ()):
+        assert any(line.startswith(f"{verb} {word}") for line in shown)

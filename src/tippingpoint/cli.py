@@ -33,9 +33,52 @@ output=json prints one JSON object. Runs go to MLflow's store in this folder, or
 Exit codes: 0 done, 1 a check said no, 2 wrong input, 3 something outside failed.
 """
 
+FITTING = """\
+  data=csv data.path=users.csv data.target=adopter   your own table; data.good=false where outcome 1 is not wanted
+  model=[logistic,boosting] model.boosting.max_depth=4
+  policy=top_fraction policy.share=0.1               who gets which action
+  economics.price=8                                  economics.actions.discount_10.contact_cost=0.1
+  experiment=streamzone                              a question with all its settings
+  select_by=log_loss seed=1 evidence=experiment      tracking.register_model=false
+  -m seed=0,1,2                                      one job for each
+"""
+ABOUT = {
+    "compare": f"Model families under one policy on the same users; the best is registered.\n\n{FITTING}",
+    "run": f"One family, fitted, measured, filed and registered.\n\n{FITTING}",
+    "tune": f"Hyper-parameters searched to a target of trials; the winner is registered.\n\n"
+    f"  tune.trials=200 tune.workers=4                     tune=pareto, tune=grid\n{FITTING}",
+    "simulate": """\
+Cut-offs, policies, budgets and prices on models that are there; the latest compare's by default.
+
+  policy.cuts='[0.4,0.6]'                            what if high started at 0.6?
+  policies=[top_fraction,best_action]                models=[models:/conversion/1]
+  budget.contacts=500 economics.price=8
+""",
+    "policy": """\
+policy lint    gaps, overlaps, segments no one reaches; exit code 1 where something waits for an answer
+policy diff    what changes for whom: tippingpoint policy diff intent_bands mine.yaml
+
+  policy=retention data=retention economics=retention
+  scored_by=models:/conversion@challenger            for policies that read the score
+  clusters=[monthly_watch_hours,days_since_last_login]
+""",
+    "data": """\
+data describe  types, roles, missing, leak suspects; to=contract.yaml writes a contract to edit
+data explore   one page of users before any model; to=users.html
+data write     a generated table, or events: data=streamzone to=users.parquet, data=event_log to=events
+
+  data=csv data.path=users.csv data.target=adopter   a CSV (also gzipped), Parquet, or a folder of them
+  data=sql data.url=duckdb:///users.duckdb data.query='select * from users where age > 17' data.target=adopter
+  data.contract=contract.yaml                        rows that break it are set aside
+  data.id=… data.drop=[…] data.good=false data.action=… data.control=… data.logging_probability=uniform
+""",
+    "ui": "Serve the MLflow pages of this folder's store.\n\n  port=5001\n",
+    "doctor": "Versions, and whether the store can be used.\n",
+}
+"""What `tippingpoint VERB --help` says."""
 HYDRA_OPTIONS_WITH_VALUE = ("--cfg", "-c", "--config-dir", "-cd", "--config-path", "--config-name", "--package", "-p")
 HYDRA_OPTIONS = (*HYDRA_OPTIONS_WITH_VALUE, "--multirun", "--help", "--info", "--hydra-help", "--resolve")
-VERBS = ("compare", "run", "tune", "simulate", "policy", "data", "ui", "doctor")
+VERBS = tuple(ABOUT)
 WORDS = {"policy": ("lint", "diff"), "data": ("describe", "explore", "write")}
 """The second words of verbs that have some."""
 OPEN = ("economics.actions.", "data.parameters.", "data.vocabulary.counted.")
@@ -58,6 +101,9 @@ def main() -> None:
         if verb not in VERBS:
             raise InputError("tippingpoint", f"there is no verb {verb!r}", nearest(verb, VERBS))
         rest = arguments[1:]
+        if {"--help", "-h"} & set(rest):
+            print(f"{ABOUT[verb]}\nEvery key: --cfg job. What can be chosen: tippingpoint")
+            return
         if words := WORDS.get(verb):
             word, *rest = rest or [""]
             if word not in words:

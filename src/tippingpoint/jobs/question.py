@@ -45,7 +45,7 @@ def ask(settings: Settings) -> Question:
     economics.check(decided | {"none"})
     users = source.load()
     if users.costs is not None and not economics.per_user:
-        what = f"{', '.join(users.costs)}: the economics {economics.name} read no costs of each user"
+        what = f"{', '.join(map(str, users.costs))}: the economics {economics.name} read no costs of each user"
         raise InputError("data.costs", what, "Type economics=cost_columns, or data.drop instead of data.costs.")
     parts = split(users, settings.split)
     kind = kind_of(settings.evidence, users)
