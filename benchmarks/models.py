@@ -2,9 +2,11 @@
 
     python -P benchmarks/models.py
 
-Stratified, shuffled, random_state 0; the real tables are read from ../shared/data where they are, else the case study.
+Stratified, shuffled, random_state 0; the real tables are read from
+TIPPINGPOINT_REAL_DATA (default ../shared/data) where they are, else the case study.
 """
 
+import os
 import time
 from pathlib import Path
 
@@ -25,10 +27,10 @@ from tippingpoint.data.users import Users
 from tippingpoint.models.family import Family
 from tippingpoint.settings import Settings, compose
 
-REAL = Path(__file__).parents[2] / "shared" / "data"
+REAL = Path(os.environ.get("TIPPINGPOINT_REAL_DATA", Path(__file__).parents[2] / "shared/data"))
 TABLES = {
     "freemium music": ["xyz_freemium_music.csv", "data.target=adopter"],
-    "Telco churn": ["telco_customer_churn.csv", "data.target=Churn"],
+    "Telco churn": ["telco_customer_churn.csv", "data.target=Churn", "data.good=false"],
     "TV churn": ["churn_tv_subscriptions.csv.gz", "data.target=target", "data.drop=[C_FP,C_FN,C_TP,C_TN]"],
 }
 

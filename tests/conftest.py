@@ -11,14 +11,15 @@ from pathlib import Path
 
 import pytest
 
-REAL = Path(__file__).parents[2] / "shared" / "data"
+REAL = Path(os.environ.get("TIPPINGPOINT_REAL_DATA", Path(__file__).parents[2] / "shared/data"))
+"""The real tables that some tests look at."""
 
 
 @pytest.fixture
 def real() -> Path:
     """The folder of real tables, where it is at hand."""
     if not REAL.is_dir():
-        pytest.skip("the real tables are not beside this checkout")
+        pytest.skip(f"the real tables are not in {REAL} (TIPPINGPOINT_REAL_DATA)")
     return REAL
 
 

@@ -2,12 +2,14 @@
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from tippingpoint.association import associations, bins, incidence, rate, rates, separation, spearman, standing
+from tippingpoint.data.description import describe
 from tippingpoint.data.users import Column, Contract, Users
 
 OUTCOMES = st.lists(st.tuples(st.integers(0, 1), st.one_of(st.none(), st.floats(-1e6, 1e6))), min_size=1, max_size=200)
@@ -22,6 +24,10 @@ def table(outcome: np.ndarray, good: bool = True, **columns: np.ndarray) -> User
         user_id=np.array([f"u{i}" for i in range(len(outcome))], dtype=object),
         contract=Contract(tuple(Column(n, k) for n, k in kinds.items()), "converted", good=good),
     )
+
+
+def kinds(users: Users) -> dict[str, str]:
+    return {column.name: column.kind for column in users.contract.columns}
 
 
 def by_name(users: Users) -> dict:
@@ -122,7 +128,7 @@ def test_shapes_are_named_and_what_knows_the_outcome_is_suspect() -> None:
 
 def test_one_outcome_only_tells_nothing_and_breaks_nothing() -> None:
     users = table(np.zeros(20, int), x=np.arange(20.0), c=np.array(["a", "b"] * 10), empty=np.full(20, np.nan))
-    assert {a.separation for a in associations(users)} == {0.5}
+    assert {a.alone for a in associations(users)} == {0.5}
     assert standing(users, associations(users))[0] == {}
 
 
@@ -162,3 +168,14 @@ def test_incidence_by_hand() -> None:
 def test_incidence_without_loss_is_the_plain_share() -> None:
     found = incidence(np.arange(4), np.array([3, 2, 0, 5]), np.array([0, 0, 0, 10]))
     assert found["share"].tolist() == pytest.approx([3 / 20, 5 / 20, 5 / 20, 10 / 20])
+
+
+def test_noise_tells_nothing_alone_and_describe_says_the_same_number() -> None:
+    rng = np.random.default_rng(0)
+    y = (rng.random(1000) < 0.3).astype(int)
+    users = table(y, noise=rng.normal(size=1000), codes=np.char.add("c", rng.integers(0, 200, 1000).astype(str)))
+    found = {a.name: a.alone for a in associations(users)}
+    assert max(found.values()) < 0.56
+    assert separation(*(rates(users.features["codes"], y, 200)[c].to_numpy() for c in ("users", "outcomes"))) > 0.7
+    columns = describe(pl.from_pandas(users.table()), {"user_id": "id", "converted": "outcome"} | kinds(users), y)
+    assert {c.name: c.alone for c in columns if c.alone is not None} == found

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tippingpoint.cli import as_overrides, main
+from tippingpoint.cli import WORDS, as_overrides, main
 
 
 def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -67,7 +67,7 @@ def test_an_empty_value_counts_as_not_given() -> None:
         ),
         (["compare", "model=forest"], "model: there is no model=forest. Nearest: 'random_forest'."),
         (["compare", "data=csv", "data.path=no.csv", "data.target=y"], "data.path=no.csv: no such file."),
-        (["compare", "model={"], "command line: "),
+        (["compare", "model={"], "model: cannot make out '{'."),
     ],
 )
 def test_wrong_input_is_one_message_and_exit_code_2(
@@ -154,3 +154,33 @@ def test_a_sweep_runs_every_combination_and_goes_on_after_a_wrong_one(
     captured = capsys.readouterr()
     assert [json.loads(line)["data"]["users"] for line in captured.out.splitlines()] == [2000, 2000]
     assert captured.err.count("split: the ") == 2
+
+
+@pytest.mark.parametrize("key", ["assumed_response", "contact_cost"])
+def test_keys_below_an_action_may_be_new(key: str) -> None:
+    from tippingpoint.settings import Settings, compose
+
+    word = f"economics.actions.none.{key}=0.5"
+    economics = Settings.from_config(compose("run", [word])).economics
+    assert economics.arguments["actions"]["none"][key] == 0.5
+
+
+def test_a_value_hydra_cannot_parse_is_shown_as_the_shell_takes_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    assert call(monkeypatch, "run", "data=csv", "data.path=a=b (1).csv") == 2
+    said = capsys.readouterr().err
+    assert said.startswith("data.path: cannot make out 'a=b (1).csv'.")
+    typed = subprocess.run(f"printf %s {said.split('twice: ')[1]}", shell=True, capture_output=True, text=True).stdout
+    assert call(monkeypatch, "run", "data=csv", typed) == 2
+    assert capsys.readouterr().err.split("\n")[-2].startswith("data.path=a=b (1).csv: no such file")
+
+
+@pytest.mark.parametrize("verb", ["data", "policy", "compare", "run", "tune", "simulate", "ui", "doctor"])
+def test_each_verb_has_a_short_help(verb: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    assert call(monkeypatch, verb, "--help") == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert len(shown) <= 16
+    assert max(map(len, shown)) <= 115
+    for word in WORDS.get(verb, ()):
+        assert any(line.startswith(f"{verb} {word}") for line in shown)

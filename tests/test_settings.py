@@ -177,3 +177,17 @@ def test_the_wheel_works_from_any_folder(tmp_path: Path) -> None:
 def test_a_password_is_seen_nowhere(address: str, shown: str) -> None:
     config = {"data": {"url": address, "n": 3}, "all": [address]}
     assert masked(config) == {"data": {"url": shown, "n": 3}, "all": [shown]}
+
+
+@pytest.mark.parametrize(
+    ("words", "policy", "outcome"),
+    [
+        (["data=event_log"], "early_intent", "conversion"),
+        (["data=event_log_churn"], "leaving_early", "churn"),
+        (["experiment=event_log_churn"], "leaving_early", "churn"),
+        (["data=event_log_churn", "policy=offer"], "offer", "churn"),
+    ],
+)
+def test_the_event_log_brings_a_policy_for_what_is_asked_of_it(words: list[str], policy: str, outcome: str) -> None:
+    config = compose("compare", words)
+    assert (config.policy.name, config.data.outcome) == (policy, outcome)

@@ -5,9 +5,10 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
+import polars as pl
 from scipy.stats import chi2, rankdata
 
-from tippingpoint.data.description import LEAK
+from tippingpoint.data.description import LEAK, alone
 from tippingpoint.data.users import Users
 from tippingpoint.evaluation import auc_contributions
 from tippingpoint.simulation.statistics import Estimate, mean, pointwise
@@ -34,6 +35,8 @@ class Association:
         Users without a value.
     area
         ROC AUC of a number as the score, users without it aside; None for categories.
+    alone
+        ROC AUC with which it alone tells the outcome, as `description.alone` has it; 0.5 of one outcome only.
     """
 
     name: str
@@ -41,15 +44,7 @@ class Association:
     groups: pd.DataFrame
     missing: int
     area: Estimate | None
-
-    @cached_property
-    def separation(self) -> float:
-        """ROC AUC of the groups' rates as the score: 0.5 tells nothing, whatever the shape; 1 tells all.
-
-        The rates are those of the same users, so that even noise is a little above 0.5. Columns are ordered by it,
-        nothing is tested with it.
-        """
-        return separation(self.groups["users"].to_numpy(), self.groups["outcomes"].to_numpy())
+    alone: float
 
     @cached_property
     def chance(self) -> float:
@@ -68,14 +63,15 @@ class Association:
             return "flat"
         if self.area is None:
             return "differs"
-        if self.separation > max(self.area.value, 1 - self.area.value) + BENT:
+        binned = separation(self.groups["users"].to_numpy(), self.groups["outcomes"].to_numpy())
+        if binned > max(self.area.value, 1 - self.area.value) + BENT:
             return "bends"
         return "rises" if self.area.value > 0.5 else "falls"
 
     @property
     def suspect(self) -> bool:
         """Whether the column alone predicts almost perfectly, as one made from the outcome would."""
-        return self.separation >= LEAK
+        return self.alone >= LEAK
 
 
 def associations(users: Users) -> list[Association]:
@@ -96,8 +92,9 @@ def associations(users: Users) -> list[Association]:
                 area = mean(auc_contributions(users.outcome[present], values.to_numpy(np.float64)[present]))
         else:
             groups = rates(values, users.outcome)
-        found.append(Association(column.name, column.kind, groups, int((~present).sum()), area))
-    return sorted(found, key=lambda a: -a.separation)
+        told = alone(pl.from_pandas(values), users.outcome) or 0.5
+        found.append(Association(column.name, column.kind, groups, int((~present).sum()), area, told))
+    return sorted(found, key=lambda a: -a.alone)
 
 
 def rate(outcomes: int, users: int) -> Estimate:
@@ -193,6 +190,8 @@ def bins(values: np.ndarray, outcome: np.ndarray, most: int = BINS) -> pd.DataFr
 def separation(users: np.ndarray, outcomes: np.ndarray) -> float:
     """ROC AUC of (g,) groups' own outcome rates as the score; 0.5 where there is one outcome only.
 
+    The rates are those of the same users, so that even noise is a little above 0.5: only for what its bins add to
+    the order of a number, not for what a column tells.
     Groups of one rate may stand in any order: each of two then wins as much as the other, which is half a tie.
     """
     others = users - outcomes

@@ -9,7 +9,6 @@ from tippingpoint.errors import InputError, TippingpointError, nearest
 
 HELP = """\
 tippingpoint: which model, which cut-offs, how much money, how sure.
-
   tippingpoint VERB [group=name] [key=value] [-m]
 
 Verbs
@@ -34,9 +33,52 @@ output=json prints one JSON object. Runs go to MLflow's store in this folder, or
 Exit codes: 0 done, 1 a check said no, 2 wrong input, 3 something outside failed.
 """
 
+FITTING = """\
+  data=csv data.path=users.csv data.target=adopter   your own table; data.good=false where outcome 1 is not wanted
+  model=[logistic,boosting] model.boosting.max_depth=4
+  policy=top_fraction policy.share=0.1               who gets which action
+  economics.price=8                                  economics.actions.discount_10.contact_cost=0.1
+  experiment=streamzone                              a question with all its settings
+  select_by=log_loss seed=1 evidence=experiment      tracking.register_model=false
+  -m seed=0,1,2                                      one job for each
+"""
+ABOUT = {
+    "compare": f"Model families under one policy on the same users; the best is registered.\n\n{FITTING}",
+    "run": f"One family, fitted, measured, filed and registered.\n\n{FITTING}",
+    "tune": f"Hyper-parameters searched to a target of trials; the winner is registered.\n\n"
+    f"  tune.trials=200 tune.workers=4                     tune=pareto, tune=grid\n{FITTING}",
+    "simulate": """\
+Cut-offs, policies, budgets and prices on models that are there; the latest compare's by default.
+
+  policy.cuts='[0.4,0.6]'                            what if high started at 0.6?
+  policies=[top_fraction,best_action]                models=[models:/conversion/1]
+  budget.contacts=500 economics.price=8
+""",
+    "policy": """\
+policy lint    gaps, overlaps, segments no one reaches; exit code 1 where something waits for an answer
+policy diff    what changes for whom: tippingpoint policy diff intent_bands mine.yaml
+
+  policy=retention data=retention economics=retention
+  scored_by=models:/conversion@challenger            for policies that read the score
+  clusters=[monthly_watch_hours,days_since_last_login]
+""",
+    "data": """\
+data describe  types, roles, missing, leak suspects; to=contract.yaml writes a contract to edit
+data explore   one page of users before any model; to=users.html
+data write     a generated table, or events: data=streamzone to=users.parquet, data=event_log to=events
+
+  data=csv data.path=users.csv data.target=adopter   a CSV (also gzipped), Parquet, or a folder of them
+  data=sql data.url=duckdb:///users.duckdb data.query='select * from users where age > 17' data.target=adopter
+  data.contract=contract.yaml                        rows that break it are set aside
+  data.id=… data.drop=[…] data.good=false data.action=… data.control=… data.logging_probability=uniform
+""",
+    "ui": "Serve the MLflow pages of this folder's store.\n\n  port=5001\n",
+    "doctor": "Versions, and whether the store can be used.\n",
+}
+"""What `tippingpoint VERB --help` says."""
 HYDRA_OPTIONS_WITH_VALUE = ("--cfg", "-c", "--config-dir", "-cd", "--config-path", "--config-name", "--package", "-p")
 HYDRA_OPTIONS = (*HYDRA_OPTIONS_WITH_VALUE, "--multirun", "--help", "--info", "--hydra-help", "--resolve")
-VERBS = ("compare", "run", "tune", "simulate", "policy", "data", "ui", "doctor")
+VERBS = tuple(ABOUT)
 WORDS = {"policy": ("lint", "diff"), "data": ("describe", "explore", "write")}
 """The second words of verbs that have some."""
 
@@ -57,6 +99,9 @@ def main() -> None:
         if verb not in VERBS:
             raise InputError("tippingpoint", f"there is no verb {verb!r}", nearest(verb, VERBS))
         rest = arguments[1:]
+        if {"--help", "-h"} & set(rest):
+            print(f"{ABOUT[verb]}\nEvery key: --cfg job. What can be chosen: tippingpoint")
+            return
         if words := WORDS.get(verb):
             word, *rest = rest or [""]
             if word not in words:
@@ -113,14 +158,30 @@ def as_overrides(arguments: list[str]) -> list[str]:
         elif argument.split("=")[0] in HYDRA_OPTIONS or re.match("-[^-]", argument):
             options.append(argument)
         elif not argument.startswith("--"):
-            overrides.append(argument)
+            overrides.append(_as_meant(argument))
         elif "=" in argument:
-            overrides.append(argument.removeprefix("--"))
+            overrides.append(_as_meant(argument.removeprefix("--")))
         elif (value := next(rest, None)) is None:
             raise InputError(argument, "has no value", f"Type {argument.removeprefix('--')}=…")
         elif value:
             plain = value.startswith(("[", "{")) or re.fullmatch(r"[A-Za-z0-9_./:@%+-]+", value)
-            # In Hydra's quotes a backslash counts only before a quote, and is doubled there.
-            escaped = re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + m[2].replace("'", "\\'"), value)
-            overrides.append(f"{argument.removeprefix('--')}=" + (value if plain else f"'{escaped}'"))
+            overrides.append(_as_meant(f"{argument.removeprefix('--')}={value if plain else quoted(value)}"))
     return [*overrides, *options]
+
+
+def quoted(value: str) -> str:
+    """Text as Hydra takes it literally: in its quotes a backslash counts only before a quote, and is doubled there."""
+    escaped = re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + m[2].replace("'", "\\'"), value)
+    return f"'{escaped}'"
+
+
+def _as_meant(override: str) -> str:
+    """SQL is text, whatever Hydra's grammar makes of = and commas.
+
+    >>> _as_meant("data.query=select a, b from t where c = 1")
+    "data.query='select a, b from t where c = 1'"
+    """
+    key, _, value = override.partition("=")
+    if key.lstrip("+") == "data.query" and not value.startswith(("'", '"')):
+        return f"{key}={quoted(value)}"
+    return override

@@ -32,7 +32,7 @@ class InputError(TippingpointError):
 
 
 class RefusedError(TippingpointError):
-    """A gate or a check said no (exit code 1)."""
+    """A gate or a check said no (exit code 1); a result that is `refused` exits with the same."""
 
     exit_code = 1
 

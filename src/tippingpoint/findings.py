@@ -40,7 +40,9 @@ class Question:
     alpha, beta
         (K,) reward line of each action; (n, K) over the test users where prices are per user.
     best_auc
-        The ROC AUC no score can have more than by chance; known for generated worlds only.
+        The ROC AUC no score of the test users can have more than by chance; known for generated worlds only.
+    train_on
+        Whose outcomes a score predicts: under the logged mix of actions (`all`), or under `none` only.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Question:
     alpha: np.ndarray
     beta: np.ndarray
     best_auc: float | None = None
+    train_on: Literal["all", "none"] = "all"
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
@@ -79,6 +82,7 @@ class Question:
                 "numbers": contract.names("number"),
                 "categories": contract.names("category"),
                 "dropped": contract.dropped,
+                "log": contract.log or None,
                 "intake": asdict(self.users.intake) if self.users.intake else None,
             },
             "policy": {

@@ -31,7 +31,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
-from tippingpoint.errors import InputError, OutsideError, TippingpointError
+from tippingpoint.errors import InputError, OutsideError, RefusedError, TippingpointError
 from tippingpoint.settings import NAMING, as_added, config_folder, hydra_error, masked, own_groups
 
 SWEPT = ("run", "compare", "tune")
@@ -98,7 +98,7 @@ class Task:
             job, settings = job_of(self.verb)
             stop_cleanly(away)  # after the imports: some library sets a SIGINT handler of its own
             with contextlib.redirect_stdout(shown) if away else contextlib.nullcontext():
-                skipped = _answer(job, settings.from_config(config), self.columns if away else None)
+                result = _answer(job, settings.from_config(config), self.columns if away else None)
         except TippingpointError as error:  # kept from Hydra, so that the rest of a sweep goes on
             if config.get("debug"):
                 if not self.in_sweep:
@@ -106,7 +106,8 @@ class Task:
                 traceback.print_exception(error)
             print(error, file=sys.stderr, flush=True)
             return Outcome(error.exit_code, job=" ".join(words))
-        return Outcome(0, shown.getvalue(), skipped)
+        refused = getattr(result, "refused", False)  # a check that said no has shown why
+        return Outcome(RefusedError.exit_code if refused else 0, shown.getvalue(), isinstance(result, _finished()))
 
 
 def launch(verb: str, config_name: str, arguments: list[str]) -> int:
@@ -165,21 +166,24 @@ def stop_cleanly(away: bool = False) -> list[int]:
     return came
 
 
-def _answer(job: Callable[[Any], Any], settings: Any, width: int | None) -> bool:
-    """Show the result; whether it was there already."""
-    from tippingpoint.jobs.finished import Finished
-
-    skipped = False
+def _answer(job: Callable[[Any], Any], settings: Any, width: int | None) -> Any:
+    """Show the result, and give it; the one that was there already is `Finished`."""
     try:
         result = job(settings)
-    except Finished as before:
+    except _finished() as before:
         print(before, file=sys.stderr, flush=True)
-        result, skipped = before, True
+        result = before
     if settings.output == "json":
         print(json.dumps(_finite(result.as_dict()), default=float, allow_nan=False))
     else:
         Console(width=width).print(result.render(), highlight=False, crop=False)
-    return skipped
+    return result
+
+
+def _finished() -> type[Any]:
+    from tippingpoint.jobs.finished import Finished
+
+    return Finished
 
 
 def _finite(value: Any) -> Any:

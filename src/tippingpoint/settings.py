@@ -1,6 +1,7 @@
 """The composed config as typed closed models: Hydra composes, this file refuses what cannot be right."""
 
 import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -20,8 +21,9 @@ NAMING = ("simulate", "policy_diff")
 """Verbs whose settings name options, so that they must know of folders of the user's own."""
 LAUNCHERS = ("joblib", "ray")
 """Hydra launchers that are extras of ours."""
-FREE = {"simulate": ("policy.actions.", "economics.actions.", "economics.costs.")}
-"""By verb, where keys are the user's to name, so that a shipped config cannot list them."""
+FREE = ("economics.actions.", "data.parameters.", "data.vocabulary.counted.")
+FREE_IN = {"simulate": ("policy.actions.", "economics.costs.")}
+"""Where keys are the user's to name, so that a shipped config cannot list them: in every verb, and in one more."""
 PLUGIN_GROUPS = ("tippingpoint.models", "tippingpoint.generators", "tippingpoint.policies")
 
 
@@ -408,7 +410,8 @@ def as_added(verb: str, overrides: Sequence[str]) -> list[str]:
     >>> as_added("simulate", ["economics.actions.email.contact_cost=1", "economics.price=8"])
     ['++economics.actions.email.contact_cost=1', 'economics.price=8']
     """
-    return [f"++{word}" if word.startswith(FREE.get(verb, ())) else word for word in overrides]
+    free = FREE + FREE_IN.get(verb, ())
+    return [f"++{word}" if word.startswith(free) and "=" in word else word for word in overrides]
 
 
 def own_groups(config_dir: str | None) -> list[str]:
@@ -432,6 +435,7 @@ def own_groups(config_dir: str | None) -> list[str]:
 def hydra_error(error: Exception, verb: str, overrides: Sequence[str], config_dir: str | None) -> InputError:
     """Say a composition error of Hydra's in our form: where, what, and the nearest valid name."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import OverrideParseException
 
     text = str(error)
     if found := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
@@ -452,7 +456,10 @@ def hydra_error(error: Exception, verb: str, overrides: Sequence[str], config_di
             return InputError(
                 found[1], "these data are generated", f"For a table of your own add data=csv {found[1]}=…"
             )
-        return InputError(found[1], "unknown key", nearest(leaf, known))
+        remedy = nearest(leaf, known)
+        if parent.startswith(("economics.actions", "data.parameters")):
+            remedy += f" For a new one type ++{found[1]}=…"
+        return InputError(found[1], "unknown key", remedy)
     if found := re.search(r"Ambiguous value for argument '([^=]+)=(.*)'", text):
         key, value = found.groups()
         return InputError(
@@ -460,4 +467,11 @@ def hydra_error(error: Exception, verb: str, overrides: Sequence[str], config_di
             f"{value!r} has a comma",
             f"Type {key}='[{value}]' for a list, {key}=\"'{value}'\" for one text, or add -m to run one job for each.",
         )
+    if isinstance(error, OverrideParseException):
+        key, _, value = masked(error.override).partition("=")
+        literal = value if re.match("['\"]", value) else f"'{value}'" if "'" not in value else f'"{value}"'
+        if value.startswith(("[", "{")):
+            return InputError(key, f"cannot make out {value!r}", f"Type '{key}=[a,b]' for a list, '{key}={{a: 1}}'.")
+        remedy = f"For a text with spaces, = or commas, quote it twice: {shlex.quote(f'{key}={literal}')}"
+        return InputError(key, f"cannot make out {value!r}", remedy)
     return InputError("command line", " ".join(text.split()).rstrip("."))

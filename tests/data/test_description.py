@@ -50,6 +50,8 @@ def test_values_that_only_one_outcome_has_are_found_though_they_are_rare() -> No
 def test_hillstrom_s_purchases_are_suspects_for_visits(real: Path) -> None:
     words = ["data=csv", f"data.path={real / 'hillstrom.csv'}", "data.target=visit"]
     found = describe_job(TableSettings.from_config(compose("table", words))).as_dict()
+    assert (found["outcome"], found["positive"], round(found["outcome_rate"], 3)) == ("visit", "1", 0.147)
+    assert found["like_actions"] == ["segment"]
     assert found["leak_suspects"] == ["conversion", "spend"]
 
 
@@ -84,7 +86,9 @@ def test_every_generated_world_is_described_with_the_best_score_there_is() -> No
 
 def test_telco_is_described_as_it_is(real: Path) -> None:
     path = real / "telco_customer_churn.csv"
-    settings = TableSettings.from_config(compose("table", ["data=csv", f"data.path={path}", "data.target=Churn"]))
+    settings = TableSettings.from_config(
+        compose("table", ["data=csv", f"data.path={path}", "data.target=Churn", "data.good=false"])
+    )
     found = {column.name: column for column in describe_job(settings).columns}
     assert found["customerID"].role == "id"
     assert found["TotalCharges"].type == "number"

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from polars.testing.parametric import dataframes
 
 from tippingpoint.data.contract import TableContract, read_contract
-from tippingpoint.data.description import infer
+from tippingpoint.data.description import infer, infer_terms
 from tippingpoint.data.door import Checked, check
+from tippingpoint.data.inference import feature
 from tippingpoint.errors import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -41,7 +42,7 @@ def broken(column: list | pl.Series, /, **terms: object) -> dict[int, str]:
         (["1", " 2 ", "?", "3x", ""], {"type": "number", "missing": True}, {4: "x 3x is not a number"}),
         (["a", "c", "b "], {"type": "category", "values": ["a", "b"]}, {2: "x c is an unseen category"}),
         ([1.0, 0.0, 2.0], {"type": "category", "values": ["0", "1"]}, {3: "x 2 is an unseen category"}),
-        ([" ", "NA"], {"type": "category"}, {1: "x   is missing"}),
+        ([" ", "NA"], {"type": "category"}, {1: "x   is missing", 2: "x NA is missing"}),
         ([date(2025, 5, 1), date(2026, 2, 1)], {"type": "time"}, {2: "x 2026-02-01 lies in the future"}),
         (
             ["2025-05-01T10:00:00+02:00", "2025-05-01 10:00", "1.5.2025"],
@@ -81,11 +82,34 @@ def test_a_unit_shifted_by_1000_is_named_and_no_value_of_it_is_let_in() -> None:
 
 
 def test_all_rows_of_a_repeated_id_are_set_aside_because_none_can_be_told_right() -> None:
-    table = pl.DataFrame({"user": ["a", "b", "a", None]})
+    table = pl.DataFrame({"user": ["a", "b", "a", None], "x": [1, 2, 3, 4]})
     checked = check(table, contract("user", user={"type": "text"}), NOW)
     assert checked.table["user"].to_list() == ["b"]
     assert checked.broken["reason"].to_list() == ["user a is a repeated id"] * 2 + ["user is missing"]
     assert checked.reasons == {"user is a repeated id ('a')": 2, "user is missing": 1}
+
+
+def test_of_rows_that_are_the_same_one_is_kept_unless_another_of_their_id_differs() -> None:
+    table = pl.DataFrame({"user": ["a", "b", "a", "c", "c", "c"], "x": [1.0, 2.0, 1.0, 3.0, 3.0, 4.0]})
+    checked = check(table, contract("user", user={"type": "text"}, x={"type": "number"}), NOW)
+    assert checked.rows.tolist() == [0, 1]
+    again, repeated = "stands there again in the same row", "is a repeated id"
+    assert checked.broken["row"].to_list() == [3, 4, 5, 6]
+    assert checked.broken["reason"].to_list() == [
+        f"user a {again}", f"user c {repeated}", f"user c {again}", f"user c {repeated}",
+    ]  # fmt: skip
+
+
+def test_na_is_missing_to_door_and_model_alike_unless_the_contract_lists_it() -> None:
+    country = pl.Series("x", ["DE", "NA", "FR", "DE"] * 3)
+    assert set(broken(country, type="category")) == {2, 6, 10}
+    listed = contract(x={"type": "category", "values": ["DE", "FR", "NA"]})
+    checked = check(pl.DataFrame({"x": country}), listed, NOW)
+    assert len(checked.rows) == 12
+    assert feature(checked.table["x"], listed)[2].null_count() == 0
+    assert infer_terms(country).missing
+    acted = infer(pl.DataFrame({"x": country, "y": ["None", "b"] * 6}), "y", None)
+    assert acted.columns["y"].values == ["None", "b"]
 
 
 def test_clocks_ahead_of_utc_are_not_in_the_future() -> None:

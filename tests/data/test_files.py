@@ -180,8 +180,26 @@ def test_hillstrom_runs_as_it_is(real: Path) -> None:
     assert users.measures["spend"].sum() == pytest.approx(67258.13, abs=0.005)
 
 
+@pytest.mark.parametrize("name", ["Churn", "is_cancelled", "Left", "has_left", "exited"])
+def test_an_outcome_that_reads_like_leaving_is_asked_for(tmp_path: Path, name: str) -> None:
+    path = csv(tmp_path, rows(f"x,{name}", "1,0", "2,1", "3,0", "4,1"))
+    with pytest.raises(
+        InputError, match=r"^data.good: not given.*Type data.good=false if it is not, or data.good=true"
+    ):
+        table(path, target=name).load()
+    assert [table(path, target=name, good=good).load().contract.good for good in (False, True)] == [False, True]
+
+
+def test_other_outcomes_are_wanted_unless_the_config_says_otherwise(tmp_path: Path) -> None:
+    path = csv(tmp_path, rows("x,leftover_credit,y", "1,0,1", "2,1,0", "3,0,1", "4,1,0"))
+    assert table(path, target="leftover_credit").load().contract.good
+    assert not table(path, good=False).load().contract.good
+    with pytest.raises(InputError, match="'churn' reads as if"):
+        table(path, name="churn").load()
+
+
 def test_telco_blanks_are_missing_numbers(real: Path) -> None:
-    users = table(real / "telco_customer_churn.csv", target="Churn").load()
+    users = table(real / "telco_customer_churn.csv", target="Churn", good=False).load()
     assert users.features["TotalCharges"].isna().sum() == 11
     assert users.contract.user_id == "customerID"
 
@@ -227,3 +245,24 @@ def test_whole_numbers_mean_the_same_with_and_without_a_point(tmp_path: Path) ->
 def test_yes_and_no_may_be_what_the_control_is_called(tmp_path: Path) -> None:
     path = csv(tmp_path, rows("user_id,x,t,y", *(f"{i},{i / 3},{i % 2 == 0},{int(i % 3 == 0)}" for i in range(40))))
     assert table(path, action="t", control=False).load().actions == ("none", "true")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a,y,a\n1,0,2\n2,1,3\n", "the header has more than one column 'a'. Rename"),
+        ('a,y\n1,0\n"2\n2",1\n3,0,7\n', "line 5 has 3 values, the header 2. Mend it"),
+        (bytes(range(256)) * 8, "looks like no text table"),
+        ("a,y\nZürich,1\nBern,0\n".encode("latin1"), "is not UTF-8. Convert it"),
+    ],
+)
+def test_a_file_that_is_no_table_is_refused_in_words(tmp_path: Path, text: str | bytes, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        table(csv(tmp_path, text)).read()
+    packed = csv(tmp_path, gzip.compress(text if isinstance(text, bytes) else text.encode()), "u.csv.gz")
+    with pytest.raises(InputError, match=said):
+        table(packed).read()
+
+
+def test_a_column_may_be_called_as_polars_calls_the_second_of_a_name(tmp_path: Path) -> None:
+    assert table(csv(tmp_path, "a,a_duplicated_0,y\n1,2,0\n2,3,1\n")).read().columns[1] == "a_duplicated_0"

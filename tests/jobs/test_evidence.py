@@ -1,6 +1,7 @@
 """What evidence says of a policy, against the truth of the generated worlds."""
 
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,8 +9,9 @@ import pytest
 from tippingpoint.data.source import Source
 from tippingpoint.data.users import Users
 from tippingpoint.errors import InputError
-from tippingpoint.jobs.question import fit_logging, fit_rewards, kind_of, kinds_at_hand
-from tippingpoint.settings import Settings, compose
+from tippingpoint.jobs.candidate import answer
+from tippingpoint.jobs.question import ask, fit_logging, fit_rewards, kind_of, kinds_at_hand
+from tippingpoint.settings import Settings, TuneSettings, compose
 from tippingpoint.simulation.evidence import Evidence, doubly_robust
 from tippingpoint.simulation.statistics import Estimate
 from tippingpoint.simulation.value import policy_value
@@ -78,3 +80,31 @@ def test_confounded_logs_can_never_be_called_an_experiment(name: str) -> None:
     assert kinds_at_hand(users) == ["truth", "logged"]
     with pytest.raises(InputError, match="carry no 'experiment'"):
         kind_of("experiment", users)
+
+
+def test_a_score_predicts_under_the_logged_mix_or_under_none_only() -> None:
+    words = [
+        "model=logistic",
+        "explain_rows=5",
+        "data.users=12000",
+        "data.strength={discount_10: 2, checkout_prompt: 2}",
+    ]
+    share = {}
+    for train_on in ("all", "none"):
+        question = ask(Settings.from_config(compose("run", [*words, f"data.train_on={train_on}"])))
+        test = question.parts.test
+        share[train_on] = answer(question, "logistic").score.mean()
+    assert abs(share["none"] - test.truth[:, 0].mean()) < 0.02 < share["all"] - share["none"]
+    assert abs(share["all"] - test.outcome.mean()) < 0.02
+    with pytest.raises(InputError, match=r"data.train_on: a search is fitted on all users"):
+        ask(TuneSettings.from_config(compose("tune", ["data.train_on=none"])))
+
+
+def test_costs_that_the_economics_do_not_read_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "u.csv"
+    path.write_text("x,c,y\n" + "".join(f"{i % 7},1.5,{i % 2}\n" for i in range(60)))
+    words = ["data=csv", f"data.path={path}", "data.target=y", "data.costs=[c]"]
+    with pytest.raises(
+        InputError, match=r"data.costs: c: the economics freemium read no costs.*economics=cost_columns"
+    ):
+        ask(Settings.from_config(compose("run", words)))

@@ -46,9 +46,19 @@ def test_lint_of_bands_needs_a_score_and_finds_bands_no_one_reaches(compared: tu
     small = ["data.users=3000"]
     without = policy_lint(LintSettings.from_config(compose("policy_lint", small)))
     assert [r.kind for r in without.found.remarks] == ["not looked at"]
+    assert not without.refused
     scored = ["scored_by=models:/conversion/1", "policy.cuts=[0.4,1.0]"]
-    found = policy_lint(LintSettings.from_config(compose("policy_lint", [*small, *scored]))).found
-    assert [(r.kind, r.what.split(";")[0]) for r in found.remarks] == [("unreachable", "no user is high")]
+    result = policy_lint(LintSettings.from_config(compose("policy_lint", [*small, *scored])))
+    remarks = [(r.kind, r.what.split(";")[0]) for r in result.found.remarks]
+    assert remarks == [("unreachable", "no user is high")]
+    assert result.refused
+
+
+def test_lint_with_a_gap_exits_with_1(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["policy=retention", "data=retention", "economics=retention", "data.users=3000", "output=json"]
+    rules = "policy.rules=[{segment: loyal, when: 'days_since_last_login <= 60'}]"
+    gone = [f"~policy.actions.{segment}" for segment in ("dormant", "risky_medium", "risky")]
+    assert call(monkeypatch, "lint", *words, rules, *gone) == 1
 
 
 def test_diff_names_policies_on_the_line_and_counts_users(

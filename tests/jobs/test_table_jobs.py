@@ -42,6 +42,7 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
         (["write", "data=streamzone"], "to: not given. Type to=users.csv, .csv.gz or .parquet."),
         (["write", "data=event_log"], "to: not given. Type to=events, a folder."),
         (["write", "data=csv", "data.path=x.csv"], "data: x.csv is not generated."),
+        (["write", "to=u.xlsx"], "to=u.xlsx: is the name of no table. Type a name that ends in .csv or .csv.gz"),
         (["write", "to=/proc/nowhere/x.csv"], "/proc/nowhere/x.csv: cannot be written ("),
     ],
 )
@@ -54,7 +55,8 @@ def test_wrong_input_is_one_message_and_exit_code_2(
 ) -> None:
     assert call(monkeypatch, *arguments) == 2
     captured = capsys.readouterr()
-    assert captured.err.startswith(message)
+    said = captured.err.removeprefix("reading users\n")
+    assert said.partition("writing ")[2].partition("\n")[2].startswith(message) or said.startswith(message)
     assert "Traceback" not in captured.err
     assert captured.out == ""
     assert list(workspace.iterdir()) == []
@@ -93,6 +95,7 @@ def test_what_to_type_after_writing_can_be_typed(
     verb, *overrides = shlex.split(json.loads(capsys.readouterr().out)["next"])[1:]
     question = ask(Settings.from_config(compose(verb, overrides)))
     assert question.evidence.kind == evidence
+    assert question.policy.name == Settings.from_config(compose("run", words[:1])).policy.arguments["name"]
     seen = {column.name for column in question.users.contract.columns}
     assert not seen & {"action", "user_id", "watch_time_change", "days_active_next_28d", "converted", "renewed"}
 
@@ -123,13 +126,31 @@ def test_describe_writes_a_contract_that_the_next_command_takes(
     assert list(workspace.iterdir()) == [workspace / "c.yaml"]
 
 
+def test_describe_never_writes_over_a_contract_and_invites_to_write_none_where_one_is_given(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    Path("u.csv").write_text("x,y\n" + "".join(f"{i % 7},{i % 2}\n" for i in range(60)))
+    own = ["data=csv", "data.path=u.csv", "data.target=y"]
+    assert call(monkeypatch, "describe", *own, "to=c.yaml") == 0
+    edited = Path("c.yaml").read_text().replace("meaning: ''", "meaning: mine")
+    Path("c.yaml").write_text(edited)
+    capsys.readouterr()
+    assert call(monkeypatch, "describe", *own, "data.contract=c.yaml", "to=c.yaml") == 2
+    assert capsys.readouterr().err.startswith("to: c.yaml is there already, and may be edited. Type another name.")
+    assert Path("c.yaml").read_text() == edited
+    assert call(monkeypatch, "describe", *own, "data.contract=c.yaml") == 0
+    shown = capsys.readouterr().out
+    assert "Held against c.yaml." in shown
+    assert "writes a contract" not in shown
+
+
 def test_describe_names_a_leak_and_what_would_stop_a_job(
     workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     Path("u.csv").write_text("x,closed,y\n" + "".join(f"{i % 7},{i % 2 * 3},{i % 2}\n" for i in range(60)))
     assert call(monkeypatch, "describe", "data=csv", "data.path=u.csv", "data.target=y", "output=json") == 0
     assert json.loads(capsys.readouterr().out)["leak_suspects"] == ["closed"]
-    assert call(monkeypatch, "describe", "data=csv", "data.path=u.csv", "output=json") == 0
+    assert call(monkeypatch, "describe", "data=csv", "data.path=u.csv", "output=json") == 1
     assert json.loads(capsys.readouterr().out)["trouble"].startswith("data.target: not given.")
 
 
@@ -140,7 +161,8 @@ def test_a_run_says_how_many_rows_came_in_and_where_the_others_are(
     Path("u.csv").write_text("\n".join([*text, "v1,3,1,999,0,0,tier_9,none,1"]) + "\n")
     own = [f"data.contract={ROOT}/data/contracts/case_study.yaml", "data=csv", "data.path=u.csv", "data.drop=[action]"]
     monkeypatch.setattr(sys, "argv", ["tippingpoint", "run", "model=logistic", "explain_rows=5", *own, "output=json"])
-    main()
+    with pytest.raises(SystemExit, match="0"):
+        main()
     found = json.loads(capsys.readouterr().out)
     intake = found["data"]["intake"]
     assert (intake["rows"], intake["quarantined"], found["data"]["users"]) == (1501, 1, 1500)
@@ -170,3 +192,14 @@ def test_a_job_is_a_function_however_it_is_imported() -> None:
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+
+
+def test_a_query_is_typed_in_a_shell_as_sql_yaml_shows_it(tmp_path: Path) -> None:
+    python = f"{shlex.quote(sys.executable)} -c 'from tippingpoint.cli import main; main()'"
+    query = "data.query='select i as x, i % 2 = 1 as y from range(80) t(i) where i % 3 = $rest and i > 1'"
+    line = (
+        f"{python} data describe data=sql data.url=duckdb:// {query} data.parameters.rest=1 data.target=y output=json"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run(line, shell=True, check=True, capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert json.loads(done.stdout)["rows"] == 26

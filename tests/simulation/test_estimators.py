@@ -293,3 +293,10 @@ def test_a_log_with_an_unpriced_action_cannot_be_priced():
 def test_decisions_must_fit_the_users():
     with pytest.raises(InputError, match="decision: has shape"):
         taken(np.zeros((3, 2)), np.zeros(2, dtype=int))
+
+
+def test_the_mean_of_one_user_has_no_interval() -> None:
+    from tippingpoint.simulation.statistics import Estimate, mean
+
+    assert mean(np.array([2.5])) == Estimate(2.5)
+    assert mean(np.array([2.0, 3.0])).se == pytest.approx(0.5)

@@ -16,14 +16,12 @@ from tippingpoint.simulation.ranking import qini
 from tippingpoint.simulation.value import policy_value
 
 ROOT = Path(__file__).parents[2]
-CSV = ROOT.parent / "shared/data/hillstrom.csv"
-real = pytest.mark.skipif(not CSV.exists(), reason="../shared/data/hillstrom.csv is not there")
 NONE, WOMENS = 0, 2
 
 
 @cache
-def asked(experiment: str, *overrides: str) -> tuple[Settings, Parts]:
-    words = [f"experiment={experiment}", f"data.path={CSV}", "model=[logistic,boosting]", *overrides]
+def asked(folder: Path, experiment: str, *overrides: str) -> tuple[Settings, Parts]:
+    words = [f"experiment={experiment}", f"data.path={folder}/hillstrom.csv", "model=[logistic,boosting]", *overrides]
     words += ["model.boosting.n_estimators=130", "model.boosting.learning_rate=0.1"]
     settings = Settings.from_config(compose("compare", words))
     return settings, split(settings.data.build(object, "data").load(), settings.split)
@@ -33,9 +31,8 @@ def measured(parts: Parts):
     return gather_evidence("experiment", parts.train, parts.test, np.ones(3), 0)
 
 
-@real
-def test_visits_targeting_the_womens_mail_by_its_effect_is_told_from_none():
-    _, parts = asked("hillstrom_womens", "split.train=0.3", "split.validation=0.2")
+def test_visits_targeting_the_womens_mail_by_its_effect_is_told_from_none(real: Path):
+    _, parts = asked(real, "hillstrom_womens", "split.train=0.3", "split.validation=0.2")
     predicted, phi = log_of("experiment", parts.train, parts.test, 0).predicted, measured(parts).phi
     by_effect = qini(predicted[:, WOMENS] - predicted[:, NONE], phi[:, WOMENS] - phi[:, NONE])
     assert by_effect.value / by_effect.se == pytest.approx(5, abs=0.7)
@@ -43,9 +40,8 @@ def test_visits_targeting_the_womens_mail_by_its_effect_is_told_from_none():
     assert abs(by_outcome.value) < 1.96 * by_outcome.se
 
 
-@real
-def test_purchases_no_model_can_be_told_from_another():
-    settings, parts = asked("hillstrom_conversion")
+def test_purchases_no_model_can_be_told_from_another(real: Path):
+    settings, parts = asked(real, "hillstrom_conversion")
     policy, economics = settings.policy.build(object, "policy"), settings.economics.build(object, "economics")
     actions = parts.test.actions
     alpha, beta = economics.line(actions, True)

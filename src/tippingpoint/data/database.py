@@ -229,7 +229,7 @@ def _libpq(url: str) -> str:
 def _check(sql: str, parameters: Mapping[str, Any]) -> None:
     asked = {found["name"] for found in TOKEN.finditer(sql) if found["name"]}
     for name in sorted(asked - set(parameters)):
-        raise InputError("data.parameters", f"no value for ${name} of the query", f"Type +data.parameters.{name}=…")
+        raise InputError("data.parameters", f"no value for ${name} of the query", f"Type data.parameters.{name}=…")
     for name in sorted(set(parameters) - asked):
         raise InputError("data.parameters", f"the query has no ${name}", nearest(name, sorted(asked)))
 

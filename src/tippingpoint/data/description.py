@@ -1,6 +1,7 @@
 """What a table holds, column by column: types, roles, what is missing, and what may leak the outcome."""
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,10 @@ LEAK = 0.95
 """ROC AUC, either way round, from which on one column alone more likely knows the outcome than predicts it."""
 PURE = 30
 """Users from which on it is suspicious that all with some value had the rarer outcome."""
+ARM_NAME = re.compile(
+    r"(?i)^(segment|arm|group|action|offer)$|(^|[^a-z])(treatment|treated|variant|test_group)([^a-z]|$)"
+)
+"""Names of columns that may say what was done to a user, where they have few values."""
 LISTED = 50
 """Categories up to which a contract lists all of them."""
 
@@ -54,6 +59,11 @@ class Described:
     example: str
     alone: float | None
     pure: str
+
+    @property
+    def like_action(self) -> bool:
+        """Whether it may say what was done to the user, and no config says so."""
+        return self.role in ("number", "category") and 2 <= self.distinct <= 10 and bool(ARM_NAME.search(self.name))
 
     @property
     def leaks(self) -> bool:
@@ -100,8 +110,8 @@ def alone(values: pl.Series, outcome: np.ndarray) -> float | None:
     """ROC AUC with which one column tells the outcome, either way round; the best of three ways to look.
 
     Numbers are taken as they stand, and any column by whether it is missing. Categories are taken by
-    the outcome's rate among the even rows that have them, and judged on the odd rows: many small categories
-    would else seem to tell what they only remember.
+    the outcome's rate among the even rows that have them, judged on the odd rows, and the other way round: many
+    small categories would else seem to tell what they only remember.
 
     Returns
     -------
@@ -111,15 +121,18 @@ def alone(values: pl.Series, outcome: np.ndarray) -> float | None:
     ways = [_auc(values.is_null().to_numpy(), outcome)]
     if values.dtype == pl.String:
         frame = pl.DataFrame({"value": values, "y": outcome}).with_row_index()
-        even, odd = frame.filter(pl.col("index") % 2 == 0), frame.filter(pl.col("index") % 2 == 1)
-        rates = even.group_by("value").agg(pl.col("y").mean().alias("rate"))
-        judged = odd.join(rates, on="value", how="left", nulls_equal=True, maintain_order="left")
-        ways.append(_auc(judged["rate"].fill_null(float(outcome.mean())).to_numpy(), judged["y"].to_numpy()))
+        halves = [frame.filter(pl.col("index") % 2 == k) for k in (0, 1)]
+        found = []
+        for seen, other in (halves, halves[::-1]):
+            rates = seen.group_by("value").agg(pl.col("y").mean().alias("rate"))
+            judged = other.join(rates, on="value", how="left", nulls_equal=True, maintain_order="left")
+            found.append(_auc(judged["rate"].fill_null(float(outcome.mean())).to_numpy(), judged["y"].to_numpy()))
+        told = [auc for auc in found if auc is not None]
+        ways.append(sum(told) / len(told) if told else None)
     else:
         there = values.is_not_null().to_numpy()
         ways.append(_auc(values.drop_nulls().to_physical().to_numpy(), outcome[there]))
-    found = [max(auc, 1 - auc) for auc in ways if auc is not None]
-    return max(found, default=None)
+    return max((max(auc, 1 - auc) for auc in ways if auc is not None), default=None)
 
 
 def pure(values: pl.Series, outcome: np.ndarray) -> str:
@@ -156,6 +169,11 @@ def infer(
 ) -> TableContract:
     """A contract that the table holds, to be edited: ranges rounded outwards to two digits; an id has none."""
     columns = {values.name: infer_terms(values) for values in table}
+    for name in filter(None, (outcome, action)):  # what no model sees: every word is one of its values
+        if columns[name].type == "category":
+            columns[name] = Terms(
+                type="category", values=as_text(table[name]).str.strip_chars().unique().drop_nulls().sort().to_list()
+            )
     if user_id is not None:
         columns[user_id] = Terms(type="text", missing=table[user_id].null_count() > 0)
     return TableContract(outcome=outcome, id=user_id, action=action, measures=list(measures), columns=columns)

@@ -1,6 +1,6 @@
 """Contracts at the door: each row of a table is let in, or set aside with every reason."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -72,14 +72,15 @@ def check(table: pl.DataFrame, contract: TableContract, now: datetime) -> Checke
             "data.contract",
             f"the table lacks {len(lacking)} of the contract's {len(contract.columns)} columns:"
             f" {', '.join(map(repr, lacking))}",
-            nearest(lacking[0], others) if others else "",
+            " ".join([*([nearest(lacking[0], others)] if others else []), "Else take it out of the contract."]),
         )
     # Names are numbered, because a column may be called like a pattern of polars or a method of dataframely.
     schema: dict[str, Any] = {"__annotations__": {}}
     frame: dict[str, pl.Series] = {}
     rules: list[_Rule] = []
     for i, (name, terms) in enumerate(contract.columns.items()):
-        typed, readable = parse(table[name], terms.type)
+        words = MISSING if name in (contract.outcome, contract.action) else None  # no model sees these
+        typed, readable = parse(table[name], terms.type, terms.values or words)
         shifted = _shift(typed, terms)
         frame |= {f"c{i}": typed, f"r{i}": readable, f"u{i}": typed.is_null() if shifted else _all(len(table))}
         schema |= {f"c{i}": _column(terms, now), f"r{i}": _flag(), f"u{i}": _flag()}
@@ -96,8 +97,11 @@ def check(table: pl.DataFrame, contract: TableContract, now: datetime) -> Checke
             _Rule(f"c{i}|max", name, f"is above {_said(terms.max)}"),
         ]
         if name == contract.id:
-            schema["repeated"] = dy.rule()(_differ(f"c{i}"))
-            rules.append(_Rule("repeated", name, "is a repeated id"))
+            once, alone = _repeated(table, typed)
+            frame |= {"once": once, "alone": alone}
+            schema |= {"once": _flag(), "alone": _flag()}
+            rules.append(_Rule("once|check__holds", name, "stands there again in the same row"))
+            rules.append(_Rule("alone|check__holds", name, "is a repeated id"))
     numbered = pl.DataFrame({"row": pl.int_range(len(table), eager=True), **frame})
     schema["row"] = dy.Int64()
     good, failure = _schema(schema).filter(numbered)
@@ -110,8 +114,18 @@ def check(table: pl.DataFrame, contract: TableContract, now: datetime) -> Checke
     return Checked(pl.DataFrame(columns | rest), rows, broken, reasons)
 
 
-def parse(values: pl.Series, kind: Type) -> tuple[pl.Series, pl.Series]:
+def stand_ins(listed: Sequence[str] | None) -> list[str]:
+    """What stands for a missing category: NA is none where a contract lists it, as Namibia."""
+    return [word for word in MISSING if word not in (listed or ())]
+
+
+def parse(values: pl.Series, kind: Type, listed: Sequence[str] | None = None) -> tuple[pl.Series, pl.Series]:
     """Read a column as a contract's type: Float64 for numbers, whole or not, String, or Datetime in UTC.
+
+    Parameters
+    ----------
+    listed
+        The categories a contract names.
 
     Returns
     -------
@@ -128,6 +142,8 @@ def parse(values: pl.Series, kind: Type) -> tuple[pl.Series, pl.Series]:
         missing, typed = _times(values)
     else:
         typed = as_text(values).str.strip_chars().replace("", None)
+        if kind == "category":
+            typed = typed.set(typed.is_in(stand_ins(listed)), None)
         missing = typed.is_null()
     return typed, missing | typed.is_not_null()
 
@@ -196,8 +212,16 @@ def _all(n: int) -> pl.Series:
     return pl.repeat(True, n, eager=True)
 
 
-def _differ(column: str) -> Callable[[Any], pl.Expr]:
-    return lambda _: pl.col(column).is_unique() | pl.col(column).is_null()
+def _repeated(table: pl.DataFrame, ids: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """Whether each row is no copy of an earlier one, and whether its id stands in no row that differs from it."""
+    once, alone = np.ones(len(table), dtype=bool), np.ones(len(table), dtype=bool)
+    rows = (ids.is_duplicated() & ids.is_not_null()).arg_true().to_numpy()
+    if len(rows):
+        text = pl.DataFrame({f"t{k}": as_text(table[name])[rows] for k, name in enumerate(table.columns)})
+        once[rows] = text.select(pl.struct(pl.all()).is_first_distinct()).to_series().to_numpy()
+        left = rows[once[rows]]
+        alone[left] = ids[left].is_unique().to_numpy()
+    return pl.Series(once), pl.Series(alone)
 
 
 def _shift(typed: pl.Series, terms: Terms) -> str:

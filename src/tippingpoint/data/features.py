@@ -16,6 +16,8 @@ from tippingpoint.settings import Closed
 Outcome = Literal["conversion", "churn"]
 DAY = 86_400
 """Seconds."""
+LINKS = {"distinct_id": "an id", "$insert_id": "an id", "time": "a time", "customer": "an id"}
+"""Columns of events that no model sees: they only link them to users."""
 
 
 class Vocabulary(Closed):
@@ -110,19 +112,13 @@ class Quality:
         return Quality(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
     def __str__(self) -> str:
-        return "; ".join(self.notes.values())
-
-    @property
-    def notes(self) -> dict[str, str]:
-        """What became of the columns that link events to users, in words."""
-        return {
-            "distinct_id": f"an id: {self.product_orphans:,} of {self.product_events:,} product events are"
-            f" orphans, of no user; {self.joined_ids:,} ids were joined to another",
-            "$insert_id": f"an id: {self.product_duplicates:,} product events came again, counted once",
-            "time": f"a time: {self.late:,} product events came over an hour late, {self.ahead:,} had a clock ahead",
-            "customer": f"an id: {self.payment_orphans:,} of {self.payment_events:,} payment events are"
-            f" orphans, {self.payment_duplicates:,} came more than once",
-        }
+        return (
+            f"{self.product_orphans:,} of {self.product_events:,} product events are orphans, of no user;"
+            f" {self.product_duplicates:,} came again, counted once; {self.late:,} came over an hour late,"
+            f" {self.ahead:,} had a clock ahead; {self.joined_ids:,} ids were joined to another;"
+            f" {self.payment_orphans:,} of {self.payment_events:,} payment events are orphans,"
+            f" {self.payment_duplicates:,} came more than once"
+        )
 
 
 class Engine(Protocol):
@@ -192,7 +188,7 @@ def as_users(
         features=numbers,
         outcome=table["outcome"].cast(pl.Int64).to_numpy(),
         user_id=table["user_id"].to_numpy().astype(object),
-        contract=replace(contract, dropped=quality.notes),
+        contract=replace(contract, dropped=LINKS, log=str(quality)),
         actions=actions or ("none",),
         **parts,
     )

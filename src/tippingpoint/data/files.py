@@ -1,5 +1,7 @@
 """A table of your own in files: any CSV or Parquet, or a folder of them."""
 
+import csv
+import gzip
 import re
 import zlib
 from pathlib import Path
@@ -9,10 +11,8 @@ from pydantic import Field
 
 from tippingpoint.data.door import as_text
 from tippingpoint.data.roles import Roles
+from tippingpoint.data.writing import SUFFIXES
 from tippingpoint.errors import InputError, nearest
-
-SUFFIXES = (".csv", ".csv.gz", ".parquet")
-"""Of the files of a folder that are read."""
 
 
 class Table(Roles):
@@ -72,12 +72,40 @@ def _read(path: Path, where: str) -> pl.DataFrame:
     try:
         if parquet:
             return pl.read_parquet(path)
-        return pl.read_csv(path, separator=separator, infer_schema_length=None, try_parse_dates=True)
+        table = pl.read_csv(path, separator=separator, infer_schema_length=None, try_parse_dates=True)
     except (pl.exceptions.PolarsError, UnicodeDecodeError, OSError) as error:
         reason = str(error).splitlines()[0]
+        if not parquet and sum(byte < 32 and byte not in b"\t\n\r\f" for byte in head) > len(head) / 50:
+            raise InputError(where, "looks like no text table", f"Wanted are {', '.join(SUFFIXES)}.") from error
         if not parquet and ("utf-8" in reason.lower() or "utf8" in reason.lower()):
             raise InputError(where, "is not UTF-8", "Convert it first, e.g. iconv -f latin1 -t utf8.") from error
+        if not parquet and (ragged := _ragged(path, separator)):
+            raise InputError(where, ragged, f'Mend it; a value with {separator!r} in it stands in "quotes".') from error
         raise InputError(where, f"cannot be read as {'Parquet' if parquet else 'CSV'} ({reason})") from error
+
+    if any(re.search(r"_duplicated_\d+$", name) for name in table.columns):  # so polars calls the second of a name
+        written = pl.read_csv(path, separator=separator, has_header=False, n_rows=1, infer_schema=False).row(0)
+        for name in dict.fromkeys(written):
+            if written.count(name) > 1:
+                what = f"the header has more than one column {name or ''!r}"
+                raise InputError(where, what, "Rename or take out all but one.")
+    return table
+
+
+def _ragged(path: Path, separator: str) -> str:
+    """The first line with more values than the header has, in words; empty if there is none."""
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") if packed else path.open(encoding="utf-8", newline="") as text:
+            lines = csv.reader(text, delimiter=separator)
+            wanted = len(next(lines))
+            for line in lines:
+                if len(line) > wanted:
+                    return f"line {lines.line_num:,} has {len(line)} values, the header {wanted}"
+    except (csv.Error, OSError, EOFError, UnicodeDecodeError, StopIteration):
+        pass
+    return ""
 
 
 def _stack(where: str, tables: dict[str, pl.DataFrame]) -> pl.DataFrame:

@@ -8,7 +8,7 @@ import pandas as pd
 import polars as pl
 
 from tippingpoint.data.contract import KINDS, NOUN, TableContract
-from tippingpoint.data.door import MISSING
+from tippingpoint.data.door import stand_ins
 from tippingpoint.data.users import Column
 from tippingpoint.errors import InputError
 
@@ -84,7 +84,8 @@ def feature(
     if series.dtype.is_nested() or series.dtype in (pl.Binary, pl.Object):
         return None, "neither number nor text", series
     if series.dtype == pl.String:
-        series = series.set(series.is_in(MISSING), None)
+        listed = contract.columns[series.name].values if contract is not None else None
+        series = series.set(series.is_in(stand_ins(listed)), None)
     if series.null_count() == len(series):
         return None, "", series
     distinct = series.n_unique()

@@ -15,6 +15,8 @@ from tippingpoint.data.source import Source
 from tippingpoint.data.users import Contract, Users
 from tippingpoint.errors import InputError, nearest
 
+LEAVING = re.compile(r"(?i)churn|cancel|unsubscri|attrit|lapse|(^|[^a-z])(left|leaves?|leaving|exited|quit)([^a-z]|$)")
+"""Names of outcomes that are seldom wanted."""
 YES, NO = {"1", "1.0", "yes", "y", "true", "t"}, {"0", "0.0", "no", "n", "false", "f"}
 
 
@@ -41,8 +43,8 @@ class Roles(Source):
     """The column to predict; null: the contract's outcome."""
     positive: Text | None
     """The target's value that counts as outcome 1, where that is not plain from yes/no or 0/1."""
-    good: bool
-    """Whether outcome 1 is wanted."""
+    good: bool | None
+    """Whether outcome 1 is wanted; null: yes, unless its name says that users leave: then it must be said."""
     id: Text | None
     """The id column; null: found by its name, or rows are numbered."""
     drop: list[Text]
@@ -97,6 +99,7 @@ class Roles(Source):
         self.require(raw)
         table, rows, intake = self.admit(raw)
         outcome, positive = self.outcomes(table[target])
+        good = self._wanted(target, positive)
         user_id = self.find_id(table)
         ids = self._ids(table, user_id, rows)
         actions, action, logging_probability = self._actions(table)
@@ -109,7 +112,7 @@ class Roles(Source):
             features=frame,
             outcome=outcome,
             user_id=ids,
-            contract=Contract(columns, target, positive, self.good, user_id, dropped),
+            contract=Contract(columns, target, positive, good, user_id, dropped),
             actions=actions,
             action=action,
             logging_probability=logging_probability,
@@ -199,6 +202,16 @@ class Roles(Source):
                 )
             positive = yes[0]
         return (text == positive).to_numpy().astype(np.int64), positive
+
+    def _wanted(self, target: str, positive: str) -> bool:
+        """Whether outcome 1 is wanted."""
+        if self.good is None and (found := LEAVING.search(target) or LEAVING.search(self.name or "")):
+            raise InputError(
+                "data.good",
+                f"not given, and {found.string!r} reads as if outcome 1 ({target}={positive}) were not wanted",
+                "Type data.good=false if it is not, or data.good=true if it is.",
+            )
+        return self.good is not False
 
     def _ids(self, table: pl.DataFrame, user_id: str | None, rows: np.ndarray) -> np.ndarray:
         if user_id is None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -26,6 +26,8 @@ class Source(Closed, ABC):
     north_star: ClassVar[str | None] = None
     """The number the business steers by, where one is known; explored first."""
 
+    train_on: Literal["all", "none"] = "all"
+    """Whose outcomes a score predicts: under the logged mix of actions, or under none only."""
     contract: str | None = None
     """What each column must hold (YAML): rows that break it are quarantined. Null: a generator's own, else none."""
     quarantine: str = ".tippingpoint/quarantine"

@@ -37,6 +37,8 @@ class Contract:
         Name of the id column; None where rows are numbered.
     dropped
         Columns of the source that no model sees, with the reason.
+    log
+        Of users made of events: how well these fit together, in words.
     """
 
     columns: tuple[Column, ...]
@@ -45,6 +47,7 @@ class Contract:
     good: bool = True
     user_id: str | None = None
     dropped: dict[str, str] = field(default_factory=dict)
+    log: str = ""
 
     def names(self, kind: Literal["number", "category"]) -> list[str]:
         """Feature names of one kind, in the table's order."""

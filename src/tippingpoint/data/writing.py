@@ -16,6 +16,9 @@ import polars as pl
 
 from tippingpoint.errors import InputError
 
+SUFFIXES = (".csv", ".csv.gz", ".parquet")
+"""Of the tables that are written, and of the files of a folder that are read."""
+
 
 def write_blocks(blocks: Iterable[pd.DataFrame], path: Path) -> int:
     """Write a table that comes in blocks, as CSV, or as path.csv.gz or path.parquet say; all of it or nothing.
@@ -28,16 +31,23 @@ def write_blocks(blocks: Iterable[pd.DataFrame], path: Path) -> int:
     -------
     int
         Rows written.
+
+    Raises
+    ------
+    InputError
+        For a name of another kind of file, or a place that cannot be written.
     """
+    if not (path.is_dir() or path.name.lower().endswith(SUFFIXES)):
+        raise InputError(f"to={path}", "is the name of no table", f"Type a name that ends in {' or '.join(SUFFIXES)}.")
     import pyarrow.parquet as pq
 
     rows, whole, writer = 0, None, None
     with replacing(path) as file:
-        packed: Any = gzip.GzipFile("", "wb", fileobj=file, mtime=0) if path.name.endswith(".gz") else None
+        packed: Any = gzip.GzipFile("", "wb", fileobj=file, mtime=0) if path.name.lower().endswith(".gz") else None
         for block in blocks:
             whole = whole if whole is not None else {str(name) for name, values in block.items() if _is_whole(values)}
-            table = _as_written(block, set() if path.suffix == ".parquet" else whole)
-            if path.suffix == ".parquet":
+            table = _as_written(block, set() if path.name.lower().endswith(".parquet") else whole)
+            if path.name.lower().endswith(".parquet"):
                 arrow = table.to_arrow()
                 writer = writer or pq.ParquetWriter(file, arrow.schema)
                 writer.write_table(arrow)

@@ -13,7 +13,7 @@ from tippingpoint.data.users import Intake, Users
 from tippingpoint.evaluation import evaluate, point
 from tippingpoint.explanation import coefficients, explain
 from tippingpoint.findings import Candidate, Question
-from tippingpoint.jobs.question import reward_model
+from tippingpoint.jobs.question import fitted_on, reward_model
 from tippingpoint.models.calibration import fit, refit
 from tippingpoint.policies.policy import Known, Policy
 from tippingpoint.reports import figures
@@ -59,7 +59,8 @@ def answer(question: Question, family: str, development: Users | None = None) ->
     start = time.perf_counter()
     if development is None:
         train, validation = parts.train, parts.validation
-        model = fit(question.families[family], train, validation, seed)
+        seen = fitted_on(question, train), fitted_on(question, validation)
+        model = fit(question.families[family], *seen, seed)
         on_validation = model.score(validation)
     else:
         train = validation = development

@@ -16,6 +16,7 @@ from tippingpoint.data.source import Source
 from tippingpoint.data.users import Users
 from tippingpoint.data.writing import replacing
 from tippingpoint.errors import InputError
+from tippingpoint.jobs.progress import progress
 from tippingpoint.reports import columns
 from tippingpoint.settings import TableSettings
 
@@ -30,6 +31,10 @@ class DescribeResult:
         Why no job could use the table as it is configured; empty if one can.
     contract
         The contract that was written, if one was asked for.
+    held
+        The contract the rows were held against, if one was given.
+    outcome, positive, rate
+        The column to predict, its value that counts as 1, and the share of rows that have it; None where not known.
     best
         The ROC AUC no model can beat, where the users are generated.
     """
@@ -41,6 +46,15 @@ class DescribeResult:
     trouble: str
     best: float | None
     contract: str | None
+    held: str | None
+    outcome: str | None
+    positive: str | None
+    rate: float | None
+
+    @property
+    def refused(self) -> bool:
+        """Whether no job could use the table: exit code 1."""
+        return bool(self.trouble)
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
@@ -53,6 +67,10 @@ class DescribeResult:
             "trouble": self.trouble,
             "best_auc": self.best,
             "contract": self.contract,
+            "outcome": self.outcome,
+            "positive": self.positive,
+            "outcome_rate": self.rate,
+            "like_actions": [column.name for column in self.columns if column.like_action],
         }
 
     def render(self) -> RenderableType:
@@ -68,46 +86,60 @@ def describe(settings: TableSettings) -> DescribeResult:
     Raises
     ------
     InputError
-        When there is no table, or the config names columns it lacks.
+        When there is no table, the config names columns it lacks, or there is a file where the contract is to go: it
+        may hold edits.
     """
+    if settings.to is not None and Path(settings.to).exists():
+        raise InputError("to", f"{settings.to} is there already, and may be edited", "Type another name.")
     source = settings.data.build(Source, "data")  # type: ignore[type-abstract]
-    users, trouble = None, ""
-    if isinstance(source, Roles):
-        table = source.read()
-        source.require(table)
-        try:
-            users = source.users(table)
-        except InputError as error:
-            trouble = str(error)
-        roles, target, user_id = _roles(source, table), source.outcome, source.find_id(table)
-        outcome, action, measures = _outcome(source, table), source.logged, source.measured
-    else:
-        users = source.load()
-        table, roles = pl.from_pandas(users.table()), _known(users)
-        target, user_id, outcome = users.contract.outcome, users.contract.user_id or "user_id", users.outcome
-        action = "action" if users.action is not None else None
-        measures = [] if users.measures is None else list(map(str, users.measures))
-    if settings.to is not None:
-        with replacing(Path(settings.to)) as file:
-            file.write(infer(table, target, user_id, action, measures).as_yaml().encode())
+    with progress(3) as step:
+        step("reading users")
+        users, trouble = None, ""
+        if isinstance(source, Roles):
+            table = source.read()
+            source.require(table)
+            try:
+                users = source.users(table)
+            except InputError as error:
+                trouble = str(error)
+            roles, target, user_id = _roles(source, table), source.outcome, source.find_id(table)
+            (outcome, positive), action, measures = _outcome(source, table), source.logged, source.measured
+        else:
+            users = source.load()
+            table, roles = pl.from_pandas(users.table()), _known(users)
+            target, user_id, outcome = users.contract.outcome, users.contract.user_id or "user_id", users.outcome
+            positive = users.contract.positive
+            action = "action" if users.action is not None else None
+            measures = [] if users.measures is None else list(map(str, users.measures))
+        step("describing columns")
+        described = description.describe(table, roles, outcome)
+        best = source.best_auc(users) if users is not None else None
+        if settings.to is not None:
+            step("writing the contract")
+            with replacing(Path(settings.to)) as file:
+                file.write(infer(table, target, user_id, action, measures).as_yaml().encode())
     return DescribeResult(
         origin=source.origin,
         rows=len(table),
         intake=str(users.intake) if users is not None and users.intake else "",
-        columns=description.describe(table, roles, outcome),
+        columns=described,
         trouble=trouble,
-        best=source.best_auc(users) if users is not None else None,
+        best=best,
         contract=settings.to,
+        held=source.contract,
+        outcome=target,
+        positive=positive,
+        rate=None if outcome is None else float(outcome.mean()),
     )
 
 
-def _outcome(source: Roles, table: pl.DataFrame) -> np.ndarray | None:
+def _outcome(source: Roles, table: pl.DataFrame) -> tuple[np.ndarray | None, str | None]:
     if source.outcome is None:
-        return None
+        return None, None
     try:
-        return source.outcomes(table[source.outcome])[0]
+        return source.outcomes(table[source.outcome])
     except InputError:
-        return None  # the reason stands in the trouble of loading already
+        return None, None  # the reason stands in the trouble of loading already
 
 
 def _roles(source: Roles, table: pl.DataFrame) -> dict[str, str]:

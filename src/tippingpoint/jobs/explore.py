@@ -47,7 +47,7 @@ class ExploreResult:
                     "name": a.name,
                     "kind": a.kind,
                     "shape": a.shape,
-                    "roc_auc": a.separation,
+                    "roc_auc": a.alone,
                     "missing": a.missing,
                     "suspect": a.suspect,
                 }

@@ -17,7 +17,7 @@ from tippingpoint.errors import InputError
 from tippingpoint.jobs.gathering import score_users
 from tippingpoint.jobs.question import reward_model
 from tippingpoint.policies.clusters import Clusters, cluster
-from tippingpoint.policies.lint import Difference, Lint, diff, lint
+from tippingpoint.policies.lint import ANSWERED, Difference, Lint, diff, lint
 from tippingpoint.policies.policy import Known, Policy
 from tippingpoint.policies.rules import SCORE, Rules
 from tippingpoint.reports import figures, policies
@@ -33,6 +33,11 @@ class LintResult:
     policy: Policy
     found: Lint
     clusters: Clusters | None = None
+
+    @property
+    def refused(self) -> bool:
+        """Whether a remark waits for an answer: exit code 1."""
+        return any(remark.kind not in ANSWERED for remark in self.found.remarks)
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON."""

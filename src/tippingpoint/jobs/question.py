@@ -17,7 +17,7 @@ from tippingpoint.models.chances import fit_chances
 from tippingpoint.models.family import Family
 from tippingpoint.models.logistic import Logistic
 from tippingpoint.policies.policy import Policy
-from tippingpoint.settings import Settings
+from tippingpoint.settings import Settings, TuneSettings
 from tippingpoint.simulation import evidence as counterfactual
 from tippingpoint.simulation.evidence import Evidence, Kind, Log
 
@@ -39,9 +39,14 @@ def ask(settings: Settings) -> Question:
     policy = settings.policy.build(Policy, "policy")  # type: ignore[type-abstract]
     economics = settings.economics.build(Economics, "economics")
     source = settings.data.build(Source, "data")  # type: ignore[type-abstract]
+    if source.train_on == "none" and isinstance(settings, TuneSettings):
+        raise InputError("data.train_on", "a search is fitted on all users", "Type data.train_on=all, or use compare.")
     decided = set(policy.actions.values())
     economics.check(decided | {"none"})
     users = source.load()
+    if users.costs is not None and not economics.per_user:
+        what = f"{', '.join(map(str, users.costs))}: the economics {economics.name} read no costs of each user"
+        raise InputError("data.costs", what, "Type economics=cost_columns, or data.drop instead of data.costs.")
     parts = split(users, settings.split)
     kind = kind_of(settings.evidence, users)
     actions = users.actions if kind != "assumed" else ("none", *sorted(decided - {"none"}))
@@ -70,7 +75,25 @@ def ask(settings: Settings) -> Question:
         alpha=alpha,
         beta=beta,
         best_auc=source.best_auc(parts.test),
+        train_on=source.train_on,
     )
+
+
+def fitted_on(question: Question, users: Users) -> Users:
+    """Those of users a model is fitted and calibrated on: all, or whose action is none.
+
+    Raises
+    ------
+    InputError
+        When of those too few are left of either outcome.
+    """
+    if question.train_on == "all" or users.action is None:
+        return users
+    left = users.take(users.action == 0)
+    if np.bincount(left.outcome, minlength=2).min() < 2:
+        what = f"none was done to only {len(left):,} users of a part, too few of either outcome"
+        raise InputError("data.train_on", what, "Type data.train_on=all.")
+    return left
 
 
 def kinds_at_hand(users: Users) -> list[Kind]:

@@ -16,6 +16,7 @@ from tippingpoint.data.source import Source
 from tippingpoint.data.stripe import write_stripe
 from tippingpoint.data.writing import replacing, write_blocks
 from tippingpoint.errors import InputError
+from tippingpoint.jobs.progress import progress
 from tippingpoint.settings import TableSettings
 
 PROPERTIES = Properties(
@@ -58,11 +59,13 @@ def write(settings: TableSettings) -> WriteResult:
     if to is None:
         what = "Type to=users.csv, .csv.gz or .parquet." if isinstance(source, World) else "Type to=events, a folder."
         raise InputError("to", "not given", what)
-    if isinstance(source, EventLog):
-        return _events(source, Path(to))
-    rows = write_blocks((users.table() for users in source.blocks()), Path(to))
-    # Some data bring their own policy and prices, which the table no longer does.
-    brought = (f"{group}={getattr(settings, group).arguments['name']}" for group in ("policy", "economics"))
+    # Some data bring their own policy and prices, which what is written no longer does.
+    brought = [f"{group}={getattr(settings, group).arguments['name']}" for group in ("policy", "economics")]
+    with progress(1) as step:
+        step(f"writing {to}")
+        if isinstance(source, EventLog):
+            return _events(source, Path(to), brought)
+        rows = write_blocks((users.table() for users in source.blocks()), Path(to))
     words = ["tippingpoint compare data=csv", f"data.path={to}", _roles(source), *brought]
     return WriteResult({to: rows}, " ".join(words))
 
@@ -80,7 +83,7 @@ def _roles(world: World) -> str:
     return " ".join(roles)
 
 
-def _events(source: EventLog, folder: Path) -> WriteResult:
+def _events(source: EventLog, folder: Path, brought: list[str]) -> WriteResult:
     product, payments = folder / "product.jsonl", folder / "payments.jsonl"
     events = paid = 0
     with ExitStack() as stack:
@@ -94,7 +97,7 @@ def _events(source: EventLog, folder: Path) -> WriteResult:
     if source.logging.kind == "randomised":
         roles.append(f"data.logging={_chances(source.logging.chances)}")
     return WriteResult(
-        {str(product): events, str(payments): paid}, " ".join(["tippingpoint compare data=events", *roles])
+        {str(product): events, str(payments): paid}, " ".join(["tippingpoint compare data=events", *roles, *brought])
     )
 
 

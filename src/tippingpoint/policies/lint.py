@@ -16,6 +16,8 @@ from tippingpoint.policies.rules import SCORE, Rules
 QUANTILES = np.linspace(0, 1, 5)
 LARGEST_GRID = 200_000
 LEAST_ARM = 100
+ANSWERED = ("overlap", "hardly given", "not looked at")
+"""Remarks that are only told: of rules that overlap the first wins, as their order says."""
 NUMBER = re.compile(r"(?<![\w.'])\d+(?:\.\d+)?(?![\w.'])")
 
 

@@ -18,6 +18,10 @@ def describe_summary(
     trouble: str,
     best: float | None,
     contract: str | None,
+    held: str | None,
+    outcome: str | None,
+    positive: str | None,
+    rate: float | None,
 ) -> RenderableType:
     """A table's columns, what may leak, and what to type next."""
     title = f"{origin}: {rows:,} rows, {len(columns)} columns"
@@ -34,23 +38,36 @@ def describe_summary(
         cells = (Text(c.name), Text(c.role), c.type, missing, f"{c.distinct:,}", _short(c.low), _short(c.high), alone)
         table.add_row(*cells, Text(c.example), style="bold" if c.leaks else "")
     lines = [f"alone: how well this column by itself tells the outcome (ROC AUC); from {LEAK} on it may leak it."]
+    if rate is not None:
+        lines.insert(0, f"Outcome: {outcome}; {positive} counts as 1: {rate:.1%} of the rows.")
     suspects = [c for c in columns if c.leaks]
     if suspects:
         named = ", ".join(f"{c.name} ({c.pure} have the rarer outcome)" if c.pure else c.name for c in suspects)
         drop = ", ".join(c.name for c in suspects)
         lines.append(f"Leak suspects: {named}. If known only afterwards: data.drop='[{drop}]'")
-    lines += [f"No score can have a ROC AUC above {best:.3f} here, but by chance."] if best is not None else []
+    lines += (
+        [f"No score can have a ROC AUC above {best:.3f} on all these users, but by chance."] if best is not None else []
+    )
+    for c in columns:
+        if c.like_action:
+            lines.append(
+                f"{c.name} ({c.distinct} values) is a feature now. If it says what was done to users:"
+                f" data.action={c.name} data.control=… (the value for nothing)"
+            )
     lines += [intake] if intake else []
     lines += [f"As it is, no job can use it: {trouble}"] if trouble else []
-    lines.append(
-        f"Contract written to {contract}: edit it, then data.contract={contract}"
-        if contract
-        else "Next: to=contract.yaml writes a contract to edit"
-    )
+    if contract:
+        lines.append(f"Contract written to {contract}: edit it, then data.contract={contract}")
+    elif held:
+        lines.append(f"Held against {held}." + ("" if trouble else " Next: tippingpoint compare with the same words"))
+    else:
+        lines.append("Next: to=contract.yaml writes a contract to edit")
     return Group(table, *(Text(line) for line in lines))
 
 
 def _short(value: Any) -> str:
     if value is None:
         return ""
-    return f"{value:,.6g}" if isinstance(value, int | float) else str(value).removesuffix(" 00:00:00")
+    if isinstance(value, int | float):
+        return f"{value:,.0f}" if 1e5 <= abs(value) < 1e15 else f"{value:,.6g}"
+    return str(value).removesuffix(" 00:00:00")

@@ -93,13 +93,14 @@ def explore_summary(
             Text(association.name),
             association.kind,
             association.shape,
-            f"{association.separation:.3f}{'!' if association.suspect else ''}",
+            f"{association.alone:.3f}{'!' if association.suspect else ''}",
             f"{association.missing:,}",
         )
     more = [Text(f"{len(found) - SHOWN} more on the page.", style="dim")] if len(found) > SHOWN else []
     suspects = ", ".join(a.name for a in found if a.suspect)
     warned = [Text(f"! {suspects}: may know the outcome. If so: data.drop.")] if suspects else []
     where = Text(f"Page: {path}", no_wrap=True, overflow="ignore")
+    more += [Text(f"Log: {users.contract.log}.")] if users.contract.log else []
     return Group(table, *more, *warned, Text(f"Evidence at hand: {', '.join(evidence)}."), where)
 
 
@@ -175,7 +176,12 @@ def _segments(question: Question, candidate: Candidate) -> Table:
 def _ceiling(question: Question) -> list[Text]:
     if question.best_auc is None:
         return []
-    return [Text(f"No score can have a ROC AUC above {question.best_auc:.3f} here, but by chance.", style="dim")]
+    return [
+        Text(
+            f"No score can have a ROC AUC above {question.best_auc:.3f} on these test users, but by chance.",
+            style="dim",
+        )
+    ]
 
 
 def _reached(candidate: Candidate) -> Text:
@@ -202,6 +208,7 @@ def about(question: Question) -> list[Text]:
         f" {_count(categories, 'category', 'categories')}"
     ]
     lines += [f"{users.intake}."] if users.intake else []
+    lines += [f"Log: {contract.log}."] if contract.log else []
     if contract.dropped:
         lines.append("Not seen by models: " + ", ".join(f"{c} ({why})" for c, why in contract.dropped.items()))
     return [Text(line) for line in lines]

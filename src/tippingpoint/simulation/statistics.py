@@ -41,6 +41,8 @@ def normal(value: float | np.floating, se: float | np.floating, z: float | None 
 
 
 def mean(contributions: np.ndarray) -> Estimate:
-    """Mean of (n,) independent contributions, SE from their standard deviation (n - 1)."""
+    """Mean of (n,) independent contributions, SE from their standard deviation (n - 1); of one there is none."""
     n = len(contributions)
-    return normal(np.mean(contributions), np.std(contributions, ddof=1) / np.sqrt(n) if n > 1 else 0.0)
+    if n < 2:
+        return Estimate(float(np.mean(contributions)))
+    return normal(np.mean(contributions), np.std(contributions, ddof=1) / np.sqrt(n))
