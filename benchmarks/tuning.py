@@ -161,7 +161,9 @@ def nested(arguments: argparse.Namespace) -> None:
     whole = settings_of(arguments, "model=all").data.build(Source, "data").load()  # type: ignore[type-abstract]  # a base
     rows = []
     for name in arguments.families:
-        settings = settings_of(arguments, f"model={name}", f"tune.trials={arguments.trials}", "tune.prune=0")
+        settings = settings_of(
+            arguments, f"model={name}", f"tune.trials={arguments.trials}", "tune.prune=0", *arguments.set
+        )
         tuned, plain = np.empty(len(whole)), np.empty(len(whole))
         outer = StratifiedKFold(5, shuffle=True, random_state=0)
         areas: dict[str, list[float]] = {"default": [], "tuned": []}
@@ -198,6 +200,7 @@ def main() -> None:
     parser.add_argument("--users", help="a CSV of users instead of the case study")
     parser.add_argument("--target", default="adopter")
     parser.add_argument("--families", nargs="+", default=FAMILIES, help="for nested: which of them")
+    parser.add_argument("--set", nargs="+", default=[], help="overrides, e.g. model.random_forest.n_estimators=100")
     parser.add_argument("--figure", help="where to draw AUC against seconds, as PNG")
     arguments = parser.parse_args()
     for name in ("users", "figure"):
