@@ -17,9 +17,8 @@ from tippingpoint.cli import main
 from tippingpoint.findings import Filed
 from tippingpoint.jobs.finished import config_digest
 from tippingpoint.jobs.sweep import leaderboard
-from tippingpoint.launch import _shown
 from tippingpoint.reports.sweeps import sweep_summary
-from tippingpoint.settings import Settings, compose
+from tippingpoint.settings import Settings, compose, masked
 from tippingpoint.tracking.models import find
 from tippingpoint.tracking.provenance import code_version
 
@@ -277,8 +276,8 @@ def test_a_changed_plugin_is_other_code(tmp_path: Path) -> None:
 
 
 def test_a_password_in_an_address_does_not_reach_the_store() -> None:
-    assert _shown("data.url=postgresql://ann:secret@db/users") == "data.url=postgresql://ann:***@db/users"
-    assert _shown("data.path=https://host/users.csv") == "data.path=https://host/users.csv"
+    assert masked("data.url=postgresql://ann:secret@db/users") == "data.url=postgresql://ann:***@db/users"
+    assert masked("data.path=https://host/users.csv") == "data.path=https://host/users.csv"
 
 
 def test_the_leaderboard_fits_80_columns_and_shows_lists_as_typed() -> None:
