@@ -76,6 +76,19 @@ def test_a_sweep_is_gathered_under_one_parent_and_what_is_finished_is_skipped(
     assert len(runs("run")) == 5
 
 
+def test_a_sweep_of_searches_skips_what_is_finished_and_takes_it_along(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    words = ("tune", "-m", *SMALL, "tune.trials=2")
+    assert call(monkeypatch, *words, "seed=choice(0)") == 0
+    capsys.readouterr()
+    assert call(monkeypatch, *words, "seed=0,1", "tune.workers=2") == 0
+    assert capsys.readouterr().err.count("skipped, run") == 1
+    (parent,) = (run for run in runs("sweep") if run.data.tags["jobs"] == "2 of 2")
+    assert len(runs("tune")) == 2
+    assert {run.data.tags["sweep_id"] for run in runs("tune")} == {parent.data.tags["sweep_id"]}
+
+
 def test_an_interrupted_sweep_is_gathered_too_and_the_same_line_goes_on(
     workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
