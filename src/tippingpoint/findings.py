@@ -263,13 +263,15 @@ class Tuned:
 
     Parameters
     ----------
+    maximize
+        Whether more of the first objective is better.
     tried
         Trials that ended, in that order.
     best
         The best complete one by the first objective.
     gain
         Its first objective over that of its family's own parameters, positive for better, with an interval wide
-        enough for all trials it was chosen from; without one where the objective has no error per user.
+        enough for so many trials had they been drawn blindly; without one where the objective has no error per user.
     baseline
         For each family the objectives of its own parameters.
     candidate
@@ -281,6 +283,7 @@ class Tuned:
     """
 
     objectives: tuple[str, ...]
+    maximize: bool
     tried: list[Tried]
     best: Tried
     gain: Estimate

@@ -17,9 +17,8 @@ from tippingpoint.cli import main
 from tippingpoint.findings import Filed
 from tippingpoint.jobs.finished import config_digest
 from tippingpoint.jobs.sweep import leaderboard
-from tippingpoint.launch import _shown
 from tippingpoint.reports.sweeps import sweep_summary
-from tippingpoint.settings import Settings, compose
+from tippingpoint.settings import Settings, compose, masked
 from tippingpoint.tracking.models import find
 from tippingpoint.tracking.provenance import code_version
 
@@ -75,6 +74,19 @@ def test_a_sweep_is_gathered_under_one_parent_and_what_is_finished_is_skipped(
     assert len(runs("run")) == 4
     assert call(monkeypatch, "run", *SMALL, "seed=0") == 0  # without -m nothing is skipped
     assert len(runs("run")) == 5
+
+
+def test_a_sweep_of_searches_skips_what_is_finished_and_takes_it_along(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    words = ("tune", "-m", *SMALL, "tune.trials=2")
+    assert call(monkeypatch, *words, "seed=choice(0)") == 0
+    capsys.readouterr()
+    assert call(monkeypatch, *words, "seed=0,1", "tune.workers=2") == 0
+    assert capsys.readouterr().err.count("skipped, run") == 1
+    (parent,) = (run for run in runs("sweep") if run.data.tags["jobs"] == "2 of 2")
+    assert len(runs("tune")) == 2
+    assert {run.data.tags["sweep_id"] for run in runs("tune")} == {parent.data.tags["sweep_id"]}
 
 
 def test_an_interrupted_sweep_is_gathered_too_and_the_same_line_goes_on(
@@ -277,8 +289,8 @@ def test_a_changed_plugin_is_other_code(tmp_path: Path) -> None:
 
 
 def test_a_password_in_an_address_does_not_reach_the_store() -> None:
-    assert _shown("data.url=postgresql://ann:secret@db/users") == "data.url=postgresql://ann:***@db/users"
-    assert _shown("data.path=https://host/users.csv") == "data.path=https://host/users.csv"
+    assert masked("data.url=postgresql://ann:secret@db/users") == "data.url=postgresql://ann:***@db/users"
+    assert masked("data.path=https://host/users.csv") == "data.path=https://host/users.csv"
 
 
 def test_the_leaderboard_fits_80_columns_and_shows_lists_as_typed() -> None:

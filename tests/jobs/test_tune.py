@@ -113,12 +113,21 @@ def test_the_same_line_again_has_nothing_to_do(tuned: TuneResult) -> None:
     assert len(MlflowClient().search_model_versions("name = 'conversion'")) == 1
 
 
+def test_another_policy_has_its_own_winner_of_the_same_trials(tuned: TuneResult) -> None:
+    other = search("tune.trials=6", "tune.prune=0", "policy.cuts=[0.2,0.5]", "policy.version=2")
+    assert [t.parameters for t in other.tuned.tried] == [t.parameters for t in tuned.tuned.tried]
+    assert other.tuned.candidate is not None
+    assert other.filed.registered not in (None, tuned.filed.registered)
+    assert len(runs("trial")) == 6
+
+
 def test_a_higher_target_goes_on_and_takes_the_trials_along(tuned: TuneResult) -> None:
     more = search("tune.trials=9", "tune.prune=0")
     assert more.tuned.count("complete") == 9
     assert [t.parameters for t in more.tuned.tried[:6]] == [t.parameters for t in tuned.tuned.tried]
     assert more.filed.run_id != tuned.filed.run_id
     assert Counter(run.data.tags["mlflow.parentRunId"] for run in runs("trial")) == {more.filed.run_id: 9}
+    assert search("tune.trials=4", "tune.prune=0").filed == more.filed, "of more trials the winner is there"
 
 
 def test_another_question_is_another_study(tuned: TuneResult) -> None:
@@ -140,6 +149,19 @@ def test_two_objectives_have_a_front(folder: Path) -> None:
     assert all(set(t.values) == {"roc_auc", "nodes"} for t in found.tuned.tried)
     page = Path(MlflowClient().download_artifacts(found.filed.run_id, "search.html", str(folder))).read_text()
     assert "Pareto-front" in page
+
+
+def test_the_smallest_comes_first_where_less_is_better(folder: Path) -> None:
+    from rich.console import Console
+
+    words = ["model=random_forest", "model.random_forest.n_estimators=5", "tune.objectives=[nodes]"]
+    found = search(*words, "tune.trials=4", "tune.prune=0")
+    console = Console(width=100, file=StringIO())
+    console.print(found.render())
+    nodes = sorted(t.values["nodes"] for t in found.tuned.tried)
+    assert found.tuned.best.values["nodes"] == nodes[0] < nodes[-1]
+    text = console.file.getvalue()
+    assert text.index(f"{nodes[0]:,.0f}") < text.index(f"{nodes[-1]:,.0f}")
 
 
 def test_policy_value_is_an_objective_where_it_is_measured(folder: Path) -> None:

@@ -150,6 +150,14 @@ def test_a_storage_that_does_not_answer_is_said() -> None:
     assert "secret" not in str(caught.value)
 
 
+def test_a_storage_that_goes_away_is_said_too() -> None:
+    with (
+        pytest.raises(OutsideError, match=r"tune\.storage here: cannot be used \(gone\)"),
+        studies.storage_errors("here"),
+    ):
+        raise optuna.exceptions.StorageInternalError("gone")
+
+
 def test_a_search_in_which_most_trials_fail_ends_with_the_commonest_reason(tmp_path: Path) -> None:
     study = opened(tmp_path)
     since = {"random_forest": studies.progress(study)}

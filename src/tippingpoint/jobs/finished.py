@@ -14,6 +14,11 @@ if TYPE_CHECKING:  # the command line looks for `Finished` whatever the job; mos
 
 JOB, DIGEST, SWEEP, SWEEP_JOB = "tippingpoint.job", "config_digest", "sweep_id", "sweep_job"
 
+NOT_THE_RESULT: dict[str, Any] = {
+    **dict.fromkeys(("output", "debug", "force", "tracking"), True),
+    "tune": {"workers", "storage"},
+}
+
 
 @dataclass
 class Finished(Exception):
@@ -40,11 +45,12 @@ class Finished(Exception):
 def config_digest(settings: "Settings", question: "Question", job: str) -> str:
     """Digest of what decides the result of a job: its config, the content of the users, the code.
 
-    How it answers (`output`, `debug`) and where it is filed does not count; whether it is registered does.
+    How it answers (`output`, `debug`), who works on it (`tune.workers`, `tune.storage`) and where it is filed does not
+    count; whether it is registered does.
     """
     from tippingpoint.tracking.provenance import code_version
 
-    config = settings.model_dump(mode="json", exclude={"output", "debug", "force", "tracking"})
+    config = settings.model_dump(mode="json", exclude=NOT_THE_RESULT)
     families = question.families.values()
     code = code_version(
         [*map(type, families), type(question.policy)], [package for family in families for package in family.packages]

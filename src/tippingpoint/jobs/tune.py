@@ -21,7 +21,7 @@ from tippingpoint.errors import InputError, OutsideError
 from tippingpoint.evaluation import auc_contributions
 from tippingpoint.findings import Candidate, Filed, Question, Tried, Tuned
 from tippingpoint.jobs.candidate import answer, open_store, record, register_candidate, run_tags
-from tippingpoint.jobs.finished import own_tags
+from tippingpoint.jobs.finished import DIGEST, own_tags, stop_if_finished
 from tippingpoint.jobs.progress import searching
 from tippingpoint.jobs.question import ask, gather_evidence
 from tippingpoint.models.family import Family
@@ -71,6 +71,8 @@ def tune(settings: TuneSettings) -> TuneResult:
         When the config or the data are wrong, or most trials fail.
     OutsideError
         When the storage or the store cannot be used; finished trials are kept.
+    Finished
+        Under a sweep, when a finished run has the same config, data and code.
     """
     with searching() as bar, tempfile.TemporaryDirectory() as folder:
         bar.say("reading users")
@@ -83,25 +85,24 @@ def tune(settings: TuneSettings) -> TuneResult:
         search.clear()
         with contextlib.ExitStack() as stack:
             hired = None if search.reached else stack.enter_context(crew(task))
-            interrupted = stack.enter_context(_interruptible(hired, bar)) if hired else []
-            bar.say("opening the store")
-            client, experiment = open_store(settings, question)
-            name = {"mlflow.runName": f"tune {question.origin}"}
-            tags = run_tags(question, "tune") | own_tags(settings, question, "tune") | name
-            seat = stack.enter_context(Seat(client, experiment, tags, list(task.names.values()), settings.tune.trials))
-            if hired is not None:
-                _watch(search, hired, seat, bar, interrupted)
-            bar.say("filing trials")
-            parent = _parent(search, seat, experiment)
-            if isinstance(parent, Filed):
-                return TuneResult(question, _tuned(search, None, None), parent)
-            bar.say("winner: fitting, measuring, explaining")
-            tuned, filed = _close(settings, question, everyone, search, client, parent)
+            with _interruptible(hired, bar) as interrupted:
+                bar.say("opening the store")
+                client, experiment = open_store(settings, question)
+                own = own_tags(settings, question, "tune") | {"mlflow.runName": f"tune {question.origin}"}
+                stop_if_finished(client, experiment, settings, "tune", own[DIGEST])
+                tags = run_tags(question, "tune") | own
+                seat = stack.enter_context(_seat(settings, question, search, client, experiment, tags))
+                if hired is not None:
+                    with studies.storage_errors(task.kept):  # inside the seat, whose errors are MLflow's
+                        _watch(search, hired, seat, bar, interrupted)
+            with studies.storage_errors(task.kept):
+                bar.say("filing trials")
+                parent = _parent(search, seat, experiment)
+                if isinstance(parent, Filed):
+                    return TuneResult(question, _tuned(search, None, None), parent)
+                bar.say("winner: fitting, measuring, explaining")
+                tuned, filed = _close(settings, question, everyone, search, client, parent)
     return TuneResult(question, tuned, filed)
-
-
-def _maximizes(settings: TuneSettings) -> bool:
-    return DIRECTIONS[settings.tune.objectives[0]] == "maximize"
 
 
 def _check(settings: TuneSettings, question: Question) -> None:
@@ -186,6 +187,25 @@ def _priced(question: Question, users: Users, fold: np.ndarray) -> Priced:
     return Priced(question.policy, users.features, actions, alpha + beta * phi, spend_alpha + spend_beta * phi)
 
 
+def _seat(
+    settings: TuneSettings, question: Question, search: Search, client: Client, experiment: str, tags: dict[str, str]
+) -> Seat:
+    """The search's run: another policy or price, another cut-off or explanation, is another run of the same study."""
+    asked = settings.model_dump(mode="json", include={"select_by", "explain_rows"})
+    answered = digest(
+        {
+            **asked,
+            "policy": question.policy.digest,
+            "economics": settings.economics.as_written(),
+            "evidence": question.evidence.kind,
+            "registered": settings.tracking.register_model,
+        }
+    )
+    # A smaller target than there are trials asks for nothing: the winner of all is there.
+    target = max(search.target, search.complete)
+    return Seat(client, experiment, tags, list(search.task.names.values()), target, answered)
+
+
 def _file(search: Search, seat: Seat) -> Run | None:
     """File what ended, if the search's run is ours to fill."""
     if (parent := seat.take()) is not None and seat.log is not None:
@@ -225,20 +245,21 @@ def _watch(search: Search, hired: Crew, seat: Seat, bar: Any, interrupted: list[
 
 
 @contextmanager
-def _interruptible(hired: Crew, bar: Any) -> Iterator[list[int]]:
-    """The first signal ends the search after the folds under way, the second at once."""
+def _interruptible(hired: Crew | None, bar: Any) -> Iterator[list[int]]:
+    """The first signal ends the search after the folds under way, the second at once; gives those that came."""
     heard: list[int] = []
+    if hired is None or threading.current_thread() is not threading.main_thread():
+        yield heard
+        return
+    workers = hired
 
     def hear(number: int, _: object) -> None:
         heard.append(number)
         if len(heard) > 1:
             raise SystemExit(128 + number)
-        hired.stop()
+        workers.stop()
         bar.warn("finishing the folds under way; once more stops now")
 
-    if threading.current_thread() is not threading.main_thread():
-        yield heard
-        return
     before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield heard
@@ -259,11 +280,15 @@ def _standing(search: Search) -> str:
 
 
 def simultaneous(best: Tried, trials: int) -> Estimate:
-    """The gain of the best of so many trials, its interval wide enough for all of them (Bonferroni)."""
+    """The gain of the best of so many trials, its interval wide enough for all of them (Bonferroni).
+
+    That is exact for trials drawn blindly. A sampler that learns looks at the same folds again and again, and boosting
+    rounds are chosen on them too, for which nothing is added: the gain on test has none of this.
+    """
     assert best.gain is not None
     if best.gain.se is None:
         return best.gain
-    z = float(norm.ppf(1 - 0.025 / max(1, trials)))
+    z = float(norm.isf(0.025 / max(1, trials)))
     return replace(best.gain, low=best.gain.value - z * best.gain.se, high=best.gain.value + z * best.gain.se)
 
 
@@ -300,6 +325,7 @@ def _tuned(search: Search, candidate: Candidate | None, gain: Estimate | None) -
     tried = search.tried()
     return Tuned(
         objectives=tuple(search.task.tune.objectives),
+        maximize=DIRECTIONS[search.task.tune.objectives[0]] == "maximize",
         tried=tried,
         best=best,
         gain=simultaneous(best, sum(bool(t.values) for t in tried)),
@@ -349,7 +375,7 @@ def _close(
             family: np.array([t.values[objective] for t in tuned.tried if t.family == family and t.values])
             for family in search.studies
         }
-        tuning.history(folder / "figures/search.png", values, objective, _maximizes(settings))
+        tuning.history(folder / "figures/search.png", values, objective, tuned.maximize)
         (folder / "tables").mkdir(exist_ok=True)
         tuned.table().to_csv(folder / "tables/trials.csv", index=False)
         parent.artifacts(folder)

@@ -15,7 +15,6 @@ from plotly.offline import get_plotlyjs
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from tippingpoint.evaluation import LOWER_IS_BETTER
 from tippingpoint.findings import Filed, Question, Tuned
 from tippingpoint.reports.figures import new_figure, save
 from tippingpoint.reports.palette import colour
@@ -79,8 +78,8 @@ def history(path: Path, values: Mapping[str, np.ndarray], objective: str, maximi
 def summary(question: Question, tuned: Tuned, filed: Filed) -> RenderableType:
     """A search on one screen."""
     objective, *more = tuned.objectives
-    sign = -1 if objective in LOWER_IS_BETTER else 1
-    best = sorted((t for t in tuned.tried if t.values), key=lambda t: -sign * t.values[objective])[:SHOWN]
+    sign = -1 if tuned.maximize else 1
+    best = sorted((t for t in tuned.tried if t.values), key=lambda t: sign * t.values[objective])[:SHOWN]
     found = plain_table(
         f"{tuned.count('complete'):,} complete trials, {tuned.count('pruned'):,} ended early,"
         f" {tuned.count('failed'):,} failed; the best by cross-validation",

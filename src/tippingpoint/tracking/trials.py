@@ -10,11 +10,12 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 
 from tippingpoint import leases
+from tippingpoint.errors import OutsideError
 from tippingpoint.findings import Tried
 from tippingpoint.tracking import backend, runs
 from tippingpoint.tracking.backend import store_errors
 
-STUDY, TARGET, NUMBER, CLOSED = "study", "tune.trials", "trial", "tippingpoint.closed"
+STUDY, TARGET, ANSWER, NUMBER, CLOSED = "study", "tune.trials", "tippingpoint.answer", "trial", "tippingpoint.closed"
 PARENT = "mlflow.parentRunId"
 PAGE = 1000
 
@@ -22,14 +23,18 @@ PAGE = 1000
 class Seat:
     """The parent run of a search to so many trials, held by one process at a time; it files what all found.
 
+    `answer` is the digest of what becomes of the winner: the same trials priced otherwise are another parent's.
+
     A holder that dies leaves it to whoever looks next. On one machine a lock keeps two from taking it at once; of
     several machines that open a run at the same moment, the earliest keeps it.
     """
 
-    def __init__(self, client: MlflowClient, experiment: str, tags: dict[str, str], studies: list[str], target: int):
+    def __init__(
+        self, client: MlflowClient, experiment: str, tags: dict[str, str], studies: list[str], target: int, answer: str
+    ) -> None:
         self.client, self.experiment, self.studies, self.target = client, experiment, studies, target
-        self.study = "+".join(studies)
-        self.tags = {**tags, STUDY: self.study, TARGET: str(target)}
+        self.study, self.answer = "+".join(studies), answer
+        self.tags = {**tags, STUDY: self.study, TARGET: str(target), ANSWER: answer}
         self.log: TrialLog | None = None
         self._held = contextlib.ExitStack()
 
@@ -45,7 +50,7 @@ class Seat:
         if self.log is not None:
             return self.log.parent
         leases.FOLDER.mkdir(mode=0o700, exist_ok=True)
-        name = hashlib.sha256(f"{backend.uri()} {self.study} {self.target}".encode()).hexdigest()[:32]
+        name = hashlib.sha256(f"{backend.uri()} {self.study} {self.target} {self.answer}".encode()).hexdigest()[:32]
         with store_errors(), FileLock(leases.FOLDER / f"{name}.seat"):
             there = self._find()
             if there is None:
@@ -72,7 +77,7 @@ class Seat:
 
     def _find(self) -> Run | None:
         of = f"tags.`tippingpoint.job` = 'tune' and tags.{STUDY} = '{self.study}'"
-        wanted = f"{of} and tags.`{TARGET}` = '{self.target}'"
+        wanted = f"{of} and tags.`{TARGET}` = '{self.target}' and tags.`{ANSWER}` = '{self.answer}'"
         with store_errors():
             backend.probe(backend.uri())
             order = ["attributes.start_time ASC", "attributes.run_id ASC"]
@@ -93,7 +98,8 @@ class TrialLog:
         self.client, self.experiment, self.parent, self.studies = client, experiment, parent, studies
         self.done: set[tuple[str, int]] | None = None
         self.unfinished: dict[tuple[str, int], str] = {}
-        self.drawn = 0  # points of the parent's curves that are there
+        self.drawn: dict[str, int] = {}
+        """Last step of each of the parent's curves that is there."""
 
     def write(self, tried: Iterable[Tried]) -> None:
         """File the trials that are not filed yet.
@@ -103,18 +109,25 @@ class TrialLog:
         OutsideError
             At once, when the store cannot be reached; the next call goes on where this one ended.
         """
-        with store_errors():
-            backend.probe(backend.uri())
-            if self.done is None:
-                self.done = self._read()
-            for trial in tried:
-                if trial.place not in self.done:
-                    self._file(trial)
-                    self.done.add(trial.place)
+        try:
+            with store_errors():
+                backend.probe(backend.uri())
+                done = self.done = self._read() if self.done is None else self.done
+                for trial in tried:
+                    if trial.place not in done:
+                        self._file(trial)
+                        done.add(trial.place)
+        except OutsideError:
+            self.done = None  # what was written without an answer is found there
+            raise
 
     def _read(self) -> set[tuple[str, int]]:
-        """What is filed already; the children of a smaller target move below this parent."""
-        done = set()
+        """What is filed already; the children of another target move below this parent.
+
+        Of a trial that is there twice, since a request was answered to nobody and sent again, one stays.
+        """
+        done: set[tuple[str, int]] = set()
+        self.unfinished = {}
         for study in self.studies:
             wanted = f"tags.`tippingpoint.job` = 'trial' and tags.{STUDY} = '{study}'"
             more, token = True, None
@@ -124,10 +137,15 @@ class TrialLog:
                 more = bool(token)
                 for run in page:
                     place = study, int(run.data.tags[NUMBER])
+                    if place in done or (place in self.unfinished and run.info.status == "RUNNING"):
+                        self.client.delete_run(run.info.run_id)
+                        continue
                     if run.info.status == "RUNNING":
                         self.unfinished[place] = run.info.run_id
                         continue
                     done.add(place)
+                    if (half := self.unfinished.pop(place, None)) is not None:
+                        self.client.delete_run(half)
                     if run.data.tags.get(PARENT) != self.parent.run_id:
                         self.client.set_tag(run.info.run_id, PARENT, self.parent.run_id)
         return done
@@ -167,17 +185,24 @@ class TrialLog:
     def best_so_far(self, tried: Iterable[Tried], objective: str, maximize: bool) -> None:
         """The parent's curves: step k is the best of the first k complete trials, over all and by family."""
         with store_errors():
-            curves: dict[str, float] = {}
+            best: dict[str, float] = {}
             steps: dict[str, int] = {}
-            points = []
+            new = []
             for trial in sorted((t for t in tried if t.values), key=lambda t: (t.ended, t.place)):
+                value = trial.values[objective]
                 for name in (f"search/best_{objective}", f"search/{trial.family}_best_{objective}"):
-                    value = trial.values[objective]
-                    worse = name in curves and (curves[name] >= value) == maximize
-                    curves[name] = curves[name] if worse else value
+                    best[name] = (max if maximize else min)(value, best.get(name, value))
                     steps[name] = steps.get(name, 0) + 1
-                    points.append(Metric(name, curves[name], trial.ended, steps[name]))
-            new = points[self.drawn :]
+                    if steps[name] > self._drawn_to(name):
+                        new.append(Metric(name, best[name], trial.ended, steps[name]))
             for start in range(0, len(new), runs.METRICS):
-                self.client.log_batch(self.parent.run_id, metrics=new[start : start + runs.METRICS])
-            self.drawn = len(points)
+                part = new[start : start + runs.METRICS]
+                self.client.log_batch(self.parent.run_id, metrics=part)
+                self.drawn |= {metric.key: metric.step for metric in part}
+
+    def _drawn_to(self, name: str) -> int:
+        """A step is drawn once: a trial that comes in late, from elsewhere, changes none that is there."""
+        if name not in self.drawn:
+            there = self.client.get_metric_history(self.parent.run_id, name)
+            self.drawn[name] = max((metric.step for metric in there), default=0)
+        return self.drawn[name]

@@ -3,12 +3,12 @@
 import hashlib
 import json
 import multiprocessing
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+from joblib import cpu_count  # type: ignore[import-untyped]  # it ships no types
 from optuna.trial import FrozenTrial, TrialState
 
 from tippingpoint.errors import OutsideError
@@ -186,5 +186,5 @@ def crew(task: Task) -> Iterator[Crew]:
 
 
 def threads_each(workers: int) -> int:
-    """Threads a worker may use, so that all cores are busy and none is fought for."""
-    return max(1, (os.cpu_count() or 1) // workers)
+    """Threads a worker may use, so that all cores this process may use are busy and none is fought for."""
+    return int(max(1, cpu_count() // workers))

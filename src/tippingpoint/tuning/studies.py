@@ -6,7 +6,7 @@ import re
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import import_module
@@ -37,6 +37,7 @@ BEAT_SECONDS, GRACE_SECONDS = 10, 40
 CLAIM_SECONDS = 10
 """Between asking for a trial and saying who works on it lie milliseconds."""
 COLD_STARTS = 10
+STORAGE_ERRORS: tuple[type[Exception], ...] = (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError)
 POLL_SECONDS = 0.2
 RETRIES = 2
 STARTUP = 10
@@ -71,24 +72,32 @@ def open_storage(place: str) -> BaseStorage:
         When it cannot be reached or written.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
+    with storage_errors(place, (OSError, ImportError, ValueError)):
         if "://" not in place:
             path = Path(place)
             path.parent.mkdir(parents=True, exist_ok=True)
             return JournalStorage(JournalFileBackend(str(path), lock_obj=_KernelLock(path)))
         return _database(re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", place))
-    except (
-        OSError,
-        ImportError,
-        ValueError,
-        sqlalchemy.exc.SQLAlchemyError,
-        optuna.exceptions.StorageInternalError,
-    ) as error:
-        reason = " ".join(str(getattr(error, "orig", None) or error).split())
+
+
+@contextlib.contextmanager
+def storage_errors(place: str, more: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    """Say what the storage answers in our form.
+
+    Raises
+    ------
+    OutsideError
+        For what it refuses, and for `more`.
+    """
+    try:
+        yield
+    except STORAGE_ERRORS + more as error:
+        cause = error.__cause__ or error
+        reason = " ".join(str(getattr(cause, "orig", None) or cause).split())
         raise OutsideError(
             f"tune.storage {masked(place)}",
             f"cannot be used ({reason[:200]})",
-            "Give a postgresql:// URL that answers, or leave it out for a file beside the runs.",
+            "Give a postgresql:// URL that answers, or leave it out for a file beside the runs; what is there is kept.",
         ) from error
 
 

@@ -63,11 +63,14 @@ class Task:
             return {}
         return {name: len(studies.grid(family, self.tune.grid_points)) for name, family in self.families.items()}
 
+    @property
+    def kept(self) -> str:
+        """Where all studies are kept, passwords left out."""
+        return str(masked(self.storage) if self.storage else Path(".tippingpoint", "studies"))
+
     def place(self, family: str) -> str:
         """Where the study of a family is kept, passwords left out."""
-        if self.storage:
-            return str(masked(self.storage))
-        return str(Path(".tippingpoint", "studies", f"{self.names[family]}.log"))
+        return self.kept if self.storage else str(Path(self.kept, f"{self.names[family]}.log"))
 
     def open(self) -> dict[str, BaseStorage]:
         """The storage of each family's study."""
@@ -109,6 +112,13 @@ def work(task: Task, stop: Event) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # the parent hears them, and says when to stop
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        _work(task, stop)
+    except studies.STORAGE_ERRORS as error:  # who comes instead tries again; what this one held is put back
+        raise SystemExit(3) from error
+
+
+def _work(task: Task, stop: Event) -> None:
     by_family, most = task.load(), task.most()
     with leases.lease() as lease:
         while not stop.is_set():
@@ -147,14 +157,18 @@ def _answer(task: Task, name: str, study: optuna.Study, trial: Trial, stop: Even
         if not np.isfinite(found.objectives()).all():
             raise ValueError(f"an objective is not a number: {found.values}")
         trial.set_user_attr(studies.FOUND, _told(found, task.baseline[name]))
-        study.tell(trial, found.objectives())
+        study.tell(trial, found.objectives(), skip_if_finished=True)
     except optuna.TrialPruned:
-        study.tell(trial, state=TrialState.PRUNED)
+        study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
+    except optuna.exceptions.UpdateFinishedTrialError:
+        return  # this machine was silent for too long: another has put the trial back
+    except studies.STORAGE_ERRORS:
+        raise
     except Stopped:
         studies.give_back(study, study.get_trials(deepcopy=False)[trial.number], task.families[name], counts=False)
     except Exception as error:  # whatever a library raises: one failing trial does not end a study
         trial.set_user_attr(studies.REASON, f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
-        study.tell(trial, state=TrialState.FAIL)
+        study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
 
 
 def _told(found: Found, baseline: Found) -> dict[str, Any]:
