@@ -276,8 +276,11 @@ class Tuned:
         For each family the objectives of its own parameters.
     candidate
         The winner refitted on train and validation and measured on test; None where another machine did that.
-    gain_on_test
-        ROC AUC of the winner over its family's own parameters, both refitted, on test.
+    judged, gain_on_test
+        ROC AUC, or under the objective `value` money per user, of the winner over its family's own parameters, both
+        refitted, on test.
+    before
+        Complete trials that were there when this process began.
     put_back
         Trials that killed workers left, put in line again.
     """
@@ -289,7 +292,9 @@ class Tuned:
     gain: Estimate
     baseline: dict[str, dict[str, float]]
     candidate: Candidate | None
+    judged: str
     gain_on_test: Estimate | None
+    before: int
     storage: str
     put_back: int
 
@@ -321,11 +326,13 @@ class Tuned:
         return {
             "objectives": self.objectives,
             "trials": {state: self.count(state) for state in ("complete", "pruned", "failed")},
-            "put_back": self.put_back,
+            "there_before": self.before,
+            "tried_again": self.put_back,
             "best": asdict(self.best),
             "gain": asdict(self.gain),
             "baseline": self.baseline,
             "winner": self.candidate.as_dict(kind) if self.candidate else None,
+            "judged_on_test": self.judged,
             "gain_on_test": asdict(self.gain_on_test) if self.gain_on_test else None,
             "storage": self.storage,
         }

@@ -15,15 +15,15 @@ FOLDER = Path(tempfile.gettempdir(), f"tippingpoint-{os.getuid() if hasattr(os, 
 
 
 @contextmanager
-def lease() -> Iterator[str]:
-    """Hold a new lease; what is given is its name."""
-    FOLDER.mkdir(mode=0o700, exist_ok=True)
+def lease(folder: Path = FOLDER) -> Iterator[str]:
+    """Hold a new lease in a folder, by default this machine's; what is given is its name."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     name = uuid.uuid4().hex
-    with FileLock(FOLDER / name):
+    with FileLock(folder / name):
         try:
             yield name
         finally:
-            (FOLDER / name).unlink(missing_ok=True)
+            (folder / name).unlink(missing_ok=True)
 
 
 def here() -> str:
@@ -33,11 +33,11 @@ def here() -> str:
     return f"{socket.gethostname()}:{FOLDER.name}:{status.st_dev}-{status.st_ino}"
 
 
-def is_free(name: str) -> bool:
-    """Whether no process of `here` holds the lease any more. Anyone may write names: only their form is a file's."""
+def is_free(name: str, folder: Path = FOLDER) -> bool:
+    """Whether no process holds a lease any more. Anyone may write names: only those of their form are files here."""
     if not re.fullmatch("[0-9a-f]{32}", name):
         return False
-    path = FOLDER / name
+    path = folder / name
     if path.exists():
         lock = FileLock(path)
         try:

@@ -21,8 +21,8 @@ NAMING = ("simulate", "policy_diff")
 """Verbs whose settings name options, so that they must know of folders of the user's own."""
 LAUNCHERS = ("joblib", "ray")
 """Hydra launchers that are extras of ours."""
-FREE = ("economics.actions.", "data.parameters.", "data.vocabulary.counted.")
-FREE_IN = {"simulate": ("policy.actions.", "economics.costs.")}
+FREE = (r"economics\.actions\.", r"data\.parameters\.", r"data\.vocabulary\.counted\.", r"model\.\w+\.search\.")
+FREE_IN = {"simulate": (r"policy\.actions\.", r"economics\.costs\.")}
 """Where keys are the user's to name, so that a shipped config cannot list them: in every verb, and in one more."""
 PLUGIN_GROUPS = ("tippingpoint.models", "tippingpoint.generators", "tippingpoint.policies")
 
@@ -410,8 +410,8 @@ def as_added(verb: str, overrides: Sequence[str]) -> list[str]:
     >>> as_added("simulate", ["economics.actions.email.contact_cost=1", "economics.price=8"])
     ['++economics.actions.email.contact_cost=1', 'economics.price=8']
     """
-    free = FREE + FREE_IN.get(verb, ())
-    return [f"++{word}" if word.startswith(free) and "=" in word else word for word in overrides]
+    free = (*FREE, *FREE_IN.get(verb, ()))
+    return [f"++{word}" if any(re.match(key, word) for key in free) and "=" in word else word for word in overrides]
 
 
 def own_groups(config_dir: str | None) -> list[str]:

@@ -23,7 +23,6 @@ FOREST = {"n_estimators": 10, "max_depth": 4, "min_samples_leaf": 5, "max_featur
         ({"low": 0, "high": 2, "log": True}, "starts above 0"),
         ({"low": 1, "high": 9, "log": True, "step": 2}, "has no step"),
         ({"choices": []}, "at least 1 item"),
-        ({"choices": [1, 2], "low": 1}, "choices stand alone"),
         ({"patience": 50}, "patience goes with high alone"),
         ({"patience": 50, "low": 1, "high": 10}, "patience goes with high alone"),
         ({"lo": 1, "high": 10}, "Extra inputs"),
@@ -32,6 +31,11 @@ FOREST = {"n_estimators": 10, "max_depth": 4, "min_samples_leaf": 5, "max_featur
 def test_what_is_no_range_and_no_choice_is_refused(written: dict, said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         Dimension.model_validate(written)
+
+
+def test_choices_count_instead_of_the_range_they_are_laid_over() -> None:
+    laid_over = {"low": 1, "high": 9, "log": True, "patience": None, "choices": [3, None]}
+    assert Dimension.model_validate(laid_over) == Dimension(choices=(3, None))
 
 
 def test_whole_ends_make_whole_numbers() -> None:

@@ -44,7 +44,7 @@ def go_on(study: optuna.Study, target: int, stop_in: int | None = None) -> None:
     with leases.lease() as lease:
         study.sampler = studies.sampler("tpe", FAMILY, 3, 0)
         while (count := studies.progress(study)).complete < target:
-            trial = studies.claim(study, target, lease, FAMILY)
+            trial = studies.claim(study, target, (leases.here(), lease), FAMILY)
             if trial is None:
                 return
             chosen = studies.suggest(trial, FAMILY)
@@ -82,7 +82,7 @@ def test_many_claimants_never_complete_more_than_the_target(tmp_path: Path) -> N
             study = opened(tmp_path)
             with leases.lease() as lease:
                 while studies.progress(study).complete < target:
-                    if (trial := studies.claim(study, target, lease, FAMILY)) is None:
+                    if (trial := studies.claim(study, target, (leases.here(), lease), FAMILY)) is None:
                         continue
                     studies.suggest(trial, FAMILY)
                     match next(fates):
@@ -111,7 +111,7 @@ def test_one_seed_gives_the_same_trials_also_across_a_kill(tmp_path: Path) -> No
     go_on(whole, 16)
     for stop_in in (0, 3, 12):
         go_on(broken, 16, stop_in)
-        assert studies.clear(broken, FAMILY) == 1
+        assert studies.clear(broken, FAMILY, None) == 1
     go_on(broken, 16)
     assert complete(broken) == complete(whole)
     assert studies.progress(broken).killed == 3
@@ -120,16 +120,16 @@ def test_one_seed_gives_the_same_trials_also_across_a_kill(tmp_path: Path) -> No
 def test_what_is_worked_on_is_not_taken_away(tmp_path: Path) -> None:
     study = opened(tmp_path)
     with leases.lease() as lease:
-        studies.claim(study, 5, lease, FAMILY)
-        assert studies.clear(study, FAMILY) == 0
-    assert studies.clear(study, FAMILY) == 1
+        studies.claim(study, 5, (leases.here(), lease), FAMILY)
+        assert studies.clear(study, FAMILY, None) == 0
+    assert studies.clear(study, FAMILY, None) == 1
 
 
 def test_parameters_that_kill_again_and_again_are_given_up(tmp_path: Path) -> None:
     study = opened(tmp_path)
     for _ in range(studies.RETRIES + 1):
         go_on(study, 1, stop_in=0)
-        studies.clear(study, FAMILY)
+        studies.clear(study, FAMILY, None)
     assert studies.progress(study).killed == studies.RETRIES + 1
     assert not [t for t in study.get_trials() if t.state == TrialState.WAITING]
 
@@ -187,13 +187,13 @@ def test_every_combination_of_a_grid_is_tried_once_whoever_dies(
             study.sampler = studies.sampler("grid", FAMILY, 3, 0)
             while studies.progress(study).complete < size:
                 with leases.lease() as lease:
-                    if (trial := studies.claim(study, size, lease, FAMILY)) is None:
+                    if (trial := studies.claim(study, size, (leases.here(), lease), FAMILY)) is None:
                         continue
                     if rng.random() > 0.2:  # else killed before it drew
                         studies.suggest(trial, FAMILY)
                         if rng.random() > 0.2:  # else killed after it
                             study.tell(trial, 0.0)
-                studies.clear(study, FAMILY)
+                studies.clear(study, FAMILY, None)
         except BaseException as error:
             broken.append(error)
 
@@ -235,9 +235,9 @@ def test_what_is_put_in_line_meanwhile_is_not_waited_for(tmp_path: Path) -> None
 
     study.ask = late
     with leases.lease() as lease:
-        assert studies.claim(study, 1, lease, FAMILY) is None
+        assert studies.claim(study, 1, (leases.here(), lease), FAMILY) is None
         study.ask = ask
-        trial = studies.claim(study, 1, lease, FAMILY)
+        trial = studies.claim(study, 1, (leases.here(), lease), FAMILY)
     assert studies.suggest(trial, FAMILY) == {"max_features": 0.5, "min_samples_leaf": 9}
 
 
@@ -252,7 +252,7 @@ def test_who_waits_for_others_goes_home_when_told(tmp_path: Path) -> None:
     seen = study.get_trials
     study.get_trials = unaware
     with leases.lease() as lease:
-        assert studies.claim(study, 1, lease, FAMILY, lambda: True) is None
+        assert studies.claim(study, 1, (leases.here(), lease), FAMILY, lambda: True) is None
     assert study.get_trials()[at_work.number].state == TrialState.RUNNING
 
 

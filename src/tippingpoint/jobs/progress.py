@@ -51,7 +51,8 @@ class Searching:
         """Show the trials done of how many, the best so far, and the time left at the pace since this process began."""
         if self.bar is None or self.task is None:
             return
-        self.began = self.began or (time.monotonic(), complete)
+        if self.began is None or complete == self.began[1]:  # the pace is that of trials, not of the start
+            self.began = time.monotonic(), complete
         since, had = self.began
         left = ""
         if complete > had:

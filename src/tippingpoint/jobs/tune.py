@@ -88,7 +88,7 @@ def tune(settings: TuneSettings) -> TuneResult:
             with _interruptible(hired, bar) as interrupted:
                 bar.say("opening the store")
                 client, experiment = open_store(settings, question)
-                own = own_tags(settings, question, "tune") | {"mlflow.runName": f"tune {question.origin}"}
+                own = own_tags(settings, question, "tune") | {"mlflow.runName": _name(settings, question)}
                 stop_if_finished(client, experiment, settings, "tune", own[DIGEST])
                 tags = run_tags(question, "tune") | own
                 seat = stack.enter_context(_seat(settings, question, search, client, experiment, tags))
@@ -99,7 +99,7 @@ def tune(settings: TuneSettings) -> TuneResult:
                 bar.say("filing trials")
                 parent = _parent(search, seat, experiment)
                 if isinstance(parent, Filed):
-                    return TuneResult(question, _tuned(search, None, None), parent)
+                    return TuneResult(question, _tuned(search), parent)
                 bar.say("winner: fitting, measuring, explaining")
                 tuned, filed = _close(settings, question, everyone, search, client, parent)
     return TuneResult(question, tuned, filed)
@@ -203,7 +203,12 @@ def _seat(
     )
     # A smaller target than there are trials asks for nothing: the winner of all is there.
     target = max(search.target, search.complete)
-    return Seat(client, experiment, tags, list(search.task.names.values()), target, answered)
+    return Seat(client, experiment, tags, list(search.labels.values()), target, answered)
+
+
+def _name(settings: TuneSettings, question: Question) -> str:
+    families = "all" if len(question.families) > 2 else " ".join(question.families)
+    return f"tune {families} {'/'.join(settings.tune.objectives)} {question.origin}"
 
 
 def _file(search: Search, seat: Seat) -> Run | None:
@@ -256,6 +261,7 @@ def _interruptible(hired: Crew | None, bar: Any) -> Iterator[list[int]]:
     def hear(number: int, _: object) -> None:
         heard.append(number)
         if len(heard) > 1:
+            bar.warn("stopped now; what was under way is tried again by the same line")
             raise SystemExit(128 + number)
         workers.stop()
         bar.warn("finishing the folds under way; once more stops now")
@@ -319,7 +325,9 @@ def _parent(search: Search, seat: Seat, experiment: str) -> Run | Filed:
         ) from error
 
 
-def _tuned(search: Search, candidate: Candidate | None, gain: Estimate | None) -> Tuned:
+def _tuned(
+    search: Search, candidate: Candidate | None = None, judged: str = "roc_auc", gain: Estimate | None = None
+) -> Tuned:
     best = search.best()
     assert best is not None
     tried = search.tried()
@@ -334,10 +342,28 @@ def _tuned(search: Search, candidate: Candidate | None, gain: Estimate | None) -
             for name, found in search.task.baseline.items()
         },
         candidate=candidate,
+        judged=judged,
         gain_on_test=gain,
+        before=search.before,
         storage=search.task.place(best.family),
         put_back=search.cleared,
     )
+
+
+def _gain_on_test(
+    settings: TuneSettings, question: Question, everyone: Users, tuned: Candidate, judged: str
+) -> Estimate:
+    """What the winner gains over its family's own parameters, both refitted, on test: ROC AUC or money per user."""
+    if judged == "value":
+        plain = answer(question, tuned.family, everyone)
+        found = {"tuned": tuned.value.contribution, "defaults": plain.value.contribution}
+    else:
+        family, outcome = question.families[tuned.family], question.parts.test.outcome
+        fitted = family.pipeline(everyone.contract, settings.seed).fit(everyone.features, everyone.outcome)
+        score = fitted.predict_proba(question.parts.test.features)[:, 1]
+        found = {"tuned": auc_contributions(outcome, tuned.score), "defaults": auc_contributions(outcome, score)}
+    (verdict,) = contest(found, np.random.default_rng([settings.seed, 5]))
+    return verdict.difference
 
 
 def _close(
@@ -349,21 +375,16 @@ def _close(
     own = question.families[best.family]
     winner = replace(question, families={best.family: own.having(best.parameters)})
     candidate = answer(winner, best.family, everyone)
-    plain = own.pipeline(everyone.contract, settings.seed).fit(everyone.features, everyone.outcome)
-    outcome = question.parts.test.outcome
-    areas = {
-        "tuned": auc_contributions(outcome, candidate.score),
-        "defaults": auc_contributions(outcome, plain.predict_proba(question.parts.test.features)[:, 1]),
-    }
-    (verdict,) = contest(areas, np.random.default_rng([settings.seed, 5]))
-    tuned = _tuned(search, candidate, verdict.difference)
+    judged = "value" if settings.tune.objectives[0] == "value" else "roc_auc"
+    gain = _gain_on_test(settings, question, everyone, candidate, judged)
+    tuned = _tuned(search, candidate, judged, gain)
     part = settings.model[best.family]
     chosen = part.model_copy(update={"arguments": {**part.arguments, **best.parameters}})
     as_run = settings.model_copy(update={"model": {best.family: chosen}})
     model_id = record(candidate, winner, as_run, parent, figures.overview(question.users))
     parent.metrics(
         {f"cv/{name}": value for name, value in best.values.items()}
-        | {"cv/gain": tuned.gain, "test/roc_auc_gain": verdict.difference}
+        | {"cv/gain": tuned.gain, f"test/{judged}_gain": gain}
     )
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)

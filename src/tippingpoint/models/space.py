@@ -28,13 +28,19 @@ class Dimension(Closed, allow_inf_nan=False):
     """Only for the parameter that counts boosting rounds, with `high` alone: the rounds are those that cross-validation
     finds best, and a fit ends when this many rounds brought nothing."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _choices_count_instead_of_a_range(cls, written: Any) -> Any:
+        if isinstance(written, Mapping) and written.get("choices") is not None:
+            # A config that is laid over a shipped range cannot take its keys away.
+            return {key: written[key] for key in written if key not in ("low", "high", "step", "log", "patience")}
+        return written
+
     @model_validator(mode="after")
     def _is_a_range_or_choices(self) -> "Dimension":
-        ends = self.low, self.high
         if self.choices is not None:
-            if ends != (None, None) or self.step or self.log or self.patience:
-                raise ValueError("choices stand alone. Drop low, high, step, log and patience, or drop choices.")
-        elif self.patience is not None:
+            return self
+        if self.patience is not None:
             if self.low is not None or self.step or self.log or not isinstance(self.high, int) or self.high < 1:
                 raise ValueError(
                     "patience goes with high alone, a whole number of rounds. Type {high: 1000, patience: 50}"

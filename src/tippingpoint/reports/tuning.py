@@ -79,10 +79,12 @@ def summary(question: Question, tuned: Tuned, filed: Filed) -> RenderableType:
     """A search on one screen."""
     objective, *more = tuned.objectives
     sign = -1 if tuned.maximize else 1
-    best = sorted((t for t in tuned.tried if t.values), key=lambda t: sign * t.values[objective])[:SHOWN]
+    ranked = sorted((t for t in tuned.tried if t.values), key=lambda t: sign * t.values[objective])
+    firsts = [next(t for t in ranked if t.family == family) for family in dict.fromkeys(t.family for t in ranked)]
+    best = sorted({id(t): t for t in (*firsts, *ranked[:SHOWN])}.values(), key=ranked.index)[: SHOWN + len(firsts) - 1]
     found = plain_table(
-        f"{tuned.count('complete'):,} complete trials, {tuned.count('pruned'):,} ended early,"
-        f" {tuned.count('failed'):,} failed; the best by cross-validation",
+        f"{tuned.count('complete'):,} complete trials ({tuned.before:,} were there), {tuned.count('pruned'):,} ended"
+        f" early, {tuned.count('failed'):,} failed; the best by cross-validation",
         ["model", "trial", *tuned.objectives, "parameters"],
     )
     found.columns[-1].justify, found.columns[-1].no_wrap = "left", False
@@ -92,14 +94,16 @@ def summary(question: Question, tuned: Tuned, filed: Filed) -> RenderableType:
         found.add_row(trial.family, str(trial.number), *told, parameters, style="bold" if trial is tuned.best else "")
     for family, values in tuned.baseline.items():
         found.add_row(family, "–", *(_judged(*v) for v in values.items()), "as it is when nobody tunes it", style="dim")
-    lines = [Text(f"Gain of {tuned.best.family} over its defaults, cross-validated: {_gain(tuned.gain, objective)}.")]
+    gained = f"Gain of {tuned.best.family} over its defaults, cross-validated: {_gain(tuned.gain, objective)}."
+    lines = [Text(gained if tuned.gain.value > 0 else f"Nothing that was tried beats {tuned.best.family}'s defaults.")]
     if tuned.gain_on_test is not None:
-        gain = _gain(tuned.gain_on_test, "roc_auc")
+        unit = f"{question.economics.currency} per user" if tuned.judged == "value" else tuned.judged
+        gain = _gain(tuned.gain_on_test, unit)
         lines.append(Text(f"On {len(question.parts.test):,} test users, looked at once: {gain}."))
     if tuned.candidate is None:
         lines.append(Text("The winner is filed already; nothing was left to do. More: raise tune.trials."))
     if tuned.put_back:
-        lines.append(Text(f"{tuned.put_back} trials that killed processes left were tried again."))
+        lines.append(Text(f"Put in line again, since killed processes held them: {tuned.put_back}."))
     measured: list[RenderableType] = []
     if tuned.candidate is not None:
         metrics = plain_table("Winner, refitted on train and validation, on test", ["metric", "value"])

@@ -40,9 +40,18 @@ class Search:
         for name, family in task.families.items():
             first = None if task.tune.sampler == "grid" else studies.defaults(family)
             self.studies[name] = studies.open_study(storage[name], task.names[name], ways, digests[name], first)
+        self.labels = {
+            name: f"{study.study_name}-{study.user_attrs[studies.ID]}" for name, study in self.studies.items()
+        }
+        """For each family the name of its study that no other study has, wherever it is kept."""
         self.cleared = 0
         self._began = {name: studies.progress(study) for name, study in self.studies.items()}
         self._seen: dict[tuple[str, int], Tried] = {}
+
+    @property
+    def before(self) -> int:
+        """Complete trials there were when this process began."""
+        return sum(count.complete for count in self._began.values())
 
     @property
     def wanted(self) -> dict[str, int]:
@@ -67,15 +76,15 @@ class Search:
     def clear(self) -> None:
         """Put back what dead workers held, and refuse to go on where most trials since the start failed."""
         for name, study in self.studies.items():
-            self.cleared += studies.clear(study, self.task.families[name])
+            self.cleared += studies.clear(study, self.task.families[name], self.task.beside)
         studies.check_failures(self.studies, self._began)
 
     def tried(self) -> list[Tried]:
         """Trials that ended, in the order in which they did."""
         for name, study in self.studies.items():
             for trial in study.get_trials(deepcopy=False, states=tuple(STATES)):
-                place = study.study_name, trial.number
-                if place not in self._seen and (told := self._tried(name, study.study_name, trial)):
+                place = self.labels[name], trial.number
+                if place not in self._seen and (told := self._tried(name, self.labels[name], trial)):
                     self._seen[place] = told
         return sorted(self._seen.values(), key=lambda trial: (trial.ended, trial.place))
 

@@ -4,6 +4,7 @@ import contextlib
 import json
 import re
 import time
+import uuid
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -43,7 +44,9 @@ RETRIES = 2
 STARTUP = 10
 """Trials a sampler draws at random before it learns from them, and before any is pruned."""
 FAILURES = 5
-DIGEST = "tippingpoint.digest"
+DIGEST, ID = "tippingpoint.digest", "tippingpoint.id"
+"""What a study carries: what it asks, and a name no other study has, in whichever folder or database it is."""
+BESIDE = "beside the journal"
 LEASE, FOUND, REASON, KILLED = "lease", "found", "reason", "killed"
 """What a trial carries: machine and lease of who works on it, what was found, why it failed, and how often those before
 it with the same parameters were killed."""
@@ -155,6 +158,7 @@ def open_study(
 def _begin(study: optuna.Study, digest: str, first: Mapping[str, Any] | None) -> optuna.Study:
     if first is not None and not study.get_trials(deepcopy=False):
         study.enqueue_trial(dict(first))
+    study.set_user_attr(ID, uuid.uuid4().hex[:8])
     study.set_user_attr(DIGEST, digest)  # last: what has it is ready
     return study
 
@@ -346,7 +350,11 @@ def progress(study: optuna.Study) -> Progress:
 
 
 def claim(
-    study: optuna.Study, target: int, lease: str, family: Family, stopped: Callable[[], bool] = lambda: False
+    study: optuna.Study,
+    target: int,
+    held: Sequence[str],
+    family: Family,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Trial | None:
     """A trial to work on, or None while others are at work on the last of `target` complete ones.
 
@@ -355,6 +363,8 @@ def claim(
 
     Parameters
     ----------
+    held
+        Where the worker's lease is to be looked for, and its name; see `watched`.
     stopped
         True ends the wait for those of lower number.
     """
@@ -362,7 +372,7 @@ def claim(
     if sum(t.state in (TrialState.COMPLETE, TrialState.RUNNING) for t in trials) >= target:
         return None
     trial = study.ask()
-    trial.set_user_attr(LEASE, [leases.here(), lease])
+    trial.set_user_attr(LEASE, list(held))
     while True:
         before = Counter(t.state for t in study.get_trials(deepcopy=False) if t.number < trial.number)
         waiting = before[TrialState.WAITING]  # put in line meanwhile
@@ -374,14 +384,20 @@ def claim(
         time.sleep(POLL_SECONDS)
 
 
-def clear(study: optuna.Study, family: Family) -> int:
-    """Fail the trials that dead workers left RUNNING and put their parameters in line again; returns how many."""
+def clear(study: optuna.Study, family: Family, beside: Path | None) -> int:
+    """Fail the trials that dead workers left RUNNING and put their parameters in line again; returns how many.
+
+    Parameters
+    ----------
+    beside
+        The folder of leases beside a journal; None for a database.
+    """
     storage, silent = study._storage, set()
     if isinstance(storage, BaseHeartbeat) and is_heartbeat_enabled(storage):  # a database, which other machines share
         silent = set(storage._get_stale_trial_ids(study._study_id))
     cleared = 0
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        if trial._trial_id in silent or _is_dead(trial):
+        if trial._trial_id in silent or _is_dead(trial, beside):
             cleared += give_back(study, trial, family)
     return cleared
 
@@ -403,13 +419,15 @@ def give_back(study: optuna.Study, trial: FrozenTrial, family: Family, counts: b
     return True
 
 
-def _is_dead(trial: FrozenTrial) -> bool:
+def _is_dead(trial: FrozenTrial, beside: Path | None) -> bool:
     """Whether a RUNNING trial's worker is gone: its lease is free, or it never came to say which it has."""
     if (held := trial.user_attrs.get(LEASE)) is None:
         assert trial.datetime_start is not None
         return (datetime.now(trial.datetime_start.tzinfo) - trial.datetime_start).total_seconds() > CLAIM_SECONDS
-    host, lease = held
-    return bool(host == leases.here() and leases.is_free(lease))
+    where, lease = held
+    if where == leases.here():
+        return leases.is_free(lease)
+    return where == BESIDE and beside is not None and leases.is_free(lease, beside)
 
 
 def check_failures(studies: Mapping[str, optuna.Study], since: Mapping[str, Progress]) -> None:

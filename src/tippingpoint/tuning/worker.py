@@ -72,6 +72,11 @@ class Task:
         """Where the study of a family is kept, passwords left out."""
         return self.kept if self.storage else str(Path(self.kept, f"{self.names[family]}.log"))
 
+    @property
+    def beside(self) -> Path | None:
+        """The folder of the workers' leases beside a journal: it outlives a container; None for a database."""
+        return None if self.storage else Path(self.kept, "leases")
+
     def open(self) -> dict[str, BaseStorage]:
         """The storage of each family's study."""
         if self.storage:
@@ -120,10 +125,11 @@ def work(task: Task, stop: Event) -> None:
 
 def _work(task: Task, stop: Event) -> None:
     by_family, most = task.load(), task.most()
-    with leases.lease() as lease:
+    with leases.lease(task.beside or leases.FOLDER) as lease:
+        held = (leases.here() if task.beside is None else studies.BESIDE), lease
         while not stop.is_set():
             wanted = studies.targets(by_family, task.tune.trials, most)
-            found = _next(task, by_family, wanted, lease, stop)
+            found = _next(task, by_family, wanted, held, stop)
             if found is not None:
                 name, trial = found
                 with _beating(trial):
@@ -135,14 +141,14 @@ def _work(task: Task, stop: Event) -> None:
 
 
 def _next(
-    task: Task, by_family: dict[str, optuna.Study], wanted: Mapping[str, int], lease: str, stop: Event
+    task: Task, by_family: dict[str, optuna.Study], wanted: Mapping[str, int], held: tuple[str, str], stop: Event
 ) -> tuple[str, Trial] | None:
     """A trial of the family that is furthest from its share."""
     behind = sorted(by_family, key=lambda name: studies.progress(by_family[name]).complete - wanted[name])
     for name in behind:
         if studies.progress(by_family[name]).complete >= wanted[name]:
             continue
-        trial = studies.claim(by_family[name], wanted[name], lease, task.families[name], stop.is_set)
+        trial = studies.claim(by_family[name], wanted[name], held, task.families[name], stop.is_set)
         if trial is not None:
             return name, trial
     return None
