@@ -43,7 +43,8 @@ def built(name: str, **changes: Any) -> Source:
 
 
 def generated(path: Path) -> bool:
-    return ".generators." in node(f"data/{path.stem}")["_target_"] and isinstance(built(path.stem), World)
+    target = node(f"data/{path.stem}").get("_target_", "")  # without one it is another's, asked otherwise
+    return ".generators." in target and isinstance(built(path.stem), World)
 
 
 WORLDS = [path.stem for path in sorted((CONF / "data").glob("*.yaml")) if generated(path)]

@@ -225,7 +225,13 @@ def test_a_log_with_hardly_any_users_under_an_action_values_no_policy(workspace:
     rng, n = np.random.default_rng(0), 1200
     table = pd.DataFrame({"age": rng.normal(40, 10, n), "left": rng.integers(0, 2, n)})
     table.assign(sent=np.where(rng.random(n) < 0.2, "offer", "none")).to_csv(workspace / "few.csv", index=False)
-    words = [f"data.path={workspace}/few.csv", "data.target=left", "data.action=sent", "policy=offer", "explain_rows=5"]
+    words = [
+        f"data.path={workspace}/few.csv",
+        "data.target=left",
+        "data.good=false",
+        "data.action=sent",
+        "policy=offer",
+    ]
     with pytest.raises(
         InputError, match=r"data\.action: 'offer' was taken for \d\d users; 100 are needed\. Leave it out"
     ):

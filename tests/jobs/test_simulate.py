@@ -208,8 +208,9 @@ def test_everything_is_filed_and_carries_its_evidence(simulated: SimulateResult)
     assert len(html) < 8_000_000
     pairs = pd.read_csv(artifact(parent.info.run_id, "tables/surface.csv"))
     assert {"uplift_truth_band_low", "supported", "told_from_best"} <= set(pairs)
-    leader = simulated.simulation.leader or ""
-    assert set(pairs["model"] + PAIR + pairs["policy"]) == {leader}
+    own = simulated.simulation.cut_offs()
+    assert own is not None
+    assert set(pairs["model"] + PAIR + pairs["policy"]) == {own.model + PAIR + own.policy}
     assert set(pd.read_csv(artifact(parent.info.run_id, "tables/choice.csv"))["spend_in"]) == {"contacts"}
     below = client.search_runs([parent.info.experiment_id], f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
     assert {run.data.params["model"] for run in below} == {"logistic", "random_forest", "boosting"}

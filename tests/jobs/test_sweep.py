@@ -204,7 +204,7 @@ def test_ray_runs_a_sweep_on_a_local_cluster(workspace: Path) -> None:
         (["seed=3"], "-m: nothing to sweep over. Type e.g. seed=0,1,2"),
         (["seed=range(3,3)"], "seed: sweeps over no value. Type seed=1,2,3."),
         (["seed=interval(0,3)"], "seed: an interval has no end of values. Type seed=1,2,3 or seed='range(1,4)'."),
-        (["seed=range("], "command line: "),
+        (["seed=range("], "seed: cannot make out 'range('"),
         (["seed=0,1", "sed=3"], "sed: unknown key. Nearest: 'seed'."),
         (["model=logistic,forest"], "model: there is no model=forest. Nearest: 'random_forest'."),
         (["seed=0,1", "tracking.sweep_id='a b'"], "tracking.sweep_id: "),
