@@ -1,5 +1,6 @@
 """A search ends with what was asked for, in MLflow too, and the same line goes on where it stopped."""
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -243,6 +244,7 @@ def complete(folder: Path) -> list:
     from optuna.storages.journal import JournalFileBackend
 
     for path in folder.glob(".tippingpoint/studies/*.log"):
-        study = optuna.load_study(study_name=path.stem, storage=JournalStorage(JournalFileBackend(str(path))))
-        return study.get_trials(states=(optuna.trial.TrialState.COMPLETE,))
+        with contextlib.suppress(KeyError):  # the file is there a moment before the study in it
+            study = optuna.load_study(study_name=path.stem, storage=JournalStorage(JournalFileBackend(str(path))))
+            return study.get_trials(states=(optuna.trial.TrialState.COMPLETE,))
     return []
