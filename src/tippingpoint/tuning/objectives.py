@@ -174,6 +174,8 @@ def _metric(
         return float(len(np.unique(folds.source[family][number][used(model, rounds)])))
     if objective == "nodes":
         return float(nodes(model, rounds))
+    if objective == "roc_auc":  # the same number, at a sixth of the time
+        return float(auc_contributions(outcome, score).mean())
     return point(objective, outcome, score)
 
 

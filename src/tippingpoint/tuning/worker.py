@@ -193,13 +193,13 @@ class _Watching:
 
     def __init__(self, task: Task, trial: Trial, stop: Event) -> None:
         self.trial, self.stop = trial, stop
-        self.single = len(task.tune.objectives) == 1
+        self.prunes = len(task.tune.objectives) == 1 and task.tune.prune > 0  # Optuna prunes by one objective only
         self.sign = 1 if DIRECTIONS[task.tune.objectives[0]] == "minimize" else -1
         self.last = task.folds.number - 1
         self.pruned = False
 
     def round(self, fold: int, number: int, loss: float) -> bool:
-        if not self.single or fold or number % ROUNDS_A_REPORT or number < FIRST_ROUNDS:
+        if not self.prunes or fold or number % ROUNDS_A_REPORT or number < FIRST_ROUNDS:
             return False
         self.trial.report(self.sign * loss, number)
         self.pruned = self.trial.should_prune()
@@ -210,7 +210,7 @@ class _Watching:
             raise optuna.TrialPruned
         if fold == self.last:
             return
-        if self.single and value is not None:
+        if self.prunes and value is not None:
             self.trial.report(value, FOLD * (fold + 1))
             if self.trial.should_prune():
                 raise optuna.TrialPruned
