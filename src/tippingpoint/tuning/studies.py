@@ -31,6 +31,7 @@ from tippingpoint import leases
 from tippingpoint.errors import InputError, OutsideError
 from tippingpoint.models.family import Family
 from tippingpoint.settings import masked
+from tippingpoint.tuning.objectives import Stopped
 
 Direction = Literal["minimize", "maximize"]
 
@@ -284,7 +285,8 @@ class _Grid(BaseSampler):
         free = [point for written, point in self._points.items() if written not in taken]
         before = [t for t in others if t.state == TrialState.RUNNING and t.number < trial.number]
         drawing = sum(_written(_parameters(t)) not in self._points for t in before)
-        free = free or list(self._points.values())  # the trial is one too many, or another's is about to fail
+        if not free:
+            raise Stopped  # the last point was put in line again after this trial was asked for: whoever comes takes it
         return free[min(drawing, len(free) - 1)]
 
 
