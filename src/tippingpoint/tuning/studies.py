@@ -281,13 +281,20 @@ class _Grid(BaseSampler):
 
     def _point(self, study: optuna.Study, trial: FrozenTrial) -> Mapping[str, Any]:
         others = [t for t in study.get_trials(deepcopy=False) if t.number != trial.number]
-        taken = {_written(_parameters(t)) for t in others if t.state != TrialState.FAIL or _is_settled(t)}
+        kept = (t for t in others if t.state != TrialState.FAIL or _is_settled(t) or _has_just_failed(t))
+        taken = {_written(_parameters(t)) for t in kept}
         free = [point for written, point in self._points.items() if written not in taken]
         before = [t for t in others if t.state == TrialState.RUNNING and t.number < trial.number]
         drawing = sum(_written(_parameters(t)) not in self._points for t in before)
         if not free:
             raise Stopped  # the last point was put in line again after this trial was asked for: whoever comes takes it
         return free[min(drawing, len(free) - 1)]
+
+
+def _has_just_failed(trial: FrozenTrial) -> bool:
+    """Whether whoever failed it may be about to put its parameters in line again."""
+    assert trial.datetime_complete is not None
+    return (datetime.now(trial.datetime_complete.tzinfo) - trial.datetime_complete).total_seconds() < CLAIM_SECONDS
 
 
 def _parameters(trial: FrozenTrial) -> dict[str, Any]:
