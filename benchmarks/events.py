@@ -90,4 +90,4 @@ def main(profiles: int = 300_000, outcome: str = "conversion", rounds: int = 5) 
 
 
 if __name__ == "__main__":
-    main(*(int(a) if a.isdigit() else a for a in sys.argv[1:]))  # type: ignore[arg-type]
+    main(*(int(a) if a.isdigit() else a for a in sys.argv[1:]))  # type: ignore[arg-type]  # words of the command line, digits as numbers

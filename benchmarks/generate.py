@@ -48,7 +48,7 @@ def stream(name: str, users: int) -> tuple[float, float]:
     from tippingpoint.settings import Settings, compose
 
     settings = Settings.from_config(compose("run", [f"data={name}", f"data.users={users}"]))
-    world = settings.data.build(World, "data")  # type: ignore[type-abstract]
+    world = settings.data.build(World, "data")
     start = perf_counter()
     drawn = sum(len(block) for block in world.blocks())
     seconds = perf_counter() - start

@@ -70,9 +70,9 @@ def main() -> None:
     }
     for name, overrides in (tables or {"case study": []}).items():
         settings = Settings.from_config(compose("compare", overrides))
-        users = settings.data.build(Source, "data").load()  # type: ignore[type-abstract]
+        users = settings.data.build(Source, "data").load()
         for family, component in settings.model.items():
-            ours = component.build(Family, f"model.{family}").pipeline(users.contract, seed=0)  # type: ignore[type-abstract]
+            ours = component.build(Family, f"model.{family}").pipeline(users.contract, seed=0)
             (auc_plain, seconds_plain), (auc, seconds) = (cross_validated(p, users) for p in (PLAIN[family](), ours))
             shown.add_row(name, family, f"{auc_plain:.4f}", f"{auc:.4f}", f"{seconds_plain:.1f}", f"{seconds:.1f}")
     Console().print(shown)

@@ -160,7 +160,7 @@ def main() -> None:
     print("growth: users, seconds, seconds per million")
     for millions in arguments.growth:
         score, phi = users(millions * 1_000_000, seed=0)
-        spent = timed(lambda score=score, phi=phi: band(score, phi, cuts))  # type: ignore[misc]
+        spent = timed(lambda score=score, phi=phi: band(score, phi, cuts))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
         print(f"  {millions:>4} M {spent:>9.3f} {spent / millions:>9.4f}")
 
 

@@ -50,12 +50,12 @@ def settings_of(arguments: argparse.Namespace, *words: str) -> TuneSettings:
 
 def everyone(settings: TuneSettings) -> Users:
     """The users of train and validation."""
-    return development(settings.data.build(Source, "data").load(), settings.split)  # type: ignore[type-abstract]  # a base
+    return development(settings.data.build(Source, "data").load(), settings.split)
 
 
 def task_of(settings: TuneSettings, users: Users, folder: Path) -> tuple[Task, dict[str, str]]:
     """What a search's workers share, and the digests of its studies; as the job makes them, without a policy."""
-    families = {name: part.build(Family, f"model.{name}") for name, part in settings.model.items()}  # type: ignore[type-abstract]  # a base
+    families = {name: part.build(Family, f"model.{name}") for name, part in settings.model.items()}
     digests = {
         name: digest({"users": users.digest, "model": part.as_written()}) for name, part in settings.model.items()
     }
@@ -158,7 +158,7 @@ def draw(search: Search, path: str, users: Users) -> None:
 
 def nested(arguments: argparse.Namespace) -> None:
     """Five outer folds; inside each a search of all its own; the winner and the defaults on the fold held out."""
-    whole = settings_of(arguments, "model=all").data.build(Source, "data").load()  # type: ignore[type-abstract]  # a base
+    whole = settings_of(arguments, "model=all").data.build(Source, "data").load()
     rows = []
     for name in arguments.families:
         settings = settings_of(

@@ -26,8 +26,8 @@ def test_what_tells_the_outcome_alone_is_found_either_way_round_and_by_being_mis
 
 def test_noise_does_not_leak_even_with_a_category_for_every_second_user() -> None:
     rng = np.random.default_rng(1)
-    assert alone(pl.Series(rng.normal(size=400)), Y) < 0.6  # type: ignore[operator]
-    assert alone(pl.Series([f"c{i // 2}" for i in range(400)]), rng.permutation(Y)) < 0.65  # type: ignore[operator]
+    assert alone(pl.Series(rng.normal(size=400)), Y) < 0.6  # type: ignore[operator]  # None would fail the test
+    assert alone(pl.Series([f"c{i // 2}" for i in range(400)]), rng.permutation(Y)) < 0.65  # type: ignore[operator]  # None would fail the test
     assert alone(pl.Series([1.0, 2.0]), np.array([1, 1])) is None
 
 

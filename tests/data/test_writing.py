@@ -37,7 +37,7 @@ def test_an_error_midway_leaves_what_was_there(tmp_path: Path) -> None:
     path = tmp_path / "u.csv"
     path.write_text("before")
 
-    def blocks():  # type: ignore[no-untyped-def]
+    def blocks():  # type: ignore[no-untyped-def]  # what write_blocks takes is said there
         yield pd.DataFrame({"x": [1.0]})
         raise ZeroDivisionError
 

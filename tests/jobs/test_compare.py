@@ -192,7 +192,7 @@ def test_an_action_nobody_got_is_refused_before_anything_is_logged(workspace: Pa
 
 
 def test_a_run_that_fails_is_not_left_running(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import tippingpoint.jobs.run  # noqa: F401
+    import tippingpoint.jobs.run  # noqa: F401  # the module, whose name the package gives to its function
 
     def broken(*_: object) -> None:
         raise ZeroDivisionError

@@ -513,7 +513,7 @@ def test_a_budget_is_told_in_totals_of_the_users_it_is_for(simulated: SimulateRe
 def test_asking_a_finished_simulation_for_what_it_is_changes_nothing(simulated: SimulateResult) -> None:
     anew = ask(f"models=[{simulated.filed.run_id}]", "cuts=40", "seed=0", "evidence=truth", "budget.contacts=300")
     assert anew.simulation.values == simulated.simulation.values
-    assert anew.simulation.cut_offs().choice == simulated.simulation.cut_offs().choice  # type: ignore[union-attr]
+    assert anew.simulation.cut_offs().choice == simulated.simulation.cut_offs().choice  # type: ignore[union-attr]  # it is there in this simulation
 
 
 def test_a_changed_policy_is_not_registered_under_its_old_version(compared: tuple) -> None:
@@ -661,7 +661,7 @@ def test_a_measure_is_valued_beside_the_outcome(tmp_path: Path) -> None:
     found = ask(f"models=[{own_prices(tmp_path, per_user=False)}]").simulation
     everyone = found.values["everyone offer"]["measure_spend_per_user"]
     assert found.values[NONE]["measure_spend_per_user"].value == 0
-    assert abs(everyone.value - 3.0) < 4 * everyone.se  # type: ignore[operator]
+    assert abs(everyone.value - 3.0) < 4 * everyone.se  # type: ignore[operator]  # it is there in this simulation
     assert "measure_spend_per_user_experiment_low" in found.value_table()
     assert "action_cost_per_user_experiment" in found.value_table()
     assert not [name for name in found.value_table() if str(name).startswith("spend")]

@@ -172,9 +172,7 @@ def test_a_search_in_which_most_trials_fail_ends_with_the_commonest_reason(tmp_p
     studies.check_failures({"random_forest": study}, {"random_forest": studies.progress(study)})  # typed again
 
 
-def test_every_combination_of_a_grid_is_tried_once_over_kills(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_combination_of_a_grid_is_tried_once_over_kills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(studies, "RETRIES", 100)
     size, workers = len(studies.grid(FAMILY, 3)), 1  # with several a kill may double a point, rarely
     assert size == 3 + 3 * 3, "without a depth where there is none to choose"

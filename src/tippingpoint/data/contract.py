@@ -61,7 +61,7 @@ class Terms(Closed):
             raise ValueError(f"a {self.type} has no min and max")
         if any(isinstance(bound, float) != numeric for bound in bounds):
             raise ValueError(f"min and max of a {self.type} must be {'numbers' if numeric else 'dates'}")
-        if len(bounds) == 2 and bounds[0] > bounds[1]:  # type: ignore[operator]
+        if len(bounds) == 2 and bounds[0] > bounds[1]:  # type: ignore[operator]  # both are of one kind, which the checks above saw to
             raise ValueError("min must not be above max")
         if self.values is not None and (self.type != "category" or not self.values):
             raise ValueError("values must name the categories of a category")

@@ -199,11 +199,11 @@ def infer_terms(values: pl.Series) -> Terms:
 
 def _numeric(number: pl.Series, whole: bool) -> Terms:
     present = number.drop_nulls()
-    median = float(present.median())  # type: ignore[arg-type]
+    median = float(present.median())  # type: ignore[arg-type]  # of a column of numbers polars answers a number
     return Terms(
         type="whole" if whole else "number",
-        min=_outwards(float(present.min()), math.floor),  # type: ignore[arg-type]
-        max=_outwards(float(present.max()), math.ceil),  # type: ignore[arg-type]
+        min=_outwards(float(present.min()), math.floor),  # type: ignore[arg-type]  # of a column of numbers polars answers a number
+        max=_outwards(float(present.max()), math.ceil),  # type: ignore[arg-type]  # of a column of numbers polars answers a number
         typical=float(f"{median:.3g}") or None,
         missing=number.null_count() > 0,
     )

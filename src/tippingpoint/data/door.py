@@ -230,13 +230,13 @@ def _shift(typed: pl.Series, terms: Terms) -> str:
         return ""
     finite = typed.drop_nulls()
     finite = finite.filter(finite.is_finite())
-    median = float(finite.median() or 0)  # type: ignore[arg-type]
+    median = float(finite.median() or 0)  # type: ignore[arg-type]  # of a column of numbers these are numbers
     if terms.typical is not None:
         ratio = median / terms.typical
         off = len(finite) >= TOLD and any(SHIFT / 3 <= r <= SHIFT * 3 for r in (ratio, 1 / ratio if ratio else 0))
         return f"the median is {median:,.6g}, not about {terms.typical:,.6g}" if off else ""
-    low = -np.inf if terms.min is None else float(terms.min)  # type: ignore[arg-type]
-    high = np.inf if terms.max is None else float(terms.max)  # type: ignore[arg-type]
+    low = -np.inf if terms.min is None else float(terms.min)  # type: ignore[arg-type]  # of a column of numbers these are numbers
+    high = np.inf if terms.max is None else float(terms.max)  # type: ignore[arg-type]  # of a column of numbers these are numbers
     # Without a typical value only a median far outside speaks, which comes to lie inside when shifted back.
     far = median > 10 * high > 0 or 0 < median < low / 10
     back = low <= median / SHIFT <= high or low <= median * SHIFT <= high

@@ -80,9 +80,8 @@ def read_objects(where: str, path: str, columns: dict[str, str]) -> pl.DataFrame
     found = [str(file) for file in files(where, path)]
     with duckdb.connect() as connection:
         try:
-            # The stubs know of one file only.
             relation = connection.read_json(
-                found,  # type: ignore[arg-type]
+                found,  # type: ignore[arg-type]  # the stubs know of one file only
                 columns=columns,
                 format="auto",
                 maximum_object_size=2**25,

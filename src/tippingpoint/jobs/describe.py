@@ -91,7 +91,7 @@ def describe(settings: TableSettings) -> DescribeResult:
     """
     if settings.to is not None and Path(settings.to).exists():
         raise InputError("to", f"{settings.to} is there already, and may be edited", "Type another name.")
-    source = settings.data.build(Source, "data")  # type: ignore[type-abstract]
+    source = settings.data.build(Source, "data")
     with progress(3) as step:
         step("reading users")
         users, trouble = None, ""

@@ -76,7 +76,7 @@ def explore(settings: TableSettings) -> ExploreResult:
     """
     with progress(3) as step:
         step("reading users")
-        source = settings.data.build(Source, "data")  # type: ignore[type-abstract]
+        source = settings.data.build(Source, "data")
         users = source.load()
         first = np.arange(min(len(users), BEST))
         step("counting")

@@ -195,7 +195,7 @@ def _users(settings: SimulateSettings, models: dict[str, LoadedModel]) -> tuple[
                     "Simulate them apart, or fit both on the same users.",
                 )
     component = settings.data or Component.model_validate(first.config["data"])
-    source = component.build(Source, "data")  # type: ignore[type-abstract]
+    source = component.build(Source, "data")
     users = source.load()
     if settings.data is None and users.digest != first.data_digest:
         raise InputError(

@@ -120,7 +120,7 @@ def policy_lint(settings: LintSettings) -> LintResult:
     InputError
         Where the policy, the users or the model are wrong or do not fit each other.
     """
-    policy = settings.policy.build(Policy, "policy")  # type: ignore[type-abstract]
+    policy = settings.policy.build(Policy, "policy")
     ground = _ground(settings)
     bound = ground.bind(policy)
     features: pd.DataFrame = ground.users.features
@@ -164,12 +164,12 @@ def _policy(name: str, config_dir: str | None) -> Policy:
         node = json.loads(fetch_version(backend.connect(), name, "policy.json"))
     else:
         node = option("policy", name, config_dir)
-    return Component.model_validate(node).build(Policy, f"policy {name}")  # type: ignore[type-abstract]
+    return Component.model_validate(node).build(Policy, f"policy {name}")
 
 
 def _ground(settings: PolicySettings) -> _Ground:
     economics = settings.economics.build(Economics, "economics")
-    users = settings.data.build(Source, "data").load()  # type: ignore[type-abstract]
+    users = settings.data.build(Source, "data").load()
     parts = split(users, settings.split)
     score = on_validation = None
     if settings.scored_by is not None:

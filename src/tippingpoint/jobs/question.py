@@ -35,10 +35,10 @@ def ask(settings: Settings) -> Question:
     InputError
         For anything the config or the data get wrong; nothing is logged by then.
     """
-    families = {name: part.build(Family, f"model.{name}") for name, part in settings.model.items()}  # type: ignore[type-abstract]
-    policy = settings.policy.build(Policy, "policy")  # type: ignore[type-abstract]
+    families = {name: part.build(Family, f"model.{name}") for name, part in settings.model.items()}
+    policy = settings.policy.build(Policy, "policy")
     economics = settings.economics.build(Economics, "economics")
-    source = settings.data.build(Source, "data")  # type: ignore[type-abstract]
+    source = settings.data.build(Source, "data")
     if source.train_on == "none" and isinstance(settings, TuneSettings):
         raise InputError("data.train_on", "a search is fitted on all users", "Type data.train_on=all, or use compare.")
     decided = set(policy.actions.values())

@@ -123,7 +123,7 @@ def _policies(settings: SimulateSettings, own: list[dict[str, Any]]) -> dict[str
 def _policy(node: dict[str, Any], where: str) -> Policy:
     if "_target_" not in node:
         raise InputError(where, "names no class: a `_target_` is missing", "See conf/policy for examples.")
-    return Component.model_validate(node).build(Policy, where)  # type: ignore[type-abstract]
+    return Component.model_validate(node).build(Policy, where)
 
 
 def _economics(written: dict[str, Any], settings: SimulateSettings) -> Economics:

@@ -52,7 +52,7 @@ def write(settings: TableSettings) -> WriteResult:
     InputError
         For data that is not generated, without a place to write to, or when that cannot be written.
     """
-    source = settings.data.build(Source, "data")  # type: ignore[type-abstract]
+    source = settings.data.build(Source, "data")
     to = settings.to or (source.file if isinstance(source, World) else None)
     if not isinstance(source, World | EventLog):
         raise InputError("data", f"{source.origin} is not generated", "Type data=case_study, streamzone or retention.")

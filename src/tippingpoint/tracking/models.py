@@ -123,7 +123,7 @@ def load(client: MlflowClient, run: StoredRun) -> LoadedModel:
             config = config_of(client, run)
             location = client.get_logged_model(model_id).artifact_location
             folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=location, dst_path=temporary))
-            family = Component.model_validate(config["model"][name]).build(Family, f"model.{name}")  # type: ignore[type-abstract]
+            family = Component.model_validate(config["model"][name]).build(Family, f"model.{name}")
             signature = mlflow.models.Model.load(str(folder)).signature
             classifier = skops.io.load(folder / "model.skops", trusted=list(family.trusted))
     except (OSError, MlflowException) as error:
