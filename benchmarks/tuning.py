@@ -119,7 +119,6 @@ def overhead(arguments: argparse.Namespace) -> None:
     rates = ",".join(f"{rate:.4f}" for rate in np.geomspace(0.01, 0.3, RUN_TRIALS))
     with tempfile.TemporaryDirectory() as folder:
         environment = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
-        code = "import sys; from tippingpoint.cli import main; sys.argv[0] = 'tippingpoint'; main()"
         words = [
             "run",
             "-m",
@@ -129,7 +128,7 @@ def overhead(arguments: argparse.Namespace) -> None:
             "output=json",
         ]
         subprocess.run(
-            [sys.executable, "-c", code, *words], cwd=folder, env=environment, check=True, capture_output=True
+            [sys.executable, "-m", "tippingpoint", *words], cwd=folder, env=environment, check=True, capture_output=True
         )
     run = (time.perf_counter() - start) / RUN_TRIALS
     print(f"a Hydra multirun of run (one fit, not {settings.tune.folds}): {run:.2f} s a trial, {run / mine:.2f} times")

@@ -5,8 +5,9 @@ import os
 os.environ |= {"OMP_THREAD_LIMIT": "1", "OMP_WAIT_POLICY": "PASSIVE"}  # xdist already fills the cores
 import shutil
 import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -101,3 +102,19 @@ def _exists(user: str) -> bool:
     import pwd
 
     return any(entry.pw_name == user for entry in pwd.getpwall())
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """The command line in this process: words to exit code."""
+    from tippingpoint.cli import main
+
+    def command(*words: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["tippingpoint", *words])
+        try:
+            main()
+        except SystemExit as done:
+            return int(done.code or 0)
+        return 0
+
+    return command

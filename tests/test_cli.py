@@ -6,26 +6,18 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tippingpoint.cli import WORDS, as_overrides, main
+from tippingpoint.cli import WORDS, as_overrides
 
 
-def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["tippingpoint", *arguments])
-    try:
-        main()
-    except SystemExit as done:
-        return int(done.code or 0)
-    return 0
-
-
-def test_alone_it_explains_itself_in_one_screen(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
-    assert call(monkeypatch) == 0
+def test_alone_it_explains_itself_in_one_screen(call: Callable[..., int], capsys: pytest.CaptureFixture) -> None:
+    assert call() == 0
     shown = capsys.readouterr().out.splitlines()
     assert len(shown) <= 30
     assert max(map(len, shown)) <= 110
@@ -74,10 +66,10 @@ def test_wrong_input_is_one_message_and_exit_code_2(
     arguments: list[str],
     message: str,
     workspace: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    call: Callable[..., int],
     capsys: pytest.CaptureFixture,
 ) -> None:
-    assert call(monkeypatch, *arguments) == 2
+    assert call(*arguments) == 2
     captured = capsys.readouterr()
     lines = [line for line in captured.err.splitlines() if line != "reading users"]
     assert lines[0].startswith(message)
@@ -88,11 +80,11 @@ def test_wrong_input_is_one_message_and_exit_code_2(
 
 @pytest.mark.parametrize("uri", ["sqlite:////nowhere/at/all/mlflow.db", "http://127.0.0.1:9", "sqlite:////proc/x.db"])
 def test_a_store_that_cannot_be_used_is_exit_code_3(
-    uri: str, workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    uri: str, workspace: Path, monkeypatch: pytest.MonkeyPatch, call: Callable[..., int], capsys: pytest.CaptureFixture
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     for verb in ("doctor", "run"):
-        assert call(monkeypatch, verb) == 3
+        assert call(verb) == 3
         error = capsys.readouterr().err
         assert f"store {uri}: cannot be used" in error
         assert "Set MLFLOW_TRACKING_URI" in error
@@ -100,9 +92,9 @@ def test_a_store_that_cannot_be_used_is_exit_code_3(
 
 
 def test_doctor_finds_a_new_store_usable(
-    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    workspace: Path, call: Callable[..., int], capsys: pytest.CaptureFixture
 ) -> None:
-    assert call(monkeypatch, "doctor", "output=json") == 0
+    assert call("doctor", "output=json") == 0
     found = json.loads(capsys.readouterr().out)
     assert found["writable"]
     assert found["versions"]["mlflow"]
@@ -112,9 +104,8 @@ def test_ui_serves_the_store_prints_its_link_and_ends_with_ctrl_c(workspace: Pat
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    code = "import sys; from tippingpoint.cli import main; sys.argv[0] = 'tippingpoint'; main()"
     job = subprocess.Popen(
-        [sys.executable, "-c", code, "ui", f"port={port}"], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
+        [sys.executable, "-m", "tippingpoint", "ui", f"port={port}"], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
         text=True, cwd=workspace, start_new_session=True,
     )  # fmt: skip
     assert job.stderr is not None
@@ -135,10 +126,10 @@ def test_ui_serves_the_store_prints_its_link_and_ends_with_ctrl_c(workspace: Pat
 
 
 def test_json_is_one_object_and_nothing_else_on_stdout(
-    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    workspace: Path, call: Callable[..., int], capsys: pytest.CaptureFixture
 ) -> None:
     words = ["run", "model=logistic", "data.users=2000", "explain_rows=20", "output=json"]
-    assert call(monkeypatch, *words) == 0
+    assert call(*words) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["candidate"]["model"] == "logistic"
     assert found["evidence"] == "truth"
@@ -147,10 +138,10 @@ def test_json_is_one_object_and_nothing_else_on_stdout(
 
 
 def test_a_sweep_runs_every_combination_and_goes_on_after_a_wrong_one(
-    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    workspace: Path, call: Callable[..., int], capsys: pytest.CaptureFixture
 ) -> None:
     words = ["run", "-m", "model=logistic", "data.users=2000,3", "seed=0,1", "explain_rows=20", "output=json"]
-    assert call(monkeypatch, *words) == 2
+    assert call(*words) == 2
     captured = capsys.readouterr()
     assert [json.loads(line)["data"]["users"] for line in captured.out.splitlines()] == [2000, 2000]
     assert captured.err.count("split: the ") == 2
@@ -166,19 +157,19 @@ def test_keys_below_an_action_may_be_new(key: str) -> None:
 
 
 def test_a_value_hydra_cannot_parse_is_shown_as_the_shell_takes_it(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    call: Callable[..., int], capsys: pytest.CaptureFixture
 ) -> None:
-    assert call(monkeypatch, "run", "data=csv", "data.path=a=b (1).csv") == 2
+    assert call("run", "data=csv", "data.path=a=b (1).csv") == 2
     said = capsys.readouterr().err
     assert said.startswith("data.path: cannot make out 'a=b (1).csv'.")
     typed = subprocess.run(f"printf %s {said.split('twice: ')[1]}", shell=True, capture_output=True, text=True).stdout
-    assert call(monkeypatch, "run", "data=csv", typed) == 2
+    assert call("run", "data=csv", typed) == 2
     assert capsys.readouterr().err.split("\n")[-2].startswith("data.path=a=b (1).csv: no such file")
 
 
 @pytest.mark.parametrize("verb", ["data", "policy", "compare", "run", "tune", "simulate", "ui", "doctor"])
-def test_each_verb_has_a_short_help(verb: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
-    assert call(monkeypatch, verb, "--help") == 0
+def test_each_verb_has_a_short_help(verb: str, call: Callable[..., int], capsys: pytest.CaptureFixture) -> None:
+    assert call(verb, "--help") == 0
     shown = capsys.readouterr().out.splitlines()
     assert len(shown) <= 16
     assert max(map(len, shown)) <= 115

@@ -1,12 +1,11 @@
 """`policy lint` and `policy diff` from the command line."""
 
 import json
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tippingpoint.cli import main
 from tippingpoint.errors import InputError
 from tippingpoint.jobs import policy_diff, policy_lint
 from tippingpoint.settings import DiffSettings, LintSettings, compose
@@ -18,20 +17,11 @@ def compared(at_compared: tuple) -> tuple:
     return at_compared
 
 
-def call(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["tippingpoint", "policy", *words])
-    try:
-        main()
-    except SystemExit as done:
-        return int(done.code or 0)
-    return 0
-
-
 def test_lint_tells_sizes_and_checks_the_rules_by_k_means(
-    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    workspace: Path, call: Callable[..., int], capsys: pytest.CaptureFixture
 ) -> None:
     words = ["policy=retention", "data=retention", "economics=retention", "data.users=3000", "output=json"]
-    assert call(monkeypatch, "lint", *words, "clusters=[monthly_watch_hours,days_since_last_login]") == 0
+    assert call("policy", "lint", *words, "clusters=[monthly_watch_hours,days_since_last_login]") == 0
     found = json.loads(capsys.readouterr().out)
     assert [r["kind"] for r in found["remarks"]] == ["overlap"]
     assert sum(row["users"] for row in found["segments"]) == 3000
@@ -54,21 +44,21 @@ def test_lint_of_bands_needs_a_score_and_finds_bands_no_one_reaches(compared: tu
     assert result.refused
 
 
-def test_lint_with_a_gap_exits_with_1(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lint_with_a_gap_exits_with_1(workspace: Path, call: Callable[..., int]) -> None:
     words = ["policy=retention", "data=retention", "economics=retention", "data.users=3000", "output=json"]
     rules = "policy.rules=[{segment: loyal, when: 'days_since_last_login <= 60'}]"
     gone = [f"~policy.actions.{segment}" for segment in ("dormant", "risky_medium", "risky")]
-    assert call(monkeypatch, "lint", *words, rules, *gone) == 1
+    assert call("policy", "lint", *words, rules, *gone) == 1
 
 
 def test_diff_names_policies_on_the_line_and_counts_users(
-    compared: tuple, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    compared: tuple, call: Callable[..., int], capsys: pytest.CaptureFixture
 ) -> None:
     small = ["data.users=3000", "scored_by=models:/conversion/1", "output=json"]
-    assert call(monkeypatch, "diff", "models:/conversion/1", "intent_bands", *small) == 0
+    assert call("policy", "diff", "models:/conversion/1", "intent_bands", *small) == 0
     alike = json.loads(capsys.readouterr().out)
     assert (alike["written"], alike["users_with_another_action"]) == ([], 0)
-    assert call(monkeypatch, "diff", "intent_bands", "top_fraction", *small) == 0
+    assert call("policy", "diff", "intent_bands", "top_fraction", *small) == 0
     found = json.loads(capsys.readouterr().out)
     assert sum(row["users"] for row in found["movement"]) == 3000
     assert found["users_with_another_action"] > 0
@@ -79,8 +69,8 @@ def test_diff_without_a_score_says_what_to_type() -> None:
         policy_diff(DiffSettings.from_config(compose("policy_diff", ["policies=[intent_bands,top_fraction]"])))
 
 
-def test_policy_alone_names_its_words(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
-    assert call(monkeypatch) == 2
+def test_policy_alone_names_its_words(call: Callable[..., int], capsys: pytest.CaptureFixture) -> None:
+    assert call("policy") == 2
     assert "There are: lint, diff." in capsys.readouterr().err
 
 

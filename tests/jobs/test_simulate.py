@@ -15,7 +15,6 @@ import pytest
 from mlflow import MlflowClient
 from rich.console import Console
 
-from tippingpoint.cli import main
 from tippingpoint.errors import InputError
 from tippingpoint.gathered import Gathered, join
 from tippingpoint.jobs import simulate
@@ -52,15 +51,6 @@ def drawn(result: SimulateResult) -> str:
     with console.capture() as shown:
         console.print(result.render())
     return shown.get()
-
-
-def typed(*words: str) -> None:
-    """The command line, which must succeed."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["tippingpoint", *words])
-        with pytest.raises(SystemExit) as done:
-            main()
-    assert not done.value.code
 
 
 def artifact(run_id: str, path: str) -> Path:
@@ -219,12 +209,14 @@ def test_everything_is_filed_and_carries_its_evidence(simulated: SimulateResult)
     assert all(0 <= m.step <= 1000 for m in history)
 
 
-def test_it_answers_in_one_screen_and_in_json(compared: tuple, capsys: pytest.CaptureFixture) -> None:
+def test_it_answers_in_one_screen_and_in_json(
+    call: Callable[..., int], compared: tuple, capsys: pytest.CaptureFixture
+) -> None:
     words = ["simulate", f"models=[{compared[0].filed.run_id}]", "cuts=30"]
-    typed(*words)
+    assert call(*words) == 0
     shown = capsys.readouterr().out.splitlines()
     assert len(shown) <= 40
-    typed(*words, "output=json")
+    assert call(*words, "output=json") == 0
     found = json.loads(capsys.readouterr().out)
     assert found["evidence"] == "truth"
     assert {row["verdict"] for row in found["contest"]} <= {"better", "worse", "cannot tell"}
@@ -401,14 +393,11 @@ def test_an_action_is_priced_as_typed_and_one_that_nobody_has_is_refused(
 
 
 @pytest.fixture
-def refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Callable[..., str]:
+def refused(call: Callable[..., int], capsys: pytest.CaptureFixture) -> Callable[..., str]:
     """The message with which the command line refuses to simulate."""
 
     def told(*words: str) -> str:
-        monkeypatch.setattr(sys, "argv", ["tippingpoint", "simulate", "cuts=40", *words])
-        with pytest.raises(SystemExit) as done:
-            main()
-        assert done.value.code == 2
+        assert call("simulate", "cuts=40", *words) == 2
         out, err = capsys.readouterr()
         assert not out
         steps = ("opening the store", "loading models", "reading statistics", "scoring users", "answering", "filing")
@@ -668,14 +657,14 @@ def test_a_measure_is_valued_beside_the_outcome(tmp_path: Path) -> None:
 
 
 def test_policies_of_the_users_own_folder_are_found_by_name(
-    compared: tuple, tmp_path: Path, capsys: pytest.CaptureFixture
+    call: Callable[..., int], compared: tuple, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     folder = tmp_path / "my options" / "policy"
     folder.mkdir(parents=True)
     shipped = (ROOT / "conf/policy/intent_bands.yaml").read_text()
     (folder / "ours.yaml").write_text(shipped.replace("name: intent_bands", "name: ours").replace("0.40", "0.30"))
     words = ["simulate", f"models=[{compared[0].filed.run_id}]", "policies=[ours]", "cuts=20", "output=json"]
-    typed(*words, "--config-dir", str(folder.parent))
+    assert call(*words, "--config-dir", str(folder.parent)) == 0
     assert "ours" in json.loads(capsys.readouterr().out)["policies"]
     with pytest.raises(InputError, match=r"policy: there is no 'our'\. Nearest: 'ours'"):
         simulate(SimulateSettings.from_config(compose("simulate", ["policies=[our]"], str(folder.parent))))

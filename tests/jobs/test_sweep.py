@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,7 +13,6 @@ import pytest
 from mlflow import MlflowClient
 from rich.console import Console
 
-from tippingpoint.cli import main
 from tippingpoint.findings import Filed
 from tippingpoint.jobs.finished import config_digest
 from tippingpoint.jobs.sweep import leaderboard
@@ -26,15 +25,6 @@ SMALL = ("model=logistic", "data.users=2000", "explain_rows=20", "output=json")
 JOB, PARENT = "tippingpoint.job", "mlflow.parentRunId"
 
 
-def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["tippingpoint", *arguments])
-    try:
-        main()
-    except SystemExit as done:
-        return int(done.code or 0)
-    return 0
-
-
 def runs(job: str) -> list:
     client = MlflowClient()
     experiments = [e.experiment_id for e in client.search_experiments()]
@@ -42,9 +32,9 @@ def runs(job: str) -> list:
 
 
 def test_a_sweep_is_gathered_under_one_parent_and_what_is_finished_is_skipped(
-    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    workspace: Path, call: Callable[..., int], capsys: pytest.CaptureFixture
 ) -> None:
-    assert call(monkeypatch, "run", "-m", *SMALL, "seed=0,1") == 0
+    assert call("run", "-m", *SMALL, "seed=0,1") == 0
     (parent,) = runs("sweep")
     children = runs("run")
     assert [child.data.tags[PARENT] for child in children] == [parent.info.run_id] * 2
@@ -58,7 +48,7 @@ def test_a_sweep_is_gathered_under_one_parent_and_what_is_finished_is_skipped(
     capsys.readouterr()
 
     # Typed again, with another order of answering: nothing is run, the same parent.
-    assert call(monkeypatch, "run", "-m", *SMALL[:-1], "seed=0,1", "output=json", "debug=true") == 0
+    assert call("run", "-m", *SMALL[:-1], "seed=0,1", "output=json", "debug=true") == 0
     captured = capsys.readouterr()
     answers = [json.loads(line) for line in captured.out.splitlines()]
     assert [(a["skipped"], a["run_id"]) for a in answers] == [(True, child.info.run_id) for child in children]
@@ -66,23 +56,23 @@ def test_a_sweep_is_gathered_under_one_parent_and_what_is_finished_is_skipped(
     assert (len(runs("sweep")), len(runs("run"))) == (1, 2)
 
     # One more seed: one more run; the other two join the larger sweep.
-    assert call(monkeypatch, "run", "-m", *SMALL, "seed=0,1,2") == 0
+    assert call("run", "-m", *SMALL, "seed=0,1,2") == 0
     larger = runs("sweep")[-1] if runs("sweep")[0].info.run_id == parent.info.run_id else runs("sweep")[0]
     assert [child.data.tags[PARENT] for child in runs("run")] == [larger.info.run_id] * 3
 
-    assert call(monkeypatch, "run", "-m", *SMALL, "seed=choice(0)", "force=true") == 0
+    assert call("run", "-m", *SMALL, "seed=choice(0)", "force=true") == 0
     assert len(runs("run")) == 4
-    assert call(monkeypatch, "run", *SMALL, "seed=0") == 0  # without -m nothing is skipped
+    assert call("run", *SMALL, "seed=0") == 0  # without -m nothing is skipped
     assert len(runs("run")) == 5
 
 
 def test_a_sweep_of_searches_skips_what_is_finished_and_takes_it_along(
-    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    workspace: Path, call: Callable[..., int], capsys: pytest.CaptureFixture
 ) -> None:
     words = ("tune", "-m", *SMALL, "tune.trials=2")
-    assert call(monkeypatch, *words, "seed=choice(0)") == 0
+    assert call(*words, "seed=choice(0)") == 0
     capsys.readouterr()
-    assert call(monkeypatch, *words, "seed=0,1", "tune.workers=2") == 0
+    assert call(*words, "seed=0,1", "tune.workers=2") == 0
     assert capsys.readouterr().err.count("skipped, run") == 1
     (parent,) = (run for run in runs("sweep") if run.data.tags["jobs"] == "2 of 2")
     assert len(runs("tune")) == 2
@@ -90,7 +80,7 @@ def test_a_sweep_of_searches_skips_what_is_finished_and_takes_it_along(
 
 
 def test_an_interrupted_sweep_is_gathered_too_and_the_same_line_goes_on(
-    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, call: Callable[..., int], capsys: pytest.CaptureFixture
 ) -> None:
     import tippingpoint.jobs.run  # noqa: F401 - the module, whose name the package gives to its function
 
@@ -104,14 +94,14 @@ def test_an_interrupted_sweep_is_gathered_too_and_the_same_line_goes_on(
 
     with monkeypatch.context() as patch:
         patch.setattr(module, "record", stopped_at_the_second)
-        assert call(monkeypatch, "run", "-m", *SMALL, "seed=0,1") == 130
+        assert call("run", "-m", *SMALL, "seed=0,1") == 130
     (parent,) = runs("sweep")
     assert parent.info.status == "KILLED"
     assert [run.info.status for run in runs("run")] == ["FINISHED", "KILLED"]
     assert parent.data.tags["jobs"] == "1 of 2"
     assert "the same line goes on" in capsys.readouterr().err
 
-    assert call(monkeypatch, "run", "-m", *SMALL, "seed=0,1") == 0
+    assert call("run", "-m", *SMALL, "seed=0,1") == 0
     (again,) = runs("sweep")
     assert (again.info.run_id, again.info.status) == (parent.info.run_id, "FINISHED")
     assert again.data.tags["jobs"] == "2 of 2"
@@ -119,9 +109,9 @@ def test_an_interrupted_sweep_is_gathered_too_and_the_same_line_goes_on(
 
 
 def test_families_stay_under_their_compare_and_the_latest_compare_is_found_under_a_sweep(
-    workspace: Path, monkeypatch: pytest.MonkeyPatch
+    workspace: Path, call: Callable[..., int]
 ) -> None:
-    assert call(monkeypatch, "compare", "-m", *SMALL, "policy.cuts=[0.3,0.6],[0.4,0.7]", "policy.version=7") == 2
+    assert call("compare", "-m", *SMALL, "policy.cuts=[0.3,0.6],[0.4,0.7]", "policy.version=7") == 2
     (sweep,) = runs("sweep")
     (compared,) = [run for run in runs("compare") if "sweep_id" in run.data.tags and run.info.status == "FINISHED"]
     assert compared.data.tags[PARENT] == sweep.info.run_id
@@ -146,7 +136,7 @@ def experiments(workspace: Path) -> Path:
 
 
 def test_a_launcher_chosen_in_swept_experiment_files_launches_workers_on_a_new_store(
-    experiments: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture
+    experiments: Path, monkeypatch: pytest.MonkeyPatch, call: Callable[..., int], capfd: pytest.CaptureFixture
 ) -> None:
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
 
@@ -155,10 +145,10 @@ def test_a_launcher_chosen_in_swept_experiment_files_launches_workers_on_a_new_s
 
     monkeypatch.setattr("tippingpoint.launch._answer", here)
     words = ["run", "-m", *SMALL[:1], *SMALL[2:], "experiment=first,second,here", "--config-dir", str(experiments)]
-    assert call(monkeypatch, *words) == 2  # one of them chooses otherwise
+    assert call(*words) == 2  # one of them chooses otherwise
     assert "choose different launchers" in capfd.readouterr().err
     words[words.index("experiment=first,second,here")] = "experiment=first,second"
-    assert call(monkeypatch, *words) == 2  # three users are too few: the other job went on
+    assert call(*words) == 2  # three users are too few: the other job went on
     captured = capfd.readouterr()
     (answer,) = [json.loads(line) for line in captured.out.splitlines()]
     assert answer["candidate"]["model"] == "logistic"
@@ -171,23 +161,26 @@ def test_a_launcher_chosen_in_swept_experiment_files_launches_workers_on_a_new_s
 
 
 def test_an_experiment_file_may_bring_its_own_sweep(
-    experiments: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    experiments: Path, call: Callable[..., int], capsys: pytest.CaptureFixture
 ) -> None:
-    assert call(monkeypatch, "run", *SMALL, "experiment=sweep", "--config-dir", str(experiments)) == 0
+    assert call("run", *SMALL, "experiment=sweep", "--config-dir", str(experiments)) == 0
     assert len(capsys.readouterr().out.splitlines()) == 2
     assert sorted(run.data.params["seed"] for run in runs("run")) == ["4", "5"]
-    assert call(monkeypatch, "run", "-m", *SMALL, "experiment=sweep,here", "--config-dir", str(experiments)) == 2
+    assert call("run", "-m", *SMALL, "experiment=sweep,here", "--config-dir", str(experiments)) == 2
     assert capsys.readouterr().err.startswith("experiment: sweep brings its own sweep")
 
 
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="the extra ray is not installed")
 def test_ray_runs_a_sweep_on_a_local_cluster(workspace: Path) -> None:
-    code = "import sys; sys.argv[0] = 'tippingpoint'; from tippingpoint.cli import main; main()"
     words = ["run", "-m", *SMALL[:1], *SMALL[2:], "data.users=2000,3", "seed=0,1"]
     words += ["hydra/launcher=ray", "+hydra.launcher.ray.init.num_cpus=2"]
     quiet = {"RAY_USAGE_STATS_ENABLED": "0", "HOME": str(workspace)}
     done = subprocess.run(
-        [sys.executable, "-c", code, *words], capture_output=True, text=True, cwd=workspace, env=os.environ | quiet
+        [sys.executable, "-m", "tippingpoint", *words],
+        capture_output=True,
+        text=True,
+        cwd=workspace,
+        env=os.environ | quiet,
     )
     assert done.returncode == 2, done.stderr  # three users are too few
     assert [json.loads(line)["data"]["users"] for line in done.stdout.splitlines()] == [2000, 2000]
@@ -213,9 +206,9 @@ def test_ray_runs_a_sweep_on_a_local_cluster(workspace: Path) -> None:
     ],
 )
 def test_wrong_words_of_a_sweep_are_one_message_before_anything_runs(
-    words: list[str], message: str, workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    words: list[str], message: str, workspace: Path, call: Callable[..., int], capsys: pytest.CaptureFixture
 ) -> None:
-    assert call(monkeypatch, "run", "-m", *words) == 2
+    assert call("run", "-m", *words) == 2
     lines = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("sweep ")]
     assert lines[0].startswith(message)
     assert len({line for line in lines if "jobs failed" not in line and not line.startswith("  ")}) == 1
@@ -224,9 +217,9 @@ def test_wrong_words_of_a_sweep_are_one_message_before_anything_runs(
 
 @pytest.mark.skipif(importlib.util.find_spec("ray") is not None, reason="the extra ray is installed")
 def test_a_launcher_that_is_not_installed_is_named_with_its_extra(
-    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    workspace: Path, call: Callable[..., int], capsys: pytest.CaptureFixture
 ) -> None:
-    assert call(monkeypatch, "run", "-m", "seed=0,1", "hydra/launcher=ray") == 2
+    assert call("run", "-m", "seed=0,1", "hydra/launcher=ray") == 2
     said = "hydra/launcher: ray is not installed. Type pip install 'tippingpoint[ray]'.\n"
     assert capsys.readouterr().err == said
 

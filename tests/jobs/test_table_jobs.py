@@ -6,6 +6,7 @@ import os
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -19,15 +20,6 @@ from tippingpoint.settings import Settings, compose
 
 ROOT = Path(__file__).parents[2]
 CASE_STUDY = ROOT / "data/synthetic_user_conversion_data.csv"
-
-
-def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["tippingpoint", "data", *arguments])
-    try:
-        main()
-    except SystemExit as done:
-        return int(done.code or 0)
-    return 0
 
 
 @pytest.mark.parametrize(
@@ -50,10 +42,10 @@ def test_wrong_input_is_one_message_and_exit_code_2(
     arguments: list[str],
     message: str,
     workspace: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    call: Callable[..., int],
     capsys: pytest.CaptureFixture,
 ) -> None:
-    assert call(monkeypatch, *arguments) == 2
+    assert call("data", *arguments) == 2
     captured = capsys.readouterr()
     said = captured.err.removeprefix("reading users\n")
     assert said.partition("writing ")[2].partition("\n")[2].startswith(message) or said.startswith(message)
@@ -62,16 +54,16 @@ def test_wrong_input_is_one_message_and_exit_code_2(
     assert list(workspace.iterdir()) == []
 
 
-def test_write_rewrites_the_case_study_to_the_byte(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert call(monkeypatch, "write", "data=case_study") == 0
+def test_write_rewrites_the_case_study_to_the_byte(workspace: Path, call: Callable[..., int]) -> None:
+    assert call("data", "write", "data=case_study") == 0
     assert (workspace / "data/synthetic_user_conversion_data.csv").read_bytes() == CASE_STUDY.read_bytes()
     assert [path.name for path in (workspace / "data").iterdir()] == [CASE_STUDY.name]
 
 
-def test_write_takes_any_size_in_any_form(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_write_takes_any_size_in_any_form(workspace: Path, call: Callable[..., int]) -> None:
     tables = []
     for name in ("u.csv", "u.csv.gz", "u.parquet"):
-        assert call(monkeypatch, "write", "data=retention", "data.users=20000", f"to={name}") == 0
+        assert call("data", "write", "data=retention", "data.users=20000", f"to={name}") == 0
         tables.append(pl.read_parquet(name) if name.endswith("parquet") else pl.read_csv(name))
     assert gzip.decompress(Path("u.csv.gz").read_bytes()) == Path("u.csv").read_bytes()
     assert len(tables[0]) == 20000
@@ -86,12 +78,12 @@ def test_what_to_type_after_writing_can_be_typed(
     kind: str,
     evidence: str,
     workspace: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    call: Callable[..., int],
     capsys: pytest.CaptureFixture,
 ) -> None:
     size = "data.profiles=9000" if world == "event_log" else "data.users=3000"
     words = [f"data={world}", size, f"data.logging.kind={kind}", "to=out.csv", "output=json"]
-    assert call(monkeypatch, "write", *words) == 0
+    assert call("data", "write", *words) == 0
     verb, *overrides = shlex.split(json.loads(capsys.readouterr().out)["next"])[1:]
     question = ask(Settings.from_config(compose(verb, overrides)))
     assert question.evidence.kind == evidence
@@ -100,8 +92,8 @@ def test_what_to_type_after_writing_can_be_typed(
     assert not seen & {"action", "user_id", "watch_time_change", "days_active_next_28d", "converted", "renewed"}
 
 
-def test_an_event_log_is_written_as_exports_that_read_back(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert call(monkeypatch, "write", "data=event_log", "data.profiles=5000", "to=log", "output=json") == 0
+def test_an_event_log_is_written_as_exports_that_read_back(workspace: Path, call: Callable[..., int]) -> None:
+    assert call("data", "write", "data=event_log", "data.profiles=5000", "to=log", "output=json") == 0
     assert sorted(path.name for path in Path("log").iterdir()) == ["payments.jsonl", "product.jsonl"]
     words = ["data=events", "data.product=log/product.jsonl", "data.payments=log/payments.jsonl"]
     users = Settings.from_config(compose("run", words)).data.build(Events, "data").load()
@@ -111,15 +103,15 @@ def test_an_event_log_is_written_as_exports_that_read_back(workspace: Path, monk
 
 
 def test_describe_writes_a_contract_that_the_next_command_takes(
-    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    workspace: Path, call: Callable[..., int], capsys: pytest.CaptureFixture
 ) -> None:
     own = ["data=csv", f"data.path={CASE_STUDY}", "data.drop=[action]"]
-    assert call(monkeypatch, "describe", *own, "data.target=converted", "to=c.yaml") == 0
+    assert call("data", "describe", *own, "data.target=converted", "to=c.yaml") == 0
     shown = capsys.readouterr().out
     assert "10,000 rows in = 10,000 used + 0 quarantined" in shown
     assert "days_since_signup" in shown
     assert read_contract(Path("c.yaml")).outcome == "converted"
-    assert call(monkeypatch, "describe", *own, "data.contract=c.yaml", "output=json") == 0
+    assert call("data", "describe", *own, "data.contract=c.yaml", "output=json") == 0
     found = json.loads(capsys.readouterr().out)
     assert found["trouble"] == ""
     assert found["intake"].startswith("10,000 rows in")
@@ -127,30 +119,30 @@ def test_describe_writes_a_contract_that_the_next_command_takes(
 
 
 def test_describe_never_writes_over_a_contract_and_invites_to_write_none_where_one_is_given(
-    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    workspace: Path, call: Callable[..., int], capsys: pytest.CaptureFixture
 ) -> None:
     Path("u.csv").write_text("x,y\n" + "".join(f"{i % 7},{i % 2}\n" for i in range(60)))
     own = ["data=csv", "data.path=u.csv", "data.target=y"]
-    assert call(monkeypatch, "describe", *own, "to=c.yaml") == 0
+    assert call("data", "describe", *own, "to=c.yaml") == 0
     edited = Path("c.yaml").read_text().replace("meaning: ''", "meaning: mine")
     Path("c.yaml").write_text(edited)
     capsys.readouterr()
-    assert call(monkeypatch, "describe", *own, "data.contract=c.yaml", "to=c.yaml") == 2
+    assert call("data", "describe", *own, "data.contract=c.yaml", "to=c.yaml") == 2
     assert capsys.readouterr().err.startswith("to: c.yaml is there already, and may be edited. Type another name.")
     assert Path("c.yaml").read_text() == edited
-    assert call(monkeypatch, "describe", *own, "data.contract=c.yaml") == 0
+    assert call("data", "describe", *own, "data.contract=c.yaml") == 0
     shown = capsys.readouterr().out
     assert "Held against c.yaml." in shown
     assert "writes a contract" not in shown
 
 
 def test_describe_names_a_leak_and_what_would_stop_a_job(
-    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    workspace: Path, call: Callable[..., int], capsys: pytest.CaptureFixture
 ) -> None:
     Path("u.csv").write_text("x,closed,y\n" + "".join(f"{i % 7},{i % 2 * 3},{i % 2}\n" for i in range(60)))
-    assert call(monkeypatch, "describe", "data=csv", "data.path=u.csv", "data.target=y", "output=json") == 0
+    assert call("data", "describe", "data=csv", "data.path=u.csv", "data.target=y", "output=json") == 0
     assert json.loads(capsys.readouterr().out)["leak_suspects"] == ["closed"]
-    assert call(monkeypatch, "describe", "data=csv", "data.path=u.csv", "output=json") == 1
+    assert call("data", "describe", "data=csv", "data.path=u.csv", "output=json") == 1
     assert json.loads(capsys.readouterr().out)["trouble"].startswith("data.target: not given.")
 
 
@@ -195,7 +187,7 @@ def test_a_job_is_a_function_however_it_is_imported() -> None:
 
 
 def test_a_query_is_typed_in_a_shell_as_sql_yaml_shows_it(tmp_path: Path) -> None:
-    python = f"{shlex.quote(sys.executable)} -c 'from tippingpoint.cli import main; main()'"
+    python = f"{shlex.quote(sys.executable)} -m tippingpoint"
     query = "data.query='select i as x, i % 2 = 1 as y from range(80) t(i) where i % 3 = $rest and i > 1'"
     line = (
         f"{python} data describe data=sql data.url=duckdb:// {query} data.parameters.rest=1 data.target=y output=json"

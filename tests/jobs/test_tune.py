@@ -216,8 +216,7 @@ def test_a_missing_sampler_package_says_what_to_install(workspace: Path) -> None
 
 
 def test_sigterm_finishes_the_folds_under_way_and_the_same_line_goes_on(workspace: Path) -> None:
-    code = "import sys; from tippingpoint.cli import main; sys.argv[0] = 'tippingpoint'; main()"
-    words = [sys.executable, "-c", code, "tune", *SMALL, "tune.trials=30", "tune.prune=0", "output=json"]
+    words = [sys.executable, "-m", "tippingpoint", "tune", *SMALL, "tune.trials=30", "tune.prune=0", "output=json"]
     job = subprocess.Popen(words, cwd=workspace, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
     while len(complete(workspace)) < 3 and time.monotonic() < deadline:

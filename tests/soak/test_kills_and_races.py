@@ -19,8 +19,9 @@ pytestmark = pytest.mark.soak
 
 def command(*words: str, folder: Path, **options: object) -> subprocess.Popen:
     environment = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
-    code = "import sys; from tippingpoint.cli import main; sys.argv[0] = 'tippingpoint'; main()"
-    return subprocess.Popen([sys.executable, "-c", code, *words], cwd=folder, env=environment, text=True, **options)
+    return subprocess.Popen(
+        [sys.executable, "-m", "tippingpoint", *words], cwd=folder, env=environment, text=True, **options
+    )
 
 
 def statuses(folder: Path) -> list[str]:

@@ -29,9 +29,8 @@ pytestmark = pytest.mark.soak
 
 def command(*words: str, folder: Path, store: str = "") -> subprocess.Popen:
     environment = os.environ | {"MLFLOW_TRACKING_URI": store or f"sqlite:///{folder}/mlflow.db"}
-    code = "import sys; from tippingpoint.cli import main; sys.argv[0] = 'tippingpoint'; main()"
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
-    return subprocess.Popen([sys.executable, "-c", code, *words], cwd=folder, env=environment, **options)
+    return subprocess.Popen([sys.executable, "-m", "tippingpoint", *words], cwd=folder, env=environment, **options)
 
 
 def finished(*words: str, folder: Path, store: str = "") -> dict:
