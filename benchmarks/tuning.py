@@ -19,7 +19,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from scipy.stats import loguniform, randint, uniform
-from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import RandomizedSearchCV, StratifiedKFold
 
 from tippingpoint.data.source import Source
@@ -165,7 +164,6 @@ def nested(arguments: argparse.Namespace) -> None:
         )
         tuned, plain = np.empty(len(whole)), np.empty(len(whole))
         outer = StratifiedKFold(5, shuffle=True, random_state=0)
-        areas: dict[str, list[float]] = {"default": [], "tuned": []}
         for fit, held in outer.split(whole.outcome, whole.outcome):
             users = whole.take(fit)
             search, _ = searched(settings, users)
@@ -175,19 +173,11 @@ def nested(arguments: argparse.Namespace) -> None:
             for label, of in (("default", family), ("tuned", family.having(best.parameters))):
                 pipeline = of.pipeline(users.contract, 0).fit(users.features, users.outcome)
                 score = pipeline.predict_proba(whole.features.iloc[held])[:, 1]
-                areas[label].append(roc_auc_score(whole.outcome[held], score))
                 (plain if label == "default" else tuned)[held] = auc_contributions(whole.outcome[held], score)
-        gain = mean(tuned - plain)
-        row = {
-            "family": name,
-            "default": float(np.mean(areas["default"])),
-            "tuned": float(np.mean(areas["tuned"])),
-            "gain": gain.value,
-            "low": gain.low,
-            "high": gain.high,
-        }
-        rows.append(row)
-        print(json.dumps(row), flush=True)
+        for label, of in (("default", plain), ("tuned", tuned), ("gain", tuned - plain)):
+            found = mean(of)
+            rows.append({"family": name, "ROC AUC": label, "value": found.value, "low": found.low, "high": found.high})
+            print(json.dumps(rows[-1]), flush=True)
     print(pd.DataFrame(rows).round(4).to_string(index=False))
 
 
