@@ -14,11 +14,12 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
+from tippingpoint.composing import compose
 from tippingpoint.jobs.candidate import answer
 from tippingpoint.jobs.question import ask
 from tippingpoint.reports.palette import colour
 from tippingpoint.reports.tables import interval
-from tippingpoint.settings import Settings, compose
+from tippingpoint.settings import Settings
 from tippingpoint.simulation.statistics import Estimate
 
 WINDOWS = (1, 3, 7, 14, 30)

@@ -21,12 +21,13 @@ from matplotlib.figure import Figure
 from scipy.stats import loguniform, randint, uniform
 from sklearn.model_selection import RandomizedSearchCV, StratifiedKFold
 
+from tippingpoint.composing import compose
 from tippingpoint.data.source import Source
 from tippingpoint.data.splits import development
 from tippingpoint.data.users import Users
 from tippingpoint.evaluation import auc_contributions
 from tippingpoint.models.family import Family
-from tippingpoint.settings import TuneSettings, compose
+from tippingpoint.settings import TuneSettings
 from tippingpoint.simulation.statistics import mean
 from tippingpoint.tuning.folds import cut, prepare
 from tippingpoint.tuning.objectives import cross_validate

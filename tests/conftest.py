@@ -27,8 +27,9 @@ def real() -> Path:
 @pytest.fixture(scope="session")
 def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple:
     """A comparison of small settings, made once: (result, folder it was made in)."""
+    from tippingpoint.composing import compose
     from tippingpoint.jobs import compare
-    from tippingpoint.settings import Settings, compose
+    from tippingpoint.settings import Settings
 
     folder = tmp_path_factory.mktemp("workspace")
     before, uri = Path.cwd(), os.environ.get("MLFLOW_TRACKING_URI")

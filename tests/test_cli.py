@@ -149,7 +149,8 @@ def test_a_sweep_runs_every_combination_and_goes_on_after_a_wrong_one(
 
 @pytest.mark.parametrize("key", ["assumed_response", "contact_cost"])
 def test_keys_below_an_action_may_be_new(key: str) -> None:
-    from tippingpoint.settings import Settings, compose
+    from tippingpoint.composing import compose
+    from tippingpoint.settings import Settings
 
     word = f"economics.actions.none.{key}=0.5"
     economics = Settings.from_config(compose("run", [word])).economics

@@ -9,13 +9,14 @@ import yaml
 from pydantic import Field
 
 from tippingpoint import settings as settings_module
+from tippingpoint.composing import compose, config_folder
 from tippingpoint.data.source import Source
 from tippingpoint.economics import Economics
 from tippingpoint.errors import InputError
 from tippingpoint.models.boosting import Boosting
 from tippingpoint.models.family import Family
 from tippingpoint.policies.policy import Policy
-from tippingpoint.settings import Component, Settings, compose, config_folder, masked
+from tippingpoint.settings import Component, Settings
 
 ROOT = Path(__file__).parents[1]
 
@@ -121,14 +122,6 @@ def test_a_plugin_s_target_is_accepted_once_its_entry_point_is_installed(
     assert built.extra == 2
 
 
-def test_config_dir_adds_groups_of_the_user_s_own(tmp_path: Path) -> None:
-    (tmp_path / "policy").mkdir()
-    policy = yaml.safe_load((ROOT / "conf/policy/intent_bands.yaml").read_text()) | {"name": "mine"}
-    (tmp_path / "policy/mine.yaml").write_text(yaml.safe_dump(policy))
-    settings = Settings.from_config(compose("run", ["policy=mine"], config_dir=str(tmp_path)))
-    assert settings.policy.arguments["name"] == "mine"
-
-
 def test_every_experiment_composes() -> None:
     for path in (ROOT / "experiments").glob("*.yaml"):
         check([f"experiment={path.stem}", *(["data.path=x.csv"] if "/data: csv" in path.read_text() else [])])
@@ -154,7 +147,8 @@ def test_the_wheel_works_from_any_folder(tmp_path: Path) -> None:
         capture_output=True, text=True,
     )  # fmt: skip
     assert "visit_bands" in done.stdout, done.stderr
-    code = "from tippingpoint.data.generators.world import World; from tippingpoint.settings import Settings, compose;"
+    code = "from tippingpoint.data.generators.world import World; from tippingpoint.settings import Settings;"
+    code += "from tippingpoint.composing import compose;"
     code += "source = Settings.from_config(compose('run', ['data.users=100'])).data.build(World, 'data');"
     code += "print(source.load().intake)"  # the door reads the contract that lies in the wheel
     done = subprocess.run(
@@ -162,32 +156,3 @@ def test_the_wheel_works_from_any_folder(tmp_path: Path) -> None:
         capture_output=True, text=True,
     )  # fmt: skip
     assert "100 rows in = 100 used" in done.stdout, done.stderr
-
-
-@pytest.mark.parametrize(
-    ("address", "shown"),
-    [
-        ("postgresql://ann:s3cret@host:5432/db", "postgresql://ann:***@host:5432/db"),
-        ("postgresql://:s3cret@host/db", "postgresql://:***@host/db"),
-        ("postgresql://ann@host/db?Password=s3cret&x=1", "postgresql://ann@host/db?Password=***&x=1"),
-        ("sqlite:////tmp/a.db", "sqlite:////tmp/a.db"),
-        ("host=h user=ann password='s3cret'", "host=h user=ann password=***"),
-    ],
-)
-def test_a_password_is_seen_nowhere(address: str, shown: str) -> None:
-    config = {"data": {"url": address, "n": 3}, "all": [address]}
-    assert masked(config) == {"data": {"url": shown, "n": 3}, "all": [shown]}
-
-
-@pytest.mark.parametrize(
-    ("words", "policy", "outcome"),
-    [
-        (["data=event_log"], "early_intent", "conversion"),
-        (["data=event_log_churn"], "leaving_early", "churn"),
-        (["experiment=event_log_churn"], "leaving_early", "churn"),
-        (["data=event_log_churn", "policy=offer"], "offer", "churn"),
-    ],
-)
-def test_the_event_log_brings_a_policy_for_what_is_asked_of_it(words: list[str], policy: str, outcome: str) -> None:
-    config = compose("compare", words)
-    assert (config.policy.name, config.data.outcome) == (policy, outcome)

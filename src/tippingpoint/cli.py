@@ -2,9 +2,9 @@
 
 import re
 import sys
-from pathlib import Path
 from textwrap import fill
 
+from tippingpoint.composing import config_folder
 from tippingpoint.errors import InputError, TippingpointError, nearest
 
 HELP = """\
@@ -124,11 +124,9 @@ def main() -> None:
 
 def _groups() -> str:
     """What can be chosen, as the shipped folders hold it."""
-    inside = Path(__file__).parent / "conf"
-    folder = inside if inside.is_dir() else Path(__file__).parents[2] / "conf"
     lines = []
     for group in ("data", "model", "policy", "economics", "experiment"):
-        names = ", ".join(sorted(path.stem for path in (folder / group).glob("*.yaml")))
+        names = ", ".join(sorted(path.stem for path in (config_folder() / group).glob("*.yaml")))
         lines.append(fill(names, 108, initial_indent=f"  {group + '=':13}", subsequent_indent=" " * 15))
     return "Choose\n" + "\n".join(lines)
 

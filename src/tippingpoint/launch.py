@@ -31,8 +31,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
+from tippingpoint.composing import NAMING, as_added, config_folder, hydra_error, own_groups
 from tippingpoint.errors import InputError, OutsideError, RefusedError, TippingpointError
-from tippingpoint.settings import NAMING, as_added, config_folder, hydra_error, masked, own_groups
+from tippingpoint.masking import masked
 
 SWEPT = ("run", "compare", "tune")
 """Verbs whose runs a sweep gathers."""

@@ -4,9 +4,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+from tippingpoint.composing import compose
 from tippingpoint.data.description import alone, describe, infer_terms, pure
 from tippingpoint.jobs.describe import describe as describe_job
-from tippingpoint.settings import TableSettings, compose
+from tippingpoint.settings import TableSettings
 
 Y = np.random.default_rng(0).integers(0, 2, 400)
 

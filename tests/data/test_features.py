@@ -9,13 +9,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tippingpoint.composing import compose
 from tippingpoint.data import features
 from tippingpoint.data.database import connect, memory
 from tippingpoint.data.exports import PAYMENTS, PRODUCT
 from tippingpoint.data.features import Definition, Quality, Vocabulary
 from tippingpoint.data.generators.event_log import EventLog
 from tippingpoint.errors import InputError
-from tippingpoint.settings import Component, compose
+from tippingpoint.settings import Component
 
 HOUR, DAY = 3_600, 86_400
 T0 = 1_700_000_000

@@ -9,10 +9,11 @@ import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from tippingpoint.composing import compose
 from tippingpoint.data.files import Table
 from tippingpoint.data.writing import write_blocks
 from tippingpoint.errors import InputError
-from tippingpoint.settings import Settings, compose
+from tippingpoint.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_features import ASKED, DAY, SIGNED_UP, did, paid, tables
 
+from tippingpoint.composing import compose
 from tippingpoint.data.database import connect, memory
 from tippingpoint.data.funnel import Funnel, funnel
 from tippingpoint.data.generators.event_log import EventLog
-from tippingpoint.settings import Component, compose
+from tippingpoint.settings import Component
 
 
 def log(**settings: Any) -> EventLog:

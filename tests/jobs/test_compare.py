@@ -13,9 +13,10 @@ import pytest
 from mlflow import MlflowClient
 
 from tippingpoint import leases
+from tippingpoint.composing import compose
 from tippingpoint.errors import InputError
 from tippingpoint.jobs import compare, run
-from tippingpoint.settings import Settings, compose
+from tippingpoint.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 SMALL = ["data.users=3000", "explain_rows=50"]

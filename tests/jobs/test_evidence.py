@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tippingpoint.composing import compose
 from tippingpoint.data.source import Source
 from tippingpoint.data.users import Users
 from tippingpoint.errors import InputError
 from tippingpoint.jobs.candidate import answer
 from tippingpoint.jobs.question import ask, fit_logging, fit_rewards, kind_of, kinds_at_hand
-from tippingpoint.settings import Settings, TuneSettings, compose
+from tippingpoint.settings import Settings, TuneSettings
 from tippingpoint.simulation.evidence import Evidence, doubly_robust
 from tippingpoint.simulation.statistics import Estimate
 from tippingpoint.simulation.value import policy_value

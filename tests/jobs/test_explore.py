@@ -12,10 +12,11 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
+from tippingpoint.composing import compose
 from tippingpoint.errors import InputError
 from tippingpoint.jobs import explore, run
 from tippingpoint.jobs.explore import ExploreResult
-from tippingpoint.settings import Settings, TableSettings, compose
+from tippingpoint.settings import Settings, TableSettings
 
 HOSTILE = "<script>document.title='owned'</script>"
 LINK = "<a href='https://example.com'>click</a> & $x$ %{y}"

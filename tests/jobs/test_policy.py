@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tippingpoint.composing import compose
 from tippingpoint.errors import InputError
 from tippingpoint.jobs import policy_diff, policy_lint
-from tippingpoint.settings import DiffSettings, LintSettings, compose
+from tippingpoint.settings import DiffSettings, LintSettings
 
 
 @pytest.fixture(scope="module", autouse=True)

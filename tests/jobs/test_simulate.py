@@ -15,13 +15,14 @@ import pytest
 from mlflow import MlflowClient
 from rich.console import Console
 
+from tippingpoint.composing import compose
 from tippingpoint.errors import InputError
 from tippingpoint.gathered import Gathered, join
 from tippingpoint.jobs import simulate
 from tippingpoint.jobs.question import fit_rewards
 from tippingpoint.jobs.simulate import SimulateResult
 from tippingpoint.policies.policy import Known
-from tippingpoint.settings import SimulateSettings, compose
+from tippingpoint.settings import SimulateSettings
 from tippingpoint.simulated import NONE, PAIR, RANDOM
 from tippingpoint.simulation.contest import contest
 from tippingpoint.simulation.evidence import Evidence

@@ -13,11 +13,12 @@ import pytest
 from mlflow import MlflowClient
 from rich.console import Console
 
+from tippingpoint.composing import compose
 from tippingpoint.findings import Filed
 from tippingpoint.jobs.finished import config_digest
 from tippingpoint.jobs.sweep import leaderboard
 from tippingpoint.reports.sweeps import sweep_summary
-from tippingpoint.settings import Settings, compose, masked
+from tippingpoint.settings import Settings
 from tippingpoint.tracking.models import find
 from tippingpoint.tracking.provenance import code_version
 
@@ -279,11 +280,6 @@ def test_a_changed_plugin_is_other_code(tmp_path: Path) -> None:
     source.write_text("class Plugin: learns = True\n")
     assert code_version([module.Plugin], ["numpy"]) != before
     del sys.modules["plugin_of_a_test"]
-
-
-def test_a_password_in_an_address_does_not_reach_the_store() -> None:
-    assert masked("data.url=postgresql://ann:secret@db/users") == "data.url=postgresql://ann:***@db/users"
-    assert masked("data.path=https://host/users.csv") == "data.path=https://host/users.csv"
 
 
 def test_the_leaderboard_fits_80_columns_and_shows_lists_as_typed() -> None:

@@ -13,10 +13,11 @@ import polars as pl
 import pytest
 
 from tippingpoint.cli import main
+from tippingpoint.composing import compose
 from tippingpoint.data.contract import read_contract
 from tippingpoint.data.events import Events
 from tippingpoint.jobs.question import ask
-from tippingpoint.settings import Settings, compose
+from tippingpoint.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 CASE_STUDY = ROOT / "data/synthetic_user_conversion_data.csv"

@@ -17,10 +17,11 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
+from tippingpoint.composing import compose
 from tippingpoint.errors import InputError
 from tippingpoint.jobs import tune
 from tippingpoint.jobs.tune import TuneResult
-from tippingpoint.settings import TuneSettings, compose
+from tippingpoint.settings import TuneSettings
 
 SMALL = ["model=logistic", "data.users=1500", "explain_rows=5"]
 

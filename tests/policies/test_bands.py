@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tippingpoint.composing import compose
 from tippingpoint.policies.bands import Bands
 from tippingpoint.policies.policy import Policy
-from tippingpoint.settings import Component, Settings, compose
+from tippingpoint.settings import Component, Settings
 
 
 def intent(*overrides: str) -> Policy:

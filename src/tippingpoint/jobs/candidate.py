@@ -14,11 +14,12 @@ from tippingpoint.evaluation import evaluate, point
 from tippingpoint.explanation import coefficients, explain
 from tippingpoint.findings import Candidate, Question
 from tippingpoint.jobs.question import fitted_on, reward_model
+from tippingpoint.masking import masked
 from tippingpoint.models.calibration import fit, refit
 from tippingpoint.policies.policy import Known, Policy
 from tippingpoint.reports import figures
 from tippingpoint.reports.cards import card, shortened
-from tippingpoint.settings import Settings, masked
+from tippingpoint.settings import Settings
 from tippingpoint.simulation.statistics import LEAST_CHANGED, Estimate, mean
 from tippingpoint.simulation.value import PolicyValue, break_even_response, policy_value
 from tippingpoint.tracking import backend

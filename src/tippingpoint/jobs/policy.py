@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from rich.console import RenderableType
 
+from tippingpoint.composing import option
 from tippingpoint.data.source import Source
 from tippingpoint.data.splits import Parts, split
 from tippingpoint.data.users import Users
@@ -21,7 +22,7 @@ from tippingpoint.policies.lint import ANSWERED, Difference, Lint, diff, lint
 from tippingpoint.policies.policy import Known, Policy
 from tippingpoint.policies.rules import SCORE, Rules
 from tippingpoint.reports import figures, policies
-from tippingpoint.settings import Component, DiffSettings, LintSettings, PolicySettings, option
+from tippingpoint.settings import Component, DiffSettings, LintSettings, PolicySettings
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.models import fetch_version, find, load
 

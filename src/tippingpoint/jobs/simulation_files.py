@@ -10,10 +10,11 @@ import yaml
 
 from tippingpoint.cutoffs import Asked, CutOffs
 from tippingpoint.findings import Filed
+from tippingpoint.masking import masked
 from tippingpoint.reports import surfaces
 from tippingpoint.reports.cards import simulation_card
 from tippingpoint.reports.what_if_page import page
-from tippingpoint.settings import SimulateSettings, masked
+from tippingpoint.settings import SimulateSettings
 from tippingpoint.simulated import PAIR, Simulation
 from tippingpoint.simulation.statistics import Estimate
 from tippingpoint.tracking import backend

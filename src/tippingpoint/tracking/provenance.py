@@ -8,8 +8,8 @@ from functools import cache
 from importlib.metadata import distributions, version
 from pathlib import Path
 
+from tippingpoint.composing import config_folder
 from tippingpoint.findings import Provenance
-from tippingpoint.settings import config_folder
 
 
 @cache

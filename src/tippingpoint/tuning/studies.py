@@ -29,8 +29,8 @@ from optuna.trial import FixedTrial, FrozenTrial, Trial, TrialState
 
 from tippingpoint import leases
 from tippingpoint.errors import InputError, OutsideError
+from tippingpoint.masking import masked
 from tippingpoint.models.family import Family
-from tippingpoint.settings import masked
 from tippingpoint.tuning.objectives import Stopped
 
 Direction = Literal["minimize", "maximize"]

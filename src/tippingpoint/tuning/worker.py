@@ -19,8 +19,9 @@ from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import Trial, TrialState
 
 from tippingpoint import leases
+from tippingpoint.masking import masked
 from tippingpoint.models.family import Family
-from tippingpoint.settings import Tune, masked
+from tippingpoint.settings import Tune
 from tippingpoint.tuning import studies
 from tippingpoint.tuning.folds import Folds, Priced
 from tippingpoint.tuning.objectives import DIRECTIONS, Found, Stopped, cross_validate

@@ -1,0 +1,29 @@
+"""Configs come of the shipped groups, the user's own, and words as typed."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tippingpoint.composing import compose, config_folder
+
+
+def test_config_dir_adds_groups_of_the_user_s_own(tmp_path: Path) -> None:
+    (tmp_path / "policy").mkdir()
+    policy = yaml.safe_load((config_folder() / "policy/intent_bands.yaml").read_text()) | {"name": "mine"}
+    (tmp_path / "policy/mine.yaml").write_text(yaml.safe_dump(policy))
+    assert compose("run", ["policy=mine"], config_dir=str(tmp_path)).policy.name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("words", "policy", "outcome"),
+    [
+        (["data=event_log"], "early_intent", "conversion"),
+        (["data=event_log_churn"], "leaving_early", "churn"),
+        (["experiment=event_log_churn"], "leaving_early", "churn"),
+        (["data=event_log_churn", "policy=offer"], "offer", "churn"),
+    ],
+)
+def test_the_event_log_brings_a_policy_for_what_is_asked_of_it(words: list[str], policy: str, outcome: str) -> None:
+    config = compose("compare", words)
+    assert (config.policy.name, config.data.outcome) == (policy, outcome)
