@@ -14,6 +14,11 @@ import pytest
 
 REAL = Path(os.environ.get("TIPPINGPOINT_REAL_DATA", Path(__file__).parents[2] / "shared/data"))
 """The real tables that some tests look at."""
+STEPS = (
+    *("reading users", "writing ", "opening the store", "loading models", "reading statistics", "scoring users"),
+    *("answering", "filing"),
+)
+"""Lines on stderr that say how far a job is."""
 
 
 @pytest.fixture
@@ -117,5 +122,19 @@ def call(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
         except SystemExit as done:
             return int(done.code or 0)
         return 0
+
+    return command
+
+
+@pytest.fixture
+def refused(call: Callable[..., int], capsys: pytest.CaptureFixture) -> Callable[..., str]:
+    """The command line with wrong words: what it says of them, and nothing besides."""
+
+    def command(*words: str) -> str:
+        assert call(*words) == 2
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        assert captured.out == ""
+        return "\n".join(line for line in captured.err.splitlines() if not line.startswith(STEPS))
 
     return command

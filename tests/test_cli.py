@@ -63,18 +63,9 @@ def test_an_empty_value_counts_as_not_given() -> None:
     ],
 )
 def test_wrong_input_is_one_message_and_exit_code_2(
-    arguments: list[str],
-    message: str,
-    workspace: Path,
-    call: Callable[..., int],
-    capsys: pytest.CaptureFixture,
+    arguments: list[str], message: str, workspace: Path, refused: Callable[..., str]
 ) -> None:
-    assert call(*arguments) == 2
-    captured = capsys.readouterr()
-    lines = [line for line in captured.err.splitlines() if line != "reading users"]
-    assert lines[0].startswith(message)
-    assert "Traceback" not in captured.err
-    assert captured.out == ""
+    assert refused(*arguments).startswith(message)
     assert not (workspace / "mlflow.db").exists()
 
 
@@ -157,15 +148,11 @@ def test_keys_below_an_action_may_be_new(key: str) -> None:
     assert economics.arguments["actions"]["none"][key] == 0.5
 
 
-def test_a_value_hydra_cannot_parse_is_shown_as_the_shell_takes_it(
-    call: Callable[..., int], capsys: pytest.CaptureFixture
-) -> None:
-    assert call("run", "data=csv", "data.path=a=b (1).csv") == 2
-    said = capsys.readouterr().err
+def test_a_value_hydra_cannot_parse_is_shown_as_the_shell_takes_it(refused: Callable[..., str]) -> None:
+    said = refused("run", "data=csv", "data.path=a=b (1).csv")
     assert said.startswith("data.path: cannot make out 'a=b (1).csv'.")
     typed = subprocess.run(f"printf %s {said.split('twice: ')[1]}", shell=True, capture_output=True, text=True).stdout
-    assert call("run", "data=csv", typed) == 2
-    assert capsys.readouterr().err.split("\n")[-2].startswith("data.path=a=b (1).csv: no such file")
+    assert refused("run", "data=csv", typed).startswith("data.path=a=b (1).csv: no such file")
 
 
 @pytest.mark.parametrize("verb", ["data", "policy", "compare", "run", "tune", "simulate", "ui", "doctor"])

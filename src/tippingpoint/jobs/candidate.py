@@ -26,6 +26,7 @@ from tippingpoint.tracking import backend
 from tippingpoint.tracking.provenance import provenance
 from tippingpoint.tracking.registry import Client, Version, check_policy, register
 from tippingpoint.tracking.runs import Run, reap
+from tippingpoint.tracking.tags import JOB
 
 EXAMPLE_ROWS = 5
 
@@ -195,7 +196,7 @@ def run_tags(question: Question, job: str) -> dict[str, str]:
     policy = question.policy
     return {
         **provenance().tags(),
-        "tippingpoint.job": job,
+        JOB: job,
         "question": question.name,
         "evidence": question.evidence.kind,
         "data_digest": question.users.digest,

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from tippingpoint.tracking.tags import JOB
+
 if TYPE_CHECKING:  # the command line looks for `Finished` whatever the job; most need no MLflow, which takes seconds
     from tippingpoint.findings import Question
     from tippingpoint.settings import Settings
     from tippingpoint.tracking.registry import Client
 
-JOB, DIGEST, SWEEP, SWEEP_JOB = "tippingpoint.job", "config_digest", "sweep_id", "sweep_job"
+DIGEST, SWEEP, SWEEP_JOB = "config_digest", "sweep_id", "sweep_job"
 
 NOT_THE_RESULT: dict[str, Any] = {
     **dict.fromkeys(("output", "debug", "force", "tracking"), True),

@@ -10,21 +10,15 @@ import pandas as pd
 from rich.console import RenderableType
 
 from tippingpoint.composing import option
-from tippingpoint.data.source import Source
-from tippingpoint.data.splits import Parts, split
-from tippingpoint.data.users import Users
-from tippingpoint.economics import Economics
 from tippingpoint.errors import InputError
-from tippingpoint.jobs.gathering import score_users
-from tippingpoint.jobs.question import reward_model
+from tippingpoint.jobs.policy_ground import ground_of, needs_score
 from tippingpoint.policies.clusters import Clusters, cluster
 from tippingpoint.policies.lint import ANSWERED, Difference, Lint, diff, lint
-from tippingpoint.policies.policy import Known, Policy
-from tippingpoint.policies.rules import SCORE, Rules
+from tippingpoint.policies.policy import Policy
 from tippingpoint.reports import figures, policies
-from tippingpoint.settings import Component, DiffSettings, LintSettings, PolicySettings
+from tippingpoint.settings import Component, DiffSettings, LintSettings
 from tippingpoint.tracking import backend
-from tippingpoint.tracking.models import fetch_version, find, load
+from tippingpoint.tracking.models import fetch_version
 
 
 @dataclass(frozen=True)
@@ -84,35 +78,6 @@ class DiffResult:
         return policies.diff_summary(self.first, self.second, self.found)
 
 
-@dataclass(frozen=True)
-class _Ground:
-    """Users to look at policies on, with scores where a model gives them."""
-
-    users: Users
-    parts: Parts
-    economics: Economics
-    score: np.ndarray | None
-    on_validation: np.ndarray | None
-    seed: int
-
-    def bind(self, policy: Policy) -> Policy:
-        """Fix what the policy learns; without a score only where it needs none."""
-        parts = self.parts
-        if self.on_validation is None and needs_score(policy):
-            return policy
-        score = np.zeros(len(parts.validation)) if self.on_validation is None else self.on_validation
-        worth = None if self.users.action is None else reward_model(parts.train, self.economics, self.seed)
-        return policy.bind(Known(parts.train.features, parts.validation.features, score, worth))
-
-    @property
-    def given(self) -> dict[str, int] | None:
-        """Users each action was taken for."""
-        if self.users.action is None:
-            return None
-        counts = np.bincount(self.users.action, minlength=len(self.users.actions))
-        return dict(zip(self.users.actions, counts.tolist(), strict=True))
-
-
 def policy_lint(settings: LintSettings) -> LintResult:
     """Look a policy over; a remark is something to answer, not an error.
 
@@ -122,7 +87,7 @@ def policy_lint(settings: LintSettings) -> LintResult:
         Where the policy, the users or the model are wrong or do not fit each other.
     """
     policy = settings.policy.build(Policy, "policy")
-    ground = _ground(settings)
+    ground = ground_of(settings)
     bound = ground.bind(policy)
     features: pd.DataFrame = ground.users.features
     found = lint(bound, features, ground.score, set(ground.economics.actions), ground.given)
@@ -146,7 +111,7 @@ def policy_diff(settings: DiffSettings) -> DiffResult:
         Where policies, users or the model are wrong or do not fit, or a score is needed and no model named.
     """
     first, second = (_policy(name, settings.config_dir) for name in settings.policies)
-    ground = _ground(settings)
+    ground = ground_of(settings)
     if ground.score is None and (needs_score(first) or needs_score(second)):
         raise InputError("scored_by", "one of the policies reads the score", "Type scored_by=models:/NAME@challenger.")
     score = np.zeros(len(ground.users)) if ground.score is None else ground.score
@@ -155,26 +120,9 @@ def policy_diff(settings: DiffSettings) -> DiffResult:
     return DiffResult(names[0], names[1], found)
 
 
-def needs_score(policy: Policy) -> bool:
-    """Whether a policy cannot decide without a model's score."""
-    return not isinstance(policy, Rules) or SCORE in policy.columns
-
-
 def _policy(name: str, config_dir: str | None) -> Policy:
     if name.startswith("models:/"):
         node = json.loads(fetch_version(backend.connect(), name, "policy.json"))
     else:
         node = option("policy", name, config_dir)
     return Component.model_validate(node).build(Policy, f"policy {name}")
-
-
-def _ground(settings: PolicySettings) -> _Ground:
-    economics = settings.economics.build(Economics, "economics")
-    users = settings.data.build(Source, "data").load()
-    parts = split(users, settings.split)
-    score = on_validation = None
-    if settings.scored_by is not None:
-        client = backend.connect()
-        model = load(client, find(client, settings.scored_by)[0])
-        score, on_validation = (score_users(model.name, model, part) for part in (users, parts.validation))
-    return _Ground(users, parts, economics, score, on_validation, settings.seed)

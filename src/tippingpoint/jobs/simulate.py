@@ -22,8 +22,9 @@ from tippingpoint.settings import Budget, Component, SimulateSettings, validate
 from tippingpoint.simulated import Simulation
 from tippingpoint.simulation.statistics import LEAST_CHANGED
 from tippingpoint.tracking import backend
-from tippingpoint.tracking.models import JOB, LoadedModel, config_of, fetch, find, load
+from tippingpoint.tracking.models import LoadedModel, config_of, fetch, find, load
 from tippingpoint.tracking.runs import reap
+from tippingpoint.tracking.tags import JOB
 
 SENSITIVITY = 0.2
 """Share by which the tornado moves prices, where nothing else is asked."""

@@ -18,11 +18,11 @@ from tippingpoint.settings import SimulateSettings
 from tippingpoint.simulated import PAIR, Simulation
 from tippingpoint.simulation.statistics import Estimate
 from tippingpoint.tracking import backend
-from tippingpoint.tracking.models import JOB
 from tippingpoint.tracking.provenance import provenance
 from tippingpoint.tracking.registry import Client
 from tippingpoint.tracking.runs import Run
 from tippingpoint.tracking.runs import run as tracked
+from tippingpoint.tracking.tags import JOB
 
 STATISTICS = "statistics.npz"
 

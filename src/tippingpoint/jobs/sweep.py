@@ -11,12 +11,13 @@ from rich.console import RenderableType
 
 from tippingpoint.evaluation import LOWER_IS_BETTER
 from tippingpoint.findings import Filed
-from tippingpoint.jobs.finished import JOB, SWEEP, SWEEP_JOB
+from tippingpoint.jobs.finished import SWEEP, SWEEP_JOB
 from tippingpoint.reports.cards import shortened
 from tippingpoint.reports.sweeps import Leaderboard, sweep_card, sweep_summary
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.registry import Client
 from tippingpoint.tracking.runs import Run, StoredRun, adopt, create, reap
+from tippingpoint.tracking.tags import JOB
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,7 @@ from skops.io.exceptions import UntrustedTypesFoundException
 from tippingpoint.errors import InputError
 from tippingpoint.models.family import Family
 from tippingpoint.settings import Component
-
-JOB, PARENT = "tippingpoint.job", "mlflow.parentRunId"
+from tippingpoint.tracking.tags import JOB, PARENT
 
 
 @dataclass(frozen=True)

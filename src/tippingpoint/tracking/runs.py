@@ -27,6 +27,7 @@ from tippingpoint.models.calibration import Model
 from tippingpoint.policies.policy import Policy
 from tippingpoint.simulation.statistics import Estimate
 from tippingpoint.tracking.backend import STORE_ERRORS, probe, store_errors, uri
+from tippingpoint.tracking.tags import PARENT
 
 StoredRun = MlflowRun
 HOST, LEASE = "tippingpoint.host", "tippingpoint.lease"
@@ -144,7 +145,7 @@ def run(
     The process holds a lock for as long as the run is open, which the kernel releases even after kill -9: that is
     how `reap` tells a run at work from one left behind.
     """
-    lineage = {"mlflow.parentRunId": parent.run_id} if parent else {}
+    lineage = {PARENT: parent.run_id} if parent else {}
     with store_errors(), leases.lease() as lease:
         own = {"mlflow.runName": name, HOST: leases.here(), LEASE: lease, **lineage}
         run_id = again or client.create_run(experiment, run_name=name, tags={**tags, **own}).info.run_id
@@ -172,7 +173,7 @@ def create(client: MlflowClient, experiment: str, name: str, tags: Mapping[str, 
 def adopt(client: MlflowClient, parent: str, children: Iterable[str]) -> None:
     """Show runs that exist already under a parent."""
     for child in children:
-        client.set_tag(child, "mlflow.parentRunId", parent)
+        client.set_tag(child, PARENT, parent)
 
 
 def reap(client: MlflowClient) -> int:

@@ -14,9 +14,9 @@ from tippingpoint.errors import OutsideError
 from tippingpoint.findings import Tried
 from tippingpoint.tracking import backend, runs
 from tippingpoint.tracking.backend import store_errors
+from tippingpoint.tracking.tags import PARENT
 
 STUDY, TARGET, ANSWER, NUMBER, CLOSED = "study", "tune.trials", "tippingpoint.answer", "trial", "tippingpoint.closed"
-PARENT = "mlflow.parentRunId"
 PAGE = 1000
 
 

@@ -1,0 +1,6 @@
+"""Names of the tags by which runs are found again; no MLflow is needed to read them."""
+
+JOB = "tippingpoint.job"
+"""The verb that made a run; `trial` and `sweep` for runs that stand for those."""
+PARENT = "mlflow.parentRunId"
+"""MLflow's own: the run another is shown under."""
