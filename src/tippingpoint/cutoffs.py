@@ -9,7 +9,8 @@ from tippingpoint.gathered import Gathered
 from tippingpoint.policies.bands import Bands
 from tippingpoint.policies.policy import Policy
 from tippingpoint.simulation.cells import Cells, Line, contacts
-from tippingpoint.simulation.choice import Choice, Step, choose, cut_regret, frontier, untold
+from tippingpoint.simulation.choice import Choice, choose, cut_regret, untold
+from tippingpoint.simulation.frontier import Step, frontier
 from tippingpoint.simulation.ranking import Curve, curve
 from tippingpoint.simulation.statistics import Estimate
 from tippingpoint.simulation.surface import Bands as Codes

@@ -13,8 +13,9 @@ from tippingpoint.gathered import MEASURE, MONEY, Gathered, Joint
 from tippingpoint.policies.bands import Bands
 from tippingpoint.policies.best_action import BestAction
 from tippingpoint.simulated import BEST, DEFAULT, NONE, ORACLE, PAIR, RANDOM, THEN, Simulation, ends
-from tippingpoint.simulation.cells import Cells, Line, contacts, estimates, linear, outcomes
+from tippingpoint.simulation.cells import Cells, Line, contacts, linear, outcomes
 from tippingpoint.simulation.contest import contest_of_cells
+from tippingpoint.simulation.estimators import estimates
 from tippingpoint.simulation.statistics import LEAST_CHANGED, Estimate
 from tippingpoint.simulation.value import break_even_response
 

@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 from rich.console import Console
 
 from tippingpoint.composing import compose
-from tippingpoint.findings import Filed
+from tippingpoint.filed import Filed
 from tippingpoint.jobs.finished import config_digest
 from tippingpoint.jobs.sweep import leaderboard
 from tippingpoint.reports.sweeps import sweep_summary

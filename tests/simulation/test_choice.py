@@ -8,9 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tippingpoint.errors import InputError
+from tippingpoint.simulation.best_cuts import best_cuts
 from tippingpoint.simulation.cells import Cells, Line, contacts, contrast, gather, grid
-from tippingpoint.simulation.choice import best_cuts, choose, cut_regret, frontier, regret, untold, valued
+from tippingpoint.simulation.choice import choose, cut_regret, regret, untold, valued
 from tippingpoint.simulation.evidence import Evidence
+from tippingpoint.simulation.frontier import frontier
 
 seeds = st.integers(0, 2**32 - 1)
 LINE = Line(np.array([0.0, -0.05, -0.1]), np.ones(3))

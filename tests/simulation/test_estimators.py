@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tippingpoint.errors import InputError
-from tippingpoint.simulation.cells import Cells, Line, estimates, gather, grid, outcomes
-from tippingpoint.simulation.estimators import ESTIMATORS, truth
+from tippingpoint.simulation.cells import Cells, Line, gather, grid, outcomes
+from tippingpoint.simulation.estimators import ESTIMATORS, estimates, truth
 from tippingpoint.simulation.evidence import (
     Evidence,
     Log,

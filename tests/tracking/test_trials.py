@@ -7,10 +7,10 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from tippingpoint.errors import OutsideError
-from tippingpoint.findings import Tried
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.runs import run
 from tippingpoint.tracking.trials import TrialLog
+from tippingpoint.tuned import Tried
 
 
 def tried(number: int, value: float, ended: int) -> Tried:

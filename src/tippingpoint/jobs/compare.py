@@ -9,7 +9,8 @@ import numpy as np
 from rich.console import RenderableType
 
 from tippingpoint.evaluation import LOWER_IS_BETTER, auc_contributions
-from tippingpoint.findings import Candidate, Comparison, Filed, Question
+from tippingpoint.filed import Filed
+from tippingpoint.findings import Candidate, Comparison, Question
 from tippingpoint.jobs.candidate import answer, open_store, record, register_candidate, run_tags
 from tippingpoint.jobs.finished import DIGEST, own_tags, stop_if_finished
 from tippingpoint.jobs.progress import progress

@@ -6,7 +6,8 @@ from typing import Any
 from rich.console import RenderableType
 
 from tippingpoint.errors import InputError
-from tippingpoint.findings import Candidate, Filed, Question
+from tippingpoint.filed import Filed
+from tippingpoint.findings import Candidate, Question
 from tippingpoint.jobs.candidate import answer, open_store, record, register_candidate, run_tags
 from tippingpoint.jobs.finished import DIGEST, own_tags, stop_if_finished
 from tippingpoint.jobs.progress import progress

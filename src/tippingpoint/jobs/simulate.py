@@ -10,7 +10,7 @@ from tippingpoint.composing import option, overlay
 from tippingpoint.cutoffs import Asked, Limit
 from tippingpoint.economics import Economics
 from tippingpoint.errors import InputError
-from tippingpoint.findings import Filed
+from tippingpoint.filed import Filed
 from tippingpoint.gathered import Gathered
 from tippingpoint.jobs.gathering import check_prices, gather_users
 from tippingpoint.jobs.progress import progress

@@ -9,7 +9,7 @@ import numpy as np
 import yaml
 
 from tippingpoint.cutoffs import Asked, CutOffs
-from tippingpoint.findings import Filed
+from tippingpoint.filed import Filed
 from tippingpoint.masking import masked
 from tippingpoint.reports import surfaces
 from tippingpoint.reports.cards import simulation_card

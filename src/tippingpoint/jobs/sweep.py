@@ -10,7 +10,7 @@ import pandas as pd
 from rich.console import RenderableType
 
 from tippingpoint.evaluation import LOWER_IS_BETTER
-from tippingpoint.findings import Filed
+from tippingpoint.filed import Filed
 from tippingpoint.jobs.finished import SWEEP, SWEEP_JOB
 from tippingpoint.reports.cards import shortened
 from tippingpoint.reports.sweeps import Leaderboard, sweep_card, sweep_summary

@@ -19,7 +19,8 @@ from tippingpoint.data.splits import development
 from tippingpoint.data.users import Users
 from tippingpoint.errors import InputError, OutsideError
 from tippingpoint.evaluation import auc_contributions
-from tippingpoint.findings import Candidate, Filed, Question, Tried, Tuned
+from tippingpoint.filed import Filed
+from tippingpoint.findings import Candidate, Question
 from tippingpoint.jobs.candidate import answer, open_store, record, register_candidate, run_tags
 from tippingpoint.jobs.finished import DIGEST, own_tags, stop_if_finished
 from tippingpoint.jobs.progress import searching
@@ -34,6 +35,7 @@ from tippingpoint.tracking import backend
 from tippingpoint.tracking.registry import Client, challenge
 from tippingpoint.tracking.runs import Run
 from tippingpoint.tracking.trials import CLOSED, Seat
+from tippingpoint.tuned import Tried, Tuned
 from tippingpoint.tuning import studies
 from tippingpoint.tuning.folds import Priced, cut, prepare
 from tippingpoint.tuning.objectives import DIRECTIONS, MONEY, cross_validate

@@ -5,7 +5,8 @@ from functools import cache
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from tippingpoint.findings import Candidate, Comparison, Provenance, Question
+from tippingpoint.filed import Provenance
+from tippingpoint.findings import Candidate, Comparison, Question
 from tippingpoint.reports.tables import EVIDENCE, interval
 from tippingpoint.reports.what_if import leader_in_words
 from tippingpoint.simulated import Simulation

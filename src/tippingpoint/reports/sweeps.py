@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tippingpoint.findings import Filed
+from tippingpoint.filed import Filed
 from tippingpoint.reports.cards import markdown
 
 SHOWN = 20

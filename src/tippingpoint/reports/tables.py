@@ -10,7 +10,8 @@ from rich.text import Text
 
 from tippingpoint.association import Association
 from tippingpoint.data.users import Users
-from tippingpoint.findings import Candidate, Comparison, Filed, Question
+from tippingpoint.filed import Filed
+from tippingpoint.findings import Candidate, Comparison, Question
 from tippingpoint.simulation.contest import Verdict
 from tippingpoint.simulation.statistics import Estimate
 

@@ -15,11 +15,13 @@ from plotly.offline import get_plotlyjs
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from tippingpoint.findings import Filed, Question, Tuned
+from tippingpoint.filed import Filed
+from tippingpoint.findings import Question
 from tippingpoint.reports.figures import new_figure, save
 from tippingpoint.reports.palette import colour
 from tippingpoint.reports.tables import about, interval, links, plain_table, uplift_heads
 from tippingpoint.simulation.statistics import Estimate
+from tippingpoint.tuned import Tuned
 
 LEAST = 2
 """Complete trials without which there is nothing to draw."""

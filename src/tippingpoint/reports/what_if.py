@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from tippingpoint.cutoffs import CutOffs
-from tippingpoint.findings import Filed
+from tippingpoint.filed import Filed
 from tippingpoint.reports.tables import EVIDENCE, plain_table
 from tippingpoint.simulated import PAIR, Simulation
 from tippingpoint.simulation.contest import Verdict

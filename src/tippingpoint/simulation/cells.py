@@ -143,8 +143,13 @@ class Cells:
             raise InputError("policy.cuts", f"must rise; got {list(cuts)}", f"Type {sorted(cuts)}.")
         return tuple(int(i) for i in index)
 
-    def decision(self, actions: Sequence[int], at: Sequence[int]) -> np.ndarray:
-        """(G + 1,) action codes of a policy of bands: actions[k] between cuts number at[k - 1] and at[k]."""
+    def decision(self, actions: Sequence[int], at: Sequence[int] | None) -> np.ndarray:
+        """(G + 1,) action codes of a policy of bands: actions[k] between cuts number at[k - 1] and at[k].
+
+        `at` None acts on no one.
+        """
+        if at is None:
+            return np.zeros(len(self.count), dtype=np.int64)
         index = np.asarray(at, dtype=np.int64)
         inside = ((index >= 0) & (index < len(self.cuts))).all() and (np.diff(index) >= 0).all()
         if len(actions) != len(index) + 1 or not inside:
@@ -207,7 +212,7 @@ def gather(
     measures
         (n, K) scores of further measures under each action, made like the outcome's.
     log
-        Also keep what ipw, snipw, dm and sndr need (`estimates`); dearer by (1 + 4K)² / (1 + K)².
+        Also keep what ipw, snipw, dm and sndr need (`estimators.estimates`); dearer by (1 + 4K)² / (1 + K)².
 
     Raises
     ------
@@ -284,67 +289,3 @@ def quadratic(cells: Cells, worth: np.ndarray) -> float:
     square = float(np.einsum("ci,cij,cj->", worth, cells.gram, worth, optimize=True))
     scale = float(np.einsum("ci,cii,ci->", worth, cells.gram, worth, optimize=True))
     return square if square > ROUNDING * scale else 0.0
-
-
-def estimates(
-    cells: Cells, line: Line, decision: np.ndarray, reference: np.ndarray | None = None
-) -> dict[str, Estimate]:
-    """A policy's value by every estimator, or its difference to another's, at any price, without touching users.
-
-    Needs cells gathered with a log. As in `estimators`: each value is a ratio of sums, each influence linear in a
-    user's columns, so its sum of squares is a quadratic form in the cells' cross products, that of a difference too.
-
-    Raises
-    ------
-    InputError
-        Where no user got what a policy decides.
-    """
-    found = {}
-    others = {} if reference is None else _influences(cells, line, reference)
-    for name, (value, influence, freedom) in _influences(cells, line, decision).items():
-        if name in others:
-            value, influence = value - others[name][0], influence - others[name][1]
-        se = float(np.sqrt(quadratic(cells, influence) / freedom / cells.users))
-        found[name] = normal(value, se) if cells.measured else Estimate(value)
-    return found
-
-
-def _influences(cells: Cells, line: Line, decision: np.ndarray) -> dict[str, tuple[float, np.ndarray, int]]:
-    """By estimator: value, what makes a user's columns their influence, and what squares are divided by."""
-    n = cells.users
-    rows, columns = (
-        np.arange(len(decision)),
-        {b: cells.columns(b).start + decision for b in ("phi", "w", "wy", "p")},
-    )
-
-    def pick(*terms: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-        worth = np.zeros(cells.gram.shape[:2])
-        for column, slope in terms:
-            worth[rows, column] += slope
-        return worth
-
-    def total(worth: np.ndarray) -> float:
-        return float(np.einsum("ci,ci->", worth, cells.gram[:, 0]))
-
-    alpha, beta, first = line.alpha[decision], line.beta[decision], np.zeros(len(rows), dtype=np.int64)
-    one, weight = pick((first, np.ones(len(rows)))), pick((columns["w"], np.ones(len(rows))))
-    if total(weight) <= 0:
-        raise InputError("log.action", "no user got what the policy decides", "Choose a policy nearer to the log.")
-    weighted = pick((columns["w"], alpha), (columns["wy"], beta))
-    direct = pick((first, alpha), (columns["p"], beta))
-    robust = pick((first, alpha), (columns["phi"], beta))
-    residual = pick((columns["phi"], beta), (columns["p"], -beta))  # w·(y - p̂) = phi - p̂
-    ratio, shift = total(weighted) / total(weight), total(residual) / total(weight)
-    scale = n / total(weight)
-
-    def centred(worth: np.ndarray) -> tuple[float, np.ndarray, int]:
-        return total(worth) / n, worth - total(worth) / n * one, n - 1
-
-    modelled, about_model, freedom = centred(direct)
-    return {
-        "dm": (modelled, about_model, freedom),
-        "ipw": centred(weighted),
-        "snipw": (ratio, (weighted - ratio * weight) * scale, n),
-        "dr": centred(robust),
-        "sndr": (modelled + shift, about_model + (residual - shift * weight) * scale, freedom),
-    }

@@ -1,4 +1,4 @@
-"""Six estimators of one policy's value from users: truth, dm, ipw, snipw, dr, sndr."""
+"""Six estimators of one policy's value from users: truth, dm, ipw, snipw, dr, sndr; those of a log from cells too."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tippingpoint.errors import InputError
+from tippingpoint.simulation.cells import Cells, Line, quadratic
 from tippingpoint.simulation.evidence import Log, taken
 from tippingpoint.simulation.statistics import Estimate, normal
 
@@ -90,6 +91,29 @@ ESTIMATORS: dict[str, Callable[[Log, np.ndarray], Influence]] = {
 """Those that read a log; `truth` reads a generator."""
 
 
+def estimates(
+    cells: Cells, line: Line, decision: np.ndarray, reference: np.ndarray | None = None
+) -> dict[str, Estimate]:
+    """A policy's value by every estimator, or its difference to another's, at any price, without touching users.
+
+    Needs cells gathered with a log. As above: each value is a ratio of sums, each influence linear in a
+    user's columns, so its sum of squares is a quadratic form in the cells' cross products, that of a difference too.
+
+    Raises
+    ------
+    InputError
+        Where no user got what a policy decides.
+    """
+    found = {}
+    others = {} if reference is None else _influences(cells, line, reference)
+    for name, (value, influence, freedom) in _influences(cells, line, decision).items():
+        if name in others:
+            value, influence = value - others[name][0], influence - others[name][1]
+        se = float(np.sqrt(quadratic(cells, influence) / freedom / cells.users))
+        found[name] = normal(value, se) if cells.measured else Estimate(value)
+    return found
+
+
 def _predicted(log: Log) -> np.ndarray:
     if log.predicted is None:
         raise InputError("log.predicted", "this estimator needs predictions", "Give them, or use ipw or snipw.")
@@ -106,3 +130,44 @@ def _weights(log: Log, decision: np.ndarray) -> np.ndarray:
     if not w.any():
         raise InputError("log.action", "no user got what the policy decides", "Choose a policy nearer to the log.")
     return w
+
+
+def _influences(cells: Cells, line: Line, decision: np.ndarray) -> dict[str, tuple[float, np.ndarray, int]]:
+    """By estimator: value, what makes a user's columns their influence, and what squares are divided by."""
+    n = cells.users
+    rows, columns = (
+        np.arange(len(decision)),
+        {b: cells.columns(b).start + decision for b in ("phi", "w", "wy", "p")},
+    )
+
+    def pick(*terms: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+        worth = np.zeros(cells.gram.shape[:2])
+        for column, slope in terms:
+            worth[rows, column] += slope
+        return worth
+
+    def total(worth: np.ndarray) -> float:
+        return float(np.einsum("ci,ci->", worth, cells.gram[:, 0]))
+
+    alpha, beta, first = line.alpha[decision], line.beta[decision], np.zeros(len(rows), dtype=np.int64)
+    one, weight = pick((first, np.ones(len(rows)))), pick((columns["w"], np.ones(len(rows))))
+    if total(weight) <= 0:
+        raise InputError("log.action", "no user got what the policy decides", "Choose a policy nearer to the log.")
+    weighted = pick((columns["w"], alpha), (columns["wy"], beta))
+    direct = pick((first, alpha), (columns["p"], beta))
+    robust = pick((first, alpha), (columns["phi"], beta))
+    residual = pick((columns["phi"], beta), (columns["p"], -beta))  # w·(y - p̂) = phi - p̂
+    ratio, shift = total(weighted) / total(weight), total(residual) / total(weight)
+    scale = n / total(weight)
+
+    def centred(worth: np.ndarray) -> tuple[float, np.ndarray, int]:
+        return total(worth) / n, worth - total(worth) / n * one, n - 1
+
+    modelled, about_model, freedom = centred(direct)
+    return {
+        "dm": (modelled, about_model, freedom),
+        "ipw": centred(weighted),
+        "snipw": (ratio, (weighted - ratio * weight) * scale, n),
+        "dr": centred(robust),
+        "sndr": (modelled + shift, about_model + (residual - shift * weight) * scale, freedom),
+    }

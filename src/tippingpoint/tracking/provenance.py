@@ -9,7 +9,7 @@ from importlib.metadata import distributions, version
 from pathlib import Path
 
 from tippingpoint.composing import config_folder
-from tippingpoint.findings import Provenance
+from tippingpoint.filed import Provenance
 
 
 @cache

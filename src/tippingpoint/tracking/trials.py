@@ -11,10 +11,10 @@ from mlflow.entities import Metric, Param, Run, RunTag
 
 from tippingpoint import leases
 from tippingpoint.errors import OutsideError
-from tippingpoint.findings import Tried
 from tippingpoint.tracking import backend, runs
 from tippingpoint.tracking.backend import store_errors
 from tippingpoint.tracking.tags import PARENT
+from tippingpoint.tuned import Tried
 
 STUDY, TARGET, ANSWER, NUMBER, CLOSED = "study", "tune.trials", "tippingpoint.answer", "trial", "tippingpoint.closed"
 PAGE = 1000

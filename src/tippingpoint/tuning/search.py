@@ -12,8 +12,8 @@ from joblib import cpu_count  # type: ignore[import-untyped]  # it ships no type
 from optuna.trial import FrozenTrial, TrialState
 
 from tippingpoint.errors import OutsideError
-from tippingpoint.findings import Tried
 from tippingpoint.simulation.statistics import normal
+from tippingpoint.tuned import Tried
 from tippingpoint.tuning import studies
 from tippingpoint.tuning.objectives import DIRECTIONS
 from tippingpoint.tuning.worker import Task, work
