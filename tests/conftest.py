@@ -8,7 +8,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,6 +31,15 @@ def real() -> Path:
     return REAL
 
 
+@contextmanager
+def working_in(folder: Path) -> Iterator[None]:
+    """A folder and the store in it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
+        yield
+
+
 @pytest.fixture(scope="session")
 def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple:
     """A comparison of small settings, made once: (result, folder it was made in)."""
@@ -37,25 +48,26 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple:
     from tippingpoint.settings import Settings
 
     folder = tmp_path_factory.mktemp("workspace")
-    before, uri = Path.cwd(), os.environ.get("MLFLOW_TRACKING_URI")
-    os.chdir(folder)
-    os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
-    settings = Settings.from_config(compose("compare", ["data.users=3000", "explain_rows=50"]))
-    try:
-        result = compare(settings)
-    finally:
-        os.chdir(before)
-        os.environ.pop("MLFLOW_TRACKING_URI")
-        os.environ |= {"MLFLOW_TRACKING_URI": uri} if uri else {}
-    return result, folder
+    with working_in(folder):
+        return compare(Settings.from_config(compose("compare", ["data.users=3000", "explain_rows=50"]))), folder
+
+
+@pytest.fixture(scope="session")
+def simulated(compared: tuple) -> Any:
+    """A simulation of the comparison's models with further policies and a budget, made once."""
+    from tippingpoint.composing import compose
+    from tippingpoint.jobs import simulate
+    from tippingpoint.settings import SimulateSettings
+
+    words = [f"models=[{compared[0].filed.run_id}]", "policies=[top_fraction,best_action]", "budget.contacts=300"]
+    with working_in(compared[1]):
+        return simulate(SimulateSettings.from_config(compose("simulate", ["cuts=40", *words])))
 
 
 @pytest.fixture(scope="module")
 def at_compared(compared: tuple) -> Iterator[tuple]:
     """The comparison, with its folder and store in use for a whole module."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(compared[1])
-        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{compared[1]}/mlflow.db")
+    with working_in(compared[1]):
         yield compared
 
 

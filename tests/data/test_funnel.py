@@ -1,26 +1,16 @@
 """The funnel and the time to conversion, by hand, in parts, and in two databases."""
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_features import ASKED, DAY, SIGNED_UP, did, paid, tables
+from logs import ASKED, DAY, SIGNED_UP, did, log, paid, tables
 
-from tippingpoint.composing import compose
 from tippingpoint.data.database import connect, memory
 from tippingpoint.data.funnel import Funnel, funnel
-from tippingpoint.data.generators.event_log import EventLog
-from tippingpoint.settings import Component
-
-
-def log(**settings: Any) -> EventLog:
-    overrides = ["data=event_log", *(f"data.{key}={value}" for key, value in settings.items())]
-    return Component.model_validate(dict(compose("run", overrides).data)).build(EventLog, "data")
-
 
 LIVES = [
     SIGNED_UP,

@@ -5,7 +5,11 @@ import pytest
 from scipy.stats import norm
 
 from tippingpoint.errors import InputError
-from tippingpoint.simulation.contest import contest
+from tippingpoint.gathered import join
+from tippingpoint.simulation.cells import Line
+from tippingpoint.simulation.contest import contest, contest_of_cells
+from tippingpoint.simulation.evidence import Evidence
+from tippingpoint.simulation.value import policy_value
 
 
 def contributions(seed: int, contestants: int = 5, n: int = 2000) -> dict[str, np.ndarray]:
@@ -118,3 +122,20 @@ def test_impossible_contests_are_refused():
     with pytest.raises(InputError, match="a difference above 0"):
         contest(contributions(8, 2), rng)[0].users_needed(0)
     assert contest({"a": np.zeros(4)}, rng) == []
+
+
+def test_verdicts_from_statistics_are_those_from_users() -> None:
+    rng = np.random.default_rng(0)
+    phi, n = rng.random((3000, 3)), 3000
+    decisions = {"a": rng.integers(0, 3, n), "b": rng.integers(0, 2, n), "c": np.zeros(n, dtype=np.int64)}
+    alpha, beta = np.array([1.0, 0.5, 0.2]), np.array([2.0, 3.0, 2.5])
+    evidence = Evidence("truth", phi)
+    users = {k: policy_value(evidence, alpha, beta, d).contribution for k, d in decisions.items()}
+    joint = join(decisions, evidence)
+    L = joint.cells.coefficients(Line(alpha, beta), [0, 1, 2])
+    cells = contest_of_cells(joint.cells, {k: L[d] for k, d in joint.decisions.items()}, np.random.default_rng(1))
+    for one, two in zip(contest(users, np.random.default_rng(1)), cells, strict=True):
+        assert one.difference.value == pytest.approx(two.difference.value, abs=1e-10)
+        assert one.difference.se == pytest.approx(two.difference.se, rel=1e-8)
+        assert (one.word, one.changed) == (two.word, two.changed)
+        assert one.critical == pytest.approx(two.critical, rel=0.03)

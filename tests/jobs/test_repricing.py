@@ -1,0 +1,143 @@
+"""A finished simulation is priced anew without users, and refuses what needs them."""
+
+import json
+import sys
+import time
+
+import numpy as np
+import pytest
+from simulations import artifact, ask, drawn
+
+from tippingpoint.errors import InputError
+from tippingpoint.gathered import Gathered
+from tippingpoint.jobs.question import fit_rewards
+from tippingpoint.jobs.simulate import SimulateResult
+from tippingpoint.policies.policy import Known
+from tippingpoint.simulated import NONE, PAIR
+from tippingpoint.tracking import backend
+
+pytestmark = pytest.mark.usefixtures("at_compared")
+
+
+def test_saved_statistics_come_back_as_they_were(simulated: SimulateResult) -> None:
+    gathered = simulated.simulation.gathered
+    again = Gathered.load(gathered.dump())
+    assert json.loads(json.dumps(gathered.about)) == again.about
+    np.testing.assert_array_equal(gathered.test.cells.gram, again.test.cells.gram)
+    for model, scored in gathered.scored.items():
+        np.testing.assert_array_equal(scored.test.cuts, again.scored[model].test.cuts)
+        np.testing.assert_array_equal(scored.validation.gram, again.scored[model].validation.gram)
+    with pytest.raises(InputError, match="cannot be read"):
+        Gathered.load(b"something else")
+
+
+def test_new_prices_need_no_users_and_equal_a_simulation_at_those_prices(
+    compared: tuple, simulated: SimulateResult, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fresh = ask(f"models=[{compared[0].filed.run_id}]", "economics.price=7", "economics.ad_revenue=2")
+
+    def touched(*_: object) -> None:
+        raise AssertionError("users were read")
+
+    monkeypatch.setattr(sys.modules["tippingpoint.jobs.simulate"], "gather_users", touched)
+    start = time.perf_counter()
+    anew = ask(f"models=[{simulated.filed.run_id}]", "economics.price=7", "economics.ad_revenue=2")
+    assert time.perf_counter() - start < 20  # seconds; a rough guard: the machine may be busy
+    for name in (n for n in fresh.simulation.values if "intent_bands" in n):
+        one, two = (r.simulation.values[name]["uplift_per_user"] for r in (fresh, anew))
+        assert one.value == pytest.approx(two.value, abs=1e-9)
+        assert one.se == pytest.approx(two.se, rel=1e-8)
+    assert anew.simulation.values != simulated.simulation.values
+
+
+def test_every_estimator_stands_beside_the_default_at_any_price(compared: tuple) -> None:
+    from tippingpoint.simulation.estimators import ESTIMATORS
+    from tippingpoint.simulation.evidence import Log
+
+    first = ask(f"models=[{compared[0].filed.run_id}]", "evidence=experiment", "policies=[best_action]")
+    anew = ask(f"models=[{first.filed.run_id}]", "economics.price=7", "economics.ad_revenue=2")
+    question = compared[0].comparison.question
+    users, economics = question.parts.test, anew.simulation.asked.economics
+    alpha, beta = economics.line(users.actions, True)
+    predicted = fit_rewards(question.parts.train, 0)(users.features)
+    log = Log(users.outcome, users.action, users.logging_probability, predicted).priced(alpha, beta)
+    found = anew.simulation.tables()["estimators"].set_index(["contestant", "estimator"])
+    assert set(found.index.get_level_values("estimator")) == set(ESTIMATORS)
+    assert {NONE, "everyone discount_10", f"boosting{PAIR}intent_bands"} <= set(found.index.get_level_values(0))
+    none = np.zeros(len(users), dtype=np.int64)
+    fitted = next(c for c in compared[0].comparison.candidates if c.family == "boosting")
+    decision = question.policy.bind(Known(users.features, users.features, fitted.score, None)).decide(
+        fitted.score, users.features, users.actions
+    )
+    for name, decided in {f"boosting{PAIR}intent_bands": decision, "everyone discount_10": none + 1}.items():
+        for estimator, of in ESTIMATORS.items():
+            row = found.loc[name, estimator]
+            for column, expected in {"value": of(log, decided), "uplift": of(log, decided) - of(log, none)}.items():
+                assert row[f"{column}_per_user_experiment"] == pytest.approx(expected.value, abs=1e-9)
+                assert row[f"{column}_per_user_experiment_se"] == pytest.approx(expected.estimate.se, rel=1e-6)
+        default = anew.simulation.values[name]["uplift_per_user"]
+        assert found.loc[name, "dr"]["uplift_per_user_experiment"] == pytest.approx(default.value, abs=1e-9)
+        assert found.loc[name, "dr"]["uplift_per_user_experiment_se"] == pytest.approx(default.se, rel=1e-6)
+    assert set(found[found["default"]].index.get_level_values("estimator")) == {"dr"}
+    assert "estimators" in {f.path[7:-4] for f in backend.connect().list_artifacts(anew.filed.run_id, "tables")}
+    html = artifact(anew.filed.run_id, "simulation.html").read_text()
+    assert all(word in html for word in ("dr (default)", "effective users", "largest weight", "Calibration of"))
+
+
+def test_what_was_asked_is_asked_again_of_a_simulation_priced_anew(simulated: SimulateResult) -> None:
+    anew = ask(f"models=[{simulated.filed.run_id}]", "economics.price=9", "least=40")
+    assert anew.simulation.asked.budget == simulated.simulation.asked.budget
+    assert "Within 300 contacts for 3,000 users" in drawn(anew)
+    again = ask(f"models=[{anew.filed.run_id}]", "budget.money=20", "budget.of_users=1000").simulation.asked
+    assert again.budget is not None
+    assert (again.budget.total, again.budget.unit, again.budget.users) == (20, "money", 1000)
+    assert again.least == 40
+    with pytest.raises(InputError, match=r"budget\.of_users: is no budget by itself"):
+        ask(f"models=[{simulated.simulation.gathered.about['models']['boosting']['run_id']}]", "budget.of_users=5")
+
+
+def test_asking_a_finished_simulation_for_what_it_is_changes_nothing(simulated: SimulateResult) -> None:
+    anew = ask(f"models=[{simulated.filed.run_id}]", "cuts=40", "seed=0", "evidence=truth", "budget.contacts=300")
+    assert anew.simulation.values == simulated.simulation.values
+    assert anew.simulation.cut_offs().choice == simulated.simulation.cut_offs().choice  # type: ignore[union-attr]  # it is there in this simulation
+
+
+def test_who_decided_at_other_prices_says_so(simulated: SimulateResult) -> None:
+    from tippingpoint.simulated import THEN
+
+    anew = ask(f"models=[{simulated.filed.run_id}]", "economics.price=3")
+    names = set(anew.simulation.values)
+    assert f"best_action{THEN}" in names
+    assert "best_action" not in names
+    assert not any("regret_per_user" in row for row in anew.simulation.values.values())
+    again = ask(f"models=[{anew.filed.run_id}]", "economics.currency=USD")
+    assert (
+        f"best_action{THEN}" in again.simulation.values
+    )  # a repriced run keeps its prices, and whose decisions are old
+    back = ask(f"models=[{simulated.filed.run_id}]", "economics.currency=USD")
+    assert "best_action" in back.simulation.values  # another name for money is no other price
+
+
+@pytest.mark.parametrize(
+    ("override", "where"),
+    [
+        ("policy.cuts=[0.2,0.4]", "policy"),
+        ("policies=[top_fraction]", "policies"),
+        ("data=case_study", "data"),
+        ("cuts=39", "cuts"),
+        ("evidence=experiment", "evidence"),
+        ("seed=3", "seed"),
+        ("+economics.actions.email={contact_cost: 1}", "economics.actions (email)"),
+    ],
+)
+def test_a_priced_simulation_refuses_what_needs_users(simulated: SimulateResult, override: str, where: str) -> None:
+    origin = next(iter(simulated.simulation.gathered.about["models"].values()))["run_id"]
+    with pytest.raises(InputError) as error:
+        ask(f"models=[{simulated.filed.run_id}]", override)
+    assert str(error.value).startswith(f"{where}: fixed when the statistics of this run were gathered (truth, 40 cut")
+    assert f"type models=[{origin}," in str(error.value)
+
+
+def test_prices_all_share_do_not_become_each_users_own_without_a_pass(simulated: SimulateResult) -> None:
+    with pytest.raises(InputError, match="own need a pass over users"):
+        ask(f"models=[{simulated.filed.run_id}]", "economics=cost_columns")
