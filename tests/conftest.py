@@ -80,6 +80,24 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store without runs: to make one takes MLflow seconds, to copy it none."""
+    from tippingpoint.tracking import backend
+
+    folder = tmp_path_factory.mktemp("store")
+    with working_in(folder):
+        backend.connect()
+    return folder / "mlflow.db"
+
+
+@pytest.fixture
+def stored(workspace: Path, empty_store: Path) -> Path:
+    """An empty folder to work in, whose store is there already."""
+    shutil.copy(empty_store, workspace)
+    return workspace
+
+
+@pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """URL of a server that listens on a socket in a temporary folder, with one empty database."""
     pytest.importorskip("psycopg", reason="psycopg is not installed (extra: warehouse)")

@@ -91,13 +91,13 @@ def test_doctor_finds_a_new_store_usable(
     assert found["versions"]["mlflow"]
 
 
-def test_ui_serves_the_store_prints_its_link_and_ends_with_ctrl_c(workspace: Path) -> None:
+def test_ui_serves_the_store_prints_its_link_and_ends_with_ctrl_c(stored: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     job = subprocess.Popen(
         [sys.executable, "-m", "tippingpoint", "ui", f"port={port}"], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
-        text=True, cwd=workspace, start_new_session=True,
+        text=True, cwd=stored, start_new_session=True,
     )  # fmt: skip
     assert job.stderr is not None
     link = next(line for line in job.stderr if line.startswith("MLflow: ")).split()[1]
@@ -129,7 +129,7 @@ def test_json_is_one_object_and_nothing_else_on_stdout(
 
 
 def test_a_sweep_runs_every_combination_and_goes_on_after_a_wrong_one(
-    workspace: Path, call: Callable[..., int], capsys: pytest.CaptureFixture
+    stored: Path, call: Callable[..., int], capsys: pytest.CaptureFixture
 ) -> None:
     words = ["run", "-m", "model=logistic", "data.users=2000,3", "seed=0,1", "explain_rows=20", "output=json"]
     assert call(*words) == 2

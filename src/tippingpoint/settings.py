@@ -53,8 +53,7 @@ class Component(Closed):
         InputError
             For a target outside the package and its plugins, of another kind, or for wrong arguments.
         """
-        plugins = [e.value.replace(":", ".") for group in PLUGIN_GROUPS for e in entry_points(group=group)]
-        if not (self.target.startswith("tippingpoint.") or self.target in plugins):
+        if not (self.target.startswith("tippingpoint.") or self.target in _plugins()):
             raise InputError(
                 f"{where}._target_",
                 f"{self.target!r} is neither in tippingpoint nor an installed plugin",
@@ -68,6 +67,10 @@ class Component(Closed):
         if not (isinstance(found, type) and issubclass(found, base)):
             raise InputError(f"{where}._target_", f"{self.target!r} is not a {base.__name__}")
         return validate(found, self.arguments, where)
+
+
+def _plugins() -> list[str]:
+    return [entry.value.replace(":", ".") for group in PLUGIN_GROUPS for entry in entry_points(group=group)]
 
 
 class Split(Closed):

@@ -125,7 +125,7 @@ np.save("{folder}/scores.npy", model.predict(pd.read_parquet("{folder}/raw.parqu
     np.testing.assert_allclose(scores[:, 1], result.comparison.winner.score, atol=1e-12)
 
 
-def test_the_same_settings_give_the_same_metrics(compared: tuple, children: dict, workspace: Path) -> None:
+def test_the_same_settings_give_the_same_metrics(compared: tuple, children: dict, stored: Path) -> None:
     again = compare(settings("compare"))
     for candidate in again.comparison.candidates:
         for name, estimate in candidate.metrics.items():
@@ -138,7 +138,7 @@ def test_the_same_settings_give_the_same_metrics(compared: tuple, children: dict
 
 
 @pytest.mark.parametrize("select_by", ["roc_auc", "pr_auc", "log_loss", "brier"])
-def test_the_winner_is_the_best_by_the_metric_asked_for(select_by: str, workspace: Path) -> None:
+def test_the_winner_is_the_best_by_the_metric_asked_for(select_by: str, stored: Path) -> None:
     # Two shallow trees are worse than the logistic by every metric.
     weak = ["model=[logistic,boosting]", "model.boosting.n_estimators=2", f"select_by={select_by}"]
     comparison = compare(settings("compare", *weak)).comparison
@@ -147,11 +147,11 @@ def test_the_winner_is_the_best_by_the_metric_asked_for(select_by: str, workspac
     assert comparison.winner.validation == best(c.validation for c in comparison.candidates) > 0
 
 
-def test_a_tag_that_is_no_lease_touches_no_file(workspace: Path) -> None:
+def test_a_tag_that_is_no_lease_touches_no_file(stored: Path) -> None:
     from tippingpoint.tracking import runs
 
     client = MlflowClient()
-    precious = workspace / "precious"
+    precious = stored / "precious"
     precious.write_text("kept")
     tags = {runs.HOST: leases.here(), runs.LEASE: str(precious)}
     left = client.create_run(client.create_experiment("x"), tags=tags)
@@ -160,7 +160,7 @@ def test_a_tag_that_is_no_lease_touches_no_file(workspace: Path) -> None:
     assert client.get_run(left.info.run_id).info.status == "RUNNING"
 
 
-def test_evidence_follows_the_data_and_names_every_uplift(workspace: Path) -> None:
+def test_evidence_follows_the_data_and_names_every_uplift(stored: Path) -> None:
     csv = f"data.path={ROOT}/data/synthetic_user_conversion_data.csv"
     plain = run(settings("run", "model=logistic", "evidence=experiment"))
     assert plain.candidate.value.uplift.low is not None
@@ -177,7 +177,7 @@ def test_evidence_follows_the_data_and_names_every_uplift(workspace: Path) -> No
     assert "not a measurement" in logged.data.tags["mlflow.note.content"]
 
 
-def test_measured_and_known_uplift_agree(workspace: Path) -> None:
+def test_measured_and_known_uplift_agree(stored: Path) -> None:
     """The doubly robust estimate from the logged actions is within its error of the truth."""
     uplift = {}
     for kind in ("truth", "experiment"):
@@ -192,7 +192,7 @@ def test_an_action_nobody_got_is_refused_before_anything_is_logged(workspace: Pa
     assert not (workspace / "mlflow.db").exists()
 
 
-def test_a_run_that_fails_is_not_left_running(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_fails_is_not_left_running(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import tippingpoint.jobs.run  # noqa: F401  # the module, whose name the package gives to its function
 
     def broken(*_: object) -> None:
@@ -206,8 +206,8 @@ def test_a_run_that_fails_is_not_left_running(workspace: Path, monkeypatch: pyte
     assert [r.info.status for r in client.search_runs([experiment])] == ["FAILED"]
 
 
-def test_mlflow_run_passes_values_with_spaces_commas_and_quotes(workspace: Path) -> None:
-    odd = workspace / "Ann's users, new.csv"
+def test_mlflow_run_passes_values_with_spaces_commas_and_quotes(stored: Path) -> None:
+    odd = stored / "Ann's users, new.csv"
     odd.write_bytes((ROOT / "data/synthetic_user_conversion_data.csv").read_bytes())
     words = ["-P", "model=logistic", "-P", "policy=intent_bands", "-P", "data=csv", "-P", f"data.path={odd}"]
     words += ["-P", "data.target=converted", "-P", "data.drop=[action]", "-P", "explain_rows=5"]

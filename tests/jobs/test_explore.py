@@ -222,7 +222,7 @@ def test_each_comparison_and_each_of_its_runs_has_an_overview_of_its_users(compa
         assert 10_000 < picture.file_size < 150_000
 
 
-def test_each_run_has_an_overview_of_its_users(workspace: Path) -> None:
+def test_each_run_has_an_overview_of_its_users(stored: Path) -> None:
     overrides = ["model=logistic", "data.users=1000", "explain_rows=5", "tracking.register_model=false"]
     filed = run(Settings.from_config(compose("run", overrides))).filed
     found = MlflowClient().list_artifacts(filed.run_id, "figures")

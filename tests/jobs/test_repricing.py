@@ -6,15 +6,11 @@ import time
 
 import numpy as np
 import pytest
-from simulations import artifact, ask, drawn
+from simulations import ask, drawn
 
 from tippingpoint.errors import InputError
 from tippingpoint.gathered import Gathered
-from tippingpoint.jobs.question import fit_rewards
 from tippingpoint.jobs.simulate import SimulateResult
-from tippingpoint.policies.policy import Known
-from tippingpoint.simulated import NONE, PAIR
-from tippingpoint.tracking import backend
 
 pytestmark = pytest.mark.usefixtures("at_compared")
 
@@ -48,40 +44,6 @@ def test_new_prices_need_no_users_and_equal_a_simulation_at_those_prices(
         assert one.value == pytest.approx(two.value, abs=1e-9)
         assert one.se == pytest.approx(two.se, rel=1e-8)
     assert anew.simulation.values != simulated.simulation.values
-
-
-def test_every_estimator_stands_beside_the_default_at_any_price(compared: tuple) -> None:
-    from tippingpoint.simulation.estimators import ESTIMATORS
-    from tippingpoint.simulation.evidence import Log
-
-    first = ask(f"models=[{compared[0].filed.run_id}]", "evidence=experiment", "policies=[best_action]")
-    anew = ask(f"models=[{first.filed.run_id}]", "economics.price=7", "economics.ad_revenue=2")
-    question = compared[0].comparison.question
-    users, economics = question.parts.test, anew.simulation.asked.economics
-    alpha, beta = economics.line(users.actions, True)
-    predicted = fit_rewards(question.parts.train, 0)(users.features)
-    log = Log(users.outcome, users.action, users.logging_probability, predicted).priced(alpha, beta)
-    found = anew.simulation.tables()["estimators"].set_index(["contestant", "estimator"])
-    assert set(found.index.get_level_values("estimator")) == set(ESTIMATORS)
-    assert {NONE, "everyone discount_10", f"boosting{PAIR}intent_bands"} <= set(found.index.get_level_values(0))
-    none = np.zeros(len(users), dtype=np.int64)
-    fitted = next(c for c in compared[0].comparison.candidates if c.family == "boosting")
-    decision = question.policy.bind(Known(users.features, users.features, fitted.score, None)).decide(
-        fitted.score, users.features, users.actions
-    )
-    for name, decided in {f"boosting{PAIR}intent_bands": decision, "everyone discount_10": none + 1}.items():
-        for estimator, of in ESTIMATORS.items():
-            row = found.loc[name, estimator]
-            for column, expected in {"value": of(log, decided), "uplift": of(log, decided) - of(log, none)}.items():
-                assert row[f"{column}_per_user_experiment"] == pytest.approx(expected.value, abs=1e-9)
-                assert row[f"{column}_per_user_experiment_se"] == pytest.approx(expected.estimate.se, rel=1e-6)
-        default = anew.simulation.values[name]["uplift_per_user"]
-        assert found.loc[name, "dr"]["uplift_per_user_experiment"] == pytest.approx(default.value, abs=1e-9)
-        assert found.loc[name, "dr"]["uplift_per_user_experiment_se"] == pytest.approx(default.se, rel=1e-6)
-    assert set(found[found["default"]].index.get_level_values("estimator")) == {"dr"}
-    assert "estimators" in {f.path[7:-4] for f in backend.connect().list_artifacts(anew.filed.run_id, "tables")}
-    html = artifact(anew.filed.run_id, "simulation.html").read_text()
-    assert all(word in html for word in ("dr (default)", "effective users", "largest weight", "Calibration of"))
 
 
 def test_what_was_asked_is_asked_again_of_a_simulation_priced_anew(simulated: SimulateResult) -> None:

@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -113,41 +112,14 @@ def test_a_share_says_how_many_tie_at_its_cut_off(simulated: SimulateResult) -> 
         assert f"{model} acts on {share:.1%} and leaves {out:.1%} out" in line
 
 
-def test_the_effect_the_reward_model_predicts_is_ranked_beside_the_scores(compared: tuple) -> None:
-    found = ask(f"models=[{compared[0].filed.run_id}]").simulation.gathered.tables["ranking"]
+def test_the_effect_the_reward_model_predicts_is_ranked_beside_the_scores(simulated: SimulateResult) -> None:
+    found = simulated.simulation.gathered.tables["ranking"]
     by_effect = found[found["rule"] == "reward model's effect"]
     assert set(by_effect["action"]) == {"discount_10", "checkout_prompt"}
     assert set(found["rule"]) == {"logistic", "random_forest", "boosting", "reward model's effect"}
     np.testing.assert_allclose(found["z"], found["value"] / found["se"])
     mean_z = found[found["measure"] == "qini"].groupby("rule")["z"].mean()
     assert mean_z["reward model's effect"] > 5  # by the truth
-
-
-def test_with_an_experiment_the_evidence_is_diagnosed(compared: tuple) -> None:
-    result = ask(f"models=[{compared[0].filed.run_id}]", "evidence=experiment")
-    tables = result.simulation.gathered.tables
-    assert (tables["evidence"]["effective_sample_size"] <= result.simulation.gathered.about["users"]["test"]).all()
-    assert set(tables["reward_model"]["action"]) == {"none", "discount_10", "checkout_prompt"}
-    assert {"autoc", "qini", "uplift_at_10%"} <= set(tables["ranking"]["measure"])
-    assert (tables["ranking"]["evidence"] == "experiment").all()
-    assert "share_clipped" not in tables["evidence"]  # chances that are known are not
-
-
-def test_what_is_estimated_of_a_log_is_fitted_once(compared: tuple, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tippingpoint.jobs import question
-
-    fits: list[int] = []
-    fit_chances = question.fit_chances
-
-    def counted(*arguments: Any) -> object:
-        fits.append(1)
-        return fit_chances(*arguments)
-
-    monkeypatch.setattr(question, "fit_chances", counted)
-    found = ask(f"models=[{compared[0].filed.run_id}]", "evidence=logged").simulation
-    assert found.kind == "logged"
-    assert "share_clipped" in found.gathered.tables["evidence"]
-    assert len(fits) == 1
 
 
 def test_everything_is_filed_and_carries_its_evidence(simulated: SimulateResult) -> None:
@@ -178,13 +150,12 @@ def test_everything_is_filed_and_carries_its_evidence(simulated: SimulateResult)
 
 
 def test_it_answers_in_one_screen_and_in_json(
-    call: Callable[..., int], compared: tuple, capsys: pytest.CaptureFixture
+    call: Callable[..., int], compared: tuple, simulated: SimulateResult, capsys: pytest.CaptureFixture
 ) -> None:
-    words = ["simulate", f"models=[{compared[0].filed.run_id}]", "cuts=30"]
-    assert call(*words) == 0
+    assert call("simulate", f"models=[{compared[0].filed.run_id}]", "cuts=30") == 0
     shown = capsys.readouterr().out.splitlines()
     assert len(shown) <= 40
-    assert call(*words, "output=json") == 0
+    assert call("simulate", f"models=[{simulated.filed.run_id}]", "output=json") == 0
     found = json.loads(capsys.readouterr().out)
     assert found["evidence"] == "truth"
     assert {row["verdict"] for row in found["contest"]} <= {"better", "worse", "cannot tell"}

@@ -33,7 +33,7 @@ def runs(job: str) -> list:
 
 
 def test_a_sweep_is_gathered_under_one_parent_and_what_is_finished_is_skipped(
-    workspace: Path, call: Callable[..., int], capsys: pytest.CaptureFixture
+    stored: Path, call: Callable[..., int], capsys: pytest.CaptureFixture
 ) -> None:
     assert call("run", "-m", *SMALL, "seed=0,1") == 0
     (parent,) = runs("sweep")
@@ -68,7 +68,7 @@ def test_a_sweep_is_gathered_under_one_parent_and_what_is_finished_is_skipped(
 
 
 def test_a_sweep_of_searches_skips_what_is_finished_and_takes_it_along(
-    workspace: Path, call: Callable[..., int], capsys: pytest.CaptureFixture
+    stored: Path, call: Callable[..., int], capsys: pytest.CaptureFixture
 ) -> None:
     words = ("tune", "-m", *SMALL, "tune.trials=2")
     assert call(*words, "seed=choice(0)") == 0
@@ -81,7 +81,7 @@ def test_a_sweep_of_searches_skips_what_is_finished_and_takes_it_along(
 
 
 def test_an_interrupted_sweep_is_gathered_too_and_the_same_line_goes_on(
-    workspace: Path, monkeypatch: pytest.MonkeyPatch, call: Callable[..., int], capsys: pytest.CaptureFixture
+    stored: Path, monkeypatch: pytest.MonkeyPatch, call: Callable[..., int], capsys: pytest.CaptureFixture
 ) -> None:
     import tippingpoint.jobs.run  # noqa: F401 - the module, whose name the package gives to its function
 
@@ -110,7 +110,7 @@ def test_an_interrupted_sweep_is_gathered_too_and_the_same_line_goes_on(
 
 
 def test_families_stay_under_their_compare_and_the_latest_compare_is_found_under_a_sweep(
-    workspace: Path, call: Callable[..., int]
+    stored: Path, call: Callable[..., int]
 ) -> None:
     assert call("compare", "-m", *SMALL, "policy.cuts=[0.3,0.6],[0.4,0.7]", "policy.version=7") == 2
     (sweep,) = runs("sweep")

@@ -138,7 +138,7 @@ def test_describe_names_a_leak_and_what_would_stop_a_job(
 
 
 def test_a_run_says_how_many_rows_came_in_and_where_the_others_are(
-    workspace: Path, call: Callable[..., int], capsys: pytest.CaptureFixture
+    stored: Path, call: Callable[..., int], capsys: pytest.CaptureFixture
 ) -> None:
     text = CASE_STUDY.read_text().splitlines()[:1501]
     Path("u.csv").write_text("\n".join([*text, "v1,3,1,999,0,0,tier_9,none,1"]) + "\n")

@@ -10,14 +10,14 @@ from tippingpoint.tracking.backend import connect
 from tippingpoint.tracking.models import find, load
 
 
-def test_a_run_of_someone_else_is_refused(workspace: Path) -> None:
+def test_a_run_of_someone_else_is_refused(stored: Path) -> None:
     client = connect()
     run = client.create_run(client.create_experiment("theirs"))
     with pytest.raises(InputError, match="was not made by tippingpoint"):
         find(client, run.info.run_id)
 
 
-def test_an_empty_store_says_what_to_type(workspace: Path) -> None:
+def test_an_empty_store_says_what_to_type(stored: Path) -> None:
     with pytest.raises(InputError, match="Type tippingpoint compare first"):
         find(connect(), "")
 

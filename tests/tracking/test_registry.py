@@ -12,7 +12,7 @@ from tippingpoint.tracking.registry import check_policy
 
 
 @pytest.fixture
-def client(workspace: Path) -> MlflowClient:
+def client(stored: Path) -> MlflowClient:
     return connect()
 
 

@@ -21,7 +21,7 @@ def tried(number: int, value: float, ended: int) -> Tried:
 
 
 def test_a_trial_whose_request_was_answered_to_nobody_is_filed_once(
-    workspace: Path, monkeypatch: pytest.MonkeyPatch
+    stored: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = backend.connect()
     experiment = backend.experiment_id(client, "e")
@@ -44,7 +44,7 @@ def test_a_trial_whose_request_was_answered_to_nobody_is_filed_once(
         assert {one.info.status for one in found} == {"FINISHED"}
 
 
-def test_each_step_of_the_curve_is_drawn_once_also_when_a_trial_comes_in_late(workspace: Path) -> None:
+def test_each_step_of_the_curve_is_drawn_once_also_when_a_trial_comes_in_late(stored: Path) -> None:
     client = backend.connect()
     experiment = backend.experiment_id(client, "e")
     with run(client, experiment, "search", {}) as parent:
