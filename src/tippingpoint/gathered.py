@@ -19,7 +19,7 @@ VERSION = 3
 
 PARTS = ("validation", "test")
 LOG = ("phi", "w", "wy", "p")
-"""Blocks of a log's cells, as `cells.estimates` reads them."""
+"""Blocks of a log's cells, as `estimators.estimates` reads them."""
 MONEY, MEASURE = "money", "measure "
 """Blocks of columns besides the outcome's: worth at per-user prices; and a further measure, before its name."""
 Measures = Mapping[str, np.ndarray]

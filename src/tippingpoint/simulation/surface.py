@@ -97,7 +97,7 @@ def surface(cells: Cells, actions: Bands, line: Line, rng: np.random.Generator, 
     actions
         Action codes of the bands from low to high: m + 1 codes for m cut-offs. Three (two cut-offs, all
         pairs) is the usual case; two gives a curve; more need a coarser grid (`Cells.coarsen`),
-        `choice.best_cuts`, or all cut-offs but two held (`held`).
+        `best_cuts.best_cuts`, or all cut-offs but two held (`held`).
     line
         Worth of a user under each action, in money.
     least
