@@ -13,7 +13,7 @@ from tippingpoint.simulation.statistics import LEVEL
 GRID = np.linspace(0, 1, 101)
 REPLICATES = 200
 CELLS = 1000
-SECTIONS = ("roc/", "pr/", "gains/", "lift/", "calibration/")
+SECTIONS = ("roc/", "pr/", "gains/", "lift/", "calibration/", "learning/")
 """What the names of curves logged as metric steps begin with."""
 
 
@@ -115,14 +115,20 @@ def deciles(outcome: np.ndarray, score: np.ndarray, parts: int = 10) -> pd.DataF
             "mean_score": [score[order[piece]].mean() for piece in pieces],
         }
     )
-    of = {"rate": (outcomes, users, 1.0), "lift": (outcomes, users, total / len(score)), "captured": (captured, total, 1)}
+    of = {
+        "rate": (outcomes, users, 1.0),
+        "lift": (outcomes, users, total / len(score)),
+        "captured": (captured, total, 1),
+    }
     for name, (part, whole, unit) in of.items():
         low, high = wilson(part, whole)
         table[name], table[f"{name}_low"], table[f"{name}_high"] = part / whole / unit, low / unit, high / unit
     return table
 
 
-def confusion(outcome: np.ndarray, code: np.ndarray, segments: Sequence[str], cuts: Sequence[float] | None) -> pd.DataFrame:
+def confusion(
+    outcome: np.ndarray, code: np.ndarray, segments: Sequence[str], cuts: Sequence[float] | None
+) -> pd.DataFrame:
     """Right and wrong at a policy's cuts; of a policy that is no bands, outcomes by segment.
 
     Parameters

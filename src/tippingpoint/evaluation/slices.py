@@ -62,6 +62,7 @@ def slices(users: Users, score: np.ndarray) -> pd.DataFrame:
         values = users.features[column.name]
         numbers = column.kind == "number"
         code, groups = binned(values.to_numpy(np.float64), BINS) if numbers else pooled(values)
+        labels = [(_bin_label if numbers else _category_label)(*group) for group in groups.itertuples(index=False)]
         code, size = code[order], len(groups)
         if np.count_nonzero(np.bincount(code, minlength=size)) < 2:
             continue
@@ -77,7 +78,7 @@ def slices(users: Users, score: np.ndarray) -> pd.DataFrame:
         for k in np.flatnonzero(count):
             row = {
                 "column": column.name,
-                "slice": _bin_label(groups, k) if numbers else _category_label(groups, k),
+                "slice": labels[k],
                 "users": int(count[k]),
                 "outcomes": int(outcomes[k]),
                 "rate": outcomes[k] / count[k],
@@ -186,13 +187,11 @@ def _variance(log_odds: np.ndarray) -> np.ndarray:
     return np.asarray(p * (1 - p))
 
 
-def _bin_label(groups: pd.DataFrame, k: int) -> str:
-    low, high = groups.loc[k, ["low", "high"]].astype(float)
+def _bin_label(low: float, high: float) -> str:
     if np.isnan(low):
         return "missing"
     return f"{low:.4g}" if low == high else f"{low:.4g} to {high:.4g}"
 
 
-def _category_label(groups: pd.DataFrame, k: int) -> str:
-    name, categories = groups.loc[k, "group"], groups.loc[k, "categories"]
-    return "missing" if not categories else f"{categories:,} others" if name is None else str(name)
+def _category_label(name: str | None, categories: int) -> str:
+    return "missing" if not categories else f"{categories:,} others" if name is None else name
