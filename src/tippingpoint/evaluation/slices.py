@@ -47,9 +47,9 @@ def slices(users: Users, score: np.ndarray) -> pd.DataFrame:
         One row a slice: `column`, `slice`, `users`, `outcomes`, `rate` with its interval, `mean_score`, `roc_auc`
         with its interval, `roc_auc_rest` (of all others), `roc_auc_promised` (what the slice's scores would reach if
         they were right: little, where they lie close together), `intercept` with its interval (calibration in the
-        large: above 0, scores are too low), `p` (Holm's, the smaller of the two) and `worse`: `ranks worse`, `scores
-        too high`, `scores too low`, or empty. With fewer than 30 users of either outcome in it or outside, a slice
-        has neither interval nor test.
+        large: above 0, scores are too low), `p` (Holm's, the smaller of the two) and `worse`: `ranks worse` (`as its
+        scores lie close`, where they promise no more), `scores too high`, `scores too low`, or empty. With fewer than
+        30 users of either outcome in it or outside, a slice has neither interval nor test.
     """
     order = np.argsort(score, kind="stable")
     rising, hit = score[order], users.outcome[order] == 1
@@ -111,10 +111,11 @@ def slices(users: Users, score: np.ndarray) -> pd.DataFrame:
     table = table.astype({"users": int, "outcomes": int})
     adjusted = holm(table[["p_ranks", "p_off"]].to_numpy().ravel()).reshape(-1, 2)
     too = np.where(table["intercept"] > 0, "scores too low", "scores too high")
-    found = np.stack([np.full(len(table), "ranks worse"), too], axis=1)
+    narrow = table["roc_auc_promised"] <= table["roc_auc_high"]
+    found = np.stack([np.where(narrow, "ranks worse as its scores lie close", "ranks worse"), too], axis=1)
     listed = adjusted < 1 - LEVEL
     table["p"] = np.fmin(adjusted[:, 0], adjusted[:, 1])
-    table["worse"] = [", ".join(words[of]) for words, of in zip(found, listed, strict=True)]
+    table["worse"] = ["; ".join(words[of]) for words, of in zip(found, listed, strict=True)]
     return table.drop(columns=["p_ranks", "p_off"])
 
 
@@ -190,7 +191,8 @@ def _variance(log_odds: np.ndarray) -> np.ndarray:
 def _bin_label(low: float, high: float) -> str:
     if np.isnan(low):
         return "missing"
-    return f"{low:.4g}" if low == high else f"{low:.4g} to {high:.4g}"
+    first, last = (f"{end:,.0f}" if abs(end) >= 1000 else f"{end:.4g}" for end in (low, high))
+    return first if first == last else f"{first} to {last}"
 
 
 def _category_label(name: str | None, categories: int) -> str:

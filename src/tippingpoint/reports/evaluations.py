@@ -81,6 +81,9 @@ def ranking(path: Path, curves: Mapping[str, Curves], metrics: Mapping[str, Metr
     right.set(xlabel="recall", ylabel="precision", title="Precision and recall on test, average precision")
     for axes in (left, right):
         axes.set(xlim=(0, 1), ylim=(0, 1.02))
+    # Among the first few users precision jumps; the room is for what comes after.
+    highest = max(np.nanmax((c.pr.high if len(curves) == 1 else c.pr.value)[5:]) for c in curves.values())
+    right.set_ylim(0, min(1.02, 1.2 * float(highest)))
     left.legend(loc="lower right", frameon=False, fontsize=9)
     right.legend(loc="upper right", frameon=False, fontsize=9)
     _save(figure, path)
@@ -141,7 +144,7 @@ def _distribution(
         xlabel="score", ylabel="share of users of that outcome", title=f"Scores by outcome{told}", xlim=edges[[0, -1]]
     )
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    axes.legend(frameon=False, fontsize=9)
+    axes.legend(framealpha=0.9, edgecolor="none", fontsize=9)
 
 
 def lift(path: Path, deciles: pd.DataFrame, gains: Curve, family: str) -> None:
@@ -172,7 +175,7 @@ def slices(path: Path, table: pd.DataFrame, metrics: Metrics, family: str) -> No
     shown = (listed if len(listed) else known.sort_values(["p", "roc_auc"], kind="stable")).head(SLICES)
     count = len(shown)
     height = 1.75 + 0.3 * count
-    figure, (left, right) = _figure(9.6, height, 2, left=0.33, top=0.78, bottom=0.72, between=0.08)
+    figure, (left, right) = _figure(9.6, height, 2, left=0.36, top=0.78, bottom=0.72, between=0.08)
     place = np.arange(count)[::-1]
     for axes, name, neutral in ((left, "roc_auc", metrics["roc_auc"].value), (right, "intercept", 0.0)):
         value = shown[name]
@@ -203,7 +206,7 @@ def slices(path: Path, table: pd.DataFrame, metrics: Metrics, family: str) -> No
 
 def learning(path: Path, table: pd.DataFrame, family: str) -> None:
     """ROC AUC on test by users of train the family was fitted on."""
-    figure, (axes,) = _figure(5.6, 4.0, 1)
+    figure, (axes,) = _figure(5.6, 4.0, 1, left=0.16, bottom=0.8)
     value = table["roc_auc"]
     ends = np.stack([value - table["roc_auc_low"], table["roc_auc_high"] - value])
     axes.errorbar(table["users"], value, yerr=ends, color=colour(family), marker="o", markersize=5, capsize=3)
@@ -234,7 +237,7 @@ def _figure(
     the rest."""
     figure = Figure(figsize=(width, height), dpi=100)
     FigureCanvasAgg(figure)
-    figure.subplots_adjust(left or 0.68 / width, bottom / height, 1 - 0.15 / width, 1 - top / height, between)
+    figure.subplots_adjust(left or 0.68 / width, bottom / height, 1 - 0.25 / width, 1 - top / height, between)
     found = [figure.add_subplot(1, panels, at + 1) for at in range(panels)]
     for axes in found:
         axes.spines[["top", "right"]].set_visible(False)

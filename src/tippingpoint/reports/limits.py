@@ -41,6 +41,8 @@ def known_limits(candidate: Candidate, question: Question) -> list[str]:
         gain = table.iloc[-1]
         if gain.get("roc_auc_gain_low", 0.0) <= 0:
             found.append(f"It cannot be told to rank better than {column} alone ({gain['roc_auc_gain']:+.3f} ROC AUC).")
+        if gain.get(f"uplift_gain_{kind}_high", 0.0) < 0:
+            found.append(f"Under this policy {column} alone brings more: its cut-offs do not fit these scores.")
     empty = candidate.segments.loc[candidate.segments["users"] == 0, "segment"].tolist()
     if empty:
         found.append(f"No test user is in {_named(empty)}: nothing is known of how it does there.")
