@@ -116,7 +116,7 @@ class Question:
     @property
     def suspects(self) -> list[str]:
         """Columns that alone tell the outcome almost perfectly, as those made from it would."""
-        return [column for column, area in self.alone.items() if area >= LEAK]
+        return [column for column, area in sorted(self.alone.items(), key=lambda item: -item[1]) if area >= LEAK]
 
 
 @dataclass(frozen=True)

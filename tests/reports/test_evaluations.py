@@ -122,7 +122,7 @@ def test_scores_that_are_off_are_a_known_limit(
 def test_limits_name_what_was_found_and_nothing_else(found: tuple[Candidate, Question]) -> None:
     candidate, question = found
     assert not any("may know the outcome" in limit for limit in known_limits(candidate, question))
-    leaking = replace(question, alone={"sessions_7d": 0.99} | question.alone)
+    leaking = replace(question, alone=question.alone | {"sessions_7d": 0.99})
     assert known_limits(candidate, leaking)[0].startswith("sessions_7d may know the outcome")
     slices = candidate.evaluation.slices.assign(worse="")
     slices.loc[3, "worse"] = "ranks worse"
@@ -136,7 +136,7 @@ def test_limits_name_what_was_found_and_nothing_else(found: tuple[Candidate, Que
 def test_a_policy_that_is_no_bands_is_filed_by_segment(tmp_path: Path) -> None:
     candidate, question = answered("policy=top_fraction", "report=light")
     assert candidate.evaluation.confusion["cut"].tolist() == [candidate.policy.score_cuts[0]]
-    rules, question = answered("policy=early_intent", "report=light")
+    rules, question = answered("data=retention", "policy=retention", "economics=retention", "report=light")
     assert rules.evaluation.confusion["segment"].tolist() == list(rules.policy.segments)
     assert rules.evaluation.learning is None
     write_evaluation(tmp_path, rules, question)

@@ -135,7 +135,7 @@ def _distribution(
         of = score[outcome == y]
         share = np.histogram(of, edges)[0] / len(of)
         axes.stairs(share, edges, fill=True, color=shade, alpha=0.35)
-        axes.stairs(share, edges, color=shade, linewidth=1.2, label=_literal(f"{named} {y}: {len(of):,} users"))
+        axes.stairs(share, edges, color=shade, linewidth=1.2, label=_literal(f"{_short(named)} {y}: {len(of):,} users"))
     for cut in cuts:
         if cut <= edges[-1]:
             axes.axvline(cut, color="black", linewidth=0.9, linestyle="--")
