@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -197,14 +198,15 @@ class Candidate:
         """Value and uplift of the policy under names that carry the kind of evidence."""
         return judged({}, self.value, kind)
 
-    def size(self, contract: Contract) -> dict[str, int]:
+    def size(self, contract: Contract) -> dict[str, Any]:
         """How much there is to read in it: columns used, columns that make up 90 % of mean |SHAP|, terms or nodes."""
         transformer, estimator = self.model.pipeline.named_steps["prepare"], self.model.pipeline.named_steps["model"]
         moved = self.explanation.importance()["mean_abs_shap"].cumsum().to_numpy()
         return {
             "columns_used": len(np.unique(raw_columns(transformer, contract)[used(estimator)])),
             "columns_90": int(np.searchsorted(moved, SHAP_SHARE * moved[-1] * (1 - 1e-12)) + 1) if moved[-1] else 0,
-            "terms" if self.model.family.explained_as == "line" else "nodes": nodes(estimator),
+            "size": nodes(estimator),
+            "of": "terms" if self.model.family.explained_as == "line" else "nodes",
         }
 
     def beside(self, question: Question) -> pd.DataFrame:
@@ -288,17 +290,19 @@ class Comparison:
         rows += [_row(b.name, judged(b.metrics, b.value, kind)) for b in self.question.baselines]
         return pd.DataFrame(rows).dropna(axis="columns", how="all")
 
+    @cached_property
     def interpretability(self) -> pd.DataFrame:
-        """One row a candidate: how much there is to read in it, against ROC AUC and what the policy brings."""
+        """One row a candidate: how much there is to read in it, against ROC AUC and what the policy is worth."""
         kind, contract = self.question.evidence.kind, self.question.users.contract
         rows = []
         for candidate in self.candidates:
-            measured = {"roc_auc": candidate.metrics["roc_auc"], f"uplift_per_user_{kind}": candidate.value.uplift}
+            measured = {
+                "roc_auc": candidate.metrics["roc_auc"],
+                f"value_per_user_{kind}": candidate.value.value,
+                f"uplift_per_user_{kind}": candidate.value.uplift,
+            }
             rows.append({"model": candidate.family, **candidate.size(contract)} | _row(candidate.family, measured))
-        table = pd.DataFrame(rows).dropna(axis="columns", how="all")
-        counts = [name for name in ("columns_used", "columns_90", "terms", "nodes") if name in table]
-        table[counts] = table[counts].astype("Int64")
-        return table[["model", *counts, *(name for name in table if name not in ("model", *counts))]]
+        return pd.DataFrame(rows).dropna(axis="columns", how="all")
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON."""

@@ -74,11 +74,12 @@ def test_a_comparison_shows_baselines_and_what_there_is_to_read(compared: tuple)
     assert board["model"].tolist()[-2:] == [b.name for b in result.comparison.question.baselines]
     path = client.download_artifacts(result.filed.run_id, "tables/interpretability.csv")
     table = pd.read_csv(path).set_index("model")
-    assert table.loc["logistic", "terms"] < table.loc["boosting", "nodes"]
+    assert table.loc["logistic", "size"] < table.loc["boosting", "size"]
+    assert table["of"].to_dict() == {"logistic": "terms", "random_forest": "nodes", "boosting": "nodes"}
     assert (table["columns_90"] <= table["columns_used"]).all()
     note = client.get_run(result.filed.run_id).data.tags["mlflow.note.content"]
     assert "column " in note
-    assert "columns_90" in note
+    assert "for 90 % of mean" in note
 
 
 def test_the_code_on_a_card_gives_the_scores(compared: tuple, tmp_path: Path) -> None:

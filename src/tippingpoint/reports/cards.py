@@ -66,6 +66,6 @@ def shortened(text: str, of: str) -> str:
 def _environment() -> Environment:
     loader = PackageLoader("tippingpoint.reports")
     environment = Environment(loader=loader, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
-    environment.filters |= {"markdown": markdown, "interval": interval, "cell": _cell, "oneline": _oneline}
+    environment.filters |= {"markdown": markdown, "interval": interval, "cell": _cell, "oneline": _oneline, "zip": zip}
     environment.globals["EVIDENCE"] = EVIDENCE
     return environment

@@ -21,7 +21,7 @@ from tippingpoint.simulation.statistics import Estimate
 
 SLICES = 12
 """Slices drawn."""
-LABEL = 34
+LABEL = 42
 """Characters of a slice's name; the whole of it is in tables/slices.csv."""
 BINS = 40
 Metrics = Mapping[str, Estimate]
@@ -64,7 +64,7 @@ def write_comparison(folder: Path, comparison: Comparison) -> None:
     (folder / "tables").mkdir(parents=True, exist_ok=True)
     comparison.leaderboard().to_csv(folder / "tables/leaderboard.csv", index=False)
     comparison.verdicts().to_csv(folder / "tables/verdicts.csv", index=False)
-    comparison.interpretability().to_csv(folder / "tables/interpretability.csv", index=False)
+    comparison.interpretability.to_csv(folder / "tables/interpretability.csv", index=False)
 
 
 def ranking(path: Path, curves: Mapping[str, Curves], metrics: Mapping[str, Metrics], rate: float) -> None:
@@ -83,9 +83,9 @@ def ranking(path: Path, curves: Mapping[str, Curves], metrics: Mapping[str, Metr
         axes.set(xlim=(0, 1), ylim=(0, 1.02))
     # Among the first few users precision jumps; the room is for what comes after.
     highest = max(np.nanmax((c.pr.high if len(curves) == 1 else c.pr.value)[5:]) for c in curves.values())
-    right.set_ylim(0, min(1.02, 1.2 * float(highest)))
+    right.set_ylim(0, top := min(1.02, 1.2 * float(highest)))
     left.legend(loc="lower right", frameon=False, fontsize=9)
-    right.legend(loc="upper right", frameon=False, fontsize=9)
+    right.legend(loc="lower left" if rate > top / 4 else "upper right", frameon=False, fontsize=9)
     _save(figure, path)
 
 
@@ -175,7 +175,7 @@ def slices(path: Path, table: pd.DataFrame, metrics: Metrics, family: str) -> No
     shown = (listed if len(listed) else known.sort_values(["p", "roc_auc"], kind="stable")).head(SLICES)
     count = len(shown)
     height = 1.75 + 0.3 * count
-    figure, (left, right) = _figure(9.6, height, 2, left=0.36, top=0.78, bottom=0.72, between=0.08)
+    figure, (left, right) = _figure(9.6, height, 2, left=0.42, top=0.78, bottom=0.72, between=0.08)
     place = np.arange(count)[::-1]
     for axes, name, neutral in ((left, "roc_auc", metrics["roc_auc"].value), (right, "intercept", 0.0)):
         value = shown[name]
