@@ -134,6 +134,11 @@ def rates(values: pd.Series, outcome: np.ndarray, most: int = GROUPS) -> pd.Data
         `group` (None for others and missing), `categories` in the group (0: missing), `users`, `outcomes`,
         `rate` and its interval `rate_low`, `rate_high`.
     """
+    return _counted(*pooled(values, most), outcome)
+
+
+def pooled(values: pd.Series, most: int = GROUPS) -> tuple[np.ndarray, pd.DataFrame]:
+    """Whom `rates` puts together: (n,) codes, and the groups they stand for (`group`, `categories`)."""
     codes, names = pd.factorize(values, use_na_sentinel=True)
     size = np.bincount(codes[codes >= 0], minlength=len(names))
     order = np.lexsort((np.asarray(names, str), -size))  # by size, then by name: rows may come in any order
@@ -142,10 +147,8 @@ def rates(values: pd.Series, outcome: np.ndarray, most: int = GROUPS) -> pd.Data
     group[order[:kept]] = np.arange(kept)
     group[-1] = kept + 1  # code -1: missing
     shown: list[str | None] = [str(names[k]) for k in order[:kept]]
-    table = _counted(group[codes], outcome, kept + 2)
-    table.insert(0, "group", pd.Series([*shown, None, None], dtype=object))
-    table.insert(1, "categories", [1] * kept + [len(names) - kept, 0])
-    return table[table["users"] > 0].reset_index(drop=True)
+    named = pd.Series([*shown, None, None], dtype=object)
+    return group[codes], pd.DataFrame({"group": named, "categories": [1] * kept + [len(names) - kept, 0]})
 
 
 def bins(values: np.ndarray, outcome: np.ndarray, most: int = BINS) -> pd.DataFrame:
@@ -166,6 +169,11 @@ def bins(values: np.ndarray, outcome: np.ndarray, most: int = BINS) -> pd.DataFr
         `low` and `high`, the least and the largest value of the bin (NaN: missing, the last row), `users`,
         `outcomes`, `rate`, `rate_low`, `rate_high`.
     """
+    return _counted(*binned(values, most), outcome)
+
+
+def binned(values: np.ndarray, most: int = BINS) -> tuple[np.ndarray, pd.DataFrame]:
+    """Whom `bins` puts together: (n,) codes, and the bins they stand for (`low`, `high`)."""
     present = ~np.isnan(values)
     seen = np.sort(values[present])
     distinct = np.unique(seen)
@@ -180,11 +188,8 @@ def bins(values: np.ndarray, outcome: np.ndarray, most: int = BINS) -> pd.DataFr
         while len(edges) > 2 and (seen <= edges[0]).sum() < rare:
             edges = np.delete(edges, 0)
     code = np.where(present, np.searchsorted(edges, np.where(present, values, 0.0)), len(edges))
-    table = _counted(code, outcome, len(edges) + 1)
     first = np.searchsorted(distinct, edges[:-1], side="right")  # of the values above the edge below
-    table.insert(0, "low", [*distinct[:1], *distinct[first], np.nan])
-    table.insert(1, "high", [*edges, np.nan])
-    return table[table["users"] > 0].reset_index(drop=True)
+    return code, pd.DataFrame({"low": [*distinct[:1], *distinct[first], np.nan], "high": [*edges, np.nan]})
 
 
 def separation(users: np.ndarray, outcomes: np.ndarray) -> float:
@@ -263,10 +268,11 @@ def incidence(day: np.ndarray, happened: np.ndarray, left: np.ndarray) -> pd.Dat
     return pd.DataFrame(table)
 
 
-def _counted(code: np.ndarray, outcome: np.ndarray, groups: int) -> pd.DataFrame:
-    users = np.bincount(code, minlength=groups)
-    outcomes = np.bincount(code[outcome == 1], minlength=groups)
+def _counted(code: np.ndarray, groups: pd.DataFrame, outcome: np.ndarray) -> pd.DataFrame:
+    users = np.bincount(code, minlength=len(groups))
+    outcomes = np.bincount(code[outcome == 1], minlength=len(groups))
     with np.errstate(divide="ignore", invalid="ignore"):
         low, high = wilson(outcomes, users)
         share = outcomes / users
-    return pd.DataFrame({"users": users, "outcomes": outcomes, "rate": share, "rate_low": low, "rate_high": high})
+    counted = pd.DataFrame({"users": users, "outcomes": outcomes, "rate": share, "rate_low": low, "rate_high": high})
+    return pd.concat([groups, counted], axis=1)[users > 0].reset_index(drop=True)

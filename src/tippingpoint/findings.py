@@ -1,22 +1,31 @@
 """Question, candidates and their comparison, in one shape for terminal, JSON, cards and MLflow."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
+from tippingpoint.data.description import LEAK
 from tippingpoint.data.splits import Parts
-from tippingpoint.data.users import Users
+from tippingpoint.data.users import Contract, Users
 from tippingpoint.economics import Economics
-from tippingpoint.explanation import Explanation
+from tippingpoint.evaluation import auc_contributions
+from tippingpoint.evaluation.evaluation import Evaluation
+from tippingpoint.explanation import Explanation, raw_columns
 from tippingpoint.models.calibration import Model
 from tippingpoint.models.family import Family
+from tippingpoint.models.size import nodes, used
 from tippingpoint.policies.policy import Policy
+from tippingpoint.settings import Report
 from tippingpoint.simulation.contest import Verdict
 from tippingpoint.simulation.evidence import Evidence
-from tippingpoint.simulation.statistics import Estimate
+from tippingpoint.simulation.statistics import Estimate, mean
 from tippingpoint.simulation.value import PolicyValue
+
+SHAP_SHARE = 0.90
+BASELINE_METRICS = ("roc_auc", "log_loss", "brier")
 
 
 @dataclass(frozen=True)
@@ -41,6 +50,12 @@ class Question:
         The ROC AUC no score of the test users can have more than by chance; known for generated worlds only.
     train_on
         Whose outcomes a score predicts: under the logged mix of actions (`all`), or under `none` only.
+    report
+        How much is written of each candidate.
+    baselines
+        What a model must beat: a constant, and the best single column.
+    alone
+        ROC AUC of each column alone, cross-validated on train; the largest first.
     """
 
     name: str
@@ -59,6 +74,9 @@ class Question:
     beta: np.ndarray
     best_auc: float | None = None
     train_on: Literal["all", "none"] = "all"
+    report: Report = "full"
+    baselines: tuple["Baseline", ...] = ()
+    alone: dict[str, float] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
@@ -91,7 +109,51 @@ class Question:
             "economics": {"name": self.economics.name, "currency": self.economics.currency},
             "evidence": self.evidence.kind,
             "best_auc": self.best_auc,
+            "baselines": [baseline.as_dict(self.evidence.kind) for baseline in self.baselines],
         }
+
+    @property
+    def suspects(self) -> list[str]:
+        """Columns that alone tell the outcome almost perfectly, as those made from it would."""
+        return [column for column, area in sorted(self.alone.items(), key=lambda item: -item[1]) if area >= LEAK]
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A score that takes no model, under the same policy on the same users.
+
+    Parameters
+    ----------
+    name
+        `constant`, or `column NAME`.
+    score
+        (n,) scores of the test users; all was learnt on train.
+    metrics
+        Those of `evaluation.accuracy` on test.
+    value
+        What the policy brings with these scores.
+    """
+
+    name: str
+    score: np.ndarray
+    metrics: dict[str, Estimate]
+    value: PolicyValue
+
+    def as_dict(self, kind: str) -> dict[str, Any]:
+        """Ready for JSON; metric names as in MLflow."""
+        return {
+            "model": self.name,
+            "metrics": {k: asdict(v) for k, v in judged(self.metrics, self.value, kind).items()},
+        }
+
+
+def judged(metrics: dict[str, Estimate], value: PolicyValue, kind: str) -> dict[str, Estimate]:
+    """What test says of a score, under the names it has in MLflow; those of the policy carry the kind of evidence."""
+    return {f"test/{name}": estimate for name, estimate in metrics.items()} | {
+        f"policy/{kind}/value_per_user": value.value,
+        f"policy/{kind}/uplift_per_user": value.uplift,
+        f"policy/{kind}/uplift_per_1000": value.outcomes_per_1000,
+    }
 
 
 @dataclass(frozen=True)
@@ -114,6 +176,8 @@ class Candidate:
         One row a segment: size, mean score, outcome rate, uplift.
     seconds
         Wall time of `fit` and `explain`.
+    evaluation
+        Curves, slices and what else test says of the scores.
     """
 
     family: str
@@ -126,25 +190,48 @@ class Candidate:
     segments: pd.DataFrame
     explanation: Explanation
     seconds: dict[str, float]
+    evaluation: Evaluation
 
     def policy_metrics(self, kind: str) -> dict[str, Estimate]:
         """Value and uplift of the policy under names that carry the kind of evidence."""
+        return judged({}, self.value, kind)
+
+    def size(self, contract: Contract) -> dict[str, Any]:
+        """How much there is to read in it: columns used, columns that make up 90 % of mean |SHAP|, terms or nodes."""
+        transformer, estimator = self.model.pipeline.named_steps["prepare"], self.model.pipeline.named_steps["model"]
+        moved = self.explanation.importance()["mean_abs_shap"].cumsum().to_numpy()
         return {
-            f"policy/{kind}/value_per_user": self.value.value,
-            f"policy/{kind}/uplift_per_user": self.value.uplift,
-            f"policy/{kind}/uplift_per_1000": self.value.outcomes_per_1000,
+            "columns_used": len(np.unique(raw_columns(transformer, contract)[used(estimator)])),
+            "columns_90": int(np.searchsorted(moved, SHAP_SHARE * moved[-1] * (1 - 1e-12)) + 1) if moved[-1] else 0,
+            "size": nodes(estimator),
+            "of": "terms" if self.model.family.explained_as == "line" else "nodes",
         }
+
+    def beside(self, question: Question) -> pd.DataFrame:
+        """The model and each baseline on test; `roc_auc_gain` and `uplift_gain` are the model's over it, paired."""
+        kind, outcome = question.evidence.kind, question.parts.test.outcome
+        mine = auc_contributions(outcome, self.score)
+        shared = {name: self.metrics[name] for name in BASELINE_METRICS}
+        rows = [_row(self.family, judged(shared, self.value, kind))]
+        for baseline in question.baselines:
+            gain = {"roc_auc_gain": mean(mine - auc_contributions(outcome, baseline.score))}
+            more = mean(self.value.contribution - baseline.value.contribution)
+            gain[f"uplift_gain_{kind}"] = more if question.evidence.measured else Estimate(more.value)
+            rows.append(_row(baseline.name, judged(baseline.metrics, baseline.value, kind) | gain))
+        return pd.DataFrame(rows).dropna(axis="columns", how="all")
 
     def as_dict(self, kind: str) -> dict[str, Any]:
         """Ready for JSON; metric names as in MLflow."""
-        metrics = {f"test/{name}": estimate for name, estimate in self.metrics.items()} | self.policy_metrics(kind)
+        metrics = judged(self.metrics, self.value, kind)
         return {
             "model": self.family,
             "calibration": self.model.calibration,
             "validation": self.validation,
             "metrics": {name: asdict(estimate) for name, estimate in metrics.items()},
-            "segments": self.segments.astype(object).where(self.segments.notna(), None).to_dict("records"),
+            "segments": _records(self.segments),
             "mean_abs_shap": dict(self.explanation.importance().itertuples(index=False)),
+            "confusion": _records(self.evaluation.confusion),
+            "worse_slices": _records(self.evaluation.worse),
             "seconds": self.seconds,
         }
 
@@ -190,16 +277,29 @@ class Comparison:
         )
 
     def leaderboard(self) -> pd.DataFrame:
-        """One row a candidate: validation metric, then test and policy metrics with their intervals."""
+        """One row a candidate, then one a baseline: validation metric, then those of test and policy with intervals."""
         kind = self.question.evidence.kind
         rows = []
         for candidate in self.candidates:
             row: dict[str, Any] = {"model": candidate.family, "calibration": candidate.model.calibration}
             row[f"validation/{self.question.select_by}"] = candidate.validation
-            tested = {f"test/{name}": estimate for name, estimate in candidate.metrics.items()}
-            for name, estimate in (tested | candidate.policy_metrics(kind)).items():
-                row |= {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+            row |= _row(candidate.family, judged(candidate.metrics, candidate.value, kind))
             rows.append(row | {"fit_seconds": candidate.seconds["fit"]})
+        rows += [_row(b.name, judged(b.metrics, b.value, kind)) for b in self.question.baselines]
+        return pd.DataFrame(rows).dropna(axis="columns", how="all")
+
+    @cached_property
+    def interpretability(self) -> pd.DataFrame:
+        """One row a candidate: how much there is to read in it, against ROC AUC and what the policy is worth."""
+        kind, contract = self.question.evidence.kind, self.question.users.contract
+        rows = []
+        for candidate in self.candidates:
+            measured = {
+                "roc_auc": candidate.metrics["roc_auc"],
+                f"value_per_user_{kind}": candidate.value.value,
+                f"uplift_per_user_{kind}": candidate.value.uplift,
+            }
+            rows.append({"model": candidate.family, **candidate.size(contract)} | _row(candidate.family, measured))
         return pd.DataFrame(rows).dropna(axis="columns", how="all")
 
     def as_dict(self) -> dict[str, Any]:
@@ -212,3 +312,14 @@ class Comparison:
             "leaderboard": [candidate.as_dict(kind) for candidate in self.candidates],
             "verdicts": self.verdicts().to_dict("records"),
         }
+
+
+def _row(name: str, estimates: dict[str, Estimate]) -> dict[str, Any]:
+    row: dict[str, Any] = {"model": name}
+    for metric, estimate in estimates.items():
+        row |= {metric: estimate.value, f"{metric}_low": estimate.low, f"{metric}_high": estimate.high}
+    return row
+
+
+def _records(table: pd.DataFrame) -> list[dict[Any, Any]]:
+    return table.astype(object).where(table.notna(), None).to_dict("records")

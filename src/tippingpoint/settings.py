@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -123,6 +123,10 @@ class Terminal(Closed):
         return validate(cls, {str(key): value for key, value in plain.items()}, "")
 
 
+Report = Literal["full", "light", "none"]
+"""How much a run's report holds: all figures; ROC, calibration, SHAP and the tables; or card and metrics alone."""
+
+
 class Settings(Terminal):
     """A job's settings, as `conf/config.yaml` lists them."""
 
@@ -138,6 +142,15 @@ class Settings(Terminal):
     seed: int = Field(ge=0, lt=2**32)
     force: bool
     """Whether a sweep runs again what is finished already."""
+    report: Report | None
+    """null: what `reported` says."""
+
+    unless_asked: ClassVar[Report] = "full"
+
+    @property
+    def reported(self) -> Report:
+        """The report that is written: the one asked for, or else under a sweep a light one."""
+        return self.report or ("light" if self.tracking.sweep_id else self.unless_asked)
 
 
 Objective = Literal["roc_auc", "pr_auc", "log_loss", "brier", "value", "spend", "features", "nodes"]
@@ -165,6 +178,8 @@ class Tune(Closed):
 
 class TuneSettings(Settings):
     """A search's settings, as `conf/tune.yaml` lists them."""
+
+    unless_asked: ClassVar[Report] = "light"
 
     tune: Tune
 

@@ -3,6 +3,7 @@
 import json
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +11,19 @@ import pandas as pd
 import yaml
 
 from tippingpoint.data.users import Intake, Users
-from tippingpoint.evaluation import evaluate, point
+from tippingpoint.evaluation import accuracy, auc_contributions, evaluate, point
+from tippingpoint.evaluation.baselines import best_column
+from tippingpoint.evaluation.evaluation import evaluation
+from tippingpoint.evaluation.learning import learning_curve
 from tippingpoint.explanation import coefficients, explain
-from tippingpoint.findings import Candidate, Question
+from tippingpoint.findings import Baseline, Candidate, Question
 from tippingpoint.jobs.question import fitted_on, reward_model
 from tippingpoint.masking import masked
 from tippingpoint.models.calibration import fit, refit
 from tippingpoint.policies.policy import Known, Policy
 from tippingpoint.reports import figures
 from tippingpoint.reports.cards import card, shortened
+from tippingpoint.reports.evaluations import write_evaluation
 from tippingpoint.settings import Settings
 from tippingpoint.simulation.statistics import LEAST_CHANGED, Estimate, mean
 from tippingpoint.simulation.value import PolicyValue, break_even_response, policy_value
@@ -46,6 +51,31 @@ def open_store(settings: Settings, question: Question) -> tuple[Client, str]:
     if settings.tracking.register_model:
         check_policy(client, question.policy)
     return client, backend.experiment_id(client, settings.tracking.experiment or question.name)
+
+
+def with_baselines(question: Question) -> Question:
+    """The question with what a model must beat: train's outcome rate for everyone, and its best single column."""
+    parts, economics, seed = question.parts, question.economics, question.seed
+    train = fitted_on(question, parts.train)
+    column, alone = best_column(train, np.random.default_rng([seed, 7]))
+    rate = float(train.outcome.mean())
+    of = {part: column.score(getattr(parts, part).features) for part in ("validation", "test")}
+    constant = {part: np.full(len(score), rate) for part, score in of.items()}
+    worth = reward_model(parts.train, economics, seed) if question.users.action is not None else None
+    baselines = []
+    for name, score in {"constant": constant, f"column {column.column}": of}.items():
+        policy = question.policy.bind(
+            Known(parts.train.features, parts.validation.features, score["validation"], worth)
+        )
+        decision = policy.decide(score["test"], parts.test.features, question.actions)
+        value = policy_value(question.evidence, question.alpha, question.beta, decision)
+        baselines.append(Baseline(name, score["test"], accuracy(parts.test.outcome, score["test"]), value))
+    return replace(question, baselines=tuple(baselines), alone=alone)
+
+
+def overview(question: Question) -> bytes | None:
+    """The users at a glance as PNG, for a full report."""
+    return figures.overview(question.users) if question.report == "full" else None
 
 
 def answer(question: Question, family: str, development: Users | None = None) -> Candidate:
@@ -82,7 +112,14 @@ def answer(question: Question, family: str, development: Users | None = None) ->
     explanation = explain(model, parts.test.contract, parts.test.features.iloc[rows], background)
     seconds = {"fit": fitted - start, "explain": time.perf_counter() - before}
     segments = _segments(question, policy, score, value)
-    return Candidate(family, model, policy, chosen_by, score, metrics, value, segments, explanation, seconds)
+    learning = None
+    if question.report == "full":
+        learnt_from = fitted_on(question, train)
+        learning = learning_curve(question.families[family], learnt_from, parts.test, score, seed)
+    segment = policy.segment(score, parts.test.features)
+    rng = np.random.default_rng([seed, 6])
+    judged = evaluation(parts.test, score, segment, policy.segments, policy.score_cuts, learning, rng)
+    return Candidate(family, model, policy, chosen_by, score, metrics, value, segments, explanation, seconds, judged)
 
 
 def _segments(question: Question, policy: Policy, score: np.ndarray, value: PolicyValue) -> pd.DataFrame:
@@ -123,8 +160,11 @@ def _break_even(question: Question, action: str, base: float, members: np.ndarra
     return float(break_even_response(base, alpha, beta)[1])
 
 
-def record(candidate: Candidate, question: Question, settings: Settings, run: Run, overview: bytes) -> str:
-    """File a candidate in its run, with the overview of the users; returns the logged model's id."""
+def record(candidate: Candidate, question: Question, settings: Settings, run: Run, overview: bytes | None) -> str:
+    """File a candidate in its run, with the overview of the users if any; returns the logged model's id.
+
+    With `report=none` there are no figures and no tables.
+    """
     parts, kind = question.parts, question.evidence.kind
     made_with = provenance()
     config = masked(settings.model_dump(mode="json"))
@@ -140,6 +180,7 @@ def record(candidate: Candidate, question: Question, settings: Settings, run: Ru
             **{f"policy.{key}": value for key, value in config["policy"].items()},
             **{f"economics.{key}": value for key, value in config["economics"].items()},
             **{key: config[key] for key in ("split", "evidence", "select_by", "explain_rows", "seed")},
+            "report": question.report,
         }
     )
     for part in ("train", "validation", "test"):
@@ -151,23 +192,25 @@ def record(candidate: Candidate, question: Question, settings: Settings, run: Ru
         | {f"validation/{settings.select_by}": candidate.validation}
         | candidate.policy_metrics(kind)
         | {f"cost/{name}_seconds": seconds for name, seconds in candidate.seconds.items()}
-        | {"explanation/local_accuracy_gap": candidate.explanation.gap},
+        | {"explanation/local_accuracy_gap": candidate.explanation.gap}
+        | {"slices/worse": len(candidate.evaluation.worse)}
+        | _over_baselines(candidate, question),
         model_id,
         parts.test,
     )
+    run.curves(candidate.evaluation.steps)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        test, scores = parts.test.outcome, {candidate.family: candidate.score}
-        figures.roc(folder / "figures/roc.png", test, scores, "ROC on test")
-        figures.calibration(folder / "figures/calibration.png", test, scores, "Calibration on test")
-        (folder / "figures/explore.png").write_bytes(overview)
-        figures.shap_summary(folder / "figures/shap.png", candidate.explanation, candidate.family)
-        tables = folder / "tables"
-        tables.mkdir()
-        candidate.explanation.importance().to_csv(tables / "mean_abs_shap.csv", index=False)
-        candidate.segments.to_csv(tables / f"policy_{kind}.csv", index=False)
-        if candidate.model.family.explained_as == "line":
-            coefficients(candidate.model, question.users.contract).to_csv(tables / "coefficients.csv", index=False)
+        if question.report != "none":
+            write_evaluation(folder, candidate, question)
+            figures.shap_summary(folder / "figures/shap.png", candidate.explanation, candidate.family)
+            tables = folder / "tables"
+            candidate.explanation.importance().to_csv(tables / "mean_abs_shap.csv", index=False)
+            candidate.segments.to_csv(tables / f"policy_{kind}.csv", index=False)
+            if candidate.model.family.explained_as == "line":
+                coefficients(candidate.model, question.users.contract).to_csv(tables / "coefficients.csv", index=False)
+        if overview is not None:
+            (folder / "figures/explore.png").write_bytes(overview)
         (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
         (folder / "policy.json").write_text(json.dumps(candidate.policy.bound(), indent=2))
         (folder / "card.md").write_text(note := card(candidate, question, made_with, f"models:/{model_id}"))
@@ -177,6 +220,15 @@ def record(candidate: Candidate, question: Question, settings: Settings, run: Ru
         run.artifacts(folder)
     run.tags({"mlflow.note.content": shortened(note, "run")})
     return model_id
+
+
+def _over_baselines(candidate: Candidate, question: Question) -> dict[str, Estimate]:
+    """ROC AUC of the best single column, and what the model has over it, user by user."""
+    if not question.baselines:
+        return {}
+    column, outcome = question.baselines[-1], question.parts.test.outcome
+    gain = mean(auc_contributions(outcome, candidate.score) - auc_contributions(outcome, column.score))
+    return {"baseline/roc_auc": column.metrics["roc_auc"], "baseline/roc_auc_gain": gain}
 
 
 def register_candidate(client: Client, candidate: Candidate, question: Question, run_id: str, model_id: str) -> Version:

@@ -11,12 +11,21 @@ from rich.console import RenderableType
 from tippingpoint.evaluation import LOWER_IS_BETTER, auc_contributions
 from tippingpoint.filed import Filed
 from tippingpoint.findings import Candidate, Comparison, Question
-from tippingpoint.jobs.candidate import answer, open_store, record, register_candidate, run_tags
+from tippingpoint.jobs.candidate import (
+    answer,
+    open_store,
+    overview,
+    record,
+    register_candidate,
+    run_tags,
+    with_baselines,
+)
 from tippingpoint.jobs.finished import DIGEST, own_tags, stop_if_finished
 from tippingpoint.jobs.progress import progress
 from tippingpoint.jobs.question import ask
-from tippingpoint.reports import figures, tables
+from tippingpoint.reports import tables
 from tippingpoint.reports.cards import comparison_card, shortened
+from tippingpoint.reports.evaluations import write_comparison
 from tippingpoint.settings import Settings
 from tippingpoint.simulation.contest import contest
 from tippingpoint.tracking import backend
@@ -63,7 +72,7 @@ def compare(settings: Settings) -> CompareResult:
         client, experiment = open_store(settings, question)
         own = own_tags(settings, question, "compare")
         stop_if_finished(client, experiment, settings, "compare", own[DIGEST])
-        overview = figures.overview(question.users)
+        question, at_a_glance = with_baselines(question), overview(question)
         name, tags = f"compare {question.origin}", run_tags(question, "compare")
         with tracked(client, experiment, name, tags | own) as parent:
             candidates: list[Candidate] = []
@@ -73,7 +82,7 @@ def compare(settings: Settings) -> CompareResult:
                     step(f"{family}: fitting, measuring, explaining")
                     candidates.append(answer(question, family))
                     step(f"{family}: filing")
-                    runs[family] = child.run_id, record(candidates[-1], question, settings, child, overview)
+                    runs[family] = child.run_id, record(candidates[-1], question, settings, child, at_a_glance)
             step("comparing")
             comparison = _compare(question, candidates)
             registered = None
@@ -83,7 +92,7 @@ def compare(settings: Settings) -> CompareResult:
                 challenge(client, version)
                 registered = version.uri
             filed = Filed(parent.run_id, backend.page(parent.path), registered)
-            _record(comparison, filed, parent, overview)
+            _record(comparison, filed, parent, at_a_glance)
     return CompareResult(comparison, filed)
 
 
@@ -101,7 +110,7 @@ def _compare(question: Question, candidates: list[Candidate]) -> Comparison:
     return Comparison(question, ranked, auc, uplift)
 
 
-def _record(comparison: Comparison, filed: Filed, parent: Run, overview: bytes) -> None:
+def _record(comparison: Comparison, filed: Filed, parent: Run, at_a_glance: bytes | None) -> None:
     question, winner = comparison.question, comparison.winner
     parent.params(
         {
@@ -118,13 +127,10 @@ def _record(comparison: Comparison, filed: Filed, parent: Run, overview: bytes) 
     parent.metrics(tested | chosen | winner.policy_metrics(question.evidence.kind))
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        outcome, scores = question.parts.test.outcome, {c.family: c.score for c in comparison.candidates}
-        figures.roc(folder / "figures/roc.png", outcome, scores, "ROC on test")
-        figures.calibration(folder / "figures/calibration.png", outcome, scores, "Calibration on test")
-        (folder / "figures/explore.png").write_bytes(overview)
-        (folder / "tables").mkdir()
-        comparison.leaderboard().to_csv(folder / "tables/leaderboard.csv", index=False)
-        comparison.verdicts().to_csv(folder / "tables/verdicts.csv", index=False)
+        if question.report != "none":
+            write_comparison(folder, comparison)
+        if at_a_glance is not None:
+            (folder / "figures/explore.png").write_bytes(at_a_glance)
         parent.artifacts(folder)
     parent.tags(
         {

@@ -15,9 +15,12 @@ if TYPE_CHECKING:  # the command line looks for `Finished` whatever the job; mos
     from tippingpoint.tracking.registry import Client
 
 DIGEST, SWEEP, SWEEP_JOB = "config_digest", "sweep_id", "sweep_job"
+REPORT = "tippingpoint.report"
+REPORTS = ("none", "light", "full")
+"""Each holds what those before it hold."""
 
 NOT_THE_RESULT: dict[str, Any] = {
-    **dict.fromkeys(("output", "debug", "force", "tracking"), True),
+    **dict.fromkeys(("output", "debug", "force", "tracking", "report"), True),
     "tune": {"workers", "storage"},
 }
 
@@ -47,8 +50,8 @@ class Finished(Exception):
 def config_digest(settings: "Settings", question: "Question", job: str) -> str:
     """Digest of what decides the result of a job: its config, the content of the users, the code.
 
-    How it answers (`output`, `debug`), who works on it (`tune.workers`, `tune.storage`) and where it is filed does not
-    count; whether it is registered does.
+    How it answers (`output`, `debug`), who works on it (`tune.workers`, `tune.storage`), how much is written of it
+    (`report`) and where it is filed does not count; whether it is registered does.
     """
     from tippingpoint.tracking.provenance import code_version
 
@@ -62,12 +65,14 @@ def config_digest(settings: "Settings", question: "Question", job: str) -> str:
 
 
 def own_tags(settings: "Settings", question: "Question", job: str) -> dict[str, str]:
-    """Tags of a job's outermost run, beside those all its runs carry: the digest, and the sweep it belongs to."""
-    return {DIGEST: config_digest(settings, question, job), **_sweep_tags(settings)}
+    """Tags of a job's outermost run, beside those all its runs carry: digest, size of the report, and the sweep."""
+    return {DIGEST: config_digest(settings, question, job), REPORT: settings.reported, **_sweep_tags(settings)}
 
 
 def stop_if_finished(client: "Client", experiment: str, settings: "Settings", job: str, digest: str) -> None:
     """Under a sweep, raise `Finished` when the experiment has such a run already; it joins the sweep.
+
+    A run whose report holds less than is wanted now does not count: it is done again, with the larger one.
 
     Raises
     ------
@@ -80,7 +85,9 @@ def stop_if_finished(client: "Client", experiment: str, settings: "Settings", jo
         return
     wanted = f"tags.{DIGEST} = '{digest}' and tags.`{JOB}` = '{job}' and attributes.status = 'FINISHED'"
     with backend.store_errors():
-        found = client.search_runs([experiment], wanted, max_results=1, order_by=["attributes.start_time DESC"])
+        same = client.search_runs([experiment], wanted, order_by=["attributes.start_time DESC"])
+        enough = REPORTS[REPORTS.index(settings.reported) :]
+        found = [run for run in same if run.data.tags.get(REPORT) in enough]
         if not found:
             return
         run = found[0]

@@ -76,6 +76,7 @@ def ask(settings: Settings) -> Question:
         beta=beta,
         best_auc=source.best_auc(parts.test),
         train_on=source.train_on,
+        report=settings.reported,
     )
 
 

@@ -8,11 +8,19 @@ from rich.console import RenderableType
 from tippingpoint.errors import InputError
 from tippingpoint.filed import Filed
 from tippingpoint.findings import Candidate, Question
-from tippingpoint.jobs.candidate import answer, open_store, record, register_candidate, run_tags
+from tippingpoint.jobs.candidate import (
+    answer,
+    open_store,
+    overview,
+    record,
+    register_candidate,
+    run_tags,
+    with_baselines,
+)
 from tippingpoint.jobs.finished import DIGEST, own_tags, stop_if_finished
 from tippingpoint.jobs.progress import progress
 from tippingpoint.jobs.question import ask
-from tippingpoint.reports import figures, tables
+from tippingpoint.reports import tables
 from tippingpoint.settings import Settings
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.runs import run as tracked
@@ -61,9 +69,10 @@ def run(settings: Settings) -> RunResult:
         stop_if_finished(client, experiment, settings, "run", tags[DIGEST])
         with tracked(client, experiment, family, run_tags(question, "run") | tags) as opened:
             step(f"{family}: fitting, measuring, explaining")
+            question = with_baselines(question)
             candidate = answer(question, family)
             step(f"{family}: filing")
-            model_id = record(candidate, question, settings, opened, figures.overview(question.users))
+            model_id = record(candidate, question, settings, opened, overview(question))
             registered = None
             if settings.tracking.register_model:
                 registered = register_candidate(client, candidate, question, opened.run_id, model_id).uri

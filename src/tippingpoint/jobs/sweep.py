@@ -10,6 +10,7 @@ import pandas as pd
 from rich.console import RenderableType
 
 from tippingpoint.evaluation import LOWER_IS_BETTER
+from tippingpoint.evaluation.curves import SECTIONS
 from tippingpoint.filed import Filed
 from tippingpoint.jobs.finished import SWEEP, SWEEP_JOB
 from tippingpoint.reports.cards import shortened
@@ -114,7 +115,7 @@ def leaderboard(runs: Sequence[StoredRun], jobs: int) -> Leaderboard | None:
                 "users": run.data.tags["data_digest"],
                 "selected_by": select_by,
                 "validation": metrics[select_by],
-                **{name: metrics[name] for name in sorted(metrics) if not name.startswith("validation/")},
+                **{name: metrics[name] for name in sorted(metrics) if not name.startswith(("validation/", *SECTIONS))},
                 "run_id": run.info.run_id,
             }
         )

@@ -21,13 +21,21 @@ from tippingpoint.errors import InputError, OutsideError
 from tippingpoint.evaluation import auc_contributions
 from tippingpoint.filed import Filed
 from tippingpoint.findings import Candidate, Question
-from tippingpoint.jobs.candidate import answer, open_store, record, register_candidate, run_tags
+from tippingpoint.jobs.candidate import (
+    answer,
+    open_store,
+    overview,
+    record,
+    register_candidate,
+    run_tags,
+    with_baselines,
+)
 from tippingpoint.jobs.finished import DIGEST, own_tags, stop_if_finished
 from tippingpoint.jobs.progress import searching
 from tippingpoint.jobs.question import ask, gather_evidence
 from tippingpoint.models.family import Family
 from tippingpoint.policies.best_action import BestAction
-from tippingpoint.reports import figures, tuning
+from tippingpoint.reports import tuning
 from tippingpoint.settings import TuneSettings
 from tippingpoint.simulation.contest import contest
 from tippingpoint.simulation.statistics import Estimate
@@ -201,6 +209,7 @@ def _seat(
             "economics": settings.economics.as_written(),
             "evidence": question.evidence.kind,
             "registered": settings.tracking.register_model,
+            **({"report": "full"} if settings.reported == "full" else {}),  # larger than what may be there
         }
     )
     # A smaller target than there are trials asks for nothing: the winner of all is there.
@@ -376,6 +385,7 @@ def _close(
     assert best is not None
     own = question.families[best.family]
     winner = replace(question, families={best.family: own.having(best.parameters)})
+    winner = with_baselines(winner)
     candidate = answer(winner, best.family, everyone)
     judged = "value" if settings.tune.objectives[0] == "value" else "roc_auc"
     gain = _gain_on_test(settings, question, everyone, candidate, judged)
@@ -383,7 +393,7 @@ def _close(
     part = settings.model[best.family]
     chosen = part.model_copy(update={"arguments": {**part.arguments, **best.parameters}})
     as_run = settings.model_copy(update={"model": {best.family: chosen}})
-    model_id = record(candidate, winner, as_run, parent, figures.overview(question.users))
+    model_id = record(candidate, winner, as_run, parent, overview(winner))
     parent.metrics(
         {f"cv/{name}": value for name, value in best.values.items()}
         | {"cv/gain": tuned.gain, f"test/{judged}_gain": gain}

@@ -56,6 +56,10 @@ class Bands(Policy):
     def segments(self) -> tuple[str, ...]:
         return self.bands
 
+    @property
+    def score_cuts(self) -> tuple[float, ...]:
+        return self.cuts
+
     def segment(self, score: np.ndarray, features: pd.DataFrame) -> np.ndarray:
         sides = zip(self.cuts, self.cut_belongs, strict=True)
         above = [score >= cut if side == "above" else score > cut for cut, side in sides]

@@ -50,6 +50,11 @@ class Policy(Closed, ABC):
     def segments(self) -> tuple[str, ...]:
         """Names of the segments, in order; `segment` gives codes into them."""
 
+    @property
+    def score_cuts(self) -> tuple[float, ...] | None:
+        """The score between each segment and the next; None where segments do not follow the score, or not yet."""
+        return None
+
     @abstractmethod
     def segment(self, score: np.ndarray, features: pd.DataFrame) -> np.ndarray:
         """(n,) codes into `segments` for (n,) scores and their users' features."""

@@ -31,6 +31,10 @@ class Ranked(Policy):
     def segments(self) -> tuple[str, ...]:
         return ("rest", "top")
 
+    @property
+    def score_cuts(self) -> tuple[float, ...] | None:
+        return None if self.cut is None else (self.cut,)
+
     def bind(self, known: Known) -> Self:
         # The lowest score such that no more than the wanted share is at or above it: users of equal score are never
         # treated apart, so where scores tie fewer are acted on than wanted, and that is told.

@@ -7,6 +7,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from tippingpoint.filed import Provenance
 from tippingpoint.findings import Candidate, Comparison, Question
+from tippingpoint.reports.limits import known_limits
 from tippingpoint.reports.tables import EVIDENCE, interval
 from tippingpoint.reports.what_if import leader_in_words
 from tippingpoint.simulated import Simulation
@@ -17,7 +18,9 @@ LIMITS = {"run": 8_000, "version": 5_000}
 
 def card(candidate: Candidate, question: Question, provenance: Provenance, model_uri: str) -> str:
     """One model: what it is, on which users, how good, what the policy would bring, how to load it."""
-    return _render("model.md.j2", candidate=candidate, question=question, provenance=provenance, model_uri=model_uri)
+    limits = known_limits(candidate, question)
+    of = {"candidate": candidate, "question": question, "provenance": provenance}
+    return _render("model.md.j2", **of, limits=limits, model_uri=model_uri)
 
 
 def comparison_card(comparison: Comparison, words: str) -> str:
@@ -41,7 +44,11 @@ def markdown(table: pd.DataFrame) -> str:
 def _cell(value: object) -> str:
     if isinstance(value, float):
         return "–" if pd.isna(value) else f"{value:.4g}"
-    return str(value).replace("|", "\\|").replace("\n", " ")
+    return _oneline(str(value)).replace("|", "\\|")
+
+
+def _oneline(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _render(template: str, **context: object) -> str:
@@ -60,6 +67,6 @@ def shortened(text: str, of: str) -> str:
 def _environment() -> Environment:
     loader = PackageLoader("tippingpoint.reports")
     environment = Environment(loader=loader, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
-    environment.filters |= {"markdown": markdown, "interval": interval}
+    environment.filters |= {"markdown": markdown, "interval": interval, "cell": _cell, "oneline": _oneline, "zip": zip}
     environment.globals["EVIDENCE"] = EVIDENCE
     return environment

@@ -10,49 +10,16 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
-from sklearn.metrics import roc_curve
 
-from tippingpoint.association import Association, associations, wilson
+from tippingpoint.association import Association, associations
 from tippingpoint.data.users import Users
-from tippingpoint.evaluation import reliability
 from tippingpoint.explanation import Explanation
 from tippingpoint.policies.clusters import Clusters
-from tippingpoint.reports.palette import COLOURS, GREY, colour
+from tippingpoint.reports.palette import COLOURS, GREY
 
 TOP = 12
 COLUMNS = 6
 """Columns an overview shows."""
-
-
-def roc(path: Path, outcome: np.ndarray, scores: dict[str, np.ndarray], title: str) -> None:
-    """ROC curves of one or several families on the same users."""
-    figure, axes = new_figure()
-    for family, score in scores.items():
-        false, true, _ = roc_curve(outcome, score)
-        axes.plot(false, true, color=colour(family), label=family.replace("_", " "))
-    axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=":")
-    axes.set(xlabel="false positive rate", ylabel="true positive rate", title=title, aspect="equal")
-    axes.legend(loc="lower right", frameon=False)
-    save(figure, path)
-
-
-def calibration(path: Path, outcome: np.ndarray, scores: dict[str, np.ndarray], title: str) -> None:
-    """Outcome rate against mean score in ten bins of equal size, with Wilson's 95 % intervals, which hold near 0."""
-    figure, axes = new_figure()
-    top = 0.0
-    for family, score in scores.items():
-        mean, outcomes, users = reliability(outcome, score)
-        rate, (low, high) = outcomes / users, wilson(outcomes, users)
-        axes.errorbar(
-            mean, rate, yerr=np.stack([rate - low, high - rate]), color=colour(family), marker="o", markersize=4,
-            linewidth=1, capsize=2, label=family.replace("_", " "),
-        )  # fmt: skip
-        top = max(top, mean.max(), high.max())
-    edge = min(1.0, 1.05 * top)
-    axes.plot([0, edge], [0, edge], color=GREY, linewidth=0.8, linestyle=":")
-    axes.set(xlabel="mean score", ylabel="observed outcome rate", title=title, xlim=(0, edge), ylim=(0, edge))
-    axes.legend(loc="upper left", frameon=False)
-    save(figure, path)
 
 
 def shap_summary(path: Path, explanation: Explanation, family: str) -> None:

@@ -17,6 +17,8 @@ from tippingpoint.simulation.statistics import Estimate
 
 SHOWN = 12
 """Columns listed."""
+NAME = 24
+"""Characters of a baseline's name."""
 EVIDENCE = {
     "truth": "truth, known because the users are generated",
     "experiment": "measured in an experiment with known chances of each action",
@@ -42,6 +44,17 @@ def compare_summary(comparison: Comparison, filed: Filed) -> RenderableType:
             stacked(candidate.value.uplift, 3, plus=True),
             f"{candidate.seconds['fit']:.1f}",
             style="bold" if candidate is comparison.winner else "",
+        )
+    for baseline in question.baselines:
+        table.add_row(
+            Text(baseline.name if len(baseline.name) <= NAME else f"{baseline.name[: NAME - 1]}…"),
+            stacked(baseline.metrics["roc_auc"], 3),
+            f"{baseline.metrics['log_loss'].value:.4f}",
+            "",
+            stacked(baseline.value.outcomes_per_1000, 1, plus=True),
+            stacked(baseline.value.uplift, 3, plus=True),
+            "",
+            style="dim",
         )
     return Group(
         *about(question),

@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # i
 
 from tippingpoint.evaluation import auc_contributions, point
 from tippingpoint.models.family import Family
+from tippingpoint.models.size import nodes, used
 from tippingpoint.policies.policy import Known
 from tippingpoint.simulation.statistics import Estimate, mean
 from tippingpoint.tuning.folds import Folds, Priced
@@ -177,24 +178,6 @@ def _metric(
     if objective == "roc_auc":  # the same number, at a sixth of the time
         return float(auc_contributions(outcome, score).mean())
     return point(objective, outcome, score)
-
-
-def used(model: Any, rounds: int | None = None) -> np.ndarray:
-    """Positions of the prepared columns a model uses; of boosting, in the first `rounds` trees if given."""
-    if hasattr(model, "get_booster"):
-        booster = model.get_booster()
-        return np.array([int(f[1:]) for f in booster[: rounds or booster.num_boosted_rounds()].get_score()], dtype=int)
-    return np.flatnonzero(model.coef_[0] if hasattr(model, "coef_") else model.feature_importances_)
-
-
-def nodes(model: Any, rounds: int | None = None) -> int:
-    """Nodes of a model's trees, of the first `rounds` of them if given; of a line its terms that are not 0."""
-    if hasattr(model, "estimators_"):
-        return sum(tree.tree_.node_count for tree in model.estimators_)
-    if hasattr(model, "get_booster"):
-        booster = model.get_booster()
-        return sum(tree.count("\n") for tree in booster[: rounds or booster.num_boosted_rounds()].get_dump())
-    return int(np.count_nonzero(model.coef_))
 
 
 def _contributions(objective: str, folds: Folds, score: np.ndarray) -> np.ndarray | None:

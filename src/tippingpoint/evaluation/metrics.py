@@ -14,6 +14,8 @@ from tippingpoint.simulation.statistics import LEVEL, Estimate, mean, normal
 REPLICATES = 500
 TOP = 0.10
 LOWER_IS_BETTER = ("log_loss", "brier")
+INSIDE = 1e-15, 1 - 1e-15
+"""How near to 0 and 1 a score may come before its logarithm is taken."""
 
 
 def point(metric: str, outcome: np.ndarray, score: np.ndarray) -> float:
@@ -34,13 +36,10 @@ def evaluate(outcome: np.ndarray, score: np.ndarray, rng: np.random.Generator) -
     lift by a bootstrap over users (500 replicates, percentiles). The expected calibration error has no interval:
     under resampling it is biased upward.
     """
-    clipped = np.clip(score, 1e-15, 1 - 1e-15)
     ranking = _Ranking(outcome, score)
-    slope, intercept = calibration_line(outcome, clipped)
+    slope, intercept = calibration_line(outcome, np.clip(score, *INSIDE))
     return {
-        "roc_auc": _area(outcome, score),
-        "log_loss": mean(-np.where(outcome == 1, np.log(clipped), np.log1p(-clipped))),
-        "brier": mean((outcome - score) ** 2),
+        **accuracy(outcome, score),
         "calibration_slope": slope,
         "calibration_intercept": intercept,
         **ranking.estimates(rng),
@@ -48,14 +47,23 @@ def evaluate(outcome: np.ndarray, score: np.ndarray, rng: np.random.Generator) -
     }
 
 
-def _area(outcome: np.ndarray, score: np.ndarray) -> Estimate:
-    """ROC AUC with DeLong's error and an interval on the log-odds scale, which holds with few users of an outcome."""
-    area = mean(auc_contributions(outcome, score))
-    spread = area.value * (1 - area.value)
-    if not spread or area.se is None:
-        return area
-    scale = normal(float(logit(area.value)), area.se / spread)
-    return Estimate(area.value, area.se, float(expit(scale.low)), float(expit(scale.high)))
+def accuracy(outcome: np.ndarray, score: np.ndarray) -> dict[str, Estimate]:
+    """ROC AUC, log loss and Brier score of (n,) scores: what needs no bootstrap, for any score, a constant too."""
+    clipped = np.clip(score, *INSIDE)
+    return {
+        "roc_auc": area(mean(auc_contributions(outcome, score))),
+        "log_loss": mean(-np.where(outcome == 1, np.log(clipped), np.log1p(-clipped))),
+        "brier": mean((outcome - score) ** 2),
+    }
+
+
+def area(auc: Estimate) -> Estimate:
+    """A ROC AUC and its error with the interval on the log-odds scale, which holds with few users of an outcome."""
+    spread = auc.value * (1 - auc.value)
+    if not spread or not auc.se:
+        return auc
+    scale = normal(float(logit(auc.value)), auc.se / spread)
+    return Estimate(auc.value, auc.se, float(expit(scale.low)), float(expit(scale.high)))
 
 
 def auc_contributions(outcome: np.ndarray, score: np.ndarray) -> np.ndarray:

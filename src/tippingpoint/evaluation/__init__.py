@@ -1,0 +1,23 @@
+"""How good scores are: metrics, curves, slices, baselines and learning curves, each with its intervals."""
+
+from tippingpoint.evaluation.metrics import (
+    LOWER_IS_BETTER,
+    accuracy,
+    auc_contributions,
+    calibration_error,
+    calibration_line,
+    evaluate,
+    point,
+    reliability,
+)
+
+__all__ = [
+    "LOWER_IS_BETTER",
+    "accuracy",
+    "auc_contributions",
+    "calibration_error",
+    "calibration_line",
+    "evaluate",
+    "point",
+    "reliability",
+]

@@ -1,0 +1,61 @@
+"""Everything test says of one model's scores, beyond single metrics."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from tippingpoint.data.users import Users
+from tippingpoint.evaluation.curves import Curves, confusion, curves, deciles, steps
+from tippingpoint.evaluation.slices import slices, worst
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Tables and curves of one model's scores on test.
+
+    Parameters
+    ----------
+    curves
+        ROC, PR and gains, with bands.
+    deciles
+        Lift and gains by tenth of the users (`evaluation.curves.deciles`).
+    confusion
+        At each cut of the policy, or by segment (`evaluation.curves.confusion`).
+    slices
+        Every category and bin of every number (`evaluation.slices.slices`).
+    steps
+        Curves as metric steps: name to whole steps and values.
+    learning
+        ROC AUC by share of train; None unless the full report asks for it.
+    """
+
+    curves: Curves
+    deciles: pd.DataFrame
+    confusion: pd.DataFrame
+    slices: pd.DataFrame
+    steps: dict[str, tuple[np.ndarray, np.ndarray]]
+    learning: pd.DataFrame | None
+
+    @property
+    def worse(self) -> pd.DataFrame:
+        """The slices that are worse than the rest, the surest first."""
+        return worst(self.slices)
+
+
+def evaluation(
+    test: Users,
+    score: np.ndarray,
+    segment: np.ndarray,
+    segments: tuple[str, ...],
+    cuts: tuple[float, ...] | None,
+    learning: pd.DataFrame | None,
+    rng: np.random.Generator,
+) -> Evaluation:
+    """Evaluate (n,) scores of the test users, whom a policy puts in (n,) segments, at `cuts` of the score if at any."""
+    found, by_decile = curves(test.outcome, score, rng), deciles(test.outcome, score)
+    overlaid = steps(test.outcome, score, found, by_decile)
+    if learning is not None:
+        overlaid["learning/roc_auc"] = (100 * learning["share"]).round().to_numpy(int), learning["roc_auc"].to_numpy()
+    at_cuts = confusion(test.outcome, segment, segments, cuts)
+    return Evaluation(found, by_decile, at_cuts, slices(test, score), overlaid, learning)

@@ -1,0 +1,199 @@
+"""Where a model is good and where it is not: ranking and calibration of every slice of users, against all others."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit, logit
+from scipy.stats import norm
+
+from tippingpoint.association import binned, pooled, wilson
+from tippingpoint.data.users import Users
+from tippingpoint.evaluation.metrics import INSIDE, area
+from tippingpoint.simulation.statistics import LEVEL, normal
+
+BINS = 5
+"""Bins a number is cut into, of about equal size."""
+LEAST = 30
+"""Users of either outcome, in the slice and outside, from which on the two are compared."""
+NEWTON = 30
+
+
+@dataclass(frozen=True)
+class _Areas:
+    """ROC AUC of one slice: the value, DeLong's error, and what its own scores promise if they are right."""
+
+    value: float
+    se: float
+    promised: float
+
+
+def slices(users: Users, score: np.ndarray) -> pd.DataFrame:
+    """Every category (rare ones pooled) and five bins of every number, each slice against all other users.
+
+    Two tests a slice, both independent of how good the model is on the whole: ROC AUC lower than that of the others
+    (one-sided, DeLong's errors), and scores off by more than theirs, too high or too low (score test on outcomes
+    against scores shifted to be right on the whole). A slice is worse when either holds after Holm's adjustment
+    (1979) over all tests of the table: with no difference anywhere, a table lists one with at most 5 %.
+
+    Parameters
+    ----------
+    score
+        (n,) scores of the users.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a slice: `column`, `slice`, `users`, `outcomes`, `rate` with its interval, `mean_score`, `roc_auc`
+        with its interval, `roc_auc_rest` (of all others), `roc_auc_promised` (what the slice's scores would reach if
+        they were right: little, where they lie close together), `intercept` with its interval (calibration in the
+        large: above 0, scores are too low), `p` (Holm's, the smaller of the two) and `worse`: `ranks worse` (`as its
+        scores lie close`, where they promise no more), `scores too high`, `scores too low`, or empty. With fewer than
+        30 users of either outcome in it or outside, a slice has neither interval nor test.
+    """
+    order = np.argsort(score, kind="stable")
+    rising, hit = score[order], users.outcome[order] == 1
+    log_odds = logit(np.clip(rising, *INSIDE))
+    ties = np.concatenate([[0], np.cumsum(rising[1:] != rising[:-1])])
+    whole_shift = _shifts(log_odds, hit, np.zeros(len(hit), dtype=np.int64), 1)[0]
+    shifted = expit(log_odds + whole_shift)
+    rows: list[dict[str, object]] = []
+    for column in users.contract.columns:
+        values = users.features[column.name]
+        numbers = column.kind == "number"
+        code, groups = binned(values.to_numpy(np.float64), BINS) if numbers else pooled(values)
+        labels = [(_bin_label if numbers else _category_label)(*group) for group in groups.itertuples(index=False)]
+        code, size = code[order], len(groups)
+        if np.count_nonzero(np.bincount(code, minlength=size)) < 2:
+            continue
+        count, outcomes = np.bincount(code, minlength=size), np.bincount(code[hit], minlength=size)
+        told = np.minimum.reduce([outcomes, count - outcomes, hit.sum() - outcomes, (~hit).sum() - count + outcomes])
+        shift = _shifts(log_odds, hit, code, size)
+        spread = np.bincount(code, _variance(log_odds + shift[code]), size)
+        expected, variance = (np.bincount(code, of, size) for of in (shifted, shifted * (1 - shifted)))
+        mean_score = np.bincount(code, rising, size)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            off = (outcomes - expected) / np.sqrt(variance * (1 - variance / variance.sum()))
+            low, high = wilson(outcomes, count)
+        for k in np.flatnonzero(count):
+            row = {
+                "column": column.name,
+                "slice": labels[k],
+                "users": int(count[k]),
+                "outcomes": int(outcomes[k]),
+                "rate": outcomes[k] / count[k],
+                "rate_low": low[k],
+                "rate_high": high[k],
+                "mean_score": mean_score[k] / count[k],
+            }
+            if told[k] >= LEAST:
+                inside = code == k
+                mine, rest = _areas(ties, hit, rising, inside), _areas(ties, hit, rising, ~inside)
+                ranked = area(normal(mine.value, mine.se))
+                intercept = normal(shift[k], 1 / np.sqrt(spread[k]))
+                further = abs(shift[k]) >= abs(whole_shift)
+                error = np.hypot(mine.se, rest.se)
+                row |= {
+                    "roc_auc": mine.value,
+                    "roc_auc_low": ranked.low,
+                    "roc_auc_high": ranked.high,
+                    "roc_auc_rest": rest.value,
+                    "roc_auc_promised": mine.promised,
+                    "intercept": shift[k],
+                    "intercept_low": intercept.low,
+                    "intercept_high": intercept.high,
+                    "p_ranks": norm.cdf((mine.value - rest.value) / error) if error > 0 else 1.0,
+                    "p_off": 2 * norm.sf(abs(off[k])) if further else 1.0,
+                }
+            rows.append(row)
+    columns = [*FIRST, *MEASURED, "p_ranks", "p_off"]
+    table = pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[2:], float))
+    table = table.astype({"users": int, "outcomes": int})
+    adjusted = holm(table[["p_ranks", "p_off"]].to_numpy().ravel()).reshape(-1, 2)
+    too = np.where(table["intercept"] > 0, "scores too low", "scores too high")
+    narrow = table["roc_auc_promised"] <= table["roc_auc_high"]
+    found = np.stack([np.where(narrow, "ranks worse as its scores lie close", "ranks worse"), too], axis=1)
+    listed = adjusted < 1 - LEVEL
+    table["p"] = np.fmin(adjusted[:, 0], adjusted[:, 1])
+    table["worse"] = ["; ".join(words[of]) for words, of in zip(found, listed, strict=True)]
+    return table.drop(columns=["p_ranks", "p_off"])
+
+
+FIRST = ("column", "slice", "users", "outcomes", "rate", "rate_low", "rate_high", "mean_score")
+MEASURED = (
+    *("roc_auc", "roc_auc_low", "roc_auc_high", "roc_auc_rest", "roc_auc_promised"),
+    *("intercept", "intercept_low", "intercept_high"),
+)
+
+
+def worst(table: pd.DataFrame) -> pd.DataFrame:
+    """The slices that are worse than the rest, the surest first."""
+    return table[table["worse"] != ""].sort_values("p", kind="stable", ignore_index=True)
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """(m,) p-values adjusted so that the chance of any wrong finding stays below what they are held against.
+
+    Holm (1979); NaN stays NaN and counts for nothing.
+
+    >>> holm(np.array([0.01, 0.04, np.nan, 0.03])).round(2).tolist()
+    [0.03, 0.06, nan, 0.06]
+    """
+    adjusted, known = np.full(len(p), np.nan), np.flatnonzero(~np.isnan(p))
+    order = known[np.argsort(p[known], kind="stable")]
+    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)), 1)
+    return adjusted
+
+
+def _areas(ties: np.ndarray, hit: np.ndarray, score: np.ndarray, inside: np.ndarray) -> _Areas:
+    """ROC AUC of users in rising order of score; `ties` numbers their distinct scores."""
+    # With users counted by distinct score, placements (DeLong et al. 1988) are cumulative sums, ties counted half.
+    tie, of = ties[inside], score[inside]
+    first = np.flatnonzero(np.concatenate([[True], tie[1:] != tie[:-1]]))
+    users = np.diff(np.append(first, len(tie)))
+    pos = np.add.reduceat(hit[inside].astype(np.float64), first)
+    neg = users - pos
+    n1, n0 = pos.sum(), neg.sum()
+    below, above = (np.cumsum(neg) - neg / 2) / n0, 1 - (np.cumsum(pos) - pos / 2) / n1
+    value = float(pos @ below / n1)
+    variance = pos @ (below - value) ** 2 / (n1 - 1) / n1 + neg @ (above - value) ** 2 / (n0 - 1) / n0
+    # If each score were right, pairs would be in order as often as this (van Klaveren et al. 2016).
+    p = of[first]
+    p1, p0 = users * p, users * (1 - p)
+    promised = float(p1 @ (np.cumsum(p0) - p0 / 2) / (p1.sum() * p0.sum()))
+    return _Areas(value, float(np.sqrt(variance)), promised)
+
+
+def _shifts(log_odds: np.ndarray, hit: np.ndarray, code: np.ndarray, groups: int) -> np.ndarray:
+    """(groups,) the constant added to its users' log-odds that makes a group's scores right on average.
+
+    Newton's method on all groups at once; NaN where all its users have one outcome.
+    """
+    users, outcomes = np.bincount(code, minlength=groups), np.bincount(code[hit], minlength=groups)
+    open_ = (outcomes > 0) & (outcomes < users)
+    shift = np.zeros(groups)
+    for _ in range(NEWTON):
+        p = expit(log_odds + shift[code])
+        missed = outcomes - np.bincount(code, p, groups)
+        slope = np.maximum(np.bincount(code, p * (1 - p), groups), 1e-12)
+        step = np.where(open_, np.clip(missed / slope, -2, 2), 0)
+        shift += step
+        if np.abs(step).max() < 1e-9:
+            break
+    return np.where(open_, shift, np.nan)
+
+
+def _variance(log_odds: np.ndarray) -> np.ndarray:
+    p = expit(log_odds)
+    return np.asarray(p * (1 - p))
+
+
+def _bin_label(low: float, high: float) -> str:
+    if np.isnan(low):
+        return "missing"
+    first, last = (f"{end:,.0f}" if abs(end) >= 1000 else f"{end:.4g}" for end in (low, high))
+    return first if first == last else f"{first} to {last}"
+
+
+def _category_label(name: str | None, categories: int) -> str:
+    return "missing" if not categories else f"{categories:,} others" if name is None else name
