@@ -2,7 +2,7 @@
 
 from tippingpoint.explanation.effects import Effect, effects, interactions
 from tippingpoint.explanation.line import coefficients
-from tippingpoint.explanation.reasons import CAVEAT, Move, Typical, typical_table, typical_users, what_moves
+from tippingpoint.explanation.reasons import CAVEAT, Move, Typical, shown, typical_table, typical_users, what_moves
 from tippingpoint.explanation.stability import Stability, stability
 from tippingpoint.explanation.values import Explanation, explain, raw_columns
 
@@ -18,6 +18,7 @@ __all__ = [
     "explain",
     "interactions",
     "raw_columns",
+    "shown",
     "stability",
     "typical_table",
     "typical_users",

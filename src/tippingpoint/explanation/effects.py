@@ -71,9 +71,9 @@ def effects(model: Model, features: pd.DataFrame, columns: list[str], points: pd
 def interactions(model: Model, features: pd.DataFrame, columns: list[str], users: int = 20) -> pd.DataFrame:
     """How far each two columns move the score together beyond what each does alone, in any family the same way.
 
-    Friedman and Popescu's H (2008) on the log-odds of the pipeline's score, in which a line of columns has none. One
-    row a pair: `feature_a`, `feature_b`, `strength` (standard deviation of the joint part alone, log-odds), `share` (H²: of
-    the variance of both together). Largest strength first; from few users, so a strength below 0.01 is as good as 0.
+    Friedman and Popescu's H (2008) on the log-odds of the pipeline's score, in which a line has none. One row a pair:
+    `feature_a`, `feature_b`, `strength` (standard deviation of what is joint only, log-odds), `share` (H²: of the
+    variance of both together). Largest strength first; from few users, so of two close ones either may be first.
 
     Parameters
     ----------

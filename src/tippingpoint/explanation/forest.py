@@ -9,19 +9,21 @@ v·Π_{j∈S} o_j·Π_{j∉S} r_j, so the Shapley value of feature i is
 (Owen's multilinear extension). The integrand is a polynomial of a degree below the number m of features on the path:
 Gauss-Legendre with ⌈m/2⌉ points is exact; it is stable as well, since all points lie inside (0, 1), where q_j > 0. The
 product of all q_j is carried down a tree, its sums over leaves are carried up, and a split takes its part of them
-with ψ_i = (o_i − r_i) / q_i. That is O(leaves·m) a user and tree, where Lundberg et al. (2020) take O(leaves·m²). As o_j
-is 0 or 1, all that a split can do is one of three constants for each point, made once a tree; the loop over a block of
-users is left with picking constants, multiplying and adding, several users an instruction.
+with ψ_i = (o_i − r_i) / q_i. That is O(leaves·m) a user and tree, where Lundberg et al. (2020) take O(leaves·m²). As
+o_j is 0 or 1, all that a split can do is one of three constants for each point, made once a tree; the loop over a
+block of users is left with picking constants, multiplying and adding, several users an instruction.
 """
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
 from sklearn.ensemble._forest import ForestClassifier
+
+from tippingpoint.explanation.cores import cores
 
 BLOCK = 32
 """Users that go down a tree side by side."""
@@ -112,11 +114,11 @@ def forest_values(forest: ForestClassifier, x: np.ndarray) -> tuple[np.ndarray, 
     depth = max(tree.tree_.max_depth for tree in forest.estimators_)
     points, weights = np.polynomial.legendre.leggauss(max(1, -(-min(depth, columns) // 2)))
     seen, values = np.ascontiguousarray(x, dtype=np.float32), np.zeros((rows, columns))
-    workers = max(1, min(_cores(), rows // LEAST))
+    workers = max(1, min(cores(), rows // LEAST))
     # Whole blocks a thread. A user's values are the same whoever else is in the block.
     edges = np.linspace(0, -(-rows // BLOCK), workers + 1).astype(int) * BLOCK
     with ThreadPoolExecutor(workers) as pool:
-        parts = [slice(low, high) for low, high in zip(edges[:-1], edges[1:], strict=True)]
+        parts = [slice(low, high) for low, high in pairwise(edges)]
         for part in [
             pool.submit(_add_values, trees, depth, (points + 1) / 2, weights / 2, seen[part], values[part])
             for part in parts
@@ -143,12 +145,6 @@ def flattened(forest: ForestClassifier) -> Trees:
         weight=of("weighted_n_node_samples"),
         value=classes[:, 1] / classes.sum(axis=1),
     )
-
-
-def _cores() -> int:
-    limit = os.environ.get("OMP_THREAD_LIMIT", "")
-    cores = os.cpu_count() or 1
-    return min(cores, int(limit)) if limit.isdigit() else cores
 
 
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -192,8 +188,8 @@ def _plan(trees, base, points, splits, stack, path, went):  # type: ignore[no-un
             known = 1.0 if before < 0 else splits.kept[path[before], went[before]]
             new = splits.kept[above, side]
             for k, t in enumerate(points):
-                out_old, in_old = (1 - t) * known, (1 - t) * known + t
-                out_new, in_new = (1 - t) * new, (1 - t) * new + t
+                in_old, out_new = (1 - t) * known + t, (1 - t) * new
+                in_new = out_new + t
                 psi = (1 - known) / in_old
                 splits.down[i, k, 0] = new / known
                 splits.down[i, k, 1 + side] = in_new / in_old - new / known

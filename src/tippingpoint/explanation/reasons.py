@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,13 +30,13 @@ class Move:
     """
 
     column: str
-    before: object
-    after: object
+    before: Any
+    after: Any
     size: float
     score: float
 
     def __str__(self) -> str:
-        return f"{self.column} {_shown(self.before)} → {_shown(self.after)} (score {self.score:.2f})"
+        return f"{self.column} {shown(self.before)} → {shown(self.after)} (score {self.score:.2f})"
 
 
 @dataclass(frozen=True)
@@ -57,11 +58,11 @@ class Typical:
     score: float
     toward: str
     move: Move | None
-    reasons: tuple[tuple[str, object, float], ...]
+    reasons: tuple[tuple[str, Any, float], ...]
 
     def why(self) -> str:
         """The largest SHAP values in words."""
-        return ", ".join(f"{column} {_shown(value)} ({part:+.2g})" for column, value, part in self.reasons)
+        return ", ".join(f"{column} {shown(value)} ({part:+.2g})" for column, value, part in self.reasons)
 
     def would_move(self) -> str:
         """What would take this user to the other segment, in words."""
@@ -91,7 +92,7 @@ def what_moves(
     toward
         Code of the segment to get to.
     """
-    moves: list[tuple[str, object, float]] = []
+    moves: list[tuple[str, Any, float]] = []
     for name in user.columns:
         here, column = user[name].iloc[0], background[name]
         moves += [(name, value, _distance(column, here, value)) for value in points_of(column, POINTS) if value != here]
@@ -100,15 +101,15 @@ def what_moves(
     tried = user.loc[user.index.repeat(len(moves))].reset_index(drop=True)
     for name in user.columns:
         values = tried[name].to_numpy(dtype=object, copy=True)
-        for row, (column, value, _) in enumerate(moves):
-            if column == name:
+        for row, (changed, value, _) in enumerate(moves):
+            if changed == name:
                 values[row] = value
         tried[name] = pd.Series(values).astype(user[name].dtype)
     score = np.asarray(model.classifier.predict_proba(tried)[:, 1], dtype=np.float64)
     there = np.flatnonzero(segment(score, tried) == toward)
     if not len(there):
         return None
-    row = min(there, key=lambda k: moves[k][2])
+    row = int(min(there, key=lambda k: moves[k][2]))
     name, value, size = moves[row]
     return Move(name, user[name].iloc[0], value, size, float(score[row]))
 
@@ -135,9 +136,9 @@ def typical_users(
     code = segment(score, features)
     median = {int(c): float(np.median(score[code == c])) for c in np.unique(code)}
     ranked = sorted(median, key=lambda c: median[c])
-    shown = np.unique(np.linspace(0, len(ranked) - 1, min(most, len(ranked))).round().astype(int))
+    places = np.unique(np.linspace(0, len(ranked) - 1, min(most, len(ranked))).round().astype(int))
     found = []
-    for at in shown:
+    for at in places:
         c = ranked[at]
         members = np.flatnonzero(code == c)
         row = int(members[np.abs(score[members] - median[c]).argmin()])
@@ -146,9 +147,7 @@ def typical_users(
         user = features.iloc[[row]]
         move = None if other is None else what_moves(model, user, background, segment, other)
         largest = np.abs(explanation.values[row]).argsort(kind="stable")[::-1][:REASONS]
-        reasons = tuple(
-            (str(features.columns[j]), user.iloc[0, j], float(explanation.values[row, j])) for j in largest
-        )
+        reasons = tuple((str(features.columns[j]), user.iloc[0, j], float(explanation.values[row, j])) for j in largest)
         toward = "" if other is None else segments[other]
         found.append(Typical(segments[c], row, float(score[row]), toward, move, reasons))
     return found
@@ -175,15 +174,17 @@ def typical_table(users: list[Typical]) -> pd.DataFrame:
     )
 
 
-def _distance(column: pd.Series, here: object, value: object) -> float:
+def _distance(column: pd.Series, here: Any, value: Any) -> float:
     """How far `value` is from `here`, as a share of the users in `column`."""
     if column.dtype.kind != "f" or pd.isna(here):
         return float(1 - (column == value).mean())
-    low, high = sorted((float(here), float(value)))  # type: ignore[arg-type]  # numbers, as the column is one
-    return float(((column > low) & (column <= high)).mean())
+    low, high = sorted((float(here), float(value)))
+    values = column.to_numpy(np.float64)
+    return float(((values > low) & (values <= high)).mean())
 
 
-def _shown(value: object) -> str:
+def shown(value: Any) -> str:
+    """A column's value as people write it."""
     if isinstance(value, float | np.floating):
         return "missing" if np.isnan(value) else f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
-    return "missing" if pd.isna(value) else str(value)  # type: ignore[call-overload]
+    return "missing" if pd.isna(value) else str(value)

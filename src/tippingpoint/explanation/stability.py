@@ -1,5 +1,6 @@
 """How much the ranking of columns changes when other users are fitted on."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -9,6 +10,7 @@ from scipy.stats import kendalltau
 from sklearn.model_selection import StratifiedKFold
 
 from tippingpoint.data.users import Users
+from tippingpoint.explanation.cores import cores
 from tippingpoint.explanation.values import explain
 from tippingpoint.models.calibration import Model
 from tippingpoint.models.family import Family
@@ -65,13 +67,18 @@ def stability(family: Family, users: Users, seed: int) -> Stability:
     if len(users) > MOST:
         drawn = np.sort(np.random.default_rng(seed).permutation(len(users))[:MOST])
         users = users.take(drawn)
-    ranks = []
-    for kept, held in StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(users.outcome, users.outcome):
-        part = users.take(kept)
-        pipeline = family.pipeline(users.contract, seed).fit(part.features, part.outcome)
-        pipeline.set_params(**family.when_fitted)
-        model = Model(family, pipeline, pipeline, "none")
-        explanation = explain(model, users.contract, users.features.iloc[held[:EXPLAINED]], part.features)
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(users.outcome, users.outcome)
+
+    def ranked(fold: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+        part, held = users.take(fold[0]), users.features.iloc[fold[1][:EXPLAINED]]
+        pipeline = family.pipeline(users.contract, seed)
+        # One thread a fit, several fits at once: on so few users threads wait for each other longer than they work.
+        pipeline.set_params(**{"model__n_jobs": 1} if "model__n_jobs" in pipeline.get_params() else {})
+        pipeline.fit(part.features, part.outcome)
+        explanation = explain(Model(family, pipeline, pipeline, "none"), users.contract, held, part.features)
         order = np.argsort(-np.abs(explanation.values).mean(axis=0), kind="stable")
-        ranks.append(np.argsort(order) + 1)
-    return Stability(tuple(column.name for column in users.contract.columns), np.array(ranks))
+        return np.argsort(order) + 1
+
+    with ThreadPoolExecutor(cores()) as pool:
+        ranks = np.array(list(pool.map(ranked, folds)))
+    return Stability(tuple(column.name for column in users.contract.columns), ranks)

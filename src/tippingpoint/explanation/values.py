@@ -53,9 +53,9 @@ def explain(model: Model, contract: Contract, features: pd.DataFrame, background
     """Exact SHAP values of the fitted pipeline (before any sigmoid).
 
     Trees: path-dependent TreeSHAP (Lundberg et al. 2020), of a forest's probability and of boosting's log-odds; a
-    forest and XGBoost have their own fast way, other trees go through shap. A line: log-odds, coefficient times distance
-    from the background's mean, which is exact where columns are independent (interventional). One-hot and other
-    derived columns are summed to the column they came from.
+    forest and XGBoost have their own fast way, other trees go through shap. A line: log-odds, coefficient times
+    distance from the background's mean, which is exact where columns are independent (interventional). One-hot and
+    other derived columns are summed to the column they came from.
 
     Parameters
     ----------
