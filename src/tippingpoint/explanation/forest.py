@@ -16,7 +16,6 @@ block of users is left with picking constants, multiplying and adding, several u
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -110,21 +109,36 @@ def forest_values(forest: ForestClassifier, x: np.ndarray) -> tuple[np.ndarray, 
         (n, f) values, and the probability for the average user of the sample the trees were grown on.
     """
     trees = flattened(forest)
-    rows, columns = x.shape
     depth = max(tree.tree_.max_depth for tree in forest.estimators_)
-    points, weights = np.polynomial.legendre.leggauss(max(1, -(-min(depth, columns) // 2)))
-    seen, values = np.ascontiguousarray(x, dtype=np.float32), np.zeros((rows, columns))
-    workers = max(1, min(cores(), rows // LEAST))
-    # Whole blocks a thread. A user's values are the same whoever else is in the block.
-    edges = np.linspace(0, -(-rows // BLOCK), workers + 1).astype(int) * BLOCK
+    workers = max(1, min(cores(), len(x) // LEAST))
+    # A user's values are the same whoever else is in the block.
     with ThreadPoolExecutor(workers) as pool:
-        parts = [slice(low, high) for low, high in pairwise(edges)]
-        for part in [
-            pool.submit(_add_values, trees, depth, (points + 1) / 2, weights / 2, seen[part], values[part])
-            for part in parts
-        ]:
-            part.result()
+        values = np.concatenate(list(pool.map(lambda part: _sums(trees, depth, part), np.array_split(x, workers))))
     return values / len(forest.estimators_), float(trees.value[trees.start[:-1]].mean())
+
+
+def _sums(trees: Trees, depth: int, x: np.ndarray) -> np.ndarray:
+    """(n, f) values of the users x, summed over the trees."""
+    rows, columns = x.shape
+    blocks = -(-rows // BLOCK)
+    turned = np.zeros((blocks * BLOCK, columns), np.float32)
+    turned[:rows] = x
+    turned = np.ascontiguousarray(turned.reshape(blocks, BLOCK, columns).transpose(0, 2, 1))
+    found = np.zeros(turned.shape)
+    points, weights = np.polynomial.legendre.leggauss(max(1, -(-min(depth, columns) // 2)))
+    points, weights = (points + 1) / 2, weights / 2
+    most = int(np.diff(trees.start).max()) // 2
+    (node, level, earlier, needed), constants = np.empty((4, most), np.int64), np.empty((4, most, len(points), 3))
+    kept, has_leaf = np.empty((most, 2)), np.empty(most, np.bool_)
+    splits = Splits(
+        node, level, earlier, needed, kept, constants[0], constants[1], constants[2], constants[3], has_leaf
+    )
+    stack, (path, went) = np.empty((depth + 2, 4), np.int64), np.empty((2, depth + 1), np.int64)
+    product, total = np.empty((2, depth + 1, len(points), BLOCK))
+    product[0] = weights[:, None]
+    left, right = np.empty((2, depth + 1, BLOCK))
+    _walk(trees, points, splits, stack, path, went, product, total, left, right, turned, found)
+    return found.transpose(0, 2, 1).reshape(-1, columns)[:rows]
 
 
 def flattened(forest: ForestClassifier) -> Trees:
@@ -163,10 +177,11 @@ def _plan(trees, base, points, splits, stack, path, went):  # type: ignore[no-un
     if trees.left[base] < 0:
         return 0
     count, top = 0, 1
-    stack[0, :] = np.array([0, 0, -1, 0])  # node, level, split above, and on which of its sides
+    # Splits to come: node, level, split above, and on which of its sides.
+    stack[0, 0], stack[0, 1], stack[0, 2], stack[0, 3] = 0, 0, -1, 0
     while top > 0:
         top -= 1
-        child, level, above, side = stack[top]
+        child, level, above, side = stack[top, 0], stack[top, 1], stack[top, 2], stack[top, 3]
         node, i = base + child, count
         count += 1
         if level > 0:
@@ -187,7 +202,8 @@ def _plan(trees, base, points, splits, stack, path, went):  # type: ignore[no-un
             before = splits.earlier[above]
             known = 1.0 if before < 0 else splits.kept[path[before], went[before]]
             new = splits.kept[above, side]
-            for k, t in enumerate(points):
+            for k in range(len(points)):
+                t = points[k]
                 in_old, out_new = (1 - t) * known + t, (1 - t) * new
                 in_new = out_new + t
                 psi = (1 - known) / in_old
@@ -197,8 +213,9 @@ def _plan(trees, base, points, splits, stack, path, went):  # type: ignore[no-un
                 splits.up[i, k, 1 + side] = (1 - new) / in_new - psi
                 splits.up[i, k, 2 - side] = -1 / (1 - t) - psi
         splits.has_leaf[i] = False
-        splits.leaf_sum[i, :, :] = 0.0
-        splits.leaf_value[i, :, :] = 0.0
+        for k in range(len(points)):
+            for state in range(3):
+                splits.leaf_sum[i, k, state] = splits.leaf_value[i, k, state] = 0.0
         for side in range(1, -1, -1):
             child = trees.right[node] if side else trees.left[node]
             new = old * trees.weight[base + child] / trees.weight[node]
@@ -209,7 +226,8 @@ def _plan(trees, base, points, splits, stack, path, went):  # type: ignore[no-un
                 continue
             splits.has_leaf[i] = True
             v = trees.value[base + child]
-            for k, t in enumerate(points):
+            for k in range(len(points)):
+                t = points[k]
                 in_old, in_new = (1 - t) * old + t, (1 - t) * new + t
                 psi = (1 - old) / in_old
                 stays, leaves = in_new / in_old, (1 - t) * new / in_old
@@ -229,7 +247,7 @@ def _descend(trees, splits, count, path, product, total, left, right, x, found):
         level, node, earlier = splits.level[i], splits.node[i], splits.earlier[i]
         if level > 0:
             for k in range(points):
-                c0, c1, c2 = splits.down[i, k]
+                c0, c1, c2 = splits.down[i, k, 0], splits.down[i, k, 1], splits.down[i, k, 2]
                 for b in range(BLOCK):
                     c = c0 + left[level - 1, b] * c1 + right[level - 1, b] * c2
                     product[level, k, b] = product[level - 1, k, b] * c
@@ -246,8 +264,8 @@ def _descend(trees, splits, count, path, product, total, left, right, x, found):
                 right[level, b] *= on_path[b]
         if splits.has_leaf[i]:
             for k in range(points):
-                c0, c1, c2 = splits.leaf_sum[i, k]
-                _, d1, d2 = splits.leaf_value[i, k]
+                c0, c1, c2 = splits.leaf_sum[i, k, 0], splits.leaf_sum[i, k, 1], splits.leaf_sum[i, k, 2]
+                d1, d2 = splits.leaf_value[i, k, 1], splits.leaf_value[i, k, 2]
                 for b in range(BLOCK):
                     p = product[level, k, b]
                     total[level, k, b] = p * (c0 + left[level, b] * c1 + right[level, b] * c2)
@@ -259,7 +277,7 @@ def _descend(trees, splits, count, path, product, total, left, right, x, found):
         for done in range(level, max(following, 1) - 1, -1):
             feature = trees.feature[splits.node[path[done - 1]]]
             for k in range(points):
-                _, d1, d2 = splits.up[path[done], k]
+                d1, d2 = splits.up[path[done], k, 1], splits.up[path[done], k, 2]
                 for b in range(BLOCK):
                     s = total[done, k, b]
                     total[done - 1, k, b] += s
@@ -267,41 +285,9 @@ def _descend(trees, splits, count, path, product, total, left, right, x, found):
 
 
 @_compiled
-def _add_values(trees, depth, points, weights, x, values):  # type: ignore[no-untyped-def]
-    """Add to (n, f) `values` those of the users x that each tree gives."""
-    rows, columns = x.shape
-    blocks = (rows + BLOCK - 1) // BLOCK
-    turned = np.zeros((blocks, columns, BLOCK), np.float32)
-    found = np.zeros((blocks, columns, BLOCK))
-    for i in range(rows):
-        for j in range(columns):
-            turned[i // BLOCK, j, i % BLOCK] = x[i, j]
-    most = 1
-    for tree in range(len(trees.start) - 1):
-        most = max(most, (trees.start[tree + 1] - trees.start[tree]) // 2)
-    shape = (most, len(points), 3)
-    splits = Splits(
-        np.empty(most, np.int64),
-        np.empty(most, np.int64),
-        np.empty(most, np.int64),
-        np.empty(most, np.int64),
-        np.empty((most, 2)),
-        np.empty(shape),
-        np.empty(shape),
-        np.empty(shape),
-        np.empty(shape),
-        np.empty(most, np.bool_),
-    )
-    stack = np.empty((depth + 2, 4), np.int64)
-    path, went = np.empty(depth + 1, np.int64), np.empty(depth + 1, np.int64)
-    product, total = np.empty((depth + 1, len(points), BLOCK)), np.empty((depth + 1, len(points), BLOCK))
-    left, right = np.empty((depth + 1, BLOCK)), np.empty((depth + 1, BLOCK))
-    for k in range(len(points)):
-        product[0, k, :] = weights[k]
+def _walk(trees, points, splits, stack, path, went, product, total, left, right, x, found):  # type: ignore[no-untyped-def]
+    """Take all blocks of users (blocks, features, BLOCK) through all trees."""
     for tree in range(len(trees.start) - 1):
         count = _plan(trees, trees.start[tree], points, splits, stack, path, went)
-        for block in range(blocks):
-            _descend(trees, splits, count, path, product, total, left, right, turned[block], found[block])
-    for i in range(rows):
-        for j in range(columns):
-            values[i, j] += found[i // BLOCK, j, i % BLOCK]
+        for block in range(len(x)):
+            _descend(trees, splits, count, path, product, total, left, right, x[block], found[block])

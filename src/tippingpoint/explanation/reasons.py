@@ -179,8 +179,8 @@ def _distance(column: pd.Series, here: Any, value: Any) -> float:
     if column.dtype.kind != "f" or pd.isna(here):
         return float(1 - (column == value).mean())
     low, high = sorted((float(here), float(value)))
-    values = column.to_numpy(np.float64)
-    return float(((values > low) & (values <= high)).mean())
+    values = np.asarray(column, dtype=np.float64)
+    return float(np.mean((values > low) & (values <= high)))
 
 
 def shown(value: Any) -> str:
