@@ -179,12 +179,13 @@ def _distance(column: pd.Series, here: Any, value: Any) -> float:
     if column.dtype.kind != "f" or pd.isna(here):
         return float(1 - (column == value).mean())
     low, high = sorted((float(here), float(value)))
-    values = np.asarray(column, dtype=np.float64)
-    return float(np.mean((values > low) & (values <= high)))
+    values: np.ndarray = np.asarray(column, dtype=np.float64)
+    return float(((low < values) & (values <= high)).mean())
 
 
 def shown(value: Any) -> str:
     """A column's value as people write it."""
     if isinstance(value, float | np.floating):
-        return "missing" if np.isnan(value) else f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+        number = float(value)
+        return "missing" if np.isnan(number) else f"{number:,.4g}" if abs(number) < 1e4 else f"{number:,.0f}"
     return "missing" if pd.isna(value) else str(value)

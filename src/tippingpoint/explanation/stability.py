@@ -73,7 +73,8 @@ def stability(family: Family, users: Users, seed: int) -> Stability:
         part, held = users.take(fold[0]), users.features.iloc[fold[1][:EXPLAINED]]
         pipeline = family.pipeline(users.contract, seed)
         # One thread a fit, several fits at once: on so few users threads wait for each other longer than they work.
-        pipeline.set_params(**{"model__n_jobs": 1} if "model__n_jobs" in pipeline.get_params() else {})
+        if pipeline.get_params().get("model__n_jobs"):
+            pipeline.set_params(model__n_jobs=1)
         pipeline.fit(part.features, part.outcome)
         explanation = explain(Model(family, pipeline, pipeline, "none"), users.contract, held, part.features)
         order = np.argsort(-np.abs(explanation.values).mean(axis=0), kind="stable")
