@@ -1,13 +1,16 @@
 """Why a score is what it is: one shape for all families, in the user's own columns."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.compose import ColumnTransformer
+from sklearn.ensemble._forest import ForestClassifier
+from xgboost import DMatrix, XGBClassifier
 
 from tippingpoint.data.users import Contract
-from tippingpoint.errors import InputError
+from tippingpoint.errors import InputError, nearest
 from tippingpoint.models.calibration import Model
 
 
@@ -49,55 +52,79 @@ class Explanation:
 def explain(model: Model, contract: Contract, features: pd.DataFrame, background: pd.DataFrame) -> Explanation:
     """Exact SHAP values of the fitted pipeline (before any sigmoid).
 
-    Trees: path-dependent TreeSHAP (Lundberg et al. 2020). A line: coefficient times distance from the background's
-    mean, which is exact for independent columns. One-hot and other derived columns are summed to the column they
-    came from.
+    Trees: path-dependent TreeSHAP (Lundberg et al. 2020), of a forest's probability and of boosting's log-odds; a
+    forest and XGBoost have their own fast way, other trees go through shap. A line: log-odds, coefficient times
+    distance from the background's mean, which is exact where columns are independent (interventional). One-hot and
+    other derived columns are summed to the column they came from.
 
     Parameters
     ----------
     features, background
         Users to explain, and users (of train) whose mean a line starts from.
+
+    Raises
+    ------
+    InputError
+        Where there is no user, a column is missing, or the last step of the pipeline is of an unknown type.
     """
     if features.empty:
         raise InputError("explain_rows", "there are no users to explain")
+    for column in contract.columns:
+        if column.name not in features.columns:
+            there = nearest(column.name, map(str, features.columns))
+            raise InputError("explain", f"the model reads {column.name!r}, which the users do not have", there)
+    features = features[[column.name for column in contract.columns]]
     transformer, estimator = model.pipeline.named_steps["prepare"], model.pipeline.named_steps["model"]
     x = np.asarray(transformer.transform(features), dtype=np.float64)
     if model.family.explained_as == "line":
+        if not hasattr(estimator, "coef_"):
+            raise _unknown(estimator, "a line has coefficients")
         centre = np.asarray(transformer.transform(background), dtype=np.float64).mean(axis=0)
-        coefficients = estimator.coef_[0]
-        values = (x - centre) * coefficients
-        base = float(estimator.intercept_[0] + centre @ coefficients)
+        values = (x - centre) * estimator.coef_[0]
+        base = float(estimator.intercept_[0] + centre @ estimator.coef_[0])
         output, space = estimator.decision_function(x), "log-odds"
     else:
-        from shap import TreeExplainer
-
-        explainer = TreeExplainer(estimator, feature_perturbation="tree_path_dependent")
-        values = np.asarray(explainer.shap_values(x, check_additivity=False))
-        base = float(np.ravel(explainer.expected_value)[-1])
-        # Forests answer for both classes, as (n, f, 2) probabilities; XGBoost for the margin of class 1.
-        space = "probability" if values.ndim == 3 else "log-odds"
-        values = values[:, :, 1] if values.ndim == 3 else values
-        probability = estimator.predict_proba(x)[:, 1].astype(np.float64)
-        output = probability if space == "probability" else np.log(probability / (1 - probability))
+        values, base, output, space = _trees(estimator, x)
     source = raw_columns(transformer, contract)
     folded = np.zeros((len(x), len(contract.columns)))
     np.add.at(folded.T, source, values.T)
     return Explanation(folded, base, output, features, f"{space} before calibration")
 
 
-def coefficients(model: Model, contract: Contract) -> pd.DataFrame:
-    """A line's coefficients: `feature`, `term`, `coefficient` (log-odds a standard deviation), `odds_ratio`."""
-    transformer, estimator = model.pipeline.named_steps["prepare"], model.pipeline.named_steps["model"]
-    names = [column.name for column in contract.columns]
-    table = pd.DataFrame(
-        {
-            "feature": [names[i] for i in raw_columns(transformer, contract)],
-            "term": [name.partition("__")[2] for name in transformer.get_feature_names_out()],
-            "coefficient": estimator.coef_[0],
-        }
+def _trees(estimator: Any, x: np.ndarray) -> tuple[np.ndarray, float, np.ndarray, str]:
+    """Values of the prepared columns, base, explained output, and its space."""
+    if isinstance(estimator, ForestClassifier):
+        from tippingpoint.explanation.forest import forest_values  # numba takes half a second to load
+
+        values, base = forest_values(estimator, x)
+        return values, base, estimator.predict_proba(x)[:, 1], "probability"
+    if isinstance(estimator, XGBClassifier):
+        booster, matrix = estimator.get_booster(), DMatrix(x)
+        parts = booster.predict(matrix, pred_contribs=True).astype(np.float64)
+        margin = booster.predict(matrix, output_margin=True).astype(np.float64)
+        return parts[:, :-1], float(parts[0, -1]), margin, "log-odds"
+    from shap import TreeExplainer
+    from shap.utils._exceptions import InvalidModelError
+
+    try:
+        explainer = TreeExplainer(estimator, feature_perturbation="tree_path_dependent")
+        values = np.asarray(explainer.shap_values(x, check_additivity=False), dtype=np.float64)
+    except InvalidModelError as error:
+        raise _unknown(estimator, "shap knows no such trees") from error
+    base = float(np.ravel(explainer.expected_value)[-1])
+    # Some answer for both classes, as (n, f, 2) probabilities; others for the margin of class 1.
+    space = "probability" if values.ndim == 3 else "log-odds"
+    probability = estimator.predict_proba(x)[:, 1].astype(np.float64)
+    output = probability if space == "probability" else np.log(probability / (1 - probability))
+    return values[:, :, 1] if values.ndim == 3 else values, base, output, space
+
+
+def _unknown(estimator: Any, why: str) -> InputError:
+    return InputError(
+        "explain",
+        f"a {type(estimator).__name__} cannot be explained exactly: {why}",
+        "Set the family's explained_as to line or trees, as its last step is.",
     )
-    table["odds_ratio"] = np.exp(table["coefficient"])
-    return table.sort_values("coefficient", key=np.abs, ascending=False, kind="stable", ignore_index=True)
 
 
 def raw_columns(transformer: ColumnTransformer, contract: Contract) -> np.ndarray:

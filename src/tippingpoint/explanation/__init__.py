@@ -1,0 +1,26 @@
+"""Why a score is what it is, in the user's own columns."""
+
+from tippingpoint.explanation.effects import Effect, effects, interactions
+from tippingpoint.explanation.line import coefficients
+from tippingpoint.explanation.reasons import CAVEAT, Move, Typical, shown, typical_table, typical_users, what_moves
+from tippingpoint.explanation.stability import Stability, stability
+from tippingpoint.explanation.values import Explanation, explain, raw_columns
+
+__all__ = [
+    "CAVEAT",
+    "Effect",
+    "Explanation",
+    "Move",
+    "Stability",
+    "Typical",
+    "coefficients",
+    "effects",
+    "explain",
+    "interactions",
+    "raw_columns",
+    "shown",
+    "stability",
+    "typical_table",
+    "typical_users",
+    "what_moves",
+]

@@ -1,0 +1,191 @@
+"""Why a user is in a segment, and the least that would take them to the next, as the model sees it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tippingpoint.explanation.effects import points_of
+from tippingpoint.explanation.values import Explanation
+from tippingpoint.models.calibration import Model
+
+REASONS = 3
+POINTS = 25
+CAVEAT = "What the model would say of such a user, not what would come of changing one."
+
+
+@dataclass(frozen=True)
+class Move:
+    """A change of one column that takes a user to another segment.
+
+    Parameters
+    ----------
+    size
+        Share of the background a number passes on the way; for a category, and from a missing number, the share that
+        is not there: what is rare is far.
+    score
+        Calibrated score after it.
+    """
+
+    column: str
+    before: Any
+    after: Any
+    size: float
+    score: float
+
+    def __str__(self) -> str:
+        return f"{self.column} {shown(self.before)} → {shown(self.after)} (score {self.score:.2f})"
+
+
+@dataclass(frozen=True)
+class Typical:
+    """A user who stands for a segment.
+
+    Parameters
+    ----------
+    row
+        Position in the explanation.
+    toward
+        Segment above this one; for the highest, the one below.
+    move
+        The least change of one column that would lead there; None where no single column does.
+    """
+
+    segment: str
+    row: int
+    score: float
+    toward: str
+    move: Move | None
+    reasons: tuple[tuple[str, Any, float], ...]
+
+    def why(self) -> str:
+        """The largest SHAP values in words."""
+        return ", ".join(f"{column} {shown(value)} ({part:+.2g})" for column, value, part in self.reasons)
+
+    def would_move(self) -> str:
+        """What would take this user to the other segment, in words."""
+        return str(self.move) if self.move else "no single column does"
+
+
+def what_moves(
+    model: Model,
+    user: pd.DataFrame,
+    background: pd.DataFrame,
+    segment: Callable[[np.ndarray, pd.DataFrame], np.ndarray],
+    toward: int,
+) -> Move | None:
+    """Find the smallest change of a single column that takes one user to another segment; None where there is none.
+
+    Tried are values that were observed: 25 quantiles of a number, the 25 most frequent categories. What can be acted
+    upon is not known (age cannot), nor what else would change along: it is what the model would say.
+
+    Parameters
+    ----------
+    user
+        One row, the model's columns.
+    background
+        Users whose values are tried, and whose shares measure how far a change is.
+    segment
+        (scores, features) to (n,) codes, as a policy's.
+    toward
+        Code of the segment to get to.
+    """
+    moves: list[tuple[str, Any, float]] = []
+    for name in user.columns:
+        here, column = user[name].iloc[0], background[name]
+        moves += [(name, value, _distance(column, here, value)) for value in points_of(column, POINTS) if value != here]
+    if not moves:
+        return None
+    tried = user.loc[user.index.repeat(len(moves))].reset_index(drop=True)
+    for name in user.columns:
+        values = tried[name].to_numpy(dtype=object, copy=True)
+        for row, (changed, value, _) in enumerate(moves):
+            if changed == name:
+                values[row] = value
+        tried[name] = pd.Series(values).astype(user[name].dtype)
+    score = np.asarray(model.classifier.predict_proba(tried)[:, 1], dtype=np.float64)
+    there = np.flatnonzero(segment(score, tried) == toward)
+    if not len(there):
+        return None
+    row = int(min(there, key=lambda k: moves[k][2]))
+    name, value, size = moves[row]
+    return Move(name, user[name].iloc[0], value, size, float(score[row]))
+
+
+def typical_users(
+    model: Model,
+    explanation: Explanation,
+    background: pd.DataFrame,
+    segments: tuple[str, ...],
+    segment: Callable[[np.ndarray, pd.DataFrame], np.ndarray],
+    most: int = 3,
+) -> list[Typical]:
+    """For each segment that has an explained user the one nearest to its median score, low scores first.
+
+    Parameters
+    ----------
+    segments
+        Names of the codes that `segment` gives.
+    most
+        Of more segments these are the lowest, the highest, and those between evenly.
+    """
+    features = explanation.features
+    score = np.asarray(model.classifier.predict_proba(features)[:, 1], dtype=np.float64)
+    code = segment(score, features)
+    median = {int(c): float(np.median(score[code == c])) for c in np.unique(code)}
+    ranked = sorted(median, key=lambda c: median[c])
+    places = np.unique(np.linspace(0, len(ranked) - 1, min(most, len(ranked))).round().astype(int))
+    found = []
+    for at in places:
+        c = ranked[at]
+        members = np.flatnonzero(code == c)
+        row = int(members[np.abs(score[members] - median[c]).argmin()])
+        # Known segments only: where the explained users are all in one there is nowhere to go.
+        other = ranked[at + 1] if at + 1 < len(ranked) else ranked[at - 1] if at else None
+        user = features.iloc[[row]]
+        move = None if other is None else what_moves(model, user, background, segment, other)
+        largest = np.abs(explanation.values[row]).argsort(kind="stable")[::-1][:REASONS]
+        reasons = tuple((str(features.columns[j]), user.iloc[0, j], float(explanation.values[row, j])) for j in largest)
+        toward = "" if other is None else segments[other]
+        found.append(Typical(segments[c], row, float(score[row]), toward, move, reasons))
+    return found
+
+
+def typical_table(users: list[Typical]) -> pd.DataFrame:
+    """One row a typical user."""
+    return pd.DataFrame(
+        [
+            {
+                "segment": user.segment,
+                "score": user.score,
+                "why": user.why(),
+                "toward": user.toward,
+                "smallest_change": user.would_move(),
+                "column": user.move.column if user.move else None,
+                "before": user.move.before if user.move else None,
+                "after": user.move.after if user.move else None,
+                "score_after": user.move.score if user.move else None,
+                "share_passed": user.move.size if user.move else None,
+            }
+            for user in users
+        ]
+    )
+
+
+def _distance(column: pd.Series, here: Any, value: Any) -> float:
+    """How far `value` is from `here`, as a share of the users in `column`."""
+    if column.dtype.kind != "f" or pd.isna(here):
+        return float(1 - (column == value).mean())
+    low, high = sorted((float(here), float(value)))
+    values: np.ndarray = np.asarray(column, dtype=np.float64)
+    return float(((low < values) & (values <= high)).mean())
+
+
+def shown(value: Any) -> str:
+    """A column's value as people write it."""
+    if isinstance(value, float | np.floating):
+        number = float(value)
+        return "missing" if np.isnan(number) else f"{number:,.4g}" if abs(number) < 1e4 else f"{number:,.0f}"
+    return "missing" if pd.isna(value) else str(value)
