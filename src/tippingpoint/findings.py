@@ -1,7 +1,7 @@
 """What jobs find, in one shape for terminal, JSON, cards and MLflow."""
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -340,11 +340,12 @@ class Tuned:
 
 @dataclass(frozen=True)
 class Filed:
-    """Where something was filed: its run, the run's page, and the registered version if there is one."""
+    """Where something was filed: its run, the run's page, the registered version if there is one, and saved views."""
 
     run_id: str
     page: str
     registered: str | None
+    views: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,8 @@ from tippingpoint.tracking.backend import STORE_ERRORS, probe, store_errors, uri
 
 StoredRun = MlflowRun
 HOST, LEASE = "tippingpoint.host", "tippingpoint.lease"
+COLOUR = "mlflow.runColor"
+"""Tag of the colour a run has in the UI's table and charts."""
 TYPES = {"number": "double", "category": "string"}
 PARAMS, METRICS = 100, 1000
 """How many MLflow takes in one write."""
@@ -108,9 +110,14 @@ class Run:
         str
             The logged model's id; it loads as `models:/ID` wherever MLflow and its listed requirements are.
         """
+        params = self.client.get_run(self.run_id).data.params
+        name = re.sub(r"[^\w-]", "_", params["model"])
+        # Made here, since MLflow would file it under the experiment Default, where nobody looks for it.
+        logged = self.client.create_logged_model(self.experiment, name, self.run_id, params=params)
         info = mlflow.models.Model.log(
             artifact_path=None,
-            name="model",
+            name=name,
+            model_id=logged.model_id,
             flavor=mlflow.sklearn,
             run_id=self.run_id,
             sk_model=model.classifier,
@@ -203,5 +210,5 @@ def _leaves(node: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]
     for key, value in node.items():
         if isinstance(value, Mapping):
             yield from _leaves(value, f"{path}{key}.")
-        elif key != "_target_":
+        elif not key.endswith("_target_"):
             yield f"{path}{key}", str(value)[:500]

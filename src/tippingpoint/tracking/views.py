@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from mlflow import MlflowClient
 
+from tippingpoint.evaluation import LOWER_IS_BETTER
 from tippingpoint.tracking import backend
 
 TAG = "mlflow.sharedViewState."
@@ -55,19 +56,15 @@ class View:
             "orderByAsc": self.rising,
             "selectedColumns": columns,
             "columnOrder": columns,
+            "columnWidths": {column: _width(column) for column in columns},
             "runsHiddenMode": "FIRST_20_RUNS",
         }
         packed = zlib.compress(json.dumps(state, separators=(",", ":")).encode(), 9)
         return "deflate;" + base64.b64encode(packed).decode()
 
 
-def seed(client: MlflowClient, experiment: str, views: Iterable[View], primary: str = "") -> dict[str, str]:
+def seed(client: MlflowClient, experiment: str, views: Iterable[View]) -> dict[str, str]:
     """Save views in an experiment, once; written again only where their definition changed.
-
-    Parameters
-    ----------
-    primary
-        Metric the UI's charts start from, where the experiment names none yet.
 
     Returns
     -------
@@ -86,13 +83,23 @@ def seed(client: MlflowClient, experiment: str, views: Iterable[View], primary: 
             if _kept(there.get(TAG + view.key, "")) != (view.name, state := view.state):
                 saved = {"name": view.name, "createdAt": int(time.time() * 1000), "state": state}
                 client.set_experiment_tag(experiment, TAG + view.key, json.dumps(saved))
-        if primary and PRIMARY not in there:
-            client.set_experiment_tag(experiment, PRIMARY, primary)
+        if PRIMARY not in there:
+            client.set_experiment_tag(experiment, PRIMARY, "test/roc_auc")
     path = f"experiments/{experiment}/runs?workflowType=machine_learning&viewStateShareKey="
     return {view.name: backend.page(path + view.key) for view in wanted}
 
 
-def leaderboard(metric: str, falling: bool) -> View:
+def of_models(client: MlflowClient, experiment: str, metric: str, kind: str) -> dict[str, str]:
+    """Seed the views of fitted models: chosen by the metric, their uplift by that kind of evidence."""
+    return seed(client, experiment, (leaderboard(metric), uplift(kind), calibration()))
+
+
+def described(pages: Mapping[str, str]) -> str:
+    """Links to pages of the UI for a description, which hold on whatever host and port it is served."""
+    return " · ".join(f"[{name}](#{page.partition('#')[2]})" for name, page in pages.items()) + "\n\n"
+
+
+def leaderboard(metric: str) -> View:
     """Every fitted model, the best first by the metric on validation that winners are chosen by."""
     tested = ("roc_auc", "pr_auc", "log_loss", "brier")
     columns = (
@@ -107,7 +114,8 @@ def leaderboard(metric: str, falling: bool) -> View:
         "metrics.cost/fit_seconds",
         "tags.data_digest",
     )
-    return View(f"leaderboard-{metric}", f"Leaderboard, {metric}", MODELS, f"validation/{metric}", columns, not falling)
+    order, rising = f"validation/{metric}", metric in LOWER_IS_BETTER
+    return View(f"leaderboard-{metric}", f"Leaderboard, {metric}", MODELS, order, columns, rising)
 
 
 def uplift(kind: str) -> View:
@@ -128,7 +136,7 @@ def uplift(kind: str) -> View:
         "tags.tippingpoint.job",
     )
     told = [name for name in columns if kind != "assumed" or not name.endswith(("_low", "_high"))]
-    runs = f"metrics.`policy/{kind}/uplift_per_user` > -1e300 and params.model LIKE '%' and tags.evidence = '{kind}'"
+    runs = f"params.policy.name LIKE '%' and tags.evidence = '{kind}'"
     return View(f"uplift-{kind}", f"Policy uplift, {kind}", runs, f"policy/{kind}/uplift_per_user", tuple(told))
 
 
@@ -170,6 +178,11 @@ def _column(name: str) -> str:
     """A column as the UI keys it: `metrics.a` becomes ``metrics.`a` ``."""
     of, _, key = name.partition(".")
     return f"{of}.`{key}`"
+
+
+def _width(column: str) -> int:
+    """Pixels in which a column's name is not cut."""
+    return max(100, 40 + 8 * (len(column) - len("params.``")))
 
 
 def _kept(tag: str) -> tuple[str, str] | None:
