@@ -156,6 +156,7 @@ def _record(comparison: Comparison, filed: Filed, parent: Run, overview: bytes) 
         comparison.leaderboard().to_csv(folder / "tables/leaderboard.csv", index=False)
         comparison.verdicts().to_csv(folder / "tables/verdicts.csv", index=False)
         (folder / REPORT).write_text(report.page(comparison, _choices(comparison), filed))
+        parent.tables(folder, report.readable(comparison))
         parent.artifacts(folder)
     note = comparison_card(comparison, tables.verdict_in_words(comparison))
     parent.tags(

@@ -16,7 +16,7 @@ from tippingpoint.policies.bands import Bands
 from tippingpoint.reports.explore import WITH, WITHOUT, by_category, by_number, plain
 from tippingpoint.reports.page import Figure, axis, layout, numbers, render
 from tippingpoint.reports.palette import COLOURS, GREY, colour
-from tippingpoint.reports.tables import EVIDENCE, about, verdict_in_words
+from tippingpoint.reports.tables import EVIDENCE, about, interval, verdict_in_words
 from tippingpoint.simulation.contest import Verdict
 from tippingpoint.simulation.statistics import Estimate
 from tippingpoint.simulation.surface import Sheet
@@ -108,6 +108,33 @@ def page(comparison: Comparison, choices: dict[str, Choices], filed: Filed) -> s
         "registered": filed.registered,
     }
     return render("compare.html.j2", figures, **context)
+
+
+def readable(comparison: Comparison) -> dict[str, pd.DataFrame]:
+    """Leaderboard and verdicts as text with intervals; the UI compares what stands in the second column first."""
+    question = comparison.question
+    kind, currency, outcome = question.evidence.kind, question.economics.currency, question.users.contract.outcome
+    heads = {
+        "roc_auc": ("ROC AUC", 3),
+        "uplift": (f"uplift, {currency} per user ({kind})", 3),
+        "per_1000": (f"{outcome} per 1,000 ({kind})", 1),
+        "pr_auc": ("PR AUC", 3),
+        "log_loss": ("log loss", 4),
+        "calibration_slope": ("calibration slope", 2),
+        "validation": (f"{question.select_by} on validation", 3),
+    }
+    board = [
+        {"model": row["model"]}
+        | {head: interval(row[name], digits) if row[name] else "" for name, (head, digits) in heads.items()}
+        for row in _board(comparison)
+    ]
+    measures = {"ROC AUC": comparison.auc, f"{currency} per user ({kind})": comparison.uplift}
+    told = [
+        {"first − second": f"{v.first} − {v.second}: {measure}", "first is": v.word, "difference": interval(v.difference, 4)}
+        for measure, verdicts in measures.items()
+        for v in verdicts
+    ]
+    return {"leaderboard": pd.DataFrame(board)} | ({"verdicts": pd.DataFrame(told)} if told else {})
 
 
 def importance(comparison: Comparison) -> pd.DataFrame:

@@ -92,6 +92,14 @@ class Run:
         """Upload all files of a folder."""
         self.client.log_artifacts(self.run_id, str(folder))
 
+    def tables(self, folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
+        """Add tables to a folder of artifacts as JSON that the UI's table view shows beside those of other runs."""
+        (folder / "tables").mkdir(exist_ok=True)
+        for name, table in tables.items():
+            (folder / f"tables/{name}.json").write_text(table.to_json(orient="split", index=False))
+        logged = [{"path": f"tables/{name}.json", "type": "table"} for name in tables]
+        self.tags({"mlflow.loggedArtifacts": json.dumps(logged)})
+
     def dataset(self, users: Users, part: str, origin: str) -> None:
         """Name a part of the users as an input of the run; its rows are not stored."""
         names = {c.name: c.kind for c in users.contract.columns}

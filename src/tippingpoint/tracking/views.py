@@ -85,7 +85,7 @@ def seed(client: MlflowClient, experiment: str, views: Iterable[View]) -> dict[s
                 client.set_experiment_tag(experiment, TAG + view.key, json.dumps(saved))
         if PRIMARY not in there:
             client.set_experiment_tag(experiment, PRIMARY, "test/roc_auc")
-    path = f"experiments/{experiment}/runs?workflowType=machine_learning&viewStateShareKey="
+    path = f"experiments/{experiment}/runs?viewStateShareKey="
     return {view.name: backend.page(path + view.key) for view in wanted}
 
 
@@ -182,7 +182,7 @@ def _column(name: str) -> str:
 
 def _width(column: str) -> int:
     """Pixels in which a column's name is not cut."""
-    return max(100, 40 + 8 * (len(column) - len("params.``")))
+    return max(100, 56 + 6 * (len(column) - len("params.``")))
 
 
 def _kept(tag: str) -> tuple[str, str] | None:
