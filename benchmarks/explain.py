@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from shap import TreeExplainer
 
+from tippingpoint.composing import compose
 from tippingpoint.data.source import Source
 from tippingpoint.data.splits import split
 from tippingpoint.data.users import Users
@@ -26,7 +27,7 @@ from tippingpoint.models.calibration import fit
 from tippingpoint.models.family import Family
 from tippingpoint.policies.policy import Known, Policy
 from tippingpoint.reports.explanations import write_explanations
-from tippingpoint.settings import Settings, compose
+from tippingpoint.settings import Settings
 
 REAL = Path(os.environ.get("TIPPINGPOINT_REAL_DATA", Path(__file__).parents[2] / "shared/data"))
 TABLES = {

@@ -168,3 +168,58 @@ def refused(call: Callable[..., int], capsys: pytest.CaptureFixture) -> Callable
         return "\n".join(line for line in captured.err.splitlines() if not line.startswith(STEPS))
 
     return command
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of a Chromium."""
+    found = (shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))
+    if (path := next(filter(None, found), None)) is None:
+        pytest.skip("no Chromium is installed")
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Any]:
+    """A headless browser without a profile; of a module, since its event loop would be in the way of others."""
+    driver = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra: dev)")
+    with driver.sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+
+
+LOOK = """page => {
+  const cut = plot => {
+    const box = plot.getBoundingClientRect();
+    return [...plot.querySelectorAll("text")].map(t => t.getBoundingClientRect()).some(
+      r => r.width && (r.left < box.left - 1 || r.right > box.right + 1 || r.bottom > box.bottom + 1));
+  };
+  const plots = [...page.querySelectorAll(".plot")];
+  return {
+    drawn: Number(page.dataset.drawn),
+    asked: plots.length,
+    empty: plots.filter(p => !p.querySelector(".trace, .hm")).map(p => p.ariaLabel),
+    cut: plots.filter(cut).map(p => p.ariaLabel),
+    overflow: page.scrollWidth - page.clientWidth,
+    title: document.title,
+  };
+}"""
+
+
+@pytest.fixture(scope="module")
+def look(browser: Any) -> Callable[..., dict[str, Any]]:
+    """What is seen of one of our pages in a window of some width: figures drawn, empty or cut, what does not fit."""
+
+    def at(path: Path, width: int, picture: Path | None = None) -> dict[str, Any]:
+        page = browser.new_page(viewport={"width": width, "height": 900})
+        said: list[str] = []
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("request", lambda request: said.append(request.url) if request.url.startswith("http") else None)
+        page.goto(path.as_uri())
+        found = page.wait_for_selector("html[data-drawn]", state="attached").evaluate(LOOK)
+        if picture:
+            page.screenshot(path=picture, full_page=True)
+        page.close()
+        return {**found, "said": said}
+
+    return at

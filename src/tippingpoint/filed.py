@@ -1,18 +1,19 @@
 """Where a result is filed, and what it was made with."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tippingpoint import __version__
 
 
 @dataclass(frozen=True)
 class Filed:
-    """Where something was filed: its run, the run's page, and the registered version if there is one."""
+    """Where something was filed: its run, the run's page, the registered version if there is one, and saved views."""
 
     run_id: str
     page: str
     registered: str | None
+    views: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from rich.console import RenderableType
 from tippingpoint.evaluation import LOWER_IS_BETTER, auc_contributions
 from tippingpoint.filed import Filed
 from tippingpoint.findings import Candidate, Comparison, Question
+from tippingpoint.gathered import MONEY
 from tippingpoint.jobs.candidate import (
     answer,
     open_store,
@@ -23,16 +24,25 @@ from tippingpoint.jobs.candidate import (
 from tippingpoint.jobs.finished import DIGEST, own_tags, stop_if_finished
 from tippingpoint.jobs.progress import progress
 from tippingpoint.jobs.question import ask
+from tippingpoint.policies.bands import Bands
+from tippingpoint.pricing import only
+from tippingpoint.reports import comparison as report
 from tippingpoint.reports import tables
 from tippingpoint.reports.cards import comparison_card, shortened
 from tippingpoint.reports.evaluations import write_comparison
+from tippingpoint.reports.palette import colour
 from tippingpoint.settings import Settings
+from tippingpoint.simulation.cells import Line, gather, grid
 from tippingpoint.simulation.contest import contest
-from tippingpoint.tracking import backend
+from tippingpoint.simulation.surface import sheet
+from tippingpoint.tracking import backend, views
 from tippingpoint.tracking.registry import challenge
-from tippingpoint.tracking.runs import Run
+from tippingpoint.tracking.runs import COLOUR, Run
 from tippingpoint.tracking.runs import run as tracked
 
+REPORT = "report.html"
+CUTS = 80
+"""Cut-offs of the grid that the report draws."""
 LEAST_TO_TELL = 50
 """Test users of either outcome; with fewer the normal approximation calls equal families different too often."""
 
@@ -78,7 +88,7 @@ def compare(settings: Settings) -> CompareResult:
             candidates: list[Candidate] = []
             runs: dict[str, tuple[str, str]] = {}
             for family in question.families:
-                with tracked(client, experiment, family, tags, parent) as child:
+                with tracked(client, experiment, family, tags | {COLOUR: colour(family)}, parent) as child:
                     step(f"{family}: fitting, measuring, explaining")
                     candidates.append(answer(question, family))
                     step(f"{family}: filing")
@@ -91,7 +101,11 @@ def compare(settings: Settings) -> CompareResult:
                 version = register_candidate(client, winner, question, *runs[winner.family])
                 challenge(client, version)
                 registered = version.uri
-            filed = Filed(parent.run_id, backend.page(parent.path), registered)
+            saved = views.of_models(client, experiment, question.select_by, question.evidence.kind)
+            report_page = (
+                {} if question.report == "none" else {"Report": backend.page(f"{parent.path}/artifacts/{REPORT}")}
+            )
+            filed = Filed(parent.run_id, backend.page(parent.path), registered, {**report_page, **saved})
             _record(comparison, filed, parent, at_a_glance)
     return CompareResult(comparison, filed)
 
@@ -108,6 +122,25 @@ def _compare(question: Question, candidates: list[Candidate]) -> Comparison:
     measured = question.evidence.measured
     uplift = contest(money, np.random.default_rng([question.seed, 4])) if measured else []
     return Comparison(question, ranked, auc, uplift)
+
+
+def _choices(comparison: Comparison) -> dict[str, report.Choices]:
+    """What each family's scores bring at every choice of cut-offs; none where the policy has not one or two."""
+    question = comparison.question
+    policy, phi, actions = question.policy, question.evidence.phi, question.actions
+    if not isinstance(policy, Bands) or len(policy.cuts) > 2:
+        return {}
+    bands = [actions.index(policy.actions[segment]) for segment in policy.segments]
+    line, money = Line(question.alpha, question.beta), {}
+    if question.alpha.ndim == 2:  # prices of each user's own
+        line, money = only(MONEY, len(actions)), {MONEY: question.alpha + question.beta * phi}
+    found = {}
+    for candidate in comparison.candidates:
+        cells = gather(grid(candidate.score, CUTS, policy.grid_cuts), candidate.score, question.evidence, money)
+        none = np.zeros(len(cells.count), dtype=np.int64)
+        rng = np.random.default_rng([question.seed, 6])
+        found[candidate.family] = report.Choices(cells.cuts, sheet(cells, bands, line, none, rng))
+    return found
 
 
 def _record(comparison: Comparison, filed: Filed, parent: Run, at_a_glance: bytes | None) -> None:
@@ -129,12 +162,16 @@ def _record(comparison: Comparison, filed: Filed, parent: Run, at_a_glance: byte
         folder = Path(temporary)
         if question.report != "none":
             write_comparison(folder, comparison)
+            parent.tables(folder, report.readable(comparison))
+        if question.report == "full":
+            (folder / REPORT).write_text(report.page(comparison, _choices(comparison), filed))
         if at_a_glance is not None:
             (folder / "figures/explore.png").write_bytes(at_a_glance)
         parent.artifacts(folder)
+    note = comparison_card(comparison, tables.verdict_in_words(comparison))
     parent.tags(
         {
-            "mlflow.note.content": shortened(comparison_card(comparison, tables.verdict_in_words(comparison)), "run"),
+            "mlflow.note.content": shortened(views.described(filed.views) + note, "run"),
             **({"registered": filed.registered} if filed.registered else {}),
         }
     )

@@ -21,8 +21,10 @@ from tippingpoint.jobs.finished import DIGEST, own_tags, stop_if_finished
 from tippingpoint.jobs.progress import progress
 from tippingpoint.jobs.question import ask
 from tippingpoint.reports import tables
+from tippingpoint.reports.palette import colour
 from tippingpoint.settings import Settings
-from tippingpoint.tracking import backend
+from tippingpoint.tracking import backend, views
+from tippingpoint.tracking.runs import COLOUR
 from tippingpoint.tracking.runs import run as tracked
 
 
@@ -67,7 +69,8 @@ def run(settings: Settings) -> RunResult:
         client, experiment = open_store(settings, question)
         tags = own_tags(settings, question, "run")
         stop_if_finished(client, experiment, settings, "run", tags[DIGEST])
-        with tracked(client, experiment, family, run_tags(question, "run") | tags) as opened:
+        tags |= run_tags(question, "run") | {COLOUR: colour(family)}
+        with tracked(client, experiment, family, tags) as opened:
             step(f"{family}: fitting, measuring, explaining")
             question = with_baselines(question)
             candidate = answer(question, family)
@@ -76,4 +79,5 @@ def run(settings: Settings) -> RunResult:
             registered = None
             if settings.tracking.register_model:
                 registered = register_candidate(client, candidate, question, opened.run_id, model_id).uri
-    return RunResult(question, candidate, Filed(opened.run_id, backend.page(opened.path), registered))
+        saved = views.of_models(client, experiment, question.select_by, question.evidence.kind)
+    return RunResult(question, candidate, Filed(opened.run_id, backend.page(opened.path), registered, saved))

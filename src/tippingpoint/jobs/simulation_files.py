@@ -12,19 +12,20 @@ from tippingpoint.cutoffs import Asked, CutOffs
 from tippingpoint.filed import Filed
 from tippingpoint.masking import masked
 from tippingpoint.reports import surfaces
-from tippingpoint.reports.cards import simulation_card
+from tippingpoint.reports.cards import shortened, simulation_card
+from tippingpoint.reports.palette import colour
 from tippingpoint.reports.what_if_page import page
 from tippingpoint.settings import SimulateSettings
 from tippingpoint.simulated import PAIR, Simulation
 from tippingpoint.simulation.statistics import Estimate
-from tippingpoint.tracking import backend
+from tippingpoint.tracking import backend, views
 from tippingpoint.tracking.provenance import provenance
 from tippingpoint.tracking.registry import Client
-from tippingpoint.tracking.runs import Run
+from tippingpoint.tracking.runs import COLOUR, Run
 from tippingpoint.tracking.runs import run as tracked
 from tippingpoint.tracking.tags import JOB
 
-STATISTICS = "statistics.npz"
+STATISTICS, REPORT = "statistics.npz", "simulation.html"
 
 
 def record(
@@ -50,9 +51,13 @@ def record(
     with tracked(client, experiment, f"simulate {about['origin']}", tags) as parent:
         _parent(simulation, settings, parent)
         for model in about["models"]:
-            with tracked(client, experiment, model, {**common, JOB: "simulated"}, parent) as child:
+            own = {**common, JOB: "simulated", COLOUR: colour(model.split()[0])}
+            with tracked(client, experiment, model, own, parent) as child:
                 _child(simulation, model, child)
-    return Filed(parent.run_id, backend.page(parent.path), None)
+        saved = views.seed(client, experiment, [views.uplift(simulation.kind)])
+        pages = {"Report": backend.page(f"{parent.path}/artifacts/{REPORT}"), **saved}
+        parent.tags({"mlflow.note.content": shortened(views.described(pages) + simulation_card(simulation), "run")})
+    return Filed(parent.run_id, backend.page(parent.path), None, pages)
 
 
 def _parent(simulation: Simulation, settings: SimulateSettings, run: Run) -> None:
@@ -81,7 +86,7 @@ def _parent(simulation: Simulation, settings: SimulateSettings, run: Run) -> Non
             table.to_csv(folder / "tables" / f"{name}.csv", index=False)
         if (pairs := simulation.surface_table()) is not None:
             pairs.write_csv(folder / "tables/surface.csv", float_precision=6)
-        (folder / "simulation.html").write_text(page(simulation))
+        (folder / REPORT).write_text(page(simulation))
         if best := simulation.cut_offs():
             surfaces.picture(folder / "figures/surface.png", simulation, best)
         surfaces.targeting(folder / "figures", simulation)
@@ -91,7 +96,6 @@ def _parent(simulation: Simulation, settings: SimulateSettings, run: Run) -> Non
         written["economics"] = economics.specification()
         (folder / "simulate.yaml").write_text(yaml.safe_dump(written, sort_keys=False, allow_unicode=True))
         run.artifacts(folder)
-    run.tags({"mlflow.note.content": simulation_card(simulation)})
 
 
 def _asked(asked: Asked) -> dict[str, Any]:
@@ -106,7 +110,9 @@ def _asked(asked: Asked) -> dict[str, Any]:
 def _child(simulation: Simulation, model: str, run: Run) -> None:
     contestant = next(name for name in simulation.values if name.split(PAIR)[0] == model)
     cut_offs = next((s for s in simulation.all_cut_offs if s.model == model), None)
-    run.params({"model": model, **simulation.gathered.about["models"][model]})
+    about, policy = simulation.gathered.about, contestant.split(PAIR)[1]
+    what = {"data": about["origin"], "policy": policy, "policy.name": policy, "economics": about["economics"]["name"]}
+    run.params({"model": model, **what, **about["models"][model]})
     run.metrics(_metrics(simulation, contestant, cut_offs) | _break_even(simulation, model))
     if cut_offs is None:
         return

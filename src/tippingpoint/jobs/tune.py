@@ -36,6 +36,7 @@ from tippingpoint.jobs.question import ask, gather_evidence
 from tippingpoint.models.family import Family
 from tippingpoint.policies.best_action import BestAction
 from tippingpoint.reports import tuning
+from tippingpoint.reports.cards import shortened
 from tippingpoint.settings import TuneSettings
 from tippingpoint.simulation.contest import contest
 from tippingpoint.simulation.statistics import Estimate
@@ -43,6 +44,8 @@ from tippingpoint.tracking import backend
 from tippingpoint.tracking.registry import Client, challenge
 from tippingpoint.tracking.runs import Run
 from tippingpoint.tracking.trials import CLOSED, Seat
+from tippingpoint.tracking.views import described, leaderboard, seed
+from tippingpoint.tracking.views import tuning as tuning_view
 from tippingpoint.tuned import Tried, Tuned
 from tippingpoint.tuning import studies
 from tippingpoint.tuning.folds import Priced, cut, prepare
@@ -418,4 +421,9 @@ def _close(
         challenge(client, version)
         registered = version.uri
     parent.tags({CLOSED: registered or "", **({"registered": registered} if registered else {})})
-    return tuned, Filed(parent.run_id, backend.page(parent.path), registered)
+    tried = {name: family.search for name, family in question.families.items()}
+    views = (tuning_view(settings.tune.objectives[0], tuned.maximize, tried), leaderboard(question.select_by))
+    saved = seed(client, parent.experiment, views)
+    note = client.get_run(parent.run_id).data.tags["mlflow.note.content"]
+    parent.tags({"mlflow.note.content": shortened(described(saved) + note, "run")})
+    return tuned, Filed(parent.run_id, backend.page(parent.path), registered, saved)

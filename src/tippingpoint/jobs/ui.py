@@ -35,7 +35,7 @@ def ui(settings: Serve) -> UiResult:
         When the store cannot be used, or the port is taken.
     """
     backend.connect()
-    page = backend.page("experiments?workflowType=machine_learning", settings.host, settings.port)
+    page = backend.page("experiments", settings.host, settings.port)
     if not backend.is_server():
         Console(stderr=True).print(f"MLflow: {page}   (Ctrl-C stops it)", highlight=False, soft_wrap=True)
         code = backend.serve(settings.host, settings.port)

@@ -235,8 +235,9 @@ def _count(n: int, one: str, many: str = "") -> str:
 def links(filed: Filed) -> list[Text]:
     """Where it is filed, and what to type next."""
     registered = f"Registered: {filed.registered}. " if filed.registered else ""
-    page = Text(f"MLflow: {filed.page}", no_wrap=True, overflow="ignore")
-    return [Text(f"{registered}Next: tippingpoint ui, which serves this page:"), page]
+    pages = {"MLflow": filed.page} | filed.views
+    lines = [Text(f"{name}: {page}", no_wrap=True, overflow="ignore") for name, page in pages.items()]
+    return [Text(f"{registered}Next: tippingpoint ui, which serves these pages:"), *lines]
 
 
 def plain_table(title: str, heads: Sequence[str]) -> Table:

@@ -63,10 +63,11 @@ def simulate_summary(simulation: Simulation, filed: Filed, seconds: float) -> Re
             f"{simulation.first} is most sensitive to {top['price']}: {low:+.3f} to {high:+.3f} when it is moved by"
             f" {simulation.asked.sensitivity:.0%} down and up ({kind})."
         )
-    where = Text(f"MLflow: {filed.page}", no_wrap=True, overflow="ignore")
+    pages = {"MLflow": filed.page} | filed.views
+    where = [Text(f"{name}: {page}", no_wrap=True, overflow="ignore") for name, page in pages.items()]
     what = ("budgets", "budget.contacts=…") if about["per_user_prices"] else ("prices", "economics.price=…")
     anew = Text(f"Other {what[0]}, at once: tippingpoint simulate models=[{filed.run_id}] {what[1]}")
-    return Group(*map(Text, lines), table, *rest, *map(Text, lines_after), where, anew)
+    return Group(*map(Text, lines), table, *rest, *map(Text, lines_after), *where, anew)
 
 
 def against_leader(simulation: Simulation) -> dict[str, str]:

@@ -1,15 +1,12 @@
 """The page of a simulation: self-contained, drawn by one inlined copy of plotly.js; nothing is computed here."""
 
-import json
 from collections.abc import Hashable
-from functools import cache
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from plotly.offline import get_plotlyjs
 
 from tippingpoint.cutoffs import CutOffs, View
+from tippingpoint.reports.page import Figure, axis, layout, numbers, render
 from tippingpoint.reports.palette import COLOURS, GREY, colour
 from tippingpoint.reports.tables import EVIDENCE
 from tippingpoint.reports.what_if import (
@@ -30,7 +27,6 @@ VIEWS = 12
 """Drawn, those of the one shown first before the others."""
 PAIRS = 60
 """Listed; all are in the run's tables."""
-Figure = dict[str, Any]
 
 
 def page(simulation: Simulation) -> str:
@@ -76,11 +72,9 @@ def page(simulation: Simulation) -> str:
         "tornado": _tornado(simulation),
         "estimators": _estimators(simulation),
         "tables": {n: simulation.gathered.tables[n] for n in EXTRA if n in simulation.gathered.tables},
-        "plotly": get_plotlyjs(),
-        # `<` escaped: no name in the data can end the script.
-        "figures": _json({"surfaces": [s["figure"] for s in surfaces], "others": figures}),
+        "EXTRA": EXTRA,
     }
-    return _environment().get_template("what_if.html.j2").render(context)
+    return render("what_if.html.j2", {"surfaces": [s["figure"] for s in surfaces], "others": figures}, **context)
 
 
 EXTRA = {
@@ -133,15 +127,15 @@ def _heat(cut_offs: CutOffs, view: View, simulation: Simulation, side: int) -> F
         told += [side[pick] for side in (sheet.low, sheet.high, sheet.band_low, sheet.band_high)]
         hover += "<br>95 % interval %{customdata[1]} to %{customdata[2]}<br>band %{customdata[3]} to %{customdata[4]}"
     few = np.where(np.isfinite(sheet.value) & ~sheet.supported, 1.0, np.nan)[pick]
-    axis = _numbers(cuts[keep], 5)
+    ticks = numbers(cuts[keep], 5)
     heat = {
-        "type": "heatmap", "x": axis, "y": axis, "z": _numbers(value),
-        "customdata": _numbers(np.where(np.isfinite(value)[..., None], np.stack(told, axis=-1), np.nan)),
+        "type": "heatmap", "x": ticks, "y": ticks, "z": numbers(value),
+        "customdata": numbers(np.where(np.isfinite(value)[..., None], np.stack(told, axis=-1), np.nan)),
         "colorscale": "Viridis", "colorbar": {"thickness": 12, "outlinewidth": 0, "tickfont": {"size": 11}},
         "hovertemplate": "cut-offs %{y} and %{x}<br>uplift %{z}" + hover + "<extra></extra>",
     }  # fmt: skip
     unsupported = {
-        "type": "heatmap", "x": axis, "y": axis, "z": _numbers(few), "showscale": False, "zmin": 0, "zmax": 1,
+        "type": "heatmap", "x": ticks, "y": ticks, "z": numbers(few), "showscale": False, "zmin": 0, "zmax": 1,
         "colorscale": [[0, "#d8dce1"], [1, "#d8dce1"]],
         "hovertemplate": "cut-offs %{y} and %{x}<br>too few users are acted on to tell<extra></extra>",
     }  # fmt: skip
@@ -150,29 +144,29 @@ def _heat(cut_offs: CutOffs, view: View, simulation: Simulation, side: int) -> F
     ends = [float(cuts[0]), float(cuts[-1])]
     return {
         "data": [unsupported, heat, *points],
-        "layout": _layout(f"{upper} score", f"{lower} score", 520)
-        | {"xaxis": _axis(f"{upper} score", ends), "yaxis": _axis(f"{lower} score", ends)},
+        "layout": layout(f"{upper} score", f"{lower} score", 520)
+        | {"xaxis": axis(f"{upper} score", ends), "yaxis": axis(f"{lower} score", ends)},
     }
 
 
 def _line(cut_offs: CutOffs, view: View, simulation: Simulation) -> Figure:
-    sheet, cuts = view.surface.uplift, _numbers(view.surface.cuts, 5)
+    sheet, cuts = view.surface.uplift, numbers(view.surface.cuts, 5)
     unit = f"{simulation.currency} per user ({simulation.kind})"
     shown = [
-        {"type": "scatter", "mode": "lines", "x": cuts, "y": _numbers(side), "name": name, "line": {"color": GREY,
+        {"type": "scatter", "mode": "lines", "x": cuts, "y": numbers(side), "name": name, "line": {"color": GREY,
          "width": 1, "dash": "dot"}, "hoverinfo": "skip", "showlegend": name == "band"}
         for name, side in ({} if simulation.kind == "assumed" else
                            {"band": sheet.band_low, "upper band": sheet.band_high}).items()
     ]  # fmt: skip
     shown.append(
-        {"type": "scatter", "mode": "lines", "x": cuts, "y": _numbers(sheet.value), "name": "uplift",
-         "line": {"color": colour(cut_offs.model), "width": 2}, "customdata": _numbers(sheet.changed),
+        {"type": "scatter", "mode": "lines", "x": cuts, "y": numbers(sheet.value), "name": "uplift",
+         "line": {"color": colour(cut_offs.model), "width": 2}, "customdata": numbers(sheet.changed),
          "hovertemplate": "cut-off %{x}<br>uplift %{y}<br>%{customdata:,.0f} test users acted on<extra></extra>"}
     )  # fmt: skip
     for name, at, symbol in marks(cut_offs, view):
         i = int(np.abs(view.surface.cuts - at[0]).argmin())
         shown.append(_mark([at[0]], [float(sheet.value[i])], name, symbol))
-    return {"data": shown, "layout": _layout(f"{_from(cut_offs, view.first)} score", unit, 420)}
+    return {"data": shown, "layout": layout(f"{_from(cut_offs, view.first)} score", unit, 420)}
 
 
 def _frontier(simulation: Simulation) -> Figure:
@@ -189,8 +183,8 @@ def _frontier(simulation: Simulation) -> Figure:
         )  # fmt: skip
     spent = simulation.all_cut_offs[0].frontier_in
     unit = "users acted on, share" if spent == "contacts" else f"spend, {simulation.currency} per user"
-    layout = _layout(unit, f"uplift, {simulation.currency} per user ({simulation.kind})", 420)
-    return {"data": shown, "layout": layout}
+    value = f"uplift, {simulation.currency} per user ({simulation.kind})"
+    return {"data": shown, "layout": layout(unit, value, 420)}
 
 
 def _targeting(simulation: Simulation) -> list[Figure]:
@@ -200,19 +194,19 @@ def _targeting(simulation: Simulation) -> list[Figure]:
         for model, cut_offs in {s.model: s for s in simulation.all_cut_offs if action in s.curves}.items():
             of = cut_offs.curves[action]
             line = {"color": colour(model), "width": 2}
-            share = _numbers(of.share, 4)
+            share = numbers(of.share, 4)
             if simulation.kind != "assumed":
                 shown += [
-                    {"type": "scatter", "mode": "lines", "x": share, "y": _numbers(side * 1000), "showlegend": False,
+                    {"type": "scatter", "mode": "lines", "x": share, "y": numbers(side * 1000), "showlegend": False,
                      "line": {"width": 0}, "hoverinfo": "skip", "fillcolor": f"{colour(model)}22",
                      **({"fill": "tonexty"} if k else {})}
                     for k, side in enumerate((of.gain.band_low, of.gain.band_high))
                 ]  # fmt: skip
-            shown.append({"type": "scatter", "mode": "lines", "x": share, "y": _numbers(of.gain.value * 1000),
+            shown.append({"type": "scatter", "mode": "lines", "x": share, "y": numbers(of.gain.value * 1000),
                           "name": model, "line": line})  # fmt: skip
         outcome = simulation.gathered.about["outcome"]
-        layout = _layout(f"share of users who get {action}", f"{outcome} per 1,000 ({simulation.kind})", 400)
-        found.append({"data": shown, "layout": layout})
+        drawn = layout(f"share of users who get {action}", f"{outcome} per 1,000 ({simulation.kind})", 400)
+        found.append({"data": shown, "layout": drawn})
     return found
 
 
@@ -252,42 +246,3 @@ def _span(estimates: list[Estimate]) -> tuple[float, float]:
 def _mark(x: list[float], y: list[float], name: str, symbol: str) -> Figure:
     marker = {"symbol": symbol, "size": 12, "color": COLOURS[2], "line": {"color": "white", "width": 2}}
     return {"type": "scatter", "mode": "markers", "x": x, "y": y, "name": name, "marker": marker, "cliponaxis": False}
-
-
-def _axis(title: str, ends: list[float] | None = None) -> Figure:
-    around = {"range": ends} if ends else {}
-    return {"title": {"text": title, "standoff": 8}, "automargin": True, "zeroline": not ends, "zerolinecolor": "#bbb",
-            "gridcolor": "#eef0f2", **around}  # fmt: skip
-
-
-def _layout(x: str, y: str, height: int) -> Figure:
-    return {
-        "height": height, "margin": {"l": 10, "r": 10, "t": 10, "b": 10}, "paper_bgcolor": "#fff",
-        "plot_bgcolor": "#fff", "font": {"size": 12}, "xaxis": _axis(x), "yaxis": _axis(y),
-        "legend": {"orientation": "h", "y": -0.2, "x": 0, "yanchor": "top"}, "showlegend": True,
-    }  # fmt: skip
-
-
-def _numbers(values: np.ndarray, digits: int | None = None) -> list[Any]:
-    """Numbers as JSON has them: four digits of the largest, None where there is none."""
-    array = np.asarray(values, dtype=np.float64)
-    if digits is None:
-        largest = float(np.nanmax(np.abs(array), initial=0.0)) if np.isfinite(array).any() else 0.0
-        digits = 4 - int(np.floor(np.log10(largest))) if 0 < largest < 1e4 else 1
-    rounded = np.round(array, digits).astype(object)
-    rounded[~np.isfinite(array)] = None
-    return list(rounded.tolist())
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
-
-
-@cache
-def _environment() -> Environment:
-    loader = PackageLoader("tippingpoint.reports")
-    environment = Environment(
-        loader=loader, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined, autoescape=True
-    )
-    environment.globals |= {"EXTRA": EXTRA, "PAIR": PAIR}
-    return environment

@@ -140,9 +140,12 @@ def experiment_id(client: MlflowClient, name: str) -> str:
 
 
 def page(path: str, host: str = "127.0.0.1", port: int = 5000) -> str:
-    """Address of a page of the MLflow UI: the server's own, or where `tippingpoint ui` serves."""
+    """Address of a page of the MLflow UI: the server's own, or where `tippingpoint ui` serves.
+
+    A browser that has not been there before shows an experiment as one of chats, unless the address says otherwise.
+    """
     base = uri().rstrip("/") if is_server() else f"http://{host}:{port}"
-    return f"{base}/#/{path}"
+    return f"{base}/#/{path}{'&' if '?' in path else '?'}workflowType=machine_learning"
 
 
 def uri() -> str:

@@ -31,6 +31,8 @@ from tippingpoint.tracking.tags import PARENT
 
 StoredRun = MlflowRun
 HOST, LEASE = "tippingpoint.host", "tippingpoint.lease"
+COLOUR = "mlflow.runColor"
+"""Tag of the colour a run has in the UI's table and charts."""
 TYPES = {"number": "double", "category": "string"}
 PARAMS, METRICS = 100, 1000
 """How many MLflow takes in one write."""
@@ -91,6 +93,14 @@ class Run:
         """Upload all files of a folder."""
         self.client.log_artifacts(self.run_id, str(folder))
 
+    def tables(self, folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
+        """Add tables to a folder of artifacts as JSON that the UI's table view shows beside those of other runs."""
+        (folder / "tables").mkdir(exist_ok=True)
+        for name, table in tables.items():
+            (folder / f"tables/{name}.json").write_text(table.to_json(orient="split", index=False))
+        logged = [{"path": f"tables/{name}.json", "type": "table"} for name in tables]
+        self.tags({"mlflow.loggedArtifacts": json.dumps(logged)})
+
     def dataset(self, users: Users, part: str, origin: str) -> None:
         """Name a part of the users as an input of the run; its rows are not stored."""
         names = {c.name: c.kind for c in users.contract.columns}
@@ -109,9 +119,14 @@ class Run:
         str
             The logged model's id; it loads as `models:/ID` wherever MLflow and its listed requirements are.
         """
+        params = self.client.get_run(self.run_id).data.params
+        name = re.sub(r"[^\w-]", "_", params["model"])
+        # Made here, since MLflow would file it under the experiment Default, where nobody looks for it.
+        logged = self.client.create_logged_model(self.experiment, name, self.run_id, params=params)
         info = mlflow.models.Model.log(
             artifact_path=None,
-            name="model",
+            name=name,
+            model_id=logged.model_id,
             flavor=mlflow.sklearn,
             run_id=self.run_id,
             sk_model=model.classifier,
@@ -204,5 +219,5 @@ def _leaves(node: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, str]
     for key, value in node.items():
         if isinstance(value, Mapping):
             yield from _leaves(value, f"{path}{key}.")
-        elif key != "_target_":
+        elif not key.endswith("_target_"):
             yield f"{path}{key}", str(value)[:500]

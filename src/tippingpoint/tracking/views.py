@@ -1,0 +1,194 @@
+"""Saved views of an experiment in the MLflow UI: which runs, in which order, with which columns.
+
+MLflow keeps a view as a tag of its experiment, `mlflow.sharedViewState.<id>`: JSON with `state`, which is `deflate;`
+and the base64 of zlib-compressed JSON. That is not documented: `tests/browser` opens each view and looks at it.
+"""
+
+import base64
+import json
+import time
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from mlflow import MlflowClient
+
+from tippingpoint.evaluation import LOWER_IS_BETTER
+from tippingpoint.tracking import backend
+
+TAG = "mlflow.sharedViewState."
+PRIMARY = "mlflow.experiment.primaryMetric.name"
+"""Tag of the metric that the UI's charts start from."""
+
+
+@dataclass(frozen=True)
+class View:
+    """A saved view.
+
+    Parameters
+    ----------
+    key
+        Its id in the experiment; never shown but in links.
+    runs
+        MLflow's search filter of the runs that are shown.
+    order
+        Metric they are ordered by.
+    columns
+        As the UI names them: `metrics.…`, `params.…`, `tags.…`, `attributes.…`; from left to right.
+    rising
+        Whether the lowest comes first.
+    """
+
+    key: str
+    name: str
+    runs: str
+    order: str
+    columns: tuple[str, ...]
+    rising: bool = False
+
+    @property
+    def state(self) -> str:
+        """What the UI restores."""
+        columns = [_column(name) for name in self.columns]
+        state = {
+            "searchFilter": self.runs,
+            "orderByKey": _column(f"metrics.{self.order}"),
+            "orderByAsc": self.rising,
+            "selectedColumns": columns,
+            "columnOrder": columns,
+            "columnWidths": {column: _width(column) for column in columns},
+            "runsHiddenMode": "FIRST_20_RUNS",
+        }
+        packed = zlib.compress(json.dumps(state, separators=(",", ":")).encode(), 9)
+        return "deflate;" + base64.b64encode(packed).decode()
+
+
+def seed(client: MlflowClient, experiment: str, views: Iterable[View]) -> dict[str, str]:
+    """Save views in an experiment, once; written again only where their definition changed.
+
+    Returns
+    -------
+    dict
+        Their names, and the addresses they are opened at.
+
+    Raises
+    ------
+    OutsideError
+        When the store cannot be used.
+    """
+    with backend.store_errors():
+        there = client.get_experiment(experiment).tags
+        wanted = list(views)
+        for view in wanted:
+            if _kept(there.get(TAG + view.key, "")) != (view.name, state := view.state):
+                saved = {"name": view.name, "createdAt": int(time.time() * 1000), "state": state}
+                client.set_experiment_tag(experiment, TAG + view.key, json.dumps(saved))
+        if PRIMARY not in there:
+            client.set_experiment_tag(experiment, PRIMARY, "test/roc_auc")
+    path = f"experiments/{experiment}/runs?viewStateShareKey="
+    return {view.name: backend.page(path + view.key) for view in wanted}
+
+
+def of_models(client: MlflowClient, experiment: str, metric: str, kind: str) -> dict[str, str]:
+    """Seed the views of fitted models: chosen by the metric, their uplift by that kind of evidence."""
+    return seed(client, experiment, (leaderboard(metric), uplift(kind), calibration()))
+
+
+def described(pages: Mapping[str, str]) -> str:
+    """Links to pages of the UI for a description, which hold on whatever host and port it is served."""
+    return " · ".join(f"[{name}](#{page.partition('#')[2]})" for name, page in pages.items()) + "\n\n"
+
+
+def leaderboard(metric: str) -> View:
+    """Every fitted model, the best first by the metric on validation that winners are chosen by."""
+    tested = ("roc_auc", "pr_auc", "log_loss", "brier")
+    columns = (
+        f"metrics.validation/{metric}",
+        "params.model",
+        "params.data",
+        "params.policy",
+        *(f"metrics.test/{name}" for name in tested),
+        "metrics.test/roc_auc_low",
+        "metrics.test/roc_auc_high",
+        "metrics.test/lift_10",
+        "metrics.cost/fit_seconds",
+        "tags.data_digest",
+    )
+    order, rising = f"validation/{metric}", metric in LOWER_IS_BETTER
+    return View(f"leaderboard-{metric}", f"Leaderboard, {metric}", MODELS, order, columns, rising)
+
+
+def uplift(kind: str) -> View:
+    """What policies bring, by one kind of evidence: kinds are never ranked together."""
+    prefix = f"metrics.policy/{kind}"
+    columns = (
+        f"{prefix}/uplift_per_user",
+        f"{prefix}/uplift_per_user_low",
+        f"{prefix}/uplift_per_user_high",
+        f"{prefix}/uplift_per_1000",
+        f"{prefix}/value_per_user",
+        f"{prefix}/honest_uplift_per_user",
+        "params.model",
+        "params.data",
+        "params.policy",
+        "params.policy.cuts",
+        "params.economics",
+        "tags.tippingpoint.job",
+    )
+    told = [name for name in columns if kind != "assumed" or not name.endswith(("_low", "_high"))]
+    runs = f"params.policy.name LIKE '%' and tags.evidence = '{kind}'"
+    return View(f"uplift-{kind}", f"Policy uplift, {kind}", runs, f"policy/{kind}/uplift_per_user", tuple(told))
+
+
+def calibration() -> View:
+    """How far scores can be taken as probabilities, the lowest calibration error first."""
+    columns = (
+        "metrics.test/calibration_error",
+        *(f"metrics.test/calibration_{of}{end}" for of in ("slope", "intercept") for end in ("", "_low", "_high")),
+        "params.model",
+        "params.calibration",
+        "params.data",
+        "metrics.test/brier",
+        "metrics.test/log_loss",
+    )
+    return View("calibration", "Calibration", MODELS, "test/calibration_error", columns, rising=True)
+
+
+def tuning(objective: str, maximize: bool, parameters: Mapping[str, Iterable[str]]) -> View:
+    """The trials of searches, the best first by the objective; `parameters` are what families may try."""
+    tried = dict.fromkeys(name for of in parameters.values() for name in of)
+    columns = (
+        f"metrics.cv/{objective}",
+        "metrics.cv/gain",
+        "params.model",
+        *(f"params.model.{name}" for name in tried),
+        "metrics.cost/trial_seconds",
+        "tags.state",
+    )
+    key = f"tuning-{objective}-{'-'.join(parameters)}"
+    name = f"Tuning, {objective}" + ("" if len(parameters) > 1 else f" of {next(iter(parameters))}")
+    return View(key, name, "tags.`tippingpoint.job` = 'trial'", f"cv/{objective}", columns, not maximize)
+
+
+MODELS = "params.calibration LIKE '%'"
+"""Runs that hold a fitted model: a comparison repeats its winner's metrics, but has no such parameter."""
+
+
+def _column(name: str) -> str:
+    """A column as the UI keys it: `metrics.a` becomes ``metrics.`a` ``."""
+    of, _, key = name.partition(".")
+    return f"{of}.`{key}`"
+
+
+def _width(column: str) -> int:
+    """Pixels in which a column's name is not cut."""
+    return max(100, 56 + 6 * (len(column) - len("params.``")))
+
+
+def _kept(tag: str) -> tuple[str, str] | None:
+    """Name and state of a saved view; None where there is none, or it is no view."""
+    try:
+        saved = json.loads(tag)
+        return saved["name"], saved["state"]
+    except (ValueError, TypeError, KeyError):
+        return None
