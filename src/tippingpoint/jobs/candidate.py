@@ -11,13 +11,14 @@ import yaml
 
 from tippingpoint.data.users import Intake, Users
 from tippingpoint.evaluation import evaluate, point
-from tippingpoint.explanation import coefficients, explain
+from tippingpoint.explanation import explain
 from tippingpoint.findings import Candidate, Question
 from tippingpoint.jobs.question import fitted_on, reward_model
 from tippingpoint.models.calibration import fit, refit
 from tippingpoint.policies.policy import Known, Policy
 from tippingpoint.reports import figures
 from tippingpoint.reports.cards import card, shortened
+from tippingpoint.reports.explanations import write_explanations
 from tippingpoint.settings import Settings, masked
 from tippingpoint.simulation.statistics import LEAST_CHANGED, Estimate, mean
 from tippingpoint.simulation.value import PolicyValue, break_even_response, policy_value
@@ -159,13 +160,18 @@ def record(candidate: Candidate, question: Question, settings: Settings, run: Ru
         figures.roc(folder / "figures/roc.png", test, scores, "ROC on test")
         figures.calibration(folder / "figures/calibration.png", test, scores, "Calibration on test")
         (folder / "figures/explore.png").write_bytes(overview)
-        figures.shap_summary(folder / "figures/shap.png", candidate.explanation, candidate.family)
-        tables = folder / "tables"
-        tables.mkdir()
-        candidate.explanation.importance().to_csv(tables / "mean_abs_shap.csv", index=False)
-        candidate.segments.to_csv(tables / f"policy_{kind}.csv", index=False)
-        if candidate.model.family.explained_as == "line":
-            coefficients(candidate.model, question.users.contract).to_csv(tables / "coefficients.csv", index=False)
+        found = write_explanations(
+            folder,
+            candidate.explanation,
+            candidate.model,
+            candidate.policy,
+            fitted_on(question, parts.train),
+            candidate.family,
+            question.seed,
+            level="full",
+        )
+        run.metrics(found, model_id, parts.test)
+        candidate.segments.to_csv(folder / f"tables/policy_{kind}.csv", index=False)
         (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
         (folder / "policy.json").write_text(json.dumps(candidate.policy.bound(), indent=2))
         (folder / "card.md").write_text(note := card(candidate, question, made_with, f"models:/{model_id}"))
