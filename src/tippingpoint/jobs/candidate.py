@@ -15,7 +15,7 @@ from tippingpoint.evaluation import accuracy, auc_contributions, evaluate, point
 from tippingpoint.evaluation.baselines import best_column
 from tippingpoint.evaluation.evaluation import evaluation
 from tippingpoint.evaluation.learning import learning_curve
-from tippingpoint.explanation import coefficients, explain
+from tippingpoint.explanation import explain
 from tippingpoint.findings import Baseline, Candidate, Question
 from tippingpoint.jobs.question import fitted_on, reward_model
 from tippingpoint.masking import masked
@@ -24,6 +24,7 @@ from tippingpoint.policies.policy import Known, Policy
 from tippingpoint.reports import figures
 from tippingpoint.reports.cards import card, shortened
 from tippingpoint.reports.evaluations import write_evaluation
+from tippingpoint.reports.explanations import write_explanations
 from tippingpoint.settings import Settings
 from tippingpoint.simulation.statistics import LEAST_CHANGED, Estimate, mean
 from tippingpoint.simulation.value import PolicyValue, break_even_response, policy_value
@@ -203,12 +204,18 @@ def record(candidate: Candidate, question: Question, settings: Settings, run: Ru
         folder = Path(temporary)
         if question.report != "none":
             write_evaluation(folder, candidate, question)
-            figures.shap_summary(folder / "figures/shap.png", candidate.explanation, candidate.family)
-            tables = folder / "tables"
-            candidate.explanation.importance().to_csv(tables / "mean_abs_shap.csv", index=False)
-            candidate.segments.to_csv(tables / f"policy_{kind}.csv", index=False)
-            if candidate.model.family.explained_as == "line":
-                coefficients(candidate.model, question.users.contract).to_csv(tables / "coefficients.csv", index=False)
+            found = write_explanations(
+                folder,
+                candidate.explanation,
+                candidate.model,
+                candidate.policy,
+                fitted_on(question, parts.train),
+                candidate.family,
+                question.seed,
+                question.report,
+            )
+            run.metrics(found, model_id, parts.test)
+            candidate.segments.to_csv(folder / f"tables/policy_{kind}.csv", index=False)
         if overview is not None:
             (folder / "figures/explore.png").write_bytes(overview)
         (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))

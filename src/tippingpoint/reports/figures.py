@@ -13,32 +13,30 @@ from matplotlib.ticker import PercentFormatter
 
 from tippingpoint.association import Association, associations
 from tippingpoint.data.users import Users
-from tippingpoint.explanation import Explanation
 from tippingpoint.policies.clusters import Clusters
 from tippingpoint.reports.palette import COLOURS, GREY
 
-TOP = 12
 COLUMNS = 6
 """Columns an overview shows."""
 
 
-def shap_summary(path: Path, explanation: Explanation, family: str) -> None:
-    """SHAP values of each user for the columns that matter most; colour is the column's own value."""
-    order = explanation.importance()["feature"].head(TOP).tolist()
-    figure, axes = new_figure(width=7.0, height=0.9 + 0.36 * len(order))
-    for row, name in enumerate(reversed(order)):
-        at = explanation.features.columns.get_loc(name)
-        values, column = explanation.values[:, at], explanation.features[name]
-        # Ranks, so that a long tail does not turn all others into one colour; categories have no order and stay grey.
-        number = column.dtype.kind == "f"
-        shade = {"c": column.rank(pct=True).fillna(0.5), "cmap": "viridis"} if number else {"color": GREY}
-        axes.scatter(values, row + _spread(values), s=7, linewidths=0, alpha=0.8, **shade)
-    axes.axvline(0, color=GREY, linewidth=0.8)
-    axes.set_yticks(range(len(order)), list(reversed(order)))
-    axes.set(
-        xlabel=f"SHAP value ({explanation.space})",
-        title=f"{family.replace('_', ' ')}: what moves the score\n(yellow: high value of the column, dark: low)",
-    )
+def calibration(path: Path, outcome: np.ndarray, scores: dict[str, np.ndarray], title: str) -> None:
+    """Outcome rate against mean score in ten bins of equal size, with Wilson's 95 % intervals, which hold near 0."""
+    figure, axes = new_figure()
+    top = 0.0
+    for family, score in scores.items():
+        mean, outcomes, users = reliability(outcome, score)
+        rate, (low, high) = outcomes / users, wilson(outcomes, users)
+        axes.errorbar(
+            mean, rate, yerr=np.stack([rate - low, high - rate]), color=colour(family), marker="o", markersize=4,
+            linewidth=1, capsize=2, label=family.replace("_", " "),
+        )  # fmt: skip
+        top = max(top, mean.max(), high.max())
+    edge = min(1.0, 1.05 * top)
+    axes.plot([0, edge], [0, edge], color=GREY, linewidth=0.8, linestyle=":")
+    axes.set(xlabel="mean score", ylabel="observed outcome rate", title=title, xlim=(0, edge), ylim=(0, edge))
+    axes.legend(loc="upper left", frameon=False)
+>>>>>>> explain
     save(figure, path)
 
 
@@ -128,17 +126,6 @@ def _range(low: float, high: float) -> str:
         return "missing"
     first, last = number(low), number(high)
     return first if first == last else f"{first} to {last}" if low < 0 else f"{first}–{last}"
-
-
-def _spread(values: np.ndarray) -> np.ndarray:
-    """Vertical offsets that set points of nearly the same value apart, densest widest."""
-    bins = np.digitize(values, np.linspace(values.min(), values.max(), 60))
-    offset = np.zeros(len(values))
-    widest = max(np.bincount(bins).max(), 1)
-    for b in np.unique(bins):
-        members = np.flatnonzero(bins == b)
-        offset[members] = np.linspace(-0.5, 0.5, len(members)) * 0.75 * len(members) / widest if len(members) > 1 else 0
-    return offset
 
 
 def new_figure(width: float = 5.0, height: float = 4.5) -> tuple[Figure, Axes]:
