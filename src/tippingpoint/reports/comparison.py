@@ -100,9 +100,7 @@ def page(comparison: Comparison, choices: dict[str, Choices], filed: Filed) -> s
         "shares": shares,
         "shap": put(heat(shares)),
         "agreed": agreement(shares),
-        "surface": [
-            {"name": name, **put(figure)} for name, figure in surface(choices, comparison, unit).items()
-        ],
+        "surface": [{"name": name, **put(figure)} for name, figure in surface(choices, comparison, unit).items()],
         "gain": f"uplift_per_user_{kind}",
         "steps": next_steps(comparison, filed),
         "registered": filed.registered,
@@ -130,7 +128,11 @@ def readable(comparison: Comparison) -> dict[str, pd.DataFrame]:
     ]
     measures = {"ROC AUC": comparison.auc, f"{currency} per user ({kind})": comparison.uplift}
     told = [
-        {"first − second": f"{v.first} − {v.second}: {measure}", "first is": v.word, "difference": interval(v.difference, 4)}
+        {
+            "first − second": f"{v.first} − {v.second}: {measure}",
+            "first is": v.word,
+            "difference": interval(v.difference, 4),
+        }
         for measure, verdicts in measures.items()
         for v in verdicts
     ]
@@ -233,19 +235,21 @@ def heat(shares: pd.DataFrame) -> Figure:
     """Rank and share of each column in each family."""
     shown = shares.head(RANKED)
     ranks = shares.rank(ascending=False, method="first").astype(int).head(RANKED)
-    text = [[f"{ranks.iat[i, j]} · {shown.iat[i, j]:.0%}" for j in range(shown.shape[1])] for i in range(len(shown))]
+    cells = zip(ranks.to_numpy().tolist(), shown.to_numpy().tolist(), strict=True)
+    text = [[f"{rank} · {share:.0%}" for rank, share in zip(*row, strict=True)] for row in cells]
     names = [plain(_cut(str(name))) for name in shown.index]
     places = list(range(len(shown)))
+    families = [_label(str(family)).replace(" ", "<br>") for family in shown]
     data = {
-        "type": "heatmap", "z": numbers(shown.to_numpy(), 4), "x": [_label(f) for f in shown], "y": places,
+        "type": "heatmap", "z": numbers(shown.to_numpy(), 4), "x": families, "y": places,
         "text": text, "texttemplate": "%{text}", "colorscale": [[0, "#ffffff"], [1, "#56B4E9"]], "zmin": 0,
         "showscale": False, "xgap": 2, "ygap": 2, "textfont": {"color": "#1c2430"},
         "customdata": [[plain(name)] * shown.shape[1] for name in shown.index],
         "hovertemplate": "%{customdata}<br>%{x}: %{text} of mean |SHAP|<extra></extra>",
     }  # fmt: skip
-    drawn = layout("", "", 70 + 30 * len(shown))
+    drawn = layout("", "", 80 + 30 * len(shown))
     drawn["yaxis"] = _rows(names) | {"showgrid": False}
-    drawn["xaxis"] |= {"side": "top", "showgrid": False, "title": {"text": ""}}
+    drawn["xaxis"] |= {"side": "top", "showgrid": False, "title": {"text": ""}, "tickangle": 0, "ticks": ""}
     return {"data": [data], "layout": drawn}
 
 
@@ -275,8 +279,8 @@ def surface(choices: dict[str, Choices], comparison: Comparison, unit: str) -> d
                  "colorscale": [[0, "#d8dce1"], [1, "#d8dce1"]],
                  "hovertemplate": "too few users are acted on to tell<extra></extra>"}  # fmt: skip
         shown = {
-            "type": "heatmap", "x": ticks, "y": ticks, "z": numbers(_supported(of), 4), "colorscale": "Viridis", **scale,
-            "colorbar": {"thickness": 10, "outlinewidth": 0, "tickfont": {"size": 11}}, "showlegend": False,
+            "type": "heatmap", "x": ticks, "y": ticks, "z": numbers(_supported(of), 4), **scale,
+            "colorscale": "Viridis", "colorbar": {"thickness": 10, "outlinewidth": 0, "tickfont": {"size": 11}}, "showlegend": False,
             "hovertemplate": "cut-offs %{y} and %{x}<br>uplift %{z}<extra></extra>",
         }  # fmt: skip
         mark = {
@@ -285,7 +289,11 @@ def surface(choices: dict[str, Choices], comparison: Comparison, unit: str) -> d
             "cliponaxis": False, "hovertemplate": "as written: %{y} and %{x}<extra></extra>",
         }  # fmt: skip
         drawn = layout(titles[1], titles[0], 420)
-        drawn |= {"xaxis": axis(titles[1], ends, nticks=5), "yaxis": axis(titles[0], ends, nticks=5), "showlegend": False}
+        drawn |= {
+            "xaxis": axis(titles[1], ends, nticks=5),
+            "yaxis": axis(titles[0], ends, nticks=5),
+            "showlegend": False,
+        }
         found[family] = {"data": [blank, shown, mark], "layout": drawn}
     return found
 
@@ -293,27 +301,30 @@ def surface(choices: dict[str, Choices], comparison: Comparison, unit: str) -> d
 def next_steps(comparison: Comparison, filed: Filed) -> list[tuple[str, str]]:
     """What to do, and the line to type for it; only lines that there are."""
     question, winner = comparison.question, comparison.winner
-    steps = []
-    if not question.evidence.measured:
-        steps.append(("What the actions do is assumed. Give them to users drawn by lot, log who got what, and compare"
-                      " again with the log: then the uplift has an interval and families can be told apart in money.",
-                      "tippingpoint compare data=csv data.path=… data.action=… data.logging_probability=…"))  # fmt: skip
-        steps.append(("Until then, see at which prices and responses each action pays.",
-                      f"tippingpoint simulate models=[{filed.run_id}]"))  # fmt: skip
+    again = f"tippingpoint simulate models=[{filed.run_id}]"
+    if question.evidence.measured:
+        better = "Look for better cut-offs, chosen on validation and valued on test, and for what other prices or a"
+        steps = [(f"{better} budget would change.", again)]
     else:
-        steps.append(("Look for better cut-offs, chosen on validation and valued on test, and for what other prices"
-                      " or a budget would change.", f"tippingpoint simulate models=[{filed.run_id}]"))  # fmt: skip
+        lots = "What the actions do is assumed. Give them to users drawn by lot, log who got what, and compare again"
+        line = "tippingpoint compare data=csv data.path=… data.action=… data.logging_probability=…"
+        steps = [
+            (f"{lots} with the log: then the uplift has an interval, and families can be told apart in money.", line),
+            ("Until then, see at which prices and responses each action pays.", again),
+        ]
     if empty := winner.segments.loc[winner.segments["users"] == 0, "segment"].tolist():
-        steps.append((f"Nobody on test reaches {' or '.join(map(str, empty))} with {winner.family}: try other cut-offs.",
-                      "tippingpoint compare policy.cuts='[…]' policy.version=…"))  # fmt: skip
+        nobody = f"Nobody on test reaches {' or '.join(map(str, empty))} with {winner.family}: try other cut-offs."
+        steps.append((nobody, "tippingpoint compare policy.cuts='[…]' policy.version=…"))
+    users = len(question.parts.test)
     untold = [v.users_needed(INTEREST) for v in comparison.auc if v.word == "cannot tell"]
-    needed = max((n for n in untold if n is not None), default=0)
-    if needed > len(question.parts.test):
-        steps.append((f"To tell {INTEREST} of ROC AUC between families that cannot be told apart, about {needed:,} test"
-                      f" users are needed; there are {len(question.parts.test):,}.", ""))  # fmt: skip
-    if winner.family in question.families and question.families[winner.family].search:
-        steps.append((f"See whether tuning {winner.family} gains more than chance.",
-                      f"tippingpoint tune model={winner.family} tune.trials=200"))  # fmt: skip
+    if (needed := max((n for n in untold if n is not None), default=0)) > users:
+        to_tell = (
+            f"To tell {INTEREST} of ROC AUC between families that cannot be told apart, about {needed:,} test users"
+        )
+        steps.append((f"{to_tell} are needed; there are {users:,}.", ""))
+    if question.families[winner.family].search:
+        line = f"tippingpoint tune model={winner.family} tune.trials=200"
+        steps.append((f"See whether tuning {winner.family} gains more than chance.", line))
     return steps
 
 
@@ -327,6 +338,7 @@ def _board(comparison: Comparison) -> list[dict[str, Any]]:
     table = comparison.leaderboard()
     rows = []
     for row in table.to_dict("records"):
+
         def of(name: str, row: dict[Any, Any] = row) -> Estimate | None:
             ends = [row.get(f"{name}{end}") for end in ("", "_low", "_high")]
             value, low, high = (None if v is None or pd.isna(v) else float(v) for v in ends)
