@@ -280,8 +280,8 @@ def surface(choices: dict[str, Choices], comparison: Comparison, unit: str) -> d
                  "hovertemplate": "too few users are acted on to tell<extra></extra>"}  # fmt: skip
         shown = {
             "type": "heatmap", "x": ticks, "y": ticks, "z": numbers(_supported(of), 4), **scale,
-            "colorscale": "Viridis", "colorbar": {"thickness": 10, "outlinewidth": 0, "tickfont": {"size": 11}}, "showlegend": False,
-            "hovertemplate": "cut-offs %{y} and %{x}<br>uplift %{z}<extra></extra>",
+            "colorscale": "Viridis", "colorbar": {"thickness": 10, "outlinewidth": 0, "tickfont": {"size": 11}},
+            "showlegend": False, "hovertemplate": "cut-offs %{y} and %{x}<br>uplift %{z}<extra></extra>",
         }  # fmt: skip
         mark = {
             "type": "scatter", "mode": "markers", "x": [policy.cuts[1]], "y": [policy.cuts[0]], "name": "as written",
