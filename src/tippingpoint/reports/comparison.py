@@ -186,7 +186,8 @@ def pairs(verdicts: list[Verdict], unit: str) -> Figure:
                 "name": "can be told" if told else "cannot be told",
                 "error_x": {"type": "data", "symmetric": False, "thickness": 2, "width": 5,
                             "array": numbers(high - value, 6), "arrayminus": numbers(value - low, 6)},
-                "marker": {"size": 10, "color": COLOURS[0] if told else GREY, "symbol": "circle" if told else "diamond"},
+                "marker": {"size": 10, "color": COLOURS[0] if told else GREY,
+                           "symbol": "circle" if told else "diamond"},
                 "customdata": [[plain(f"{verdicts[k].first} is {verdicts[k].word}"), f"{low[i]:+.4f} to {high[i]:+.4f}"]
                                for i, k in enumerate(rows)],
                 "hovertemplate": "%{customdata[0]}<br>%{x:+.4f}, %{customdata[1]}<extra></extra>",
