@@ -102,6 +102,7 @@ def page(comparison: Comparison, choices: dict[str, Choices], filed: Filed) -> s
         "agreed": agreement(shares),
         "surface": [{"name": name, **put(figure)} for name, figure in surface(choices, comparison, unit).items()],
         "gain": f"uplift_per_user_{kind}",
+        "inf": np.inf,
         "steps": next_steps(comparison, filed),
         "registered": filed.registered,
     }
