@@ -136,7 +136,7 @@ def test_everything_is_filed_and_carries_its_evidence(simulated: SimulateResult)
     assert "src=" not in html.split("<script>")[0]  # plotly is inside, nothing is fetched
     assert "Plotly.newPlot" in html
     assert len(html) < 8_000_000
-    pairs = pd.read_csv(artifact(parent.info.run_id, "tables/surface.csv"))
+    pairs = pd.read_csv(artifact(parent.info.run_id, "tables/surface.csv.gz"))
     assert {"uplift_truth_band_low", "supported", "told_from_best"} <= set(pairs)
     own = simulated.simulation.cut_offs()
     assert own is not None

@@ -1,5 +1,6 @@
 """Filing a simulation: a parent run with everything, and a child a model whose curves overlay in the UI."""
 
+import gzip
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -85,7 +86,8 @@ def _parent(simulation: Simulation, settings: SimulateSettings, run: Run) -> Non
         for name, table in simulation.tables().items():
             table.to_csv(folder / "tables" / f"{name}.csv", index=False)
         if (pairs := simulation.surface_table()) is not None:
-            pairs.write_csv(folder / "tables/surface.csv", float_precision=6)
+            text = pairs.write_csv(float_precision=6).encode()
+            (folder / "tables/surface.csv.gz").write_bytes(gzip.compress(text, 6, mtime=0))
         (folder / REPORT).write_text(page(simulation))
         if best := simulation.cut_offs():
             surfaces.picture(folder / "figures/surface.png", simulation, best)

@@ -54,6 +54,7 @@ from tippingpoint.tuning.search import Crew, Search, crew, digest, threads_each
 from tippingpoint.tuning.worker import Silent, Task
 
 POLL_SECONDS, FILE_SECONDS, CLEAR_SECONDS = 0.25, 2.0, 5.0
+REPORT = "search.html"
 OTHERS_SECONDS = 600
 """How long another machine may take over the winner before this one does it."""
 
@@ -403,7 +404,7 @@ def _close(
     )
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        (folder / "search.html").write_text(
+        (folder / REPORT).write_text(
             tuning.page(f"{question.name}: search on {question.origin}", search.studies, settings.tune.objectives)
         )
         objective = settings.tune.objectives[0]
@@ -423,7 +424,7 @@ def _close(
     parent.tags({CLOSED: registered or "", **({"registered": registered} if registered else {})})
     tried = {name: family.search for name, family in question.families.items()}
     views = (tuning_view(settings.tune.objectives[0], tuned.maximize, tried), leaderboard(question.select_by))
-    saved = seed(client, parent.experiment, views)
+    saved = {"Report": backend.page(f"{parent.path}/artifacts/{REPORT}")} | seed(client, parent.experiment, views)
     note = client.get_run(parent.run_id).data.tags["mlflow.note.content"]
     parent.tags({"mlflow.note.content": shortened(described(saved) + note, "run")})
     return tuned, Filed(parent.run_id, backend.page(parent.path), registered, saved)

@@ -103,6 +103,7 @@ def page(comparison: Comparison, choices: dict[str, Choices], filed: Filed) -> s
         "agreed": agreement(shares),
         "surface": [{"name": name, **put(figure)} for name, figure in surface(choices, comparison, unit).items()],
         "gain": f"uplift_per_user_{kind}",
+        "inf": np.inf,
         "steps": next_steps(comparison, filed),
         "registered": filed.registered,
     }
@@ -187,7 +188,8 @@ def pairs(verdicts: list[Verdict], unit: str) -> Figure:
                 "name": "can be told" if told else "cannot be told",
                 "error_x": {"type": "data", "symmetric": False, "thickness": 2, "width": 5,
                             "array": numbers(high - value, 6), "arrayminus": numbers(value - low, 6)},
-                "marker": {"size": 10, "color": COLOURS[0] if told else GREY, "symbol": "circle" if told else "diamond"},
+                "marker": {"size": 10, "color": COLOURS[0] if told else GREY,
+                           "symbol": "circle" if told else "diamond"},
                 "customdata": [[plain(f"{verdicts[k].first} is {verdicts[k].word}"), f"{low[i]:+.4f} to {high[i]:+.4f}"]
                                for i, k in enumerate(rows)],
                 "hovertemplate": "%{customdata[0]}<br>%{x:+.4f}, %{customdata[1]}<extra></extra>",
@@ -236,19 +238,21 @@ def heat(shares: pd.DataFrame) -> Figure:
     """Rank and share of each column in each family."""
     shown = shares.head(RANKED)
     ranks = shares.rank(ascending=False, method="first").astype(int).head(RANKED)
-    text = [[f"{ranks.iat[i, j]} · {shown.iat[i, j]:.0%}" for j in range(shown.shape[1])] for i in range(len(shown))]
+    cells = zip(ranks.to_numpy().tolist(), shown.to_numpy().tolist(), strict=True)
+    text = [[f"{rank} · {share:.0%}" for rank, share in zip(*row, strict=True)] for row in cells]
     names = [plain(_cut(str(name))) for name in shown.index]
     places = list(range(len(shown)))
+    families = [_label(str(family)).replace(" ", "<br>") for family in shown]
     data = {
-        "type": "heatmap", "z": numbers(shown.to_numpy(), 4), "x": [_label(f) for f in shown], "y": places,
+        "type": "heatmap", "z": numbers(shown.to_numpy(), 4), "x": families, "y": places,
         "text": text, "texttemplate": "%{text}", "colorscale": [[0, "#ffffff"], [1, "#56B4E9"]], "zmin": 0,
         "showscale": False, "xgap": 2, "ygap": 2, "textfont": {"color": "#1c2430"},
         "customdata": [[plain(name)] * shown.shape[1] for name in shown.index],
         "hovertemplate": "%{customdata}<br>%{x}: %{text} of mean |SHAP|<extra></extra>",
     }  # fmt: skip
-    drawn = layout("", "", 70 + 30 * len(shown))
+    drawn = layout("", "", 80 + 30 * len(shown))
     drawn["yaxis"] = _rows(names) | {"showgrid": False}
-    drawn["xaxis"] |= {"side": "top", "showgrid": False, "title": {"text": ""}}
+    drawn["xaxis"] |= {"side": "top", "showgrid": False, "title": {"text": ""}, "tickangle": 0, "ticks": ""}
     return {"data": [data], "layout": drawn}
 
 
@@ -278,9 +282,9 @@ def surface(choices: dict[str, Choices], comparison: Comparison, unit: str) -> d
                  "colorscale": [[0, "#d8dce1"], [1, "#d8dce1"]],
                  "hovertemplate": "too few users are acted on to tell<extra></extra>"}  # fmt: skip
         shown = {
-            "type": "heatmap", "x": ticks, "y": ticks, "z": numbers(_supported(of), 4), "colorscale": "Viridis", **scale,
-            "colorbar": {"thickness": 10, "outlinewidth": 0, "tickfont": {"size": 11}}, "showlegend": False,
-            "hovertemplate": "cut-offs %{y} and %{x}<br>uplift %{z}<extra></extra>",
+            "type": "heatmap", "x": ticks, "y": ticks, "z": numbers(_supported(of), 4), **scale,
+            "colorscale": "Viridis", "colorbar": {"thickness": 10, "outlinewidth": 0, "tickfont": {"size": 11}},
+            "showlegend": False, "hovertemplate": "cut-offs %{y} and %{x}<br>uplift %{z}<extra></extra>",
         }  # fmt: skip
         mark = {
             "type": "scatter", "mode": "markers", "x": [policy.cuts[1]], "y": [policy.cuts[0]], "name": "as written",
@@ -300,27 +304,30 @@ def surface(choices: dict[str, Choices], comparison: Comparison, unit: str) -> d
 def next_steps(comparison: Comparison, filed: Filed) -> list[tuple[str, str]]:
     """What to do, and the line to type for it; only lines that there are."""
     question, winner = comparison.question, comparison.winner
-    steps = []
-    if not question.evidence.measured:
-        steps.append(("What the actions do is assumed. Give them to users drawn by lot, log who got what, and compare"
-                      " again with the log: then the uplift has an interval and families can be told apart in money.",
-                      "tippingpoint compare data=csv data.path=… data.action=… data.logging_probability=…"))  # fmt: skip
-        steps.append(("Until then, see at which prices and responses each action pays.",
-                      f"tippingpoint simulate models=[{filed.run_id}]"))  # fmt: skip
+    again = f"tippingpoint simulate models=[{filed.run_id}]"
+    if question.evidence.measured:
+        better = "Look for better cut-offs, chosen on validation and valued on test, and for what other prices or a"
+        steps = [(f"{better} budget would change.", again)]
     else:
-        steps.append(("Look for better cut-offs, chosen on validation and valued on test, and for what other prices"
-                      " or a budget would change.", f"tippingpoint simulate models=[{filed.run_id}]"))  # fmt: skip
+        lots = "What the actions do is assumed. Give them to users drawn by lot, log who got what, and compare again"
+        line = "tippingpoint compare data=csv data.path=… data.action=… data.logging_probability=…"
+        steps = [
+            (f"{lots} with the log: then the uplift has an interval, and families can be told apart in money.", line),
+            ("Until then, see at which prices and responses each action pays.", again),
+        ]
     if empty := winner.segments.loc[winner.segments["users"] == 0, "segment"].tolist():
-        steps.append((f"Nobody on test reaches {' or '.join(map(str, empty))} with {winner.family}: try other cut-offs.",
-                      "tippingpoint compare policy.cuts='[…]' policy.version=…"))  # fmt: skip
+        nobody = f"Nobody on test reaches {' or '.join(map(str, empty))} with {winner.family}: try other cut-offs."
+        steps.append((nobody, "tippingpoint compare policy.cuts='[…]' policy.version=…"))
+    users = len(question.parts.test)
     untold = [v.users_needed(INTEREST) for v in comparison.auc if v.word == "cannot tell"]
-    needed = max((n for n in untold if n is not None), default=0)
-    if needed > len(question.parts.test):
-        steps.append((f"To tell {INTEREST} of ROC AUC between families that cannot be told apart, about {needed:,} test"
-                      f" users are needed; there are {len(question.parts.test):,}.", ""))  # fmt: skip
-    if winner.family in question.families and question.families[winner.family].search:
-        steps.append((f"See whether tuning {winner.family} gains more than chance.",
-                      f"tippingpoint tune model={winner.family} tune.trials=200"))  # fmt: skip
+    if (needed := max((n for n in untold if n is not None), default=0)) > users:
+        to_tell = (
+            f"To tell {INTEREST} of ROC AUC between families that cannot be told apart, about {needed:,} test users"
+        )
+        steps.append((f"{to_tell} are needed; there are {users:,}.", ""))
+    if question.families[winner.family].search:
+        line = f"tippingpoint tune model={winner.family} tune.trials=200"
+        steps.append((f"See whether tuning {winner.family} gains more than chance.", line))
     return steps
 
 

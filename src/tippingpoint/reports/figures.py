@@ -20,26 +20,6 @@ COLUMNS = 6
 """Columns an overview shows."""
 
 
-def calibration(path: Path, outcome: np.ndarray, scores: dict[str, np.ndarray], title: str) -> None:
-    """Outcome rate against mean score in ten bins of equal size, with Wilson's 95 % intervals, which hold near 0."""
-    figure, axes = new_figure()
-    top = 0.0
-    for family, score in scores.items():
-        mean, outcomes, users = reliability(outcome, score)
-        rate, (low, high) = outcomes / users, wilson(outcomes, users)
-        axes.errorbar(
-            mean, rate, yerr=np.stack([rate - low, high - rate]), color=colour(family), marker="o", markersize=4,
-            linewidth=1, capsize=2, label=family.replace("_", " "),
-        )  # fmt: skip
-        top = max(top, mean.max(), high.max())
-    edge = min(1.0, 1.05 * top)
-    axes.plot([0, edge], [0, edge], color=GREY, linewidth=0.8, linestyle=":")
-    axes.set(xlabel="mean score", ylabel="observed outcome rate", title=title, xlim=(0, edge), ylim=(0, edge))
-    axes.legend(loc="upper left", frameon=False)
->>>>>>> explain
-    save(figure, path)
-
-
 def clusters(path: Path, features: pd.DataFrame, found: Clusters, segment: np.ndarray, names: tuple[str, ...]) -> None:
     """Users in the plane of the two features: clusters on the left, segments on the right."""
     figure = Figure(figsize=(9.5, 4.5), dpi=110, layout="constrained")
