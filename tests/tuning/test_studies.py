@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 from tippingpoint import leases
 from tippingpoint.errors import InputError, OutsideError
 from tippingpoint.models.random_forest import RandomForest
-from tippingpoint.tuning import studies
+from tippingpoint.tuning import samplers, storages, studies, trials
 from tippingpoint.tuning.objectives import Stopped
 
 SPACE = {
@@ -26,13 +26,13 @@ FAMILY = RandomForest(
 )
 
 
-OWN = studies.defaults(FAMILY)
+OWN = trials.defaults(FAMILY)
 
 
 def opened(
     folder: Path, digest: str = "d", directions: tuple = ("maximize",), first: dict | None = OWN
 ) -> optuna.Study:
-    storage = studies.open_storage(str(folder / "study.log"))
+    storage = storages.open_storage(str(folder / "study.log"))
     return studies.open_study(storage, "forest", directions, digest, first)
 
 
@@ -43,12 +43,12 @@ def value(parameters: dict) -> float:
 def go_on(study: optuna.Study, target: int, stop_in: int | None = None) -> None:
     """One worker; at trial `stop_in` it is killed right after its parameters were drawn."""
     with leases.lease() as lease:
-        study.sampler = studies.sampler("tpe", FAMILY, 3, 0)
-        while (count := studies.progress(study)).complete < target:
+        study.sampler = samplers.sampler("tpe", FAMILY, 3, 0)
+        while (count := trials.progress(study)).complete < target:
             trial = studies.claim(study, target, (leases.here(), lease), FAMILY)
             if trial is None:
                 return
-            chosen = studies.suggest(trial, FAMILY)
+            chosen = trials.suggest(trial, FAMILY)
             if stop_in is not None and count.complete == stop_in:
                 return
             study.tell(trial, value(chosen))
@@ -82,10 +82,10 @@ def test_many_claimants_never_complete_more_than_the_target(tmp_path: Path) -> N
         try:
             study = opened(tmp_path)
             with leases.lease() as lease:
-                while studies.progress(study).complete < target:
+                while trials.progress(study).complete < target:
                     if (trial := studies.claim(study, target, (leases.here(), lease), FAMILY)) is None:
                         continue
-                    studies.suggest(trial, FAMILY)
+                    trials.suggest(trial, FAMILY)
                     match next(fates):
                         case "complete":
                             study.tell(trial, 1.0)
@@ -102,7 +102,7 @@ def test_many_claimants_never_complete_more_than_the_target(tmp_path: Path) -> N
     for thread in threads:
         thread.join(120)
     assert not broken
-    assert studies.progress(opened(tmp_path)).complete == target
+    assert trials.progress(opened(tmp_path)).complete == target
 
 
 def test_one_seed_gives_the_same_trials_also_across_a_kill(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_one_seed_gives_the_same_trials_also_across_a_kill(tmp_path: Path) -> No
         assert studies.clear(broken, FAMILY, None) == 1
     go_on(broken, 16)
     assert complete(broken) == complete(whole)
-    assert studies.progress(broken).killed == 3
+    assert trials.progress(broken).killed == 3
 
 
 def test_what_is_worked_on_is_not_taken_away(tmp_path: Path) -> None:
@@ -128,10 +128,10 @@ def test_what_is_worked_on_is_not_taken_away(tmp_path: Path) -> None:
 
 def test_parameters_that_kill_again_and_again_are_given_up(tmp_path: Path) -> None:
     study = opened(tmp_path)
-    for _ in range(studies.RETRIES + 1):
+    for _ in range(trials.RETRIES + 1):
         go_on(study, 1, stop_in=0)
         studies.clear(study, FAMILY, None)
-    assert studies.progress(study).killed == studies.RETRIES + 1
+    assert trials.progress(study).killed == trials.RETRIES + 1
     assert not [t for t in study.get_trials() if t.state == TrialState.WAITING]
 
 
@@ -145,36 +145,36 @@ def test_a_study_that_asks_something_else_is_refused(tmp_path: Path) -> None:
 
 def test_a_storage_that_does_not_answer_is_said() -> None:
     with pytest.raises(OutsideError, match=r"tune\.storage"):
-        studies.open_storage("postgresql://nobody:secret@127.0.0.1:1/none")
+        storages.open_storage("postgresql://nobody:secret@127.0.0.1:1/none")
     with pytest.raises(OutsideError) as caught:
-        studies.open_storage("postgresql://nobody:secret@127.0.0.1:1/none")
+        storages.open_storage("postgresql://nobody:secret@127.0.0.1:1/none")
     assert "secret" not in str(caught.value)
 
 
 def test_a_storage_that_goes_away_is_said_too() -> None:
     with (
         pytest.raises(OutsideError, match=r"tune\.storage here: cannot be used \(gone\)"),
-        studies.storage_errors("here"),
+        storages.storage_errors("here"),
     ):
         raise optuna.exceptions.StorageInternalError("gone")
 
 
 def test_a_search_in_which_most_trials_fail_ends_with_the_commonest_reason(tmp_path: Path) -> None:
     study = opened(tmp_path)
-    since = {"random_forest": studies.progress(study)}
+    since = {"random_forest": trials.progress(study)}
     for number in range(studies.FAILURES):
         studies.check_failures({"random_forest": study}, since)
         trial = study.ask()
-        trial.set_user_attr(studies.REASON, "ValueError: no" if number else "OSError: full")
+        trial.set_user_attr(trials.REASON, "ValueError: no" if number else "OSError: full")
         study.tell(trial, state=TrialState.FAIL)
     with pytest.raises(InputError, match="5 of 5 trials failed, 4 of them with: ValueError: no"):
         studies.check_failures({"random_forest": study}, since)
-    studies.check_failures({"random_forest": study}, {"random_forest": studies.progress(study)})  # typed again
+    studies.check_failures({"random_forest": study}, {"random_forest": trials.progress(study)})  # typed again
 
 
 def test_every_combination_of_a_grid_is_tried_once_over_kills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(studies, "RETRIES", 100)
-    size, workers = len(studies.grid(FAMILY, 3)), 1  # with several a kill may double a point, rarely
+    size, workers = len(samplers.grid(FAMILY, 3)), 1  # with several a kill may double a point, rarely
     assert size == 3 + 3 * 3, "without a depth where there is none to choose"
     opened(tmp_path, first=None)
     broken: list[BaseException] = []
@@ -183,14 +183,14 @@ def test_every_combination_of_a_grid_is_tried_once_over_kills(tmp_path: Path, mo
         rng = np.random.default_rng(number)
         try:
             study = opened(tmp_path, first=None)
-            study.sampler = studies.sampler("grid", FAMILY, 3, 0)
-            while studies.progress(study).complete < size:
+            study.sampler = samplers.sampler("grid", FAMILY, 3, 0)
+            while trials.progress(study).complete < size:
                 with leases.lease() as lease:
                     if (trial := studies.claim(study, size, (leases.here(), lease), FAMILY)) is None:
                         continue
                     if rng.random() > 0.2:  # else killed before it drew
                         try:
-                            studies.suggest(trial, FAMILY)
+                            trials.suggest(trial, FAMILY)
                         except Stopped:
                             studies.give_back(study, study.get_trials()[trial.number], FAMILY, counts=False)
                             continue
@@ -213,16 +213,16 @@ def test_every_combination_of_a_grid_is_tried_once_over_kills(tmp_path: Path, mo
 @pytest.mark.parametrize("kind", ["random", "tpe"])
 def test_trials_asked_for_at_once_draw_apart_and_what_failed_is_not_drawn_again(tmp_path: Path, kind: str) -> None:
     study = opened(tmp_path, first=None)
-    study.sampler = studies.sampler(kind, FAMILY, 3, 0)
-    leaves = [studies.suggest(trial, FAMILY)["min_samples_leaf"] for trial in [study.ask() for _ in range(6)]]
+    study.sampler = samplers.sampler(kind, FAMILY, 3, 0)
+    leaves = [trials.suggest(trial, FAMILY)["min_samples_leaf"] for trial in [study.ask() for _ in range(6)]]
     assert len(set(leaves)) > 3
     for trial in study.get_trials():
         study.tell(trial.number, 1.0)
     drawn = []
     for _ in range(6):
         trial = study.ask()
-        drawn.append(str(studies.suggest(trial, FAMILY)))
-        trial.set_user_attr(studies.REASON, "ValueError: no")
+        drawn.append(str(trials.suggest(trial, FAMILY)))
+        trial.set_user_attr(trials.REASON, "ValueError: no")
         study.tell(trial, state=TrialState.FAIL)
     assert len(set(drawn)) > 3
 
@@ -241,7 +241,7 @@ def test_what_is_put_in_line_meanwhile_is_not_waited_for(tmp_path: Path) -> None
         assert studies.claim(study, 1, (leases.here(), lease), FAMILY) is None
         study.ask = ask
         trial = studies.claim(study, 1, (leases.here(), lease), FAMILY)
-    assert studies.suggest(trial, FAMILY) == {"max_features": 0.5, "min_samples_leaf": 9}
+    assert trials.suggest(trial, FAMILY) == {"max_features": 0.5, "min_samples_leaf": 9}
 
 
 def test_who_waits_for_others_goes_home_when_told(tmp_path: Path) -> None:
@@ -261,7 +261,7 @@ def test_who_waits_for_others_goes_home_when_told(tmp_path: Path) -> None:
 
 def test_a_study_whose_maker_was_killed_is_taken_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(studies, "POLL_SECONDS", 0)
-    storage = studies.open_storage(str(tmp_path / "study.log"))
+    storage = storages.open_storage(str(tmp_path / "study.log"))
     optuna.create_study(storage=storage, study_name="forest", direction="maximize")
     study = opened(tmp_path)
     go_on(study, 1)
@@ -270,21 +270,21 @@ def test_a_study_whose_maker_was_killed_is_taken_over(tmp_path: Path, monkeypatc
 
 @given(st.integers(1, 400), st.integers(1, 5))
 @settings(max_examples=60, deadline=None)
-def test_the_shares_of_all_families_add_up_to_the_target(trials: int, families: int) -> None:
+def test_the_shares_of_all_families_add_up_to_the_target(target: int, families: int) -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     made = {f"f{k}": optuna.create_study(direction="maximize") for k in range(families)}
     for _ in range(20):
-        wanted = studies.targets(made, trials, {})
-        assert sum(wanted.values()) <= trials
-        lacking = {name: wanted[name] - studies.progress(study).complete for name, study in made.items()}
+        wanted = studies.targets(made, target, {})
+        assert sum(wanted.values()) <= target
+        lacking = {name: wanted[name] - trials.progress(study).complete for name, study in made.items()}
         if not any(lacking.values()):
             break
         for name, number in lacking.items():
             made[name].add_trials(
                 [optuna.trial.create_trial(value=float(name[1]), state=TrialState.COMPLETE) for _ in range(number)]
             )
-    assert sum(wanted.values()) == trials
-    if trials > 10 * families:  # the best family gets the most
+    assert sum(wanted.values()) == target
+    if target > 10 * families:  # the best family gets the most
         assert max(wanted, key=wanted.__getitem__) == f"f{families - 1}"
 
 
@@ -292,13 +292,13 @@ def test_a_raised_target_is_met_exactly_though_another_family_leads_now() -> Non
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     made = {name: optuna.create_study(direction="maximize") for name in "abc"}
     rng = np.random.default_rng(0)
-    for trials in (20, 31, 47, 80, 200):
+    for target in (20, 31, 47, 80, 200):
         for _ in range(20):
-            wanted = studies.targets(made, trials, {})
-            lacking = {name: wanted[name] - studies.progress(study).complete for name, study in made.items()}
+            wanted = studies.targets(made, target, {})
+            lacking = {name: wanted[name] - trials.progress(study).complete for name, study in made.items()}
             if all(number <= 0 for number in lacking.values()):
                 break
             for name, number in lacking.items():
-                drawn = rng.random(max(0, number)) ** (1 / trials)
+                drawn = rng.random(max(0, number)) ** (1 / target)
                 made[name].add_trials([optuna.trial.create_trial(value=float(value)) for value in drawn])
-        assert sum(studies.progress(study).complete for study in made.values()) == trials
+        assert sum(trials.progress(study).complete for study in made.values()) == target
