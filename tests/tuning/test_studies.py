@@ -1,5 +1,7 @@
 """Studies end with exactly as many complete trials as were asked for, whoever dies on the way."""
 
+import contextlib
+import json
 import threading
 from pathlib import Path
 
@@ -8,13 +10,15 @@ import optuna
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from tippingpoint import leases
 from tippingpoint.errors import InputError, OutsideError
 from tippingpoint.models.random_forest import RandomForest
 from tippingpoint.tuning import samplers, storages, studies, trials
-from tippingpoint.tuning.objectives import Stopped
+from tippingpoint.tuning.grids import Grid, grid
 
 SPACE = {
     "max_features": {"choices": ["sqrt", 0.5]},
@@ -43,7 +47,7 @@ def value(parameters: dict) -> float:
 def go_on(study: optuna.Study, target: int, stop_in: int | None = None) -> None:
     """One worker; at trial `stop_in` it is killed right after its parameters were drawn."""
     with leases.lease() as lease:
-        study.sampler = samplers.sampler("tpe", FAMILY, 3, 0)
+        study.sampler = samplers.sampler("tpe", 0)
         while (count := trials.progress(study)).complete < target:
             trial = studies.claim(study, target, (leases.here(), lease), FAMILY)
             if trial is None:
@@ -131,7 +135,9 @@ def test_parameters_that_kill_again_and_again_are_given_up(tmp_path: Path) -> No
     for _ in range(trials.RETRIES + 1):
         go_on(study, 1, stop_in=0)
         studies.clear(study, FAMILY, None)
-    assert trials.progress(study).killed == trials.RETRIES + 1
+    count = trials.progress(study)
+    assert (count.killed, count.failed) == (trials.RETRIES, 1)
+    assert "was killed, 3 times" in study.get_trials()[-1].user_attrs[trials.REASON]
     assert not [t for t in study.get_trials() if t.state == TrialState.WAITING]
 
 
@@ -172,31 +178,52 @@ def test_a_search_in_which_most_trials_fail_ends_with_the_commonest_reason(tmp_p
     studies.check_failures({"random_forest": study}, {"random_forest": trials.progress(study)})  # typed again
 
 
-def test_every_combination_of_a_grid_is_tried_once_over_kills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(studies, "RETRIES", 100)
-    size, workers = len(samplers.grid(FAMILY, 3)), 1  # with several a kill may double a point, rarely
-    assert size == 3 + 3 * 3, "without a depth where there is none to choose"
-    opened(tmp_path, first=None)
+class Killed(BaseException):
+    """A worker is gone, as if by kill -9."""
+
+
+class Deadly(JournalFileBackend):
+    """Kills who writes, right before it is written or right after."""
+
+    def __init__(self, path: Path, seed: list[int]) -> None:
+        super().__init__(str(path), lock_obj=storages._KernelLock(path))
+        self.rng = np.random.default_rng(seed)
+
+    def append_logs(self, logs: list) -> None:
+        if (fate := self.rng.random()) < 0.06:
+            raise Killed
+        super().append_logs(logs)
+        if fate < 0.12:
+            raise Killed
+
+
+def run_grid(folder: Path, workers: int, seed: int, points: Grid) -> None:
+    """Workers who go through a grid, each killed again and again at random moments and come back."""
+    opened(folder, first=None)
     broken: list[BaseException] = []
 
+    def live(rng: np.random.Generator, lease: str, life: list[int]) -> None:
+        storage = JournalStorage(Deadly(folder / "study.log", life))
+        study = optuna.load_study(study_name="forest", storage=storage, sampler=samplers.sampler("grid", 0))
+        while (count := trials.progress(study)).complete < points.within_reach(study.get_trials(deepcopy=False)):
+            assert count.complete + count.killed < 50 * len(points.points), "it does not end"
+            target = points.within_reach(study.get_trials(deepcopy=False))
+            studies.clear(study, FAMILY, None)
+            trial = studies.claim(study, target, (leases.here(), lease), FAMILY, lambda: rng.random() < 0.1, points)
+            with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):  # it was taken for dead
+                if trial is not None and rng.random() < 0.05:
+                    trial.set_user_attr(trials.REASON, "ValueError: no")
+                    study.tell(trial, state=TrialState.FAIL)
+                elif trial is not None:
+                    trials.suggest(trial, FAMILY)
+                    study.tell(trial, 0.0, skip_if_finished=True)
+
     def worker(number: int) -> None:
-        rng = np.random.default_rng(number)
         try:
-            study = opened(tmp_path, first=None)
-            study.sampler = samplers.sampler("grid", FAMILY, 3, 0)
-            while trials.progress(study).complete < size:
-                with leases.lease() as lease:
-                    if (trial := studies.claim(study, size, (leases.here(), lease), FAMILY)) is None:
-                        continue
-                    if rng.random() > 0.2:  # else killed before it drew
-                        try:
-                            trials.suggest(trial, FAMILY)
-                        except Stopped:
-                            studies.give_back(study, study.get_trials()[trial.number], FAMILY, counts=False)
-                            continue
-                        if rng.random() > 0.2:  # else killed after it
-                            study.tell(trial, 0.0)
-                studies.clear(study, FAMILY, None)
+            for life in range(10_000):
+                with leases.lease() as lease, contextlib.suppress(Killed):
+                    live(np.random.default_rng([seed, number, life, 1]), lease, [seed, number, life])
+                    return
         except BaseException as error:
             broken.append(error)
 
@@ -206,14 +233,27 @@ def test_every_combination_of_a_grid_is_tried_once_over_kills(tmp_path: Path, mo
     for thread in threads:
         thread.join(120)
     assert not broken
-    tried = [str(sorted(parameters.items())) for parameters in complete(opened(tmp_path, first=None))]
-    assert len(tried) == len(set(tried)) == size
+    assert not any(thread.is_alive() for thread in threads)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_every_combination_of_a_grid_is_tried_once_over_kills(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    monkeypatch.setattr(studies, "CLAIM_SECONDS", 0.05)
+    monkeypatch.setattr(studies, "POLL_SECONDS", 0.01)
+    points = grid(FAMILY, 3, 0)
+    assert len(points.points) == 3 + 3 * 3, "without a depth where there is none to choose"
+    run_grid(tmp_path, 4, seed, points)
+    ended = [t for t in opened(tmp_path, first=None).get_trials() if trials.is_settled(t)]
+    tried = [json.dumps(trials.parameters_of(trial), sort_keys=True) for trial in ended]
+    assert sorted(tried) == sorted(points.points)
 
 
 @pytest.mark.parametrize("kind", ["random", "tpe"])
 def test_trials_asked_for_at_once_draw_apart_and_what_failed_is_not_drawn_again(tmp_path: Path, kind: str) -> None:
     study = opened(tmp_path, first=None)
-    study.sampler = samplers.sampler(kind, FAMILY, 3, 0)
+    study.sampler = samplers.sampler(kind, 0)
     leaves = [trials.suggest(trial, FAMILY)["min_samples_leaf"] for trial in [study.ask() for _ in range(6)]]
     assert len(set(leaves)) > 3
     for trial in study.get_trials():

@@ -31,7 +31,7 @@ def check(settings: TuneSettings, question: Question) -> None:
     for name, family in question.families.items():
         if not family.search:
             raise InputError(f"model.{name}.search", "is empty: there is nothing to try", "Give it ranges or choices.")
-        samplers.sampler(asked.sampler, family, asked.grid_points, settings.seed)  # here, not in each worker
+    samplers.sampler(asked.sampler, settings.seed)  # here, not in each worker
     if money := set(asked.objectives) & set(MONEY):
         if not question.evidence.measured:
             raise InputError(

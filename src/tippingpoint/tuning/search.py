@@ -15,6 +15,7 @@ from tippingpoint.errors import OutsideError
 from tippingpoint.findings import Tried
 from tippingpoint.simulation.statistics import normal
 from tippingpoint.tuning import studies, trials
+from tippingpoint.tuning.grids import within_reach
 from tippingpoint.tuning.objectives import DIRECTIONS
 from tippingpoint.tuning.worker import Task, work
 
@@ -33,7 +34,7 @@ class Search:
 
     def __init__(self, task: Task, digests: Mapping[str, str]) -> None:
         self.task = task
-        self._most = task.most()
+        self._grids = task.grids()
         storage = task.open()
         ways = [DIRECTIONS[objective] for objective in task.tune.objectives]
         self.studies = {}
@@ -56,12 +57,13 @@ class Search:
     @property
     def wanted(self) -> dict[str, int]:
         """Complete trials each family shall have, as far as is decided."""
-        return studies.targets(self.studies, self.task.tune.trials, self._most)
+        return studies.targets(self.studies, self.task.tune.trials, within_reach(self._grids, self.studies))
 
     @property
     def target(self) -> int:
         """Complete trials of all families in the end: those asked for, or all of their grids if these are fewer."""
-        return min(self.task.tune.trials, sum(self._most.values()) if self._most else self.task.tune.trials)
+        asked = self.task.tune.trials
+        return min(asked, sum(len(grid.points) for grid in self._grids.values())) if self._grids else asked
 
     @property
     def complete(self) -> int:

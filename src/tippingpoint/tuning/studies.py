@@ -18,6 +18,7 @@ from optuna.trial import FixedTrial, FrozenTrial, Trial, TrialState
 from tippingpoint import leases
 from tippingpoint.errors import InputError
 from tippingpoint.models.family import Family
+from tippingpoint.tuning.grids import Grid
 from tippingpoint.tuning.trials import KILLED, LEASE, REASON, RETRIES, Progress, parameters_of, progress, suggest
 
 Direction = Literal["minimize", "maximize"]
@@ -84,6 +85,7 @@ def claim(
     held: Sequence[str],
     family: Family,
     stopped: Callable[[], bool] = lambda: False,
+    grid: Grid | None = None,
 ) -> Trial | None:
     """A trial to work on, or None while others are at work on the last of `target` complete ones.
 
@@ -93,24 +95,37 @@ def claim(
     Parameters
     ----------
     held
-        Where the worker's lease is to be looked for, and its name; see `watched`.
+        Where the worker's lease is to be looked for, and its name.
     stopped
         True ends the wait for those of lower number.
+    grid
+        The points to try, where it is not the study's sampler who draws them.
     """
     trials = study.get_trials(deepcopy=False)
     if sum(t.state in (TrialState.COMPLETE, TrialState.RUNNING) for t in trials) >= target:
         return None
-    trial = study.ask()
-    trial.set_user_attr(LEASE, list(held))
-    while True:
-        before = Counter(t.state for t in study.get_trials(deepcopy=False) if t.number < trial.number)
-        waiting = before[TrialState.WAITING]  # put in line meanwhile
-        if before[TrialState.COMPLETE] + before[TrialState.RUNNING] + waiting < target:
-            return trial
-        if before[TrialState.COMPLETE] >= target or waiting or stopped():  # who waits takes what is in line
-            give_back(study, study.get_trials(deepcopy=False)[trial.number], family, counts=False)
+    if grid is not None and not any(t.state == TrialState.WAITING for t in trials):
+        if (point := grid.free(trials)) is None:
             return None
-        time.sleep(POLL_SECONDS)
+        study.enqueue_trial(dict(point))
+    trial = study.ask()
+    try:
+        trial.set_user_attr(LEASE, list(held))
+        while True:
+            trials = study.get_trials(deepcopy=False)
+            if grid is not None and not grid.belongs_to(trial.number, trials):
+                study.tell(trial, state=TrialState.FAIL)
+                return None
+            before = Counter(t.state for t in trials[: trial.number])
+            waiting = before[TrialState.WAITING]  # put in line meanwhile
+            if before[TrialState.COMPLETE] + before[TrialState.RUNNING] + waiting < target:
+                return trial
+            if before[TrialState.COMPLETE] >= target or waiting or stopped():  # who waits takes what is in line
+                give_back(study, trials[trial.number], family, counts=False)
+                return None
+            time.sleep(POLL_SECONDS)
+    except optuna.exceptions.UpdateFinishedTrialError:
+        return None  # this machine was silent for too long: another has put the trial back
 
 
 def clear(study: optuna.Study, family: Family, beside: Path | None) -> int:
@@ -134,16 +149,22 @@ def clear(study: optuna.Study, family: Family, beside: Path | None) -> int:
 def give_back(study: optuna.Study, trial: FrozenTrial, family: Family, counts: bool = True) -> bool:
     """Fail a trial and put its parameters in line again; False where another process did.
 
-    One that was killed more than twice is not tried again: it may be what kills.
+    One that was killed more than twice is not tried again: it may be what kills. One that was killed between saying
+    why it fails and failing has failed.
     """
+    parameters, times = parameters_of(trial), trial.user_attrs.get(KILLED, 0) + counts
+    failed = REASON in trial.user_attrs or times > RETRIES
     try:
+        if failed and REASON not in trial.user_attrs:
+            study._storage.set_trial_user_attr(
+                trial._trial_id, REASON, f"whoever worked on it was killed, {times} times"
+            )
         study.tell(trial.number, state=TrialState.FAIL)
     except (ValueError, RuntimeError, optuna.exceptions.UpdateFinishedTrialError):
         return False
-    parameters, times = parameters_of(trial), trial.user_attrs.get(KILLED, 0) + counts
-    with contextlib.suppress(ValueError):  # stopped before all of them were drawn: the same seed draws them again
-        suggest(FixedTrial(parameters), family)
-        if times <= RETRIES:
+    if not failed:
+        with contextlib.suppress(ValueError):  # stopped before all of them were drawn: the same seed draws them again
+            suggest(FixedTrial(parameters), family)
             study.enqueue_trial(parameters, user_attrs={KILLED: times})
     return True
 
@@ -190,7 +211,7 @@ def targets(studies: Mapping[str, optuna.Study], trials: int, most: Mapping[str,
     Parameters
     ----------
     most
-        Trials of each family's full grid, for those that have one: it gets no more.
+        Trials a family's full grid can have, for those that have one: it gets no more.
     """
     left, wanted = list(studies), dict.fromkeys(studies, 0)
     remaining = trials

@@ -13,6 +13,7 @@ LEASE, FOUND, REASON, KILLED = "lease", "found", "reason", "killed"
 """What a trial carries: machine and lease of who works on it, what was found, why it failed, and how often those before
 it with the same parameters were killed."""
 RETRIES = 2
+"""How often what was killed is tried again."""
 
 
 def suggest(trial: Any, family: Family) -> dict[str, Any]:
@@ -64,9 +65,7 @@ class Progress:
 
 def is_settled(trial: FrozenTrial) -> bool:
     """Whether a trial's parameters are done with: found good or bad, failing, or given up because they kill."""
-    if trial.state == TrialState.FAIL:
-        return REASON in trial.user_attrs or trial.user_attrs.get(KILLED, 0) >= RETRIES
-    return trial.state.is_finished()
+    return trial.state.is_finished() and (trial.state != TrialState.FAIL or REASON in trial.user_attrs)
 
 
 def progress(study: optuna.Study) -> Progress:

@@ -23,6 +23,7 @@ from tippingpoint.models.family import Family
 from tippingpoint.settings import Tune, masked
 from tippingpoint.tuning import samplers, storages, studies, trials
 from tippingpoint.tuning.folds import Folds, Priced
+from tippingpoint.tuning.grids import Grid, grid, within_reach
 from tippingpoint.tuning.objectives import DIRECTIONS, Found, Stopped, cross_validate
 
 ROUNDS_A_REPORT = 50
@@ -57,11 +58,11 @@ class Task:
     seed: int
     threads: int
 
-    def most(self) -> dict[str, int]:
-        """Trials of each family's full grid, where a grid is asked for."""
+    def grids(self) -> dict[str, Grid]:
+        """The points of each family, where a grid is asked for."""
         if self.tune.sampler != "grid":
             return {}
-        return {name: len(samplers.grid(family, self.tune.grid_points)) for name, family in self.families.items()}
+        return {name: grid(family, self.tune.grid_points, self.seed) for name, family in self.families.items()}
 
     @property
     def kept(self) -> str:
@@ -89,7 +90,7 @@ class Task:
             name: optuna.load_study(
                 study_name=self.names[name],
                 storage=storage,
-                sampler=samplers.sampler(self.tune.sampler, self.families[name], self.tune.grid_points, self.seed),
+                sampler=samplers.sampler(self.tune.sampler, self.seed),
                 pruner=self._pruner(),
             )
             for name, storage in self.open().items()
@@ -126,12 +127,12 @@ def work(task: Task, stop: Event) -> None:
 
 
 def _work(task: Task, stop: Event) -> None:
-    by_family, most = task.load(), task.most()
+    by_family, grids = task.load(), task.grids()
     with leases.lease(task.beside or leases.FOLDER) as lease:
         held = (leases.here() if task.beside is None else studies.BESIDE), lease
         while not stop.is_set():
-            wanted = studies.targets(by_family, task.tune.trials, most)
-            found = _next(task, by_family, wanted, held, stop)
+            wanted = studies.targets(by_family, task.tune.trials, within_reach(grids, by_family))
+            found = _next(task, by_family, grids, wanted, held, stop)
             if found is not None:
                 name, trial = found
                 with _beating(trial):
@@ -143,14 +144,19 @@ def _work(task: Task, stop: Event) -> None:
 
 
 def _next(
-    task: Task, by_family: dict[str, optuna.Study], wanted: Mapping[str, int], held: tuple[str, str], stop: Event
+    task: Task,
+    by_family: Mapping[str, optuna.Study],
+    grids: Mapping[str, Grid],
+    wanted: Mapping[str, int],
+    held: tuple[str, str],
+    stop: Event,
 ) -> tuple[str, Trial] | None:
     """A trial of the family that is furthest from its share."""
     behind = sorted(by_family, key=lambda name: trials.progress(by_family[name]).complete - wanted[name])
     for name in behind:
         if trials.progress(by_family[name]).complete >= wanted[name]:
             continue
-        trial = studies.claim(by_family[name], wanted[name], held, task.families[name], stop.is_set)
+        trial = studies.claim(by_family[name], wanted[name], held, task.families[name], stop.is_set, grids.get(name))
         if trial is not None:
             return name, trial
     return None
