@@ -30,7 +30,7 @@ from tippingpoint.settings import TuneSettings, compose
 from tippingpoint.simulation.statistics import mean
 from tippingpoint.tuning.folds import cut, prepare
 from tippingpoint.tuning.objectives import cross_validate
-from tippingpoint.tuning.search import Search, crew, digest, threads_each
+from tippingpoint.tuning.search import Search, crew, digest, get_ready, threads_each
 from tippingpoint.tuning.worker import Silent, Task
 
 PEER_TRIALS, RUN_TRIALS = 20, 6
@@ -55,6 +55,7 @@ def everyone(settings: TuneSettings) -> Users:
 def task_of(settings: TuneSettings, users: Users, folder: Path) -> tuple[Task, dict[str, str]]:
     """What a search's workers share, and the digests of its studies; as the job makes them, without a policy."""
     families = {name: part.build(Family, f"model.{name}") for name, part in settings.model.items()}
+    get_ready(families.values())
     digests = {
         name: digest({"users": users.digest, "model": part.as_written()}) for name, part in settings.model.items()
     }
@@ -174,8 +175,8 @@ def nested(arguments: argparse.Namespace) -> None:
                 pipeline = of.pipeline(users.contract, 0).fit(users.features, users.outcome)
                 score = pipeline.predict_proba(whole.features.iloc[held])[:, 1]
                 (plain if label == "default" else tuned)[held] = auc_contributions(whole.outcome[held], score)
-        for label, of in (("default", plain), ("tuned", tuned), ("gain", tuned - plain)):
-            found = mean(of)
+        for label, found_of in (("default", plain), ("tuned", tuned), ("gain", tuned - plain)):
+            found = mean(found_of)
             rows.append({"family": name, "ROC AUC": label, "value": found.value, "low": found.low, "high": found.high})
             print(json.dumps(rows[-1]), flush=True)
     print(pd.DataFrame(rows).round(4).to_string(index=False))

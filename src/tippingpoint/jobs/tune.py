@@ -28,7 +28,7 @@ from tippingpoint.tracking.registry import Client
 from tippingpoint.tracking.runs import Run
 from tippingpoint.tracking.trials import Seat
 from tippingpoint.tuning.objectives import DIRECTIONS
-from tippingpoint.tuning.search import Crew, Search, crew, digest
+from tippingpoint.tuning.search import Crew, Search, crew, digest, get_ready
 from tippingpoint.tuning.storages import storage_errors
 
 POLL_SECONDS, FILE_SECONDS, CLEAR_SECONDS = 0.25, 2.0, 5.0
@@ -69,6 +69,7 @@ def tune(settings: TuneSettings) -> TuneResult:
         bar.say("reading users")
         question = ask(settings)
         search_task.check(settings, question)
+        get_ready(question.families.values())
         everyone = development(question.users, settings.split)
         bar.say("preparing folds")
         task = search_task.prepared(settings, question, everyone, Path(folder))

@@ -3,9 +3,11 @@
 import hashlib
 import json
 import multiprocessing
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from multiprocessing import forkserver
 from typing import Any
 
 from joblib import cpu_count  # type: ignore[import-untyped]  # it ships no types
@@ -13,6 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from tippingpoint.errors import OutsideError
 from tippingpoint.findings import Tried
+from tippingpoint.models.family import Family
 from tippingpoint.simulation.statistics import normal
 from tippingpoint.tuning import studies, trials
 from tippingpoint.tuning.grids import within_reach
@@ -21,6 +24,8 @@ from tippingpoint.tuning.worker import Task, work
 
 REPLACED = 3
 """Workers that may die, for each there is, before the search gives up."""
+FORKED = sys.platform == "linux"
+"""Elsewhere some libraries do not survive a fork: there each worker is a new interpreter with imports of its own."""
 STATES = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
 
 
@@ -130,6 +135,13 @@ class Search:
         return max(complete, key=lambda trial: sign * trial.values[objective], default=None)
 
 
+def get_ready(families: Iterable[Family]) -> None:
+    """Start the process that workers are forked from: it imports what they need while this one prepares the data."""
+    if FORKED:
+        forkserver.set_forkserver_preload([work.__module__, *{type(family).__module__ for family in families}])
+        forkserver.ensure_running()
+
+
 @dataclass
 class Crew:
     """Worker processes, replaced when they die."""
@@ -138,7 +150,7 @@ class Crew:
     deaths: int = 0
 
     def __post_init__(self) -> None:
-        self._context = multiprocessing.get_context("spawn")
+        self._context: Any = multiprocessing.get_context("forkserver" if FORKED else "spawn")
         self._stop = self._context.Event()
         self._processes: list[Any] = []
 

@@ -152,17 +152,16 @@ def give_back(study: optuna.Study, trial: FrozenTrial, family: Family, counts: b
     One that was killed more than twice is not tried again: it may be what kills. One that was killed between saying
     why it fails and failing has failed.
     """
-    parameters, times = parameters_of(trial), trial.user_attrs.get(KILLED, 0) + counts
-    failed = REASON in trial.user_attrs or times > RETRIES
+    times = trial.user_attrs.get(KILLED, 0) + counts
     try:
-        if failed and REASON not in trial.user_attrs:
-            study._storage.set_trial_user_attr(
-                trial._trial_id, REASON, f"whoever worked on it was killed, {times} times"
-            )
+        if times > RETRIES and REASON not in trial.user_attrs:
+            study._storage.set_trial_user_attr(trial._trial_id, REASON, f"whoever worked on it was killed, {times} times")
         study.tell(trial.number, state=TrialState.FAIL)
     except (ValueError, RuntimeError, optuna.exceptions.UpdateFinishedTrialError):
         return False
-    if not failed:
+    failed = study.get_trials(deepcopy=False)[trial.number]  # as it stays: its worker may have gone on meanwhile
+    if REASON not in failed.user_attrs:
+        parameters = parameters_of(failed)
         with contextlib.suppress(ValueError):  # stopped before all of them were drawn: the same seed draws them again
             suggest(FixedTrial(parameters), family)
             study.enqueue_trial(parameters, user_attrs={KILLED: times})
