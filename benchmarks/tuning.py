@@ -59,7 +59,8 @@ def task_of(settings: TuneSettings, users: Users, folder: Path) -> tuple[Task, d
     digests = {
         name: digest({"users": users.digest, "model": part.as_written()}) for name, part in settings.model.items()
     }
-    folds = prepare(users, cut(users, settings.tune.folds, settings.seed), families, settings.seed, folder)
+    fits = np.ones(len(users), dtype=bool)
+    folds = prepare(users, fits, cut(users, fits, settings.tune.folds, settings.seed), families, settings.seed, folder)
     baseline = {
         name: cross_validate(
             family.model_copy(update={"search": {}}), name, folds, ["roc_auc"], None, threads_each(1), Silent()

@@ -199,6 +199,14 @@ def test_bad_input_is_one_message(words: list[str], said: str, workspace: Path) 
     assert not list(workspace.iterdir()), "nothing was made"
 
 
+def test_a_search_may_fit_on_those_left_alone_only(folder: Path) -> None:
+    words = ["data.users=4000", "data.logging.kind=randomised", "tune.trials=2", "tune.prune=0"]
+    mixed, alone = search(*words), search(*words, "data.train_on=none")
+    assert alone.tuned.best.study != mixed.tuned.best.study
+    assert alone.tuned.candidate.score.mean() < mixed.tuned.candidate.score.mean() - 0.01, "no action lifts the score"
+    assert len(alone.tuned.candidate.score) == len(mixed.tuned.candidate.score)
+
+
 def test_money_that_was_never_measured_is_no_objective(workspace: Path) -> None:
     table = pd.DataFrame({"hours": np.arange(300) % 17, "converted": np.arange(300) % 3 == 0})
     table.to_csv("users.csv", index=False)

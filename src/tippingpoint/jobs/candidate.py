@@ -59,12 +59,15 @@ def answer(question: Question, family: str, development: Users | None = None) ->
     start = time.perf_counter()
     if development is None:
         train, validation = parts.train, parts.validation
-        seen = fitted_on(question, train), fitted_on(question, validation)
-        model = fit(question.families[family], *seen, seed)
+        seen, calibrating = (part.take(fitted_on(question, part)) for part in (train, validation))
+        model = fit(question.families[family], seen, calibrating, seed)
         on_validation = model.score(validation)
     else:
         train = validation = development
-        model, on_validation = refit(question.families[family], development, seed)
+        rows = fitted_on(question, development)
+        model, out_of_fold = refit(question.families[family], development.take(rows), seed)
+        on_validation = model.score(development)
+        on_validation[rows] = out_of_fold
     fitted = time.perf_counter()
     score = model.score(parts.test)
     chosen_by = point(question.select_by, validation.outcome, on_validation)

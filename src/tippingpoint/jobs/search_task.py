@@ -8,7 +8,7 @@ import numpy as np
 from tippingpoint.data.users import Users
 from tippingpoint.errors import InputError
 from tippingpoint.findings import Question
-from tippingpoint.jobs.question import gather_evidence
+from tippingpoint.jobs.question import fitted_on, gather_evidence
 from tippingpoint.models.family import Family
 from tippingpoint.policies.best_action import BestAction
 from tippingpoint.settings import TuneSettings
@@ -56,6 +56,8 @@ def digests(settings: TuneSettings, question: Question) -> dict[str, str]:
         "seed": settings.seed,
         "tune": asked.model_dump(include={"objectives", "sampler", "grid_points", "folds", "prune"}),
     }
+    if question.train_on != "all":
+        shared["train_on"] = question.train_on
     if set(asked.objectives) & set(MONEY):
         shared |= {
             "policy": question.policy.digest,
@@ -68,8 +70,9 @@ def digests(settings: TuneSettings, question: Question) -> dict[str, str]:
 def prepared(settings: TuneSettings, question: Question, everyone: Users, folder: Path) -> Task:
     """The users cut and prepared in a folder, each family judged as it is when nobody tunes it."""
     asked = settings.tune
-    fold = cut(everyone, asked.folds, settings.seed)
-    folds = prepare(everyone, fold, question.families, settings.seed, folder)
+    fits = fitted_on(question, everyone)
+    fold = cut(everyone, fits, asked.folds, settings.seed)
+    folds = prepare(everyone, fits, fold, question.families, settings.seed, folder)
     priced = _priced(question, everyone, fold) if set(asked.objectives) & set(MONEY) else None
     asks = digests(settings, question)
     names = {name: f"{asked.study}-{name}" if asked.study else f"{name}-{asks[name]}" for name in question.families}

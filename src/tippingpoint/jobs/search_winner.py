@@ -11,6 +11,7 @@ from tippingpoint.data.users import Users
 from tippingpoint.evaluation import auc_contributions
 from tippingpoint.findings import Candidate, Filed, Question, Tried, Tuned
 from tippingpoint.jobs.candidate import answer, record, register_candidate
+from tippingpoint.jobs.question import fitted_on
 from tippingpoint.reports import figures, tuning
 from tippingpoint.settings import TuneSettings
 from tippingpoint.simulation.contest import contest
@@ -71,7 +72,8 @@ def _gain_on_test(
         judged_by = {"tuned": tuned.value.contribution, "defaults": plain.value.contribution}
     else:
         family, outcome = question.families[tuned.family], question.parts.test.outcome
-        fitted = family.pipeline(everyone.contract, settings.seed).fit(everyone.features, everyone.outcome)
+        seen = everyone.take(fitted_on(question, everyone))
+        fitted = family.pipeline(seen.contract, settings.seed).fit(seen.features, seen.outcome)
         score = fitted.predict_proba(question.parts.test.features)[:, 1]
         judged_by = {"tuned": auc_contributions(outcome, tuned.score), "defaults": auc_contributions(outcome, score)}
     (verdict,) = contest(judged_by, np.random.default_rng([settings.seed, 5]))

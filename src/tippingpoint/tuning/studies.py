@@ -155,7 +155,9 @@ def give_back(study: optuna.Study, trial: FrozenTrial, family: Family, counts: b
     times = trial.user_attrs.get(KILLED, 0) + counts
     try:
         if times > RETRIES and REASON not in trial.user_attrs:
-            study._storage.set_trial_user_attr(trial._trial_id, REASON, f"whoever worked on it was killed, {times} times")
+            study._storage.set_trial_user_attr(
+                trial._trial_id, REASON, f"whoever worked on it was killed, {times} times"
+            )
         study.tell(trial.number, state=TrialState.FAIL)
     except (ValueError, RuntimeError, optuna.exceptions.UpdateFinishedTrialError):
         return False
