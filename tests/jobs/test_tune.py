@@ -190,6 +190,8 @@ def test_policy_value_is_an_objective_where_it_is_measured(folder: Path) -> None
         (["+model.logistic.search.penalty={choices:[a]}"], "'penalty', which the family lacks"),
         (["tune.objectives=[roc_auc,nodes]", "tune.sampler=cmaes"], "cmaes takes one objective"),
         (["tune.folds=1"], "tune.folds"),
+        (["model.logistic.search={}"], "model.logistic.search: {} takes nothing away"),
+        (["tune.storage=redis://host/0"], "tune.storage: redis://host/0 is no PostgreSQL database. Type tune.storage="),
     ],
 )
 def test_bad_input_is_one_message(words: list[str], said: str, workspace: Path) -> None:

@@ -157,6 +157,21 @@ def test_a_storage_that_does_not_answer_is_said() -> None:
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize("tail", [b'{"op_code":4,"worker_id":"x', b"\0\0\0\0", b'{"op_code":\n'])
+def test_a_journal_whose_last_line_is_torn_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture, tail: bytes) -> None:
+    go_on(opened(tmp_path), 3)
+    journal = tmp_path / "study.log"
+    whole = journal.read_bytes()
+    journal.write_bytes(whole + tail)
+    study = opened(tmp_path)
+    assert "its last line was torn; it is set aside in study.torn" in capsys.readouterr().err
+    assert journal.read_bytes().startswith(whole)
+    assert (tmp_path / "study.torn").read_bytes() == tail + b"\n"
+    go_on(study, 5)
+    assert len(complete(opened(tmp_path))) == 5
+    assert not capsys.readouterr().err
+
+
 def test_a_storage_that_goes_away_is_said_too() -> None:
     with (
         pytest.raises(OutsideError, match=r"tune\.storage here: cannot be used \(gone\)"),
@@ -208,7 +223,7 @@ def run_grid(folder: Path, workers: int, seed: int, points: Grid) -> None:
         while (count := trials.progress(study)).complete < points.within_reach(study.get_trials(deepcopy=False)):
             assert count.complete + count.killed < 50 * len(points.points), "it does not end"
             target = points.within_reach(study.get_trials(deepcopy=False))
-            studies.clear(study, FAMILY, None)
+            studies.clear(study, FAMILY, None, points)
             trial = studies.claim(study, target, (leases.here(), lease), FAMILY, lambda: rng.random() < 0.1, points)
             with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):  # it was taken for dead
                 if trial is not None and rng.random() < 0.05:

@@ -1,5 +1,6 @@
 """What a search's workers are given: folds, prices, baselines, and studies named by what they ask."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from tippingpoint.findings import Question
 from tippingpoint.jobs.question import fitted_on, gather_evidence
 from tippingpoint.models.family import Family
 from tippingpoint.policies.best_action import BestAction
-from tippingpoint.settings import TuneSettings
+from tippingpoint.settings import TuneSettings, masked
 from tippingpoint.tuning import samplers
 from tippingpoint.tuning.folds import Priced, cut, prepare
 from tippingpoint.tuning.objectives import MONEY, cross_validate
@@ -28,6 +29,12 @@ def check(settings: TuneSettings, question: Question) -> None:
         For an empty space, a sampler that is not there, objectives these users or this policy cannot answer.
     """
     asked = settings.tune
+    if asked.storage is not None and not re.match(r"postgres(ql)?(\+\w+)?://", asked.storage):
+        raise InputError(
+            "tune.storage",
+            f"{masked(asked.storage)} is no PostgreSQL database",
+            "Type tune.storage=postgresql://user@host/database, or leave it out for a file beside the runs.",
+        )
     for name, family in question.families.items():
         if not family.search:
             raise InputError(f"model.{name}.search", "is empty: there is nothing to try", "Give it ranges or choices.")

@@ -83,7 +83,7 @@ class Search:
     def clear(self) -> None:
         """Put back what dead workers held, and refuse to go on where most trials since the start failed."""
         for name, study in self.studies.items():
-            self.cleared += studies.clear(study, self.task.families[name], self.task.beside)
+            self.cleared += studies.clear(study, self.task.families[name], self.task.beside, self._grids.get(name))
         studies.check_failures(self.studies, self._began)
 
     def tried(self) -> list[Tried]:

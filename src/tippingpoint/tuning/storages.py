@@ -1,7 +1,9 @@
 """Storages of studies: a journal file or a database, opened by several at once; their errors said in our form."""
 
 import contextlib
+import json
 import re
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,6 +50,7 @@ def open_storage(place: str) -> BaseStorage:
         if "://" not in place:
             path = Path(place)
             path.parent.mkdir(parents=True, exist_ok=True)
+            _mend(path)
             return JournalStorage(JournalFileBackend(str(path), lock_obj=_KernelLock(path)))
         return _database(re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", place))
 
@@ -71,6 +74,25 @@ def storage_errors(place: str, more: tuple[type[Exception], ...] = ()) -> Iterat
             f"cannot be used ({reason[:200]})",
             "Give a postgresql:// URL that answers, or leave it out for a file beside the runs; what is there is kept.",
         ) from error
+
+
+def _mend(path: Path) -> None:
+    """Set a last line aside that a power cut tore: Optuna reads no journal that has one."""
+    with FileLock(f"{path}.lock"):
+        written = path.read_bytes() if path.exists() else b""
+        whole = written[: written.rfind(b"\n") + 1]
+        *_, last = whole.splitlines(keepends=True) or [b"{}"]
+        try:
+            json.loads(last)
+        except ValueError:
+            whole = whole.removesuffix(last)
+        if torn := written[len(whole) :]:
+            aside = path.with_suffix(".torn")
+            with aside.open("ab") as file:
+                file.write(torn + b"\n")
+            with path.open("r+b") as file:
+                file.truncate(len(whole))
+            print(f"{path}: its last line was torn; it is set aside in {aside.name}, the rest is kept", file=sys.stderr)
 
 
 def _database(url: str) -> BaseStorage:

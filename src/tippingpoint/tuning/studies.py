@@ -121,14 +121,14 @@ def claim(
             if before[TrialState.COMPLETE] + before[TrialState.RUNNING] + waiting < target:
                 return trial
             if before[TrialState.COMPLETE] >= target or waiting or stopped():  # who waits takes what is in line
-                give_back(study, trials[trial.number], family, counts=False)
+                give_back(study, trials[trial.number], family, grid, counts=False)
                 return None
             time.sleep(POLL_SECONDS)
     except optuna.exceptions.UpdateFinishedTrialError:
         return None  # this machine was silent for too long: another has put the trial back
 
 
-def clear(study: optuna.Study, family: Family, beside: Path | None) -> int:
+def clear(study: optuna.Study, family: Family, beside: Path | None, grid: Grid | None = None) -> int:
     """Fail the trials that dead workers left RUNNING and put their parameters in line again; returns how many.
 
     Parameters
@@ -142,19 +142,22 @@ def clear(study: optuna.Study, family: Family, beside: Path | None) -> int:
     cleared = 0
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         if trial._trial_id in silent or _is_dead(trial, beside):
-            cleared += give_back(study, trial, family)
+            cleared += give_back(study, trial, family, grid)
     return cleared
 
 
-def give_back(study: optuna.Study, trial: FrozenTrial, family: Family, counts: bool = True) -> bool:
+def give_back(
+    study: optuna.Study, trial: FrozenTrial, family: Family, grid: Grid | None = None, counts: bool = True
+) -> bool:
     """Fail a trial and put its parameters in line again; False where another process did.
 
     One that was killed more than twice is not tried again: it may be what kills. One that was killed between saying
-    why it fails and failing has failed.
+    why it fails and failing has failed; one whose point of a grid is another's leaves it there.
     """
+    mine = grid is None or grid.belongs_to(trial.number, study.get_trials(deepcopy=False))
     times = trial.user_attrs.get(KILLED, 0) + counts
     try:
-        if times > RETRIES and REASON not in trial.user_attrs:
+        if mine and times > RETRIES and REASON not in trial.user_attrs:
             study._storage.set_trial_user_attr(
                 trial._trial_id, REASON, f"whoever worked on it was killed, {times} times"
             )
@@ -162,7 +165,7 @@ def give_back(study: optuna.Study, trial: FrozenTrial, family: Family, counts: b
     except (ValueError, RuntimeError, optuna.exceptions.UpdateFinishedTrialError):
         return False
     failed = study.get_trials(deepcopy=False)[trial.number]  # as it stays: its worker may have gone on meanwhile
-    if REASON not in failed.user_attrs:
+    if mine and REASON not in failed.user_attrs:
         parameters = parameters_of(failed)
         with contextlib.suppress(ValueError):  # stopped before all of them were drawn: the same seed draws them again
             suggest(FixedTrial(parameters), family)
