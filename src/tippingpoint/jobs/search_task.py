@@ -1,6 +1,8 @@
 """What a search's workers are given: folds, prices, baselines, and studies named by what they ask."""
 
 import re
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from tippingpoint.tuning import samplers
 from tippingpoint.tuning.folds import Priced, cut, prepare
 from tippingpoint.tuning.objectives import MONEY, cross_validate
 from tippingpoint.tuning.search import digest, threads_each
+from tippingpoint.tuning.storages import STUDIES, study_names
 from tippingpoint.tuning.worker import Silent, Task
 
 
@@ -82,14 +85,13 @@ def prepared(settings: TuneSettings, question: Question, everyone: Users, folder
     folds = prepare(everyone, fits, fold, question.families, settings.seed, folder)
     priced = _priced(question, everyone, fold) if set(asked.objectives) & set(MONEY) else None
     asks = digests(settings, question)
-    names = {name: f"{asked.study}-{name}" if asked.study else f"{name}-{asks[name]}" for name in question.families}
     baseline = {
         name: cross_validate(_plain(family), name, folds, asked.objectives, priced, threads_each(1), Silent())
         for name, family in question.families.items()
     }
     return Task(
         families=question.families,
-        names=names,
+        names=_names(settings, asks),
         storage=asked.storage,
         tune=asked,
         folds=folds,
@@ -98,6 +100,21 @@ def prepared(settings: TuneSettings, question: Question, everyone: Users, folder
         seed=settings.seed,
         threads=threads_each(asked.workers),
     )
+
+
+def again(task: Task, settings: TuneSettings, asks: Mapping[str, str]) -> Task:
+    """The same task with studies of its own, beside those that are finished: what `force` asks for."""
+    return replace(task, names=_names(settings, asks, 1))
+
+
+def _names(settings: TuneSettings, asks: Mapping[str, str], further: int = 0) -> dict[str, str]:
+    """The study of each family: the latest of those that were begun anew, or one after it."""
+    study, storage = settings.tune.study, settings.tune.storage
+    names = {name: f"{study}-{name}" if study else f"{name}-{asked}" for name, asked in asks.items()}
+    there = study_names(storage or STUDIES)
+    turns = (re.fullmatch(rf"{re.escape(name)}-(\d+)", other) for name in names.values() for other in there)
+    turn = max((int(found[1]) for found in turns if found), default=1) + further
+    return {name: f"{base}-{turn}" if turn > 1 else base for name, base in names.items()}
 
 
 def _plain(family: Family) -> Family:

@@ -1,6 +1,7 @@
 """The winner of a search: what it gains, refitted, measured once on test, filed and registered."""
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,7 +61,18 @@ def found(
         before=search.before,
         storage=search.task.place(best.family),
         put_back=search.cleared,
+        front=_front(search.task.tune.objectives, tried),
     )
+
+
+def _front(objectives: Sequence[str], tried: Sequence[Tried]) -> tuple[tuple[str, int], ...]:
+    if len(objectives) < 2:
+        return ()
+    complete = [trial for trial in tried if trial.values]
+    signs = np.array([1 if DIRECTIONS[objective] == "maximize" else -1 for objective in objectives])
+    values = np.array([list(trial.values.values()) for trial in complete]) * signs
+    beaten = [bool(np.any((values >= mine).all(axis=1) & (values > mine).any(axis=1))) for mine in values]
+    return tuple(trial.place for trial, by_any in zip(complete, beaten, strict=True) if not by_any)
 
 
 def _gain_on_test(
@@ -117,7 +129,8 @@ def close(
     registered = None
     if settings.tracking.register_model:
         version = register_candidate(client, candidate, winner, parent.run_id, model_id)
-        challenge(client, version)
+        if tuned.challenges:
+            challenge(client, version)
         registered = version.uri
     parent.tags({CLOSED: registered or "", **({"registered": registered} if registered else {})})
     return tuned, Filed(parent.run_id, backend.page(parent.path), registered)

@@ -73,10 +73,13 @@ def tune(settings: TuneSettings) -> TuneResult:
         everyone = development(question.users, settings.split)
         bar.say("preparing folds")
         task = search_task.prepared(settings, question, everyone, Path(folder))
-        search = Search(task, search_task.digests(settings, question))
+        asks = search_task.digests(settings, question)
+        search = Search(task, asks)
+        if settings.force and search.reached:
+            search = Search(search_task.again(task, settings, asks), asks)
         search.clear()
         with contextlib.ExitStack() as stack:
-            hired = None if search.reached else stack.enter_context(crew(task))
+            hired = None if search.reached else stack.enter_context(crew(search.task))
             with _interruptible(hired, bar) as interrupted:
                 bar.say("opening the store")
                 client, experiment = open_store(settings, question)
@@ -184,15 +187,17 @@ def _interruptible(hired: Crew | None, bar: Any) -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _standing(search: Search) -> str:
-    """The best so far and its gain, in words."""
+def _standing(search: Search) -> list[str]:
+    """The best so far and its gain, in words; then shorter, without the interval, and the gain."""
     best = search.best()
     if best is None:
-        return "no complete trial yet"
+        return ["no complete trial yet"]
     objective = search.task.tune.objectives[0]
     gain = search_winner.simultaneous(best, search.complete)
-    told = "" if gain.low is None else f" [{gain.low:+.4f}, {gain.high:+.4f}]"
-    return f"{best.family} {objective} {best.values[objective]:.4f}, over its defaults {gain.value:+.4f}{told}"
+    interval = "" if gain.low is None else f" [{gain.low:+.4f}, {gain.high:+.4f}]"
+    found = f"{best.family} {objective} {best.values[objective]:.4f}"
+    gained = f"{found}, over its defaults {gain.value:+.4f}"
+    return [f"{gained}{interval}", gained, f"{found} ({gain.value:+.4f})", found]
 
 
 def _parent(search: Search, seat: Seat, experiment: str) -> Run | Filed:

@@ -20,6 +20,8 @@ from tippingpoint.settings import masked
 
 BEAT_SECONDS, GRACE_SECONDS = 10, 40
 COLD_STARTS = 10
+STUDIES = str(Path(".tippingpoint", "studies"))
+"""The folder of journals."""
 STORAGE_ERRORS: tuple[type[Exception], ...] = (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError)
 
 
@@ -53,6 +55,14 @@ def open_storage(place: str) -> BaseStorage:
             _mend(path)
             return JournalStorage(JournalFileBackend(str(path), lock_obj=_KernelLock(path)))
         return _database(re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", place))
+
+
+def study_names(place: str) -> set[str]:
+    """The studies in a database, or in a folder of journals."""
+    if "://" not in place:
+        return {path.stem for path in Path(place).glob("*.log")}
+    with storage_errors(place):
+        return set(optuna.get_all_study_names(open_storage(place)))
 
 
 @contextlib.contextmanager

@@ -67,7 +67,7 @@ class Task:
     @property
     def kept(self) -> str:
         """Where all studies are kept, passwords left out."""
-        return str(masked(self.storage) if self.storage else Path(".tippingpoint", "studies"))
+        return str(masked(self.storage)) if self.storage else storages.STUDIES
 
     def place(self, family: str) -> str:
         """Where the study of a family is kept, passwords left out."""
