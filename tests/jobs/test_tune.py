@@ -255,6 +255,12 @@ def test_a_missing_sampler_package_says_what_to_install(workspace: Path) -> None
         search("tune.sampler=gp", "tune.trials=2")
 
 
+def test_the_gaussian_process_searches_where_torch_is_installed(folder: Path) -> None:
+    pytest.importorskip("torch", reason="torch is not installed (extra: gp)")
+    found = search("tune.sampler=gp", "tune.trials=12", "tune.prune=0")
+    assert len({t.parameters["C"] for t in found.tuned.tried}) == 12
+
+
 @pytest.mark.parametrize("width", [80, 130])
 def test_the_live_line_drops_the_interval_before_the_target_and_the_time_left(width: int) -> None:
     console = Console(width=width, file=StringIO(), force_terminal=True)
