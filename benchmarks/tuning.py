@@ -98,11 +98,9 @@ def overhead(arguments: argparse.Namespace) -> None:
     blocked = (last - first) - 1000 * sum(trial.seconds for trial in tried)
     before = wall - (last - first) / 1000
     print(
-        f"between fits {blocked / len(tried):.1f} ms a trial: objectives, sampler, journal; MLflow is another process's"
+        f"between fits: {blocked / len(tried):.1f} ms a trial, for sampler and journal; another process files in MLflow"
     )
-    print(
-        f"before the first trial and after the last: {before:.1f} s, the defaults' folds and the worker's start among it"
-    )
+    print(f"before the first trial and after the last: {before:.1f} s, the defaults' folds among it")
 
     family = search.task.families["boosting"]
     pipeline = family.pipeline(users.contract, 0)
