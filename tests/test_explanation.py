@@ -12,6 +12,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
 
+from tippingpoint.composing import compose
 from tippingpoint.data.users import Column, Contract, Users
 from tippingpoint.errors import InputError
 from tippingpoint.explanation import (
@@ -27,7 +28,7 @@ from tippingpoint.explanation import (
 )
 from tippingpoint.models.calibration import Model, fit
 from tippingpoint.models.family import Family
-from tippingpoint.settings import Settings, compose
+from tippingpoint.settings import Settings
 
 CONTRACT = Contract(
     (Column("hours", "number"), Column("gap", "number"), Column("plan", "category"), Column("noise", "number")), "y"

@@ -46,7 +46,8 @@ ABOUT = {
     "compare": f"Model families under one policy on the same users; the best is registered.\n\n{FITTING}",
     "run": f"One family, fitted, measured, filed and registered.\n\n{FITTING}",
     "tune": f"Hyper-parameters searched to a target of trials; the winner is registered.\n\n"
-    f"  tune.trials=200 tune.workers=4                     tune=pareto, tune=grid\n{FITTING}",
+    f"  tune.trials=200 tune.workers=4                     tune=pareto, tune=grid\n"
+    f"  force=true                                         a finished search anew, beside it\n{FITTING}",
     "simulate": """\
 Cut-offs, policies, budgets and prices on models that are there; the latest compare's by default.
 

@@ -99,6 +99,10 @@ def as_added(verb: str, overrides: Sequence[str]) -> list[str]:
     >>> as_added("simulate", ["economics.actions.email.contact_cost=1", "economics.price=8"])
     ['++economics.actions.email.contact_cost=1', 'economics.price=8']
     """
+    if nothing := [word for word in overrides if re.fullmatch(r"\+*model\.\w+\.search=\s*\{\s*\}", word)]:
+        key = nothing[0].lstrip("+").partition("=")[0]
+        what = "{} takes nothing away: what is given is laid over what is there"
+        raise InputError(key, what, f"Type ~{key}.max_depth to leave one out, ~{key} for all.")
     free = (*FREE, *FREE_IN.get(verb, ()))
     return [f"++{word}" if any(re.match(key, word) for key in free) and "=" in word else word for word in overrides]
 

@@ -76,6 +76,8 @@ class Tuned:
         Complete trials that were there when this process began.
     put_back
         Trials that killed workers left, put in line again.
+    front
+        Of two objectives and more, the places of the trials that no other is better than in all.
     """
 
     objectives: tuple[str, ...]
@@ -90,6 +92,12 @@ class Tuned:
     before: int
     storage: str
     put_back: int
+    front: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def challenges(self) -> bool:
+        """Whether the winner becomes challenger: the search flatters it, so below its defaults it is no gain."""
+        return self.gain.value >= 0
 
     def count(self, state: str) -> int:
         """Trials that ended so."""
@@ -123,6 +131,8 @@ class Tuned:
             "tried_again": self.put_back,
             "best": asdict(self.best),
             "gain": asdict(self.gain),
+            "becomes_challenger": self.challenges,
+            "front": [number for _, number in self.front],
             "baseline": self.baseline,
             "winner": self.candidate.as_dict(kind) if self.candidate else None,
             "judged_on_test": self.judged,

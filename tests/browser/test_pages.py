@@ -20,9 +20,10 @@ import pytest
 from mlflow import MlflowClient
 from rich.console import Console
 
+from tippingpoint.composing import compose
 from tippingpoint.jobs import compare, simulate, tune
 from tippingpoint.reports.palette import FAMILIES
-from tippingpoint.settings import Settings, SimulateSettings, TuneSettings, compose
+from tippingpoint.settings import Settings, SimulateSettings, TuneSettings
 
 HOSTILE = "<script>document.title='owned'</script>"
 SEARCH = ["model=logistic", "tune.trials=2", "data.users=1500", "explain_rows=10"]

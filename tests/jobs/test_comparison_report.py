@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
+from tippingpoint.composing import compose
 from tippingpoint.jobs import compare
 from tippingpoint.reports import comparison as report
 from tippingpoint.reports.palette import colour
-from tippingpoint.settings import Settings, compose
+from tippingpoint.settings import Settings
 from tippingpoint.simulation.contest import Verdict
 from tippingpoint.simulation.statistics import Estimate
 

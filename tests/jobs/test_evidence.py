@@ -12,7 +12,7 @@ from tippingpoint.data.users import Users
 from tippingpoint.errors import InputError
 from tippingpoint.jobs.candidate import answer
 from tippingpoint.jobs.question import ask, fit_logging, fit_rewards, kind_of, kinds_at_hand
-from tippingpoint.settings import Settings, TuneSettings
+from tippingpoint.settings import Settings
 from tippingpoint.simulation.evidence import Evidence, doubly_robust
 from tippingpoint.simulation.statistics import Estimate
 from tippingpoint.simulation.value import policy_value
@@ -97,8 +97,6 @@ def test_a_score_predicts_under_the_logged_mix_or_under_none_only() -> None:
         share[train_on] = answer(question, "logistic").score.mean()
     assert abs(share["none"] - test.truth[:, 0].mean()) < 0.02 < share["all"] - share["none"]
     assert abs(share["all"] - test.outcome.mean()) < 0.02
-    with pytest.raises(InputError, match=r"data.train_on: a search is fitted on all users"):
-        ask(TuneSettings.from_config(compose("tune", ["data.train_on=none"])))
 
 
 def test_costs_that_the_economics_do_not_read_are_refused(tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
+from tippingpoint.composing import compose
 from tippingpoint.jobs import run
-from tippingpoint.settings import Settings, TuneSettings, compose
+from tippingpoint.settings import Settings, TuneSettings
 
 SMALL = ["model=logistic", "data.users=2000", "explain_rows=20"]
 

@@ -16,10 +16,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
+from rich.console import Console
+from rich.progress import Progress
 
 from tippingpoint.composing import compose
 from tippingpoint.errors import InputError
 from tippingpoint.jobs import tune
+from tippingpoint.jobs.progress import Searching
 from tippingpoint.jobs.tune import TuneResult
 from tippingpoint.settings import TuneSettings
 
@@ -28,6 +31,12 @@ SMALL = ["model=logistic", "data.users=1500", "explain_rows=5"]
 
 def search(*words: str) -> TuneResult:
     return tune(TuneSettings.from_config(compose("tune", [*SMALL, *words])))
+
+
+def shown(result: TuneResult) -> str:
+    console = Console(width=100, file=StringIO())
+    console.print(result.render())
+    return console.file.getvalue()
 
 
 def runs(job: str) -> list:
@@ -95,11 +104,7 @@ def test_the_best_so_far_is_a_curve_on_the_parent(tuned: TuneResult) -> None:
 
 
 def test_its_answers_are_one_screen_and_one_json(tuned: TuneResult) -> None:
-    from rich.console import Console
-
-    console = Console(width=100, file=StringIO())
-    console.print(tuned.render())
-    text = console.file.getvalue()
+    text = shown(tuned)
     assert len(text.splitlines()) <= 40
     assert ("Gain of logistic over its defaults, cross-validated" in text) == (tuned.tuned.gain.value > 0)
     assert "looked at once" in text
@@ -151,18 +156,43 @@ def test_two_objectives_have_a_front(folder: Path) -> None:
     assert all(set(t.values) == {"roc_auc", "nodes"} for t in found.tuned.tried)
     page = Path(MlflowClient().download_artifacts(found.filed.run_id, "search.html", str(folder))).read_text()
     assert "Pareto-front" in page
+    values = {t.place: (t.values["roc_auc"], -t.values["nodes"]) for t in found.tuned.tried}
+    beaten = {
+        p for p, (a, b) in values.items() if any(x >= a and y >= b and (x, y) != (a, b) for x, y in values.values())
+    }
+    assert set(found.tuned.front) == set(values) - beaten
+    assert "* on the front" in shown(found)
+
+
+def test_a_winner_worse_than_its_defaults_is_registered_but_no_challenger(folder: Path) -> None:
+    before = search("tune.trials=1", "tune.prune=0", "seed=5")
+    assert before.tuned.gain.value == pytest.approx(0, abs=1e-9)
+    assert "though it cannot be told from its defaults" in shown(before)
+    weak = search("tune=grid", "model.logistic.search.C={choices: [0.000001]}", "seed=5")
+    assert weak.tuned.gain.value < 0
+    assert weak.filed.registered is not None
+    assert "not made challenger" in shown(weak)
+    version = MlflowClient().get_model_version_by_alias("conversion", "challenger")
+    assert f"models:/conversion/{version.version}" == before.filed.registered
+
+
+def test_force_begins_a_finished_search_anew_beside_it(folder: Path) -> None:
+    words = ["tune.trials=2", "tune.prune=0", "seed=6"]
+    first = search(*words)
+    anew = search(*words, "force=true")
+    assert anew.tuned.best.study != first.tuned.best.study
+    assert anew.filed.run_id != first.filed.run_id
+    assert (anew.tuned.before, anew.tuned.count("complete")) == (0, 2)
+    assert search(*words).filed == anew.filed, "the latest goes on, or has nothing to do"
+    assert len(list(folder.glob(f".tippingpoint/studies/{first.tuned.best.study.rpartition('-')[0]}*.log"))) == 2
 
 
 def test_the_smallest_comes_first_where_less_is_better(folder: Path) -> None:
-    from rich.console import Console
-
     words = ["model=random_forest", "model.random_forest.n_estimators=5", "tune.objectives=[nodes]"]
     found = search(*words, "tune.trials=4", "tune.prune=0")
-    console = Console(width=100, file=StringIO())
-    console.print(found.render())
     nodes = sorted(t.values["nodes"] for t in found.tuned.tried)
     assert found.tuned.best.values["nodes"] == nodes[0] < nodes[-1]
-    text = console.file.getvalue()
+    text = shown(found)
     assert text.index(f"{nodes[0]:,.0f}") < text.index(f"{nodes[-1]:,.0f}")
 
 
@@ -191,6 +221,8 @@ def test_policy_value_is_an_objective_where_it_is_measured(folder: Path) -> None
         (["+model.logistic.search.penalty={choices:[a]}"], "'penalty', which the family lacks"),
         (["tune.objectives=[roc_auc,nodes]", "tune.sampler=cmaes"], "cmaes takes one objective"),
         (["tune.folds=1"], "tune.folds"),
+        (["model.logistic.search={}"], "model.logistic.search: {} takes nothing away"),
+        (["tune.storage=redis://host/0"], "tune.storage: redis://host/0 is no PostgreSQL database. Type tune.storage="),
     ],
 )
 def test_bad_input_is_one_message(words: list[str], said: str, workspace: Path) -> None:
@@ -198,6 +230,14 @@ def test_bad_input_is_one_message(words: list[str], said: str, workspace: Path) 
         search(*words)
     assert said in str(caught.value)
     assert not list(workspace.iterdir()), "nothing was made"
+
+
+def test_a_search_may_fit_on_those_left_alone_only(folder: Path) -> None:
+    words = ["data.users=4000", "data.logging.kind=randomised", "tune.trials=2", "tune.prune=0"]
+    mixed, alone = search(*words), search(*words, "data.train_on=none")
+    assert alone.tuned.best.study != mixed.tuned.best.study
+    assert alone.tuned.candidate.score.mean() < mixed.tuned.candidate.score.mean() - 0.01, "no action lifts the score"
+    assert len(alone.tuned.candidate.score) == len(mixed.tuned.candidate.score)
 
 
 def test_money_that_was_never_measured_is_no_objective(workspace: Path) -> None:
@@ -214,6 +254,35 @@ def test_a_missing_sampler_package_says_what_to_install(workspace: Path) -> None
         pytest.skip("torch is installed: the Gaussian process sampler works here")
     with pytest.raises(InputError, match=r"tippingpoint\[gp\]"):
         search("tune.sampler=gp", "tune.trials=2")
+
+
+def test_the_gaussian_process_searches_where_torch_is_installed(folder: Path) -> None:
+    pytest.importorskip("torch", reason="torch is not installed (extra: gp)")
+    found = search("tune.sampler=gp", "tune.trials=12", "tune.prune=0")
+    assert len({t.parameters["C"] for t in found.tuned.tried}) == 12
+
+
+@pytest.mark.parametrize("width", [80, 130])
+def test_the_live_line_drops_the_interval_before_the_target_and_the_time_left(width: int) -> None:
+    console = Console(width=width, file=StringIO(), force_terminal=True)
+    with Progress(console=console) as bar:
+        line = Searching(console, bar, bar.add_task(""))
+        line.began = time.monotonic() - 60, 3
+        found = "boosting roc_auc 0.8123"
+        line.update(33, 200, [f"{found}, over its defaults +0.0045 [-0.0012, +0.0101]", f"{found} (+0.0045)", found])
+        said = bar.tasks[0].description
+    assert said.startswith("33/200 trials, 5:34 left, boosting roc_auc 0.8123")
+    assert ("[-0.0012" in said) == (width == 130)
+    assert len(said) < width - 20
+
+
+def test_a_worker_knows_no_mlflow() -> None:
+    """What it does for a trial cannot wait for a store: a trial is filed by the process that watches."""
+    imports = "import tippingpoint.tuning.worker, tippingpoint.models.boosting, tippingpoint.policies.rules, sys"
+    code = (
+        f"{imports}; print(sorted({{name.partition('.')[0] for name in sys.modules}} & {{'mlflow', 'hydra', 'shap'}}))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
 def test_sigterm_finishes_the_folds_under_way_and_the_same_line_goes_on(workspace: Path) -> None:

@@ -26,10 +26,16 @@ FOREST = {"n_estimators": 10, "max_depth": 4, "min_samples_leaf": 5, "max_featur
         ({"choices": []}, "at least 1 item"),
         ({"patience": 50}, "patience goes with high alone"),
         ({"patience": 50, "low": 1, "high": 10}, "patience goes with high alone"),
+        ({"low": 1, "high": 9, "step": 10}, "step 10 is wider than the range from 1 to 9"),
+        ({"choices": ["a", 1, "a"]}, 'choices names "a" twice'),
+        ({"low": "a", "high": 9}, "low 'a' is no number"),
+        ({"low": 1, "high": 9, "log": "maybe"}, "log 'maybe' is neither true nor false"),
+        ({"low": 1, "high": 9, "step": 0}, "step 0 leads nowhere"),
+        (5, "is neither a range nor choices"),
         ({"lo": 1, "high": 10}, "Extra inputs"),
     ],
 )
-def test_what_is_no_range_and_no_choice_is_refused(written: dict, said: str) -> None:
+def test_what_is_no_range_and_no_choice_is_refused(written: object, said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         Dimension.model_validate(written)
 

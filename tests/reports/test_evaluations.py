@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tippingpoint.findings import Candidate, Provenance, Question
+from tippingpoint.composing import compose
+from tippingpoint.filed import Provenance
+from tippingpoint.findings import Candidate, Question
 from tippingpoint.jobs.candidate import answer, with_baselines
 from tippingpoint.jobs.question import ask
 from tippingpoint.reports.cards import LIMITS, card
 from tippingpoint.reports.evaluations import write_evaluation
 from tippingpoint.reports.limits import known_limits
-from tippingpoint.settings import Settings, compose
+from tippingpoint.settings import Settings
 from tippingpoint.simulation.statistics import Estimate
 
 HERE = Provenance("", "", ())

@@ -17,7 +17,7 @@ import pytest
 from mlflow import MlflowClient
 from optuna.trial import TrialState
 
-from tippingpoint.tuning.studies import open_storage
+from tippingpoint.tuning.storages import open_storage
 
 KILLS = 2 * int(os.environ.get("SOAK_ROUNDS", "10")) + 3 * (os.environ.get("SOAK_ROUNDS") == "1")
 """5 in CI, which runs one round; 20 in ten."""

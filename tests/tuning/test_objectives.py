@@ -36,7 +36,8 @@ def family(name: str, **parameters: object) -> Family:
 
 def folds(folder: Path, families: dict[str, Family], k: int = 3) -> Folds:
     everyone = users()
-    return prepare(everyone, cut(everyone, k, 0), families, 0, folder)
+    fits = np.ones(len(everyone), dtype=bool)
+    return prepare(everyone, fits, cut(everyone, fits, k, 0), families, 0, folder)
 
 
 def found(folder: Path, of: Family, objectives: tuple[str, ...], priced: Priced | None = None) -> Found:
@@ -164,4 +165,23 @@ def test_more_folds_than_users_of_an_outcome_are_refused() -> None:
     outcome[:4] = 1
     rare = Users(rare.features, outcome, rare.user_id, CONTRACT)
     with pytest.raises(InputError, match="5 folds need 5 users of either outcome; there are 4"):
-        cut(rare, 5, 0)
+        cut(rare, np.ones(200, dtype=bool), 5, 0)
+
+
+@pytest.mark.parametrize("name", ["logistic", "boosting"])
+def test_models_are_fitted_on_those_who_fit_and_judged_on_all(tmp_path: Path, name: str) -> None:
+    everyone, of = users(), family(name)
+    fits = np.random.default_rng(1).random(len(everyone)) < 0.6
+    fold = cut(everyone, fits, 3, 0)
+    for number in range(3):
+        assert everyone.outcome[(fold == number) & fits].mean() == pytest.approx(
+            everyone.outcome[fits].mean(), abs=0.01
+        )
+    mine = cross_validate(
+        of, "f", prepare(everyone, fits, fold, {"f": of}, 0, tmp_path), ["roc_auc"], None, 1, Silent()
+    )
+    for number, value in enumerate(mine.values["roc_auc"]):
+        seen, held = (fold != number) & fits, fold == number
+        fitted = of.pipeline(CONTRACT, 0).fit(everyone.features[seen], everyone.outcome[seen])
+        score = fitted.predict_proba(everyone.features[held])[:, 1]
+        assert value == pytest.approx(roc_auc_score(everyone.outcome[held], score), abs=1e-6)

@@ -57,7 +57,7 @@ def open_store(settings: Settings, question: Question) -> tuple[Client, str]:
 def with_baselines(question: Question) -> Question:
     """The question with what a model must beat: train's outcome rate for everyone, and its best single column."""
     parts, economics, seed = question.parts, question.economics, question.seed
-    train = fitted_on(question, parts.train)
+    train = parts.train.take(fitted_on(question, parts.train))
     column, alone = best_column(train, np.random.default_rng([seed, 7]))
     rate = float(train.outcome.mean())
     of = {part: column.score(getattr(parts, part).features) for part in ("validation", "test")}
@@ -92,12 +92,15 @@ def answer(question: Question, family: str, development: Users | None = None) ->
     start = time.perf_counter()
     if development is None:
         train, validation = parts.train, parts.validation
-        seen = fitted_on(question, train), fitted_on(question, validation)
-        model = fit(question.families[family], *seen, seed)
+        seen, calibrating = (part.take(fitted_on(question, part)) for part in (train, validation))
+        model = fit(question.families[family], seen, calibrating, seed)
         on_validation = model.score(validation)
     else:
         train = validation = development
-        model, on_validation = refit(question.families[family], development, seed)
+        rows = fitted_on(question, development)
+        model, out_of_fold = refit(question.families[family], development.take(rows), seed)
+        on_validation = model.score(development)
+        on_validation[rows] = out_of_fold
     fitted = time.perf_counter()
     score = model.score(parts.test)
     chosen_by = point(question.select_by, validation.outcome, on_validation)
@@ -115,7 +118,7 @@ def answer(question: Question, family: str, development: Users | None = None) ->
     segments = _segments(question, policy, score, value)
     learning = None
     if question.report == "full":
-        learnt_from = fitted_on(question, train)
+        learnt_from = train.take(fitted_on(question, train))
         learning = learning_curve(question.families[family], learnt_from, parts.test, score, seed)
     segment = policy.segment(score, parts.test.features)
     rng = np.random.default_rng([seed, 6])
@@ -209,7 +212,7 @@ def record(candidate: Candidate, question: Question, settings: Settings, run: Ru
                 candidate.explanation,
                 candidate.model,
                 candidate.policy,
-                fitted_on(question, parts.train),
+                parts.train.take(fitted_on(question, parts.train)),
                 candidate.family,
                 question.seed,
                 question.report,

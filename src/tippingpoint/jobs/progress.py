@@ -1,11 +1,14 @@
 """What a job is doing: a bar on a terminal, plain lines elsewhere; always on stderr."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+BAR = 20
+"""Columns of a search's bar."""
 
 
 @contextmanager
@@ -47,8 +50,11 @@ class Searching:
             self.warned.add(what)
             self.console.print(what, highlight=False, markup=False)
 
-    def update(self, complete: int, target: int, standing: str) -> None:
-        """Show the trials done of how many, the best so far, and the time left at the pace since this process began."""
+    def update(self, complete: int, target: int, standing: Sequence[str]) -> None:
+        """Show the trials done of how many, the time left at the pace since this process began, the best so far.
+
+        `standing` says the last in several lengths, longest first: shown is what the line has room for.
+        """
         if self.bar is None or self.task is None:
             return
         if self.began is None or complete == self.began[1]:  # the pace is that of trials, not of the start
@@ -58,7 +64,8 @@ class Searching:
         if complete > had:
             seconds = (time.monotonic() - since) / (complete - had) * (target - complete)
             left = f", {int(seconds // 60)}:{int(seconds % 60):02d} left"
-        shown = f"{complete}/{target} trials, {standing}{left}"
+        lines = [f"{complete}/{target} trials{left}, {said}" for said in standing]
+        shown = next((line for line in lines if len(line) < self.console.width - BAR), lines[-1])
         self.bar.update(self.task, completed=complete, total=target, description=shown)
 
 
@@ -69,5 +76,5 @@ def searching() -> Iterator[Searching]:
     if not console.is_terminal:
         yield Searching(console, None, None)
         return
-    with Progress(BarColumn(bar_width=20), TextColumn("{task.description}"), console=console, transient=True) as bar:
+    with Progress(BarColumn(bar_width=BAR), TextColumn("{task.description}"), console=console, transient=True) as bar:
         yield Searching(console, bar, bar.add_task("", total=None))

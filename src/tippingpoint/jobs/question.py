@@ -17,7 +17,7 @@ from tippingpoint.models.chances import fit_chances
 from tippingpoint.models.family import Family
 from tippingpoint.models.logistic import Logistic
 from tippingpoint.policies.policy import Policy
-from tippingpoint.settings import Settings, TuneSettings
+from tippingpoint.settings import Settings
 from tippingpoint.simulation import evidence as counterfactual
 from tippingpoint.simulation.evidence import Evidence, Kind, Log
 
@@ -39,8 +39,6 @@ def ask(settings: Settings) -> Question:
     policy = settings.policy.build(Policy, "policy")
     economics = settings.economics.build(Economics, "economics")
     source = settings.data.build(Source, "data")
-    if source.train_on == "none" and isinstance(settings, TuneSettings):
-        raise InputError("data.train_on", "a search is fitted on all users", "Type data.train_on=all, or use compare.")
     decided = set(policy.actions.values())
     economics.check(decided | {"none"})
     users = source.load()
@@ -80,8 +78,8 @@ def ask(settings: Settings) -> Question:
     )
 
 
-def fitted_on(question: Question, users: Users) -> Users:
-    """Those of users a model is fitted and calibrated on: all, or whose action is none.
+def fitted_on(question: Question, users: Users) -> np.ndarray:
+    """(n,) bool, those of users a model is fitted and calibrated on: all, or whose action is none.
 
     Raises
     ------
@@ -89,10 +87,10 @@ def fitted_on(question: Question, users: Users) -> Users:
         When of those too few are left of either outcome.
     """
     if question.train_on == "all" or users.action is None:
-        return users
-    left = users.take(users.action == 0)
-    if np.bincount(left.outcome, minlength=2).min() < 2:
-        what = f"none was done to only {len(left):,} users of a part, too few of either outcome"
+        return np.ones(len(users), dtype=bool)
+    left: np.ndarray = users.action == 0
+    if np.bincount(users.outcome[left], minlength=2).min() < 2:
+        what = f"none was done to only {left.sum():,} users of a part, too few of either outcome"
         raise InputError("data.train_on", what, "Type data.train_on=all.")
     return left
 

@@ -7,54 +7,33 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import RenderableType
-from scipy.stats import norm
 
 from tippingpoint.data.splits import development
-from tippingpoint.data.users import Users
-from tippingpoint.errors import InputError, OutsideError
-from tippingpoint.evaluation import auc_contributions
+from tippingpoint.errors import OutsideError
 from tippingpoint.filed import Filed
-from tippingpoint.findings import Candidate, Question
-from tippingpoint.jobs.candidate import (
-    answer,
-    open_store,
-    overview,
-    record,
-    register_candidate,
-    run_tags,
-    with_baselines,
-)
+from tippingpoint.findings import Question
+from tippingpoint.jobs import search_task, search_winner
+from tippingpoint.jobs.candidate import open_store, run_tags
 from tippingpoint.jobs.finished import DIGEST, own_tags, stop_if_finished
 from tippingpoint.jobs.progress import searching
-from tippingpoint.jobs.question import ask, gather_evidence
-from tippingpoint.models.family import Family
-from tippingpoint.policies.best_action import BestAction
+from tippingpoint.jobs.question import ask
 from tippingpoint.reports import tuning
-from tippingpoint.reports.cards import shortened
 from tippingpoint.settings import TuneSettings
-from tippingpoint.simulation.contest import contest
-from tippingpoint.simulation.statistics import Estimate
 from tippingpoint.tracking import backend
-from tippingpoint.tracking.registry import Client, challenge
+from tippingpoint.tracking.registry import Client
 from tippingpoint.tracking.runs import Run
-from tippingpoint.tracking.trials import CLOSED, Seat
-from tippingpoint.tracking.views import described, leaderboard, seed
-from tippingpoint.tracking.views import tuning as tuning_view
-from tippingpoint.tuned import Tried, Tuned
-from tippingpoint.tuning import studies
-from tippingpoint.tuning.folds import Priced, cut, prepare
-from tippingpoint.tuning.objectives import DIRECTIONS, MONEY, cross_validate
-from tippingpoint.tuning.search import Crew, Search, crew, digest, threads_each
-from tippingpoint.tuning.worker import Silent, Task
+from tippingpoint.tracking.trials import Seat
+from tippingpoint.tuned import Tuned
+from tippingpoint.tuning.objectives import DIRECTIONS
+from tippingpoint.tuning.search import Crew, Search, crew, digest, get_ready
+from tippingpoint.tuning.storages import storage_errors
 
 POLL_SECONDS, FILE_SECONDS, CLEAR_SECONDS = 0.25, 2.0, 5.0
-REPORT = "search.html"
 OTHERS_SECONDS = 600
 """How long another machine may take over the winner before this one does it."""
 
@@ -91,14 +70,18 @@ def tune(settings: TuneSettings) -> TuneResult:
     with searching() as bar, tempfile.TemporaryDirectory() as folder:
         bar.say("reading users")
         question = ask(settings)
-        _check(settings, question)
+        search_task.check(settings, question)
+        get_ready(question.families.values())
         everyone = development(question.users, settings.split)
         bar.say("preparing folds")
-        task = _task(settings, question, everyone, Path(folder))
-        search = Search(task, _digests(settings, question))
+        task = search_task.prepared(settings, question, everyone, Path(folder))
+        asks = search_task.digests(settings, question)
+        search = Search(task, asks)
+        if settings.force and search.reached:
+            search = Search(search_task.again(task, settings, asks), asks)
         search.clear()
         with contextlib.ExitStack() as stack:
-            hired = None if search.reached else stack.enter_context(crew(task))
+            hired = None if search.reached else stack.enter_context(crew(search.task))
             with _interruptible(hired, bar) as interrupted:
                 bar.say("opening the store")
                 client, experiment = open_store(settings, question)
@@ -107,98 +90,16 @@ def tune(settings: TuneSettings) -> TuneResult:
                 tags = run_tags(question, "tune") | own
                 seat = stack.enter_context(_seat(settings, question, search, client, experiment, tags))
                 if hired is not None:
-                    with studies.storage_errors(task.kept):  # inside the seat, whose errors are MLflow's
+                    with storage_errors(task.kept):  # inside the seat, whose errors are MLflow's
                         _watch(search, hired, seat, bar, interrupted)
-            with studies.storage_errors(task.kept):
+            with storage_errors(task.kept):
                 bar.say("filing trials")
                 parent = _parent(search, seat, experiment)
                 if isinstance(parent, Filed):
-                    return TuneResult(question, _tuned(search), parent)
+                    return TuneResult(question, search_winner.found(search), parent)
                 bar.say("winner: fitting, measuring, explaining")
-                tuned, filed = _close(settings, question, everyone, search, client, parent)
+                tuned, filed = search_winner.close(settings, question, everyone, search, client, parent)
     return TuneResult(question, tuned, filed)
-
-
-def _check(settings: TuneSettings, question: Question) -> None:
-    asked = settings.tune
-    for name, family in question.families.items():
-        if not family.search:
-            raise InputError(f"model.{name}.search", "is empty: there is nothing to try", "Give it ranges or choices.")
-        studies.sampler(asked.sampler, family, asked.grid_points, settings.seed)  # here, not in each worker
-    if money := set(asked.objectives) & set(MONEY):
-        if not question.evidence.measured:
-            raise InputError(
-                "tune.objectives",
-                f"{' and '.join(sorted(money))} would rest on assumptions: nothing was ever tried on these users",
-                "Take a metric (roc_auc), or data with logged actions.",
-            )
-        if isinstance(question.policy, BestAction):
-            raise InputError(
-                "tune.objectives", f"policy {question.policy.name} reads no score", "Take bands, or a metric."
-            )
-    if asked.sampler == "cmaes" and len(asked.objectives) > 1:
-        raise InputError("tune.sampler", "cmaes takes one objective", "Take tpe, or one objective.")
-
-
-def _digests(settings: TuneSettings, question: Question) -> dict[str, str]:
-    """What each family's study asks; trials, workers, storage, tracking and output do not change the answer."""
-    asked = settings.tune
-    shared: dict[str, Any] = {
-        "data": question.users.digest,
-        "split": settings.split.model_dump(),
-        "seed": settings.seed,
-        "tune": asked.model_dump(include={"objectives", "sampler", "grid_points", "folds", "prune"}),
-    }
-    if set(asked.objectives) & set(MONEY):
-        shared |= {
-            "policy": question.policy.digest,
-            "economics": settings.economics.as_written(),
-            "evidence": question.evidence.kind,
-        }
-    return {name: digest({**shared, "model": part.as_written()}) for name, part in settings.model.items()}
-
-
-def _task(settings: TuneSettings, question: Question, everyone: Users, folder: Path) -> Task:
-    asked = settings.tune
-    fold = cut(everyone, asked.folds, settings.seed)
-    folds = prepare(everyone, fold, question.families, settings.seed, folder)
-    priced = _priced(question, everyone, fold) if set(asked.objectives) & set(MONEY) else None
-    digests = _digests(settings, question)
-    names = {name: f"{asked.study}-{name}" if asked.study else f"{name}-{digests[name]}" for name in question.families}
-    baseline = {
-        name: cross_validate(_plain(family), name, folds, asked.objectives, priced, threads_each(1), Silent())
-        for name, family in question.families.items()
-    }
-    return Task(
-        families=question.families,
-        names=names,
-        storage=asked.storage,
-        tune=asked,
-        folds=folds,
-        priced=priced,
-        baseline=baseline,
-        seed=settings.seed,
-        threads=threads_each(asked.workers),
-    )
-
-
-def _plain(family: Family) -> Family:
-    """The family as it is when nobody tunes it: rounds and all."""
-    return family.model_copy(update={"search": {}})
-
-
-def _priced(question: Question, users: Users, fold: np.ndarray) -> Priced:
-    """Money of each user under each action; a fold's evidence rests on models fitted on the others."""
-    economics, actions, good = question.economics, question.actions, users.contract.good
-    phi = np.empty((len(users), len(actions)))
-    for number in range(int(fold.max()) + 1):
-        held = fold == number
-        outside, inside = users.take(~held), users.take(held)
-        response = economics.response(actions)
-        phi[held] = gather_evidence(question.evidence.kind, outside, inside, response, question.seed).phi
-    alpha, beta = economics.rewards(actions, good, users.costs)
-    spend_alpha, spend_beta = economics.spend(actions, good)
-    return Priced(question.policy, users.features, actions, alpha + beta * phi, spend_alpha + spend_beta * phi)
 
 
 def _seat(
@@ -289,28 +190,17 @@ def _interruptible(hired: Crew | None, bar: Any) -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _standing(search: Search) -> str:
-    """The best so far and its gain, in words."""
+def _standing(search: Search) -> list[str]:
+    """The best so far and its gain, in words; then shorter, without the interval, and the gain."""
     best = search.best()
     if best is None:
-        return "no complete trial yet"
+        return ["no complete trial yet"]
     objective = search.task.tune.objectives[0]
-    gain = simultaneous(best, search.complete)
-    told = "" if gain.low is None else f" [{gain.low:+.4f}, {gain.high:+.4f}]"
-    return f"{best.family} {objective} {best.values[objective]:.4f}, over its defaults {gain.value:+.4f}{told}"
-
-
-def simultaneous(best: Tried, trials: int) -> Estimate:
-    """The gain of the best of so many trials, its interval wide enough for all of them (Bonferroni).
-
-    That is exact for trials drawn blindly. A sampler that learns looks at the same folds again and again, and boosting
-    rounds are chosen on them too, for which nothing is added: the gain on test has none of this.
-    """
-    assert best.gain is not None
-    if best.gain.se is None:
-        return best.gain
-    z = float(norm.isf(0.025 / max(1, trials)))
-    return replace(best.gain, low=best.gain.value - z * best.gain.se, high=best.gain.value + z * best.gain.se)
+    gain = search_winner.simultaneous(best, search.complete)
+    interval = "" if gain.low is None else f" [{gain.low:+.4f}, {gain.high:+.4f}]"
+    found = f"{best.family} {objective} {best.values[objective]:.4f}"
+    gained = f"{found}, over its defaults {gain.value:+.4f}"
+    return [f"{gained}{interval}", gained, f"{found} ({gain.value:+.4f})", found]
 
 
 def _parent(search: Search, seat: Seat, experiment: str) -> Run | Filed:
@@ -338,93 +228,3 @@ def _parent(search: Search, seat: Seat, experiment: str) -> Run | Filed:
             f"{error.what}; the study has its {search.complete} complete trials",
             "When the store is back, type the same line: what is missing there is filed then.",
         ) from error
-
-
-def _tuned(
-    search: Search, candidate: Candidate | None = None, judged: str = "roc_auc", gain: Estimate | None = None
-) -> Tuned:
-    best = search.best()
-    assert best is not None
-    tried = search.tried()
-    return Tuned(
-        objectives=tuple(search.task.tune.objectives),
-        maximize=DIRECTIONS[search.task.tune.objectives[0]] == "maximize",
-        tried=tried,
-        best=best,
-        gain=simultaneous(best, sum(bool(t.values) for t in tried)),
-        baseline={
-            name: dict(zip(search.task.tune.objectives, found.objectives(), strict=True))
-            for name, found in search.task.baseline.items()
-        },
-        candidate=candidate,
-        judged=judged,
-        gain_on_test=gain,
-        before=search.before,
-        storage=search.task.place(best.family),
-        put_back=search.cleared,
-    )
-
-
-def _gain_on_test(
-    settings: TuneSettings, question: Question, everyone: Users, tuned: Candidate, judged: str
-) -> Estimate:
-    """What the winner gains over its family's own parameters, both refitted, on test: ROC AUC or money per user."""
-    if judged == "value":
-        plain = answer(question, tuned.family, everyone)
-        found = {"tuned": tuned.value.contribution, "defaults": plain.value.contribution}
-    else:
-        family, outcome = question.families[tuned.family], question.parts.test.outcome
-        fitted = family.pipeline(everyone.contract, settings.seed).fit(everyone.features, everyone.outcome)
-        score = fitted.predict_proba(question.parts.test.features)[:, 1]
-        found = {"tuned": auc_contributions(outcome, tuned.score), "defaults": auc_contributions(outcome, score)}
-    (verdict,) = contest(found, np.random.default_rng([settings.seed, 5]))
-    return verdict.difference
-
-
-def _close(
-    settings: TuneSettings, question: Question, everyone: Users, search: Search, client: Client, parent: Run
-) -> tuple[Tuned, Filed]:
-    """Refit the winner on train and validation, measure it once on test beside its defaults, file and register it."""
-    best = search.best()
-    assert best is not None
-    own = question.families[best.family]
-    winner = replace(question, families={best.family: own.having(best.parameters)})
-    winner = with_baselines(winner)
-    candidate = answer(winner, best.family, everyone)
-    judged = "value" if settings.tune.objectives[0] == "value" else "roc_auc"
-    gain = _gain_on_test(settings, question, everyone, candidate, judged)
-    tuned = _tuned(search, candidate, judged, gain)
-    part = settings.model[best.family]
-    chosen = part.model_copy(update={"arguments": {**part.arguments, **best.parameters}})
-    as_run = settings.model_copy(update={"model": {best.family: chosen}})
-    model_id = record(candidate, winner, as_run, parent, overview(winner))
-    parent.metrics(
-        {f"cv/{name}": value for name, value in best.values.items()}
-        | {"cv/gain": tuned.gain, f"test/{judged}_gain": gain}
-    )
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        (folder / REPORT).write_text(
-            tuning.page(f"{question.name}: search on {question.origin}", search.studies, settings.tune.objectives)
-        )
-        objective = settings.tune.objectives[0]
-        values = {
-            family: np.array([t.values[objective] for t in tuned.tried if t.family == family and t.values])
-            for family in search.studies
-        }
-        tuning.history(folder / "figures/search.png", values, objective, tuned.maximize)
-        (folder / "tables").mkdir(exist_ok=True)
-        tuned.table().to_csv(folder / "tables/trials.csv", index=False)
-        parent.artifacts(folder)
-    registered = None
-    if settings.tracking.register_model:
-        version = register_candidate(client, candidate, winner, parent.run_id, model_id)
-        challenge(client, version)
-        registered = version.uri
-    parent.tags({CLOSED: registered or "", **({"registered": registered} if registered else {})})
-    tried = {name: family.search for name, family in question.families.items()}
-    views = (tuning_view(settings.tune.objectives[0], tuned.maximize, tried), leaderboard(question.select_by))
-    saved = {"Report": backend.page(f"{parent.path}/artifacts/{REPORT}")} | seed(client, parent.experiment, views)
-    note = client.get_run(parent.run_id).data.tags["mlflow.note.content"]
-    parent.tags({"mlflow.note.content": shortened(described(saved) + note, "run")})
-    return tuned, Filed(parent.run_id, backend.page(parent.path), registered, saved)

@@ -67,7 +67,7 @@ class Family(Closed, ABC):
         try:
             type(self).model_validate({**self.parameters(), "calibrate": self.calibrate, name: value})
         except ValidationError as error:
-            raise ValueError(f"search.{name} tries {value!r}: {error.errors()[0]['msg'].lower()}") from None
+            raise ValueError(f"search.{name} tries {value!r}: {_must(error)}") from None
 
     def parameters(self) -> dict[str, Any]:
         """The hyper-parameters."""
@@ -102,6 +102,10 @@ class Family(Closed, ABC):
     def score_after(self, model: Any, x: np.ndarray, rounds: int) -> np.ndarray:
         """(n,) scores of prepared columns by the first rounds of a model fitted by `fit_watched`."""
         raise NotImplementedError
+
+
+def _must(error: ValidationError) -> str:
+    return error.errors()[0]["msg"].removeprefix("Value error, ").replace("Input should be", "it must be")
 
 
 def one_hot() -> OneHotEncoder:

@@ -1,5 +1,6 @@
 """What may be tried for a hyper-parameter, as plain data."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,7 +21,7 @@ class Dimension(Closed, allow_inf_nan=False):
 
     low: int | float | None = None
     high: int | float | None = None
-    step: int | float | None = Field(default=None, gt=0)
+    step: int | float | None = None
     log: bool = False
     choices: tuple[Value, ...] | None = Field(default=None, min_length=1)
     when: dict[str, tuple[Value, ...]] = Field(default_factory=dict)
@@ -30,15 +31,27 @@ class Dimension(Closed, allow_inf_nan=False):
 
     @model_validator(mode="before")
     @classmethod
-    def _choices_count_instead_of_a_range(cls, written: Any) -> Any:
-        if isinstance(written, Mapping) and written.get("choices") is not None:
+    def _is_made_of_numbers(cls, written: Any) -> Any:
+        if isinstance(written, Dimension):
+            return written
+        if not isinstance(written, Mapping):
+            raise ValueError("is neither a range nor choices. Type {low: …, high: …} or {choices: […]}")
+        if written.get("choices") is not None:
             # A config that is laid over a shipped range cannot take its keys away.
             return {key: written[key] for key in written if key not in ("low", "high", "step", "log", "patience")}
+        for key in ("low", "high", "step"):
+            if isinstance(value := written.get(key), bool | str):
+                raise ValueError(f"{key} {value!r} is no number. Give one, or choices instead of a range.")
+        if not isinstance(log := written.get("log", False), bool):
+            raise ValueError(f"log {log!r} is neither true nor false. Type log: true, or drop it.")
         return written
 
     @model_validator(mode="after")
     def _is_a_range_or_choices(self) -> "Dimension":
         if self.choices is not None:
+            written = [json.dumps(choice) for choice in self.choices]
+            if doubled := [value for value in dict.fromkeys(written) if written.count(value) > 1]:
+                raise ValueError(f"choices names {', '.join(doubled)} twice. Name each value once.")
             return self
         if self.patience is not None:
             if self.low is not None or self.step or self.log or not isinstance(self.high, int) or self.high < 1:
@@ -51,8 +64,14 @@ class Dimension(Closed, allow_inf_nan=False):
             raise ValueError(f"low {self.low} is not below high {self.high}. Give low < high.")
         elif self.log and self.low <= 0:
             raise ValueError(f"a log range starts above 0, not at {self.low}. Raise low, or drop log.")
+        elif self.step is not None and self.step <= 0:
+            raise ValueError(f"step {self.step} leads nowhere. Give one above 0, or drop it.")
         elif self.log and self.step:
             raise ValueError("a log range has no step. Drop one.")
+        elif self.step and self.step > self.high - self.low:
+            raise ValueError(
+                f"step {self.step} is wider than the range from {self.low} to {self.high}. Narrow the step."
+            )
         return self
 
     @property

@@ -25,8 +25,8 @@ from tippingpoint.tuned import Tuned
 
 LEAST = 2
 """Complete trials without which there is nothing to draw."""
-SHOWN = 5
-"""Trials listed."""
+SHOWN, FRONT = 5, 8
+"""Trials listed: the best, and of two objectives those on the front."""
 
 
 def page(title: str, studies: Mapping[str, optuna.Study], objectives: Sequence[str]) -> str:
@@ -83,7 +83,10 @@ def summary(question: Question, tuned: Tuned, filed: Filed) -> RenderableType:
     sign = -1 if tuned.maximize else 1
     ranked = sorted((t for t in tuned.tried if t.values), key=lambda t: sign * t.values[objective])
     firsts = [next(t for t in ranked if t.family == family) for family in dict.fromkeys(t.family for t in ranked)]
-    best = sorted({id(t): t for t in (*firsts, *ranked[:SHOWN])}.values(), key=ranked.index)[: SHOWN + len(firsts) - 1]
+    front = [trial for trial in ranked if trial.place in tuned.front]
+    shown = {id(t): t for t in (*firsts, *ranked[:SHOWN])}.values()
+    best = sorted(shown, key=ranked.index)[: SHOWN + len(firsts) - 1]
+    best = sorted({id(t): t for t in (*best, *front[:FRONT])}.values(), key=ranked.index)
     found = plain_table(
         f"{tuned.count('complete'):,} complete trials ({tuned.before:,} were there), {tuned.count('pruned'):,} ended"
         f" early, {tuned.count('failed'):,} failed; the best by cross-validation",
@@ -93,11 +96,21 @@ def summary(question: Question, tuned: Tuned, filed: Filed) -> RenderableType:
     for trial in best:
         parameters = ", ".join(f"{name} {_short(value)}" for name, value in trial.parameters.items())
         told = [_judged(o, trial.values[o]) for o in (objective, *more)]
-        found.add_row(trial.family, str(trial.number), *told, parameters, style="bold" if trial is tuned.best else "")
+        mark = " *" if trial in front else ""
+        found.add_row(
+            trial.family, f"{trial.number}{mark}", *told, parameters, style="bold" if trial is tuned.best else ""
+        )
     for family, values in tuned.baseline.items():
         found.add_row(family, "–", *(_judged(*v) for v in values.items()), "as it is when nobody tunes it", style="dim")
     gained = f"Gain of {tuned.best.family} over its defaults, cross-validated: {_gain(tuned.gain, objective)}."
     lines = [Text(gained if tuned.gain.value > 0 else f"Nothing that was tried beats {tuned.best.family}'s defaults.")]
+    if front:
+        more_of_it = f"; {len(front)} are, see search.html" if len(front) > FRONT else ""
+        lines.append(Text(f"* on the front: no other trial is better in one and no worse in the other{more_of_it}."))
+    if filed.registered and not tuned.challenges:
+        lines.append(Text("Registered, but not made challenger: by cross-validation it is worse than its defaults."))
+    elif filed.registered and (tuned.gain.low is None or tuned.gain.low <= 0):
+        lines.append(Text("Registered as challenger, though it cannot be told from its defaults."))
     if tuned.gain_on_test is not None:
         unit = f"{question.economics.currency} per user" if tuned.judged == "value" else tuned.judged
         gain = _gain(tuned.gain_on_test, unit)

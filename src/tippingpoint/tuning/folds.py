@@ -1,5 +1,6 @@
 """Users cut for cross-validation and prepared for each family once, on disk for any process to map."""
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,8 @@ class Folds:
         (n,) 0/1.
     fold
         (n,) the fold each user is held out in.
+    fits
+        (n,) whether models are fitted on a user, when held out elsewhere; all are judged on.
     source
         For each family and fold, the position of the raw column behind each prepared one.
     """
@@ -55,6 +58,7 @@ class Folds:
     contract: Contract
     outcome: np.ndarray
     fold: np.ndarray
+    fits: np.ndarray
     source: Mapping[str, list[np.ndarray]]
     seed: int
 
@@ -64,41 +68,44 @@ class Folds:
         return int(self.fold.max()) + 1
 
     def prepared(self, family: str, fold: int) -> tuple[np.ndarray, np.ndarray]:
-        """Prepared columns of the users outside a fold, and of those in it; mapped, never copied."""
+        """Prepared columns of the users a fold's model is fitted on, and of those in it; mapped, never copied."""
         fit, held = (np.load(self.folder / f"{family}_{fold}_{part}.npy", mmap_mode="r") for part in ("fit", "held"))
         return fit, held
 
 
-def cut(users: Users, folds: int, seed: int) -> np.ndarray:
-    """(n,) fold of each user, stratified by outcome.
+def cut(users: Users, fits: np.ndarray, folds: int, seed: int) -> np.ndarray:
+    """(n,) fold of each user, stratified by outcome and by whether models are fitted on them.
 
     Raises
     ------
     InputError
-        When an outcome is rarer than there are folds.
+        When an outcome is rarer there than there are folds.
     """
-    if (rarest := int(np.bincount(users.outcome, minlength=2).min())) < folds:
-        raise InputError(
-            "tune.folds", f"{folds} folds need {folds} users of either outcome; there are {rarest}", "Take fewer folds."
-        )
+    if (rarest := int(np.bincount(users.outcome[fits], minlength=2).min())) < folds:
+        what = f"{folds} folds need {folds} users of either outcome"
+        raise InputError("tune.folds", f"{what}; there are {rarest} to fit on", "Take fewer folds.")
     fold = np.empty(len(users), dtype=np.int64)
-    kept = StratifiedKFold(folds, shuffle=True, random_state=seed).split(users.outcome, users.outcome)
-    for number, (_, held) in enumerate(kept):
-        fold[held] = number
+    strata = users.outcome + 2 * fits
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of those not fitted on, an outcome may be rarer than folds
+        for number, (_, held) in enumerate(StratifiedKFold(folds, shuffle=True, random_state=seed).split(fold, strata)):
+            fold[held] = number
     return fold
 
 
-def prepare(users: Users, fold: np.ndarray, families: Mapping[str, Family], seed: int, folder: Path) -> Folds:
-    """Prepare the columns of each family for each fold, learnt on the users outside it, and write them down."""
+def prepare(
+    users: Users, fits: np.ndarray, fold: np.ndarray, families: Mapping[str, Family], seed: int, folder: Path
+) -> Folds:
+    """Prepare the columns of each family for each fold, learnt on the users it is fitted on, and write them down."""
     source: dict[str, list[np.ndarray]] = {name: [] for name in families}
     for name, family in families.items():
         dtype = np.float32 if family.explained_as == "trees" else np.float64  # what their fits would cast them to
         for number in range(int(fold.max()) + 1):
-            outside = fold != number
+            outside = (fold != number) & fits
             step = family.pipeline(users.contract, seed).named_steps["prepare"]
             fit = step.fit_transform(users.features[outside], users.outcome[outside])
-            held = step.transform(users.features[~outside])
+            held = step.transform(users.features[fold == number])
             for part, columns in (("fit", fit), ("held", held)):
                 np.save(folder / f"{name}_{number}_{part}.npy", np.ascontiguousarray(columns, dtype=dtype))
             source[name].append(raw_columns(step, users.contract))
-    return Folds(folder, users.contract, users.outcome, fold, source, seed)
+    return Folds(folder, users.contract, users.outcome, fold, fits, source, seed)

@@ -113,7 +113,8 @@ def cross_validate(
         for number in range(folds.number):
             held = folds.fold == number
             x, x_held = folds.prepared(name, number)
-            y, y_held = folds.outcome[~held], folds.outcome[held]
+            y, y_held = folds.outcome[~held & folds.fits], folds.outcome[held]
+            like = folds.fits[held]
             model = clone(template)
             with clock:
                 if patience is None:
@@ -122,7 +123,7 @@ def cross_validate(
                 else:
                     model.set_params(**{str(family.rounds): most})
                     watch = _each_round(watching, number)
-                    losses.append(family.fit_watched(model, x, y, (x_held, y_held), patience, watch))
+                    losses.append(family.fit_watched(model, x, y, (x_held[like], y_held[like]), patience, watch))
                     score[held] = family.score_after(model, x_held, int(np.argmin(losses[-1])) + 1)
             fitted.append(model)
             if objectives[0] not in MONEY:
@@ -202,7 +203,8 @@ def _decide(score: np.ndarray, folds: Folds, priced: Priced, calibrate: bool) ->
         others = score[~held]
         mine = score[held]
         if calibrate:
-            line = LogisticRegression(C=np.inf).fit(_log_odds(others), folds.outcome[~held])
+            seen = folds.fits[~held]
+            line = LogisticRegression(C=np.inf).fit(_log_odds(others[seen]), folds.outcome[~held & folds.fits])
             others, mine = (line.predict_proba(_log_odds(s))[:, 1] for s in (others, mine))
         outside, inside = priced.features[~held], priced.features[held]
         policy = priced.policy.bind(Known(outside, outside, others))

@@ -3,23 +3,29 @@
 import hashlib
 import json
 import multiprocessing
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from multiprocessing import forkserver
 from typing import Any
 
 from joblib import cpu_count  # type: ignore[import-untyped]  # it ships no types
 from optuna.trial import FrozenTrial, TrialState
 
 from tippingpoint.errors import OutsideError
+from tippingpoint.models.family import Family
 from tippingpoint.simulation.statistics import normal
 from tippingpoint.tuned import Tried
-from tippingpoint.tuning import studies
+from tippingpoint.tuning import studies, trials
+from tippingpoint.tuning.grids import within_reach
 from tippingpoint.tuning.objectives import DIRECTIONS
 from tippingpoint.tuning.worker import Task, work
 
 REPLACED = 3
 """Workers that may die, for each there is, before the search gives up."""
+FORKED = sys.platform == "linux"
+"""Elsewhere some libraries do not survive a fork: there each worker is a new interpreter with imports of its own."""
 STATES = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
 
 
@@ -33,19 +39,19 @@ class Search:
 
     def __init__(self, task: Task, digests: Mapping[str, str]) -> None:
         self.task = task
-        self._most = task.most()
+        self._grids = task.grids()
         storage = task.open()
         ways = [DIRECTIONS[objective] for objective in task.tune.objectives]
         self.studies = {}
         for name, family in task.families.items():
-            first = None if task.tune.sampler == "grid" else studies.defaults(family)
+            first = None if task.tune.sampler == "grid" else trials.defaults(family)
             self.studies[name] = studies.open_study(storage[name], task.names[name], ways, digests[name], first)
         self.labels = {
             name: f"{study.study_name}-{study.user_attrs[studies.ID]}" for name, study in self.studies.items()
         }
         """For each family the name of its study that no other study has, wherever it is kept."""
         self.cleared = 0
-        self._began = {name: studies.progress(study) for name, study in self.studies.items()}
+        self._began = {name: trials.progress(study) for name, study in self.studies.items()}
         self._seen: dict[tuple[str, int], Tried] = {}
 
     @property
@@ -56,27 +62,28 @@ class Search:
     @property
     def wanted(self) -> dict[str, int]:
         """Complete trials each family shall have, as far as is decided."""
-        return studies.targets(self.studies, self.task.tune.trials, self._most)
+        return studies.targets(self.studies, self.task.tune.trials, within_reach(self._grids, self.studies))
 
     @property
     def target(self) -> int:
         """Complete trials of all families in the end: those asked for, or all of their grids if these are fewer."""
-        return min(self.task.tune.trials, sum(self._most.values()) if self._most else self.task.tune.trials)
+        asked = self.task.tune.trials
+        return min(asked, sum(len(grid.points) for grid in self._grids.values())) if self._grids else asked
 
     @property
     def complete(self) -> int:
         """Complete trials of all families."""
-        return sum(studies.progress(study).complete for study in self.studies.values())
+        return sum(trials.progress(study).complete for study in self.studies.values())
 
     @property
     def reached(self) -> bool:
         """Whether each family has what it shall have."""
-        return all(studies.progress(self.studies[name]).complete >= target for name, target in self.wanted.items())
+        return all(trials.progress(self.studies[name]).complete >= target for name, target in self.wanted.items())
 
     def clear(self) -> None:
         """Put back what dead workers held, and refuse to go on where most trials since the start failed."""
         for name, study in self.studies.items():
-            self.cleared += studies.clear(study, self.task.families[name], self.task.beside)
+            self.cleared += studies.clear(study, self.task.families[name], self.task.beside, self._grids.get(name))
         studies.check_failures(self.studies, self._began)
 
     def tried(self) -> list[Tried]:
@@ -89,10 +96,10 @@ class Search:
         return sorted(self._seen.values(), key=lambda trial: (trial.ended, trial.place))
 
     def _tried(self, family: str, study: str, trial: FrozenTrial) -> Tried | None:
-        reason = trial.user_attrs.get(studies.REASON, "")
+        reason = trial.user_attrs.get(trials.REASON, "")
         if trial.state == TrialState.FAIL and not reason:  # killed, stopped, or one too many: it tells nothing
             return None
-        found = trial.user_attrs.get(studies.FOUND, {})
+        found = trial.user_attrs.get(trials.FOUND, {})
         values = trial.values if trial.state == TrialState.COMPLETE else []  # a pruned one has its last report there
         rounds = {str(self.task.families[family].rounds): found["rounds"]} if found.get("rounds") else {}
         gain = None
@@ -128,6 +135,13 @@ class Search:
         return max(complete, key=lambda trial: sign * trial.values[objective], default=None)
 
 
+def get_ready(families: Iterable[Family]) -> None:
+    """Start the process that workers are forked from: it imports what they need while this one prepares the data."""
+    if FORKED:
+        forkserver.set_forkserver_preload([work.__module__, *{type(family).__module__ for family in families}])
+        forkserver.ensure_running()
+
+
 @dataclass
 class Crew:
     """Worker processes, replaced when they die."""
@@ -136,7 +150,7 @@ class Crew:
     deaths: int = 0
 
     def __post_init__(self) -> None:
-        self._context = multiprocessing.get_context("spawn")
+        self._context: Any = multiprocessing.get_context("forkserver" if FORKED else "spawn")
         self._stop = self._context.Event()
         self._processes: list[Any] = []
 

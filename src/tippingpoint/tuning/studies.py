@@ -1,124 +1,35 @@
-"""Studies: opened on any storage, asked for exactly as many trials as are wanted, cleared of what killed ones left."""
+"""Studies: opened, asked for exactly as many trials as are wanted, cleared of what killed ones left."""
 
 import contextlib
-import json
-import re
 import time
 import uuid
-import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from importlib import import_module
-from itertools import product
 from math import ceil, inf
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import optuna
-import sqlalchemy
-from filelock import FileLock
-from optuna.samplers import BaseSampler
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages import BaseStorage
 from optuna.storages._heartbeat import BaseHeartbeat, is_heartbeat_enabled
-from optuna.storages.journal import JournalFileBackend
-from optuna.storages.journal._file import BaseJournalFileLock
 from optuna.trial import FixedTrial, FrozenTrial, Trial, TrialState
 
 from tippingpoint import leases
-from tippingpoint.errors import InputError, OutsideError
-from tippingpoint.masking import masked
+from tippingpoint.errors import InputError
 from tippingpoint.models.family import Family
-from tippingpoint.tuning.objectives import Stopped
+from tippingpoint.tuning.grids import Grid
+from tippingpoint.tuning.trials import KILLED, LEASE, REASON, RETRIES, Progress, parameters_of, progress, suggest
 
 Direction = Literal["minimize", "maximize"]
 
-BEAT_SECONDS, GRACE_SECONDS = 10, 40
+POLL_SECONDS = 0.2
 CLAIM_SECONDS = 10
 """Between asking for a trial and saying who works on it lie milliseconds."""
-COLD_STARTS = 10
-STORAGE_ERRORS: tuple[type[Exception], ...] = (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError)
-POLL_SECONDS = 0.2
-RETRIES = 2
-STARTUP = 10
-"""Trials a sampler draws at random before it learns from them, and before any is pruned."""
 FAILURES = 5
 DIGEST, ID = "tippingpoint.digest", "tippingpoint.id"
 """What a study carries: what it asks, and a name no other study has, in whichever folder or database it is."""
 BESIDE = "beside the journal"
-LEASE, FOUND, REASON, KILLED = "lease", "found", "reason", "killed"
-"""What a trial carries: machine and lease of who works on it, what was found, why it failed, and how often those before
-it with the same parameters were killed."""
-
-
-class _KernelLock(BaseJournalFileLock):
-    """The journal's lock as the kernel keeps it: a killed holder has none, where Optuna's own waits half a minute."""
-
-    def __init__(self, path: Path) -> None:
-        self._lock = FileLock(f"{path}.lock", thread_local=False)
-
-    def acquire(self) -> bool:
-        self._lock.acquire()
-        return True
-
-    def release(self) -> None:
-        self._lock.release()
-
-
-def open_storage(place: str) -> BaseStorage:
-    """A journal file, or a database by its URL; several may start on a new one at once.
-
-    Raises
-    ------
-    OutsideError
-        When it cannot be reached or written.
-    """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with storage_errors(place, (OSError, ImportError, ValueError)):
-        if "://" not in place:
-            path = Path(place)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            return JournalStorage(JournalFileBackend(str(path), lock_obj=_KernelLock(path)))
-        return _database(re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", place))
-
-
-@contextlib.contextmanager
-def storage_errors(place: str, more: tuple[type[Exception], ...] = ()) -> Iterator[None]:
-    """Say what the storage answers in our form.
-
-    Raises
-    ------
-    OutsideError
-        For what it refuses, and for `more`.
-    """
-    try:
-        yield
-    except STORAGE_ERRORS + more as error:
-        cause = error.__cause__ or error
-        reason = " ".join(str(getattr(cause, "orig", None) or cause).split())
-        raise OutsideError(
-            f"tune.storage {masked(place)}",
-            f"cannot be used ({reason[:200]})",
-            "Give a postgresql:// URL that answers, or leave it out for a file beside the runs; what is there is kept.",
-        ) from error
-
-
-def _database(url: str) -> BaseStorage:
-    for attempt in range(COLD_STARTS):
-        try:
-            return RDBStorage(
-                url,
-                heartbeat_interval=BEAT_SECONDS,
-                grace_period=GRACE_SECONDS,
-                engine_kwargs={"pool_pre_ping": True},
-            )
-        except (sqlalchemy.exc.IntegrityError, sqlalchemy.exc.ProgrammingError, RuntimeError):
-            if attempt == COLD_STARTS - 1:  # another process makes the same tables at this moment
-                raise
-            time.sleep(0.2 * (attempt + 1))
-    raise AssertionError
 
 
 def open_study(
@@ -168,202 +79,13 @@ def _is_foreign(study: optuna.Study) -> bool:
     return any(LEASE not in trial.user_attrs for trial in study.get_trials(deepcopy=False) if trial.state.is_finished())
 
 
-def suggest(trial: Any, family: Family) -> dict[str, Any]:
-    """Parameters of a trial for the family's search space; of those that do not apply, none."""
-    parameters = family.parameters()
-    chosen: dict[str, Any] = {}
-    for name, dimension in family.search.items():
-        if dimension.patience or not dimension.applies(parameters):
-            continue
-        if dimension.choices is not None:
-            chosen[name] = trial.suggest_categorical(name, dimension.choices)
-        elif dimension.whole:
-            step = dimension.step or 1
-            chosen[name] = trial.suggest_int(name, dimension.low, dimension.high, step=step, log=dimension.log)
-        else:
-            chosen[name] = trial.suggest_float(
-                name, dimension.low, dimension.high, step=dimension.step, log=dimension.log
-            )
-        parameters[name] = chosen[name]
-    return chosen
-
-
-def sampler(kind: str, family: Family, points: int, seed: int) -> BaseSampler:
-    """A sampler by name, which begins anew with each trial: a study goes on as if it had never stopped.
-
-    Raises
-    ------
-    InputError
-        When it needs a package that is not there.
-    """
-    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # they are what TPE and clearing need
-    if kind == "grid":
-        return _Grid(grid(family, points), seed)
-    if package := {"cmaes": "cmaes", "gp": "torch"}.get(kind):
-        try:
-            import_module(package)
-        except ImportError as error:
-            extra = "samplers" if kind == "cmaes" else "gp"
-            raise InputError(
-                "tune.sampler", f"{kind} needs a package", f"pip install 'tippingpoint[{extra}]'"
-            ) from error
-    return _Anew(kind, seed)
-
-
-def _one_trial(kind: str, seed: int) -> BaseSampler:
-    match kind:
-        case "random":
-            return optuna.samplers.RandomSampler(seed=seed)
-        case "cmaes":
-            return optuna.samplers.CmaEsSampler(seed=seed, n_startup_trials=STARTUP, warn_independent_sampling=False)
-        case "gp":
-            return optuna.samplers.GPSampler(seed=seed, n_startup_trials=STARTUP)
-    return optuna.samplers.TPESampler(
-        seed=seed, n_startup_trials=STARTUP, multivariate=True, group=True, constant_liar=True
-    )
-
-
-class _Anew(BaseSampler):
-    """Makes a sampler for each trial, seeded by what is settled before it and how many of lower number are under way.
-
-    So a killed trial leaves no trace in what follows, one that failed is not drawn again, and two that are asked for at
-    once draw apart, since a storage numbers them one after the other.
-    """
-
-    def __init__(self, kind: str, seed: int) -> None:
-        self._kind, self._seed = kind, seed
-        self._now = _one_trial(kind, seed)
-
-    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        lower = [t for t in study.get_trials(deepcopy=False) if t.number < trial.number]
-        running = sum(t.state == TrialState.RUNNING for t in lower)
-        state = np.random.SeedSequence([self._seed, sum(map(_is_settled, lower)), running]).generate_state(1)
-        self._now = _one_trial(self._kind, int(state[0]))
-        self._now.before_trial(study, trial)
-
-    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, Any]:
-        return self._now.infer_relative_search_space(study, trial)
-
-    def sample_relative(self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, Any]) -> dict[str, Any]:
-        return self._now.sample_relative(study, trial, search_space)
-
-    def sample_independent(self, study: optuna.Study, trial: FrozenTrial, param_name: str, distribution: Any) -> Any:
-        return self._now.sample_independent(study, trial, param_name, distribution)
-
-    def after_trial(
-        self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
-    ) -> None:
-        self._now.after_trial(study, trial, state, values)
-
-
-class _Grid(BaseSampler):
-    """Gives each trial a point that no other has; of several that draw at once, the lower number takes the earlier one.
-
-    Optuna's own takes a trial's number for its point as long as it can: a trial that was killed before it drew loses
-    its point, and then two workers may take one at once.
-    """
-
-    def __init__(self, points: Sequence[Mapping[str, Any]], seed: int) -> None:
-        order = np.random.default_rng(seed).permutation(len(points))
-        self._points = {_written(points[k]): points[k] for k in order}
-        self._drawn: tuple[int, Mapping[str, Any]] | None = None
-
-    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, Any]:
-        return {}
-
-    def sample_relative(self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, Any]) -> dict[str, Any]:
-        return {}
-
-    def sample_independent(self, study: optuna.Study, trial: FrozenTrial, param_name: str, distribution: Any) -> Any:
-        if self._drawn is None or self._drawn[0] != trial.number:
-            self._drawn = trial.number, self._point(study, trial)
-        return self._drawn[1][param_name]
-
-    def _point(self, study: optuna.Study, trial: FrozenTrial) -> Mapping[str, Any]:
-        others = [t for t in study.get_trials(deepcopy=False) if t.number != trial.number]
-        kept = (t for t in others if t.state != TrialState.FAIL or _is_settled(t) or _has_just_failed(t))
-        taken = {_written(_parameters(t)) for t in kept}
-        free = [point for written, point in self._points.items() if written not in taken]
-        before = [t for t in others if t.state == TrialState.RUNNING and t.number < trial.number]
-        drawing = sum(_written(_parameters(t)) not in self._points for t in before)
-        if not free:
-            raise Stopped  # the last point was put in line again after this trial was asked for: whoever comes takes it
-        return free[min(drawing, len(free) - 1)]
-
-
-def _has_just_failed(trial: FrozenTrial) -> bool:
-    """Whether whoever failed it may be about to put its parameters in line again."""
-    assert trial.datetime_complete is not None
-    return (datetime.now(trial.datetime_complete.tzinfo) - trial.datetime_complete).total_seconds() < CLAIM_SECONDS
-
-
-def _parameters(trial: FrozenTrial) -> dict[str, Any]:
-    return dict(trial.system_attrs.get("fixed_params", trial.params))
-
-
-def _written(parameters: Mapping[str, Any]) -> str:
-    return json.dumps(parameters, sort_keys=True)
-
-
-def grid(family: Family, points: int) -> list[dict[str, Any]]:
-    """Every combination a full grid tries; a hyper-parameter that does not apply in one is not varied there."""
-    values = {name: dimension.grid(points) for name, dimension in family.search.items() if not dimension.patience}
-    found: dict[str, dict[str, Any]] = {}
-    for combination in product(*values.values()):
-        point = suggest(FixedTrial(dict(zip(values, combination, strict=True))), family)
-        found[_written(point)] = point
-    return list(found.values())
-
-
-def defaults(family: Family) -> dict[str, Any]:
-    """The family's own values of what is searched, where the space has them."""
-    own = family.parameters()
-    return {name: own[name] for name, d in family.search.items() if d.applies(own) and d.holds(own[name])}
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a study is."""
-
-    complete: int
-    pruned: int
-    failed: int
-    killed: int
-    running: int
-
-    @property
-    def ended(self) -> int:
-        """Trials that told something."""
-        return self.complete + self.pruned
-
-
-def _is_settled(trial: FrozenTrial) -> bool:
-    """Whether a trial's parameters are done with: found good or bad, failing, or given up because they kill."""
-    if trial.state == TrialState.FAIL:
-        return REASON in trial.user_attrs or trial.user_attrs.get(KILLED, 0) >= RETRIES
-    return trial.state.is_finished()
-
-
-def progress(study: optuna.Study) -> Progress:
-    """Count the trials of a study by what became of them."""
-    trials = study.get_trials(deepcopy=False)
-    state = Counter(trial.state for trial in trials)
-    failed = sum(1 for t in trials if t.state == TrialState.FAIL and REASON in t.user_attrs)
-    return Progress(
-        state[TrialState.COMPLETE],
-        state[TrialState.PRUNED],
-        failed,
-        state[TrialState.FAIL] - failed,
-        state[TrialState.RUNNING],
-    )
-
-
 def claim(
     study: optuna.Study,
     target: int,
     held: Sequence[str],
     family: Family,
     stopped: Callable[[], bool] = lambda: False,
+    grid: Grid | None = None,
 ) -> Trial | None:
     """A trial to work on, or None while others are at work on the last of `target` complete ones.
 
@@ -373,27 +95,40 @@ def claim(
     Parameters
     ----------
     held
-        Where the worker's lease is to be looked for, and its name; see `watched`.
+        Where the worker's lease is to be looked for, and its name.
     stopped
         True ends the wait for those of lower number.
+    grid
+        The points to try, where it is not the study's sampler who draws them.
     """
     trials = study.get_trials(deepcopy=False)
     if sum(t.state in (TrialState.COMPLETE, TrialState.RUNNING) for t in trials) >= target:
         return None
-    trial = study.ask()
-    trial.set_user_attr(LEASE, list(held))
-    while True:
-        before = Counter(t.state for t in study.get_trials(deepcopy=False) if t.number < trial.number)
-        waiting = before[TrialState.WAITING]  # put in line meanwhile
-        if before[TrialState.COMPLETE] + before[TrialState.RUNNING] + waiting < target:
-            return trial
-        if before[TrialState.COMPLETE] >= target or waiting or stopped():  # who waits takes what is in line
-            give_back(study, study.get_trials(deepcopy=False)[trial.number], family, counts=False)
+    if grid is not None and not any(t.state == TrialState.WAITING for t in trials):
+        if (point := grid.free(trials)) is None:
             return None
-        time.sleep(POLL_SECONDS)
+        study.enqueue_trial(dict(point))
+    trial = study.ask()
+    try:
+        trial.set_user_attr(LEASE, list(held))
+        while True:
+            trials = study.get_trials(deepcopy=False)
+            if grid is not None and not grid.belongs_to(trial.number, trials):
+                study.tell(trial, state=TrialState.FAIL)
+                return None
+            before = Counter(t.state for t in trials[: trial.number])
+            waiting = before[TrialState.WAITING]  # put in line meanwhile
+            if before[TrialState.COMPLETE] + before[TrialState.RUNNING] + waiting < target:
+                return trial
+            if before[TrialState.COMPLETE] >= target or waiting or stopped():  # who waits takes what is in line
+                give_back(study, trials[trial.number], family, grid, counts=False)
+                return None
+            time.sleep(POLL_SECONDS)
+    except optuna.exceptions.UpdateFinishedTrialError:
+        return None  # this machine was silent for too long: another has put the trial back
 
 
-def clear(study: optuna.Study, family: Family, beside: Path | None) -> int:
+def clear(study: optuna.Study, family: Family, beside: Path | None, grid: Grid | None = None) -> int:
     """Fail the trials that dead workers left RUNNING and put their parameters in line again; returns how many.
 
     Parameters
@@ -407,23 +142,33 @@ def clear(study: optuna.Study, family: Family, beside: Path | None) -> int:
     cleared = 0
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         if trial._trial_id in silent or _is_dead(trial, beside):
-            cleared += give_back(study, trial, family)
+            cleared += give_back(study, trial, family, grid)
     return cleared
 
 
-def give_back(study: optuna.Study, trial: FrozenTrial, family: Family, counts: bool = True) -> bool:
+def give_back(
+    study: optuna.Study, trial: FrozenTrial, family: Family, grid: Grid | None = None, counts: bool = True
+) -> bool:
     """Fail a trial and put its parameters in line again; False where another process did.
 
-    One that was killed more than twice is not tried again: it may be what kills.
+    One that was killed more than twice is not tried again: it may be what kills. One that was killed between saying
+    why it fails and failing has failed; one whose point of a grid is another's leaves it there.
     """
+    mine = grid is None or grid.belongs_to(trial.number, study.get_trials(deepcopy=False))
+    times = trial.user_attrs.get(KILLED, 0) + counts
     try:
+        if mine and times > RETRIES and REASON not in trial.user_attrs:
+            study._storage.set_trial_user_attr(
+                trial._trial_id, REASON, f"whoever worked on it was killed, {times} times"
+            )
         study.tell(trial.number, state=TrialState.FAIL)
     except (ValueError, RuntimeError, optuna.exceptions.UpdateFinishedTrialError):
         return False
-    parameters, times = _parameters(trial), trial.user_attrs.get(KILLED, 0) + counts
-    with contextlib.suppress(ValueError):  # stopped before all of them were drawn: the same seed draws them again
-        suggest(FixedTrial(parameters), family)
-        if times <= RETRIES:
+    failed = study.get_trials(deepcopy=False)[trial.number]  # as it stays: its worker may have gone on meanwhile
+    if mine and REASON not in failed.user_attrs:
+        parameters = parameters_of(failed)
+        with contextlib.suppress(ValueError):  # stopped before all of them were drawn: the same seed draws them again
+            suggest(FixedTrial(parameters), family)
             study.enqueue_trial(parameters, user_attrs={KILLED: times})
     return True
 
@@ -470,7 +215,7 @@ def targets(studies: Mapping[str, optuna.Study], trials: int, most: Mapping[str,
     Parameters
     ----------
     most
-        Trials of each family's full grid, for those that have one: it gets no more.
+        Trials a family's full grid can have, for those that have one: it gets no more.
     """
     left, wanted = list(studies), dict.fromkeys(studies, 0)
     remaining = trials

@@ -22,8 +22,9 @@ from tippingpoint import leases
 from tippingpoint.masking import masked
 from tippingpoint.models.family import Family
 from tippingpoint.settings import Tune
-from tippingpoint.tuning import studies
+from tippingpoint.tuning import samplers, storages, studies, trials
 from tippingpoint.tuning.folds import Folds, Priced
+from tippingpoint.tuning.grids import Grid, grid, within_reach
 from tippingpoint.tuning.objectives import DIRECTIONS, Found, Stopped, cross_validate
 
 ROUNDS_A_REPORT = 50
@@ -58,16 +59,16 @@ class Task:
     seed: int
     threads: int
 
-    def most(self) -> dict[str, int]:
-        """Trials of each family's full grid, where a grid is asked for."""
+    def grids(self) -> dict[str, Grid]:
+        """The points of each family, where a grid is asked for."""
         if self.tune.sampler != "grid":
             return {}
-        return {name: len(studies.grid(family, self.tune.grid_points)) for name, family in self.families.items()}
+        return {name: grid(family, self.tune.grid_points, self.seed) for name, family in self.families.items()}
 
     @property
     def kept(self) -> str:
         """Where all studies are kept, passwords left out."""
-        return str(masked(self.storage) if self.storage else Path(".tippingpoint", "studies"))
+        return str(masked(self.storage)) if self.storage else storages.STUDIES
 
     def place(self, family: str) -> str:
         """Where the study of a family is kept, passwords left out."""
@@ -81,8 +82,8 @@ class Task:
     def open(self) -> dict[str, BaseStorage]:
         """The storage of each family's study."""
         if self.storage:
-            return dict.fromkeys(self.families, studies.open_storage(self.storage))
-        return {family: studies.open_storage(self.place(family)) for family in self.families}
+            return dict.fromkeys(self.families, storages.open_storage(self.storage))
+        return {family: storages.open_storage(self.place(family)) for family in self.families}
 
     def load(self) -> dict[str, optuna.Study]:
         """The studies, each with its sampler and pruner."""
@@ -90,7 +91,7 @@ class Task:
             name: optuna.load_study(
                 study_name=self.names[name],
                 storage=storage,
-                sampler=studies.sampler(self.tune.sampler, self.families[name], self.tune.grid_points, self.seed),
+                sampler=samplers.sampler(self.tune.sampler, self.seed),
                 pruner=self._pruner(),
             )
             for name, storage in self.open().items()
@@ -100,7 +101,9 @@ class Task:
         if not self.tune.prune or len(self.tune.objectives) > 1:
             return NopPruner()
         keep = 100 * (1 - self.tune.prune)
-        return PercentilePruner(keep, n_startup_trials=studies.STARTUP, n_warmup_steps=FIRST_ROUNDS - 1, n_min_trials=5)
+        return PercentilePruner(
+            keep, n_startup_trials=samplers.STARTUP, n_warmup_steps=FIRST_ROUNDS - 1, n_min_trials=5
+        )
 
 
 class Silent:
@@ -120,36 +123,41 @@ def work(task: Task, stop: Event) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         _work(task, stop)
-    except studies.STORAGE_ERRORS as error:  # who comes instead tries again; what this one held is put back
+    except storages.STORAGE_ERRORS as error:  # who comes instead tries again; what this one held is put back
         raise SystemExit(3) from error
 
 
 def _work(task: Task, stop: Event) -> None:
-    by_family, most = task.load(), task.most()
+    by_family, grids = task.load(), task.grids()
     with leases.lease(task.beside or leases.FOLDER) as lease:
         held = (leases.here() if task.beside is None else studies.BESIDE), lease
         while not stop.is_set():
-            wanted = studies.targets(by_family, task.tune.trials, most)
-            found = _next(task, by_family, wanted, held, stop)
+            wanted = studies.targets(by_family, task.tune.trials, within_reach(grids, by_family))
+            found = _next(task, by_family, grids, wanted, held, stop)
             if found is not None:
                 name, trial = found
                 with _beating(trial):
                     _answer(task, name, by_family[name], trial, stop)
-            elif all(studies.progress(by_family[name]).complete >= target for name, target in wanted.items()):
+            elif all(trials.progress(by_family[name]).complete >= target for name, target in wanted.items()):
                 return
             else:
                 time.sleep(IDLE_SECONDS)
 
 
 def _next(
-    task: Task, by_family: dict[str, optuna.Study], wanted: Mapping[str, int], held: tuple[str, str], stop: Event
+    task: Task,
+    by_family: Mapping[str, optuna.Study],
+    grids: Mapping[str, Grid],
+    wanted: Mapping[str, int],
+    held: tuple[str, str],
+    stop: Event,
 ) -> tuple[str, Trial] | None:
     """A trial of the family that is furthest from its share."""
-    behind = sorted(by_family, key=lambda name: studies.progress(by_family[name]).complete - wanted[name])
+    behind = sorted(by_family, key=lambda name: trials.progress(by_family[name]).complete - wanted[name])
     for name in behind:
-        if studies.progress(by_family[name]).complete >= wanted[name]:
+        if trials.progress(by_family[name]).complete >= wanted[name]:
             continue
-        trial = studies.claim(by_family[name], wanted[name], held, task.families[name], stop.is_set)
+        trial = studies.claim(by_family[name], wanted[name], held, task.families[name], stop.is_set, grids.get(name))
         if trial is not None:
             return name, trial
     return None
@@ -157,24 +165,24 @@ def _next(
 
 def _answer(task: Task, name: str, study: optuna.Study, trial: Trial, stop: Event) -> None:
     try:
-        chosen = studies.suggest(trial, task.families[name])
+        chosen = trials.suggest(trial, task.families[name])
         family = task.families[name].having(chosen)
         watching = _Watching(task, trial, stop)
         found = cross_validate(family, name, task.folds, task.tune.objectives, task.priced, task.threads, watching)
         if not np.isfinite(found.objectives()).all():
             raise ValueError(f"an objective is not a number: {found.values}")
-        trial.set_user_attr(studies.FOUND, _told(found, task.baseline[name]))
+        trial.set_user_attr(trials.FOUND, _told(found, task.baseline[name]))
         study.tell(trial, found.objectives(), skip_if_finished=True)
     except optuna.TrialPruned:
         study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
     except optuna.exceptions.UpdateFinishedTrialError:
         return  # this machine was silent for too long: another has put the trial back
-    except studies.STORAGE_ERRORS:
+    except storages.STORAGE_ERRORS:
         raise
     except Stopped:
         studies.give_back(study, study.get_trials(deepcopy=False)[trial.number], task.families[name], counts=False)
     except Exception as error:  # whatever a library raises: one failing trial does not end a study
-        trial.set_user_attr(studies.REASON, f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
+        trial.set_user_attr(trials.REASON, f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
         study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
 
 
@@ -233,7 +241,7 @@ def _beating(trial: Trial) -> Iterator[None]:
         while True:
             with contextlib.suppress(Exception):  # a beat that is missed is no reason to lose the trial
                 storage.record_heartbeat(trial._trial_id)
-            if done.wait(studies.BEAT_SECONDS):
+            if done.wait(storages.BEAT_SECONDS):
                 return
 
     thread = threading.Thread(target=beat, daemon=True)

@@ -1,0 +1,149 @@
+"""The winner of a search: what it gains, refitted, measured once on test, filed and registered."""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import norm
+
+from tippingpoint.data.users import Users
+from tippingpoint.evaluation import auc_contributions
+from tippingpoint.filed import Filed
+from tippingpoint.findings import Candidate, Question
+from tippingpoint.jobs.candidate import answer, overview, record, register_candidate, with_baselines
+from tippingpoint.jobs.question import fitted_on
+from tippingpoint.reports import tuning
+from tippingpoint.reports.cards import shortened
+from tippingpoint.settings import TuneSettings
+from tippingpoint.simulation.contest import contest
+from tippingpoint.simulation.statistics import Estimate
+from tippingpoint.tracking import backend
+from tippingpoint.tracking.registry import Client, challenge
+from tippingpoint.tracking.runs import Run
+from tippingpoint.tracking.trials import CLOSED
+from tippingpoint.tracking.views import described, leaderboard, seed
+from tippingpoint.tracking.views import tuning as tuning_view
+from tippingpoint.tuned import Tried, Tuned
+from tippingpoint.tuning.objectives import DIRECTIONS
+from tippingpoint.tuning.search import Search
+
+REPORT = "search.html"
+
+
+def simultaneous(best: Tried, trials: int) -> Estimate:
+    """The gain of the best of so many trials, its interval wide enough for all of them (Bonferroni).
+
+    That is exact for trials drawn blindly. A sampler that learns looks at the same folds again and again, and boosting
+    rounds are chosen on them too, for which nothing is added: the gain on test has none of this.
+    """
+    assert best.gain is not None
+    if best.gain.se is None:
+        return best.gain
+    z = float(norm.isf(0.025 / max(1, trials)))
+    return replace(best.gain, low=best.gain.value - z * best.gain.se, high=best.gain.value + z * best.gain.se)
+
+
+def found(
+    search: Search, candidate: Candidate | None = None, judged: str = "roc_auc", gain: Estimate | None = None
+) -> Tuned:
+    """What a search found; the winner's own answer with it where it is at hand."""
+    best = search.best()
+    assert best is not None
+    tried = search.tried()
+    return Tuned(
+        objectives=tuple(search.task.tune.objectives),
+        maximize=DIRECTIONS[search.task.tune.objectives[0]] == "maximize",
+        tried=tried,
+        best=best,
+        gain=simultaneous(best, sum(bool(t.values) for t in tried)),
+        baseline={
+            name: dict(zip(search.task.tune.objectives, found.objectives(), strict=True))
+            for name, found in search.task.baseline.items()
+        },
+        candidate=candidate,
+        judged=judged,
+        gain_on_test=gain,
+        before=search.before,
+        storage=search.task.place(best.family),
+        put_back=search.cleared,
+        front=_front(search.task.tune.objectives, tried),
+    )
+
+
+def _front(objectives: Sequence[str], tried: Sequence[Tried]) -> tuple[tuple[str, int], ...]:
+    if len(objectives) < 2:
+        return ()
+    complete = [trial for trial in tried if trial.values]
+    signs = np.array([1 if DIRECTIONS[objective] == "maximize" else -1 for objective in objectives])
+    values = np.array([list(trial.values.values()) for trial in complete]) * signs
+    beaten = [bool(np.any((values >= mine).all(axis=1) & (values > mine).any(axis=1))) for mine in values]
+    return tuple(trial.place for trial, by_any in zip(complete, beaten, strict=True) if not by_any)
+
+
+def _gain_on_test(
+    settings: TuneSettings, question: Question, everyone: Users, tuned: Candidate, judged: str
+) -> Estimate:
+    """What the winner gains over its family's own parameters, both refitted, on test: ROC AUC or money per user."""
+    if judged == "value":
+        plain = answer(question, tuned.family, everyone)
+        judged_by = {"tuned": tuned.value.contribution, "defaults": plain.value.contribution}
+    else:
+        family, outcome = question.families[tuned.family], question.parts.test.outcome
+        seen = everyone.take(fitted_on(question, everyone))
+        fitted = family.pipeline(seen.contract, settings.seed).fit(seen.features, seen.outcome)
+        score = fitted.predict_proba(question.parts.test.features)[:, 1]
+        judged_by = {"tuned": auc_contributions(outcome, tuned.score), "defaults": auc_contributions(outcome, score)}
+    (verdict,) = contest(judged_by, np.random.default_rng([settings.seed, 5]))
+    return verdict.difference
+
+
+def close(
+    settings: TuneSettings, question: Question, everyone: Users, search: Search, client: Client, parent: Run
+) -> tuple[Tuned, Filed]:
+    """Refit the winner on train and validation, measure it once on test beside its defaults, file and register it."""
+    best = search.best()
+    assert best is not None
+    own = question.families[best.family]
+    winner = replace(question, families={best.family: own.having(best.parameters)})
+    winner = with_baselines(winner)
+    candidate = answer(winner, best.family, everyone)
+    judged = "value" if settings.tune.objectives[0] == "value" else "roc_auc"
+    gain = _gain_on_test(settings, question, everyone, candidate, judged)
+    tuned = found(search, candidate, judged, gain)
+    part = settings.model[best.family]
+    chosen = part.model_copy(update={"arguments": {**part.arguments, **best.parameters}})
+    as_run = settings.model_copy(update={"model": {best.family: chosen}})
+    model_id = record(candidate, winner, as_run, parent, overview(winner))
+    parent.metrics(
+        {f"cv/{name}": value for name, value in best.values.items()}
+        | {"cv/gain": tuned.gain, f"test/{judged}_gain": gain}
+    )
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        (folder / REPORT).write_text(
+            tuning.page(f"{question.name}: search on {question.origin}", search.studies, settings.tune.objectives)
+        )
+        objective = settings.tune.objectives[0]
+        values = {
+            family: np.array([t.values[objective] for t in tuned.tried if t.family == family and t.values])
+            for family in search.studies
+        }
+        tuning.history(folder / "figures/search.png", values, objective, tuned.maximize)
+        (folder / "tables").mkdir(exist_ok=True)
+        tuned.table().to_csv(folder / "tables/trials.csv", index=False)
+        parent.artifacts(folder)
+    registered = None
+    if settings.tracking.register_model:
+        version = register_candidate(client, candidate, winner, parent.run_id, model_id)
+        if tuned.challenges:
+            challenge(client, version)
+        registered = version.uri
+    tried = {name: family.search for name, family in question.families.items()}
+    views = (tuning_view(settings.tune.objectives[0], tuned.maximize, tried), leaderboard(question.select_by))
+    saved = {"Report": backend.page(f"{parent.path}/artifacts/{REPORT}")} | seed(client, parent.experiment, views)
+    note = shortened(described(saved) + client.get_run(parent.run_id).data.tags["mlflow.note.content"], "run")
+    named = {"registered": registered} if registered else {}
+    parent.tags({"mlflow.note.content": note, CLOSED: registered or "", **named})
+    return tuned, Filed(parent.run_id, backend.page(parent.path), registered, saved)
