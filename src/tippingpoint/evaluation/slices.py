@@ -10,12 +10,14 @@ from scipy.stats import norm
 from tippingpoint.association import binned, pooled, wilson
 from tippingpoint.data.users import Users
 from tippingpoint.evaluation.metrics import INSIDE, area
-from tippingpoint.simulation.statistics import LEVEL, normal
+from tippingpoint.simulation.statistics import LEVEL, normal, pointwise
 
 BINS = 5
 """Bins a number is cut into, of about equal size."""
 LEAST = 30
-"""Users of either outcome, in the slice and outside, from which on the two are compared."""
+"""Users of either outcome that scores expect in the slice and outside, from which on the two are compared."""
+LEAST_SEEN = 5
+"""Users of either outcome there must be."""
 NEWTON = 30
 
 
@@ -32,9 +34,9 @@ def slices(users: Users, score: np.ndarray) -> pd.DataFrame:
     """Every category (rare ones pooled) and five bins of every number, each slice against all other users.
 
     Two tests a slice, both independent of how good the model is on the whole: ROC AUC lower than that of the others
-    (one-sided, DeLong's errors), and scores off by more than theirs, too high or too low (score test on outcomes
-    against scores shifted to be right on the whole). A slice is worse when either holds after Holm's adjustment
-    (1979) over all tests of the table: with no difference anywhere, a table lists one with at most 5 %.
+    (one-sided, DeLong's errors), and scores that are off, and by more than theirs, too high or too low (score test on
+    outcomes against scores shifted to be right on the whole). A slice is worse when either holds after Holm's
+    adjustment (1979) over all tests of the table: with no difference anywhere, a table lists one with at most 5 %.
 
     Parameters
     ----------
@@ -48,8 +50,8 @@ def slices(users: Users, score: np.ndarray) -> pd.DataFrame:
         with its interval, `roc_auc_rest` (of all others), `roc_auc_promised` (what the slice's scores would reach if
         they were right: little, where they lie close together), `intercept` with its interval (calibration in the
         large: above 0, scores are too low), `p` (Holm's, the smaller of the two) and `worse`: `ranks worse` (`as its
-        scores lie close`, where they promise no more), `scores too high`, `scores too low`, or empty. With fewer than
-        30 users of either outcome in it or outside, a slice has neither interval nor test.
+        scores lie close`, where they promise no more), `scores too high`, `scores too low`, or empty. Where
+        scores expect fewer than 30 users of either outcome in it or outside, a slice has neither interval nor test.
     """
     order = np.argsort(score, kind="stable")
     rising, hit = score[order], users.outcome[order] == 1
@@ -67,10 +69,12 @@ def slices(users: Users, score: np.ndarray) -> pd.DataFrame:
         if np.count_nonzero(np.bincount(code, minlength=size)) < 2:
             continue
         count, outcomes = np.bincount(code, minlength=size), np.bincount(code[hit], minlength=size)
-        told = np.minimum.reduce([outcomes, count - outcomes, hit.sum() - outcomes, (~hit).sum() - count + outcomes])
         shift = _shifts(log_odds, hit, code, size)
         spread = np.bincount(code, _variance(log_odds + shift[code]), size)
         expected, variance = (np.bincount(code, of, size) for of in (shifted, shifted * (1 - shifted)))
+        # By what scores expect, not by what came out: slices picked for many outcomes would look as if scored too low.
+        enough = _fewest(expected, count, hit.sum()) >= LEAST
+        told = enough & (_fewest(outcomes, count, hit.sum()) >= LEAST_SEEN)
         mean_score = np.bincount(code, rising, size)
         with np.errstate(divide="ignore", invalid="ignore"):
             off = (outcomes - expected) / np.sqrt(variance * (1 - variance / variance.sum()))
@@ -86,12 +90,12 @@ def slices(users: Users, score: np.ndarray) -> pd.DataFrame:
                 "rate_high": high[k],
                 "mean_score": mean_score[k] / count[k],
             }
-            if told[k] >= LEAST:
+            if told[k]:
                 inside = code == k
                 mine, rest = _areas(ties, hit, rising, inside), _areas(ties, hit, rising, ~inside)
                 ranked = area(normal(mine.value, mine.se))
                 intercept = normal(shift[k], 1 / np.sqrt(spread[k]))
-                further = abs(shift[k]) >= abs(whole_shift)
+                further = abs(shift[k]) >= max(abs(whole_shift), pointwise() / np.sqrt(spread[k]))
                 error = np.hypot(mine.se, rest.se)
                 row |= {
                     "roc_auc": mine.value,
@@ -143,6 +147,12 @@ def holm(p: np.ndarray) -> np.ndarray:
     order = known[np.argsort(p[known], kind="stable")]
     adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)), 1)
     return adjusted
+
+
+def _fewest(outcomes: np.ndarray, users: np.ndarray, total: int) -> np.ndarray:
+    """Users of the rarer outcome, inside or outside of each slice."""
+    others, rest = users - outcomes, users.sum() - total
+    return np.minimum.reduce([outcomes, others, total - outcomes, rest - others])
 
 
 def _areas(ties: np.ndarray, hit: np.ndarray, score: np.ndarray, inside: np.ndarray) -> _Areas:

@@ -28,9 +28,10 @@ def known_limits(candidate: Candidate, question: Question) -> list[str]:
         found.append(f"That the policy brings money cannot be told: {interval(candidate.value.uplift, 3)} per user.")
     rarer = int(min(test.outcome.sum(), len(test) - test.outcome.sum()))
     if rarer < FEW:
-        found.append(
-            f"Only {rarer:,} test users have the rarer outcome: all intervals are wide, and slices are not told."
+        untold = (
+            "" if candidate.evaluation.slices["roc_auc"].notna().any() else ", and no slice is large enough to tell"
         )
+        found.append(f"Only {rarer:,} test users have the rarer outcome: all intervals are wide{untold}.")
     found += _calibration(candidate)
     if len(worse := candidate.evaluation.worse):
         names = [f"{row.column} = {row.slice} ({row.worse})" for row in worse.head(3).itertuples()]
