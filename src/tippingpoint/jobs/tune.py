@@ -28,12 +28,13 @@ from tippingpoint.models.family import Family
 from tippingpoint.policies.best_action import BestAction
 from tippingpoint.reports import figures, tuning
 from tippingpoint.reports.cards import shortened
+from tippingpoint.reports.palette import colour
 from tippingpoint.settings import TuneSettings
 from tippingpoint.simulation.contest import contest
 from tippingpoint.simulation.statistics import Estimate
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.registry import Client, challenge
-from tippingpoint.tracking.runs import Run
+from tippingpoint.tracking.runs import COLOUR, Run
 from tippingpoint.tracking.trials import CLOSED, Seat
 from tippingpoint.tracking.views import described, leaderboard, seed
 from tippingpoint.tracking.views import tuning as tuning_view
@@ -414,5 +415,5 @@ def _close(
     views = (tuning_view(settings.tune.objectives[0], tuned.maximize, tried), leaderboard(question.select_by))
     saved = {"Report": backend.page(f"{parent.path}/artifacts/{REPORT}")} | seed(client, parent.experiment, views)
     note = client.get_run(parent.run_id).data.tags["mlflow.note.content"]
-    parent.tags({"mlflow.note.content": shortened(described(saved) + note, "run")})
+    parent.tags({"mlflow.note.content": shortened(described(saved) + note, "run"), COLOUR: colour(tuned.best.family)})
     return tuned, Filed(parent.run_id, backend.page(parent.path), registered, saved)
