@@ -16,12 +16,13 @@ from tippingpoint.jobs.candidate import answer, overview, record, register_candi
 from tippingpoint.jobs.question import fitted_on
 from tippingpoint.reports import tuning
 from tippingpoint.reports.cards import shortened
+from tippingpoint.reports.palette import colour
 from tippingpoint.settings import TuneSettings
 from tippingpoint.simulation.contest import contest
 from tippingpoint.simulation.statistics import Estimate
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.registry import Client, challenge
-from tippingpoint.tracking.runs import Run
+from tippingpoint.tracking.runs import COLOUR, Run
 from tippingpoint.tracking.trials import CLOSED
 from tippingpoint.tracking.views import described, leaderboard, seed
 from tippingpoint.tracking.views import tuning as tuning_view
@@ -145,5 +146,5 @@ def close(
     saved = {"Report": backend.page(f"{parent.path}/artifacts/{REPORT}")} | seed(client, parent.experiment, views)
     note = shortened(described(saved) + client.get_run(parent.run_id).data.tags["mlflow.note.content"], "run")
     named = {"registered": registered} if registered else {}
-    parent.tags({"mlflow.note.content": note, CLOSED: registered or "", **named})
+    parent.tags({"mlflow.note.content": note, COLOUR: colour(best.family), CLOSED: registered or "", **named})
     return tuned, Filed(parent.run_id, backend.page(parent.path), registered, saved)
