@@ -9,9 +9,9 @@ from tippingpoint.data.users import Contract, Users
 from tippingpoint.explanation.values import raw_columns
 from tippingpoint.models.calibration import Model
 
-REFITS, STEPS = 200, 6
-"""Bootstrap refits, and the steps of Newton's that each goes from the fitted line."""
-MOST = 1500
+REFITS, STEPS, TOLERANCE = 200, 20, 1e-5
+"""Bootstrap refits; the steps of each from the fitted line, at most, and the gain in log likelihood that ends them."""
+MOST = 2500
 """Users a refit sees."""
 
 
@@ -24,8 +24,8 @@ def coefficients(model: Model, contract: Contract, train: Users | None = None, s
         Users the line was fitted on; with them there are 95 % intervals too (`_low`, `_high` of both), percentiles of
         200 bootstrap refits. Users are resampled; how columns are prepared and the strength of the penalty are held,
         so the intervals say how far the *penalised* coefficients vary, not where unpenalised ones would be. Of more
-        than 1,500 users so many are drawn a refit, under a penalty as strong for each, and distances from the
-        coefficient are scaled by √(1,500/n) (m out of n, Bickel et al. 1997).
+        than 2,500 users so many are drawn a refit, under a penalty as strong for each, and distances from the
+        coefficient are scaled by √(2,500/n) (m out of n, Bickel et al. 1997).
     """
     transformer, estimator = model.pipeline.named_steps["prepare"], model.pipeline.named_steps["model"]
     names = [column.name for column in contract.columns]
@@ -59,11 +59,27 @@ def _interval(model: Model, train: Users, seed: int) -> np.ndarray:
         for k in range(REFITS):
             rows, times = np.unique(rng.integers(0, n, drawn), return_counts=True)
             x, y = np.column_stack([prepared[rows], np.ones(len(rows))]), train.outcome[rows]
-            refits[k] = fitted
-            for _ in range(STEPS):
-                chance = expit(x @ refits[k])
-                gradient = x.T @ (times * (chance - y)) + penalty * refits[k]
-                curvature = (x * (times * chance * (1 - chance))[:, None]).T @ x + np.diag(penalty)
-                refits[k] -= np.linalg.lstsq(curvature, gradient)[0]  # of full rank or not
+            refits[k] = _refit(fitted, x, y, times, penalty)
     away = np.percentile(refits - fitted, [2.5, 97.5], axis=0)[:, :-1]
     return np.asarray(estimator.coef_[0] + away * np.sqrt(drawn / n))
+
+
+def _refit(start: np.ndarray, x: np.ndarray, y: np.ndarray, times: np.ndarray, penalty: np.ndarray) -> np.ndarray:
+    """Coefficients of a line through users counted so many times, by Newton's method with halved steps."""
+
+    def loss(at: np.ndarray) -> float:
+        margin = x @ at
+        return float(times @ (np.logaddexp(0, margin) - y * margin) + penalty @ at**2 / 2)
+
+    at, now = start, loss(start)
+    for _ in range(STEPS):
+        chance = expit(x @ at)
+        gradient = x.T @ (times * (chance - y)) + penalty * at
+        curvature = (x * (times * chance * (1 - chance))[:, None]).T @ x + np.diag(penalty)
+        step = np.linalg.lstsq(curvature, gradient)[0]  # of full rank or not
+        if gradient @ step < TOLERANCE:
+            break
+        while (after := loss(at - step)) > now and gradient @ step > TOLERANCE:
+            step = step / 2
+        at, now = at - step, after
+    return at

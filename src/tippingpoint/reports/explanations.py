@@ -189,7 +189,7 @@ def waterfalls(path: Path, explanation: Explanation, users: list[Typical], famil
         if len(rest):
             parts, ticks = [*parts, float(values[rest].sum())], [*ticks, f"{len(rest)} others"]
         _waterfall(axes, explanation.base, parts, ticks)
-        words = f"Here because of {user.why()}."
+        words = f"Weighs most: {user.why()}."
         if user.toward:
             words += f" To {user.toward}: {user.would_move()}."
         top = (bottom + 0.27 * (steps + 1) + 0.06) / height
