@@ -101,8 +101,9 @@ def main() -> None:
         forests(name, users, family.having(LARGE), USERS, large)
         forests(name, users, family, 500, large)
         runs(name, users, settings, files)
-    Console().print(large)
-    Console().print(files)
+    console = Console(width=140)
+    console.print(large)
+    console.print(files)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
 
@@ -26,6 +27,7 @@ from tippingpoint.explanation import (
     typical_users,
     what_moves,
 )
+from tippingpoint.explanation.line import _refit
 from tippingpoint.models.calibration import Model, fit
 from tippingpoint.models.family import Family
 from tippingpoint.settings import Settings
@@ -273,3 +275,14 @@ def test_stability_is_1_where_every_fold_ranks_alike_and_low_where_nothing_matte
     rng = np.random.default_rng(0)
     noise = replace(users(), outcome=rng.integers(0, 2, 1200))
     assert stability(family, noise, seed=0).tau < steady.tau
+
+
+def test_a_refit_is_scikit_learn_s_with_users_counted() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, 4)) ** 3  # long tails, on which plain steps of Newton's run away
+    y = (rng.random(300) < 1 / (1 + np.exp(2 - x[:, 0]))).astype(int)
+    times = rng.integers(0, 4, 300)
+    theirs = LogisticRegression(C=5.0, tol=1e-10, max_iter=10_000).fit(x, y, sample_weight=times)
+    start, penalty = np.array([3.0, -3.0, 3.0, -3.0, 0.0]), np.array([0.2, 0.2, 0.2, 0.2, 0.0])
+    ours = _refit(start, np.column_stack([x, np.ones(300)]), y, times, penalty)
+    np.testing.assert_allclose(ours, [*theirs.coef_[0], *theirs.intercept_], atol=0.002)

@@ -13,7 +13,7 @@ from tippingpoint.models.calibration import Model
 
 REASONS = 3
 POINTS = 25
-CAVEAT = "What the model would say of such a user, not what would come of changing one."
+CAVEAT = "A change: what the model would say of such a user, not what would come of changing one."
 
 
 @dataclass(frozen=True)

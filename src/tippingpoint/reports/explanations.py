@@ -189,7 +189,7 @@ def waterfalls(path: Path, explanation: Explanation, users: list[Typical], famil
         if len(rest):
             parts, ticks = [*parts, float(values[rest].sum())], [*ticks, f"{len(rest)} others"]
         _waterfall(axes, explanation.base, parts, ticks)
-        words = f"Here because of {user.why()}."
+        words = f"Weighs most: {user.why()}."
         if user.toward:
             words += f" To {user.toward}: {user.would_move()}."
         top = (bottom + 0.27 * (steps + 1) + 0.06) / height
@@ -198,37 +198,35 @@ def waterfalls(path: Path, explanation: Explanation, users: list[Typical], famil
         figure.text(0.02, top + 0.34 / height, _plain(title), fontsize=10, fontweight="bold", va="bottom")
     title = f"{family.replace('_', ' ')}: a typical user of each segment ({explanation.space})"
     figure.text(0.02, 1 - 0.1 / height, title, fontsize=12, va="top")
-    figure.text(
-        0.02, 1 - 0.34 / height, f"Dotted: the average user. Changes: {CAVEAT}", fontsize=8, va="top", color=GREY
-    )
+    figure.text(0.02, 1 - 0.34 / height, f"Dotted: the average user. {CAVEAT}", fontsize=8, va="top", color=GREY)
     save(figure, path)
 
 
 def strongest_partner(explanation: Explanation, name: str) -> str | None:
     """The column that goes most with what this column's own value leaves open of its SHAP values; None where it is all.
 
-    Crude, as only a shade hangs on it: within tenths of the column, rank correlation with each other column.
-    `explanation.interactions` measures.
+    Crude, as only a shade hangs on it: how far a user lies off the mean of both neighbours in the column (of all users
+    in the category), against how far they do in each other column. `explanation.interactions` measures.
     """
     features = explanation.features
-    values = explanation.values[:, features.columns.get_loc(name)]
-    tenth = np.digitize(_ranks(features[name]), np.linspace(0.1, 0.9, 9))
-    if features[name].dtype.kind != "f":
-        tenth = pd.factorize(features[name], use_na_sentinel=False)[0]
+    values, column = explanation.values[:, features.columns.get_loc(name)], features[name]
+    if len(values) < 3:
+        return None
+    order = np.argsort(_ranks(column), kind="stable")
+    level = pd.factorize(column, use_na_sentinel=False)[0]
 
-    def within(x: np.ndarray) -> np.ndarray:
-        means = np.bincount(tenth, x) / np.maximum(np.bincount(tenth), 1)
-        return np.asarray(x - means[tenth])
+    def off(x: np.ndarray) -> np.ndarray:
+        if column.dtype.kind != "f":
+            return np.asarray(x - (np.bincount(level, x) / np.bincount(level))[level])
+        x = x[order]
+        return np.asarray(x[1:-1] - (x[:-2] + x[2:]) / 2)
 
-    # A second column of the same tenth: a straight line in it is what its own value explains still.
-    own = within(_ranks(features[name]))
-    left = within(values)
-    left = left - own * (own @ left) / max(own @ own, 1e-12)
-    if left.std() < 0.05 * values.std() or not values.std():
+    left = off(values)
+    if left.std() <= 0.05 * values.std():
         return None
     best, strongest = None, 0.2
     for other in features.columns:
-        ranks = within(_ranks(features[other]))
+        ranks = off(_ranks(features[other]))
         size = np.sqrt((ranks @ ranks) * (left @ left))
         if other != name and size > 0 and abs(ranks @ left) / size > strongest:
             best, strongest = str(other), abs(ranks @ left) / size
