@@ -104,7 +104,8 @@ def tune(settings: TuneSettings) -> TuneResult:
                 bar.say("filing trials")
                 parent = _parent(search, seat, experiment)
                 if isinstance(parent, Filed):
-                    return TuneResult(question, _tuned(search), parent)
+                    views = _pages(settings, question, client, experiment, parent.run_id)
+                    return TuneResult(question, _tuned(search), replace(parent, views=views))
                 bar.say("winner: fitting, measuring, explaining")
                 tuned, filed = _close(settings, question, everyone, search, client, parent)
     return TuneResult(question, tuned, filed)
@@ -355,6 +356,15 @@ def _tuned(
     )
 
 
+def _pages(settings: TuneSettings, question: Question, client: Client, experiment: str, run_id: str) -> dict[str, str]:
+    """The search's page and the saved views it is looked at in, seeded where they are missing."""
+    objective = settings.tune.objectives[0]
+    tried = {name: family.search for name, family in question.families.items()}
+    views = tuning_view(objective, DIRECTIONS[objective] == "maximize", tried), leaderboard(question.select_by)
+    page = backend.page(f"experiments/{experiment}/runs/{run_id}/artifacts/{REPORT}")
+    return {"Report": page} | seed(client, experiment, views)
+
+
 def _gain_on_test(
     settings: TuneSettings, question: Question, everyone: Users, tuned: Candidate, judged: str
 ) -> Estimate:
@@ -411,9 +421,7 @@ def _close(
         challenge(client, version)
         registered = version.uri
     parent.tags({CLOSED: registered or "", **({"registered": registered} if registered else {})})
-    tried = {name: family.search for name, family in question.families.items()}
-    views = (tuning_view(settings.tune.objectives[0], tuned.maximize, tried), leaderboard(question.select_by))
-    saved = {"Report": backend.page(f"{parent.path}/artifacts/{REPORT}")} | seed(client, parent.experiment, views)
+    saved = _pages(settings, question, client, parent.experiment, parent.run_id)
     note = client.get_run(parent.run_id).data.tags["mlflow.note.content"]
     parent.tags({"mlflow.note.content": shortened(described(saved) + note, "run"), COLOUR: colour(tuned.best.family)})
     return tuned, Filed(parent.run_id, backend.page(parent.path), registered, saved)
