@@ -141,10 +141,17 @@ def close(
         if tuned.challenges:
             challenge(client, version)
         registered = version.uri
-    tried = {name: family.search for name, family in question.families.items()}
-    views = (tuning_view(settings.tune.objectives[0], tuned.maximize, tried), leaderboard(question.select_by))
-    saved = {"Report": backend.page(f"{parent.path}/artifacts/{REPORT}")} | seed(client, parent.experiment, views)
+    saved = pages(settings, question, client, parent.experiment, parent.run_id)
     note = shortened(described(saved) + client.get_run(parent.run_id).data.tags["mlflow.note.content"], "run")
     named = {"registered": registered} if registered else {}
     parent.tags({"mlflow.note.content": note, COLOUR: colour(best.family), CLOSED: registered or "", **named})
     return tuned, Filed(parent.run_id, backend.page(parent.path), registered, saved)
+
+
+def pages(settings: TuneSettings, question: Question, client: Client, experiment: str, run_id: str) -> dict[str, str]:
+    """The search's page and the saved views it is looked at in, seeded where they are missing."""
+    objective = settings.tune.objectives[0]
+    tried = {name: family.search for name, family in question.families.items()}
+    views = tuning_view(objective, DIRECTIONS[objective] == "maximize", tried), leaderboard(question.select_by)
+    page = backend.page(f"experiments/{experiment}/runs/{run_id}/artifacts/{REPORT}")
+    return {"Report": page} | seed(client, experiment, views)

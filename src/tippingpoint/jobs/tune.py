@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +96,8 @@ def tune(settings: TuneSettings) -> TuneResult:
                 bar.say("filing trials")
                 parent = _parent(search, seat, experiment)
                 if isinstance(parent, Filed):
-                    return TuneResult(question, search_winner.found(search), parent)
+                    views = search_winner.pages(settings, question, client, experiment, parent.run_id)
+                    return TuneResult(question, search_winner.found(search), replace(parent, views=views))
                 bar.say("winner: fitting, measuring, explaining")
                 tuned, filed = search_winner.close(settings, question, everyone, search, client, parent)
     return TuneResult(question, tuned, filed)
