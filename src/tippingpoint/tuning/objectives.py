@@ -10,7 +10,7 @@ from joblib import parallel_config  # type: ignore[import-untyped]  # it ships n
 from scipy.special import logit
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
+from threadpoolctl import threadpool_limits
 
 from tippingpoint.evaluation import auc_contributions, point
 from tippingpoint.models.family import Family
