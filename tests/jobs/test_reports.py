@@ -52,8 +52,10 @@ def test_each_report_holds_what_it_promises_and_less_than_a_megabyte(workspace: 
     assert set(found["none"]) == {"config.yaml", "policy.json", "card.md", "packages.txt"}
     light = {path for path in found["light"] if path.startswith("figures/")}
     assert light == {"figures/roc.png", "figures/calibration.png", "figures/shap.png"}
-    more = {f"figures/{name}.png" for name in ("lift", "slices", "learning_curve", "explore")}
-    assert set(found["full"]) - set(found["light"]) == {*more, "tables/learning_curve.csv"}
+    shown = ("lift", "slices", "learning_curve", "explore", "dependence", "partial_dependence", "typical_users")
+    told = ("learning_curve", "typical_users", "interactions", "importance_stability")
+    more = {*(f"figures/{name}.png" for name in shown), *(f"tables/{name}.csv" for name in told)}
+    assert set(found["full"]) - set(found["light"]) == more
 
 
 def test_curves_are_metric_steps_that_overlay(compared: tuple) -> None:
