@@ -82,7 +82,9 @@ def runs(name: str, users: Users, settings: Settings, shown: Table) -> None:
             spent = []
             for level in ("light", "full"):
                 start, cpu = time.perf_counter(), time.process_time()
-                write_explanations(Path(folder), explanation, model, policy, parts.train, family_name, 0, level)
+                write_explanations(
+                    Path(folder), explanation, model, policy, parts.train, parts.test.features, family_name, 0, level
+                )
                 spent.append(f"{time.perf_counter() - start:.2f} s ({time.process_time() - cpu:.2f})")
             size = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
         shown.add_row(name, family_name, f"{seconds:.3f} s", *spent, f"{size / 1e3:.0f} kB", f"{explanation.gap:.1e}")

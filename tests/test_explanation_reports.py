@@ -61,7 +61,7 @@ def drawn(path: Path) -> np.ndarray:
 @pytest.mark.parametrize("name", ["logistic", "random_forest", "boosting"])
 def test_a_full_report_has_every_figure_and_table(name: str, tmp_path: Path) -> None:
     explanation, model, train = explained(name)
-    found = write_explanations(tmp_path, explanation, model, POLICY, train, name, 0)
+    found = write_explanations(tmp_path, explanation, model, POLICY, train, explanation.features, name, 0)
     assert set(found) == {"explanation/stability"}
     assert {path.name for path in (tmp_path / "figures").iterdir()} == FULL
     tables = {path.name: pd.read_csv(path) for path in (tmp_path / "tables").iterdir()}
@@ -80,14 +80,17 @@ def test_a_full_report_has_every_figure_and_table(name: str, tmp_path: Path) -> 
 def test_a_light_report_costs_no_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     explanation, model, train = explained("logistic")
     monkeypatch.setattr(explanations, "stability", None)
-    assert write_explanations(tmp_path, explanation, model, POLICY, train, "logistic", 0, "light") == {}
+    assert (
+        write_explanations(tmp_path, explanation, model, POLICY, train, explanation.features, "logistic", 0, "light")
+        == {}
+    )
     assert {path.name for path in tmp_path.rglob("*.*")} == {"shap.png", "mean_abs_shap.csv", "coefficients.csv"}
     assert list(pd.read_csv(tmp_path / "tables/coefficients.csv")) == ["feature", "term", "coefficient", "odds_ratio"]
 
 
 def test_one_user_in_one_segment_is_enough(tmp_path: Path) -> None:
     explanation, model, train = explained("random_forest", rows=1)
-    write_explanations(tmp_path, explanation, model, POLICY, train, "random_forest", 0)
+    write_explanations(tmp_path, explanation, model, POLICY, train, explanation.features, "random_forest", 0)
     assert {path.name for path in (tmp_path / "figures").iterdir()} == FULL
     (typical,) = pd.read_csv(tmp_path / "tables/typical_users.csv").to_dict("records")
     assert typical["smallest_change"]
@@ -96,7 +99,7 @@ def test_one_user_in_one_segment_is_enough(tmp_path: Path) -> None:
 def test_the_same_explanation_gives_the_same_bytes(tmp_path: Path) -> None:
     explanation, model, train = explained("boosting")
     for folder in ("one", "two"):
-        write_explanations(tmp_path / folder, explanation, model, POLICY, train, "boosting", 0)
+        write_explanations(tmp_path / folder, explanation, model, POLICY, train, explanation.features, "boosting", 0)
     for path in sorted((tmp_path / "one").rglob("*.*")):
         assert path.read_bytes() == (tmp_path / "two" / path.relative_to(tmp_path / "one")).read_bytes(), path.name
 

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tippingpoint.data.users import Contract
 from tippingpoint.explanation.effects import points_of
-from tippingpoint.explanation.values import Explanation
+from tippingpoint.explanation.values import Explanation, explain
 from tippingpoint.models.calibration import Model
 
 REASONS = 3
@@ -46,7 +47,7 @@ class Typical:
     Parameters
     ----------
     row
-        Position in the explanation.
+        Position in the explanation of typical users.
     toward
         Segment above this one; for the highest, the one below.
     move
@@ -116,41 +117,48 @@ def what_moves(
 
 def typical_users(
     model: Model,
-    explanation: Explanation,
+    contract: Contract,
+    features: pd.DataFrame,
     background: pd.DataFrame,
     segments: tuple[str, ...],
     segment: Callable[[np.ndarray, pd.DataFrame], np.ndarray],
     most: int = 3,
-) -> list[Typical]:
-    """For each segment that has an explained user the one nearest to its median score, low scores first.
+) -> tuple[list[Typical], Explanation]:
+    """For each segment that has users the one nearest to its median score, low scores first; and their explanation.
 
     Parameters
     ----------
+    features, background
+        Users among whom they are looked for; users whose values are tried, and from whose mean a line starts.
     segments
         Names of the codes that `segment` gives.
     most
         Of more segments these are the lowest, the highest, and those between evenly.
     """
-    features = explanation.features
     score = np.asarray(model.classifier.predict_proba(features)[:, 1], dtype=np.float64)
     code = segment(score, features)
     median = {int(c): float(np.median(score[code == c])) for c in np.unique(code)}
     ranked = sorted(median, key=lambda c: median[c])
     places = np.unique(np.linspace(0, len(ranked) - 1, min(most, len(ranked))).round().astype(int))
+    rows = [_nearest(score, code == ranked[at], median[ranked[at]]) for at in places]
+    explanation = explain(model, contract, features.iloc[rows], background)
     found = []
-    for at in places:
-        c = ranked[at]
-        members = np.flatnonzero(code == c)
-        row = int(members[np.abs(score[members] - median[c]).argmin()])
-        # Known segments only: where the explained users are all in one there is nowhere to go.
+    for row, at in enumerate(places):
+        # Segments that have users only: where all are in one there is nowhere to go.
         other = ranked[at + 1] if at + 1 < len(ranked) else ranked[at - 1] if at else None
-        user = features.iloc[[row]]
+        user, values = explanation.features.iloc[[row]], explanation.values[row]
         move = None if other is None else what_moves(model, user, background, segment, other)
-        largest = np.abs(explanation.values[row]).argsort(kind="stable")[::-1][:REASONS]
-        reasons = tuple((str(features.columns[j]), user.iloc[0, j], float(explanation.values[row, j])) for j in largest)
+        largest = np.abs(values).argsort(kind="stable")[::-1][:REASONS]
+        reasons = tuple((str(features.columns[j]), user.iloc[0, j], float(values[j])) for j in largest)
         toward = "" if other is None else segments[other]
-        found.append(Typical(segments[c], row, float(score[row]), toward, move, reasons))
-    return found
+        found.append(Typical(segments[ranked[at]], row, float(score[rows[row]]), toward, move, reasons))
+    return found, explanation
+
+
+def _nearest(score: np.ndarray, members: np.ndarray, middle: float) -> int:
+    """Position of the member whose score is nearest to `middle`."""
+    among = np.flatnonzero(members)
+    return int(among[np.abs(score[among] - middle).argmin()])
 
 
 def typical_table(users: list[Typical]) -> pd.DataFrame:

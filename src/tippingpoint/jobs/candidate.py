@@ -213,6 +213,7 @@ def record(candidate: Candidate, question: Question, settings: Settings, run: Ru
                 candidate.model,
                 candidate.policy,
                 parts.train.take(fitted_on(question, parts.train)),
+                parts.test.features,
                 candidate.family,
                 question.seed,
                 question.report,

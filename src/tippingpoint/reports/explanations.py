@@ -44,6 +44,7 @@ def write_explanations(
     model: Model,
     policy: Policy,
     train: Users,
+    test: pd.DataFrame,
     family: str,
     seed: int,
     level: Literal["full", "light"] = "full",
@@ -60,6 +61,8 @@ def write_explanations(
         Bound to the model.
     train
         Users the model was fitted on.
+    test
+        (n, d) all users among whom typical ones are looked for; those explained may be too few to be in each segment.
 
     Returns
     -------
@@ -82,9 +85,9 @@ def write_explanations(
     dependence(figures / "dependence.png", explanation, top[:CLOSER], family)
     if shapes := effects(model, explanation.features, top[:CLOSER], background):
         partial_dependence(figures / "partial_dependence.png", shapes, family)
-    typical = typical_users(model, explanation, background, policy.segments, policy.segment)
+    typical, theirs = typical_users(model, train.contract, test, background, policy.segments, policy.segment)
     typical_table(typical).to_csv(tables / "typical_users.csv", index=False)
-    waterfalls(figures / "typical_users.png", explanation, typical, family)
+    waterfalls(figures / "typical_users.png", theirs, typical, family)
     if len(top) > 1:
         pairs = interactions(model, explanation.features, top[:PAIRED])
         pairs.to_csv(tables / "interactions.csv", index=False)
