@@ -12,7 +12,7 @@ import pytest
 from mlflow import MlflowClient
 
 from tippingpoint.composing import compose
-from tippingpoint.jobs import run
+from tippingpoint.jobs import compare, run
 from tippingpoint.settings import Settings, TuneSettings
 
 SMALL = ["model=logistic", "data.users=2000", "explain_rows=20"]
@@ -56,6 +56,14 @@ def test_each_report_holds_what_it_promises_and_less_than_a_megabyte(workspace: 
     told = ("learning_curve", "typical_users", "interactions", "importance_stability")
     more = {*(f"figures/{name}.png" for name in shown), *(f"tables/{name}.csv" for name in told)}
     assert set(found["full"]) - set(found["light"]) == more
+
+
+@pytest.mark.parametrize(("report", "held"), [("full", True), ("light", False)])
+def test_a_comparison_links_to_its_page_where_it_has_one(report: str, held: bool, workspace: Path) -> None:
+    filed = compare(Settings.from_config(compose("compare", [*SMALL, f"report={report}"]))).filed
+    assert ("report.html" in files(filed.run_id)) == held
+    assert ("Report" in filed.views) == held
+    assert ("report.html" in MlflowClient().get_run(filed.run_id).data.tags["mlflow.note.content"]) == held
 
 
 def test_curves_are_metric_steps_that_overlay(compared: tuple) -> None:

@@ -102,10 +102,9 @@ def compare(settings: Settings) -> CompareResult:
                 challenge(client, version)
                 registered = version.uri
             saved = views.of_models(client, experiment, question.select_by, question.evidence.kind)
-            report_page = (
-                {} if question.report == "none" else {"Report": backend.page(f"{parent.path}/artifacts/{REPORT}")}
-            )
-            filed = Filed(parent.run_id, backend.page(parent.path), registered, {**report_page, **saved})
+            if question.report == "full":
+                saved = {"Report": backend.page(f"{parent.path}/artifacts/{REPORT}"), **saved}
+            filed = Filed(parent.run_id, backend.page(parent.path), registered, saved)
             _record(comparison, filed, parent, at_a_glance)
     return CompareResult(comparison, filed)
 
