@@ -216,12 +216,11 @@ def _segments(gathered: Gathered, economics: Economics, line: Line) -> pd.DataFr
 
 
 def _break_even(economics: Economics, about: Mapping[str, Any], base: float, action: int) -> float:
-    """Ratio P(pays | action) / P(pays | none) from which on the action earns more than it costs."""
+    """Ratio P(pays | action) / P(pays | none) from which on the action earns more than it costs; inf: none does."""
     alpha, beta = (of[[0, action]] for of in economics.line(tuple(about["actions"]), about["good"]))
     if not about["good"]:  # in terms of those who pay, whose outcome is 0
         alpha, beta, base = alpha + beta, -beta, 1 - base
-    found = float(break_even_response(base, alpha, beta)[1])
-    return found if np.isfinite(found) else float("nan")  # where no one pays, no response does
+    return float(break_even_response(base, alpha, beta)[1])
 
 
 def _only(cells: Cells, s: int) -> Cells:

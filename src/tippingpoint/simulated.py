@@ -164,7 +164,7 @@ class Simulation:
         """
         if "break_even_response" not in self.segments:
             return pd.DataFrame()
-        rows = self.segments[self.segments["break_even_response"].notna()]
+        rows = self.segments[np.isfinite(self.segments["break_even_response"])]
         assumed = [self.asked.economics.response((action,))[0] for action in rows["action"]]
         kept = rows[["policy", "segment", "action", "model", "break_even_response"]].reset_index(drop=True)
         return kept.assign(break_even_response=kept["break_even_response"].clip(lower=0), assumed_response=assumed)

@@ -77,8 +77,7 @@ def break_even_responses(
         if not good:  # in terms of those who pay, whose outcome is 0
             a, b = a + b, -b
         # Means of products: whoever pays may cost more or less than others do.
-        worth = break_even_response(1.0, a.mean(axis=0), (b * pays[:, None]).mean(axis=0))[1]
-        found.append(float(worth) if np.isfinite(worth) else np.nan)  # where no one pays, no response does
+        found.append(float(break_even_response(1.0, a.mean(axis=0), (b * pays[:, None]).mean(axis=0))[1]))
     return found
 
 

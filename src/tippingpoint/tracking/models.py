@@ -58,7 +58,7 @@ class LoadedModel:
 
 
 def find(client: MlflowClient, reference: str, experiment: str | None = None) -> list[StoredRun]:
-    """Runs a reference stands for: a registered version's, a run itself, or all children of a compare.
+    """Runs a reference stands for: a registered version's, a run itself, or a compare's children, its winner first.
 
     Parameters
     ----------
@@ -93,7 +93,8 @@ def find(client: MlflowClient, reference: str, experiment: str | None = None) ->
     children = [child for child in below if child.outputs.model_outputs]
     if not children:
         raise InputError("models", f"run {run.info.run_id} has no models", "Name a compare's, or a model's own run.")
-    return sorted(children, key=lambda child: int(child.info.start_time))
+    won = run.data.params.get("model")
+    return sorted(children, key=lambda child: (child.data.params["model"] != won, int(child.info.start_time)))
 
 
 def config_of(client: MlflowClient, run: StoredRun) -> dict[str, Any]:
