@@ -14,6 +14,7 @@ from tippingpoint.evaluation.curves import GRID, Curve
 from tippingpoint.filed import Filed
 from tippingpoint.findings import Comparison
 from tippingpoint.policies.bands import Bands
+from tippingpoint.reports.drawing import words
 from tippingpoint.reports.explore_figures import WITH, WITHOUT, by_category, by_number, plain
 from tippingpoint.reports.page import Figure, axis, layout, numbers, render
 from tippingpoint.reports.palette import COLOURS, GREY, colour
@@ -381,7 +382,7 @@ def _rows(labels: list[str]) -> Figure:
 
 
 def _label(family: str) -> str:
-    return plain(family.replace("_", " "))
+    return plain(words(family))
 
 
 def _cut(name: str, most: int = 24) -> str:

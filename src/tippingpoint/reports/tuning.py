@@ -15,7 +15,7 @@ from rich.text import Text
 
 from tippingpoint.filed import Filed
 from tippingpoint.findings import Question
-from tippingpoint.reports.figures import new_figure, save
+from tippingpoint.reports.drawing import new_figure, save, words
 from tippingpoint.reports.page import Figure, render
 from tippingpoint.reports.palette import colour
 from tippingpoint.reports.tables import about, interval, links, plain_table, uplift_heads
@@ -74,8 +74,8 @@ def history(path: Path, values: Mapping[str, np.ndarray], objective: str, maximi
         steps = np.arange(1, len(found) + 1)
         best = np.maximum.accumulate(found) if maximize else np.minimum.accumulate(found)
         axes.plot(steps, found, "o", markersize=3, alpha=0.5, color=colour(family))
-        axes.step(steps, best, where="post", color=colour(family), label=family.replace("_", " "))
-    axes.set(xlabel="complete trials", ylabel=objective.replace("_", " "), title="Search: each trial, best so far")
+        axes.step(steps, best, where="post", color=colour(family), label=words(family))
+    axes.set(xlabel="complete trials", ylabel=words(objective), title="Search: each trial, best so far")
     axes.legend(loc="lower right" if maximize else "upper right", frameon=False)
     save(figure, path)
 
@@ -126,7 +126,7 @@ def summary(question: Question, tuned: Tuned, filed: Filed) -> RenderableType:
     if tuned.candidate is not None:
         metrics = plain_table("Winner, refitted on train and validation, on test", ["metric", "value"])
         for name in ("roc_auc", "pr_auc", "log_loss", "calibration_slope"):
-            metrics.add_row(name.replace("_", " "), interval(tuned.candidate.metrics[name], 3))
+            metrics.add_row(words(name), interval(tuned.candidate.metrics[name], 3))
         heads = [head.replace("\n", " ") for head in uplift_heads(question)]
         metrics.add_row(heads[0], interval(tuned.candidate.value.outcomes_per_1000, 1))
         metrics.add_row(heads[1], interval(tuned.candidate.value.uplift, 3))
