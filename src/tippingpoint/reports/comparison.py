@@ -9,10 +9,10 @@ import pandas as pd
 from scipy.stats import kendalltau
 
 from tippingpoint.association import Association, associations, wilson
+from tippingpoint.compared import Comparison
 from tippingpoint.evaluation import reliability
 from tippingpoint.evaluation.curves import GRID, Curve
 from tippingpoint.filed import Filed
-from tippingpoint.findings import Comparison
 from tippingpoint.policies.bands import Bands
 from tippingpoint.reports.drawing import words
 from tippingpoint.reports.explore_figures import WITH, WITHOUT, by_category, by_number, plain

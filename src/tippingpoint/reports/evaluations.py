@@ -10,10 +10,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
 
 from tippingpoint.association import wilson
+from tippingpoint.compared import Comparison
 from tippingpoint.evaluation import reliability
 from tippingpoint.evaluation.curves import GRID, Curve, Curves
 from tippingpoint.evaluation.slices import worst
-from tippingpoint.findings import Candidate, Comparison, Question
+from tippingpoint.findings import Candidate, Question
 from tippingpoint.reports.drawing import blank, label, open_axes, save, words
 from tippingpoint.reports.palette import GREY, colour
 from tippingpoint.reports.tables import interval
