@@ -184,14 +184,14 @@ def _metric(
 
 
 def _contributions(objective: str, folds: Folds, score: np.ndarray) -> np.ndarray | None:
-    y = folds.outcome
-    if objective == "roc_auc":  # the mean over the folds of each one's own
-        each = np.empty(len(y))
-        for number in range(folds.number):
-            held = folds.fold == number
-            each[held] = auc_contributions(y[held], score[held])
-        return each
-    return CONTRIBUTIONS[objective](y, score) if objective in CONTRIBUTIONS else None
+    """Those of each fold on its own; None where an objective has none."""
+    if objective not in CONTRIBUTIONS:
+        return None
+    each = np.empty(len(score))
+    for number in range(folds.number):
+        held = folds.fold == number
+        each[held] = CONTRIBUTIONS[objective](folds.outcome[held], score[held])
+    return each
 
 
 def _decide(score: np.ndarray, folds: Folds, priced: Priced, calibrate: bool) -> np.ndarray:
