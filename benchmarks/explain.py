@@ -4,11 +4,17 @@
 
 10,000 users, 300 trees of depth 12 (`shap.TreeExplainer`, path-dependent, answers the first 100 of them: its
 time grows with the users, and a whole answer takes minutes), then the configured forest with the users a run explains.
+Then, of each family as it is configured: the whole report of a run (evaluation, explanations, users at a glance), light
+and full, and tracking (run, model, metrics, card and registered version, with report=none), on the wall and of CPU.
 The freemium music users are read from TIPPINGPOINT_REAL_DATA (default ../shared/data) where they are.
 """
 
+import contextlib
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,20 +25,29 @@ from shap import TreeExplainer
 
 from tippingpoint.composing import compose
 from tippingpoint.data.source import Source
-from tippingpoint.data.splits import split
 from tippingpoint.data.users import Users
-from tippingpoint.explanation import explain
 from tippingpoint.explanation import forest as kernel
-from tippingpoint.models.calibration import fit
+from tippingpoint.findings import Candidate, Question
+from tippingpoint.jobs.candidate import (
+    answer,
+    open_store,
+    overview,
+    record,
+    register_candidate,
+    run_tags,
+    with_baselines,
+)
+from tippingpoint.jobs.question import ask
 from tippingpoint.models.family import Family
-from tippingpoint.policies.policy import Known, Policy
+from tippingpoint.reports.evaluations import write_evaluation
 from tippingpoint.reports.explanations import write_explanations
 from tippingpoint.settings import Settings
+from tippingpoint.tracking.runs import run as tracked
 
-REAL = Path(os.environ.get("TIPPINGPOINT_REAL_DATA", Path(__file__).parents[2] / "shared/data"))
+REAL = Path(os.environ.get("TIPPINGPOINT_REAL_DATA", Path(__file__).parents[2] / "shared/data")).resolve()
 TABLES = {
-    "case study": ["data.users=30000"],
-    "streamzone": ["data=streamzone", "data.users=30000"],
+    "case study": [],
+    "streamzone": ["data=streamzone"],
     "freemium music": ["data=csv", f"data.path={REAL / 'xyz_freemium_music.csv'}", "data.target=adopter"],
 }
 USERS, SHAP_USERS = 10_000, 100
@@ -64,45 +79,65 @@ def forests(name: str, users: Users, family: Family, asked: int, shown: Table) -
     )  # fmt: skip
 
 
-def runs(name: str, users: Users, settings: Settings, shown: Table) -> None:
-    """One row a family: what a run explains, and the files it writes."""
-    parts = split(users, settings.split)
-    for family_name, component in settings.model.items():
-        family = component.build(Family, f"model.{family_name}")
-        model = fit(family, parts.train, parts.validation, 0)
-        policy = settings.policy.build(Policy, "policy").bind(
-            Known(parts.train.features, parts.validation.features, model.score(parts.validation))
+def runs(name: str, settings: Settings, shown: Table) -> None:
+    """One row a family: seconds to explain it, to write its report, and to file it without one."""
+    question = with_baselines(ask(settings))
+    client, experiment = open_store(settings, question)
+    for family in question.families:
+        candidate = answer(question, family)
+        spent: list[str] = []
+        for level in ("light", "full"):
+            with TemporaryDirectory() as folder, taken(spent):
+                report(Path(folder), candidate, replace(question, report=level))
+                size = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
+        with taken(spent), tracked(client, experiment, family, run_tags(question, "run")) as opened:
+            model = record(candidate, replace(question, report="none"), settings, opened, None)
+            register_candidate(client, candidate, question, opened.run_id, model)
+        explained = f"{candidate.seconds['explain']:.3f} s"
+        users = f"{len(question.users):,}"
+        shown.add_row(
+            name, users, family, explained, *spent, f"{size / 1e3:.0f} kB", f"{candidate.explanation.gap:.1e}"
         )
-        rows = np.sort(np.random.default_rng(0).permutation(len(parts.test))[: settings.explain_rows])
-        asked, background = parts.test.features.iloc[rows], parts.train.features.iloc[:1000]
-        start = time.perf_counter()
-        explanation = explain(model, users.contract, asked, background)
-        seconds = time.perf_counter() - start
-        with TemporaryDirectory() as folder:
-            spent = []
-            for level in ("light", "full"):
-                start, cpu = time.perf_counter(), time.process_time()
-                write_explanations(
-                    Path(folder), explanation, model, policy, parts.train, parts.test.features, family_name, 0, level
-                )
-                spent.append(f"{time.perf_counter() - start:.2f} s ({time.process_time() - cpu:.2f})")
-            size = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
-        shown.add_row(name, family_name, f"{seconds:.3f} s", *spent, f"{size / 1e3:.0f} kB", f"{explanation.gap:.1e}")
+
+
+def report(folder: Path, candidate: Candidate, question: Question) -> None:
+    """All figures and tables of a run: evaluation, explanations and, of a full one, the users at a glance."""
+    write_evaluation(folder, candidate, question)
+    train, test = question.parts.train, question.parts.test.features
+    write_explanations(
+        folder, candidate.explanation, candidate.model, candidate.policy, train, test, candidate.family, question.seed,
+        question.report,
+    )  # fmt: skip
+    if png := overview(question):
+        (folder / "figures/explore.png").write_bytes(png)
+
+
+@contextmanager
+def taken(spent: list[str]) -> Iterator[None]:
+    """Adds the seconds spent inside: on the wall, and of CPU."""
+    start, cpu = time.perf_counter(), time.process_time()
+    yield
+    spent.append(f"{time.perf_counter() - start:.2f} s ({time.process_time() - cpu:.2f})")
 
 
 def main() -> None:
     """Print both tables."""
     large = Table("table", "trees", "leaves", "users", "ours", "shap", "ratio", "of CPU", "largest difference", "gap")
-    files = Table("table", "family", "explain", "light: wall (CPU)", "full: wall (CPU)", "files", "gap")
-    for name, overrides in TABLES.items():
-        if "freemium" in name and not (REAL / "xyz_freemium_music.csv").exists():
-            continue
-        settings = Settings.from_config(compose("compare", overrides))
-        users = settings.data.build(Source, "data").load()
-        family = settings.model["random_forest"].build(Family, "model.random_forest")
-        forests(name, users, family.having(LARGE), USERS, large)
-        forests(name, users, family, 500, large)
-        runs(name, users, settings, files)
+    files = Table(
+        "table", "users", "family", "explain", "light: wall (CPU)", "full: wall (CPU)", "tracking", "files", "gap"
+    )
+    with TemporaryDirectory() as folder, contextlib.chdir(folder):
+        os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
+        for name, overrides in TABLES.items():
+            if "freemium" in name and not (REAL / "xyz_freemium_music.csv").exists():
+                continue
+            runs(name, Settings.from_config(compose("compare", overrides)), files)
+            larger = [] if "freemium" in name else ["data.users=30000"]
+            settings = Settings.from_config(compose("compare", [*overrides, *larger]))
+            users = settings.data.build(Source, "data").load()
+            family = settings.model["random_forest"].build(Family, "model.random_forest")
+            forests(name, users, family.having(LARGE), USERS, large)
+            forests(name, users, family, 500, large)
     console = Console(width=140)
     console.print(large)
     console.print(files)

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,17 +23,15 @@ from scipy.stats import loguniform, randint, uniform
 from sklearn.model_selection import RandomizedSearchCV, StratifiedKFold
 
 from tippingpoint.composing import compose
-from tippingpoint.data.source import Source
 from tippingpoint.data.splits import development
 from tippingpoint.data.users import Users
 from tippingpoint.evaluation import auc_contributions
-from tippingpoint.models.family import Family
+from tippingpoint.findings import Question
+from tippingpoint.jobs.question import ask
+from tippingpoint.jobs.search_task import digests, prepared
 from tippingpoint.settings import TuneSettings
 from tippingpoint.simulation.statistics import mean
-from tippingpoint.tuning.folds import cut, prepare
-from tippingpoint.tuning.objectives import cross_validate
-from tippingpoint.tuning.search import Search, crew, digest, get_ready, threads_each
-from tippingpoint.tuning.worker import Silent, Task
+from tippingpoint.tuning.search import Search, crew, get_ready
 
 PEER_TRIALS, RUN_TRIALS = 20, 6
 FAMILIES = ("logistic", "random_forest", "boosting")
@@ -48,37 +47,13 @@ def settings_of(arguments: argparse.Namespace, *words: str) -> TuneSettings:
     return TuneSettings.from_config(compose("tune", [*data_words(arguments), *words]))
 
 
-def everyone(settings: TuneSettings) -> Users:
-    """The users of train and validation."""
-    return development(settings.data.build(Source, "data").load(), settings.split)
-
-
-def task_of(settings: TuneSettings, users: Users, folder: Path) -> tuple[Task, dict[str, str]]:
-    """What a search's workers share, and the digests of its studies; as the job makes them, without a policy."""
-    families = {name: part.build(Family, f"model.{name}") for name, part in settings.model.items()}
-    get_ready(families.values())
-    digests = {
-        name: digest({"users": users.digest, "model": part.as_written()}) for name, part in settings.model.items()
-    }
-    fits = np.ones(len(users), dtype=bool)
-    folds = prepare(users, fits, cut(users, fits, settings.tune.folds, settings.seed), families, settings.seed, folder)
-    baseline = {
-        name: cross_validate(
-            family.model_copy(update={"search": {}}), name, folds, ["roc_auc"], None, threads_each(1), Silent()
-        )
-        for name, family in families.items()
-    }
-    names = {name: f"{name}-{digests[name]}" for name in families}
-    task = Task(families, names, None, settings.tune, folds, None, baseline, settings.seed, threads_each(1))
-    return task, digests
-
-
-def searched(settings: TuneSettings, users: Users) -> tuple[Search, float]:
-    """A finished search, and its wall time, start of its worker and all."""
+def searched(settings: TuneSettings, question: Question) -> tuple[Search, float]:
+    """A finished search on all users of a question, and its wall time, start of its worker and all."""
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        task, digests = task_of(settings, users, Path(folder))
-        search = Search(task, digests)
+        get_ready(question.families.values())
+        task = prepared(settings, question, question.users, Path(folder))
+        search = Search(task, digests(settings, question))
         with crew(task) as hired:
             while hired.look():
                 time.sleep(0.02)
@@ -88,8 +63,9 @@ def searched(settings: TuneSettings, users: Users) -> tuple[Search, float]:
 def overhead(arguments: argparse.Namespace) -> None:
     """Wall time over time inside fit and predict; scikit-learn and a multirun of `run` for the same trials."""
     settings = settings_of(arguments, "model=boosting", f"tune.trials={arguments.trials}", "tune.prune=0")
-    users = everyone(settings)
-    search, wall = searched(settings, users)
+    asked = ask(settings)
+    users = development(asked.users, settings.split)
+    search, wall = searched(settings, replace(asked, users=users))
     tried = search.tried()
     inside = sum(trial.seconds for trial in tried) + search.task.baseline["boosting"].seconds
     ratio = wall / inside
@@ -178,17 +154,18 @@ def draw(search: Search, peer: list[tuple[float, float]], path: str, users: User
 
 def nested(arguments: argparse.Namespace) -> None:
     """Five outer folds; inside each a search of all its own; the winner and the defaults on the fold held out."""
-    whole = settings_of(arguments, "model=all").data.build(Source, "data").load()
     rows = []
     for name in arguments.families:
         settings = settings_of(
             arguments, f"model={name}", f"tune.trials={arguments.trials}", "tune.prune=0", *arguments.set
         )
+        asked = ask(settings)
+        whole = asked.users
         tuned, plain = np.empty(len(whole)), np.empty(len(whole))
         outer = StratifiedKFold(5, shuffle=True, random_state=0)
         for fit, held in outer.split(whole.outcome, whole.outcome):
             users = whole.take(fit)
-            search, _ = searched(settings, users)
+            search, _ = searched(settings, replace(asked, users=users))
             best = search.best()
             assert best is not None
             family = search.task.families[name]

@@ -9,12 +9,12 @@ from matplotlib.image import imread
 
 from tippingpoint.composing import compose
 from tippingpoint.data.users import Column, Contract, Users
-from tippingpoint.explanation import Explanation, explain
+from tippingpoint.explanation import Explanation, explain, strongest_partner
 from tippingpoint.models.calibration import fit
 from tippingpoint.models.family import Family
 from tippingpoint.policies.bands import Bands
 from tippingpoint.reports import explanations
-from tippingpoint.reports.explanations import strongest_partner, write_explanations
+from tippingpoint.reports.explanations import write_explanations
 from tippingpoint.settings import Settings
 
 LONG = "a_column_with_a_name_that_is_far_too_long_to_be_shown_whole"

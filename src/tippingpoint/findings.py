@@ -1,7 +1,6 @@
 """Question, candidates and their comparison, in one shape for terminal, JSON, cards and MLflow."""
 
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -19,7 +18,6 @@ from tippingpoint.models.family import Family
 from tippingpoint.models.size import nodes, used
 from tippingpoint.policies.policy import Policy
 from tippingpoint.settings import Report
-from tippingpoint.simulation.contest import Verdict
 from tippingpoint.simulation.evidence import Evidence
 from tippingpoint.simulation.statistics import Estimate, mean
 from tippingpoint.simulation.value import PolicyValue
@@ -212,12 +210,12 @@ class Candidate:
         kind, outcome = question.evidence.kind, question.parts.test.outcome
         mine = auc_contributions(outcome, self.score)
         shared = {name: self.metrics[name] for name in BASELINE_METRICS}
-        rows = [_row(self.family, judged(shared, self.value, kind))]
+        rows = [row_of(self.family, judged(shared, self.value, kind))]
         for baseline in question.baselines:
             gain = {"roc_auc_gain": mean(mine - auc_contributions(outcome, baseline.score))}
             more = mean(self.value.contribution - baseline.value.contribution)
             gain[f"uplift_gain_{kind}"] = more if question.evidence.measured else Estimate(more.value)
-            rows.append(_row(baseline.name, judged(baseline.metrics, baseline.value, kind) | gain))
+            rows.append(row_of(baseline.name, judged(baseline.metrics, baseline.value, kind) | gain))
         return pd.DataFrame(rows).dropna(axis="columns", how="all")
 
     def as_dict(self, kind: str) -> dict[str, Any]:
@@ -236,85 +234,8 @@ class Candidate:
         }
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """Candidates side by side.
-
-    Parameters
-    ----------
-    candidates
-        Best first, by the metric on validation.
-    auc, uplift
-        Verdicts over all pairs on test: ROC AUC, and money per user under the policy. Without a measurement behind
-        the uplift (evidence `assumed`) there are none.
-    """
-
-    question: Question
-    candidates: list[Candidate]
-    auc: list[Verdict]
-    uplift: list[Verdict]
-
-    @property
-    def winner(self) -> Candidate:
-        """The first on validation."""
-        return self.candidates[0]
-
-    def verdicts(self) -> pd.DataFrame:
-        """One row a pair and measure."""
-        measures = {"roc_auc": self.auc, f"uplift_per_user_{self.question.evidence.kind}": self.uplift}
-        return pd.DataFrame(
-            [
-                {
-                    "measure": measure,
-                    "first": v.first,
-                    "second": v.second,
-                    **asdict(v.difference),
-                    "verdict": v.word,
-                }
-                for measure, verdicts in measures.items()
-                for v in verdicts
-            ]
-        )
-
-    def leaderboard(self) -> pd.DataFrame:
-        """One row a candidate, then one a baseline: validation metric, then those of test and policy with intervals."""
-        kind = self.question.evidence.kind
-        rows = []
-        for candidate in self.candidates:
-            row: dict[str, Any] = {"model": candidate.family, "calibration": candidate.model.calibration}
-            row[f"validation/{self.question.select_by}"] = candidate.validation
-            row |= _row(candidate.family, judged(candidate.metrics, candidate.value, kind))
-            rows.append(row | {"fit_seconds": candidate.seconds["fit"]})
-        rows += [_row(b.name, judged(b.metrics, b.value, kind)) for b in self.question.baselines]
-        return pd.DataFrame(rows).dropna(axis="columns", how="all")
-
-    @cached_property
-    def interpretability(self) -> pd.DataFrame:
-        """One row a candidate: how much there is to read in it, against ROC AUC and what the policy is worth."""
-        kind, contract = self.question.evidence.kind, self.question.users.contract
-        rows = []
-        for candidate in self.candidates:
-            measured = {
-                "roc_auc": candidate.metrics["roc_auc"],
-                f"value_per_user_{kind}": candidate.value.value,
-                f"uplift_per_user_{kind}": candidate.value.uplift,
-            }
-            rows.append({"model": candidate.family, **candidate.size(contract)} | _row(candidate.family, measured))
-        return pd.DataFrame(rows).dropna(axis="columns", how="all")
-
-    def as_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
-        kind = self.question.evidence.kind
-        return {
-            **self.question.as_dict(),
-            "selected_by": f"validation/{self.question.select_by}",
-            "winner": self.winner.family,
-            "leaderboard": [candidate.as_dict(kind) for candidate in self.candidates],
-            "verdicts": self.verdicts().to_dict("records"),
-        }
-
-
-def _row(name: str, estimates: dict[str, Estimate]) -> dict[str, Any]:
+def row_of(name: str, estimates: dict[str, Estimate]) -> dict[str, Any]:
+    """A row of a table: each estimate under its name, with the ends of its interval."""
     row: dict[str, Any] = {"model": name}
     for metric, estimate in estimates.items():
         row |= {metric: estimate.value, f"{metric}_low": estimate.low, f"{metric}_high": estimate.high}

@@ -1,6 +1,7 @@
 """How good scores are: metrics, curves, slices, baselines and learning curves, each with its intervals."""
 
 from tippingpoint.evaluation.metrics import (
+    CONTRIBUTIONS,
     LOWER_IS_BETTER,
     accuracy,
     auc_contributions,
@@ -12,6 +13,7 @@ from tippingpoint.evaluation.metrics import (
 )
 
 __all__ = [
+    "CONTRIBUTIONS",
     "LOWER_IS_BETTER",
     "accuracy",
     "auc_contributions",

@@ -1,5 +1,6 @@
 """How well scores predict, each metric with its interval; test users only are meant to come here."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,13 +10,12 @@ from scipy.stats import rankdata
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
+from tippingpoint.models.calibration import INSIDE, log_losses
 from tippingpoint.simulation.statistics import LEVEL, Estimate, mean, normal
 
 REPLICATES = 500
 TOP = 0.10
 LOWER_IS_BETTER = ("log_loss", "brier")
-INSIDE = 1e-15, 1 - 1e-15
-"""How near to 0 and 1 a score may come before its logarithm is taken."""
 
 
 def point(metric: str, outcome: np.ndarray, score: np.ndarray) -> float:
@@ -49,12 +49,8 @@ def evaluate(outcome: np.ndarray, score: np.ndarray, rng: np.random.Generator) -
 
 def accuracy(outcome: np.ndarray, score: np.ndarray) -> dict[str, Estimate]:
     """ROC AUC, log loss and Brier score of (n,) scores: what needs no bootstrap, for any score, a constant too."""
-    clipped = np.clip(score, *INSIDE)
-    return {
-        "roc_auc": area(mean(auc_contributions(outcome, score))),
-        "log_loss": mean(-np.where(outcome == 1, np.log(clipped), np.log1p(-clipped))),
-        "brier": mean((outcome - score) ** 2),
-    }
+    found = {metric: mean(of(outcome, score)) for metric, of in CONTRIBUTIONS.items()}
+    return found | {"roc_auc": area(found["roc_auc"])}
 
 
 def area(auc: Estimate) -> Estimate:
@@ -80,6 +76,14 @@ def auc_contributions(outcome: np.ndarray, score: np.ndarray) -> np.ndarray:
     placement[~positive] = 1 - (ranks[~positive] - rankdata(score[~positive])) / n1
     area = placement[positive].mean()
     return np.asarray(area + (placement - area) * np.where(positive, len(score) / n1, len(score) / n0))
+
+
+CONTRIBUTIONS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    "roc_auc": auc_contributions,
+    "log_loss": log_losses,
+    "brier": lambda outcome, score: (outcome - score) ** 2,
+}
+"""By metric, what each user adds: (n,) terms of (n,) outcomes and scores whose mean is the metric."""
 
 
 def calibration_line(outcome: np.ndarray, score: np.ndarray) -> tuple[Estimate, Estimate]:

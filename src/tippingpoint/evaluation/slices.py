@@ -9,7 +9,8 @@ from scipy.stats import norm
 
 from tippingpoint.association import binned, pooled, wilson
 from tippingpoint.data.users import Users
-from tippingpoint.evaluation.metrics import INSIDE, area
+from tippingpoint.evaluation.metrics import area
+from tippingpoint.models.calibration import INSIDE
 from tippingpoint.simulation.statistics import LEVEL, normal, pointwise
 
 BINS = 5

@@ -2,6 +2,7 @@
 
 from tippingpoint.explanation.effects import Effect, effects, interactions
 from tippingpoint.explanation.line import coefficients
+from tippingpoint.explanation.partner import ranks, strongest_partner
 from tippingpoint.explanation.reasons import CAVEAT, Move, Typical, shown, typical_table, typical_users, what_moves
 from tippingpoint.explanation.stability import Stability, stability
 from tippingpoint.explanation.values import Explanation, explain, raw_columns
@@ -17,9 +18,11 @@ __all__ = [
     "effects",
     "explain",
     "interactions",
+    "ranks",
     "raw_columns",
     "shown",
     "stability",
+    "strongest_partner",
     "typical_table",
     "typical_users",
     "what_moves",

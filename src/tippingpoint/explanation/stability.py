@@ -9,8 +9,8 @@ import pandas as pd
 from scipy.stats import kendalltau
 from sklearn.model_selection import StratifiedKFold
 
+from tippingpoint.cores import cores
 from tippingpoint.data.users import Users
-from tippingpoint.explanation.cores import cores
 from tippingpoint.explanation.values import explain
 from tippingpoint.models.calibration import Model
 from tippingpoint.models.family import Family

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from rich.console import RenderableType
 
+from tippingpoint.compared import Comparison
 from tippingpoint.evaluation import LOWER_IS_BETTER, auc_contributions
 from tippingpoint.filed import Filed
-from tippingpoint.findings import Candidate, Comparison, Question
+from tippingpoint.findings import Candidate, Question
 from tippingpoint.gathered import MONEY
 from tippingpoint.jobs.candidate import (
     answer,

@@ -14,6 +14,8 @@ from tippingpoint.models.family import Family
 
 FOLDS, REFIT_FOLDS = 5, 3
 LEAST_OF_AN_OUTCOME = 100
+INSIDE = 1e-15, 1 - 1e-15
+"""How near to 0 and 1 a score may come before its logarithm is taken."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +61,12 @@ def fit(family: Family, train: Users, validation: Users, seed: int) -> Model:
     if not family.calibrate or np.bincount(validation.outcome, minlength=2).min() < LEAST_OF_AN_OUTCOME:
         return Model(family, pipeline, pipeline, "none")
     y = validation.outcome
-    plain = _log_loss(y, pipeline.predict_proba(validation.features)[:, 1])
+    plain = log_losses(y, pipeline.predict_proba(validation.features)[:, 1])
     sigmoid = np.empty(len(y))
     for fold_train, fold_test in StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(y, y):
         fitted = _sigmoid(pipeline).fit(validation.features.iloc[fold_train], y[fold_train])
         scores = fitted.predict_proba(validation.features.iloc[fold_test])[:, 1]
-        sigmoid[fold_test] = _log_loss(y[fold_test], scores)
+        sigmoid[fold_test] = log_losses(y[fold_test], scores)
     if sigmoid.mean() >= plain.mean():
         return Model(family, pipeline, pipeline, "none")
     classifier = _sigmoid(pipeline).fit(validation.features, y)
@@ -95,7 +97,7 @@ def refit(family: Family, users: Users, seed: int) -> tuple[Model, np.ndarray]:
     if hasattr(unfitted, "decision_function"):
         output = cross_val_predict(unfitted, users.features, y, cv=folds, method="decision_function")
     sigmoid = inner.calibrators[0].predict(output)
-    if _log_loss(y, sigmoid).sum() + 2 >= _log_loss(y, plain).sum() or inner.calibrators[0].a_ >= 0:
+    if log_losses(y, sigmoid).sum() + 2 >= log_losses(y, plain).sum() or inner.calibrators[0].a_ >= 0:
         return _uncalibrated(family, users, seed), plain
     inner.estimator.set_params(**family.when_fitted)
     # What scores is in calibrated_classifiers_; how it was made need not be saved.
@@ -112,6 +114,7 @@ def _sigmoid(pipeline: Pipeline) -> CalibratedClassifierCV:
     return CalibratedClassifierCV(FrozenEstimator(pipeline), method="sigmoid", ensemble=False)
 
 
-def _log_loss(outcome: np.ndarray, score: np.ndarray) -> np.ndarray:
-    score = np.clip(score, 1e-15, 1 - 1e-15)
+def log_losses(outcome: np.ndarray, score: np.ndarray) -> np.ndarray:
+    """(n,) log loss of each user; scores are taken into INSIDE first."""
+    score = np.clip(score, *INSIDE)
     return -np.where(outcome == 1, np.log(score), np.log1p(-score))

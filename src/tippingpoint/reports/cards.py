@@ -5,8 +5,9 @@ from functools import cache
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from tippingpoint.compared import Comparison
 from tippingpoint.filed import Provenance
-from tippingpoint.findings import Candidate, Comparison, Question
+from tippingpoint.findings import Candidate, Question
 from tippingpoint.reports.limits import known_limits
 from tippingpoint.reports.tables import EVIDENCE, interval
 from tippingpoint.reports.what_if import leader_in_words

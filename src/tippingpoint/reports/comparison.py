@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy.stats import kendalltau
-from sklearn.metrics import roc_curve
 
 from tippingpoint.association import Association, associations, wilson
+from tippingpoint.compared import Comparison
 from tippingpoint.evaluation import reliability
+from tippingpoint.evaluation.curves import GRID, Curve
 from tippingpoint.filed import Filed
-from tippingpoint.findings import Comparison
 from tippingpoint.policies.bands import Bands
+from tippingpoint.reports.drawing import words
 from tippingpoint.reports.explore_figures import WITH, WITHOUT, by_category, by_number, plain
 from tippingpoint.reports.page import Figure, axis, layout, numbers, render
 from tippingpoint.reports.palette import COLOURS, GREY, colour
@@ -28,8 +29,6 @@ RANKED = 12
 """Columns of which families' rankings are shown."""
 AGREE = 3
 """Columns at the top of a ranking."""
-POINTS = 150
-"""Of a ROC curve."""
 INTEREST = 0.01
 """A difference in ROC AUC worth knowing of."""
 
@@ -96,7 +95,7 @@ def page(comparison: Comparison, choices: dict[str, Choices], filed: Filed) -> s
             )
             if of
         },
-        "roc": put(roc(outcome, scores)),
+        "roc": put(roc({c.family: c.evaluation.curves.roc for c in comparison.candidates})),
         "calibration": put(calibration(outcome, scores)),
         "shares": shares,
         "shap": put(heat(shares)),
@@ -201,13 +200,9 @@ def pairs(verdicts: list[Verdict], unit: str) -> Figure:
     return {"data": data, "layout": drawn}
 
 
-def roc(outcome: np.ndarray, scores: dict[str, np.ndarray]) -> Figure:
+def roc(curves: dict[str, Curve]) -> Figure:
     """ROC curves of all families on the same users."""
-    data: list[Figure] = []
-    for family, score in scores.items():
-        false, true, _ = roc_curve(outcome, score)
-        keep = np.unique(np.linspace(0, len(false) - 1, min(len(false), POINTS)).round().astype(int))
-        data.append(_line(numbers(false[keep], 4), numbers(true[keep], 4), family))
+    data: list[Figure] = [_line(numbers(GRID, 2), numbers(of.value, 4), family) for family, of in curves.items()]
     data.append(_diagonal(1.0))
     drawn = layout("false positive rate", "true positive rate", 420)
     for along in ("xaxis", "yaxis"):
@@ -387,7 +382,7 @@ def _rows(labels: list[str]) -> Figure:
 
 
 def _label(family: str) -> str:
-    return plain(family.replace("_", " "))
+    return plain(words(family))
 
 
 def _cut(name: str, most: int = 24) -> str:

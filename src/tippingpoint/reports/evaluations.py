@@ -6,15 +6,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
 
 from tippingpoint.association import wilson
+from tippingpoint.compared import Comparison
 from tippingpoint.evaluation import reliability
 from tippingpoint.evaluation.curves import GRID, Curve, Curves
 from tippingpoint.evaluation.slices import worst
-from tippingpoint.findings import Candidate, Comparison, Question
+from tippingpoint.findings import Candidate, Question
+from tippingpoint.reports.drawing import blank, label, open_axes, save, words
 from tippingpoint.reports.palette import GREY, colour
 from tippingpoint.reports.tables import interval
 from tippingpoint.simulation.statistics import Estimate
@@ -69,12 +70,12 @@ def write_comparison(folder: Path, comparison: Comparison) -> None:
 
 def ranking(path: Path, curves: Mapping[str, Curves], metrics: Mapping[str, Metrics], rate: float) -> None:
     """ROC and precision-recall curves of one family with its bands, or of several on the same users without."""
-    figure, (left, right) = _figure(9.6, 4.4, 2)
+    figure, (left, right) = _panels(9.6, 4.4, 2)
     for family, found in curves.items():
         auc, average = (metrics[family][name] for name in ("roc_auc", "pr_auc"))
         shade = len(curves) == 1
-        _curve(left, found.roc, family, f"{_words(family)} {interval(auc, 3)}", shade)
-        _curve(right, found.pr, family, f"{_words(family)} {interval(average, 3)}", shade)
+        _curve(left, found.roc, family, f"{words(family)} {interval(auc, 3)}", shade)
+        _curve(right, found.pr, family, f"{words(family)} {interval(average, 3)}", shade)
     left.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=":")
     right.axhline(rate, color=GREY, linewidth=0.8, linestyle=":")
     left.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC on test, area under it")
@@ -86,7 +87,7 @@ def ranking(path: Path, curves: Mapping[str, Curves], metrics: Mapping[str, Metr
     right.set_ylim(0, top := min(1.02, 1.2 * float(highest)))
     left.legend(loc="lower right", frameon=False, fontsize=9)
     right.legend(loc="lower left" if rate > top / 4 else "upper right", frameon=False, fontsize=9)
-    _save(figure, path)
+    save(figure, path)
 
 
 def calibration(
@@ -101,15 +102,15 @@ def calibration(
 
     Of one family the distribution of its scores by outcome stands beside, with the policy's cuts.
     """
-    figure, panels = _figure(9.6 if len(scores) == 1 else 5.0, 4.4, 2 if len(scores) == 1 else 1)
+    figure, panels = _panels(9.6 if len(scores) == 1 else 5.0, 4.4, 2 if len(scores) == 1 else 1)
     axes, top = panels[0], 0.0
     for family, score in scores.items():
         mean, outcomes, users = reliability(outcome, score)
         rate, (low, high) = outcomes / users, wilson(outcomes, users)
         slope, intercept = (metrics[family][f"calibration_{name}"] for name in ("slope", "intercept"))
-        told = f"{_words(family)}: slope {slope.value:.2f}, intercept {intercept.value:+.2f}"
+        told = f"{words(family)}: slope {slope.value:.2f}, intercept {intercept.value:+.2f}"
         if len(scores) == 1:
-            told = f"{_words(family)}\nslope {interval(slope, 2)}\nintercept {interval(intercept, 2)}"
+            told = f"{words(family)}\nslope {interval(slope, 2)}\nintercept {interval(intercept, 2)}"
         axes.errorbar(
             mean, rate, yerr=np.stack([rate - low, high - rate]), color=colour(family), marker="o", markersize=4,
             linewidth=1, capsize=2, label=told,
@@ -123,7 +124,7 @@ def calibration(
     if len(scores) == 1:
         ((family, score),) = scores.items()
         _distribution(panels[1], outcome, score, cuts, family, named)
-    _save(figure, path)
+    save(figure, path)
 
 
 def _distribution(
@@ -135,7 +136,7 @@ def _distribution(
         of = score[outcome == y]
         share = np.histogram(of, edges)[0] / len(of)
         axes.stairs(share, edges, fill=True, color=shade, alpha=0.35)
-        axes.stairs(share, edges, color=shade, linewidth=1.2, label=_literal(f"{_short(named)} {y}: {len(of):,} users"))
+        axes.stairs(share, edges, color=shade, linewidth=1.2, label=f"{label(named, LABEL)} {y}: {len(of):,} users")
     for cut in cuts:
         if cut <= edges[-1]:
             axes.axvline(cut, color="black", linewidth=0.9, linestyle="--")
@@ -149,7 +150,7 @@ def _distribution(
 
 def lift(path: Path, deciles: pd.DataFrame, gains: Curve, family: str) -> None:
     """Lift of each tenth of the users, and the share of all outcomes that the first tenths hold."""
-    figure, (left, right) = _figure(9.6, 4.0, 2)
+    figure, (left, right) = _panels(9.6, 4.0, 2)
     at, high = deciles["decile"], deciles["lift"]
     ends = np.stack([high - deciles["lift_low"], deciles["lift_high"] - high])
     left.bar(at, high, color=colour(family), alpha=0.75, width=0.75)
@@ -159,13 +160,13 @@ def lift(path: Path, deciles: pd.DataFrame, gains: Curve, family: str) -> None:
         xlabel="tenth of the users, highest scores first", ylabel="outcome rate over that of all", title="Lift on test"
     )
     left.xaxis.set_major_locator(FixedLocator(list(at)))
-    _curve(right, gains, family, _words(family), True)
+    _curve(right, gains, family, words(family), True)
     right.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=":")
     right.set(xlabel="share of users, highest scores first", ylabel="share of all outcomes", title="Gains on test")
     right.set(xlim=(0, 1), ylim=(0, 1.02))
     for axis in (right.xaxis, right.yaxis):
         axis.set_major_formatter(PercentFormatter(1, decimals=0))
-    _save(figure, path)
+    save(figure, path)
 
 
 def slices(path: Path, table: pd.DataFrame, metrics: Metrics, family: str) -> None:
@@ -175,7 +176,7 @@ def slices(path: Path, table: pd.DataFrame, metrics: Metrics, family: str) -> No
     shown = (listed if len(listed) else known.sort_values(["p", "roc_auc"], kind="stable")).head(SLICES)
     count = len(shown)
     height = 1.75 + 0.3 * count
-    figure, (left, right) = _figure(9.6, height, 2, left=0.42, top=0.78, bottom=0.72, between=0.08)
+    figure, (left, right) = _panels(9.6, height, 2, left=0.42, top=0.78, bottom=0.72, between=0.08)
     place = np.arange(count)[::-1]
     for axes, name, neutral in ((left, "roc_auc", metrics["roc_auc"].value), (right, "intercept", 0.0)):
         value = shown[name]
@@ -189,9 +190,8 @@ def slices(path: Path, table: pd.DataFrame, metrics: Metrics, family: str) -> No
         shown["roc_auc_promised"], place, marker="D", markersize=4, markerfacecolor="white", color=GREY, linestyle="",
         label="what its scores promise",
     )  # fmt: skip
-    labels = [_short(f"{row.column} = {row.slice}") for row in shown.itertuples()]
-    told = [f"{label}  ({row.users:,})" for label, row in zip(labels, shown.itertuples(), strict=True)]
-    left.set_yticks(place, [_literal(label) for label in told], fontsize=9)
+    told = [f"{label(f'{row.column} = {row.slice}', LABEL)}  ({row.users:,})" for row in shown.itertuples()]
+    left.set_yticks(place, told, fontsize=9)
     left.set(xlabel="ROC AUC on test (dotted: of all)")
     right.set(xlabel="intercept (right of 0: scores too low)")
     right.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:+.2g}" if x else "0"))
@@ -199,14 +199,14 @@ def slices(path: Path, table: pd.DataFrame, metrics: Metrics, family: str) -> No
     title += f", the surest {count}" if len(listed) > count else ""
     if not len(listed):
         title = f"No slice is worse than the rest can explain (Holm, 5 %; {len(table)} slices, the nearest shown)"
-    figure.suptitle(f"{_words(family)}: {title}" if len(listed) else title, fontsize=11, y=1 - 0.12 / height, va="top")
+    figure.suptitle(f"{words(family)}: {title}" if len(listed) else title, fontsize=11, y=1 - 0.12 / height, va="top")
     figure.legend(loc="upper right", bbox_to_anchor=(0.985, 1 - 0.36 / height), ncols=2, frameon=False, fontsize=9)
-    _save(figure, path)
+    save(figure, path)
 
 
 def learning(path: Path, table: pd.DataFrame, family: str) -> None:
     """ROC AUC on test by users of train the family was fitted on."""
-    figure, (axes,) = _figure(5.6, 4.0, 1, left=0.16, bottom=0.8)
+    figure, (axes,) = _panels(5.6, 4.0, 1, left=0.16, bottom=0.8)
     value = table["roc_auc"]
     ends = np.stack([value - table["roc_auc_low"], table["roc_auc_high"] - value])
     axes.errorbar(table["users"], value, yerr=ends, color=colour(family), marker="o", markersize=5, capsize=3)
@@ -219,8 +219,8 @@ def learning(path: Path, table: pd.DataFrame, family: str) -> None:
     last = table.iloc[-1]
     gain = f"the last step brought {last['gain']:+.3f} [{last['gain_low']:+.3f}, {last['gain_high']:+.3f}]"
     axes.set(xlabel="users of train it was fitted on", ylabel="ROC AUC on test")
-    axes.set_title(f"{_words(family)}: would more users help?\n{gain}", fontsize=10)
-    _save(figure, path)
+    axes.set_title(f"{words(family)}: would more users help?\n{gain}", fontsize=10)
+    save(figure, path)
 
 
 def _curve(axes: Axes, curve: Curve, family: str, label: str, shade: bool) -> None:
@@ -229,35 +229,14 @@ def _curve(axes: Axes, curve: Curve, family: str, label: str, shade: bool) -> No
         axes.fill_between(GRID, curve.low, curve.high, color=colour(family), alpha=0.18, linewidth=0)
 
 
-def _figure(
+def _panels(
     width: float, height: float, panels: int, left: float | None = None, top: float = 0.45, bottom: float = 0.6,
     between: float = 0.24,
 ) -> tuple[Figure, Sequence[Axes]]:  # fmt: skip
-    """Panels side by side with margins set by hand, in inches but the left: a constrained layout takes longer than all
-    the rest."""
-    figure = Figure(figsize=(width, height), dpi=100)
-    FigureCanvasAgg(figure)
+    """Panels side by side with margins set by hand, in inches but the left."""
+    figure = blank(width, height)
     figure.subplots_adjust(left or 0.68 / width, bottom / height, 1 - 0.25 / width, 1 - top / height, between)
-    found = [figure.add_subplot(1, panels, at + 1) for at in range(panels)]
+    found = [open_axes(figure.add_subplot(1, panels, at + 1)) for at in range(panels)]
     for axes in found:
-        axes.spines[["top", "right"]].set_visible(False)
         axes.title.set_fontsize(11)
     return figure, found
-
-
-def _save(figure: Figure, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
-
-
-def _words(family: str) -> str:
-    return family.replace("_", " ")
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= LABEL else f"{text[: LABEL - 1]}…"
-
-
-def _literal(text: str) -> str:
-    """Text in which a dollar sign starts no formula."""
-    return text.replace("$", r"\$")

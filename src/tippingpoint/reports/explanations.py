@@ -7,7 +7,6 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from tippingpoint.data.users import Users
@@ -19,14 +18,16 @@ from tippingpoint.explanation import (
     coefficients,
     effects,
     interactions,
+    ranks,
     shown,
     stability,
+    strongest_partner,
     typical_table,
     typical_users,
 )
 from tippingpoint.models.calibration import Model
 from tippingpoint.policies.policy import Policy
-from tippingpoint.reports.figures import save
+from tippingpoint.reports.drawing import blank, label, literal, open_axes, save, words
 from tippingpoint.reports.palette import COLOURS, GREY, colour
 
 TOP, CLOSER, PAIRED, STEPS = 12, 4, 5, 6
@@ -102,7 +103,7 @@ def shap_summary(path: Path, explanation: Explanation, family: str) -> None:
     """SHAP values of each user for the columns that matter most, shaded by the column, beside their mean size."""
     importance = explanation.importance().head(TOP).iloc[::-1]
     height = 1.35 + 0.36 * len(importance)
-    figure = _figure(9.5, height)
+    figure = blank(9.5, height)
     margin, gap = _margin(importance["feature"]) / 9.5, 0.55 / height
     swarm = figure.add_axes((margin, gap, 0.62 - margin, 1 - 1.25 / height))
     bars = figure.add_axes((0.65, gap, 0.33, 1 - 1.25 / height), sharey=swarm)
@@ -110,10 +111,10 @@ def shap_summary(path: Path, explanation: Explanation, family: str) -> None:
         at = explanation.features.columns.get_loc(name)
         values, column = explanation.values[:, at], explanation.features[name]
         # Ranks, so that a long tail does not turn all others into one colour; categories have no order and stay grey.
-        shade = {"c": _ranks(column), "cmap": "viridis"} if column.dtype.kind == "f" else {"color": GREY}
+        shade = {"c": ranks(column), "cmap": "viridis"} if column.dtype.kind == "f" else {"color": GREY}
         swarm.scatter(values, row + _spread(values), s=7, linewidths=0, alpha=0.8, **shade)
     swarm.axvline(0, color=GREY, linewidth=0.8)
-    swarm.set_yticks(range(len(importance)), [_label(name) for name in importance["feature"]])
+    swarm.set_yticks(range(len(importance)), [label(name) for name in importance["feature"]])
     swarm.set_ylim(-0.6, len(importance) - 0.4)
     swarm.set_xlabel(f"SHAP value ({explanation.space})")
     swarm.set_title("each user (yellow: high, dark: low; grey: category)", fontsize=9)
@@ -122,25 +123,23 @@ def shap_summary(path: Path, explanation: Explanation, family: str) -> None:
     bars.set_xlabel("mean |SHAP value|")
     bars.set_title("how much, on the whole", fontsize=9)
     for axes in (swarm, bars):
-        axes.spines[["top", "right"]].set_visible(False)
-    figure.suptitle(f"{family.replace('_', ' ')}: what moves the score", y=1 - 0.12 / height, va="top")
+        open_axes(axes)
+    figure.suptitle(f"{words(family)}: what moves the score", y=1 - 0.12 / height, va="top")
     save(figure, path)
 
 
 def dependence(path: Path, explanation: Explanation, columns: list[str], family: str) -> None:
     """SHAP value against the column's own, one panel a column; shaded by the column that bends it most."""
-    figure, panels = _panels(
-        len(columns), f"{family.replace('_', ' ')}: what a column's value gives\n(one point a user)"
-    )
+    figure, panels = _panels(len(columns), f"{words(family)}: what a column's value gives\n(one point a user)")
     for axes, name in zip(panels, columns, strict=True):
         values = explanation.values[:, explanation.features.columns.get_loc(name)]
         column = explanation.features[name]
         x = _positions(axes, column, values)
         other = strongest_partner(explanation, name)
-        shade = {"color": colour(family)} if other is None else {"c": _ranks(explanation.features[other])}
+        shade = {"color": colour(family)} if other is None else {"c": ranks(explanation.features[other])}
         axes.scatter(x, values, s=11, linewidths=0, alpha=0.8, cmap=None if other is None else "viridis", **shade)
         axes.axhline(0, color=GREY, linewidth=0.8)
-        title = _label(name) if other is None else f"{_label(name)}\n(shade: {_label(other)}, yellow: high)"
+        title = label(name) if other is None else f"{label(name)}\n(shade: {label(other)}, yellow: high)"
         axes.set_title(title, fontsize=9)
         axes.set_ylabel(f"SHAP ({explanation.space.split(' ')[0]})", fontsize=9)
     save(figure, path)
@@ -150,12 +149,12 @@ def partial_dependence(path: Path, shapes: list[Effect], family: str) -> None:
     """Calibrated score as one column is changed alone: the mean, and behind it each user."""
     figure, panels = _panels(
         len(shapes),
-        f"{family.replace('_', ' ')}: the score if one column were different\n(thick: mean; grey: single users)",
+        f"{words(family)}: the score if one column were different\n(thick: mean; grey: single users)",
     )
     for axes, shape in zip(panels, shapes, strict=True):
         if shape.points.dtype == object:
             x = np.arange(len(shape.points))
-            labels = [_label(str(point), 14) for point in shape.points]
+            labels = [label(str(point), 14) for point in shape.points]
             _named_ticks(axes, labels)
             across = x + np.linspace(-0.2, 0.2, len(shape.lines))[:, None]
             axes.scatter(across, shape.lines, s=5, color=GREY, alpha=0.35, linewidths=0)
@@ -164,7 +163,7 @@ def partial_dependence(path: Path, shapes: list[Effect], family: str) -> None:
             _long_tail(axes, shape.points)
             axes.plot(shape.points, shape.lines.T, color=GREY, linewidth=0.6, alpha=0.3)
             axes.plot(shape.points, shape.mean, color=colour(family), linewidth=2.2, marker="o", markersize=3.5)
-        axes.set_title(_label(shape.column), fontsize=9)
+        axes.set_title(label(shape.column), fontsize=9)
         axes.set_ylabel("calibrated score", fontsize=9)
     save(figure, path)
 
@@ -175,13 +174,13 @@ def waterfalls(path: Path, explanation: Explanation, users: list[Typical], famil
     steps = min(STEPS, len(names))
     each, head = 1.12 + 0.27 * (steps + 1), 0.5
     height = head + each * len(users)
-    figure = _figure(8.0, height)
+    figure = blank(8.0, height)
     values_of = explanation.features.iloc
     labels = {
-        user.row: [f"{_label(names[j], 20)} = {_label(shown(values_of[user.row, j]), 16)}" for j in range(len(names))]
+        user.row: [f"{label(names[j], 20)} = {label(shown(values_of[user.row, j]), 16)}" for j in range(len(names))]
         for user in users
     }
-    margin = _margin([label for some in labels.values() for label in some]) / 8.0
+    margin = _margin([text for some in labels.values() for text in some]) / 8.0
     for place, user in enumerate(users):
         bottom = height - head - each * place - each + 0.3
         axes = figure.add_axes((margin, bottom / height, 0.97 - margin, 0.27 * (steps + 1) / height))
@@ -192,48 +191,17 @@ def waterfalls(path: Path, explanation: Explanation, users: list[Typical], famil
         if len(rest):
             parts, ticks = [*parts, float(values[rest].sum())], [*ticks, f"{len(rest)} others"]
         _waterfall(axes, explanation.base, parts, ticks)
-        words = f"Weighs most: {user.why()}."
+        told = f"Weighs most: {user.why()}."
         if user.toward:
-            words += f" To {user.toward}: {user.would_move()}."
+            told += f" To {user.toward}: {user.would_move()}."
         top = (bottom + 0.27 * (steps + 1) + 0.06) / height
-        figure.text(0.02, top, fill(_plain(words), 118), fontsize=8, va="bottom")
+        figure.text(0.02, top, fill(literal(told), 118), fontsize=8, va="bottom")
         title = f"{user.segment}: score {user.score:.2f}"
-        figure.text(0.02, top + 0.34 / height, _plain(title), fontsize=10, fontweight="bold", va="bottom")
-    title = f"{family.replace('_', ' ')}: a typical user of each segment ({explanation.space})"
+        figure.text(0.02, top + 0.34 / height, literal(title), fontsize=10, fontweight="bold", va="bottom")
+    title = f"{words(family)}: a typical user of each segment ({explanation.space})"
     figure.text(0.02, 1 - 0.1 / height, title, fontsize=12, va="top")
     figure.text(0.02, 1 - 0.34 / height, f"Dotted: the average user. {CAVEAT}", fontsize=8, va="top", color=GREY)
     save(figure, path)
-
-
-def strongest_partner(explanation: Explanation, name: str) -> str | None:
-    """The column that goes most with what this column's own value leaves open of its SHAP values; None where it is all.
-
-    Crude, as only a shade hangs on it: how far a user lies off the mean of both neighbours in the column (of all users
-    in the category), against how far they do in each other column. `explanation.interactions` measures.
-    """
-    features = explanation.features
-    values, column = explanation.values[:, features.columns.get_loc(name)], features[name]
-    if len(values) < 3:
-        return None
-    order = np.argsort(_ranks(column), kind="stable")
-    level = pd.factorize(column, use_na_sentinel=False)[0]
-
-    def off(x: np.ndarray) -> np.ndarray:
-        if column.dtype.kind != "f":
-            return np.asarray(x - (np.bincount(level, x) / np.bincount(level))[level])
-        x = x[order]
-        return np.asarray(x[1:-1] - (x[:-2] + x[2:]) / 2)
-
-    left = off(values)
-    if left.std() <= 0.05 * values.std():
-        return None
-    best, strongest = None, 0.2
-    for other in features.columns:
-        ranks = off(_ranks(features[other]))
-        size = np.sqrt((ranks @ ranks) * (left @ left))
-        if other != name and size > 0 and abs(ranks @ left) / size > strongest:
-            best, strongest = str(other), abs(ranks @ left) / size
-    return best
 
 
 def _waterfall(axes: Axes, base: float, parts: list[float], ticks: list[str]) -> None:
@@ -248,9 +216,8 @@ def _waterfall(axes: Axes, base: float, parts: list[float], ticks: list[str]) ->
         axes.text(max(start, end) + 0.012 * space, row, f"{part:+.2g}", va="center", fontsize=8)
     axes.axvline(base, color=GREY, linewidth=0.8, linestyle=":")
     axes.set_xlim(low - 0.04 * space, high + 0.14 * space)
-    axes.set_yticks(rows, [_plain(tick) for tick in ticks], fontsize=8)
-    axes.tick_params(axis="x", labelsize=8)
-    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_yticks(rows, ticks, fontsize=8)
+    open_axes(axes).tick_params(axis="x", labelsize=8)
 
 
 def _positions(axes: Axes, column: pd.Series, values: np.ndarray) -> np.ndarray:
@@ -269,7 +236,7 @@ def _positions(axes: Axes, column: pd.Series, values: np.ndarray) -> np.ndarray:
     levels = named.value_counts().index[:8]
     code = pd.Categorical(named, categories=[*levels, "others"]).codes.astype(int)
     code[code < 0] = len(levels)
-    labels = [_label(str(level), 14) for level in levels] + (["others"] if (code == len(levels)).any() else [])
+    labels = [label(str(level), 14) for level in levels] + (["others"] if (code == len(levels)).any() else [])
     _named_ticks(axes, labels)
     place = np.zeros(len(values))
     for level in np.unique(code):
@@ -290,43 +257,21 @@ def _long_tail(axes: Axes, values: np.ndarray) -> None:
 
 
 def _panels(count: int, title: str) -> tuple[Figure, list[Axes]]:
-    """So many panels, two a row, set by hand: a constrained layout takes longer than all the rest."""
+    """So many panels, two a row, set by hand."""
     rows, columns = -(-count // 2), min(2, count)
     width, height = 4.6 * columns, 0.6 + 2.8 * rows
-    figure = _figure(width, height)
+    figure = blank(width, height)
     figure.subplots_adjust(0.72 / width, 0.55 / height, 1 - 0.12 / width, 1 - 0.95 / height, 0.26, 0.5)
-    panels = [figure.add_subplot(rows, columns, at + 1) for at in range(count)]
+    panels = [open_axes(figure.add_subplot(rows, columns, at + 1)) for at in range(count)]
     for axes in panels:
-        axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(labelsize=8)
     figure.suptitle(title, y=1 - 0.1 / height, va="top", fontsize=12)
     return figure, panels
 
 
-def _figure(width: float, height: float) -> Figure:
-    figure = Figure(figsize=(width, height), dpi=100)
-    FigureCanvasAgg(figure)
-    return figure
-
-
 def _margin(labels: object) -> float:
     """Inches that labels of this many letters take."""
-    return 0.3 + 0.073 * max(len(_label(str(label), 40)) for label in labels)  # type: ignore[attr-defined]
-
-
-def _label(name: str, most: int = 28) -> str:
-    return _plain(name if len(name) <= most else f"{name[: most - 1]}…")
-
-
-def _plain(text: str) -> str:
-    """Text in which a dollar sign starts no formula."""
-    return text.replace("$", r"\$")
-
-
-def _ranks(column: pd.Series) -> np.ndarray:
-    """(n,) shares of users at or below; categories by name, missing in the middle."""
-    ordered = column if column.dtype.kind == "f" else column.astype(object).map(str, na_action="ignore")
-    return ordered.rank(pct=True).fillna(0.5).to_numpy(np.float64)
+    return 0.3 + 0.073 * max(len(label(str(text), 40)) for text in labels)  # type: ignore[attr-defined]
 
 
 def _spread(values: np.ndarray) -> np.ndarray:

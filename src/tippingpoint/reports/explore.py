@@ -1,15 +1,11 @@
 """The page of a table of users: self-contained, drawn by one inlined copy of plotly.js; nothing is computed here."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from plotly.offline import get_plotlyjs
 
 from tippingpoint.association import Association, incidence, rate, rates, standing
 from tippingpoint.data.funnel import Funnel
@@ -25,7 +21,7 @@ from tippingpoint.reports.explore_figures import (
     steps,
     within,
 )
-from tippingpoint.reports.figures import number
+from tippingpoint.reports.page import render
 from tippingpoint.simulation.statistics import mean
 
 NUMBERS, CATEGORIES = 24, 16
@@ -107,10 +103,7 @@ def page(explored: Exploration) -> str:
         "heat": put(heat(users, [a.name for a in numbers[:CORRELATED]])) if len(numbers) > 1 else None,
         "correlated": min(len(numbers), CORRELATED),
     }
-    context["plotly"] = get_plotlyjs()
-    # `<` escaped: no name in the data can end the script.
-    context["figures"] = json.dumps(figures, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
-    return _environment().get_template("explore.html.j2").render(context)
+    return render("explore.html.j2", figures, **context)
 
 
 def _lost(explored: Exploration, put: Put) -> dict[str, Any] | None:
@@ -167,13 +160,3 @@ def _high_value(users: Users, rules: dict[str, bool], percentile: np.ndarray) ->
         "tenth": rate(int(users.outcome[tenth].sum()), len(tenth)),
         "size": len(tenth),
     }
-
-
-@cache
-def _environment() -> Environment:
-    loader = PackageLoader("tippingpoint.reports")
-    environment = Environment(
-        loader=loader, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined, autoescape=True
-    )
-    environment.filters["number"] = number
-    return environment

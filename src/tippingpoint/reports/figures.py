@@ -6,14 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from tippingpoint.association import Association, associations
 from tippingpoint.data.users import Users
 from tippingpoint.policies.clusters import Clusters
+from tippingpoint.reports.drawing import blank, label, literal, open_axes, save
 from tippingpoint.reports.palette import COLOURS, GREY
 
 COLUMNS = 6
@@ -22,16 +20,15 @@ COLUMNS = 6
 
 def clusters(path: Path, features: pd.DataFrame, found: Clusters, segment: np.ndarray, names: tuple[str, ...]) -> None:
     """Users in the plane of the two features: clusters on the left, segments on the right."""
-    figure = Figure(figsize=(9.5, 4.5), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = blank(9.5, 4.5, 110, constrained=True)
     left, right = figure.subplots(1, 2, sharex=True, sharey=True)
     first, last = found.columns[0], found.columns[-1]
     x, y = features[first].to_numpy(np.float64), features[last].to_numpy(np.float64)
     by = {left: (found.cluster, [f"cluster {k}" for k in range(len(found.table))]), right: (segment, list(names))}
     for axes, (code, labels) in by.items():
-        for k, label in enumerate(labels):
+        for k, name in enumerate(labels):
             of = code == k
-            axes.scatter(x[of], y[of], s=4, linewidths=0, alpha=0.6, color=COLOURS[k % len(COLOURS)], label=label)
+            axes.scatter(x[of], y[of], s=4, linewidths=0, alpha=0.6, color=COLOURS[k % len(COLOURS)], label=name)
         axes.set(xlabel=first, ylabel=last)
         axes.legend(frameon=False, markerscale=3, fontsize=8)
     left.set_title(f"K-means, k = {len(found.table)}")
@@ -43,12 +40,10 @@ def overview(users: Users) -> bytes:
     """A PNG: outcome rate against the columns that tell most, with 95 % intervals; dotted is everyone's rate."""
     found = associations(users)[:COLUMNS]
     rows = ceil(len(found) / 3)
-    figure = Figure(figsize=(11, 0.6 + 2.9 * rows), dpi=90)
-    FigureCanvasAgg(figure)
-    # Set by hand: a constrained layout takes longer than all the rest.
+    figure = blank(11, 0.6 + 2.9 * rows, 90)
     figure.subplots_adjust(0.065, 0.95 / (0.6 + 2.9 * rows), 0.985, 1 - 0.75 / (0.6 + 2.9 * rows), 0.17, 0.6)
     for at, association in enumerate(found):
-        axes = figure.add_subplot(rows, 3, at + 1)
+        axes = open_axes(figure.add_subplot(rows, 3, at + 1))
         groups = association.groups
         ends = np.stack([groups["rate"] - groups["rate_low"], groups["rate_high"] - groups["rate"]])
         line = "-" if association.kind == "number" else ""
@@ -57,14 +52,13 @@ def overview(users: Users) -> bytes:
             linewidth=1, linestyle=line,
         )  # fmt: skip
         axes.axhline(users.outcome.mean(), color=GREY, linewidth=0.8, linestyle=":")
-        labels = [label if len(label) <= 14 else f"{label[:13]}…" for label in group_labels(association)]
-        axes.set_xticks(range(len(groups)), [_literal(x) for x in labels], rotation=40, ha="right", fontsize=8)
-        axes.set_title(_literal(f"{association.name} ({association.alone:.3f})"), fontsize=10)
+        labels = [label(name, 14) for name in group_labels(association)]
+        axes.set_xticks(range(len(groups)), labels, rotation=40, ha="right", fontsize=8)
+        axes.set_title(literal(f"{association.name} ({association.alone:.3f})"), fontsize=10)
         axes.set_ylim(bottom=0)
         axes.set_xlim(-0.7, len(groups) - 0.3)
         axes.yaxis.set_major_formatter(PercentFormatter(1, 0 if groups["rate_high"].max() > 0.1 else 1))
-        axes.spines[["top", "right"]].set_visible(False)
-    figure.suptitle(_literal(f"{users.contract.outcome} rate by column (its ROC AUC alone)"), fontsize=11)
+    figure.suptitle(literal(f"{users.contract.outcome} rate by column (its ROC AUC alone)"), fontsize=11)
     png = BytesIO()
     figure.savefig(png)
     return png.getvalue()
@@ -96,28 +90,8 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def _literal(text: str) -> str:
-    """Text in which a dollar sign starts no formula."""
-    return text.replace("$", r"\$")
-
-
 def _range(low: float, high: float) -> str:
     if np.isnan(low):
         return "missing"
     first, last = number(low), number(high)
     return first if first == last else f"{first} to {last}" if low < 0 else f"{first}–{last}"
-
-
-def new_figure(width: float = 5.0, height: float = 4.5) -> tuple[Figure, Axes]:
-    """An empty figure of so many inches, in the style of all others."""
-    figure = Figure(figsize=(width, height), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write the figure as PNG, in a folder made if need be."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)

@@ -4,11 +4,10 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from tippingpoint.cutoffs import CutOffs, View
-from tippingpoint.reports.figures import new_figure, save
+from tippingpoint.reports.drawing import blank, new_figure, save
 from tippingpoint.reports.palette import COLOURS, GREY, colour
 from tippingpoint.reports.what_if_page import marks
 from tippingpoint.simulated import Simulation
@@ -18,8 +17,7 @@ def picture(path: Path, simulation: Simulation, cut_offs: CutOffs) -> None:
     """One model's uplift at every choice of cut-offs, as PNG; one panel a view."""
     if not cut_offs.views:
         return
-    figure = Figure(figsize=(6.2 * len(cut_offs.views), 5.0), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = blank(6.2 * len(cut_offs.views), 5.0, 110, constrained=True)
     for axes, view in zip(figure.subplots(1, len(cut_offs.views), squeeze=False)[0], cut_offs.views, strict=True):
         _panel(figure, axes, simulation, cut_offs, view)
     save(figure, path)

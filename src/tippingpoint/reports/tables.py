@@ -9,9 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from tippingpoint.association import Association
+from tippingpoint.compared import Comparison
 from tippingpoint.data.users import Users
 from tippingpoint.filed import Filed
-from tippingpoint.findings import Candidate, Comparison, Question
+from tippingpoint.findings import Candidate, Question
 from tippingpoint.simulation.contest import Verdict
 from tippingpoint.simulation.statistics import Estimate
 

@@ -1,5 +1,6 @@
 """A search: its screen, Optuna's own pictures on one self-contained page, and its history as PNG."""
 
+import json
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -7,17 +8,15 @@ from typing import Any
 
 import numpy as np
 import optuna
-from jinja2 import Environment, PackageLoader, select_autoescape
-from markupsafe import Markup
 from optuna import visualization as drawn
 from optuna.trial import TrialState
-from plotly.offline import get_plotlyjs
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from tippingpoint.filed import Filed
 from tippingpoint.findings import Question
-from tippingpoint.reports.figures import new_figure, save
+from tippingpoint.reports.drawing import new_figure, save, words
+from tippingpoint.reports.page import Figure, render
 from tippingpoint.reports.palette import colour
 from tippingpoint.reports.tables import about, interval, links, plain_table, uplift_heads
 from tippingpoint.simulation.statistics import Estimate
@@ -25,13 +24,16 @@ from tippingpoint.tuned import Tuned
 
 LEAST = 2
 """Complete trials without which there is nothing to draw."""
+HEIGHT = 440
+"""Of a picture, in pixels."""
 SHOWN, FRONT = 5, 8
 """Trials listed: the best, and of two objectives those on the front."""
 
 
 def page(title: str, studies: Mapping[str, optuna.Study], objectives: Sequence[str]) -> str:
     """History, importance, slices and parallel coordinates of each study; the front of two objectives."""
-    sections = []
+    sections: list[tuple[str, list[str]]] = []
+    drawings: dict[str, Figure] = {}
     for family, study in studies.items():
         done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         if len(done) < LEAST:
@@ -52,12 +54,13 @@ def page(title: str, studies: Mapping[str, optuna.Study], objectives: Sequence[s
                     plots.insert(1, drawn.plot_param_importances)
                 figures += [plot(study, target=of, target_name=objective) for plot in plots]
         for figure in figures:
-            figure.update_layout(template="plotly_white", font_family="inherit", height=440, width=None, title_x=0.02)
-        drawings = [Markup(f.to_html(full_html=False, include_plotlyjs=False)) for f in figures]
-        sections.append((family, drawings))
-    environment = Environment(loader=PackageLoader("tippingpoint.reports"), autoescape=select_autoescape(["html.j2"]))
-    template = environment.get_template("tune.html.j2")
-    return template.render(title=title, sections=sections, plotly=Markup(get_plotlyjs()))
+            figure.update_layout(
+                template="plotly_white", font_family="inherit", height=HEIGHT, width=None, title_x=0.02
+            )
+        named = {f"f{len(drawings) + at}": json.loads(figure.to_json()) for at, figure in enumerate(figures)}
+        drawings |= named
+        sections.append((family, list(named)))
+    return render("tune.html.j2", drawings, title=title, sections=sections, height=HEIGHT)
 
 
 def _value(at: int) -> Callable[[Any], float]:
@@ -71,8 +74,8 @@ def history(path: Path, values: Mapping[str, np.ndarray], objective: str, maximi
         steps = np.arange(1, len(found) + 1)
         best = np.maximum.accumulate(found) if maximize else np.minimum.accumulate(found)
         axes.plot(steps, found, "o", markersize=3, alpha=0.5, color=colour(family))
-        axes.step(steps, best, where="post", color=colour(family), label=family.replace("_", " "))
-    axes.set(xlabel="complete trials", ylabel=objective.replace("_", " "), title="Search: each trial, best so far")
+        axes.step(steps, best, where="post", color=colour(family), label=words(family))
+    axes.set(xlabel="complete trials", ylabel=words(objective), title="Search: each trial, best so far")
     axes.legend(loc="lower right" if maximize else "upper right", frameon=False)
     save(figure, path)
 
@@ -123,7 +126,7 @@ def summary(question: Question, tuned: Tuned, filed: Filed) -> RenderableType:
     if tuned.candidate is not None:
         metrics = plain_table("Winner, refitted on train and validation, on test", ["metric", "value"])
         for name in ("roc_auc", "pr_auc", "log_loss", "calibration_slope"):
-            metrics.add_row(name.replace("_", " "), interval(tuned.candidate.metrics[name], 3))
+            metrics.add_row(words(name), interval(tuned.candidate.metrics[name], 3))
         heads = [head.replace("\n", " ") for head in uplift_heads(question)]
         metrics.add_row(heads[0], interval(tuned.candidate.value.outcomes_per_1000, 1))
         metrics.add_row(heads[1], interval(tuned.candidate.value.uplift, 3))

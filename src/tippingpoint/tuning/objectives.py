@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
-from tippingpoint.evaluation import auc_contributions, point
+from tippingpoint.evaluation import CONTRIBUTIONS, auc_contributions, point
 from tippingpoint.models.family import Family
 from tippingpoint.models.size import nodes, used
 from tippingpoint.policies.policy import Known
@@ -32,6 +32,8 @@ DIRECTIONS: dict[str, Literal["maximize", "minimize"]] = {
 """Objectives by name. `value` and `spend` are money per user under the policy; `features` are raw columns a model
 uses, `nodes` the nodes of its trees (of a line: its terms)."""
 MONEY = ("value", "spend")
+LEAST_CHANCE = 1e-7
+"""Farther from 0 and 1 than a loss needs: a line is fitted on these log-odds, and one user at 1e-15 would tilt it."""
 
 
 class Watching(Protocol):
@@ -182,17 +184,14 @@ def _metric(
 
 
 def _contributions(objective: str, folds: Folds, score: np.ndarray) -> np.ndarray | None:
-    y = folds.outcome
-    if objective == "roc_auc":  # the mean over the folds of each one's own
-        each = np.empty(len(y))
-        for number in range(folds.number):
-            held = folds.fold == number
-            each[held] = auc_contributions(y[held], score[held])
-        return each
-    if objective == "log_loss":
-        clipped = np.clip(score, 1e-15, 1 - 1e-15)
-        return np.asarray(-np.where(y == 1, np.log(clipped), np.log1p(-clipped)))
-    return (y - score) ** 2 if objective == "brier" else None
+    """Those of each fold on its own; None where an objective has none."""
+    if objective not in CONTRIBUTIONS:
+        return None
+    each = np.empty(len(score))
+    for number in range(folds.number):
+        held = folds.fold == number
+        each[held] = CONTRIBUTIONS[objective](folds.outcome[held], score[held])
+    return each
 
 
 def _decide(score: np.ndarray, folds: Folds, priced: Priced, calibrate: bool) -> np.ndarray:
@@ -213,7 +212,7 @@ def _decide(score: np.ndarray, folds: Folds, priced: Priced, calibrate: bool) ->
 
 
 def _log_odds(score: np.ndarray) -> np.ndarray:
-    return np.asarray(logit(np.clip(score, 1e-7, 1 - 1e-7)))[:, None]
+    return np.asarray(logit(np.clip(score, LEAST_CHANCE, 1 - LEAST_CHANCE)))[:, None]
 
 
 class _Clock:

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from multiprocessing import forkserver
 from typing import Any
 
-from joblib import cpu_count  # type: ignore[import-untyped]  # it ships no types
 from optuna.trial import FrozenTrial, TrialState
 
+from tippingpoint.cores import cores
 from tippingpoint.errors import OutsideError
 from tippingpoint.models.family import Family
 from tippingpoint.simulation.statistics import normal
@@ -210,4 +210,4 @@ def crew(task: Task) -> Iterator[Crew]:
 
 def threads_each(workers: int) -> int:
     """Threads a worker may use, so that all cores this process may use are busy and none is fought for."""
-    return int(max(1, cpu_count() // workers))
+    return max(1, cores() // workers)
