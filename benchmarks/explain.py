@@ -21,7 +21,7 @@ from tippingpoint.composing import compose
 from tippingpoint.data.source import Source
 from tippingpoint.data.splits import split
 from tippingpoint.data.users import Users
-from tippingpoint.explanation import explain
+from tippingpoint.explanation import background_of, explain
 from tippingpoint.explanation import forest as kernel
 from tippingpoint.models.calibration import fit
 from tippingpoint.models.family import Family
@@ -74,7 +74,7 @@ def runs(name: str, users: Users, settings: Settings, shown: Table) -> None:
             Known(parts.train.features, parts.validation.features, model.score(parts.validation))
         )
         rows = np.sort(np.random.default_rng(0).permutation(len(parts.test))[: settings.explain_rows])
-        asked, background = parts.test.features.iloc[rows], parts.train.features.iloc[:1000]
+        asked, background = parts.test.features.iloc[rows], background_of(parts.train.features, 0)
         start = time.perf_counter()
         explanation = explain(model, users.contract, asked, background)
         seconds = time.perf_counter() - start
