@@ -36,9 +36,10 @@ def slices(users: Users, score: np.ndarray) -> pd.DataFrame:
 
     Two tests a slice, both independent of how good the model is on the whole: ROC AUC lower than that of the others
     and than the slice's scores promise (one-sided, DeLong's errors), and scores that are off, and by more than theirs,
-    too high or too low (score test on outcomes against scores shifted to be right on the whole). A slice is worse when either holds after Holm's
-    adjustment (1979) over all tests of the table: with no difference anywhere, and where scores are every user's
-    chance, a table lists one with about 5 % at most. Below the rest, but not below its promise, it is named only.
+    too high or too low (score test on outcomes against scores shifted to be right on the whole). A slice is
+    worse when either holds after Holm's adjustment (1979) over all tests of the table: with no difference anywhere, and
+    where scores are every user's chance, a table lists one with about 5 % at most. Below the rest, but not below its
+    promise, it is named only.
 
     Parameters
     ----------
