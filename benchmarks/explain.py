@@ -102,6 +102,7 @@ def runs(name: str, settings: Settings, shown: Table) -> None:
 
 def report(folder: Path, candidate: Candidate, question: Question) -> None:
     """All figures and tables of a run: evaluation, explanations and, of a full one, the users at a glance."""
+    assert question.report != "none"
     write_evaluation(folder, candidate, question)
     train, test = question.parts.train, question.parts.test.features
     write_explanations(

@@ -85,7 +85,8 @@ def test_a_light_report_costs_no_fit(tmp_path: Path, monkeypatch: pytest.MonkeyP
         == {}
     )
     assert {path.name for path in tmp_path.rglob("*.*")} == {"shap.png", "mean_abs_shap.csv", "coefficients.csv"}
-    assert list(pd.read_csv(tmp_path / "tables/coefficients.csv")) == ["feature", "term", "coefficient", "odds_ratio"]
+    table = pd.read_csv(tmp_path / "tables/coefficients.csv")
+    assert list(table) == ["feature", "term", "unit", "coefficient", "odds_ratio"]
 
 
 def test_one_user_in_one_segment_is_enough(tmp_path: Path) -> None:

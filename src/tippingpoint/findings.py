@@ -53,7 +53,7 @@ class Question:
     baselines
         What a model must beat: a constant, and the best single column.
     alone
-        ROC AUC of each column alone, cross-validated on train; the largest first.
+        ROC AUC of each column alone, cross-validated on the users that models are fitted on; the largest first.
     """
 
     name: str
@@ -125,7 +125,7 @@ class Baseline:
     name
         `constant`, or `column NAME`.
     score
-        (n,) scores of the test users; all was learnt on train.
+        (n,) scores of the test users; all was learnt on the users that the model was fitted on.
     metrics
         Those of `evaluation.accuracy` on test.
     value
@@ -176,6 +176,8 @@ class Candidate:
         Wall time of `fit` and `explain`.
     evaluation
         Curves, slices and what else test says of the scores.
+    development
+        Train and validation together where it was fitted on both, once a search had chosen it; else None.
     """
 
     family: str
@@ -189,6 +191,7 @@ class Candidate:
     explanation: Explanation
     seconds: dict[str, float]
     evaluation: Evaluation
+    development: Users | None = None
 
     def policy_metrics(self, kind: str) -> dict[str, Estimate]:
         """Value and uplift of the policy under names that carry the kind of evidence."""

@@ -61,6 +61,7 @@ def test_deciles_count_everybody_once_and_do_not_depend_on_the_order_of_rows(pai
     assert table["users"].sum() == len(outcome)
     assert table["outcomes"].sum() == pytest.approx(outcome.sum())
     assert table["captured"].iloc[-1] == pytest.approx(1)
+    assert table[["captured_low", "captured_high"]].iloc[-1].isna().all()  # by construction, so nothing is uncertain
     assert (table["lift"] * table["users"]).sum() == pytest.approx(len(outcome))
     turned = deciles(outcome[::-1], score[::-1] / 6)
     np.testing.assert_allclose(turned["outcomes"], table["outcomes"])

@@ -1,4 +1,4 @@
-import time
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 from tippingpoint.data.users import Column, Contract, Users
 from tippingpoint.evaluation import auc_contributions, calibration_line
 from tippingpoint.evaluation.metrics import area
-from tippingpoint.evaluation.slices import slices, worst
+from tippingpoint.evaluation.slices import CLOSE, slices, worst
 from tippingpoint.simulation.statistics import mean
 
 
@@ -89,8 +89,26 @@ def test_scores_that_lie_close_are_not_called_wrong() -> None:
     features = pd.DataFrame({"plan": pd.Series(np.where(group, "flat", "wide"), dtype="str")})
     ids = np.arange(8000).astype(str).astype(object)
     users = Users(features, (rng.random(8000) < score).astype(int), ids, Contract((Column("plan", "category"),), "y"))
-    (row,) = worst(slices(users, score)).itertuples()
-    assert (row.slice, row.worse) == ("flat", "ranks worse as its scores lie close")
+    table = slices(users, score).set_index("slice")
+    assert table["worse"].to_dict() == {"flat": "ranks worse as its scores lie close", "wide": ""}
+    assert worst(table).empty
+    table.loc["flat", "worse"] = f"{CLOSE}; scores too high"
+    assert worst(table)["worse"].tolist() == [f"{CLOSE}; scores too high"]
+
+
+def test_scores_that_are_every_user_s_chance_have_no_worse_slice() -> None:
+    """40 worlds, columns drive the score; 6 is three Monte-Carlo errors above 5 %."""
+    listed, close = 0, 0
+    for seed in range(40):
+        users, _ = world(3000, seed)
+        drive = 1.5 * users.features["n0"] + 0.7 * users.features["n1"] + (users.features["c0"] == "a")
+        score = expit(-1.5 + drive.to_numpy())
+        users = replace(users, outcome=(np.random.default_rng(seed + 1000).random(3000) < score).astype(np.int64))
+        table = slices(users, score)
+        listed += len(worst(table)) > 0
+        close += (table["worse"] == CLOSE).any()
+    assert listed <= 6
+    assert close >= 30
 
 
 def test_few_users_are_told_nothing_of() -> None:
@@ -99,16 +117,6 @@ def test_few_users_are_told_nothing_of() -> None:
     assert len(table)
     assert table["roc_auc"].isna().all()
     assert (table["worse"] == "").all()
-
-
-def test_ten_thousand_users_and_25_columns_take_half_a_second() -> None:
-    users, score = world(10_000, 7, columns=25)
-    took = []
-    for _ in range(3):
-        start = time.process_time()
-        slices(users, score)
-        took.append(time.process_time() - start)
-    assert min(took) < 0.5
 
 
 def test_a_slice_that_is_right_is_not_listed_because_all_others_are_off() -> None:

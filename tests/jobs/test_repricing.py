@@ -2,7 +2,6 @@
 
 import json
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -36,9 +35,7 @@ def test_new_prices_need_no_users_and_equal_a_simulation_at_those_prices(
         raise AssertionError("users were read")
 
     monkeypatch.setattr(sys.modules["tippingpoint.jobs.simulate"], "gather_users", touched)
-    start = time.perf_counter()
     anew = ask(f"models=[{simulated.filed.run_id}]", "economics.price=7", "economics.ad_revenue=2")
-    assert time.perf_counter() - start < 20  # seconds; a rough guard: the machine may be busy
     for name in (n for n in fresh.simulation.values if "intent_bands" in n):
         one, two = (r.simulation.values[name]["uplift_per_user"] for r in (fresh, anew))
         assert one.value == pytest.approx(two.value, abs=1e-9)

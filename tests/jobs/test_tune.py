@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
 
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
@@ -73,6 +74,9 @@ def test_the_winner_is_refitted_and_registered_as_challenger(tuned: TuneResult) 
     assert parent.data.metrics["test/roc_auc"] == pytest.approx(tuned.tuned.candidate.metrics["roc_auc"].value)
     assert parent.data.metrics["cv/roc_auc"] == tuned.tuned.best.values["roc_auc"]
     assert {"cv/gain", "cv/gain_low", "test/roc_auc_gain", "test/roc_auc_gain_low"} <= set(parent.data.metrics)
+    seen = tuned.tuned.candidate.development
+    card = mlflow.artifacts.load_text(f"runs:/{parent.info.run_id}/card.md")
+    assert f"then fitted on both together, {len(seen):,} users" in card
     version = client.get_model_version_by_alias("conversion", "challenger")
     assert f"models:/conversion/{version.version}" == tuned.filed.registered == parent.data.tags["registered"]
     files = {f.path for part in ("", "figures", "tables") for f in client.list_artifacts(parent.info.run_id, part)}

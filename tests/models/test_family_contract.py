@@ -118,6 +118,9 @@ def test_coefficients_are_named_after_the_user_s_columns() -> None:
     family = Settings.from_config(compose("run", ["model=logistic"])).model["logistic"].build(Family, "model.logistic")
     table = coefficients(fit(family, users(), users(600, 1), 0), CONTRACT)
     assert table["feature"][0] == "hours"
+    units = table.set_index("term")["unit"]
+    assert units["hours"] == "standard deviation of arcsinh(x)"
+    assert set(units[units.index.str.startswith("plan_")]) == {"no (0) to yes (1)"}
     assert table["coefficient"][0] > 0
     assert table.loc[table["term"] == "plan_a", "coefficient"].item() > 0
 

@@ -97,7 +97,8 @@ def deciles(outcome: np.ndarray, score: np.ndarray, parts: int = 10) -> pd.DataF
     -------
     pandas.DataFrame
         `decile`, `users`, `outcomes`, `mean_score`; `rate`, `lift` (over the rate of all), `captured` (share of all
-        outcomes so far), each with its interval (Wilson's; for lift the rate of all counts as known). Outcomes of
+        outcomes so far), each with its interval (Wilson's; for lift the rate of all counts as known, and of the last
+        tenth nothing is left to capture, which needs none). Outcomes of
         users of equal score on both sides of an edge are shared out, so they need be no whole numbers.
     """
     order = np.argsort(-score, kind="stable")
@@ -123,6 +124,7 @@ def deciles(outcome: np.ndarray, score: np.ndarray, parts: int = 10) -> pd.DataF
     for name, (part, whole, unit) in of.items():
         low, high = wilson(part, whole)
         table[name], table[f"{name}_low"], table[f"{name}_high"] = part / whole / unit, low / unit, high / unit
+    table.loc[len(table) - 1, ["captured_low", "captured_high"]] = np.nan
     return table
 
 

@@ -39,7 +39,7 @@ class Evaluation:
 
     @property
     def worse(self) -> pd.DataFrame:
-        """The slices that are worse than the rest, the surest first."""
+        """The slices that are worse than the rest and than their scores promise, the surest first."""
         return worst(self.slices)
 
 

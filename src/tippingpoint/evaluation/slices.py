@@ -20,6 +20,7 @@ LEAST = 30
 LEAST_SEEN = 5
 """Users of either outcome there must be."""
 NEWTON = 30
+CLOSE = "ranks worse as its scores lie close"
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,11 @@ def slices(users: Users, score: np.ndarray) -> pd.DataFrame:
     """Every category (rare ones pooled) and five bins of every number, each slice against all other users.
 
     Two tests a slice, both independent of how good the model is on the whole: ROC AUC lower than that of the others
-    (one-sided, DeLong's errors), and scores that are off, and by more than theirs, too high or too low (score test on
-    outcomes against scores shifted to be right on the whole). A slice is worse when either holds after Holm's
-    adjustment (1979) over all tests of the table: with no difference anywhere, a table lists one with at most 5 %.
+    and than the slice's scores promise (one-sided, DeLong's errors), and scores that are off, and by more than theirs,
+    too high or too low (score test on outcomes against scores shifted to be right on the whole). A slice is
+    worse when either holds after Holm's adjustment (1979) over all tests of the table: with no difference anywhere, and
+    where scores are every user's chance, a table lists one with about 5 % at most. Below the rest, but not below its
+    promise, it is named only.
 
     Parameters
     ----------
@@ -50,9 +53,10 @@ def slices(users: Users, score: np.ndarray) -> pd.DataFrame:
         One row a slice: `column`, `slice`, `users`, `outcomes`, `rate` with its interval, `mean_score`, `roc_auc`
         with its interval, `roc_auc_rest` (of all others), `roc_auc_promised` (what the slice's scores would reach if
         they were right: little, where they lie close together), `intercept` with its interval (calibration in the
-        large: above 0, scores are too low), `p` (Holm's, the smaller of the two) and `worse`: `ranks worse` (`as its
-        scores lie close`, where they promise no more), `scores too high`, `scores too low`, or empty. Where
-        scores expect fewer than 30 users of either outcome in it or outside, a slice has neither interval nor test.
+        large: above 0, scores are too low), `p` (Holm's, the smaller of the two) and `worse`: `ranks worse`,
+        `ranks worse as its scores lie close` (than the rest, but not than promised: no fault of theirs), `scores too
+        high`, `scores too low`, or empty. Where scores expect fewer than 30 users of either outcome in it or outside,
+        a slice has neither interval nor test.
     """
     order = np.argsort(score, kind="stable")
     rising, hit = score[order], users.outcome[order] == 1
@@ -107,23 +111,27 @@ def slices(users: Users, score: np.ndarray) -> pd.DataFrame:
                     "intercept": shift[k],
                     "intercept_low": intercept.low,
                     "intercept_high": intercept.high,
-                    "p_ranks": norm.cdf((mine.value - rest.value) / error) if error > 0 else 1.0,
+                    "p_rest": norm.cdf((mine.value - rest.value) / error) if error > 0 else 1.0,
+                    "p_promised": norm.cdf((mine.value - mine.promised) / mine.se) if mine.se > 0 else 1.0,
                     "p_off": 2 * norm.sf(abs(off[k])) if further else 1.0,
                 }
             rows.append(row)
-    columns = [*FIRST, *MEASURED, "p_ranks", "p_off"]
+    columns = [*FIRST, *MEASURED, *TESTED]
     table = pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[2:], float))
     table = table.astype({"users": int, "outcomes": int})
-    adjusted = holm(table[["p_ranks", "p_off"]].to_numpy().ravel()).reshape(-1, 2)
+    lower, promised, off = table[[*TESTED]].to_numpy().T
+    # Worse than the rest and than promised: the larger p of the two holds for both.
+    both = holm(np.concatenate([np.maximum(lower, promised), off])).reshape(2, -1)
+    of_rest = holm(np.concatenate([lower, off])).reshape(2, -1)[0]
+    ranks = np.where(both[0] < 1 - LEVEL, "ranks worse", np.where(of_rest < 1 - LEVEL, CLOSE, ""))
     too = np.where(table["intercept"] > 0, "scores too low", "scores too high")
-    narrow = table["roc_auc_promised"] <= table["roc_auc_high"]
-    found = np.stack([np.where(narrow, "ranks worse as its scores lie close", "ranks worse"), too], axis=1)
-    listed = adjusted < 1 - LEVEL
-    table["p"] = np.fmin(adjusted[:, 0], adjusted[:, 1])
-    table["worse"] = ["; ".join(words[of]) for words, of in zip(found, listed, strict=True)]
-    return table.drop(columns=["p_ranks", "p_off"])
+    table["p"] = np.fmin(*both)
+    words = zip(ranks, np.where(both[1] < 1 - LEVEL, too, ""), strict=True)
+    table["worse"] = ["; ".join(filter(None, pair)) for pair in words]
+    return table.drop(columns=[*TESTED])
 
 
+TESTED = ("p_rest", "p_promised", "p_off")
 FIRST = ("column", "slice", "users", "outcomes", "rate", "rate_low", "rate_high", "mean_score")
 MEASURED = (
     *("roc_auc", "roc_auc_low", "roc_auc_high", "roc_auc_rest", "roc_auc_promised"),
@@ -132,8 +140,11 @@ MEASURED = (
 
 
 def worst(table: pd.DataFrame) -> pd.DataFrame:
-    """The slices that are worse than the rest, the surest first."""
-    return table[table["worse"] != ""].sort_values("p", kind="stable", ignore_index=True)
+    """The slices that are worse than the rest, the surest first.
+
+    Those are left out that only rank worse as their scores lie close: so do a model's that are every user's chance.
+    """
+    return table[~table["worse"].isin(["", CLOSE])].sort_values("p", kind="stable", ignore_index=True)
 
 
 def holm(p: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from tippingpoint.explanation.line import coefficients
 from tippingpoint.explanation.partner import ranks, strongest_partner
 from tippingpoint.explanation.reasons import CAVEAT, Move, Typical, shown, typical_table, typical_users, what_moves
 from tippingpoint.explanation.stability import Stability, stability
-from tippingpoint.explanation.values import Explanation, explain, raw_columns
+from tippingpoint.explanation.values import Explanation, background_of, explain, raw_columns
 
 __all__ = [
     "CAVEAT",
@@ -14,6 +14,7 @@ __all__ = [
     "Move",
     "Stability",
     "Typical",
+    "background_of",
     "coefficients",
     "effects",
     "explain",

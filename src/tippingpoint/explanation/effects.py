@@ -35,11 +35,17 @@ class Effect:
         return np.asarray(self.lines.mean(axis=0))
 
 
-def points_of(column: pd.Series, most: int = POINTS) -> np.ndarray:
-    """Observed values to set a column to: evenly spaced quantiles of a number, or its most frequent categories."""
+def points_of(column: pd.Series, most: int = POINTS, edge: float = 0.02) -> np.ndarray:
+    """Observed values to set a column to: evenly spaced quantiles of a number, or its most frequent categories.
+
+    Parameters
+    ----------
+    edge
+        Share of the users beyond the first and beyond the last point of a number.
+    """
     if column.dtype.kind == "f":
         there = np.sort(column.dropna().to_numpy())
-        shares = np.linspace(0.02, 0.98, most)
+        shares = np.linspace(edge, 1 - edge, most)
         return np.unique(np.quantile(there, shares, method="nearest")) if len(there) else there
     return column.value_counts().index[:most].to_numpy(dtype=object)
 

@@ -16,7 +16,9 @@ MOST = 2500
 
 
 def coefficients(model: Model, contract: Contract, train: Users | None = None, seed: int = 0) -> pd.DataFrame:
-    """A line's coefficients: `feature`, `term`, `coefficient` (log-odds a standard deviation), `odds_ratio`.
+    """A line's coefficients: `feature`, `term`, `unit`, `coefficient` (log-odds a unit of the term), `odds_ratio`.
+
+    The unit of a category's term is whether the user is of it, that of a number's what the family makes of numbers.
 
     Parameters
     ----------
@@ -29,10 +31,12 @@ def coefficients(model: Model, contract: Contract, train: Users | None = None, s
     """
     transformer, estimator = model.pipeline.named_steps["prepare"], model.pipeline.named_steps["model"]
     names = [column.name for column in contract.columns]
+    terms = [name.partition("__") for name in transformer.get_feature_names_out()]
     table = pd.DataFrame(
         {
             "feature": [names[i] for i in raw_columns(transformer, contract)],
-            "term": [name.partition("__")[2] for name in transformer.get_feature_names_out()],
+            "term": [term for *_, term in terms],
+            "unit": ["no (0) to yes (1)" if kind == "category" else model.family.unit for kind, *_ in terms],
             "coefficient": estimator.coef_[0],
         }
     )

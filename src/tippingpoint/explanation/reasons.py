@@ -14,7 +14,7 @@ from tippingpoint.models.calibration import Model
 
 REASONS = 3
 POINTS = 25
-CAVEAT = "A change: what the model would say of such a user, not what would come of changing one."
+CAVEAT = "A change: the least of those tried; what the model would say of such a user, not what would come of it."
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Typical:
     toward
         Segment above this one; for the highest, the one below.
     move
-        The least change of one column that would lead there; None where no single column does.
+        The least change of one column, of those tried (`what_moves`), that would lead there; None where none does.
     """
 
     segment: str
@@ -67,7 +67,7 @@ class Typical:
 
     def would_move(self) -> str:
         """What would take this user to the other segment, in words."""
-        return str(self.move) if self.move else "no single column does"
+        return str(self.move) if self.move else "no value tried of a single column does"
 
 
 def what_moves(
@@ -77,10 +77,11 @@ def what_moves(
     segment: Callable[[np.ndarray, pd.DataFrame], np.ndarray],
     toward: int,
 ) -> Move | None:
-    """Find the smallest change of a single column that takes one user to another segment; None where there is none.
+    """Find the smallest change of a single column, of those tried, that takes one user to another segment; or None.
 
-    Tried are values that were observed: 25 quantiles of a number, the 25 most frequent categories. What can be acted
-    upon is not known (age cannot), nor what else would change along: it is what the model would say.
+    Tried are values that were observed: 25 quantiles of a number from its least to its largest, the 25 most frequent
+    categories; between two quantiles a smaller change may do. What can be acted upon is not known (age cannot), nor
+    what else would change along: it is what the model would say.
 
     Parameters
     ----------
@@ -96,7 +97,11 @@ def what_moves(
     moves: list[tuple[str, Any, float]] = []
     for name in user.columns:
         here, column = user[name].iloc[0], background[name]
-        moves += [(name, value, _distance(column, here, value)) for value in points_of(column, POINTS) if value != here]
+        moves += [
+            (name, value, _distance(column, here, value))
+            for value in points_of(column, POINTS, edge=0)
+            if value != here
+        ]
     if not moves:
         return None
     tried = user.loc[user.index.repeat(len(moves))].reset_index(drop=True)

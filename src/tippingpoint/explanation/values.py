@@ -13,6 +13,9 @@ from tippingpoint.data.users import Contract
 from tippingpoint.errors import InputError, nearest
 from tippingpoint.models.calibration import Model
 
+BACKGROUND = 1000
+"""Users a score is held against, at most."""
+
 
 @dataclass(frozen=True)
 class Explanation:
@@ -47,6 +50,12 @@ class Explanation:
     def gap(self) -> float:
         """Largest distance of base + values from the output: local accuracy, 0 but for rounding."""
         return float(np.abs(self.base + self.values.sum(axis=1) - self.output).max())
+
+
+def background_of(fitted: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """The users fitted on, or 1,000 of them; drawn, as a table's first may be its oldest or its best."""
+    drawn = np.random.default_rng([seed, 8]).permutation(len(fitted))[:BACKGROUND]
+    return fitted.iloc[np.sort(drawn)]
 
 
 def explain(model: Model, contract: Contract, features: pd.DataFrame, background: pd.DataFrame) -> Explanation:

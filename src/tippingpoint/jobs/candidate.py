@@ -15,7 +15,7 @@ from tippingpoint.evaluation import accuracy, auc_contributions, evaluate, point
 from tippingpoint.evaluation.baselines import best_column
 from tippingpoint.evaluation.evaluation import evaluation
 from tippingpoint.evaluation.learning import learning_curve
-from tippingpoint.explanation import explain
+from tippingpoint.explanation import background_of, explain
 from tippingpoint.findings import Baseline, Candidate, Question
 from tippingpoint.jobs.question import fitted_on, reward_model
 from tippingpoint.masking import masked
@@ -54,20 +54,25 @@ def open_store(settings: Settings, question: Question) -> tuple[Client, str]:
     return client, backend.experiment_id(client, settings.tracking.experiment or question.name)
 
 
-def with_baselines(question: Question) -> Question:
-    """The question with what a model must beat: train's outcome rate for everyone, and its best single column."""
+def with_baselines(question: Question, development: Users | None = None) -> Question:
+    """The question with what a model must beat: train's outcome rate for everyone, and its best single column.
+
+    Parameters
+    ----------
+    development
+        Train and validation together where the model is fitted on both; then the baselines learn from both too.
+    """
     parts, economics, seed = question.parts, question.economics, question.seed
-    train = parts.train.take(fitted_on(question, parts.train))
-    column, alone = best_column(train, np.random.default_rng([seed, 7]))
-    rate = float(train.outcome.mean())
-    of = {part: column.score(getattr(parts, part).features) for part in ("validation", "test")}
+    train, validation = (parts.train, parts.validation) if development is None else (development, development)
+    seen = train.take(fitted_on(question, train))
+    column, alone = best_column(seen, np.random.default_rng([seed, 7]))
+    rate = float(seen.outcome.mean())
+    of = {part: column.score(users.features) for part, users in (("validation", validation), ("test", parts.test))}
     constant = {part: np.full(len(score), rate) for part, score in of.items()}
-    worth = reward_model(parts.train, economics, seed) if question.users.action is not None else None
+    worth = reward_model(train, economics, seed) if question.users.action is not None else None
     baselines = []
     for name, score in {"constant": constant, f"column {column.column}": of}.items():
-        policy = question.policy.bind(
-            Known(parts.train.features, parts.validation.features, score["validation"], worth)
-        )
+        policy = question.policy.bind(Known(train.features, validation.features, score["validation"], worth))
         decision = policy.decide(score["test"], parts.test.features, question.actions)
         value = policy_value(question.evidence, question.alpha, question.beta, decision)
         baselines.append(Baseline(name, score["test"], accuracy(parts.test.outcome, score["test"]), value))
@@ -98,7 +103,8 @@ def answer(question: Question, family: str, development: Users | None = None) ->
     else:
         train = validation = development
         rows = fitted_on(question, development)
-        model, out_of_fold = refit(question.families[family], development.take(rows), seed)
+        seen = development.take(rows)
+        model, out_of_fold = refit(question.families[family], seen, seed)
         on_validation = model.score(development)
         on_validation[rows] = out_of_fold
     fitted = time.perf_counter()
@@ -112,18 +118,19 @@ def answer(question: Question, family: str, development: Users | None = None) ->
     before = time.perf_counter()
     rng = np.random.default_rng([seed, 2])
     rows = np.sort(rng.permutation(len(parts.test))[: question.explain_rows])
-    background = train.features.iloc[:1000]
+    background = background_of(seen.features, seed)
     explanation = explain(model, parts.test.contract, parts.test.features.iloc[rows], background)
     seconds = {"fit": fitted - start, "explain": time.perf_counter() - before}
     segments = _segments(question, policy, score, value)
     learning = None
     if question.report == "full":
-        learnt_from = train.take(fitted_on(question, train))
-        learning = learning_curve(question.families[family], learnt_from, parts.test, score, seed)
+        learning = learning_curve(question.families[family], seen, parts.test, score, seed)
     segment = policy.segment(score, parts.test.features)
     rng = np.random.default_rng([seed, 6])
     judged = evaluation(parts.test, score, segment, policy.segments, policy.score_cuts, learning, rng)
-    return Candidate(family, model, policy, chosen_by, score, metrics, value, segments, explanation, seconds, judged)
+    return Candidate(
+        family, model, policy, chosen_by, score, metrics, value, segments, explanation, seconds, judged, development
+    )
 
 
 def _segments(question: Question, policy: Policy, score: np.ndarray, value: PolicyValue) -> pd.DataFrame:
@@ -170,6 +177,7 @@ def record(candidate: Candidate, question: Question, settings: Settings, run: Ru
     With `report=none` there are no figures and no tables.
     """
     parts, kind = question.parts, question.evidence.kind
+    fitted = parts.train if candidate.development is None else candidate.development
     made_with = provenance()
     config = masked(settings.model_dump(mode="json"))
     run.params(
@@ -212,7 +220,7 @@ def record(candidate: Candidate, question: Question, settings: Settings, run: Ru
                 candidate.explanation,
                 candidate.model,
                 candidate.policy,
-                parts.train.take(fitted_on(question, parts.train)),
+                fitted.take(fitted_on(question, fitted)),
                 parts.test.features,
                 candidate.family,
                 question.seed,

@@ -108,7 +108,7 @@ def close(
     assert best is not None
     own = question.families[best.family]
     winner = replace(question, families={best.family: own.having(best.parameters)})
-    winner = with_baselines(winner)
+    winner = with_baselines(winner, everyone)
     candidate = answer(winner, best.family, everyone)
     judged = "value" if settings.tune.objectives[0] == "value" else "roc_auc"
     gain = _gain_on_test(settings, question, everyone, candidate, judged)

@@ -34,6 +34,8 @@ class Family(Closed, ABC):
     """Types skops may load besides its own list; a constant, never what a file asks for."""
     explained_as: ClassVar[Literal["trees", "line"]]
     """What the last step of the pipeline is, for exact SHAP values."""
+    unit: ClassVar[str] = "prepared number"
+    """What a line's coefficient of a number counts in."""
     packages: ClassVar[tuple[str, ...]] = ("scikit-learn", "numpy", "pandas", "skops")
     """Packages a saved pipeline needs to be loaded and to score."""
 

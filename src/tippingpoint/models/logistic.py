@@ -22,6 +22,7 @@ class Logistic(Family):
 
     trusted: ClassVar = (*Family.trusted, "numpy.arcsinh")
     explained_as: ClassVar = "line"
+    unit: ClassVar = "standard deviation of arcsinh(x)"
 
     C: float = Field(gt=0)
     """Inverse strength of the penalty."""

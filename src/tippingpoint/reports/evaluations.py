@@ -198,14 +198,14 @@ def slices(path: Path, table: pd.DataFrame, metrics: Metrics, family: str) -> No
     title = f"{len(listed)} of {len(table)} slices worse than the rest (Holm, 5 %)"
     title += f", the surest {count}" if len(listed) > count else ""
     if not len(listed):
-        title = f"No slice is worse than the rest can explain (Holm, 5 %; {len(table)} slices, the nearest shown)"
+        title = f"No slice is worse than its scores explain (Holm, 5 %; {len(table)} slices, the nearest shown)"
     figure.suptitle(f"{words(family)}: {title}" if len(listed) else title, fontsize=11, y=1 - 0.12 / height, va="top")
     figure.legend(loc="upper right", bbox_to_anchor=(0.985, 1 - 0.36 / height), ncols=2, frameon=False, fontsize=9)
     save(figure, path)
 
 
 def learning(path: Path, table: pd.DataFrame, family: str) -> None:
-    """ROC AUC on test by users of train the family was fitted on."""
+    """ROC AUC on test by users the family was fitted on."""
     figure, (axes,) = _panels(5.6, 4.0, 1, left=0.16, bottom=0.8)
     value = table["roc_auc"]
     ends = np.stack([value - table["roc_auc_low"], table["roc_auc_high"] - value])
@@ -217,8 +217,8 @@ def learning(path: Path, table: pd.DataFrame, family: str) -> None:
         [f"{users:,}\n({share:.0%})" for users, share in zip(table["users"], table["share"], strict=True)]
     )
     last = table.iloc[-1]
-    gain = f"the last step brought {last['gain']:+.3f} [{last['gain_low']:+.3f}, {last['gain_high']:+.3f}]"
-    axes.set(xlabel="users of train it was fitted on", ylabel="ROC AUC on test")
+    gain = f"last step {last['gain']:+.3f}; one draw of users a point, bars: test noise only"
+    axes.set(xlabel="users it was fitted on", ylabel="ROC AUC on test")
     axes.set_title(f"{words(family)}: would more users help?\n{gain}", fontsize=10)
     save(figure, path)
 

@@ -15,6 +15,7 @@ from tippingpoint.explanation import (
     Effect,
     Explanation,
     Typical,
+    background_of,
     coefficients,
     effects,
     interactions,
@@ -32,8 +33,6 @@ from tippingpoint.reports.palette import COLOURS, GREY, colour
 
 TOP, CLOSER, PAIRED, STEPS = 12, 4, 5, 6
 """Columns in the overview, looked at closely, searched for interactions, and one by one in a waterfall."""
-BACKGROUND = 1000
-"""Users of train whose values are tried."""
 LEAST_OUTCOMES = 25
 """Users of either outcome below which rankings are not compared between fits."""
 UP, DOWN = COLOURS[2], COLOURS[0]
@@ -68,7 +67,7 @@ def write_explanations(
     Returns
     -------
     dict
-        Metrics found on the way, by name: `explanation/stability` (full).
+        Metrics found on the way, by name: `explanation/stability` (full, of two columns or more).
     """
     figures, tables = folder / "figures", folder / "tables"
     tables.mkdir(parents=True, exist_ok=True)
@@ -82,7 +81,7 @@ def write_explanations(
     if not full:
         return {}
     top = importance["feature"].tolist()
-    background = train.features.iloc[:BACKGROUND]
+    background = background_of(train.features, seed)
     dependence(figures / "dependence.png", explanation, top[:CLOSER], family)
     if shapes := effects(model, explanation.features, top[:CLOSER], background):
         partial_dependence(figures / "partial_dependence.png", shapes, family)
@@ -96,7 +95,7 @@ def write_explanations(
         return {}
     steady = stability(model.family, train, seed)
     steady.table().to_csv(tables / "importance_stability.csv", index=False)
-    return {"explanation/stability": steady.tau}
+    return {} if np.isnan(steady.tau) else {"explanation/stability": steady.tau}
 
 
 def shap_summary(path: Path, explanation: Explanation, family: str) -> None:

@@ -3,6 +3,8 @@
 from tippingpoint.findings import Candidate, Question
 from tippingpoint.reports.tables import interval
 
+GAP = 1e-4
+"""Distance of base and SHAP values from the output from which on it is no rounding."""
 FEW = 100
 """Test users of the rarer outcome below which intervals are called wide."""
 NAMED = 6
@@ -15,7 +17,7 @@ def known_limits(candidate: Candidate, question: Question) -> list[str]:
     if question.suspects:
         found.append(
             f"{_named(question.suspects)} may know the outcome: alone it tells almost all of it"
-            f" (ROC AUC {question.alone[question.suspects[0]]:.3f} on train). If so: `data.drop`."
+            f" (ROC AUC {question.alone[question.suspects[0]]:.3f}, cross-validated). If so: `data.drop`."
         )
     if kind == "assumed":
         found.append(
@@ -44,6 +46,8 @@ def known_limits(candidate: Candidate, question: Question) -> list[str]:
             found.append(f"It cannot be told to rank better than {column} alone ({gain['roc_auc_gain']:+.3f} ROC AUC).")
         if gain.get(f"uplift_gain_{kind}_high", 0.0) < 0:
             found.append(f"Under this policy {column} alone brings more: its cut-offs do not fit these scores.")
+    if candidate.explanation.gap > GAP:
+        found.append(f"SHAP values miss the score by up to {candidate.explanation.gap:.1e}: they do not explain it.")
     empty = candidate.segments.loc[candidate.segments["users"] == 0, "segment"].tolist()
     if empty:
         found.append(f"No test user is in {_named(empty)}: nothing is known of how it does there.")
