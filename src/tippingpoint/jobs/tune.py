@@ -148,7 +148,7 @@ def _watch(search: Search, hired: Crew, seat: Seat, bar: Any, interrupted: list[
     filed = cleared = time.monotonic()
     while hired.look():
         time.sleep(POLL_SECONDS)
-        bar.update(search.complete, search.target, _standing(search))
+        bar.update(search.complete, search.target, _standing(search), search.task.tune.workers)
         if time.monotonic() - filed > FILE_SECONDS:
             try:
                 _file(search, seat)
@@ -197,7 +197,7 @@ def _standing(search: Search) -> list[str]:
     if best is None:
         return ["no complete trial yet"]
     objective = search.task.tune.objectives[0]
-    gain = search_winner.simultaneous(best, search.complete)
+    gain = search_winner.simultaneous(best, search.looked_at)
     interval = "" if gain.low is None else f" [{gain.low:+.4f}, {gain.high:+.4f}]"
     found = f"{best.family} {objective} {best.values[objective]:.4f}"
     gained = f"{found}, over its defaults {gain.value:+.4f}"

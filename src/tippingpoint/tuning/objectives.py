@@ -32,6 +32,8 @@ DIRECTIONS: dict[str, Literal["maximize", "minimize"]] = {
 """Objectives by name. `value` and `spend` are money per user under the policy; `features` are raw columns a model
 uses, `nodes` the nodes of its trees (of a line: its terms)."""
 MONEY = ("value", "spend")
+PER_USER = ("roc_auc", "log_loss", "brier")
+"""Metrics that are means of terms, one a user."""
 
 
 class Watching(Protocol):
@@ -181,18 +183,25 @@ def _metric(
     return point(objective, outcome, score)
 
 
-def _contributions(objective: str, folds: Folds, score: np.ndarray) -> np.ndarray | None:
-    y = folds.outcome
-    if objective == "roc_auc":  # the mean over the folds of each one's own
-        each = np.empty(len(y))
-        for number in range(folds.number):
-            held = folds.fold == number
-            each[held] = auc_contributions(y[held], score[held])
-        return each
+def contributions(objective: str, outcome: np.ndarray, score: np.ndarray) -> np.ndarray:
+    """(n,) per-user terms whose mean is the ROC AUC, the log loss or the Brier score of (n,) scores."""
+    if objective == "roc_auc":
+        return auc_contributions(outcome, score)
     if objective == "log_loss":
         clipped = np.clip(score, 1e-15, 1 - 1e-15)
-        return np.asarray(-np.where(y == 1, np.log(clipped), np.log1p(-clipped)))
-    return (y - score) ** 2 if objective == "brier" else None
+        return np.asarray(-np.where(outcome == 1, np.log(clipped), np.log1p(-clipped)))
+    return np.asarray((outcome - score) ** 2)
+
+
+def _contributions(objective: str, folds: Folds, score: np.ndarray) -> np.ndarray | None:
+    """Those of each fold on its own; None where an objective has none."""
+    if objective not in PER_USER:
+        return None
+    each = np.empty(len(score))
+    for number in range(folds.number):
+        held = folds.fold == number
+        each[held] = contributions(objective, folds.outcome[held], score[held])
+    return each
 
 
 def _decide(score: np.ndarray, folds: Folds, priced: Priced, calibrate: bool) -> np.ndarray:
