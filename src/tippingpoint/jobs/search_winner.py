@@ -21,9 +21,9 @@ from tippingpoint.settings import TuneSettings
 from tippingpoint.simulation.contest import contest
 from tippingpoint.simulation.statistics import Estimate
 from tippingpoint.tracking import backend
-from tippingpoint.tracking.registry import Client, challenge
+from tippingpoint.tracking.registry import Client, challenge, registered_from
 from tippingpoint.tracking.runs import COLOUR, Run
-from tippingpoint.tracking.trials import CLOSED
+from tippingpoint.tracking.trials import CLOSED, Seat
 from tippingpoint.tracking.views import described, leaderboard, seed
 from tippingpoint.tracking.views import tuning as tuning_view
 from tippingpoint.tuned import Tried, Tuned
@@ -108,9 +108,18 @@ def _gain_on_test(
 
 
 def close(
-    settings: TuneSettings, question: Question, everyone: Users, search: Search, client: Client, parent: Run
-) -> tuple[Tuned, Filed]:
-    """Refit the winner on train and validation, measure it once on test beside its defaults, file and register it."""
+    settings: TuneSettings,
+    question: Question,
+    everyone: Users,
+    search: Search,
+    client: Client,
+    parent: Run,
+    seat: Seat,
+) -> tuple[Tuned, Filed] | None:
+    """Refit the winner on train and validation, measure it once on test beside its defaults, file and register it.
+
+    None when another machine has the seat by then: what becomes of the winner is its own to say.
+    """
     best = search.best()
     assert best is not None
     own = question.families[best.family]
@@ -142,9 +151,13 @@ def close(
         (folder / "tables").mkdir(exist_ok=True)
         tuned.table().to_csv(folder / "tables/trials.csv", index=False)
         parent.artifacts(folder)
+    if seat.take() is None:
+        return None
     registered = None
     if settings.tracking.register_model:
-        version = register_candidate(client, candidate, winner, parent.run_id, model_id)
+        version = registered_from(client, parent.run_id) or register_candidate(
+            client, candidate, winner, parent.run_id, model_id
+        )
         if tuned.challenges:
             challenge(client, version)
         registered = version.uri
