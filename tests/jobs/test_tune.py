@@ -24,6 +24,7 @@ from tippingpoint.errors import InputError
 from tippingpoint.jobs import tune
 from tippingpoint.jobs.progress import Searching
 from tippingpoint.jobs.tune import TuneResult
+from tippingpoint.reports.palette import colour
 from tippingpoint.settings import TuneSettings
 
 SMALL = ["model=logistic", "data.users=1500", "explain_rows=5"]
@@ -87,6 +88,8 @@ def test_each_trial_is_a_run_with_its_parameters_folds_and_duration(tuned: TuneR
         run = by_number[trial.number]
         assert run.info.status == "FINISHED"
         assert run.data.tags["mlflow.parentRunId"] == tuned.filed.run_id
+        assert run.data.tags["mlflow.runColor"] == colour("logistic")
+        assert run.data.tags["data_digest"] == tuned.question.users.digest
         assert run.data.params["model"] == "logistic"
         assert float(run.data.params["model.C"]) == trial.parameters["C"]
         assert run.data.metrics["cv/roc_auc"] == trial.values["roc_auc"]

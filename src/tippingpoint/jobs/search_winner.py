@@ -38,8 +38,9 @@ JUDGED = ("value", *PER_USER)
 def simultaneous(best: Tried, trials: int) -> Estimate:
     """The gain of the best of so many trials, its interval wide enough for all of them (Bonferroni).
 
-    `trials` are all that were judged, those ended early too. For trials drawn blindly that is conservative. A sampler that learns looks at the same folds again and again, and boosting
-    rounds are chosen on them too, for which nothing is added: the gain on test has none of this.
+    `trials` are all that were judged, those ended early too. For trials drawn blindly that is conservative. A sampler
+    that learns looks at the same folds again and again, and boosting rounds are chosen on them too, for which nothing
+    is added: the gain on test has none of this.
     """
     assert best.gain is not None
     if best.gain.se is None:
@@ -172,6 +173,7 @@ def pages(settings: TuneSettings, question: Question, client: Client, experiment
     """The search's page and the saved views it is looked at in, seeded where they are missing."""
     objective = settings.tune.objectives[0]
     tried = {name: family.search for name, family in question.families.items()}
-    views = tuning_view(objective, DIRECTIONS[objective] == "maximize", tried), leaderboard(question.select_by)
+    winners = leaderboard(question.select_by, searched=True)
+    views = tuning_view(objective, DIRECTIONS[objective] == "maximize", tried), winners
     page = backend.page(f"experiments/{experiment}/runs/{run_id}/artifacts/{REPORT}")
     return {"Report": page} | seed(client, experiment, views)

@@ -131,7 +131,7 @@ class Run:
         of_run = f"source_run_id = '{self.run_id}'"
         there = list(self.client.search_logged_models([self.experiment], of_run)) if self.at else []
         # Made here, since MLflow would file it under the experiment Default, where nobody looks for it.
-        logged = there[0] if there else self.client.create_logged_model(self.experiment, name, self.run_id, params=params)
+        logged = (there or [self.client.create_logged_model(self.experiment, name, self.run_id, params=params)])[0]
         if logged.status != LoggedModelStatus.READY:  # else a kill came later
             mlflow.models.Model.log(
                 artifact_path=None,

@@ -77,7 +77,7 @@ class Search:
 
     @property
     def looked_at(self) -> int:
-        """Trials of all families that were judged: complete ones, and those that were ended early for what they showed."""
+        """Trials of all families that were judged: complete ones, and those ended early for what they showed."""
         return sum(trials.progress(study).ended for study in self.studies.values())
 
     @property
