@@ -119,7 +119,7 @@ def test_killed_while_the_winner_is_filed_it_is_filed_once(workspace: Path, at: 
     (parent,) = client.search_runs(["1"], "tags.`tippingpoint.job` = 'tune'")
     (version,) = client.search_model_versions("name = 'conversion'")
     (model,) = client.search_logged_models(["1"])
-    assert (version.run_id, version.model_id) == (parent.info.run_id, model.model_id)
+    assert version.run_id == model.source_run_id == parent.info.run_id
     assert found["registered"] == f"models:/conversion/{version.version}"
     for name in parent.data.metrics:
         steps = Counter(m.step for m in client.get_metric_history(parent.info.run_id, name))
