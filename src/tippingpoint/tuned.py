@@ -70,8 +70,8 @@ class Tuned:
     candidate
         The winner refitted on train and validation and measured on test; None where another machine did that.
     judged, gain_on_test
-        ROC AUC, or under the objective `value` money per user, of the winner over its family's own parameters, both
-        refitted, on test.
+        The first objective where it has an error per user (money, ROC AUC, log loss, Brier score), else ROC AUC: what
+        the winner has over its family's own parameters, both refitted, on test; positive for better.
     before
         Complete trials that were there when this process began.
     put_back

@@ -25,6 +25,7 @@ from tippingpoint.errors import InputError
 from tippingpoint.jobs import tune
 from tippingpoint.jobs.progress import Searching
 from tippingpoint.jobs.tune import TuneResult
+from tippingpoint.reports.palette import colour
 from tippingpoint.settings import TuneSettings
 
 SMALL = ["model=logistic", "data.users=1500", "explain_rows=5"]
@@ -91,6 +92,8 @@ def test_each_trial_is_a_run_with_its_parameters_folds_and_duration(tuned: TuneR
         run = by_number[trial.number]
         assert run.info.status == "FINISHED"
         assert run.data.tags["mlflow.parentRunId"] == tuned.filed.run_id
+        assert run.data.tags["mlflow.runColor"] == colour("logistic")
+        assert run.data.tags["data_digest"] == tuned.question.users.digest
         assert run.data.params["model"] == "logistic"
         assert float(run.data.params["model.C"]) == trial.parameters["C"]
         assert run.data.metrics["cv/roc_auc"] == trial.values["roc_auc"]
@@ -266,12 +269,46 @@ def test_the_gaussian_process_searches_where_torch_is_installed(folder: Path) ->
     assert len({t.parameters["C"] for t in found.tuned.tried}) == 12
 
 
+@pytest.mark.parametrize("objective", ["brier", "log_loss"])
+def test_the_gain_on_test_is_that_of_the_objective_positive_for_better(folder: Path, objective: str) -> None:
+    words = [f"tune.objectives=[{objective}]", "seed=8"]
+    same = search(*words, "tune.trials=1")
+    assert same.tuned.judged == objective
+    assert same.tuned.gain_on_test.value == pytest.approx(0, abs=1e-12), "its defaults, calibrated as it is"
+    assert f"test/{objective}_gain" in MlflowClient().get_run(same.filed.run_id).data.metrics
+    weak = search(*words, "tune=grid", "model.logistic.search.C={choices: [0.000001]}")
+    error = weak.tuned.candidate.metrics[objective].value - same.tuned.candidate.metrics[objective].value
+    assert weak.tuned.gain_on_test.value == pytest.approx(-error, abs=1e-9)
+    assert f"looked at once: {objective} {-error:+.4f}" in shown(weak)
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_the_time_left_is_right_from_the_second_round_of_trials_on(
+    workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    console = Console(width=130, file=StringIO(), force_terminal=True)
+    now = [0.0]
+    with Progress(console=console) as bar:
+        line = Searching(console, bar, bar.add_task(""))
+        monkeypatch.setattr("tippingpoint.jobs.progress.time.monotonic", lambda: now[0])
+        said = {}
+        for second in range(181):  # trials of 60 seconds, polled each second
+            now[0] = float(second)
+            done = second // 60 * workers
+            line.update(done, 101 * workers, ["best"], workers)
+            said[second] = bar.tasks[0].description
+    assert "left" not in said[60]
+    assert "left" not in said[119]
+    assert "99:00 left" in said[120]
+    assert "98:00 left" in said[180]
+
+
 @pytest.mark.parametrize("width", [80, 130])
 def test_the_live_line_drops_the_interval_before_the_target_and_the_time_left(width: int) -> None:
     console = Console(width=width, file=StringIO(), force_terminal=True)
     with Progress(console=console) as bar:
         line = Searching(console, bar, bar.add_task(""))
-        line.began = time.monotonic() - 60, 3
+        line.had, line.began = 3, (time.monotonic() - 60, 3)
         found = "boosting roc_auc 0.8123"
         line.update(33, 200, [f"{found}, over its defaults +0.0045 [-0.0012, +0.0101]", f"{found} (+0.0045)", found])
         said = bar.tasks[0].description

@@ -104,6 +104,28 @@ def test_killed_at_random_moments_it_ends_with_exactly_the_target(workspace: Pat
     assert steps == Counter(range(1, target + 1))
 
 
+@pytest.mark.parametrize("at", ["register_candidate", "challenge", "pages"])
+def test_killed_while_the_winner_is_filed_it_is_filed_once(workspace: Path, at: str) -> None:
+    words = [*SEARCH, "tune.trials=3"]
+    kill = (
+        "import os; from tippingpoint.cli import main; from tippingpoint.jobs import search_winner;"
+        f" search_winner.{at} = lambda *given, **named: os._exit(9); main()"
+    )
+    for _ in range(2):
+        killed = subprocess.run([sys.executable, "-c", kill, *words], cwd=workspace, capture_output=True, text=True)
+        assert killed.returncode == 9, killed.stderr
+    found = finished(*words, folder=workspace)
+    client = MlflowClient()
+    (parent,) = client.search_runs(["1"], "tags.`tippingpoint.job` = 'tune'")
+    (version,) = client.search_model_versions("name = 'conversion'")
+    (model,) = client.search_logged_models(["1"])
+    assert version.run_id == model.source_run_id == parent.info.run_id
+    assert found["registered"] == f"models:/conversion/{version.version}"
+    for name in parent.data.metrics:
+        steps = Counter(m.step for m in client.get_metric_history(parent.info.run_id, name))
+        assert set(steps.values()) == {1}, name
+
+
 def test_three_machines_share_a_database_and_one_is_killed(workspace: Path, postgres: str) -> None:
     words = [*SEARCH, f"tune.trials={TARGET}", f"tune.storage='{postgres}'"]
     jobs = [command(*words, folder=workspace) for _ in range(3)]

@@ -69,3 +69,24 @@ def test_links_of_a_description_hold_wherever_the_pages_are_served() -> None:
     assert views.described({"Leaderboard": "http://127.0.0.1:5000/#/experiments/1/runs?a=b"}) == (
         "[Leaderboard](#/experiments/1/runs?a=b)\n\n"
     )
+
+
+def test_winners_of_searches_are_never_ordered_with_what_was_held_out(at_compared: tuple) -> None:
+    client = MlflowClient()
+    experiment = client.get_run(at_compared[0].filed.run_id).info.experiment_id
+    winner = client.create_run(experiment, tags={"tippingpoint.job": "tune"}).info.run_id
+    client.log_param(winner, "calibration", "none")
+    wanted = {searched: views.leaderboard("roc_auc", searched).runs for searched in (False, True)}
+    shown = {
+        searched: {run.info.run_id for run in client.search_runs([experiment], runs)}
+        for searched, runs in wanted.items()
+    }
+    client.delete_run(winner)
+    assert shown[True] == {winner}
+    assert len(shown[False]) == len(at_compared[0].comparison.candidates)
+
+
+def test_searches_of_other_spaces_have_views_of_their_own() -> None:
+    one, two = (views.tuning("roc_auc", True, {"logistic": space}) for space in (["C"], ["C", "l1_ratio"]))
+    assert one.key != two.key
+    assert {"tags.study", "tags.data_digest"} <= set(one.columns)

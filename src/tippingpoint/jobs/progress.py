@@ -36,7 +36,9 @@ class Searching:
 
     def __init__(self, console: Console, bar: Progress | None, task: TaskID | None) -> None:
         self.console, self.bar, self.task = console, bar, task
+        self.had: int | None = None
         self.began: tuple[float, int] | None = None
+        """When the first trial of this process was seen complete, and how many were then."""
         self.warned: set[str] = set()
 
     def say(self, what: str) -> None:
@@ -50,19 +52,21 @@ class Searching:
             self.warned.add(what)
             self.console.print(what, highlight=False, markup=False)
 
-    def update(self, complete: int, target: int, standing: Sequence[str]) -> None:
-        """Show the trials done of how many, the time left at the pace since this process began, the best so far.
+    def update(self, complete: int, target: int, standing: Sequence[str], at_once: int = 1) -> None:
+        """Show the trials done of how many, the time left, the best so far.
 
-        `standing` says the last in several lengths, longest first: shown is what the line has room for.
+        `standing` says the last in several lengths, longest first: shown is what the line has room for. The pace is
+        that since the first trial ended, told when as many more have ended as are worked on `at_once`.
         """
         if self.bar is None or self.task is None:
             return
-        if self.began is None or complete == self.began[1]:  # the pace is that of trials, not of the start
+        self.had = complete if self.had is None else self.had
+        if self.began is None and complete > self.had:
             self.began = time.monotonic(), complete
-        since, had = self.began
+        since, first = self.began or (0.0, complete)
         left = ""
-        if complete > had:
-            seconds = (time.monotonic() - since) / (complete - had) * (target - complete)
+        if complete - first >= at_once:
+            seconds = (time.monotonic() - since) / (complete - first) * (target - complete)
             left = f", {int(seconds // 60)}:{int(seconds % 60):02d} left"
         lines = [f"{complete}/{target} trials{left}, {said}" for said in standing]
         shown = next((line for line in lines if len(line) < self.console.width - BAR), lines[-1])

@@ -9,11 +9,12 @@ import numpy as np
 from scipy.stats import norm
 
 from tippingpoint.data.users import Users
-from tippingpoint.evaluation import auc_contributions
+from tippingpoint.evaluation import CONTRIBUTIONS
 from tippingpoint.filed import Filed
 from tippingpoint.findings import Candidate, Question
 from tippingpoint.jobs.candidate import answer, overview, record, register_candidate, with_baselines
 from tippingpoint.jobs.question import fitted_on
+from tippingpoint.models.calibration import refit
 from tippingpoint.reports import tuning
 from tippingpoint.reports.cards import shortened
 from tippingpoint.reports.palette import colour
@@ -21,9 +22,9 @@ from tippingpoint.settings import TuneSettings
 from tippingpoint.simulation.contest import contest
 from tippingpoint.simulation.statistics import Estimate
 from tippingpoint.tracking import backend
-from tippingpoint.tracking.registry import Client, challenge
+from tippingpoint.tracking.registry import Client, challenge, registered_from
 from tippingpoint.tracking.runs import COLOUR, Run
-from tippingpoint.tracking.trials import CLOSED
+from tippingpoint.tracking.trials import CLOSED, Seat
 from tippingpoint.tracking.views import described, leaderboard, seed
 from tippingpoint.tracking.views import tuning as tuning_view
 from tippingpoint.tuned import Tried, Tuned
@@ -31,13 +32,16 @@ from tippingpoint.tuning.objectives import DIRECTIONS
 from tippingpoint.tuning.search import Search
 
 REPORT = "search.html"
+JUDGED = ("value", *CONTRIBUTIONS)
+"""Objectives whose gain has an error per user on test; for others ROC AUC stands in."""
 
 
 def simultaneous(best: Tried, trials: int) -> Estimate:
     """The gain of the best of so many trials, its interval wide enough for all of them (Bonferroni).
 
-    That is exact for trials drawn blindly. A sampler that learns looks at the same folds again and again, and boosting
-    rounds are chosen on them too, for which nothing is added: the gain on test has none of this.
+    `trials` are all that were judged, those ended early too. For trials drawn blindly that is conservative. A sampler
+    that learns looks at the same folds again and again, and boosting rounds are chosen on them too, for which nothing
+    is added: the gain on test has none of this.
     """
     assert best.gain is not None
     if best.gain.se is None:
@@ -58,7 +62,7 @@ def found(
         maximize=DIRECTIONS[search.task.tune.objectives[0]] == "maximize",
         tried=tried,
         best=best,
-        gain=simultaneous(best, sum(bool(t.values) for t in tried)),
+        gain=simultaneous(best, search.looked_at),
         baseline={
             name: dict(zip(search.task.tune.objectives, found.objectives(), strict=True))
             for name, found in search.task.baseline.items()
@@ -86,31 +90,46 @@ def _front(objectives: Sequence[str], tried: Sequence[Tried]) -> tuple[tuple[str
 def _gain_on_test(
     settings: TuneSettings, question: Question, everyone: Users, tuned: Candidate, judged: str
 ) -> Estimate:
-    """What the winner gains over its family's own parameters, both refitted, on test: ROC AUC or money per user."""
+    """What the winner gains over its family's own parameters, both refitted, on test, positive for better."""
     if judged == "value":
         plain = answer(question, tuned.family, everyone)
         judged_by = {"tuned": tuned.value.contribution, "defaults": plain.value.contribution}
     else:
         family, outcome = question.families[tuned.family], question.parts.test.outcome
         seen = everyone.take(fitted_on(question, everyone))
-        fitted = family.pipeline(seen.contract, settings.seed).fit(seen.features, seen.outcome)
-        score = fitted.predict_proba(question.parts.test.features)[:, 1]
-        judged_by = {"tuned": auc_contributions(outcome, tuned.score), "defaults": auc_contributions(outcome, score)}
+        if judged == "roc_auc":  # which calibration leaves as it is
+            fitted = family.pipeline(seen.contract, settings.seed).fit(seen.features, seen.outcome)
+            score = fitted.predict_proba(question.parts.test.features)[:, 1]
+        else:
+            score = refit(family, seen, settings.seed)[0].score(question.parts.test)
+        better = 1 if DIRECTIONS[judged] == "maximize" else -1
+        scores = {"tuned": tuned.score, "defaults": score}
+        judged_by = {name: better * CONTRIBUTIONS[judged](outcome, each) for name, each in scores.items()}
     (verdict,) = contest(judged_by, np.random.default_rng([settings.seed, 5]))
     return verdict.difference
 
 
 def close(
-    settings: TuneSettings, question: Question, everyone: Users, search: Search, client: Client, parent: Run
-) -> tuple[Tuned, Filed]:
-    """Refit the winner on train and validation, measure it once on test beside its defaults, file and register it."""
+    settings: TuneSettings,
+    question: Question,
+    everyone: Users,
+    search: Search,
+    client: Client,
+    parent: Run,
+    seat: Seat,
+) -> tuple[Tuned, Filed] | None:
+    """Refit the winner on train and validation, measure it once on test beside its defaults, file and register it.
+
+    None when another machine has the seat by then: what becomes of the winner is its own to say.
+    """
     best = search.best()
     assert best is not None
     own = question.families[best.family]
     winner = replace(question, families={best.family: own.having(best.parameters)})
     winner = with_baselines(winner, everyone)
     candidate = answer(winner, best.family, everyone)
-    judged = "value" if settings.tune.objectives[0] == "value" else "roc_auc"
+    objective = settings.tune.objectives[0]
+    judged = objective if objective in JUDGED else "roc_auc"
     gain = _gain_on_test(settings, question, everyone, candidate, judged)
     tuned = found(search, candidate, judged, gain)
     part = settings.model[best.family]
@@ -126,7 +145,6 @@ def close(
         (folder / REPORT).write_text(
             tuning.page(f"{question.name}: search on {question.origin}", search.studies, settings.tune.objectives)
         )
-        objective = settings.tune.objectives[0]
         values = {
             family: np.array([t.values[objective] for t in tuned.tried if t.family == family and t.values])
             for family in search.studies
@@ -135,9 +153,13 @@ def close(
         (folder / "tables").mkdir(exist_ok=True)
         tuned.table().to_csv(folder / "tables/trials.csv", index=False)
         parent.artifacts(folder)
+    if seat.take() is None:
+        return None
     registered = None
     if settings.tracking.register_model:
-        version = register_candidate(client, candidate, winner, parent.run_id, model_id)
+        version = registered_from(client, parent.run_id) or register_candidate(
+            client, candidate, winner, parent.run_id, model_id
+        )
         if tuned.challenges:
             challenge(client, version)
         registered = version.uri
@@ -152,6 +174,7 @@ def pages(settings: TuneSettings, question: Question, client: Client, experiment
     """The search's page and the saved views it is looked at in, seeded where they are missing."""
     objective = settings.tune.objectives[0]
     tried = {name: family.search for name, family in question.families.items()}
-    views = tuning_view(objective, DIRECTIONS[objective] == "maximize", tried), leaderboard(question.select_by)
+    winners = leaderboard(question.select_by, searched=True)
+    views = tuning_view(objective, DIRECTIONS[objective] == "maximize", tried), winners
     page = backend.page(f"experiments/{experiment}/runs/{run_id}/artifacts/{REPORT}")
     return {"Report": page} | seed(client, experiment, views)

@@ -23,6 +23,7 @@ from tippingpoint.jobs.finished import DIGEST, own_tags, stop_if_finished
 from tippingpoint.jobs.progress import searching
 from tippingpoint.jobs.question import ask
 from tippingpoint.reports import tuning
+from tippingpoint.reports.palette import colour
 from tippingpoint.settings import TuneSettings
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.registry import Client
@@ -35,7 +36,7 @@ from tippingpoint.tuning.storages import storage_errors
 
 POLL_SECONDS, FILE_SECONDS, CLEAR_SECONDS = 0.25, 2.0, 5.0
 OTHERS_SECONDS = 600
-"""How long another machine may take over the winner before this one does it."""
+"""How long another machine may be silent over the winner before this one does it."""
 
 
 @dataclass(frozen=True)
@@ -93,14 +94,17 @@ def tune(settings: TuneSettings) -> TuneResult:
                     with storage_errors(task.kept):  # inside the seat, whose errors are MLflow's
                         _watch(search, hired, seat, bar, interrupted)
             with storage_errors(task.kept):
-                bar.say("filing trials")
-                parent = _parent(search, seat, experiment)
-                if isinstance(parent, Filed):
-                    views = search_winner.pages(settings, question, client, experiment, parent.run_id)
-                    return TuneResult(question, search_winner.found(search), replace(parent, views=views))
-                bar.say("winner: fitting, measuring, explaining")
-                tuned, filed = search_winner.close(settings, question, everyone, search, client, parent)
-    return TuneResult(question, tuned, filed)
+                while True:
+                    bar.say("filing trials")
+                    parent = _parent(search, seat, experiment)
+                    if isinstance(parent, Filed):
+                        views = search_winner.pages(settings, question, client, experiment, parent.run_id)
+                        return TuneResult(question, search_winner.found(search), replace(parent, views=views))
+                    bar.say("winner: fitting, measuring, explaining")
+                    with seat.closing():
+                        done = search_winner.close(settings, question, everyone, search, client, parent, seat)
+                    if done is not None:
+                        return TuneResult(question, *done)
 
 
 def _seat(
@@ -120,7 +124,8 @@ def _seat(
     )
     # A smaller target than there are trials asks for nothing: the winner of all is there.
     target = max(search.target, search.complete)
-    return Seat(client, experiment, tags, list(search.labels.values()), target, answered)
+    studies = {label: colour(family) for family, label in search.labels.items()}
+    return Seat(client, experiment, tags, studies, target, answered)
 
 
 def _name(settings: TuneSettings, question: Question) -> str:
@@ -128,9 +133,11 @@ def _name(settings: TuneSettings, question: Question) -> str:
     return f"tune {families} {'/'.join(settings.tune.objectives)} {question.origin}"
 
 
-def _file(search: Search, seat: Seat) -> Run | None:
-    """File what ended, if the search's run is ours to fill."""
+def _file(search: Search, seat: Seat, anew: bool = False) -> Run | None:
+    """File what ended, if the search's run is ours to fill; `anew` looks again at what others filed meanwhile."""
     if (parent := seat.take()) is not None and seat.log is not None:
+        if anew:
+            seat.log.done = None
         tried, objective = search.tried(), search.task.tune.objectives[0]
         seat.log.write(tried)
         seat.log.best_so_far(tried, objective, DIRECTIONS[objective] == "maximize")
@@ -148,7 +155,7 @@ def _watch(search: Search, hired: Crew, seat: Seat, bar: Any, interrupted: list[
     filed = cleared = time.monotonic()
     while hired.look():
         time.sleep(POLL_SECONDS)
-        bar.update(search.complete, search.target, _standing(search))
+        bar.update(search.complete, search.target, _standing(search), search.task.tune.workers)
         if time.monotonic() - filed > FILE_SECONDS:
             try:
                 _file(search, seat)
@@ -197,7 +204,7 @@ def _standing(search: Search) -> list[str]:
     if best is None:
         return ["no complete trial yet"]
     objective = search.task.tune.objectives[0]
-    gain = search_winner.simultaneous(best, search.complete)
+    gain = search_winner.simultaneous(best, search.looked_at)
     interval = "" if gain.low is None else f" [{gain.low:+.4f}, {gain.high:+.4f}]"
     found = f"{best.family} {objective} {best.values[objective]:.4f}"
     gained = f"{found}, over its defaults {gain.value:+.4f}"
@@ -212,16 +219,18 @@ def _parent(search: Search, seat: Seat, experiment: str) -> Run | Filed:
     OutsideError
         When the store cannot be reached.
     """
-    waited = time.monotonic()
+    waited, heard = time.monotonic(), tuple[str, ...]()
     try:
         while True:
             if closed := seat.closed():
                 run_id, registered = closed
                 return Filed(run_id, backend.page(f"experiments/{experiment}/runs/{run_id}"), registered or None)
-            if (parent := _file(search, seat)) is not None:
+            if (parent := _file(search, seat, anew=True)) is not None:
                 return parent
             time.sleep(1)
-            if time.monotonic() - waited > OTHERS_SECONDS:
+            if (now := seat.heard()) != heard:
+                waited, heard = time.monotonic(), now
+            elif time.monotonic() - waited > OTHERS_SECONDS:
                 seat.take(whoever_has_it=True)
     except OutsideError as error:
         raise OutsideError(

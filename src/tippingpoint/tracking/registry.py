@@ -61,6 +61,12 @@ def register(
     return Version(name, str(made.version))
 
 
+def registered_from(client: MlflowClient, run_id: str) -> Version | None:
+    """The version a run was registered as, if it was: by a process that was killed since."""
+    there = client.search_model_versions(f"run_id = '{run_id}'")
+    return Version(there[0].name, str(there[0].version)) if there else None
+
+
 def check_policy(client: MlflowClient, policy: Policy) -> None:
     """Refuse a policy whose specification changed since it was registered under the same name and version.
 

@@ -16,7 +16,7 @@ import mlflow.sklearn
 import numpy as np
 import pandas as pd
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelStatus, Metric, Param, RunTag
 from mlflow.entities import Run as MlflowRun
 from mlflow.models import ModelSignature
 from mlflow.types.schema import AnyType, ColSpec, DataType, Schema, TensorSpec
@@ -44,6 +44,11 @@ class Run:
 
     def __init__(self, client: MlflowClient, experiment: str, run_id: str) -> None:
         self.client, self.experiment, self.run_id = client, experiment, run_id
+        self.at: int | None = None
+        """Milliseconds that all metrics carry, where they may be filed again after a kill: then they are the same rows,
+        and the model that is there is the model."""
+        self.lost = False
+        """Whether another process has the run now: it is not closed here."""
 
     @property
     def path(self) -> str:
@@ -60,13 +65,15 @@ class Run:
         self, metrics: Mapping[str, Estimate | float], model_id: str | None = None, users: Users | None = None
     ) -> None:
         """Log estimates as `name`, `name_low` and `name_high`, linked to a logged model and a data set."""
-        now = int(time.time() * 1000)
+        now = self.at or int(time.time() * 1000)
+        there = self.client.get_run(self.run_id).data.metrics if self.at else {}  # seconds of a fit are never the same
         link = {"dataset_name": "test", "dataset_digest": users.digest} if users else {}
         flat: dict[str, float] = {}
         for name, metric in metrics.items():
             of = metric if isinstance(metric, Estimate) else Estimate(metric)
             ends = {name: of.value, f"{name}_low": of.low, f"{name}_high": of.high}
             flat |= {key: value for key, value in ends.items() if value is not None and np.isfinite(value)}
+        flat = {key: value for key, value in flat.items() if key not in there}
         entries = [Metric(key, value, now, 0, model_id=model_id, **link) for key, value in flat.items()]
         self.client.log_batch(self.run_id, metrics=entries)
 
@@ -75,7 +82,7 @@ class Run:
 
         Of values at one step the last one counts; what is not finite is left out.
         """
-        now = int(time.time() * 1000)
+        now = self.at or int(time.time() * 1000)
         entries = [
             Metric(name, float(value), now, int(step))
             for name, (steps, values) in curves.items()
@@ -121,27 +128,30 @@ class Run:
         """
         params = self.client.get_run(self.run_id).data.params
         name = re.sub(r"[^\w-]", "_", params["model"])
+        of_run = f"source_run_id = '{self.run_id}'"
+        there = list(self.client.search_logged_models([self.experiment], of_run)) if self.at else []
         # Made here, since MLflow would file it under the experiment Default, where nobody looks for it.
-        logged = self.client.create_logged_model(self.experiment, name, self.run_id, params=params)
-        info = mlflow.models.Model.log(
-            artifact_path=None,
-            name=name,
-            model_id=logged.model_id,
-            flavor=mlflow.sklearn,
-            run_id=self.run_id,
-            sk_model=model.classifier,
-            signature=ModelSignature(inputs=_inputs(contract), outputs=OUTCOMES),
-            input_example=example,
-            pip_requirements=[f"{package}=={version(package)}" for package in model.family.packages],
-            pyfunc_predict_fn="predict_proba",
-            serialization_format="skops",
-            skops_trusted_types=list(model.family.trusted),
-        )
+        logged = (there or [self.client.create_logged_model(self.experiment, name, self.run_id, params=params)])[0]
+        if logged.status != LoggedModelStatus.READY:  # else a kill came later
+            mlflow.models.Model.log(
+                artifact_path=None,
+                name=name,
+                model_id=logged.model_id,
+                flavor=mlflow.sklearn,
+                run_id=self.run_id,
+                sk_model=model.classifier,
+                signature=ModelSignature(inputs=_inputs(contract), outputs=OUTCOMES),
+                input_example=example,
+                pip_requirements=[f"{package}=={version(package)}" for package in model.family.packages],
+                pyfunc_predict_fn="predict_proba",
+                serialization_format="skops",
+                skops_trusted_types=list(model.family.trusted),
+            )
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "policy.json")
             path.write_text(json.dumps(policy.bound(), indent=2))
-            self.client.log_model_artifact(info.model_id, str(path))
-        return str(info.model_id)
+            self.client.log_model_artifact(logged.model_id, str(path))
+        return str(logged.model_id)
 
 
 @contextmanager
@@ -167,15 +177,17 @@ def run(
         if again:
             client.update_run(again, status="RUNNING")
             client.log_batch(again, tags=[RunTag(key, value) for key, value in own.items()])
+        opened = Run(client, experiment, run_id)
         try:
-            yield Run(client, experiment, run_id)
+            yield opened
         except BaseException as error:
             status = "KILLED" if isinstance(error, KeyboardInterrupt | SystemExit) else "FAILED"
             with contextlib.suppress(*STORE_ERRORS):  # the first error is the one to tell
                 probe(uri())  # at once, where MLflow would try again for minutes
-                client.set_terminated(run_id, status)
+                if not opened.lost:
+                    client.set_terminated(run_id, status)
             raise
-        else:
+        if not opened.lost:
             client.set_terminated(run_id, "FINISHED")
 
 

@@ -2,7 +2,9 @@
 
 import contextlib
 import hashlib
-from collections.abc import Iterable
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self
 
 from filelock import FileLock
@@ -13,11 +15,13 @@ from tippingpoint import leases
 from tippingpoint.errors import OutsideError
 from tippingpoint.tracking import backend, runs
 from tippingpoint.tracking.backend import store_errors
-from tippingpoint.tracking.tags import PARENT
+from tippingpoint.tracking.tags import DATA, PARENT
 from tippingpoint.tuned import Tried
 
 STUDY, TARGET, ANSWER, NUMBER, CLOSED = "study", "tune.trials", "tippingpoint.answer", "trial", "tippingpoint.closed"
-PAGE = 1000
+CLOSING, BEAT = "tippingpoint.closing", "tippingpoint.beat"
+"""Since when the winner is filed, in milliseconds; and when whoever files it was last alive."""
+PAGE, BEAT_SECONDS = 1000, 30
 
 
 class Seat:
@@ -25,15 +29,23 @@ class Seat:
 
     `answer` is the digest of what becomes of the winner: the same trials priced otherwise are another parent's.
 
-    A holder that dies leaves it to whoever looks next. On one machine a lock keeps two from taking it at once; of
-    several machines that open a run at the same moment, the earliest keeps it.
+    A holder that dies leaves it to whoever looks next. On one machine a lock keeps two from taking it at once. Clocks
+    of several machines differ, so a run that comes later may be the earliest: who holds another, or whose run was taken
+    over, sees that before each write and leaves.
     """
 
     def __init__(
-        self, client: MlflowClient, experiment: str, tags: dict[str, str], studies: list[str], target: int, answer: str
+        self,
+        client: MlflowClient,
+        experiment: str,
+        tags: dict[str, str],
+        studies: Mapping[str, str],
+        target: int,
+        answer: str,
     ) -> None:
-        self.client, self.experiment, self.studies, self.target = client, experiment, studies, target
+        self.client, self.experiment, self.studies, self.target = client, experiment, dict(studies), target
         self.study, self.answer = "+".join(studies), answer
+        self._lease = ""
         self.tags = {**tags, STUDY: self.study, TARGET: str(target), ANSWER: answer}
         self.log: TrialLog | None = None
         self._held = contextlib.ExitStack()
@@ -48,7 +60,7 @@ class Seat:
     def take(self, whoever_has_it: bool = False) -> runs.Run | None:
         """The run if it is held here or free to take; None while another process has it, or when it is closed."""
         if self.log is not None:
-            return self.log.parent
+            return self.log.parent if self._is_ours(self.log.parent) else None
         leases.FOLDER.mkdir(mode=0o700, exist_ok=True)
         name = hashlib.sha256(f"{backend.uri()} {self.study} {self.target} {self.answer}".encode()).hexdigest()[:32]
         with store_errors(), FileLock(leases.FOLDER / f"{name}.seat"):
@@ -65,8 +77,47 @@ class Seat:
             opened = runs.run(self.client, self.experiment, self.tags["mlflow.runName"], self.tags, again=run_id)
             parent = self._held.enter_context(opened)
         parent.tags(self.tags)
-        self.log = TrialLog(self.client, self.experiment, parent, self.studies)
+        self._lease = self.client.get_run(run_id).data.tags[runs.LEASE]
+        self.log = TrialLog(self.client, self.experiment, parent, self.studies, self.tags.get(DATA, ""))
         return parent
+
+    def _is_ours(self, parent: runs.Run) -> bool:
+        """Whether the run that is held here still is the search's; it is left if not."""
+        there = self._find()
+        first = there is not None and there.info.run_id == parent.run_id
+        if there is not None and first and there.data.tags[runs.LEASE] == self._lease and CLOSED not in there.data.tags:
+            return True
+        self.log, parent.lost = None, True
+        self._held.close()
+        if there is not None and not first:  # whoever holds the other one takes its trials along
+            self.client.delete_run(parent.run_id)
+        return False
+
+    @contextlib.contextmanager
+    def closing(self) -> Iterator[None]:
+        """Tell others now and then that someone files the winner; what a kill cuts short is filed to the same rows."""
+        assert self.log is not None
+        parent, done = self.log.parent, threading.Event()
+        since = self.client.get_run(parent.run_id).data.tags.get(CLOSING) or str(int(time.time() * 1000))
+        parent.tags({CLOSING: since})
+        parent.at = int(since)
+
+        def beat() -> None:
+            while not done.wait(BEAT_SECONDS):
+                with contextlib.suppress(*backend.STORE_ERRORS):  # one that is missed is no reason to end
+                    parent.tags({BEAT: str(time.time())})
+
+        thread = threading.Thread(target=beat, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+
+    def heard(self) -> tuple[str, ...]:
+        """What changes while someone files the winner."""
+        tags = there.data.tags if (there := self._find()) else {}
+        return tuple(tags.get(name, "") for name in (runs.LEASE, CLOSING, BEAT))
 
     def closed(self) -> tuple[str, str] | None:
         """Run id and registered version (or '') of the search, once its winner is filed."""
@@ -92,10 +143,21 @@ class Seat:
 
 
 class TrialLog:
-    """Child runs of the trials of some studies. What the store refuses is tried again at the next call."""
+    """Child runs of the trials of some studies. What the store refuses is tried again at the next call.
 
-    def __init__(self, client: MlflowClient, experiment: str, parent: runs.Run, studies: list[str]) -> None:
+    Parameters
+    ----------
+    studies
+        Their names, and for each the colour of its runs.
+    data
+        Digest of the users it searches on.
+    """
+
+    def __init__(
+        self, client: MlflowClient, experiment: str, parent: runs.Run, studies: Mapping[str, str], data: str
+    ) -> None:
         self.client, self.experiment, self.parent, self.studies = client, experiment, parent, studies
+        self.data = data
         self.done: set[tuple[str, int]] | None = None
         self.unfinished: dict[tuple[str, int], str] = {}
         self.drawn: dict[str, int] = {}
@@ -157,6 +219,8 @@ class TrialLog:
             STUDY: trial.study,
             NUMBER: str(trial.number),
             "state": trial.state,
+            DATA: self.data,
+            runs.COLOUR: self.studies[trial.study],
             **({"mlflow.note.content": f"Failed: {trial.reason}"} if trial.reason else {}),
         }
         name = f"{trial.family} {trial.number}"

@@ -5,6 +5,7 @@ and the base64 of zlib-compressed JSON. That is not documented: `tests/browser` 
 """
 
 import base64
+import hashlib
 import json
 import time
 import zlib
@@ -15,6 +16,7 @@ from mlflow import MlflowClient
 
 from tippingpoint.evaluation import LOWER_IS_BETTER
 from tippingpoint.tracking import backend
+from tippingpoint.tracking.tags import DATA, JOB
 
 TAG = "mlflow.sharedViewState."
 PRIMARY = "mlflow.experiment.primaryMetric.name"
@@ -99,23 +101,29 @@ def described(pages: Mapping[str, str]) -> str:
     return " · ".join(f"[{name}](#{page.partition('#')[2]})" for name, page in pages.items()) + "\n\n"
 
 
-def leaderboard(metric: str) -> View:
-    """Every fitted model, the best first by the metric on validation that winners are chosen by."""
+def leaderboard(metric: str, searched: bool = False) -> View:
+    """Every fitted model, the best first by the metric on validation that winners are chosen by.
+
+    Winners of searches have a leaderboard of their own: they were chosen on the users whose out-of-fold scores stand
+    for validation, so beside others they would look too good.
+    """
     tested = ("roc_auc", "pr_auc", "log_loss", "brier")
     columns = (
         f"metrics.validation/{metric}",
         "params.model",
         "params.data",
+        f"tags.{DATA}",
         "params.policy",
         *(f"metrics.test/{name}" for name in tested),
         "metrics.test/roc_auc_low",
         "metrics.test/roc_auc_high",
         "metrics.test/lift_10",
         "metrics.cost/fit_seconds",
-        "tags.data_digest",
     )
     order, rising = f"validation/{metric}", metric in LOWER_IS_BETTER
-    return View(f"leaderboard-{metric}", f"Leaderboard, {metric}", MODELS, order, columns, rising)
+    key, name = ("winners", "Winners of searches") if searched else ("leaderboard", "Leaderboard")
+    runs = f"{MODELS} and tags.`{JOB}` {'=' if searched else '!='} 'tune'"
+    return View(f"{key}-{metric}", f"{name}, {metric}", runs, order, columns, rising)
 
 
 def uplift(kind: str) -> View:
@@ -164,8 +172,11 @@ def tuning(objective: str, maximize: bool, parameters: Mapping[str, Iterable[str
         *(f"params.model.{name}" for name in tried),
         "metrics.cost/trial_seconds",
         "tags.state",
+        "tags.study",
+        f"tags.{DATA}",
     )
-    key = f"tuning-{objective}-{'-'.join(parameters)}"
+    space = hashlib.sha256(" ".join(tried).encode()).hexdigest()[:6]  # another space has other columns, so another view
+    key = f"tuning-{objective}-{'-'.join(parameters)}-{space}"
     name = f"Tuning, {objective}" + ("" if len(parameters) > 1 else f" of {next(iter(parameters))}")
     return View(key, name, "tags.`tippingpoint.job` = 'trial'", f"cv/{objective}", columns, not maximize)
 

@@ -76,6 +76,11 @@ class Search:
         return sum(trials.progress(study).complete for study in self.studies.values())
 
     @property
+    def looked_at(self) -> int:
+        """Trials of all families that were judged: complete ones, and those ended early for what they showed."""
+        return sum(trials.progress(study).ended for study in self.studies.values())
+
+    @property
     def reached(self) -> bool:
         """Whether each family has what it shall have."""
         return all(trials.progress(self.studies[name]).complete >= target for name, target in self.wanted.items())

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import optuna
-from optuna.pruners import NopPruner, PercentilePruner
+from optuna.pruners import NopPruner
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import Trial, TrialState
 
@@ -26,8 +26,11 @@ from tippingpoint.tuning import samplers, storages, studies, trials
 from tippingpoint.tuning.folds import Folds, Priced
 from tippingpoint.tuning.grids import Grid, grid, within_reach
 from tippingpoint.tuning.objectives import DIRECTIONS, Found, Stopped, cross_validate
+from tippingpoint.tuning.pruners import WorstShare
 
 ROUNDS_A_REPORT = 50
+BY_SCORE = ("roc_auc", "pr_auc", "log_loss", "brier")
+"""Objectives that a log loss after so many rounds tells something about."""
 FIRST_ROUNDS = 200
 """Before so many rounds no fit is called slow: a low rate starts slowly and ends best."""
 FOLD = 1_000_000
@@ -100,10 +103,7 @@ class Task:
     def _pruner(self) -> optuna.pruners.BasePruner:
         if not self.tune.prune or len(self.tune.objectives) > 1:
             return NopPruner()
-        keep = 100 * (1 - self.tune.prune)
-        return PercentilePruner(
-            keep, n_startup_trials=samplers.STARTUP, n_warmup_steps=FIRST_ROUNDS - 1, n_min_trials=5
-        )
+        return WorstShare(self.tune.prune)
 
 
 class Silent:
@@ -205,12 +205,17 @@ class _Watching:
         self.prunes = len(task.tune.objectives) == 1 and task.tune.prune > 0  # Optuna prunes by one objective only
         self.sign = 1 if DIRECTIONS[task.tune.objectives[0]] == "minimize" else -1
         self.last = task.folds.number - 1
+        self.by_rounds = self.prunes and task.tune.objectives[0] in BY_SCORE
+        self.lowest = np.inf
         self.pruned = False
 
     def round(self, fold: int, number: int, loss: float) -> bool:
-        if not self.prunes or fold or number % ROUNDS_A_REPORT or number < FIRST_ROUNDS:
+        if not self.by_rounds or fold:
             return False
-        self.trial.report(self.sign * loss, number)
+        self.lowest = min(self.lowest, loss)  # a fit is judged after its best round
+        if number % ROUNDS_A_REPORT or number < FIRST_ROUNDS:
+            return False
+        self.trial.report(self.sign * self.lowest, number)
         self.pruned = self.trial.should_prune()
         return self.pruned
 
