@@ -118,13 +118,13 @@ def slices(users: Users, score: np.ndarray) -> pd.DataFrame:
     columns = [*FIRST, *MEASURED, *TESTED]
     table = pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[2:], float))
     table = table.astype({"users": int, "outcomes": int})
-    rest, promised, off = table[[*TESTED]].to_numpy().T
+    p_rest, p_promised, p_off = table[[*TESTED]].to_numpy().T
     # Worse than the rest and than promised: the larger p of the two holds for both.
-    both = holm(np.concatenate([np.maximum(rest, promised), off])).reshape(2, -1)
-    of_rest = holm(np.concatenate([rest, off])).reshape(2, -1)[0]
+    both = holm(np.concatenate([np.maximum(p_rest, p_promised), p_off])).reshape(2, -1)
+    of_rest = holm(np.concatenate([p_rest, p_off])).reshape(2, -1)[0]
     ranks = np.where(both[0] < 1 - LEVEL, "ranks worse", np.where(of_rest < 1 - LEVEL, CLOSE, ""))
     too = np.where(table["intercept"] > 0, "scores too low", "scores too high")
-    table["p"] = np.fmin(*both)
+    table["p"] = np.fmin(both[0], both[1])
     words = zip(ranks, np.where(both[1] < 1 - LEVEL, too, ""), strict=True)
     table["worse"] = ["; ".join(filter(None, pair)) for pair in words]
     return table.drop(columns=[*TESTED])
