@@ -22,7 +22,9 @@ def test_every_picture_of_a_search_is_drawn_from_the_page_alone(
         return [x - rate * len(trial.suggest_categorical("kind", ["a", "bb"])), -x][: len(objectives)]
 
     study.optimize(objective, n_trials=8)
-    (tmp_path / "search.html").write_text(page("A search <of> users", {"boosting": study}, objectives))
+    (tmp_path / "search.html").write_text(
+        page("A search <of> users", {"boosting": study}, objectives, ["Cannot tell."])
+    )
     seen = look(tmp_path / "search.html", 1200)
     assert seen["drawn"] == pictures
     assert not seen["empty"] + seen["said"]

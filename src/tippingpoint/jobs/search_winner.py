@@ -132,6 +132,8 @@ def close(
     judged = objective if objective in JUDGED else "roc_auc"
     gain = _gain_on_test(settings, question, everyone, candidate, judged)
     tuned = found(search, candidate, judged, gain)
+    trials = f"{tuned.count('complete'):,} complete trials, {tuned.count('pruned'):,} ended early"
+    told = [f"{trials}, {tuned.count('failed'):,} failed.", *tuning.in_words(question, tuned)]
     part = settings.model[best.family]
     chosen = part.model_copy(update={"arguments": {**part.arguments, **best.parameters}})
     as_run = settings.model_copy(update={"model": {best.family: chosen}})
@@ -143,7 +145,7 @@ def close(
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         (folder / REPORT).write_text(
-            tuning.page(f"{question.name}: search on {question.origin}", search.studies, settings.tune.objectives)
+            tuning.page(f"{question.name}: search on {question.origin}", search.studies, settings.tune.objectives, told)
         )
         values = {
             family: np.array([t.values[objective] for t in tuned.tried if t.family == family and t.values])
@@ -164,7 +166,8 @@ def close(
             challenge(client, version)
         registered = version.uri
     saved = pages(settings, question, client, parent.experiment, parent.run_id)
-    note = shortened(described(saved) + client.get_run(parent.run_id).data.tags["mlflow.note.content"], "run")
+    card = client.get_run(parent.run_id).data.tags["mlflow.note.content"]
+    note = shortened(f"{described(saved)}{' '.join(told)}\n\n{card}", "run")
     named = {"registered": registered} if registered else {}
     parent.tags({"mlflow.note.content": note, COLOUR: colour(best.family), CLOSED: registered or "", **named})
     return tuned, Filed(parent.run_id, backend.page(parent.path), registered, saved)

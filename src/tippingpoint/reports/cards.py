@@ -57,11 +57,13 @@ def _render(template: str, **context: object) -> str:
 
 
 def shortened(text: str, of: str) -> str:
-    """A card cut at the end of a line to what a description of a `run` or a `version` may hold."""
+    """A card cut before a section, or at the end of a line, to what a `run` or a `version` may say of itself."""
     room = LIMITS[of] - 60
     if len(text) <= LIMITS[of]:
         return text
-    return text[: text.rfind("\n", 0, room)] + "\n\n… the rest is in the run's artifact card.md.\n"
+    section = text.rfind("\n## ", 0, room)
+    end = section if section > room // 2 else text.rfind("\n", 0, room)
+    return text[:end] + "\n\n… the rest is in the run's artifact card.md.\n"
 
 
 @cache

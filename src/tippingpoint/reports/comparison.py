@@ -16,6 +16,7 @@ from tippingpoint.filed import Filed
 from tippingpoint.policies.bands import Bands
 from tippingpoint.reports.drawing import words
 from tippingpoint.reports.explore_figures import WITH, WITHOUT, by_category, by_number, plain
+from tippingpoint.reports.limits import hardly_acts
 from tippingpoint.reports.page import Figure, axis, layout, numbers, render
 from tippingpoint.reports.palette import COLOURS, GREY, colour
 from tippingpoint.reports.tables import EVIDENCE, about, interval, verdict_in_words
@@ -310,9 +311,12 @@ def next_steps(comparison: Comparison, filed: Filed) -> list[tuple[str, str]]:
             (f"{lots} with the log: then the uplift has an interval, and families can be told apart in money.", line),
             ("Until then, see at which prices and responses each action pays.", again),
         ]
-    if empty := winner.segments.loc[winner.segments["users"] == 0, "segment"].tolist():
+    if idle := hardly_acts(winner, question):
+        line = "tippingpoint compare … policy=top_fraction"
+        steps.insert(0, (f"{idle} Take a share of the users instead, or other cut-offs.", line))
+    elif empty := winner.segments.loc[winner.segments["users"] == 0, "segment"].tolist():
         nobody = f"Nobody on test reaches {' or '.join(map(str, empty))} with {winner.family}: try other cut-offs."
-        steps.append((nobody, "tippingpoint compare policy.cuts='[…]' policy.version=…"))
+        steps.append((nobody, "tippingpoint compare … policy.cuts='[…]' policy.version=…"))
     users = len(question.parts.test)
     untold = [v.users_needed(INTEREST) for v in comparison.auc if v.word == "cannot tell"]
     if (needed := max((n for n in untold if n is not None), default=0)) > users:
@@ -321,8 +325,8 @@ def next_steps(comparison: Comparison, filed: Filed) -> list[tuple[str, str]]:
         )
         steps.append((f"{to_tell} are needed; there are {users:,}.", ""))
     if question.families[winner.family].search:
-        line = f"tippingpoint tune model={winner.family} tune.trials=200"
-        steps.append((f"See whether tuning {winner.family} gains more than chance.", line))
+        line = f"tippingpoint tune … model={winner.family} tune.trials=200"
+        steps.append((f"See whether tuning {winner.family} gains more than chance, on the same data and prices.", line))
     return steps
 
 

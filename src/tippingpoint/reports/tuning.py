@@ -30,8 +30,8 @@ SHOWN, FRONT = 5, 8
 """Trials listed: the best, and of two objectives those on the front."""
 
 
-def page(title: str, studies: Mapping[str, optuna.Study], objectives: Sequence[str]) -> str:
-    """History, importance, slices and parallel coordinates of each study; the front of two objectives."""
+def page(title: str, studies: Mapping[str, optuna.Study], objectives: Sequence[str], told: Sequence[str]) -> str:
+    """What was found, in words; of each study history, importance, slices, parallel coordinates, and a front if any."""
     sections: list[tuple[str, list[str]]] = []
     drawings: dict[str, Figure] = {}
     for family, study in studies.items():
@@ -60,7 +60,7 @@ def page(title: str, studies: Mapping[str, optuna.Study], objectives: Sequence[s
         named = {f"f{len(drawings) + at}": json.loads(figure.to_json()) for at, figure in enumerate(figures)}
         drawings |= named
         sections.append((family, list(named)))
-    return render("tune.html.j2", drawings, title=title, sections=sections, height=HEIGHT)
+    return render("tune.html.j2", drawings, title=title, told=told, sections=sections, height=HEIGHT)
 
 
 def _value(at: int) -> Callable[[Any], float]:
@@ -105,8 +105,7 @@ def summary(question: Question, tuned: Tuned, filed: Filed) -> RenderableType:
         )
     for family, values in tuned.baseline.items():
         found.add_row(family, "–", *(_judged(*v) for v in values.items()), "as it is when nobody tunes it", style="dim")
-    gained = f"Gain of {tuned.best.family} over its defaults, cross-validated: {_gain(tuned.gain, objective)}."
-    lines = [Text(gained if tuned.gain.value > 0 else f"Nothing that was tried beats {tuned.best.family}'s defaults.")]
+    lines = [Text(line) for line in in_words(question, tuned)]
     if front:
         more_of_it = f"; {len(front)} are, see search.html" if len(front) > FRONT else ""
         lines.append(Text(f"* on the front: no other trial is better in one and no worse in the other{more_of_it}."))
@@ -114,10 +113,6 @@ def summary(question: Question, tuned: Tuned, filed: Filed) -> RenderableType:
         lines.append(Text("Registered, but not made challenger: by cross-validation it is worse than its defaults."))
     elif filed.registered and (tuned.gain.low is None or tuned.gain.low <= 0):
         lines.append(Text("Registered as challenger, though it cannot be told from its defaults."))
-    if tuned.gain_on_test is not None:
-        unit = f"{question.economics.currency} per user" if tuned.judged == "value" else tuned.judged
-        gain = _gain(tuned.gain_on_test, unit)
-        lines.append(Text(f"On {len(question.parts.test):,} test users, looked at once: {gain}."))
     if tuned.candidate is None:
         lines.append(Text("The winner is filed already; nothing was left to do. More: raise tune.trials."))
     if tuned.put_back:
@@ -132,6 +127,19 @@ def summary(question: Question, tuned: Tuned, filed: Filed) -> RenderableType:
         metrics.add_row(heads[1], interval(tuned.candidate.value.uplift, 3))
         measured.append(metrics)
     return Group(*about(question), found, *measured, *lines, Text(f"Study: {tuned.storage}"), *links(filed))
+
+
+def in_words(question: Question, tuned: Tuned) -> list[str]:
+    """What the winner gains over its family's own parameters: by cross-validation, and on test where it is measured."""
+    objective, family = tuned.objectives[0], tuned.best.family
+    told = [f"Gain of {family} over its defaults, cross-validated: {_gain(tuned.gain, objective)}."]
+    if tuned.gain.value <= 0:
+        told = [f"Nothing that was tried beats {family}'s defaults."]
+    if tuned.gain_on_test is not None:
+        unit = f"{question.economics.currency} per user" if tuned.judged == "value" else tuned.judged
+        users = f"{len(question.parts.test):,} test users"
+        told.append(f"On {users}, looked at once: {_gain(tuned.gain_on_test, unit)}.")
+    return told
 
 
 def _gain(gain: Estimate, objective: str) -> str:
