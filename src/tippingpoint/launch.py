@@ -160,6 +160,7 @@ def stop_cleanly(away: bool = False) -> list[int]:
 
     def stop(number: int, _: object) -> None:
         came.append(number)
+        print("interrupted; what was finished is kept", file=sys.stderr)
         raise SystemExit(128 + number)
 
     for number in (signal.SIGTERM, signal.SIGINT):
