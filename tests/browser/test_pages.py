@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -153,9 +153,15 @@ def test_the_report_draws_all_its_figures_where_mlflow_shows_it(
     assert f"tippingpoint simulate models=[{results['compare'].filed.run_id}]" in text
 
 
-def colours(page: Any, marks: str, property_: str) -> set[str]:
-    """Colours of what is drawn, as `rgb(…)`."""
-    return set(page.eval_on_selector_all(marks, f"marks => marks.map(m => getComputedStyle(m).{property_})"))
+def see_colours(page: Any, marks: str, property_: str, hues: Iterable[str]) -> None:
+    """Wait until marks in all these colours are drawn: charts are drawn anew while data come in."""
+    page.wait_for_function(
+        """([marks, property, wanted]) => {
+          const seen = new Set([...document.querySelectorAll(marks)].map(m => getComputedStyle(m)[property]));
+          return wanted.every(hue => seen.has(hue));
+        }""",
+        arg=[marks, property_, [rgb(hue) for hue in hues]],
+    )
 
 
 def rgb(colour: str) -> str:
@@ -165,7 +171,7 @@ def rgb(colour: str) -> str:
 def test_runs_overlay_in_charts_each_family_in_its_colour(printed: dict[str, str], visit: Callable[[str], Any]) -> None:
     page = visit(f"{printed['Leaderboard, roc_auc']}&compareRunsMode=CHART")
     page.wait_for_selector(".bars .point path")
-    assert {rgb(hue) for hue in FAMILIES.values()} <= colours(page, ".bars .point path", "fill")
+    see_colours(page, ".bars .point path", "fill", FAMILIES.values())
     assert "test" in page.locator("[data-testid=experiment-view-compare-runs-chart-area]").inner_text()
 
 
@@ -173,7 +179,7 @@ def test_curves_of_a_simulation_overlay_as_steps(printed: dict[str, str], visit:
     page = visit(f"{printed['Policy uplift, truth']}&compareRunsMode=CHART")
     page.get_by_placeholder("Search metric charts").fill("checkout_prompt_per_1000")
     page.wait_for_selector(".scatterlayer .js-line")
-    assert {rgb(hue) for hue in FAMILIES.values()} <= colours(page, ".scatterlayer .js-line", "stroke")
+    see_colours(page, ".scatterlayer .js-line", "stroke", FAMILIES.values())
 
 
 def test_runs_that_are_selected_are_compared(printed: dict[str, str], visit: Callable[[str], Any]) -> None:
