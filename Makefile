@@ -17,7 +17,7 @@ ray: .venv/ray.stamp  ## a sweep on a local Ray cluster, in an environment of it
 	.venv/ray/bin/python -m pytest tests/jobs/test_sweep.py -k ray $(ARGS)
 
 soak: .venv/dev.stamp  ## races and kills that take longer
-	$(BIN)/pytest -m soak $(ARGS)
+	$(BIN)/pytest -n 2 -m soak $(ARGS)
 
 lint: .venv/dev.stamp  ## style, types, and which floor may import which
 	$(BIN)/ruff check .
