@@ -15,7 +15,7 @@ from tippingpoint.explanation.values import explain
 from tippingpoint.models.calibration import Model
 from tippingpoint.models.family import Family
 
-FOLDS, MOST, EXPLAINED = 5, 1500, 100
+FOLDS, MOST, EXPLAINED = 5, 1000, 100
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Stability:
 def stability(family: Family, users: Users, seed: int) -> Stability:
     """Fit five times, each without another fifth, and rank the columns by what moves the score of those held out.
 
-    Bounded: of more than 1,500 users so many are drawn, and 100 of those held out. More users would give steadier
+    Bounded: of more than 1,000 users so many are drawn, and 100 of those held out. More users would give steadier
     rankings, fits that share no user less alike ones.
 
     Parameters
