@@ -1,7 +1,8 @@
 """Trials in the store: each once, whatever was away meanwhile."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def test_each_step_of_the_curve_is_drawn_once_also_when_a_trial_comes_in_late(st
 
 
 @pytest.fixture
-def machine(stored: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Seat]:
+def machine(stored: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Seat]]:
     """The seat of a search as a machine has it, with a folder of leases of its own; the last one named is at work."""
     client = backend.connect()
     experiment = backend.experiment_id(client, "e")
@@ -73,10 +74,11 @@ def machine(stored: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Se
     def at(name: str) -> Seat:
         monkeypatch.setattr(leases, "FOLDER", stored / name)
         if name not in seats:
-            seats[name] = Seat(client, experiment, tags, {"s": "#0072B2"}, 2, "a").__enter__()
+            seats[name] = left.enter_context(Seat(client, experiment, tags, {"s": "#0072B2"}, 2, "a"))
         return seats[name]
 
-    return at
+    with ExitStack() as left:
+        yield at
 
 
 def filed(seat: Seat) -> list[tuple[str, str]]:

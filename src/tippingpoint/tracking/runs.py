@@ -180,6 +180,8 @@ def run(
         opened = Run(client, experiment, run_id)
         try:
             yield opened
+        except GeneratorExit:  # dropped, and found by the garbage collector at any moment: `reap` closes it
+            raise
         except BaseException as error:
             status = "KILLED" if isinstance(error, KeyboardInterrupt | SystemExit) else "FAILED"
             with contextlib.suppress(*STORE_ERRORS):  # the first error is the one to tell
