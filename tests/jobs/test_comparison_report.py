@@ -11,6 +11,7 @@ from mlflow import MlflowClient
 from tippingpoint.composing import compose
 from tippingpoint.jobs import compare
 from tippingpoint.reports import comparison as report
+from tippingpoint.reports import comparison_figures
 from tippingpoint.reports.palette import colour
 from tippingpoint.settings import Settings
 from tippingpoint.simulation.contest import Verdict
@@ -67,7 +68,7 @@ def test_shares_of_a_family_sum_to_one_and_agreement_is_told(at_compared: tuple)
 def test_a_pair_that_is_told_apart_is_drawn_apart() -> None:
     told = Verdict("a", "b", Estimate(0.02, 0.005, 0.01, 0.03), "better", 1000, 900, 2.3)
     alike = Verdict("a", "c", Estimate(0.0, 0.0, None, None), "cannot tell", 1000, 0, 2.3)
-    first, second = report.pairs([told, alike], "money")["data"]
+    first, second = comparison_figures.pairs([told, alike], "money")["data"]
     assert (first["x"], first["error_x"]["array"], first["error_x"]["arrayminus"]) == ([0.02], [0.01], [0.01])
     assert first["marker"]["color"] != second["marker"]["color"]
     assert second["error_x"]["array"] == [0.0]

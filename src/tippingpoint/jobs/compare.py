@@ -30,6 +30,7 @@ from tippingpoint.pricing import only
 from tippingpoint.reports import comparison as report
 from tippingpoint.reports import tables
 from tippingpoint.reports.cards import comparison_card, shortened
+from tippingpoint.reports.comparison_figures import Choices
 from tippingpoint.reports.evaluations import write_comparison
 from tippingpoint.reports.palette import colour
 from tippingpoint.settings import Settings
@@ -124,7 +125,7 @@ def _compare(question: Question, candidates: list[Candidate]) -> Comparison:
     return Comparison(question, ranked, auc, uplift)
 
 
-def _choices(comparison: Comparison) -> dict[str, report.Choices]:
+def _choices(comparison: Comparison) -> dict[str, Choices]:
     """What each family's scores bring at every choice of cut-offs; none where the policy has not one or two."""
     question = comparison.question
     policy, phi, actions = question.policy, question.evidence.phi, question.actions
@@ -139,7 +140,7 @@ def _choices(comparison: Comparison) -> dict[str, report.Choices]:
         cells = gather(grid(candidate.score, CUTS, policy.grid_cuts), candidate.score, question.evidence, money)
         none = np.zeros(len(cells.count), dtype=np.int64)
         rng = np.random.default_rng([question.seed, 6])
-        found[candidate.family] = report.Choices(cells.cuts, sheet(cells, bands, line, none, rng))
+        found[candidate.family] = Choices(cells.cuts, sheet(cells, bands, line, none, rng))
     return found
 
 
