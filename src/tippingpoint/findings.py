@@ -6,9 +6,11 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from tippingpoint.data.contract import TableContract
 from tippingpoint.data.description import LEAK
 from tippingpoint.data.splits import Parts
 from tippingpoint.data.users import Contract, Users
+from tippingpoint.deciding import Deployment
 from tippingpoint.economics import Economics
 from tippingpoint.evaluation import auc_contributions
 from tippingpoint.evaluation.evaluation import Evaluation
@@ -54,6 +56,8 @@ class Question:
         What a model must beat: a constant, and the best single column.
     alone
         ROC AUC of each column alone, cross-validated on the users that models are fitted on; the largest first.
+    terms
+        The contract of the table the users came from; None where it has none.
     """
 
     name: str
@@ -75,6 +79,7 @@ class Question:
     report: Report = "full"
     baselines: tuple["Baseline", ...] = ()
     alone: dict[str, float] = field(default_factory=dict)
+    terms: TableContract | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
@@ -176,6 +181,8 @@ class Candidate:
         Wall time of `fit` and `explain`.
     evaluation
         Curves, slices and what else test says of the scores.
+    deployment
+        What deciding for new users takes besides the model and the policy.
     development
         Train and validation together where it was fitted on both, once a search had chosen it; else None.
     """
@@ -191,6 +198,7 @@ class Candidate:
     explanation: Explanation
     seconds: dict[str, float]
     evaluation: Evaluation
+    deployment: Deployment
     development: Users | None = None
 
     def policy_metrics(self, kind: str) -> dict[str, Estimate]:

@@ -11,6 +11,7 @@ import pandas as pd
 import yaml
 
 from tippingpoint.data.users import Intake, Users
+from tippingpoint.deciding import deployment
 from tippingpoint.evaluation import accuracy, auc_contributions, evaluate, point
 from tippingpoint.evaluation.baselines import best_column
 from tippingpoint.evaluation.evaluation import evaluation
@@ -128,8 +129,30 @@ def answer(question: Question, family: str, development: Users | None = None) ->
     segment = policy.segment(score, parts.test.features)
     rng = np.random.default_rng([seed, 6])
     judged = evaluation(parts.test, score, segment, policy.segments, policy.score_cuts, learning, rng)
+    deployed = deployment(
+        question.name,
+        question.evidence.kind,
+        question.terms,
+        question.economics,
+        question.actions,
+        seen.features,
+        validation,
+        on_validation,
+    )
     return Candidate(
-        family, model, policy, chosen_by, score, metrics, value, segments, explanation, seconds, judged, development
+        family,
+        model,
+        policy,
+        chosen_by,
+        score,
+        metrics,
+        value,
+        segments,
+        explanation,
+        seconds,
+        judged,
+        deployed,
+        development,
     )
 
 
@@ -198,7 +221,7 @@ def record(candidate: Candidate, question: Question, settings: Settings, run: Ru
     for part in ("train", "validation", "test"):
         run.dataset(getattr(parts, part), part, question.origin)
     example = parts.train.features.head(EXAMPLE_ROWS)
-    model_id = run.model(candidate.model, question.users.contract, example, candidate.policy)
+    model_id = run.model(candidate.model, question.users.contract, example, candidate.policy, candidate.deployment)
     run.metrics(
         {f"test/{name}": estimate for name, estimate in candidate.metrics.items()}
         | {f"validation/{settings.select_by}": candidate.validation}

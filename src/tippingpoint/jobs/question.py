@@ -75,6 +75,7 @@ def ask(settings: Settings) -> Question:
         best_auc=source.best_auc(parts.test),
         train_on=source.train_on,
         report=settings.reported,
+        terms=source.terms,
     )
 
 

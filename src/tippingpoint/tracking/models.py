@@ -22,6 +22,9 @@ from tippingpoint.models.family import Family
 from tippingpoint.settings import Component
 from tippingpoint.tracking.tags import JOB, PARENT
 
+VERSION = re.compile(r"models:/([^/@]+)(?:/(\d+)|@([\w.-]+))")
+"""A registered version, by number or alias."""
+
 
 @dataclass(frozen=True)
 class LoadedModel:
@@ -74,10 +77,10 @@ def find(client: MlflowClient, reference: str, experiment: str | None = None) ->
     """
     if not reference:
         run = _latest(client, experiment)
-    elif match := re.fullmatch(r"models:/([^/@]+)(?:/(\d+)|@([\w.-]+))", reference):
-        run = _run(client, _version_run(client, reference, *match.groups()))
+    elif VERSION.fullmatch(reference):
+        run = stored_run(client, str(find_version(client, reference).run_id))
     elif re.fullmatch(r"[0-9a-f]{32}", reference):
-        run = _run(client, reference)
+        run = stored_run(client, reference)
     else:
         raise InputError(
             "models",
@@ -95,6 +98,43 @@ def find(client: MlflowClient, reference: str, experiment: str | None = None) ->
         raise InputError("models", f"run {run.info.run_id} has no models", "Name a compare's, or a model's own run.")
     won = run.data.params.get("model")
     return sorted(children, key=lambda child: (child.data.params["model"] != won, int(child.info.start_time)))
+
+
+def find_version(client: MlflowClient, reference: str) -> ModelVersion:
+    """The registered version that `models:/name/1` or `models:/name@alias` stands for.
+
+    Raises
+    ------
+    InputError
+        When there is none; it names those there are.
+    """
+    if not (match := VERSION.fullmatch(reference)):
+        raise InputError(
+            "models", f"{reference!r} names no version", "Type models:/NAME/VERSION or models:/NAME@ALIAS."
+        )
+    name, version, alias = match.groups()
+    try:
+        if alias:
+            return client.get_model_version_by_alias(name, alias)
+        return client.get_model_version(name, version)
+    except MlflowException as error:
+        names = [f"models:/{v.name}/{v.version}" for v in client.search_model_versions(max_results=12)]
+        there = f"There are: {', '.join(names)}." if names else "Nothing is registered yet."
+        raise InputError("models", f"there is no {reference}", there) from error
+
+
+def stored_run(client: MlflowClient, run_id: str) -> StoredRun:
+    """A run of the store.
+
+    Raises
+    ------
+    InputError
+        When there is none of this id.
+    """
+    try:
+        return client.get_run(run_id)
+    except MlflowException as error:
+        raise InputError("models", f"there is no run {run_id} in this store", "See tippingpoint ui.") from error
 
 
 def config_of(client: MlflowClient, run: StoredRun) -> dict[str, Any]:
@@ -192,21 +232,3 @@ def _latest(client: MlflowClient, experiment: str | None) -> StoredRun:
         if not run.outputs.model_outputs:  # a compare itself, not one of its families; it may stand under a sweep
             return run
     raise InputError("models", "no finished compare in this store", "Type tippingpoint compare first, or name models.")
-
-
-def _version_run(client: MlflowClient, reference: str, name: str, version: str | None, alias: str | None) -> str:
-    try:
-        if alias:
-            return str(client.get_model_version_by_alias(name, alias).run_id)
-        return str(client.get_model_version(name, version).run_id)
-    except MlflowException as error:
-        names = [f"models:/{v.name}/{v.version}" for v in client.search_model_versions(max_results=12)]
-        there = f"There are: {', '.join(names)}." if names else "Nothing is registered yet."
-        raise InputError("models", f"there is no {reference}", there) from error
-
-
-def _run(client: MlflowClient, run_id: str) -> StoredRun:
-    try:
-        return client.get_run(run_id)
-    except MlflowException as error:
-        raise InputError("models", f"there is no run {run_id} in this store", "See tippingpoint ui.") from error

@@ -23,6 +23,7 @@ from mlflow.types.schema import AnyType, ColSpec, DataType, Schema, TensorSpec
 
 from tippingpoint import leases
 from tippingpoint.data.users import Contract, Users
+from tippingpoint.deciding import Deployment
 from tippingpoint.models.calibration import Model
 from tippingpoint.policies.policy import Policy
 from tippingpoint.simulation.statistics import Estimate
@@ -118,8 +119,10 @@ class Run:
         )
         self.client.log_inputs(self.run_id, [DatasetInput(entity, [InputTag("mlflow.data.context", part)])])
 
-    def model(self, model: Model, contract: Contract, example: pd.DataFrame, policy: Policy) -> str:
-        """Log the model with the policy it was judged with beside it.
+    def model(
+        self, model: Model, contract: Contract, example: pd.DataFrame, policy: Policy, deployment: Deployment
+    ) -> str:
+        """Log the model, with the policy it was judged with and what else deciding takes beside it.
 
         Returns
         -------
@@ -148,9 +151,11 @@ class Run:
                 skops_trusted_types=list(model.family.trusted),
             )
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "policy.json")
-            path.write_text(json.dumps(policy.bound(), indent=2))
-            self.client.log_model_artifact(logged.model_id, str(path))
+            beside = {"policy": policy.bound(), "deployment": deployment.model_dump(mode="json")}
+            for name, content in beside.items():
+                path = Path(folder, f"{name}.json")
+                path.write_text(json.dumps(content, indent=2))
+                self.client.log_model_artifact(logged.model_id, str(path))
         return str(logged.model_id)
 
 

@@ -1,0 +1,101 @@
+"""What deciding for new users takes besides a model and its policy; it is registered beside them."""
+
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+
+from tippingpoint.data.contract import TableContract, Terms
+from tippingpoint.data.users import Contract, Users
+from tippingpoint.deciding.drift import Reference
+from tippingpoint.deciding.responses import Ratio, Sigmoid, responses
+from tippingpoint.economics import Economics
+from tippingpoint.settings import Closed, Component, validate
+from tippingpoint.simulation.evidence import Kind
+
+
+class Deployment(Closed):
+    """A version's `deployment.json`."""
+
+    form: Literal[1] = 1
+    """Of this file."""
+    question: str
+    outcome: str
+    good: bool
+    """Whether outcome 1 is wanted."""
+    evidence: Kind
+    """What `responses` rest on."""
+    terms: TableContract
+    """What a table of users must hold: the id, if there is one, and every feature."""
+    prices: dict[str, Any] = Field(repr=False)
+    """The economics, as a config node."""
+    responses: dict[str, Sigmoid | Ratio]
+    """For each action, the outcome that a score lets expect."""
+    reference: Reference = Field(repr=False)
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """The K actions, `none` first; decisions are codes into them."""
+        return tuple(self.responses)
+
+    @cached_property
+    def economics(self) -> Economics:
+        """The prices that `expected` reads."""
+        if "_target_" in self.prices:
+            return Component.model_validate(self.prices).build(Economics, "economics")
+        return validate(Economics, self.prices, "economics")
+
+    def outcomes(self, score: np.ndarray) -> np.ndarray:
+        """(n, K) probability of outcome 1 under each action that (n,) scores let expect."""
+        return np.stack([response(score) for response in self.responses.values()], axis=1)
+
+    def worth(self, score: np.ndarray, costs: pd.DataFrame | None = None) -> np.ndarray:
+        """(n, K) expected money per user under each action; NaN where prices are each user's own and not given."""
+        if self.economics.per_user and costs is None:
+            return np.full((len(score), len(self.actions)), np.nan)
+        alpha, beta = self.economics.rewards(self.actions, self.good, costs)
+        return np.asarray(alpha + beta * self.outcomes(score))
+
+
+def deployment(
+    question: str,
+    kind: Kind,
+    terms: TableContract | None,
+    economics: Economics,
+    actions: tuple[str, ...],
+    learnt: pd.DataFrame,
+    validation: Users,
+    score: np.ndarray,
+) -> Deployment:
+    """What is written beside a version.
+
+    Parameters
+    ----------
+    terms
+        The contract the users passed; None where they had none: then a type a column is all that is asked.
+    learnt
+        Features of the users the model was fitted on.
+    validation, score
+        n users the model was not fitted on, and their (n,) scores.
+    """
+    contract = validation.contract
+    return Deployment(
+        question=question,
+        outcome=contract.outcome,
+        good=contract.good,
+        evidence=kind,
+        terms=_terms(terms, contract),
+        prices=economics.specification(),
+        responses=responses(kind, validation, score, actions, economics.response(actions)),
+        reference=Reference.of(learnt, score),
+    )
+
+
+def _terms(given: TableContract | None, contract: Contract) -> TableContract:
+    held = given.columns if given else {}
+    columns = {c.name: held.get(c.name) or Terms(type=c.kind, missing=True) for c in contract.columns}
+    if contract.user_id is not None:
+        columns = {contract.user_id: held.get(contract.user_id) or Terms(type="text"), **columns}
+    return TableContract(id=contract.user_id, columns=columns)
