@@ -69,8 +69,9 @@ class Folds:
 
     def prepared(self, family: str, fold: int) -> tuple[np.ndarray, np.ndarray]:
         """Prepared columns of the users a fold's model is fitted on, and of those in it; mapped, never copied."""
-        fit, held = (np.load(self.folder / f"{family}_{fold}_{part}.npy", mmap_mode="r") for part in ("fit", "held"))
-        return fit, held
+        both = np.load(self.folder / f"{family}_{fold}.npy", mmap_mode="r")
+        held = np.count_nonzero(self.fold == fold)
+        return both[:-held], both[-held:]
 
 
 def cut(users: Users, fits: np.ndarray, folds: int, seed: int) -> np.ndarray:
@@ -105,7 +106,6 @@ def prepare(
             step = family.pipeline(users.contract, seed).named_steps["prepare"]
             fit = step.fit_transform(users.features[outside], users.outcome[outside])
             held = step.transform(users.features[fold == number])
-            for part, columns in (("fit", fit), ("held", held)):
-                np.save(folder / f"{name}_{number}_{part}.npy", np.ascontiguousarray(columns, dtype=dtype))
+            np.save(folder / f"{name}_{number}.npy", np.concatenate([fit, held]).astype(dtype, order="C"))
             source[name].append(raw_columns(step, users.contract))
     return Folds(folder, users.contract, users.outcome, fold, fits, source, seed)

@@ -1,16 +1,16 @@
 """What a trial is judged by: cross-validated metrics, money under the policy, and size."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any, Literal, Protocol
 
 import numpy as np
 from joblib import parallel_config  # type: ignore[import-untyped]  # it ships no types
 from scipy.special import logit
-from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from tippingpoint.evaluation import CONTRIBUTIONS, auc_contributions, point
 from tippingpoint.models.family import Family
@@ -42,8 +42,8 @@ class Watching(Protocol):
     def round(self, fold: int, number: int, loss: float) -> bool:
         """A boosting round is done, with this log loss; True ends the fit."""
 
-    def fold(self, fold: int, value: float | None) -> None:
-        """A fold is done; the mean of the first objective over the folds so far, unless it takes all of them."""
+    def fold(self, fold: int, value: Callable[[], float] | None) -> None:
+        """A fold is done; what gives the first objective on it, unless that takes all of them."""
 
 
 @dataclass(frozen=True)
@@ -106,18 +106,17 @@ def cross_validate(
     most = dimension.high if dimension and patience else None
     fitted: list[Any] = []
     losses: list[np.ndarray] = []
-    running: list[float] = []
-    template = family.pipeline(folds.contract, folds.seed).named_steps["model"]
-    if template.get_params().get("n_jobs") is not None:
-        template.set_params(n_jobs=threads)
+    prepared: list[np.ndarray] = []
     # Threads, since a worker process may have no processes of its own.
-    with threadpool_limits(threads), parallel_config(backend="threading", n_jobs=threads):
+    with _pools().limit(limits=threads), parallel_config(backend="threading", n_jobs=threads):
         for number in range(folds.number):
             held = folds.fold == number
             x, x_held = folds.prepared(name, number)
             y, y_held = folds.outcome[~held & folds.fits], folds.outcome[held]
             like = folds.fits[held]
-            model = clone(template)
+            model = family.pipeline(folds.contract, folds.seed).named_steps["model"]
+            if getattr(model, "n_jobs", None) is not None:
+                model.set_params(n_jobs=threads)
             with clock:
                 if patience is None:
                     model.fit(x, y)
@@ -128,31 +127,39 @@ def cross_validate(
                     losses.append(family.fit_watched(model, x, y, (x_held[like], y_held[like]), patience, watch))
                     score[held] = family.score_after(model, x_held, int(np.argmin(losses[-1])) + 1)
             fitted.append(model)
-            if objectives[0] not in MONEY:
-                running.append(_metric(objectives[0], y_held, score[held], model, folds, name, number))
-            watching.fold(number, float(np.mean(running)) if running else None)
+            prepared.append(x_held)
+            so_far = partial(_metric, objectives[0], y_held, score[held], model, folds, name, number)
+            watching.fold(number, None if objectives[0] in MONEY else so_far)
         rounds = _common(losses) if patience else None
         if rounds is not None:
             for number, model in enumerate(fitted):
                 held = folds.fold == number
                 with clock:
-                    score[held] = family.score_after(model, folds.prepared(name, number)[1], rounds)
-    values: dict[str, list[float]] = {objective: [] for objective in objectives}
+                    score[held] = family.score_after(model, prepared[number], rounds)
+    each = {
+        objective: _contributions(objective, folds, score) for objective in objectives if objective in CONTRIBUTIONS
+    }
     if set(objectives) & set(MONEY):
         assert priced is not None
         money = {of: getattr(priced, "reward" if of == "value" else "spend") for of in MONEY}
         decision = _decide(score, folds, priced, calibrate=family.calibrate)
-    for objective in objectives:
+        each |= {of: money[of][np.arange(len(score)), decision] for of in objectives if of in MONEY}
+    values: dict[str, list[float]] = {objective: [] for objective in objectives}
+    for objective, found in values.items():
         for number, model in enumerate(fitted):
             held = folds.fold == number
-            if objective in MONEY:
-                values[objective].append(float(money[objective][held, decision[held]].mean()))
+            if objective in each:
+                found.append(float(each[objective][held].mean()))
             else:
-                found = _metric(objective, folds.outcome[held], score[held], model, folds, name, number, rounds)
-                values[objective].append(found)
-    first = money["value"][np.arange(len(score)), decision] if objectives[0] == "value" else None
-    contributions = _contributions(objectives[0], folds, score) if first is None else first
-    return Found(values, contributions, rounds, clock.seconds)
+                outcome = folds.outcome[held]
+                found.append(_metric(objective, outcome, score[held], model, folds, name, number, rounds))
+    return Found(values, each.get(objectives[0]), rounds, clock.seconds)
+
+
+@cache
+def _pools() -> ThreadpoolController:
+    """The thread pools of the libraries this process has loaded: looking for them takes as long as a small fit."""
+    return ThreadpoolController()
 
 
 def _each_round(watching: Watching, fold: int) -> Any:
@@ -183,10 +190,8 @@ def _metric(
     return point(objective, outcome, score)
 
 
-def _contributions(objective: str, folds: Folds, score: np.ndarray) -> np.ndarray | None:
-    """Those of each fold on its own; None where an objective has none."""
-    if objective not in CONTRIBUTIONS:
-        return None
+def _contributions(objective: str, folds: Folds, score: np.ndarray) -> np.ndarray:
+    """(n,) terms whose mean over a fold is the objective on it."""
     each = np.empty(len(score))
     for number in range(folds.number):
         held = folds.fold == number

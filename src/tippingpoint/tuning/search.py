@@ -165,7 +165,8 @@ class Crew:
 
     def _one(self) -> Any:
         process = self._context.Process(target=work, args=(self.task, self._stop), daemon=True)
-        process.start()
+        with _main_unknown():
+            process.start()
         return process
 
     def look(self) -> bool:
@@ -200,6 +201,20 @@ class Crew:
             process.kill()
         for process in self._processes:
             process.join()
+
+
+@contextmanager
+def _main_unknown() -> Iterator[None]:
+    """Processes started meanwhile do not import the script that runs here: they need nothing of it, it may take long,
+    and one without `if __name__ == "__main__"` would begin its search in each of them."""
+    main = vars(sys.modules["__main__"])
+    known: dict[str, Any] = {name: main.pop(name) for name in ("__spec__", "__file__") if name in main}
+    main["__spec__"] = None
+    try:
+        yield
+    finally:
+        del main["__spec__"]
+        main |= known
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -112,7 +112,7 @@ class Silent:
     def round(self, fold: int, number: int, loss: float) -> bool:
         return False
 
-    def fold(self, fold: int, value: float | None) -> None:
+    def fold(self, fold: int, value: Callable[[], float] | None) -> None:
         return None
 
 
@@ -208,6 +208,7 @@ class _Watching:
         self.by_rounds = self.prunes and task.tune.objectives[0] in BY_SCORE
         self.lowest = np.inf
         self.pruned = False
+        self.values: list[float] = []
 
     def round(self, fold: int, number: int, loss: float) -> bool:
         if not self.by_rounds or fold:
@@ -219,13 +220,14 @@ class _Watching:
         self.pruned = self.trial.should_prune()
         return self.pruned
 
-    def fold(self, fold: int, value: float | None) -> None:
+    def fold(self, fold: int, value: Callable[[], float] | None) -> None:
         if self.pruned:
             raise optuna.TrialPruned
         if fold == self.last:
             return
         if self.prunes and value is not None:
-            self.trial.report(value, FOLD * (fold + 1))
+            self.values.append(value())
+            self.trial.report(float(np.mean(self.values)), FOLD * (fold + 1))
             if self.trial.should_prune():
                 raise optuna.TrialPruned
         if self.stop.is_set():
