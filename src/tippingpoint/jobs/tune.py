@@ -18,8 +18,7 @@ from tippingpoint.errors import OutsideError
 from tippingpoint.filed import Filed
 from tippingpoint.findings import Question
 from tippingpoint.jobs import search_task, search_winner
-from tippingpoint.jobs.candidate import open_store, run_tags
-from tippingpoint.jobs.finished import DIGEST, own_tags, stop_if_finished
+from tippingpoint.jobs.candidate import begin, run_tags
 from tippingpoint.jobs.progress import searching
 from tippingpoint.jobs.question import ask
 from tippingpoint.reports import tuning
@@ -85,10 +84,8 @@ def tune(settings: TuneSettings) -> TuneResult:
             hired = None if search.reached else stack.enter_context(crew(search.task))
             with _interruptible(hired, bar) as interrupted:
                 bar.say("opening the store")
-                client, experiment = open_store(settings, question)
-                own = own_tags(settings, question, "tune") | {"mlflow.runName": _name(settings, question)}
-                stop_if_finished(client, experiment, settings, "tune", own[DIGEST])
-                tags = run_tags(question, "tune") | own
+                client, experiment, own = begin(settings, question, "tune")
+                tags = run_tags(question, "tune") | own | {"mlflow.runName": _name(settings, question)}
                 seat = stack.enter_context(_seat(settings, question, search, client, experiment, tags))
                 if hired is not None:
                     with storage_errors(task.kept):  # inside the seat, whose errors are MLflow's
