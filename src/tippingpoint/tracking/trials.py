@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self
@@ -97,22 +96,17 @@ class Seat:
     def closing(self) -> Iterator[None]:
         """Tell others now and then that someone files the winner; what a kill cuts short is filed to the same rows."""
         assert self.log is not None
-        parent, done = self.log.parent, threading.Event()
+        parent = self.log.parent
         since = self.client.get_run(parent.run_id).data.tags.get(CLOSING) or str(int(time.time() * 1000))
         parent.tags({CLOSING: since})
         parent.at = int(since)
 
         def beat() -> None:
-            while not done.wait(BEAT_SECONDS):
-                with contextlib.suppress(*backend.STORE_ERRORS):  # one that is missed is no reason to end
-                    parent.tags({BEAT: str(time.time())})
+            with contextlib.suppress(*backend.STORE_ERRORS):  # one that is missed is no reason to end
+                parent.tags({BEAT: str(time.time())})
 
-        thread = threading.Thread(target=beat, daemon=True)
-        thread.start()
-        try:
+        with leases.beating(beat, BEAT_SECONDS):
             yield
-        finally:
-            done.set()
 
     def heard(self) -> tuple[str, ...]:
         """What changes while someone files the winner."""
