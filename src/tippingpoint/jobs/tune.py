@@ -27,7 +27,7 @@ from tippingpoint.settings import TuneSettings
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.registry import Client
 from tippingpoint.tracking.runs import Run
-from tippingpoint.tracking.trials import Seat
+from tippingpoint.tracking.seat import Seat
 from tippingpoint.tuned import Tuned
 from tippingpoint.tuning.objectives import DIRECTIONS
 from tippingpoint.tuning.search import Crew, Search, crew, digest, get_ready
