@@ -28,6 +28,7 @@ from tippingpoint.settings import TuneSettings
         (["tune.objectives=[roc_auc,nodes]", "tune.sampler=cmaes"], "cmaes takes one objective"),
         (["tune.folds=1"], "tune.folds"),
         (["model.logistic.search={}"], "model.logistic.search: {} takes nothing away"),
+        (["model.logistic.search=null"], "or ~model.logistic.search to do without."),
         (["tune.storage=redis://host/0"], "tune.storage: redis://host/0 is no PostgreSQL database. Type tune.storage="),
     ],
 )
