@@ -301,7 +301,7 @@ def _explain(model: type[BaseModel], where: str, detail: ErrorDetails) -> InputE
         return InputError(path, "not given", f"Type {path}=…")
     given = detail["input"]
     if detail["type"] == "dict_type":
-        field = model.model_fields.get(path.rpartition(".")[2])
+        field = model.model_fields.get(".".join(map(str, detail["loc"])))
         without = f", or ~{path} to do without" if field and not field.is_required() else ""
         what = f"holds keys with values; got {'null' if given is None else repr(given)}"
         return InputError(path, what, f"Type {path}.KEY=VALUE{without}.")

@@ -1,4 +1,4 @@
-"""How far a search is, on the one live line of a terminal."""
+"""How far a search is: on the one live line of a terminal, or in a few lines of a log."""
 
 import time
 from io import StringIO
@@ -43,3 +43,26 @@ def test_the_live_line_drops_the_interval_before_the_target_and_the_time_left(wi
     assert said.startswith("33/200 trials, 5:34 left, boosting roc_auc 0.8123")
     assert ("[-0.0012" in said) == (width == 130)
     assert len(said) < width - 20
+
+
+def test_where_there_is_no_terminal_it_says_so_at_its_start_at_tenths_that_are_30_seconds_apart_and_at_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    console = Console(width=40, file=StringIO())
+    line = Searching(console, None, None)
+    now = [1000.0]
+    monkeypatch.setattr("tippingpoint.jobs.progress.time.monotonic", lambda: now[0])
+    line.begin(0, 200)
+    said = {0: console.file.getvalue()}
+    for second in range(1, 401):  # a trial each second for 100 seconds, then one in three, polled each second
+        now[0] += 1
+        done = second if second <= 100 else 100 + (second - 100) // 3
+        before = len(console.file.getvalue())
+        line.update(done, 200, [f"the best of {done}, and more than fits into a narrow window", "the best"])
+        if new := console.file.getvalue()[before:]:
+            said[second] = new
+    line.update(200, 200, ["the best of all", "the best"], ended=True)
+    assert said.pop(0) == "searching: 0/200 trials\n"
+    assert list(said) == [30, 60, 90, 120, 160, 220, 280, 340]
+    assert said[60].startswith("60/200 trials, 2:20 left, the best of 60, and more than fits into a narrow window\n")
+    assert console.file.getvalue().endswith("\n200/200 trials, the best of all\n")

@@ -232,14 +232,18 @@ def test_sigterm_finishes_the_folds_under_way_and_the_same_line_goes_on(workspac
     job.send_signal(signal.SIGTERM)
     _, error = job.communicate(timeout=60)
     assert job.returncode == 128 + signal.SIGTERM
+    assert error.startswith("searching: 0/30 trials\n")
     assert "finishing the folds under way" in error
     assert "the same line goes on from there" in error
     before = len(complete(workspace))
     assert 3 <= before < 30
     assert {run.info.status for run in runs("tune")} == {"KILLED"}
     assert len(runs("trial")) >= before
-    out = subprocess.run(words, cwd=workspace, capture_output=True, text=True, timeout=120, check=True).stdout
-    assert json.loads(out)["trials"]["complete"] == 30
+    again = subprocess.run(words, cwd=workspace, capture_output=True, text=True, timeout=120, check=True)
+    assert json.loads(again.stdout)["trials"]["complete"] == 30
+    first, *_, last = again.stderr.splitlines()
+    assert first == f"searching: {before}/30 trials"
+    assert last.startswith("30/30 trials, logistic roc_auc 0.")
     assert {run.info.status for run in runs("tune")} == {"FINISHED"}
     assert len(runs("tune")) == 1
 

@@ -83,6 +83,8 @@ def tune(settings: TuneSettings) -> TuneResult:
         with contextlib.ExitStack() as stack:
             hired = None if search.reached else stack.enter_context(crew(search.task))
             with _interruptible(hired, bar) as interrupted:
+                if hired is not None:
+                    bar.begin(search.complete, search.target)
                 bar.say("opening the store")
                 client, experiment, own = begin(settings, question, "tune")
                 tags = run_tags(question, "tune") | own | {"mlflow.runName": _name(settings, question)}
@@ -168,6 +170,7 @@ def _watch(search: Search, hired: Crew, seat: Seat, bar: Any, interrupted: list[
         bar.warn(f"stopped at {search.complete} of {search.target}; the same line goes on from there")
         raise SystemExit(128 + interrupted[0])
     search.clear()
+    bar.update(search.complete, search.target, _standing(search), ended=True)
 
 
 @contextmanager
