@@ -4,8 +4,9 @@ import os
 import re
 import socket
 import tempfile
+import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,6 +25,22 @@ def lease(folder: Path = FOLDER) -> Iterator[str]:
             yield name
         finally:
             (folder / name).unlink(missing_ok=True)
+
+
+@contextmanager
+def beating(beat: Callable[[], object], seconds: float) -> Iterator[None]:
+    """Call `beat` every so many seconds, from a thread of its own: other machines see no lock of this one's."""
+    done = threading.Event()
+
+    def go_on() -> None:
+        while not done.wait(seconds):
+            beat()
+
+    threading.Thread(target=go_on, daemon=True).start()
+    try:
+        yield
+    finally:
+        done.set()  # without waiting for a beat under way: what it is sent to may be gone
 
 
 def here() -> str:

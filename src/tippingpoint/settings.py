@@ -300,6 +300,11 @@ def _explain(model: type[BaseModel], where: str, detail: ErrorDetails) -> InputE
     if detail["type"] == "missing":
         return InputError(path, "not given", f"Type {path}=…")
     given = detail["input"]
+    if detail["type"] == "dict_type":
+        field = model.model_fields.get(".".join(map(str, detail["loc"])))
+        without = f", or ~{path} to do without" if field and not field.is_required() else ""
+        what = f"holds keys with values; got {'null' if given is None else repr(given)}"
+        return InputError(path, what, f"Type {path}.KEY=VALUE{without}.")
     if detail["type"] in ("tuple_type", "list_type") and isinstance(given, str | int | float):
         return InputError(path, f"must be a list; got {given!r}", f"Type {path}='[{given}]'.")
     if detail["type"] in ("too_short", "too_long") and isinstance(given, list | tuple):

@@ -8,43 +8,15 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from importlib.util import find_spec
-from io import StringIO
 from pathlib import Path
 
 import mlflow
-import numpy as np
-import pandas as pd
 import pytest
 from mlflow import MlflowClient
-from rich.console import Console
-from rich.progress import Progress
+from searches import SMALL, runs, search, shown
 
-from tippingpoint.composing import compose
-from tippingpoint.errors import InputError
-from tippingpoint.jobs import tune
-from tippingpoint.jobs.progress import Searching
 from tippingpoint.jobs.tune import TuneResult
 from tippingpoint.reports.palette import colour
-from tippingpoint.settings import TuneSettings
-
-SMALL = ["model=logistic", "data.users=1500", "explain_rows=5"]
-
-
-def search(*words: str) -> TuneResult:
-    return tune(TuneSettings.from_config(compose("tune", [*SMALL, *words])))
-
-
-def shown(result: TuneResult) -> str:
-    console = Console(width=100, file=StringIO())
-    console.print(result.render())
-    return console.file.getvalue()
-
-
-def runs(job: str) -> list:
-    client = MlflowClient()
-    experiments = [e.experiment_id for e in client.search_experiments()]
-    return client.search_runs(experiments, f"tags.`tippingpoint.job` = '{job}'", max_results=1000)
 
 
 @pytest.fixture(scope="module")
@@ -215,52 +187,12 @@ def test_policy_value_is_an_objective_where_it_is_measured(folder: Path) -> None
     assert found.tuned.gain.low <= found.tuned.gain.value <= found.tuned.gain.high
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["tune.trials=0"], "tune.trials: input should be greater than or equal to 1"),
-        (["tune.sampler=bayes"], "tune.sampler: input should be 'tpe'"),
-        (["tune.objectives=[accuracy]"], "tune.objectives.0: input should be 'roc_auc'"),
-        (["tune.objectives=[roc_auc,roc_auc]"], "names one twice"),
-        (["tune.objectives=[value]", "policy=best_action"], "reads no score"),
-        (["~model.logistic.search.C"], "model.logistic.search: is empty"),
-        (["model.logistic.search.C.low=100", "model.logistic.search.C.high=1"], "low 100 is not below high 1"),
-        (["+model.logistic.search.penalty={choices:[a]}"], "'penalty', which the family lacks"),
-        (["tune.objectives=[roc_auc,nodes]", "tune.sampler=cmaes"], "cmaes takes one objective"),
-        (["tune.folds=1"], "tune.folds"),
-        (["model.logistic.search={}"], "model.logistic.search: {} takes nothing away"),
-        (["tune.storage=redis://host/0"], "tune.storage: redis://host/0 is no PostgreSQL database. Type tune.storage="),
-    ],
-)
-def test_bad_input_is_one_message(words: list[str], said: str, workspace: Path) -> None:
-    with pytest.raises(InputError) as caught:
-        search(*words)
-    assert said in str(caught.value)
-    assert not list(workspace.iterdir()), "nothing was made"
-
-
 def test_a_search_may_fit_on_those_left_alone_only(folder: Path) -> None:
     words = ["data.users=4000", "data.logging.kind=randomised", "tune.trials=2", "tune.prune=0"]
     mixed, alone = search(*words), search(*words, "data.train_on=none")
     assert alone.tuned.best.study != mixed.tuned.best.study
     assert alone.tuned.candidate.score.mean() < mixed.tuned.candidate.score.mean() - 0.01, "no action lifts the score"
     assert len(alone.tuned.candidate.score) == len(mixed.tuned.candidate.score)
-
-
-def test_money_that_was_never_measured_is_no_objective(workspace: Path) -> None:
-    table = pd.DataFrame({"hours": np.arange(300) % 17, "converted": np.arange(300) % 3 == 0})
-    table.to_csv("users.csv", index=False)
-    own = ["data=csv", "data.path=users.csv", "data.target=converted"]
-    words = ["model=logistic", *own, "tune.objectives=[value]"]
-    with pytest.raises(InputError, match="value would rest on assumptions"):
-        tune(TuneSettings.from_config(compose("tune", words)))
-
-
-def test_a_missing_sampler_package_says_what_to_install(workspace: Path) -> None:
-    if find_spec("torch"):
-        pytest.skip("torch is installed: the Gaussian process sampler works here")
-    with pytest.raises(InputError, match=r"tippingpoint\[gp\]"):
-        search("tune.sampler=gp", "tune.trials=2")
 
 
 def test_the_gaussian_process_searches_where_torch_is_installed(folder: Path) -> None:
@@ -282,41 +214,6 @@ def test_the_gain_on_test_is_that_of_the_objective_positive_for_better(folder: P
     assert f"looked at once: {objective} {-error:+.4f}" in shown(weak)
 
 
-@pytest.mark.parametrize("workers", [1, 4])
-def test_the_time_left_is_right_from_the_second_round_of_trials_on(
-    workers: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    console = Console(width=130, file=StringIO(), force_terminal=True)
-    now = [0.0]
-    with Progress(console=console) as bar:
-        line = Searching(console, bar, bar.add_task(""))
-        monkeypatch.setattr("tippingpoint.jobs.progress.time.monotonic", lambda: now[0])
-        said = {}
-        for second in range(181):  # trials of 60 seconds, polled each second
-            now[0] = float(second)
-            done = second // 60 * workers
-            line.update(done, 101 * workers, ["best"], workers)
-            said[second] = bar.tasks[0].description
-    assert "left" not in said[60]
-    assert "left" not in said[119]
-    assert "99:00 left" in said[120]
-    assert "98:00 left" in said[180]
-
-
-@pytest.mark.parametrize("width", [80, 130])
-def test_the_live_line_drops_the_interval_before_the_target_and_the_time_left(width: int) -> None:
-    console = Console(width=width, file=StringIO(), force_terminal=True)
-    with Progress(console=console) as bar:
-        line = Searching(console, bar, bar.add_task(""))
-        line.had, line.began = 3, (time.monotonic() - 60, 3)
-        found = "boosting roc_auc 0.8123"
-        line.update(33, 200, [f"{found}, over its defaults +0.0045 [-0.0012, +0.0101]", f"{found} (+0.0045)", found])
-        said = bar.tasks[0].description
-    assert said.startswith("33/200 trials, 5:34 left, boosting roc_auc 0.8123")
-    assert ("[-0.0012" in said) == (width == 130)
-    assert len(said) < width - 20
-
-
 def test_a_worker_knows_no_mlflow() -> None:
     """What it does for a trial cannot wait for a store: a trial is filed by the process that watches."""
     imports = "import tippingpoint.tuning.worker, tippingpoint.models.boosting, tippingpoint.policies.rules, sys"
@@ -335,14 +232,18 @@ def test_sigterm_finishes_the_folds_under_way_and_the_same_line_goes_on(workspac
     job.send_signal(signal.SIGTERM)
     _, error = job.communicate(timeout=60)
     assert job.returncode == 128 + signal.SIGTERM
+    assert error.startswith("searching: 0/30 trials\n")
     assert "finishing the folds under way" in error
     assert "the same line goes on from there" in error
     before = len(complete(workspace))
     assert 3 <= before < 30
     assert {run.info.status for run in runs("tune")} == {"KILLED"}
     assert len(runs("trial")) >= before
-    out = subprocess.run(words, cwd=workspace, capture_output=True, text=True, timeout=120, check=True).stdout
-    assert json.loads(out)["trials"]["complete"] == 30
+    again = subprocess.run(words, cwd=workspace, capture_output=True, text=True, timeout=120, check=True)
+    assert json.loads(again.stdout)["trials"]["complete"] == 30
+    first, *_, last = again.stderr.splitlines()
+    assert first == f"searching: {before}/30 trials"
+    assert last.startswith("30/30 trials, logistic roc_auc 0.")
     assert {run.info.status for run in runs("tune")} == {"FINISHED"}
     assert len(runs("tune")) == 1
 

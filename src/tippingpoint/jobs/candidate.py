@@ -18,6 +18,7 @@ from tippingpoint.evaluation.evaluation import evaluation
 from tippingpoint.evaluation.learning import learning_curve
 from tippingpoint.explanation import background_of, explain
 from tippingpoint.findings import Baseline, Candidate, Question
+from tippingpoint.jobs.finished import DIGEST, own_tags, stop_if_finished
 from tippingpoint.jobs.question import fitted_on, reward_model
 from tippingpoint.masking import masked
 from tippingpoint.models.calibration import fit, refit
@@ -53,6 +54,22 @@ def open_store(settings: Settings, question: Question) -> tuple[Client, str]:
     if settings.tracking.register_model:
         check_policy(client, question.policy)
     return client, backend.experiment_id(client, settings.tracking.experiment or question.name)
+
+
+def begin(settings: Settings, question: Question, job: str) -> tuple[Client, str, dict[str, str]]:
+    """What `open_store` gives, and the tags of the job's outermost run beside those of `run_tags`.
+
+    Raises
+    ------
+    InputError, OutsideError
+        As `open_store` does.
+    Finished
+        Under a sweep, when a finished run has the same config, data and code.
+    """
+    client, experiment = open_store(settings, question)
+    own = own_tags(settings, question, job)
+    stop_if_finished(client, experiment, settings, job, own[DIGEST])
+    return client, experiment, own
 
 
 def with_baselines(question: Question, development: Users | None = None) -> Question:

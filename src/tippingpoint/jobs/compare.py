@@ -15,14 +15,13 @@ from tippingpoint.findings import Candidate, Question
 from tippingpoint.gathered import MONEY
 from tippingpoint.jobs.candidate import (
     answer,
-    open_store,
+    begin,
     overview,
     record,
     register_candidate,
     run_tags,
     with_baselines,
 )
-from tippingpoint.jobs.finished import DIGEST, own_tags, stop_if_finished
 from tippingpoint.jobs.progress import progress
 from tippingpoint.jobs.question import ask
 from tippingpoint.policies.bands import Bands
@@ -81,9 +80,7 @@ def compare(settings: Settings) -> CompareResult:
         step("reading users")
         question = ask(settings)
         step("opening the store")
-        client, experiment = open_store(settings, question)
-        own = own_tags(settings, question, "compare")
-        stop_if_finished(client, experiment, settings, "compare", own[DIGEST])
+        client, experiment, own = begin(settings, question, "compare")
         question, at_a_glance = with_baselines(question), overview(question)
         name, tags = f"compare {question.origin}", run_tags(question, "compare")
         with tracked(client, experiment, name, tags | own) as parent:

@@ -9,6 +9,8 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
 BAR = 20
 """Columns of a search's bar."""
+LINES, LINE_SECONDS = 10, 30
+"""Elsewhere a search says how far it is each so many-th part of its target, at most once in so many seconds."""
 
 
 @contextmanager
@@ -32,7 +34,7 @@ def progress(steps: int) -> Iterator[Callable[[str], None]]:
 
 
 class Searching:
-    """How far a search is: a live line on a terminal; elsewhere only what someone must know."""
+    """How far a search is: a live line on a terminal; elsewhere one at its start, now and then, and at its end."""
 
     def __init__(self, console: Console, bar: Progress | None, task: TaskID | None) -> None:
         self.console, self.bar, self.task = console, bar, task
@@ -40,6 +42,8 @@ class Searching:
         self.began: tuple[float, int] | None = None
         """When the first trial of this process was seen complete, and how many were then."""
         self.warned: set[str] = set()
+        self.told = 0.0, 0
+        """Where there is no terminal: when the last line was printed, and at which tenth of the target."""
 
     def say(self, what: str) -> None:
         """Name what is done now."""
@@ -52,25 +56,39 @@ class Searching:
             self.warned.add(what)
             self.console.print(what, highlight=False, markup=False)
 
-    def update(self, complete: int, target: int, standing: Sequence[str], at_once: int = 1) -> None:
+    def begin(self, complete: int, target: int) -> None:
+        """Say that it starts; on a terminal the live line does."""
+        self._tell(f"searching: {complete}/{target} trials", LINES * complete // target)
+
+    def update(
+        self, complete: int, target: int, standing: Sequence[str], at_once: int = 1, ended: bool = False
+    ) -> None:
         """Show the trials done of how many, the time left, the best so far.
 
         `standing` says the last in several lengths, longest first: shown is what the line has room for. The pace is
         that since the first trial ended, told when as many more have ended as are worked on `at_once`.
         """
-        if self.bar is None or self.task is None:
-            return
         self.had = complete if self.had is None else self.had
         if self.began is None and complete > self.had:
             self.began = time.monotonic(), complete
         since, first = self.began or (0.0, complete)
         left = ""
-        if complete - first >= at_once:
+        if complete - first >= at_once and complete < target:
             seconds = (time.monotonic() - since) / (complete - first) * (target - complete)
             left = f", {int(seconds // 60)}:{int(seconds % 60):02d} left"
         lines = [f"{complete}/{target} trials{left}, {said}" for said in standing]
+        if self.bar is None or self.task is None:
+            (at, before), tenth = self.told, LINES * complete // target
+            if ended or (before < tenth < LINES and time.monotonic() - at >= LINE_SECONDS):
+                self._tell(lines[0], tenth)
+            return
         shown = next((line for line in lines if len(line) < self.console.width - BAR), lines[-1])
         self.bar.update(self.task, completed=complete, total=target, description=shown)
+
+    def _tell(self, line: str, tenth: int) -> None:
+        if self.bar is None:
+            self.told = time.monotonic(), tenth
+            self.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 @contextmanager

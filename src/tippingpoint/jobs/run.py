@@ -10,14 +10,13 @@ from tippingpoint.filed import Filed
 from tippingpoint.findings import Candidate, Question
 from tippingpoint.jobs.candidate import (
     answer,
-    open_store,
+    begin,
     overview,
     record,
     register_candidate,
     run_tags,
     with_baselines,
 )
-from tippingpoint.jobs.finished import DIGEST, own_tags, stop_if_finished
 from tippingpoint.jobs.progress import progress
 from tippingpoint.jobs.question import ask
 from tippingpoint.reports import tables
@@ -66,10 +65,8 @@ def run(settings: Settings) -> RunResult:
         step("reading users")
         question = ask(settings)
         step("opening the store")
-        client, experiment = open_store(settings, question)
-        tags = own_tags(settings, question, "run")
-        stop_if_finished(client, experiment, settings, "run", tags[DIGEST])
-        tags |= run_tags(question, "run") | {COLOUR: colour(family)}
+        client, experiment, own = begin(settings, question, "run")
+        tags = own | run_tags(question, "run") | {COLOUR: colour(family)}
         with tracked(client, experiment, family, tags) as opened:
             step(f"{family}: fitting, measuring, explaining")
             question = with_baselines(question)

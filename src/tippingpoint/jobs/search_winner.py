@@ -24,7 +24,7 @@ from tippingpoint.simulation.statistics import Estimate
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.registry import Client, challenge, registered_from
 from tippingpoint.tracking.runs import COLOUR, Run
-from tippingpoint.tracking.trials import CLOSED, Seat
+from tippingpoint.tracking.seat import CLOSED, Seat
 from tippingpoint.tracking.views import described, leaderboard, seed
 from tippingpoint.tracking.views import tuning as tuning_view
 from tippingpoint.tuned import Tried, Tuned

@@ -18,8 +18,7 @@ from tippingpoint.errors import OutsideError
 from tippingpoint.filed import Filed
 from tippingpoint.findings import Question
 from tippingpoint.jobs import search_task, search_winner
-from tippingpoint.jobs.candidate import open_store, run_tags
-from tippingpoint.jobs.finished import DIGEST, own_tags, stop_if_finished
+from tippingpoint.jobs.candidate import begin, run_tags
 from tippingpoint.jobs.progress import searching
 from tippingpoint.jobs.question import ask
 from tippingpoint.reports import tuning
@@ -28,7 +27,7 @@ from tippingpoint.settings import TuneSettings
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.registry import Client
 from tippingpoint.tracking.runs import Run
-from tippingpoint.tracking.trials import Seat
+from tippingpoint.tracking.seat import Seat
 from tippingpoint.tuned import Tuned
 from tippingpoint.tuning.objectives import DIRECTIONS
 from tippingpoint.tuning.search import Crew, Search, crew, digest, get_ready
@@ -84,11 +83,11 @@ def tune(settings: TuneSettings) -> TuneResult:
         with contextlib.ExitStack() as stack:
             hired = None if search.reached else stack.enter_context(crew(search.task))
             with _interruptible(hired, bar) as interrupted:
+                if hired is not None:
+                    bar.begin(search.complete, search.target)
                 bar.say("opening the store")
-                client, experiment = open_store(settings, question)
-                own = own_tags(settings, question, "tune") | {"mlflow.runName": _name(settings, question)}
-                stop_if_finished(client, experiment, settings, "tune", own[DIGEST])
-                tags = run_tags(question, "tune") | own
+                client, experiment, own = begin(settings, question, "tune")
+                tags = run_tags(question, "tune") | own | {"mlflow.runName": _name(settings, question)}
                 seat = stack.enter_context(_seat(settings, question, search, client, experiment, tags))
                 if hired is not None:
                     with storage_errors(task.kept):  # inside the seat, whose errors are MLflow's
@@ -171,6 +170,7 @@ def _watch(search: Search, hired: Crew, seat: Seat, bar: Any, interrupted: list[
         bar.warn(f"stopped at {search.complete} of {search.target}; the same line goes on from there")
         raise SystemExit(128 + interrupted[0])
     search.clear()
+    bar.update(search.complete, search.target, _standing(search), ended=True)
 
 
 @contextmanager

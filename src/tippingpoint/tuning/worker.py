@@ -242,22 +242,14 @@ def _beating(trial: Trial) -> Iterator[None]:
     if not isinstance(storage, RDBStorage):
         yield
         return
-    done = threading.Event()
 
     def beat() -> None:
-        while True:
-            with contextlib.suppress(Exception):  # a beat that is missed is no reason to lose the trial
-                storage.record_heartbeat(trial._trial_id)
-            if done.wait(storages.BEAT_SECONDS):
-                return
+        with contextlib.suppress(Exception):  # a beat that is missed is no reason to lose the trial
+            storage.record_heartbeat(trial._trial_id)
 
-    thread = threading.Thread(target=beat, daemon=True)
-    thread.start()
-    try:
+    beat()
+    with leases.beating(beat, storages.BEAT_SECONDS):
         yield
-    finally:
-        done.set()
-        thread.join()
 
 
 def _end_with_parent() -> None:
