@@ -59,7 +59,8 @@ Cut-offs, policies, budgets and prices on models that are there; the latest comp
     "measure": """\
 What decisions brought over everyone getting none, day by day, beside what the simulation had promised.
 
-  decisions=decisions.parquet outcomes=outcomes.csv  of score … holdout=0.05; or duckdb:///users.duckdb#decisions
+  decisions=decisions.parquet outcomes=outcomes.csv  of score … holdout=0.05
+  decisions=duckdb:///users.duckdb decisions_table=… or postgresql://…; likewise outcomes
   outcome=converted at=converted_at within=14        what counts, and for how many days
   absent=zero                                        users without a row did not convert; else they are not known yet
   since=2026-11-01 until=2026-11-20

@@ -10,7 +10,7 @@ import polars as pl
 
 from tippingpoint.data.decisions import CHANCE
 from tippingpoint.economics import Economics
-from tippingpoint.simulation.evidence import Log, diagnose, doubly_robust
+from tippingpoint.simulation.evidence import weights
 from tippingpoint.simulation.sequence import LEAST_SEEN, Sequence, confidence_sequence, first_look
 from tippingpoint.simulation.statistics import Estimate
 
@@ -43,7 +43,7 @@ class Measured:
     acted_on, left_alone
         Users the policy acts on, and those of them that got none by lot.
     effective_sample_size, largest_weight
-        Of `none`, which takes the most from few users.
+        (Σw)² / Σw² of the users left alone, who stand for all that the policy acts on; and the largest w of all.
     days, seen
         (d,) days of decisions, and users with a known outcome decided for by the end of each.
     start
@@ -159,9 +159,10 @@ def measured(
     )
     chance = rows.select(f"{CHANCE}{a}" for a in actions).to_numpy()
     chance = chance / chance.sum(axis=1, keepdims=True)
-    y = rows[outcome].to_numpy()
-    score = np.repeat(rows["propensity_score"].to_numpy()[:, None], len(actions), axis=1)
-    phi = doubly_robust(y.astype(np.float64), action, chance, score)
+    y, score = rows[outcome].to_numpy(), rows["propensity_score"].to_numpy()
+    # As evidence.doubly_robust, but that an action may have no chance where neither the policy nor the lot takes it.
+    weight = weights(action, chance)
+    phi = score[:, None] + weight * (y - score)[:, None]
     every = np.arange(len(rows))
     gain = phi[every, decision] - phi[:, 0]
     acts, alone = decision > 0, (decision > 0) & (action == 0)
@@ -176,18 +177,18 @@ def measured(
             alpha, beta = economics.line(actions, good)
             money = alpha + beta * phi
             per_user = confidence_sequence(money[every, decision] - money[:, 0], looks[start:])
-    weight = diagnose(Log(y.astype(np.float64), action, chance), np.zeros_like(action))
+    none = weight[acts, 0]
     return Measured(
         version=version,
         outcome=outcome,
         good=good,
         currency=economics.currency,
         users=len(rows),
-        actions=dict(zip(actions, weight.counts, strict=True)),
+        actions=dict(zip(actions, np.bincount(action, minlength=len(actions)).tolist(), strict=True)),
         acted_on=int(acts.sum()),
         left_alone=int(alone.sum()),
-        effective_sample_size=weight.effective_sample_size,
-        largest_weight=weight.largest_weight,
+        effective_sample_size=float(none.sum() ** 2 / (none @ none)) if none.any() else 0.0,
+        largest_weight=float(weight.max()),
         days=tuple(day[looks - 1].to_list()),
         seen=looks,
         start=start,

@@ -267,8 +267,10 @@ class MeasureSettings(Terminal):
     """Decisions, and what came of them, as `conf/measure.yaml` lists it."""
 
     decisions: str = Field(min_length=1)
+    decisions_table: str | None
     decisions_id: str | None
     outcomes: str = Field(min_length=1)
+    outcomes_table: str | None
     outcomes_id: str | None
     outcome: str | None
     at: str | None

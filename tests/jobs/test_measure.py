@@ -66,7 +66,7 @@ def written(folder: Path, decisions: pl.DataFrame, outcomes: pl.DataFrame) -> li
 
 
 def test_uplift_of_the_policy_is_measured_beside_its_promise_and_noted_on_the_version(tmp_path: Path) -> None:
-    decisions, outcomes, truth = decided(0.1)
+    decisions, outcomes, truth = decided(0.25)
     found = told(*written(tmp_path, decisions, outcomes))
     (of,) = found.versions
     assert of.per_1000 is not None
@@ -101,7 +101,7 @@ def test_uplift_of_the_policy_is_measured_beside_its_promise_and_noted_on_the_ve
 
 
 def test_where_actions_do_nothing_nothing_is_claimed_and_less_than_promised_is_said(tmp_path: Path) -> None:
-    decisions, outcomes, _ = decided(0.0, n=40_000)
+    decisions, outcomes, _ = decided(0.0, n=100_000)
     (of,) = told(*written(tmp_path, decisions, outcomes)).versions
     assert of.per_1000 is not None
     assert of.per_1000.word == "cannot tell"
@@ -146,8 +146,8 @@ def test_a_user_without_a_row_is_zero_only_if_typed(tmp_path: Path) -> None:
 def test_outcomes_count_within_days_of_the_decision_and_users_younger_than_that_wait(tmp_path: Path) -> None:
     decisions, outcomes, _ = decided(0.1, n=2000)
     at = decisions["scored_at"].dt.offset_by("2d")
-    at = at.set(pl.Series(np.arange(2000) < 100), at[0] - timedelta(days=9))  # had come before
-    at = at.set(pl.Series((np.arange(2000) >= 100) & (np.arange(2000) < 200)), at[0] + timedelta(days=15))  # came late
+    at = at.set(pl.Series(np.arange(2000) < 100), FIRST - timedelta(days=9))  # had come before
+    at = at.set(pl.Series((np.arange(2000) >= 100) & (np.arange(2000) < 200)), FIRST + timedelta(days=15))  # came late
     outcomes = outcomes.with_columns(pl.when(pl.col("converted") == 1).then(at).alias("converted_at"))
     words = written(tmp_path, decisions, outcomes)
     found = told(*words, "at=converted_at", "within=7", "until=2026-11-15T12:00:00").decided
@@ -214,7 +214,9 @@ def test_tables_of_a_database_and_folders_of_parts_give_the_same(tmp_path: Path)
         decisions[k::3].write_csv(tmp_path / f"parts/part-{k}.csv")
     duckdb.connect(str(tmp_path / "out.duckdb")).execute("create table outcomes as select * from outcomes").close()
     found = (
-        told(f"decisions={tmp_path}/parts", f"outcomes=duckdb:///{tmp_path}/out.duckdb#outcomes").versions[0].per_1000
+        told(f"decisions={tmp_path}/parts", f"outcomes=duckdb:///{tmp_path}/out.duckdb", "outcomes_table=outcomes")
+        .versions[0]
+        .per_1000
     )
     assert want is not None
     assert found is not None
@@ -254,7 +256,7 @@ def test_the_joined_table_is_experiment_evidence_for_the_next_comparison(
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda d, o: (d.drop("scored_at"), o), "decisions: no column 'scored_at'. Nearest"),
+        (lambda d, o: (d.drop("scored_at"), o), "decisions: no column 'scored_at'. There are: user_id"),
         (
             lambda d, o: (d.drop([c for c in d.columns if "logging" in c]), o),
             "decisions: hold no random share.*Type tippingpoint score … holdout=0.05",
@@ -275,7 +277,7 @@ def test_the_joined_table_is_experiment_evidence_for_the_next_comparison(
         (lambda d, o: (d, o.rename({"converted": "adopted"})), "outcome: no column 'converted' in the outcomes"),
         (
             lambda d, o: (d.with_columns(pl.col("logging_probability_none") * 0.5), o),
-            "decisions: the chances of the actions are not all above 0 with a sum of 1 in 500 rows",
+            "decisions: the chances of the actions do not sum to 1.*in 500 rows",
         ),
         (lambda d, o: (d.with_columns(action=pl.lit("email")), o), "decisions: action 'email' has no chance"),
         (lambda d, o: (d.with_columns(model=pl.lit("models:/conversion/99")), o), "there is no models:/conversion/99"),
@@ -307,4 +309,7 @@ def test_wrong_words_are_refused(tmp_path: Path, refused: Callable[..., str]) ->
     assert "decisions: not given" in refused("measure", words[1])
     with pytest.raises(InputError, match="to: "):
         told(*words, "to=joined.xlsx")
-    assert "names no table" in refused("measure", words[0], "outcomes=duckdb:///x.duckdb")
+    assert "outcomes: duckdb:///x.duckdb is a database" in refused("measure", words[0], "outcomes=duckdb:///x.duckdb")
+    assert "outcomes_table: outcomes.csv is no database" in refused(
+        "measure", words[0], "outcomes=outcomes.csv", "outcomes_table=x"
+    )

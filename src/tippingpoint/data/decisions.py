@@ -91,26 +91,26 @@ class Decided:
         return rows.drop([c for c in rows.columns if c.startswith(CHANCE) and rows[c].null_count() == len(rows)])
 
 
-def read(path: str, key: str) -> pl.DataFrame:
-    """A table in files, or of a database: `users.csv`, a folder, `duckdb:///users.duckdb#decisions`.
+def read(path: str, table: str | None, key: str) -> pl.DataFrame:
+    """A CSV, a Parquet file or a folder of them; with `table`, one of the database whose URL `path` is.
 
     Raises
     ------
     InputError
         Under the name `key`, when it cannot be read.
     """
+    if ("://" in path) != (table is not None):
+        if table is None:
+            raise InputError(key, f"{database.shown(path)} is a database", f"Type {key}_table=… too.")
+        raise InputError(f"{key}_table", f"{path} is no database", f"Drop it, or type {key}=duckdb:///users.duckdb.")
     try:
-        if "://" not in path:
+        if table is None:
             return files.read(Path(path))
-        url, _, table = path.partition("#")
-        if not table:
-            raise InputError(key, f"{database.shown(url)} names no table", f"Type {key}='{url}#TABLE'.")
         quoted = ".".join('"' + part.replace('"', '""') + '"' for part in table.split("."))
-        with database.connect(url) as connection:
+        with database.connect(path) as connection:
             return connection.frame(f"select * from {quoted}", {})
     except InputError as error:
-        where = re.sub(r"^data\.(path|url|query)", key, error.where)
-        raise InputError(where, error.what, error.remedy) from error
+        raise InputError(re.sub(r"^data\.(path|url|query)", key, error.where), error.what, error.remedy) from error
 
 
 def checked(table: pl.DataFrame, user_id: str | None = None) -> tuple[pl.DataFrame, str]:
@@ -168,13 +168,13 @@ def _check_chances(table: pl.DataFrame, chances: list[str]) -> None:
         [names.index("none")] * len(table),
         *([names.index(a) for a in table[c]] for c in ("action", "policy_action")),
     )
-    there = np.all([np.isfinite(chance[rows, column]) for column in needed], axis=0)
-    bad = ~(there & (np.abs(np.nansum(chance, axis=1) - 1) < 1e-6) & ~(chance <= 0).any(axis=1))
+    there = np.all([chance[rows, column] > 0 for column in needed], axis=0)
+    bad = ~(there & (np.abs(np.nansum(chance, axis=1) - 1) < 1e-6) & ~(chance < 0).any(axis=1))
     if bad.any():
         raise InputError(
             "decisions",
-            f"the chances of the actions are not all above 0 with a sum of 1 in {int(bad.sum()):,} rows (first: row"
-            f" {int(bad.argmax()) + 1:,})",
+            f"the chances of the actions do not sum to 1, or none, the action taken or the policy's own had none, in"
+            f" {int(bad.sum()):,} rows (first: row {int(bad.argmax()) + 1:,})",
             "Score with holdout=0.05, and leave these columns as they are.",
         )
 
@@ -315,13 +315,16 @@ def as_evidence(decided: Decided, users: pl.DataFrame | None, users_id: str | No
     Raises
     ------
     InputError
-        When versions chose among different actions, or no user has features.
+        When versions chose among different actions, or not among all by lot, or no user has features.
     """
     table, key = decided.table.unique(decided.id, keep="first", maintain_order=True), decided.id
     chances = [c for c in table.columns if c.startswith(CHANCE)]
     if any(table[c].null_count() for c in chances):
         what = "the versions that decided chose among different actions: one table cannot hold their chances"
         raise InputError("to", what, "Type since=… so that one version is left.")
+    if table.select(pl.any_horizontal(pl.col(c) <= 0 for c in chances)).to_series().any():
+        what = "some actions could not be taken by lot, so no table of these can say what they would bring"
+        raise InputError("to", what, "Score with holdout=0.05 and all actions.")
     own = [key, "action", *chances, decided.outcome_name]
     if users is None:
         return table.select(key, "propensity_score", "segment", *own[1:])

@@ -86,15 +86,17 @@ def measure(settings: MeasureSettings) -> MeasureResult:
     """
     with progress(4) as step:
         step("reading decisions")
-        table, user_id = joining.checked(joining.read(settings.decisions, "decisions"), settings.decisions_id)
+        table, user_id = joining.checked(
+            joining.read(settings.decisions, settings.decisions_table, "decisions"), settings.decisions_id
+        )
         terms = Terms(
             settings.outcome, settings.at, settings.absent == "zero", settings.within, settings.since, settings.until
         )
-        outcomes = joining.read(settings.outcomes, "outcomes")
+        outcomes = joining.read(settings.outcomes, settings.outcomes_table, "outcomes")
         decided = joining.join(table, user_id, outcomes, settings.outcomes_id, terms)
         evidence = None
         if settings.to is not None:
-            users = joining.read(settings.users, "users") if settings.users else None
+            users = joining.read(settings.users, None, "users") if settings.users else None
             evidence = joining.as_evidence(decided, users, settings.users_id)
         step("opening the store")
         client = backend.connect()
