@@ -19,7 +19,8 @@ HOLDS = "Intervals hold at all daily looks at once (95 %)"
 
 def measure_summary(found: Listed[Measured], counts: Counts, filed: Listed[Filed], to_type: str) -> RenderableType:
     """A measurement on one screen."""
-    heads = ["version", "users", "until", "uplift", "measured", "promised", "is"]
+    kinds = sorted({of.promise.kind for of in found})
+    heads = ["version", "users", "until", "uplift", "measured\n(experiment)", f"promised\n({', '.join(kinds)})", "is"]
     table = plain_table("What the policy brought, over everyone getting none", heads)
     notes = []
     for of in found:
