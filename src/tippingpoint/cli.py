@@ -19,7 +19,7 @@ Verbs
   measure   what decisions brought, beside what was promised; of a random share (score … holdout=0.05)
   policy    lint: gaps, overlaps, segments no one reaches;  diff A B: what changes for whom
   data      describe, explore or write a table: tippingpoint data describe data=csv data.path=users.csv
-  ui        serve the MLflow pages of this folder's store;  doctor: versions, and whether the store can be used
+  ui        serve the MLflow pages of this folder's store;  doctor: whether the store can be used
 
 Start
   tippingpoint compare                                                   generated users
