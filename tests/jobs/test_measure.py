@@ -223,6 +223,28 @@ def test_tables_of_a_database_and_folders_of_parts_give_the_same(tmp_path: Path)
     np.testing.assert_allclose(found.low, want.low, atol=1e-9)
 
 
+def test_a_table_that_postgresql_holds_gives_the_same(tmp_path: Path, postgres: str) -> None:
+    import psycopg
+
+    decisions, outcomes, _ = decided(0.1, n=3000)
+    words = written(tmp_path, decisions, outcomes)
+    want = told(*words).versions[0]
+    kinds = {pl.Float64: "double precision", pl.String: "text"}
+    columns = [
+        f'"{c}" {kinds.get(type(kind), "timestamptz" if c == "scored_at" else "boolean")}'
+        for c, kind in decisions.schema.items()
+    ]
+    with psycopg.connect(postgres) as server:
+        server.execute("create schema app")
+        server.execute(f"create table app.predictions ({', '.join(columns)})")
+        with server.cursor().copy("copy app.predictions from stdin") as copy:
+            for row in decisions.iter_rows():
+                copy.write_row(row)
+    found = told(f"decisions='{postgres}'", "decisions_table=app.predictions", words[1]).versions[0]
+    assert found.seen.tolist() == want.seen.tolist()
+    assert found.so_far == pytest.approx(want.so_far, abs=1e-9)
+
+
 def test_the_joined_table_is_experiment_evidence_for_the_next_comparison(
     tmp_path: Path, call: Callable[..., int], capsys: pytest.CaptureFixture
 ) -> None:
