@@ -6,7 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tippingpoint.data.decisions import CHANCE, Counts, Decided, as_evidence
+from tippingpoint.data.decisions import CHANCE
+from tippingpoint.data.outcomes import Counts, Decided, as_evidence
 from tippingpoint.economics import ActionPrice, Economics
 from tippingpoint.errors import InputError
 from tippingpoint.measured import Measured, Promise, against, measured, waiting

@@ -169,6 +169,8 @@ def test_later_decisions_of_a_user_and_those_before_since_are_counted_not_used(t
     assert (counts.decisions, counts.used, counts.again) == (2300, 2000, 300)
     counts = told(*words, "since=2026-11-11").decided.counts
     assert (counts.before_since, counts.used, counts.again) == (1000, 1300, 0)
+    part = told(*written(tmp_path, decisions.vstack(again), outcomes.head(1500)), "since=2026-11-06").decided.counts
+    assert part.decisions == part.used + part.before_since + part.again + part.before_decision + part.unknown == 2300
 
 
 def test_little_gives_no_interval_and_says_what_it_waits_for(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ import numpy as np
 import yaml
 from rich.console import RenderableType
 
-from tippingpoint.data import decisions as joining
-from tippingpoint.data.decisions import CHANCE, Decided, Terms
+from tippingpoint.data.decisions import CHANCE, checked, read
+from tippingpoint.data.outcomes import Decided, Terms, as_evidence, join
 from tippingpoint.data.source import Source
 from tippingpoint.data.writing import replacing
 from tippingpoint.economics import Economics
@@ -86,18 +86,16 @@ def measure(settings: MeasureSettings) -> MeasureResult:
     """
     with progress(4) as step:
         step("reading decisions")
-        table, user_id = joining.checked(
-            joining.read(settings.decisions, settings.decisions_table, "decisions"), settings.decisions_id
-        )
+        table, user_id = checked(read(settings.decisions, settings.decisions_table, "decisions"), settings.decisions_id)
         terms = Terms(
             settings.outcome, settings.at, settings.absent == "zero", settings.within, settings.since, settings.until
         )
-        outcomes = joining.read(settings.outcomes, settings.outcomes_table, "outcomes")
-        decided = joining.join(table, user_id, outcomes, settings.outcomes_id, terms)
+        outcomes = read(settings.outcomes, settings.outcomes_table, "outcomes")
+        decided = join(table, user_id, outcomes, settings.outcomes_id, terms)
         evidence = None
         if settings.to is not None:
-            users = joining.read(settings.users, None, "users") if settings.users else None
-            evidence = joining.as_evidence(decided, users, settings.users_id)
+            users = read(settings.users, None, "users") if settings.users else None
+            evidence = as_evidence(decided, users, settings.users_id)
         step("opening the store")
         client = backend.connect()
         reap(client)

@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from tippingpoint.data.decisions import Counts
+from tippingpoint.data.outcomes import Counts
 from tippingpoint.filed import Filed
 from tippingpoint.measured import Measured, waiting
 from tippingpoint.reports.drawing import blank, literal, open_axes, save
