@@ -11,7 +11,7 @@ from tippingpoint.filed import Filed
 from tippingpoint.measured import Measured, waiting
 from tippingpoint.reports.drawing import blank, literal, open_axes, save
 from tippingpoint.reports.palette import COLOURS, GREY
-from tippingpoint.reports.tables import interval, plain_table
+from tippingpoint.reports.tables import interval, plain_table, stacked
 from tippingpoint.simulation.statistics import Estimate
 
 HOLDS = "Intervals hold at all daily looks at once (95 %)"
@@ -20,7 +20,7 @@ HOLDS = "Intervals hold at all daily looks at once (95 %)"
 def measure_summary(found: Listed[Measured], counts: Counts, filed: Listed[Filed], to_type: str) -> RenderableType:
     """A measurement on one screen."""
     kinds = sorted({of.promise.kind for of in found})
-    heads = ["version", "users", "until", "uplift", "measured\n(experiment)", f"promised\n({', '.join(kinds)})", "is"]
+    heads = ["version", "uplift", "measured\n(experiment)", f"promised\n({', '.join(kinds)})", "is … than\nnothing"]
     table = plain_table("What the policy brought, over everyone getting none", heads)
     notes = []
     for of in found:
@@ -30,22 +30,22 @@ def measure_summary(found: Listed[Measured], counts: Counts, filed: Listed[Filed
             (f"{of.currency} per user", of.per_user, of.promise.per_user, "per_user", 3),
         )
         for at, (unit, sequence, promise, key, digits) in enumerate(rows):
-            first = (of.version, f"{of.users:,}", of.until.isoformat()) if not at else ("", "", "")
             table.add_row(
-                *first,
+                "" if at else of.version,
                 unit,
-                interval(sequence.last, digits) if sequence else "–",
-                f"{interval(promise, digits)}" if promise else "–",
-                sequence.word if sequence else "cannot tell",
+                stacked(sequence.last, digits, plus=True) if sequence else "–",
+                stacked(promise, digits, plus=True) if promise else "–",
+                sequence.word.removesuffix(" than nothing") if sequence else "cannot tell",
                 style="bold" if key == "per_user" else "",
             )
             if key in kept:
                 notes.append(f"{of.version}, {unit}: {kept[key]}.")
+        about = f"{of.version}: {of.users:,} users decided for until {of.until}."
         if of.start is None:
-            notes.append(f"{of.version}: {waiting(of)} Without an interval: {of.so_far:+.1f} per 1,000.")
+            notes.append(f"{about} {waiting(of)} Without an interval: {of.so_far:+.1f} per 1,000.")
         else:
             notes.append(
-                f"{of.version}: {HOLDS}, from {of.days[of.start]} on. {of.left_alone:,} of {of.acted_on:,} users the"
+                f"{about} {HOLDS}, from {of.days[of.start]} on. {of.left_alone:,} of {of.acted_on:,} users the"
                 f" policy acts on were left alone by lot; largest weight {of.largest_weight:.0f}."
             )
     if any(of.per_user is None and of.start is not None for of in found):
