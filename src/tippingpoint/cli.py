@@ -17,10 +17,10 @@ Verbs
   run       one family: tippingpoint run model=boosting
   tune      search hyper-parameters to a target: tippingpoint tune model=boosting tune.trials=200
   simulate  cut-offs, policies, budgets and prices on models that are there; the latest compare's by default
+  measure   what decisions brought, beside what was promised; of a random share (score … holdout=0.05)
   policy    lint: gaps, overlaps, segments no one reaches;  diff A B: what changes for whom
   data      describe, explore or write a table: tippingpoint data describe data=csv data.path=users.csv
-  ui        serve the MLflow pages of this folder's store
-  doctor    versions, and whether the store can be used
+  ui        serve the MLflow pages of this folder's store;  doctor: whether the store can be used
 
 Start
   tippingpoint compare                                                   generated users
@@ -55,6 +55,16 @@ Cut-offs, policies, budgets and prices on models that are there; the latest comp
   policy.cuts='[0.4,0.6]'                            what if high started at 0.6?
   policies=[top_fraction,best_action]                models=[models:/conversion/1]
   budget.contacts=500 economics.price=8
+""",
+    "measure": """\
+What decisions brought over everyone getting none, day by day, beside what the simulation had promised.
+
+  decisions=decisions.parquet outcomes=outcomes.csv  of score … holdout=0.05
+  decisions=duckdb:///users.duckdb decisions_table=… or postgresql://…; likewise outcomes
+  outcome=converted at=converted_at within=14        what counts, and for how many days
+  absent=zero                                        users without a row did not convert; else they are not known yet
+  since=2026-11-01 until=2026-11-20
+  to=joined.parquet users=users.csv                  experiment evidence for the next compare
 """,
     "policy": """\
 policy lint    gaps, overlaps, segments no one reaches; exit code 1 where something waits for an answer

@@ -1,6 +1,7 @@
 """The composed config as typed closed models: what cannot be right is refused."""
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any, ClassVar, Literal, Self, TypeVar
@@ -260,6 +261,37 @@ class DiffSettings(PolicySettings):
         if len(policies) != 2:
             raise ValueError("two are compared. Type tippingpoint policy diff ONE OTHER.")
         return policies
+
+
+class MeasureSettings(Terminal):
+    """Decisions, and what came of them, as `conf/measure.yaml` lists it."""
+
+    decisions: str = Field(min_length=1)
+    decisions_table: str | None
+    decisions_id: str | None
+    outcomes: str = Field(min_length=1)
+    outcomes_table: str | None
+    outcomes_id: str | None
+    outcome: str | None
+    at: str | None
+    absent: Literal["unknown", "zero"]
+    within: float | None = Field(gt=0)
+    since: datetime | None
+    until: datetime | None
+    users: str | None
+    users_id: str | None
+    to: str | None = Field(pattern=r"(?i)\.(csv|parquet)$")
+
+    @field_validator("since", "until")
+    @classmethod
+    def _is_in_utc(cls, time: datetime | None) -> datetime | None:
+        return time.astimezone(UTC).replace(tzinfo=None) if time is not None and time.tzinfo else time
+
+    @model_validator(mode="after")
+    def _knows_when(self) -> Self:
+        if self.within is not None and self.at is None:
+            raise ValueError("within needs to know when outcomes came. Type at=… too.")
+        return self
 
 
 class Serve(Terminal):

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tippingpoint.jobs.describe import describe
     from tippingpoint.jobs.doctor import doctor
     from tippingpoint.jobs.explore import explore
+    from tippingpoint.jobs.measure import measure
     from tippingpoint.jobs.policy import policy_diff, policy_lint
     from tippingpoint.jobs.run import run
     from tippingpoint.jobs.simulate import simulate
@@ -25,6 +26,7 @@ __all__ = [
     "describe",
     "doctor",
     "explore",
+    "measure",
     "policy_diff",
     "policy_lint",
     "run",
