@@ -16,6 +16,8 @@ Verbs
   run       one family: tippingpoint run model=boosting
   tune      search hyper-parameters to a target: tippingpoint tune model=boosting tune.trials=200
   simulate  cut-offs, policies, budgets and prices on models that are there; the latest compare's by default
+  promote   the challenger becomes champion, model and policy as one, if the gate lets it; rollback undoes it
+  history   who was made champion, by whom, on which grounds;  status: who is what now
   policy    lint: gaps, overlaps, segments no one reaches;  diff A B: what changes for whom
   data      describe, explore or write a table: tippingpoint data describe data=csv data.path=users.csv
   ui        serve the MLflow pages of this folder's store
@@ -55,6 +57,23 @@ Cut-offs, policies, budgets and prices on models that are there; the latest comp
   policies=[top_fraction,best_action]                models=[models:/conversion/1]
   budget.contacts=500 economics.price=8
 """,
+    "promote": """\
+The challenger becomes champion, model and policy as one, if the gate lets it; exit code 1 where it does not.
+
+  version=3, run=RUN_ID                              another than the challenger
+  gate=strict gate.better.margin=0.002               what it must show: standard, strict, no_worse
+  to=prod                                            the champion of NAME-prod, to which the version is copied
+  why='more sessions in training' who=ann            what the journal says of it
+  dry_run=true                                       judged, and the look counted, but nothing moves
+""",
+    "rollback": """\
+The previous champion again, once it has loaded and scored.
+
+  name=conversion to=prod why='scores too high' dry_run=true
+""",
+    "history": "Who was made champion, by whom, on which grounds; figures then and now.\n\n  name=conversion to=prod\n",
+    "status": "Who is champion and challenger; a swap that was left half done is finished.\n\n"
+    "  name=conversion to=prod dry_run=true\n",
     "policy": """\
 policy lint    gaps, overlaps, segments no one reaches; exit code 1 where something waits for an answer
 policy diff    what changes for whom: tippingpoint policy diff intent_bands mine.yaml
