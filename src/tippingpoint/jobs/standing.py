@@ -82,7 +82,7 @@ def table(journal: Journal) -> pd.DataFrame:
             }
         )
     columns = ["entry", "when", "what", "version", "over", "who", "why", "gate", "look", "then", "then_low", "now"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=columns).astype({"look": "Int64"})
 
 
 def who(given: str | None) -> str:

@@ -46,7 +46,7 @@ import mlflow.pyfunc, pandas
 found = mlflow.pyfunc.load_model(folder).predict(pandas.read_parquet(rows))
 json.dump([float(score) for score in found[:, 1]], sys.stdout)
 """
-"""What the process runs: an installed module cannot be imported unless the model lists it, or what it lists needs it."""
+"""What the process runs: of all that is installed it can import what the model lists, and what that needs in turn."""
 
 
 @dataclass(frozen=True)
