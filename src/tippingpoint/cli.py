@@ -60,7 +60,7 @@ Cut-offs, policies, budgets and prices on models that are there; the latest comp
     "promote": """\
 The challenger becomes champion, model and policy as one, if the gate lets it; exit code 1 where it does not.
 
-  version=3, run=RUN_ID                              another than the challenger
+  tippingpoint promote 3, or version=3, run=RUN_ID   another than the challenger
   gate=strict gate.better.margin=0.002               what it must show: standard, strict, no_worse
   to=prod                                            the champion of NAME-prod, to which the version is copied
   why='more sessions in training' who=ann            what the journal says of it
@@ -101,6 +101,8 @@ HYDRA_OPTIONS = (*HYDRA_OPTIONS_WITH_VALUE, "--multirun", "--help", "--info", "-
 VERBS = tuple(ABOUT)
 WORDS = {"policy": ("lint", "diff"), "data": ("describe", "explore", "write")}
 """The second words of verbs that have some."""
+STANDING = ("promote", "rollback", "history", "status")
+"""Verbs of the registry."""
 
 
 def main() -> None:
@@ -128,6 +130,8 @@ def main() -> None:
                 what = f"there is no verb {word!r}" if word else "what to do with it is not given"
                 raise InputError(f"tippingpoint {verb}", what, nearest(word, words))
             verb, rest = (word, rest) if verb == "data" else (f"{verb}_{word}", _named_policies([word, *rest])[1:])
+        if verb in STANDING:
+            rest = _as_standing(rest)
         from tippingpoint.launch import launch
 
         # The data verbs share their settings.
@@ -149,6 +153,18 @@ def _groups() -> str:
         names = ", ".join(sorted(path.stem for path in (config_folder() / group).glob("*.yaml")))
         lines.append(fill(names, 108, initial_indent=f"  {group + '=':13}", subsequent_indent=" " * 15))
     return "Choose\n" + "\n".join(lines)
+
+
+def _as_standing(arguments: list[str]) -> list[str]:
+    """`promote 3`, `promote RUN_ID` and `--dry-run` as Hydra takes them.
+
+    >>> _as_standing(["3", "--to", "prod", "--dry-run"])
+    ['version=3', '--to', 'prod', 'dry_run=true']
+    """
+    found = ["dry_run=true" if word == "--dry-run" else word for word in arguments]
+    if found and "=" not in found[0] and not found[0].startswith("-"):
+        found[0] = f"{'run' if re.fullmatch('[0-9a-f]{32}', found[0]) else 'version'}={found[0]}"
+    return found
 
 
 def _named_policies(arguments: list[str]) -> list[str]:

@@ -93,15 +93,15 @@ def test_typed_again_there_is_nothing_to_do(client: MlflowClient) -> None:
 
 
 def test_one_that_is_not_told_better_is_refused_recorded_and_its_look_counted(client: MlflowClient) -> None:
-    promoting("version=1")
-    first = promoting("version=2", "gate.better.margin=0")
+    promoting("version=2", "gate.calibration=null")  # the line, which is right in this world
+    first = promoting("version=1")
     assert first.refused
     assert words_of(first)["better"] != "passes"
-    assert aliases(client, "conversion")[CHAMPION] == "1"
-    assert client.get_model_version("conversion", "2").tags["validation_status"] == "refused"
+    assert aliases(client, "conversion") == {CHAMPION: "2", CHALLENGER: "1"}
+    assert client.get_model_version("conversion", "1").tags["validation_status"] == "refused"
     assert [entry.kind for entry in read(client, "conversion").entries] == ["promote", "refused"]
     assert first.judgement is not None
-    again, other = promoting("version=2").judgement, promoting("version=3", "dry_run=true").judgement
+    again, other = promoting("version=1").judgement, promoting("version=3", "dry_run=true").judgement
     assert again is not None
     assert other is not None
     assert (first.judgement.look, again.look, other.look) == (2, 2, 3)
@@ -139,7 +139,7 @@ def test_a_previous_champion_that_does_not_load_is_not_brought_back(client: Mlfl
     run = client.get_run(client.get_model_version("conversion", "1").run_id)
     client.set_logged_model_tags(run.outputs.model_outputs[0].model_id, {"lost": "yes"})
     client.delete_logged_model(run.outputs.model_outputs[0].model_id)
-    with pytest.raises(RefusedError, match="models:/conversion/1: does not load and score .* the champion stays"):
+    with pytest.raises(RefusedError, match=r"models:/conversion/1: does not load and score .* the champion stays"):
         rolling_back()
     assert aliases(client, "conversion")[CHAMPION] == "2"
 
@@ -225,7 +225,10 @@ def test_a_champion_that_may_have_learnt_from_these_users_is_no_measure(
         (["gate=strikt"], r"gate: there is no gate=strikt. Nearest: 'strict'."),
         (["gate.better.margn=1"], r"gate.better.margn: unknown key. Nearest: 'margin'."),
         (["gate.alpha=2"], r"gate.alpha: input should be less than 0.5"),
-        (["data=case_study", "data.users=2000"], r"data: .* no longer holds the users models:/conversion/1 was judged on"),
+        (
+            ["data=case_study", "data.users=2000"],
+            r"data: .* no longer holds the users models:/conversion/1 was judged on",
+        ),
     ],
 )
 def test_what_is_wrong_is_told_with_what_to_type(

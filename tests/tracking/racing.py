@@ -1,7 +1,7 @@
 """Processes that promote at the same time, and one that never stops promoting until it is killed.
 
-    python tests/tracking/racing.py race WORKER WORKERS ROUNDS FOLDER
-    python tests/tracking/racing.py forever SEED
+python tests/tracking/racing.py race WORKER WORKERS ROUNDS FOLDER
+python tests/tracking/racing.py forever SEED
 """
 
 import json

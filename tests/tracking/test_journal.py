@@ -91,7 +91,9 @@ def test_aliases_tags_and_description_are_what_the_journal_says(client: MlflowCl
 
 def test_whoever_is_second_is_told_who_was_first_and_nothing_moves(client: MlflowClient) -> None:
     move(client, "1", 0, who="ann")
-    with pytest.raises(OvertakenError, match=r"models:/conversion/2: not moved: ann promoted version 1 .*entry 1") as it:
+    with pytest.raises(
+        OvertakenError, match=r"models:/conversion/2: not moved: ann promoted version 1 .*entry 1"
+    ) as it:
         move(client, "2", 0, who="bob")
     assert it.value.exit_code == 1
     assert read(client, "conversion").champion == "1"
@@ -148,7 +150,7 @@ def test_a_store_that_takes_no_entry_is_outside_and_says_why(
 
     monkeypatch.setattr(MlflowClient, "create_model_version", refuse)
     monkeypatch.setattr("tippingpoint.tracking.journal.PAUSE", 0)
-    with pytest.raises(OutsideError, match="takes no entry of the journal .reset by peer.") as it:
+    with pytest.raises(OutsideError, match=r"takes no entry of the journal .reset by peer.") as it:
         move(client, "1", 0)
     assert it.value.exit_code == 3
 

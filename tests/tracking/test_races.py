@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mlflow import MlflowClient
+from tracking.racing import described
 
 from tippingpoint.tracking.backend import connect
 from tippingpoint.tracking.journal import read
 from tippingpoint.tracking.promotion import CHAMPION, PREVIOUS, aliases, settle, standing
-from tracking.racing import described
 
 WORKER = Path(__file__).with_name("racing.py")
 

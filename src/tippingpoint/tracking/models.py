@@ -200,7 +200,8 @@ def _version_run(client: MlflowClient, reference: str, name: str, version: str |
             return str(client.get_model_version_by_alias(name, alias).run_id)
         return str(client.get_model_version(name, version).run_id)
     except MlflowException as error:
-        names = [f"models:/{v.name}/{v.version}" for v in client.search_model_versions(max_results=12)]
+        found = client.search_model_versions(max_results=100)
+        names = [f"models:/{v.name}/{v.version}" for v in found if "based_on" not in v.tags][:12]  # no journals
         there = f"There are: {', '.join(names)}." if names else "Nothing is registered yet."
         raise InputError("models", f"there is no {reference}", there) from error
 
