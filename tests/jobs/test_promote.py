@@ -185,6 +185,27 @@ def test_a_version_that_points_elsewhere_than_its_run_is_refused(client: MlflowC
     assert words_of(result)["reload"] == "cannot tell"
 
 
+def test_a_policy_that_was_exchanged_since_it_was_registered_is_refused(client: MlflowClient) -> None:
+    client.set_model_version_tag("conversion", "1", "policy_bound_digest", "another")
+    result = promoting("dry_run=true")
+    assert result.judgement is not None
+    assert words_of(result)["signature"] == "fails"
+    assert "not the one it was registered with" in next(
+        c.said for c in result.judgement.checks if c.name == "signature"
+    )
+
+
+def test_a_champion_that_does_not_load_stands_in_the_way_only_until_one_says_so(client: MlflowClient) -> None:
+    promoting("version=1")
+    run = client.get_run(client.get_model_version("conversion", "1").run_id)
+    client.delete_logged_model(run.outputs.model_outputs[0].model_id)
+    blocked = promoting("version=2", "gate.slices=null")
+    assert blocked.judgement is not None
+    assert [check.name for check in blocked.judgement.stopping] == ["better"]
+    assert "the champion does not load" in blocked.judgement.stopping[0].said
+    assert promoting("version=2", "gate.better.cannot_tell=passes", "gate.calibration=null").champion == "2"
+
+
 def test_assumed_evidence_is_no_reason_to_promote_and_has_no_number(
     client: MlflowClient, compared: tuple, monkeypatch: pytest.MonkeyPatch
 ) -> None:

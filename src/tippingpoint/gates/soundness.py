@@ -13,7 +13,11 @@ SAME = 1e-9
 
 
 def trusted(
-    written: Mapping[str, Any], trust: Sequence[str], needed: Mapping[str, str], columns: Mapping[str, str], home: bool
+    written: Mapping[str, Any],
+    trust: Sequence[str],
+    needed: Mapping[str, str],
+    columns: Mapping[str, str],
+    amiss: str = "",
 ) -> Check:
     """Whether a model's file asks for nothing but what its family trusts, and reads what the users have.
 
@@ -25,15 +29,13 @@ def trusted(
         Types the family trusts.
     needed, columns
         `number` or `category` by column: what its signature reads, and what users have.
-    home
-        Whether the registered version points at the files of its own run.
+    amiss
+        What is wrong with the registered version itself, if anything is.
     """
     flavours = written.get("flavors", {})
     sklearn, function = flavours.get("sklearn", {}), flavours.get("python_function", {})
     paths = {sklearn.get("pickled_model"), function.get("model_path")}
-    wrong = []
-    if not home:
-        wrong.append("the version's source is not its run's model")
+    wrong = [amiss] if amiss else []
     if set(flavours) != FLAVOURS or function.get("loader_module") != "mlflow.sklearn" or sklearn.get("code"):
         wrong.append(f"flavours {', '.join(sorted(flavours))} or code of its own")
     if sklearn.get("serialization_format") != "skops" or paths != {"model.skops"}:

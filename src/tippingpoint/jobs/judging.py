@@ -29,7 +29,7 @@ from tippingpoint.policies.policy import Known, Policy
 from tippingpoint.settings import Component, Gate, Split, validate
 from tippingpoint.simulation.value import policy_value
 from tippingpoint.tracking.journal import Journal
-from tippingpoint.tracking.models import LoadedModel, fetch_version
+from tippingpoint.tracking.models import LoadedModel
 from tippingpoint.tracking.registry import Client
 from tippingpoint.tracking.reload import clean_scores, files
 
@@ -46,15 +46,18 @@ class Contestant:
     ----------
     uri
         `models:/conversion/3`.
-    home
-        Whether its source points at the files of its own run.
+    policy
+        What it was registered with.
+    amiss
+        How the version is not what its run filed: its source points elsewhere, its policy is another; '' where it is.
     read
         When its run read the users, milliseconds since 1970.
     """
 
     uri: str
     model: LoadedModel
-    home: bool
+    policy: Policy
+    amiss: str
     read: int
 
 
@@ -102,8 +105,9 @@ def judge(
     client: Client,
     gate: Gate,
     candidate: Contestant,
-    champion: Contestant | None,
+    champion: Contestant | str | None,
     ground: Ground,
+    against: str,
     journals: tuple[Journal, ...],
     reported: int,
     say: Callable[[str], None] = lambda _: None,
@@ -115,6 +119,10 @@ def judge(
 
     Parameters
     ----------
+    champion
+        None where there is none; why, where there is one and it does not load.
+    against
+        Its URI; '' where there is none.
     journals
         Where looks at these users were counted.
     reported
@@ -128,7 +136,6 @@ def judge(
         Where the candidate's own columns do not fit its users.
     """
     test, train = ground.parts.test, ground.parts.train
-    against = champion.uri if champion else ""
     pairs = {pair for journal in journals for pair in journal.looks(ground.test)} - {(candidate.uri, against)}
     look = len(pairs) + 1
     sure = level(look, gate.alpha)
@@ -136,6 +143,8 @@ def judge(
     model = candidate.model
     score = score_users(candidate.uri, model, test)
     unlike, theirs = "", np.full(len(test), float(train.outcome.mean()))
+    if isinstance(champion, str):
+        unlike, champion = champion, None
     if champion is not None:
         try:
             unlike = _unseen(model, champion.model, ground.users)
@@ -154,7 +163,7 @@ def judge(
         checks.append(found.where_untold(than.cannot_tell))
     if worth := gate.value:
         say("valuing both policies")
-        found = paired("value", lambda: _worth(client, candidate, champion, ground, score, theirs, worth.margin, sure))
+        found = paired("value", lambda: _worth(candidate, champion, ground, score, theirs, worth.margin, sure))
         checks.append(found.where_untold(worth.cannot_tell))
     if limits := gate.calibration:
         found = quality.calibrated(test.outcome, score, limits.slope, limits.intercept)
@@ -182,7 +191,7 @@ def _sound(client: Client, gate: Gate, candidate: Contestant, ground: Ground, sc
     checks: list[Check] = []
     with files(client, model) as of:
         columns = {column.name: column.kind for column in ground.users.contract.columns}
-        safe = soundness.trusted(of.written, family.trusted, model.columns, columns, candidate.home)
+        safe = soundness.trusted(of.written, family.trusted, model.columns, columns, candidate.amiss)
         if gate.signature:
             checks.append(safe.where_untold(gate.signature.cannot_tell))
         if again := gate.reload:
@@ -223,7 +232,6 @@ def _unseen(model: LoadedModel, champion: LoadedModel, users: Users) -> str:
 
 
 def _worth(
-    client: Client,
     candidate: Contestant,
     champion: Contestant | None,
     ground: Ground,
@@ -236,8 +244,8 @@ def _worth(
     config, parts, users = candidate.model.config, ground.parts, ground.users
     try:
         economics = Component.model_validate(config["economics"]).build(Economics, "economics")
-        own = _policy(client, candidate.uri)
-        other = _policy(client, champion.uri) if champion else own
+        own = candidate.policy
+        other = champion.policy if champion else own
         kind = kind_of(config["evidence"], users)
         if kind == "assumed":
             return quality.worth(score, score, kind, False, margin, sure)
@@ -258,11 +266,6 @@ def _worth(
     except InputError as error:
         return Check("value", "cannot tell", str(error).rstrip("."))
     return quality.worth(gains[0], gains[1], kind, True, margin, sure)
-
-
-def _policy(client: Client, uri: str) -> Policy:
-    node = json.loads(fetch_version(client, uri, "policy.json"))
-    return Component.model_validate(node).build(Policy, f"policy of {uri}")
 
 
 def _opened(family: Family, classifier: Any) -> Model:

@@ -8,7 +8,7 @@ from rich.console import RenderableType
 
 from tippingpoint.errors import InputError
 from tippingpoint.gates import Judgement
-from tippingpoint.jobs.judging import ground_of, judge
+from tippingpoint.jobs.judging import Contestant, ground_of, judge
 from tippingpoint.jobs.progress import progress
 from tippingpoint.jobs.standing import contestant, named, settled, who
 from tippingpoint.reports import promotion as report
@@ -102,13 +102,14 @@ def promote(settings: PromoteSettings) -> PromoteResult:
             return PromoteResult(model, journal.champion, journal.champion, None, None, settings.dry_run, finished)
         step("loading models")
         candidate = contestant(client, name, number)
-        champion = contestant(client, model, journal.champion) if journal.champion else None
+        champion = _champion(client, model, journal.champion)
         step("reading users")
         ground = ground_of(candidate, settings.data)
         own = versions(client, name)
+        against = f"models:/{model}/{journal.champion}" if journal.champion else ""
         reported = sum(version.tags.get(DATA) == ground.users.digest for version in own)
         journals = (journal,) if model == name else (journal, read(client, name))
-        judgement = judge(client, settings.gate, candidate, champion, ground, journals, reported, step)
+        judgement = judge(client, settings.gate, candidate, champion, ground, against, journals, reported, step)
         tags = next(version.tags for version in own if str(version.version) == number)
         grounds: dict[str, Any] = {
             "who": who(settings.who),
@@ -133,6 +134,14 @@ def promote(settings: PromoteSettings) -> PromoteResult:
                 promotion.refuse(client, name, number, entry)
             journal, _ = settled(client, model)
     return PromoteResult(model, version, journal.champion, judgement, entry, settings.dry_run, finished)
+
+
+def _champion(client: Client, name: str, number: str) -> Contestant | str | None:
+    """The champion; why, where it does not load: one that is broken must not stand in the way of its successor."""
+    try:
+        return contestant(client, name, number) if number else None
+    except InputError as error:
+        return f"the champion does not load ({str(error).rstrip('.')})"
 
 
 def _wanted(client: Client, name: str, settings: PromoteSettings) -> str:

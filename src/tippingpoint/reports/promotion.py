@@ -41,7 +41,8 @@ def promote_summary(
     else:
         stopping = ", ".join(f"{check.name} {check.word}" for check in judgement.stopping)
         stays = f"models:/{name}/{champion} stays champion" if champion else "There is no champion yet"
-        said = f"Not promoted: {stopping}. {stays}.{' Dry run; the look is counted.' if dry_run else ''}"
+        said = f"{'It would not be' if dry_run else 'Not'} promoted: {stopping}. {stays}."
+        said += " Dry run; the look is counted." if dry_run else ""
     return Group(*before, table, Text(said, style="bold"), *where)
 
 
