@@ -15,7 +15,6 @@ from scipy.special import expit
 
 from tippingpoint.composing import option
 from tippingpoint.data.users import Column, Contract, Users
-from tippingpoint.evaluation.metrics import auc_contributions
 from tippingpoint.gates import Judgement, quality, soundness
 from tippingpoint.gates.spending import level, power
 from tippingpoint.settings import Gate, validate
@@ -23,7 +22,7 @@ from tippingpoint.settings import Gate, validate
 LOOKS = 10
 NOISE, LESS = 1.0, 0.75
 """Noise on the log-odds of the champion, and of the model that is truly better."""
-POPULATION = 1_000_000
+POPULATION = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -35,15 +34,21 @@ class World:
     intercept: float
 
     def draw(self, rng: np.random.Generator, users: int, noises: list[float]) -> tuple[np.ndarray, list[np.ndarray]]:
-        """(n,) outcomes, and for each noise the (n,) scores of a model that sees the log-odds through it."""
+        """(n,) chances, and for each noise the (n,) scores of a model that sees the log-odds through it."""
         x = rng.normal(0, 1.2, users)
-        outcome = (rng.random(users) < expit(x + self.intercept)).astype(np.int64)
         scores = []
         for noise in noises:
             seen = x + rng.normal(0, noise, users)
             mean, left = seen * 1.2**2 / (1.2**2 + noise**2), 1 / (1 / 1.2**2 + 1 / noise**2)
             scores.append(expit((mean + self.intercept) / np.sqrt(1 + left * np.pi / 8)))  # nearly what it can know
-        return outcome, scores
+        return expit(x + self.intercept), scores
+
+
+def expected_area(chance: np.ndarray, score: np.ndarray) -> float:
+    """ROC AUC of (n,) scores over all outcomes that users of these chances may have."""
+    chance = chance[np.argsort(score)]
+    below = np.cumsum(1 - chance) - (1 - chance)
+    return float(chance @ below / (chance.sum() * (1 - chance).sum()))
 
 
 WORLDS = (World("30 % outcomes, 2,000 users", 2_000, -1.05), World("4 % outcomes, 10,000 users", 10_000, -3.75))
@@ -88,12 +93,13 @@ def promoted(
 def measure(world: World, worlds: int, seed: int, gate: Gate) -> list[tuple[str, float, str, bool | None]]:
     """Rows of what was measured in one kind of world: what, share, promise, kept."""
     rng = np.random.default_rng(seed)
-    outcome, (true, champion) = world.draw(rng, POPULATION, [LESS, NOISE])
-    difference = float((auc_contributions(outcome, true) - auc_contributions(outcome, champion)).mean())
+    chance, (true, champion) = world.draw(rng, POPULATION, [LESS, NOISE])
+    difference = expected_area(chance, true) - expected_area(chance, champion)
     equal = spent = plain = better = whole_equal = whole_better = 0
     predicted = []
     for _ in range(worlds):
-        outcome, (champion, candidate, *others) = world.draw(rng, world.users, [NOISE, LESS, *[NOISE] * LOOKS])
+        chance, (champion, candidate, *others) = world.draw(rng, world.users, [NOISE, LESS, *[NOISE] * LOOKS])
+        outcome = (rng.random(world.users) < chance).astype(np.int64)
         first = told_better(outcome, others[0], champion, 1, gate)[0]
         equal += first
         spent += any(told_better(outcome, one, champion, k + 1, gate)[0] for k, one in enumerate(others))

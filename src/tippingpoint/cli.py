@@ -16,12 +16,10 @@ Verbs
   run       one family: tippingpoint run model=boosting
   tune      search hyper-parameters to a target: tippingpoint tune model=boosting tune.trials=200
   simulate  cut-offs, policies, budgets and prices on models that are there; the latest compare's by default
-  promote   the challenger becomes champion, model and policy as one, if the gate lets it; rollback undoes it
-  history   who was made champion, by whom, on which grounds;  status: who is what now
+  promote   the challenger becomes champion, if the gate lets it;  rollback undoes it;  history;  status
   policy    lint: gaps, overlaps, segments no one reaches;  diff A B: what changes for whom
   data      describe, explore or write a table: tippingpoint data describe data=csv data.path=users.csv
-  ui        serve the MLflow pages of this folder's store
-  doctor    versions, and whether the store can be used
+  ui        serve the MLflow pages of this folder's store;  doctor: versions, and whether it can be used
 
 Start
   tippingpoint compare                                                   generated users
