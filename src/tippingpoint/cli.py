@@ -18,6 +18,7 @@ Verbs
   tune      search hyper-parameters to a target: tippingpoint tune model=boosting tune.trials=200
   simulate  cut-offs, policies, budgets and prices on models that are there; the latest compare's by default
   measure   what decisions brought, beside what was promised; of a random share (score … holdout=0.05)
+  promote   the challenger becomes champion, if the gate lets it;  rollback undoes it;  history;  status
   policy    lint: gaps, overlaps, segments no one reaches;  diff A B: what changes for whom
   data      describe, explore or write a table: tippingpoint data describe data=csv data.path=users.csv
   ui        serve the MLflow pages of this folder's store;  doctor: whether the store can be used
@@ -66,6 +67,23 @@ What decisions brought over everyone getting none, day by day, beside what the s
   since=2026-11-01 until=2026-11-20
   to=joined.parquet users=users.csv                  experiment evidence for the next compare
 """,
+    "promote": """\
+The challenger becomes champion, model and policy as one, if the gate lets it; exit code 1 where it does not.
+
+  tippingpoint promote 3, or version=3, run=RUN_ID   another than the challenger
+  gate=strict gate.better.margin=0.002               what it must show: standard, strict, no_worse
+  to=prod                                            the champion of NAME-prod, to which the version is copied
+  why='more sessions in training' who=ann            what the journal says of it
+  dry_run=true                                       judged, and the look counted, but nothing moves
+""",
+    "rollback": """\
+The previous champion again, once it has loaded and scored.
+
+  name=conversion to=prod why='scores too high' dry_run=true
+""",
+    "history": "Who was made champion, by whom, on which grounds; figures then and now.\n\n  name=conversion to=prod\n",
+    "status": "Who is champion and challenger; a swap that was left half done is finished.\n\n"
+    "  name=conversion to=prod dry_run=true\n",
     "policy": """\
 policy lint    gaps, overlaps, segments no one reaches; exit code 1 where something waits for an answer
 policy diff    what changes for whom: tippingpoint policy diff intent_bands mine.yaml
@@ -93,6 +111,8 @@ HYDRA_OPTIONS = (*HYDRA_OPTIONS_WITH_VALUE, "--multirun", "--help", "--info", "-
 VERBS = tuple(ABOUT)
 WORDS = {"policy": ("lint", "diff"), "data": ("describe", "explore", "write")}
 """The second words of verbs that have some."""
+STANDING = ("promote", "rollback", "history", "status")
+"""Verbs of the registry."""
 
 
 def main() -> None:
@@ -123,6 +143,8 @@ def main() -> None:
         # Before any library that starts threads is loaded: left to themselves they spin while they wait for each other,
         # and where others use the cores too, a fit takes three to ten times as long. On idle cores it costs nothing.
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+        if verb in STANDING:
+            rest = _as_standing(rest)
         from tippingpoint.launch import launch
 
         # The data verbs share their settings.
@@ -144,6 +166,18 @@ def _groups() -> str:
         names = ", ".join(sorted(path.stem for path in (config_folder() / group).glob("*.yaml")))
         lines.append(fill(names, 108, initial_indent=f"  {group + '=':13}", subsequent_indent=" " * 15))
     return "Choose\n" + "\n".join(lines)
+
+
+def _as_standing(arguments: list[str]) -> list[str]:
+    """`promote 3`, `promote RUN_ID` and `--dry-run` as Hydra takes them.
+
+    >>> _as_standing(["3", "--to", "prod", "--dry-run"])
+    ['version=3', '--to', 'prod', 'dry_run=true']
+    """
+    found = ["dry_run=true" if word == "--dry-run" else word for word in arguments]
+    if found and "=" not in found[0] and not found[0].startswith("-"):
+        found[0] = f"{'run' if re.fullmatch('[0-9a-f]{32}', found[0]) else 'version'}={found[0]}"
+    return found
 
 
 def _named_policies(arguments: list[str]) -> list[str]:

@@ -294,6 +294,120 @@ class MeasureSettings(Terminal):
         return self
 
 
+class GateCheck(Closed):
+    """What a check does where it cannot tell."""
+
+    cannot_tell: Literal["blocks", "passes"]
+
+
+class Floor(GateCheck):
+    """Of the lower bound of ROC AUC."""
+
+    floor: float = Field(ge=0, lt=1)
+
+
+class Margin(GateCheck):
+    """By how much it may be worse; 0: not at all."""
+
+    margin: float = Field(ge=0)
+
+
+class Better(Margin):
+    """`smallest`: the difference whose chance of being told is said."""
+
+    smallest: float = Field(gt=0)
+
+
+class Limits(GateCheck):
+    """Within which calibration is good enough."""
+
+    slope: tuple[float, float]
+    intercept: tuple[float, float]
+
+
+class Rows(GateCheck):
+    """Test users that are looked at."""
+
+    rows: int = Field(ge=1, le=100_000)
+
+
+class Share(Rows):
+    """Of mean |SHAP| that one column may have."""
+
+    share: float = Field(gt=0, le=1)
+
+
+class Speed(GateCheck):
+    """At most so long for one row, and so large."""
+
+    milliseconds: float = Field(gt=0)
+    megabytes: float = Field(gt=0)
+
+
+class Days(GateCheck):
+    """Since the users were read, at most."""
+
+    days: float = Field(gt=0)
+
+
+class Most(GateCheck):
+    """Looks at one test table."""
+
+    most: int = Field(ge=1)
+
+
+class Gate(Closed):
+    """What a version must show, as `conf/gate/standard.yaml` lists it; a check that is null is left out."""
+
+    alpha: float = Field(gt=0, lt=0.5)
+    quality: Floor | None
+    better: Better | None
+    value: Margin | None
+    calibration: Limits | None
+    slices: GateCheck | None
+    signature: GateCheck | None
+    reload: Rows | None
+    speed: Speed | None
+    explanation: Share | None
+    fresh: Days | None
+    looks: Most | None
+
+
+class StandingSettings(Terminal):
+    """Which registered model, and which environment of it, as `conf/history.yaml` lists it."""
+
+    name: str | None
+    to: str | None = Field(pattern=r"^[\w.-]{1,64}$")
+
+
+class StatusSettings(StandingSettings):
+    """What `status` takes."""
+
+    dry_run: bool
+
+
+class RollbackSettings(StatusSettings):
+    """What `rollback` takes: why it is done, and by whom."""
+
+    why: str = Field(max_length=2000)
+    who: str | None = Field(min_length=1, max_length=200)
+
+
+class PromoteSettings(RollbackSettings):
+    """What `promote` takes, as `conf/promote.yaml` lists it."""
+
+    version: int | str | None
+    run: str | None
+    gate: Gate
+    data: Component | None
+
+    @model_validator(mode="after")
+    def _names_one(self) -> Self:
+        if self.version is not None and self.run is not None:
+            raise ValueError("version and run name a version each. Drop one.")
+        return self
+
+
 class Serve(Terminal):
     """Where a page is served."""
 

@@ -118,7 +118,8 @@ def find_version(client: MlflowClient, reference: str) -> ModelVersion:
             return client.get_model_version_by_alias(name, alias)
         return client.get_model_version(name, version)
     except MlflowException as error:
-        names = [f"models:/{v.name}/{v.version}" for v in client.search_model_versions(max_results=12)]
+        found = client.search_model_versions(max_results=100)
+        names = [f"models:/{v.name}/{v.version}" for v in found if "based_on" not in v.tags][:12]  # no journals
         there = f"There are: {', '.join(names)}." if names else "Nothing is registered yet."
         raise InputError("models", f"there is no {reference}", there) from error
 
