@@ -108,6 +108,7 @@ data write     a generated table, or events: data=streamzone to=users.parquet, d
 """What `tippingpoint VERB --help` says."""
 HYDRA_OPTIONS_WITH_VALUE = ("--cfg", "-c", "--config-dir", "-cd", "--config-path", "--config-name", "--package", "-p")
 HYDRA_OPTIONS = (*HYDRA_OPTIONS_WITH_VALUE, "--multirun", "--help", "--info", "--hydra-help", "--resolve")
+TEXTS = ("data.query", "why")
 VERBS = tuple(ABOUT)
 WORDS = {"policy": ("lint", "diff"), "data": ("describe", "explore", "write")}
 """The second words of verbs that have some."""
@@ -223,12 +224,12 @@ def quoted(value: str) -> str:
 
 
 def _as_meant(override: str) -> str:
-    """SQL is text, whatever Hydra's grammar makes of = and commas.
+    """SQL and reasons are text, whatever Hydra's grammar makes of =, commas and dots.
 
     >>> _as_meant("data.query=select a, b from t where c = 1")
     "data.query='select a, b from t where c = 1'"
     """
     key, _, value = override.partition("=")
-    if key.lstrip("+") == "data.query" and not value.startswith(("'", '"')):
+    if key.lstrip("+") in TEXTS and not value.startswith(("'", '"')):
         return f"{key}={quoted(value)}"
     return override
