@@ -286,3 +286,22 @@ def test_a_store_that_is_away_is_exit_code_3(
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     assert [call(verb) for verb in ("promote", "rollback", "history", "status")] == [3] * 4
+
+
+def test_a_sigmoid_over_a_pipeline_is_opened_for_its_explanation() -> None:
+    from tippingpoint.data.source import Source
+    from tippingpoint.data.splits import split
+    from tippingpoint.explanation import explain
+    from tippingpoint.jobs.judging import _opened
+    from tippingpoint.models import calibration
+    from tippingpoint.models.family import Family
+    from tippingpoint.settings import Settings
+
+    settings = Settings.from_config(compose("run", ["model=logistic", "data.users=1500"]))
+    family = settings.model["logistic"].build(Family, "model")
+    parts = split(settings.data.build(Source, "data").load(), settings.split)
+    pipeline = family.pipeline(parts.train.contract, 0).fit(parts.train.features, parts.train.outcome)
+    sigmoid = calibration._sigmoid(pipeline).fit(parts.validation.features, parts.validation.outcome)
+    rows = parts.test.features.head(5)
+    found = explain(_opened(family, sigmoid.set_params(estimator=None)), parts.test.contract, rows, rows)
+    assert found.gap < 1e-9

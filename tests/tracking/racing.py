@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from tippingpoint.tracking.backend import connect
-from tippingpoint.tracking.journal import Journal, OvertakenError, append
+from tippingpoint.tracking.journal import Journal, OvertakenError, append, read
 from tippingpoint.tracking.promotion import settle
 
 
@@ -36,11 +36,12 @@ def race(worker: str, workers: int, rounds: int, folder: Path) -> None:
         meet(folder, f"judged{number}", worker, workers)
         try:
             entry = append(client, "conversion", "promote", worker, journal.champion, journal.at, who=f"w{worker}")
+            after, _ = settle(client, "conversion", described)
             said = {"won": entry.number}
         except OvertakenError as error:
+            after = read(client, "conversion")
             said = {"lost": str(error)}
-        settled, _ = settle(client, "conversion", described)
-        said |= {"round": number, "based_on": journal.at, "champion": settled.champion, "worker": worker}
+        said |= {"round": number, "based_on": journal.at, "champion": after.champion, "worker": worker}
         print(json.dumps(said), flush=True)
         meet(folder, f"end{number}", worker, workers)
 

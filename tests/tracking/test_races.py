@@ -70,7 +70,11 @@ def raced(store: str, folder: Path, promoters: int, rounds: int) -> None:
     client = registered(store, promoters)
     folder.mkdir()
     racers = [worker("race", k + 1, promoters, rounds, folder) for k in range(promoters)]
-    said = [json.loads(line) for racer in racers for line in racer.communicate(timeout=280)[0].splitlines()]
+    try:
+        said = [json.loads(line) for racer in racers for line in racer.communicate(timeout=60 * rounds)[0].splitlines()]
+    finally:
+        for racer in racers:
+            racer.kill()
     assert len(said) == promoters * rounds
     journal = read(client, "conversion")
     for number in range(rounds):

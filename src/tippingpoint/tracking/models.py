@@ -221,7 +221,9 @@ def fetch_version(client: MlflowClient, reference: str, path: str) -> bytes:
 
 
 def _versions(client: MlflowClient, run: StoredRun) -> list[ModelVersion]:
-    return list(client.search_model_versions(f"run_id = '{run.info.run_id}'"))
+    """Versions a run was registered as; copies of them, which environments hold, aside."""
+    found = client.search_model_versions(f"run_id = '{run.info.run_id}'")
+    return [version for version in found if not str(version.source).startswith("models:/")]
 
 
 def _latest(client: MlflowClient, experiment: str | None) -> StoredRun:
