@@ -269,7 +269,7 @@ def _broken(table: pl.DataFrame, details: pl.DataFrame, rules: list[_Rule]) -> t
     parts = parts or [pl.Series("none", [], pl.String)]
     reason = pl.DataFrame(parts).select(pl.concat_str(pl.all(), separator="; ", ignore_nulls=True)).to_series()
     own = {"row": pl.Series(rows + 1), "reason": reason}
-    named = {_free(name, table.columns): column for name, column in own.items()}
+    named = {free(name, table.columns): column for name, column in own.items()}
     return pl.DataFrame({**named, **text}), dict(sorted(reasons.items(), key=lambda item: -item[1]))
 
 
@@ -279,5 +279,6 @@ def _general(rule: _Rule, values: pl.Series) -> str:
     return f"{rule.column} {rule.said}" + (f" ({shown})" if shown else "")
 
 
-def _free(name: str, taken: list[str]) -> str:
-    return name if name not in taken else _free(f"{name}_", taken)
+def free(name: str, taken: list[str]) -> str:
+    """The name, with as many _ behind it as tell it from those taken."""
+    return name if name not in taken else free(f"{name}_", taken)
