@@ -59,7 +59,7 @@ Cut-offs, policies, budgets and prices on models that are there; the latest comp
     "score": """\
 Decisions for users by the champion: score, segment, action, expected value.
 
-  input=users.csv output=decisions.parquet           CSV (also .gz), Parquet, folders of them; to=… is the same as output=…
+  input=users.csv output=decisions.parquet           CSV (also .gz), Parquet, a folder; to=… is output=…
   input='duckdb:///app.duckdb?table=users' output=postgresql://host/db output_table=predictions
   input=duckdb:///app.duckdb input_query='select * from users where plan = $plan' input_parameters.plan=free
   only=[high]                                        the target list of these segments, best first

@@ -20,7 +20,7 @@ NAMING = ("simulate", "policy_diff")
 LAUNCHERS = ("joblib", "ray")
 """Hydra launchers that are extras of ours."""
 VERSIONED = ("score",)
-"""Verbs whose `model=` is a registered version: to Hydra that word is the group of families, so it is called `version`."""
+"""Verbs whose `model=` is a registered version, called `version` to Hydra, which knows a group `model`."""
 FREE = (
     r"economics\.actions\.",
     r"data\.parameters\.",

@@ -44,11 +44,13 @@ class Tally:
 
     def __add__(self, other: Self) -> "Tally":
         """Of both."""
-        counts = {
+        counts: dict[str, Any] = {
             name: getattr(self, name) + getattr(other, name)
             for name in ("rows", "decided", "quarantined", "kept", "explored", "neutralised")
         }
-        sums = {name: _plus(getattr(self, name), getattr(other, name)) for name in ("users", "scores", "values")}
+        sums: dict[str, Any] = {
+            name: _plus(getattr(self, name), getattr(other, name)) for name in ("users", "scores", "values")
+        }
         reasons, drift = dict(self.reasons), dict(self.drift)
         for reason, n in other.reasons.items():
             reasons[reason] = reasons.get(reason, 0) + n

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -149,7 +150,7 @@ class Batch:
             if kind == "number":
                 frame[name] = pd.Series(values.cast(pl.Float64).to_numpy())
             else:
-                frame[name] = pd.Series(pd.array(values.to_arrow(), dtype="str"))  # type: ignore[call-overload]  # it takes arrow arrays
+                frame[name] = pd.Series(pd.array(values.to_arrow(), dtype="str"))
         return pd.DataFrame(frame)
 
     def _again(self, table: pl.DataFrame, rows: np.ndarray, names: list[str]) -> pl.DataFrame:
@@ -173,7 +174,7 @@ class Batch:
         explored = np.zeros(0, dtype=bool)
         if self.exploration:
             action, explored = self.exploration.draw(ids.to_numpy().astype(object), decided.action)
-            value = deployment.worth(decided.score, own)[np.arange(n), action]
+            value = deployment.worth_of(decided.score, action, own)
             chance = self.exploration.chances(decided.action, len(actions))
             drawn = {
                 "explored": pl.Series(explored),
@@ -224,7 +225,7 @@ class Batch:
 
     def _blank(self) -> pl.DataFrame:
         """Decisions for nobody."""
-        types = {"explored": pl.Boolean, "scored_at": TIMES}
+        types: dict[str, Any] = {"explored": pl.Boolean, "scored_at": TIMES}
         numbers = ("propensity_score", "expected_value", "logging_probability")
         schema = {
             name: types.get(name, pl.Float64 if name.startswith(numbers) else pl.String) for name in self.columns()

@@ -13,7 +13,7 @@ from tippingpoint.data import database
 from tippingpoint.data.files import Layout, files_of, layout, refuse_repeated, unreadable
 from tippingpoint.errors import InputError, TippingpointError, nearest
 
-HEAD = 10_000
+HEAD = 2_000
 """Rows a CSV's types are first told from."""
 WHERE = {"data.query": "input_query", "data.parameters": "input_parameters", "data.url": "input"}
 """How the database's settings are called here."""
@@ -122,6 +122,8 @@ class Files:
         self.origin = path.name or path.resolve().name
         self._layouts = [layout(file, f"input={file}") for file in self.paths]
         self._types: dict[Path, dict[str, Any]] = {}
+        self._sure: set[Path] = set()
+        """Files whose types are told from all of them."""
 
     @property
     def rows(self) -> int | None:
@@ -164,9 +166,10 @@ class Files:
                         done += len(frame)
                     break
                 except (pl.exceptions.PolarsError, OSError) as error:
-                    if found.parquet or path in self._types:
+                    if found.parquet or path in self._sure:
                         raise unreadable(error, path, f"input={path}", found) from error
                 self._types[path] = self._told_from(path, found, None)
+                self._sure.add(path)
                 if any(self._types[path][c] != types[c] for c in columns if c not in numbers):
                     raise Retyped(str(path))
 
@@ -178,9 +181,9 @@ class Files:
         return pl.scan_csv(path, separator=found.separator, schema=schema, try_parse_dates=True)
 
     def _schema(self, path: Path, found: Layout) -> dict[str, Any]:
-        if path in self._types:
-            return self._types[path]
-        return self._told_from(path, found, HEAD)
+        if path not in self._types:
+            self._types[path] = self._told_from(path, found, HEAD)
+        return self._types[path]
 
     def _told_from(self, path: Path, found: Layout, rows: int | None) -> dict[str, Any]:
         try:

@@ -79,7 +79,9 @@ class File:
             else:
                 arrow = table.to_arrow()
                 # Without polars' own schema every reader sees plain text.
-                self._writer = self._writer or pq.ParquetWriter(self._file, arrow.schema, store_schema=False)
+                self._writer = self._writer or pq.ParquetWriter(
+                    self._file, arrow.schema, store_schema=False, use_dictionary=_few_values(table)
+                )
                 self._writer.write_table(arrow)
         self._begun = True
 
@@ -142,6 +144,11 @@ class Quarantine:
             self._part.unlink(missing_ok=True)
             self._part = None
         self._digest = hashlib.sha256()
+
+
+def _few_values(table: pl.DataFrame) -> list[str]:
+    """Columns worth a dictionary: text and times, but for the first, which is the id."""
+    return [name for name in table.columns[1:] if not table[name].dtype.is_numeric()]
 
 
 def neutralised(table: pl.DataFrame, columns: list[str]) -> tuple[pl.DataFrame, int]:

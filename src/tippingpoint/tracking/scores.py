@@ -40,7 +40,7 @@ def record(
         run.params({key: config[key] for key in ("only", "reasons", "holdout", "holdout_actions", "parts", "chunk")})
         run.params({"input": scored.origin, "to": scored.to, "model": scored.model})
         counts = {name: getattr(tally, name) for name in ("rows", "decided", "quarantined", "kept", "explored")}
-        of_segments = {}
+        of_segments: dict[str, float] = {}
         for row in scored.segments.to_dict("records"):
             of_segments |= {
                 f"segment/{row['segment']}/{key}": float(row[key]) for key in ("users", "mean_score", "value")
