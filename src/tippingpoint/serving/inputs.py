@@ -261,7 +261,7 @@ def rechunked(frames: Iterable[pl.DataFrame], size: int) -> Iterator[pl.DataFram
     """The same rows in tables of `size` rows, the last one shorter."""
     held: list[pl.DataFrame] = []
     rows = 0
-    for frame in frames:
+    for frame in filter(len, frames):
         held.append(frame)
         rows += len(frame)
         while rows >= size:
