@@ -5,6 +5,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -98,9 +99,37 @@ class File:
                     self.part.replace(self.path)
                     kept(self.path.parent)
         finally:
+            if self._writer is not None:
+                with suppress(OSError):
+                    self._writer.close()
             self._file.close()
             with suppress(OSError):
                 self.part.unlink()
+
+
+class Writing:
+    """Writes one table while the next is decided: scoring leaves a core free now and then."""
+
+    def __init__(self, file: File) -> None:
+        self._file = file
+        self._pool = ThreadPoolExecutor(1)
+        self._last: Future[None] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def add(self, table: pl.DataFrame) -> None:
+        """Write more rows, once those before are written."""
+        self.wait()
+        self._last = self._pool.submit(self._file.add, table)
+
+    def wait(self) -> None:
+        """Until all is written; what went wrong is raised."""
+        if self._last is not None:
+            self._last.result()
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown()
 
 
 class Quarantine:
@@ -151,8 +180,9 @@ def _few_values(table: pl.DataFrame) -> list[str]:
     return [name for name in table.columns[1:] if not table[name].dtype.is_numeric()]
 
 
-def neutralised(table: pl.DataFrame, columns: list[str]) -> tuple[pl.DataFrame, int]:
+def neutralised(table: pl.DataFrame) -> tuple[pl.DataFrame, int]:
     """Text that a spreadsheet would run as a formula, with a ' in front; and how many cells that were."""
+    columns = [name for name, type_ in table.schema.items() if type_ == pl.String]
     hits = table.select(pl.col(columns).str.contains(FORMULA).fill_null(False).sum()).row(0) if columns else ()
     named = [name for name, n in zip(columns, hits, strict=True) if n]
     if not named:
