@@ -167,6 +167,8 @@ def test_ids_are_the_contracts_and_a_formula_among_them_is_text(users, tmp_path)
     result = quietly(f"input={tmp_path / 'in.csv'}", f"to={tmp_path / 'd.csv'}")
     assert next(csv.DictReader((tmp_path / "d.csv").open()))["user_id"] == "'=cmd()"
     assert result.scored.tally.neutralised == 1
+    table.assign(user_id=-np.arange(len(table))).to_csv(tmp_path / "in.csv", index=False)
+    assert quietly(f"input={tmp_path / 'in.csv'}", f"to={tmp_path / 'd.csv'}").scored.tally.neutralised == 0
 
 
 def test_a_table_of_a_database_holds_one_row_a_user_and_day(users, tmp_path):
@@ -193,6 +195,8 @@ def test_postgresql_holds_one_row_a_user_and_day_too(users, postgres):
 
 
 def _upserts(url: str, given: str, users: pd.DataFrame) -> None:
+    query = 'input_query="select * from users where plan = $plan"'
+    assert compose("score", [query, "input_parameters.plan=a"]).input_parameters == {"plan": "a"}
     for at, words in (("2026-01-01", ()), ("2026-01-02T05:00:00", ()), ("2026-01-02T06:00:00", ("holdout=0.5",))):
         result = quietly(f"input='{given}'", f"to='{url}'", f"scored_at='{at}'", *words)
         assert result.scored.tally.kept == len(users)

@@ -58,7 +58,7 @@ def test_a_place_is_held_by_one_job_and_let_go_of_when_that_is_killed(tmp_path):
     [("=1+1", "'=1+1"), ("+49", "'+49"), ("-x", "'-x"), ("@SUM(A1)", "'@SUM(A1)"), ("\tx", "'\tx"), ("a=b", "a=b")],
 )
 def test_cells_that_a_spreadsheet_would_run_are_text(cell, written):
-    table, cells = neutralised(pl.DataFrame({"user_id": [cell, None], "score": [-1.0, 1.0]}))
+    table, cells = neutralised(pl.DataFrame({"user_id": [cell, None], "score": [-1.0, 1.0]}), ["user_id"])
     assert table["user_id"].to_list() == [written, None]
     assert cells == (cell != written)
     assert table["score"].to_list() == [-1.0, 1.0]

@@ -128,7 +128,8 @@ class Batch:
         features = self.features(good)
         costs = table.select(self.costs)[rows] if self.costs and self.costs[0] in table.columns else None
         ids = good[self.terms.id] if self.terms.id else pl.Series(ROW_ID, [f"row{first + i}" for i in rows], pl.String)
-        decisions, tally = self._decided(ids, features, costs)
+        written = None if self.terms.id and table[self.terms.id].dtype.is_numeric() else self.user_id
+        decisions, tally = self._decided(ids, features, costs, written)
         tally.rows, tally.quarantined = len(table), len(broken)
         tally.reasons = {}
         for reason, n in reasons.items():
@@ -170,8 +171,9 @@ class Batch:
         return pl.DataFrame({names[0]: pl.Series(rows + 1), names[1]: pl.Series(said, dtype=pl.String), **text})
 
     def _decided(
-        self, ids: pl.Series, features: pd.DataFrame, costs: pl.DataFrame | None
+        self, ids: pl.Series, features: pd.DataFrame, costs: pl.DataFrame | None, written: str | None
     ) -> tuple[pl.DataFrame, Tally]:
+        """Decide for users let in; `written` names the id column where ids are text, not numbers."""
         policy, deployment = self.decider.policy, self.decider.deployment
         actions, n = deployment.actions, len(ids)
         if not n:
@@ -218,7 +220,9 @@ class Batch:
         ).select(self.columns())
         cells = 0
         if self.for_spreadsheets:
-            table, cells = neutralised(table.with_columns(pl.col(pl.Enum).cast(pl.String)))
+            table = table.with_columns(pl.col(pl.Enum).cast(pl.String))
+            text = [name for name, type_ in table.schema.items() if type_ == pl.String and name != self.user_id]
+            table, cells = neutralised(table, [*([written] if written else []), *text])
         size = len(policy.segments)
         tally = Tally(
             decided=n,

@@ -180,9 +180,8 @@ def _few_values(table: pl.DataFrame) -> list[str]:
     return [name for name in table.columns[1:] if not table[name].dtype.is_numeric()]
 
 
-def neutralised(table: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+def neutralised(table: pl.DataFrame, columns: list[str]) -> tuple[pl.DataFrame, int]:
     """Text that a spreadsheet would run as a formula, with a ' in front; and how many cells that were."""
-    columns = [name for name, type_ in table.schema.items() if type_ == pl.String]
     hits = table.select(pl.col(columns).str.contains(FORMULA).fill_null(False).sum()).row(0) if columns else ()
     named = [name for name, n in zip(columns, hits, strict=True) if n]
     if not named:
