@@ -230,6 +230,16 @@ def test_parts_go_on_where_they_were_left(users, tmp_path, monkeypatch):
         quietly(*words, "chunk=80")
 
 
+def test_parts_of_a_file_whose_ids_turn_to_text_late_agree(users, tmp_path):
+    many = pl.from_pandas(pd.concat([users] * 6, ignore_index=True))
+    ids = [f"{i:06d}" for i in range(len(many) - 1)] + ["A7"]
+    many.with_columns(user_id=pl.Series(ids)).write_csv(tmp_path / "late.csv")
+    quietly(f"input={tmp_path / 'late.csv'}", f"to={tmp_path / 'parts'}", "parts=true", "chunk=1000")
+    quietly(f"input={tmp_path / 'late.csv'}", f"to={tmp_path / 'd.parquet'}", "chunk=1000")
+    for found in (pl.read_parquet(tmp_path / "parts/*.parquet"), pl.read_parquet(tmp_path / "d.parquet")):
+        assert found["user_id"].to_list() == ids
+
+
 def test_users_of_another_kind_are_said_to_have_drifted(users, tmp_path):
     moved = users.assign(sessions_7d=(users["sessions_7d"] + 5).clip(upper=users["sessions_7d"].max()))
     moved.to_csv(tmp_path / "moved.csv", index=False)

@@ -259,13 +259,11 @@ def _write_parts(
             made_of["scored_at"] = batch.scored_at.isoformat()
         parts = Parts(folder, json.loads(json.dumps(made_of)), batch.scored_at.isoformat())
         batch = replace(batch, scored_at=datetime.fromisoformat(parts.scored_at))
-        while not parts.complete:
-            try:
-                for decisions in Stream(batch, source, settings.chunk, parts.done, progress):
-                    parts.add(decisions.table, decisions.broken, decisions.tally)
-                parts.finish()
-            except Retyped:
-                parts.begin_again()
+        if not parts.complete:
+            source.settle()  # parts that are written must not turn out to mean something else
+            for decisions in Stream(batch, source, settings.chunk, parts.done, progress):
+                parts.add(decisions.table, decisions.broken, decisions.tally)
+            parts.finish()
         tally = parts.tally
         aside = str(folder / "quarantine") if tally.quarantined else None
         _refuse_broken(settings, source, tally, aside)
