@@ -18,7 +18,7 @@ ray: .venv/ray.stamp  ## a sweep on a local Ray cluster, in an environment of it
 
 spark: .venv/spark.stamp  ## decisions on a local Spark, in an environment of its own; needs Java
 	@command -v java >/dev/null || { echo "Spark runs on Java: apt-get install default-jre-headless"; exit 1; }
-	.venv/spark/bin/python -m pytest tests/serving/test_spark.py $(ARGS)
+	.venv/spark/bin/python -m pytest tests/tracking/test_spark.py $(ARGS)
 
 soak: .venv/dev.stamp  ## races and kills that take longer
 	$(BIN)/pytest -n 2 -m soak $(ARGS)

@@ -17,8 +17,9 @@ Verbs
   run       one family: tippingpoint run model=boosting
   tune      search hyper-parameters to a target: tippingpoint tune model=boosting tune.trials=200
   simulate  cut-offs, policies, budgets and prices on models that are there; the latest compare's by default
-  measure   what decisions brought, beside what was promised; of a random share (score … holdout=0.05)
   promote   the challenger becomes champion, if the gate lets it;  rollback undoes it;  history;  status
+  score     decisions for a table of users: tippingpoint score input=users.csv output=decisions.parquet
+  measure   what decisions brought, beside what was promised; of a random share (score … holdout=0.05)
   policy    lint: gaps, overlaps, segments no one reaches;  diff A B: what changes for whom
   data      describe, explore or write a table: tippingpoint data describe data=csv data.path=users.csv
   ui        serve the MLflow pages of this folder's store;  doctor: whether the store can be used
@@ -84,6 +85,18 @@ The previous champion again, once it has loaded and scored.
     "history": "Who was made champion, by whom, on which grounds; figures then and now.\n\n  name=conversion to=prod\n",
     "status": "Who is champion and challenger; a swap that was left half done is finished.\n\n"
     "  name=conversion to=prod dry_run=true\n",
+    "score": """\
+Decisions for users by the champion: score, segment, action, expected value.
+
+  input=users.csv output=decisions.parquet           CSV (also .gz), Parquet, a folder; to=… is output=…
+  input='duckdb:///app.duckdb?table=users' output=postgresql://host/db output_table=predictions
+  input=duckdb:///app.duckdb input_query='select * from users where plan = $plan' input_parameters.plan=free
+  only=[high]                                        the target list of these segments, best first
+  model=models:/conversion@challenger reasons=true
+  holdout=0.05                                       a random share gets a random action: the experiment for `measure`
+  parts=true to=decisions                            a folder of parts; killed and typed again, it goes on
+  output=json to=decisions.parquet                   one JSON object on stdout
+""",
     "policy": """\
 policy lint    gaps, overlaps, segments no one reaches; exit code 1 where something waits for an answer
 policy diff    what changes for whom: tippingpoint policy diff intent_bands mine.yaml
@@ -108,8 +121,9 @@ data write     a generated table, or events: data=streamzone to=users.parquet, d
 """What `tippingpoint VERB --help` says."""
 HYDRA_OPTIONS_WITH_VALUE = ("--cfg", "-c", "--config-dir", "-cd", "--config-path", "--config-name", "--package", "-p")
 HYDRA_OPTIONS = (*HYDRA_OPTIONS_WITH_VALUE, "--multirun", "--help", "--info", "--hydra-help", "--resolve")
-TEXTS = ("data.query", "why")
 VERBS = tuple(ABOUT)
+TEXTS = ("data.query", "input", "input_query", "to", "output", "why")
+"""Keys whose values are taken literally."""
 WORDS = {"policy": ("lint", "diff"), "data": ("describe", "explore", "write")}
 """The second words of verbs that have some."""
 STANDING = ("promote", "rollback", "history", "status")
@@ -224,12 +238,12 @@ def quoted(value: str) -> str:
 
 
 def _as_meant(override: str) -> str:
-    """SQL and reasons are text, whatever Hydra's grammar makes of =, commas and dots.
+    """SQL, addresses and reasons are text, whatever Hydra's grammar makes of =, commas and dots.
 
     >>> _as_meant("data.query=select a, b from t where c = 1")
     "data.query='select a, b from t where c = 1'"
     """
     key, _, value = override.partition("=")
-    if key.lstrip("+") in TEXTS and not value.startswith(("'", '"')):
+    if key.lstrip("+") in TEXTS and value and not value.startswith(("'", '"')):
         return f"{key}={quoted(value)}"
     return override

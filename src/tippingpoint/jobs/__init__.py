@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tippingpoint.jobs.promote import promote
     from tippingpoint.jobs.rollback import rollback
     from tippingpoint.jobs.run import run
+    from tippingpoint.jobs.score import score
     from tippingpoint.jobs.simulate import simulate
     from tippingpoint.jobs.status import status
     from tippingpoint.jobs.tune import tune
@@ -37,6 +38,7 @@ __all__ = [
     "promote",
     "rollback",
     "run",
+    "score",
     "simulate",
     "status",
     "tune",

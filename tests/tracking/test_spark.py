@@ -15,10 +15,10 @@ from tippingpoint.data.source import Source
 from tippingpoint.errors import InputError
 from tippingpoint.policies.policy import Policy
 from tippingpoint.policies.rules import Rules
-from tippingpoint.serving.spark import decide
 from tippingpoint.settings import Component
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.models import find, load
+from tippingpoint.tracking.spark import decide
 
 pytest.importorskip("pyspark", reason="pyspark is not installed (extra: spark)")
 
