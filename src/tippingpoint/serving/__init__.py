@@ -1,0 +1,1 @@
+"""Decisions for others: one user at a time over HTTP."""
