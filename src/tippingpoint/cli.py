@@ -75,7 +75,8 @@ data write     a generated table, or events: data=streamzone to=users.parquet, d
   data.id=… data.drop=[…] data.good=false data.action=… data.control=… data.logging_probability=uniform
 """,
     "serve": """\
-The champion over HTTP: /score, /explain, /policy, /health, /ready, /metrics, /openapi.json. Whoever is promoted takes over.
+The champion over HTTP: /score, /explain, /policy, /health, /ready, /metrics, /openapi.json.
+Whoever is promoted takes over.
 
   model=models:/conversion@challenger                another alias is followed, models:/conversion/3 stays
   port=8001 host=0.0.0.0                             other than 127.0.0.1 with TIPPINGPOINT_API_KEY in the environment

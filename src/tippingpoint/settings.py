@@ -272,7 +272,7 @@ class Serve(Terminal):
 class ServeSettings(Serve):
     """What the scoring service takes, as `conf/serve.yaml` lists it."""
 
-    model: str | None = Field(pattern=r"^models:/[^/@]+(/\d+|@[\w.-]+)$")
+    version: str | None = Field(pattern=r"^models:/[^/@]+(/\d+|@[\w.-]+)$")
     port: int = Field(ge=0, le=65535)
     poll_seconds: float = Field(gt=0, le=2)
     max_users: int = Field(ge=1)

@@ -81,7 +81,7 @@ def check(table: pl.DataFrame, contract: TableContract, now: datetime) -> Checke
     for i, (name, terms) in enumerate(contract.columns.items()):
         words = MISSING if name in (contract.outcome, contract.action) else None  # no model sees these
         typed, readable = parse(table[name], terms.type, terms.values or words)
-        shifted = shift(typed, terms)
+        shifted = shifted_unit(typed, terms)
         frame |= {f"c{i}": typed, f"r{i}": readable, f"u{i}": typed.is_null() if shifted else _all(len(table))}
         schema |= {f"c{i}": _column(terms, now), f"r{i}": _flag(), f"u{i}": _flag()}
         values = len(table) - int((typed.is_null() & readable).sum())
@@ -224,7 +224,7 @@ def _repeated(table: pl.DataFrame, ids: pl.Series) -> tuple[pl.Series, pl.Series
     return pl.Series(once), pl.Series(alone)
 
 
-def shift(typed: pl.Series, terms: Terms) -> str:
+def shifted_unit(typed: pl.Series, terms: Terms) -> str:
     """How a median speaks of a shifted unit; nothing if it does not."""
     if terms.type not in ("number", "whole"):
         return ""

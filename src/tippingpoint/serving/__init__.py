@@ -1,1 +1,1 @@
-"""Decisions for others: one user at a time over HTTP."""
+"""Decisions made for others: in batches, and one user at a time."""

@@ -176,7 +176,7 @@ def _explanation(decision: Schema) -> Schema:
             "share_passed": {"type": "number"},
         }
     )
-    more = {
+    more: Schema = {
         "reasons": {"type": "array", "items": reason},
         "contributions_are_in": {"type": "string"},
         "least_change": {"anyOf": [change, {"type": "null"}]},

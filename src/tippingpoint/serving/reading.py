@@ -11,7 +11,7 @@ import pandas as pd
 import polars as pl
 
 from tippingpoint.data.contract import KINDS, NOUN, TableContract, Terms
-from tippingpoint.data.door import SHIFT, TOLD, shift, stand_ins
+from tippingpoint.data.door import SHIFT, TOLD, shifted_unit, stand_ins
 from tippingpoint.errors import nearest
 
 ABSENT = object()
@@ -162,7 +162,7 @@ class Reader:
     def _unit(self, name: str, read: np.ndarray, terms: Terms) -> list[Problem]:
         if terms.typical is None or len(read) < TOLD:
             return []
-        if not (shifted := shift(pl.Series(read, nan_to_null=True), terms)):
+        if not (shifted := shifted_unit(pl.Series(read, nan_to_null=True), terms)):
             return []
         return [Problem(0, name, "unit", f"{name} has its unit shifted by {SHIFT:,}: {shifted}")]
 
