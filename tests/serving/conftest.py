@@ -38,5 +38,5 @@ def at_versions(versions: Path) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def service(versions: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service of version 1, which stays."""
-    with working_in(versions), serving(versions, f"model=models:/conversion/1") as service:
+    with working_in(versions), serving(versions, "model=models:/conversion/1") as service:
         yield service

@@ -16,10 +16,8 @@ from tippingpoint.serving.fast import CannotCompileError, arrays, compiled, gap
 from tippingpoint.settings import Settings
 
 NUMBERS, CATEGORIES = ["hours", "sessions"], ["plan", "country"]
-CONTRACT = Contract(
-    (Column("hours", "number"), Column("plan", "category"), Column("sessions", "number"), Column("country", "category")),
-    "paid",
-)
+KINDS = {"hours": "number", "plan": "category", "sessions": "number", "country": "category"}
+CONTRACT = Contract(tuple(Column(name, kind) for name, kind in KINDS.items()), "paid")
 
 
 def table(n: int, seed: int, gaps: float = 0.1) -> pd.DataFrame:
