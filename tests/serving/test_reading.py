@@ -75,7 +75,7 @@ def test_a_unit_that_is_shifted_is_told_by_many_users():
     assert READER.read([USER | {"hours": 3000}]).numbers[0, 1] == 3000
 
 
-numbers = st.integers(-50, 300) | st.floats(-50, 300).map(lambda x: round(x, 2))
+numbers = st.integers(-50, 300) | st.floats(-50, 300).map(lambda x: round(x, 2) + 0.0)
 
 
 @settings(deadline=None, max_examples=150)

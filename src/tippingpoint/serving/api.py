@@ -2,7 +2,6 @@
 
 import asyncio
 import hmac
-import json
 import time
 import traceback
 from collections import Counter
@@ -11,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from fastapi import FastAPI
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -64,7 +63,7 @@ def application(follower: Follower, metrics: Metrics, limits: Limits, key: str, 
 
         def work() -> tuple[Json, bytes]:
             found = method(served, _users(body, most))
-            return found, json.dumps(found, ensure_ascii=False, allow_nan=False).encode()
+            return found, to_json(found)
 
         try:
             if len(body) <= SMALL and not ever:
@@ -136,6 +135,8 @@ class _Door:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if scope.get("close"):
+                    message["headers"] = [*message["headers"], (b"connection", b"close")]
             await send(message)
 
         path = scope["path"] if scope["path"] in PATHS else "other"
@@ -186,7 +187,8 @@ async def _body(request: Request, most: int) -> bytes:
         async with asyncio.timeout(ARRIVES):
             async for part in request.stream():
                 size += len(part)
-                if size > most:
+                if size > most:  # it may have no end: hang up
+                    request.scope["close"] = True
                     raise too_large
                 parts.append(part)
     except TimeoutError:
@@ -241,5 +243,4 @@ def _count_refused(metrics: Metrics, refused: RefusedUsersError) -> None:
 
 
 def _json(content: Json, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    text = json.dumps(content, ensure_ascii=False).encode()
-    return Response(text, status, headers, media_type="application/json")
+    return Response(to_json(content), status, headers, media_type="application/json")

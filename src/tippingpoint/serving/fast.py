@@ -69,7 +69,8 @@ class Scorer:
         """
         parts = [self.numbers(numbers)] if numbers.shape[1] else []
         parts += [block.of(values) for block, values in zip(self.blocks, categories, strict=True)]
-        return self.output(np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0])
+        x = np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
+        return np.asarray(self.output(x), dtype=np.float64)
 
 
 def compiled(classifier: Any) -> Scorer:

@@ -19,6 +19,8 @@ LARGEST = float(np.finfo(np.float32).max)
 """Trees read numbers as float32."""
 WHOLE = 2.0**53
 """Beyond it a float does not tell neighbours apart."""
+FEW = 8
+"""Users below which looking at each is faster than at all of them as an array."""
 MOST = 20
 """Problems named in an answer."""
 SHOWN = 40
@@ -122,7 +124,7 @@ class Reader:
         n, by_name, by_category = len(users), dict(numbers), dict(categories)
         columns = [by_name[name] for name in self.numbers]
         return Given(
-            ids, np.stack(columns, axis=1) if columns else np.empty((n, 0)), [by_category[c] for c in self.categories]
+            ids, np.array(columns).T if columns else np.empty((n, 0)), [by_category[c] for c in self.categories]
         )
 
     def frame(self, given: Given) -> pd.DataFrame:
@@ -138,6 +140,9 @@ class Reader:
     def _number(self, name: str, values: list[Any], terms: Terms) -> tuple[np.ndarray, list[Problem]]:
         kinds = {int, float, NoneType} if terms.missing else {int, float}
         read = np.empty(0)
+        if len(values) < FEW:
+            broken = self._each(name, values, partial(_of_number, terms=terms))
+            return (read if broken else np.array(values, dtype=np.float64)), broken
         if kinds.issuperset(map(type, values)):
             try:
                 read = np.array(values, dtype=np.float64)
@@ -162,7 +167,10 @@ class Reader:
     def _unit(self, name: str, read: np.ndarray, terms: Terms) -> list[Problem]:
         if terms.typical is None or len(read) < TOLD:
             return []
-        if not (shifted := shifted_unit(pl.Series(read, nan_to_null=True), terms)):
+        middle = float(np.nanmedian(read)) if terms.missing else float(np.median(read))
+        if 3 / SHIFT < middle / terms.typical < SHIFT / 3 or not (
+            shifted := shifted_unit(pl.Series(read, nan_to_null=True), terms)
+        ):
             return []
         return [Problem(0, name, "unit", f"{name} has its unit shifted by {SHIFT:,}: {shifted}")]
 

@@ -18,6 +18,7 @@ from tippingpoint.serving.reading import Given, Reader
 
 ROWS, BACKGROUND = 256, 1000
 REASONS = 3
+NOBODY = pd.DataFrame()
 Json = dict[str, Any]
 
 
@@ -102,7 +103,7 @@ class Served:
     def _decided(self, given: Given) -> list[Json]:
         policy, deployment = self.decider.policy, self.decider.deployment
         # Segments that follow the score alone need no table of users, which costs more than all else.
-        frame = self.reader.frame(given) if self.scorer is None or policy.score_cuts is None else pd.DataFrame()
+        frame = self.reader.frame(given) if self.scorer is None or policy.score_cuts is None else NOBODY
         score = self.decider.score(frame) if self.scorer is None else self.scorer.score(given.numbers, given.categories)
         decided = self.decider.act(score, frame)
         ids = given.ids if given.ids is not None else [None] * len(score)

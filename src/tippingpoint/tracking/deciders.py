@@ -2,11 +2,14 @@
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 from mlflow import MlflowClient
 
+from tippingpoint.data.contract import KINDS, NOUN
 from tippingpoint.deciding import Decider, Deployment
 from tippingpoint.errors import InputError
+from tippingpoint.models.calibration import pipeline_of
 from tippingpoint.policies.policy import Policy
 from tippingpoint.settings import Component, validate
 from tippingpoint.tracking.models import LoadedModel, fetch_version, find_version, load, stored_run
@@ -43,12 +46,38 @@ def load_decider(client: MlflowClient, reference: str) -> Loaded:
     name, version = str(found.name), str(found.version)
     exact = f"models:/{name}/{version}"
     model = load(client, stored_run(client, str(found.run_id)))
-    node = json.loads(fetch_version(client, exact, "policy.json"))
+    node = _json(client, exact, "policy.json")
     policy = Component.model_validate(node).build(Policy, f"{exact} policy.json")
     if policy.bound_digest != (registered := found.tags.get("policy_bound_digest")):
         what = f"its policy.json has digest {policy.bound_digest}, registered was {registered}"
         raise InputError(exact, what, "Name another version: this one's files were changed.")
-    written = json.loads(fetch_version(client, exact, "deployment.json"))
+    written = _json(client, exact, "deployment.json")
     deployment = validate(Deployment, written, f"{exact} deployment.json")
+    _fits(exact, model, policy, deployment)
     decider = Decider(exact, model.classifier, model.columns, policy, deployment)
     return Loaded(name, version, policy.bound_digest, model, decider)
+
+
+def _json(client: MlflowClient, reference: str, path: str) -> dict[str, Any]:
+    try:
+        node = json.loads(fetch_version(client, reference, path))
+    except ValueError as error:
+        raise InputError(reference, f"its {path} is no JSON ({error})", "Name another version.") from error
+    if not isinstance(node, dict):
+        raise InputError(reference, f"its {path} is no object", "Name another version.")
+    return node
+
+
+def _fits(exact: str, model: LoadedModel, policy: Policy, deployment: Deployment) -> None:
+    """Refuse a version whose signature, model, policy and deployment do not speak of the same columns and actions."""
+    terms, remedy = deployment.terms.columns, "Name another version: this one's files do not fit together."
+    for name, kind in model.columns.items():
+        if name not in terms or KINDS.get(terms[name].type) != kind:
+            of = f"as {NOUN[terms[name].type]}" if name in terms else "not at all"
+            raise InputError(exact, f"its signature reads the {kind} {name!r}, its deployment.json has it {of}", remedy)
+    prepare = pipeline_of(model.classifier).named_steps.get("prepare")
+    read = {name for _, _, names in getattr(prepare, "transformers_", []) for name in names}
+    if not read <= set(model.columns):
+        raise InputError(exact, f"its model reads {sorted(read - set(model.columns))}, its signature does not", remedy)
+    if lost := sorted(set(policy.actions.values()) - set(deployment.actions)):
+        raise InputError(exact, f"its policy gives {lost}, its deployment.json has no response to it", remedy)
