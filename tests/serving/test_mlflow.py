@@ -41,7 +41,7 @@ def test_a_vanilla_client_reads_and_scores_the_champion(at_versions: Path, asked
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     version, tags, description, aliases, theirs = json.loads(done.stdout.splitlines()[-1])
-    assert (version, aliases["champion"]) == ("1", "1")
+    assert (str(version), str(aliases["champion"])) == ("1", "1")
     assert tags["policy_name"] == "intent_bands"
     assert "conversion" in description
     assert theirs == pytest.approx(score, abs=1e-9)

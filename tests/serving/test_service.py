@@ -1,6 +1,8 @@
 """The service as callers, operators and strangers see it."""
 
+import asyncio
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -8,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import httpx
@@ -19,11 +22,16 @@ from hypothesis import HealthCheck, given, settings
 from schemathesis.checks import load_all_checks
 
 from tests.serving.services import Service, crown, serving, started
+from tippingpoint.models.family import Family
+from tippingpoint.serving.api import application
+from tippingpoint.serving.following import Follower
+from tippingpoint.serving.metrics import Metrics
+from tippingpoint.serving.served import Limits, serve_version
+from tippingpoint.settings import Component
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.deciders import load_decider
 
 KEY = "a-key-of-the-tests"
-KILLS = 3
 
 
 def test_a_user_is_decided_as_the_decider_decides(service: Service, at_versions: Path):
@@ -154,20 +162,63 @@ def test_schemathesis_finds_nothing(service: Service):
     assert not found, "\n".join(found)
 
 
-def test_who_has_no_key_learns_nothing(at_versions: Path, tmp_path: Path):
-    with serving(tmp_path, "model=models:/conversion/1", environment={"TIPPINGPOINT_API_KEY": KEY}) as service:
-        for headers in ({}, {"X-API-Key": ""}, {"X-API-Key": "wrong"}, {"X-API-Key": KEY + "x"}, {"X-API-Key": "é"}):
-            sent = {name: value.encode() for name, value in headers.items()}
+def within(versions: Path, key: str, asks: Callable[[httpx.AsyncClient], Awaitable[None]]) -> None:
+    """Ask a service of version 1 in this process."""
+    loaded = load_decider(backend.connect(), "models:/conversion/1")
+    limits = Limits(10_000, 100, 1 << 23)
+    family = Component.model_validate(loaded.model.config["model"]["boosting"]).build(Family, "model")
+    served = serve_version("conversion", "1", loaded.policy_digest, loaded.decider, family, limits, bool(key))
+    metrics = Metrics()
+    app = application(Follower(served, None, lambda version: served, metrics), metrics, limits, key, True)
+
+    async def ask() -> None:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            await asks(client)
+
+    asyncio.run(ask())
+
+
+def test_who_has_no_key_learns_nothing(at_versions: Path, capsys: pytest.CaptureFixture):
+    async def asks(client: httpx.AsyncClient) -> None:
+        for told in (None, "", "wrong", KEY + "x", "é"):
+            headers = {} if told is None else {"X-API-Key": told.encode()}
             for path in ("/policy", "/metrics", "/openapi.json", "/nowhere"):
-                assert service.get(path, headers=sent).status_code == 401
-            assert service.post("/score", {}, headers=sent).status_code == 401
-        assert service.get("/health").status_code == service.get("/ready").status_code == 200
+                assert (await client.get(path, headers=headers)).status_code == 401
+            assert (await client.post("/score", json={}, headers=headers)).status_code == 401
+        for path in ("/health", "/ready"):
+            assert (await client.get(path)).status_code == 200
         own = {"X-API-Key": KEY}
-        document = service.get("/openapi.json", headers=own).json()
+        document = (await client.get("/openapi.json", headers=own)).json()
         assert document["components"]["securitySchemes"]["key"]["name"] == "X-API-Key"
         (example,) = document["components"]["schemas"]["User"]["examples"]
-        assert service.post("/score", example, headers=own).status_code == 200
-    assert KEY not in service.log.read_text() + service.out.read_text()
+        assert (await client.post("/score", json=example, headers=own)).status_code == 200
+
+    within(at_versions, KEY, asks)
+    assert KEY not in capsys.readouterr().err
+
+
+def test_the_log_says_what_happened_and_nothing_of_users(at_versions: Path, capsys: pytest.CaptureFixture):
+    async def asks(client: httpx.AsyncClient) -> None:
+        (example,) = (await client.get("/openapi.json")).json()["components"]["schemas"]["User"]["examples"]
+        user = example | {"user_id": "ann@example.org", "content_hours_7d": 13.37}
+        await client.post("/score?who=ann@example.org", json=user)
+        await client.post("/score", json=user | {"country_tier": "Atlantis"})
+        await client.get("/users/ann@example.org")
+        await client.post("/explain", json=user)
+
+    within(at_versions, "", asks)
+    log = capsys.readouterr().err
+    assert not [word for word in ("ann", "13.37", "Atlantis", "tier_") if word in log]
+    lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    last = [line for line in lines if line["event"] == "request"][1:]
+    assert [(r["path"], r["status"], r.get("users")) for r in last] == [
+        ("/score", 200, 1),
+        ("/score", 422, 0),
+        ("other", 404, None),
+        ("/explain", 200, 1),
+    ]
+    assert last[0]["model"] == "models:/conversion/1"
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "example.org"])
@@ -176,26 +227,6 @@ def test_others_are_not_served_without_a_key(workspace: Path, host: str):
     done = subprocess.run(command, cwd=workspace, capture_output=True, text=True)
     assert done.returncode == 2
     assert "Set TIPPINGPOINT_API_KEY" in done.stderr
-
-
-def test_the_log_says_what_happened_and_nothing_of_users(at_versions: Path, tmp_path: Path):
-    with serving(tmp_path, "model=models:/conversion/1") as service:
-        user = service.example() | {"user_id": "ann@example.org", "content_hours_7d": 13.37}
-        service.post("/score?who=ann@example.org", user)
-        service.post("/score", user | {"country_tier": "Atlantis"})
-        service.get("/users/ann@example.org")
-        service.post("/explain", user)
-    log = service.log.read_text()
-    assert not [word for word in ("ann", "13.37", "Atlantis", "tier_") if word in log]
-    last = service.lines("request")[1:]
-    assert [(r["path"], r["status"]) for r in last] == [
-        ("/score", 200),
-        ("/score", 422),
-        ("other", 404),
-        ("/explain", 200),
-    ]
-    assert last[0]["model"] == "models:/conversion/1"
-    assert last[0]["users"] == 1
 
 
 def test_told_to_stop_it_finishes_what_is_under_way(at_versions: Path, tmp_path: Path):
@@ -214,23 +245,31 @@ def test_told_to_stop_it_finishes_what_is_under_way(at_versions: Path, tmp_path:
     assert "stopped;" in service.out.read_text()
 
 
-def test_killed_it_starts_again_on_the_same_port(at_versions: Path, tmp_path: Path):
-    rng = np.random.default_rng(0)
+def killed_and_started(folder: Path, kills: int) -> None:
+    rng = np.random.default_rng(kills)
     with socket.socket() as probing:
         probing.bind(("127.0.0.1", 0))
         port = probing.getsockname()[1]
-    for _ in range(KILLS):
-        service = started(tmp_path, f"port={port}")
-        example = service.example()
-        stop = time.monotonic() + rng.uniform(0, 0.5)
+    for _ in range(kills):
+        service = started(folder, f"port={port}")
+        example, stop = service.example(), time.monotonic() + rng.uniform(0, 0.5)
         while time.monotonic() < stop:
             assert service.post("/score", example).status_code == 200
         os.kill(service.process.pid, signal.SIGKILL)
         service.process.wait()
-    client = backend.connect()
-    assert client.get_model_version_by_alias("conversion", "champion").version == "1"
-    with serving(tmp_path, f"port={port}") as service:
+    assert str(backend.connect().get_model_version_by_alias("conversion", "champion").version) == "1"
+    with serving(folder, f"port={port}") as service:
         assert service.post("/score", example).status_code == 200
+
+
+def test_killed_it_starts_again_on_the_same_port(at_versions: Path, tmp_path: Path):
+    killed_and_started(tmp_path, 3)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1200)
+def test_killed_twenty_times_it_starts_again(at_versions: Path, tmp_path: Path):
+    killed_and_started(tmp_path, 20)
 
 
 def test_without_a_champion_it_says_what_to_type(versions: Path, at_versions: Path):
