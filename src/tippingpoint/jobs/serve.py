@@ -15,7 +15,7 @@ from tippingpoint.settings import Component, ServeSettings
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.deciders import load_decider
 from tippingpoint.tracking.models import find_version
-from tippingpoint.tracking.registry import Client
+from tippingpoint.tracking.registry import CHALLENGER, Client
 
 KEY = "TIPPINGPOINT_API_KEY"
 CHAMPION = "champion"
@@ -108,14 +108,14 @@ def default_reference(client: Client) -> str:
         When none has, or several have.
     """
     with backend.store_errors():
-        names = [m.name for m in client.search_registered_models() if CHAMPION in m.aliases]
-        born = [m.name for m in client.search_registered_models() if "challenger" in m.aliases]
+        there = client.search_registered_models()
+    names, born = ([m.name for m in there if alias in m.aliases] for alias in (CHAMPION, CHALLENGER))
     if len(names) == 1:
         return f"models:/{names[0]}@{CHAMPION}"
     if names:
         what = f"{len(names)} models have a champion"
         raise InputError("model", what, f"Type model=models:/{names[0]}@{CHAMPION}. There are: {', '.join(names)}.")
-    other = f", or serve model=models:/{born[0]}@challenger" if born else " after tippingpoint compare"
+    other = f", or serve model=models:/{born[0]}@{CHALLENGER}" if born else " after tippingpoint compare"
     raise InputError("model", "there is no champion yet", f"Type tippingpoint promote{other}.")
 
 
