@@ -22,12 +22,15 @@ from hypothesis import HealthCheck, given, settings
 from schemathesis.checks import load_all_checks
 
 from tests.serving.services import Service, crown, serving, started
+from tippingpoint.composing import compose
+from tippingpoint.errors import InputError
+from tippingpoint.jobs import serve
 from tippingpoint.models.family import Family
 from tippingpoint.serving.api import application
 from tippingpoint.serving.following import Follower
 from tippingpoint.serving.metrics import Metrics
 from tippingpoint.serving.served import Limits, serve_version
-from tippingpoint.settings import Component
+from tippingpoint.settings import Component, ServeSettings
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.deciders import load_decider
 
@@ -221,12 +224,11 @@ def test_the_log_says_what_happened_and_nothing_of_users(at_versions: Path, caps
     assert last[0]["model"] == "models:/conversion/1"
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "example.org"])
-def test_others_are_not_served_without_a_key(workspace: Path, host: str):
-    command = [sys.executable, "-m", "tippingpoint", "serve", f"host='{host}'"]
-    done = subprocess.run(command, cwd=workspace, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert "Set TIPPINGPOINT_API_KEY" in done.stderr
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "example.org", "192.168.0.7"])
+def test_others_are_not_served_without_a_key(host: str):
+    settings = ServeSettings.from_config(compose("serve", [f"host='{host}'"]))
+    with pytest.raises(InputError, match="Set TIPPINGPOINT_API_KEY"):
+        serve(settings)
 
 
 def test_told_to_stop_it_finishes_what_is_under_way(at_versions: Path, tmp_path: Path):
