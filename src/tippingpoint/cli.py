@@ -19,8 +19,7 @@ Verbs
   policy    lint: gaps, overlaps, segments no one reaches;  diff A B: what changes for whom
   data      describe, explore or write a table: tippingpoint data describe data=csv data.path=users.csv
   serve     the champion over HTTP: scores, decisions, reasons; follows promotions
-  ui        serve the MLflow pages of this folder's store
-  doctor    versions, and whether the store can be used
+  ui        serve the MLflow pages of this folder's store;  doctor: whether the store can be used
 
 Start
   tippingpoint compare                                                   generated users
