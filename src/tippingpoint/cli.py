@@ -22,6 +22,7 @@ Verbs
   measure   what decisions brought, beside what was promised; of a random share (score … holdout=0.05)
   policy    lint: gaps, overlaps, segments no one reaches;  diff A B: what changes for whom
   data      describe, explore or write a table: tippingpoint data describe data=csv data.path=users.csv
+  serve     the champion over HTTP: scores, decisions, reasons; follows promotions
   ui        serve the MLflow pages of this folder's store;  doctor: whether the store can be used
 
 Start
@@ -114,6 +115,13 @@ data write     a generated table, or events: data=streamzone to=users.parquet, d
   data=sql data.url=duckdb:///users.duckdb data.query='select * from users where age > 17' data.target=adopter
   data.contract=contract.yaml                        rows that break it are set aside
   data.id=… data.drop=[…] data.good=false data.action=… data.control=… data.logging_probability=uniform
+""",
+    "serve": """\
+The champion over HTTP: /score, /explain, /policy, /health, /ready, /metrics, /openapi.json.
+Whoever is promoted takes over.
+
+  model=models:/conversion@challenger                another alias is followed, models:/conversion/3 stays
+  port=8001 host=0.0.0.0                             other than 127.0.0.1 with TIPPINGPOINT_API_KEY in the environment
 """,
     "ui": "Serve the MLflow pages of this folder's store.\n\n  port=5001\n",
     "doctor": "Versions, and whether the store can be used.\n",

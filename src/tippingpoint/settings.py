@@ -454,6 +454,18 @@ class Serve(Terminal):
     port: int = Field(ge=1, le=65535)
 
 
+class ServeSettings(Serve):
+    """What the scoring service takes, as `conf/serve.yaml` lists it."""
+
+    version: str | None = Field(pattern=r"^models:/[^/@]+(/\d+|@[\w.-]+)$")
+    port: int = Field(ge=0, le=65535)
+    poll_seconds: float = Field(gt=0, le=2)
+    max_users: int = Field(ge=1)
+    max_explained: int = Field(ge=1)
+    max_body: int = Field(ge=1)
+    access_log: bool
+
+
 def validate(model: type[T], values: Mapping[str, Any], where: str) -> T:
     """Validate `values` with a closed model; pydantic's errors become one InputError.
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tippingpoint.jobs.rollback import rollback
     from tippingpoint.jobs.run import run
     from tippingpoint.jobs.score import score
+    from tippingpoint.jobs.serve import serve
     from tippingpoint.jobs.simulate import simulate
     from tippingpoint.jobs.status import status
     from tippingpoint.jobs.tune import tune
@@ -39,6 +40,7 @@ __all__ = [
     "rollback",
     "run",
     "score",
+    "serve",
     "simulate",
     "status",
     "tune",
