@@ -22,6 +22,7 @@ from hypothesis import HealthCheck, given, settings
 from schemathesis.checks import load_all_checks
 
 from tests.serving.services import Service, crown, serving, started
+from tippingpoint.closed import Component
 from tippingpoint.composing import compose
 from tippingpoint.errors import InputError
 from tippingpoint.jobs import serve
@@ -30,7 +31,7 @@ from tippingpoint.serving.api import application
 from tippingpoint.serving.following import Follower
 from tippingpoint.serving.metrics import Metrics
 from tippingpoint.serving.served import Limits, serve_version
-from tippingpoint.settings import Component, ServeSettings
+from tippingpoint.settings import ServeSettings
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.deciders import load_decider
 
