@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
+from tests.conftest import AS_MADE
 from tippingpoint.composing import compose
 from tippingpoint.errors import InputError, RefusedError
 from tippingpoint.jobs import history, promote, rollback, status
@@ -25,7 +26,7 @@ QUICK = ["gate.reload=null", "gate.explanation.rows=20", "gate.speed.millisecond
 @pytest.fixture
 def client(compared: tuple, workspace: Path) -> MlflowClient:
     """The store of a finished comparison, to do with as one likes: version 1 is its winner, 2 and 3 its others."""
-    shutil.copy(compared[1] / "mlflow.db", workspace)
+    shutil.copy(compared[1] / AS_MADE, workspace / "mlflow.db")
     client = MlflowClient()
     parent = client.get_run(compared[0].filed.run_id)
     below = client.search_runs([parent.info.experiment_id], f"tags.mlflow.parentRunId = '{parent.info.run_id}'")
