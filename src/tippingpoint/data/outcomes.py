@@ -13,6 +13,8 @@ from tippingpoint.errors import InputError, nearest
 
 AT, OUTCOME = "__at", "__outcome"
 """Columns of a join under way."""
+KNOWN = "__known"
+"""When a user became known, in UTC: from then on the outcome stays as it is."""
 
 
 @dataclass(frozen=True)
@@ -65,23 +67,26 @@ class Decided:
     Parameters
     ----------
     table
-        As the decisions hold it, every chance a number, `scored_at` a time in UTC; and `outcome_name`, 0 or 1.
+        As the decisions hold it, every chance a number, `scored_at` a time in UTC; `outcome_name`, 0 or 1; and `KNOWN`.
     id, outcome_name
         Columns of the id and of the outcome.
+    settled
+        Whether outcomes stay as they are once known: not where a user without a row counts as 0 whose row may yet come.
     """
 
     table: pl.DataFrame
     id: str
     outcome_name: str
     counts: Counts
+    settled: bool = True
 
     def versions(self) -> list[str]:
         """The versions that decided, in order of their first decision."""
         return self.table["model"].unique(maintain_order=True).to_list()
 
     def of(self, version: str) -> pl.DataFrame:
-        """The rows one version decided, without the chances of actions it did not choose among."""
-        rows = self.table.filter(pl.col("model") == version)
+        """The rows one version decided, as they became known, without chances of actions it did not choose among."""
+        rows = self.table.filter(pl.col("model") == version).sort(KNOWN, maintain_order=True)
         return rows.drop([c for c in rows.columns if c.startswith(CHANCE) and rows[c].null_count() == len(rows)])
 
 
@@ -133,11 +138,17 @@ def join(
         end = pl.col("scored_at") + timedelta(days=terms.within)
         outcome = pl.when((outcome == 1) & (pl.col(AT) > end)).then(0).otherwise(outcome)
         unknown = unknown | (end > until)
+        known = end
+    else:
+        # Without a time it became known at some moment before this look: it counts from this look on.
+        now = pl.lit(max(until, times_seen.max()), dtype=pl.Datetime("us"))
+        known = pl.max_horizontal(pl.col(AT).fill_null(now), "scored_at")
     joined = joined.with_columns(
         outcome.cast(pl.Int64).alias(name),
         before.fill_null(False).alias("__before"),
         (unknown & ~before.fill_null(False)).alias("__unknown"),
         absent.alias("__absent"),
+        known.alias(KNOWN),
     )
     used = joined.filter(~pl.col("__before") & ~pl.col("__unknown"))
     counts = Counts(
@@ -155,7 +166,8 @@ def join(
             "Type absent=zero if a user without a row has outcome 0." if terms.within is None else "Wait for the first."
         )
         raise InputError("outcomes", f"no user's outcome is known yet ({counts.unknown:,} are not)", remedy)
-    return Decided(used.drop([c for c in used.columns if c.startswith("__")]), user_id, name, counts)
+    used = used.drop([c for c in used.columns if c.startswith("__") and c != KNOWN])
+    return Decided(used, user_id, name, counts, settled=not terms.absent_is_zero or terms.within is not None)
 
 
 def _came(outcomes: pl.DataFrame, key: str, terms: Terms) -> tuple[pl.DataFrame, str]:
