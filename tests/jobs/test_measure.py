@@ -15,6 +15,7 @@ from tippingpoint.composing import compose
 from tippingpoint.errors import InputError
 from tippingpoint.jobs import measure
 from tippingpoint.jobs.measure import MeasureResult
+from tippingpoint.serving.outputs import neutralised
 from tippingpoint.settings import MeasureSettings
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.measurements import NOTED
@@ -125,7 +126,7 @@ def test_users_count_from_when_they_became_known_and_all_looks_keep_to_the_first
     assert whole.looked[:over] == early.looked[:over]
     np.testing.assert_allclose(whole.per_1000.low[:over], early.per_1000.low[:over], rtol=1e-9)
     untimed = [part.drop("known_at") for part in (some, outcomes)]
-    one, two = (told(*written(tmp_path, decisions, part)).versions[0] for part in untimed)
+    one, two = (told(*written(tmp_path, decisions, part), "since=2026-10-30").versions[0] for part in untimed)
     assert [len(of.looked) for of in (one, two)] == [1, 1]
     assert one.first == two.first == len(some) < two.users
     new = {v for k, v in first_looks().items() if k not in before}
@@ -148,7 +149,8 @@ def test_absent_users_that_may_yet_convert_are_said_to_hold_at_one_look(tmp_path
 
 def test_where_actions_do_nothing_nothing_is_claimed_and_less_than_promised_is_said(tmp_path: Path) -> None:
     decisions, outcomes, _ = decided(0.0, n=100_000)
-    (of,) = told(*written(tmp_path, decisions, outcomes)).versions
+    own = "since=2026-10-31"  # terms, and so a first look, of its own
+    (of,) = told(*written(tmp_path, decisions, outcomes), own).versions
     assert of.per_1000 is not None
     assert of.per_1000.word == "cannot tell"
     assert of.per_user is not None
@@ -323,6 +325,20 @@ def test_the_joined_table_is_experiment_evidence_for_the_next_comparison(
     assert pl.read_csv(tmp_path / "joined.csv").columns[:3] == ["user_id", "propensity_score", "segment"]
 
 
+def test_ids_that_score_wrote_for_spreadsheets_are_the_users_own(tmp_path: Path) -> None:
+    decisions, outcomes, _ = decided(0.1, n=2000)
+    own = pl.when(pl.int_range(2000) % 2 == 0).then(pl.format("-{}x", "user_id")).otherwise("user_id").alias("user_id")
+    decisions, outcomes = decisions.with_columns(own), outcomes.with_columns(own)
+    want = told(*written(tmp_path, decisions, outcomes), "absent=zero").decided
+    table, cells = neutralised(decisions, ["user_id"])
+    assert cells == 1000
+    table.write_csv(tmp_path / "decisions.csv")
+    found = told(f"decisions={tmp_path}/decisions.csv", f"outcomes={tmp_path}/outcomes.csv", "absent=zero").decided
+    assert found.counts == want.counts
+    assert found.table["user_id"].to_list() == want.table["user_id"].to_list()
+    assert found.table["converted"].sum() == outcomes["converted"].sum()
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -334,6 +350,18 @@ def test_the_joined_table_is_experiment_evidence_for_the_next_comparison(
         (
             lambda d, o: (d.vstack(d.head(3)), o),
             "decisions: 3 ids stand more than once at the same scored_at \\('u0', ",
+        ),
+        (
+            lambda d, o: (
+                d,
+                o.with_columns(
+                    pl.when(pl.int_range(500) < 9)
+                    .then(pl.format(" U{}.0", pl.int_range(500)))
+                    .otherwise("user_id")
+                    .alias("user_id")
+                ),
+            ),
+            "outcomes: 9 ids are written otherwise than in the decisions \\(there 'u0', here ' U0.0'\\)",
         ),
         (lambda d, o: (d, o.vstack(o.head(2))), "outcomes: 'user_id' is not unique: 2 ids stand more than once"),
         (

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from tippingpoint.data.decisions import CHANCE, some, times
+from tippingpoint.data.decisions import CHANCE, as_written, some, times
 from tippingpoint.data.door import as_text
 from tippingpoint.data.inference import id_column
 from tippingpoint.data.roles import NO, YES
@@ -117,7 +117,8 @@ def join(
         )
     first = taken.sort("scored_at", maintain_order=True).unique([user_id, "model"], keep="first", maintain_order=True)
     joined = first.join(came, left_on=user_id, right_on="__id", how="left")
-    strangers = len(came.join(decisions, left_on="__id", right_on=user_id, how="anti"))
+    unmet = came.join(decisions, left_on="__id", right_on=user_id, how="anti")["__id"]
+    strangers = len(unmet)
     if strangers == len(came):
         raise InputError(
             "outcomes_id",
@@ -125,6 +126,7 @@ def join(
             f" ({some(decisions[user_id].unique(maintain_order=True).to_list())})",
             _better_id(outcomes, decisions[user_id], "outcomes"),
         )
+    _check_alike(joined.filter(pl.col("__there").is_null())[user_id], unmet)
     absent = pl.col(OUTCOME).is_null() & ~pl.col("__there").fill_null(False)
     before, unknown, outcome = pl.lit(False), pl.col(OUTCOME).is_null(), pl.col(OUTCOME)
     if terms.absent_is_zero:
@@ -170,6 +172,23 @@ def join(
     return Decided(used, user_id, name, counts, settled=not terms.absent_is_zero or terms.within is not None)
 
 
+def _check_alike(absent: pl.Series, strangers: pl.Series) -> None:
+    """Refuse where users without an outcome stand among the outcomes of strangers, but for how the id is written."""
+
+    def bare(ids: pl.Series, name: str) -> pl.DataFrame:
+        text = ids.str.strip_chars(" \t'\"").str.to_lowercase().str.replace(r"\.0+$", "").str.replace(r"^0+(.)", "$1")
+        return pl.DataFrame({"bare": text, name: ids}).unique("bare", keep="first", maintain_order=True)
+
+    same = bare(absent, "absent").join(bare(strangers, "stranger"), on="bare", maintain_order="left")
+    if len(same):
+        one, other = same.row(0)[1:]
+        raise InputError(
+            "outcomes",
+            f"{len(same):,} ids are written otherwise than in the decisions (there {one!r}, here {other!r})",
+            "Write them the same way in both: else these users count as having no outcome.",
+        )
+
+
 def _came(outcomes: pl.DataFrame, key: str, terms: Terms) -> tuple[pl.DataFrame, str]:
     """Id, whether the outcome came, and when; and the outcome's name."""
     columns = outcomes.columns
@@ -181,7 +200,7 @@ def _came(outcomes: pl.DataFrame, key: str, terms: Terms) -> tuple[pl.DataFrame,
         what = f"not given, and the outcomes have {'the columns ' + ', '.join(rest) if rest else 'no other column'}"
         raise InputError("outcome", what, f"Type outcome={rest[0] if rest else '…'}.")
     name = terms.outcome or rest[0]
-    ids = as_text(outcomes[key])
+    ids = as_written(outcomes[key])
     if missing := ids.null_count():
         raise InputError("outcomes", f"{key!r} is missing in {missing:,} rows")
     if repeated := ids.filter(ids.is_duplicated()).unique(maintain_order=True).to_list():
@@ -226,7 +245,7 @@ def as_evidence(decided: Decided, users: pl.DataFrame | None, users_id: str | No
     if users is None:
         return table.select(key, "propensity_score", "segment", *own[1:])
     named = _id_of(users, users_id, key, table[key], "users")
-    ids = as_text(users[named])
+    ids = as_written(users[named])
     if repeated := ids.filter(ids.is_duplicated()).unique(maintain_order=True).to_list():
         raise InputError(
             "users", f"{len(repeated):,} ids stand more than once ({some(repeated)})", "Keep one row a user."
