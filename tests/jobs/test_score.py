@@ -269,6 +269,19 @@ def test_parts_go_on_where_they_were_left(users, tmp_path, monkeypatch):
         quietly(*words, "chunk=80")
 
 
+def test_parts_of_a_table_that_is_refused_are_never_called_complete(users, tmp_path):
+    table = users.astype({"sessions_7d": object})
+    table.loc[3, "sessions_7d"] = "many"
+    table.to_csv(tmp_path / "broken.csv", index=False)
+    words = (f"input={tmp_path / 'broken.csv'}", "parts=true", "chunk=90", f"to={tmp_path / 'parts'}")
+    for _ in range(2):
+        with pytest.raises(RefusedError, match="The parts are there, but not complete"):
+            quietly(*words, "quarantine_share=0.001")
+        assert json.loads((tmp_path / "parts/manifest.json").read_text())["complete"] is False
+    assert quietly(*words).scored.tally.quarantined == 1
+    assert json.loads((tmp_path / "parts/manifest.json").read_text())["complete"] is True
+
+
 def test_parts_of_a_file_whose_ids_turn_to_text_late_agree(users, tmp_path):
     many = pl.from_pandas(pd.concat([users] * 6, ignore_index=True))
     ids = [f"{i:06d}" for i in range(len(many) - 1)] + ["A7"]

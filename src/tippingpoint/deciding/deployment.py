@@ -48,7 +48,7 @@ class Deployment(Closed):
         return validate(Economics, self.prices, "economics")
 
     def worth_of(self, score: np.ndarray, action: np.ndarray, costs: pd.DataFrame | None = None) -> np.ndarray:
-        """(n,) expected money under (n,) codes of actions; NaN where nobody got it before, or own prices are not given."""
+        """(n,) expected money under (n,) codes of actions; NaN where nobody got it, or own prices are not given."""
         value = np.full(len(score), np.nan)
         if self.economics.per_user and costs is None:
             return value
