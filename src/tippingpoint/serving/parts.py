@@ -9,7 +9,7 @@ import polars as pl
 
 from tippingpoint.deciding.tally import Tally
 from tippingpoint.errors import InputError
-from tippingpoint.serving.outputs import File, kept
+from tippingpoint.serving.outputs import File, for_spreadsheets, kept
 
 MANIFEST = "manifest.json"
 
@@ -57,7 +57,7 @@ class Parts:
             part.add(table)
         if len(broken):
             with File(self.folder / "quarantine" / f"part-{self.done:05d}.csv") as aside:
-                aside.add(broken)
+                aside.add(for_spreadsheets(broken))
         self.done, self.tally = self.done + 1, self.tally + tally
         self._write()
 
