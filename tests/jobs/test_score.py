@@ -106,6 +106,8 @@ def test_an_experiment_writes_down_every_chance(users, decider, tmp_path):
     taken = [actions.index(name) for name in found["action"]]
     assert np.array_equal(found["logging_probability"], chance[np.arange(len(found)), taken])
     assert chance.min() == pytest.approx(0.2 / len(actions))
+    own = quietly("input=users.csv", f"to={tmp_path / 'own.parquet'}").scored.segments
+    pd.testing.assert_frame_equal(result.scored.segments, own)  # the screen's table is by the policy's actions
     kept = found.filter(~pl.col("explored"))
     assert (kept["action"] == kept["policy_action"]).all()
     assert result.scored.tally.explored == found["explored"].sum() > 0
@@ -179,6 +181,16 @@ def test_a_table_of_a_database_holds_one_row_a_user_and_day(users, tmp_path):
     with duckdb.connect(str(tmp_path / "app.duckdb")) as connection:
         rows = connection.execute("select count(*), count(distinct scored_on), count(explored) from predictions")
         assert rows.fetchone() == (2 * len(users), 2, len(users))
+
+
+@pytest.mark.parametrize("name", ["decisions", "main.block"])
+def test_a_table_of_a_database_may_have_any_name_but_that_of_the_rows_under_way(users, tmp_path, name):
+    words = ("input=users.csv", f"to=duckdb:///{tmp_path / 'app.duckdb'}")
+    quietly(*words, f"output_table={name}")
+    with duckdb.connect(str(tmp_path / "app.duckdb")) as connection:
+        assert connection.execute(f"select count(*) from {name}").fetchone() == (len(users),)
+    with pytest.raises(InputError, match="output_table: Tippingpoint_Decisions is what the rows under way are called"):
+        quietly(*words, "output_table=Tippingpoint_Decisions")
 
 
 def test_postgresql_holds_one_row_a_user_and_day_too(users, postgres):

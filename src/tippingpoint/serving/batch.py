@@ -229,7 +229,7 @@ class Batch:
             kept=len(table),
             users=np.bincount(decided.segment, minlength=size),
             scores=np.bincount(decided.segment, decided.score, minlength=size),
-            values=np.bincount(decided.segment, value, minlength=size),
+            values=np.bincount(decided.segment, decided.value, minlength=size),
             explored=int(explored.sum()),
             neutralised=cells,
             drift=deployment.reference.count(features, decided.score),

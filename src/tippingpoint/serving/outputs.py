@@ -15,10 +15,8 @@ import polars as pl
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
+from tippingpoint.data.writing import FORMULA
 from tippingpoint.errors import InputError, OutsideError
-
-FORMULA = r"^[=+\-@\t\r]"
-"""How a cell begins that a spreadsheet would run (OWASP, CSV injection)."""
 
 
 @contextmanager

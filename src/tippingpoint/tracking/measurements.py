@@ -29,6 +29,19 @@ def promised(run: StoredRun) -> Promise:
     return Promise(kind, estimate("uplift_per_1000"), estimate("uplift_per_user"))
 
 
+def noted(client: MlflowClient, version: str) -> dict[str, str]:
+    """Tags of a version (`models:/name/3`).
+
+    Raises
+    ------
+    OutsideError
+        When the store cannot be read.
+    """
+    name, _, number = version.removeprefix("models:/").rpartition("/")
+    with store_errors():
+        return dict(client.get_model_version(name, number).tags)
+
+
 def note(client: MlflowClient, version: str, tags: Mapping[str, str], line: str) -> None:
     """Put tags and one line on a version (`models:/name/3`); the line takes the place of an earlier measurement's.
 
