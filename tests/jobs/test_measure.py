@@ -233,6 +233,20 @@ def test_little_gives_no_interval_and_says_what_it_waits_for(tmp_path: Path) -> 
     assert "No interval yet: it waits until 10 users with each outcome were left alone by lot" in shown.get()
 
 
+def test_tags_of_a_version_are_all_of_its_last_measurement(tmp_path: Path) -> None:
+    decisions, outcomes, _ = decided(0.25, n=4000)
+    client = backend.connect()
+
+    def tags() -> set[str]:
+        there = client.get_model_version("conversion", "1").tags
+        return {k for k in there if k.startswith("measured_") and "first_look" not in k}
+
+    told(*written(tmp_path, decisions, outcomes))
+    assert tags() > {"measured_until", "measured_run", "measured_uplift_per_1000", "measured_uplift_per_1000_low"}
+    told(*written(tmp_path, decisions, outcomes.head(100)))
+    assert tags() == {"measured_until", "measured_run"}
+
+
 def test_each_version_of_a_table_has_its_row(
     tmp_path: Path, compared: tuple, call: Callable[..., int], capsys: pytest.CaptureFixture
 ) -> None:

@@ -25,7 +25,7 @@ from tippingpoint.measured import Measured, measured
 from tippingpoint.reports import measurement
 from tippingpoint.settings import MeasureSettings
 from tippingpoint.tracking import backend
-from tippingpoint.tracking.measurements import note, noted, promised
+from tippingpoint.tracking.measurements import FIRST_LOOK, note, noted, promised
 from tippingpoint.tracking.models import config_of, find
 from tippingpoint.tracking.provenance import provenance
 from tippingpoint.tracking.registry import Client
@@ -134,7 +134,7 @@ def _run(client: Client, version: str) -> StoredRun:
 def _first_look(terms: Terms, outcome: str) -> str:
     """The version's tag that keeps how many users its first look on these terms had: all later ones are tuned to it."""
     kept = astuple(replace(terms, outcome=outcome, until=None))
-    return f"measured_first_look_{hashlib.sha256(repr(kept).encode()).hexdigest()[:8]}"
+    return f"{FIRST_LOOK}{hashlib.sha256(repr(kept).encode()).hexdigest()[:8]}"
 
 
 def _file(
