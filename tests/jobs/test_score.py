@@ -141,6 +141,8 @@ def test_rows_that_break_the_contract_are_set_aside_and_all_are_accounted_for(us
     assert "sessions_7d many is not" in aside["reason"][0]
     assert "repeated id" in aside["reason"][1]
     assert len(pl.read_csv(tmp_path / "d.csv")) == tally.decided
+    quietly(f"input={tmp_path / 'broken.csv'}", f"to={tmp_path / 'parts'}", "parts=true", "chunk=100")
+    assert len(pd.read_parquet(tmp_path / "parts")) == tally.decided  # a folder that any reader reads
     with pytest.raises(RefusedError, match=r"quarantine_share=0\.001"):
         quietly(f"input={tmp_path / 'broken.csv'}", f"to={tmp_path / 'e.csv'}", "quarantine_share=0.001")
     assert not (tmp_path / "e.csv").exists()

@@ -58,6 +58,8 @@ class Counts:
     """Of those used, users without an outcome row."""
     strangers: int
     """Outcome rows of users nobody decided for."""
+    too_late: int = 0
+    """Of those used, users whose outcome came after `within` days: it does not count."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,12 @@ class Decided:
 
 
 def join(
-    decisions: pl.DataFrame, user_id: str, outcomes: pl.DataFrame, outcomes_id: str | None, terms: Terms
+    decisions: pl.DataFrame,
+    user_id: str,
+    outcomes: pl.DataFrame,
+    outcomes_id: str | None,
+    terms: Terms,
+    now: datetime | None = None,
 ) -> Decided:
     """What came of each user's first decision by each version.
 
@@ -101,13 +108,20 @@ def join(
         As `checked` gives them.
     outcomes, outcomes_id
         One row a user; None: the id is called as in the decisions, or found by its name.
+    now
+        The time, in UTC: outcomes a day and more later are refused; None: none are.
 
     Raises
     ------
     InputError
-        When columns are missing, ids repeat or never match, or outcomes are not yes or no.
+        When columns are missing, ids repeat or never match, outcomes are not yes or no, have not come yet, or are all
+        1 while users are absent.
     """
     came, name = _came(outcomes, _id_of(outcomes, outcomes_id, user_id, decisions[user_id], "outcomes"), terms)
+    if now is not None and len(ahead := came.filter(pl.col(AT) > now + timedelta(days=1))):
+        first = f"{ahead['__id'][0]!r} is dated {ahead[AT][0]}"
+        what = f"{len(ahead):,} outcomes have not come yet: {first}, now is {now:%Y-%m-%d %H:%M}"
+        raise InputError("at", what, "Mend or leave out these rows; times without a zone are UTC.")
     if name in decisions.columns:
         raise InputError("outcomes", f"{name!r} is a column of the decisions too", "Rename it.")
     taken = decisions.filter(pl.col("scored_at") >= terms.since) if terms.since else decisions
@@ -128,7 +142,11 @@ def join(
         )
     _check_alike(joined.filter(pl.col("__there").is_null())[user_id], unmet)
     absent = pl.col(OUTCOME).is_null() & ~pl.col("__there").fill_null(False)
-    before, unknown, outcome = pl.lit(False), pl.col(OUTCOME).is_null(), pl.col(OUTCOME)
+    if not terms.absent_is_zero and joined["__there"].null_count() and joined[OUTCOME].min() == 1:
+        without = joined["__there"].null_count()
+        what = f"every known outcome is 1, and {without:,} users have no row: no uplift is told from the others"
+        raise InputError("outcomes", what, "Type absent=zero if users without a row did not convert.")
+    before, late, unknown, outcome = pl.lit(False), pl.lit(False), pl.col(OUTCOME).is_null(), pl.col(OUTCOME)
     if terms.absent_is_zero:
         unknown, outcome = unknown & ~absent, pl.when(absent).then(0).otherwise(outcome)
     if terms.at is not None:
@@ -138,7 +156,8 @@ def join(
     unknown = unknown | (pl.col("scored_at") > until)
     if terms.within is not None:
         end = pl.col("scored_at") + timedelta(days=terms.within)
-        outcome = pl.when((outcome == 1) & (pl.col(AT) > end)).then(0).otherwise(outcome)
+        late = (outcome == 1) & (pl.col(AT) > end)
+        outcome = pl.when(late).then(0).otherwise(outcome)
         unknown = unknown | (end > until)
         known = end
     else:
@@ -150,6 +169,7 @@ def join(
         before.fill_null(False).alias("__before"),
         (unknown & ~before.fill_null(False)).alias("__unknown"),
         absent.alias("__absent"),
+        late.fill_null(False).alias("__late"),
         known.alias(KNOWN),
     )
     used = joined.filter(~pl.col("__before") & ~pl.col("__unknown"))
@@ -162,6 +182,7 @@ def join(
         used=len(used),
         taken_as_zero=int(used["__absent"].sum()),
         strangers=strangers,
+        too_late=int(used["__late"].sum()),
     )
     if not counts.used:
         remedy = (

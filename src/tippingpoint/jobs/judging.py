@@ -181,7 +181,7 @@ def judge(
         checks.append(soundness.worn(look, reported, sure, looks.most).where_untold(looks.cannot_tell))
     written = json.dumps(gate.model_dump(mode="json"), sort_keys=True)
     digest = hashlib.sha256(written.encode()).hexdigest()[:8]
-    return Judgement(digest, candidate.uri, against, ground.test, len(test), look, sure, tuple(checks))
+    return Judgement(f"{gate.name} {digest}", candidate.uri, against, ground.test, len(test), look, sure, tuple(checks))
 
 
 def _sound(client: Client, gate: Gate, candidate: Contestant, ground: Ground, score: np.ndarray) -> list[Check]:

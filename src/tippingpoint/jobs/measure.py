@@ -4,6 +4,7 @@ import hashlib
 import re
 import tempfile
 from dataclasses import asdict, astuple, dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from tippingpoint.measured import Measured, measured
 from tippingpoint.reports import measurement
 from tippingpoint.settings import MeasureSettings
 from tippingpoint.tracking import backend
-from tippingpoint.tracking.measurements import note, noted, promised
+from tippingpoint.tracking.measurements import FIRST_LOOK, note, noted, promised
 from tippingpoint.tracking.models import config_of, find
 from tippingpoint.tracking.provenance import provenance
 from tippingpoint.tracking.registry import Client
@@ -43,6 +44,7 @@ class MeasureResult:
     filed: list[Filed]
     to: str | None
     good: bool
+    question: str
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
@@ -63,7 +65,8 @@ class MeasureResult:
             return ""
         actions = [c.removeprefix(CHANCE) for c in self.decided.table.columns if c.startswith(CHANCE)]
         chances = ", ".join(f"{a}: {CHANCE}{a}" for a in actions)
-        words = [f"data.path={self.to}", f"data.target={self.decided.outcome_name}", f"data.id={self.decided.id}"]
+        words = [f"data.path={self.to}", f"data.target={self.decided.outcome_name}", f"data.name={self.question}"]
+        words += [f"data.id={self.decided.id}"]
         words += [
             "data.action=action",
             f"'data.logging_probability={{{chances}}}'",
@@ -93,7 +96,8 @@ def measure(settings: MeasureSettings) -> MeasureResult:
             settings.outcome, settings.at, settings.absent == "zero", settings.within, settings.since, settings.until
         )
         outcomes = read(settings.outcomes, settings.outcomes_table, "outcomes")
-        decided = join(table, user_id, outcomes, settings.outcomes_id, terms)
+        now = datetime.now(UTC).replace(tzinfo=None)
+        decided = join(table, user_id, outcomes, settings.outcomes_id, terms, now)
         evidence = None
         if settings.to is not None:
             users = read(settings.users, None, "users") if settings.users else None
@@ -117,7 +121,8 @@ def measure(settings: MeasureSettings) -> MeasureResult:
             with replacing(Path(settings.to)) as file:
                 (evidence.write_parquet if settings.to.lower().endswith(".parquet") else evidence.write_csv)(file)
         filed = [_file(client, of, runs[of.version], decided, settings, first_look) for of in found]
-    return MeasureResult(decided, found, filed, settings.to, good)
+    question = next(iter(runs.values())).data.tags["question"]
+    return MeasureResult(decided, found, filed, settings.to, good, question)
 
 
 def _run(client: Client, version: str) -> StoredRun:
@@ -134,7 +139,7 @@ def _run(client: Client, version: str) -> StoredRun:
 def _first_look(terms: Terms, outcome: str) -> str:
     """The version's tag that keeps how many users its first look on these terms had: all later ones are tuned to it."""
     kept = astuple(replace(terms, outcome=outcome, until=None))
-    return f"measured_first_look_{hashlib.sha256(repr(kept).encode()).hexdigest()[:8]}"
+    return f"{FIRST_LOOK}{hashlib.sha256(repr(kept).encode()).hexdigest()[:8]}"
 
 
 def _file(

@@ -28,7 +28,7 @@ from tippingpoint.scored import Scored
 from tippingpoint.serving.batch import Batch, Stream, best_first
 from tippingpoint.serving.inputs import Input, Retyped, as_input, open_input, table_of
 from tippingpoint.serving.outputs import File, Quarantine, Writing, alone
-from tippingpoint.serving.parts import Parts
+from tippingpoint.serving.parts import ASIDE, Parts
 from tippingpoint.serving.tables import upsert
 from tippingpoint.settings import ScoreSettings
 from tippingpoint.tracking import backend
@@ -265,7 +265,7 @@ def _write_parts(
             for decisions in Stream(batch, source, settings.chunk, parts.done, progress):
                 parts.add(decisions.table, decisions.broken, decisions.tally)
         tally = parts.tally
-        aside = str(folder / "quarantine") if tally.quarantined else None
+        aside = str(folder / ASIDE) if tally.quarantined else None
         _refuse_broken(settings, source, tally, aside)
         if not parts.complete:
             parts.finish()

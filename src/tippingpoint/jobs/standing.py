@@ -73,7 +73,8 @@ def table(journal: Journal) -> pd.DataFrame:
         judged = entry.judgement
         checks = judged.get("checks", [])
         stopping = [c["name"] for c in checks if c["word"] == "fails" or (c["word"] == "cannot tell" and c["blocks"])]
-        gate = "" if not checks else "passed" if judged.get("passed") else f"no: {', '.join(stopping)}"
+        said = "passed" if judged.get("passed") else f"no: {', '.join(stopping)}"
+        gate = f"{judged.get('gate', '')}: {said}" if checks else ""
         rows.append(
             {
                 "entry": entry.number,

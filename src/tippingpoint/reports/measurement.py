@@ -72,6 +72,8 @@ def counted(counts: Counts) -> str:
     line = f"{counts.decisions:,} decisions = {' + '.join(parts)}."
     if counts.taken_as_zero:
         line += f" {counts.taken_as_zero:,} users without a row count as 0 (absent=zero)."
+    if counts.too_late:
+        line += f" {counts.too_late:,} outcomes came later than `within` allows and count as 0."
     if counts.unknown:
         line += " Uplift is that of users who are known: right if when they become known has nothing to do with it."
     return line + (f" {counts.strangers:,} outcomes of users nobody decided for." if counts.strangers else "")
