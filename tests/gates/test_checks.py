@@ -116,7 +116,12 @@ def test_equal_models_differ_in_some_slice_in_few_worlds() -> None:
 
 MLMODEL = {
     "flavors": {
-        "python_function": {"loader_module": "mlflow.sklearn", "model_path": "model.skops"},
+        "python_function": {
+            "env": {"virtualenv": "python_env.yaml"},
+            "loader_module": "mlflow.sklearn",
+            "model_path": "model.skops",
+            "predict_fn": "predict_proba",
+        },
         "sklearn": {
             "code": None,
             "pickled_model": "model.skops",
@@ -131,11 +136,14 @@ MLMODEL = {
     ("path", "value", "said"),
     [
         (("sklearn", "skops_trusted_types"), ["numpy.dtype", "os.system"], "it asks to trust os.system"),
-        (("sklearn", "serialization_format"), "cloudpickle", "the file is cloudpickle"),
+        (("sklearn", "serialization_format"), "cloudpickle", "its sklearn.serialization_format is cloudpickle"),
         (("sklearn", "pickled_model"), "../../model.skops", "../../model.skops"),
         (("python_function", "model_path"), "/etc/passwd", "/etc/passwd"),
-        (("sklearn", "code"), "code", "code of its own"),
-        (("python_function", "loader_module"), "evil", "code of its own"),
+        (("sklearn", "code"), "code", "its sklearn.code is code"),
+        (("sklearn", "extra"), "code", "may be code of its own"),
+        (("python_function", "loader_module"), "evil", "its python_function.loader_module is evil"),
+        (("python_function", "code"), "extra", "its python_function has code"),
+        (("python_function", "data"), "sub", "its python_function has data"),
     ],
 )
 def test_a_file_that_asks_for_more_than_its_family_is_refused_in_words(
