@@ -188,8 +188,9 @@ def test_what_is_too_slow_too_old_or_worn_out_fails() -> None:
     assert soundness.light(50, 1, 10, 10).word == "fails"
     assert soundness.fresh(100, "read", 90).word == "fails"
     assert soundness.fresh(None, "read", 90).word == "cannot tell"
-    assert soundness.worn(20, 3, 0.001, 20).word == "passes"
-    assert soundness.worn(21, 3, 0.001, 20).word == "fails"
+    assert soundness.worn(20, 3, False, 0.001, 20).word == "passes"
+    assert soundness.worn(21, 3, False, 0.001, 20).word == "fails"
+    assert "share the level" in soundness.worn(1, 3, True, 0.001, 20).said
 
 
 def test_what_cannot_be_told_blocks_only_where_the_gate_says_so_and_what_fails_always_does() -> None:

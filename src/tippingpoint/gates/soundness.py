@@ -136,7 +136,7 @@ def fresh(days: float | None, of: str, most: float) -> Check:
     return Check("fresh", "passes" if days <= most else "fails", said, {"days": days})
 
 
-def worn(look: int, versions: int, level: float, most: int) -> Check:
+def worn(look: int, versions: int, picked: bool, level: float, most: int) -> Check:
     """How often the test table has judged; from `most` looks on it is worn out.
 
     Parameters
@@ -144,11 +144,15 @@ def worn(look: int, versions: int, level: float, most: int) -> Check:
     look
         Judgements of this question on these users, this one included: each pair of version and champion once.
     versions
-        Registered versions whose own runs reported on them; they were chosen on validation, so these are shown only.
+        Registered versions whose own runs reported on them.
+    picked
+        Whether this one was picked by hand, perhaps as the best of those reports; then they share its level.
     """
     figures = {"look": float(look), "versions": float(versions), "level": level}
     said = (
         f"look {look} at this test table (at most {most}), one-sided level {level:.2g};"
         f" {versions} version{'s'[: versions != 1]} reported on it"
     )
+    if picked and versions > 1:
+        said += ", and share the level, as this one is not the challenger and may have been picked from them"
     return Check("looks", "passes" if look <= most else "fails", said, figures)
