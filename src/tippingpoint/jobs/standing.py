@@ -2,6 +2,7 @@
 
 import getpass
 import json
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -25,8 +26,9 @@ def named(client: Client, name: str | None, to: str | None) -> tuple[str, str]:
 
 
 def described(journal: Journal) -> str:
-    """The journal as a registered model's description."""
-    return description(journal.name, table(journal), journal.champion, journal.previous)
+    """The journal as a registered model's description; without looks that are under way, or ended in a promotion."""
+    known = replace(journal, entries=tuple(e for e in journal.entries if e.judged or e.kind != "look"))
+    return description(journal.name, table(known), journal.champion, journal.previous)
 
 
 def settled(client: Client, name: str) -> tuple[Journal, tuple[str, ...]]:
