@@ -17,6 +17,7 @@ Verbs
   run       one family: tippingpoint run model=boosting
   tune      search hyper-parameters to a target: tippingpoint tune model=boosting tune.trials=200
   simulate  cut-offs, policies, budgets and prices on models that are there; the latest compare's by default
+  score     decisions for a table of users: tippingpoint score input=users.csv output=decisions.parquet
   policy    lint: gaps, overlaps, segments no one reaches;  diff A B: what changes for whom
   data      describe, explore or write a table: tippingpoint data describe data=csv data.path=users.csv
   ui        serve the MLflow pages of this folder's store
@@ -56,6 +57,18 @@ Cut-offs, policies, budgets and prices on models that are there; the latest comp
   policies=[top_fraction,best_action]                models=[models:/conversion/1]
   budget.contacts=500 economics.price=8
 """,
+    "score": """\
+Decisions for users by the champion: score, segment, action, expected value.
+
+  input=users.csv output=decisions.parquet           CSV (also .gz), Parquet, a folder; to=… is output=…
+  input='duckdb:///app.duckdb?table=users' output=postgresql://host/db output_table=predictions
+  input=duckdb:///app.duckdb input_query='select * from users where plan = $plan' input_parameters.plan=free
+  only=[high]                                        the target list of these segments, best first
+  model=models:/conversion@challenger reasons=true
+  holdout=0.05                                       a random share gets a random action: the experiment for `measure`
+  parts=true to=decisions                            a folder of parts; killed and typed again, it goes on
+  output=json to=decisions.parquet                   one JSON object on stdout
+""",
     "policy": """\
 policy lint    gaps, overlaps, segments no one reaches; exit code 1 where something waits for an answer
 policy diff    what changes for whom: tippingpoint policy diff intent_bands mine.yaml
@@ -81,6 +94,8 @@ data write     a generated table, or events: data=streamzone to=users.parquet, d
 HYDRA_OPTIONS_WITH_VALUE = ("--cfg", "-c", "--config-dir", "-cd", "--config-path", "--config-name", "--package", "-p")
 HYDRA_OPTIONS = (*HYDRA_OPTIONS_WITH_VALUE, "--multirun", "--help", "--info", "--hydra-help", "--resolve")
 VERBS = tuple(ABOUT)
+TEXTS = ("data.query", "input", "input_query", "to", "output")
+"""Keys whose values are taken literally."""
 WORDS = {"policy": ("lint", "diff"), "data": ("describe", "explore", "write")}
 """The second words of verbs that have some."""
 
@@ -179,12 +194,12 @@ def quoted(value: str) -> str:
 
 
 def _as_meant(override: str) -> str:
-    """SQL is text, whatever Hydra's grammar makes of = and commas.
+    """SQL and addresses are text, whatever Hydra's grammar makes of = and commas.
 
     >>> _as_meant("data.query=select a, b from t where c = 1")
     "data.query='select a, b from t where c = 1'"
     """
     key, _, value = override.partition("=")
-    if key.lstrip("+") == "data.query" and not value.startswith(("'", '"')):
+    if key.lstrip("+") in TEXTS and not value.startswith(("'", '"')) and value:
         return f"{key}={quoted(value)}"
     return override

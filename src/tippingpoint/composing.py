@@ -19,7 +19,15 @@ NAMING = ("simulate", "policy_diff")
 """Verbs whose settings name options, so that they must know of folders of the user's own."""
 LAUNCHERS = ("joblib", "ray")
 """Hydra launchers that are extras of ours."""
-FREE = (r"economics\.actions\.", r"data\.parameters\.", r"data\.vocabulary\.counted\.", r"model\.\w+\.search\.")
+VERSIONED = ("score",)
+"""Verbs whose `model=` is a registered version, called `version` to Hydra, which knows a group `model`."""
+FREE = (
+    r"economics\.actions\.",
+    r"data\.parameters\.",
+    r"input_parameters\.",
+    r"data\.vocabulary\.counted\.",
+    r"model\.\w+\.search\.",
+)
 FREE_IN = {"simulate": (r"policy\.actions\.", r"economics\.costs\.")}
 """Where keys are the user's to name, so that a shipped config cannot list them: in every verb, and in one more."""
 
@@ -103,6 +111,8 @@ def as_added(verb: str, overrides: Sequence[str]) -> list[str]:
         key = nothing[0].lstrip("+").partition("=")[0]
         what = "{} takes nothing away: what is given is laid over what is there"
         raise InputError(key, what, f"Type ~{key}.max_depth to leave one out, ~{key} for all.")
+    if verb in VERSIONED:
+        overrides = [re.sub(r"^model=", "version=", word) for word in overrides]
     free = (*FREE, *FREE_IN.get(verb, ()))
     return [f"++{word}" if any(re.match(key, word) for key in free) and "=" in word else word for word in overrides]
 

@@ -262,6 +262,45 @@ class DiffSettings(PolicySettings):
         return policies
 
 
+class ScoreTracking(Closed):
+    """Whether and where a batch is logged; null is the experiment of the model's own run."""
+
+    experiment: str | None
+    log: bool
+
+
+class ScoreSettings(Terminal):
+    """A batch of decisions, as `conf/score.yaml` lists it."""
+
+    input: str | None
+    input_query: str | None
+    input_parameters: dict[str, str | int | float | bool | None]
+    to: str | None
+    output_table: str
+    version: str | None
+    only: list[str]
+    parts: bool
+    reasons: bool
+    holdout: float = Field(ge=0, le=1)
+    holdout_actions: list[str]
+    holdout_salt: str | None
+    scored_at: str | None
+    chunk: int = Field(ge=1)
+    quarantine: str
+    quarantine_share: float = Field(ge=0, le=1)
+    tracking: ScoreTracking
+
+    @model_validator(mode="before")
+    @classmethod
+    def _output_may_be_a_place(cls, node: Any) -> Any:
+        """`output` says how to answer in every verb; here what is neither text nor json is where decisions go."""
+        if not isinstance(node, dict) or node.get("output") in ("text", "json", None):
+            return node
+        if node.get("to") not in (None, node["output"]):
+            raise ValueError(f"output={node['output']} and to={node['to']} differ. Give one of them.")
+        return node | {"to": node["output"], "output": "text"}
+
+
 class Serve(Terminal):
     """Where a page is served."""
 

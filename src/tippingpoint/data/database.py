@@ -77,22 +77,27 @@ class DuckDB:
         OutsideError
             When the database fails.
         """
-        _check(sql, parameters)
-        try:
-            statements = self.connection.extract_statements(sql)
-            if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-                raise InputError(
-                    "data.query", "is not one SELECT", "A source only reads: one query, without the final ;."
-                )
-            relation = self.connection.sql(sql, params=dict(parameters) or None)
-            _differ(relation.columns)
-            answer = pl.from_arrow(relation.to_arrow_table())
-        except (duckdb.OperationalError, duckdb.InternalError) as error:
-            raise OutsideError("data.query", _first_line(error)) from error
-        except duckdb.Error as error:
-            raise InputError("data.query", _first_line(error)) from error
+        with _said_of_duckdb():
+            answer = pl.from_arrow(self._relation(sql, parameters).to_arrow_table())
         assert isinstance(answer, pl.DataFrame)
         return answer
+
+    def frames(self, sql: str, parameters: Mapping[str, Any], rows: int) -> Iterator[pl.DataFrame]:
+        """As `frame`, in pieces of about so many rows, of which there is always one."""
+        with _said_of_duckdb():
+            reader = self._relation(sql, parameters).to_arrow_reader(rows)
+            yield pl.from_arrow(reader.schema.empty_table())  # type: ignore[misc]  # a table is a frame
+            for batch in reader:
+                yield pl.from_arrow(batch)  # type: ignore[misc]
+
+    def _relation(self, sql: str, parameters: Mapping[str, Any]) -> duckdb.DuckDBPyRelation:
+        _check(sql, parameters)
+        statements = self.connection.extract_statements(sql)
+        if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+            raise InputError("data.query", "is not one SELECT", "A source only reads: one query, without the final ;.")
+        relation = self.connection.sql(sql, params=dict(parameters) or None)
+        _differ(relation.columns)
+        return relation
 
 
 class PostgreSQL:
@@ -103,25 +108,22 @@ class PostgreSQL:
 
     def frame(self, sql: str, parameters: Mapping[str, Any]) -> pl.DataFrame:
         """As `DuckDB.frame`."""
-        import psycopg
-
         _check(sql, parameters)
-        try:
+        with _said_of_postgresql():
             # Prepared, because without parameters psycopg would else use a protocol that takes several
             # statements at once, and a COMMIT among them would end the read-only transaction.
             text = _numbered(sql) if parameters else sql
             cursor = self.connection.execute(text.encode(), dict(parameters) or None, prepare=True)
-            if cursor.description is None:
-                raise InputError("data.query", "gives no rows", "A source only reads: type a SELECT.")
-            names = [column.name for column in cursor.description]
-            rows = cursor.fetchall()
-        except psycopg.OperationalError as error:
-            raise OutsideError("data.query", _first_line(error)) from error
-        except psycopg.Error as error:
-            raise InputError("data.query", _first_line(error)) from error
-        _differ(names)
-        columns = zip(*rows, strict=True) if rows else [()] * len(names)
-        return pl.DataFrame([_series(name, list(column)) for name, column in zip(names, columns, strict=True)])
+            return _frame(cursor, cursor.fetchall() if cursor.description else [])
+
+    def frames(self, sql: str, parameters: Mapping[str, Any], rows: int) -> Iterator[pl.DataFrame]:
+        """As `DuckDB.frames`."""
+        _check(sql, parameters)
+        with _said_of_postgresql(), self.connection.cursor(name="tippingpoint") as cursor:  # the server keeps the rest
+            cursor.execute((_numbered(sql) if parameters else sql).encode(), dict(parameters) or None)
+            yield _frame(cursor, [])
+            while batch := cursor.fetchmany(rows):
+                yield _frame(cursor, batch)
 
 
 @contextmanager
@@ -150,7 +152,7 @@ def connect(url: str) -> Iterator[DuckDB | PostgreSQL]:
             "data.url", "PostgreSQL needs psycopg", "Type pip install 'tippingpoint[warehouse]'."
         ) from error
     try:
-        server = psycopg.connect(_libpq(url), connect_timeout=CONNECT_SECONDS, application_name="tippingpoint")
+        server = psycopg.connect(libpq(url), connect_timeout=CONNECT_SECONDS, application_name="tippingpoint")
     except psycopg.ProgrammingError as error:
         raise InputError("data.url", f"is not a PostgreSQL URL ({_first_line(error)})") from error
     except psycopg.Error as error:
@@ -222,7 +224,8 @@ def _open_duckdb(url: str) -> duckdb.DuckDBPyConnection:
         raise InputError(f"data.url={url}", f"is no DuckDB database ({_first_line(error)})") from error
 
 
-def _libpq(url: str) -> str:
+def libpq(url: str) -> str:
+    """The URL as libpq takes it."""
     return "postgresql://" + url.partition("://")[2]
 
 
@@ -246,6 +249,38 @@ def _numbered(sql: str) -> str:
         return f"%({found['name']})s" if found["name"] else found[0].replace("%", "%%")
 
     return TOKEN.sub(written, sql)
+
+
+@contextmanager
+def _said_of_duckdb() -> Iterator[None]:
+    try:
+        yield
+    except (duckdb.OperationalError, duckdb.InternalError) as error:
+        raise OutsideError("data.query", _first_line(error)) from error
+    except duckdb.Error as error:
+        raise InputError("data.query", _first_line(error)) from error
+
+
+@contextmanager
+def _said_of_postgresql() -> Iterator[None]:
+    import psycopg
+
+    try:
+        yield
+    except psycopg.OperationalError as error:
+        raise OutsideError("data.query", _first_line(error)) from error
+    except psycopg.Error as error:
+        raise InputError("data.query", _first_line(error)) from error
+
+
+def _frame(cursor: Any, rows: list[tuple[Any, ...]]) -> pl.DataFrame:
+    """Rows of a PostgreSQL cursor."""
+    if cursor.description is None:
+        raise InputError("data.query", "gives no rows", "A source only reads: type a SELECT.")
+    names = [column.name for column in cursor.description]
+    _differ(names)
+    columns = zip(*rows, strict=True) if rows else [()] * len(names)
+    return pl.DataFrame([_series(name, list(column)) for name, column in zip(names, columns, strict=True)])
 
 
 def _series(name: str, values: list[Any]) -> pl.Series:

@@ -81,7 +81,7 @@ def check(table: pl.DataFrame, contract: TableContract, now: datetime) -> Checke
     for i, (name, terms) in enumerate(contract.columns.items()):
         words = MISSING if name in (contract.outcome, contract.action) else None  # no model sees these
         typed, readable = parse(table[name], terms.type, terms.values or words)
-        shifted = _shift(typed, terms)
+        shifted = shifted_unit(typed, terms)
         frame |= {f"c{i}": typed, f"r{i}": readable, f"u{i}": typed.is_null() if shifted else _all(len(table))}
         schema |= {f"c{i}": _column(terms, now), f"r{i}": _flag(), f"u{i}": _flag()}
         values = len(table) - int((typed.is_null() & readable).sum())
@@ -224,7 +224,7 @@ def _repeated(table: pl.DataFrame, ids: pl.Series) -> tuple[pl.Series, pl.Series
     return pl.Series(once), pl.Series(alone)
 
 
-def _shift(typed: pl.Series, terms: Terms) -> str:
+def shifted_unit(typed: pl.Series, terms: Terms) -> str:
     """How a median speaks of a shifted unit; nothing if it does not."""
     if terms.type not in ("number", "whole"):
         return ""
@@ -269,7 +269,7 @@ def _broken(table: pl.DataFrame, details: pl.DataFrame, rules: list[_Rule]) -> t
     parts = parts or [pl.Series("none", [], pl.String)]
     reason = pl.DataFrame(parts).select(pl.concat_str(pl.all(), separator="; ", ignore_nulls=True)).to_series()
     own = {"row": pl.Series(rows + 1), "reason": reason}
-    named = {_free(name, table.columns): column for name, column in own.items()}
+    named = {free(name, table.columns): column for name, column in own.items()}
     return pl.DataFrame({**named, **text}), dict(sorted(reasons.items(), key=lambda item: -item[1]))
 
 
@@ -279,5 +279,6 @@ def _general(rule: _Rule, values: pl.Series) -> str:
     return f"{rule.column} {rule.said}" + (f" ({shown})" if shown else "")
 
 
-def _free(name: str, taken: list[str]) -> str:
-    return name if name not in taken else _free(f"{name}_", taken)
+def free(name: str, taken: list[str]) -> str:
+    """The name, with as many _ behind it as tell it from those taken."""
+    return name if name not in taken else free(f"{name}_", taken)

@@ -4,6 +4,7 @@ import csv
 import gzip
 import re
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
@@ -37,22 +38,52 @@ def read(path: Path) -> pl.DataFrame:
         When there is no such file, or it is not a table with at least two rows.
     """
     where = f"data.path={path}"
+    files = files_of(path, where)
     if path.is_dir():
-        files = sorted(f for f in path.iterdir() if f.name.lower().endswith(SUFFIXES) and not f.name.startswith("."))
-        if not files:
-            raise InputError(where, "the folder has no table", f"Wanted are files named {', '.join(SUFFIXES)}.")
         table = _stack(where, {file.name: _read(file, f"data.path={file}") for file in files})
-    elif path.is_file():
-        table = _read(path, where)
     else:
-        siblings = sorted(p.name for p in path.parent.glob("*") if p.name.lower().endswith(SUFFIXES))
-        raise InputError(where, "no such file", nearest(path.name, siblings) if siblings else "")
+        table = _read(path, where)
     if len(table) < 2:
         raise InputError(where, f"has {'a header only' if not len(table) else 'one row only'}; users are rows")
     return table
 
 
-def _read(path: Path, where: str) -> pl.DataFrame:
+@dataclass(frozen=True)
+class Layout:
+    """What a file is: Parquet, or a CSV with this separator; and how it begins."""
+
+    parquet: bool
+    separator: str
+    head: bytes
+
+
+def files_of(path: Path, where: str) -> list[Path]:
+    """The file, or those of a folder in the order of their names.
+
+    Raises
+    ------
+    InputError
+        When there is none.
+    """
+    if path.is_dir():
+        files = sorted(f for f in path.iterdir() if f.name.lower().endswith(SUFFIXES) and not f.name.startswith("."))
+        if not files:
+            raise InputError(where, "the folder has no table", f"Wanted are files named {', '.join(SUFFIXES)}.")
+        return files
+    if not path.is_file():
+        siblings = sorted(p.name for p in path.parent.glob("*") if p.name.lower().endswith(SUFFIXES))
+        raise InputError(where, "no such file", nearest(path.name, siblings) if siblings else "")
+    return [path]
+
+
+def layout(path: Path, where: str) -> Layout:
+    """Look at the beginning of a file.
+
+    Raises
+    ------
+    InputError
+        When it is empty, or certainly no table.
+    """
     try:
         with path.open("rb") as file:
             head = file.read(4096)
@@ -66,29 +97,42 @@ def _read(path: Path, where: str) -> pl.DataFrame:
         raise InputError(where, "is a web page, not a CSV", "Download the file itself.")
     if head.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
         raise InputError(where, "is an Excel workbook or an archive, not a CSV", "Save the sheet as CSV (UTF-8).")
-    parquet = head[:4] == b"PAR1"
     first_line = head.splitlines()[0] if head else b""
     separator = next((s for s in ";\t|" if s.encode() in first_line and b"," not in first_line), ",")
-    try:
-        if parquet:
-            return pl.read_parquet(path)
-        table = pl.read_csv(path, separator=separator, infer_schema_length=None, try_parse_dates=True)
-    except (pl.exceptions.PolarsError, UnicodeDecodeError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        if not parquet and sum(byte < 32 and byte not in b"\t\n\r\f" for byte in head) > len(head) / 50:
-            raise InputError(where, "looks like no text table", f"Wanted are {', '.join(SUFFIXES)}.") from error
-        if not parquet and ("utf-8" in reason.lower() or "utf8" in reason.lower()):
-            raise InputError(where, "is not UTF-8", "Convert it first, e.g. iconv -f latin1 -t utf8.") from error
-        if not parquet and (ragged := _ragged(path, separator)):
-            raise InputError(where, ragged, f'Mend it; a value with {separator!r} in it stands in "quotes".') from error
-        raise InputError(where, f"cannot be read as {'Parquet' if parquet else 'CSV'} ({reason})") from error
+    return Layout(head[:4] == b"PAR1", separator, head)
 
-    if any(re.search(r"_duplicated_\d+$", name) for name in table.columns):  # so polars calls the second of a name
-        written = pl.read_csv(path, separator=separator, has_header=False, n_rows=1, infer_schema=False).row(0)
+
+def unreadable(error: Exception, path: Path, where: str, found: Layout) -> InputError:
+    """What polars says of a file, in our words."""
+    reason, head = str(error).splitlines()[0], found.head
+    if not found.parquet and sum(byte < 32 and byte not in b"\t\n\r\f" for byte in head) > len(head) / 50:
+        return InputError(where, "looks like no text table", f"Wanted are {', '.join(SUFFIXES)}.")
+    if not found.parquet and ("utf-8" in reason.lower() or "utf8" in reason.lower()):
+        return InputError(where, "is not UTF-8", "Convert it first, e.g. iconv -f latin1 -t utf8.")
+    if not found.parquet and (ragged := _ragged(path, found.separator)):
+        return InputError(where, ragged, f'Mend it; a value with {found.separator!r} in it stands in "quotes".')
+    return InputError(where, f"cannot be read as {'Parquet' if found.parquet else 'CSV'} ({reason})")
+
+
+def refuse_repeated(names: list[str], path: Path, where: str, found: Layout) -> None:
+    """Refuse a header that has a name twice; polars would give the second another one."""
+    if any(re.search(r"_duplicated_\d+$", name) for name in names):  # so polars calls the second of a name
+        written = pl.read_csv(path, separator=found.separator, has_header=False, n_rows=1, infer_schema=False).row(0)
         for name in dict.fromkeys(written):
             if written.count(name) > 1:
                 what = f"the header has more than one column {name or ''!r}"
                 raise InputError(where, what, "Rename or take out all but one.")
+
+
+def _read(path: Path, where: str) -> pl.DataFrame:
+    found = layout(path, where)
+    try:
+        if found.parquet:
+            return pl.read_parquet(path)
+        table = pl.read_csv(path, separator=found.separator, infer_schema_length=None, try_parse_dates=True)
+    except (pl.exceptions.PolarsError, UnicodeDecodeError, OSError) as error:
+        raise unreadable(error, path, where, found) from error
+    refuse_repeated(table.columns, path, where, found)
     return table
 
 

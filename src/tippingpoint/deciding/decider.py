@@ -66,5 +66,4 @@ class Decider:
         segment = self.policy.segment(score, features)
         codes = [self.deployment.actions.index(self.policy.actions[name]) for name in self.policy.segments]
         action = np.asarray(codes)[segment]
-        value = self.deployment.worth(score, costs)[np.arange(len(score)), action]
-        return Decided(score, segment, action, value)
+        return Decided(score, segment, action, self.deployment.worth_of(score, action, costs))

@@ -58,6 +58,18 @@ class Deployment(Closed):
         alpha, beta = self.economics.rewards(self.actions, self.good, costs)
         return np.asarray(alpha + beta * self.outcomes(score))
 
+    def worth_of(self, score: np.ndarray, action: np.ndarray, costs: pd.DataFrame | None = None) -> np.ndarray:
+        """(n,) expected money under (n,) codes of actions: what `worth` says of those alone."""
+        value = np.full(len(score), np.nan)
+        if self.economics.per_user and costs is None:
+            return value
+        alpha, beta = self.economics.rewards(self.actions, self.good, costs)
+        for k, response in enumerate(self.responses.values()):
+            rows = np.flatnonzero(action == k)
+            own = (rows, k) if alpha.ndim == 2 else k  # prices of each user's own, or of all
+            value[rows] = alpha[own] + beta[own] * response(score[rows])
+        return value
+
 
 def deployment(
     question: str,

@@ -47,14 +47,17 @@ class Reference(Closed):
         counts = {}
         for name, edges in self.edges.items():
             values = score if name == SCORE else features[name].to_numpy(np.float64)
-            missing = np.isnan(values)
-            bins = np.searchsorted(edges, values, side="left")
-            counts[name] = np.bincount(np.where(missing, len(edges) + 1, bins), minlength=len(edges) + 2)
+            # Comparisons, which go several users an instruction: several times as fast as a search of the bins.
+            above = [int(np.count_nonzero(values > edge)) for edge in edges]
+            known = len(values) - int(np.count_nonzero(np.isnan(values)))
+            counts[name] = np.append(-np.diff([known, *above, 0]), len(values) - known)
         for name, categories in self.categories.items():
-            code = pd.Index(categories, dtype="str").get_indexer(pd.Index(features[name]))
-            code[(code < 0) & features[name].notna().to_numpy()] = len(categories)
-            code[code < 0] = len(categories) + 1
-            counts[name] = np.bincount(code, minlength=len(categories) + 2)
+            found = features[name].value_counts()
+            code = pd.Index(categories, dtype="str").get_indexer(found.index.astype("str"))
+            code[code < 0] = len(categories)
+            count = np.bincount(code, found.to_numpy(np.float64), minlength=len(categories) + 2).astype(np.int64)
+            count[-1] = len(features) - count.sum()
+            counts[name] = count
         return counts
 
     def drift(self, counts: Mapping[str, np.ndarray]) -> pd.DataFrame:

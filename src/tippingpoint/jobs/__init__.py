@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tippingpoint.jobs.explore import explore
     from tippingpoint.jobs.policy import policy_diff, policy_lint
     from tippingpoint.jobs.run import run
+    from tippingpoint.jobs.score import score
     from tippingpoint.jobs.simulate import simulate
     from tippingpoint.jobs.tune import tune
     from tippingpoint.jobs.ui import ui
@@ -28,6 +29,7 @@ __all__ = [
     "policy_diff",
     "policy_lint",
     "run",
+    "score",
     "simulate",
     "tune",
     "ui",

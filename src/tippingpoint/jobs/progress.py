@@ -33,6 +33,40 @@ def progress(steps: int) -> Iterator[Callable[[str], None]]:
         yield step
 
 
+class Counting:
+    """How many rows are done: a live line on a terminal; elsewhere only the names of steps."""
+
+    def __init__(self, console: Console, bar: Progress | None, task: TaskID | None) -> None:
+        self.console, self.bar, self.task = console, bar, task
+        self.total: int | None = None
+        self.what = ""
+
+    def say(self, what: str) -> None:
+        """Name what is done now."""
+        self.what = what
+        if self.bar is None or self.task is None:
+            self.console.print(what, highlight=False, markup=False)
+        else:
+            self.bar.update(self.task, description=what, total=None, completed=0)
+
+    def update(self, rows: int) -> None:
+        """Show the rows done, of how many where that is known."""
+        if self.bar is not None and self.task is not None:
+            self.bar.update(self.task, description=f"{self.what}: {rows:,} rows", completed=rows, total=self.total)
+
+
+@contextmanager
+def counting() -> Iterator[Counting]:
+    """A live line for work on rows."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield Counting(console, None, None)
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        yield Counting(console, bar, bar.add_task("", total=None))
+
+
 class Searching:
     """How far a search is: a live line on a terminal; elsewhere one at its start, now and then, and at its end."""
 

@@ -1,0 +1,1 @@
+"""Decisions made for others: in batches, and one user at a time."""

@@ -1,0 +1,91 @@
+"""Decisions as a folder of parts: a job that was killed goes on with the part it was at."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from tippingpoint.deciding.tally import Tally
+from tippingpoint.errors import InputError
+from tippingpoint.serving.outputs import File, kept
+
+MANIFEST = "manifest.json"
+
+
+class Parts:
+    """A folder of Parquet files, one a chunk, and a manifest: what they were made of, and how many are whole.
+
+    A part is whole before the manifest counts it, and one that is not counted is written again, with the same bytes.
+    Rows set aside are in `quarantine/`, part by part.
+
+    Parameters
+    ----------
+    made_of
+        What decides about every byte of the parts: digests of input and settings, versions.
+    """
+
+    def __init__(self, folder: Path, made_of: dict[str, Any], scored_at: str) -> None:
+        self.folder, self.made_of = folder, made_of
+        self.done, self.complete, self.tally, self.scored_at = 0, False, Tally(), scored_at
+        if folder.is_file():
+            raise InputError(f"to={folder}", "is a file; parts need a folder", "Name another place.")
+        path = folder / MANIFEST
+        if not path.exists():
+            if folder.is_dir() and any(not f.name.startswith(".") for f in folder.iterdir()):
+                raise InputError(f"to={folder}", "holds files that no job of parts wrote", "Name another folder.")
+            return
+        try:
+            there = json.loads(path.read_text())
+            self.done, self.complete = int(there["parts"]), bool(there["complete"])
+            self.tally, self.scored_at = Tally.from_dict(there["tally"]), str(there["scored_at"])
+            before = there["made_of"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"to={folder}", f"its {MANIFEST} is none of ours", "Name another folder.") from error
+        if differing := [key for key in made_of if before.get(key) != made_of[key]]:
+            said = ", ".join(f"{key} {before.get(key)} and not {made_of[key]}" for key in differing)
+            raise InputError(
+                f"to={folder}",
+                f"holds {'all' if self.complete else f'{self.done}'} parts of another job: {said}",
+                "Name another folder, or remove this one.",
+            )
+
+    def add(self, table: pl.DataFrame, broken: pl.DataFrame, tally: Tally) -> None:
+        """Write the next part, and count it."""
+        with File(self.folder / f"part-{self.done:05d}.parquet") as part:
+            part.add(table)
+        if len(broken):
+            with File(self.folder / "quarantine" / f"part-{self.done:05d}.csv") as aside:
+                aside.add(broken)
+        self.done, self.tally = self.done + 1, self.tally + tally
+        self._write()
+
+    def begin_again(self) -> None:
+        """Forget all parts."""
+        self.done, self.complete, self.tally = 0, False, Tally()
+        for path in [*self.folder.glob("part-*.parquet"), *self.folder.glob("quarantine/part-*.csv")]:
+            path.unlink()
+        self._write()
+
+    def finish(self) -> None:
+        """Say that there are no more."""
+        self.complete = True
+        self._write()
+
+    def _write(self) -> None:
+        node = {
+            "made_of": self.made_of,
+            "scored_at": self.scored_at,
+            "parts": self.done,
+            "complete": self.complete,
+            "tally": self.tally.as_dict(),
+        }
+        self.folder.mkdir(parents=True, exist_ok=True)
+        part = self.folder / f".{MANIFEST}.part"
+        with part.open("w") as file:
+            json.dump(node, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(self.folder / MANIFEST)
+        kept(self.folder)
