@@ -20,6 +20,7 @@ Verbs
   score     decisions for a table of users: tippingpoint score input=users.csv output=decisions.parquet
   policy    lint: gaps, overlaps, segments no one reaches;  diff A B: what changes for whom
   data      describe, explore or write a table: tippingpoint data describe data=csv data.path=users.csv
+  dashboard marketing's pages: segments, cut-offs, target lists, on the champion or on demo data
   ui        serve the MLflow pages of this folder's store
   doctor    versions, and whether the store can be used
 
@@ -87,6 +88,13 @@ data write     a generated table, or events: data=streamzone to=users.parquet, d
   data.contract=contract.yaml                        rows that break it are set aside
   data.id=… data.drop=[…] data.good=false data.action=… data.control=… data.logging_probability=uniform
 """,
+    "dashboard": """\
+Marketing's pages, on this machine only: bring users, see segments, move cut-offs, download the list.
+
+  port=8502
+  model=models:/conversion@challenger                another than each question's champion
+  predictions='duckdb:///app.duckdb?table=predictions' outcomes=outcomes.csv   what came of decisions, by day
+""",
     "ui": "Serve the MLflow pages of this folder's store.\n\n  port=5001\n",
     "doctor": "Versions, and whether the store can be used.\n",
 }
@@ -94,7 +102,7 @@ data write     a generated table, or events: data=streamzone to=users.parquet, d
 HYDRA_OPTIONS_WITH_VALUE = ("--cfg", "-c", "--config-dir", "-cd", "--config-path", "--config-name", "--package", "-p")
 HYDRA_OPTIONS = (*HYDRA_OPTIONS_WITH_VALUE, "--multirun", "--help", "--info", "--hydra-help", "--resolve")
 VERBS = tuple(ABOUT)
-TEXTS = ("data.query", "input", "input_query", "to", "output")
+TEXTS = ("data.query", "input", "input_query", "to", "output", "predictions", "outcomes")
 """Keys whose values are taken literally."""
 WORDS = {"policy": ("lint", "diff"), "data": ("describe", "explore", "write")}
 """The second words of verbs that have some."""

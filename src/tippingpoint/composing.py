@@ -19,7 +19,7 @@ NAMING = ("simulate", "policy_diff")
 """Verbs whose settings name options, so that they must know of folders of the user's own."""
 LAUNCHERS = ("joblib", "ray")
 """Hydra launchers that are extras of ours."""
-VERSIONED = ("score",)
+VERSIONED = ("score", "dashboard")
 """Verbs whose `model=` is a registered version, called `version` to Hydra, which knows a group `model`."""
 FREE = (
     r"economics\.actions\.",

@@ -308,6 +308,18 @@ class Serve(Terminal):
     port: int = Field(ge=1, le=65535)
 
 
+class DashboardSettings(Serve):
+    """Marketing's pages, as `conf/dashboard.yaml` lists them."""
+
+    version: str | None
+    """The registered version to open on; null: each question's champion."""
+    mlflow: str | None
+    """Where MLflow's pages are; null: at a store that is a server, else where `tippingpoint ui` serves."""
+    predictions: str | None
+    """A table of decisions, for the page Over time."""
+    outcomes: str | None
+
+
 def validate(model: type[T], values: Mapping[str, Any], where: str) -> T:
     """Validate `values` with a closed model; pydantic's errors become one InputError.
 

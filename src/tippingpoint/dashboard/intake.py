@@ -10,10 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePath
 
 import numpy as np
+import pandas as pd
 import polars as pl
 
 from tippingpoint.dashboard.subject import Subject
 from tippingpoint.data.contract import TableContract
+from tippingpoint.data.glance import admit
 from tippingpoint.deciding.tally import Tally
 from tippingpoint.errors import InputError
 from tippingpoint.serving.batch import Batch, Stream, best_first
@@ -73,6 +75,8 @@ class Listed:
         The upload's columns that go by another name in the contract, and that name.
     table
         The users let in: the decisions' columns, then their own; those of the same name end in `(table)`.
+    rows
+        (n,) positions in `source` of the rows of `table`.
     broken
         The rows set aside, `row` and `reason` first.
     at
@@ -83,6 +87,7 @@ class Listed:
     source: Held
     names: dict[str, str]
     table: pl.DataFrame
+    rows: np.ndarray
     broken: pl.DataFrame
     tally: Tally
     at: datetime
@@ -110,9 +115,7 @@ def lacking(columns: tuple[str, ...], terms: TableContract) -> dict[str, list[st
         one, other = ("".join(filter(str.isalnum, text.casefold())) for text in (wanted, there))
         return difflib.SequenceMatcher(None, one, other).ratio()
 
-    return {
-        name: sorted(spare, key=lambda c: (-near(name, c), c)) for name in terms.columns if name not in columns
-    }
+    return {name: sorted(spare, key=lambda c: (-near(name, c), c)) for name in terms.columns if name not in columns}
 
 
 def listed(upload: Upload, subject: Subject, names: Mapping[str, str]) -> Listed:
@@ -152,7 +155,9 @@ def own_users(subject: Subject) -> Listed:
         When they cannot be read any more.
     """
     if subject.users is None:
-        raise InputError("users", f"those the champion was judged on cannot be read ({subject.why_not})", "Upload some.")
+        raise InputError(
+            "users", f"those the champion was judged on cannot be read ({subject.why_not})", "Upload some."
+        )
     batch = batch_of(subject, _now())
     wanted = batch.wanted(subject.users.columns)
     return decided(subject, Held(subject.origin, subject.users.select(wanted)), subject.users.drop(wanted), batch, {})
@@ -171,9 +176,15 @@ def decided(subject: Subject, source: Held, own: pl.DataFrame, batch: Batch, nam
     features = source.table.drop(batch.user_id, strict=False)
     beside = pl.concat([features, own], how="horizontal") if own.width else features
     beside = beside[kept].rename({c: f"{c} (table)" for c in beside.columns if c in table.columns})
-    return Listed(
-        source.origin, source, names, pl.concat([table, beside], how="horizontal"), aside, tally, batch.scored_at
-    )
+    whole = pl.concat([table, beside], how="horizontal")
+    return Listed(source.origin, source, names, whole, kept, aside, tally, batch.scored_at)
+
+
+def features(of: Listed, subject: Subject, rows: np.ndarray) -> pd.DataFrame:
+    """What the model reads of users, by their positions in `of.table`."""
+    batch = batch_of(subject, of.at)
+    table = of.source.table[of.rows[rows]].drop([c for c in batch.costs if c not in batch.terms.columns], strict=False)
+    return batch.features(admit(table, batch.terms, of.at).table)
 
 
 def batch_of(subject: Subject, at: datetime, only: tuple[str, ...] = (), reasons: bool = False) -> Batch:

@@ -82,7 +82,12 @@ class Board:
         of = valued(self.test, self.actions, self.line, at)
         spend = valued(self.test, self.actions, self.line, at, self.money).spend if self.money else None
         return Scenario(
-            policy, at, tuple(float(self.test.cuts[i]) for i in at), of, spend, self.simulation.shares(self.cut_offs, of)
+            policy,
+            at,
+            tuple(float(self.test.cuts[i]) for i in at),
+            of,
+            spend,
+            self.simulation.shares(self.cut_offs, of),
         )
 
     def within(self, per_1000: float) -> Choice | None:

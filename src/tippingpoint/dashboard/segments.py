@@ -9,7 +9,8 @@ import polars as pl
 SCORE = "propensity_score"
 FIRST = re.compile(r"(?i)country|region|market|plan|subscription|device|tier|channel")
 """Categories people filter by first."""
-WATCH, RECENCY = re.compile(r"(?i)watch|hours|minutes|play"), re.compile(r"(?i)last_(login|seen|active)|recency|days_since")
+WATCH = re.compile(r"(?i)(watch|content|play|listen).*(hours|minutes|time)|hours|minutes")
+RECENCY = re.compile(r"(?i)(since|last).*(login|seen|active|visit|session)|recency|inactive")
 MOST = 60
 """Values of a category that is offered as a filter."""
 DECISIONS = re.compile(r"segment|action|model|policy_digest|policy_action|reason_\d")
@@ -28,11 +29,11 @@ def categories(table: pl.DataFrame, user_id: str) -> dict[str, list[str]]:
     return dict(sorted(found.items(), key=lambda item: FIRST.search(item[0]) is None))
 
 
-def numbers(table: pl.DataFrame) -> list[str]:
+def numbers(table: pl.DataFrame, hidden: Sequence[str] = ()) -> list[str]:
     """Columns of numbers that belong to the users, watch time and recency first."""
-    names = [n for n, t in table.schema.items() if t.is_numeric() and n not in (SCORE, "expected_value")]
-    rank = {n: 0 if WATCH.search(n) else 1 if RECENCY.search(n) else 2 for n in names}
-    return sorted(names, key=rank.__getitem__)
+    own = [n for n, t in table.schema.items() if t.is_numeric() and n not in (SCORE, "expected_value", *hidden)]
+    first = [next((n for n in own if of.search(n)), None) for of in (WATCH, RECENCY)]
+    return list(dict.fromkeys([*filter(None, first), *own]))
 
 
 def filtered(table: pl.DataFrame, chosen: Mapping[str, Sequence[str]]) -> pl.DataFrame:
@@ -41,7 +42,9 @@ def filtered(table: pl.DataFrame, chosen: Mapping[str, Sequence[str]]) -> pl.Dat
     return table.filter(pl.all_horizontal(wanted)) if wanted else table
 
 
-def by_segment(table: pl.DataFrame, segments: Sequence[str], actions: Mapping[str, str], means: Sequence[str]) -> pl.DataFrame:
+def by_segment(
+    table: pl.DataFrame, segments: Sequence[str], actions: Mapping[str, str], means: Sequence[str]
+) -> pl.DataFrame:
     """One row a segment, empty ones too: action, users, share, mean score, means of columns, expected value in all."""
     found = table.group_by("segment").agg(
         pl.len().alias("users"),
@@ -69,6 +72,7 @@ def by_category(table: pl.DataFrame, column: str, segments: Sequence[str]) -> pl
 def engagement(table: pl.DataFrame, segments: Sequence[str], columns: Sequence[str]) -> pl.DataFrame:
     """Means of columns by segment, as a share of everyone's mean: 1 is the average user."""
     everyone = table.select(pl.col(c).cast(pl.Float64).mean() for c in columns)
+    columns = [c for c in columns if (everyone[c].item() or 0) > 0 and table[c].min() >= 0]  # type: ignore[operator]
     found = table.group_by("segment").agg(
         (pl.col(c).cast(pl.Float64).mean() / everyone[c].item()).alias(c) for c in columns
     )

@@ -1,7 +1,9 @@
 """What the pages are about: the champion of a registry, or a demonstration; its users, and what a simulation says."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any
 
 import pandas as pd
@@ -117,10 +119,8 @@ def registered(reference: str) -> Subject:
     except InputError as error:  # its users are gone, or changed: what needs none of them still stands
         simulation, why_not, name = None, str(error), model.name
     importance = None
-    try:
-        importance = pd.read_csv(pd.io.common.BytesIO(fetch(client, model.run_id, IMPORTANCE)))
-    except InputError:
-        pass
+    with suppress(InputError):  # a run with report=none files none
+        importance = pd.read_csv(BytesIO(fetch(client, model.run_id, IMPORTANCE)))
     return Subject(
         reference=decider.reference,
         demo=False,
@@ -175,7 +175,7 @@ def demonstration(name: str) -> Subject:
 
 
 def _gathered(client: Client, model: LoadedModel, decider: Decider) -> tuple[Gathered, str]:
-    """Statistics of the latest simulation of this model and policy, gathered now where there is none; its name there."""
+    """Statistics of the latest simulation of this model and policy, and its name there; gathered now if there is none."""
     runs = client.search_runs([model.experiment], f"tags.`{JOB}` = 'simulate' and attributes.status = 'FINISHED'")
     for run in runs:
         try:

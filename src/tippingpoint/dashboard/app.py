@@ -1,0 +1,60 @@
+"""The pages in one place; `tippingpoint dashboard` has Streamlit run this file."""
+
+import streamlit as st
+
+from tippingpoint.dashboard.pages import cut_offs, kmeans, over_time, registry, segments, targets, users, why
+from tippingpoint.dashboard.state import DEMO, plain, references, session, show, subject
+from tippingpoint.errors import TippingpointError
+
+PAGES = {
+    "users": (users.page, "Users", ":material/upload_file:"),
+    "segments": (segments.page, "Segments", ":material/groups:"),
+    "cut-offs": (cut_offs.page, "Cut-offs", ":material/tune:"),
+    "targets": (targets.page, "Targets", ":material/target:"),
+    "why": (why.page, "Why", ":material/help:"),
+    "k-means": (kmeans.page, "K-means", ":material/bubble_chart:"),
+    "over-time": (over_time.page, "Over time", ":material/timeline:"),
+    "registry": (registry.page, "Registry", ":material/inventory_2:"),
+}
+
+
+def main() -> None:
+    """Show the page that was chosen."""
+    st.set_page_config("tippingpoint", ":material/balance:", layout="wide")
+    chosen = st.navigation(
+        [
+            st.Page(lambda page=page: show(page), title=title, icon=icon, url_path=path, default=path == "users")
+            for path, (page, title, icon) in PAGES.items()
+        ]
+    )
+    with st.sidebar:
+        try:
+            _about()
+        except TippingpointError as error:
+            st.error(plain(error), icon=":material/error:")
+            return
+    chosen.run()
+
+
+def _about() -> None:
+    """Who decides, in the sidebar."""
+    there = references()
+    if len(there) > 1:
+        st.selectbox("Model", there, key="about", format_func=lambda r: r.removeprefix("models:/"))
+    about = subject()
+    if about.reference.startswith(DEMO):
+        st.warning(
+            "A demonstration: generated users, a small model fitted on them just now. There is no champion in this"
+            " store yet; promote one and it opens here.",
+            icon=":material/science:",
+        )
+    else:
+        st.caption(f"Champion: {plain(about.reference.removeprefix('models:/'))}")
+    policy = about.policy
+    st.caption(f"Policy: {plain(policy.name)}, version {policy.version}")
+    if (listed := session().listed) is not None:
+        st.caption(f"Your users: {plain(listed.origin)}, in this tab only")
+
+
+if __name__ == "__main__":
+    main()
