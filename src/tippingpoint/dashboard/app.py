@@ -20,7 +20,7 @@ PAGES = {
 
 def main() -> None:
     """Show the page that was chosen."""
-    st.set_page_config("tippingpoint", ":material/balance:", layout="wide")
+    st.set_page_config("tippingpoint", layout="wide")
     chosen = st.navigation(
         [
             st.Page(lambda page=page: show(page), title=title, icon=icon, url_path=path, default=path == "users")

@@ -24,7 +24,7 @@ def draw(figure: go.Figure, name: str, height: int = 320) -> None:
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"size": 13, "color": "#262730"},
-        legend={"orientation": "h", "y": 1.02, "x": 0, "yanchor": "bottom", "title": {"text": ""}},
+        legend={"orientation": "h", "traceorder": "normal", "y": 1.02, "x": 0, "yanchor": "bottom", "title": {"text": ""}},
         dragmode=False,
         separators=".,",
     )
@@ -60,6 +60,7 @@ def sizes(found: pl.DataFrame) -> go.Figure:
         )
     )
     figure.update_xaxes(title="users")
+    figure.update_yaxes(autorange="reversed", type="category")
     return figure
 
 
@@ -164,8 +165,9 @@ def surface(of: CutOffs, marks: Mapping[str, Sequence[float] | None], unit: str)
         figure.update_xaxes(title=f"{label(of.bands[1])} from", range=[0, 1])
         figure.update_yaxes(title=unit)
     for name, at in marks.items():
-        if at is None or len(at) != sheet.value.ndim:
+        if at is None:
             continue
+        at = [at[k] for k in view.free]
         y = at[0] if len(at) == 2 else float(sheet.value[int(np.abs(cuts - at[0]).argmin())])
         figure.add_scatter(
             x=[at[-1]], y=[y], mode="markers", name=name,

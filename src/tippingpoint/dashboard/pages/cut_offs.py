@@ -1,5 +1,6 @@
 """What if the cut-offs were others: what they bring, how sure that is, and who moves."""
 
+import numpy as np
 import pandas as pd
 import polars as pl
 import streamlit as st
@@ -30,8 +31,8 @@ def page() -> None:
         mine.cuts, mine.cuts_of = found.policy.cuts, about.reference
     unit = f"{simulation.currency} per 1,000 users"
     st.markdown(
-        f"What the policy adds over doing nothing, on {found.test.users:,} test users. Evidence:"
-        f" **{simulation.kind}**, {plain(EVIDENCE[simulation.kind])}."
+        f"What the policy adds over doing nothing, on {found.test.users:,} test users. Where that comes from:"
+        f" {plain(EVIDENCE[simulation.kind])}."
     )
     moved = _sliders(found)
     if moved is None:
@@ -71,7 +72,7 @@ def _sliders(found: Board) -> tuple[float, ...] | None:
         name = f"{plain(segment)} ({plain(policy.actions[segment])}) from"
         at = min(max(float(before[k]), 0.0), 1.0)
         cuts.append(
-            float(place.slider(name, 0.0, 1.0, at, step, format="%.2f" if step == 0.01 else "%.3f", key=f"cut {k}"))
+            float(place.slider(name, 0.0, 1.0, at, step, format="%.2f" if step == 0.01 else "%.3f", key=f"cut {k} {subject().reference}"))
         )
     if cuts != sorted(set(cuts)):
         st.warning("Each segment must start above the one before it. Move one of them.")
@@ -94,7 +95,7 @@ def _figures(now: Scenario, then: Scenario, unit: str) -> None:
         colour = "off" if name in ("Spend", "Contacts") else "normal"
         place.metric(name, f"{of.value * 1000:,.0f}", f"{change:+,.0f}" if round(change) else None, delta_color=colour)
         place.caption(f"{of_unit}{_between(of) if name in ('Uplift', 'Value') else ''}")
-    if now.of.cuts != tuple(now.policy.cuts):
+    if not np.allclose(now.cuts, now.policy.cuts, rtol=0, atol=5e-4):
         at = " and ".join(f"{cut:.3f}" for cut in now.cuts)
         st.caption(f"Read at {at}: the nearest cut-offs that the statistics hold, each half a percent of users apart.")
 
@@ -102,7 +103,7 @@ def _figures(now: Scenario, then: Scenario, unit: str) -> None:
 def _between(of: Estimate) -> str:
     if of.low is None or of.high is None:
         return ", no interval: assumed"
-    return f", 95 % sure between {of.low * 1000:,.0f} and {of.high * 1000:,.0f}"
+    return f", 95 % interval {of.low * 1000:,.0f} to {of.high * 1000:,.0f}"
 
 
 def _table(found: Board, rows: dict[str, Valued]) -> pl.DataFrame:

@@ -45,7 +45,7 @@ def _one(row: int) -> None:
         if decided["expected_value"] is None
         else f"{decided['expected_value']:.2f}",
     }
-    for place, (name, value) in zip(st.columns(4), shown_.items(), strict=True):
+    for place, (name, value) in zip(st.columns([2, 2, 3, 2]), shown_.items(), strict=True):
         place.metric(name, value)
     features = intake.features(found, about, np.array([row]))
     values = about.reasons.values(features)[0]
