@@ -22,7 +22,7 @@ def page() -> None:
     st.title("Why")
     user_id = found.table.columns[0]
     given = st.text_input(
-        "User", mine.user or str(found.table[user_id][0]), key=f"who {mine.user}", help="An id of the table of users."
+        "User", mine.user or str(found.table[user_id][0]), key="who", help="An id of the table of users."
     )
     rows = (found.table[user_id] == given.strip()).arg_true()
     if not len(rows):
