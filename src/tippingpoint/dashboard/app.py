@@ -1,5 +1,7 @@
 """The pages in one place; `tippingpoint dashboard` has Streamlit run this file."""
 
+from functools import partial
+
 import streamlit as st
 
 from tippingpoint.dashboard.pages import cut_offs, kmeans, over_time, registry, segments, targets, users, why
@@ -23,7 +25,7 @@ def main() -> None:
     st.set_page_config("tippingpoint", layout="wide")
     chosen = st.navigation(
         [
-            st.Page(lambda page=page: show(page), title=title, icon=icon, url_path=path, default=path == "users")
+            st.Page(partial(show, page), title=title, icon=icon, url_path=path, default=path == "users")
             for path, (page, title, icon) in PAGES.items()
         ]
     )

@@ -24,7 +24,14 @@ def draw(figure: go.Figure, name: str, height: int = 320) -> None:
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"size": 13, "color": "#262730"},
-        legend={"orientation": "h", "traceorder": "normal", "y": 1.02, "x": 0, "yanchor": "bottom", "title": {"text": ""}},
+        legend={
+            "orientation": "h",
+            "traceorder": "normal",
+            "y": 1.02,
+            "x": 0,
+            "yanchor": "bottom",
+            "title": {"text": ""},
+        },
         dragmode=False,
         separators=".,",
     )

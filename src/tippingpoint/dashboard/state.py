@@ -57,7 +57,7 @@ class Session:
 
     def forget(self) -> None:
         """Be as on the first visit."""
-        self.__init__()  # type: ignore[misc]  # all fields have defaults
+        self.__init__()
 
     def once(self, asked: Hashable, make: Callable[[], T]) -> T:
         """What `make` gives, made once."""

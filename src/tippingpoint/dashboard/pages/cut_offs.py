@@ -72,7 +72,17 @@ def _sliders(found: Board) -> tuple[float, ...] | None:
         name = f"{plain(segment)} ({plain(policy.actions[segment])}) from"
         at = min(max(float(before[k]), 0.0), 1.0)
         cuts.append(
-            float(place.slider(name, 0.0, 1.0, at, step, format="%.2f" if step == 0.01 else "%.3f", key=f"cut {k} {subject().reference}"))
+            float(
+                place.slider(
+                    name,
+                    0.0,
+                    1.0,
+                    at,
+                    step,
+                    format="%.2f" if step == 0.01 else "%.3f",
+                    key=f"cut {k} {subject().reference}",
+                )
+            )
         )
     if cuts != sorted(set(cuts)):
         st.warning("Each segment must start above the one before it. Move one of them.")
@@ -92,8 +102,12 @@ def _figures(now: Scenario, then: Scenario, unit: str) -> None:
         shown.insert(2, ("Spend", spent, before, unit))
     for place, (name, of, reference, of_unit) in zip(st.columns(len(shown)), shown, strict=True):
         change = (of.value - reference.value) * 1000
-        colour = "off" if name in ("Spend", "Contacts") else "normal"
-        place.metric(name, f"{of.value * 1000:,.0f}", f"{change:+,.0f}" if round(change) else None, delta_color=colour)
+        place.metric(
+            name,
+            f"{of.value * 1000:,.0f}",
+            f"{change:+,.0f}" if round(change) else None,
+            delta_color="off" if name in ("Spend", "Contacts") else "normal",
+        )
         place.caption(f"{of_unit}{_between(of) if name in ('Uplift', 'Value') else ''}")
     if not np.allclose(now.cuts, now.policy.cuts, rtol=0, atol=5e-4):
         at = " and ".join(f"{cut:.3f}" for cut in now.cuts)

@@ -64,9 +64,7 @@ def _match(lacking: dict[str, list[str]]) -> None:
         for name, near in lacking.items():
             meaning = about.decider.deployment.terms.columns[name].meaning
             options = [*near, NOTHING]
-            found = st.selectbox(
-                plain(name) + (f": {plain(meaning)}" if meaning else ""), options, key=f"is {name}"
-            )
+            found = st.selectbox(plain(name) + (f": {plain(meaning)}" if meaning else ""), options, key=f"is {name}")
             chosen[name] = str(found)
         pressed = st.form_submit_button("Use these", type="primary")
     if pressed:
