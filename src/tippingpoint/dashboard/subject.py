@@ -175,7 +175,7 @@ def demonstration(name: str) -> Subject:
 
 
 def _gathered(client: Client, model: LoadedModel, decider: Decider) -> tuple[Gathered, str]:
-    """Statistics of the latest simulation of this model and policy, and its name there; gathered now if there is none."""
+    """Statistics of the latest simulation of this model and policy, and its name there; gathered now if none is."""
     runs = client.search_runs([model.experiment], f"tags.`{JOB}` = 'simulate' and attributes.status = 'FINISHED'")
     for run in runs:
         try:
