@@ -36,6 +36,8 @@ def main() -> None:
             st.error(plain(error), icon=":material/error:")
             return
     chosen.run()
+    if (listed := session().listed) is not None:
+        st.sidebar.caption(f"Your users: {plain(listed.origin)}, in this tab only")
 
 
 def _about() -> None:
@@ -54,8 +56,6 @@ def _about() -> None:
         st.caption(f"Champion: {plain(about.reference.removeprefix('models:/'))}")
     policy = about.policy
     st.caption(f"Policy: {plain(policy.name)}, version {policy.version}")
-    if (listed := session().listed) is not None:
-        st.caption(f"Your users: {plain(listed.origin)}, in this tab only")
 
 
 if __name__ == "__main__":
