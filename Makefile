@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help run test ray soak check lint bench lock clean
+.PHONY: help run test ray spark soak check lint bench lock clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -15,6 +15,10 @@ test: .venv/dev.stamp  ## the tests
 
 ray: .venv/ray.stamp  ## a sweep on a local Ray cluster, in an environment of its own: Ray's launcher holds packages back
 	.venv/ray/bin/python -m pytest tests/jobs/test_sweep.py -k ray $(ARGS)
+
+spark: .venv/spark.stamp  ## decisions on a local Spark, in an environment of its own; needs Java
+	@command -v java >/dev/null || { echo "Spark runs on Java: apt-get install default-jre-headless"; exit 1; }
+	.venv/spark/bin/python -m pytest tests/tracking/test_spark.py $(ARGS)
 
 soak: .venv/dev.stamp  ## races and kills that take longer
 	$(BIN)/pytest -n 2 -m soak $(ARGS)
@@ -36,6 +40,7 @@ lock: .venv/dev.stamp  ## resolve the requirements files again, with hashes and 
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --quiet --no-annotate -c requirements-dev.txt -o requirements.txt
 	cp requirements-dev.txt requirements-ray.txt  # the same versions wherever Ray lets them be
 	$(BIN)/uv pip compile pyproject.toml --extra dev --extra ray --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet -o requirements-ray.txt
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra spark --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet -c requirements-dev.txt -o requirements-spark.txt
 
 clean:  ## remove the environment and caches; runs and models stay
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
@@ -55,8 +60,8 @@ clean:  ## remove the environment and caches; runs and models stay
 
 # Only what differs is installed; the rest is found in .venv beneath, which stays as it is.
 SITE := -c 'import site; print(site.getsitepackages()[0])'
-.venv/ray.stamp: .venv/dev.stamp requirements-ray.txt
-	$(BIN)/python -m venv .venv/ray
-	echo "import site; site.addsitedir('$$($(BIN)/python $(SITE))')" > "$$(.venv/ray/bin/python $(SITE))/beneath.pth"
-	.venv/ray/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-ray.txt
+.venv/ray.stamp .venv/spark.stamp: .venv/%.stamp: .venv/dev.stamp requirements-%.txt
+	$(BIN)/python -m venv .venv/$*
+	echo "import site; site.addsitedir('$$($(BIN)/python $(SITE))')" > "$$(.venv/$*/bin/python $(SITE))/beneath.pth"
+	.venv/$*/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-$*.txt
 	@touch $@

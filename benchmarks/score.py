@@ -19,7 +19,11 @@ import time
 from datetime import datetime
 from pathlib import Path
 
-ROWS, CHUNK, MANY = 500_000, 100_000, 5_000_000
+import pandas as pd
+import polars as pl
+import pyarrow.parquet as pq
+
+ROWS, CHUNK, MANY, BLOCK = 500_000, 100_000, 5_000_000, 100_000
 HERE = Path(__file__).resolve()
 
 
@@ -32,8 +36,9 @@ def main() -> None:
         os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
         run = [sys.executable, "-P", "-m", "tippingpoint", "run", "model=boosting", "data.users=20000", "report=none"]
         subprocess.run(run, check=True, capture_output=True)
-        words = ["data", "write", "data=case_study", f"data.users={rows}", "data.seed=7", f"to=users.{suffix}"]
+        words = ["data", "write", "data=case_study", f"data.users={min(rows, BLOCK)}", "data.seed=7", "to=block.csv"]
         subprocess.run([sys.executable, "-P", "-m", "tippingpoint", *words], check=True, capture_output=True)
+        _tile(rows, Path(f"users.{suffix}"))
         times: dict[str, list[float]] = {"floor": [], "score": []}
         spent: dict[str, list[float]] = {"floor": [], "score": []}
         memory: dict[str, float] = {}
@@ -52,11 +57,26 @@ def main() -> None:
         print(f"resident at most: floor {memory['floor']:.0f} MB, score {memory['score']:.0f} MB")
 
 
+def _tile(rows: int, path: Path) -> None:
+    """A table of so many users: those of the block over and over, under ids of their own."""
+    block = pl.read_csv("block.csv")
+    writer = None
+    with path.open("wb") as file:
+        for start in range(0, rows, len(block)):
+            table = block.head(rows - start)
+            table = table.with_columns(pl.format("u{}", pl.int_range(start, start + len(table))).alias("user_id"))
+            if path.suffix == ".parquet":
+                arrow = table.to_arrow()
+                writer = writer or pq.ParquetWriter(file, arrow.schema)
+                writer.write_table(arrow)
+            else:
+                table.write_csv(file, include_header=not start)
+        if writer is not None:
+            writer.close()
+
+
 def measured(what: str, path: str) -> None:
     """One side, in a process of its own: its seconds without loading, and its peak."""
-    import polars as pl
-    import pyarrow.parquet as pq
-
     from tippingpoint.composing import compose
     from tippingpoint.jobs.score import _batch, _write
     from tippingpoint.serving.inputs import open_input
@@ -93,10 +113,8 @@ def measured(what: str, path: str) -> None:
     )
 
 
-def _features(table, columns):  # type: ignore[no-untyped-def]  # polars in, pandas out
+def _features(table: pl.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
     """What the pipeline takes: float64 and text."""
-    import polars as pl
-
     return table.select(
         pl.col(name).cast(pl.Float64 if kind == "number" else pl.String) for name, kind in columns.items()
     ).to_pandas()

@@ -18,7 +18,7 @@ REAL = Path(os.environ.get("TIPPINGPOINT_REAL_DATA", Path(__file__).parents[2] /
 """The real tables that some tests look at."""
 STEPS = (
     *("reading users", "writing ", "opening the store", "loading models", "reading statistics", "scoring users"),
-    *("answering", "filing"),
+    *("answering", "filing", "reading decisions"),
 )
 """Lines on stderr that say how far a job is."""
 

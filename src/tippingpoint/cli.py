@@ -17,12 +17,14 @@ Verbs
   run       one family: tippingpoint run model=boosting
   tune      search hyper-parameters to a target: tippingpoint tune model=boosting tune.trials=200
   simulate  cut-offs, policies, budgets and prices on models that are there; the latest compare's by default
+  promote   the challenger becomes champion, if the gate lets it;  rollback undoes it;  history;  status
   score     decisions for a table of users: tippingpoint score input=users.csv output=decisions.parquet
+  measure   what decisions brought, beside what was promised; of a random share (score … holdout=0.05)
   policy    lint: gaps, overlaps, segments no one reaches;  diff A B: what changes for whom
   data      describe, explore or write a table: tippingpoint data describe data=csv data.path=users.csv
+  serve     the champion over HTTP: scores, decisions, reasons; follows promotions
   dashboard marketing's pages: segments, cut-offs, target lists, on the champion or on demo data
-  ui        serve the MLflow pages of this folder's store
-  doctor    versions, and whether the store can be used
+  ui        serve the MLflow pages of this folder's store;  doctor: whether the store can be used
 
 Start
   tippingpoint compare                                                   generated users
@@ -58,6 +60,33 @@ Cut-offs, policies, budgets and prices on models that are there; the latest comp
   policies=[top_fraction,best_action]                models=[models:/conversion/1]
   budget.contacts=500 economics.price=8
 """,
+    "measure": """\
+What decisions brought over everyone getting none, day by day, beside what the simulation had promised.
+
+  decisions=decisions.parquet outcomes=outcomes.csv  of score … holdout=0.05
+  decisions=duckdb:///users.duckdb decisions_table=… or postgresql://…; likewise outcomes
+  outcome=converted at=converted_at within=14        what counts, and for how many days
+  absent=zero                                        users without a row did not convert; else they are not known yet
+  since=2026-11-01 until=2026-11-20
+  to=joined.parquet users=users.csv                  experiment evidence for the next compare
+""",
+    "promote": """\
+The challenger becomes champion, model and policy as one, if the gate lets it; exit code 1 where it does not.
+
+  tippingpoint promote 3, or version=3, run=RUN_ID   another than the challenger
+  gate=strict gate.better.margin=0.002               what it must show: standard, strict, no_worse
+  to=prod                                            the champion of NAME-prod, to which the version is copied
+  why='more sessions in training' who=ann            what the journal says of it
+  dry_run=true                                       judged, and the look counted, but nothing moves
+""",
+    "rollback": """\
+The previous champion again, once it has loaded and scored.
+
+  name=conversion to=prod why='scores too high' dry_run=true
+""",
+    "history": "Who was made champion, by whom, on which grounds; figures then and now.\n\n  name=conversion to=prod\n",
+    "status": "Who is champion and challenger; a swap that was left half done is finished.\n\n"
+    "  name=conversion to=prod dry_run=true\n",
     "score": """\
 Decisions for users by the champion: score, segment, action, expected value.
 
@@ -88,6 +117,13 @@ data write     a generated table, or events: data=streamzone to=users.parquet, d
   data.contract=contract.yaml                        rows that break it are set aside
   data.id=… data.drop=[…] data.good=false data.action=… data.control=… data.logging_probability=uniform
 """,
+    "serve": """\
+The champion over HTTP: /score, /explain, /policy, /health, /ready, /metrics, /openapi.json.
+Whoever is promoted takes over.
+
+  model=models:/conversion@challenger                another alias is followed, models:/conversion/3 stays
+  port=8001 host=0.0.0.0                             other than 127.0.0.1 with TIPPINGPOINT_API_KEY in the environment
+""",
     "dashboard": """\
 Marketing's pages, on this machine only: bring users, see segments, move cut-offs, download the list.
 
@@ -102,10 +138,12 @@ Marketing's pages, on this machine only: bring users, see segments, move cut-off
 HYDRA_OPTIONS_WITH_VALUE = ("--cfg", "-c", "--config-dir", "-cd", "--config-path", "--config-name", "--package", "-p")
 HYDRA_OPTIONS = (*HYDRA_OPTIONS_WITH_VALUE, "--multirun", "--help", "--info", "--hydra-help", "--resolve")
 VERBS = tuple(ABOUT)
-TEXTS = ("data.query", "input", "input_query", "to", "output", "predictions", "outcomes")
+TEXTS = ("data.query", "input", "input_query", "to", "output", "why", "predictions", "outcomes")
 """Keys whose values are taken literally."""
 WORDS = {"policy": ("lint", "diff"), "data": ("describe", "explore", "write")}
 """The second words of verbs that have some."""
+STANDING = ("promote", "rollback", "history", "status")
+"""Verbs of the registry."""
 
 
 def main() -> None:
@@ -136,6 +174,8 @@ def main() -> None:
         # Before any library that starts threads is loaded: left to themselves they spin while they wait for each other,
         # and where others use the cores too, a fit takes three to ten times as long. On idle cores it costs nothing.
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+        if verb in STANDING:
+            rest = _as_standing(rest)
         from tippingpoint.launch import launch
 
         # The data verbs share their settings.
@@ -157,6 +197,18 @@ def _groups() -> str:
         names = ", ".join(sorted(path.stem for path in (config_folder() / group).glob("*.yaml")))
         lines.append(fill(names, 108, initial_indent=f"  {group + '=':13}", subsequent_indent=" " * 15))
     return "Choose\n" + "\n".join(lines)
+
+
+def _as_standing(arguments: list[str]) -> list[str]:
+    """`promote 3`, `promote RUN_ID` and `--dry-run` as Hydra takes them.
+
+    >>> _as_standing(["3", "--to", "prod", "--dry-run"])
+    ['version=3', '--to', 'prod', 'dry_run=true']
+    """
+    found = ["dry_run=true" if word == "--dry-run" else word for word in arguments]
+    if found and "=" not in found[0] and not found[0].startswith("-"):
+        found[0] = f"{'run' if re.fullmatch('[0-9a-f]{32}', found[0]) else 'version'}={found[0]}"
+    return found
 
 
 def _named_policies(arguments: list[str]) -> list[str]:
@@ -202,12 +254,12 @@ def quoted(value: str) -> str:
 
 
 def _as_meant(override: str) -> str:
-    """SQL and addresses are text, whatever Hydra's grammar makes of = and commas.
+    """SQL, addresses and reasons are text, whatever Hydra's grammar makes of =, commas and dots.
 
     >>> _as_meant("data.query=select a, b from t where c = 1")
     "data.query='select a, b from t where c = 1'"
     """
     key, _, value = override.partition("=")
-    if key.lstrip("+") in TEXTS and not value.startswith(("'", '"')) and value:
+    if key.lstrip("+") in TEXTS and value and not value.startswith(("'", '"')):
         return f"{key}={quoted(value)}"
     return override

@@ -1,6 +1,7 @@
 """The composed config as typed closed models: what cannot be right is refused."""
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any, ClassVar, Literal, Self, TypeVar
@@ -262,6 +263,151 @@ class DiffSettings(PolicySettings):
         return policies
 
 
+class MeasureSettings(Terminal):
+    """Decisions, and what came of them, as `conf/measure.yaml` lists it."""
+
+    decisions: str = Field(min_length=1)
+    decisions_table: str | None
+    decisions_id: str | None
+    outcomes: str = Field(min_length=1)
+    outcomes_table: str | None
+    outcomes_id: str | None
+    outcome: str | None
+    at: str | None
+    absent: Literal["unknown", "zero"]
+    within: float | None = Field(gt=0)
+    since: datetime | None
+    until: datetime | None
+    users: str | None
+    users_id: str | None
+    to: str | None = Field(pattern=r"(?i)\.(csv|parquet)$")
+
+    @field_validator("since", "until")
+    @classmethod
+    def _is_in_utc(cls, time: datetime | None) -> datetime | None:
+        return time.astimezone(UTC).replace(tzinfo=None) if time is not None and time.tzinfo else time
+
+    @model_validator(mode="after")
+    def _knows_when(self) -> Self:
+        if self.within is not None and self.at is None:
+            raise ValueError("within needs to know when outcomes came. Type at=… too.")
+        return self
+
+
+class GateCheck(Closed):
+    """What a check does where it cannot tell."""
+
+    cannot_tell: Literal["blocks", "passes"]
+
+
+class Floor(GateCheck):
+    """Of the lower bound of ROC AUC."""
+
+    floor: float = Field(ge=0, lt=1)
+
+
+class Margin(GateCheck):
+    """By how much it may be worse; 0: not at all."""
+
+    margin: float = Field(ge=0)
+
+
+class Better(Margin):
+    """`smallest`: the difference whose chance of being told is said."""
+
+    smallest: float = Field(gt=0)
+
+
+class Limits(GateCheck):
+    """Within which calibration is good enough."""
+
+    slope: tuple[float, float]
+    intercept: tuple[float, float]
+
+
+class Rows(GateCheck):
+    """Test users that are looked at."""
+
+    rows: int = Field(ge=1, le=100_000)
+
+
+class Share(Rows):
+    """Of mean |SHAP| that one column may have."""
+
+    share: float = Field(gt=0, le=1)
+
+
+class Speed(GateCheck):
+    """At most so long for one row, and so large."""
+
+    milliseconds: float = Field(gt=0)
+    megabytes: float = Field(gt=0)
+
+
+class Days(GateCheck):
+    """Since the users were read, at most."""
+
+    days: float = Field(gt=0)
+
+
+class Most(GateCheck):
+    """Looks at one test table."""
+
+    most: int = Field(ge=1)
+
+
+class Gate(Closed):
+    """What a version must show, as `conf/gate/standard.yaml` lists it; a check that is null is left out."""
+
+    alpha: float = Field(gt=0, lt=0.5)
+    quality: Floor | None
+    better: Better | None
+    value: Margin | None
+    calibration: Limits | None
+    slices: GateCheck | None
+    signature: GateCheck | None
+    reload: Rows | None
+    speed: Speed | None
+    explanation: Share | None
+    fresh: Days | None
+    looks: Most | None
+
+
+class StandingSettings(Terminal):
+    """Which registered model, and which environment of it, as `conf/history.yaml` lists it."""
+
+    name: str | None
+    to: str | None = Field(pattern=r"^[\w.-]{1,64}$")
+
+
+class StatusSettings(StandingSettings):
+    """What `status` takes."""
+
+    dry_run: bool
+
+
+class RollbackSettings(StatusSettings):
+    """What `rollback` takes: why it is done, and by whom."""
+
+    why: str = Field(max_length=2000)
+    who: str | None = Field(min_length=1, max_length=200)
+
+
+class PromoteSettings(RollbackSettings):
+    """What `promote` takes, as `conf/promote.yaml` lists it."""
+
+    version: int | str | None
+    run: str | None
+    gate: Gate
+    data: Component | None
+
+    @model_validator(mode="after")
+    def _names_one(self) -> Self:
+        if self.version is not None and self.run is not None:
+            raise ValueError("version and run name a version each. Drop one.")
+        return self
+
+
 class ScoreTracking(Closed):
     """Whether and where a batch is logged; null is the experiment of the model's own run."""
 
@@ -306,6 +452,18 @@ class Serve(Terminal):
 
     host: str
     port: int = Field(ge=1, le=65535)
+
+
+class ServeSettings(Serve):
+    """What the scoring service takes, as `conf/serve.yaml` lists it."""
+
+    version: str | None = Field(pattern=r"^models:/[^/@]+(/\d+|@[\w.-]+)$")
+    port: int = Field(ge=0, le=65535)
+    poll_seconds: float = Field(gt=0, le=2)
+    max_users: int = Field(ge=1)
+    max_explained: int = Field(ge=1)
+    max_body: int = Field(ge=1)
+    access_log: bool
 
 
 class DashboardSettings(Serve):

@@ -44,3 +44,12 @@ def test_the_index_is_the_sum_over_bins_of_the_difference_times_the_log_ratio():
     reference = Reference(edges={"x": [0.0]}, categories={}, shares={"x": [0.5, 0.5, 0.0]})
     found = reference.drift({"x": np.array([30, 70, 0])})
     assert found.loc[0, "psi"] == pytest.approx(-0.2 * np.log(0.6) + 0.2 * np.log(1.4))
+
+
+def test_a_value_on_an_edge_counts_below_it_and_bins_are_those_of_a_search():
+    edges = [0.0, 1.0, 2.5]
+    reference = Reference(edges={"x": edges}, categories={}, shares={"x": [0.2] * 5})
+    values = np.array([-1.0, 0.0, 0.5, 1.0, 2.5, 9.0, np.nan, np.inf])
+    found = reference.count(pd.DataFrame({"x": values}), np.zeros(8))["x"]
+    known = np.searchsorted(edges, values[~np.isnan(values)], side="left")
+    assert found.tolist() == [*np.bincount(known, minlength=4).tolist(), 1]

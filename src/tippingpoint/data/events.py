@@ -32,6 +32,10 @@ class EventSource(Source):
         return self.outcome
 
     @property
+    def wanted(self) -> bool:
+        return self.outcome == "conversion"
+
+    @property
     @abstractmethod
     def definition(self) -> Definition:
         """What is asked of the events."""

@@ -12,21 +12,30 @@ WHOLE = 2**53
 """From here on a float does not tell neighbours apart."""
 
 
-def admit(table: pl.DataFrame, contract: TableContract, now: datetime) -> Checked:
-    """What `door.check` answers, some ten times as fast where no row breaks the contract."""
-    if (held := _held(table, contract, now)) is None:
+def admit(table: pl.DataFrame, contract: TableContract, now: datetime, ids: pl.Series | None = None) -> Checked:
+    """What `door.check` answers, some ten times as fast where no row breaks the contract.
+
+    Parameters
+    ----------
+    ids
+        The ids as the door reads them, where all are there and known to differ.
+    """
+    if (held := _held(table, contract, now, ids)) is None:
         return check(table, contract, now)
     own = {free("row", table.columns): pl.Int64, free("reason", table.columns): pl.String}
     broken = pl.DataFrame(schema=own | dict.fromkeys(table.columns, pl.String))
     return Checked(held, np.arange(len(table)), broken, {})
 
 
-def _held(table: pl.DataFrame, contract: TableContract, now: datetime) -> pl.DataFrame | None:
+def _held(table: pl.DataFrame, contract: TableContract, now: datetime, ids: pl.Series | None) -> pl.DataFrame | None:
     """The table let in; None where a row breaks the contract, or columns are missing."""
     columns: dict[str, pl.Series] = {}
     for name, terms in contract.columns.items():
         if name not in table.columns or name in (contract.outcome, contract.action):
             return None
+        if name == contract.id and ids is not None and terms.type == "text":
+            columns[name] = ids
+            continue
         typed = _looked_at(table[name], terms, now)
         if typed is None or (name == contract.id and typed.n_unique() < len(typed)):
             return None

@@ -68,6 +68,10 @@ class Roles(Source):
         return re.sub(r"[^a-z0-9_]+", "_", (self.name or self.outcome or "").lower()).strip("_") or "outcome"
 
     @property
+    def wanted(self) -> bool:
+        return self.good is not False
+
+    @property
     def outcome(self) -> str | None:
         """The column to predict, as the config or else the contract names it."""
         return self.target or (self.terms.outcome if self.terms else None)
@@ -211,7 +215,7 @@ class Roles(Source):
                 f"not given, and {found.string!r} reads as if outcome 1 ({target}={positive}) were not wanted",
                 "Type data.good=false if it is not, or data.good=true if it is.",
             )
-        return self.good is not False
+        return self.wanted
 
     def _ids(self, table: pl.DataFrame, user_id: str | None, rows: np.ndarray) -> np.ndarray:
         if user_id is None:

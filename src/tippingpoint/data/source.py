@@ -45,6 +45,11 @@ class Source(Closed, ABC):
     def origin(self) -> str:
         """Short name of where the users come from: a file's, or the generator's."""
 
+    @property
+    def wanted(self) -> bool:
+        """Whether outcome 1 is wanted, as its users' contract says once they are loaded."""
+        return True
+
     @abstractmethod
     def load(self) -> Users:
         """Read or draw the users, and let in those that hold the contract.

@@ -62,7 +62,10 @@ class Decider:
         costs
             Prices per user, where the economics read them.
         """
-        score = self.score(features)
+        return self.act(self.score(features), features, costs)
+
+    def act(self, score: np.ndarray, features: pd.DataFrame, costs: pd.DataFrame | None = None) -> Decided:
+        """Decide for n users whose (n,) scores are known; features are read by policies that look beyond the score."""
         segment = self.policy.segment(score, features)
         codes = [self.deployment.actions.index(self.policy.actions[name]) for name in self.policy.segments]
         action = np.asarray(codes)[segment]

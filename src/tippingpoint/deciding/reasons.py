@@ -13,7 +13,7 @@ from tippingpoint.deciding.drift import Reference
 from tippingpoint.errors import InputError
 from tippingpoint.explanation.reasons import REASONS, shown
 from tippingpoint.explanation.values import explain, raw_columns
-from tippingpoint.models.calibration import Model
+from tippingpoint.models.calibration import Model, pipeline_of
 from tippingpoint.models.family import Family
 
 
@@ -40,7 +40,7 @@ class Reasons:
         Trees: path-dependent. A line: coefficient times distance from the mean of the users it was fitted on.
         """
         contract = Contract(tuple(Column(n, k) for n, k in self.columns.items()), outcome="")  # type: ignore[arg-type]  # number or category
-        pipeline = fitted_pipeline(self.classifier)
+        pipeline = pipeline_of(self.classifier)
         if self.family.explained_as != "line":
             model = Model(self.family, self.classifier, pipeline, "")
             return explain(model, contract, features, features.head(0)).values
@@ -90,11 +90,3 @@ class Reasons:
                 parts.append(np.asarray(self.reference.shares[name]) @ block)
                 start += width
         return np.concatenate(parts)
-
-
-def fitted_pipeline(classifier: Any) -> Any:
-    """The fitted steps `prepare` and `model`, of a pipeline or of one under a sigmoid."""
-    if isinstance(classifier, Pipeline):
-        return classifier
-    inner = classifier.calibrated_classifiers_[0].estimator
-    return getattr(inner, "estimator", inner)

@@ -8,7 +8,7 @@ from scipy.special import expit, logit
 from scipy.stats import norm
 
 from tippingpoint.association import binned, pooled, wilson
-from tippingpoint.data.users import Users
+from tippingpoint.data.users import Column, Users
 from tippingpoint.evaluation.metrics import area
 from tippingpoint.models.calibration import INSIDE
 from tippingpoint.simulation.statistics import LEVEL, normal, pointwise
@@ -66,11 +66,8 @@ def slices(users: Users, score: np.ndarray) -> pd.DataFrame:
     shifted = expit(log_odds + whole_shift)
     rows: list[dict[str, object]] = []
     for column in users.contract.columns:
-        values = users.features[column.name]
-        numbers = column.kind == "number"
-        code, groups = binned(values.to_numpy(np.float64), BINS) if numbers else pooled(values)
-        labels = [(_bin_label if numbers else _category_label)(*group) for group in groups.itertuples(index=False)]
-        code, size = code[order], len(groups)
+        code, labels = grouped(users, column)
+        code, size = code[order], len(labels)
         if np.count_nonzero(np.bincount(code, minlength=size)) < 2:
             continue
         count, outcomes = np.bincount(code, minlength=size), np.bincount(code[hit], minlength=size)
@@ -129,6 +126,14 @@ def slices(users: Users, score: np.ndarray) -> pd.DataFrame:
     words = zip(ranks, np.where(both[1] < 1 - LEVEL, too, ""), strict=True)
     table["worse"] = ["; ".join(filter(None, pair)) for pair in words]
     return table.drop(columns=[*TESTED])
+
+
+def grouped(users: Users, column: Column) -> tuple[np.ndarray, list[str]]:
+    """The slices of one column: (n,) codes of users, and what the slices are called."""
+    values = users.features[column.name]
+    numbers = column.kind == "number"
+    code, groups = binned(values.to_numpy(np.float64), BINS) if numbers else pooled(values)
+    return code, [(_bin_label if numbers else _category_label)(*group) for group in groups.itertuples(index=False)]
 
 
 TESTED = ("p_rest", "p_promised", "p_off")

@@ -14,10 +14,16 @@ if TYPE_CHECKING:
     from tippingpoint.jobs.describe import describe
     from tippingpoint.jobs.doctor import doctor
     from tippingpoint.jobs.explore import explore
+    from tippingpoint.jobs.history import history
+    from tippingpoint.jobs.measure import measure
     from tippingpoint.jobs.policy import policy_diff, policy_lint
+    from tippingpoint.jobs.promote import promote
+    from tippingpoint.jobs.rollback import rollback
     from tippingpoint.jobs.run import run
     from tippingpoint.jobs.score import score
+    from tippingpoint.jobs.serve import serve
     from tippingpoint.jobs.simulate import simulate
+    from tippingpoint.jobs.status import status
     from tippingpoint.jobs.tune import tune
     from tippingpoint.jobs.ui import ui
     from tippingpoint.jobs.write import write
@@ -28,11 +34,17 @@ __all__ = [
     "describe",
     "doctor",
     "explore",
+    "history",
+    "measure",
     "policy_diff",
     "policy_lint",
+    "promote",
+    "rollback",
     "run",
     "score",
+    "serve",
     "simulate",
+    "status",
     "tune",
     "ui",
     "write",

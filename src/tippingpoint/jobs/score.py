@@ -26,7 +26,7 @@ from tippingpoint.reports.decisions import score_summary
 from tippingpoint.scored import Scored
 from tippingpoint.serving.batch import Batch, Stream, best_first
 from tippingpoint.serving.inputs import Input, Retyped, as_input, open_input, table_of
-from tippingpoint.serving.outputs import File, Quarantine, alone
+from tippingpoint.serving.outputs import File, Quarantine, Writing, alone
 from tippingpoint.serving.parts import Parts
 from tippingpoint.serving.tables import upsert
 from tippingpoint.settings import Component, ScoreSettings
@@ -220,14 +220,15 @@ def _write(settings: ScoreSettings, batch: Batch, source: Input, to: str, progre
         while True:
             tally, kept = Tally(), []
             try:
-                with File(path) as file:
+                with File(path) as file, Writing(file) as writing:
                     for decisions in Stream(batch, source, settings.chunk, progress=progress):
                         quarantine.add(decisions.broken)
                         tally += decisions.tally
                         if batch.only:
                             kept.append(decisions.table)
                         else:
-                            file.add(decisions.table)
+                            writing.add(decisions.table)
+                    writing.wait()
                     aside = quarantine.close()
                     _refuse_broken(settings, source, tally, aside)
                     if batch.only:
@@ -258,13 +259,11 @@ def _write_parts(
             made_of["scored_at"] = batch.scored_at.isoformat()
         parts = Parts(folder, json.loads(json.dumps(made_of)), batch.scored_at.isoformat())
         batch = replace(batch, scored_at=datetime.fromisoformat(parts.scored_at))
-        while not parts.complete:
-            try:
-                for decisions in Stream(batch, source, settings.chunk, parts.done, progress):
-                    parts.add(decisions.table, decisions.broken, decisions.tally)
-                parts.finish()
-            except Retyped:
-                parts.begin_again()
+        if not parts.complete:
+            source.settle()  # parts that are written must not turn out to mean something else
+            for decisions in Stream(batch, source, settings.chunk, parts.done, progress):
+                parts.add(decisions.table, decisions.broken, decisions.tally)
+            parts.finish()
         tally = parts.tally
         aside = str(folder / "quarantine") if tally.quarantined else None
         _refuse_broken(settings, source, tally, aside)

@@ -114,6 +114,14 @@ def _sigmoid(pipeline: Pipeline) -> CalibratedClassifierCV:
     return CalibratedClassifierCV(FrozenEstimator(pipeline), method="sigmoid", ensemble=False)
 
 
+def pipeline_of(classifier: Pipeline | CalibratedClassifierCV) -> Pipeline:
+    """The fitted steps `prepare` and `model` of what scores, which may be under a sigmoid."""
+    if isinstance(classifier, CalibratedClassifierCV):
+        (calibrated,) = classifier.calibrated_classifiers_
+        classifier = calibrated.estimator
+    return classifier.estimator if isinstance(classifier, FrozenEstimator) else classifier
+
+
 def log_losses(outcome: np.ndarray, score: np.ndarray) -> np.ndarray:
     """(n,) log loss of each user; scores are taken into INSIDE first."""
     score = np.clip(score, *INSIDE)

@@ -115,9 +115,9 @@ class Batch:
             The ids of earlier chunks: rows that repeat one are set aside.
         """
         door = table.drop([c for c in self.costs if c in table.columns and c not in self.terms.columns])
-        checked = admit(door, self.terms, self.scored_at)
+        before, ids = self.remember(door, seen)
+        checked = admit(door, self.terms, self.scored_at, ids)
         good, rows, broken, reasons = checked.table, checked.rows, checked.broken, dict(checked.reasons)
-        before = self.remember(door, seen)
         if before is not None and before.any():
             again = before[rows]
             good, rows = good.filter(~again), rows[~again]
@@ -128,19 +128,30 @@ class Batch:
         features = self.features(good)
         costs = table.select(self.costs)[rows] if self.costs and self.costs[0] in table.columns else None
         ids = good[self.terms.id] if self.terms.id else pl.Series(ROW_ID, [f"row{first + i}" for i in rows], pl.String)
-        decisions, tally = self._decided(ids, features, costs)
+        written = None if self.terms.id and table[self.terms.id].dtype.is_numeric() else self.user_id
+        decisions, tally = self._decided(ids, features, costs, written)
         tally.rows, tally.quarantined = len(table), len(broken)
         tally.reasons = {}
         for reason, n in reasons.items():
             tally.reasons[in_general(reason)] = tally.reasons.get(in_general(reason), 0) + n
         return Decisions(decisions, broken, tally)
 
-    def remember(self, table: pl.DataFrame, seen: Seen | None) -> np.ndarray | None:
-        """Note a chunk's ids: (n,) whether each stood in an earlier chunk; None where that cannot be known."""
+    def remember(self, table: pl.DataFrame, seen: Seen | None) -> tuple[np.ndarray | None, pl.Series | None]:
+        """Note a chunk's ids.
+
+        Returns
+        -------
+        numpy.ndarray or None, polars.Series or None
+            (n,) whether each stood in an earlier chunk, None where that cannot be known; and the ids, if all are there
+            and differ.
+        """
         if seen is None or self.terms.id is None:
-            return None
+            return None, None
         ids = as_text(table[self.terms.id]).str.strip_chars()
-        return seen.add(ids) & ids.is_not_null().to_numpy()
+        before, differ = seen.add(ids)
+        if ids.null_count():
+            return before & ids.is_not_null().to_numpy(), None
+        return before, ids if differ and (ids.str.len_bytes() > 0).all() else None
 
     def features(self, table: pl.DataFrame) -> pd.DataFrame:
         """The columns the model reads, of rows let in: numbers as float64, categories as text."""
@@ -160,8 +171,9 @@ class Batch:
         return pl.DataFrame({names[0]: pl.Series(rows + 1), names[1]: pl.Series(said, dtype=pl.String), **text})
 
     def _decided(
-        self, ids: pl.Series, features: pd.DataFrame, costs: pl.DataFrame | None
+        self, ids: pl.Series, features: pd.DataFrame, costs: pl.DataFrame | None, written: str | None
     ) -> tuple[pl.DataFrame, Tally]:
+        """Decide for users let in; `written` names the id column where ids are text, not numbers."""
         policy, deployment = self.decider.policy, self.decider.deployment
         actions, n = deployment.actions, len(ids)
         if not n:
@@ -202,14 +214,15 @@ class Batch:
             table = table[kept]
         table = table.with_columns(
             *(text.alias(name) for name, text in why.items()),
-            pl.lit(self.decider.reference).alias("model"),
-            pl.lit(self.policy_digest).alias("policy_digest"),
+            pl.lit(self.decider.reference, dtype=pl.Enum([self.decider.reference])).alias("model"),
+            pl.lit(self.policy_digest, dtype=pl.Enum([self.policy_digest])).alias("policy_digest"),
             pl.lit(self.scored_at).dt.replace_time_zone("UTC").cast(TIMES).alias("scored_at"),
         ).select(self.columns())
         cells = 0
         if self.for_spreadsheets:
-            text = [self.user_id, "segment", "action", *why, *(["policy_action"] if drawn else [])]
-            table, cells = neutralised(table, text)
+            table = table.with_columns(pl.col(pl.Enum).cast(pl.String))
+            text = [name for name, type_ in table.schema.items() if type_ == pl.String and name != self.user_id]
+            table, cells = neutralised(table, [*([written] if written else []), *text])
         size = len(policy.segments)
         tally = Tally(
             decided=n,
@@ -225,12 +238,22 @@ class Batch:
 
     def _blank(self) -> pl.DataFrame:
         """Decisions for nobody."""
-        types: dict[str, Any] = {"explored": pl.Boolean, "scored_at": TIMES}
+        policy, actions = self.decider.policy, pl.Enum(self.decider.deployment.actions)
+        types: dict[str, Any] = {
+            "segment": pl.Enum(policy.segments),
+            "action": actions,
+            "policy_action": actions,
+            "model": pl.Enum([self.decider.reference]),
+            "policy_digest": pl.Enum([self.policy_digest]),
+            "explored": pl.Boolean,
+            "scored_at": TIMES,
+        }
         numbers = ("propensity_score", "expected_value", "logging_probability")
         schema = {
             name: types.get(name, pl.Float64 if name.startswith(numbers) else pl.String) for name in self.columns()
         }
-        return pl.DataFrame(schema=schema)
+        blank = pl.DataFrame(schema=schema)
+        return blank.with_columns(pl.col(pl.Enum).cast(pl.String)) if self.for_spreadsheets else blank
 
 
 @dataclass(frozen=True)
@@ -302,4 +325,4 @@ def best_first(tables: list[pl.DataFrame], user_id: str) -> pl.DataFrame:
 
 
 def _named(names: tuple[str, ...], codes: np.ndarray) -> pl.Series:
-    return pl.Series(names, dtype=pl.String).gather(codes)
+    return pl.Series(names, dtype=pl.Enum(names)).gather(codes)

@@ -52,6 +52,9 @@ class Input(Protocol):
             When what is there is no table.
         """
 
+    def settle(self) -> None:
+        """Tell types from all there is, so that `chunks` never begins again."""
+
     def digest(self) -> str:
         """Of the content; two inputs of one digest give the same chunks."""
 
@@ -143,6 +146,11 @@ class Files:
     def chunks(self, columns: list[str], numbers: frozenset[str], size: int) -> Iterator[pl.DataFrame]:
         return rechunked(self._frames(columns, numbers, size), size)
 
+    def settle(self) -> None:
+        for path, found in zip(self.paths, self._layouts, strict=True):
+            self._types[path] = self._told_from(path, found, None)
+            self._sure.add(path)
+
     def digest(self) -> str:
         total = hashlib.sha256()
         for path in self.paths:
@@ -217,6 +225,9 @@ class Query:
         with self._frames(columns, size) as frames:
             yield from rechunked((frame.select(columns) for frame in frames), size)
 
+    def settle(self) -> None:
+        """The database knows its types."""
+
     def digest(self) -> str:
         raise InputError("parts", "a database gives its rows in no fixed order", "Write them to a file first.")
 
@@ -261,7 +272,7 @@ def rechunked(frames: Iterable[pl.DataFrame], size: int) -> Iterator[pl.DataFram
     """The same rows in tables of `size` rows, the last one shorter."""
     held: list[pl.DataFrame] = []
     rows = 0
-    for frame in frames:
+    for frame in filter(len, frames):
         held.append(frame)
         rows += len(frame)
         while rows >= size:

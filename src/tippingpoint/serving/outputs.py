@@ -5,6 +5,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -98,9 +99,37 @@ class File:
                     self.part.replace(self.path)
                     kept(self.path.parent)
         finally:
+            if self._writer is not None:
+                with suppress(OSError):
+                    self._writer.close()
             self._file.close()
             with suppress(OSError):
                 self.part.unlink()
+
+
+class Writing:
+    """Writes one table while the next is decided: scoring leaves a core free now and then."""
+
+    def __init__(self, file: File) -> None:
+        self._file = file
+        self._pool = ThreadPoolExecutor(1)
+        self._last: Future[None] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def add(self, table: pl.DataFrame) -> None:
+        """Write more rows, once those before are written."""
+        self.wait()
+        self._last = self._pool.submit(self._file.add, table)
+
+    def wait(self) -> None:
+        """Until all is written; what went wrong is raised."""
+        if self._last is not None:
+            self._last.result()
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown()
 
 
 class Quarantine:

@@ -61,13 +61,6 @@ class Parts:
         self.done, self.tally = self.done + 1, self.tally + tally
         self._write()
 
-    def begin_again(self) -> None:
-        """Forget all parts."""
-        self.done, self.complete, self.tally = 0, False, Tally()
-        for path in [*self.folder.glob("part-*.parquet"), *self.folder.glob("quarantine/part-*.csv")]:
-            path.unlink()
-        self._write()
-
     def finish(self) -> None:
         """Say that there are no more."""
         self.complete = True

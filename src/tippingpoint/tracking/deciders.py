@@ -1,18 +1,20 @@
 """Registered versions that decide: model, policy and deployment, loaded and held against what was registered."""
 
 import json
-import re
 from dataclasses import dataclass
+from typing import Any
 
 from mlflow import MlflowClient
 
+from tippingpoint.data.contract import KINDS, NOUN
 from tippingpoint.deciding import Decider, Deployment
-from tippingpoint.errors import InputError, nearest
+from tippingpoint.errors import InputError
+from tippingpoint.models.calibration import pipeline_of
 from tippingpoint.policies.policy import Policy
 from tippingpoint.settings import Component, validate
 from tippingpoint.tracking.models import LoadedModel, fetch_version, find_version, load, stored_run
-
-CHAMPION = re.compile("models:/([^/@]+)@champion")
+from tippingpoint.tracking.promotion import CHAMPION, aliases, questions
+from tippingpoint.tracking.registry import CHALLENGER
 
 
 @dataclass(frozen=True)
@@ -46,41 +48,60 @@ def load_decider(client: MlflowClient, reference: str) -> Loaded:
     name, version = str(found.name), str(found.version)
     exact = f"models:/{name}/{version}"
     model = load(client, stored_run(client, str(found.run_id)))
-    node = json.loads(fetch_version(client, exact, "policy.json"))
+    node = _json(client, exact, "policy.json")
     policy = Component.model_validate(node).build(Policy, f"{exact} policy.json")
     if policy.bound_digest != (registered := found.tags.get("policy_bound_digest")):
         what = f"its policy.json has digest {policy.bound_digest}, registered was {registered}"
         raise InputError(exact, what, "Name another version: this one's files were changed.")
-    written = json.loads(fetch_version(client, exact, "deployment.json"))
+    written = _json(client, exact, "deployment.json")
     deployment = validate(Deployment, written, f"{exact} deployment.json")
+    _fits(exact, model, policy, deployment)
     decider = Decider(exact, model.classifier, model.columns, policy, deployment)
     return Loaded(name, version, policy.bound_digest, model, decider)
 
 
 def reference_of(client: MlflowClient, given: str | None) -> str:
-    """The version to decide with: the one given, or the champion of the store's one registered model.
+    """The version to decide with: the one given, or the champion of the one question that has one.
 
     Raises
     ------
     InputError
-        When the store has no model, or several; or the model no champion.
+        When no question has a champion, or several have; or there is no version that was given.
     """
-    if given is not None and not CHAMPION.fullmatch(given):
+    if given is not None:
+        find_version(client, given)
         return given
-    names = sorted(str(model.name) for model in client.search_registered_models(max_results=100))
-    if given is None and len(names) != 1:
-        what = f"not given, and the store has {len(names)} models" if names else "nothing is registered in this store"
-        listed = ", ".join(f"models:/{name}@champion" for name in names[:12])
-        remedy = f"Type model= one of {listed}." if names else "Type tippingpoint compare, then tippingpoint promote."
-        raise InputError("model", what, remedy)
-    reference = given or f"models:/{names[0]}@champion"
-    name = str(CHAMPION.fullmatch(reference)[1])  # type: ignore[index]  # just made, or matched above
-    if name not in names:
-        raise InputError(f"model={reference}", f"there is no model {name!r}", nearest(name, names))
-    if "champion" not in client.get_registered_model(name).aliases:
-        raise InputError(
-            f"model={reference}",
-            f"{name} has no champion yet",
-            f"Type tippingpoint promote, or model=models:/{name}@challenger.",
-        )
-    return reference
+    there = questions(client)
+    led, born = ([n for n in there if alias in aliases(client, n)] for alias in (CHAMPION, CHALLENGER))
+    if len(led) == 1:
+        return f"models:/{led[0]}@{CHAMPION}"
+    if led:
+        what = f"not given, and {len(led)} models have a champion: {', '.join(led)}"
+        raise InputError("model", what, f"Type model=models:/{led[0]}@{CHAMPION}, or another of them.")
+    remedy = f", or model=models:/{born[0]}@{CHALLENGER}" if born else " after tippingpoint compare"
+    raise InputError("model", "there is no champion yet", f"Type tippingpoint promote{remedy}.")
+
+
+def _json(client: MlflowClient, reference: str, path: str) -> dict[str, Any]:
+    try:
+        node = json.loads(fetch_version(client, reference, path))
+    except ValueError as error:
+        raise InputError(reference, f"its {path} is no JSON ({error})", "Name another version.") from error
+    if not isinstance(node, dict):
+        raise InputError(reference, f"its {path} is no object", "Name another version.")
+    return node
+
+
+def _fits(exact: str, model: LoadedModel, policy: Policy, deployment: Deployment) -> None:
+    """Refuse a version whose signature, model, policy and deployment do not speak of the same columns and actions."""
+    terms, remedy = deployment.terms.columns, "Name another version: this one's files do not fit together."
+    for name, kind in model.columns.items():
+        if name not in terms or KINDS.get(terms[name].type) != kind:
+            of = f"as {NOUN[terms[name].type]}" if name in terms else "not at all"
+            raise InputError(exact, f"its signature reads the {kind} {name!r}, its deployment.json has it {of}", remedy)
+    prepare = pipeline_of(model.classifier).named_steps.get("prepare")
+    read = {name for _, _, names in getattr(prepare, "transformers_", []) for name in names}
+    if not read <= set(model.columns):
+        raise InputError(exact, f"its model reads {sorted(read - set(model.columns))}, its signature does not", remedy)
+    if lost := sorted(set(policy.actions.values()) - set(deployment.actions)):
+        raise InputError(exact, f"its policy gives {lost}, its deployment.json has no response to it", remedy)

@@ -5,6 +5,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import mlflow
 import skops.io
@@ -14,7 +15,10 @@ from mlflow.entities import Run as StoredRun
 from mlflow.entities import ViewType
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
 from mlflow.types.schema import DataType
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.pipeline import Pipeline
 from skops.io.exceptions import UntrustedTypesFoundException
 
 from tippingpoint.errors import InputError
@@ -24,6 +28,7 @@ from tippingpoint.tracking.tags import JOB, PARENT
 
 VERSION = re.compile(r"models:/([^/@]+)(?:/(\d+)|@([\w.-]+))")
 """A registered version, by number or alias."""
+PICKLES = (".pkl", ".pickle", ".joblib", ".cloudpickle")
 
 
 @dataclass(frozen=True)
@@ -118,7 +123,8 @@ def find_version(client: MlflowClient, reference: str) -> ModelVersion:
             return client.get_model_version_by_alias(name, alias)
         return client.get_model_version(name, version)
     except MlflowException as error:
-        names = [f"models:/{v.name}/{v.version}" for v in client.search_model_versions(max_results=12)]
+        found = client.search_model_versions(max_results=100)
+        names = [f"models:/{v.name}/{v.version}" for v in found if "based_on" not in v.tags][:12]  # no journals
         there = f"There are: {', '.join(names)}." if names else "Nothing is registered yet."
         raise InputError("models", f"there is no {reference}", there) from error
 
@@ -164,8 +170,8 @@ def load(client: MlflowClient, run: StoredRun) -> LoadedModel:
             location = client.get_logged_model(model_id).artifact_location
             folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=location, dst_path=temporary))
             family = Component.model_validate(config["model"][name]).build(Family, f"model.{name}")
-            signature = mlflow.models.Model.load(str(folder)).signature
-            classifier = skops.io.load(folder / "model.skops", trusted=list(family.trusted))
+            signature = _signature(folder, model_id)
+            classifier = _opened(folder / "model.skops", family, model_id)
     except (OSError, MlflowException) as error:
         raise InputError(
             "models", f"run {run.info.run_id} has lost its files ({error})", "Name another run."
@@ -184,6 +190,63 @@ def load(client: MlflowClient, run: StoredRun) -> LoadedModel:
         registered=next((f"models:/{v.name}/{v.version}" for v in _versions(client, run)), None),
         classifier=classifier,
     )
+
+
+def _signature(folder: Path, model_id: str) -> ModelSignature:
+    """The signature of a downloaded model, if its files are what we write: no pickle, and nothing from elsewhere.
+
+    Raises
+    ------
+    InputError
+        When they are not.
+    """
+    where, remedy = f"models:/{model_id}", "Name another version: this one's files are not those of tippingpoint."
+    for path in folder.rglob("*"):
+        if path.is_symlink() or not path.resolve().is_relative_to(folder.resolve()):
+            raise InputError(where, f"its file {path.name} lies outside its folder", remedy)
+        if path.suffix in PICKLES:
+            raise InputError(where, f"its file {path.name} is a pickle, and reading one runs what it holds", remedy)
+    try:
+        written = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
+        sklearn = written["flavors"]["sklearn"]
+        kind, file = sklearn.get("serialization_format"), Path(str(sklearn.get("pickled_model")))
+        signature = ModelSignature.from_dict(written["signature"])
+        names = [column.name for column in signature.inputs.inputs]
+    except (
+        yaml.YAMLError,
+        UnicodeDecodeError,
+        AttributeError,
+        KeyError,
+        TypeError,
+        ValueError,
+        MlflowException,
+    ) as bad:
+        raise InputError(where, f"its MLmodel has no sklearn flavour with a signature ({bad!r:.80})", remedy) from bad
+    if kind != "skops":
+        raise InputError(where, f"it is saved as {kind}, and reading that runs what it holds", remedy)
+    if file.is_absolute() or ".." in file.parts:
+        raise InputError(where, f"its MLmodel names the file {file}, outside its folder", remedy)
+    if not names or None in names:
+        raise InputError(where, "its signature names no columns", remedy)
+    return signature
+
+
+def _opened(path: Path, family: Family, model_id: str) -> Any:
+    """What a skops file holds, of the types its family trusts."""
+    where, remedy = f"models:/{model_id}", "Name another version: this one's files are not those of tippingpoint."
+    try:
+        with ZipFile(path) as archive:
+            out = [name for name in archive.namelist() if name.startswith(("/", "\\")) or ".." in Path(name).parts]
+        if out:
+            raise InputError(where, f"its {path.name} names the file {out[0]}, outside its folder", remedy)
+        classifier = skops.io.load(path, trusted=list(family.trusted))
+    except (UntrustedTypesFoundException, OSError, InputError):
+        raise
+    except Exception as error:  # whatever a file that was tampered with makes the reader trip over
+        raise InputError(where, f"its {path.name} cannot be read ({type(error).__name__})", remedy) from error
+    if not isinstance(classifier, Pipeline | CalibratedClassifierCV):
+        raise InputError(where, f"its {path.name} holds a {type(classifier).__name__}, no pipeline", remedy)
+    return classifier
 
 
 def fetch(client: MlflowClient, run_id: str, path: str) -> bytes:
@@ -220,7 +283,9 @@ def fetch_version(client: MlflowClient, reference: str, path: str) -> bytes:
 
 
 def _versions(client: MlflowClient, run: StoredRun) -> list[ModelVersion]:
-    return list(client.search_model_versions(f"run_id = '{run.info.run_id}'"))
+    """Versions a run was registered as; copies of them, which environments hold, aside."""
+    found = client.search_model_versions(f"run_id = '{run.info.run_id}'")
+    return [version for version in found if not str(version.source).startswith("models:/")]
 
 
 def _latest(client: MlflowClient, experiment: str | None) -> StoredRun:

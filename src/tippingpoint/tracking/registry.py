@@ -63,7 +63,8 @@ def register(
 
 def registered_from(client: MlflowClient, run_id: str) -> Version | None:
     """The version a run was registered as, if it was: by a process that was killed since."""
-    there = client.search_model_versions(f"run_id = '{run_id}'")
+    found = client.search_model_versions(f"run_id = '{run_id}'")
+    there = [version for version in found if not str(version.source).startswith("models:/")]  # no environment's copy
     return Version(there[0].name, str(there[0].version)) if there else None
 
 

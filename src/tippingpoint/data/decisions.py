@@ -1,0 +1,130 @@
+"""Decisions of which a random share was drawn by lot: read and checked."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from tippingpoint.data import database, files
+from tippingpoint.data.door import as_text
+from tippingpoint.errors import InputError, nearest
+
+CHANCE = "logging_probability_"
+"""Beginning of the names of the columns that hold each action's chance."""
+NEEDED = ("propensity_score", "segment", "action", "policy_action", "model", "scored_at")
+
+
+def read(path: str, table: str | None, key: str) -> pl.DataFrame:
+    """A CSV, a Parquet file or a folder of them; with `table`, one of the database whose URL `path` is.
+
+    Raises
+    ------
+    InputError
+        Under the name `key`, when it cannot be read.
+    """
+    if ("://" in path) != (table is not None):
+        if table is None:
+            raise InputError(key, f"{database.shown(path)} is a database", f"Type {key}_table=… too.")
+        raise InputError(f"{key}_table", f"{path} is no database", f"Drop it, or type {key}=duckdb:///users.duckdb.")
+    try:
+        if table is None:
+            return files.read(Path(path))
+        quoted = ".".join('"' + part.replace('"', '""') + '"' for part in table.split("."))
+        with database.connect(path) as connection:
+            return connection.frame(f"select * from {quoted}", {})
+    except InputError as error:
+        raise InputError(re.sub(r"^data\.(path|url|query)", key, error.where), error.what, error.remedy) from error
+
+
+def checked(table: pl.DataFrame, user_id: str | None = None) -> tuple[pl.DataFrame, str]:
+    """Decisions with ids as text, times in UTC and chances as numbers; and the name of the id column.
+
+    Raises
+    ------
+    InputError
+        When columns are missing, no share was drawn by lot, chances are none, or a user stands twice at one time.
+    """
+    where, columns = "decisions", table.columns
+    chances = [c for c in columns if c.startswith(CHANCE)]
+    if not chances or "policy_action" not in columns:
+        raise InputError(
+            where,
+            f"hold no random share: the columns policy_action and {CHANCE}… are missing, and without them nothing tells"
+            " what the policy did from what would have come anyway",
+            "Type tippingpoint score … holdout=0.05, and measure what comes of those decisions.",
+        )
+    for column in NEEDED:
+        if column not in columns:
+            raise InputError(where, f"no column {column!r}", nearest(column, columns))
+    if user_id is not None and user_id not in columns:
+        raise InputError("decisions_id", f"no column {user_id!r} in the decisions", nearest(user_id, columns))
+    key = user_id or ("user_id" if "user_id" in columns else columns[0])
+    for column in (key, *NEEDED):
+        if missing := table[column].null_count():
+            raise InputError(where, f"{column!r} is missing in {missing:,} of {len(table):,} rows")
+    table = table.with_columns(
+        as_text(table[key]).alias(key),
+        times(table["scored_at"], where).alias("scored_at"),
+        *(as_text(table[c]).str.strip_chars().alias(c) for c in ("action", "policy_action", "segment", "model")),
+        *(table[c].cast(pl.Float64, strict=False) for c in ("propensity_score", *chances)),
+    )
+    twice = table.select(pl.struct(key, "model", "scored_at").is_duplicated()).to_series()
+    if repeated := table.filter(twice)[key].unique(maintain_order=True).to_list():
+        what = f"{len(repeated):,} ids stand more than once at the same scored_at ({some(repeated)})"
+        raise InputError(where, what, "Keep one decision a user and time.")
+    _check_chances(table, chances)
+    return table, key
+
+
+def _check_chances(table: pl.DataFrame, chances: list[str]) -> None:
+    names = [c.removeprefix(CHANCE) for c in chances]
+    if "none" not in names:
+        what = f"none was never possible (there is no {CHANCE}none): an uplift over none cannot be measured"
+        raise InputError("decisions", what, "Score with holdout=0.05.")
+    for column in ("action", "policy_action"):
+        if odd := sorted(set(table[column].unique()) - set(names)):
+            what = f"{column} {odd[0]!r} has no chance: there is no {CHANCE}{odd[0]}"
+            raise InputError("decisions", what, nearest(odd[0], names))
+    chance = table.select(chances).to_numpy()
+    rows = np.arange(len(table))
+    needed = (
+        [names.index("none")] * len(table),
+        *([names.index(a) for a in table[c]] for c in ("action", "policy_action")),
+    )
+    there = np.all([chance[rows, column] > 0 for column in needed], axis=0)
+    bad = ~(there & (np.abs(np.nansum(chance, axis=1) - 1) < 1e-6) & ~(chance < 0).any(axis=1))
+    if bad.any():
+        raise InputError(
+            "decisions",
+            f"the chances of the actions do not sum to 1, or none, the action taken or the policy's own had none, in"
+            f" {int(bad.sum()):,} rows (first: row {int(bad.argmax()) + 1:,})",
+            "Score with holdout=0.05, and leave these columns as they are.",
+        )
+
+
+def times(values: pl.Series, where: str) -> pl.Series:
+    """Times in UTC, without a zone; what has none is taken as UTC.
+
+    Raises
+    ------
+    InputError
+        When some are no times.
+    """
+    if values.dtype == pl.String:
+        found = values.str.strip_chars().str.to_datetime(time_unit="us", time_zone="UTC", strict=False)
+    elif values.dtype == pl.Date or isinstance(values.dtype, pl.Datetime):
+        found = values.cast(pl.Datetime("us", getattr(values.dtype, "time_zone", None)))
+    else:
+        raise InputError(where, f"{values.name!r} holds no times, but e.g. {values[0]!r}", "Write 2026-11-01T09:00:00.")
+    if getattr(found.dtype, "time_zone", None):
+        found = found.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    if (broken := values.filter(found.is_null() & values.is_not_null())).len():
+        raise InputError(where, f"{values.name!r} holds no times, but e.g. {broken[0]!r}", "Write 2026-11-01T09:00:00.")
+    return found
+
+
+def some(ids: Sequence[str]) -> str:
+    """The first three, for a message."""
+    return ", ".join(map(repr, ids[:3])) + ("…" if len(ids) > 3 else "")

@@ -1,0 +1,288 @@
+"""A registered version held against the champion, on the version's own test users."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.pipeline import Pipeline
+
+from tippingpoint.data.description import LEAK
+from tippingpoint.data.source import Source
+from tippingpoint.data.splits import Parts, split
+from tippingpoint.data.users import Users
+from tippingpoint.economics import Economics
+from tippingpoint.errors import InputError
+from tippingpoint.evaluation.baselines import best_column
+from tippingpoint.explanation import background_of, explain
+from tippingpoint.gates import Check, Judgement, quality, soundness
+from tippingpoint.gates.spending import level
+from tippingpoint.jobs.gathering import check_columns, score_users
+from tippingpoint.jobs.question import gather_evidence, kind_of, reward_model
+from tippingpoint.models.calibration import Model
+from tippingpoint.models.family import Family
+from tippingpoint.policies.best_action import BestAction
+from tippingpoint.policies.policy import Known, Policy
+from tippingpoint.settings import Component, Gate, Split, validate
+from tippingpoint.simulation.value import policy_value
+from tippingpoint.tracking.journal import Journal
+from tippingpoint.tracking.models import LoadedModel
+from tippingpoint.tracking.registry import Client
+from tippingpoint.tracking.reload import clean_scores, files
+
+TIMED = 30
+"""Rows that are scored one by one for the latency, whose median counts."""
+DAY = 24 * 3600 * 1000
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A registered version with its model.
+
+    Parameters
+    ----------
+    uri
+        `models:/conversion/3`.
+    policy
+        What it was registered with.
+    amiss
+        How the version is not what its run filed: its source points elsewhere, its policy is another; '' where it is.
+    read
+        When its run read the users, milliseconds since 1970.
+    """
+
+    uri: str
+    model: LoadedModel
+    policy: Policy
+    amiss: str
+    read: int
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Users that a version is judged on.
+
+    Parameters
+    ----------
+    test
+        What tells these test users from others: content and split.
+    """
+
+    users: Users
+    parts: Parts
+    test: str
+
+
+def ground_of(contestant: Contestant, data: Component | None) -> Ground:
+    """The users a version's run was judged on, read again and split as it did.
+
+    Raises
+    ------
+    InputError
+        When they are no longer what they were.
+    """
+    model = contestant.model
+    component = data or Component.model_validate(model.config["data"])
+    source = component.build(Source, "data")
+    users = source.load()
+    if users.digest != model.data_digest:
+        raise InputError(
+            "data",
+            f"{source.origin} no longer holds the users {contestant.uri} was judged on (digest {users.digest},"
+            f" was {model.data_digest})",
+            "Bring them back, type data=… where they are now, or compare again on those there are now:"
+            " tippingpoint compare, then promote.",
+        )
+    shares = validate(Split, model.config["split"], "split")
+    cut = hashlib.sha256(json.dumps(shares.model_dump(), sort_keys=True).encode()).hexdigest()[:8]
+    return Ground(users, split(users, shares), f"{users.digest}-{cut}")
+
+
+def judge(
+    client: Client,
+    gate: Gate,
+    candidate: Contestant,
+    champion: Contestant | str | None,
+    ground: Ground,
+    against: str,
+    journals: tuple[Journal, ...],
+    reported: int,
+    say: Callable[[str], None] = lambda _: None,
+) -> Judgement:
+    """Run every check of a gate.
+
+    The champion is scored anew on the candidate's test users; where there is none the candidate is held against the
+    outcome rate of train for everyone. Both are valued at the candidate's prices, each under its own policy.
+
+    Parameters
+    ----------
+    champion
+        None where there is none; why, where there is one and it does not load.
+    against
+        Its URI; '' where there is none.
+    journals
+        Where looks at these users were counted.
+    reported
+        Registered versions whose runs reported on these users.
+    say
+        Told what is done next.
+
+    Raises
+    ------
+    InputError
+        Where the candidate's own columns do not fit its users.
+    """
+    test, train = ground.parts.test, ground.parts.train
+    pairs = {pair for journal in journals for pair in journal.looks(ground.test)} - {(candidate.uri, against)}
+    look = len(pairs) + 1
+    sure = level(look, gate.alpha)
+    say("scoring test users with both")
+    model = candidate.model
+    score = score_users(candidate.uri, model, test)
+    unlike, theirs = "", np.full(len(test), float(train.outcome.mean()))
+    if isinstance(champion, str):
+        unlike, champion = champion, None
+    if champion is not None:
+        try:
+            unlike = _unseen(model, champion.model, ground.users)
+            theirs = theirs if unlike else score_users(champion.uri, champion.model, test)
+        except InputError as error:
+            unlike = str(error)
+    checks: list[Check] = []
+
+    def paired(name: str, check: Callable[[], Check]) -> Check:
+        return Check(name, "cannot tell", unlike) if unlike else check()
+
+    if of := gate.quality:
+        checks.append(quality.floor(test.outcome, score, of.floor, sure).where_untold(of.cannot_tell))
+    if than := gate.better:
+        found = paired("better", lambda: quality.better(test.outcome, score, theirs, than.margin, than.smallest, sure))
+        checks.append(found.where_untold(than.cannot_tell))
+    if worth := gate.value:
+        say("valuing both policies")
+        found = paired("value", lambda: _worth(candidate, champion, ground, score, theirs, worth.margin, sure))
+        checks.append(found.where_untold(worth.cannot_tell))
+    if limits := gate.calibration:
+        found = quality.calibrated(test.outcome, score, limits.slope, limits.intercept)
+        checks.append(found.where_untold(limits.cannot_tell))
+    if sliced := gate.slices:
+        found = paired("slices", lambda: quality.slices(test, score, theirs, gate.alpha))
+        checks.append(found.where_untold(sliced.cannot_tell))
+    say("looking at the model")
+    checks += _sound(client, gate, candidate, ground, score)
+    if fresh := gate.fresh:
+        days = (time.time() * 1000 - candidate.read) / DAY
+        checks.append(soundness.fresh(days, "read", fresh.days).where_untold(fresh.cannot_tell))
+    if looks := gate.looks:
+        checks.append(soundness.worn(look, reported, sure, looks.most).where_untold(looks.cannot_tell))
+    written = json.dumps(gate.model_dump(mode="json"), sort_keys=True)
+    digest = hashlib.sha256(written.encode()).hexdigest()[:8]
+    return Judgement(digest, candidate.uri, against, ground.test, len(test), look, sure, tuple(checks))
+
+
+def _sound(client: Client, gate: Gate, candidate: Contestant, ground: Ground, score: np.ndarray) -> list[Check]:
+    """The checks of the model itself. Its files are run elsewhere only once they ask for nothing unusual."""
+    model, test = candidate.model, ground.parts.test
+    family = Component.model_validate(model.config["model"][model.name]).build(Family, f"model.{model.name}")
+    features = test.features[list(model.columns)]
+    checks: list[Check] = []
+    with files(client, model) as of:
+        columns = {column.name: column.kind for column in ground.users.contract.columns}
+        safe = soundness.trusted(of.written, family.trusted, model.columns, columns, candidate.amiss)
+        if gate.signature:
+            checks.append(safe.where_untold(gate.signature.cannot_tell))
+        if again := gate.reload:
+            if safe.word == "passes":
+                there, why = clean_scores(of.folder, features.head(again.rows))
+                found = soundness.reloads(score[: again.rows], there, why)
+            else:
+                found = Check("reload", "cannot tell", "its files are not to be run")
+            checks.append(found.where_untold(again.cannot_tell))
+        if speed := gate.speed:
+            found = soundness.light(_milliseconds(model, test), of.megabytes, speed.milliseconds, speed.megabytes)
+            checks.append(found.where_untold(speed.cannot_tell))
+    if share := gate.explanation:
+        rng = np.random.default_rng([int(model.config["seed"]), 2])
+        rows = np.sort(rng.permutation(len(test))[: share.rows])
+        background = background_of(ground.parts.train.features, int(model.config["seed"]))
+        try:
+            explanation = explain(
+                _opened(family, model.classifier), test.contract, test.features.iloc[rows], background
+            )
+            importance: dict[str, float] = dict(explanation.importance().itertuples(index=False))
+            alone = best_column(ground.parts.train, np.random.default_rng([int(model.config["seed"]), 7]))[1]
+            found = soundness.explained(importance, alone, LEAK, share.share)
+        except InputError as error:
+            found = Check("explanation", "cannot tell", str(error))
+        checks.append(found.where_untold(share.cannot_tell))
+    return checks
+
+
+def _unseen(model: LoadedModel, champion: LoadedModel, users: Users) -> str:
+    """Why the champion may have been fitted on these test users; '' where it cannot."""
+    if model.config["split"] != champion.config["split"]:
+        return "the champion's run split users otherwise, so that it may have learnt from these"
+    if users.contract.user_id is None and champion.data_digest != users.digest:
+        return "users carry no id, so that those the champion learnt from may be among these"
+    check_columns("the champion", champion, users)
+    return ""
+
+
+def _worth(
+    candidate: Contestant,
+    champion: Contestant | None,
+    ground: Ground,
+    score: np.ndarray,
+    theirs: np.ndarray,
+    margin: float,
+    sure: float,
+) -> Check:
+    """Paired difference of what the two policies bring, at the candidate's prices."""
+    config, parts, users = candidate.model.config, ground.parts, ground.users
+    try:
+        economics = Component.model_validate(config["economics"]).build(Economics, "economics")
+        own = candidate.policy
+        other = champion.policy if champion else own
+        kind = kind_of(config["evidence"], users)
+        if kind == "assumed":
+            return quality.worth(score, score, kind, False, margin, sure)
+        seed, actions = int(config["seed"]), users.actions
+        decided = {*own.actions.values(), *other.actions.values()}
+        economics.check(decided | {"none"})
+        if unknown := decided - set(actions):
+            return Check("value", "cannot tell", f"no user ever got {', '.join(sorted(unknown))}")
+        evidence = gather_evidence(kind, parts.train, parts.test, economics.response(actions), seed)
+        alpha, beta = economics.rewards(actions, users.contract.good, parts.test.costs)
+        gains = []
+        for policy, scores in ((own, score), (other, theirs)):
+            if isinstance(policy, BestAction):
+                worth = reward_model(parts.train, economics, seed) if users.action is not None else None
+                policy = policy.bind(Known(parts.train.features, parts.validation.features, scores, worth))
+            decision = policy.decide(scores, parts.test.features, actions)
+            gains.append(policy_value(evidence, alpha, beta, decision).contribution)
+    except InputError as error:
+        return Check("value", "cannot tell", str(error).rstrip("."))
+    return quality.worth(gains[0], gains[1], kind, True, margin, sure)
+
+
+def _opened(family: Family, classifier: Any) -> Model:
+    """A loaded classifier as the model it was saved from: its pipeline may stand under a sigmoid."""
+    if isinstance(classifier, Pipeline):
+        return Model(family, classifier, classifier, "none")
+    inner = classifier.calibrated_classifiers_[0].estimator
+    return Model(family, classifier, getattr(inner, "estimator", inner), "sigmoid")
+
+
+def _milliseconds(model: LoadedModel, users: Users) -> float:
+    """Median time of one row's score."""
+    features = users.features[list(model.columns)]
+    seconds = []
+    for row in range(min(TIMED, len(features))):
+        one = features.iloc[[row]]
+        start = time.perf_counter()
+        model.classifier.predict_proba(one)
+        seconds.append(time.perf_counter() - start)
+    return float(np.median(seconds) * 1000)

@@ -1,0 +1,116 @@
+"""What promote, rollback, history and status share: which registered model, its journal, and what is shown of it."""
+
+import getpass
+import json
+from typing import Any
+
+import pandas as pd
+
+from tippingpoint.errors import InputError, OutsideError
+from tippingpoint.jobs.judging import Contestant
+from tippingpoint.policies.policy import Policy
+from tippingpoint.reports.promotion import description
+from tippingpoint.settings import Component
+from tippingpoint.tracking import promotion
+from tippingpoint.tracking.journal import Journal
+from tippingpoint.tracking.models import fetch_version, find, load
+from tippingpoint.tracking.promotion import at, environment, origin, question, version_of
+from tippingpoint.tracking.registry import Client
+
+
+def named(client: Client, name: str | None, to: str | None) -> tuple[str, str]:
+    """The question's registered model, and the one whose champion is meant: its own, or an environment's."""
+    found = question(client, name)
+    return found, environment(found, to)
+
+
+def described(journal: Journal) -> str:
+    """The journal as a registered model's description."""
+    return description(journal.name, table(journal), journal.champion, journal.previous)
+
+
+def settled(client: Client, name: str) -> tuple[Journal, tuple[str, ...]]:
+    """The journal, and what of it had to be finished first."""
+    return promotion.settle(client, name, described)
+
+
+def contestant(client: Client, name: str, number: str) -> Contestant:
+    """A registered version, loaded with the types its family trusts.
+
+    Raises
+    ------
+    InputError
+        When there is no such version, it is not of ours, or its file is refused.
+    """
+    version = version_of(client, name, number)
+    uri = f"models:/{name}/{number}"
+    if not version.run_id:
+        raise InputError(uri, "was registered without a run: its users and its policy are not known", "Name another.")
+    run = find(client, uri)[0]
+    model = load(client, run)
+    node = json.loads(fetch_version(client, uri, "policy.json"))
+    policy = Component.model_validate(node).build(Policy, f"policy of {uri}")
+    amiss = []
+    if origin(client, version) != str(client.get_logged_model(model.model_id).artifact_location):
+        amiss.append("the version's source is not its run's model")
+    if policy.bound_digest != version.tags.get("policy_bound_digest"):
+        amiss.append("the policy beside the model is not the one it was registered with")
+    return Contestant(uri, model, policy, "; ".join(amiss), int(run.info.start_time))
+
+
+def table(journal: Journal) -> pd.DataFrame:
+    """The journal as a table, the newest entry first.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `entry`, `when` (UTC), `what`, `version`, `over` (the champion before), `who`, `why`, `gate`; ROC AUC on its own
+        test users `then`, with the lower bound, and `now`: when it was last scored again as champion.
+    """
+    rows = []
+    lost = {entry.number for entry in journal.lost}
+    for entry in reversed(journal.entries):
+        judged = entry.judgement
+        checks = judged.get("checks", [])
+        stopping = [c["name"] for c in checks if c["word"] == "fails" or (c["word"] == "cannot tell" and c["blocks"])]
+        gate = "" if not checks else "passed" if judged.get("passed") else f"no: {', '.join(stopping)}"
+        rows.append(
+            {
+                "entry": entry.number,
+                "when": at(entry.when),
+                "what": "lost" if entry.number in lost else entry.kind,
+                "version": entry.version,
+                "over": entry.against,
+                "who": entry.who,
+                "why": entry.why,
+                "gate": gate,
+                "look": judged.get("look"),
+                "then": _figure(checks, "quality", "roc_auc"),
+                "then_low": _figure(checks, "quality", "roc_auc_low"),
+                "now": _now(journal, entry.version),
+            }
+        )
+    columns = ["entry", "when", "what", "version", "over", "who", "why", "gate", "look", "then", "then_low", "now"]
+    return pd.DataFrame(rows, columns=columns).astype({"look": "Int64"})
+
+
+def who(given: str | None) -> str:
+    """Who acts: as typed, or who is logged in."""
+    try:
+        return given or getpass.getuser()
+    except (KeyError, OSError) as error:
+        raise OutsideError("who", "nobody is logged in by name", "Type who=…") from error
+
+
+def _now(journal: Journal, version: str) -> float | None:
+    """ROC AUC of a version when it was last scored again, as the champion a later one was held against."""
+    for entry in reversed(journal.entries):
+        if entry.against == version and (
+            found := _figure(entry.judgement.get("checks", []), "better", "champion_roc_auc")
+        ):
+            return found
+    return None
+
+
+def _figure(checks: list[dict[str, Any]], check: str, name: str) -> float | None:
+    return next((c["figures"].get(name) for c in checks if c["name"] == check), None)

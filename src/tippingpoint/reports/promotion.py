@@ -1,0 +1,133 @@
+"""What is shown of promotions: a gate's words, the journal, who is champion."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import pandas as pd
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from tippingpoint.gates import Judgement
+from tippingpoint.reports.cards import markdown
+from tippingpoint.reports.tables import plain_table
+
+SHOWN = 30
+"""Entries of a journal that a description shows."""
+STYLES = {"passes": "green", "fails": "bold red", "cannot tell": "yellow"}
+
+
+def promote_summary(
+    name: str,
+    version: str,
+    champion: str,
+    judgement: Judgement | None,
+    promoted: bool,
+    dry_run: bool,
+    finished: Sequence[str],
+    page: str,
+) -> RenderableType:
+    """What the gate said, and what was done."""
+    before = _finished(finished)
+    where = [Text(f"MLflow: {page}", no_wrap=True, overflow="ignore")] if page else []
+    if judgement is None:
+        return Group(*before, Text(f"models:/{name}/{version} is champion already; nothing to do."), *where)
+    against = judgement.against or "the constant baseline, as there is no champion yet,"
+    table = _checks(f"{judgement.version} against {against} on {judgement.users:,} test users", judgement)
+    if promoted:
+        said = f"Promoted: models:/{name}/{version} is champion. Undo: tippingpoint rollback"
+    elif judgement.passed:
+        said = f"It would be promoted. Dry run: nothing moved, but look {judgement.look} is counted."
+    else:
+        stopping = ", ".join(f"{check.name} {check.word}" for check in judgement.stopping)
+        stays = f"models:/{name}/{champion} stays champion" if champion else "There is no champion yet"
+        said = f"{'It would not be' if dry_run else 'Not'} promoted: {stopping}. {stays}."
+        said += " Dry run; the look is counted." if dry_run else ""
+    return Group(*before, table, Text(said, style="bold"), *where)
+
+
+def rollback_summary(
+    name: str, version: str, undone: str, entry: int, when: int, who: str, why: str, scored: int, dry_run: bool
+) -> RenderableType:
+    """What was undone."""
+    day = datetime.fromtimestamp(when / 1000, UTC).strftime("%Y-%m-%d %H:%M")
+    because = f" ({why})" if why else ""
+    undid = "It would undo" if dry_run else "Undid"
+    lines = [
+        Text(f"models:/{name}/{version} loads, and scores {scored} users."),
+        Text(f"{undid} entry {entry}: {who} promoted version {undone} on {day}{because}."),
+    ]
+    if not dry_run:
+        lines.append(Text(f"models:/{name}/{version} is champion again.", style="bold"))
+    return Group(*lines)
+
+
+def history_summary(name: str, found: pd.DataFrame, missing: Sequence[int]) -> RenderableType:
+    """The journal, the newest first."""
+    if found.empty:
+        return Text(f"Nothing was ever promoted in models:/{name}. Next: tippingpoint promote")
+    table = plain_table(
+        f"Journal of models:/{name}",
+        ["entry", "when (UTC)", "what", "version", "AUC then", "now", "who", "why and gate"],
+    )
+    for column in (1, 2, 6, 7):
+        table.columns[column].justify = "left"
+    table.columns[7].no_wrap = False
+    for row in found.to_dict("records"):
+        version = f"{row['over']} → {row['version']}" if row["over"] else row["version"]
+        then = "–" if pd.isna(row["then"]) else f"{row['then']:.3f}"
+        if not pd.isna(row["then_low"]):
+            then += f" (≥ {row['then_low']:.3f})"
+        now = "–" if pd.isna(row["now"]) else f"{row['now']:.3f}"
+        why = "; ".join(filter(None, [row["why"], f"gate {row['gate']}" if row["gate"] else ""]))
+        table.add_row(str(row["entry"]), row["when"][:16], row["what"], version, then, now, Text(row["who"]), Text(why))
+    return Group(table, *_missing(missing))
+
+
+def status_summary(
+    rows: Sequence[tuple[str, str, str, str, Sequence[str], Sequence[str], Sequence[int]]],
+) -> RenderableType:
+    """Who is what: name, champion, previous champion, challenger, what is behind, what was finished, gaps."""
+    table = plain_table("Registered models", ["model", "champion", "previous", "challenger"])
+    more: list[Text] = []
+    for name, champion, previous, challenger, behind, finished, missing in rows:
+        table.add_row(Text(name), champion or "–", previous or "–", challenger or "–")
+        more += [*_finished(finished), *_missing(missing)]
+        if behind:
+            more.append(Text(f"{name} is not as its journal says: {', '.join(behind)}. Next: tippingpoint status"))
+    return Group(table, *more)
+
+
+def description(name: str, found: pd.DataFrame, champion: str, previous: str) -> str:
+    """A journal as the description of its registered model, in Markdown, the newest entry first."""
+    head = f"Champion: **version {champion}**." if champion else "No champion yet."
+    head += f" Before: version {previous}." if previous else ""
+    shown = found.head(SHOWN).drop(columns=["then_low"])
+    shown = shown.rename(columns={"then": "AUC then", "now": "AUC now"})
+    shown = shown.astype(object).where(shown.notna(), None)
+    cells = shown.map(
+        lambda value: "–" if value in (None, "") else f"{value:.3f}" if isinstance(value, float) else value
+    )
+    more = f"\n\n{len(found) - SHOWN} older entries: `tippingpoint history name={name}`." if len(found) > SHOWN else ""
+    return f"## Promotions\n\n{head}\n\n{markdown(cells)}{more}\n"
+
+
+def _checks(title: str, judgement: Judgement) -> Table:
+    table = plain_table(title, ["check", "word", "why"])
+    for column in (1, 2):
+        table.columns[column].justify = "left"
+    table.columns[2].no_wrap = False
+    for check in judgement.checks:
+        word = check.word + (", blocks" if check.word == "cannot tell" and check.blocks else "")
+        table.add_row(check.name, Text(word, style=STYLES[check.word]), Text(check.said))
+    return table
+
+
+def _finished(finished: Sequence[str]) -> list[Text]:
+    return [Text(f"Finished an earlier swap first: {', '.join(finished)}.")] if finished else []
+
+
+def _missing(missing: Sequence[int]) -> list[Text]:
+    if not missing:
+        return []
+    return [Text(f"! Entries {', '.join(map(str, missing))} were deleted from the journal.")]

@@ -1,0 +1,246 @@
+"""The service: users as JSON in, decisions out, by the version that serves at the moment."""
+
+import asyncio
+import hmac
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from fastapi import FastAPI
+from pydantic_core import from_json, to_json
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tippingpoint.cores import cores
+from tippingpoint.serving.following import Follower
+from tippingpoint.serving.log import say
+from tippingpoint.serving.metrics import Metrics
+from tippingpoint.serving.openapi import KEY
+from tippingpoint.serving.reading import MOST, RefusedUsersError, lacking
+from tippingpoint.serving.served import Json, Limits, Served
+
+OPEN = ("/health", "/ready")
+"""What answers without a key: whoever starts and stops the service asks it."""
+PATHS = ("/score", "/explain", "/policy", "/health", "/ready", "/metrics", "/openapi.json", "/docs")
+"""What logs and metrics name; any other path may hold anything."""
+SMALL = 16_384
+"""Bytes of a body up to which it is answered at once; a larger one would keep others waiting, and gets a thread."""
+ARRIVES = 30.0
+"""Seconds in which a body must have arrived."""
+
+
+class AnswerError(Exception):
+    """A request that is answered with an error."""
+
+    def __init__(self, status: int, detail: Any) -> None:
+        self.status, self.detail = status, detail
+        super().__init__(status)
+
+
+def application(follower: Follower, metrics: Metrics, limits: Limits, key: str, log: bool) -> ASGIApp:
+    """The service as an ASGI application.
+
+    Parameters
+    ----------
+    key
+        What X-API-Key must hold; empty: nothing is asked for.
+    log
+        Whether each request is a line on stderr.
+    """
+    # FastAPI's own pages of documentation load scripts from elsewhere.
+    app = FastAPI(openapi_url="/openapi.json", docs_url=None, redoc_url=None)
+    app.openapi = lambda: follower.current.openapi  # type: ignore[method-assign]  # generated with each version
+    threads = ThreadPoolExecutor(max(2, cores()), thread_name_prefix="users")
+
+    async def answered(request: Request, most: int, method: Callable[[Served, list[Json]], Json], ever: bool) -> bytes:
+        body = await _body(request, limits.body)
+        served = follower.current
+        request.scope["served"] = served
+
+        def work() -> tuple[Json, bytes]:
+            found = method(served, _users(body, most))
+            return found, to_json(found)
+
+        try:
+            if len(body) <= SMALL and not ever:
+                found, text = work()
+            else:
+                found, text = await asyncio.get_running_loop().run_in_executor(threads, work)
+        except RefusedUsersError as refused:
+            _count_refused(metrics, refused)
+            raise AnswerError(422, _detail(refused, served, body)) from None
+        decisions = found.get("decisions", [])
+        request.scope["users"] = len(decisions) or len(found.get("explanations", []))
+        for (segment, action), number in Counter((d["segment"], d["action"]) for d in decisions).items():
+            metrics.users.labels(segment, action).inc(number)
+        return text
+
+    async def score(request: Request) -> Response:
+        return await _told(answered(request, limits.users, Served.decide, False))
+
+    async def explain(request: Request) -> Response:
+        return await _told(answered(request, limits.explained, Served.explain, True))
+
+    async def policy(request: Request) -> Response:
+        decider = follower.current.decider
+        bound = {k: v for k, v in decider.policy.bound().items() if k != "_target_"}
+        return _json({**follower.current.head(), "policy": bound, "segments": decider.policy.segments})
+
+    async def health(request: Request) -> Response:
+        return _json({"alive": True})
+
+    async def ready(request: Request) -> Response:
+        served, failed = follower.current, follower.failed
+        return _json(
+            {
+                "ready": True,
+                "model": served.reference,
+                "version": served.version,
+                "family": type(served.model.family).__name__,
+                "policy_digest": served.policy_digest,
+                "since": follower.since,
+                "scorer": f"pipeline: {served.slow}" if served.slow else "compiled, equal to the pipeline",
+                "failed": {"version": failed.version, "why": failed.why} if failed else None,
+                "registry": follower.away or "answers",
+            }
+        )
+
+    async def counted(request: Request) -> Response:
+        return Response(metrics.text(), media_type="text/plain; version=0.0.4")
+
+    app.add_route("/score", score, methods=["POST"])
+    app.add_route("/explain", explain, methods=["POST"])
+    for path, handler in (("/policy", policy), ("/health", health), ("/ready", ready), ("/metrics", counted)):
+        app.add_route(path, handler, methods=["GET"])
+    return _Door(app, metrics, key.encode(), log)
+
+
+class _Door:
+    """Around everything: the key, the clock, the access log; and no traceback leaves with users' values in it."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, key: bytes, log: bool) -> None:
+        self.app, self.metrics, self.key, self.log = app, metrics, key, log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        began, status = time.perf_counter(), 500
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                if scope.get("close"):
+                    message["headers"] = [*message["headers"], (b"connection", b"close")]
+            await send(message)
+
+        path = scope["path"] if scope["path"] in PATHS else "other"
+        try:
+            if self._may(scope):
+                await self.app(scope, receive, sending)
+            else:
+                headers = {"WWW-Authenticate": f'ApiKey header="{KEY}"'}
+                await _json({"detail": f"the header {KEY} is missing or wrong"}, 401, headers)(scope, receive, sending)
+        except ClientDisconnect:
+            status = 499
+        except Exception as error:  # its message may hold what users sent: told are its type and where it was raised
+            at = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)[-3:]]
+            say("error", type=type(error).__name__, at=at)
+        seconds = time.perf_counter() - began
+        self.metrics.requests.labels(path, status).inc()
+        self.metrics.seconds.labels(path).observe(seconds)
+        if self.log:
+            served = scope.get("served")
+            more = {"users": scope.get("users", 0), "model": served.reference} if served else {}
+            method = scope["method"] if scope["method"] in ("GET", "POST", "HEAD", "OPTIONS") else "other"
+            say("request", method=method, path=path, status=status, ms=round(seconds * 1e3, 3), **more)
+
+    def _may(self, scope: Scope) -> bool:
+        if not self.key or scope["path"] in OPEN:
+            return True
+        given = next((value for name, value in scope["headers"] if name == KEY.lower().encode()), b"")
+        return hmac.compare_digest(given, self.key)
+
+
+async def _told(answer: Any) -> Response:
+    try:
+        return Response(await answer, media_type="application/json")
+    except AnswerError as error:
+        return _json({"detail": error.detail}, error.status)
+
+
+async def _body(request: Request, most: int) -> bytes:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise AnswerError(415, "send JSON, and say so: Content-Type: application/json")
+    too_large = AnswerError(413, f"a body may hold {most:,} bytes; send fewer users at once")
+    declared = request.headers.get("content-length", "0")
+    if declared.isdigit() and int(declared) > most:
+        raise too_large
+    parts, size = [], 0
+    try:
+        async with asyncio.timeout(ARRIVES):
+            async for part in request.stream():
+                size += len(part)
+                if size > most:  # it may have no end: hang up
+                    request.scope["close"] = True
+                    raise too_large
+                parts.append(part)
+    except TimeoutError:
+        raise AnswerError(408, f"the body did not arrive within {ARRIVES:.0f} s") from None
+    return b"".join(parts)
+
+
+def _users(body: bytes, most: int) -> list[Json]:
+    """The users of a body: `{"users": […]}`, or one as it is."""
+    try:
+        asked = from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        raise AnswerError(400, f"the body is no JSON ({str(error)[:100]})") from None
+    if not isinstance(asked, dict):
+        raise _shape(["body"], 'is no user. Send one object, or {"users": […]}')
+    users = asked.get("users")
+    if not isinstance(users, list):
+        return [asked]
+    if not 1 <= len(users) <= most:
+        raise _shape(["body", "users"], f"takes 1 to {most:,} users; got {len(users):,}")
+    for i, user in enumerate(users):
+        if type(user) is not dict:
+            raise _shape(["body", "users", i], "is no object of columns and values")
+    return users
+
+
+def _shape(loc: list[str | int], said: str) -> AnswerError:
+    return AnswerError(422, [{"loc": loc, "msg": f"{loc[-1]} {said}", "type": "shape"}])
+
+
+def _detail(refused: RefusedUsersError, served: Served, body: bytes) -> list[Json]:
+    asked = from_json(body, allow_inf_nan=False)
+    users = asked["users"] if isinstance(asked.get("users"), list) else None
+    found = []
+    for problem in refused.problems[:MOST]:
+        at: list[str | int] = (
+            ["body", problem.field] if users is None else ["body", "users", problem.user, problem.field]
+        )
+        said = problem.said
+        if problem.rule == "there":
+            near = lacking(problem.field, asked if users is None else users[problem.user], served.reader.contract)
+            said = f"{said}. {near}" if near else said
+        found.append({"loc": at, "msg": said, "type": problem.rule})
+    if (more := len(refused.problems) - MOST) > 0:
+        found.append({"loc": ["body"], "msg": f"and {more:,} more", "type": "more"})
+    return found
+
+
+def _count_refused(metrics: Metrics, refused: RefusedUsersError) -> None:
+    for (field, rule), number in Counter((p.field, p.rule) for p in refused.problems).items():
+        metrics.refused.labels(field, rule).inc(number)
+
+
+def _json(content: Json, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(to_json(content), status, headers, media_type="application/json")

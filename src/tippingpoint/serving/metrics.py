@@ -1,0 +1,33 @@
+"""What the service counts, for Prometheus."""
+
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+
+
+class Metrics:
+    """Counters of one service, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        of: dict[str, Any] = {"namespace": "tippingpoint", "registry": self.registry}
+        self.requests = Counter("requests", "Requests answered.", ["path", "status"], **of)
+        self.seconds = Histogram("request_seconds", "From request to answer.", ["path"], buckets=SECONDS, **of)
+        self.users = Counter("decisions", "Users decided.", ["segment", "action"], **of)
+        self.refused = Counter("refused_users", "Users refused, by what they broke.", ["field", "rule"], **of)
+        self.version = Gauge("model_info", "The version that serves.", ["model", "version", "policy_digest"], **of)
+        self.reloads = Counter("reloads", "Versions taken over.", **of)
+        self.failed = Counter("failed_reloads", "Versions that did not load.", **of)
+        self.store = Gauge("store_reachable", "Whether the registry answered last.", **of)
+        self.store.set(1)
+
+    def serves(self, model: str, version: str, digest: str) -> None:
+        """Say which version serves now."""
+        self.version.clear()
+        self.version.labels(model, version, digest).set(1)
+
+    def text(self) -> bytes:
+        """Prometheus' text format."""
+        return bytes(generate_latest(self.registry))

@@ -1,0 +1,58 @@
+"""uvicorn around the service: told to stop, it finishes what is under way."""
+
+import contextlib
+import signal
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from tippingpoint.errors import OutsideError
+
+GRACE = 30
+"""Seconds that requests under way have to end in."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket to serve on; port 0 takes a free one.
+
+    Raises
+    ------
+    OutsideError
+        When something else listens there, or the address is not this machine's.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        what = f"cannot be served ({error.strerror or error})"
+        raise OutsideError(f"{host}:{port}", what, "Type port=8001.") from error
+
+
+def run(app: ASGIApp, listening: socket.socket) -> None:
+    """Serve until SIGTERM or Ctrl-C."""
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        log_level="critical",
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        ws="none",
+        timeout_graceful_shutdown=GRACE,
+        timeout_keep_alive=30,
+    )
+    _Server(config).run(sockets=[listening])
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        # uvicorn raises the signal again when it is done; here, being told to stop is no failure.
+        before = {sig: signal.signal(sig, self.handle_exit) for sig in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for sig, handler in before.items():
+                signal.signal(sig, handler)

@@ -1,0 +1,269 @@
+"""Aliases, tags and description of a registered model, made what its journal says; and what is there to promote."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, RESOURCE_DOES_NOT_EXIST, ErrorCode
+
+from tippingpoint.errors import InputError, OutsideError, nearest
+from tippingpoint.tracking.backend import STORE_ERRORS, shown, store_errors
+from tippingpoint.tracking.journal import COPIES, OF, PAUSE, TRIES, Entry, Journal, read
+from tippingpoint.tracking.registry import CHALLENGER
+
+CHAMPION, PREVIOUS = "champion", "previous_champion"
+MARK = "<!-- what follows is written from the journal -->"
+"""What a person wrote of a registered model stands before it, and stays."""
+Describe = Callable[[Journal], str]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a registered model's aliases say.
+
+    Parameters
+    ----------
+    behind
+        What is not yet as the journal says: `alias champion`, `tag validation_status of 3`, `description`…
+    """
+
+    name: str
+    champion: str
+    previous: str
+    challenger: str
+    behind: tuple[str, ...]
+
+
+def questions(client: MlflowClient) -> list[str]:
+    """Names of registered models that answer a question: no journals, no environments."""
+    found, token = [], None
+    with store_errors():
+        while True:
+            page = client.search_registered_models(page_token=token)
+            found += [model.name for model in page if not {OF, COPIES} & set(model.tags)]
+            if not (token := page.token):
+                return found
+
+
+def question(client: MlflowClient, name: str | None) -> str:
+    """The registered model of that name, or the only one there is.
+
+    Raises
+    ------
+    InputError
+        When there is none of that name, none at all, or several and no name.
+    """
+    there = questions(client)
+    if not there:
+        raise InputError("name", "nothing is registered in this store", "Type tippingpoint compare first.")
+    if name is None:
+        if len(there) > 1:
+            what = f"several models are registered: {', '.join(there)}"
+            raise InputError("name", what, f"Type name={there[0]}, or another of them.")
+        return there[0]
+    if name not in there:
+        raise InputError("name", f"there is no registered model {name!r}", nearest(name, there))
+    return name
+
+
+def environment(name: str, to: str | None) -> str:
+    """The registered model that a promotion moves: the question's own, or that of an environment."""
+    return name if to is None else f"{name}-{to}"
+
+
+def version_of(client: MlflowClient, name: str, number: str) -> ModelVersion:
+    """A registered version.
+
+    Raises
+    ------
+    InputError
+        When there is none of that number.
+    """
+    with store_errors():
+        try:
+            return client.get_model_version(name, number)
+        except MlflowException as error:
+            if error.error_code != ErrorCode.Name(RESOURCE_DOES_NOT_EXIST) and number.isdigit():
+                raise
+            there = [str(v.version) for v in versions(client, name)]
+            raise InputError("version", f"models:/{name} has no version {number!r}", nearest(number, there)) from error
+
+
+def versions(client: MlflowClient, name: str) -> list[ModelVersion]:
+    """All versions of a registered model, the newest first."""
+    quote = '"' if "'" in name else "'"
+    with store_errors():
+        found = client.search_model_versions(f"name = {quote}{name}{quote}")
+    return sorted(found, key=lambda version: -int(version.version))
+
+
+def aliases(client: MlflowClient, name: str) -> dict[str, str]:
+    """Versions by alias; empty where there is no such model."""
+    with store_errors():
+        try:
+            return {key: str(value) for key, value in client.get_registered_model(name).aliases.items()}
+        except MlflowException as error:
+            if error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+                return {}
+            raise
+
+
+def copied(client: MlflowClient, version: ModelVersion, to: str) -> str:
+    """The version of an environment that is a copy of this one; made where there is none yet."""
+    source = f"models:/{version.name}/{version.version}"
+    with store_errors():
+        try:
+            client.create_registered_model(to, tags={COPIES: version.name})
+        except MlflowException as error:
+            if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
+                raise
+        there = [v for v in versions(client, to) if v.source == source]
+        return str((there[-1] if there else client.copy_model_version(source, to)).version)
+
+
+def origin(client: MlflowClient, version: ModelVersion) -> str:
+    """Where a version's files are: its source, followed through copies; what points nowhere is given as it is."""
+    source = str(version.source)
+    for _ in range(TRIES):
+        parts = source.removeprefix("models:/").split("/")
+        if not source.startswith("models:/"):
+            break
+        try:
+            if len(parts) == 1:
+                return str(client.get_logged_model(parts[0]).artifact_location)
+            source = str(client.get_model_version(parts[0], parts[1]).source)
+        except MlflowException:
+            break
+    return source
+
+
+def standing(client: MlflowClient, journal: Journal, describe: Describe) -> Standing:
+    """What the aliases say, and what of the journal they do not say yet."""
+    there = aliases(client, journal.name)
+    behind: list[str] = []
+    if journal.head is not None:
+        behind = [what for what, _ in _differing(client, journal, describe)]
+    return Standing(
+        journal.name, there.get(CHAMPION, ""), there.get(PREVIOUS, ""), there.get(CHALLENGER, ""), tuple(behind)
+    )
+
+
+def settle(client: MlflowClient, name: str, describe: Describe) -> tuple[Journal, tuple[str, ...]]:
+    """Make aliases, tags and description what the journal says; finishes what a killed process left half done.
+
+    The journal is read again at the end: a slow writer that overwrote what a newer entry had set sets it again.
+    Between its overwriting and its repair aliases are those of an older champion, for as long as it takes to read.
+
+    Returns
+    -------
+    Journal, tuple
+        As it was read last, and what had to be written.
+
+    Raises
+    ------
+    OutsideError
+        When the store cannot be used, or does not keep what it was told.
+    """
+    written: list[str] = []
+    reason: Exception | None = None
+    for attempt in range(TRIES):
+        time.sleep(attempt * PAUSE)
+        journal = read(client, name)
+        if journal.head is None:
+            return journal, ()
+        try:
+            todo = _differing(client, journal, describe)
+            for what, write in todo:
+                if read(client, name).at != journal.at:
+                    break
+                write()
+                written.append(what)
+        except STORE_ERRORS as error:  # two that write the same alias at once
+            reason = error
+            continue
+        if not todo and read(client, name).at == journal.at:
+            return journal, tuple(written)
+    what = f"does not keep what it is told ({reason or ', '.join(written)})"
+    raise OutsideError(f"store {shown()}", what, "Type tippingpoint status, which finishes it.")
+
+
+def _differing(client: MlflowClient, journal: Journal, describe: Describe) -> list[tuple[str, Callable[[], object]]]:
+    """What the store does not say as the journal does, each with what writes it; the champion's alias before the rest.
+
+    Tags come first, so that whoever follows the alias finds them.
+    """
+    head = journal.head
+    assert head is not None
+    name = journal.name
+    todo: list[tuple[str, Callable[[], object]]] = []
+
+    def tag(number: str, key: str, value: str) -> None:
+        todo.append((f"tag {key} of {number}", lambda: client.set_model_version_tag(name, number, key, value)))
+
+    def alias(key: str, number: str) -> None:
+        if number:
+            todo.append((f"alias {key}", lambda: client.set_registered_model_alias(name, key, number)))
+        else:
+            todo.append((f"no alias {key}", lambda: client.delete_registered_model_alias(name, key)))
+
+    model = client.get_registered_model(name)
+    there = {key: str(value) for key, value in model.aliases.items()}
+    for number, wanted in _tags(journal).items():
+        known = client.get_model_version(name, number).tags
+        for key, value in wanted.items():
+            if known.get(key) != value:
+                tag(number, key, value)
+    for key, number in {PREVIOUS: journal.previous, CHAMPION: journal.champion}.items():
+        if there.get(key, "") != number:
+            alias(key, number)
+    if head.kind == "promote" and there.get(CHALLENGER) == head.version:
+        alias(CHALLENGER, "")
+    own = (model.description or "").partition(MARK)[0].rstrip()
+    described = f"{own}\n\n{MARK}\n{describe(journal)}".lstrip()
+    if (model.description or "").strip() != described.strip():
+        todo.append(("description", lambda: client.update_registered_model(name, described)))
+    return todo
+
+
+def _tags(journal: Journal) -> dict[str, dict[str, str]]:
+    """Tags of the versions the newest entry is about: the champion it made, and the one it replaced."""
+    head = journal.head
+    assert head is not None
+    grounds = next((e for e in reversed(journal.counting) if e.kind == "promote" and e.version == head.version), head)
+    found: dict[str, dict[str, str]] = {}
+    if head.against and head.against != head.version:
+        found[head.against] = {"validation_status": "superseded" if head.kind == "promote" else "rolled back"}
+    found[head.version] = {"validation_status": "approved", **grounds_of(grounds)}
+    return found
+
+
+def grounds_of(entry: Entry) -> dict[str, str]:
+    """Tags that say on what grounds a version was promoted."""
+    words = {check["name"]: check["word"] for check in entry.judgement.get("checks", [])}
+    gate = {"passed": entry.judgement.get("passed"), "entry": entry.number, **words}
+    tags = {
+        "gate": json.dumps(gate),
+        "promoted_by": entry.who,
+        "promoted_at": at(entry.when),
+        "promoted_why": entry.why,
+        "promoted_commit": entry.commit,
+    }
+    return {key: value for key, value in tags.items() if value}
+
+
+def at(milliseconds: int) -> str:
+    """A moment as people read it, UTC."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def refuse(client: MlflowClient, name: str, number: str, entry: Entry) -> None:
+    """Tags of a version that the gate refused."""
+    tags = {"validation_status": "refused", "gate": grounds_of(entry)["gate"]}
+    with store_errors():
+        for key, value in tags.items():
+            client.set_model_version_tag(name, number, key, value)

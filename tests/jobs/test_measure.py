@@ -1,0 +1,339 @@
+"""What measure says of decisions, and what it leaves behind."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import polars as pl
+import pytest
+from rich.console import Console
+
+from tippingpoint.composing import compose
+from tippingpoint.errors import InputError
+from tippingpoint.jobs import measure
+from tippingpoint.jobs.measure import MeasureResult
+from tippingpoint.settings import MeasureSettings
+from tippingpoint.tracking import backend
+from tippingpoint.tracking.measurements import NOTED
+
+pytestmark = pytest.mark.usefixtures("at_compared")
+
+ACTIONS = ("none", "discount_10", "checkout_prompt")
+DAYS, HOLDOUT = 20, 0.3
+FIRST = datetime(2026, 11, 1, 6, tzinfo=UTC)
+
+
+def decided(lift: float, n: int = 20_000, seed: int = 0, version: str = "models:/conversion/1") -> tuple:
+    """Decisions of 20 days as score writes them, and what came of them: each action lifts the chance by `lift`."""
+    rng = np.random.default_rng(seed)
+    p = rng.beta(1.5, 2.5, n)
+    policy = np.digitize(p, [0.4, 0.7])
+    taken = np.where(rng.random(n) < HOLDOUT, rng.integers(3, size=n), policy)
+    chance = HOLDOUT / 3 + (1 - HOLDOUT) * (np.arange(3) == policy[:, None])
+    y = rng.random(n) < p + lift * (taken > 0) * (1 - p)
+    day = np.arange(n) * DAYS // n
+    decisions = pl.DataFrame(
+        {
+            "user_id": [f"u{i}" for i in range(n)],
+            "propensity_score": p,
+            "segment": np.array(["low", "medium", "high"])[policy],
+            "action": np.array(ACTIONS)[taken],
+            "expected_value": p,
+            "model": version,
+            "policy_digest": "0" * 16,
+            "scored_at": [FIRST + timedelta(days=int(d)) for d in day],
+            "explored": taken != policy,
+            "logging_probability": chance[np.arange(n), taken],
+            **{f"logging_probability_{a}": chance[:, k] for k, a in enumerate(ACTIONS)},
+            "policy_action": np.array(ACTIONS)[policy],
+        }
+    )
+    outcomes = pl.DataFrame({"user_id": decisions["user_id"], "converted": y.astype(int)})
+    return decisions, outcomes, float(np.mean((policy > 0) * lift * (1 - p))) * 1000
+
+
+def told(*words: str) -> MeasureResult:
+    return measure(MeasureSettings.from_config(compose("measure", words)))
+
+
+def written(folder: Path, decisions: pl.DataFrame, outcomes: pl.DataFrame) -> list[str]:
+    decisions.write_parquet(folder / "decisions.parquet")
+    outcomes.write_csv(folder / "outcomes.csv")
+    return [f"decisions={folder}/decisions.parquet", f"outcomes={folder}/outcomes.csv"]
+
+
+def test_uplift_of_the_policy_is_measured_beside_its_promise_and_noted_on_the_version(tmp_path: Path) -> None:
+    decisions, outcomes, truth = decided(0.25)
+    found = told(*written(tmp_path, decisions, outcomes))
+    (of,) = found.versions
+    assert of.per_1000 is not None
+    assert of.per_user is not None
+    assert of.per_1000.last.low < truth < of.per_1000.last.high
+    assert of.word == of.per_1000.word == "more than nothing"
+    assert of.promise.kind == "truth"
+    assert set(of.kept()) == {"per_1000", "per_user"}
+    client = backend.connect()
+    version = client.get_model_version("conversion", "1")
+    assert float(version.tags["measured_uplift_per_1000"]) == pytest.approx(of.per_1000.last.value, rel=1e-5)
+    assert float(version.tags["measured_uplift_per_1000_low"]) < float(version.tags["measured_uplift_per_1000_high"])
+    assert version.tags["measured_until"] == "2026-11-20"
+    told(*written(tmp_path, decisions, outcomes))
+    again = client.get_model_version("conversion", "1").description
+    assert again == version.description
+    assert again.count(NOTED) == 1
+    run = client.get_run(found.filed[0].run_id)
+    assert run.data.tags["tippingpoint.job"] == "measure"
+    assert run.data.tags["model_version"] == "models:/conversion/1"
+    assert run.info.experiment_id == client.get_run(version.run_id).info.experiment_id
+    assert run.data.metrics["policy/experiment/measured_uplift_per_1000"] == pytest.approx(of.per_1000.last.value)
+    steps = client.get_metric_history(run.info.run_id, "policy/experiment/by_day/uplift_per_1000_low")
+    assert len(steps) == len(of.per_1000.looks) > 10
+    files = {f.path for top in ("tables", "figures") for f in client.list_artifacts(run.info.run_id, top)}
+    assert files == {"tables/sequence.csv", "figures/sequence.png"}
+    console = Console(width=120, no_color=True)
+    with console.capture() as shown:
+        console.print(found.render(), crop=False)
+    assert "20,000 decisions = 20,000 used." in shown.get()
+    assert "hold at all daily looks at once" in shown.get()
+
+
+def test_where_actions_do_nothing_nothing_is_claimed_and_less_than_promised_is_said(tmp_path: Path) -> None:
+    decisions, outcomes, _ = decided(0.0, n=100_000)
+    (of,) = told(*written(tmp_path, decisions, outcomes)).versions
+    assert of.per_1000 is not None
+    assert of.per_1000.word == "cannot tell"
+    assert of.per_user is not None
+    assert of.per_user.value[-1] < 0  # what discounts and contacts cost
+    assert of.kept()["per_1000"] == "less than promised (truth)"
+
+
+def test_money_is_that_of_the_economics_of_the_version(tmp_path: Path) -> None:
+    decisions, outcomes, _ = decided(0.1)
+    (of,) = told(*written(tmp_path, decisions, outcomes)).versions
+    rows = decisions.join(outcomes, on="user_id").to_dict(as_series=False)
+    alpha = {"none": 3.0, "discount_10": 3.0 - 0.05, "checkout_prompt": 3.0 - 0.02}
+    paying = {"none": 9.99 * 6, "discount_10": 9.99 * (6 - 0.3), "checkout_prompt": 9.99 * 6}
+    total = 0.0
+    for i in range(len(decisions)):
+        worth = {}
+        for a in ACTIONS:
+            p = rows["propensity_score"][i]
+            w = (rows["action"][i] == a) / rows[f"logging_probability_{a}"][i]
+            phi = p + w * (rows["converted"][i] - p)
+            cost = 3.0 - alpha[a]
+            worth[a] = phi * (paying[a] - cost) + (1 - phi) * alpha[a]
+        total += worth[rows["policy_action"][i]] - worth["none"]
+    assert of.per_user is not None
+    assert of.per_user.value[-1] == pytest.approx(total / len(decisions), rel=1e-9)
+
+
+def test_a_user_without_a_row_is_zero_only_if_typed(tmp_path: Path) -> None:
+    decisions, outcomes, _ = decided(0.1)
+    words = written(tmp_path, decisions, outcomes.filter(pl.col("converted") == 1).vstack(outcomes.head(2)[:0]))
+    zero = told(*words, "absent=zero")
+    assert zero.decided.counts.used == len(decisions)
+    assert zero.decided.counts.taken_as_zero == int((outcomes["converted"] == 0).sum())
+    whole = told(*written(tmp_path, decisions, outcomes))
+    assert zero.versions[0].per_1000.last == whole.versions[0].per_1000.last  # type: ignore[union-attr]
+    words = written(tmp_path, decisions, outcomes.head(15_000))
+    counts = told(*words).decided.counts
+    assert (counts.used, counts.unknown, counts.taken_as_zero) == (15_000, 5_000, 0)
+
+
+def test_outcomes_count_within_days_of_the_decision_and_users_younger_than_that_wait(tmp_path: Path) -> None:
+    decisions, outcomes, _ = decided(0.1, n=2000)
+    at = decisions["scored_at"].dt.offset_by("2d")
+    at = at.set(pl.Series(np.arange(2000) < 100), FIRST - timedelta(days=9))  # had come before
+    at = at.set(pl.Series((np.arange(2000) >= 100) & (np.arange(2000) < 200)), FIRST + timedelta(days=15))  # came late
+    outcomes = outcomes.with_columns(pl.when(pl.col("converted") == 1).then(at).alias("converted_at"))
+    words = written(tmp_path, decisions, outcomes)
+    found = told(*words, "at=converted_at", "within=7", "until=2026-11-15T12:00:00").decided
+    y = outcomes["converted"].to_numpy()
+    assert found.counts.before_decision == y[:100].sum()
+    assert found.counts.unknown == (decisions["scored_at"] > datetime(2026, 11, 8, 12, tzinfo=UTC)).sum() > 0
+    late = found.table.filter(pl.col("user_id").is_in([f"u{i}" for i in range(100, 200)]))
+    assert len(late) == 100
+    assert late["converted"].sum() == 0
+    rest = found.table.filter(~pl.col("user_id").is_in([f"u{i}" for i in range(200)]))
+    assert rest["converted"].sum() == y[200 : 200 + len(rest)].sum()
+
+
+def test_later_decisions_of_a_user_and_those_before_since_are_counted_not_used(tmp_path: Path) -> None:
+    decisions, outcomes, _ = decided(0.1, n=2000)
+    again = decisions.head(300).with_columns(pl.col("scored_at") + timedelta(days=40))
+    words = written(tmp_path, decisions.vstack(again), outcomes)
+    counts = told(*words).decided.counts
+    assert (counts.decisions, counts.used, counts.again) == (2300, 2000, 300)
+    counts = told(*words, "since=2026-11-11").decided.counts
+    assert (counts.before_since, counts.used, counts.again) == (1000, 1300, 0)
+    part = told(*written(tmp_path, decisions.vstack(again), outcomes.head(1500)), "since=2026-11-06").decided.counts
+    assert part.decisions == part.used + part.before_since + part.again + part.before_decision + part.unknown == 2300
+
+
+def test_little_gives_no_interval_and_says_what_it_waits_for(tmp_path: Path) -> None:
+    decisions, outcomes, _ = decided(0.1, n=100)
+    found = told(*written(tmp_path, decisions, outcomes))
+    (of,) = found.versions
+    assert of.per_1000 is None
+    assert of.word == "cannot tell"
+    console = Console(width=200, no_color=True)
+    with console.capture() as shown:
+        console.print(found.render(), crop=False)
+    assert "No interval yet: it waits until 10 users with each outcome were left alone by lot" in shown.get()
+
+
+def test_each_version_of_a_table_has_its_row(
+    tmp_path: Path, compared: tuple, call: Callable[..., int], capsys: pytest.CaptureFixture
+) -> None:
+    client = backend.connect()
+    first = client.get_model_version("conversion", "1")
+    numbers = [v.version for v in client.search_model_versions("name = 'conversion'")]
+    if "2" not in numbers:  # the same model again
+        client.create_model_version(
+            "conversion", first.source, run_id=first.run_id, tags=first.tags, model_id=first.model_id
+        )
+    one, what, _ = decided(0.1, n=10_000)
+    two = one.with_columns(pl.lit("models:/conversion/2").alias("model"), pl.col("scored_at") + timedelta(days=30))
+    words = written(tmp_path, one.head(6000).vstack(two.tail(5000)), what)
+    assert call("measure", *words, "output=json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [(v["version"], v["users"]) for v in found["versions"]] == [
+        ("models:/conversion/1", 6000),
+        ("models:/conversion/2", 5000),
+    ]
+    assert found["decisions"]["decisions"] == 11_000
+    assert client.get_model_version("conversion", "2").tags["measured_until"] == "2026-12-20"
+
+
+def test_tables_of_a_database_and_folders_of_parts_give_the_same(tmp_path: Path) -> None:
+    decisions, outcomes, _ = decided(0.1, n=5000)
+    want = told(*written(tmp_path, decisions, outcomes)).versions[0].per_1000
+    (tmp_path / "parts").mkdir()
+    for k in range(3):
+        decisions[k::3].write_csv(tmp_path / f"parts/part-{k}.csv")
+    duckdb.connect(str(tmp_path / "out.duckdb")).execute("create table outcomes as select * from outcomes").close()
+    found = (
+        told(f"decisions={tmp_path}/parts", f"outcomes=duckdb:///{tmp_path}/out.duckdb", "outcomes_table=outcomes")
+        .versions[0]
+        .per_1000
+    )
+    assert want is not None
+    assert found is not None
+    np.testing.assert_allclose(found.low, want.low, atol=1e-9)
+
+
+def test_a_table_that_postgresql_holds_gives_the_same(tmp_path: Path, postgres: str) -> None:
+    import psycopg
+
+    decisions, outcomes, _ = decided(0.1, n=3000)
+    words = written(tmp_path, decisions, outcomes)
+    want = told(*words).versions[0]
+    kinds = {pl.Float64: "double precision", pl.String: "text"}
+    columns = [
+        f'"{c}" {kinds.get(type(kind), "timestamptz" if c == "scored_at" else "boolean")}'
+        for c, kind in decisions.schema.items()
+    ]
+    with psycopg.connect(postgres) as server:
+        server.execute("create schema app")
+        server.execute(f"create table app.predictions ({', '.join(columns)})")
+        with server.cursor().copy("copy app.predictions from stdin") as copy:
+            for row in decisions.iter_rows():
+                copy.write_row(row)
+    found = told(f"decisions='{postgres}'", "decisions_table=app.predictions", words[1]).versions[0]
+    assert found.seen.tolist() == want.seen.tolist()
+    assert found.so_far == pytest.approx(want.so_far, abs=1e-9)
+
+
+def test_the_joined_table_is_experiment_evidence_for_the_next_comparison(
+    tmp_path: Path, call: Callable[..., int], capsys: pytest.CaptureFixture
+) -> None:
+    decisions, outcomes, _ = decided(0.1, n=6000)
+    rng = np.random.default_rng(5)
+    logit = np.log(decisions["propensity_score"] / (1 - decisions["propensity_score"]))
+    users = pl.DataFrame(
+        {"user_id": decisions["user_id"], "visits": logit + rng.normal(size=6000), "age": rng.random(6000)}
+    )
+    users.with_columns(pl.lit(0).alias("converted")).write_csv(tmp_path / "users.csv")
+    words = [*written(tmp_path, decisions, outcomes), f"to={tmp_path}/joined.parquet", f"users={tmp_path}/users.csv"]
+    found = told(*words)
+    joined = pl.read_parquet(tmp_path / "joined.parquet")
+    assert joined.columns[:3] == ["user_id", "visits", "age"]
+    assert joined["converted"].sum() == outcomes["converted"].sum()
+    chances = "{" + ", ".join(f"{a}: logging_probability_{a}" for a in ACTIONS) + "}"
+    typed = f"data.action=action 'data.logging_probability={chances}' data.good=true"
+    assert found.to_type.endswith(typed)
+    next_ = ["data=csv", f"data.path={tmp_path}/joined.parquet", "data.target=converted", "data.id=user_id"]
+    next_ += ["data.action=action", f"data.logging_probability={chances}", "model=[logistic]", "explain_rows=20"]
+    capsys.readouterr()
+    assert call("compare", *next_, "tracking.register_model=false", "report=none", "output=json") == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["evidence"] == "experiment"
+    assert answer["data"]["numbers"] == ["visits", "age"]
+    alone = told(*words[:2], f"to={tmp_path}/joined.csv")
+    assert alone.to == f"{tmp_path}/joined.csv"
+    assert pl.read_csv(tmp_path / "joined.csv").columns[:3] == ["user_id", "propensity_score", "segment"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda d, o: (d.drop("scored_at"), o), "decisions: no column 'scored_at'. There are: user_id"),
+        (
+            lambda d, o: (d.drop([c for c in d.columns if "logging" in c]), o),
+            "decisions: hold no random share.*Type tippingpoint score … holdout=0.05",
+        ),
+        (
+            lambda d, o: (d.vstack(d.head(3)), o),
+            "decisions: 3 ids stand more than once at the same scored_at \\('u0', ",
+        ),
+        (lambda d, o: (d, o.vstack(o.head(2))), "outcomes: 'user_id' is not unique: 2 ids stand more than once"),
+        (
+            lambda d, o: (d, o.with_columns(pl.col("user_id").str.strip_prefix("u"), d["user_id"].alias("customer"))),
+            "outcomes_id: none of the 500 ids.*Those of 'customer' are: type outcomes_id=customer",
+        ),
+        (
+            lambda d, o: (d, o.with_columns(pl.lit("maybe").alias("converted"))),
+            "outcome: 'converted' holds 'maybe', not yes",
+        ),
+        (lambda d, o: (d, o.rename({"converted": "adopted"})), "outcome: no column 'converted' in the outcomes"),
+        (
+            lambda d, o: (d.with_columns(pl.col("logging_probability_none") * 0.5), o),
+            "decisions: the chances of the actions do not sum to 1.*in 500 rows",
+        ),
+        (lambda d, o: (d.with_columns(action=pl.lit("email")), o), "decisions: action 'email' has no chance"),
+        (lambda d, o: (d.with_columns(model=pl.lit("models:/conversion/99")), o), "there is no models:/conversion/99"),
+        (lambda d, o: (d.with_columns(model=pl.lit("mine")), o), "decisions: model 'mine' is no registered version"),
+        (
+            lambda d, o: (d.with_columns(scored_at=pl.lit("soon")), o),
+            "decisions: 'scored_at' holds no times, but e.g. 'soon'",
+        ),
+    ],
+)
+def test_wrong_tables_are_refused_in_one_message(
+    change: Callable, said: str, tmp_path: Path, refused: Callable[..., str]
+) -> None:
+    import re
+
+    decisions, outcomes, _ = decided(0.1, n=500)
+    message = refused("measure", *written(tmp_path, *change(decisions, outcomes)), "outcome=converted")
+    assert re.search(said, message), message
+
+
+def test_wrong_words_are_refused(tmp_path: Path, refused: Callable[..., str]) -> None:
+    decisions, outcomes, _ = decided(0.1, n=50)
+    words = written(tmp_path, decisions, outcomes)
+    assert "decisions=" in refused("measure", f"decisions={tmp_path}/decision.parquet", words[1])
+    assert "Nearest: 'decisions.parquet'" in refused("measure", f"decisions={tmp_path}/decision.parquet", words[1])
+    assert "at: no column 'when' in the outcomes" in refused("measure", *words, "at=when")
+    assert "within needs to know when" in refused("measure", *words, "within=7")
+    assert "since: no decision was made since 2027-01-01" in refused("measure", *words, "since=2027-01-01")
+    assert "decisions: not given" in refused("measure", words[1])
+    with pytest.raises(InputError, match="to: "):
+        told(*words, "to=joined.xlsx")
+    assert "outcomes: duckdb:///x.duckdb is a database" in refused("measure", words[0], "outcomes=duckdb:///x.duckdb")
+    assert "outcomes_table: outcomes.csv is no database" in refused(
+        "measure", words[0], "outcomes=outcomes.csv", "outcomes_table=x"
+    )

@@ -1,0 +1,307 @@
+"""A version is promoted with its policy where the gate lets it, undone by a rollback, and never half."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+
+from tippingpoint.composing import compose
+from tippingpoint.errors import InputError, RefusedError
+from tippingpoint.jobs import history, promote, rollback, status
+from tippingpoint.jobs.promote import PromoteResult
+from tippingpoint.settings import PromoteSettings, RollbackSettings, StandingSettings, StatusSettings
+from tippingpoint.tracking.journal import append, read
+from tippingpoint.tracking.promotion import CHAMPION, PREVIOUS, aliases
+from tippingpoint.tracking.registry import CHALLENGER
+
+QUICK = ["gate.reload=null", "gate.explanation.rows=20", "gate.speed.milliseconds=10000"]
+
+
+@pytest.fixture
+def client(compared: tuple, workspace: Path) -> MlflowClient:
+    """The store of a finished comparison, to do with as one likes: version 1 is its winner, 2 and 3 its others."""
+    shutil.copy(compared[1] / "mlflow.db", workspace)
+    client = MlflowClient()
+    parent = client.get_run(compared[0].filed.run_id)
+    below = client.search_runs([parent.info.experiment_id], f"tags.mlflow.parentRunId = '{parent.info.run_id}'")
+    winner = client.get_model_version("conversion", "1")
+    for run in sorted(below, key=lambda run: run.data.params["model"]):
+        if run.info.run_id != winner.run_id:
+            source = client.get_logged_model(run.outputs.model_outputs[0].model_id).artifact_location
+            tags = winner.tags | {"model": run.data.params["model"]}
+            client.create_model_version("conversion", source, run.info.run_id, tags)
+    return client
+
+
+def promoting(*words: str) -> PromoteResult:
+    return promote(PromoteSettings.from_config(compose("promote", [*QUICK, *words])))
+
+
+def rolling_back(*words: str) -> object:
+    return rollback(RollbackSettings.from_config(compose("rollback", list(words))))
+
+
+def words_of(result: PromoteResult) -> dict[str, str]:
+    assert result.judgement is not None
+    return {check.name: check.word for check in result.judgement.checks}
+
+
+LENIENT = [f"gate.{check}.cannot_tell=passes" for check in ("quality", "better", "value")]
+FORCED = [*LENIENT, "gate.better.margin=0.5", "gate.value.margin=100", "gate.slices=null", "gate.calibration=null"]
+
+
+def test_the_first_is_held_against_the_constant_and_a_vanilla_client_finds_all_of_it(
+    client: MlflowClient, compared: tuple
+) -> None:
+    result = promote(PromoteSettings.from_config(compose("promote", ["why=first of all", "who=ann"])))
+    assert result.promoted
+    assert set(words_of(result).values()) == {"passes"}
+    assert len(words_of(result)) == 10
+    assert result.judgement is not None
+    assert result.judgement.figure("better", "champion_roc_auc") == 0.5
+    assert aliases(client, "conversion") == {CHAMPION: "1"}
+    tags = client.get_model_version_by_alias("conversion", CHAMPION).tags
+    assert tags["validation_status"] == "approved"
+    assert (tags["promoted_by"], tags["promoted_why"]) == ("ann", "first of all")
+    assert json.loads(tags["gate"])["reload"] == "passes"
+    note = client.get_registered_model("conversion").description
+    assert "Champion: **version 1**" in note
+    assert "first of all" in note
+    question = compared[0].comparison.question
+    scores = mlflow.pyfunc.load_model("models:/conversion@champion").predict(question.parts.test.features)[:, 1]
+    np.testing.assert_allclose(scores, compared[0].comparison.winner.score, atol=1e-9)
+
+
+def test_the_figures_are_those_of_the_runs_own_test(client: MlflowClient, compared: tuple) -> None:
+    result = promoting()
+    assert result.judgement is not None
+    winner = compared[0].comparison.winner
+    assert result.judgement.figure("quality", "roc_auc") == pytest.approx(winner.metrics["roc_auc"].value, abs=1e-12)
+    assert result.judgement.figure("calibration", "slope") == pytest.approx(winner.metrics["calibration_slope"].value)
+
+
+def test_typed_again_there_is_nothing_to_do(client: MlflowClient) -> None:
+    promoting("version=1")
+    again = promoting("version=1")
+    assert (again.refused, again.promoted, again.judgement) == (False, False, None)
+    assert len(read(client, "conversion").entries) == 1
+
+
+def test_one_that_is_not_told_better_is_refused_recorded_and_its_look_counted(client: MlflowClient) -> None:
+    promoting("version=2", "gate.calibration=null")  # the line, which is right in this world
+    first = promoting("version=1")
+    assert first.refused
+    assert words_of(first)["better"] != "passes"
+    assert aliases(client, "conversion") == {CHAMPION: "2", CHALLENGER: "1"}
+    assert client.get_model_version("conversion", "1").tags["validation_status"] == "refused"
+    assert [entry.kind for entry in read(client, "conversion").entries] == ["promote", "refused"]
+    assert first.judgement is not None
+    again, other = promoting("version=1").judgement, promoting("version=3", "dry_run=true").judgement
+    assert again is not None
+    assert other is not None
+    assert (first.judgement.look, again.look, other.look) == (2, 2, 3)
+    assert other.alpha == pytest.approx(0.05 / 12)
+
+
+def test_a_dry_run_moves_nothing_but_its_look_counts(client: MlflowClient) -> None:
+    result = promoting("dry_run=true")
+    assert not result.promoted
+    assert aliases(client, "conversion") == {CHALLENGER: "1"}
+    assert [entry.kind for entry in read(client, "conversion").entries] == ["look"]
+
+
+def test_a_rollback_loads_and_scores_first_and_says_what_it_undid(client: MlflowClient) -> None:
+    promoting("version=1")
+    promoting("version=2", *FORCED, "why=try it", "who=bob")
+    assert aliases(client, "conversion") == {CHAMPION: "2", PREVIOUS: "1"}
+    dry = rolling_back("dry_run=true")
+    assert aliases(client, "conversion")[CHAMPION] == "2"
+    done = rolling_back("why=worse")
+    for result in (dry, done):
+        assert result.undone.version == "2"  # type: ignore[attr-defined]
+        assert result.undone.why == "try it"  # type: ignore[attr-defined]
+    assert done.scored == 5  # type: ignore[attr-defined]
+    assert aliases(client, "conversion") == {CHAMPION: "1"}
+    assert client.get_model_version("conversion", "2").tags["validation_status"] == "rolled back"
+    with pytest.raises(InputError, match="has no previous champion"):
+        rolling_back()
+
+
+def test_a_previous_champion_that_does_not_load_is_not_brought_back(client: MlflowClient) -> None:
+    promoting("version=1")
+    promoting("version=2", *FORCED)
+    client.delete_run(client.get_model_version("conversion", "1").run_id)
+    run = client.get_run(client.get_model_version("conversion", "1").run_id)
+    client.set_logged_model_tags(run.outputs.model_outputs[0].model_id, {"lost": "yes"})
+    client.delete_logged_model(run.outputs.model_outputs[0].model_id)
+    with pytest.raises(RefusedError, match=r"models:/conversion/1: does not load and score .* the champion stays"):
+        rolling_back()
+    assert aliases(client, "conversion")[CHAMPION] == "2"
+
+
+def test_an_environment_has_a_champion_and_a_journal_of_its_own(client: MlflowClient) -> None:
+    promoting("to=prod")
+    assert aliases(client, "conversion-prod") == {CHAMPION: "1"}
+    assert aliases(client, "conversion") == {CHALLENGER: "1"}
+    assert client.get_model_version("conversion-prod", "1").source == "models:/conversion/1"
+    assert promoting("to=prod").judgement is None
+    assert promoting("version=2", "to=prod", *FORCED).champion == "2"
+    rolling_back("to=prod")
+    assert aliases(client, "conversion-prod") == {CHAMPION: "1"}
+    assert read(client, "conversion").entries == ()
+
+
+def test_history_shows_figures_then_and_now(client: MlflowClient) -> None:
+    first = promoting("version=1")
+    promoting("version=2", "dry_run=true")
+    found = history(StandingSettings.from_config(compose("history"))).found
+    assert found["what"].tolist() == ["look", "promote"]
+    assert first.judgement is not None
+    assert found["then"][1] == found["now"][1] == first.judgement.figure("quality", "roc_auc")
+    assert found["now"].isna().tolist() == [True, False]
+
+
+def test_what_a_killed_promotion_left_is_finished_by_the_next_command(client: MlflowClient) -> None:
+    append(client, "conversion", "promote", "1", "", 0, who="ann")  # and killed before any alias was written
+    settings = StatusSettings.from_config(compose("status", ["dry_run=true"]))
+    assert status(settings).refused
+    again = promoting()
+    assert "alias champion" in again.finished
+    assert again.judgement is None
+    assert not status(settings).refused
+
+
+def test_a_version_that_points_elsewhere_than_its_run_is_refused(client: MlflowClient) -> None:
+    run = client.get_model_version("conversion", "1").run_id
+    made = client.create_model_version("conversion", "s3://elsewhere/model", run)
+    result = promoting(f"version={made.version}", "gate.reload={rows: 5, cannot_tell: blocks}")
+    assert result.refused
+    assert words_of(result)["signature"] == "fails"
+    assert words_of(result)["reload"] == "cannot tell"
+
+
+def test_a_policy_that_was_exchanged_since_it_was_registered_is_refused(client: MlflowClient) -> None:
+    client.set_model_version_tag("conversion", "1", "policy_bound_digest", "another")
+    result = promoting("dry_run=true")
+    assert result.judgement is not None
+    assert words_of(result)["signature"] == "fails"
+    assert "not the one it was registered with" in next(
+        c.said for c in result.judgement.checks if c.name == "signature"
+    )
+
+
+def test_a_champion_that_does_not_load_stands_in_the_way_only_until_one_says_so(client: MlflowClient) -> None:
+    promoting("version=1")
+    run = client.get_run(client.get_model_version("conversion", "1").run_id)
+    client.delete_logged_model(run.outputs.model_outputs[0].model_id)
+    blocked = promoting("version=2", "gate.slices=null")
+    assert blocked.judgement is not None
+    assert [check.name for check in blocked.judgement.stopping] == ["better"]
+    assert "the champion does not load" in blocked.judgement.stopping[0].said
+    assert promoting("version=2", "gate.better.cannot_tell=passes", "gate.calibration=null").champion == "2"
+
+
+def test_assumed_evidence_is_no_reason_to_promote_and_has_no_number(
+    client: MlflowClient, compared: tuple, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tippingpoint.jobs.judging.kind_of", lambda wanted, users: "assumed")
+    result = promoting("dry_run=true", "gate.value.cannot_tell=blocks")
+    assert words_of(result)["value"] == "cannot tell"
+    assert result.refused
+    assert result.judgement is not None
+    assert result.judgement.figure("value", "difference") is None
+
+
+def test_a_champion_that_may_have_learnt_from_these_users_is_no_measure(
+    client: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    promoting("version=1")
+    from tippingpoint.jobs import judging
+
+    check = judging._unseen
+
+    def otherwise(model: object, champion: object, users: object) -> str:
+        champion.config["split"]["salt"] = "another"  # type: ignore[attr-defined]
+        return check(model, champion, users)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(judging, "_unseen", otherwise)
+    words = words_of(promoting("version=2", "dry_run=true"))
+    assert {words[name] for name in ("better", "value", "slices")} == {"cannot tell"}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["version=9"], r"version: models:/conversion has no version '9'. .*There are: 3, 2, 1."),
+        (["version=models:/churn/1"], r"version: models:/churn/1 is not of conversion. Type name=churn too."),
+        (["version=models:/conversion@best"], r"version: models:/conversion has no alias best."),
+        (["name=convers"], r"name: there is no registered model 'convers'. Nearest: 'conversion'."),
+        (["run=00000000000000000000000000000000"], r"there is no run 0{32} in this store"),
+        (["version=1", "run=x"], r"version and run name a version each. Drop one."),
+        (["gate=strikt"], r"gate: there is no gate=strikt. Nearest: 'strict'."),
+        (["gate.better.margn=1"], r"gate.better.margn: unknown key. Nearest: 'margin'."),
+        (["gate.alpha=2"], r"gate.alpha: input should be less than 0.5"),
+        (
+            ["data=case_study", "data.users=2000"],
+            r"data: .* no longer holds the users models:/conversion/1 was judged on",
+        ),
+    ],
+)
+def test_what_is_wrong_is_told_with_what_to_type(
+    client: MlflowClient, refused: Callable[..., str], words: list[str], message: str
+) -> None:
+    said = refused("promote", *words)
+    import re
+
+    assert re.search(message, said), said
+
+
+def test_without_a_challenger_it_is_told_what_there_is(client: MlflowClient, refused: Callable[..., str]) -> None:
+    client.delete_registered_model_alias("conversion", CHALLENGER)
+    said = refused("promote")
+    assert "models:/conversion has no challenger. Type tippingpoint compare, or version=…; there are: 3, 2, 1." in said
+
+
+def test_the_exit_code_says_whether_it_was_promoted(
+    client: MlflowClient, call: Callable[..., int], capsys: pytest.CaptureFixture
+) -> None:
+    assert call("promote", *QUICK, "version=1", "output=json") == 0
+    assert json.loads(capsys.readouterr().out)["champion"] == "1"
+    assert call("promote", *QUICK, "version=2", "gate.quality.floor=0.99") == 1
+    assert "Not promoted: quality fails" in capsys.readouterr().out
+    assert call("status") == 0
+    assert call("history", "output=json") == 0
+    entries = json.loads(capsys.readouterr().out.splitlines()[-1])["entries"]
+    assert [entry["what"] for entry in entries] == ["refused", "promote"]
+    assert call("rollback") == 2
+
+
+def test_a_store_that_is_away_is_exit_code_3(
+    workspace: Path, call: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    assert [call(verb) for verb in ("promote", "rollback", "history", "status")] == [3] * 4
+
+
+def test_a_sigmoid_over_a_pipeline_is_opened_for_its_explanation() -> None:
+    from tippingpoint.data.source import Source
+    from tippingpoint.data.splits import split
+    from tippingpoint.explanation import explain
+    from tippingpoint.jobs.judging import _opened
+    from tippingpoint.models import calibration
+    from tippingpoint.models.family import Family
+    from tippingpoint.settings import Settings
+
+    settings = Settings.from_config(compose("run", ["model=logistic", "data.users=1500"]))
+    family = settings.model["logistic"].build(Family, "model")
+    parts = split(settings.data.build(Source, "data").load(), settings.split)
+    pipeline = family.pipeline(parts.train.contract, 0).fit(parts.train.features, parts.train.outcome)
+    sigmoid = calibration._sigmoid(pipeline).fit(parts.validation.features, parts.validation.outcome)
+    rows = parts.test.features.head(5)
+    found = explain(_opened(family, sigmoid.set_params(estimator=None)), parts.test.contract, rows, rows)
+    assert found.gap < 1e-9

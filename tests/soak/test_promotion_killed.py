@@ -1,0 +1,57 @@
+"""`tippingpoint promote` killed at random moments: the next command finds the store whole, or makes it so."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+
+from tippingpoint.composing import compose
+from tippingpoint.jobs import status
+from tippingpoint.settings import StatusSettings
+from tippingpoint.tracking.journal import read
+from tippingpoint.tracking.promotion import CHAMPION, aliases
+
+KILLS = int(os.environ.get("SOAK_ROUNDS", "20"))
+LENIENT = [
+    f"gate.{check}=null" for check in ("quality", "better", "value", "calibration", "slices", "explanation", "reload")
+]
+
+pytestmark = pytest.mark.soak
+
+
+@pytest.mark.timeout(1200)
+def test_killed_at_any_moment_the_next_command_finds_the_store_whole(compared: tuple, workspace: Path) -> None:
+    shutil.copy(compared[1] / "mlflow.db", workspace)
+    client = MlflowClient()
+    first = client.get_model_version("conversion", "1")
+    client.create_model_version("conversion", first.source, first.run_id, first.tags)
+    settings = StatusSettings.from_config(compose("status"))
+    promoted = 0
+    for number, moment in enumerate(np.random.default_rng(0).uniform(0, 0.5, KILLS)):
+        entries = len(read(client, "conversion").entries)
+        words = ["promote", f"version={number % 2 + 1}", *LENIENT]
+        command = [sys.executable, "-m", "tippingpoint", *words]
+        job = subprocess.Popen(command, cwd=workspace, stderr=subprocess.PIPE, text=True)
+        assert job.stderr is not None
+        at = "loading models" if number % 4 == 3 else "filing"  # mostly while the journal and aliases are written
+        for line in job.stderr:
+            if line.startswith(at):
+                break
+        time.sleep(moment)
+        job.send_signal(signal.SIGKILL)
+        job.communicate()
+        found = status(settings)
+        assert not found.refused
+        journal = read(client, "conversion")
+        assert journal.missing == []
+        assert len(journal.entries) - entries in (0, 1)
+        assert aliases(client, "conversion").get(CHAMPION, "") == journal.champion
+        promoted += len(journal.entries) - entries
+    assert 0 < promoted <= KILLS

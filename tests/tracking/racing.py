@@ -1,0 +1,67 @@
+"""Processes that promote at the same time, and one that never stops promoting until it is killed.
+
+python tests/tracking/racing.py race WORKER WORKERS ROUNDS FOLDER
+python tests/tracking/racing.py forever SEED
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from tippingpoint.tracking.backend import connect
+from tippingpoint.tracking.journal import Journal, OvertakenError, append, read
+from tippingpoint.tracking.promotion import settle
+
+
+def described(journal: Journal) -> str:
+    return f"champion {journal.champion}, entry {journal.at}"
+
+
+def meet(folder: Path, name: str, worker: str, workers: int) -> None:
+    """Wait until all workers are here."""
+    (folder / f"{name}-{worker}").touch()
+    while len(list(folder.glob(f"{name}-*"))) < workers:
+        time.sleep(0.002)
+
+
+def race(worker: str, workers: int, rounds: int, folder: Path) -> None:
+    """In each round all see the same champion, and all want their own version to be the next."""
+    client = connect()
+    for number in range(rounds):
+        meet(folder, f"begin{number}", worker, workers)
+        journal, _ = settle(client, "conversion", described)
+        meet(folder, f"judged{number}", worker, workers)
+        try:
+            entry = append(client, "conversion", "promote", worker, journal.champion, journal.at, who=f"w{worker}")
+            after, _ = settle(client, "conversion", described)
+            said = {"won": entry.number}
+        except OvertakenError as error:
+            after = read(client, "conversion")
+            said = {"lost": str(error)}
+        said |= {"round": number, "based_on": journal.at, "champion": after.champion, "worker": worker}
+        print(json.dumps(said), flush=True)
+        meet(folder, f"end{number}", worker, workers)
+
+
+def forever(seed: int) -> None:
+    """Promote and roll back without end."""
+    client, rng = connect(), np.random.default_rng(seed)
+    print("ready", flush=True)
+    while True:
+        journal, _ = settle(client, "conversion", described)
+        if journal.previous and rng.random() < 0.3:
+            kind, version = "rollback", journal.previous
+        else:
+            kind, version = "promote", str(rng.integers(1, 5))
+        append(client, "conversion", kind, version, journal.champion, journal.at, who="forever")
+
+
+if __name__ == "__main__":
+    verb, *words = sys.argv[1:]
+    if verb == "race":
+        race(words[0], int(words[1]), int(words[2]), Path(words[3]))
+    else:
+        forever(int(words[0]))

@@ -1,0 +1,181 @@
+"""The journal alone says who is champion, whatever is appended to it, by whomever, in whichever order."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mlflow import MlflowClient
+
+from tippingpoint.errors import InputError, OutsideError
+from tippingpoint.tracking import promotion
+from tippingpoint.tracking.backend import connect
+from tippingpoint.tracking.journal import Entry, Journal, OvertakenError, append, journal_name, read
+from tippingpoint.tracking.promotion import CHAMPION, MARK, PREVIOUS, aliases, question, questions, settle, standing
+
+
+def entry(number: int, based_on: int, kind: str = "promote", version: str = "1") -> Entry:
+    return Entry(number, kind, version, "", based_on, 0, "ann", "", "", "", "")  # type: ignore[arg-type]
+
+
+@st.composite
+def journals(draw: st.DrawFn) -> tuple[Entry, ...]:
+    kinds = st.sampled_from(["promote", "promote", "rollback", "refused", "look"])
+    return tuple(entry(n, draw(st.integers(0, n - 1)), draw(kinds), str(n)) for n in range(1, draw(st.integers(1, 12))))
+
+
+@given(journals())
+def test_what_counts_is_a_chain_each_based_on_the_one_before(entries: tuple[Entry, ...]) -> None:
+    counting = Journal("conversion", entries).counting
+    assert [e.based_on for e in counting] == [0, *(e.number for e in counting)][: len(counting)]
+    assert all(e.kind in ("promote", "rollback") for e in counting)
+
+
+@given(journals(), st.data())
+def test_what_counts_never_changes_by_what_is_appended(entries: tuple[Entry, ...], data: st.DataObject) -> None:
+    some = entries[: data.draw(st.integers(0, len(entries)))]
+    before, after = Journal("conversion", some).counting, Journal("conversion", entries).counting
+    assert after[: len(before)] == before
+
+
+@given(journals())
+def test_of_entries_with_one_base_one_counts_at_most(entries: tuple[Entry, ...]) -> None:
+    bases = [e.based_on for e in Journal("conversion", entries).counting]
+    assert len(bases) == len(set(bases))
+
+
+def test_a_rollback_takes_the_last_promotion_away_and_two_take_two() -> None:
+    moves = [entry(1, 0, version="1"), entry(2, 1, version="2"), entry(3, 2, version="3")]
+    moves.append(entry(4, 3, "rollback", "2"))
+    once = Journal("conversion", tuple(moves))
+    assert (once.champion, once.previous) == ("2", "1")
+    twice = Journal("conversion", (*moves, entry(5, 4, "rollback", "1")))
+    assert (twice.champion, twice.previous) == ("1", "")
+
+
+def test_an_entry_whose_base_was_deleted_undoes_nothing_and_the_gap_is_told() -> None:
+    journal = Journal("conversion", (entry(1, 0, version="1"), entry(3, 2, version="3")))
+    assert journal.champion == "3"
+    assert journal.missing == [2]
+
+
+@pytest.fixture
+def client(stored: Path) -> MlflowClient:
+    client = connect()
+    client.create_registered_model("conversion", description="Ours.")
+    for _ in range(4):
+        client.create_model_version("conversion", "s3://bucket/model")
+    return client
+
+
+def words(journal: Journal) -> str:
+    return f"champion {journal.champion}"
+
+
+def move(client: MlflowClient, version: str, based_on: int, against: str = "", who: str = "ann") -> Entry:
+    return append(client, "conversion", "promote", version, against, based_on, who=who)
+
+
+def test_aliases_tags_and_description_are_what_the_journal_says(client: MlflowClient) -> None:
+    client.set_registered_model_alias("conversion", "challenger", "2")
+    move(client, "1", 0)
+    move(client, "2", 1, "1")
+    _, written = settle(client, "conversion", words)
+    assert "alias champion" in written
+    assert aliases(client, "conversion") == {CHAMPION: "2", PREVIOUS: "1"}
+    assert client.get_model_version("conversion", "1").tags["validation_status"] == "superseded"
+    assert client.get_model_version("conversion", "2").tags["promoted_by"] == "ann"
+    assert client.get_registered_model("conversion").description == f"Ours.\n\n{MARK}\nchampion 2"
+    assert settle(client, "conversion", words)[1] == ()
+
+
+def test_whoever_is_second_is_told_who_was_first_and_nothing_moves(client: MlflowClient) -> None:
+    move(client, "1", 0, who="ann")
+    with pytest.raises(
+        OvertakenError, match=r"models:/conversion/2: not moved: ann promoted version 1 .*entry 1"
+    ) as it:
+        move(client, "2", 0, who="bob")
+    assert it.value.exit_code == 1
+    assert read(client, "conversion").champion == "1"
+
+
+def test_an_entry_that_lost_before_it_could_mark_itself_is_lost_all_the_same(client: MlflowClient) -> None:
+    move(client, "1", 0)
+    tags = {"kind": "promote", "version": "2", "based_on": "0", "who": "bob"}
+    client.create_model_version(journal_name("conversion"), "models:/conversion/2", tags=tags)
+    journal, _ = settle(client, "conversion", words)
+    assert (journal.champion, [e.number for e in journal.lost]) == ("1", [2])
+    assert move(client, "3", 1, "1").number == 3
+
+
+def test_a_slow_writer_that_overwrote_a_newer_champion_sets_it_again(
+    client: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    move(client, "1", 0)
+    set_alias, slept = MlflowClient.set_registered_model_alias, []
+
+    def slow(self: MlflowClient, name: str, alias: str, version: str) -> None:
+        if not slept:  # between its reading and its writing another promotes and projects
+            slept.append(True)
+            move(client, "2", 1, "1")
+            settle(client, "conversion", words)
+        set_alias(self, name, alias, version)
+
+    monkeypatch.setattr(MlflowClient, "set_registered_model_alias", slow)
+    journal, _ = settle(client, "conversion", words)
+    assert journal.champion == "2"
+    assert aliases(client, "conversion") == {CHAMPION: "2", PREVIOUS: "1"}
+
+
+def test_an_entry_whose_request_was_answered_to_nobody_is_found_and_not_written_twice(
+    client: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create, calls = MlflowClient.create_model_version, []
+
+    def lost_answer(self: MlflowClient, *words: object, **more: object) -> object:
+        found = create(self, *words, **more)  # type: ignore[arg-type]
+        calls.append(found)
+        raise ConnectionError("reset by peer")
+
+    monkeypatch.setattr(MlflowClient, "create_model_version", lost_answer)
+    assert move(client, "1", 0).number == 1
+    assert len(calls) == 1
+
+
+def test_a_store_that_takes_no_entry_is_outside_and_says_why(
+    client: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: MlflowClient, *words: object, **more: object) -> None:
+        raise ConnectionError("reset by peer")
+
+    monkeypatch.setattr(MlflowClient, "create_model_version", refuse)
+    monkeypatch.setattr("tippingpoint.tracking.journal.PAUSE", 0)
+    with pytest.raises(OutsideError, match=r"takes no entry of the journal .reset by peer.") as it:
+        move(client, "1", 0)
+    assert it.value.exit_code == 3
+
+
+def test_aliases_that_someone_moved_by_hand_are_told_and_set_again(client: MlflowClient) -> None:
+    move(client, "1", 0)
+    journal, _ = settle(client, "conversion", words)
+    client.set_registered_model_alias("conversion", CHAMPION, "4")
+    assert standing(client, journal, words).behind == ("alias champion",)
+    assert settle(client, "conversion", words)[1] == ("alias champion",)
+
+
+def test_the_one_registered_model_is_meant_and_of_several_the_names_are_told(client: MlflowClient) -> None:
+    move(client, "1", 0)
+    promotion.copied(client, client.get_model_version("conversion", "1"), "conversion-prod")
+    assert questions(client) == ["conversion"]
+    assert question(client, None) == "conversion"
+    client.create_registered_model("churn")
+    with pytest.raises(InputError, match=r"several models are registered: churn, conversion. Type name=churn"):
+        question(client, None)
+    with pytest.raises(InputError, match=r"no registered model 'convers'. Nearest: 'conversion'"):
+        question(client, "convers")
+
+
+def test_a_copy_for_an_environment_is_made_once(client: MlflowClient) -> None:
+    version = client.get_model_version("conversion", "3")
+    assert [promotion.copied(client, version, "conversion-prod") for _ in range(2)] == ["1", "1"]
+    assert promotion.origin(client, client.get_model_version("conversion-prod", "1")) == "s3://bucket/model"

@@ -1,0 +1,120 @@
+"""The same decisions on Spark as in one process, to the last digit."""
+
+import shutil
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+
+from tippingpoint.composing import option
+from tippingpoint.data.source import Source
+from tippingpoint.errors import InputError
+from tippingpoint.policies.policy import Policy
+from tippingpoint.policies.rules import Rules
+from tippingpoint.settings import Component
+from tippingpoint.tracking import backend
+from tippingpoint.tracking.models import find, load
+from tippingpoint.tracking.spark import decide
+
+pytest.importorskip("pyspark", reason="pyspark is not installed (extra: spark)")
+
+pytestmark = pytest.mark.usefixtures("at_compared")
+
+
+BANDS = Component.model_validate(option("policy", "intent_bands")).build(Policy, "policy")
+
+
+def _by_rules(columns: dict[str, str], users: pd.DataFrame) -> Policy:
+    """Rules over the score, a number and a category."""
+    number, category = (next(c for c, kind in columns.items() if kind == of) for of in ("number", "category"))
+    value = users[category].iloc[0]
+    return Rules(
+        name="mixed",
+        version=1,
+        levels={},
+        rules=[
+            {"segment": "likely", "when": "score >= 0.3"},
+            {"segment": "known", "when": f"{category} = '{value}' AND {number} > {users[number].median()}"},
+        ],
+        otherwise="rest",
+        actions={"likely": "checkout_prompt", "known": "discount_10", "rest": "none"},
+    )
+
+
+@pytest.fixture(scope="module")
+def spark() -> Iterator[Any]:
+    """A local Spark of two workers."""
+    if shutil.which("java") is None:
+        pytest.skip("no Java is installed, which Spark runs on")
+    from pyspark.sql import SparkSession
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYSPARK_PYTHON", sys.executable)
+        patch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
+        builder = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false")
+        session = builder.config("spark.sql.shuffle.partitions", "2").getOrCreate()
+        yield session
+        session.stop()
+
+
+@pytest.fixture(scope="module")
+def models(at_compared: tuple) -> dict[str, Any]:
+    client = backend.connect()
+    return {model.name: model for run in find(client, at_compared[0].filed.run_id) for model in [load(client, run)]}
+
+
+@pytest.fixture(scope="module")
+def users(models: dict[str, Any]) -> pd.DataFrame:
+    config = next(iter(models.values())).config["data"] | {"users": 4000, "seed": 11}
+    drawn = Component.model_validate(config).build(Source, "data").load()
+    return drawn.features.assign(user_id=drawn.user_id, note="carried along")
+
+
+@pytest.mark.parametrize(
+    ("family", "policy"), [("logistic", "bands"), ("boosting", "rules"), ("random_forest", "bands")]
+)
+def test_decisions_on_spark_are_those_of_one_process(
+    spark: Any, models: dict[str, Any], users: pd.DataFrame, family: str, policy: str
+) -> None:
+    model = models[family]
+    rules = BANDS if policy == "bands" else _by_rules(model.columns, users)
+    reference = f"models:/{model.model_id}"
+    frame = spark.createDataFrame(users).repartition(3)
+    found = decide(spark, frame, reference, rules, model.columns).toPandas().set_index("user_id").loc[users["user_id"]]
+    score = mlflow.pyfunc.load_model(reference).predict(users[list(model.columns)])[:, 1]
+    if family == "random_forest":  # its trees are summed in whichever order its threads end
+        np.testing.assert_allclose(found["propensity_score"], score, rtol=1e-12)
+    else:
+        np.testing.assert_array_equal(found["propensity_score"], score)
+        np.testing.assert_array_equal(score, model.classifier.predict_proba(users[list(model.columns)])[:, 1])
+    segment = np.array(rules.segments)[rules.segment(score, users)]
+    np.testing.assert_array_equal(found["segment"], segment)
+    np.testing.assert_array_equal(found["action"], [rules.actions[s] for s in segment])
+    assert (found["note"] == "carried along").all()
+    assert found["segment"].nunique() > 1
+
+
+def test_missing_values_and_whole_numbers_score_as_in_one_process(
+    spark: Any, models: dict[str, Any], users: pd.DataFrame
+) -> None:
+    model = models["boosting"]
+    number = next(c for c, kind in model.columns.items() if kind == "number")
+    few = users.head(50).copy()
+    few.loc[few.index[::7], number] = np.nan
+    found = decide(spark, spark.createDataFrame(few), f"models:/{model.model_id}", BANDS, model.columns).toPandas()
+    want = model.classifier.predict_proba(few[list(model.columns)])[:, 1]
+    np.testing.assert_array_equal(found.set_index("user_id").loc[few["user_id"], "propensity_score"], want)
+
+
+def test_a_table_without_the_models_columns_is_refused(spark: Any, models: dict[str, Any], users: pd.DataFrame) -> None:
+    model = models["boosting"]
+    column = next(iter(model.columns))
+    frame = spark.createDataFrame(users.head(5))
+    with pytest.raises(InputError, match=f"users: no column '{column}'"):
+        decide(spark, frame.drop(column), "models:/conversion/1", BANDS, model.columns)
+    with pytest.raises(InputError, match="users: segment would be written over"):
+        decide(spark, frame.withColumnRenamed("note", "segment"), "models:/conversion/1", BANDS, model.columns)
