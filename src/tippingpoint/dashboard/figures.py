@@ -220,3 +220,21 @@ def points(
         places: dict[str, Any] = {"tickvals": np.arcsinh(ticks).tolist(), "ticktext": [f"{t:,}" for t in ticks]}
         getattr(figure, f"update_{axis}axes")(title=label(column), **places)
     return figure
+
+
+def days(counted: pl.DataFrame, by: str, known: Sequence[str]) -> go.Figure:
+    """Users by day, stacked."""
+    there = counted[by].unique().to_list()
+    order = [name for name in known if name in there] + sorted(set(there) - set(known))
+    of = colours(order)
+    figure = go.Figure()
+    for name in order:
+        rows = counted.filter(pl.col(by) == name)
+        figure.add_bar(
+            x=rows["day"].to_list(), y=rows["users"].to_list(), name=label(name), marker={"color": of[name]},
+            hovertemplate="%{x}: %{y:,} users<extra>" + label(name) + "</extra>",
+        )  # fmt: skip
+    figure.update_layout(barmode="stack")
+    figure.update_xaxes(type="date", tickformat="%d %b", dtick=None if counted["day"].n_unique() > 12 else 86_400_000)
+    figure.update_yaxes(title="users")
+    return figure

@@ -59,6 +59,9 @@ class Held:
     def chunks(self, columns: list[str], numbers: frozenset[str], size: int) -> Iterator[pl.DataFrame]:
         yield from self.table.select(columns).iter_slices(size)
 
+    def settle(self) -> None:
+        """Types are what they are."""
+
     def digest(self) -> str:
         return hashlib.sha256(self.table.hash_rows().to_numpy().tobytes()).hexdigest()[:16]
 

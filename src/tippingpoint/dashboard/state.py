@@ -6,7 +6,7 @@ import re
 import threading
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import streamlit as st
 
@@ -57,13 +57,13 @@ class Session:
 
     def forget(self) -> None:
         """Be as on the first visit."""
-        self.__init__()
+        vars(self).update(vars(Session()))
 
     def once(self, asked: Hashable, make: Callable[[], T]) -> T:
         """What `make` gives, made once."""
         if asked not in self.found:
             self.found[asked] = make()
-        return self.found[asked]  # type: ignore[no-any-return]
+        return cast(T, self.found[asked])
 
 
 def session() -> Session:

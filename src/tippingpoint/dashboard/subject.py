@@ -30,6 +30,7 @@ from tippingpoint.simulation.statistics import LEAST_CHANGED
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.deciders import load_decider
 from tippingpoint.tracking.models import LoadedModel, fetch
+from tippingpoint.tracking.promotion import CHAMPION, aliases, questions
 from tippingpoint.tracking.registry import Client
 from tippingpoint.tracking.tags import JOB
 
@@ -80,7 +81,7 @@ class Subject:
         return Reasons(self.family, self.decider.classifier, self.decider.columns, self.decider.deployment.reference)
 
 
-def champions(alias: str = "champion") -> list[str]:
+def champions() -> list[str]:
     """Exact references of the store's champions, by question; a store that is not there yet is not made.
 
     Raises
@@ -93,8 +94,8 @@ def champions(alias: str = "champion") -> list[str]:
         return []
     client = backend.connect()
     with backend.store_errors():
-        models = client.search_registered_models(max_results=200)
-        return sorted(f"models:/{m.name}/{m.aliases[alias]}" for m in models if alias in m.aliases)
+        led = {name: aliases(client, name).get(CHAMPION) for name in questions(client)}
+        return [f"models:/{name}/{version}" for name, version in sorted(led.items()) if version]
 
 
 def registered(reference: str) -> Subject:

@@ -9,6 +9,8 @@ from tippingpoint.dashboard.state import plain, session, subject, users
 from tippingpoint.dashboard.subject import Subject
 
 SHOWN = 5_000
+ALLOWED = 0.05
+"""Share of rows that may break the contract before `score` asks."""
 
 
 def page() -> None:
@@ -103,5 +105,7 @@ def _same(found: intake.Listed, about: Subject, only: tuple[str, ...], why: bool
     with st.expander("The same file from the command line"):
         st.caption("Byte for byte." if whole else "Byte for byte, without the filters above.")
         words = f"input={found.origin!r} output=targets.csv model={about.reference} 'only=[{','.join(only)}]'"
+        if (broken := found.tally.quarantined) > ALLOWED * found.tally.rows:
+            words += f" quarantine_share={broken / found.tally.rows + 0.01:.2f}"
         line = f"tippingpoint score {words} reasons={str(why).lower()} scored_at={found.at.isoformat()}"
         st.code(line, language=None, wrap_lines=True)

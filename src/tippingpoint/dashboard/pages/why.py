@@ -7,10 +7,9 @@ import streamlit as st
 
 from tippingpoint.dashboard import figures, intake
 from tippingpoint.dashboard.state import plain, session, subject, users
-from tippingpoint.deciding.reasons import fitted_pipeline
 from tippingpoint.explanation import background_of
 from tippingpoint.explanation.reasons import CAVEAT, shown, what_moves
-from tippingpoint.models.calibration import Model
+from tippingpoint.models.calibration import Model, pipeline_of
 
 MOST = 12
 """Columns drawn."""
@@ -60,7 +59,7 @@ def _one(row: int) -> None:
     with right:
         st.subheader("What would move them")
         background = session().once(("background", about.reference), _background)
-        model = Model(about.family, about.decider.classifier, fitted_pipeline(about.decider.classifier), "")
+        model = Model(about.family, about.decider.classifier, pipeline_of(about.decider.classifier), "")
         moves = []
         for code, segment in enumerate(about.policy.segments):
             if segment != decided["segment"]:
