@@ -4,8 +4,8 @@ from functools import partial
 
 import streamlit as st
 
-from tippingpoint.dashboard.pages import cut_offs, kmeans, over_time, registry, segments, targets, users, why
 from tippingpoint.dashboard.state import DEMO, plain, references, session, show, subject
+from tippingpoint.dashboard.views import cut_offs, kmeans, over_time, registry, segments, targets, users, why
 from tippingpoint.errors import TippingpointError
 
 PAGES = {

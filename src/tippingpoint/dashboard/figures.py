@@ -235,6 +235,6 @@ def days(counted: pl.DataFrame, by: str, known: Sequence[str]) -> go.Figure:
             hovertemplate="%{x}: %{y:,} users<extra>" + label(name) + "</extra>",
         )  # fmt: skip
     figure.update_layout(barmode="stack")
-    figure.update_xaxes(type="date", tickformat="%d %b", dtick=None if counted["day"].n_unique() > 12 else 86_400_000)
+    figure.update_xaxes(type="date", tickformat="%d %b", nticks=min(counted["day"].n_unique() + 1, 8))
     figure.update_yaxes(title="users")
     return figure

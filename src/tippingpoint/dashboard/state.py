@@ -5,6 +5,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
@@ -92,6 +93,12 @@ def subject() -> Subject:
     there = references()
     chosen = st.session_state.get("about")
     return _subject(chosen if chosen in there else there[0])
+
+
+def load() -> None:
+    """What the first visit would wait for; what is wrong is said there."""
+    with suppress(TippingpointError):
+        _own(references()[0])
 
 
 def users() -> Listed:

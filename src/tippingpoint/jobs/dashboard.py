@@ -9,7 +9,6 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console, RenderableType
@@ -19,7 +18,6 @@ from tippingpoint.errors import InputError, OutsideError
 from tippingpoint.reports.palette import COLOURS
 from tippingpoint.settings import DashboardSettings
 
-APP = Path(__file__).parents[1] / "dashboard" / "app.py"
 SETTINGS = "TIPPINGPOINT_DASHBOARD"
 """The environment variable that tells the pages the settings, as JSON: a command line can be read by others."""
 LARGEST_MB = 200
@@ -58,7 +56,7 @@ def dashboard(settings: DashboardSettings) -> DashboardResult:
     page = f"http://{settings.host}:{settings.port}"
     Console(stderr=True).print(f"dashboard: {page}   (Ctrl-C stops it)", highlight=False, soft_wrap=True)
     words = [f"--{key}={value}" for key, value in _options(settings).items()]
-    command = [sys.executable, "-m", "streamlit", "run", str(APP), *words]
+    command = [sys.executable, "-m", "tippingpoint.dashboard", *words]
     environment = os.environ | {SETTINGS: settings.model_dump_json(exclude={"output", "debug", "host", "port"})}
     with subprocess.Popen(command, env=environment, stdout=sys.stderr, start_new_session=True) as server:
         try:

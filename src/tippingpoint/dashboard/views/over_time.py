@@ -46,7 +46,7 @@ def page() -> None:
 
 def _shares(came: pl.DataFrame) -> list[str]:
     """Columns that hold shares."""
-    told = {c.removesuffix(": users known") for c in came.columns}
+    told = {c.removesuffix(": users known") for c in came.columns if c.endswith(": users known")}
     return [
         c for c in came.columns if c.endswith(f"within {days.DAYS} days") or (c in told and came[c].dtype.is_float())
     ]

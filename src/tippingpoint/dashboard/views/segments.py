@@ -4,8 +4,8 @@ import polars as pl
 import streamlit as st
 
 from tippingpoint.dashboard import figures, segments
-from tippingpoint.dashboard.pages.filtering import filtered
 from tippingpoint.dashboard.state import plain, subject, users
+from tippingpoint.dashboard.views.filtering import filtered
 
 COMPARED = 8
 
@@ -30,7 +30,7 @@ def page() -> None:
         figures.draw(figures.scores(*segments.histogram(table, policy.segments), deployment.outcome), "scores", 300)
     money = deployment.economics.currency
     st.dataframe(
-        shown,
+        shown.with_columns(pl.col("expected value").round(0).cast(pl.Int64)),
         hide_index=True,
         column_config={
             "users": st.column_config.NumberColumn(format="localized"),

@@ -5,8 +5,8 @@ import polars as pl
 import streamlit as st
 
 from tippingpoint.dashboard import figures, segments
-from tippingpoint.dashboard.pages.filtering import filtered
 from tippingpoint.dashboard.state import plain, session, subject
+from tippingpoint.dashboard.views.filtering import filtered
 from tippingpoint.policies.clusters import Clusters, cluster
 
 MOST, DRAWN = 5_000, 1_500
@@ -49,7 +49,8 @@ def page() -> None:
         + (f" On {MOST:,} of {len(table):,} users, drawn at random." if len(table) > MOST else "")
     )
     centres = found.centres.add_prefix("mean ").round(1)
-    beside = centres.join(found.table).reset_index(names="cluster")
+    counted = found.table[[s for s in about.policy.segments if s in found.table.columns]]
+    beside = centres.join(counted).reset_index(names="cluster")
     st.dataframe(beside, hide_index=True)
     st.caption(f"Users of each cluster by segment, and the means of {plain(x)} and {plain(y)}.")
 

@@ -4,9 +4,9 @@ import polars as pl
 import streamlit as st
 
 from tippingpoint.dashboard import intake
-from tippingpoint.dashboard.pages.filtering import filtered
 from tippingpoint.dashboard.state import plain, session, subject, users
 from tippingpoint.dashboard.subject import Subject
+from tippingpoint.dashboard.views.filtering import filtered
 
 SHOWN = 5_000
 ALLOWED = 0.05

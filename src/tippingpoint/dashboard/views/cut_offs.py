@@ -44,10 +44,10 @@ def page() -> None:
         limit = st.number_input("At most so many contacts of 1,000 users", 1, 1000, 200, 10, key="contacts")
     within = found.within(float(limit))
     best = found.cut_offs.choice
-    rows = {"as registered": then.of, "moved": now.of}
+    rows = {"as registered": then.of} | ({"moved": now.of} if now.at != then.at else {})
     rows |= {"best": best.honest} if best else {}
     rows |= {"within the budget": within.honest} if within else {}
-    left, right = st.columns([3, 2])
+    left, right = st.columns([5, 4])
     with left:
         marks = {name: of.cuts for name, of in rows.items()}
         drawn = mine.once(("surface", about.reference), lambda: coarse(found.cut_offs, DRAWN))
