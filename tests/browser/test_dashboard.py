@@ -132,7 +132,7 @@ def test_five_tasks_take_at_most_five_clicks_each_and_the_list_is_that_of_score(
 
     clicks = Clicks(page)  # 2: who is at risk in one country
     clicks.to("Segments")
-    clicks.on(page.get_by_test_id("stMultiSelect").first)
+    clicks.on(page.get_by_test_id("stMultiSelect").first.locator("input"))
     clicks.on(page.get_by_role("option", name="DE"))
     assert page.get_by_text("1,000 of 3,000 users.").is_visible()
     assert clicks.count <= 5
@@ -200,6 +200,8 @@ def test_an_upload_is_seen_by_its_own_tab_alone_and_its_text_is_never_markup(bro
 @pytest.mark.parametrize("over", ["version", "demo"])
 def test_every_page_is_drawn_and_fits_its_window(browser, base, demo, pictures, width, over):
     context = browser.new_context(viewport={"width": width, "height": 900})
+    asked: list[str] = []
+    context.on("request", lambda r: None if r.url.startswith(("data:", "blob:", base, demo)) else asked.append(r.url))
     for name in PAGES:
         page = opened(context, f"{base if over == 'version' else demo}/{'' if name == 'users' else name}")
         tall = page.evaluate("Math.max(...[...document.querySelectorAll('section')].map(s => s.scrollHeight))")
@@ -213,6 +215,7 @@ def test_every_page_is_drawn_and_fits_its_window(browser, base, demo, pictures, 
         main = "[data-testid=stMain]"
         assert page.eval_on_selector(main, "m => m.scrollWidth - m.clientWidth") <= 1, name
         page.close()
+    assert not [url for url in asked if not url.startswith("ws")]  # nothing is fetched from anywhere else
     context.close()
 
 

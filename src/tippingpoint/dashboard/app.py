@@ -2,11 +2,14 @@
 
 from functools import partial
 
+import numpy as np
 import streamlit as st
+from PIL import Image
 
 from tippingpoint.dashboard.state import DEMO, plain, references, session, show, subject
 from tippingpoint.dashboard.views import cut_offs, kmeans, over_time, registry, segments, targets, users, why
 from tippingpoint.errors import TippingpointError
+from tippingpoint.reports.palette import COLOURS
 
 PAGES = {
     "users": (users.page, "Users", ":material/upload_file:"),
@@ -22,13 +25,14 @@ PAGES = {
 
 def main() -> None:
     """Show the page that was chosen."""
-    st.set_page_config("tippingpoint", layout="wide")
     chosen = st.navigation(
         [
             st.Page(partial(show, page), title=title, icon=icon, url_path=path, default=path == "users")
             for path, (page, title, icon) in PAGES.items()
         ]
     )
+    # After the pages: the icon of one would be fetched from elsewhere, to stand in the browser's tab.
+    st.set_page_config("tippingpoint", _icon(), layout="wide")
     with st.sidebar:
         try:
             _about()
@@ -38,6 +42,13 @@ def main() -> None:
     chosen.run()
     if (listed := session().listed) is not None:
         st.sidebar.caption(f"Your users: {plain(listed.origin)}, in this tab only")
+
+
+def _icon() -> Image.Image:
+    """A tipping point: below the line one colour, above it another."""
+    low, high = (np.array([int(c[i : i + 2], 16) for i in (1, 3, 5)], dtype=np.uint8) for c in (COLOURS[0], COLOURS[2]))
+    line = np.add.outer(np.arange(32), np.arange(32)) < 32
+    return Image.fromarray(np.where(line[..., None], low, high))
 
 
 def _about() -> None:

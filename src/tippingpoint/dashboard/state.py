@@ -127,7 +127,7 @@ def missing() -> dict[str, list[str]]:
 
 def plain(text: object) -> str:
     """Text as it stands: nothing in it is Markdown, a link, a picture or HTML."""
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", str(text)).replace("\n", " ")
+    return re.sub(r"(?!(?<=[A-Za-z0-9])_(?=[A-Za-z0-9]))([!-/:-@\[-`{-~])", r"\\\1", str(text)).replace("\n", " ")
 
 
 def show(page: Callable[[], None]) -> None:
