@@ -68,8 +68,8 @@ def came(of: History, where: str) -> pl.DataFrame:
     moments = {c: times(outcomes[c], "outcomes") for c, t in outcomes.schema.items() if t.is_temporal()}
     ends = [m.max() for m in moments.values() if m.len() - m.null_count()]
     until = max([last, *ends])  # type: ignore[type-var]  # all are times
-    decided = of.table.sort("scored_at").unique(of.user_id, keep="last", maintain_order=True)
-    decided = decided.filter(pl.col("scored_at") + timedelta(days=DAYS) <= until)
+    old = of.table.filter(pl.col("scored_at") + timedelta(days=DAYS) <= until)
+    decided = old.sort("scored_at").unique(of.user_id, keep="last", maintain_order=True)
     joined = decided.select(of.user_id, pl.col("action").cast(pl.String), "scored_at").join(
         outcomes.with_columns(**moments), left_on=of.user_id, right_on=key, how="inner", suffix=" (outcomes)"
     )
