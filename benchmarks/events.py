@@ -11,11 +11,11 @@ from collections.abc import Callable
 
 import polars as pl
 
+from tippingpoint.closed import Component
 from tippingpoint.composing import compose
 from tippingpoint.data import features
 from tippingpoint.data.database import memory
 from tippingpoint.data.generators.event_log import EventLog
-from tippingpoint.settings import Component
 
 EIGHT = [
     "Sign Up",

@@ -16,6 +16,8 @@ import pytest
 
 REAL = Path(os.environ.get("TIPPINGPOINT_REAL_DATA", Path(__file__).parents[2] / "shared/data"))
 """The real tables that some tests look at."""
+ROUNDS = int(os.environ.get("SOAK_ROUNDS", "10"))
+"""How often the soak kills and races; CI runs one round."""
 STEPS = (
     *("reading users", "writing ", "opening the store", "loading models", "reading statistics", "scoring users"),
     *("answering", "filing", "reading decisions"),

@@ -9,6 +9,7 @@ import yaml
 from pydantic import Field
 
 from tippingpoint import settings as settings_module
+from tippingpoint.closed import Component
 from tippingpoint.composing import compose, config_folder
 from tippingpoint.data.source import Source
 from tippingpoint.economics import Economics
@@ -16,7 +17,7 @@ from tippingpoint.errors import InputError
 from tippingpoint.models.boosting import Boosting
 from tippingpoint.models.family import Family
 from tippingpoint.policies.policy import Policy
-from tippingpoint.settings import Component, Settings
+from tippingpoint.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 

@@ -1,77 +1,14 @@
-"""The composed config as typed closed models: what cannot be right is refused."""
+"""The composed config of each verb as typed closed models: what cannot be right is refused."""
 
-from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from importlib import import_module
-from importlib.metadata import entry_points
-from typing import Any, ClassVar, Literal, Self, TypeVar
+from typing import Any, ClassVar, Literal, Self
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_serializer, model_validator
-from pydantic_core import ErrorDetails
+from pydantic import Field, field_validator, model_validator
 
-from tippingpoint.errors import InputError, nearest
-
-T = TypeVar("T", bound=BaseModel)
-
-PLUGIN_GROUPS = ("tippingpoint.models", "tippingpoint.generators", "tippingpoint.policies")
-
-
-class Closed(BaseModel):
-    """A frozen model that refuses unknown keys; the base of every settings class and component."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Component(Closed):
-    """A config node that names a class of ours, or of an installed plugin, and its arguments.
-
-    Families, data sources, policies and economics are components: the class is itself a closed model, so
-    that adding one needs its file and its YAML and no third place.
-    """
-
-    target: str
-    arguments: dict[str, Any]
-
-    @model_validator(mode="before")
-    @classmethod
-    def _split(cls, node: Any) -> Any:
-        if not isinstance(node, Mapping) or "_target_" not in node:
-            raise ValueError("names no class: a `_target_` is missing")
-        return {"target": node["_target_"], "arguments": {k: v for k, v in node.items() if k != "_target_"}}
-
-    @model_serializer
-    def as_written(self) -> dict[str, Any]:
-        """The config node again."""
-        return {"_target_": self.target, **self.arguments}
-
-    def build(self, base: type[T], where: str) -> T:
-        """Import the class, check that it is a `base`, and validate the arguments with it.
-
-        Raises
-        ------
-        InputError
-            For a target outside the package and its plugins, of another kind, or for wrong arguments.
-        """
-        if not (self.target.startswith("tippingpoint.") or self.target in _plugins()):
-            raise InputError(
-                f"{where}._target_",
-                f"{self.target!r} is neither in tippingpoint nor an installed plugin",
-                f"Declare it as an entry point in one of: {', '.join(PLUGIN_GROUPS)}.",
-            )
-        module, _, name = self.target.rpartition(".")
-        try:
-            found = getattr(import_module(module), name)
-        except (ImportError, AttributeError) as error:
-            raise InputError(f"{where}._target_", f"cannot import {self.target!r} ({error})") from error
-        if not (isinstance(found, type) and issubclass(found, base)):
-            raise InputError(f"{where}._target_", f"{self.target!r} is not a {base.__name__}")
-        return validate(found, self.arguments, where)
-
-
-def _plugins() -> list[str]:
-    return [entry.value.replace(":", ".") for group in PLUGIN_GROUPS for entry in entry_points(group=group)]
+from tippingpoint.closed import Closed, Component, validate
+from tippingpoint.errors import InputError
 
 
 class Split(Closed):
@@ -476,64 +413,3 @@ class DashboardSettings(Serve):
     predictions: str | None
     """A table of decisions, for the page Over time."""
     outcomes: str | None
-
-
-def validate(model: type[T], values: Mapping[str, Any], where: str) -> T:
-    """Validate `values` with a closed model; pydantic's errors become one InputError.
-
-    Parameters
-    ----------
-    where
-        The config path of the node, '' for the root; it starts every line of the message.
-    """
-    try:
-        return model.model_validate(dict(values))
-    except ValidationError as error:
-        found = error.errors()
-        # A list with a wrong item is also called too short: that is no second error.
-        details = [d for d in found if d["type"] != "too_short" or len(found) == 1]
-        lines = [_explain(model, where, detail) for detail in details]
-        head, *rest = dict.fromkeys(lines)
-        first = head.where, head.what, head.remedy
-        if not rest:
-            raise InputError(*first) from None
-        more = " ".join(filter(None, [head.remedy, *(f"\n{line}" for line in rest)]))
-        raise InputError(head.where, head.what, more) from None
-
-
-def _explain(model: type[BaseModel], where: str, detail: ErrorDetails) -> InputError:
-    path = ".".join(filter(None, [where, *map(str, detail["loc"])]))
-    if detail["type"] == "extra_forbidden":
-        known = _fields_at(model, detail["loc"][:-1])
-        return InputError(path, "unknown key", nearest(str(detail["loc"][-1]), known))
-    if detail["type"] == "missing":
-        return InputError(path, "not given", f"Type {path}=…")
-    given = detail["input"]
-    if detail["type"] == "dict_type":
-        field = model.model_fields.get(".".join(map(str, detail["loc"])))
-        without = f", or ~{path} to do without" if field and not field.is_required() else ""
-        what = f"holds keys with values; got {'null' if given is None else repr(given)}"
-        return InputError(path, what, f"Type {path}.KEY=VALUE{without}.")
-    if detail["type"] in ("tuple_type", "list_type") and isinstance(given, str | int | float):
-        return InputError(path, f"must be a list; got {given!r}", f"Type {path}='[{given}]'.")
-    if detail["type"] in ("too_short", "too_long") and isinstance(given, list | tuple):
-        of = detail["ctx"]
-        least = detail["type"] == "too_short"
-        number = of["min_length"] if least else of["max_length"]
-        items = f"{number} item{'s' if number > 1 else ''}"
-        what = f"takes {'at least' if least else 'at most'} {items}; got {of['actual_length']}"
-        return InputError(path, what, f"Type {path}='[{','.join('…' * min(number, 3))}]'." if number else "")
-    what, _, remedy = detail["msg"].removeprefix("Value error, ").partition(". ")
-    if isinstance(given, str | int | float | bool | list) or given is None:
-        what = f"{what[0].lower()}{what[1:]}; got {given!r}"
-    return InputError(path or "config", what, remedy)
-
-
-def _fields_at(model: type[BaseModel], loc: Iterable[int | str]) -> list[str]:
-    for step in loc:
-        info = model.model_fields.get(str(step))
-        inner = info.annotation if info else None
-        for candidate in (inner, *getattr(inner, "__args__", ())):
-            if isinstance(candidate, type) and issubclass(candidate, BaseModel):
-                model = candidate
-    return list(model.model_fields)

@@ -4,11 +4,11 @@ from typing import Any
 
 import polars as pl
 
+from tippingpoint.closed import Component
 from tippingpoint.composing import compose
 from tippingpoint.data.exports import PAYMENTS, PRODUCT
 from tippingpoint.data.features import Definition, Vocabulary
 from tippingpoint.data.generators.event_log import EventLog
-from tippingpoint.settings import Component
 
 HOUR, DAY = 3_600, 86_400
 T0 = 1_700_000_000

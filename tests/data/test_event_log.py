@@ -14,6 +14,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from tippingpoint.closed import Component
 from tippingpoint.composing import compose
 from tippingpoint.data.contract import shipped
 from tippingpoint.data.events import Events
@@ -23,7 +24,6 @@ from tippingpoint.data.generators.world import Responses
 from tippingpoint.data.mixpanel import write_mixpanel
 from tippingpoint.data.stripe import write_stripe
 from tippingpoint.errors import InputError
-from tippingpoint.settings import Component
 
 PROPERTIES = Properties(
     seconds="seconds",

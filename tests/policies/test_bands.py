@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tippingpoint.closed import Component
 from tippingpoint.composing import compose
 from tippingpoint.policies.bands import Bands
 from tippingpoint.policies.policy import Policy
-from tippingpoint.settings import Component, Settings
+from tippingpoint.settings import Settings
 
 
 def intent(*overrides: str) -> Policy:

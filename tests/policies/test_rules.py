@@ -7,6 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tippingpoint.closed import Component
 from tippingpoint.errors import InputError
 from tippingpoint.policies.best_action import BestAction
 from tippingpoint.policies.budget import Budget
@@ -14,7 +15,6 @@ from tippingpoint.policies.lint import diff, lint
 from tippingpoint.policies.policy import Known, Policy
 from tippingpoint.policies.rules import Rules
 from tippingpoint.policies.top_fraction import TopFraction
-from tippingpoint.settings import Component
 
 ROOT = Path(__file__).parents[2]
 HOURS = np.linspace(0, 30, 301)

@@ -10,6 +10,7 @@ from urllib.parse import urlparse
 
 import pytest
 
+from tests.conftest import ROUNDS
 from tests.serving.services import NAME, Service, crown, serving
 from tippingpoint.composing import compose
 from tippingpoint.errors import InputError, OutsideError
@@ -86,9 +87,9 @@ def test_three_promotions_fail_no_request(at_versions: Path, tmp_path: Path):
 
 @pytest.mark.soak
 @pytest.mark.timeout(1800)
-def test_twenty_promotions_fail_none_of_many_requests(at_versions: Path, tmp_path: Path):
+def test_many_promotions_fail_none_of_many_requests(at_versions: Path, tmp_path: Path):
     with serving(tmp_path, "access_log=false") as service:
-        under_load(service, 100_000, 20)
+        under_load(service, 10_000 * ROUNDS, max(3, 2 * ROUNDS))
 
 
 def test_a_version_that_does_not_load_leaves_the_old_one(at_versions: Path, tmp_path: Path):

@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tippingpoint.closed import Component
 from tippingpoint.composing import compose, option
 from tippingpoint.data.splits import Parts, split
 from tippingpoint.jobs.question import gather_evidence, log_of
 from tippingpoint.models.calibration import fit
 from tippingpoint.policies.policy import Policy
-from tippingpoint.settings import Component, Settings
+from tippingpoint.settings import Settings
 from tippingpoint.simulation.contest import contest
 from tippingpoint.simulation.ranking import qini
 from tippingpoint.simulation.value import policy_value

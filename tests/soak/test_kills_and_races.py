@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-ROUNDS = int(os.environ.get("SOAK_ROUNDS", "10"))
+from tests.conftest import ROUNDS
+
 SMALL = ["data.users=3000", "explain_rows=50"]
 
 pytestmark = pytest.mark.soak

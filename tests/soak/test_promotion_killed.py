@@ -1,6 +1,5 @@
 """`tippingpoint promote` killed at random moments: the next command finds the store whole, or makes it so."""
 
-import os
 import shutil
 import signal
 import subprocess
@@ -12,13 +11,14 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
+from tests.conftest import ROUNDS
 from tippingpoint.composing import compose
 from tippingpoint.jobs import status
 from tippingpoint.settings import StatusSettings
 from tippingpoint.tracking.journal import read
 from tippingpoint.tracking.promotion import CHAMPION, aliases
 
-KILLS = int(os.environ.get("SOAK_ROUNDS", "20"))
+KILLS = 2 * ROUNDS + 1
 LENIENT = [
     f"gate.{check}=null" for check in ("quality", "better", "value", "calibration", "slices", "explanation", "reload")
 ]

@@ -17,9 +17,10 @@ import pytest
 from mlflow import MlflowClient
 from optuna.trial import TrialState
 
+from tests.conftest import ROUNDS
 from tippingpoint.tuning.storages import open_storage
 
-KILLS = 2 * int(os.environ.get("SOAK_ROUNDS", "10")) + 3 * (os.environ.get("SOAK_ROUNDS") == "1")
+KILLS = max(5, 2 * ROUNDS)
 """5 in CI, which runs one round; 20 in ten."""
 TARGET = 24
 SEARCH = ["tune", "model=logistic", "data.users=1500", "explain_rows=5", "output=json"]

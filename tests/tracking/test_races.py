@@ -16,6 +16,7 @@ import pytest
 from mlflow import MlflowClient
 from tracking.racing import described
 
+from tests.conftest import ROUNDS
 from tippingpoint.tracking.backend import connect
 from tippingpoint.tracking.journal import read
 from tippingpoint.tracking.promotion import CHAMPION, PREVIOUS, aliases, settle, standing
@@ -99,8 +100,8 @@ def test_of_four_promoters_one_wins_each_of_three_rounds_and_the_others_are_told
 
 @pytest.mark.soak
 @pytest.mark.timeout(900)
-def test_of_sixteen_promoters_one_wins_each_of_ten_rounds(store: str, tmp_path: Path) -> None:
-    raced(store, tmp_path / "race", 16, 10)
+def test_of_sixteen_promoters_one_wins_each_round(store: str, tmp_path: Path) -> None:
+    raced(store, tmp_path / "race", 16, ROUNDS)
 
 
 def killed(stored: Path, moments: np.ndarray) -> None:
@@ -127,5 +128,5 @@ def test_killed_at_three_moments_the_next_look_finds_the_store_whole(stored: Pat
 
 
 @pytest.mark.soak
-def test_killed_at_twenty_moments_the_next_look_finds_the_store_whole(stored: Path) -> None:
-    killed(stored, np.random.default_rng(1).uniform(0.1, 1.5, 20))
+def test_killed_at_many_moments_the_next_look_finds_the_store_whole(stored: Path) -> None:
+    killed(stored, np.random.default_rng(1).uniform(0.1, 1.5, 2 * ROUNDS))

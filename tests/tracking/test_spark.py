@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tippingpoint.closed import Component
 from tippingpoint.composing import option
 from tippingpoint.data.source import Source
 from tippingpoint.errors import InputError
 from tippingpoint.policies.policy import Policy
 from tippingpoint.policies.rules import Rules
-from tippingpoint.settings import Component
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.models import find, load
 from tippingpoint.tracking.spark import decide

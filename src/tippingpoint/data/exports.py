@@ -6,8 +6,8 @@ from typing import IO
 import duckdb
 import polars as pl
 
+from tippingpoint.closed import Closed
 from tippingpoint.errors import InputError, nearest
-from tippingpoint.settings import Closed
 
 PRODUCT = pl.Schema(
     {

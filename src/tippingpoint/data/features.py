@@ -8,10 +8,10 @@ import numpy as np
 import polars as pl
 from pydantic import Field, field_validator
 
+from tippingpoint.closed import Closed
 from tippingpoint.data.event_sql import ANSWER, COUNTED, EXPOSURES, LAST_EVENT, SIGNED_UP, SQL, SUBSCRIBED
 from tippingpoint.data.users import Column, Contract, Users
 from tippingpoint.errors import InputError
-from tippingpoint.settings import Closed
 
 Outcome = Literal["conversion", "churn"]
 DAY = 86_400

@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
+from tippingpoint.closed import Closed, Component, validate
 from tippingpoint.data.contract import TableContract, Terms
 from tippingpoint.data.users import Contract, Users
 from tippingpoint.deciding.drift import Reference
 from tippingpoint.deciding.responses import Ratio, Sigmoid, responses
 from tippingpoint.economics import Economics
-from tippingpoint.settings import Closed, Component, validate
 from tippingpoint.simulation.evidence import Kind
 
 

@@ -6,7 +6,7 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
-from tippingpoint.settings import Closed
+from tippingpoint.closed import Closed
 
 SCORE = "propensity_score"
 BINS = 10

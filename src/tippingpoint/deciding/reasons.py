@@ -34,8 +34,8 @@ class Reasons:
     columns: dict[str, str]
     reference: Reference
 
-    def values(self, features: pd.DataFrame) -> np.ndarray:
-        """(n, d) exact SHAP values of n users, before calibration.
+    def values(self, features: pd.DataFrame) -> tuple[np.ndarray, str]:
+        """(n, d) exact SHAP values of n users, and what they are in: log-odds or probability, before calibration.
 
         Trees: path-dependent. A line: coefficient times distance from the mean of the users it was fitted on.
         """
@@ -43,19 +43,20 @@ class Reasons:
         pipeline = pipeline_of(self.classifier)
         if self.family.explained_as != "line":
             model = Model(self.family, self.classifier, pipeline, "")
-            return explain(model, contract, features, features.head(0)).values
+            found = explain(model, contract, features, features.head(0))
+            return found.values, found.space
         transformer, line = pipeline.named_steps["prepare"], pipeline.named_steps["model"]
         x = np.asarray(transformer.transform(features[list(self.columns)]), dtype=np.float64)
         folded = np.zeros((len(x), len(self.columns)))
         np.add.at(folded.T, raw_columns(transformer, contract), ((x - self._centre(transformer)) * line.coef_[0]).T)
-        return folded
+        return folded, "log-odds before calibration"
 
     def words(self, features: pd.DataFrame) -> list[np.ndarray]:
         """Three columns of (n,) texts: column, value and direction of the largest values, the largest first.
 
         A value of 0 gives no reason (None).
         """
-        values = self.values(features)
+        values, _ = self.values(features)
         largest = np.abs(values).argsort(axis=1, kind="stable")[:, ::-1][:, :REASONS]
         texts = [np.full(len(values), None, dtype=object) for _ in range(REASONS)]
         for j, name in enumerate(self.columns):

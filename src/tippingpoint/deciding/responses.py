@@ -5,8 +5,8 @@ from scipy.optimize import brentq
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
+from tippingpoint.closed import Closed
 from tippingpoint.data.users import Users
-from tippingpoint.settings import Closed
 from tippingpoint.simulation.evidence import Kind
 
 INSIDE = 1e-6

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from tippingpoint.closed import Component, validate
 from tippingpoint.data.source import Source
 from tippingpoint.data.splits import Parts, split
 from tippingpoint.data.users import Users
@@ -31,7 +32,7 @@ from tippingpoint.jobs.question import (
 from tippingpoint.policies.bands import Bands
 from tippingpoint.policies.best_action import BestAction
 from tippingpoint.policies.policy import Known, Policy
-from tippingpoint.settings import Component, SimulateSettings, Split, validate
+from tippingpoint.settings import SimulateSettings, Split
 from tippingpoint.simulated import BEST, ORACLE, PAIR
 from tippingpoint.simulation.cells import gather, grid
 from tippingpoint.simulation.evidence import LEAST_ARM, Evidence, Kind, doubly_robust

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.pipeline import Pipeline
 
+from tippingpoint.closed import Component, validate
 from tippingpoint.data.description import LEAK
 from tippingpoint.data.source import Source
 from tippingpoint.data.splits import Parts, split
@@ -26,7 +27,7 @@ from tippingpoint.models.calibration import Model
 from tippingpoint.models.family import Family
 from tippingpoint.policies.best_action import BestAction
 from tippingpoint.policies.policy import Known, Policy
-from tippingpoint.settings import Component, Gate, Split, validate
+from tippingpoint.settings import Gate, Split
 from tippingpoint.simulation.value import policy_value
 from tippingpoint.tracking.journal import Journal
 from tippingpoint.tracking.models import LoadedModel

@@ -10,6 +10,7 @@ import numpy as np
 import yaml
 from rich.console import RenderableType
 
+from tippingpoint.closed import Component
 from tippingpoint.data.decisions import CHANCE, checked, read
 from tippingpoint.data.outcomes import Decided, Terms, as_evidence, join
 from tippingpoint.data.source import Source
@@ -21,7 +22,7 @@ from tippingpoint.jobs.progress import progress
 from tippingpoint.masking import masked
 from tippingpoint.measured import Measured, measured
 from tippingpoint.reports import measurement
-from tippingpoint.settings import Component, MeasureSettings
+from tippingpoint.settings import MeasureSettings
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.measurements import note, promised
 from tippingpoint.tracking.models import config_of, find

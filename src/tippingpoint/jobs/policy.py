@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from rich.console import RenderableType
 
+from tippingpoint.closed import Component
 from tippingpoint.composing import option
 from tippingpoint.errors import InputError
 from tippingpoint.jobs.policy_ground import ground_of, needs_score
@@ -16,7 +17,7 @@ from tippingpoint.policies.clusters import Clusters, cluster
 from tippingpoint.policies.lint import ANSWERED, Difference, Lint, diff, lint
 from tippingpoint.policies.policy import Policy
 from tippingpoint.reports import figures, policies
-from tippingpoint.settings import Component, DiffSettings, LintSettings
+from tippingpoint.settings import DiffSettings, LintSettings
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.models import fetch_version
 

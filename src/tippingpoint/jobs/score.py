@@ -12,6 +12,7 @@ from typing import Any
 
 from rich.console import RenderableType
 
+from tippingpoint.closed import Component
 from tippingpoint.data import database
 from tippingpoint.data.writing import SUFFIXES
 from tippingpoint.deciding.exploration import Exploration
@@ -29,7 +30,7 @@ from tippingpoint.serving.inputs import Input, Retyped, as_input, open_input, ta
 from tippingpoint.serving.outputs import File, Quarantine, Writing, alone
 from tippingpoint.serving.parts import Parts
 from tippingpoint.serving.tables import upsert
-from tippingpoint.settings import Component, ScoreSettings
+from tippingpoint.settings import ScoreSettings
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.deciders import Loaded, load_decider, reference_of
 from tippingpoint.tracking.runs import reap

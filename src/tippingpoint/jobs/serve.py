@@ -9,9 +9,10 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
+from tippingpoint.closed import Component
 from tippingpoint.errors import InputError
 from tippingpoint.models.family import Family
-from tippingpoint.settings import Component, ServeSettings
+from tippingpoint.settings import ServeSettings
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.deciders import load_decider, reference_of
 from tippingpoint.tracking.models import find_version

@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.console import RenderableType
 
+from tippingpoint.closed import Component, validate
 from tippingpoint.composing import option, overlay
 from tippingpoint.cutoffs import Asked, Limit
 from tippingpoint.economics import Economics
@@ -18,7 +19,7 @@ from tippingpoint.jobs.simulation_files import STATISTICS, record
 from tippingpoint.policies.policy import Policy
 from tippingpoint.pricing import price
 from tippingpoint.reports import what_if
-from tippingpoint.settings import Budget, Component, SimulateSettings, validate
+from tippingpoint.settings import Budget, SimulateSettings
 from tippingpoint.simulated import Simulation
 from tippingpoint.simulation.statistics import LEAST_CHANGED
 from tippingpoint.tracking import backend

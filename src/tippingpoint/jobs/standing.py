@@ -6,11 +6,11 @@ from typing import Any
 
 import pandas as pd
 
+from tippingpoint.closed import Component
 from tippingpoint.errors import InputError, OutsideError
 from tippingpoint.jobs.judging import Contestant
 from tippingpoint.policies.policy import Policy
 from tippingpoint.reports.promotion import description
-from tippingpoint.settings import Component
 from tippingpoint.tracking import promotion
 from tippingpoint.tracking.journal import Journal
 from tippingpoint.tracking.models import fetch_version, find, load

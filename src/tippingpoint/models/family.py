@@ -10,10 +10,10 @@ from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
 
+from tippingpoint.closed import Closed
 from tippingpoint.data.users import Contract
 from tippingpoint.errors import nearest
 from tippingpoint.models.space import Dimension, Value
-from tippingpoint.settings import Closed
 
 Watch = Callable[[int, float], bool]
 """Told each round and its loss on the users held out; True ends the fit."""

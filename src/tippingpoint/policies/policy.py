@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, model_validator
 
-from tippingpoint.settings import Closed
+from tippingpoint.closed import Closed
 
 
 @dataclass(frozen=True)

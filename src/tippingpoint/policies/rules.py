@@ -8,9 +8,9 @@ import pandas as pd
 import polars as pl
 from pydantic import Field, field_validator, model_validator
 
+from tippingpoint.closed import Closed
 from tippingpoint.errors import InputError, nearest
 from tippingpoint.policies.policy import Known, Policy
-from tippingpoint.settings import Closed
 
 SCORE = "score"
 

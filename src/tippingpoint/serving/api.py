@@ -95,6 +95,7 @@ def application(follower: Follower, metrics: Metrics, limits: Limits, key: str, 
 
     async def ready(request: Request) -> Response:
         served, failed = follower.current, follower.failed
+        why = failed.why if failed and _knows(request.scope, key.encode()) else "send the key to see why"
         return _json(
             {
                 "ready": True,
@@ -104,8 +105,8 @@ def application(follower: Follower, metrics: Metrics, limits: Limits, key: str, 
                 "policy_digest": served.policy_digest,
                 "since": follower.since,
                 "scorer": f"pipeline: {served.slow}" if served.slow else "compiled, equal to the pipeline",
-                "failed": {"version": failed.version, "why": failed.why} if failed else None,
-                "registry": follower.away or "answers",
+                "failed": {"version": failed.version, "why": why} if failed else None,
+                "registry": "is away" if follower.away else "answers",
             }
         )
 
@@ -140,8 +141,9 @@ class _Door:
             await send(message)
 
         path = scope["path"] if scope["path"] in PATHS else "other"
+        self.metrics.under_way.labels(path).inc()
         try:
-            if self._may(scope):
+            if scope["path"] in OPEN or _knows(scope, self.key):
                 await self.app(scope, receive, sending)
             else:
                 headers = {"WWW-Authenticate": f'ApiKey header="{KEY}"'}
@@ -152,6 +154,7 @@ class _Door:
             at = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)[-3:]]
             say("error", type=type(error).__name__, at=at)
         seconds = time.perf_counter() - began
+        self.metrics.under_way.labels(path).dec()
         self.metrics.requests.labels(path, status).inc()
         self.metrics.seconds.labels(path).observe(seconds)
         if self.log:
@@ -160,11 +163,11 @@ class _Door:
             method = scope["method"] if scope["method"] in ("GET", "POST", "HEAD", "OPTIONS") else "other"
             say("request", method=method, path=path, status=status, ms=round(seconds * 1e3, 3), **more)
 
-    def _may(self, scope: Scope) -> bool:
-        if not self.key or scope["path"] in OPEN:
-            return True
-        given = next((value for name, value in scope["headers"] if name == KEY.lower().encode()), b"")
-        return hmac.compare_digest(given, self.key)
+
+def _knows(scope: Scope, key: bytes) -> bool:
+    """Whether a request holds the key, or none is asked for."""
+    given = next((value for name, value in scope["headers"] if name == KEY.lower().encode()), b"")
+    return not key or hmac.compare_digest(given, key)
 
 
 async def _told(answer: Any) -> Response:

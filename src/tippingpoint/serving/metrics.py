@@ -15,6 +15,7 @@ class Metrics:
         of: dict[str, Any] = {"namespace": "tippingpoint", "registry": self.registry}
         self.requests = Counter("requests", "Requests answered.", ["path", "status"], **of)
         self.seconds = Histogram("request_seconds", "From request to answer.", ["path"], buckets=SECONDS, **of)
+        self.under_way = Gauge("requests_under_way", "Requests not answered yet.", ["path"], **of)
         self.users = Counter("decisions", "Users decided.", ["segment", "action"], **of)
         self.refused = Counter("refused_users", "Users refused, by what they broke.", ["field", "rule"], **of)
         self.version = Gauge("model_info", "The version that serves.", ["model", "version", "policy_digest"], **of)

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tippingpoint.data.users import Column, Contract
 from tippingpoint.deciding import Decider, Deployment
+from tippingpoint.deciding.reasons import Reasons
 from tippingpoint.errors import InputError
-from tippingpoint.explanation import CAVEAT, Move, explain, what_moves
+from tippingpoint.explanation import CAVEAT, Move, what_moves
+from tippingpoint.explanation.reasons import REASONS
 from tippingpoint.models.calibration import Model, pipeline_of
 from tippingpoint.models.family import Family
 from tippingpoint.serving.fast import EQUAL, UNSEEN, CannotCompileError, Scorer, compiled, gap
@@ -17,7 +18,6 @@ from tippingpoint.serving.openapi import document, example_user
 from tippingpoint.serving.reading import Given, Reader
 
 ROWS, BACKGROUND = 256, 1000
-REASONS = 3
 NOBODY = pd.DataFrame()
 Json = dict[str, Any]
 
@@ -61,6 +61,7 @@ class Served:
     reader: Reader
     scorer: Scorer | None
     slow: str
+    reasons: Reasons
     background: pd.DataFrame
     openapi: Json
 
@@ -87,15 +88,15 @@ class Served:
         """The same with the largest SHAP values, and the least change of one column that moves each user."""
         given = self.reader.read(users)
         frame, decided = self.reader.frame(given), self._decided(given)
-        of = explain(self.model, _contract(self.decider), frame, self.background)
+        values, space = self.reasons.values(frame)
         found = []
         for i, decision in enumerate(decided):
-            largest = np.abs(of.values[i]).argsort(kind="stable")[::-1][:REASONS]
+            largest = np.abs(values[i]).argsort(kind="stable")[::-1][:REASONS]
             reasons = [
-                {"column": c, "value": _plain(frame[c].iloc[i]), "contribution": float(of.values[i, j])}
-                for j, c in ((j, str(of.features.columns[j])) for j in largest)
+                {"column": c, "value": _plain(frame[c].iloc[i]), "contribution": float(values[i, j])}
+                for j, c in ((j, list(self.reasons.columns)[j]) for j in largest)
             ]
-            own = {"reasons": reasons, "contributions_are_in": of.space}
+            own = {"reasons": reasons, "contributions_are_in": space}
             change = self._least_change(frame.iloc[[i]].reset_index(drop=True), decision["segment"])
             found.append({**decision, **own, "least_change": change, "caveat": CAVEAT})
         return {**self.head(), "explanations": found}
@@ -164,7 +165,8 @@ def serve_version(
         f"models:/{name}/{version}", deployment, decider.policy.segments, limits.users, limits.explained, key
     )
     background = background_users(deployment, columns)
-    served = Served(name, version, policy_digest, decider, model, reader, scorer, slow, background, openapi)
+    reasons = Reasons(family, decider.classifier, columns, deployment.reference)
+    served = Served(name, version, policy_digest, decider, model, reader, scorer, slow, reasons, background, openapi)
     example = example_user(deployment)
     (answer,) = served.explain([example])["explanations"]
     if not 0 <= answer["propensity_score"] <= 1:
@@ -194,8 +196,7 @@ def edge_users(deployment: Deployment, columns: dict[str, str]) -> pd.DataFrame:
 def background_users(deployment: Deployment, columns: dict[str, str]) -> pd.DataFrame:
     """1,000 users spread over each column as those the model learnt from, each column by itself.
 
-    Crude: columns are drawn apart, and of a number only its nine deciles. It says what a line is held against
-    and which values a change tries, both column by column; better would be users of train, which no version carries.
+    Columns are drawn apart, and of a number only its nine deciles: a change is tried column by column, on those.
     """
     rng = np.random.default_rng(0)
     reference, found = deployment.reference, dict[str, Any]()
@@ -218,11 +219,6 @@ def _scorer(decider: Decider, users: pd.DataFrame, reader: Reader) -> tuple[Scor
         return None, str(error)
     apart = gap(scorer, decider.classifier, users, reader.numbers, reader.categories)
     return (scorer, "") if apart <= EQUAL else (None, f"the compiled scores differ by {apart:.1e}")
-
-
-def _contract(decider: Decider) -> Contract:
-    columns = tuple(Column(name, kind) for name, kind in decider.columns.items())  # type: ignore[arg-type]  # number or category
-    return Contract(columns, decider.deployment.outcome)
 
 
 def _plain(value: Any) -> Any:

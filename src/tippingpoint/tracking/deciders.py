@@ -6,12 +6,12 @@ from typing import Any
 
 from mlflow import MlflowClient
 
+from tippingpoint.closed import Component, validate
 from tippingpoint.data.contract import KINDS, NOUN
 from tippingpoint.deciding import Decider, Deployment
 from tippingpoint.errors import InputError
 from tippingpoint.models.calibration import pipeline_of
 from tippingpoint.policies.policy import Policy
-from tippingpoint.settings import Component, validate
 from tippingpoint.tracking.models import LoadedModel, fetch_version, find_version, load, stored_run
 from tippingpoint.tracking.promotion import CHAMPION, aliases, questions
 from tippingpoint.tracking.registry import CHALLENGER

@@ -21,9 +21,9 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.pipeline import Pipeline
 from skops.io.exceptions import UntrustedTypesFoundException
 
+from tippingpoint.closed import Component
 from tippingpoint.errors import InputError
 from tippingpoint.models.family import Family
-from tippingpoint.settings import Component
 from tippingpoint.tracking.tags import JOB, PARENT
 
 VERSION = re.compile(r"models:/([^/@]+)(?:/(\d+)|@([\w.-]+))")

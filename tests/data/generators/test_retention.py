@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from worlds import built, many, node
 
+from tippingpoint.closed import Component
 from tippingpoint.economics import Economics
-from tippingpoint.settings import Component
 
 
 def test_engagement_levels_are_terciles():

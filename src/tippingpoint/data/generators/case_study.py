@@ -5,8 +5,8 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
+from tippingpoint.closed import Closed
 from tippingpoint.data.generators.world import BLOCK, World, strings
-from tippingpoint.settings import Closed
 
 
 class Tiers(Closed):

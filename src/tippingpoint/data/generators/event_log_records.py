@@ -7,6 +7,7 @@ import polars as pl
 import pyarrow as pa
 from pydantic import Field
 
+from tippingpoint.closed import Closed
 from tippingpoint.data.exports import PAYMENTS, PRODUCT
 from tippingpoint.data.generators.event_log_lives import (
     COUNTRIES,
@@ -18,7 +19,6 @@ from tippingpoint.data.generators.event_log_lives import (
     Trouble,
 )
 from tippingpoint.data.stripe import OBJECTS
-from tippingpoint.settings import Closed
 
 NAMES = (*KINDS, "Sign Up", "$experiment_started", "$identify", "$merge")
 SIGN_UP, EXPOSURE, IDENTIFY, MERGE = range(len(KINDS), len(NAMES))

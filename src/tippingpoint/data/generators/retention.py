@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
+from tippingpoint.closed import Closed
 from tippingpoint.data.generators.world import BLOCK, World, strings
 from tippingpoint.data.users import Users
-from tippingpoint.settings import Closed
 
 COUNTRIES = {"US": 0.24, "DE": 0.2, "GB": 0.14, "FR": 0.14, "ES": 0.1, "IT": 0.08, "BR": 0.06, "IN": 0.04}
 """Share of subscribers."""

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
+from tippingpoint.closed import Closed
 from tippingpoint.data.generators.world import BLOCK, World, strings
-from tippingpoint.settings import Closed
 
 BENT = ("weekly_watch_hours", "replay_share", "live_hours", "days_active", "plan_page_visits", "ads_per_hour")
 """Columns the log-odds bend in."""

@@ -12,10 +12,10 @@ import pandas as pd
 from pydantic import Field, field_validator, model_validator
 from scipy.special import expit, softmax
 
+from tippingpoint.closed import Closed
 from tippingpoint.data.contract import TableContract, read_contract, shipped
 from tippingpoint.data.source import Source
 from tippingpoint.data.users import Contract, Users
-from tippingpoint.settings import Closed
 
 BLOCK = 16_384
 """Users drawn at a time. Block b has its own stream, so user i is the same whatever the size asked for."""
