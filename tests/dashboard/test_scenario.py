@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import yaml
 
+from tippingpoint.closed import Component
 from tippingpoint.composing import option
 from tippingpoint.dashboard.scenario import as_yaml, board, coarse, moved
 from tippingpoint.policies.policy import Policy
-from tippingpoint.settings import Component
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import polars as pl
 
+from tippingpoint.closed import Component
 from tippingpoint.composing import compose
 from tippingpoint.cutoffs import Asked
 from tippingpoint.data.source import Source
@@ -24,7 +25,7 @@ from tippingpoint.jobs.simulation_files import STATISTICS
 from tippingpoint.models.family import Family
 from tippingpoint.policies.policy import Policy
 from tippingpoint.pricing import price
-from tippingpoint.settings import Component, Settings, SimulateSettings
+from tippingpoint.settings import Settings, SimulateSettings
 from tippingpoint.simulated import Simulation
 from tippingpoint.simulation.statistics import LEAST_CHANGED
 from tippingpoint.tracking import backend
