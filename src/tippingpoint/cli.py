@@ -23,6 +23,7 @@ Verbs
   policy    lint: gaps, overlaps, segments no one reaches;  diff A B: what changes for whom
   data      describe, explore or write a table: tippingpoint data describe data=csv data.path=users.csv
   serve     the champion over HTTP: scores, decisions, reasons; follows promotions
+  dashboard marketing's pages: segments, cut-offs, target lists, on the champion or on demo data
   ui        serve the MLflow pages of this folder's store;  doctor: whether the store can be used
 
 Start
@@ -123,6 +124,13 @@ Whoever is promoted takes over.
   model=models:/conversion@challenger                another alias is followed, models:/conversion/3 stays
   port=8001 host=0.0.0.0                             other than 127.0.0.1 with TIPPINGPOINT_API_KEY in the environment
 """,
+    "dashboard": """\
+Marketing's pages, on this machine only: bring users, see segments, move cut-offs, download the list.
+
+  port=8502
+  model=models:/conversion@challenger                another than each question's champion
+  predictions='duckdb:///app.duckdb?table=predictions' outcomes=outcomes.csv   what came of decisions, by day
+""",
     "ui": "Serve the MLflow pages of this folder's store.\n\n  port=5001\n",
     "doctor": "Versions, and whether the store can be used.\n",
 }
@@ -130,7 +138,7 @@ Whoever is promoted takes over.
 HYDRA_OPTIONS_WITH_VALUE = ("--cfg", "-c", "--config-dir", "-cd", "--config-path", "--config-name", "--package", "-p")
 HYDRA_OPTIONS = (*HYDRA_OPTIONS_WITH_VALUE, "--multirun", "--help", "--info", "--hydra-help", "--resolve")
 VERBS = tuple(ABOUT)
-TEXTS = ("data.query", "input", "input_query", "to", "output", "why")
+TEXTS = ("data.query", "input", "input_query", "to", "output", "why", "predictions", "outcomes")
 """Keys whose values are taken literally."""
 WORDS = {"policy": ("lint", "diff"), "data": ("describe", "explore", "write")}
 """The second words of verbs that have some."""

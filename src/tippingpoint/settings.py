@@ -402,3 +402,15 @@ class ServeSettings(Serve):
     max_explained: int = Field(ge=1)
     max_body: int = Field(ge=1)
     access_log: bool
+
+
+class DashboardSettings(Serve):
+    """Marketing's pages, as `conf/dashboard.yaml` lists them."""
+
+    version: str | None
+    """The registered version to open on; null: each question's champion."""
+    mlflow: str | None
+    """Where MLflow's pages are; null: at a store that is a server, else where `tippingpoint ui` serves."""
+    predictions: str | None
+    """A table of decisions, for the page Over time."""
+    outcomes: str | None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tippingpoint.jobs.compare import compare
+    from tippingpoint.jobs.dashboard import dashboard
     from tippingpoint.jobs.describe import describe
     from tippingpoint.jobs.doctor import doctor
     from tippingpoint.jobs.explore import explore
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "compare",
+    "dashboard",
     "describe",
     "doctor",
     "explore",

@@ -1,0 +1,73 @@
+"""The pages in one place; `tippingpoint dashboard` has Streamlit run this file."""
+
+from functools import partial
+
+import numpy as np
+import streamlit as st
+from PIL import Image
+
+from tippingpoint.dashboard.state import DEMO, plain, references, session, show, subject
+from tippingpoint.dashboard.views import cut_offs, kmeans, over_time, registry, segments, targets, users, why
+from tippingpoint.errors import TippingpointError
+from tippingpoint.reports.palette import COLOURS
+
+PAGES = {
+    "users": (users.page, "Users", ":material/upload_file:"),
+    "segments": (segments.page, "Segments", ":material/groups:"),
+    "cut-offs": (cut_offs.page, "Cut-offs", ":material/tune:"),
+    "targets": (targets.page, "Targets", ":material/target:"),
+    "why": (why.page, "Why", ":material/help:"),
+    "k-means": (kmeans.page, "K-means", ":material/bubble_chart:"),
+    "over-time": (over_time.page, "Over time", ":material/timeline:"),
+    "registry": (registry.page, "Registry", ":material/inventory_2:"),
+}
+
+
+def main() -> None:
+    """Show the page that was chosen."""
+    chosen = st.navigation(
+        [
+            st.Page(partial(show, page), title=title, icon=icon, url_path=path, default=path == "users")
+            for path, (page, title, icon) in PAGES.items()
+        ]
+    )
+    # After the pages: the icon of one would be fetched from elsewhere, to stand in the browser's tab.
+    st.set_page_config("tippingpoint", _icon(), layout="wide")
+    with st.sidebar:
+        try:
+            _about()
+        except TippingpointError as error:
+            st.error(plain(error), icon=":material/error:")
+            return
+    chosen.run()
+    if (listed := session().listed) is not None:
+        st.sidebar.caption(f"Your users: {plain(listed.origin)}, in this tab only")
+
+
+def _icon() -> Image.Image:
+    """A tipping point: below the line one colour, above it another."""
+    low, high = (np.array([int(c[i : i + 2], 16) for i in (1, 3, 5)], dtype=np.uint8) for c in (COLOURS[0], COLOURS[2]))
+    line = np.add.outer(np.arange(32), np.arange(32)) < 32
+    return Image.fromarray(np.where(line[..., None], low, high))
+
+
+def _about() -> None:
+    """Who decides, in the sidebar."""
+    there = references()
+    if len(there) > 1:
+        st.selectbox("Model", there, key="about", format_func=lambda r: r.removeprefix("models:/"))
+    about = subject()
+    if about.reference.startswith(DEMO):
+        st.warning(
+            "A demonstration: generated users, a small model fitted on them just now. There is no champion in this"
+            " store yet; promote one and it opens here.",
+            icon=":material/science:",
+        )
+    else:
+        st.caption(f"Champion: {plain(about.reference.removeprefix('models:/'))}")
+    policy = about.policy
+    st.caption(f"Policy: {plain(policy.name)}, version {policy.version}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,212 @@
+"""What the pages are about: the champion of a registry, or a demonstration; its users, and what a simulation says."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+
+import pandas as pd
+import polars as pl
+
+from tippingpoint.closed import Component
+from tippingpoint.composing import compose
+from tippingpoint.cutoffs import Asked
+from tippingpoint.data.source import Source
+from tippingpoint.deciding import Decider
+from tippingpoint.deciding.reasons import Reasons
+from tippingpoint.errors import InputError
+from tippingpoint.gathered import Gathered
+from tippingpoint.jobs.candidate import answer
+from tippingpoint.jobs.gathering import gather_users
+from tippingpoint.jobs.question import ask
+from tippingpoint.jobs.simulate import SENSITIVITY
+from tippingpoint.jobs.simulation_files import STATISTICS
+from tippingpoint.models.family import Family
+from tippingpoint.policies.policy import Policy
+from tippingpoint.pricing import price
+from tippingpoint.settings import Settings, SimulateSettings
+from tippingpoint.simulated import Simulation
+from tippingpoint.simulation.statistics import LEAST_CHANGED
+from tippingpoint.tracking import backend
+from tippingpoint.tracking.deciders import load_decider
+from tippingpoint.tracking.models import LoadedModel, fetch
+from tippingpoint.tracking.promotion import CHAMPION, aliases, questions
+from tippingpoint.tracking.registry import Client
+from tippingpoint.tracking.tags import JOB
+
+DEMOS: dict[str, tuple[str, ...]] = {
+    "conversion": ("data=case_study", "model=logistic"),
+    "retention": ("data=retention", "policy=retention", "model=logistic"),
+}
+"""Demonstrations: generated users and a small model, fitted when the page is first opened."""
+IMPORTANCE = "tables/mean_abs_shap.csv"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What decides, for whom, and what is known of it.
+
+    Parameters
+    ----------
+    reference
+        The exact version (`models:/conversion/3`), or `demo conversion`.
+    users
+        The users it was judged on, as a table of raw columns; None where they cannot be read any more.
+    simulation
+        Its policy under every choice of cut-offs; None where that cannot be told, and then `why_not` says why.
+    importance
+        Mean |SHAP| of its columns, as its run filed it; None where it did not.
+    """
+
+    reference: str
+    demo: bool
+    decider: Decider
+    policy_digest: str
+    family: Family
+    origin: str
+    users: pl.DataFrame | None
+    simulation: Simulation | None
+    model: str
+    why_not: str
+    importance: pd.DataFrame | None
+
+    @property
+    def policy(self) -> Policy:
+        """What decides, once there is a score."""
+        return self.decider.policy
+
+    @property
+    def reasons(self) -> Reasons:
+        """What explains its scores."""
+        return Reasons(self.family, self.decider.classifier, self.decider.columns, self.decider.deployment.reference)
+
+
+def champions() -> list[str]:
+    """Exact references of the store's champions, by question; a store that is not there yet is not made.
+
+    Raises
+    ------
+    OutsideError
+        When the store cannot be used.
+    """
+    path = backend.sqlite_path(backend.uri())
+    if path is not None and not (path.is_file() and path.stat().st_size):
+        return []
+    client = backend.connect()
+    with backend.store_errors():
+        led = {name: aliases(client, name).get(CHAMPION) for name in questions(client)}
+        return [f"models:/{name}/{version}" for name, version in sorted(led.items()) if version]
+
+
+def registered(reference: str) -> Subject:
+    """A registered version; it is loaded without trusting what its files ask for.
+
+    Raises
+    ------
+    InputError
+        When there is no such version, or its files are not what was registered.
+    """
+    client = backend.connect()
+    with backend.store_errors():
+        loaded = load_decider(client, reference)
+    decider, model = loaded.decider, loaded.model
+    family = Component.model_validate(model.config["model"][model.name]).build(Family, f"model.{model.name}")
+    users, origin = None, ""
+    try:
+        source = Component.model_validate(model.config["data"]).build(Source, "data")
+        users, origin = pl.from_pandas(source.load().table()), source.origin
+        gathered, name = _gathered(client, model, decider)
+        simulation, why_not = _simulation(gathered, decider), ""
+    except InputError as error:  # its users are gone, or changed: what needs none of them still stands
+        simulation, why_not, name = None, str(error), model.name
+    importance = None
+    with suppress(InputError):  # a run with report=none files none
+        importance = pd.read_csv(BytesIO(fetch(client, model.run_id, IMPORTANCE)))
+    return Subject(
+        reference=decider.reference,
+        demo=False,
+        decider=decider,
+        policy_digest=loaded.policy_digest,
+        family=family,
+        origin=origin,
+        users=users,
+        simulation=simulation,
+        model=name,
+        why_not=why_not,
+        importance=importance,
+    )
+
+
+def demonstration(name: str) -> Subject:
+    """Generated users and a small model fitted on them, nowhere filed."""
+    settings = Settings.from_config(compose("run", [*DEMOS[name], "report=none"]))
+    question = ask(settings)
+    (family,) = question.families
+    found = answer(question, family)
+    assert found.deployment is not None
+    columns = {c.name: c.kind for c in question.users.contract.columns}
+    reference = f"demo {name}"
+    decider = Decider(reference, found.model.classifier, dict(columns), found.policy, found.deployment)
+    model = LoadedModel(
+        name=family,
+        run_id="",
+        model_id="",
+        config=settings.model_dump(mode="json"),
+        columns=dict(columns),
+        data_digest=question.users.digest,
+        question=question.name,
+        experiment="",
+        registered=None,
+        classifier=found.model.classifier,
+    )
+    gathered = _gather(model, decider)
+    return Subject(
+        reference=reference,
+        demo=True,
+        decider=decider,
+        policy_digest=found.policy.bound_digest,
+        family=question.families[family],
+        origin=question.origin,
+        users=pl.from_pandas(question.users.table()),
+        simulation=_simulation(gathered, decider),
+        model=family,
+        why_not="",
+        importance=found.explanation.importance(),
+    )
+
+
+def _gathered(client: Client, model: LoadedModel, decider: Decider) -> tuple[Gathered, str]:
+    """Statistics of the latest simulation of this model and policy, and its name there; gathered now if none is."""
+    runs = client.search_runs([model.experiment], f"tags.`{JOB}` = 'simulate' and attributes.status = 'FINISHED'")
+    for run in runs:
+        try:
+            gathered = Gathered.load(fetch(client, run.info.run_id, STATISTICS))
+        except InputError:  # of another version, or lost
+            continue
+        names = [name for name, of in gathered.about["models"].items() if of["run_id"] == model.run_id]
+        same = gathered.about["policies"].get(decider.policy.name) == decider.policy.specification()
+        if names and same and gathered.about["data_digest"] == model.data_digest:
+            return gathered, names[0]
+    return _gather(model, decider), model.name
+
+
+def _gather(model: LoadedModel, decider: Decider) -> Gathered:
+    settings = SimulateSettings.from_config(compose("simulate"))
+    economics = decider.deployment.economics
+    return gather_users(settings, {model.name: model}, {decider.policy.name: decider.policy}, economics)
+
+
+def _simulation(gathered: Gathered, decider: Decider) -> Simulation:
+    written: Mapping[str, Any] = gathered.about["policies"]
+    policies = {n: Component.model_validate(node).build(Policy, f"policies.{n}") for n, node in written.items()}
+    asked = Asked(
+        economics=decider.deployment.economics,
+        policies=policies,
+        budget=None,
+        smallest_uplift=None,
+        sensitivity=SENSITIVITY,
+        least=LEAST_CHANGED,
+        seed=gathered.about["seed"],
+    )
+    return price(gathered, asked)

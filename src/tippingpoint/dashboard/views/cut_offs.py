@@ -1,0 +1,183 @@
+"""What if the cut-offs were others: what they bring, how sure that is, and who moves."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import streamlit as st
+
+from tippingpoint.dashboard import figures
+from tippingpoint.dashboard.scenario import Board, Scenario, as_yaml, board, coarse
+from tippingpoint.dashboard.state import plain, session, subject, users
+from tippingpoint.policies.lint import diff
+from tippingpoint.reports.tables import EVIDENCE
+from tippingpoint.simulated import Simulation
+from tippingpoint.simulation.choice import Valued
+from tippingpoint.simulation.statistics import Estimate
+
+DRAWN = 90
+"""Cut-offs on an axis of the picture."""
+
+
+def page() -> None:
+    """Sliders over the statistics of the champion's simulation."""
+    about = subject()
+    st.title("Cut-offs")
+    found = board(about)
+    if found is None:
+        _without()
+        return
+    mine, simulation = session(), found.simulation
+    if mine.cuts is None or mine.cuts_of != about.reference:
+        mine.cuts, mine.cuts_of = found.policy.cuts, about.reference
+    unit = f"{simulation.currency} per 1,000 users"
+    st.markdown(
+        f"What the policy adds over doing nothing, on {found.test.users:,} test users. Where that comes from:"
+        f" {plain(EVIDENCE[simulation.kind])}."
+    )
+    moved = _sliders(found)
+    if moved is None:
+        return
+    mine.cuts = moved
+    now, then = found.scenario(moved), found.scenario(found.policy.cuts)
+    _figures(now, then, unit)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        limit = st.number_input("At most so many contacts of 1,000 users", 1, 1000, 200, 10, key="contacts")
+    within = found.within(float(limit))
+    best = found.cut_offs.choice
+    rows = {"as registered": then.of} | ({"moved": now.of} if now.at != then.at else {})
+    rows |= {"best": best.honest} if best else {}
+    rows |= {"within the budget": within.honest} if within else {}
+    left, right = st.columns([5, 4])
+    with left:
+        marks = {name: of.cuts for name, of in rows.items()}
+        drawn = mine.once(("surface", about.reference), lambda: coarse(found.cut_offs, DRAWN))
+        figures.draw(figures.surface(drawn, marks, f"{simulation.currency} per user"), "surface", 430)
+    with right:
+        st.dataframe(_table(found, rows), hide_index=True)
+        if best:
+            st.caption("Best: chosen on validation users, valued on test users, which it has not seen.")
+        else:
+            st.caption("Nothing is chosen here: the uplift is assumed, not measured.")
+    _who_moves(found, then, now)
+    _save(now, then)
+
+
+def _sliders(found: Board) -> tuple[float, ...] | None:
+    """One for each cut-off; None while they do not rise."""
+    policy, before = found.policy, session().cuts or found.policy.cuts
+    step = 0.01 if min(policy.cuts) >= 0.1 else 0.001
+    cuts = []
+    for k, place in enumerate(st.columns(max(len(policy.cuts), 2))[: len(policy.cuts)]):
+        segment = policy.segments[k + 1]
+        name = f"{plain(segment)} ({plain(policy.actions[segment])}) from"
+        at = min(max(float(before[k]), 0.0), 1.0)
+        cuts.append(
+            float(
+                place.slider(
+                    name,
+                    0.0,
+                    1.0,
+                    at,
+                    step,
+                    format="%.2f" if step == 0.01 else "%.3f",
+                    key=f"cut {k} {subject().reference}",
+                )
+            )
+        )
+    if cuts != sorted(set(cuts)):
+        st.warning("Each segment must start above the one before it. Move one of them.")
+        return None
+    return tuple(policy.cuts[k] if abs(cut - policy.cuts[k]) < step / 2 else cut for k, cut in enumerate(cuts))
+
+
+def _figures(now: Scenario, then: Scenario, unit: str) -> None:
+    """What the moved cut-offs bring, beside the registered ones."""
+    spent, before = now.spend, then.spend
+    shown = [
+        ("Uplift", now.of.uplift, then.of.uplift, unit),
+        ("Value", now.of.value, then.of.value, unit),
+        ("Contacts", now.of.spend, then.of.spend, "per 1,000 users"),
+    ]
+    if spent is not None and before is not None:
+        shown.insert(2, ("Spend", spent, before, unit))
+    for place, (name, of, reference, of_unit) in zip(st.columns(len(shown)), shown, strict=True):
+        change = (of.value - reference.value) * 1000
+        place.metric(
+            name,
+            f"{of.value * 1000:,.0f}",
+            f"{change:+,.0f}" if round(change) else None,
+            delta_color="off" if name in ("Spend", "Contacts") else "normal",
+        )
+        place.caption(f"{of_unit}{_between(of) if name in ('Uplift', 'Value') else ''}")
+    if not np.allclose(now.cuts, now.policy.cuts, rtol=0, atol=5e-4):
+        at = " and ".join(f"{cut:.3f}" for cut in now.cuts)
+        st.caption(f"Read at {at}: the nearest cut-offs that the statistics hold, each half a percent of users apart.")
+
+
+def _between(of: Estimate) -> str:
+    if of.low is None or of.high is None:
+        return ", no interval: assumed"
+    return f", 95 % interval {of.low * 1000:,.0f} to {of.high * 1000:,.0f}"
+
+
+def _table(found: Board, rows: dict[str, Valued]) -> pl.DataFrame:
+    """Policies side by side."""
+    currency = found.simulation.currency
+    made = []
+    for name, of in rows.items():
+        cuts = "no one" if of.cuts is None else " / ".join(f"{cut:.2f}" for cut in of.cuts)
+        uplift = f"{of.uplift.value * 1000:,.0f}"
+        if of.uplift.low is not None and of.uplift.high is not None:
+            uplift += f" [{of.uplift.low * 1000:,.0f}, {of.uplift.high * 1000:,.0f}]"
+        made.append(
+            {"": name, "cut-offs": cuts, f"{currency} per 1,000": uplift, "contacts": round(of.spend.value * 1000)}
+        )
+    return pl.DataFrame(made)
+
+
+def _who_moves(found: Board, then: Scenario, now: Scenario) -> None:
+    """Of the users at hand, who would be in another segment."""
+    st.subheader("Who moves")
+    table = users().table
+    score = table["propensity_score"].to_numpy()
+    changed = diff(then.policy, now.policy, pd.DataFrame(index=range(len(score))), (score, score))
+    moves = changed.movement[changed.movement["from"] != changed.movement["to"]]
+    if moves.empty:
+        st.caption("Nobody. Move a cut-off to see who would.")
+        return
+    st.markdown(f"**{changed.users:,}** of {len(score):,} users would get another action.")
+    st.dataframe(moves, hide_index=True, column_config={"share": st.column_config.NumberColumn(format="percent")})
+
+
+def _save(now: Scenario, then: Scenario) -> None:
+    """The moved policy as a file."""
+    if now.policy == then.policy:
+        return
+    name = f"{now.policy.name}_v{now.policy.version}.yaml"
+    st.download_button(
+        f"Save as version {now.policy.version}", as_yaml(now.policy), name, "text/yaml", on_click="ignore",
+        icon=":material/save:",
+    )  # fmt: skip
+    st.caption(f"A policy file, digest {now.policy.digest}. Whoever promotes takes it: policy={plain(name)}")
+
+
+def _without() -> None:
+    """Why there is nothing to move."""
+    about = subject()
+    if about.simulation is None:
+        st.info(plain(f"Nothing is known of what this policy brings: {about.why_not}"))
+        return
+    st.info(f"{plain(about.policy.name)} has no cut-offs to move: its segments are rules, not bands of the score.")
+    rules = getattr(about.policy, "rules", ())
+    rows = [{"segment": r.segment, "when": r.when, "action": about.policy.actions[r.segment]} for r in rules]
+    if rows:
+        st.dataframe(pl.DataFrame(rows), hide_index=True)
+    _worth(about.simulation)
+
+
+def _worth(simulation: Simulation) -> None:
+    """What it brings as it is."""
+    of = simulation.values[simulation.first]["uplift_per_user"]
+    unit = f"{simulation.currency} per 1,000 users over doing nothing ({simulation.kind}){_between(of)}"
+    st.metric("Uplift", f"{of.value * 1000:,.0f}")
+    st.caption(unit)

@@ -1,0 +1,27 @@
+"""Filters by any category of the users, kept from page to page."""
+
+import polars as pl
+import streamlit as st
+
+from tippingpoint.dashboard import segments
+from tippingpoint.dashboard.state import plain, session, subject, users
+
+IN_A_ROW = 3
+
+
+def filtered() -> pl.DataFrame:
+    """Ask for values, and give the users that have them."""
+    mine, found = session(), users()
+    user_id = subject().decider.deployment.terms.id or "user_id"
+    there = mine.once("categories", lambda: segments.categories(found.table, user_id))
+    shown = list(there)[: 2 * IN_A_ROW]
+    for first in range(0, len(shown), IN_A_ROW):
+        for place, column in zip(st.columns(IN_A_ROW), shown[first : first + IN_A_ROW], strict=False):
+            before = [v for v in mine.filters.get(column, []) if v in there[column]]
+            mine.filters[column] = place.multiselect(
+                plain(column), there[column], before, key=f"filter {found.origin} {column}", placeholder="all"
+            )
+    left = segments.filtered(found.table, mine.filters)
+    if any(mine.filters.values()):
+        st.caption(f"{len(left):,} of {len(found.table):,} users.")
+    return left

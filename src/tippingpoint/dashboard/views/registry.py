@@ -1,0 +1,87 @@
+"""What is champion since when, and what its gate said; nothing here changes anything."""
+
+import pandas as pd
+import streamlit as st
+
+from tippingpoint.dashboard.state import plain, settings, subject
+from tippingpoint.gates import Judgement
+from tippingpoint.jobs.standing import described, table
+from tippingpoint.tracking import backend
+from tippingpoint.tracking.journal import Entry, read
+from tippingpoint.tracking.promotion import at, standing, version_of
+
+MEASURED = "measured_uplift_per_1000"
+SHOWN = ["when", "what", "version", "over", "who", "why", "gate", "then", "now"]
+
+
+def page() -> None:
+    """The champion, its gate, the journal, and the way into MLflow."""
+    about = subject()
+    st.title("Registry")
+    if about.demo:
+        st.info(
+            "Nothing is champion in this store. Whoever fits the models types `tippingpoint compare`, then"
+            " `tippingpoint promote`; what the gate lets through opens here."
+        )
+        return
+    name, number = about.reference.removeprefix("models:/").rsplit("/", 1)
+    client = backend.connect()
+    journal = read(client, name)
+    with backend.store_errors():
+        stands = standing(client, journal, described)
+        tags = version_of(client, name, number).tags
+    head = journal.head if journal.head is not None and journal.head.version == number else None
+    shown = {
+        "Version": f"{plain(name)} {number}",
+        "Champion since": at(head.when)[:16] if head else ("by hand" if stands.champion == number else "not champion"),
+        "Before it": stands.previous or "–",
+        "Challenger": stands.challenger or "–",
+    }
+    for place, (what, value) in zip(st.columns([3, 3, 2, 2]), shown.items(), strict=True):
+        place.metric(what, value)
+    facts = {"model": tags.get("model"), "policy": about.policy.name, "policy digest": about.policy_digest}
+    st.caption(", ".join(f"{word} {plain(value)}" for word, value in facts.items() if value) + ". Times are UTC.")
+    if MEASURED in tags:
+        ends = [float(tags[f"{MEASURED}{end}"]) for end in ("", "_low", "_high")]
+        st.success(
+            f"Measured until {plain(tags.get('measured_until', ''))}: {ends[0]:+.1f} outcomes per 1,000 users"
+            f" [{ends[1]:.1f}, {ends[2]:.1f}]."
+        )
+    st.link_button("Open it in MLflow", link(f"models/{name}/versions/{number}"), icon=":material/open_in_new:")
+    if not backend.is_server() and settings()["mlflow"] is None:
+        st.caption("`tippingpoint ui` serves MLflow's pages.")
+    if head is not None and head.judgement:
+        _gate(head)
+    _journal(table(journal), journal.missing)
+
+
+def link(path: str) -> str:
+    """Address of one of MLflow's pages."""
+    page = backend.page(path)
+    where = settings()["mlflow"]
+    return page if where is None else f"{where.rstrip('/')}/{page[page.index('#') :]}"
+
+
+def _gate(entry: Entry) -> None:
+    """What the gate said, check by check."""
+    judgement = Judgement.from_dict(entry.judgement)
+    st.subheader("What the gate said")
+    against = judgement.against or "the constant baseline"
+    words = "Passed" if judgement.passed else "Not passed"
+    st.markdown(f"{words}, against {plain(against)}, on {judgement.users:,} test users; look {judgement.look}.")
+    rows = [{"check": c.name, "word": c.word, "why": c.said} for c in judgement.checks]
+    st.dataframe(pd.DataFrame(rows), hide_index=True)
+
+
+def _journal(found: pd.DataFrame, missing: list[int]) -> None:
+    """All promotions, the newest first."""
+    st.subheader("Journal")
+    if missing:
+        st.warning(f"Entries {', '.join(map(str, missing))} were deleted from the journal.")
+    if found.empty:
+        st.caption("Nothing was promoted yet.")
+        return
+    score = st.column_config.NumberColumn(format="%.3f")
+    names = {"then": "ROC AUC then", "now": "ROC AUC now", "over": "instead of"}
+    shown = found[SHOWN].rename(columns=names)
+    st.dataframe(shown, hide_index=True, column_config={"ROC AUC then": score, "ROC AUC now": score})

@@ -1,0 +1,59 @@
+"""Who is in which segment, and how the segments differ."""
+
+import polars as pl
+import streamlit as st
+
+from tippingpoint.dashboard import figures, segments
+from tippingpoint.dashboard.state import plain, subject, users
+from tippingpoint.dashboard.views.filtering import filtered
+
+COMPARED = 8
+
+
+def page() -> None:
+    """Sizes, scores, engagement; all of it follows the filters."""
+    about, found = subject(), users()
+    st.title("Segments")
+    table = filtered()
+    if not len(table):
+        st.info("No user has all of these. Take a filter away.")
+        return
+    policy, deployment = about.policy, about.decider.deployment
+    own = segments.numbers(table, (deployment.outcome,))
+    shown = segments.by_segment(table, policy.segments, policy.actions, own[:2])
+    left, right = st.columns(2)
+    with left:
+        st.subheader("How many")
+        figures.draw(figures.sizes(shown), "sizes", 80 + 46 * len(policy.segments))
+    with right:
+        st.subheader("How their scores are spread")
+        figures.draw(figures.scores(*segments.histogram(table, policy.segments), deployment.outcome), "scores", 300)
+    money = deployment.economics.currency
+    st.dataframe(
+        shown.with_columns(pl.col("expected value").round(0).cast(pl.Int64)),
+        hide_index=True,
+        column_config={
+            "users": st.column_config.NumberColumn(format="localized"),
+            "share": st.column_config.NumberColumn(format="percent"),
+            "mean score": st.column_config.NumberColumn(format="%.3f"),
+            "expected value": st.column_config.NumberColumn(f"expected value, {money}", format="localized"),
+            **{f"mean {c}": st.column_config.NumberColumn(format="%.1f") for c in own[:2]},
+        },
+    )
+    st.subheader("How they differ")
+    compared = segments.engagement(table, policy.segments, own[:COMPARED])
+    if compared.width > 1:
+        figures.draw(figures.engagement(compared, policy.segments), "engagement", 120 + 38 * (compared.width - 1))
+        st.caption("Means of each segment against the average of all users shown; the line is the average.")
+    _by_category(table, list(segments.categories(found.table, table.columns[0])))
+
+
+def _by_category(table: pl.DataFrame, there: list[str]) -> None:
+    policy = subject().policy
+    if not there:
+        return
+    column = st.selectbox("Segments by", there, format_func=str, key="by category")
+    found = segments.by_category(table, column, policy.segments)
+    figures.draw(figures.stacked(found, column, policy.segments), "by_category", 100 + 30 * len(found))
+    with st.expander(f"The same in numbers, by {plain(column)}"):
+        st.dataframe(found, hide_index=True)

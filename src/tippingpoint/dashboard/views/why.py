@@ -1,0 +1,91 @@
+"""Why a user's score is what it is, and what drives scores altogether."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import streamlit as st
+
+from tippingpoint.dashboard import figures, intake
+from tippingpoint.dashboard.state import plain, session, subject, users
+from tippingpoint.explanation import background_of
+from tippingpoint.explanation.reasons import CAVEAT, shown, what_moves
+from tippingpoint.models.calibration import Model, pipeline_of
+
+MOST = 12
+"""Columns drawn."""
+
+
+def page() -> None:
+    """One user, then all."""
+    mine, found = session(), users()
+    st.title("Why")
+    user_id = found.table.columns[0]
+    given = st.text_input(
+        "User", mine.user or str(found.table[user_id][0]), key="who", help="An id of the table of users."
+    )
+    rows = (found.table[user_id] == given.strip()).arg_true()
+    if not len(rows):
+        st.info(f"There is no user {plain(given)} among {len(found.table):,}. Pick one on the page Targets.")
+    else:
+        mine.user = given.strip()
+        _one(int(rows[0]))
+    _all()
+
+
+def _one(row: int) -> None:
+    about, found = subject(), users()
+    decided = found.table.row(row, named=True)
+    economics = about.decider.deployment.economics
+    shown_ = {
+        "Score": f"{decided['propensity_score']:.3f}",
+        "Segment": plain(decided["segment"]),
+        "Action": plain(decided["action"]),
+        f"Expected value, {economics.currency}": "–"
+        if decided["expected_value"] is None
+        else f"{decided['expected_value']:.2f}",
+    }
+    for place, (name, value) in zip(st.columns([2, 2, 3, 2]), shown_.items(), strict=True):
+        place.metric(name, value)
+    features = intake.features(found, about, np.array([row]))
+    values = about.reasons.values(features)[0]
+    order = np.abs(values).argsort(kind="stable")[::-1][:MOST]
+    left, right = st.columns(2)
+    with left:
+        st.subheader("What drives it")
+        names = [f"{features.columns[j]} = {shown(features.iloc[0, j])}" for j in order]
+        figures.draw(
+            figures.bars(names, values[order].tolist(), "lowers ← score → raises"), "reasons", 90 + 32 * len(order)
+        )
+    with right:
+        st.subheader("What would move them")
+        background = session().once(("background", about.reference), _background)
+        model = Model(about.family, about.decider.classifier, pipeline_of(about.decider.classifier), "")
+        moves = []
+        for code, segment in enumerate(about.policy.segments):
+            if segment != decided["segment"]:
+                move = what_moves(model, features, background, about.policy.segment, code)
+                moves.append({"to": segment, "if": str(move) if move else "no value tried of a single column does"})
+        st.dataframe(pl.DataFrame(moves), hide_index=True)
+        st.caption(CAVEAT)
+
+
+def _background() -> pd.DataFrame:
+    """Users whose values are tried."""
+    found = users()
+    rows = np.sort(np.random.default_rng(0).permutation(len(found.table))[:1000])
+    return background_of(intake.features(found, subject(), rows), 0)
+
+
+def _all() -> None:
+    about = subject()
+    st.subheader("What drives all scores")
+    if about.importance is None:
+        st.info("The run of this model filed no SHAP values (report=none).")
+        return
+    top = about.importance.head(MOST)
+    figure = figures.bars(top["feature"].tolist(), top["mean_abs_shap"].tolist(), "mean |SHAP| over test users")
+    figures.draw(figure, "importance", 90 + 30 * len(top))
+    where = (
+        "of the demonstration's test users" if about.demo else "as MLflow has it, tables/mean_abs_shap.csv of its run"
+    )
+    st.caption(f"How much each column moves a score, on average; {where}.")

@@ -1,0 +1,120 @@
+"""Uploads: matched, read as `score` reads files, held against the contract, decided, and kept nowhere."""
+
+import tempfile
+from datetime import datetime
+
+import numpy as np
+import polars as pl
+import pytest
+
+from tests.conftest import working_in
+from tippingpoint.composing import compose
+from tippingpoint.dashboard import intake
+from tippingpoint.dashboard.intake import lacking, listed, look, targets
+from tippingpoint.dashboard.subject import registered
+from tippingpoint.errors import InputError
+from tippingpoint.jobs import score
+from tippingpoint.settings import ScoreSettings
+
+
+@pytest.fixture(scope="module")
+def version(compared):
+    """The registered version of the shared comparison."""
+    with working_in(compared[1]):
+        yield registered("models:/conversion/1")
+
+
+@pytest.mark.parametrize("reasons", [False, True])
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_target_list_is_what_score_writes_byte_for_byte(version, compared, tmp_path, reasons, suffix, monkeypatch):
+    table = version.users.with_columns(sessions_7d=pl.col("sessions_7d").cast(pl.Int64))
+    table = table.with_columns(user_id=pl.when(pl.arange(0, pl.len()) == 7).then(pl.lit("=1+1")).otherwise("user_id"))
+    path = tmp_path / f"users{suffix}"
+    (table.write_csv if suffix == ".csv" else table.write_parquet)(path)
+    mine = listed(look(path.name, path.read_bytes()), version, {})
+    monkeypatch.chdir(compared[1])
+    words = [f"input={path}", f"to={tmp_path}/list.csv", "only=[medium,high]", f"reasons={str(reasons).lower()}"]
+    words += ["model=models:/conversion/1", f"scored_at={mine.at.isoformat()}", "tracking.log=false"]
+    score(ScoreSettings.from_config(compose("score", words)))
+    made = targets(mine, version, ("medium", "high"), reasons)
+    assert made.csv == (tmp_path / "list.csv").read_bytes()
+    assert 0 < len(made.table) < len(table)
+
+
+def test_the_figures_of_a_version_are_those_of_its_run_and_of_simulate(version, compared):
+    winner = compared[0].comparison.winner
+    assert np.array_equal(version.importance["mean_abs_shap"], winner.explanation.importance()["mean_abs_shap"])
+    own = version.simulation.values[version.simulation.first]["uplift_per_user"]
+    assert own.value == pytest.approx(winner.value.uplift.value, rel=1e-9)
+
+
+def test_columns_are_offered_nearest_first_and_taken_as_matched(conversion, upload):
+    content = upload().replace(b"paywall_views_7d", b"Paywall views").replace(b"country_tier", b"tier")
+    found = look("users.csv", content)
+    near = lacking(found.columns, conversion.decider.deployment.terms)
+    assert {name: names[0] for name, names in near.items()} == {
+        "paywall_views_7d": "Paywall views",
+        "country_tier": "tier",
+    }
+    names = {"Paywall views": "paywall_views_7d", "tier": "country_tier"}
+    mine = listed(found, conversion, names)
+    plain = listed(look("users.csv", upload()), conversion, {})
+    assert mine.table["propensity_score"].equals(plain.table["propensity_score"])
+    with pytest.raises(InputError, match="country_tier"):
+        listed(found, conversion, {"Paywall views": "paywall_views_7d"})
+
+
+def test_rows_that_break_the_contract_are_set_aside_and_named(conversion, upload):
+    sessions = pl.when(pl.col("user_id") == "u000000003").then(pl.lit("many")).otherwise("sessions_7d")
+    tier = pl.when(pl.col("user_id") == "u000000005").then(pl.lit("=cmd()")).otherwise("country_tier")
+    mine = listed(look("users.csv", upload(sessions_7d=sessions, country_tier=tier)), conversion, {})
+    assert (mine.tally.rows, mine.tally.decided, len(mine.broken)) == (400, 398, 2)
+    wrong = intake.reasons_by_column(mine.broken)
+    assert wrong["first rows"].to_list() == ["4", "6"]
+    assert "sessions_7d many is not a whole number" in wrong.to_series(0).to_list()
+    csv, cells = intake.broken_csv(mine.broken)
+    assert cells == 1
+    assert b"'=cmd()" in csv
+    assert mine.table.height == 398
+    assert not {"u000000003", "u000000005"} & set(mine.table["user_id"])
+
+
+def test_users_keep_their_own_columns_beside_what_is_decided(conversion, upload):
+    content = upload(plan=pl.lit("free"), segment=pl.lit("mine"))
+    mine = listed(look("users.csv", content), conversion, {})
+    assert set(mine.table["plan"]) == {"free"}
+    assert set(mine.table["segment (table)"]) == {"mine"}
+    assert set(mine.table["segment"]) <= set(conversion.policy.segments)
+
+
+def test_what_the_model_reads_of_a_listed_user_gives_their_score(conversion, upload):
+    sessions = pl.when(pl.col("user_id") == "u000000000").then(None).otherwise("sessions_7d")
+    mine = listed(look("users.csv", upload(sessions_7d=sessions)), conversion, {})
+    rows = np.array([0, 5, 90])
+    again = conversion.decider.score(intake.features(mine, conversion, rows))
+    assert np.allclose(again, mine.table["propensity_score"].to_numpy()[rows], atol=1e-12)
+
+
+def test_nothing_of_an_upload_stays_on_disk(conversion, upload, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    mine = listed(look("users.csv", upload()), conversion, {})
+    targets(mine, conversion, ("high",), True)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(b"", "empty"), (b"<!doctype html><p>", "web page"), (b"PK\x03\x04...", "Excel")]
+)
+def test_what_is_no_table_is_said_under_the_name_it_came_with(content, said):
+    with pytest.raises(InputError, match=said) as raised:
+        look("../../my users.csv", content)
+    assert raised.value.where == "../../my users.csv"
+
+
+def test_a_list_made_twice_is_the_same(conversion, upload):
+    mine = listed(look("users.csv", upload()), conversion, {})
+    first, again = (targets(mine, conversion, ("high", "medium"), False) for _ in range(2))
+    assert first.csv == again.csv
+    assert isinstance(mine.at, datetime)
+    value = first.table["expected_value"].to_numpy()
+    assert (np.diff(value) <= 0).all()

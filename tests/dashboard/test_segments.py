@@ -1,0 +1,64 @@
+"""Statistics by segment under filters."""
+
+import polars as pl
+import pytest
+
+from tippingpoint.dashboard import segments
+from tippingpoint.dashboard.intake import own_users
+
+
+@pytest.fixture(scope="module")
+def table(retention):
+    return own_users(retention).table
+
+
+def test_segments_add_up_to_all_users_and_empty_ones_stay(table, retention):
+    policy = retention.policy
+    found = segments.by_segment(table, policy.segments, policy.actions, ["monthly_watch_hours"])
+    assert found["segment"].to_list() == list(policy.segments)
+    assert found["users"].sum() == len(table)
+    assert found["share"].sum() == pytest.approx(1)
+    loyal = table.filter(pl.col("segment") == "loyal")
+    assert found["mean monthly_watch_hours"][0] == pytest.approx(loyal["monthly_watch_hours"].mean())
+    few = table.filter(pl.col("segment") != "risky")
+    assert segments.by_segment(few, policy.segments, policy.actions, [])["users"].to_list()[3] == 0
+
+
+def test_filters_ask_for_one_of_the_values_in_each_column(table):
+    chosen = {"country": ["US", "DE"], "subscription_type": ["basic"], "engagement_level": []}
+    left = segments.filtered(table, chosen)
+    assert set(left["country"]) == {"US", "DE"}
+    assert set(left["subscription_type"]) == {"basic"}
+    assert segments.filtered(table, {}) is table
+
+
+def test_country_and_plan_are_offered_before_other_categories_and_ids_never(table):
+    there = list(segments.categories(table, "user_id"))
+    assert there[:2] == ["country", "subscription_type"]
+    assert not {"user_id", "segment", "action", "model"} & set(there)
+
+
+def test_watch_time_and_recency_come_first_of_the_numbers(table):
+    assert segments.numbers(table, ("renewed",))[:2] == ["weekly_watch_hours", "days_since_last_login"]
+    assert not {"renewed", "propensity_score", "expected_value"} & set(segments.numbers(table, ("renewed",)))
+
+
+def test_engagement_is_relative_to_the_average_user(table, retention):
+    found = segments.engagement(table, retention.policy.segments, ["monthly_watch_hours", "watch_time_change"])
+    assert found.columns == ["segment", "monthly_watch_hours"]  # a change has no ratio
+    users = table.group_by("segment").len()
+    joined = found.join(users, on="segment")
+    assert (joined["monthly_watch_hours"] * joined["len"]).sum() == pytest.approx(len(table))
+
+
+def test_a_category_by_segment_counts_every_user_once(table, retention):
+    found = segments.by_category(table.with_columns(country=None), "country", retention.policy.segments)
+    assert found["country"].to_list() == ["missing"]
+    found = segments.by_category(table, "country", retention.policy.segments)
+    assert sum(found[s].sum() for s in found.columns[1:]) == len(table)
+
+
+def test_every_user_is_in_one_bin_of_the_scores(table, retention):
+    edges, counts = segments.histogram(table, retention.policy.segments)
+    assert len(edges) == segments.BINS + 1
+    assert sum(int(count.sum()) for count in counts.values()) == len(table)
