@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import polars as pl
 
@@ -151,8 +152,8 @@ def join(
         unknown, outcome = unknown & ~absent, pl.when(absent).then(0).otherwise(outcome)
     if terms.at is not None:
         before = (outcome == 1) & (pl.col(AT) < pl.col("scored_at"))
-    times_seen = pl.concat([joined["scored_at"], joined[AT].rename("scored_at")])
-    until = terms.until or times_seen.max()
+    last: Any = pl.concat([joined["scored_at"], joined[AT].rename("scored_at")]).max()
+    until = terms.until or last
     unknown = unknown | (pl.col("scored_at") > until)
     if terms.within is not None:
         end = pl.col("scored_at") + timedelta(days=terms.within)
@@ -162,7 +163,7 @@ def join(
         known = end
     else:
         # Without a time it became known at some moment before this look: it counts from this look on.
-        look = pl.lit(max(until, times_seen.max()), dtype=pl.Datetime("us"))
+        look = pl.lit(max(until, last), dtype=pl.Datetime("us"))
         known = pl.max_horizontal(pl.col(AT).fill_null(look), "scored_at")
     joined = joined.with_columns(
         outcome.cast(pl.Int64).alias(name),
