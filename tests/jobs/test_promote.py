@@ -19,7 +19,7 @@ from tippingpoint.jobs.promote import PromoteResult
 from tippingpoint.settings import PromoteSettings, RollbackSettings, StandingSettings, StatusSettings
 from tippingpoint.tracking.journal import append, read
 from tippingpoint.tracking.promotion import CHAMPION, PREVIOUS, aliases
-from tippingpoint.tracking.registry import CHALLENGER
+from tippingpoint.tracking.registry import CHALLENGER, DEPLOYMENT, digest_of
 
 QUICK = ["gate.reload=null", "gate.explanation.rows=20", "gate.speed.milliseconds=10000"]
 
@@ -35,7 +35,8 @@ def client(compared: tuple, workspace: Path) -> MlflowClient:
     for run in sorted(below, key=lambda run: run.data.params["model"]):
         if run.info.run_id != winner.run_id:
             source = client.get_logged_model(run.outputs.model_outputs[0].model_id).artifact_location
-            tags = winner.tags | {"model": run.data.params["model"]}
+            beside = mlflow.artifacts.load_dict(f"{source}/deployment.json")
+            tags = winner.tags | {"model": run.data.params["model"], DEPLOYMENT: digest_of(beside)}
             client.create_model_version("conversion", source, run.info.run_id, tags)
     return client
 
@@ -190,6 +191,16 @@ def test_a_previous_champion_that_does_not_load_is_not_brought_back(client: Mlfl
     assert aliases(client, "conversion")[CHAMPION] == "2"
 
 
+@pytest.mark.parametrize("tag", [DEPLOYMENT, "policy_bound_digest"])
+def test_a_previous_champion_whose_files_are_others_now_is_not_brought_back(client: MlflowClient, tag: str) -> None:
+    promoting("version=1")
+    promoting("version=2", *FORCED)
+    client.set_model_version_tag("conversion", "1", tag, "another")
+    with pytest.raises(RefusedError, match=r"does not load and score .*registered was another.* the champion stays"):
+        rolling_back()
+    assert aliases(client, "conversion")[CHAMPION] == "2"
+
+
 def test_an_environment_has_a_champion_and_a_journal_of_its_own(client: MlflowClient) -> None:
     promoting("to=prod")
     assert aliases(client, "conversion-prod") == {CHAMPION: "1"}
@@ -236,9 +247,38 @@ def test_a_policy_that_was_exchanged_since_it_was_registered_is_refused(client: 
     result = promoting("dry_run=true")
     assert result.judgement is not None
     assert words_of(result)["signature"] == "fails"
-    assert "not the one it was registered with" in next(
-        c.said for c in result.judgement.checks if c.name == "signature"
-    )
+    assert "registered was another" in next(c.said for c in result.judgement.checks if c.name == "signature")
+
+
+@pytest.mark.parametrize(
+    ("lost", "said"),
+    [("policy.json", "cannot decide a user alone"), ("deployment.json", "has no deployment.json")],
+)
+def test_what_score_and_serve_refuse_the_gate_refuses(
+    client: MlflowClient, monkeypatch: pytest.MonkeyPatch, lost: str, said: str
+) -> None:
+    from tippingpoint.policies.best_action import BestAction
+    from tippingpoint.tracking import deciders
+
+    fetch = deciders.fetch_version
+    best = {"_target_": "tippingpoint.policies.best_action.BestAction", "name": "best", "version": 1}
+    best |= {"actions": {"none": "none", "discount_10": "discount_10"}}
+
+    def another(client: MlflowClient, reference: str, path: str) -> bytes:
+        if path != lost:
+            return fetch(client, reference, path)
+        if path == "policy.json":
+            return json.dumps(best).encode()
+        raise InputError("models", f"{reference} has no {path}")
+
+    tag = client.get_model_version("conversion", "1").tags["policy_bound_digest"]
+    monkeypatch.setattr(deciders, "fetch_version", another)
+    monkeypatch.setattr(BestAction, "bound_digest", tag)
+    result = promoting("gate.value.cannot_tell=blocks")
+    assert result.refused
+    assert result.judgement is not None
+    assert {check.name for check in result.judgement.stopping} == {"signature", "value"}
+    assert said in next(check.said for check in result.judgement.checks if check.name == "signature")
 
 
 def test_a_champion_that_does_not_load_stands_in_the_way_only_until_one_says_so(client: MlflowClient) -> None:

@@ -147,11 +147,13 @@ def promote(settings: PromoteSettings) -> PromoteResult:
 
 
 def _champion(client: Client, name: str, number: str) -> Contestant | str | None:
-    """The champion; why, where it does not load: one that is broken must not stand in the way of its successor."""
+    """The champion; why, where it does not load: then its successor is let in only by who types that."""
     try:
-        return contestant(client, name, number) if number else None
+        found = contestant(client, name, number) if number else None
+        why = found.amiss if found else ""
     except InputError as error:
-        return f"the champion does not load ({str(error).rstrip('.')})"
+        found, why = None, str(error).rstrip(".")
+    return f"the champion does not load ({why})" if why else found
 
 
 def _wanted(client: Client, name: str, settings: PromoteSettings) -> str:
