@@ -327,6 +327,7 @@ def test_a_champion_that_may_have_learnt_from_these_users_is_no_measure(
         (["version=models:/churn/1"], r"version: models:/churn/1 is not of conversion. Type name=churn too."),
         (["version=models:/conversion@best"], r"version: models:/conversion has no alias best."),
         (["name=convers"], r"name: there is no registered model 'convers'. Nearest: 'conversion'."),
+        (["to=prod"], r"to: models:/conversion-prod is there already, and is no environment of conversion"),
         (["run=00000000000000000000000000000000"], r"there is no run 0{32} in this store"),
         (["version=1", "run=x"], r"version and run name a version each. Drop one."),
         (["gate=strikt"], r"gate: there is no gate=strikt. Nearest: 'strict'."),
@@ -341,6 +342,9 @@ def test_a_champion_that_may_have_learnt_from_these_users_is_no_measure(
 def test_what_is_wrong_is_told_with_what_to_type(
     client: MlflowClient, refused: Callable[..., str], words: list[str], message: str
 ) -> None:
+    if words == ["to=prod"]:
+        client.create_registered_model("conversion-prod")
+        words = ["name=conversion", *words]
     said = refused("promote", *words)
     import re
 

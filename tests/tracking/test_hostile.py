@@ -19,7 +19,7 @@ from tippingpoint.errors import InputError
 from tippingpoint.policies.best_action import BestAction
 from tippingpoint.tracking import backend, deciders
 from tippingpoint.tracking.deciders import load_decider
-from tippingpoint.tracking.models import find, find_version
+from tippingpoint.tracking.models import check_files, find, find_version
 from tippingpoint.tracking.registry import DEPLOYMENT
 
 REFERENCE = "models:/conversion@challenger"
@@ -256,6 +256,17 @@ def test_a_policy_that_cannot_decide_a_user_alone_is_refused(files, monkeypatch)
     monkeypatch.setattr(BestAction, "bound_digest", tag)
     with pytest.raises(InputError, match=r"its policy cannot decide a user alone .best has no reward model yet"):
         load_decider(client, REFERENCE)
+
+
+@pytest.mark.parametrize("plant", [code_beside, data_elsewhere, more_trust, link_elsewhere])
+def test_mlflow_is_let_to_load_a_version_only_after_its_files_were_looked_at(files, plant):
+    folder, client = files
+    check_files(client, "models:/conversion/1")
+    with pytest.raises(InputError, match="is no version by its number"):
+        check_files(client, REFERENCE)
+    plant(folder)
+    with pytest.raises(InputError):
+        check_files(client, "models:/conversion/1")
 
 
 @pytest.mark.parametrize("plant", [code_beside, data_elsewhere])

@@ -96,6 +96,8 @@ def promote(settings: PromoteSettings) -> PromoteResult:
         step("opening the store")
         client = backend.connect()
         name, model = named(client, settings.name, settings.to)
+        if model != name:
+            promotion.check_environment(client, name, model)
         journal, finished = settled(client, model)
         if finished and not (settings.version or settings.run or CHALLENGER in aliases(client, name)):
             # The same line was typed before, and killed once its entry was written.
