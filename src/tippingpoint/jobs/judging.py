@@ -177,7 +177,7 @@ def judge(
     checks += _sound(client, gate, candidate, ground, score)
     if fresh := gate.fresh:
         days = (time.time() * 1000 - candidate.read) / DAY
-        checks.append(soundness.fresh(days, "read", fresh.days).where_untold(fresh.cannot_tell))
+        checks.append(soundness.fresh(days, fresh.days).where_untold(fresh.cannot_tell))
     if looks := gate.looks:
         checks.append(soundness.worn(look, reported, picked, sure, looks.most).where_untold(looks.cannot_tell))
     written = json.dumps(gate.model_dump(mode="json"), sort_keys=True)

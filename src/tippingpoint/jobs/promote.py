@@ -1,6 +1,5 @@
 """`tippingpoint promote`: the challenger becomes champion, model and policy as one, if the gate lets it."""
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +14,7 @@ from tippingpoint.reports import promotion as report
 from tippingpoint.settings import PromoteSettings
 from tippingpoint.tracking import backend, promotion
 from tippingpoint.tracking.journal import Entry, Kind, append, judged, read
-from tippingpoint.tracking.models import find
+from tippingpoint.tracking.models import VERSION, find
 from tippingpoint.tracking.promotion import aliases, copied, versions
 from tippingpoint.tracking.provenance import provenance
 from tippingpoint.tracking.registry import CHALLENGER, Client
@@ -155,7 +154,8 @@ def _champion(client: Client, name: str, number: str) -> Contestant | str | None
         why = found.amiss if found else ""
     except InputError as error:
         found, why = None, str(error).rstrip(".")
-    return f"the champion does not load ({why})" if why else found
+    typed = "gate.better.cannot_tell=passes lets its successor in without it"
+    return f"the champion does not load ({why}): {typed}" if why else found
 
 
 def _wanted(client: Client, name: str, settings: PromoteSettings) -> str:
@@ -175,7 +175,7 @@ def _wanted(client: Client, name: str, settings: PromoteSettings) -> str:
         return mine[0]
     if settings.version is not None:
         typed = str(settings.version)
-        found = re.fullmatch(r"models:/([^/@]+)(?:/(\d+)|@([\w.-]+))", typed)
+        found = VERSION.fullmatch(typed)
         if not found:
             return typed
         if found[1] != name:
