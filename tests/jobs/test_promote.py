@@ -20,7 +20,7 @@ from tippingpoint.jobs.promote import PromoteResult
 from tippingpoint.settings import PromoteSettings, RollbackSettings, StandingSettings, StatusSettings
 from tippingpoint.tracking.journal import append, read
 from tippingpoint.tracking.promotion import CHAMPION, PREVIOUS, aliases
-from tippingpoint.tracking.registry import CHALLENGER
+from tippingpoint.tracking.registry import CHALLENGER, DEPLOYMENT, digest_of
 
 QUICK = ["gate.reload=null", "gate.explanation.rows=20", "gate.speed.milliseconds=10000"]
 
@@ -36,7 +36,8 @@ def client(compared: tuple, workspace: Path) -> MlflowClient:
     for run in sorted(below, key=lambda run: run.data.params["model"]):
         if run.info.run_id != winner.run_id:
             source = client.get_logged_model(run.outputs.model_outputs[0].model_id).artifact_location
-            tags = winner.tags | {"model": run.data.params["model"]}
+            beside = mlflow.artifacts.load_dict(f"{source}/deployment.json")
+            tags = winner.tags | {"model": run.data.params["model"], DEPLOYMENT: digest_of(beside)}
             client.create_model_version("conversion", source, run.info.run_id, tags)
     return client
 
@@ -58,6 +59,11 @@ LENIENT = [f"gate.{check}.cannot_tell=passes" for check in ("quality", "better",
 FORCED = [*LENIENT, "gate.better.margin=0.5", "gate.value.margin=100", "gate.slices=null", "gate.calibration=null"]
 
 
+def figure(result: PromoteResult, check: str, name: str) -> float | None:
+    assert result.judgement is not None
+    return next(one.figures.get(name) for one in result.judgement.checks if one.name == check)
+
+
 def kinds(client: MlflowClient) -> list[str]:
     return [entry.kind for entry in read(client, "conversion").entries]
 
@@ -70,7 +76,7 @@ def test_the_first_is_held_against_the_constant_and_a_vanilla_client_finds_all_o
     assert set(words_of(result).values()) == {"passes"}
     assert len(words_of(result)) == 10
     assert result.judgement is not None
-    assert result.judgement.figure("better", "champion_roc_auc") == 0.5
+    assert figure(result, "better", "champion_roc_auc") == 0.5
     assert aliases(client, "conversion") == {CHAMPION: "1"}
     tags = client.get_model_version_by_alias("conversion", CHAMPION).tags
     assert tags["validation_status"] == "approved"
@@ -88,8 +94,8 @@ def test_the_figures_are_those_of_the_runs_own_test(client: MlflowClient, compar
     result = promoting()
     assert result.judgement is not None
     winner = compared[0].comparison.winner
-    assert result.judgement.figure("quality", "roc_auc") == pytest.approx(winner.metrics["roc_auc"].value, abs=1e-12)
-    assert result.judgement.figure("calibration", "slope") == pytest.approx(winner.metrics["calibration_slope"].value)
+    assert figure(result, "quality", "roc_auc") == pytest.approx(winner.metrics["roc_auc"].value, abs=1e-12)
+    assert figure(result, "calibration", "slope") == pytest.approx(winner.metrics["calibration_slope"].value)
 
 
 def test_typed_again_there_is_nothing_to_do(client: MlflowClient) -> None:
@@ -191,6 +197,16 @@ def test_a_previous_champion_that_does_not_load_is_not_brought_back(client: Mlfl
     assert aliases(client, "conversion")[CHAMPION] == "2"
 
 
+@pytest.mark.parametrize("tag", [DEPLOYMENT, "policy_bound_digest"])
+def test_a_previous_champion_whose_files_are_others_now_is_not_brought_back(client: MlflowClient, tag: str) -> None:
+    promoting("version=1")
+    promoting("version=2", *FORCED)
+    client.set_model_version_tag("conversion", "1", tag, "another")
+    with pytest.raises(RefusedError, match=r"does not load and score .*registered was another.* the champion stays"):
+        rolling_back()
+    assert aliases(client, "conversion")[CHAMPION] == "2"
+
+
 def test_an_environment_has_a_champion_and_a_journal_of_its_own(client: MlflowClient) -> None:
     promoting("to=prod")
     assert aliases(client, "conversion-prod") == {CHAMPION: "1"}
@@ -209,7 +225,7 @@ def test_history_shows_figures_then_and_now(client: MlflowClient) -> None:
     found = history(StandingSettings.from_config(compose("history"))).found
     assert found["what"].tolist() == ["look", "promote", "look"]
     assert first.judgement is not None
-    assert found["then"][1] == found["now"][1] == first.judgement.figure("quality", "roc_auc")
+    assert found["then"][1] == found["now"][1] == figure(first, "quality", "roc_auc")
     assert found["now"].isna().tolist() == [True, False, False]
 
 
@@ -237,9 +253,38 @@ def test_a_policy_that_was_exchanged_since_it_was_registered_is_refused(client: 
     result = promoting("dry_run=true")
     assert result.judgement is not None
     assert words_of(result)["signature"] == "fails"
-    assert "not the one it was registered with" in next(
-        c.said for c in result.judgement.checks if c.name == "signature"
-    )
+    assert "registered was another" in next(c.said for c in result.judgement.checks if c.name == "signature")
+
+
+@pytest.mark.parametrize(
+    ("lost", "said"),
+    [("policy.json", "cannot decide a user alone"), ("deployment.json", "has no deployment.json")],
+)
+def test_what_score_and_serve_refuse_the_gate_refuses(
+    client: MlflowClient, monkeypatch: pytest.MonkeyPatch, lost: str, said: str
+) -> None:
+    from tippingpoint.policies.best_action import BestAction
+    from tippingpoint.tracking import deciders
+
+    fetch = deciders.fetch_version
+    best = {"_target_": "tippingpoint.policies.best_action.BestAction", "name": "best", "version": 1}
+    best |= {"actions": {"none": "none", "discount_10": "discount_10"}}
+
+    def another(client: MlflowClient, reference: str, path: str) -> bytes:
+        if path != lost:
+            return fetch(client, reference, path)
+        if path == "policy.json":
+            return json.dumps(best).encode()
+        raise InputError("models", f"{reference} has no {path}")
+
+    tag = client.get_model_version("conversion", "1").tags["policy_bound_digest"]
+    monkeypatch.setattr(deciders, "fetch_version", another)
+    monkeypatch.setattr(BestAction, "bound_digest", tag)
+    result = promoting("gate.value.cannot_tell=blocks")
+    assert result.refused
+    assert result.judgement is not None
+    assert {check.name for check in result.judgement.stopping} == {"signature", "value"}
+    assert said in next(check.said for check in result.judgement.checks if check.name == "signature")
 
 
 def test_a_champion_that_does_not_load_stands_in_the_way_only_until_one_says_so(client: MlflowClient) -> None:
@@ -250,6 +295,7 @@ def test_a_champion_that_does_not_load_stands_in_the_way_only_until_one_says_so(
     assert blocked.judgement is not None
     assert [check.name for check in blocked.judgement.stopping] == ["better"]
     assert "the champion does not load" in blocked.judgement.stopping[0].said
+    assert "gate.better.cannot_tell=passes" in blocked.judgement.stopping[0].said
     assert promoting("version=2", "gate.better.cannot_tell=passes", "gate.calibration=null").champion == "2"
 
 
@@ -261,7 +307,7 @@ def test_assumed_evidence_is_no_reason_to_promote_and_has_no_number(
     assert words_of(result)["value"] == "cannot tell"
     assert result.refused
     assert result.judgement is not None
-    assert result.judgement.figure("value", "difference") is None
+    assert figure(result, "value", "difference") is None
 
 
 def test_a_champion_that_may_have_learnt_from_these_users_is_no_measure(
@@ -288,6 +334,7 @@ def test_a_champion_that_may_have_learnt_from_these_users_is_no_measure(
         (["version=models:/churn/1"], r"version: models:/churn/1 is not of conversion. Type name=churn too."),
         (["version=models:/conversion@best"], r"version: models:/conversion has no alias best."),
         (["name=convers"], r"name: there is no registered model 'convers'. Nearest: 'conversion'."),
+        (["to=prod"], r"to: models:/conversion-prod is there already, and is no environment of conversion"),
         (["run=00000000000000000000000000000000"], r"there is no run 0{32} in this store"),
         (["version=1", "run=x"], r"version and run name a version each. Drop one."),
         (["gate=strikt"], r"gate: there is no gate=strikt. Nearest: 'strict'."),
@@ -302,6 +349,9 @@ def test_a_champion_that_may_have_learnt_from_these_users_is_no_measure(
 def test_what_is_wrong_is_told_with_what_to_type(
     client: MlflowClient, refused: Callable[..., str], words: list[str], message: str
 ) -> None:
+    if words == ["to=prod"]:
+        client.create_registered_model("conversion-prod")
+        words = ["name=conversion", *words]
     said = refused("promote", *words)
     import re
 

@@ -16,9 +16,11 @@ from sklearn.linear_model import LogisticRegression
 
 from tests.conftest import working_in
 from tippingpoint.errors import InputError
-from tippingpoint.tracking import backend
+from tippingpoint.policies.best_action import BestAction
+from tippingpoint.tracking import backend, deciders
 from tippingpoint.tracking.deciders import load_decider
-from tippingpoint.tracking.models import find
+from tippingpoint.tracking.models import check_files, find, find_version
+from tippingpoint.tracking.registry import DEPLOYMENT
 
 REFERENCE = "models:/conversion@challenger"
 
@@ -213,11 +215,58 @@ def prices_of_elsewhere(folder: Path) -> None:
         (prices_of_elsewhere, "neither in tippingpoint"),
     ],
 )
-def test_it_is_refused_in_words(files, tamper, said):
+def test_it_is_refused_in_words(files, tamper, said, monkeypatch):
     folder, client = files
     tamper(folder)
+    monkeypatch.setattr(deciders, "digest_of", lambda node: registered(client))  # as if it were made so from the start
     with pytest.raises(InputError, match=said):
         load_decider(client, REFERENCE).decider.deployment.economics  # noqa: B018
+
+
+def registered(client):
+    return find_version(client, REFERENCE).tags[DEPLOYMENT]
+
+
+def cheaper(node: dict) -> None:
+    node["prices"]["price_monthly"] = 1.0
+
+
+def another_response(node: dict) -> None:
+    node["responses"]["discount_10"] = node["responses"]["none"]
+
+
+def wider_terms(node: dict) -> None:
+    node["terms"]["columns"]["sessions_7d"] = {"type": "number", "missing": True}
+
+
+@pytest.mark.parametrize("change", [cheaper, another_response, wider_terms])
+def test_prices_responses_and_terms_are_those_it_was_registered_with(files, change):
+    folder, client = files
+    deployment(folder, change)
+    with pytest.raises(InputError, match=rf"deployment.json has digest [0-9a-f]+, registered was {registered(client)}"):
+        load_decider(client, REFERENCE)
+
+
+def test_a_policy_that_cannot_decide_a_user_alone_is_refused(files, monkeypatch):
+    folder, client = files
+    actions = {"none": "none", "discount_10": "discount_10"}
+    node = {"_target_": "tippingpoint.policies.best_action.BestAction", "name": "best", "version": 1}
+    (folder / "policy.json").write_text(json.dumps(node | {"actions": actions}))
+    tag = find_version(client, REFERENCE).tags["policy_bound_digest"]
+    monkeypatch.setattr(BestAction, "bound_digest", tag)
+    with pytest.raises(InputError, match=r"its policy cannot decide a user alone .best has no reward model yet"):
+        load_decider(client, REFERENCE)
+
+
+@pytest.mark.parametrize("plant", [code_beside, data_elsewhere, more_trust, link_elsewhere])
+def test_mlflow_is_let_to_load_a_version_only_after_its_files_were_looked_at(files, plant):
+    folder, client = files
+    check_files(client, "models:/conversion/1")
+    with pytest.raises(InputError, match="is no version by its number"):
+        check_files(client, REFERENCE)
+    plant(folder)
+    with pytest.raises(InputError):
+        check_files(client, "models:/conversion/1")
 
 
 @pytest.mark.parametrize("plant", [code_beside, data_elsewhere])

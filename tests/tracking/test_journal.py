@@ -190,6 +190,26 @@ def test_aliases_that_someone_moved_by_hand_are_told_and_set_again(client: Mlflo
     assert settle(client, "conversion", words)[1] == ("alias champion",)
 
 
+def test_a_version_that_was_deleted_holds_up_nothing_and_is_told(client: MlflowClient) -> None:
+    move(client, "1", 0)
+    move(client, "2", 1, "1")
+    client.delete_model_version("conversion", "1")
+    journal, _ = settle(client, "conversion", words)
+    assert (journal.champion, aliases(client, "conversion")) == ("2", {CHAMPION: "2"})
+    assert standing(client, journal, words).behind == ("version 1 was deleted",)
+    move(client, "3", 2, "2")
+    journal, _ = settle(client, "conversion", words)
+    assert aliases(client, "conversion") == {CHAMPION: "3", PREVIOUS: "2"}
+    assert standing(client, journal, words).behind == ()
+
+
+def test_an_environment_is_not_mixed_into_another_question_of_its_name(client: MlflowClient) -> None:
+    client.create_registered_model("conversion-prod")
+    with pytest.raises(InputError, match="conversion-prod is there already, and is no environment of conversion"):
+        promotion.copied(client, client.get_model_version("conversion", "1"), "conversion-prod")
+    assert promotion.versions(client, "conversion-prod") == []
+
+
 def test_the_one_registered_model_is_meant_and_of_several_the_names_are_told(client: MlflowClient) -> None:
     move(client, "1", 0)
     promotion.copied(client, client.get_model_version("conversion", "1"), "conversion-prod")

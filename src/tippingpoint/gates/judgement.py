@@ -1,6 +1,5 @@
 """A check's word, and all of them together."""
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
@@ -74,16 +73,6 @@ class Judgement:
         """The checks that say no."""
         return tuple(check for check in self.checks if check.stops)
 
-    def figure(self, check: str, name: str) -> float | None:
-        """One number of one check; None where it has none."""
-        return next((c.figures.get(name) for c in self.checks if c.name == check), None)
-
     def as_dict(self) -> dict[str, Any]:
-        """Ready for JSON; `from_dict` reads it again."""
+        """Ready for JSON."""
         return {**asdict(self), "checks": [asdict(c) for c in self.checks], "passed": self.passed}
-
-    @classmethod
-    def from_dict(cls, node: Mapping[str, Any]) -> "Judgement":
-        """What `as_dict` wrote."""
-        rest = {key: value for key, value in node.items() if key not in ("checks", "passed")}
-        return cls(**rest, checks=tuple(Check(**check) for check in node["checks"]))

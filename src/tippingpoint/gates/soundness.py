@@ -128,11 +128,9 @@ def explained(importance: Mapping[str, float], alone: Mapping[str, float], leak:
     return Check("explanation", "passes" if most / total <= share else "fails", said, figures)
 
 
-def fresh(days: float | None, of: str, most: float) -> Check:
-    """Whether the data are no older than `most` days; None where they carry no time."""
-    if days is None:
-        return Check("fresh", "cannot tell", "the data carry no time")
-    said = f"{of} {days:.1f} days ago (at most {most:g})"
+def fresh(days: float, most: float) -> Check:
+    """Whether the version's run read its users no more than `most` days ago, however old what it read was by then."""
+    said = f"its users were read {days:.1f} days ago (at most {most:g}); how old they were then is not known"
     return Check("fresh", "passes" if days <= most else "fails", said, {"days": days})
 
 

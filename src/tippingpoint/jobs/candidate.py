@@ -299,7 +299,7 @@ def register_candidate(client: Client, candidate: Candidate, question: Question,
         "economics": question.economics.name,
     }
     note = shortened(card(candidate, question, provenance(), f"models:/{model_id}"), "version")
-    return register(client, question.name, model_id, run_id, candidate.policy, tags, note)
+    return register(client, question.name, model_id, run_id, candidate.policy, candidate.deployment, tags, note)
 
 
 def run_tags(question: Question, job: str) -> dict[str, str]:

@@ -15,6 +15,7 @@ from tippingpoint.data.description import LEAK
 from tippingpoint.data.source import Source
 from tippingpoint.data.splits import Parts, split
 from tippingpoint.data.users import Users
+from tippingpoint.deciding import Decider
 from tippingpoint.economics import Economics
 from tippingpoint.errors import InputError
 from tippingpoint.evaluation.baselines import best_column
@@ -22,11 +23,9 @@ from tippingpoint.explanation import background_of, explain
 from tippingpoint.gates import Check, Judgement, quality, soundness
 from tippingpoint.gates.spending import level
 from tippingpoint.jobs.gathering import check_columns, score_users
-from tippingpoint.jobs.question import gather_evidence, kind_of, reward_model
+from tippingpoint.jobs.question import gather_evidence, kind_of
 from tippingpoint.models.calibration import Model
 from tippingpoint.models.family import Family
-from tippingpoint.policies.best_action import BestAction
-from tippingpoint.policies.policy import Known, Policy
 from tippingpoint.settings import Gate, Split
 from tippingpoint.simulation.value import policy_value
 from tippingpoint.tracking.models import LoadedModel
@@ -46,17 +45,17 @@ class Contestant:
     ----------
     uri
         `models:/conversion/3`.
-    policy
-        What it was registered with.
+    decider
+        What `score` and `serve` decide with; None where they refuse the version.
     amiss
-        How the version is not what its run filed: its source points elsewhere, its policy is another; '' where it is.
+        Why they do: its source points elsewhere, its policy or deployment is another or does not fit; '' where not.
     read
         When its run read the users, milliseconds since 1970.
     """
 
     uri: str
     model: LoadedModel
-    policy: Policy
+    decider: Decider | None
     amiss: str
     read: int
 
@@ -178,7 +177,7 @@ def judge(
     checks += _sound(client, gate, candidate, ground, score)
     if fresh := gate.fresh:
         days = (time.time() * 1000 - candidate.read) / DAY
-        checks.append(soundness.fresh(days, "read", fresh.days).where_untold(fresh.cannot_tell))
+        checks.append(soundness.fresh(days, fresh.days).where_untold(fresh.cannot_tell))
     if looks := gate.looks:
         checks.append(soundness.worn(look, reported, picked, sure, looks.most).where_untold(looks.cannot_tell))
     written = json.dumps(gate.model_dump(mode="json"), sort_keys=True)
@@ -245,10 +244,12 @@ def _worth(
 ) -> Check:
     """Paired difference of what the two policies bring, at the candidate's prices."""
     config, parts, users = candidate.model.config, ground.parts, ground.users
+    by = candidate.decider, (champion or candidate).decider
+    if by[0] is None or by[1] is None:
+        return Check("value", "cannot tell", "one of them does not decide")
+    own, other = by[0].policy, by[1].policy
     try:
         economics = Component.model_validate(config["economics"]).build(Economics, "economics")
-        own = candidate.policy
-        other = champion.policy if champion else own
         kind = kind_of(config["evidence"], users)
         if kind == "assumed":
             return quality.worth(score, score, kind, False, margin, sure)
@@ -261,9 +262,6 @@ def _worth(
         alpha, beta = economics.rewards(actions, users.contract.good, parts.test.costs)
         gains = []
         for policy, scores in ((own, score), (other, theirs)):
-            if isinstance(policy, BestAction):
-                worth = reward_model(parts.train, economics, seed) if users.action is not None else None
-                policy = policy.bind(Known(parts.train.features, parts.validation.features, scores, worth))
             decision = policy.decide(scores, parts.test.features, actions)
             gains.append(policy_value(evidence, alpha, beta, decision).contribution)
     except InputError as error:

@@ -1,6 +1,5 @@
 """`tippingpoint promote`: the challenger becomes champion, model and policy as one, if the gate lets it."""
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +14,7 @@ from tippingpoint.reports import promotion as report
 from tippingpoint.settings import PromoteSettings
 from tippingpoint.tracking import backend, promotion
 from tippingpoint.tracking.journal import Entry, Kind, append, judged, read
-from tippingpoint.tracking.models import find
+from tippingpoint.tracking.models import VERSION, find
 from tippingpoint.tracking.promotion import aliases, copied, versions
 from tippingpoint.tracking.provenance import provenance
 from tippingpoint.tracking.registry import CHALLENGER, Client
@@ -96,6 +95,8 @@ def promote(settings: PromoteSettings) -> PromoteResult:
         step("opening the store")
         client = backend.connect()
         name, model = named(client, settings.name, settings.to)
+        if model != name:
+            promotion.check_environment(client, name, model)
         journal, finished = settled(client, model)
         if finished and not (settings.version or settings.run or CHALLENGER in aliases(client, name)):
             # The same line was typed before, and killed once its entry was written.
@@ -147,11 +148,14 @@ def promote(settings: PromoteSettings) -> PromoteResult:
 
 
 def _champion(client: Client, name: str, number: str) -> Contestant | str | None:
-    """The champion; why, where it does not load: one that is broken must not stand in the way of its successor."""
+    """The champion; why, where it does not load: then its successor is let in only by who types that."""
     try:
-        return contestant(client, name, number) if number else None
+        found = contestant(client, name, number) if number else None
+        why = found.amiss if found else ""
     except InputError as error:
-        return f"the champion does not load ({str(error).rstrip('.')})"
+        found, why = None, str(error).rstrip(".")
+    typed = "gate.better.cannot_tell=passes lets its successor in without it"
+    return f"the champion does not load ({why}): {typed}" if why else found
 
 
 def _wanted(client: Client, name: str, settings: PromoteSettings) -> str:
@@ -171,7 +175,7 @@ def _wanted(client: Client, name: str, settings: PromoteSettings) -> str:
         return mine[0]
     if settings.version is not None:
         typed = str(settings.version)
-        found = re.fullmatch(r"models:/([^/@]+)(?:/(\d+)|@([\w.-]+))", typed)
+        found = VERSION.fullmatch(typed)
         if not found:
             return typed
         if found[1] != name:

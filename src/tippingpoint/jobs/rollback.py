@@ -8,10 +8,11 @@ from rich.console import RenderableType
 
 from tippingpoint.errors import InputError, RefusedError
 from tippingpoint.jobs.progress import progress
-from tippingpoint.jobs.standing import contestant, named, settled, who
+from tippingpoint.jobs.standing import named, settled, who
 from tippingpoint.reports import promotion as report
 from tippingpoint.settings import RollbackSettings
 from tippingpoint.tracking import backend
+from tippingpoint.tracking.deciders import DTYPES, load_decider
 from tippingpoint.tracking.journal import Entry, append
 from tippingpoint.tracking.provenance import provenance
 from tippingpoint.tracking.registry import Client
@@ -106,7 +107,7 @@ def rollback(settings: RollbackSettings) -> RollbackResult:
 
 
 def _scores(client: Client, name: str, number: str) -> int:
-    """How many users, those logged with it, a version scores.
+    """How many users, those logged with it, a version decides for, loaded as score and serve load it.
 
     Raises
     ------
@@ -114,12 +115,11 @@ def _scores(client: Client, name: str, number: str) -> int:
         When it does not.
     """
     try:
-        model = contestant(client, name, number).model
-        with files(client, model) as of:
+        loaded = load_decider(client, f"models:/{name}/{number}")
+        with files(client, loaded.model) as of:
             example = of.example()
-        kinds = {"number": "float64", "category": "str"}
-        features = example.astype({column: kinds[kind] for column, kind in model.columns.items()})
-        score = model.classifier.predict_proba(features[list(model.columns)])[:, 1]
+        features = example.astype({column: DTYPES[kind] for column, kind in loaded.model.columns.items()})
+        score = loaded.decider.decide(features).score
     except (InputError, ValueError, KeyError, OSError) as error:
         what = f"does not load and score ({error}): the champion stays"
         raise RefusedError(f"models:/{name}/{number}", what, "Promote another version.") from error

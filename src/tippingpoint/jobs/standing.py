@@ -1,21 +1,19 @@
 """What promote, rollback, history and status share: which registered model, its journal, and what is shown of it."""
 
 import getpass
-import json
 from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
-from tippingpoint.closed import Component
 from tippingpoint.errors import InputError, OutsideError
 from tippingpoint.jobs.judging import Contestant
-from tippingpoint.policies.policy import Policy
 from tippingpoint.reports.promotion import description
 from tippingpoint.tracking import promotion
+from tippingpoint.tracking.deciders import held
 from tippingpoint.tracking.journal import Journal
-from tippingpoint.tracking.models import fetch_version, find, load
-from tippingpoint.tracking.promotion import at, environment, origin, question, version_of
+from tippingpoint.tracking.models import find, load
+from tippingpoint.tracking.promotion import at, environment, question, version_of
 from tippingpoint.tracking.registry import Client
 
 
@@ -37,7 +35,7 @@ def settled(client: Client, name: str) -> tuple[Journal, tuple[str, ...]]:
 
 
 def contestant(client: Client, name: str, number: str) -> Contestant:
-    """A registered version, loaded with the types its family trusts.
+    """A registered version, loaded as score and serve load it; what they would refuse of it is told in words.
 
     Raises
     ------
@@ -50,14 +48,12 @@ def contestant(client: Client, name: str, number: str) -> Contestant:
         raise InputError(uri, "was registered without a run: its users and its policy are not known", "Name another.")
     run = find(client, uri)[0]
     model = load(client, run)
-    node = json.loads(fetch_version(client, uri, "policy.json"))
-    policy = Component.model_validate(node).build(Policy, f"policy of {uri}")
-    amiss = []
-    if origin(client, version) != str(client.get_logged_model(model.model_id).artifact_location):
-        amiss.append("the version's source is not its run's model")
-    if policy.bound_digest != version.tags.get("policy_bound_digest"):
-        amiss.append("the policy beside the model is not the one it was registered with")
-    return Contestant(uri, model, policy, "; ".join(amiss), int(run.info.start_time))
+    decider, amiss = None, ""
+    try:
+        decider = held(client, version, model).decider
+    except InputError as error:
+        amiss = error.what
+    return Contestant(uri, model, decider, amiss, int(run.info.start_time))
 
 
 def table(journal: Journal) -> pd.DataFrame:

@@ -122,7 +122,13 @@ def status_summary(
         table.add_row(Text(name), champion or "–", previous or "–", challenger or "–")
         more += [*_finished(finished), *_missing(missing)]
         if behind:
-            more.append(Text(f"{name} is not as its journal says: {', '.join(behind)}. Next: tippingpoint status"))
+            gone = all(what.endswith("was deleted") for what in behind)
+            more.append(
+                Text(
+                    f"{name} is not as its journal says: {', '.join(behind)}."
+                    f" Next: tippingpoint {'promote, as what was deleted cannot come back' if gone else 'status'}"
+                )
+            )
     return Group(table, *more)
 
 

@@ -4,7 +4,10 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import pandas as pd
 from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
 
 from tippingpoint.closed import Component, validate
 from tippingpoint.data.contract import KINDS, NOUN
@@ -12,9 +15,11 @@ from tippingpoint.deciding import Decider, Deployment
 from tippingpoint.errors import InputError
 from tippingpoint.models.calibration import pipeline_of
 from tippingpoint.policies.policy import Policy
-from tippingpoint.tracking.models import LoadedModel, fetch_version, find_version, load, stored_run
-from tippingpoint.tracking.promotion import CHAMPION, aliases, questions
-from tippingpoint.tracking.registry import CHALLENGER
+from tippingpoint.tracking.models import LoadedModel, fetch_version, find, find_version, load
+from tippingpoint.tracking.promotion import CHAMPION, aliases, origin, questions
+from tippingpoint.tracking.registry import CHALLENGER, DEPLOYMENT, digest_of
+
+DTYPES = {"number": "float64", "category": "str"}
 
 
 @dataclass(frozen=True)
@@ -45,18 +50,44 @@ def load_decider(client: MlflowClient, reference: str) -> Loaded:
         When there is no such version, its files are gone, or they are not what was registered.
     """
     found = find_version(client, reference)
-    name, version = str(found.name), str(found.version)
+    exact = f"models:/{found.name}/{found.version}"
+    return held(client, found, load(client, find(client, exact)[0]))
+
+
+def held(client: MlflowClient, registered: ModelVersion, model: LoadedModel) -> Loaded:
+    """A version whose model is loaded, with its policy and deployment, held against what was registered.
+
+    Raises
+    ------
+    InputError
+        When a file beside the model is gone or another, they do not fit together, or cannot decide a user alone.
+    """
+    name, version = str(registered.name), str(registered.version)
     exact = f"models:/{name}/{version}"
-    model = load(client, stored_run(client, str(found.run_id)))
+    if origin(client, registered) != str(client.get_logged_model(model.model_id).artifact_location):
+        raise InputError(exact, "the version's source is not its run's model", "Name another version.")
     node = _json(client, exact, "policy.json")
     policy = Component.model_validate(node).build(Policy, f"{exact} policy.json")
-    if policy.bound_digest != (registered := found.tags.get("policy_bound_digest")):
-        what = f"its policy.json has digest {policy.bound_digest}, registered was {registered}"
-        raise InputError(exact, what, "Name another version: this one's files were changed.")
     written = _json(client, exact, "deployment.json")
+    for file, digest in {"policy": policy.bound_digest, "deployment": digest_of(written)}.items():
+        tag = {"policy": "policy_bound_digest", "deployment": DEPLOYMENT}[file]
+        if digest != registered.tags.get(tag):
+            what = f"its {file}.json has digest {digest}, registered was {registered.tags.get(tag)}"
+            raise InputError(exact, what, "Name another version: this one's files were changed.")
     deployment = validate(Deployment, written, f"{exact} deployment.json")
     _fits(exact, model, policy, deployment)
     decider = Decider(exact, model.classifier, model.columns, policy, deployment)
+    nobody = pd.DataFrame(
+        {
+            c: pd.Series([np.nan] if kind == "number" else [None], dtype=DTYPES[kind])
+            for c, kind in model.columns.items()
+        }
+    )
+    try:
+        policy.segment(np.array([0.5]), nobody)
+    except InputError as error:
+        what = f"its policy cannot decide a user alone ({error.what})"
+        raise InputError(exact, what, "Name a version of another policy.") from error
     return Loaded(name, version, policy.bound_digest, model, decider)
 
 

@@ -26,6 +26,7 @@ from tippingpoint.closed import Component
 from tippingpoint.errors import InputError
 from tippingpoint.gates.soundness import foreign
 from tippingpoint.models.family import Family
+from tippingpoint.tracking.promotion import origin
 from tippingpoint.tracking.tags import JOB, PARENT
 
 VERSION = re.compile(r"models:/([^/@]+)(?:/(\d+)|@([\w.-]+))")
@@ -154,6 +155,33 @@ def config_of(client: MlflowClient, run: StoredRun) -> dict[str, Any]:
         When it is gone.
     """
     return dict(yaml.safe_load(fetch(client, run.info.run_id, "config.yaml")))
+
+
+def check_files(client: MlflowClient, reference: str) -> None:
+    """Refuse files that are not those we write: for whoever lets MLflow load them.
+
+    Parameters
+    ----------
+    reference
+        `models:/name/1`, or a logged model, `models:/m-…`.
+
+    Raises
+    ------
+    InputError
+        When they are not, or the reference is an alias, which may move before it is loaded.
+    """
+    version, logged = VERSION.fullmatch(reference), re.fullmatch(r"models:/(m-[0-9a-f]+)", reference)
+    if not (version and version[2]) and not logged:
+        raise InputError("models", f"{reference!r} is no version by its number", "Type models:/NAME/NUMBER.")
+    try:
+        run_id = None if logged is None else str(client.get_logged_model(logged[1]).source_run_id)
+        model = load(client, find(client, reference)[0] if run_id is None else stored_run(client, run_id))
+        same = client.get_logged_model(model.model_id).artifact_location
+        at = origin(client, find_version(client, reference) if logged is None else reference)
+    except MlflowException as error:
+        raise InputError("models", f"there is no {reference}", "Type models:/NAME/NUMBER.") from error
+    if at != same:
+        raise InputError(reference, "its source is not its run's model", "Name another version.")
 
 
 def load(client: MlflowClient, run: StoredRun) -> LoadedModel:

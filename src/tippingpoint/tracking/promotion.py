@@ -29,7 +29,8 @@ class Standing:
     Parameters
     ----------
     behind
-        What is not yet as the journal says: `alias champion`, `tag validation_status of 3`, `description`…
+        What is not as the journal says: `alias champion`, `tag validation_status of 3`, `description`, `version 3 was
+        deleted`…
     """
 
     name: str
@@ -96,10 +97,14 @@ def version_of(client: MlflowClient, name: str, number: str) -> ModelVersion:
 
 def versions(client: MlflowClient, name: str) -> list[ModelVersion]:
     """All versions of a registered model, the newest first."""
-    quote = '"' if "'" in name else "'"
     with store_errors():
-        found = client.search_model_versions(f"name = {quote}{name}{quote}")
+        found = client.search_model_versions(f"name = {_quoted(name)}")
     return sorted(found, key=lambda version: -int(version.version))
+
+
+def _quoted(name: str) -> str:
+    quote = '"' if "'" in name else "'"  # the store's filters know no escape
+    return f"{quote}{name}{quote}"
 
 
 def aliases(client: MlflowClient, name: str) -> dict[str, str]:
@@ -114,7 +119,13 @@ def aliases(client: MlflowClient, name: str) -> dict[str, str]:
 
 
 def copied(client: MlflowClient, version: ModelVersion, to: str) -> str:
-    """The version of an environment that is a copy of this one; made where there is none yet."""
+    """The version of an environment that is a copy of this one; made where there is none yet.
+
+    Raises
+    ------
+    InputError
+        When a registered model of that name is something else.
+    """
     source = f"models:/{version.name}/{version.version}"
     with store_errors():
         try:
@@ -122,13 +133,29 @@ def copied(client: MlflowClient, version: ModelVersion, to: str) -> str:
         except MlflowException as error:
             if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
                 raise
+        check_environment(client, version.name, to)
         there = [v for v in versions(client, to) if v.source == source]
         return str((there[-1] if there else client.copy_model_version(source, to)).version)
 
 
-def origin(client: MlflowClient, version: ModelVersion) -> str:
+def check_environment(client: MlflowClient, name: str, to: str) -> None:
+    """Refuse a registered model that stands where an environment of a question would, and is something else.
+
+    Raises
+    ------
+    InputError
+        When it is.
+    """
+    with store_errors():
+        there = client.search_registered_models(f"name = {_quoted(to)}")
+    if there and there[0].tags.get(COPIES) != name:
+        what = f"models:/{to} is there already, and is no environment of {name}"
+        raise InputError("to", what, "Type another name for the environment.")
+
+
+def origin(client: MlflowClient, version: ModelVersion | str) -> str:
     """Where a version's files are: its source, followed through copies; what points nowhere is given as it is."""
-    source = str(version.source)
+    source = version if isinstance(version, str) else str(version.source)
     for _ in range(TRIES):
         parts = source.removeprefix("models:/").split("/")
         if not source.startswith("models:/"):
@@ -147,7 +174,10 @@ def standing(client: MlflowClient, journal: Journal, describe: Describe) -> Stan
     there = aliases(client, journal.name)
     behind: list[str] = []
     if journal.head is not None:
-        behind = [what for what, _ in _differing(client, journal, describe)]
+        with store_errors():
+            behind = [what for what, _ in _differing(client, journal, describe)]
+            numbers = {number for number in (*_tags(journal), journal.previous, journal.champion) if number}
+            behind += [f"version {number} was deleted" for number in sorted(numbers - _still(client, journal.name))]
     return Standing(
         journal.name, there.get(CHAMPION, ""), there.get(PREVIOUS, ""), there.get(CHALLENGER, ""), tuple(behind)
     )
@@ -195,7 +225,7 @@ def settle(client: MlflowClient, name: str, describe: Describe) -> tuple[Journal
 def _differing(client: MlflowClient, journal: Journal, describe: Describe) -> list[tuple[str, Callable[[], object]]]:
     """What the store does not say as the journal does, each with what writes it; the champion's alias before the rest.
 
-    Tags come first, so that whoever follows the alias finds them.
+    Tags come first, so that whoever follows the alias finds them. Versions that were deleted are left out.
     """
     head = journal.head
     assert head is not None
@@ -212,14 +242,15 @@ def _differing(client: MlflowClient, journal: Journal, describe: Describe) -> li
             todo.append((f"no alias {key}", lambda: client.delete_registered_model_alias(name, key)))
 
     model = client.get_registered_model(name)
+    still = _still(client, name)
     there = {key: str(value) for key, value in model.aliases.items()}
     for number, wanted in _tags(journal).items():
-        known = client.get_model_version(name, number).tags
+        known = client.get_model_version(name, number).tags if number in still else wanted
         for key, value in wanted.items():
             if known.get(key) != value:
                 tag(number, key, value)
     for key, number in {PREVIOUS: journal.previous, CHAMPION: journal.champion}.items():
-        if there.get(key, "") != number:
+        if there.get(key, "") != number and (not number or number in still):
             alias(key, number)
     if head.kind == "promote" and there.get(CHALLENGER) == head.version:
         alias(CHALLENGER, "")
@@ -228,6 +259,11 @@ def _differing(client: MlflowClient, journal: Journal, describe: Describe) -> li
     if (model.description or "").strip() != described.strip():
         todo.append(("description", lambda: client.update_registered_model(name, described)))
     return todo
+
+
+def _still(client: MlflowClient, name: str) -> set[str]:
+    """Numbers of the versions that nobody deleted: what is gone cannot be tagged, and holds up nothing else."""
+    return {str(version.version) for version in versions(client, name)}
 
 
 def _tags(journal: Journal) -> dict[str, dict[str, str]]:

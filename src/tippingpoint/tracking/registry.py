@@ -1,16 +1,22 @@
 """The registry: a version is a model together with the policy it was judged with."""
 
+import hashlib
+import json
 from dataclasses import dataclass
+from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 
+from tippingpoint.deciding import Deployment
 from tippingpoint.errors import InputError
 from tippingpoint.policies.policy import Policy
 from tippingpoint.tracking.backend import store_errors
 
 CHALLENGER = "challenger"
+DEPLOYMENT = "deployment_digest"
+"""Tag of what its deployment.json held when it was registered: prices, contract, responses."""
 Client = MlflowClient
 
 
@@ -38,10 +44,11 @@ def register(
     model_id: str,
     run_id: str,
     policy: Policy,
+    deployment: Deployment,
     tags: dict[str, str],
     note: str,
 ) -> Version:
-    """Register a logged model as the next version, bound to its policy by tags and by the `policy.json` beside it."""
+    """Register a logged model as the next version, bound by tags to the policy and the deployment beside it."""
     check_policy(client, policy)
     try:
         client.create_registered_model(name)
@@ -53,12 +60,19 @@ def register(
         "policy_version": str(policy.version),
         "policy_digest": policy.digest,
         "policy_bound_digest": policy.bound_digest,
+        DEPLOYMENT: digest_of(deployment.model_dump(mode="json")),
     }
     source = client.get_logged_model(model_id).artifact_location
     made = client.create_model_version(
         name, source, run_id=run_id, tags={**tags, **bound}, description=note, model_id=model_id
     )
     return Version(name, str(made.version))
+
+
+def digest_of(node: dict[str, Any]) -> str:
+    """16 hex digits of the canonical JSON of what a file beside a model holds."""
+    text = json.dumps(node, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def registered_from(client: MlflowClient, run_id: str) -> Version | None:

@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING
 import mlflow
 import numpy as np
 import pandas as pd
+from mlflow import MlflowClient
 
 from tippingpoint.errors import InputError, nearest
 from tippingpoint.policies.policy import Policy
+from tippingpoint.tracking.models import check_files
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -30,8 +32,8 @@ def decide(
     users
         Holds the model's columns, of any numeric type or as text; others are carried along.
     reference
-        A version (`models:/conversion/3`) that was loaded before, which is when its file is held against the types that
-        its family trusts: executors load it as MLflow does.
+        A version by its number (`models:/conversion/3`), or a logged model (`models:/m-…`): an alias may move between
+        executors. Its files are held against what we write before any executor loads them, as MLflow does.
     policy
         Its bound policy.
     columns
@@ -40,7 +42,8 @@ def decide(
     Raises
     ------
     InputError
-        When columns are missing, or would be written over; or pyspark is not there.
+        When columns are missing, or would be written over; it is no version by number, or its files are refused; or
+        pyspark is not there.
     """
     try:
         from pyspark.sql import functions as F
@@ -57,6 +60,7 @@ def decide(
     def segment(score: pd.Series, features: pd.DataFrame) -> pd.Series:
         return pd.Series(names[policy.segment(score.to_numpy(), features)])
 
+    check_files(MlflowClient(), reference)
     score = mlflow.pyfunc.spark_udf(spark, reference, ArrayType(DoubleType()), env_manager="local")
     features = F.struct(*(F.col(f"`{c}`").cast(TYPES[kind]).alias(c) for c, kind in columns.items()))
     action = F.create_map(*(F.lit(name) for pair in policy.actions.items() for name in pair))
