@@ -57,7 +57,7 @@ def decide(spark: "SparkSession", users: "DataFrame", decider: Decider) -> "Data
         return pd.Series(names[policy.segment(score.to_numpy(), features)])
 
     def worth(score: pd.Series, action: pd.Series) -> pd.Series:
-        codes = pd.Index(deployment.actions).get_indexer(action)
+        codes = pd.Index(deployment.actions).get_indexer(pd.Index(action))
         return pd.Series(deployment.worth_of(score.to_numpy(), codes))
 
     score = mlflow.pyfunc.spark_udf(spark, decider.reference, ArrayType(DoubleType()), env_manager="local")
