@@ -11,7 +11,8 @@ from tippingpoint.data.source import Source
 from tippingpoint.data.users import Users
 from tippingpoint.errors import InputError
 from tippingpoint.jobs.candidate import answer
-from tippingpoint.jobs.question import ask, fit_logging, fit_rewards, kind_of, kinds_at_hand
+from tippingpoint.jobs.evidence import fit_logging, fit_rewards, kind_of, kinds_at_hand
+from tippingpoint.jobs.question import ask
 from tippingpoint.settings import Settings
 from tippingpoint.simulation.evidence import Evidence, doubly_robust
 from tippingpoint.simulation.statistics import Estimate

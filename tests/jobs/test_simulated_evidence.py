@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from simulations import artifact, ask
 
-from tippingpoint.jobs.question import fit_rewards
+from tippingpoint.jobs.evidence import fit_rewards
 from tippingpoint.jobs.simulate import SimulateResult
 from tippingpoint.policies.policy import Known
 from tippingpoint.simulated import NONE, PAIR
@@ -64,16 +64,16 @@ def test_every_estimator_stands_beside_the_default_at_any_price(compared: tuple,
 
 
 def test_what_is_estimated_of_a_log_is_fitted_once(compared: tuple, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tippingpoint.jobs import question
+    from tippingpoint.jobs import evidence
 
     fits: list[int] = []
-    fit_chances = question.fit_chances
+    fit_chances = evidence.fit_chances
 
     def counted(*arguments: Any) -> object:
         fits.append(1)
         return fit_chances(*arguments)
 
-    monkeypatch.setattr(question, "fit_chances", counted)
+    monkeypatch.setattr(evidence, "fit_chances", counted)
     found = ask(f"models=[{compared[0].filed.run_id}]", "evidence=logged").simulation
     assert found.kind == "logged"
     assert "share_clipped" in found.gathered.tables["evidence"]

@@ -9,7 +9,7 @@ import pytest
 from tippingpoint.closed import Component
 from tippingpoint.composing import compose, option
 from tippingpoint.data.splits import Parts, split
-from tippingpoint.jobs.question import gather_evidence, log_of
+from tippingpoint.jobs.evidence import gather_evidence, log_of
 from tippingpoint.models.calibration import fit
 from tippingpoint.policies.policy import Policy
 from tippingpoint.settings import Settings

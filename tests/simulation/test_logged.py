@@ -10,7 +10,7 @@ from tippingpoint.composing import compose
 from tippingpoint.data.generators.world import World
 from tippingpoint.data.users import Users
 from tippingpoint.evaluation import calibration_line
-from tippingpoint.jobs.question import fit_logging, gather_evidence, log_of
+from tippingpoint.jobs.evidence import fit_logging, gather_evidence, log_of
 from tippingpoint.settings import Settings
 from tippingpoint.simulation.evidence import Evidence
 from tippingpoint.simulation.value import policy_value

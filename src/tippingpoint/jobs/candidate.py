@@ -18,8 +18,9 @@ from tippingpoint.evaluation.evaluation import evaluation
 from tippingpoint.evaluation.learning import learning_curve
 from tippingpoint.explanation import background_of, explain
 from tippingpoint.findings import Baseline, Candidate, Question
+from tippingpoint.jobs.evidence import reward_model
 from tippingpoint.jobs.finished import DIGEST, own_tags, stop_if_finished
-from tippingpoint.jobs.question import fitted_on, reward_model
+from tippingpoint.jobs.question import fitted_on
 from tippingpoint.masking import masked
 from tippingpoint.models.calibration import fit, refit
 from tippingpoint.policies.policy import Known, Policy

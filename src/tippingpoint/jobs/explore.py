@@ -15,8 +15,8 @@ from tippingpoint.data.generators.event_log import EventLog
 from tippingpoint.data.generators.world import World
 from tippingpoint.data.source import Source
 from tippingpoint.data.writing import replacing
+from tippingpoint.jobs.evidence import kinds_at_hand
 from tippingpoint.jobs.progress import progress
-from tippingpoint.jobs.question import kinds_at_hand
 from tippingpoint.reports import tables
 from tippingpoint.reports.explore import Exploration, page
 from tippingpoint.settings import TableSettings

@@ -11,15 +11,7 @@ from tippingpoint.data.users import Users
 from tippingpoint.economics import Economics
 from tippingpoint.errors import InputError, nearest
 from tippingpoint.gathered import MEASURE, MONEY, Gathered, Measures, Scored, join, log_blocks, segment_cells
-from tippingpoint.jobs.gathered_tables import (
-    break_even_responses,
-    calibration_of_rewards,
-    diagnostics,
-    movement,
-    ranking,
-    segments_of,
-)
-from tippingpoint.jobs.question import (
+from tippingpoint.jobs.evidence import (
     fit_logging,
     fit_measure,
     fit_rewards,
@@ -28,6 +20,14 @@ from tippingpoint.jobs.question import (
     log_of,
     rarely_taken,
     reward_model,
+)
+from tippingpoint.jobs.gathered_tables import (
+    break_even_responses,
+    calibration_of_rewards,
+    diagnostics,
+    movement,
+    ranking,
+    segments_of,
 )
 from tippingpoint.policies.bands import Bands
 from tippingpoint.policies.best_action import BestAction

@@ -22,8 +22,8 @@ from tippingpoint.evaluation.baselines import best_column
 from tippingpoint.explanation import background_of, explain
 from tippingpoint.gates import Check, Judgement, quality, soundness
 from tippingpoint.gates.spending import level
+from tippingpoint.jobs.evidence import gather_evidence, kind_of
 from tippingpoint.jobs.gathering import check_columns, score_users
-from tippingpoint.jobs.question import gather_evidence, kind_of
 from tippingpoint.models.calibration import Model
 from tippingpoint.models.family import Family
 from tippingpoint.settings import Gate, Split

@@ -8,8 +8,8 @@ from tippingpoint.data.source import Source
 from tippingpoint.data.splits import Parts, split
 from tippingpoint.data.users import Users
 from tippingpoint.economics import Economics
+from tippingpoint.jobs.evidence import reward_model
 from tippingpoint.jobs.gathering import score_users
-from tippingpoint.jobs.question import reward_model
 from tippingpoint.policies.policy import Known, Policy
 from tippingpoint.policies.rules import SCORE, Rules
 from tippingpoint.settings import PolicySettings

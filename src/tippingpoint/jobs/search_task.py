@@ -11,7 +11,8 @@ import numpy as np
 from tippingpoint.data.users import Users
 from tippingpoint.errors import InputError
 from tippingpoint.findings import Question
-from tippingpoint.jobs.question import fitted_on, gather_evidence
+from tippingpoint.jobs.evidence import gather_evidence
+from tippingpoint.jobs.question import fitted_on
 from tippingpoint.masking import masked
 from tippingpoint.models.family import Family
 from tippingpoint.policies.best_action import BestAction
