@@ -119,8 +119,8 @@ def join(
     """
     came, name = _came(outcomes, _id_of(outcomes, outcomes_id, user_id, decisions[user_id], "outcomes"), terms)
     if now is not None and len(ahead := came.filter(pl.col(AT) > now + timedelta(days=1))):
-        first = f"{ahead['__id'][0]!r} is dated {ahead[AT][0]}"
-        what = f"{len(ahead):,} outcomes have not come yet: {first}, now is {now:%Y-%m-%d %H:%M}"
+        one = f"{ahead['__id'][0]!r} is dated {ahead[AT][0]}"
+        what = f"{len(ahead):,} outcomes have not come yet: {one}, now is {now:%Y-%m-%d %H:%M}"
         raise InputError("at", what, "Mend or leave out these rows; times without a zone are UTC.")
     if name in decisions.columns:
         raise InputError("outcomes", f"{name!r} is a column of the decisions too", "Rename it.")
@@ -162,8 +162,8 @@ def join(
         known = end
     else:
         # Without a time it became known at some moment before this look: it counts from this look on.
-        now = pl.lit(max(until, times_seen.max()), dtype=pl.Datetime("us"))
-        known = pl.max_horizontal(pl.col(AT).fill_null(now), "scored_at")
+        look = pl.lit(max(until, times_seen.max()), dtype=pl.Datetime("us"))
+        known = pl.max_horizontal(pl.col(AT).fill_null(look), "scored_at")
     joined = joined.with_columns(
         outcome.cast(pl.Int64).alias(name),
         before.fill_null(False).alias("__before"),

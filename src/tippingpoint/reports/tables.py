@@ -143,7 +143,7 @@ def _earns_more(comparison: Comparison) -> list[str]:
         return []
     best = max(question.baselines, key=lambda baseline: baseline.value.uplift.value)
     gain = f"uplift_gain_{question.evidence.kind}"
-    row = winner.beside(question).set_index("model").loc[best.name]
+    row = next(row for row in winner.beside(question).to_dict("records") if row["model"] == best.name)
     more, low, high = (-float(row[f"{gain}{end}"]) for end in ("", "_high", "_low"))
     if not more > 0:
         return []
