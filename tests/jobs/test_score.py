@@ -112,8 +112,8 @@ def test_an_experiment_writes_down_every_chance(users, decider, tmp_path):
     kept = found.filter(~pl.col("explored"))
     assert (kept["action"] == kept["policy_action"]).all()
     assert result.scored.tally.explored == found["explored"].sum() > 0
-    worth = decider.decider.deployment.worth(found["propensity_score"].to_numpy())
-    assert found["expected_value"].to_numpy() == pytest.approx(worth[np.arange(len(found)), taken])
+    worth = decider.decider.deployment.worth_of(found["propensity_score"].to_numpy(), np.array(taken))
+    assert found["expected_value"].to_numpy() == pytest.approx(worth)
     quietly("input=users.csv", f"to={tmp_path / 'h.parquet'}", "holdout=0.2", "holdout_actions=[none]")
     plain = pl.read_parquet(tmp_path / "h.parquet").filter("explored")
     assert set(plain["action"]) == {"none"}
@@ -148,6 +148,33 @@ def test_rows_that_break_the_contract_are_set_aside_and_all_are_accounted_for(us
     with pytest.raises(RefusedError, match=r"quarantine_share=0\.001"):
         quietly(f"input={tmp_path / 'broken.csv'}", f"to={tmp_path / 'e.csv'}", "quarantine_share=0.001")
     assert not (tmp_path / "e.csv").exists()
+
+
+@pytest.mark.parametrize("parts", [False, True])
+def test_rows_set_aside_are_no_formulas(users, tmp_path, parts):
+    table = users.astype({"sessions_7d": object})
+    table.loc[3, "sessions_7d"] = "=cmd()"
+    table.loc[4, "user_id"] = "@a"
+    table.loc[4, "sessions_7d"] = -1.5e9
+    table.to_csv(tmp_path / "broken.csv", index=False)
+    to = tmp_path / ("parts" if parts else "d.csv")
+    result = quietly(f"input={tmp_path / 'broken.csv'}", f"to={to}", f"parts={str(parts).lower()}")
+    aside = Path(result.scored.quarantine)
+    rows = list(csv.DictReader((aside / "part-00000.csv" if parts else aside).open()))
+    assert rows[0]["sessions_7d"] == "'=cmd()"
+    assert {row["user_id"][0] for row in rows} == {"'", users["user_id"][3][0]}
+
+
+def test_an_action_nobody_got_has_no_expected_value(decider, users):
+    deployment = decider.decider.deployment
+    responses = deployment.responses | {deployment.actions[-1]: None}
+    blank = deployment.model_copy(update={"responses": responses})
+    assert type(blank).model_validate_json(blank.model_dump_json()) == blank
+    batch = Batch(replace(decider.decider, deployment=blank), decider.policy_digest, datetime(2026, 1, 1))
+    found = batch.decide(pl.from_pandas(users), 0).table
+    untold = found["action"].cast(pl.String) == deployment.actions[-1]
+    assert (found["expected_value"].is_null() == untold).all()
+    assert untold.any()
 
 
 def test_blanks_are_missing_as_where_the_model_learnt(decider, users, tmp_path):
@@ -245,6 +272,19 @@ def test_parts_go_on_where_they_were_left(users, tmp_path, monkeypatch):
     assert again.scored.tally.as_dict() == result.scored.tally.as_dict()
     with pytest.raises(InputError, match=r"holds all parts of another job: chunk 90 and not 80"):
         quietly(*words, "chunk=80")
+
+
+def test_parts_of_a_table_that_is_refused_are_never_called_complete(users, tmp_path):
+    table = users.astype({"sessions_7d": object})
+    table.loc[3, "sessions_7d"] = "many"
+    table.to_csv(tmp_path / "broken.csv", index=False)
+    words = (f"input={tmp_path / 'broken.csv'}", "parts=true", "chunk=90", f"to={tmp_path / 'parts'}")
+    for _ in range(2):
+        with pytest.raises(RefusedError, match="The parts are there, but not complete"):
+            quietly(*words, "quarantine_share=0.001")
+        assert json.loads((tmp_path / "parts/_manifest.json").read_text())["complete"] is False
+    assert quietly(*words).scored.tally.quarantined == 1
+    assert json.loads((tmp_path / "parts/_manifest.json").read_text())["complete"] is True
 
 
 def test_parts_of_a_file_whose_ids_turn_to_text_late_agree(users, tmp_path):

@@ -13,10 +13,12 @@ import pytest
 from tippingpoint.closed import Component
 from tippingpoint.composing import option
 from tippingpoint.data.source import Source
+from tippingpoint.deciding import Decider
 from tippingpoint.errors import InputError
 from tippingpoint.policies.policy import Policy
 from tippingpoint.policies.rules import Rules
 from tippingpoint.tracking import backend
+from tippingpoint.tracking.deciders import load_decider
 from tippingpoint.tracking.models import find, load
 from tippingpoint.tracking.spark import decide
 
@@ -74,6 +76,12 @@ def users(models: dict[str, Any]) -> pd.DataFrame:
     return drawn.features.assign(user_id=drawn.user_id, note="carried along")
 
 
+def deciding(model: Any, policy: Policy) -> Decider:
+    """A model of the comparison under a policy, with the winner's responses and prices."""
+    deployment = load_decider(backend.connect(), "models:/conversion/1").decider.deployment
+    return Decider(f"models:/{model.model_id}", model.classifier, model.columns, policy, deployment)
+
+
 @pytest.mark.parametrize(
     ("family", "policy"), [("logistic", "bands"), ("boosting", "rules"), ("random_forest", "bands")]
 )
@@ -84,7 +92,8 @@ def test_decisions_on_spark_are_those_of_one_process(
     rules = BANDS if policy == "bands" else _by_rules(model.columns, users)
     reference = f"models:/{model.model_id}"
     frame = spark.createDataFrame(users).repartition(3)
-    found = decide(spark, frame, reference, rules, model.columns).toPandas().set_index("user_id").loc[users["user_id"]]
+    decider = deciding(model, rules)
+    found = decide(spark, frame, decider).toPandas().set_index("user_id").loc[users["user_id"]]
     score = mlflow.pyfunc.load_model(reference).predict(users[list(model.columns)])[:, 1]
     if family == "random_forest":  # its trees are summed in whichever order its threads end
         np.testing.assert_allclose(found["propensity_score"], score, rtol=1e-12)
@@ -94,6 +103,12 @@ def test_decisions_on_spark_are_those_of_one_process(
     segment = np.array(rules.segments)[rules.segment(score, users)]
     np.testing.assert_array_equal(found["segment"], segment)
     np.testing.assert_array_equal(found["action"], [rules.actions[s] for s in segment])
+    codes = np.array([decider.deployment.actions.index(a) for a in found["action"]])
+    worth = decider.deployment.worth_of(score.astype(np.float64), codes)
+    np.testing.assert_allclose(found["expected_value"], worth, rtol=1e-9)
+    assert set(found["model"]) == {reference}
+    assert set(found["policy_digest"]) == {rules.bound_digest}
+    assert found["scored_at"].nunique() == 1
     assert (found["note"] == "carried along").all()
     assert found["segment"].nunique() > 1
 
@@ -105,7 +120,7 @@ def test_missing_values_and_whole_numbers_score_as_in_one_process(
     number = next(c for c, kind in model.columns.items() if kind == "number")
     few = users.head(50).copy()
     few.loc[few.index[::7], number] = np.nan
-    found = decide(spark, spark.createDataFrame(few), f"models:/{model.model_id}", BANDS, model.columns).toPandas()
+    found = decide(spark, spark.createDataFrame(few), deciding(model, BANDS)).toPandas()
     want = model.classifier.predict_proba(few[list(model.columns)])[:, 1]
     np.testing.assert_array_equal(found.set_index("user_id").loc[few["user_id"], "propensity_score"], want)
 
@@ -115,6 +130,6 @@ def test_a_table_without_the_models_columns_is_refused(spark: Any, models: dict[
     column = next(iter(model.columns))
     frame = spark.createDataFrame(users.head(5))
     with pytest.raises(InputError, match=f"users: no column '{column}'"):
-        decide(spark, frame.drop(column), "models:/conversion/1", BANDS, model.columns)
+        decide(spark, frame.drop(column), deciding(model, BANDS))
     with pytest.raises(InputError, match="users: segment would be written over"):
-        decide(spark, frame.withColumnRenamed("note", "segment"), "models:/conversion/1", BANDS, model.columns)
+        decide(spark, frame.withColumnRenamed("note", "segment"), deciding(model, BANDS))

@@ -9,7 +9,7 @@ import polars as pl
 
 from tippingpoint.deciding.tally import Tally
 from tippingpoint.errors import InputError
-from tippingpoint.serving.outputs import File, kept
+from tippingpoint.serving.outputs import File, for_spreadsheets, kept
 
 MANIFEST, ASIDE = "_manifest.json", "_quarantine"
 """Readers of a folder of Parquet skip names that begin with _."""
@@ -58,7 +58,7 @@ class Parts:
             part.add(table)
         if len(broken):
             with File(self.folder / ASIDE / f"part-{self.done:05d}.csv") as aside:
-                aside.add(broken)
+                aside.add(for_spreadsheets(broken))
         self.done, self.tally = self.done + 1, self.tally + tally
         self._write()
 

@@ -1,41 +1,38 @@
 """The same decisions on Spark: MLflow's own UDF scores, the policy itself decides."""
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import mlflow
 import numpy as np
 import pandas as pd
 
+from tippingpoint.deciding import Decider
 from tippingpoint.errors import InputError, nearest
-from tippingpoint.policies.policy import Policy
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-SCORE, SEGMENT, ACTION = "propensity_score", "segment", "action"
+SCORE, SEGMENT, ACTION, VALUE = "propensity_score", "segment", "action", "expected_value"
 TYPES = {"number": "double", "category": "string"}
 
 
-def decide(
-    spark: "SparkSession", users: "DataFrame", reference: str, policy: Policy, columns: dict[str, str]
-) -> "DataFrame":
-    """Users with their score, segment and action; evaluated where the rows are, when Spark asks for them.
+def decide(spark: "SparkSession", users: "DataFrame", decider: Decider) -> "DataFrame":
+    """Users with what `tippingpoint score` writes of each; evaluated where the rows are, when Spark asks for them.
 
     What pyfunc and `Policy.segment` give here is what they give there: scores equal those of one process to the last
-    digit where the family's own do (a forest's sum depends on its threads). Executors need the model's packages and
-    this one, under the Python that `PYSPARK_PYTHON` names.
+    digit where the family's own do (a forest's sum depends on its threads). Nothing is set aside: the contract is not
+    checked, text that is no number stops Spark or is missing (`spark.sql.ansi.enabled`), and of repeated ids all are
+    decided; `tippingpoint score` has the door. Expected values are null where prices are each user's own. Executors
+    need the model's packages and this one, under the Python that `PYSPARK_PYTHON` names.
 
     Parameters
     ----------
     users
         Holds the model's columns, of any numeric type or as text; others are carried along.
-    reference
-        A version (`models:/conversion/3`) that was loaded before, which is when its file is held against the types that
-        its family trusts: executors load it as MLflow does.
-    policy
-        Its bound policy.
-    columns
-        The features it reads, in order, and whether each is a `number` or a `category`.
+    decider
+        As `tracking.deciders.load_decider` gives it, which holds the version's file against the types that its family
+        trusts: executors load it as MLflow does.
 
     Raises
     ------
@@ -47,21 +44,31 @@ def decide(
         from pyspark.sql.types import ArrayType, DoubleType
     except ImportError as error:
         raise InputError("engine", "Spark needs pyspark", "Type pip install 'tippingpoint[spark]'.") from error
+    policy, deployment, columns = decider.policy, decider.deployment, decider.columns
     for column in columns:
         if column not in users.columns:
             raise InputError("users", f"no column {column!r}", nearest(column, users.columns))
-    if there := {SCORE, SEGMENT, ACTION} & set(users.columns):
+    own = {SCORE, SEGMENT, ACTION, VALUE, "model", "policy_digest", "scored_at"}
+    if there := own & set(users.columns):
         raise InputError("users", f"{', '.join(sorted(there))} would be written over", "Rename or drop them.")
     names = np.array(policy.segments)
 
     def segment(score: pd.Series, features: pd.DataFrame) -> pd.Series:
         return pd.Series(names[policy.segment(score.to_numpy(), features)])
 
-    score = mlflow.pyfunc.spark_udf(spark, reference, ArrayType(DoubleType()), env_manager="local")
+    def worth(score: pd.Series, action: pd.Series) -> pd.Series:
+        codes = pd.Index(deployment.actions).get_indexer(action)
+        return pd.Series(deployment.worth_of(score.to_numpy(), codes))
+
+    score = mlflow.pyfunc.spark_udf(spark, decider.reference, ArrayType(DoubleType()), env_manager="local")
     features = F.struct(*(F.col(f"`{c}`").cast(TYPES[kind]).alias(c) for c, kind in columns.items()))
     action = F.create_map(*(F.lit(name) for pair in policy.actions.items() for name in pair))
     return (
         users.withColumn(SCORE, score(features).getItem(1))
         .withColumn(SEGMENT, F.pandas_udf(segment, "string")(F.col(SCORE), features))
         .withColumn(ACTION, action[F.col(SEGMENT)])
+        .withColumn(VALUE, F.pandas_udf(worth, "double")(F.col(SCORE), F.col(ACTION)))
+        .withColumn("model", F.lit(decider.reference))
+        .withColumn("policy_digest", F.lit(policy.bound_digest))
+        .withColumn("scored_at", F.lit(datetime.now(UTC).replace(microsecond=0)))
     )
