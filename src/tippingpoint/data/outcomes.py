@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import polars as pl
 
@@ -119,8 +120,8 @@ def join(
     """
     came, name = _came(outcomes, _id_of(outcomes, outcomes_id, user_id, decisions[user_id], "outcomes"), terms)
     if now is not None and len(ahead := came.filter(pl.col(AT) > now + timedelta(days=1))):
-        one = f"{ahead['__id'][0]!r} is dated {ahead[AT][0]}"
-        what = f"{len(ahead):,} outcomes have not come yet: {one}, now is {now:%Y-%m-%d %H:%M}"
+        example = f"{ahead['__id'][0]!r} is dated {ahead[AT][0]}"
+        what = f"{len(ahead):,} outcomes have not come yet: {example}, now is {now:%Y-%m-%d %H:%M}"
         raise InputError("at", what, "Mend or leave out these rows; times without a zone are UTC.")
     if name in decisions.columns:
         raise InputError("outcomes", f"{name!r} is a column of the decisions too", "Rename it.")
@@ -151,8 +152,8 @@ def join(
         unknown, outcome = unknown & ~absent, pl.when(absent).then(0).otherwise(outcome)
     if terms.at is not None:
         before = (outcome == 1) & (pl.col(AT) < pl.col("scored_at"))
-    times_seen = pl.concat([joined["scored_at"], joined[AT].rename("scored_at")])
-    until = terms.until or times_seen.max()
+    last: Any = pl.concat([joined["scored_at"], joined[AT].rename("scored_at")]).max()
+    until = terms.until or last
     unknown = unknown | (pl.col("scored_at") > until)
     if terms.within is not None:
         end = pl.col("scored_at") + timedelta(days=terms.within)
@@ -162,7 +163,7 @@ def join(
         known = end
     else:
         # Without a time it became known at some moment before this look: it counts from this look on.
-        look = pl.lit(max(until, times_seen.max()), dtype=pl.Datetime("us"))
+        look = pl.lit(max(until, last), dtype=pl.Datetime("us"))
         known = pl.max_horizontal(pl.col(AT).fill_null(look), "scored_at")
     joined = joined.with_columns(
         outcome.cast(pl.Int64).alias(name),
