@@ -31,6 +31,8 @@ class Scored:
         What the expected values rest on.
     quarantine
         Where rows set aside are; None where there are none.
+    resumed
+        Parts that an earlier job had written, and parts in all; None where it is one file or table.
     """
 
     origin: str
@@ -48,6 +50,7 @@ class Scored:
     only: tuple[str, ...]
     holdout: float
     seconds: float
+    resumed: tuple[int, int] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
@@ -74,4 +77,5 @@ class Scored:
             "segments": self.segments.to_dict("records"),
             "drift": self.drift.to_dict("records"),
             "seconds": self.seconds,
+            "parts": None if self.resumed is None else {"there": self.resumed[0], "all": self.resumed[1]},
         }

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import signal
 import subprocess
 import sys
@@ -135,6 +136,7 @@ def test_rows_that_break_the_contract_are_set_aside_and_all_are_accounted_for(us
     table.to_csv(tmp_path / "broken.csv", index=False)
     result = quietly(f"input={tmp_path / 'broken.csv'}", f"to={tmp_path / 'd.csv'}", "chunk=100")
     tally = result.scored.tally
+    assert result.scored.resumed is None
     assert (tally.rows, tally.decided, tally.quarantined) == (len(users), len(users) - 2, 2)
     aside = pl.read_csv(result.scored.quarantine, infer_schema=False)
     assert aside["row"].to_list() == ["4", "251"]
@@ -265,6 +267,7 @@ def test_parts_go_on_where_they_were_left(users, tmp_path, monkeypatch):
     assert found["user_id"].to_list() == users["user_id"].tolist()
     assert found["scored_at"].n_unique() == 1
     assert result.scored.tally.decided == len(users)
+    assert result.scored.resumed == (2, math.ceil(len(users) / 90))
     again = quietly(*words)
     assert again.scored.tally.as_dict() == result.scored.tally.as_dict()
     with pytest.raises(InputError, match=r"holds all parts of another job: chunk 90 and not 80"):
@@ -279,9 +282,9 @@ def test_parts_of_a_table_that_is_refused_are_never_called_complete(users, tmp_p
     for _ in range(2):
         with pytest.raises(RefusedError, match="The parts are there, but not complete"):
             quietly(*words, "quarantine_share=0.001")
-        assert json.loads((tmp_path / "parts/manifest.json").read_text())["complete"] is False
+        assert json.loads((tmp_path / "parts/_manifest.json").read_text())["complete"] is False
     assert quietly(*words).scored.tally.quarantined == 1
-    assert json.loads((tmp_path / "parts/manifest.json").read_text())["complete"] is True
+    assert json.loads((tmp_path / "parts/_manifest.json").read_text())["complete"] is True
 
 
 def test_parts_of_a_file_whose_ids_turn_to_text_late_agree(users, tmp_path):
@@ -310,6 +313,7 @@ def test_users_of_another_kind_are_said_to_have_drifted(users, tmp_path):
         (["input=users.csv"], "to: not given"),
         (["input=users.csv", "to=d.xlsx"], "is the name of no table"),
         (["input=nobody.csv", "to=d.csv"], "no such file"),
+        (["input=mlflow.db", "to=d.csv"], "input=mlflow.db: is no table: it holds what no text does"),
         (["input=users.csv", "to=d.csv", "only=[hihg]"], "Nearest: 'high'"),
         (["input=users.csv", "to=d.csv", "version=models:/conversion/99"], "there is no models:/conversion/99"),
         (

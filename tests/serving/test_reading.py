@@ -47,7 +47,7 @@ def test_users_become_columns_in_the_models_order():
         ({"age": 200}, "age", "max", "age 200 is above 120"),
         ({"age": 3}, "age", "min", "age 3 is below 18"),
         ({"age": 30.5}, "age", "type", "age 30.5 is not a whole number"),
-        ({"age": "30"}, "age", "type", "age 30 is not a whole number"),
+        ({"age": "30"}, "age", "type", 'age "30" is not a whole number'),
         ({"age": True}, "age", "type", "age True is not a whole number"),
         ({"age": None}, "age", "missing", "age is missing"),
         ({"hours": 10**400}, "hours", "finite", f"hours {str(10**400)[:40]} is not finite"),

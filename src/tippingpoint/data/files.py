@@ -50,11 +50,10 @@ def read(path: Path) -> pl.DataFrame:
 
 @dataclass(frozen=True)
 class Layout:
-    """What a file is: Parquet, or a CSV with this separator; and how it begins."""
+    """What a file is: Parquet, or a CSV with this separator."""
 
     parquet: bool
     separator: str
-    head: bytes
 
 
 def files_of(path: Path, where: str) -> list[Path]:
@@ -97,16 +96,17 @@ def layout(path: Path, where: str) -> Layout:
         raise InputError(where, "is a web page, not a CSV", "Download the file itself.")
     if head.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
         raise InputError(where, "is an Excel workbook or an archive, not a CSV", "Save the sheet as CSV (UTF-8).")
+    parquet = head.startswith(b"PAR1")
+    if not parquet and sum(byte < 32 and byte not in b"\t\n\r\f" for byte in head) > len(head) / 50:
+        raise InputError(where, "is no table: it holds what no text does", f"Wanted are {', '.join(SUFFIXES)}.")
     first_line = head.splitlines()[0] if head else b""
     separator = next((s for s in ";\t|" if s.encode() in first_line and b"," not in first_line), ",")
-    return Layout(head[:4] == b"PAR1", separator, head)
+    return Layout(parquet, separator)
 
 
 def unreadable(error: Exception, path: Path, where: str, found: Layout) -> InputError:
     """What polars says of a file, in our words."""
-    reason, head = str(error).splitlines()[0], found.head
-    if not found.parquet and sum(byte < 32 and byte not in b"\t\n\r\f" for byte in head) > len(head) / 50:
-        return InputError(where, "looks like no text table", f"Wanted are {', '.join(SUFFIXES)}.")
+    reason = str(error).splitlines()[0]
     if not found.parquet and ("utf-8" in reason.lower() or "utf8" in reason.lower()):
         return InputError(where, "is not UTF-8", "Convert it first, e.g. iconv -f latin1 -t utf8.")
     if not found.parquet and (ragged := _ragged(path, found.separator)):

@@ -102,6 +102,7 @@ def score(settings: ScoreSettings) -> ScoreResult:
             only=tuple(settings.only),
             holdout=settings.holdout,
             seconds=time.perf_counter() - start,
+            resumed=written.resumed,
         )
         if not settings.tracking.log:
             return ScoreResult(scored, None, None)
@@ -201,11 +202,12 @@ def _exploration(settings: ScoreSettings, loaded: Loaded) -> Exploration | None:
 
 @dataclass(frozen=True)
 class Written:
-    """What was written, the moment it is dated with, and where rows set aside are."""
+    """What was written, the moment it is dated with, where rows set aside are, and parts that were there, of all."""
 
     tally: Tally
     scored_at: datetime
     quarantine: str | None
+    resumed: tuple[int, int] | None = None
 
 
 def _write(settings: ScoreSettings, batch: Batch, source: Input, to: str, progress: Callable[[int], None]) -> Written:
@@ -260,6 +262,7 @@ def _write_parts(
             made_of["scored_at"] = batch.scored_at.isoformat()
         parts = Parts(folder, json.loads(json.dumps(made_of)), batch.scored_at.isoformat())
         batch = replace(batch, scored_at=datetime.fromisoformat(parts.scored_at))
+        there = parts.done
         if not parts.complete:
             source.settle()  # parts that are written must not turn out to mean something else
             for decisions in Stream(batch, source, settings.chunk, parts.done, progress):
@@ -269,7 +272,7 @@ def _write_parts(
         _refuse_broken(settings, source, tally, aside)
         if not parts.complete:
             parts.finish()
-    return Written(tally, batch.scored_at, aside)
+    return Written(tally, batch.scored_at, aside, (there, parts.done))
 
 
 def _refuse_broken(settings: ScoreSettings, source: Input, tally: Tally, aside: Path | str | None) -> None:

@@ -5,9 +5,12 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from tippingpoint.deciding.drift import MOVED, SHIFTED
+from tippingpoint.reports.idle import TO_TYPE, idle
 from tippingpoint.reports.tables import EVIDENCE, plain_table
 from tippingpoint.scored import Scored
 
+REASONS = 3
+"""Reasons of what was set aside that are named."""
 DRIFTED = 5
 """Columns named that have moved."""
 
@@ -40,11 +43,17 @@ def score_summary(scored: Scored, page: str | None) -> RenderableType:
     lines = [
         f"{scored.origin}: {tally.rows:,} rows in = {tally.decided:,} decided + {tally.quarantined:,} quarantined."
     ]
+    acted = int(scored.segments.loc[scored.segments["action"] != "none", "users"].sum())
+    if few := idle(acted, tally.decided):
+        lines.append(f"{few} Type tippingpoint compare … {TO_TYPE}, and promote what comes of it.")
     lines += [f"Expected values: {EVIDENCE[scored.evidence]}."]
     if scored.holdout:
         lines.append(f"{tally.explored:,} users got an action that was drawn; the table is by the policy's.")
     if tally.quarantined:
-        worst = "; ".join(f"{reason}: {n:,}" for reason, n in list(tally.worst().items())[:3])
+        reasons = list(tally.worst().items())
+        worst = "; ".join(f"{reason}: {n:,}" for reason, n in reasons[:REASONS])
+        if others := sum(n for _, n in reasons[REASONS:]):
+            worst += f"; and {others:,} more of other reasons"
         lines.append(f"Quarantined: {worst}. See {scored.quarantine}")
     moved = scored.drift[scored.drift["drift"].isin(["moved", "shifted"])]
     untold = int((scored.drift["drift"] == "cannot tell").sum())
@@ -64,6 +73,8 @@ def score_summary(scored: Scored, page: str | None) -> RenderableType:
         lines.append(f"{tally.neutralised:,} cells that a spreadsheet would run as formulas begin with a ' now.")
     kept = f"{tally.kept:,} of segment {', '.join(scored.only)}, best first" if scored.only else f"{tally.kept:,} users"
     lines.append(f"Decisions: {scored.to} ({kept}), in {scored.seconds:.1f} s")
+    if scored.resumed is not None and scored.resumed[0]:
+        lines.append(f"{scored.resumed[0]:,} of {scored.resumed[1]:,} parts were there and were not made again.")
     lines += [f"MLflow: {page}"] if page else []
     if scored.holdout:
         lines.append("Next: tippingpoint measure decisions=… outcomes=… once it is known what came of it")

@@ -1,6 +1,7 @@
 """What a reader must know before a model is used, in sentences, each from what was measured."""
 
 from tippingpoint.findings import Candidate, Question
+from tippingpoint.reports.idle import idle
 from tippingpoint.reports.tables import interval
 
 GAP = 1e-4
@@ -8,8 +9,6 @@ GAP = 1e-4
 FEW = 100
 """Test users of the rarer outcome below which intervals are called wide."""
 NAMED = 6
-LEAST_ACTED = 0.01
-"""Share of users acted on below which a policy is called idle."""
 
 
 def known_limits(candidate: Candidate, question: Question) -> list[str]:
@@ -50,8 +49,8 @@ def known_limits(candidate: Candidate, question: Question) -> list[str]:
             found.append(f"Under this policy {column} alone brings more: its cut-offs do not fit these scores.")
     if candidate.explanation.gap > GAP:
         found.append(f"SHAP values miss the score by up to {candidate.explanation.gap:.1e}: they do not explain it.")
-    if idle := hardly_acts(candidate, question):
-        found.append(f"{idle} Set `policy.cuts` (with `policy.version`), or take `policy=top_fraction`.")
+    if few := hardly_acts(candidate, question):
+        found.append(f"{few} Set `policy.cuts` (with `policy.version`), or take `policy=top_fraction`.")
     empty = candidate.segments.loc[candidate.segments["users"] == 0, "segment"].tolist()
     if empty:
         found.append(f"No test user is in {_named(empty)}: nothing is known of how it does there.")
@@ -68,10 +67,7 @@ def known_limits(candidate: Candidate, question: Question) -> list[str]:
 def hardly_acts(candidate: Candidate, question: Question) -> str:
     """Says so where the policy acts on almost nobody; empty elsewhere."""
     acted = int(candidate.segments.loc[candidate.segments["action"] != "none", "users"].sum())
-    users = len(question.parts.test)
-    if acted >= LEAST_ACTED * users:
-        return ""
-    return f"The policy acts on {acted:,} of {users:,} test users: it hardly meets these scores."
+    return idle(acted, len(question.parts.test), "test users")
 
 
 def _calibration(candidate: Candidate) -> list[str]:

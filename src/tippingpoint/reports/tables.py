@@ -13,6 +13,7 @@ from tippingpoint.compared import Comparison
 from tippingpoint.data.users import Users
 from tippingpoint.filed import Filed
 from tippingpoint.findings import Candidate, Question
+from tippingpoint.reports.idle import TO_TYPE, idle
 from tippingpoint.simulation.contest import Verdict
 from tippingpoint.simulation.statistics import Estimate
 
@@ -123,7 +124,7 @@ def verdict_in_words(comparison: Comparison) -> str:
     """Who wins, and whether that can be told."""
     question, winner = comparison.question, comparison.winner.family
     if len(comparison.candidates) == 1:
-        return f"{winner} stands alone."
+        return " ".join([f"{winner} stands alone.", *_earns_more(comparison)])
     on_validation = [f"{candidate.validation:.3f}" for candidate in comparison.candidates]
     against = f"{on_validation[0]} against {' and '.join(on_validation[1:])}"
     parts = [f"{winner} wins on validation ({question.select_by} {against})."]
@@ -132,7 +133,23 @@ def verdict_in_words(comparison: Comparison) -> str:
         parts.append(f"Its policy uplift ({question.evidence.kind}) {_against(winner, comparison.uplift)}.")
     else:
         parts.append("Which policy uplift is larger cannot be told: there is no experiment behind it.")
-    return " ".join(parts)
+    return " ".join([*parts, *_earns_more(comparison)])
+
+
+def _earns_more(comparison: Comparison) -> list[str]:
+    """The baseline that earns most, where under this policy that is more than the winner does."""
+    question, winner = comparison.question, comparison.winner
+    if not question.evidence.measured or not question.baselines:
+        return []
+    best = max(question.baselines, key=lambda baseline: baseline.value.uplift.value)
+    gain = f"uplift_gain_{question.evidence.kind}"
+    row = next(row for row in winner.beside(question).to_dict("records") if row["model"] == best.name)
+    more, low, high = (-float(row[f"{gain}{end}"]) for end in ("", "_high", "_low"))
+    if not more > 0:
+        return []
+    said = f"{winner.family} ranks users, but under this policy {best.name} alone earns more"
+    said += f" ({interval(Estimate(more, None, low, high), 3)} {question.economics.currency} per user, paired)"
+    return [f"{said}: its cut-offs fit {winner.family}'s scores worse." if low > 0 else f"{said}, which may be chance."]
 
 
 def _against(winner: str, verdicts: Sequence[Verdict]) -> str:
@@ -208,6 +225,9 @@ def _reached(candidate: Candidate) -> Text:
         parts.append(f"{row['segment']} {row['users']:,} ({row['action']}{from_here})")
     empty = candidate.segments.loc[candidate.segments["users"] == 0, "segment"].tolist()
     hint = f" Nobody reaches {' or '.join(empty)}: consider other policy.cuts." if empty else ""
+    acted = int(candidate.segments.loc[candidate.segments["action"] != "none", "users"].sum())
+    if few := idle(acted, int(candidate.segments["users"].sum()), "test users"):
+        hint = f" {few} Type {TO_TYPE}."
     return Text(f"Test users by segment, {candidate.family}: {'; '.join(parts)}.{hint}")
 
 

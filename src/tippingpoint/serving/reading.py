@@ -1,5 +1,6 @@
 """Users as JSON, held against the contract a model was deployed with, in the door's words."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -181,7 +182,10 @@ class Reader:
                 problems.append(Problem(user, name, "there", f"{name} is not there"))
             elif broken := check(value):
                 rule, said = broken
-                shown = "" if value is None else f" {str(value)[:SHOWN]}"
+                text = str(value)[:SHOWN]
+                if rule == "type" and isinstance(value, str):  # "23" is not 23
+                    text = json.dumps(text, ensure_ascii=False)
+                shown = "" if value is None else f" {text}"
                 problems.append(Problem(user, name, rule, f"{name}{shown} {said}"))
         return problems
 
