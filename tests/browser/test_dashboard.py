@@ -134,6 +134,7 @@ def test_five_tasks_take_at_most_five_clicks_each_and_the_list_is_that_of_score(
     clicks.to("Segments")
     clicks.on(page.get_by_role("combobox", name="country", exact=True))
     clicks.on(page.get_by_role("option", name="DE"))
+    page.keyboard.press("Escape")
     assert page.get_by_text("1,000 of 3,000 users.").is_visible()
     assert clicks.count <= 5
 
