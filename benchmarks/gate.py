@@ -86,7 +86,7 @@ def promoted(
             gate.calibration.cannot_tell
         ),
         quality.slices(users, score, champion, gate.alpha).where_untold(gate.slices.cannot_tell),
-        soundness.worn(1, 2, sure, gate.looks.most),
+        soundness.worn(1, 2, False, sure, gate.looks.most),
     )
     return Judgement("", "", "", "", len(outcome), 1, sure, checks).passed
 

@@ -18,6 +18,8 @@ REAL = Path(os.environ.get("TIPPINGPOINT_REAL_DATA", Path(__file__).parents[2] /
 """The real tables that some tests look at."""
 ROUNDS = int(os.environ.get("SOAK_ROUNDS", "10"))
 """How often the soak kills and races; CI runs one round."""
+AS_MADE = "as_made.db"
+"""The store of the shared comparison as it was before any test worked in it; `mlflow.db` beside it is everyone's."""
 STEPS = (
     *("reading users", "writing ", "opening the store", "loading models", "reading statistics", "scoring users"),
     *("answering", "filing", "reading decisions"),
@@ -51,7 +53,9 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple:
 
     folder = tmp_path_factory.mktemp("workspace")
     with working_in(folder):
-        return compare(Settings.from_config(compose("compare", ["data.users=3000", "explain_rows=50"]))), folder
+        result = compare(Settings.from_config(compose("compare", ["data.users=3000", "explain_rows=50"])))
+    shutil.copy(folder / "mlflow.db", folder / AS_MADE)
+    return result, folder
 
 
 @pytest.fixture(scope="session")

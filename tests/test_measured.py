@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from tippingpoint.data.decisions import CHANCE
-from tippingpoint.data.outcomes import Counts, Decided, as_evidence
+from tippingpoint.data.outcomes import KNOWN, Counts, Decided, as_evidence
 from tippingpoint.economics import ActionPrice, Economics
 from tippingpoint.errors import InputError
 from tippingpoint.measured import Measured, Promise, against, measured, waiting
@@ -49,7 +49,7 @@ def rows(
             "scored_at": [start + timedelta(days=i * 10 // n) for i in range(n)],
             "converted": y.astype(int),
         }
-    )
+    ).with_columns(pl.col("scored_at").alias(KNOWN))
 
 
 def value(table: pl.DataFrame, good: bool = True) -> Measured:
@@ -92,6 +92,31 @@ def test_days_before_there_is_enough_are_no_looks() -> None:
     assert found.start > 0
     assert len(found.table()) == len(found.days) - found.start
     assert found.as_dict()["first_look"] == found.days[found.start].isoformat()
+
+
+def test_later_measurements_say_of_earlier_days_what_was_said_then() -> None:
+    whole = rows()
+    early = value(whole.head(2400))
+    late = measured(whole, "converted", "models:/conversion/1", PRICES, True, PROMISE, first=early.first)
+    assert early.per_1000 is not None
+    assert late.per_1000 is not None
+    np.testing.assert_allclose(late.per_1000.low[: len(early.looked)], early.per_1000.low, rtol=1e-12)
+    batch = whole.with_columns(pl.lit(whole["scored_at"][-1]).alias(KNOWN))  # nothing says when: one look, by the same
+    found = measured(batch, "converted", "models:/conversion/1", PRICES, True, PROMISE, first=early.first)
+    assert found.looked == late.looked[-1:]
+    assert found.per_1000 is not None
+    assert found.per_1000.last.low == pytest.approx(late.per_1000.last.low, rel=1e-12)
+    assert value(batch).per_1000.last.low != found.per_1000.last.low  # type: ignore[union-attr]
+
+
+def test_outcomes_that_may_yet_change_get_the_interval_of_one_planned_look() -> None:
+    found = measured(rows(), "converted", "models:/conversion/1", PRICES, True, PROMISE, settled=False)
+    sure = value(rows())
+    assert found.per_1000 is not None
+    assert sure.per_1000 is not None
+    assert found.per_1000.last.low == sure.per_1000.fixed_low[-1] > sure.per_1000.low[-1]
+    assert len(found.table()) == 1
+    assert (found.as_dict()["holds_at"], sure.as_dict()["holds_at"]) == ("one look", "all looks")
 
 
 def test_a_policy_that_acts_on_nobody_brings_nothing_and_says_so() -> None:

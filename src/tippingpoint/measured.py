@@ -9,6 +9,7 @@ import pandas as pd
 import polars as pl
 
 from tippingpoint.data.decisions import CHANCE
+from tippingpoint.data.outcomes import KNOWN
 from tippingpoint.economics import Economics
 from tippingpoint.simulation.evidence import weights
 from tippingpoint.simulation.sequence import LEAST_SEEN, Sequence, confidence_sequence, first_look
@@ -45,9 +46,13 @@ class Measured:
     effective_sample_size, largest_weight
         (Σw)² / Σw² of the users left alone, who stand for all that the policy acts on; and the largest w of all.
     days, seen
-        (d,) days of decisions, and users with a known outcome decided for by the end of each.
+        (d,) days on which users became known, and how many were by the end of each.
     start
         Position of the first look in `days`; None: too little has come for any interval yet.
+    first
+        Users known by the first look there ever was, to which the intervals of all looks are tuned; None before it.
+    settled
+        Whether known outcomes stay as they are, so that intervals hold at all looks; else at one planned look only.
     per_1000, per_user
         Uplift at each look from the first on, in outcomes per 1,000 users and in money per user; None before it, and
         for money where each user has prices of their own.
@@ -68,6 +73,8 @@ class Measured:
     days: tuple[date, ...]
     seen: np.ndarray
     start: int | None
+    first: int | None
+    settled: bool
     per_1000: Sequence | None
     per_user: Sequence | None
     so_far: float
@@ -75,8 +82,13 @@ class Measured:
 
     @property
     def until(self) -> date:
-        """Day of the last decision whose outcome is known."""
+        """Day on which the last of these users became known."""
         return self.days[-1]
+
+    @property
+    def looked(self) -> tuple[date, ...]:
+        """Day of each look with an interval."""
+        return self.days[-len(self.per_1000.looks) :] if self.per_1000 else ()
 
     @property
     def word(self) -> str:
@@ -93,7 +105,7 @@ class Measured:
         """One row a look."""
         if self.start is None or self.per_1000 is None:
             return pd.DataFrame({"day": self.days, "users": self.seen})
-        found: dict[str, Any] = {"day": self.days[self.start :], "users": self.seen[self.start :]}
+        found: dict[str, Any] = {"day": self.looked, "users": self.per_1000.looks}
         for name, of in (("uplift_per_1000", self.per_1000), ("uplift_per_user", self.per_user)):
             if of is not None:
                 found |= {f"{name}_experiment": of.value}
@@ -115,6 +127,7 @@ class Measured:
             "largest_weight": self.largest_weight,
             "outcome": self.outcome,
             "currency": self.currency,
+            "holds_at": "all looks" if self.settled else "one look",
             "first_look": None if self.start is None else self.days[self.start].isoformat(),
             "uplift_per_1000": asdict(self.per_1000.last) if self.per_1000 else None,
             "uplift_per_user": asdict(self.per_user.last) if self.per_user else None,
@@ -137,7 +150,14 @@ def against(measured: Estimate, promised: Estimate, kind: str) -> str:
 
 
 def measured(
-    rows: pl.DataFrame, outcome: str, version: str, economics: Economics, good: bool, promise: Promise
+    rows: pl.DataFrame,
+    outcome: str,
+    version: str,
+    economics: Economics,
+    good: bool,
+    promise: Promise,
+    first: int | None = None,
+    settled: bool = True,
 ) -> Measured:
     """Value one version's policy by users whose action was drawn with known chances.
 
@@ -147,9 +167,11 @@ def measured(
     Parameters
     ----------
     rows
-        One user each, in the order of the decisions, as `Decided.of` gives them.
+        One user each, in the order they became known, as `Decided.of` gives them.
     good
         Whether outcome 1 is wanted.
+    first, settled
+        As `Measured` has them; None where there was no first look yet.
     """
     there = [c.removeprefix(CHANCE) for c in rows.columns if c.startswith(CHANCE)]
     actions = ("none", *(a for a in there if a != "none"))
@@ -166,17 +188,23 @@ def measured(
     every = np.arange(len(rows))
     gain = phi[every, decision] - phi[:, 0]
     acts, alone = decision > 0, (decision > 0) & (action == 0)
-    day = rows["scored_at"].dt.date()
+    day = rows[KNOWN].dt.date()
     looks = np.append(np.flatnonzero((day != day.shift(-1)).fill_null(False).to_numpy()) + 1, len(rows))
     start = first_look(y, acts & (action == decision), alone, looks)
     per_1000 = per_user = None
     if start is not None:
-        per_1000 = confidence_sequence(gain * 1000, looks[start:])
+        first = first or int(looks[start])
+
+        def intervals(scores: np.ndarray) -> Sequence:
+            found = confidence_sequence(scores, looks[start:], first)
+            return found if settled else found.one_look
+
+        per_1000 = intervals(gain * 1000)
         if not economics.per_user:
             economics.check(set(actions))
             alpha, beta = economics.line(actions, good)
             money = alpha + beta * phi
-            per_user = confidence_sequence(money[every, decision] - money[:, 0], looks[start:])
+            per_user = intervals(money[every, decision] - money[:, 0])
     none = weight[acts, 0]
     return Measured(
         version=version,
@@ -192,6 +220,8 @@ def measured(
         days=tuple(day[looks - 1].to_list()),
         seen=looks,
         start=start,
+        first=first,
+        settled=settled,
         per_1000=per_1000,
         per_user=per_user,
         so_far=float(gain.mean() * 1000),

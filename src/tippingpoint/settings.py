@@ -296,6 +296,7 @@ class Most(GateCheck):
 class Gate(Closed):
     """What a version must show, as `conf/gate/standard.yaml` lists it; a check that is null is left out."""
 
+    name: str
     alpha: float = Field(gt=0, lt=0.5)
     quality: Floor | None
     better: Better | None

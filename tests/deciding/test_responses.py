@@ -48,6 +48,15 @@ def test_few_outcomes_move_the_level_only():
     assert all(np.isfinite(response(score)).all() for response in found.values())
 
 
+@pytest.mark.parametrize("kind", ["experiment", "logged"])
+def test_of_an_action_nobody_got_nothing_is_said(kind):
+    users, score, _ = experiment(2000, seed=3)
+    alone = np.flatnonzero(users.action == 0)
+    found = responses(kind, users.take(alone), score[alone], ACTIONS, np.ones(2))
+    assert found["prompt"] is None
+    assert found["none"] is not None
+
+
 @pytest.mark.parametrize(("good", "expected"), [(True, [0.2, 1.0]), (False, [0.0, 0.6])])
 def test_a_stated_response_multiplies_the_chance_of_paying_and_never_passes_one(good, expected):
     assert Ratio(ratio=2.0, good=good)(np.array([0.1, 0.8])) == pytest.approx(expected)

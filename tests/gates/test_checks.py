@@ -116,7 +116,12 @@ def test_equal_models_differ_in_some_slice_in_few_worlds() -> None:
 
 MLMODEL = {
     "flavors": {
-        "python_function": {"loader_module": "mlflow.sklearn", "model_path": "model.skops"},
+        "python_function": {
+            "env": {"virtualenv": "python_env.yaml"},
+            "loader_module": "mlflow.sklearn",
+            "model_path": "model.skops",
+            "predict_fn": "predict_proba",
+        },
         "sklearn": {
             "code": None,
             "pickled_model": "model.skops",
@@ -131,11 +136,14 @@ MLMODEL = {
     ("path", "value", "said"),
     [
         (("sklearn", "skops_trusted_types"), ["numpy.dtype", "os.system"], "it asks to trust os.system"),
-        (("sklearn", "serialization_format"), "cloudpickle", "the file is cloudpickle"),
+        (("sklearn", "serialization_format"), "cloudpickle", "its sklearn.serialization_format is cloudpickle"),
         (("sklearn", "pickled_model"), "../../model.skops", "../../model.skops"),
         (("python_function", "model_path"), "/etc/passwd", "/etc/passwd"),
-        (("sklearn", "code"), "code", "code of its own"),
-        (("python_function", "loader_module"), "evil", "code of its own"),
+        (("sklearn", "code"), "code", "its sklearn.code is code"),
+        (("sklearn", "extra"), "code", "may be code of its own"),
+        (("python_function", "loader_module"), "evil", "its python_function.loader_module is evil"),
+        (("python_function", "code"), "extra", "its python_function has code"),
+        (("python_function", "data"), "sub", "its python_function has data"),
     ],
 )
 def test_a_file_that_asks_for_more_than_its_family_is_refused_in_words(
@@ -180,8 +188,9 @@ def test_what_is_too_slow_too_old_or_worn_out_fails() -> None:
     assert soundness.light(50, 1, 10, 10).word == "fails"
     assert soundness.fresh(100, "read", 90).word == "fails"
     assert soundness.fresh(None, "read", 90).word == "cannot tell"
-    assert soundness.worn(20, 3, 0.001, 20).word == "passes"
-    assert soundness.worn(21, 3, 0.001, 20).word == "fails"
+    assert soundness.worn(20, 3, False, 0.001, 20).word == "passes"
+    assert soundness.worn(21, 3, False, 0.001, 20).word == "fails"
+    assert "share the level" in soundness.worn(1, 3, True, 0.001, 20).said
 
 
 def test_what_cannot_be_told_blocks_only_where_the_gate_says_so_and_what_fails_always_does() -> None:

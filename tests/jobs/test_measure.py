@@ -15,6 +15,8 @@ from tippingpoint.composing import compose
 from tippingpoint.errors import InputError
 from tippingpoint.jobs import measure
 from tippingpoint.jobs.measure import MeasureResult
+from tippingpoint.reports.measurement import counted
+from tippingpoint.serving.outputs import neutralised
 from tippingpoint.settings import MeasureSettings
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.measurements import NOTED
@@ -23,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("at_compared")
 
 ACTIONS = ("none", "discount_10", "checkout_prompt")
 DAYS, HOLDOUT = 20, 0.3
-FIRST = datetime(2026, 11, 1, 6, tzinfo=UTC)
+FIRST = datetime(2025, 11, 1, 6, tzinfo=UTC)
 
 
 def decided(lift: float, n: int = 20_000, seed: int = 0, version: str = "models:/conversion/1") -> tuple:
@@ -67,7 +69,10 @@ def written(folder: Path, decisions: pl.DataFrame, outcomes: pl.DataFrame) -> li
 
 def test_uplift_of_the_policy_is_measured_beside_its_promise_and_noted_on_the_version(tmp_path: Path) -> None:
     decisions, outcomes, truth = decided(0.25)
-    found = told(*written(tmp_path, decisions, outcomes))
+    when = pl.when(pl.col("converted") == 1).then(decisions["scored_at"]).alias("converted_at")
+    words = [*written(tmp_path, decisions, outcomes.with_columns(when)), "outcome=converted", "at=converted_at"]
+    words += ["within=1", "until=2025-12-01"]
+    found = told(*words)
     (of,) = found.versions
     assert of.per_1000 is not None
     assert of.per_user is not None
@@ -79,8 +84,8 @@ def test_uplift_of_the_policy_is_measured_beside_its_promise_and_noted_on_the_ve
     version = client.get_model_version("conversion", "1")
     assert float(version.tags["measured_uplift_per_1000"]) == pytest.approx(of.per_1000.last.value, rel=1e-5)
     assert float(version.tags["measured_uplift_per_1000_low"]) < float(version.tags["measured_uplift_per_1000_high"])
-    assert version.tags["measured_until"] == "2026-11-20"
-    told(*written(tmp_path, decisions, outcomes))
+    assert version.tags["measured_until"] == "2025-11-21"  # a day after the last decision
+    told(*words)
     again = client.get_model_version("conversion", "1").description
     assert again == version.description
     assert again.count(NOTED) == 1
@@ -97,12 +102,56 @@ def test_uplift_of_the_policy_is_measured_beside_its_promise_and_noted_on_the_ve
     with console.capture() as shown:
         console.print(found.render(), crop=False)
     assert "20,000 decisions = 20,000 used." in shown.get()
-    assert "hold at all daily looks at once" in shown.get()
+    assert "hold at all looks at once" in shown.get()
+
+
+def test_users_count_from_when_they_became_known_and_all_looks_keep_to_the_first(tmp_path: Path) -> None:
+    decisions, outcomes, _ = decided(0.25, n=4000)
+    decisions = decisions.with_columns(pl.lit(FIRST).alias("scored_at"))  # one batch
+    late = FIRST + pl.duration(hours=pl.int_range(4000) * 37 % 4000)
+    outcomes = outcomes.with_columns(late.alias("known_at"))
+    client = backend.connect()
+
+    def first_looks() -> dict[str, str]:
+        tags = client.get_model_version("conversion", "1").tags
+        return {k: v for k, v in tags.items() if k.startswith("measured_first_look_")}
+
+    before = first_looks()
+    some = outcomes.filter(pl.col("known_at") < FIRST + timedelta(days=60))
+    early = told(*written(tmp_path, decisions, some), "outcome=converted", "at=known_at").versions[0]
+    whole = told(*written(tmp_path, decisions, outcomes), "outcome=converted", "at=known_at").versions[0]
+    assert early.per_1000 is not None
+    assert whole.per_1000 is not None
+    assert len(early.looked) > 20
+    over = len(early.looked) - 1  # the last day was not over at that look
+    assert whole.looked[:over] == early.looked[:over]
+    np.testing.assert_allclose(whole.per_1000.low[:over], early.per_1000.low[:over], rtol=1e-9)
+    untimed = [part.drop("known_at") for part in (some, outcomes)]
+    one, two = (told(*written(tmp_path, decisions, part), "since=2025-10-30").versions[0] for part in untimed)
+    assert [len(of.looked) for of in (one, two)] == [1, 1]
+    assert one.first == two.first == len(some) < two.users
+    new = {v for k, v in first_looks().items() if k not in before}
+    assert new == {str(early.first), str(len(some))}  # one a set of terms
+
+
+def test_absent_users_that_may_yet_convert_are_said_to_hold_at_one_look(tmp_path: Path) -> None:
+    decisions, outcomes, _ = decided(0.25, n=4000)
+    found = told(*written(tmp_path, decisions, outcomes.filter(pl.col("converted") == 1)), "absent=zero")
+    of = found.versions[0]
+    assert of.per_1000 is not None
+    assert of.per_1000.low == of.per_1000.fixed_low
+    console = Console(width=300, no_color=True)
+    with console.capture() as shown:
+        console.print(found.render(), crop=False)
+    assert "Intervals hold at one look planned beforehand (95 %), not at many" in shown.get()
+    assert "hold at all" not in shown.get()
+    assert "(at one planned look)" in str(backend.connect().get_model_version("conversion", "1").description)
 
 
 def test_where_actions_do_nothing_nothing_is_claimed_and_less_than_promised_is_said(tmp_path: Path) -> None:
     decisions, outcomes, _ = decided(0.0, n=100_000)
-    (of,) = told(*written(tmp_path, decisions, outcomes)).versions
+    own = "since=2025-10-31"  # terms, and so a first look, of its own
+    (of,) = told(*written(tmp_path, decisions, outcomes), own).versions
     assert of.per_1000 is not None
     assert of.per_1000.word == "cannot tell"
     assert of.per_user is not None
@@ -137,7 +186,10 @@ def test_a_user_without_a_row_is_zero_only_if_typed(tmp_path: Path) -> None:
     assert zero.decided.counts.used == len(decisions)
     assert zero.decided.counts.taken_as_zero == int((outcomes["converted"] == 0).sum())
     whole = told(*written(tmp_path, decisions, outcomes))
-    assert zero.versions[0].per_1000.last == whole.versions[0].per_1000.last  # type: ignore[union-attr]
+    assert zero.versions[0].per_1000.last.value == whole.versions[0].per_1000.last.value  # type: ignore[union-attr]
+    only_ones = outcomes.filter(pl.col("converted") == 1)
+    with pytest.raises(InputError, match=r"every known outcome is 1.*Type absent=zero if users without a row did not"):
+        told(*written(tmp_path, decisions, only_ones))
     words = written(tmp_path, decisions, outcomes.head(15_000))
     counts = told(*words).decided.counts
     assert (counts.used, counts.unknown, counts.taken_as_zero) == (15_000, 5_000, 0)
@@ -150,10 +202,12 @@ def test_outcomes_count_within_days_of_the_decision_and_users_younger_than_that_
     at = at.set(pl.Series((np.arange(2000) >= 100) & (np.arange(2000) < 200)), FIRST + timedelta(days=15))  # came late
     outcomes = outcomes.with_columns(pl.when(pl.col("converted") == 1).then(at).alias("converted_at"))
     words = written(tmp_path, decisions, outcomes)
-    found = told(*words, "at=converted_at", "within=7", "until=2026-11-15T12:00:00").decided
+    found = told(*words, "at=converted_at", "within=7", "until=2025-11-15T12:00:00").decided
     y = outcomes["converted"].to_numpy()
     assert found.counts.before_decision == y[:100].sum()
-    assert found.counts.unknown == (decisions["scored_at"] > datetime(2026, 11, 8, 12, tzinfo=UTC)).sum() > 0
+    assert found.counts.unknown == (decisions["scored_at"] > datetime(2025, 11, 8, 12, tzinfo=UTC)).sum() > 0
+    assert found.counts.too_late == y[100:200].sum() > 0
+    assert f"{found.counts.too_late} outcomes came later than `within` allows" in counted(found.counts)
     late = found.table.filter(pl.col("user_id").is_in([f"u{i}" for i in range(100, 200)]))
     assert len(late) == 100
     assert late["converted"].sum() == 0
@@ -167,9 +221,9 @@ def test_later_decisions_of_a_user_and_those_before_since_are_counted_not_used(t
     words = written(tmp_path, decisions.vstack(again), outcomes)
     counts = told(*words).decided.counts
     assert (counts.decisions, counts.used, counts.again) == (2300, 2000, 300)
-    counts = told(*words, "since=2026-11-11").decided.counts
+    counts = told(*words, "since=2025-11-11").decided.counts
     assert (counts.before_since, counts.used, counts.again) == (1000, 1300, 0)
-    part = told(*written(tmp_path, decisions.vstack(again), outcomes.head(1500)), "since=2026-11-06").decided.counts
+    part = told(*written(tmp_path, decisions.vstack(again), outcomes.head(1500)), "since=2025-11-06").decided.counts
     assert part.decisions == part.used + part.before_since + part.again + part.before_decision + part.unknown == 2300
 
 
@@ -183,6 +237,20 @@ def test_little_gives_no_interval_and_says_what_it_waits_for(tmp_path: Path) -> 
     with console.capture() as shown:
         console.print(found.render(), crop=False)
     assert "No interval yet: it waits until 10 users with each outcome were left alone by lot" in shown.get()
+
+
+def test_tags_of_a_version_are_all_of_its_last_measurement(tmp_path: Path) -> None:
+    decisions, outcomes, _ = decided(0.25, n=4000)
+    client = backend.connect()
+
+    def tags() -> set[str]:
+        there = client.get_model_version("conversion", "1").tags
+        return {k for k in there if k.startswith("measured_") and "first_look" not in k}
+
+    told(*written(tmp_path, decisions, outcomes))
+    assert tags() > {"measured_until", "measured_run", "measured_uplift_per_1000", "measured_uplift_per_1000_low"}
+    told(*written(tmp_path, decisions, outcomes.head(100)))
+    assert tags() == {"measured_until", "measured_run"}
 
 
 def test_each_version_of_a_table_has_its_row(
@@ -205,7 +273,7 @@ def test_each_version_of_a_table_has_its_row(
         ("models:/conversion/2", 5000),
     ]
     assert found["decisions"]["decisions"] == 11_000
-    assert client.get_model_version("conversion", "2").tags["measured_until"] == "2026-12-20"
+    assert client.get_model_version("conversion", "2").tags["measured_until"] == "2025-12-20"
 
 
 def test_tables_of_a_database_and_folders_of_parts_give_the_same(tmp_path: Path) -> None:
@@ -265,6 +333,7 @@ def test_the_joined_table_is_experiment_evidence_for_the_next_comparison(
     chances = "{" + ", ".join(f"{a}: logging_probability_{a}" for a in ACTIONS) + "}"
     typed = f"data.action=action 'data.logging_probability={chances}' data.good=true"
     assert found.to_type.endswith(typed)
+    assert "data.target=converted data.name=conversion " in found.to_type  # the same registered model
     next_ = ["data=csv", f"data.path={tmp_path}/joined.parquet", "data.target=converted", "data.id=user_id"]
     next_ += ["data.action=action", f"data.logging_probability={chances}", "model=[logistic]", "explain_rows=20"]
     capsys.readouterr()
@@ -275,6 +344,20 @@ def test_the_joined_table_is_experiment_evidence_for_the_next_comparison(
     alone = told(*words[:2], f"to={tmp_path}/joined.csv")
     assert alone.to == f"{tmp_path}/joined.csv"
     assert pl.read_csv(tmp_path / "joined.csv").columns[:3] == ["user_id", "propensity_score", "segment"]
+
+
+def test_ids_that_score_wrote_for_spreadsheets_are_the_users_own(tmp_path: Path) -> None:
+    decisions, outcomes, _ = decided(0.1, n=2000)
+    own = pl.when(pl.int_range(2000) % 2 == 0).then(pl.format("-{}x", "user_id")).otherwise("user_id").alias("user_id")
+    decisions, outcomes = decisions.with_columns(own), outcomes.with_columns(own)
+    want = told(*written(tmp_path, decisions, outcomes), "absent=zero").decided
+    table, cells = neutralised(decisions, ["user_id"])
+    assert cells == 1000
+    table.write_csv(tmp_path / "decisions.csv")
+    found = told(f"decisions={tmp_path}/decisions.csv", f"outcomes={tmp_path}/outcomes.csv", "absent=zero").decided
+    assert found.counts == want.counts
+    assert found.table["user_id"].to_list() == want.table["user_id"].to_list()
+    assert found.table["converted"].sum() == outcomes["converted"].sum()
 
 
 @pytest.mark.parametrize(
@@ -288,6 +371,18 @@ def test_the_joined_table_is_experiment_evidence_for_the_next_comparison(
         (
             lambda d, o: (d.vstack(d.head(3)), o),
             "decisions: 3 ids stand more than once at the same scored_at \\('u0', ",
+        ),
+        (
+            lambda d, o: (
+                d,
+                o.with_columns(
+                    pl.when(pl.int_range(500) < 9)
+                    .then(pl.format(" U{}.0", pl.int_range(500)))
+                    .otherwise("user_id")
+                    .alias("user_id")
+                ),
+            ),
+            "outcomes: 9 ids are written otherwise than in the decisions \\(there 'u0', here ' U0.0'\\)",
         ),
         (lambda d, o: (d, o.vstack(o.head(2))), "outcomes: 'user_id' is not unique: 2 ids stand more than once"),
         (
@@ -328,8 +423,12 @@ def test_wrong_words_are_refused(tmp_path: Path, refused: Callable[..., str]) ->
     assert "decisions=" in refused("measure", f"decisions={tmp_path}/decision.parquet", words[1])
     assert "Nearest: 'decisions.parquet'" in refused("measure", f"decisions={tmp_path}/decision.parquet", words[1])
     assert "at: no column 'when' in the outcomes" in refused("measure", *words, "at=when")
+    written(tmp_path, decisions, outcomes.with_columns(known_at=pl.lit("2999-01-01T00:00:00")))
+    said = refused("measure", *words, "outcome=converted", "at=known_at")
+    assert "at: 50 outcomes have not come yet: 'u0' is dated 2999-01-01 00:00:00, now is" in said
+    written(tmp_path, decisions, outcomes)
     assert "within needs to know when" in refused("measure", *words, "within=7")
-    assert "since: no decision was made since 2027-01-01" in refused("measure", *words, "since=2027-01-01")
+    assert "since: no decision was made since 2026-01-01" in refused("measure", *words, "since=2026-01-01")
     assert "decisions: not given" in refused("measure", words[1])
     with pytest.raises(InputError, match="to: "):
         told(*words, "to=joined.xlsx")

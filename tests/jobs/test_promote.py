@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
+from tests.conftest import AS_MADE
 from tippingpoint.composing import compose
 from tippingpoint.errors import InputError, RefusedError
 from tippingpoint.jobs import history, promote, rollback, status
@@ -25,7 +28,7 @@ QUICK = ["gate.reload=null", "gate.explanation.rows=20", "gate.speed.millisecond
 @pytest.fixture
 def client(compared: tuple, workspace: Path) -> MlflowClient:
     """The store of a finished comparison, to do with as one likes: version 1 is its winner, 2 and 3 its others."""
-    shutil.copy(compared[1] / "mlflow.db", workspace)
+    shutil.copy(compared[1] / AS_MADE, workspace / "mlflow.db")
     client = MlflowClient()
     parent = client.get_run(compared[0].filed.run_id)
     below = client.search_runs([parent.info.experiment_id], f"tags.mlflow.parentRunId = '{parent.info.run_id}'")
@@ -53,6 +56,10 @@ def words_of(result: PromoteResult) -> dict[str, str]:
 
 LENIENT = [f"gate.{check}.cannot_tell=passes" for check in ("quality", "better", "value")]
 FORCED = [*LENIENT, "gate.better.margin=0.5", "gate.value.margin=100", "gate.slices=null", "gate.calibration=null"]
+
+
+def kinds(client: MlflowClient) -> list[str]:
+    return [entry.kind for entry in read(client, "conversion").entries]
 
 
 def test_the_first_is_held_against_the_constant_and_a_vanilla_client_finds_all_of_it(
@@ -89,7 +96,7 @@ def test_typed_again_there_is_nothing_to_do(client: MlflowClient) -> None:
     promoting("version=1")
     again = promoting("version=1")
     assert (again.refused, again.promoted, again.judgement) == (False, False, None)
-    assert len(read(client, "conversion").entries) == 1
+    assert kinds(client) == ["look", "promote"]
 
 
 def test_one_that_is_not_told_better_is_refused_recorded_and_its_look_counted(client: MlflowClient) -> None:
@@ -99,20 +106,60 @@ def test_one_that_is_not_told_better_is_refused_recorded_and_its_look_counted(cl
     assert words_of(first)["better"] != "passes"
     assert aliases(client, "conversion") == {CHAMPION: "2", CHALLENGER: "1"}
     assert client.get_model_version("conversion", "1").tags["validation_status"] == "refused"
-    assert [entry.kind for entry in read(client, "conversion").entries] == ["promote", "refused"]
+    assert kinds(client) == ["look", "promote", "refused"]
     assert first.judgement is not None
     again, other = promoting("version=1").judgement, promoting("version=3", "dry_run=true").judgement
     assert again is not None
     assert other is not None
     assert (first.judgement.look, again.look, other.look) == (2, 2, 3)
-    assert other.alpha == pytest.approx(0.05 / 12)
+    assert again.alpha == pytest.approx(0.05 / 6)
+    assert other.alpha == pytest.approx(0.05 / 12 / 3), "one of three that reported, picked by hand"
+
+
+def test_a_version_picked_by_hand_shares_its_level_with_all_that_reported(client: MlflowClient) -> None:
+    mine, picked = promoting("dry_run=true").judgement, promoting("version=2", "dry_run=true").judgement
+    assert mine is not None
+    assert picked is not None
+    assert mine.alpha == pytest.approx(0.05 / 2), "the challenger was chosen on validation"
+    assert picked.alpha == pytest.approx(0.05 / 6 / 3)
+    assert "3 versions reported on it, and share the level" in picked.checks[-1].said
+
+
+def test_a_look_counts_before_it_is_judged_whatever_becomes_of_it(
+    client: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verb = sys.modules["tippingpoint.jobs.promote"]
+    judge = verb.judge
+
+    def overtaken(*words: object, **more: object) -> object:
+        found = judge(*words, **more)
+        append(client, "conversion", "promote", "3", "", 0, who="bob")
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(verb, "judge", overtaken)
+        with pytest.raises(RefusedError, match="bob promoted version 3 while this was judged"):
+            promoting("version=1")
+    assert kinds(client) == ["look", "promote"]
+    assert promoting("version=1", "dry_run=true").judgement.look == 2  # type: ignore[union-attr]
+
+
+def test_of_three_that_look_at_once_each_has_a_place_of_its_own(client: MlflowClient, workspace: Path) -> None:
+    command = [sys.executable, "-m", "tippingpoint", "promote", *QUICK, "gate.explanation=null", "dry_run=true"]
+    said = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True, "cwd": workspace}
+    jobs = [subprocess.Popen([*command, "output=json", f"version={k}"], **said) for k in (1, 2, 3)]  # type: ignore[call-overload]
+    found = [json.loads(job.communicate(timeout=240)[0])["judgement"] for job in jobs]
+    assert sorted(one["look"] for one in found) == [1, 2, 3]
+    picked = [(one["alpha"] * one["look"] * (one["look"] + 1)) for one in found]
+    assert picked == pytest.approx([0.05, 0.05 / 3, 0.05 / 3])
+    assert kinds(client) == ["look"] * 3
 
 
 def test_a_dry_run_moves_nothing_but_its_look_counts(client: MlflowClient) -> None:
     result = promoting("dry_run=true")
     assert not result.promoted
     assert aliases(client, "conversion") == {CHALLENGER: "1"}
-    assert [entry.kind for entry in read(client, "conversion").entries] == ["look"]
+    assert kinds(client) == ["look"]
 
 
 def test_a_rollback_loads_and_scores_first_and_says_what_it_undid(client: MlflowClient) -> None:
@@ -153,17 +200,17 @@ def test_an_environment_has_a_champion_and_a_journal_of_its_own(client: MlflowCl
     assert promoting("version=2", "to=prod", *FORCED).champion == "2"
     rolling_back("to=prod")
     assert aliases(client, "conversion-prod") == {CHAMPION: "1"}
-    assert read(client, "conversion").entries == ()
+    assert set(kinds(client)) == {"look"}, "the question counts the looks of its environments"
 
 
 def test_history_shows_figures_then_and_now(client: MlflowClient) -> None:
     first = promoting("version=1")
     promoting("version=2", "dry_run=true")
     found = history(StandingSettings.from_config(compose("history"))).found
-    assert found["what"].tolist() == ["look", "promote"]
+    assert found["what"].tolist() == ["look", "promote", "look"]
     assert first.judgement is not None
     assert found["then"][1] == found["now"][1] == first.judgement.figure("quality", "roc_auc")
-    assert found["now"].isna().tolist() == [True, False]
+    assert found["now"].isna().tolist() == [True, False, False]
 
 
 def test_what_a_killed_promotion_left_is_finished_by_the_next_command(client: MlflowClient) -> None:
@@ -277,7 +324,7 @@ def test_the_exit_code_says_whether_it_was_promoted(
     assert call("status") == 0
     assert call("history", "output=json") == 0
     entries = json.loads(capsys.readouterr().out.splitlines()[-1])["entries"]
-    assert [entry["what"] for entry in entries] == ["refused", "promote"]
+    assert [entry["what"] for entry in entries] == ["refused", "promote", "look"]
     assert call("rollback") == 2
 
 

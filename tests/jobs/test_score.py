@@ -106,11 +106,13 @@ def test_an_experiment_writes_down_every_chance(users, decider, tmp_path):
     taken = [actions.index(name) for name in found["action"]]
     assert np.array_equal(found["logging_probability"], chance[np.arange(len(found)), taken])
     assert chance.min() == pytest.approx(0.2 / len(actions))
+    own = quietly("input=users.csv", f"to={tmp_path / 'own.parquet'}").scored.segments
+    pd.testing.assert_frame_equal(result.scored.segments, own)  # the screen's table is by the policy's actions
     kept = found.filter(~pl.col("explored"))
     assert (kept["action"] == kept["policy_action"]).all()
     assert result.scored.tally.explored == found["explored"].sum() > 0
-    worth = decider.decider.deployment.worth(found["propensity_score"].to_numpy())
-    assert found["expected_value"].to_numpy() == pytest.approx(worth[np.arange(len(found)), taken])
+    worth = decider.decider.deployment.worth_of(found["propensity_score"].to_numpy(), np.array(taken))
+    assert found["expected_value"].to_numpy() == pytest.approx(worth)
     quietly("input=users.csv", f"to={tmp_path / 'h.parquet'}", "holdout=0.2", "holdout_actions=[none]")
     plain = pl.read_parquet(tmp_path / "h.parquet").filter("explored")
     assert set(plain["action"]) == {"none"}
@@ -139,9 +141,38 @@ def test_rows_that_break_the_contract_are_set_aside_and_all_are_accounted_for(us
     assert "sessions_7d many is not" in aside["reason"][0]
     assert "repeated id" in aside["reason"][1]
     assert len(pl.read_csv(tmp_path / "d.csv")) == tally.decided
+    quietly(f"input={tmp_path / 'broken.csv'}", f"to={tmp_path / 'parts'}", "parts=true", "chunk=100")
+    assert len(pd.read_parquet(tmp_path / "parts")) == tally.decided  # a folder that any reader reads
     with pytest.raises(RefusedError, match=r"quarantine_share=0\.001"):
         quietly(f"input={tmp_path / 'broken.csv'}", f"to={tmp_path / 'e.csv'}", "quarantine_share=0.001")
     assert not (tmp_path / "e.csv").exists()
+
+
+@pytest.mark.parametrize("parts", [False, True])
+def test_rows_set_aside_are_no_formulas(users, tmp_path, parts):
+    table = users.astype({"sessions_7d": object})
+    table.loc[3, "sessions_7d"] = "=cmd()"
+    table.loc[4, "user_id"] = "@a"
+    table.loc[4, "sessions_7d"] = -1.5e9
+    table.to_csv(tmp_path / "broken.csv", index=False)
+    to = tmp_path / ("parts" if parts else "d.csv")
+    result = quietly(f"input={tmp_path / 'broken.csv'}", f"to={to}", f"parts={str(parts).lower()}")
+    aside = Path(result.scored.quarantine)
+    rows = list(csv.DictReader((aside / "part-00000.csv" if parts else aside).open()))
+    assert rows[0]["sessions_7d"] == "'=cmd()"
+    assert {row["user_id"][0] for row in rows} == {"'", users["user_id"][3][0]}
+
+
+def test_an_action_nobody_got_has_no_expected_value(decider, users):
+    deployment = decider.decider.deployment
+    responses = deployment.responses | {deployment.actions[-1]: None}
+    blank = deployment.model_copy(update={"responses": responses})
+    assert type(blank).model_validate_json(blank.model_dump_json()) == blank
+    batch = Batch(replace(decider.decider, deployment=blank), decider.policy_digest, datetime(2026, 1, 1))
+    found = batch.decide(pl.from_pandas(users), 0).table
+    untold = found["action"].cast(pl.String) == deployment.actions[-1]
+    assert (found["expected_value"].is_null() == untold).all()
+    assert untold.any()
 
 
 def test_blanks_are_missing_as_where_the_model_learnt(decider, users, tmp_path):
@@ -179,6 +210,16 @@ def test_a_table_of_a_database_holds_one_row_a_user_and_day(users, tmp_path):
     with duckdb.connect(str(tmp_path / "app.duckdb")) as connection:
         rows = connection.execute("select count(*), count(distinct scored_on), count(explored) from predictions")
         assert rows.fetchone() == (2 * len(users), 2, len(users))
+
+
+@pytest.mark.parametrize("name", ["decisions", "main.block"])
+def test_a_table_of_a_database_may_have_any_name_but_that_of_the_rows_under_way(users, tmp_path, name):
+    words = ("input=users.csv", f"to=duckdb:///{tmp_path / 'app.duckdb'}")
+    quietly(*words, f"output_table={name}")
+    with duckdb.connect(str(tmp_path / "app.duckdb")) as connection:
+        assert connection.execute(f"select count(*) from {name}").fetchone() == (len(users),)
+    with pytest.raises(InputError, match="output_table: Tippingpoint_Decisions is what the rows under way are called"):
+        quietly(*words, "output_table=Tippingpoint_Decisions")
 
 
 def test_postgresql_holds_one_row_a_user_and_day_too(users, postgres):
@@ -228,6 +269,19 @@ def test_parts_go_on_where_they_were_left(users, tmp_path, monkeypatch):
     assert again.scored.tally.as_dict() == result.scored.tally.as_dict()
     with pytest.raises(InputError, match=r"holds all parts of another job: chunk 90 and not 80"):
         quietly(*words, "chunk=80")
+
+
+def test_parts_of_a_table_that_is_refused_are_never_called_complete(users, tmp_path):
+    table = users.astype({"sessions_7d": object})
+    table.loc[3, "sessions_7d"] = "many"
+    table.to_csv(tmp_path / "broken.csv", index=False)
+    words = (f"input={tmp_path / 'broken.csv'}", "parts=true", "chunk=90", f"to={tmp_path / 'parts'}")
+    for _ in range(2):
+        with pytest.raises(RefusedError, match="The parts are there, but not complete"):
+            quietly(*words, "quarantine_share=0.001")
+        assert json.loads((tmp_path / "parts/manifest.json").read_text())["complete"] is False
+    assert quietly(*words).scored.tally.quarantined == 1
+    assert json.loads((tmp_path / "parts/manifest.json").read_text())["complete"] is True
 
 
 def test_parts_of_a_file_whose_ids_turn_to_text_late_agree(users, tmp_path):

@@ -81,6 +81,49 @@ def path_upwards(folder: Path) -> None:
     mlmodel(folder, lambda node: node["flavors"]["sklearn"].update(pickled_model="../../model.skops"))
 
 
+PLANT = "import os; os.mkdir({!r})"
+"""Code of someone else's: the folder it makes tells that it ran, and where says which process it ran in."""
+
+
+def code_beside(folder: Path) -> None:
+    """A package that stands in for skops where MLflow puts `code` first on the search path."""
+    (folder / "extra/skops").mkdir(parents=True)
+    (folder / "extra/skops/__init__.py").write_text(PLANT.format(str(Path("ran").absolute())))
+    mlmodel(folder, lambda node: node["flavors"]["python_function"].update(code="extra"))
+
+
+def code_of_sklearn(folder: Path) -> None:
+    (folder / "extra").mkdir()
+    mlmodel(folder, lambda node: node["flavors"]["sklearn"].update(code="extra"))
+
+
+def data_elsewhere(folder: Path) -> None:
+    """A folder of its own, without a sklearn flavour, is taken for a pickle whatever its file is called."""
+    (folder / "sub").mkdir()
+    (folder / "sub/model.bin").write_bytes(pickle.dumps(Planted()))
+    mlmodel(folder, lambda node: node["flavors"]["python_function"].update(data="sub/model.bin"))
+
+
+def loader_of_elsewhere(folder: Path) -> None:
+    mlmodel(folder, lambda node: node["flavors"]["python_function"].update(loader_module="antigravity"))
+
+
+def config_of_elsewhere(folder: Path) -> None:
+    mlmodel(folder, lambda node: node["flavors"]["python_function"].update(model_config={"a": 1}))
+
+
+def more_trust(folder: Path) -> None:
+    mlmodel(folder, lambda node: node["flavors"]["sklearn"]["skops_trusted_types"].append("os.system"))
+
+
+def another_flavour(folder: Path) -> None:
+    mlmodel(folder, lambda node: node["flavors"].update(evil={"loader_module": "evil"}))
+
+
+def flavours_of_words(folder: Path) -> None:
+    mlmodel(folder, lambda node: node.update(flavors={"python_function": "x", "sklearn": "y"}))
+
+
 def zip_slip(folder: Path) -> None:
     with ZipFile(folder / "model.skops", "a") as archive:
         archive.writestr("../../planted", "x")
@@ -146,8 +189,16 @@ def prices_of_elsewhere(folder: Path) -> None:
         (untrusted, "does not trust"),
         (pickled, "is a pickle"),
         (pickle_called_skops, "cannot be read"),
-        (cloudpickle_flavour, "saved as cloudpickle"),
-        (path_upwards, "outside its folder"),
+        (cloudpickle_flavour, "serialization_format is cloudpickle, not skops"),
+        (path_upwards, "pickled_model is ../../model.skops, not model.skops"),
+        (code_beside, "its python_function has code, which may be code of its own"),
+        (code_of_sklearn, "its sklearn.code is extra, not None"),
+        (data_elsewhere, "its python_function has data"),
+        (loader_of_elsewhere, "loader_module is antigravity"),
+        (config_of_elsewhere, "its python_function has model_config"),
+        (more_trust, "it asks to trust os.system"),
+        (another_flavour, "its flavours are evil, python_function, sklearn"),
+        (flavours_of_words, "its flavours are python_function, sklearn"),
         (zip_slip, "outside its folder"),
         (link_elsewhere, "cannot be read|lost its files|outside its folder"),
         (no_schema, "cannot be read"),
@@ -167,6 +218,15 @@ def test_it_is_refused_in_words(files, tamper, said):
     tamper(folder)
     with pytest.raises(InputError, match=said):
         load_decider(client, REFERENCE).decider.deployment.economics  # noqa: B018
+
+
+@pytest.mark.parametrize("plant", [code_beside, data_elsewhere])
+def test_a_promotion_runs_nothing_that_lies_beside_a_model(files, plant, call, capsys):
+    plant(files[0])
+    assert call("promote", "dry_run=true") != 0
+    said = capsys.readouterr()
+    assert "which may be code of its own" in " ".join((said.out + said.err).split())
+    assert not Path("ran").exists()
 
 
 def test_untouched_it_loads(files):

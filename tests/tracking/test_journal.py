@@ -1,5 +1,6 @@
 """The journal alone says who is champion, whatever is appended to it, by whomever, in whichever order."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from mlflow import MlflowClient
 from tippingpoint.errors import InputError, OutsideError
 from tippingpoint.tracking import promotion
 from tippingpoint.tracking.backend import connect
-from tippingpoint.tracking.journal import Entry, Journal, OvertakenError, append, journal_name, read
+from tippingpoint.tracking.journal import TRIES, Entry, Journal, OvertakenError, append, journal_name, read
 from tippingpoint.tracking.promotion import CHAMPION, MARK, PREVIOUS, aliases, question, questions, settle, standing
 
 
@@ -66,6 +67,15 @@ def client(stored: Path) -> MlflowClient:
     for _ in range(4):
         client.create_model_version("conversion", "s3://bucket/model")
     return client
+
+
+@given(st.lists(st.sampled_from("abcd"), min_size=1, max_size=12))
+def test_each_pair_has_the_place_of_its_first_look_whatever_is_written_later(pairs: list[str]) -> None:
+    looks = [replace(entry(n, 0, "look"), judgement={"version": v}) for n, v in enumerate(pairs, 1)]
+    journal = Journal("conversion", tuple(looks))
+    places = [journal.look(one) for one in looks]
+    assert places == [Journal("conversion", tuple(looks[: n + 1])).look(one) for n, one in enumerate(looks)]
+    assert dict(zip(pairs, places, strict=True)) == {v: k for k, v in enumerate(dict.fromkeys(pairs), 1)}
 
 
 def words(journal: Journal) -> str:
@@ -140,6 +150,23 @@ def test_an_entry_whose_request_was_answered_to_nobody_is_found_and_not_written_
     monkeypatch.setattr(MlflowClient, "create_model_version", lost_answer)
     assert move(client, "1", 0).number == 1
     assert len(calls) == 1
+
+
+def test_an_entry_that_the_last_of_all_tries_wrote_is_found(
+    client: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create, calls = MlflowClient.create_model_version, []
+
+    def at_last(self: MlflowClient, *words: object, **more: object) -> object:
+        calls.append(words)
+        if len(calls) < TRIES:
+            raise ConnectionError("reset by peer")
+        return create(self, *words, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(MlflowClient, "create_model_version", at_last)
+    monkeypatch.setattr("tippingpoint.tracking.journal.PAUSE", 0)
+    assert move(client, "1", 0).number == 1
+    assert read(client, "conversion").champion == "1"
 
 
 def test_a_store_that_takes_no_entry_is_outside_and_says_why(

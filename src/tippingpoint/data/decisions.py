@@ -9,6 +9,7 @@ import polars as pl
 
 from tippingpoint.data import database, files
 from tippingpoint.data.door import as_text
+from tippingpoint.data.writing import FORMULA
 from tippingpoint.errors import InputError, nearest
 
 CHANCE = "logging_probability_"
@@ -65,9 +66,9 @@ def checked(table: pl.DataFrame, user_id: str | None = None) -> tuple[pl.DataFra
         if missing := table[column].null_count():
             raise InputError(where, f"{column!r} is missing in {missing:,} of {len(table):,} rows")
     table = table.with_columns(
-        as_text(table[key]).alias(key),
+        as_written(table[key]).alias(key),
         times(table["scored_at"], where).alias("scored_at"),
-        *(as_text(table[c]).str.strip_chars().alias(c) for c in ("action", "policy_action", "segment", "model")),
+        *(as_written(table[c]).str.strip_chars().alias(c) for c in ("action", "policy_action", "segment", "model")),
         *(table[c].cast(pl.Float64, strict=False) for c in ("propensity_score", *chances)),
     )
     twice = table.select(pl.struct(key, "model", "scored_at").is_duplicated()).to_series()
@@ -102,6 +103,15 @@ def _check_chances(table: pl.DataFrame, chances: list[str]) -> None:
             f" {int(bad.sum()):,} rows (first: row {int(bad.argmax()) + 1:,})",
             "Score with holdout=0.05, and leave these columns as they are.",
         )
+
+
+def as_written(values: pl.Series) -> pl.Series:
+    """Values as text, without the ' that keeps a spreadsheet from running them.
+
+    >>> as_written(pl.Series(["'-x", "'x", "-x"])).to_list()
+    ['-x', "'x", '-x']
+    """
+    return as_text(values).str.replace(rf"^'({FORMULA[1:]})", "$1")
 
 
 def times(values: pl.Series, where: str) -> pl.Series:

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import polars as pl
 
-from tippingpoint.data.decisions import CHANCE, some, times
+from tippingpoint.data.decisions import CHANCE, as_written, some, times
 from tippingpoint.data.door import as_text
 from tippingpoint.data.inference import id_column
 from tippingpoint.data.roles import NO, YES
@@ -13,6 +14,8 @@ from tippingpoint.errors import InputError, nearest
 
 AT, OUTCOME = "__at", "__outcome"
 """Columns of a join under way."""
+KNOWN = "__known"
+"""When a user became known, in UTC: from then on the outcome stays as it is."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,8 @@ class Counts:
     """Of those used, users without an outcome row."""
     strangers: int
     """Outcome rows of users nobody decided for."""
+    too_late: int = 0
+    """Of those used, users whose outcome came after `within` days: it does not count."""
 
 
 @dataclass(frozen=True)
@@ -65,28 +70,36 @@ class Decided:
     Parameters
     ----------
     table
-        As the decisions hold it, every chance a number, `scored_at` a time in UTC; and `outcome_name`, 0 or 1.
+        As the decisions hold it, every chance a number, `scored_at` a time in UTC; `outcome_name`, 0 or 1; and `KNOWN`.
     id, outcome_name
         Columns of the id and of the outcome.
+    settled
+        Whether outcomes stay as they are once known: not where a user without a row counts as 0 whose row may yet come.
     """
 
     table: pl.DataFrame
     id: str
     outcome_name: str
     counts: Counts
+    settled: bool = True
 
     def versions(self) -> list[str]:
         """The versions that decided, in order of their first decision."""
         return self.table["model"].unique(maintain_order=True).to_list()
 
     def of(self, version: str) -> pl.DataFrame:
-        """The rows one version decided, without the chances of actions it did not choose among."""
-        rows = self.table.filter(pl.col("model") == version)
+        """The rows one version decided, as they became known, without chances of actions it did not choose among."""
+        rows = self.table.filter(pl.col("model") == version).sort(KNOWN, maintain_order=True)
         return rows.drop([c for c in rows.columns if c.startswith(CHANCE) and rows[c].null_count() == len(rows)])
 
 
 def join(
-    decisions: pl.DataFrame, user_id: str, outcomes: pl.DataFrame, outcomes_id: str | None, terms: Terms
+    decisions: pl.DataFrame,
+    user_id: str,
+    outcomes: pl.DataFrame,
+    outcomes_id: str | None,
+    terms: Terms,
+    now: datetime | None = None,
 ) -> Decided:
     """What came of each user's first decision by each version.
 
@@ -96,13 +109,20 @@ def join(
         As `checked` gives them.
     outcomes, outcomes_id
         One row a user; None: the id is called as in the decisions, or found by its name.
+    now
+        The time, in UTC: outcomes a day and more later are refused; None: none are.
 
     Raises
     ------
     InputError
-        When columns are missing, ids repeat or never match, or outcomes are not yes or no.
+        When columns are missing, ids repeat or never match, outcomes are not yes or no, have not come yet, or are all
+        1 while users are absent.
     """
     came, name = _came(outcomes, _id_of(outcomes, outcomes_id, user_id, decisions[user_id], "outcomes"), terms)
+    if now is not None and len(ahead := came.filter(pl.col(AT) > now + timedelta(days=1))):
+        example = f"{ahead['__id'][0]!r} is dated {ahead[AT][0]}"
+        what = f"{len(ahead):,} outcomes have not come yet: {example}, now is {now:%Y-%m-%d %H:%M}"
+        raise InputError("at", what, "Mend or leave out these rows; times without a zone are UTC.")
     if name in decisions.columns:
         raise InputError("outcomes", f"{name!r} is a column of the decisions too", "Rename it.")
     taken = decisions.filter(pl.col("scored_at") >= terms.since) if terms.since else decisions
@@ -112,7 +132,8 @@ def join(
         )
     first = taken.sort("scored_at", maintain_order=True).unique([user_id, "model"], keep="first", maintain_order=True)
     joined = first.join(came, left_on=user_id, right_on="__id", how="left")
-    strangers = len(came.join(decisions, left_on="__id", right_on=user_id, how="anti"))
+    unmet = came.join(decisions, left_on="__id", right_on=user_id, how="anti")["__id"]
+    strangers = len(unmet)
     if strangers == len(came):
         raise InputError(
             "outcomes_id",
@@ -120,24 +141,37 @@ def join(
             f" ({some(decisions[user_id].unique(maintain_order=True).to_list())})",
             _better_id(outcomes, decisions[user_id], "outcomes"),
         )
+    _check_alike(joined.filter(pl.col("__there").is_null())[user_id], unmet)
     absent = pl.col(OUTCOME).is_null() & ~pl.col("__there").fill_null(False)
-    before, unknown, outcome = pl.lit(False), pl.col(OUTCOME).is_null(), pl.col(OUTCOME)
+    if not terms.absent_is_zero and joined["__there"].null_count() and joined[OUTCOME].min() == 1:
+        without = joined["__there"].null_count()
+        what = f"every known outcome is 1, and {without:,} users have no row: no uplift is told from the others"
+        raise InputError("outcomes", what, "Type absent=zero if users without a row did not convert.")
+    before, late, unknown, outcome = pl.lit(False), pl.lit(False), pl.col(OUTCOME).is_null(), pl.col(OUTCOME)
     if terms.absent_is_zero:
         unknown, outcome = unknown & ~absent, pl.when(absent).then(0).otherwise(outcome)
     if terms.at is not None:
         before = (outcome == 1) & (pl.col(AT) < pl.col("scored_at"))
-    times_seen = pl.concat([joined["scored_at"], joined[AT].rename("scored_at")])
-    until = terms.until or times_seen.max()
+    last: Any = pl.concat([joined["scored_at"], joined[AT].rename("scored_at")]).max()
+    until = terms.until or last
     unknown = unknown | (pl.col("scored_at") > until)
     if terms.within is not None:
         end = pl.col("scored_at") + timedelta(days=terms.within)
-        outcome = pl.when((outcome == 1) & (pl.col(AT) > end)).then(0).otherwise(outcome)
+        late = (outcome == 1) & (pl.col(AT) > end)
+        outcome = pl.when(late).then(0).otherwise(outcome)
         unknown = unknown | (end > until)
+        known = end
+    else:
+        # Without a time it became known at some moment before this look: it counts from this look on.
+        look = pl.lit(max(until, last), dtype=pl.Datetime("us"))
+        known = pl.max_horizontal(pl.col(AT).fill_null(look), "scored_at")
     joined = joined.with_columns(
         outcome.cast(pl.Int64).alias(name),
         before.fill_null(False).alias("__before"),
         (unknown & ~before.fill_null(False)).alias("__unknown"),
         absent.alias("__absent"),
+        late.fill_null(False).alias("__late"),
+        known.alias(KNOWN),
     )
     used = joined.filter(~pl.col("__before") & ~pl.col("__unknown"))
     counts = Counts(
@@ -149,13 +183,32 @@ def join(
         used=len(used),
         taken_as_zero=int(used["__absent"].sum()),
         strangers=strangers,
+        too_late=int(used["__late"].sum()),
     )
     if not counts.used:
         remedy = (
             "Type absent=zero if a user without a row has outcome 0." if terms.within is None else "Wait for the first."
         )
         raise InputError("outcomes", f"no user's outcome is known yet ({counts.unknown:,} are not)", remedy)
-    return Decided(used.drop([c for c in used.columns if c.startswith("__")]), user_id, name, counts)
+    used = used.drop([c for c in used.columns if c.startswith("__") and c != KNOWN])
+    return Decided(used, user_id, name, counts, settled=not terms.absent_is_zero or terms.within is not None)
+
+
+def _check_alike(absent: pl.Series, strangers: pl.Series) -> None:
+    """Refuse where users without an outcome stand among the outcomes of strangers, but for how the id is written."""
+
+    def bare(ids: pl.Series, name: str) -> pl.DataFrame:
+        text = ids.str.strip_chars(" \t'\"").str.to_lowercase().str.replace(r"\.0+$", "").str.replace(r"^0+(.)", "$1")
+        return pl.DataFrame({"bare": text, name: ids}).unique("bare", keep="first", maintain_order=True)
+
+    same = bare(absent, "absent").join(bare(strangers, "stranger"), on="bare", maintain_order="left")
+    if len(same):
+        one, other = same.row(0)[1:]
+        raise InputError(
+            "outcomes",
+            f"{len(same):,} ids are written otherwise than in the decisions (there {one!r}, here {other!r})",
+            "Write them the same way in both: else these users count as having no outcome.",
+        )
 
 
 def _came(outcomes: pl.DataFrame, key: str, terms: Terms) -> tuple[pl.DataFrame, str]:
@@ -169,7 +222,7 @@ def _came(outcomes: pl.DataFrame, key: str, terms: Terms) -> tuple[pl.DataFrame,
         what = f"not given, and the outcomes have {'the columns ' + ', '.join(rest) if rest else 'no other column'}"
         raise InputError("outcome", what, f"Type outcome={rest[0] if rest else '…'}.")
     name = terms.outcome or rest[0]
-    ids = as_text(outcomes[key])
+    ids = as_written(outcomes[key])
     if missing := ids.null_count():
         raise InputError("outcomes", f"{key!r} is missing in {missing:,} rows")
     if repeated := ids.filter(ids.is_duplicated()).unique(maintain_order=True).to_list():
@@ -214,7 +267,7 @@ def as_evidence(decided: Decided, users: pl.DataFrame | None, users_id: str | No
     if users is None:
         return table.select(key, "propensity_score", "segment", *own[1:])
     named = _id_of(users, users_id, key, table[key], "users")
-    ids = as_text(users[named])
+    ids = as_written(users[named])
     if repeated := ids.filter(ids.is_duplicated()).unique(maintain_order=True).to_list():
         raise InputError(
             "users", f"{len(repeated):,} ids stand more than once ({some(repeated)})", "Keep one row a user."

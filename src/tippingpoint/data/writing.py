@@ -18,6 +18,8 @@ from tippingpoint.errors import InputError
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 """Of the tables that are written, and of the files of a folder that are read."""
+FORMULA = r"^[=+\-@\t\r]"
+"""How a cell begins that a spreadsheet would run (OWASP, CSV injection); what is written as CSV gets a ' in front."""
 
 
 def write_blocks(blocks: Iterable[pd.DataFrame], path: Path) -> int:

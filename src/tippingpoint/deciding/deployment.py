@@ -31,8 +31,8 @@ class Deployment(Closed):
     """What a table of users must hold: the id, if there is one, and every feature."""
     prices: dict[str, Any] = Field(repr=False)
     """The economics, as a config node."""
-    responses: dict[str, Sigmoid | Ratio]
-    """For each action, the outcome that a score lets expect."""
+    responses: dict[str, Sigmoid | Ratio | None]
+    """For each action, the outcome that a score lets expect; None where nobody got it."""
     reference: Reference = Field(repr=False)
 
     @property
@@ -47,24 +47,15 @@ class Deployment(Closed):
             return Component.model_validate(self.prices).build(Economics, "economics")
         return validate(Economics, self.prices, "economics")
 
-    def outcomes(self, score: np.ndarray) -> np.ndarray:
-        """(n, K) probability of outcome 1 under each action that (n,) scores let expect."""
-        return np.stack([response(score) for response in self.responses.values()], axis=1)
-
-    def worth(self, score: np.ndarray, costs: pd.DataFrame | None = None) -> np.ndarray:
-        """(n, K) expected money per user under each action; NaN where prices are each user's own and not given."""
-        if self.economics.per_user and costs is None:
-            return np.full((len(score), len(self.actions)), np.nan)
-        alpha, beta = self.economics.rewards(self.actions, self.good, costs)
-        return np.asarray(alpha + beta * self.outcomes(score))
-
     def worth_of(self, score: np.ndarray, action: np.ndarray, costs: pd.DataFrame | None = None) -> np.ndarray:
-        """(n,) expected money under (n,) codes of actions: what `worth` says of those alone."""
+        """(n,) expected money under (n,) codes of actions; NaN where nobody got it, or own prices are not given."""
         value = np.full(len(score), np.nan)
         if self.economics.per_user and costs is None:
             return value
         alpha, beta = self.economics.rewards(self.actions, self.good, costs)
         for k, response in enumerate(self.responses.values()):
+            if response is None:
+                continue
             rows = np.flatnonzero(action == k)
             own = (rows, k) if alpha.ndim == 2 else k  # prices of each user's own, or of all
             value[rows] = alpha[own] + beta[own] * response(score[rows])

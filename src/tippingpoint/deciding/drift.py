@@ -5,15 +5,20 @@ from typing import Self
 
 import numpy as np
 import pandas as pd
+from scipy.stats import chi2
 
 from tippingpoint.closed import Closed
 
 SCORE = "propensity_score"
+SURE = 0.999
+"""How sure, over all columns at once, chance alone leaves an index where it is not called a move."""
 BINS = 10
 MOST = 50
 """Categories told apart; rarer ones count together."""
+FEW = 5
+"""Users learnt from below which bins count together: of rare values a new batch always holds others."""
 LEAST_SHARE = 1e-4
-"""A bin nobody is in counts as this share: a logarithm needs one."""
+"""A bin nobody is in counts as this share, or as half a user where that is more: a logarithm needs one."""
 MOVED, SHIFTED = 0.1, 0.25
 """Population stability index from which on a column is said to have moved, and to have shifted."""
 
@@ -22,12 +27,13 @@ class Reference(Closed):
     """How the users a model learnt from are spread over bins of each column and of the score.
 
     Bins of a number lie between `edges`; those of a category are `categories`, then all others. The last bin of either
-    is for missing values.
+    is for missing values. `users` counts those a column's shares rest on: the score's are others than the features'.
     """
 
     edges: dict[str, list[float]]
     categories: dict[str, list[str]]
     shares: dict[str, list[float]]
+    users: dict[str, int]
 
     @classmethod
     def of(cls, features: pd.DataFrame, score: np.ndarray) -> Self:
@@ -38,9 +44,11 @@ class Reference(Closed):
                 edges[name] = np.unique(values.dropna().quantile(np.linspace(0, 1, BINS + 1)[1:-1])).tolist()
             else:
                 categories[name] = values.value_counts().index[:MOST].tolist()
-        blank = cls(edges=edges, categories=categories, shares={})
+        blank = cls(edges=edges, categories=categories, shares={}, users={})
         counts = blank.count(features, score)
-        return cls(edges=edges, categories=categories, shares={n: (c / c.sum()).tolist() for n, c in counts.items()})
+        users = {name: int(count.sum()) for name, count in counts.items()}
+        shares = {name: (count / max(users[name], 1)).tolist() for name, count in counts.items()}
+        return cls(edges=edges, categories=categories, shares=shares, users=users)
 
     def count(self, features: pd.DataFrame, score: np.ndarray) -> dict[str, np.ndarray]:
         """Users in each bin of each column; counts of chunks add."""
@@ -61,13 +69,30 @@ class Reference(Closed):
         return counts
 
     def drift(self, counts: Mapping[str, np.ndarray]) -> pd.DataFrame:
-        """Population stability index sum((p - q)·ln(p / q)) of each column, the largest first, and a word for it."""
+        """Population stability index sum((p - q)·ln(p / q)) of each column, the largest first, and a word for it.
+
+        `by_chance` is what the index of users of the same kind hardly exceeds in any column: of n users against the N
+        learnt from it is spread nearly as chi²(bins - 1)·(1/n + 1/N). The logarithm's tail is longer: 1 in 200 batches
+        of 100 users do exceed it, where chi² says 1 in 1,000. An index below it says nothing where it would be called a
+        move: `cannot tell`. Bins of fewer than 5 users learnt from are one.
+
+        References
+        ----------
+        Yurdakul (2018): Statistical properties of the population stability index. Western Michigan University.
+        """
         rows = []
         for name, count in counts.items():
-            q, p = (
-                np.maximum(share, LEAST_SHARE) for share in (np.asarray(self.shares[name]), count / max(count.sum(), 1))
-            )
+            n, learnt = max(int(count.sum()), 1), max(self.users[name], 1)
+            rare = np.asarray(self.shares[name]) * learnt < FEW
+            share, count = (np.append(of[~rare], of[rare].sum()) for of in (np.asarray(self.shares[name]), count))
+            there = (count > 0) | (share > 0)
+            q = np.maximum(share[there], max(LEAST_SHARE, 0.5 / learnt))
+            p = np.maximum(count[there] / n, max(LEAST_SHARE, 0.5 / n))
             index = float(np.sum((p - q) * np.log(p / q)))
+            level = 1 - (1 - SURE) / len(counts)
+            chance = float(chi2.ppf(level, max(int(there.sum()) - 1, 1)) * (1 / n + 1 / learnt))
             word = "shifted" if index >= SHIFTED else "moved" if index >= MOVED else "same"
-            rows.append({"column": name, "psi": index, "drift": word})
+            if index <= chance and chance >= MOVED:
+                word = "cannot tell"
+            rows.append({"column": name, "psi": index, "by_chance": chance, "drift": word})
         return pd.DataFrame(rows).sort_values("psi", ascending=False, ignore_index=True)

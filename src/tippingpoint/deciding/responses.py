@@ -41,11 +41,12 @@ class Ratio(Closed):
 
 def responses(
     kind: Kind, users: Users, score: np.ndarray, actions: tuple[str, ...], stated: np.ndarray
-) -> dict[str, Sigmoid | Ratio]:
+) -> dict[str, Sigmoid | Ratio | None]:
     """The response to each action, by a logistic regression of the outcome on the score's log-odds.
 
     For `truth` the outcome is its known probability; for `experiment` and `logged` it is that of the users who got
     the action, `experiment` weighing each by the inverse of the chance it was taken with; for `assumed` it is stated.
+    None for an action nobody got: there is nothing to go by.
 
     Parameters
     ----------
@@ -56,7 +57,7 @@ def responses(
     """
     if kind == "assumed":
         return {a: Ratio(ratio=float(r), good=users.contract.good) for a, r in zip(actions, stated, strict=True)}
-    found: dict[str, Sigmoid | Ratio] = {}
+    found: dict[str, Sigmoid | Ratio | None] = {}
     for action in actions:
         k = users.actions.index(action)
         if kind == "truth" and users.truth is not None:
@@ -70,9 +71,9 @@ def responses(
     return found
 
 
-def _fit(score: np.ndarray, outcome: np.ndarray, weight: np.ndarray) -> Sigmoid:
+def _fit(score: np.ndarray, outcome: np.ndarray, weight: np.ndarray) -> Sigmoid | None:
     if not len(score):
-        return Sigmoid(intercept=0.0, slope=1.0)
+        return None
     odds = _log_odds(score)
     level = float(np.clip(np.average(outcome, weights=weight), INSIDE, 1 - INSIDE))
     if min(outcome.sum(), (1 - outcome).sum()) < FEW:

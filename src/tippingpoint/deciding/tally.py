@@ -19,7 +19,7 @@ class Tally:
     kept
         Decided rows that are written.
     users, scores, values
-        (S,) users, sum of scores and of expected values by segment.
+        (S,) users, sum of scores and of expected values by segment; values are those of the policy's own actions.
     explored
         Users whose action was drawn.
     neutralised

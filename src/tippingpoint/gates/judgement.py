@@ -44,7 +44,7 @@ class Judgement:
     Parameters
     ----------
     gate
-        Short name of what was asked of it: 8 hex digits of the gate's settings.
+        What was asked of it: the gate's name and 8 hex digits of its settings, which a changed check changes.
     version, against
         What was judged, and the champion it was held against; '' for the constant baseline.
     test

@@ -59,10 +59,10 @@ def better(
     chance = power(smallest + margin, difference.se, level)
     figures |= {"difference_low": low, "difference_high": high, "se": difference.se, "power": chance}
     word: Word = "passes" if low > -margin else "fails" if high < -margin else "cannot tell"
-    said = (
-        f"ROC AUC {difference.value:+.4f} [{low:+.4f}, {high:+.4f}] over {theirs:.3f}, user by user;"
-        f" {smallest:g} would be told with a chance of {chance:.0%}"
-    )
+    said = f"ROC AUC {difference.value:+.4f} [{low:+.4f}, {high:+.4f}] over {theirs:.3f}, user by user"
+    said += f", at most {margin:g} worse" if margin else ""
+    if np.ptp(champion):  # against a constant nobody asks for so little
+        said += f"; {smallest:g} would be told with a chance of {chance:.0%}"
     return Check("better", word, said, figures)
 
 

@@ -7,7 +7,17 @@ import numpy as np
 
 from tippingpoint.gates.judgement import Check
 
-FLAVOURS = {"python_function", "sklearn"}
+HELD: dict[str, dict[str, str | None]] = {
+    "python_function": {
+        "loader_module": "mlflow.sklearn",
+        "model_path": "model.skops",
+        "predict_fn": "predict_proba",
+    },
+    "sklearn": {"code": None, "pickled_model": "model.skops", "serialization_format": "skops"},
+}
+"""What each flavour of an MLmodel of ours says. MLflow runs what other keys name (`code`, `data`, `model_config`)."""
+TOLD = {"python_function": {"env", "python_version"}, "sklearn": {"sklearn_version", "skops_trusted_types"}}
+"""And what it may say besides: packages, which loading does not read, and types, which are held to the family's."""
 SAME = 1e-9
 """Largest difference of a score in another process that is still rounding."""
 
@@ -32,21 +42,41 @@ def trusted(
     amiss
         What is wrong with the registered version itself, if anything is.
     """
-    flavours = written.get("flavors", {})
-    sklearn, function = flavours.get("sklearn", {}), flavours.get("python_function", {})
-    paths = {sklearn.get("pickled_model"), function.get("model_path")}
-    wrong = [amiss] if amiss else []
-    if set(flavours) != FLAVOURS or function.get("loader_module") != "mlflow.sklearn" or sklearn.get("code"):
-        wrong.append(f"flavours {', '.join(sorted(flavours))} or code of its own")
-    if sklearn.get("serialization_format") != "skops" or paths != {"model.skops"}:
-        wrong.append(f"the file is {sklearn.get('serialization_format')} in {', '.join(sorted(map(str, paths)))}")
-    if more := sorted(set(sklearn.get("skops_trusted_types") or ()) - set(trust)):
-        wrong.append(f"it asks to trust {', '.join(more)}")
+    wrong = [*filter(None, [amiss]), *foreign(written, trust)]
     if unlike := [f"{name} ({kind})" for name, kind in needed.items() if columns.get(name) != kind]:
         wrong.append(f"users have no {', '.join(unlike)}")
     if wrong:
         return Check("signature", "fails", "; ".join(wrong))
     return Check("signature", "passes", f"reads {len(needed)} columns users have; no type beyond its family's")
+
+
+def foreign(written: Mapping[str, Any], trust: Sequence[str]) -> list[str]:
+    """What an MLmodel asks for beyond what one of ours does, in clauses; empty where loading it runs nothing else.
+
+    Whoever lets MLflow load a folder asks this first: scoring in a clean process and on Spark do.
+
+    Parameters
+    ----------
+    trust
+        Types the family trusts.
+    """
+    there = written.get("flavors")
+    flavours = there if isinstance(there, Mapping) else {}
+    if set(flavours) != set(HELD) or not all(isinstance(flavour, Mapping) for flavour in flavours.values()):
+        named = ", ".join(sorted(map(str, flavours))) or "none"
+        return [f"its flavours are {named}, not {', '.join(HELD)} as we write them"]
+    wrong = []
+    for name, held in HELD.items():
+        own = flavours[name]
+        wrong += [
+            f"its {name}.{key} is {own.get(key)}, not {value}" for key, value in held.items() if own.get(key) != value
+        ]
+        if more := sorted(set(map(str, own)) - set(held) - TOLD[name]):
+            wrong.append(f"its {name} has {', '.join(more)}, which may be code of its own")
+    asked = flavours["sklearn"].get("skops_trusted_types") or ()
+    if more := sorted(set(map(str, asked)) - set(trust)):
+        wrong.append(f"it asks to trust {', '.join(more)}")
+    return wrong
 
 
 def reloads(here: np.ndarray, there: np.ndarray | None, why: str = "") -> Check:
@@ -106,7 +136,7 @@ def fresh(days: float | None, of: str, most: float) -> Check:
     return Check("fresh", "passes" if days <= most else "fails", said, {"days": days})
 
 
-def worn(look: int, versions: int, level: float, most: int) -> Check:
+def worn(look: int, versions: int, picked: bool, level: float, most: int) -> Check:
     """How often the test table has judged; from `most` looks on it is worn out.
 
     Parameters
@@ -114,11 +144,15 @@ def worn(look: int, versions: int, level: float, most: int) -> Check:
     look
         Judgements of this question on these users, this one included: each pair of version and champion once.
     versions
-        Registered versions whose own runs reported on them; they were chosen on validation, so these are shown only.
+        Registered versions whose own runs reported on them.
+    picked
+        Whether this one was picked by hand, perhaps as the best of those reports; then they share its level.
     """
     figures = {"look": float(look), "versions": float(versions), "level": level}
     said = (
         f"look {look} at this test table (at most {most}), one-sided level {level:.2g};"
         f" {versions} version{'s'[: versions != 1]} reported on it"
     )
+    if picked and versions > 1:
+        said += ", and share the level, as this one is not the challenger and may have been picked from them"
     return Check("looks", "passes" if look <= most else "fails", said, figures)

@@ -29,7 +29,6 @@ from tippingpoint.policies.best_action import BestAction
 from tippingpoint.policies.policy import Known, Policy
 from tippingpoint.settings import Gate, Split
 from tippingpoint.simulation.value import policy_value
-from tippingpoint.tracking.journal import Journal
 from tippingpoint.tracking.models import LoadedModel
 from tippingpoint.tracking.registry import Client
 from tippingpoint.tracking.reload import clean_scores, files
@@ -109,8 +108,9 @@ def judge(
     champion: Contestant | str | None,
     ground: Ground,
     against: str,
-    journals: tuple[Journal, ...],
+    look: int,
     reported: int,
+    picked: bool,
     say: Callable[[str], None] = lambda _: None,
 ) -> Judgement:
     """Run every check of a gate.
@@ -124,10 +124,13 @@ def judge(
         None where there is none; why, where there is one and it does not load.
     against
         Its URI; '' where there is none.
-    journals
-        Where looks at these users were counted.
+    look
+        Its place among those that looked at these users.
     reported
         Registered versions whose runs reported on these users.
+    picked
+        Whether somebody picked the candidate, who may have read what all of them reported; a challenger was chosen on
+        validation.
     say
         Told what is done next.
 
@@ -137,9 +140,8 @@ def judge(
         Where the candidate's own columns do not fit its users.
     """
     test, train = ground.parts.test, ground.parts.train
-    pairs = {pair for journal in journals for pair in journal.looks(ground.test)} - {(candidate.uri, against)}
-    look = len(pairs) + 1
-    sure = level(look, gate.alpha)
+    among = max(reported, 1) if picked else 1
+    sure = level(look, gate.alpha) / among
     say("scoring test users with both")
     model = candidate.model
     score = score_users(candidate.uri, model, test)
@@ -178,10 +180,10 @@ def judge(
         days = (time.time() * 1000 - candidate.read) / DAY
         checks.append(soundness.fresh(days, "read", fresh.days).where_untold(fresh.cannot_tell))
     if looks := gate.looks:
-        checks.append(soundness.worn(look, reported, sure, looks.most).where_untold(looks.cannot_tell))
+        checks.append(soundness.worn(look, reported, picked, sure, looks.most).where_untold(looks.cannot_tell))
     written = json.dumps(gate.model_dump(mode="json"), sort_keys=True)
     digest = hashlib.sha256(written.encode()).hexdigest()[:8]
-    return Judgement(digest, candidate.uri, against, ground.test, len(test), look, sure, tuple(checks))
+    return Judgement(f"{gate.name} {digest}", candidate.uri, against, ground.test, len(test), look, sure, tuple(checks))
 
 
 def _sound(client: Client, gate: Gate, candidate: Contestant, ground: Ground, score: np.ndarray) -> list[Check]:

@@ -1,8 +1,10 @@
 """`tippingpoint measure`: what decisions brought, beside what was promised; evidence for the next round."""
 
+import hashlib
 import re
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ from tippingpoint.measured import Measured, measured
 from tippingpoint.reports import measurement
 from tippingpoint.settings import MeasureSettings
 from tippingpoint.tracking import backend
-from tippingpoint.tracking.measurements import note, promised
+from tippingpoint.tracking.measurements import FIRST_LOOK, note, noted, promised
 from tippingpoint.tracking.models import config_of, find
 from tippingpoint.tracking.provenance import provenance
 from tippingpoint.tracking.registry import Client
@@ -42,6 +44,7 @@ class MeasureResult:
     filed: list[Filed]
     to: str | None
     good: bool
+    question: str
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
@@ -62,7 +65,8 @@ class MeasureResult:
             return ""
         actions = [c.removeprefix(CHANCE) for c in self.decided.table.columns if c.startswith(CHANCE)]
         chances = ", ".join(f"{a}: {CHANCE}{a}" for a in actions)
-        words = [f"data.path={self.to}", f"data.target={self.decided.outcome_name}", f"data.id={self.decided.id}"]
+        words = [f"data.path={self.to}", f"data.target={self.decided.outcome_name}", f"data.name={self.question}"]
+        words += [f"data.id={self.decided.id}"]
         words += [
             "data.action=action",
             f"'data.logging_probability={{{chances}}}'",
@@ -92,7 +96,8 @@ def measure(settings: MeasureSettings) -> MeasureResult:
             settings.outcome, settings.at, settings.absent == "zero", settings.within, settings.since, settings.until
         )
         outcomes = read(settings.outcomes, settings.outcomes_table, "outcomes")
-        decided = join(table, user_id, outcomes, settings.outcomes_id, terms)
+        now = datetime.now(UTC).replace(tzinfo=None)
+        decided = join(table, user_id, outcomes, settings.outcomes_id, terms, now)
         evidence = None
         if settings.to is not None:
             users = read(settings.users, None, "users") if settings.users else None
@@ -102,18 +107,22 @@ def measure(settings: MeasureSettings) -> MeasureResult:
         reap(client)
         runs = {version: _run(client, version) for version in decided.versions()}
         step("answering")
-        found, good = [], True
+        found, good, first_look = [], True, _first_look(terms, decided.outcome_name)
         for version, run in runs.items():
             config = config_of(client, run)
             good = Component.model_validate(config["data"]).build(Source, "data").wanted
             prices = Component.model_validate(config["economics"]).build(Economics, "economics")
-            found.append(measured(decided.of(version), decided.outcome_name, version, prices, good, promised(run)))
+            first = noted(client, version).get(first_look)
+            begun = int(first) if first else None
+            rows, name = decided.of(version), decided.outcome_name
+            found.append(measured(rows, name, version, prices, good, promised(run), begun, decided.settled))
         step("filing")
         if evidence is not None and settings.to is not None:
             with replacing(Path(settings.to)) as file:
                 (evidence.write_parquet if settings.to.lower().endswith(".parquet") else evidence.write_csv)(file)
-        filed = [_file(client, of, runs[of.version], decided, settings) for of in found]
-    return MeasureResult(decided, found, filed, settings.to, good)
+        filed = [_file(client, of, runs[of.version], decided, settings, first_look) for of in found]
+    question = next(iter(runs.values())).data.tags["question"]
+    return MeasureResult(decided, found, filed, settings.to, good, question)
 
 
 def _run(client: Client, version: str) -> StoredRun:
@@ -127,7 +136,15 @@ def _run(client: Client, version: str) -> StoredRun:
         ) from error
 
 
-def _file(client: Client, of: Measured, run: StoredRun, decided: Decided, settings: MeasureSettings) -> Filed:
+def _first_look(terms: Terms, outcome: str) -> str:
+    """The version's tag that keeps how many users its first look on these terms had: all later ones are tuned to it."""
+    kept = astuple(replace(terms, outcome=outcome, until=None))
+    return f"{FIRST_LOOK}{hashlib.sha256(repr(kept).encode()).hexdigest()[:8]}"
+
+
+def _file(
+    client: Client, of: Measured, run: StoredRun, decided: Decided, settings: MeasureSettings, first_look: str
+) -> Filed:
     """A run of its own in the version's experiment, tags and a line on the version."""
     written = masked(settings.model_dump(mode="json"))
     tags = {
@@ -143,7 +160,7 @@ def _file(client: Client, of: Measured, run: StoredRun, decided: Decided, settin
         opened.params({key: written[key] for key in written if key not in ("output", "debug")})
         opened.metrics(measurement.estimates(of))
         if of.start is not None:
-            days = np.array([(day - of.days[0]).days for day in of.days[of.start :]])
+            days = np.array([(day - of.days[0]).days for day in of.looked])
             looks = {"per_1000": of.per_1000, "per_user": of.per_user}
             opened.curves(
                 {
@@ -160,10 +177,11 @@ def _file(client: Client, of: Measured, run: StoredRun, decided: Decided, settin
             measurement.picture(folder / "figures/sequence.png", of)
             (folder / "measure.yaml").write_text(yaml.safe_dump(written, sort_keys=False, allow_unicode=True))
             opened.artifacts(folder)
-    noted = {"measured_until": of.until.isoformat(), "measured_run": opened.run_id}
+    told = {"measured_until": of.until.isoformat(), "measured_run": opened.run_id}
     if of.per_1000 is not None:
         last = of.per_1000.last
         ends = {"": last.value, "_low": last.low, "_high": last.high}
-        noted |= {f"measured_uplift_per_1000{end}": f"{value:.6g}" for end, value in ends.items()}
-    note(client, of.version, noted, measurement.in_a_line(of))
+        told |= {f"measured_uplift_per_1000{end}": f"{value:.6g}" for end, value in ends.items()}
+        told |= {first_look: str(of.first)} if of.settled else {}
+    note(client, of.version, told, measurement.in_a_line(of))
     return Filed(opened.run_id, backend.page(opened.path), of.version)

@@ -14,7 +14,7 @@ from tippingpoint.jobs.standing import contestant, named, settled, who
 from tippingpoint.reports import promotion as report
 from tippingpoint.settings import PromoteSettings
 from tippingpoint.tracking import backend, promotion
-from tippingpoint.tracking.journal import Entry, Kind, append, read
+from tippingpoint.tracking.journal import Entry, Kind, append, judged, read
 from tippingpoint.tracking.models import find
 from tippingpoint.tracking.promotion import aliases, copied, versions
 from tippingpoint.tracking.provenance import provenance
@@ -80,6 +80,9 @@ class PromoteResult:
 def promote(settings: PromoteSettings) -> PromoteResult:
     """Judge a version against the champion, and if it passes make it champion: the journal first, then aliases.
 
+    That it is looked at stands in the journal before anything is judged, so that of many at once each is told its place
+    and none is forgotten: not who is overtaken, and not who is killed.
+
     Raises
     ------
     InputError
@@ -108,8 +111,8 @@ def promote(settings: PromoteSettings) -> PromoteResult:
         own = versions(client, name)
         against = f"models:/{model}/{journal.champion}" if journal.champion else ""
         reported = sum(version.tags.get(DATA) == ground.users.digest for version in own)
-        journals = (journal,) if model == name else (journal, read(client, name))
-        judgement = judge(client, settings.gate, candidate, champion, ground, against, journals, reported, step)
+        there = aliases(client, name)
+        picked = number not in (there.get(CHALLENGER), there.get(promotion.CHAMPION))
         tags = next(version.tags for version in own if str(version.version) == number)
         grounds: dict[str, Any] = {
             "who": who(settings.who),
@@ -117,22 +120,29 @@ def promote(settings: PromoteSettings) -> PromoteResult:
             "commit": provenance().commit,
             "policy_digest": tags.get("policy_bound_digest", ""),
             "test": ground.test,
-            "judgement": judgement.as_dict(),
         }
+        # The question's own journal counts the looks, of its environments too, each before anything is seen.
+        pair = {"version": candidate.uri, "against": against}
+        entry = append(client, name, "look", number, journal.champion, journal.at, judgement=pair, **grounds)
+        look = read(client, name).look(entry)
+        judgement = judge(client, settings.gate, candidate, champion, ground, against, look, reported, picked, step)
+        said = judgement.as_dict()
         step("filing")
         if judgement.passed and not settings.dry_run:
             version = (
                 number if model == name else copied(client, own[[str(v.version) for v in own].index(number)], model)
             )
-            entry = append(client, model, "promote", version, journal.champion, journal.at, **grounds)
-            journal, _ = settled(client, model)
-        else:  # a look is a look: those to come must be surer
-            version = number if model == name else f"{name}/{number}"
+            entry = append(client, model, "promote", version, journal.champion, journal.at, judgement=said, **grounds)
+        else:
             kind: Kind = "look" if settings.dry_run else "refused"
-            entry = append(client, model, kind, version, journal.champion, journal.at, source=candidate.uri, **grounds)
-            if kind == "refused" and model == name:
+            version = number
+            entry = judged(client, name, entry, kind, said)
+            if model != name:
+                version, of = f"{name}/{number}", {"source": candidate.uri, "judgement": said, **grounds}
+                entry = append(client, model, kind, version, journal.champion, journal.at, **of)
+            elif kind == "refused":
                 promotion.refuse(client, name, number, entry)
-            journal, _ = settled(client, model)
+        journal, _ = settled(client, model)
     return PromoteResult(model, version, journal.champion, judgement, entry, settings.dry_run, finished)
 
 

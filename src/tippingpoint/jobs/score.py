@@ -28,7 +28,7 @@ from tippingpoint.scored import Scored
 from tippingpoint.serving.batch import Batch, Stream, best_first
 from tippingpoint.serving.inputs import Input, Retyped, as_input, open_input, table_of
 from tippingpoint.serving.outputs import File, Quarantine, Writing, alone
-from tippingpoint.serving.parts import Parts
+from tippingpoint.serving.parts import ASIDE, Parts
 from tippingpoint.serving.tables import upsert
 from tippingpoint.settings import ScoreSettings
 from tippingpoint.tracking import backend
@@ -62,7 +62,7 @@ def score(settings: ScoreSettings) -> ScoreResult:
     InputError
         When the settings, the version or the table are wrong; then nothing is written.
     RefusedError
-        When too many rows break the contract; then nothing is written.
+        When too many rows break the contract; then nothing is written, but for parts, which are never called complete.
     OutsideError
         When the store or a database cannot be used; it says what was kept.
     """
@@ -264,10 +264,11 @@ def _write_parts(
             source.settle()  # parts that are written must not turn out to mean something else
             for decisions in Stream(batch, source, settings.chunk, parts.done, progress):
                 parts.add(decisions.table, decisions.broken, decisions.tally)
-            parts.finish()
         tally = parts.tally
-        aside = str(folder / "quarantine") if tally.quarantined else None
+        aside = str(folder / ASIDE) if tally.quarantined else None
         _refuse_broken(settings, source, tally, aside)
+        if not parts.complete:
+            parts.finish()
     return Written(tally, batch.scored_at, aside)
 
 
@@ -281,5 +282,5 @@ def _refuse_broken(settings: ScoreSettings, source: Input, tally: Tally, aside: 
         f"{tally.quarantined:,} of {tally.rows:,} rows of {source.origin} break the version's contract, more than"
         f" quarantine_share={settings.quarantine_share:g} ({worst})",
         f"See {aside}. Mend the table, or raise quarantine_share."
-        + ("" if settings.parts else " No decisions were written."),
+        + (" The parts are there, but not complete." if settings.parts else " No decisions were written."),
     )

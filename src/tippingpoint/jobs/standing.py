@@ -2,6 +2,7 @@
 
 import getpass
 import json
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -25,8 +26,9 @@ def named(client: Client, name: str | None, to: str | None) -> tuple[str, str]:
 
 
 def described(journal: Journal) -> str:
-    """The journal as a registered model's description."""
-    return description(journal.name, table(journal), journal.champion, journal.previous)
+    """The journal as a registered model's description; without looks that are under way, or ended in a promotion."""
+    known = replace(journal, entries=tuple(e for e in journal.entries if e.judged or e.kind != "look"))
+    return description(journal.name, table(known), journal.champion, journal.previous)
 
 
 def settled(client: Client, name: str) -> tuple[Journal, tuple[str, ...]]:
@@ -73,7 +75,8 @@ def table(journal: Journal) -> pd.DataFrame:
         judged = entry.judgement
         checks = judged.get("checks", [])
         stopping = [c["name"] for c in checks if c["word"] == "fails" or (c["word"] == "cannot tell" and c["blocks"])]
-        gate = "" if not checks else "passed" if judged.get("passed") else f"no: {', '.join(stopping)}"
+        said = "passed" if judged.get("passed") else f"no: {', '.join(stopping)}"
+        gate = f"{judged.get('gate', '')}: {said}" if checks else ""
         rows.append(
             {
                 "entry": entry.number,

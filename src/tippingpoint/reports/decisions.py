@@ -46,15 +46,20 @@ def score_summary(scored: Scored, page: str | None) -> RenderableType:
     if tally.quarantined:
         worst = "; ".join(f"{reason}: {n:,}" for reason, n in list(tally.worst().items())[:3])
         lines.append(f"Quarantined: {worst}. See {scored.quarantine}")
-    moved = scored.drift[scored.drift["psi"] >= MOVED]
+    moved = scored.drift[scored.drift["drift"].isin(["moved", "shifted"])]
+    untold = int((scored.drift["drift"] == "cannot tell").sum())
+    few = f" Of {untold} columns {tally.decided:,} users cannot tell: chance alone may say as much." if untold else ""
     if len(moved):
         named = ", ".join(f"{row.column} {row.psi:.2f}" for row in moved.head(DRIFTED).itertuples())
         more = f" and {len(moved) - DRIFTED} more" if len(moved) > DRIFTED else ""
         lines.append(
-            f"Drift (PSI; {MOVED} moved, {SHIFTED} shifted): {named}{more}. The model learnt from other users."
+            f"Drift (PSI; {MOVED} moved, {SHIFTED} shifted; more than chance explains): {named}{more}. The model learnt"
+            f" from other users.{few}"
         )
+    elif untold < len(scored.drift):
+        lines.append(f"Drift (PSI): none of {len(scored.drift) - untold} columns has moved (all below {MOVED}).{few}")
     else:
-        lines.append(f"Drift (PSI): none of {len(scored.drift)} columns has moved (all below {MOVED}).")
+        lines.append(f"Drift (PSI): {tally.decided:,} users are too few to tell a move from chance.")
     if tally.neutralised:
         lines.append(f"{tally.neutralised:,} cells that a spreadsheet would run as formulas begin with a ' now.")
     kept = f"{tally.kept:,} of segment {', '.join(scored.only)}, best first" if scored.only else f"{tally.kept:,} users"

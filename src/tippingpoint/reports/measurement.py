@@ -14,7 +14,11 @@ from tippingpoint.reports.palette import COLOURS, GREY
 from tippingpoint.reports.tables import interval, plain_table, stacked
 from tippingpoint.simulation.statistics import Estimate
 
-HOLDS = "Intervals hold at all daily looks at once (95 %)"
+HOLDS = "Intervals hold at all looks at once (95 %)"
+ONE_LOOK = (
+    "Intervals hold at one look planned beforehand (95 %), not at many: a user without a row counts as 0 until one"
+    " comes. Type at=… within=… too, to look whenever you like"
+)
 
 
 def measure_summary(found: Listed[Measured], counts: Counts, filed: Listed[Filed], to_type: str) -> RenderableType:
@@ -40,12 +44,13 @@ def measure_summary(found: Listed[Measured], counts: Counts, filed: Listed[Filed
             )
             if key in kept:
                 notes.append(f"{of.version}, {unit}: {kept[key]}.")
-        about = f"{of.version}: {of.users:,} users decided for until {of.until}."
+        about = f"{of.version}: {of.users:,} users known by {of.until}."
         if of.start is None:
             notes.append(f"{about} {waiting(of)} Without an interval: {of.so_far:+.1f} per 1,000.")
         else:
+            holds = f"{HOLDS}, from {of.days[of.start]} on." if of.settled else f"{ONE_LOOK}."
             notes.append(
-                f"{about} {HOLDS}, from {of.days[of.start]} on. {of.left_alone:,} of {of.acted_on:,} users the"
+                f"{about} {holds} {of.left_alone:,} of {of.acted_on:,} users the"
                 f" policy acts on were left alone by lot; largest weight {of.largest_weight:.0f}."
             )
     if any(of.per_user is None and of.start is not None for of in found):
@@ -67,6 +72,8 @@ def counted(counts: Counts) -> str:
     line = f"{counts.decisions:,} decisions = {' + '.join(parts)}."
     if counts.taken_as_zero:
         line += f" {counts.taken_as_zero:,} users without a row count as 0 (absent=zero)."
+    if counts.too_late:
+        line += f" {counts.too_late:,} outcomes came later than `within` allows and count as 0."
     if counts.unknown:
         line += " Uplift is that of users who are known: right if when they become known has nothing to do with it."
     return line + (f" {counts.strangers:,} outcomes of users nobody decided for." if counts.strangers else "")
@@ -80,6 +87,7 @@ def in_a_line(of: Measured) -> str:
     parts += [f"{interval(of.per_user.last, 3)} {of.currency} per user"] if of.per_user else []
     kept = of.kept()
     said = f"; {kept.get('per_user') or kept.get('per_1000')}" if kept else ""
+    said += "" if of.settled else " (at one planned look)"
     return f"until {of.until} on {of.users:,} users (experiment): {', '.join(parts)}: {of.word}{said}."
 
 
@@ -88,7 +96,8 @@ def description(of: Measured, counts: Counts) -> str:
     lines = [f"# What the policy of {of.version} brought", "", f"Measured {in_a_line(of)}", "", counted(counts), ""]
     if of.start is None:
         return "\n".join([*lines, waiting(of)])
-    lines += [f"{HOLDS}: a confidence sequence. Day by day: `tables/sequence.csv`, `figures/sequence.png`.", ""]
+    holds = f"{HOLDS}: a confidence sequence" if of.settled else ONE_LOOK
+    lines += [f"{holds}. Day by day: `tables/sequence.csv`, `figures/sequence.png`.", ""]
     lines += ["| action | users |", "|---|---|", *(f"| {a} | {n:,} |" for a, n in of.actions.items())]
     return "\n".join(lines)
 
@@ -100,7 +109,7 @@ def picture(path: Path, of: Measured) -> None:
     panels = [(f"{of.outcome} per 1,000 users", of.per_1000, of.promise.per_1000)]
     panels += [(f"{of.currency} per user", of.per_user, of.promise.per_user)] if of.per_user else []
     figure = blank(6.2 * len(panels), 4.5, 110, constrained=True)
-    days = of.days[of.start :]
+    days = of.looked
     for axes, (unit, sequence, promise) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         open_axes(axes)
         mark = {"marker": "o", "markersize": 3}

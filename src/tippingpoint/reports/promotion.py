@@ -33,9 +33,11 @@ def promote_summary(
     if judgement is None:
         return Group(*before, Text(f"models:/{name}/{version} is champion already; nothing to do."), *where)
     against = judgement.against or "the constant baseline, as there is no champion yet,"
-    table = _checks(f"{judgement.version} against {against} on {judgement.users:,} test users", judgement)
+    title = f"{judgement.version} against {against} on {judgement.users:,} test users (gate={judgement.gate})"
+    table, after = _checks(title, judgement), ""
     if promoted:
-        said = f"Promoted: models:/{name}/{version} is champion. Undo: tippingpoint rollback"
+        said = f"Promoted: models:/{name}/{version} is champion."
+        after = f"Undo: {_undo(name, judgement)}" if judgement.against else ""
     elif judgement.passed:
         said = f"It would be promoted. Dry run: nothing moved, but look {judgement.look} is counted."
     else:
@@ -43,7 +45,33 @@ def promote_summary(
         stays = f"models:/{name}/{champion} stays champion" if champion else "There is no champion yet"
         said = f"{'It would not be' if dry_run else 'Not'} promoted: {stopping}. {stays}."
         said += " Dry run; the look is counted." if dry_run else ""
-    return Group(*before, table, Text(said, style="bold"), *where)
+        after = _way_out(judgement, champion)
+    return Group(*before, table, Text(said, style="bold"), *where, *([Text(after)] if after else []))
+
+
+def _undo(name: str, judgement: Judgement) -> str:
+    """What to type to have the champion before again."""
+    of = judgement.version.removeprefix("models:/").rpartition("/")[0]
+    return f"tippingpoint rollback name={of}" + (f" to={name.removeprefix(f'{of}-')}" if name != of else "")
+
+
+def _way_out(judgement: Judgement, champion: str) -> str:
+    """What to type once the gate said no: the same pair is the same look, whatever is asked of it."""
+    keep = "Next: keep the champion" if champion else "Next: tippingpoint tune, for one that is let in"
+    stopping = {check.name: check for check in judgement.stopping}
+    worse = stopping.pop("better", None)
+    if failed := [name for name, check in stopping.items() if check.word == "fails"]:
+        more = f", and tippingpoint tune for another: what fails ({', '.join(failed)}) is let in by no other word."
+        return keep + (more if champion else ".")
+    words = [f"gate.{name}.cannot_tell=passes" for name in stopping]
+    if worse and "difference_low" in worse.figures and champion and not judgement.gate.startswith("no_worse"):
+        words = ["gate=no_worse", *words]
+    elif worse and worse.word == "cannot tell":
+        words = [*words, "gate.better.cannot_tell=passes"]
+    elif worse:
+        return f"{keep}."
+    why = " (at most so much worse as that gate's margin says)" if "gate=no_worse" in words else ""
+    return f"{keep}, or type the same line with {' '.join(words)}{why}, if that is enough for you."
 
 
 def rollback_summary(
@@ -79,7 +107,7 @@ def history_summary(name: str, found: pd.DataFrame, missing: Sequence[int]) -> R
         if not pd.isna(row["then_low"]):
             then += f" (≥ {row['then_low']:.3f})"
         now = "–" if pd.isna(row["now"]) else f"{row['now']:.3f}"
-        why = "; ".join(filter(None, [row["why"], f"gate {row['gate']}" if row["gate"] else ""]))
+        why = "; ".join(filter(None, [row["why"], f"gate={row['gate']}" if row["gate"] else ""]))
         table.add_row(str(row["entry"]), row["when"][:16], row["what"], version, then, now, Text(row["who"]), Text(why))
     return Group(table, *_missing(missing))
 

@@ -1,10 +1,11 @@
 """Decisions for tables of any size, chunk by chunk: checked, scored, decided, counted, written."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,7 @@ from tippingpoint.serving.inputs import Input, require
 from tippingpoint.serving.outputs import neutralised
 from tippingpoint.serving.seen import Seen
 
+T = TypeVar("T")
 ROW_ID = "user_id"
 """The id column where rows are numbered."""
 TIMES = pl.Datetime("us", "UTC")
@@ -105,7 +107,11 @@ class Batch:
         return names
 
     def decide(self, table: pl.DataFrame, first: int, seen: Seen | None = None) -> "Decisions":
-        """Decide for the rows of a chunk.
+        """Decide for the rows of a chunk; parameters as of `let_in`."""
+        return self.decided(self.let_in(table, first, seen))
+
+    def let_in(self, table: pl.DataFrame, first: int, seen: Seen | None = None) -> "LetIn":
+        """Hold a chunk against the contract.
 
         Parameters
         ----------
@@ -129,12 +135,16 @@ class Batch:
         costs = table.select(self.costs)[rows] if self.costs and self.costs[0] in table.columns else None
         ids = good[self.terms.id] if self.terms.id else pl.Series(ROW_ID, [f"row{first + i}" for i in rows], pl.String)
         written = None if self.terms.id and table[self.terms.id].dtype.is_numeric() else self.user_id
-        decisions, tally = self._decided(ids, features, costs, written)
-        tally.rows, tally.quarantined = len(table), len(broken)
+        return LetIn(ids, features, costs, written, broken, reasons, len(table))
+
+    def decided(self, users: "LetIn") -> "Decisions":
+        """Decide for users let in."""
+        decisions, tally = self._decided(users.ids, users.features, users.costs, users.written)
+        tally.rows, tally.quarantined = users.rows, len(users.broken)
         tally.reasons = {}
-        for reason, n in reasons.items():
+        for reason, n in users.reasons.items():
             tally.reasons[in_general(reason)] = tally.reasons.get(in_general(reason), 0) + n
-        return Decisions(decisions, broken, tally)
+        return Decisions(decisions, users.broken, tally)
 
     def remember(self, table: pl.DataFrame, seen: Seen | None) -> tuple[np.ndarray | None, pl.Series | None]:
         """Note a chunk's ids.
@@ -229,7 +239,7 @@ class Batch:
             kept=len(table),
             users=np.bincount(decided.segment, minlength=size),
             scores=np.bincount(decided.segment, decided.score, minlength=size),
-            values=np.bincount(decided.segment, value, minlength=size),
+            values=np.bincount(decided.segment, decided.value, minlength=size),
             explored=int(explored.sum()),
             neutralised=cells,
             drift=deployment.reference.count(features, decided.score),
@@ -254,6 +264,27 @@ class Batch:
         }
         blank = pl.DataFrame(schema=schema)
         return blank.with_columns(pl.col(pl.Enum).cast(pl.String)) if self.for_spreadsheets else blank
+
+
+@dataclass(frozen=True)
+class LetIn:
+    """A chunk held against the contract: the users let in, and the rows set aside.
+
+    Parameters
+    ----------
+    written
+        The id column where ids are text; None where they are numbers, which no spreadsheet runs.
+    rows
+        Of the chunk, those set aside among them.
+    """
+
+    ids: pl.Series
+    features: pd.DataFrame
+    costs: pl.DataFrame | None
+    written: str | None
+    broken: pl.DataFrame
+    reasons: dict[str, int]
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -305,16 +336,35 @@ class Stream:
             When the table is empty or lacks columns.
         """
         columns = self.batch.wanted(self.source.columns())
-        self._seen, done = Seen(), 0
-        for k, table in enumerate(self.source.chunks(columns, self.batch.numbers, self.size)):
-            if k < self.skip:
-                self.batch.remember(table, self._seen)
-            else:
-                yield self.batch.decide(table, done, self._seen)
-            done += len(table)
+        done = 0
+        for users, rows in _one_ahead(self._chunks(columns)):
+            if users is not None:
+                yield self.batch.decided(users)
+            done += rows
             self.progress(done)
         if not done:
             raise InputError("input", f"{self.source.origin} has no rows", "Bring users.")
+
+    def _chunks(self, columns: list[str]) -> Iterator[tuple[LetIn | None, int]]:
+        """Each chunk let in, None for those that are decided already; and its rows."""
+        self._seen, first = Seen(), 0
+        for k, table in enumerate(self.source.chunks(columns, self.batch.numbers, self.size)):
+            if k < self.skip:
+                self.batch.remember(table, self._seen)
+                yield None, len(table)
+            else:
+                yield self.batch.let_in(table, first, self._seen), len(table)
+            first += len(table)
+
+
+def _one_ahead(items: Iterator[T]) -> Iterator[T]:
+    """The same, each made on a thread while the one before it is worked on."""
+    end: Any = object()
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(next, items, end)
+        while (item := coming.result()) is not end:
+            coming = thread.submit(next, items, end)
+            yield item
 
 
 def best_first(tables: list[pl.DataFrame], user_id: str) -> pl.DataFrame:

@@ -159,7 +159,10 @@ def _decision(deployment: Deployment, segments: tuple[str, ...]) -> Schema:
             "propensity_score": {"type": "number", "minimum": 0, "maximum": 1},
             "segment": {"type": "string", "enum": list(segments)},
             "action": {"type": "string", "enum": list(deployment.actions)},
-            "expected_value": {"type": ["number", "null"], "description": "money the action lets expect"},
+            "expected_value": {
+                "type": ["number", "null"],
+                "description": "money the action lets expect; null where nobody got it before",
+            },
         }
     )
 

@@ -15,10 +15,8 @@ import polars as pl
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
+from tippingpoint.data.writing import FORMULA
 from tippingpoint.errors import InputError, OutsideError
-
-FORMULA = r"^[=+\-@\t\r]"
-"""How a cell begins that a spreadsheet would run (OWASP, CSV injection)."""
 
 
 @contextmanager
@@ -152,7 +150,7 @@ class Quarantine:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 self._part = self.folder / f".{self._name}-{os.getpid()}.part"
                 self._part.unlink(missing_ok=True)
-            text = broken.write_csv(include_header=not self._part.exists()).encode()
+            text = for_spreadsheets(broken).write_csv(include_header=not self._part.exists()).encode()
             self._digest.update(text)
             with self._part.open("ab") as file:
                 file.write(text)
@@ -190,6 +188,11 @@ def neutralised(table: pl.DataFrame, columns: list[str]) -> tuple[pl.DataFrame, 
     return table.with_columns(
         pl.when(cell.str.contains(FORMULA)).then(pl.lit("'") + cell).otherwise(cell).name.keep()
     ), int(sum(hits))
+
+
+def for_spreadsheets(broken: pl.DataFrame) -> pl.DataFrame:
+    """Rows set aside, so that none of their cells is run by a spreadsheet."""
+    return neutralised(broken, [name for name, type_ in broken.schema.items() if type_ == pl.String])[0]
 
 
 def kept(folder: Path) -> None:

@@ -9,16 +9,17 @@ import polars as pl
 
 from tippingpoint.deciding.tally import Tally
 from tippingpoint.errors import InputError
-from tippingpoint.serving.outputs import File, kept
+from tippingpoint.serving.outputs import File, for_spreadsheets, kept
 
-MANIFEST = "manifest.json"
+MANIFEST, ASIDE = "_manifest.json", "_quarantine"
+"""Readers of a folder of Parquet skip names that begin with _."""
 
 
 class Parts:
     """A folder of Parquet files, one a chunk, and a manifest: what they were made of, and how many are whole.
 
     A part is whole before the manifest counts it, and one that is not counted is written again, with the same bytes.
-    Rows set aside are in `quarantine/`, part by part.
+    Rows set aside are in `_quarantine/`, part by part.
 
     Parameters
     ----------
@@ -56,8 +57,8 @@ class Parts:
         with File(self.folder / f"part-{self.done:05d}.parquet") as part:
             part.add(table)
         if len(broken):
-            with File(self.folder / "quarantine" / f"part-{self.done:05d}.csv") as aside:
-                aside.add(broken)
+            with File(self.folder / ASIDE / f"part-{self.done:05d}.csv") as aside:
+                aside.add(for_spreadsheets(broken))
         self.done, self.tally = self.done + 1, self.tally + tally
         self._write()
 

@@ -18,6 +18,8 @@ DAY = "scored_on"
 TYPES = {pl.String: "text", pl.Float64: "double precision", pl.Boolean: "boolean", pl.Date: "date"}
 CHUNK = 100_000
 NOTHING = "Nothing was written."
+BLOCK = "tippingpoint_decisions"
+"""What the rows under way are called in the database."""
 
 
 def upsert(url: str, table: str, decisions: Path, user_id: str) -> int:
@@ -38,11 +40,13 @@ def upsert(url: str, table: str, decisions: Path, user_id: str) -> int:
     Raises
     ------
     InputError
-        When there is a table of that name that holds something else.
+        When there is a table of that name that holds something else, or it is the name of the rows under way.
     OutsideError
         When the database cannot be reached or written, or another job writes the table; then nothing was written.
     """
     where = f"to={database.shown(url)}"
+    if table.rpartition(".")[2].lower() == BLOCK:
+        raise InputError("output_table", f"{table} is what the rows under way are called", "Name another table.")
     frame = pl.scan_parquet(decisions).with_columns(pl.col("scored_at").dt.date().alias(DAY))
     schema = dict(frame.collect_schema())
     columns = {name: TYPES.get(type_.base_type(), "timestamp with time zone") for name, type_ in schema.items()}
@@ -75,9 +79,9 @@ def _duckdb(url: str, table: str, columns: dict[str, str], keys: tuple[str, str]
             connection.execute(statement)
         rows = 0
         for block in frame.collect_batches(chunk_size=CHUNK, maintain_order=True):
-            connection.register("decisions", block)
-            connection.execute(f"insert into {_upserted(table, list(columns), keys, 'decisions')}")
-            connection.unregister("decisions")
+            connection.register(BLOCK, block)
+            connection.execute(f"insert into {_upserted(table, list(columns), keys, BLOCK)}")
+            connection.unregister(BLOCK)
             rows += len(block)
         connection.execute("commit")
     except (duckdb.BinderException, duckdb.ConversionException) as error:
@@ -115,14 +119,14 @@ def _postgresql(url: str, table: str, columns: dict[str, str], keys: tuple[str, 
         for statement in _made(table, columns, keys, there):
             server.execute(statement.encode())
         listed = ", ".join(f"{quoted(name)} {type_}" for name, type_ in columns.items())
-        server.execute(f"create temporary table tippingpoint_decisions ({listed}) on commit drop".encode())
+        server.execute(f"create temporary table {BLOCK} ({listed}) on commit drop".encode())
         rows = 0
         names = ", ".join(map(quoted, columns))
-        with server.cursor().copy(f"copy tippingpoint_decisions ({names}) from stdin (format csv)".encode()) as copy:
+        with server.cursor().copy(f"copy {BLOCK} ({names}) from stdin (format csv)".encode()) as copy:
             for block in frame.collect_batches(chunk_size=CHUNK, maintain_order=True):
                 copy.write(block.write_csv(include_header=False, datetime_format="%Y-%m-%dT%H:%M:%SZ"))
                 rows += len(block)
-        server.execute(f"insert into {_upserted(table, list(columns), keys, 'tippingpoint_decisions')}".encode())
+        server.execute(f"insert into {_upserted(table, list(columns), keys, BLOCK)}".encode())
         return rows
 
 

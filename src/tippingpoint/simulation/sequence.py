@@ -45,13 +45,14 @@ class Sequence:
             return "more than nothing"
         return "less than nothing" if self.high[-1] < 0 else "cannot tell"
 
-    def scaled(self, factor: float) -> "Sequence":
-        """The same in other units; `factor` > 0."""
-        ends = (self.value, self.low, self.high, self.fixed_low, self.fixed_high)
-        return Sequence(self.looks, *(of * factor for of in ends))
+    @property
+    def one_look(self) -> "Sequence":
+        """The plain normal interval of the last look alone: all that holds of scores that change between looks."""
+        looks, *ends = (of[-1:] for of in (self.looks, self.value, self.fixed_low, self.fixed_high))
+        return Sequence(looks, *ends, *ends[1:])
 
 
-def confidence_sequence(scores: np.ndarray, looks: np.ndarray) -> Sequence:
+def confidence_sequence(scores: np.ndarray, looks: np.ndarray, first: int | None = None) -> Sequence:
     """Robbins' normal-mixture boundary around a running mean, narrowest about the first look.
 
     After t scores with mean m and standard deviation s (divided by t) the interval is
@@ -59,21 +60,25 @@ def confidence_sequence(scores: np.ndarray, looks: np.ndarray) -> Sequence:
         m ± s · √( 2(tρ² + 1) / (t²ρ²) · log( √(tρ² + 1) / α ) ),    α = 5 %,
 
     and the chance that any of them, from the first look on, misses the mean is at most α, as the first look comes late
-    enough for the central limit; `first_look` says when. ρ² = (x - 1) / looks[0] with x - log x = 1 - log α² makes the
+    enough for the central limit; `first_look` says when. ρ² = (x - 1) / first with x - log x = 1 - log α² makes the
     interval narrowest at the first look: 1.55 times a plain normal one there, 1.66 times at ten times as many scores,
-    1.82 times at a hundred.
+    1.82 times at a hundred. ρ must be the same at all looks: tuned anew to each look's n, the interval is a constant
+    multiple of a plain one, which fails whoever looks long enough.
 
     Parameters
     ----------
     scores
-        (n,) independent scores in the order they came; where their mean drifts, the mean of those so far is covered.
+        (n,) independent scores in the order they became known, from when on they stay as they are; where their mean
+        drifts, the mean of those so far is covered.
     looks
         (m,) how many had come by each look, rising; the first must not depend on the scores' mean.
+    first
+        How many had come by the first look there ever was, which a later call keeps to; None: these looks' first is it.
 
     Raises
     ------
     InputError
-        When looks are none, do not rise, or lie outside 2..n.
+        When looks are none, do not rise, or lie outside 2..n, or `first` is below 2.
 
     References
     ----------
@@ -83,11 +88,14 @@ def confidence_sequence(scores: np.ndarray, looks: np.ndarray) -> Sequence:
     looks = np.asarray(looks)
     if not len(looks) or looks[0] < 2 or looks[-1] > len(scores) or (np.diff(looks) <= 0).any():
         raise InputError("looks", f"must rise from 2 at least to {len(scores)} at most; got {looks.tolist()[:8]}")
+    first = int(looks[0]) if first is None else first
+    if first < 2:
+        raise InputError("first", f"must be 2 at least; got {first}")
     alpha = 1 - LEVEL
     centre = scores[0]  # sums of squares about some score lose no digits where the mean is large
-    first, second = (np.cumsum((scores - centre) ** power)[looks - 1] / looks for power in (1, 2))
-    value, s = centre + first, np.sqrt(np.maximum(second - first**2, 0))
-    x = 1 + looks * _rho_squared(looks[0], alpha)
+    once, square = (np.cumsum((scores - centre) ** power)[looks - 1] / looks for power in (1, 2))
+    value, s = centre + once, np.sqrt(np.maximum(square - once**2, 0))
+    x = 1 + looks * _rho_squared(first, alpha)
     radius = s * np.sqrt(2 * x / (looks * (x - 1)) * np.log(np.sqrt(x) / alpha))
     plain = pointwise() * s / np.sqrt(looks - 1)
     return Sequence(looks, value, value - radius, value + radius, value - plain, value + plain)

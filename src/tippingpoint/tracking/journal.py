@@ -9,7 +9,7 @@ from the journal alone, whoever was killed meanwhile.
 import json
 import time
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -41,7 +41,8 @@ class Entry:
     number
         Given by the store.
     version
-        What was made champion (`promote`, `rollback`), or only judged (`refused`, `look`).
+        What was made champion (`promote`, `rollback`), or only judged (`refused`, `look`). A look is written before its
+        gate judges, so that of many at once each has a place of its own.
     against
         The champion it was judged against, or that it replaced; '' where there was none.
     based_on
@@ -51,7 +52,7 @@ class Entry:
     test
         Content and split of the users the gate looked at; '' where none did.
     judgement
-        What the gate said (`gates.Judgement.as_dict`); empty of a rollback.
+        What the gate said (`gates.Judgement.as_dict`), or which pair it looks at; empty of a rollback.
     claim
         Tells a writer its own entry, also if its request was answered to nobody.
     lost
@@ -72,6 +73,16 @@ class Entry:
     judgement: dict[str, Any] = field(default_factory=dict)
     claim: str = ""
     lost: int | None = None
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        """The version a gate looked at, and the champion it was held against."""
+        return self.judgement.get("version", ""), self.judgement.get("against", "")
+
+    @property
+    def judged(self) -> bool:
+        """Whether a gate's words stand in it; a look has none while it is under way, or where a process died of it."""
+        return "checks" in self.judgement
 
 
 @dataclass(frozen=True)
@@ -142,10 +153,14 @@ class Journal:
         """The first entry that counts after one."""
         return next((entry for entry in self.counting if entry.number > number), None)
 
-    def looks(self, test: str) -> set[tuple[str, str]]:
-        """Pairs of version and champion that a gate has judged on these users."""
-        judged = [entry.judgement for entry in self.entries if entry.test == test]
-        return {(one.get("version", ""), one.get("against", "")) for one in judged}
+    def look(self, entry: Entry) -> int:
+        """How many pairs of version and champion had a gate look at the users of an entry, up to it, its own included.
+
+        The same pair again is the look it was the first time.
+        """
+        of = [one for one in self.entries if one.test == entry.test and one.number <= entry.number]
+        pairs = list(dict.fromkeys(one.pair for one in of))
+        return pairs.index(entry.pair) + 1
 
 
 class OvertakenError(RefusedError):
@@ -226,7 +241,7 @@ def append(
     with store_errors():
         _create(client, name)
     reason: Exception | None = None
-    for attempt in range(TRIES):
+    for attempt in range(TRIES + 1):  # after the last try too it is read whether that was taken
         journal = read(client, name)
         own = next((entry for entry in journal.entries if entry.claim == claim), None)
         if own is not None and (kind not in MOVES or own in journal.counting):
@@ -241,12 +256,28 @@ def append(
                 f"not moved: {told(winner)} while this was judged (entry {winner.number})",
                 "Type the same line again, and it is judged against that champion.",
             )
+        if attempt == TRIES:
+            break
         try:  # of many at once a database may turn some away
             time.sleep(attempt * PAUSE)
             client.create_model_version(journal_name(name), source or f"models:/{name}/{version}", tags=tags)
         except STORE_ERRORS as error:
             reason = error
     raise OutsideError(f"store {shown()}", f"takes no entry of the journal ({reason})", "Type the same line again.")
+
+
+def judged(client: MlflowClient, name: str, look: Entry, kind: Kind, judgement: dict[str, Any]) -> Entry:
+    """Write into a look what its gate said: it stays a `look`, or was `refused`.
+
+    Raises
+    ------
+    OutsideError
+        When the store cannot be used; the look counts all the same.
+    """
+    with store_errors():
+        for key, value in {"judgement": json.dumps(judgement), "kind": kind}.items():
+            client.set_model_version_tag(journal_name(name), str(look.number), key, value)
+    return replace(look, kind=kind, judgement=judgement)
 
 
 def told(entry: Entry) -> str:

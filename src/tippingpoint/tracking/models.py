@@ -2,6 +2,7 @@
 
 import re
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from skops.io.exceptions import UntrustedTypesFoundException
 
 from tippingpoint.closed import Component
 from tippingpoint.errors import InputError
+from tippingpoint.gates.soundness import foreign
 from tippingpoint.models.family import Family
 from tippingpoint.tracking.tags import JOB, PARENT
 
@@ -170,7 +172,7 @@ def load(client: MlflowClient, run: StoredRun) -> LoadedModel:
             location = client.get_logged_model(model_id).artifact_location
             folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=location, dst_path=temporary))
             family = Component.model_validate(config["model"][name]).build(Family, f"model.{name}")
-            signature = _signature(folder, model_id)
+            signature = _signature(folder, model_id, family.trusted)
             classifier = _opened(folder / "model.skops", family, model_id)
     except (OSError, MlflowException) as error:
         raise InputError(
@@ -192,8 +194,13 @@ def load(client: MlflowClient, run: StoredRun) -> LoadedModel:
     )
 
 
-def _signature(folder: Path, model_id: str) -> ModelSignature:
-    """The signature of a downloaded model, if its files are what we write: no pickle, and nothing from elsewhere.
+def _signature(folder: Path, model_id: str, trust: Sequence[str]) -> ModelSignature:
+    """The signature of a downloaded model, if its files are what we write: no pickle, no code, nothing from elsewhere.
+
+    Parameters
+    ----------
+    trust
+        Types its family trusts.
 
     Raises
     ------
@@ -208,8 +215,7 @@ def _signature(folder: Path, model_id: str) -> ModelSignature:
             raise InputError(where, f"its file {path.name} is a pickle, and reading one runs what it holds", remedy)
     try:
         written = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
-        sklearn = written["flavors"]["sklearn"]
-        kind, file = sklearn.get("serialization_format"), Path(str(sklearn.get("pickled_model")))
+        wrong = foreign(written, trust)
         signature = ModelSignature.from_dict(written["signature"])
         names = [column.name for column in signature.inputs.inputs]
     except (
@@ -222,10 +228,8 @@ def _signature(folder: Path, model_id: str) -> ModelSignature:
         MlflowException,
     ) as bad:
         raise InputError(where, f"its MLmodel has no sklearn flavour with a signature ({bad!r:.80})", remedy) from bad
-    if kind != "skops":
-        raise InputError(where, f"it is saved as {kind}, and reading that runs what it holds", remedy)
-    if file.is_absolute() or ".." in file.parts:
-        raise InputError(where, f"its MLmodel names the file {file}, outside its folder", remedy)
+    if wrong:
+        raise InputError(where, f"its MLmodel is not one we write: {'; '.join(wrong)}", remedy)
     if not names or None in names:
         raise InputError(where, "its signature names no columns", remedy)
     return signature

@@ -245,7 +245,12 @@ def _tags(journal: Journal) -> dict[str, dict[str, str]]:
 def grounds_of(entry: Entry) -> dict[str, str]:
     """Tags that say on what grounds a version was promoted."""
     words = {check["name"]: check["word"] for check in entry.judgement.get("checks", [])}
-    gate = {"passed": entry.judgement.get("passed"), "entry": entry.number, **words}
+    gate = {
+        "name": entry.judgement.get("gate"),
+        "passed": entry.judgement.get("passed"),
+        "entry": entry.number,
+        **words,
+    }
     tags = {
         "gate": json.dumps(gate),
         "promoted_by": entry.who,

@@ -1,0 +1,60 @@
+"""What the screen of a promotion says to type."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from tippingpoint.gates import Check, Judgement, quality
+from tippingpoint.reports.promotion import promote_summary
+
+UNTOLD = Check("better", "cannot tell", "ROC AUC +0.0001", {"difference_low": -0.01})
+JUDGED = Judgement("standard 1a2b3c4d", "models:/conversion/3", "models:/conversion/1", "t", 2000, 1, 0.025, (UNTOLD,))
+
+
+def screen(judgement: Judgement, promoted: bool = False, name: str = "conversion", champion: str = "1") -> str:
+    console = Console(width=300, no_color=True)
+    with console.capture() as shown:
+        console.print(promote_summary(name, "3", champion, judgement, promoted, False, (), ""))
+    return shown.get()
+
+
+@pytest.mark.parametrize(
+    ("checks", "gate", "said"),
+    [
+        ((UNTOLD,), "standard", "type the same line with gate=no_worse (at most so much worse"),
+        ((replace(UNTOLD, word="fails"),), "standard", "type the same line with gate=no_worse"),
+        ((UNTOLD,), "no_worse", "Next: keep the champion, or type the same line with gate.better.cannot_tell=passes"),
+        ((replace(UNTOLD, word="fails"),), "no_worse", "Next: keep the champion.\n"),
+        ((replace(UNTOLD, figures={}),), "standard", "with gate.better.cannot_tell=passes"),  # one that does not load
+        ((UNTOLD, Check("value", "cannot tell", "")), "strict", "with gate=no_worse gate.value.cannot_tell=passes"),
+        ((UNTOLD, Check("slices", "fails", "")), "standard", "what fails (slices) is let in by no other word."),
+    ],
+)
+def test_a_refusal_says_what_to_type(checks: tuple[Check, ...], gate: str, said: str) -> None:
+    shown = screen(replace(JUDGED, checks=checks, gate=f"{gate} 1a2b3c4d"))
+    assert said in shown
+    assert f"(gate={gate} 1a2b3c4d)" in " ".join(shown.split())
+
+
+def test_a_first_refusal_keeps_no_champion() -> None:
+    shown = screen(replace(JUDGED, against=""), champion="")
+    assert "There is no champion yet. " not in shown.split("Next:")[1]
+    assert "Next: tippingpoint tune, for one that is let in, or type the same line with gate.better" in shown
+
+
+def test_what_can_be_undone_is_said_with_the_name() -> None:
+    passed = replace(JUDGED, checks=())
+    assert "Undo: tippingpoint rollback name=conversion\n" in screen(passed, promoted=True)
+    assert "Undo: tippingpoint rollback name=conversion to=prod\n" in screen(passed, True, "conversion-prod")
+    assert "Undo" not in screen(replace(passed, against=""), promoted=True)
+
+
+def test_better_names_its_margin_and_no_chance_against_a_constant() -> None:
+    rng = np.random.default_rng(0)
+    score = rng.random(2000)
+    outcome, other = (rng.random(2000) < score).astype(int), np.clip(score + rng.normal(0, 0.1, 2000), 0, 1)
+    assert "at most 0.005 worse; 0.01 would be told" in quality.better(outcome, score, other, 0.005, 0.01, 0.025).said
+    assert "worse" not in quality.better(outcome, score, other, 0, 0.01, 0.025).said
+    assert "would be told" not in quality.better(outcome, score, np.full(2000, 0.3), 0, 0.01, 0.025).said
