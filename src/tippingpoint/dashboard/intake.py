@@ -106,7 +106,7 @@ def look(name: str, content: bytes) -> Upload:
     """
     with _files(name, content) as files:
         columns = files.columns()
-        preview = next(_again(files, columns, frozenset(), PREVIEW), pl.DataFrame())
+        preview = _first(files, columns)
     return Upload(name, content, tuple(columns), preview.head(PREVIEW))
 
 
@@ -260,6 +260,15 @@ def _files(name: str, content: bytes) -> Iterator[Files]:
             yield Files(path)
         except InputError as error:
             raise InputError(name, error.what.replace(path.name, name), error.remedy) from error
+
+
+def _first(source: Input, columns: list[str]) -> pl.DataFrame:
+    """The first rows."""
+    while True:
+        try:
+            return next(source.chunks(columns, frozenset(), PREVIEW), pl.DataFrame())
+        except Retyped:
+            continue
 
 
 def _again(source: Input, columns: list[str], numbers: frozenset[str], size: int) -> Iterator[pl.DataFrame]:

@@ -47,14 +47,17 @@ def _one(row: int) -> None:
     for place, (name, value) in zip(st.columns([2, 2, 3, 2]), shown_.items(), strict=True):
         place.metric(name, value)
     features = intake.features(found, about, np.array([row]))
-    values = about.reasons.values(features)[0]
+    found_values, space = about.reasons.values(features)
+    values = found_values[0]
     order = np.abs(values).argsort(kind="stable")[::-1][:MOST]
     left, right = st.columns(2)
     with left:
         st.subheader("What drives it")
         names = [f"{features.columns[j]} = {shown(features.iloc[0, j])}" for j in order]
         figures.draw(
-            figures.bars(names, values[order].tolist(), "lowers ← score → raises"), "reasons", 90 + 32 * len(order)
+            figures.bars(names, values[order].tolist(), f"lowers ← score → raises ({space})"),
+            "reasons",
+            90 + 32 * len(order),
         )
     with right:
         st.subheader("What would move them")
