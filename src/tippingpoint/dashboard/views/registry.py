@@ -4,7 +4,6 @@ import pandas as pd
 import streamlit as st
 
 from tippingpoint.dashboard.state import plain, settings, subject
-from tippingpoint.gates import Judgement
 from tippingpoint.jobs.standing import described, table
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.journal import Entry, read
@@ -64,12 +63,12 @@ def link(path: str) -> str:
 
 def _gate(entry: Entry) -> None:
     """What the gate said, check by check."""
-    judgement = Judgement.from_dict(entry.judgement)
+    said = entry.judgement
     st.subheader("What the gate said")
-    against = judgement.against or "the constant baseline"
-    words = "Passed" if judgement.passed else "Not passed"
-    st.markdown(f"{words}, against {plain(against)}, on {judgement.users:,} test users; look {judgement.look}.")
-    rows = [{"check": c.name, "word": c.word, "why": c.said} for c in judgement.checks]
+    against = said["against"] or "the constant baseline"
+    words = "Passed" if said["passed"] else "Not passed"
+    st.markdown(f"{words}, against {plain(against)}, on {said['users']:,} test users; look {said['look']}.")
+    rows = [{"check": check["name"], "word": check["word"], "why": check["said"]} for check in said["checks"]]
     st.dataframe(pd.DataFrame(rows), hide_index=True)
 
 
