@@ -8,7 +8,7 @@ import pytest
 import yaml
 from pydantic import Field
 
-from tippingpoint import settings as settings_module
+from tippingpoint import closed
 from tippingpoint.closed import Component
 from tippingpoint.composing import compose, config_folder
 from tippingpoint.data.source import Source
@@ -123,7 +123,7 @@ def test_a_plugin_s_target_is_accepted_once_its_entry_point_is_installed(
     with pytest.raises(InputError, match="neither in tippingpoint nor an installed plugin"):
         component.build(Family, "model.mine")
     entry = EntryPoint("mine", f"{__name__}:Plugged", "tippingpoint.models")
-    monkeypatch.setattr(settings_module, "entry_points", lambda group: [entry] if group == entry.group else [])
+    monkeypatch.setattr(closed, "entry_points", lambda group: [entry] if group == entry.group else [])
     built = component.build(Family, "model.mine")
     assert isinstance(built, Plugged)
     assert built.extra == 2
