@@ -12,27 +12,27 @@ from tippingpoint.errors import TippingpointError
 from tippingpoint.reports.palette import COLOURS
 
 PAGES = {
-    "users": (users.page, "Users", ":material/upload_file:"),
-    "segments": (segments.page, "Segments", ":material/groups:"),
-    "cut-offs": (cut_offs.page, "Cut-offs", ":material/tune:"),
-    "targets": (targets.page, "Targets", ":material/target:"),
-    "why": (why.page, "Why", ":material/help:"),
-    "k-means": (kmeans.page, "K-means", ":material/bubble_chart:"),
-    "over-time": (over_time.page, "Over time", ":material/timeline:"),
-    "registry": (registry.page, "Registry", ":material/inventory_2:"),
+    "users": (users.page, "Users"),
+    "segments": (segments.page, "Segments"),
+    "cut-offs": (cut_offs.page, "Cut-offs"),
+    "targets": (targets.page, "Targets"),
+    "why": (why.page, "Why"),
+    "k-means": (kmeans.page, "K-means"),
+    "over-time": (over_time.page, "Over time"),
+    "registry": (registry.page, "Registry"),
 }
 
 
 def main() -> None:
     """Show the page that was chosen."""
+    st.set_page_config("tippingpoint", _icon(), layout="wide")
+    # Pages have no icons: a browser would fetch the one that stands in its tab from elsewhere.
     chosen = st.navigation(
         [
-            st.Page(partial(show, page), title=title, icon=icon, url_path=path, default=path == "users")
-            for path, (page, title, icon) in PAGES.items()
+            st.Page(partial(show, page), title=title, url_path=path, default=path == "users")
+            for path, (page, title) in PAGES.items()
         ]
     )
-    # After the pages: the icon of one would be fetched from elsewhere, to stand in the browser's tab.
-    st.set_page_config("tippingpoint", _icon(), layout="wide")
     with st.sidebar:
         try:
             _about()
