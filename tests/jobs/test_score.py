@@ -434,7 +434,7 @@ if point == "fsync":
 elif point == "replace":
     before(Path, "replace", lambda path, to: Path(to).name.startswith(("d.", "part-")))
 elif point == "manifest":
-    before(Path, "replace", lambda path, to: Path(to).name == "manifest.json")
+    before(Path, "replace", lambda path, to: Path(to).name == "_manifest.json")
 elif point == "counting":
     before(parts.Parts, "_write")
 elif point == "quarantine":
@@ -476,7 +476,7 @@ def test_killed_where_it_hurts_most_and_run_again_it_is_complete_and_nothing_is_
     dead = subprocess.run(call, capture_output=True, check=False)
     assert dead.returncode == -signal.SIGKILL, dead.stderr
     if name == "parts":
-        assert not json.loads((to / "manifest.json").read_text())["complete"]
+        assert not json.loads((to / "_manifest.json").read_text())["complete"]
     else:
         assert database or not to.exists()
     result = quietly(*words)

@@ -54,6 +54,8 @@ class Parts:
 
     def add(self, table: pl.DataFrame, broken: pl.DataFrame, tally: Tally) -> None:
         """Write the next part, and count it."""
+        if not self.done:
+            self._write()  # so that whose part the first is stands there before it
         with File(self.folder / f"part-{self.done:05d}.parquet") as part:
             part.add(table)
         if len(broken):
