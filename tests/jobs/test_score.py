@@ -482,7 +482,7 @@ def test_killed_where_it_hurts_most_and_run_again_it_is_complete_and_nothing_is_
     result = quietly(*words)
     if database:
         with duckdb.connect(str(to)) as connection:
-            found = connection.execute("select * from decisions").pl()
+            found = pl.from_pandas(connection.execute("select * from decisions").df())
     else:
         found = pl.read_csv(to) if name.endswith(".csv") else pl.read_parquet(to / "*.parquet" if to.is_dir() else to)
     assert len(found) == found["user_id"].n_unique() == result.scored.tally.kept
