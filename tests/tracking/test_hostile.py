@@ -272,7 +272,7 @@ def test_mlflow_is_let_to_load_a_version_only_after_its_files_were_looked_at(fil
 @pytest.mark.parametrize("plant", [code_beside, data_elsewhere])
 def test_a_promotion_runs_nothing_that_lies_beside_a_model(files, plant, call, capsys):
     plant(files[0])
-    assert call("promote", "dry_run=true") != 0
+    assert call("promote", "name=conversion", "dry_run=true") != 0
     said = capsys.readouterr()
     assert "which may be code of its own" in " ".join((said.out + said.err).split())
     assert not Path("ran").exists()
