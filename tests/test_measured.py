@@ -106,7 +106,7 @@ def test_later_measurements_say_of_earlier_days_what_was_said_then() -> None:
     assert found.looked == late.looked[-1:]
     assert found.per_1000 is not None
     assert found.per_1000.last.low == pytest.approx(late.per_1000.last.low, rel=1e-12)
-    assert value(batch).per_1000.last.low != found.per_1000.last.low  # type: ignore[union-attr]
+    assert value(batch).per_1000.last.low != found.per_1000.last.low  # type: ignore[union-attr]  # it is there, or this fails
 
 
 def test_outcomes_that_may_yet_change_get_the_interval_of_one_planned_look() -> None:

@@ -186,7 +186,7 @@ def test_a_user_without_a_row_is_zero_only_if_typed(tmp_path: Path) -> None:
     assert zero.decided.counts.used == len(decisions)
     assert zero.decided.counts.taken_as_zero == int((outcomes["converted"] == 0).sum())
     whole = told(*written(tmp_path, decisions, outcomes))
-    assert zero.versions[0].per_1000.last.value == whole.versions[0].per_1000.last.value  # type: ignore[union-attr]
+    assert zero.versions[0].per_1000.last.value == whole.versions[0].per_1000.last.value  # type: ignore[union-attr]  # it is there, or this fails
     only_ones = outcomes.filter(pl.col("converted") == 1)
     with pytest.raises(InputError, match=r"every known outcome is 1.*Type absent=zero if users without a row did not"):
         told(*written(tmp_path, decisions, only_ones))

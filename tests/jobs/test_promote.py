@@ -147,13 +147,13 @@ def test_a_look_counts_before_it_is_judged_whatever_becomes_of_it(
         with pytest.raises(RefusedError, match="bob promoted version 3 while this was judged"):
             promoting("version=1")
     assert kinds(client) == ["look", "promote"]
-    assert promoting("version=1", "dry_run=true").judgement.look == 2  # type: ignore[union-attr]
+    assert promoting("version=1", "dry_run=true").judgement.look == 2  # type: ignore[union-attr]  # it is there, or this fails
 
 
 def test_of_three_that_look_at_once_each_has_a_place_of_its_own(client: MlflowClient, workspace: Path) -> None:
     command = [sys.executable, "-m", "tippingpoint", "promote", *QUICK, "gate.explanation=null", "dry_run=true"]
     said = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True, "cwd": workspace}
-    jobs = [subprocess.Popen([*command, "output=json", f"version={k}"], **said) for k in (1, 2, 3)]  # type: ignore[call-overload]
+    jobs = [subprocess.Popen([*command, "output=json", f"version={k}"], **said) for k in (1, 2, 3)]  # type: ignore[call-overload]  # keywords that Popen takes
     found = [json.loads(job.communicate(timeout=240)[0])["judgement"] for job in jobs]
     assert sorted(one["look"] for one in found) == [1, 2, 3]
     picked = [(one["alpha"] * one["look"] * (one["look"] + 1)) for one in found]
@@ -176,9 +176,9 @@ def test_a_rollback_loads_and_scores_first_and_says_what_it_undid(client: Mlflow
     assert aliases(client, "conversion")[CHAMPION] == "2"
     done = rolling_back("why=worse")
     for result in (dry, done):
-        assert result.undone.version == "2"  # type: ignore[attr-defined]
-        assert result.undone.why == "try it"  # type: ignore[attr-defined]
-    assert done.scored == 5  # type: ignore[attr-defined]
+        assert result.undone.version == "2"  # type: ignore[attr-defined]  # the result of this verb
+        assert result.undone.why == "try it"  # type: ignore[attr-defined]  # the result of this verb
+    assert done.scored == 5  # type: ignore[attr-defined]  # the result of this verb
     assert aliases(client, "conversion") == {CHAMPION: "1"}
     assert client.get_model_version("conversion", "2").tags["validation_status"] == "rolled back"
     with pytest.raises(InputError, match="has no previous champion"):
@@ -319,8 +319,8 @@ def test_a_champion_that_may_have_learnt_from_these_users_is_no_measure(
     check = judging._unseen
 
     def otherwise(model: object, champion: object, users: object) -> str:
-        champion.config["split"]["salt"] = "another"  # type: ignore[attr-defined]
-        return check(model, champion, users)  # type: ignore[arg-type]
+        champion.config["split"]["salt"] = "another"  # type: ignore[attr-defined]  # the result of this verb
+        return check(model, champion, users)  # type: ignore[arg-type]  # a stand-in, as the test needs it
 
     monkeypatch.setattr(judging, "_unseen", otherwise)
     words = words_of(promoting("version=2", "dry_run=true"))

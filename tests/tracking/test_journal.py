@@ -16,7 +16,7 @@ from tippingpoint.tracking.promotion import CHAMPION, MARK, PREVIOUS, aliases, q
 
 
 def entry(number: int, based_on: int, kind: str = "promote", version: str = "1") -> Entry:
-    return Entry(number, kind, version, "", based_on, 0, "ann", "", "", "", "")  # type: ignore[arg-type]
+    return Entry(number, kind, version, "", based_on, 0, "ann", "", "", "", "")  # type: ignore[arg-type]  # a stand-in, as the test needs it
 
 
 @st.composite
@@ -143,7 +143,7 @@ def test_an_entry_whose_request_was_answered_to_nobody_is_found_and_not_written_
     create, calls = MlflowClient.create_model_version, []
 
     def lost_answer(self: MlflowClient, *words: object, **more: object) -> object:
-        found = create(self, *words, **more)  # type: ignore[arg-type]
+        found = create(self, *words, **more)  # type: ignore[arg-type]  # a stand-in, as the test needs it
         calls.append(found)
         raise ConnectionError("reset by peer")
 
@@ -161,7 +161,7 @@ def test_an_entry_that_the_last_of_all_tries_wrote_is_found(
         calls.append(words)
         if len(calls) < TRIES:
             raise ConnectionError("reset by peer")
-        return create(self, *words, **more)  # type: ignore[arg-type]
+        return create(self, *words, **more)  # type: ignore[arg-type]  # a stand-in, as the test needs it
 
     monkeypatch.setattr(MlflowClient, "create_model_version", at_last)
     monkeypatch.setattr("tippingpoint.tracking.journal.PAUSE", 0)

@@ -51,7 +51,7 @@ def test_without_enough_that_came_as_far_none_ends() -> None:
 def watching(trial: Any, objective: str) -> _Watching:
     tune = SimpleNamespace(objectives=[objective], prune=0.25)
     task = SimpleNamespace(tune=tune, folds=SimpleNamespace(number=3))
-    return _Watching(task, trial, SimpleNamespace(is_set=lambda: False))  # type: ignore[arg-type]
+    return _Watching(task, trial, SimpleNamespace(is_set=lambda: False))  # type: ignore[arg-type]  # a stand-in, as the test needs it
 
 
 @pytest.mark.parametrize("objective", ["value", "spend", "features", "nodes"])

@@ -88,7 +88,7 @@ class DuckDB:
             reader = self._relation(sql, parameters).to_arrow_reader(rows)
             yield pl.from_arrow(reader.schema.empty_table())  # type: ignore[misc]  # a table is a frame
             for batch in reader:
-                yield pl.from_arrow(batch)  # type: ignore[misc]
+                yield pl.from_arrow(batch)  # type: ignore[misc]  # of a batch polars makes a frame
 
     def _relation(self, sql: str, parameters: Mapping[str, Any]) -> duckdb.DuckDBPyRelation:
         _check(sql, parameters)

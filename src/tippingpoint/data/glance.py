@@ -60,9 +60,9 @@ def _numbers(values: pl.Series, terms: Terms) -> pl.Series | None:
     if least is None or most is None:
         return typed
     inside = (terms.min is None or least >= terms.min) and (terms.max is None or most <= terms.max)  # type: ignore[operator]  # numbers all
-    if not (inside and -np.inf < least and most < np.inf):  # type: ignore[operator]
+    if not (inside and -np.inf < least and most < np.inf):  # type: ignore[operator]  # of a number's terms these are numbers
         return None
-    if terms.type == "whole" and not (max(-least, most) < WHOLE and (typed == typed.floor()).all()):  # type: ignore[operator]
+    if terms.type == "whole" and not (max(-least, most) < WHOLE and (typed == typed.floor()).all()):  # type: ignore[operator]  # of a number's terms these are numbers
         return None
     # Where all lie within the bounds only a typical value tells a shifted unit.
     return None if terms.typical is not None and shifted_unit(typed, terms) else typed

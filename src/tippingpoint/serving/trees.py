@@ -105,7 +105,7 @@ def _compiled(function: Any) -> Any:
 
 
 @_compiled
-def _walk(root, left, right, feature, threshold, missing_left, value, x, found):  # type: ignore[no-untyped-def]
+def _walk(root, left, right, feature, threshold, missing_left, value, x, found):  # type: ignore[no-untyped-def]  # numba compiles it
     for first in root:
         for i in range(len(x)):
             node = first
