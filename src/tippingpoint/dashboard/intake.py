@@ -18,9 +18,10 @@ from tippingpoint.data.contract import TableContract
 from tippingpoint.data.glance import admit
 from tippingpoint.deciding.tally import Tally
 from tippingpoint.errors import InputError
-from tippingpoint.serving.batch import Batch, Stream, best_first
+from tippingpoint.serving.batch import Batch, best_first
 from tippingpoint.serving.inputs import Files, Input, Retyped
 from tippingpoint.serving.outputs import File, neutralised
+from tippingpoint.serving.stream import Stream
 
 CHUNK = 100_000
 """Rows worked on at once, as `score` does."""

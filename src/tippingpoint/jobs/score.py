@@ -25,10 +25,11 @@ from tippingpoint.models.family import Family
 from tippingpoint.policies.best_action import BestAction
 from tippingpoint.reports.decisions import score_summary
 from tippingpoint.scored import Scored
-from tippingpoint.serving.batch import Batch, Stream, best_first
+from tippingpoint.serving.batch import Batch, best_first
 from tippingpoint.serving.inputs import Input, Retyped, as_input, open_input, table_of
 from tippingpoint.serving.outputs import File, Quarantine, Writing, alone
 from tippingpoint.serving.parts import ASIDE, Parts
+from tippingpoint.serving.stream import Stream
 from tippingpoint.serving.tables import upsert
 from tippingpoint.settings import ScoreSettings
 from tippingpoint.tracking import backend
