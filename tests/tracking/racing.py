@@ -1,10 +1,11 @@
 """Processes that promote at the same time, and one that never stops promoting until it is killed.
 
-python tests/tracking/racing.py race WORKER WORKERS ROUNDS FOLDER
+python tests/tracking/racing.py race WORKERS ROUNDS FOLDER
 python tests/tracking/racing.py forever SEED
 """
 
 import json
+import multiprocessing.connection
 import sys
 import time
 from pathlib import Path
@@ -42,7 +43,8 @@ def race(worker: str, workers: int, rounds: int, folder: Path) -> None:
             after = read(client, "conversion")
             said = {"lost": str(error)}
         said |= {"round": number, "based_on": journal.at, "champion": after.champion, "worker": worker}
-        print(json.dumps(said), flush=True)
+        sys.stdout.write(json.dumps(said) + "\n")  # in one piece: they all write here
+        sys.stdout.flush()
         meet(folder, f"end{number}", worker, workers)
 
 
@@ -62,6 +64,16 @@ def forever(seed: int) -> None:
 if __name__ == "__main__":
     verb, *words = sys.argv[1:]
     if verb == "race":
-        race(words[0], int(words[1]), int(words[2]), Path(words[3]))
+        workers, rounds, folder = int(words[0]), int(words[1]), Path(words[2])
+        forked = multiprocessing.get_context("fork")  # what they all import is imported once
+        racers = [forked.Process(target=race, args=(str(k + 1), workers, rounds, folder)) for k in range(workers)]
+        for racer in racers:
+            racer.start()
+        waiting = {racer.sentinel: racer for racer in racers}
+        while waiting:
+            for done in multiprocessing.connection.wait(list(waiting)):
+                if waiting.pop(done).exitcode:  # the others would wait for it
+                    for racer in racers:
+                        racer.kill()
     else:
         forever(int(words[0]))

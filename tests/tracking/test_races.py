@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from tracking.racing import described
 
 from tests.conftest import ROUNDS
 from tippingpoint.tracking.backend import connect
-from tippingpoint.tracking.journal import read
+from tippingpoint.tracking.journal import Journal, read
 from tippingpoint.tracking.promotion import CHAMPION, PREVIOUS, aliases, settle, standing
 
 WORKER = Path(__file__).with_name("racing.py")
@@ -63,19 +64,29 @@ def registered(store: str, versions: int) -> MlflowClient:
 def worker(*words: object) -> subprocess.Popen:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     return subprocess.Popen(
-        [sys.executable, str(WORKER), *map(str, words)], env=environment, stdout=subprocess.PIPE, text=True
+        [sys.executable, str(WORKER), *map(str, words)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
+
+
+def wanted(journal: Journal) -> dict[str, str]:
+    """The aliases that follow from a journal."""
+    return {CHAMPION: journal.champion} | ({PREVIOUS: journal.previous} if journal.previous else {})
 
 
 def raced(store: str, folder: Path, promoters: int, rounds: int) -> None:
     client = registered(store, promoters)
     folder.mkdir()
-    racers = [worker("race", k + 1, promoters, rounds, folder) for k in range(promoters)]
-    try:
-        said = [json.loads(line) for racer in racers for line in racer.communicate(timeout=60 * rounds)[0].splitlines()]
-    finally:
-        for racer in racers:
-            racer.kill()
+    with worker("race", promoters, rounds, folder) as racers:
+        try:
+            out, _ = racers.communicate()
+        except BaseException:
+            os.killpg(racers.pid, signal.SIGKILL)
+            raise
+    said = [json.loads(line) for line in out.splitlines()]
     assert len(said) == promoters * rounds
     journal = read(client, "conversion")
     for number in range(rounds):
@@ -90,7 +101,7 @@ def raced(store: str, folder: Path, promoters: int, rounds: int) -> None:
             assert one["champion"] == winners[0]["worker"]
     assert [entry.number for entry in journal.counting] == sorted(one["won"] for one in said if "won" in one)
     assert journal.missing == []
-    assert aliases(client, "conversion") == {CHAMPION: journal.champion, PREVIOUS: journal.previous}
+    assert aliases(client, "conversion") == wanted(journal)
     assert standing(client, journal, described).behind == ()
 
 
@@ -118,8 +129,7 @@ def killed(stored: Path, moments: np.ndarray) -> None:
         assert len(journal.entries) > entries
         assert journal.missing == []
         assert journal.counting == journal.entries
-        wanted = {CHAMPION: journal.champion} | ({PREVIOUS: journal.previous} if journal.previous else {})
-        assert aliases(client, "conversion") == wanted
+        assert aliases(client, "conversion") == wanted(journal)
         assert standing(client, journal, described).behind == ()
 
 

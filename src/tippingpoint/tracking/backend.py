@@ -19,6 +19,7 @@ import sqlalchemy
 from filelock import FileLock, Timeout
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, RESOURCE_DOES_NOT_EXIST, ErrorCode
 
 from tippingpoint.errors import OutsideError
 from tippingpoint.masking import masked
@@ -84,6 +85,25 @@ def store_errors() -> Iterator[None]:
             "Set MLFLOW_TRACKING_URI to a store you can write, e.g. sqlite:////home/you/mlflow.db, or see"
             " `tippingpoint doctor`.",
         ) from error
+
+
+def named(client: MlflowClient, name: str, note: str | None = None, tags: dict[str, str] | None = None) -> None:
+    """See to it that there is a registered model of this name.
+
+    It is looked for first: a server that many ask at once to make what is there already runs out of connections, as
+    each of these requests takes a second one while it holds its first.
+    """
+    try:
+        client.get_registered_model(name)
+        return
+    except MlflowException as error:
+        if error.error_code != ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+            raise
+    try:
+        client.create_registered_model(name, tags=tags, description=note)
+    except MlflowException as error:
+        if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
+            raise
 
 
 def probe(store: str) -> None:

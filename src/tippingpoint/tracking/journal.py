@@ -15,11 +15,9 @@ from typing import Any, Literal
 
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
-from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 
 from tippingpoint.errors import OutsideError, RefusedError
-from tippingpoint.tracking.backend import STORE_ERRORS, shown, store_errors
+from tippingpoint.tracking.backend import STORE_ERRORS, named, shown, store_errors
 
 ENDING = ".journal"
 OF, COPIES = "tippingpoint.journal_of", "tippingpoint.copies_of"
@@ -238,8 +236,7 @@ def append(
         "judgement": json.dumps(judgement or {}),
         "claim": claim,
     }
-    with store_errors():
-        _create(client, name)
+    note = f"The journal of `{name}`: one version an entry, only ever added to. See the description of `{name}`."
     reason: Exception | None = None
     for attempt in range(TRIES + 1):  # after the last try too it is read whether that was taken
         journal = read(client, name)
@@ -260,6 +257,7 @@ def append(
             break
         try:  # of many at once a database may turn some away
             time.sleep(attempt * PAUSE)
+            named(client, journal_name(name), note, {OF: name})
             client.create_model_version(journal_name(name), source or f"models:/{name}/{version}", tags=tags)
         except STORE_ERRORS as error:
             reason = error
@@ -284,15 +282,6 @@ def told(entry: Entry) -> str:
     """Who did what, in a clause."""
     did = {"promote": "promoted", "rollback": "rolled back to"}.get(entry.kind, "judged")
     return f"{entry.who} {did} version {entry.version}"
-
-
-def _create(client: MlflowClient, name: str) -> None:
-    try:
-        note = f"The journal of `{name}`: one version an entry, only ever added to. See the description of `{name}`."
-        client.create_registered_model(journal_name(name), tags={OF: name}, description=note)
-    except MlflowException as error:
-        if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
-            raise
 
 
 def _entry(version: ModelVersion) -> Entry:

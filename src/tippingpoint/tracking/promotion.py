@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, RESOURCE_DOES_NOT_EXIST, ErrorCode
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 
 from tippingpoint.errors import InputError, OutsideError, nearest
-from tippingpoint.tracking.backend import STORE_ERRORS, shown, store_errors
+from tippingpoint.tracking.backend import STORE_ERRORS, named, shown, store_errors
 from tippingpoint.tracking.journal import COPIES, OF, PAUSE, TRIES, Entry, Journal, read
 from tippingpoint.tracking.registry import CHALLENGER
 
@@ -128,11 +128,7 @@ def copied(client: MlflowClient, version: ModelVersion, to: str) -> str:
     """
     source = f"models:/{version.name}/{version.version}"
     with store_errors():
-        try:
-            client.create_registered_model(to, tags={COPIES: version.name})
-        except MlflowException as error:
-            if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
-                raise
+        named(client, to, tags={COPIES: version.name})
         check_environment(client, version.name, to)
         there = [v for v in versions(client, to) if v.source == source]
         return str((there[-1] if there else client.copy_model_version(source, to)).version)

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 
 from tippingpoint.deciding import Deployment
 from tippingpoint.errors import InputError
 from tippingpoint.policies.policy import Policy
-from tippingpoint.tracking.backend import store_errors
+from tippingpoint.tracking.backend import named, store_errors
 
 CHALLENGER = "challenger"
 DEPLOYMENT = "deployment_digest"
@@ -50,11 +48,7 @@ def register(
 ) -> Version:
     """Register a logged model as the next version, bound by tags to the policy and the deployment beside it."""
     check_policy(client, policy)
-    try:
-        client.create_registered_model(name)
-    except MlflowException as error:
-        if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
-            raise
+    named(client, name)
     bound = {
         "policy_name": policy.name,
         "policy_version": str(policy.version),
