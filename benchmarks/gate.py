@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
+from tippingpoint.checks import Gate
 from tippingpoint.closed import validate
 from tippingpoint.composing import option
 from tippingpoint.data.users import Column, Contract, Users
 from tippingpoint.gates import Judgement, quality, soundness
 from tippingpoint.gates.spending import level, power
-from tippingpoint.settings import Gate
 
 LOOKS = 10
 NOISE, LESS = 1.0, 0.75

@@ -7,6 +7,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import Field, field_validator, model_validator
 
+from tippingpoint.checks import Gate
 from tippingpoint.closed import Closed, Component, validate
 from tippingpoint.errors import InputError
 
@@ -229,86 +230,6 @@ class MeasureSettings(Terminal):
         if self.within is not None and self.at is None:
             raise ValueError("within needs to know when outcomes came. Type at=… too.")
         return self
-
-
-class GateCheck(Closed):
-    """What a check does where it cannot tell."""
-
-    cannot_tell: Literal["blocks", "passes"]
-
-
-class Floor(GateCheck):
-    """Of the lower bound of ROC AUC."""
-
-    floor: float = Field(ge=0, lt=1)
-
-
-class Margin(GateCheck):
-    """By how much it may be worse; 0: not at all."""
-
-    margin: float = Field(ge=0)
-
-
-class Better(Margin):
-    """`smallest`: the difference whose chance of being told is said."""
-
-    smallest: float = Field(gt=0)
-
-
-class Limits(GateCheck):
-    """Within which calibration is good enough."""
-
-    slope: tuple[float, float]
-    intercept: tuple[float, float]
-
-
-class Rows(GateCheck):
-    """Test users that are looked at."""
-
-    rows: int = Field(ge=1, le=100_000)
-
-
-class Share(Rows):
-    """Of mean |SHAP| that one column may have."""
-
-    share: float = Field(gt=0, le=1)
-
-
-class Speed(GateCheck):
-    """At most so long for one row, and so large."""
-
-    milliseconds: float = Field(gt=0)
-    megabytes: float = Field(gt=0)
-
-
-class Days(GateCheck):
-    """Since the users were read, at most."""
-
-    days: float = Field(gt=0)
-
-
-class Most(GateCheck):
-    """Looks at one test table."""
-
-    most: int = Field(ge=1)
-
-
-class Gate(Closed):
-    """What a version must show, as `conf/gate/standard.yaml` lists it; a check that is null is left out."""
-
-    name: str
-    alpha: float = Field(gt=0, lt=0.5)
-    quality: Floor | None
-    better: Better | None
-    value: Margin | None
-    calibration: Limits | None
-    slices: GateCheck | None
-    signature: GateCheck | None
-    reload: Rows | None
-    speed: Speed | None
-    explanation: Share | None
-    fresh: Days | None
-    looks: Most | None
 
 
 class StandingSettings(Terminal):

@@ -1,7 +1,6 @@
 """A version is promoted with its policy where the gate lets it, undone by a rollback, and never half."""
 
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,60 +11,14 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from tests.conftest import AS_MADE
+from tests.jobs.promoting import FORCED, QUICK, figure, kinds, promoting, rolling_back, words_of
 from tippingpoint.composing import compose
 from tippingpoint.errors import InputError, RefusedError
-from tippingpoint.jobs import history, promote, rollback, status
-from tippingpoint.jobs.promote import PromoteResult
-from tippingpoint.settings import PromoteSettings, RollbackSettings, StandingSettings, StatusSettings
-from tippingpoint.tracking.journal import append, read
-from tippingpoint.tracking.promotion import CHAMPION, PREVIOUS, aliases
-from tippingpoint.tracking.registry import CHALLENGER, DEPLOYMENT, digest_of
-
-QUICK = ["gate.reload=null", "gate.explanation.rows=20", "gate.speed.milliseconds=10000"]
-
-
-@pytest.fixture
-def client(compared: tuple, workspace: Path) -> MlflowClient:
-    """The store of a finished comparison, to do with as one likes: version 1 is its winner, 2 and 3 its others."""
-    shutil.copy(compared[1] / AS_MADE, workspace / "mlflow.db")
-    client = MlflowClient()
-    parent = client.get_run(compared[0].filed.run_id)
-    below = client.search_runs([parent.info.experiment_id], f"tags.mlflow.parentRunId = '{parent.info.run_id}'")
-    winner = client.get_model_version("conversion", "1")
-    for run in sorted(below, key=lambda run: run.data.params["model"]):
-        if run.info.run_id != winner.run_id:
-            source = client.get_logged_model(run.outputs.model_outputs[0].model_id).artifact_location
-            beside = mlflow.artifacts.load_dict(f"{source}/deployment.json")
-            tags = winner.tags | {"model": run.data.params["model"], DEPLOYMENT: digest_of(beside)}
-            client.create_model_version("conversion", source, run.info.run_id, tags)
-    return client
-
-
-def promoting(*words: str) -> PromoteResult:
-    return promote(PromoteSettings.from_config(compose("promote", [*QUICK, *words])))
-
-
-def rolling_back(*words: str) -> object:
-    return rollback(RollbackSettings.from_config(compose("rollback", list(words))))
-
-
-def words_of(result: PromoteResult) -> dict[str, str]:
-    assert result.judgement is not None
-    return {check.name: check.word for check in result.judgement.checks}
-
-
-LENIENT = [f"gate.{check}.cannot_tell=passes" for check in ("quality", "better", "value")]
-FORCED = [*LENIENT, "gate.better.margin=0.5", "gate.value.margin=100", "gate.slices=null", "gate.calibration=null"]
-
-
-def figure(result: PromoteResult, check: str, name: str) -> float | None:
-    assert result.judgement is not None
-    return next(one.figures.get(name) for one in result.judgement.checks if one.name == check)
-
-
-def kinds(client: MlflowClient) -> list[str]:
-    return [entry.kind for entry in read(client, "conversion").entries]
+from tippingpoint.jobs import history, promote, status
+from tippingpoint.settings import PromoteSettings, StandingSettings, StatusSettings
+from tippingpoint.tracking.journal import append
+from tippingpoint.tracking.promotion import CHAMPION, aliases
+from tippingpoint.tracking.registry import CHALLENGER
 
 
 def test_the_first_is_held_against_the_constant_and_a_vanilla_client_finds_all_of_it(
@@ -166,45 +119,6 @@ def test_a_dry_run_moves_nothing_but_its_look_counts(client: MlflowClient) -> No
     assert not result.promoted
     assert aliases(client, "conversion") == {CHALLENGER: "1"}
     assert kinds(client) == ["look"]
-
-
-def test_a_rollback_loads_and_scores_first_and_says_what_it_undid(client: MlflowClient) -> None:
-    promoting("version=1")
-    promoting("version=2", *FORCED, "why=try it", "who=bob")
-    assert aliases(client, "conversion") == {CHAMPION: "2", PREVIOUS: "1"}
-    dry = rolling_back("dry_run=true")
-    assert aliases(client, "conversion")[CHAMPION] == "2"
-    done = rolling_back("why=worse")
-    for result in (dry, done):
-        assert result.undone.version == "2"  # type: ignore[attr-defined]  # the result of this verb
-        assert result.undone.why == "try it"  # type: ignore[attr-defined]  # the result of this verb
-    assert done.scored == 5  # type: ignore[attr-defined]  # the result of this verb
-    assert aliases(client, "conversion") == {CHAMPION: "1"}
-    assert client.get_model_version("conversion", "2").tags["validation_status"] == "rolled back"
-    with pytest.raises(InputError, match="has no previous champion"):
-        rolling_back()
-
-
-def test_a_previous_champion_that_does_not_load_is_not_brought_back(client: MlflowClient) -> None:
-    promoting("version=1")
-    promoting("version=2", *FORCED)
-    client.delete_run(client.get_model_version("conversion", "1").run_id)
-    run = client.get_run(client.get_model_version("conversion", "1").run_id)
-    client.set_logged_model_tags(run.outputs.model_outputs[0].model_id, {"lost": "yes"})
-    client.delete_logged_model(run.outputs.model_outputs[0].model_id)
-    with pytest.raises(RefusedError, match=r"models:/conversion/1: does not load and score .* the champion stays"):
-        rolling_back()
-    assert aliases(client, "conversion")[CHAMPION] == "2"
-
-
-@pytest.mark.parametrize("tag", [DEPLOYMENT, "policy_bound_digest"])
-def test_a_previous_champion_whose_files_are_others_now_is_not_brought_back(client: MlflowClient, tag: str) -> None:
-    promoting("version=1")
-    promoting("version=2", *FORCED)
-    client.set_model_version_tag("conversion", "1", tag, "another")
-    with pytest.raises(RefusedError, match=r"does not load and score .*registered was another.* the champion stays"):
-        rolling_back()
-    assert aliases(client, "conversion")[CHAMPION] == "2"
 
 
 def test_an_environment_has_a_champion_and_a_journal_of_its_own(client: MlflowClient) -> None:

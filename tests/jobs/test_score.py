@@ -14,7 +14,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from tests.jobs.scoring import CHALLENGER, decide, quietly, users
+from tests.jobs.scoring import CHALLENGER, decide, quietly
 from tippingpoint.composing import compose
 from tippingpoint.errors import InputError, RefusedError
 from tippingpoint.serving.batch import Batch
@@ -22,7 +22,6 @@ from tippingpoint.tracking import backend
 from tippingpoint.tracking.deciders import load_decider
 
 pytestmark = pytest.mark.usefixtures("at_compared")
-__all__ = ["users"]
 COLUMNS = ["user_id", "propensity_score", "segment", "action", "expected_value", "model", "policy_digest", "scored_at"]
 
 

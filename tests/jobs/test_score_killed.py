@@ -12,10 +12,9 @@ import polars as pl
 import pytest
 
 from tests.conftest import ROUNDS
-from tests.jobs.scoring import CHALLENGER, quietly, users
+from tests.jobs.scoring import CHALLENGER, quietly
 
 pytestmark = pytest.mark.usefixtures("at_compared", "users")
-__all__ = ["users"]
 
 DYING = """
 import os, signal, sys, threading

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.pipeline import Pipeline
 
+from tippingpoint.checks import Gate
 from tippingpoint.closed import Component, validate
 from tippingpoint.data.description import LEAK
 from tippingpoint.data.source import Source
@@ -26,7 +27,7 @@ from tippingpoint.jobs.evidence import gather_evidence, kind_of
 from tippingpoint.jobs.gathering import check_columns, score_users
 from tippingpoint.models.calibration import Model
 from tippingpoint.models.family import Family
-from tippingpoint.settings import Gate, Split
+from tippingpoint.settings import Split
 from tippingpoint.simulation.value import policy_value
 from tippingpoint.tracking.models import LoadedModel
 from tippingpoint.tracking.registry import Client
