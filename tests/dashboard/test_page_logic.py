@@ -83,6 +83,7 @@ def test_moving_a_cut_off_moves_the_figures_and_offers_the_policy(open_page):
     assert float(after["Contacts"]) < float(before["Contacts"])
     assert app.download_button[0].label == "Save as version 2"
     assert "would get another action" in " ".join(m.value for m in app.markdown)
+    assert "chosen by eye" in " ".join(c.value for c in app.caption)
 
 
 def test_cut_offs_that_cross_are_refused_in_words(open_page):

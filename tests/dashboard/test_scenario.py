@@ -33,11 +33,27 @@ def test_a_moved_cut_off_is_read_at_the_nearest_there_are_statistics_for(found):
     assert here.of.uplift.value == pytest.approx(float(sheet.value[here.at]))
 
 
-def test_who_moves_adds_up_to_the_test_users(found):
-    count = found.moves(found.scenario(found.policy.cuts), found.scenario((0.5, 0.7)))
-    assert count.sum() == found.test.users
-    assert count[1, 0] > 0
-    assert count[0, 1] == count[2, 0] == 0
+def test_what_was_moved_by_eye_has_the_band_over_all_choices(found):
+    sheet = found.cut_offs.views[0].surface.uplift
+    here = found.scenario((0.5, 0.7))
+    assert here.of.uplift.low == pytest.approx(float(sheet.band_low[here.at]))
+    assert here.of.uplift.high == pytest.approx(float(sheet.band_high[here.at]))
+    registered = found.scenario(found.policy.cuts).of.uplift
+    assert registered.low == pytest.approx(registered.value - 1.96 * registered.se, rel=1e-3)
+
+
+def test_where_too_few_are_acted_on_there_is_no_interval(found):
+    few = found.scenario((0.97, 0.99))
+    assert few.acted_on < 50
+    assert few.of.uplift.low is None
+    assert found.scenario((0.3, 0.7)).of.uplift.low is not None
+
+
+def test_what_is_saved_is_what_was_valued(found):
+    far = found.scenario((0.97, 0.99))
+    assert far.policy.cuts == far.cuts != (0.97, 0.99)
+    near = found.scenario((0.5, 0.7))
+    assert np.allclose(near.policy.cuts, near.cuts, rtol=0, atol=5e-4)
 
 
 def test_a_budget_is_kept_where_the_choice_is_made(found):

@@ -13,7 +13,10 @@ from tippingpoint.pricing import priced_line
 from tippingpoint.simulated import Simulation
 from tippingpoint.simulation.cells import Cells, Line
 from tippingpoint.simulation.choice import Choice, Valued, choose, valued
-from tippingpoint.simulation.statistics import Estimate
+from tippingpoint.simulation.statistics import Estimate, normal
+
+NEAR = 5e-4
+"""Cut-offs that differ by less are the same to the eye."""
 
 
 @dataclass(frozen=True)
@@ -23,13 +26,17 @@ class Scenario:
     Parameters
     ----------
     policy
-        The bands with these cut-offs, as typed.
+        The bands with these cut-offs: those registered, or else what is valued, as the next version.
     at
         Indices of the nearest cut-offs there are statistics for.
     cuts
         These cut-offs: what `of` is about.
     of
-        Money, outcomes, and users acted on.
+        Money, outcomes, and users acted on. Of cut-offs that were moved, money has the band over all choices: it holds
+        wherever one slides to. It has no interval where the evidence is assumed, where too few are acted on, and where
+        three cut-offs or more were moved.
+    acted_on
+        Test users that get an action.
     spend
         Money spent per user; None where prices are each user's own.
     """
@@ -38,8 +45,8 @@ class Scenario:
     at: tuple[int, ...]
     cuts: tuple[float, ...]
     of: Valued
+    acted_on: int
     spend: Estimate | None
-    shares: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -77,18 +84,24 @@ class Board:
 
     def scenario(self, cuts: Sequence[float]) -> Scenario:
         """What these cut-offs bring, at the nearest ones there are statistics for."""
-        policy = moved(self.policy, cuts)
-        at = tuple(int(np.abs(self.test.cuts - cut).argmin()) for cut in policy.grid_cuts)
+        typed = moved(self.policy, cuts)
+        at = tuple(int(np.abs(self.test.cuts - cut).argmin()) for cut in typed.grid_cuts)
+        read = tuple(float(self.test.cuts[i]) for i in at)
         of = valued(self.test, self.actions, self.line, at)
+        acted_on = round(of.spend.value * self.test.users)
+        policy = self.policy
+        if typed is not policy:
+            policy = moved(policy, [t if abs(t - r) < NEAR else r for t, r in zip(cuts, read, strict=True)])
+            of = replace(of, value=self._banded(of.value, acted_on), uplift=self._banded(of.uplift, acted_on))
         spend = valued(self.test, self.actions, self.line, at, self.money).spend if self.money else None
-        return Scenario(
-            policy,
-            at,
-            tuple(float(self.test.cuts[i]) for i in at),
-            of,
-            spend,
-            self.simulation.shares(self.cut_offs, of),
-        )
+        return Scenario(policy, at, read, of, acted_on, spend)
+
+    def _banded(self, of: Estimate, acted_on: int) -> Estimate:
+        """With the simultaneous band over all choices for an interval, or with none."""
+        views = self.cut_offs.views
+        if not of.se or len(views) != 1 or acted_on < self.simulation.asked.least:
+            return Estimate(of.value)
+        return normal(of.value, of.se, views[0].surface.uplift.critical)
 
     def within(self, per_1000: float) -> Choice | None:
         """The best cut-offs with at most so many contacts of 1,000 users; None under assumed evidence."""
@@ -97,14 +110,6 @@ class Board:
         of = self.simulation.gathered.scored[self.model]
         least = self.simulation.asked.least
         return choose(of.validation, of.test, self.actions, self.line, None, per_1000 / 1000, least)
-
-    def moves(self, one: Scenario, other: Scenario) -> np.ndarray:
-        """(S, S) test users from each segment of one to each of the other."""
-        bands = range(len(self.policy.segments))
-        codes = self.test.decision(bands, one.at), self.test.decision(bands, other.at)
-        count = np.zeros((len(bands), len(bands)))
-        np.add.at(count, codes, self.test.count)
-        return count.round().astype(np.int64)
 
 
 def board(subject: Subject) -> Board | None:

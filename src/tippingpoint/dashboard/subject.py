@@ -18,7 +18,7 @@ from tippingpoint.deciding.reasons import Reasons
 from tippingpoint.errors import InputError
 from tippingpoint.gathered import Gathered
 from tippingpoint.jobs.candidate import answer
-from tippingpoint.jobs.gathering import gather_users
+from tippingpoint.jobs.gathering import CUTS, gather_users
 from tippingpoint.jobs.question import ask
 from tippingpoint.jobs.simulate import SENSITIVITY
 from tippingpoint.jobs.simulation_files import STATISTICS
@@ -177,7 +177,11 @@ def demonstration(name: str) -> Subject:
 
 
 def _gathered(client: Client, model: LoadedModel, decider: Decider) -> tuple[Gathered, str]:
-    """Statistics of the latest simulation of this model and policy, and its name there; gathered now if none is."""
+    """Statistics of the latest simulation of this model and policy, and its name there; gathered now if none is.
+
+    One that was asked for other evidence, a coarser grid or another seed says something else, and is not taken.
+    """
+    wanted = {"kind": decider.deployment.evidence, "data_digest": model.data_digest, "cuts": CUTS, "seed": 0}
     runs = client.search_runs([model.experiment], f"tags.`{JOB}` = 'simulate' and attributes.status = 'FINISHED'")
     for run in runs:
         try:
@@ -186,7 +190,7 @@ def _gathered(client: Client, model: LoadedModel, decider: Decider) -> tuple[Gat
             continue
         names = [name for name, of in gathered.about["models"].items() if of["run_id"] == model.run_id]
         same = gathered.about["policies"].get(decider.policy.name) == decider.policy.specification()
-        if names and same and gathered.about["data_digest"] == model.data_digest:
+        if names and same and all(gathered.about[name] == value for name, value in wanted.items()):
             return gathered, names[0]
     return _gather(model, decider), model.name
 

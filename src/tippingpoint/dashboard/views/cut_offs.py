@@ -6,11 +6,11 @@ import polars as pl
 import streamlit as st
 
 from tippingpoint.dashboard import figures
-from tippingpoint.dashboard.scenario import Board, Scenario, as_yaml, board, coarse
+from tippingpoint.dashboard.scenario import NEAR, Board, Scenario, as_yaml, board, coarse
 from tippingpoint.dashboard.state import plain, session, subject, users
 from tippingpoint.policies.lint import diff
 from tippingpoint.reports.tables import EVIDENCE
-from tippingpoint.simulated import Simulation
+from tippingpoint.simulated import PAIR, Simulation
 from tippingpoint.simulation.choice import Valued
 from tippingpoint.simulation.statistics import Estimate
 
@@ -54,11 +54,13 @@ def page() -> None:
         figures.draw(figures.surface(drawn, marks, f"{simulation.currency} per user"), "surface", 430)
     with right:
         st.dataframe(_table(found, rows), hide_index=True)
-        if best:
-            st.caption("Best: chosen on validation users, valued on test users, which it has not seen.")
-        else:
-            st.caption("Nothing is chosen here: the uplift is assumed, not measured.")
-    _who_moves(found, then, now)
+        st.caption(_how(found, rows, float(limit)))
+    others = {"as registered": then} | {
+        name: found.scenario(cuts)
+        for name, choice in {"best": best, "within the budget": within}.items()
+        if choice is not None and (cuts := choice.honest.cuts) and list(cuts) == sorted(set(cuts))  # no band is empty
+    }
+    _who_moves(others, now)
     _save(now, then)
 
 
@@ -109,14 +111,39 @@ def _figures(now: Scenario, then: Scenario, unit: str) -> None:
             delta_color="off" if name in ("Spend", "Contacts") else "normal",
         )
         place.caption(f"{of_unit}{_between(of) if name in ('Uplift', 'Value') else ''}")
-    if not np.allclose(now.cuts, now.policy.cuts, rtol=0, atol=5e-4):
+    asked = session().cuts or now.cuts
+    if not np.allclose(now.cuts, asked, rtol=0, atol=NEAR):
         at = " and ".join(f"{cut:.3f}" for cut in now.cuts)
-        st.caption(f"Read at {at}: the nearest cut-offs that the statistics hold, each half a percent of users apart.")
+        st.caption(f"Valued, shown and saved at {at}: the nearest cut-offs there are statistics for.")
+    if now.of.uplift.low is None and then.of.uplift.low is not None:
+        st.caption(_why_no_interval(now, unit))
+
+
+def _why_no_interval(now: Scenario, unit: str) -> str:
+    if now.of.uplift.se is None and len(now.cuts) > 2:
+        return "No interval: of three cut-offs and more, moved by eye, none can be had honestly."
+    return f"No interval: these cut-offs act on {now.acted_on:,} test users; {unit} from so few is not believed."
+
+
+def _how(found: Board, rows: dict[str, Valued], limit: float) -> str:
+    """How each row was chosen, and what its interval promises."""
+    if found.simulation.kind == "assumed":
+        return "Nothing is chosen here, and there is no interval: the uplift is assumed, not measured."
+    said = []
+    if "moved" in rows:
+        said.append("Moved: chosen by eye on these test users, so its interval is the wider one, over all choices.")
+    said.append("Best: chosen on validation users, valued on test users, which it has not seen.")
+    if "within the budget" in rows:
+        spent = rows["within the budget"].spend.value * 1000
+        said.append(
+            f"Within the budget: at most {limit:,.0f} contacts where it was chosen, {spent:,.0f} on test users."
+        )
+    return " ".join(said)
 
 
 def _between(of: Estimate) -> str:
     if of.low is None or of.high is None:
-        return ", no interval: assumed"
+        return ""
     return f", 95 % interval {of.low * 1000:,.0f} to {of.high * 1000:,.0f}"
 
 
@@ -135,9 +162,10 @@ def _table(found: Board, rows: dict[str, Valued]) -> pl.DataFrame:
     return pl.DataFrame(made)
 
 
-def _who_moves(found: Board, then: Scenario, now: Scenario) -> None:
-    """Of the users at hand, who would be in another segment."""
+def _who_moves(others: dict[str, Scenario], now: Scenario) -> None:
+    """Of the users at hand, who would be in another segment than under another choice of cut-offs."""
     st.subheader("Who moves")
+    then = others[st.selectbox("Against the cut-offs", list(others))]
     table = users().table
     score = table["propensity_score"].to_numpy()
     changed = diff(then.policy, now.policy, pd.DataFrame(index=range(len(score))), (score, score))
@@ -153,7 +181,7 @@ def _save(now: Scenario, then: Scenario) -> None:
     """The moved policy as a file."""
     if now.policy == then.policy:
         return
-    name = f"{now.policy.name}_v{now.policy.version}.yaml"
+    name = f"{now.policy.name}_v{now.policy.version}_{now.policy.digest[:8]}.yaml"
     st.download_button(
         f"Save as version {now.policy.version}", as_yaml(now.policy), name, "text/yaml", on_click="ignore",
         icon=":material/save:",
@@ -172,12 +200,12 @@ def _without() -> None:
     rows = [{"segment": r.segment, "when": r.when, "action": about.policy.actions[r.segment]} for r in rules]
     if rows:
         st.dataframe(pl.DataFrame(rows), hide_index=True)
-    _worth(about.simulation)
+    _worth(about.simulation, f"{about.model}{PAIR}{about.policy.name}")
 
 
-def _worth(simulation: Simulation) -> None:
+def _worth(simulation: Simulation, contestant: str) -> None:
     """What it brings as it is."""
-    of = simulation.values[simulation.first]["uplift_per_user"]
+    of = simulation.values[contestant]["uplift_per_user"]
     unit = f"{simulation.currency} per 1,000 users over doing nothing ({simulation.kind}){_between(of)}"
     st.metric("Uplift", f"{of.value * 1000:,.0f}")
     st.caption(unit)
