@@ -15,9 +15,6 @@ from tippingpoint.simulation.cells import Cells, Line
 from tippingpoint.simulation.choice import Choice, Valued, choose, valued
 from tippingpoint.simulation.statistics import Estimate, normal
 
-NEAR = 5e-4
-"""Cut-offs that differ by less are the same to the eye."""
-
 
 @dataclass(frozen=True)
 class Scenario:
@@ -91,7 +88,10 @@ class Board:
         acted_on = round(of.spend.value * self.test.users)
         policy = self.policy
         if typed is not policy:
-            policy = moved(policy, [t if abs(t - r) < NEAR else r for t, r in zip(cuts, read, strict=True)])
+            # The grid's cut-offs belong to the side above them; just under one that belongs below is the same.
+            sides = zip(cuts, typed.grid_cuts, read, policy.cut_belongs, strict=True)
+            told = [c if g == r else r if side == "above" else float(np.nextafter(r, 0)) for c, g, r, side in sides]
+            policy = moved(policy, told)
             of = replace(of, value=self._banded(of.value, acted_on), uplift=self._banded(of.uplift, acted_on))
         spend = valued(self.test, self.actions, self.line, at, self.money).spend if self.money else None
         return Scenario(policy, at, read, of, acted_on, spend)

@@ -6,7 +6,7 @@ import polars as pl
 import streamlit as st
 
 from tippingpoint.dashboard import figures
-from tippingpoint.dashboard.scenario import NEAR, Board, Scenario, as_yaml, board, coarse
+from tippingpoint.dashboard.scenario import Board, Scenario, as_yaml, board, coarse
 from tippingpoint.dashboard.state import plain, session, subject, users
 from tippingpoint.policies.lint import diff
 from tippingpoint.reports.tables import EVIDENCE
@@ -112,7 +112,7 @@ def _figures(now: Scenario, then: Scenario, unit: str) -> None:
         )
         place.caption(f"{of_unit}{_between(of) if name in ('Uplift', 'Value') else ''}")
     asked = session().cuts or now.cuts
-    if not np.allclose(now.cuts, asked, rtol=0, atol=NEAR):
+    if not np.allclose(now.cuts, asked, rtol=0, atol=5e-4):
         at = " and ".join(f"{cut:.3f}" for cut in now.cuts)
         st.caption(f"Valued, shown and saved at {at}: the nearest cut-offs there are statistics for.")
     if now.of.uplift.low is None and then.of.uplift.low is not None:
@@ -152,7 +152,7 @@ def _table(found: Board, rows: dict[str, Valued]) -> pl.DataFrame:
     currency = found.simulation.currency
     made = []
     for name, of in rows.items():
-        cuts = "no one" if of.cuts is None else " / ".join(f"{cut:.2f}" for cut in of.cuts)
+        cuts = "no one" if of.cuts is None else " / ".join(f"{cut:.3f}" for cut in of.cuts)
         uplift = f"{of.uplift.value * 1000:,.0f}"
         if of.uplift.low is not None and of.uplift.high is not None:
             uplift += f" [{of.uplift.low * 1000:,.0f}, {of.uplift.high * 1000:,.0f}]"
@@ -186,7 +186,11 @@ def _save(now: Scenario, then: Scenario) -> None:
         f"Save as version {now.policy.version}", as_yaml(now.policy), name, "text/yaml", on_click="ignore",
         icon=":material/save:",
     )  # fmt: skip
-    st.caption(f"A policy file, digest {now.policy.digest}. Whoever promotes takes it: policy={plain(name)}")
+    st.caption(
+        f"A policy file, digest {now.policy.digest}. To have it judged beside others, in the folder it is in:"
+        f" tippingpoint simulate policies=[{plain(name)}]. To register a version with it, in a folder mine/policy:"
+        f" tippingpoint compare --config-dir mine policy={plain(name.removesuffix('.yaml'))}"
+    )
 
 
 def _without() -> None:
