@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tippingpoint.cli import WORDS, as_overrides
+from tippingpoint.cli import VERBS, WORDS, as_overrides
 
 
 def test_alone_it_explains_itself_in_one_screen(call: Callable[..., int], capsys: pytest.CaptureFixture) -> None:
@@ -155,7 +155,7 @@ def test_a_value_hydra_cannot_parse_is_shown_as_the_shell_takes_it(refused: Call
     assert refused("run", "data=csv", typed).startswith("data.path=a=b (1).csv: no such file")
 
 
-@pytest.mark.parametrize("verb", ["data", "policy", "compare", "run", "tune", "simulate", "ui", "doctor"])
+@pytest.mark.parametrize("verb", VERBS)
 def test_each_verb_has_a_short_help(verb: str, call: Callable[..., int], capsys: pytest.CaptureFixture) -> None:
     assert call(verb, "--help") == 0
     shown = capsys.readouterr().out.splitlines()

@@ -138,7 +138,10 @@ Marketing's pages, on this machine only: bring users, see segments, move cut-off
 HYDRA_OPTIONS_WITH_VALUE = ("--cfg", "-c", "--config-dir", "-cd", "--config-path", "--config-name", "--package", "-p")
 HYDRA_OPTIONS = (*HYDRA_OPTIONS_WITH_VALUE, "--multirun", "--help", "--info", "--hydra-help", "--resolve")
 VERBS = tuple(ABOUT)
-TEXTS = ("data.query", "input", "input_query", "to", "output", "why", "predictions", "outcomes")
+TEXTS = (
+    *("data.query", "data.url", "input", "input_query", "to", "output", "decisions", "outcomes", "users"),
+    *("predictions", "tune.storage", "why"),
+)
 """Keys whose values are taken literally."""
 WORDS = {"policy": ("lint", "diff"), "data": ("describe", "explore", "write")}
 """The second words of verbs that have some."""

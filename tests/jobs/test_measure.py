@@ -12,9 +12,9 @@ import pytest
 from rich.console import Console
 
 from tests.jobs.measuring import ACTIONS, FIRST, decided, told, written
+from tippingpoint.data.writing import neutralised
 from tippingpoint.errors import InputError
 from tippingpoint.reports.measurement import counted
-from tippingpoint.serving.outputs import neutralised
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.measurements import NOTED
 

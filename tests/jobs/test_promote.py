@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import mlflow
@@ -13,10 +14,13 @@ from mlflow import MlflowClient
 
 from tests.jobs.promoting import FORCED, QUICK, figure, kinds, promoting, rolling_back, words_of
 from tippingpoint.composing import compose
+from tippingpoint.data.users import Users
 from tippingpoint.errors import InputError, RefusedError
 from tippingpoint.jobs import history, promote, status
+from tippingpoint.jobs.judging import Contestant
 from tippingpoint.settings import PromoteSettings, StandingSettings, StatusSettings
 from tippingpoint.tracking.journal import append
+from tippingpoint.tracking.models import LoadedModel
 from tippingpoint.tracking.promotion import CHAMPION, aliases
 from tippingpoint.tracking.registry import CHALLENGER
 
@@ -112,6 +116,12 @@ def test_of_three_that_look_at_once_each_has_a_place_of_its_own(client: MlflowCl
     picked = [(one["alpha"] * one["look"] * (one["look"] + 1)) for one in found]
     assert picked == pytest.approx([0.05, 0.05 / 3, 0.05 / 3])
     assert kinds(client) == ["look"] * 3
+
+
+def test_a_dry_run_leaves_what_another_left_half_done(client: MlflowClient) -> None:
+    append(client, "conversion", "promote", "1", "", 0, who="ann")  # and killed before any alias was written
+    promoting("version=2", "dry_run=true")
+    assert aliases(client, "conversion") == {CHALLENGER: "1"}
 
 
 def test_a_dry_run_moves_nothing_but_its_look_counts(client: MlflowClient) -> None:
@@ -224,17 +234,26 @@ def test_assumed_evidence_is_no_reason_to_promote_and_has_no_number(
     assert figure(result, "value", "difference") is None
 
 
+@pytest.mark.parametrize("how", ["split", "id"])
 def test_a_champion_that_may_have_learnt_from_these_users_is_no_measure(
-    client: MlflowClient, monkeypatch: pytest.MonkeyPatch
+    client: MlflowClient, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     promoting("version=1")
     from tippingpoint.jobs import judging
 
     check = judging._unseen
 
-    def otherwise(model: object, champion: object, users: object) -> str:
-        champion.config["split"]["salt"] = "another"  # type: ignore[attr-defined]  # the result of this verb
-        return check(model, champion, users)  # type: ignore[arg-type]  # a stand-in, as the test needs it
+    def otherwise(model: LoadedModel, champion: Contestant, users: Users) -> str:
+        if how == "split":
+            champion.model.config["split"]["salt"] = "another"
+            return check(model, champion, users)
+        assert champion.decider is not None
+        theirs = replace(champion.model, data_digest="of another table")
+        assert check(model, replace(champion, model=theirs), users) == "", "ids tell who it has learnt from"
+        deployment = champion.decider.deployment
+        terms = deployment.terms.model_copy(update={"id": "account"})
+        decider = replace(champion.decider, deployment=deployment.model_copy(update={"terms": terms}))
+        return check(model, replace(champion, model=theirs, decider=decider), users)
 
     monkeypatch.setattr(judging, "_unseen", otherwise)
     words = words_of(promoting("version=2", "dry_run=true"))
@@ -276,6 +295,10 @@ def test_without_a_challenger_it_is_told_what_there_is(client: MlflowClient, ref
     client.delete_registered_model_alias("conversion", CHALLENGER)
     said = refused("promote")
     assert "models:/conversion has no challenger. Type tippingpoint compare, or version=…; there are: 3, 2, 1." in said
+
+
+def test_a_number_is_that_number_however_it_is_written(client: MlflowClient) -> None:
+    assert promoting("version='01'", "dry_run=true").version == "1"
 
 
 def test_the_exit_code_says_whether_it_was_promoted(

@@ -191,6 +191,20 @@ def test_a_table_of_a_database_holds_one_row_a_user_and_day(users, tmp_path):
         assert rows.fetchone() == (2 * len(users), 2, len(users))
 
 
+def test_a_job_without_a_holdout_takes_the_lottery_of_an_earlier_one_of_the_day_away(users, tmp_path):
+    words = ("input=users.csv", f"to=duckdb:///{tmp_path / 'app.duckdb'}")
+    quietly(*words, "scored_at=2026-01-02T05:00:00", "holdout=0.5", "reasons=true")
+    with duckdb.connect(str(tmp_path / "app.duckdb")) as connection:
+        connection.execute("alter table predictions add column note varchar default 'own'")
+    quietly(*words, "scored_at=2026-01-02T06:00:00", "output_table=Predictions")
+    with duckdb.connect(str(tmp_path / "app.duckdb")) as connection:
+        (row,) = connection.execute(
+            "select count(*), count(explored), count(policy_action), count(logging_probability_none), count(reason_1),"
+            " count(note), count(action) from predictions"
+        ).fetchall()
+    assert row == (len(users), 0, 0, 0, 0, len(users), len(users))
+
+
 @pytest.mark.parametrize("name", ["decisions", "main.block"])
 def test_a_table_of_a_database_may_have_any_name_but_that_of_the_rows_under_way(users, tmp_path, name):
     words = ("input=users.csv", f"to=duckdb:///{tmp_path / 'app.duckdb'}")

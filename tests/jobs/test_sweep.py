@@ -242,6 +242,8 @@ def test_the_leaderboard_knows_which_way_a_metric_points_and_takes_the_latest_of
     down = [stored(f"a={i}", i, {"validation/brier": v}) for i, v in enumerate([0.7, 0.9, 0.8])]
     assert order(down) == [0, 2, 1]
     assert leaderboard([stored("a=4", 4, {}, status="FAILED")], 1) is None
+    without = [stored(f"a={i} ~b.c", i, {"validation/roc_auc": v}) for i, v in enumerate([0.7, 0.9])]
+    assert order(without) == [1, 0], "a word may take a key away"
 
 
 def test_runs_on_other_users_are_ranked_apart_and_none_is_best() -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from tippingpoint.data.writing import neutralised
 from tippingpoint.errors import InputError, OutsideError
-from tippingpoint.serving.outputs import File, alone, neutralised
+from tippingpoint.serving.outputs import File, alone
 
 ROWS = pl.DataFrame({"user_id": ["u1", "u2"], "propensity_score": [0.5, None], "segment": ["low", "high"]})
 

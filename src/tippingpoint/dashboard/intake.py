@@ -16,11 +16,12 @@ import polars as pl
 from tippingpoint.dashboard.subject import Subject
 from tippingpoint.data.contract import TableContract
 from tippingpoint.data.glance import admit
+from tippingpoint.data.writing import neutralised
 from tippingpoint.deciding.tally import Tally
 from tippingpoint.errors import InputError
 from tippingpoint.serving.batch import Batch, best_first
 from tippingpoint.serving.inputs import Files, Input, Retyped
-from tippingpoint.serving.outputs import File, neutralised
+from tippingpoint.serving.outputs import File
 from tippingpoint.serving.stream import Stream
 
 CHUNK = 100_000

@@ -86,9 +86,26 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
             part.unlink()
 
 
+def neutralised(table: pl.DataFrame, columns: list[str]) -> tuple[pl.DataFrame, int]:
+    """Text that a spreadsheet would run as a formula, with a ' in front; and how many cells that were."""
+    hits = table.select(pl.col(columns).str.contains(FORMULA).fill_null(False).sum()).row(0) if columns else ()
+    named = [name for name, n in zip(columns, hits, strict=True) if n]
+    if not named:
+        return table, 0
+    cell = pl.col(named)
+    return table.with_columns(
+        pl.when(cell.str.contains(FORMULA)).then(pl.lit("'") + cell).otherwise(cell).name.keep()
+    ), int(sum(hits))
+
+
+def for_spreadsheets(broken: pl.DataFrame) -> pl.DataFrame:
+    """Rows set aside, so that none of their cells is run by a spreadsheet."""
+    return neutralised(broken, [name for name, type_ in broken.schema.items() if type_ == pl.String])[0]
+
+
 def quarantine(broken: pl.DataFrame, folder: Path, origin: str) -> Path:
-    """Write rows set aside to a file named for where they come from and what they hold."""
-    text = broken.write_csv().encode()
+    """Write rows set aside to a file named for where they come from and what they hold, safe for spreadsheets."""
+    text = for_spreadsheets(broken).write_csv().encode()
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", origin).strip("-.")[:80] or "table"
     path = folder / f"{name}-{hashlib.sha256(text).hexdigest()[:16]}.csv"
     with replacing(path) as file:

@@ -30,7 +30,7 @@ from tippingpoint.reports.evaluations import write_evaluation
 from tippingpoint.reports.explanations import write_explanations
 from tippingpoint.settings import Settings
 from tippingpoint.simulation.statistics import LEAST_CHANGED, Estimate, mean
-from tippingpoint.simulation.value import PolicyValue, break_even_response, policy_value
+from tippingpoint.simulation.value import PolicyValue, policy_value, segment_break_even
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.provenance import provenance
 from tippingpoint.tracking.registry import Client, Version, check_policy, register
@@ -195,21 +195,17 @@ def _segments(question: Question, policy: Policy, score: np.ndarray, value: Poli
             f"uplift_per_user_{kind}_high": gain.high if measured else np.nan,
         }
         if not question.evidence.measured and size and action != "none":
-            base = float(question.evidence.phi[members, 0].mean())
-            row["break_even_response"] = _break_even(question, action, base, members)
+            row["break_even_response"] = _break_even(question, action, members)
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def _break_even(question: Question, action: str, base: float, members: np.ndarray) -> float:
-    """Ratio P(pays | action) / P(pays | none) from which on the action earns more than it costs."""
+def _break_even(question: Question, action: str, members: np.ndarray) -> float:
     pair = [0, question.actions.index(action)]
     alpha, beta = question.alpha[..., pair], question.beta[..., pair]
-    if alpha.ndim == 2:  # prices per user: of those acted on, the mean
-        alpha, beta = alpha[members].mean(axis=0), beta[members].mean(axis=0)
-    if not question.users.contract.good:  # in terms of those who pay, whose outcome is 0
-        alpha, beta, base = alpha + beta, -beta, 1 - base
-    return float(break_even_response(base, alpha, beta)[1])
+    if alpha.ndim == 2:  # prices of each user's own
+        alpha, beta = alpha[members], beta[members]
+    return segment_break_even(question.evidence.phi[members, 0], alpha, beta, question.users.contract.good)
 
 
 def record(candidate: Candidate, question: Question, settings: Settings, run: Run, overview: bytes | None) -> str:

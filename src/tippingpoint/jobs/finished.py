@@ -53,15 +53,19 @@ def config_digest(settings: "Settings", question: "Question", job: str) -> str:
     How it answers (`output`, `debug`), who works on it (`tune.workers`, `tune.storage`), how much is written of it
     (`report`) and where it is filed does not count; whether it is registered does.
     """
+    config = settings.model_dump(mode="json", exclude=NOT_THE_RESULT)
+    decides = [job, config, settings.tracking.register_model, question.users.digest, code_of(question)]
+    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def code_of(question: "Question") -> str:
+    """Version of the code that answers a question."""
     from tippingpoint.tracking.provenance import code_version
 
-    config = settings.model_dump(mode="json", exclude=NOT_THE_RESULT)
     families = question.families.values()
-    code = code_version(
+    return code_version(
         [*map(type, families), type(question.policy)], [package for family in families for package in family.packages]
     )
-    decides = [job, config, settings.tracking.register_model, question.users.digest, code]
-    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def own_tags(settings: "Settings", question: "Question", job: str) -> dict[str, str]:

@@ -14,7 +14,7 @@ from tippingpoint.simulated import PAIR
 from tippingpoint.simulation.evidence import FLOOR, Evidence, Kind, Log, diagnose
 from tippingpoint.simulation.ranking import autoc, qini, uplift_at
 from tippingpoint.simulation.statistics import Estimate
-from tippingpoint.simulation.value import break_even_response
+from tippingpoint.simulation.value import segment_break_even
 
 SHARES = (0.1, 0.2, 0.3, 0.5)
 """Of users, for uplift@k."""
@@ -72,12 +72,8 @@ def break_even_responses(
         if not k or not members.any():
             found.append(np.nan)
             continue
-        pays = evidence.phi[members, 0] if good else 1 - evidence.phi[members, 0]
-        a, b = alpha[members][:, [0, k]], beta[members][:, [0, k]]
-        if not good:  # in terms of those who pay, whose outcome is 0
-            a, b = a + b, -b
-        # Means of products: whoever pays may cost more or less than others do.
-        found.append(float(break_even_response(1.0, a.mean(axis=0), (b * pays[:, None]).mean(axis=0))[1]))
+        lines = alpha[members][:, [0, k]], beta[members][:, [0, k]]
+        found.append(segment_break_even(evidence.phi[members, 0], *lines, good))
     return found
 
 

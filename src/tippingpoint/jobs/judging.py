@@ -150,7 +150,7 @@ def judge(
         unlike, champion = champion, None
     if champion is not None:
         try:
-            unlike = _unseen(model, champion.model, ground.users)
+            unlike = _unseen(model, champion, ground.users)
             theirs = theirs if unlike else score_users(champion.uri, champion.model, test)
         except InputError as error:
             unlike = str(error)
@@ -189,7 +189,7 @@ def judge(
 def _sound(client: Client, gate: Gate, candidate: Contestant, ground: Ground, score: np.ndarray) -> list[Check]:
     """The checks of the model itself. Its files are run elsewhere only once they ask for nothing unusual."""
     model, test = candidate.model, ground.parts.test
-    family = Component.model_validate(model.config["model"][model.name]).build(Family, f"model.{model.name}")
+    family = model.family
     features = test.features[list(model.columns)]
     checks: list[Check] = []
     with files(client, model) as of:
@@ -224,13 +224,17 @@ def _sound(client: Client, gate: Gate, candidate: Contestant, ground: Ground, sc
     return checks
 
 
-def _unseen(model: LoadedModel, champion: LoadedModel, users: Users) -> str:
+def _unseen(model: LoadedModel, champion: Contestant, users: Users) -> str:
     """Why the champion may have been fitted on these test users; '' where it cannot."""
-    if model.config["split"] != champion.config["split"]:
+    theirs, id_ = champion.model, users.contract.user_id
+    if model.config["split"] != theirs.config["split"]:
         return "the champion's run split users otherwise, so that it may have learnt from these"
-    if users.contract.user_id is None and champion.data_digest != users.digest:
-        return "users carry no id, so that those the champion learnt from may be among these"
-    check_columns("the champion", champion, users)
+    if theirs.data_digest != users.digest:
+        if id_ is None:
+            return "users carry no id, so that those the champion learnt from may be among these"
+        if champion.decider is None or champion.decider.deployment.terms.id != id_:
+            return f"the champion's users were not split by {id_!r}, so that it may have learnt from these"
+    check_columns("the champion", theirs, users)
     return ""
 
 

@@ -15,7 +15,7 @@ from tippingpoint.settings import PromoteSettings
 from tippingpoint.tracking import backend, promotion
 from tippingpoint.tracking.journal import Entry, Kind, append, judged, read
 from tippingpoint.tracking.models import VERSION, find
-from tippingpoint.tracking.promotion import aliases, copied, versions
+from tippingpoint.tracking.promotion import aliases, copied, version_of, versions
 from tippingpoint.tracking.provenance import provenance
 from tippingpoint.tracking.registry import CHALLENGER, Client
 from tippingpoint.tracking.tags import DATA
@@ -97,7 +97,7 @@ def promote(settings: PromoteSettings) -> PromoteResult:
         name, model = named(client, settings.name, settings.to)
         if model != name:
             promotion.check_environment(client, name, model)
-        journal, finished = settled(client, model)
+        journal, finished = (read(client, model), ()) if settings.dry_run else settled(client, model)
         if finished and not (settings.version or settings.run or CHALLENGER in aliases(client, name)):
             # The same line was typed before, and killed once its entry was written.
             return PromoteResult(model, journal.champion, journal.champion, None, None, settings.dry_run, finished)
@@ -143,7 +143,8 @@ def promote(settings: PromoteSettings) -> PromoteResult:
                 entry = append(client, model, kind, version, journal.champion, journal.at, **of)
             elif kind == "refused":
                 promotion.refuse(client, name, number, entry)
-        journal, _ = settled(client, model)
+        if not settings.dry_run:
+            journal, _ = settled(client, model)
     return PromoteResult(model, version, journal.champion, judgement, entry, settings.dry_run, finished)
 
 
@@ -177,7 +178,7 @@ def _wanted(client: Client, name: str, settings: PromoteSettings) -> str:
         typed = str(settings.version)
         found = VERSION.fullmatch(typed)
         if not found:
-            return typed
+            return str(version_of(client, name, typed).version)
         if found[1] != name:
             raise InputError("version", f"{typed} is not of {name}", f"Type name={found[1]} too.")
         if found[2]:

@@ -13,7 +13,7 @@ from tippingpoint.reports import promotion as report
 from tippingpoint.settings import RollbackSettings
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.deciders import DTYPES, load_decider
-from tippingpoint.tracking.journal import Entry, append
+from tippingpoint.tracking.journal import Entry, append, read
 from tippingpoint.tracking.provenance import provenance
 from tippingpoint.tracking.registry import Client
 from tippingpoint.tracking.reload import files
@@ -81,7 +81,7 @@ def rollback(settings: RollbackSettings) -> RollbackResult:
         step("opening the store")
         client = backend.connect()
         _, model = named(client, settings.name, settings.to)
-        journal, _ = settled(client, model)
+        journal = read(client, model) if settings.dry_run else settled(client, model)[0]
         if not journal.previous:
             what = f"models:/{model} has no previous champion"
             raise InputError("rollback", what, "Type tippingpoint history, which shows who was.")

@@ -12,7 +12,6 @@ from typing import Any
 
 from rich.console import RenderableType
 
-from tippingpoint.closed import Component
 from tippingpoint.data import database
 from tippingpoint.data.writing import SUFFIXES
 from tippingpoint.deciding.exploration import Exploration
@@ -21,7 +20,6 @@ from tippingpoint.deciding.tally import Tally
 from tippingpoint.errors import InputError, OutsideError, RefusedError, nearest
 from tippingpoint.jobs.progress import counting
 from tippingpoint.masking import masked
-from tippingpoint.models.family import Family
 from tippingpoint.policies.best_action import BestAction
 from tippingpoint.reports.decisions import score_summary
 from tippingpoint.scored import Scored
@@ -173,9 +171,7 @@ def _batch(settings: ScoreSettings, loaded: Loaded, at: datetime, to: str) -> Ba
             )
     reasons = None
     if settings.reasons:
-        node = loaded.model.config["model"][loaded.model.name]
-        family = Component.model_validate(node).build(Family, f"model.{loaded.model.name}")
-        reasons = Reasons(family, decider.classifier, decider.columns, decider.deployment.reference)
+        reasons = Reasons(loaded.model.family, decider.classifier, decider.columns, decider.deployment.reference)
     return Batch(
         decider=decider,
         policy_digest=loaded.policy_digest,

@@ -12,6 +12,7 @@ from tippingpoint.data.users import Users
 from tippingpoint.errors import InputError
 from tippingpoint.findings import Question
 from tippingpoint.jobs.evidence import gather_evidence
+from tippingpoint.jobs.finished import code_of
 from tippingpoint.jobs.question import fitted_on
 from tippingpoint.masking import masked
 from tippingpoint.models.family import Family
@@ -67,6 +68,7 @@ def digests(settings: TuneSettings, question: Question) -> dict[str, str]:
         "split": settings.split.model_dump(),
         "seed": settings.seed,
         "tune": asked.model_dump(include={"objectives", "sampler", "grid_points", "folds", "prune"}),
+        "code": code_of(question),
     }
     if question.train_on != "all":
         shared["train_on"] = question.train_on

@@ -9,9 +9,7 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
-from tippingpoint.closed import Component
 from tippingpoint.errors import InputError
-from tippingpoint.models.family import Family
 from tippingpoint.settings import ServeSettings
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.deciders import load_decider, reference_of
@@ -74,10 +72,8 @@ def serve(settings: ServeSettings) -> ServeResult:
     def load(version: str) -> Served:
         with backend.store_errors():
             loaded = load_decider(client, f"models:/{name}/{version}")
-        node = loaded.model.config["model"][loaded.model.name]
-        family = Component.model_validate(node).build(Family, f"model.{loaded.model.name}")
         return serve_version(
-            loaded.name, loaded.version, loaded.policy_digest, loaded.decider, family, limits, bool(key)
+            loaded.name, loaded.version, loaded.policy_digest, loaded.decider, loaded.model.family, limits, bool(key)
         )
 
     with backend.store_errors():

@@ -101,7 +101,7 @@ def leaderboard(runs: Sequence[StoredRun], jobs: int) -> Leaderboard | None:
             latest[run.data.tags[SWEEP_JOB]] = run
     if not latest:
         return None
-    choices = {job: dict(word.split("=", 1) for word in json.loads(job)) for job in latest}
+    choices = {job: dict(word.partition("=")[::2] for word in json.loads(job)) for job in latest}
     names = dict.fromkeys(name for chosen in choices.values() for name in chosen)
     varied = [name for name in names if len({chosen.get(name) for chosen in choices.values()}) > 1]
     rows = []

@@ -95,7 +95,8 @@ def application(follower: Follower, metrics: Metrics, limits: Limits, key: str, 
 
     async def ready(request: Request) -> Response:
         served, failed = follower.current, follower.failed
-        why = failed.why if failed and _knows(request.scope, key.encode()) else "send the key to see why"
+        if not _knows(request.scope, key.encode()):
+            return _json({"ready": True, "more": "send the key"})
         return _json(
             {
                 "ready": True,
@@ -105,7 +106,7 @@ def application(follower: Follower, metrics: Metrics, limits: Limits, key: str, 
                 "policy_digest": served.policy_digest,
                 "since": follower.since,
                 "scorer": f"pipeline: {served.slow}" if served.slow else "compiled, equal to the pipeline",
-                "failed": {"version": failed.version, "why": why} if failed else None,
+                "failed": {"version": failed.version, "why": failed.why} if failed else None,
                 "registry": "is away" if follower.away else "answers",
             }
         )

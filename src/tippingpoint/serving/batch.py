@@ -12,6 +12,7 @@ import polars as pl
 from tippingpoint.data.contract import TableContract
 from tippingpoint.data.door import as_text
 from tippingpoint.data.glance import admit
+from tippingpoint.data.writing import neutralised
 from tippingpoint.deciding.decider import Decider
 from tippingpoint.deciding.exploration import Exploration
 from tippingpoint.deciding.reasons import Reasons
@@ -20,7 +21,6 @@ from tippingpoint.economics import PerUser
 from tippingpoint.errors import InputError
 from tippingpoint.explanation.reasons import REASONS
 from tippingpoint.serving.inputs import require
-from tippingpoint.serving.outputs import neutralised
 from tippingpoint.serving.seen import Seen
 
 ROW_ID = "user_id"

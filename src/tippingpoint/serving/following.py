@@ -50,10 +50,10 @@ class Follower:
             return
         try:
             version = self.resolve()
-        except TippingpointError as error:
+        except Exception as error:  # whatever the store makes libraries raise, it is asked again with the next look
             if not self.away:
-                say("registry does not answer", why=str(error), serving=self.current.reference)
-            self.away = str(error)
+                say("registry does not answer", why=_why(error), serving=self.current.reference)
+            self.away = _why(error)
             self.metrics.store.set(0)
             return
         if self.away:
@@ -69,10 +69,9 @@ class Follower:
         try:
             fresh = self.load(version)
         except Exception as error:  # whatever a version's files make libraries raise, the old one goes on
-            why = str(error) if isinstance(error, TippingpointError) else f"{type(error).__name__}: {error}"
-            self.failed = Failed(version, why, time.monotonic())
+            self.failed = Failed(version, _why(error), time.monotonic())
             self.metrics.failed.inc()
-            say("version did not load", version=version, why=why, serving=self.current.reference)
+            say("version did not load", version=version, why=self.failed.why, serving=self.current.reference)
             return
         before, self.current, self.failed, self.since = self.current, fresh, None, time.time()
         self.metrics.serves(fresh.name, fresh.version, fresh.policy_digest)
@@ -83,3 +82,7 @@ class Follower:
         """Look every so many seconds until told to stop."""
         while not stop.wait(seconds):
             self.look()
+
+
+def _why(error: Exception) -> str:
+    return str(error) if isinstance(error, TippingpointError) else f"{type(error).__name__}: {error}"

@@ -15,7 +15,7 @@ import polars as pl
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
-from tippingpoint.data.writing import FORMULA
+from tippingpoint.data.writing import for_spreadsheets
 from tippingpoint.errors import InputError, OutsideError
 
 
@@ -176,23 +176,6 @@ class Quarantine:
 def _few_values(table: pl.DataFrame) -> list[str]:
     """Columns worth a dictionary: text and times, but for the first, which is the id."""
     return [name for name in table.columns[1:] if not table[name].dtype.is_numeric()]
-
-
-def neutralised(table: pl.DataFrame, columns: list[str]) -> tuple[pl.DataFrame, int]:
-    """Text that a spreadsheet would run as a formula, with a ' in front; and how many cells that were."""
-    hits = table.select(pl.col(columns).str.contains(FORMULA).fill_null(False).sum()).row(0) if columns else ()
-    named = [name for name, n in zip(columns, hits, strict=True) if n]
-    if not named:
-        return table, 0
-    cell = pl.col(named)
-    return table.with_columns(
-        pl.when(cell.str.contains(FORMULA)).then(pl.lit("'") + cell).otherwise(cell).name.keep()
-    ), int(sum(hits))
-
-
-def for_spreadsheets(broken: pl.DataFrame) -> pl.DataFrame:
-    """Rows set aside, so that none of their cells is run by a spreadsheet."""
-    return neutralised(broken, [name for name, type_ in broken.schema.items() if type_ == pl.String])[0]
 
 
 def kept(folder: Path) -> None:

@@ -7,9 +7,10 @@ from typing import Any
 
 import polars as pl
 
+from tippingpoint.data.writing import for_spreadsheets
 from tippingpoint.deciding.tally import Tally
 from tippingpoint.errors import InputError
-from tippingpoint.serving.outputs import File, for_spreadsheets, kept
+from tippingpoint.serving.outputs import File, kept
 
 MANIFEST, ASIDE = "_manifest.json", "_quarantine"
 """Readers of a folder of Parquet skip names that begin with _."""

@@ -20,6 +20,8 @@ CHUNK = 100_000
 NOTHING = "Nothing was written."
 BLOCK = "tippingpoint_decisions"
 """What the rows under way are called in the database."""
+SOMETIMES = ("explored", "policy_action", "logging_probability", "reason_")
+"""How columns begin that only some jobs write."""
 
 
 def upsert(url: str, table: str, decisions: Path, user_id: str) -> int:
@@ -75,12 +77,13 @@ def _duckdb(url: str, table: str, columns: dict[str, str], keys: tuple[str, str]
             if _has(connection, table)
             else None
         )
-        for statement in _made(table, columns, keys, None if found is None else [str(c[0]) for c in found]):
+        there = None if found is None else [str(column[0]) for column in found]
+        for statement in _made(table, columns, keys, there):
             connection.execute(statement)
         rows = 0
         for block in frame.collect_batches(chunk_size=CHUNK, maintain_order=True):
             connection.register(BLOCK, block)
-            connection.execute(f"insert into {_upserted(table, list(columns), keys, BLOCK)}")
+            connection.execute(f"insert into {_upserted(table, list(columns), keys, there or [])}")
             connection.unregister(BLOCK)
             rows += len(block)
         connection.execute("commit")
@@ -97,7 +100,8 @@ def _duckdb(url: str, table: str, columns: dict[str, str], keys: tuple[str, str]
 def _has(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
     schema, _, name = table.rpartition(".")
     query = (
-        "select 1 from information_schema.tables where table_name = ? and table_schema = coalesce(?, current_schema())"
+        "select 1 from information_schema.tables where lower(table_name) = lower(?)"
+        " and lower(table_schema) = lower(coalesce(?, current_schema()))"
     )
     return connection.execute(query, [name, schema or None]).fetchone() is not None
 
@@ -126,7 +130,7 @@ def _postgresql(url: str, table: str, columns: dict[str, str], keys: tuple[str, 
             for block in frame.collect_batches(chunk_size=CHUNK, maintain_order=True):
                 copy.write(block.write_csv(include_header=False, datetime_format="%Y-%m-%dT%H:%M:%SZ"))
                 rows += len(block)
-        server.execute(f"insert into {_upserted(table, list(columns), keys, BLOCK)}".encode())
+        server.execute(f"insert into {_upserted(table, list(columns), keys, there or [])}".encode())
         return rows
 
 
@@ -144,12 +148,14 @@ def _made(table: str, columns: dict[str, str], keys: tuple[str, str], there: lis
             yield f"alter table {quoted_table(table)} add column {quoted(name)} {type_}"
 
 
-def _upserted(table: str, columns: list[str], keys: tuple[str, str], source: str) -> str:
+def _upserted(table: str, columns: list[str], keys: tuple[str, str], there: list[str]) -> str:
+    """What of a row that is there already an earlier job said, and this one does not, is nothing now."""
     names, key = ", ".join(map(quoted, columns)), ", ".join(map(quoted, keys))
-    updates = ", ".join(f"{quoted(name)} = excluded.{quoted(name)}" for name in columns if name not in keys)
+    updates = [f"{quoted(name)} = excluded.{quoted(name)}" for name in columns if name not in keys]
+    updates += [f"{quoted(name)} = null" for name in there if name.startswith(SOMETIMES) and name not in columns]
     return (
-        f"{quoted_table(table)} ({names}) select {names} from {source} where true"
-        f" on conflict ({key}) do update set {updates}"
+        f"{quoted_table(table)} ({names}) select {names} from {BLOCK} where true"
+        f" on conflict ({key}) do update set {', '.join(updates)}"
     )
 
 

@@ -1,6 +1,5 @@
 """Score cells and their sufficient statistics: small, they add, and any price reads its answer off them."""
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -9,6 +8,7 @@ from operator import add
 
 import numpy as np
 
+from tippingpoint.cores import cores
 from tippingpoint.errors import InputError
 from tippingpoint.simulation.evidence import Evidence, Kind, Log, weights
 from tippingpoint.simulation.statistics import Estimate, normal
@@ -229,7 +229,7 @@ def gather(
         raise InputError("log.predicted", f"must be there, {n} users × {k} actions")
     names = (*blocks, *(("w", "wy", "p") if log is not None else ()))
     work = partial(_block, cuts, score, list(blocks.values()), log)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         gram = reduce(add, pool.map(work, range(0, max(n, 1), BLOCK)))
     if not np.isfinite(gram).all():
         column = int(np.flatnonzero(~np.isfinite(gram.sum(axis=0)).all(axis=0))[0]) - 1

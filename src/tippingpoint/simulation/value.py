@@ -76,3 +76,22 @@ def break_even_response(base: float, alpha: np.ndarray, beta: np.ndarray) -> np.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray((alpha[0] - alpha + beta[0] * base) / (beta * base))
+
+
+def segment_break_even(outcome: np.ndarray, alpha: np.ndarray, beta: np.ndarray, good: bool) -> float:
+    """From which ratio P(pays | action) / P(pays | none) on an action earns more than none with these users.
+
+    Parameters
+    ----------
+    outcome
+        (n,) outcomes under none, or their chances.
+    alpha, beta
+        (2,) or (n, 2) reward lines of none and of the action.
+    good
+        Whether the outcome is to pay; else it is not to.
+    """
+    pays = outcome if good else 1 - outcome
+    a, b = (alpha, beta) if good else (alpha + beta, -beta)  # in terms of those who pay
+    # Means of products: whoever pays may cost more or less than others do.
+    a, b = np.broadcast_to(a, (len(pays), 2)).mean(axis=0), (b * pays[:, None]).mean(axis=0)
+    return float(break_even_response(1.0, a, b)[1])

@@ -79,7 +79,10 @@ class Entry:
 
     @property
     def judged(self) -> bool:
-        """Whether a gate's words stand in it; a look has none while it is under way, or where a process died of it."""
+        """Whether a gate's words stand in it.
+
+        A look has none while it is under way, where it ended in a promotion (whose entry has them), or was killed.
+        """
         return "checks" in self.judgement
 
 

@@ -67,6 +67,16 @@ class LoadedModel:
     registered: str | None
     classifier: Any
 
+    @property
+    def family(self) -> Family:
+        """Its family, as its run configured it."""
+        return family_of(self.config, self.name)
+
+
+def family_of(config: dict[str, Any], name: str) -> Family:
+    """A family as a run configured it."""
+    return Component.model_validate(config["model"][name]).build(Family, f"model.{name}")
+
 
 def find(client: MlflowClient, reference: str, experiment: str | None = None) -> list[StoredRun]:
     """Runs a reference stands for: a registered version's, a run itself, or a compare's children, its winner first.
@@ -199,7 +209,7 @@ def load(client: MlflowClient, run: StoredRun) -> LoadedModel:
             config = config_of(client, run)
             location = client.get_logged_model(model_id).artifact_location
             folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=location, dst_path=temporary))
-            family = Component.model_validate(config["model"][name]).build(Family, f"model.{name}")
+            family = family_of(config, name)
             signature = _signature(folder, model_id, family.trusted)
             classifier = _opened(folder / "model.skops", family, model_id)
     except (OSError, MlflowException) as error:
