@@ -73,7 +73,7 @@ def score(settings: ScoreSettings) -> ScoreResult:
     source = open_input(given, settings.input_query, settings.input_parameters)
     with counting() as counted:
         counted.say("loading the model")
-        client = backend.connect()
+        client = backend.connect(writing=settings.tracking.log)
         if settings.tracking.log:
             reap(client)
         with backend.store_errors():
