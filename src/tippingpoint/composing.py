@@ -19,7 +19,7 @@ NAMING = ("simulate", "policy_diff")
 """Verbs whose settings name options, so that they must know of folders of the user's own."""
 LAUNCHERS = ("joblib", "ray")
 """Hydra launchers that are extras of ours."""
-VERSIONED = ("score", "serve", "dashboard")
+VERSIONED = ("score", "serve", "dashboard", "promote")
 """Verbs whose `model=` is a registered version: to Hydra that word is the group of families, so `version` is meant."""
 NAMELESS = re.compile(r"(?i)|null|true|false|-?\d+(\.\d+)?")
 """Words that Hydra takes for something else than the name of an option."""

@@ -263,7 +263,7 @@ class PromoteSettings(RollbackSettings):
     @model_validator(mode="after")
     def _names_one(self) -> Self:
         if self.version is not None and self.run is not None:
-            raise ValueError("version and run name a version each. Drop one.")
+            raise ValueError("version names one, and so does run. Drop one.")
         return self
 
 
@@ -302,7 +302,7 @@ class ScoreSettings(Terminal):
         if not isinstance(node, dict) or node.get("output") in ("text", "json", None):
             return node
         if node.get("to") not in (None, node["output"]):
-            raise ValueError(f"output={node['output']} and to={node['to']} differ. Give one of them.")
+            raise ValueError(f"output {node['output']} and to={node['to']} differ. Give one of them.")
         return node | {"to": node["output"], "output": "text"}
 
 
