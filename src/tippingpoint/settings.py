@@ -1,5 +1,6 @@
 """The composed config of each verb as typed closed models: what cannot be right is refused."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal, Self
 
@@ -10,6 +11,9 @@ from pydantic import Field, field_validator, model_validator
 from tippingpoint.checks import Gate
 from tippingpoint.closed import Closed, Component, validate
 from tippingpoint.errors import InputError
+
+VERSION = re.compile(r"models:/([^/@]+)(?:/(\d+)|@([\w.-]+))")
+"""Address of a registered version, by number or alias."""
 
 
 class Split(Closed):
@@ -316,7 +320,7 @@ class Serve(Terminal):
 class ServeSettings(Serve):
     """What the scoring service takes, as `conf/serve.yaml` lists it."""
 
-    version: str | None = Field(pattern=r"^models:/[^/@]+(/\d+|@[\w.-]+)$")
+    version: str | None = Field(pattern=f"^{VERSION.pattern}$")
     port: int = Field(ge=0, le=65535)
     poll_seconds: float = Field(gt=0, le=2)
     max_users: int = Field(ge=1)

@@ -37,7 +37,7 @@ def test_what_fails_leaves_what_was_there(tmp_path, name):
     assert [(f.name, f.read_text()) for f in tmp_path.iterdir()] == [(name, "before")]
 
 
-def test_a_place_is_held_by_one_job_and_let_go_of_when_that_is_killed(tmp_path):
+def test_a_place_is_held_by_one_job_which_is_outside_of_another_and_let_go_of_when_that_is_killed(tmp_path):
     path = tmp_path / "d.csv"
     hold = (
         "import sys, time; from pathlib import Path; from tippingpoint.serving.outputs import File, alone\n"
@@ -45,8 +45,9 @@ def test_a_place_is_held_by_one_job_and_let_go_of_when_that_is_killed(tmp_path):
     )
     with subprocess.Popen([sys.executable, "-c", hold], stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout.readline() == "held\n"
-        with pytest.raises(OutsideError, match="another job is writing it"), alone(path):
+        with pytest.raises(OutsideError, match="another job is writing it") as busy, alone(path):
             pass
+        assert busy.value.exit_code == 3, "the line is right, and works once the other job is done"
         other.kill()
     with alone(path), File(path) as file:
         file.add(ROWS)

@@ -31,7 +31,9 @@ from tippingpoint.models.calibration import Model
 from tippingpoint.models.family import Family
 from tippingpoint.settings import Split
 from tippingpoint.simulation.value import policy_value
-from tippingpoint.tracking.models import LoadedModel
+from tippingpoint.tracking.deciders import held
+from tippingpoint.tracking.models import LoadedModel, find, load
+from tippingpoint.tracking.promotion import version_of
 from tippingpoint.tracking.registry import Client
 from tippingpoint.tracking.reload import clean_scores, files
 
@@ -75,6 +77,28 @@ class Ground:
     users: Users
     parts: Parts
     test: str
+
+
+def contestant(client: Client, name: str, number: str) -> Contestant:
+    """A registered version, loaded as score and serve load it; what they would refuse of it is told in words.
+
+    Raises
+    ------
+    InputError
+        When there is no such version, it is not of ours, or its file is refused.
+    """
+    version = version_of(client, name, number)
+    uri = f"models:/{name}/{number}"
+    if not version.run_id:
+        raise InputError(uri, "was registered without a run: its users and its policy are not known", "Name another.")
+    run = find(client, uri)[0]
+    model = load(client, run)
+    decider, amiss = None, ""
+    try:
+        decider = held(client, version, model).decider
+    except InputError as error:
+        amiss = error.what
+    return Contestant(uri, model, decider, amiss, int(run.info.start_time))
 
 
 def ground_of(contestant: Contestant, data: Component | None) -> Ground:

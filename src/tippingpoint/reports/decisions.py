@@ -6,7 +6,8 @@ from rich.text import Text
 
 from tippingpoint.deciding.drift import MOVED, SHIFTED
 from tippingpoint.reports.idle import TO_TYPE, idle
-from tippingpoint.reports.tables import EVIDENCE, plain_table
+from tippingpoint.reports.plain import plain_table
+from tippingpoint.reports.tables import EVIDENCE
 from tippingpoint.scored import Scored
 
 REASONS = 3

@@ -11,7 +11,8 @@ from tippingpoint.filed import Filed
 from tippingpoint.measured import Measured, waiting
 from tippingpoint.reports.drawing import blank, literal, open_axes, save
 from tippingpoint.reports.palette import COLOURS, GREY
-from tippingpoint.reports.tables import interval, plain_table, stacked
+from tippingpoint.reports.plain import plain_table
+from tippingpoint.reports.tables import interval, stacked
 from tippingpoint.simulation.statistics import Estimate
 
 HOLDS = "Intervals hold at all looks at once (95 %)"

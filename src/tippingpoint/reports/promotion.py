@@ -9,8 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tippingpoint.gates import Judgement
-from tippingpoint.reports.cards import markdown
-from tippingpoint.reports.tables import plain_table
+from tippingpoint.reports.plain import markdown, plain_table
 
 SHOWN = 30
 """Entries of a journal that a description shows."""

@@ -8,7 +8,8 @@ from rich.text import Text
 
 from tippingpoint.cutoffs import CutOffs
 from tippingpoint.filed import Filed
-from tippingpoint.reports.tables import EVIDENCE, plain_table
+from tippingpoint.reports.plain import plain_table
+from tippingpoint.reports.tables import EVIDENCE
 from tippingpoint.simulated import PAIR, Simulation
 from tippingpoint.simulation.contest import Verdict
 from tippingpoint.simulation.statistics import Estimate

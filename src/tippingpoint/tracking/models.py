@@ -26,11 +26,10 @@ from tippingpoint.closed import Component
 from tippingpoint.errors import InputError
 from tippingpoint.gates.soundness import foreign
 from tippingpoint.models.family import Family
+from tippingpoint.settings import VERSION
 from tippingpoint.tracking.promotion import origin
 from tippingpoint.tracking.tags import JOB, PARENT
 
-VERSION = re.compile(r"models:/([^/@]+)(?:/(\d+)|@([\w.-]+))")
-"""A registered version, by number or alias."""
 PICKLES = (".pkl", ".pickle", ".joblib", ".cloudpickle")
 
 
