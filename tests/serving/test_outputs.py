@@ -1,5 +1,7 @@
 """Decisions as files: whole or not at all."""
 
+import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +10,7 @@ import polars as pl
 import pytest
 
 from tippingpoint.errors import InputError, OutsideError
-from tippingpoint.serving.outputs import File, alone, neutralised
+from tippingpoint.serving.outputs import File, Quarantine, alone, neutralised
 
 ROWS = pl.DataFrame({"user_id": ["u1", "u2"], "propensity_score": [0.5, None], "segment": ["low", "high"]})
 
@@ -71,3 +73,19 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path):
         pass
     with pytest.raises(InputError, match="is a folder"), File(tmp_path):
         pass
+
+
+def test_what_a_killed_job_left_of_rows_set_aside_is_swept_by_the_next(tmp_path):
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        pass
+    mine = f".users.csv-{socket.gethostname()}-"
+    dead, alive = tmp_path / f"{mine}{gone.pid}.part", tmp_path / f"{mine}{os.getppid()}.part"
+    other = tmp_path / f".users.csv-elsewhere-{gone.pid}.part"
+    for part in (dead, alive, other):
+        part.write_text("row,reason")
+    quarantine = Quarantine(tmp_path, "users.csv")
+    quarantine.add(pl.DataFrame({"row": [1], "reason": ["x is missing"]}))
+    quarantine.close()
+    assert not dead.exists()
+    assert alive.exists(), "its job is at work"
+    assert other.exists(), "it is of another machine"

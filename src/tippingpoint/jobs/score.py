@@ -22,7 +22,6 @@ from tippingpoint.errors import InputError, OutsideError, RefusedError, nearest
 from tippingpoint.jobs.progress import counting
 from tippingpoint.masking import masked
 from tippingpoint.models.family import Family
-from tippingpoint.policies.best_action import BestAction
 from tippingpoint.reports.decisions import score_summary
 from tippingpoint.scored import Scored
 from tippingpoint.serving.batch import Batch, best_first
@@ -163,9 +162,6 @@ def _at(given: str | None) -> datetime:
 
 def _batch(settings: ScoreSettings, loaded: Loaded, at: datetime, to: str) -> Batch:
     decider = loaded.decider
-    if isinstance(decider.policy, BestAction):
-        what = f"its policy {decider.policy.name} decides by a reward model that is not registered with it"
-        raise InputError(decider.reference, what, "Name a version with a policy that reads scores or columns.")
     for name in settings.only:
         if name not in decider.policy.segments:
             raise InputError(

@@ -1,9 +1,12 @@
 """Tables as terminals and Markdown take them; imported by verbs that must answer at once, so it imports little."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 from rich.table import Table
+from rich.text import Text
+
+LOOPBACK = "http://127.0.0.1"
 
 
 def plain_table(title: str, heads: Sequence[str]) -> Table:
@@ -14,6 +17,13 @@ def plain_table(title: str, heads: Sequence[str]) -> Table:
     for at, head in enumerate(heads):
         table.add_column(head, justify="right" if at else "left", no_wrap=True)
     return table
+
+
+def pages(addresses: Mapping[str, str]) -> list[Text]:
+    """Pages of the MLflow UI, by name and uncut, and what to type where they are this machine's."""
+    lines = [Text(f"{name}: {address}", no_wrap=True, overflow="ignore") for name, address in addresses.items()]
+    ours = any(address.startswith(LOOPBACK) for address in addresses.values())
+    return [*([Text("tippingpoint ui serves:")] if ours else []), *lines]
 
 
 def markdown(table: pd.DataFrame) -> str:

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import os
 import re
+import socket
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -150,7 +151,9 @@ class Quarantine:
         with _said(self.folder):
             if self._part is None:
                 self.folder.mkdir(parents=True, exist_ok=True)
-                self._part = self.folder / f".{self._name}-{os.getpid()}.part"
+                mine = f".{self._name}-{socket.gethostname()}-"
+                _sweep(self.folder, mine)
+                self._part = self.folder / f"{mine}{os.getpid()}.part"
                 self._part.unlink(missing_ok=True)
             text = for_spreadsheets(broken).write_csv(include_header=not self._part.exists()).encode()
             self._digest.update(text)
@@ -173,6 +176,25 @@ class Quarantine:
             self._part.unlink(missing_ok=True)
             self._part = None
         self._digest = hashlib.sha256()
+
+
+def _sweep(folder: Path, mine: str) -> None:
+    """Take away what killed jobs of this name and machine left of rows set aside."""
+    for left in folder.iterdir():
+        found = re.fullmatch(rf"{re.escape(mine)}(\d+)\.part", left.name)
+        if found and not _running(int(found[1])):
+            left.unlink(missing_ok=True)
+
+
+def _running(pid: int) -> bool:
+    """Whether there is a process of this number."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # there, and somebody else's
+        return True
+    return True
 
 
 def _few_values(table: pl.DataFrame) -> list[str]:
