@@ -143,6 +143,24 @@ def family(name: str, seconds: float, shown: Table) -> None:
             )  # fmt: skip
 
 
+def followed() -> float:
+    """Seconds until a promotion is served, at the configured poll."""
+    settings = Settings.from_config(compose("run", ["model=logistic", "report=none", "data.users=3000"]))
+    first, second = (str(run(settings).filed.registered).split("/") for _ in range(2))
+    client, port = backend.connect(), free_port()
+    client.set_registered_model_alias(first[1], "champion", first[2])
+    words = [sys.executable, "-m", "tippingpoint", "serve", f"model=models:/{first[1]}@champion", f"port={port}"]
+    at = f"http://127.0.0.1:{port}"
+    with up(words, at, "/ready"):
+        began = time.monotonic()
+        client.set_registered_model_alias(first[1], "champion", second[2])
+        while True:
+            with urllib.request.urlopen(f"{at}/ready") as answer:
+                if json.load(answer)["version"] == second[2]:
+                    return time.monotonic() - began
+            time.sleep(0.05)
+
+
 def main() -> None:
     """Print the table."""
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 4.0
@@ -156,7 +174,8 @@ def main() -> None:
         os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder}/mlflow.db"
         for name in families:
             family(name, seconds, shown)
-    Console(width=150).print(shown)
+        swap = followed()
+    Console(width=150).print(shown, f"A promotion is served after {swap:.1f} s.")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
 """Configs come of the shipped groups, the user's own, and words as typed."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 
 from tippingpoint.composing import compose, config_folder
+from tippingpoint.errors import InputError
 
 
 def test_config_dir_adds_groups_of_the_user_s_own(tmp_path: Path) -> None:
@@ -13,6 +15,16 @@ def test_config_dir_adds_groups_of_the_user_s_own(tmp_path: Path) -> None:
     policy = yaml.safe_load((config_folder() / "policy/intent_bands.yaml").read_text()) | {"name": "mine"}
     (tmp_path / "policy/mine.yaml").write_text(yaml.safe_dump(policy))
     assert compose("run", ["policy=mine"], config_dir=str(tmp_path)).policy.name == "mine"
+
+
+@pytest.mark.parametrize("group", ["data", "policy", "tune", "gate", "economics", "tracking", "model"])
+@pytest.mark.parametrize("value", ["null", "7", ""])
+def test_a_group_wants_a_name(group: str, value: str, refused: Callable[..., str]) -> None:
+    verb = {"tune": "tune", "gate": "promote"}.get(group, "compare")
+    said = refused(verb, f"{group}={value}")
+    assert said.startswith(f"{group}: takes the name of an option; got {value or 'nothing'}. There are: ")
+    with pytest.raises(InputError, match="takes the name of an option"):
+        compose(verb, [f"{group}={value}"])
 
 
 @pytest.mark.parametrize(

@@ -45,16 +45,16 @@ def check(overrides: list[str]) -> Settings:
             "+economics.actions.none.price=1",
             "economics.actions.none.price: unknown key. There are: contact_cost,",
         ),
-        ("split.train=1.5", "split.train: input should be less than 1; got 1.5."),
+        ("split.train=1.5", "split.train: must be above 0 and below 1; got 1.5."),
         ("split.train=0.9", "split: train + validation must leave at least 0.01 for test."),
-        ("seed=soon", "seed: input should be a valid integer"),
+        ("seed=soon", "seed: must be a whole number"),
         (
             "model.boosting.max_depth=0",
-            "model.boosting.max_depth: input should be greater than or equal to 1; got 0.",
+            "model.boosting.max_depth: must be from 1 to 20; got 0.",
         ),
         ("policy.cuts=[0.7,0.4]", "policy.cuts: must rise; got [0.7, 0.4]. Type policy.cuts='[0.4,0.7]'."),
         ("policy.cuts=[0.4]", "policy: 1 cuts need 2 different bands."),
-        ("policy.actions.low=null", "policy.actions.low: input should be a valid string; got None."),
+        ("policy.actions.low=null", "policy.actions.low: must be text; got null."),
         (
             "data.logging.chances={none: 0.4}",
             "data.logging.chances: probabilities must be above 0 and sum to 1",
@@ -62,7 +62,7 @@ def check(overrides: list[str]) -> Settings:
         ("data=csv", "data.path: not given. Type data.path=…"),
         (
             "select_by=auc",
-            "select_by: input should be 'roc_auc', 'pr_auc', 'log_loss' or 'brier'; got 'auc'.",
+            "select_by: must be 'roc_auc', 'pr_auc', 'log_loss' or 'brier'; got 'auc'.",
         ),
         (
             "model.boosting.search=null",

@@ -1,5 +1,6 @@
 """Closed typed models: a config that cannot be right is refused in one message that says what to type."""
 
+import re
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -12,6 +13,7 @@ from tippingpoint.errors import InputError, nearest
 
 T = TypeVar("T", bound=BaseModel)
 
+NOUNS = {"int": "a whole number", "float": "a number", "bool": "true or false", "string": "text"}
 PLUGIN_GROUPS = ("tippingpoint.models", "tippingpoint.generators", "tippingpoint.policies")
 
 
@@ -116,17 +118,52 @@ def _explain(model: type[BaseModel], where: str, detail: ErrorDetails) -> InputE
         items = f"{number} item{'s' if number > 1 else ''}"
         what = f"takes {'at least' if least else 'at most'} {items}; got {of['actual_length']}"
         return InputError(path, what, f"Type {path}='[{','.join('…' * min(number, 3))}]'." if number else "")
-    what, _, remedy = detail["msg"].removeprefix("Value error, ").partition(". ")
+    what, _, remedy = _said(model, detail).partition(". ")
     if isinstance(given, str | int | float | bool | list) or given is None:
-        what = f"{what[0].lower()}{what[1:]}; got {given!r}"
+        what = f"{what[0].lower()}{what[1:]}; got {'null' if given is None else repr(given)}"
+    if not path and (key := what.partition(" ")[0]) in model.model_fields:  # a rule of several keys begins with one
+        path, what = key, what.removeprefix(f"{key} ")
     return InputError(path or "config", what, remedy)
 
 
+def _said(model: type[BaseModel], detail: ErrorDetails) -> str:
+    """What pydantic says, in our words."""
+    kind, ctx = detail["type"], detail.get("ctx", {})
+    if kind in ("greater_than", "greater_than_equal", "less_than", "less_than_equal"):
+        field = _at(model, detail["loc"][:-1]).model_fields.get(str(detail["loc"][-1]))
+        bounds = {key: value for rule in (field.metadata if field else ()) for key, value in _bounds(rule)} or ctx
+        return f"must be {_range(bounds)}"
+    if noun := NOUNS.get(kind.partition("_")[0]) if kind.endswith(("_type", "_parsing", "_from_float")) else None:
+        return f"must be {noun}"
+    return re.sub(r"^\w+ should ", "must ", detail["msg"].removeprefix("Value error, "))
+
+
+def _bounds(rule: object) -> list[tuple[str, Any]]:
+    return [(key, getattr(rule, key)) for key in ("gt", "ge", "lt", "le") if getattr(rule, key, None) is not None]
+
+
+def _range(bounds: Mapping[str, Any]) -> str:
+    """
+    >>> _range({"ge": 0, "le": 1}), _range({"gt": 0}), _range({"ge": 0, "lt": 8})
+    ('from 0 to 1', 'above 0', 'at least 0 and below 8')
+    """
+    bounds = {key: f"{bound:g}" if isinstance(bound, float) else bound for key, bound in bounds.items()}
+    if {"ge", "le"} <= set(bounds):
+        return f"from {bounds['ge']} to {bounds['le']}"
+    words = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
+    return " and ".join(f"{word} {bounds[key]}" for key, word in words.items() if key in bounds)
+
+
 def _fields_at(model: type[BaseModel], loc: Iterable[int | str]) -> list[str]:
+    return list(_at(model, loc).model_fields)
+
+
+def _at(model: type[BaseModel], loc: Iterable[int | str]) -> type[BaseModel]:
+    """The model of a node within another; the last one that is known."""
     for step in loc:
         info = model.model_fields.get(str(step))
         inner = info.annotation if info else None
         for candidate in (inner, *getattr(inner, "__args__", ())):
             if isinstance(candidate, type) and issubclass(candidate, BaseModel):
                 model = candidate
-    return list(model.model_fields)
+    return model

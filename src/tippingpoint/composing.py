@@ -19,8 +19,10 @@ NAMING = ("simulate", "policy_diff")
 """Verbs whose settings name options, so that they must know of folders of the user's own."""
 LAUNCHERS = ("joblib", "ray")
 """Hydra launchers that are extras of ours."""
-VERSIONED = ("score", "serve", "dashboard")
+VERSIONED = ("score", "serve", "dashboard", "promote")
 """Verbs whose `model=` is a registered version: to Hydra that word is the group of families, so `version` is meant."""
+NAMELESS = re.compile(r"(?i)|null|true|false|-?\d+(\.\d+)?")
+"""Words that Hydra takes for something else than the name of an option."""
 FREE = (
     r"economics\.actions\.",
     r"data\.parameters\.",
@@ -113,6 +115,11 @@ def as_added(verb: str, overrides: Sequence[str]) -> list[str]:
         raise InputError(key, what, f"Type ~{key}.max_depth to leave one out, ~{key} for all.")
     if verb in VERSIONED:
         overrides = [re.sub(r"^model=", "version=", word) for word in overrides]
+    for word in overrides:
+        group, _, value = word.partition("=")
+        if NAMELESS.fullmatch(value) and "=" in word and (config_folder() / group).is_dir() and group:
+            options = sorted(path.stem for path in (config_folder() / group).glob("*.yaml"))
+            raise InputError(group, f"takes the name of an option; got {value or 'nothing'}", nearest("", options))
     free = (*FREE, *FREE_IN.get(verb, ()))
     return [f"++{word}" if any(re.match(key, word) for key in free) and "=" in word else word for word in overrides]
 

@@ -1,5 +1,6 @@
 """The composed config of each verb as typed closed models: what cannot be right is refused."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal, Self
 
@@ -10,6 +11,9 @@ from pydantic import Field, field_validator, model_validator
 from tippingpoint.checks import Gate
 from tippingpoint.closed import Closed, Component, validate
 from tippingpoint.errors import InputError
+
+VERSION = re.compile(r"models:/([^/@]+)(?:/(\d+)|@([\w.-]+))")
+"""Address of a registered version, by number or alias."""
 
 
 class Split(Closed):
@@ -263,7 +267,7 @@ class PromoteSettings(RollbackSettings):
     @model_validator(mode="after")
     def _names_one(self) -> Self:
         if self.version is not None and self.run is not None:
-            raise ValueError("version and run name a version each. Drop one.")
+            raise ValueError("version names one, and so does run. Drop one.")
         return self
 
 
@@ -302,7 +306,7 @@ class ScoreSettings(Terminal):
         if not isinstance(node, dict) or node.get("output") in ("text", "json", None):
             return node
         if node.get("to") not in (None, node["output"]):
-            raise ValueError(f"output={node['output']} and to={node['to']} differ. Give one of them.")
+            raise ValueError(f"output {node['output']} and to={node['to']} differ. Give one of them.")
         return node | {"to": node["output"], "output": "text"}
 
 
@@ -316,7 +320,7 @@ class Serve(Terminal):
 class ServeSettings(Serve):
     """What the scoring service takes, as `conf/serve.yaml` lists it."""
 
-    version: str | None = Field(pattern=r"^models:/[^/@]+(/\d+|@[\w.-]+)$")
+    version: str | None = Field(pattern=f"^{VERSION.pattern}$")
     port: int = Field(ge=0, le=65535)
     poll_seconds: float = Field(gt=0, le=2)
     max_users: int = Field(ge=1)

@@ -188,9 +188,9 @@ def test_an_inferred_contract_is_read_back_and_holds_for_its_table(
     [
         ("", "is no contract."),
         ("a: [", "is no YAML ("),
-        ("columns: {}", "columns: Dictionary should have at least 1 item"),
+        ("columns: {}", "columns: must have at least 1 item"),
         ("colums: {x: {type: text}}", "colums: unknown key. Nearest: 'columns'."),
-        ("columns: {x: {type: texte}}", "columns.x.type: input should be 'number'"),
+        ("columns: {x: {type: texte}}", "columns.x.type: must be 'number'"),
         ("columns: {x: {type: text, mni: 3}}", "columns.x.mni: unknown key. Nearest: 'min'."),
         ("columns: {x: {type: number, min: 3, max: 2}}", "columns.x: min must not be above max"),
         ("columns: {x: {type: number, min: 2020-01-01}}", "columns.x: min and max of a number must be numbers"),

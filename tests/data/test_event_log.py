@@ -1,6 +1,7 @@
 """The event log world: the same whatever its size, messy on purpose, and true to its truth."""
 
 import io
+from datetime import UTC
 from itertools import islice
 from pathlib import Path
 
@@ -232,6 +233,8 @@ def test_written_as_exports_and_read_back_the_users_are_the_same(outcome: str, c
     users = source.load()
     assert read.digest == users.digest
     assert read.contract == users.contract
+    assert 0 < source.definition.until - read.times["cut-off"].replace(tzinfo=UTC).timestamp() < 150 * 86_400
+    assert users.times == {}, "generated users are of no age"
 
 
 def test_from_the_tables_of_a_database_the_users_are_the_same(tmp_path: Path) -> None:

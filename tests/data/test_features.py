@@ -35,7 +35,7 @@ def test_features_of_one_user_by_hand() -> None:
         ],
     )
     assert users["ann"] == {
-        "user_id": "ann", "variant": None, "outcome": 0, "signins": 2, "pricing_pages": 2,
+        "user_id": "ann", "cut_off": T0 + 7 * DAY, "variant": None, "outcome": 0, "signins": 2, "pricing_pages": 2,
         "pricing_pages_per_sign_in": 1.0, "active_days": 3, "playback_hours": 0.75,
         "hours_since_last_event": 24.0, "trend": (1 - 3) / 4, "is_customer": 1, "days_since_sign_up": 7.0,
         "invoices_paid": 0, "invoices_failed": 1, "cents_paid": 0, "cents_refunded": 0, "paused": 0,

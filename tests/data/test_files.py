@@ -1,4 +1,5 @@
 import gzip
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,7 @@ def test_roles_are_inferred(tmp_path: Path) -> None:
     }
     assert np.isnan(users.features["charges"][3])
     assert users.outcome.tolist() == [int(i % 3 > 0) for i in range(25)]
+    assert users.times == {"seen": datetime(2024, 1, 25)}, "the newest, from which their age is told"
 
 
 @pytest.mark.parametrize(

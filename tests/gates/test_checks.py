@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from scipy.special import expit
 from tippingpoint.data.users import Column, Contract, Users
 from tippingpoint.gates import Check, Judgement, quality, soundness
 from tippingpoint.gates.spending import critical, level, power
+from tippingpoint.jobs.judging import age
 
 LEVEL = 0.025
 
@@ -189,6 +191,7 @@ def test_what_is_too_slow_too_old_or_worn_out_fails() -> None:
     assert soundness.fresh(100, 90).word == "fails"
     assert soundness.fresh(10, 90).word == "passes"
     assert "how old they were then is not known" in soundness.fresh(10, 90).said
+    assert "newest user is 10.0 days old, by last_seen" in soundness.fresh(10, 90, "last_seen").said
     assert soundness.worn(20, 3, False, 0.001, 20).word == "passes"
     assert soundness.worn(21, 3, False, 0.001, 20).word == "fails"
     assert "share the level" in soundness.worn(1, 3, True, 0.001, 20).said
@@ -203,3 +206,11 @@ def test_what_cannot_be_told_blocks_only_where_the_gate_says_so_and_what_fails_a
     assert judgement.passed
     assert not replace(judgement, checks=(failed,)).passed
     assert json.loads(json.dumps(judgement.as_dict()))["passed"]
+
+
+def test_users_are_as_old_as_their_newest_past_time_and_else_as_their_reading() -> None:
+    now, read = datetime(2026, 3, 1), int(datetime(2026, 2, 19, tzinfo=UTC).timestamp() * 1000)
+    times = {"signed_up": datetime(2026, 1, 1), "last_seen": datetime(2026, 2, 1), "renews": datetime(2026, 4, 1)}
+    assert age(times, read, now) == (28.0, "last_seen")
+    assert age({"renews": times["renews"]}, read, now) == (10.0, ""), "what is planned tells no age"
+    assert age({}, read, now) == (10.0, "")

@@ -79,7 +79,7 @@ def test_wrong_words_are_refused(tmp_path: Path, refused: Callable[..., str]) ->
     said = refused("measure", *words, "outcome=converted", "at=known_at")
     assert "at: 50 outcomes have not come yet: 'u0' is dated 2999-01-01 00:00:00, now is" in said
     written(tmp_path, decisions, outcomes)
-    assert "within needs to know when" in refused("measure", *words, "within=7")
+    assert "within: needs to know when" in refused("measure", *words, "within=7")
     assert "since: no decision was made since 2026-01-01" in refused("measure", *words, "since=2026-01-01")
     assert "decisions: not given" in refused("measure", words[1])
     with pytest.raises(InputError, match="to: "):

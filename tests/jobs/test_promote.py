@@ -269,10 +269,10 @@ def test_a_champion_that_may_have_learnt_from_these_users_is_no_measure(
         (["name=convers"], r"name: there is no registered model 'convers'. Nearest: 'conversion'."),
         (["to=prod"], r"to: models:/conversion-prod is there already, and is no environment of conversion"),
         (["run=00000000000000000000000000000000"], r"there is no run 0{32} in this store"),
-        (["version=1", "run=x"], r"version and run name a version each. Drop one."),
+        (["version=1", "run=x"], r"version: names one, and so does run. Drop one."),
         (["gate=strikt"], r"gate: there is no gate=strikt. Nearest: 'strict'."),
         (["gate.better.margn=1"], r"gate.better.margn: unknown key. Nearest: 'margin'."),
-        (["gate.alpha=2"], r"gate.alpha: input should be less than 0.5"),
+        (["gate.alpha=2"], r"gate.alpha: must be above 0 and below 0.5"),
         (
             ["data=case_study", "data.users=2000"],
             r"data: .* no longer holds the users models:/conversion/1 was judged on",

@@ -17,9 +17,9 @@ from tippingpoint.settings import TuneSettings
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["tune.trials=0"], "tune.trials: input should be greater than or equal to 1"),
-        (["tune.sampler=bayes"], "tune.sampler: input should be 'tpe'"),
-        (["tune.objectives=[accuracy]"], "tune.objectives.0: input should be 'roc_auc'"),
+        (["tune.trials=0"], "tune.trials: must be at least 1"),
+        (["tune.sampler=bayes"], "tune.sampler: must be 'tpe'"),
+        (["tune.objectives=[accuracy]"], "tune.objectives.0: must be 'roc_auc'"),
         (["tune.objectives=[roc_auc,roc_auc]"], "names one twice"),
         (["tune.objectives=[value]", "policy=best_action"], "reads no score"),
         (["~model.logistic.search.C"], "model.logistic.search: is empty"),

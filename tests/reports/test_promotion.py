@@ -3,11 +3,12 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from tippingpoint.gates import Check, Judgement, quality
-from tippingpoint.reports.promotion import promote_summary
+from tippingpoint.reports.promotion import history_summary, promote_summary
 
 UNTOLD = Check("better", "cannot tell", "ROC AUC +0.0001", {"difference_low": -0.01})
 JUDGED = Judgement("standard 1a2b3c4d", "models:/conversion/3", "models:/conversion/1", "t", 2000, 1, 0.025, (UNTOLD,))
@@ -58,3 +59,35 @@ def test_better_names_its_margin_and_no_chance_against_a_constant() -> None:
     assert "at most 0.005 worse; 0.01 would be told" in quality.better(outcome, score, other, 0.005, 0.01, 0.025).said
     assert "worse" not in quality.better(outcome, score, other, 0, 0.01, 0.025).said
     assert "would be told" not in quality.better(outcome, score, np.full(2000, 0.3), 0, 0.01, 0.025).said
+
+
+def at_80(shown: RenderableType) -> str:
+    console = Console(width=80, no_color=True)
+    with console.capture() as text:
+        console.print(shown)
+    return text.get()
+
+
+def test_at_80_columns_nothing_is_cut() -> None:
+    long = "an explanation of some length that holds models:/a_registered_model_of_a_long_name/123 and a reason"
+    row = {
+        "entry": 12, "when": "2026-03-01 06:00:00", "what": "rollback", "version": "conversion/12", "over": "11",
+        "who": "somebody.with.a.long.name@department.example", "why": long, "gate": "standard 1a2b3c4d: no: better",
+        "look": 1, "then": 0.75, "then_low": 0.71, "now": 0.74,
+    }  # fmt: skip
+    journal = at_80(history_summary("conversion", pd.DataFrame([row]), ()))
+    checks = (replace(UNTOLD, blocks=True, said=long), Check("explanation", "fails", long))
+    judged = at_80(promote_summary("conversion", "3", "1", replace(JUDGED, checks=checks), False, False, (), ""))
+    for shown in (journal, judged):
+        assert "…" not in shown.replace("version=…", "")
+        assert max(map(len, shown.splitlines())) <= 80
+    assert "somebody.with.a.long.name@department.example" in "".join(line[62:].strip() for line in journal.splitlines())
+    assert "now: ROC AUC when a later version was last held against it" in journal
+
+
+def test_a_link_to_this_machine_says_what_serves_it() -> None:
+    def linked(page: str) -> str:
+        return at_80(promote_summary("conversion", "3", "3", None, False, False, (), page))
+
+    assert "tippingpoint ui serves:\nMLflow: http://127.0.0.1:5000/#/models" in linked("http://127.0.0.1:5000/#/models")
+    assert "tippingpoint ui" not in linked("https://mlflow.example/#/models")

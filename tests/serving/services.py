@@ -50,9 +50,11 @@ class Service:
         return time.monotonic() - began
 
 
-def started(folder: Path, *words: str, environment: dict[str, str] | None = None) -> Service:
+def started(
+    folder: Path, *words: str, environment: dict[str, str] | None = None, under: tuple[str, ...] = ()
+) -> Service:
     log, out = folder / "serve.log", folder / "serve.out"
-    command = [sys.executable, "-m", "tippingpoint", "serve", "port=0", "poll_seconds=0.2", *words]
+    command = [*under, sys.executable, "-m", "tippingpoint", "serve", "port=0", "poll_seconds=0.2", *words]
     with log.open("w") as errors, out.open("w") as answers:
         process = subprocess.Popen(
             command, cwd=folder, stdout=answers, stderr=errors, env=os.environ | (environment or {})
@@ -69,8 +71,10 @@ def started(folder: Path, *words: str, environment: dict[str, str] | None = None
 
 
 @contextmanager
-def serving(folder: Path, *words: str, environment: dict[str, str] | None = None) -> Iterator[Service]:
-    service = started(folder, *words, environment=environment)
+def serving(
+    folder: Path, *words: str, environment: dict[str, str] | None = None, under: tuple[str, ...] = ()
+) -> Iterator[Service]:
+    service = started(folder, *words, environment=environment, under=under)
     try:
         yield service
     finally:

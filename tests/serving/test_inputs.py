@@ -98,3 +98,20 @@ def test_a_folder_is_one_table(folder: Path):
     ROWS.rename({"plan": "plam"}).write_csv(folder / "all/c.csv")
     with pytest.raises(InputError, match=r"in c\.csv but not in a\.csv"):
         open_input(str(folder / "all"), None, {}).columns()
+
+
+@pytest.mark.parametrize("columns", [["id"], ["hours", "id"], COLUMNS])
+@pytest.mark.parametrize("line", [2, 1500])
+def test_a_line_with_more_values_than_the_header_is_refused_whatever_columns_are_read(tmp_path, columns, line):
+    lines = ROWS.write_csv().splitlines()
+    lines[line - 1] += ",more"
+    (tmp_path / "users.csv").write_text("\n".join(lines))
+    with pytest.raises(InputError, match=f"line {line:,} has 4 values, the header 3. Mend it"):
+        chunks(tmp_path / "users.csv", columns=columns)
+    with pytest.raises(InputError, match=f"line {line:,} has 4 values, the header 3. Mend it"):
+        read(tmp_path / "users.csv")
+
+
+def test_a_column_that_is_not_needed_may_hold_anything(tmp_path):
+    ROWS.with_columns(note=pl.Series([*map(str, range(2499)), "late"])).write_csv(tmp_path / "users.csv")
+    assert_frame_equal(pl.concat(chunks(tmp_path / "users.csv")), ROWS)

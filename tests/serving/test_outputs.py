@@ -1,5 +1,7 @@
 """Decisions as files: whole or not at all."""
 
+import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +11,7 @@ import pytest
 
 from tippingpoint.data.writing import neutralised
 from tippingpoint.errors import InputError, OutsideError
-from tippingpoint.serving.outputs import File, alone
+from tippingpoint.serving.outputs import File, Quarantine, alone
 
 ROWS = pl.DataFrame({"user_id": ["u1", "u2"], "propensity_score": [0.5, None], "segment": ["low", "high"]})
 
@@ -38,7 +40,7 @@ def test_what_fails_leaves_what_was_there(tmp_path, name):
     assert [(f.name, f.read_text()) for f in tmp_path.iterdir()] == [(name, "before")]
 
 
-def test_a_place_is_held_by_one_job_and_let_go_of_when_that_is_killed(tmp_path):
+def test_a_place_is_held_by_one_job_which_is_outside_of_another_and_let_go_of_when_that_is_killed(tmp_path):
     path = tmp_path / "d.csv"
     hold = (
         "import sys, time; from pathlib import Path; from tippingpoint.serving.outputs import File, alone\n"
@@ -46,8 +48,9 @@ def test_a_place_is_held_by_one_job_and_let_go_of_when_that_is_killed(tmp_path):
     )
     with subprocess.Popen([sys.executable, "-c", hold], stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout.readline() == "held\n"
-        with pytest.raises(OutsideError, match="another job is writing it"), alone(path):
+        with pytest.raises(OutsideError, match="another job is writing it") as busy, alone(path):
             pass
+        assert busy.value.exit_code == 3, "the line is right, and works once the other job is done"
         other.kill()
     with alone(path), File(path) as file:
         file.add(ROWS)
@@ -71,3 +74,19 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path):
         pass
     with pytest.raises(InputError, match="is a folder"), File(tmp_path):
         pass
+
+
+def test_what_a_killed_job_left_of_rows_set_aside_is_swept_by_the_next(tmp_path):
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        pass
+    mine = f".users.csv-{socket.gethostname()}-"
+    dead, alive = tmp_path / f"{mine}{gone.pid}.part", tmp_path / f"{mine}{os.getppid()}.part"
+    other = tmp_path / f".users.csv-elsewhere-{gone.pid}.part"
+    for part in (dead, alive, other):
+        part.write_text("row,reason")
+    quarantine = Quarantine(tmp_path, "users.csv")
+    quarantine.add(pl.DataFrame({"row": [1], "reason": ["x is missing"]}))
+    quarantine.close()
+    assert not dead.exists()
+    assert alive.exists(), "its job is at work"
+    assert other.exists(), "it is of another machine"

@@ -86,6 +86,10 @@ def test_what_it_is_and_does_can_be_asked(service: Service):
     assert 'tippingpoint_request_seconds_bucket{le="0.001",path="/score"}' in counts
     assert "tippingpoint_decisions_total{action=" in counts
     assert "tippingpoint_failed_reloads_total 0.0" in counts
+    assert "_created" not in counts
+    there = service.get("/").json()
+    assert there["openapi"] == "/openapi.json"
+    assert {"POST /score", "POST /explain", "GET /ready"} < set(there["paths"])
 
 
 def test_the_openapi_knows_the_contract(service: Service):
@@ -96,6 +100,10 @@ def test_the_openapi_knows_the_contract(service: Service):
     assert (sessions["type"], sessions["minimum"], sessions["maximum"]) == ("integer", 0, 200)
     assert tier["enum"] == ["tier_1", "tier_2", "tier_3"]
     assert service.post("/score", user["examples"][0]).status_code == 200
+    content = document["paths"]["/score"]["post"]["requestBody"]["content"]["application/json"]
+    users = content["examples"]["many"]["value"]["users"]
+    assert len({user["user_id"] for user in users}) == len(users) == 2
+    assert service.post("/score", {"users": users}).status_code == 200
 
 
 @pytest.mark.parametrize(

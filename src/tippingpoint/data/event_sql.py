@@ -105,7 +105,7 @@ money AS (
     MAX(created) FILTER (WHERE known AND type = 'customer.subscription.resumed') AS resumed_at
   FROM dated GROUP BY user_id),{exposures}
 answer AS (
-SELECT c.user_id, {variant} AS variant,
+SELECT c.user_id, c.cut_off, {variant} AS variant,
   CASE WHEN COALESCE(m.labels, 0) > 0 THEN 1 ELSE 0 END AS outcome,
   {counted},
   {ratios},

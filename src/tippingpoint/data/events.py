@@ -2,9 +2,12 @@
 
 from abc import abstractmethod
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Self
 
 import numpy as np
+import polars as pl
 from pydantic import Field, model_validator
 
 from tippingpoint.data import features
@@ -92,6 +95,8 @@ class Events(EventSource):
         elif self.vocabulary.exposure is not None:
             actions = ("none", *sorted(set(table["variant"].drop_nulls()) - {"none"}))
         users = features.as_users(table, self.definition, quality, actions, **known)
+        newest = datetime.fromtimestamp(table["cut_off"].cast(pl.Int64).to_numpy().max(), UTC).replace(tzinfo=None)
+        users = replace(users, times={"cut-off": newest})
         return self.let_in(users, users.table())
 
     def engines(self) -> Iterator[Engine]:

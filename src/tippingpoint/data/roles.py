@@ -2,6 +2,7 @@
 
 import re
 from abc import abstractmethod
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -9,7 +10,7 @@ import pandas as pd
 import polars as pl
 from pydantic import BeforeValidator, Field
 
-from tippingpoint.data.door import as_text
+from tippingpoint.data.door import as_text, parse
 from tippingpoint.data.inference import features, id_column
 from tippingpoint.data.source import Source
 from tippingpoint.data.users import Contract, Users
@@ -123,6 +124,7 @@ class Roles(Source):
             measures=self._numbers(table, self.measured, "measures"),
             costs=self._numbers(table, self.costs, "costs"),
             intake=intake,
+            times=_newest(table),
         )
 
     def require(self, table: pl.DataFrame) -> None:
@@ -282,6 +284,11 @@ class Roles(Source):
             if not table[column].dtype.is_numeric() or table[column].null_count():
                 raise InputError(f"data.{key}", f"{column!r} is not a number in every row of {self.origin}")
         return pd.DataFrame({c: table[c].cast(pl.Float64).to_numpy() for c in columns})
+
+
+def _newest(table: pl.DataFrame) -> dict[str, datetime]:
+    read = {c.name: parse(c, "time")[0].max() for c in table if c.dtype == pl.Date or c.dtype == pl.Datetime}
+    return {name: newest for name, newest in read.items() if isinstance(newest, datetime)}
 
 
 def _reasons(dropped: dict[str, str]) -> str:

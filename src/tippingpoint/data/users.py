@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, field, fields
+from datetime import datetime
 from functools import cached_property
 from typing import Any, Literal
 
@@ -116,6 +117,8 @@ class Users:
         (n, K) P(outcome = 1 | action), known for generated users only.
     intake
         What came of the rows of the table these users are from, or are a part of; None if nobody counted.
+    times
+        The newest time (UTC, without a zone) in each column of times of that table.
     """
 
     features: pd.DataFrame
@@ -129,6 +132,7 @@ class Users:
     costs: pd.DataFrame | None = None
     truth: np.ndarray | None = None
     intake: Intake | None = None
+    times: dict[str, datetime] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n, k = len(self.features), len(self.actions)
@@ -172,7 +176,7 @@ class Users:
 
     @cached_property
     def digest(self) -> str:
-        """16 hex digits of the content (not of a file), in its order: all parts but truth and intake."""
+        """16 hex digits of the content (not of a file), in its order: all parts but truth, intake and times."""
         h = hashlib.sha256(repr((self.contract.outcome, self.actions, list(self.features.columns))).encode())
         tables = [self.features, self.measures, self.costs, pd.DataFrame({"id": self.user_id, "outcome": self.outcome})]
         for table in tables:

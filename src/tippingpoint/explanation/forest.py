@@ -172,7 +172,7 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @_compiled
-def _plan(trees, base, points, splits, stack, path, went):  # type: ignore[no-untyped-def]
+def _plan(trees, base, points, splits, stack, path, went):  # type: ignore[no-untyped-def]  # numba types it
     """Fill in the splits of the tree that begins at node `base`; returns how many there are."""
     if trees.left[base] < 0:
         return 0
@@ -240,7 +240,7 @@ def _plan(trees, base, points, splits, stack, path, went):  # type: ignore[no-un
 
 
 @_compiled
-def _descend(trees, splits, count, path, product, total, left, right, x, found):  # type: ignore[no-untyped-def]
+def _descend(trees, splits, count, path, product, total, left, right, x, found):  # type: ignore[no-untyped-def]  # numba types it
     """Take one block of users (features, BLOCK) through the splits of one tree."""
     points = product.shape[1]
     for i in range(count):
@@ -285,7 +285,7 @@ def _descend(trees, splits, count, path, product, total, left, right, x, found):
 
 
 @_compiled
-def _walk(trees, points, splits, stack, path, went, product, total, left, right, x, found):  # type: ignore[no-untyped-def]
+def _walk(trees, points, splits, stack, path, went, product, total, left, right, x, found):  # type: ignore[no-untyped-def]  # numba types it
     """Take all blocks of users (blocks, features, BLOCK) through all trees."""
     for tree in range(len(trees.start) - 1):
         count = _plan(trees, trees.start[tree], points, splits, stack, path, went)

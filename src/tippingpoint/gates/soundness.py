@@ -128,10 +128,19 @@ def explained(importance: Mapping[str, float], alone: Mapping[str, float], leak:
     return Check("explanation", "passes" if most / total <= share else "fails", said, figures)
 
 
-def fresh(days: float, most: float) -> Check:
-    """Whether the version's run read its users no more than `most` days ago, however old what it read was by then."""
-    said = f"its users were read {days:.1f} days ago (at most {most:g}); how old they were then is not known"
-    return Check("fresh", "passes" if days <= most else "fails", said, {"days": days})
+def fresh(days: float, most: float, column: str = "") -> Check:
+    """Whether a version's users are no older than allowed.
+
+    Parameters
+    ----------
+    days
+        Since the newest time in `column`; where they have no times, since the version's run read them.
+    """
+    said = (
+        f"its newest user is {days:.1f} days old, by {column}" if column else f"its users were read {days:.1f} days ago"
+    )
+    unknown = "" if column else "; how old they were then is not known, as no column holds past times"
+    return Check("fresh", "passes" if days <= most else "fails", f"{said} (at most {most:g}){unknown}", {"days": days})
 
 
 def worn(look: int, versions: int, picked: bool, level: float, most: int) -> Check:

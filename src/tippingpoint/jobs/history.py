@@ -46,7 +46,7 @@ def history(settings: StandingSettings) -> HistoryResult:
     OutsideError
         When the store cannot be used.
     """
-    client = backend.connect()
+    client = backend.connect(writing=False)
     _, model = named(client, settings.name, settings.to)
     journal = read(client, model)
     return HistoryResult(journal, table(journal))

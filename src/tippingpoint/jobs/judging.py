@@ -3,8 +3,9 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from sklearn.pipeline import Pipeline
 from tippingpoint.checks import Gate
 from tippingpoint.closed import Component, validate
 from tippingpoint.data.description import LEAK
+from tippingpoint.data.door import CLOCKS
 from tippingpoint.data.source import Source
 from tippingpoint.data.splits import Parts, split
 from tippingpoint.data.users import Users
@@ -29,13 +31,14 @@ from tippingpoint.models.calibration import Model
 from tippingpoint.models.family import Family
 from tippingpoint.settings import Split
 from tippingpoint.simulation.value import policy_value
-from tippingpoint.tracking.models import LoadedModel
+from tippingpoint.tracking.deciders import held
+from tippingpoint.tracking.models import LoadedModel, find, load
+from tippingpoint.tracking.promotion import version_of
 from tippingpoint.tracking.registry import Client
 from tippingpoint.tracking.reload import clean_scores, files
 
 TIMED = 30
 """Rows that are scored one by one for the latency, whose median counts."""
-DAY = 24 * 3600 * 1000
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,28 @@ class Ground:
     users: Users
     parts: Parts
     test: str
+
+
+def contestant(client: Client, name: str, number: str) -> Contestant:
+    """A registered version, loaded as score and serve load it; what they would refuse of it is told in words.
+
+    Raises
+    ------
+    InputError
+        When there is no such version, it is not of ours, or its file is refused.
+    """
+    version = version_of(client, name, number)
+    uri = f"models:/{name}/{number}"
+    if not version.run_id:
+        raise InputError(uri, "was registered without a run: its users and its policy are not known", "Name another.")
+    run = find(client, uri)[0]
+    model = load(client, run)
+    decider, amiss = None, ""
+    try:
+        decider = held(client, version, model).decider
+    except InputError as error:
+        amiss = error.what
+    return Contestant(uri, model, decider, amiss, int(run.info.start_time))
 
 
 def ground_of(contestant: Contestant, data: Component | None) -> Ground:
@@ -177,13 +202,31 @@ def judge(
     say("looking at the model")
     checks += _sound(client, gate, candidate, ground, score)
     if fresh := gate.fresh:
-        days = (time.time() * 1000 - candidate.read) / DAY
-        checks.append(soundness.fresh(days, fresh.days).where_untold(fresh.cannot_tell))
+        days, column = age(ground.users.times, candidate.read, datetime.now(UTC).replace(tzinfo=None))
+        checks.append(soundness.fresh(days, fresh.days, column).where_untold(fresh.cannot_tell))
     if looks := gate.looks:
         checks.append(soundness.worn(look, reported, picked, sure, looks.most).where_untold(looks.cannot_tell))
     written = json.dumps(gate.model_dump(mode="json"), sort_keys=True)
     digest = hashlib.sha256(written.encode()).hexdigest()[:8]
     return Judgement(f"{gate.name} {digest}", candidate.uri, against, ground.test, len(test), look, sure, tuple(checks))
+
+
+def age(times: Mapping[str, datetime], read: int, now: datetime) -> tuple[float, str]:
+    """Days since the newest time of users and the column that holds it; else since they were read, and ''.
+
+    A column that reaches into the future tells what is planned, not how old anything is.
+
+    Parameters
+    ----------
+    times
+        The newest of each column, UTC without a zone, as `now` is.
+    read
+        Milliseconds since 1970.
+    """
+    past = {column: newest for column, newest in times.items() if newest <= now + CLOCKS}
+    column = max(past, key=past.__getitem__, default="")
+    since = past[column] if column else datetime.fromtimestamp(read / 1000, UTC).replace(tzinfo=None)
+    return max((now - since) / timedelta(days=1), 0.0), column
 
 
 def _sound(client: Client, gate: Gate, candidate: Contestant, ground: Ground, score: np.ndarray) -> list[Check]:

@@ -1,7 +1,6 @@
 """`tippingpoint measure`: what decisions brought, beside what was promised; evidence for the next round."""
 
 import hashlib
-import re
 import tempfile
 from dataclasses import asdict, astuple, dataclass, replace
 from datetime import UTC, datetime
@@ -24,7 +23,7 @@ from tippingpoint.jobs.progress import progress
 from tippingpoint.masking import masked
 from tippingpoint.measured import Measured, measured
 from tippingpoint.reports import measurement
-from tippingpoint.settings import MeasureSettings
+from tippingpoint.settings import VERSION, MeasureSettings
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.measurements import FIRST_LOOK, note, noted, promised
 from tippingpoint.tracking.models import config_of, find
@@ -126,7 +125,7 @@ def measure(settings: MeasureSettings) -> MeasureResult:
 
 
 def _run(client: Client, version: str) -> StoredRun:
-    if not re.fullmatch(r"models:/[^/@]+/\d+", version):
+    if not (found := VERSION.fullmatch(version)) or not found[2]:
         raise InputError("decisions", f"model {version!r} is no registered version", "Score with models:/NAME/VERSION.")
     try:
         return find(client, version)[0]

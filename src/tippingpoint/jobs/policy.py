@@ -123,7 +123,7 @@ def policy_diff(settings: DiffSettings) -> DiffResult:
 
 def _policy(name: str, config_dir: str | None) -> Policy:
     if name.startswith("models:/"):
-        node = json.loads(fetch_version(backend.connect(), name, "policy.json"))
+        node = json.loads(fetch_version(backend.connect(writing=False), name, "policy.json"))
     else:
         node = option("policy", name, config_dir)
     return Component.model_validate(node).build(Policy, f"policy {name}")

@@ -59,7 +59,7 @@ def ground_of(settings: PolicySettings) -> Ground:
     parts = split(users, settings.split)
     score = on_validation = None
     if settings.scored_by is not None:
-        client = backend.connect()
+        client = backend.connect(writing=False)
         model = load(client, find(client, settings.scored_by)[0])
         score, on_validation = (score_users(model.name, model, part) for part in (users, parts.validation))
     return Ground(users, parts, economics, score, on_validation, settings.seed)

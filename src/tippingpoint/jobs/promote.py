@@ -7,14 +7,14 @@ from rich.console import RenderableType
 
 from tippingpoint.errors import InputError
 from tippingpoint.gates import Judgement
-from tippingpoint.jobs.judging import Contestant, ground_of, judge
+from tippingpoint.jobs.judging import Contestant, contestant, ground_of, judge
 from tippingpoint.jobs.progress import progress
-from tippingpoint.jobs.standing import contestant, named, settled, who
+from tippingpoint.jobs.standing import named, settled, who
 from tippingpoint.reports import promotion as report
-from tippingpoint.settings import PromoteSettings
+from tippingpoint.settings import VERSION, PromoteSettings
 from tippingpoint.tracking import backend, promotion
 from tippingpoint.tracking.journal import Entry, Kind, append, judged, read
-from tippingpoint.tracking.models import VERSION, find
+from tippingpoint.tracking.models import find
 from tippingpoint.tracking.promotion import aliases, copied, version_of, versions
 from tippingpoint.tracking.provenance import provenance
 from tippingpoint.tracking.registry import CHALLENGER, Client

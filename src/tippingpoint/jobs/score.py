@@ -20,7 +20,6 @@ from tippingpoint.deciding.tally import Tally
 from tippingpoint.errors import InputError, OutsideError, RefusedError, nearest
 from tippingpoint.jobs.progress import counting
 from tippingpoint.masking import masked
-from tippingpoint.policies.best_action import BestAction
 from tippingpoint.reports.decisions import score_summary
 from tippingpoint.scored import Scored
 from tippingpoint.serving.batch import Batch, best_first
@@ -71,7 +70,7 @@ def score(settings: ScoreSettings) -> ScoreResult:
     source = open_input(given, settings.input_query, settings.input_parameters)
     with counting() as counted:
         counted.say("loading the model")
-        client = backend.connect()
+        client = backend.connect(writing=settings.tracking.log)
         if settings.tracking.log:
             reap(client)
         with backend.store_errors():
@@ -131,7 +130,7 @@ def _places(settings: ScoreSettings) -> tuple[str, str]:
     if settings.input is None:
         raise InputError("input", "not given", "Type input=users.csv, or input='duckdb:///app.duckdb?table=users'.")
     if settings.to is None:
-        raise InputError("to", "not given", "Type output=decisions.parquet (or .csv, .csv.gz, a database's URL).")
+        raise InputError("output", "not given", "Type output=decisions.parquet (or .csv, .csv.gz, a database's URL).")
     to = settings.to
     if settings.parts:
         if settings.only:
@@ -144,7 +143,7 @@ def _places(settings: ScoreSettings) -> tuple[str, str]:
             database.kind(to)
     elif not to.lower().endswith(SUFFIXES):
         remedy = f"Type a name that ends in {', '.join(SUFFIXES)}, or parts=true for a folder."
-        raise InputError(f"to={to}", "is the name of no table", remedy)
+        raise InputError(f"output={to}", "is the name of no table", remedy)
     return settings.input, to
 
 
@@ -161,9 +160,6 @@ def _at(given: str | None) -> datetime:
 
 def _batch(settings: ScoreSettings, loaded: Loaded, at: datetime, to: str) -> Batch:
     decider = loaded.decider
-    if isinstance(decider.policy, BestAction):
-        what = f"its policy {decider.policy.name} decides by a reward model that is not registered with it"
-        raise InputError(decider.reference, what, "Name a version with a policy that reads scores or columns.")
     for name in settings.only:
         if name not in decider.policy.segments:
             raise InputError(

@@ -61,7 +61,7 @@ def serve(settings: ServeSettings) -> ServeResult:
     # A registry that is away is asked again with the next look, not waited for.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-    client = backend.connect()
+    client = backend.connect(writing=False)
     reference = reference_of(client, settings.version)
     limits = Limits(settings.max_users, settings.max_explained, settings.max_body)
 

@@ -6,14 +6,11 @@ from typing import Any
 
 import pandas as pd
 
-from tippingpoint.errors import InputError, OutsideError
-from tippingpoint.jobs.judging import Contestant
+from tippingpoint.errors import OutsideError
 from tippingpoint.reports.promotion import description
 from tippingpoint.tracking import promotion
-from tippingpoint.tracking.deciders import held
 from tippingpoint.tracking.journal import Journal
-from tippingpoint.tracking.models import find, load
-from tippingpoint.tracking.promotion import at, environment, question, version_of
+from tippingpoint.tracking.promotion import at, environment, question
 from tippingpoint.tracking.registry import Client
 
 
@@ -32,28 +29,6 @@ def described(journal: Journal) -> str:
 def settled(client: Client, name: str) -> tuple[Journal, tuple[str, ...]]:
     """The journal, and what of it had to be finished first."""
     return promotion.settle(client, name, described)
-
-
-def contestant(client: Client, name: str, number: str) -> Contestant:
-    """A registered version, loaded as score and serve load it; what they would refuse of it is told in words.
-
-    Raises
-    ------
-    InputError
-        When there is no such version, it is not of ours, or its file is refused.
-    """
-    version = version_of(client, name, number)
-    uri = f"models:/{name}/{number}"
-    if not version.run_id:
-        raise InputError(uri, "was registered without a run: its users and its policy are not known", "Name another.")
-    run = find(client, uri)[0]
-    model = load(client, run)
-    decider, amiss = None, ""
-    try:
-        decider = held(client, version, model).decider
-    except InputError as error:
-        amiss = error.what
-    return Contestant(uri, model, decider, amiss, int(run.info.start_time))
 
 
 def table(journal: Journal) -> pd.DataFrame:

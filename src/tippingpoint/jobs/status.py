@@ -53,7 +53,7 @@ def status(settings: StatusSettings) -> StatusResult:
     OutsideError
         When the store cannot be used.
     """
-    client = backend.connect()
+    client = backend.connect(writing=not settings.dry_run)
     if settings.name is None and len(there := questions(client)) > 1:
         names = [environment(name, settings.to) for name in there]
     else:

@@ -2,13 +2,13 @@
 
 from functools import cache
 
-import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from tippingpoint.compared import Comparison
 from tippingpoint.filed import Provenance
 from tippingpoint.findings import Candidate, Question
 from tippingpoint.reports.limits import known_limits
+from tippingpoint.reports.plain import cell, markdown, oneline
 from tippingpoint.reports.tables import EVIDENCE, interval
 from tippingpoint.reports.what_if import leader_in_words
 from tippingpoint.simulated import Simulation
@@ -34,24 +34,6 @@ def simulation_card(simulation: Simulation) -> str:
     return _render("simulation.md.j2", simulation=simulation, led=" ".join(leader_in_words(simulation)))
 
 
-def markdown(table: pd.DataFrame) -> str:
-    """A table in Markdown; missing values as a dash, pipes in text escaped."""
-    lines = ["| " + " | ".join(map(str, table.columns)) + " |", "|" + "---|" * table.shape[1]]
-    for row in table.itertuples(index=False):
-        lines.append("| " + " | ".join(_cell(value) for value in row) + " |")
-    return "\n".join(lines)
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, float):
-        return "–" if pd.isna(value) else f"{value:.4g}"
-    return _oneline(str(value)).replace("|", "\\|")
-
-
-def _oneline(text: str) -> str:
-    return " ".join(text.split())
-
-
 def _render(template: str, **context: object) -> str:
     return _environment().get_template(template).render(**context)
 
@@ -70,6 +52,6 @@ def shortened(text: str, of: str) -> str:
 def _environment() -> Environment:
     loader = PackageLoader("tippingpoint.reports")
     environment = Environment(loader=loader, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
-    environment.filters |= {"markdown": markdown, "interval": interval, "cell": _cell, "oneline": _oneline, "zip": zip}
+    environment.filters |= {"markdown": markdown, "interval": interval, "cell": cell, "oneline": oneline, "zip": zip}
     environment.globals["EVIDENCE"] = EVIDENCE
     return environment

@@ -6,7 +6,8 @@ from rich.text import Text
 
 from tippingpoint.deciding.drift import MOVED, SHIFTED
 from tippingpoint.reports.idle import TO_TYPE, idle
-from tippingpoint.reports.tables import EVIDENCE, plain_table
+from tippingpoint.reports.plain import pages, plain_table
+from tippingpoint.reports.tables import EVIDENCE
 from tippingpoint.scored import Scored
 
 REASONS = 3
@@ -75,7 +76,7 @@ def score_summary(scored: Scored, page: str | None) -> RenderableType:
     lines.append(f"Decisions: {scored.to} ({kept}), in {scored.seconds:.1f} s")
     if scored.resumed is not None and scored.resumed[0]:
         lines.append(f"{scored.resumed[0]:,} of {scored.resumed[1]:,} parts were there and were not made again.")
-    lines += [f"MLflow: {page}"] if page else []
+    lines += [line.plain for line in pages({"MLflow": page})] if page else []
     if scored.holdout:
         lines.append("Next: tippingpoint measure decisions=… outcomes=… once it is known what came of it")
     else:

@@ -11,7 +11,8 @@ from tippingpoint.filed import Filed
 from tippingpoint.measured import Measured, waiting
 from tippingpoint.reports.drawing import blank, literal, open_axes, save
 from tippingpoint.reports.palette import COLOURS, GREY
-from tippingpoint.reports.tables import interval, plain_table, stacked
+from tippingpoint.reports.plain import pages, plain_table
+from tippingpoint.reports.tables import interval, stacked
 from tippingpoint.simulation.statistics import Estimate
 
 HOLDS = "Intervals hold at all looks at once (95 %)"
@@ -55,9 +56,9 @@ def measure_summary(found: Listed[Measured], counts: Counts, filed: Listed[Filed
             )
     if any(of.per_user is None and of.start is not None for of in found):
         notes.append("Where each user has prices of their own, decisions do not hold them: outcomes only.")
-    pages = [Text(f"MLflow: {one.page}", no_wrap=True, overflow="ignore") for one in filed]
+    where = pages({f"MLflow{f' ({k})' if len(filed) > 1 else ''}": one.page for k, one in enumerate(filed, 1)})
     more = [Text(to_type, no_wrap=True, overflow="ignore")] if to_type else []
-    return Group(Text(counted(counts)), table, *map(Text, notes), *pages, *more)
+    return Group(Text(counted(counts)), table, *map(Text, notes), *where, *more)
 
 
 def counted(counts: Counts) -> str:

@@ -6,7 +6,7 @@ from rich.text import Text
 from tippingpoint.policies.clusters import Clusters
 from tippingpoint.policies.lint import Difference, Lint
 from tippingpoint.policies.policy import Policy
-from tippingpoint.reports.tables import plain_table
+from tippingpoint.reports.plain import plain_table
 
 
 def lint_summary(policy: Policy, found: Lint, clusters: Clusters | None = None) -> RenderableType:

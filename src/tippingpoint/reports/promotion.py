@@ -5,15 +5,15 @@ from datetime import UTC, datetime
 
 import pandas as pd
 from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from tippingpoint.gates import Judgement
-from tippingpoint.reports.cards import markdown
-from tippingpoint.reports.tables import plain_table
+from tippingpoint.reports.plain import markdown, pages, plain_table
 
 SHOWN = 30
 """Entries of a journal that a description shows."""
+NOW = "now: ROC AUC when a later version was last held against it as champion, on that one's test users; – if never."
 STYLES = {"passes": "green", "fails": "bold red", "cannot tell": "yellow"}
 
 
@@ -29,7 +29,7 @@ def promote_summary(
 ) -> RenderableType:
     """What the gate said, and what was done."""
     before = _finished(finished)
-    where = [Text(f"MLflow: {page}", no_wrap=True, overflow="ignore")] if page else []
+    where = pages({"MLflow": page}) if page else []
     if judgement is None:
         return Group(*before, Text(f"models:/{name}/{version} is champion already; nothing to do."), *where)
     against = judgement.against or "the constant baseline, as there is no champion yet,"
@@ -96,20 +96,20 @@ def history_summary(name: str, found: pd.DataFrame, missing: Sequence[int]) -> R
         return Text(f"Nothing was ever promoted in models:/{name}. Next: tippingpoint promote")
     table = plain_table(
         f"Journal of models:/{name}",
-        ["entry", "when (UTC)", "what", "version", "AUC then", "now", "who", "why and gate"],
+        ["entry", "when (UTC)", "what", "version", "AUC then", "now", "who, why, gate"],
     )
-    for column in (1, 2, 6, 7):
+    for column in (1, 2, 6):
         table.columns[column].justify = "left"
-    table.columns[7].no_wrap = False
+    _folded(table.columns[6])
     for row in found.to_dict("records"):
         version = f"{row['over']} → {row['version']}" if row["over"] else row["version"]
         then = "–" if pd.isna(row["then"]) else f"{row['then']:.3f}"
         if not pd.isna(row["then_low"]):
             then += f" (≥ {row['then_low']:.3f})"
         now = "–" if pd.isna(row["now"]) else f"{row['now']:.3f}"
-        why = "; ".join(filter(None, [row["why"], f"gate={row['gate']}" if row["gate"] else ""]))
-        table.add_row(str(row["entry"]), row["when"][:16], row["what"], version, then, now, Text(row["who"]), Text(why))
-    return Group(table, *_missing(missing))
+        why = "; ".join(filter(None, [row["who"], row["why"], f"gate={row['gate']}" if row["gate"] else ""]))
+        table.add_row(str(row["entry"]), row["when"][:16], row["what"], version, then, now, Text(why))
+    return Group(table, Text(NOW, style="dim"), *_missing(missing))
 
 
 def status_summary(
@@ -143,18 +143,23 @@ def description(name: str, found: pd.DataFrame, champion: str, previous: str) ->
         lambda value: "–" if value in (None, "") else f"{value:.3f}" if isinstance(value, float) else value
     )
     more = f"\n\n{len(found) - SHOWN} older entries: `tippingpoint history name={name}`." if len(found) > SHOWN else ""
-    return f"## Promotions\n\n{head}\n\n{markdown(cells)}{more}\n"
+    return f"## Promotions\n\n{head}\n\n{markdown(cells)}{more}\n\nAUC {NOW}\n"
 
 
 def _checks(title: str, judgement: Judgement) -> Table:
     table = plain_table(title, ["check", "word", "why"])
     for column in (1, 2):
         table.columns[column].justify = "left"
-    table.columns[2].no_wrap = False
+    _folded(table.columns[2])
     for check in judgement.checks:
         word = check.word + (", blocks" if check.word == "cannot tell" and check.blocks else "")
         table.add_row(check.name, Text(word, style=STYLES[check.word]), Text(check.said))
     return table
+
+
+def _folded(column: Column) -> None:
+    """Let a column take the room that is left, in as many lines as it needs."""
+    column.no_wrap, column.overflow = False, "fold"
 
 
 def _finished(finished: Sequence[str]) -> list[Text]:

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tippingpoint.filed import Filed
-from tippingpoint.reports.cards import markdown
+from tippingpoint.reports.plain import markdown
 
 SHOWN = 20
 """Rows on a terminal."""

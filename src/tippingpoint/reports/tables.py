@@ -14,6 +14,7 @@ from tippingpoint.data.users import Users
 from tippingpoint.filed import Filed
 from tippingpoint.findings import Candidate, Question
 from tippingpoint.reports.idle import TO_TYPE, idle
+from tippingpoint.reports.plain import plain_table
 from tippingpoint.simulation.contest import Verdict
 from tippingpoint.simulation.statistics import Estimate
 
@@ -259,13 +260,3 @@ def links(filed: Filed) -> list[Text]:
     pages = {"MLflow": filed.page} | filed.views
     lines = [Text(f"{name}: {page}", no_wrap=True, overflow="ignore") for name, page in pages.items()]
     return [Text(f"{registered}Next: tippingpoint ui, which serves these pages:"), *lines]
-
-
-def plain_table(title: str, heads: Sequence[str]) -> Table:
-    """An empty table without lines; the first column to the left, the others to the right."""
-    table = Table(
-        title=title, title_justify="left", title_style="bold", header_style="dim", box=None, padding=(0, 1, 0, 0)
-    )
-    for at, head in enumerate(heads):
-        table.add_column(head, justify="right" if at else "left", no_wrap=True)
-    return table

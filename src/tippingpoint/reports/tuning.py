@@ -18,7 +18,8 @@ from tippingpoint.findings import Question
 from tippingpoint.reports.drawing import new_figure, save, words
 from tippingpoint.reports.page import Figure, render
 from tippingpoint.reports.palette import colour
-from tippingpoint.reports.tables import about, interval, links, plain_table, uplift_heads
+from tippingpoint.reports.plain import plain_table
+from tippingpoint.reports.tables import about, interval, links, uplift_heads
 from tippingpoint.simulation.statistics import Estimate
 from tippingpoint.tuned import Tuned
 

@@ -8,7 +8,8 @@ from rich.text import Text
 
 from tippingpoint.cutoffs import CutOffs
 from tippingpoint.filed import Filed
-from tippingpoint.reports.tables import EVIDENCE, plain_table
+from tippingpoint.reports.plain import pages, plain_table
+from tippingpoint.reports.tables import EVIDENCE
 from tippingpoint.simulated import PAIR, Simulation
 from tippingpoint.simulation.contest import Verdict
 from tippingpoint.simulation.statistics import Estimate
@@ -63,8 +64,7 @@ def simulate_summary(simulation: Simulation, filed: Filed, seconds: float) -> Re
             f"{simulation.first} is most sensitive to {top['price']}: {low:+.3f} to {high:+.3f} when it is moved by"
             f" {simulation.asked.sensitivity:.0%} down and up ({kind})."
         )
-    pages = {"MLflow": filed.page} | filed.views
-    where = [Text(f"{name}: {page}", no_wrap=True, overflow="ignore") for name, page in pages.items()]
+    where = pages({"MLflow": filed.page} | filed.views)
     what = ("budgets", "budget.contacts=…") if about["per_user_prices"] else ("prices", "economics.price=…")
     anew = Text(f"Other {what[0]}, at once: tippingpoint simulate models=[{filed.run_id}] {what[1]}")
     return Group(*map(Text, lines), table, *rest, *map(Text, lines_after), *where, anew)

@@ -25,7 +25,7 @@ from tippingpoint.serving.served import Json, Limits, Served
 
 OPEN = ("/health", "/ready")
 """What answers without a key: whoever starts and stops the service asks it."""
-PATHS = ("/score", "/explain", "/policy", "/health", "/ready", "/metrics", "/openapi.json", "/docs")
+PATHS = ("/score", "/explain", "/policy", "/health", "/ready", "/metrics", "/openapi.json", "/")
 """What logs and metrics name; any other path may hold anything."""
 SMALL = 16_384
 """Bytes of a body up to which it is answered at once; a larger one would keep others waiting, and gets a thread."""
@@ -79,6 +79,12 @@ def application(follower: Follower, metrics: Metrics, limits: Limits, key: str, 
             metrics.users.labels(segment, action).inc(number)
         return text
 
+    async def root(request: Request) -> Response:
+        document = follower.current.openapi
+        asked = [(path, how, of["summary"]) for path, by in document["paths"].items() for how, of in by.items()]
+        paths = {f"{how.upper()} {path}": summary for path, how, summary in asked}
+        return _json({"service": document["info"]["title"], "paths": paths, "openapi": "/openapi.json"})
+
     async def score(request: Request) -> Response:
         return await _told(answered(request, limits.users, Served.decide, False))
 
@@ -116,7 +122,13 @@ def application(follower: Follower, metrics: Metrics, limits: Limits, key: str, 
 
     app.add_route("/score", score, methods=["POST"])
     app.add_route("/explain", explain, methods=["POST"])
-    for path, handler in (("/policy", policy), ("/health", health), ("/ready", ready), ("/metrics", counted)):
+    for path, handler in (
+        ("/", root),
+        ("/policy", policy),
+        ("/health", health),
+        ("/ready", ready),
+        ("/metrics", counted),
+    ):
         app.add_route(path, handler, methods=["GET"])
     return _Door(app, metrics, key.encode(), log)
 

@@ -168,12 +168,11 @@ class Files:
                 types = self._schema(path, found)
                 try:
                     for frame in (
-                        self._scan(path, found, types, numbers)
-                        .select(columns)
+                        self._scan(path, found, types, columns, numbers)
                         .slice(done)
                         .collect_batches(chunk_size=size, maintain_order=True)
                     ):
-                        yield frame
+                        yield frame.select(columns)
                         done += len(frame)
                     break
                 except (pl.exceptions.PolarsError, OSError) as error:
@@ -184,12 +183,18 @@ class Files:
                 if any(self._types[path][c] != types[c] for c in columns if c not in numbers):
                     raise Retyped(str(path))
 
-    def _scan(self, path: Path, found: Layout, types: dict[str, Any], numbers: frozenset[str]) -> pl.LazyFrame:
+    def _scan(
+        self, path: Path, found: Layout, types: dict[str, Any], columns: list[str], numbers: frozenset[str]
+    ) -> pl.LazyFrame:
         if found.parquet:
-            return pl.scan_parquet(path)
+            return pl.scan_parquet(path).select(columns)
         os.environ.setdefault("POLARS_CSV_CHUNK_SIZE", str(READ_AHEAD))
-        # A column of whole numbers may go on with others.
-        schema = {c: pl.Float64 if c in numbers and t == pl.Int64 else t for c, t in types.items()}
+        # A column of whole numbers may go on with others. All columns are read, those not needed as they stand: where
+        # polars reads some only, it cuts off what a line has more of than the header.
+        schema = {
+            c: pl.String if c not in columns else pl.Float64 if c in numbers and t == pl.Int64 else t
+            for c, t in types.items()
+        }
         return pl.scan_csv(path, separator=found.separator, schema=schema, try_parse_dates=True)
 
     def _schema(self, path: Path, found: Layout) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def document(
     key
         Whether a key is asked for.
     """
-    example = example_user(deployment)
+    example, other = example_user(deployment), example_user(deployment, 2)
     user = user_schema(deployment.terms)
     decision = _decision(deployment, segments)
     answers = {"model": {"type": "string"}, "policy_digest": {"type": "string"}}
@@ -48,7 +48,7 @@ def document(
     def asks(summary: str, many: str, answer: str) -> Schema:
         content = {
             "schema": {"anyOf": [_ref("User"), _ref(many)]},
-            "examples": {"one": {"value": example}, "many": {"value": {"users": [example, example]}}},
+            "examples": {"one": {"value": example}, "many": {"value": {"users": [example, other]}}},
         }
         refusals = {
             "400": _answer("the body is no JSON", "Error"),
@@ -83,6 +83,7 @@ def document(
             "description": f"Decisions of {reference}: how likely {deployment.outcome}=1 is, and what to do.",
         },
         "paths": {
+            "/": shows("what can be asked, and where this document is"),
             "/score": asks("score, segment, action and expected value of each user", "Users", "Decisions"),
             "/explain": asks("the same, with the reasons and the least change that moves", "FewUsers", "Explanations"),
             "/policy": shows("the policy that decides"),
@@ -105,13 +106,13 @@ def user_schema(contract: TableContract) -> Schema:
     }
 
 
-def example_user(deployment: Deployment) -> dict[str, Any]:
-    """A usual user: typical numbers and frequent categories, as the model learnt from."""
+def example_user(deployment: Deployment, number: int = 1) -> dict[str, Any]:
+    """A usual user: typical numbers and frequent categories, as the model learnt from; the number is in the id."""
     reference = deployment.reference
     found: dict[str, Any] = {}
     for name, terms in deployment.terms.columns.items():
         if name == deployment.terms.id:
-            found[name] = 1 if terms.type in ("number", "whole") else "user_1"
+            found[name] = number if terms.type in ("number", "whole") else f"user_{number}"
         elif terms.type == "category":
             seen = reference.categories.get(name, [])
             found[name] = next(

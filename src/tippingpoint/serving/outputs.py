@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import os
 import re
+import socket
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -37,9 +38,11 @@ def alone(path: Path) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout as error:
         what = "another job is writing it"
-        raise OutsideError(f"to={path}", what, "Wait until it is done, or name another place.") from error
+        raise OutsideError(f"output={path}", what, "Wait until it is done, or name another place.") from error
     except OSError as error:
-        raise InputError(f"to={path}", f"cannot be written ({error.strerror})", "Name a place elsewhere.") from error
+        raise InputError(
+            f"output={path}", f"cannot be written ({error.strerror})", "Name a place elsewhere."
+        ) from error
     try:
         yield
     finally:
@@ -63,7 +66,7 @@ class File:
     def __enter__(self) -> Self:
         with _said(self.path):
             if self.path.is_dir():
-                raise InputError(f"to={self.path}", "is a folder", "Name a file, or type parts=true.")
+                raise InputError(f"output={self.path}", "is a folder", "Name a file, or type parts=true.")
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file: IO[bytes] = self.part.open("wb")
         packed = self.path.name.lower().endswith(".gz")
@@ -148,7 +151,9 @@ class Quarantine:
         with _said(self.folder):
             if self._part is None:
                 self.folder.mkdir(parents=True, exist_ok=True)
-                self._part = self.folder / f".{self._name}-{os.getpid()}.part"
+                mine = f".{self._name}-{socket.gethostname()}-"
+                _sweep(self.folder, mine)
+                self._part = self.folder / f"{mine}{os.getpid()}.part"
                 self._part.unlink(missing_ok=True)
             text = for_spreadsheets(broken).write_csv(include_header=not self._part.exists()).encode()
             self._digest.update(text)
@@ -173,6 +178,25 @@ class Quarantine:
         self._digest = hashlib.sha256()
 
 
+def _sweep(folder: Path, mine: str) -> None:
+    """Take away what killed jobs of this name and machine left of rows set aside."""
+    for left in folder.iterdir():
+        found = re.fullmatch(rf"{re.escape(mine)}(\d+)\.part", left.name)
+        if found and not _running(int(found[1])):
+            left.unlink(missing_ok=True)
+
+
+def _running(pid: int) -> bool:
+    """Whether there is a process of this number."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # there, and somebody else's
+        return True
+    return True
+
+
 def _few_values(table: pl.DataFrame) -> list[str]:
     """Columns worth a dictionary: text and times, but for the first, which is the id."""
     return [name for name in table.columns[1:] if not table[name].dtype.is_numeric()]
@@ -193,4 +217,6 @@ def _said(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise InputError(f"to={path}", f"cannot be written ({error.strerror})", "Name a place elsewhere.") from error
+        raise InputError(
+            f"output={path}", f"cannot be written ({error.strerror})", "Name a place elsewhere."
+        ) from error

@@ -46,7 +46,7 @@ def upsert(url: str, table: str, decisions: Path, user_id: str) -> int:
     OutsideError
         When the database cannot be reached or written, or another job writes the table; then nothing was written.
     """
-    where = f"to={database.shown(url)}"
+    where = f"output={database.shown(url)}"
     if table.rpartition(".")[2].lower() == BLOCK:
         raise InputError("output_table", f"{table} is what the rows under way are called", "Name another table.")
     frame = pl.scan_parquet(decisions).with_columns(pl.col("scored_at").dt.date().alias(DAY))
@@ -57,7 +57,7 @@ def upsert(url: str, table: str, decisions: Path, user_id: str) -> int:
     try:
         return write(url, table, columns, keys, frame)
     except TippingpointError as error:
-        raise type(error)(error.where.replace("data.url", "to"), error.what, error.remedy) from error
+        raise type(error)(error.where.replace("data.url", "output"), error.what, error.remedy) from error
     except OSError as error:
         raise OutsideError(where, f"cannot be written ({error.strerror})", NOTHING) from error
 
@@ -65,11 +65,13 @@ def upsert(url: str, table: str, decisions: Path, user_id: str) -> int:
 def _duckdb(url: str, table: str, columns: dict[str, str], keys: tuple[str, str], frame: pl.LazyFrame) -> int:
     path = urlsplit(url).path.removeprefix("/")
     if path in ("", ":memory:"):
-        raise InputError("to", "a database in memory is gone with the job", "Type to=duckdb:///predictions.duckdb.")
+        raise InputError(
+            "output", "a database in memory is gone with the job", "Type output=duckdb:///predictions.duckdb."
+        )
     try:
         connection = duckdb.connect(path)
     except duckdb.Error as error:
-        raise OutsideError(f"to={url}", f"cannot be opened ({_first_line(error)})", NOTHING) from error
+        raise OutsideError(f"output={url}", f"cannot be opened ({_first_line(error)})", NOTHING) from error
     try:
         connection.execute("begin")
         found = (
@@ -90,7 +92,7 @@ def _duckdb(url: str, table: str, columns: dict[str, str], keys: tuple[str, str]
     except (duckdb.BinderException, duckdb.ConversionException) as error:
         raise _other(table, _first_line(error)) from error
     except duckdb.Error as error:
-        raise OutsideError(f"to={url}", f"cannot be written ({_first_line(error)})", NOTHING) from error
+        raise OutsideError(f"output={url}", f"cannot be written ({_first_line(error)})", NOTHING) from error
     else:
         return rows
     finally:
@@ -115,7 +117,7 @@ def _postgresql(url: str, table: str, columns: dict[str, str], keys: tuple[str, 
     ):
         free = server.execute("select pg_try_advisory_xact_lock(hashtext(%s))", [f"tippingpoint {table}"]).fetchone()
         if not free[0]:
-            raise OutsideError(f"to={database.shown(url)}", f"another job is writing {table}", NOTHING)
+            raise OutsideError(f"output={database.shown(url)}", f"another job is writing {table}", NOTHING)
         there = None
         if server.execute("select to_regclass(%s)", [quoted_table(table)]).fetchone()[0] is not None:
             cursor = server.execute(f"select * from {quoted_table(table)} limit 0".encode())
@@ -168,13 +170,15 @@ def _postgresql_errors(url: str, table: str) -> Iterator[Any]:
     try:
         import psycopg
     except ImportError as error:
-        raise InputError("to", "PostgreSQL needs psycopg", "Type pip install 'tippingpoint[warehouse]'.") from error
+        raise InputError("output", "PostgreSQL needs psycopg", "Type pip install 'tippingpoint[warehouse]'.") from error
     try:
         yield psycopg
     except (psycopg.errors.InvalidColumnReference, psycopg.errors.DatatypeMismatch) as error:
         raise _other(table, _first_line(error)) from error
     except psycopg.Error as error:
-        raise OutsideError(f"to={database.shown(url)}", f"cannot be written ({_first_line(error)})", NOTHING) from error
+        raise OutsideError(
+            f"output={database.shown(url)}", f"cannot be written ({_first_line(error)})", NOTHING
+        ) from error
 
 
 def _first_line(error: Exception) -> str:

@@ -30,15 +30,20 @@ PROBE_SECONDS = 5
 GRACE_SECONDS = 2
 
 
-def connect() -> MlflowClient:
+def connect(writing: bool = True) -> MlflowClient:
     """A client of the store that `MLFLOW_TRACKING_URI` names, or of MLflow's own default in the working folder.
 
     A new SQLite store is created under a file lock: several processes that migrate it at once would break it.
 
+    Parameters
+    ----------
+    writing
+        Whether the store must let itself be written; one that is only read may lie on a disk that cannot be.
+
     Raises
     ------
     OutsideError
-        When the store cannot be reached or written.
+        When the store cannot be reached, or written where that is asked.
     """
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
@@ -46,9 +51,12 @@ def connect() -> MlflowClient:
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # a server makes its client chat
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "4")  # half a minute, where its own 7 are four
     store = uri()
+    path = sqlite_path(store)
     with store_errors():
+        if path and not writing and path.is_file() and path.stat().st_size:  # whole, as stores are made beside it
+            _read(path)
+            return _touch(store)
         probe(store)
-        path = sqlite_path(store)
         with FileLock(f"{path}.lock", timeout=INITIALISE_SECONDS) if path else contextlib.nullcontext():
             if path and not path.stat().st_size:  # made beside it: a kill leaves no half-migrated store behind
                 fresh = path.with_name(f"{path.name}.new")
@@ -127,6 +135,12 @@ def probe(store: str) -> None:
         engine = sqlalchemy.create_engine(store)
         engine.connect().close()
         engine.dispose()
+
+
+def _read(path: Path) -> None:
+    """Fail at once where MLflow would retry for minutes: the file is no database, or locked by who writes."""
+    with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", PROBE_SECONDS, uri=True)) as database:
+        database.execute("SELECT 1 FROM sqlite_master").fetchall()
 
 
 def sqlite_path(store: str) -> Path | None:

@@ -100,7 +100,7 @@ def reference_of(client: MlflowClient, given: str | None) -> str:
         When no question has a champion, or several have; or there is no version that was given.
     """
     if given is not None:
-        find_version(client, given)
+        find_version(client, given, "model")
         return given
     there = questions(client)
     led, born = ([n for n in there if alias in aliases(client, n)] for alias in (CHAMPION, CHALLENGER))

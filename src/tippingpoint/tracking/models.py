@@ -26,11 +26,10 @@ from tippingpoint.closed import Component
 from tippingpoint.errors import InputError
 from tippingpoint.gates.soundness import foreign
 from tippingpoint.models.family import Family
+from tippingpoint.settings import VERSION
 from tippingpoint.tracking.promotion import origin
 from tippingpoint.tracking.tags import JOB, PARENT
 
-VERSION = re.compile(r"models:/([^/@]+)(?:/(\d+)|@([\w.-]+))")
-"""A registered version, by number or alias."""
 PICKLES = (".pkl", ".pickle", ".joblib", ".cloudpickle")
 
 
@@ -118,8 +117,13 @@ def find(client: MlflowClient, reference: str, experiment: str | None = None) ->
     return sorted(children, key=lambda child: (child.data.params["model"] != won, int(child.info.start_time)))
 
 
-def find_version(client: MlflowClient, reference: str) -> ModelVersion:
+def find_version(client: MlflowClient, reference: str, where: str = "models") -> ModelVersion:
     """The registered version that `models:/name/1` or `models:/name@alias` stands for.
+
+    Parameters
+    ----------
+    where
+        The key it was typed under.
 
     Raises
     ------
@@ -127,9 +131,7 @@ def find_version(client: MlflowClient, reference: str) -> ModelVersion:
         When there is none; it names those there are.
     """
     if not (match := VERSION.fullmatch(reference)):
-        raise InputError(
-            "models", f"{reference!r} names no version", "Type models:/NAME/VERSION or models:/NAME@ALIAS."
-        )
+        raise InputError(where, f"{reference!r} names no version", "Type models:/NAME/VERSION or models:/NAME@ALIAS.")
     name, version, alias = match.groups()
     try:
         if alias:
@@ -137,9 +139,10 @@ def find_version(client: MlflowClient, reference: str) -> ModelVersion:
         return client.get_model_version(name, version)
     except MlflowException as error:
         found = client.search_model_versions(max_results=100)
-        names = [f"models:/{v.name}/{v.version}" for v in found if "based_on" not in v.tags][:12]  # no journals
-        there = f"There are: {', '.join(names)}." if names else "Nothing is registered yet."
-        raise InputError("models", f"there is no {reference}", there) from error
+        names = [f"models:/{m.name}@{alias}" for m in client.search_registered_models() for alias in m.aliases]
+        names += [f"models:/{v.name}/{v.version}" for v in found if "based_on" not in v.tags]  # no journals
+        there = f"There are: {', '.join(names[:12])}." if names else "Nothing is registered yet."
+        raise InputError(where, f"there is no {reference}", there) from error
 
 
 def stored_run(client: MlflowClient, run_id: str) -> StoredRun:

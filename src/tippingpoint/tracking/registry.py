@@ -3,14 +3,16 @@
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlflow import MlflowClient
 
-from tippingpoint.deciding import Deployment
 from tippingpoint.errors import InputError
-from tippingpoint.policies.policy import Policy
 from tippingpoint.tracking.backend import named, store_errors
+
+if TYPE_CHECKING:  # history and status read no model, and answer sooner
+    from tippingpoint.deciding import Deployment
+    from tippingpoint.policies.policy import Policy
 
 CHALLENGER = "challenger"
 DEPLOYMENT = "deployment_digest"
@@ -41,8 +43,8 @@ def register(
     name: str,
     model_id: str,
     run_id: str,
-    policy: Policy,
-    deployment: Deployment,
+    policy: "Policy",
+    deployment: "Deployment",
     tags: dict[str, str],
     note: str,
 ) -> Version:
@@ -76,7 +78,7 @@ def registered_from(client: MlflowClient, run_id: str) -> Version | None:
     return Version(there[0].name, str(there[0].version)) if there else None
 
 
-def check_policy(client: MlflowClient, policy: Policy) -> None:
+def check_policy(client: MlflowClient, policy: "Policy") -> None:
     """Refuse a policy whose specification changed since it was registered under the same name and version.
 
     Raises
