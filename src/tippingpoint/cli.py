@@ -66,7 +66,7 @@ What decisions brought over everyone getting none, day by day, beside what the s
   decisions=decisions.parquet outcomes=outcomes.csv  of score … holdout=0.05
   decisions=duckdb:///users.duckdb decisions_table=… or postgresql://…; likewise outcomes
   outcome=converted at=converted_at within=14        what counts, and for how many days
-  absent=zero                                        users without a row did not convert; else they are not known yet
+  absent=zero                                        users without a row did not convert; else they are not known
   since=2026-11-01 until=2026-11-20
   to=joined.parquet users=users.csv                  experiment evidence for the next compare
 """,
@@ -92,10 +92,10 @@ Decisions for users by the champion: score, segment, action, expected value.
 
   input=users.csv output=decisions.parquet           CSV (also .gz), Parquet, a folder; to=… is output=…
   input='duckdb:///app.duckdb?table=users' output=postgresql://host/db output_table=predictions
-  input=duckdb:///app.duckdb input_query='select * from users where plan = $plan' input_parameters.plan=free
+  input=duckdb:///app.duckdb input_query='select * from users where plan = $p' input_parameters.p=free
   only=[high]                                        the target list of these segments, best first
   model=models:/conversion@challenger reasons=true
-  holdout=0.05                                       a random share gets a random action: the experiment for `measure`
+  holdout=0.05                                       a random share gets a random action: what `measure` needs
   parts=true to=decisions                            a folder of parts; killed and typed again, it goes on
   output=json to=decisions.parquet                   one JSON object on stdout
 """,
@@ -122,7 +122,7 @@ The champion over HTTP: /score, /explain, /policy, /health, /ready, /metrics, /o
 Whoever is promoted takes over.
 
   model=models:/conversion@challenger                another alias is followed, models:/conversion/3 stays
-  port=8001 host=0.0.0.0                             other than 127.0.0.1 with TIPPINGPOINT_API_KEY in the environment
+  port=8001 host=0.0.0.0                             others only with TIPPINGPOINT_API_KEY in the environment
 """,
     "dashboard": """\
 Marketing's pages, on this machine only: bring users, see segments, move cut-offs, download the list.

@@ -74,7 +74,7 @@ def test_each_users_own_prices_take_a_pass_and_are_worth_what_run_said(tmp_path:
 def test_at_the_break_even_response_of_each_users_own_prices_a_segment_neither_gains_nor_loses(tmp_path: Path) -> None:
     fitted = own_prices(tmp_path, per_user=True, logged=False)
     (first,) = ask(f"models=[{fitted}]").simulation.break_even_table().to_dict("records")
-    path = mlflow.artifacts.download_artifacts(run_id=fitted, artifact_path="tables/segments.csv")
+    path = mlflow.artifacts.download_artifacts(run_id=fitted, artifact_path="tables/policy_assumed.csv")
     (alone,) = pd.read_csv(path)["break_even_response"].dropna()
     assert first["break_even_response"] == pytest.approx(alone), "run and simulate say one thing"
     assert first["segment"] == "target"
