@@ -37,7 +37,7 @@ def test_a_target_list_is_what_score_writes_byte_for_byte(version, compared, tmp
     words += ["model=models:/conversion/1", f"scored_at={mine.at.isoformat()}", "tracking.log=false"]
     score(ScoreSettings.from_config(compose("score", words)))
     made = targets(mine, version, ("medium", "high"), reasons)
-    assert made.csv == (tmp_path / "list.csv").read_bytes()
+    assert made.csv() == (tmp_path / "list.csv").read_bytes()
     assert 0 < len(made.table) < len(table)
 
 
@@ -114,7 +114,7 @@ def test_what_is_no_table_is_said_under_the_name_it_came_with(content, said):
 def test_a_list_made_twice_is_the_same(conversion, upload):
     mine = listed(look("users.csv", upload()), conversion, {})
     first, again = (targets(mine, conversion, ("high", "medium"), False) for _ in range(2))
-    assert first.csv == again.csv
+    assert first.csv() == again.csv()
     assert isinstance(mine.at, datetime)
     value = first.table["expected_value"].to_numpy()
     assert (np.diff(value) <= 0).all()

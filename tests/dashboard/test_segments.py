@@ -46,7 +46,7 @@ def test_watch_time_and_recency_come_first_of_the_numbers(table):
 def test_engagement_is_relative_to_the_average_user(table, retention):
     found = segments.engagement(table, retention.policy.segments, ["monthly_watch_hours", "watch_time_change"])
     assert found.columns == ["segment", "monthly_watch_hours"]  # a change has no ratio
-    users = table.group_by("segment").len()
+    users = table.group_by(pl.col("segment").cast(pl.String)).len()
     joined = found.join(users, on="segment")
     assert (joined["monthly_watch_hours"] * joined["len"]).sum() == pytest.approx(len(table))
 

@@ -21,7 +21,8 @@ def categories(table: pl.DataFrame, user_id: str) -> dict[str, list[str]]:
     """Columns to filter by, and their values; those people filter by first come first."""
     found = {}
     for name, dtype in table.schema.items():
-        if name == user_id or DECISIONS.fullmatch(name) or dtype not in (pl.String, pl.Boolean, pl.Categorical):
+        text = dtype in (pl.String, pl.Boolean) or isinstance(dtype, pl.Enum)
+        if name == user_id or DECISIONS.fullmatch(name) or not text:
             continue
         values = table[name].drop_nulls().unique().cast(pl.String).sort().to_list()
         if 2 <= len(values) <= MOST:
@@ -38,7 +39,13 @@ def numbers(table: pl.DataFrame, hidden: Sequence[str] = ()) -> list[str]:
 
 def filtered(table: pl.DataFrame, chosen: Mapping[str, Sequence[str]]) -> pl.DataFrame:
     """The users who have one of the chosen values in every column that is filtered by."""
-    wanted = [pl.col(c).cast(pl.String).is_in(list(values)) for c, values in chosen.items() if values]
+    wanted = []
+    for c, values in chosen.items():
+        if isinstance(kind := table.schema[c], pl.Enum):
+            known = pl.Series([v for v in values if v in kind.categories], dtype=kind)
+            wanted += [pl.col(c).is_in(known.implode())] if values else []
+        elif values:
+            wanted.append(pl.col(c).cast(pl.String).is_in(list(values)))
     return table.filter(pl.all_horizontal(wanted)) if wanted else table
 
 
@@ -53,7 +60,7 @@ def by_segment(
         pl.col("expected_value").sum().alias("expected value"),
     )
     order = pl.DataFrame({"segment": list(segments), "action": [actions[s] for s in segments]})
-    joined = order.join(found, on="segment", how="left", maintain_order="left")
+    joined = order.join(found.cast({"segment": pl.String}), on="segment", how="left", maintain_order="left")
     share = (pl.col("users") / max(len(table), 1)).alias("share")
     return joined.with_columns(pl.col("users").fill_null(0)).select(
         "segment", "action", "users", share, pl.exclude("segment", "action", "users")
@@ -77,13 +84,13 @@ def engagement(table: pl.DataFrame, segments: Sequence[str], columns: Sequence[s
         (pl.col(c).cast(pl.Float64).mean() / everyone[c].item()).alias(c) for c in columns
     )
     order = pl.DataFrame({"segment": list(segments)})
-    return order.join(found, on="segment", how="inner", maintain_order="left")
+    return order.join(found.cast({"segment": pl.String}), on="segment", how="inner", maintain_order="left")
 
 
 def histogram(table: pl.DataFrame, segments: Sequence[str]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Edges of equal bins of the score, and the users of each segment in them."""
-    edges = np.linspace(0, 1, BINS + 1)
-    counts = {}
+    edges, counts = np.linspace(0, 1, BINS + 1), {}
+    narrow = table.select("segment", SCORE)
     for segment in segments:
-        counts[segment] = np.histogram(table.filter(pl.col("segment") == segment)[SCORE].to_numpy(), edges)[0]
+        counts[segment] = np.histogram(narrow.filter(pl.col("segment") == segment)[SCORE].to_numpy(), edges)[0]
     return edges, counts

@@ -14,6 +14,7 @@ import streamlit as st
 from tippingpoint.dashboard import intake
 from tippingpoint.dashboard.intake import Listed, Upload
 from tippingpoint.dashboard.subject import DEMOS, Subject, champions, demonstration, registered
+from tippingpoint.dashboard.working import Work
 from tippingpoint.errors import TippingpointError
 from tippingpoint.jobs.dashboard import SETTINGS
 
@@ -33,8 +34,10 @@ class Session:
         The file as it came, and its columns that go by another name in the contract.
     listed, listed_by
         Its users with what is decided for them, and by which version.
+    work
+        The deciding that is under way.
     file
-        Which of the uploader's files `upload` is.
+        Which of the uploader's files, or which table, `upload` is.
     filters
         Values chosen of each category.
     cuts
@@ -49,6 +52,7 @@ class Session:
     names: dict[str, str] = field(default_factory=dict)
     listed: Listed | None = None
     listed_by: str = ""
+    work: Work[Listed] | None = None
     file: str = ""
     filters: dict[str, list[str]] = field(default_factory=dict)
     cuts: tuple[float, ...] | None = None
@@ -58,6 +62,8 @@ class Session:
 
     def forget(self) -> None:
         """Be as on the first visit."""
+        if self.work is not None:
+            self.work.end()
         vars(self).update(vars(Session()))
 
     def once(self, asked: Hashable, make: Callable[[], T]) -> T:
@@ -104,12 +110,25 @@ def load() -> None:
 def users() -> Listed:
     """This session's users, or where it brought none the champion's own."""
     mine, about = session(), subject()
-    if mine.upload is not None and mine.listed is None and not missing():
-        with st.spinner("Checking and deciding"):
-            mine.found.clear()
-            mine.filters.clear()
-            mine.user = None
-            mine.listed, mine.listed_by = intake.listed(mine.upload, about, mine.names), about.reference
+    if mine.upload is not None and not missing() and mine.listed is None:
+        upload, names = mine.upload, dict(mine.names)
+        if mine.work is None:
+            mine.work = Work(lambda told: intake.listed(upload, about, names, told))
+        bar = st.progress(0.0, "Checking and deciding")
+        total = upload.rows
+
+        def seen(rows: int) -> None:
+            bar.progress(min(rows / total, 0.99) if total else 0.0, f"Checking and deciding: {rows:,} rows")
+
+        try:
+            mine.listed, mine.listed_by = mine.work.wait(seen), about.reference
+        except TippingpointError:
+            mine.forget()
+            raise
+        bar.empty()
+        mine.work, mine.user = None, None
+        mine.found.clear()
+        mine.filters.clear()
     return mine.listed if mine.listed is not None else _own(about.reference)
 
 
@@ -119,7 +138,7 @@ def missing() -> dict[str, list[str]]:
     if mine.listed_by and mine.listed_by != about.reference:  # another version decides by now
         mine.listed, mine.listed_by, mine.names = None, "", {}
         mine.found.clear()
-    if mine.upload is None:
+    if mine.upload is None or mine.upload.decided:
         return {}
     there = tuple(mine.names.get(c, c) for c in mine.upload.columns)
     return intake.lacking(there, about.decider.deployment.terms)

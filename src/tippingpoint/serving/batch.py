@@ -141,7 +141,7 @@ class Batch:
         tally.reasons = {}
         for reason, n in users.reasons.items():
             tally.reasons[in_general(reason)] = tally.reasons.get(in_general(reason), 0) + n
-        return Decisions(decisions, users.broken, tally)
+        return Decisions(decisions, users.broken, tally, users)
 
     def remember(self, table: pl.DataFrame, seen: Seen | None) -> tuple[np.ndarray | None, pl.Series | None]:
         """Note a chunk's ids.
@@ -294,11 +294,14 @@ class Decisions:
         The decisions that are kept.
     broken
         The rows set aside, `row` (from 1, of the whole table) and `reason` first.
+    users
+        Whom they are for: a row each of `table`, unless only some segments are kept.
     """
 
     table: pl.DataFrame
     broken: pl.DataFrame
     tally: Tally
+    users: LetIn
 
 
 def best_first(tables: list[pl.DataFrame], user_id: str) -> pl.DataFrame:

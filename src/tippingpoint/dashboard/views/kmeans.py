@@ -26,7 +26,7 @@ def page() -> None:
     y = second.selectbox("The other", [c for c in own if c != x], 0, key="kmeans y")
     drawn = np.sort(np.random.default_rng(0).permutation(len(table))[:MOST])
     some = table[drawn]
-    codes = some["segment"].replace_strict(list(about.policy.segments), range(len(about.policy.segments))).to_numpy()
+    codes = some["segment"].to_physical().to_numpy()
     filters = tuple(sorted((k, tuple(v)) for k, v in session().filters.items() if v))
 
     def make() -> Clusters:

@@ -1,5 +1,6 @@
 """Whom to act on, best first, and the list as a file."""
 
+import numpy as np
 import polars as pl
 import streamlit as st
 
@@ -27,28 +28,28 @@ def page() -> None:
     why = st.toggle("Say why, user by user", True, key="reasons")
 
     def make() -> intake.Targets:
-        with st.spinner("Making the list"):
-            return intake.targets(found, about, only, why)
+        return intake.targets(found, about, only, why)
 
     of = mine.once(("targets", about.reference, only, why), make)
     kept = filtered()
     user_id = of.table.columns[0]
     whole = not any(mine.filters.values())
-    table = of.table if whole else of.table.join(kept.select(user_id), on=user_id, how="semi", maintain_order="left")
+    rows = None if whole else np.flatnonzero(of.table[user_id].is_in(kept[user_id].implode()))
+    table = of.table if rows is None else of.table[rows]
     money = about.decider.deployment.economics.currency
     left, middle, right = st.columns(3)
     left.metric("Users", f"{len(table):,}")
     middle.metric(f"Expected value, {money}", f"{table['expected_value'].sum() or 0:,.0f}")
     with right:
         st.download_button(
-            "Download CSV", of.csv if whole else intake.as_csv(table), f"targets_{'_'.join(only)}.csv", "text/csv",
+            "Download CSV", lambda: of.csv(rows), f"targets_{'_'.join(only)}.csv", "text/csv",
             type="primary", on_click="ignore", icon=":material/download:",
         )  # fmt: skip
     if of.neutralised:
         st.caption(
             f"{of.neutralised:,} cells begin like a formula: a ' stands in front, so that no spreadsheet runs them."
         )
-    _list(table, user_id, money)
+    _list(of.shown(SHOWN, rows), len(table), user_id, money)
     _same(found, about, only, why, whole)
 
 
@@ -73,15 +74,14 @@ def _discount(economics: object, action: str) -> bool:
     return of is not None and of.discount > 0
 
 
-def _list(table: pl.DataFrame, user_id: str, money: str) -> None:
-    shown = table.head(SHOWN).drop("model", "policy_digest", "scored_at", strict=False)
+def _list(shown: pl.DataFrame, users: int, user_id: str, money: str) -> None:
     picked = st.dataframe(
         shown,
         hide_index=True,
         height=460,
         on_select="rerun",
         selection_mode="single-row",
-        key=f"picked {len(table)}",
+        key=f"picked {users}",
         column_config={
             "propensity_score": st.column_config.NumberColumn("score", format="%.3f"),
             "expected_value": st.column_config.NumberColumn(f"expected value, {money}", format="%.2f"),
@@ -91,20 +91,22 @@ def _list(table: pl.DataFrame, user_id: str, money: str) -> None:
     if rows:
         session().user = str(shown[user_id][rows[0]])
         st.success(f"{plain(session().user)} is explained on the page Why.")
-    more = f"The first {SHOWN:,} of {len(table):,} are shown; the file has all. " if len(table) > SHOWN else ""
+    more = f"The first {SHOWN:,} of {users:,} are shown; the file has all. " if users > SHOWN else ""
     st.caption(f"{more}Pick a user by the box at the left of the row; a click on a column's name sorts.")
 
 
 def _same(found: intake.Listed, about: Subject, only: tuple[str, ...], why: bool, whole: bool) -> None:
     """The line that writes the same file."""
-    if about.demo or session().listed is None:
+    mine = session()
+    if about.demo or mine.listed is None or mine.upload is None or found.by is not None:
         return
     if found.names:
         st.caption("Columns were matched here by hand: `tippingpoint score` wants them under the contract's names.")
         return
     with st.expander("The same file from the command line"):
         st.caption("Byte for byte." if whole else "Byte for byte, without the filters above.")
-        words = f"input={found.origin!r} output=targets.csv model={about.reference} 'only=[{','.join(only)}]'"
+        origin = found.origin if isinstance(mine.upload.content, bytes) else mine.file
+        words = f"input={origin!r} output=targets.csv model={about.reference} 'only=[{','.join(only)}]'"
         if (broken := found.tally.quarantined) > ALLOWED * found.tally.rows:
             words += f" quarantine_share={broken / found.tally.rows + 0.01:.2f}"
         line = f"tippingpoint score {words} reasons={str(why).lower()} scored_at={found.at.isoformat()}"

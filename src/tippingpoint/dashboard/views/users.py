@@ -1,5 +1,7 @@
 """Bring users: any CSV or Parquet, its columns matched, what is wrong listed, the good rows decided."""
 
+from collections.abc import Callable
+
 import polars as pl
 import streamlit as st
 
@@ -9,6 +11,11 @@ from tippingpoint.errors import TippingpointError
 
 KINDS = ["csv", "gz", "parquet", "tsv", "txt"]
 NOTHING = "none of these"
+ADDRESS = "duckdb:///app.duckdb?table=users"
+WHAT_IS_READ = (
+    "duckdb:///app.duckdb?table=users or postgresql://user@host/database?table=users; of users, or of decisions that"
+    " score wrote. It is only read. Passwords come from the environment of whoever started the pages."
+)
 
 
 def page() -> None:
@@ -17,14 +24,12 @@ def page() -> None:
     st.title("Users")
     st.markdown("Bring a table of users, one row each; or look at those the model was judged on.")
     given = st.file_uploader("A CSV (also gzipped) or Parquet file, up to 200 MB", KINDS)
+    with st.expander("Or a table in SQL"):
+        address = st.text_input("Its address", key="table", placeholder=ADDRESS, help=WHAT_IS_READ).strip()
     if given is not None and given.file_id != mine.file:
-        mine.forget()
-        mine.file = given.file_id
-        try:
-            mine.upload = intake.look(given.name, given.getvalue())
-        except TippingpointError as error:
-            mine.forget()
-            st.error(plain(error), icon=":material/error:")
+        _look(given.file_id, lambda: intake.look(given.name, given.getvalue()))
+    elif given is None and address and address != mine.file:
+        _look(address, lambda: intake.look_at_table(address))
     if mine.upload is not None:
         st.caption("It is held in memory for this tab alone, and gone with it.")
     if mine.upload is not None and (lacking := missing()):
@@ -32,26 +37,51 @@ def page() -> None:
         _preview(mine.upload.preview)
         _wanted()
         return
+    place = st.empty()
+    if mine.upload is not None and mine.listed is None:
+        with place.container():
+            st.caption(f"{plain(mine.upload.name)}, its first rows")
+            _preview(mine.upload.preview)
     found = users()
+    place.empty()
     tally = found.tally
     st.subheader(plain(found.origin) if mine.listed else f"{plain(found.origin)}: the model's own users")
     for place, (name, value) in zip(
         st.columns(3),
-        {"rows": tally.rows, "decided": tally.decided, "set aside": tally.quarantined}.items(),
+        {"rows": tally.rows, "decided": tally.decided, "set aside": tally.quarantined}.items()
+        if found.by is None
+        else {"decisions": tally.rows, "users": tally.decided, "decided on": f"{found.at:%Y-%m-%d}"}.items(),
         strict=True,
     ):
-        place.metric(name, f"{value:,}")
+        place.metric(name, value if isinstance(value, str) else f"{value:,}")
+    if found.by is not None:
+        st.caption(f"Decisions of {plain(found.by)} as they are, of each user the last; nothing was decided anew.")
     if len(found.broken):
         _broken(found.broken)
     if found.names:
         st.caption("Matched: " + ", ".join(f"{plain(old)} is {plain(new)}" for old, new in found.names.items()))
     st.dataframe(found.table.head(intake.PREVIEW), hide_index=True)
     st.caption(f"The first {min(len(found.table), intake.PREVIEW)} of {len(found.table):,}.")
-    if mine.upload is not None and st.button("Forget my file", icon=":material/delete:"):
-        mine.forget()
-        st.rerun()
+    if mine.upload is not None:
+        st.button("Forget my users", icon=":material/delete:", on_click=_forget)
     _drifted(found)
     _wanted()
+
+
+def _look(which: str, look: Callable[[], intake.Upload]) -> None:
+    """Take a look at what was brought, in the place of what was there."""
+    mine = session()
+    mine.forget()
+    mine.file = which
+    try:
+        mine.upload = look()
+    except TippingpointError as error:
+        st.error(plain(error), icon=":material/error:")
+
+
+def _forget() -> None:
+    session().forget()
+    st.session_state["table"] = ""
 
 
 def _match(lacking: dict[str, list[str]]) -> None:
@@ -97,7 +127,7 @@ def _broken(broken: pl.DataFrame) -> None:
 
 def _drifted(found: intake.Listed) -> None:
     """Columns in which these users are not like those the model learnt from."""
-    if session().listed is None:
+    if session().listed is None or found.by is not None:
         return
     drift = subject().decider.deployment.reference.drift(found.tally.drift)
     if len(away := drift[drift["drift"] != "same"]):

@@ -46,6 +46,9 @@ def _one(row: int) -> None:
     }
     for place, (name, value) in zip(st.columns([2, 2, 3, 2]), shown_.items(), strict=True):
         place.metric(name, value)
+    if not found.readable:
+        st.info("The table holds decisions, not what the model reads: why they are so cannot be told from it.")
+        return
     features = intake.features(found, about, np.array([row]))
     found_values, space = about.reasons.values(features)
     values = found_values[0]
