@@ -16,7 +16,7 @@ def page() -> None:
     mine = session()
     st.title("Users")
     st.markdown("Bring a table of users, one row each; or look at those the model was judged on.")
-    given = st.file_uploader("A CSV (also gzipped) or Parquet file, up to 200 MB", KINDS)
+    given = st.file_uploader("A CSV (also gzipped) or Parquet file, up to 200 MB", KINDS, key=f"upload {mine.uploads}")
     if given is not None and given.file_id != mine.file:
         mine.forget()
         mine.file = given.file_id
@@ -49,6 +49,7 @@ def page() -> None:
     st.caption(f"The first {min(len(found.table), intake.PREVIEW)} of {len(found.table):,}.")
     if mine.upload is not None and st.button("Forget my file", icon=":material/delete:"):
         mine.forget()
+        mine.uploads += 1
         st.rerun()
     _drifted(found)
     _wanted()
