@@ -7,6 +7,7 @@ import re
 import polars as pl
 import pytest
 
+from tests.dashboard.conftest import uploaded
 from tippingpoint.dashboard.app import PAGES
 from tippingpoint.dashboard.state import plain
 
@@ -20,10 +21,6 @@ def test_every_page_opens_on_a_demonstration(open_page, name, about):
     assert not app.exception
     assert not app.error, app.error
     assert app.title[0].value
-
-
-def uploaded(app, content, name="users.csv"):
-    return app.file_uploader[0].upload(name, content, "text/csv").run()
 
 
 def test_an_upload_is_decided_and_what_is_wrong_with_it_is_listed(open_page, upload):

@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from tippingpoint.dashboard.state import DEMO, plain, references, session, show, subject
+from tippingpoint.dashboard.state import DEMO, plain, references, session, show, standing, subject
 from tippingpoint.dashboard.views import cut_offs, kmeans, over_time, registry, segments, targets, users, why
 from tippingpoint.errors import TippingpointError
 from tippingpoint.reports.palette import COLOURS
@@ -33,12 +33,12 @@ def main() -> None:
             for path, (page, title) in PAGES.items()
         ]
     )
-    with st.sidebar:
-        try:
+    try:
+        with st.sidebar:
             _about()
-        except TippingpointError as error:
-            st.error(plain(error), icon=":material/error:")
-            return
+    except TippingpointError as error:  # on a phone the sidebar is shut
+        st.error(plain(error), icon=":material/error:")
+        return
     chosen.run()
     if (listed := session().listed) is not None:
         st.sidebar.caption(f"Your users: {plain(listed.origin)}, in this tab only")
@@ -64,7 +64,7 @@ def _about() -> None:
             icon=":material/science:",
         )
     else:
-        st.caption(f"Champion: {plain(about.reference.removeprefix('models:/'))}")
+        st.caption(f"{standing(about.reference)}: {plain(about.reference.removeprefix('models:/'))}")
     policy = about.policy
     st.caption(f"Policy: {plain(policy.name)}, version {policy.version}")
 

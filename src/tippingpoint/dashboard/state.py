@@ -13,13 +13,15 @@ import streamlit as st
 
 from tippingpoint.dashboard import intake
 from tippingpoint.dashboard.intake import Listed, Upload
-from tippingpoint.dashboard.subject import DEMOS, Subject, champions, demonstration, registered
+from tippingpoint.dashboard.subject import DEMOS, Subject, champions, demonstration, exact, registered
 from tippingpoint.dashboard.working import Work
-from tippingpoint.errors import TippingpointError
+from tippingpoint.errors import InputError, TippingpointError
 from tippingpoint.jobs.dashboard import SETTINGS
 
 DEMO = "demo "
 T = TypeVar("T")
+RELOAD_SECONDS = 600
+"""After which a version is loaded again: somebody may have simulated it since."""
 _LOADING = threading.Lock()
 """Hydra composes for one thread at a time."""
 
@@ -32,10 +34,14 @@ class Session:
     ----------
     upload, names
         The file as it came, and its columns that go by another name in the contract.
-    listed, listed_by
-        Its users with what is decided for them, and by which version.
+    about
+        The version that all of this is of.
+    listed
+        The upload's users with what is decided for them.
     work
         The deciding that is under way.
+    uploads
+        Uploaders there were: a new one holds no file.
     file
         Which of the uploader's files, or which table, `upload` is.
     filters
@@ -48,11 +54,12 @@ class Session:
         What took long, by what was asked; forgotten when the users change.
     """
 
+    about: str = ""
     upload: Upload | None = None
     names: dict[str, str] = field(default_factory=dict)
     listed: Listed | None = None
-    listed_by: str = ""
     work: Work[Listed] | None = None
+    uploads: int = 0
     file: str = ""
     filters: dict[str, list[str]] = field(default_factory=dict)
     cuts: tuple[float, ...] | None = None
@@ -64,7 +71,14 @@ class Session:
         """Be as on the first visit."""
         if self.work is not None:
             self.work.end()
-        vars(self).update(vars(Session()))
+        vars(self).update(vars(Session(self.about, uploads=self.uploads)))
+
+    def follow(self, about: str) -> None:
+        """Keep the upload alone where another version decides by now."""
+        if about != self.about:
+            upload, file = self.upload, self.file
+            self.forget()
+            self.about, self.upload, self.file = about, upload, file
 
     def once(self, asked: Hashable, make: Callable[[], T]) -> T:
         """What `make` gives, made once."""
@@ -90,15 +104,25 @@ def settings() -> dict[str, Any]:
 def references() -> list[str]:
     """What can be looked at: the version asked for, else the champions, else demonstrations."""
     if (asked := settings()["version"]) is not None:
-        return [asked]
+        return [_exact(asked) if "@" in asked else asked]
     return _champions() or [f"{DEMO}{name}" for name in DEMOS]
+
+
+def standing(reference: str) -> str:
+    """What a version is called: champion only if it is."""
+    if reference in _champions():
+        return "Champion"
+    alias = (settings()["version"] or "").partition("@")[2]
+    return alias.capitalize() if alias else "Version"
 
 
 def subject() -> Subject:
     """What this session looks at."""
     there = references()
     chosen = st.session_state.get("about")
-    return _subject(chosen if chosen in there else there[0])
+    found = _subject(chosen if chosen in there else there[0])
+    session().follow(found.reference)
+    return found
 
 
 def load() -> None:
@@ -108,9 +132,18 @@ def load() -> None:
 
 
 def users() -> Listed:
-    """This session's users, or where it brought none the champion's own."""
+    """This session's users, or where it brought none the champion's own.
+
+    Raises
+    ------
+    InputError
+        When those it brought cannot be read, or lack columns that nothing was matched to yet.
+    """
     mine, about = session(), subject()
-    if mine.upload is not None and not missing() and mine.listed is None:
+    if mine.upload is not None and (lacking := missing()):
+        what = f"lacks columns that {about.reference.removeprefix('models:/')} reads: {', '.join(lacking)}"
+        raise InputError(mine.upload.name, what, "Match them on the page Users, or forget the file there.")
+    if mine.upload is not None and mine.listed is None:
         upload, names = mine.upload, dict(mine.names)
         if mine.work is None:
             mine.work = Work(lambda told: intake.listed(upload, about, names, told))
@@ -121,11 +154,9 @@ def users() -> Listed:
             bar.progress(min(rows / total, 0.99) if total else 0.0, f"Checking and deciding: {rows:,} rows")
 
         try:
-            mine.listed, mine.listed_by = mine.work.wait(seen), about.reference
-        except TippingpointError:
-            mine.forget()
-            raise
-        bar.empty()
+            mine.listed = mine.work.wait(seen)  # what went wrong stays until the columns are matched anew
+        finally:
+            bar.empty()
         mine.work, mine.user = None, None
         mine.found.clear()
         mine.filters.clear()
@@ -135,9 +166,6 @@ def users() -> Listed:
 def missing() -> dict[str, list[str]]:
     """Columns of the contract that the upload lacks and that nothing was matched to yet."""
     mine, about = session(), subject()
-    if mine.listed_by and mine.listed_by != about.reference:  # another version decides by now
-        mine.listed, mine.listed_by, mine.names = None, "", {}
-        mine.found.clear()
     if mine.upload is None or mine.upload.decided:
         return {}
     there = tuple(mine.names.get(c, c) for c in mine.upload.columns)
@@ -163,11 +191,26 @@ def _champions() -> list[str]:
         return champions()
 
 
-@st.cache_resource(max_entries=6, show_spinner="Loading what decides")
-def _subject(reference: str) -> Subject:
+@st.cache_data(ttl=10, show_spinner=False)
+def _exact(asked: str) -> str:
     with _LOADING:
-        demo = reference.startswith(DEMO)
-        return demonstration(reference.removeprefix(DEMO)) if demo else registered(reference)
+        return exact(asked)
+
+
+def _subject(reference: str) -> Subject:
+    return _demonstration(reference) if reference.startswith(DEMO) else _registered(reference)
+
+
+@st.cache_resource(max_entries=2, show_spinner="Loading what decides")
+def _demonstration(reference: str) -> Subject:
+    with _LOADING:
+        return demonstration(reference.removeprefix(DEMO))
+
+
+@st.cache_resource(max_entries=6, ttl=RELOAD_SECONDS, show_spinner="Loading what decides")
+def _registered(reference: str) -> Subject:
+    with _LOADING:
+        return registered(reference)
 
 
 @st.cache_resource(max_entries=6, show_spinner="Deciding for its users")

@@ -30,7 +30,7 @@ from tippingpoint.simulated import Simulation
 from tippingpoint.simulation.statistics import LEAST_CHANGED
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.deciders import load_decider
-from tippingpoint.tracking.models import LoadedModel, fetch
+from tippingpoint.tracking.models import LoadedModel, fetch, find_version
 from tippingpoint.tracking.promotion import CHAMPION, aliases, questions
 from tippingpoint.tracking.registry import Client
 from tippingpoint.tracking.tags import JOB
@@ -97,6 +97,20 @@ def champions() -> list[str]:
     with backend.store_errors():
         led = {name: aliases(client, name).get(CHAMPION) for name in questions(client)}
         return [f"models:/{name}/{version}" for name, version in sorted(led.items()) if version]
+
+
+def exact(asked: str) -> str:
+    """The exact reference of the version asked for, an alias followed.
+
+    Raises
+    ------
+    InputError
+        When there is no such version.
+    """
+    client = backend.connect()
+    with backend.store_errors():
+        found = find_version(client, asked)
+    return f"models:/{found.name}/{found.version}"
 
 
 def registered(reference: str) -> Subject:

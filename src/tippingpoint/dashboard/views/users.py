@@ -23,7 +23,7 @@ def page() -> None:
     mine = session()
     st.title("Users")
     st.markdown("Bring a table of users, one row each; or look at those the model was judged on.")
-    given = st.file_uploader("A CSV (also gzipped) or Parquet file, up to 200 MB", KINDS)
+    given = st.file_uploader("A CSV (also gzipped) or Parquet file, up to 200 MB", KINDS, key=f"upload {mine.uploads}")
     with st.expander("Or a table in SQL"):
         address = st.text_input("Its address", key="table", placeholder=ADDRESS, help=WHAT_IS_READ).strip()
     if given is not None and given.file_id != mine.file:
@@ -80,7 +80,9 @@ def _look(which: str, look: Callable[[], intake.Upload]) -> None:
 
 
 def _forget() -> None:
-    session().forget()
+    mine = session()
+    mine.forget()
+    mine.uploads += 1
     st.session_state["table"] = ""
 
 
@@ -105,7 +107,7 @@ def _match(lacking: dict[str, list[str]]) -> None:
         elif len(set(taken)) < len(taken):
             st.error("One column was chosen twice. Match each column once.")
         else:
-            mine.names = {column: name for name, column in chosen.items()}
+            mine.names, mine.work = {column: name for name, column in chosen.items()}, None
             st.rerun()
 
 
