@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from tippingpoint.dashboard.state import DEMO, plain, references, session, show, standing, subject
+from tippingpoint.dashboard.state import DEMO, chosen, plain, references, session, show, standing, subject
 from tippingpoint.dashboard.views import cut_offs, kmeans, over_time, registry, segments, targets, users, why
 from tippingpoint.errors import TippingpointError
 from tippingpoint.reports.palette import COLOURS
@@ -27,10 +27,10 @@ def main() -> None:
     """Show the page that was chosen."""
     st.set_page_config("tippingpoint", _icon(), layout="wide")
     # Pages have no icons: a browser would fetch the one that stands in its tab from elsewhere.
-    chosen = st.navigation(
+    page = st.navigation(
         [
-            st.Page(partial(show, page), title=title, url_path=path, default=path == "users")
-            for path, (page, title) in PAGES.items()
+            st.Page(partial(show, shown), title=title, url_path=path, default=path == "users")
+            for path, (shown, title) in PAGES.items()
         ]
     )
     try:
@@ -39,7 +39,7 @@ def main() -> None:
     except TippingpointError as error:  # on a phone the sidebar is shut
         st.error(plain(error), icon=":material/error:")
         return
-    chosen.run()
+    page.run()
     if (listed := session().listed) is not None:
         st.sidebar.caption(f"Your users: {plain(listed.origin)}, in this tab only")
 
@@ -55,6 +55,7 @@ def _about() -> None:
     """Who decides, in the sidebar."""
     there = references()
     if len(there) > 1:
+        st.session_state["about"] = chosen(there)
         st.selectbox("Model", there, key="about", format_func=lambda r: r.removeprefix("models:/"))
     about = subject()
     if about.reference.startswith(DEMO):

@@ -13,9 +13,9 @@ import streamlit as st
 
 from tippingpoint.dashboard import intake
 from tippingpoint.dashboard.intake import Listed, Upload
-from tippingpoint.dashboard.subject import DEMOS, Subject, champions, demonstration, exact, registered
+from tippingpoint.dashboard.subject import DEMOS, Subject, champions, demonstration, exact, registered, store_is_there
 from tippingpoint.dashboard.working import Work
-from tippingpoint.errors import InputError, TippingpointError
+from tippingpoint.errors import InputError, OutsideError, TippingpointError
 from tippingpoint.jobs.dashboard import SETTINGS
 
 DEMO = "demo "
@@ -24,6 +24,9 @@ RELOAD_SECONDS = 600
 """After which a version is loaded again: somebody may have simulated it since."""
 _LOADING = threading.Lock()
 """Hydra composes for one thread at a time."""
+SEEN = "seen"
+_STORE: set[str] = set()
+"""Holds SEEN once there was a store, for as long as the server runs."""
 
 
 @dataclass
@@ -36,6 +39,8 @@ class Session:
         The file as it came, and its columns that go by another name in the contract.
     about
         The version that all of this is of.
+    instead_of
+        The version before it, until that it changed was said.
     listed
         The upload's users with what is decided for them.
     work
@@ -55,6 +60,7 @@ class Session:
     """
 
     about: str = ""
+    instead_of: str = ""
     upload: Upload | None = None
     names: dict[str, str] = field(default_factory=dict)
     listed: Listed | None = None
@@ -76,9 +82,9 @@ class Session:
     def follow(self, about: str) -> None:
         """Keep the upload alone where another version decides by now."""
         if about != self.about:
-            upload, file = self.upload, self.file
+            upload, file, before = self.upload, self.file, self.about
             self.forget()
-            self.about, self.upload, self.file = about, upload, file
+            self.about, self.upload, self.file, self.instead_of = about, upload, file, before
 
     def once(self, asked: Hashable, make: Callable[[], T]) -> T:
         """What `make` gives, made once."""
@@ -118,11 +124,21 @@ def standing(reference: str) -> str:
 
 def subject() -> Subject:
     """What this session looks at."""
-    there = references()
-    chosen = st.session_state.get("about")
-    found = _subject(chosen if chosen in there else there[0])
-    session().follow(found.reference)
+    mine, there = session(), references()
+    if mine.about and not mine.about.startswith(DEMO) and there[0].startswith(DEMO):
+        what = f"{_short(mine.about)} decided here, and nothing is champion any more"
+        raise OutsideError("registry", what, "Have one promoted; a reload of the page opens the demonstration.")
+    found = _subject(chosen(there))
+    mine.follow(found.reference)
     return found
+
+
+def chosen(there: list[str]) -> str:
+    """Which of them this session looks at; of a question that has another champion by now, that one."""
+    wanted = st.session_state.get("about") or session().about
+    if wanted in there:
+        return str(wanted)
+    return next((r for r in there if r.rpartition("/")[0] == str(wanted).rpartition("/")[0]), there[0])
 
 
 def load() -> None:
@@ -132,7 +148,21 @@ def load() -> None:
 
 
 def users() -> Listed:
-    """This session's users, or where it brought none the champion's own.
+    """This session's users, or where it brought none the champion's own; some are there.
+
+    Raises
+    ------
+    InputError
+        Where `listed` does, and when every row is set aside.
+    """
+    found = listed()
+    if not len(found.table):
+        raise InputError(found.origin, "every row is set aside, so nobody is decided", "The page Users says why.")
+    return found
+
+
+def listed() -> Listed:
+    """The same, were all rows set aside.
 
     Raises
     ------
@@ -178,16 +208,54 @@ def plain(text: object) -> str:
 
 
 def show(page: Callable[[], None]) -> None:
-    """Show a page; what is wrong is said where the page would be."""
+    """Show a page under a line that says whose users it is about; what is wrong is said where the page would be."""
+    above = st.container()
     try:
         page()
     except TippingpointError as error:
         st.error(plain(error), icon=":material/error:")
+    with above, suppress(TippingpointError):  # what keeps from saying it was said just now
+        _whose()
+
+
+def _whose() -> None:
+    """Whose users these are, who decides, and whether it is a demonstration; and that it changed, if it did."""
+    mine, about = session(), subject()
+    policy = f"policy {plain(about.policy.name)} version {about.policy.version}"
+    if before := mine.instead_of:
+        mine.instead_of = ""
+        anew = " Your users are decided anew;" if mine.upload is not None else ""
+        st.warning(
+            f"Since your last click another version decides: {_short(about.reference)} instead of {_short(before)}."
+            f"{anew} filters and cut-offs are as at the start.",
+            icon=":material/swap_horiz:",
+        )
+    by = f"a small model fitted just now, {policy}" if about.demo else f"{standing(about.reference).lower()} "
+    by += "" if about.demo else f"{_short(about.reference)}, {policy}"
+    if mine.upload is None:
+        whose = "generated, none of them is yours" if about.demo else "the model's own, those it was judged on; not yours"
+    elif mine.listed is None:
+        whose = f"yours, {plain(mine.upload.name)}, not decided yet"
+    else:
+        whose = f"yours, {len(mine.listed.table):,} from {plain(mine.upload.name)}, in this tab only"
+        if mine.listed.by is not None:
+            by = f"{plain(mine.listed.by)}, as the table has it"
+    badge = ":orange-badge[Demonstration] " if about.demo else ""
+    st.markdown(f":small[{badge}**Users:** {whose}. **Decided by** {by}.]")
+
+
+def _short(reference: str) -> str:
+    return plain(reference.removeprefix("models:/"))
 
 
 @st.cache_data(ttl=10, show_spinner=False)
 def _champions() -> list[str]:
     with _LOADING:
+        if store_is_there():
+            _STORE.add(SEEN)
+        elif SEEN in _STORE:
+            what = "the store was here and is not any more: nothing is decided without it"
+            raise OutsideError("store", what, "Put it back, or have the pages started anew.")
         return champions()
 
 

@@ -82,6 +82,12 @@ class Subject:
         return Reasons(self.family, self.decider.classifier, self.decider.columns, self.decider.deployment.reference)
 
 
+def store_is_there() -> bool:
+    """Whether there is a store to ask; a server is taken to be there."""
+    path = backend.sqlite_path(backend.uri())
+    return path is None or (path.is_file() and path.stat().st_size > 0)
+
+
 def champions() -> list[str]:
     """Exact references of the store's champions, by question; a store that is not there yet is not made.
 
@@ -90,8 +96,7 @@ def champions() -> list[str]:
     OutsideError
         When the store cannot be used.
     """
-    path = backend.sqlite_path(backend.uri())
-    if path is not None and not (path.is_file() and path.stat().st_size):
+    if not store_is_there():
         return []
     client = backend.connect()
     with backend.store_errors():

@@ -6,7 +6,7 @@ import polars as pl
 import streamlit as st
 
 from tippingpoint.dashboard import intake
-from tippingpoint.dashboard.state import missing, plain, session, subject, users
+from tippingpoint.dashboard.state import listed, missing, plain, session, subject
 from tippingpoint.errors import TippingpointError
 
 KINDS = ["csv", "gz", "parquet", "tsv", "txt"]
@@ -42,7 +42,12 @@ def page() -> None:
         with place.container():
             st.caption(f"{plain(mine.upload.name)}, its first rows")
             _preview(mine.upload.preview)
-    found = users()
+    try:
+        found = listed()
+    except TippingpointError:
+        if mine.upload is not None:
+            _forgetting()
+        raise
     place.empty()
     tally = found.tally
     st.subheader(plain(found.origin) if mine.listed else f"{plain(found.origin)}: the model's own users")
@@ -60,10 +65,11 @@ def page() -> None:
         _broken(found.broken)
     if found.names:
         st.caption("Matched: " + ", ".join(f"{plain(old)} is {plain(new)}" for old, new in found.names.items()))
-    st.dataframe(found.table.head(intake.PREVIEW), hide_index=True)
-    st.caption(f"The first {min(len(found.table), intake.PREVIEW)} of {len(found.table):,}.")
+    if len(found.table):
+        st.dataframe(found.table.head(intake.PREVIEW), hide_index=True)
+        st.caption(f"The first {min(len(found.table), intake.PREVIEW)} of {len(found.table):,}.")
     if mine.upload is not None:
-        st.button("Forget my users", icon=":material/delete:", on_click=_forget)
+        _forgetting()
     _drifted(found)
     _wanted()
 
@@ -77,6 +83,10 @@ def _look(which: str, look: Callable[[], intake.Upload]) -> None:
         mine.upload = look()
     except TippingpointError as error:
         st.error(plain(error), icon=":material/error:")
+
+
+def _forgetting() -> None:
+    st.button("Forget my users", icon=":material/delete:", on_click=_forget)
 
 
 def _forget() -> None:
@@ -129,7 +139,7 @@ def _broken(broken: pl.DataFrame) -> None:
 
 def _drifted(found: intake.Listed) -> None:
     """Columns in which these users are not like those the model learnt from."""
-    if session().listed is None or found.by is not None:
+    if session().listed is None or found.by is not None or not len(found.table):
         return
     drift = subject().decider.deployment.reference.drift(found.tally.drift)
     if len(away := drift[drift["drift"] != "same"]):
