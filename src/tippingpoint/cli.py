@@ -129,7 +129,7 @@ Marketing's pages, on this machine only: bring users, see segments, move cut-off
 
   port=8502
   model=models:/conversion@challenger                another than each question's champion
-  predictions='duckdb:///app.duckdb?table=predictions' outcomes=outcomes.csv   what came of decisions, by day
+  predictions='duckdb:///app.duckdb?table=predictions' outcomes=outcomes.csv logins=logins.csv   what came of them
 """,
     "ui": "Serve the MLflow pages of this folder's store.\n\n  port=5001\n",
     "doctor": "Versions, and whether the store can be used.\n",
@@ -138,7 +138,7 @@ Marketing's pages, on this machine only: bring users, see segments, move cut-off
 HYDRA_OPTIONS_WITH_VALUE = ("--cfg", "-c", "--config-dir", "-cd", "--config-path", "--config-name", "--package", "-p")
 HYDRA_OPTIONS = (*HYDRA_OPTIONS_WITH_VALUE, "--multirun", "--help", "--info", "--hydra-help", "--resolve")
 VERBS = tuple(ABOUT)
-TEXTS = ("data.query", "input", "input_query", "to", "output", "why", "predictions", "outcomes")
+TEXTS = ("data.query", "input", "input_query", "to", "output", "why", "predictions", "outcomes", "logins")
 """Keys whose values are taken literally."""
 WORDS = {"policy": ("lint", "diff"), "data": ("describe", "explore", "write")}
 """The second words of verbs that have some."""

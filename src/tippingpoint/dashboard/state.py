@@ -103,8 +103,8 @@ def session() -> Session:
 
 def settings() -> dict[str, Any]:
     """The job's settings; its defaults where the pages were started without the job."""
-    defaults = dict.fromkeys(("version", "mlflow", "predictions", "outcomes"))
-    return {**defaults, **json.loads(os.environ.get(SETTINGS, "{}"))}
+    defaults = dict.fromkeys(("version", "mlflow", "predictions", "outcomes", "logins", "at", "until"))
+    return {**defaults, "absent": "unknown", **json.loads(os.environ.get(SETTINGS, "{}"))}
 
 
 def references() -> list[str]:
