@@ -36,12 +36,18 @@ class Session:
         Its users with what is decided for them, and by which version.
     work
         The deciding that is under way.
-    file
-        Which of the uploader's files, or which table, `upload` is.
+    table
+        The address of the table that `upload` is.
+    uploads
+        Files taken so far: each has an uploader of its own, so that Streamlit lets go of its copy.
+    wrong
+        What was wrong with the last one.
     filters
         Values chosen of each category.
     cuts
         Cut-offs as moved; None where they are as registered.
+    drawn_at
+        Cut-offs when they were drawn last: by these it is told which was moved.
     user
         Who is explained.
     found
@@ -53,10 +59,13 @@ class Session:
     listed: Listed | None = None
     listed_by: str = ""
     work: Work[Listed] | None = None
-    file: str = ""
+    table: str = ""
+    uploads: int = 0
+    wrong: str = ""
     filters: dict[str, list[str]] = field(default_factory=dict)
     cuts: tuple[float, ...] | None = None
     cuts_of: str = ""
+    drawn_at: tuple[float, ...] | None = None
     user: str | None = None
     found: dict[Hashable, Any] = field(default_factory=dict)
 
@@ -64,7 +73,7 @@ class Session:
         """Be as on the first visit."""
         if self.work is not None:
             self.work.end()
-        vars(self).update(vars(Session()))
+        vars(self).update(vars(Session(uploads=self.uploads)))
 
     def once(self, asked: Hashable, make: Callable[[], T]) -> T:
         """What `make` gives, made once."""

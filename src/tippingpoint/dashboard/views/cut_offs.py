@@ -6,7 +6,7 @@ import polars as pl
 import streamlit as st
 
 from tippingpoint.dashboard import figures
-from tippingpoint.dashboard.scenario import Board, Scenario, as_yaml, board, coarse
+from tippingpoint.dashboard.scenario import Board, Scenario, as_yaml, board
 from tippingpoint.dashboard.state import plain, session, subject, users
 from tippingpoint.policies.lint import diff
 from tippingpoint.reports.tables import EVIDENCE
@@ -16,6 +16,7 @@ from tippingpoint.simulation.statistics import Estimate
 
 DRAWN = 90
 """Cut-offs on an axis of the picture."""
+PAIR = "pair"
 
 
 def page() -> None:
@@ -50,8 +51,13 @@ def page() -> None:
     left, right = st.columns([5, 4])
     with left:
         marks = {name: of.cuts for name, of in rows.items()}
-        drawn = mine.once(("surface", about.reference), lambda: coarse(found.cut_offs, DRAWN))
-        figures.draw(figures.surface(drawn, marks, f"{simulation.currency} per user"), "surface", 430)
+        first = _pair(found, now)
+        drawn = found.picture(now.at, first, DRAWN)
+        figures.draw(
+            figures.surface(drawn, found.cut_offs.bands, marks, f"{simulation.currency} per user"), "surface", 430
+        )
+        if len(now.at) > 2:
+            st.caption("The other cut-offs are held as moved; each mark is drawn by these two alone.")
     with right:
         st.dataframe(_table(found, rows), hide_index=True)
         if best:
@@ -88,6 +94,25 @@ def _sliders(found: Board) -> tuple[float, ...] | None:
         st.warning("Each segment must start above the one before it. Move one of them.")
         return None
     return tuple(policy.cuts[k] if abs(cut - policy.cuts[k]) < step / 2 else cut for k, cut in enumerate(cuts))
+
+
+def _pair(found: Board, now: Scenario) -> int:
+    """Number of the first of the two cut-offs that are drawn: those around the one moved last, unless chosen."""
+    mine, names = session(), found.cut_offs.bands
+    if len(now.at) < 3:
+        return 0
+    if (before := mine.drawn_at) != now.policy.cuts:
+        changed = [k for k, cut in enumerate(now.policy.cuts) if before is None or before[k] != cut]
+        if before is not None and len(changed) == 1:
+            now_first = st.session_state.get(PAIR, 0)
+            if changed[0] not in (now_first, now_first + 1):
+                st.session_state[PAIR] = min(changed[0], len(now.at) - 2)
+        mine.drawn_at = now.policy.cuts
+
+    def said(k: int) -> str:
+        return f"{names[k + 1]} and {names[k + 2]}"
+
+    return int(st.selectbox("Draw the cut-offs of", range(len(now.at) - 1), format_func=said, key=PAIR))
 
 
 def _figures(now: Scenario, then: Scenario, unit: str) -> None:
