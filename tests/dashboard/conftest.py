@@ -16,7 +16,7 @@ from tippingpoint.dashboard import subject as subjects
 from tippingpoint.dashboard.subject import Subject, demonstration
 
 PAGE = """
-from tippingpoint.dashboard.app import PAGES
+from tippingpoint.dashboard.pages import PAGES
 from tippingpoint.dashboard.state import show
 show(PAGES[{name!r}][0])
 """

@@ -7,7 +7,7 @@ import re
 import polars as pl
 import pytest
 
-from tippingpoint.dashboard.app import PAGES
+from tippingpoint.dashboard.pages import PAGES
 from tippingpoint.dashboard.state import plain
 
 
