@@ -17,7 +17,7 @@ from tippingpoint.dashboard.subject import Subject, demonstration
 
 PAGE = """
 import streamlit as st
-from tippingpoint.dashboard.app import PAGES
+from tippingpoint.dashboard.pages import PAGES
 from tippingpoint.dashboard.state import show
 show(PAGES[st.session_state.get('page', {name!r})][0])
 """

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from tests.dashboard.conftest import uploaded
-from tippingpoint.dashboard.app import PAGES
+from tippingpoint.dashboard.pages import PAGES
 from tippingpoint.dashboard.state import plain
 
 

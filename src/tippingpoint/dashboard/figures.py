@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import polars as pl
 import streamlit as st
 
-from tippingpoint.cutoffs import CutOffs
+from tippingpoint.dashboard.scenario import Picture
 from tippingpoint.reports.palette import COLOURS, GREY
 
 LONGEST = 28
@@ -141,15 +141,13 @@ def stacked(found: pl.DataFrame, column: str, segments: Sequence[str]) -> go.Fig
     return figure
 
 
-def surface(of: CutOffs, marks: Mapping[str, Sequence[float] | None], unit: str) -> go.Figure:
+def surface(of: Picture, bands: Sequence[str], marks: Mapping[str, Sequence[float] | None], unit: str) -> go.Figure:
     """Uplift at every choice of one or two cut-offs, with some of them marked."""
-    view = of.views[0]
-    sheet, cuts = view.surface.uplift, view.surface.cuts
+    cuts = of.cuts
     figure = go.Figure()
     shapes = {"as registered": "square", "moved": "circle", "best": "star", "within the budget": "diamond"}
-    if sheet.value.ndim == 2:
-        values = np.where(sheet.supported, sheet.value, np.nan)
-        shown = [[None if np.isnan(v) else round(float(v), 4) for v in row] for row in values]
+    if of.value.ndim == 2:
+        shown = [[None if np.isnan(v) else round(float(v), 4) for v in row] for row in of.value]
         figure.add_heatmap(
             x=cuts.tolist(),
             y=cuts.tolist(),
@@ -158,24 +156,24 @@ def surface(of: CutOffs, marks: Mapping[str, Sequence[float] | None], unit: str)
             colorbar={"title": {"text": unit, "side": "right"}, "thickness": 12},
             hovertemplate="%{y:.2f} and %{x:.2f}: %{z:.3f}<extra></extra>",
         )
-        lower, upper = (f"{label(of.bands[k + 1])} from" for k in view.free)
+        lower, upper = (f"{label(bands[k + 1])} from" for k in of.free)
         figure.update_xaxes(title=upper, range=[0, 1])
         figure.update_yaxes(title=lower, range=[0, 1])
     else:
-        figure.add_scatter(x=cuts.tolist(), y=sheet.value.tolist(), mode="lines", line={"color": ALIVE}, name="uplift")
-        if np.isfinite(sheet.band_low).any():
-            both = [*sheet.band_high.tolist(), *sheet.band_low[::-1].tolist()]
+        figure.add_scatter(x=cuts.tolist(), y=of.value.tolist(), mode="lines", line={"color": ALIVE}, name="uplift")
+        if of.low is not None and of.high is not None and np.isfinite(of.low).any():
+            both = [*of.high.tolist(), *of.low[::-1].tolist()]
             figure.add_scatter(
                 x=[*cuts.tolist(), *cuts[::-1].tolist()], y=both, fill="toself", fillcolor="rgba(0,114,178,0.15)",
                 line={"width": 0}, name="95 % band, all cut-offs at once", hoverinfo="skip",
             )  # fmt: skip
-        figure.update_xaxes(title=f"{label(of.bands[1])} from", range=[0, 1])
+        figure.update_xaxes(title=f"{label(bands[1])} from", range=[0, 1])
         figure.update_yaxes(title=unit)
     for name, at in marks.items():
         if at is None:
             continue
-        at = [at[k] for k in view.free]
-        y = at[0] if len(at) == 2 else float(sheet.value[int(np.abs(cuts - at[0]).argmin())])
+        at = [at[k] for k in of.free]
+        y = at[0] if len(at) == 2 else float(of.value[int(np.abs(cuts - at[0]).argmin())])
         figure.add_scatter(
             x=[at[-1]], y=[y], mode="markers", name=name,
             marker={"symbol": shapes[name], "size": 14, "color": COLOURS[2], "line": {"color": "white", "width": 2}},

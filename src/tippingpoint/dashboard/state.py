@@ -7,13 +7,23 @@ import threading
 from collections.abc import Callable, Hashable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import streamlit as st
 
 from tippingpoint.dashboard import intake
 from tippingpoint.dashboard.intake import Listed, Upload
-from tippingpoint.dashboard.subject import DEMOS, Subject, champions, demonstration, exact, registered, store_is_there
+from tippingpoint.dashboard.subject import (
+    DEMOS,
+    Subject,
+    champions,
+    demonstration,
+    exact,
+    registered,
+    store_file,
+    store_is_there,
+)
 from tippingpoint.dashboard.working import Work
 from tippingpoint.errors import InputError, OutsideError, TippingpointError
 from tippingpoint.jobs.dashboard import SETTINGS
@@ -24,9 +34,8 @@ RELOAD_SECONDS = 600
 """After which a version is loaded again: somebody may have simulated it since."""
 _LOADING = threading.Lock()
 """Hydra composes for one thread at a time."""
-SEEN = "seen"
-_STORE: set[str] = set()
-"""Holds SEEN once there was a store, for as long as the server runs."""
+_SEEN: set[Path | None] = set()
+"""Stores that were there since the server started."""
 
 
 @dataclass
@@ -45,14 +54,18 @@ class Session:
         The upload's users with what is decided for them.
     work
         The deciding that is under way.
+    table
+        The address of the table that `upload` is.
     uploads
-        Uploaders there were: a new one holds no file.
-    file
-        Which of the uploader's files, or which table, `upload` is.
+        Uploaders there were: each takes one file, so that Streamlit lets go of its copy.
+    wrong
+        What was wrong with the last one.
     filters
         Values chosen of each category.
     cuts
         Cut-offs as moved; None where they are as registered.
+    drawn_at
+        Cut-offs when they were drawn last: by these it is told which was moved.
     user
         Who is explained.
     found
@@ -65,11 +78,13 @@ class Session:
     names: dict[str, str] = field(default_factory=dict)
     listed: Listed | None = None
     work: Work[Listed] | None = None
+    table: str = ""
     uploads: int = 0
-    file: str = ""
+    wrong: str = ""
     filters: dict[str, list[str]] = field(default_factory=dict)
     cuts: tuple[float, ...] | None = None
     cuts_of: str = ""
+    drawn_at: tuple[float, ...] | None = None
     user: str | None = None
     found: dict[Hashable, Any] = field(default_factory=dict)
 
@@ -79,12 +94,13 @@ class Session:
             self.work.end()
         vars(self).update(vars(Session(self.about, uploads=self.uploads)))
 
-    def follow(self, about: str) -> None:
-        """Keep the upload alone where another version decides by now."""
+    def follow(self, about: str, told: bool = True) -> None:
+        """Keep the upload alone where another version decides by now; `told`: that it does is to be said."""
         if about != self.about:
-            upload, file, before = self.upload, self.file, self.about
+            upload, table, before = self.upload, self.table, self.about
             self.forget()
-            self.about, self.upload, self.file, self.instead_of = about, upload, file, before
+            self.about, self.upload, self.table = about, upload, table
+            self.instead_of = before if told else ""
 
     def once(self, asked: Hashable, make: Callable[[], T]) -> T:
         """What `make` gives, made once."""
@@ -129,7 +145,7 @@ def subject() -> Subject:
         what = f"{_short(mine.about)} decided here, and nothing is champion any more"
         raise OutsideError("registry", what, "Have one promoted; a reload of the page opens the demonstration.")
     found = _subject(chosen(there))
-    mine.follow(found.reference)
+    mine.follow(found.reference, told=mine.about not in there)
     return found
 
 
@@ -233,11 +249,11 @@ def _whose() -> None:
     by = f"a small model fitted just now, {policy}" if about.demo else f"{standing(about.reference).lower()} "
     by += "" if about.demo else f"{_short(about.reference)}, {policy}"
     if mine.upload is None:
-        whose = "generated, none of them is yours" if about.demo else "the model's own, those it was judged on; not yours"
+        whose = "generated, none is yours" if about.demo else "the model's own, on which it was judged; none is yours"
     elif mine.listed is None:
         whose = f"yours, {plain(mine.upload.name)}, not decided yet"
     else:
-        whose = f"yours, {len(mine.listed.table):,} from {plain(mine.upload.name)}, in this tab only"
+        whose = f"yours, {len(mine.listed.table):,} from {plain(mine.upload.name)}, in this tab alone"
         if mine.listed.by is not None:
             by = f"{plain(mine.listed.by)}, as the table has it"
     badge = ":orange-badge[Demonstration] " if about.demo else ""
@@ -251,9 +267,10 @@ def _short(reference: str) -> str:
 @st.cache_data(ttl=10, show_spinner=False)
 def _champions() -> list[str]:
     with _LOADING:
+        path = store_file()
         if store_is_there():
-            _STORE.add(SEEN)
-        elif SEEN in _STORE:
+            _SEEN.add(path)
+        elif path in _SEEN:
             what = "the store was here and is not any more: nothing is decided without it"
             raise OutsideError("store", what, "Put it back, or have the pages started anew.")
         return champions()

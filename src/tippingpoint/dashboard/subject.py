@@ -1,12 +1,12 @@
 """What the pages are about: the champion of a registry, or a demonstration; its users, and what a simulation says."""
 
+import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from io import BytesIO
+from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import polars as pl
 
 from tippingpoint.closed import Component
@@ -16,6 +16,7 @@ from tippingpoint.data.source import Source
 from tippingpoint.deciding import Decider
 from tippingpoint.deciding.reasons import Reasons
 from tippingpoint.errors import InputError
+from tippingpoint.explanation import Explanation
 from tippingpoint.gathered import Gathered
 from tippingpoint.jobs.candidate import answer
 from tippingpoint.jobs.gathering import CUTS, gather_users
@@ -25,6 +26,7 @@ from tippingpoint.jobs.simulation_files import STATISTICS
 from tippingpoint.models.family import Family
 from tippingpoint.policies.policy import Policy
 from tippingpoint.pricing import price
+from tippingpoint.reports.explanations import shap_summary
 from tippingpoint.settings import Settings, SimulateSettings
 from tippingpoint.simulated import Simulation
 from tippingpoint.simulation.statistics import LEAST_CHANGED
@@ -40,7 +42,8 @@ DEMOS: dict[str, tuple[str, ...]] = {
     "retention": ("data=retention", "policy=retention", "model=logistic"),
 }
 """Demonstrations: generated users and a small model, fitted when the page is first opened."""
-IMPORTANCE = "tables/mean_abs_shap.csv"
+SHAP = "figures/shap.png"
+"""The SHAP values of the test users, as a run's report draws them."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +58,8 @@ class Subject:
         The users it was judged on, as a table of raw columns; None where they cannot be read any more.
     simulation
         Its policy under every choice of cut-offs; None where that cannot be told, and then `why_not` says why.
-    importance
-        Mean |SHAP| of its columns, as its run filed it; None where it did not.
+    shap
+        The picture of its SHAP values, PNG, as its run filed it; None where it did not.
     """
 
     reference: str
@@ -69,7 +72,7 @@ class Subject:
     simulation: Simulation | None
     model: str
     why_not: str
-    importance: pd.DataFrame | None
+    shap: bytes | None
 
     @property
     def policy(self) -> Policy:
@@ -82,9 +85,15 @@ class Subject:
         return Reasons(self.family, self.decider.classifier, self.decider.columns, self.decider.deployment.reference)
 
 
+def store_file() -> Path | None:
+    """The file that is the store; None where a server is."""
+    path = backend.sqlite_path(backend.uri())
+    return None if path is None else path.absolute()
+
+
 def store_is_there() -> bool:
     """Whether there is a store to ask; a server is taken to be there."""
-    path = backend.sqlite_path(backend.uri())
+    path = store_file()
     return path is None or (path.is_file() and path.stat().st_size > 0)
 
 
@@ -139,9 +148,9 @@ def registered(reference: str) -> Subject:
         simulation, why_not = _simulation(gathered, decider), ""
     except InputError as error:  # its users are gone, or changed: what needs none of them still stands
         simulation, why_not, name = None, str(error), model.name
-    importance = None
+    shap = None
     with suppress(InputError):  # a run with report=none files none
-        importance = pd.read_csv(BytesIO(fetch(client, model.run_id, IMPORTANCE)))
+        shap = fetch(client, model.run_id, SHAP)
     return Subject(
         reference=decider.reference,
         demo=False,
@@ -153,7 +162,7 @@ def registered(reference: str) -> Subject:
         simulation=simulation,
         model=name,
         why_not=why_not,
-        importance=importance,
+        shap=shap,
     )
 
 
@@ -191,8 +200,16 @@ def demonstration(name: str) -> Subject:
         simulation=_simulation(gathered, decider),
         model=family,
         why_not="",
-        importance=found.explanation.importance(),
+        shap=_drawn(found.explanation, family),
     )
+
+
+def _drawn(explanation: Explanation, family: str) -> bytes:
+    """As a run's report draws it."""
+    with tempfile.TemporaryDirectory(prefix="tippingpoint-") as folder:
+        path = Path(folder, "shap.png")
+        shap_summary(path, explanation, family)
+        return path.read_bytes()
 
 
 def _gathered(client: Client, model: LoadedModel, decider: Decider) -> tuple[Gathered, str]:

@@ -6,16 +6,18 @@ import polars as pl
 import streamlit as st
 
 from tippingpoint.dashboard import figures
-from tippingpoint.dashboard.scenario import NEAR, Board, Scenario, as_yaml, board, coarse
+from tippingpoint.dashboard.scenario import NEAR, Board, Scenario, as_yaml, board
 from tippingpoint.dashboard.state import plain, session, subject, users
 from tippingpoint.policies.lint import diff
 from tippingpoint.reports.tables import EVIDENCE
-from tippingpoint.simulated import PAIR, Simulation
+from tippingpoint.simulated import PAIR as BETWEEN
+from tippingpoint.simulated import Simulation
 from tippingpoint.simulation.choice import Valued
 from tippingpoint.simulation.statistics import Estimate
 
 DRAWN = 90
 """Cut-offs on an axis of the picture."""
+PAIR = "pair"
 
 
 def page() -> None:
@@ -50,8 +52,13 @@ def page() -> None:
     left, right = st.columns([5, 4])
     with left:
         marks = {name: of.cuts for name, of in rows.items()}
-        drawn = mine.once(("surface", about.reference), lambda: coarse(found.cut_offs, DRAWN))
-        figures.draw(figures.surface(drawn, marks, f"{simulation.currency} per user"), "surface", 430)
+        first = _pair(found, now)
+        drawn = found.picture(now.at, first, DRAWN)
+        figures.draw(
+            figures.surface(drawn, found.cut_offs.bands, marks, f"{simulation.currency} per user"), "surface", 430
+        )
+        if len(now.at) > 2:
+            st.caption("The other cut-offs are held as moved; each mark is drawn by these two alone.")
     with right:
         st.dataframe(_table(found, rows), hide_index=True)
         st.caption(_how(found, rows, float(limit)))
@@ -90,6 +97,25 @@ def _sliders(found: Board) -> tuple[float, ...] | None:
         st.warning("Each segment must start above the one before it. Move one of them.")
         return None
     return tuple(policy.cuts[k] if abs(cut - policy.cuts[k]) < step / 2 else cut for k, cut in enumerate(cuts))
+
+
+def _pair(found: Board, now: Scenario) -> int:
+    """Number of the first of the two cut-offs that are drawn: those around the one moved last, unless chosen."""
+    mine, names = session(), found.cut_offs.bands
+    if len(now.at) < 3:
+        return 0
+    if (before := mine.drawn_at) != now.policy.cuts:
+        changed = [k for k, cut in enumerate(now.policy.cuts) if before is None or before[k] != cut]
+        if before is not None and len(changed) == 1:
+            now_first = st.session_state.get(PAIR, 0)
+            if changed[0] not in (now_first, now_first + 1):
+                st.session_state[PAIR] = min(changed[0], len(now.at) - 2)
+        mine.drawn_at = now.policy.cuts
+
+    def said(k: int) -> str:
+        return f"{names[k + 1]} and {names[k + 2]}"
+
+    return int(st.selectbox("Draw the cut-offs of", range(len(now.at) - 1), format_func=said, key=PAIR))
 
 
 def _figures(now: Scenario, then: Scenario, unit: str) -> None:
@@ -200,7 +226,7 @@ def _without() -> None:
     rows = [{"segment": r.segment, "when": r.when, "action": about.policy.actions[r.segment]} for r in rules]
     if rows:
         st.dataframe(pl.DataFrame(rows), hide_index=True)
-    _worth(about.simulation, f"{about.model}{PAIR}{about.policy.name}")
+    _worth(about.simulation, f"{about.model}{BETWEEN}{about.policy.name}")
 
 
 def _worth(simulation: Simulation, contestant: str) -> None:

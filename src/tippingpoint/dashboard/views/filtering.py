@@ -20,7 +20,11 @@ def filtered() -> pl.DataFrame:
         for place, column in zip(st.columns(IN_A_ROW), shown[first : first + IN_A_ROW], strict=False):
             before = [v for v in mine.filters.get(column, []) if v in there[column]]
             mine.filters[column] = place.multiselect(
-                plain(column), there[column], before, key=f"filter {mine.about} {mine.file} {column}", placeholder="all"
+                plain(column),
+                there[column],
+                before,
+                key=f"filter {mine.about} {mine.uploads} {mine.table} {column}",
+                placeholder="all",
             )
     left = segments.filtered(found.table, mine.filters)
     if any(mine.filters.values()):

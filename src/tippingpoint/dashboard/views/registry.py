@@ -49,8 +49,12 @@ def page() -> None:
     st.link_button("Open it in MLflow", link(f"models/{name}/versions/{number}"), icon=":material/open_in_new:")
     if not backend.is_server() and settings()["mlflow"] is None:
         st.caption("`tippingpoint ui` serves MLflow's pages.")
-    if head is not None and head.judgement:
-        _gate(head)
+    # A rollback judges nothing: what let this version in once still stands.
+    own = [entry for entry in journal.entries if entry.version == number and entry.judgement.get("checks")]
+    if own:
+        _gate(own[-1])
+    else:
+        st.info("No gate has judged this version.")
     _journal(table(journal), journal.missing)
 
 
@@ -67,7 +71,10 @@ def _gate(entry: Entry) -> None:
     st.subheader("What the gate said")
     against = said["against"] or "the constant baseline"
     words = "Passed" if said["passed"] else "Not passed"
-    st.markdown(f"{words}, against {plain(against)}, on {said['users']:,} test users; look {said['look']}.")
+    st.markdown(
+        f"{words} on {at(entry.when)[:16]}, against {plain(against)}, on {said['users']:,} test users;"
+        f" look {said['look']}."
+    )
     rows = [{"check": check["name"], "word": check["word"], "why": check["said"]} for check in said["checks"]]
     st.dataframe(pd.DataFrame(rows), hide_index=True)
 

@@ -105,7 +105,7 @@ def _same(found: intake.Listed, about: Subject, only: tuple[str, ...], why: bool
         return
     with st.expander("The same file from the command line"):
         st.caption("Byte for byte." if whole else "Byte for byte, without the filters above.")
-        origin = found.origin if isinstance(mine.upload.content, bytes) else mine.file
+        origin = found.origin if isinstance(mine.upload.content, bytes) else mine.table
         words = f"input={origin!r} output=targets.csv model={about.reference} 'only=[{','.join(only)}]'"
         if (broken := found.tally.quarantined) > ALLOWED * found.tally.rows:
             words += f" quarantine_share={broken / found.tally.rows + 0.01:.2f}"

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import polars as pl
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from tippingpoint.dashboard import intake
 from tippingpoint.dashboard.state import listed, missing, plain, session, subject
@@ -23,13 +24,20 @@ def page() -> None:
     mine = session()
     st.title("Users")
     st.markdown("Bring a table of users, one row each; or look at those the model was judged on.")
-    given = st.file_uploader("A CSV (also gzipped) or Parquet file, up to 200 MB", KINDS, key=f"upload {mine.uploads}")
+    given = st.file_uploader("A CSV (also gzipped) or Parquet file, up to 200 MB", KINDS, key=f"file {mine.uploads}")
     with st.expander("Or a table in SQL"):
         address = st.text_input("Its address", key="table", placeholder=ADDRESS, help=WHAT_IS_READ).strip()
-    if given is not None and given.file_id != mine.file:
-        _look(given.file_id, lambda: intake.look(given.name, given.getvalue()))
-    elif given is None and address and address != mine.file:
-        _look(address, lambda: intake.look_at_table(address))
+    if given is not None:
+        _look(lambda: intake.look(given.name, given.getvalue()))
+        mine.uploads, mine.table = mine.uploads + 1, address
+        if (running := get_script_run_ctx()) is not None:
+            running.uploaded_file_mgr.remove_session_files(running.session_id)
+        st.rerun()
+    if address and address != mine.table:
+        _look(lambda: intake.look_at_table(address))
+        mine.table = address
+    if mine.wrong:
+        st.error(plain(mine.wrong), icon=":material/error:")
     if mine.upload is not None:
         st.caption("It is held in memory for this tab alone, and gone with it.")
     if mine.upload is not None and (lacking := missing()):
@@ -74,15 +82,14 @@ def page() -> None:
     _wanted()
 
 
-def _look(which: str, look: Callable[[], intake.Upload]) -> None:
+def _look(look: Callable[[], intake.Upload]) -> None:
     """Take a look at what was brought, in the place of what was there."""
     mine = session()
     mine.forget()
-    mine.file = which
     try:
         mine.upload = look()
     except TippingpointError as error:
-        st.error(plain(error), icon=":material/error:")
+        mine.wrong = str(error)
 
 
 def _forgetting() -> None:

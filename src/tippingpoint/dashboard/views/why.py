@@ -13,6 +13,8 @@ from tippingpoint.models.calibration import Model, pipeline_of
 
 MOST = 12
 """Columns drawn."""
+SUMMARY = 950
+"""Pixels across of the picture for all; a phone's are as many as it has."""
 
 
 def page() -> None:
@@ -85,13 +87,12 @@ def _background() -> pd.DataFrame:
 def _all() -> None:
     about = subject()
     st.subheader("What drives all scores")
-    if about.importance is None:
+    if about.shap is None:
         st.info("The run of this model filed no SHAP values (report=none).")
         return
-    top = about.importance.head(MOST)
-    figure = figures.bars(top["feature"].tolist(), top["mean_abs_shap"].tolist(), "mean |SHAP| over test users")
-    figures.draw(figure, "importance", 90 + 30 * len(top))
-    where = (
-        "of the demonstration's test users" if about.demo else "as MLflow has it, tables/mean_abs_shap.csv of its run"
+    st.image(about.shap, width=SUMMARY)
+    where = "The demonstration's test users" if about.demo else "As MLflow has it: figures/shap.png of its run"
+    st.caption(
+        f"{where}. Each point is a user: right of the line the column raised their score, left it lowered it."
+        " Bars: how much it moves a score, on average."
     )
-    st.caption(f"How much each column moves a score, on average; {where}.")
