@@ -28,7 +28,7 @@ def test_an_upload_is_decided_and_what_is_wrong_with_it_is_listed(open_page, upl
     app = uploaded(open_page("users"), upload(country_tier=tier))
     assert not app.exception
     assert [m.value for m in app.metric] == ["400", "399", "1"]
-    assert "1 rows break the contract" in app.warning[0].value
+    assert "1 row is not as the model needs" in app.warning[0].value
 
 
 def test_columns_of_other_names_are_matched_by_hand_once(open_page, upload):

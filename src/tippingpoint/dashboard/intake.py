@@ -41,6 +41,10 @@ DECIDED = ("propensity_score", "segment", "action", "scored_at")
 KEPT = re.compile(r"model|policy_digest|scored_at|explored|policy_action|logging_probability(_.*)?")
 """Further columns of decisions, in their order."""
 ROW = "row of the users"
+NEAR = 0.7
+"""How alike names must be before one is taken for the other."""
+COMMA = r"^[+-]?\d+(\.\d{3})*,\d+$"
+"""A number with a decimal comma."""
 
 
 @dataclass(frozen=True)
@@ -208,15 +212,38 @@ def look_at_table(url: str) -> Upload:
     return Upload(source.origin, source, tuple(preview.columns), preview.head(PREVIEW), None)
 
 
-def lacking(columns: tuple[str, ...], terms: TableContract) -> dict[str, list[str]]:
-    """Columns of the contract that a table lacks, each with those it has to spare, the nearest name first."""
-    spare = [c for c in columns if c not in terms.columns]
+def lacking(columns: tuple[str, ...], terms: TableContract, outcome: str = "") -> dict[str, list[str]]:
+    """Columns of the contract that a table lacks, each with those it has to spare, the nearest name first.
 
-    def near(wanted: str, there: str) -> float:
-        one, other = ("".join(filter(str.isalnum, text.casefold())) for text in (wanted, there))
-        return difflib.SequenceMatcher(None, one, other).ratio()
+    The outcome is none of them: what came of users is no column to decide by.
+    """
+    spare = [c for c in columns if c not in terms.columns and c != outcome]
+    return {name: sorted(spare, key=lambda c: (-_near(name, c), c)) for name in terms.columns if name not in columns}
 
-    return {name: sorted(spare, key=lambda c: (-near(name, c), c)) for name in terms.columns if name not in columns}
+
+def likely(lacks: Mapping[str, list[str]]) -> dict[str, str]:
+    """Which column is probably which, no column twice; what nothing is near to is left out.
+
+    Examples
+    --------
+    >>> likely({"paywall_views_7d": ["Paywall Views", "age"], "country_tier": ["Paywall Views", "age"]})
+    {'paywall_views_7d': 'Paywall Views'}
+    """
+    pairs = sorted(((_near(name, c), name, c) for name, there in lacks.items() for c in there), reverse=True)
+    found: dict[str, str] = {}
+    for near, name, column in pairs:
+        if near >= NEAR and name not in found and column not in found.values():
+            found[name] = column
+    return found
+
+
+def _near(wanted: str, there: str) -> float:
+    """How alike two names are, 0 to 1; 0.9 at least where one has all words of the other."""
+    spaced = [re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text).casefold() for text in (wanted, there)]
+    one, other = (set(re.findall(r"[^\W_]+", text)) for text in spaced)
+    within = bool(one and other) and (one <= other or other <= one)
+    letters = ("".join(filter(str.isalnum, text)) for text in spaced)
+    return max(difflib.SequenceMatcher(None, *letters).ratio(), 0.9 * within)
 
 
 def listed(
@@ -418,7 +445,7 @@ def targets(of: Listed, subject: Subject, only: tuple[str, ...], reasons: bool) 
     user_id = of.table.columns[0]
     rows = np.flatnonzero(np.isin(of.table["segment"].to_physical(), [subject.policy.segments.index(s) for s in only]))
     table = of.table[rows].select(user_id, *DECISIONS, pl.Series(ROW, rows))
-    table = best_first([table], user_id)
+    table = best_first([table], user_id, subject.decider.deployment)
     plain = table.drop(ROW)
     hits = neutralised(plain.with_columns(pl.col(pl.Enum).cast(pl.String)), _texts(plain, of))[1]
     return Targets(of, subject, plain, table[ROW].to_numpy(), reasons, hits)
@@ -446,17 +473,40 @@ def broken_csv(broken: pl.DataFrame) -> tuple[bytes, int]:
     return as_csv([table]), cells
 
 
-def reasons_by_column(broken: pl.DataFrame) -> pl.DataFrame:
-    """What is wrong: one row a reason, with the rows it is in."""
-    reason = broken.columns[1]
-    row = broken.columns[0]
-    return (
-        broken.select(row, pl.col(reason).str.split("; "))
-        .explode(reason)
-        .group_by(reason, maintain_order=True)
-        .agg(pl.len().alias("rows"), pl.col(row).head(5).cast(pl.String).str.join(", ").alias("first rows"))
-        .sort("rows", descending=True)
-    )
+def reasons_by_column(broken: pl.DataFrame, reasons: Mapping[str, int]) -> pl.DataFrame:
+    """What is wrong: one row a column and kind of fault, with the rows it is in and three of the values.
+
+    Parameters
+    ----------
+    reasons
+        What was broken and in how many rows, as the tally has it.
+    """
+    row, reason = broken.columns[:2]
+    found = []
+    for general, n in reasons.items():
+        column = max((c for c in broken.columns[2:] if general.startswith(f"{c} ")), key=len, default="")
+        said = general.removeprefix(f"{column} ")
+        value = pl.col(column).str.slice(0, 40) if column else pl.lit(None, pl.String)
+        shown = pl.when(value.is_null()).then(pl.lit("")).otherwise(pl.format(" {}", value))
+        of = broken.filter(pl.col(reason).str.contains(pl.format("{}{} {}", pl.lit(column), shown, pl.lit(said)), literal=True))
+        examples = of[column].drop_nulls().unique(maintain_order=True) if column else pl.Series([], dtype=pl.String)
+        found.append(
+            {
+                "column": column,
+                "what is wrong": said,
+                "rows": n,
+                "for example": ", ".join(text[:40] for text in examples.head(3)) + (", …" if len(examples) > 3 else ""),
+                "first rows": ", ".join(map(str, of[row].head(5))),
+            }
+        )
+    schema = dict.fromkeys(("column", "what is wrong", "rows", "for example", "first rows"), pl.String)
+    return pl.DataFrame(found, schema=schema | {"rows": pl.Int64}).sort("rows", descending=True, maintain_order=True)
+
+
+def with_commas(broken: pl.DataFrame, wrong: pl.DataFrame) -> list[str]:
+    """Columns that are set aside because their numbers have a decimal comma, as it seems."""
+    unread = wrong.filter(pl.col("what is wrong").str.contains("^is not a (whole )?number"))["column"]
+    return [c for c in unread if c and (broken[c].str.strip_chars().str.contains(COMMA).mean() or 0) > 0.5]  # type: ignore[operator]  # a share
 
 
 @contextmanager

@@ -215,7 +215,7 @@ def missing() -> dict[str, list[str]]:
     if mine.upload is None or mine.upload.decided:
         return {}
     there = tuple(mine.names.get(c, c) for c in mine.upload.columns)
-    return intake.lacking(there, about.decider.deployment.terms)
+    return intake.lacking(there, about.decider.deployment.terms, about.decider.deployment.outcome)
 
 
 def plain(text: object) -> str:

@@ -70,9 +70,10 @@ def page() -> None:
     if found.by is not None:
         st.caption(f"Decisions of {plain(found.by)} as they are, of each user the last; nothing was decided anew.")
     if len(found.broken):
-        _broken(found.broken)
+        _broken(found)
     if found.names:
         st.caption("Matched: " + ", ".join(f"{plain(old)} is {plain(new)}" for old, new in found.names.items()))
+        st.button("Match the columns anew", icon=":material/undo:", on_click=_match_anew)
     if len(found.table):
         st.dataframe(found.table.head(intake.PREVIEW), hide_index=True)
         st.caption(f"The first {min(len(found.table), intake.PREVIEW)} of {len(found.table):,}.")
@@ -103,24 +104,32 @@ def _forget() -> None:
     st.session_state["table"] = ""
 
 
+def _match_anew() -> None:
+    mine = session()
+    mine.names, mine.listed, mine.work = {}, None, None
+    mine.found.clear()
+
+
 def _match(lacking: dict[str, list[str]]) -> None:
     """Which of the upload's columns is which of the contract's."""
     mine, about = session(), subject()
     st.subheader("Which column is which?")
     st.markdown("The model reads columns that this file does not have under that name.")
     chosen: dict[str, str] = {}
+    likely = intake.likely(lacking)
     with st.form("match"):
         for name, near in lacking.items():
             meaning = about.decider.deployment.terms.columns[name].meaning
             options = [*near, NOTHING]
-            found = st.selectbox(plain(name) + (f": {plain(meaning)}" if meaning else ""), options, key=f"is {name}")
+            asked = plain(name) + (f": {plain(meaning)}" if meaning else "")
+            found = st.selectbox(asked, options, options.index(likely.get(name, NOTHING)), key=f"is {name}")
             chosen[name] = str(found)
         pressed = st.form_submit_button("Use these", type="primary")
     if pressed:
         left = [name for name, column in chosen.items() if column == NOTHING]
         taken = [column for column in chosen.values() if column != NOTHING]
         if left:
-            st.error(f"The model cannot do without {plain(', '.join(left))}. Add it to the file.")
+            st.error(f"The model cannot do without {plain(', '.join(left))}. Choose a column, or add it to the file.")
         elif len(set(taken)) < len(taken):
             st.error("One column was chosen twice. Match each column once.")
         else:
@@ -132,10 +141,19 @@ def _preview(table: pl.DataFrame) -> None:
     st.dataframe(table.head(10), hide_index=True)
 
 
-def _broken(broken: pl.DataFrame) -> None:
+def _broken(found: intake.Listed) -> None:
     """What is wrong, and the rows it is wrong with."""
-    st.warning(f"{len(broken):,} rows break the contract and are set aside; the others are decided.")
-    st.dataframe(intake.reasons_by_column(broken).head(200), hide_index=True)
+    broken, rest = found.broken, "the others are decided" if len(found.table) else "no row is left to decide"
+    of = "1 row is" if len(broken) == 1 else f"{len(broken):,} rows are"
+    st.warning(f"{of} not as the model needs them, and set aside; {rest}.")
+    wrong = intake.reasons_by_column(broken, found.tally.reasons)
+    st.dataframe(wrong.head(200), hide_index=True)
+    if commas := intake.with_commas(broken, wrong):
+        st.info(
+            f"{plain(', '.join(commas))}: it seems that numbers have a decimal comma, as German or French Excel writes"
+            " them. They must have a point. In Excel: File, Options, Advanced, untick “Use system separators”, type a"
+            " point as decimal separator and nothing for thousands, and save the file as CSV UTF-8 again."
+        )
     csv, cells = intake.broken_csv(broken)
     st.download_button(
         "Download the rows set aside", csv, "set_aside.csv", "text/csv", on_click="ignore", icon=":material/download:"
