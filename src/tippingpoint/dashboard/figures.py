@@ -142,29 +142,31 @@ def stacked(found: pl.DataFrame, column: str, segments: Sequence[str]) -> go.Fig
 
 
 def surface(of: CutOffs, marks: Mapping[str, Sequence[float] | None], unit: str) -> go.Figure:
-    """Uplift at every choice of one or two cut-offs, with some of them marked."""
+    """Uplift of 1,000 users at every choice of one or two cut-offs, with some of them marked."""
     view = of.views[0]
     sheet, cuts = view.surface.uplift, view.surface.cuts
+    uplift = 1000 * sheet.value
     figure = go.Figure()
     shapes = {"as registered": "square", "moved": "circle", "best": "star", "within the budget": "diamond"}
     if sheet.value.ndim == 2:
-        values = np.where(sheet.supported, sheet.value, np.nan)
-        shown = [[None if np.isnan(v) else round(float(v), 4) for v in row] for row in values]
+        values = np.where(sheet.supported, uplift, np.nan)
+        shown = [[None if np.isnan(v) else round(float(v), 1) for v in row] for row in values]
         figure.add_heatmap(
             x=cuts.tolist(),
             y=cuts.tolist(),
             z=shown,
             colorscale="Viridis",
             colorbar={"title": {"text": unit, "side": "right"}, "thickness": 12},
-            hovertemplate="%{y:.2f} and %{x:.2f}: %{z:.3f}<extra></extra>",
+            hovertemplate="%{y:.2f} and %{x:.2f}: %{z:,.0f}<extra></extra>",
         )
         lower, upper = (f"{label(of.bands[k + 1])} from" for k in view.free)
         figure.update_xaxes(title=upper, range=[0, 1])
         figure.update_yaxes(title=lower, range=[0, 1])
     else:
-        figure.add_scatter(x=cuts.tolist(), y=sheet.value.tolist(), mode="lines", line={"color": ALIVE}, name="uplift")
-        if np.isfinite(sheet.band_low).any():
-            both = [*sheet.band_high.tolist(), *sheet.band_low[::-1].tolist()]
+        figure.add_scatter(x=cuts.tolist(), y=uplift.tolist(), mode="lines", line={"color": ALIVE}, name="uplift")
+        low, high = 1000 * sheet.band_low, 1000 * sheet.band_high
+        if np.isfinite(low).any():
+            both = [*high.tolist(), *low[::-1].tolist()]
             figure.add_scatter(
                 x=[*cuts.tolist(), *cuts[::-1].tolist()], y=both, fill="toself", fillcolor="rgba(0,114,178,0.15)",
                 line={"width": 0}, name="95 % band, all cut-offs at once", hoverinfo="skip",
@@ -175,7 +177,7 @@ def surface(of: CutOffs, marks: Mapping[str, Sequence[float] | None], unit: str)
         if at is None:
             continue
         at = [at[k] for k in view.free]
-        y = at[0] if len(at) == 2 else float(sheet.value[int(np.abs(cuts - at[0]).argmin())])
+        y = at[0] if len(at) == 2 else float(uplift[int(np.abs(cuts - at[0]).argmin())])
         figure.add_scatter(
             x=[at[-1]], y=[y], mode="markers", name=name,
             marker={"symbol": shapes[name], "size": 14, "color": COLOURS[2], "line": {"color": "white", "width": 2}},

@@ -42,6 +42,11 @@ def filtered(table: pl.DataFrame, chosen: Mapping[str, Sequence[str]]) -> pl.Dat
     return table.filter(pl.all_horizontal(wanted)) if wanted else table
 
 
+def total(values: pl.Expr) -> pl.Expr:
+    """The sum; unknown where one of them is."""
+    return pl.when(values.null_count() == 0).then(values.sum())
+
+
 def by_segment(
     table: pl.DataFrame, segments: Sequence[str], actions: Mapping[str, str], means: Sequence[str]
 ) -> pl.DataFrame:
@@ -50,7 +55,7 @@ def by_segment(
         pl.len().alias("users"),
         pl.col(SCORE).mean().alias("mean score"),
         *(pl.col(c).cast(pl.Float64).mean().alias(f"mean {c}") for c in means),
-        pl.col("expected_value").sum().alias("expected value"),
+        total(pl.col("expected_value")).alias("expected value"),
     )
     order = pl.DataFrame({"segment": list(segments), "action": [actions[s] for s in segments]})
     joined = order.join(found, on="segment", how="left", maintain_order="left")

@@ -16,6 +16,7 @@ from tippingpoint.dashboard.intake import Listed, Upload
 from tippingpoint.dashboard.subject import DEMOS, Subject, champions, demonstration, exact, registered
 from tippingpoint.errors import InputError, TippingpointError
 from tippingpoint.jobs.dashboard import SETTINGS
+from tippingpoint.reports.tables import EVIDENCE
 
 DEMO = "demo "
 T = TypeVar("T")
@@ -153,6 +154,16 @@ def missing() -> dict[str, list[str]]:
         return {}
     there = tuple(mine.names.get(c, c) for c in mine.upload.columns)
     return intake.lacking(there, about.decider.deployment.terms)
+
+
+def worth() -> str:
+    """What an expected value is and rests on, in words."""
+    of = subject().decider.deployment
+    return (
+        f"Expected value: what users bring in {plain(of.economics.currency)} under their action, with what they would"
+        f" bring anyway. The chances under each action are {plain(EVIDENCE[of.evidence])}."
+        " What the policy adds stands on the page Cut-offs."
+    )
 
 
 def plain(text: object) -> str:

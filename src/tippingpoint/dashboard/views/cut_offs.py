@@ -29,7 +29,7 @@ def page() -> None:
     mine, simulation = session(), found.simulation
     if mine.cuts is None or mine.cuts_of != about.reference:
         mine.cuts, mine.cuts_of = found.policy.cuts, about.reference
-    unit = f"{simulation.currency} per 1,000 users"
+    unit = f"{simulation.currency} per 1,000 users, {simulation.kind}"
     st.markdown(
         f"What the policy adds over doing nothing, on {found.test.users:,} test users. Where that comes from:"
         f" {plain(EVIDENCE[simulation.kind])}."
@@ -51,7 +51,7 @@ def page() -> None:
     with left:
         marks = {name: of.cuts for name, of in rows.items()}
         drawn = mine.once(("surface", about.reference), lambda: coarse(found.cut_offs, DRAWN))
-        figures.draw(figures.surface(drawn, marks, f"{simulation.currency} per user"), "surface", 430)
+        figures.draw(figures.surface(drawn, marks, unit), "surface", 430)
     with right:
         st.dataframe(_table(found, rows), hide_index=True)
         if best:
@@ -122,16 +122,15 @@ def _between(of: Estimate) -> str:
 
 def _table(found: Board, rows: dict[str, Valued]) -> pl.DataFrame:
     """Policies side by side."""
-    currency = found.simulation.currency
+    simulation = found.simulation
+    name_of = f"uplift, {simulation.currency} per 1,000 users ({simulation.kind})"
     made = []
     for name, of in rows.items():
         cuts = "no one" if of.cuts is None else " / ".join(f"{cut:.2f}" for cut in of.cuts)
         uplift = f"{of.uplift.value * 1000:,.0f}"
         if of.uplift.low is not None and of.uplift.high is not None:
             uplift += f" [{of.uplift.low * 1000:,.0f}, {of.uplift.high * 1000:,.0f}]"
-        made.append(
-            {"": name, "cut-offs": cuts, f"{currency} per 1,000": uplift, "contacts": round(of.spend.value * 1000)}
-        )
+        made.append({"": name, "cut-offs": cuts, name_of: uplift, "contacts per 1,000": round(of.spend.value * 1000)})
     return pl.DataFrame(made)
 
 

@@ -4,7 +4,7 @@ import polars as pl
 import streamlit as st
 
 from tippingpoint.dashboard import figures, segments
-from tippingpoint.dashboard.state import plain, subject, users
+from tippingpoint.dashboard.state import plain, subject, users, worth
 from tippingpoint.dashboard.views.filtering import filtered
 
 COMPARED = 8
@@ -36,10 +36,13 @@ def page() -> None:
             "users": st.column_config.NumberColumn(format="localized"),
             "share": st.column_config.NumberColumn(format="percent"),
             "mean score": st.column_config.NumberColumn(format="%.3f"),
-            "expected value": st.column_config.NumberColumn(f"expected value, {money}", format="localized"),
+            "expected value": st.column_config.NumberColumn(
+                f"{money}, with what they would bring anyway", format="localized"
+            ),
             **{f"mean {c}": st.column_config.NumberColumn(format="%.1f") for c in own[:2]},
         },
     )
+    st.caption(worth())
     st.subheader("How they differ")
     compared = segments.engagement(table, policy.segments, own[:COMPARED])
     if compared.width > 1:

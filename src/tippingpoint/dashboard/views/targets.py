@@ -3,8 +3,8 @@
 import polars as pl
 import streamlit as st
 
-from tippingpoint.dashboard import intake
-from tippingpoint.dashboard.state import plain, session, subject, users
+from tippingpoint.dashboard import intake, segments
+from tippingpoint.dashboard.state import plain, session, subject, users, worth
 from tippingpoint.dashboard.subject import Subject
 from tippingpoint.dashboard.views.filtering import filtered
 
@@ -38,7 +38,8 @@ def page() -> None:
     money = about.decider.deployment.economics.currency
     left, middle, right = st.columns(3)
     left.metric("Users", f"{len(table):,}")
-    middle.metric(f"Expected value, {money}", f"{table['expected_value'].sum() or 0:,.0f}")
+    value = table.select(segments.total(pl.col("expected_value"))).item()
+    middle.metric(f"{money}, with what they would bring anyway", "–" if value is None else f"{value:,.0f}")
     with right:
         st.download_button(
             "Download CSV", of.csv if whole else intake.as_csv(table), f"targets_{'_'.join(only)}.csv", "text/csv",
@@ -49,6 +50,7 @@ def page() -> None:
             f"{of.neutralised:,} cells begin like a formula: a ' stands in front, so that no spreadsheet runs them."
         )
     _list(table, user_id, money)
+    st.caption(worth())
     _same(found, about, only, why, whole)
 
 

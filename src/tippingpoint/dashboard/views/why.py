@@ -6,7 +6,7 @@ import polars as pl
 import streamlit as st
 
 from tippingpoint.dashboard import figures, intake
-from tippingpoint.dashboard.state import plain, session, subject, users
+from tippingpoint.dashboard.state import plain, session, subject, users, worth
 from tippingpoint.explanation import background_of
 from tippingpoint.explanation.reasons import CAVEAT, shown, what_moves
 from tippingpoint.models.calibration import Model, pipeline_of
@@ -46,6 +46,7 @@ def _one(row: int) -> None:
     }
     for place, (name, value) in zip(st.columns([2, 2, 3, 2]), shown_.items(), strict=True):
         place.metric(name, value)
+    st.caption(worth())
     features = intake.features(found, about, np.array([row]))
     found_values, space = about.reasons.values(features)
     values = found_values[0]
