@@ -3,16 +3,17 @@
 import difflib
 import hashlib
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import polars as pl
 
+from tippingpoint.dashboard.segments import free
 from tippingpoint.dashboard.subject import Subject
 from tippingpoint.data.contract import TableContract
 from tippingpoint.data.glance import admit
@@ -179,9 +180,18 @@ def decided(subject: Subject, source: Held, own: pl.DataFrame, batch: Batch, nam
     table = pl.concat(parts)
     features = source.table.drop(batch.user_id, strict=False)
     beside = pl.concat([features, own], how="horizontal") if own.width else features
-    beside = beside[kept].rename({c: f"{c} (table)" for c in beside.columns if c in table.columns})
+    beside = beside[kept].rename(names_beside(beside.columns, table.columns))
     whole = pl.concat([table, beside], how="horizontal")
     return Listed(source.origin, source, names, whole, kept, aside, tally, batch.scored_at)
+
+
+def names_beside(own: Sequence[str], decisions: Collection[str]) -> dict[str, str]:
+    """What users' own columns are called beside decisions, where a decision's column is called so already."""
+    names: dict[str, str] = {}
+    for column in own:
+        if column in decisions:
+            names[column] = free(column, {*own, *decisions, *names.values()})
+    return names
 
 
 def features(of: Listed, subject: Subject, rows: np.ndarray) -> pd.DataFrame:
@@ -255,7 +265,7 @@ def reasons_by_column(broken: pl.DataFrame) -> pl.DataFrame:
 def _files(name: str, content: bytes) -> Iterator[Files]:
     """An upload as a file, for as long as it is read: `score` reads files, and nothing is kept of this one."""
     with tempfile.TemporaryDirectory(prefix="tippingpoint-") as folder:
-        path = Path(folder, f"upload{''.join(PurePath(name).suffixes[-2:])[:16]}")
+        path = Path(folder, "brought-by-you")  # its content says what it is
         path.write_bytes(content)
         try:
             yield Files(path)

@@ -22,6 +22,8 @@ DEMO = "demo "
 T = TypeVar("T")
 RELOAD_SECONDS = 600
 """After which a version is loaded again: somebody may have simulated it since."""
+JOINER = "\u2060"
+"""Is not seen, and joins two characters into no address."""
 _LOADING = threading.Lock()
 """Hydra composes for one thread at a time."""
 
@@ -168,7 +170,8 @@ def worth() -> str:
 
 def plain(text: object) -> str:
     """Text as it stands: nothing in it is Markdown, a link, a picture or HTML."""
-    return re.sub(r"(?!(?<=[A-Za-z0-9])_(?=[A-Za-z0-9]))([!-/:-@\[-`{-~])", r"\\\1", str(text)).replace("\n", " ")
+    split = re.sub(r"(?i)(?<=:)(?=//)|(?<=www)(?=\.)|(?=@)", JOINER, str(text))  # addresses link themselves
+    return re.sub(r"(?!(?<=[A-Za-z0-9])_(?=[A-Za-z0-9]))([!-/:-@\[-`{-~])", r"\\\1", split).replace("\n", " ")
 
 
 def show(page: Callable[[], None]) -> None:

@@ -8,6 +8,7 @@ import streamlit as st
 from tippingpoint.dashboard import figures
 from tippingpoint.dashboard.scenario import Board, Scenario, as_yaml, board, coarse
 from tippingpoint.dashboard.state import plain, session, subject, users
+from tippingpoint.dashboard.tables import frame
 from tippingpoint.policies.lint import diff
 from tippingpoint.reports.tables import EVIDENCE
 from tippingpoint.simulated import Simulation
@@ -53,7 +54,7 @@ def page() -> None:
         drawn = mine.once(("surface", about.reference), lambda: coarse(found.cut_offs, DRAWN))
         figures.draw(figures.surface(drawn, marks, unit), "surface", 430)
     with right:
-        st.dataframe(_table(found, rows), hide_index=True)
+        frame(_table(found, rows), hide_index=True)
         if best:
             st.caption("Best: chosen on validation users, valued on test users, which it has not seen.")
         else:
@@ -145,7 +146,7 @@ def _who_moves(found: Board, then: Scenario, now: Scenario) -> None:
         st.caption("Nobody. Move a cut-off to see who would.")
         return
     st.markdown(f"**{changed.users:,}** of {len(score):,} users would get another action.")
-    st.dataframe(moves, hide_index=True, column_config={"share": st.column_config.NumberColumn(format="percent")})
+    frame(moves, hide_index=True, column_config={"share": st.column_config.NumberColumn(format="percent")})
 
 
 def _save(now: Scenario, then: Scenario) -> None:
@@ -170,7 +171,7 @@ def _without() -> None:
     rules = getattr(about.policy, "rules", ())
     rows = [{"segment": r.segment, "when": r.when, "action": about.policy.actions[r.segment]} for r in rules]
     if rows:
-        st.dataframe(pl.DataFrame(rows), hide_index=True)
+        frame(pl.DataFrame(rows), hide_index=True)
     _worth(about.simulation)
 
 

@@ -4,6 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from tippingpoint.dashboard.state import plain, settings, subject
+from tippingpoint.dashboard.tables import frame
 from tippingpoint.jobs.standing import described, table
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.journal import Entry, read
@@ -69,7 +70,7 @@ def _gate(entry: Entry) -> None:
     words = "Passed" if said["passed"] else "Not passed"
     st.markdown(f"{words}, against {plain(against)}, on {said['users']:,} test users; look {said['look']}.")
     rows = [{"check": check["name"], "word": check["word"], "why": check["said"]} for check in said["checks"]]
-    st.dataframe(pd.DataFrame(rows), hide_index=True)
+    frame(pd.DataFrame(rows), hide_index=True)
 
 
 def _journal(found: pd.DataFrame, missing: list[int]) -> None:
@@ -83,4 +84,4 @@ def _journal(found: pd.DataFrame, missing: list[int]) -> None:
     score = st.column_config.NumberColumn(format="%.3f")
     names = {"then": "ROC AUC then", "now": "ROC AUC now", "over": "instead of"}
     shown = found[SHOWN].rename(columns=names)
-    st.dataframe(shown, hide_index=True, column_config={"ROC AUC then": score, "ROC AUC now": score})
+    frame(shown, hide_index=True, column_config={"ROC AUC then": score, "ROC AUC now": score})

@@ -1,16 +1,18 @@
 """Whom to act on, best first, and the list as a file."""
 
+import shlex
+
 import polars as pl
 import streamlit as st
 
+from tippingpoint.composing import quoted
 from tippingpoint.dashboard import intake, segments
 from tippingpoint.dashboard.state import plain, session, subject, users, worth
 from tippingpoint.dashboard.subject import Subject
+from tippingpoint.dashboard.tables import frame
 from tippingpoint.dashboard.views.filtering import filtered
 
 SHOWN = 5_000
-ALLOWED = 0.05
-"""Share of rows that may break the contract before `score` asks."""
 
 
 def page() -> None:
@@ -77,7 +79,7 @@ def _discount(economics: object, action: str) -> bool:
 
 def _list(table: pl.DataFrame, user_id: str, money: str) -> None:
     shown = table.head(SHOWN).drop("model", "policy_digest", "scored_at", strict=False)
-    picked = st.dataframe(
+    picked = frame(
         shown,
         hide_index=True,
         height=460,
@@ -106,8 +108,17 @@ def _same(found: intake.Listed, about: Subject, only: tuple[str, ...], why: bool
         return
     with st.expander("The same file from the command line"):
         st.caption("Byte for byte." if whole else "Byte for byte, without the filters above.")
-        words = f"input={found.origin!r} output=targets.csv model={about.reference} 'only=[{','.join(only)}]'"
-        if (broken := found.tally.quarantined) > ALLOWED * found.tally.rows:
-            words += f" quarantine_share={broken / found.tally.rows + 0.01:.2f}"
-        line = f"tippingpoint score {words} reasons={str(why).lower()} scored_at={found.at.isoformat()}"
-        st.code(line, language=None, wrap_lines=True)
+        st.code(line(found, about, only, why), language=None, wrap_lines=True)
+
+
+def line(found: intake.Listed, about: Subject, only: tuple[str, ...], why: bool) -> str:
+    """What a shell is given: each word stands for itself, whatever names hold."""
+    words = [f"input={quoted(found.origin)}", "output=targets.csv", f"model={about.reference}"]
+    words += [
+        f"only=[{','.join(map(quoted, only))}]",
+        f"reasons={str(why).lower()}",
+        f"scored_at={found.at.isoformat()}",
+    ]
+    if found.tally.quarantined:
+        words.append("quarantine_share=1")
+    return shlex.join(["tippingpoint", "score", *words])

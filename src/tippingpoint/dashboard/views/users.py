@@ -5,17 +5,23 @@ import streamlit as st
 
 from tippingpoint.dashboard import intake
 from tippingpoint.dashboard.state import missing, plain, session, subject, users
+from tippingpoint.dashboard.tables import frame
 from tippingpoint.errors import TippingpointError
 
 KINDS = ["csv", "gz", "parquet", "tsv", "txt"]
 NOTHING = "none of these"
+OWN = "the users the model was fitted and judged on"
+CHANGED = (
+    "This table has changed since: these are no longer the users the model was fitted and judged on, and nothing that"
+    " was found out about those is shown of these."
+)
 
 
 def page() -> None:
     """Upload, preview, match, mend."""
     mine = session()
     st.title("Users")
-    st.markdown("Bring a table of users, one row each; or look at those the model was judged on.")
+    st.markdown("Bring a table of users, one row each; or look at those the model was fitted and judged on.")
     given = st.file_uploader("A CSV (also gzipped) or Parquet file, up to 200 MB", KINDS, key=f"upload {mine.uploads}")
     if given is not None and given.file_id != mine.file:
         mine.forget()
@@ -34,7 +40,9 @@ def page() -> None:
         return
     found = users()
     tally = found.tally
-    st.subheader(plain(found.origin) if mine.listed else f"{plain(found.origin)}: the model's own users")
+    st.subheader(plain(found.origin) if mine.listed else f"{plain(found.origin)}: {OWN}")
+    if mine.listed is None and subject().changed:
+        st.warning(CHANGED)
     for place, (name, value) in zip(
         st.columns(3),
         {"rows": tally.rows, "decided": tally.decided, "set aside": tally.quarantined}.items(),
@@ -45,7 +53,7 @@ def page() -> None:
         _broken(found.broken)
     if found.names:
         st.caption("Matched: " + ", ".join(f"{plain(old)} is {plain(new)}" for old, new in found.names.items()))
-    st.dataframe(found.table.head(intake.PREVIEW), hide_index=True)
+    frame(found.table.head(intake.PREVIEW), hide_index=True)
     st.caption(f"The first {min(len(found.table), intake.PREVIEW)} of {len(found.table):,}.")
     if mine.upload is not None and st.button("Forget my file", icon=":material/delete:"):
         mine.forget()
@@ -81,13 +89,13 @@ def _match(lacking: dict[str, list[str]]) -> None:
 
 
 def _preview(table: pl.DataFrame) -> None:
-    st.dataframe(table.head(10), hide_index=True)
+    frame(table.head(10), hide_index=True)
 
 
 def _broken(broken: pl.DataFrame) -> None:
     """What is wrong, and the rows it is wrong with."""
     st.warning(f"{len(broken):,} rows break the contract and are set aside; the others are decided.")
-    st.dataframe(intake.reasons_by_column(broken).head(200), hide_index=True)
+    frame(intake.reasons_by_column(broken).head(200), hide_index=True)
     csv, cells = intake.broken_csv(broken)
     st.download_button(
         "Download the rows set aside", csv, "set_aside.csv", "text/csv", on_click="ignore", icon=":material/download:"
@@ -103,7 +111,7 @@ def _drifted(found: intake.Listed) -> None:
     drift = subject().decider.deployment.reference.drift(found.tally.drift)
     if len(away := drift[drift["drift"] != "same"]):
         with st.expander("Not like the users the model learnt from"):
-            st.dataframe(away, hide_index=True)
+            frame(away, hide_index=True)
 
 
 def _wanted() -> None:
@@ -114,4 +122,4 @@ def _wanted() -> None:
         values = ", ".join(terms.values or []) or (f"{low} to {high}" if low or high else "")
         rows.append({"column": name, "type": terms.type, "values": values, "meaning": terms.meaning})
     with st.expander("What the table must hold"):
-        st.dataframe(pl.DataFrame(rows), hide_index=True)
+        frame(pl.DataFrame(rows), hide_index=True)

@@ -7,9 +7,11 @@ import streamlit as st
 
 from tippingpoint.dashboard import figures, intake
 from tippingpoint.dashboard.state import plain, session, subject, users, worth
+from tippingpoint.dashboard.tables import frame
 from tippingpoint.explanation import background_of
 from tippingpoint.explanation.reasons import CAVEAT, shown, what_moves
 from tippingpoint.models.calibration import Model, pipeline_of
+from tippingpoint.reports.palette import colour
 
 MOST = 12
 """Columns drawn."""
@@ -56,9 +58,12 @@ def _one(row: int) -> None:
         st.subheader("What drives it")
         names = [f"{features.columns[j]} = {shown(features.iloc[0, j])}" for j in order]
         figures.draw(
-            figures.bars(names, values[order].tolist(), f"lowers ← score → raises ({space})"),
+            figures.bars(names, values[order].tolist(), "lowers ← score → raises"),
             "reasons",
             90 + 32 * len(order),
+        )
+        st.caption(
+            f"The longer the bar, the more it moves the score, compared with an average user (in {plain(space)})."
         )
     with right:
         st.subheader("What would move them")
@@ -69,7 +74,7 @@ def _one(row: int) -> None:
             if segment != decided["segment"]:
                 move = what_moves(model, features, background, about.policy.segment, code)
                 moves.append({"to": segment, "if": str(move) if move else "no value tried of a single column does"})
-        st.dataframe(pl.DataFrame(moves), hide_index=True)
+        frame(pl.DataFrame(moves), hide_index=True)
         st.caption(CAVEAT)
 
 
@@ -87,9 +92,12 @@ def _all() -> None:
         st.info("The run of this model filed no SHAP values (report=none).")
         return
     top = about.importance.head(MOST)
-    figure = figures.bars(top["feature"].tolist(), top["mean_abs_shap"].tolist(), "mean |SHAP| over test users")
+    paint = colour(about.model)
+    figure = figures.bars(
+        top["feature"].tolist(), top["mean_abs_shap"].tolist(), "how far it moves a score, on average", paint
+    )
     figures.draw(figure, "importance", 90 + 30 * len(top))
     where = (
         "of the demonstration's test users" if about.demo else "as MLflow has it, tables/mean_abs_shap.csv of its run"
     )
-    st.caption(f"How much each column moves a score, on average; {where}.")
+    st.caption(f"How much each column moves a score, on average: mean |SHAP| over test users, {where}.")
