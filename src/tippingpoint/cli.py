@@ -5,7 +5,7 @@ import re
 import sys
 from textwrap import fill
 
-from tippingpoint.composing import config_folder
+from tippingpoint.composing import config_folder, quoted
 from tippingpoint.errors import InputError, TippingpointError, nearest
 
 HELP = """\
@@ -245,12 +245,6 @@ def as_overrides(arguments: list[str]) -> list[str]:
             plain = value.startswith(("[", "{")) or re.fullmatch(r"[A-Za-z0-9_./:@%+-]+", value)
             overrides.append(_as_meant(f"{argument.removeprefix('--')}={value if plain else quoted(value)}"))
     return [*overrides, *options]
-
-
-def quoted(value: str) -> str:
-    """Text as Hydra takes it literally: in its quotes a backslash counts only before a quote, and is doubled there."""
-    escaped = re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + m[2].replace("'", "\\'"), value)
-    return f"'{escaped}'"
 
 
 def _as_meant(override: str) -> str:

@@ -6,7 +6,6 @@ import polars as pl
 import pytest
 import streamlit as st
 
-from tests.conftest import working_in
 from tests.dashboard.conftest import on_page, uploaded
 from tippingpoint.dashboard import intake, state
 from tippingpoint.dashboard.intake import likely, listed, look, targets

@@ -5,11 +5,11 @@ import hashlib
 import re
 import tempfile
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path, PurePath
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
@@ -17,6 +17,7 @@ import pandas as pd
 import polars as pl
 
 from tippingpoint.dashboard.compact import Compact
+from tippingpoint.dashboard.segments import free
 from tippingpoint.dashboard.subject import Subject
 from tippingpoint.data import database
 from tippingpoint.data.contract import TableContract
@@ -305,7 +306,7 @@ def decided(
                 kept = np.setdiff1d(np.arange(len(own)), users.broken.to_series(0).to_numpy() - 1 - first)
                 read = pl.from_pandas(users.features)
                 mine = pl.concat([read, own[kept]], how="horizontal") if own.width else read
-                mine = mine.rename({c: f"{c} (table)" for c in mine.columns if c in batch.columns()})
+                mine = mine.rename(names_beside(mine.columns, batch.columns()))
                 gathered.add(pl.concat([decisions.table.select(batch.user_id, *DECISIONS), mine], how="horizontal"))
                 broken.append(decisions.broken)
                 tally += decisions.tally
@@ -365,6 +366,15 @@ def as_they_are(source: Input, subject: Subject, progress: Callable[[int], None]
         readable=set(subject.decider.columns) <= set(columns),
         by=by,
     )
+
+
+def names_beside(own: Sequence[str], decisions: Collection[str]) -> dict[str, str]:
+    """What users' own columns are called beside decisions, where a decision's column is called so already."""
+    names: dict[str, str] = {}
+    for column in own:
+        if column in decisions:
+            names[column] = free(column, {*own, *decisions, *names.values()})
+    return names
 
 
 def features(of: Listed, subject: Subject, rows: np.ndarray) -> pd.DataFrame:
@@ -488,7 +498,9 @@ def reasons_by_column(broken: pl.DataFrame, reasons: Mapping[str, int]) -> pl.Da
         said = general.removeprefix(f"{column} ")
         value = pl.col(column).str.slice(0, 40) if column else pl.lit(None, pl.String)
         shown = pl.when(value.is_null()).then(pl.lit("")).otherwise(pl.format(" {}", value))
-        of = broken.filter(pl.col(reason).str.contains(pl.format("{}{} {}", pl.lit(column), shown, pl.lit(said)), literal=True))
+        of = broken.filter(
+            pl.col(reason).str.contains(pl.format("{}{} {}", pl.lit(column), shown, pl.lit(said)), literal=True)
+        )
         examples = of[column].drop_nulls().unique(maintain_order=True) if column else pl.Series([], dtype=pl.String)
         found.append(
             {
@@ -513,7 +525,7 @@ def with_commas(broken: pl.DataFrame, wrong: pl.DataFrame) -> list[str]:
 def _files(name: str, content: bytes) -> Iterator[Files]:
     """An upload as a file, for as long as it is read: `score` reads files, and nothing is kept of this one."""
     with tempfile.TemporaryDirectory(prefix="tippingpoint-") as folder:
-        path = Path(folder, f"upload{''.join(PurePath(name).suffixes[-2:])[:16]}")
+        path = Path(folder, "brought-by-you")  # its content says what it is
         path.write_bytes(content)
         try:
             yield Files(path)

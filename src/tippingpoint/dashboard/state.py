@@ -27,11 +27,14 @@ from tippingpoint.dashboard.subject import (
 from tippingpoint.dashboard.working import Work
 from tippingpoint.errors import InputError, OutsideError, TippingpointError
 from tippingpoint.jobs.dashboard import SETTINGS
+from tippingpoint.reports.tables import EVIDENCE
 
 DEMO = "demo "
 T = TypeVar("T")
 RELOAD_SECONDS = 600
 """After which a version is loaded again: somebody may have simulated it since."""
+JOINER = "\u2060"
+"""Is not seen, and joins two characters into no address."""
 _LOADING = threading.Lock()
 """Hydra composes for one thread at a time."""
 _SEEN: set[Path | None] = set()
@@ -218,9 +221,20 @@ def missing() -> dict[str, list[str]]:
     return intake.lacking(there, about.decider.deployment.terms, about.decider.deployment.outcome)
 
 
+def worth() -> str:
+    """What an expected value is and rests on, in words."""
+    of = subject().decider.deployment
+    return (
+        f"Expected value: what users bring in {plain(of.economics.currency)} under their action, with what they would"
+        f" bring anyway. The chances under each action are {plain(EVIDENCE[of.evidence])}."
+        " What the policy adds stands on the page Cut-offs."
+    )
+
+
 def plain(text: object) -> str:
     """Text as it stands: nothing in it is Markdown, a link, a picture or HTML."""
-    return re.sub(r"(?!(?<=[A-Za-z0-9])_(?=[A-Za-z0-9]))([!-/:-@\[-`{-~])", r"\\\1", str(text)).replace("\n", " ")
+    split = re.sub(r"(?i)(?<=:)(?=//)|(?<=www)(?=\.)|(?=@)", JOINER, str(text))  # addresses link themselves
+    return re.sub(r"(?!(?<=[A-Za-z0-9])_(?=[A-Za-z0-9]))([!-/:-@\[-`{-~])", r"\\\1", split).replace("\n", " ")
 
 
 def show(page: Callable[[], None]) -> None:

@@ -13,6 +13,7 @@ from tippingpoint.closed import Component
 from tippingpoint.composing import compose
 from tippingpoint.cutoffs import Asked
 from tippingpoint.data.source import Source
+from tippingpoint.data.users import Users
 from tippingpoint.deciding import Decider
 from tippingpoint.deciding.reasons import Reasons
 from tippingpoint.errors import InputError
@@ -55,7 +56,11 @@ class Subject:
     reference
         The exact version (`models:/conversion/3`), or `demo conversion`.
     users
-        The users it was judged on, as a table of raw columns; None where they cannot be read any more.
+        The users it was fitted and judged on, as a table of raw columns; None where they cannot be read any more.
+    hidden
+        Columns of users that are no features: the outcome, what was done to them, and what was measured since.
+    changed
+        Whether the users are no longer those it was fitted and judged on.
     simulation
         Its policy under every choice of cut-offs; None where that cannot be told, and then `why_not` says why.
     shap
@@ -73,6 +78,8 @@ class Subject:
     model: str
     why_not: str
     shap: bytes | None
+    hidden: tuple[str, ...] = ()
+    changed: bool = False
 
     @property
     def policy(self) -> Policy:
@@ -140,10 +147,13 @@ def registered(reference: str) -> Subject:
         loaded = load_decider(client, reference)
     decider, model = loaded.decider, loaded.model
     family = Component.model_validate(model.config["model"][model.name]).build(Family, f"model.{model.name}")
-    users, origin = None, ""
+    users, origin, changed = None, "", False
+    hidden: tuple[str, ...] = (decider.deployment.outcome,)
     try:
         source = Component.model_validate(model.config["data"]).build(Source, "data")
-        users, origin = pl.from_pandas(source.load().table()), source.origin
+        there = source.load()
+        users, origin, hidden = pl.from_pandas(there.table()), source.origin, _hidden(there)
+        changed = there.digest != model.data_digest
         gathered, name = _gathered(client, model, decider)
         simulation, why_not = _simulation(gathered, decider), ""
     except InputError as error:  # its users are gone, or changed: what needs none of them still stands
@@ -163,6 +173,8 @@ def registered(reference: str) -> Subject:
         model=name,
         why_not=why_not,
         shap=shap,
+        hidden=hidden,
+        changed=changed,
     )
 
 
@@ -201,6 +213,7 @@ def demonstration(name: str) -> Subject:
         model=family,
         why_not="",
         shap=_drawn(found.explanation, family),
+        hidden=_hidden(question.users),
     )
 
 
@@ -210,6 +223,11 @@ def _drawn(explanation: Explanation, family: str) -> bytes:
         path = Path(folder, "shap.png")
         shap_summary(path, explanation, family)
         return path.read_bytes()
+
+
+def _hidden(users: Users) -> tuple[str, ...]:
+    measures = () if users.measures is None else tuple(users.measures.columns)
+    return (users.contract.outcome, *(() if users.action is None else ("action",)), *measures)
 
 
 def _gathered(client: Client, model: LoadedModel, decider: Decider) -> tuple[Gathered, str]:

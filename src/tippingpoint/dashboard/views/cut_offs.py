@@ -8,6 +8,7 @@ import streamlit as st
 from tippingpoint.dashboard import figures
 from tippingpoint.dashboard.scenario import NEAR, Board, Scenario, as_yaml, board
 from tippingpoint.dashboard.state import plain, session, subject, users
+from tippingpoint.dashboard.tables import frame
 from tippingpoint.policies.lint import diff
 from tippingpoint.reports.tables import EVIDENCE
 from tippingpoint.simulated import PAIR as BETWEEN
@@ -31,7 +32,7 @@ def page() -> None:
     mine, simulation = session(), found.simulation
     if mine.cuts is None or mine.cuts_of != about.reference:
         mine.cuts, mine.cuts_of = found.policy.cuts, about.reference
-    unit = f"{simulation.currency} per 1,000 users"
+    unit = f"{simulation.currency} per 1,000 users, {simulation.kind}"
     st.markdown(
         f"What the policy adds over doing nothing, on {found.test.users:,} test users. Where that comes from:"
         f" {plain(EVIDENCE[simulation.kind])}."
@@ -54,13 +55,11 @@ def page() -> None:
         marks = {name: of.cuts for name, of in rows.items()}
         first = _pair(found, now)
         drawn = found.picture(now.at, first, DRAWN)
-        figures.draw(
-            figures.surface(drawn, found.cut_offs.bands, marks, f"{simulation.currency} per user"), "surface", 430
-        )
+        figures.draw(figures.surface(drawn, found.cut_offs.bands, marks, unit), "surface", 430)
         if len(now.at) > 2:
             st.caption("The other cut-offs are held as moved; each mark is drawn by these two alone.")
     with right:
-        st.dataframe(_table(found, rows), hide_index=True)
+        frame(_table(found, rows), hide_index=True)
         st.caption(_how(found, rows, float(limit)))
     others = {"as registered": then} | {
         name: found.scenario(cuts)
@@ -175,16 +174,15 @@ def _between(of: Estimate) -> str:
 
 def _table(found: Board, rows: dict[str, Valued]) -> pl.DataFrame:
     """Policies side by side."""
-    currency = found.simulation.currency
+    simulation = found.simulation
+    name_of = f"uplift, {simulation.currency} per 1,000 users ({simulation.kind})"
     made = []
     for name, of in rows.items():
         cuts = "no one" if of.cuts is None else " / ".join(f"{cut:.2f}" for cut in of.cuts)
         uplift = f"{of.uplift.value * 1000:,.0f}"
         if of.uplift.low is not None and of.uplift.high is not None:
             uplift += f" [{of.uplift.low * 1000:,.0f}, {of.uplift.high * 1000:,.0f}]"
-        made.append(
-            {"": name, "cut-offs": cuts, f"{currency} per 1,000": uplift, "contacts": round(of.spend.value * 1000)}
-        )
+        made.append({"": name, "cut-offs": cuts, name_of: uplift, "contacts per 1,000": round(of.spend.value * 1000)})
     return pl.DataFrame(made)
 
 
@@ -200,7 +198,7 @@ def _who_moves(others: dict[str, Scenario], now: Scenario) -> None:
         st.caption("Nobody. Move a cut-off to see who would.")
         return
     st.markdown(f"**{changed.users:,}** of {len(score):,} users would get another action.")
-    st.dataframe(moves, hide_index=True, column_config={"share": st.column_config.NumberColumn(format="percent")})
+    frame(moves, hide_index=True, column_config={"share": st.column_config.NumberColumn(format="percent")})
 
 
 def _save(now: Scenario, then: Scenario) -> None:
@@ -225,7 +223,7 @@ def _without() -> None:
     rules = getattr(about.policy, "rules", ())
     rows = [{"segment": r.segment, "when": r.when, "action": about.policy.actions[r.segment]} for r in rules]
     if rows:
-        st.dataframe(pl.DataFrame(rows), hide_index=True)
+        frame(pl.DataFrame(rows), hide_index=True)
     _worth(about.simulation, f"{about.model}{BETWEEN}{about.policy.name}")
 
 

@@ -6,6 +6,7 @@ import streamlit as st
 
 from tippingpoint.dashboard import figures, segments
 from tippingpoint.dashboard.state import plain, session, subject
+from tippingpoint.dashboard.tables import frame
 from tippingpoint.dashboard.views.filtering import filtered
 from tippingpoint.policies.clusters import Clusters, cluster
 
@@ -17,7 +18,7 @@ def page() -> None:
     about = subject()
     st.title("K-means")
     table = filtered()
-    own = segments.numbers(table, (about.decider.deployment.outcome,))
+    own = segments.numbers(table, about.hidden)
     if len(own) < 2:
         st.info("Clusters need two columns of numbers.")
         return
@@ -44,14 +45,14 @@ def page() -> None:
         _picture(some, x, y, codes, about.policy.segments, "segments_beside")
     st.metric("Agreement", f"{found.agreement:.2f}")
     st.caption(
-        "Adjusted Rand index: 1 where clusters and segments are the same groups, 0 as by chance."
+        "How far clusters and segments are the same groups (adjusted Rand index): 1 where they are, 0 as by chance."
         f" {k} clusters, by the largest silhouette ({found.silhouettes[k]:.2f})."
         + (f" On {MOST:,} of {len(table):,} users, drawn at random." if len(table) > MOST else "")
     )
     centres = found.centres.add_prefix("mean ").round(1)
     counted = found.table[[s for s in about.policy.segments if s in found.table.columns]]
     beside = centres.join(counted).reset_index(names="cluster")
-    st.dataframe(beside, hide_index=True)
+    frame(beside, hide_index=True)
     st.caption(f"Users of each cluster by segment, and the means of {plain(x)} and {plain(y)}.")
 
 

@@ -6,6 +6,7 @@ import streamlit as st
 
 from tippingpoint.dashboard import days, figures
 from tippingpoint.dashboard.state import plain, settings, subject
+from tippingpoint.dashboard.tables import frame
 
 
 def page() -> None:
@@ -44,7 +45,7 @@ def page() -> None:
     )
     if len(came.table):
         shares = {c: st.column_config.NumberColumn(format="percent") for c in came.shares}
-        st.dataframe(came.table, hide_index=True, column_config=shares)
+        frame(came.table, hide_index=True, column_config=shares)
         window = f"what came within {days.DAYS} days counts" if where["at"] else "nothing says when it came (at=…)"
         st.caption(
             f"Each user's first decision by a version, once it is {days.DAYS} days old; of yes or no, {plain(window)}."

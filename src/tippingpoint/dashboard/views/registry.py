@@ -4,6 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from tippingpoint.dashboard.state import plain, settings, subject
+from tippingpoint.dashboard.tables import frame
 from tippingpoint.jobs.standing import described, table
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.journal import Entry, read
@@ -76,7 +77,7 @@ def _gate(entry: Entry) -> None:
         f" look {said['look']}."
     )
     rows = [{"check": check["name"], "word": check["word"], "why": check["said"]} for check in said["checks"]]
-    st.dataframe(pd.DataFrame(rows), hide_index=True)
+    frame(pd.DataFrame(rows), hide_index=True)
 
 
 def _journal(found: pd.DataFrame, missing: list[int]) -> None:
@@ -90,4 +91,4 @@ def _journal(found: pd.DataFrame, missing: list[int]) -> None:
     score = st.column_config.NumberColumn(format="%.3f")
     names = {"then": "ROC AUC then", "now": "ROC AUC now", "over": "instead of"}
     shown = found[SHOWN].rename(columns=names)
-    st.dataframe(shown, hide_index=True, column_config={"ROC AUC then": score, "ROC AUC now": score})
+    frame(shown, hide_index=True, column_config={"ROC AUC then": score, "ROC AUC now": score})

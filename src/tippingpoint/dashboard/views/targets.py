@@ -1,17 +1,19 @@
 """Whom to act on, best first, and the list as a file."""
 
+import shlex
+
 import numpy as np
 import polars as pl
 import streamlit as st
 
-from tippingpoint.dashboard import intake
-from tippingpoint.dashboard.state import plain, session, subject, users
+from tippingpoint.composing import quoted
+from tippingpoint.dashboard import intake, segments
+from tippingpoint.dashboard.state import plain, session, subject, users, worth
 from tippingpoint.dashboard.subject import Subject
+from tippingpoint.dashboard.tables import frame
 from tippingpoint.dashboard.views.filtering import filtered
 
 SHOWN = 5_000
-ALLOWED = 0.05
-"""Share of rows that may break the contract before `score` asks."""
 
 
 def page() -> None:
@@ -39,7 +41,8 @@ def page() -> None:
     money = about.decider.deployment.economics.currency
     left, middle, right = st.columns(3)
     left.metric("Users", f"{len(table):,}")
-    middle.metric(f"Expected value, {money}", f"{table['expected_value'].sum() or 0:,.0f}")
+    value = table.select(segments.total(pl.col("expected_value"))).item()
+    middle.metric(f"{money}, with what they would bring anyway", "–" if value is None else f"{value:,.0f}")
     with right:
         st.download_button(
             "Download CSV", lambda: of.csv(rows), f"targets_{'_'.join(only)}.csv", "text/csv",
@@ -50,6 +53,7 @@ def page() -> None:
             f"{of.neutralised:,} cells begin like a formula: a ' stands in front, so that no spreadsheet runs them."
         )
     _list(of.shown(SHOWN, rows), len(table), user_id, money)
+    st.caption(worth())
     _same(found, about, only, why, whole)
 
 
@@ -75,7 +79,7 @@ def _discount(economics: object, action: str) -> bool:
 
 
 def _list(shown: pl.DataFrame, users: int, user_id: str, money: str) -> None:
-    picked = st.dataframe(
+    picked = frame(
         shown,
         hide_index=True,
         height=460,
@@ -106,8 +110,17 @@ def _same(found: intake.Listed, about: Subject, only: tuple[str, ...], why: bool
     with st.expander("The same file from the command line"):
         st.caption("Byte for byte." if whole else "Byte for byte, without the filters above.")
         origin = found.origin if isinstance(mine.upload.content, bytes) else mine.table
-        words = f"input={origin!r} output=targets.csv model={about.reference} 'only=[{','.join(only)}]'"
-        if (broken := found.tally.quarantined) > ALLOWED * found.tally.rows:
-            words += f" quarantine_share={broken / found.tally.rows + 0.01:.2f}"
-        line = f"tippingpoint score {words} reasons={str(why).lower()} scored_at={found.at.isoformat()}"
-        st.code(line, language=None, wrap_lines=True)
+        st.code(line(origin, found, about, only, why), language=None, wrap_lines=True)
+
+
+def line(origin: str, found: intake.Listed, about: Subject, only: tuple[str, ...], why: bool) -> str:
+    """What a shell is given: each word stands for itself, whatever names hold."""
+    words = [f"input={quoted(origin)}", "output=targets.csv", f"model={about.reference}"]
+    words += [
+        f"only=[{','.join(map(quoted, only))}]",
+        f"reasons={str(why).lower()}",
+        f"scored_at={found.at.isoformat()}",
+    ]
+    if found.tally.quarantined:
+        words.append("quarantine_share=1")
+    return shlex.join(["tippingpoint", "score", *words])

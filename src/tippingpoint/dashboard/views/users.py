@@ -8,6 +8,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from tippingpoint.dashboard import intake
 from tippingpoint.dashboard.state import listed, missing, plain, session, subject
+from tippingpoint.dashboard.tables import frame
 from tippingpoint.errors import TippingpointError
 
 KINDS = ["csv", "gz", "parquet", "tsv", "txt"]
@@ -17,13 +18,18 @@ WHAT_IS_READ = (
     "duckdb:///app.duckdb?table=users or postgresql://user@host/database?table=users; of users, or of decisions that"
     " score wrote. It is only read. Passwords come from the environment of whoever started the pages."
 )
+OWN = "the users the model was fitted and judged on"
+CHANGED = (
+    "This table has changed since: these are no longer the users the model was fitted and judged on, and nothing that"
+    " was found out about those is shown of these."
+)
 
 
 def page() -> None:
     """Upload, preview, match, mend."""
     mine = session()
     st.title("Users")
-    st.markdown("Bring a table of users, one row each; or look at those the model was judged on.")
+    st.markdown("Bring a table of users, one row each; or look at those the model was fitted and judged on.")
     given = st.file_uploader("A CSV (also gzipped) or Parquet file, up to 200 MB", KINDS, key=f"file {mine.uploads}")
     with st.expander("Or a table in SQL"):
         address = st.text_input("Its address", key="table", placeholder=ADDRESS, help=WHAT_IS_READ).strip()
@@ -58,7 +64,9 @@ def page() -> None:
         raise
     place.empty()
     tally = found.tally
-    st.subheader(plain(found.origin) if mine.listed else f"{plain(found.origin)}: the model's own users")
+    st.subheader(plain(found.origin) if mine.listed else f"{plain(found.origin)}: {OWN}")
+    if mine.listed is None and subject().changed:
+        st.warning(CHANGED)
     for place, (name, value) in zip(
         st.columns(3),
         {"rows": tally.rows, "decided": tally.decided, "set aside": tally.quarantined}.items()
@@ -75,7 +83,7 @@ def page() -> None:
         st.caption("Matched: " + ", ".join(f"{plain(old)} is {plain(new)}" for old, new in found.names.items()))
         st.button("Match the columns anew", icon=":material/undo:", on_click=_match_anew)
     if len(found.table):
-        st.dataframe(found.table.head(intake.PREVIEW), hide_index=True)
+        frame(found.table.head(intake.PREVIEW), hide_index=True)
         st.caption(f"The first {min(len(found.table), intake.PREVIEW)} of {len(found.table):,}.")
     if mine.upload is not None:
         _forgetting()
@@ -138,7 +146,7 @@ def _match(lacking: dict[str, list[str]]) -> None:
 
 
 def _preview(table: pl.DataFrame) -> None:
-    st.dataframe(table.head(10), hide_index=True)
+    frame(table.head(10), hide_index=True)
 
 
 def _broken(found: intake.Listed) -> None:
@@ -147,7 +155,7 @@ def _broken(found: intake.Listed) -> None:
     of = "1 row is" if len(broken) == 1 else f"{len(broken):,} rows are"
     st.warning(f"{of} not as the model needs them, and set aside; {rest}.")
     wrong = intake.reasons_by_column(broken, found.tally.reasons)
-    st.dataframe(wrong.head(200), hide_index=True)
+    frame(wrong.head(200), hide_index=True)
     if commas := intake.with_commas(broken, wrong):
         st.info(
             f"{plain(', '.join(commas))}: it seems that numbers have a decimal comma, as German or French Excel writes"
@@ -169,7 +177,7 @@ def _drifted(found: intake.Listed) -> None:
     drift = subject().decider.deployment.reference.drift(found.tally.drift)
     if len(away := drift[drift["drift"] != "same"]):
         with st.expander("Not like the users the model learnt from"):
-            st.dataframe(away, hide_index=True)
+            frame(away, hide_index=True)
 
 
 def _wanted() -> None:
@@ -180,4 +188,4 @@ def _wanted() -> None:
         values = ", ".join(terms.values or []) or (f"{low} to {high}" if low or high else "")
         rows.append({"column": name, "type": terms.type, "values": values, "meaning": terms.meaning})
     with st.expander("What the table must hold"):
-        st.dataframe(pl.DataFrame(rows), hide_index=True)
+        frame(pl.DataFrame(rows), hide_index=True)

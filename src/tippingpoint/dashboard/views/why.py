@@ -6,7 +6,8 @@ import polars as pl
 import streamlit as st
 
 from tippingpoint.dashboard import figures, intake
-from tippingpoint.dashboard.state import plain, session, subject, users
+from tippingpoint.dashboard.state import plain, session, subject, users, worth
+from tippingpoint.dashboard.tables import frame
 from tippingpoint.explanation import background_of
 from tippingpoint.explanation.reasons import CAVEAT, shown, what_moves
 from tippingpoint.models.calibration import Model, pipeline_of
@@ -48,6 +49,7 @@ def _one(row: int) -> None:
     }
     for place, (name, value) in zip(st.columns([2, 2, 3, 2]), shown_.items(), strict=True):
         place.metric(name, value)
+    st.caption(worth())
     if not found.readable:
         st.info("The table holds decisions, not what the model reads: why they are so cannot be told from it.")
         return
@@ -60,9 +62,12 @@ def _one(row: int) -> None:
         st.subheader("What drives it")
         names = [f"{features.columns[j]} = {shown(features.iloc[0, j])}" for j in order]
         figures.draw(
-            figures.bars(names, values[order].tolist(), f"lowers ← score → raises ({space})"),
+            figures.bars(names, values[order].tolist(), "lowers ← score → raises"),
             "reasons",
             90 + 32 * len(order),
+        )
+        st.caption(
+            f"The longer the bar, the more it moves the score, compared with an average user (in {plain(space)})."
         )
     with right:
         st.subheader("What would move them")
@@ -73,7 +78,7 @@ def _one(row: int) -> None:
             if segment != decided["segment"]:
                 move = what_moves(model, features, background, about.policy.segment, code)
                 moves.append({"to": segment, "if": str(move) if move else "no value tried of a single column does"})
-        st.dataframe(pl.DataFrame(moves), hide_index=True)
+        frame(pl.DataFrame(moves), hide_index=True)
         st.caption(CAVEAT)
 
 
