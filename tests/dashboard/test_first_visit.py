@@ -1,4 +1,4 @@
-"""What somebody meets who never saw the pages: whose users these are, what is wrong with a file, a store that is gone."""
+"""What a newcomer meets: whose users these are, what is wrong with a file, a store that is gone."""
 
 from dataclasses import replace
 

@@ -498,9 +498,8 @@ def reasons_by_column(broken: pl.DataFrame, reasons: Mapping[str, int]) -> pl.Da
         said = general.removeprefix(f"{column} ")
         value = pl.col(column).str.slice(0, 40) if column else pl.lit(None, pl.String)
         shown = pl.when(value.is_null()).then(pl.lit("")).otherwise(pl.format(" {}", value))
-        of = broken.filter(
-            pl.col(reason).str.contains(pl.format("{}{} {}", pl.lit(column), shown, pl.lit(said)), literal=True)
-        )
+        words = pl.format("{}{} {}", pl.lit(column), shown, pl.lit(said))
+        of = broken.filter(pl.col(reason).str.contains(words, literal=True))
         examples = of[column].drop_nulls().unique(maintain_order=True) if column else pl.Series([], dtype=pl.String)
         found.append(
             {

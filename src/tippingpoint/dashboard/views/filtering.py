@@ -36,7 +36,7 @@ def _ask(shown: list[str], there: dict[str, list[str]]) -> None:
                 plain(column),
                 [*there[column], *(v for v in before if v not in there[column])],
                 before,
-                key=f"filter {mine.about} {mine.file} {column}",
+                key=f"filter {mine.about} {mine.uploads} {mine.table} {column}",
                 placeholder="all; type any" if many else "all",
                 accept_new_options=many,
             )

@@ -21,12 +21,12 @@ def page() -> None:
     about, mine, found = subject(), session(), users()
     st.title("Targets")
     lists = presets(about)
-    if not lists:
-        st.info("This policy does nothing to anyone: there is no one to list.")
-        return
     chosen = st.segmented_control("Who", list(lists), default=next(iter(lists)), key="list") or next(iter(lists))
     only = lists[chosen]
-    st.caption("Segments: " + ", ".join(f"{plain(s)} gets {plain(about.policy.actions[s])}" for s in only))
+    order = ". First come those from whom the action gains most over doing nothing."
+    acted = any(about.policy.actions[s] != "none" for s in only)
+    said = ", ".join(f"{plain(s)} gets {plain(about.policy.actions[s])}" for s in only)
+    st.caption(f"Segments: {said}{order if acted else '.'}")
     why = st.toggle("Say why, user by user", True, key="reasons")
 
     def make() -> intake.Targets:
@@ -58,7 +58,7 @@ def page() -> None:
 
 
 def presets(about: Subject) -> dict[str, tuple[str, ...]]:
-    """Lists that are asked for, by name: who gets a discount, who is of high value, who gets anything."""
+    """Lists by name: who gets a discount, who is of high value, who gets anything; then each segment by itself."""
     policy, economics = about.policy, about.decider.deployment.economics
     acted = tuple(s for s in policy.segments if policy.actions[s] != "none")
     lists: dict[str, tuple[str, ...]] = {}
@@ -70,6 +70,9 @@ def presets(about: Subject) -> dict[str, tuple[str, ...]]:
         lists["High value" if about.decider.deployment.good else "Most at risk"] = (top,)
     if acted and acted not in lists.values():
         lists["Everyone who gets something"] = acted
+    for segment in policy.segments:
+        if (segment,) not in lists.values():
+            lists.setdefault(segment, (segment,))
     return lists
 
 
@@ -109,13 +112,13 @@ def _same(found: intake.Listed, about: Subject, only: tuple[str, ...], why: bool
         return
     with st.expander("The same file from the command line"):
         st.caption("Byte for byte." if whole else "Byte for byte, without the filters above.")
-        origin = found.origin if isinstance(mine.upload.content, bytes) else mine.table
-        st.code(line(origin, found, about, only, why), language=None, wrap_lines=True)
+        address = "" if isinstance(mine.upload.content, bytes) else mine.table
+        st.code(line(found, about, only, why, address), language=None, wrap_lines=True)
 
 
-def line(origin: str, found: intake.Listed, about: Subject, only: tuple[str, ...], why: bool) -> str:
+def line(found: intake.Listed, about: Subject, only: tuple[str, ...], why: bool, address: str = "") -> str:
     """What a shell is given: each word stands for itself, whatever names hold."""
-    words = [f"input={quoted(origin)}", "output=targets.csv", f"model={about.reference}"]
+    words = [f"input={quoted(address or found.origin)}", "output=targets.csv", f"model={about.reference}"]
     words += [
         f"only=[{','.join(map(quoted, only))}]",
         f"reasons={str(why).lower()}",
