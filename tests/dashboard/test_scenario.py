@@ -33,13 +33,6 @@ def test_a_moved_cut_off_is_read_at_the_nearest_there_are_statistics_for(found):
     assert here.of.uplift.value == pytest.approx(float(sheet.value[here.at]))
 
 
-def test_who_moves_adds_up_to_the_test_users(found):
-    count = found.moves(found.scenario(found.policy.cuts), found.scenario((0.5, 0.7)))
-    assert count.sum() == found.test.users
-    assert count[1, 0] > 0
-    assert count[0, 1] == count[2, 0] == 0
-
-
 def test_a_budget_is_kept_where_the_choice_is_made(found):
     free, tight = (found.within(limit).honest for limit in (1000, 50))
     assert tight.spend.value < 0.1 < free.spend.value

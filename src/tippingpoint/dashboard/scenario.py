@@ -98,14 +98,6 @@ class Board:
         least = self.simulation.asked.least
         return choose(of.validation, of.test, self.actions, self.line, None, per_1000 / 1000, least)
 
-    def moves(self, one: Scenario, other: Scenario) -> np.ndarray:
-        """(S, S) test users from each segment of one to each of the other."""
-        bands = range(len(self.policy.segments))
-        codes = self.test.decision(bands, one.at), self.test.decision(bands, other.at)
-        count = np.zeros((len(bands), len(bands)))
-        np.add.at(count, codes, self.test.count)
-        return count.round().astype(np.int64)
-
 
 def board(subject: Subject) -> Board | None:
     """The champion's policy over its cut-offs; None where it has none, or nothing is known of its users."""

@@ -1,12 +1,9 @@
 """Whom to act on, best first, and the list as a file."""
 
-import shlex
-
 import polars as pl
 import streamlit as st
 
-from tippingpoint.composing import quoted
-from tippingpoint.dashboard import intake, segments
+from tippingpoint.dashboard import intake, lists, segments
 from tippingpoint.dashboard.state import plain, session, subject, users, worth
 from tippingpoint.dashboard.subject import Subject
 from tippingpoint.dashboard.tables import frame
@@ -19,12 +16,12 @@ def page() -> None:
     """A list, its reasons, its download."""
     about, mine, found = subject(), session(), users()
     st.title("Targets")
-    lists = presets(about)
-    if not lists:
+    there = lists.presets(about)
+    if not there:
         st.info("This policy does nothing to anyone: there is no one to list.")
         return
-    chosen = st.segmented_control("Who", list(lists), default=next(iter(lists)), key="list") or next(iter(lists))
-    only = lists[chosen]
+    chosen = st.segmented_control("Who", list(there), default=next(iter(there)), key="list") or next(iter(there))
+    only = there[chosen]
     st.caption("Segments: " + ", ".join(f"{plain(s)} gets {plain(about.policy.actions[s])}" for s in only))
     why = st.toggle("Say why, user by user", True, key="reasons")
 
@@ -48,33 +45,11 @@ def page() -> None:
             type="primary", on_click="ignore", icon=":material/download:",
         )  # fmt: skip
     if of.neutralised:
-        st.caption(
-            f"{of.neutralised:,} cells begin like a formula: a ' stands in front, so that no spreadsheet runs them."
-        )
+        those = f"{of.neutralised:,} cells{'' if whole else ' of the whole list'}"
+        st.caption(f"{those} begin like a formula: a ' stands in front, so that no spreadsheet runs them.")
     _list(table, user_id, money)
     st.caption(worth())
     _same(found, about, only, why, whole)
-
-
-def presets(about: Subject) -> dict[str, tuple[str, ...]]:
-    """Lists that are asked for, by name: who gets a discount, who is of high value, who gets anything."""
-    policy, economics = about.policy, about.decider.deployment.economics
-    acted = tuple(s for s in policy.segments if policy.actions[s] != "none")
-    lists: dict[str, tuple[str, ...]] = {}
-    discounted = tuple(s for s in acted if s and _discount(economics, policy.actions[s]))
-    if discounted:
-        lists["Discount targets"] = discounted
-    if policy.score_cuts is not None and policy.segments[-1] in acted:
-        top = policy.segments[-1]
-        lists["High value" if about.decider.deployment.good else "Most at risk"] = (top,)
-    if acted and acted not in lists.values():
-        lists["Everyone who gets something"] = acted
-    return lists
-
-
-def _discount(economics: object, action: str) -> bool:
-    of = getattr(economics, "actions", {}).get(action)
-    return of is not None and of.discount > 0
 
 
 def _list(table: pl.DataFrame, user_id: str, money: str) -> None:
@@ -108,17 +83,4 @@ def _same(found: intake.Listed, about: Subject, only: tuple[str, ...], why: bool
         return
     with st.expander("The same file from the command line"):
         st.caption("Byte for byte." if whole else "Byte for byte, without the filters above.")
-        st.code(line(found, about, only, why), language=None, wrap_lines=True)
-
-
-def line(found: intake.Listed, about: Subject, only: tuple[str, ...], why: bool) -> str:
-    """What a shell is given: each word stands for itself, whatever names hold."""
-    words = [f"input={quoted(found.origin)}", "output=targets.csv", f"model={about.reference}"]
-    words += [
-        f"only=[{','.join(map(quoted, only))}]",
-        f"reasons={str(why).lower()}",
-        f"scored_at={found.at.isoformat()}",
-    ]
-    if found.tally.quarantined:
-        words.append("quarantine_share=1")
-    return shlex.join(["tippingpoint", "score", *words])
+        st.code(lists.line(found, about, only, why), language=None, wrap_lines=True)

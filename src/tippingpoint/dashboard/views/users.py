@@ -95,7 +95,11 @@ def _preview(table: pl.DataFrame) -> None:
 def _broken(broken: pl.DataFrame) -> None:
     """What is wrong, and the rows it is wrong with."""
     st.warning(f"{len(broken):,} rows break the contract and are set aside; the others are decided.")
-    frame(intake.reasons_by_column(broken).head(200), hide_index=True)
+    frame(
+        intake.reasons_by_column(broken).head(200),
+        hide_index=True,
+        column_config={"first rows": "first rows (the header not counted)"},
+    )
     csv, cells = intake.broken_csv(broken)
     st.download_button(
         "Download the rows set aside", csv, "set_aside.csv", "text/csv", on_click="ignore", icon=":material/download:"
