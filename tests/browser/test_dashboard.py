@@ -197,6 +197,48 @@ def test_an_upload_is_seen_by_its_own_tab_alone_and_its_text_is_never_markup(bro
 
 
 @pytest.mark.timeout(600)
+def test_no_text_of_an_upload_becomes_a_link_and_a_table_downloads_with_its_formulas_marked(browser, base, table):
+    users = pl.read_csv(table).with_columns(pl.lit("=1+1").alias("www.evil.com"), plan=pl.lit("@cmd"))
+    links = table.with_name("http:evil.com www.evil.com a@evil.com.csv")
+    users.with_columns(country_tier=pl.lit("http://evil.com/x")).write_csv(links)
+    users.write_csv(table)
+    context = browser.new_context(viewport={"width": 1400, "height": 1000}, accept_downloads=True)
+    page = opened(context, base)
+    for path in (links, table):
+        page.locator("input[type=file]").set_input_files(path)
+        page.get_by_text(f"{path.name[-12:]}").first.wait_for(timeout=PATIENCE)
+        settled(page)
+        assert page.locator("a[href*=evil]").count() == 0
+    page.get_by_text("in this tab only").wait_for(timeout=PATIENCE)
+    shown = page.get_by_test_id("stDataFrame").first
+    shown.hover()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download as CSV").first.click()
+    saved = pl.read_csv(download.value.path())
+    assert set(saved["plan"]) == {"'@cmd"}
+    assert set(saved["www.evil.com"]) == {"'=1+1"}
+    page.get_by_role("button", name="Forget my file").click()
+    page.get_by_text("in this tab only").wait_for(state="detached", timeout=PATIENCE)
+    context.close()
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("width", [1400, 400])
+def test_what_cannot_be_opened_is_said_where_one_looks(browser, at_compared, pictures, width):
+    context = browser.new_context(viewport={"width": width, "height": 700})
+    with serving(at_compared[1], "model=models:/conversion/99") as address:
+        page = context.new_page()
+        page.goto(address)
+        said = page.get_by_test_id("stAlertContentError")
+        said.wait_for(timeout=PATIENCE)
+        box = said.bounding_box()
+        page.screenshot(path=pictures / f"error_{width}.png")
+        assert "conversion/99" in said.inner_text().replace("\\", "")
+        assert box["x"] >= 0 and box["x"] + box["width"] <= width
+    context.close()
+
+
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("width", [1400, 400])
 @pytest.mark.parametrize("over", ["version", "demo"])
 def test_every_page_is_drawn_and_fits_its_window(browser, base, demo, pictures, width, over):

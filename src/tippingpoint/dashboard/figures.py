@@ -99,8 +99,8 @@ def scores(edges: np.ndarray, counts: Mapping[str, np.ndarray], outcome: str) ->
     return figure
 
 
-def engagement(found: pl.DataFrame, segments: Sequence[str]) -> go.Figure:
-    """Means by segment against everyone's."""
+def engagement(found: pl.DataFrame, segments: Sequence[str], users: Mapping[str, int]) -> go.Figure:
+    """Means by segment against everyone's; of how many users each is."""
     of = colours(segments)
     columns = found.columns[1:]
     figure = go.Figure(
@@ -111,8 +111,9 @@ def engagement(found: pl.DataFrame, segments: Sequence[str]) -> go.Figure:
                 customdata=[label(c) for c in columns],
                 mode="markers",
                 marker={"size": 13, "color": of[row["segment"]]},
-                name=label(row["segment"]),
-                hovertemplate="%{customdata}: %{x:.2f} × the average<extra>" + label(row["segment"]) + "</extra>",
+                name=f"{label(row['segment'])} ({users[row['segment']]:,})",
+                hovertemplate="%{customdata}: %{x:.2f} × the average<extra>"
+                + f"{label(row['segment'])}, {users[row['segment']]:,} users</extra>",
             )
             for row in found.to_dicts()
         ]

@@ -190,14 +190,18 @@ def _who_moves(others: dict[str, Scenario], now: Scenario) -> None:
     """Of the users at hand, who would be in another segment than under another choice of cut-offs."""
     st.subheader("Who moves")
     then = others[st.selectbox("Against the cut-offs", list(others))]
-    table = users().table
+    theirs = users()
+    table = theirs.table
     score = table["propensity_score"].to_numpy()
     changed = diff(then.policy, now.policy, pd.DataFrame(index=range(len(score))), (score, score))
     moves = changed.movement[changed.movement["from"] != changed.movement["to"]]
     if moves.empty:
         st.caption("Nobody. Move a cut-off to see who would.")
         return
-    st.markdown(f"**{changed.users:,}** of {len(score):,} users would get another action.")
+    st.markdown(
+        f"**{changed.users:,}** of the {len(score):,} users of {plain(theirs.origin)} would get another action;"
+        " what that brings, above, is told on test users."
+    )
     frame(moves, hide_index=True, column_config={"share": st.column_config.NumberColumn(format="percent")})
 
 

@@ -47,7 +47,11 @@ def page() -> None:
     st.subheader("How they differ")
     compared = segments.engagement(table, policy.segments, own[:COMPARED])
     if compared.width > 1:
-        figures.draw(figures.engagement(compared, policy.segments), "engagement", 120 + 38 * (compared.width - 1))
+        figures.draw(
+            figures.engagement(compared, policy.segments, dict(shown.select("segment", "users").iter_rows())),
+            "engagement",
+            120 + 38 * (compared.width - 1),
+        )
         st.caption("Means of each segment against the average of all users shown; the line is the average.")
     _by_category(table, list(segments.categories(found.table, table.columns[0], about.hidden)))
 

@@ -1,13 +1,10 @@
 """Whom to act on, best first, and the list as a file."""
 
-import shlex
-
 import numpy as np
 import polars as pl
 import streamlit as st
 
-from tippingpoint.composing import quoted
-from tippingpoint.dashboard import intake, segments
+from tippingpoint.dashboard import intake, lists, segments
 from tippingpoint.dashboard.state import plain, session, subject, users, worth
 from tippingpoint.dashboard.subject import Subject
 from tippingpoint.dashboard.tables import frame
@@ -20,9 +17,9 @@ def page() -> None:
     """A list, its reasons, its download."""
     about, mine, found = subject(), session(), users()
     st.title("Targets")
-    lists = presets(about)
-    chosen = st.segmented_control("Who", list(lists), default=next(iter(lists)), key="list") or next(iter(lists))
-    only = lists[chosen]
+    there = lists.presets(about)
+    chosen = st.segmented_control("Who", list(there), default=next(iter(there)), key="list") or next(iter(there))
+    only = there[chosen]
     order = ". First come those from whom the action gains most over doing nothing."
     acted = any(about.policy.actions[s] != "none" for s in only)
     said = ", ".join(f"{plain(s)} gets {plain(about.policy.actions[s])}" for s in only)
@@ -49,36 +46,11 @@ def page() -> None:
             type="primary", on_click="ignore", icon=":material/download:",
         )  # fmt: skip
     if of.neutralised:
-        st.caption(
-            f"{of.neutralised:,} cells begin like a formula: a ' stands in front, so that no spreadsheet runs them."
-        )
+        those = f"{of.neutralised:,} cells{'' if whole else ' of the whole list'}"
+        st.caption(f"{those} begin like a formula: a ' stands in front, so that no spreadsheet runs them.")
     _list(of.shown(SHOWN, rows), len(table), user_id, money)
     st.caption(worth())
     _same(found, about, only, why, whole)
-
-
-def presets(about: Subject) -> dict[str, tuple[str, ...]]:
-    """Lists by name: who gets a discount, who is of high value, who gets anything; then each segment by itself."""
-    policy, economics = about.policy, about.decider.deployment.economics
-    acted = tuple(s for s in policy.segments if policy.actions[s] != "none")
-    lists: dict[str, tuple[str, ...]] = {}
-    discounted = tuple(s for s in acted if s and _discount(economics, policy.actions[s]))
-    if discounted:
-        lists["Discount targets"] = discounted
-    if policy.score_cuts is not None and policy.segments[-1] in acted:
-        top = policy.segments[-1]
-        lists["High value" if about.decider.deployment.good else "Most at risk"] = (top,)
-    if acted and acted not in lists.values():
-        lists["Everyone who gets something"] = acted
-    for segment in policy.segments:
-        if (segment,) not in lists.values():
-            lists.setdefault(segment, (segment,))
-    return lists
-
-
-def _discount(economics: object, action: str) -> bool:
-    of = getattr(economics, "actions", {}).get(action)
-    return of is not None and of.discount > 0
 
 
 def _list(shown: pl.DataFrame, users: int, user_id: str, money: str) -> None:
@@ -113,17 +85,4 @@ def _same(found: intake.Listed, about: Subject, only: tuple[str, ...], why: bool
     with st.expander("The same file from the command line"):
         st.caption("Byte for byte." if whole else "Byte for byte, without the filters above.")
         address = "" if isinstance(mine.upload.content, bytes) else mine.table
-        st.code(line(found, about, only, why, address), language=None, wrap_lines=True)
-
-
-def line(found: intake.Listed, about: Subject, only: tuple[str, ...], why: bool, address: str = "") -> str:
-    """What a shell is given: each word stands for itself, whatever names hold."""
-    words = [f"input={quoted(address or found.origin)}", "output=targets.csv", f"model={about.reference}"]
-    words += [
-        f"only=[{','.join(map(quoted, only))}]",
-        f"reasons={str(why).lower()}",
-        f"scored_at={found.at.isoformat()}",
-    ]
-    if found.tally.quarantined:
-        words.append("quarantine_share=1")
-    return shlex.join(["tippingpoint", "score", *words])
+        st.code(lists.line(found, about, only, why, address), language=None, wrap_lines=True)

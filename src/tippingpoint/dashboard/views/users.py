@@ -155,7 +155,11 @@ def _broken(found: intake.Listed) -> None:
     of = "1 row is" if len(broken) == 1 else f"{len(broken):,} rows are"
     st.warning(f"{of} not as the model needs them, and set aside; {rest}.")
     wrong = intake.reasons_by_column(broken, found.tally.reasons)
-    frame(wrong.head(200), hide_index=True)
+    frame(
+        wrong.head(200),
+        hide_index=True,
+        column_config={"first rows": "first rows (the header not counted)"},
+    )
     if commas := intake.with_commas(broken, wrong):
         st.info(
             f"{plain(', '.join(commas))}: it seems that numbers have a decimal comma, as German or French Excel writes"
