@@ -208,15 +208,15 @@ def bars(names: Sequence[str], values: Sequence[float], title: str, paint: str |
 
 
 def points(
-    x: np.ndarray, y: np.ndarray, group: np.ndarray, names: Sequence[str], columns: tuple[str, str]
+    x: np.ndarray, y: np.ndarray, group: np.ndarray, names: Sequence[str], columns: tuple[str, str], paint: int = 0
 ) -> go.Figure:
-    """Users by two columns, coloured by group; axes grow like arcsinh, as clusters see them."""
+    """Users by two columns, coloured by group from colour `paint` on; axes grow like arcsinh, as clusters see them."""
     figure = go.Figure()
     for k, name in enumerate(names):
         rows = group == k
         figure.add_scattergl(
             x=np.arcsinh(x[rows]).tolist(), y=np.arcsinh(y[rows]).tolist(), mode="markers", name=label(name),
-            marker={"size": 5, "opacity": 0.6, "color": COLOURS[k % len(COLOURS)]},
+            marker={"size": 5, "opacity": 0.6, "color": COLOURS[(k + paint) % len(COLOURS)]},
             customdata=np.stack([x[rows], y[rows]], axis=1).tolist(),
             hovertemplate="%{customdata[0]:.1f}, %{customdata[1]:.1f}<extra>" + label(name) + "</extra>",
         )  # fmt: skip

@@ -23,12 +23,12 @@ PAGES = {
 def main() -> None:
     """Show the page that was chosen."""
     # Pages have no icons: a browser would fetch the one that stands in its tab from elsewhere.
-    page = st.navigation(
-        [
-            st.Page(partial(show, shown), title=title, url_path=path, default=path == "users")
-            for path, (shown, title) in PAGES.items()
-        ]
-    )
+    pages = {
+        path: st.Page(partial(show, shown), title=title, url_path=path, default=path == "users")
+        for path, (shown, title) in PAGES.items()
+    }
+    st.session_state["pages"] = pages
+    page = st.navigation(list(pages.values()))
     try:
         with st.sidebar:
             _about()

@@ -13,6 +13,8 @@ WATCH = re.compile(r"(?i)(watch|content|play|listen).*(hours|minutes|time)|hours
 RECENCY = re.compile(r"(?i)(since|last).*(login|seen|active|visit|session)|recency|inactive")
 MOST = 500
 """Values of a category that are offered; others are typed."""
+FEW = 6
+"""Values up to which a column of numbers is one of categories too, as 0 and 1 are."""
 MISSING = "(missing)"
 DECISIONS = re.compile(r"segment|action|model|policy_digest|policy_action|reason_\d")
 BINS = 40
@@ -21,12 +23,15 @@ BINS = 40
 def categories(table: pl.DataFrame, user_id: str, hidden: Collection[str] = ()) -> dict[str, list[str]]:
     """Columns to filter by, and their values, the missing one too; those people filter by first come first.
 
-    Of a column of very many values the most frequent are given; such columns come last.
+    Numbers are offered where they have few values. Of a column of very many values the most frequent are given; such
+    columns come last.
     """
     found, many = {}, set()
     for name, dtype in table.schema.items():
         text = dtype in (pl.String, pl.Boolean, pl.Categorical) or isinstance(dtype, pl.Enum)
-        if name == user_id or DECISIONS.fullmatch(name) or name in own_names(hidden) or not text:
+        if name == user_id or DECISIONS.fullmatch(name) or name in {SCORE, "expected_value", *own_names(hidden)}:
+            continue
+        if not text and not (dtype.is_numeric() and table[name].n_unique() <= FEW):
             continue
         counted = table[name].drop_nulls().cast(pl.String).value_counts(name="users")
         counted = counted.sort("users", name, descending=[True, False])
@@ -35,7 +40,11 @@ def categories(table: pl.DataFrame, user_id: str, hidden: Collection[str] = ()) 
             many.add(name)
         if len(values) > 1:
             found[name] = values
-    return dict(sorted(found.items(), key=lambda item: (item[0] in many, FIRST.search(item[0]) is None)))
+
+    def last(name: str) -> tuple[bool, bool, bool]:
+        return name in many, FIRST.search(name) is None, table[name].dtype.is_numeric()
+
+    return {name: found[name] for name in sorted(found, key=last)}
 
 
 def own_names(hidden: Collection[str]) -> set[str]:
@@ -44,11 +53,17 @@ def own_names(hidden: Collection[str]) -> set[str]:
 
 
 def numbers(table: pl.DataFrame, hidden: Sequence[str] = ()) -> list[str]:
-    """Columns of numbers that belong to the users, watch time and recency first."""
+    """Columns of numbers that belong to the users: watch time and recency first, those of few values last."""
     away = {SCORE, "expected_value", *own_names(hidden)}
     own = [n for n, t in table.schema.items() if t.is_numeric() and n not in away]
     first = [next((n for n in own if of.search(n)), None) for of in (WATCH, RECENCY)]
-    return list(dict.fromkeys([*filter(None, first), *own]))
+    rest = sorted(own, key=lambda name: table[name].n_unique() <= FEW)
+    return list(dict.fromkeys([*filter(None, first), *rest]))
+
+
+def by_habit(names: Sequence[str]) -> bool:
+    """Whether columns of watch time and of recency are among them."""
+    return all(any(of.search(name) for name in names) for of in (WATCH, RECENCY))
 
 
 def filtered(table: pl.DataFrame, chosen: Mapping[str, Sequence[str]]) -> pl.DataFrame:

@@ -4,7 +4,7 @@ import polars as pl
 import streamlit as st
 
 from tippingpoint.dashboard import figures, segments
-from tippingpoint.dashboard.state import plain, subject, users, worth
+from tippingpoint.dashboard.state import plain, session, subject, users, worth
 from tippingpoint.dashboard.tables import frame
 from tippingpoint.dashboard.views.filtering import filtered
 
@@ -20,7 +20,7 @@ def page() -> None:
         st.info("No user has all of these. Take a filter away.")
         return
     policy, deployment = about.policy, about.decider.deployment
-    own = segments.numbers(table, about.hidden)
+    own = session().once(("numbers", about.reference), lambda: segments.numbers(found.table, about.hidden))
     shown = segments.by_segment(table, policy.segments, policy.actions, own[:2])
     left, right = st.columns(2)
     with left:

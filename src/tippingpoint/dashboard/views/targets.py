@@ -69,7 +69,10 @@ def _list(shown: pl.DataFrame, users: int, user_id: str, money: str) -> None:
     rows = picked["selection"]["rows"]
     if rows:
         session().user = str(shown[user_id][rows[0]])
-        st.success(f"{plain(session().user)} is explained on the page Why.")
+        if (pages := st.session_state.get("pages")) is None:
+            st.success(f"{plain(session().user)} is explained on the page Why.")
+        else:
+            st.page_link(pages["why"], label=f"Why {plain(session().user)}?", icon=":material/arrow_forward:")
     more = f"The first {SHOWN:,} of {users:,} are shown; the file has all. " if users > SHOWN else ""
     st.caption(f"{more}Pick a user by the box at the left of the row; a click on a column's name sorts.")
 

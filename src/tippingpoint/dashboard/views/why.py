@@ -6,12 +6,15 @@ import polars as pl
 import streamlit as st
 
 from tippingpoint.dashboard import figures, intake
+from tippingpoint.dashboard.clause import clause
 from tippingpoint.dashboard.state import plain, session, subject, users, worth
 from tippingpoint.dashboard.tables import frame
+from tippingpoint.data.decisions import as_written
 from tippingpoint.explanation import background_of
 from tippingpoint.explanation.reasons import CAVEAT, shown, what_moves
 from tippingpoint.models.calibration import Model, pipeline_of
 
+OFFERED = 5
 MOST = 12
 """Columns drawn."""
 SUMMARY = 950
@@ -26,11 +29,17 @@ def page() -> None:
     given = st.text_input(
         "User", mine.user or str(found.table[user_id][0]), key="who", help="An id of the table of users."
     )
-    rows = (found.table[user_id] == given.strip()).arg_true()
+    ids = found.table[user_id]
+    rows = (ids == given.strip()).arg_true()
+    if not len(rows):  # as tables show it, with the ' that no spreadsheet runs
+        rows = (ids == as_written(pl.Series([given.strip()]))[0]).arg_true()
     if not len(rows):
-        st.info(f"There is no user {plain(given)} among {len(found.table):,}. Pick one on the page Targets.")
+        near = ids.filter(ids.str.contains(given.strip(), literal=True)).head(OFFERED).to_list()
+        known = "Ids that hold it: " if near else "Ids there are: "
+        some = ", ".join(plain(of) for of in near or ids.head(OFFERED).to_list())
+        st.info(f"There is no user {plain(given)} among {len(found.table):,}. {known}{some}.")
     else:
-        mine.user = given.strip()
+        mine.user = str(ids[int(rows[0])])
         _one(int(rows[0]))
     _all()
 
@@ -54,6 +63,8 @@ def _one(row: int) -> None:
         st.info("The table holds decisions, not what the model reads: why they are so cannot be told from it.")
         return
     features = intake.features(found, about, np.array([row]))
+    if found.by is None and (said := clause(about.policy, decided["propensity_score"], features)):
+        st.markdown(f"**{plain(said)}.**")
     found_values, space = about.reasons.values(features)
     values = found_values[0]
     order = np.abs(values).argsort(kind="stable")[::-1][:MOST]
@@ -93,7 +104,10 @@ def _all() -> None:
     about = subject()
     st.subheader("What drives all scores")
     if about.shap is None:
-        st.info("The run of this model filed no SHAP values (report=none).")
+        st.info(
+            "Its run filed no picture of what drives scores (SHAP values). Whoever fits the models leaves out"
+            " `report=none` next time."
+        )
         return
     st.image(about.shap, width=SUMMARY)
     where = "The demonstration's test users" if about.demo else "As MLflow has it: figures/shap.png of its run"
