@@ -71,9 +71,8 @@ def _gate(entry: Entry) -> None:
     st.subheader("What the gate said")
     against = said["against"] or "the constant baseline"
     words = "Passed" if said["passed"] else "Not passed"
-    st.markdown(
-        f"{words} on {at(entry.when)[:16]}, against {plain(against)}, on {said['users']:,} test users; look {said['look']}."
-    )
+    users = f"{said['users']:,} test users"
+    st.markdown(f"{words} on {at(entry.when)[:16]}, against {plain(against)}, on {users}; look {said['look']}.")
     rows = [{"check": check["name"], "word": check["word"], "why": check["said"]} for check in said["checks"]]
     st.dataframe(pd.DataFrame(rows), hide_index=True)
 
