@@ -29,9 +29,10 @@ import polars as pl
 from tippingpoint.dashboard import figures, intake, scenario, segments, subject
 
 T = TypeVar("T")
-MINUTES = 600_000
+MINUTES = 120_000
 WATCH = """() => {
-  const charts = () => [...document.querySelectorAll('[data-testid=stPlotlyChart]')].map(c => c.textContent);
+  const drawn = '[data-testid=stPlotlyChart] .cartesianlayer';
+  const charts = () => [...document.querySelectorAll(drawn)].map(c => c.innerHTML);
   const running = () => document.querySelector('[data-testid=stApp]').dataset.testScriptState !== 'notRunning';
   document.addEventListener('click', () => {
     const before = charts(), from = performance.now();
