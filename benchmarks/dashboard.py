@@ -29,9 +29,10 @@ import polars as pl
 from tippingpoint.dashboard import figures, intake, scenario, segments, subject
 
 T = TypeVar("T")
-MINUTES = 600_000
+MINUTES = 120_000
 WATCH = """() => {
-  const charts = () => [...document.querySelectorAll('[data-testid=stPlotlyChart]')].map(c => c.textContent);
+  const drawn = '[data-testid=stPlotlyChart] .cartesianlayer';
+  const charts = () => [...document.querySelectorAll(drawn)].map(c => c.innerHTML);
   const running = () => document.querySelector('[data-testid=stApp]').dataset.testScriptState !== 'notRunning';
   document.addEventListener('click', () => {
     const before = charts(), from = performance.now();
@@ -120,9 +121,8 @@ def filters(users: int) -> None:
                 settled(page)
             page.wait_for_timeout(500)
     print(f"{users:,} users; from the click to all figures redrawn, medians of {len(drawn)}, seconds")
-    print(
-        f"redrawn {np.median(drawn):.3f} (slowest {max(drawn):.3f}; promised {PROMISED}), page done {np.median(ran):.3f}"
-    )
+    print(f"redrawn {np.median(drawn):.3f} (slowest {max(drawn):.3f}; promised {PROMISED})")
+    print(f"and the page done {np.median(ran):.3f}")
     if np.median(drawn) > PROMISED:
         sys.exit("filters are slower than promised")
 
@@ -165,9 +165,8 @@ def start() -> None:
             page.wait_for_selector("h1, [data-testid=stSpinner]", timeout=MINUTES)
             said = time.perf_counter() - begun
             page.get_by_text("rows", exact=True).first.wait_for(timeout=MINUTES)
-            print(
-                f"from the command to the first words {said:.1f} s, to the whole page {time.perf_counter() - begun:.1f} s"
-            )
+            whole = time.perf_counter() - begun
+            print(f"from the command to the first words {said:.1f} s, to the whole page {whole:.1f} s")
 
 
 def made(about: subject.Subject, users: int) -> pl.DataFrame:

@@ -30,6 +30,7 @@ PAGES = ["users", "segments", "cut-offs", "targets", "why", "k-means", "over-tim
 IN_README = {("segments", 1400), ("cut-offs", 1400), ("targets", 400)}
 START_SECONDS = 60
 PATIENCE = 60_000
+ROOT = Path(__file__).parents[2]
 HOSTILE = "<img src=x onerror=document.title='owned'>"
 
 
@@ -255,7 +256,7 @@ def test_every_page_is_drawn_and_fits_its_window(browser, base, demo, pictures, 
         settled(page)
         page.screenshot(path=pictures / f"{over}_{name}_{width}.png")
         if over == "version" and (name, width) in IN_README and (folder := os.environ.get("TIPPINGPOINT_PICTURES")):
-            small(pictures / f"{over}_{name}_{width}.png", Path(folder) / f"dashboard_{name}_{width}.png")
+            small(pictures / f"{over}_{name}_{width}.png", ROOT / folder / f"dashboard_{name}_{width}.png")
         assert page.get_by_test_id("stException").count() == 0, name
         assert page.get_by_test_id("stAlertContentError").count() == 0, name
         main = "[data-testid=stMain]"
