@@ -175,6 +175,21 @@ def test_five_tasks_take_at_most_five_clicks_each_and_the_list_is_that_of_score(
     context.close()
 
 
+@pytest.mark.timeout(300)
+def test_keys_pressed_fast_never_leave_figures_of_another_cut_off(browser, demo):
+    context = browser.new_context(viewport={"width": 1400, "height": 1000})
+    page = opened(context, f"{demo}/cut-offs")
+    thumb = page.get_by_role("slider").first
+    thumb.focus()
+    for _ in range(50):  # past the other cut-off
+        page.keyboard.press("ArrowRight")
+        page.wait_for_timeout(33)
+    page.get_by_text("Each segment must start above").wait_for(timeout=8000)
+    assert float(thumb.input_value()) == 0.9
+    assert page.get_by_test_id("stMetricValue").count() == 0
+    context.close()
+
+
 @pytest.mark.timeout(600)
 def test_an_upload_is_seen_by_its_own_tab_alone_and_its_text_is_never_markup(browser, base, table):
     hostile = table.with_name("hostile.csv")

@@ -2,14 +2,17 @@
 
 from dataclasses import replace
 
+import numpy as np
 import polars as pl
 import pytest
 import streamlit as st
 
 from tests.dashboard.conftest import on_page, uploaded
-from tippingpoint.dashboard import intake, state
-from tippingpoint.dashboard.intake import likely, listed, look, targets
+from tippingpoint.dashboard import intake, segments, state
+from tippingpoint.dashboard.clause import clause
+from tippingpoint.dashboard.intake import features, likely, listed, look, own_users, targets
 from tippingpoint.dashboard.pages import PAGES
+from tippingpoint.dashboard.views.registry import left_out
 from tippingpoint.errors import OutsideError
 
 
@@ -166,3 +169,48 @@ def test_any_segment_can_be_listed(open_page):
     assert set(app.dataframe[0].value["segment"]) == {"risky"}
     app.segmented_control[0].select("loyal").run()
     assert set(app.dataframe[0].value["segment"]) == {"loyal"}
+
+
+def test_a_score_is_put_into_its_segment_in_words(conversion, retention):
+    bands = own_users(conversion)
+    for row in (0, 1, 2, 3):
+        score, segment = bands.table.row(row, named=True)["propensity_score"], bands.table["segment"][row]
+        said = clause(conversion.policy, score, features(bands, conversion, np.array([row])))
+        assert said.startswith(f"{segment}, because the score {score:.3f}")
+    rules = own_users(retention)
+    met = set()
+    for row in range(60):
+        score, segment = rules.table.row(row, named=True)["propensity_score"], rules.table["segment"][row]
+        said = clause(retention.policy, score, features(rules, retention, np.array([row])))
+        assert said.startswith(f"{segment}, because")
+        of = [r for r in retention.policy.rules if r.when in said]
+        assert [r.segment for r in of] == [segment] or "no rule holds" in said
+        met.add(segment)
+    assert len(met) > 1
+
+
+def test_an_id_is_found_as_tables_show_it_and_others_are_offered(open_page, upload):
+    odd = pl.when(pl.col("user_id") == "u000000003").then(pl.lit("=1+1")).otherwise("user_id")
+    app = on_page(uploaded(open_page("users"), upload(user_id=odd)), "why")
+    for typed in ("'=1+1", "=1+1"):
+        app.text_input[0].set_value(typed).run()
+        assert not app.info
+        assert app.session_state["tippingpoint"].user == "=1+1"
+    app.text_input[0].set_value("00000012").run()
+    assert "u000000120" in app.info[0].value
+
+
+def test_numbers_of_few_values_are_filters_and_come_last_where_means_are_shown():
+    table = pl.DataFrame(
+        {"user_id": ["a", "b", "c"] * 4, "segment": ["x"] * 12, "male": [0, 1, 1] * 4, "age": list(range(12))}
+    )
+    there = segments.categories(table, "user_id")
+    assert there == {"male": ["0", "1"]}
+    assert len(segments.filtered(table, {"male": ["1"]})) == 8
+    assert segments.numbers(table) == ["age", "male"]
+
+
+def test_checks_that_did_not_run_are_named():
+    ran = ["quality", "better", "calibration", "slices", "signature", "reload", "speed", "explanation", "looks"]
+    assert left_out([{"name": name} for name in ran]) == ["value"]
+    assert left_out([{"name": name} for name in [*ran, "value"]]) == []

@@ -28,5 +28,7 @@ def clause(policy: Policy, score: float, features: pd.DataFrame) -> str:
 def _band(policy: Bands, score: float) -> str:
     segment = policy.segments[int(policy.segment(np.array([score]), pd.DataFrame(index=[0]))[0])]
     k = policy.segments.index(segment)
-    ends = [f"from {policy.cuts[k - 1]:g}"] * (k > 0) + [f"up to {policy.cuts[k]:g}"] * (k < len(policy.cuts))
+    ends = [f"from {cut:g}" for cut in policy.cuts[max(k - 1, 0) : k]] + [
+        f"up to {cut:g}" for cut in policy.cuts[k:][:1]
+    ]
     return f"{segment}, because the score {score:.3f} is in its band: {' '.join(ends)}"

@@ -1,8 +1,11 @@
 """What is champion since when, and what its gate said; nothing here changes anything."""
 
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
+from tippingpoint.checks import Gate
 from tippingpoint.dashboard.state import plain, settings, subject
 from tippingpoint.dashboard.tables import frame
 from tippingpoint.jobs.standing import described, table
@@ -78,6 +81,14 @@ def _gate(entry: Entry) -> None:
     )
     rows = [{"check": check["name"], "word": check["word"], "why": check["said"]} for check in said["checks"]]
     frame(pd.DataFrame(rows), hide_index=True)
+    if out := left_out(said["checks"]):
+        st.warning(f"Left out when it was promoted: {', '.join(out)}. Nobody knows what these would have said.")
+
+
+def left_out(checks: list[dict[str, Any]]) -> list[str]:
+    """Checks of the standard gate that did not run."""
+    known = {"name", "alpha", "fresh"} | {check["name"] for check in checks}  # fresh is no part of it
+    return [name for name in Gate.model_fields if name not in known]
 
 
 def _journal(found: pd.DataFrame, missing: list[int]) -> None:
