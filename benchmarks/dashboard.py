@@ -68,7 +68,9 @@ def main(users: int) -> None:
         shown = segments.by_segment(left, policy.segments, policy.actions, own[:2])
         figures.sizes(shown).to_json()
         figures.scores(*segments.histogram(left, policy.segments), "converted").to_json()
-        figures.engagement(segments.engagement(left, policy.segments, own[:8]), policy.segments).to_json()
+        compared = segments.engagement(left, policy.segments, own[:8])
+        users_of = dict(shown.select("segment", "users").iter_rows())
+        figures.engagement(compared, policy.segments, users_of).to_json()
         segments.by_category(left, "country", policy.segments)
         segments.categories(left, "user_id")
 

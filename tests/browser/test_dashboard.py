@@ -219,6 +219,8 @@ def test_no_text_of_an_upload_becomes_a_link_and_a_table_downloads_with_its_form
     users.with_columns(country_tier=pl.lit("http://evil.com/x")).write_csv(links)
     users.write_csv(table)
     context = browser.new_context(viewport={"width": 1400, "height": 1000}, accept_downloads=True)
+    # Nobody answers a headless browser's own dialog: Streamlit's other way is a plain download.
+    context.add_init_script("window.showSaveFilePicker = () => { throw new TypeError('nobody answers') }")
     page = opened(context, base)
     for path in (links, table):
         page.locator("input[type=file]").set_input_files(path)
