@@ -214,3 +214,12 @@ def test_checks_that_did_not_run_are_named():
     ran = ["quality", "better", "calibration", "slices", "signature", "reload", "speed", "explanation", "looks"]
     assert left_out([{"name": name} for name in ran]) == ["value"]
     assert left_out([{"name": name} for name in [*ran, "value"]]) == []
+
+
+def test_a_plain_number_is_no_formula_among_the_rows_set_aside(conversion, upload):
+    mine = listed(look("users.csv", upload(sessions_7d=pl.lit(-4), country_tier=pl.lit("=1+1"))), conversion, {})
+    csv, cells = intake.broken_csv(mine.broken)
+    assert b",-4," in csv
+    assert b"'-4" not in csv
+    assert b"'=1+1" in csv
+    assert cells == 400

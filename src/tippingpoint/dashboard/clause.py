@@ -28,7 +28,6 @@ def clause(policy: Policy, score: float, features: pd.DataFrame) -> str:
 def _band(policy: Bands, score: float) -> str:
     segment = policy.segments[int(policy.segment(np.array([score]), pd.DataFrame(index=[0]))[0])]
     k = policy.segments.index(segment)
-    ends = [f"from {cut:g}" for cut in policy.cuts[max(k - 1, 0) : k]] + [
-        f"up to {cut:g}" for cut in policy.cuts[k:][:1]
-    ]
+    low, high = policy.cuts[max(k - 1, 0) : k], policy.cuts[k : k + 1]
+    ends = [*(f"from {cut:g}" for cut in low), *(f"up to {cut:g}" for cut in high)]
     return f"{segment}, because the score {score:.3f} is in its band: {' '.join(ends)}"

@@ -44,6 +44,7 @@ KEPT = re.compile(r"model|policy_digest|scored_at|explored|policy_action|logging
 ROW = "row of the users"
 NEAR = 0.7
 """How alike names must be before one is taken for the other."""
+NUMBER = r"^[+-]?\d+([.,]\d+)?$"
 COMMA = r"^[+-]?\d+(\.\d{3})*,\d+$"
 """A number with a decimal comma."""
 
@@ -243,8 +244,8 @@ def _near(wanted: str, there: str) -> float:
     spaced = [re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text).casefold() for text in (wanted, there)]
     one, other = (set(re.findall(r"[^\W_]+", text)) for text in spaced)
     within = bool(one and other) and (one <= other or other <= one)
-    letters = ("".join(filter(str.isalnum, text)) for text in spaced)
-    return max(difflib.SequenceMatcher(None, *letters).ratio(), 0.9 * within)
+    first, second = ("".join(filter(str.isalnum, text)) for text in spaced)
+    return max(difflib.SequenceMatcher(None, first, second).ratio(), 0.9 * within)
 
 
 def listed(
@@ -478,8 +479,14 @@ def as_csv(pieces: Iterable[pl.DataFrame]) -> bytes:
 
 
 def broken_csv(broken: pl.DataFrame) -> tuple[bytes, int]:
-    """The rows set aside as a CSV, and how many cells of it a spreadsheet would have run."""
-    table, cells = neutralised(broken, [c for c in broken.columns if broken[c].dtype == pl.String])
+    """The rows set aside as a CSV, and how many cells of it a spreadsheet would have run.
+
+    A plain number, as -4, stays one: mended rows come back.
+    """
+    texts = [c for c in broken.columns if broken[c].dtype == pl.String]
+    marked = [pl.when(~pl.col(c).str.contains(NUMBER)).then(pl.col(c)).alias(c) for c in texts]
+    table, cells = neutralised(broken.with_columns(marked), texts)
+    table = table.with_columns(pl.coalesce(pl.col(c), broken[c]).alias(c) for c in texts)
     return as_csv([table]), cells
 
 
@@ -517,7 +524,7 @@ def reasons_by_column(broken: pl.DataFrame, reasons: Mapping[str, int]) -> pl.Da
 def with_commas(broken: pl.DataFrame, wrong: pl.DataFrame) -> list[str]:
     """Columns that are set aside because their numbers have a decimal comma, as it seems."""
     unread = wrong.filter(pl.col("what is wrong").str.contains("^is not a (whole )?number"))["column"]
-    return [c for c in unread if c and (broken[c].str.strip_chars().str.contains(COMMA).mean() or 0) > 0.5]  # type: ignore[operator]  # a share
+    return [c for c in unread if c and (broken[c].str.strip_chars().str.contains(COMMA).mean() or 0) > 0.5]
 
 
 @contextmanager

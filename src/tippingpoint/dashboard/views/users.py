@@ -181,7 +181,8 @@ def _drifted(found: intake.Listed) -> None:
     drift = subject().decider.deployment.reference.drift(found.tally.drift)
     if len(away := drift[drift["drift"] != "same"]):
         with st.expander("Not like the users the model learnt from"):
-            frame(away, hide_index=True)
+            words = {"psi": "how far (PSI)", "by_chance": "so far by chance alone", "drift": "in a word"}
+            frame(away.rename(columns=words), hide_index=True)
 
 
 def _wanted() -> None:
