@@ -5,7 +5,7 @@ import re
 import sys
 from textwrap import fill
 
-from tippingpoint.composing import config_folder
+from tippingpoint.composing import config_folder, quoted
 from tippingpoint.errors import InputError, TippingpointError, nearest
 
 HELP = """\
@@ -129,7 +129,7 @@ Marketing's pages, on this machine only: bring users, see segments, move cut-off
 
   port=8502
   model=models:/conversion@challenger                another than each question's champion
-  predictions='duckdb:///app.duckdb?table=predictions' outcomes=outcomes.csv   what came of decisions, by day
+  predictions='duckdb:///app.duckdb?table=predictions' outcomes=outcomes.csv logins=logins.csv   what came of them
 """,
     "ui": "Serve the MLflow pages of this folder's store.\n\n  port=5001\n",
     "doctor": "Versions, and whether the store can be used.\n",
@@ -140,7 +140,7 @@ HYDRA_OPTIONS = (*HYDRA_OPTIONS_WITH_VALUE, "--multirun", "--help", "--info", "-
 VERBS = tuple(ABOUT)
 TEXTS = (
     *("data.query", "data.url", "input", "input_query", "to", "output", "decisions", "outcomes", "users"),
-    *("predictions", "tune.storage", "why"),
+    *("predictions", "logins", "tune.storage", "why"),
 )
 """Keys whose values are taken literally."""
 WORDS = {"policy": ("lint", "diff"), "data": ("describe", "explore", "write")}
@@ -248,12 +248,6 @@ def as_overrides(arguments: list[str]) -> list[str]:
             plain = value.startswith(("[", "{")) or re.fullmatch(r"[A-Za-z0-9_./:@%+-]+", value)
             overrides.append(_as_meant(f"{argument.removeprefix('--')}={value if plain else quoted(value)}"))
     return [*overrides, *options]
-
-
-def quoted(value: str) -> str:
-    """Text as Hydra takes it literally: in its quotes a backslash counts only before a quote, and is doubled there."""
-    escaped = re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + m[2].replace("'", "\\'"), value)
-    return f"'{escaped}'"
 
 
 def _as_meant(override: str) -> str:

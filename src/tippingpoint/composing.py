@@ -34,6 +34,12 @@ FREE_IN = {"simulate": (r"policy\.actions\.", r"economics\.costs\.")}
 """Where keys are the user's to name, so that a shipped config cannot list them: in every verb, and in one more."""
 
 
+def quoted(value: str) -> str:
+    """Text as Hydra takes it literally: in its quotes a backslash counts only before a quote, and is doubled there."""
+    escaped = re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + m[2].replace("'", "\\'"), value)
+    return f"'{escaped}'"
+
+
 def overlay(written: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """`written` with the keys of `given` that are not null or empty on top; a given `_target_` replaces all of it.
 

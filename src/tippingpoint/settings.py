@@ -339,3 +339,16 @@ class DashboardSettings(Serve):
     predictions: str | None
     """A table of decisions, for the page Over time."""
     outcomes: str | None
+    logins: str | None
+    """A log, one row a login."""
+    at: str | None
+    absent: Literal["unknown", "zero"]
+    until: datetime | None
+    """Of the outcomes, as `measure` takes them."""
+    public: bool
+    """Whether others may reach the pages, though there is no login."""
+
+    @field_validator("until")
+    @classmethod
+    def _is_in_utc(cls, time: datetime | None) -> datetime | None:
+        return time.astimezone(UTC).replace(tzinfo=None) if time is not None and time.tzinfo else time

@@ -30,6 +30,7 @@ PAGES = ["users", "segments", "cut-offs", "targets", "why", "k-means", "over-tim
 IN_README = {("segments", 1400), ("cut-offs", 1400), ("targets", 400)}
 START_SECONDS = 60
 PATIENCE = 60_000
+ROOT = Path(__file__).parents[2]
 HOSTILE = "<img src=x onerror=document.title='owned'>"
 
 
@@ -174,6 +175,21 @@ def test_five_tasks_take_at_most_five_clicks_each_and_the_list_is_that_of_score(
     context.close()
 
 
+@pytest.mark.timeout(300)
+def test_keys_pressed_fast_never_leave_figures_of_another_cut_off(browser, demo):
+    context = browser.new_context(viewport={"width": 1400, "height": 1000})
+    page = opened(context, f"{demo}/cut-offs")
+    thumb = page.get_by_role("slider").first
+    thumb.focus()
+    for _ in range(50):  # past the other cut-off
+        page.keyboard.press("ArrowRight")
+        page.wait_for_timeout(33)
+    page.get_by_text("Each segment must start above").wait_for(timeout=8000)
+    assert float(thumb.input_value()) == 0.9
+    assert page.get_by_test_id("stMetricValue").count() == 0
+    context.close()
+
+
 @pytest.mark.timeout(600)
 def test_an_upload_is_seen_by_its_own_tab_alone_and_its_text_is_never_markup(browser, base, table):
     hostile = table.with_name("hostile.csv")
@@ -197,6 +213,52 @@ def test_an_upload_is_seen_by_its_own_tab_alone_and_its_text_is_never_markup(bro
 
 
 @pytest.mark.timeout(600)
+def test_no_text_of_an_upload_becomes_a_link_and_a_table_downloads_with_its_formulas_marked(browser, base, table):
+    users = pl.read_csv(table).with_columns(pl.lit("=1+1").alias("www.evil.com"), plan=pl.lit("@cmd"))
+    links = table.with_name("http:evil.com www.evil.com a@evil.com.csv")
+    users.with_columns(country_tier=pl.lit("http://evil.com/x")).write_csv(links)
+    users.write_csv(table)
+    context = browser.new_context(viewport={"width": 1400, "height": 1000}, accept_downloads=True)
+    # Nobody answers a headless browser's own dialog: Streamlit's other way is a plain download.
+    context.add_init_script("window.showSaveFilePicker = () => { throw new TypeError('nobody answers') }")
+    page = opened(context, base)
+    for path in (links, table):
+        page.locator("input[type=file]").set_input_files(path)
+        page.get_by_text(f"{path.name[-12:]}").first.wait_for(timeout=PATIENCE)
+        settled(page)
+        leading = page.eval_on_selector_all("a", "all => all.map(a => a.getAttribute('href') || '')")
+        assert not [to for to in leading if "evil" in to and not to.startswith("#")]  # a heading's anchor stays here
+    page.get_by_text("in this tab only").wait_for(timeout=PATIENCE)
+    shown = page.get_by_test_id("stDataFrame").first
+    shown.hover()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download as CSV").first.click()
+    saved = pl.read_csv(download.value.path())
+    assert set(saved["plan"]) == {"'@cmd"}
+    assert set(saved["www.evil.com"]) == {"'=1+1"}
+    page.get_by_role("button", name="Forget my file").click()
+    page.get_by_text("in this tab only").wait_for(state="detached", timeout=PATIENCE)
+    context.close()
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("width", [1400, 400])
+def test_what_cannot_be_opened_is_said_where_one_looks(browser, at_compared, pictures, width):
+    context = browser.new_context(viewport={"width": width, "height": 700})
+    with serving(at_compared[1], "model=models:/conversion/99") as address:
+        page = context.new_page()
+        page.goto(address)
+        said = page.get_by_test_id("stAlertContentError")
+        said.wait_for(timeout=PATIENCE)
+        box = said.bounding_box()
+        page.screenshot(path=pictures / f"error_{width}.png")
+        assert "conversion/99" in said.inner_text().replace("\\", "")
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width
+    context.close()
+
+
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("width", [1400, 400])
 @pytest.mark.parametrize("over", ["version", "demo"])
 def test_every_page_is_drawn_and_fits_its_window(browser, base, demo, pictures, width, over):
@@ -211,7 +273,7 @@ def test_every_page_is_drawn_and_fits_its_window(browser, base, demo, pictures, 
         settled(page)
         page.screenshot(path=pictures / f"{over}_{name}_{width}.png")
         if over == "version" and (name, width) in IN_README and (folder := os.environ.get("TIPPINGPOINT_PICTURES")):
-            small(pictures / f"{over}_{name}_{width}.png", Path(folder) / f"dashboard_{name}_{width}.png")
+            small(pictures / f"{over}_{name}_{width}.png", ROOT / folder / f"dashboard_{name}_{width}.png")
         assert page.get_by_test_id("stException").count() == 0, name
         assert page.get_by_test_id("stAlertContentError").count() == 0, name
         main = "[data-testid=stMain]"

@@ -16,9 +16,10 @@ from tippingpoint.dashboard import subject as subjects
 from tippingpoint.dashboard.subject import Subject, demonstration
 
 PAGE = """
-from tippingpoint.dashboard.app import PAGES
+import streamlit as st
+from tippingpoint.dashboard.pages import PAGES
 from tippingpoint.dashboard.state import show
-show(PAGES[{name!r}][0])
+show(PAGES[st.session_state.get('page', {name!r})][0])
 """
 
 
@@ -69,6 +70,17 @@ def open_page(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callab
 
     with working_in(nowhere):
         yield opened
+
+
+def on_page(app: AppTest, name: str) -> AppTest:
+    """The same tab, on another page."""
+    app.session_state["page"] = name
+    return app.run()
+
+
+def uploaded(app: AppTest, content: bytes, name: str = "users.csv") -> AppTest:
+    """The same tab with a file brought on the page Users."""
+    return app.file_uploader[0].upload(name, content, "text/csv").run()
 
 
 @pytest.fixture

@@ -1,14 +1,20 @@
 """The pages' logic, without a browser: what is shown, what is remembered, what is never rendered."""
 
+import gzip
 import io
 import json
 import re
+from dataclasses import replace
 
 import polars as pl
 import pytest
+from streamlit.testing.v1 import AppTest
 
-from tippingpoint.dashboard.app import PAGES
-from tippingpoint.dashboard.state import plain
+from tests.dashboard.conftest import on_page, uploaded
+from tippingpoint.dashboard import state
+from tippingpoint.dashboard.pages import PAGES
+from tippingpoint.dashboard.state import JOINER, plain
+from tippingpoint.errors import OutsideError
 
 
 @pytest.mark.parametrize("name", list(PAGES))
@@ -22,16 +28,12 @@ def test_every_page_opens_on_a_demonstration(open_page, name, about):
     assert app.title[0].value
 
 
-def uploaded(app, content, name="users.csv"):
-    return app.file_uploader[0].upload(name, content, "text/csv").run()
-
-
 def test_an_upload_is_decided_and_what_is_wrong_with_it_is_listed(open_page, upload):
     tier = pl.when(pl.col("user_id") == "u000000005").then(pl.lit("tier_9")).otherwise("country_tier")
     app = uploaded(open_page("users"), upload(country_tier=tier))
     assert not app.exception
     assert [m.value for m in app.metric] == ["400", "399", "1"]
-    assert "1 rows break the contract" in app.warning[0].value
+    assert "1 row is not as the model needs" in app.warning[0].value
 
 
 def test_columns_of_other_names_are_matched_by_hand_once(open_page, upload):
@@ -66,11 +68,50 @@ def test_filters_change_all_figures_of_the_segments(open_page):
 
 
 def test_a_filter_nobody_passes_is_said(open_page, upload):
-    app = open_page("segments")
-    app.multiselect[0].select("tier_1")
-    app.multiselect[1].select("none")
+    first = pl.arange(0, pl.len()) < 200
+    a, b = (pl.when(first).then(pl.lit(one)).otherwise(pl.lit(other)) for one, other in (("x", "y"), ("p", "q")))
+    app = on_page(uploaded(open_page("users"), upload(country=a, plan=b)), "segments")
+    for name, value in (("country", "x"), ("plan", "q")):
+        next(m for m in app.multiselect if m.label == name).select(value)
     app.run()
     assert not app.exception
+    assert "No user has all of these" in app.info[0].value
+    assert not app.dataframe
+
+
+def test_an_error_of_what_decides_is_said_in_the_page_not_in_the_sidebar(open_page, monkeypatch):
+    from tippingpoint.dashboard import pages
+
+    def away():
+        raise OutsideError("store", "cannot be used", "See doctor.")
+
+    monkeypatch.setattr(pages, "references", away)
+    monkeypatch.setattr(pages, "subject", away)
+    app = AppTest.from_string("from tippingpoint.dashboard.app import main\nmain()", default_timeout=60).run()
+    assert not app.exception
+    assert "cannot be used" in app.main.error[0].value
+    assert not app.sidebar.error
+
+
+def test_users_that_changed_since_are_not_passed_off_as_those_it_was_judged_on(open_page, conversion, monkeypatch):
+    assert not open_page("users").warning
+    monkeypatch.setattr(state, "_subject", lambda reference: replace(conversion, changed=True))
+    assert "has changed since" in open_page("users").warning[0].value
+
+
+def test_who_is_picked_in_the_list_is_explained(open_page):
+    app = open_page("targets")
+    user = app.dataframe[0].value["user_id"].iloc[7]
+    app.session_state["tippingpoint"].user = user
+    app = on_page(app, "why")
+    assert app.text_input[0].value == user
+    assert app.metric[1].value == "medium"
+
+
+def test_a_gzipped_file_is_read(open_page, upload):
+    app = uploaded(open_page("users"), gzip.compress(upload()), "users.csv.gz")
+    assert not app.exception
+    assert app.metric[0].value == "400"
 
 
 def test_moving_a_cut_off_moves_the_figures_and_offers_the_policy(open_page):
@@ -125,9 +166,7 @@ def test_a_user_is_explained_and_an_unknown_one_is_said(open_page):
     ],
 )
 def test_text_of_users_is_shown_as_it_stands(hostile):
-    shown = plain(hostile)
-    assert shown.replace("\\", "") == hostile
-    assert all(shown[i - 1] == "\\" for i, c in enumerate(shown) if not c.isalnum() and c not in " \\")
+    assert plain(hostile).replace("\\", "").replace(JOINER, "") == hostile
 
 
 def test_hostile_names_and_values_reach_the_page_as_text_only(open_page, upload):

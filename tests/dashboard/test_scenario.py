@@ -1,13 +1,17 @@
 """Cut-offs moved over the statistics of a simulation."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import yaml
 
 from tippingpoint.closed import Component
 from tippingpoint.composing import option
-from tippingpoint.dashboard.scenario import as_yaml, board, coarse, moved
+from tippingpoint.dashboard.scenario import as_yaml, board, moved
+from tippingpoint.policies.bands import Bands
 from tippingpoint.policies.policy import Policy
+from tippingpoint.pricing import price
 
 
 @pytest.fixture(scope="module")
@@ -79,11 +83,44 @@ def test_what_is_saved_decides_as_what_was_valued(found, conversion, cuts):
 
 
 def test_what_is_drawn_is_the_surface_at_some_of_its_cut_offs(found):
-    drawn = coarse(found.cut_offs, 20).views[0].surface
+    drawn = found.picture((10, 40), 0, 20)
     whole = found.cut_offs.views[0].surface
     at = np.searchsorted(whole.cuts, drawn.cuts)
     assert len(at) <= 20
-    assert np.array_equal(drawn.uplift.value, whole.uplift.value[np.ix_(at, at)], equal_nan=True)
+    told = np.where(whole.uplift.supported, whole.uplift.value, np.nan)
+    assert np.array_equal(drawn.value, told[np.ix_(at, at)], equal_nan=True)
+
+
+@pytest.fixture(scope="module")
+def four(conversion):
+    """The same model under a policy of three cut-offs."""
+    written = conversion.policy.model_dump() | {
+        "name": "four_bands",
+        "cuts": (0.3, 0.5, 0.7),
+        "cut_belongs": ("above", "above", "below"),
+        "bands": ("low", "medium", "warm", "high"),
+        "actions": {"low": "none", "medium": "none", "warm": "discount_10", "high": "checkout_prompt"},
+    }
+    policy = Bands.model_validate(written)
+    whole = conversion.simulation
+    asked = replace(whole.asked, policies={policy.name: policy})
+    return board(
+        replace(
+            conversion,
+            decider=replace(conversion.decider, policy=policy),
+            simulation=price(whole.gathered, asked),
+        )
+    )
+
+
+def test_of_three_cut_offs_two_are_drawn_with_the_third_held_where_it_was_moved(four):
+    here = four.scenario((0.3, 0.5, 0.8))
+    for first in (0, 1):
+        drawn = four.picture(here.at, first, 10_000)
+        assert list(drawn.free) == [first, first + 1]
+        row, column = (int(np.abs(drawn.cuts - here.cuts[k]).argmin()) for k in drawn.free)
+        assert drawn.value[row, column] == pytest.approx(here.of.uplift.value, rel=1e-9)
+    assert four.picture(here.at, 0, 10_000).cuts.max() <= here.cuts[2]
 
 
 def test_rules_have_no_cut_offs_to_move(retention):

@@ -8,6 +8,7 @@ import pytest
 from tippingpoint.composing import compose
 from tippingpoint.errors import InputError, OutsideError
 from tippingpoint.jobs import dashboard
+from tippingpoint.jobs.reach import by_others
 from tippingpoint.settings import DashboardSettings
 
 
@@ -18,6 +19,20 @@ def settings(*words: str) -> DashboardSettings:
 def test_it_is_reached_from_this_machine_only_unless_asked():
     assert settings().host == "127.0.0.1"
     assert settings("model=models:/conversion/3").version == "models:/conversion/3"
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.0.7", "example.com", "::"])
+def test_others_are_let_in_only_where_that_is_said(host):
+    pytest.importorskip("streamlit", reason="streamlit is not installed (extra: dashboard)")
+    with pytest.raises(InputError, match="public=true"):
+        dashboard(settings(f"host='{host}'"))
+
+
+@pytest.mark.parametrize(
+    ("host", "theirs"), [("localhost", False), ("127.0.0.3", False), ("::1", False), ("0.0.0.0", True)]
+)
+def test_an_address_of_this_machine_alone_is_told_from_others(host, theirs):
+    assert by_others(host) is theirs
 
 
 def test_without_streamlit_it_says_what_to_install(monkeypatch):

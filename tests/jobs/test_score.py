@@ -100,7 +100,11 @@ def test_the_target_list_is_best_first(users, tmp_path):
     result = quietly("input=users.csv", f"to={tmp_path / 'list.csv'}", "only=[high,medium]", "chunk=100")
     found = pd.read_csv(tmp_path / "list.csv")
     assert set(found["segment"]) == {"high", "medium"}
-    order = found.sort_values(["expected_value", "propensity_score", "user_id"], ascending=[False, False, True])
+    deployment = load_decider(backend.connect(), "models:/conversion/1").decider.deployment
+    found["gained"] = deployment.gained(found["propensity_score"].to_numpy(), found["expected_value"].to_numpy())
+    by = ["gained", "expected_value", "propensity_score", "user_id"]
+    order = found.sort_values(by, ascending=[False, False, False, True])
+    assert found["gained"].is_monotonic_decreasing
     assert order.index.tolist() == list(range(len(found)))
     tally = result.scored.tally
     assert tally.kept == len(found) < tally.decided == len(users)

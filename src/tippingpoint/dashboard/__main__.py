@@ -1,5 +1,6 @@
 """`python -m tippingpoint.dashboard`: Streamlit over the pages, which load what they need while it starts."""
 
+import gc
 import sys
 import threading
 from importlib import import_module
@@ -17,6 +18,7 @@ def main() -> None:
 
 def _load() -> None:
     import_module("tippingpoint.dashboard.state").load()
+    gc.freeze()  # what stays for good is not gone through again and again while people click
 
 
 if __name__ == "__main__":

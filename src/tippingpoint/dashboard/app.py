@@ -1,47 +1,22 @@
-"""The pages in one place; `tippingpoint dashboard` has Streamlit run this file."""
+"""What `tippingpoint dashboard` has Streamlit run: says that it starts, then shows the pages."""
 
-from functools import partial
+from importlib import import_module
 
 import numpy as np
 import streamlit as st
 from PIL import Image
 
-from tippingpoint.dashboard.state import DEMO, plain, references, session, show, subject
-from tippingpoint.dashboard.views import cut_offs, kmeans, over_time, registry, segments, targets, users, why
-from tippingpoint.errors import TippingpointError
 from tippingpoint.reports.palette import COLOURS
 
-PAGES = {
-    "users": (users.page, "Users"),
-    "segments": (segments.page, "Segments"),
-    "cut-offs": (cut_offs.page, "Cut-offs"),
-    "targets": (targets.page, "Targets"),
-    "why": (why.page, "Why"),
-    "k-means": (kmeans.page, "K-means"),
-    "over-time": (over_time.page, "Over time"),
-    "registry": (registry.page, "Registry"),
-}
+PAGES = "tippingpoint.dashboard.pages"
 
 
 def main() -> None:
-    """Show the page that was chosen."""
+    """Show the page that was chosen; whoever comes before all is loaded is told so at once."""
     st.set_page_config("tippingpoint", _icon(), layout="wide")
-    # Pages have no icons: a browser would fetch the one that stands in its tab from elsewhere.
-    chosen = st.navigation(
-        [
-            st.Page(partial(show, page), title=title, url_path=path, default=path == "users")
-            for path, (page, title) in PAGES.items()
-        ]
-    )
-    with st.sidebar:
-        try:
-            _about()
-        except TippingpointError as error:
-            st.error(plain(error), icon=":material/error:")
-            return
-    chosen.run()
-    if (listed := session().listed) is not None:
-        st.sidebar.caption(f"Your users: {plain(listed.origin)}, in this tab only")
+    with st.spinner("Starting: the first visit waits some seconds for what decides"):
+        pages = import_module(PAGES)
+    pages.main()
 
 
 def _icon() -> Image.Image:
@@ -49,24 +24,6 @@ def _icon() -> Image.Image:
     low, high = (np.array([int(c[i : i + 2], 16) for i in (1, 3, 5)], dtype=np.uint8) for c in (COLOURS[0], COLOURS[2]))
     line = np.add.outer(np.arange(32), np.arange(32)) < 32
     return Image.fromarray(np.where(line[..., None], low, high))
-
-
-def _about() -> None:
-    """Who decides, in the sidebar."""
-    there = references()
-    if len(there) > 1:
-        st.selectbox("Model", there, key="about", format_func=lambda r: r.removeprefix("models:/"))
-    about = subject()
-    if about.reference.startswith(DEMO):
-        st.warning(
-            "A demonstration: generated users, a small model fitted on them just now. There is no champion in this"
-            " store yet; promote one and it opens here.",
-            icon=":material/science:",
-        )
-    else:
-        st.caption(f"Champion: {plain(about.reference.removeprefix('models:/'))}")
-    policy = about.policy
-    st.caption(f"Policy: {plain(policy.name)}, version {policy.version}")
 
 
 if __name__ == "__main__":

@@ -1,20 +1,25 @@
 """Decisions by day, and what came of those who were contacted, as far as it is known."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime
+from typing import Any
 
 import polars as pl
 
-from tippingpoint.data.decisions import read, times
+from tippingpoint.data.decisions import identified, read, times
 from tippingpoint.data.door import as_text
 from tippingpoint.data.inference import id_column
+from tippingpoint.data.outcomes import Terms, follow, happened, means
 from tippingpoint.data.roles import NO, YES
-from tippingpoint.errors import InputError, nearest
+from tippingpoint.errors import InputError
 from tippingpoint.serving.inputs import table_of
 
 DAYS = 30
 """In which an outcome counts."""
-NEEDED = ("propensity_score", "segment", "action", "scored_at")
+NEEDED = ("propensity_score", "segment", "action", "model", "scored_at")
+LOGINS = f"logged in within {DAYS} days"
+KNOWN = ": users known"
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,25 @@ class History:
     user_id: str
 
 
+@dataclass(frozen=True)
+class Came:
+    """What came of decisions.
+
+    Parameters
+    ----------
+    table
+        One row an action, and a version where several decided: users of each figure beside it.
+    shares
+        Columns that hold shares.
+    silent
+        Columns of the outcomes that say nothing of what came, and why.
+    """
+
+    table: pl.DataFrame
+    shares: tuple[str, ...]
+    silent: dict[str, str]
+
+
 def history(where: str) -> History:
     """The decisions in a file or a database's table.
 
@@ -33,14 +57,8 @@ def history(where: str) -> History:
     InputError
         When they cannot be read, or hold no decisions.
     """
-    table = _table(where, "predictions")
-    for column in NEEDED:
-        if column not in table.columns:
-            raise InputError("predictions", f"no column {column!r}", nearest(column, table.columns))
-    user_id = "user_id" if "user_id" in table.columns else table.columns[0]
-    at = times(table["scored_at"], "predictions")
-    made = table.with_columns(as_text(table[user_id]).alias(user_id), at.alias("scored_at"), at.dt.date().alias("day"))
-    return History(made, user_id)
+    made, user_id = identified(_table(where, "predictions"), None, NEEDED)
+    return History(made.with_columns(pl.col("scored_at").dt.date().alias("day")), user_id)
 
 
 def by_day(of: History, column: str) -> pl.DataFrame:
@@ -48,55 +66,106 @@ def by_day(of: History, column: str) -> pl.DataFrame:
     return of.table.group_by("day", pl.col(column).cast(pl.String)).len("users").sort("day", column)
 
 
-def came(of: History, where: str) -> pl.DataFrame:
-    """What came of each user's last decision that is old enough to tell: one row an action.
+def came(
+    of: History,
+    outcomes: str | None,
+    logins: str | None,
+    now: datetime,
+    at: str | None = None,
+    absent_is_zero: bool = False,
+    until: datetime | None = None,
+) -> Came:
+    """What came of each user's first decision by each version within 30 days, by the rules of `measure`.
 
-    Yes/no columns become the share of yes, numbers their mean, times the share of users with one within 30 days.
-    What is not known yet counts nowhere; each figure has the users it is of beside it.
+    Yes/no columns become the share of yes, numbers their mean, a log of logins the share of users with one; only
+    decisions of which the 30 days are over count.
+
+    Parameters
+    ----------
+    outcomes
+        One row a user.
+    logins
+        A log: an id and a time, one row a login.
+    now
+        The time, in UTC.
+    at, absent_is_zero, until
+        As of `Terms`.
 
     Raises
     ------
     InputError
-        When there are no such outcomes.
+        When they cannot be read, do not fit the decisions, or say nothing.
     """
-    outcomes = _table(where, "outcomes")
-    key = of.user_id if of.user_id in outcomes.columns else id_column(outcomes)
-    if key is None:
-        raise InputError("outcomes", f"no column {of.user_id!r}", nearest(of.user_id, outcomes.columns))
-    outcomes = outcomes.with_columns(as_text(outcomes[key]).alias(key)).unique(key, keep="last")
-    last = of.table["scored_at"].max()
-    moments = {c: times(outcomes[c], "outcomes") for c, t in outcomes.schema.items() if t.is_temporal()}
-    ends = [m.max() for m in moments.values() if m.len() - m.null_count()]
-    until = max([last, *ends])  # type: ignore[type-var]  # all are times
-    old = of.table.filter(pl.col("scored_at") + timedelta(days=DAYS) <= until)
-    decided = old.sort("scored_at").unique(of.user_id, keep="last", maintain_order=True)
-    joined = decided.select(of.user_id, pl.col("action").cast(pl.String), "scored_at").join(
-        outcomes.with_columns(**moments), left_on=of.user_id, right_on=key, how="inner", suffix=" (outcomes)"
-    )
-    figures: list[pl.Expr] = []
-    for name in [c for c in outcomes.columns if c != key]:
-        column = name if name not in (of.user_id, "action", "scored_at") else f"{name} (outcomes)"
-        figures += _figure(joined, column)
-    order = pl.col("action") != "none"
-    return joined.group_by("action").agg(pl.len().alias("users"), *figures).sort(order, "action")
+    found: list[tuple[str, pl.DataFrame, bool]] = []
+    silent: dict[str, str] = {}
+    if outcomes is not None:
+        table = _table(outcomes, "outcomes")
+        key = of.user_id if of.user_id in table.columns else id_column(table)
+        came_at = [times(table[at], "at")] if at in table.columns else []
+        end = until or _last(of.table["scored_at"], *came_at)
+        for name in [c for c in table.columns if c not in (key, at)]:
+            kind = _kind(table[name])
+            decisions = of.table.drop("day", *([name] if name not in (of.user_id, *NEEDED) else []), strict=False)
+            shown = f"{name} (outcomes)" if name in decisions.columns else name
+            terms = Terms(shown, at, absent_is_zero, DAYS, None, end)
+            renamed = table.rename({name: shown})
+            if kind == "yes or no":
+                told = follow(decisions, of.user_id, renamed, key, terms, now).table
+                found.append((shown, told, True))
+            elif kind == "number":
+                found.append((shown, means(decisions, of.user_id, renamed, key, shown, terms, now), False))
+            else:
+                silent[name] = kind
+    if logins is not None:
+        log = _table(logins, "logins")
+        key = of.user_id if of.user_id in log.columns else id_column(log)
+        moment = next((c for c in log.columns if c != key and _kind(log[c]) == "a time"), None)
+        if moment is None:
+            raise InputError("logins", "no column of times", f"Columns: {', '.join(log.columns[:12])}.")
+        terms = Terms(within=DAYS, until=until or _last(of.table["scored_at"], times(log[moment], "logins")))
+        told = happened(of.table.drop("day"), of.user_id, log, key, moment, LOGINS, terms, now)
+        found.append((LOGINS, told, True))
+    return Came(_by_action(found), tuple(name for name, _, share in found if share), silent)
 
 
-def _figure(joined: pl.DataFrame, name: str) -> list[pl.Expr]:
-    """What is said of a column, and of how many users."""
-    values = joined[name]
-    if values.dtype.is_temporal():
-        later = pl.col(name) - pl.col("scored_at")
-        inside = (later >= timedelta(0)) & (later <= timedelta(days=DAYS))
-        return [inside.fill_null(False).mean().alias(f"{name} within {DAYS} days")]
-    if not (text := as_text(values).drop_nulls().str.to_lowercase()).len():
-        return []
+def _by_action(found: Sequence[tuple[str, pl.DataFrame, bool]]) -> pl.DataFrame:
+    """One row an action, of a version where there are several; `none` first."""
+    whole: pl.DataFrame | None = None
+    by = ["model", "action"]
+    for name, table, share in found:
+        shown = name if share else f"mean {name}"
+        figures = table.group_by(by).agg(pl.col(name).mean().alias(shown), pl.len().alias(f"{shown}{KNOWN}"))
+        whole = figures if whole is None else whole.join(figures, on=by, how="full", coalesce=True)
+    if whole is None:
+        return pl.DataFrame()
+    whole = whole.with_columns(pl.col(f"^.*{KNOWN}$").fill_null(0)).sort("model", pl.col("action") != "none", "action")
+    return whole if whole["model"].n_unique() > 1 else whole.drop("model")
+
+
+def _last(*moments: pl.Series) -> Any:
+    """The last time there is: until then all is known, where nobody says otherwise."""
+    return pl.concat([m.rename("at") for m in moments]).max()
+
+
+def _kind(values: pl.Series) -> str:
+    """What a column of outcomes tells: yes or no, a number; else what it is, in words."""
+    text = as_text(values).drop_nulls().str.strip_chars().str.to_lowercase()
+    text = text.filter(text != "")
+    if not len(text):
+        return "empty"
+    if values.dtype.is_temporal() or (values.dtype == pl.String and _times(text.head(1000))):
+        return "a time"
     if set(text.unique()) <= YES | NO:
-        yes = pl.col(name).cast(pl.String).str.to_lowercase().is_in(list(YES))
-        return [yes.mean().alias(name), pl.col(name).is_not_null().sum().alias(f"{name}: users known")]
-    if values.dtype.is_numeric():
-        known = pl.col(name).is_not_null().sum().alias(f"{name}: users known")
-        return [pl.col(name).mean().alias(f"mean {name}"), known]
-    return []
+        return "yes or no"
+    return "number" if values.dtype.is_numeric() else "text"
+
+
+def _times(text: pl.Series) -> bool:
+    try:
+        times(text.str.to_uppercase(), "outcomes")
+    except InputError:
+        return False
+    return True
 
 
 def _table(where: str, key: str) -> pl.DataFrame:

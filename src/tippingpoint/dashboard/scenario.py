@@ -14,6 +14,7 @@ from tippingpoint.simulated import Simulation
 from tippingpoint.simulation.cells import Cells, Line
 from tippingpoint.simulation.choice import Choice, Valued, choose, valued
 from tippingpoint.simulation.statistics import Estimate, normal
+from tippingpoint.simulation.surface import held, mean_and_changed
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,34 @@ class Scenario:
     of: Valued
     acted_on: int
     spend: Estimate | None
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Uplift, money per user, where one or two cut-offs are free and the others held; thinned for drawing.
+
+    Parameters
+    ----------
+    first
+        Number of the first free cut-off, from 0.
+    cuts
+        (g,) cut-offs along each axis.
+    value
+        (g,) or (g, g), NaN where cut-offs do not rise or too few users are acted on.
+    low, high
+        (g,) the 95 % band of a curve; None for two cut-offs.
+    """
+
+    first: int
+    cuts: np.ndarray
+    value: np.ndarray
+    low: np.ndarray | None = None
+    high: np.ndarray | None = None
+
+    @property
+    def free(self) -> range:
+        """Numbers of the free cut-offs."""
+        return range(self.first, self.first + self.value.ndim)
 
 
 @dataclass(frozen=True)
@@ -103,6 +132,33 @@ class Board:
             return Estimate(of.value)
         return normal(of.value, of.se, views[0].surface.uplift.critical)
 
+    def picture(self, at: tuple[int, ...], first: int, most: int) -> Picture:
+        """The uplift around a choice of cut-offs: at most `most` on an axis.
+
+        Parameters
+        ----------
+        at
+            Indices of the cut-offs at which those that are not free are held; up to two are free both.
+        first
+            Number of the first of the two free ones.
+        """
+        if len(at) < 3:
+            of = self.cut_offs.views[0].surface
+            keep = _thin(np.arange(len(of.cuts)), most)
+            value = np.where(of.uplift.supported, of.uplift.value, np.nan)
+            if value.ndim == 1:
+                return Picture(0, of.cuts[keep], value[keep], of.uplift.band_low[keep], of.uplift.band_high[keep])
+            return Picture(0, of.cuts[keep], value[np.ix_(keep, keep)])
+        none = np.zeros(len(self.test.count), dtype=np.int64)
+        free = held(self.test, self.actions, at, first)
+        mean, changed = mean_and_changed(self.test, free, self.line, none)
+        value = np.where((changed >= self.simulation.asked.least) & np.isfinite(mean), mean, np.nan)
+        # Between the held neighbours; beyond them choices repeat.
+        low = at[first - 1] if first else 0
+        high = at[first + 2] + 1 if first + 2 < len(at) else len(self.test.cuts)
+        keep = _thin(np.arange(low, high), most)
+        return Picture(first, self.test.cuts[keep], value[np.ix_(keep, keep)])
+
     def within(self, per_1000: float) -> Choice | None:
         """The best cut-offs with at most so many contacts of 1,000 users; None under assumed evidence."""
         if self.simulation.kind == "assumed":
@@ -134,22 +190,6 @@ def as_yaml(policy: Bands) -> str:
     return f"# {policy.name} version {policy.version}, digest {policy.digest}\n{written}"
 
 
-def coarse(cut_offs: CutOffs, most: int) -> CutOffs:
-    """The same surface with at most so many cut-offs on an axis, for drawing."""
-    views = []
-    for view in cut_offs.views:
-        size = len(view.surface.cuts)
-        keep = np.unique(np.linspace(0, size - 1, min(size, most)).round().astype(int))
-        index = np.ix_(*[keep] * view.surface.uplift.value.ndim)
-        of = view.surface
-        sheet = of.uplift
-        part = replace(
-            sheet,
-            value=sheet.value[index],
-            se=sheet.se[index],
-            changed=sheet.changed[index],
-            supported=sheet.supported[index],
-        )
-        told = None if view.told is None else view.told[index]
-        views.append(replace(view, surface=replace(of, cuts=of.cuts[keep], uplift=part), told=told))
-    return replace(cut_offs, views=views)
+def _thin(there: np.ndarray, most: int) -> np.ndarray:
+    """At most so many of them, evenly."""
+    return np.asarray(there[np.unique(np.linspace(0, len(there) - 1, min(len(there), most)).round().astype(int))])

@@ -1,7 +1,7 @@
 """Who is in which segment: sizes, means and comparisons of decided users, under filters."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import polars as pl
@@ -11,35 +11,86 @@ FIRST = re.compile(r"(?i)country|region|market|plan|subscription|device|tier|cha
 """Categories people filter by first."""
 WATCH = re.compile(r"(?i)(watch|content|play|listen).*(hours|minutes|time)|hours|minutes")
 RECENCY = re.compile(r"(?i)(since|last).*(login|seen|active|visit|session)|recency|inactive")
-MOST = 60
-"""Values of a category that is offered as a filter."""
+MOST = 500
+"""Values of a category that are offered; others are typed."""
+FEW = 6
+"""Values up to which a column of numbers is one of categories too, as 0 and 1 are."""
+MISSING = "(missing)"
 DECISIONS = re.compile(r"segment|action|model|policy_digest|policy_action|reason_\d")
 BINS = 40
 
 
-def categories(table: pl.DataFrame, user_id: str) -> dict[str, list[str]]:
-    """Columns to filter by, and their values; those people filter by first come first."""
-    found = {}
+def categories(table: pl.DataFrame, user_id: str, hidden: Collection[str] = ()) -> dict[str, list[str]]:
+    """Columns to filter by, and their values, the missing one too; those people filter by first come first.
+
+    Numbers are offered where they have few values. Of a column of very many values the most frequent are given; such
+    columns come last.
+    """
+    found, many = {}, set()
     for name, dtype in table.schema.items():
-        if name == user_id or DECISIONS.fullmatch(name) or dtype not in (pl.String, pl.Boolean, pl.Categorical):
+        text = dtype in (pl.String, pl.Boolean, pl.Categorical) or isinstance(dtype, pl.Enum)
+        if name == user_id or DECISIONS.fullmatch(name) or name in {SCORE, "expected_value", *own_names(hidden)}:
             continue
-        values = table[name].drop_nulls().unique().cast(pl.String).sort().to_list()
-        if 2 <= len(values) <= MOST:
+        if not text and not (dtype.is_numeric() and table[name].n_unique() <= FEW):
+            continue
+        counted = table[name].drop_nulls().cast(pl.String).value_counts(name="users")
+        counted = counted.sort("users", name, descending=[True, False])
+        values = sorted(counted[name].head(MOST).to_list()) + [MISSING] * (table[name].null_count() > 0)
+        if len(counted) > MOST:
+            many.add(name)
+        if len(values) > 1:
             found[name] = values
-    return dict(sorted(found.items(), key=lambda item: FIRST.search(item[0]) is None))
+
+    def last(name: str) -> tuple[bool, bool, bool]:
+        return name in many, FIRST.search(name) is None, table[name].dtype.is_numeric()
+
+    return {name: found[name] for name in sorted(found, key=last)}
+
+
+def own_names(hidden: Collection[str]) -> set[str]:
+    """What columns of users are called beside decisions."""
+    return {*hidden, *(f"{name} (table)" for name in hidden)}
 
 
 def numbers(table: pl.DataFrame, hidden: Sequence[str] = ()) -> list[str]:
-    """Columns of numbers that belong to the users, watch time and recency first."""
-    own = [n for n, t in table.schema.items() if t.is_numeric() and n not in (SCORE, "expected_value", *hidden)]
+    """Columns of numbers that belong to the users: watch time and recency first, those of few values last."""
+    away = {SCORE, "expected_value", *own_names(hidden)}
+    own = [n for n, t in table.schema.items() if t.is_numeric() and n not in away]
     first = [next((n for n in own if of.search(n)), None) for of in (WATCH, RECENCY)]
-    return list(dict.fromkeys([*filter(None, first), *own]))
+    rest = sorted(own, key=lambda name: table[name].n_unique() <= FEW)
+    return list(dict.fromkeys([*filter(None, first), *rest]))
+
+
+def by_habit(names: Sequence[str]) -> bool:
+    """Whether columns of watch time and of recency are among them."""
+    return all(any(of.search(name) for name in names) for of in (WATCH, RECENCY))
 
 
 def filtered(table: pl.DataFrame, chosen: Mapping[str, Sequence[str]]) -> pl.DataFrame:
     """The users who have one of the chosen values in every column that is filtered by."""
-    wanted = [pl.col(c).cast(pl.String).is_in(list(values)) for c, values in chosen.items() if values]
+    wanted = []
+    for c, values in chosen.items():
+        if not values:
+            continue
+        if isinstance(kind := table.schema[c], pl.Enum):
+            known = pl.Series([v for v in values if v in kind.categories], dtype=kind)
+            there = pl.col(c).is_in(known.implode()).fill_null(False)
+        else:
+            there = pl.col(c).cast(pl.String).is_in(list(values)).fill_null(False)
+        wanted.append(there | pl.col(c).is_null() if MISSING in values else there)
     return table.filter(pl.all_horizontal(wanted)) if wanted else table
+
+
+def free(name: str, taken: Collection[str]) -> str:
+    """A name for a column of the users' own beside others."""
+    while name in taken:
+        name += " (table)"
+    return name
+
+
+def total(values: pl.Expr) -> pl.Expr:
+    """The sum; unknown where one of them is."""
+    return pl.when(values.null_count() == 0).then(values.sum())
 
 
 def by_segment(
@@ -49,11 +100,11 @@ def by_segment(
     found = table.group_by("segment").agg(
         pl.len().alias("users"),
         pl.col(SCORE).mean().alias("mean score"),
-        *(pl.col(c).cast(pl.Float64).mean().alias(f"mean {c}") for c in means),
-        pl.col("expected_value").sum().alias("expected value"),
+        *(pl.col(c).cast(pl.Float64).mean().alias(free(f"mean {c}", ["mean score"])) for c in means),
+        total(pl.col("expected_value")).alias("expected value"),
     )
     order = pl.DataFrame({"segment": list(segments), "action": [actions[s] for s in segments]})
-    joined = order.join(found, on="segment", how="left", maintain_order="left")
+    joined = order.join(found.cast({"segment": pl.String}), on="segment", how="left", maintain_order="left")
     share = (pl.col("users") / max(len(table), 1)).alias("share")
     return joined.with_columns(pl.col("users").fill_null(0)).select(
         "segment", "action", "users", share, pl.exclude("segment", "action", "users")
@@ -62,11 +113,13 @@ def by_segment(
 
 def by_category(table: pl.DataFrame, column: str, segments: Sequence[str]) -> pl.DataFrame:
     """One row a value of a category, one column a segment: users."""
-    counted = table.group_by(pl.col(column).cast(pl.String).fill_null("missing"), "segment").len()
-    wide = counted.pivot("segment", index=column, values="len")
+    name = free(column, segments)
+    values = pl.col(column).cast(pl.String).fill_null(MISSING).alias(name)
+    counted = table.group_by(values, pl.col("segment").alias(" segment")).agg(pl.len().alias(" users"))
+    wide = counted.pivot(" segment", index=name, values=" users")
     names = [s for s in segments if s in wide.columns]
     total = pl.sum_horizontal(pl.col(names).fill_null(0))
-    return wide.select(column, pl.col(names).fill_null(0)).sort(total, descending=True)
+    return wide.select(name, pl.col(names).fill_null(0)).sort(total, descending=True)
 
 
 def engagement(table: pl.DataFrame, segments: Sequence[str], columns: Sequence[str]) -> pl.DataFrame:
@@ -77,13 +130,13 @@ def engagement(table: pl.DataFrame, segments: Sequence[str], columns: Sequence[s
         (pl.col(c).cast(pl.Float64).mean() / everyone[c].item()).alias(c) for c in columns
     )
     order = pl.DataFrame({"segment": list(segments)})
-    return order.join(found, on="segment", how="inner", maintain_order="left")
+    return order.join(found.cast({"segment": pl.String}), on="segment", how="inner", maintain_order="left")
 
 
 def histogram(table: pl.DataFrame, segments: Sequence[str]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Edges of equal bins of the score, and the users of each segment in them."""
-    edges = np.linspace(0, 1, BINS + 1)
-    counts = {}
+    edges, counts = np.linspace(0, 1, BINS + 1), {}
+    narrow = table.select("segment", SCORE)
     for segment in segments:
-        counts[segment] = np.histogram(table.filter(pl.col("segment") == segment)[SCORE].to_numpy(), edges)[0]
+        counts[segment] = np.histogram(narrow.filter(pl.col("segment") == segment)[SCORE].to_numpy(), edges)[0]
     return edges, counts

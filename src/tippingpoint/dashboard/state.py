@@ -7,20 +7,38 @@ import threading
 from collections.abc import Callable, Hashable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import streamlit as st
 
 from tippingpoint.dashboard import intake
 from tippingpoint.dashboard.intake import Listed, Upload
-from tippingpoint.dashboard.subject import DEMOS, Subject, champions, demonstration, registered
-from tippingpoint.errors import TippingpointError
+from tippingpoint.dashboard.subject import (
+    DEMOS,
+    Subject,
+    champions,
+    demonstration,
+    exact,
+    registered,
+    store_file,
+    store_is_there,
+)
+from tippingpoint.dashboard.working import Work
+from tippingpoint.errors import InputError, OutsideError, TippingpointError
 from tippingpoint.jobs.dashboard import SETTINGS
+from tippingpoint.reports.tables import EVIDENCE
 
 DEMO = "demo "
 T = TypeVar("T")
+RELOAD_SECONDS = 600
+"""After which a version is loaded again: somebody may have simulated it since."""
+JOINER = "\u2060"
+"""Is not seen, and joins two characters into no address."""
 _LOADING = threading.Lock()
 """Hydra composes for one thread at a time."""
+_SEEN: set[Path | None] = set()
+"""Stores that were there since the server started."""
 
 
 @dataclass
@@ -31,34 +49,61 @@ class Session:
     ----------
     upload, names
         The file as it came, and its columns that go by another name in the contract.
-    listed, listed_by
-        Its users with what is decided for them, and by which version.
-    file
-        Which of the uploader's files `upload` is.
+    about
+        The version that all of this is of.
+    instead_of
+        The version before it, until that it changed was said.
+    listed
+        The upload's users with what is decided for them.
+    work
+        The deciding that is under way.
+    table
+        The address of the table that `upload` is.
+    uploads
+        Uploaders there were: each takes one file, so that Streamlit lets go of its copy.
+    wrong
+        What was wrong with the last one.
     filters
         Values chosen of each category.
     cuts
         Cut-offs as moved; None where they are as registered.
+    drawn_at
+        Cut-offs when they were drawn last: by these it is told which was moved.
     user
         Who is explained.
     found
         What took long, by what was asked; forgotten when the users change.
     """
 
+    about: str = ""
+    instead_of: str = ""
     upload: Upload | None = None
     names: dict[str, str] = field(default_factory=dict)
     listed: Listed | None = None
-    listed_by: str = ""
-    file: str = ""
+    work: Work[Listed] | None = None
+    table: str = ""
+    uploads: int = 0
+    wrong: str = ""
     filters: dict[str, list[str]] = field(default_factory=dict)
     cuts: tuple[float, ...] | None = None
     cuts_of: str = ""
+    drawn_at: tuple[float, ...] | None = None
     user: str | None = None
     found: dict[Hashable, Any] = field(default_factory=dict)
 
     def forget(self) -> None:
         """Be as on the first visit."""
-        vars(self).update(vars(Session()))
+        if self.work is not None:
+            self.work.end()
+        vars(self).update(vars(Session(self.about, uploads=self.uploads)))
+
+    def follow(self, about: str, told: bool = True) -> None:
+        """Keep the upload alone where another version decides by now; `told`: that it does is to be said."""
+        if about != self.about:
+            upload, table, before = self.upload, self.table, self.about
+            self.forget()
+            self.about, self.upload, self.table = about, upload, table
+            self.instead_of = before if told else ""
 
     def once(self, asked: Hashable, make: Callable[[], T]) -> T:
         """What `make` gives, made once."""
@@ -77,22 +122,42 @@ def session() -> Session:
 
 def settings() -> dict[str, Any]:
     """The job's settings; its defaults where the pages were started without the job."""
-    defaults = dict.fromkeys(("version", "mlflow", "predictions", "outcomes"))
-    return {**defaults, **json.loads(os.environ.get(SETTINGS, "{}"))}
+    defaults = dict.fromkeys(("version", "mlflow", "predictions", "outcomes", "logins", "at", "until"))
+    return {**defaults, "absent": "unknown", **json.loads(os.environ.get(SETTINGS, "{}"))}
 
 
 def references() -> list[str]:
     """What can be looked at: the version asked for, else the champions, else demonstrations."""
     if (asked := settings()["version"]) is not None:
-        return [asked]
+        return [_exact(asked) if "@" in asked else asked]
     return _champions() or [f"{DEMO}{name}" for name in DEMOS]
+
+
+def standing(reference: str) -> str:
+    """What a version is called: champion only if it is."""
+    if reference in _champions():
+        return "Champion"
+    alias = (settings()["version"] or "").partition("@")[2]
+    return alias.capitalize() if alias else "Version"
 
 
 def subject() -> Subject:
     """What this session looks at."""
-    there = references()
-    chosen = st.session_state.get("about")
-    return _subject(chosen if chosen in there else there[0])
+    mine, there = session(), references()
+    if mine.about and not mine.about.startswith(DEMO) and there[0].startswith(DEMO):
+        what = f"{_short(mine.about)} decided here, and nothing is champion any more"
+        raise OutsideError("registry", what, "Have one promoted; a reload of the page opens the demonstration.")
+    found = _subject(chosen(there))
+    mine.follow(found.reference, told=mine.about not in there)
+    return found
+
+
+def chosen(there: list[str]) -> str:
+    """Which of them this session looks at; of a question that has another champion by now, that one."""
+    wanted = st.session_state.get("about") or session().about
+    if wanted in there:
+        return str(wanted)
+    return next((r for r in there if r.rpartition("/")[0] == str(wanted).rpartition("/")[0]), there[0])
 
 
 def load() -> None:
@@ -102,53 +167,149 @@ def load() -> None:
 
 
 def users() -> Listed:
-    """This session's users, or where it brought none the champion's own."""
+    """This session's users, or where it brought none the champion's own; some are there.
+
+    Raises
+    ------
+    InputError
+        Where `listed` does, and when every row is set aside.
+    """
+    found = listed()
+    if not len(found.table):
+        raise InputError(found.origin, "every row is set aside, so nobody is decided", "The page Users says why.")
+    return found
+
+
+def listed() -> Listed:
+    """The same, were all rows set aside.
+
+    Raises
+    ------
+    InputError
+        When those it brought cannot be read, or lack columns that nothing was matched to yet.
+    """
     mine, about = session(), subject()
-    if mine.upload is not None and mine.listed is None and not missing():
-        with st.spinner("Checking and deciding"):
-            mine.found.clear()
-            mine.filters.clear()
-            mine.user = None
-            mine.listed, mine.listed_by = intake.listed(mine.upload, about, mine.names), about.reference
+    if mine.upload is not None and (lacking := missing()):
+        what = f"lacks columns that {about.reference.removeprefix('models:/')} reads: {', '.join(lacking)}"
+        raise InputError(mine.upload.name, what, "Match them on the page Users, or forget the file there.")
+    if mine.upload is not None and mine.listed is None:
+        upload, names = mine.upload, dict(mine.names)
+        if mine.work is None:
+            mine.work = Work(lambda told: intake.listed(upload, about, names, told))
+        bar = st.progress(0.0, "Checking and deciding")
+        total = upload.rows
+
+        def seen(rows: int) -> None:
+            bar.progress(min(rows / total, 0.99) if total else 0.0, f"Checking and deciding: {rows:,} rows")
+
+        try:
+            mine.listed = mine.work.wait(seen)  # what went wrong stays until the columns are matched anew
+        finally:
+            bar.empty()
+        mine.work, mine.user = None, None
+        mine.found.clear()
+        mine.filters.clear()
     return mine.listed if mine.listed is not None else _own(about.reference)
 
 
 def missing() -> dict[str, list[str]]:
     """Columns of the contract that the upload lacks and that nothing was matched to yet."""
     mine, about = session(), subject()
-    if mine.listed_by and mine.listed_by != about.reference:  # another version decides by now
-        mine.listed, mine.listed_by, mine.names = None, "", {}
-        mine.found.clear()
-    if mine.upload is None:
+    if mine.upload is None or mine.upload.decided:
         return {}
     there = tuple(mine.names.get(c, c) for c in mine.upload.columns)
-    return intake.lacking(there, about.decider.deployment.terms)
+    return intake.lacking(there, about.decider.deployment.terms, about.decider.deployment.outcome)
+
+
+def worth() -> str:
+    """What an expected value is and rests on, in words."""
+    of = subject().decider.deployment
+    return (
+        f"Expected value: what users bring in {plain(of.economics.currency)} under their action, with what they would"
+        f" bring anyway. The chances under each action are {plain(EVIDENCE[of.evidence])}."
+        " What the policy adds stands on the page Cut-offs."
+    )
 
 
 def plain(text: object) -> str:
     """Text as it stands: nothing in it is Markdown, a link, a picture or HTML."""
-    return re.sub(r"(?!(?<=[A-Za-z0-9])_(?=[A-Za-z0-9]))([!-/:-@\[-`{-~])", r"\\\1", str(text)).replace("\n", " ")
+    split = re.sub(r"(?i)(?<=:)(?=//)|(?<=www)(?=\.)|(?=@)", JOINER, str(text))  # addresses link themselves
+    return re.sub(r"(?!(?<=[A-Za-z0-9])_(?=[A-Za-z0-9]))([!-/:-@\[-`{-~])", r"\\\1", split).replace("\n", " ")
 
 
 def show(page: Callable[[], None]) -> None:
-    """Show a page; what is wrong is said where the page would be."""
+    """Show a page under a line that says whose users it is about; what is wrong is said where the page would be."""
+    above = st.container()
     try:
         page()
     except TippingpointError as error:
         st.error(plain(error), icon=":material/error:")
+    with above, suppress(TippingpointError):  # what keeps from saying it was said just now
+        _whose()
+
+
+def _whose() -> None:
+    """Whose users these are, who decides, and whether it is a demonstration; and that it changed, if it did."""
+    mine, about = session(), subject()
+    policy = f"policy {plain(about.policy.name)} version {about.policy.version}"
+    if before := mine.instead_of:
+        mine.instead_of = ""
+        anew = " Your users are decided anew;" if mine.upload is not None else ""
+        st.warning(
+            f"Since your last click another version decides: {_short(about.reference)} instead of {_short(before)}."
+            f"{anew} filters and cut-offs are as at the start.",
+            icon=":material/swap_horiz:",
+        )
+    by = f"a small model fitted just now, {policy}" if about.demo else f"{standing(about.reference).lower()} "
+    by += "" if about.demo else f"{_short(about.reference)}, {policy}"
+    if mine.upload is None:
+        whose = "generated, none is yours" if about.demo else "the model's own, on which it was judged; none is yours"
+    elif mine.listed is None:
+        whose = f"yours, {plain(mine.upload.name)}, not decided yet"
+    else:
+        whose = f"yours, {len(mine.listed.table):,} from {plain(mine.upload.name)}, in this tab alone"
+        if mine.listed.by is not None:
+            by = f"{plain(mine.listed.by)}, as the table has it"
+    badge = ":orange-badge[Demonstration] " if about.demo else ""
+    st.markdown(f":small[{badge}**Users:** {whose}. **Decided by** {by}.]")
+
+
+def _short(reference: str) -> str:
+    return plain(reference.removeprefix("models:/"))
 
 
 @st.cache_data(ttl=10, show_spinner=False)
 def _champions() -> list[str]:
     with _LOADING:
+        path = store_file()
+        if store_is_there():
+            _SEEN.add(path)
+        elif path in _SEEN:
+            what = "the store was here and is not any more: nothing is decided without it"
+            raise OutsideError("store", what, "Put it back, or have the pages started anew.")
         return champions()
 
 
-@st.cache_resource(max_entries=6, show_spinner="Loading what decides")
-def _subject(reference: str) -> Subject:
+@st.cache_data(ttl=10, show_spinner=False)
+def _exact(asked: str) -> str:
     with _LOADING:
-        demo = reference.startswith(DEMO)
-        return demonstration(reference.removeprefix(DEMO)) if demo else registered(reference)
+        return exact(asked)
+
+
+def _subject(reference: str) -> Subject:
+    return _demonstration(reference) if reference.startswith(DEMO) else _registered(reference)
+
+
+@st.cache_resource(max_entries=2, show_spinner="Loading what decides")
+def _demonstration(reference: str) -> Subject:
+    with _LOADING:
+        return demonstration(reference.removeprefix(DEMO))
+
+
+@st.cache_resource(max_entries=6, ttl=RELOAD_SECONDS, show_spinner="Loading what decides")
+def _registered(reference: str) -> Subject:
+    with _LOADING:
+        return registered(reference)
 
 
 @st.cache_resource(max_entries=6, show_spinner="Deciding for its users")

@@ -1,21 +1,23 @@
 """What the pages are about: the champion of a registry, or a demonstration; its users, and what a simulation says."""
 
+import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from io import BytesIO
+from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import polars as pl
 
 from tippingpoint.closed import Component
 from tippingpoint.composing import compose
 from tippingpoint.cutoffs import Asked
 from tippingpoint.data.source import Source
+from tippingpoint.data.users import Users
 from tippingpoint.deciding import Decider
 from tippingpoint.deciding.reasons import Reasons
 from tippingpoint.errors import InputError
+from tippingpoint.explanation import Explanation
 from tippingpoint.gathered import Gathered
 from tippingpoint.jobs.candidate import answer
 from tippingpoint.jobs.gathering import CUTS, gather_users
@@ -25,12 +27,13 @@ from tippingpoint.jobs.simulation_files import STATISTICS
 from tippingpoint.models.family import Family
 from tippingpoint.policies.policy import Policy
 from tippingpoint.pricing import price
+from tippingpoint.reports.explanations import shap_summary
 from tippingpoint.settings import Settings, SimulateSettings
 from tippingpoint.simulated import Simulation
 from tippingpoint.simulation.statistics import LEAST_CHANGED
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.deciders import load_decider
-from tippingpoint.tracking.models import LoadedModel, fetch
+from tippingpoint.tracking.models import LoadedModel, fetch, find_version
 from tippingpoint.tracking.promotion import CHAMPION, aliases, questions
 from tippingpoint.tracking.registry import Client
 from tippingpoint.tracking.tags import JOB
@@ -40,7 +43,8 @@ DEMOS: dict[str, tuple[str, ...]] = {
     "retention": ("data=retention", "policy=retention", "model=logistic"),
 }
 """Demonstrations: generated users and a small model, fitted when the page is first opened."""
-IMPORTANCE = "tables/mean_abs_shap.csv"
+SHAP = "figures/shap.png"
+"""The SHAP values of the test users, as a run's report draws them."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +56,15 @@ class Subject:
     reference
         The exact version (`models:/conversion/3`), or `demo conversion`.
     users
-        The users it was judged on, as a table of raw columns; None where they cannot be read any more.
+        The users it was fitted and judged on, as a table of raw columns; None where they cannot be read any more.
+    hidden
+        Columns of users that are no features: the outcome, what was done to them, and what was measured since.
+    changed
+        Whether the users are no longer those it was fitted and judged on.
     simulation
         Its policy under every choice of cut-offs; None where that cannot be told, and then `why_not` says why.
-    importance
-        Mean |SHAP| of its columns, as its run filed it; None where it did not.
+    shap
+        The picture of its SHAP values, PNG, as its run filed it; None where it did not.
     """
 
     reference: str
@@ -69,7 +77,9 @@ class Subject:
     simulation: Simulation | None
     model: str
     why_not: str
-    importance: pd.DataFrame | None
+    shap: bytes | None
+    hidden: tuple[str, ...] = ()
+    changed: bool = False
 
     @property
     def policy(self) -> Policy:
@@ -82,6 +92,18 @@ class Subject:
         return Reasons(self.family, self.decider.classifier, self.decider.columns, self.decider.deployment.reference)
 
 
+def store_file() -> Path | None:
+    """The file that is the store; None where a server is."""
+    path = backend.sqlite_path(backend.uri())
+    return None if path is None else path.absolute()
+
+
+def store_is_there() -> bool:
+    """Whether there is a store to ask; a server is taken to be there."""
+    path = store_file()
+    return path is None or (path.is_file() and path.stat().st_size > 0)
+
+
 def champions() -> list[str]:
     """Exact references of the store's champions, by question; a store that is not there yet is not made.
 
@@ -90,13 +112,26 @@ def champions() -> list[str]:
     OutsideError
         When the store cannot be used.
     """
-    path = backend.sqlite_path(backend.uri())
-    if path is not None and not (path.is_file() and path.stat().st_size):
+    if not store_is_there():
         return []
-    client = backend.connect()
+    client = backend.connect(writing=False)
     with backend.store_errors():
         led = {name: aliases(client, name).get(CHAMPION) for name in questions(client)}
         return [f"models:/{name}/{version}" for name, version in sorted(led.items()) if version]
+
+
+def exact(asked: str) -> str:
+    """The exact reference of the version asked for, an alias followed.
+
+    Raises
+    ------
+    InputError
+        When there is no such version.
+    """
+    client = backend.connect(writing=False)
+    with backend.store_errors():
+        found = find_version(client, asked)
+    return f"models:/{found.name}/{found.version}"
 
 
 def registered(reference: str) -> Subject:
@@ -107,22 +142,25 @@ def registered(reference: str) -> Subject:
     InputError
         When there is no such version, or its files are not what was registered.
     """
-    client = backend.connect()
+    client = backend.connect(writing=False)
     with backend.store_errors():
         loaded = load_decider(client, reference)
     decider, model = loaded.decider, loaded.model
-    family = Component.model_validate(model.config["model"][model.name]).build(Family, f"model.{model.name}")
-    users, origin = None, ""
+    family = model.family
+    users, origin, changed = None, "", False
+    hidden: tuple[str, ...] = (decider.deployment.outcome,)
     try:
         source = Component.model_validate(model.config["data"]).build(Source, "data")
-        users, origin = pl.from_pandas(source.load().table()), source.origin
+        there = source.load()
+        users, origin, hidden = pl.from_pandas(there.table()), source.origin, _hidden(there)
+        changed = there.digest != model.data_digest
         gathered, name = _gathered(client, model, decider)
         simulation, why_not = _simulation(gathered, decider), ""
     except InputError as error:  # its users are gone, or changed: what needs none of them still stands
         simulation, why_not, name = None, str(error), model.name
-    importance = None
+    shap = None
     with suppress(InputError):  # a run with report=none files none
-        importance = pd.read_csv(BytesIO(fetch(client, model.run_id, IMPORTANCE)))
+        shap = fetch(client, model.run_id, SHAP)
     return Subject(
         reference=decider.reference,
         demo=False,
@@ -134,7 +172,9 @@ def registered(reference: str) -> Subject:
         simulation=simulation,
         model=name,
         why_not=why_not,
-        importance=importance,
+        shap=shap,
+        hidden=hidden,
+        changed=changed,
     )
 
 
@@ -172,8 +212,22 @@ def demonstration(name: str) -> Subject:
         simulation=_simulation(gathered, decider),
         model=family,
         why_not="",
-        importance=found.explanation.importance(),
+        shap=_drawn(found.explanation, family),
+        hidden=_hidden(question.users),
     )
+
+
+def _drawn(explanation: Explanation, family: str) -> bytes:
+    """As a run's report draws it."""
+    with tempfile.TemporaryDirectory(prefix="tippingpoint-") as folder:
+        path = Path(folder, "shap.png")
+        shap_summary(path, explanation, family)
+        return path.read_bytes()
+
+
+def _hidden(users: Users) -> tuple[str, ...]:
+    measures = () if users.measures is None else tuple(users.measures.columns)
+    return (users.contract.outcome, *(() if users.action is None else ("action",)), *measures)
 
 
 def _gathered(client: Client, model: LoadedModel, decider: Decider) -> tuple[Gathered, str]:

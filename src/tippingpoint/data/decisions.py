@@ -56,26 +56,43 @@ def checked(table: pl.DataFrame, user_id: str | None = None) -> tuple[pl.DataFra
             " what the policy did from what would have come anyway",
             "Type tippingpoint score … holdout=0.05, and measure what comes of those decisions.",
         )
-    for column in NEEDED:
+    table, key = identified(table, user_id, NEEDED)
+    table = table.with_columns(
+        as_written(table["policy_action"]).str.strip_chars().alias("policy_action"),
+        *(table[c].cast(pl.Float64, strict=False) for c in chances),
+    )
+    _check_chances(table, chances)
+    return table, key
+
+
+def identified(table: pl.DataFrame, user_id: str | None, needed: Sequence[str]) -> tuple[pl.DataFrame, str]:
+    """Decisions with ids and names as text and times in UTC; and the name of the id column.
+
+    Raises
+    ------
+    InputError
+        When needed columns are missing or hold gaps, or a version decides for a user twice at one time.
+    """
+    where, columns = "decisions", table.columns
+    for column in needed:
         if column not in columns:
             raise InputError(where, f"no column {column!r}", nearest(column, columns))
     if user_id is not None and user_id not in columns:
         raise InputError("decisions_id", f"no column {user_id!r} in the decisions", nearest(user_id, columns))
     key = user_id or ("user_id" if "user_id" in columns else columns[0])
-    for column in (key, *NEEDED):
+    for column in (key, *needed):
         if missing := table[column].null_count():
             raise InputError(where, f"{column!r} is missing in {missing:,} of {len(table):,} rows")
     table = table.with_columns(
         as_written(table[key]).alias(key),
         times(table["scored_at"], where).alias("scored_at"),
-        *(as_written(table[c]).str.strip_chars().alias(c) for c in ("action", "policy_action", "segment", "model")),
-        *(table[c].cast(pl.Float64, strict=False) for c in ("propensity_score", *chances)),
+        *(as_written(table[c]).str.strip_chars().alias(c) for c in ("action", "segment", "model")),
+        table["propensity_score"].cast(pl.Float64, strict=False),
     )
     twice = table.select(pl.struct(key, "model", "scored_at").is_duplicated()).to_series()
     if repeated := table.filter(twice)[key].unique(maintain_order=True).to_list():
         what = f"{len(repeated):,} ids stand more than once at the same scored_at ({some(repeated)})"
         raise InputError(where, what, "Keep one decision a user and time.")
-    _check_chances(table, chances)
     return table, key
 
 

@@ -108,7 +108,9 @@ def unreadable(error: Exception, path: Path, where: str, found: Layout) -> Input
     """What polars says of a file, in our words."""
     reason = str(error).splitlines()[0]
     if not found.parquet and ("utf-8" in reason.lower() or "utf8" in reason.lower()):
-        return InputError(where, "is not UTF-8", "Convert it first, e.g. iconv -f latin1 -t utf8.")
+        return InputError(
+            where, "is not UTF-8", "In Excel, save it as “CSV UTF-8”; elsewhere, type iconv -f latin1 -t utf8."
+        )
     if not found.parquet and (ragged := _ragged(path, found.separator)):
         return InputError(where, ragged, f'Mend it; a value with {found.separator!r} in it stands in "quotes".')
     return InputError(where, f"cannot be read as {'Parquet' if found.parquet else 'CSV'} ({reason})")

@@ -105,12 +105,43 @@ def join(
 
     Parameters
     ----------
+    decisions, user_id, outcomes, outcomes_id, terms, now
+        As of `follow`.
+
+    Raises
+    ------
+    InputError
+        As `follow` does, and when no user's outcome is known yet.
+    """
+    found = follow(decisions, user_id, outcomes, outcomes_id, terms, now)
+    if not found.counts.used:
+        remedy = (
+            "Type absent=zero if a user without a row has outcome 0." if terms.within is None else "Wait for the first."
+        )
+        what = f"no user's outcome is known yet ({found.counts.unknown:,} are not)"
+        raise InputError("outcomes", what, remedy)
+    return found
+
+
+def follow(
+    decisions: pl.DataFrame,
+    user_id: str,
+    outcomes: pl.DataFrame,
+    outcomes_id: str | None,
+    terms: Terms,
+    now: datetime | None = None,
+) -> Decided:
+    """What came of each user's first decision by each version; of nobody where nothing is known yet.
+
+    Parameters
+    ----------
     decisions, user_id
         As `checked` gives them.
     outcomes, outcomes_id
         One row a user; None: the id is called as in the decisions, or found by its name.
     now
-        The time, in UTC: outcomes a day and more later are refused; None: none are.
+        The time, in UTC: outcomes a day and more later are refused, and nothing is complete until later than that;
+        None: neither.
 
     Raises
     ------
@@ -119,10 +150,7 @@ def join(
         1 while users are absent.
     """
     came, name = _came(outcomes, _id_of(outcomes, outcomes_id, user_id, decisions[user_id], "outcomes"), terms)
-    if now is not None and len(ahead := came.filter(pl.col(AT) > now + timedelta(days=1))):
-        example = f"{ahead['__id'][0]!r} is dated {ahead[AT][0]}"
-        what = f"{len(ahead):,} outcomes have not come yet: {example}, now is {now:%Y-%m-%d %H:%M}"
-        raise InputError("at", what, "Mend or leave out these rows; times without a zone are UTC.")
+    _refuse_future(came, now, "at")
     if name in decisions.columns:
         raise InputError("outcomes", f"{name!r} is a column of the decisions too", "Rename it.")
     taken = decisions.filter(pl.col("scored_at") >= terms.since) if terms.since else decisions
@@ -130,18 +158,8 @@ def join(
         raise InputError(
             "since", f"no decision was made since {terms.since}", f"The last: {decisions['scored_at'].max()!s}."
         )
-    first = taken.sort("scored_at", maintain_order=True).unique([user_id, "model"], keep="first", maintain_order=True)
-    joined = first.join(came, left_on=user_id, right_on="__id", how="left")
-    unmet = came.join(decisions, left_on="__id", right_on=user_id, how="anti")["__id"]
-    strangers = len(unmet)
-    if strangers == len(came):
-        raise InputError(
-            "outcomes_id",
-            f"none of the {len(came):,} ids of the outcomes ({some(came['__id'].to_list())}) is among the decisions"
-            f" ({some(decisions[user_id].unique(maintain_order=True).to_list())})",
-            _better_id(outcomes, decisions[user_id], "outcomes"),
-        )
-    _check_alike(joined.filter(pl.col("__there").is_null())[user_id], unmet)
+    first = first_by_version(taken, user_id)
+    joined, strangers = _met(decisions, first, user_id, came, outcomes)
     absent = pl.col(OUTCOME).is_null() & ~pl.col("__there").fill_null(False)
     if not terms.absent_is_zero and joined["__there"].null_count() and joined[OUTCOME].min() == 1:
         without = joined["__there"].null_count()
@@ -152,8 +170,8 @@ def join(
         unknown, outcome = unknown & ~absent, pl.when(absent).then(0).otherwise(outcome)
     if terms.at is not None:
         before = (outcome == 1) & (pl.col(AT) < pl.col("scored_at"))
-    last: Any = pl.concat([joined["scored_at"], joined[AT].rename("scored_at")]).max()
-    until = terms.until or last
+    last = _last(joined["scored_at"], joined[AT])
+    until = _until(terms.until or last, now)
     unknown = unknown | (pl.col("scored_at") > until)
     if terms.within is not None:
         end = pl.col("scored_at") + timedelta(days=terms.within)
@@ -185,13 +203,143 @@ def join(
         strangers=strangers,
         too_late=int(used["__late"].sum()),
     )
-    if not counts.used:
-        remedy = (
-            "Type absent=zero if a user without a row has outcome 0." if terms.within is None else "Wait for the first."
-        )
-        raise InputError("outcomes", f"no user's outcome is known yet ({counts.unknown:,} are not)", remedy)
     used = used.drop([c for c in used.columns if c.startswith("__") and c != KNOWN])
     return Decided(used, user_id, name, counts, settled=not terms.absent_is_zero or terms.within is not None)
+
+
+def means(
+    decisions: pl.DataFrame,
+    user_id: str,
+    outcomes: pl.DataFrame,
+    outcomes_id: str | None,
+    column: str,
+    terms: Terms,
+    now: datetime | None = None,
+) -> pl.DataFrame:
+    """The number that came of each user's first decision by each version, where `within` days of it are over.
+
+    Parameters
+    ----------
+    decisions, user_id, outcomes, outcomes_id, terms, now
+        As of `follow`; a user without a row has no number.
+
+    Returns
+    -------
+    polars.DataFrame
+        The decisions with a number, which is called as its column, and another column of that name goes.
+
+    Raises
+    ------
+    InputError
+        As `follow` does.
+    """
+    key = _id_of(outcomes, outcomes_id, user_id, decisions[user_id], "outcomes")
+    numbers = outcomes[column].cast(pl.Float64, strict=False)
+    came = _one_row(outcomes, key).with_columns(numbers.fill_nan(None).alias(OUTCOME), pl.lit(True).alias("__there"))
+    joined, _ = _met(decisions, first_by_version(decisions, user_id), user_id, came, outcomes)
+    known = _over(joined, terms, _until(terms.until or joined["scored_at"].max(), now))
+    kept = known.filter(pl.col(OUTCOME).is_not_null()).drop("__there", column, strict=False)
+    return kept.rename({OUTCOME: column})
+
+
+def happened(
+    decisions: pl.DataFrame,
+    user_id: str,
+    events: pl.DataFrame,
+    events_id: str | None,
+    at: str,
+    name: str,
+    terms: Terms,
+    now: datetime | None = None,
+) -> pl.DataFrame:
+    """Whether each user's first decision by each version was followed by an event within `within` days.
+
+    Parameters
+    ----------
+    events, at
+        A log, one row an event, and its column of times; who is not in it had none.
+    name
+        Of the 0/1 column of the answer.
+    decisions, user_id, events_id, terms, now
+        As of `follow`.
+
+    Returns
+    -------
+    polars.DataFrame
+        The decisions whose days are over.
+
+    Raises
+    ------
+    InputError
+        As `follow` does.
+    """
+    key = _id_of(events, events_id, user_id, decisions[user_id], "events")
+    log = pl.DataFrame({"__id": as_written(events[key]), AT: times(events[at], at)}).drop_nulls()
+    _refuse_future(log, now, at)
+    first = first_by_version(decisions, user_id)
+    there = log.select("__id").unique(maintain_order=True).with_columns(pl.lit(True).alias("__there"))
+    _met(decisions, first, user_id, there, events)
+    until = _until(terms.until or _last(first["scored_at"], log[AT]), now)
+    old = _over(first, terms, until).with_row_index("__row")
+    end = pl.col("scored_at") + timedelta(days=terms.within or 0)
+    inside = (pl.col(AT) > pl.col("scored_at")) & (pl.col(AT) <= end)
+    rows = old.join(log, left_on=user_id, right_on="__id").filter(inside)["__row"].unique()
+    return old.with_columns(pl.col("__row").is_in(rows.implode()).cast(pl.Int64).alias(name)).drop("__row")
+
+
+def first_by_version(decisions: pl.DataFrame, user_id: str) -> pl.DataFrame:
+    """Each user's first decision by each version, in the order they were made."""
+    of = [user_id, "model"]
+    return decisions.sort("scored_at", maintain_order=True).unique(of, keep="first", maintain_order=True)
+
+
+def _over(decisions: pl.DataFrame, terms: Terms, until: datetime) -> pl.DataFrame:
+    """Those whose days were over at a time."""
+    return decisions.filter(pl.col("scored_at") + timedelta(days=terms.within or 0) <= until)
+
+
+def _last(*moments: pl.Series) -> Any:
+    return pl.concat([m.rename("at") for m in moments]).max()
+
+
+def _until(said: Any, now: datetime | None) -> Any:
+    """Until when outcomes are complete: never later than now."""
+    return said if now is None else min(said, now)
+
+
+def _refuse_future(came: pl.DataFrame, now: datetime | None, where: str) -> None:
+    if now is not None and len(ahead := came.filter(pl.col(AT) > now + timedelta(days=1))):
+        example = f"{ahead['__id'][0]!r} is dated {ahead[AT][0]}"
+        what = f"{len(ahead):,} outcomes have not come yet: {example}, now is {now:%Y-%m-%d %H:%M}"
+        raise InputError(where, what, "Mend or leave out these rows; times without a zone are UTC.")
+
+
+def _met(
+    decisions: pl.DataFrame, first: pl.DataFrame, user_id: str, came: pl.DataFrame, outcomes: pl.DataFrame
+) -> tuple[pl.DataFrame, int]:
+    """First decisions with what came of them, and how many that came are of strangers; none of `came` twice."""
+    joined = first.join(came, left_on=user_id, right_on="__id", how="left", maintain_order="left")
+    unmet = came.join(decisions, left_on="__id", right_on=user_id, how="anti")["__id"]
+    if len(unmet) == len(came):
+        raise InputError(
+            "outcomes_id",
+            f"none of the {len(came):,} ids of the outcomes ({some(came['__id'].to_list())}) is among the decisions"
+            f" ({some(decisions[user_id].unique(maintain_order=True).to_list())})",
+            _better_id(outcomes, decisions[user_id], "outcomes"),
+        )
+    _check_alike(joined.filter(pl.col("__there").is_null())[user_id], unmet)
+    return joined, len(unmet)
+
+
+def _one_row(outcomes: pl.DataFrame, key: str) -> pl.DataFrame:
+    """The ids, of which none may be missing or stand twice."""
+    ids = as_written(outcomes[key])
+    if missing := ids.null_count():
+        raise InputError("outcomes", f"{key!r} is missing in {missing:,} rows")
+    if repeated := ids.filter(ids.is_duplicated()).unique(maintain_order=True).to_list():
+        what = f"{key!r} is not unique: {len(repeated):,} ids stand more than once ({some(repeated)})"
+        raise InputError("outcomes", what, "Keep one row a user.")
+    return pl.DataFrame({"__id": ids})
 
 
 def _check_alike(absent: pl.Series, strangers: pl.Series) -> None:
@@ -222,12 +370,7 @@ def _came(outcomes: pl.DataFrame, key: str, terms: Terms) -> tuple[pl.DataFrame,
         what = f"not given, and the outcomes have {'the columns ' + ', '.join(rest) if rest else 'no other column'}"
         raise InputError("outcome", what, f"Type outcome={rest[0] if rest else '…'}.")
     name = terms.outcome or rest[0]
-    ids = as_written(outcomes[key])
-    if missing := ids.null_count():
-        raise InputError("outcomes", f"{key!r} is missing in {missing:,} rows")
-    if repeated := ids.filter(ids.is_duplicated()).unique(maintain_order=True).to_list():
-        what = f"{key!r} is not unique: {len(repeated):,} ids stand more than once ({some(repeated)})"
-        raise InputError("outcomes", what, "Keep one row a user.")
+    ids = _one_row(outcomes, key)
     text = as_text(outcomes[name]).str.strip_chars().str.to_lowercase().replace("", None)
     if odd := sorted(set(text.drop_nulls().unique()) - YES - NO):
         shown = ", ".join(map(repr, odd[:3])) + ("…" if len(odd) > 3 else "")
@@ -236,7 +379,7 @@ def _came(outcomes: pl.DataFrame, key: str, terms: Terms) -> tuple[pl.DataFrame,
         )
     outcome = pl.when(text.is_in(YES)).then(1).when(text.is_in(NO)).then(0)
     at = times(outcomes[terms.at], "at") if terms.at else pl.Series([None] * len(outcomes), dtype=pl.Datetime("us"))
-    came = pl.DataFrame({"__id": ids, AT: at}).with_columns(outcome.alias(OUTCOME), pl.lit(True).alias("__there"))
+    came = ids.with_columns(at.alias(AT), outcome.alias(OUTCOME), pl.lit(True).alias("__there"))
     if terms.at and (untimed := came.filter((pl.col(OUTCOME) == 1) & pl.col(AT).is_null()).height):
         raise InputError("at", f"{terms.at!r} is missing in {untimed:,} rows whose {name!r} is yes")
     return came, name

@@ -61,6 +61,10 @@ class Deployment(Closed):
             value[rows] = alpha[own] + beta[own] * response(score[rows])
         return value
 
+    def gained(self, score: np.ndarray, value: np.ndarray) -> np.ndarray:
+        """(n,) how much more money than from doing nothing, where (n,) `value` is expected; NaN where not known."""
+        return value - self.worth_of(score, np.zeros(len(score), dtype=np.int64))
+
 
 def deployment(
     question: str,

@@ -228,7 +228,7 @@ def _write(settings: ScoreSettings, batch: Batch, source: Input, to: str, progre
                     aside = quarantine.close()
                     _refuse_broken(settings, source, tally, aside)
                     if batch.only:
-                        file.add(best_first(kept, batch.user_id))
+                        file.add(best_first(kept, batch.user_id, batch.decider.deployment))
                 break
             except Retyped:
                 quarantine.drop()

@@ -1,6 +1,5 @@
 """`tippingpoint serve`: the champion over HTTP."""
 
-import ipaddress
 import os
 import threading
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from tippingpoint.errors import InputError
+from tippingpoint.jobs.reach import by_others
 from tippingpoint.settings import ServeSettings
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.deciders import load_decider, reference_of
@@ -47,7 +47,9 @@ def serve(settings: ServeSettings) -> ServeResult:
         When the store cannot be used, or the port is taken.
     """
     key = os.environ.get(KEY, "")
-    _keyed(settings.host, key)
+    if by_others(settings.host) and not key:
+        what = f"{settings.host} can be reached by others, and no key is asked for"
+        raise InputError("host", what, f"Set {KEY} in the environment, or type host=127.0.0.1.")
     try:
         from tippingpoint.serving import server
         from tippingpoint.serving.api import application
@@ -92,13 +94,3 @@ def serve(settings: ServeSettings) -> ServeResult:
     following.join(ENDS)
     answered = sum(s.value for m in metrics.requests.collect() for s in m.samples if s.name.endswith("_total"))
     return ServeResult(follower.current.reference, int(answered))
-
-
-def _keyed(host: str, key: str) -> None:
-    try:
-        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback and not key:
-        what = f"{host} can be reached by others, and no key is asked for"
-        raise InputError("host", what, f"Set {KEY} in the environment, or type host=127.0.0.1.")

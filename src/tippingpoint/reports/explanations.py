@@ -29,13 +29,12 @@ from tippingpoint.explanation import (
 from tippingpoint.models.calibration import Model
 from tippingpoint.policies.policy import Policy
 from tippingpoint.reports.drawing import blank, label, literal, open_axes, save, words
-from tippingpoint.reports.palette import COLOURS, GREY, colour
+from tippingpoint.reports.palette import DOWN, GREY, UP, colour
 
 TOP, CLOSER, PAIRED, STEPS = 12, 4, 5, 6
 """Columns in the overview, looked at closely, searched for interactions, and one by one in a waterfall."""
 LEAST_OUTCOMES = 25
 """Users of either outcome below which rankings are not compared between fits."""
-UP, DOWN = COLOURS[2], COLOURS[0]
 
 
 def write_explanations(

@@ -3,6 +3,8 @@
 COLOURS = ("#0072B2", "#009E73", "#D55E00", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 FAMILIES = {"logistic": COLOURS[0], "random_forest": COLOURS[1], "boosting": COLOURS[2]}
 GREY = "#666666"
+UP, DOWN = COLOURS[2], COLOURS[0]
+"""What raises a score, and what lowers it."""
 
 
 def colour(family: str) -> str:

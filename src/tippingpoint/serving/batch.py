@@ -14,6 +14,7 @@ from tippingpoint.data.door import as_text
 from tippingpoint.data.glance import admit
 from tippingpoint.data.writing import neutralised
 from tippingpoint.deciding.decider import Decider
+from tippingpoint.deciding.deployment import Deployment
 from tippingpoint.deciding.exploration import Exploration
 from tippingpoint.deciding.reasons import Reasons
 from tippingpoint.deciding.tally import Tally, in_general
@@ -141,7 +142,7 @@ class Batch:
         tally.reasons = {}
         for reason, n in users.reasons.items():
             tally.reasons[in_general(reason)] = tally.reasons.get(in_general(reason), 0) + n
-        return Decisions(decisions, users.broken, tally)
+        return Decisions(decisions, users.broken, tally, users)
 
     def remember(self, table: pl.DataFrame, seen: Seen | None) -> tuple[np.ndarray | None, pl.Series | None]:
         """Note a chunk's ids.
@@ -294,18 +295,26 @@ class Decisions:
         The decisions that are kept.
     broken
         The rows set aside, `row` (from 1, of the whole table) and `reason` first.
+    users
+        Whom they are for: a row each of `table`, unless only some segments are kept.
     """
 
     table: pl.DataFrame
     broken: pl.DataFrame
     tally: Tally
+    users: LetIn
 
 
-def best_first(tables: list[pl.DataFrame], user_id: str) -> pl.DataFrame:
-    """Decisions by expected value, then score, both falling, then id: a list of whom to act on first."""
-    return pl.concat(tables).sort(
-        ["expected_value", "propensity_score", user_id], descending=[True, True, False], nulls_last=True
-    )
+def best_first(tables: list[pl.DataFrame], user_id: str, deployment: Deployment) -> pl.DataFrame:
+    """A list of whom to act on first.
+
+    By what the action lets gain over doing nothing, where prices are the same for all; then by expected value, then
+    score, all falling; then by id.
+    """
+    table = pl.concat(tables)
+    gained = deployment.gained(*(table[c].cast(pl.Float64).to_numpy() for c in ("propensity_score", "expected_value")))
+    by = [pl.Series(gained, nan_to_null=True), pl.col("expected_value"), pl.col("propensity_score"), pl.col(user_id)]
+    return table.sort(by, descending=[True, True, True, False], nulls_last=True)
 
 
 def _named(names: tuple[str, ...], codes: np.ndarray) -> pl.Series:

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import re
 import signal
 import socket
 import sqlite3
@@ -177,8 +178,9 @@ def page(path: str, host: str = "127.0.0.1", port: int = 5000) -> str:
     """Address of a page of the MLflow UI: the server's own, or where `tippingpoint ui` serves.
 
     A browser that has not been there before shows an experiment as one of chats, unless the address says otherwise.
+    Who may enter the store stays out of it: others see it too.
     """
-    base = uri().rstrip("/") if is_server() else f"http://{host}:{port}"
+    base = re.sub(r"(?<=://)[^/]*@", "", uri().rstrip("/")) if is_server() else f"http://{host}:{port}"
     return f"{base}/#/{path}{'&' if '?' in path else '?'}workflowType=machine_learning"
 
 

@@ -6,16 +6,19 @@ import polars as pl
 import streamlit as st
 
 from tippingpoint.dashboard import figures
-from tippingpoint.dashboard.scenario import Board, Scenario, as_yaml, board, coarse
+from tippingpoint.dashboard.scenario import Board, Scenario, as_yaml, board
 from tippingpoint.dashboard.state import plain, session, subject, users
+from tippingpoint.dashboard.tables import frame
 from tippingpoint.policies.lint import diff
 from tippingpoint.reports.tables import EVIDENCE
-from tippingpoint.simulated import PAIR, Simulation
+from tippingpoint.simulated import PAIR as BETWEEN
+from tippingpoint.simulated import Simulation
 from tippingpoint.simulation.choice import Valued
 from tippingpoint.simulation.statistics import Estimate
 
 DRAWN = 90
 """Cut-offs on an axis of the picture."""
+PAIR = "pair"
 
 
 def page() -> None:
@@ -29,7 +32,7 @@ def page() -> None:
     mine, simulation = session(), found.simulation
     if mine.cuts is None or mine.cuts_of != about.reference:
         mine.cuts, mine.cuts_of = found.policy.cuts, about.reference
-    unit = f"{simulation.currency} per 1,000 users"
+    unit = f"{simulation.currency} per 1,000 users, {simulation.kind}"
     st.markdown(
         f"What the policy adds over doing nothing, on {found.test.users:,} test users. Where that comes from:"
         f" {plain(EVIDENCE[simulation.kind])}."
@@ -50,10 +53,13 @@ def page() -> None:
     left, right = st.columns([5, 4])
     with left:
         marks = {name: of.cuts for name, of in rows.items()}
-        drawn = mine.once(("surface", about.reference), lambda: coarse(found.cut_offs, DRAWN))
-        figures.draw(figures.surface(drawn, marks, f"{simulation.currency} per user"), "surface", 430)
+        first = _pair(found, now)
+        drawn = found.picture(now.at, first, DRAWN)
+        figures.draw(figures.surface(drawn, found.cut_offs.bands, marks, unit), "surface", 430)
+        if len(now.at) > 2:
+            st.caption("The other cut-offs are held as moved; each mark is drawn by these two alone.")
     with right:
-        st.dataframe(_table(found, rows), hide_index=True)
+        frame(_table(found, rows), hide_index=True)
         st.caption(_how(found, rows, float(limit)))
     others = {"as registered": then} | {
         name: found.scenario(cuts)
@@ -90,6 +96,25 @@ def _sliders(found: Board) -> tuple[float, ...] | None:
         st.warning("Each segment must start above the one before it. Move one of them.")
         return None
     return tuple(policy.cuts[k] if abs(cut - policy.cuts[k]) < step / 2 else cut for k, cut in enumerate(cuts))
+
+
+def _pair(found: Board, now: Scenario) -> int:
+    """Number of the first of the two cut-offs that are drawn: those around the one moved last, unless chosen."""
+    mine, names = session(), found.cut_offs.bands
+    if len(now.at) < 3:
+        return 0
+    if (before := mine.drawn_at) != now.policy.cuts:
+        changed = [k for k, cut in enumerate(now.policy.cuts) if before is None or before[k] != cut]
+        if before is not None and len(changed) == 1:
+            now_first = st.session_state.get(PAIR, 0)
+            if changed[0] not in (now_first, now_first + 1):
+                st.session_state[PAIR] = min(changed[0], len(now.at) - 2)
+        mine.drawn_at = now.policy.cuts
+
+    def said(k: int) -> str:
+        return f"{names[k + 1]} and {names[k + 2]}"
+
+    return int(st.selectbox("Draw the cut-offs of", range(len(now.at) - 1), format_func=said, key=PAIR))
 
 
 def _figures(now: Scenario, then: Scenario, unit: str) -> None:
@@ -149,16 +174,15 @@ def _between(of: Estimate) -> str:
 
 def _table(found: Board, rows: dict[str, Valued]) -> pl.DataFrame:
     """Policies side by side."""
-    currency = found.simulation.currency
+    simulation = found.simulation
+    name_of = f"uplift, {simulation.currency} per 1,000 users ({simulation.kind})"
     made = []
     for name, of in rows.items():
         cuts = "no one" if of.cuts is None else " / ".join(f"{cut:.3f}" for cut in of.cuts)
         uplift = f"{of.uplift.value * 1000:,.0f}"
         if of.uplift.low is not None and of.uplift.high is not None:
             uplift += f" [{of.uplift.low * 1000:,.0f}, {of.uplift.high * 1000:,.0f}]"
-        made.append(
-            {"": name, "cut-offs": cuts, f"{currency} per 1,000": uplift, "contacts": round(of.spend.value * 1000)}
-        )
+        made.append({"": name, "cut-offs": cuts, name_of: uplift, "contacts per 1,000": round(of.spend.value * 1000)})
     return pl.DataFrame(made)
 
 
@@ -166,15 +190,19 @@ def _who_moves(others: dict[str, Scenario], now: Scenario) -> None:
     """Of the users at hand, who would be in another segment than under another choice of cut-offs."""
     st.subheader("Who moves")
     then = others[st.selectbox("Against the cut-offs", list(others))]
-    table = users().table
+    theirs = users()
+    table = theirs.table
     score = table["propensity_score"].to_numpy()
     changed = diff(then.policy, now.policy, pd.DataFrame(index=range(len(score))), (score, score))
     moves = changed.movement[changed.movement["from"] != changed.movement["to"]]
     if moves.empty:
         st.caption("Nobody. Move a cut-off to see who would.")
         return
-    st.markdown(f"**{changed.users:,}** of {len(score):,} users would get another action.")
-    st.dataframe(moves, hide_index=True, column_config={"share": st.column_config.NumberColumn(format="percent")})
+    st.markdown(
+        f"**{changed.users:,}** of the {len(score):,} users of {plain(theirs.origin)} would get another action;"
+        " what that brings, above, is told on test users."
+    )
+    frame(moves, hide_index=True, column_config={"share": st.column_config.NumberColumn(format="percent")})
 
 
 def _save(now: Scenario, then: Scenario) -> None:
@@ -203,8 +231,8 @@ def _without() -> None:
     rules = getattr(about.policy, "rules", ())
     rows = [{"segment": r.segment, "when": r.when, "action": about.policy.actions[r.segment]} for r in rules]
     if rows:
-        st.dataframe(pl.DataFrame(rows), hide_index=True)
-    _worth(about.simulation, f"{about.model}{PAIR}{about.policy.name}")
+        frame(pl.DataFrame(rows), hide_index=True)
+    _worth(about.simulation, f"{about.model}{BETWEEN}{about.policy.name}")
 
 
 def _worth(simulation: Simulation, contestant: str) -> None:

@@ -12,16 +12,31 @@ IN_A_ROW = 3
 def filtered() -> pl.DataFrame:
     """Ask for values, and give the users that have them."""
     mine, found = session(), users()
-    user_id = subject().decider.deployment.terms.id or "user_id"
-    there = mine.once("categories", lambda: segments.categories(found.table, user_id))
-    shown = list(there)[: 2 * IN_A_ROW]
-    for first in range(0, len(shown), IN_A_ROW):
-        for place, column in zip(st.columns(IN_A_ROW), shown[first : first + IN_A_ROW], strict=False):
-            before = [v for v in mine.filters.get(column, []) if v in there[column]]
-            mine.filters[column] = place.multiselect(
-                plain(column), there[column], before, key=f"filter {found.origin} {column}", placeholder="all"
-            )
+    user_id, asked = found.table.columns[0], ("categories", subject().reference)
+    there = mine.once(asked, lambda: segments.categories(found.table, user_id, subject().hidden))
+    mine.filters = {c: values for c, values in mine.filters.items() if c in there}
+    _ask(list(there)[: 2 * IN_A_ROW], there)
+    if more := list(there)[2 * IN_A_ROW :]:
+        with st.expander("More filters", expanded=any(mine.filters.get(c) for c in more)):
+            _ask(more, there)
     left = segments.filtered(found.table, mine.filters)
     if any(mine.filters.values()):
         st.caption(f"{len(left):,} of {len(found.table):,} users.")
     return left
+
+
+def _ask(shown: list[str], there: dict[str, list[str]]) -> None:
+    """Values of some columns, in rows; of a column with very many, any can be typed."""
+    mine = session()
+    for first in range(0, len(shown), IN_A_ROW):
+        for place, column in zip(st.columns(IN_A_ROW), shown[first : first + IN_A_ROW], strict=False):
+            many = len(there[column]) >= segments.MOST
+            before = [v for v in mine.filters.get(column, []) if many or v in there[column]]
+            mine.filters[column] = place.multiselect(
+                plain(column),
+                [*there[column], *(v for v in before if v not in there[column])],
+                before,
+                key=f"filter {mine.about} {mine.uploads} {mine.table} {column}",
+                placeholder="all; type any" if many else "all",
+                accept_new_options=many,
+            )

@@ -1,10 +1,12 @@
 """Decisions by day, and what came of those who were contacted."""
 
-import polars as pl
+from datetime import UTC, datetime
+
 import streamlit as st
 
 from tippingpoint.dashboard import days, figures
-from tippingpoint.dashboard.state import settings, subject
+from tippingpoint.dashboard.state import plain, settings, subject
+from tippingpoint.dashboard.tables import frame
 
 
 def page() -> None:
@@ -29,24 +31,30 @@ def page() -> None:
     known = subject().policy.segments if by == "segment" else subject().decider.deployment.actions
     figures.draw(figures.days(counted, by, known), "days", 340)
     st.subheader("What came of it")
-    if where["outcomes"] is None:
-        st.info("No outcomes were named: `tippingpoint dashboard … outcomes=outcomes.csv`")
+    if where["outcomes"] is None and where["logins"] is None:
+        st.info("No outcomes were named: `tippingpoint dashboard … outcomes=outcomes.csv logins=logins.csv`")
         return
-    came = days.came(found, where["outcomes"])
-    if not len(came):
-        st.info(f"No decision is {days.DAYS} days old yet and has an outcome.")
-        return
-    shares = {c: st.column_config.NumberColumn(format="percent") for c in _shares(came)}
-    st.dataframe(came, hide_index=True, column_config=shares)
-    st.caption(
-        f"Each user's last decision that is at least {days.DAYS} days old. What was seen, not what the action brought:"
-        " who was contacted differs from who was not. `tippingpoint measure` says what it brought."
+    came = days.came(
+        found,
+        where["outcomes"],
+        where["logins"],
+        datetime.now(UTC).replace(tzinfo=None),
+        where["at"],
+        where["absent"] == "zero",
+        datetime.fromisoformat(where["until"]) if where["until"] else None,
     )
-
-
-def _shares(came: pl.DataFrame) -> list[str]:
-    """Columns that hold shares."""
-    told = {c.removesuffix(": users known") for c in came.columns if c.endswith(": users known")}
-    return [
-        c for c in came.columns if c.endswith(f"within {days.DAYS} days") or (c in told and came[c].dtype.is_float())
-    ]
+    if len(came.table):
+        shares = {c: st.column_config.NumberColumn(format="percent") for c in came.shares}
+        frame(came.table, hide_index=True, column_config=shares)
+        window = f"what came within {days.DAYS} days counts" if where["at"] else "nothing says when it came (at=…)"
+        st.caption(
+            f"Each user's first decision by a version, once it is {days.DAYS} days old; of yes or no, {plain(window)}."
+            f" Outcomes are taken as complete until {where['until'] or 'the last time there is (until=…)'}."
+            " What was seen, not what the action brought: who was contacted differs from who was not."
+            " `tippingpoint measure` says what it brought."
+        )
+    else:
+        st.info(f"No decision is {days.DAYS} days old yet and has an outcome.")
+    for name, kind in came.silent.items():
+        more = "; name a log of logins with logins=…, or type at=… if it says when the outcome came"
+        st.caption(f"{plain(name)} is {plain(kind)}, not yes or no or a number{more if kind == 'a time' else ''}.")

@@ -1,9 +1,13 @@
 """What is champion since when, and what its gate said; nothing here changes anything."""
 
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
+from tippingpoint.checks import Gate
 from tippingpoint.dashboard.state import plain, settings, subject
+from tippingpoint.dashboard.tables import frame
 from tippingpoint.jobs.standing import described, table
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.journal import Entry, read
@@ -24,7 +28,7 @@ def page() -> None:
         )
         return
     name, number = about.reference.removeprefix("models:/").rsplit("/", 1)
-    client = backend.connect()
+    client = backend.connect(writing=False)
     journal = read(client, name)
     with backend.store_errors():
         stands = standing(client, journal, described)
@@ -49,8 +53,12 @@ def page() -> None:
     st.link_button("Open it in MLflow", link(f"models/{name}/versions/{number}"), icon=":material/open_in_new:")
     if not backend.is_server() and settings()["mlflow"] is None:
         st.caption("`tippingpoint ui` serves MLflow's pages.")
-    if head is not None and head.judgement:
-        _gate(head)
+    # A rollback judges nothing: what let this version in once still stands.
+    own = [entry for entry in journal.entries if entry.version == number and entry.judgement.get("checks")]
+    if own:
+        _gate(own[-1])
+    else:
+        st.info("No gate has judged this version.")
     _journal(table(journal), journal.missing)
 
 
@@ -67,9 +75,20 @@ def _gate(entry: Entry) -> None:
     st.subheader("What the gate said")
     against = said["against"] or "the constant baseline"
     words = "Passed" if said["passed"] else "Not passed"
-    st.markdown(f"{words}, against {plain(against)}, on {said['users']:,} test users; look {said['look']}.")
+    st.markdown(
+        f"{words} on {at(entry.when)[:16]}, against {plain(against)}, on {said['users']:,} test users;"
+        f" look {said['look']}."
+    )
     rows = [{"check": check["name"], "word": check["word"], "why": check["said"]} for check in said["checks"]]
-    st.dataframe(pd.DataFrame(rows), hide_index=True)
+    frame(pd.DataFrame(rows), hide_index=True)
+    if out := left_out(said["checks"]):
+        st.warning(f"Left out when it was promoted: {', '.join(out)}. Nobody knows what these would have said.")
+
+
+def left_out(checks: list[dict[str, Any]]) -> list[str]:
+    """Checks of the standard gate that did not run."""
+    known = {"name", "alpha", "fresh"} | {check["name"] for check in checks}  # fresh is no part of it
+    return [name for name in Gate.model_fields if name not in known]
 
 
 def _journal(found: pd.DataFrame, missing: list[int]) -> None:
@@ -83,4 +102,4 @@ def _journal(found: pd.DataFrame, missing: list[int]) -> None:
     score = st.column_config.NumberColumn(format="%.3f")
     names = {"then": "ROC AUC then", "now": "ROC AUC now", "over": "instead of"}
     shown = found[SHOWN].rename(columns=names)
-    st.dataframe(shown, hide_index=True, column_config={"ROC AUC then": score, "ROC AUC now": score})
+    frame(shown, hide_index=True, column_config={"ROC AUC then": score, "ROC AUC now": score})

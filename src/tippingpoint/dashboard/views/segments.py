@@ -4,7 +4,8 @@ import polars as pl
 import streamlit as st
 
 from tippingpoint.dashboard import figures, segments
-from tippingpoint.dashboard.state import plain, subject, users
+from tippingpoint.dashboard.state import plain, session, subject, users, worth
+from tippingpoint.dashboard.tables import frame
 from tippingpoint.dashboard.views.filtering import filtered
 
 COMPARED = 8
@@ -19,7 +20,7 @@ def page() -> None:
         st.info("No user has all of these. Take a filter away.")
         return
     policy, deployment = about.policy, about.decider.deployment
-    own = segments.numbers(table, (deployment.outcome,))
+    own = session().once(("numbers", about.reference), lambda: segments.numbers(found.table, about.hidden))
     shown = segments.by_segment(table, policy.segments, policy.actions, own[:2])
     left, right = st.columns(2)
     with left:
@@ -29,23 +30,30 @@ def page() -> None:
         st.subheader("How their scores are spread")
         figures.draw(figures.scores(*segments.histogram(table, policy.segments), deployment.outcome), "scores", 300)
     money = deployment.economics.currency
-    st.dataframe(
+    frame(
         shown.with_columns(pl.col("expected value").round(0).cast(pl.Int64)),
         hide_index=True,
         column_config={
             "users": st.column_config.NumberColumn(format="localized"),
             "share": st.column_config.NumberColumn(format="percent"),
             "mean score": st.column_config.NumberColumn(format="%.3f"),
-            "expected value": st.column_config.NumberColumn(f"expected value, {money}", format="localized"),
+            "expected value": st.column_config.NumberColumn(
+                f"{money}, with what they would bring anyway", format="localized"
+            ),
             **{f"mean {c}": st.column_config.NumberColumn(format="%.1f") for c in own[:2]},
         },
     )
+    st.caption(worth())
     st.subheader("How they differ")
     compared = segments.engagement(table, policy.segments, own[:COMPARED])
     if compared.width > 1:
-        figures.draw(figures.engagement(compared, policy.segments), "engagement", 120 + 38 * (compared.width - 1))
+        figures.draw(
+            figures.engagement(compared, policy.segments, dict(shown.select("segment", "users").iter_rows())),
+            "engagement",
+            120 + 38 * (compared.width - 1),
+        )
         st.caption("Means of each segment against the average of all users shown; the line is the average.")
-    _by_category(table, list(segments.categories(found.table, table.columns[0])))
+    _by_category(table, list(segments.categories(found.table, table.columns[0], about.hidden)))
 
 
 def _by_category(table: pl.DataFrame, there: list[str]) -> None:
@@ -54,6 +62,6 @@ def _by_category(table: pl.DataFrame, there: list[str]) -> None:
         return
     column = st.selectbox("Segments by", there, format_func=str, key="by category")
     found = segments.by_category(table, column, policy.segments)
-    figures.draw(figures.stacked(found, column, policy.segments), "by_category", 100 + 30 * len(found))
+    figures.draw(figures.stacked(found, policy.segments), "by_category", 100 + 30 * len(found))
     with st.expander(f"The same in numbers, by {plain(column)}"):
-        st.dataframe(found, hide_index=True)
+        frame(found, hide_index=True)

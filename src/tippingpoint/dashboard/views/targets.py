@@ -1,87 +1,66 @@
 """Whom to act on, best first, and the list as a file."""
 
+import numpy as np
 import polars as pl
 import streamlit as st
 
-from tippingpoint.dashboard import intake
-from tippingpoint.dashboard.state import plain, session, subject, users
+from tippingpoint.dashboard import intake, lists, segments
+from tippingpoint.dashboard.state import plain, session, subject, users, worth
 from tippingpoint.dashboard.subject import Subject
+from tippingpoint.dashboard.tables import frame
 from tippingpoint.dashboard.views.filtering import filtered
 
 SHOWN = 5_000
-ALLOWED = 0.05
-"""Share of rows that may break the contract before `score` asks."""
 
 
 def page() -> None:
     """A list, its reasons, its download."""
     about, mine, found = subject(), session(), users()
     st.title("Targets")
-    lists = presets(about)
-    if not lists:
-        st.info("This policy does nothing to anyone: there is no one to list.")
-        return
-    chosen = st.segmented_control("Who", list(lists), default=next(iter(lists)), key="list") or next(iter(lists))
-    only = lists[chosen]
-    st.caption("Segments: " + ", ".join(f"{plain(s)} gets {plain(about.policy.actions[s])}" for s in only))
+    there = lists.presets(about)
+    chosen = st.segmented_control("Who", list(there), default=next(iter(there)), key="list") or next(iter(there))
+    only = there[chosen]
+    order = ". First come those from whom the action gains most over doing nothing."
+    acted = any(about.policy.actions[s] != "none" for s in only)
+    said = ", ".join(f"{plain(s)} gets {plain(about.policy.actions[s])}" for s in only)
+    st.caption(f"Segments: {said}{order if acted else '.'}")
     why = st.toggle("Say why, user by user", True, key="reasons")
 
     def make() -> intake.Targets:
-        with st.spinner("Making the list"):
-            return intake.targets(found, about, only, why)
+        return intake.targets(found, about, only, why)
 
     of = mine.once(("targets", about.reference, only, why), make)
     kept = filtered()
     user_id = of.table.columns[0]
     whole = not any(mine.filters.values())
-    table = of.table if whole else of.table.join(kept.select(user_id), on=user_id, how="semi", maintain_order="left")
+    rows = None if whole else np.flatnonzero(of.table[user_id].is_in(kept[user_id].implode()))
+    table = of.table if rows is None else of.table[rows]
     money = about.decider.deployment.economics.currency
     left, middle, right = st.columns(3)
     left.metric("Users", f"{len(table):,}")
-    middle.metric(f"Expected value, {money}", f"{table['expected_value'].sum() or 0:,.0f}")
+    value = table.select(segments.total(pl.col("expected_value"))).item()
+    middle.metric(f"{money}, with what they would bring anyway", "–" if value is None else f"{value:,.0f}")
     with right:
         st.download_button(
-            "Download CSV", of.csv if whole else intake.as_csv(table), f"targets_{'_'.join(only)}.csv", "text/csv",
+            "Download CSV", lambda: of.csv(rows), f"targets_{'_'.join(only)}.csv", "text/csv",
             type="primary", on_click="ignore", icon=":material/download:",
         )  # fmt: skip
     if of.neutralised:
-        st.caption(
-            f"{of.neutralised:,} cells begin like a formula: a ' stands in front, so that no spreadsheet runs them."
-        )
-    _list(table, user_id, money)
+        those = f"{of.neutralised:,} cells{'' if whole else ' of the whole list'}"
+        st.caption(f"{those} begin like a formula: a ' stands in front, so that no spreadsheet runs them.")
+    _list(of.shown(SHOWN, rows), len(table), user_id, money)
+    st.caption(worth())
     _same(found, about, only, why, whole)
 
 
-def presets(about: Subject) -> dict[str, tuple[str, ...]]:
-    """Lists that are asked for, by name: who gets a discount, who is of high value, who gets anything."""
-    policy, economics = about.policy, about.decider.deployment.economics
-    acted = tuple(s for s in policy.segments if policy.actions[s] != "none")
-    lists: dict[str, tuple[str, ...]] = {}
-    discounted = tuple(s for s in acted if s and _discount(economics, policy.actions[s]))
-    if discounted:
-        lists["Discount targets"] = discounted
-    if policy.score_cuts is not None and policy.segments[-1] in acted:
-        top = policy.segments[-1]
-        lists["High value" if about.decider.deployment.good else "Most at risk"] = (top,)
-    if acted and acted not in lists.values():
-        lists["Everyone who gets something"] = acted
-    return lists
-
-
-def _discount(economics: object, action: str) -> bool:
-    of = getattr(economics, "actions", {}).get(action)
-    return of is not None and of.discount > 0
-
-
-def _list(table: pl.DataFrame, user_id: str, money: str) -> None:
-    shown = table.head(SHOWN).drop("model", "policy_digest", "scored_at", strict=False)
-    picked = st.dataframe(
+def _list(shown: pl.DataFrame, users: int, user_id: str, money: str) -> None:
+    picked = frame(
         shown,
         hide_index=True,
         height=460,
         on_select="rerun",
         selection_mode="single-row",
-        key=f"picked {len(table)}",
+        key=f"picked {users}",
         column_config={
             "propensity_score": st.column_config.NumberColumn("score", format="%.3f"),
             "expected_value": st.column_config.NumberColumn(f"expected value, {money}", format="%.2f"),
@@ -90,22 +69,23 @@ def _list(table: pl.DataFrame, user_id: str, money: str) -> None:
     rows = picked["selection"]["rows"]
     if rows:
         session().user = str(shown[user_id][rows[0]])
-        st.success(f"{plain(session().user)} is explained on the page Why.")
-    more = f"The first {SHOWN:,} of {len(table):,} are shown; the file has all. " if len(table) > SHOWN else ""
+        if (pages := st.session_state.get("pages")) is None:
+            st.success(f"{plain(session().user)} is explained on the page Why.")
+        else:
+            st.page_link(pages["why"], label=f"Why {plain(session().user)}?", icon=":material/arrow_forward:")
+    more = f"The first {SHOWN:,} of {users:,} are shown; the file has all. " if users > SHOWN else ""
     st.caption(f"{more}Pick a user by the box at the left of the row; a click on a column's name sorts.")
 
 
 def _same(found: intake.Listed, about: Subject, only: tuple[str, ...], why: bool, whole: bool) -> None:
     """The line that writes the same file."""
-    if about.demo or session().listed is None:
+    mine = session()
+    if about.demo or mine.listed is None or mine.upload is None or found.by is not None:
         return
     if found.names:
         st.caption("Columns were matched here by hand: `tippingpoint score` wants them under the contract's names.")
         return
     with st.expander("The same file from the command line"):
         st.caption("Byte for byte." if whole else "Byte for byte, without the filters above.")
-        words = f"input={found.origin!r} output=targets.csv model={about.reference} 'only=[{','.join(only)}]'"
-        if (broken := found.tally.quarantined) > ALLOWED * found.tally.rows:
-            words += f" quarantine_share={broken / found.tally.rows + 0.01:.2f}"
-        line = f"tippingpoint score {words} reasons={str(why).lower()} scored_at={found.at.isoformat()}"
-        st.code(line, language=None, wrap_lines=True)
+        address = "" if isinstance(mine.upload.content, bytes) else mine.table
+        st.code(lists.line(found, about, only, why, address), language=None, wrap_lines=True)

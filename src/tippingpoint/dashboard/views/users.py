@@ -1,30 +1,49 @@
 """Bring users: any CSV or Parquet, its columns matched, what is wrong listed, the good rows decided."""
 
+from collections.abc import Callable
+
 import polars as pl
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from tippingpoint.dashboard import intake
-from tippingpoint.dashboard.state import missing, plain, session, subject, users
+from tippingpoint.dashboard.state import listed, missing, plain, session, subject
+from tippingpoint.dashboard.tables import frame
 from tippingpoint.errors import TippingpointError
 
 KINDS = ["csv", "gz", "parquet", "tsv", "txt"]
 NOTHING = "none of these"
+ADDRESS = "duckdb:///app.duckdb?table=users"
+WHAT_IS_READ = (
+    "duckdb:///app.duckdb?table=users or postgresql://user@host/database?table=users; of users, or of decisions that"
+    " score wrote. It is only read. Passwords come from the environment of whoever started the pages."
+)
+OWN = "the users the model was fitted and judged on"
+CHANGED = (
+    "This table has changed since: these are no longer the users the model was fitted and judged on, and nothing that"
+    " was found out about those is shown of these."
+)
 
 
 def page() -> None:
     """Upload, preview, match, mend."""
     mine = session()
     st.title("Users")
-    st.markdown("Bring a table of users, one row each; or look at those the model was judged on.")
-    given = st.file_uploader("A CSV (also gzipped) or Parquet file, up to 200 MB", KINDS)
-    if given is not None and given.file_id != mine.file:
-        mine.forget()
-        mine.file = given.file_id
-        try:
-            mine.upload = intake.look(given.name, given.getvalue())
-        except TippingpointError as error:
-            mine.forget()
-            st.error(plain(error), icon=":material/error:")
+    st.markdown("Bring a table of users, one row each; or look at those the model was fitted and judged on.")
+    given = st.file_uploader("A CSV (also gzipped) or Parquet file, up to 200 MB", KINDS, key=f"file {mine.uploads}")
+    with st.expander("Or a table in SQL"):
+        address = st.text_input("Its address", key="table", placeholder=ADDRESS, help=WHAT_IS_READ).strip()
+    if given is not None:
+        _look(lambda: intake.look(given.name, given.getvalue()))
+        mine.uploads, mine.table = mine.uploads + 1, address
+        if (running := get_script_run_ctx()) is not None:
+            running.uploaded_file_mgr.remove_session_files(running.session_id)
+        st.rerun()
+    if address and address != mine.table:
+        _look(lambda: intake.look_at_table(address))
+        mine.table = address
+    if mine.wrong:
+        st.error(plain(mine.wrong), icon=":material/error:")
     if mine.upload is not None:
         st.caption("It is held in memory for this tab alone, and gone with it.")
     if mine.upload is not None and (lacking := missing()):
@@ -32,26 +51,71 @@ def page() -> None:
         _preview(mine.upload.preview)
         _wanted()
         return
-    found = users()
+    place = st.empty()
+    if mine.upload is not None and mine.listed is None:
+        with place.container():
+            st.caption(f"{plain(mine.upload.name)}, its first rows")
+            _preview(mine.upload.preview)
+    try:
+        found = listed()
+    except TippingpointError:
+        if mine.upload is not None:
+            _forgetting()
+        raise
+    place.empty()
     tally = found.tally
-    st.subheader(plain(found.origin) if mine.listed else f"{plain(found.origin)}: the model's own users")
+    st.subheader(plain(found.origin) if mine.listed else f"{plain(found.origin)}: {OWN}")
+    if mine.listed is None and subject().changed:
+        st.warning(CHANGED)
     for place, (name, value) in zip(
         st.columns(3),
-        {"rows": tally.rows, "decided": tally.decided, "set aside": tally.quarantined}.items(),
+        {"rows": tally.rows, "decided": tally.decided, "set aside": tally.quarantined}.items()
+        if found.by is None
+        else {"decisions": tally.rows, "users": tally.decided, "decided on": f"{found.at:%Y-%m-%d}"}.items(),
         strict=True,
     ):
-        place.metric(name, f"{value:,}")
+        place.metric(name, value if isinstance(value, str) else f"{value:,}")
+    if found.by is not None:
+        st.caption(f"Decisions of {plain(found.by)} as they are, of each user the last; nothing was decided anew.")
     if len(found.broken):
-        _broken(found.broken)
+        _broken(found)
     if found.names:
         st.caption("Matched: " + ", ".join(f"{plain(old)} is {plain(new)}" for old, new in found.names.items()))
-    st.dataframe(found.table.head(intake.PREVIEW), hide_index=True)
-    st.caption(f"The first {min(len(found.table), intake.PREVIEW)} of {len(found.table):,}.")
-    if mine.upload is not None and st.button("Forget my file", icon=":material/delete:"):
-        mine.forget()
-        st.rerun()
+        st.button("Match the columns anew", icon=":material/undo:", on_click=_match_anew)
+    if len(found.table):
+        frame(found.table.head(intake.PREVIEW), hide_index=True)
+        st.caption(f"The first {min(len(found.table), intake.PREVIEW)} of {len(found.table):,}.")
+    if mine.upload is not None:
+        _forgetting()
     _drifted(found)
     _wanted()
+
+
+def _look(look: Callable[[], intake.Upload]) -> None:
+    """Take a look at what was brought, in the place of what was there."""
+    mine = session()
+    mine.forget()
+    try:
+        mine.upload = look()
+    except TippingpointError as error:
+        mine.wrong = str(error)
+
+
+def _forgetting() -> None:
+    st.button("Forget my users", icon=":material/delete:", on_click=_forget)
+
+
+def _forget() -> None:
+    mine = session()
+    mine.forget()
+    mine.uploads += 1
+    st.session_state["table"] = ""
+
+
+def _match_anew() -> None:
+    mine = session()
+    mine.names, mine.listed, mine.work = {}, None, None
+    mine.found.clear()
 
 
 def _match(lacking: dict[str, list[str]]) -> None:
@@ -60,33 +124,48 @@ def _match(lacking: dict[str, list[str]]) -> None:
     st.subheader("Which column is which?")
     st.markdown("The model reads columns that this file does not have under that name.")
     chosen: dict[str, str] = {}
+    likely = intake.likely(lacking)
     with st.form("match"):
         for name, near in lacking.items():
             meaning = about.decider.deployment.terms.columns[name].meaning
             options = [*near, NOTHING]
-            found = st.selectbox(plain(name) + (f": {plain(meaning)}" if meaning else ""), options, key=f"is {name}")
+            asked = plain(name) + (f": {plain(meaning)}" if meaning else "")
+            found = st.selectbox(asked, options, options.index(likely.get(name, NOTHING)), key=f"is {name}")
             chosen[name] = str(found)
         pressed = st.form_submit_button("Use these", type="primary")
     if pressed:
         left = [name for name, column in chosen.items() if column == NOTHING]
         taken = [column for column in chosen.values() if column != NOTHING]
         if left:
-            st.error(f"The model cannot do without {plain(', '.join(left))}. Add it to the file.")
+            st.error(f"The model cannot do without {plain(', '.join(left))}. Choose a column, or add it to the file.")
         elif len(set(taken)) < len(taken):
             st.error("One column was chosen twice. Match each column once.")
         else:
-            mine.names = {column: name for name, column in chosen.items()}
+            mine.names, mine.work = {column: name for name, column in chosen.items()}, None
             st.rerun()
 
 
 def _preview(table: pl.DataFrame) -> None:
-    st.dataframe(table.head(10), hide_index=True)
+    frame(table.head(10), hide_index=True)
 
 
-def _broken(broken: pl.DataFrame) -> None:
+def _broken(found: intake.Listed) -> None:
     """What is wrong, and the rows it is wrong with."""
-    st.warning(f"{len(broken):,} rows break the contract and are set aside; the others are decided.")
-    st.dataframe(intake.reasons_by_column(broken).head(200), hide_index=True)
+    broken, rest = found.broken, "the others are decided" if len(found.table) else "no row is left to decide"
+    of = "1 row is" if len(broken) == 1 else f"{len(broken):,} rows are"
+    st.warning(f"{of} not as the model needs them, and set aside; {rest}.")
+    wrong = intake.reasons_by_column(broken, found.tally.reasons)
+    frame(
+        wrong.head(200),
+        hide_index=True,
+        column_config={"first rows": "first rows (the header not counted)"},
+    )
+    if commas := intake.with_commas(broken, wrong):
+        st.info(
+            f"{plain(', '.join(commas))}: it seems that numbers have a decimal comma, as German or French Excel writes"
+            " them. They must have a point. In Excel: File, Options, Advanced, untick “Use system separators”, type a"
+            " point as decimal separator and nothing for thousands, and save the file as CSV UTF-8 again."
+        )
     csv, cells = intake.broken_csv(broken)
     st.download_button(
         "Download the rows set aside", csv, "set_aside.csv", "text/csv", on_click="ignore", icon=":material/download:"
@@ -97,12 +176,13 @@ def _broken(broken: pl.DataFrame) -> None:
 
 def _drifted(found: intake.Listed) -> None:
     """Columns in which these users are not like those the model learnt from."""
-    if session().listed is None:
+    if session().listed is None or found.by is not None or not len(found.table):
         return
     drift = subject().decider.deployment.reference.drift(found.tally.drift)
     if len(away := drift[drift["drift"] != "same"]):
         with st.expander("Not like the users the model learnt from"):
-            st.dataframe(away, hide_index=True)
+            words = {"psi": "how far (PSI)", "by_chance": "so far by chance alone", "drift": "in a word"}
+            frame(away.rename(columns=words), hide_index=True)
 
 
 def _wanted() -> None:
@@ -113,4 +193,4 @@ def _wanted() -> None:
         values = ", ".join(terms.values or []) or (f"{low} to {high}" if low or high else "")
         rows.append({"column": name, "type": terms.type, "values": values, "meaning": terms.meaning})
     with st.expander("What the table must hold"):
-        st.dataframe(pl.DataFrame(rows), hide_index=True)
+        frame(pl.DataFrame(rows), hide_index=True)

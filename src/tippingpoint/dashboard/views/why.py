@@ -6,13 +6,19 @@ import polars as pl
 import streamlit as st
 
 from tippingpoint.dashboard import figures, intake
-from tippingpoint.dashboard.state import plain, session, subject, users
+from tippingpoint.dashboard.clause import clause
+from tippingpoint.dashboard.state import plain, session, subject, users, worth
+from tippingpoint.dashboard.tables import frame
+from tippingpoint.data.decisions import as_written
 from tippingpoint.explanation import background_of
 from tippingpoint.explanation.reasons import CAVEAT, shown, what_moves
 from tippingpoint.models.calibration import Model, pipeline_of
 
+OFFERED = 5
 MOST = 12
 """Columns drawn."""
+SUMMARY = 950
+"""Pixels across of the picture for all; a phone's are as many as it has."""
 
 
 def page() -> None:
@@ -23,11 +29,17 @@ def page() -> None:
     given = st.text_input(
         "User", mine.user or str(found.table[user_id][0]), key="who", help="An id of the table of users."
     )
-    rows = (found.table[user_id] == given.strip()).arg_true()
+    ids = found.table[user_id]
+    rows = (ids == given.strip()).arg_true()
+    if not len(rows):  # as tables show it, with the ' that no spreadsheet runs
+        rows = (ids == as_written(pl.Series([given.strip()]))[0]).arg_true()
     if not len(rows):
-        st.info(f"There is no user {plain(given)} among {len(found.table):,}. Pick one on the page Targets.")
+        near = ids.filter(ids.str.contains(given.strip(), literal=True)).head(OFFERED).to_list()
+        known = "Ids that hold it: " if near else "Ids there are: "
+        some = ", ".join(plain(of) for of in near or ids.head(OFFERED).to_list())
+        st.info(f"There is no user {plain(given)} among {len(found.table):,}. {known}{some}.")
     else:
-        mine.user = given.strip()
+        mine.user = str(ids[int(rows[0])])
         _one(int(rows[0]))
     _all()
 
@@ -46,7 +58,13 @@ def _one(row: int) -> None:
     }
     for place, (name, value) in zip(st.columns([2, 2, 3, 2]), shown_.items(), strict=True):
         place.metric(name, value)
+    st.caption(worth())
+    if not found.readable:
+        st.info("The table holds decisions, not what the model reads: why they are so cannot be told from it.")
+        return
     features = intake.features(found, about, np.array([row]))
+    if found.by is None and (said := clause(about.policy, decided["propensity_score"], features)):
+        st.markdown(f"**{plain(said)}.**")
     found_values, space = about.reasons.values(features)
     values = found_values[0]
     order = np.abs(values).argsort(kind="stable")[::-1][:MOST]
@@ -55,9 +73,12 @@ def _one(row: int) -> None:
         st.subheader("What drives it")
         names = [f"{features.columns[j]} = {shown(features.iloc[0, j])}" for j in order]
         figures.draw(
-            figures.bars(names, values[order].tolist(), f"lowers ← score → raises ({space})"),
+            figures.bars(names, values[order].tolist(), "lowers ← score → raises"),
             "reasons",
             90 + 32 * len(order),
+        )
+        st.caption(
+            f"The longer the bar, the more it moves the score, compared with an average user (in {plain(space)})."
         )
     with right:
         st.subheader("What would move them")
@@ -68,7 +89,7 @@ def _one(row: int) -> None:
             if segment != decided["segment"]:
                 move = what_moves(model, features, background, about.policy.segment, code)
                 moves.append({"to": segment, "if": str(move) if move else "no value tried of a single column does"})
-        st.dataframe(pl.DataFrame(moves), hide_index=True)
+        frame(pl.DataFrame(moves), hide_index=True)
         st.caption(CAVEAT)
 
 
@@ -82,13 +103,15 @@ def _background() -> pd.DataFrame:
 def _all() -> None:
     about = subject()
     st.subheader("What drives all scores")
-    if about.importance is None:
-        st.info("The run of this model filed no SHAP values (report=none).")
+    if about.shap is None:
+        st.info(
+            "Its run filed no picture of what drives scores (SHAP values). Whoever fits the models leaves out"
+            " `report=none` next time."
+        )
         return
-    top = about.importance.head(MOST)
-    figure = figures.bars(top["feature"].tolist(), top["mean_abs_shap"].tolist(), "mean |SHAP| over test users")
-    figures.draw(figure, "importance", 90 + 30 * len(top))
-    where = (
-        "of the demonstration's test users" if about.demo else "as MLflow has it, tables/mean_abs_shap.csv of its run"
+    st.image(about.shap, width=SUMMARY)
+    where = "The demonstration's test users" if about.demo else "As MLflow has it: figures/shap.png of its run"
+    st.caption(
+        f"{where}. Each point is a user: right of the line the column raised their score, left it lowered it."
+        " Bars: how much it moves a score, on average."
     )
-    st.caption(f"How much each column moves a score, on average; {where}.")

@@ -1,0 +1,59 @@
+"""The pages in one place."""
+
+from functools import partial
+
+import streamlit as st
+
+from tippingpoint.dashboard.state import DEMO, chosen, plain, references, session, show, standing, subject
+from tippingpoint.dashboard.views import cut_offs, kmeans, over_time, registry, segments, targets, users, why
+from tippingpoint.errors import TippingpointError
+
+PAGES = {
+    "users": (users.page, "Users"),
+    "segments": (segments.page, "Segments"),
+    "cut-offs": (cut_offs.page, "Cut-offs"),
+    "targets": (targets.page, "Targets"),
+    "why": (why.page, "Why"),
+    "k-means": (kmeans.page, "K-means"),
+    "over-time": (over_time.page, "Over time"),
+    "registry": (registry.page, "Registry"),
+}
+
+
+def main() -> None:
+    """Show the page that was chosen."""
+    # Pages have no icons: a browser would fetch the one that stands in its tab from elsewhere.
+    pages = {
+        path: st.Page(partial(show, shown), title=title, url_path=path, default=path == "users")
+        for path, (shown, title) in PAGES.items()
+    }
+    st.session_state["pages"] = pages
+    page = st.navigation(list(pages.values()))
+    try:
+        with st.sidebar:
+            _about()
+    except TippingpointError as error:  # on a phone the sidebar is shut
+        st.error(plain(error), icon=":material/error:")
+        return
+    page.run()
+    if (listed := session().listed) is not None:
+        st.sidebar.caption(f"Your users: {plain(listed.origin)}, in this tab only")
+
+
+def _about() -> None:
+    """Who decides, in the sidebar."""
+    there = references()
+    if len(there) > 1:
+        st.session_state["about"] = chosen(there)
+        st.selectbox("Model", there, key="about", format_func=lambda r: r.removeprefix("models:/"))
+    about = subject()
+    if about.reference.startswith(DEMO):
+        st.warning(
+            "A demonstration: generated users, a small model fitted on them just now. There is no champion in this"
+            " store yet; promote one and it opens here.",
+            icon=":material/science:",
+        )
+    else:
+        st.caption(f"{standing(about.reference)}: {plain(about.reference.removeprefix('models:/'))}")
+    policy = about.policy
+    st.caption(f"Policy: {plain(policy.name)}, version {policy.version}")

@@ -1,0 +1,42 @@
+"""Money on the pages says what it is of, what it rests on, and nothing where it is not known."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from tippingpoint.dashboard import figures, segments
+from tippingpoint.dashboard.intake import own_users
+from tippingpoint.dashboard.scenario import board
+
+
+@pytest.mark.parametrize("name", ["segments", "targets", "why"])
+def test_an_expected_value_says_that_the_baseline_is_in_it_and_what_it_rests_on(open_page, name):
+    said = " ".join(c.value for c in open_page(name).caption)
+    assert "with what they would bring anyway" in said
+    assert "known because the users are generated" in said
+
+
+def test_a_sum_with_an_unknown_value_is_unknown_not_less(conversion):
+    table, policy = own_users(conversion).table, conversion.policy
+    unknown = pl.when(pl.col("segment") != "high").then("expected_value").alias("expected_value")
+    found = segments.by_segment(table.with_columns(unknown), policy.segments, policy.actions, [])
+    assert found["expected value"].is_null().to_list() == [s == "high" for s in policy.segments]
+    nobody = table.with_columns(expected_value=pl.lit(None, pl.Float64))
+    assert segments.by_segment(nobody, policy.segments, policy.actions, [])["expected value"].null_count() == 3
+
+
+def test_the_kind_of_evidence_stands_in_every_table_and_figure_of_uplift(open_page):
+    app = open_page("cut-offs")
+    assert any("truth" in c.value and "per 1,000 users" in c.value for c in app.caption)
+    assert "uplift, EUR per 1,000 users (truth)" in app.dataframe[0].value.columns
+
+
+def test_the_picture_of_cut_offs_is_of_1000_users_as_the_table_beside_it(conversion):
+    found = board(conversion)
+    cut_offs = found.cut_offs
+    picture = found.picture((0, 1), 0, 10_000)
+    drawn = figures.surface(picture, cut_offs.bands, {}, "EUR per 1,000 users, truth").data[0]
+    sheet = cut_offs.views[0].surface.uplift
+    at = np.unravel_index(np.where(sheet.supported, sheet.value, -np.inf).argmax(), sheet.value.shape)
+    assert drawn.z[at[0]][at[1]] == pytest.approx(1000 * sheet.value[at], abs=0.06)
+    assert "truth" in drawn.colorbar.title.text
