@@ -26,7 +26,7 @@ from typing import Any, TypeVar
 import numpy as np
 import polars as pl
 
-from tippingpoint.dashboard import figures, intake, scenario, segments, subject
+from tippingpoint.dashboard import figures, intake, lists, scenario, segments, subject, uploads
 
 T = TypeVar("T")
 MINUTES = 120_000
@@ -58,7 +58,7 @@ def main(users: int) -> None:
     table = made(about, users)
     content = io.BytesIO()
     table.write_csv(content)
-    upload, looked = timed(lambda: intake.look("users.csv", content.getvalue()), 1)
+    upload, looked = timed(lambda: uploads.look("users.csv", content.getvalue()), 1)
     found, decided = timed(lambda: intake.listed(upload, about, {}), 1)
     policy = about.policy
 
@@ -80,8 +80,8 @@ def main(users: int) -> None:
     _, filtering = timed(segments_page, REPEATS)
     _, moving = timed(lambda: board.scenario((float(next(cuts)), 0.7)), REPEATS)
     _, limiting = timed(lambda: board.within(100), REPEATS)
-    _, listing = timed(lambda: intake.targets(found, about, ("medium", "high"), False).csv(), 3)
-    _, why = timed(lambda: intake.targets(found, about, ("medium", "high"), True).csv(), 1)
+    _, listing = timed(lambda: lists.targets(found, about, ("medium", "high"), False).csv(), 3)
+    _, why = timed(lambda: lists.targets(found, about, ("medium", "high"), True).csv(), 1)
     megabytes = content.tell() / 1e6
     print(f"{users:,} users, {megabytes:.1f} MB of CSV; medians of {REPEATS}, seconds")
     rows = {

@@ -8,10 +8,12 @@ import pytest
 import streamlit as st
 
 from tests.dashboard.conftest import on_page, uploaded
-from tippingpoint.dashboard import intake, segments, state
+from tippingpoint.dashboard import faults, intake, segments, state
 from tippingpoint.dashboard.clause import clause
-from tippingpoint.dashboard.intake import features, likely, listed, look, own_users, targets
+from tippingpoint.dashboard.intake import features, listed, own_users
+from tippingpoint.dashboard.lists import targets
 from tippingpoint.dashboard.pages import PAGES
+from tippingpoint.dashboard.uploads import likely, look
 from tippingpoint.dashboard.views.registry import left_out
 from tippingpoint.errors import OutsideError
 
@@ -138,16 +140,16 @@ def test_a_decimal_comma_is_guessed_and_said_once_a_column(conversion, upload, o
     content = table.with_columns(content_hours_7d=pl.col("content_hours_7d").str.replace(r"\.", ","))
     content = content.write_csv(separator=";").encode()
     mine = listed(look("users.csv", content), conversion, {})
-    wrong = intake.reasons_by_column(mine.broken, mine.tally.reasons)
+    wrong = faults.reasons_by_column(mine.broken, mine.tally.reasons)
     assert wrong.height == 1
     assert wrong["column"].item() == "content_hours_7d"
     assert wrong["rows"].item() == len(mine.broken)
     assert wrong["for example"].item().count(",") == 6  # of three numbers, between them, and that there are more
-    assert intake.with_commas(mine.broken, wrong) == ["content_hours_7d"]
+    assert faults.with_commas(mine.broken, wrong) == ["content_hours_7d"]
     app = uploaded(open_page("users"), content)
     assert "decimal comma" in app.info[0].value
     words = listed(look("users.csv", upload(sessions_7d=pl.lit("many"))), conversion, {})
-    assert not intake.with_commas(words.broken, intake.reasons_by_column(words.broken, words.tally.reasons))
+    assert not faults.with_commas(words.broken, faults.reasons_by_column(words.broken, words.tally.reasons))
 
 
 def test_the_list_begins_with_whom_most_is_gained_from(retention):
@@ -218,7 +220,7 @@ def test_checks_that_did_not_run_are_named():
 
 def test_a_plain_number_is_no_formula_among_the_rows_set_aside(conversion, upload):
     mine = listed(look("users.csv", upload(sessions_7d=pl.lit(-4), country_tier=pl.lit("=1+1"))), conversion, {})
-    csv, cells = intake.broken_csv(mine.broken)
+    csv, cells = faults.broken_csv(mine.broken)
     assert b",-4," in csv
     assert b"'-4" not in csv
     assert b"'=1+1" in csv

@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import working_in
 from tests.dashboard.conftest import on_page, uploaded
-from tippingpoint.dashboard import intake, state
+from tippingpoint.dashboard import intake, state, uploads
 from tippingpoint.dashboard.scenario import moved
 from tippingpoint.dashboard.subject import exact
 from tippingpoint.errors import InputError
@@ -34,7 +34,7 @@ def test_after_a_promotion_an_upload_is_decided_anew_on_whatever_page_one_is(ope
     app.run()
     assert not app.exception
     shown = app.dataframe[0].value.set_index("segment")["users"]
-    anew = intake.listed(intake.look("users.csv", upload()), after, {}).table["segment"].value_counts()
+    anew = intake.listed(uploads.look("users.csv", upload()), after, {}).table["segment"].value_counts()
     assert shown.to_dict() == dict(anew.iter_rows())
     assert shown["high"] > before["high"]
 

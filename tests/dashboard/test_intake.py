@@ -10,9 +10,11 @@ import pytest
 
 from tests.conftest import working_in
 from tippingpoint.composing import compose
-from tippingpoint.dashboard import intake
-from tippingpoint.dashboard.intake import lacking, listed, look, look_at_table, targets
+from tippingpoint.dashboard import faults, intake
+from tippingpoint.dashboard.intake import listed
+from tippingpoint.dashboard.lists import targets
 from tippingpoint.dashboard.subject import registered
+from tippingpoint.dashboard.uploads import lacking, look, look_at_table
 from tippingpoint.errors import InputError
 from tippingpoint.jobs import score
 from tippingpoint.settings import ScoreSettings
@@ -70,10 +72,10 @@ def test_rows_that_break_the_contract_are_set_aside_and_named(conversion, upload
     tier = pl.when(pl.col("user_id") == "u000000005").then(pl.lit("=cmd()")).otherwise("country_tier")
     mine = listed(look("users.csv", upload(sessions_7d=sessions, country_tier=tier)), conversion, {})
     assert (mine.tally.rows, mine.tally.decided, len(mine.broken)) == (400, 398, 2)
-    wrong = intake.reasons_by_column(mine.broken, mine.tally.reasons)
+    wrong = faults.reasons_by_column(mine.broken, mine.tally.reasons)
     assert wrong["first rows"].to_list() == ["4", "6"]
     assert wrong.row(0) == ("sessions_7d", "is not a whole number", 1, "many", "4")
-    csv, cells = intake.broken_csv(mine.broken)
+    csv, cells = faults.broken_csv(mine.broken)
     assert cells == 1
     assert b"'=cmd()" in csv
     assert mine.table.height == 398

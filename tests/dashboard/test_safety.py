@@ -13,10 +13,11 @@ import pytest
 from tests.dashboard.conftest import on_page, uploaded
 from tippingpoint import dashboard
 from tippingpoint.composing import compose
-from tippingpoint.dashboard.intake import listed, look, names_beside
+from tippingpoint.dashboard.intake import listed, names_beside
 from tippingpoint.dashboard.lists import line
 from tippingpoint.dashboard.state import JOINER, plain
 from tippingpoint.dashboard.tables import safe
+from tippingpoint.dashboard.uploads import look
 
 
 def test_every_table_of_the_pages_is_safe_to_download():

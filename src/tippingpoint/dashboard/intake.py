@@ -1,16 +1,10 @@
-"""An upload: its columns matched to a contract, read as `score` reads a file, held against the contract, decided."""
+"""Users decided as `score` decides them, or decisions as they are, beside the users' own columns."""
 
-import difflib
 import hashlib
-import re
-import tempfile
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pandas as pd
@@ -19,59 +13,18 @@ import polars as pl
 from tippingpoint.dashboard.compact import Compact
 from tippingpoint.dashboard.segments import free
 from tippingpoint.dashboard.subject import Subject
-from tippingpoint.data import database
-from tippingpoint.data.contract import TableContract
+from tippingpoint.dashboard.uploads import Upload, opened
 from tippingpoint.data.decisions import times
 from tippingpoint.data.door import as_text
-from tippingpoint.data.writing import neutralised
 from tippingpoint.deciding.tally import Tally
 from tippingpoint.errors import InputError
-from tippingpoint.explanation.reasons import REASONS
-from tippingpoint.serving.batch import TIMES, Batch, best_first
-from tippingpoint.serving.inputs import Files, Input, Query, Retyped, open_input
-from tippingpoint.serving.outputs import File
+from tippingpoint.serving.batch import Batch
+from tippingpoint.serving.inputs import Input, Retyped
 from tippingpoint.serving.stream import Stream
 
 CHUNK = 100_000
 """Rows worked on at once, as `score` does."""
-PREVIEW = 50
-HEAD = 1 << 18
-"""Bytes of a file from which its rows are guessed."""
 DECISIONS = ("propensity_score", "segment", "action", "expected_value")
-DECIDED = ("propensity_score", "segment", "action", "scored_at")
-"""Columns of a table that holds decisions."""
-KEPT = re.compile(r"model|policy_digest|scored_at|explored|policy_action|logging_probability(_.*)?")
-"""Further columns of decisions, in their order."""
-ROW = "row of the users"
-NEAR = 0.7
-"""How alike names must be before one is taken for the other."""
-NUMBER = r"^[+-]?\d+([.,]\d+)?$"
-COMMA = r"^[+-]?\d+(\.\d{3})*,\d+$"
-"""A number with a decimal comma."""
-
-
-@dataclass(frozen=True)
-class Upload:
-    """Users as they came: a file in memory, or a table of a database.
-
-    Parameters
-    ----------
-    preview
-        Its first rows.
-    rows
-        About how many it has; None where that is not known.
-    """
-
-    name: str
-    content: bytes | Query
-    columns: tuple[str, ...]
-    preview: pl.DataFrame
-    rows: int | None
-
-    @property
-    def decided(self) -> bool:
-        """Whether it holds decisions, as `score` writes them: they are shown as they are."""
-        return set(DECIDED) <= set(self.columns)
 
 
 class Held:
@@ -145,12 +98,13 @@ class Listed:
     names
         The upload's columns that go by another name in the contract, and that name.
     table
-        The users let in: id, score, segment, action and expected value, then their own columns; those of the name of
-        a column of the decisions end in `(table)`.
+        The users let in: id, score, segment, action and expected value, then their own columns.
     broken
         The rows set aside, `row` and `reason` first.
     at
         What decisions are dated with, UTC.
+    beside
+        The users' own columns that are called otherwise here, as a decision's column has their name, and how.
     numbered
         Whether ids came as numbers, which no spreadsheet runs.
     readable
@@ -165,88 +119,10 @@ class Listed:
     broken: pl.DataFrame
     tally: Tally
     at: datetime
+    beside: Mapping[str, str] = field(default_factory=dict)
     numbered: bool = False
     readable: bool = True
     by: str | None = None
-
-
-def look(name: str, content: bytes) -> Upload:
-    """Look at the beginning of a file.
-
-    Raises
-    ------
-    InputError
-        When it is no table.
-    """
-    with _files(name, content) as files:
-        columns = files.columns()
-        preview = _first(files, columns)
-        rows = files.rows
-    if rows is None and not content.startswith(b"\x1f\x8b"):
-        head = content[:HEAD]
-        rows = round(len(content) / len(head) * head.count(b"\n"))
-    return Upload(name, content, tuple(columns), preview.head(PREVIEW), rows)
-
-
-def look_at_table(url: str) -> Upload:
-    """Look at the beginning of a table of a database, in the words of `score input=`.
-
-    Raises
-    ------
-    InputError
-        When it is none, or the URL holds a password: those belong into the environment.
-    OutsideError
-        When the database cannot be reached.
-    """
-    if "://" not in url:
-        what, remedy = (
-            f"{url!r} is no address of a table",
-            "Type duckdb:///app.duckdb?table=users, or postgresql://…?table=users.",
-        )
-        raise InputError("table", what, remedy)
-    if urlsplit(url).password is not None or "password" in parse_qs(urlsplit(url).query):
-        what = f"the address of {database.shown(url)} holds a password, which all would see here"
-        raise InputError("table", what, "Leave it out; PGPASSWORD or ~/.pgpass of whoever starts the pages has it.")
-    source = open_input(url, None, {})
-    assert isinstance(source, Query)
-    preview = next(source.chunks(source.columns(), frozenset(), PREVIEW), None)
-    if preview is None:
-        raise InputError("table", f"{source.origin} has no rows", "Bring users.")
-    return Upload(source.origin, source, tuple(preview.columns), preview.head(PREVIEW), None)
-
-
-def lacking(columns: tuple[str, ...], terms: TableContract, outcome: str = "") -> dict[str, list[str]]:
-    """Columns of the contract that a table lacks, each with those it has to spare, the nearest name first.
-
-    The outcome is none of them: what came of users is no column to decide by.
-    """
-    spare = [c for c in columns if c not in terms.columns and c != outcome]
-    return {name: sorted(spare, key=lambda c: (-_near(name, c), c)) for name in terms.columns if name not in columns}
-
-
-def likely(lacks: Mapping[str, list[str]]) -> dict[str, str]:
-    """Which column is probably which, no column twice; what nothing is near to is left out.
-
-    Examples
-    --------
-    >>> likely({"paywall_views_7d": ["Paywall Views", "age"], "country_tier": ["Paywall Views", "age"]})
-    {'paywall_views_7d': 'Paywall Views'}
-    """
-    pairs = sorted(((_near(name, c), name, c) for name, there in lacks.items() for c in there), reverse=True)
-    found: dict[str, str] = {}
-    for near, name, column in pairs:
-        if near >= NEAR and name not in found and column not in found.values():
-            found[name] = column
-    return found
-
-
-def _near(wanted: str, there: str) -> float:
-    """How alike two names are, 0 to 1; 0.9 at least where one has all words of the other."""
-    spaced = [re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text).casefold() for text in (wanted, there)]
-    one, other = (set(re.findall(r"[^\W_]+", text)) for text in spaced)
-    within = bool(one and other) and (one <= other or other <= one)
-    first, second = ("".join(filter(str.isalnum, text)) for text in spaced)
-    return max(difflib.SequenceMatcher(None, first, second).ratio(), 0.9 * within)
 
 
 def listed(
@@ -269,7 +145,7 @@ def listed(
     there = [names.get(c, c) for c in upload.columns]
     if twice := {c for c in there if there.count(c) > 1}:
         raise InputError("columns", f"two columns would be called {sorted(twice)[0]!r}", "Match each column once.")
-    with _opened(upload) as source:
+    with opened(upload) as source:
         if upload.decided:
             return as_they_are(source, subject, progress)
         return decided(subject, source, batch_of(subject, _now()), dict(names), progress)
@@ -301,14 +177,15 @@ def decided(
     known = {batch.user_id, *subject.decider.columns}
     beside = Beside(source, names, known)
     while True:
-        gathered, broken, tally, numbered, first = Compact(), [], Tally(), False, 0
+        gathered, broken, tally, numbered, first, named = Compact(), [], Tally(), False, 0, {}
         try:
             for decisions in Stream(batch, beside, CHUNK, progress=progress):
                 own, users = beside.aside.popleft(), decisions.users
                 kept = np.setdiff1d(np.arange(len(own)), users.broken.to_series(0).to_numpy() - 1 - first)
                 read = pl.from_pandas(users.features)
                 mine = pl.concat([read, own[kept]], how="horizontal") if own.width else read
-                mine = mine.rename(names_beside(mine.columns, batch.columns()))
+                named = names_beside(mine.columns, batch.columns())
+                mine = mine.rename(named)
                 gathered.add(pl.concat([decisions.table.select(batch.user_id, *DECISIONS), mine], how="horizontal"))
                 broken.append(decisions.broken)
                 tally += decisions.tally
@@ -316,7 +193,7 @@ def decided(
             break
         except Retyped:
             continue
-    return Listed(source.origin, names, gathered.table(), pl.concat(broken), tally, batch.scored_at, numbered)
+    return Listed(source.origin, names, gathered.table(), pl.concat(broken), tally, batch.scored_at, named, numbered)
 
 
 def as_they_are(source: Input, subject: Subject, progress: Callable[[int], None] = lambda rows: None) -> Listed:
@@ -381,183 +258,13 @@ def names_beside(own: Sequence[str], decisions: Collection[str]) -> dict[str, st
 
 def features(of: Listed, subject: Subject, rows: np.ndarray) -> pd.DataFrame:
     """What the model reads of users, by their positions in `of.table`."""
-    names = {c: f"{c} (table)" for c in subject.decider.columns if f"{c} (table)" in of.table.columns}
-    table = of.table[rows].select(pl.col(names.get(c, c)).alias(c) for c in subject.decider.columns)
+    table = of.table[rows].select(pl.col(of.beside.get(c, c)).alias(c) for c in subject.decider.columns)
     return batch_of(subject, of.at).features(table.with_columns(pl.col(pl.Enum).cast(pl.String)))
 
 
 def batch_of(subject: Subject, at: datetime) -> Batch:
     """How `tippingpoint score` decides, at that moment."""
     return Batch(decider=subject.decider, policy_digest=subject.policy_digest, scored_at=at)
-
-
-@dataclass(frozen=True)
-class Targets:
-    """A target list, best first.
-
-    Parameters
-    ----------
-    table
-        Decisions, without what is the same for all or takes long.
-    rows
-        (n,) their positions in the table of users.
-    neutralised
-        Cells of its CSV that a spreadsheet would have run.
-    """
-
-    of: Listed
-    subject: Subject
-    table: pl.DataFrame
-    rows: np.ndarray
-    reasons: bool
-    neutralised: int
-
-    def shown(self, most: int, chosen: np.ndarray | None = None) -> pl.DataFrame:
-        """The first, with their reasons; of some of its rows if they are chosen."""
-        rows = np.arange(min(most, len(self.table))) if chosen is None else chosen[:most]
-        return self._with_reasons(self.table[rows], self.rows[rows])
-
-    def csv(self, chosen: np.ndarray | None = None) -> bytes:
-        """Byte for byte what `score … only=…` writes at that moment; of some of its rows if they are chosen."""
-        rows = np.arange(len(self.table)) if chosen is None else chosen
-        pieces = [rows[i : i + CHUNK] for i in range(0, max(len(rows), 1), CHUNK)]
-        return as_csv(self._written(self.table[piece], self.rows[piece]) for piece in pieces)
-
-    def _written(self, table: pl.DataFrame, rows: np.ndarray) -> pl.DataFrame:
-        """Rows as they stand in the file."""
-        table, of = self._with_reasons(table, rows), self.of
-        if of.by is None:
-            table = table.with_columns(
-                pl.lit(self.subject.decider.reference).alias("model"),
-                pl.lit(self.subject.policy_digest).alias("policy_digest"),
-                pl.lit(of.at).dt.replace_time_zone("UTC").cast(TIMES).alias("scored_at"),
-            )
-        else:
-            kept = [c for c in of.table.columns if KEPT.fullmatch(c) and c not in table.columns]
-            table = pl.concat([table, of.table[rows].select(kept)], how="horizontal")
-        table = table.with_columns(pl.col(pl.Enum).cast(pl.String))
-        return neutralised(table, _texts(table, of))[0]
-
-    def _with_reasons(self, table: pl.DataFrame, rows: np.ndarray) -> pl.DataFrame:
-        if not self.reasons:
-            return table
-        why = [f"reason_{k + 1}" for k in range(REASONS)]
-        if self.of.by is not None:
-            return pl.concat(
-                [table, self.of.table[rows].select(c for c in why if c in self.of.table.columns)], how="horizontal"
-            )
-        texts = [np.zeros(0, dtype=object)] * REASONS
-        if len(rows):
-            texts = self.subject.reasons.words(features(self.of, self.subject, rows))
-        return table.with_columns(pl.Series(c, text, dtype=pl.String) for c, text in zip(why, texts, strict=True))
-
-
-def targets(of: Listed, subject: Subject, only: tuple[str, ...], reasons: bool) -> Targets:
-    """The target list of some segments, of decisions as they were made."""
-    user_id = of.table.columns[0]
-    rows = np.flatnonzero(np.isin(of.table["segment"].to_physical(), [subject.policy.segments.index(s) for s in only]))
-    table = of.table[rows].select(user_id, *DECISIONS, pl.Series(ROW, rows))
-    table = best_first([table], user_id, subject.decider.deployment)
-    plain = table.drop(ROW)
-    hits = neutralised(plain.with_columns(pl.col(pl.Enum).cast(pl.String)), _texts(plain, of))[1]
-    return Targets(of, subject, plain, table[ROW].to_numpy(), reasons, hits)
-
-
-def _texts(table: pl.DataFrame, of: Listed) -> list[str]:
-    """Columns whose cells a spreadsheet might run."""
-    text = [c for c, t in table.schema.items() if t == pl.String or isinstance(t, pl.Enum)]
-    return [c for c in text if not (of.numbered and c == table.columns[0])]
-
-
-def as_csv(pieces: Iterable[pl.DataFrame]) -> bytes:
-    """A table, which comes in pieces, as the jobs write it."""
-    with tempfile.TemporaryDirectory(prefix="tippingpoint-") as folder:
-        path = Path(folder, "table.csv")
-        with File(path) as file:
-            for piece in pieces:
-                file.add(piece)
-        return path.read_bytes()
-
-
-def broken_csv(broken: pl.DataFrame) -> tuple[bytes, int]:
-    """The rows set aside as a CSV, and how many cells of it a spreadsheet would have run.
-
-    A plain number, as -4, stays one: mended rows come back.
-    """
-    texts = [c for c in broken.columns if broken[c].dtype == pl.String]
-    marked = [pl.when(~pl.col(c).str.contains(NUMBER)).then(pl.col(c)).alias(c) for c in texts]
-    table, cells = neutralised(broken.with_columns(marked), texts)
-    table = table.with_columns(pl.coalesce(pl.col(c), broken[c]).alias(c) for c in texts)
-    return as_csv([table]), cells
-
-
-def reasons_by_column(broken: pl.DataFrame, reasons: Mapping[str, int]) -> pl.DataFrame:
-    """What is wrong: one row a column and kind of fault, with the rows it is in and three of the values.
-
-    Parameters
-    ----------
-    reasons
-        What was broken and in how many rows, as the tally has it.
-    """
-    row, reason = broken.columns[:2]
-    found = []
-    for general, n in reasons.items():
-        column = max((c for c in broken.columns[2:] if general.startswith(f"{c} ")), key=len, default="")
-        said = general.removeprefix(f"{column} ")
-        value = pl.col(column).str.slice(0, 40) if column else pl.lit(None, pl.String)
-        shown = pl.when(value.is_null()).then(pl.lit("")).otherwise(pl.format(" {}", value))
-        words = pl.format("{}{} {}", pl.lit(column), shown, pl.lit(said))
-        of = broken.filter(pl.col(reason).str.contains(words, literal=True))
-        examples = of[column].drop_nulls().unique(maintain_order=True) if column else pl.Series([], dtype=pl.String)
-        found.append(
-            {
-                "column": column,
-                "what is wrong": said,
-                "rows": n,
-                "for example": ", ".join(text[:40] for text in examples.head(3)) + (", …" if len(examples) > 3 else ""),
-                "first rows": ", ".join(map(str, of[row].head(5))),
-            }
-        )
-    schema = dict.fromkeys(("column", "what is wrong", "rows", "for example", "first rows"), pl.String)
-    return pl.DataFrame(found, schema=schema | {"rows": pl.Int64}).sort("rows", descending=True, maintain_order=True)
-
-
-def with_commas(broken: pl.DataFrame, wrong: pl.DataFrame) -> list[str]:
-    """Columns that are set aside because their numbers have a decimal comma, as it seems."""
-    unread = wrong.filter(pl.col("what is wrong").str.contains("^is not a (whole )?number"))["column"]
-    return [c for c in unread if c and (broken[c].str.strip_chars().str.contains(COMMA).mean() or 0) > 0.5]
-
-
-@contextmanager
-def _files(name: str, content: bytes) -> Iterator[Files]:
-    """An upload as a file, for as long as it is read: `score` reads files, and nothing is kept of this one."""
-    with tempfile.TemporaryDirectory(prefix="tippingpoint-") as folder:
-        path = Path(folder, "brought-by-you")  # its content says what it is
-        path.write_bytes(content)
-        try:
-            yield Files(path)
-        except InputError as error:
-            raise InputError(name, error.what.replace(path.name, name), error.remedy) from error
-
-
-@contextmanager
-def _opened(upload: Upload) -> Iterator[Input]:
-    """What was brought, for as long as it is read."""
-    if isinstance(upload.content, Query):
-        yield upload.content
-        return
-    with _files(upload.name, upload.content) as files:
-        files.origin = upload.name
-        yield files
-
-
-def _first(source: Input, columns: list[str]) -> pl.DataFrame:
-    """The first rows."""
-    while True:
-        try:
-            return next(source.chunks(columns, frozenset(), PREVIEW), pl.DataFrame())
-        except Retyped:
-            continue
 
 
 def _now() -> datetime:

@@ -12,8 +12,8 @@ from typing import Any, TypeVar, cast
 
 import streamlit as st
 
-from tippingpoint.dashboard import intake
-from tippingpoint.dashboard.intake import Listed, Upload
+from tippingpoint.dashboard import intake, uploads
+from tippingpoint.dashboard.intake import Listed
 from tippingpoint.dashboard.subject import (
     DEMOS,
     Subject,
@@ -24,6 +24,7 @@ from tippingpoint.dashboard.subject import (
     store_file,
     store_is_there,
 )
+from tippingpoint.dashboard.uploads import Upload
 from tippingpoint.dashboard.working import Work
 from tippingpoint.errors import InputError, OutsideError, TippingpointError
 from tippingpoint.jobs.dashboard import SETTINGS
@@ -218,7 +219,7 @@ def missing() -> dict[str, list[str]]:
     if mine.upload is None or mine.upload.decided:
         return {}
     there = tuple(mine.names.get(c, c) for c in mine.upload.columns)
-    return intake.lacking(there, about.decider.deployment.terms, about.decider.deployment.outcome)
+    return uploads.lacking(there, about.decider.deployment.terms, about.decider.deployment.outcome)
 
 
 def worth() -> str:

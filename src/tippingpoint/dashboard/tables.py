@@ -1,5 +1,8 @@
-"""Tables on the pages. Streamlit offers each as a CSV, so that what a spreadsheet would run gets its ' beforehand."""
+"""Tables, shown and as CSV. Streamlit offers what it shows as CSV too: what a spreadsheet would run has its ' there."""
 
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -7,6 +10,7 @@ import polars as pl
 import streamlit as st
 
 from tippingpoint.data.writing import neutralised
+from tippingpoint.serving.outputs import File
 
 
 def frame(table: pl.DataFrame | pd.DataFrame, **options: Any) -> Any:
@@ -27,3 +31,13 @@ def safe(table: pl.DataFrame | pd.DataFrame) -> pl.DataFrame:
         names.append(name)
     shown.columns = names
     return shown
+
+
+def as_csv(pieces: Iterable[pl.DataFrame]) -> bytes:
+    """A table, which comes in pieces, as the jobs write it."""
+    with tempfile.TemporaryDirectory(prefix="tippingpoint-") as folder:
+        path = Path(folder, "table.csv")
+        with File(path) as file:
+            for piece in pieces:
+                file.add(piece)
+        return path.read_bytes()

@@ -4,12 +4,8 @@ import contextlib
 import logging
 import os
 import re
-import signal
-import socket
 import sqlite3
-import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -28,7 +24,6 @@ from tippingpoint.masking import masked
 STORE_ERRORS = (OSError, sqlite3.Error, sqlalchemy.exc.SQLAlchemyError, Timeout, MlflowException)
 INITIALISE_SECONDS = 120
 PROBE_SECONDS = 5
-GRACE_SECONDS = 2
 
 
 def connect(writing: bool = True) -> MlflowClient:
@@ -199,29 +194,8 @@ def is_server() -> bool:
     return uri().startswith(("http://", "https://"))
 
 
-def serve(host: str, port: int) -> int:
-    """Serve this store's pages until interrupted; returns the server's exit code.
-
-    Raises
-    ------
-    OutsideError
-        When something else listens there already.
-    """
-    with socket.socket() as probing:
-        probing.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probing.bind((host, port))
-        except OSError as error:
-            raise OutsideError(f"{host}:{port}", f"cannot be served ({error.strerror})", "Type port=5001.") from error
+def server(host: str, port: int) -> tuple[list[str], dict[str, str]]:
+    """The command that serves this store's pages, and its environment."""
     command = [sys.executable, "-m", "mlflow", "ui", "--host", host, "--port", str(port), "--workers", "1"]
     # Seven processes for jobs of MLflow's that nothing here asks for, and that would outlive the server.
-    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_BACKEND_STORE_URI": uri()}
-    # A group of its own: MLflow starts uvicorn as a child, which would outlive a signal to MLflow alone.
-    with subprocess.Popen(command, env=environment, start_new_session=True) as server:
-        try:
-            return server.wait()
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(server.pid, signal.SIGTERM)
-                time.sleep(GRACE_SECONDS)
-                os.killpg(server.pid, signal.SIGKILL)
+    return command, os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_BACKEND_STORE_URI": uri()}

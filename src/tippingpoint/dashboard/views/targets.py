@@ -26,8 +26,8 @@ def page() -> None:
     st.caption(f"Segments: {said}{order if acted else '.'}")
     why = st.toggle("Say why, user by user", True, key="reasons")
 
-    def make() -> intake.Targets:
-        return intake.targets(found, about, only, why)
+    def make() -> lists.Targets:
+        return lists.targets(found, about, only, why)
 
     of = mine.once(("targets", about.reference, only, why), make)
     kept = filtered()

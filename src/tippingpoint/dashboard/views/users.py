@@ -6,7 +6,7 @@ import polars as pl
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from tippingpoint.dashboard import intake
+from tippingpoint.dashboard import faults, intake, uploads
 from tippingpoint.dashboard.state import listed, missing, plain, session, subject
 from tippingpoint.dashboard.tables import frame
 from tippingpoint.errors import TippingpointError
@@ -34,13 +34,13 @@ def page() -> None:
     with st.expander("Or a table in SQL"):
         address = st.text_input("Its address", key="table", placeholder=ADDRESS, help=WHAT_IS_READ).strip()
     if given is not None:
-        _look(lambda: intake.look(given.name, given.getvalue()))
+        _look(lambda: uploads.look(given.name, given.getvalue()))
         mine.uploads, mine.table = mine.uploads + 1, address
         if (running := get_script_run_ctx()) is not None:
             running.uploaded_file_mgr.remove_session_files(running.session_id)
         st.rerun()
     if address and address != mine.table:
-        _look(lambda: intake.look_at_table(address))
+        _look(lambda: uploads.look_at_table(address))
         mine.table = address
     if mine.wrong:
         st.error(plain(mine.wrong), icon=":material/error:")
@@ -83,15 +83,15 @@ def page() -> None:
         st.caption("Matched: " + ", ".join(f"{plain(old)} is {plain(new)}" for old, new in found.names.items()))
         st.button("Match the columns anew", icon=":material/undo:", on_click=_match_anew)
     if len(found.table):
-        frame(found.table.head(intake.PREVIEW), hide_index=True)
-        st.caption(f"The first {min(len(found.table), intake.PREVIEW)} of {len(found.table):,}.")
+        frame(found.table.head(uploads.PREVIEW), hide_index=True)
+        st.caption(f"The first {min(len(found.table), uploads.PREVIEW)} of {len(found.table):,}.")
     if mine.upload is not None:
         _forgetting()
     _drifted(found)
     _wanted()
 
 
-def _look(look: Callable[[], intake.Upload]) -> None:
+def _look(look: Callable[[], uploads.Upload]) -> None:
     """Take a look at what was brought, in the place of what was there."""
     mine = session()
     mine.forget()
@@ -124,7 +124,7 @@ def _match(lacking: dict[str, list[str]]) -> None:
     st.subheader("Which column is which?")
     st.markdown("The model reads columns that this file does not have under that name.")
     chosen: dict[str, str] = {}
-    likely = intake.likely(lacking)
+    likely = uploads.likely(lacking)
     with st.form("match"):
         for name, near in lacking.items():
             meaning = about.decider.deployment.terms.columns[name].meaning
@@ -154,19 +154,19 @@ def _broken(found: intake.Listed) -> None:
     broken, rest = found.broken, "the others are decided" if len(found.table) else "no row is left to decide"
     of = "1 row is" if len(broken) == 1 else f"{len(broken):,} rows are"
     st.warning(f"{of} not as the model needs them, and set aside; {rest}.")
-    wrong = intake.reasons_by_column(broken, found.tally.reasons)
+    wrong = faults.reasons_by_column(broken, found.tally.reasons)
     frame(
         wrong.head(200),
         hide_index=True,
         column_config={"first rows": "first rows (the header not counted)"},
     )
-    if commas := intake.with_commas(broken, wrong):
+    if commas := faults.with_commas(broken, wrong):
         st.info(
             f"{plain(', '.join(commas))}: it seems that numbers have a decimal comma, as German or French Excel writes"
             " them. They must have a point. In Excel: File, Options, Advanced, untick “Use system separators”, type a"
             " point as decimal separator and nothing for thousands, and save the file as CSV UTF-8 again."
         )
-    csv, cells = intake.broken_csv(broken)
+    csv, cells = faults.broken_csv(broken)
     st.download_button(
         "Download the rows set aside", csv, "set_aside.csv", "text/csv", on_click="ignore", icon=":material/download:"
     )
