@@ -13,7 +13,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -67,11 +67,12 @@ def base(at_compared: tuple) -> Iterator[str]:
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """In a folder without a store."""
     folder = tmp_path_factory.mktemp("nowhere")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
-        with serving(folder) as address:
-            yield address
-        assert not (folder / "mlflow.db").exists()  # looking makes no store
+    with ExitStack() as stack:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
+            address = stack.enter_context(serving(folder))
+        yield address
+    assert not (folder / "mlflow.db").exists()  # looking makes no store
 
 
 @pytest.fixture(scope="module")
@@ -236,7 +237,7 @@ def test_no_text_of_an_upload_becomes_a_link_and_a_table_downloads_with_its_form
     saved = pl.read_csv(download.value.path())
     assert set(saved["plan"]) == {"'@cmd"}
     assert set(saved["www.evil.com"]) == {"'=1+1"}
-    page.get_by_role("button", name="Forget my file").click()
+    page.get_by_role("button", name="Forget my users").click()
     page.get_by_text("in this tab only").wait_for(state="detached", timeout=PATIENCE)
     context.close()
 

@@ -89,7 +89,7 @@ GOOD = rows("user_id,x,y", "a,1,1", "b,2,0", "c,4,1")
         ("user_id,x,y\n", "data.path={path}: has a header only; users are rows."),
         (rows("user_id,x,y", "a,1,1"), "data.path={path}: has one row only; users are rows."),
         ("<!DOCTYPE html><html><body>Log in</body></html>", "data.path={path}: is a web page, not a CSV."),
-        ("user_id,x,y\na,ä,1\nb,ö,0\n".encode("latin1"), "data.path={path}: is not UTF-8. Convert it first"),
+        ("user_id,x,y\na,ä,1\nb,ö,0\n".encode("latin1"), "data.path={path}: is not UTF-8. In Excel, save it as"),
         (rows("user_id,x,why", "a,1,1", "b,2,0"), "data.target: no column 'y' in users.csv. "),
         (rows("user_id,x,y", "a,1,1", "b,2,1"), "data.target: 'y' has one value only, '1'."),
         (rows("user_id,x,y", "a,1,1", "b,2,0", "c,3,2"), "data.target: 'y' has 3 values (0, 1, 2), not two."),
@@ -256,7 +256,7 @@ def test_yes_and_no_may_be_what_the_control_is_called(tmp_path: Path) -> None:
         ("a,y,a\n1,0,2\n2,1,3\n", "the header has more than one column 'a'. Rename"),
         ('a,y\n1,0\n"2\n2",1\n3,0,7\n', "line 5 has 3 values, the header 2. Mend it"),
         (bytes(range(256)) * 8, "is no table: it holds what no text does"),
-        ("a,y\nZürich,1\nBern,0\n".encode("latin1"), "is not UTF-8. Convert it"),
+        ("a,y\nZürich,1\nBern,0\n".encode("latin1"), "is not UTF-8. In Excel, save it"),
     ],
 )
 def test_a_file_that_is_no_table_is_refused_in_words(tmp_path: Path, text: str | bytes, said: str) -> None:
