@@ -11,7 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.dashboard.conftest import on_page, uploaded
-from tippingpoint.dashboard import state
+from tippingpoint.dashboard import segments, state
 from tippingpoint.dashboard.pages import PAGES
 from tippingpoint.dashboard.state import JOINER, plain
 from tippingpoint.errors import OutsideError
@@ -125,6 +125,15 @@ def test_moving_a_cut_off_moves_the_figures_and_offers_the_policy(open_page):
     assert app.download_button[0].label == "Save as version 2"
     assert "would get another action" in " ".join(m.value for m in app.markdown)
     assert "chosen by eye" in " ".join(c.value for c in app.caption)
+
+
+def test_values_to_filter_by_are_looked_for_once(open_page, monkeypatch):
+    looked, look = [], segments.categories
+    monkeypatch.setattr(segments, "categories", lambda *given: looked.append(1) or look(*given))
+    app = open_page("segments")
+    app.multiselect[0].select("tier_1").run()
+    assert not app.exception
+    assert len(looked) == 1
 
 
 def test_cut_offs_that_cross_are_refused_in_words(open_page):

@@ -9,11 +9,16 @@ from tippingpoint.dashboard.state import plain, session, subject, users
 IN_A_ROW = 3
 
 
+def categories() -> dict[str, list[str]]:
+    """Values of each column that users can be told apart by."""
+    table, about = users().table, subject()
+    asked = ("categories", about.reference)
+    return session().once(asked, lambda: segments.categories(table, table.columns[0], about.hidden))
+
+
 def filtered() -> pl.DataFrame:
     """Ask for values, and give the users that have them."""
-    mine, found = session(), users()
-    user_id, asked = found.table.columns[0], ("categories", subject().reference)
-    there = mine.once(asked, lambda: segments.categories(found.table, user_id, subject().hidden))
+    mine, found, there = session(), users(), categories()
     mine.filters = {c: values for c, values in mine.filters.items() if c in there}
     _ask(list(there)[: 2 * IN_A_ROW], there)
     if more := list(there)[2 * IN_A_ROW :]:

@@ -6,7 +6,7 @@ import streamlit as st
 from tippingpoint.dashboard import figures, segments
 from tippingpoint.dashboard.state import plain, session, subject, users, worth
 from tippingpoint.dashboard.tables import frame
-from tippingpoint.dashboard.views.filtering import filtered
+from tippingpoint.dashboard.views.filtering import categories, filtered
 
 COMPARED = 8
 
@@ -53,7 +53,7 @@ def page() -> None:
             120 + 38 * (compared.width - 1),
         )
         st.caption("Means of each segment against the average of all users shown; the line is the average.")
-    _by_category(table, list(segments.categories(found.table, table.columns[0], about.hidden)))
+    _by_category(table, list(categories()))
 
 
 def _by_category(table: pl.DataFrame, there: list[str]) -> None:
