@@ -16,8 +16,8 @@ from tippingpoint.errors import InputError, TippingpointError, nearest
 
 HEAD = 2_000
 """Rows a CSV's types are first told from."""
-READ_AHEAD = 4 * 1024 * 1024
-"""Bytes of a CSV that polars reads at once. It holds some dozens of these: of its own 16 MB, 250 MB more, no faster."""
+READ_AHEAD = 1024 * 1024
+"""Bytes of a CSV that polars reads at once. It holds some dozens of these: of its own 16 MB, 280 MB more, no faster."""
 WHERE = {"data.query": "input_query", "data.parameters": "input_parameters", "data.url": "input"}
 """How the database's settings are called here."""
 
