@@ -11,7 +11,7 @@ run: .venv/run.stamp  ## compare the three families on the case study
 	$(BIN)/tippingpoint compare $(ARGS)
 
 test: .venv/dev.stamp  ## the tests
-	$(BIN)/pytest -n 3 --dist loadfile -m "not soak" $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile -m "not soak" $(ARGS)
 
 ray: .venv/ray.stamp  ## a sweep on a local Ray cluster, in an environment of its own: Ray's launcher holds packages back
 	.venv/ray/bin/python -m pytest tests/jobs/test_sweep.py -k ray $(ARGS)
@@ -21,7 +21,7 @@ spark: .venv/spark.stamp  ## decisions on a local Spark, in an environment of it
 	.venv/spark/bin/python -m pytest tests/tracking/test_spark.py $(ARGS)
 
 soak: .venv/dev.stamp  ## races and kills that take longer
-	$(BIN)/pytest -n 3 --dist loadfile -m soak $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile -m soak $(ARGS)
 
 lint: .venv/dev.stamp  ## style, types, and which floor may import which
 	$(BIN)/ruff check .

@@ -242,8 +242,8 @@ def test_others_are_not_served_without_a_key(host: str):
 
 
 def test_told_to_stop_it_finishes_what_is_under_way(at_versions: Path, tmp_path: Path):
-    service = started(tmp_path, "model=models:/conversion/1")
-    users = {"users": [service.example()] * 10_000}
+    service = started(tmp_path, "model=models:/conversion/1", "max_users=60000", "max_body=100000000")
+    users = {"users": [service.example()] * 60_000}  # long enough to be seen
     answers = []
     asking = threading.Thread(target=lambda: answers.append(service.post("/score", users)))
     asking.start()
@@ -252,7 +252,7 @@ def test_told_to_stop_it_finishes_what_is_under_way(at_versions: Path, tmp_path:
         assert asking.is_alive(), "answered before it was seen"
     service.process.send_signal(signal.SIGTERM)
     asking.join(30)
-    assert len(answers[0].json()["decisions"]) == 10_000
+    assert len(answers[0].json()["decisions"]) == 60_000
     assert service.process.wait(30) == 0
     assert "stopped;" in service.out.read_text()
 
