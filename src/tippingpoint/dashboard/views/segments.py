@@ -38,7 +38,7 @@ def page() -> None:
             "share": st.column_config.NumberColumn(format="percent"),
             "mean score": st.column_config.NumberColumn(format="%.3f"),
             "expected value": st.column_config.NumberColumn(
-                f"{money}, with what they would bring anyway", format="localized"
+                f"{money} in all", help="With what they would bring anyway.", format="localized"
             ),
             **{f"mean {c}": st.column_config.NumberColumn(format="%.1f") for c in own[:2]},
         },
