@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 
 from tippingpoint.data.decisions import CHANCE
-from tippingpoint.data.outcomes import KNOWN, Counts, Decided, as_evidence
+from tippingpoint.data.experiment import as_evidence
+from tippingpoint.data.outcomes import KNOWN, Counts, Decided
 from tippingpoint.economics import ActionPrice, Economics
 from tippingpoint.errors import InputError
 from tippingpoint.measured import Measured, Promise, against, measured, waiting

@@ -5,6 +5,7 @@ from mlflow import MlflowClient
 from tippingpoint.composing import compose
 from tippingpoint.jobs import promote, rollback
 from tippingpoint.jobs.promote import PromoteResult
+from tippingpoint.jobs.rollback import RollbackResult
 from tippingpoint.settings import PromoteSettings, RollbackSettings
 from tippingpoint.tracking.journal import read
 
@@ -15,7 +16,7 @@ def promoting(*words: str) -> PromoteResult:
     return promote(PromoteSettings.from_config(compose("promote", [*QUICK, *words])))
 
 
-def rolling_back(*words: str) -> object:
+def rolling_back(*words: str) -> RollbackResult:
     return rollback(RollbackSettings.from_config(compose("rollback", list(words))))
 
 

@@ -17,9 +17,9 @@ def test_a_rollback_loads_and_scores_first_and_says_what_it_undid(client: Mlflow
     assert aliases(client, "conversion")[CHAMPION] == "2"
     done = rolling_back("why=worse")
     for result in (dry, done):
-        assert result.undone.version == "2"  # type: ignore[attr-defined]  # the result of this verb
-        assert result.undone.why == "try it"  # type: ignore[attr-defined]  # the result of this verb
-    assert done.scored == 5  # type: ignore[attr-defined]  # the result of this verb
+        assert result.undone.version == "2"
+        assert result.undone.why == "try it"
+    assert done.scored == 5
     assert aliases(client, "conversion") == {CHAMPION: "1"}
     assert client.get_model_version("conversion", "2").tags["validation_status"] == "rolled back"
     with pytest.raises(InputError, match="has no previous champion"):

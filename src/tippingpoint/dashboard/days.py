@@ -7,10 +7,11 @@ from typing import Any
 
 import polars as pl
 
+from tippingpoint.data.afterwards import happened, means
 from tippingpoint.data.decisions import identified, read, times
 from tippingpoint.data.door import as_text
 from tippingpoint.data.inference import id_column
-from tippingpoint.data.outcomes import Terms, follow, happened, means
+from tippingpoint.data.outcomes import Terms, follow
 from tippingpoint.data.roles import NO, YES
 from tippingpoint.errors import InputError
 from tippingpoint.serving.inputs import table_of

@@ -1,19 +1,27 @@
-"""What came of decisions: joined user by user, and as evidence for the next comparison."""
+"""What came of decisions: yes or no, joined user by user."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import polars as pl
 
-from tippingpoint.data.decisions import CHANCE, as_written, some, times
+from tippingpoint.data.decisions import CHANCE, times
 from tippingpoint.data.door import as_text
-from tippingpoint.data.inference import id_column
+from tippingpoint.data.meeting import (
+    AT,
+    complete_until,
+    first_by_version,
+    id_of,
+    last,
+    met,
+    one_row,
+    refuse_future,
+)
 from tippingpoint.data.roles import NO, YES
 from tippingpoint.errors import InputError, nearest
 
-AT, OUTCOME = "__at", "__outcome"
-"""Columns of a join under way."""
+OUTCOME = "__outcome"
+"""The outcome, in a join under way."""
 KNOWN = "__known"
 """When a user became known, in UTC: from then on the outcome stays as it is."""
 
@@ -149,8 +157,8 @@ def follow(
         When columns are missing, ids repeat or never match, outcomes are not yes or no, have not come yet, or are all
         1 while users are absent.
     """
-    came, name = _came(outcomes, _id_of(outcomes, outcomes_id, user_id, decisions[user_id], "outcomes"), terms)
-    _refuse_future(came, now, "at")
+    came, name = _came(outcomes, id_of(outcomes, outcomes_id, user_id, decisions[user_id], "outcomes"), terms)
+    refuse_future(came, now, "at")
     if name in decisions.columns:
         raise InputError("outcomes", f"{name!r} is a column of the decisions too", "Rename it.")
     taken = decisions.filter(pl.col("scored_at") >= terms.since) if terms.since else decisions
@@ -159,7 +167,7 @@ def follow(
             "since", f"no decision was made since {terms.since}", f"The last: {decisions['scored_at'].max()!s}."
         )
     first = first_by_version(taken, user_id)
-    joined, strangers = _met(decisions, first, user_id, came, outcomes)
+    joined, strangers = met(decisions, first, user_id, came, outcomes)
     absent = pl.col(OUTCOME).is_null() & ~pl.col("__there").fill_null(False)
     if not terms.absent_is_zero and joined["__there"].null_count() and joined[OUTCOME].min() == 1:
         without = joined["__there"].null_count()
@@ -170,8 +178,8 @@ def follow(
         unknown, outcome = unknown & ~absent, pl.when(absent).then(0).otherwise(outcome)
     if terms.at is not None:
         before = (outcome == 1) & (pl.col(AT) < pl.col("scored_at"))
-    last = _last(joined["scored_at"], joined[AT])
-    until = _until(terms.until or last, now)
+    latest = last(joined["scored_at"], joined[AT])
+    until = complete_until(terms.until or latest, now)
     unknown = unknown | (pl.col("scored_at") > until)
     if terms.within is not None:
         end = pl.col("scored_at") + timedelta(days=terms.within)
@@ -181,7 +189,7 @@ def follow(
         known = end
     else:
         # Without a time it became known at some moment before this look: it counts from this look on.
-        look = pl.lit(max(until, last), dtype=pl.Datetime("us"))
+        look = pl.lit(max(until, latest), dtype=pl.Datetime("us"))
         known = pl.max_horizontal(pl.col(AT).fill_null(look), "scored_at")
     joined = joined.with_columns(
         outcome.cast(pl.Int64).alias(name),
@@ -207,158 +215,6 @@ def follow(
     return Decided(used, user_id, name, counts, settled=not terms.absent_is_zero or terms.within is not None)
 
 
-def means(
-    decisions: pl.DataFrame,
-    user_id: str,
-    outcomes: pl.DataFrame,
-    outcomes_id: str | None,
-    column: str,
-    terms: Terms,
-    now: datetime | None = None,
-) -> pl.DataFrame:
-    """The number that came of each user's first decision by each version, where `within` days of it are over.
-
-    Parameters
-    ----------
-    decisions, user_id, outcomes, outcomes_id, terms, now
-        As of `follow`; a user without a row has no number.
-
-    Returns
-    -------
-    polars.DataFrame
-        The decisions with a number, which is called as its column, and another column of that name goes.
-
-    Raises
-    ------
-    InputError
-        As `follow` does.
-    """
-    key = _id_of(outcomes, outcomes_id, user_id, decisions[user_id], "outcomes")
-    numbers = outcomes[column].cast(pl.Float64, strict=False)
-    came = _one_row(outcomes, key).with_columns(numbers.fill_nan(None).alias(OUTCOME), pl.lit(True).alias("__there"))
-    joined, _ = _met(decisions, first_by_version(decisions, user_id), user_id, came, outcomes)
-    known = _over(joined, terms, _until(terms.until or joined["scored_at"].max(), now))
-    kept = known.filter(pl.col(OUTCOME).is_not_null()).drop("__there", column, strict=False)
-    return kept.rename({OUTCOME: column})
-
-
-def happened(
-    decisions: pl.DataFrame,
-    user_id: str,
-    events: pl.DataFrame,
-    events_id: str | None,
-    at: str,
-    name: str,
-    terms: Terms,
-    now: datetime | None = None,
-) -> pl.DataFrame:
-    """Whether each user's first decision by each version was followed by an event within `within` days.
-
-    Parameters
-    ----------
-    events, at
-        A log, one row an event, and its column of times; who is not in it had none.
-    name
-        Of the 0/1 column of the answer.
-    decisions, user_id, events_id, terms, now
-        As of `follow`.
-
-    Returns
-    -------
-    polars.DataFrame
-        The decisions whose days are over.
-
-    Raises
-    ------
-    InputError
-        As `follow` does.
-    """
-    key = _id_of(events, events_id, user_id, decisions[user_id], "events")
-    log = pl.DataFrame({"__id": as_written(events[key]), AT: times(events[at], at)}).drop_nulls()
-    _refuse_future(log, now, at)
-    first = first_by_version(decisions, user_id)
-    there = log.select("__id").unique(maintain_order=True).with_columns(pl.lit(True).alias("__there"))
-    _met(decisions, first, user_id, there, events)
-    until = _until(terms.until or _last(first["scored_at"], log[AT]), now)
-    old = _over(first, terms, until).with_row_index("__row")
-    end = pl.col("scored_at") + timedelta(days=terms.within or 0)
-    inside = (pl.col(AT) > pl.col("scored_at")) & (pl.col(AT) <= end)
-    rows = old.join(log, left_on=user_id, right_on="__id").filter(inside)["__row"].unique()
-    return old.with_columns(pl.col("__row").is_in(rows.implode()).cast(pl.Int64).alias(name)).drop("__row")
-
-
-def first_by_version(decisions: pl.DataFrame, user_id: str) -> pl.DataFrame:
-    """Each user's first decision by each version, in the order they were made."""
-    of = [user_id, "model"]
-    return decisions.sort("scored_at", maintain_order=True).unique(of, keep="first", maintain_order=True)
-
-
-def _over(decisions: pl.DataFrame, terms: Terms, until: datetime) -> pl.DataFrame:
-    """Those whose days were over at a time."""
-    return decisions.filter(pl.col("scored_at") + timedelta(days=terms.within or 0) <= until)
-
-
-def _last(*moments: pl.Series) -> Any:
-    return pl.concat([m.rename("at") for m in moments]).max()
-
-
-def _until(said: Any, now: datetime | None) -> Any:
-    """Until when outcomes are complete: never later than now."""
-    return said if now is None else min(said, now)
-
-
-def _refuse_future(came: pl.DataFrame, now: datetime | None, where: str) -> None:
-    if now is not None and len(ahead := came.filter(pl.col(AT) > now + timedelta(days=1))):
-        example = f"{ahead['__id'][0]!r} is dated {ahead[AT][0]}"
-        what = f"{len(ahead):,} outcomes have not come yet: {example}, now is {now:%Y-%m-%d %H:%M}"
-        raise InputError(where, what, "Mend or leave out these rows; times without a zone are UTC.")
-
-
-def _met(
-    decisions: pl.DataFrame, first: pl.DataFrame, user_id: str, came: pl.DataFrame, outcomes: pl.DataFrame
-) -> tuple[pl.DataFrame, int]:
-    """First decisions with what came of them, and how many that came are of strangers; none of `came` twice."""
-    joined = first.join(came, left_on=user_id, right_on="__id", how="left", maintain_order="left")
-    unmet = came.join(decisions, left_on="__id", right_on=user_id, how="anti")["__id"]
-    if len(unmet) == len(came):
-        raise InputError(
-            "outcomes_id",
-            f"none of the {len(came):,} ids of the outcomes ({some(came['__id'].to_list())}) is among the decisions"
-            f" ({some(decisions[user_id].unique(maintain_order=True).to_list())})",
-            _better_id(outcomes, decisions[user_id], "outcomes"),
-        )
-    _check_alike(joined.filter(pl.col("__there").is_null())[user_id], unmet)
-    return joined, len(unmet)
-
-
-def _one_row(outcomes: pl.DataFrame, key: str) -> pl.DataFrame:
-    """The ids, of which none may be missing or stand twice."""
-    ids = as_written(outcomes[key])
-    if missing := ids.null_count():
-        raise InputError("outcomes", f"{key!r} is missing in {missing:,} rows")
-    if repeated := ids.filter(ids.is_duplicated()).unique(maintain_order=True).to_list():
-        what = f"{key!r} is not unique: {len(repeated):,} ids stand more than once ({some(repeated)})"
-        raise InputError("outcomes", what, "Keep one row a user.")
-    return pl.DataFrame({"__id": ids})
-
-
-def _check_alike(absent: pl.Series, strangers: pl.Series) -> None:
-    """Refuse where users without an outcome stand among the outcomes of strangers, but for how the id is written."""
-
-    def bare(ids: pl.Series, name: str) -> pl.DataFrame:
-        text = ids.str.strip_chars(" \t'\"").str.to_lowercase().str.replace(r"\.0+$", "").str.replace(r"^0+(.)", "$1")
-        return pl.DataFrame({"bare": text, name: ids}).unique("bare", keep="first", maintain_order=True)
-
-    same = bare(absent, "absent").join(bare(strangers, "stranger"), on="bare", maintain_order="left")
-    if len(same):
-        one, other = same.row(0)[1:]
-        raise InputError(
-            "outcomes",
-            f"{len(same):,} ids are written otherwise than in the decisions (there {one!r}, here {other!r})",
-            "Write them the same way in both: else these users count as having no outcome.",
-        )
-
-
 def _came(outcomes: pl.DataFrame, key: str, terms: Terms) -> tuple[pl.DataFrame, str]:
     """Id, whether the outcome came, and when; and the outcome's name."""
     columns = outcomes.columns
@@ -370,7 +226,7 @@ def _came(outcomes: pl.DataFrame, key: str, terms: Terms) -> tuple[pl.DataFrame,
         what = f"not given, and the outcomes have {'the columns ' + ', '.join(rest) if rest else 'no other column'}"
         raise InputError("outcome", what, f"Type outcome={rest[0] if rest else '…'}.")
     name = terms.outcome or rest[0]
-    ids = _one_row(outcomes, key)
+    ids = one_row(outcomes, key)
     text = as_text(outcomes[name]).str.strip_chars().str.to_lowercase().replace("", None)
     if odd := sorted(set(text.drop_nulls().unique()) - YES - NO):
         shown = ", ".join(map(repr, odd[:3])) + ("…" if len(odd) > 3 else "")
@@ -383,64 +239,3 @@ def _came(outcomes: pl.DataFrame, key: str, terms: Terms) -> tuple[pl.DataFrame,
     if terms.at and (untimed := came.filter((pl.col(OUTCOME) == 1) & pl.col(AT).is_null()).height):
         raise InputError("at", f"{terms.at!r} is missing in {untimed:,} rows whose {name!r} is yes")
     return came, name
-
-
-def as_evidence(decided: Decided, users: pl.DataFrame | None, users_id: str | None) -> pl.DataFrame:
-    """Decisions and outcomes as a table that `data=csv` reads with known chances, one row a user.
-
-    Parameters
-    ----------
-    users, users_id
-        The users' features, and their id column; None: the score and the segment are the features.
-
-    Raises
-    ------
-    InputError
-        When versions chose among different actions, or not among all by lot, or no user has features.
-    """
-    table, key = decided.table.unique(decided.id, keep="first", maintain_order=True), decided.id
-    chances = [c for c in table.columns if c.startswith(CHANCE)]
-    if any(table[c].null_count() for c in chances):
-        what = "the versions that decided chose among different actions: one table cannot hold their chances"
-        raise InputError("to", what, "Type since=… so that one version is left.")
-    if table.select(pl.any_horizontal(pl.col(c) <= 0 for c in chances)).to_series().any():
-        what = "some actions could not be taken by lot, so no table of these can say what they would bring"
-        raise InputError("to", what, "Score with holdout=0.05 and all actions.")
-    own = [key, "action", *chances, decided.outcome_name]
-    if users is None:
-        return table.select(key, "propensity_score", "segment", *own[1:])
-    named = _id_of(users, users_id, key, table[key], "users")
-    ids = as_written(users[named])
-    if repeated := ids.filter(ids.is_duplicated()).unique(maintain_order=True).to_list():
-        raise InputError(
-            "users", f"{len(repeated):,} ids stand more than once ({some(repeated)})", "Keep one row a user."
-        )
-    features = users.drop([named, *(c for c in own if c in users.columns and c != named)]).with_columns(ids.alias(key))
-    joined = table.select(own).join(features, on=key, how="inner", maintain_order="left")
-    if not len(joined):
-        raise InputError(
-            "users_id", "no user of the decisions is among the users", _better_id(users, table[key], "users")
-        )
-    return joined.select(key, *(c for c in features.columns if c != key), *own[1:])
-
-
-def _id_of(table: pl.DataFrame, given: str | None, user_id: str, ids: pl.Series, what: str) -> str:
-    """The id column of outcomes or users."""
-    if given is not None:
-        if given not in table.columns:
-            raise InputError(f"{what}_id", f"no column {given!r} in the {what}", nearest(given, table.columns))
-        return given
-    if user_id in table.columns:
-        return user_id
-    if (found := id_column(table)) is not None:
-        return found
-    raise InputError(f"{what}_id", f"the {what} have no column {user_id!r}", _better_id(table, ids, what))
-
-
-def _better_id(table: pl.DataFrame, ids: pl.Series, what: str) -> str:
-    """Which column's values are ids of the decisions, in words."""
-    known = set(ids.to_list())
-    for column in table.columns:
-        if known & set(as_text(table[column]).head(10_000).to_list()):
-            return f"Those of {column!r} are: type {what}_id={column}."
-    return f"Columns: {', '.join(table.columns[:12])}. Write ids the same way in both."

@@ -13,7 +13,8 @@ from rich.console import RenderableType
 
 from tippingpoint.closed import Component
 from tippingpoint.data.decisions import CHANCE, checked, read
-from tippingpoint.data.outcomes import Decided, Terms, as_evidence, join
+from tippingpoint.data.experiment import as_evidence
+from tippingpoint.data.outcomes import Decided, Terms, join
 from tippingpoint.data.source import Source
 from tippingpoint.data.writing import replacing
 from tippingpoint.economics import Economics
