@@ -18,8 +18,6 @@ REAL = Path(os.environ.get("TIPPINGPOINT_REAL_DATA", Path(__file__).parents[2] /
 """The real tables that some tests look at."""
 ROUNDS = int(os.environ.get("SOAK_ROUNDS", "10"))
 """How often the soak kills and races; CI runs one round."""
-AS_MADE = "as_made.db"
-"""The store of the shared comparison as it was before any test worked in it; `mlflow.db` beside it is everyone's."""
 STEPS = (
     *("reading users", "writing ", "opening the store", "loading models", "reading statistics", "scoring users"),
     *("answering", "filing", "reading decisions"),
@@ -46,7 +44,7 @@ def working_in(folder: Path) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple:
-    """A comparison of small settings, made once: (result, folder it was made in)."""
+    """A comparison of small settings, made once: (result, folder it was made in); tests work in copies of its store."""
     from tippingpoint.composing import compose
     from tippingpoint.jobs import compare
     from tippingpoint.settings import Settings
@@ -54,13 +52,12 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple:
     folder = tmp_path_factory.mktemp("workspace")
     with working_in(folder):
         result = compare(Settings.from_config(compose("compare", ["data.users=3000", "explain_rows=50"])))
-    shutil.copy(folder / "mlflow.db", folder / AS_MADE)
     return result, folder
 
 
 @pytest.fixture(scope="session")
 def simulated(compared: tuple) -> Any:
-    """A simulation of the comparison's models with further policies and a budget, made once."""
+    """A simulation of the comparison's models with further policies and a budget, made once beside it."""
     from tippingpoint.composing import compose
     from tippingpoint.jobs import simulate
     from tippingpoint.settings import SimulateSettings
@@ -71,10 +68,12 @@ def simulated(compared: tuple) -> Any:
 
 
 @pytest.fixture(scope="module")
-def at_compared(compared: tuple) -> Iterator[tuple]:
-    """The comparison, with its folder and store in use for a whole module."""
-    with working_in(compared[1]):
-        yield compared
+def at_compared(compared: tuple, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple]:
+    """The comparison, and a folder in use for a whole module with a copy of its store that no other module sees."""
+    folder = tmp_path_factory.mktemp("copy")
+    shutil.copy(compared[1] / "mlflow.db", folder)
+    with working_in(folder):
+        yield compared[0], folder
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ Pictures of all of it, at 1400 px and 400 px, are in pytest's temporary folder (
 import io
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -21,7 +20,6 @@ import pytest
 from mlflow import MlflowClient
 from rich.console import Console
 
-from tests.conftest import AS_MADE, working_in
 from tippingpoint.composing import compose
 from tippingpoint.jobs import compare, simulate, tune
 from tippingpoint.reports.palette import FAMILIES
@@ -32,19 +30,10 @@ SEARCH = ["model=logistic", "tune.trials=2", "data.users=1500", "explain_rows=10
 
 
 @pytest.fixture(scope="module")
-def store(compared: tuple, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The shared comparison in a store where nobody else files."""
-    folder = tmp_path_factory.mktemp("pages")
-    shutil.copy(compared[1] / AS_MADE, folder / "mlflow.db")
-    with working_in(folder):
-        yield folder
-
-
-@pytest.fixture(scope="module")
-def results(compared: tuple, store: Path) -> dict[str, Any]:
+def results(at_compared: tuple) -> dict[str, Any]:
     """A comparison, a simulation of it, and a search, in one store."""
     return {
-        "compare": compared[0],
+        "compare": at_compared[0],
         "simulate": simulate(SimulateSettings.from_config(compose("simulate", ["cuts=30"]))),
         "tune": tune(TuneSettings.from_config(compose("tune", [*SEARCH, "tracking.register_model=false"]))),
     }
@@ -63,14 +52,14 @@ def printed(results: dict[str, Any]) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def base(results: dict[str, Any], store: Path) -> Iterator[str]:
+def base(results: dict[str, Any], at_compared: tuple) -> Iterator[str]:
     """Address of `tippingpoint ui` over that store."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "tippingpoint", "ui", f"port={port}"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    serving = subprocess.Popen(command, cwd=store, start_new_session=True, **quiet)
+    serving = subprocess.Popen(command, cwd=at_compared[1], start_new_session=True, **quiet)
     for _ in range(240):
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).close()

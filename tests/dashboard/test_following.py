@@ -5,7 +5,6 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
-from tests.conftest import working_in
 from tests.dashboard.conftest import on_page, uploaded
 from tippingpoint.dashboard import intake, state, uploads
 from tippingpoint.dashboard.scenario import moved
@@ -73,16 +72,15 @@ def test_a_file_that_is_forgotten_is_gone(open_page, upload):
     assert again.metric[0].value == "77"
 
 
-def test_an_alias_is_followed_and_only_a_champion_is_called_one(compared, monkeypatch):
+def test_an_alias_is_followed_and_only_a_champion_is_called_one(at_compared, monkeypatch):
     state._champions.clear(), state._exact.clear()
-    with working_in(compared[1]):
-        assert exact("models:/conversion@challenger") == "models:/conversion/1"
-        monkeypatch.setattr(state, "settings", lambda: {"version": "models:/conversion@challenger"})
-        assert state.references() == ["models:/conversion/1"]
-        assert state.standing("models:/conversion/1") == "Challenger"
-        monkeypatch.setattr(state, "settings", lambda: {"version": "models:/conversion/1"})
-        assert state.standing("models:/conversion/1") == "Version"
-        monkeypatch.setattr(state, "_champions", lambda: ["models:/conversion/1"])
-        assert state.standing("models:/conversion/1") == "Champion"
-        with pytest.raises(InputError, match="there is no"):
-            exact("models:/conversion/99")
+    assert exact("models:/conversion@challenger") == "models:/conversion/1"
+    monkeypatch.setattr(state, "settings", lambda: {"version": "models:/conversion@challenger"})
+    assert state.references() == ["models:/conversion/1"]
+    assert state.standing("models:/conversion/1") == "Challenger"
+    monkeypatch.setattr(state, "settings", lambda: {"version": "models:/conversion/1"})
+    assert state.standing("models:/conversion/1") == "Version"
+    monkeypatch.setattr(state, "_champions", lambda: ["models:/conversion/1"])
+    assert state.standing("models:/conversion/1") == "Champion"
+    with pytest.raises(InputError, match="there is no"):
+        exact("models:/conversion/99")

@@ -8,7 +8,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tests.conftest import working_in
 from tippingpoint.composing import compose
 from tippingpoint.dashboard import faults, intake
 from tippingpoint.dashboard.intake import listed
@@ -21,21 +20,19 @@ from tippingpoint.settings import ScoreSettings
 
 
 @pytest.fixture(scope="module")
-def version(compared):
+def version(at_compared):
     """The registered version of the shared comparison."""
-    with working_in(compared[1]):
-        yield registered("models:/conversion/1")
+    return registered("models:/conversion/1")
 
 
 @pytest.mark.parametrize("reasons", [False, True])
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
-def test_a_target_list_is_what_score_writes_byte_for_byte(version, compared, tmp_path, reasons, suffix, monkeypatch):
+def test_a_target_list_is_what_score_writes_byte_for_byte(version, tmp_path, reasons, suffix):
     table = version.users.with_columns(sessions_7d=pl.col("sessions_7d").cast(pl.Int64))
     table = table.with_columns(user_id=pl.when(pl.arange(0, pl.len()) == 7).then(pl.lit("=1+1")).otherwise("user_id"))
     path = tmp_path / f"users{suffix}"
     (table.write_csv if suffix == ".csv" else table.write_parquet)(path)
     mine = listed(look(path.name, path.read_bytes()), version, {})
-    monkeypatch.chdir(compared[1])
     words = [f"input={path}", f"to={tmp_path}/list.csv", "only=[medium,high]", f"reasons={str(reasons).lower()}"]
     words += ["model=models:/conversion/1", f"scored_at={mine.at.isoformat()}", "tracking.log=false"]
     score(ScoreSettings.from_config(compose("score", words)))
@@ -159,10 +156,9 @@ def test_a_wrong_address_is_answered_in_words_and_never_repeats_a_password(uploa
     assert "secret" not in str(raised.value)
 
 
-def test_decisions_that_score_wrote_are_shown_as_they_are(version, compared, tmp_path, monkeypatch):
+def test_decisions_that_score_wrote_are_shown_as_they_are(version, tmp_path):
     path = tmp_path / "users.csv"
     version.users.write_csv(path)
-    monkeypatch.chdir(compared[1])
     with duckdb.connect(str(tmp_path / "app.duckdb")):
         pass
     for to in (f"duckdb:///{tmp_path}/app.duckdb?table=predictions", f"{tmp_path}/decisions.parquet"):

@@ -9,7 +9,6 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from tests.conftest import AS_MADE
 from tests.dashboard.conftest import PAGE
 from tests.jobs.conftest import client  # noqa: F401  # a fixture
 from tests.jobs.promoting import FORCED, promoting, rolling_back
@@ -44,7 +43,7 @@ def test_an_empty_registry_says_what_to_type(page, stored):
 
 
 def test_versions_without_a_champion_are_no_champion(page, compared, workspace):
-    shutil.copy(compared[1] / AS_MADE, workspace / "mlflow.db")
+    shutil.copy(compared[1] / "mlflow.db", workspace)
     assert "Nothing is champion" in page().info[0].value
 
 

@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from tests.conftest import AS_MADE
 from tippingpoint.tracking.registry import DEPLOYMENT, digest_of
 
 
@@ -25,7 +24,7 @@ def users(at_compared) -> pd.DataFrame:
 @pytest.fixture
 def client(compared: tuple, workspace: Path) -> MlflowClient:
     """The store of a finished comparison, to do with as one likes: version 1 is its winner, 2 and 3 its others."""
-    shutil.copy(compared[1] / AS_MADE, workspace / "mlflow.db")
+    shutil.copy(compared[1] / "mlflow.db", workspace)
     client = MlflowClient()
     parent = client.get_run(compared[0].filed.run_id)
     below = client.search_runs([parent.info.experiment_id], f"tags.mlflow.parentRunId = '{parent.info.run_id}'")

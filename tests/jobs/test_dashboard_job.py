@@ -1,13 +1,20 @@
 """`tippingpoint dashboard`: what starts, and what is refused before anything does."""
 
+import os
+import signal
 import socket
+import subprocess
+import sys
+import time
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
 from tippingpoint.composing import compose
 from tippingpoint.errors import InputError, OutsideError
 from tippingpoint.jobs import dashboard
+from tippingpoint.jobs.dashboard import SCRATCH
 from tippingpoint.jobs.reach import by_others
 from tippingpoint.settings import DashboardSettings
 
@@ -49,3 +56,43 @@ def test_a_port_that_is_taken_is_said():
         taken.listen()
         with pytest.raises(OutsideError, match="cannot be served"):
             dashboard(settings(f"port={taken.getsockname()[1]}"))
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds the server in /proc")
+def test_what_a_killed_server_had_on_disk_goes_with_it_and_the_kill_is_said(workspace):
+    pytest.importorskip("streamlit", reason="streamlit is not installed (extra: dashboard)")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = [sys.executable, "-m", "tippingpoint", "dashboard", f"port={port}"]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as command:
+        server = eventually(lambda: Path(f"/proc/{command.pid}/task/{command.pid}/children").read_text().split())[0]
+        told = eventually(lambda: dict(v.partition("=")[::2] for v in environment(server) if v.startswith(SCRATCH)))
+        folder = Path(told[SCRATCH])
+        (folder / "of-somebody.csv").write_text("user_id")
+        os.kill(int(server), signal.SIGKILL)
+        _, said = command.communicate(timeout=60)
+    assert not folder.exists()
+    assert "killed (SIGKILL)" in said
+    assert command.returncode == 3
+
+
+def test_files_of_a_moment_are_where_the_server_was_told(tmp_path, monkeypatch):
+    monkeypatch.setenv(SCRATCH, str(tmp_path))
+    scratch = import_module("tippingpoint.dashboard.scratch").scratch
+    with scratch() as folder:
+        assert Path(folder).parent == tmp_path
+    assert list(tmp_path.iterdir()) == []
+
+
+def environment(process: str) -> list[str]:
+    return Path(f"/proc/{process}/environ").read_text().split("\0")
+
+
+def eventually(look):
+    """What it gives, once that is something."""
+    for _ in range(600):
+        if found := look():
+            return found
+        time.sleep(0.1)
+    raise AssertionError("waited for a minute")

@@ -11,7 +11,7 @@ from tippingpoint.errors import InputError
 from tippingpoint.gathered import Gathered
 from tippingpoint.jobs.simulate import SimulateResult
 
-pytestmark = pytest.mark.usefixtures("at_compared")
+pytestmark = pytest.mark.usefixtures("simulated", "at_compared")
 
 
 def test_saved_statistics_come_back_as_they_were(simulated: SimulateResult) -> None:

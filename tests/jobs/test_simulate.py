@@ -20,7 +20,7 @@ from tippingpoint.tracking import backend
 
 ROOT = Path(__file__).parents[2]
 
-pytestmark = pytest.mark.usefixtures("at_compared")
+pytestmark = pytest.mark.usefixtures("simulated", "at_compared")
 
 
 def test_the_written_policy_is_worth_what_compare_said(compared: tuple, simulated: SimulateResult) -> None:

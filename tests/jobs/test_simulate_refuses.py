@@ -20,7 +20,7 @@ from tippingpoint.tracking.models import find
 
 ROOT = Path(__file__).parents[2]
 
-pytestmark = pytest.mark.usefixtures("at_compared")
+pytestmark = pytest.mark.usefixtures("simulated", "at_compared")
 
 
 @pytest.fixture
@@ -167,4 +167,3 @@ def test_a_changed_policy_is_not_registered_under_its_old_version(compared: tupl
     assert done.filed.registered is not None
     version = done.filed.registered.split("/")[-1]
     assert MlflowClient().get_model_version("conversion", version).tags["policy_version"] == "2"
-    MlflowClient().delete_model_version("conversion", version)  # others look at this store too

@@ -8,7 +8,7 @@ from simulations import artifact, ask, drawn
 
 from tippingpoint.jobs.simulate import SimulateResult
 
-pytestmark = pytest.mark.usefixtures("at_compared")
+pytestmark = pytest.mark.usefixtures("simulated", "at_compared")
 
 
 def test_honest_stands_beside_apparent_and_the_budget_is_kept_on_validation(simulated: SimulateResult) -> None:

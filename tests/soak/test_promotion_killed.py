@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from tests.conftest import AS_MADE, ROUNDS
+from tests.conftest import ROUNDS
 from tippingpoint.composing import compose
 from tippingpoint.jobs import status
 from tippingpoint.settings import StatusSettings
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.soak
 
 @pytest.mark.timeout(1200)
 def test_killed_at_any_moment_the_next_command_finds_the_store_whole(compared: tuple, workspace: Path) -> None:
-    shutil.copy(compared[1] / AS_MADE, workspace / "mlflow.db")
+    shutil.copy(compared[1] / "mlflow.db", workspace)
     client = MlflowClient()
     first = client.get_model_version("conversion", "1")
     client.create_model_version("conversion", first.source, first.run_id, first.tags)

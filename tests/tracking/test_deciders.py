@@ -5,16 +5,14 @@ import json
 import numpy as np
 import pytest
 
-from tests.conftest import working_in
 from tippingpoint.errors import InputError
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.deciders import load_decider
 
 
 @pytest.fixture
-def client(compared):
-    with working_in(compared[1]):
-        yield backend.connect()
+def client(at_compared):
+    return backend.connect()
 
 
 def test_the_registered_version_decides_as_the_comparison_did(client, compared):

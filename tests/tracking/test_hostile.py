@@ -14,7 +14,6 @@ import skops.io
 import yaml
 from sklearn.linear_model import LogisticRegression
 
-from tests.conftest import working_in
 from tippingpoint.errors import InputError
 from tippingpoint.policies.best_action import BestAction
 from tippingpoint.tracking import backend, deciders
@@ -33,18 +32,17 @@ class Planted:
 
 
 @pytest.fixture
-def files(compared, tmp_path):
+def files(at_compared, tmp_path):
     """The folder of the registered model, put back afterwards; and a client of its store."""
-    with working_in(compared[1]):
-        client = backend.connect()
-        (run, *_) = find(client, REFERENCE)
-        location = client.get_logged_model(run.outputs.model_outputs[0].model_id).artifact_location
-        folder = Path(urlparse(location).path if "://" in location else location)
-        shutil.copytree(folder, tmp_path / "kept")
-        yield folder, client
-        shutil.rmtree(folder)
-        shutil.copytree(tmp_path / "kept", folder)
-        assert not Path("ran").exists()
+    client = backend.connect()
+    (run, *_) = find(client, REFERENCE)
+    location = client.get_logged_model(run.outputs.model_outputs[0].model_id).artifact_location
+    folder = Path(urlparse(location).path if "://" in location else location)
+    shutil.copytree(folder, tmp_path / "kept")
+    yield folder, client
+    shutil.rmtree(folder)
+    shutil.copytree(tmp_path / "kept", folder)
+    assert not Path("ran").exists()
 
 
 def mlmodel(folder: Path, change: Callable[[dict], object]) -> None:

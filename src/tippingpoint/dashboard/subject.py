@@ -1,6 +1,5 @@
 """What the pages are about: the champion of a registry, or a demonstration; its users, and what a simulation says."""
 
-import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import polars as pl
 from tippingpoint.closed import Component
 from tippingpoint.composing import compose
 from tippingpoint.cutoffs import Asked
+from tippingpoint.dashboard.scratch import scratch
 from tippingpoint.data.source import Source
 from tippingpoint.data.users import Users
 from tippingpoint.deciding import Decider
@@ -219,7 +219,7 @@ def demonstration(name: str) -> Subject:
 
 def _drawn(explanation: Explanation, family: str) -> bytes:
     """As a run's report draws it."""
-    with tempfile.TemporaryDirectory(prefix="tippingpoint-") as folder:
+    with scratch() as folder:
         path = Path(folder, "shap.png")
         shap_summary(path, explanation, family)
         return path.read_bytes()

@@ -1,6 +1,5 @@
 """Tables, shown and as CSV. Streamlit offers what it shows as CSV too: what a spreadsheet would run has its ' there."""
 
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import pandas as pd
 import polars as pl
 import streamlit as st
 
+from tippingpoint.dashboard.scratch import scratch
 from tippingpoint.data.writing import neutralised
 from tippingpoint.serving.outputs import File
 
@@ -35,7 +35,7 @@ def safe(table: pl.DataFrame | pd.DataFrame) -> pl.DataFrame:
 
 def as_csv(pieces: Iterable[pl.DataFrame]) -> bytes:
     """A table, which comes in pieces, as the jobs write it."""
-    with tempfile.TemporaryDirectory(prefix="tippingpoint-") as folder:
+    with scratch() as folder:
         path = Path(folder, "table.csv")
         with File(path) as file:
             for piece in pieces:

@@ -2,7 +2,6 @@
 
 import difflib
 import re
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import polars as pl
 
+from tippingpoint.dashboard.scratch import scratch
 from tippingpoint.data import database
 from tippingpoint.data.contract import TableContract
 from tippingpoint.errors import InputError
@@ -142,7 +142,7 @@ def _near(wanted: str, there: str) -> float:
 @contextmanager
 def _files(name: str, content: bytes) -> Iterator[Files]:
     """An upload as a file, for as long as it is read: `score` reads files, and nothing is kept of this one."""
-    with tempfile.TemporaryDirectory(prefix="tippingpoint-") as folder:
+    with scratch() as folder:
         path = Path(folder, "brought-by-you")  # its content says what it is
         path.write_bytes(content)
         try:

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import tempfile
 from importlib.util import find_spec
 
 from tippingpoint.errors import InputError
@@ -13,6 +14,8 @@ from tippingpoint.settings import DashboardSettings
 
 SETTINGS = "TIPPINGPOINT_DASHBOARD"
 """The environment variable that tells the pages the settings, as JSON: a command line can be read by others."""
+SCRATCH = "TIPPINGPOINT_DASHBOARD_SCRATCH"
+"""The one that tells them where files of a moment go: what a killed server leaves there goes with the command."""
 LARGEST_MB = 200
 """Of an upload."""
 SPARING = {"_RJEM_MALLOC_CONF": "dirty_decay_ms:0,muzzy_decay_ms:0", "MALLOC_ARENA_MAX": "2"}
@@ -38,9 +41,9 @@ def dashboard(settings: DashboardSettings) -> PagesResult:
     words = [f"--{key}={value}" for key, value in _options(settings).items()]
     command = [sys.executable, "-m", "tippingpoint.dashboard", *words]
     told = settings.model_dump_json(exclude={"output", "debug", "host", "port", "public"})
-    return serve_pages(
-        "dashboard", page, settings.host, settings.port, command, SPARING | os.environ | {SETTINGS: told}
-    )
+    with tempfile.TemporaryDirectory(prefix="tippingpoint-") as scratch:
+        environment = SPARING | os.environ | {SETTINGS: told, SCRATCH: scratch}
+        return serve_pages("dashboard", page, settings.host, settings.port, command, environment)
 
 
 def _options(settings: DashboardSettings) -> dict[str, str]:

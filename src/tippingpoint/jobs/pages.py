@@ -41,7 +41,7 @@ def serve_pages(
     Raises
     ------
     OutsideError
-        When something else listens there already, or the program fails.
+        When something else listens there already, or the program fails or is killed.
     """
     another = f"Type port={port + 1}."
     with socket.socket() as probing:
@@ -57,7 +57,10 @@ def serve_pages(
             code = server.wait()
         finally:
             _stop(server)
-    if code > 0:
+    if code < 0:
+        what = f"its server was killed ({signal.Signals(-code).name})"
+        raise OutsideError(name, what, "Type it again; where memory is short, bring smaller files.")
+    if code:
         raise OutsideError(name, f"ended with code {code}", f"Is the port taken? {another}")
     return PagesResult(page)
 
