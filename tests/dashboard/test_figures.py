@@ -24,14 +24,14 @@ def drawn():
 @pytest.mark.parametrize("name", ["bars", "stacked", "engagement", "sizes"])
 def test_names_that_begin_alike_have_a_place_each(name):
     figure = drawn()[name]
-    assert [list(trace.y) for trace in figure.data] == [[0, 1]] * len(figure.data)
-    assert list(figure.layout.yaxis.tickvals) == [0, 1]
-    assert len(figure.layout.yaxis.ticktext) == 2
+    assert [trace["y"] for trace in figure["data"]] == [[0, 1]] * len(figure["data"])
+    assert figure["layout"]["yaxis"]["tickvals"] == [0, 1]
+    assert len(figure["layout"]["yaxis"]["ticktext"]) == 2
 
 
 def test_what_raises_and_what_lowers_has_the_colour_it_has_in_reports():
-    assert list(drawn()["bars"].data[0].marker.color) == [explanations.UP, explanations.DOWN]
+    assert drawn()["bars"]["data"][0]["marker"]["color"] == [explanations.UP, explanations.DOWN]
 
 
 def test_a_comparison_says_of_how_many_users_it_is():
-    assert [trace.name for trace in drawn()["engagement"].data] == ["low (10)", "high (2)"]
+    assert [trace["name"] for trace in drawn()["engagement"]["data"]] == ["low (10)", "high (2)"]

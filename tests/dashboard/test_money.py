@@ -35,8 +35,8 @@ def test_the_picture_of_cut_offs_is_of_1000_users_as_the_table_beside_it(convers
     found = board(conversion)
     cut_offs = found.cut_offs
     picture = found.picture((0, 1), 0, 10_000)
-    drawn = figures.surface(picture, cut_offs.bands, {}, "EUR per 1,000 users, truth").data[0]
+    drawn = figures.surface(picture, cut_offs.bands, {}, "EUR per 1,000 users, truth")["data"][0]
     sheet = cut_offs.views[0].surface.uplift
     at = np.unravel_index(np.where(sheet.supported, sheet.value, -np.inf).argmax(), sheet.value.shape)
-    assert drawn.z[at[0]][at[1]] == pytest.approx(1000 * sheet.value[at], abs=0.06)
-    assert "truth" in drawn.colorbar.title.text
+    assert drawn["z"][at[0]][at[1]] == pytest.approx(1000 * sheet.value[at], abs=0.06)
+    assert "truth" in drawn["colorbar"]["title"]["text"]

@@ -1,43 +1,66 @@
 """Figures of the pages, in the colours of the reports; drawn only, nothing is computed here."""
 
 import html
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 import polars as pl
 import streamlit as st
+from plotly.basedatatypes import BaseFigure
 
 from tippingpoint.dashboard.scenario import Picture
 from tippingpoint.reports.palette import COLOURS, DOWN, GREY, UP
 
+Figure = dict[str, Any]
+"""`data` and `layout`, as plotly.js takes them."""
 LONGEST = 28
 ALIVE = COLOURS[0]
+FONT = 13
+NUMBERS = 64
+"""Pixels that an axis of numbers takes beside a figure, its title too."""
+AXIS = {"gridcolor": "#eef0f2", "fixedrange": True, "zeroline": False}
+LAYOUT = {
+    "paper_bgcolor": "rgba(0,0,0,0)",
+    "plot_bgcolor": "rgba(0,0,0,0)",
+    "font": {"size": FONT, "color": "#262730"},
+    "legend": {"orientation": "h", "traceorder": "normal", "y": 1.02, "x": 0, "yanchor": "bottom"},
+    "dragmode": False,
+    "separators": ".,",
+}
 
 
-def draw(figure: go.Figure, name: str, height: int = 320) -> None:
+class Drawn(BaseFigure):  # type: ignore[misc]  # Plotly tells no types
+    """A figure as it is: that Plotly checks it and makes objects of it would take longer than all else on a page."""
+
+    def __init__(self, figure: Figure) -> None:
+        self._figure = figure
+
+    def to_dict(self) -> Figure:
+        return self._figure
+
+
+def draw(figure: Figure, name: str, height: int = 320) -> None:
     """Show a figure as wide as its place; no menu, no zooming by accident on a phone."""
-    figure.update_layout(
-        height=height,
-        margin={"l": 8, "r": 8, "t": 8, "b": 8},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"size": 13, "color": "#262730"},
-        legend={
-            "orientation": "h",
-            "traceorder": "normal",
-            "y": 1.02,
-            "x": 0,
-            "yanchor": "bottom",
-            "title": {"text": ""},
-        },
-        dragmode=False,
-        separators=".,",
+    layout = LAYOUT | {"height": height} | figure["layout"]
+    layout |= {axis: AXIS | layout.get(axis, {}) for axis in ("xaxis", "yaxis")}
+    # Plotly finds margins by drawing a figure over and over: half of what a click on a filter took.
+    names = layout["yaxis"].get("ticktext")
+    left = NUMBERS if names is None else max(map(width, names), default=0) + 12
+    layout["margin"] = {"l": left, "r": 16, "t": 8, "b": 44 if "title" in layout["xaxis"] else 26}
+    shown = Drawn({"data": figure["data"], "layout": layout})
+    st.plotly_chart(shown, key=name, theme=None, config={"displayModeBar": False})
+
+
+def width(text: str) -> int:
+    """About how many pixels a name takes, rather too many."""
+    wide = {"W": 1.0, "F": 1.0}  # as Chinese is written
+    of = (
+        wide.get(unicodedata.east_asian_width(c), 0.8 if c.isupper() or c in "mw%@" else 0.58)
+        for c in html.unescape(text)
     )
-    figure.update_xaxes(automargin=True, gridcolor="#eef0f2", fixedrange=True)
-    figure.update_yaxes(automargin=True, gridcolor="#eef0f2", fixedrange=True)
-    st.plotly_chart(figure, key=name, theme=None, config={"displayModeBar": False})
+    return round(FONT * sum(of))
 
 
 def label(text: object) -> str:
@@ -46,7 +69,12 @@ def label(text: object) -> str:
     return html.escape(name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…")
 
 
-def places(names: Sequence[object]) -> dict[str, Any]:
+def titled(text: str) -> Figure:
+    """An axis with a title."""
+    return {"title": {"text": text}}
+
+
+def places(names: Sequence[object]) -> Figure:
     """An axis on which each name has its own place: two long ones may begin alike."""
     return {"tickvals": list(range(len(names))), "ticktext": [label(n) for n in names], "autorange": "reversed"}
 
@@ -56,191 +84,197 @@ def colours(segments: Sequence[str]) -> dict[str, str]:
     return {segment: COLOURS[k % len(COLOURS)] for k, segment in enumerate(segments)}
 
 
-def sizes(found: pl.DataFrame) -> go.Figure:
+def sizes(found: pl.DataFrame) -> Figure:
     """Users of each segment."""
-    of = colours(found["segment"].to_list())
-    shown = [f"{n:,} ({share:.0%})" for n, share in found.select("users", "share").iter_rows()]
-    figure = go.Figure(
-        go.Bar(
-            x=found["users"].to_list(),
-            y=list(range(len(found))),
-            customdata=[label(s) for s in found["segment"]],
-            orientation="h",
-            marker={"color": list(of.values())},
-            text=shown,
-            textposition="auto",
-            hovertemplate="%{customdata}: %{x:,} users<extra></extra>",
-        )
-    )
-    figure.update_xaxes(title="users")
-    figure.update_yaxes(**places(found["segment"].to_list()))
-    return figure
+    names = found["segment"].to_list()
+    bar = {
+        "type": "bar",
+        "x": found["users"].to_list(),
+        "y": list(range(len(found))),
+        "customdata": [label(s) for s in names],
+        "orientation": "h",
+        "marker": {"color": list(colours(names).values())},
+        "text": [f"{n:,} ({share:.0%})" for n, share in found.select("users", "share").iter_rows()],
+        "textposition": "auto",
+        "hovertemplate": "%{customdata}: %{x:,} users<extra></extra>",
+    }
+    return {"data": [bar], "layout": {"xaxis": titled("users"), "yaxis": places(names)}}
 
 
-def scores(edges: np.ndarray, counts: Mapping[str, np.ndarray], outcome: str) -> go.Figure:
+def scores(edges: np.ndarray, counts: Mapping[str, np.ndarray], outcome: str) -> Figure:
     """How scores are spread, by segment."""
     of = colours(list(counts))
-    figure = go.Figure(
-        [
-            go.Bar(
-                x=((edges[1:] + edges[:-1]) / 2).tolist(),
-                y=count.tolist(),
-                width=float(edges[1] - edges[0]),
-                name=label(segment),
-                marker={"color": of[segment], "line": {"width": 0}},
-                hovertemplate="score %{x:.2f}: %{y:,} users<extra>" + label(segment) + "</extra>",
-            )
-            for segment, count in counts.items()
-        ]
-    )
-    figure.update_layout(barmode="stack", bargap=0)
-    figure.update_xaxes(title=f"score: chance of {label(outcome)}", range=[0, 1])
-    figure.update_yaxes(title="users")
-    return figure
+    steps = [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "stackgroup": "users",
+            "x": edges.tolist(),
+            "y": [*count.tolist(), 0],
+            "line": {"width": 0, "shape": "hv"},
+            "fillcolor": of[segment],
+            "name": label(segment),
+            "hovertemplate": "score from %{x:.3f}: %{y:,} users<extra>" + label(segment) + "</extra>",
+        }
+        for segment, count in counts.items()
+    ]
+    x = titled(f"score: chance of {label(outcome)}") | {"range": [0, 1]}
+    return {"data": steps, "layout": {"xaxis": x, "yaxis": titled("users")}}
 
 
-def engagement(found: pl.DataFrame, segments: Sequence[str], users: Mapping[str, int]) -> go.Figure:
+def engagement(found: pl.DataFrame, segments: Sequence[str], users: Mapping[str, int]) -> Figure:
     """Means by segment against everyone's; of how many users each is."""
     of = colours(segments)
     columns = found.columns[1:]
-    figure = go.Figure(
-        [
-            go.Scatter(
-                x=[row[c] for c in columns],
-                y=list(range(len(columns))),
-                customdata=[label(c) for c in columns],
-                mode="markers",
-                marker={"size": 13, "color": of[row["segment"]]},
-                name=f"{label(row['segment'])} ({users[row['segment']]:,})",
-                hovertemplate="%{customdata}: %{x:.2f} × the average<extra>"
-                + f"{label(row['segment'])}, {users[row['segment']]:,} users</extra>",
-            )
-            for row in found.to_dicts()
-        ]
-    )
-    figure.add_vline(x=1, line={"color": GREY, "width": 1})
-    figure.update_xaxes(title="times the average user's", rangemode="tozero")
-    figure.update_yaxes(**places(columns))
-    return figure
+    points = [
+        {
+            "type": "scatter",
+            "x": [row[c] for c in columns],
+            "y": list(range(len(columns))),
+            "customdata": [label(c) for c in columns],
+            "mode": "markers",
+            "marker": {"size": 13, "color": of[row["segment"]]},
+            "name": f"{label(row['segment'])} ({users[row['segment']]:,})",
+            "hovertemplate": "%{customdata}: %{x:.2f} × the average<extra>"
+            + f"{label(row['segment'])}, {users[row['segment']]:,} users</extra>",
+        }
+        for row in found.to_dicts()
+    ]
+    average = {"type": "line", "x0": 1, "x1": 1, "y0": 0, "y1": 1, "yref": "paper", "line": {"color": GREY, "width": 1}}
+    x = titled("times the average user's") | {"rangemode": "tozero"}
+    return {"data": points, "layout": {"shapes": [average], "xaxis": x, "yaxis": places(columns)}}
 
 
-def stacked(found: pl.DataFrame, segments: Sequence[str]) -> go.Figure:
+def stacked(found: pl.DataFrame, segments: Sequence[str]) -> Figure:
     """Segments by the values of a category, which stand in the first column, as shares."""
     of = colours(segments)
     column, *names = found.columns
     total = found.select(pl.sum_horizontal(names)).to_series().to_numpy()
-    figure = go.Figure(
-        [
-            go.Bar(
-                x=(found[name].to_numpy() / np.maximum(total, 1)).tolist(),
-                y=list(range(len(found))),
-                orientation="h",
-                name=label(name),
-                marker={"color": of[name]},
-                customdata=list(zip(map(label, found[column]), found[name], strict=True)),
-                hovertemplate="%{customdata[0]}: %{customdata[1]:,} users, %{x:.0%}<extra>" + label(name) + "</extra>",
-            )
-            for name in names
-        ]
-    )
-    figure.update_layout(barmode="stack")
-    figure.update_xaxes(tickformat=".0%", range=[0, 1])
-    figure.update_yaxes(**places(found[column].to_list()))
-    return figure
+    bars = [
+        {
+            "type": "bar",
+            "x": (found[name].to_numpy() / np.maximum(total, 1)).tolist(),
+            "y": list(range(len(found))),
+            "orientation": "h",
+            "name": label(name),
+            "marker": {"color": of[name]},
+            "customdata": list(zip(map(label, found[column]), found[name], strict=True)),
+            "hovertemplate": "%{customdata[0]}: %{customdata[1]:,} users, %{x:.0%}<extra>" + label(name) + "</extra>",
+        }
+        for name in names
+    ]
+    x = {"tickformat": ".0%", "range": [0, 1]}
+    return {"data": bars, "layout": {"barmode": "stack", "xaxis": x, "yaxis": places(found[column].to_list())}}
 
 
-def surface(of: Picture, bands: Sequence[str], marks: Mapping[str, Sequence[float] | None], unit: str) -> go.Figure:
+def surface(of: Picture, bands: Sequence[str], marks: Mapping[str, Sequence[float] | None], unit: str) -> Figure:
     """Uplift of 1,000 users at every choice of one or two cut-offs, with some of them marked."""
     cuts, uplift = of.cuts, 1000 * of.value
-    figure = go.Figure()
+    data: list[Figure] = []
     shapes = {"as registered": "square", "moved": "circle", "best": "star", "within the budget": "diamond"}
     if of.value.ndim == 2:
         shown = [[None if np.isnan(v) else round(float(v), 1) for v in row] for row in uplift]
-        figure.add_heatmap(
-            x=cuts.tolist(),
-            y=cuts.tolist(),
-            z=shown,
-            colorscale="Viridis",
-            colorbar={"title": {"text": unit, "side": "right"}, "thickness": 12},
-            hovertemplate="%{y:.2f} and %{x:.2f}: %{z:,.0f}<extra></extra>",
+        data.append(
+            {
+                "type": "heatmap",
+                "x": cuts.tolist(),
+                "y": cuts.tolist(),
+                "z": shown,
+                "colorscale": "Viridis",
+                "colorbar": {"title": {"text": unit, "side": "right"}, "thickness": 12},
+                "hovertemplate": "%{y:.2f} and %{x:.2f}: %{z:,.0f}<extra></extra>",
+            }
         )
-        lower, upper = (f"{label(bands[k + 1])} from" for k in of.free)
-        figure.update_xaxes(title=upper, range=[0, 1])
-        figure.update_yaxes(title=lower, range=[0, 1])
+        y, x = (titled(f"{label(bands[k + 1])} from") | {"range": [0, 1]} for k in of.free)
     else:
-        figure.add_scatter(x=cuts.tolist(), y=uplift.tolist(), mode="lines", line={"color": ALIVE}, name="uplift")
+        data.append(
+            {
+                "type": "scatter", "x": cuts.tolist(), "y": uplift.tolist(), "mode": "lines",
+                "line": {"color": ALIVE}, "name": "uplift",
+            }
+        )  # fmt: skip
         if of.low is not None and of.high is not None and np.isfinite(of.low).any():
             both = (1000 * np.concatenate([of.high, of.low[::-1]])).tolist()
-            figure.add_scatter(
-                x=[*cuts.tolist(), *cuts[::-1].tolist()], y=both, fill="toself", fillcolor="rgba(0,114,178,0.15)",
-                line={"width": 0}, name="95 % band, all cut-offs at once", hoverinfo="skip",
+            data.append(
+                {
+                    "type": "scatter", "x": [*cuts.tolist(), *cuts[::-1].tolist()], "y": both, "fill": "toself",
+                    "fillcolor": "rgba(0,114,178,0.15)", "line": {"width": 0}, "hoverinfo": "skip",
+                    "name": "95 % band, all cut-offs at once",
+                }
             )  # fmt: skip
-        figure.update_xaxes(title=f"{label(bands[1])} from", range=[0, 1])
-        figure.update_yaxes(title=unit)
+        x, y = titled(f"{label(bands[1])} from") | {"range": [0, 1]}, titled(unit)
     for name, at in marks.items():
         if at is None:
             continue
         at = [at[k] for k in of.free]
-        y = at[0] if len(at) == 2 else float(uplift[int(np.abs(cuts - at[0]).argmin())])
-        figure.add_scatter(
-            x=[at[-1]], y=[y], mode="markers", name=name,
-            marker={"symbol": shapes[name], "size": 14, "color": COLOURS[2], "line": {"color": "white", "width": 2}},
-            hovertemplate=name + "<extra></extra>",
+        height = at[0] if len(at) == 2 else float(uplift[int(np.abs(cuts - at[0]).argmin())])
+        line = {"color": "white", "width": 2}
+        data.append(
+            {
+                "type": "scatter", "x": [at[-1]], "y": [height], "mode": "markers", "name": name,
+                "marker": {"symbol": shapes[name], "size": 14, "color": COLOURS[2], "line": line},
+                "hovertemplate": name + "<extra></extra>",
+            }
         )  # fmt: skip
-    return figure
+    return {"data": data, "layout": {"xaxis": x, "yaxis": y}}
 
 
-def bars(names: Sequence[str], values: Sequence[float], title: str, paint: str | None = None) -> go.Figure:
+def bars(names: Sequence[str], values: Sequence[float], title: str, paint: str | None = None) -> Figure:
     """Bars, the first on top; in one colour, or else those that raise and those that lower in theirs."""
-    figure = go.Figure(
-        go.Bar(
-            x=list(values),
-            y=list(range(len(names))),
-            customdata=[label(n) for n in names],
-            orientation="h",
-            marker={"color": paint or [UP if value >= 0 else DOWN for value in values]},
-            hovertemplate="%{customdata}: %{x:+.3f}<extra></extra>",
-        )
-    )
-    figure.update_xaxes(title=title, zeroline=True, zerolinecolor=GREY)
-    figure.update_yaxes(**places(names))
-    return figure
+    bar = {
+        "type": "bar",
+        "x": list(values),
+        "y": list(range(len(names))),
+        "customdata": [label(n) for n in names],
+        "orientation": "h",
+        "marker": {"color": paint or [UP if value >= 0 else DOWN for value in values]},
+        "hovertemplate": "%{customdata}: %{x:+.3f}<extra></extra>",
+    }
+    return {
+        "data": [bar],
+        "layout": {"xaxis": titled(title) | {"zeroline": True, "zerolinecolor": GREY}, "yaxis": places(names)},
+    }
 
 
 def points(
     x: np.ndarray, y: np.ndarray, group: np.ndarray, names: Sequence[str], columns: tuple[str, str], paint: int = 0
-) -> go.Figure:
+) -> Figure:
     """Users by two columns, coloured by group from colour `paint` on; axes grow like arcsinh, as clusters see them."""
-    figure = go.Figure()
+    data, layout = [], {}
     for k, name in enumerate(names):
         rows = group == k
-        figure.add_scattergl(
-            x=np.arcsinh(x[rows]).tolist(), y=np.arcsinh(y[rows]).tolist(), mode="markers", name=label(name),
-            marker={"size": 5, "opacity": 0.6, "color": COLOURS[(k + paint) % len(COLOURS)]},
-            customdata=np.stack([x[rows], y[rows]], axis=1).tolist(),
-            hovertemplate="%{customdata[0]:.1f}, %{customdata[1]:.1f}<extra>" + label(name) + "</extra>",
+        data.append(
+            {
+                "type": "scattergl", "mode": "markers", "name": label(name),
+                "x": np.arcsinh(x[rows]).tolist(), "y": np.arcsinh(y[rows]).tolist(),
+                "marker": {"size": 5, "opacity": 0.6, "color": COLOURS[(k + paint) % len(COLOURS)]},
+                "customdata": np.stack([x[rows], y[rows]], axis=1).tolist(),
+                "hovertemplate": "%{customdata[0]:.1f}, %{customdata[1]:.1f}<extra>" + label(name) + "</extra>",
+            }
         )  # fmt: skip
-    for axis, values, column in (("x", x, columns[0]), ("y", y, columns[1])):
+    for axis, values, column in (("xaxis", x, columns[0]), ("yaxis", y, columns[1])):
         top = float(np.nanmax(np.abs(values), initial=1.0))
         ticks = [t for t in (0, 1, 3, 10, 30, 100, 300, 1000, 3000, 10000, 100000) if t <= top * 1.2]
-        places: dict[str, Any] = {"tickvals": np.arcsinh(ticks).tolist(), "ticktext": [f"{t:,}" for t in ticks]}
-        getattr(figure, f"update_{axis}axes")(title=label(column), **places)
-    return figure
+        layout[axis] = titled(label(column)) | {
+            "tickvals": np.arcsinh(ticks).tolist(),
+            "ticktext": [f"{t:,}" for t in ticks],
+        }
+    return {"data": data, "layout": layout}
 
 
-def days(counted: pl.DataFrame, by: str, known: Sequence[str]) -> go.Figure:
+def days(counted: pl.DataFrame, by: str, known: Sequence[str]) -> Figure:
     """Users by day, stacked."""
     there = counted[by].unique().to_list()
     order = [name for name in known if name in there] + sorted(set(there) - set(known))
-    of = colours(order)
-    figure = go.Figure()
+    of, data = colours(order), []
     for name in order:
         rows = counted.filter(pl.col(by) == name)
-        figure.add_bar(
-            x=rows["day"].to_list(), y=rows["users"].to_list(), name=label(name), marker={"color": of[name]},
-            hovertemplate="%{x}: %{y:,} users<extra>" + label(name) + "</extra>",
+        data.append(
+            {
+                "type": "bar", "x": [str(day) for day in rows["day"]], "y": rows["users"].to_list(),
+                "name": label(name), "marker": {"color": of[name]},
+                "hovertemplate": "%{x}: %{y:,} users<extra>" + label(name) + "</extra>",
+            }
         )  # fmt: skip
-    figure.update_layout(barmode="stack")
-    figure.update_xaxes(type="date", tickformat="%d %b", nticks=min(counted["day"].n_unique() + 1, 8))
-    figure.update_yaxes(title="users")
-    return figure
+    x = {"type": "date", "tickformat": "%d %b", "nticks": min(counted["day"].n_unique() + 1, 8)}
+    return {"data": data, "layout": {"barmode": "stack", "xaxis": x, "yaxis": titled("users")}}

@@ -1,5 +1,6 @@
 """The pages in one place."""
 
+from collections.abc import Callable
 from functools import partial
 
 import streamlit as st
@@ -24,7 +25,7 @@ def main() -> None:
     """Show the page that was chosen."""
     # Pages have no icons: a browser would fetch the one that stands in its tab from elsewhere.
     pages = {
-        path: st.Page(partial(show, shown), title=title, url_path=path, default=path == "users")
+        path: st.Page(partial(_show(path), shown), title=title, url_path=path, default=path == "users")
         for path, (shown, title) in PAGES.items()
     }
     st.session_state["pages"] = pages
@@ -32,12 +33,18 @@ def main() -> None:
     try:
         with st.sidebar:
             _about()
+        session().beside = session().about
     except TippingpointError as error:  # on a phone the sidebar is shut
         st.error(plain(error), icon=":material/error:")
         return
     page.run()
     if (listed := session().listed) is not None:
         st.sidebar.caption(f"Your users: {plain(listed.origin)}, in this tab only")
+
+
+def _show(path: str) -> Callable[[Callable[[], None]], None]:
+    """A click on a page runs that page alone; on Users what stands beside it changes too."""
+    return show if path == "users" else st.fragment(show)
 
 
 def _about() -> None:

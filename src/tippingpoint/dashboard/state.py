@@ -51,7 +51,7 @@ class Session:
     upload, names
         The file as it came, and its columns that go by another name in the contract.
     about
-        The version that all of this is of.
+        The version that all of this is of; `beside` the one of which the sidebar was drawn, if it was.
     instead_of
         The version before it, until that it changed was said.
     listed
@@ -77,6 +77,7 @@ class Session:
     """
 
     about: str = ""
+    beside: str = ""
     instead_of: str = ""
     upload: Upload | None = None
     names: dict[str, str] = field(default_factory=dict)
@@ -96,7 +97,7 @@ class Session:
         """Be as on the first visit."""
         if self.work is not None:
             self.work.end()
-        vars(self).update(vars(Session(self.about, uploads=self.uploads)))
+        vars(self).update(vars(Session(self.about, self.beside, uploads=self.uploads)))
 
     def follow(self, about: str, told: bool = True) -> None:
         """Keep the upload alone where another version decides by now; `told`: that it does is to be said."""
@@ -245,6 +246,8 @@ def show(page: Callable[[], None]) -> None:
         page()
     except TippingpointError as error:
         st.error(plain(error), icon=":material/error:")
+    if session().beside not in ("", session().about):  # another version decides since: all is drawn anew
+        st.rerun()
     with above, suppress(TippingpointError):  # what keeps from saying it was said just now
         _whose()
 

@@ -15,7 +15,7 @@ from tippingpoint.serving.outputs import File
 
 def frame(table: pl.DataFrame | pd.DataFrame, **options: Any) -> Any:
     """Show a table; what was picked in it, if that is asked for."""
-    return st.dataframe(safe(table), **options)
+    return st.dataframe(safe(table).to_arrow(), **options)  # else it takes the way through pandas
 
 
 def safe(table: pl.DataFrame | pd.DataFrame) -> pl.DataFrame:
