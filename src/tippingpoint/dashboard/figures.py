@@ -20,7 +20,14 @@ ALIVE = COLOURS[0]
 FONT = 13
 NUMBERS = 64
 """Pixels that an axis of numbers takes beside a figure, its title too."""
-AXIS = {"gridcolor": "#eef0f2", "fixedrange": True, "zeroline": False}
+AXIS = {
+    "gridcolor": "#eef0f2",
+    "fixedrange": True,
+    "zeroline": False,
+    "ticks": "outside",
+    "ticklen": 4,
+    "tickcolor": "#eef0f2",
+}
 LAYOUT = {
     "paper_bgcolor": "rgba(0,0,0,0)",
     "plot_bgcolor": "rgba(0,0,0,0)",
@@ -46,9 +53,9 @@ def draw(figure: Figure, name: str, height: int = 320) -> None:
     layout = LAYOUT | {"height": height} | figure["layout"]
     layout |= {axis: AXIS | layout.get(axis, {}) for axis in ("xaxis", "yaxis")}
     # Plotly finds margins by drawing a figure over and over: half of what a click on a filter took.
-    names = layout["yaxis"].get("ticktext")
-    left = NUMBERS if names is None else max(map(width, names), default=0) + 12
-    layout["margin"] = {"l": left, "r": 16, "t": 8, "b": 44 if "title" in layout["xaxis"] else 26}
+    names = layout["yaxis"].get("ticktext", ())
+    left = NUMBERS if "title" in layout["yaxis"] else max(map(width, names), default=0) + 12
+    layout["margin"] = {"l": left, "r": 20, "t": 8, "b": 48 if "title" in layout["xaxis"] else 28}
     shown = Drawn({"data": figure["data"], "layout": layout})
     st.plotly_chart(shown, key=name, theme=None, config={"displayModeBar": False})
 
@@ -71,7 +78,7 @@ def label(text: object) -> str:
 
 def titled(text: str) -> Figure:
     """An axis with a title."""
-    return {"title": {"text": text}}
+    return {"title": {"text": text, "font": {"size": FONT}}}
 
 
 def places(names: Sequence[object]) -> Figure:
@@ -163,7 +170,7 @@ def stacked(found: pl.DataFrame, segments: Sequence[str]) -> Figure:
         }
         for name in names
     ]
-    x = {"tickformat": ".0%", "range": [0, 1]}
+    x = {"tickformat": ".0%", "range": [0, 1], "dtick": 0.25}
     return {"data": bars, "layout": {"barmode": "stack", "xaxis": x, "yaxis": places(found[column].to_list())}}
 
 
@@ -181,7 +188,7 @@ def surface(of: Picture, bands: Sequence[str], marks: Mapping[str, Sequence[floa
                 "y": cuts.tolist(),
                 "z": shown,
                 "colorscale": "Viridis",
-                "colorbar": {"title": {"text": unit, "side": "right"}, "thickness": 12},
+                "colorbar": {"title": titled(unit)["title"] | {"side": "right"}, "thickness": 12},
                 "hovertemplate": "%{y:.2f} and %{x:.2f}: %{z:,.0f}<extra></extra>",
             }
         )

@@ -155,7 +155,7 @@ def _how(found: Board, rows: dict[str, Valued], limit: float) -> str:
     if found.simulation.kind == "assumed":
         return "Nothing is chosen here, and there is no interval: the uplift is assumed, not measured."
     said = []
-    if "moved" in rows:
+    if "moved" in rows and rows["moved"].uplift.low is not None:
         said.append("Moved: chosen by eye on these test users, so its interval is the wider one, over all choices.")
     said.append("Best: chosen on validation users, valued on test users, which it has not seen.")
     if "within the budget" in rows:
