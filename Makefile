@@ -11,7 +11,7 @@ run: .venv/run.stamp  ## compare the three families on the case study
 	$(BIN)/tippingpoint compare $(ARGS)
 
 test: .venv/dev.stamp  ## the tests
-	$(BIN)/pytest -n 2 --dist loadfile -m "not soak" $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not soak" $(ARGS)
 
 ray: .venv/ray.stamp  ## a sweep on a local Ray cluster, in an environment of its own: Ray's launcher holds packages back
 	.venv/ray/bin/python -m pytest tests/jobs/test_sweep.py -k ray $(ARGS)

@@ -98,7 +98,7 @@ def settled(page: Any) -> Any:
       && !document.querySelector('[data-testid="stSkeleton"], [data-testid="stSpinner"]')
       && [...document.querySelectorAll('[data-testid="stPlotlyChart"]')].every(p => p.querySelector('.main-svg'))"""
     page.wait_for_function(done, timeout=PATIENCE)
-    page.wait_for_timeout(400)
+    page.wait_for_timeout(250)
     return page
 
 
@@ -268,7 +268,6 @@ def test_every_page_is_drawn_and_fits_its_window(browser, base, demo, pictures, 
     context.on("request", lambda r: None if r.url.startswith(("data:", "blob:", base, demo)) else asked.append(r.url))
     for name in PAGES:
         page = opened(context, f"{base if over == 'version' else demo}/{'' if name == 'users' else name}")
-        page.wait_for_timeout(600)  # figures take their place
         tall = page.eval_on_selector("[data-testid=stMain]", "m => m.scrollHeight")
         page.set_viewport_size({"width": width, "height": min(int(tall) + 20, 2600)})
         settled(page)

@@ -128,7 +128,7 @@ np.save("{folder}/scores.npy", model.predict(pd.read_parquet("{folder}/raw.parqu
 
 
 def test_the_same_settings_give_the_same_metrics(compared: tuple, children: dict, stored: Path) -> None:
-    again = compare(settings("compare"))
+    again = compare(settings("compare", "report=none"))
     for candidate in again.comparison.candidates:
         for name, estimate in candidate.metrics.items():
             assert estimate.value == pytest.approx(
@@ -142,7 +142,7 @@ def test_the_same_settings_give_the_same_metrics(compared: tuple, children: dict
 @pytest.mark.parametrize("select_by", ["roc_auc", "pr_auc", "log_loss", "brier"])
 def test_the_winner_is_the_best_by_the_metric_asked_for(select_by: str, stored: Path) -> None:
     # Two shallow trees are worse than the logistic by every metric.
-    weak = ["model=[logistic,boosting]", "model.boosting.n_estimators=2", f"select_by={select_by}"]
+    weak = ["model=[logistic,boosting]", "model.boosting.n_estimators=2", f"select_by={select_by}", "report=none"]
     comparison = compare(settings("compare", *weak)).comparison
     assert comparison.winner.family == "logistic"
     best = min if select_by in ("log_loss", "brier") else max
@@ -164,10 +164,10 @@ def test_a_tag_that_is_no_lease_touches_no_file(stored: Path) -> None:
 
 def test_evidence_follows_the_data_and_names_every_uplift(stored: Path) -> None:
     csv = f"data.path={ROOT}/data/synthetic_user_conversion_data.csv"
-    plain = run(settings("run", "model=logistic", "evidence=experiment"))
+    plain = run(settings("run", "model=logistic", "evidence=experiment", "report=none"))
     assert plain.candidate.value.uplift.low is not None
     assert "uplift_per_user_experiment" in plain.candidate.segments
-    overrides = ["data=csv", csv, "data.target=converted", "data.drop=[action]", "model=logistic", "explain_rows=20"]
+    overrides = ["data=csv", csv, "data.target=converted", "data.drop=[action]", "model=logistic", "report=light"]
     assumed = run(Settings.from_config(compose("run", overrides)))
     assert assumed.question.evidence.kind == "assumed"
     assert assumed.candidate.value.uplift.low is None
@@ -183,7 +183,7 @@ def test_measured_and_known_uplift_agree(stored: Path) -> None:
     """The doubly robust estimate from the logged actions is within its error of the truth."""
     uplift = {}
     for kind in ("truth", "experiment"):
-        overrides = ["model=logistic", "data.users=40000", f"evidence={kind}", "explain_rows=1"]
+        overrides = ["model=logistic", "data.users=40000", f"evidence={kind}", "report=none"]
         uplift[kind] = run(Settings.from_config(compose("run", overrides))).candidate.value.uplift
     assert abs(uplift["truth"].value - uplift["experiment"].value) < 4 * uplift["experiment"].se
 
@@ -212,7 +212,7 @@ def test_mlflow_run_passes_values_with_spaces_commas_and_quotes(stored: Path) ->
     odd = stored / "Ann's users, new.csv"
     odd.write_bytes((ROOT / "data/synthetic_user_conversion_data.csv").read_bytes())
     words = ["-P", "model=logistic", "-P", "policy=intent_bands", "-P", "data=csv", "-P", f"data.path={odd}"]
-    words += ["-P", "data.target=converted", "-P", "data.drop=[action]", "-P", "explain_rows=5"]
+    words += ["-P", "data.target=converted", "-P", "data.drop=[action]", "-P", "explain_rows=5", "-P", "report=none"]
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     for entry in ("main", "run"):
         done = subprocess.run(

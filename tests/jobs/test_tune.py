@@ -224,7 +224,7 @@ def test_a_worker_knows_no_mlflow() -> None:
 
 
 def test_sigterm_finishes_the_folds_under_way_and_the_same_line_goes_on(workspace: Path) -> None:
-    words = [sys.executable, "-m", "tippingpoint", "tune", *SMALL, "tune.trials=30", "tune.prune=0", "output=json"]
+    words = [sys.executable, "-m", "tippingpoint", "tune", *SMALL, "tune.trials=15", "tune.prune=0", "output=json"]
     job = subprocess.Popen(words, cwd=workspace, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
     while len(complete(workspace)) < 3 and time.monotonic() < deadline:
@@ -232,18 +232,18 @@ def test_sigterm_finishes_the_folds_under_way_and_the_same_line_goes_on(workspac
     job.send_signal(signal.SIGTERM)
     _, error = job.communicate(timeout=60)
     assert job.returncode == 128 + signal.SIGTERM
-    assert error.startswith("searching: 0/30 trials\n")
+    assert error.startswith("searching: 0/15 trials\n")
     assert "finishing the folds under way" in error
     assert "the same line goes on from there" in error
     before = len(complete(workspace))
-    assert 3 <= before < 30
+    assert 3 <= before < 15
     assert {run.info.status for run in runs("tune")} == {"KILLED"}
     assert len(runs("trial")) >= before
     again = subprocess.run(words, cwd=workspace, capture_output=True, text=True, timeout=120, check=True)
-    assert json.loads(again.stdout)["trials"]["complete"] == 30
+    assert json.loads(again.stdout)["trials"]["complete"] == 15
     first, *_, last = again.stderr.splitlines()
-    assert first == f"searching: {before}/30 trials"
-    assert last.startswith("30/30 trials, logistic roc_auc 0.")
+    assert first == f"searching: {before}/15 trials"
+    assert last.startswith("15/15 trials, logistic roc_auc 0.")
     assert {run.info.status for run in runs("tune")} == {"FINISHED"}
     assert len(runs("tune")) == 1
 

@@ -275,7 +275,7 @@ def killed_and_started(folder: Path, kills: int) -> None:
 
 
 def test_killed_it_starts_again_on_the_same_port(at_versions: Path, tmp_path: Path):
-    killed_and_started(tmp_path, 3)
+    killed_and_started(tmp_path, 1)
 
 
 @pytest.mark.soak
