@@ -73,8 +73,7 @@ def main(users: int) -> None:
         compared = segments.engagement(left, policy.segments, own[:8])
         users_of = dict(shown.select("segment", "users").iter_rows())
         figures.engagement(compared, policy.segments, users_of)
-        segments.by_category(left, "country", policy.segments)
-        segments.categories(left, "user_id")
+        figures.stacked(segments.by_category(left, "country", policy.segments), policy.segments)
 
     board = scenario.board(about)
     assert board is not None
@@ -126,9 +125,9 @@ def filters(users: int) -> None:
                 settled(page)
             page.wait_for_timeout(500)
     print(f"{users:,} users; from the click to all figures redrawn, medians of {len(drawn)}, seconds")
-    print(f"redrawn {np.median(drawn):.3f} (slowest {max(drawn):.3f}; promised {PROMISED})")
-    print(f"and the page done {np.median(ran):.3f}")
-    if np.median(drawn) > PROMISED:
+    print(f"redrawn {np.median(drawn):.3f} (slowest {max(drawn):.3f})")
+    print(f"and the page done, tables too, {np.median(ran):.3f} (slowest {max(ran):.3f}; promised {PROMISED})")
+    if np.median(ran) > PROMISED:
         sys.exit("filters are slower than promised")
 
 

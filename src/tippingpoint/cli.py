@@ -64,7 +64,7 @@ Cut-offs, policies, budgets and prices on models that are there; the latest comp
 What decisions brought over everyone getting none, day by day, beside what the simulation had promised.
 
   decisions=decisions.parquet outcomes=outcomes.csv  of score … holdout=0.05
-  decisions=duckdb:///users.duckdb decisions_table=… or postgresql://…; likewise outcomes
+  decisions='duckdb:///app.duckdb?table=predictions' or postgresql://…; likewise outcomes
   outcome=converted at=converted_at within=14        what counts, and for how many days
   absent=zero                                        users without a row did not convert; else they are not known
   since=2026-11-01 until=2026-11-20
@@ -91,7 +91,7 @@ The previous champion again, once it has loaded and scored.
 Decisions for users by the champion: score, segment, action, expected value.
 
   input=users.csv output=decisions.parquet           CSV (also .gz), Parquet, a folder; to=… is output=…
-  input='duckdb:///app.duckdb?table=users' output=postgresql://host/db output_table=predictions
+  input='duckdb:///app.duckdb?table=users' output=postgresql://host/db   (or …?table=decided)
   input=duckdb:///app.duckdb input_query='select * from users where plan = $p' input_parameters.p=free
   only=[high]                                        the target list of these segments, best first
   model=models:/conversion@challenger reasons=true

@@ -209,10 +209,8 @@ class MeasureSettings(Terminal):
     """Decisions, and what came of them, as `conf/measure.yaml` lists it."""
 
     decisions: str = Field(min_length=1)
-    decisions_table: str | None
     decisions_id: str | None
     outcomes: str = Field(min_length=1)
-    outcomes_table: str | None
     outcomes_id: str | None
     outcome: str | None
     at: str | None
@@ -285,7 +283,6 @@ class ScoreSettings(Terminal):
     input_query: str | None
     input_parameters: dict[str, str | int | float | bool | None]
     to: str | None
-    output_table: str
     version: str | None
     only: list[str]
     parts: bool
@@ -347,6 +344,8 @@ class DashboardSettings(Serve):
     """Of the outcomes, as `measure` takes them."""
     public: bool
     """Whether others may reach the pages, though there is no login."""
+    tables: bool
+    """Whether visitors may name a database: it is read as whoever started the pages."""
 
     @field_validator("until")
     @classmethod

@@ -25,12 +25,15 @@ pytest.importorskip("streamlit", reason="streamlit is not installed (extra: dash
 from tippingpoint.composing import compose
 from tippingpoint.jobs import score
 from tippingpoint.settings import ScoreSettings
+from tippingpoint.tracking import backend
 
 PAGES = ["users", "segments", "cut-offs", "targets", "why", "k-means", "over-time", "registry"]
 IN_README = {("segments", 1400), ("cut-offs", 1400), ("targets", 400)}
 START_SECONDS = 60
 PATIENCE = 60_000
 ROOT = Path(__file__).parents[2]
+ROW = 35
+"""Pixels of a table's row, its header too."""
 HOSTILE = "<img src=x onerror=document.title='owned'>"
 
 
@@ -168,11 +171,38 @@ def test_five_tasks_take_at_most_five_clicks_each_and_the_list_is_that_of_score(
     score(ScoreSettings.from_config(compose("score", [*words, f"scored_at={at}", "model=models:/conversion/1"])))
     assert downloaded == (tmp_path / "list.csv").read_bytes()
 
-    clicks = Clicks(page)  # 5: explain one user
-    clicks.to("Why")
+    clicks = Clicks(page)  # 5: explain one user: the second of the list
+    box = page.get_by_test_id("stDataFrame").first.bounding_box()
+    page.mouse.click(box["x"] + 18, box["y"] + 1.5 * ROW + ROW)
+    clicks.count += 1
+    clicks.on(page.get_by_role("link", name="Why u"))
     page.get_by_text("What would move them").wait_for(timeout=PATIENCE)
+    second = pl.read_csv(io.BytesIO(downloaded), infer_schema=False)["user_id"][1]
+    assert page.get_by_role("textbox", name="User").input_value() == second
     assert page.get_by_test_id("stMetricValue").nth(1).inner_text() in ("low", "medium", "high")
     assert clicks.count <= 5
+    context.close()
+
+
+@pytest.mark.timeout(300)
+def test_a_click_after_another_version_became_the_one_that_decides_draws_all_anew(browser, at_compared):
+    client = backend.connect()
+    first = client.get_model_version("conversion", "1")
+    made = client.create_model_version("conversion", first.source, first.run_id, first.tags, model_id=first.model_id)
+    context = browser.new_context(viewport={"width": 1400, "height": 1000})
+    with serving(at_compared[1], "model=models:/conversion@challenger") as address:
+        page = opened(context, f"{address}/segments")
+        sidebar = page.get_by_test_id("stSidebarUserContent")
+        assert "conversion/1" in sidebar.inner_text()
+        client.set_registered_model_alias("conversion", "challenger", made.version)
+        try:
+            page.wait_for_timeout(11_000)  # an alias is looked up again after ten seconds
+            page.get_by_role("combobox", name="country_tier", exact=True).click()
+            page.get_by_role("option", name="tier_1").click()
+            page.get_by_text("another version decides").wait_for(timeout=PATIENCE)
+            assert f"conversion/{made.version}" in settled(page).get_by_test_id("stSidebarUserContent").inner_text()
+        finally:
+            client.set_registered_model_alias("conversion", "challenger", "1")
     context.close()
 
 

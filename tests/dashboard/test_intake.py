@@ -98,7 +98,8 @@ def test_what_the_model_reads_of_a_listed_user_gives_their_score(conversion, upl
 def test_nothing_of_an_upload_stays_on_disk(conversion, upload, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     mine = listed(look("users.csv", upload()), conversion, {})
-    targets(mine, conversion, ("high",), True)
+    assert targets(mine, conversion, ("high",), True).csv()
+    assert faults.broken_csv(mine.broken)[0]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -143,7 +144,7 @@ def test_a_table_of_a_database_is_decided_as_the_file_is(conversion, upload, tmp
     [
         ("users.csv", "no address of a table"),
         ("mysql://host/app?table=users", "neither a DuckDB nor a PostgreSQL"),
-        ("duckdb:///nowhere.duckdb?table=users", "no such file"),
+        ("duckdb:///nowhere.duckdb?table=users", "no such table in duckdb:///nowhere"),
         ("{there}", "names no table"),
         ("{there}?table=user", "user"),
         ("postgresql://me:secret@host/app?table=users", "holds a password"),
@@ -179,6 +180,29 @@ def test_decisions_that_score_wrote_are_shown_as_they_are(version, tmp_path):
         list_ = targets(mine, version, ("high",), True)
         assert list_.shown(5)["reason_1"].null_count() == 0
         assert pl.read_csv(list_.csv())["segment"].unique().to_list() == ["high"]
+
+
+def test_decisions_that_lack_what_makes_them_one_are_set_aside_with_the_reason(conversion):
+    table = pl.DataFrame(
+        {
+            "=id": ["a", "b", "'-c", None, "e"],
+            "propensity_score": ["0.1", "0,52", "0.5", "0.2", "0.9"],
+            "segment": ["low", "medium", "medium", "low", None],
+            "action": ["none", "discount_10", "discount_10", "none", "checkout_prompt"],
+            "scored_at": ["2026-01-02T06:00:00Z"] * 5,
+        }
+    )
+    found = listed(look("decisions.csv", table.write_csv().encode()), conversion, {})
+    assert found.table.columns[0] == "user_id"  # no header of theirs runs in a spreadsheet
+    assert found.table["user_id"].to_list() == ["a", "-c"]
+    assert dict(found.broken.select("row", "reason").iter_rows()) == {
+        2: "propensity_score is not a number from 0 to 1",
+        4: "=id is missing",
+        5: "segment is missing",
+    }
+    assert (found.tally.rows, found.tally.quarantined) == (5, 3)
+    wrong = faults.reasons_by_column(found.broken, found.tally.reasons)
+    assert dict(wrong.select("column", "rows").iter_rows()) == {"propensity_score": 1, "=id": 1, "segment": 1}
 
 
 def test_of_several_decisions_the_last_of_each_user_counts(conversion, upload):

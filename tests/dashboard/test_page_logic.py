@@ -175,7 +175,9 @@ def test_a_user_is_explained_and_an_unknown_one_is_said(open_page):
     ],
 )
 def test_text_of_users_is_shown_as_it_stands(hostile):
-    assert plain(hostile).replace("\\", "").replace(JOINER, "") == hostile
+    shown = plain(hostile)
+    assert shown.replace("\\", "").replace(JOINER, "") == hostile
+    assert not re.search(r"(?<!\\)[<\[`:$!]|://", shown)
 
 
 def test_hostile_names_and_values_reach_the_page_as_text_only(open_page, upload):

@@ -234,7 +234,7 @@ def test_tables_of_a_database_and_folders_of_parts_give_the_same(tmp_path: Path)
         decisions[k::3].write_csv(tmp_path / f"parts/part-{k}.csv")
     duckdb.connect(str(tmp_path / "out.duckdb")).execute("create table outcomes as select * from outcomes").close()
     found = (
-        told(f"decisions={tmp_path}/parts", f"outcomes=duckdb:///{tmp_path}/out.duckdb", "outcomes_table=outcomes")
+        told(f"decisions={tmp_path}/parts", f"outcomes='duckdb:///{tmp_path}/out.duckdb?table=outcomes'")
         .versions[0]
         .per_1000
     )
@@ -260,7 +260,7 @@ def test_a_table_that_postgresql_holds_gives_the_same(tmp_path: Path, postgres: 
         with server.cursor().copy("copy app.predictions from stdin") as copy:
             for row in decisions.iter_rows():
                 copy.write_row(row)
-    found = told(f"decisions='{postgres}'", "decisions_table=app.predictions", words[1]).versions[0]
+    found = told(f"decisions='{postgres}&table=app.predictions'", words[1]).versions[0]
     assert found.seen.tolist() == want.seen.tolist()
     assert found.so_far == pytest.approx(want.so_far, abs=1e-9)
 

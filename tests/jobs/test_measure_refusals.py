@@ -84,7 +84,4 @@ def test_wrong_words_are_refused(tmp_path: Path, refused: Callable[..., str]) ->
     assert "decisions: not given" in refused("measure", words[1])
     with pytest.raises(InputError, match="to: "):
         told(*words, "to=joined.xlsx")
-    assert "outcomes: duckdb:///x.duckdb is a database" in refused("measure", words[0], "outcomes=duckdb:///x.duckdb")
-    assert "outcomes_table: outcomes.csv is no database" in refused(
-        "measure", words[0], "outcomes=outcomes.csv", "outcomes_table=x"
-    )
+    assert "outcomes: duckdb:///x.duckdb names no table" in refused("measure", words[0], "outcomes=duckdb:///x.duckdb")

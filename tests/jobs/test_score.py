@@ -200,7 +200,7 @@ def test_a_job_without_a_holdout_takes_the_lottery_of_an_earlier_one_of_the_day_
     quietly(*words, "scored_at=2026-01-02T05:00:00", "holdout=0.5", "reasons=true")
     with duckdb.connect(str(tmp_path / "app.duckdb")) as connection:
         connection.execute("alter table predictions add column note varchar default 'own'")
-    quietly(*words, "scored_at=2026-01-02T06:00:00", "output_table=Predictions")
+    quietly(words[0], f"to='duckdb:///{tmp_path}/app.duckdb?table=Predictions'", "scored_at=2026-01-02T06:00:00")
     with duckdb.connect(str(tmp_path / "app.duckdb")) as connection:
         (row,) = connection.execute(
             "select count(*), count(explored), count(policy_action), count(logging_probability_none), count(reason_1),"
@@ -211,12 +211,12 @@ def test_a_job_without_a_holdout_takes_the_lottery_of_an_earlier_one_of_the_day_
 
 @pytest.mark.parametrize("name", ["decisions", "main.block"])
 def test_a_table_of_a_database_may_have_any_name_but_that_of_the_rows_under_way(users, tmp_path, name):
-    words = ("input=users.csv", f"to=duckdb:///{tmp_path / 'app.duckdb'}")
-    quietly(*words, f"output_table={name}")
+    to = f"duckdb:///{tmp_path}/app.duckdb?table="
+    quietly("input=users.csv", f"to='{to}{name}'")
     with duckdb.connect(str(tmp_path / "app.duckdb")) as connection:
         assert connection.execute(f"select count(*) from {name}").fetchone() == (len(users),)
-    with pytest.raises(InputError, match="output_table: Tippingpoint_Decisions is what the rows under way are called"):
-        quietly(*words, "output_table=Tippingpoint_Decisions")
+    with pytest.raises(InputError, match="Tippingpoint_Decisions is what the rows under way are called"):
+        quietly("input=users.csv", f"to='{to}Tippingpoint_Decisions'")
 
 
 def test_postgresql_holds_one_row_a_user_and_day_too(users, postgres):
@@ -229,7 +229,7 @@ def test_postgresql_holds_one_row_a_user_and_day_too(users, postgres):
         assert rows.fetchone() == (2 * len(users), 2, len(users))
         connection.execute("create table other (id int)")
     with pytest.raises(InputError, match="other is there and holds something else"):
-        quietly("input=users.csv", f"to='{postgres}'", "output_table=other")
+        quietly("input=users.csv", f"to='{postgres}&table=other'")
 
 
 def _upserts(url: str, given: str, users: pd.DataFrame) -> None:

@@ -144,8 +144,7 @@ def test_killed_where_it_hurts_most_and_run_again_it_is_complete_and_nothing_is_
     to, database = tmp_path / name, name.endswith(".duckdb")
     words = [f"input={tmp_path / 'in.csv'}", "chunk=90", f"parts={str(name == 'parts').lower()}"]
     words += ["only=[high,medium]"] if point == "sorting" else []
-    words += ["output_table=decisions"] if database else []
-    words += [f"to={'duckdb:///' if database else ''}{to}", "scored_at=2026-01-31T06:00:00"]
+    words += [f"to='duckdb:///{to}?table=decisions'" if database else f"to={to}", "scored_at=2026-01-31T06:00:00"]
     call = [sys.executable, "-P", "-c", DYING_AT, point, str(time), CHALLENGER, "tracking.log=false", *words]
     dead = subprocess.run(call, capture_output=True, check=False)
     assert dead.returncode == -signal.SIGKILL, dead.stderr

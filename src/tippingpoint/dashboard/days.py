@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import polars as pl
 
@@ -11,10 +10,10 @@ from tippingpoint.data.afterwards import happened, means
 from tippingpoint.data.decisions import identified, read, times
 from tippingpoint.data.door import as_text
 from tippingpoint.data.inference import id_column
+from tippingpoint.data.meeting import last
 from tippingpoint.data.outcomes import Terms, follow
 from tippingpoint.data.roles import NO, YES
 from tippingpoint.errors import InputError
-from tippingpoint.serving.inputs import table_of
 
 DAYS = 30
 """In which an outcome counts."""
@@ -58,7 +57,7 @@ def history(where: str) -> History:
     InputError
         When they cannot be read, or hold no decisions.
     """
-    made, user_id = identified(_table(where, "predictions"), None, NEEDED)
+    made, user_id = identified(read(where, "predictions"), None, NEEDED)
     return History(made.with_columns(pl.col("scored_at").dt.date().alias("day")), user_id)
 
 
@@ -100,10 +99,10 @@ def came(
     found: list[tuple[str, pl.DataFrame, bool]] = []
     silent: dict[str, str] = {}
     if outcomes is not None:
-        table = _table(outcomes, "outcomes")
+        table = read(outcomes, "outcomes")
         key = of.user_id if of.user_id in table.columns else id_column(table)
         came_at = [times(table[at], "at")] if at in table.columns else []
-        end = until or _last(of.table["scored_at"], *came_at)
+        end = until or last(of.table["scored_at"], *came_at)
         for name in [c for c in table.columns if c not in (key, at)]:
             kind = _kind(table[name])
             decisions = of.table.drop("day", *([name] if name not in (of.user_id, *NEEDED) else []), strict=False)
@@ -118,12 +117,12 @@ def came(
             else:
                 silent[name] = kind
     if logins is not None:
-        log = _table(logins, "logins")
+        log = read(logins, "logins")
         key = of.user_id if of.user_id in log.columns else id_column(log)
         moment = next((c for c in log.columns if c != key and _kind(log[c]) == "a time"), None)
         if moment is None:
             raise InputError("logins", "no column of times", f"Columns: {', '.join(log.columns[:12])}.")
-        terms = Terms(within=DAYS, until=until or _last(of.table["scored_at"], times(log[moment], "logins")))
+        terms = Terms(within=DAYS, until=until or last(of.table["scored_at"], times(log[moment], "logins")))
         told = happened(of.table.drop("day"), of.user_id, log, key, moment, LOGINS, terms, now)
         found.append((LOGINS, told, True))
     return Came(_by_action(found), tuple(name for name, _, share in found if share), silent)
@@ -141,11 +140,6 @@ def _by_action(found: Sequence[tuple[str, pl.DataFrame, bool]]) -> pl.DataFrame:
         return pl.DataFrame()
     whole = whole.with_columns(pl.col(f"^.*{KNOWN}$").fill_null(0)).sort("model", pl.col("action") != "none", "action")
     return whole if whole["model"].n_unique() > 1 else whole.drop("model")
-
-
-def _last(*moments: pl.Series) -> Any:
-    """The last time there is: until then all is known, where nobody says otherwise."""
-    return pl.concat([m.rename("at") for m in moments]).max()
 
 
 def _kind(values: pl.Series) -> str:
@@ -167,8 +161,3 @@ def _times(text: pl.Series) -> bool:
     except InputError:
         return False
     return True
-
-
-def _table(where: str, key: str) -> pl.DataFrame:
-    url, table = table_of(where) if "://" in where else (where, None)
-    return read(url, table, key)

@@ -1,7 +1,7 @@
 """Users decided as `score` decides them, or decisions as they are, beside the users' own columns."""
 
 import hashlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ from tippingpoint.dashboard.compact import Compact
 from tippingpoint.dashboard.segments import free
 from tippingpoint.dashboard.subject import Subject
 from tippingpoint.dashboard.uploads import Upload, opened
-from tippingpoint.data.decisions import times
+from tippingpoint.data.decisions import as_written, times
 from tippingpoint.data.door import as_text
 from tippingpoint.deciding.tally import Tally
 from tippingpoint.errors import InputError
@@ -197,25 +197,30 @@ def decided(
 
 
 def as_they_are(source: Input, subject: Subject, progress: Callable[[int], None] = lambda rows: None) -> Listed:
-    """Decisions that `score` wrote: of each user the last.
+    """Decisions that `score` wrote: of each user the last; set aside are those that lack what makes them one.
 
     Raises
     ------
     InputError
-        When another policy made them, whose segments are not those of the pages.
+        When another policy made them, whose segments are not those of the pages, or none is whole.
     """
     segments, columns = subject.policy.segments, source.columns()
-    user_id = "user_id" if "user_id" in columns else columns[0]
+    key = "user_id" if "user_id" in columns else columns[0]
+    user_id = "user_id"  # no header of an upload's own becomes one of a file
     while True:
-        gathered, done = Compact(), 0
+        gathered, aside, reasons, done = Compact(), [], Counter[str](), 0
         try:
             for chunk in source.chunks(columns, frozenset({"propensity_score", "expected_value"}), CHUNK):
+                broken = lacking(chunk, key, done)
+                aside.append(broken)
+                reasons.update(reason for text in broken["reason"] for reason in text.split("; "))
+                whole = chunk[np.setdiff1d(np.arange(len(chunk)), broken["row"].to_numpy() - 1 - done)]
                 gathered.add(
-                    chunk.with_columns(
-                        as_text(chunk[user_id]).alias(user_id),
-                        times(chunk["scored_at"], "scored_at").alias("scored_at"),
+                    whole.rename({key: user_id}).with_columns(
+                        as_written(whole[key]).alias(user_id),
+                        times(whole["scored_at"], "scored_at").alias("scored_at"),
                         pl.col("propensity_score").cast(pl.Float64),
-                        pl.col("action").cast(pl.String).alias("action"),
+                        *(as_written(whole[c]).str.strip_chars().alias(c) for c in ("segment", "action")),
                     )
                 )
                 progress(done := done + len(chunk))
@@ -224,14 +229,20 @@ def as_they_are(source: Input, subject: Subject, progress: Callable[[int], None]
             continue
     if not done:
         raise InputError("input", f"{source.origin} has no rows", "Bring decisions.")
-    table = gathered.table()
+    broken, table = pl.concat(aside), gathered.table()
+    if not len(table):
+        raise InputError("input", f"in {source.origin} no decision is whole: {broken['reason'][0]}", "Mend the table.")
     if other := sorted(set(table["segment"].cast(pl.String).unique().drop_nulls()) - set(segments)):
         what = f"{source.origin} has the segment {other[0]!r}, which {subject.policy.name} has not"
         raise InputError("segment", what, "Open the pages on the version that decided: model=models:/…")
     last = table.sort("scored_at", maintain_order=True).unique(user_id, keep="last", maintain_order=True)
-    worth = pl.col("expected_value").cast(pl.Float64) if "expected_value" in columns else pl.lit(None, pl.Float64)
+    worth = (
+        pl.col("expected_value").cast(pl.Float64, strict=False)
+        if "expected_value" in columns
+        else pl.lit(None, pl.Float64)
+    )
     last = last.with_columns(pl.col("segment").cast(pl.String).cast(pl.Enum(segments)), worth.alias("expected_value"))
-    rest = [c for c in columns if c not in (user_id, *DECISIONS)]
+    rest = [c for c in columns if c not in (key, *DECISIONS)]
     by = ", ".join(last["model"].cast(pl.String).unique().sort()) if "model" in columns else "another job"
     counted = last.group_by("segment").len()
     users = np.array([counted.filter(pl.col("segment") == s)["len"].sum() for s in segments])
@@ -239,12 +250,32 @@ def as_they_are(source: Input, subject: Subject, progress: Callable[[int], None]
         origin=source.origin,
         names={},
         table=last.select(user_id, *DECISIONS, *rest),
-        broken=pl.DataFrame({"row": [], "reason": []}),
-        tally=Tally(rows=done, decided=len(last), kept=len(last), users=users),
+        broken=broken,
+        tally=Tally(
+            rows=done, decided=len(last), quarantined=len(broken), kept=len(last), users=users, reasons=dict(reasons)
+        ),
         at=last["scored_at"].max(),  # type: ignore[arg-type]  # times
         readable=set(subject.decider.columns) <= set(columns),
         by=by,
     )
+
+
+def lacking(chunk: pl.DataFrame, user_id: str, before: int) -> pl.DataFrame:
+    """Decisions without an id, a score, a segment, an action or a time: `row` (from 1), `reason`, all as text."""
+    text = chunk.select(as_text(column).alias(column.name) for column in chunk.iter_columns())
+    score = pl.col("propensity_score").cast(pl.Float64, strict=False)
+    wrong = {
+        f"{c} is missing": pl.col(c).fill_null("").str.strip_chars() == ""
+        for c in (user_id, "segment", "action", "scored_at")
+    }
+    wrong["propensity_score is not a number from 0 to 1"] = ~score.is_between(0, 1).fill_null(False)
+    said = [pl.when(those).then(pl.lit(words)) for words, those in wrong.items()]
+    reasons = text.select(
+        (pl.int_range(pl.len()) + before + 1).alias("row"),
+        pl.concat_str(said, separator="; ", ignore_nulls=True).alias("reason"),
+    )
+    named = {c: free(c, text.columns) for c in text.columns if c in reasons.columns}
+    return pl.concat([reasons, text.rename(named)], how="horizontal").filter(pl.col("reason") != "")
 
 
 def names_beside(own: Sequence[str], decisions: Collection[str]) -> dict[str, str]:

@@ -43,8 +43,8 @@ def main() -> None:
 
 
 def _show(path: str) -> Callable[[Callable[[], None]], None]:
-    """A click on a page runs that page alone; on Users what stands beside it changes too."""
-    return show if path == "users" else st.fragment(show)
+    """A click runs its page alone; not where what stands beside it changes, nor while a click has a wait to end."""
+    return show if path == "users" or session().work is not None else st.fragment(show)
 
 
 def _about() -> None:

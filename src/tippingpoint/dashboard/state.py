@@ -4,6 +4,7 @@ import json
 import os
 import re
 import threading
+import weakref
 from collections.abc import Callable, Hashable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -38,6 +39,8 @@ JOINER = "\u2060"
 """Is not seen, and joins two characters into no address."""
 _LOADING = threading.Lock()
 """Hydra composes for one thread at a time."""
+_LOOKING = threading.Lock()
+"""A store is opened by one thread at a time; who looks does not wait for what is being loaded."""
 _SEEN: set[Path | None] = set()
 """Stores that were there since the server started."""
 
@@ -88,7 +91,6 @@ class Session:
     wrong: str = ""
     filters: dict[str, list[str]] = field(default_factory=dict)
     cuts: tuple[float, ...] | None = None
-    cuts_of: str = ""
     drawn_at: tuple[float, ...] | None = None
     user: str | None = None
     found: dict[Hashable, Any] = field(default_factory=dict)
@@ -125,7 +127,7 @@ def session() -> Session:
 def settings() -> dict[str, Any]:
     """The job's settings; its defaults where the pages were started without the job."""
     defaults = dict.fromkeys(("version", "mlflow", "predictions", "outcomes", "logins", "at", "until"))
-    return {**defaults, "absent": "unknown", **json.loads(os.environ.get(SETTINGS, "{}"))}
+    return {**defaults, "absent": "unknown", "tables": True, **json.loads(os.environ.get(SETTINGS, "{}"))}
 
 
 def references() -> list[str]:
@@ -198,6 +200,7 @@ def listed() -> Listed:
         upload, names = mine.upload, dict(mine.names)
         if mine.work is None:
             mine.work = Work(lambda told: intake.listed(upload, about, names, told))
+            weakref.finalize(mine, _end, weakref.ref(mine.work))  # the tab is shut: nobody waits
         bar = st.progress(0.0, "Checking and deciding")
         total = upload.rows
 
@@ -212,6 +215,11 @@ def listed() -> Listed:
         mine.found.clear()
         mine.filters.clear()
     return mine.listed if mine.listed is not None else _own(about.reference)
+
+
+def _end(work: "weakref.ref[Work[Listed]]") -> None:
+    if (under_way := work()) is not None:
+        under_way.end()
 
 
 def missing() -> dict[str, list[str]]:
@@ -245,11 +253,26 @@ def show(page: Callable[[], None]) -> None:
     try:
         page()
     except TippingpointError as error:
+        if _moved_on():
+            st.rerun()
         st.error(plain(error), icon=":material/error:")
-    if session().beside not in ("", session().about):  # another version decides since: all is drawn anew
+    except Exception:
+        if _moved_on():  # half of the page was of one version, half of another
+            st.rerun()
+        raise
+    if _moved_on():
         st.rerun()
     with above, suppress(TippingpointError):  # what keeps from saying it was said just now
         _whose()
+
+
+def _moved_on() -> bool:
+    """Whether by now another version decides than that beside the page, or none: then all is to be drawn anew."""
+    mine = session()
+    with suppress(TippingpointError):
+        gone = bool(mine.beside) and not mine.beside.startswith(DEMO) and references()[0].startswith(DEMO)
+        return gone or mine.beside not in ("", mine.about)
+    return False
 
 
 def _whose() -> None:
@@ -284,7 +307,7 @@ def _short(reference: str) -> str:
 
 @st.cache_data(ttl=10, show_spinner=False)
 def _champions() -> list[str]:
-    with _LOADING:
+    with _LOOKING:
         path = store_file()
         if store_is_there():
             _SEEN.add(path)
@@ -296,7 +319,7 @@ def _champions() -> list[str]:
 
 @st.cache_data(ttl=10, show_spinner=False)
 def _exact(asked: str) -> str:
-    with _LOADING:
+    with _LOOKING:
         return exact(asked)
 
 
@@ -316,6 +339,6 @@ def _registered(reference: str) -> Subject:
         return registered(reference)
 
 
-@st.cache_resource(max_entries=6, show_spinner="Deciding for its users")
+@st.cache_resource(max_entries=6, ttl=RELOAD_SECONDS, show_spinner="Deciding for its users")
 def _own(reference: str) -> Listed:
     return intake.own_users(_subject(reference))

@@ -88,6 +88,9 @@ def look_at_table(url: str) -> Upload:
         raise InputError("table", what, "Leave it out; PGPASSWORD or ~/.pgpass of whoever starts the pages has it.")
     source = open_input(url, None, {})
     assert isinstance(source, Query)
+    if not database.has(source.url, source.table):
+        what = f"there is no such table in {database.shown(url)}, or no such database"
+        raise InputError("table", what, "Type duckdb:///app.duckdb?table=users, or postgresql://…?table=users.")
     preview = next(source.chunks(source.columns(), frozenset(), PREVIEW), None)
     if preview is None:
         raise InputError("table", f"{source.origin} has no rows", "Bring users.")

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from datetime import date, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import duckdb
 import polars as pl
@@ -154,11 +154,11 @@ def connect(url: str) -> Iterator[DuckDB | PostgreSQL]:
     try:
         server = psycopg.connect(libpq(url), connect_timeout=CONNECT_SECONDS, application_name="tippingpoint")
     except psycopg.ProgrammingError as error:
-        raise InputError("data.url", f"is not a PostgreSQL URL ({_first_line(error)})") from error
+        raise InputError("data.url", f"is not a PostgreSQL URL ({first_line(error)})") from error
     except psycopg.Error as error:
         raise OutsideError(
             f"data.url={shown(url)}",
-            f"cannot be reached ({_first_line(error)})",
+            f"cannot be reached ({first_line(error)})",
             "Nothing was read or written.",
         ) from error
     with server:
@@ -220,8 +220,8 @@ def _open_duckdb(url: str) -> duckdb.DuckDBPyConnection:
         return duckdb.connect(name, read_only=True)
     except duckdb.Error as error:
         if "lock" in str(error).lower():
-            raise OutsideError(f"data.url={url}", f"is in use ({_first_line(error)})") from error
-        raise InputError(f"data.url={url}", f"is no DuckDB database ({_first_line(error)})") from error
+            raise OutsideError(f"data.url={url}", f"is in use ({first_line(error)})") from error
+        raise InputError(f"data.url={url}", f"is no DuckDB database ({first_line(error)})") from error
 
 
 def libpq(url: str) -> str:
@@ -256,9 +256,9 @@ def _said_of_duckdb() -> Iterator[None]:
     try:
         yield
     except (duckdb.OperationalError, duckdb.InternalError) as error:
-        raise OutsideError("data.query", _first_line(error)) from error
+        raise OutsideError("data.query", first_line(error)) from error
     except duckdb.Error as error:
-        raise InputError("data.query", _first_line(error)) from error
+        raise InputError("data.query", first_line(error)) from error
 
 
 @contextmanager
@@ -268,9 +268,9 @@ def _said_of_postgresql() -> Iterator[None]:
     try:
         yield
     except psycopg.OperationalError as error:
-        raise OutsideError("data.query", _first_line(error)) from error
+        raise OutsideError("data.query", first_line(error)) from error
     except psycopg.Error as error:
-        raise InputError("data.query", _first_line(error)) from error
+        raise InputError("data.query", first_line(error)) from error
 
 
 def _frame(cursor: Any, rows: list[tuple[Any, ...]]) -> pl.DataFrame:
@@ -289,5 +289,53 @@ def _series(name: str, values: list[Any]) -> pl.Series:
     return pl.Series(name, [None if value is None else str(value) for value in values], dtype=pl.String)
 
 
-def _first_line(error: Exception) -> str:
+def table_of(url: str) -> tuple[str, str | None]:
+    """A database's URL without its `table`, and that.
+
+    >>> table_of("postgresql://me@host/app?table=users&sslmode=require")
+    ('postgresql://me@host/app?sslmode=require', 'users')
+    """
+    found = parse_qs(urlsplit(url).query, keep_blank_values=True)
+    table = found.pop("table", [None])[0]
+    rest = urlencode(found, doseq=True, quote_via=quote, safe="/")
+    return url.partition("?")[0] + (f"?{rest}" if rest else ""), table or None
+
+
+def has(url: str, table: str | None) -> bool:
+    """Whether a database has a table, or a view, of that name; none has where there is no database.
+
+    Raises
+    ------
+    OutsideError
+        When the database cannot be reached.
+    """
+    if table is None or (kind(url) == "duckdb" and not Path(urlsplit(url).path.removeprefix("/")).is_file()):
+        return False
+    with connect(url) as database:
+        found = database.frame("select table_schema, table_name from information_schema.tables", {})
+    *schema, name = table.casefold().split(".")
+    there = {(str(s).casefold(), str(n).casefold()) for s, n in found.iter_rows()}
+    return any(name == n and schema in ([], [s]) for s, n in there)
+
+
+def quoted(name: str) -> str:
+    """A column's name as SQL takes it literally.
+
+    >>> print(quoted('my "own" column'))
+    "my ""own"" column"
+    """
+    return '"' + name.replace('"', '""') + '"'
+
+
+def quoted_table(name: str) -> str:
+    """A table's name as SQL takes it literally; a dot parts schema and table.
+
+    >>> print(quoted_table("app.users"))
+    "app"."users"
+    """
+    return ".".join(map(quoted, name.split(".")))
+
+
+def first_line(error: Exception) -> str:
+    """What went wrong, without the lines that say where in an SQL."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

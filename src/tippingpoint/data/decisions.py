@@ -17,24 +17,23 @@ CHANCE = "logging_probability_"
 NEEDED = ("propensity_score", "segment", "action", "policy_action", "model", "scored_at")
 
 
-def read(path: str, table: str | None, key: str) -> pl.DataFrame:
-    """A CSV, a Parquet file or a folder of them; with `table`, one of the database whose URL `path` is.
+def read(path: str, key: str) -> pl.DataFrame:
+    """A CSV, a Parquet file or a folder of them; or the table that the URL of a database names (`?table=`).
 
     Raises
     ------
     InputError
         Under the name `key`, when it cannot be read.
     """
-    if ("://" in path) != (table is not None):
-        if table is None:
-            raise InputError(key, f"{database.shown(path)} is a database", f"Type {key}_table=… too.")
-        raise InputError(f"{key}_table", f"{path} is no database", f"Drop it, or type {key}=duckdb:///users.duckdb.")
     try:
-        if table is None:
+        if "://" not in path:
             return files.read(Path(path))
-        quoted = ".".join('"' + part.replace('"', '""') + '"' for part in table.split("."))
-        with database.connect(path) as connection:
-            return connection.frame(f"select * from {quoted}", {})
+        url, table = database.table_of(path)
+        if table is None:
+            what = f"{database.shown(path)} names no table"
+            raise InputError(key, what, f"Type {key}='duckdb:///app.duckdb?table=…'.")
+        with database.connect(url) as connection:
+            return connection.frame(f"select * from {database.quoted_table(table)}", {})
     except InputError as error:
         raise InputError(re.sub(r"^data\.(path|url|query)", key, error.where), error.what, error.remedy) from error
 

@@ -74,7 +74,7 @@ def refuse_future(came: pl.DataFrame, now: datetime | None, where: str) -> None:
 
 
 def last(*moments: pl.Series) -> Any:
-    """The last of all times."""
+    """The last of all times: until then all is known, where nobody says otherwise."""
     return pl.concat([m.rename("at") for m in moments]).max()
 
 

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 
 from tippingpoint.errors import InputError
 from tippingpoint.jobs.pages import PagesResult, serve_pages
-from tippingpoint.jobs.reach import by_others
+from tippingpoint.jobs.reach import address, by_others
 from tippingpoint.reports.palette import COLOURS
 from tippingpoint.settings import DashboardSettings
 
@@ -37,10 +37,11 @@ def dashboard(settings: DashboardSettings) -> PagesResult:
     if by_others(settings.host) and not settings.public:
         what = f"{settings.host} can be reached by others, and there is no login"
         raise InputError("host", what, "Put a login in front of host=127.0.0.1, or type public=true.")
-    page = f"http://{settings.host}:{settings.port}"
+    page = address(settings.host, settings.port)
     words = [f"--{key}={value}" for key, value in _options(settings).items()]
     command = [sys.executable, "-m", "tippingpoint.dashboard", *words]
-    told = settings.model_dump_json(exclude={"output", "debug", "host", "port", "public"})
+    asked = settings.model_copy(update={"tables": settings.tables and not settings.public})
+    told = asked.model_dump_json(exclude={"output", "debug", "host", "port", "public"})
     with tempfile.TemporaryDirectory(prefix="tippingpoint-") as scratch:
         environment = SPARING | os.environ | {SETTINGS: told, SCRATCH: scratch}
         return serve_pages("dashboard", page, settings.host, settings.port, command, environment)

@@ -91,16 +91,16 @@ def measure(settings: MeasureSettings) -> MeasureResult:
     """
     with progress(4) as step:
         step("reading decisions")
-        table, user_id = checked(read(settings.decisions, settings.decisions_table, "decisions"), settings.decisions_id)
+        table, user_id = checked(read(settings.decisions, "decisions"), settings.decisions_id)
         terms = Terms(
             settings.outcome, settings.at, settings.absent == "zero", settings.within, settings.since, settings.until
         )
-        outcomes = read(settings.outcomes, settings.outcomes_table, "outcomes")
+        outcomes = read(settings.outcomes, "outcomes")
         now = datetime.now(UTC).replace(tzinfo=None)
         decided = join(table, user_id, outcomes, settings.outcomes_id, terms, now)
         evidence = None
         if settings.to is not None:
-            users = read(settings.users, None, "users") if settings.users else None
+            users = read(settings.users, "users") if settings.users else None
             evidence = as_evidence(decided, users, settings.users_id)
         step("opening the store")
         client = backend.connect()

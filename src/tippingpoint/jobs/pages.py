@@ -44,7 +44,8 @@ def serve_pages(
         When something else listens there already, or the program fails or is killed.
     """
     another = f"Type port={port + 1}."
-    with socket.socket() as probing:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probing:
         probing.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probing.bind((host, port))
@@ -58,8 +59,7 @@ def serve_pages(
         finally:
             _stop(server)
     if code < 0:
-        what = f"its server was killed ({signal.Signals(-code).name})"
-        raise OutsideError(name, what, "Type it again; where memory is short, bring smaller files.")
+        raise OutsideError(name, f"its server was killed ({signal.Signals(-code).name})", "Is memory short?")
     if code:
         raise OutsideError(name, f"ended with code {code}", f"Is the port taken? {another}")
     return PagesResult(page)

@@ -23,7 +23,7 @@ from tippingpoint.masking import masked
 from tippingpoint.reports.decisions import score_summary
 from tippingpoint.scored import Scored
 from tippingpoint.serving.batch import Batch, best_first
-from tippingpoint.serving.inputs import Input, Retyped, as_input, open_input, table_of
+from tippingpoint.serving.inputs import Input, Retyped, as_input, open_input
 from tippingpoint.serving.outputs import File, Quarantine, Writing, alone
 from tippingpoint.serving.parts import ASIDE, Parts
 from tippingpoint.serving.stream import Stream
@@ -33,6 +33,9 @@ from tippingpoint.tracking import backend
 from tippingpoint.tracking.deciders import Loaded, load_decider, reference_of
 from tippingpoint.tracking.runs import reap
 from tippingpoint.tracking.scores import record
+
+PREDICTIONS = "predictions"
+"""The table of a database whose URL names none."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ def score(settings: ScoreSettings) -> ScoreResult:
         deployment, policy = batch.decider.deployment, batch.decider.policy
         scored = Scored(
             origin=source.origin,
-            to=database.shown(to) + f" ({settings.output_table})" if "://" in to else to,
+            to=_shown(to),
             model=batch.decider.reference,
             policy=policy.name,
             policy_digest=batch.policy_digest,
@@ -203,6 +206,14 @@ class Written:
     resumed: tuple[int, int] | None = None
 
 
+def _shown(to: str) -> str:
+    """Where decisions go, with the table but without what is nobody's business."""
+    if "://" not in to:
+        return to
+    url, table = database.table_of(to)
+    return f"{database.shown(url)} ({table or PREDICTIONS})"
+
+
 def _write(settings: ScoreSettings, batch: Batch, source: Input, to: str, progress: Callable[[int], None]) -> Written:
     """A file, or the rows of a database's table."""
     with ExitStack() as stack:
@@ -233,8 +244,8 @@ def _write(settings: ScoreSettings, batch: Batch, source: Input, to: str, progre
             except Retyped:
                 quarantine.drop()
         if "://" in to:
-            url, table = table_of(to)
-            upsert(url, table or settings.output_table, path, batch.user_id)
+            url, table = database.table_of(to)
+            upsert(url, table or PREDICTIONS, path, batch.user_id)
     return Written(tally, batch.scored_at, None if aside is None else str(aside))
 
 

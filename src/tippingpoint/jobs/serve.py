@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from tippingpoint.errors import InputError
-from tippingpoint.jobs.reach import by_others
+from tippingpoint.jobs.reach import address, by_others
 from tippingpoint.settings import ServeSettings
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.deciders import load_decider, reference_of
@@ -88,7 +88,7 @@ def serve(settings: ServeSettings) -> ServeResult:
     stop = threading.Event()
     following = threading.Thread(target=follower.follow, args=(stop, settings.poll_seconds), daemon=True)
     following.start()
-    say("serving", address=f"http://{host}:{port}", serving=follower.current.reference, follows=reference)
+    say("serving", address=address(host, port), serving=follower.current.reference, follows=reference)
     server.run(application(follower, metrics, limits, key, settings.access_log), listening)
     stop.set()
     following.join(ENDS)

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import polars as pl
 
@@ -76,43 +75,13 @@ def open_input(given: str, query: str | None, parameters: Mapping[str, Any]) -> 
         return Files(Path(given))
     with as_input():
         database.kind(given)
-    url, table = table_of(given)
+    url, table = database.table_of(given)
     if (table is None) == (query is None):
         what = "names a table, and input_query is given too" if query else "names no table"
         raise InputError(
             f"input={database.shown(given)}", what, "Type input='duckdb:///users.duckdb?table=users', or input_query=…"
         )
     return Query(url, query, table, parameters)
-
-
-def table_of(url: str) -> tuple[str, str | None]:
-    """A database's URL without its `table`, and that.
-
-    >>> table_of("postgresql://me@host/app?table=users&sslmode=require")
-    ('postgresql://me@host/app?sslmode=require', 'users')
-    """
-    found = parse_qs(urlsplit(url).query, keep_blank_values=True)
-    table = found.pop("table", [None])[0]
-    rest = urlencode(found, doseq=True, quote_via=quote, safe="/")
-    return url.partition("?")[0] + (f"?{rest}" if rest else ""), table or None
-
-
-def quoted(name: str) -> str:
-    """A column's name as SQL takes it literally.
-
-    >>> print(quoted('my "own" column'))
-    "my ""own"" column"
-    """
-    return '"' + name.replace('"', '""') + '"'
-
-
-def quoted_table(name: str) -> str:
-    """A table's name as SQL takes it literally; a dot parts schema and table.
-
-    >>> print(quoted_table("app.users"))
-    "app"."users"
-    """
-    return ".".join(map(quoted, name.split(".")))
 
 
 class Files:
@@ -242,8 +211,8 @@ class Query:
 
     @contextmanager
     def _frames(self, columns: list[str] | None, size: int) -> Iterator[Iterator[pl.DataFrame]]:
-        names = "*" if columns is None else ", ".join(map(quoted, columns))
-        sql = self.query or f"select {names} from {quoted_table(str(self.table))}"
+        names = "*" if columns is None else ", ".join(map(database.quoted, columns))
+        sql = self.query or f"select {names} from {database.quoted_table(str(self.table))}"
         with as_input(), database.connect(self.url) as connection:
             yield connection.frames(sql, self.parameters, size)
 

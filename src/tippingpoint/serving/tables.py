@@ -10,8 +10,8 @@ import duckdb
 import polars as pl
 
 from tippingpoint.data import database
+from tippingpoint.data.database import quoted, quoted_table
 from tippingpoint.errors import InputError, OutsideError, TippingpointError
-from tippingpoint.serving.inputs import quoted, quoted_table
 
 DAY = "scored_on"
 """The column that, with the id, tells rows apart."""
@@ -48,7 +48,7 @@ def upsert(url: str, table: str, decisions: Path, user_id: str) -> int:
     """
     where = f"output={database.shown(url)}"
     if table.rpartition(".")[2].lower() == BLOCK:
-        raise InputError("output_table", f"{table} is what the rows under way are called", "Name another table.")
+        raise InputError(where, f"{table} is what the rows under way are called", "Name another: ?table=…")
     frame = pl.scan_parquet(decisions).with_columns(pl.col("scored_at").dt.date().alias(DAY))
     schema = dict(frame.collect_schema())
     columns = {name: TYPES.get(type_.base_type(), "timestamp with time zone") for name, type_ in schema.items()}
@@ -71,7 +71,7 @@ def _duckdb(url: str, table: str, columns: dict[str, str], keys: tuple[str, str]
     try:
         connection = duckdb.connect(path)
     except duckdb.Error as error:
-        raise OutsideError(f"output={url}", f"cannot be opened ({_first_line(error)})", NOTHING) from error
+        raise OutsideError(f"output={url}", f"cannot be opened ({database.first_line(error)})", NOTHING) from error
     try:
         connection.execute("begin")
         found = (
@@ -90,9 +90,9 @@ def _duckdb(url: str, table: str, columns: dict[str, str], keys: tuple[str, str]
             rows += len(block)
         connection.execute("commit")
     except (duckdb.BinderException, duckdb.ConversionException) as error:
-        raise _other(table, _first_line(error)) from error
+        raise _other(table, database.first_line(error)) from error
     except duckdb.Error as error:
-        raise OutsideError(f"output={url}", f"cannot be written ({_first_line(error)})", NOTHING) from error
+        raise OutsideError(f"output={url}", f"cannot be written ({database.first_line(error)})", NOTHING) from error
     else:
         return rows
     finally:
@@ -162,7 +162,7 @@ def _upserted(table: str, columns: list[str], keys: tuple[str, str], there: list
 
 
 def _other(table: str, why: str) -> InputError:
-    return InputError("output_table", f"{table} is there and holds something else: {why}", "Name another table.")
+    return InputError("output", f"{table} is there and holds something else: {why}", "Name another: ?table=…")
 
 
 @contextmanager
@@ -174,12 +174,8 @@ def _postgresql_errors(url: str, table: str) -> Iterator[Any]:
     try:
         yield psycopg
     except (psycopg.errors.InvalidColumnReference, psycopg.errors.DatatypeMismatch) as error:
-        raise _other(table, _first_line(error)) from error
+        raise _other(table, database.first_line(error)) from error
     except psycopg.Error as error:
         raise OutsideError(
-            f"output={database.shown(url)}", f"cannot be written ({_first_line(error)})", NOTHING
+            f"output={database.shown(url)}", f"cannot be written ({database.first_line(error)})", NOTHING
         ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -18,7 +18,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, RESOURCE_DOES_NOT_EXIST, ErrorCode
 
-from tippingpoint.errors import OutsideError
+from tippingpoint.errors import InputError, OutsideError
 from tippingpoint.masking import masked
 
 STORE_ERRORS = (OSError, sqlite3.Error, sqlalchemy.exc.SQLAlchemyError, Timeout, MlflowException)
@@ -108,6 +108,20 @@ def named(client: MlflowClient, name: str, note: str | None = None, tags: dict[s
     except MlflowException as error:
         if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
             raise
+
+
+def literal(name: str, where: str = "name") -> str:
+    """A text as the store's filters take it; they know no escape.
+
+    Raises
+    ------
+    InputError
+        At `where`, when it holds both kinds of quotes.
+    """
+    quote = '"' if "'" in name else "'"
+    if quote in name:
+        raise InputError(where, f"{name} holds both kinds of quotes", "Leave one out.")
+    return f"{quote}{name}{quote}"
 
 
 def probe(store: str) -> None:

@@ -17,7 +17,7 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 
 from tippingpoint.errors import OutsideError, RefusedError
-from tippingpoint.tracking.backend import STORE_ERRORS, named, shown, store_errors
+from tippingpoint.tracking.backend import STORE_ERRORS, literal, named, shown, store_errors
 
 ENDING = ".journal"
 OF, COPIES = "tippingpoint.journal_of", "tippingpoint.copies_of"
@@ -183,10 +183,9 @@ def read(client: MlflowClient, name: str) -> Journal:
     """
     found: list[ModelVersion] = []
     token = None
-    quote = '"' if "'" in name else "'"
+    wanted = f"name = {literal(journal_name(name))}"
     with store_errors():
         while True:
-            wanted = f"name = {quote}{journal_name(name)}{quote}"
             page = client.search_model_versions(wanted, page_token=token)
             found += page
             if not (token := page.token):

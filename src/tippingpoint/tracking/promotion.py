@@ -12,7 +12,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 
 from tippingpoint.errors import InputError, OutsideError, nearest
-from tippingpoint.tracking.backend import STORE_ERRORS, named, shown, store_errors
+from tippingpoint.tracking.backend import STORE_ERRORS, literal, named, shown, store_errors
 from tippingpoint.tracking.journal import COPIES, OF, PAUSE, TRIES, Entry, Journal, read
 from tippingpoint.tracking.registry import CHALLENGER
 
@@ -98,13 +98,8 @@ def version_of(client: MlflowClient, name: str, number: str) -> ModelVersion:
 def versions(client: MlflowClient, name: str) -> list[ModelVersion]:
     """All versions of a registered model, the newest first."""
     with store_errors():
-        found = client.search_model_versions(f"name = {_quoted(name)}")
+        found = client.search_model_versions(f"name = {literal(name)}")
     return sorted(found, key=lambda version: -int(version.version))
-
-
-def _quoted(name: str) -> str:
-    quote = '"' if "'" in name else "'"  # the store's filters know no escape
-    return f"{quote}{name}{quote}"
 
 
 def aliases(client: MlflowClient, name: str) -> dict[str, str]:
@@ -143,7 +138,7 @@ def check_environment(client: MlflowClient, name: str, to: str) -> None:
         When it is.
     """
     with store_errors():
-        there = client.search_registered_models(f"name = {_quoted(to)}")
+        there = client.search_registered_models(f"name = {literal(to)}")
     if there and there[0].tags.get(COPIES) != name:
         what = f"models:/{to} is there already, and is no environment of {name}"
         raise InputError("to", what, "Type another name for the environment.")

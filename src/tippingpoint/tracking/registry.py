@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mlflow import MlflowClient
 
 from tippingpoint.errors import InputError
-from tippingpoint.tracking.backend import named, store_errors
+from tippingpoint.tracking.backend import literal, named, store_errors
 
 if TYPE_CHECKING:  # history and status read no model, and answer sooner
     from tippingpoint.deciding import Deployment
@@ -86,11 +86,9 @@ def check_policy(client: MlflowClient, policy: "Policy") -> None:
     InputError
         Naming the version it was registered with, and what to type; or for a name the store cannot look up.
     """
-    quote = '"' if "'" in policy.name else "'"  # the store's filters know no escape
-    if quote in policy.name:
-        raise InputError("policy.name", f"{policy.name} holds both kinds of quotes", "Leave one out.")
+    wanted = f"tags.policy_name = {literal(policy.name, 'policy.name')}"
     with store_errors():
-        registered = client.search_model_versions(f"tags.policy_name = {quote}{policy.name}{quote}")
+        registered = client.search_model_versions(wanted)
     for known in registered:
         same = known.tags.get("policy_version") == str(policy.version)
         if same and known.tags.get("policy_digest") != policy.digest:

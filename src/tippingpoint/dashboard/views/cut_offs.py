@@ -30,8 +30,8 @@ def page() -> None:
         _without()
         return
     mine, simulation = session(), found.simulation
-    if mine.cuts is None or mine.cuts_of != about.reference:
-        mine.cuts, mine.cuts_of = found.policy.cuts, about.reference
+    if mine.cuts is None:
+        mine.cuts = found.policy.cuts
     unit = f"{simulation.currency} per 1,000 users, {simulation.kind}"
     st.markdown(
         f"What the policy adds over doing nothing, on {found.test.users:,} test users. Where that comes from:"
@@ -162,6 +162,7 @@ def _how(found: Board, rows: dict[str, Valued], limit: float) -> str:
         spent = rows["within the budget"].spend.value * 1000
         said.append(
             f"Within the budget: at most {limit:,.0f} contacts where it was chosen, {spent:,.0f} on test users."
+            " Its interval is that of one limit, not of the best of several tried."
         )
     return " ".join(said)
 

@@ -16,6 +16,12 @@ def categories() -> dict[str, list[str]]:
     return session().once(asked, lambda: segments.categories(table, table.columns[0], about.hidden))
 
 
+def numbers() -> list[str]:
+    """Columns of numbers that users can be compared by."""
+    table, about = users().table, subject()
+    return session().once(("numbers", about.reference), lambda: segments.numbers(table, about.hidden))
+
+
 def filtered() -> pl.DataFrame:
     """Ask for values, and give the users that have them."""
     mine, found, there = session(), users(), categories()

@@ -5,9 +5,9 @@ import polars as pl
 import streamlit as st
 
 from tippingpoint.dashboard import figures, segments
-from tippingpoint.dashboard.state import plain, session, subject, users
+from tippingpoint.dashboard.state import plain, session, subject
 from tippingpoint.dashboard.tables import frame
-from tippingpoint.dashboard.views.filtering import filtered
+from tippingpoint.dashboard.views.filtering import filtered, numbers
 from tippingpoint.policies.clusters import Clusters, cluster
 
 MOST, DRAWN = 5_000, 1_500
@@ -18,8 +18,7 @@ def page() -> None:
     about = subject()
     st.title("K-means")
     table = filtered()
-    everyone = users().table
-    own = session().once(("numbers", about.reference), lambda: segments.numbers(everyone, about.hidden))
+    own = numbers()
     if len(own) < 2:
         st.info("Clusters need two columns of numbers.")
         return

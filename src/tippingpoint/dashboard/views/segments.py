@@ -4,23 +4,23 @@ import polars as pl
 import streamlit as st
 
 from tippingpoint.dashboard import figures, segments
-from tippingpoint.dashboard.state import plain, session, subject, users, worth
+from tippingpoint.dashboard.state import plain, subject, worth
 from tippingpoint.dashboard.tables import frame
-from tippingpoint.dashboard.views.filtering import categories, filtered
+from tippingpoint.dashboard.views.filtering import categories, filtered, numbers
 
 COMPARED = 8
 
 
 def page() -> None:
     """Sizes, scores, engagement; all of it follows the filters."""
-    about, found = subject(), users()
+    about = subject()
     st.title("Segments")
     table = filtered()
     if not len(table):
         st.info("No user has all of these. Take a filter away.")
         return
     policy, deployment = about.policy, about.decider.deployment
-    own = session().once(("numbers", about.reference), lambda: segments.numbers(found.table, about.hidden))
+    own = numbers()
     shown = segments.by_segment(table, policy.segments, policy.actions, own[:2])
     left, right = st.columns(2)
     with left:

@@ -48,19 +48,21 @@ def page() -> None:
     if of.neutralised:
         those = f"{of.neutralised:,} cells{'' if whole else ' of the whole list'}"
         st.caption(f"{those} begin like a formula: a ' stands in front, so that no spreadsheet runs them.")
-    _list(of.shown(SHOWN, rows), len(table), user_id, money)
+    asked = (about.reference, only, why, *((c, *v) for c, v in mine.filters.items() if v))
+    _list(of.shown(SHOWN, rows), len(table), user_id, money, f"picked {mine.uploads} {asked}")
     st.caption(worth())
     _same(found, about, only, why, whole)
 
 
-def _list(shown: pl.DataFrame, users: int, user_id: str, money: str) -> None:
+def _list(shown: pl.DataFrame, users: int, user_id: str, money: str, key: str) -> None:
+    """The table; a row picked in one list says nothing of another, so that each has its `key`."""
     picked = frame(
         shown,
         hide_index=True,
         height=460,
         on_select="rerun",
         selection_mode="single-row",
-        key=f"picked {users}",
+        key=key,
         column_config={
             "propensity_score": st.column_config.NumberColumn("score", format="%.3f"),
             "expected_value": st.column_config.NumberColumn(f"expected value, {money}", format="%.2f"),

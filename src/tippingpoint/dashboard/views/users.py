@@ -7,7 +7,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from tippingpoint.dashboard import faults, intake, uploads
-from tippingpoint.dashboard.state import listed, missing, plain, session, subject
+from tippingpoint.dashboard.state import listed, missing, plain, session, settings, subject
 from tippingpoint.dashboard.tables import frame
 from tippingpoint.errors import TippingpointError
 
@@ -31,8 +31,7 @@ def page() -> None:
     st.title("Users")
     st.markdown("Bring a table of users, one row each; or look at those the model was fitted and judged on.")
     given = st.file_uploader("A CSV (also gzipped) or Parquet file, up to 200 MB", KINDS, key=f"file {mine.uploads}")
-    with st.expander("Or a table in SQL"):
-        address = st.text_input("Its address", key="table", placeholder=ADDRESS, help=WHAT_IS_READ).strip()
+    address = _address() if settings()["tables"] else ""
     if given is not None:
         _look(lambda: uploads.look(given.name, given.getvalue()))
         mine.uploads, mine.table = mine.uploads + 1, address
@@ -89,6 +88,11 @@ def page() -> None:
         _forgetting()
     _drifted(found)
     _wanted()
+
+
+def _address() -> str:
+    with st.expander("Or a table in SQL"):
+        return st.text_input("Its address", key="table", placeholder=ADDRESS, help=WHAT_IS_READ).strip()
 
 
 def _look(look: Callable[[], uploads.Upload]) -> None:
