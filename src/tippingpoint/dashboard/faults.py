@@ -5,9 +5,8 @@ from collections.abc import Mapping
 import polars as pl
 
 from tippingpoint.dashboard.tables import as_csv
-from tippingpoint.data.writing import neutralised
+from tippingpoint.data.writing import for_spreadsheets
 
-NUMBER = r"^[+-]?\d+([.,]\d+)?$"
 COMMA = r"^[+-]?\d+(\.\d{3})*,\d+$"
 """A number with a decimal comma."""
 
@@ -50,12 +49,6 @@ def with_commas(broken: pl.DataFrame, wrong: pl.DataFrame) -> list[str]:
 
 
 def broken_csv(broken: pl.DataFrame) -> tuple[bytes, int]:
-    """The rows set aside as a CSV, and how many cells of it a spreadsheet would have run.
-
-    A plain number, as -4, stays one: mended rows come back.
-    """
-    texts = [c for c in broken.columns if broken[c].dtype == pl.String]
-    marked = [pl.when(~pl.col(c).str.contains(NUMBER)).then(pl.col(c)).alias(c) for c in texts]
-    table, cells = neutralised(broken.with_columns(marked), texts)
-    table = table.with_columns(pl.coalesce(pl.col(c), broken[c]).alias(c) for c in texts)
+    """The rows set aside as a CSV, and how many cells of it a spreadsheet would have run."""
+    table, cells = for_spreadsheets(broken)
     return as_csv([table]), cells

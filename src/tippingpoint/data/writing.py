@@ -20,6 +20,7 @@ SUFFIXES = (".csv", ".csv.gz", ".parquet")
 """Of the tables that are written, and of the files of a folder that are read."""
 FORMULA = r"^[=+\-@\t\r]"
 """How a cell begins that a spreadsheet would run (OWASP, CSV injection); what is written as CSV gets a ' in front."""
+NUMBER = r"^[+-]?\d+([.,]\d+)?$"
 
 
 def write_blocks(blocks: Iterable[pd.DataFrame], path: Path) -> int:
@@ -98,14 +99,20 @@ def neutralised(table: pl.DataFrame, columns: list[str]) -> tuple[pl.DataFrame, 
     ), int(sum(hits))
 
 
-def for_spreadsheets(broken: pl.DataFrame) -> pl.DataFrame:
-    """Rows set aside, so that none of their cells is run by a spreadsheet."""
-    return neutralised(broken, [name for name, type_ in broken.schema.items() if type_ == pl.String])[0]
+def for_spreadsheets(broken: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+    """Rows set aside, so that no cell is run by a spreadsheet, and how many would have been.
+
+    A plain number, as -4, stays one: mended rows come back.
+    """
+    texts = [name for name, type_ in broken.schema.items() if type_ == pl.String]
+    others = [pl.when(~pl.col(c).str.contains(NUMBER)).then(pl.col(c)).alias(c) for c in texts]
+    table, cells = neutralised(broken.with_columns(others), texts)
+    return table.with_columns(pl.coalesce(pl.col(c), broken[c]).alias(c) for c in texts), cells
 
 
 def quarantine(broken: pl.DataFrame, folder: Path, origin: str) -> Path:
     """Write rows set aside to a file named for where they come from and what they hold, safe for spreadsheets."""
-    text = for_spreadsheets(broken).write_csv().encode()
+    text = for_spreadsheets(broken)[0].write_csv().encode()
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", origin).strip("-.")[:80] or "table"
     path = folder / f"{name}-{hashlib.sha256(text).hexdigest()[:16]}.csv"
     with replacing(path) as file:

@@ -155,7 +155,7 @@ class Quarantine:
                 _sweep(self.folder, mine)
                 self._part = self.folder / f"{mine}{os.getpid()}.part"
                 self._part.unlink(missing_ok=True)
-            text = for_spreadsheets(broken).write_csv(include_header=not self._part.exists()).encode()
+            text = for_spreadsheets(broken)[0].write_csv(include_header=not self._part.exists()).encode()
             self._digest.update(text)
             with self._part.open("ab") as file:
                 file.write(text)

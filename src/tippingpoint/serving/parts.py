@@ -61,7 +61,7 @@ class Parts:
             part.add(table)
         if len(broken):
             with File(self.folder / ASIDE / f"part-{self.done:05d}.csv") as aside:
-                aside.add(for_spreadsheets(broken))
+                aside.add(for_spreadsheets(broken)[0])
         self.done, self.tally = self.done + 1, self.tally + tally
         self._write()
 
