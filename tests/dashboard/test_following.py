@@ -84,3 +84,11 @@ def test_an_alias_is_followed_and_only_a_champion_is_called_one(at_compared, mon
     assert state.standing("models:/conversion/1") == "Champion"
     with pytest.raises(InputError, match="there is no"):
         exact("models:/conversion/99")
+
+
+def test_what_is_no_table_leaves_the_users_that_were_there(open_page, upload):
+    app = uploaded(open_page("users"), upload(rows=77))
+    assert app.metric[0].value == "77"
+    app = uploaded(app, b"\x89PNG\r\n\x1a\n", "picture.csv")
+    assert app.error
+    assert app.metric[0].value == "77"

@@ -11,7 +11,7 @@ import pytest
 from tippingpoint.composing import compose
 from tippingpoint.dashboard import faults, intake
 from tippingpoint.dashboard.intake import listed
-from tippingpoint.dashboard.lists import targets
+from tippingpoint.dashboard.lists import by_lot, targets
 from tippingpoint.dashboard.subject import registered
 from tippingpoint.dashboard.uploads import lacking, look, look_at_table
 from tippingpoint.errors import InputError
@@ -196,13 +196,40 @@ def test_decisions_that_lack_what_makes_them_one_are_set_aside_with_the_reason(c
     assert found.table.columns[0] == "user_id"  # no header of theirs runs in a spreadsheet
     assert found.table["user_id"].to_list() == ["a", "-c"]
     assert dict(found.broken.select("row", "reason").iter_rows()) == {
-        2: "propensity_score is not a number from 0 to 1",
+        2: "propensity_score 0,52 is not a number from 0 to 1",
         4: "=id is missing",
         5: "segment is missing",
     }
     assert (found.tally.rows, found.tally.quarantined) == (5, 3)
     wrong = faults.reasons_by_column(found.broken, found.tally.reasons)
-    assert dict(wrong.select("column", "rows").iter_rows()) == {"propensity_score": 1, "=id": 1, "segment": 1}
+    assert {c: (n, rows) for c, _, n, _, rows in wrong.iter_rows()} == {
+        "propensity_score": (1, "2"),
+        "=id": (1, "4"),
+        "segment": (1, "5"),
+    }
+    assert wrong.filter(pl.col("column") == "propensity_score")["for example"].item() == "0,52"
+
+
+def test_who_got_another_action_by_lot_is_listed_by_it_and_who_got_none_is_not_treated(conversion):
+    table = pl.DataFrame(
+        {
+            "user_id": ["a", "b", "c", "d", "e"],
+            "propensity_score": [0.5, 0.5, 0.9, 0.1, 0.1],
+            "segment": ["medium", "medium", "high", "low", "low"],
+            "action": ["discount_10", "none", "discount_10", "none", "checkout_prompt"],
+            "scored_at": ["2026-01-02T06:00:00Z"] * 5,
+        }
+    )
+    found = listed(look("decisions.csv", table.write_csv().encode()), conversion, {})
+
+    def ids(*only):
+        return set(targets(found, conversion, only, False).table["user_id"])
+
+    assert ids("medium") == {"a", "c"}
+    assert ids("high") == {"e"}
+    assert ids("medium", "high") == {"a", "c", "e"}
+    assert ids("low") == {"d"}
+    assert by_lot(found, conversion) == 3
 
 
 def test_of_several_decisions_the_last_of_each_user_counts(conversion, upload):

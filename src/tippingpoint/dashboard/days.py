@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
+from typing import cast
 
 import polars as pl
 
@@ -59,6 +60,11 @@ def history(where: str) -> History:
     """
     made, user_id = identified(read(where, "predictions"), None, NEEDED)
     return History(made.with_columns(pl.col("scored_at").dt.date().alias("day")), user_id)
+
+
+def due(of: History) -> date:
+    """The day on which the first decisions are old enough for what came of them to count."""
+    return cast(datetime, of.table["scored_at"].min()).date() + timedelta(days=DAYS)
 
 
 def by_day(of: History, column: str) -> pl.DataFrame:

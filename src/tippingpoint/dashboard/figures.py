@@ -16,6 +16,9 @@ from tippingpoint.reports.palette import COLOURS, DOWN, GREY, UP
 Figure = dict[str, Any]
 """`data` and `layout`, as plotly.js takes them."""
 LONGEST = 28
+DAY = 86_400_000
+"""Milliseconds, in which plotly.js measures days."""
+TICKS = 7
 ALIVE = COLOURS[0]
 FONT = 13
 NUMBERS = 64
@@ -278,10 +281,12 @@ def days(counted: pl.DataFrame, by: str, known: Sequence[str]) -> Figure:
         rows = counted.filter(pl.col(by) == name)
         data.append(
             {
-                "type": "bar", "x": [str(day) for day in rows["day"]], "y": rows["users"].to_list(),
+                "type": "bar", "x": [str(day) for day in rows["day"]], "y": rows["users"].to_list(), "width": 0.8 * DAY,
                 "name": label(name), "marker": {"color": of[name]},
                 "hovertemplate": "%{x}: %{y:,} users<extra>" + label(name) + "</extra>",
             }
         )  # fmt: skip
-    x = {"type": "date", "tickformat": "%d %b", "nticks": min(counted["day"].n_unique() + 1, 8)}
+    shown = sorted(set(counted["day"]))
+    few = {"tickvals": [str(day) for day in shown]} if len(shown) <= TICKS else {"nticks": TICKS}
+    x = {"type": "date", "tickformat": "%d %b", **few}
     return {"data": data, "layout": {"barmode": "stack", "xaxis": x, "yaxis": titled("users")}}

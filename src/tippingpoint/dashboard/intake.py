@@ -211,9 +211,9 @@ def as_they_are(source: Input, subject: Subject, progress: Callable[[int], None]
         gathered, aside, reasons, done = Compact(), [], Counter[str](), 0
         try:
             for chunk in source.chunks(columns, frozenset({"propensity_score", "expected_value"}), CHUNK):
-                broken = lacking(chunk, key, done)
+                broken, why = lacking(chunk, key, done)
                 aside.append(broken)
-                reasons.update(reason for text in broken["reason"] for reason in text.split("; "))
+                reasons.update(why)
                 whole = chunk[np.setdiff1d(np.arange(len(chunk)), broken["row"].to_numpy() - 1 - done)]
                 gathered.add(
                     whole.rename({key: user_id}).with_columns(
@@ -260,22 +260,28 @@ def as_they_are(source: Input, subject: Subject, progress: Callable[[int], None]
     )
 
 
-def lacking(chunk: pl.DataFrame, user_id: str, before: int) -> pl.DataFrame:
-    """Decisions without an id, a score, a segment, an action or a time: `row` (from 1), `reason`, all as text."""
+def lacking(chunk: pl.DataFrame, user_id: str, before: int) -> tuple[pl.DataFrame, dict[str, int]]:
+    """Decisions without an id, a score, a segment, an action or a time: `row` (from 1), `reason`, all as text.
+
+    And of each thing that is wrong how often it is.
+    """
     text = chunk.select(as_text(column).alias(column.name) for column in chunk.iter_columns())
-    score = pl.col("propensity_score").cast(pl.Float64, strict=False)
-    wrong = {
-        f"{c} is missing": pl.col(c).fill_null("").str.strip_chars() == ""
-        for c in (user_id, "segment", "action", "scored_at")
-    }
-    wrong["propensity_score is not a number from 0 to 1"] = ~score.is_between(0, 1).fill_null(False)
+    text = text.with_columns(pl.when(pl.col(pl.String).str.strip_chars() != "").then(pl.col(pl.String)).name.keep())
+    score, number = pl.col("propensity_score"), "is not a number from 0 to 1"
+    wrong = {f"{c} is missing": pl.col(c).is_null() for c in (user_id, "segment", "action", "scored_at")}
+    wrong[f"propensity_score {number}"] = ~score.cast(pl.Float64, strict=False).is_between(0, 1).fill_null(False)
     said = [pl.when(those).then(pl.lit(words)) for words, those in wrong.items()]
+    said[-1] = pl.when(wrong[f"propensity_score {number}"]).then(
+        pl.concat_str(pl.lit("propensity_score"), score, pl.lit(number), separator=" ", ignore_nulls=True)
+    )
     reasons = text.select(
         (pl.int_range(pl.len()) + before + 1).alias("row"),
         pl.concat_str(said, separator="; ", ignore_nulls=True).alias("reason"),
     )
     named = {c: free(c, text.columns) for c in text.columns if c in reasons.columns}
-    return pl.concat([reasons, text.rename(named)], how="horizontal").filter(pl.col("reason") != "")
+    broken = pl.concat([reasons, text.rename(named)], how="horizontal").filter(pl.col("reason") != "")
+    counts = text.select(those.sum().alias(words) for words, those in wrong.items()).row(0, named=True)
+    return broken, {words: n for words, n in counts.items() if n}
 
 
 def names_beside(own: Sequence[str], decisions: Collection[str]) -> dict[str, str]:

@@ -122,7 +122,7 @@ class Targets:
 def targets(of: Listed, subject: Subject, only: tuple[str, ...], reasons: bool) -> Targets:
     """The target list of some segments, of decisions as they were made."""
     user_id = of.table.columns[0]
-    rows = np.flatnonzero(np.isin(of.table["segment"].to_physical(), [subject.policy.segments.index(s) for s in only]))
+    rows = np.flatnonzero(held(of, subject, only))
     table = of.table[rows].select(user_id, *DECISIONS, pl.Series(ROW, rows))
     table = best_first([table], user_id, subject.decider.deployment)
     plain = table.drop(ROW)
@@ -134,3 +134,26 @@ def _texts(table: pl.DataFrame, of: Listed) -> list[str]:
     """Columns whose cells a spreadsheet might run."""
     text = [c for c, t in table.schema.items() if t == pl.String or isinstance(t, pl.Enum)]
     return [c for c in text if not (of.numbered and c == table.columns[0])]
+
+
+def held(of: Listed, subject: Subject, only: tuple[str, ...]) -> np.ndarray:
+    """Whether a list of segments holds each user, (n,) of bool.
+
+    Those of the segments; where decisions were made already, who got another action than their segment's is in the
+    list of that action instead, and not in this one: to treat them otherwise would spoil the experiment.
+    """
+    inside = np.isin(of.table["segment"].to_physical(), [subject.policy.segments.index(s) for s in only])
+    if of.by is None:
+        return inside
+    acted = {subject.policy.actions[s] for s in only} - {"none"}
+    return np.where(_otherwise(of, subject), of.table["action"].cast(pl.String).is_in(list(acted)), inside)
+
+
+def by_lot(of: Listed, subject: Subject) -> int:
+    """Users who got another action than their segment's."""
+    return int(_otherwise(of, subject).sum())
+
+
+def _otherwise(of: Listed, subject: Subject) -> np.ndarray:
+    own = of.table["segment"].cast(pl.String).replace_strict(subject.policy.actions, return_dtype=pl.String)
+    return (of.table["action"].cast(pl.String) != own).to_numpy()

@@ -21,11 +21,17 @@ PAGES = {
 }
 
 
+OF_NO_USERS = ("over-time", "registry")
+"""Pages that show nothing of the users that are looked at."""
+
+
 def main() -> None:
     """Show the page that was chosen."""
     # Pages have no icons: a browser would fetch the one that stands in its tab from elsewhere.
     pages = {
-        path: st.Page(partial(_show(path), shown), title=title, url_path=path, default=path == "users")
+        path: st.Page(
+            partial(_show(path), shown, path not in OF_NO_USERS), title=title, url_path=path, default=path == "users"
+        )
         for path, (shown, title) in PAGES.items()
     }
     st.session_state["pages"] = pages
@@ -42,7 +48,7 @@ def main() -> None:
         st.sidebar.caption(f"Your users: {plain(listed.origin)}, in this tab only")
 
 
-def _show(path: str) -> Callable[[Callable[[], None]], None]:
+def _show(path: str) -> Callable[[Callable[[], None], bool], None]:
     """A click runs its page alone; not where what stands beside it changes, nor while a click has a wait to end."""
     return show if path == "users" or session().work is not None else st.fragment(show)
 

@@ -61,8 +61,8 @@ class Session:
         The upload's users with what is decided for them.
     work
         The deciding that is under way.
-    table
-        The address of the table that `upload` is.
+    table, tried
+        The address of the table that `upload` is, and the last that was looked at.
     uploads
         Uploaders there were: each takes one file, so that Streamlit lets go of its copy.
     wrong
@@ -87,6 +87,7 @@ class Session:
     listed: Listed | None = None
     work: Work[Listed] | None = None
     table: str = ""
+    tried: str = ""
     uploads: int = 0
     wrong: str = ""
     filters: dict[str, list[str]] = field(default_factory=dict)
@@ -104,9 +105,9 @@ class Session:
     def follow(self, about: str, told: bool = True) -> None:
         """Keep the upload alone where another version decides by now; `told`: that it does is to be said."""
         if about != self.about:
-            upload, table, before = self.upload, self.table, self.about
+            upload, table, tried, before = self.upload, self.table, self.tried, self.about
             self.forget()
-            self.about, self.upload, self.table = about, upload, table
+            self.about, self.upload, self.table, self.tried = about, upload, table, tried
             self.instead_of = before if told else ""
 
     def once(self, asked: Hashable, make: Callable[[], T]) -> T:
@@ -247,8 +248,8 @@ def plain(text: object) -> str:
     return re.sub(r"(?!(?<=[A-Za-z0-9])_(?=[A-Za-z0-9]))([!-/:-@\[-`{-~])", r"\\\1", split).replace("\n", " ")
 
 
-def show(page: Callable[[], None]) -> None:
-    """Show a page under a line that says whose users it is about; what is wrong is said where the page would be."""
+def show(page: Callable[[], None], of_users: bool = True) -> None:
+    """Show a page under a line that says who decides and, if it is about users, whose; what is wrong is said below."""
     above = st.container()
     try:
         page()
@@ -263,7 +264,7 @@ def show(page: Callable[[], None]) -> None:
     if _moved_on():
         st.rerun()
     with above, suppress(TippingpointError):  # what keeps from saying it was said just now
-        _whose()
+        _whose(of_users)
 
 
 def _moved_on() -> bool:
@@ -275,7 +276,7 @@ def _moved_on() -> bool:
     return False
 
 
-def _whose() -> None:
+def _whose(of_users: bool) -> None:
     """Whose users these are, who decides, and whether it is a demonstration; and that it changed, if it did."""
     mine, about = session(), subject()
     policy = f"policy {plain(about.policy.name)} version {about.policy.version}"
@@ -298,7 +299,8 @@ def _whose() -> None:
         if mine.listed.by is not None:
             by = f"{plain(mine.listed.by)}, as the table has it"
     badge = ":orange-badge[Demonstration] " if about.demo else ""
-    st.markdown(f":small[{badge}**Users:** {whose}. **Decided by** {by}.]")
+    users = f"**Users:** {whose}. " if of_users else ""
+    st.markdown(f":small[{badge}{users}**Decided by** {by}.]")
 
 
 def _short(reference: str) -> str:

@@ -54,7 +54,9 @@ def page() -> None:
             " `tippingpoint measure` says what it brought."
         )
     else:
-        st.info(f"No decision is {days.DAYS} days old yet and has an outcome.")
+        st.info(
+            f"No decision is {days.DAYS} days old yet and has an outcome: the first will be on {days.due(found)!s}."
+        )
     for name, kind in came.silent.items():
         more = "; name a log of logins with logins=…, or type at=… if it says when the outcome came"
         st.caption(f"{plain(name)} is {plain(kind)}, not yes or no or a number{more if kind == 'a time' else ''}.")

@@ -7,7 +7,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from tippingpoint.dashboard import faults, intake, uploads
-from tippingpoint.dashboard.state import listed, missing, plain, session, settings, subject
+from tippingpoint.dashboard.state import JOINER, listed, missing, plain, session, settings, subject
 from tippingpoint.dashboard.tables import frame
 from tippingpoint.errors import TippingpointError
 
@@ -34,15 +34,17 @@ def page() -> None:
     address = _address() if settings()["tables"] else ""
     if given is not None:
         _look(lambda: uploads.look(given.name, given.getvalue()))
-        mine.uploads, mine.table = mine.uploads + 1, address
+        mine.uploads, mine.tried = mine.uploads + 1, address
         if (running := get_script_run_ctx()) is not None:
             running.uploaded_file_mgr.remove_session_files(running.session_id)
         st.rerun()
-    if address and address != mine.table:
-        _look(lambda: uploads.look_at_table(address))
-        mine.table = address
+    if address and address != mine.tried:
+        if _look(lambda: uploads.look_at_table(address)):
+            mine.table = address
+        mine.tried = address
     if mine.wrong:
         st.error(plain(mine.wrong), icon=":material/error:")
+        mine.wrong = ""
     if mine.upload is not None:
         st.caption("It is held in memory for this tab alone, and gone with it.")
     if mine.upload is not None and (lacking := missing()):
@@ -92,17 +94,24 @@ def page() -> None:
 
 def _address() -> str:
     with st.expander("Or a table in SQL"):
-        return st.text_input("Its address", key="table", placeholder=ADDRESS, help=WHAT_IS_READ).strip()
+        return (
+            st.text_input("Its address", key="table", placeholder=ADDRESS, help=WHAT_IS_READ)
+            .replace(JOINER, "")
+            .strip()
+        )
 
 
-def _look(look: Callable[[], uploads.Upload]) -> None:
-    """Take a look at what was brought, in the place of what was there."""
+def _look(look: Callable[[], uploads.Upload]) -> bool:
+    """Take a look at what was brought, in the place of what was there; which stays if it is none."""
     mine = session()
-    mine.forget()
     try:
-        mine.upload = look()
+        found = look()
     except TippingpointError as error:
         mine.wrong = str(error)
+        return False
+    mine.forget()
+    mine.upload = found
+    return True
 
 
 def _forgetting() -> None:
@@ -184,7 +193,12 @@ def _drifted(found: intake.Listed) -> None:
         return
     drift = subject().decider.deployment.reference.drift(found.tally.drift)
     if len(away := drift[drift["drift"] != "same"]):
-        with st.expander("Not like the users the model learnt from"):
+        few = set(away["drift"]) == {"cannot tell"}
+        with st.expander(
+            "Too few users to tell whether they are like those the model learnt from"
+            if few
+            else "Not like the users the model learnt from"
+        ):
             words = {"psi": "how far (PSI)", "by_chance": "so far by chance alone", "drift": "in a word"}
             frame(away.rename(columns=words), hide_index=True)
 
