@@ -211,7 +211,7 @@ def as_they_are(source: Input, subject: Subject, progress: Callable[[int], None]
         gathered, aside, reasons, done = Compact(), [], Counter[str](), 0
         try:
             for chunk in source.chunks(columns, frozenset({"propensity_score", "expected_value"}), CHUNK):
-                broken, why = lacking(chunk, key, done)
+                broken, why = incomplete(chunk, key, done)
                 aside.append(broken)
                 reasons.update(why)
                 whole = chunk[np.setdiff1d(np.arange(len(chunk)), broken["row"].to_numpy() - 1 - done)]
@@ -260,7 +260,7 @@ def as_they_are(source: Input, subject: Subject, progress: Callable[[int], None]
     )
 
 
-def lacking(chunk: pl.DataFrame, user_id: str, before: int) -> tuple[pl.DataFrame, dict[str, int]]:
+def incomplete(chunk: pl.DataFrame, user_id: str, before: int) -> tuple[pl.DataFrame, dict[str, int]]:
     """Decisions without an id, a score, a segment, an action or a time: `row` (from 1), `reason`, all as text.
 
     And of each thing that is wrong how often it is.

@@ -253,14 +253,12 @@ def show(page: Callable[[], None], of_users: bool = True) -> None:
     above = st.container()
     try:
         page()
-    except TippingpointError as error:
-        if _moved_on():
-            st.rerun()
-        st.error(plain(error), icon=":material/error:")
-    except Exception:
+    except Exception as error:
         if _moved_on():  # half of the page was of one version, half of another
             st.rerun()
-        raise
+        if not isinstance(error, TippingpointError):
+            raise
+        st.error(plain(error), icon=":material/error:")
     if _moved_on():
         st.rerun()
     with above, suppress(TippingpointError):  # what keeps from saying it was said just now

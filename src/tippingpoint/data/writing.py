@@ -21,6 +21,7 @@ SUFFIXES = (".csv", ".csv.gz", ".parquet")
 FORMULA = r"^[=+\-@\t\r]"
 """How a cell begins that a spreadsheet would run (OWASP, CSV injection); what is written as CSV gets a ' in front."""
 NUMBER = r"^[+-]?\d+([.,]\d+)?$"
+"""A plain number, which no spreadsheet runs, though it begins like a formula."""
 
 
 def write_blocks(blocks: Iterable[pd.DataFrame], path: Path) -> int:
