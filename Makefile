@@ -14,7 +14,7 @@ test: .venv/dev.stamp  ## the tests
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not soak" $(ARGS)
 
 ray: .venv/ray.stamp  ## a sweep on a local Ray cluster, in an environment of its own: Ray's launcher holds packages back
-	.venv/ray/bin/python -m pytest tests/jobs/test_sweep.py -k ray $(ARGS)
+	.venv/ray/bin/python -m pytest tests/cli/test_sweep.py -k ray $(ARGS)
 
 spark: .venv/spark.stamp  ## decisions on a local Spark, in an environment of its own; needs Java
 	@command -v java >/dev/null || { echo "Spark runs on Java: apt-get install default-jre-headless"; exit 1; }

@@ -16,13 +16,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tippingpoint.simulation.cells import Cells, Line, contrast, gather, grid
-from tippingpoint.simulation.choice import choose, untold
-from tippingpoint.simulation.contest import contest
-from tippingpoint.simulation.estimators import ESTIMATORS, truth
-from tippingpoint.simulation.evidence import Evidence, Log, doubly_robust
-from tippingpoint.simulation.statistics import LEAST_CHANGED
-from tippingpoint.simulation.surface import mean_and_changed, sheet
+from tippingpoint.offpolicy.cells import Cells, Line, contrast, gather, grid
+from tippingpoint.offpolicy.choice import choose, untold
+from tippingpoint.offpolicy.contest import contest
+from tippingpoint.offpolicy.estimators import ESTIMATORS, truth
+from tippingpoint.offpolicy.evidence import Evidence, Log, doubly_robust
+from tippingpoint.offpolicy.statistics import LEAST_CHANGED
+from tippingpoint.offpolicy.surface import mean_and_changed, sheet
 
 BASES = (0.30, 0.04)
 LEVELS = 1000

@@ -14,13 +14,13 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
-from tippingpoint.composing import compose
-from tippingpoint.jobs.candidate import answer
-from tippingpoint.jobs.question import ask
+from tippingpoint.config.compose import compose
+from tippingpoint.config.settings import Settings
+from tippingpoint.experiment.build import ask
+from tippingpoint.experiment.candidate import answer
+from tippingpoint.offpolicy.statistics import Estimate
+from tippingpoint.reports.estimates import interval
 from tippingpoint.reports.palette import colour
-from tippingpoint.reports.tables import interval
-from tippingpoint.settings import Settings
-from tippingpoint.simulation.statistics import Estimate
 
 WINDOWS = (1, 3, 7, 14, 30)
 FAMILIES = ("logistic", "boosting")

@@ -11,10 +11,10 @@ from collections.abc import Callable
 
 import polars as pl
 
-from tippingpoint.closed import Component
-from tippingpoint.composing import compose
-from tippingpoint.data import features
+from tippingpoint.config.compose import compose
+from tippingpoint.core.strict import Component
 from tippingpoint.data.database import memory
+from tippingpoint.data.events import features
 from tippingpoint.data.generators.event_log import EventLog
 
 EIGHT = [

@@ -23,12 +23,12 @@ from rich.console import Console
 from rich.table import Table
 from shap import TreeExplainer
 
-from tippingpoint.composing import compose
+from tippingpoint.config.compose import compose
+from tippingpoint.config.settings import Settings
 from tippingpoint.data.source import Source
 from tippingpoint.data.users import Users
-from tippingpoint.explanation import forest as kernel
-from tippingpoint.findings import Candidate, Question
-from tippingpoint.jobs.candidate import (
+from tippingpoint.experiment.build import ask
+from tippingpoint.experiment.candidate import (
     answer,
     open_store,
     overview,
@@ -37,11 +37,11 @@ from tippingpoint.jobs.candidate import (
     run_tags,
     with_baselines,
 )
-from tippingpoint.jobs.question import ask
+from tippingpoint.experiment.evaluation_figures import write_evaluation
+from tippingpoint.experiment.explanation_figures import write_explanations
+from tippingpoint.experiment.spec import Candidate, Question
+from tippingpoint.explanation import forest as kernel
 from tippingpoint.models.family import Family
-from tippingpoint.reports.evaluations import write_evaluation
-from tippingpoint.reports.explanations import write_explanations
-from tippingpoint.settings import Settings
 from tippingpoint.tracking.runs import run as tracked
 
 REAL = Path(os.environ.get("TIPPINGPOINT_REAL_DATA", Path(__file__).parents[2] / "shared/data")).resolve()

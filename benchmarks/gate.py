@@ -13,12 +13,13 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from tippingpoint.checks import Gate
-from tippingpoint.closed import validate
-from tippingpoint.composing import option
+from tippingpoint.config.compose import option
+from tippingpoint.config.gate_checks import Gate
+from tippingpoint.core.strict import validate
 from tippingpoint.data.users import Column, Contract, Users
-from tippingpoint.gates import Judgement, quality, soundness
-from tippingpoint.gates.spending import level, power
+from tippingpoint.promotion import quality_checks, soundness_checks
+from tippingpoint.promotion.alpha_spending import level, power
+from tippingpoint.promotion.verdict import Judgement
 
 LOOKS = 10
 NOISE, LESS = 1.0, 0.75
@@ -60,7 +61,7 @@ def told_better(
 ) -> tuple[bool, float]:
     """Whether the one check of ranking passes at this look, and the error its difference has."""
     assert gate.better is not None
-    found = quality.better(outcome, score, champion, gate.better.margin, 0.01, level(look, gate.alpha))
+    found = quality_checks.better(outcome, score, champion, gate.better.margin, 0.01, level(look, gate.alpha))
     return found.word == "passes", found.figures["se"]
 
 
@@ -80,13 +81,15 @@ def promoted(
         pd.DataFrame(names, dtype="str"), outcome, np.arange(len(outcome)).astype(str).astype(object), contract
     )
     checks = (
-        quality.floor(outcome, score, gate.quality.floor, sure).where_untold(gate.quality.cannot_tell),
-        quality.better(outcome, score, champion, gate.better.margin, 0.01, sure).where_untold(gate.better.cannot_tell),
-        quality.calibrated(outcome, score, gate.calibration.slope, gate.calibration.intercept).where_untold(
+        quality_checks.floor(outcome, score, gate.quality.floor, sure).where_untold(gate.quality.cannot_tell),
+        quality_checks.better(outcome, score, champion, gate.better.margin, 0.01, sure).where_untold(
+            gate.better.cannot_tell
+        ),
+        quality_checks.calibrated(outcome, score, gate.calibration.slope, gate.calibration.intercept).where_untold(
             gate.calibration.cannot_tell
         ),
-        quality.slices(users, score, champion, gate.alpha).where_untold(gate.slices.cannot_tell),
-        soundness.worn(1, 2, False, sure, gate.looks.most),
+        quality_checks.slices(users, score, champion, gate.alpha).where_untold(gate.slices.cannot_tell),
+        soundness_checks.worn(1, 2, False, sure, gate.looks.most),
     )
     return Judgement("", "", "", "", len(outcome), 1, sure, checks).passed
 

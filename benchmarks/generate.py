@@ -44,9 +44,9 @@ def stream(name: str, users: int) -> tuple[float, float]:
     """Draw all blocks of a world and keep none: seconds, and peak memory of the process in MiB."""
     import resource
 
-    from tippingpoint.composing import compose
+    from tippingpoint.config.compose import compose
+    from tippingpoint.config.settings import Settings
     from tippingpoint.data.generators.world import World
-    from tippingpoint.settings import Settings
 
     settings = Settings.from_config(compose("run", [f"data={name}", f"data.users={users}"]))
     world = settings.data.build(World, "data")

@@ -22,11 +22,11 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from xgboost import XGBClassifier
 
-from tippingpoint.composing import compose
+from tippingpoint.config.compose import compose
+from tippingpoint.config.settings import Settings
 from tippingpoint.data.source import Source
 from tippingpoint.data.users import Users
 from tippingpoint.models.family import Family
-from tippingpoint.settings import Settings
 
 REAL = Path(os.environ.get("TIPPINGPOINT_REAL_DATA", Path(__file__).parents[2] / "shared/data"))
 TABLES = {

@@ -78,10 +78,10 @@ def _tile(rows: int, path: Path) -> None:
 
 def measured(what: str, path: str) -> None:
     """One side, in a process of its own: its seconds without loading, and its peak."""
-    from tippingpoint.composing import compose
-    from tippingpoint.jobs.score import _batch, _write
-    from tippingpoint.serving.inputs import open_input
-    from tippingpoint.settings import ScoreSettings
+    from tippingpoint.config.compose import compose
+    from tippingpoint.config.settings import ScoreSettings
+    from tippingpoint.scoring.job import _batch, _write
+    from tippingpoint.scoring.readers import open_input
     from tippingpoint.tracking import backend
     from tippingpoint.tracking.deciders import load_decider
 

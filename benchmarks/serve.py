@@ -26,17 +26,17 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from tippingpoint.composing import compose
-from tippingpoint.jobs import run
-from tippingpoint.settings import Settings
+from tippingpoint.comparison.run import run
+from tippingpoint.config.compose import compose
+from tippingpoint.config.settings import Settings
 from tippingpoint.tracking import backend
 
 LOADS = ((1, 1), (1, 4), (1, 16), (1000, 1), (1000, 4))
 """Rows a request, and connections."""
 TURNS = 2
 SLOW = (
-    "from tippingpoint.serving import served; served.EQUAL = -1;"
-    " from tippingpoint.cli import main; import sys; sys.argv[0] = 'tippingpoint'; main()"
+    "from tippingpoint.serving import version; version.EQUAL = -1;"
+    " from tippingpoint.cli.main import main; import sys; sys.argv[0] = 'tippingpoint'; main()"
 )
 
 

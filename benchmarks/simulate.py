@@ -19,13 +19,13 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from tippingpoint.simulation.cells import Cells, Line, gather, grid
-from tippingpoint.simulation.choice import choose
-from tippingpoint.simulation.contest import contest
-from tippingpoint.simulation.evidence import Evidence
-from tippingpoint.simulation.surface import DRAWS, sheet, surface
-from tippingpoint.simulation.value import policy_value
-from tippingpoint.simulation.variants import causalml_qini_score
+from tippingpoint.offpolicy.cells import Cells, Line, gather, grid
+from tippingpoint.offpolicy.choice import choose
+from tippingpoint.offpolicy.contest import contest
+from tippingpoint.offpolicy.evidence import Evidence
+from tippingpoint.offpolicy.other_libraries import causalml_qini_score
+from tippingpoint.offpolicy.surface import DRAWS, sheet, surface
+from tippingpoint.offpolicy.value import policy_value
 
 CUTS, BANDS, REPLICATES, CONTESTANTS = 200, (0, 2, 1), 200, 12
 CHUNK = 1_000_000

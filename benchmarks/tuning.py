@@ -23,18 +23,18 @@ from matplotlib.figure import Figure
 from scipy.stats import loguniform, randint, uniform
 from sklearn.model_selection import RandomizedSearchCV, StratifiedKFold
 
-from tippingpoint.composing import compose
+from tippingpoint.config.compose import compose
+from tippingpoint.config.settings import TuneSettings
 from tippingpoint.data.splits import development
 from tippingpoint.data.users import Users
 from tippingpoint.evaluation import auc_contributions
-from tippingpoint.findings import Question
-from tippingpoint.jobs import tune
-from tippingpoint.jobs.question import ask
-from tippingpoint.jobs.search_task import digests, prepared
-from tippingpoint.settings import TuneSettings
-from tippingpoint.simulation.statistics import mean
-from tippingpoint.tuned import Tried
+from tippingpoint.experiment.build import ask
+from tippingpoint.experiment.spec import Question
+from tippingpoint.offpolicy.statistics import mean
+from tippingpoint.tuning.job import tune
+from tippingpoint.tuning.result import Tried
 from tippingpoint.tuning.search import Search, crew, get_ready
+from tippingpoint.tuning.task import digests, prepared
 
 PEER_TRIALS, RUN_TRIALS = 20, 6
 FAMILIES = ("logistic", "random_forest", "boosting")

@@ -45,9 +45,9 @@ def working_in(folder: Path) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple:
     """A comparison of small settings, made once: (result, folder it was made in); tests work in copies of its store."""
-    from tippingpoint.composing import compose
-    from tippingpoint.jobs import compare
-    from tippingpoint.settings import Settings
+    from tippingpoint.comparison.job import compare
+    from tippingpoint.config.compose import compose
+    from tippingpoint.config.settings import Settings
 
     folder = tmp_path_factory.mktemp("workspace")
     with working_in(folder):
@@ -58,9 +58,9 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple:
 @pytest.fixture(scope="session")
 def simulated(compared: tuple) -> Any:
     """A simulation of the comparison's models with further policies and a budget, made once beside it."""
-    from tippingpoint.composing import compose
-    from tippingpoint.jobs import simulate
-    from tippingpoint.settings import SimulateSettings
+    from tippingpoint.config.compose import compose
+    from tippingpoint.config.settings import SimulateSettings
+    from tippingpoint.simulation.job import simulate
 
     words = [f"models=[{compared[0].filed.run_id}]", "policies=[top_fraction,best_action]", "budget.contacts=300"]
     with working_in(compared[1]):
@@ -74,6 +74,37 @@ def at_compared(compared: tuple, tmp_path_factory: pytest.TempPathFactory) -> It
     shutil.copy(compared[1] / "mlflow.db", folder)
     with working_in(folder):
         yield compared[0], folder
+
+
+@pytest.fixture(scope="module")
+def users(at_compared) -> Any:
+    """Test users of the comparison, as a file holds them."""
+    test = at_compared[0].comparison.question.parts.test
+    table = test.features.assign(user_id=test.user_id)
+    table.to_csv("users.csv", index=False)
+    table.to_parquet("users.parquet", index=False)
+    return table
+
+
+@pytest.fixture
+def client(compared: tuple, workspace: Path) -> Any:
+    """The store of a finished comparison, to do with as one likes: version 1 is its winner, 2 and 3 its others."""
+    import mlflow
+
+    from tippingpoint.tracking.registry import DEPLOYMENT, digest_of
+
+    shutil.copy(compared[1] / "mlflow.db", workspace)
+    client = mlflow.MlflowClient()
+    parent = client.get_run(compared[0].filed.run_id)
+    below = client.search_runs([parent.info.experiment_id], f"tags.mlflow.parentRunId = '{parent.info.run_id}'")
+    winner = client.get_model_version("conversion", "1")
+    for run in sorted(below, key=lambda run: run.data.params["model"]):
+        if run.info.run_id != winner.run_id:
+            source = client.get_logged_model(run.outputs.model_outputs[0].model_id).artifact_location
+            beside = mlflow.artifacts.load_dict(f"{source}/deployment.json")
+            tags = winner.tags | {"model": run.data.params["model"], DEPLOYMENT: digest_of(beside)}
+            client.create_model_version("conversion", source, run.info.run_id, tags)
+    return client
 
 
 @pytest.fixture
@@ -148,7 +179,7 @@ def _exists(user: str) -> bool:
 @pytest.fixture
 def call(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     """The command line in this process: words to exit code."""
-    from tippingpoint.cli import main
+    from tippingpoint.cli.main import main
 
     def command(*words: str) -> int:
         monkeypatch.setattr(sys, "argv", ["tippingpoint", *words])

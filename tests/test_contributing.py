@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tippingpoint import cli, launch
-from tippingpoint.cli import VERBS
+from tippingpoint.cli import launch, main
+from tippingpoint.cli.main import VERBS
 
 ROOT = Path(__file__).parents[1]
 BLOCKS = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
@@ -47,12 +47,12 @@ def test_each_command_of_the_readme_is_understood(line: str, tmp_path: Path, mon
     asked: list[object] = []
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(launch, "_answer", lambda job, settings, width: asked.append(settings))
-    monkeypatch.setattr("tippingpoint.jobs.sweep.gather", lambda asked: [])
+    monkeypatch.setattr("tippingpoint.cli.sweep.gather", lambda asked: [])
     words = [
         word for word in shlex.split(line, comments=True) if not word.startswith("hydra")
     ]  # none in other processes
     monkeypatch.setattr(sys, "argv", words)
     with pytest.raises(SystemExit) as ended:
-        cli.main()
+        main.main()
     assert ended.value.code == 0
     assert asked or "--cfg" in line

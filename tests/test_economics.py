@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from tippingpoint.composing import compose
+from tippingpoint.config.compose import compose
+from tippingpoint.config.settings import Settings
+from tippingpoint.core.errors import InputError
 from tippingpoint.economics import Economics
-from tippingpoint.errors import InputError
-from tippingpoint.settings import Settings
 
 ACTIONS = ("none", "discount_10", "checkout_prompt")
 

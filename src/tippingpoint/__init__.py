@@ -1,3 +1,1 @@
 """From what a free user does to a priced decision: models, policies and money, compared in MLflow."""
-
-__version__ = "0.1.0"

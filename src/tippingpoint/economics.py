@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, field_validator, model_validator
 
-from tippingpoint.closed import Closed
-from tippingpoint.errors import InputError, nearest
+from tippingpoint.core.errors import InputError, nearest
+from tippingpoint.core.strict import Closed
 
 Share = Annotated[float, Field(ge=0, le=1)]
 

@@ -22,9 +22,9 @@ import pytest
 
 pytest.importorskip("streamlit", reason="streamlit is not installed (extra: dashboard)")
 
-from tippingpoint.composing import compose
-from tippingpoint.jobs import score
-from tippingpoint.settings import ScoreSettings
+from tippingpoint.config.compose import compose
+from tippingpoint.config.settings import ScoreSettings
+from tippingpoint.scoring.job import score
 from tippingpoint.tracking import backend
 
 PAGES = ["users", "segments", "cut-offs", "targets", "why", "k-means", "over-time", "registry"]

@@ -20,10 +20,12 @@ import pytest
 from mlflow import MlflowClient
 from rich.console import Console
 
-from tippingpoint.composing import compose
-from tippingpoint.jobs import compare, simulate, tune
+from tippingpoint.comparison.job import compare
+from tippingpoint.config.compose import compose
+from tippingpoint.config.settings import Settings, SimulateSettings, TuneSettings
 from tippingpoint.reports.palette import FAMILIES
-from tippingpoint.settings import Settings, SimulateSettings, TuneSettings
+from tippingpoint.simulation.job import simulate
+from tippingpoint.tuning.job import tune
 
 HOSTILE = "<script>document.title='owned'</script>"
 SEARCH = ["model=logistic", "tune.trials=2", "data.users=1500", "explain_rows=10"]

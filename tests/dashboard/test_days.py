@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 import polars as pl
 import pytest
 
+from tippingpoint.core.errors import InputError
 from tippingpoint.dashboard import days
-from tippingpoint.errors import InputError
 
 START = datetime(2026, 9, 1, 6)
 NOW = START + timedelta(days=70)

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from tippingpoint.dashboard import figures
-from tippingpoint.reports import explanations
+from tippingpoint.experiment import explanation_figures
 
 LONG = ("number_of_sessions_in_last_7d = 3", "number_of_sessions_in_last_30d = 5")
 
@@ -30,7 +30,7 @@ def test_names_that_begin_alike_have_a_place_each(name):
 
 
 def test_what_raises_and_what_lowers_has_the_colour_it_has_in_reports():
-    assert drawn()["bars"]["data"][0]["marker"]["color"] == [explanations.UP, explanations.DOWN]
+    assert drawn()["bars"]["data"][0]["marker"]["color"] == [explanation_figures.UP, explanation_figures.DOWN]
 
 
 def test_a_comparison_says_of_how_many_users_it_is():

@@ -6,10 +6,10 @@ import polars as pl
 import pytest
 
 from tests.dashboard.conftest import on_page, uploaded
+from tippingpoint.core.errors import InputError
 from tippingpoint.dashboard import intake, state, uploads
 from tippingpoint.dashboard.scenario import moved
 from tippingpoint.dashboard.subject import exact
-from tippingpoint.errors import InputError
 
 
 @pytest.fixture

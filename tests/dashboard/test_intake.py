@@ -8,15 +8,15 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tippingpoint.composing import compose
+from tippingpoint.config.compose import compose
+from tippingpoint.config.settings import ScoreSettings
+from tippingpoint.core.errors import InputError
 from tippingpoint.dashboard import faults, intake
 from tippingpoint.dashboard.intake import listed
 from tippingpoint.dashboard.lists import by_lot, targets
 from tippingpoint.dashboard.subject import registered
 from tippingpoint.dashboard.uploads import lacking, look, look_at_table
-from tippingpoint.errors import InputError
-from tippingpoint.jobs import score
-from tippingpoint.settings import ScoreSettings
+from tippingpoint.scoring.job import score
 
 
 @pytest.fixture(scope="module")

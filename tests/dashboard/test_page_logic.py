@@ -11,10 +11,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.dashboard.conftest import on_page, uploaded
+from tippingpoint.core.errors import OutsideError
 from tippingpoint.dashboard import segments, state
 from tippingpoint.dashboard.pages import PAGES
 from tippingpoint.dashboard.state import JOINER, plain
-from tippingpoint.errors import OutsideError
 
 
 @pytest.mark.parametrize("name", list(PAGES))

@@ -10,8 +10,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from tests.dashboard.conftest import PAGE
-from tests.jobs.conftest import client  # noqa: F401  # a fixture
-from tests.jobs.promoting import FORCED, promoting, rolling_back
+from tests.promotion.promoting import FORCED, promoting, rolling_back
 
 TODAY = datetime.now(UTC).strftime("%Y-%m-%d")
 
@@ -47,7 +46,7 @@ def test_versions_without_a_champion_are_no_champion(page, compared, workspace):
     assert "Nothing is champion" in page().info[0].value
 
 
-def test_a_champion_stands_with_its_day_its_gate_and_its_link(page, client):  # noqa: F811  # the fixture
+def test_a_champion_stands_with_its_day_its_gate_and_its_link(page, client):  # the fixture
     promoting("version=1", "why=first of all", "who=ann")
     app = page()
     found = shown(app)
@@ -61,7 +60,7 @@ def test_a_champion_stands_with_its_day_its_gate_and_its_link(page, client):  # 
     assert [link.partition("?")[0] for link in links] == ["http://127.0.0.1:5000/#/models/conversion/versions/1"]
 
 
-def test_a_refused_look_is_in_the_journal_and_the_champion_stays(page, client):  # noqa: F811  # the fixture
+def test_a_refused_look_is_in_the_journal_and_the_champion_stays(page, client):  # the fixture
     promoting("version=2", "gate.calibration=null")
     assert promoting("version=1").refused
     app = page()
@@ -72,7 +71,7 @@ def test_a_refused_look_is_in_the_journal_and_the_champion_stays(page, client): 
     assert "no:" in journal["gate"][0]
 
 
-def test_after_a_rollback_the_version_before_stands_with_the_gate_that_let_it_in(page, client):  # noqa: F811  # the fixture
+def test_after_a_rollback_the_version_before_stands_with_the_gate_that_let_it_in(page, client):  # the fixture
     promoting("version=1")
     promoting("version=2", *FORCED)
     assert shown(page())["Version"] == "conversion 2"

@@ -12,7 +12,7 @@ import pytest
 
 from tests.dashboard.conftest import on_page, uploaded
 from tippingpoint import dashboard
-from tippingpoint.composing import compose
+from tippingpoint.config.compose import compose
 from tippingpoint.dashboard.intake import listed, names_beside
 from tippingpoint.dashboard.lists import line
 from tippingpoint.dashboard.state import JOINER, plain

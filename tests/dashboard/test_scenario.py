@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import yaml
 
-from tippingpoint.closed import Component
-from tippingpoint.composing import option
+from tippingpoint.config.compose import option
+from tippingpoint.core.strict import Component
 from tippingpoint.dashboard.scenario import as_yaml, board, moved
+from tippingpoint.experiment.revaluation import price
 from tippingpoint.policies.bands import Bands
 from tippingpoint.policies.policy import Policy
-from tippingpoint.pricing import price
 
 
 @pytest.fixture(scope="module")

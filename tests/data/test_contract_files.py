@@ -12,14 +12,14 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tippingpoint.composing import compose
+from tippingpoint.config.compose import compose
+from tippingpoint.config.settings import Settings
+from tippingpoint.core.errors import InputError
 from tippingpoint.data.files import Table
 from tippingpoint.data.generators.case_study import CaseStudy
 from tippingpoint.data.writing import write_blocks
-from tippingpoint.errors import InputError
 from tippingpoint.models.calibration import fit
 from tippingpoint.models.family import Family
-from tippingpoint.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 CASE_STUDY = ROOT / "data/synthetic_user_conversion_data.csv"

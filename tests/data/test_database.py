@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from tippingpoint.core.errors import InputError, OutsideError
 from tippingpoint.data.database import Sql, connect, kind, shown
 from tippingpoint.data.files import Table
-from tippingpoint.errors import InputError, OutsideError
 
 ROWS = pl.DataFrame(
     {

@@ -10,11 +10,11 @@ import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tippingpoint.composing import compose
+from tippingpoint.config.compose import compose
+from tippingpoint.config.settings import Settings
+from tippingpoint.core.errors import InputError
 from tippingpoint.data.files import Table
 from tippingpoint.data.writing import write_blocks
-from tippingpoint.errors import InputError
-from tippingpoint.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 

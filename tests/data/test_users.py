@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tippingpoint.config.settings import Split
+from tippingpoint.core.errors import InputError
 from tippingpoint.data.splits import position, split
 from tippingpoint.data.users import Column, Contract, Users
-from tippingpoint.errors import InputError
-from tippingpoint.settings import Split
 
 SHARES = Split(train=0.6, validation=0.2, salt="s")
 

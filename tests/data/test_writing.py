@@ -6,8 +6,8 @@ import pandas as pd
 import polars as pl
 import pytest
 
+from tippingpoint.core.errors import InputError
 from tippingpoint.data.writing import replacing, write_blocks
-from tippingpoint.errors import InputError
 
 
 @pytest.mark.parametrize("place", [".", "folder", "file/below.csv"])

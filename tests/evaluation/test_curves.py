@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.special import expit
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from tippingpoint.association import wilson
+from tippingpoint.evaluation.association import wilson
 from tippingpoint.evaluation.curves import GRID, confusion, curves, deciles, steps
 
 

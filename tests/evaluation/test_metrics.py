@@ -6,7 +6,7 @@ from scipy.special import expit, logit
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from tippingpoint.evaluation import auc_contributions, calibration_line, evaluate, reliability
-from tippingpoint.simulation.statistics import mean
+from tippingpoint.offpolicy.statistics import mean
 
 
 def sample(n: int, seed: int, signal: float = 1.0) -> tuple[np.ndarray, np.ndarray]:

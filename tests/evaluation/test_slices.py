@@ -10,7 +10,7 @@ from tippingpoint.data.users import Column, Contract, Users
 from tippingpoint.evaluation import auc_contributions, calibration_line
 from tippingpoint.evaluation.metrics import area
 from tippingpoint.evaluation.slices import CLOSE, slices, worst
-from tippingpoint.simulation.statistics import mean
+from tippingpoint.offpolicy.statistics import mean
 
 
 def world(n: int, seed: int, columns: int = 6, rate: float = -1.0) -> tuple[Users, np.ndarray]:

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 
 import pytest
-from explained import users
 
-from tippingpoint.composing import compose
+from tests.explanation.explained import users
+from tippingpoint.config.compose import compose
+from tippingpoint.config.settings import Settings
 from tippingpoint.models.calibration import Model, fit
 from tippingpoint.models.family import Family
-from tippingpoint.settings import Settings
 
 
 @pytest.fixture(scope="session")

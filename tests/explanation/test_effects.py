@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pytest
-from explained import CONTRACT, users
 
+from tests.explanation.explained import CONTRACT, users
 from tippingpoint.explanation import effects, interactions
 from tippingpoint.models.calibration import Model
 

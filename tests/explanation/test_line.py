@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pytest
-from explained import CONTRACT, users
 from sklearn.linear_model import LogisticRegression
 
+from tests.explanation.explained import CONTRACT, users
 from tippingpoint.explanation import coefficients
 from tippingpoint.explanation.line import _refit
 from tippingpoint.models.calibration import Model, fit

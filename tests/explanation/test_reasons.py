@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from explained import CONTRACT, users
 
+from tests.explanation.explained import CONTRACT, users
 from tippingpoint.explanation import typical_table, typical_users, what_moves
 from tippingpoint.models.calibration import Model
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pytest
-from explained import users
 
+from tests.explanation.explained import users
 from tippingpoint.data.users import Column, Contract, Users
 from tippingpoint.explanation import stability
 from tippingpoint.explanation.stability import Stability

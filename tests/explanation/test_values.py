@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from explained import CONTRACT, FAMILIES, users
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
 
-from tippingpoint.errors import InputError
+from tests.explanation.explained import CONTRACT, FAMILIES, users
+from tippingpoint.core.errors import InputError
 from tippingpoint.explanation import explain, raw_columns
 from tippingpoint.models.calibration import Model
 

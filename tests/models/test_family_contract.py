@@ -7,13 +7,13 @@ import skops.io
 from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 
-from tippingpoint.composing import compose, config_folder
+from tippingpoint.config.compose import compose, config_folder
+from tippingpoint.config.settings import Settings
+from tippingpoint.core.errors import InputError
 from tippingpoint.data.users import Column, Contract, Users
-from tippingpoint.errors import InputError
 from tippingpoint.explanation import coefficients, explain, raw_columns
 from tippingpoint.models.calibration import Model, fit, refit
 from tippingpoint.models.family import Family
-from tippingpoint.settings import Settings
 
 NAMES = sorted(path.stem for path in (config_folder() / "model").glob("*.yaml") if path.stem != "all")
 CONTRACT = Contract(

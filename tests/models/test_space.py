@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from tippingpoint.composing import compose
+from tippingpoint.config.compose import compose
+from tippingpoint.config.settings import Settings
 from tippingpoint.models.boosting import Boosting
 from tippingpoint.models.family import Family
 from tippingpoint.models.random_forest import RandomForest
 from tippingpoint.models.space import Dimension
-from tippingpoint.settings import Settings
 
 FOREST = {"n_estimators": 10, "max_depth": 4, "min_samples_leaf": 5, "max_features": "sqrt", "calibrate": True}
 

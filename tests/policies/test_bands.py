@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tippingpoint.closed import Component
-from tippingpoint.composing import compose
+from tippingpoint.config.compose import compose
+from tippingpoint.config.settings import Settings
+from tippingpoint.core.strict import Component
 from tippingpoint.policies.bands import Bands
 from tippingpoint.policies.policy import Policy
-from tippingpoint.settings import Settings
 
 
 def intent(*overrides: str) -> Policy:

@@ -7,8 +7,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tippingpoint.closed import Component
-from tippingpoint.errors import InputError
+from tippingpoint.core.errors import InputError
+from tippingpoint.core.strict import Component
 from tippingpoint.policies.best_action import BestAction
 from tippingpoint.policies.budget import Budget
 from tippingpoint.policies.lint import diff, lint

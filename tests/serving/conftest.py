@@ -12,9 +12,9 @@ from tests.serving.services import Service, crown, serving
 @pytest.fixture(scope="session")
 def versions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a store in which boosting, a line and a forest are versions 1, 2 and 3."""
-    from tippingpoint.composing import compose
-    from tippingpoint.jobs import run
-    from tippingpoint.settings import Settings
+    from tippingpoint.comparison.run import run
+    from tippingpoint.config.compose import compose
+    from tippingpoint.config.settings import Settings
     from tippingpoint.tracking import backend
 
     folder = tmp_path_factory.mktemp("served")

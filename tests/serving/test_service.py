@@ -23,16 +23,16 @@ from schemathesis.checks import load_all_checks
 
 from tests.conftest import ROUNDS
 from tests.serving.services import Service, crown, serving, started
-from tippingpoint.closed import Component
-from tippingpoint.composing import compose
-from tippingpoint.errors import InputError
-from tippingpoint.jobs import serve
+from tippingpoint.config.compose import compose
+from tippingpoint.config.settings import ServeSettings
+from tippingpoint.core.errors import InputError
+from tippingpoint.core.strict import Component
 from tippingpoint.models.family import Family
+from tippingpoint.serving.alias_watcher import Follower
 from tippingpoint.serving.api import application
-from tippingpoint.serving.following import Follower
+from tippingpoint.serving.job import serve
 from tippingpoint.serving.metrics import Metrics
-from tippingpoint.serving.served import Limits, serve_version
-from tippingpoint.settings import ServeSettings
+from tippingpoint.serving.version import Limits, serve_version
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.deciders import load_decider
 
@@ -300,7 +300,7 @@ def test_without_a_champion_it_says_what_to_type(versions: Path, at_versions: Pa
 def test_without_the_extra_it_says_what_to_install(workspace: Path):
     hide = (
         "import sys; sys.modules['prometheus_client'] = None; sys.argv[1:] = ['serve'];"
-        " from tippingpoint.cli import main; main()"
+        " from tippingpoint.cli.main import main; main()"
     )
     done = subprocess.run([sys.executable, "-c", hide], cwd=workspace, capture_output=True, text=True)
     assert done.returncode == 2

@@ -12,12 +12,12 @@ import pytest
 
 from tests.conftest import ROUNDS
 from tests.serving.services import NAME, Service, crown, serving
-from tippingpoint.composing import compose
-from tippingpoint.errors import InputError, OutsideError
-from tippingpoint.jobs import run
-from tippingpoint.serving.following import Follower
+from tippingpoint.comparison.run import run
+from tippingpoint.config.compose import compose
+from tippingpoint.config.settings import Settings
+from tippingpoint.core.errors import InputError, OutsideError
+from tippingpoint.serving.alias_watcher import Follower
 from tippingpoint.serving.metrics import Metrics
-from tippingpoint.settings import Settings
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.models import find
 

@@ -12,9 +12,9 @@ import pytest
 from mlflow import MlflowClient
 
 from tests.conftest import ROUNDS
-from tippingpoint.composing import compose
-from tippingpoint.jobs import status
-from tippingpoint.settings import StatusSettings
+from tippingpoint.config.compose import compose
+from tippingpoint.config.settings import StatusSettings
+from tippingpoint.promotion.status import status
 from tippingpoint.tracking.journal import read
 from tippingpoint.tracking.promotion import CHAMPION, aliases
 

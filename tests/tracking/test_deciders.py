@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from tippingpoint.errors import InputError
+from tippingpoint.core.errors import InputError
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.deciders import load_decider
 

@@ -14,7 +14,7 @@ import skops.io
 import yaml
 from sklearn.linear_model import LogisticRegression
 
-from tippingpoint.errors import InputError
+from tippingpoint.core.errors import InputError
 from tippingpoint.policies.best_action import BestAction
 from tippingpoint.tracking import backend, deciders
 from tippingpoint.tracking.deciders import load_decider

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mlflow import MlflowClient
 
-from tippingpoint.errors import InputError, OutsideError
+from tippingpoint.core.errors import InputError, OutsideError
 from tippingpoint.tracking import promotion
 from tippingpoint.tracking.backend import connect
 from tippingpoint.tracking.journal import TRIES, Entry, Journal, OvertakenError, append, journal_name, read

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from tippingpoint.errors import InputError
+from tippingpoint.core.errors import InputError
 from tippingpoint.policies.bands import Bands
 from tippingpoint.tracking.backend import connect
 from tippingpoint.tracking.registry import check_policy

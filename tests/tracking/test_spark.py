@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tippingpoint.closed import Component
-from tippingpoint.composing import option
+from tippingpoint.config.compose import option
+from tippingpoint.core.errors import InputError
+from tippingpoint.core.strict import Component
 from tippingpoint.data.source import Source
-from tippingpoint.deciding import Decider
-from tippingpoint.errors import InputError
+from tippingpoint.decisions import Decider
 from tippingpoint.policies.policy import Policy
 from tippingpoint.policies.rules import Rules
 from tippingpoint.tracking import backend

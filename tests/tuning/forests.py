@@ -6,9 +6,9 @@ import numpy as np
 import optuna
 from optuna.trial import TrialState
 
-from tippingpoint import leases
+from tippingpoint.core import leases
 from tippingpoint.models.random_forest import RandomForest
-from tippingpoint.tuning import samplers, storages, studies, trials
+from tippingpoint.tuning import recorded_trials, samplers, storages, studies
 
 SPACE = {
     "max_features": {"choices": ["sqrt", 0.5]},
@@ -18,7 +18,7 @@ SPACE = {
 FAMILY = RandomForest(
     n_estimators=10, max_depth=5, min_samples_leaf=20, max_features="sqrt", calibrate=False, search=SPACE
 )
-OWN = trials.defaults(FAMILY)
+OWN = recorded_trials.defaults(FAMILY)
 
 
 def opened(
@@ -36,11 +36,11 @@ def go_on(study: optuna.Study, target: int, stop_in: int | None = None) -> None:
     """One worker; at trial `stop_in` it is killed right after its parameters were drawn."""
     with leases.lease() as lease:
         study.sampler = samplers.sampler("tpe", 0)
-        while (count := trials.progress(study)).complete < target:
+        while (count := recorded_trials.progress(study)).complete < target:
             trial = studies.claim(study, target, (leases.here(), lease), FAMILY)
             if trial is None:
                 return
-            chosen = trials.suggest(trial, FAMILY)
+            chosen = recorded_trials.suggest(trial, FAMILY)
             if stop_in is not None and count.complete == stop_in:
                 return
             study.tell(trial, value(chosen))

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import optuna
 import pytest
-from forests import FAMILY, opened
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from tippingpoint import leases
-from tippingpoint.tuning import samplers, storages, studies, trials
+from tests.tuning.forests import FAMILY, opened
+from tippingpoint.core import leases
+from tippingpoint.tuning import recorded_trials, samplers, storages, studies
 from tippingpoint.tuning.grids import Grid, grid
 
 
@@ -45,17 +45,19 @@ def run_grid(folder: Path, workers: int, seed: int, points: Grid) -> None:
     def live(rng: np.random.Generator, lease: str, life: list[int]) -> None:
         storage = JournalStorage(Deadly(folder / "study.log", life))
         study = optuna.load_study(study_name="forest", storage=storage, sampler=samplers.sampler("grid", 0))
-        while (count := trials.progress(study)).complete < points.within_reach(study.get_trials(deepcopy=False)):
+        while (count := recorded_trials.progress(study)).complete < points.within_reach(
+            study.get_trials(deepcopy=False)
+        ):
             assert count.complete + count.killed < 50 * len(points.points), "it does not end"
             target = points.within_reach(study.get_trials(deepcopy=False))
             studies.clear(study, FAMILY, None, points)
             trial = studies.claim(study, target, (leases.here(), lease), FAMILY, lambda: rng.random() < 0.1, points)
             with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):  # it was taken for dead
                 if trial is not None and rng.random() < 0.05:
-                    trial.set_user_attr(trials.REASON, "ValueError: no")
+                    trial.set_user_attr(recorded_trials.REASON, "ValueError: no")
                     study.tell(trial, state=TrialState.FAIL)
                 elif trial is not None:
-                    trials.suggest(trial, FAMILY)
+                    recorded_trials.suggest(trial, FAMILY)
                     study.tell(trial, 0.0, skip_if_finished=True)
 
     def worker(number: int) -> None:
@@ -85,6 +87,6 @@ def test_every_combination_of_a_grid_is_tried_once_over_kills(
     points = grid(FAMILY, 3, 0)
     assert len(points.points) == 3 + 3 * 3, "without a depth where there is none to choose"
     run_grid(tmp_path, 4, seed, points)
-    ended = [t for t in opened(tmp_path, first=None).get_trials() if trials.is_settled(t)]
-    tried = [json.dumps(trials.parameters_of(trial), sort_keys=True) for trial in ended]
+    ended = [t for t in opened(tmp_path, first=None).get_trials() if recorded_trials.is_settled(t)]
+    tried = [json.dumps(recorded_trials.parameters_of(trial), sort_keys=True) for trial in ended]
     assert sorted(tried) == sorted(points.points)

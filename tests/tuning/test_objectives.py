@@ -9,12 +9,12 @@ import pytest
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict, cross_val_score
 
-from tippingpoint.composing import compose
+from tippingpoint.config.compose import compose
+from tippingpoint.config.settings import Settings
+from tippingpoint.core.errors import InputError
 from tippingpoint.data.users import Column, Contract, Users
-from tippingpoint.errors import InputError
 from tippingpoint.models.family import Family
 from tippingpoint.policies.bands import Bands
-from tippingpoint.settings import Settings
 from tippingpoint.tuning.folds import Folds, Priced, cut, prepare
 from tippingpoint.tuning.objectives import Found, Stopped, cross_validate
 from tippingpoint.tuning.worker import Silent

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import optuna
 import pytest
-from forests import complete, go_on, opened
 
-from tippingpoint.errors import OutsideError
+from tests.tuning.forests import complete, go_on, opened
+from tippingpoint.core.errors import OutsideError
 from tippingpoint.tuning import storages
 
 

@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import optuna
 import pytest
-from forests import FAMILY, OWN, complete, go_on, opened
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna.trial import TrialState
 
-from tippingpoint import leases
-from tippingpoint.errors import InputError
-from tippingpoint.tuning import samplers, storages, studies, trials
+from tests.tuning.forests import FAMILY, OWN, complete, go_on, opened
+from tippingpoint.core import leases
+from tippingpoint.core.errors import InputError
+from tippingpoint.tuning import recorded_trials, samplers, storages, studies
 
 
 def test_the_familys_own_parameters_come_first(tmp_path: Path) -> None:
@@ -40,10 +40,10 @@ def test_many_claimants_never_complete_more_than_the_target(tmp_path: Path) -> N
         try:
             study = opened(tmp_path)
             with leases.lease() as lease:
-                while trials.progress(study).complete < target:
+                while recorded_trials.progress(study).complete < target:
                     if (trial := studies.claim(study, target, (leases.here(), lease), FAMILY)) is None:
                         continue
-                    trials.suggest(trial, FAMILY)
+                    recorded_trials.suggest(trial, FAMILY)
                     match next(fates):
                         case "complete":
                             study.tell(trial, 1.0)
@@ -60,7 +60,7 @@ def test_many_claimants_never_complete_more_than_the_target(tmp_path: Path) -> N
     for thread in threads:
         thread.join(120)
     assert not broken
-    assert trials.progress(opened(tmp_path)).complete == target
+    assert recorded_trials.progress(opened(tmp_path)).complete == target
 
 
 def test_one_seed_gives_the_same_trials_also_across_a_kill(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_one_seed_gives_the_same_trials_also_across_a_kill(tmp_path: Path) -> No
         assert studies.clear(broken, FAMILY, None) == 1
     go_on(broken, 16)
     assert complete(broken) == complete(whole)
-    assert trials.progress(broken).killed == 3
+    assert recorded_trials.progress(broken).killed == 3
 
 
 def test_what_is_worked_on_is_not_taken_away(tmp_path: Path) -> None:
@@ -86,12 +86,12 @@ def test_what_is_worked_on_is_not_taken_away(tmp_path: Path) -> None:
 
 def test_parameters_that_kill_again_and_again_are_given_up(tmp_path: Path) -> None:
     study = opened(tmp_path)
-    for _ in range(trials.RETRIES + 1):
+    for _ in range(recorded_trials.RETRIES + 1):
         go_on(study, 1, stop_in=0)
         studies.clear(study, FAMILY, None)
-    count = trials.progress(study)
-    assert (count.killed, count.failed) == (trials.RETRIES, 1)
-    assert "was killed, 3 times" in study.get_trials()[-1].user_attrs[trials.REASON]
+    count = recorded_trials.progress(study)
+    assert (count.killed, count.failed) == (recorded_trials.RETRIES, 1)
+    assert "was killed, 3 times" in study.get_trials()[-1].user_attrs[recorded_trials.REASON]
     assert not [t for t in study.get_trials() if t.state == TrialState.WAITING]
 
 
@@ -105,30 +105,30 @@ def test_a_study_that_asks_something_else_is_refused(tmp_path: Path) -> None:
 
 def test_a_search_in_which_most_trials_fail_ends_with_the_commonest_reason(tmp_path: Path) -> None:
     study = opened(tmp_path)
-    since = {"random_forest": trials.progress(study)}
+    since = {"random_forest": recorded_trials.progress(study)}
     for number in range(studies.FAILURES):
         studies.check_failures({"random_forest": study}, since)
         trial = study.ask()
-        trial.set_user_attr(trials.REASON, "ValueError: no" if number else "OSError: full")
+        trial.set_user_attr(recorded_trials.REASON, "ValueError: no" if number else "OSError: full")
         study.tell(trial, state=TrialState.FAIL)
     with pytest.raises(InputError, match="5 of 5 trials failed, 4 of them with: ValueError: no"):
         studies.check_failures({"random_forest": study}, since)
-    studies.check_failures({"random_forest": study}, {"random_forest": trials.progress(study)})  # typed again
+    studies.check_failures({"random_forest": study}, {"random_forest": recorded_trials.progress(study)})  # typed again
 
 
 @pytest.mark.parametrize("kind", ["random", "tpe"])
 def test_trials_asked_for_at_once_draw_apart_and_what_failed_is_not_drawn_again(tmp_path: Path, kind: str) -> None:
     study = opened(tmp_path, first=None)
     study.sampler = samplers.sampler(kind, 0)
-    leaves = [trials.suggest(trial, FAMILY)["min_samples_leaf"] for trial in [study.ask() for _ in range(6)]]
+    leaves = [recorded_trials.suggest(trial, FAMILY)["min_samples_leaf"] for trial in [study.ask() for _ in range(6)]]
     assert len(set(leaves)) > 3
     for trial in study.get_trials():
         study.tell(trial.number, 1.0)
     drawn = []
     for _ in range(6):
         trial = study.ask()
-        drawn.append(str(trials.suggest(trial, FAMILY)))
-        trial.set_user_attr(trials.REASON, "ValueError: no")
+        drawn.append(str(recorded_trials.suggest(trial, FAMILY)))
+        trial.set_user_attr(recorded_trials.REASON, "ValueError: no")
         study.tell(trial, state=TrialState.FAIL)
     assert len(set(drawn)) > 3
 
@@ -147,7 +147,7 @@ def test_what_is_put_in_line_meanwhile_is_not_waited_for(tmp_path: Path) -> None
         assert studies.claim(study, 1, (leases.here(), lease), FAMILY) is None
         study.ask = ask
         trial = studies.claim(study, 1, (leases.here(), lease), FAMILY)
-    assert trials.suggest(trial, FAMILY) == {"max_features": 0.5, "min_samples_leaf": 9}
+    assert recorded_trials.suggest(trial, FAMILY) == {"max_features": 0.5, "min_samples_leaf": 9}
 
 
 def test_who_waits_for_others_goes_home_when_told(tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_the_shares_of_all_families_add_up_to_the_target(target: int, families: 
     for _ in range(20):
         wanted = studies.targets(made, target, {})
         assert sum(wanted.values()) <= target
-        lacking = {name: wanted[name] - trials.progress(study).complete for name, study in made.items()}
+        lacking = {name: wanted[name] - recorded_trials.progress(study).complete for name, study in made.items()}
         if not any(lacking.values()):
             break
         for name, number in lacking.items():
@@ -201,10 +201,10 @@ def test_a_raised_target_is_met_exactly_though_another_family_leads_now() -> Non
     for target in (20, 31, 47, 80, 200):
         for _ in range(20):
             wanted = studies.targets(made, target, {})
-            lacking = {name: wanted[name] - trials.progress(study).complete for name, study in made.items()}
+            lacking = {name: wanted[name] - recorded_trials.progress(study).complete for name, study in made.items()}
             if all(number <= 0 for number in lacking.values()):
                 break
             for name, number in lacking.items():
                 drawn = rng.random(max(0, number)) ** (1 / target)
                 made[name].add_trials([optuna.trial.create_trial(value=float(value)) for value in drawn])
-        assert sum(trials.progress(study).complete for study in made.values()) == target
+        assert sum(recorded_trials.progress(study).complete for study in made.values()) == target

@@ -1,1 +1,5 @@
-"""Marketing's pages: thin, over the same functions as the jobs; nothing here computes a figure of its own."""
+"""Marketing's pages: segments, cut-offs, target lists, on the champion or on generated users.
+
+`job.dashboard` starts it; `app` and `pages` are what Streamlit runs, `views/` holds one file a page, the rest what
+pages share.
+"""

@@ -7,14 +7,14 @@ from typing import cast
 
 import polars as pl
 
-from tippingpoint.data.afterwards import happened, means
+from tippingpoint.core.errors import InputError
+from tippingpoint.data.column_roles import NO, YES
 from tippingpoint.data.decisions import identified, read, times
-from tippingpoint.data.door import as_text
 from tippingpoint.data.inference import id_column
-from tippingpoint.data.meeting import last
-from tippingpoint.data.outcomes import Terms, follow
-from tippingpoint.data.roles import NO, YES
-from tippingpoint.errors import InputError
+from tippingpoint.data.validation import as_text
+from tippingpoint.measurement.join import last
+from tippingpoint.measurement.outcomes import Terms, follow
+from tippingpoint.measurement.post_metrics import happened, means
 
 DAYS = 30
 """In which an outcome counts."""

@@ -10,17 +10,17 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
+from tippingpoint.core.errors import InputError
 from tippingpoint.dashboard.compact import Compact
 from tippingpoint.dashboard.segments import free
 from tippingpoint.dashboard.subject import Subject
 from tippingpoint.dashboard.uploads import Upload, opened
 from tippingpoint.data.decisions import as_written, times
-from tippingpoint.data.door import as_text
-from tippingpoint.deciding.tally import Tally
-from tippingpoint.errors import InputError
-from tippingpoint.serving.batch import Batch
-from tippingpoint.serving.inputs import Input, Retyped
-from tippingpoint.serving.stream import Stream
+from tippingpoint.data.validation import as_text
+from tippingpoint.decisions.batch_statistics import Tally
+from tippingpoint.scoring.batch import Batch
+from tippingpoint.scoring.readers import Input, Retyped
+from tippingpoint.scoring.stream import Stream
 
 CHUNK = 100_000
 """Rows worked on at once, as `score` does."""

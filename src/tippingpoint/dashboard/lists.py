@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from tippingpoint.composing import quoted
+from tippingpoint.config.compose import quoted
 from tippingpoint.dashboard.intake import CHUNK, DECISIONS, Listed, features
 from tippingpoint.dashboard.subject import Subject
 from tippingpoint.dashboard.tables import as_csv
 from tippingpoint.data.writing import neutralised
 from tippingpoint.economics import Economics
 from tippingpoint.explanation.reasons import REASONS
-from tippingpoint.serving.batch import TIMES, best_first
+from tippingpoint.scoring.batch import TIMES, best_first
 
 KEPT = re.compile(r"model|policy_digest|scored_at|explored|policy_action|logging_probability(_.*)?")
 """Further columns of decisions, in their order."""

@@ -5,9 +5,9 @@ from functools import partial
 
 import streamlit as st
 
+from tippingpoint.core.errors import TippingpointError
 from tippingpoint.dashboard.state import DEMO, chosen, plain, references, session, show, standing, subject
 from tippingpoint.dashboard.views import cut_offs, kmeans, over_time, registry, segments, targets, users, why
-from tippingpoint.errors import TippingpointError
 
 PAGES = {
     "users": (users.page, "Users"),

@@ -6,15 +6,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 import yaml
 
-from tippingpoint.cutoffs import CutOffs
 from tippingpoint.dashboard.subject import Subject
+from tippingpoint.experiment.revaluation import priced_line
+from tippingpoint.experiment.simulation_result import Simulation
+from tippingpoint.experiment.thresholds import CutOffs
+from tippingpoint.offpolicy.cells import Cells, Line
+from tippingpoint.offpolicy.choice import Choice, Valued, choose, valued
+from tippingpoint.offpolicy.statistics import Estimate, normal
+from tippingpoint.offpolicy.surface import held, mean_and_changed
 from tippingpoint.policies.bands import Bands
-from tippingpoint.pricing import priced_line
-from tippingpoint.simulated import Simulation
-from tippingpoint.simulation.cells import Cells, Line
-from tippingpoint.simulation.choice import Choice, Valued, choose, valued
-from tippingpoint.simulation.statistics import Estimate, normal
-from tippingpoint.simulation.surface import held, mean_and_changed
 
 
 @dataclass(frozen=True)

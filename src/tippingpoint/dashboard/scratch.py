@@ -3,7 +3,7 @@
 import os
 import tempfile
 
-from tippingpoint.jobs.dashboard import SCRATCH
+from tippingpoint.dashboard.job import SCRATCH
 
 
 def scratch() -> "tempfile.TemporaryDirectory[str]":

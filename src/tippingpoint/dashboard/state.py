@@ -13,8 +13,10 @@ from typing import Any, TypeVar, cast
 
 import streamlit as st
 
+from tippingpoint.core.errors import InputError, OutsideError, TippingpointError
 from tippingpoint.dashboard import intake, uploads
 from tippingpoint.dashboard.intake import Listed
+from tippingpoint.dashboard.job import SETTINGS
 from tippingpoint.dashboard.subject import (
     DEMOS,
     Subject,
@@ -27,9 +29,7 @@ from tippingpoint.dashboard.subject import (
 )
 from tippingpoint.dashboard.uploads import Upload
 from tippingpoint.dashboard.working import Work
-from tippingpoint.errors import InputError, OutsideError, TippingpointError
-from tippingpoint.jobs.dashboard import SETTINGS
-from tippingpoint.reports.tables import EVIDENCE
+from tippingpoint.reports.estimates import EVIDENCE
 
 DEMO = "demo "
 T = TypeVar("T")

@@ -8,29 +8,29 @@ from typing import Any
 
 import polars as pl
 
-from tippingpoint.closed import Component
-from tippingpoint.composing import compose
-from tippingpoint.cutoffs import Asked
+from tippingpoint.config.compose import compose
+from tippingpoint.config.settings import Settings, SimulateSettings
+from tippingpoint.core.errors import InputError
+from tippingpoint.core.strict import Component
 from tippingpoint.dashboard.scratch import scratch
 from tippingpoint.data.source import Source
 from tippingpoint.data.users import Users
-from tippingpoint.deciding import Decider
-from tippingpoint.deciding.reasons import Reasons
-from tippingpoint.errors import InputError
+from tippingpoint.decisions import Decider
+from tippingpoint.decisions.reasons import Reasons
+from tippingpoint.experiment.build import ask
+from tippingpoint.experiment.candidate import answer
+from tippingpoint.experiment.collect import CUTS, gather_users
+from tippingpoint.experiment.explanation_figures import shap_summary
+from tippingpoint.experiment.revaluation import price
+from tippingpoint.experiment.simulation_result import Simulation
+from tippingpoint.experiment.thresholds import Asked
 from tippingpoint.explanation import Explanation
-from tippingpoint.gathered import Gathered
-from tippingpoint.jobs.candidate import answer
-from tippingpoint.jobs.gathering import CUTS, gather_users
-from tippingpoint.jobs.question import ask
-from tippingpoint.jobs.simulate import SENSITIVITY
-from tippingpoint.jobs.simulation_files import STATISTICS
 from tippingpoint.models.family import Family
+from tippingpoint.offpolicy.statistics import LEAST_CHANGED
+from tippingpoint.offpolicy.sufficient_statistics import Gathered
 from tippingpoint.policies.policy import Policy
-from tippingpoint.pricing import price
-from tippingpoint.reports.explanations import shap_summary
-from tippingpoint.settings import Settings, SimulateSettings
-from tippingpoint.simulated import Simulation
-from tippingpoint.simulation.statistics import LEAST_CHANGED
+from tippingpoint.simulation.artifacts import STATISTICS
+from tippingpoint.simulation.job import SENSITIVITY
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.deciders import load_decider
 from tippingpoint.tracking.models import LoadedModel, fetch, find_version

@@ -10,7 +10,7 @@ import streamlit as st
 
 from tippingpoint.dashboard.scratch import scratch
 from tippingpoint.data.writing import neutralised
-from tippingpoint.serving.outputs import File
+from tippingpoint.scoring.writers import File
 
 
 def frame(table: pl.DataFrame | pd.DataFrame, **options: Any) -> Any:

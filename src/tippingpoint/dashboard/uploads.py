@@ -10,11 +10,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import polars as pl
 
+from tippingpoint.core.errors import InputError
 from tippingpoint.dashboard.scratch import scratch
 from tippingpoint.data import database
 from tippingpoint.data.contract import TableContract
-from tippingpoint.errors import InputError
-from tippingpoint.serving.inputs import Files, Input, Query, Retyped, open_input
+from tippingpoint.scoring.readers import Files, Input, Query, Retyped, open_input
 
 PREVIEW = 50
 HEAD = 1 << 18

@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import Field, field_validator, model_validator
 
-from tippingpoint.closed import Closed, validate
+from tippingpoint.core.errors import InputError, nearest
+from tippingpoint.core.strict import Closed, validate
 from tippingpoint.data.users import Column, Contract
-from tippingpoint.errors import InputError, nearest
 
 Type = Literal["number", "whole", "category", "text", "time"]
 Bound = Annotated[float | datetime | date, Field(union_mode="left_to_right")]

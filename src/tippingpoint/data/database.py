@@ -12,8 +12,8 @@ import duckdb
 import polars as pl
 from pydantic import Field, field_validator
 
-from tippingpoint.data.roles import Roles
-from tippingpoint.errors import InputError, OutsideError, nearest
+from tippingpoint.core.errors import InputError, OutsideError, nearest
+from tippingpoint.data.column_roles import Roles
 
 if TYPE_CHECKING:
     import psycopg

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.data import database, files
-from tippingpoint.data.door import as_text
+from tippingpoint.data.validation import as_text
 from tippingpoint.data.writing import FORMULA
-from tippingpoint.errors import InputError, nearest
 
 CHANCE = "logging_probability_"
 """Beginning of the names of the columns that hold each action's chance."""

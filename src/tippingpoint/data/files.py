@@ -10,10 +10,10 @@ from pathlib import Path
 import polars as pl
 from pydantic import Field
 
-from tippingpoint.data.door import as_text
-from tippingpoint.data.roles import Roles
+from tippingpoint.core.errors import InputError, nearest
+from tippingpoint.data.column_roles import Roles
+from tippingpoint.data.validation import as_text
 from tippingpoint.data.writing import SUFFIXES
-from tippingpoint.errors import InputError, nearest
 
 
 class Table(Roles):

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
+from tippingpoint.core.errors import InputError
 from tippingpoint.data.contract import KINDS, NOUN, TableContract
-from tippingpoint.data.door import stand_ins
 from tippingpoint.data.users import Column
-from tippingpoint.errors import InputError
+from tippingpoint.data.validation import stand_ins
 
 ALMOST = 0.9
 """Share of different values from which on a column named like an id is meant as one."""

@@ -12,12 +12,12 @@ import pandas as pd
 import polars as pl
 from pydantic import Field
 
-from tippingpoint.closed import Closed
+from tippingpoint.core.errors import InputError
+from tippingpoint.core.strict import Closed
 from tippingpoint.data.contract import TableContract, read_contract
-from tippingpoint.data.door import check
 from tippingpoint.data.users import Intake, Users
+from tippingpoint.data.validation import check
 from tippingpoint.data.writing import quarantine
-from tippingpoint.errors import InputError
 
 
 class Source(Closed, ABC):

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from tippingpoint.config.settings import Split
+from tippingpoint.core.errors import InputError
 from tippingpoint.data.users import Users
-from tippingpoint.errors import InputError
-from tippingpoint.settings import Split
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from tippingpoint.errors import InputError
+from tippingpoint.core.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
-from tippingpoint.errors import InputError
+from tippingpoint.core.errors import InputError
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 """Of the tables that are written, and of the files of a folder that are read."""

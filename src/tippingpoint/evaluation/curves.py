@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from tippingpoint.association import wilson
+from tippingpoint.evaluation.association import wilson
 from tippingpoint.evaluation.metrics import reliability
-from tippingpoint.simulation.statistics import LEVEL
+from tippingpoint.offpolicy.statistics import LEVEL
 
 GRID = np.linspace(0, 1, 101)
 REPLICATES = 200

@@ -6,7 +6,7 @@ import pandas as pd
 from tippingpoint.data.users import Users
 from tippingpoint.evaluation.metrics import area, auc_contributions
 from tippingpoint.models.family import Family
-from tippingpoint.simulation.statistics import mean
+from tippingpoint.offpolicy.statistics import mean
 
 SHARES = (0.10, 0.25, 0.50)
 LEAST = 50

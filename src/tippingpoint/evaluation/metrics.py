@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
 from tippingpoint.models.calibration import INSIDE, log_losses
-from tippingpoint.simulation.statistics import LEVEL, Estimate, mean, normal
+from tippingpoint.offpolicy.statistics import LEVEL, Estimate, mean, normal
 
 REPLICATES = 500
 TOP = 0.10

@@ -7,11 +7,11 @@ import pandas as pd
 from scipy.special import expit, logit
 from scipy.stats import norm
 
-from tippingpoint.association import binned, pooled, wilson
 from tippingpoint.data.users import Column, Users
+from tippingpoint.evaluation.association import binned, pooled, wilson
 from tippingpoint.evaluation.metrics import area
 from tippingpoint.models.calibration import INSIDE
-from tippingpoint.simulation.statistics import LEVEL, normal, pointwise
+from tippingpoint.offpolicy.statistics import LEVEL, normal, pointwise
 
 BINS = 5
 """Bins a number is cut into, of about equal size."""

@@ -22,7 +22,7 @@ import numpy as np
 from numba import njit
 from sklearn.ensemble._forest import ForestClassifier
 
-from tippingpoint.cores import cores
+from tippingpoint.core.threads import cores
 
 BLOCK = 32
 """Users that go down a tree side by side."""

@@ -9,7 +9,7 @@ import pandas as pd
 from scipy.stats import kendalltau, rankdata
 from sklearn.model_selection import StratifiedKFold
 
-from tippingpoint.cores import cores
+from tippingpoint.core.threads import cores
 from tippingpoint.data.users import Users
 from tippingpoint.explanation.values import explain
 from tippingpoint.models.calibration import Model

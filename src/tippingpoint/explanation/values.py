@@ -9,8 +9,8 @@ from sklearn.compose import ColumnTransformer
 from sklearn.ensemble._forest import ForestClassifier
 from xgboost import DMatrix, XGBClassifier
 
+from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.data.users import Contract
-from tippingpoint.errors import InputError, nearest
 from tippingpoint.models.calibration import Model
 
 BACKGROUND = 1000

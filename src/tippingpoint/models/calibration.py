@@ -8,8 +8,8 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import Pipeline
 
+from tippingpoint.core.errors import InputError
 from tippingpoint.data.users import Users
-from tippingpoint.errors import InputError
 from tippingpoint.models.family import Family
 
 FOLDS, REFIT_FOLDS = 5, 3

@@ -10,9 +10,9 @@ from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from tippingpoint.closed import Closed
+from tippingpoint.core.errors import nearest
+from tippingpoint.core.strict import Closed
 from tippingpoint.data.users import Contract
-from tippingpoint.errors import nearest
 from tippingpoint.models.space import Dimension, Value
 
 Watch = Callable[[int, float], bool]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field, model_validator
 
-from tippingpoint.closed import Closed
+from tippingpoint.core.strict import Closed
 
 Value = bool | int | float | str | None
 

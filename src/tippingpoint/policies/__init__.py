@@ -1,1 +1,5 @@
-"""Policies: from score and features to segment and action; a policy never touches a model."""
+"""Policies: rules from score and features to a segment, each segment with one action. No policy touches a model.
+
+`policy.Policy` is what a policy must answer; one file and one YAML each. `lint` finds gaps, overlaps and segments
+nobody reaches.
+"""

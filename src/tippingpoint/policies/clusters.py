@@ -8,7 +8,7 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 from sklearn.preprocessing import StandardScaler
 
-from tippingpoint.errors import InputError
+from tippingpoint.core.errors import InputError
 
 SIZES = range(2, 9)
 SAMPLE = 2000

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, model_validator
 
-from tippingpoint.closed import Closed
+from tippingpoint.core.strict import Closed
 
 
 @dataclass(frozen=True)

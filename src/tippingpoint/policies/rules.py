@@ -8,8 +8,8 @@ import pandas as pd
 import polars as pl
 from pydantic import Field, field_validator, model_validator
 
-from tippingpoint.closed import Closed
-from tippingpoint.errors import InputError, nearest
+from tippingpoint.core.errors import InputError, nearest
+from tippingpoint.core.strict import Closed
 from tippingpoint.policies.policy import Known, Policy
 
 SCORE = "score"

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from tippingpoint.errors import InputError
+from tippingpoint.core.errors import InputError
 from tippingpoint.policies.policy import Known, Policy
 
 

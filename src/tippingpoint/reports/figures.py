@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import PercentFormatter
 
-from tippingpoint.association import Association, associations
 from tippingpoint.data.users import Users
+from tippingpoint.evaluation.association import Association, associations
 from tippingpoint.policies.clusters import Clusters
-from tippingpoint.reports.drawing import blank, label, literal, open_axes, save
 from tippingpoint.reports.palette import COLOURS, GREY
+from tippingpoint.reports.png import blank, label, literal, open_axes, save
 
 COLUMNS = 6
 """Columns an overview shows."""

@@ -1,1 +1,6 @@
-"""Decisions made for others: in batches, and one user at a time."""
+"""`serve`: the champion over HTTP, with its decisions, reasons and prices; follows promotions.
+
+`job.serve` starts it, `api` answers requests, `request` reads them, `version` is a version in use,
+`compiled_pipeline` and `compiled_trees` are its fast forms, `alias_watcher` notices promotions, `openapi` describes
+it.
+"""

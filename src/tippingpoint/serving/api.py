@@ -15,13 +15,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tippingpoint.cores import cores
-from tippingpoint.serving.following import Follower
+from tippingpoint.core.threads import cores
+from tippingpoint.serving.alias_watcher import Follower
 from tippingpoint.serving.log import say
 from tippingpoint.serving.metrics import Metrics
 from tippingpoint.serving.openapi import KEY
-from tippingpoint.serving.reading import MOST, RefusedUsersError, lacking
-from tippingpoint.serving.served import Json, Limits, Served
+from tippingpoint.serving.request import MOST, RefusedUsersError, lacking
+from tippingpoint.serving.version import Json, Limits, Served
 
 OPEN = ("/health", "/ready")
 """What answers without a key: whoever starts and stops the service asks it."""

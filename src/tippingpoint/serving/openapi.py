@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from tippingpoint.data.contract import NOUN, TableContract, Terms
-from tippingpoint.data.door import stand_ins
-from tippingpoint.deciding import Deployment
-from tippingpoint.serving.reading import LARGEST, WHOLE
+from tippingpoint.data.validation import stand_ins
+from tippingpoint.decisions import Deployment
+from tippingpoint.serving.request import LARGEST, WHOLE
 
 KEY = "X-API-Key"
 Schema = dict[str, Any]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
-from tippingpoint.errors import OutsideError
+from tippingpoint.core.errors import OutsideError
 
 GRACE = 30
 """Seconds that requests under way have to end in."""

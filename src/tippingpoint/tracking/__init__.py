@@ -1,1 +1,1 @@
-"""The only importers of mlflow."""
+"""MLflow: the store, runs, registered versions, the journal of promotions. The only importer of MLflow."""

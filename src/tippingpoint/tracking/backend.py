@@ -18,8 +18,8 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, RESOURCE_DOES_NOT_EXIST, ErrorCode
 
-from tippingpoint.errors import InputError, OutsideError
-from tippingpoint.masking import masked
+from tippingpoint.core.errors import InputError, OutsideError
+from tippingpoint.core.redaction import masked
 
 STORE_ERRORS = (OSError, sqlite3.Error, sqlalchemy.exc.SQLAlchemyError, Timeout, MlflowException)
 INITIALISE_SECONDS = 120

@@ -9,10 +9,10 @@ import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 
-from tippingpoint.closed import Component, validate
+from tippingpoint.core.errors import InputError
+from tippingpoint.core.strict import Component, validate
 from tippingpoint.data.contract import KINDS, NOUN
-from tippingpoint.deciding import Decider, Deployment
-from tippingpoint.errors import InputError
+from tippingpoint.decisions import Decider, Deployment
 from tippingpoint.models.calibration import pipeline_of
 from tippingpoint.policies.policy import Policy
 from tippingpoint.tracking.models import LoadedModel, fetch_version, find, find_version, load

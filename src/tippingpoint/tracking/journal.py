@@ -16,7 +16,7 @@ from typing import Any, Literal
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 
-from tippingpoint.errors import OutsideError, RefusedError
+from tippingpoint.core.errors import OutsideError, RefusedError
 from tippingpoint.tracking.backend import STORE_ERRORS, literal, named, shown, store_errors
 
 ENDING = ".journal"

@@ -22,11 +22,11 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.pipeline import Pipeline
 from skops.io.exceptions import UntrustedTypesFoundException
 
-from tippingpoint.closed import Component
-from tippingpoint.errors import InputError
-from tippingpoint.gates.soundness import foreign
+from tippingpoint.config.settings import VERSION
+from tippingpoint.core.errors import InputError
+from tippingpoint.core.strict import Component
 from tippingpoint.models.family import Family
-from tippingpoint.settings import VERSION
+from tippingpoint.models.saved_form import foreign
 from tippingpoint.tracking.promotion import origin
 from tippingpoint.tracking.tags import JOB, PARENT
 

@@ -11,7 +11,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 
-from tippingpoint.errors import InputError, OutsideError, nearest
+from tippingpoint.core.errors import InputError, OutsideError, nearest
 from tippingpoint.tracking.backend import STORE_ERRORS, literal, named, shown, store_errors
 from tippingpoint.tracking.journal import COPIES, OF, PAUSE, TRIES, Entry, Journal, read
 from tippingpoint.tracking.registry import CHALLENGER

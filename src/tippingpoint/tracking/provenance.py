@@ -8,8 +8,8 @@ from functools import cache
 from importlib.metadata import distributions, version
 from pathlib import Path
 
-from tippingpoint.composing import config_folder
-from tippingpoint.filed import Provenance
+from tippingpoint.config.compose import config_folder
+from tippingpoint.core.run_reference import Provenance
 
 
 @cache

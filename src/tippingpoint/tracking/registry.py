@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from mlflow import MlflowClient
 
-from tippingpoint.errors import InputError
+from tippingpoint.core.errors import InputError
 from tippingpoint.tracking.backend import literal, named, store_errors
 
 if TYPE_CHECKING:  # history and status read no model, and answer sooner
-    from tippingpoint.deciding import Deployment
+    from tippingpoint.decisions import Deployment
     from tippingpoint.policies.policy import Policy
 
 CHALLENGER = "challenger"

@@ -16,17 +16,20 @@ import mlflow.sklearn
 import numpy as np
 import pandas as pd
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelStatus, Metric, Param, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelStatus
+from mlflow.entities import Metric as Metric
+from mlflow.entities import Param as Param
 from mlflow.entities import Run as MlflowRun
+from mlflow.entities import RunTag as RunTag
 from mlflow.models import ModelSignature
 from mlflow.types.schema import AnyType, ColSpec, DataType, Schema, TensorSpec
 
-from tippingpoint import leases
+from tippingpoint.core import leases
 from tippingpoint.data.users import Contract, Users
-from tippingpoint.deciding import Deployment
+from tippingpoint.decisions import Deployment
 from tippingpoint.models.calibration import Model
+from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.policies.policy import Policy
-from tippingpoint.simulation.statistics import Estimate
 from tippingpoint.tracking.backend import STORE_ERRORS, probe, store_errors, uri
 from tippingpoint.tracking.tags import PARENT
 

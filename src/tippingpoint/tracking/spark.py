@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from mlflow import MlflowClient
 
-from tippingpoint.deciding import Decider
-from tippingpoint.errors import InputError, nearest
+from tippingpoint.core.errors import InputError, nearest
+from tippingpoint.decisions import Decider
 from tippingpoint.tracking.models import check_files
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedKFold
 
+from tippingpoint.core.errors import InputError
 from tippingpoint.data.users import Contract, Users
-from tippingpoint.errors import InputError
 from tippingpoint.explanation import raw_columns
 from tippingpoint.models.family import Family
 from tippingpoint.policies.policy import Policy

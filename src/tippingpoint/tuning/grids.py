@@ -11,7 +11,7 @@ import optuna
 from optuna.trial import FixedTrial, FrozenTrial, TrialState
 
 from tippingpoint.models.family import Family
-from tippingpoint.tuning.trials import is_settled, parameters_of, suggest
+from tippingpoint.tuning.recorded_trials import is_settled, parameters_of, suggest
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from threadpoolctl import ThreadpoolController
 from tippingpoint.evaluation import CONTRIBUTIONS, auc_contributions, point
 from tippingpoint.models.family import Family
 from tippingpoint.models.size import nodes, used
+from tippingpoint.offpolicy.statistics import Estimate, mean
 from tippingpoint.policies.policy import Known
-from tippingpoint.simulation.statistics import Estimate, mean
 from tippingpoint.tuning.folds import Folds, Priced
 
 DIRECTIONS: dict[str, Literal["maximize", "minimize"]] = {

@@ -10,8 +10,8 @@ import optuna
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from tippingpoint.errors import InputError
-from tippingpoint.tuning.trials import is_settled
+from tippingpoint.core.errors import InputError
+from tippingpoint.tuning.recorded_trials import is_settled
 
 STARTUP = 10
 """Trials a sampler draws at random before it learns from them, and before any is pruned."""

@@ -12,14 +12,14 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from tippingpoint.cores import cores
-from tippingpoint.errors import OutsideError
+from tippingpoint.core.errors import OutsideError
+from tippingpoint.core.threads import cores
 from tippingpoint.models.family import Family
-from tippingpoint.simulation.statistics import normal
-from tippingpoint.tuned import Tried
-from tippingpoint.tuning import studies, trials
+from tippingpoint.offpolicy.statistics import normal
+from tippingpoint.tuning import recorded_trials, studies
 from tippingpoint.tuning.grids import within_reach
 from tippingpoint.tuning.objectives import DIRECTIONS
+from tippingpoint.tuning.result import Tried
 from tippingpoint.tuning.worker import Task, work
 
 REPLACED = 3
@@ -44,14 +44,14 @@ class Search:
         ways = [DIRECTIONS[objective] for objective in task.tune.objectives]
         self.studies = {}
         for name, family in task.families.items():
-            first = None if task.tune.sampler == "grid" else trials.defaults(family)
+            first = None if task.tune.sampler == "grid" else recorded_trials.defaults(family)
             self.studies[name] = studies.open_study(storage[name], task.names[name], ways, digests[name], first)
         self.labels = {
             name: f"{study.study_name}-{study.user_attrs[studies.ID]}" for name, study in self.studies.items()
         }
         """For each family the name of its study that no other study has, wherever it is kept."""
         self.cleared = 0
-        self._began = {name: trials.progress(study) for name, study in self.studies.items()}
+        self._began = {name: recorded_trials.progress(study) for name, study in self.studies.items()}
         self._seen: dict[tuple[str, int], Tried] = {}
 
     @property
@@ -73,17 +73,19 @@ class Search:
     @property
     def complete(self) -> int:
         """Complete trials of all families."""
-        return sum(trials.progress(study).complete for study in self.studies.values())
+        return sum(recorded_trials.progress(study).complete for study in self.studies.values())
 
     @property
     def looked_at(self) -> int:
         """Trials of all families that were judged: complete ones, and those ended early for what they showed."""
-        return sum(trials.progress(study).ended for study in self.studies.values())
+        return sum(recorded_trials.progress(study).ended for study in self.studies.values())
 
     @property
     def reached(self) -> bool:
         """Whether each family has what it shall have."""
-        return all(trials.progress(self.studies[name]).complete >= target for name, target in self.wanted.items())
+        return all(
+            recorded_trials.progress(self.studies[name]).complete >= target for name, target in self.wanted.items()
+        )
 
     def clear(self) -> None:
         """Put back what dead workers held, and refuse to go on where most trials since the start failed."""
@@ -101,10 +103,10 @@ class Search:
         return sorted(self._seen.values(), key=lambda trial: (trial.ended, trial.place))
 
     def _tried(self, family: str, study: str, trial: FrozenTrial) -> Tried | None:
-        reason = trial.user_attrs.get(trials.REASON, "")
+        reason = trial.user_attrs.get(recorded_trials.REASON, "")
         if trial.state == TrialState.FAIL and not reason:  # killed, stopped, or one too many: it tells nothing
             return None
-        found = trial.user_attrs.get(trials.FOUND, {})
+        found = trial.user_attrs.get(recorded_trials.FOUND, {})
         values = trial.values if trial.state == TrialState.COMPLETE else []  # a pruned one has its last report there
         rounds = {str(self.task.families[family].rounds): found["rounds"]} if found.get("rounds") else {}
         gain = None

@@ -18,8 +18,8 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.storages.journal._file import BaseJournalFileLock, get_lock_file
 from optuna.storages.journal._storage import JournalOperation
 
-from tippingpoint.errors import OutsideError
-from tippingpoint.masking import masked
+from tippingpoint.core.errors import OutsideError
+from tippingpoint.core.redaction import masked
 
 BEAT_SECONDS, GRACE_SECONDS = 10, 40
 COLD_STARTS = 10

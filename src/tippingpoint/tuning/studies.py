@@ -15,11 +15,20 @@ from optuna.storages import BaseStorage
 from optuna.storages._heartbeat import BaseHeartbeat, is_heartbeat_enabled
 from optuna.trial import FixedTrial, FrozenTrial, Trial, TrialState
 
-from tippingpoint import leases
-from tippingpoint.errors import InputError
+from tippingpoint.core import leases
+from tippingpoint.core.errors import InputError
 from tippingpoint.models.family import Family
 from tippingpoint.tuning.grids import Grid
-from tippingpoint.tuning.trials import KILLED, LEASE, REASON, RETRIES, Progress, parameters_of, progress, suggest
+from tippingpoint.tuning.recorded_trials import (
+    KILLED,
+    LEASE,
+    REASON,
+    RETRIES,
+    Progress,
+    parameters_of,
+    progress,
+    suggest,
+)
 
 Direction = Literal["minimize", "maximize"]
 

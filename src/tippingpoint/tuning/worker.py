@@ -18,11 +18,11 @@ from optuna.pruners import NopPruner
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import Trial, TrialState
 
-from tippingpoint import leases
-from tippingpoint.masking import masked
+from tippingpoint.config.settings import Tune
+from tippingpoint.core import leases
+from tippingpoint.core.redaction import masked
 from tippingpoint.models.family import Family
-from tippingpoint.settings import Tune
-from tippingpoint.tuning import samplers, storages, studies, trials
+from tippingpoint.tuning import recorded_trials, samplers, storages, studies
 from tippingpoint.tuning.folds import Folds, Priced
 from tippingpoint.tuning.grids import Grid, grid, within_reach
 from tippingpoint.tuning.objectives import DIRECTIONS, Found, Stopped, cross_validate
@@ -138,7 +138,7 @@ def _work(task: Task, stop: Event) -> None:
                 name, trial = found
                 with _beating(trial):
                     _answer(task, name, by_family[name], trial, stop)
-            elif all(trials.progress(by_family[name]).complete >= target for name, target in wanted.items()):
+            elif all(recorded_trials.progress(by_family[name]).complete >= target for name, target in wanted.items()):
                 return
             else:
                 time.sleep(IDLE_SECONDS)
@@ -153,9 +153,9 @@ def _next(
     stop: Event,
 ) -> tuple[str, Trial] | None:
     """A trial of the family that is furthest from its share."""
-    behind = sorted(by_family, key=lambda name: trials.progress(by_family[name]).complete - wanted[name])
+    behind = sorted(by_family, key=lambda name: recorded_trials.progress(by_family[name]).complete - wanted[name])
     for name in behind:
-        if trials.progress(by_family[name]).complete >= wanted[name]:
+        if recorded_trials.progress(by_family[name]).complete >= wanted[name]:
             continue
         trial = studies.claim(by_family[name], wanted[name], held, task.families[name], stop.is_set, grids.get(name))
         if trial is not None:
@@ -165,13 +165,13 @@ def _next(
 
 def _answer(task: Task, name: str, study: optuna.Study, trial: Trial, stop: Event) -> None:
     try:
-        chosen = trials.suggest(trial, task.families[name])
+        chosen = recorded_trials.suggest(trial, task.families[name])
         family = task.families[name].having(chosen)
         watching = _Watching(task, trial, stop)
         found = cross_validate(family, name, task.folds, task.tune.objectives, task.priced, task.threads, watching)
         if not np.isfinite(found.objectives()).all():
             raise ValueError(f"an objective is not a number: {found.values}")
-        trial.set_user_attr(trials.FOUND, _told(found, task.baseline[name]))
+        trial.set_user_attr(recorded_trials.FOUND, _told(found, task.baseline[name]))
         study.tell(trial, found.objectives(), skip_if_finished=True)
     except optuna.TrialPruned:
         study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
@@ -182,7 +182,7 @@ def _answer(task: Task, name: str, study: optuna.Study, trial: Trial, stop: Even
     except Stopped:
         studies.give_back(study, study.get_trials(deepcopy=False)[trial.number], task.families[name], counts=False)
     except Exception as error:  # whatever a library raises: one failing trial does not end a study
-        trial.set_user_attr(trials.REASON, f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
+        trial.set_user_attr(recorded_trials.REASON, f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
         study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
-from worlds import FAMILIES, built, each_kind, each_world, fitted, fresh, many, scored, world
+
+from tests.data.generators.worlds import FAMILIES, built, each_kind, each_world, fitted, fresh, many, scored, world
 
 
 @each_world

@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 import yaml
 from scipy.special import logit
-from worlds import WORLDS, built, each_kind, each_world, node, same, world
 
+from tests.data.generators.worlds import WORLDS, built, each_kind, each_world, node, same, world
+from tippingpoint.core.errors import InputError
 from tippingpoint.data.contract import shipped
 from tippingpoint.data.generators.world import BLOCK
-from tippingpoint.errors import InputError
 
 
 def test_the_three_table_worlds_are_found():

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from worlds import KINDS, built, each_world, many, node, world
 
+from tests.data.generators.worlds import KINDS, built, each_world, many, node, world
+from tippingpoint.core.errors import InputError
 from tippingpoint.data.generators.world import Logging
-from tippingpoint.errors import InputError
 
 
 @each_world

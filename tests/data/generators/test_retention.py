@@ -5,9 +5,9 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pytest
-from worlds import built, many, node
 
-from tippingpoint.closed import Component
+from tests.data.generators.worlds import built, many, node
+from tippingpoint.core.strict import Component
 from tippingpoint.economics import Economics
 
 

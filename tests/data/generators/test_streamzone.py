@@ -2,7 +2,8 @@
 
 import pytest
 from sklearn.metrics import roc_auc_score
-from worlds import FAMILIES, fitted, fresh, many
+
+from tests.data.generators.worlds import FAMILIES, fitted, fresh, many
 
 
 @pytest.mark.parametrize("trees", ["random_forest", "boosting"])

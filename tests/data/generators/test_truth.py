@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import softmax
-from worlds import built, each_kind, each_world, many
 
+from tests.data.generators.worlds import built, each_kind, each_world, many
 from tippingpoint.data.generators.world import Responses
 
 

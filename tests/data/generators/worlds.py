@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from tippingpoint.closed import Component
-from tippingpoint.composing import config_folder
+from tippingpoint.config.compose import config_folder
+from tippingpoint.config.settings import Split
+from tippingpoint.core.strict import Component
 from tippingpoint.data.generators.world import World
 from tippingpoint.data.source import Source
 from tippingpoint.data.splits import split
 from tippingpoint.data.users import Users
 from tippingpoint.models.calibration import Model, fit
 from tippingpoint.models.family import Family
-from tippingpoint.settings import Split
 
 KINDS = ("randomised", "by_score", "confounded")
 FAMILIES = ("logistic", "random_forest", "boosting")

@@ -9,12 +9,12 @@ from tippingpoint.dashboard import figures
 from tippingpoint.dashboard.scenario import Board, Scenario, as_yaml, board
 from tippingpoint.dashboard.state import plain, session, subject, users
 from tippingpoint.dashboard.tables import frame
+from tippingpoint.experiment.simulation_result import PAIR as BETWEEN
+from tippingpoint.experiment.simulation_result import Simulation
+from tippingpoint.offpolicy.choice import Valued
+from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.policies.lint import diff
-from tippingpoint.reports.tables import EVIDENCE
-from tippingpoint.simulated import PAIR as BETWEEN
-from tippingpoint.simulated import Simulation
-from tippingpoint.simulation.choice import Valued
-from tippingpoint.simulation.statistics import Estimate
+from tippingpoint.reports.estimates import EVIDENCE
 
 DRAWN = 90
 """Cut-offs on an axis of the picture."""

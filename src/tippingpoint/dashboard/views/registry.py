@@ -5,10 +5,10 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from tippingpoint.checks import Gate
+from tippingpoint.config.gate_checks import Gate
 from tippingpoint.dashboard.state import plain, settings, subject
 from tippingpoint.dashboard.tables import frame
-from tippingpoint.jobs.standing import described, table
+from tippingpoint.promotion.registry_status import described, table
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.journal import Entry, read
 from tippingpoint.tracking.promotion import at, standing, version_of

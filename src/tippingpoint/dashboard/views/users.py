@@ -6,10 +6,10 @@ import polars as pl
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from tippingpoint.core.errors import TippingpointError
 from tippingpoint.dashboard import faults, intake, uploads
 from tippingpoint.dashboard.state import JOINER, listed, missing, plain, session, settings, subject
 from tippingpoint.dashboard.tables import frame
-from tippingpoint.errors import TippingpointError
 
 KINDS = ["csv", "gz", "parquet", "tsv", "txt"]
 NOTHING = "none of these"

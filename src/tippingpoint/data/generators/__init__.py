@@ -1,1 +1,1 @@
-"""Worlds whose truth is known; one file and one YAML each."""
+"""Generated users whose truth is known: what each would do under each action. One file and one YAML each."""

@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from tippingpoint.closed import Closed
+from tippingpoint.core.strict import Closed
 from tippingpoint.data.generators.world import BLOCK, World, strings
 
 

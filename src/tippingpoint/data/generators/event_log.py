@@ -11,11 +11,11 @@ import numpy as np
 import polars as pl
 from pydantic import Field, model_validator
 
-from tippingpoint.data import features
 from tippingpoint.data.contract import TableContract, read_contract, shipped
 from tippingpoint.data.database import memory
-from tippingpoint.data.events import EventSource
-from tippingpoint.data.features import Definition, Engine, Quality, Vocabulary
+from tippingpoint.data.events import features
+from tippingpoint.data.events.features import Definition, Engine, Quality, Vocabulary
+from tippingpoint.data.events.source import EventSource
 from tippingpoint.data.generators import event_log_lives as lives
 from tippingpoint.data.generators.event_log_lives import DAY, KINDS
 from tippingpoint.data.generators.event_log_records import (

@@ -7,8 +7,9 @@ import polars as pl
 import pyarrow as pa
 from pydantic import Field
 
-from tippingpoint.closed import Closed
-from tippingpoint.data.exports import PAYMENTS, PRODUCT
+from tippingpoint.core.strict import Closed
+from tippingpoint.data.events.exports import PAYMENTS, PRODUCT
+from tippingpoint.data.events.stripe import OBJECTS
 from tippingpoint.data.generators.event_log_lives import (
     COUNTRIES,
     DAY,
@@ -18,7 +19,6 @@ from tippingpoint.data.generators.event_log_lives import (
     Profiles,
     Trouble,
 )
-from tippingpoint.data.stripe import OBJECTS
 
 NAMES = (*KINDS, "Sign Up", "$experiment_started", "$identify", "$merge")
 SIGN_UP, EXPOSURE, IDENTIFY, MERGE = range(len(KINDS), len(NAMES))

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from tippingpoint.closed import Closed
+from tippingpoint.core.strict import Closed
 from tippingpoint.data.generators.world import BLOCK, World, strings
 from tippingpoint.data.users import Users
 

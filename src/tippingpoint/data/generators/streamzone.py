@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from tippingpoint.closed import Closed
+from tippingpoint.core.strict import Closed
 from tippingpoint.data.generators.world import BLOCK, World, strings
 
 BENT = ("weekly_watch_hours", "replay_share", "live_hours", "days_active", "plan_page_visits", "ads_per_hour")

@@ -12,7 +12,7 @@ import pandas as pd
 from pydantic import Field, field_validator, model_validator
 from scipy.special import expit, softmax
 
-from tippingpoint.closed import Closed
+from tippingpoint.core.strict import Closed
 from tippingpoint.data.contract import TableContract, read_contract, shipped
 from tippingpoint.data.source import Source
 from tippingpoint.data.users import Contract, Users

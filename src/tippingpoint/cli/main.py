@@ -1,0 +1,262 @@
+"""The command line: a verb, and the rest goes to Hydra. Heavy imports wait until a verb is chosen."""
+
+import os
+import re
+import sys
+from textwrap import fill
+
+from tippingpoint.config.compose import config_folder, quoted
+from tippingpoint.core.errors import InputError, TippingpointError, nearest
+
+HELP = """\
+tippingpoint: which model, which cut-offs, how much money, how sure.
+  tippingpoint VERB [group=name] [key=value] [-m]
+
+Verbs
+  compare   model families under one policy on the same users; the best is registered
+  run       one family: tippingpoint run model=boosting
+  tune      search hyper-parameters to a target: tippingpoint tune model=boosting tune.trials=200
+  simulate  cut-offs, policies, budgets and prices on models that are there; the latest compare's by default
+  promote   the challenger becomes champion, if the gate lets it;  rollback undoes it;  history;  status
+  score     decisions for a table of users: tippingpoint score input=users.csv output=decisions.parquet
+  measure   what decisions brought, beside what was promised; of a random share (score … holdout=0.05)
+  policy    lint: gaps, overlaps, segments no one reaches;  diff A B: what changes for whom
+  data      describe, explore or write a table: tippingpoint data describe data=csv data.path=users.csv
+  serve     the champion over HTTP: scores, decisions, reasons; follows promotions
+  dashboard marketing's pages: segments, cut-offs, target lists, on the champion or on demo data
+  ui        serve the MLflow pages of this folder's store;  doctor: whether the store can be used
+
+Start
+  tippingpoint compare                                                   generated users
+  tippingpoint compare data=csv data.path=users.csv data.target=adopter  your own table
+  tippingpoint run -m model=logistic,boosting seed=0,1                   a sweep; typed again, it goes on
+  tippingpoint simulate policy.cuts='[0.4,0.6]'                          what if high started at 0.6?
+
+{groups}
+See every key of a verb with  tippingpoint VERB --cfg job;  add your own groups with  --config-dir FOLDER.
+output=json prints one JSON object. Runs go to MLflow's store in this folder, or to MLFLOW_TRACKING_URI.
+Exit codes: 0 done, 1 a check said no, 2 wrong input, 3 something outside failed.
+"""
+
+FITTING = """\
+  data=csv data.path=users.csv data.target=adopter   your own table; data.good=false where outcome 1 is not wanted
+  model=[logistic,boosting] model.boosting.max_depth=4
+  policy=top_fraction policy.share=0.1               who gets which action
+  economics.price=8                                  economics.actions.discount_10.contact_cost=0.1
+  experiment=streamzone                              a question with all its settings
+  select_by=log_loss seed=1 evidence=experiment      tracking.register_model=false
+  -m seed=0,1,2                                      one job for each
+"""
+ABOUT = {
+    "compare": f"Model families under one policy on the same users; the best is registered.\n\n{FITTING}",
+    "run": f"One family, fitted, measured, filed and registered.\n\n{FITTING}",
+    "tune": f"Hyper-parameters searched to a target of trials; the winner is registered.\n\n"
+    f"  tune.trials=200 tune.workers=4                     tune=pareto, tune=grid\n"
+    f"  force=true                                         a finished search anew, beside it\n{FITTING}",
+    "simulate": """\
+Cut-offs, policies, budgets and prices on models that are there; the latest compare's by default.
+
+  policy.cuts='[0.4,0.6]'                            what if high started at 0.6?
+  policies=[top_fraction,best_action]                models=[models:/conversion/1]
+  budget.contacts=500 economics.price=8
+""",
+    "measure": """\
+What decisions brought over everyone getting none, day by day, beside what the simulation had promised.
+
+  decisions=decisions.parquet outcomes=outcomes.csv  of score … holdout=0.05
+  decisions='duckdb:///app.duckdb?table=predictions' or postgresql://…; likewise outcomes
+  outcome=converted at=converted_at within=14        what counts, and for how many days
+  absent=zero                                        users without a row did not convert; else they are not known
+  since=2026-11-01 until=2026-11-20
+  to=joined.parquet users=users.csv                  experiment evidence for the next compare
+""",
+    "promote": """\
+The challenger becomes champion, model and policy as one, if the gate lets it; exit code 1 where it does not.
+
+  tippingpoint promote 3, or version=3, run=RUN_ID   another than the challenger
+  gate=strict gate.better.margin=0.002               what it must show: standard, strict, no_worse
+  to=prod                                            the champion of NAME-prod, to which the version is copied
+  why='more sessions in training' who=ann            what the journal says of it
+  dry_run=true                                       judged, and the look counted, but nothing moves
+""",
+    "rollback": """\
+The previous champion again, once it has loaded and scored.
+
+  name=conversion to=prod why='scores too high' dry_run=true
+""",
+    "history": "Who was made champion, by whom, on which grounds; figures then and now.\n\n  name=conversion to=prod\n",
+    "status": "Who is champion and challenger; a swap that was left half done is finished.\n\n"
+    "  name=conversion to=prod dry_run=true\n",
+    "score": """\
+Decisions for users by the champion: score, segment, action, expected value.
+
+  input=users.csv output=decisions.parquet           CSV (also .gz), Parquet, a folder; to=… is output=…
+  input='duckdb:///app.duckdb?table=users' output=postgresql://host/db   (or …?table=decided)
+  input=duckdb:///app.duckdb input_query='select * from users where plan = $p' input_parameters.p=free
+  only=[high]                                        the target list of these segments, best first
+  model=models:/conversion@challenger reasons=true
+  holdout=0.05                                       a random share gets a random action: what `measure` needs
+  parts=true to=decisions                            a folder of parts; killed and typed again, it goes on
+  output=json to=decisions.parquet                   one JSON object on stdout
+""",
+    "policy": """\
+policy lint    gaps, overlaps, segments no one reaches; exit code 1 where something waits for an answer
+policy diff    what changes for whom: tippingpoint policy diff intent_bands mine.yaml
+
+  policy=retention data=retention economics=retention
+  scored_by=models:/conversion@challenger            for policies that read the score
+  clusters=[monthly_watch_hours,days_since_last_login]
+""",
+    "data": """\
+data describe  types, roles, missing, leak suspects; to=contract.yaml writes a contract to edit
+data explore   one page of users before any model; to=users.html
+data write     a generated table, or events: data=streamzone to=users.parquet, data=event_log to=events
+
+  data=csv data.path=users.csv data.target=adopter   a CSV (also gzipped), Parquet, or a folder of them
+  data=sql data.url=duckdb:///users.duckdb data.query='select * from users where age > 17' data.target=adopter
+  data.contract=contract.yaml                        rows that break it are set aside
+  data.id=… data.drop=[…] data.good=false data.action=… data.control=… data.logging_probability=uniform
+""",
+    "serve": """\
+The champion over HTTP: /score, /explain, /policy, /health, /ready, /metrics, /openapi.json.
+Whoever is promoted takes over.
+
+  model=models:/conversion@challenger                another alias is followed, models:/conversion/3 stays
+  port=8001 host=0.0.0.0                             others only with TIPPINGPOINT_API_KEY in the environment
+""",
+    "dashboard": """\
+Marketing's pages, on this machine only: bring users, see segments, move cut-offs, download the list.
+
+  port=8502
+  model=models:/conversion@challenger                another than each question's champion
+  predictions='duckdb:///app.duckdb?table=predictions' outcomes=outcomes.csv logins=logins.csv   what came of them
+""",
+    "ui": "Serve the MLflow pages of this folder's store.\n\n  port=5001\n",
+    "doctor": "Versions, and whether the store can be used.\n",
+}
+"""What `tippingpoint VERB --help` says."""
+HYDRA_OPTIONS_WITH_VALUE = ("--cfg", "-c", "--config-dir", "-cd", "--config-path", "--config-name", "--package", "-p")
+HYDRA_OPTIONS = (*HYDRA_OPTIONS_WITH_VALUE, "--multirun", "--help", "--info", "--hydra-help", "--resolve")
+VERBS = tuple(ABOUT)
+TEXTS = (
+    *("data.query", "data.url", "input", "input_query", "to", "output", "decisions", "outcomes", "users"),
+    *("predictions", "logins", "tune.storage", "why"),
+)
+"""Keys whose values are taken literally."""
+WORDS = {"policy": ("lint", "diff"), "data": ("describe", "explore", "write")}
+"""The second words of verbs that have some."""
+STANDING = ("promote", "rollback", "history", "status")
+"""Verbs of the registry."""
+
+
+def main() -> None:
+    """Entry point of the `tippingpoint` command."""
+    arguments = sys.argv[1:]
+    verb = arguments[0] if arguments else "help"
+    if verb in ("help", "-h", "--help"):
+        print(HELP.format(groups=_groups()), end="")
+        return
+    if verb == "--version":
+        from tippingpoint.core.version import __version__
+
+        print(__version__)
+        return
+    try:
+        if verb not in VERBS:
+            raise InputError("tippingpoint", f"there is no verb {verb!r}", nearest(verb, VERBS))
+        rest = arguments[1:]
+        if {"--help", "-h"} & set(rest):
+            print(f"{ABOUT[verb]}\nEvery key: --cfg job. What can be chosen: tippingpoint")
+            return
+        if words := WORDS.get(verb):
+            word, *rest = rest or [""]
+            if word not in words:
+                what = f"there is no verb {word!r}" if word else "what to do with it is not given"
+                raise InputError(f"tippingpoint {verb}", what, nearest(word, words))
+            verb, rest = (word, rest) if verb == "data" else (f"{verb}_{word}", _named_policies([word, *rest])[1:])
+        # Before any library that starts threads is loaded: left to themselves they spin while they wait for each other,
+        # and where others use the cores too, a fit takes three to ten times as long. On idle cores it costs nothing.
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+        if verb in STANDING:
+            rest = _as_standing(rest)
+        from tippingpoint.cli.launch import launch
+
+        # The data verbs share their settings.
+        sys.exit(launch(verb, "table" if verb in WORDS["data"] else verb, as_overrides(rest)))
+    except TippingpointError as error:
+        if any(argument.lower() == "debug=true" for argument in arguments):
+            raise
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("interrupted; what was finished is kept", file=sys.stderr)
+        sys.exit(130)
+
+
+def _groups() -> str:
+    """What can be chosen, as the shipped folders hold it."""
+    lines = []
+    for group in ("data", "model", "policy", "economics", "experiment"):
+        names = ", ".join(sorted(path.stem for path in (config_folder() / group).glob("*.yaml")))
+        lines.append(fill(names, 108, initial_indent=f"  {group + '=':13}", subsequent_indent=" " * 15))
+    return "Choose\n" + "\n".join(lines)
+
+
+def _as_standing(arguments: list[str]) -> list[str]:
+    """`promote 3`, `promote RUN_ID` and `--dry-run` as Hydra takes them.
+
+    >>> _as_standing(["3", "--to", "prod", "--dry-run"])
+    ['version=3', '--to', 'prod', 'dry_run=true']
+    """
+    found = ["dry_run=true" if word == "--dry-run" else word for word in arguments]
+    if found and "=" not in found[0] and not found[0].startswith("-"):
+        found[0] = f"{'run' if re.fullmatch('[0-9a-f]{32}', found[0]) else 'version'}={found[0]}"
+    return found
+
+
+def _named_policies(arguments: list[str]) -> list[str]:
+    """`policy diff a b` as Hydra takes it; names hold no =, and stand before everything else."""
+    word, *rest = arguments
+    names = [a for a in rest if "=" not in a and not a.startswith("-")] if word == "diff" else []
+    return [word, *([f"policies=[{','.join(names)}]"] if names else []), *(a for a in rest if a not in names)]
+
+
+def as_overrides(arguments: list[str]) -> list[str]:
+    """Turn `--key value`, the form in which `mlflow run -P key=value` passes it on, into Hydra's `key=value`.
+
+    The value is quoted where Hydra would trip over its spaces, commas or quotes; lists and dicts stay Hydra's. An
+    empty value counts as not given. Hydra's own options come last, where its parser wants them.
+
+    >>> as_overrides(["--data.path", "Ann's users, new.csv", "-m", "--model", "[logistic,boosting]", "seed=1"])
+    ["data.path='Ann\\'s users, new.csv'", 'model=[logistic,boosting]', 'seed=1', '-m']
+    """
+    overrides: list[str] = []
+    options: list[str] = []
+    rest = iter(arguments)
+    for argument in rest:
+        if argument in HYDRA_OPTIONS_WITH_VALUE:
+            options += [argument, next(rest, "")]
+        elif argument.split("=")[0] in HYDRA_OPTIONS or re.match("-[^-]", argument):
+            options.append(argument)
+        elif not argument.startswith("--"):
+            overrides.append(_as_meant(argument))
+        elif "=" in argument:
+            overrides.append(_as_meant(argument.removeprefix("--")))
+        elif (value := next(rest, None)) is None:
+            raise InputError(argument, "has no value", f"Type {argument.removeprefix('--')}=…")
+        elif value:
+            plain = value.startswith(("[", "{")) or re.fullmatch(r"[A-Za-z0-9_./:@%+-]+", value)
+            overrides.append(_as_meant(f"{argument.removeprefix('--')}={value if plain else quoted(value)}"))
+    return [*overrides, *options]
+
+
+def _as_meant(override: str) -> str:
+    """SQL, addresses and reasons are text, whatever Hydra's grammar makes of =, commas and dots.
+
+    >>> _as_meant("data.query=select a, b from t where c = 1")
+    "data.query='select a, b from t where c = 1'"
+    """
+    key, _, value = override.partition("=")
+    if key.lstrip("+") in TEXTS and value and not value.startswith(("'", '"')):
+        return f"{key}={quoted(value)}"
+    return override

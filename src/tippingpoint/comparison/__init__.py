@@ -1,0 +1,5 @@
+"""`compare` and `run`: model families under one policy on the same users; the best is registered.
+
+`job.compare` and `run.run` do it, `result.Comparison` is what was found, `report` what the terminal and the card say,
+`page` and `figures` the interactive report. Cut-offs and further policies on the fitted models are `simulation`'s.
+"""

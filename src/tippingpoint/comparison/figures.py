@@ -1,0 +1,196 @@
+"""The figures of a comparison's page."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tippingpoint.comparison.result import Comparison
+from tippingpoint.evaluation import reliability
+from tippingpoint.evaluation.association import wilson
+from tippingpoint.evaluation.curves import GRID, Curve
+from tippingpoint.offpolicy.contest import Verdict
+from tippingpoint.offpolicy.surface import Sheet
+from tippingpoint.policies.bands import Bands
+from tippingpoint.reports.html import Figure, axis, layout, numbers
+from tippingpoint.reports.palette import COLOURS, GREY, colour
+from tippingpoint.reports.png import words
+from tippingpoint.reports.user_figures import plain
+
+RANKED = 12
+"""Columns of which families' rankings are shown."""
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a family's scores bring at every choice of the policy's cut-offs, on test.
+
+    Parameters
+    ----------
+    cuts
+        (G,) the grid.
+    uplift
+        Money per user over everyone getting none.
+    """
+
+    cuts: np.ndarray
+    uplift: Sheet
+
+
+def pairs(verdicts: list[Verdict], unit: str) -> Figure:
+    """Differences of all pairs with intervals that hold for all together; blue where they can be told."""
+    names = [f"{plain(v.first)} −<br>{plain(v.second)}" for v in verdicts]
+    data = []
+    for told in (True, False):
+        rows = [k for k, v in enumerate(verdicts) if (v.word != "cannot tell") == told]
+        if not rows:
+            continue
+        differences = [verdicts[k].difference for k in rows]
+        value = np.array([d.value for d in differences])
+        # Two that bring every user the same have no error, and so no interval.
+        low, high = (np.array([getattr(d, end) if getattr(d, end) is not None else d.value for d in differences])
+                     for end in ("low", "high"))  # fmt: skip
+        data.append(
+            {
+                "type": "scatter", "mode": "markers", "x": numbers(value, 6), "y": rows,
+                "name": "can be told" if told else "cannot be told",
+                "error_x": {"type": "data", "symmetric": False, "thickness": 2, "width": 5,
+                            "array": numbers(high - value, 6), "arrayminus": numbers(value - low, 6)},
+                "marker": {"size": 10, "color": COLOURS[0] if told else GREY,
+                           "symbol": "circle" if told else "diamond"},
+                "customdata": [[plain(f"{verdicts[k].first} is {verdicts[k].word}"), f"{low[i]:+.4f} to {high[i]:+.4f}"]
+                               for i, k in enumerate(rows)],
+                "hovertemplate": "%{customdata[0]}<br>%{x:+.4f}, %{customdata[1]}<extra></extra>",
+            }
+        )  # fmt: skip
+    drawn = layout(unit, "", 130 + 56 * len(verdicts))
+    drawn["yaxis"] = _rows(names)
+    drawn["xaxis"] |= {"zeroline": True, "zerolinecolor": "#1c2430", "nticks": 7}
+    return {"data": data, "layout": drawn}
+
+
+def roc(curves: dict[str, Curve]) -> Figure:
+    """ROC curves of all families on the same users."""
+    data: list[Figure] = [_line(numbers(GRID, 2), numbers(of.value, 4), family) for family, of in curves.items()]
+    data.append(_diagonal(1.0))
+    drawn = layout("false positive rate", "true positive rate", 420)
+    for along in ("xaxis", "yaxis"):
+        drawn[along]["range"] = [-0.01, 1.01]
+    return {"data": data, "layout": drawn}
+
+
+def calibration(outcome: np.ndarray, scores: dict[str, np.ndarray]) -> Figure:
+    """Outcome rate against mean score in ten bins of equal size, with Wilson's 95 % intervals."""
+    data, top = [], 0.0
+    for family, score in scores.items():
+        mean, outcomes, users = reliability(outcome, score)
+        rate, (low, high) = outcomes / users, wilson(outcomes, users)
+        error = {"type": "data", "symmetric": False, "thickness": 1.2, "width": 3, "array": numbers(high - rate, 4),
+                 "arrayminus": numbers(rate - low, 4)}  # fmt: skip
+        of = _line(numbers(mean, 4), numbers(rate, 4), family)
+        data.append(of | {"mode": "lines+markers", "error_y": error, "marker": {"size": 6, "color": colour(family)}})
+        top = max(top, float(mean.max()), float(high.max()))
+    edge = min(1.0, 1.05 * top)
+    data.append(_diagonal(edge))
+    drawn = layout("mean score", "observed outcome rate", 420)
+    for along in ("xaxis", "yaxis"):
+        drawn[along]["range"] = [-0.01 * edge, 1.01 * edge]
+    return {"data": data, "layout": drawn}
+
+
+def heat(shares: pd.DataFrame) -> Figure:
+    """Rank and share of each column in each family."""
+    shown = shares.head(RANKED)
+    ranks = shares.rank(ascending=False, method="first").astype(int).head(RANKED)
+    cells = zip(ranks.to_numpy().tolist(), shown.to_numpy().tolist(), strict=True)
+    text = [[f"{rank} · {share:.0%}" for rank, share in zip(*row, strict=True)] for row in cells]
+    names = [plain(_cut(str(name))) for name in shown.index]
+    places = list(range(len(shown)))
+    families = [_label(str(family)).replace(" ", "<br>") for family in shown]
+    data = {
+        "type": "heatmap", "z": numbers(shown.to_numpy(), 4), "x": families, "y": places,
+        "text": text, "texttemplate": "%{text}", "colorscale": [[0, "#ffffff"], [1, "#56B4E9"]], "zmin": 0,
+        "showscale": False, "xgap": 2, "ygap": 2, "textfont": {"color": "#1c2430"},
+        "customdata": [[plain(name)] * shown.shape[1] for name in shown.index],
+        "hovertemplate": "%{customdata}<br>%{x}: %{text} of mean |SHAP|<extra></extra>",
+    }  # fmt: skip
+    drawn = layout("", "", 80 + 30 * len(shown))
+    drawn["yaxis"] = _rows(names) | {"showgrid": False}
+    drawn["xaxis"] |= {"side": "top", "showgrid": False, "title": {"text": ""}, "tickangle": 0, "ticks": ""}
+    return {"data": [data], "layout": drawn}
+
+
+def surface(choices: dict[str, Choices], comparison: Comparison, unit: str) -> dict[str, Figure]:
+    """Uplift at every choice of cut-offs: a line a family for one, a heat map each on one scale for two."""
+    policy = comparison.question.policy
+    if not choices or not isinstance(policy, Bands):
+        return {}
+    begins = [f"{policy.bands[k + 1]} ({policy.actions[policy.bands[k + 1]]}) from" for k in range(len(policy.cuts))]
+    titles = [plain(f"{of} score") for of in begins]
+    if len(policy.cuts) == 1:
+        data = [_line(numbers(of.cuts, 4), numbers(_supported(of)), family) for family, of in choices.items()]
+        drawn = layout(titles[0], plain(unit), 420)
+        cut = {"type": "line", "x0": policy.cuts[0], "x1": policy.cuts[0], "y0": 0, "y1": 1, "yref": "paper"}
+        drawn["shapes"] = [cut | {"line": {"color": GREY, "dash": "dot", "width": 1}}]
+        return {"all families": {"data": data, "layout": drawn}}
+    known = np.concatenate([_supported(of).ravel() for of in choices.values()])
+    known = known[np.isfinite(known)]
+    scale = {"zmin": float(known.min()), "zmax": float(known.max())} if len(known) else {}
+    edges = [policy.cuts, *(of.cuts for of in choices.values())]
+    ends = [float(min(map(min, edges))), float(max(map(max, edges)))]
+    found = {}
+    for family, of in choices.items():
+        ticks = numbers(of.cuts, 4)
+        few = np.where(np.isfinite(of.uplift.value) & ~of.uplift.supported, 1.0, np.nan)
+        blank = {"type": "heatmap", "x": ticks, "y": ticks, "z": numbers(few), "showscale": False, "zmin": 0, "zmax": 1,
+                 "colorscale": [[0, "#d8dce1"], [1, "#d8dce1"]],
+                 "hovertemplate": "too few users are acted on to tell<extra></extra>"}  # fmt: skip
+        shown = {
+            "type": "heatmap", "x": ticks, "y": ticks, "z": numbers(_supported(of), 4), **scale,
+            "colorscale": "Viridis", "colorbar": {"thickness": 10, "outlinewidth": 0, "tickfont": {"size": 11}},
+            "showlegend": False, "hovertemplate": "cut-offs %{y} and %{x}<br>uplift %{z}<extra></extra>",
+        }  # fmt: skip
+        mark = {
+            "type": "scatter", "mode": "markers", "x": [policy.cuts[1]], "y": [policy.cuts[0]], "name": "as written",
+            "marker": {"symbol": "square", "size": 11, "color": COLOURS[2], "line": {"color": "white", "width": 2}},
+            "cliponaxis": False, "hovertemplate": "as written: %{y} and %{x}<extra></extra>",
+        }  # fmt: skip
+        drawn = layout(titles[1], titles[0], 420)
+        drawn |= {
+            "xaxis": axis(titles[1], ends, nticks=5),
+            "yaxis": axis(titles[0], ends, nticks=5),
+            "showlegend": False,
+        }
+        found[family] = {"data": [blank, shown, mark], "layout": drawn}
+    return found
+
+
+def _supported(of: Choices) -> np.ndarray:
+    return np.where(of.uplift.supported, of.uplift.value, np.nan)
+
+
+def _line(x: list[Any], y: list[Any], family: str) -> Figure:
+    line = {"color": colour(family), "width": 2}
+    return {"type": "scatter", "mode": "lines", "x": x, "y": y, "name": _label(family), "line": line}
+
+
+def _diagonal(edge: float) -> Figure:
+    line = {"color": GREY, "width": 1, "dash": "dot"}
+    return {"type": "scatter", "mode": "lines", "x": [0, edge], "y": [0, edge], "line": line, "showlegend": False,
+            "hoverinfo": "skip"}  # fmt: skip
+
+
+def _rows(labels: list[str]) -> Figure:
+    """A vertical axis of rows, the first on top."""
+    ends = [len(labels) - 0.5, -0.5]
+    return axis("", ends, tickvals=list(range(len(labels))), ticktext=labels, ticklabelstandoff=4)
+
+
+def _label(family: str) -> str:
+    return plain(words(family))
+
+
+def _cut(name: str, most: int = 24) -> str:
+    """Both ends of a long name, as names often differ in the last word."""
+    return name if len(name) <= most else f"{name[: most // 2]}…{name[1 - most // 2 :]}"

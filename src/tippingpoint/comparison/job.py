@@ -1,0 +1,174 @@
+"""`tippingpoint compare`: families under one policy on one split; the winner is registered as challenger."""
+
+import tempfile
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import RenderableType
+
+from tippingpoint.comparison import page as report
+from tippingpoint.comparison.figures import Choices
+from tippingpoint.comparison.report import compare_summary, comparison_card, verdict_in_words, write_comparison
+from tippingpoint.comparison.result import Comparison
+from tippingpoint.config.settings import Settings
+from tippingpoint.core.run_reference import Filed
+from tippingpoint.evaluation import LOWER_IS_BETTER, auc_contributions
+from tippingpoint.experiment.build import ask
+from tippingpoint.experiment.candidate import (
+    answer,
+    begin,
+    overview,
+    record,
+    register_candidate,
+    run_tags,
+    with_baselines,
+)
+from tippingpoint.experiment.revaluation import only
+from tippingpoint.experiment.spec import Candidate, Question
+from tippingpoint.offpolicy.cells import Line, gather, grid
+from tippingpoint.offpolicy.contest import contest
+from tippingpoint.offpolicy.sufficient_statistics import MONEY
+from tippingpoint.offpolicy.surface import sheet
+from tippingpoint.policies.bands import Bands
+from tippingpoint.reports.markdown import shortened
+from tippingpoint.reports.palette import colour
+from tippingpoint.reports.progress import progress
+from tippingpoint.tracking import backend, views
+from tippingpoint.tracking.registry import challenge
+from tippingpoint.tracking.runs import COLOUR, Run
+from tippingpoint.tracking.runs import run as tracked
+
+REPORT = "report.html"
+CUTS = 80
+"""Cut-offs of the grid that the report draws."""
+LEAST_TO_TELL = 50
+"""Test users of either outcome; with fewer the normal approximation calls equal families different too often."""
+
+
+@dataclass(frozen=True)
+class CompareResult:
+    """What a comparison found, and where it is filed."""
+
+    comparison: Comparison
+    filed: Filed
+
+    def as_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return {**self.comparison.as_dict(), **asdict(self.filed)}
+
+    def render(self) -> RenderableType:
+        """One screen for a terminal."""
+        return compare_summary(self.comparison, self.filed)
+
+
+def compare(settings: Settings) -> CompareResult:
+    """Fit each family as a child run, choose on validation, compare all pairs on test, register the winner.
+
+    Raises
+    ------
+    InputError
+        When the config or the data are wrong.
+    OutsideError
+        When the store cannot be used.
+    Finished
+        Under a sweep, when a finished run has the same config, data and code.
+    """
+    with progress(2 * len(settings.model) + 3) as step:
+        step("reading users")
+        question = ask(settings)
+        step("opening the store")
+        client, experiment, own = begin(settings, question, "compare")
+        question, at_a_glance = with_baselines(question), overview(question)
+        name, tags = f"compare {question.origin}", run_tags(question, "compare")
+        with tracked(client, experiment, name, tags | own) as parent:
+            candidates: list[Candidate] = []
+            runs: dict[str, tuple[str, str]] = {}
+            for family in question.families:
+                with tracked(client, experiment, family, tags | {COLOUR: colour(family)}, parent) as child:
+                    step(f"{family}: fitting, measuring, explaining")
+                    candidates.append(answer(question, family))
+                    step(f"{family}: filing")
+                    runs[family] = child.run_id, record(candidates[-1], question, settings, child, at_a_glance)
+            step("comparing")
+            comparison = _compare(question, candidates)
+            registered = None
+            if settings.tracking.register_model:
+                winner = comparison.winner
+                version = register_candidate(client, winner, question, *runs[winner.family])
+                challenge(client, version)
+                registered = version.uri
+            saved = views.of_models(client, experiment, question.select_by, question.evidence.kind)
+            if question.report == "full":
+                saved = {"Report": backend.page(f"{parent.path}/artifacts/{REPORT}"), **saved}
+            filed = Filed(parent.run_id, backend.page(parent.path), registered, saved)
+            _record(comparison, filed, parent, at_a_glance)
+    return CompareResult(comparison, filed)
+
+
+def _compare(question: Question, candidates: list[Candidate]) -> Comparison:
+    sign = -1 if question.select_by in LOWER_IS_BETTER else 1
+    ranked = sorted(candidates, key=lambda candidate: -sign * candidate.validation)
+    outcome = question.parts.test.outcome
+    areas = {c.family: auc_contributions(outcome, c.score) for c in ranked}
+    money = {c.family: c.value.contribution for c in ranked}
+    auc = contest(areas, np.random.default_rng([question.seed, 3]))
+    if np.bincount(outcome, minlength=2).min() < LEAST_TO_TELL:
+        auc = [replace(verdict, word="cannot tell") for verdict in auc]
+    measured = question.evidence.measured
+    uplift = contest(money, np.random.default_rng([question.seed, 4])) if measured else []
+    return Comparison(question, ranked, auc, uplift)
+
+
+def _choices(comparison: Comparison) -> dict[str, Choices]:
+    """What each family's scores bring at every choice of cut-offs; none where the policy has not one or two."""
+    question = comparison.question
+    policy, phi, actions = question.policy, question.evidence.phi, question.actions
+    if not isinstance(policy, Bands) or len(policy.cuts) > 2:
+        return {}
+    bands = [actions.index(policy.actions[segment]) for segment in policy.segments]
+    line, money = Line(question.alpha, question.beta), {}
+    if question.alpha.ndim == 2:  # prices of each user's own
+        line, money = only(MONEY, len(actions)), {MONEY: question.alpha + question.beta * phi}
+    found = {}
+    for candidate in comparison.candidates:
+        cells = gather(grid(candidate.score, CUTS, policy.grid_cuts), candidate.score, question.evidence, money)
+        none = np.zeros(len(cells.count), dtype=np.int64)
+        rng = np.random.default_rng([question.seed, 6])
+        found[candidate.family] = Choices(cells.cuts, sheet(cells, bands, line, none, rng))
+    return found
+
+
+def _record(comparison: Comparison, filed: Filed, parent: Run, at_a_glance: bytes | None) -> None:
+    question, winner = comparison.question, comparison.winner
+    parent.params(
+        {
+            "model": winner.family,
+            "data": question.origin,
+            "policy": question.policy.name,
+            "economics": question.economics.name,
+            "families": ", ".join(question.families),
+        }
+    )
+    parent.dataset(question.parts.test, "test", question.origin)
+    tested = {f"test/{name}": estimate for name, estimate in winner.metrics.items()}
+    chosen = {f"validation/{question.select_by}": winner.validation}
+    parent.metrics(tested | chosen | winner.policy_metrics(question.evidence.kind))
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        if question.report != "none":
+            write_comparison(folder, comparison)
+            parent.tables(folder, report.readable(comparison))
+        if question.report == "full":
+            (folder / REPORT).write_text(report.page(comparison, _choices(comparison), filed))
+        if at_a_glance is not None:
+            (folder / "figures/explore.png").write_bytes(at_a_glance)
+        parent.artifacts(folder)
+    note = comparison_card(comparison, verdict_in_words(comparison))
+    parent.tags(
+        {
+            "mlflow.note.content": shortened(views.described(filed.views) + note, "run"),
+            **({"registered": filed.registered} if filed.registered else {}),
+        }
+    )

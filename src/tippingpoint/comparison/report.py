@@ -1,0 +1,184 @@
+"""What the terminal, the card and the parent run's files say of a comparison and of a run."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from tippingpoint.comparison.result import Comparison
+from tippingpoint.core.run_reference import Filed
+from tippingpoint.experiment.evaluation_figures import calibration, ranking
+from tippingpoint.experiment.report import about, uplift_heads
+from tippingpoint.experiment.spec import Candidate, Question
+from tippingpoint.offpolicy.contest import Verdict
+from tippingpoint.offpolicy.statistics import Estimate
+from tippingpoint.reports.console import links, plain_table
+from tippingpoint.reports.estimates import EVIDENCE, interval, stacked
+from tippingpoint.reports.inactive_policy import TO_TYPE, idle
+from tippingpoint.reports.markdown import render
+
+NAME = 24
+"""Characters of a baseline's name."""
+
+
+def compare_summary(comparison: Comparison, filed: Filed) -> RenderableType:
+    """A comparison on one screen."""
+    question = comparison.question
+    table = plain_table(
+        f"Best first by {question.select_by} on validation; {question.policy.name} on test",
+        ["model", "ROC AUC", "log\nloss", "calib.\nslope", *uplift_heads(question), "fit\ns"],
+    )
+    for candidate in comparison.candidates:
+        table.add_row(
+            candidate.family,
+            stacked(candidate.metrics["roc_auc"], 3),
+            f"{candidate.metrics['log_loss'].value:.4f}",
+            f"{candidate.metrics['calibration_slope'].value:.2f}",
+            stacked(candidate.value.outcomes_per_1000, 1, plus=True),
+            stacked(candidate.value.uplift, 3, plus=True),
+            f"{candidate.seconds['fit']:.1f}",
+            style="bold" if candidate is comparison.winner else "",
+        )
+    for baseline in question.baselines:
+        table.add_row(
+            Text(baseline.name if len(baseline.name) <= NAME else f"{baseline.name[: NAME - 1]}…"),
+            stacked(baseline.metrics["roc_auc"], 3),
+            f"{baseline.metrics['log_loss'].value:.4f}",
+            "",
+            stacked(baseline.value.outcomes_per_1000, 1, plus=True),
+            stacked(baseline.value.uplift, 3, plus=True),
+            "",
+            style="dim",
+        )
+    return Group(
+        *about(question),
+        table,
+        *_ceiling(question),
+        Text(f"Uplift over everyone getting none: {EVIDENCE[question.evidence.kind]}.", style="dim"),
+        _reached(comparison.winner),
+        Text(verdict_in_words(comparison)),
+        *links(filed),
+    )
+
+
+def run_summary(question: Question, candidate: Candidate, filed: Filed) -> RenderableType:
+    """One run on one screen."""
+    metrics = plain_table(f"{candidate.family} on {len(question.parts.test):,} test users", ["metric", "value"])
+    for name, estimate in candidate.metrics.items():
+        metrics.add_row(name.replace("_", " "), interval(estimate, 3))
+    heads = [head.replace("\n", " ") for head in uplift_heads(question)]
+    metrics.add_row(heads[0], interval(candidate.value.outcomes_per_1000, 1))
+    metrics.add_row(heads[1], interval(candidate.value.uplift, 3))
+    segments = _segments(question, candidate)
+    return Group(*about(question), metrics, segments, *links(filed))
+
+
+def verdict_in_words(comparison: Comparison) -> str:
+    """Who wins, and whether that can be told."""
+    question, winner = comparison.question, comparison.winner.family
+    if len(comparison.candidates) == 1:
+        return " ".join([f"{winner} stands alone.", *_earns_more(comparison)])
+    on_validation = [f"{candidate.validation:.3f}" for candidate in comparison.candidates]
+    against = f"{on_validation[0]} against {' and '.join(on_validation[1:])}"
+    parts = [f"{winner} wins on validation ({question.select_by} {against})."]
+    parts.append(f"On test, paired user by user, its ROC AUC {_against(winner, comparison.auc)}.")
+    if comparison.uplift:
+        parts.append(f"Its policy uplift ({question.evidence.kind}) {_against(winner, comparison.uplift)}.")
+    else:
+        parts.append("Which policy uplift is larger cannot be told: there is no experiment behind it.")
+    return " ".join([*parts, *_earns_more(comparison)])
+
+
+def _earns_more(comparison: Comparison) -> list[str]:
+    """The baseline that earns most, where under this policy that is more than the winner does."""
+    question, winner = comparison.question, comparison.winner
+    if not question.evidence.measured or not question.baselines:
+        return []
+    best = max(question.baselines, key=lambda baseline: baseline.value.uplift.value)
+    gain = f"uplift_gain_{question.evidence.kind}"
+    row = next(row for row in winner.beside(question).to_dict("records") if row["model"] == best.name)
+    more, low, high = (-float(row[f"{gain}{end}"]) for end in ("", "_high", "_low"))
+    if not more > 0:
+        return []
+    said = f"{winner.family} ranks users, but under this policy {best.name} alone earns more"
+    said += f" ({interval(Estimate(more, None, low, high), 3)} {question.economics.currency} per user, paired)"
+    return [f"{said}: its cut-offs fit {winner.family}'s scores worse." if low > 0 else f"{said}, which may be chance."]
+
+
+def _against(winner: str, verdicts: Sequence[Verdict]) -> str:
+    by_word: dict[str, list[str]] = {"better": [], "worse": [], "cannot tell": []}
+    for verdict in verdicts:
+        if winner == verdict.first:
+            by_word[verdict.word].append(verdict.second)
+        elif winner == verdict.second:
+            opposite = {"better": "worse", "worse": "better", "cannot tell": "cannot tell"}[verdict.word]
+            by_word[opposite].append(verdict.first)
+    said = {
+        "better": "is better than that of {}",
+        "worse": "is worse than that of {}",
+        "cannot tell": "cannot be told from that of {}",
+    }
+    return "; ".join(said[word].format(" and ".join(names)) for word, names in by_word.items() if names)
+
+
+def _segments(question: Question, candidate: Candidate) -> Table:
+    uplift = f"uplift_per_user_{question.evidence.kind}"
+    money = f"{question.economics.currency} per user\n({question.evidence.kind})"
+    table = plain_table(
+        f"Segments of {question.policy.name}",
+        ["segment", "action", "users", "mean\nscore", "outcome\nrate", money],
+    )
+    for row in candidate.segments.to_dict("records"):
+        ends = [None if pd.isna(row[f"{uplift}_{end}"]) else row[f"{uplift}_{end}"] for end in ("low", "high")]
+        cells = ["–" if pd.isna(row[name]) else f"{row[name]:.3f}" for name in ("mean_score", "outcome_rate")]
+        money = "–" if pd.isna(row[uplift]) else interval(Estimate(row[uplift], None, *ends), 3)
+        table.add_row(row["segment"], row["action"], f"{row['users']:,}", *cells, money)
+    return table
+
+
+def _ceiling(question: Question) -> list[Text]:
+    if question.best_auc is None:
+        return []
+    return [
+        Text(
+            f"No score can have a ROC AUC above {question.best_auc:.3f} on these test users, but by chance.",
+            style="dim",
+        )
+    ]
+
+
+def _reached(candidate: Candidate) -> Text:
+    """How many test users each segment holds; for assumed evidence, from which response on its action pays."""
+    parts = []
+    for row in candidate.segments.to_dict("records"):
+        pays = row.get("break_even_response")
+        from_here = f", pays from response {pays:.3f}" if pays is not None and np.isfinite(pays) else ""
+        parts.append(f"{row['segment']} {row['users']:,} ({row['action']}{from_here})")
+    empty = candidate.segments.loc[candidate.segments["users"] == 0, "segment"].tolist()
+    hint = f" Nobody reaches {' or '.join(empty)}: consider other policy.cuts." if empty else ""
+    acted = int(candidate.segments.loc[candidate.segments["action"] != "none", "users"].sum())
+    if few := idle(acted, int(candidate.segments["users"].sum()), "test users"):
+        hint = f" {few} Type {TO_TYPE}."
+    return Text(f"Test users by segment, {candidate.family}: {'; '.join(parts)}.{hint}")
+
+
+def comparison_card(comparison: Comparison, words: str) -> str:
+    """A comparison: the leaderboard and what can be told of it."""
+    return render("comparison.md.j2", comparison=comparison, question=comparison.question, words=words)
+
+
+def write_comparison(folder: Path, comparison: Comparison) -> None:
+    """ROC, PR and calibration of all families overlaid; leaderboard, verdicts, and what there is to read in each."""
+    question, candidates = comparison.question, comparison.candidates
+    outcome, metrics = question.parts.test.outcome, {c.family: c.metrics for c in candidates}
+    of = {c.family: c.evaluation.curves for c in candidates}
+    ranking(folder / "figures/roc.png", of, metrics, float(outcome.mean()))
+    calibration(folder / "figures/calibration.png", outcome, {c.family: c.score for c in candidates}, metrics)
+    (folder / "tables").mkdir(parents=True, exist_ok=True)
+    comparison.leaderboard().to_csv(folder / "tables/leaderboard.csv", index=False)
+    comparison.verdicts().to_csv(folder / "tables/verdicts.csv", index=False)
+    comparison.interpretability.to_csv(folder / "tables/interpretability.csv", index=False)

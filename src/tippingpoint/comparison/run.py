@@ -1,0 +1,80 @@
+"""`tippingpoint run`: one family, fitted, measured, filed and registered."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.console import RenderableType
+
+from tippingpoint.comparison.report import run_summary
+from tippingpoint.config.settings import Settings
+from tippingpoint.core.errors import InputError
+from tippingpoint.core.run_reference import Filed
+from tippingpoint.experiment.build import ask
+from tippingpoint.experiment.candidate import (
+    answer,
+    begin,
+    overview,
+    record,
+    register_candidate,
+    run_tags,
+    with_baselines,
+)
+from tippingpoint.experiment.spec import Candidate, Question
+from tippingpoint.reports.palette import colour
+from tippingpoint.reports.progress import progress
+from tippingpoint.tracking import backend, views
+from tippingpoint.tracking.runs import COLOUR
+from tippingpoint.tracking.runs import run as tracked
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What one run found, and where it is filed."""
+
+    question: Question
+    candidate: Candidate
+    filed: Filed
+
+    def as_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        candidate = self.candidate.as_dict(self.question.evidence.kind)
+        return {**self.question.as_dict(), "candidate": candidate, **asdict(self.filed)}
+
+    def render(self) -> RenderableType:
+        """One screen for a terminal."""
+        return run_summary(self.question, self.candidate, self.filed)
+
+
+def run(settings: Settings) -> RunResult:
+    """Fit one family and file it as a run and a registered version.
+
+    Raises
+    ------
+    InputError
+        When the config or the data are wrong.
+    OutsideError
+        When the store cannot be used.
+    Finished
+        Under a sweep, when a finished run has the same config, data and code.
+    """
+    if len(settings.model) != 1:
+        names = ", ".join(settings.model)
+        raise InputError("model", f"run fits one family; got {names}", "Type model=boosting, or use compare.")
+    (family,) = settings.model
+    with progress(4) as step:
+        step("reading users")
+        question = ask(settings)
+        step("opening the store")
+        client, experiment, own = begin(settings, question, "run")
+        tags = own | run_tags(question, "run") | {COLOUR: colour(family)}
+        with tracked(client, experiment, family, tags) as opened:
+            step(f"{family}: fitting, measuring, explaining")
+            question = with_baselines(question)
+            candidate = answer(question, family)
+            step(f"{family}: filing")
+            model_id = record(candidate, question, settings, opened, overview(question))
+            registered = None
+            if settings.tracking.register_model:
+                registered = register_candidate(client, candidate, question, opened.run_id, model_id).uri
+        saved = views.of_models(client, experiment, question.select_by, question.evidence.kind)
+    return RunResult(question, candidate, Filed(opened.run_id, backend.page(opened.path), registered, saved))

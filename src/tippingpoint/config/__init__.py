@@ -1,0 +1,5 @@
+"""What can be asked of each verb, and how `conf/`, own folders and typed words become it.
+
+`compose.compose` makes a config out of YAML and words (Hydra is imported only then); `settings` holds one class a verb;
+`gate_checks` the checks that a gate's YAML may name. Nothing here reads users or fits anything.
+"""

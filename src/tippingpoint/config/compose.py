@@ -1,0 +1,194 @@
+"""Configs out of `conf/`, the user's own folders and the words of the command line.
+
+Hydra is imported when something is composed: the command's own screen needs none of it.
+"""
+
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tippingpoint.core.errors import InputError, nearest
+from tippingpoint.core.redaction import masked
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+NAMING = ("simulate", "policy_diff")
+"""Verbs whose settings name options, so that they must know of folders of the user's own."""
+LAUNCHERS = ("joblib", "ray")
+"""Hydra launchers that are extras of ours."""
+VERSIONED = ("score", "serve", "dashboard", "promote")
+"""Verbs whose `model=` is a registered version: to Hydra that word is the group of families, so `version` is meant."""
+NAMELESS = re.compile(r"(?i)|null|true|false|-?\d+(\.\d+)?")
+"""Words that Hydra takes for something else than the name of an option."""
+FREE = (
+    r"economics\.actions\.",
+    r"data\.parameters\.",
+    r"input_parameters\.",
+    r"data\.vocabulary\.counted\.",
+    r"model\.\w+\.search\.",
+)
+FREE_IN = {"simulate": (r"policy\.actions\.", r"economics\.costs\.")}
+"""Where keys are the user's to name, so that a shipped config cannot list them: in every verb, and in one more."""
+
+
+def quoted(value: str) -> str:
+    """Text as Hydra takes it literally: in its quotes a backslash counts only before a quote, and is doubled there."""
+    escaped = re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + m[2].replace("'", "\\'"), value)
+    return f"'{escaped}'"
+
+
+def overlay(written: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """`written` with the keys of `given` that are not null or empty on top; a given `_target_` replaces all of it.
+
+    >>> overlay({"name": "a", "actions": {"none": {"x": 1}}}, {"name": None, "actions": {"none": {"x": 2}}})
+    {'name': 'a', 'actions': {'none': {'x': 2}}}
+    """
+    merged = {} if "_target_" in given else dict(written)
+    for key, value in given.items():
+        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
+            merged[key] = overlay(merged[key], value)
+        elif value is not None and value != {}:
+            merged[key] = value
+    return merged
+
+
+def option(group: str, name: str, config_dir: str | None = None) -> dict[str, Any]:
+    """One option of a group, of the shipped ones or of a folder of the user's own; or a YAML file, as written."""
+    import yaml
+
+    own = Path(name)
+    folders = [Path(folder) / group for folder in (config_dir, config_folder()) if folder is not None]
+    paths = [own] if own.suffix in (".yaml", ".yml") else [folder / f"{name}.yaml" for folder in folders]
+    path = next((path for path in paths if path.is_file()), None)
+    if path is None:
+        options = sorted({p.stem for folder in folders for p in folder.glob("*.yaml")})
+        raise InputError(group, f"there is no {name!r}", f"{nearest(name, options)} Or name a YAML file.")
+    try:
+        node = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise InputError(str(path), f"is not YAML ({' '.join(str(error).split())})") from error
+    if not isinstance(node, dict):
+        raise InputError(str(path), "holds no keys", f"See {config_folder() / group} for examples.")
+    return node
+
+
+def config_folder() -> Path:
+    """The folder of the shipped `conf/`: inside the wheel, or at the top of a checkout."""
+    inside = Path(__file__).parents[1] / "conf"
+    return inside if inside.is_dir() else Path(__file__).parents[3] / "conf"
+
+
+def compose(verb: str, overrides: Sequence[str] = (), config_dir: str | None = None) -> "DictConfig":
+    """Compose the config of a job, for use from Python: `Settings.from_config(compose("run", [...]))`.
+
+    Parameters
+    ----------
+    config_dir
+        A folder with groups of the user's own, beside the shipped ones.
+
+    Examples
+    --------
+    >>> compose("run", ["model=logistic", "seed=3"]).seed
+    3
+    """
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    named = [f"config_dir='{config_dir}'"] if config_dir and verb in NAMING else []
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(config_folder()), version_base="1.3"):
+            return hydra_compose(verb, [*own_groups(config_dir), *named, *as_added(verb, overrides)])
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        raise hydra_error(error, verb, overrides, config_dir) from error
+
+
+def as_added(verb: str, overrides: Sequence[str]) -> list[str]:
+    """Overrides with Hydra's ++ in front of keys that are the user's to name, so that they work as typed.
+
+    >>> as_added("simulate", ["economics.actions.email.contact_cost=1", "economics.price=8"])
+    ['++economics.actions.email.contact_cost=1', 'economics.price=8']
+    """
+    if nothing := [word for word in overrides if re.fullmatch(r"\+*model\.\w+\.search=\s*\{\s*\}", word)]:
+        key = nothing[0].lstrip("+").partition("=")[0]
+        what = "{} takes nothing away: what is given is laid over what is there"
+        raise InputError(key, what, f"Type ~{key}.max_depth to leave one out, ~{key} for all.")
+    if verb in VERSIONED:
+        overrides = [re.sub(r"^model=", "version=", word) for word in overrides]
+    for word in overrides:
+        group, _, value = word.partition("=")
+        if NAMELESS.fullmatch(value) and "=" in word and (config_folder() / group).is_dir() and group:
+            options = sorted(path.stem for path in (config_folder() / group).glob("*.yaml"))
+            raise InputError(group, f"takes the name of an option; got {value or 'nothing'}", nearest("", options))
+    free = (*FREE, *FREE_IN.get(verb, ()))
+    return [f"++{word}" if any(re.match(key, word) for key in free) and "=" in word else word for word in overrides]
+
+
+def own_groups(config_dir: str | None) -> list[str]:
+    """The override that adds a folder with groups of the user's own to the shipped ones.
+
+    Raises
+    ------
+    InputError
+        When there is no such folder.
+    """
+    if config_dir is None:
+        return []
+    if not Path(config_dir).is_dir():
+        raise InputError(
+            "--config-dir", f"there is no folder {config_dir}", "Name one that holds groups, as conf/ does."
+        )
+    path = str(Path(config_dir).resolve()).replace("'", "\\'")
+    return [f"hydra.searchpath=['file://{path}']"]
+
+
+def hydra_error(error: Exception, verb: str, overrides: Sequence[str], config_dir: str | None) -> InputError:
+    """Say a composition error of Hydra's in our form: where, what, and the nearest valid name."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import OverrideParseException
+    from omegaconf import DictConfig, OmegaConf
+
+    text = str(error)
+    if found := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
+        group, option = found.groups()
+        listed = text.partition("Available options")[2].partition("Config search path")[0]
+        options = [line.strip() for line in listed.splitlines() if line.startswith("\t")]
+        if group == "hydra/launcher" and option in LAUNCHERS:
+            return InputError(group, f"{option} is not installed", f"Type pip install 'tippingpoint[{option}]'.")
+        return InputError(group, f"there is no {group}={option}", nearest(option, options))
+    if found := re.search(r"Could not override '([^'@]+)'", text):
+        parent, _, leaf = found[1].rpartition(".")
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+        kept = [str(o.input_line) for o in parsed if o.key_or_group != found[1] and not o.is_sweep_override()]
+        config = compose(verb, kept, config_dir) if len(kept) < len(overrides) else OmegaConf.create()
+        config = OmegaConf.select(config, parent) if parent else config
+        known = [str(key) for key in config] if isinstance(config, DictConfig) else []
+        if parent == "data" and leaf in ("path", "target"):
+            return InputError(
+                found[1], "these data are generated", f"For a table of your own add data=csv {found[1]}=…"
+            )
+        remedy = nearest(leaf, known)
+        if parent.startswith(("economics.actions", "data.parameters")):
+            remedy += f" For a new one type ++{found[1]}=…"
+        return InputError(found[1], "unknown key", remedy)
+    if found := re.search(r"Ambiguous value for argument '([^=]+)=(.*)'", text):
+        key, value = found.groups()
+        return InputError(
+            key,
+            f"{value!r} has a comma",
+            f"Type {key}='[{value}]' for a list, {key}=\"'{value}'\" for one text, or add -m to run one job for each.",
+        )
+    if isinstance(error, OverrideParseException):
+        key, _, value = masked(error.override).partition("=")
+        literal = value if re.match("['\"]", value) else f"'{value}'" if "'" not in value else f'"{value}"'
+        if value.startswith(("[", "{")):
+            return InputError(key, f"cannot make out {value!r}", f"Type '{key}=[a,b]' for a list, '{key}={{a: 1}}'.")
+        remedy = f"For a text with spaces, = or commas, quote it twice: {shlex.quote(f'{key}={literal}')}"
+        return InputError(key, f"cannot make out {value!r}", remedy)
+    return InputError("command line", " ".join(text.split()).rstrip("."))

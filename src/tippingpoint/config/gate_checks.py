@@ -1,0 +1,87 @@
+"""The checks of a gate, and what each is held against, as `conf/gate/standard.yaml` lists them."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from tippingpoint.core.strict import Closed
+
+
+class GateCheck(Closed):
+    """What a check does where it cannot tell."""
+
+    cannot_tell: Literal["blocks", "passes"]
+
+
+class Floor(GateCheck):
+    """Of the lower bound of ROC AUC."""
+
+    floor: float = Field(ge=0, lt=1)
+
+
+class Margin(GateCheck):
+    """By how much it may be worse; 0: not at all."""
+
+    margin: float = Field(ge=0)
+
+
+class Better(Margin):
+    """`smallest`: the difference whose chance of being told is said."""
+
+    smallest: float = Field(gt=0)
+
+
+class Limits(GateCheck):
+    """Within which calibration is good enough."""
+
+    slope: tuple[float, float]
+    intercept: tuple[float, float]
+
+
+class Rows(GateCheck):
+    """Test users that are looked at."""
+
+    rows: int = Field(ge=1, le=100_000)
+
+
+class Share(Rows):
+    """Of mean |SHAP| that one column may have."""
+
+    share: float = Field(gt=0, le=1)
+
+
+class Speed(GateCheck):
+    """At most so long for one row, and so large."""
+
+    milliseconds: float = Field(gt=0)
+    megabytes: float = Field(gt=0)
+
+
+class Days(GateCheck):
+    """Since the users were read, at most."""
+
+    days: float = Field(gt=0)
+
+
+class Most(GateCheck):
+    """Looks at one test table."""
+
+    most: int = Field(ge=1)
+
+
+class Gate(Closed):
+    """What a version must show, as `conf/gate/standard.yaml` lists it; a check that is null is left out."""
+
+    name: str
+    alpha: float = Field(gt=0, lt=0.5)
+    quality: Floor | None
+    better: Better | None
+    value: Margin | None
+    calibration: Limits | None
+    slices: GateCheck | None
+    signature: GateCheck | None
+    reload: Rows | None
+    speed: Speed | None
+    explanation: Share | None
+    fresh: Days | None
+    looks: Most | None

@@ -1,0 +1,353 @@
+"""The composed config of each verb as typed closed models: what cannot be right is refused."""
+
+import re
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Literal, Self
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import Field, field_validator, model_validator
+
+from tippingpoint.config.gate_checks import Gate
+from tippingpoint.core.errors import InputError
+from tippingpoint.core.strict import Closed, Component, validate
+
+VERSION = re.compile(r"models:/([^/@]+)(?:/(\d+)|@([\w.-]+))")
+"""Address of a registered version, by number or alias."""
+
+
+class Split(Closed):
+    """Shares of users; what is left of train and validation is test. The salt moves users between them."""
+
+    train: float = Field(gt=0, lt=1)
+    validation: float = Field(gt=0, lt=1)
+    salt: str
+
+    @model_validator(mode="after")
+    def _leaves_a_test(self) -> "Split":
+        if self.train + self.validation > 0.99:
+            raise ValueError("train + validation must leave at least 0.01 for test")
+        return self
+
+
+class Tracking(Closed):
+    """Where runs go. `MLFLOW_TRACKING_URI` names the store; these name what is inside.
+
+    Parameters
+    ----------
+    sweep_id, sweep_job
+        The sweep a job belongs to, and the overrides that tell it from the others; `-m` gives them.
+    """
+
+    experiment: str | None
+    register_model: bool
+    sweep_id: str | None = Field(pattern=r"^[\w.-]{1,64}$")
+    sweep_job: list[str] | None
+
+
+class Terminal(Closed):
+    """What every verb takes: how it answers."""
+
+    output: Literal["text", "json"]
+    debug: bool
+
+    @classmethod
+    def from_config(cls, config: DictConfig) -> Self:
+        """Check a composed Hydra config; every problem in one message."""
+        try:
+            plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+        except OmegaConfBaseException as error:
+            where = error.full_key or "config"
+            if "Missing mandatory value" in str(error):
+                raise InputError(where, "not given", f"Type {where}=…") from error
+            raise InputError(where, str(error).splitlines()[0]) from error
+        assert isinstance(plain, dict)
+        plain.pop("experiment", None)  # only its contents count, and they are merged by now
+        return validate(cls, {str(key): value for key, value in plain.items()}, "")
+
+
+Report = Literal["full", "light", "none"]
+"""How much a run's report holds: all figures; ROC, calibration, SHAP and the tables; or card and metrics alone."""
+
+
+class Settings(Terminal):
+    """A job's settings, as `conf/config.yaml` lists them."""
+
+    model: dict[str, Component] = Field(min_length=1)
+    data: Component
+    policy: Component
+    economics: Component
+    tracking: Tracking
+    split: Split
+    evidence: Literal["auto", "truth", "experiment", "logged", "assumed"]
+    select_by: Literal["roc_auc", "pr_auc", "log_loss", "brier"]
+    explain_rows: int = Field(ge=1, le=100_000)
+    seed: int = Field(ge=0, lt=2**32)
+    force: bool
+    """Whether a sweep runs again what is finished already."""
+    report: Report | None
+    """null: what `reported` says."""
+
+    unless_asked: ClassVar[Report] = "full"
+
+    @property
+    def reported(self) -> Report:
+        """The report that is written: the one asked for, or else under a sweep a light one."""
+        return self.report or ("light" if self.tracking.sweep_id else self.unless_asked)
+
+
+Objective = Literal["roc_auc", "pr_auc", "log_loss", "brier", "value", "spend", "features", "nodes"]
+
+
+class Tune(Closed):
+    """How hyper-parameters are searched, as `conf/tune/standard.yaml` lists it."""
+
+    trials: int = Field(ge=1)
+    objectives: list[Objective] = Field(min_length=1, max_length=2)
+    sampler: Literal["tpe", "random", "grid", "gp", "cmaes"]
+    grid_points: int = Field(ge=2)
+    folds: int = Field(ge=2, le=20)
+    prune: float = Field(ge=0, lt=1)
+    workers: int = Field(ge=1, le=256)
+    storage: str | None
+    study: str | None = Field(pattern=r"^[\w.-]+$")
+
+    @model_validator(mode="after")
+    def _has_distinct_objectives(self) -> "Tune":
+        if len(set(self.objectives)) < len(self.objectives):
+            raise ValueError("objectives names one twice. Give two different ones, or one.")
+        return self
+
+
+class TuneSettings(Settings):
+    """A search's settings, as `conf/tune.yaml` lists them."""
+
+    unless_asked: ClassVar[Report] = "light"
+
+    tune: Tune
+
+
+class TableSettings(Terminal):
+    """What the data verbs take, as `conf/table.yaml` lists it; contract and quarantine are keys of `data`."""
+
+    data: Component
+    policy: Component
+    economics: Component
+    to: str | None
+    """Where to write: a contract to edit, a page, a table."""
+
+
+class Budget(Closed):
+    """What may be spent: users acted on, or money, out of so many users; null is no limit."""
+
+    contacts: float | None = Field(ge=0)
+    money: float | None = Field(ge=0)
+    of_users: int | None = Field(ge=1)
+
+    @model_validator(mode="after")
+    def _is_one(self) -> "Budget":
+        if self.contacts is not None and self.money is not None:
+            raise ValueError("a budget is in contacts or in money, not both. Drop one.")
+        return self
+
+
+class SimulateSettings(Terminal):
+    """What is asked of models that are there already, as `conf/simulate.yaml` lists it."""
+
+    models: list[str]
+    policy: dict[str, Any]
+    policies: list[str]
+    config_dir: str | None
+    economics: dict[str, Any]
+    data: Component | None
+    evidence: Literal["auto", "truth", "experiment", "logged", "assumed"]
+    tracking: Tracking
+    cuts: int | None = Field(ge=2, le=1000)
+    least: int | None = Field(ge=2)
+    budget: Budget
+    smallest_uplift: float | None = Field(gt=0)
+    sensitivity: float | None = Field(gt=0, lt=1)
+    seed: int | None = Field(ge=0, lt=2**32)
+
+
+class PolicySettings(Terminal):
+    """What looking at policies takes, as `conf/policy_lint.yaml` lists it."""
+
+    data: Component
+    economics: Component
+    split: Split
+    scored_by: str | None
+    seed: int = Field(ge=0, lt=2**32)
+
+
+class LintSettings(PolicySettings):
+    """One policy; `clusters` names two number columns for a check by K-means, or none."""
+
+    policy: Component
+    clusters: list[str] = Field(max_length=2)
+    picture: str
+
+
+class DiffSettings(PolicySettings):
+    """Two policies: options of conf/policy, YAML files, or registered versions."""
+
+    policy: dict[str, Any] | None = None
+    """What some data bring along; not read: `policies` are compared."""
+
+    policies: list[str]
+    config_dir: str | None
+
+    @field_validator("policies")
+    @classmethod
+    def _are_two(cls, policies: list[str]) -> list[str]:
+        if len(policies) != 2:
+            raise ValueError("two are compared. Type tippingpoint policy diff ONE OTHER.")
+        return policies
+
+
+class MeasureSettings(Terminal):
+    """Decisions, and what came of them, as `conf/measure.yaml` lists it."""
+
+    decisions: str = Field(min_length=1)
+    decisions_id: str | None
+    outcomes: str = Field(min_length=1)
+    outcomes_id: str | None
+    outcome: str | None
+    at: str | None
+    absent: Literal["unknown", "zero"]
+    within: float | None = Field(gt=0)
+    since: datetime | None
+    until: datetime | None
+    users: str | None
+    users_id: str | None
+    to: str | None = Field(pattern=r"(?i)\.(csv|parquet)$")
+
+    @field_validator("since", "until")
+    @classmethod
+    def _is_in_utc(cls, time: datetime | None) -> datetime | None:
+        return time.astimezone(UTC).replace(tzinfo=None) if time is not None and time.tzinfo else time
+
+    @model_validator(mode="after")
+    def _knows_when(self) -> Self:
+        if self.within is not None and self.at is None:
+            raise ValueError("within needs to know when outcomes came. Type at=… too.")
+        return self
+
+
+class StandingSettings(Terminal):
+    """Which registered model, and which environment of it, as `conf/history.yaml` lists it."""
+
+    name: str | None
+    to: str | None = Field(pattern=r"^[\w.-]{1,64}$")
+
+
+class StatusSettings(StandingSettings):
+    """What `status` takes."""
+
+    dry_run: bool
+
+
+class RollbackSettings(StatusSettings):
+    """What `rollback` takes: why it is done, and by whom."""
+
+    why: str = Field(max_length=2000)
+    who: str | None = Field(min_length=1, max_length=200)
+
+
+class PromoteSettings(RollbackSettings):
+    """What `promote` takes, as `conf/promote.yaml` lists it."""
+
+    version: int | str | None
+    run: str | None
+    gate: Gate
+    data: Component | None
+
+    @model_validator(mode="after")
+    def _names_one(self) -> Self:
+        if self.version is not None and self.run is not None:
+            raise ValueError("version names one, and so does run. Drop one.")
+        return self
+
+
+class ScoreTracking(Closed):
+    """Whether and where a batch is logged; null is the experiment of the model's own run."""
+
+    experiment: str | None
+    log: bool
+
+
+class ScoreSettings(Terminal):
+    """A batch of decisions, as `conf/score.yaml` lists it."""
+
+    input: str | None
+    input_query: str | None
+    input_parameters: dict[str, str | int | float | bool | None]
+    to: str | None
+    version: str | None
+    only: list[str]
+    parts: bool
+    reasons: bool
+    holdout: float = Field(ge=0, le=1)
+    holdout_actions: list[str]
+    holdout_salt: str | None
+    scored_at: str | None
+    chunk: int = Field(ge=1)
+    quarantine: str
+    quarantine_share: float = Field(ge=0, le=1)
+    tracking: ScoreTracking
+
+    @model_validator(mode="before")
+    @classmethod
+    def _output_may_be_a_place(cls, node: Any) -> Any:
+        """`output` says how to answer in every verb; here what is neither text nor json is where decisions go."""
+        if not isinstance(node, dict) or node.get("output") in ("text", "json", None):
+            return node
+        if node.get("to") not in (None, node["output"]):
+            raise ValueError(f"output {node['output']} and to={node['to']} differ. Give one of them.")
+        return node | {"to": node["output"], "output": "text"}
+
+
+class Serve(Terminal):
+    """Where a page is served."""
+
+    host: str
+    port: int = Field(ge=1, le=65535)
+
+
+class ServeSettings(Serve):
+    """What the scoring service takes, as `conf/serve.yaml` lists it."""
+
+    version: str | None = Field(pattern=f"^{VERSION.pattern}$")
+    port: int = Field(ge=0, le=65535)
+    poll_seconds: float = Field(gt=0, le=2)
+    max_users: int = Field(ge=1)
+    max_explained: int = Field(ge=1)
+    max_body: int = Field(ge=1)
+    access_log: bool
+
+
+class DashboardSettings(Serve):
+    """Marketing's pages, as `conf/dashboard.yaml` lists them."""
+
+    version: str | None
+    """The registered version to open on; null: each question's champion."""
+    mlflow: str | None
+    """Where MLflow's pages are; null: at a store that is a server, else where `tippingpoint ui` serves."""
+    predictions: str | None
+    """A table of decisions, for the page Over time."""
+    outcomes: str | None
+    logins: str | None
+    """A log, one row a login."""
+    at: str | None
+    absent: Literal["unknown", "zero"]
+    until: datetime | None
+    """Of the outcomes, as `measure` takes them."""
+    public: bool
+    """Whether others may reach the pages, though there is no login."""
+    tables: bool
+    """Whether visitors may name a database: it is read as whoever started the pages."""
+
+    @field_validator("until")
+    @classmethod
+    def _is_in_utc(cls, time: datetime | None) -> datetime | None:
+        return time.astimezone(UTC).replace(tzinfo=None) if time is not None and time.tzinfo else time

@@ -1,0 +1,295 @@
+"""Users from a table: its columns' roles as the config says, else inferred, and open to correction."""
+
+import re
+from abc import abstractmethod
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import pandas as pd
+import polars as pl
+from pydantic import BeforeValidator, Field
+
+from tippingpoint.core.errors import InputError, nearest
+from tippingpoint.data.inference import features, id_column
+from tippingpoint.data.source import Source
+from tippingpoint.data.users import Contract, Users
+from tippingpoint.data.validation import as_text, parse
+
+LEAVING = re.compile(r"(?i)churn|cancel|unsubscri|attrit|lapse|(^|[^a-z])(left|leaves?|leaving|exited|quit)([^a-z]|$)")
+"""Names of outcomes that are seldom wanted."""
+YES, NO = {"1", "1.0", "yes", "y", "true", "t"}, {"0", "0.0", "no", "n", "false", "f"}
+
+
+def _typed(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int | float) else value
+
+
+Text = Annotated[str, BeforeValidator(_typed)]
+"""A column's name or value; a command line types 1 where a file has the text 1, or the number 1.0."""
+
+
+class Roles(Source):
+    """Users from a table: number and category columns, a 0/1 or yes/no target, an id if there is one.
+
+    Constant, id-like and time columns are dropped and named in the contract; so are columns that a contract given
+    lacks. Without a logged action all users count as having got none.
+    """
+
+    target: Text | None
+    """The column to predict; null: the contract's outcome."""
+    positive: Text | None
+    """The target's value that counts as outcome 1, where that is not plain from yes/no or 0/1."""
+    good: bool | None
+    """Whether outcome 1 is wanted; null: yes, unless its name says that users leave: then it must be said."""
+    id: Text | None
+    """The id column; null: found by its name, or rows are numbered."""
+    drop: list[Text]
+    """Columns no model may see."""
+    measures: list[Text]
+    """Further numeric outcomes, beside those of the contract, which no model may see either."""
+    costs: list[Text] = Field(default_factory=list)
+    """Prices per user, which only economics reads."""
+    action: Text | None
+    """The column that says what was done to the user; null: the contract's, if that is not dropped."""
+    control: Text | None
+    """The action's value that means nothing was done."""
+    logging_probability: dict[Text, float | str] | Literal["uniform"] | None
+    """For each of the action's values, the chance it was taken with: a number, or the column that holds it; or
+    `uniform`."""
+    name: str | None
+    """What is asked, e.g. conversion; null: the target's name."""
+
+    @property
+    def question(self) -> str:
+        return re.sub(r"[^a-z0-9_]+", "_", (self.name or self.outcome or "").lower()).strip("_") or "outcome"
+
+    @property
+    def wanted(self) -> bool:
+        return self.good is not False
+
+    @property
+    def outcome(self) -> str | None:
+        """The column to predict, as the config or else the contract names it."""
+        return self.target or (self.terms.outcome if self.terms else None)
+
+    @property
+    def logged(self) -> str | None:
+        """The column that says what was done, as the config or else the contract names it."""
+        named = self.terms.action if self.terms else None
+        return self.action or (named if named not in self.drop else None)
+
+    @property
+    def measured(self) -> list[str]:
+        """Further numeric outcomes, of the config and the contract."""
+        named = self.terms.measures if self.terms else []
+        return [*self.measures, *(c for c in named if c not in (self.outcome, *self.measures, *self.drop))]
+
+    @abstractmethod
+    def read(self) -> pl.DataFrame:
+        """The table, of at least two rows."""
+
+    def load(self) -> Users:
+        return self.users(self.read())
+
+    def users(self, raw: pl.DataFrame) -> Users:
+        """The users of a table that was read."""
+        target = self.outcome
+        if target is None:
+            raise InputError("data.target", "not given", f"Type data.target=… {nearest('', raw.columns)}")
+        self.require(raw)
+        table, rows, intake = self.admit(raw)
+        outcome, positive = self.outcomes(table[target])
+        good = self._wanted(target, positive)
+        user_id = self.find_id(table)
+        ids = self._ids(table, user_id, rows)
+        actions, action, logging_probability = self._actions(table)
+        hidden = self.hidden(user_id)
+        columns, frame, dropped = features(table.drop(list(hidden)), self.terms)
+        dropped = {c: why for c, why in hidden.items() if c in self.drop} | dropped
+        if not columns:
+            raise InputError("data", f"no feature is left in {self.origin}: {_reasons(hidden | dropped)}")
+        return Users(
+            features=frame,
+            outcome=outcome,
+            user_id=ids,
+            contract=Contract(columns, target, positive, good, user_id, dropped),
+            actions=actions,
+            action=action,
+            logging_probability=logging_probability,
+            measures=self._numbers(table, self.measured, "measures"),
+            costs=self._numbers(table, self.costs, "costs"),
+            intake=intake,
+            times=_newest(table),
+        )
+
+    def require(self, table: pl.DataFrame) -> None:
+        """Refuse a config that names a column the table lacks.
+
+        Raises
+        ------
+        InputError
+            Naming the key, and the nearest column.
+        """
+        for key in ("target", "id", "action"):
+            self._require(table, f"data.{key}", getattr(self, key))
+        for key in ("drop", "measures", "costs"):
+            for column in getattr(self, key):
+                self._require(table, f"data.{key}", column)
+
+    def find_id(self, table: pl.DataFrame) -> str | None:
+        """The id column: the config's, else the contract's, else one found by its name."""
+        if self.id or self.terms:
+            return self.id or (self.terms.id if self.terms else None)
+        return id_column(table.drop(self.outcome) if self.outcome else table)
+
+    def hidden(self, user_id: str | None) -> dict[str, str]:
+        """Columns that are no features because of what they are to the config, with the reason."""
+        given = self.logging_probability if isinstance(self.logging_probability, dict) else {}
+        hidden = {self.terms.outcome: "another outcome"} if self.terms and self.terms.outcome else {}
+        hidden |= {self.outcome: "the outcome"} if self.outcome else {}
+        hidden |= {user_id: "the id"} if user_id else {}
+        hidden |= {self.logged: "the logged action"} if self.logged else {}
+        hidden |= {c: "a logging probability" for c in given.values() if isinstance(c, str)}
+        hidden |= dict.fromkeys(self.measured, "a measure")
+        hidden |= dict.fromkeys(self.costs, "a cost")
+        return hidden | dict.fromkeys(self.drop, "data.drop")
+
+    def _require(self, table: pl.DataFrame, where: str, column: str | None) -> None:
+        if column is not None and column not in table.columns:
+            raise InputError(where, f"no column {column!r} in {self.origin}", nearest(column, table.columns))
+
+    def outcomes(self, target: pl.Series) -> tuple[np.ndarray, str]:
+        """(n,) 0/1 of the column to predict, and its value that counts as 1.
+
+        Raises
+        ------
+        InputError
+            When it has missing values, or not two values, or it is not plain which is 1.
+        """
+        if missing := target.null_count():
+            rows = target.is_null().arg_true().head(3) + 1
+            raise InputError(
+                "data.target",
+                f"{target.name!r} is missing in {missing:,} of {len(target):,} rows (first: row"
+                f" {', '.join(map(str, rows))})",
+                "Leave those rows out of the file: an outcome that is not known yet cannot be learnt from.",
+            )
+        text = as_text(target).str.strip_chars()
+        values = text.unique().sort().to_list()
+        if len(values) == 1:
+            raise InputError(
+                "data.target",
+                f"{target.name!r} has one value only, {values[0]!r}",
+                "Two outcomes are needed.",
+            )
+        if len(values) > 2:
+            shown = ", ".join(values[:5]) + ("…" if len(values) > 5 else "")
+            raise InputError(
+                "data.target",
+                f"{target.name!r} has {len(values)} values ({shown}), not two",
+                "Name a 0/1 or yes/no column, or make one.",
+            )
+        if self.positive is not None:
+            if self.positive not in values:
+                raise InputError("data.positive", f"{target.name!r} is never {self.positive!r}", nearest("", values))
+            positive = self.positive
+        else:
+            yes = [v for v in values if v.lower() in YES]
+            if len(yes) != 1 or next(v for v in values if v != yes[0]).lower() not in NO:
+                raise InputError(
+                    "data.target",
+                    f"cannot tell which of {values[0]!r} and {values[1]!r} is outcome 1",
+                    f"Type data.positive={values[0]!r} or data.positive={values[1]!r}.",
+                )
+            positive = yes[0]
+        return (text == positive).to_numpy().astype(np.int64), positive
+
+    def _wanted(self, target: str, positive: str) -> bool:
+        """Whether outcome 1 is wanted."""
+        if self.good is None and (found := LEAVING.search(target) or LEAVING.search(self.name or "")):
+            raise InputError(
+                "data.good",
+                f"not given, and {found.string!r} reads as if outcome 1 ({target}={positive}) were not wanted",
+                "Type data.good=false if it is not, or data.good=true if it is.",
+            )
+        return self.wanted
+
+    def _ids(self, table: pl.DataFrame, user_id: str | None, rows: np.ndarray) -> np.ndarray:
+        if user_id is None:
+            return np.array([f"row{i}" for i in rows], dtype=object)
+        ids = as_text(table[user_id])
+        if missing := ids.null_count():
+            raise InputError("data.id", f"{user_id!r} is missing in {missing:,} rows of {self.origin}")
+        if repeated := ids.filter(ids.is_duplicated()).unique(maintain_order=True).to_list():
+            raise InputError(
+                "data.id",
+                f"{user_id!r} is not unique in {self.origin}: {len(repeated):,} ids stand more than once"
+                f" ({', '.join(repeated[:3])}{'…' if len(repeated) > 3 else ''})",
+                "Keep one row a user, or name another id column.",
+            )
+        return ids.to_numpy().astype(object)
+
+    def _actions(self, table: pl.DataFrame) -> tuple[tuple[str, ...], np.ndarray | None, np.ndarray | None]:
+        if self.logged is None:
+            if self.logging_probability or self.control:
+                raise InputError("data.action", "not given, but data.control or data.logging_probability is")
+            return ("none",), None, None
+        if table[self.logged].null_count():
+            raise InputError("data.action", f"{self.logged!r} is missing in some rows of {self.origin}")
+        taken = as_text(table[self.logged]).str.strip_chars()
+        values = taken.unique().sort().to_list()
+        control = self.control if self.control is not None else "none"
+        if control not in values:
+            raise InputError("data.control", f"{self.logged!r} is never {control!r}", nearest(control, values))
+        order = [control, *(v for v in values if v != control)]
+        codes = {value: k for k, value in enumerate(order)}
+        action = taken.replace_strict(codes, return_dtype=pl.Int64).to_numpy()
+        actions = ("none", *order[1:])
+        chances: Any = self.logging_probability
+        if chances is None:
+            return actions, action, None
+        if chances == "uniform":
+            chances = dict.fromkeys(values, 1 / len(values))
+        if not isinstance(chances, dict) or set(chances) != set(values):
+            raise InputError(
+                "data.logging_probability",
+                f"needs the chance of each of {', '.join(map(repr, values))}",
+                "Type data.logging_probability=uniform, or ='{"
+                + ", ".join(f"{v}: {1 / len(values):.4f}" for v in values)
+                + "}', or name the columns that hold them.",
+            )
+        chance = np.empty((len(table), len(order)))
+        for k, value in enumerate(order):
+            given = chances[value]
+            self._require(table, "data.logging_probability", given if isinstance(given, str) else None)
+            chance[:, k] = table[given].cast(pl.Float64, strict=False).to_numpy() if isinstance(given, str) else given
+        total = chance.sum(axis=1, keepdims=True)
+        if not (np.all(chance > 0) and np.all(np.abs(total - 1) < 0.01)):
+            raise InputError(
+                "data.logging_probability", "must lie in (0, 1] and sum to 1 over the actions, for each user"
+            )
+        return actions, action, chance / total
+
+    def _numbers(
+        self, table: pl.DataFrame, columns: list[str], key: Literal["measures", "costs"]
+    ) -> pd.DataFrame | None:
+        if not columns:
+            return None
+        for column in columns:
+            if not table[column].dtype.is_numeric() or table[column].null_count():
+                raise InputError(f"data.{key}", f"{column!r} is not a number in every row of {self.origin}")
+        return pd.DataFrame({c: table[c].cast(pl.Float64).to_numpy() for c in columns})
+
+
+def _newest(table: pl.DataFrame) -> dict[str, datetime]:
+    read = {c.name: parse(c, "time")[0].max() for c in table if c.dtype == pl.Date or c.dtype == pl.Datetime}
+    return {name: newest for name, newest in read.items() if isinstance(newest, datetime)}
+
+
+def _reasons(dropped: dict[str, str]) -> str:
+    return "; ".join(f"{column} ({why})" for column, why in dropped.items())

@@ -1,0 +1,234 @@
+"""From events to users: features at a cut-off time from what came before, labels from the horizon after."""
+
+import re
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import polars as pl
+from pydantic import Field, field_validator
+
+from tippingpoint.core.errors import InputError
+from tippingpoint.core.strict import Closed
+from tippingpoint.data.events.sql import ANSWER, COUNTED, EXPOSURES, LAST_EVENT, SIGNED_UP, SQL, SUBSCRIBED
+from tippingpoint.data.users import Column, Contract, Users
+
+Outcome = Literal["conversion", "churn"]
+DAY = 86_400
+"""Seconds."""
+LINKS = {"distinct_id": "an id", "$insert_id": "an id", "time": "a time", "customer": "an id"}
+"""Columns of events that no model sees: they only link them to users."""
+
+
+class Vocabulary(Closed):
+    """What the product calls the events that matter. Names of payment events are Stripe's."""
+
+    sign_up: str
+    """The event that makes an id a user."""
+    exposure: str | None
+    """The event that says which action a user was given at the cut-off; null: none was logged."""
+    counted: dict[str, str] = Field(min_length=1)
+    """Feature name and event name; the first is the sign-in, the measure of all others."""
+
+    @field_validator("counted")
+    @classmethod
+    def _are_column_names(cls, counted: dict[str, str]) -> dict[str, str]:
+        for name in counted:
+            if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+                raise ValueError(f"{name!r} is not a name of lower-case letters, digits and _")
+        return counted
+
+
+@dataclass(frozen=True)
+class Definition:
+    """What is asked of the events.
+
+    Parameters
+    ----------
+    outcome
+        `conversion`: a user who signed up starts a subscription; the clock starts at sign-up. `churn`: a
+        subscriber's subscription ends; the clock starts with the first subscription.
+    window_days, horizon_days
+        Days from the start of the clock to the cut-off, and from the cut-off to the end of the horizon.
+    vocabulary
+        Names of the product events.
+    until
+        Epoch second up to which the log is complete: users whose horizon ends later are left out, as their
+        outcome is not known yet. None: up to the last event.
+    """
+
+    outcome: Outcome
+    window_days: int
+    horizon_days: int
+    vocabulary: Vocabulary
+    until: int | None = None
+
+    @property
+    def contract(self) -> Contract:
+        """Columns of the features; which payment states can differ between users depends on the question."""
+        counted = list(self.vocabulary.counted)
+        names = [*counted, *(f"{c}_per_sign_in" for c in counted[1:])]
+        names += ["active_days", "playback_hours", "hours_since_last_event", "trend"]
+        if self.outcome == "conversion":
+            names += ["is_customer", "invoices_failed"]
+        else:
+            names += [
+                "days_since_sign_up",
+                "invoices_paid",
+                "invoices_failed",
+                "cents_paid",
+                "cents_refunded",
+                "paused",
+            ]
+        categories = (Column("platform", "category"), Column("country", "category"))
+        return Contract(
+            (*(Column(name, "number") for name in names), *categories),
+            outcome="converted" if self.outcome == "conversion" else "churned",
+            good=self.outcome == "conversion",
+            user_id="user_id",
+        )
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How well the events fit together; adds up over parts of a log."""
+
+    product_events: int = 0
+    product_duplicates: int = 0
+    """Events of the users' windows that came again under the same id; counted once."""
+    product_orphans: int = 0
+    """Events of ids that never signed up nor were joined to one that did."""
+    late: int = 0
+    """Events received more than an hour after they happened; counted where they happened."""
+    ahead: int = 0
+    """Events stated to have happened after they were received; taken to have happened then."""
+    joined_ids: int = 0
+    payment_events: int = 0
+    payment_duplicates: int = 0
+    payment_orphans: int = 0
+    """Payment events of customers that no user is known for."""
+
+    def __add__(self, other: "Quality") -> "Quality":
+        return Quality(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+    def __str__(self) -> str:
+        return (
+            f"{self.product_orphans:,} of {self.product_events:,} product events are orphans, of no user;"
+            f" {self.product_duplicates:,} came again, counted once; {self.late:,} came over an hour late,"
+            f" {self.ahead:,} had a clock ahead; {self.joined_ids:,} ids were joined to another;"
+            f" {self.payment_orphans:,} of {self.payment_events:,} payment events are orphans,"
+            f" {self.payment_duplicates:,} came more than once"
+        )
+
+
+class Engine(Protocol):
+    """What runs the SQL: tables `product_events` and `payment_events`, with the columns that `exports` lists."""
+
+    def frame(self, sql: str, parameters: dict[str, Any]) -> pl.DataFrame:
+        """Run one query, `$name` standing for the bound parameter of that name."""
+
+
+def users(engine: Engine, definition: Definition) -> tuple[pl.DataFrame, Quality]:
+    """Features, outcome and logged action of each user at risk at their cut-off.
+
+    Returns
+    -------
+    polars.DataFrame
+        Sorted by `user_id`: the contract's columns, `outcome` (0/1), `variant` (null where none was logged).
+    Quality
+        How well the events fit together.
+    """
+    text, parameters = query(definition, COUNTED)
+    table = engine.frame(text, parameters)
+    counts = {name.removeprefix("_"): table[name][0] for name in table.columns if name.startswith("_")}
+    quality = Quality(**counts, product_duplicates=int(table["repeats"].sum()))
+    # Where there is no user, the counts still stand in a row.
+    return table.filter(pl.col("user_id").is_not_null()).drop("repeats", *(f"_{name}" for name in counts)), quality
+
+
+def as_users(
+    table: pl.DataFrame,
+    definition: Definition,
+    quality: Quality,
+    actions: tuple[str, ...] | None,
+    **known: np.ndarray,
+) -> Users:
+    """Make Users of the rows that `users` gave.
+
+    Parameters
+    ----------
+    actions
+        Those that were logged, `none` first; None where nothing was.
+    known
+        Further parts of Users (truth, logging_probability), row by row.
+
+    Raises
+    ------
+    InputError
+        When there is nobody, or somebody was given an action that is not named.
+    """
+    contract = definition.contract
+    if table.is_empty():
+        raise InputError(
+            "data",
+            "no user has both a whole window and a whole horizon in the log",
+            f"Check data.vocabulary.sign_up={definition.vocabulary.sign_up!r}, or shorten data.window_days"
+            " and data.horizon_days.",
+        )
+    numbers = table.select(pl.col(contract.names("number")).cast(pl.Float64)).to_pandas()
+    for name in contract.names("category"):
+        numbers[name] = table[name].to_pandas().astype("str")
+    parts: dict[str, Any] = dict(known)
+    if actions is not None:
+        codes = {name: k for k, name in enumerate(actions)}
+        if unknown := set(table["variant"].unique()) - set(codes):
+            raise InputError("data.logging", f"users were given {sorted(map(str, unknown))}", "Name their chances.")
+        parts["action"] = table["variant"].replace_strict(codes, return_dtype=pl.Int64).to_numpy()
+    return Users(
+        features=numbers,
+        outcome=table["outcome"].cast(pl.Int64).to_numpy(),
+        user_id=table["user_id"].to_numpy().astype(object),
+        contract=replace(contract, dropped=LINKS, log=str(quality)),
+        actions=actions or ("none",),
+        **parts,
+    )
+
+
+def query(definition: Definition, ending: str = ANSWER) -> tuple[str, dict[str, Any]]:
+    """The SQL of a definition, and its parameters; only checked names of features are part of the text.
+
+    Parameters
+    ----------
+    ending
+        `ANSWER`, or `COUNTED`, which puts the counts of `Quality` beside each user.
+    """
+    vocabulary, window = definition.vocabulary, definition.window_days * DAY
+    counted = list(vocabulary.counted)
+    sign_in = counted[0]
+    churn = definition.outcome == "churn"
+    parameters: dict[str, Any] = {
+        "sign_up": vocabulary.sign_up,
+        "window_seconds": window,
+        "half_seconds": window // 2,
+        "horizon_seconds": definition.horizon_days * DAY,
+        "happened": "customer.subscription.deleted" if churn else "customer.subscription.created",
+        **{f"event_{name}": event for name, event in vocabulary.counted.items()},
+    }
+    if vocabulary.exposure is not None:
+        parameters["exposure"] = vocabulary.exposure
+    if definition.until is not None:
+        parameters["until"] = definition.until
+    count = "COUNT(*) FILTER (WHERE event = $event_{0}) AS {0}"
+    ratio = "CAST(b.{0} AS DOUBLE PRECISION) / NULLIF(b.{1}, 0) AS {0}_per_sign_in"
+    text = SQL.format(
+        anchors=SUBSCRIBED if churn else SIGNED_UP,
+        until="$until" if definition.until is not None else LAST_EVENT,
+        counts=",\n    ".join(count.format(name) for name in counted),
+        any_counted=", ".join(f"$event_{name}" for name in counted),
+        counted=",\n  ".join(f"COALESCE(b.{name}, 0) AS {name}" for name in counted),
+        ratios=",\n  ".join(ratio.format(name, sign_in) for name in counted[1:]) or "1 AS one",
+        exposures=EXPOSURES if vocabulary.exposure is not None else "",
+        variant="x.variant" if vocabulary.exposure is not None else "CAST(NULL AS TEXT)",
+        exposed="JOIN exposures x ON x.user_id = c.user_id" if vocabulary.exposure is not None else "",
+    )
+    return text + ending, parameters

@@ -1,0 +1,112 @@
+"""Users from raw events: of a generator, of Mixpanel's and Stripe's exports, or of tables in a database."""
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Self
+
+import numpy as np
+import polars as pl
+from pydantic import Field, model_validator
+
+from tippingpoint.data.database import connect, memory, shown
+from tippingpoint.data.events import features
+from tippingpoint.data.events.exports import Properties
+from tippingpoint.data.events.features import Definition, Engine, Outcome, Vocabulary
+from tippingpoint.data.events.mixpanel import read_mixpanel
+from tippingpoint.data.events.stripe import read_stripe
+from tippingpoint.data.source import Source
+from tippingpoint.data.users import Users
+
+
+class EventSource(Source):
+    """What all sources of events are asked."""
+
+    outcome: Outcome
+    """conversion: who signed up subscribes; churn: who subscribed leaves."""
+    window_days: int = Field(ge=1, le=365)
+    """Days from sign-up (churn: from the start of the subscription) to the cut-off: features see no more."""
+    horizon_days: int = Field(ge=1, le=365)
+    """Days from the cut-off in which the outcome counts."""
+
+    @property
+    def question(self) -> str:
+        return self.outcome
+
+    @property
+    def wanted(self) -> bool:
+        return self.outcome == "conversion"
+
+    @property
+    @abstractmethod
+    def definition(self) -> Definition:
+        """What is asked of the events."""
+
+    @abstractmethod
+    def engines(self) -> Iterator[Engine]:
+        """What runs SQL over the events, part by part; a user's events are all in one part."""
+
+
+class Events(EventSource):
+    """Exports of Mixpanel and Stripe, or the tables `product_events` and `payment_events` of a database.
+
+    The columns of the tables are those of `exports.PRODUCT` and `exports.PAYMENTS`.
+    """
+
+    product: str | None
+    """Mixpanel's raw export: a file of JSON lines, a folder of them, or a pattern."""
+    payments: str | None
+    """Stripe's events: JSON lines or CSV, likewise."""
+    url: str | None
+    """Instead of files: a DuckDB or PostgreSQL URL."""
+    until: int | None
+    """Epoch second up to which the log is complete; null: its last event."""
+    vocabulary: Vocabulary
+    properties: Properties
+    logging: dict[str, float] | None
+    """Where an experiment was logged: each action and the chance it was taken with, `none` first; null where the
+    chances are not known: the actions are those that were given, and `none`."""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.url is None) == (self.product is None or self.payments is None):
+            raise ValueError("needs product and payments, or else url")
+        if self.vocabulary.exposure is None and self.logging is not None:
+            raise ValueError("logging needs vocabulary.exposure, the event that says which action was given")
+        return self
+
+    @property
+    def origin(self) -> str:
+        return f"events of {self.product} and {self.payments}" if self.url is None else f"events in {shown(self.url)}"
+
+    @property
+    def definition(self) -> Definition:
+        """What is asked of the events."""
+        return Definition(self.outcome, self.window_days, self.horizon_days, self.vocabulary, self.until)
+
+    def load(self) -> Users:
+        ((table, quality),) = [features.users(engine, self.definition) for engine in self.engines()]
+        actions: tuple[str, ...] | None = None
+        known: dict[str, np.ndarray] = {}
+        if self.logging is not None:
+            actions = tuple(self.logging)
+            known["logging_probability"] = np.tile(list(self.logging.values()), (len(table), 1))
+        elif self.vocabulary.exposure is not None:
+            actions = ("none", *sorted(set(table["variant"].drop_nulls()) - {"none"}))
+        users = features.as_users(table, self.definition, quality, actions, **known)
+        newest = datetime.fromtimestamp(table["cut_off"].cast(pl.Int64).to_numpy().max(), UTC).replace(tzinfo=None)
+        users = replace(users, times={"cut-off": newest})
+        return self.let_in(users, users.table())
+
+    def engines(self) -> Iterator[Engine]:
+        if self.url is not None:
+            with connect(self.url) as database:
+                yield database
+            return
+        assert self.product is not None
+        assert self.payments is not None
+        yield memory(
+            product_events=read_mixpanel(self.product, self.properties),
+            payment_events=read_stripe(self.payments, self.properties),
+        )

@@ -1,0 +1,81 @@
+"""Everything one batch of decisions came to: one shape for terminal, JSON and run."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+
+from tippingpoint.decisions.batch_statistics import Tally
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A batch of decisions that is written.
+
+    Parameters
+    ----------
+    origin, to
+        Where users came from, and where their decisions are.
+    model
+        The version that decided.
+    policy, policy_digest
+        Its policy, and the digest of that as bound.
+    scored_at
+        UTC.
+    segments
+        One row a segment: users, mean score, action, expected value.
+    drift
+        Population stability index of each column and of the score, the largest first.
+    evidence
+        What the expected values rest on.
+    quarantine
+        Where rows set aside are; None where there are none.
+    resumed
+        Parts that an earlier job had written, and parts in all; None where it is one file or table.
+    """
+
+    origin: str
+    to: str
+    model: str
+    policy: str
+    policy_digest: str
+    scored_at: datetime
+    tally: Tally
+    segments: pd.DataFrame
+    drift: pd.DataFrame
+    currency: str
+    evidence: str
+    quarantine: str | None
+    only: tuple[str, ...]
+    holdout: float
+    seconds: float
+    resumed: tuple[int, int] | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        tally = self.tally
+        return {
+            "input": self.origin,
+            "to": self.to,
+            "model": self.model,
+            "policy": self.policy,
+            "policy_digest": self.policy_digest,
+            "scored_at": f"{self.scored_at.isoformat()}Z",
+            "rows": tally.rows,
+            "decided": tally.decided,
+            "quarantined": tally.quarantined,
+            "written": tally.kept,
+            "reasons": tally.worst(),
+            "quarantine": self.quarantine,
+            "only": list(self.only),
+            "holdout": self.holdout,
+            "explored": tally.explored,
+            "neutralised": tally.neutralised,
+            "evidence": self.evidence,
+            "currency": self.currency,
+            "segments": self.segments.to_dict("records"),
+            "drift": self.drift.to_dict("records"),
+            "seconds": self.seconds,
+            "parts": None if self.resumed is None else {"there": self.resumed[0], "all": self.resumed[1]},
+        }

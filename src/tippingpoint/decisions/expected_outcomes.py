@@ -1,0 +1,92 @@
+"""What outcome a score lets expect under each action: small enough to be written beside a model and read by people."""
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.special import expit, logit
+from sklearn.linear_model import LogisticRegression
+
+from tippingpoint.core.strict import Closed
+from tippingpoint.data.users import Users
+from tippingpoint.offpolicy.evidence import Kind
+
+INSIDE = 1e-6
+"""How near to 0 and 1 a score may come before its log-odds are taken."""
+FEW = 30
+"""Users of the rarer outcome under an action below which only its level is learnt, not its slope."""
+FARTHEST = 50.0
+
+
+class Sigmoid(Closed):
+    """P(outcome | action) = 1 / (1 + exp(-(intercept + slope · log-odds of the score)))."""
+
+    intercept: float
+    slope: float
+
+    def __call__(self, score: np.ndarray) -> np.ndarray:
+        """(n,) probabilities from (n,) scores."""
+        return np.asarray(expit(self.intercept + self.slope * _log_odds(score)))
+
+
+class Ratio(Closed):
+    """P(pays | action) = ratio · P(pays | none), a stated response; `pays` is outcome 1, or 0 where that is wanted."""
+
+    ratio: float
+    good: bool
+
+    def __call__(self, score: np.ndarray) -> np.ndarray:
+        """(n,) probabilities of outcome 1 from (n,) scores."""
+        paying = np.minimum(self.ratio * (score if self.good else 1 - score), 1.0)
+        return np.asarray(paying if self.good else 1 - paying)
+
+
+def responses(
+    kind: Kind, users: Users, score: np.ndarray, actions: tuple[str, ...], stated: np.ndarray
+) -> dict[str, Sigmoid | Ratio | None]:
+    """The response to each action, by a logistic regression of the outcome on the score's log-odds.
+
+    For `truth` the outcome is its known probability; for `experiment` and `logged` it is that of the users who got
+    the action, `experiment` weighing each by the inverse of the chance it was taken with; for `assumed` it is stated.
+    None for an action nobody got: there is nothing to go by.
+
+    Parameters
+    ----------
+    users, score
+        Users of validation, n of them, and their (n,) scores.
+    actions, stated
+        The K actions, and their (K,) stated responses.
+    """
+    if kind == "assumed":
+        return {a: Ratio(ratio=float(r), good=users.contract.good) for a, r in zip(actions, stated, strict=True)}
+    found: dict[str, Sigmoid | Ratio | None] = {}
+    for action in actions:
+        k = users.actions.index(action)
+        if kind == "truth" and users.truth is not None:
+            found[action] = _fit(score, users.truth[:, k], np.ones(len(users)))
+            continue
+        assert users.action is not None
+        got = users.action == k
+        chance = users.logging_probability
+        weight = 1 / chance[got, k] if kind == "experiment" and chance is not None else np.ones(int(got.sum()))
+        found[action] = _fit(score[got], users.outcome[got].astype(np.float64), weight)
+    return found
+
+
+def _fit(score: np.ndarray, outcome: np.ndarray, weight: np.ndarray) -> Sigmoid | None:
+    if not len(score):
+        return None
+    odds = _log_odds(score)
+    level = float(np.clip(np.average(outcome, weights=weight), INSIDE, 1 - INSIDE))
+    if min(outcome.sum(), (1 - outcome).sum()) < FEW:
+
+        def apart(shift: float) -> float:
+            return float(np.average(expit(shift + odds), weights=weight)) - level
+
+        return Sigmoid(intercept=float(brentq(apart, -FARTHEST, FARTHEST)), slope=1.0)
+    both = np.concatenate([odds, odds])[:, None]
+    ones = np.repeat([1, 0], len(odds))
+    line = LogisticRegression(C=np.inf).fit(both, ones, np.concatenate([weight * outcome, weight * (1 - outcome)]))
+    return Sigmoid(intercept=float(line.intercept_[0]), slope=float(line.coef_[0, 0]))
+
+
+def _log_odds(score: np.ndarray) -> np.ndarray:
+    return np.asarray(logit(np.clip(score, INSIDE, 1 - INSIDE)))

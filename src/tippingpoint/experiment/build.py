@@ -1,0 +1,83 @@
+"""Asking: every component built, users loaded and split, evidence gathered, before any model is fitted."""
+
+import numpy as np
+
+from tippingpoint.config.settings import Settings
+from tippingpoint.core.errors import InputError, nearest
+from tippingpoint.data.source import Source
+from tippingpoint.data.splits import split
+from tippingpoint.data.users import Users
+from tippingpoint.economics import Economics
+from tippingpoint.experiment.evidence import gather_evidence, kind_of, rarely_taken
+from tippingpoint.experiment.spec import Question
+from tippingpoint.models.family import Family
+from tippingpoint.policies.policy import Policy
+
+
+def ask(settings: Settings) -> Question:
+    """Build every component, load and split the users, and gather the evidence.
+
+    Raises
+    ------
+    InputError
+        For anything the config or the data get wrong; nothing is logged by then.
+    """
+    families = {name: part.build(Family, f"model.{name}") for name, part in settings.model.items()}
+    policy = settings.policy.build(Policy, "policy")
+    economics = settings.economics.build(Economics, "economics")
+    source = settings.data.build(Source, "data")
+    decided = set(policy.actions.values())
+    economics.check(decided | {"none"})
+    users = source.load()
+    if users.costs is not None and not economics.per_user:
+        what = f"{', '.join(map(str, users.costs))}: the economics {economics.name} read no costs of each user"
+        raise InputError("data.costs", what, "Type economics=cost_columns, or data.drop instead of data.costs.")
+    parts = split(users, settings.split)
+    kind = kind_of(settings.evidence, users)
+    actions = users.actions if kind != "assumed" else ("none", *sorted(decided - {"none"}))
+    for action in sorted(decided - set(actions)):
+        raise InputError(
+            "policy.actions",
+            f"no user ever got {action!r}, so nothing is known about it",
+            f"{nearest(action, actions)} Give each segment one of these in policy.actions.",
+        )
+    if kind in ("experiment", "logged"):
+        rarely_taken(parts.test, decided)
+    alpha, beta = economics.rewards(actions, users.contract.good, parts.test.costs)
+    return Question(
+        name=source.question,
+        origin=source.origin,
+        select_by=settings.select_by,
+        explain_rows=settings.explain_rows,
+        seed=settings.seed,
+        users=users,
+        parts=parts,
+        families=families,
+        policy=policy,
+        economics=economics,
+        actions=actions,
+        evidence=gather_evidence(kind, parts.train, parts.test, economics.response(actions), settings.seed),
+        alpha=alpha,
+        beta=beta,
+        best_auc=source.best_auc(parts.test),
+        train_on=source.train_on,
+        report=settings.reported,
+        terms=source.terms,
+    )
+
+
+def fitted_on(question: Question, users: Users) -> np.ndarray:
+    """(n,) bool, those of users a model is fitted and calibrated on: all, or whose action is none.
+
+    Raises
+    ------
+    InputError
+        When of those too few are left of either outcome.
+    """
+    if question.train_on == "all" or users.action is None:
+        return np.ones(len(users), dtype=bool)
+    left: np.ndarray = users.action == 0
+    if np.bincount(users.outcome[left], minlength=2).min() < 2:
+        what = f"none was done to only {left.sum():,} users of a part, too few of either outcome"
+        raise InputError("data.train_on", what, "Type data.train_on=all.")
+    return left

@@ -1,0 +1,190 @@
+"""Tables that one pass over users leaves and no price changes: segments, movement, ranking, diagnostics."""
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tippingpoint.data.users import Users
+from tippingpoint.evaluation import calibration_line
+from tippingpoint.experiment.simulation_result import PAIR
+from tippingpoint.offpolicy.evidence import FLOOR, Evidence, Kind, Log, diagnose
+from tippingpoint.offpolicy.ranking import autoc, qini, uplift_at
+from tippingpoint.offpolicy.statistics import Estimate
+from tippingpoint.offpolicy.value import segment_break_even
+from tippingpoint.policies.policy import Policy
+
+SHARES = (0.1, 0.2, 0.3, 0.5)
+"""Of users, for uplift@k."""
+EFFECT = "reward model's effect"
+"""The targeting rule that no score is: whom the reward model expects an action to move most first."""
+TOP = 3
+"""Features a segment is described by."""
+Groups = dict[tuple[str, str], np.ndarray]
+
+
+def segments_of(
+    users: Users, scores: dict[str, np.ndarray], bound: dict[str, dict[str, Policy]]
+) -> tuple[pd.DataFrame, Groups]:
+    """One row a model, policy and segment, without money; and each user's segment."""
+    rows: list[dict[str, Any]] = []
+    groups: Groups = {}
+    for model, policies in bound.items():
+        for name, policy in policies.items():
+            code = groups[model, name] = policy.segment(scores[model], users.features)
+            for s, segment in enumerate(policy.segments):
+                members = code == s
+                size = int(members.sum())
+                rows.append(
+                    {
+                        "model": model,
+                        "policy": name,
+                        "segment": segment,
+                        "action": policy.actions[segment],
+                        "users": size,
+                        "share": size / len(users),
+                        "mean_score": float(scores[model][members].mean()) if size else np.nan,
+                        "outcome_rate": float(users.outcome[members].mean()) if size else np.nan,
+                        "top_features": _distinct(users, members),
+                    }
+                )
+    return pd.DataFrame(rows), groups
+
+
+def break_even_responses(
+    segments: pd.DataFrame,
+    groups: Groups,
+    evidence: Evidence,
+    alpha: np.ndarray,
+    beta: np.ndarray,
+    actions: tuple[str, ...],
+    good: bool,
+) -> list[float]:
+    """From which response on each row's action pays, at the (n, K) prices of those in the segment, each their own."""
+    found = []
+    at: dict[tuple[str, str], int] = {}
+    for row in segments.itertuples():
+        pair = str(row.model), str(row.policy)
+        s = at[pair] = at.get(pair, -1) + 1  # rows of a policy are in the order of its segments
+        members, k = groups[pair] == s, actions.index(str(row.action))
+        if not k or not members.any():
+            found.append(np.nan)
+            continue
+        lines = alpha[members][:, [0, k]], beta[members][:, [0, k]]
+        found.append(segment_break_even(evidence.phi[members, 0], *lines, good))
+    return found
+
+
+def _distinct(users: Users, members: np.ndarray) -> str:
+    """Features in which a segment differs most from everyone, in standard deviations."""
+    if not members.any() or members.all():
+        return ""
+    found: dict[str, float] = {}
+    for column in users.contract.columns:
+        values = users.features[column.name]
+        if column.kind == "number":
+            of = {column.name: values.to_numpy(np.float64)}
+        else:
+            of = {f"{column.name}={v}": (values == v).to_numpy(np.float64) for v in values.value_counts().index[:5]}
+        for name, x in of.items():
+            deviation = float(np.nanstd(x))
+            inside = x[members & np.isfinite(x)]
+            if deviation > 0 and len(inside):
+                found[name] = (float(inside.mean()) - float(np.nanmean(x))) / deviation
+    top = sorted(found, key=lambda name: -abs(found[name]))[:TOP]
+    return ", ".join(f"{name} {found[name]:+.1f} sd" for name in top)
+
+
+def movement(groups: Groups, bound: dict[str, dict[str, Policy]]) -> pd.DataFrame:
+    """How users move between segments: between two policies of a model, and between two models under a policy."""
+    rows = []
+    for (m1, p1), (m2, p2) in combinations(groups, 2):
+        if (m1 == m2) == (p1 == p2):
+            continue
+        first, second = bound[m1][p1], bound[m2][p2]
+        count = np.zeros((len(first.segments), len(second.segments)), dtype=np.int64)
+        np.add.at(count, (groups[m1, p1], groups[m2, p2]), 1)
+        for i, j in np.argwhere(count):
+            a, b = first.segments[i], second.segments[j]
+            rows.append(
+                {
+                    "from": f"{m1}{PAIR}{p1}",
+                    "to": f"{m2}{PAIR}{p2}",
+                    "from_segment": a,
+                    "to_segment": b,
+                    "users": int(count[i, j]),
+                    "same_action": first.actions[a] == second.actions[b],
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def ranking(
+    scores: dict[str, np.ndarray],
+    predicted_effect: np.ndarray | None,
+    evidence: Evidence,
+    actions: tuple[str, ...],
+    good: bool,
+) -> pd.DataFrame:
+    """How well each score, and the effect the reward model predicts, rank users for each action.
+
+    Parameters
+    ----------
+    predicted_effect
+        (n, K) outcomes under each action less those under none, as the reward model predicts them; None where there is
+        no reward model.
+
+    Returns
+    -------
+    table
+        Effects in wanted outcomes per user; z is value / SE, which is far from 0 where the ranking says something.
+    """
+    rows, sign = [], 1 if good else -1
+    for k, action in enumerate(actions[1:], start=1):
+        effect = (evidence.phi[:, k] - evidence.phi[:, 0]) * sign
+        rules = dict(scores) if predicted_effect is None else scores | {EFFECT: predicted_effect[:, k] * sign}
+        for rule, score in rules.items():
+            found: dict[str, Estimate] = {"autoc": autoc(score, effect), "qini": qini(score, effect)}
+            found |= {f"uplift_at_{share:.0%}": uplift_at(share, score, effect) for share in SHARES}
+            for name, e in found.items():
+                ends = {"value": e.value, "se": e.se, "low": e.low, "high": e.high}
+                ends["z"] = e.value / e.se if e.se else None
+                rows.append({"rule": rule, "action": action, "measure": name, "evidence": evidence.kind, **ends})
+    return pd.DataFrame(rows)
+
+
+def diagnostics(kind: Kind, log: Log, decisions: dict[str, np.ndarray], keep: Sequence[int]) -> pd.DataFrame:
+    """What the log can say about each contestant; decisions are codes among the actions that were kept.
+
+    Chances that are known are never clipped, only those estimated for `logged`.
+    """
+    rows: list[dict[str, Any]] = []
+    for name, decision in decisions.items():
+        of = diagnose(log, np.asarray(keep)[decision], FLOOR if kind == "logged" else None)
+        rows.append(
+            {
+                "contestant": name,
+                "effective_sample_size": of.effective_sample_size,
+                "largest_weight": of.largest_weight,
+                **({} if of.clipped is None else {"share_clipped": of.clipped}),
+                "smallest_chance": float(log.logging_probability[:, list(keep)].min()),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def calibration_of_rewards(log: Log, actions: tuple[str, ...]) -> pd.DataFrame:
+    """Calibration of the outcome model on each arm of test: slope 1 and intercept 0 are perfect."""
+    assert log.predicted is not None
+    rows = []
+    for k, action in enumerate(actions):
+        arm = log.action == k
+        row: dict[str, Any] = {"action": action, "users": int(arm.sum())}
+        if np.bincount(log.outcome[arm].astype(np.int64), minlength=2).min() > 1:
+            predicted = np.clip(log.predicted[arm, k], 1e-9, 1 - 1e-9)
+            for name, e in zip(("slope", "intercept"), calibration_line(log.outcome[arm], predicted), strict=True):
+                row |= {name: e.value, f"{name}_low": e.low, f"{name}_high": e.high}
+        rows.append(row)
+    return pd.DataFrame(rows)

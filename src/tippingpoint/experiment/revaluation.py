@@ -1,0 +1,257 @@
+"""From statistics and prices to answers: surface, choice, contest, segments, sensitivity; no user is touched."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tippingpoint.economics import Economics
+from tippingpoint.experiment.simulation_result import BEST, DEFAULT, NONE, ORACLE, PAIR, RANDOM, THEN, Simulation, ends
+from tippingpoint.experiment.thresholds import Asked, cut_offs
+from tippingpoint.offpolicy.cells import Cells, Line, contacts, linear, outcomes
+from tippingpoint.offpolicy.contest import contest_of_cells
+from tippingpoint.offpolicy.estimators import estimates
+from tippingpoint.offpolicy.statistics import LEAST_CHANGED, Estimate
+from tippingpoint.offpolicy.sufficient_statistics import MEASURE, MONEY, Gathered, Joint
+from tippingpoint.offpolicy.value import break_even_response
+from tippingpoint.policies.bands import Bands
+from tippingpoint.policies.best_action import BestAction
+
+INTEREST = 0.01
+"""Of what a user is worth with no action: the smallest uplift of interest, where none is stated."""
+
+
+def price(gathered: Gathered, asked: Asked) -> Simulation:
+    """Answer everything at the prices asked, values and standard errors exact.
+
+    Raises
+    ------
+    InputError
+        Where a policy's action has no price.
+    """
+    about, economics = gathered.about, asked.economics
+    actions = tuple(about["actions"])
+    economics.check({actions[k] for d in gathered.test.decisions.values() for k in np.unique(d)} | {"none"})
+    line = priced_line(about, economics)
+    named = _names(gathered, asked, line)
+    test, validation = (_renamed(joint, named) for joint in (gathered.test, gathered.validation))
+    pairs = [name for name in test.decisions if PAIR in name]
+    first, on_validation = pairs[0], None
+    if about["kind"] != "assumed":
+        each = {name: uplift(validation, line, validation.decisions[name]).value for name in pairs}
+        first = max(each, key=each.__getitem__)
+        on_validation = each[first]
+    worth = _contestants(test, line, first, actions, usable(economics, actions))
+    verdicts = []
+    if about["kind"] != "assumed":
+        verdicts = contest_of_cells(test.cells, worth, np.random.default_rng([asked.seed, 5]))
+    banded = {name: policy for name, policy in asked.policies.items() if isinstance(policy, Bands)}
+    own, by = first.split(PAIR)
+    shown = own, by if by in banded else next(iter(banded), "")
+    segments = _segments(gathered, economics, line)
+    both = segments["model"] + PAIR + segments["policy"]
+    values = _values(about, asked, line, test, worth, first)
+    untouched = abs(values[NONE]["value_per_user"].value)
+    return Simulation(
+        gathered=gathered,
+        asked=asked,
+        smallest_uplift=asked.smallest_uplift or float(f"{INTEREST * untouched:.2g}") or None,
+        decided={name: test.decisions[name] for name in worth if name in test.decisions},
+        first=first,
+        on_validation=on_validation,
+        values=values,
+        verdicts=verdicts,
+        estimators=_estimators(about, line, test, worth),
+        all_cut_offs=[
+            cut_offs(gathered, asked, line, m, n, p, full=(m, n) == shown or not asked.first_only)
+            for m in gathered.scored
+            for n, p in banded.items()
+        ],
+        segments=segments.assign(policy=[named[name].split(PAIR)[1] for name in both]),
+        tornado=_tornado(about, asked, test, test.decisions[first]),
+    )
+
+
+def _names(gathered: Gathered, asked: Asked, line: Line) -> dict[str, str]:
+    """What each contestant is called here: those whose decisions rest on prices say so where prices are others now."""
+    same = gathered.about["per_user_prices"]
+    if not same:
+        then = priced_line(gathered.about, Economics.model_validate(gathered.about["economics"]))
+        same = np.array_equal([then.alpha, then.beta], [line.alpha, line.beta], equal_nan=True)
+    resting = {BEST, ORACLE} | {name for name, of in asked.policies.items() if isinstance(of, BestAction)}
+    names = gathered.test.decisions
+    return {n: n if same or n.split(PAIR)[-1] not in resting else f"{n}{THEN}" for n in names}
+
+
+def _renamed(joint: Joint, named: Mapping[str, str]) -> Joint:
+    return replace(joint, decisions={named[name]: decision for name, decision in joint.decisions.items()})
+
+
+def priced_line(about: Mapping[str, Any], economics: Economics) -> Line:
+    """Money per user, linear in the outcome scores as they were gathered.
+
+    Under assumed evidence these hold the response stated then; another response rescales them, which the line takes
+    in: phi' = phi·r for a good outcome, 1 - phi' = (1 - phi)·r for one that is not wanted.
+    """
+    actions, good = tuple(about["actions"]), bool(about["good"])
+    if about["per_user_prices"]:  # gathered as they were: no price can change without users
+        return only(MONEY, len(actions))
+    alpha, beta = economics.line(actions, good)
+    if about["kind"] == "assumed":
+        ratio = economics.response(actions) / np.array(about["response"], dtype=np.float64)
+        alpha, beta = alpha if good else alpha + beta * (1 - ratio), beta * ratio
+    return Line(alpha, beta)
+
+
+def only(block: str, actions: int) -> Line:
+    """The line that counts a further measure alone, for K actions."""
+    return Line(np.zeros(actions), np.zeros(actions), {block: np.ones(actions)})
+
+
+def uplift(joint: Joint, line: Line, decision: np.ndarray) -> Estimate:
+    """Money per user over everyone getting none."""
+    L = joint.cells.coefficients(line, {0, *np.unique(decision).tolist()})
+    return linear(joint.cells, L[decision] - L[0])
+
+
+def usable(economics: Economics, actions: tuple[str, ...]) -> list[int]:
+    """Codes of the actions that have a price."""
+    return [k for k, action in enumerate(actions) if action in economics.priced]
+
+
+def _contestants(
+    joint: Joint, line: Line, first: str, actions: tuple[str, ...], usable: list[int]
+) -> dict[str, np.ndarray]:
+    """By contestant (cells, C) coefficients of worth; what has no price stands nowhere."""
+    cells = joint.cells
+    L = cells.coefficients(line, usable)
+    worth = {name: L[d] for name, d in joint.decisions.items() if not name.startswith(ORACLE)}
+    for k in usable:
+        worth[f"everyone {actions[k]}"] = np.tile(L[k], (len(cells.count), 1))
+    shares = np.bincount(joint.decisions[first], cells.count, minlength=len(actions)) / cells.users
+    worth[RANDOM] = np.tile(shares[usable] @ L[usable], (len(cells.count), 1))
+    return worth
+
+
+def _values(
+    about: Mapping[str, Any], asked: Asked, line: Line, joint: Joint, worth: dict[str, np.ndarray], first: str
+) -> dict[str, dict[str, Estimate]]:
+    actions = tuple(about["actions"])
+    lines = {
+        "uplift_per_user": line,
+        "uplift_per_1000": _outcomes(about, asked.economics),
+        "contacts_per_1000": contacts(len(actions)),
+        **{f"measure_{name}_per_user": only(f"{MEASURE}{name}", len(actions)) for name in map(str, about["measures"])},
+    }
+    if not about["per_user_prices"]:
+        lines["action_cost_per_user"] = Line(*asked.economics.spend(actions, about["good"]))
+    found = {}
+    known = usable(asked.economics, actions)
+    by_line = {column: _contestants(joint, of, first, actions, known) for column, of in lines.items()}
+    for name in worth:
+        row = {"value_per_user": linear(joint.cells, worth[name])}
+        for column, of in by_line.items():
+            e = linear(joint.cells, of[name] - of[NONE])
+            row[column] = e.scaled(1000) if column.endswith("1000") else e
+        row["contacts_per_1000"] = Estimate(row["contacts_per_1000"].value)  # as many as these users had
+        if ORACLE in joint.decisions:  # one of other prices has another name
+            L = joint.cells.coefficients(line, {0, *np.unique(joint.decisions[ORACLE]).tolist()})
+            row["regret_per_user"] = linear(joint.cells, L[joint.decisions[ORACLE]] - worth[name])
+        found[name] = row
+    return found
+
+
+def _estimators(about: Mapping[str, Any], line: Line, joint: Joint, worth: dict[str, np.ndarray]) -> pd.DataFrame:
+    """One row a contestant that decides and estimator; empty where nothing was logged."""
+    if (log := joint.log) is None:
+        return pd.DataFrame()
+    if about["per_user_prices"]:  # in money already
+        line = outcomes(log.actions)
+    codes = {f"everyone {action}": k for k, action in enumerate(about["actions"])}
+    none, rows = np.zeros(len(log.count), dtype=np.int64), []
+    for name in worth:
+        decision = none + codes[name] if name in codes else joint.decisions.get(name)
+        if decision is None:  # picked at random
+            continue
+        value, gain = estimates(log, line, decision), estimates(log, line, decision, none)
+        for estimator in sorted(value, key=lambda one: one != DEFAULT):
+            row: dict[str, Any] = {"contestant": name, "estimator": estimator, "default": estimator == DEFAULT}
+            for column, e in {"value_per_user": value[estimator], "uplift_per_user": gain[estimator]}.items():
+                row |= {f"{column}_{about['kind']}{end}": v for end, v in ({**ends(e), "_se": e.se}).items()}
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _outcomes(about: Mapping[str, Any], economics: Economics) -> Line:
+    """The line that counts outcomes, at the response stated now."""
+    actions = tuple(about["actions"])
+    line = outcomes(len(actions))
+    if about["kind"] != "assumed":
+        return line
+    ratio = economics.response(actions) / np.array(about["response"], dtype=np.float64)
+    return Line(line.alpha if about["good"] else 1 - ratio, ratio)
+
+
+def _segments(gathered: Gathered, economics: Economics, line: Line) -> pd.DataFrame:
+    about, kind = gathered.about, gathered.about["kind"]
+    table, actions = gathered.segments, tuple(about["actions"])
+    column = f"uplift_per_user_{kind}"
+    rows = []
+    for s, action in enumerate(table["action"]):
+        own, k = _only(gathered.segment_cells, s), actions.index(action)
+        row: dict[str, float | None] = {}
+        if own.users > 1:
+            L = own.coefficients(line, {0, k})
+            e = linear(own, np.tile(L[k] - L[0], (2, 1)))
+            e = e if own.users >= LEAST_CHANGED or not k else Estimate(e.value)  # too few for a normal interval
+            told = [""] if kind == "assumed" else list(ends(e))
+            row = {f"{column}{end}": np.nan if (value := ends(e)[end]) is None else value for end in told}
+            if kind == "assumed" and k and not about["per_user_prices"]:
+                base = float(own.gram[0, 0, own.columns("phi").start]) / own.users
+                row["break_even_response"] = _break_even(economics, about, base, k)
+        rows.append(row)
+    return pd.concat([table.reset_index(drop=True), pd.DataFrame(rows)], axis=1)
+
+
+def _break_even(economics: Economics, about: Mapping[str, Any], base: float, action: int) -> float:
+    """Ratio P(pays | action) / P(pays | none) from which on the action earns more than it costs; inf: none does."""
+    alpha, beta = (of[[0, action]] for of in economics.line(tuple(about["actions"]), about["good"]))
+    if not about["good"]:  # in terms of those who pay, whose outcome is 0
+        alpha, beta, base = alpha + beta, -beta, 1 - base
+    return float(break_even_response(base, alpha, beta)[1])
+
+
+def _only(cells: Cells, s: int) -> Cells:
+    gram = np.stack([cells.gram[s], np.zeros_like(cells.gram[s])])
+    return Cells(cells.kind, np.array([0.5]), cells.actions, cells.blocks, gram)
+
+
+def _tornado(about: Mapping[str, Any], asked: Asked, joint: Joint, decision: np.ndarray) -> pd.DataFrame:
+    used = [about["actions"][k] for k in np.unique(decision) if k]
+    if about["per_user_prices"]:
+        return pd.DataFrame()
+    share, written = asked.sensitivity, asked.economics.model_dump()
+    fields: list[tuple[str, ...]] = [("price",), ("months",), ("ad_revenue",)]
+    leaves = ["contact_cost", "discount", "discount_months"]
+    leaves += ["assumed_response"] if about["kind"] == "assumed" else []
+    fields += [("actions", action, leaf) for action in used for leaf in leaves]
+    rows: list[dict[str, Any]] = []
+    for path in fields:
+        ends = []
+        for factor in (1 - share, 1 + share):
+            moved = Economics.model_validate(_scaled(written, path, factor))
+            ends.append(uplift(joint, priced_line(about, moved), decision).value)
+        if ends[0] != ends[1]:
+            low, high = f"uplift_{about['kind']}_at_{1 - share:g}", f"uplift_{about['kind']}_at_{1 + share:g}"
+            rows.append({"price": ".".join(path), low: ends[0], high: ends[1], "swing": abs(ends[1] - ends[0])})
+    return pd.DataFrame([rows[k] for k in np.argsort([-row["swing"] for row in rows], kind="stable")])
+
+
+def _scaled(node: Mapping[str, Any], path: tuple[str, ...], factor: float) -> dict[str, Any]:
+    head, *rest = path
+    if rest:
+        return {**node, head: _scaled(node[head], tuple(rest), factor)}
+    value = node[head] * factor
+    return {**node, head: min(value, 1.0) if head == "discount" else value}

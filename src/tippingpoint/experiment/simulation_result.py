@@ -1,0 +1,237 @@
+"""Everything one simulation finds, and its tables."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+
+from tippingpoint.experiment.thresholds import Asked, CutOffs, View
+from tippingpoint.offpolicy.choice import Valued
+from tippingpoint.offpolicy.contest import Verdict
+from tippingpoint.offpolicy.statistics import Estimate
+from tippingpoint.offpolicy.sufficient_statistics import Gathered
+
+NONE, RANDOM, ORACLE, BEST = "everyone none", "random of equal size", "oracle", "best_action"
+PAIR = " · "
+DEFAULT = "dr"
+"""The estimator of all that is said of a log; the others stand beside it."""
+THEN = " (decided at the prices then)"
+"""Ends the name of a contestant whose decisions rest on prices, once it is valued at others: what it would decide now
+takes users to find out."""
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """Everything one `simulate` finds.
+
+    Parameters
+    ----------
+    smallest_uplift
+        Smallest difference of interest, money per user: as stated, or a share of what a user is worth with no action;
+        None where that is nothing.
+    decided
+        (cells of test,) action codes of each contestant that is a policy.
+    first
+        The contestant `model · policy` that is shown first: the leader; under assumed evidence, which chooses nothing,
+        the first one asked for.
+    on_validation
+        The leader's uplift there, money per user, which is why it leads; None under assumed evidence.
+    values
+        One row a contestant: value, uplift, outcomes, users acted on, spend and regret, on test.
+    verdicts
+        All pairs of contestants; empty under assumed evidence.
+    estimators
+        Value and uplift of each contestant that decides by every estimator of a log, at these prices; empty without a
+        log.
+    tornado
+        Uplift of the one shown first when each price is moved down and up; the widest swing first.
+    """
+
+    gathered: Gathered
+    asked: Asked
+    smallest_uplift: float | None
+    decided: dict[str, np.ndarray]
+    first: str
+    on_validation: float | None
+    values: dict[str, dict[str, Estimate]]
+    verdicts: list[Verdict]
+    estimators: pd.DataFrame
+    all_cut_offs: list[CutOffs]
+    segments: pd.DataFrame
+    tornado: pd.DataFrame
+
+    @property
+    def kind(self) -> str:
+        """The kind of evidence."""
+        return str(self.gathered.about["kind"])
+
+    @property
+    def leader(self) -> str | None:
+        """The contestant of largest uplift on validation; None under assumed evidence."""
+        return None if self.kind == "assumed" else self.first
+
+    @property
+    def ordered(self) -> list[str]:
+        """Contestants, the best first; under assumed evidence as they were asked for."""
+        if self.kind == "assumed":
+            return list(self.values)
+        return sorted(self.values, key=lambda name: (-self.values[name]["uplift_per_user"].value, name))
+
+    @property
+    def currency(self) -> str:
+        """The unit of money."""
+        return self.asked.economics.currency
+
+    def cut_offs(self) -> CutOffs | None:
+        """Those of the one shown first; where its policy has no bands, those of its model."""
+        model, policy = self.first.split(PAIR)
+        own = [s for s in self.all_cut_offs if s.model == model]
+        return next((s for s in own if s.policy == policy), own[0] if own else None)
+
+    def shares(self, cut_offs: CutOffs, of: Valued) -> dict[str, float]:
+        """Share of test users each action of a choice of cut-offs is for."""
+        cells, shares = self.gathered.scored[cut_offs.model].test, dict.fromkeys(cut_offs.actions, 0.0)
+        if of.at is None:
+            return {cut_offs.actions[0]: 1.0}
+        band = cells.decision(range(len(cut_offs.bands)), of.at)
+        for action, users in zip(cut_offs.actions, np.bincount(band, cells.count, len(cut_offs.bands)), strict=True):
+            shares[action] += float(users) / cells.users
+        return shares
+
+    def surface_table(self) -> pl.DataFrame | None:
+        """One row a choice of cut-offs of `cut_offs` that rises: value, uplift, outcomes, intervals, bands.
+
+        Of three cut-offs and more, two neighbours vary while the others are held.
+        """
+        cut_offs = self.cut_offs()
+        if cut_offs is None or not cut_offs.views:
+            return None
+        whose = (pl.lit(cut_offs.model).alias("model"), pl.lit(cut_offs.policy).alias("policy"))
+        return pl.concat([self._choices(view) for view in cut_offs.views]).select(*whose, pl.all())
+
+    def _choices(self, view: View) -> pl.DataFrame:
+        of, kind = view.surface, self.kind
+        rise = np.isfinite(of.uplift.value)
+        free = dict(zip(view.free, np.nonzero(rise), strict=True))
+        columns = {
+            f"cut_{k + 1}": of.cuts[free[k]] if k in free else np.full(int(rise.sum()), cut)
+            for k, cut in enumerate(view.at)
+        }
+        for name, sheet in {"value": of.value, "uplift": of.uplift, "uplift_per_1000": of.outcomes}.items():
+            numbers = {"": sheet.value, "_se": sheet.se, "_low": sheet.low, "_high": sheet.high}
+            numbers |= {"_band_low": sheet.band_low, "_band_high": sheet.band_high}
+            if kind == "assumed":
+                numbers = {"": sheet.value}
+            columns |= {f"{name}_{kind}{end}": values[rise] for end, values in numbers.items()}
+        columns |= {"acted_on": of.uplift.changed[rise], "supported": of.uplift.supported[rise]}
+        if view.told is not None:
+            columns["told_from_best"] = view.told[rise]
+        return pl.DataFrame(columns)
+
+    def value_table(self) -> pd.DataFrame:
+        """`values` flat: one row a contestant, names that carry the kind."""
+        rows = []
+        for name, numbers in self.values.items():
+            row: dict[str, Any] = {"contestant": name}
+            for column, e in numbers.items():
+                row |= {f"{column}_{self.kind}{end}": v for end, v in ends(e).items()}
+            rows.append(row)
+        return pd.DataFrame(rows).dropna(axis="columns", how="all")
+
+    def verdict_table(self) -> pd.DataFrame:
+        """One row a pair, with the users needed to tell the smallest uplift of interest."""
+        smallest = self.smallest_uplift
+        return pd.DataFrame(
+            [
+                {
+                    "first": v.first,
+                    "second": v.second,
+                    **{f"difference_{self.kind}{end}": value for end, value in ends(v.difference).items()},
+                    "verdict": v.word,
+                    "users_who_differ": v.changed,
+                    **({} if smallest is None else {f"users_needed_for_{smallest:g}": v.users_needed(smallest)}),
+                }
+                for v in self.verdicts
+            ]
+        )
+
+    def break_even_table(self) -> pd.DataFrame:
+        """From which response on each segment's action pays, beside the one assumed; empty where it was measured.
+
+        0 says that it pays whatever the response.
+        """
+        if "break_even_response" not in self.segments:
+            return pd.DataFrame()
+        rows = self.segments[np.isfinite(self.segments["break_even_response"])]
+        assumed = [self.asked.economics.response((action,))[0] for action in rows["action"]]
+        kept = rows[["policy", "segment", "action", "model", "break_even_response"]].reset_index(drop=True)
+        return kept.assign(break_even_response=kept["break_even_response"].clip(lower=0), assumed_response=assumed)
+
+    def choice_table(self) -> pd.DataFrame:
+        """One row a model, policy of bands and choice: honest beside apparent, with and without the budget."""
+        rows = []
+        unit = "contacts" if self.asked.budget is None else self.asked.budget.unit
+        limit = "" if self.asked.budget is None else f"{self.asked.budget.total:g} {unit}"
+        for s in self.all_cut_offs:
+            for budget, choice in {"none": s.choice, limit: s.budgeted}.items():
+                for how in ("honest", "apparent") if choice else ():
+                    of: Valued = getattr(choice, how)
+                    row: dict[str, Any] = {"model": s.model, "policy": s.policy, "budget": budget, "choice": how}
+                    row["spend_in"] = "contacts" if choice is s.choice else unit
+                    row["cuts"] = "no one" if of.cuts is None else " ".join(f"{c:.4g}" for c in of.cuts)
+                    named = {"uplift_per_user": of.uplift, "per_1000": of.outcomes, "spend_per_user": of.spend}
+                    for column, e in named.items():
+                        row |= {f"{column}_{self.kind}{end}": v for end, v in ends(e).items()}
+                    rows.append(row)
+        return pd.DataFrame(rows)
+
+    def frontier_table(self) -> pd.DataFrame:
+        """One row a point of the value-spend frontier, by model and policy."""
+        rows = []
+        for s in self.all_cut_offs:
+            for step in s.frontier:
+                cuts = step.point.cuts
+                row: dict[str, Any] = {"model": s.model, "policy": s.policy, "spend_in": s.frontier_in}
+                row["cuts"] = "no one" if cuts is None else " ".join(f"{c:.4g}" for c in cuts)
+                marginal = step.marginal or Estimate(float("nan"))
+                named = {"spend_per_user": step.point.spend, "uplift_per_user": step.point.uplift}
+                for column, e in {**named, "uplift_per_further_unit": marginal}.items():
+                    row |= {f"{column}_{self.kind}{end}": v for end, v in ends(e).items()}
+                rows.append(row)
+        return pd.DataFrame(rows)
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """All tables by name, those without rows left out."""
+        found = {
+            "break_even": self.break_even_table(),
+            "values": self.value_table(),
+            "contest": self.verdict_table(),
+            "estimators": self.estimators,
+            "choice": self.choice_table(),
+            "frontier": self.frontier_table(),
+            "segments": self.segments,
+            "tornado": self.tornado,
+            **self.gathered.tables,
+        }
+        return {name: table for name, table in found.items() if len(table)}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        tables = {n: t.astype(object).where(t.notna(), None).to_dict("records") for n, t in self.tables().items()}
+        best = self.cut_offs()
+        told = {"untold_cuts": best.untold_ranges} if best else {}
+        return {
+            **{key: value for key, value in self.gathered.about.items() if key not in ("economics", "prices")},
+            "evidence": self.kind,
+            "economics": {"name": self.asked.economics.name, "currency": self.currency},
+            **({"leader": self.leader} if self.leader else {}),
+            **told,
+            **tables,
+        }
+
+
+def ends(e: Estimate) -> dict[str, float | None]:
+    """An estimate as columns of a table, by the ending of their name."""
+    return {"": e.value, "_low": e.low, "_high": e.high}

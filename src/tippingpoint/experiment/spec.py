@@ -1,0 +1,257 @@
+"""Question, candidates and their comparison, in one shape for terminal, JSON, cards and MLflow."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from tippingpoint.config.settings import Report
+from tippingpoint.data.contract import TableContract
+from tippingpoint.data.profile import LEAK
+from tippingpoint.data.splits import Parts
+from tippingpoint.data.users import Contract, Users
+from tippingpoint.decisions import Deployment
+from tippingpoint.economics import Economics
+from tippingpoint.evaluation import auc_contributions
+from tippingpoint.evaluation.evaluation import Evaluation
+from tippingpoint.explanation import Explanation, raw_columns
+from tippingpoint.models.calibration import Model
+from tippingpoint.models.family import Family
+from tippingpoint.models.size import nodes, used
+from tippingpoint.offpolicy.evidence import Evidence
+from tippingpoint.offpolicy.statistics import Estimate, mean
+from tippingpoint.offpolicy.value import PolicyValue
+from tippingpoint.policies.policy import Policy
+
+SHAP_SHARE = 0.90
+BASELINE_METRICS = ("roc_auc", "log_loss", "brier")
+
+
+@dataclass(frozen=True)
+class Question:
+    """What all candidates of a job share: users on their sides, a policy, prices, and evidence.
+
+    Parameters
+    ----------
+    name
+        What is asked (`conversion`); names experiment and registered model.
+    origin
+        Short name of where the users come from.
+    select_by
+        The metric on validation that winners are chosen by.
+    actions
+        The K actions that evidence speaks about, in order; `none` first.
+    evidence
+        Outcome scores of the test users under each action.
+    alpha, beta
+        (K,) reward line of each action; (n, K) over the test users where prices are per user.
+    best_auc
+        The ROC AUC no score of the test users can have more than by chance; known for generated worlds only.
+    train_on
+        Whose outcomes a score predicts: under the logged mix of actions (`all`), or under `none` only.
+    report
+        How much is written of each candidate.
+    baselines
+        What a model must beat: a constant, and the best single column.
+    alone
+        ROC AUC of each column alone, cross-validated on the users that models are fitted on; the largest first.
+    terms
+        The contract of the table the users came from; None where it has none.
+    """
+
+    name: str
+    origin: str
+    select_by: str
+    explain_rows: int
+    seed: int
+    users: Users
+    parts: Parts
+    families: dict[str, Family]
+    policy: Policy
+    economics: Economics
+    actions: tuple[str, ...]
+    evidence: Evidence
+    alpha: np.ndarray
+    beta: np.ndarray
+    best_auc: float | None = None
+    train_on: Literal["all", "none"] = "all"
+    report: Report = "full"
+    baselines: tuple["Baseline", ...] = ()
+    alone: dict[str, float] = field(default_factory=dict)
+    terms: TableContract | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        contract = self.users.contract
+        return {
+            "question": self.name,
+            "data": {
+                "origin": self.origin,
+                "digest": self.users.digest,
+                "users": len(self.users),
+                "train": len(self.parts.train),
+                "validation": len(self.parts.validation),
+                "test": len(self.parts.test),
+                "outcome": contract.outcome,
+                "positive": contract.positive,
+                "good": contract.good,
+                "outcome_rate": float(self.users.outcome.mean()),
+                "id": contract.user_id,
+                "numbers": contract.names("number"),
+                "categories": contract.names("category"),
+                "dropped": contract.dropped,
+                "log": contract.log or None,
+                "intake": asdict(self.users.intake) if self.users.intake else None,
+            },
+            "policy": {
+                "name": self.policy.name,
+                "version": self.policy.version,
+                "digest": self.policy.digest,
+            },
+            "economics": {"name": self.economics.name, "currency": self.economics.currency},
+            "evidence": self.evidence.kind,
+            "best_auc": self.best_auc,
+            "baselines": [baseline.as_dict(self.evidence.kind) for baseline in self.baselines],
+        }
+
+    @property
+    def suspects(self) -> list[str]:
+        """Columns that alone tell the outcome almost perfectly, as those made from it would."""
+        return [column for column, area in sorted(self.alone.items(), key=lambda item: -item[1]) if area >= LEAK]
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A score that takes no model, under the same policy on the same users.
+
+    Parameters
+    ----------
+    name
+        `constant`, or `column NAME`.
+    score
+        (n,) scores of the test users; all was learnt on the users that the model was fitted on.
+    metrics
+        Those of `evaluation.accuracy` on test.
+    value
+        What the policy brings with these scores.
+    """
+
+    name: str
+    score: np.ndarray
+    metrics: dict[str, Estimate]
+    value: PolicyValue
+
+    def as_dict(self, kind: str) -> dict[str, Any]:
+        """Ready for JSON; metric names as in MLflow."""
+        return {
+            "model": self.name,
+            "metrics": {k: asdict(v) for k, v in judged(self.metrics, self.value, kind).items()},
+        }
+
+
+def judged(metrics: dict[str, Estimate], value: PolicyValue, kind: str) -> dict[str, Estimate]:
+    """What test says of a score, under the names it has in MLflow; those of the policy carry the kind of evidence."""
+    return {f"test/{name}": estimate for name, estimate in metrics.items()} | {
+        f"policy/{kind}/value_per_user": value.value,
+        f"policy/{kind}/uplift_per_user": value.uplift,
+        f"policy/{kind}/uplift_per_1000": value.outcomes_per_1000,
+    }
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A fitted family and what test says of it.
+
+    Parameters
+    ----------
+    policy
+        The question's policy, bound to the model: what it learns is fixed on train and validation.
+    validation
+        The metric winners are chosen by, on validation.
+    score
+        (n,) scores of the test users.
+    metrics
+        Predictive metrics on test.
+    value
+        What the policy brings on test with these scores.
+    segments
+        One row a segment: size, mean score, outcome rate, uplift.
+    seconds
+        Wall time of `fit` and `explain`.
+    evaluation
+        Curves, slices and what else test says of the scores.
+    deployment
+        What deciding for new users takes besides the model and the policy.
+    development
+        Train and validation together where it was fitted on both, once a search had chosen it; else None.
+    """
+
+    family: str
+    model: Model
+    policy: Policy
+    validation: float
+    score: np.ndarray
+    metrics: dict[str, Estimate]
+    value: PolicyValue
+    segments: pd.DataFrame
+    explanation: Explanation
+    seconds: dict[str, float]
+    evaluation: Evaluation
+    deployment: Deployment
+    development: Users | None = None
+
+    def policy_metrics(self, kind: str) -> dict[str, Estimate]:
+        """Value and uplift of the policy under names that carry the kind of evidence."""
+        return judged({}, self.value, kind)
+
+    def size(self, contract: Contract) -> dict[str, Any]:
+        """How much there is to read in it: columns used, columns that make up 90 % of mean |SHAP|, terms or nodes."""
+        transformer, estimator = self.model.pipeline.named_steps["prepare"], self.model.pipeline.named_steps["model"]
+        moved = self.explanation.importance()["mean_abs_shap"].cumsum().to_numpy()
+        return {
+            "columns_used": len(np.unique(raw_columns(transformer, contract)[used(estimator)])),
+            "columns_90": int(np.searchsorted(moved, SHAP_SHARE * moved[-1] * (1 - 1e-12)) + 1) if moved[-1] else 0,
+            "size": nodes(estimator),
+            "of": "terms" if self.model.family.explained_as == "line" else "nodes",
+        }
+
+    def beside(self, question: Question) -> pd.DataFrame:
+        """The model and each baseline on test; `roc_auc_gain` and `uplift_gain` are the model's over it, paired."""
+        kind, outcome = question.evidence.kind, question.parts.test.outcome
+        mine = auc_contributions(outcome, self.score)
+        shared = {name: self.metrics[name] for name in BASELINE_METRICS}
+        rows = [row_of(self.family, judged(shared, self.value, kind))]
+        for baseline in question.baselines:
+            gain = {"roc_auc_gain": mean(mine - auc_contributions(outcome, baseline.score))}
+            more = mean(self.value.contribution - baseline.value.contribution)
+            gain[f"uplift_gain_{kind}"] = more if question.evidence.measured else Estimate(more.value)
+            rows.append(row_of(baseline.name, judged(baseline.metrics, baseline.value, kind) | gain))
+        return pd.DataFrame(rows).dropna(axis="columns", how="all")
+
+    def as_dict(self, kind: str) -> dict[str, Any]:
+        """Ready for JSON; metric names as in MLflow."""
+        metrics = judged(self.metrics, self.value, kind)
+        return {
+            "model": self.family,
+            "calibration": self.model.calibration,
+            "validation": self.validation,
+            "metrics": {name: asdict(estimate) for name, estimate in metrics.items()},
+            "segments": _records(self.segments),
+            "mean_abs_shap": dict(self.explanation.importance().itertuples(index=False)),
+            "confusion": _records(self.evaluation.confusion),
+            "worse_slices": _records(self.evaluation.worse),
+            "seconds": self.seconds,
+        }
+
+
+def row_of(name: str, estimates: dict[str, Estimate]) -> dict[str, Any]:
+    """A row of a table: each estimate under its name, with the ends of its interval."""
+    row: dict[str, Any] = {"model": name}
+    for metric, estimate in estimates.items():
+        row |= {metric: estimate.value, f"{metric}_low": estimate.low, f"{metric}_high": estimate.high}
+    return row
+
+
+def _records(table: pd.DataFrame) -> list[dict[Any, Any]]:
+    return table.astype(object).where(table.notna(), None).to_dict("records")

@@ -1,0 +1,73 @@
+"""The terminal's screens of the data verbs."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from tippingpoint.data.profile import LEAK, Described
+
+
+def describe_summary(
+    origin: str,
+    rows: int,
+    intake: str,
+    columns: Sequence[Described],
+    trouble: str,
+    best: float | None,
+    contract: str | None,
+    held: str | None,
+    outcome: str | None,
+    positive: str | None,
+    rate: float | None,
+) -> RenderableType:
+    """A table's columns, what may leak, and what to type next."""
+    title = f"{origin}: {rows:,} rows, {len(columns)} columns"
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=None, pad_edge=False)
+    widest = max((len(c.name) for c in columns), default=0)
+    table.add_column("column", overflow="fold", min_width=min(widest, 24))
+    table.add_column("role", overflow="fold", min_width=13, max_width=24)
+    for head in ("type", "missing", "distinct", "min", "max", "alone"):
+        table.add_column(head, justify="left" if head == "type" else "right", no_wrap=True)
+    table.add_column("example", no_wrap=True, max_width=18)
+    for c in columns:
+        alone = "" if c.alone is None else f"{c.alone:.3f}"
+        missing = f"{c.missing:.1%}" if c.missing else ""
+        cells = (Text(c.name), Text(c.role), c.type, missing, f"{c.distinct:,}", _short(c.low), _short(c.high), alone)
+        table.add_row(*cells, Text(c.example), style="bold" if c.leaks else "")
+    lines = [f"alone: how well this column by itself tells the outcome (ROC AUC); from {LEAK} on it may leak it."]
+    if rate is not None:
+        lines.insert(0, f"Outcome: {outcome}; {positive} counts as 1: {rate:.1%} of the rows.")
+    suspects = [c for c in columns if c.leaks]
+    if suspects:
+        named = ", ".join(f"{c.name} ({c.pure} have the rarer outcome)" if c.pure else c.name for c in suspects)
+        drop = ", ".join(c.name for c in suspects)
+        lines.append(f"Leak suspects: {named}. If known only afterwards: data.drop='[{drop}]'")
+    lines += (
+        [f"No score can have a ROC AUC above {best:.3f} on all these users, but by chance."] if best is not None else []
+    )
+    for c in columns:
+        if c.like_action:
+            lines.append(
+                f"{c.name} ({c.distinct} values) is a feature now. If it says what was done to users:"
+                f" data.action={c.name} data.control=… (the value for nothing)"
+            )
+    lines += [intake] if intake else []
+    lines += [f"As it is, no job can use it: {trouble}"] if trouble else []
+    if contract:
+        lines.append(f"Contract written to {contract}: edit it, then data.contract={contract}")
+    elif held:
+        lines.append(f"Held against {held}." + ("" if trouble else " Next: tippingpoint compare with the same words"))
+    else:
+        lines.append("Next: to=contract.yaml writes a contract to edit")
+    return Group(table, *(Text(line) for line in lines))
+
+
+def _short(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, int | float):
+        return f"{value:,.0f}" if 1e5 <= abs(value) < 1e15 else f"{value:,.6g}"
+    return str(value).removesuffix(" 00:00:00")

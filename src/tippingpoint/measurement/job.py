@@ -1,0 +1,187 @@
+"""`tippingpoint measure`: what decisions brought, beside what was promised; evidence for the next round."""
+
+import hashlib
+import tempfile
+from dataclasses import asdict, astuple, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from rich.console import RenderableType
+
+from tippingpoint.config.settings import VERSION, MeasureSettings
+from tippingpoint.core.errors import InputError
+from tippingpoint.core.redaction import masked
+from tippingpoint.core.run_reference import Filed
+from tippingpoint.core.strict import Component
+from tippingpoint.data.decisions import CHANCE, checked, read
+from tippingpoint.data.source import Source
+from tippingpoint.data.writing import replacing
+from tippingpoint.economics import Economics
+from tippingpoint.measurement import report
+from tippingpoint.measurement.next_experiment import as_evidence
+from tippingpoint.measurement.outcomes import Decided, Terms, join
+from tippingpoint.measurement.result import Measured, measured
+from tippingpoint.measurement.tracked import FIRST_LOOK, note, noted, promised
+from tippingpoint.reports.progress import progress
+from tippingpoint.tracking import backend
+from tippingpoint.tracking.models import config_of, find
+from tippingpoint.tracking.provenance import provenance
+from tippingpoint.tracking.registry import Client
+from tippingpoint.tracking.runs import StoredRun, reap
+from tippingpoint.tracking.runs import run as tracked
+from tippingpoint.tracking.tags import JOB
+
+
+@dataclass(frozen=True)
+class MeasureResult:
+    """What each version's policy brought, and where that is filed."""
+
+    decided: Decided
+    versions: list[Measured]
+    filed: list[Filed]
+    to: str | None
+    good: bool
+    question: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return {
+            "decisions": asdict(self.decided.counts),
+            "versions": [
+                of.as_dict() | {"run_id": filed.run_id, "page": filed.page}
+                for of, filed in zip(self.versions, self.filed, strict=True)
+            ],
+            "to": self.to,
+            "next": self.to_type,
+        }
+
+    @property
+    def to_type(self) -> str:
+        """What to type to compare on the joined table; empty where none was written."""
+        if self.to is None:
+            return ""
+        actions = [c.removeprefix(CHANCE) for c in self.decided.table.columns if c.startswith(CHANCE)]
+        chances = ", ".join(f"{a}: {CHANCE}{a}" for a in actions)
+        words = [f"data.path={self.to}", f"data.target={self.decided.outcome_name}", f"data.name={self.question}"]
+        words += [f"data.id={self.decided.id}"]
+        words += [
+            "data.action=action",
+            f"'data.logging_probability={{{chances}}}'",
+            f"data.good={str(self.good).lower()}",
+        ]
+        return f"Next round: tippingpoint compare data=csv {' '.join(words)}"
+
+    def render(self) -> RenderableType:
+        """One screen for a terminal."""
+        return report.measure_summary(self.versions, self.decided.counts, self.filed, self.to_type)
+
+
+def measure(settings: MeasureSettings) -> MeasureResult:
+    """Join decisions with what came of them, value each version's policy, and file it with the version.
+
+    Raises
+    ------
+    InputError
+        When the tables are not what they should be, or hold no random share.
+    OutsideError
+        When the store cannot be used.
+    """
+    with progress(4) as step:
+        step("reading decisions")
+        table, user_id = checked(read(settings.decisions, "decisions"), settings.decisions_id)
+        terms = Terms(
+            settings.outcome, settings.at, settings.absent == "zero", settings.within, settings.since, settings.until
+        )
+        outcomes = read(settings.outcomes, "outcomes")
+        now = datetime.now(UTC).replace(tzinfo=None)
+        decided = join(table, user_id, outcomes, settings.outcomes_id, terms, now)
+        evidence = None
+        if settings.to is not None:
+            users = read(settings.users, "users") if settings.users else None
+            evidence = as_evidence(decided, users, settings.users_id)
+        step("opening the store")
+        client = backend.connect()
+        reap(client)
+        runs = {version: _run(client, version) for version in decided.versions()}
+        step("answering")
+        found, good, first_look = [], True, _first_look(terms, decided.outcome_name)
+        for version, run in runs.items():
+            config = config_of(client, run)
+            good = Component.model_validate(config["data"]).build(Source, "data").wanted
+            prices = Component.model_validate(config["economics"]).build(Economics, "economics")
+            first = noted(client, version).get(first_look)
+            begun = int(first) if first else None
+            rows, name = decided.of(version), decided.outcome_name
+            found.append(measured(rows, name, version, prices, good, promised(run), begun, decided.settled))
+        step("filing")
+        if evidence is not None and settings.to is not None:
+            with replacing(Path(settings.to)) as file:
+                (evidence.write_parquet if settings.to.lower().endswith(".parquet") else evidence.write_csv)(file)
+        filed = [_file(client, of, runs[of.version], decided, settings, first_look) for of in found]
+    question = next(iter(runs.values())).data.tags["question"]
+    return MeasureResult(decided, found, filed, settings.to, good, question)
+
+
+def _run(client: Client, version: str) -> StoredRun:
+    if not (found := VERSION.fullmatch(version)) or not found[2]:
+        raise InputError("decisions", f"model {version!r} is no registered version", "Score with models:/NAME/VERSION.")
+    try:
+        return find(client, version)[0]
+    except InputError as error:
+        raise InputError(
+            "decisions", f"made by a model this store does not hold: {error.what}", error.remedy
+        ) from error
+
+
+def _first_look(terms: Terms, outcome: str) -> str:
+    """The version's tag that keeps how many users its first look on these terms had: all later ones are tuned to it."""
+    kept = astuple(replace(terms, outcome=outcome, until=None))
+    return f"{FIRST_LOOK}{hashlib.sha256(repr(kept).encode()).hexdigest()[:8]}"
+
+
+def _file(
+    client: Client, of: Measured, run: StoredRun, decided: Decided, settings: MeasureSettings, first_look: str
+) -> Filed:
+    """A run of its own in the version's experiment, tags and a line on the version."""
+    written = masked(settings.model_dump(mode="json"))
+    tags = {
+        **provenance().tags(),
+        JOB: "measure",
+        "evidence": "experiment",
+        "question": run.data.tags["question"],
+        "model_version": of.version,
+        "verdict": of.word,
+        "mlflow.note.content": report.description(of, decided.counts),
+    }
+    with tracked(client, run.info.experiment_id, f"measure {of.version.removeprefix('models:/')}", tags) as opened:
+        opened.params({key: written[key] for key in written if key not in ("output", "debug")})
+        opened.metrics(report.estimates(of))
+        if of.start is not None:
+            days = np.array([(day - of.days[0]).days for day in of.looked])
+            looks = {"per_1000": of.per_1000, "per_user": of.per_user}
+            opened.curves(
+                {
+                    f"policy/experiment/by_day/uplift_{name}{end}": (days, getattr(sequence, end[1:] or "value"))
+                    for name, sequence in looks.items()
+                    if sequence is not None
+                    for end in ("", "_low", "_high")
+                }
+            )
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary)
+            (folder / "tables").mkdir()
+            of.table().to_csv(folder / "tables/sequence.csv", index=False)
+            report.picture(folder / "figures/sequence.png", of)
+            (folder / "measure.yaml").write_text(yaml.safe_dump(written, sort_keys=False, allow_unicode=True))
+            opened.artifacts(folder)
+    told = {"measured_until": of.until.isoformat(), "measured_run": opened.run_id}
+    if of.per_1000 is not None:
+        last = of.per_1000.last
+        ends = {"": last.value, "_low": last.low, "_high": last.high}
+        told |= {f"measured_uplift_per_1000{end}": f"{value:.6g}" for end, value in ends.items()}
+        told |= {first_look: str(of.first)} if of.settled else {}
+    note(client, of.version, told, report.in_a_line(of))
+    return Filed(opened.run_id, backend.page(opened.path), of.version)

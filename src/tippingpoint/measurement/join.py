@@ -1,0 +1,105 @@
+"""Decisions meet what came of them, user by user: by ids that are written alike, and no moment later than now."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import polars as pl
+
+from tippingpoint.core.errors import InputError, nearest
+from tippingpoint.data.decisions import as_written, some
+from tippingpoint.data.inference import id_column
+from tippingpoint.data.validation import as_text
+
+AT = "__at"
+"""When something came, in a join under way."""
+
+
+def first_by_version(decisions: pl.DataFrame, user_id: str) -> pl.DataFrame:
+    """Each user's first decision by each version, in the order they were made."""
+    of = [user_id, "model"]
+    return decisions.sort("scored_at", maintain_order=True).unique(of, keep="first", maintain_order=True)
+
+
+def met(
+    decisions: pl.DataFrame, first: pl.DataFrame, user_id: str, came: pl.DataFrame, outcomes: pl.DataFrame
+) -> tuple[pl.DataFrame, int]:
+    """First decisions with what came of them, and how many that came are of strangers; none of `came` twice."""
+    joined = first.join(came, left_on=user_id, right_on="__id", how="left", maintain_order="left")
+    unmet = came.join(decisions, left_on="__id", right_on=user_id, how="anti")["__id"]
+    if len(unmet) == len(came):
+        raise InputError(
+            "outcomes_id",
+            f"none of the {len(came):,} ids of the outcomes ({some(came['__id'].to_list())}) is among the decisions"
+            f" ({some(decisions[user_id].unique(maintain_order=True).to_list())})",
+            better_id(outcomes, decisions[user_id], "outcomes"),
+        )
+    _check_alike(joined.filter(pl.col("__there").is_null())[user_id], unmet)
+    return joined, len(unmet)
+
+
+def one_row(outcomes: pl.DataFrame, key: str) -> pl.DataFrame:
+    """The ids, of which none may be missing or stand twice."""
+    ids = as_written(outcomes[key])
+    if missing := ids.null_count():
+        raise InputError("outcomes", f"{key!r} is missing in {missing:,} rows")
+    if repeated := ids.filter(ids.is_duplicated()).unique(maintain_order=True).to_list():
+        what = f"{key!r} is not unique: {len(repeated):,} ids stand more than once ({some(repeated)})"
+        raise InputError("outcomes", what, "Keep one row a user.")
+    return pl.DataFrame({"__id": ids})
+
+
+def _check_alike(absent: pl.Series, strangers: pl.Series) -> None:
+    """Refuse where users without an outcome stand among the outcomes of strangers, but for how the id is written."""
+
+    def bare(ids: pl.Series, name: str) -> pl.DataFrame:
+        text = ids.str.strip_chars(" \t'\"").str.to_lowercase().str.replace(r"\.0+$", "").str.replace(r"^0+(.)", "$1")
+        return pl.DataFrame({"bare": text, name: ids}).unique("bare", keep="first", maintain_order=True)
+
+    same = bare(absent, "absent").join(bare(strangers, "stranger"), on="bare", maintain_order="left")
+    if len(same):
+        one, other = same.row(0)[1:]
+        raise InputError(
+            "outcomes",
+            f"{len(same):,} ids are written otherwise than in the decisions (there {one!r}, here {other!r})",
+            "Write them the same way in both: else these users count as having no outcome.",
+        )
+
+
+def refuse_future(came: pl.DataFrame, now: datetime | None, where: str) -> None:
+    """Refuse what is dated a day and more after now."""
+    if now is not None and len(ahead := came.filter(pl.col(AT) > now + timedelta(days=1))):
+        example = f"{ahead['__id'][0]!r} is dated {ahead[AT][0]}"
+        what = f"{len(ahead):,} outcomes have not come yet: {example}, now is {now:%Y-%m-%d %H:%M}"
+        raise InputError(where, what, "Mend or leave out these rows; times without a zone are UTC.")
+
+
+def last(*moments: pl.Series) -> Any:
+    """The last of all times: until then all is known, where nobody says otherwise."""
+    return pl.concat([m.rename("at") for m in moments]).max()
+
+
+def complete_until(said: Any, now: datetime | None) -> Any:
+    """Until when outcomes are complete: never later than now."""
+    return said if now is None else min(said, now)
+
+
+def id_of(table: pl.DataFrame, given: str | None, user_id: str, ids: pl.Series, what: str) -> str:
+    """The id column of outcomes or users."""
+    if given is not None:
+        if given not in table.columns:
+            raise InputError(f"{what}_id", f"no column {given!r} in the {what}", nearest(given, table.columns))
+        return given
+    if user_id in table.columns:
+        return user_id
+    if (found := id_column(table)) is not None:
+        return found
+    raise InputError(f"{what}_id", f"the {what} have no column {user_id!r}", better_id(table, ids, what))
+
+
+def better_id(table: pl.DataFrame, ids: pl.Series, what: str) -> str:
+    """Which column's values are ids of the decisions, in words."""
+    known = set(ids.to_list())
+    for column in table.columns:
+        if known & set(as_text(table[column]).head(10_000).to_list()):
+            return f"Those of {column!r} are: type {what}_id={column}."
+    return f"Columns: {', '.join(table.columns[:12])}. Write ids the same way in both."

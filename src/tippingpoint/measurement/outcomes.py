@@ -1,0 +1,232 @@
+"""What came of decisions: yes or no, joined user by user."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from tippingpoint.core.errors import InputError, nearest
+from tippingpoint.data.column_roles import NO, YES
+from tippingpoint.data.decisions import CHANCE, times
+from tippingpoint.data.validation import as_text
+from tippingpoint.measurement.join import AT, complete_until, first_by_version, id_of, last, met, one_row, refuse_future
+
+OUTCOME = "__outcome"
+"""The outcome, in a join under way."""
+KNOWN = "__known"
+"""When a user became known, in UTC: from then on the outcome stays as it is."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What counts as the outcome of a decision.
+
+    Parameters
+    ----------
+    outcome, at
+        Columns of the outcomes: yes or no, and when; None: the one column there is, and no time.
+    absent_is_zero
+        Whether a user without a row has outcome 0; else it is not known yet.
+    within
+        Days from the decision in which the outcome counts: a user is known once these are over. None: no such limit.
+    since, until
+        Decisions from when on, and until when outcomes are complete, in UTC; None: all, and the last time of either.
+    """
+
+    outcome: str | None = None
+    at: str | None = None
+    absent_is_zero: bool = False
+    within: float | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What came of the rows; `decisions` = those used + all others that follow."""
+
+    decisions: int
+    before_since: int
+    again: int
+    """Later decisions of users that the same version had decided for before: what comes of the first one counts."""
+    before_decision: int
+    """Users whose outcome had come before they were decided for."""
+    unknown: int
+    """Users whose outcome is not known yet."""
+    used: int
+    taken_as_zero: int
+    """Of those used, users without an outcome row."""
+    strangers: int
+    """Outcome rows of users nobody decided for."""
+    too_late: int = 0
+    """Of those used, users whose outcome came after `within` days: it does not count."""
+
+
+@dataclass(frozen=True)
+class Decided:
+    """Decisions with a known outcome, one row a user and version, in the order they were made.
+
+    Parameters
+    ----------
+    table
+        As the decisions hold it, every chance a number, `scored_at` a time in UTC; `outcome_name`, 0 or 1; and `KNOWN`.
+    id, outcome_name
+        Columns of the id and of the outcome.
+    settled
+        Whether outcomes stay as they are once known: not where a user without a row counts as 0 whose row may yet come.
+    """
+
+    table: pl.DataFrame
+    id: str
+    outcome_name: str
+    counts: Counts
+    settled: bool = True
+
+    def versions(self) -> list[str]:
+        """The versions that decided, in order of their first decision."""
+        return self.table["model"].unique(maintain_order=True).to_list()
+
+    def of(self, version: str) -> pl.DataFrame:
+        """The rows one version decided, as they became known, without chances of actions it did not choose among."""
+        rows = self.table.filter(pl.col("model") == version).sort(KNOWN, maintain_order=True)
+        return rows.drop([c for c in rows.columns if c.startswith(CHANCE) and rows[c].null_count() == len(rows)])
+
+
+def join(
+    decisions: pl.DataFrame,
+    user_id: str,
+    outcomes: pl.DataFrame,
+    outcomes_id: str | None,
+    terms: Terms,
+    now: datetime | None = None,
+) -> Decided:
+    """What came of each user's first decision by each version.
+
+    Parameters
+    ----------
+    decisions, user_id, outcomes, outcomes_id, terms, now
+        As of `follow`.
+
+    Raises
+    ------
+    InputError
+        As `follow` does, and when no user's outcome is known yet.
+    """
+    found = follow(decisions, user_id, outcomes, outcomes_id, terms, now)
+    if not found.counts.used:
+        remedy = (
+            "Type absent=zero if a user without a row has outcome 0." if terms.within is None else "Wait for the first."
+        )
+        what = f"no user's outcome is known yet ({found.counts.unknown:,} are not)"
+        raise InputError("outcomes", what, remedy)
+    return found
+
+
+def follow(
+    decisions: pl.DataFrame,
+    user_id: str,
+    outcomes: pl.DataFrame,
+    outcomes_id: str | None,
+    terms: Terms,
+    now: datetime | None = None,
+) -> Decided:
+    """What came of each user's first decision by each version; of nobody where nothing is known yet.
+
+    Parameters
+    ----------
+    decisions, user_id
+        As `checked` gives them.
+    outcomes, outcomes_id
+        One row a user; None: the id is called as in the decisions, or found by its name.
+    now
+        The time, in UTC: outcomes a day and more later are refused, and nothing is complete until later than that;
+        None: neither.
+
+    Raises
+    ------
+    InputError
+        When columns are missing, ids repeat or never match, outcomes are not yes or no, have not come yet, or are all
+        1 while users are absent.
+    """
+    came, name = _came(outcomes, id_of(outcomes, outcomes_id, user_id, decisions[user_id], "outcomes"), terms)
+    refuse_future(came, now, "at")
+    if name in decisions.columns:
+        raise InputError("outcomes", f"{name!r} is a column of the decisions too", "Rename it.")
+    taken = decisions.filter(pl.col("scored_at") >= terms.since) if terms.since else decisions
+    if not len(taken):
+        raise InputError(
+            "since", f"no decision was made since {terms.since}", f"The last: {decisions['scored_at'].max()!s}."
+        )
+    first = first_by_version(taken, user_id)
+    joined, strangers = met(decisions, first, user_id, came, outcomes)
+    absent = pl.col(OUTCOME).is_null() & ~pl.col("__there").fill_null(False)
+    if not terms.absent_is_zero and joined["__there"].null_count() and joined[OUTCOME].min() == 1:
+        without = joined["__there"].null_count()
+        what = f"every known outcome is 1, and {without:,} users have no row: no uplift is told from the others"
+        raise InputError("outcomes", what, "Type absent=zero if users without a row did not convert.")
+    before, late, unknown, outcome = pl.lit(False), pl.lit(False), pl.col(OUTCOME).is_null(), pl.col(OUTCOME)
+    if terms.absent_is_zero:
+        unknown, outcome = unknown & ~absent, pl.when(absent).then(0).otherwise(outcome)
+    if terms.at is not None:
+        before = (outcome == 1) & (pl.col(AT) < pl.col("scored_at"))
+    latest = last(joined["scored_at"], joined[AT])
+    until = complete_until(terms.until or latest, now)
+    unknown = unknown | (pl.col("scored_at") > until)
+    if terms.within is not None:
+        end = pl.col("scored_at") + timedelta(days=terms.within)
+        late = (outcome == 1) & (pl.col(AT) > end)
+        outcome = pl.when(late).then(0).otherwise(outcome)
+        unknown = unknown | (end > until)
+        known = end
+    else:
+        # Without a time it became known at some moment before this look: it counts from this look on.
+        look = pl.lit(max(until, latest), dtype=pl.Datetime("us"))
+        known = pl.max_horizontal(pl.col(AT).fill_null(look), "scored_at")
+    joined = joined.with_columns(
+        outcome.cast(pl.Int64).alias(name),
+        before.fill_null(False).alias("__before"),
+        (unknown & ~before.fill_null(False)).alias("__unknown"),
+        absent.alias("__absent"),
+        late.fill_null(False).alias("__late"),
+        known.alias(KNOWN),
+    )
+    used = joined.filter(~pl.col("__before") & ~pl.col("__unknown"))
+    counts = Counts(
+        decisions=len(decisions),
+        before_since=len(decisions) - len(taken),
+        again=len(taken) - len(first),
+        before_decision=int(joined["__before"].sum()),
+        unknown=int(joined["__unknown"].sum()),
+        used=len(used),
+        taken_as_zero=int(used["__absent"].sum()),
+        strangers=strangers,
+        too_late=int(used["__late"].sum()),
+    )
+    used = used.drop([c for c in used.columns if c.startswith("__") and c != KNOWN])
+    return Decided(used, user_id, name, counts, settled=not terms.absent_is_zero or terms.within is not None)
+
+
+def _came(outcomes: pl.DataFrame, key: str, terms: Terms) -> tuple[pl.DataFrame, str]:
+    """Id, whether the outcome came, and when; and the outcome's name."""
+    columns = outcomes.columns
+    for where, column in (("outcome", terms.outcome), ("at", terms.at)):
+        if column is not None and column not in columns:
+            raise InputError(where, f"no column {column!r} in the outcomes", nearest(column, columns))
+    rest = [c for c in columns if c not in (key, terms.at)]
+    if terms.outcome is None and len(rest) != 1:
+        what = f"not given, and the outcomes have {'the columns ' + ', '.join(rest) if rest else 'no other column'}"
+        raise InputError("outcome", what, f"Type outcome={rest[0] if rest else '…'}.")
+    name = terms.outcome or rest[0]
+    ids = one_row(outcomes, key)
+    text = as_text(outcomes[name]).str.strip_chars().str.to_lowercase().replace("", None)
+    if odd := sorted(set(text.drop_nulls().unique()) - YES - NO):
+        shown = ", ".join(map(repr, odd[:3])) + ("…" if len(odd) > 3 else "")
+        raise InputError(
+            "outcome", f"{name!r} holds {shown}, not yes or no", "Name a 0/1 or yes/no column, or make one."
+        )
+    outcome = pl.when(text.is_in(YES)).then(1).when(text.is_in(NO)).then(0)
+    at = times(outcomes[terms.at], "at") if terms.at else pl.Series([None] * len(outcomes), dtype=pl.Datetime("us"))
+    came = ids.with_columns(at.alias(AT), outcome.alias(OUTCOME), pl.lit(True).alias("__there"))
+    if terms.at and (untimed := came.filter((pl.col(OUTCOME) == 1) & pl.col(AT).is_null()).height):
+        raise InputError("at", f"{terms.at!r} is missing in {untimed:,} rows whose {name!r} is yes")
+    return came, name

@@ -1,0 +1,239 @@
+"""What a version's policy brought, beside what the simulation had promised, and their tables."""
+
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+
+from tippingpoint.data.decisions import CHANCE
+from tippingpoint.economics import Economics
+from tippingpoint.measurement.outcomes import KNOWN
+from tippingpoint.offpolicy.confidence_sequence import LEAST_SEEN, Sequence, confidence_sequence, first_look
+from tippingpoint.offpolicy.evidence import weights
+from tippingpoint.offpolicy.statistics import Estimate
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What the test users of a version's run said of its policy.
+
+    Parameters
+    ----------
+    kind
+        The evidence it rests on.
+    per_1000, per_user
+        Uplift in outcomes per 1,000 users and in money per user; None where the run has none.
+    """
+
+    kind: str
+    per_1000: Estimate | None
+    per_user: Estimate | None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The uplift of one version's policy over everyone getting none, as it came out.
+
+    Parameters
+    ----------
+    actions
+        The K actions there were, `none` first, and how many users got each.
+    acted_on, left_alone
+        Users the policy acts on, and those of them that got none by lot.
+    effective_sample_size, largest_weight
+        (Σw)² / Σw² of the users left alone, who stand for all that the policy acts on; and the largest w of all.
+    days, seen
+        (d,) days on which users became known, and how many were by the end of each.
+    start
+        Position of the first look in `days`; None: too little has come for any interval yet.
+    first
+        Users known by the first look there ever was, to which the intervals of all looks are tuned; None before it.
+    settled
+        Whether known outcomes stay as they are, so that intervals hold at all looks; else at one planned look only.
+    per_1000, per_user
+        Uplift at each look from the first on, in outcomes per 1,000 users and in money per user; None before it, and
+        for money where each user has prices of their own.
+    so_far
+        Uplift in outcomes per 1,000, without an interval.
+    """
+
+    version: str
+    outcome: str
+    good: bool
+    currency: str
+    users: int
+    actions: dict[str, int]
+    acted_on: int
+    left_alone: int
+    effective_sample_size: float
+    largest_weight: float
+    days: tuple[date, ...]
+    seen: np.ndarray
+    start: int | None
+    first: int | None
+    settled: bool
+    per_1000: Sequence | None
+    per_user: Sequence | None
+    so_far: float
+    promise: Promise
+
+    @property
+    def until(self) -> date:
+        """Day on which the last of these users became known."""
+        return self.days[-1]
+
+    @property
+    def looked(self) -> tuple[date, ...]:
+        """Day of each look with an interval."""
+        return self.days[-len(self.per_1000.looks) :] if self.per_1000 else ()
+
+    @property
+    def word(self) -> str:
+        """`more than nothing`, `less than nothing` or `cannot tell`, in money, or else in outcomes."""
+        told = self.per_user or self.per_1000
+        return told.word if told else "cannot tell"
+
+    def kept(self) -> dict[str, str]:
+        """For uplift in outcomes and in money, how what came differs from what was promised."""
+        pairs = {"per_1000": (self.per_1000, self.promise.per_1000), "per_user": (self.per_user, self.promise.per_user)}
+        return {name: against(of.last, by, self.promise.kind) for name, (of, by) in pairs.items() if of and by}
+
+    def table(self) -> pd.DataFrame:
+        """One row a look."""
+        if self.start is None or self.per_1000 is None:
+            return pd.DataFrame({"day": self.days, "users": self.seen})
+        found: dict[str, Any] = {"day": self.looked, "users": self.per_1000.looks}
+        for name, of in (("uplift_per_1000", self.per_1000), ("uplift_per_user", self.per_user)):
+            if of is not None:
+                found |= {f"{name}_experiment": of.value}
+                found |= {f"{name}_experiment_low": of.low, f"{name}_experiment_high": of.high}
+                found |= {f"{name}_one_look_low": of.fixed_low, f"{name}_one_look_high": of.fixed_high}
+        return pd.DataFrame(found)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return {
+            "version": self.version,
+            "evidence": "experiment",
+            "until": self.until.isoformat(),
+            "users": self.users,
+            "actions": self.actions,
+            "acted_on": self.acted_on,
+            "left_alone": self.left_alone,
+            "effective_sample_size": self.effective_sample_size,
+            "largest_weight": self.largest_weight,
+            "outcome": self.outcome,
+            "currency": self.currency,
+            "holds_at": "all looks" if self.settled else "one look",
+            "first_look": None if self.start is None else self.days[self.start].isoformat(),
+            "uplift_per_1000": asdict(self.per_1000.last) if self.per_1000 else None,
+            "uplift_per_user": asdict(self.per_user.last) if self.per_user else None,
+            "verdict": self.word,
+            "promised": asdict(self.promise),
+            "against_promise": self.kept(),
+            "sequence": self.table().astype({"day": str}).to_dict("records"),
+        }
+
+
+def against(measured: Estimate, promised: Estimate, kind: str) -> str:
+    """What can be said of a promise once its interval and the measured one are there: they overlap, or do not."""
+    assert measured.low is not None
+    assert measured.high is not None
+    low = promised.value if promised.low is None else promised.low
+    high = promised.value if promised.high is None else promised.high
+    if measured.low > high:
+        return f"more than promised ({kind})"
+    return f"less than promised ({kind})" if measured.high < low else f"not to be told from the promise ({kind})"
+
+
+def measured(
+    rows: pl.DataFrame,
+    outcome: str,
+    version: str,
+    economics: Economics,
+    good: bool,
+    promise: Promise,
+    first: int | None = None,
+    settled: bool = True,
+) -> Measured:
+    """Value one version's policy by users whose action was drawn with known chances.
+
+    A user's score is the doubly robust one with the model's own score as prediction under every action: fitted
+    before the decision, it cannot bias what the chances make right, and takes out what varies between users.
+
+    Parameters
+    ----------
+    rows
+        One user each, in the order they became known, as `Decided.of` gives them.
+    good
+        Whether outcome 1 is wanted.
+    first, settled
+        As `Measured` has them; None where there was no first look yet.
+    """
+    there = [c.removeprefix(CHANCE) for c in rows.columns if c.startswith(CHANCE)]
+    actions = ("none", *(a for a in there if a != "none"))
+    code = {name: k for k, name in enumerate(actions)}
+    action, decision = (
+        rows[c].replace_strict(code, return_dtype=pl.Int64).to_numpy() for c in ("action", "policy_action")
+    )
+    chance = rows.select(f"{CHANCE}{a}" for a in actions).to_numpy()
+    chance = chance / chance.sum(axis=1, keepdims=True)
+    y, score = rows[outcome].to_numpy(), rows["propensity_score"].to_numpy()
+    # As evidence.doubly_robust, but that an action may have no chance where neither the policy nor the lot takes it.
+    weight = weights(action, chance)
+    phi = score[:, None] + weight * (y - score)[:, None]
+    every = np.arange(len(rows))
+    gain = phi[every, decision] - phi[:, 0]
+    acts, alone = decision > 0, (decision > 0) & (action == 0)
+    day = rows[KNOWN].dt.date()
+    looks = np.append(np.flatnonzero((day != day.shift(-1)).fill_null(False).to_numpy()) + 1, len(rows))
+    start = first_look(y, acts & (action == decision), alone, looks)
+    per_1000 = per_user = None
+    if start is not None:
+        first = first or int(looks[start])
+
+        def intervals(scores: np.ndarray) -> Sequence:
+            found = confidence_sequence(scores, looks[start:], first)
+            return found if settled else found.one_look
+
+        per_1000 = intervals(gain * 1000)
+        if not economics.per_user:
+            economics.check(set(actions))
+            alpha, beta = economics.line(actions, good)
+            money = alpha + beta * phi
+            per_user = intervals(money[every, decision] - money[:, 0])
+    none = weight[acts, 0]
+    return Measured(
+        version=version,
+        outcome=outcome,
+        good=good,
+        currency=economics.currency,
+        users=len(rows),
+        actions=dict(zip(actions, np.bincount(action, minlength=len(actions)).tolist(), strict=True)),
+        acted_on=int(acts.sum()),
+        left_alone=int(alone.sum()),
+        effective_sample_size=float(none.sum() ** 2 / (none @ none)) if none.any() else 0.0,
+        largest_weight=float(weight.max()),
+        days=tuple(day[looks - 1].to_list()),
+        seen=looks,
+        start=start,
+        first=first,
+        settled=settled,
+        per_1000=per_1000,
+        per_user=per_user,
+        so_far=float(gain.mean() * 1000),
+        promise=promise,
+    )
+
+
+def waiting(found: Measured) -> str:
+    """Why there is no interval yet."""
+    if not found.acted_on:
+        return "The policy acts on none of these users: its uplift is 0."
+    return (
+        f"No interval yet: it waits until {LEAST_SEEN} users with each outcome were left alone by lot, and as many"
+        f" acted on; so far {found.left_alone:,} of {found.acted_on:,} were left alone. A larger holdout is quicker."
+    )

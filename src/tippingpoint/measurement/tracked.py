@@ -1,0 +1,64 @@
+"""What a registered version promised, and what is noted on it once that was measured."""
+
+import re
+from collections.abc import Mapping
+
+from tippingpoint.measurement.result import Promise
+from tippingpoint.offpolicy.statistics import Estimate
+from tippingpoint.tracking.backend import store_errors
+from tippingpoint.tracking.registry import Client
+from tippingpoint.tracking.runs import StoredRun
+
+NOTED = "**Measured**"
+"""Beginning of the line that a measurement leaves in a version's description."""
+FIRST_LOOK = "measured_first_look_"
+"""Beginning of the tags that outlive a measurement: to what all later ones are tuned."""
+DESCRIPTION = 5_000
+"""Characters MLflow keeps of it."""
+
+
+def promised(run: StoredRun) -> Promise:
+    """The uplift of its policy that a version's run filed, with the evidence it rests on."""
+    kind = run.data.tags["evidence"]
+
+    def estimate(name: str) -> Estimate | None:
+        full = f"policy/{kind}/{name}"
+        if (value := run.data.metrics.get(full)) is None:
+            return None
+        return Estimate(value, None, *(run.data.metrics.get(f"{full}_{end}") for end in ("low", "high")))
+
+    return Promise(kind, estimate("uplift_per_1000"), estimate("uplift_per_user"))
+
+
+def noted(client: Client, version: str) -> dict[str, str]:
+    """Tags of a version (`models:/name/3`).
+
+    Raises
+    ------
+    OutsideError
+        When the store cannot be read.
+    """
+    name, _, number = version.removeprefix("models:/").rpartition("/")
+    with store_errors():
+        return dict(client.get_model_version(name, number).tags)
+
+
+def note(client: Client, version: str, tags: Mapping[str, str], line: str) -> None:
+    """Put tags and one line on a version (`models:/name/3`), in place of an earlier measurement's.
+
+    Raises
+    ------
+    OutsideError
+        When the store cannot be written.
+    """
+    name, _, number = version.removeprefix("models:/").rpartition("/")
+    with store_errors():
+        found = client.get_model_version(name, number)
+        for key in found.tags:
+            if key.startswith("measured_") and not key.startswith(FIRST_LOOK) and key not in tags:
+                client.delete_model_version_tag(name, number, key)
+        for key, value in tags.items():
+            client.set_model_version_tag(name, number, key, value)
+        before = found.description or ""
+        rest = re.sub(rf"^{re.escape(NOTED)}.*\n*", "", before, flags=re.MULTILINE)
+        client.update_model_version(name, number, f"{NOTED} {line}\n\n{rest}"[:DESCRIPTION])

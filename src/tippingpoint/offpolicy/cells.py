@@ -1,0 +1,291 @@
+"""Score cells and their sufficient statistics: small, they add, and any price reads its answer off them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import partial, reduce
+from operator import add
+
+import numpy as np
+
+from tippingpoint.core.errors import InputError
+from tippingpoint.core.threads import cores
+from tippingpoint.offpolicy.evidence import Evidence, Kind, Log, weights
+from tippingpoint.offpolicy.statistics import Estimate, normal
+
+BLOCK = 1 << 16
+"""Users summed at a time: small enough for the cache. Fixed, so that sums do not depend on the number of
+threads."""
+ROUNDING = 1e-13
+"""A variance below this share of the second moment it is taken from is rounding, and counts as 0."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """What a user is worth under each action, linear in the outcome and in further measures.
+
+    Parameters
+    ----------
+    alpha, beta
+        (K,) worth alpha[a] + beta[a]·outcome, as `Economics.line` gives it; NaN for an action without a
+        price.
+    measures
+        (K,) worth of one unit of each further measure, by its name.
+    """
+
+    alpha: np.ndarray
+    beta: np.ndarray
+    measures: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+def outcomes(actions: int) -> Line:
+    """The line that counts outcomes, for K actions."""
+    return Line(np.zeros(actions), np.ones(actions))
+
+
+def contacts(actions: int) -> Line:
+    """The line that counts users acted on, for K actions."""
+    return Line(np.minimum(np.arange(actions), 1.0), np.zeros(actions))
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Sums and cross products of users' columns in every score cell.
+
+    Cell c holds the users with cuts[c - 1] <= score < cuts[c]: a cut-off belongs to the side above it (one
+    that belongs below is the next float up, `np.nextafter`). Equal scores share a cell.
+
+    Parameters
+    ----------
+    kind
+        Where the outcome scores come from.
+    cuts
+        (G,) cut-offs, rising.
+    actions
+        K, the number of actions.
+    blocks
+        Names of the columns after the leading 1, K columns a block: `phi`, then measures, then `w wy p` of a
+        log.
+    gram
+        (G + 1, C, C) sums over a cell's users of z zᵀ, z = (1, blocks…), C = 1 + K·len(blocks).
+    """
+
+    kind: Kind
+    cuts: np.ndarray
+    actions: int
+    blocks: tuple[str, ...]
+    gram: np.ndarray
+
+    def __add__(self, other: "Cells") -> "Cells":
+        same = (self.kind, self.actions, self.blocks) == (other.kind, other.actions, other.blocks)
+        if not same or not np.array_equal(self.cuts, other.cuts):
+            raise InputError("cells", "can only be added on the same cut-offs, actions and kind of evidence")
+        return replace(self, gram=self.gram + other.gram)
+
+    @property
+    def count(self) -> np.ndarray:
+        """(G + 1,) users in each cell."""
+        return np.asarray(self.gram[:, 0, 0])
+
+    @property
+    def users(self) -> int:
+        """Users in all cells."""
+        return round(float(self.count.sum()))
+
+    @property
+    def measured(self) -> bool:
+        """Whether intervals may be given."""
+        return self.kind != "assumed"
+
+    def columns(self, block: str) -> slice:
+        """Where a block's K columns stand."""
+        if block not in self.blocks:
+            raise InputError("cells", f"hold no {block!r}", f"Gather it. There are: {', '.join(self.blocks)}.")
+        first = 1 + self.blocks.index(block) * self.actions
+        return slice(first, first + self.actions)
+
+    def coefficients(self, line: Line, used: Iterable[int]) -> np.ndarray:
+        """(K, C) numbers that turn a user's columns into worth under each action.
+
+        Raises
+        ------
+        InputError
+            Where one of the actions that are `used` has no price.
+        """
+        if line.alpha.shape != (self.actions,) or line.beta.shape != (self.actions,):
+            raise InputError("line", f"must price {self.actions} actions, got {line.alpha.shape} and {line.beta.shape}")
+        L = np.zeros((self.actions, self.gram.shape[1]))
+        L[:, 0] = line.alpha
+        for block, slope in {"phi": line.beta, **line.measures}.items():
+            np.fill_diagonal(L[:, self.columns(block)], slope)
+        for action in used:
+            if not np.isfinite(L[action]).all():
+                remedy = "Price it, or leave it out of the policy."
+                raise InputError("economics.actions", f"action {action} has no price", remedy)
+        return L
+
+    def at(self, cuts: Sequence[float]) -> tuple[int, ...]:
+        """Indices of given cut-offs in the grid.
+
+        Raises
+        ------
+        InputError
+            Where one is not in the grid, or they do not rise.
+        """
+        index = np.minimum(np.searchsorted(self.cuts, cuts), len(self.cuts) - 1)
+        for cut, i in zip(cuts, index, strict=True):
+            if self.cuts[i] != cut:
+                near = self.cuts[np.abs(self.cuts - cut).argmin()]
+                raise InputError(
+                    "policy.cuts", f"{cut:g} is not in the grid", f"Nearest: {near:g}; or grid(include=…)."
+                )
+        if list(index) != sorted(index):
+            raise InputError("policy.cuts", f"must rise; got {list(cuts)}", f"Type {sorted(cuts)}.")
+        return tuple(int(i) for i in index)
+
+    def decision(self, actions: Sequence[int], at: Sequence[int] | None) -> np.ndarray:
+        """(G + 1,) action codes of a policy of bands: actions[k] between cuts number at[k - 1] and at[k].
+
+        `at` None acts on no one.
+        """
+        if at is None:
+            return np.zeros(len(self.count), dtype=np.int64)
+        index = np.asarray(at, dtype=np.int64)
+        inside = ((index >= 0) & (index < len(self.cuts))).all() and (np.diff(index) >= 0).all()
+        if len(actions) != len(index) + 1 or not inside:
+            needed = f"{len(actions)} bands need {len(actions) - 1} rising cut-offs of the grid"
+            raise InputError("policy.cuts", f"{needed}; got {at}")
+        band = (np.arange(len(self.count))[:, None] > index).sum(axis=1)
+        return np.asarray(np.asarray(actions)[band])
+
+    def coarsen(self, keep: Sequence[int]) -> "Cells":
+        """The same users on fewer cut-offs: those whose indices are in `keep`, rising."""
+        starts = np.concatenate([[0], np.asarray(keep, dtype=np.int64) + 1])
+        return replace(self, cuts=self.cuts[list(keep)], gram=np.add.reduceat(self.gram, starts, axis=0))
+
+
+def grid(score: np.ndarray, cuts: int = 200, include: Sequence[float] = ()) -> np.ndarray:
+    """Cut-offs at quantiles of the scores: from acting on everyone to acting on no one.
+
+    Fix it on other users than those it is used for, or at least before looking at any outcome.
+
+    Parameters
+    ----------
+    score
+        (n,) scores.
+    cuts
+        At most so many; fewer where scores tie. The first is the smallest score, the last just above the
+        largest.
+    include
+        Cut-offs that must be in the grid as they are (a policy's own), on top of `cuts`.
+
+    Examples
+    --------
+    >>> [round(float(c), 3) for c in grid(np.array([0.1, 0.2, 0.2, 0.2, 0.9]), cuts=4)]
+    [0.1, 0.2, 0.9]
+    """
+    if cuts < 2 or score.ndim != 1 or not len(score):
+        raise InputError("simulate.cuts", f"a grid needs scores and at least two cut-offs, got {cuts}")
+    _check_scores(score)
+    inner = np.quantile(score, np.linspace(0, 1, cuts)[:-1], method="inverted_cdf")
+    last = np.nextafter(np.float64(score.max()), np.inf)
+    return np.unique(np.concatenate([inner, [last], np.asarray(include, dtype=np.float64)]).astype(np.float64))
+
+
+def gather(
+    cuts: np.ndarray,
+    score: np.ndarray,
+    evidence: Evidence,
+    measures: Mapping[str, np.ndarray] | None = None,
+    log: Log | None = None,
+) -> Cells:
+    """One pass over users; add the results of chunks that do not fit into memory together.
+
+    Parameters
+    ----------
+    cuts
+        (G,) cut-offs, rising, the same for every chunk (`grid`).
+    score
+        (n,) scores.
+    evidence
+        Outcome scores of the same users.
+    measures
+        (n, K) scores of further measures under each action, made like the outcome's.
+    log
+        Also keep what ipw, snipw, dm and sndr need (`estimators.estimates`); dearer by (1 + 4K)² / (1 + K)².
+
+    Raises
+    ------
+    InputError
+        Where scores or values are missing, shapes do not fit, or cuts do not rise.
+    """
+    n, k = evidence.phi.shape
+    blocks = {"phi": evidence.phi, **(measures or {})}
+    if score.shape != (n,) or any(values.shape != (n, k) for values in blocks.values()):
+        raise InputError("simulate", f"{score.shape} scores do not fit {n} users × {k} actions")
+    if not (len(cuts) and np.isfinite(cuts).all() and (np.diff(cuts) > 0).all()):
+        raise InputError("policy.cuts", "must be finite and rise")
+    if log is not None and (log.predicted is None or log.predicted.shape != (n, k)):
+        raise InputError("log.predicted", f"must be there, {n} users × {k} actions")
+    names = (*blocks, *(("w", "wy", "p") if log is not None else ()))
+    work = partial(_block, cuts, score, list(blocks.values()), log)
+    with ThreadPoolExecutor(cores()) as pool:
+        gram = reduce(add, pool.map(work, range(0, max(n, 1), BLOCK)))
+    if not np.isfinite(gram).all():
+        column = int(np.flatnonzero(~np.isfinite(gram.sum(axis=0)).all(axis=0))[0]) - 1
+        where = f"evidence.{names[column // k]}"
+        raise InputError(where, f"missing or infinite under action {column % k}", "Leave that action out.")
+    return Cells(evidence.kind, np.asarray(cuts, dtype=np.float64), k, names, gram)
+
+
+def _block(cuts: np.ndarray, score: np.ndarray, blocks: list[np.ndarray], log: Log | None, start: int) -> np.ndarray:
+    rows = slice(start, start + BLOCK)
+    _check_scores(score[rows])
+    cell = np.searchsorted(cuts, score[rows], side="right")
+    order = np.argsort(cell.astype(np.uint16 if len(cuts) < 1 << 16 else np.int64), kind="stable")  # radix on 16 bits
+    columns = [np.ones((len(cell), 1)), *(values[rows] for values in blocks)]
+    if log is not None and log.predicted is not None:
+        w = weights(log.action[rows], log.logging_probability[rows])
+        columns += [w, w * log.outcome[rows, None], log.predicted[rows]]
+    z = np.concatenate(columns, axis=1, dtype=np.float64)[order]
+    ends = np.cumsum(np.bincount(cell, minlength=len(cuts) + 1))
+    gram = np.zeros((len(cuts) + 1, z.shape[1], z.shape[1]))
+    for c in np.flatnonzero(np.diff(ends, prepend=0)):
+        inside = z[(ends[c - 1] if c else 0) : ends[c]]
+        gram[c] = inside.T @ inside
+    return gram
+
+
+def _check_scores(score: np.ndarray) -> None:
+    if not np.isfinite(score).all():
+        raise InputError("score", f"{int((~np.isfinite(score)).sum())} are missing or infinite", "Score those users.")
+
+
+def contrast(cells: Cells, line: Line, decision: np.ndarray, reference: np.ndarray | None = None) -> Estimate:
+    """Mean worth per user of what a policy decides in each cell, or of its difference to another policy.
+
+    Parameters
+    ----------
+    decision, reference
+        (G + 1,) action codes a cell (`Cells.decision`); without a reference the value itself is estimated.
+    """
+    L = cells.coefficients(line, np.unique(decision if reference is None else [decision, reference]))
+    return linear(cells, L[decision] - (0 if reference is None else L[reference]))
+
+
+def linear(cells: Cells, worth: np.ndarray) -> Estimate:
+    """Mean over users of worth[cell] · z, with its SE; `worth` is (G + 1, C)."""
+    n = cells.users
+    value = float(np.einsum("ci,ci->", worth, cells.gram[:, 0])) / n
+    if not cells.measured:
+        return Estimate(value)
+    centred = worth.copy()
+    centred[:, 0] -= value
+    return normal(value, float(np.sqrt(max(quadratic(cells, centred), 0) / max(n - 1, 1) / n)))
+
+
+def quadratic(cells: Cells, worth: np.ndarray) -> float:
+    """Sum over users of (worth[cell] · z)²; rounding counts as 0."""
+    square = float(np.einsum("ci,cij,cj->", worth, cells.gram, worth, optimize=True))
+    scale = float(np.einsum("ci,cii,ci->", worth, cells.gram, worth, optimize=True))
+    return square if square > ROUNDING * scale else 0.0

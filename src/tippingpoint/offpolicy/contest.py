@@ -1,0 +1,173 @@
+"""Which of two is better: all pairs at once, on the same users."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal
+
+import numpy as np
+from scipy.stats import norm
+
+from tippingpoint.core.errors import InputError
+from tippingpoint.offpolicy.cells import ROUNDING, Cells
+from tippingpoint.offpolicy.statistics import LEAST_CHANGED, LEVEL, Estimate, normal
+
+DRAWS = 20_000
+BLOCK = 1 << 15
+POWER = 0.8
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the data say of one pair: `first` against `second`."""
+
+    first: str
+    second: str
+    difference: Estimate
+    """first - second, with an interval that holds for all pairs of the contest together."""
+    word: Literal["better", "worse", "cannot tell"]
+    users: int
+    """Users the contest was held on..."""
+    changed: int
+    """...and those among them whom the two do not bring the same; too few, and the word is cannot tell."""
+    critical: float
+    """|t| beyond which a pair of this contest is told apart."""
+
+    def users_needed(self, smallest: float, power: float = POWER) -> int | None:
+        """Users on which this contest would tell a difference of `smallest`, with the stated chance.
+
+        Parameters
+        ----------
+        smallest
+            The smallest difference of interest, stated beforehand: never the one observed.
+
+        Returns
+        -------
+        None where the two decide alike for everyone, so that no number of users tells them apart.
+        """
+        if not (smallest > 0 and 0 < power < 1):
+            got = f"got {smallest} and {power}"
+            raise InputError("contest.smallest", f"a difference above 0 and a power within (0, 1) are needed; {got}")
+        if not self.difference.se:
+            return None
+        each = self.difference.se * np.sqrt(self.users)
+        return int(np.ceil(((self.critical + norm.ppf(power)) * each / smallest) ** 2))
+
+
+def contest(contributions: Mapping[str, np.ndarray], rng: np.random.Generator) -> list[Verdict]:
+    """Compare the means of all contestants pairwise, with simultaneous 95 % intervals.
+
+    The critical value is the 95 % quantile of the largest |t| over all pairs, when the vector of means is
+    normal with its estimated covariance (single-step max-t; Hothorn, Bretz & Westfall 2008). Picking the best
+    first and comparing the others with it would need more: those pairs are all in here. Pairs that differ for
+    fewer than `LEAST_CHANGED` users are left out of the critical value and never told apart: their |t| is not
+    normal.
+
+    Parameters
+    ----------
+    contributions
+        For each contestant its (n,) per-user contributions, users in the same order; larger means are better.
+
+    Raises
+    ------
+    InputError
+        Where contestants were held on different users, or contributions are missing.
+    """
+    names = list(contributions)
+    pairs = _pairs(len(names))
+    if not len(pairs):
+        return []
+    return _settle(names, pairs, *_moments(contributions, pairs), rng)
+
+
+def contest_of_cells(cells: Cells, worth: Mapping[str, np.ndarray], rng: np.random.Generator) -> list[Verdict]:
+    """The same contest from statistics: contestants that treat the users of a cell alike, at any prices.
+
+    Parameters
+    ----------
+    cells
+        Users by what all contestants decide for them.
+    worth
+        For each contestant (cells, C) coefficients of a user's columns in each cell (`Cells.coefficients`).
+    """
+    names = list(worth)
+    pairs = _pairs(len(names))
+    if not len(pairs):
+        return []
+    n = cells.users
+    each = np.stack(list(worth.values()))
+    differ = (each[pairs[:, 0]] != each[pairs[:, 1]]).any(axis=2)
+    changed = np.rint(differ @ cells.count).astype(np.int64)
+    each = each - each.mean(axis=0)
+    mean = np.einsum("kci,ci->k", each, cells.gram[:, 0]) / n
+    square = np.einsum("kci,cij,lcj->kl", each, cells.gram, each, optimize=True) - n * np.outer(mean, mean)
+    return _settle(names, pairs, n, mean, square, changed, rng)
+
+
+def _pairs(contestants: int) -> np.ndarray:
+    return np.array(list(combinations(range(contestants), 2)))
+
+
+def _settle(
+    names: list[str],
+    pairs: np.ndarray,
+    n: int,
+    mean: np.ndarray,
+    square: np.ndarray,
+    changed: np.ndarray,
+    rng: np.random.Generator,
+) -> list[Verdict]:
+    first, second = pairs.T
+    difference = mean[first] - mean[second]
+    own = np.diag(square)
+    spread = own[first] + own[second] - 2 * square[first, second]
+    spread[spread <= ROUNDING * (own[first] + own[second])] = 0
+    se = np.sqrt(spread / (n - 1) / n)
+    told = (se > 0) & (changed >= LEAST_CHANGED)
+    critical = _max_t(square / (n - 1) / n, pairs[told], se[told], rng)
+    verdicts = []
+    for (i, j), value, error, sure, users in zip(pairs, difference, se, told, changed, strict=True):
+        word: Literal["better", "worse", "cannot tell"] = "cannot tell"
+        if sure and abs(value) > critical * error:
+            word = "better" if value > 0 else "worse"
+        verdicts.append(Verdict(names[i], names[j], normal(value, error, critical), word, n, int(users), critical))
+    return verdicts
+
+
+def _moments(
+    contributions: Mapping[str, np.ndarray], pairs: np.ndarray
+) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
+    """Users, means, cross products about them (less what all contestants share), users who differ by pair.
+
+    What a user brings on average over contestants leaves every difference, so it is taken away first: it
+    would only cancel later. One pass, in blocks.
+    """
+    arrays = list(contributions.values())
+    n = len(arrays[0])
+    for name, values in contributions.items():
+        if values.shape != (n,) or n < 2:
+            raise InputError(f"contest.{name}", f"has shape {values.shape} where {n} users are compared (at least 2)")
+    total, square = np.zeros(len(arrays)), np.zeros((len(arrays), len(arrays)))
+    changed = np.zeros(len(pairs), dtype=np.int64)
+    for start in range(0, n, BLOCK):
+        block = np.stack([values[start : start + BLOCK] for values in arrays]).astype(np.float64, copy=False)
+        changed += [np.count_nonzero(block[i] != block[j]) for i, j in pairs]
+        block -= block.mean(axis=0)
+        total += block.sum(axis=1)
+        square += block @ block.T
+    if not np.isfinite(total).all():
+        broken = next(name for name, values in contributions.items() if not np.isfinite(values).all())
+        raise InputError(f"contest.{broken}", "some users' contributions are missing", "Value every user.")
+    return n, total / n, square - np.outer(total, total) / n, changed
+
+
+def _max_t(covariance: np.ndarray, pairs: np.ndarray, se: np.ndarray, rng: np.random.Generator) -> float:
+    if not len(pairs):
+        return 0.0
+    spread, axes = np.linalg.eigh(covariance)
+    root = axes * np.sqrt(np.maximum(spread, 0))
+    draws = root @ rng.standard_normal((len(covariance), DRAWS))
+    largest = np.zeros(DRAWS)
+    for (i, j), error in zip(pairs, se, strict=True):
+        np.maximum(largest, np.abs(draws[i] - draws[j]) / error, out=largest)
+    return float(np.quantile(largest, LEVEL))

@@ -1,0 +1,158 @@
+"""How well a score ranks users for an action: AUTOC, Qini, uplift@k, curves with bands."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tippingpoint.core.errors import InputError
+from tippingpoint.offpolicy.cells import ROUNDING, Cells, outcomes
+from tippingpoint.offpolicy.statistics import LEVEL, Estimate, normal
+from tippingpoint.offpolicy.surface import Sheet, cell_noise, sheet
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What acting on everyone from a cut-off upward brings, at every cut-off of the grid.
+
+    Parameters
+    ----------
+    cuts, share
+        (G,) cut-offs, rising, and the share of users at or above each.
+    gain
+        The uplift curve: further outcomes per user if those are acted on, over acting on no one.
+    over_random
+        The Qini curve: the same, over acting on as many users picked at random.
+    """
+
+    cuts: np.ndarray
+    share: np.ndarray
+    gain: Sheet
+    over_random: Sheet
+
+
+def autoc(score: np.ndarray, effect: np.ndarray) -> Estimate:
+    """Area under the targeting operator characteristic, as grf's rank_average_treatment_effect(target =
+    "AUTOC").
+
+    Mean over i = 1…n of TOC(i/n), the mean effect of the i users of largest score less that of all. Users of
+    equal score each count with the mean effect of their group (Yadlowsky et al. 2025). The SE is by the
+    influence function, where grf draws half-samples.
+
+    Parameters
+    ----------
+    score
+        (n,) whom to act on first; larger is earlier.
+    effect
+        (n,) phi[:, action] - phi[:, 0].
+    """
+    n = len(score)
+    # Summing (1/k)·Σ_{i≤k} effect_i over k gives user i the weight Σ_{k≥i} 1/k; TOC takes the overall mean
+    # away.
+    tail = np.cumsum(1 / np.arange(n, 0, -1))[::-1]
+    return _ranked(score, effect, tail - 1)
+
+
+def qini(score: np.ndarray, effect: np.ndarray) -> Estimate:
+    """Area between the Qini curve and its diagonal, as grf's rank_average_treatment_effect(target = "QINI").
+
+    Mean over i = 1…n of i/n · TOC(i/n); otherwise as `autoc`.
+    """
+    n = len(score)
+    # Here k/n · (1/k) = 1/n a summand, so user i has weight (n - i + 1)/n, less the mean (n + 1)/(2n) of k/n.
+    return _ranked(score, effect, np.arange(n, 0, -1) / n - (n + 1) / (2 * n))
+
+
+def uplift_at(share: float, score: np.ndarray, effect: np.ndarray) -> Estimate:
+    """Mean effect of the `share` of users of largest score; a group of equal scores at the edge counts in
+    part.
+
+    The SE holds the cut-off fixed: what estimating a quantile adds is of the order of the effect's slope,
+    small beside the noise of phi.
+    """
+    groups, sums, count = _groups(score, effect)
+    n = len(score)
+    if not 0 < share <= 1:
+        raise InputError("simulate.share", f"must lie in (0, 1], got {share}")
+    inside = np.clip((share * n - (np.cumsum(count) - count)) / count, 0, 1)  # of each group, by falling score
+    value = float(inside @ sums) / (share * n)
+    each = inside[groups] * (effect - value) / share
+    return normal(value, float(np.sqrt(each @ each / (n - 1) / n)))
+
+
+def curve(cells: Cells, action: int, rng: np.random.Generator) -> Curve:
+    """Uplift and Qini curves of one action against none, with pointwise intervals and simultaneous bands.
+
+    A point of the curve is a cut-off, so what it says is the uplift of a policy that could be used; its share
+    of users is what these users happened to have there.
+    """
+    none = np.zeros(len(cells.count), dtype=np.int64)
+    gain = sheet(cells, (0, action), outcomes(cells.actions), none, rng)
+    return Curve(cells.cuts, gain.changed / cells.users, gain, _over_random(cells, action, gain, rng))
+
+
+def _over_random(cells: Cells, action: int, gain: Sheet, rng: np.random.Generator) -> Sheet:
+    # For the share q above a cut-off: θ = E[effect·1[above]] - q·E[effect], so with x = effect - E[effect] a
+    # user's influence is x·(1[above] - q) - θ: sums of (1, x, x²) over cells suffice.
+    n, share = cells.users, gain.changed / cells.users
+    worth = np.zeros((2, cells.gram.shape[1]))
+    worth[0, 0] = 1
+    phi = cells.columns("phi").start
+    worth[1, [phi + action, phi]] = 1, -1
+    worth[1, 0] = -float(worth[1] @ cells.gram[:, 0].sum(axis=0)) / n
+    moments = worth @ cells.gram @ worth.T
+
+    def above(sums: np.ndarray) -> np.ndarray:  # (G + 1, …) a cell → (G, …) above each cut-off
+        return sums[:0:-1].cumsum(axis=0)[::-1]
+
+    value = above(moments[:, 0, 1]) / n
+    if not cells.measured:
+        return Sheet(value, gain.se, gain.changed, gain.supported, gain.critical)
+    upper, total = above(moments[:, 1, 1]), moments[:, 1, 1].sum()
+    square = upper * (1 - share) ** 2 + (total - upper) * share**2
+    square[square < ROUNDING * total] = 0
+    se = np.sqrt(np.maximum(square - n * value**2, 0) / (n - 1) / n)
+    supported = gain.supported & (se > 0)
+    noise = cell_noise(moments, rng)
+    count, drawn = noise.sum(axis=0)
+    drawn = above(noise[:, 1]) - share[:, None] * drawn - value[:, None] * count
+    t = np.abs(drawn[supported]) / (n * se[supported, None])
+    critical = float(np.quantile(t.max(axis=0), LEVEL, method="higher")) if supported.any() else np.nan
+    return Sheet(value, se, gain.changed, supported, critical)
+
+
+def _ranked(score: np.ndarray, effect: np.ndarray, weight: np.ndarray) -> Estimate:
+    """Mean of weight · effect by falling score, where weights and effects of equal scores are their group's
+    means.
+
+    Parameters
+    ----------
+    weight
+        (n,) weight of the first, second, … user.
+    """
+    # With groups g of equal score, cumulative shares A_g, mean effects t_g and mean weights W_g (Ω its
+    # antiderivative),
+    #   θ = Σ_g t_g·(Ω(A_g) - Ω(A_{g-1})).
+    # One more user in group h moves t_h by (effect - t_h)/p_h and every A_g by 1[g ≥ h] - A_g, so its
+    # influence is
+    #   (effect - t_h)·W_h + Σ_{g≥h, g<last} (t_g - t_{g+1})·w(A_g), up to its mean.
+    groups, sums, count = _groups(score, effect)
+    n = len(score)
+    ends = np.cumsum(count)
+    average = np.add.reduceat(weight, ends - count) / count
+    level = sums / count
+    value = float(average @ sums) / n
+    drops = np.append(-np.diff(level) * weight[ends[:-1] - 1], 0)
+    shifts = drops[::-1].cumsum()[::-1]
+    each = (effect - level[groups]) * average[groups] + shifts[groups]
+    each -= each.mean()
+    return normal(value, float(np.sqrt(each @ each / (n - 1) / n)))
+
+
+def _groups(score: np.ndarray, effect: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Group number of each user, groups by falling score, and each group's sum of effects and size."""
+    if score.shape != effect.shape or score.ndim != 1 or len(score) < 2:
+        raise InputError("ranking", f"{score.shape} scores do not fit {effect.shape} effects (at least 2)")
+    if not (np.isfinite(score).all() and np.isfinite(effect).all()):
+        raise InputError("ranking", "scores or effects are missing or infinite", "Score every user.")
+    _, group, count = np.unique(-score, return_inverse=True, return_counts=True)
+    return group, np.bincount(group, effect), count

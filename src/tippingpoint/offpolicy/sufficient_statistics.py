@@ -1,0 +1,206 @@
+"""Sufficient statistics of a simulation: all that any price needs, small, without a single user."""
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tippingpoint.core.errors import InputError
+from tippingpoint.offpolicy.cells import Cells, gather
+from tippingpoint.offpolicy.evidence import Evidence, Log
+
+VERSION = 3
+"""Of the saved form."""
+
+
+PARTS = ("validation", "test")
+LOG = ("phi", "w", "wy", "p")
+"""Blocks of a log's cells, as `estimators.estimates` reads them."""
+MONEY, MEASURE = "money", "measure "
+"""Blocks of columns besides the outcome's: worth at per-user prices; and a further measure, before its name."""
+Measures = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Score cells of one model, on one grid."""
+
+    validation: Cells
+    test: Cells
+
+
+@dataclass(frozen=True)
+class Joint:
+    """Users by what all contestants decide for them.
+
+    Parameters
+    ----------
+    cells
+        One cell a combination of decisions that occurs.
+    decisions
+        For each contestant (cells,) action codes.
+    log
+        The same cells with what every estimator of a policy's value reads; None where nothing was logged.
+    """
+
+    cells: Cells
+    decisions: dict[str, np.ndarray]
+    log: Cells | None = None
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What one pass over users leaves.
+
+    Parameters
+    ----------
+    about
+        JSON: question, outcome, good, origin, digest, kind, actions, economics, response, users, models, policies,
+        blocks, cuts, seed, excluded actions; what the numbers are about. Decisions rest on `economics`; `prices`
+        and what else was `asked` are the last ones.
+    scored
+        By model.
+    validation, test
+        Joint cells of either part; contestants are `model · policy`, `best_action`, and, where truth is known,
+        `oracle`.
+    segments
+        One row a model, policy and segment, all but money...
+    segment_cells
+        ...and the users of each, as one cell a row of `segments`.
+    tables
+        Tables that no price changes: ranking, movement, evidence, clusters…
+    """
+
+    about: dict[str, Any]
+    scored: dict[str, Scored]
+    validation: Joint
+    test: Joint
+    segments: pd.DataFrame
+    segment_cells: Cells
+    tables: dict[str, pd.DataFrame]
+
+    def dump(self) -> bytes:
+        """As a compressed npz without pickled objects."""
+        arrays: dict[str, np.ndarray] = {"segments/gram": self.segment_cells.gram}
+        for k, scored in enumerate(self.scored.values()):
+            arrays |= {f"scored/{k}/cuts": scored.test.cuts}
+            arrays |= {f"scored/{k}/validation": scored.validation.gram, f"scored/{k}/test": scored.test.gram}
+        for part, joint in {"validation": self.validation, "test": self.test}.items():
+            arrays[f"{part}/gram"] = joint.cells.gram
+            arrays[f"{part}/decisions"] = np.stack(list(joint.decisions.values()))
+            arrays |= {} if joint.log is None else {f"{part}/log": joint.log.gram}
+        tables = {name: table.to_dict("split") for name, table in {**self.tables, "segments": self.segments}.items()}
+        text = {
+            "version": VERSION,
+            "about": self.about,
+            "models": list(self.scored),
+            "contestants": list(self.test.decisions),
+            "tables": tables,
+        }
+        encoded = np.frombuffer(json.dumps(text, default=float).encode(), dtype=np.uint8)
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, allow_pickle=False, text=encoded, **arrays)
+        return buffer.getvalue()
+
+    @classmethod
+    def load(cls, data: bytes) -> "Gathered":
+        """What `dump` wrote.
+
+        Raises
+        ------
+        InputError
+            When it is not that, or of another version.
+        """
+        try:
+            with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+                found = {name: arrays[name] for name in arrays.files}
+            text = json.loads(found["text"].tobytes())
+            if text["version"] != VERSION:
+                raise ValueError(f"version {text['version']}, not {VERSION}")
+            about = text["about"]
+
+            def cells(gram: np.ndarray, cuts: np.ndarray | None = None, blocks: Sequence[str] | None = None) -> Cells:
+                edges = np.arange(len(gram) - 1) + 0.5 if cuts is None else cuts
+                return Cells(about["kind"], edges, len(about["actions"]), tuple(blocks or about["blocks"]), gram)
+
+            scored = {
+                model: Scored(*(cells(found[f"scored/{k}/{p}"], found[f"scored/{k}/cuts"]) for p in PARTS))
+                for k, model in enumerate(text["models"])
+            }
+            joint = {
+                p: Joint(
+                    cells(found[f"{p}/gram"]),
+                    dict(zip(text["contestants"], found[f"{p}/decisions"], strict=True)),
+                    cells(found[f"{p}/log"], blocks=LOG) if f"{p}/log" in found else None,
+                )
+                for p in PARTS
+            }
+            tables = {name: pd.DataFrame(t["data"], t["index"], t["columns"]) for name, t in text["tables"].items()}
+            segments = tables.pop("segments")
+        except (KeyError, ValueError, OSError) as error:
+            raise InputError("models", f"the saved statistics cannot be read ({error})", "Simulate again.") from error
+        return cls(about, scored, joint["validation"], joint["test"], segments, cells(found["segments/gram"]), tables)
+
+
+def join(
+    decisions: dict[str, np.ndarray],
+    evidence: Evidence,
+    measures: Measures | None = None,
+    log: Measures | None = None,
+) -> Joint:
+    """Gather users by the combination of decisions.
+
+    Parameters
+    ----------
+    decisions
+        (n,) action codes for each contestant.
+    measures
+        As in `gather`.
+    log
+        The blocks `LOG` of the same users, (n, K) each, where other estimators are wanted.
+    """
+    code = np.zeros(len(evidence.phi), dtype=np.int64)
+    for decided in decisions.values():  # numbered anew after each, so that codes stay small
+        _, code = np.unique(code * evidence.phi.shape[1] + decided, return_inverse=True)
+    _, first = np.unique(code, return_index=True)
+    cells = by_group(code, len(first), evidence, measures)
+    padding = len(cells.count) - len(first)
+    of_log = None
+    if log is not None:
+        scores, *others = LOG
+        of_log = by_group(code, len(first), Evidence(evidence.kind, log[scores]), {name: log[name] for name in others})
+    return Joint(cells, {name: np.pad(decided[first], (0, padding)) for name, decided in decisions.items()}, of_log)
+
+
+def log_blocks(log: Log, keep: Sequence[int], alpha: np.ndarray, beta: np.ndarray) -> Measures:
+    """What `join` takes of a log, (n, K) for the K actions that are kept, in units alpha + beta·outcome.
+
+    Parameters
+    ----------
+    alpha, beta
+        (K,) or (n, K): zeros and ones for outcomes; each user's own prices, which no line can add later.
+    """
+    assert log.predicted is not None
+    w, predicted = log.weight[:, keep], alpha + beta * log.predicted[:, keep]
+    wy = w * (alpha + beta * log.outcome[:, None])
+    residual = wy - w * predicted  # 0 but for the action taken
+    return {"phi": predicted + residual, "w": w, "wy": wy, "p": predicted}
+
+
+def by_group(group: np.ndarray, groups: int, evidence: Evidence, measures: Measures | None = None) -> Cells:
+    """One cell a group of users: (n,) numbers from 0; at least two cells, the last one maybe empty."""
+    return gather(np.arange(max(groups, 2) - 1) + 0.5, group.astype(np.float64), evidence, measures)
+
+
+def segment_cells(
+    groups: Sequence[tuple[np.ndarray, int]], evidence: Evidence, measures: Measures | None = None
+) -> Cells:
+    """Cells of several groupings of the same users, one after the other: (n,) numbers from 0, and how many."""
+    gathered = [by_group(group, size, evidence, measures) for group, size in groups]
+    gram = np.concatenate([c.gram[:size] for c, (_, size) in zip(gathered, groups, strict=True)])
+    first = gathered[0]
+    return Cells(first.kind, np.arange(len(gram) - 1) + 0.5, first.actions, first.blocks, gram)

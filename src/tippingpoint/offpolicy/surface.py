@@ -1,0 +1,291 @@
+"""Value, standard error and band of every pair of cut-offs, from cell statistics."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations_with_replacement
+
+import numpy as np
+
+from tippingpoint.core.errors import InputError
+from tippingpoint.offpolicy.cells import ROUNDING, Cells, Line, outcomes
+from tippingpoint.offpolicy.evidence import Kind
+from tippingpoint.offpolicy.statistics import LEAST_CHANGED, LEVEL, Estimate, normal, pointwise
+
+DRAWS = 1_000
+LARGEST = 10_000_000
+Bands = Sequence[int] | np.ndarray
+"""Action codes of the bands from low to high; (m + 1, G + 1) where a band's action depends on the cell."""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One quantity at every choice of cut-offs; axes are the cut-offs, NaN where they do not rise.
+
+    Parameters
+    ----------
+    value, se
+        (G,) for one cut-off, (G, G) for two, and so on; `se` is NaN where no interval can be had honestly.
+    changed
+        Users decided differently from the reference (of the value: from none), 0 where cut-offs do not rise.
+    supported
+        Where `changed` is large enough, and se above 0, for an interval to be believed: the band is over
+        these.
+    critical
+        |t| that all supported entries together stay below with 95 %; NaN where none is supported.
+    """
+
+    value: np.ndarray
+    se: np.ndarray
+    changed: np.ndarray
+    supported: np.ndarray
+    critical: float
+
+    @property
+    def low(self) -> np.ndarray:
+        """Lower ends of the pointwise 95 % intervals."""
+        return self.value - pointwise() * self.se
+
+    @property
+    def high(self) -> np.ndarray:
+        """Upper ends of the pointwise 95 % intervals."""
+        return self.value + pointwise() * self.se
+
+    @property
+    def band_low(self) -> np.ndarray:
+        """Lower side of the simultaneous 95 % band; NaN where not supported."""
+        return np.where(self.supported, self.value - self.critical * self.se, np.nan)
+
+    @property
+    def band_high(self) -> np.ndarray:
+        """Upper side of the simultaneous 95 % band; NaN where not supported."""
+        return np.where(self.supported, self.value + self.critical * self.se, np.nan)
+
+    def at(self, index: tuple[int, ...]) -> Estimate:
+        """One entry with its pointwise interval."""
+        value, se = float(self.value[index]), float(self.se[index])
+        return Estimate(value) if np.isnan(se) else normal(value, se)
+
+    def part(self, where: tuple[slice, ...]) -> "Sheet":
+        """Some of the choices, under the band of all."""
+        return Sheet(self.value[where], self.se[where], self.changed[where], self.supported[where], self.critical)
+
+    def scaled(self, factor: float) -> "Sheet":
+        """The sheet in other units; `factor` > 0."""
+        return Sheet(self.value * factor, self.se * factor, self.changed, self.supported, self.critical)
+
+
+@dataclass(frozen=True)
+class Surface:
+    """What bands with these actions bring at every choice of cut-offs of the grid."""
+
+    kind: Kind
+    cuts: np.ndarray
+    users: int
+    value: Sheet
+    """Money per user."""
+    uplift: Sheet
+    """Money per user over everyone getting none; `changed` are the users acted on."""
+    outcomes: Sheet
+    """Further outcomes per 1,000 users over everyone getting none."""
+
+
+def surface(cells: Cells, actions: Bands, line: Line, rng: np.random.Generator, least: int = LEAST_CHANGED) -> Surface:
+    """All choices of cut-offs at once.
+
+    Parameters
+    ----------
+    actions
+        Action codes of the bands from low to high: m + 1 codes for m cut-offs. Three (two cut-offs, all
+        pairs) is the usual case; two gives a curve; more need a coarser grid (`Cells.coarsen`),
+        `best_cuts.best_cuts`, or all cut-offs but two held (`held`).
+    line
+        Worth of a user under each action, in money.
+    least
+        Fewer users decided differently from none than this, and a pair is shown as unsupported.
+
+    Raises
+    ------
+    InputError
+        Where an action has no price, or the grid has too many choices.
+    """
+    everyone_none = np.zeros(len(cells.count), dtype=np.int64)
+    return Surface(
+        kind=cells.kind,
+        cuts=cells.cuts,
+        users=cells.users,
+        value=sheet(cells, actions, line, None, rng, least),
+        uplift=sheet(cells, actions, line, everyone_none, rng, least),
+        outcomes=sheet(cells, actions, outcomes(cells.actions), everyone_none, rng, least).scaled(1000),
+    )
+
+
+def held(cells: Cells, actions: Sequence[int], at: Sequence[int], first: int) -> np.ndarray:
+    """Bands for `surface` and `sheet` in which cut-offs number `first` and `first` + 1 are free, the others held.
+
+    Choices beyond the held neighbours decide as those at them: read the surface between `at[first - 1]` and
+    `at[first + 2]`.
+
+    Parameters
+    ----------
+    actions
+        Action codes of all bands from low to high.
+    at
+        Indices into the grid of all cut-offs.
+
+    Returns
+    -------
+    (3, G + 1) action codes of the three bands in each cell.
+    """
+    whole = cells.decision(actions, at)
+    below = at[first - 1] if first else -1
+    above = at[first + 2] if first + 2 < len(at) else len(cells.cuts)
+    cell = np.arange(len(cells.count))
+    free = (cell > below) & (cell <= above)
+    return np.where(free, np.asarray(actions[first : first + 3])[:, None], whole)
+
+
+def sheet(
+    cells: Cells,
+    actions: Bands,
+    line: Line,
+    reference: np.ndarray | None,
+    rng: np.random.Generator,
+    least: int = LEAST_CHANGED,
+) -> Sheet:
+    """One quantity at every choice of cut-offs, with its simultaneous band.
+
+    Parameters
+    ----------
+    reference
+        (G + 1,) action codes a cell of the policy to be compared with (`Cells.decision`); None for the value
+        itself.
+    """
+    # V(i, j) = mean of Γ[low] in cells up to cut i, Γ[mid] in those between i and j, Γ[high] in those above
+    # j. With prefix sums P over cells this splits: n·V(i, j) = u_i + v_j, where
+    #   u_i = P_low[i] - P_mid[i]   and   v_j = P_mid[j] + P_high[G] - P_high[j].
+    # So G + G numbers give all G² values; second moments split the same way, and so does any noise drawn for
+    # the cells. With m cut-offs, m·G numbers give G^m values: `_steps`. Γ is the difference to the reference.
+    worth = _worth(cells, actions, line, reference)
+    changed = np.rint(_spread(_changed(cells, actions, reference))).astype(np.int64)
+    n, shift = cells.users, 0.0
+    if reference is None:  # as good a place as any to measure from; squares of what is left do not cancel
+        shift = float(worth[0, 0] @ cells.gram[:, 0].sum(axis=0)) / n
+        worth[..., 0] -= shift
+    first = np.einsum("kci,ci->kc", worth, cells.gram[:, 0])
+    second = np.einsum("kci,cij,kcj->kc", worth, cells.gram, worth, optimize=True)
+    mean, square = _spread(first) / n, _spread(second)
+    about = square - n * mean**2
+    about[about < ROUNDING * np.maximum(square, second.max(axis=0).sum())] = 0
+    se = np.sqrt(about / max(n - 1, 1) / n)
+    if reference is not None:
+        mean[changed == 0] = se[changed == 0] = 0
+    rise = _rising(mean.shape)
+    mean, se, changed = np.where(rise, mean, np.nan), np.where(rise, se, np.nan), np.where(rise, changed, 0)
+    if not cells.measured:
+        return Sheet(mean + shift, np.full_like(se, np.nan), changed, changed >= least, np.nan)
+    supported = (changed >= least) & (se > 0)
+    return Sheet(mean + shift, se, changed, supported, _critical(cells, worth, mean, se, supported, rng))
+
+
+def mean_and_changed(cells: Cells, actions: Bands, line: Line, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Values alone at every choice of cut-offs, -inf where they fall, and users decided differently."""
+    first = np.einsum("kci,ci->kc", _worth(cells, actions, line, reference), cells.gram[:, 0])
+    changed = np.rint(_spread(_changed(cells, actions, reference))).astype(np.int64)
+    mean = _spread(first) / cells.users
+    mean[changed == 0] = 0
+    return np.where(_rising(mean.shape), mean, -np.inf), changed
+
+
+def _worth(cells: Cells, actions: Bands, line: Line, reference: np.ndarray | None) -> np.ndarray:
+    """(m + 1, G + 1, C) coefficients of what action k is worth in cell c over the reference there."""
+    if len(actions) < 2 or len(cells.cuts) ** (len(actions) - 1) > LARGEST:
+        what = f"{len(cells.cuts)} cut-offs for {len(actions)} bands are too many choices, or none"
+        raise InputError("simulate.cuts", what, "Use a coarser grid, or ask for the best cut-offs only.")
+    by_cell = _by_cell(cells, actions)
+    L = cells.coefficients(line, {*np.unique(by_cell), *([] if reference is None else np.unique(reference))})
+    return np.asarray(L[by_cell] if reference is None else L[by_cell] - L[reference])
+
+
+def _changed(cells: Cells, actions: Bands, reference: np.ndarray | None) -> np.ndarray:
+    different = _by_cell(cells, actions) != (0 if reference is None else reference)
+    return np.asarray(different * cells.count)
+
+
+def _by_cell(cells: Cells, actions: Bands) -> np.ndarray:
+    """(m + 1, G + 1) action codes of each band in each cell, mostly the same in all."""
+    codes = np.asarray(actions)
+    return np.broadcast_to(codes.reshape(len(codes), -1), (len(codes), len(cells.count)))
+
+
+def _steps(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Turn (…, m + 1, G + 1) sums of each action in each cell into (…, m, G) steps and a (…) rest.
+
+    Their sum step[0, i] + step[1, j] + … + rest is the total of the policy that cuts at i, j, ….
+    """
+    prefix = sums[..., :-1].cumsum(axis=-1)
+    return prefix[..., :-1, :] - prefix[..., 1:, :], prefix[..., -1, -1] + sums[..., -1, -1]
+
+
+def _spread(sums: np.ndarray) -> np.ndarray:
+    """Totals at every choice of cut-offs from (m + 1, G + 1) sums."""
+    steps, total = _steps(sums)
+    m = len(steps)
+    for k, step in enumerate(steps):
+        total = total + step.reshape([-1 if axis == k else 1 for axis in range(m)])
+    return np.asarray(total)
+
+
+def _rising(shape: tuple[int, ...]) -> np.ndarray:
+    rise = np.ones(shape, dtype=bool)
+    for a in range(len(shape) - 1):
+        first, second = (
+            np.arange(shape[0]).reshape([-1 if axis == b else 1 for axis in range(len(shape))]) for b in (a, a + 1)
+        )
+        rise &= first <= second
+    return rise
+
+
+def _critical(
+    cells: Cells,
+    worth: np.ndarray,
+    mean: np.ndarray,
+    se: np.ndarray,
+    supported: np.ndarray,
+    rng: np.random.Generator,
+) -> float:
+    # Give every user a standard normal multiplier ξ. In a cell, Σξz is normal with the cell's second moments
+    # as its covariance, so it is drawn a cell at a time, whatever the prices; they turn it into ΣξΓ. The
+    # noise of entry (i, j) is ΣξΓ - V(i, j)·Σξ; both V and the sums split over cut-offs, so the noise does
+    # too. Its largest |t| over all entries is drawn DRAWS times.
+    if not supported.any():
+        return float("nan")
+    n, m, size = cells.users, mean.ndim, len(cells.cuts)
+    one = np.zeros((1, *worth.shape[1:]))
+    one[..., 0] = 1
+    rows = np.concatenate([one, worth]).transpose(1, 0, 2)  # (G + 1, m + 2, C)
+    used = np.flatnonzero(rows.any(axis=(0, 1)))
+    noise = rows[..., used] @ cell_noise(cells.gram[:, used[:, None], used], rng)
+    steps, rest = _steps(noise[:, 1:].transpose(2, 1, 0))  # (DRAWS, m, G), (DRAWS,)
+    values, constant = _steps(np.einsum("ckj,cj->kc", rows[:, 1:], cells.gram[:, 0]) / n)
+    count = noise[:, 0].sum(axis=0)
+    steps = np.ascontiguousarray((steps - count[:, None, None] * values).transpose(1, 2, 0))  # (m, G, DRAWS)
+    rest = rest - count * constant
+    scale = np.zeros(se.shape)
+    scale[supported] = 1 / (np.sqrt(n * (n - 1)) * se[supported])
+    largest, buffer = np.zeros(DRAWS), np.empty((size, DRAWS))
+    for earlier in combinations_with_replacement(range(size), m - 1):
+        start = earlier[-1] if earlier else 0
+        if not scale[earlier].any():
+            continue
+        fixed = rest + sum(steps[k, i] for k, i in enumerate(earlier))
+        t = np.add(steps[-1, start:], fixed, out=buffer[start:])
+        t *= scale[earlier][start:, None]
+        np.maximum(largest, np.abs(t, out=t).max(axis=0), out=largest)
+    return float(np.quantile(largest, LEVEL, method="higher"))
+
+
+def cell_noise(moments: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(cells, d, DRAWS) normal draws whose covariance in each cell is its (d, d) second moments."""
+    spread, axes = np.linalg.eigh(moments)
+    root = axes * np.sqrt(np.maximum(spread, 0))[:, None, :]
+    return np.asarray(root @ rng.standard_normal((*spread.shape, DRAWS)))

@@ -1,0 +1,97 @@
+"""What one policy would bring: value and uplift, in money and in outcomes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tippingpoint.core.errors import InputError
+from tippingpoint.offpolicy.evidence import Evidence, taken
+from tippingpoint.offpolicy.statistics import Estimate, mean
+
+
+@dataclass(frozen=True)
+class PolicyValue:
+    """A policy's value on n users.
+
+    Parameters
+    ----------
+    value
+        Money per user if the policy decided.
+    uplift
+        Money per user over everyone getting none, with its own standard error.
+    outcomes_per_1000
+        Further outcomes per 1,000 users over everyone getting none.
+    contribution
+        (n,) money each user adds to the uplift; its mean is the uplift.
+    """
+
+    value: Estimate
+    uplift: Estimate
+    outcomes_per_1000: Estimate
+    contribution: np.ndarray
+
+
+def reward(evidence: Evidence, alpha: np.ndarray, beta: np.ndarray) -> np.ndarray:
+    """(n, K) money per user under each action: alpha[a] + beta[a]·phi[i, a]."""
+    return np.asarray(alpha + beta * evidence.phi)
+
+
+def policy_value(evidence: Evidence, alpha: np.ndarray, beta: np.ndarray, decision: np.ndarray) -> PolicyValue:
+    """Value a policy by what it decides for each user.
+
+    Parameters
+    ----------
+    alpha, beta
+        (K,) reward line of each action (`Economics.line`); actions never decided may be NaN.
+    decision
+        (n,) action codes; or (n, K) chances of each action, for a policy that throws dice.
+
+    Raises
+    ------
+    InputError
+        Where decisions do not fit the users, or a decided action has no price or no evidence.
+    """
+    money, phi = reward(evidence, alpha, beta), evidence.phi
+    chosen = taken(money, decision)
+    gain, outcomes = chosen - money[:, 0], taken(phi, decision) - phi[:, 0]
+    if not np.isfinite(gain.sum()):
+        broken = np.flatnonzero(~np.isfinite(money).all(axis=0)).tolist()
+        raise InputError(
+            "policy.actions", f"no price or evidence for actions {broken}", "Leave them out of the policy."
+        )
+    estimates = [mean(chosen), mean(gain), mean(outcomes).scaled(1000)]
+    if not evidence.measured:
+        estimates = [Estimate(e.value) for e in estimates]
+    value, uplift, per_1000 = estimates
+    return PolicyValue(value, uplift, per_1000, gain)
+
+
+def break_even_response(base: float, alpha: np.ndarray, beta: np.ndarray) -> np.ndarray:
+    """(K,) ratio P(y | a) / P(y | none) from which on an action earns more than none.
+
+    Parameters
+    ----------
+    base
+        Mean outcome under none of the users acted on.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray((alpha[0] - alpha + beta[0] * base) / (beta * base))
+
+
+def segment_break_even(outcome: np.ndarray, alpha: np.ndarray, beta: np.ndarray, good: bool) -> float:
+    """From which ratio P(pays | action) / P(pays | none) on an action earns more than none with these users.
+
+    Parameters
+    ----------
+    outcome
+        (n,) outcomes under none, or their chances.
+    alpha, beta
+        (2,) or (n, 2) reward lines of none and of the action.
+    good
+        Whether the outcome is to pay; else it is not to.
+    """
+    pays = outcome if good else 1 - outcome
+    a, b = (alpha, beta) if good else (alpha + beta, -beta)  # in terms of those who pay
+    # Means of products: whoever pays may cost more or less than others do.
+    a, b = np.broadcast_to(a, (len(pays), 2)).mean(axis=0), (b * pays[:, None]).mean(axis=0)
+    return float(break_even_response(1.0, a, b)[1])

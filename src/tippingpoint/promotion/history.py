@@ -1,0 +1,52 @@
+"""`tippingpoint history`: who was made champion, by whom, on which grounds."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from rich.console import RenderableType
+
+from tippingpoint.config.settings import StandingSettings
+from tippingpoint.promotion import report as report
+from tippingpoint.promotion.registry_status import named, table
+from tippingpoint.tracking import backend
+from tippingpoint.tracking.journal import Journal, read
+
+
+@dataclass(frozen=True)
+class HistoryResult:
+    """A journal, and the same as a table."""
+
+    journal: Journal
+    found: pd.DataFrame
+
+    def as_dict(self) -> dict[str, Any]:
+        """Ready for JSON; the newest entry first, each with all its gate said."""
+        judged = {entry.number: entry.judgement or None for entry in self.journal.entries}
+        rows = self.found.astype(object).where(self.found.notna(), None).to_dict("records")
+        return {
+            "name": self.journal.name,
+            "champion": self.journal.champion or None,
+            "missing": self.journal.missing,
+            "entries": [{**row, "judgement": judged[row["entry"]]} for row in rows],
+        }
+
+    def render(self) -> RenderableType:
+        """One screen for a terminal."""
+        return report.history_summary(self.journal.name, self.found, self.journal.missing)
+
+
+def history(settings: StandingSettings) -> HistoryResult:
+    """Read the journal of a registered model.
+
+    Raises
+    ------
+    InputError
+        When there is no such registered model.
+    OutsideError
+        When the store cannot be used.
+    """
+    client = backend.connect(writing=False)
+    _, model = named(client, settings.name, settings.to)
+    journal = read(client, model)
+    return HistoryResult(journal, table(journal))

@@ -1,0 +1,90 @@
+"""What promote, rollback, history and status share: which registered model, its journal, and what is shown of it."""
+
+import getpass
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+
+from tippingpoint.core.errors import OutsideError
+from tippingpoint.promotion.report import description
+from tippingpoint.tracking import promotion
+from tippingpoint.tracking.journal import Journal
+from tippingpoint.tracking.promotion import at, environment, question
+from tippingpoint.tracking.registry import Client
+
+
+def named(client: Client, name: str | None, to: str | None) -> tuple[str, str]:
+    """The question's registered model, and the one whose champion is meant: its own, or an environment's."""
+    found = question(client, name)
+    return found, environment(found, to)
+
+
+def described(journal: Journal) -> str:
+    """The journal as a registered model's description; without looks that are under way, or ended in a promotion."""
+    known = replace(journal, entries=tuple(e for e in journal.entries if e.judged or e.kind != "look"))
+    return description(journal.name, table(known), journal.champion, journal.previous)
+
+
+def settled(client: Client, name: str) -> tuple[Journal, tuple[str, ...]]:
+    """The journal, and what of it had to be finished first."""
+    return promotion.settle(client, name, described)
+
+
+def table(journal: Journal) -> pd.DataFrame:
+    """The journal as a table, the newest entry first.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `entry`, `when` (UTC), `what`, `version`, `over` (the champion before), `who`, `why`, `gate`; ROC AUC on its own
+        test users `then`, with the lower bound, and `now`: when it was last scored again as champion.
+    """
+    rows = []
+    lost = {entry.number for entry in journal.lost}
+    for entry in reversed(journal.entries):
+        judged = entry.judgement
+        checks = judged.get("checks", [])
+        stopping = [c["name"] for c in checks if c["word"] == "fails" or (c["word"] == "cannot tell" and c["blocks"])]
+        said = "passed" if judged.get("passed") else f"no: {', '.join(stopping)}"
+        gate = f"{judged.get('gate', '')}: {said}" if checks else ""
+        rows.append(
+            {
+                "entry": entry.number,
+                "when": at(entry.when),
+                "what": "lost" if entry.number in lost else entry.kind,
+                "version": entry.version,
+                "over": entry.against,
+                "who": entry.who,
+                "why": entry.why,
+                "gate": gate,
+                "look": judged.get("look"),
+                "then": _figure(checks, "quality", "roc_auc"),
+                "then_low": _figure(checks, "quality", "roc_auc_low"),
+                "now": _now(journal, entry.version),
+            }
+        )
+    columns = ["entry", "when", "what", "version", "over", "who", "why", "gate", "look", "then", "then_low", "now"]
+    return pd.DataFrame(rows, columns=columns).astype({"look": "Int64"})
+
+
+def who(given: str | None) -> str:
+    """Who acts: as typed, or who is logged in."""
+    try:
+        return given or getpass.getuser()
+    except (KeyError, OSError) as error:
+        raise OutsideError("who", "nobody is logged in by name", "Type who=…") from error
+
+
+def _now(journal: Journal, version: str) -> float | None:
+    """ROC AUC of a version when it was last scored again, as the champion a later one was held against."""
+    for entry in reversed(journal.entries):
+        if entry.against == version and (
+            found := _figure(entry.judgement.get("checks", []), "better", "champion_roc_auc")
+        ):
+            return found
+    return None
+
+
+def _figure(checks: list[dict[str, Any]], check: str, name: str) -> float | None:
+    return next((c["figures"].get(name) for c in checks if c["name"] == check), None)

@@ -1,0 +1,173 @@
+"""What is shown of promotions: a gate's words, the journal, who is champion."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import pandas as pd
+from rich.console import Group, RenderableType
+from rich.table import Column, Table
+from rich.text import Text
+
+from tippingpoint.promotion.verdict import Judgement
+from tippingpoint.reports.console import pages, plain_table
+from tippingpoint.reports.markdown import markdown
+
+SHOWN = 30
+"""Entries of a journal that a description shows."""
+NOW = "now: ROC AUC when a later version was last held against it as champion, on that one's test users; – if never."
+STYLES = {"passes": "green", "fails": "bold red", "cannot tell": "yellow"}
+
+
+def promote_summary(
+    name: str,
+    version: str,
+    champion: str,
+    judgement: Judgement | None,
+    promoted: bool,
+    dry_run: bool,
+    finished: Sequence[str],
+    page: str,
+) -> RenderableType:
+    """What the gate said, and what was done."""
+    before = _finished(finished)
+    where = pages({"MLflow": page}) if page else []
+    if judgement is None:
+        return Group(*before, Text(f"models:/{name}/{version} is champion already; nothing to do."), *where)
+    against = judgement.against or "the constant baseline, as there is no champion yet,"
+    title = f"{judgement.version} against {against} on {judgement.users:,} test users (gate={judgement.gate})"
+    table, after = _checks(title, judgement), ""
+    if promoted:
+        said = f"Promoted: models:/{name}/{version} is champion."
+        after = f"Undo: {_undo(name, judgement)}" if judgement.against else ""
+    elif judgement.passed:
+        said = f"It would be promoted. Dry run: nothing moved, but look {judgement.look} is counted."
+    else:
+        stopping = ", ".join(f"{check.name} {check.word}" for check in judgement.stopping)
+        stays = f"models:/{name}/{champion} stays champion" if champion else "There is no champion yet"
+        said = f"{'It would not be' if dry_run else 'Not'} promoted: {stopping}. {stays}."
+        said += " Dry run; the look is counted." if dry_run else ""
+        after = _way_out(judgement, champion)
+    return Group(*before, table, Text(said, style="bold"), *where, *([Text(after)] if after else []))
+
+
+def _undo(name: str, judgement: Judgement) -> str:
+    """What to type to have the champion before again."""
+    of = judgement.version.removeprefix("models:/").rpartition("/")[0]
+    return f"tippingpoint rollback name={of}" + (f" to={name.removeprefix(f'{of}-')}" if name != of else "")
+
+
+def _way_out(judgement: Judgement, champion: str) -> str:
+    """What to type once the gate said no: the same pair is the same look, whatever is asked of it."""
+    keep = "Next: keep the champion" if champion else "Next: tippingpoint tune, for one that is let in"
+    stopping = {check.name: check for check in judgement.stopping}
+    worse = stopping.pop("better", None)
+    if failed := [name for name, check in stopping.items() if check.word == "fails"]:
+        more = f", and tippingpoint tune for another: what fails ({', '.join(failed)}) is let in by no other word."
+        return keep + (more if champion else ".")
+    words = [f"gate.{name}.cannot_tell=passes" for name in stopping]
+    if worse and "difference_low" in worse.figures and champion and not judgement.gate.startswith("no_worse"):
+        words = ["gate=no_worse", *words]
+    elif worse and worse.word == "cannot tell":
+        words = [*words, "gate.better.cannot_tell=passes"]
+    elif worse:
+        return f"{keep}."
+    why = " (at most so much worse as that gate's margin says)" if "gate=no_worse" in words else ""
+    return f"{keep}, or type the same line with {' '.join(words)}{why}, if that is enough for you."
+
+
+def rollback_summary(
+    name: str, version: str, undone: str, entry: int, when: int, who: str, why: str, scored: int, dry_run: bool
+) -> RenderableType:
+    """What was undone."""
+    day = datetime.fromtimestamp(when / 1000, UTC).strftime("%Y-%m-%d %H:%M")
+    because = f" ({why})" if why else ""
+    undid = "It would undo" if dry_run else "Undid"
+    lines = [
+        Text(f"models:/{name}/{version} loads, and scores {scored} users."),
+        Text(f"{undid} entry {entry}: {who} promoted version {undone} on {day}{because}."),
+    ]
+    if not dry_run:
+        lines.append(Text(f"models:/{name}/{version} is champion again.", style="bold"))
+    return Group(*lines)
+
+
+def history_summary(name: str, found: pd.DataFrame, missing: Sequence[int]) -> RenderableType:
+    """The journal, the newest first."""
+    if found.empty:
+        return Text(f"Nothing was ever promoted in models:/{name}. Next: tippingpoint promote")
+    table = plain_table(
+        f"Journal of models:/{name}",
+        ["entry", "when (UTC)", "what", "version", "AUC then", "now", "who, why, gate"],
+    )
+    for column in (1, 2, 6):
+        table.columns[column].justify = "left"
+    _folded(table.columns[6])
+    for row in found.to_dict("records"):
+        version = f"{row['over']} → {row['version']}" if row["over"] else row["version"]
+        then = "–" if pd.isna(row["then"]) else f"{row['then']:.3f}"
+        if not pd.isna(row["then_low"]):
+            then += f" (≥ {row['then_low']:.3f})"
+        now = "–" if pd.isna(row["now"]) else f"{row['now']:.3f}"
+        why = "; ".join(filter(None, [row["who"], row["why"], f"gate={row['gate']}" if row["gate"] else ""]))
+        table.add_row(str(row["entry"]), row["when"][:16], row["what"], version, then, now, Text(why))
+    return Group(table, Text(NOW, style="dim"), *_missing(missing))
+
+
+def status_summary(
+    rows: Sequence[tuple[str, str, str, str, Sequence[str], Sequence[str], Sequence[int]]],
+) -> RenderableType:
+    """Who is what: name, champion, previous champion, challenger, what is behind, what was finished, gaps."""
+    table = plain_table("Registered models", ["model", "champion", "previous", "challenger"])
+    more: list[Text] = []
+    for name, champion, previous, challenger, behind, finished, missing in rows:
+        table.add_row(Text(name), champion or "–", previous or "–", challenger or "–")
+        more += [*_finished(finished), *_missing(missing)]
+        if behind:
+            gone = all(what.endswith("was deleted") for what in behind)
+            more.append(
+                Text(
+                    f"{name} is not as its journal says: {', '.join(behind)}."
+                    f" Next: tippingpoint {'promote, as what was deleted cannot come back' if gone else 'status'}"
+                )
+            )
+    return Group(table, *more)
+
+
+def description(name: str, found: pd.DataFrame, champion: str, previous: str) -> str:
+    """A journal as the description of its registered model, in Markdown, the newest entry first."""
+    head = f"Champion: **version {champion}**." if champion else "No champion yet."
+    head += f" Before: version {previous}." if previous else ""
+    shown = found.head(SHOWN).drop(columns=["then_low"])
+    shown = shown.rename(columns={"then": "AUC then", "now": "AUC now"})
+    shown = shown.astype(object).where(shown.notna(), None)
+    cells = shown.map(
+        lambda value: "–" if value in (None, "") else f"{value:.3f}" if isinstance(value, float) else value
+    )
+    more = f"\n\n{len(found) - SHOWN} older entries: `tippingpoint history name={name}`." if len(found) > SHOWN else ""
+    return f"## Promotions\n\n{head}\n\n{markdown(cells)}{more}\n\nAUC {NOW}\n"
+
+
+def _checks(title: str, judgement: Judgement) -> Table:
+    table = plain_table(title, ["check", "word", "why"])
+    for column in (1, 2):
+        table.columns[column].justify = "left"
+    _folded(table.columns[2])
+    for check in judgement.checks:
+        word = check.word + (", blocks" if check.word == "cannot tell" and check.blocks else "")
+        table.add_row(check.name, Text(word, style=STYLES[check.word]), Text(check.said))
+    return table
+
+
+def _folded(column: Column) -> None:
+    """Let a column take the room that is left, in as many lines as it needs."""
+    column.no_wrap, column.overflow = False, "fold"
+
+
+def _finished(finished: Sequence[str]) -> list[Text]:
+    return [Text(f"Finished an earlier swap first: {', '.join(finished)}.")] if finished else []
+
+
+def _missing(missing: Sequence[int]) -> list[Text]:
+    if not missing:
+        return []
+    return [Text(f"! Entries {', '.join(map(str, missing))} were deleted from the journal.")]

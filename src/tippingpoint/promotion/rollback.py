@@ -1,0 +1,128 @@
+"""`tippingpoint rollback`: the previous champion again, once it has loaded and scored."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from rich.console import RenderableType
+
+from tippingpoint.config.settings import RollbackSettings
+from tippingpoint.core.errors import InputError, RefusedError
+from tippingpoint.promotion import report as report
+from tippingpoint.promotion.registry_status import named, settled, who
+from tippingpoint.reports.progress import progress
+from tippingpoint.tracking import backend
+from tippingpoint.tracking.deciders import DTYPES, load_decider
+from tippingpoint.tracking.journal import Entry, append, read
+from tippingpoint.tracking.provenance import provenance
+from tippingpoint.tracking.registry import Client
+from tippingpoint.tracking.reload import files
+
+
+@dataclass(frozen=True)
+class RollbackResult:
+    """What was undone.
+
+    Parameters
+    ----------
+    undone
+        The promotion that no longer counts.
+    version
+        The champion again, which scored so many users before it was moved.
+    """
+
+    name: str
+    version: str
+    undone: Entry
+    scored: int
+    entry: Entry | None
+    dry_run: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return {
+            "name": self.name,
+            "champion": self.undone.version if self.dry_run else self.version,
+            "previous": self.version,
+            "undone": {"entry": self.undone.number, "version": self.undone.version, "who": self.undone.who},
+            "scored": self.scored,
+            "entry": self.entry.number if self.entry else None,
+            "dry_run": self.dry_run,
+        }
+
+    def render(self) -> RenderableType:
+        """One screen for a terminal."""
+        return report.rollback_summary(
+            self.name,
+            self.version,
+            self.undone.version,
+            self.undone.number,
+            self.undone.when,
+            self.undone.who,
+            self.undone.why,
+            self.scored,
+            self.dry_run,
+        )
+
+
+def rollback(settings: RollbackSettings) -> RollbackResult:
+    """Make the previous champion champion again.
+
+    Raises
+    ------
+    InputError
+        When there is none.
+    RefusedError
+        When it does not load or score; the champion stays then. Or when another was first.
+    OutsideError
+        When the store cannot be used.
+    """
+    with progress(3) as step:
+        step("opening the store")
+        client = backend.connect()
+        _, model = named(client, settings.name, settings.to)
+        journal = read(client, model) if settings.dry_run else settled(client, model)[0]
+        if not journal.previous:
+            what = f"models:/{model} has no previous champion"
+            raise InputError("rollback", what, "Type tippingpoint history, which shows who was.")
+        step("loading the previous champion, and scoring with it")
+        scored = _scores(client, model, journal.previous)
+        undone, version, entry = journal.champions[-1], journal.previous, None
+        if not settings.dry_run:
+            step("filing")
+            grounds: dict[str, Any] = {"who": who(settings.who), "why": settings.why, "commit": provenance().commit}
+            before = journal.champions[-2]
+            entry = append(
+                client,
+                model,
+                "rollback",
+                version,
+                undone.version,
+                journal.at,
+                policy_digest=before.policy_digest,
+                **grounds,
+            )
+            settled(client, model)
+    return RollbackResult(model, version, undone, scored, entry, settings.dry_run)
+
+
+def _scores(client: Client, name: str, number: str) -> int:
+    """How many users, those logged with it, a version decides for, loaded as score and serve load it.
+
+    Raises
+    ------
+    RefusedError
+        When it does not.
+    """
+    try:
+        loaded = load_decider(client, f"models:/{name}/{number}")
+        with files(client, loaded.model) as of:
+            example = of.example()
+        features = example.astype({column: DTYPES[kind] for column, kind in loaded.model.columns.items()})
+        score = loaded.decider.decide(features).score
+    except (InputError, ValueError, KeyError, OSError) as error:
+        what = f"does not load and score ({error}): the champion stays"
+        raise RefusedError(f"models:/{name}/{number}", what, "Promote another version.") from error
+    if not (np.isfinite(score).all() and (score >= 0).all() and (score <= 1).all()):
+        raise RefusedError(f"models:/{name}/{number}", "gives no probabilities: the champion stays", "Promote another.")
+    return len(score)

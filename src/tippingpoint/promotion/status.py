@@ -1,0 +1,68 @@
+"""`tippingpoint status`: who is champion and challenger; a swap that was left half done is finished."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.console import RenderableType
+
+from tippingpoint.config.settings import StatusSettings
+from tippingpoint.promotion import report as report
+from tippingpoint.promotion.registry_status import described, named, settled
+from tippingpoint.tracking import backend
+from tippingpoint.tracking.journal import Journal, read
+from tippingpoint.tracking.promotion import Standing, environment, questions, standing
+
+
+@dataclass(frozen=True)
+class StatusResult:
+    """Where each registered model stands, and what was finished of each."""
+
+    found: tuple[tuple[Standing, Journal, tuple[str, ...]], ...]
+
+    @property
+    def refused(self) -> bool:
+        """Whether something is not as the journal says, or the journal has gaps: exit code 1."""
+        return any(standing.behind or journal.missing for standing, journal, _ in self.found)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return {
+            "models": [
+                {**asdict(at), "entries": len(journal.entries), "missing": journal.missing, "finished": list(finished)}
+                for at, journal, finished in self.found
+            ]
+        }
+
+    def render(self) -> RenderableType:
+        """One screen for a terminal."""
+        return report.status_summary(
+            [
+                (at.name, at.champion, at.previous, at.challenger, at.behind, finished, journal.missing)
+                for at, journal, finished in self.found
+            ]
+        )
+
+
+def status(settings: StatusSettings) -> StatusResult:
+    """Say who is what, and finish what a killed process left half done.
+
+    Raises
+    ------
+    InputError
+        When there is no such registered model.
+    OutsideError
+        When the store cannot be used.
+    """
+    client = backend.connect(writing=not settings.dry_run)
+    if settings.name is None and len(there := questions(client)) > 1:
+        names = [environment(name, settings.to) for name in there]
+    else:
+        names = [named(client, settings.name, settings.to)[1]]
+    found = []
+    for name in names:
+        finished: tuple[str, ...] = ()
+        if not settings.dry_run:
+            _, finished = settled(client, name)
+        journal = read(client, name)
+        found.append((standing(client, journal, described), journal, finished))
+    return StatusResult(tuple(found))

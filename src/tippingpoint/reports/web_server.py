@@ -1,0 +1,74 @@
+"""Pages that another program serves: MLflow's, Streamlit's; ours to start, and to end with all they started."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console, RenderableType
+from rich.text import Text
+
+from tippingpoint.core.errors import OutsideError
+
+GRACE_SECONDS = 3
+
+
+@dataclass(frozen=True)
+class PagesResult:
+    """Where the pages were."""
+
+    page: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return {"page": self.page}
+
+    def render(self) -> RenderableType:
+        """One line."""
+        return Text(self.page)
+
+
+def serve_pages(
+    name: str, page: str, host: str, port: int, command: Sequence[str], environment: Mapping[str, str]
+) -> PagesResult:
+    """Run a program that serves pages until interrupted.
+
+    Raises
+    ------
+    OutsideError
+        When something else listens there already, or the program fails or is killed.
+    """
+    another = f"Type port={port + 1}."
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probing:
+        probing.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probing.bind((host, port))
+        except OSError as error:
+            raise OutsideError(f"{host}:{port}", f"cannot be served ({error.strerror})", another) from error
+    Console(stderr=True).print(f"{name}: {page}   (Ctrl-C stops it)", highlight=False, soft_wrap=True)
+    # A group of its own: what the program starts would outlive a signal to it alone.
+    with subprocess.Popen(command, env=environment, stdout=sys.stderr, start_new_session=True) as server:
+        try:
+            code = server.wait()
+        finally:
+            _stop(server)
+    if code < 0:
+        raise OutsideError(name, f"its server was killed ({signal.Signals(-code).name})", "Is memory short?")
+    if code:
+        raise OutsideError(name, f"ended with code {code}", f"Is the port taken? {another}")
+    return PagesResult(page)
+
+
+def _stop(server: "subprocess.Popen[bytes]") -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(server.pid, signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired, ProcessLookupError):
+        server.wait(GRACE_SECONDS)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(server.pid, signal.SIGKILL)

@@ -1,0 +1,321 @@
+"""Decisions for tables of any size, chunk by chunk: checked, scored, decided, counted, written."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+
+from tippingpoint.core.errors import InputError
+from tippingpoint.data.contract import TableContract
+from tippingpoint.data.fast_validation import admit
+from tippingpoint.data.validation import as_text
+from tippingpoint.data.writing import neutralised
+from tippingpoint.decisions.batch_statistics import Tally, in_general
+from tippingpoint.decisions.decider import Decider
+from tippingpoint.decisions.deployment import Deployment
+from tippingpoint.decisions.randomization import Exploration
+from tippingpoint.decisions.reasons import Reasons
+from tippingpoint.economics import PerUser
+from tippingpoint.explanation.reasons import REASONS
+from tippingpoint.scoring.id_index import Seen
+from tippingpoint.scoring.readers import require
+
+ROW_ID = "user_id"
+"""The id column where rows are numbered."""
+TIMES = pl.Datetime("us", "UTC")
+AGAIN = "is a repeated id: it stands in an earlier row"
+
+
+@dataclass(frozen=True)
+class Batch:
+    """How a table is decided.
+
+    Parameters
+    ----------
+    policy_digest
+        Of the bound policy.
+    scored_at
+        UTC, without a zone; one for the whole table.
+    reasons
+        What explains scores; None where no reasons are asked for.
+    only
+        The segments that are kept; empty keeps all.
+    for_spreadsheets
+        Whether cells that a spreadsheet would run are neutralised.
+    """
+
+    decider: Decider
+    policy_digest: str
+    scored_at: datetime
+    exploration: Exploration | None = None
+    reasons: Reasons | None = None
+    only: tuple[str, ...] = ()
+    for_spreadsheets: bool = False
+
+    @property
+    def terms(self) -> TableContract:
+        """What the table must hold."""
+        return self.decider.deployment.terms
+
+    @property
+    def user_id(self) -> str:
+        """Name of the id column of the decisions."""
+        return self.terms.id or ROW_ID
+
+    @property
+    def numbers(self) -> frozenset[str]:
+        """Columns read as numbers."""
+        of = {name for name, terms in self.terms.columns.items() if terms.type in ("number", "whole")}
+        return frozenset(of | set(self.costs))
+
+    @cached_property
+    def costs(self) -> list[str]:
+        """Columns with prices of each user's own."""
+        economics = self.decider.deployment.economics
+        if not isinstance(economics, PerUser):
+            return []
+        return sorted({name for of in economics.costs.values() for name in (of.one, of.zero)})
+
+    def wanted(self, there: list[str]) -> list[str]:
+        """Columns to read of a table: those of the contract, and prices of each user's own if it has them all.
+
+        Raises
+        ------
+        InputError
+            When the table lacks columns of the contract, or the id is called like a column of the decisions.
+        """
+        require(there, self.terms.columns, "the input")
+        if self.user_id in self.columns()[1:]:
+            raise InputError("input", f"the id is called {self.user_id!r}, as a column of the decisions", "Rename it.")
+        priced = self.costs if set(self.costs) <= set(there) else []
+        return list(dict.fromkeys([*self.terms.columns, *priced]))
+
+    def columns(self) -> list[str]:
+        """Columns of the decisions, in their order."""
+        why = [f"reason_{k + 1}" for k in range(REASONS)] if self.reasons else []
+        names = [self.user_id, "propensity_score", "segment", "action", "expected_value", *why]
+        names += ["model", "policy_digest", "scored_at"]
+        if self.exploration:
+            names += ["explored", "policy_action", "logging_probability"]
+            names += [f"logging_probability_{action}" for action in self.decider.deployment.actions]
+        return names
+
+    def decide(self, table: pl.DataFrame, first: int, seen: Seen | None = None) -> "Decisions":
+        """Decide for the rows of a chunk; parameters as of `let_in`."""
+        return self.decided(self.let_in(table, first, seen))
+
+    def let_in(self, table: pl.DataFrame, first: int, seen: Seen | None = None) -> "LetIn":
+        """Hold a chunk against the contract.
+
+        Parameters
+        ----------
+        first
+            Position of its first row in the whole table, from 0.
+        seen
+            The ids of earlier chunks: rows that repeat one are set aside.
+        """
+        door = table.drop([c for c in self.costs if c in table.columns and c not in self.terms.columns])
+        before, ids = self.remember(door, seen)
+        checked = admit(door, self.terms, self.scored_at, ids)
+        good, rows, broken, reasons = checked.table, checked.rows, checked.broken, dict(checked.reasons)
+        if before is not None and before.any():
+            again = before[rows]
+            good, rows = good.filter(~again), rows[~again]
+            aside = np.flatnonzero(before & ~np.isin(np.arange(len(table)), broken.to_series(0).to_numpy() - 1))
+            broken = pl.concat([broken, self._again(door, aside, broken.columns)]).sort(broken.columns[0])
+            reasons[f"{self.terms.id} {AGAIN}"] = len(aside)
+        broken = broken.with_columns(pl.col(broken.columns[0]) + first)
+        features = self.features(good)
+        costs = table.select(self.costs)[rows] if self.costs and self.costs[0] in table.columns else None
+        ids = good[self.terms.id] if self.terms.id else pl.Series(ROW_ID, [f"row{first + i}" for i in rows], pl.String)
+        written = None if self.terms.id and table[self.terms.id].dtype.is_numeric() else self.user_id
+        return LetIn(ids, features, costs, written, broken, reasons, len(table))
+
+    def decided(self, users: "LetIn") -> "Decisions":
+        """Decide for users let in."""
+        decisions, tally = self._decided(users.ids, users.features, users.costs, users.written)
+        tally.rows, tally.quarantined = users.rows, len(users.broken)
+        tally.reasons = {}
+        for reason, n in users.reasons.items():
+            tally.reasons[in_general(reason)] = tally.reasons.get(in_general(reason), 0) + n
+        return Decisions(decisions, users.broken, tally, users)
+
+    def remember(self, table: pl.DataFrame, seen: Seen | None) -> tuple[np.ndarray | None, pl.Series | None]:
+        """Note a chunk's ids.
+
+        Returns
+        -------
+        numpy.ndarray or None, polars.Series or None
+            (n,) whether each stood in an earlier chunk, None where that cannot be known; and the ids, if all are there
+            and differ.
+        """
+        if seen is None or self.terms.id is None:
+            return None, None
+        ids = as_text(table[self.terms.id]).str.strip_chars()
+        before, differ = seen.add(ids)
+        if ids.null_count():
+            return before & ids.is_not_null().to_numpy(), None
+        return before, ids if differ and (ids.str.len_bytes() > 0).all() else None
+
+    def features(self, table: pl.DataFrame) -> pd.DataFrame:
+        """The columns the model reads, of rows let in: numbers as float64, categories as text."""
+        frame = {}
+        for name, kind in self.decider.columns.items():
+            values = table[name]
+            if kind == "number":
+                frame[name] = pd.Series(values.cast(pl.Float64).to_numpy())
+            else:
+                frame[name] = pd.Series(pd.array(values.to_arrow(), dtype="str"))
+        return pd.DataFrame(frame)
+
+    def _again(self, table: pl.DataFrame, rows: np.ndarray, names: list[str]) -> pl.DataFrame:
+        """Rows that repeat the id of an earlier chunk, as the door sets rows aside."""
+        text = {name: as_text(table[name])[rows] for name in table.columns}
+        said = [f"{self.terms.id} {value} {AGAIN}" for value in text[str(self.terms.id)]]
+        return pl.DataFrame({names[0]: pl.Series(rows + 1), names[1]: pl.Series(said, dtype=pl.String), **text})
+
+    def _decided(
+        self, ids: pl.Series, features: pd.DataFrame, costs: pl.DataFrame | None, written: str | None
+    ) -> tuple[pl.DataFrame, Tally]:
+        """Decide for users let in; `written` names the id column where ids are text, not numbers."""
+        policy, deployment = self.decider.policy, self.decider.deployment
+        actions, n = deployment.actions, len(ids)
+        if not n:
+            tally = Tally(users=np.zeros(len(policy.segments)))
+            return self._blank(), tally
+        own = None if costs is None else costs.to_pandas()
+        decided = self.decider.decide(features, own)
+        action, value = decided.action, decided.value
+        drawn: dict[str, pl.Series] = {}
+        explored = np.zeros(0, dtype=bool)
+        if self.exploration:
+            action, explored = self.exploration.draw(ids.to_numpy().astype(object), decided.action)
+            value = deployment.worth_of(decided.score, action, own)
+            chance = self.exploration.chances(decided.action, len(actions))
+            drawn = {
+                "explored": pl.Series(explored),
+                "policy_action": _named(actions, decided.action),
+                "logging_probability": pl.Series(chance[np.arange(n), action]),
+                **{f"logging_probability_{name}": pl.Series(chance[:, k]) for k, name in enumerate(actions)},
+            }
+        kept = None
+        if self.only:
+            kept = np.flatnonzero(np.isin(decided.segment, [policy.segments.index(name) for name in self.only]))
+        why = {}
+        if self.reasons:
+            shown = features if kept is None else features.iloc[kept].reset_index(drop=True)
+            texts = self.reasons.words(shown) if len(shown) else [np.zeros(0, dtype=object)] * REASONS
+            why = {f"reason_{k + 1}": pl.Series(text, dtype=pl.String) for k, text in enumerate(texts)}
+        columns = {
+            self.user_id: ids.cast(pl.String),
+            "propensity_score": pl.Series(decided.score),
+            "segment": _named(policy.segments, decided.segment),
+            "action": _named(actions, action),
+            "expected_value": pl.Series(value, nan_to_null=True),
+        }
+        table = pl.DataFrame(columns | drawn)
+        if kept is not None:
+            table = table[kept]
+        table = table.with_columns(
+            *(text.alias(name) for name, text in why.items()),
+            pl.lit(self.decider.reference, dtype=pl.Enum([self.decider.reference])).alias("model"),
+            pl.lit(self.policy_digest, dtype=pl.Enum([self.policy_digest])).alias("policy_digest"),
+            pl.lit(self.scored_at).dt.replace_time_zone("UTC").cast(TIMES).alias("scored_at"),
+        ).select(self.columns())
+        cells = 0
+        if self.for_spreadsheets:
+            table = table.with_columns(pl.col(pl.Enum).cast(pl.String))
+            text = [name for name, type_ in table.schema.items() if type_ == pl.String and name != self.user_id]
+            table, cells = neutralised(table, [*([written] if written else []), *text])
+        size = len(policy.segments)
+        tally = Tally(
+            decided=n,
+            kept=len(table),
+            users=np.bincount(decided.segment, minlength=size),
+            scores=np.bincount(decided.segment, decided.score, minlength=size),
+            values=np.bincount(decided.segment, decided.value, minlength=size),
+            explored=int(explored.sum()),
+            neutralised=cells,
+            drift=deployment.reference.count(features, decided.score),
+        )
+        return table, tally
+
+    def _blank(self) -> pl.DataFrame:
+        """Decisions for nobody."""
+        policy, actions = self.decider.policy, pl.Enum(self.decider.deployment.actions)
+        types: dict[str, Any] = {
+            "segment": pl.Enum(policy.segments),
+            "action": actions,
+            "policy_action": actions,
+            "model": pl.Enum([self.decider.reference]),
+            "policy_digest": pl.Enum([self.policy_digest]),
+            "explored": pl.Boolean,
+            "scored_at": TIMES,
+        }
+        numbers = ("propensity_score", "expected_value", "logging_probability")
+        schema = {
+            name: types.get(name, pl.Float64 if name.startswith(numbers) else pl.String) for name in self.columns()
+        }
+        blank = pl.DataFrame(schema=schema)
+        return blank.with_columns(pl.col(pl.Enum).cast(pl.String)) if self.for_spreadsheets else blank
+
+
+@dataclass(frozen=True)
+class LetIn:
+    """A chunk held against the contract: the users let in, and the rows set aside.
+
+    Parameters
+    ----------
+    written
+        The id column where ids are text; None where they are numbers, which no spreadsheet runs.
+    rows
+        Of the chunk, those set aside among them.
+    """
+
+    ids: pl.Series
+    features: pd.DataFrame
+    costs: pl.DataFrame | None
+    written: str | None
+    broken: pl.DataFrame
+    reasons: dict[str, int]
+    rows: int
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """A chunk decided.
+
+    Parameters
+    ----------
+    table
+        The decisions that are kept.
+    broken
+        The rows set aside, `row` (from 1, of the whole table) and `reason` first.
+    users
+        Whom they are for: a row each of `table`, unless only some segments are kept.
+    """
+
+    table: pl.DataFrame
+    broken: pl.DataFrame
+    tally: Tally
+    users: LetIn
+
+
+def best_first(tables: list[pl.DataFrame], user_id: str, deployment: Deployment) -> pl.DataFrame:
+    """A list of whom to act on first.
+
+    By what the action lets gain over doing nothing, where prices are the same for all; then by expected value, then
+    score, all falling; then by id.
+    """
+    table = pl.concat(tables)
+    gained = deployment.gained(*(table[c].cast(pl.Float64).to_numpy() for c in ("propensity_score", "expected_value")))
+    by = [pl.Series(gained, nan_to_null=True), pl.col("expected_value"), pl.col("propensity_score"), pl.col(user_id)]
+    return table.sort(by, descending=[True, True, True, False], nulls_last=True)
+
+
+def _named(names: tuple[str, ...], codes: np.ndarray) -> pl.Series:
+    return pl.Series(names, dtype=pl.Enum(names)).gather(codes)

@@ -1,0 +1,293 @@
+"""`tippingpoint score`: decisions for a table of users by a registered version, written whole or not at all."""
+
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import RenderableType
+
+from tippingpoint.config.settings import ScoreSettings
+from tippingpoint.core.errors import InputError, OutsideError, RefusedError, nearest
+from tippingpoint.core.redaction import masked
+from tippingpoint.data import database
+from tippingpoint.data.writing import SUFFIXES
+from tippingpoint.decisions.batch_result import Scored
+from tippingpoint.decisions.batch_statistics import Tally
+from tippingpoint.decisions.randomization import Exploration
+from tippingpoint.decisions.reasons import Reasons
+from tippingpoint.reports.progress import counting
+from tippingpoint.scoring.batch import Batch, best_first
+from tippingpoint.scoring.parts import ASIDE, Parts
+from tippingpoint.scoring.readers import Input, Retyped, as_input, open_input
+from tippingpoint.scoring.report import score_summary
+from tippingpoint.scoring.stream import Stream
+from tippingpoint.scoring.tables import upsert
+from tippingpoint.scoring.tracked import record
+from tippingpoint.scoring.writers import File, Quarantine, Writing, alone
+from tippingpoint.tracking import backend
+from tippingpoint.tracking.deciders import Loaded, load_decider, reference_of
+from tippingpoint.tracking.runs import reap
+
+PREDICTIONS = "predictions"
+"""The table of a database whose URL names none."""
+
+
+@dataclass(frozen=True)
+class ScoreResult:
+    """What was decided, and the run that says so, if it was logged."""
+
+    scored: Scored
+    page: str | None
+    run_id: str | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return {**self.scored.as_dict(), "run_id": self.run_id, "page": self.page}
+
+    def render(self) -> RenderableType:
+        """One screen for a terminal."""
+        return score_summary(self.scored, self.page)
+
+
+def score(settings: ScoreSettings) -> ScoreResult:
+    """Decide for a table of users, chunk by chunk: memory stays bounded whatever its size.
+
+    Raises
+    ------
+    InputError
+        When the settings, the version or the table are wrong; then nothing is written.
+    RefusedError
+        When too many rows break the contract; then nothing is written, but for parts, which are never called complete.
+    OutsideError
+        When the store or a database cannot be used; it says what was kept.
+    """
+    start = time.perf_counter()
+    given, to = _places(settings)
+    at = _at(settings.scored_at)
+    source = open_input(given, settings.input_query, settings.input_parameters)
+    with counting() as counted:
+        counted.say("loading the model")
+        client = backend.connect(writing=settings.tracking.log)
+        if settings.tracking.log:
+            reap(client)
+        with backend.store_errors():
+            loaded = load_decider(client, reference_of(client, settings.version))
+        batch = _batch(settings, loaded, at, to)
+        batch.wanted(source.columns())
+        counted.say(f"deciding for {source.origin}")
+        counted.total = source.rows
+        if settings.parts:
+            written = _write_parts(settings, batch, source, Path(to), counted.update)
+        else:
+            written = _write(settings, batch, source, to, counted.update)
+        deployment, policy = batch.decider.deployment, batch.decider.policy
+        scored = Scored(
+            origin=source.origin,
+            to=_shown(to),
+            model=batch.decider.reference,
+            policy=policy.name,
+            policy_digest=batch.policy_digest,
+            scored_at=written.scored_at,
+            tally=written.tally,
+            segments=written.tally.by_segment(policy.segments, policy.actions),
+            drift=deployment.reference.drift(written.tally.drift),
+            currency=deployment.economics.currency,
+            evidence=deployment.evidence,
+            quarantine=written.quarantine,
+            only=tuple(settings.only),
+            holdout=settings.holdout,
+            seconds=time.perf_counter() - start,
+            resumed=written.resumed,
+        )
+        if not settings.tracking.log:
+            return ScoreResult(scored, None, None)
+        counted.say("filing")
+        try:
+            run_id, page = record(
+                client,
+                settings.tracking.experiment,
+                loaded,
+                scored,
+                masked(settings.model_dump(mode="json")),
+            )
+        except OutsideError as error:
+            remedy = f"The decisions are whole, in {scored.to}; only their run is not there. {error.remedy}"
+            raise OutsideError(error.where, error.what, remedy) from error
+    return ScoreResult(scored, page, run_id)
+
+
+def _places(settings: ScoreSettings) -> tuple[str, str]:
+    """Input and output, once they fit each other.
+
+    Raises
+    ------
+    InputError
+        When one is missing, or they exclude each other.
+    """
+    if settings.input is None:
+        raise InputError("input", "not given", "Type input=users.csv, or input='duckdb:///app.duckdb?table=users'.")
+    if settings.to is None:
+        raise InputError("output", "not given", "Type output=decisions.parquet (or .csv, .csv.gz, a database's URL).")
+    to = settings.to
+    if settings.parts:
+        if settings.only:
+            raise InputError("parts", "a list that is best first has no parts", "Drop parts or only.")
+        if "://" in to or "://" in settings.input:
+            what = "a database gives its rows in no fixed order and takes all at once"
+            raise InputError("parts", what, "Drop parts=true, or go from files to a folder.")
+    elif "://" in to:
+        with as_input():
+            database.kind(to)
+    elif not to.lower().endswith(SUFFIXES):
+        remedy = f"Type a name that ends in {', '.join(SUFFIXES)}, or parts=true for a folder."
+        raise InputError(f"output={to}", "is the name of no table", remedy)
+    return settings.input, to
+
+
+def _at(given: str | None) -> datetime:
+    """The moment decisions are dated with: UTC, whole seconds."""
+    if given is None:
+        return datetime.now(UTC).replace(tzinfo=None, microsecond=0)
+    try:
+        at = datetime.fromisoformat(given)
+    except ValueError as error:
+        raise InputError("scored_at", f"{given!r} is no time", "Type scored_at=2026-01-31T06:00:00.") from error
+    return (at.astimezone(UTC) if at.tzinfo else at).replace(tzinfo=None, microsecond=0)
+
+
+def _batch(settings: ScoreSettings, loaded: Loaded, at: datetime, to: str) -> Batch:
+    decider = loaded.decider
+    for name in settings.only:
+        if name not in decider.policy.segments:
+            raise InputError(
+                "only", f"{decider.policy.name} has no segment {name!r}", nearest(name, decider.policy.segments)
+            )
+    reasons = None
+    if settings.reasons:
+        reasons = Reasons(loaded.model.family, decider.classifier, decider.columns, decider.deployment.reference)
+    return Batch(
+        decider=decider,
+        policy_digest=loaded.policy_digest,
+        scored_at=at,
+        exploration=_exploration(settings, loaded),
+        reasons=reasons,
+        only=tuple(settings.only),
+        for_spreadsheets=to.lower().endswith((".csv", ".csv.gz")) and not settings.parts,
+    )
+
+
+def _exploration(settings: ScoreSettings, loaded: Loaded) -> Exploration | None:
+    if not settings.holdout:
+        if settings.holdout_actions or settings.holdout_salt:
+            raise InputError("holdout", "not given, but holdout_actions or holdout_salt is", "Type holdout=0.05.")
+        return None
+    actions = loaded.decider.deployment.actions
+    for name in settings.holdout_actions:
+        if name not in actions:
+            raise InputError("holdout_actions", f"there is no action {name!r}", nearest(name, actions))
+    among = tuple(dict.fromkeys(actions.index(name) for name in settings.holdout_actions or actions))
+    salt = settings.holdout_salt or f"{loaded.decider.deployment.question} {loaded.version}"
+    return Exploration(settings.holdout, among, salt)
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written, the moment it is dated with, where rows set aside are, and parts that were there, of all."""
+
+    tally: Tally
+    scored_at: datetime
+    quarantine: str | None
+    resumed: tuple[int, int] | None = None
+
+
+def _shown(to: str) -> str:
+    """Where decisions go, with the table but without what is nobody's business."""
+    if "://" not in to:
+        return to
+    url, table = database.table_of(to)
+    return f"{database.shown(url)} ({table or PREDICTIONS})"
+
+
+def _write(settings: ScoreSettings, batch: Batch, source: Input, to: str, progress: Callable[[int], None]) -> Written:
+    """A file, or the rows of a database's table."""
+    with ExitStack() as stack:
+        if "://" in to:  # gathered first, so that the database is busy for a moment only
+            path = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tippingpoint-")), "decisions.parquet")
+        else:
+            path = Path(to)
+            stack.enter_context(alone(path))
+        quarantine = Quarantine(Path(settings.quarantine), source.origin)
+        stack.callback(quarantine.drop)
+        while True:
+            tally, kept = Tally(), []
+            try:
+                with File(path) as file, Writing(file) as writing:
+                    for decisions in Stream(batch, source, settings.chunk, progress=progress):
+                        quarantine.add(decisions.broken)
+                        tally += decisions.tally
+                        if batch.only:
+                            kept.append(decisions.table)
+                        else:
+                            writing.add(decisions.table)
+                    writing.wait()
+                    aside = quarantine.close()
+                    _refuse_broken(settings, source, tally, aside)
+                    if batch.only:
+                        file.add(best_first(kept, batch.user_id, batch.decider.deployment))
+                break
+            except Retyped:
+                quarantine.drop()
+        if "://" in to:
+            url, table = database.table_of(to)
+            upsert(url, table or PREDICTIONS, path, batch.user_id)
+    return Written(tally, batch.scored_at, None if aside is None else str(aside))
+
+
+def _write_parts(
+    settings: ScoreSettings, batch: Batch, source: Input, folder: Path, progress: Callable[[int], None]
+) -> Written:
+    """A folder of parts; those that are there already are not made again."""
+    with alone(folder):
+        made_of = {
+            "input": f"{source.origin} {source.digest()}",
+            "model": batch.decider.reference,
+            "policy_digest": batch.policy_digest,
+            "chunk": settings.chunk,
+            "reasons": settings.reasons,
+            "holdout": None if batch.exploration is None else list(asdict(batch.exploration).values()),
+        }
+        if settings.scored_at is not None:
+            made_of["scored_at"] = batch.scored_at.isoformat()
+        parts = Parts(folder, json.loads(json.dumps(made_of)), batch.scored_at.isoformat())
+        batch = replace(batch, scored_at=datetime.fromisoformat(parts.scored_at))
+        there = parts.done
+        if not parts.complete:
+            source.settle()  # parts that are written must not turn out to mean something else
+            for decisions in Stream(batch, source, settings.chunk, parts.done, progress):
+                parts.add(decisions.table, decisions.broken, decisions.tally)
+        tally = parts.tally
+        aside = str(folder / ASIDE) if tally.quarantined else None
+        _refuse_broken(settings, source, tally, aside)
+        if not parts.complete:
+            parts.finish()
+    return Written(tally, batch.scored_at, aside, (there, parts.done))
+
+
+def _refuse_broken(settings: ScoreSettings, source: Input, tally: Tally, aside: Path | str | None) -> None:
+    """Refuse where too many rows break the contract."""
+    if tally.quarantined <= settings.quarantine_share * tally.rows and tally.decided:
+        return
+    worst = "; ".join(f"{reason}: {n:,}" for reason, n in list(tally.worst().items())[:3])
+    raise RefusedError(
+        "input",
+        f"{tally.quarantined:,} of {tally.rows:,} rows of {source.origin} break the version's contract, more than"
+        f" quarantine_share={settings.quarantine_share:g} ({worst})",
+        f"See {aside}. Mend the table, or raise quarantine_share."
+        + (" The parts are there, but not complete." if settings.parts else " No decisions were written."),
+    )

@@ -1,0 +1,261 @@
+"""Users to decide, chunk by chunk: CSV and Parquet files, folders of them, tables and queries of databases."""
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import polars as pl
+
+from tippingpoint.core.errors import InputError, TippingpointError, nearest
+from tippingpoint.data import database
+from tippingpoint.data.files import Layout, files_of, layout, refuse_repeated, unreadable
+
+HEAD = 2_000
+"""Rows a CSV's types are first told from."""
+READ_AHEAD = 1024 * 1024
+"""Bytes of a CSV that polars reads at once. It holds some dozens of these: of its own 16 MB, 280 MB more, no faster."""
+WHERE = {"data.query": "input_query", "data.parameters": "input_parameters", "data.url": "input"}
+"""How the database's settings are called here."""
+
+
+class Retyped(Exception):
+    """A column read as one type turned out to be of another: what was read of it before may mean something else."""
+
+
+class Input(Protocol):
+    """Where users come from, row by row in one order."""
+
+    origin: str
+    """Short name, for messages and files."""
+
+    @property
+    def rows(self) -> int | None:
+        """How many there are, where that is known beforehand."""
+
+    def columns(self) -> list[str]:
+        """Names of all columns."""
+
+    def chunks(self, columns: list[str], numbers: frozenset[str], size: int) -> Iterator[pl.DataFrame]:
+        """The columns in tables of `size` rows, the last one shorter.
+
+        Parameters
+        ----------
+        numbers
+            Columns that are read as numbers later on, whatever type they have here.
+
+        Raises
+        ------
+        Retyped
+            Begin again: the next time the types are right.
+        InputError
+            When what is there is no table.
+        """
+
+    def settle(self) -> None:
+        """Tell types from all there is, so that `chunks` never begins again."""
+
+    def digest(self) -> str:
+        """Of the content; two inputs of one digest give the same chunks."""
+
+
+def open_input(given: str, query: str | None, parameters: Mapping[str, Any]) -> Input:
+    """What `input`, `input_query` and `input_parameters` name.
+
+    Raises
+    ------
+    InputError
+        When there is no such file, or a URL without table and query.
+    """
+    if "://" not in given:
+        if query:
+            raise InputError("input_query", f"{given} is no database", "Type input=duckdb:// to query files.")
+        return Files(Path(given))
+    with as_input():
+        database.kind(given)
+    url, table = database.table_of(given)
+    if (table is None) == (query is None):
+        what = "names a table, and input_query is given too" if query else "names no table"
+        raise InputError(
+            f"input={database.shown(given)}", what, "Type input='duckdb:///users.duckdb?table=users', or input_query=…"
+        )
+    return Query(url, query, table, parameters)
+
+
+class Files:
+    """A file, or a folder of them, read in the order of their names.
+
+    Types of a CSV are those its whole content has, as where a model learns from it: told from its head, and where
+    that was too little from all of it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.where = f"input={path}"
+        self.paths = files_of(path, self.where)
+        self.origin = path.name or path.resolve().name
+        self._layouts = [layout(file, f"input={file}") for file in self.paths]
+        self._types: dict[Path, dict[str, Any]] = {}
+        self._sure: set[Path] = set()
+        """Files whose types are told from all of them."""
+
+    @property
+    def rows(self) -> int | None:
+        if not all(found.parquet for found in self._layouts):
+            return None
+        return sum(int(pl.scan_parquet(path).select(pl.len()).collect().item()) for path in self.paths)
+
+    def columns(self) -> list[str]:
+        first = list(self._schema(self.paths[0], self._layouts[0]))
+        for path, found in zip(self.paths[1:], self._layouts[1:], strict=True):
+            for column in sorted(set(first) ^ set(names := self._schema(path, found))):
+                has, lacks = (self.paths[0], path) if column not in names else (path, self.paths[0])
+                what = f"column {column!r} is in {has.name} but not in {lacks.name}"
+                raise InputError(self.where, what, "One folder, one table.")
+        return first
+
+    def chunks(self, columns: list[str], numbers: frozenset[str], size: int) -> Iterator[pl.DataFrame]:
+        return rechunked(self._frames(columns, numbers, size), size)
+
+    def settle(self) -> None:
+        for path, found in zip(self.paths, self._layouts, strict=True):
+            self._types[path] = self._told_from(path, found, None)
+            self._sure.add(path)
+
+    def digest(self) -> str:
+        total = hashlib.sha256()
+        for path in self.paths:
+            with path.open("rb") as file:
+                total.update(hashlib.file_digest(file, "sha256").digest())
+        return total.hexdigest()[:16]
+
+    def _frames(self, columns: list[str], numbers: frozenset[str], size: int) -> Iterator[pl.DataFrame]:
+        for path, found in zip(self.paths, self._layouts, strict=True):
+            done = 0
+            while True:
+                types = self._schema(path, found)
+                try:
+                    for frame in (
+                        self._scan(path, found, types, columns, numbers)
+                        .slice(done)
+                        .collect_batches(chunk_size=size, maintain_order=True)
+                    ):
+                        yield frame.select(columns)
+                        done += len(frame)
+                    break
+                except (pl.exceptions.PolarsError, OSError) as error:
+                    if found.parquet or path in self._sure:
+                        raise unreadable(error, path, f"input={path}", found) from error
+                self._types[path] = self._told_from(path, found, None)
+                self._sure.add(path)
+                if any(self._types[path][c] != types[c] for c in columns if c not in numbers):
+                    raise Retyped(str(path))
+
+    def _scan(
+        self, path: Path, found: Layout, types: dict[str, Any], columns: list[str], numbers: frozenset[str]
+    ) -> pl.LazyFrame:
+        if found.parquet:
+            return pl.scan_parquet(path).select(columns)
+        os.environ.setdefault("POLARS_CSV_CHUNK_SIZE", str(READ_AHEAD))
+        # A column of whole numbers may go on with others. All columns are read, those not needed as they stand: where
+        # polars reads some only, it cuts off what a line has more of than the header.
+        schema = {
+            c: pl.String if c not in columns else pl.Float64 if c in numbers and t == pl.Int64 else t
+            for c, t in types.items()
+        }
+        return pl.scan_csv(path, separator=found.separator, schema=schema, try_parse_dates=True)
+
+    def _schema(self, path: Path, found: Layout) -> dict[str, Any]:
+        if path not in self._types:
+            self._types[path] = self._told_from(path, found, HEAD)
+        return self._types[path]
+
+    def _told_from(self, path: Path, found: Layout, rows: int | None) -> dict[str, Any]:
+        try:
+            if found.parquet:
+                return dict(pl.read_parquet_schema(path))
+            table = pl.scan_csv(
+                path, separator=found.separator, infer_schema_length=rows, try_parse_dates=True
+            ).collect_schema()
+        except (pl.exceptions.PolarsError, UnicodeDecodeError, OSError) as error:
+            raise unreadable(error, path, f"input={path}", found) from error
+        refuse_repeated(list(table), path, f"input={path}", found)
+        return dict(table)
+
+
+class Query:
+    """A table of a database, or what a query of it gives; only read."""
+
+    def __init__(self, url: str, query: str | None, table: str | None, parameters: Mapping[str, Any]) -> None:
+        self.url, self.query, self.table, self.parameters = url, query, table, parameters
+        self.origin = table or f"a query on {database.shown(url)}"
+
+    @property
+    def rows(self) -> int | None:
+        return None
+
+    def columns(self) -> list[str]:
+        with self._frames(None, 1) as frames:
+            return next(frames).columns
+
+    def chunks(self, columns: list[str], numbers: frozenset[str], size: int) -> Iterator[pl.DataFrame]:
+        with self._frames(columns, size) as frames:
+            yield from rechunked((frame.select(columns) for frame in frames), size)
+
+    def settle(self) -> None:
+        """The database knows its types."""
+
+    def digest(self) -> str:
+        raise InputError("parts", "a database gives its rows in no fixed order", "Write them to a file first.")
+
+    @contextmanager
+    def _frames(self, columns: list[str] | None, size: int) -> Iterator[Iterator[pl.DataFrame]]:
+        names = "*" if columns is None else ", ".join(map(database.quoted, columns))
+        sql = self.query or f"select {names} from {database.quoted_table(str(self.table))}"
+        with as_input(), database.connect(self.url) as connection:
+            yield connection.frames(sql, self.parameters, size)
+
+
+@contextmanager
+def as_input() -> Iterator[None]:
+    """Say what a database answers under the names of this verb's settings."""
+    try:
+        yield
+    except TippingpointError as error:
+        where, what, remedy = error.where, error.what, error.remedy
+        for theirs, ours in WHERE.items():
+            where, remedy = where.replace(theirs, ours), remedy.replace(theirs, ours)
+        raise type(error)(where, what, remedy) from error
+
+
+def require(there: list[str], wanted: Iterable[str], origin: str) -> None:
+    """Refuse a table that lacks columns.
+
+    Raises
+    ------
+    InputError
+        Naming all of them, and the nearest to the first.
+    """
+    if lacking := [name for name in wanted if name not in there]:
+        raise InputError(
+            "input",
+            f"{origin} lacks {len(lacking)} column{'s'[: len(lacking) > 1]} that the model was fitted with:"
+            f" {', '.join(map(repr, lacking))}",
+            nearest(lacking[0], there),
+        )
+
+
+def rechunked(frames: Iterable[pl.DataFrame], size: int) -> Iterator[pl.DataFrame]:
+    """The same rows in tables of `size` rows, the last one shorter."""
+    held: list[pl.DataFrame] = []
+    rows = 0
+    for frame in filter(len, frames):
+        held.append(frame)
+        rows += len(frame)
+        while rows >= size:
+            whole = held[0] if len(held) == 1 else pl.concat(held, how="vertical_relaxed")
+            yield whole.head(size)
+            held, rows = [whole.slice(size)], rows - size
+    if rows:
+        yield pl.concat(held, how="vertical_relaxed")

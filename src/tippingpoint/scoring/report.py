@@ -1,0 +1,94 @@
+"""What the terminal shows of a batch of decisions."""
+
+import numpy as np
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from tippingpoint.decisions.batch_result import Scored
+from tippingpoint.decisions.drift import MOVED, SHIFTED
+from tippingpoint.reports.console import pages, plain_table
+from tippingpoint.reports.estimates import EVIDENCE
+from tippingpoint.reports.inactive_policy import TO_TYPE, idle
+
+REASONS = 3
+"""Reasons of what was set aside that are named."""
+DRIFTED = 5
+"""Columns named that have moved."""
+
+
+def score_summary(scored: Scored, page: str | None) -> RenderableType:
+    """Segments, what was set aside, drift, where the decisions are, and what to type next."""
+    tally = scored.tally
+    table = plain_table(
+        f"Decisions of {scored.model} under {scored.policy} ({scored.policy_digest})",
+        [
+            "segment",
+            "users",
+            "share",
+            "mean\nscore",
+            "action",
+            f"{scored.currency}\na user",
+            f"{scored.currency}\nin all",
+        ],
+    )
+    for row in scored.segments.to_dict("records"):
+        table.add_row(
+            Text(row["segment"]),
+            f"{row['users']:,}",
+            f"{row['share']:.1%}",
+            _number(row["mean_score"], 3),
+            Text(row["action"]),
+            _number(row["value_per_user"], 2),
+            _number(row["value"], 0),
+        )
+    lines = [
+        f"{scored.origin}: {tally.rows:,} rows in = {tally.decided:,} decided + {tally.quarantined:,} quarantined."
+    ]
+    acted = int(scored.segments.loc[scored.segments["action"] != "none", "users"].sum())
+    if few := idle(acted, tally.decided):
+        lines.append(f"{few} Type tippingpoint compare … {TO_TYPE}, and promote what comes of it.")
+    lines += [f"Expected values: {EVIDENCE[scored.evidence]}."]
+    if scored.holdout:
+        lines.append(f"{tally.explored:,} users got an action that was drawn; the table is by the policy's.")
+    if tally.quarantined:
+        reasons = list(tally.worst().items())
+        worst = "; ".join(f"{reason}: {n:,}" for reason, n in reasons[:REASONS])
+        if others := sum(n for _, n in reasons[REASONS:]):
+            worst += f"; and {others:,} more of other reasons"
+        lines.append(f"Quarantined: {worst}. See {scored.quarantine}")
+    moved = scored.drift[scored.drift["drift"].isin(["moved", "shifted"])]
+    untold = int((scored.drift["drift"] == "cannot tell").sum())
+    few = f" Of {untold} columns {tally.decided:,} users cannot tell: chance alone may say as much." if untold else ""
+    if len(moved):
+        named = ", ".join(f"{row.column} {row.psi:.2f}" for row in moved.head(DRIFTED).itertuples())
+        more = f" and {len(moved) - DRIFTED} more" if len(moved) > DRIFTED else ""
+        lines.append(
+            f"Drift (PSI; {MOVED} moved, {SHIFTED} shifted; more than chance explains): {named}{more}. The model learnt"
+            f" from other users.{few}"
+        )
+    elif untold < len(scored.drift):
+        lines.append(f"Drift (PSI): none of {len(scored.drift) - untold} columns has moved (all below {MOVED}).{few}")
+    else:
+        lines.append(f"Drift (PSI): {tally.decided:,} users are too few to tell a move from chance.")
+    if tally.neutralised:
+        lines.append(f"{tally.neutralised:,} cells that a spreadsheet would run as formulas begin with a ' now.")
+    kept = f"{tally.kept:,} of segment {', '.join(scored.only)}, best first" if scored.only else f"{tally.kept:,} users"
+    lines.append(f"Decisions: {scored.to} ({kept}), in {scored.seconds:.1f} s")
+    if scored.resumed is not None and scored.resumed[0]:
+        lines.append(f"{scored.resumed[0]:,} of {scored.resumed[1]:,} parts were there and were not made again.")
+    lines += [line.plain for line in pages({"MLflow": page})] if page else []
+    if scored.holdout:
+        lines.append("Next: tippingpoint measure decisions=… outcomes=… once it is known what came of it")
+    else:
+        lines.append("Next: only=[…] for a target list; holdout=0.05 for the experiment that proves the policy")
+    return Group(table, *map(_line, lines))
+
+
+def _line(text: str) -> Text:
+    """A line that folds, but for addresses, which are to be copied."""
+    address = text.startswith(("Decisions", "MLflow"))
+    return Text(text, no_wrap=address, overflow="ignore" if address else "fold")
+
+
+def _number(value: float, digits: int) -> str:
+    return f"{value:,.{digits}f}" if np.isfinite(value) else "–"

@@ -1,0 +1,76 @@
+"""The decisions of a whole table, chunk by chunk: the next is read and checked while one is decided."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from tippingpoint.core.errors import InputError
+from tippingpoint.scoring.batch import Batch, Decisions, LetIn
+from tippingpoint.scoring.id_index import Seen
+from tippingpoint.scoring.readers import Input
+
+T = TypeVar("T")
+
+
+@dataclass
+class Stream:
+    """The decisions of a whole table, chunk by chunk.
+
+    Parameters
+    ----------
+    size
+        Rows a chunk.
+    skip
+        Chunks that are decided already: only their ids are noted.
+    progress
+        Told the rows done after each chunk.
+    """
+
+    batch: Batch
+    source: Input
+    size: int
+    skip: int = 0
+    progress: Callable[[int], None] = lambda rows: None
+    _seen: Seen = field(default_factory=Seen)
+
+    def __iter__(self) -> Iterator[Decisions]:
+        """The chunks.
+
+        Raises
+        ------
+        Retyped
+            What came so far is to be forgotten: iterate again.
+        InputError
+            When the table is empty or lacks columns.
+        """
+        columns = self.batch.wanted(self.source.columns())
+        done = 0
+        for users, rows in _one_ahead(self._chunks(columns)):
+            if users is not None:
+                yield self.batch.decided(users)
+            done += rows
+            self.progress(done)
+        if not done:
+            raise InputError("input", f"{self.source.origin} has no rows", "Bring users.")
+
+    def _chunks(self, columns: list[str]) -> Iterator[tuple[LetIn | None, int]]:
+        """Each chunk let in, None for those that are decided already; and its rows."""
+        self._seen, first = Seen(), 0
+        for k, table in enumerate(self.source.chunks(columns, self.batch.numbers, self.size)):
+            if k < self.skip:
+                self.batch.remember(table, self._seen)
+                yield None, len(table)
+            else:
+                yield self.batch.let_in(table, first, self._seen), len(table)
+            first += len(table)
+
+
+def _one_ahead(items: Iterator[T]) -> Iterator[T]:
+    """The same, each made on a thread while the one before it is worked on."""
+    end: Any = object()
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(next, items, end)
+        while (item := coming.result()) is not end:
+            coming = thread.submit(next, items, end)
+            yield item

@@ -1,0 +1,96 @@
+"""`tippingpoint serve`: the champion over HTTP."""
+
+import os
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from tippingpoint.config.settings import ServeSettings
+from tippingpoint.core.errors import InputError
+from tippingpoint.serving.network import address, by_others
+from tippingpoint.tracking import backend
+from tippingpoint.tracking.deciders import load_decider, reference_of
+from tippingpoint.tracking.models import find_version
+
+KEY = "TIPPINGPOINT_API_KEY"
+ENDS = 2.0
+"""Seconds the follower has to end in."""
+
+
+@dataclass(frozen=True)
+class ServeResult:
+    """What was served last, and how much."""
+
+    model: str
+    requests: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return {"model": self.model, "requests": self.requests}
+
+    def render(self) -> RenderableType:
+        """One line."""
+        return Text(f"stopped; {self.requests:,} requests answered, the last version was {self.model}")
+
+
+def serve(settings: ServeSettings) -> ServeResult:
+    """Serve a version, by default the champion, until told to stop; whoever becomes champion takes over.
+
+    Raises
+    ------
+    InputError
+        When there is no such version, it cannot be served, or others could reach the service without a key.
+    OutsideError
+        When the store cannot be used, or the port is taken.
+    """
+    key = os.environ.get(KEY, "")
+    if by_others(settings.host) and not key:
+        what = f"{settings.host} can be reached by others, and no key is asked for"
+        raise InputError("host", what, f"Set {KEY} in the environment, or type host=127.0.0.1.")
+    try:
+        from tippingpoint.serving import server
+        from tippingpoint.serving.alias_watcher import Follower
+        from tippingpoint.serving.api import application
+        from tippingpoint.serving.log import say
+        from tippingpoint.serving.metrics import Metrics
+        from tippingpoint.serving.version import Limits, Served, serve_version
+    except ModuleNotFoundError as error:
+        what = f"{error.name} is not installed"
+        raise InputError("tippingpoint serve", what, "Type pip install 'tippingpoint[serve]'.") from error
+    # A registry that is away is asked again with the next look, not waited for.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+    client = backend.connect(writing=False)
+    reference = reference_of(client, settings.version)
+    limits = Limits(settings.max_users, settings.max_explained, settings.max_body)
+
+    def resolve() -> str:
+        with backend.store_errors():
+            return str(find_version(client, reference).version)
+
+    def load(version: str) -> Served:
+        with backend.store_errors():
+            loaded = load_decider(client, f"models:/{name}/{version}")
+        return serve_version(
+            loaded.name, loaded.version, loaded.policy_digest, loaded.decider, loaded.model.family, limits, bool(key)
+        )
+
+    with backend.store_errors():
+        first = find_version(client, reference)
+    name = str(first.name)
+    metrics = Metrics()
+    follower = Follower(load(str(first.version)), resolve if "@" in reference else None, load, metrics)
+    listening = server.listen(settings.host, settings.port)
+    host, port = listening.getsockname()[:2]
+    stop = threading.Event()
+    following = threading.Thread(target=follower.follow, args=(stop, settings.poll_seconds), daemon=True)
+    following.start()
+    say("serving", address=address(host, port), serving=follower.current.reference, follows=reference)
+    server.run(application(follower, metrics, limits, key, settings.access_log), listening)
+    stop.set()
+    following.join(ENDS)
+    answered = sum(s.value for m in metrics.requests.collect() for s in m.samples if s.name.endswith("_total"))
+    return ServeResult(follower.current.reference, int(answered))

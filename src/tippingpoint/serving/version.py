@@ -1,0 +1,227 @@
+"""One version as it is served: compiled, held against its own pipeline, warmed."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tippingpoint.core.errors import InputError
+from tippingpoint.decisions import Decider, Deployment
+from tippingpoint.decisions.reasons import Reasons
+from tippingpoint.explanation import CAVEAT, Move, what_moves
+from tippingpoint.explanation.reasons import REASONS
+from tippingpoint.models.calibration import Model, pipeline_of
+from tippingpoint.models.family import Family
+from tippingpoint.serving.compiled_pipeline import EQUAL, UNSEEN, CannotCompileError, Scorer, compiled, gap
+from tippingpoint.serving.openapi import document, example_user
+from tippingpoint.serving.request import Given, Reader
+
+ROWS, BACKGROUND = 256, 1000
+NOBODY = pd.DataFrame()
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much one request may ask for.
+
+    Parameters
+    ----------
+    users, explained
+        Users to score, and to explain.
+    body
+        Bytes.
+    """
+
+    users: int
+    explained: int
+    body: int
+
+
+@dataclass(frozen=True)
+class Served:
+    """A version that answers.
+
+    Parameters
+    ----------
+    name, version
+        As registered.
+    scorer
+        The compiled pipeline; None where it is not equal, or cannot be compiled: then the pipeline itself scores.
+    slow
+        Why there is none.
+    """
+
+    name: str
+    version: str
+    policy_digest: str
+    decider: Decider
+    model: Model
+    reader: Reader
+    scorer: Scorer | None
+    slow: str
+    reasons: Reasons
+    background: pd.DataFrame
+    openapi: Json
+
+    @property
+    def reference(self) -> str:
+        """`models:/conversion/3`."""
+        return f"models:/{self.name}/{self.version}"
+
+    def head(self) -> Json:
+        """What every answer carries."""
+        return {"model": self.reference, "policy_digest": self.policy_digest}
+
+    def decide(self, users: list[Json]) -> Json:
+        """The answer to users who ask for decisions.
+
+        Raises
+        ------
+        RefusedUsersError
+            Where they break the contract.
+        """
+        return {**self.head(), "decisions": self._decided(self.reader.read(users))}
+
+    def explain(self, users: list[Json]) -> Json:
+        """The same with the largest SHAP values, and the least change of one column that moves each user."""
+        given = self.reader.read(users)
+        frame, decided = self.reader.frame(given), self._decided(given)
+        values, space = self.reasons.values(frame)
+        found = []
+        for i, decision in enumerate(decided):
+            largest = np.abs(values[i]).argsort(kind="stable")[::-1][:REASONS]
+            reasons = [
+                {"column": c, "value": _plain(frame[c].iloc[i]), "contribution": float(values[i, j])}
+                for j, c in ((j, list(self.reasons.columns)[j]) for j in largest)
+            ]
+            own = {"reasons": reasons, "contributions_are_in": space}
+            change = self._least_change(frame.iloc[[i]].reset_index(drop=True), decision["segment"])
+            found.append({**decision, **own, "least_change": change, "caveat": CAVEAT})
+        return {**self.head(), "explanations": found}
+
+    def _decided(self, given: Given) -> list[Json]:
+        policy, deployment = self.decider.policy, self.decider.deployment
+        # Segments that follow the score alone need no table of users, which costs more than all else.
+        frame = self.reader.frame(given) if self.scorer is None or policy.score_cuts is None else NOBODY
+        score = self.decider.score(frame) if self.scorer is None else self.scorer.score(given.numbers, given.categories)
+        decided = self.decider.act(score, frame)
+        ids = given.ids if given.ids is not None else [None] * len(score)
+        rows = zip(
+            ids, score.tolist(), decided.segment.tolist(), decided.action.tolist(), decided.value.tolist(), strict=True
+        )
+        segments, actions, own = policy.segments, deployment.actions, deployment.terms.id
+        return [
+            {
+                **({own: user} if own is not None else {}),
+                "propensity_score": chance,
+                "segment": segments[segment],
+                "action": actions[action],
+                "expected_value": value if value == value else None,
+            }
+            for user, chance, segment, action, value in rows
+        ]
+
+    def _least_change(self, user: pd.DataFrame, segment: str) -> Json | None:
+        policy = self.decider.policy
+        moves: list[tuple[Move, str]] = []
+        for code, other in enumerate(policy.segments):
+            if other == segment:
+                continue
+            move = what_moves(self.model, user, self.background, policy.segment, code)
+            if move is not None:
+                moves.append((move, other))
+        if not moves:
+            return None
+        move, other = min(moves, key=lambda found: found[0].size)
+        return {
+            "column": move.column,
+            "before": _plain(move.before),
+            "after": _plain(move.after),
+            "segment": other,
+            "propensity_score": move.score,
+            "share_passed": move.size,
+        }
+
+
+def serve_version(
+    name: str, version: str, policy_digest: str, decider: Decider, family: Family, limits: Limits, key: bool
+) -> Served:
+    """Compile a version, hold it against its pipeline on users at the edges of its contract, and let it answer once.
+
+    Raises
+    ------
+    InputError
+        When it cannot answer.
+    """
+    deployment, columns = decider.deployment, decider.columns
+    users = edge_users(deployment, columns)
+    reader = Reader(deployment.terms, columns)
+    scorer, slow = _scorer(decider, users, reader)
+    calibration = "none" if pipeline_of(decider.classifier) is decider.classifier else "sigmoid"
+    model = Model(family, decider.classifier, pipeline_of(decider.classifier), calibration)
+    openapi = document(
+        f"models:/{name}/{version}", deployment, decider.policy.segments, limits.users, limits.explained, key
+    )
+    background = background_users(deployment, columns)
+    reasons = Reasons(family, decider.classifier, columns, deployment.reference)
+    served = Served(name, version, policy_digest, decider, model, reader, scorer, slow, reasons, background, openapi)
+    example = example_user(deployment)
+    (answer,) = served.explain([example])["explanations"]
+    if not 0 <= answer["propensity_score"] <= 1:
+        raise InputError(served.reference, f"scores its example {answer['propensity_score']}", "Look at its run.")
+    return served
+
+
+def edge_users(deployment: Deployment, columns: dict[str, str]) -> pd.DataFrame:
+    """256 users where a mistake would show: bounds, quantiles, zeros, missing values, unseen categories, and all so."""
+    rng = np.random.default_rng(0)
+    found: dict[str, Any] = {}
+    for name, kind in columns.items():
+        terms, reference = deployment.terms.columns[name], deployment.reference
+        if kind == "number":
+            bounds = [float(b) for b in (terms.min, terms.max, terms.typical) if b is not None]  # type: ignore[arg-type]  # of a number they are numbers
+            edges = reference.edges.get(name, [])
+            spread = rng.normal(np.mean(edges) if edges else 0, 1 + np.std(edges) if edges else 1, 20)
+            values = np.array([*bounds, *edges, *np.nextafter(edges, np.inf), *spread, 0.0, -1.0, np.nan])
+            found[name] = np.append(np.nan, rng.choice(values, ROWS - 1))
+        else:
+            seen = [*(terms.values or []), *reference.categories.get(name, []), UNSEEN, None]
+            drawn = [seen[i] for i in rng.integers(0, len(seen), ROWS)]
+            found[name] = pd.Series([None, UNSEEN, *drawn[2:]], dtype="str")
+    return pd.DataFrame(found)
+
+
+def background_users(deployment: Deployment, columns: dict[str, str]) -> pd.DataFrame:
+    """1,000 users spread over each column as those the model learnt from, each column by itself.
+
+    Columns are drawn apart, and of a number only its nine deciles: a change is tried column by column, on those.
+    """
+    rng = np.random.default_rng(0)
+    reference, found = deployment.reference, dict[str, Any]()
+    for name, kind in columns.items():
+        shares = np.asarray(reference.shares[name])
+        drawn = rng.choice(len(shares), BACKGROUND, p=shares / shares.sum())
+        if kind == "number":
+            edges = np.asarray(reference.edges[name] or [np.nan])
+            found[name] = np.append(edges, [edges[-1], np.nan])[np.minimum(drawn, len(edges) + 1)]
+        else:
+            names = np.array([*reference.categories[name], UNSEEN, None], dtype=object)
+            found[name] = pd.Series(names[drawn], dtype="str")
+    return pd.DataFrame(found)
+
+
+def _scorer(decider: Decider, users: pd.DataFrame, reader: Reader) -> tuple[Scorer | None, str]:
+    try:
+        scorer = compiled(decider.classifier)
+    except CannotCompileError as error:
+        return None, str(error)
+    apart = gap(scorer, decider.classifier, users, reader.numbers, reader.categories)
+    return (scorer, "") if apart <= EQUAL else (None, f"the compiled scores differ by {apart:.1e}")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float | np.floating):
+        return None if np.isnan(value) else float(value)
+    return None if value is None or value is pd.NA else str(value)

@@ -1,0 +1,203 @@
+"""`tippingpoint simulate`: what cut-offs, policies and prices would bring with models that are there already."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import RenderableType
+
+from tippingpoint.config.compose import option, overlay
+from tippingpoint.config.settings import Budget, SimulateSettings
+from tippingpoint.core.errors import InputError
+from tippingpoint.core.run_reference import Filed
+from tippingpoint.core.strict import Component, validate
+from tippingpoint.economics import Economics
+from tippingpoint.experiment.collect import check_prices, gather_users
+from tippingpoint.experiment.revaluation import price
+from tippingpoint.experiment.simulation_result import Simulation
+from tippingpoint.experiment.thresholds import Asked, Limit
+from tippingpoint.offpolicy.statistics import LEAST_CHANGED
+from tippingpoint.offpolicy.sufficient_statistics import Gathered
+from tippingpoint.policies.policy import Policy
+from tippingpoint.reports.progress import progress
+from tippingpoint.simulation import report
+from tippingpoint.simulation.artifacts import STATISTICS, record
+from tippingpoint.tracking import backend
+from tippingpoint.tracking.models import LoadedModel, config_of, fetch, find, load
+from tippingpoint.tracking.runs import reap
+from tippingpoint.tracking.tags import JOB
+
+SENSITIVITY = 0.2
+"""Share by which the tornado moves prices, where nothing else is asked."""
+
+
+@dataclass(frozen=True)
+class SimulateResult:
+    """What a simulation found, where it is filed, and how long the answer took once statistics were there."""
+
+    simulation: Simulation
+    filed: Filed
+    seconds: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        filed = {"run_id": self.filed.run_id, "page": self.filed.page, "answer_seconds": self.seconds}
+        return {**self.simulation.as_dict(), **filed}
+
+    def render(self) -> RenderableType:
+        """One screen for a terminal."""
+        return report.simulate_summary(self.simulation, self.filed, self.seconds)
+
+
+def simulate(settings: SimulateSettings) -> SimulateResult:
+    """Load models without fitting them again, gather statistics of their users, and answer from those.
+
+    A finished simulate run is answered from its saved statistics, at other prices, without any user.
+
+    Raises
+    ------
+    InputError
+        When the config, the models or the users are wrong or do not fit each other.
+    OutsideError
+        When the store cannot be used.
+    """
+    with progress(5) as step:
+        step("opening the store")
+        client = backend.connect()
+        reap(client)
+        wanted = settings.models or [""]
+        runs = {r.info.run_id: r for w in wanted for r in find(client, w, settings.tracking.experiment)}
+        saved = [r for r in runs.values() if r.data.tags.get(JOB) == "simulate"]
+        if saved and len(runs) > 1:
+            raise InputError("models", "a finished simulation is priced anew alone", "Name it only, or models only.")
+        if saved:
+            step("reading statistics")
+            experiment = saved[0].info.experiment_id
+            gathered = Gathered.load(fetch(client, saved[0].info.run_id, STATISTICS))
+            policies = {n: _policy(node, f"policies.{n}") for n, node in gathered.about["policies"].items()}
+            economics = _economics(gathered.about["prices"], settings)
+            _refuse_what_needs_users(settings, gathered.about, economics)
+            settings = _asked_again(settings, gathered.about["asked"])
+        else:
+            step("loading models")
+            configs = [config_of(client, run) for run in runs.values()]
+            policies = _policies(settings, [config["policy"] for config in configs])
+            economics = _economics(configs[0]["economics"], settings)
+            check_prices(policies, economics)  # all that is typed is checked before anything large is read
+            models = _named([load(client, run) for run in runs.values()])
+            experiment = next(iter(models.values())).experiment
+            step("scoring users, gathering statistics")
+            gathered = gather_users(settings, models, policies, economics)
+            policies = {name: policies[name] for name in gathered.about["policies"]}
+        if settings.tracking.experiment:
+            experiment = backend.experiment_id(client, settings.tracking.experiment)
+        step("answering")
+        start = time.perf_counter()
+        simulation = price(gathered, _asked(settings, gathered, policies, economics, first_only=bool(saved)))
+        seconds = time.perf_counter() - start
+        step("filing")
+        filed = record(client, experiment, simulation, settings, [r.info.run_id for r in saved])
+    return SimulateResult(simulation, filed, seconds)
+
+
+def _named(models: list[LoadedModel]) -> dict[str, LoadedModel]:
+    """Models by family; those of one family carry the start of their run's id too."""
+    families = [model.name for model in models]
+    return {
+        model.name if families.count(model.name) == 1 else f"{model.name} {model.run_id[:6]}": model for model in models
+    }
+
+
+def _policies(settings: SimulateSettings, own: list[dict[str, Any]]) -> dict[str, Policy]:
+    """Each model's own policy, as its run has it, with `policy` on top, and `policies`.
+
+    By name; by version and digest too where names repeat.
+    """
+    built = [_policy(overlay(node, settings.policy), "policy") for node in own]
+    built += [_policy(option("policy", name, settings.config_dir), f"policies.{name}") for name in settings.policies]
+    distinct = list({policy.digest: policy for policy in built}.values())
+    names = [policy.name for policy in distinct]
+    return {
+        policy.name if names.count(policy.name) == 1 else f"{policy.name} v{policy.version} {policy.digest[:4]}": policy
+        for policy in distinct
+    }
+
+
+def _policy(node: dict[str, Any], where: str) -> Policy:
+    if "_target_" not in node:
+        raise InputError(where, "names no class: a `_target_` is missing", "See conf/policy for examples.")
+    return Component.model_validate(node).build(Policy, where)
+
+
+def _economics(written: dict[str, Any], settings: SimulateSettings) -> Economics:
+    node = overlay(written, settings.economics)
+    if "_target_" in node:
+        return Component.model_validate(node).build(Economics, "economics")
+    return validate(Economics, node, "economics")
+
+
+def _asked_again(settings: SimulateSettings, before: dict[str, Any]) -> SimulateSettings:
+    """What a finished simulation was asked, but for what is asked otherwise now."""
+    now = {key: getattr(settings, key) for key in ("least", "smallest_uplift", "sensitivity")}
+    budget = settings.budget
+    if budget.contacts is None and budget.money is None:
+        kept = Budget(**before["budget"])
+        budget = kept.model_copy(update={"of_users": budget.of_users or kept.of_users})
+    update = {key: before[key] if value is None else value for key, value in now.items()}
+    return settings.model_copy(update={**update, "budget": budget})
+
+
+def _asked(
+    settings: SimulateSettings,
+    gathered: Gathered,
+    policies: dict[str, Policy],
+    economics: Economics,
+    first_only: bool,
+) -> Asked:
+    budget, limit = settings.budget, None
+    for unit, total in {"contacts": budget.contacts, "money": budget.money}.items():
+        if total is not None:
+            limit = Limit(total, unit, budget.of_users or gathered.about["users"]["all"])
+    if limit is None and budget.of_users is not None:
+        raise InputError("budget.of_users", "is no budget by itself", "Type budget.contacts=… or budget.money=… too.")
+    if budget.money is not None and economics.per_user:
+        what = f"{economics.name} says what each user costs with either outcome, not what is spent"
+        raise InputError("budget.money", what, "Type budget.contacts=… instead.")
+    return Asked(
+        economics=economics,
+        policies=policies,
+        budget=limit,
+        smallest_uplift=settings.smallest_uplift,
+        sensitivity=SENSITIVITY if settings.sensitivity is None else settings.sensitivity,
+        least=LEAST_CHANGED if settings.least is None else settings.least,
+        seed=gathered.about["seed"],
+        first_only=first_only,
+    )
+
+
+def _refuse_what_needs_users(settings: SimulateSettings, about: dict[str, Any], economics: Economics) -> None:
+    """Refuse all that saved statistics cannot answer, in one message that says what to type instead."""
+    written = about["economics"]
+    unknown = economics.priced - set(about["actions"]) - set(written["actions"]) - set(written.get("costs", {}))
+    # Prices of each user's own went into the statistics user by user.
+    own = economics.per_user or about["per_user_prices"]
+    same = economics.specification() == about["prices"]
+    asked = {
+        "data": settings.data is not None,
+        "policies": bool(settings.policies),
+        "policy": any(value is not None for value in settings.policy.values()),
+        "cuts": settings.cuts not in (None, about["cuts"]),
+        "evidence": settings.evidence not in ("auto", about["kind"]),
+        "seed": settings.seed not in (None, about["seed"]),
+        "economics (prices of each user's own need a pass over users)": own and not same,
+        f"economics.actions ({', '.join(sorted(unknown))})": bool(unknown) and not own,
+    }
+    if not (named := [where for where, there in asked.items() if there]):
+        return
+    runs = ",".join(model["run_id"] for model in about["models"].values())
+    raise InputError(
+        ", ".join(named),
+        f"fixed when the statistics of this run were gathered ({about['kind']}, {about['cuts']} cut-offs, seed"
+        f" {about['seed']}); prices, budget, least, smallest_uplift and sensitivity can change without users",
+        f"Simulate the models again: type models=[{runs}] instead of this run's id.",
+    )

@@ -1,0 +1,248 @@
+"""The page of a simulation: self-contained, drawn by one inlined copy of plotly.js; nothing is computed here."""
+
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
+
+from tippingpoint.experiment.simulation_result import PAIR, THEN, Simulation
+from tippingpoint.experiment.thresholds import CutOffs, View
+from tippingpoint.offpolicy.statistics import Estimate
+from tippingpoint.reports.estimates import EVIDENCE
+from tippingpoint.reports.html import Figure, axis, layout, numbers, render
+from tippingpoint.reports.palette import COLOURS, GREY, colour
+from tippingpoint.simulation.report import (
+    against_leader,
+    budget_in_words,
+    budget_left_aside,
+    leader_in_words,
+    may_be_as_good,
+    tied,
+    who_gets_what,
+)
+
+ENTRIES = 45_000
+"""Of all heat maps together: the page stays below 8 MB, of which the plotting library has 5."""
+VIEWS = 12
+"""Drawn, those of the one shown first before the others."""
+PAIRS = 60
+"""Listed; all are in the run's tables."""
+
+
+def page(simulation: Simulation) -> str:
+    """One HTML page that loads nothing from anywhere."""
+    leader = simulation.cut_offs()
+    all_cut_offs = sorted(simulation.all_cut_offs, key=lambda s: s is not leader)
+    all_views = [(cut_offs, view) for cut_offs in all_cut_offs for view in cut_offs.views]
+    views = all_views[:VIEWS]
+    side = int(np.sqrt(ENTRIES / max(len(views), 1)))
+    surfaces = [
+        {
+            "label": _label(cut_offs, view),
+            "note": _note(cut_offs, view),
+            "figure": _heat(cut_offs, view, simulation, side)
+            if len(view.free) == 2
+            else _line(cut_offs, view, simulation),
+        }
+        for cut_offs, view in views
+    ]
+    figures = {f"targeting{k}": f for k, f in enumerate(_targeting(simulation))}
+    if any(cut_offs.frontier for cut_offs in all_cut_offs):
+        figures["frontier"] = _frontier(simulation)
+    context = {
+        "simulation": simulation,
+        "about": simulation.gathered.about,
+        "leader": leader,
+        "evidence": EVIDENCE[simulation.kind],
+        "surfaces": [{"label": s["label"], "note": s["note"]} for s in surfaces],
+        "undrawn": len(all_views) - len(views),
+        "as_good": " ".join(may_be_as_good(leader)) if leader else "",
+        "who": lambda cut_offs, of: who_gets_what(simulation.shares(cut_offs, of)),
+        "words": against_leader(simulation),
+        "ordered": [(name, simulation.values[name]) for name in simulation.ordered],
+        "break_even": simulation.break_even_table().to_dict("records"),
+        "span": _span([row["uplift_per_user"] for row in simulation.values.values()]),
+        "pairs": simulation.verdicts[:PAIRS],
+        "unlisted": max(len(simulation.verdicts) - PAIRS, 0),
+        "led": " ".join(leader_in_words(simulation)),
+        "notes": [*tied(simulation), *budget_left_aside(simulation)],
+        "budget": budget_in_words(simulation) if simulation.asked.budget else "",
+        "targeting": [key for key in figures if key.startswith("targeting")],
+        "frontier": "frontier" in figures,
+        "tornado": _tornado(simulation),
+        "estimators": _estimators(simulation),
+        "tables": {n: simulation.gathered.tables[n] for n in EXTRA if n in simulation.gathered.tables},
+        "EXTRA": EXTRA,
+    }
+    return render("what_if.html.j2", {"surfaces": [s["figure"] for s in surfaces], "others": figures}, **context)
+
+
+EXTRA = {
+    "ranking": "How well each score, and the effect the reward model predicts, rank users for each action; in wanted"
+    " outcomes per user, z is value / SE.",
+    "reward_model": "Calibration of the outcome model on each arm of test: slope 1 and intercept 0 are perfect.",
+}
+"""Tables no price changes, and what they say."""
+
+
+def _label(cut_offs: CutOffs, view: View) -> str:
+    name = f"{cut_offs.model}{PAIR}{cut_offs.policy}"
+    return name if not view.held else f"{name}: {' and '.join(_from(cut_offs, k) for k in view.free)}"
+
+
+def _from(cut_offs: CutOffs, cut: int) -> str:
+    """What a cut-off begins."""
+    return f"{cut_offs.bands[cut + 1]} ({cut_offs.actions[cut + 1]}) from"
+
+
+def _note(cut_offs: CutOffs, view: View) -> str:
+    if not view.held:
+        return ""
+    held = ", ".join(f"{_from(cut_offs, k)} {cut:.3f}" for k, cut in view.held.items())
+    why = "as chosen on validation" if cut_offs.choice and cut_offs.choice.honest.cuts else "as written"
+    return (
+        f"One pair of {len(view.at)} cut-offs is free here; held {why}: {held}. The band is over this pair's choices."
+    )
+
+
+def marks(cut_offs: CutOffs, view: View) -> list[tuple[str, tuple[float, ...], str]]:
+    """Cut-offs to point at in a view, with their name and a symbol; those as written only where the view holds them."""
+    found = []
+    if all(np.isclose(cut_offs.written[k], cut) for k, cut in view.held.items()):
+        found.append(("as written", tuple(cut_offs.written[k] for k in view.free), "square"))
+    if cut_offs.choice is not None and (cuts := cut_offs.choice.honest.cuts) is not None:
+        found.append(("best on validation", tuple(cuts[k] for k in view.free), "circle"))
+    return found
+
+
+def _heat(cut_offs: CutOffs, view: View, simulation: Simulation, side: int) -> Figure:
+    sheet, cuts, kind = view.surface.uplift, view.surface.cuts, simulation.kind
+    keep = np.unique(np.linspace(0, len(cuts) - 1, min(side, len(cuts))).round().astype(int))
+    pick = np.ix_(keep, keep)
+    value, told = np.where(sheet.supported, sheet.value, np.nan)[pick], [sheet.changed[pick]]
+    hover = "<br>%{customdata[0]:,.0f} test users acted on"
+    if kind == "assumed":
+        hover += "<br>assumed: no interval"
+    else:
+        told += [side[pick] for side in (sheet.low, sheet.high, sheet.band_low, sheet.band_high)]
+        hover += "<br>95 % interval %{customdata[1]} to %{customdata[2]}<br>band %{customdata[3]} to %{customdata[4]}"
+    few = np.where(np.isfinite(sheet.value) & ~sheet.supported, 1.0, np.nan)[pick]
+    ticks = numbers(cuts[keep], 5)
+    heat = {
+        "type": "heatmap", "x": ticks, "y": ticks, "z": numbers(value),
+        "customdata": numbers(np.where(np.isfinite(value)[..., None], np.stack(told, axis=-1), np.nan)),
+        "colorscale": "Viridis", "colorbar": {"thickness": 12, "outlinewidth": 0, "tickfont": {"size": 11}},
+        "hovertemplate": "cut-offs %{y} and %{x}<br>uplift %{z}" + hover + "<extra></extra>",
+    }  # fmt: skip
+    unsupported = {
+        "type": "heatmap", "x": ticks, "y": ticks, "z": numbers(few), "showscale": False, "zmin": 0, "zmax": 1,
+        "colorscale": [[0, "#d8dce1"], [1, "#d8dce1"]],
+        "hovertemplate": "cut-offs %{y} and %{x}<br>too few users are acted on to tell<extra></extra>",
+    }  # fmt: skip
+    points = [_mark([at[1]], [at[0]], name, symbol) for name, at, symbol in marks(cut_offs, view)]
+    lower, upper = (_from(cut_offs, k) for k in view.free)
+    ends = [float(cuts[0]), float(cuts[-1])]
+    return {
+        "data": [unsupported, heat, *points],
+        "layout": layout(f"{upper} score", f"{lower} score", 520)
+        | {"xaxis": axis(f"{upper} score", ends), "yaxis": axis(f"{lower} score", ends)},
+    }
+
+
+def _line(cut_offs: CutOffs, view: View, simulation: Simulation) -> Figure:
+    sheet, cuts = view.surface.uplift, numbers(view.surface.cuts, 5)
+    unit = f"{simulation.currency} per user ({simulation.kind})"
+    shown = [
+        {"type": "scatter", "mode": "lines", "x": cuts, "y": numbers(side), "name": name, "line": {"color": GREY,
+         "width": 1, "dash": "dot"}, "hoverinfo": "skip", "showlegend": name == "band"}
+        for name, side in ({} if simulation.kind == "assumed" else
+                           {"band": sheet.band_low, "upper band": sheet.band_high}).items()
+    ]  # fmt: skip
+    shown.append(
+        {"type": "scatter", "mode": "lines", "x": cuts, "y": numbers(sheet.value), "name": "uplift",
+         "line": {"color": colour(cut_offs.model), "width": 2}, "customdata": numbers(sheet.changed),
+         "hovertemplate": "cut-off %{x}<br>uplift %{y}<br>%{customdata:,.0f} test users acted on<extra></extra>"}
+    )  # fmt: skip
+    for name, at, symbol in marks(cut_offs, view):
+        i = int(np.abs(view.surface.cuts - at[0]).argmin())
+        shown.append(_mark([at[0]], [float(sheet.value[i])], name, symbol))
+    return {"data": shown, "layout": layout(f"{_from(cut_offs, view.first)} score", unit, 420)}
+
+
+def _frontier(simulation: Simulation) -> Figure:
+    shown: list[Figure] = []
+    for cut_offs in (s for s in simulation.all_cut_offs if s.frontier):
+        x, y = ([getattr(step.point, what) for step in cut_offs.frontier] for what in ("spend", "uplift"))
+        shown.append(
+            {"type": "scatter", "mode": "lines+markers", "name": f"{cut_offs.model}{PAIR}{cut_offs.policy}",
+             "x": [round(e.value, 5) for e in x], "y": [round(e.value, 5) for e in y],
+             "line": {"color": colour(cut_offs.model), "width": 1.5}, "marker": {"size": 4},
+             "customdata": ["no one" if s.point.cuts is None else " and ".join(f"{c:.3f}" for c in s.point.cuts)
+                            for s in cut_offs.frontier],
+             "hovertemplate": "cut-offs %{customdata}<br>spend %{x}<br>uplift %{y}<extra></extra>"}
+        )  # fmt: skip
+    spent = simulation.all_cut_offs[0].frontier_in
+    unit = "users acted on, share" if spent == "contacts" else f"spend, {simulation.currency} per user"
+    value = f"uplift, {simulation.currency} per user ({simulation.kind})"
+    return {"data": shown, "layout": layout(unit, value, 420)}
+
+
+def _targeting(simulation: Simulation) -> list[Figure]:
+    found = []
+    for action in sorted({action for cut_offs in simulation.all_cut_offs for action in cut_offs.curves}):
+        shown: list[Figure] = []
+        for model, cut_offs in {s.model: s for s in simulation.all_cut_offs if action in s.curves}.items():
+            of = cut_offs.curves[action]
+            line = {"color": colour(model), "width": 2}
+            share = numbers(of.share, 4)
+            if simulation.kind != "assumed":
+                shown += [
+                    {"type": "scatter", "mode": "lines", "x": share, "y": numbers(side * 1000), "showlegend": False,
+                     "line": {"width": 0}, "hoverinfo": "skip", "fillcolor": f"{colour(model)}22",
+                     **({"fill": "tonexty"} if k else {})}
+                    for k, side in enumerate((of.gain.band_low, of.gain.band_high))
+                ]  # fmt: skip
+            shown.append({"type": "scatter", "mode": "lines", "x": share, "y": numbers(of.gain.value * 1000),
+                          "name": model, "line": line})  # fmt: skip
+        outcome = simulation.gathered.about["outcome"]
+        drawn = layout(f"share of users who get {action}", f"{outcome} per 1,000 ({simulation.kind})", 400)
+        found.append({"data": shown, "layout": drawn})
+    return found
+
+
+def _tornado(simulation: Simulation) -> list[dict[str, Any]]:
+    rows = [
+        {"price": row.iloc[0], "low": float(row.iloc[1]), "high": float(row.iloc[2])}
+        for _, row in simulation.tornado.iterrows()
+    ]
+    return rows
+
+
+def _estimators(simulation: Simulation) -> list[dict[str, Any]]:
+    """By contestant: uplift by every estimator, the default first, and what the log can say of it."""
+    rows, kind = [], simulation.kind
+    diagnosed = simulation.gathered.tables.get("evidence")
+    for name, of in simulation.estimators.groupby("contestant", sort=False) if len(simulation.estimators) else ():
+        uplifts = {
+            str(row["estimator"]): Estimate(
+                *(row[f"uplift_per_user_{kind}{end}"] for end in ("", "_se", "_low", "_high"))
+            )
+            for row in of.to_dict("records")
+        }
+        log: dict[Hashable, Any] = {}
+        if diagnosed is not None:
+            own = diagnosed[diagnosed["contestant"] == str(name).removesuffix(THEN)]
+            log = own.iloc[0].to_dict() if len(own) else {}
+        rows.append({"contestant": str(name), "uplifts": uplifts, "log": log})
+    return rows
+
+
+def _span(estimates: list[Estimate]) -> tuple[float, float]:
+    """What a column of bars shows: every interval and 0."""
+    values = [v for e in estimates for v in (e.value, e.low, e.high) if v is not None]
+    return min(0.0, *values), max(0.0, *values)
+
+
+def _mark(x: list[float], y: list[float], name: str, symbol: str) -> Figure:
+    marker = {"symbol": symbol, "size": 12, "color": COLOURS[2], "line": {"color": "white", "width": 2}}
+    return {"type": "scatter", "mode": "markers", "x": x, "y": y, "name": name, "marker": marker, "cliponaxis": False}

@@ -1,0 +1,70 @@
+"""Users that policies are looked at on, before or without a model."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tippingpoint.config.settings import PolicySettings
+from tippingpoint.data.source import Source
+from tippingpoint.data.splits import Parts, split
+from tippingpoint.data.users import Users
+from tippingpoint.economics import Economics
+from tippingpoint.experiment.collect import score_users
+from tippingpoint.experiment.evidence import reward_model
+from tippingpoint.policies.policy import Known, Policy
+from tippingpoint.policies.rules import SCORE, Rules
+from tippingpoint.tracking import backend
+from tippingpoint.tracking.models import find, load
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Users to look at policies on, with scores where a model gives them."""
+
+    users: Users
+    parts: Parts
+    economics: Economics
+    score: np.ndarray | None
+    on_validation: np.ndarray | None
+    seed: int
+
+    def bind(self, policy: Policy) -> Policy:
+        """Fix what the policy learns; without a score only where it needs none."""
+        parts = self.parts
+        if self.on_validation is None and needs_score(policy):
+            return policy
+        score = np.zeros(len(parts.validation)) if self.on_validation is None else self.on_validation
+        worth = None if self.users.action is None else reward_model(parts.train, self.economics, self.seed)
+        return policy.bind(Known(parts.train.features, parts.validation.features, score, worth))
+
+    @property
+    def given(self) -> dict[str, int] | None:
+        """Users each action was taken for."""
+        if self.users.action is None:
+            return None
+        counts = np.bincount(self.users.action, minlength=len(self.users.actions))
+        return dict(zip(self.users.actions, counts.tolist(), strict=True))
+
+
+def ground_of(settings: PolicySettings) -> Ground:
+    """Load the users, and score them where a model is named.
+
+    Raises
+    ------
+    InputError
+        Where the users or the model are wrong or do not fit each other.
+    """
+    economics = settings.economics.build(Economics, "economics")
+    users = settings.data.build(Source, "data").load()
+    parts = split(users, settings.split)
+    score = on_validation = None
+    if settings.scored_by is not None:
+        client = backend.connect(writing=False)
+        model = load(client, find(client, settings.scored_by)[0])
+        score, on_validation = (score_users(model.name, model, part) for part in (users, parts.validation))
+    return Ground(users, parts, economics, score, on_validation, settings.seed)
+
+
+def needs_score(policy: Policy) -> bool:
+    """Whether a policy cannot decide without a model's score."""
+    return not isinstance(policy, Rules) or SCORE in policy.columns

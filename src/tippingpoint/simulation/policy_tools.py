@@ -1,0 +1,130 @@
+"""`tippingpoint policy lint` and `diff`: what is wrong with a policy, and what changes between two."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rich.console import RenderableType
+
+from tippingpoint.config.compose import option
+from tippingpoint.config.settings import DiffSettings, LintSettings
+from tippingpoint.core.errors import InputError
+from tippingpoint.core.strict import Component
+from tippingpoint.policies.clusters import Clusters, cluster
+from tippingpoint.policies.lint import ANSWERED, Difference, Lint, diff, lint
+from tippingpoint.policies.policy import Policy
+from tippingpoint.reports import figures
+from tippingpoint.simulation import policy_report
+from tippingpoint.simulation.policy_data import ground_of, needs_score
+from tippingpoint.tracking import backend
+from tippingpoint.tracking.models import fetch_version
+
+
+@dataclass(frozen=True)
+class LintResult:
+    """What was found about a policy."""
+
+    policy: Policy
+    found: Lint
+    clusters: Clusters | None = None
+
+    @property
+    def refused(self) -> bool:
+        """Whether a remark waits for an answer: exit code 1."""
+        return any(remark.kind not in ANSWERED for remark in self.found.remarks)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        remarks = [asdict(remark) for remark in self.found.remarks]
+        about: dict[str, Any] = {
+            "policy": self.policy.name,
+            "version": self.policy.version,
+            "digest": self.policy.digest,
+        }
+        about["bound_digest"] = self.policy.bound_digest
+        found = {**about, "remarks": remarks, "segments": self.found.segments.to_dict("records")}
+        if (of := self.clusters) is not None:
+            found["clusters"] = {
+                "columns": of.columns,
+                "silhouettes": of.silhouettes,
+                "agreement_ari": of.agreement,
+                "users": of.table.to_dict("index"),
+                "centres": of.centres.to_dict("index"),
+            }
+        return found
+
+    def render(self) -> RenderableType:
+        """One screen for a terminal."""
+        return policy_report.lint_summary(self.policy, self.found, self.clusters)
+
+
+@dataclass(frozen=True)
+class DiffResult:
+    """What changes from one policy to another."""
+
+    first: str
+    second: str
+    found: Difference
+
+    def as_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        movement = self.found.movement.to_dict("records")
+        written = {"from": self.first, "to": self.second, "written": self.found.written}
+        return {**written, "users_with_another_action": self.found.users, "movement": movement}
+
+    def render(self) -> RenderableType:
+        """One screen for a terminal."""
+        return policy_report.diff_summary(self.first, self.second, self.found)
+
+
+def policy_lint(settings: LintSettings) -> LintResult:
+    """Look a policy over; a remark is something to answer, not an error.
+
+    Raises
+    ------
+    InputError
+        Where the policy, the users or the model are wrong or do not fit each other.
+    """
+    policy = settings.policy.build(Policy, "policy")
+    ground = ground_of(settings)
+    bound = ground.bind(policy)
+    features: pd.DataFrame = ground.users.features
+    found = lint(bound, features, ground.score, set(ground.economics.actions), ground.given)
+    clusters = None
+    if settings.clusters:
+        if len(found.segments) == 0:
+            raise InputError("scored_by", "segments need a score", "Type scored_by=models:/NAME@challenger.")
+        score = np.zeros(len(features)) if ground.score is None else ground.score
+        segment = bound.segment(score, features)
+        clusters = cluster(features, tuple(settings.clusters), segment, bound.segments, settings.seed)
+        figures.clusters(Path(settings.picture), features, clusters, segment, bound.segments)
+    return LintResult(bound, found, clusters)
+
+
+def policy_diff(settings: DiffSettings) -> DiffResult:
+    """Say in words and numbers what changes from one policy to another on the same users.
+
+    Raises
+    ------
+    InputError
+        Where policies, users or the model are wrong or do not fit, or a score is needed and no model named.
+    """
+    first, second = (_policy(name, settings.config_dir) for name in settings.policies)
+    ground = ground_of(settings)
+    if ground.score is None and (needs_score(first) or needs_score(second)):
+        raise InputError("scored_by", "one of the policies reads the score", "Type scored_by=models:/NAME@challenger.")
+    score = np.zeros(len(ground.users)) if ground.score is None else ground.score
+    found = diff(ground.bind(first), ground.bind(second), ground.users.features, (score, score))
+    names = [f"{p.name} version {p.version} ({p.digest})" for p in (first, second)]
+    return DiffResult(names[0], names[1], found)
+
+
+def _policy(name: str, config_dir: str | None) -> Policy:
+    if name.startswith("models:/"):
+        node = json.loads(fetch_version(backend.connect(writing=False), name, "policy.json"))
+    else:
+        node = option("policy", name, config_dir)
+    return Component.model_validate(node).build(Policy, f"policy {name}")

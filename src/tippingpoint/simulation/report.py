@@ -1,0 +1,279 @@
+"""What the terminal shows of a simulation: one screen."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from tippingpoint.core.run_reference import Filed
+from tippingpoint.experiment.simulation_result import PAIR, Simulation
+from tippingpoint.experiment.thresholds import CutOffs
+from tippingpoint.offpolicy.contest import Verdict
+from tippingpoint.offpolicy.statistics import Estimate
+from tippingpoint.reports.console import pages, plain_table
+from tippingpoint.reports.estimates import EVIDENCE
+from tippingpoint.reports.markdown import render
+
+MOST = 16
+"""Contestants listed; all are in the run's tables."""
+SEGMENTS = 8
+"""Break-even responses listed."""
+
+REGRET = "Regret: by how much it falls short of each user's best action, known here; money per user."
+
+
+def simulate_summary(simulation: Simulation, filed: Filed, seconds: float) -> RenderableType:
+    """A simulation on one screen."""
+    about, kind = simulation.gathered.about, simulation.kind
+    users = about["users"]
+    chosen = f"cut-offs chosen on {users['validation']:,} (validation), valued on " if simulation.leader else ""
+    lines = [
+        f"{about['origin']}: {users['all']:,} users; {chosen}{users['test']:,} (test); answered in {seconds:.2f} s"
+    ]
+    lines += [f"Left out: {action} {why}." for action, why in about["excluded"].items()]
+    against = against_leader(simulation)
+    regret = any("regret_per_user" in row for row in simulation.values.values())
+    heads = ["contestant", f"{simulation.currency} per user\n({kind})", f"{about['outcome']} per\n1,000 ({kind})"]
+    heads += ["acted on,\nof 1,000", *(["regret"] if regret else []), *(["is … than\nthe leader"] if against else [])]
+    best_first = "Policies on test, best first, the leader in bold; ± is half a 95 % interval"
+    title = best_first if simulation.leader else "Policies on test, in the order asked"
+    table = plain_table(title, heads)
+    table.columns[0].no_wrap, table.columns[0].overflow = False, "fold"
+    shown, more = _listed(simulation)
+    for name, label in shown.items():
+        row = simulation.values[name]
+        cells = [_within(row["uplift_per_user"], 3), _within(row["uplift_per_1000"], 1)]
+        cells.append(f"{row['contacts_per_1000'].value:.0f}")
+        cells += [f"{row['regret_per_user'].value:.2f}" if "regret_per_user" in row else "–"] if regret else []
+        cells += [against.get(name, "leader")] if against else []
+        table.add_row(label, *cells, style="bold" if name == simulation.leader else "")
+    rest = [Text(f"{more} more in the run's tables/values.csv.", style="dim")] if more else []
+    best = simulation.cut_offs()
+    lines_after = [f"Uplift over everyone getting none: {EVIDENCE[kind]}." + (f" {REGRET}" if regret else "")]
+    lines_after += leader_in_words(simulation)
+    lines_after += _chosen(simulation, best) if best else []
+    lines_after += budget_left_aside(simulation)
+    lines_after += tied(simulation)
+    lines_after += _measures(simulation)
+    lines_after += [_needed(simulation)] if simulation.verdicts else []
+    lines_after += _assumed(simulation)
+    if len(simulation.tornado):
+        top = simulation.tornado.iloc[0]
+        low, high = (top.iloc[1], top.iloc[2])
+        lines_after.append(
+            f"{simulation.first} is most sensitive to {top['price']}: {low:+.3f} to {high:+.3f} when it is moved by"
+            f" {simulation.asked.sensitivity:.0%} down and up ({kind})."
+        )
+    where = pages({"MLflow": filed.page} | filed.views)
+    what = ("budgets", "budget.contacts=…") if about["per_user_prices"] else ("prices", "economics.price=…")
+    anew = Text(f"Other {what[0]}, at once: tippingpoint simulate models=[{filed.run_id}] {what[1]}")
+    return Group(*map(Text, lines), table, *rest, *map(Text, lines_after), *where, anew)
+
+
+def against_leader(simulation: Simulation) -> dict[str, str]:
+    """What is said of every other contestant against the leader; empty under assumed evidence."""
+    leader = simulation.leader
+    turned = {"better": "worse", "worse": "better", "cannot tell": "cannot tell"}
+    return {v.first: v.word for v in simulation.verdicts if v.second == leader} | {
+        v.second: turned[v.word] for v in simulation.verdicts if v.first == leader
+    }
+
+
+def leader_in_words(simulation: Simulation) -> list[str]:
+    """Which contestant leads and why, and which model is registered where that is another; empty under assumed."""
+    if simulation.leader is None:
+        return []
+    model, others = simulation.leader.split(PAIR)[0], simulation.gathered.about["models"]
+    lines = [
+        f"Leader: {simulation.leader}, by its uplift on validation ({simulation.on_validation:+,.3f}"
+        f" {simulation.currency} per user), the largest of a model's policy there; the order on test chooses nothing."
+    ]
+    if "registered" not in others[model]:
+        lines += [
+            f"Registered is {name} ({of['registered']}), chosen by {of['chosen_by']} on validation: how well it"
+            " predicts, not what its policy adds."
+            for name, of in others.items()
+            if "registered" in of
+        ]
+    return lines
+
+
+def tied(simulation: Simulation) -> list[str]:
+    """How many users tie at the cut-off of policies that take a share, which are never treated apart."""
+    found: dict[str, list[str]] = {}
+    for model, policies in simulation.gathered.about["bound"].items():
+        for name, bound in policies.items():
+            if (share := bound.get("share_at_cut")) is not None:
+                told = f"{model} acts on {share:.1%} and leaves {bound['tied_share']:.1%} out"
+                found.setdefault(name, []).append(told)
+    return [
+        f"{name}, whose next users all tie in score and are left out together (shares of validation): "
+        f"{'; '.join(told)}."
+        for name, told in found.items()
+    ]
+
+
+def _listed(simulation: Simulation) -> tuple[dict[str, str], int]:
+    """Contestants shown, in order, and what they are called; and how many are not.
+
+    A policy that decides alike with several models stands there once. The first and all that is no model's are kept.
+    """
+    decisions = simulation.decided
+    label: dict[str, str] = {}
+    for name in simulation.ordered:
+        policy = name.split(PAIR)[-1]
+        alike = [n for n in label if PAIR in n and PAIR in name and n.split(PAIR)[-1] == policy]
+        twin = next((n for n in alike if np.array_equal(decisions[n], decisions[name])), None)
+        if twin is None:
+            label[name] = name
+        elif name == simulation.first:
+            label = {name if n == twin else n: f"{name}, and others" if n == twin else of for n, of in label.items()}
+        else:
+            label[twin] = f"{twin}, and others"
+    kept = {n for n in label if PAIR not in n} | {simulation.first}
+    room = [n for n in label if n not in kept][: max(MOST - len(kept), 0)]
+    shown = {n: of for n, of in label.items() if n in kept or n in room}
+    return shown, len(label) - len(shown)
+
+
+def _within(estimate: Estimate, digits: int) -> str:
+    """The value and half its interval."""
+    value = f"{estimate.value:+,.{digits}f}"
+    if estimate.low is None or estimate.high is None:
+        return value
+    return f"{value} ±{(estimate.high - estimate.low) / 2:.{digits}f}"
+
+
+def _signed(estimate: Estimate, digits: int) -> str:
+    value = f"{estimate.value:+,.{digits}f}"
+    if estimate.low is None or estimate.high is None:
+        return value
+    return f"{value} [{estimate.low:,.{digits}f}, {estimate.high:,.{digits}f}]"
+
+
+def _chosen(simulation: Simulation, cut_offs: CutOffs) -> list[str]:
+    """Cut-offs: honest beside apparent, the untold set, the budget."""
+    if cut_offs.choice is None:
+        return []
+    unit = f"{simulation.currency} per user"
+    lines = []
+    honest, apparent = cut_offs.choice.honest, cut_offs.choice.apparent
+    who = who_gets_what(simulation.shares(cut_offs, honest))
+    lines.append(
+        f"{cut_offs.model}, honest cut-offs {_cuts(honest.cuts)} ({who}): {_signed(honest.uplift, 3)} {unit}"
+        f" (chosen on validation, valued on test); apparent {_cuts(apparent.cuts)}:"
+        f" {_signed(apparent.uplift, 3)} (chosen and valued on test: too good)"
+    )
+    lines += may_be_as_good(cut_offs)
+    if cut_offs.budgeted is not None:
+        of, limit = cut_offs.budgeted.honest, simulation.asked.budget
+        assert limit is not None
+        lines.append(
+            f"Within {budget_in_words(simulation)}: {cut_offs.model}, cut-offs {_cuts(of.cuts)}"
+            f" ({who_gets_what(simulation.shares(cut_offs, of))}): {_spent(of.spend.value * limit.users, simulation)}"
+            f" and {_signed(of.uplift.scaled(limit.users), 0)}"
+            f" {simulation.currency} in all expected, by test."
+        )
+    return lines
+
+
+def who_gets_what(shares: dict[str, float]) -> str:
+    """Shares of users by action as a clause.
+
+    >>> who_gets_what({"none": 0.003, "prompt": 0.997}), who_gets_what({"none": 0.25, "prompt": 0.75, "other": 0.001})
+    ('nearly everyone gets prompt', '25% get none, 75% prompt')
+    """
+    action = max(shares, key=shares.__getitem__)
+    if shares[action] > 0.97:
+        return f"{'everyone' if shares[action] == 1 else 'nearly everyone'} gets {action}"
+    told = [f"{share:.0%} {action}" for action, share in shares.items() if share >= 0.005]
+    return ", ".join(told).replace("% ", "% get ", 1)
+
+
+def may_be_as_good(cut_offs: CutOffs) -> list[str]:
+    """The span of each cut-off in which these users cannot tell the choice from the best; empty where all are told."""
+    spans = [
+        f"{cut_offs.bands[k]} ({cut_offs.actions[k]}) from anywhere between {low:.3f} and {high:.3f}"
+        for k, (low, high) in enumerate(cut_offs.untold_ranges, start=1)
+    ]
+    return [f"What may be as good, for all these users can tell: {', '.join(spans)}."] if spans else []
+
+
+def budget_in_words(simulation: Simulation) -> str:
+    """The budget as it was typed, and for whom."""
+    limit = simulation.asked.budget
+    assert limit is not None
+    unit = simulation.currency if limit.unit == "money" else limit.unit
+    return f"{limit.total:,g} {unit} for {limit.users:,} users"
+
+
+def _spent(total: float, simulation: Simulation) -> str:
+    limit = simulation.asked.budget
+    assert limit is not None
+    return f"{total:,.0f} {simulation.currency} spent" if limit.unit == "money" else f"{total:,.0f} contacts"
+
+
+def budget_left_aside(simulation: Simulation) -> list[str]:
+    """What a budget means where nothing is chosen: whether what is shown first keeps it; empty without one."""
+    limit = simulation.asked.budget
+    if limit is None or simulation.kind != "assumed":
+        return []
+    row = simulation.values[simulation.first]
+    each = row["action_cost_per_user"] if limit.unit == "money" else row["contacts_per_1000"].scaled(1 / 1000)
+    total = each.value * limit.users
+    return [
+        f"No cut-offs are chosen for the budget of {budget_in_words(simulation)}: uplift is assumed. As written,"
+        f" {simulation.first} is {'over' if total > limit.total else 'within'} it, with {_spent(total, simulation)}."
+    ]
+
+
+def _cuts(cuts: Iterable[float] | None) -> str:
+    return "none (act on no one)" if cuts is None else " and ".join(f"{cut:.3f}" for cut in cuts)
+
+
+def _measures(simulation: Simulation) -> list[str]:
+    """Further numeric outcomes: what the one shown first adds to them, or why nothing is said."""
+    about, row = simulation.gathered.about, simulation.values[simulation.first]
+    lines = [
+        f"{simulation.first} adds to {name} {_signed(row[f'measure_{name}_per_user'], 3)} per user ({about['kind']})."
+        for name in about["measures"]
+    ]
+    if about["unvalued"]:
+        why = "nothing was logged" if simulation.kind == "assumed" else "evidence=experiment or logged values them"
+        lines.append(f"Not valued: {', '.join(about['unvalued'])} ({simulation.kind} knows the outcome only; {why}).")
+    return lines
+
+
+def _needed(simulation: Simulation) -> str:
+    smallest, leader = simulation.smallest_uplift, simulation.leader
+    rivals: list[Verdict] = [v for v in simulation.verdicts if leader in (v.first, v.second)]
+    open_ = [v for v in rivals if v.word == "cannot tell" and PAIR in v.first and PAIR in v.second]
+    needed = [v.users_needed(smallest) or 0 for v in open_] if smallest else []
+    if not any(needed):
+        return f"Intervals hold for all {len(simulation.verdicts)} pairs together (95 %, max-t)."
+    own = simulation.asked.smallest_uplift is not None
+    stated = "as stated" if own else "1 % of a user's worth with no action; smallest_uplift=…"
+    return (
+        f"To tell {smallest:g} {simulation.currency} per user ({stated}) between {leader} and the models' policies it"
+        f" cannot be told from: {max(needed):,} test users."
+    )
+
+
+def _assumed(simulation: Simulation) -> list[str]:
+    """From which response on actions pay: one line a segment, over all models."""
+    lines, table = [], simulation.break_even_table()
+    for (policy, segment, action), rows in (
+        table.groupby(["policy", "segment", "action"], sort=False) if len(table) else ()
+    ):
+        low, high = rows["break_even_response"].min(), rows["break_even_response"].max()
+        spread = f"{low:.3f}" if f"{low:.3f}" == f"{high:.3f}" else f"{low:.3f} to {high:.3f}, by model,"
+        stated = rows["assumed_response"].iloc[0]
+        lines.append(f"{policy}, {segment}: {action} pays from a response of {spread} on (assumed: {stated:.3f}).")
+    more = [f"{len(lines) - SEGMENTS} more in the run's tables/break_even.csv."] if len(lines) > SEGMENTS else []
+    return lines[:SEGMENTS] + more
+
+
+def simulation_card(simulation: Simulation) -> str:
+    """A simulation: contestants, cut-offs, what can be told, who is in which segment, what it hangs on."""
+    return render("simulation.md.j2", simulation=simulation, led=" ".join(leader_in_words(simulation)))

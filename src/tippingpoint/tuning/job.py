@@ -1,0 +1,239 @@
+"""`tippingpoint tune`: hyper-parameters searched to a target, over kills and machines; the winner registered."""
+
+import contextlib
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import RenderableType
+
+from tippingpoint.config.settings import TuneSettings
+from tippingpoint.core.errors import OutsideError
+from tippingpoint.core.run_reference import Filed
+from tippingpoint.data.splits import development
+from tippingpoint.experiment.build import ask
+from tippingpoint.experiment.candidate import begin, run_tags
+from tippingpoint.experiment.spec import Question
+from tippingpoint.reports.palette import colour
+from tippingpoint.reports.progress import searching
+from tippingpoint.tracking import backend
+from tippingpoint.tracking.registry import Client
+from tippingpoint.tracking.runs import Run
+from tippingpoint.tuning import report, task, winner
+from tippingpoint.tuning.objectives import DIRECTIONS
+from tippingpoint.tuning.result import Tuned
+from tippingpoint.tuning.search import Crew, Search, crew, digest, get_ready
+from tippingpoint.tuning.search_lock import Seat
+from tippingpoint.tuning.storages import storage_errors
+
+POLL_SECONDS, FILE_SECONDS, CLEAR_SECONDS = 0.25, 2.0, 5.0
+OTHERS_SECONDS = 600
+"""How long another machine may be silent over the winner before this one does it."""
+
+
+@dataclass(frozen=True)
+class TuneResult:
+    """What a search found, and where it is filed."""
+
+    question: Question
+    tuned: Tuned
+    filed: Filed
+
+    def as_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return {**self.question.as_dict(), **self.tuned.as_dict(self.question.evidence.kind), **asdict(self.filed)}
+
+    def render(self) -> RenderableType:
+        """One screen for a terminal."""
+        return report.summary(self.question, self.tuned, self.filed)
+
+
+def tune(settings: TuneSettings) -> TuneResult:
+    """Search the families' hyper-parameters until the study has `tune.trials` complete trials; register the winner.
+
+    Raises
+    ------
+    InputError
+        When the config or the data are wrong, or most trials fail.
+    OutsideError
+        When the storage or the store cannot be used; finished trials are kept.
+    Finished
+        Under a sweep, when a finished run has the same config, data and code.
+    """
+    with searching() as bar, tempfile.TemporaryDirectory() as folder:
+        bar.say("reading users")
+        question = ask(settings)
+        task.check(settings, question)
+        get_ready(question.families.values())
+        everyone = development(question.users, settings.split)
+        bar.say("preparing folds")
+        given = task.prepared(settings, question, everyone, Path(folder))
+        asks = task.digests(settings, question)
+        search = Search(given, asks)
+        if settings.force and search.reached:
+            search = Search(task.again(given, settings, asks), asks)
+        search.clear()
+        with contextlib.ExitStack() as stack:
+            hired = None if search.reached else stack.enter_context(crew(search.task))
+            with _interruptible(hired, bar) as interrupted:
+                if hired is not None:
+                    bar.begin(search.complete, search.target)
+                bar.say("opening the store")
+                client, experiment, own = begin(settings, question, "tune")
+                tags = run_tags(question, "tune") | own | {"mlflow.runName": _name(settings, question)}
+                seat = stack.enter_context(_seat(settings, question, search, client, experiment, tags))
+                if hired is not None:
+                    with storage_errors(given.kept):  # inside the seat, whose errors are MLflow's
+                        _watch(search, hired, seat, bar, interrupted)
+            with storage_errors(given.kept):
+                while True:
+                    bar.say("filing trials")
+                    parent = _parent(search, seat, experiment)
+                    if isinstance(parent, Filed):
+                        views = winner.pages(settings, question, client, experiment, parent.run_id)
+                        return TuneResult(question, winner.found(search), replace(parent, views=views))
+                    bar.say("winner: fitting, measuring, explaining")
+                    with seat.closing():
+                        done = winner.close(settings, question, everyone, search, client, parent, seat)
+                    if done is not None:
+                        return TuneResult(question, *done)
+
+
+def _seat(
+    settings: TuneSettings, question: Question, search: Search, client: Client, experiment: str, tags: dict[str, str]
+) -> Seat:
+    """The search's run: another policy or price, another cut-off or explanation, is another run of the same study."""
+    asked = settings.model_dump(mode="json", include={"select_by", "explain_rows"})
+    answered = digest(
+        {
+            **asked,
+            "policy": question.policy.digest,
+            "economics": settings.economics.as_written(),
+            "evidence": question.evidence.kind,
+            "registered": settings.tracking.register_model,
+            **({"report": "full"} if settings.reported == "full" else {}),  # larger than what may be there
+        }
+    )
+    # A smaller target than there are trials asks for nothing: the winner of all is there.
+    target = max(search.target, search.complete)
+    studies = {label: colour(family) for family, label in search.labels.items()}
+    return Seat(client, experiment, tags, studies, target, answered)
+
+
+def _name(settings: TuneSettings, question: Question) -> str:
+    families = "all" if len(question.families) > 2 else " ".join(question.families)
+    return f"tune {families} {'/'.join(settings.tune.objectives)} {question.origin}"
+
+
+def _file(search: Search, seat: Seat, anew: bool = False) -> Run | None:
+    """File what ended, if the search's run is ours to fill; `anew` looks again at what others filed meanwhile."""
+    if (parent := seat.take()) is not None and seat.log is not None:
+        if anew:
+            seat.log.done = None
+        tried, objective = search.tried(), search.task.tune.objectives[0]
+        seat.log.write(tried)
+        seat.log.best_so_far(tried, objective, DIRECTIONS[objective] == "maximize")
+    return parent
+
+
+def _watch(search: Search, hired: Crew, seat: Seat, bar: Any, interrupted: list[int]) -> None:
+    """File what ends and show how far it is, until the workers have gone home.
+
+    Raises
+    ------
+    SystemExit
+        When they were sent home by a signal.
+    """
+    filed = cleared = time.monotonic()
+    while hired.look():
+        time.sleep(POLL_SECONDS)
+        bar.update(search.complete, search.target, _standing(search), search.task.tune.workers)
+        if time.monotonic() - filed > FILE_SECONDS:
+            try:
+                _file(search, seat)
+            except OutsideError:
+                bar.warn("the store cannot be reached: the search goes on, its trials are filed when it is back")
+            filed = time.monotonic()
+        if time.monotonic() - cleared > CLEAR_SECONDS:
+            search.clear()
+            cleared = time.monotonic()
+    if interrupted:
+        with contextlib.suppress(OutsideError):
+            _file(search, seat)
+        bar.warn(f"stopped at {search.complete} of {search.target}; the same line goes on from there")
+        raise SystemExit(128 + interrupted[0])
+    search.clear()
+    bar.update(search.complete, search.target, _standing(search), ended=True)
+
+
+@contextmanager
+def _interruptible(hired: Crew | None, bar: Any) -> Iterator[list[int]]:
+    """The first signal ends the search after the folds under way, the second at once; gives those that came."""
+    heard: list[int] = []
+    if hired is None or threading.current_thread() is not threading.main_thread():
+        yield heard
+        return
+    workers = hired
+
+    def hear(number: int, _: object) -> None:
+        heard.append(number)
+        if len(heard) > 1:
+            bar.warn("stopped now; what was under way is tried again by the same line")
+            raise SystemExit(128 + number)
+        workers.stop()
+        bar.warn("finishing the folds under way; once more stops now")
+
+    before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield heard
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _standing(search: Search) -> list[str]:
+    """The best so far and its gain, in words; then shorter, without the interval, and the gain."""
+    best = search.best()
+    if best is None:
+        return ["no complete trial yet"]
+    objective = search.task.tune.objectives[0]
+    gain = winner.simultaneous(best, search.looked_at)
+    interval = "" if gain.low is None else f" [{gain.low:+.4f}, {gain.high:+.4f}]"
+    found = f"{best.family} {objective} {best.values[objective]:.4f}"
+    gained = f"{found}, over its defaults {gain.value:+.4f}"
+    return [f"{gained}{interval}", gained, f"{found} ({gain.value:+.4f})", found]
+
+
+def _parent(search: Search, seat: Seat, experiment: str) -> Run | Filed:
+    """The search's run with all trials filed, if it is ours to close; else where another process closed it.
+
+    Raises
+    ------
+    OutsideError
+        When the store cannot be reached.
+    """
+    waited, heard = time.monotonic(), tuple[str, ...]()
+    try:
+        while True:
+            if closed := seat.closed():
+                run_id, registered = closed
+                return Filed(run_id, backend.page(f"experiments/{experiment}/runs/{run_id}"), registered or None)
+            if (parent := _file(search, seat, anew=True)) is not None:
+                return parent
+            time.sleep(1)
+            if (now := seat.heard()) != heard:
+                waited, heard = time.monotonic(), now
+            elif time.monotonic() - waited > OTHERS_SECONDS:
+                seat.take(whoever_has_it=True)
+    except OutsideError as error:
+        raise OutsideError(
+            error.where,
+            f"{error.what}; the study has its {search.complete} complete trials",
+            "When the store is back, type the same line: what is missing there is filed then.",
+        ) from error

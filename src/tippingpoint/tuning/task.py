@@ -1,0 +1,140 @@
+"""What a search's workers are given: folds, prices, baselines, and studies named by what they ask."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tippingpoint.config.settings import TuneSettings
+from tippingpoint.core.errors import InputError
+from tippingpoint.core.redaction import masked
+from tippingpoint.data.users import Users
+from tippingpoint.experiment.build import fitted_on
+from tippingpoint.experiment.evidence import gather_evidence
+from tippingpoint.experiment.resume import code_of
+from tippingpoint.experiment.spec import Question
+from tippingpoint.models.family import Family
+from tippingpoint.policies.best_action import BestAction
+from tippingpoint.tuning import samplers
+from tippingpoint.tuning.folds import Priced, cut, prepare
+from tippingpoint.tuning.objectives import MONEY, cross_validate
+from tippingpoint.tuning.search import digest, threads_each
+from tippingpoint.tuning.storages import STUDIES, study_names
+from tippingpoint.tuning.worker import Silent, Task
+
+
+def check(settings: TuneSettings, question: Question) -> None:
+    """Refuse what cannot be searched, before anything is made.
+
+    Raises
+    ------
+    InputError
+        For an empty space, a sampler that is not there, objectives these users or this policy cannot answer.
+    """
+    asked = settings.tune
+    if asked.storage is not None and not re.match(r"postgres(ql)?(\+\w+)?://", asked.storage):
+        raise InputError(
+            "tune.storage",
+            f"{masked(asked.storage)} is no PostgreSQL database",
+            "Type tune.storage=postgresql://user@host/database, or leave it out for a file beside the runs.",
+        )
+    for name, family in question.families.items():
+        if not family.search:
+            raise InputError(f"model.{name}.search", "is empty: there is nothing to try", "Give it ranges or choices.")
+    samplers.sampler(asked.sampler, settings.seed)  # here, not in each worker
+    if money := set(asked.objectives) & set(MONEY):
+        if not question.evidence.measured:
+            raise InputError(
+                "tune.objectives",
+                f"{' and '.join(sorted(money))} would rest on assumptions: nothing was ever tried on these users",
+                "Take a metric (roc_auc), or data with logged actions.",
+            )
+        if isinstance(question.policy, BestAction):
+            raise InputError(
+                "tune.objectives", f"policy {question.policy.name} reads no score", "Take bands, or a metric."
+            )
+    if asked.sampler == "cmaes" and len(asked.objectives) > 1:
+        raise InputError("tune.sampler", "cmaes takes one objective", "Take tpe, or one objective.")
+
+
+def digests(settings: TuneSettings, question: Question) -> dict[str, str]:
+    """What each family's study asks; trials, workers, storage, tracking and output do not change the answer."""
+    asked = settings.tune
+    shared: dict[str, Any] = {
+        "data": question.users.digest,
+        "split": settings.split.model_dump(),
+        "seed": settings.seed,
+        "tune": asked.model_dump(include={"objectives", "sampler", "grid_points", "folds", "prune"}),
+        "code": code_of(question),
+    }
+    if question.train_on != "all":
+        shared["train_on"] = question.train_on
+    if set(asked.objectives) & set(MONEY):
+        shared |= {
+            "policy": question.policy.digest,
+            "economics": settings.economics.as_written(),
+            "evidence": question.evidence.kind,
+        }
+    return {name: digest({**shared, "model": part.as_written()}) for name, part in settings.model.items()}
+
+
+def prepared(settings: TuneSettings, question: Question, everyone: Users, folder: Path) -> Task:
+    """The users cut and prepared in a folder, each family judged as it is when nobody tunes it."""
+    asked = settings.tune
+    fits = fitted_on(question, everyone)
+    fold = cut(everyone, fits, asked.folds, settings.seed)
+    folds = prepare(everyone, fits, fold, question.families, settings.seed, folder)
+    priced = _priced(question, everyone, fold) if set(asked.objectives) & set(MONEY) else None
+    asks = digests(settings, question)
+    baseline = {
+        name: cross_validate(_plain(family), name, folds, asked.objectives, priced, threads_each(1), Silent())
+        for name, family in question.families.items()
+    }
+    return Task(
+        families=question.families,
+        names=_names(settings, asks),
+        storage=asked.storage,
+        tune=asked,
+        folds=folds,
+        priced=priced,
+        baseline=baseline,
+        seed=settings.seed,
+        threads=threads_each(asked.workers),
+    )
+
+
+def again(task: Task, settings: TuneSettings, asks: Mapping[str, str]) -> Task:
+    """The same task with studies of its own, beside those that are finished: what `force` asks for."""
+    return replace(task, names=_names(settings, asks, 1))
+
+
+def _names(settings: TuneSettings, asks: Mapping[str, str], further: int = 0) -> dict[str, str]:
+    """The study of each family: the latest of those that were begun anew, or one after it."""
+    study, storage = settings.tune.study, settings.tune.storage
+    names = {name: f"{study}-{name}" if study else f"{name}-{asked}" for name, asked in asks.items()}
+    there = study_names(storage or STUDIES)
+    turns = (re.fullmatch(rf"{re.escape(name)}-(\d+)", other) for name in names.values() for other in there)
+    turn = max((int(found[1]) for found in turns if found), default=1) + further
+    return {name: f"{base}-{turn}" if turn > 1 else base for name, base in names.items()}
+
+
+def _plain(family: Family) -> Family:
+    """The family as it is when nobody tunes it: rounds and all."""
+    return family.model_copy(update={"search": {}})
+
+
+def _priced(question: Question, users: Users, fold: np.ndarray) -> Priced:
+    """Money of each user under each action; a fold's evidence rests on models fitted on the others."""
+    economics, actions, good = question.economics, question.actions, users.contract.good
+    phi = np.empty((len(users), len(actions)))
+    for number in range(int(fold.max()) + 1):
+        held = fold == number
+        outside, inside = users.take(~held), users.take(held)
+        response = economics.response(actions)
+        phi[held] = gather_evidence(question.evidence.kind, outside, inside, response, question.seed).phi
+    alpha, beta = economics.rewards(actions, good, users.costs)
+    spend_alpha, spend_beta = economics.spend(actions, good)
+    return Priced(question.policy, users.features, actions, alpha + beta * phi, spend_alpha + spend_beta * phi)

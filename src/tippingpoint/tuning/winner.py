@@ -1,0 +1,183 @@
+"""The winner of a search: what it gains, refitted, measured once on test, filed and registered."""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import norm
+
+from tippingpoint.config.settings import TuneSettings
+from tippingpoint.core.run_reference import Filed
+from tippingpoint.data.users import Users
+from tippingpoint.evaluation import CONTRIBUTIONS
+from tippingpoint.experiment.build import fitted_on
+from tippingpoint.experiment.candidate import answer, overview, record, register_candidate, with_baselines
+from tippingpoint.experiment.spec import Candidate, Question
+from tippingpoint.models.calibration import refit
+from tippingpoint.offpolicy.contest import contest
+from tippingpoint.offpolicy.statistics import Estimate
+from tippingpoint.reports.markdown import shortened
+from tippingpoint.reports.palette import colour
+from tippingpoint.tracking import backend
+from tippingpoint.tracking.registry import Client, challenge, registered_from
+from tippingpoint.tracking.runs import COLOUR, Run
+from tippingpoint.tracking.views import described, leaderboard, seed
+from tippingpoint.tracking.views import tuning as tuning_view
+from tippingpoint.tuning import report
+from tippingpoint.tuning.objectives import DIRECTIONS
+from tippingpoint.tuning.result import Tried, Tuned
+from tippingpoint.tuning.search import Search
+from tippingpoint.tuning.search_lock import CLOSED, Seat
+
+REPORT = "search.html"
+JUDGED = ("value", *CONTRIBUTIONS)
+"""Objectives whose gain has an error per user on test; for others ROC AUC stands in."""
+
+
+def simultaneous(best: Tried, trials: int) -> Estimate:
+    """The gain of the best of so many trials, its interval wide enough for all of them (Bonferroni).
+
+    `trials` are all that were judged, those ended early too. For trials drawn blindly that is conservative. A sampler
+    that learns looks at the same folds again and again, and boosting rounds are chosen on them too, for which nothing
+    is added: the gain on test has none of this.
+    """
+    assert best.gain is not None
+    if best.gain.se is None:
+        return best.gain
+    z = float(norm.isf(0.025 / max(1, trials)))
+    return replace(best.gain, low=best.gain.value - z * best.gain.se, high=best.gain.value + z * best.gain.se)
+
+
+def found(
+    search: Search, candidate: Candidate | None = None, judged: str = "roc_auc", gain: Estimate | None = None
+) -> Tuned:
+    """What a search found; the winner's own answer with it where it is at hand."""
+    best = search.best()
+    assert best is not None
+    tried = search.tried()
+    return Tuned(
+        objectives=tuple(search.task.tune.objectives),
+        maximize=DIRECTIONS[search.task.tune.objectives[0]] == "maximize",
+        tried=tried,
+        best=best,
+        gain=simultaneous(best, search.looked_at),
+        baseline={
+            name: dict(zip(search.task.tune.objectives, found.objectives(), strict=True))
+            for name, found in search.task.baseline.items()
+        },
+        candidate=candidate,
+        judged=judged,
+        gain_on_test=gain,
+        before=search.before,
+        storage=search.task.place(best.family),
+        put_back=search.cleared,
+        front=_front(search.task.tune.objectives, tried),
+    )
+
+
+def _front(objectives: Sequence[str], tried: Sequence[Tried]) -> tuple[tuple[str, int], ...]:
+    if len(objectives) < 2:
+        return ()
+    complete = [trial for trial in tried if trial.values]
+    signs = np.array([1 if DIRECTIONS[objective] == "maximize" else -1 for objective in objectives])
+    values = np.array([list(trial.values.values()) for trial in complete]) * signs
+    beaten = [bool(np.any((values >= mine).all(axis=1) & (values > mine).any(axis=1))) for mine in values]
+    return tuple(trial.place for trial, by_any in zip(complete, beaten, strict=True) if not by_any)
+
+
+def _gain_on_test(
+    settings: TuneSettings, question: Question, everyone: Users, tuned: Candidate, judged: str
+) -> Estimate:
+    """What the winner gains over its family's own parameters, both refitted, on test, positive for better."""
+    if judged == "value":
+        plain = answer(question, tuned.family, everyone)
+        judged_by = {"tuned": tuned.value.contribution, "defaults": plain.value.contribution}
+    else:
+        family, outcome = question.families[tuned.family], question.parts.test.outcome
+        seen = everyone.take(fitted_on(question, everyone))
+        if judged == "roc_auc":  # which calibration leaves as it is
+            fitted = family.pipeline(seen.contract, settings.seed).fit(seen.features, seen.outcome)
+            score = fitted.predict_proba(question.parts.test.features)[:, 1]
+        else:
+            score = refit(family, seen, settings.seed)[0].score(question.parts.test)
+        better = 1 if DIRECTIONS[judged] == "maximize" else -1
+        scores = {"tuned": tuned.score, "defaults": score}
+        judged_by = {name: better * CONTRIBUTIONS[judged](outcome, each) for name, each in scores.items()}
+    (verdict,) = contest(judged_by, np.random.default_rng([settings.seed, 5]))
+    return verdict.difference
+
+
+def close(
+    settings: TuneSettings,
+    question: Question,
+    everyone: Users,
+    search: Search,
+    client: Client,
+    parent: Run,
+    seat: Seat,
+) -> tuple[Tuned, Filed] | None:
+    """Refit the winner on train and validation, measure it once on test beside its defaults, file and register it.
+
+    None when another machine has the seat by then: what becomes of the winner is its own to say.
+    """
+    best = search.best()
+    assert best is not None
+    own = question.families[best.family]
+    winner = replace(question, families={best.family: own.having(best.parameters)})
+    winner = with_baselines(winner, everyone)
+    candidate = answer(winner, best.family, everyone)
+    objective = settings.tune.objectives[0]
+    judged = objective if objective in JUDGED else "roc_auc"
+    gain = _gain_on_test(settings, question, everyone, candidate, judged)
+    tuned = found(search, candidate, judged, gain)
+    trials = f"{tuned.count('complete'):,} complete trials, {tuned.count('pruned'):,} ended early"
+    told = [f"{trials}, {tuned.count('failed'):,} failed.", *report.in_words(question, tuned)]
+    part = settings.model[best.family]
+    chosen = part.model_copy(update={"arguments": {**part.arguments, **best.parameters}})
+    as_run = settings.model_copy(update={"model": {best.family: chosen}})
+    model_id = record(candidate, winner, as_run, parent, overview(winner))
+    parent.metrics(
+        {f"cv/{name}": value for name, value in best.values.items()}
+        | {"cv/gain": tuned.gain, f"test/{judged}_gain": gain}
+    )
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        (folder / REPORT).write_text(
+            report.page(f"{question.name}: search on {question.origin}", search.studies, settings.tune.objectives, told)
+        )
+        values = {
+            family: np.array([t.values[objective] for t in tuned.tried if t.family == family and t.values])
+            for family in search.studies
+        }
+        report.history(folder / "figures/search.png", values, objective, tuned.maximize)
+        (folder / "tables").mkdir(exist_ok=True)
+        tuned.table().to_csv(folder / "tables/trials.csv", index=False)
+        parent.artifacts(folder)
+    if seat.take() is None:
+        return None
+    registered = None
+    if settings.tracking.register_model:
+        version = registered_from(client, parent.run_id) or register_candidate(
+            client, candidate, winner, parent.run_id, model_id
+        )
+        if tuned.challenges:
+            challenge(client, version)
+        registered = version.uri
+    saved = pages(settings, question, client, parent.experiment, parent.run_id)
+    card = client.get_run(parent.run_id).data.tags["mlflow.note.content"]
+    note = shortened(f"{described(saved)}{' '.join(told)}\n\n{card}", "run")
+    named = {"registered": registered} if registered else {}
+    parent.tags({"mlflow.note.content": note, COLOUR: colour(best.family), CLOSED: registered or "", **named})
+    return tuned, Filed(parent.run_id, backend.page(parent.path), registered, saved)
+
+
+def pages(settings: TuneSettings, question: Question, client: Client, experiment: str, run_id: str) -> dict[str, str]:
+    """The search's page and the saved views it is looked at in, seeded where they are missing."""
+    objective = settings.tune.objectives[0]
+    tried = {name: family.search for name, family in question.families.items()}
+    winners = leaderboard(question.select_by, searched=True)
+    views = tuning_view(objective, DIRECTIONS[objective] == "maximize", tried), winners
+    page = backend.page(f"experiments/{experiment}/runs/{run_id}/artifacts/{REPORT}")
+    return {"Report": page} | seed(client, experiment, views)

@@ -1,0 +1,165 @@
+import shutil
+import subprocess
+import sys
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import Field
+
+from tippingpoint.config.compose import compose, config_folder
+from tippingpoint.config.settings import Settings
+from tippingpoint.core import strict
+from tippingpoint.core.errors import InputError
+from tippingpoint.core.strict import Component
+from tippingpoint.data.source import Source
+from tippingpoint.economics import Economics
+from tippingpoint.models.boosting import Boosting
+from tippingpoint.models.family import Family
+from tippingpoint.policies.policy import Policy
+
+ROOT = Path(__file__).parents[2]
+
+
+def check(overrides: list[str]) -> Settings:
+    settings = Settings.from_config(compose("compare", overrides))
+    for name, component in settings.model.items():
+        component.build(Family, f"model.{name}")
+    settings.data.build(Source, "data")
+    settings.policy.build(Policy, "policy")
+    settings.economics.build(Economics, "economics")
+    return settings
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("modle=boosting", "modle: unknown key. Nearest: 'model'."),
+        ("model=bosting", "model: there is no model=bosting. Nearest: 'boosting'. There are: all, boosting,"),
+        ("data.usrs=3", "data.usrs: unknown key. Nearest: 'users'."),
+        ("+typo=1", "typo: unknown key."),
+        ("+data.usrs=3", "data.usrs: unknown key. Nearest: 'users'."),
+        ("+model.boosting.maxdepth=3", "model.boosting.maxdepth: unknown key. Nearest: 'max_depth'."),
+        (
+            "+economics.actions.none.price=1",
+            "economics.actions.none.price: unknown key. There are: contact_cost,",
+        ),
+        ("split.train=1.5", "split.train: must be above 0 and below 1; got 1.5."),
+        ("split.train=0.9", "split: train + validation must leave at least 0.01 for test."),
+        ("seed=soon", "seed: must be a whole number"),
+        (
+            "model.boosting.max_depth=0",
+            "model.boosting.max_depth: must be from 1 to 20; got 0.",
+        ),
+        ("policy.cuts=[0.7,0.4]", "policy.cuts: must rise; got [0.7, 0.4]. Type policy.cuts='[0.4,0.7]'."),
+        ("policy.cuts=[0.4]", "policy: 1 cuts need 2 different bands."),
+        ("policy.actions.low=null", "policy.actions.low: must be text; got null."),
+        (
+            "data.logging.chances={none: 0.4}",
+            "data.logging.chances: probabilities must be above 0 and sum to 1",
+        ),
+        ("data=csv", "data.path: not given. Type data.path=…"),
+        (
+            "select_by=auc",
+            "select_by: must be 'roc_auc', 'pr_auc', 'log_loss' or 'brier'; got 'auc'.",
+        ),
+        (
+            "model.boosting.search=null",
+            "model.boosting.search: holds keys with values; got null. Type model.boosting.search.KEY=VALUE, or "
+            "~model.boosting.search to do without.",
+        ),
+        ("policy.actions=null", "policy.actions: holds keys with values; got null. Type policy.actions.KEY=VALUE."),
+        ("data.seed=1,2", "data.seed: '1,2' has a comma. Type data.seed='[1,2]' for a list, data.seed="),
+        (
+            "policy._target_=os.system",
+            "policy._target_: 'os.system' is neither in tippingpoint nor an installed",
+        ),
+        (
+            "policy._target_=tippingpoint.models.boosting.Boosting",
+            "policy._target_: 'tippingpoint.models.boosting",
+        ),
+        (
+            "policy._target_=tippingpoint.nowhere.Policy",
+            "policy._target_: cannot import 'tippingpoint.nowhere.",
+        ),
+    ],
+)
+def test_what_cannot_be_right_is_refused_in_one_message(override: str, message: str) -> None:
+    with pytest.raises(InputError) as error:
+        check([override])
+    assert str(error.value).startswith(message)
+
+
+def test_two_errors_are_told_together() -> None:
+    with pytest.raises(InputError) as error:
+        check(["seed=a", "explain_rows=0"])
+    assert "seed:" in str(error.value)
+    assert "explain_rows:" in str(error.value)
+
+
+def test_every_shipped_option_is_valid() -> None:
+    for group in ("data", "policy", "economics"):
+        for path in (config_folder() / group).glob("*.yaml"):
+            if "???" in path.read_text() or path.stem == "events":  # wants something of the user's, and says what
+                with pytest.raises(InputError, match=rf"^{group}(\.\w+: not given|: needs)"):
+                    check([f"{group}={path.stem}"])
+            else:
+                check([f"{group}={path.stem}"])
+
+
+class Plugged(Boosting):
+    """A family of another package, as a plugin would bring it."""
+
+    extra: int = Field(default=1, ge=0)
+
+
+def test_a_plugin_s_target_is_accepted_once_its_entry_point_is_installed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    arguments = yaml.safe_load((ROOT / "conf/model/boosting.yaml").read_text())["boosting"]
+    target = f"{__name__}.Plugged"
+    component = Component.model_validate(arguments | {"_target_": target, "extra": 2})
+    with pytest.raises(InputError, match="neither in tippingpoint nor an installed plugin"):
+        component.build(Family, "model.mine")
+    entry = EntryPoint("mine", f"{__name__}:Plugged", "tippingpoint.models")
+    monkeypatch.setattr(strict, "entry_points", lambda group: [entry] if group == entry.group else [])
+    built = component.build(Family, "model.mine")
+    assert isinstance(built, Plugged)
+    assert built.extra == 2
+
+
+def test_every_experiment_composes() -> None:
+    for path in (ROOT / "experiments").glob("*.yaml"):
+        check([f"experiment={path.stem}", *(["data.path=x.csv"] if "/data: csv" in path.read_text() else [])])
+
+
+def test_settings_dump_to_the_config_they_came_from() -> None:
+    settings = check(["seed=3"])
+    again = Settings.model_validate(settings.model_dump(mode="json"))
+    assert again == settings
+
+
+def test_the_wheel_works_from_any_folder(tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)], cwd=ROOT, check=True,
+        capture_output=True,
+    )  # fmt: skip
+    (wheel,) = tmp_path.glob("*.whl")
+    shutil.unpack_archive(wheel, tmp_path / "installed", "zip")
+    code = "import sys; sys.argv = ['tippingpoint', 'compare', 'experiment=hillstrom', '--cfg', 'job', 'data.path=x'];"
+    code += "import tippingpoint.cli.main as main; assert 'installed' in main.__file__; main.main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env={"PYTHONPATH": str(tmp_path / "installed")},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert "visit_bands" in done.stdout, done.stderr
+    code = "from tippingpoint.data.generators.world import World; from tippingpoint.config.settings import Settings;"
+    code += "from tippingpoint.config.compose import compose;"
+    code += "source = Settings.from_config(compose('run', ['data.users=100'])).data.build(World, 'data');"
+    code += "print(source.load().intake)"  # the door reads the contract that lies in the wheel
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env={"PYTHONPATH": str(tmp_path / "installed")},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert "100 rows in = 100 used" in done.stdout, done.stderr

@@ -1,0 +1,180 @@
+"""What of a model's evaluation is drawn, and what its card says."""
+
+from dataclasses import replace
+from pathlib import Path
+from unittest.mock import MagicMock
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tippingpoint.config.compose import compose
+from tippingpoint.config.settings import Settings
+from tippingpoint.core.run_reference import Provenance
+from tippingpoint.data.splits import development
+from tippingpoint.experiment import candidate as job
+from tippingpoint.experiment.build import ask
+from tippingpoint.experiment.candidate import answer, with_baselines
+from tippingpoint.experiment.evaluation_figures import write_evaluation
+from tippingpoint.experiment.report import card
+from tippingpoint.experiment.spec import Candidate, Question
+from tippingpoint.experiment.warnings import known_limits
+from tippingpoint.offpolicy.statistics import Estimate
+from tippingpoint.reports.markdown import LIMITS
+
+HERE = Provenance("", "", ())
+WORDS = ["model=logistic", "data.users=4000", "explain_rows=20"]
+
+
+def answered(*overrides: str) -> tuple[Candidate, Question]:
+    question = with_baselines(ask(Settings.from_config(compose("run", [*WORDS, *overrides]))))
+    return answer(question, "logistic"), question
+
+
+@pytest.fixture(scope="module")
+def found() -> tuple[Candidate, Question]:
+    return answered()
+
+
+def files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*.*")}
+
+
+def test_a_full_report_has_one_picture_a_question_and_a_light_one_those_of_roc_and_calibration(
+    found: tuple[Candidate, Question], tmp_path: Path
+) -> None:
+    candidate, question = found
+    write_evaluation(tmp_path / "full", candidate, question)
+    write_evaluation(tmp_path / "light", candidate, replace(question, report="light"))
+    full, light = files(tmp_path / "full"), files(tmp_path / "light")
+    assert full - light == {f"figures/{name}.png" for name in ("lift", "slices", "learning_curve")}
+    assert {"figures/roc.png", "figures/calibration.png", "tables/slices.csv", "tables/baselines.csv"} <= light
+
+
+def test_no_picture_is_cut_at_its_edges(found: tuple[Candidate, Question], tmp_path: Path) -> None:
+    candidate, question = found
+    write_evaluation(tmp_path, candidate, question)
+    for path in sorted(tmp_path.glob("figures/*.png")):
+        pixels = np.asarray(Image.open(path).convert("L"))
+        edges = [pixels[:2], pixels[-2:], pixels[:, :2], pixels[:, -2:]]
+        assert all((edge > 250).all() for edge in edges), path.name
+        assert (pixels < 200).mean() > 0.005, f"{path.name} is empty"
+
+
+def test_a_candidate_is_judged_beside_baselines_that_saw_train_only(found: tuple[Candidate, Question]) -> None:
+    candidate, question = found
+    table = candidate.beside(question).set_index("model")
+    constant, column = question.baselines
+    assert table.index.tolist() == ["logistic", "constant", column.name]
+    assert constant.score.tolist() == [question.parts.train.outcome.mean()] * len(question.parts.test)
+    assert table.loc["constant", "test/roc_auc"] == 0.5
+    own, other = table.loc["logistic", "test/roc_auc"], table.loc[column.name, "test/roc_auc"]
+    assert table.loc[column.name, "roc_auc_gain"] == pytest.approx(own - other)
+    turned = np.roll(question.parts.test.outcome, 1)
+    parts = replace(question.parts, test=replace(question.parts.test, outcome=turned))
+    again = with_baselines(replace(question, parts=parts))
+    assert [b.name for b in again.baselines] == [b.name for b in question.baselines]
+    np.testing.assert_array_equal(again.baselines[1].score, column.score)
+
+
+def test_baselines_of_a_model_fitted_on_train_and_validation_learn_from_both(
+    found: tuple[Candidate, Question],
+) -> None:
+    question = found[1]
+    everyone = development(question.users, Settings.from_config(compose("run", [])).split)
+    assert len(everyone) == len(question.parts.train) + len(question.parts.validation)
+    constant, column = with_baselines(question, everyone).baselines
+    assert set(constant.score) == {everyone.outcome.mean()}
+    assert (column.score != question.baselines[-1].score).any()
+
+
+def test_a_model_fitted_on_train_and_validation_says_so_and_is_explained_on_both(
+    found: tuple[Candidate, Question], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    candidate, question = found
+    settings = Settings.from_config(compose("run", WORDS))
+    everyone = development(question.users, settings.split)
+    passed = []
+    monkeypatch.setattr(job, "write_explanations", lambda *args: passed.append(args[4]) or {})
+    monkeypatch.setattr(job, "write_evaluation", lambda folder, *_: (folder / "tables").mkdir())
+    for of in (candidate, replace(candidate, development=everyone)):
+        job.record(of, question, settings, MagicMock(**{"model.return_value": "m-1"}), None)
+    assert [len(users) for users in passed] == [len(question.parts.train), len(everyone)]
+    said = f"then fitted on both together, {len(everyone):,} users"
+    assert said not in card(candidate, question, HERE, "models:/conversion/1")
+    assert said in card(replace(candidate, development=everyone), question, HERE, "models:/conversion/1")
+
+
+def test_explanations_do_not_hang_on_the_order_of_rows() -> None:
+    """Sorted by outcome, so that the first thousand users of train all have the same."""
+    candidate, question = answered("report=light")
+    order = np.argsort(question.parts.train.outcome, kind="stable")
+    turned = replace(question, parts=replace(question.parts, train=question.parts.train.take(order)))
+    again = answer(turned, "logistic")
+    spread = candidate.explanation.output.std()
+    assert again.explanation.base == pytest.approx(candidate.explanation.base, abs=4 * spread / np.sqrt(1000))
+
+
+def test_the_card_says_the_essentials_first_and_all_of_them_fit_a_version(found: tuple[Candidate, Question]) -> None:
+    text = card(*found, HERE, "models:/conversion/1")
+    order = [
+        "Predicts `converted`",
+        "| ROC AUC |",
+        "| uplift, EUR",
+        "## Known limits",
+        "## Load and score",
+        "## Policy",
+    ]
+    at = [text.index(part) for part in order]
+    assert at == sorted(at)
+    assert at[-1] < LIMITS["version"]
+    assert found[1].users.digest in text
+    assert "a later time" in text
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"calibration_slope": Estimate(0.7, 0.05, 0.6, 0.8)}, "Scores are too extreme: calibration slope 0.70"),
+        ({"calibration_slope": Estimate(1.4, 0.05, 1.3, 1.5)}, "Scores are too timid"),
+        ({"calibration_intercept": Estimate(-0.3, 0.05, -0.4, -0.2)}, "Scores are too high on the whole"),
+    ],
+)
+def test_scores_that_are_off_are_a_known_limit(
+    found: tuple[Candidate, Question], changed: dict[str, Estimate], said: str
+) -> None:
+    candidate, question = found
+    off = replace(candidate, metrics=candidate.metrics | changed)
+    assert any(limit.startswith(said) for limit in known_limits(off, question))
+    right = {
+        f"calibration_{name}": Estimate(at, 0.1, at - 0.2, at + 0.2) for name, at in (("slope", 1), ("intercept", 0))
+    }
+    calm = known_limits(replace(candidate, metrics=candidate.metrics | right), question)
+    assert not any("Scores are too" in limit for limit in calm)
+
+
+def test_limits_name_what_was_found_and_nothing_else(found: tuple[Candidate, Question]) -> None:
+    candidate, question = found
+    assert not any("may know the outcome" in limit for limit in known_limits(candidate, question))
+    assert not any("SHAP" in limit for limit in known_limits(candidate, question))
+    off = replace(candidate.explanation, output=candidate.explanation.output + 2e-4)
+    assert any("SHAP values miss the score" in x for x in known_limits(replace(candidate, explanation=off), question))
+    leaking = replace(question, alone=question.alone | {"sessions_7d": 0.99})
+    assert known_limits(candidate, leaking)[0].startswith("sessions_7d may know the outcome")
+    slices = candidate.evaluation.slices.assign(worse="")
+    slices.loc[3, "worse"] = "ranks worse"
+    worse = replace(candidate, evaluation=replace(candidate.evaluation, slices=slices))
+    named = f"{slices.loc[3, 'column']} = {slices.loc[3, 'slice']} (ranks worse)"
+    assert any(named in limit for limit in known_limits(worse, question))
+    none = replace(candidate, evaluation=replace(candidate.evaluation, slices=slices.assign(worse="")))
+    assert not any("Worse than" in limit for limit in known_limits(none, question))
+
+
+def test_a_policy_that_is_no_bands_is_filed_by_segment(tmp_path: Path) -> None:
+    candidate, question = answered("policy=top_fraction", "report=light")
+    assert candidate.evaluation.confusion["cut"].tolist() == [candidate.policy.score_cuts[0]]
+    rules, question = answered("data=retention", "policy=retention", "economics=retention", "report=light")
+    assert rules.evaluation.confusion["segment"].tolist() == list(rules.policy.segments)
+    assert rules.evaluation.learning is None
+    write_evaluation(tmp_path, rules, question)
+    assert "Outcomes by segment" in card(rules, question, HERE, "models:/x/1")

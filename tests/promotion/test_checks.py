@@ -1,0 +1,217 @@
+"""Each check passes, fails or cannot tell, by what it is given alone."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.special import expit
+
+from tippingpoint.data.users import Column, Contract, Users
+from tippingpoint.promotion import quality_checks, soundness_checks
+from tippingpoint.promotion.alpha_spending import critical, level, power
+from tippingpoint.promotion.judge import age
+from tippingpoint.promotion.verdict import Check, Judgement
+
+LEVEL = 0.025
+
+
+def world(n: int = 4000, noise: float = 1.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Outcomes, scores that are every user's chance, and those of a worse champion, its noise on the log-odds."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(0, 1.5, n) - 1
+    outcome = (rng.random(n) < expit(x)).astype(int)
+    return outcome, expit(x), expit(x + rng.normal(0, noise, n))
+
+
+def users(outcome: np.ndarray, **features: list[str]) -> Users:
+    columns = tuple(Column(name, "category") for name in features)
+    ids = np.arange(len(outcome)).astype(str).astype(object)
+    return Users(pd.DataFrame(features, dtype="str"), outcome, ids, Contract(columns, "converted"))
+
+
+@given(st.integers(1, 60), st.floats(0.001, 0.4))
+def test_all_looks_there_may_ever_be_cost_no_more_than_alpha(looks: int, alpha: float) -> None:
+    spent = sum(level(k, alpha) for k in range(1, looks + 1))
+    assert spent < alpha
+    assert spent == pytest.approx(alpha * (1 - 1 / (looks + 1)))
+
+
+def test_the_first_look_is_the_plain_interval_and_power_is_half_at_its_edge() -> None:
+    assert critical(level(1, 0.05)) == pytest.approx(1.959964, abs=1e-6)
+    assert power(1.959964, 1.0, 0.025) == pytest.approx(0.5, abs=1e-6)
+
+
+def test_quality_needs_the_lower_bound_above_the_floor() -> None:
+    outcome, score, _ = world()
+    assert quality_checks.floor(outcome, score, 0.6, LEVEL).word == "passes"
+    assert quality_checks.floor(outcome, score, 0.99, LEVEL).word == "fails"
+    at = quality_checks.floor(outcome, score, 0.5, LEVEL).figures["roc_auc"]
+    assert quality_checks.floor(outcome, score, at, LEVEL).word == "cannot tell"
+    assert quality_checks.floor(outcome[:60], score[:60], 0.5, LEVEL).word == "cannot tell"
+
+
+def test_better_is_told_user_by_user_and_an_equal_model_is_not_better() -> None:
+    outcome, score, champion = world()
+    assert quality_checks.better(outcome, score, champion, 0, 0.01, LEVEL).word == "passes"
+    assert quality_checks.better(outcome, champion, score, 0, 0.01, LEVEL).word == "fails"
+    assert quality_checks.better(outcome, score, score, 0, 0.01, LEVEL).word == "cannot tell"
+    assert quality_checks.better(outcome, score, score, 0.001, 0.01, LEVEL).word == "passes"
+
+
+def test_a_later_look_must_be_surer() -> None:
+    outcome, score, champion = world(noise=0.4)
+    words = [quality_checks.better(outcome, score, champion, 0, 0.01, level(k, 0.05)) for k in (1, 10_000)]
+    assert [w.word for w in words] == ["passes", "cannot tell"]
+
+
+def test_an_assumed_worth_is_never_a_number() -> None:
+    gain = np.ones(1000)
+    found = quality_checks.worth(gain, 0 * gain, "assumed", False, 0.0, LEVEL)
+    assert (found.word, found.figures) == ("cannot tell", {})
+
+
+def test_worth_is_paired_and_needs_users_who_are_treated_otherwise() -> None:
+    rng = np.random.default_rng(0)
+    champion = rng.normal(0, 1, 2000)
+    assert quality_checks.worth(champion, champion, "truth", True, 0.0, LEVEL).word == "passes"
+    assert quality_checks.worth(champion + 0.1, champion, "truth", True, 0.0, LEVEL).word == "passes"
+    assert quality_checks.worth(champion - 0.1, champion, "truth", True, 0.0, LEVEL).word == "fails"
+    assert quality_checks.worth(champion - 0.1, champion, "truth", True, 0.2, LEVEL).word == "passes"
+    few = np.where(np.arange(2000) < 20, champion + 5, champion)
+    assert quality_checks.worth(few, champion, "truth", True, 0.0, LEVEL).word == "cannot tell"
+
+
+def test_calibration_passes_where_scores_are_chances_and_fails_where_they_are_far_off() -> None:
+    outcome, score, _ = world()
+    limits = (0.8, 1.25), (-0.2, 0.2)
+    assert quality_checks.calibrated(outcome, score, *limits).word == "passes"
+    assert quality_checks.calibrated(outcome, score**4, *limits).word == "fails"
+    assert quality_checks.calibrated(outcome, np.full(len(score), outcome.mean()), *limits).word == "cannot tell"
+
+
+def test_a_slice_that_the_champion_serves_better_is_named() -> None:
+    outcome, score, _ = world(8000)
+    tier = np.where(np.arange(8000) % 4 == 0, "b", "a").tolist()
+    of = users(outcome, tier=tier)
+    assert quality_checks.slices(of, score, score, 0.05).word == "passes"
+    flat = np.where(np.array(tier) == "b", outcome.mean(), score)
+    found = quality_checks.slices(of, flat, score, 0.05)
+    assert found.word == "fails"
+    assert "tier = b" in found.said
+
+
+def test_equal_models_differ_in_some_slice_in_few_worlds() -> None:
+    alarms = 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        x = rng.normal(0, 1.5, 1500) - 1
+        outcome = (rng.random(1500) < expit(x)).astype(int)
+        one, other = (expit(x + rng.normal(0, 0.5, 1500)) for _ in range(2))
+        of = users(outcome, **{name: rng.choice(["a", "b", "c"], 1500).tolist() for name in ("u", "v", "w")})
+        alarms += quality_checks.slices(of, one, other, 0.05).word == "fails"
+    assert alarms <= 8  # 3 are expected; more than 8 of 60 have a chance of 0.3 %
+
+
+MLMODEL = {
+    "flavors": {
+        "python_function": {
+            "env": {"virtualenv": "python_env.yaml"},
+            "loader_module": "mlflow.sklearn",
+            "model_path": "model.skops",
+            "predict_fn": "predict_proba",
+        },
+        "sklearn": {
+            "code": None,
+            "pickled_model": "model.skops",
+            "serialization_format": "skops",
+            "skops_trusted_types": ["numpy.dtype"],
+        },
+    }
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        (("sklearn", "skops_trusted_types"), ["numpy.dtype", "os.system"], "it asks to trust os.system"),
+        (("sklearn", "serialization_format"), "cloudpickle", "its sklearn.serialization_format is cloudpickle"),
+        (("sklearn", "pickled_model"), "../../model.skops", "../../model.skops"),
+        (("python_function", "model_path"), "/etc/passwd", "/etc/passwd"),
+        (("sklearn", "code"), "code", "its sklearn.code is code"),
+        (("sklearn", "extra"), "code", "may be code of its own"),
+        (("python_function", "loader_module"), "evil", "its python_function.loader_module is evil"),
+        (("python_function", "code"), "extra", "its python_function has code"),
+        (("python_function", "data"), "sub", "its python_function has data"),
+    ],
+)
+def test_a_file_that_asks_for_more_than_its_family_is_refused_in_words(
+    path: tuple[str, str], value: object, said: str
+) -> None:
+    of = {"plays": "number"}
+    assert soundness_checks.trusted(MLMODEL, ["numpy.dtype"], of, of).word == "passes"
+    hostile = json.loads(json.dumps(MLMODEL))
+    hostile["flavors"][path[0]][path[1]] = value
+    found = soundness_checks.trusted(hostile, ["numpy.dtype"], of, of)
+    assert found.word == "fails"
+    assert said in found.said
+
+
+def test_a_signature_users_do_not_have_and_a_source_elsewhere_are_refused() -> None:
+    found = soundness_checks.trusted(
+        MLMODEL, ["numpy.dtype"], {"plays": "number"}, {"plays": "category"}, "it points elsewhere"
+    )
+    assert found.word == "fails"
+    assert "users have no plays (number)" in found.said
+    assert "it points elsewhere" in found.said
+
+
+def test_scores_elsewhere_must_be_the_same() -> None:
+    score = np.array([0.1, 0.2])
+    assert soundness_checks.reloads(score, score).word == "passes"
+    assert soundness_checks.reloads(score, score + 1e-6).word == "fails"
+    assert soundness_checks.reloads(score, score[:1]).word == "fails"
+    assert soundness_checks.reloads(score, None, "no xgboost").word == "fails"
+
+
+def test_no_column_moves_the_scores_alone_and_no_suspect_comes_first() -> None:
+    importance = {"plays": 3.0, "age": 1.0}
+    assert soundness_checks.explained(importance, {"plays": 0.7}, 0.95, 0.8).word == "passes"
+    assert soundness_checks.explained(importance, {"plays": 0.7}, 0.95, 0.7).word == "fails"
+    assert "may know the outcome" in soundness_checks.explained(importance, {"plays": 0.99}, 0.95, 0.8).said
+    assert soundness_checks.explained({"plays": 3.0}, {}, 0.95, 0.8).word == "cannot tell"
+
+
+def test_what_is_too_slow_too_old_or_worn_out_fails() -> None:
+    assert soundness_checks.light(5, 1, 10, 10).word == "passes"
+    assert soundness_checks.light(50, 1, 10, 10).word == "fails"
+    assert soundness_checks.fresh(100, 90).word == "fails"
+    assert soundness_checks.fresh(10, 90).word == "passes"
+    assert "how old they were then is not known" in soundness_checks.fresh(10, 90).said
+    assert "newest user is 10.0 days old, by last_seen" in soundness_checks.fresh(10, 90, "last_seen").said
+    assert soundness_checks.worn(20, 3, False, 0.001, 20).word == "passes"
+    assert soundness_checks.worn(21, 3, False, 0.001, 20).word == "fails"
+    assert "share the level" in soundness_checks.worn(1, 3, True, 0.001, 20).said
+
+
+def test_what_cannot_be_told_blocks_only_where_the_gate_says_so_and_what_fails_always_does() -> None:
+    untold, failed = Check("better", "cannot tell", ""), Check("slices", "fails", "")
+    assert untold.where_untold("blocks").stops
+    assert not untold.where_untold("passes").stops
+    assert failed.where_untold("passes").stops
+    judgement = Judgement("g", "models:/c/2", "", "t", 9, 1, LEVEL, (untold.where_untold("passes"),))
+    assert judgement.passed
+    assert not replace(judgement, checks=(failed,)).passed
+    assert json.loads(json.dumps(judgement.as_dict()))["passed"]
+
+
+def test_users_are_as_old_as_their_newest_past_time_and_else_as_their_reading() -> None:
+    now, read = datetime(2026, 3, 1), int(datetime(2026, 2, 19, tzinfo=UTC).timestamp() * 1000)
+    times = {"signed_up": datetime(2026, 1, 1), "last_seen": datetime(2026, 2, 1), "renews": datetime(2026, 4, 1)}
+    assert age(times, read, now) == (28.0, "last_seen")
+    assert age({"renews": times["renews"]}, read, now) == (10.0, ""), "what is planned tells no age"
+    assert age({}, read, now) == (10.0, "")

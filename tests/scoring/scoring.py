@@ -1,0 +1,15 @@
+"""What tests of `score` share: the version they decide by, and users it has not seen."""
+
+from tippingpoint.config.compose import compose
+from tippingpoint.config.settings import ScoreSettings
+from tippingpoint.scoring.job import ScoreResult, score
+
+CHALLENGER = "model=models:/conversion@challenger"
+
+
+def decide(*words: str) -> ScoreResult:
+    return score(ScoreSettings.from_config(compose("score", [CHALLENGER, *words])))
+
+
+def quietly(*words: str) -> ScoreResult:
+    return decide("tracking.log=false", *words)

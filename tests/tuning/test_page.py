@@ -1,0 +1,30 @@
+"""The page of a search."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+
+from tippingpoint.tuning.report import page
+
+
+@pytest.mark.parametrize(("objectives", "pictures"), [(("roc_auc",), 4), (("roc_auc", "nodes"), 9)])
+def test_every_picture_of_a_search_is_drawn_from_the_page_alone(
+    tmp_path: Path, look: Callable[..., dict[str, Any]], objectives: tuple[str, ...], pictures: int
+) -> None:
+    sampler = optuna.samplers.RandomSampler(seed=0)
+    study = optuna.create_study(directions=["maximize"] * len(objectives), sampler=sampler)
+
+    def objective(trial: optuna.Trial) -> list[float]:
+        x, rate = trial.suggest_float("x </script>", 0, 1), trial.suggest_float("rate", 0.001, 1, log=True)
+        return [x - rate * len(trial.suggest_categorical("kind", ["a", "bb"])), -x][: len(objectives)]
+
+    study.optimize(objective, n_trials=8)
+    (tmp_path / "search.html").write_text(
+        page("A search <of> users", {"boosting": study}, objectives, ["Cannot tell."])
+    )
+    seen = look(tmp_path / "search.html", 1200)
+    assert seen["drawn"] == pictures
+    assert not seen["empty"] + seen["said"]
