@@ -99,7 +99,7 @@ def pointwise(worlds: int, seed: int, base: float, users: int = 8000) -> list[Ro
         return np.take(BANDS, (score >= 0.4).astype(int) + (score >= 0.7))
 
     score, p = population(base)
-    money = prices.alpha + prices.beta * p
+    money = prices.reward_intercept + prices.reward_slope * p
     value = float(truth(money, decide(score)).value)
     target = {"value": value, "uplift": value - float(money[:, 0].mean())}
     names = ["truth", "ipw", "snipw", "dr", "sndr", "dm", "dr, estimated logging"]
@@ -107,14 +107,14 @@ def pointwise(worlds: int, seed: int, base: float, users: int = 8000) -> list[Ro
     for world in range(worlds):
         score, p, log = draw(np.random.default_rng([seed, world]), users, base)
         decision, none = decide(score), np.zeros(users, dtype=np.int64)
-        priced = log.priced(prices.alpha, prices.beta)
+        priced = log.priced(prices.reward_intercept, prices.reward_slope)
         decile = np.minimum((score * 10).astype(np.int64), 9)
         counts = np.zeros((10, 3))
         np.add.at(counts, (decile, log.action), 1)
         estimated = (counts / counts.sum(axis=1, keepdims=True))[decile]
         guessed = Log(priced.outcome, log.action, estimated, priced.predicted)
         found = {name: (f(priced, decision), f(priced, none)) for name, f in ESTIMATORS.items()}
-        money = prices.alpha + prices.beta * p
+        money = prices.reward_intercept + prices.reward_slope * p
         found["truth"] = truth(money, decision), truth(money, none)
         found["dr, estimated logging"] = ESTIMATORS["dr"](guessed, decision), ESTIMATORS["dr"](guessed, none)
         for name, (of_policy, of_none) in found.items():
@@ -209,14 +209,16 @@ def family(worlds: int, seed: int, base: float, users: int = 6000, contestants: 
     for world in range(worlds):
         rng = np.random.default_rng([seed, world])
         score, p, log = draw(rng, users, base)
-        money = line(base).alpha + line(base).beta * scores_of(log).phi
+        money = line(base).reward_intercept + line(base).reward_slope * scores_of(log).outcome_scores
         toss = {
             f"{k}": np.where(rng.random(users) < 0.5, money[:, 1], money[:, 2]) - money[:, 0]
             for k in range(contestants)
         }
         assert log.predicted is not None
         outcome = (rng.random(users) < p[:, 0]).astype(np.float64)
-        idle = scores_of(replace(log, outcome=outcome, predicted=np.repeat(log.predicted[:, :1], 3, axis=1))).phi
+        idle = scores_of(
+            replace(log, outcome=outcome, predicted=np.repeat(log.predicted[:, :1], 3, axis=1))
+        ).outcome_scores
         cuts = np.linspace(0.3, 1, contestants)
         acts = {f"{cut:g}": np.where(score >= cut, idle[:, 2] - idle[:, 0], 0) for cut in cuts}
         for name, each in ((tossed, toss), (nested, acts)):

@@ -39,7 +39,7 @@ from tippingpoint.experiment.candidate import (
 )
 from tippingpoint.experiment.evaluation_figures import write_evaluation
 from tippingpoint.experiment.explanation_figures import write_explanations
-from tippingpoint.experiment.spec import Candidate, Question
+from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.explanation import forest as kernel
 from tippingpoint.models.family import Family
 from tippingpoint.tracking.runs import run as tracked
@@ -100,7 +100,7 @@ def runs(name: str, settings: Settings, shown: Table) -> None:
         )
 
 
-def report(folder: Path, candidate: Candidate, question: Question) -> None:
+def report(folder: Path, candidate: Candidate, question: ExperimentSpec) -> None:
     """All figures and tables of a run: evaluation, explanations and, of a full one, the users at a glance."""
     assert question.report != "none"
     write_evaluation(folder, candidate, question)

@@ -16,7 +16,7 @@ from scipy.special import expit
 from tippingpoint.config.compose import option
 from tippingpoint.config.gate_checks import Gate
 from tippingpoint.core.strict import validate
-from tippingpoint.data.users import Column, Contract, Users
+from tippingpoint.data.users import Column, FeatureSchema, Users
 from tippingpoint.promotion import quality_checks, soundness_checks
 from tippingpoint.promotion.alpha_spending import level, power
 from tippingpoint.promotion.verdict import Judgement
@@ -76,7 +76,7 @@ def promoted(
     assert gate.looks
     sure = level(1, gate.alpha)
     names = {name: rng.choice(["a", "b", "c"], len(outcome)) for name in ("tier", "device")}
-    contract = Contract(tuple(Column(name, "category") for name in names), "converted")
+    contract = FeatureSchema(tuple(Column(name, "category") for name in names), "converted")
     users = Users(
         pd.DataFrame(names, dtype="str"), outcome, np.arange(len(outcome)).astype(str).astype(object), contract
     )

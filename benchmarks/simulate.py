@@ -6,8 +6,8 @@ one run.
 Growth and stream are in millions of users; the stream is drawn in chunks and never held whole.
 
 Measured on 2 cores: all 20,100 pairs of a million users, from users to SE and band, 0.07 s (promised: 1.0): 80 passes
-over phi; a bootstrap of a single policy's value takes 18 to 25 times as long, one of causalml's Qini, by its definition
-in numpy, 360 times. Contest of 12: 0.04 s (promised: 2). 1, 3, 10 and 30 million users: 0.07, 0.15, 0.41 and 1.13 s.
+over the outcome scores; a bootstrap of a single policy's value takes 18 to 25 times as long, one of causalml's Qini,
+by its definition in numpy, 360 times. Contest of 12: 0.04 s (promised: 2). 1, 3, 10 and 30 million users: 0.07, 0.15, 0.41 and 1.13 s.
 100 million in chunks: 4.4 s, 0.22 GB resident (promised: 2).
 """
 
@@ -38,10 +38,10 @@ def users(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     score = rng.random(n)
     p = 0.3 + 0.2 * (score - 0.5)
-    phi = np.repeat(p[:, None], 3, axis=1)
+    outcome_scores = np.repeat(p[:, None], 3, axis=1)
     action = rng.integers(0, 3, n)
-    phi[np.arange(n), action] += 3 * ((rng.random(n) < p) - p)
-    return score, phi
+    outcome_scores[np.arange(n), action] += 3 * ((rng.random(n) < p) - p)
+    return score, outcome_scores
 
 
 def timed(work: Callable[[], object], repeats: int = 3) -> float:
@@ -60,9 +60,9 @@ def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
 
 
-def band(score: np.ndarray, phi: np.ndarray, cuts: np.ndarray) -> None:
+def band(score: np.ndarray, outcome_scores: np.ndarray, cuts: np.ndarray) -> None:
     """From users to uplift, SE and simultaneous band at every pair of cut-offs."""
-    cells = gather(cuts, score, Evidence("experiment", phi))
+    cells = gather(cuts, score, Evidence("experiment", outcome_scores))
     sheet(cells, BANDS, LINE, np.zeros(len(cells.count), dtype=np.int64), np.random.default_rng(0))
 
 
@@ -72,10 +72,10 @@ def bootstrap(contribution: np.ndarray, replicates: int) -> float:
     return float(np.std([contribution[rng.integers(0, n, n)].mean() for _ in range(replicates)]))
 
 
-def qini_interval(score: np.ndarray, phi: np.ndarray) -> tuple[str, float]:
+def qini_interval(score: np.ndarray, outcome_scores: np.ndarray) -> tuple[str, float]:
     """A bootstrap of causalml's Qini score, one curve: its name and seconds; by its definition where not installed."""
     rng, n = np.random.default_rng(0), len(score)
-    outcome, treated = (phi[:, 1] > 0.5) * 1, rng.integers(0, 2, n)
+    outcome, treated = (outcome_scores[:, 1] > 0.5) * 1, rng.integers(0, 2, n)
     try:
         import pandas as pd
         from causalml.metrics import qini_score  # type: ignore[import-not-found]  # no dependency
@@ -114,9 +114,9 @@ def main() -> None:
         cuts = grid(users(CHUNK, seed=0)[0], CUTS)
         cells: Cells | None = None
         spent, start = 0.0, time.perf_counter()
-        for score, phi in stream(arguments.stream * 1_000_000):
+        for score, outcome_scores in stream(arguments.stream * 1_000_000):
             began = time.perf_counter()
-            chunk = gather(cuts, score, Evidence("experiment", phi))
+            chunk = gather(cuts, score, Evidence("experiment", outcome_scores))
             cells = chunk if cells is None else cells + chunk
             spent += time.perf_counter() - began
         assert cells is not None
@@ -125,18 +125,20 @@ def main() -> None:
         print(f"stream: {cells.users:,} users in chunks of {CHUNK:,}")
         print(f"  {spent:.1f} s gathering ({whole:.0f} s with drawing them), peak {peak():.2f} GB resident")
 
-    score, phi = users(n, seed=0)
+    score, outcome_scores = users(n, seed=0)
     cuts = grid(score, CUTS)
-    cells = gather(cuts, score, Evidence("experiment", phi))
+    cells = gather(cuts, score, Evidence("experiment", outcome_scores))
     decision = np.array(BANDS)[(score >= 0.4).astype(int) + (score >= 0.7)]
-    contribution = policy_value(Evidence("experiment", phi), LINE.alpha, LINE.beta, decision).contribution
+    contribution = policy_value(
+        Evidence("experiment", outcome_scores), LINE.reward_intercept, LINE.reward_slope, decision
+    ).contribution
     rng = np.random.default_rng(1)
     each = {str(k): np.where(score > rng.random(), contribution, 0.0) for k in range(CONTESTANTS)}
 
     seconds = {
-        "floor: one pass over phi": timed(lambda: phi.sum(), 10),
+        "floor: one pass over phi": timed(lambda: outcome_scores.sum(), 10),
         f"uplift, SE and band ({DRAWS} draws) of all {CUTS * (CUTS + 1) // 2:,} pairs": timed(
-            lambda: band(score, phi, cuts), 5
+            lambda: band(score, outcome_scores, cuts), 5
         ),
         "... of which after the cells: a new price": timed(
             lambda: sheet(cells, BANDS, LINE, np.zeros(CUTS + 1, dtype=np.int64), np.random.default_rng(0)), 5
@@ -150,17 +152,17 @@ def main() -> None:
         * REPLICATES
         / 10,
     }
-    name, spent = qini_interval(score, phi)
+    name, spent = qini_interval(score, outcome_scores)
     seconds[name] = spent
     ours = list(seconds.values())[1]
-    print(f"{n:,} users, {phi.shape[1]} actions, {CUTS} cut-offs")
+    print(f"{n:,} users, {outcome_scores.shape[1]} actions, {CUTS} cut-offs")
     for what, spent in seconds.items():
         print(f"  {what:<79} {spent:>9.4f} s  {spent / ours:>8.2f} ×")
 
     print("growth: users, seconds, seconds per million")
     for millions in arguments.growth:
-        score, phi = users(millions * 1_000_000, seed=0)
-        spent = timed(lambda score=score, phi=phi: band(score, phi, cuts))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
+        score, outcome_scores = users(millions * 1_000_000, seed=0)
+        spent = timed(lambda score=score, outcome_scores=outcome_scores: band(score, outcome_scores, cuts))  # type: ignore[misc]  # mypy cannot infer a lambda with defaults
         print(f"  {millions:>4} M {spent:>9.3f} {spent / millions:>9.4f}")
 
 

@@ -29,7 +29,7 @@ from tippingpoint.data.splits import development
 from tippingpoint.data.users import Users
 from tippingpoint.evaluation import auc_contributions
 from tippingpoint.experiment.build import ask
-from tippingpoint.experiment.spec import Question
+from tippingpoint.experiment.spec import ExperimentSpec
 from tippingpoint.offpolicy.statistics import mean
 from tippingpoint.tuning.job import tune
 from tippingpoint.tuning.result import Tried
@@ -50,7 +50,7 @@ def settings_of(arguments: argparse.Namespace, *words: str) -> TuneSettings:
     return TuneSettings.from_config(compose("tune", [*data_words(arguments), *words]))
 
 
-def searched(settings: TuneSettings, question: Question) -> tuple[Search, float]:
+def searched(settings: TuneSettings, question: ExperimentSpec) -> tuple[Search, float]:
     """A finished search on all users of a question, and its wall time, start of its worker and all."""
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()

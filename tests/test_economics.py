@@ -14,10 +14,10 @@ def freemium(*overrides: str) -> Economics:
 
 
 def test_reward_is_price_less_discount_or_advertising_less_contact() -> None:
-    alpha, beta = freemium().line(ACTIONS, good=True)
-    assert alpha == pytest.approx([3.00, 2.95, 2.98])  # ad revenue, less the contact
+    reward_intercept, reward_slope = freemium().line(ACTIONS, good=True)
+    assert reward_intercept == pytest.approx([3.00, 2.95, 2.98])  # ad revenue, less the contact
     paying = [9.99 * 6, 9.99 * (6 - 0.1 * 3) - 0.05, 9.99 * 6 - 0.02]
-    assert alpha + beta == pytest.approx(paying)
+    assert reward_intercept + reward_slope == pytest.approx(paying)
 
 
 def test_an_unwanted_outcome_turns_the_line_round() -> None:

@@ -7,12 +7,12 @@ import pandas as pd
 from pydantic import Field, field_validator, model_validator
 
 from tippingpoint.core.errors import InputError, nearest
-from tippingpoint.core.strict import Closed
+from tippingpoint.core.strict import StrictModel
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class ActionPrice(Closed):
+class ActionPrice(StrictModel):
     """What taking one action costs, and how users are assumed to respond where no experiment says."""
 
     contact_cost: float = 0.0
@@ -25,7 +25,7 @@ class ActionPrice(Closed):
     """P(pays | action) / P(pays | none); read for evidence `assumed` only."""
 
 
-class Economics(Closed):
+class Economics(StrictModel):
     """Prices of a subscription, per user and in one currency.
 
     A user who pays is worth the price of the months they stay, less a discount; one who does not is worth what
@@ -73,7 +73,7 @@ class Economics(Closed):
             raise InputError("economics.actions", f"{action!r} has no price", nearest(action, self.actions))
 
     def line(self, actions: tuple[str, ...], good: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Reward r(y, a) = alpha[a] + beta[a]·y, in money per user.
+        """Reward r(y, a) = reward_intercept[a] + reward_slope[a]·y, in money per user.
 
         Parameters
         ----------
@@ -84,30 +84,30 @@ class Economics(Closed):
 
         Returns
         -------
-        alpha, beta
+        reward_intercept, reward_slope
             (K,) each.
         """
-        alpha, beta = np.full((2, len(actions)), np.nan)
+        reward_intercept, reward_slope = np.full((2, len(actions)), np.nan)
         for k, action in enumerate(actions):
             if (of := self.actions.get(action)) is None:
                 continue
             paying = self.price * (self.months - of.discount * min(of.discount_months, self.months))
             one, zero = (paying, self.ad_revenue) if good else (self.ad_revenue, paying)
-            alpha[k], beta[k] = zero - of.contact_cost, one - zero
-        return alpha, beta
+            reward_intercept[k], reward_slope[k] = zero - of.contact_cost, one - zero
+        return reward_intercept, reward_slope
 
     def spend(self, actions: tuple[str, ...], good: bool) -> tuple[np.ndarray, np.ndarray]:
-        """What an action is expected to cost, alpha[a] + beta[a]·y: its contact, and the discount of those who pay.
+        """What an action costs: its contact, and the discount of those who pay, as intercept[a] + slope[a]·y.
 
         Parameters and shapes as in `line`.
         """
-        alpha, beta = np.full((2, len(actions)), np.nan)
+        reward_intercept, reward_slope = np.full((2, len(actions)), np.nan)
         for k, action in enumerate(actions):
             if (of := self.actions.get(action)) is None:
                 continue
             given = self.price * of.discount * min(of.discount_months, self.months)
-            alpha[k], beta[k] = of.contact_cost + (0 if good else given), given if good else -given
-        return alpha, beta
+            reward_intercept[k], reward_slope[k] = of.contact_cost + (0 if good else given), given if good else -given
+        return reward_intercept, reward_slope
 
     def rewards(
         self, actions: tuple[str, ...], good: bool, costs: pd.DataFrame | None
@@ -120,7 +120,7 @@ class Economics(Closed):
         return np.array([self.actions[a].assumed_response if a in self.actions else np.nan for a in actions])
 
 
-class CostColumns(Closed):
+class CostColumns(StrictModel):
     """The columns that say what an action costs a user with outcome 1, and one with outcome 0."""
 
     one: str
@@ -170,7 +170,7 @@ class PerUser(Economics):
     ) -> tuple[np.ndarray, np.ndarray]:
         there = [] if costs is None else list(costs.columns)
         n = 0 if costs is None else len(costs)
-        alpha, beta = np.full((2, n, len(actions)), np.nan)
+        reward_intercept, reward_slope = np.full((2, n, len(actions)), np.nan)
         for k, action in enumerate(actions):
             if (of := self.costs.get(action)) is None:
                 continue
@@ -182,9 +182,9 @@ class PerUser(Economics):
                         "Name it in data.costs. " + nearest(column, there),
                     )
             assert costs is not None
-            alpha[:, k] = -costs[of.zero].to_numpy()
-            beta[:, k] = costs[of.zero].to_numpy() - costs[of.one].to_numpy()
-        return alpha, beta
+            reward_intercept[:, k] = -costs[of.zero].to_numpy()
+            reward_slope[:, k] = costs[of.zero].to_numpy() - costs[of.one].to_numpy()
+        return reward_intercept, reward_slope
 
     def response(self, actions: tuple[str, ...]) -> np.ndarray:
         return np.array([self.costs[a].assumed_response if a in self.costs else np.nan for a in actions])

@@ -17,7 +17,7 @@ from tippingpoint.cli.sweep import leaderboard
 from tippingpoint.cli.sweep_report import sweep_summary
 from tippingpoint.config.compose import compose
 from tippingpoint.config.settings import Settings
-from tippingpoint.core.run_reference import Filed
+from tippingpoint.core.run_reference import RunReference
 from tippingpoint.experiment.resume import config_digest
 from tippingpoint.tracking.models import find
 from tippingpoint.tracking.provenance import code_version
@@ -289,7 +289,7 @@ def test_the_leaderboard_fits_80_columns_and_shows_lists_as_typed() -> None:
     board = leaderboard([stored(job, i, metrics) for i, job in enumerate([*jobs, "model=boosting"])], 4)
     assert board is not None
     console = Console(width=80, file=io.StringIO())
-    console.print(sweep_summary(board, Filed("0" * 32, "page", None)))
+    console.print(sweep_summary(board, RunReference("0" * 32, "page", None)))
     shown = console.file.getvalue()
     for whole in ("[logistic,boosting]", "max_depth", "[0.1,0.6]", "22.000, 22.000", "22.0, 22.0", "4 of 4"):
         assert whole in shown

@@ -9,7 +9,7 @@ from tippingpoint.comparison.report import compare_summary, verdict_in_words
 from tippingpoint.comparison.result import Comparison
 from tippingpoint.config.compose import compose
 from tippingpoint.config.settings import Settings
-from tippingpoint.core.run_reference import Filed
+from tippingpoint.core.run_reference import RunReference
 from tippingpoint.experiment.build import ask
 from tippingpoint.experiment.candidate import answer, with_baselines
 from tippingpoint.offpolicy.evidence import Evidence
@@ -48,7 +48,7 @@ def test_a_policy_that_acts_on_almost_nobody_is_said_with_what_to_type(compared:
     def screen(of: Comparison) -> str:
         console = Console(width=300, no_color=True)
         with console.capture() as shown:
-            console.print(compare_summary(of, Filed("", "", None)))
+            console.print(compare_summary(of, RunReference("", "", None)))
         return shown.get()
 
     assert "hardly meets" not in screen(compared)

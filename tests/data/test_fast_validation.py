@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from tippingpoint.data import fast_validation
-from tippingpoint.data.contract import TableContract
+from tippingpoint.data.contract import TableSchema
 from tippingpoint.data.validation import check
 
 NOW = datetime(2026, 1, 1, 12)
@@ -30,7 +30,7 @@ TERMS = st.one_of(
 
 
 @st.composite
-def held(draw: st.DrawFn) -> tuple[pl.DataFrame, TableContract]:
+def held(draw: st.DrawFn) -> tuple[pl.DataFrame, TableSchema]:
     """A table and a contract, which it holds as often as not."""
     n = draw(st.integers(0, 30))
     ids = draw(
@@ -47,10 +47,10 @@ def held(draw: st.DrawFn) -> tuple[pl.DataFrame, TableContract]:
         else:
             columns[name] = pl.Series([None if v is None else float(v) for v in column], dtype=pl.Float64)
     columns["other"] = pl.Series(range(n), dtype=pl.Int64)
-    return pl.DataFrame(columns), TableContract.model_validate({"id": "id", "columns": terms})
+    return pl.DataFrame(columns), TableSchema.model_validate({"id": "id", "columns": terms})
 
 
-def clean(n: int = 30) -> tuple[pl.DataFrame, TableContract]:
+def clean(n: int = 30) -> tuple[pl.DataFrame, TableSchema]:
     rng = np.random.default_rng(0)
     table = pl.DataFrame(
         {
@@ -65,13 +65,13 @@ def clean(n: int = 30) -> tuple[pl.DataFrame, TableContract]:
         "x": {"type": "whole", "min": 0, "max": 9},
         "y": {"type": "category", "values": ["a", "b"]},
     }
-    return table, TableContract.model_validate({"id": "id", "columns": terms})
+    return table, TableSchema.model_validate({"id": "id", "columns": terms})
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(held())
 @example(clean())
-def test_a_glance_lets_in_and_sets_aside_what_the_door_does(given: tuple[pl.DataFrame, TableContract]) -> None:
+def test_a_glance_lets_in_and_sets_aside_what_the_door_does(given: tuple[pl.DataFrame, TableSchema]) -> None:
     table, contract = given
     quick, slow = fast_validation.admit(table, contract, NOW), check(table, contract, NOW)
     assert_frame_equal(quick.table, slow.table)

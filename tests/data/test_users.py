@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tippingpoint.config.settings import Split
 from tippingpoint.core.errors import InputError
 from tippingpoint.data.splits import position, split
-from tippingpoint.data.users import Column, Contract, Users
+from tippingpoint.data.users import Column, FeatureSchema, Users
 
 SHARES = Split(train=0.6, validation=0.2, salt="s")
 
@@ -20,7 +20,7 @@ def users(n: int = 200, seed: int = 0) -> Users:
         features=pd.DataFrame({"x": rng.normal(size=n), "c": pd.Series(rng.choice(["a", "b"], n), dtype="str")}),
         outcome=rng.integers(0, 2, n),
         user_id=np.array([f"u{i}" for i in range(n)], dtype=object),
-        contract=Contract((Column("x", "number"), Column("c", "category")), "y"),
+        contract=FeatureSchema((Column("x", "number"), Column("c", "category")), "y"),
         actions=("none", "mail"),
         action=rng.integers(0, 2, n),
         logging_probability=np.full((n, 2), 0.5),

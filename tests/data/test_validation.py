@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from polars.testing.parametric import dataframes
 
 from tippingpoint.core.errors import InputError
-from tippingpoint.data.contract import TableContract, read_contract
+from tippingpoint.data.contract import TableSchema, read_contract
 from tippingpoint.data.inference import feature
 from tippingpoint.data.profile import infer, infer_terms
 from tippingpoint.data.validation import Checked, check
@@ -19,8 +19,8 @@ NOW = datetime(2026, 1, 1, 12)
 CASE_STUDY = ROOT / "data/contracts/case_study.yaml"
 
 
-def contract(id: str | None = None, **columns: dict) -> TableContract:
-    return TableContract.model_validate({"id": id, "columns": columns})
+def contract(id: str | None = None, **columns: dict) -> TableSchema:
+    return TableSchema.model_validate({"id": id, "columns": columns})
 
 
 def broken(column: list | pl.Series, /, **terms: object) -> dict[int, str]:
@@ -160,14 +160,14 @@ def test_any_table_against_any_contract_loses_no_row_and_never_fails(table: pl.D
     table.columns = names
     terms = {name: data.draw(TERMS) for name in data.draw(st.lists(st.sampled_from(names), min_size=1, unique=True))}
     user_id = data.draw(st.none() | st.sampled_from(list(terms)))
-    checked = check(table, TableContract.model_validate({"id": user_id, "columns": terms}), NOW)
+    checked = check(table, TableSchema.model_validate({"id": user_id, "columns": terms}), NOW)
     aside = checked.broken[:, 0].to_list()
     assert sorted([*(checked.rows + 1).tolist(), *aside]) == list(range(1, len(table) + 1))
     assert all(checked.broken[:, 1].str.len_chars() > 0)
     assert bool(checked.reasons) == bool(aside)
     assert set(checked.table.columns) == set(names)
     checked.broken.write_csv()
-    again: Checked = check(checked.table, TableContract.model_validate({"columns": terms}), NOW)
+    again: Checked = check(checked.table, TableSchema.model_validate({"columns": terms}), NOW)
     assert {r.split(" has its unit")[0] for r in again.reasons if "unit" not in r} == set()
 
 
@@ -219,7 +219,7 @@ def test_a_shipped_contract_says_what_each_column_means(path: Path) -> None:
     assert terms.outcome
     assert terms.action == "action"
     assert all(column.meaning for column in terms.columns.values())
-    assert TableContract.model_validate(terms.model_dump()) == terms
+    assert TableSchema.model_validate(terms.model_dump()) == terms
 
 
 def test_the_case_study_s_file_holds_its_contract() -> None:

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy.special import expit, logit
 
-from tippingpoint.data.users import Column, Contract, Users
+from tippingpoint.data.users import Column, FeatureSchema, Users
 from tippingpoint.decisions.expected_outcomes import Ratio, responses
 
 ACTIONS = ("none", "prompt")
@@ -23,7 +23,7 @@ def experiment(n: int, seed: int) -> tuple[Users, np.ndarray, np.ndarray]:
         features=pd.DataFrame({"x": score}),
         outcome=outcome,
         user_id=np.arange(n).astype(str).astype(object),
-        contract=Contract((Column("x", "number"),), "paid"),
+        contract=FeatureSchema((Column("x", "number"),), "paid"),
         actions=ACTIONS,
         action=action,
         logging_probability=chance,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from tippingpoint.data.profile import describe
-from tippingpoint.data.users import Column, Contract, Users
+from tippingpoint.data.users import Column, FeatureSchema, Users
 from tippingpoint.evaluation.association import (
     associations,
     bins,
@@ -31,7 +31,7 @@ def table(outcome: np.ndarray, good: bool = True, **columns: np.ndarray) -> User
         features=pd.DataFrame(frame),
         outcome=outcome,
         user_id=np.array([f"u{i}" for i in range(len(outcome))], dtype=object),
-        contract=Contract(tuple(Column(n, k) for n, k in kinds.items()), "converted", good=good),
+        contract=FeatureSchema(tuple(Column(n, k) for n, k in kinds.items()), "converted", good=good),
     )
 
 

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from tippingpoint.data.users import Column, Contract, Users
+from tippingpoint.data.users import Column, FeatureSchema, Users
 from tippingpoint.evaluation.baselines import best_column
 from tippingpoint.evaluation.learning import learning_curve
 from tippingpoint.models.logistic import Logistic
@@ -22,7 +22,7 @@ def users(n: int, seed: int) -> Users:
     )
     chance = 0.1 + 0.35 * (features["bent"].abs().fillna(0) > 1) + 0.1 * (features["plan"] == "a")
     kinds = {"bent": "number", "noise": "number", "many": "category", "plan": "category"}
-    contract = Contract(tuple(Column(name, kind) for name, kind in kinds.items()), "y")
+    contract = FeatureSchema(tuple(Column(name, kind) for name, kind in kinds.items()), "y")
     ids = np.array([f"{seed}-{i}" for i in range(n)], dtype=object)
     return Users(features, (rng.random(n) < chance.to_numpy()).astype(np.int64), ids, contract)
 

@@ -6,7 +6,7 @@ import pytest
 from scipy.special import expit, logit
 from sklearn.metrics import roc_auc_score
 
-from tippingpoint.data.users import Column, Contract, Users
+from tippingpoint.data.users import Column, FeatureSchema, Users
 from tippingpoint.evaluation import auc_contributions, calibration_line
 from tippingpoint.evaluation.metrics import area
 from tippingpoint.evaluation.slices import CLOSE, slices, worst
@@ -19,7 +19,7 @@ def world(n: int, seed: int, columns: int = 6, rate: float = -1.0) -> tuple[User
     score = expit(rate + rng.normal(size=n))
     table: dict[str, object] = {f"n{i}": rng.normal(size=n) for i in range(columns // 2)}
     table |= {f"c{i}": pd.Series(rng.choice(list("abcde"), n), dtype="str") for i in range(columns - columns // 2)}
-    contract = Contract(tuple(Column(name, "number" if name[0] == "n" else "category") for name in table), "y")
+    contract = FeatureSchema(tuple(Column(name, "number" if name[0] == "n" else "category") for name in table), "y")
     ids = np.arange(n).astype(str).astype(object)
     return Users(pd.DataFrame(table), (rng.random(n) < score).astype(np.int64), ids, contract), score
 
@@ -88,7 +88,9 @@ def test_scores_that_lie_close_are_not_called_wrong() -> None:
     score = expit(-1 + np.where(group, 0.15, 1.5) * rng.normal(size=8000))
     features = pd.DataFrame({"plan": pd.Series(np.where(group, "flat", "wide"), dtype="str")})
     ids = np.arange(8000).astype(str).astype(object)
-    users = Users(features, (rng.random(8000) < score).astype(int), ids, Contract((Column("plan", "category"),), "y"))
+    users = Users(
+        features, (rng.random(8000) < score).astype(int), ids, FeatureSchema((Column("plan", "category"),), "y")
+    )
     table = slices(users, score).set_index("slice")
     assert table["worse"].to_dict() == {"flat": "ranks worse as its scores lie close", "wide": ""}
     assert worst(table).empty

@@ -17,7 +17,7 @@ from tippingpoint.experiment.build import ask
 from tippingpoint.experiment.candidate import answer, with_baselines
 from tippingpoint.experiment.evaluation_figures import write_evaluation
 from tippingpoint.experiment.report import card
-from tippingpoint.experiment.spec import Candidate, Question
+from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.experiment.warnings import known_limits
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.reports.markdown import LIMITS
@@ -26,13 +26,13 @@ HERE = Provenance("", "", ())
 WORDS = ["model=logistic", "data.users=4000", "explain_rows=20"]
 
 
-def answered(*overrides: str) -> tuple[Candidate, Question]:
+def answered(*overrides: str) -> tuple[Candidate, ExperimentSpec]:
     question = with_baselines(ask(Settings.from_config(compose("run", [*WORDS, *overrides]))))
     return answer(question, "logistic"), question
 
 
 @pytest.fixture(scope="module")
-def found() -> tuple[Candidate, Question]:
+def found() -> tuple[Candidate, ExperimentSpec]:
     return answered()
 
 
@@ -41,7 +41,7 @@ def files(folder: Path) -> set[str]:
 
 
 def test_a_full_report_has_one_picture_a_question_and_a_light_one_those_of_roc_and_calibration(
-    found: tuple[Candidate, Question], tmp_path: Path
+    found: tuple[Candidate, ExperimentSpec], tmp_path: Path
 ) -> None:
     candidate, question = found
     write_evaluation(tmp_path / "full", candidate, question)
@@ -51,7 +51,7 @@ def test_a_full_report_has_one_picture_a_question_and_a_light_one_those_of_roc_a
     assert {"figures/roc.png", "figures/calibration.png", "tables/slices.csv", "tables/baselines.csv"} <= light
 
 
-def test_no_picture_is_cut_at_its_edges(found: tuple[Candidate, Question], tmp_path: Path) -> None:
+def test_no_picture_is_cut_at_its_edges(found: tuple[Candidate, ExperimentSpec], tmp_path: Path) -> None:
     candidate, question = found
     write_evaluation(tmp_path, candidate, question)
     for path in sorted(tmp_path.glob("figures/*.png")):
@@ -61,7 +61,7 @@ def test_no_picture_is_cut_at_its_edges(found: tuple[Candidate, Question], tmp_p
         assert (pixels < 200).mean() > 0.005, f"{path.name} is empty"
 
 
-def test_a_candidate_is_judged_beside_baselines_that_saw_train_only(found: tuple[Candidate, Question]) -> None:
+def test_a_candidate_is_judged_beside_baselines_that_saw_train_only(found: tuple[Candidate, ExperimentSpec]) -> None:
     candidate, question = found
     table = candidate.beside(question).set_index("model")
     constant, column = question.baselines
@@ -78,7 +78,7 @@ def test_a_candidate_is_judged_beside_baselines_that_saw_train_only(found: tuple
 
 
 def test_baselines_of_a_model_fitted_on_train_and_validation_learn_from_both(
-    found: tuple[Candidate, Question],
+    found: tuple[Candidate, ExperimentSpec],
 ) -> None:
     question = found[1]
     everyone = development(question.users, Settings.from_config(compose("run", [])).split)
@@ -89,7 +89,7 @@ def test_baselines_of_a_model_fitted_on_train_and_validation_learn_from_both(
 
 
 def test_a_model_fitted_on_train_and_validation_says_so_and_is_explained_on_both(
-    found: tuple[Candidate, Question], monkeypatch: pytest.MonkeyPatch
+    found: tuple[Candidate, ExperimentSpec], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     candidate, question = found
     settings = Settings.from_config(compose("run", WORDS))
@@ -115,13 +115,15 @@ def test_explanations_do_not_hang_on_the_order_of_rows() -> None:
     assert again.explanation.base == pytest.approx(candidate.explanation.base, abs=4 * spread / np.sqrt(1000))
 
 
-def test_the_card_says_the_essentials_first_and_all_of_them_fit_a_version(found: tuple[Candidate, Question]) -> None:
+def test_the_card_says_the_essentials_first_and_all_of_them_fit_a_version(
+    found: tuple[Candidate, ExperimentSpec],
+) -> None:
     text = card(*found, HERE, "models:/conversion/1")
     order = [
         "Predicts `converted`",
         "| ROC AUC |",
         "| uplift, EUR",
-        "## Known limits",
+        "## FitContext limits",
         "## Load and score",
         "## Policy",
     ]
@@ -141,7 +143,7 @@ def test_the_card_says_the_essentials_first_and_all_of_them_fit_a_version(found:
     ],
 )
 def test_scores_that_are_off_are_a_known_limit(
-    found: tuple[Candidate, Question], changed: dict[str, Estimate], said: str
+    found: tuple[Candidate, ExperimentSpec], changed: dict[str, Estimate], said: str
 ) -> None:
     candidate, question = found
     off = replace(candidate, metrics=candidate.metrics | changed)
@@ -153,7 +155,7 @@ def test_scores_that_are_off_are_a_known_limit(
     assert not any("Scores are too" in limit for limit in calm)
 
 
-def test_limits_name_what_was_found_and_nothing_else(found: tuple[Candidate, Question]) -> None:
+def test_limits_name_what_was_found_and_nothing_else(found: tuple[Candidate, ExperimentSpec]) -> None:
     candidate, question = found
     assert not any("may know the outcome" in limit for limit in known_limits(candidate, question))
     assert not any("SHAP" in limit for limit in known_limits(candidate, question))

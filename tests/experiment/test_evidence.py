@@ -43,9 +43,9 @@ def decide(predicted: np.ndarray) -> np.ndarray:
     return np.digitize(score, np.quantile(score, [0.5, 0.75]))
 
 
-def uplift(phi: np.ndarray, decision: np.ndarray, kind: str) -> Estimate:
+def uplift(outcome_scores: np.ndarray, decision: np.ndarray, kind: str) -> Estimate:
     """Outcomes per user over everyone getting none."""
-    return policy_value(Evidence(kind, phi), np.zeros(3), np.ones(3), decision).uplift
+    return policy_value(Evidence(kind, outcome_scores), np.zeros(3), np.ones(3), decision).uplift
 
 
 @pytest.mark.parametrize("kind", ["randomised", "by_score"])
@@ -70,8 +70,8 @@ def test_without_the_confounder_the_estimate_is_visibly_off(name: str) -> None:
     train, users = world(name, "confounded", *CONFOUNDED[name])
     predicted = fit_rewards(train, 0)(users.features)
     decision = decide(predicted)
-    phi = doubly_robust(users.outcome, users.action, fit_logging(train, 0)(users.features), predicted)
-    value = uplift(phi, decision, "logged")
+    outcome_scores = doubly_robust(users.outcome, users.action, fit_logging(train, 0)(users.features), predicted)
+    value = uplift(outcome_scores, decision, "logged")
     assert value.value - uplift(users.truth, decision, "truth").value > 2.5 * value.se
 
 

@@ -9,7 +9,7 @@ from matplotlib.image import imread
 
 from tippingpoint.config.compose import compose
 from tippingpoint.config.settings import Settings
-from tippingpoint.data.users import Column, Contract, Users
+from tippingpoint.data.users import Column, FeatureSchema, Users
 from tippingpoint.experiment import explanation_figures
 from tippingpoint.experiment.explanation_figures import write_explanations
 from tippingpoint.explanation import Explanation, explain, strongest_partner
@@ -18,7 +18,7 @@ from tippingpoint.models.family import Family
 from tippingpoint.policies.bands import Bands
 
 LONG = "a_column_with_a_name_that_is_far_too_long_to_be_shown_whole"
-CONTRACT = Contract(
+CONTRACT = FeatureSchema(
     (Column("spent_in_$", "number"), Column("gap", "number"), Column("plan", "category"), Column(LONG, "number")), "y"
 )
 POLICY = Bands(

@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from tippingpoint.data.users import Column, Contract, Users
+from tippingpoint.data.users import Column, FeatureSchema, Users
 
-CONTRACT = Contract(
+CONTRACT = FeatureSchema(
     (Column("hours", "number"), Column("gap", "number"), Column("plan", "category"), Column("noise", "number")), "y"
 )
 FAMILIES = ("logistic", "random_forest", "boosting")

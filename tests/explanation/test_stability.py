@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from tests.explanation.explained import users
-from tippingpoint.data.users import Column, Contract, Users
+from tippingpoint.data.users import Column, FeatureSchema, Users
 from tippingpoint.explanation import stability
 from tippingpoint.explanation.stability import Stability
 from tippingpoint.models.calibration import Model
@@ -42,7 +42,7 @@ def test_where_nothing_matters_rankings_differ_and_columns_nobody_uses_change_no
         ids, outcome = np.arange(600).astype(str).astype(object), rng.integers(0, 2, 600)
         two = []
         for columns in (noise, noise | {f"constant{i}": np.ones(600) for i in range(12)}):
-            contract = Contract(tuple(Column(name, "number") for name in columns), "y")
+            contract = FeatureSchema(tuple(Column(name, "number") for name in columns), "y")
             two.append(stability(family, Users(pd.DataFrame(columns), outcome, ids, contract), seed))
         assert two[0].columns == two[1].columns == tuple(noise)
         assert two[0].tau == pytest.approx(two[1].tau)

@@ -117,7 +117,7 @@ def test_money_is_that_of_the_economics_of_the_version(tmp_path: Path) -> None:
     decisions, outcomes, _ = decided(0.1)
     (of,) = told(*written(tmp_path, decisions, outcomes)).versions
     rows = decisions.join(outcomes, on="user_id").to_dict(as_series=False)
-    alpha = {"none": 3.0, "discount_10": 3.0 - 0.05, "checkout_prompt": 3.0 - 0.02}
+    reward_intercept = {"none": 3.0, "discount_10": 3.0 - 0.05, "checkout_prompt": 3.0 - 0.02}
     paying = {"none": 9.99 * 6, "discount_10": 9.99 * (6 - 0.3), "checkout_prompt": 9.99 * 6}
     total = 0.0
     for i in range(len(decisions)):
@@ -125,9 +125,9 @@ def test_money_is_that_of_the_economics_of_the_version(tmp_path: Path) -> None:
         for a in ACTIONS:
             p = rows["propensity_score"][i]
             w = (rows["action"][i] == a) / rows[f"logging_probability_{a}"][i]
-            phi = p + w * (rows["converted"][i] - p)
-            cost = 3.0 - alpha[a]
-            worth[a] = phi * (paying[a] - cost) + (1 - phi) * alpha[a]
+            outcome_scores = p + w * (rows["converted"][i] - p)
+            cost = 3.0 - reward_intercept[a]
+            worth[a] = outcome_scores * (paying[a] - cost) + (1 - outcome_scores) * reward_intercept[a]
         total += worth[rows["policy_action"][i]] - worth["none"]
     assert of.per_user is not None
     assert of.per_user.value[-1] == pytest.approx(total / len(decisions), rel=1e-9)

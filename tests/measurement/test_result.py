@@ -65,9 +65,9 @@ def test_the_last_look_is_the_doubly_robust_value_with_the_score_as_prediction()
     )
     predicted = np.repeat(table["propensity_score"].to_numpy()[:, None], 3, axis=1)
     chance = table.select(f"{CHANCE}{a}" for a in names).to_numpy()
-    phi = doubly_robust(table["converted"].to_numpy().astype(float), action, chance, predicted)
+    outcome_scores = doubly_robust(table["converted"].to_numpy().astype(float), action, chance, predicted)
     for good in (True, False):
-        want = policy_value(Evidence("experiment", phi), *PRICES.line(names, good), decision)
+        want = policy_value(Evidence("experiment", outcome_scores), *PRICES.line(names, good), decision)
         found = value(table, good)
         assert found.per_1000 is not None
         assert found.per_user is not None

@@ -10,13 +10,13 @@ from sklearn.metrics import roc_auc_score
 from tippingpoint.config.compose import compose, config_folder
 from tippingpoint.config.settings import Settings
 from tippingpoint.core.errors import InputError
-from tippingpoint.data.users import Column, Contract, Users
+from tippingpoint.data.users import Column, FeatureSchema, Users
 from tippingpoint.explanation import coefficients, explain, raw_columns
 from tippingpoint.models.calibration import Model, fit, refit
 from tippingpoint.models.family import Family
 
 NAMES = sorted(path.stem for path in (config_folder() / "model").glob("*.yaml") if path.stem != "all")
-CONTRACT = Contract(
+CONTRACT = FeatureSchema(
     (Column("hours", "number"), Column("gap", "number"), Column("plan", "category"), Column("plan_tier", "category")),
     "y",
 )

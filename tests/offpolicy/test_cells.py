@@ -24,7 +24,7 @@ def prices(seed: int, k: int = 3) -> Line:
 
 
 def rows(evidence: Evidence, pick: np.ndarray | slice) -> Evidence:
-    return Evidence(evidence.kind, evidence.phi[pick])
+    return Evidence(evidence.kind, evidence.outcome_scores[pick])
 
 
 @settings(deadline=None, max_examples=30)
@@ -78,7 +78,9 @@ def test_any_price_gives_what_users_give(seed: int, i: int, j: int):
     i, j = sorted((min(i, len(cuts) - 1), min(j, len(cuts) - 1)))
     cells = gather(cuts, score, evidence)
     decision = cells.decision([0, 2, 1], [i, j])
-    direct = policy_value(evidence, line.alpha, line.beta, decision[np.searchsorted(cuts, score, side="right")])
+    direct = policy_value(
+        evidence, line.reward_intercept, line.reward_slope, decision[np.searchsorted(cuts, score, side="right")]
+    )
     none = np.zeros_like(decision)
     for found, expected in [
         (contrast(cells, line, decision), direct.value),
@@ -106,7 +108,7 @@ def test_scaling_money_scales_values(seed: int, factor: float):
     cells, line = gather(grid(score, 15), score, evidence), prices(seed)
     decision = cells.decision([1, 0, 2], [3, 7])
     once = contrast(cells, line, decision)
-    scaled = contrast(cells, Line(line.alpha * factor, line.beta * factor), decision)
+    scaled = contrast(cells, Line(line.reward_intercept * factor, line.reward_slope * factor), decision)
     assert scaled.value == pytest.approx(once.value * factor, rel=1e-9)
     assert scaled.se == pytest.approx(once.se * factor, rel=1e-9)
 
@@ -143,8 +145,8 @@ def test_a_cut_belongs_above_and_its_next_float_below():
 
 def test_measures_are_worth_what_the_line_says():
     rng = np.random.default_rng(3)
-    score, phi, spend = rng.random(500), rng.random((500, 2)), rng.normal(20, 5, (500, 2))
-    cells = gather(grid(score, 10), score, Evidence("experiment", phi), measures={"spend": spend})
+    score, outcome_scores, spend = rng.random(500), rng.random((500, 2)), rng.normal(20, 5, (500, 2))
+    cells = gather(grid(score, 10), score, Evidence("experiment", outcome_scores), measures={"spend": spend})
     line = Line(np.array([0.0, -1.0]), np.zeros(2), {"spend": np.ones(2)})
     everyone = np.ones(len(cells.count), dtype=int)
     found = contrast(cells, line, everyone)
@@ -162,7 +164,7 @@ def test_contacts_are_counted_exactly():
 
 def test_what_was_assumed_has_no_interval():
     score, evidence = users(7)
-    cells = gather(grid(score, 10), score, Evidence("assumed", evidence.phi))
+    cells = gather(grid(score, 10), score, Evidence("assumed", evidence.outcome_scores))
     found = contrast(cells, prices(7), cells.decision([0, 1], [3]))
     assert (found.se, found.low, found.high) == (None, None, None)
 
@@ -185,9 +187,9 @@ def test_impossible_input_is_refused():
         gather(np.array([0.7, 0.4]), score, evidence)
     with pytest.raises(InputError, match="at least two cut-offs"):
         grid(score, 1)
-    missing = evidence.phi.copy()
+    missing = evidence.outcome_scores.copy()
     missing[5, 2] = np.nan
-    with pytest.raises(InputError, match=r"evidence.phi: missing or infinite under action 2"):
+    with pytest.raises(InputError, match=r"evidence.outcome_scores: missing or infinite under action 2"):
         gather(grid(score, 10), score, Evidence("experiment", missing))
     with pytest.raises(InputError, match="users × actions"):
         Evidence("truth", score)
@@ -196,7 +198,7 @@ def test_impossible_input_is_refused():
 def test_cells_of_different_kinds_are_never_mixed():
     score, evidence = users(11)
     with pytest.raises(InputError, match="same cut-offs, actions and kind of evidence"):
-        _of(score, evidence) + _of(score, Evidence("truth", evidence.phi))
+        _of(score, evidence) + _of(score, Evidence("truth", evidence.outcome_scores))
     with pytest.raises(InputError, match="same cut-offs"):
         _of(score, evidence) + gather(grid(score, 5), score, evidence)
 

@@ -21,9 +21,9 @@ LINE = Line(np.array([0.0, -0.05, -0.1]), np.ones(3))
 def two_halves(seed: int, n: int = 1000, cuts: int = 8, lift: float = 0.0) -> tuple[Cells, Cells]:
     rng = np.random.default_rng(seed)
     score = rng.random((2, n))
-    phi = rng.normal(0, 1, (2, n, 3)) + lift * (score[..., None] - 0.5) * np.array([0, 1, 2])
+    outcome_scores = rng.normal(0, 1, (2, n, 3)) + lift * (score[..., None] - 0.5) * np.array([0, 1, 2])
     where = grid(score[0], cuts)
-    first, second = (gather(where, s, Evidence("experiment", p)) for s, p in zip(score, phi, strict=True))
+    first, second = (gather(where, s, Evidence("experiment", p)) for s, p in zip(score, outcome_scores, strict=True))
     return first, second
 
 
@@ -157,15 +157,15 @@ def test_the_frontier_is_the_hull_of_all_choices_for_any_number_of_cut_offs(seed
 
 def test_a_marginal_uplift_has_the_delta_error():
     rng = np.random.default_rng(7)
-    score, phi = rng.random(5000), rng.normal(0, 1, (5000, 3)) + np.array([0, 0.3, 0.5])
-    cells = gather(grid(score, 3), score, Evidence("experiment", phi))
+    score, outcome_scores = rng.random(5000), rng.normal(0, 1, (5000, 3)) + np.array([0, 0.3, 0.5])
+    cells = gather(grid(score, 3), score, Evidence("experiment", outcome_scores))
     steps = frontier(cells, cells, [0, 1], LINE, contacts(3))
     step = steps[-1]
     cell = np.searchsorted(cells.cuts, score, side="right")
     before, after = (
         (np.zeros(4, int) if s.point.at is None else cells.decision([0, 1], s.point.at))[cell] for s in steps[-2:]
     )
-    money = LINE.alpha + LINE.beta * phi
+    money = LINE.reward_intercept + LINE.reward_slope * outcome_scores
     rows = np.arange(5000)
     gain, spent = money[rows, after] - money[rows, before], (after > 0) * 1.0 - (before > 0)
     ratio = gain.mean() / spent.mean()
@@ -196,8 +196,8 @@ def test_cut_regret_is_against_the_best_cut_offs_by_the_truth():
 def test_more_bands_use_a_budget_where_no_price_of_spend_would():
     rng = np.random.default_rng(1)  # worth rises with spend in a line: a Lagrangian takes no one or everyone
     score = rng.random(4000)
-    phi = np.stack([np.zeros(4000), np.full(4000, 0.2), np.full(4000, 0.3)], axis=1)
-    cells = gather(grid(score, 80), score, Evidence("truth", phi))
+    outcome_scores = np.stack([np.zeros(4000), np.full(4000, 0.2), np.full(4000, 0.3)], axis=1)
+    cells = gather(grid(score, 80), score, Evidence("truth", outcome_scores))
     actions = [0, 1, 2, 1, 2]
     at = best_cuts(cells, actions, LINE, contacts(3), 0.1)
     found = valued(cells, actions, LINE, at)

@@ -126,13 +126,13 @@ def test_impossible_contests_are_refused():
 
 def test_verdicts_from_statistics_are_those_from_users() -> None:
     rng = np.random.default_rng(0)
-    phi, n = rng.random((3000, 3)), 3000
+    outcome_scores, n = rng.random((3000, 3)), 3000
     decisions = {"a": rng.integers(0, 3, n), "b": rng.integers(0, 2, n), "c": np.zeros(n, dtype=np.int64)}
-    alpha, beta = np.array([1.0, 0.5, 0.2]), np.array([2.0, 3.0, 2.5])
-    evidence = Evidence("truth", phi)
-    users = {k: policy_value(evidence, alpha, beta, d).contribution for k, d in decisions.items()}
+    reward_intercept, reward_slope = np.array([1.0, 0.5, 0.2]), np.array([2.0, 3.0, 2.5])
+    evidence = Evidence("truth", outcome_scores)
+    users = {k: policy_value(evidence, reward_intercept, reward_slope, d).contribution for k, d in decisions.items()}
     joint = join(decisions, evidence)
-    L = joint.cells.coefficients(Line(alpha, beta), [0, 1, 2])
+    L = joint.cells.coefficients(Line(reward_intercept, reward_slope), [0, 1, 2])
     cells = contest_of_cells(joint.cells, {k: L[d] for k, d in joint.decisions.items()}, np.random.default_rng(1))
     for one, two in zip(contest(users, np.random.default_rng(1)), cells, strict=True):
         assert one.difference.value == pytest.approx(two.difference.value, abs=1e-10)

@@ -49,14 +49,14 @@ def test_standard_error_is_the_reference_one(key: str):
 
 def test_cells_give_the_reference_values_and_errors_too():
     log, decision = reference_log()
-    phi = doubly_robust(log.outcome, log.action, log.logging_probability, log.predicted)
-    cells = gather(np.array([0.5, 1.5]), decision.astype(float), Evidence("experiment", phi), log=log)
+    outcome_scores = doubly_robust(log.outcome, log.action, log.logging_probability, log.predicted)
+    cells = gather(np.array([0.5, 1.5]), decision.astype(float), Evidence("experiment", outcome_scores), log=log)
     found = estimates(cells, outcomes(3), np.arange(3))
     for name, value in REFERENCE["value"].items():
         assert found[name].value == pytest.approx(value, abs=1e-9), name
     for key, se in REFERENCE["standard_error"].items():
         assert found[key.removesuffix("_delta")].se == pytest.approx(se, abs=1e-9), key
-    direct = policy_value(Evidence("experiment", phi), np.zeros(3), np.ones(3), decision).value
+    direct = policy_value(Evidence("experiment", outcome_scores), np.zeros(3), np.ones(3), decision).value
     assert (direct.value, direct.se) == (pytest.approx(found["dr"].value), pytest.approx(found["dr"].se))
 
 
@@ -81,9 +81,11 @@ def test_errors_are_those_of_leaving_each_user_out_for_any_number_of_actions(k: 
 @given(seeds, st.floats(0.01, 1000))
 def test_scaling_money_scales_every_estimate(seed: int, factor: float):
     log, _, decision = draw(seed)
-    alpha, beta = np.random.default_rng(seed).normal(0, 10, (2, 3))
+    reward_intercept, reward_slope = np.random.default_rng(seed).normal(0, 10, (2, 3))
     for estimator in ESTIMATORS.values():
-        once, scaled = (estimator(log.priced(alpha * f, beta * f), decision).estimate for f in (1, factor))
+        once, scaled = (
+            estimator(log.priced(reward_intercept * f, reward_slope * f), decision).estimate for f in (1, factor)
+        )
         assert scaled.value == pytest.approx(once.value * factor, rel=1e-9, abs=1e-9 * factor)
         assert scaled.se == pytest.approx(once.se * factor, rel=1e-9)
 
@@ -104,8 +106,8 @@ def test_the_order_of_rows_changes_no_estimate(seed: int):
 def test_none_for_all_is_worth_exactly_nothing_more_than_none(seed: int):
     log, _, decision = draw(seed)
     evidence = Evidence("experiment", log.predicted)
-    alpha, beta = np.random.default_rng(seed).normal(0, 10, (2, 3))
-    found = policy_value(evidence, alpha, beta, np.zeros_like(decision))
+    reward_intercept, reward_slope = np.random.default_rng(seed).normal(0, 10, (2, 3))
+    found = policy_value(evidence, reward_intercept, reward_slope, np.zeros_like(decision))
     for estimate in (found.uplift, found.outcomes_per_1000):
         assert (estimate.value, estimate.se, estimate.low, estimate.high) == (0, 0, 0, 0)
 
@@ -118,8 +120,8 @@ def test_chunks_of_a_log_merge_to_the_whole(seed: int):
 
     def gathered(rows: slice) -> Cells:
         some = Log(*(of[rows] for of in (log.outcome, log.action, log.logging_probability, log.predicted)))
-        phi = doubly_robust(some.outcome, some.action, some.logging_probability, some.predicted)
-        return gather(cuts, score[rows], Evidence("experiment", phi), log=some)
+        outcome_scores = doubly_robust(some.outcome, some.action, some.logging_probability, some.predicted)
+        return gather(cuts, score[rows], Evidence("experiment", outcome_scores), log=some)
 
     whole, merged = gathered(slice(None)), gathered(slice(split)) + gathered(slice(split, None))
     decision, line = whole.decision([0, 2, 1], [3, 8]), Line(*np.random.default_rng(seed).normal(0, 10, (2, 3)))
@@ -172,14 +174,14 @@ def test_dice_that_always_fall_one_way_are_that_decision(seed: int):
 @given(seeds)
 def test_cells_give_every_estimator_at_any_price_without_users(seed: int):
     log, score, _ = draw(seed)
-    phi = doubly_robust(log.outcome, log.action, log.logging_probability, log.predicted)
+    outcome_scores = doubly_robust(log.outcome, log.action, log.logging_probability, log.predicted)
     cuts = grid(score, 20)
-    cells = gather(cuts, score, Evidence("experiment", phi), log=log)
+    cells = gather(cuts, score, Evidence("experiment", outcome_scores), log=log)
     rng = np.random.default_rng(seed)
     line = Line(*rng.normal(0, 10, (2, 3)))
     decision = cells.decision([0, 2, 1], [4, 11])
     users = decision[np.searchsorted(cuts, score, side="right")]
-    priced = log.priced(line.alpha, line.beta)
+    priced = log.priced(line.reward_intercept, line.reward_slope)
     for name, of_cells in estimates(cells, line, decision).items():
         of_users = ESTIMATORS[name](priced, users).estimate
         assert of_cells.value == pytest.approx(of_users.value, rel=1e-10, abs=1e-10)
@@ -197,8 +199,8 @@ def test_scores_stay_unbiased_under_a_wrong_outcome_model():
     e = np.tile([0.2, 0.8], (n, 1))
     action = (rng.random(n) < 0.8).astype(int)
     outcome = (rng.random(n) < np.array([0.2, 0.25])[action]).astype(int)
-    phi = doubly_robust(outcome, action, e, np.tile([0.6, 0.0], (n, 1)))
-    assert phi.mean(axis=0) == pytest.approx([0.2, 0.25], abs=0.01)
+    outcome_scores = doubly_robust(outcome, action, e, np.tile([0.6, 0.0], (n, 1)))
+    assert outcome_scores.mean(axis=0) == pytest.approx([0.2, 0.25], abs=0.01)
 
 
 def test_diagnostics_count_weights_arms_and_the_floor():

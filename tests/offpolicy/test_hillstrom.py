@@ -35,10 +35,13 @@ def measured(parts: Parts):
 
 def test_visits_targeting_the_womens_mail_by_its_effect_is_told_from_none(real: Path):
     _, parts = asked(real, "hillstrom_womens", "split.train=0.3", "split.validation=0.2")
-    predicted, phi = log_of("experiment", parts.train, parts.test, 0).predicted, measured(parts).phi
-    by_effect = qini(predicted[:, WOMENS] - predicted[:, NONE], phi[:, WOMENS] - phi[:, NONE])
+    predicted, outcome_scores = (
+        log_of("experiment", parts.train, parts.test, 0).predicted,
+        measured(parts).outcome_scores,
+    )
+    by_effect = qini(predicted[:, WOMENS] - predicted[:, NONE], outcome_scores[:, WOMENS] - outcome_scores[:, NONE])
     assert by_effect.value / by_effect.se == pytest.approx(5, abs=0.7)
-    by_outcome = qini(predicted[:, NONE], phi[:, WOMENS] - phi[:, NONE])
+    by_outcome = qini(predicted[:, NONE], outcome_scores[:, WOMENS] - outcome_scores[:, NONE])
     assert abs(by_outcome.value) < 1.96 * by_outcome.se
 
 
@@ -46,12 +49,12 @@ def test_purchases_no_model_can_be_told_from_another(real: Path):
     settings, parts = asked(real, "hillstrom_conversion")
     policy, economics = settings.policy.build(object, "policy"), settings.economics.build(object, "economics")
     actions = parts.test.actions
-    alpha, beta = economics.line(actions, True)
+    reward_intercept, reward_slope = economics.line(actions, True)
     evidence, each = measured(parts), {}
     for name, part in settings.model.items():
         model = fit(part.build(object, f"model.{name}"), parts.train, parts.validation, 0)
         decision = policy.decide(model.score(parts.test), parts.test.features, actions)
-        each[name] = policy_value(evidence, alpha, beta, decision).contribution
+        each[name] = policy_value(evidence, reward_intercept, reward_slope, decision).contribution
     (verdict,) = contest(each, np.random.default_rng(0))
     assert verdict.word == "cannot tell"
     assert verdict.changed > 1000

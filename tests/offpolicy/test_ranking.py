@@ -129,11 +129,11 @@ def test_uplift_at_takes_its_share_of_ties():
 
 def test_curves_are_the_gain_of_acting_above_each_cut_and_its_lead_over_chance():
     rng = np.random.default_rng(1)
-    score, phi = rng.random(4000), rng.normal(0.3, 1, (4000, 3))
-    phi[:, 2] += score
-    cells = gather(grid(score, 25), score, Evidence("experiment", phi))
+    score, outcome_scores = rng.random(4000), rng.normal(0.3, 1, (4000, 3))
+    outcome_scores[:, 2] += score
+    cells = gather(grid(score, 25), score, Evidence("experiment", outcome_scores))
     found = curve(cells, 2, np.random.default_rng(0))
-    effect = phi[:, 2] - phi[:, 0]
+    effect = outcome_scores[:, 2] - outcome_scores[:, 0]
     for g, cut in enumerate(found.cuts):
         above = score >= cut
         share = above.mean()

@@ -29,7 +29,9 @@ def test_every_pair_is_what_users_say_one_pair_at_a_time(seed: int):
     cell = np.searchsorted(cells.cuts, score, side="right")
     for i in range(len(cells.cuts)):
         for j in range(i, len(cells.cuts)):
-            direct = policy_value(evidence, line.alpha, line.beta, cells.decision([0, 2, 1], [i, j])[cell])
+            direct = policy_value(
+                evidence, line.reward_intercept, line.reward_slope, cells.decision([0, 2, 1], [i, j])[cell]
+            )
             for quantity, expected in [
                 (found.value, direct.value),
                 (found.uplift, direct.uplift),
@@ -94,7 +96,9 @@ def test_the_band_agrees_with_multipliers_drawn_for_every_user():
     found = surface(cells, [0, 1, 2], line, np.random.default_rng(0)).uplift
     cell = np.searchsorted(cells.cuts, score, side="right")
     gain = [
-        policy_value(evidence, line.alpha, line.beta, cells.decision([0, 1, 2], at)[cell]).contribution
+        policy_value(
+            evidence, line.reward_intercept, line.reward_slope, cells.decision([0, 1, 2], at)[cell]
+        ).contribution
         for at in np.argwhere(found.supported)
     ]
     standard = np.stack([(g - g.mean()) / g.std() / np.sqrt(len(g)) for g in gain])
@@ -114,7 +118,9 @@ def test_the_same_seed_gives_the_same_bytes():
 def test_scaling_money_scales_the_surface_and_leaves_the_band_level(seed: int, factor: float):
     _, _, line, cells = world(seed)
     once = surface(cells, [0, 1, 2], line, np.random.default_rng(0))
-    scaled = surface(cells, [0, 1, 2], Line(line.alpha * factor, line.beta * factor), np.random.default_rng(0))
+    scaled = surface(
+        cells, [0, 1, 2], Line(line.reward_intercept * factor, line.reward_slope * factor), np.random.default_rng(0)
+    )
     np.testing.assert_allclose(scaled.uplift.value, once.uplift.value * factor, rtol=1e-9, atol=1e-9 * factor)
     np.testing.assert_allclose(scaled.uplift.se, once.uplift.se * factor, rtol=1e-7, atol=1e-9 * factor)
     assert scaled.uplift.critical == pytest.approx(once.uplift.critical, rel=1e-6)
@@ -139,7 +145,7 @@ def test_any_banded_policy_can_be_the_reference(seed: int):
 
 def test_what_was_assumed_has_values_without_intervals():
     score, evidence, line, _ = world(7)
-    cells = gather(grid(score, 8), score, Evidence("assumed", evidence.phi))
+    cells = gather(grid(score, 8), score, Evidence("assumed", evidence.outcome_scores))
     found = surface(cells, [0, 1, 2], line, np.random.default_rng(0)).uplift
     assert np.isfinite(found.value[0, 3])
     assert np.isnan(found.se).all()

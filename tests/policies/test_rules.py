@@ -12,7 +12,7 @@ from tippingpoint.core.strict import Component
 from tippingpoint.policies.best_action import BestAction
 from tippingpoint.policies.budget import Budget
 from tippingpoint.policies.lint import diff, lint
-from tippingpoint.policies.policy import Known, Policy
+from tippingpoint.policies.policy import FitContext, Policy
 from tippingpoint.policies.rules import Rules
 from tippingpoint.policies.top_fraction import TopFraction
 
@@ -32,9 +32,9 @@ def users(hours: list[float], days: list[float]) -> pd.DataFrame:
     return pd.DataFrame({"monthly_watch_hours": hours, "days_since_last_login": days}, dtype=np.float64)
 
 
-def known(score: np.ndarray | None = None) -> Known:
+def known(score: np.ndarray | None = None) -> FitContext:
     train = users(HOURS.tolist(), [1.0] * len(HOURS))
-    return Known(train, train, np.zeros(len(HOURS)) if score is None else score)
+    return FitContext(train, train, np.zeros(len(HOURS)) if score is None else score)
 
 
 def retention(**changed: object) -> Rules:
@@ -141,7 +141,7 @@ def test_best_action_takes_the_largest_worth_and_needs_a_log() -> None:
     policy = BestAction(name="best", version=1, actions={"leave": "none", "write": "email"})
     with pytest.raises(InputError, match="needs logged actions"):
         policy.bind(known())
-    worth = Known(pd.DataFrame(), pd.DataFrame(), np.zeros(1), lambda f, a: np.array([[1.0, 2.0], [3.0, 2.0]]))
+    worth = FitContext(pd.DataFrame(), pd.DataFrame(), np.zeros(1), lambda f, a: np.array([[1.0, 2.0], [3.0, 2.0]]))
     assert names(policy.bind(worth), pd.DataFrame(index=range(2))) == ["write", "leave"]
 
 

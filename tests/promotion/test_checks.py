@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit
 
-from tippingpoint.data.users import Column, Contract, Users
+from tippingpoint.data.users import Column, FeatureSchema, Users
 from tippingpoint.promotion import quality_checks, soundness_checks
 from tippingpoint.promotion.alpha_spending import critical, level, power
 from tippingpoint.promotion.judge import age
@@ -31,7 +31,7 @@ def world(n: int = 4000, noise: float = 1.0, seed: int = 0) -> tuple[np.ndarray,
 def users(outcome: np.ndarray, **features: list[str]) -> Users:
     columns = tuple(Column(name, "category") for name in features)
     ids = np.arange(len(outcome)).astype(str).astype(object)
-    return Users(pd.DataFrame(features, dtype="str"), outcome, ids, Contract(columns, "converted"))
+    return Users(pd.DataFrame(features, dtype="str"), outcome, ids, FeatureSchema(columns, "converted"))
 
 
 @given(st.integers(1, 60), st.floats(0.001, 0.4))

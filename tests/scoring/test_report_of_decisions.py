@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pandas as pd
 from rich.console import Console
 
-from tippingpoint.decisions.batch_result import Scored
+from tippingpoint.decisions.batch_result import BatchResult
 from tippingpoint.decisions.batch_statistics import Tally
 from tippingpoint.scoring.report import score_summary
 
@@ -23,7 +23,7 @@ def screen(acted: int = 500, reasons: dict[str, int] | None = None, resumed: tup
             "value": [0.0, float(acted)],
         }
     )
-    scored = Scored(
+    scored = BatchResult(
         origin="users.csv",
         to="d.csv",
         model="models:/conversion/1",

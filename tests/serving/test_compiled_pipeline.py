@@ -10,14 +10,14 @@ from sklearn.preprocessing import QuantileTransformer
 
 from tippingpoint.config.compose import compose
 from tippingpoint.config.settings import Settings
-from tippingpoint.data.users import Column, Contract, Users
+from tippingpoint.data.users import Column, FeatureSchema, Users
 from tippingpoint.models.calibration import fit, pipeline_of, refit
 from tippingpoint.models.family import Family, prepare
 from tippingpoint.serving.compiled_pipeline import CannotCompileError, arrays, compiled, gap
 
 NUMBERS, CATEGORIES = ["hours", "sessions"], ["plan", "country"]
 KINDS = {"hours": "number", "plan": "category", "sessions": "number", "country": "category"}
-CONTRACT = Contract(tuple(Column(name, kind) for name, kind in KINDS.items()), "paid")
+CONTRACT = FeatureSchema(tuple(Column(name, kind) for name, kind in KINDS.items()), "paid")
 
 
 def table(n: int, seed: int, gaps: float = 0.1) -> pd.DataFrame:

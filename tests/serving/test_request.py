@@ -8,18 +8,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tippingpoint.data.contract import TableContract, Terms
+from tippingpoint.data.contract import ColumnSpec, TableSchema
 from tippingpoint.data.validation import check
 from tippingpoint.serving.request import Reader, RefusedUsersError
 
-CONTRACT = TableContract(
+CONTRACT = TableSchema(
     id="user_id",
     columns={
-        "user_id": Terms(type="text"),
-        "age": Terms(type="whole", min=18, max=120),
-        "hours": Terms(type="number", min=0, typical=3, missing=True),
-        "plan": Terms(type="category", values=["free", "trial"]),
-        "city": Terms(type="category", missing=True),
+        "user_id": ColumnSpec(type="text"),
+        "age": ColumnSpec(type="whole", min=18, max=120),
+        "hours": ColumnSpec(type="number", min=0, typical=3, missing=True),
+        "plan": ColumnSpec(type="category", values=["free", "trial"]),
+        "city": ColumnSpec(type="category", missing=True),
     },
 )
 COLUMNS = {"age": "number", "hours": "number", "plan": "category", "city": "category"}

@@ -8,7 +8,7 @@ import pytest
 
 from tests.simulation.simulations import ask, drawn
 from tippingpoint.core.errors import InputError
-from tippingpoint.offpolicy.sufficient_statistics import Gathered
+from tippingpoint.offpolicy.sufficient_statistics import SufficientStatistics
 from tippingpoint.simulation.job import SimulateResult
 
 pytestmark = pytest.mark.usefixtures("simulated", "at_compared")
@@ -16,14 +16,14 @@ pytestmark = pytest.mark.usefixtures("simulated", "at_compared")
 
 def test_saved_statistics_come_back_as_they_were(simulated: SimulateResult) -> None:
     gathered = simulated.simulation.gathered
-    again = Gathered.load(gathered.dump())
+    again = SufficientStatistics.load(gathered.dump())
     assert json.loads(json.dumps(gathered.about)) == again.about
     np.testing.assert_array_equal(gathered.test.cells.gram, again.test.cells.gram)
     for model, scored in gathered.scored.items():
         np.testing.assert_array_equal(scored.test.cuts, again.scored[model].test.cuts)
         np.testing.assert_array_equal(scored.validation.gram, again.scored[model].validation.gram)
     with pytest.raises(InputError, match="cannot be read"):
-        Gathered.load(b"something else")
+        SufficientStatistics.load(b"something else")
 
 
 def test_new_prices_need_no_users_and_equal_a_simulation_at_those_prices(

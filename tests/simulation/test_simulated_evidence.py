@@ -8,7 +8,7 @@ import pytest
 from tests.simulation.simulations import artifact, ask
 from tippingpoint.experiment.evidence import fit_rewards
 from tippingpoint.experiment.simulation_result import NONE, PAIR
-from tippingpoint.policies.policy import Known
+from tippingpoint.policies.policy import FitContext
 from tippingpoint.simulation.job import SimulateResult
 from tippingpoint.tracking import backend
 
@@ -37,15 +37,15 @@ def test_every_estimator_stands_beside_the_default_at_any_price(compared: tuple,
     anew = ask(f"models=[{experimented.filed.run_id}]", "economics.price=7", "economics.ad_revenue=2")
     question = compared[0].comparison.question
     users, economics = question.parts.test, anew.simulation.asked.economics
-    alpha, beta = economics.line(users.actions, True)
+    reward_intercept, reward_slope = economics.line(users.actions, True)
     predicted = fit_rewards(question.parts.train, 0)(users.features)
-    log = Log(users.outcome, users.action, users.logging_probability, predicted).priced(alpha, beta)
+    log = Log(users.outcome, users.action, users.logging_probability, predicted).priced(reward_intercept, reward_slope)
     found = anew.simulation.tables()["estimators"].set_index(["contestant", "estimator"])
     assert set(found.index.get_level_values("estimator")) == set(ESTIMATORS)
     assert {NONE, "everyone discount_10", f"boosting{PAIR}intent_bands"} <= set(found.index.get_level_values(0))
     none = np.zeros(len(users), dtype=np.int64)
     fitted = next(c for c in compared[0].comparison.candidates if c.family == "boosting")
-    decision = question.policy.bind(Known(users.features, users.features, fitted.score, None)).decide(
+    decision = question.policy.bind(FitContext(users.features, users.features, fitted.score, None)).decide(
         fitted.score, users.features, users.actions
     )
     for name, decided in {f"boosting{PAIR}intent_bands": decision, "everyone discount_10": none + 1}.items():

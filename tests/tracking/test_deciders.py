@@ -32,7 +32,7 @@ def test_the_value_expected_of_everyone_is_what_the_actions_bring_where_truth_is
     question = compared[0].comparison.question
     loaded, test = load_decider(client, "models:/conversion@challenger"), question.parts.test
     decided = loaded.decider.decide(test.features)
-    true = (question.alpha + question.beta * test.truth)[np.arange(len(test)), decided.action]
+    true = (question.reward_intercept + question.reward_slope * test.truth)[np.arange(len(test)), decided.action]
     assert decided.value.mean() == pytest.approx(true.mean(), rel=0.1)
 
 

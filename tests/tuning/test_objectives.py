@@ -12,14 +12,14 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict, cross_va
 from tippingpoint.config.compose import compose
 from tippingpoint.config.settings import Settings
 from tippingpoint.core.errors import InputError
-from tippingpoint.data.users import Column, Contract, Users
+from tippingpoint.data.users import Column, FeatureSchema, Users
 from tippingpoint.models.family import Family
 from tippingpoint.policies.bands import Bands
 from tippingpoint.tuning.folds import Folds, Priced, cut, prepare
 from tippingpoint.tuning.objectives import Found, Stopped, cross_validate
 from tippingpoint.tuning.worker import Silent
 
-CONTRACT = Contract((Column("hours", "number"), Column("noise", "number"), Column("plan", "category")), "y")
+CONTRACT = FeatureSchema((Column("hours", "number"), Column("noise", "number"), Column("plan", "category")), "y")
 
 
 def users(n: int = 900) -> Users:

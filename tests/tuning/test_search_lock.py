@@ -11,34 +11,34 @@ import pytest
 from tests.tuning.searched import tried
 from tippingpoint.core import leases
 from tippingpoint.tracking import backend
-from tippingpoint.tuning.search_lock import CLOSED, Seat
+from tippingpoint.tuning.search_lock import CLOSED, SearchLock
 
 
 @pytest.fixture
-def machine(stored: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Seat]]:
+def machine(stored: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], SearchLock]]:
     """The seat of a search as a machine has it, with a folder of leases of its own; the last one named is at work."""
     client = backend.connect()
     experiment = backend.experiment_id(client, "e")
     tags = {"tippingpoint.job": "tune", "mlflow.runName": "tune f", "data_digest": "d"}
     seats = {}
 
-    def at(name: str) -> Seat:
+    def at(name: str) -> SearchLock:
         monkeypatch.setattr(leases, "FOLDER", stored / name)
         if name not in seats:
-            seats[name] = left.enter_context(Seat(client, experiment, tags, {"s": "#0072B2"}, 2, "a"))
+            seats[name] = left.enter_context(SearchLock(client, experiment, tags, {"s": "#0072B2"}, 2, "a"))
         return seats[name]
 
     with ExitStack() as left:
         yield at
 
 
-def filed(seat: Seat) -> list[tuple[str, str]]:
+def filed(seat: SearchLock) -> list[tuple[str, str]]:
     found = seat.client.search_runs([seat.experiment], "tags.trial != ''")
     return sorted((one.data.tags["trial"], one.data.tags["mlflow.parentRunId"]) for one in found)
 
 
 def test_of_two_machines_the_earliest_by_the_clocks_keeps_the_seat(
-    machine: Callable[[str], Seat], monkeypatch: pytest.MonkeyPatch
+    machine: Callable[[str], SearchLock], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = machine("a").take()
     assert first is not None
@@ -63,7 +63,9 @@ def test_of_two_machines_the_earliest_by_the_clocks_keeps_the_seat(
     assert (run.info.run_id, run.info.status) == (second.run_id, "RUNNING")
 
 
-def test_who_was_taken_over_sees_that_before_it_writes_and_leaves_the_run_open(machine: Callable[[str], Seat]) -> None:
+def test_who_was_taken_over_sees_that_before_it_writes_and_leaves_the_run_open(
+    machine: Callable[[str], SearchLock],
+) -> None:
     parent = machine("a").take()
     assert machine("b").take() is None, "another machine is at work"
     taken = machine("b").take(whoever_has_it=True)
@@ -77,7 +79,7 @@ def test_who_was_taken_over_sees_that_before_it_writes_and_leaves_the_run_open(m
 
 
 def test_who_files_the_winner_is_heard_and_files_to_the_same_rows_again(
-    machine: Callable[[str], Seat], monkeypatch: pytest.MonkeyPatch
+    machine: Callable[[str], SearchLock], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tippingpoint.tuning.search_lock.BEAT_SECONDS", 0.02)
     seat = machine("a")

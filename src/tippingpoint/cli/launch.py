@@ -84,7 +84,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Task:
+class LaunchedJob:
     """What Hydra calls with each composed config, here or in a worker, which may be on another machine.
 
     Parameters
@@ -147,7 +147,7 @@ def launch(verb: str, config_name: str, arguments: list[str]) -> int:
     name = options.config_name or config_name
     try:
         if options.help or options.hydra_help or options.cfg or options.info is not None or options.shell_completion:
-            hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=name)(Task(verb))()
+            hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=name)(LaunchedJob(verb))()
             return 0
         named = [f"config_dir='{options.config_dir}'"] if options.config_dir and verb in NAMING else []
         words = [*own_groups(options.config_dir), *named, *as_added(verb, options.overrides)]
@@ -156,7 +156,7 @@ def launch(verb: str, config_name: str, arguments: list[str]) -> int:
             assert loaded is not None
             if options.multirun or loaded.get_mode(name, words) == RunMode.MULTIRUN:
                 return _sweep(verb, name, words, loaded)
-            outcome: Outcome = loaded.run(name, Task(verb), [*words, "hydra.mode=RUN"]).return_value
+            outcome: Outcome = loaded.run(name, LaunchedJob(verb), [*words, "hydra.mode=RUN"]).return_value
             return outcome.exit_code
     except MISTAKES as error:
         raise hydra_error(error, name, options.overrides, options.config_dir) from error
@@ -234,16 +234,16 @@ def _sweep(verb: str, name: str, words: list[str], loaded: Hydra) -> int:
     sweep_id = (config.tracking.sweep_id or digest) if verb in SWEPT else None
 
     def gather(status: str) -> None:
-        from tippingpoint.cli.sweep import Asked, gather
+        from tippingpoint.cli.sweep import SweepRequest, gather
 
         if sweep_id is not None:
-            for swept in gather(Asked(sweep_id, verb, line, jobs, status)):
+            for swept in gather(SweepRequest(sweep_id, verb, line, jobs, status)):
                 Console(stderr=config.output == "json").print(swept.render(), highlight=False, crop=False)
 
     print(f"sweep {sweep_id or verb}: {jobs} job{'s'[: jobs > 1]}", file=sys.stderr, flush=True)
     came = stop_cleanly()
     try:
-        returned = loaded.multirun(name, Task(verb, True, sweep_id), words)
+        returned = loaded.multirun(name, LaunchedJob(verb, True, sweep_id), words)
     except MISTAKES:
         raise  # nothing was launched
     except BaseException as error:

@@ -10,7 +10,7 @@ import pandas as pd
 from rich.console import RenderableType
 
 from tippingpoint.cli.sweep_report import Leaderboard, sweep_card, sweep_summary
-from tippingpoint.core.run_reference import Filed
+from tippingpoint.core.run_reference import RunReference
 from tippingpoint.evaluation import LOWER_IS_BETTER
 from tippingpoint.evaluation.curves import SECTIONS
 from tippingpoint.experiment.resume import SWEEP, SWEEP_JOB
@@ -22,7 +22,7 @@ from tippingpoint.tracking.tags import JOB
 
 
 @dataclass(frozen=True)
-class Asked:
+class SweepRequest:
     """A sweep as it was typed.
 
     Parameters
@@ -45,14 +45,14 @@ class Swept:
     """A sweep's leaderboard, and where it is filed."""
 
     leaderboard: Leaderboard
-    filed: Filed
+    filed: RunReference
 
     def render(self) -> RenderableType:
         """One screen for a terminal."""
         return sweep_summary(self.leaderboard, self.filed)
 
 
-def gather(asked: Asked) -> list[Swept]:
+def gather(asked: SweepRequest) -> list[Swept]:
     """File the leaderboard of all runs of a sweep, one parent run an experiment; typed again, the same parent.
 
     Returns
@@ -127,8 +127,13 @@ def leaderboard(runs: Sequence[StoredRun], jobs: int) -> Leaderboard | None:
 
 
 def _file(
-    client: Client, experiment: str, parent: str | None, runs: Sequence[StoredRun], board: Leaderboard, asked: Asked
-) -> Filed:
+    client: Client,
+    experiment: str,
+    parent: str | None,
+    runs: Sequence[StoredRun],
+    board: Leaderboard,
+    asked: SweepRequest,
+) -> RunReference:
     tags = {JOB: "sweep", SWEEP: asked.sweep_id, "sweep_line": asked.line}
     start = min(int(run.info.start_time) for run in runs)
     parent = parent or create(client, experiment, f"sweep {asked.verb} {asked.sweep_id}", tags, start)
@@ -148,4 +153,4 @@ def _file(
     run.tags(tags | {"mlflow.note.content": shortened(note, "run"), "jobs": f"{len(board.table)} of {asked.jobs}"})
     adopt(client, parent, [child.info.run_id for child in runs if child.info.run_id != parent])
     client.set_terminated(parent, asked.status)
-    return Filed(parent, backend.page(run.path), None)
+    return RunReference(parent, backend.page(run.path), None)

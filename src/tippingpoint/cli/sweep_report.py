@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tippingpoint.core.run_reference import Filed
+from tippingpoint.core.run_reference import RunReference
 from tippingpoint.reports.markdown import markdown
 
 SHOWN = 20
@@ -78,7 +78,7 @@ def sweep_card(board: Leaderboard, line: str) -> str:
     )
 
 
-def sweep_summary(board: Leaderboard, filed: Filed) -> RenderableType:
+def sweep_summary(board: Leaderboard, filed: RunReference) -> RenderableType:
     """A sweep on one screen."""
     shown = board.shown()
     table = Table(title_justify="left", title_style="bold", header_style="dim", box=None, padding=(0, 1, 0, 0))

@@ -13,7 +13,7 @@ from tippingpoint.comparison.figures import Choices
 from tippingpoint.comparison.report import compare_summary, comparison_card, verdict_in_words, write_comparison
 from tippingpoint.comparison.result import Comparison
 from tippingpoint.config.settings import Settings
-from tippingpoint.core.run_reference import Filed
+from tippingpoint.core.run_reference import RunReference
 from tippingpoint.evaluation import LOWER_IS_BETTER, auc_contributions
 from tippingpoint.experiment.build import ask
 from tippingpoint.experiment.candidate import (
@@ -26,7 +26,7 @@ from tippingpoint.experiment.candidate import (
     with_baselines,
 )
 from tippingpoint.experiment.revaluation import only
-from tippingpoint.experiment.spec import Candidate, Question
+from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.offpolicy.cells import Line, gather, grid
 from tippingpoint.offpolicy.contest import contest
 from tippingpoint.offpolicy.sufficient_statistics import MONEY
@@ -52,7 +52,7 @@ class CompareResult:
     """What a comparison found, and where it is filed."""
 
     comparison: Comparison
-    filed: Filed
+    filed: RunReference
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
@@ -102,12 +102,12 @@ def compare(settings: Settings) -> CompareResult:
             saved = views.of_models(client, experiment, question.select_by, question.evidence.kind)
             if question.report == "full":
                 saved = {"Report": backend.page(f"{parent.path}/artifacts/{REPORT}"), **saved}
-            filed = Filed(parent.run_id, backend.page(parent.path), registered, saved)
+            filed = RunReference(parent.run_id, backend.page(parent.path), registered, saved)
             _record(comparison, filed, parent, at_a_glance)
     return CompareResult(comparison, filed)
 
 
-def _compare(question: Question, candidates: list[Candidate]) -> Comparison:
+def _compare(question: ExperimentSpec, candidates: list[Candidate]) -> Comparison:
     sign = -1 if question.select_by in LOWER_IS_BETTER else 1
     ranked = sorted(candidates, key=lambda candidate: -sign * candidate.validation)
     outcome = question.parts.test.outcome
@@ -124,13 +124,16 @@ def _compare(question: Question, candidates: list[Candidate]) -> Comparison:
 def _choices(comparison: Comparison) -> dict[str, Choices]:
     """What each family's scores bring at every choice of cut-offs; none where the policy has not one or two."""
     question = comparison.question
-    policy, phi, actions = question.policy, question.evidence.phi, question.actions
+    policy, outcome_scores, actions = question.policy, question.evidence.outcome_scores, question.actions
     if not isinstance(policy, Bands) or len(policy.cuts) > 2:
         return {}
     bands = [actions.index(policy.actions[segment]) for segment in policy.segments]
-    line, money = Line(question.alpha, question.beta), {}
-    if question.alpha.ndim == 2:  # prices of each user's own
-        line, money = only(MONEY, len(actions)), {MONEY: question.alpha + question.beta * phi}
+    line, money = Line(question.reward_intercept, question.reward_slope), {}
+    if question.reward_intercept.ndim == 2:  # prices of each user's own
+        line, money = (
+            only(MONEY, len(actions)),
+            {MONEY: question.reward_intercept + question.reward_slope * outcome_scores},
+        )
     found = {}
     for candidate in comparison.candidates:
         cells = gather(grid(candidate.score, CUTS, policy.grid_cuts), candidate.score, question.evidence, money)
@@ -140,7 +143,7 @@ def _choices(comparison: Comparison) -> dict[str, Choices]:
     return found
 
 
-def _record(comparison: Comparison, filed: Filed, parent: Run, at_a_glance: bytes | None) -> None:
+def _record(comparison: Comparison, filed: RunReference, parent: Run, at_a_glance: bytes | None) -> None:
     question, winner = comparison.question, comparison.winner
     parent.params(
         {

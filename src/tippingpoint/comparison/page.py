@@ -11,7 +11,7 @@ from scipy.stats import kendalltau
 from tippingpoint.comparison.figures import Choices, calibration, heat, pairs, roc, surface
 from tippingpoint.comparison.report import verdict_in_words
 from tippingpoint.comparison.result import Comparison
-from tippingpoint.core.run_reference import Filed
+from tippingpoint.core.run_reference import RunReference
 from tippingpoint.evaluation.association import Association, associations
 from tippingpoint.experiment.report import about
 from tippingpoint.experiment.warnings import hardly_acts
@@ -29,7 +29,7 @@ INTEREST = 0.01
 """A difference in ROC AUC worth knowing of."""
 
 
-def page(comparison: Comparison, choices: dict[str, Choices], filed: Filed) -> str:
+def page(comparison: Comparison, choices: dict[str, Choices], filed: RunReference) -> str:
     """One HTML page, about 5 MB, that loads nothing from anywhere.
 
     Parameters
@@ -148,7 +148,7 @@ def agreement(shares: pd.DataFrame) -> list[str]:
     return told
 
 
-def next_steps(comparison: Comparison, filed: Filed) -> list[tuple[str, str]]:
+def next_steps(comparison: Comparison, filed: RunReference) -> list[tuple[str, str]]:
     """What to do, and the line to type for it; only lines that there are."""
     question, winner = comparison.question, comparison.winner
     again = f"tippingpoint simulate models=[{filed.run_id}]"

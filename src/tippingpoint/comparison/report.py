@@ -10,10 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from tippingpoint.comparison.result import Comparison
-from tippingpoint.core.run_reference import Filed
+from tippingpoint.core.run_reference import RunReference
 from tippingpoint.experiment.evaluation_figures import calibration, ranking
 from tippingpoint.experiment.report import about, uplift_heads
-from tippingpoint.experiment.spec import Candidate, Question
+from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.offpolicy.contest import Verdict
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.reports.console import links, plain_table
@@ -25,7 +25,7 @@ NAME = 24
 """Characters of a baseline's name."""
 
 
-def compare_summary(comparison: Comparison, filed: Filed) -> RenderableType:
+def compare_summary(comparison: Comparison, filed: RunReference) -> RenderableType:
     """A comparison on one screen."""
     question = comparison.question
     table = plain_table(
@@ -65,7 +65,7 @@ def compare_summary(comparison: Comparison, filed: Filed) -> RenderableType:
     )
 
 
-def run_summary(question: Question, candidate: Candidate, filed: Filed) -> RenderableType:
+def run_summary(question: ExperimentSpec, candidate: Candidate, filed: RunReference) -> RenderableType:
     """One run on one screen."""
     metrics = plain_table(f"{candidate.family} on {len(question.parts.test):,} test users", ["metric", "value"])
     for name, estimate in candidate.metrics.items():
@@ -125,7 +125,7 @@ def _against(winner: str, verdicts: Sequence[Verdict]) -> str:
     return "; ".join(said[word].format(" and ".join(names)) for word, names in by_word.items() if names)
 
 
-def _segments(question: Question, candidate: Candidate) -> Table:
+def _segments(question: ExperimentSpec, candidate: Candidate) -> Table:
     uplift = f"uplift_per_user_{question.evidence.kind}"
     money = f"{question.economics.currency} per user\n({question.evidence.kind})"
     table = plain_table(
@@ -140,7 +140,7 @@ def _segments(question: Question, candidate: Candidate) -> Table:
     return table
 
 
-def _ceiling(question: Question) -> list[Text]:
+def _ceiling(question: ExperimentSpec) -> list[Text]:
     if question.best_auc is None:
         return []
     return [

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from tippingpoint.experiment.spec import Candidate, Question, judged, row_of
+from tippingpoint.experiment.spec import Candidate, ExperimentSpec, judged, row_of
 from tippingpoint.offpolicy.contest import Verdict
 
 
@@ -23,7 +23,7 @@ class Comparison:
         the uplift (evidence `assumed`) there are none.
     """
 
-    question: Question
+    question: ExperimentSpec
     candidates: list[Candidate]
     auc: list[Verdict]
     uplift: list[Verdict]

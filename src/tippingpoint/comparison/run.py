@@ -8,7 +8,7 @@ from rich.console import RenderableType
 from tippingpoint.comparison.report import run_summary
 from tippingpoint.config.settings import Settings
 from tippingpoint.core.errors import InputError
-from tippingpoint.core.run_reference import Filed
+from tippingpoint.core.run_reference import RunReference
 from tippingpoint.experiment.build import ask
 from tippingpoint.experiment.candidate import (
     answer,
@@ -19,7 +19,7 @@ from tippingpoint.experiment.candidate import (
     run_tags,
     with_baselines,
 )
-from tippingpoint.experiment.spec import Candidate, Question
+from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.reports.palette import colour
 from tippingpoint.reports.progress import progress
 from tippingpoint.tracking import backend, views
@@ -31,9 +31,9 @@ from tippingpoint.tracking.runs import run as tracked
 class RunResult:
     """What one run found, and where it is filed."""
 
-    question: Question
+    question: ExperimentSpec
     candidate: Candidate
-    filed: Filed
+    filed: RunReference
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
@@ -77,4 +77,4 @@ def run(settings: Settings) -> RunResult:
             if settings.tracking.register_model:
                 registered = register_candidate(client, candidate, question, opened.run_id, model_id).uri
         saved = views.of_models(client, experiment, question.select_by, question.evidence.kind)
-    return RunResult(question, candidate, Filed(opened.run_id, backend.page(opened.path), registered, saved))
+    return RunResult(question, candidate, RunReference(opened.run_id, backend.page(opened.path), registered, saved))

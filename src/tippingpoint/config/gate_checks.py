@@ -4,10 +4,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from tippingpoint.core.strict import Closed
+from tippingpoint.core.strict import StrictModel
 
 
-class GateCheck(Closed):
+class GateCheck(StrictModel):
     """What a check does where it cannot tell."""
 
     cannot_tell: Literal["blocks", "passes"]
@@ -69,7 +69,7 @@ class Most(GateCheck):
     most: int = Field(ge=1)
 
 
-class Gate(Closed):
+class Gate(StrictModel):
     """What a version must show, as `conf/gate/standard.yaml` lists it; a check that is null is left out."""
 
     name: str

@@ -10,13 +10,13 @@ from pydantic import Field, field_validator, model_validator
 
 from tippingpoint.config.gate_checks import Gate
 from tippingpoint.core.errors import InputError
-from tippingpoint.core.strict import Closed, Component, validate
+from tippingpoint.core.strict import Component, StrictModel, validate
 
 VERSION = re.compile(r"models:/([^/@]+)(?:/(\d+)|@([\w.-]+))")
 """Address of a registered version, by number or alias."""
 
 
-class Split(Closed):
+class Split(StrictModel):
     """Shares of users; what is left of train and validation is test. The salt moves users between them."""
 
     train: float = Field(gt=0, lt=1)
@@ -30,7 +30,7 @@ class Split(Closed):
         return self
 
 
-class Tracking(Closed):
+class Tracking(StrictModel):
     """Where runs go. `MLFLOW_TRACKING_URI` names the store; these name what is inside.
 
     Parameters
@@ -45,7 +45,7 @@ class Tracking(Closed):
     sweep_job: list[str] | None
 
 
-class Terminal(Closed):
+class Terminal(StrictModel):
     """What every verb takes: how it answers."""
 
     output: Literal["text", "json"]
@@ -99,7 +99,7 @@ class Settings(Terminal):
 Objective = Literal["roc_auc", "pr_auc", "log_loss", "brier", "value", "spend", "features", "nodes"]
 
 
-class Tune(Closed):
+class Tune(StrictModel):
     """How hyper-parameters are searched, as `conf/tune/standard.yaml` lists it."""
 
     trials: int = Field(ge=1)
@@ -137,7 +137,7 @@ class TableSettings(Terminal):
     """Where to write: a contract to edit, a page, a table."""
 
 
-class Budget(Closed):
+class Budget(StrictModel):
     """What may be spent: users acted on, or money, out of so many users; null is no limit."""
 
     contacts: float | None = Field(ge=0)
@@ -269,7 +269,7 @@ class PromoteSettings(RollbackSettings):
         return self
 
 
-class ScoreTracking(Closed):
+class ScoreTracking(StrictModel):
     """Whether and where a batch is logged; null is the experiment of the model's own run."""
 
     experiment: str | None

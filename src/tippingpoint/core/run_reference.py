@@ -7,7 +7,7 @@ from tippingpoint.core.version import __version__
 
 
 @dataclass(frozen=True)
-class Filed:
+class RunReference:
     """Where something was filed: its run, the run's page, the registered version if there is one, and saved views."""
 
     run_id: str

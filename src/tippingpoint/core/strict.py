@@ -17,13 +17,13 @@ NOUNS = {"int": "a whole number", "float": "a number", "bool": "true or false", 
 PLUGIN_GROUPS = ("tippingpoint.models", "tippingpoint.generators", "tippingpoint.policies")
 
 
-class Closed(BaseModel):
+class StrictModel(BaseModel):
     """A frozen model that refuses unknown keys; the base of every settings class and component."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class Component(Closed):
+class Component(StrictModel):
     """A config node that names a class of ours, or of an installed plugin, and its arguments.
 
     Families, data sources, policies and economics are components: the class is itself a closed model, so

@@ -23,11 +23,11 @@ from tippingpoint.experiment.collect import CUTS, gather_users
 from tippingpoint.experiment.explanation_figures import shap_summary
 from tippingpoint.experiment.revaluation import price
 from tippingpoint.experiment.simulation_result import Simulation
-from tippingpoint.experiment.thresholds import Asked
+from tippingpoint.experiment.thresholds import SimulationRequest
 from tippingpoint.explanation import Explanation
 from tippingpoint.models.family import Family
 from tippingpoint.offpolicy.statistics import LEAST_CHANGED
-from tippingpoint.offpolicy.sufficient_statistics import Gathered
+from tippingpoint.offpolicy.sufficient_statistics import SufficientStatistics
 from tippingpoint.policies.policy import Policy
 from tippingpoint.simulation.artifacts import STATISTICS
 from tippingpoint.simulation.job import SENSITIVITY
@@ -230,7 +230,7 @@ def _hidden(users: Users) -> tuple[str, ...]:
     return (users.contract.outcome, *(() if users.action is None else ("action",)), *measures)
 
 
-def _gathered(client: Client, model: LoadedModel, decider: Decider) -> tuple[Gathered, str]:
+def _gathered(client: Client, model: LoadedModel, decider: Decider) -> tuple[SufficientStatistics, str]:
     """Statistics of the latest simulation of this model and policy, and its name there; gathered now if none is.
 
     One that was asked for other evidence, a coarser grid or another seed says something else, and is not taken.
@@ -239,7 +239,7 @@ def _gathered(client: Client, model: LoadedModel, decider: Decider) -> tuple[Gat
     runs = client.search_runs([model.experiment], f"tags.`{JOB}` = 'simulate' and attributes.status = 'FINISHED'")
     for run in runs:
         try:
-            gathered = Gathered.load(fetch(client, run.info.run_id, STATISTICS))
+            gathered = SufficientStatistics.load(fetch(client, run.info.run_id, STATISTICS))
         except InputError:  # of another version, or lost
             continue
         names = [name for name, of in gathered.about["models"].items() if of["run_id"] == model.run_id]
@@ -249,16 +249,16 @@ def _gathered(client: Client, model: LoadedModel, decider: Decider) -> tuple[Gat
     return _gather(model, decider), model.name
 
 
-def _gather(model: LoadedModel, decider: Decider) -> Gathered:
+def _gather(model: LoadedModel, decider: Decider) -> SufficientStatistics:
     settings = SimulateSettings.from_config(compose("simulate"))
     economics = decider.deployment.economics
     return gather_users(settings, {model.name: model}, {decider.policy.name: decider.policy}, economics)
 
 
-def _simulation(gathered: Gathered, decider: Decider) -> Simulation:
+def _simulation(gathered: SufficientStatistics, decider: Decider) -> Simulation:
     written: Mapping[str, Any] = gathered.about["policies"]
     policies = {n: Component.model_validate(node).build(Policy, f"policies.{n}") for n, node in written.items()}
-    asked = Asked(
+    asked = SimulationRequest(
         economics=decider.deployment.economics,
         policies=policies,
         budget=None,

@@ -13,7 +13,7 @@ import polars as pl
 from tippingpoint.core.errors import InputError
 from tippingpoint.dashboard.scratch import scratch
 from tippingpoint.data import database
-from tippingpoint.data.contract import TableContract
+from tippingpoint.data.contract import TableSchema
 from tippingpoint.scoring.readers import Files, Input, Query, Retyped, open_input
 
 PREVIEW = 50
@@ -108,7 +108,7 @@ def opened(upload: Upload) -> Iterator[Input]:
         yield files
 
 
-def lacking(columns: tuple[str, ...], terms: TableContract, outcome: str = "") -> dict[str, list[str]]:
+def lacking(columns: tuple[str, ...], terms: TableSchema, outcome: str = "") -> dict[str, list[str]]:
     """Columns of the contract that a table lacks, each with those it has to spare, the nearest name first.
 
     The outcome is none of them: what came of users is no column to decide by.

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.data.inference import features, id_column
 from tippingpoint.data.source import Source
-from tippingpoint.data.users import Contract, Users
+from tippingpoint.data.users import FeatureSchema, Users
 from tippingpoint.data.validation import as_text, parse
 
 LEAVING = re.compile(r"(?i)churn|cancel|unsubscri|attrit|lapse|(^|[^a-z])(left|leaves?|leaving|exited|quit)([^a-z]|$)")
@@ -117,7 +117,7 @@ class Roles(Source):
             features=frame,
             outcome=outcome,
             user_id=ids,
-            contract=Contract(columns, target, positive, good, user_id, dropped),
+            contract=FeatureSchema(columns, target, positive, good, user_id, dropped),
             actions=actions,
             action=action,
             logging_probability=logging_probability,

@@ -10,8 +10,8 @@ import yaml
 from pydantic import Field, field_validator, model_validator
 
 from tippingpoint.core.errors import InputError, nearest
-from tippingpoint.core.strict import Closed, validate
-from tippingpoint.data.users import Column, Contract
+from tippingpoint.core.strict import StrictModel, validate
+from tippingpoint.data.users import Column, FeatureSchema
 
 Type = Literal["number", "whole", "category", "text", "time"]
 Bound = Annotated[float | datetime | date, Field(union_mode="left_to_right")]
@@ -25,7 +25,7 @@ HEADER = """\
 """
 
 
-class Terms(Closed):
+class ColumnSpec(StrictModel):
     """What one column must hold. Models see numbers, whole numbers and categories; never text and times."""
 
     type: Type
@@ -70,7 +70,7 @@ class Terms(Closed):
         return self
 
 
-class TableContract(Closed):
+class TableSchema(StrictModel):
     """What a table of users must hold. Columns it does not name are no features."""
 
     outcome: str | None = None
@@ -81,7 +81,7 @@ class TableContract(Closed):
     """The column that says what was done to the user."""
     measures: list[str] = Field(default_factory=list)
     """Further numeric outcomes. Like the action they are no features."""
-    columns: dict[str, Terms] = Field(min_length=1)
+    columns: dict[str, ColumnSpec] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _names_its_columns(self) -> Self:
@@ -91,11 +91,11 @@ class TableContract(Closed):
                 raise ValueError(f"{key} {name!r} is not one of the columns. {nearest(name, self.columns)}")
         return self
 
-    def meaning(self, outcome: str) -> Contract:
+    def meaning(self, outcome: str) -> FeatureSchema:
         """What it says to models where no config says more: the features, and why they see no time or text."""
         hidden = {outcome, self.id, self.action, *self.measures}
         rest = {name: terms for name, terms in self.columns.items() if name not in hidden}
-        return Contract(
+        return FeatureSchema(
             columns=tuple(Column(name, KINDS[terms.type]) for name, terms in rest.items() if terms.type in KINDS),
             outcome=outcome,
             user_id=self.id,
@@ -123,7 +123,7 @@ class TableContract(Closed):
         return "".join(lines)
 
 
-def read_contract(path: Path) -> TableContract:
+def read_contract(path: Path) -> TableSchema:
     """Read a contract.
 
     Raises
@@ -143,7 +143,7 @@ def read_contract(path: Path) -> TableContract:
     if not isinstance(node, dict):
         raise InputError(where, "is no contract", "It has the keys outcome, id and columns.")
     named = {str(key): value for key, value in node.items() if value not in ("", "null", "~")}
-    return validate(TableContract, named, where)
+    return validate(TableSchema, named, where)
 
 
 def shipped(name: str) -> Path:

@@ -5,14 +5,14 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 
-from tippingpoint.data.contract import TableContract, Terms
+from tippingpoint.data.contract import ColumnSpec, TableSchema
 from tippingpoint.data.validation import CLOCKS, Checked, check, free, parse, shifted_unit
 
 WHOLE = 2**53
 """From here on a float does not tell neighbours apart."""
 
 
-def admit(table: pl.DataFrame, contract: TableContract, now: datetime, ids: pl.Series | None = None) -> Checked:
+def admit(table: pl.DataFrame, contract: TableSchema, now: datetime, ids: pl.Series | None = None) -> Checked:
     """What `door.check` answers, some ten times as fast where no row breaks the contract.
 
     Parameters
@@ -27,7 +27,7 @@ def admit(table: pl.DataFrame, contract: TableContract, now: datetime, ids: pl.S
     return Checked(held, np.arange(len(table)), broken, {})
 
 
-def _held(table: pl.DataFrame, contract: TableContract, now: datetime, ids: pl.Series | None) -> pl.DataFrame | None:
+def _held(table: pl.DataFrame, contract: TableSchema, now: datetime, ids: pl.Series | None) -> pl.DataFrame | None:
     """The table let in; None where a row breaks the contract, or columns are missing."""
     columns: dict[str, pl.Series] = {}
     for name, terms in contract.columns.items():
@@ -43,13 +43,13 @@ def _held(table: pl.DataFrame, contract: TableContract, now: datetime, ids: pl.S
     return pl.DataFrame(columns | {name: table[name] for name in table.columns if name not in contract.columns})
 
 
-def _looked_at(values: pl.Series, terms: Terms, now: datetime) -> pl.Series | None:
+def _looked_at(values: pl.Series, terms: ColumnSpec, now: datetime) -> pl.Series | None:
     if terms.type in ("number", "whole") and (values.dtype.is_float() or values.dtype.is_integer()):
         return _numbers(values, terms)
     return _few(values, terms, now) if terms.type == "category" else _all(values, terms, now)
 
 
-def _numbers(values: pl.Series, terms: Terms) -> pl.Series | None:
+def _numbers(values: pl.Series, terms: ColumnSpec) -> pl.Series | None:
     """A column of numbers, typed; None where a value breaks its terms. Its ends stand for all of it."""
     typed = values.cast(pl.Float64)
     if values.dtype.is_float() and typed.is_nan().any():
@@ -68,7 +68,7 @@ def _numbers(values: pl.Series, terms: Terms) -> pl.Series | None:
     return None if terms.typical is not None and shifted_unit(typed, terms) else typed
 
 
-def _all(values: pl.Series, terms: Terms, now: datetime) -> pl.Series | None:
+def _all(values: pl.Series, terms: ColumnSpec, now: datetime) -> pl.Series | None:
     """A column, typed; None where a value breaks its terms."""
     typed, readable = parse(values, terms.type, terms.values)
     if not readable.all() or (typed.null_count() and not terms.missing):
@@ -83,7 +83,7 @@ def _all(values: pl.Series, terms: Terms, now: datetime) -> pl.Series | None:
     return typed if inside and (terms.values is None or typed.is_in(terms.values).all()) else None
 
 
-def _few(values: pl.Series, terms: Terms, now: datetime) -> pl.Series | None:
+def _few(values: pl.Series, terms: ColumnSpec, now: datetime) -> pl.Series | None:
     """A column of categories: few values stand for all of them."""
     if values.dtype != pl.String:
         return _all(values, terms, now)

@@ -8,7 +8,7 @@ import pandas as pd
 import polars as pl
 
 from tippingpoint.core.errors import InputError
-from tippingpoint.data.contract import KINDS, NOUN, TableContract
+from tippingpoint.data.contract import KINDS, NOUN, TableSchema
 from tippingpoint.data.users import Column
 from tippingpoint.data.validation import stand_ins
 
@@ -41,7 +41,7 @@ def id_column(table: pl.DataFrame) -> str | None:
 
 
 def features(
-    table: pl.DataFrame, contract: TableContract | None
+    table: pl.DataFrame, contract: TableSchema | None
 ) -> tuple[tuple[Column, ...], pd.DataFrame, dict[str, str]]:
     """What a model may see of a table: columns, their values, and why it does not see the others.
 
@@ -70,7 +70,7 @@ def features(
 
 
 def feature(
-    series: pl.Series, contract: TableContract | None
+    series: pl.Series, contract: TableSchema | None
 ) -> tuple[Literal["number", "category"] | None, str, pl.Series]:
     """What a column is to a model.
 

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from scipy.stats import rankdata
 
-from tippingpoint.data.contract import TableContract, Terms
+from tippingpoint.data.contract import ColumnSpec, TableSchema
 from tippingpoint.data.validation import as_text, parse
 
 LEAK = 0.95
@@ -166,20 +166,20 @@ def infer(
     user_id: str | None,
     action: str | None = None,
     measures: Sequence[str] = (),
-) -> TableContract:
+) -> TableSchema:
     """A contract that the table holds, to be edited: ranges rounded outwards to two digits; an id has none."""
     columns = {values.name: infer_terms(values) for values in table}
     for name in filter(None, (outcome, action)):  # what no model sees: every word is one of its values
         if columns[name].type == "category":
-            columns[name] = Terms(
+            columns[name] = ColumnSpec(
                 type="category", values=as_text(table[name]).str.strip_chars().unique().drop_nulls().sort().to_list()
             )
     if user_id is not None:
-        columns[user_id] = Terms(type="text", missing=table[user_id].null_count() > 0)
-    return TableContract(outcome=outcome, id=user_id, action=action, measures=list(measures), columns=columns)
+        columns[user_id] = ColumnSpec(type="text", missing=table[user_id].null_count() > 0)
+    return TableSchema(outcome=outcome, id=user_id, action=action, measures=list(measures), columns=columns)
 
 
-def infer_terms(values: pl.Series) -> Terms:
+def infer_terms(values: pl.Series) -> ColumnSpec:
     """What one column holds. Numbers, then times, then categories are tried; the rest is text."""
     number, readable = parse(values, "number")
     if readable.all() and number.null_count() < len(number) and not values.dtype.is_temporal():
@@ -189,18 +189,18 @@ def infer_terms(values: pl.Series) -> Terms:
             return _numeric(number, bool(whole))
     time, readable = parse(values, "time")
     if readable.all() and time.null_count() < len(time) and not values.dtype.is_numeric():
-        return Terms(type="time", min=None, max=None, missing=time.null_count() > 0)
+        return ColumnSpec(type="time", min=None, max=None, missing=time.null_count() > 0)
     text, _ = parse(values, "category")
     missing, distinct = text.null_count() > 0, text.drop_nulls().n_unique()
     if 0 < distinct <= min(LISTED, max(20, len(text) / 2)):
-        return Terms(type="category", values=text.drop_nulls().unique().sort().to_list(), missing=missing)
-    return Terms(type="text" if distinct > max(20, len(text) / 2) else "category", missing=missing)
+        return ColumnSpec(type="category", values=text.drop_nulls().unique().sort().to_list(), missing=missing)
+    return ColumnSpec(type="text" if distinct > max(20, len(text) / 2) else "category", missing=missing)
 
 
-def _numeric(number: pl.Series, whole: bool) -> Terms:
+def _numeric(number: pl.Series, whole: bool) -> ColumnSpec:
     present = number.drop_nulls()
     median = float(present.median())  # type: ignore[arg-type]  # of a column of numbers polars answers a number
-    return Terms(
+    return ColumnSpec(
         type="whole" if whole else "number",
         min=_outwards(float(present.min()), math.floor),  # type: ignore[arg-type]  # of a column of numbers polars answers a number
         max=_outwards(float(present.max()), math.ceil),  # type: ignore[arg-type]  # of a column of numbers polars answers a number
@@ -219,7 +219,7 @@ def _outwards(bound: float, direction: Any) -> float:
     return rounded if inside and math.isfinite(rounded) else bound
 
 
-def _scalar(value: Any, terms: Terms) -> Any:
+def _scalar(value: Any, terms: ColumnSpec) -> Any:
     return int(value) if terms.type == "whole" else value
 
 

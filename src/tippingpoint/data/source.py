@@ -13,14 +13,14 @@ import polars as pl
 from pydantic import Field
 
 from tippingpoint.core.errors import InputError
-from tippingpoint.core.strict import Closed
-from tippingpoint.data.contract import TableContract, read_contract
+from tippingpoint.core.strict import StrictModel
+from tippingpoint.data.contract import TableSchema, read_contract
 from tippingpoint.data.users import Intake, Users
 from tippingpoint.data.validation import check
 from tippingpoint.data.writing import quarantine
 
 
-class Source(Closed, ABC):
+class Source(StrictModel, ABC):
     """Where users come from; the base of every `data=` option."""
 
     north_star: ClassVar[str | None] = None
@@ -65,7 +65,7 @@ class Source(Closed, ABC):
         return None
 
     @cached_property
-    def terms(self) -> TableContract | None:
+    def terms(self) -> TableSchema | None:
         """The contract, read."""
         return None if self.contract is None else read_contract(Path(self.contract))
 

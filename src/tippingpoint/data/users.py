@@ -21,7 +21,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Contract:
+class FeatureSchema:
     """What the columns of a table of users mean.
 
     Parameters
@@ -124,7 +124,7 @@ class Users:
     features: pd.DataFrame
     outcome: np.ndarray
     user_id: np.ndarray
-    contract: Contract
+    contract: FeatureSchema
     actions: tuple[str, ...] = ("none",)
     action: np.ndarray | None = None
     logging_probability: np.ndarray | None = None

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from tippingpoint.core.errors import InputError, nearest
-from tippingpoint.data.contract import NOUN, TableContract, Terms, Type
+from tippingpoint.data.contract import NOUN, ColumnSpec, TableSchema, Type
 
 MISSING = ["", "NA", "N/A", "n/a", "#N/A", "#NA", "<NA>", "NaN", "nan", "-nan", "-NaN", "null", "NULL", "None", "?"]
 """What stands for a missing value: pandas' list and ?, so that a file read with pandas scores as it was learnt from."""
@@ -53,7 +53,7 @@ class _Rule:
     said: str
 
 
-def check(table: pl.DataFrame, contract: TableContract, now: datetime) -> Checked:
+def check(table: pl.DataFrame, contract: TableSchema, now: datetime) -> Checked:
     """Hold a table against its contract.
 
     Parameters
@@ -194,7 +194,7 @@ def _schema(members: dict[str, Any]) -> type[dy.Schema]:
     return type("Door", (dy.Schema,), members)
 
 
-def _column(terms: Terms, now: datetime) -> Any:
+def _column(terms: ColumnSpec, now: datetime) -> Any:
     bounds: Any = {"nullable": terms.missing, "min": terms.min, "max": terms.max}
     if terms.type in ("number", "whole"):
         return dy.Float64(**bounds)
@@ -224,7 +224,7 @@ def _repeated(table: pl.DataFrame, ids: pl.Series) -> tuple[pl.Series, pl.Series
     return pl.Series(once), pl.Series(alone)
 
 
-def shifted_unit(typed: pl.Series, terms: Terms) -> str:
+def shifted_unit(typed: pl.Series, terms: ColumnSpec) -> str:
     """How a median speaks of a shifted unit; nothing if it does not."""
     if terms.type not in ("number", "whole"):
         return ""

@@ -10,7 +10,7 @@ from tippingpoint.decisions.batch_statistics import Tally
 
 
 @dataclass(frozen=True)
-class Scored:
+class BatchResult:
     """A batch of decisions that is written.
 
     Parameters

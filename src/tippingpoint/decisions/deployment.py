@@ -7,16 +7,16 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from tippingpoint.core.strict import Closed, Component, validate
-from tippingpoint.data.contract import TableContract, Terms
-from tippingpoint.data.users import Contract, Users
+from tippingpoint.core.strict import Component, StrictModel, validate
+from tippingpoint.data.contract import ColumnSpec, TableSchema
+from tippingpoint.data.users import FeatureSchema, Users
 from tippingpoint.decisions.drift import Reference
 from tippingpoint.decisions.expected_outcomes import Ratio, Sigmoid, responses
 from tippingpoint.economics import Economics
 from tippingpoint.offpolicy.evidence import Kind
 
 
-class Deployment(Closed):
+class Deployment(StrictModel):
     """A version's `deployment.json`."""
 
     form: Literal[1] = 1
@@ -27,7 +27,7 @@ class Deployment(Closed):
     """Whether outcome 1 is wanted."""
     evidence: Kind
     """What `responses` rest on."""
-    terms: TableContract
+    terms: TableSchema
     """What a table of users must hold: the id, if there is one, and every feature."""
     prices: dict[str, Any] = Field(repr=False)
     """The economics, as a config node."""
@@ -52,13 +52,13 @@ class Deployment(Closed):
         value = np.full(len(score), np.nan)
         if self.economics.per_user and costs is None:
             return value
-        alpha, beta = self.economics.rewards(self.actions, self.good, costs)
+        reward_intercept, reward_slope = self.economics.rewards(self.actions, self.good, costs)
         for k, response in enumerate(self.responses.values()):
             if response is None:
                 continue
             rows = np.flatnonzero(action == k)
-            own = (rows, k) if alpha.ndim == 2 else k  # prices of each user's own, or of all
-            value[rows] = alpha[own] + beta[own] * response(score[rows])
+            own = (rows, k) if reward_intercept.ndim == 2 else k  # prices of each user's own, or of all
+            value[rows] = reward_intercept[own] + reward_slope[own] * response(score[rows])
         return value
 
     def gained(self, score: np.ndarray, value: np.ndarray) -> np.ndarray:
@@ -69,7 +69,7 @@ class Deployment(Closed):
 def deployment(
     question: str,
     kind: Kind,
-    terms: TableContract | None,
+    terms: TableSchema | None,
     economics: Economics,
     actions: tuple[str, ...],
     learnt: pd.DataFrame,
@@ -100,9 +100,9 @@ def deployment(
     )
 
 
-def _terms(given: TableContract | None, contract: Contract) -> TableContract:
+def _terms(given: TableSchema | None, contract: FeatureSchema) -> TableSchema:
     held = given.columns if given else {}
-    columns = {c.name: held.get(c.name) or Terms(type=c.kind, missing=True) for c in contract.columns}
+    columns = {c.name: held.get(c.name) or ColumnSpec(type=c.kind, missing=True) for c in contract.columns}
     if contract.user_id is not None:
-        columns = {contract.user_id: held.get(contract.user_id) or Terms(type="text"), **columns}
-    return TableContract(id=contract.user_id, columns=columns)
+        columns = {contract.user_id: held.get(contract.user_id) or ColumnSpec(type="text"), **columns}
+    return TableSchema(id=contract.user_id, columns=columns)

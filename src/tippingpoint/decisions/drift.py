@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chi2
 
-from tippingpoint.core.strict import Closed
+from tippingpoint.core.strict import StrictModel
 
 SCORE = "propensity_score"
 SURE = 0.999
@@ -23,7 +23,7 @@ MOVED, SHIFTED = 0.1, 0.25
 """Population stability index from which on a column is said to have moved, and to have shifted."""
 
 
-class Reference(Closed):
+class Reference(StrictModel):
     """How the users a model learnt from are spread over bins of each column and of the score.
 
     Bins of a number lie between `edges`; those of a category are `categories`, then all others. The last bin of either

@@ -5,7 +5,7 @@ from scipy.optimize import brentq
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
-from tippingpoint.core.strict import Closed
+from tippingpoint.core.strict import StrictModel
 from tippingpoint.data.users import Users
 from tippingpoint.offpolicy.evidence import Kind
 
@@ -16,7 +16,7 @@ FEW = 30
 FARTHEST = 50.0
 
 
-class Sigmoid(Closed):
+class Sigmoid(StrictModel):
     """P(outcome | action) = 1 / (1 + exp(-(intercept + slope · log-odds of the score)))."""
 
     intercept: float
@@ -27,7 +27,7 @@ class Sigmoid(Closed):
         return np.asarray(expit(self.intercept + self.slope * _log_odds(score)))
 
 
-class Ratio(Closed):
+class Ratio(StrictModel):
     """P(pays | action) = ratio · P(pays | none), a stated response; `pays` is outcome 1, or 0 where that is wanted."""
 
     ratio: float

@@ -9,7 +9,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from tippingpoint.core.errors import InputError
-from tippingpoint.data.users import Column, Contract
+from tippingpoint.data.users import Column, FeatureSchema
 from tippingpoint.decisions.drift import Reference
 from tippingpoint.explanation.reasons import REASONS, shown
 from tippingpoint.explanation.values import explain, raw_columns
@@ -39,7 +39,7 @@ class Reasons:
 
         Trees: path-dependent. A line: coefficient times distance from the mean of the users it was fitted on.
         """
-        contract = Contract(tuple(Column(n, k) for n, k in self.columns.items()), outcome="")  # type: ignore[arg-type]  # number or category
+        contract = FeatureSchema(tuple(Column(n, k) for n, k in self.columns.items()), outcome="")  # type: ignore[arg-type]  # number or category
         pipeline = pipeline_of(self.classifier)
         if self.family.explained_as != "line":
             model = Model(self.family, self.classifier, pipeline, "")

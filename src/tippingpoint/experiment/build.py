@@ -9,12 +9,12 @@ from tippingpoint.data.splits import split
 from tippingpoint.data.users import Users
 from tippingpoint.economics import Economics
 from tippingpoint.experiment.evidence import gather_evidence, kind_of, rarely_taken
-from tippingpoint.experiment.spec import Question
+from tippingpoint.experiment.spec import ExperimentSpec
 from tippingpoint.models.family import Family
 from tippingpoint.policies.policy import Policy
 
 
-def ask(settings: Settings) -> Question:
+def ask(settings: Settings) -> ExperimentSpec:
     """Build every component, load and split the users, and gather the evidence.
 
     Raises
@@ -43,8 +43,8 @@ def ask(settings: Settings) -> Question:
         )
     if kind in ("experiment", "logged"):
         rarely_taken(parts.test, decided)
-    alpha, beta = economics.rewards(actions, users.contract.good, parts.test.costs)
-    return Question(
+    reward_intercept, reward_slope = economics.rewards(actions, users.contract.good, parts.test.costs)
+    return ExperimentSpec(
         name=source.question,
         origin=source.origin,
         select_by=settings.select_by,
@@ -57,8 +57,8 @@ def ask(settings: Settings) -> Question:
         economics=economics,
         actions=actions,
         evidence=gather_evidence(kind, parts.train, parts.test, economics.response(actions), settings.seed),
-        alpha=alpha,
-        beta=beta,
+        reward_intercept=reward_intercept,
+        reward_slope=reward_slope,
         best_auc=source.best_auc(parts.test),
         train_on=source.train_on,
         report=settings.reported,
@@ -66,7 +66,7 @@ def ask(settings: Settings) -> Question:
     )
 
 
-def fitted_on(question: Question, users: Users) -> np.ndarray:
+def fitted_on(question: ExperimentSpec, users: Users) -> np.ndarray:
     """(n,) bool, those of users a model is fitted and calibrated on: all, or whose action is none.
 
     Raises

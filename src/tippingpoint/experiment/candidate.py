@@ -24,12 +24,12 @@ from tippingpoint.experiment.evidence import reward_model
 from tippingpoint.experiment.explanation_figures import write_explanations
 from tippingpoint.experiment.report import card
 from tippingpoint.experiment.resume import DIGEST, own_tags, stop_if_finished
-from tippingpoint.experiment.spec import Baseline, Candidate, Question
+from tippingpoint.experiment.spec import Baseline, Candidate, ExperimentSpec
 from tippingpoint.explanation import background_of, explain
 from tippingpoint.models.calibration import fit, refit
 from tippingpoint.offpolicy.statistics import LEAST_CHANGED, Estimate, mean
 from tippingpoint.offpolicy.value import PolicyValue, policy_value, segment_break_even
-from tippingpoint.policies.policy import Known, Policy
+from tippingpoint.policies.policy import FitContext, Policy
 from tippingpoint.reports import figures
 from tippingpoint.reports.markdown import shortened
 from tippingpoint.tracking import backend
@@ -41,7 +41,7 @@ from tippingpoint.tracking.tags import JOB
 EXAMPLE_ROWS = 5
 
 
-def open_store(settings: Settings, question: Question) -> tuple[Client, str]:
+def open_store(settings: Settings, question: ExperimentSpec) -> tuple[Client, str]:
     """A client, and the id of the experiment the question's runs go to; runs that dead processes left are closed.
 
     Raises
@@ -58,7 +58,7 @@ def open_store(settings: Settings, question: Question) -> tuple[Client, str]:
     return client, backend.experiment_id(client, settings.tracking.experiment or question.name)
 
 
-def begin(settings: Settings, question: Question, job: str) -> tuple[Client, str, dict[str, str]]:
+def begin(settings: Settings, question: ExperimentSpec, job: str) -> tuple[Client, str, dict[str, str]]:
     """What `open_store` gives, and the tags of the job's outermost run beside those of `run_tags`.
 
     Raises
@@ -74,7 +74,7 @@ def begin(settings: Settings, question: Question, job: str) -> tuple[Client, str
     return client, experiment, own
 
 
-def with_baselines(question: Question, development: Users | None = None) -> Question:
+def with_baselines(question: ExperimentSpec, development: Users | None = None) -> ExperimentSpec:
     """The question with what a model must beat: train's outcome rate for everyone, and its best single column.
 
     Parameters
@@ -92,19 +92,19 @@ def with_baselines(question: Question, development: Users | None = None) -> Ques
     worth = reward_model(train, economics, seed) if question.users.action is not None else None
     baselines = []
     for name, score in {"constant": constant, f"column {column.column}": of}.items():
-        policy = question.policy.bind(Known(train.features, validation.features, score["validation"], worth))
+        policy = question.policy.bind(FitContext(train.features, validation.features, score["validation"], worth))
         decision = policy.decide(score["test"], parts.test.features, question.actions)
-        value = policy_value(question.evidence, question.alpha, question.beta, decision)
+        value = policy_value(question.evidence, question.reward_intercept, question.reward_slope, decision)
         baselines.append(Baseline(name, score["test"], accuracy(parts.test.outcome, score["test"]), value))
     return replace(question, baselines=tuple(baselines), alone=alone)
 
 
-def overview(question: Question) -> bytes | None:
+def overview(question: ExperimentSpec) -> bytes | None:
     """The users at a glance as PNG, for a full report."""
     return figures.overview(question.users) if question.report == "full" else None
 
 
-def answer(question: Question, family: str, development: Users | None = None) -> Candidate:
+def answer(question: ExperimentSpec, family: str, development: Users | None = None) -> Candidate:
     """Fit one family on train, calibrate on validation, and measure, price and explain it on test.
 
     Parameters
@@ -131,9 +131,9 @@ def answer(question: Question, family: str, development: Users | None = None) ->
     score = model.score(parts.test)
     chosen_by = point(question.select_by, validation.outcome, on_validation)
     worth = reward_model(train, question.economics, seed) if question.users.action is not None else None
-    policy = question.policy.bind(Known(train.features, validation.features, on_validation, worth))
+    policy = question.policy.bind(FitContext(train.features, validation.features, on_validation, worth))
     decision = policy.decide(score, parts.test.features, question.actions)
-    value = policy_value(question.evidence, question.alpha, question.beta, decision)
+    value = policy_value(question.evidence, question.reward_intercept, question.reward_slope, decision)
     metrics = evaluate(parts.test.outcome, score, np.random.default_rng([seed, 1]))
     before = time.perf_counter()
     rng = np.random.default_rng([seed, 2])
@@ -175,7 +175,7 @@ def answer(question: Question, family: str, development: Users | None = None) ->
     )
 
 
-def _segments(question: Question, policy: Policy, score: np.ndarray, value: PolicyValue) -> pd.DataFrame:
+def _segments(question: ExperimentSpec, policy: Policy, score: np.ndarray, value: PolicyValue) -> pd.DataFrame:
     test, kind = question.parts.test, question.evidence.kind
     code = policy.segment(score, test.features)
     rows = []
@@ -201,15 +201,17 @@ def _segments(question: Question, policy: Policy, score: np.ndarray, value: Poli
     return pd.DataFrame(rows)
 
 
-def _break_even(question: Question, action: str, members: np.ndarray) -> float:
+def _break_even(question: ExperimentSpec, action: str, members: np.ndarray) -> float:
     pair = [0, question.actions.index(action)]
-    alpha, beta = question.alpha[..., pair], question.beta[..., pair]
-    if alpha.ndim == 2:  # prices of each user's own
-        alpha, beta = alpha[members], beta[members]
-    return segment_break_even(question.evidence.phi[members, 0], alpha, beta, question.users.contract.good)
+    reward_intercept, reward_slope = question.reward_intercept[..., pair], question.reward_slope[..., pair]
+    if reward_intercept.ndim == 2:  # prices of each user's own
+        reward_intercept, reward_slope = reward_intercept[members], reward_slope[members]
+    return segment_break_even(
+        question.evidence.outcome_scores[members, 0], reward_intercept, reward_slope, question.users.contract.good
+    )
 
 
-def record(candidate: Candidate, question: Question, settings: Settings, run: Run, overview: bytes | None) -> str:
+def record(candidate: Candidate, question: ExperimentSpec, settings: Settings, run: Run, overview: bytes | None) -> str:
     """File a candidate in its run, with the overview of the users if any; returns the logged model's id.
 
     With `report=none` there are no figures and no tables.
@@ -279,7 +281,7 @@ def record(candidate: Candidate, question: Question, settings: Settings, run: Ru
     return model_id
 
 
-def _over_baselines(candidate: Candidate, question: Question) -> dict[str, Estimate]:
+def _over_baselines(candidate: Candidate, question: ExperimentSpec) -> dict[str, Estimate]:
     """ROC AUC of the best single column, and what the model has over it, user by user."""
     if not question.baselines:
         return {}
@@ -288,7 +290,9 @@ def _over_baselines(candidate: Candidate, question: Question) -> dict[str, Estim
     return {"baseline/roc_auc": column.metrics["roc_auc"], "baseline/roc_auc_gain": gain}
 
 
-def register_candidate(client: Client, candidate: Candidate, question: Question, run_id: str, model_id: str) -> Version:
+def register_candidate(
+    client: Client, candidate: Candidate, question: ExperimentSpec, run_id: str, model_id: str
+) -> Version:
     """Register a filed candidate as the next version of its question, with its policy and its card."""
     tags = {
         "model": candidate.family,
@@ -300,7 +304,7 @@ def register_candidate(client: Client, candidate: Candidate, question: Question,
     return register(client, question.name, model_id, run_id, candidate.policy, candidate.deployment, tags, note)
 
 
-def run_tags(question: Question, job: str) -> dict[str, str]:
+def run_tags(question: ExperimentSpec, job: str) -> dict[str, str]:
     """Tags every run of a job carries."""
     policy = question.policy
     return {

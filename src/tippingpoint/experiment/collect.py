@@ -35,16 +35,16 @@ from tippingpoint.offpolicy.evidence import LEAST_ARM, Evidence, Kind, doubly_ro
 from tippingpoint.offpolicy.sufficient_statistics import (
     MEASURE,
     MONEY,
-    Gathered,
     Measures,
-    Scored,
+    ScoreCells,
+    SufficientStatistics,
     join,
     log_blocks,
     segment_cells,
 )
 from tippingpoint.policies.bands import Bands
 from tippingpoint.policies.best_action import BestAction
-from tippingpoint.policies.policy import Known, Policy
+from tippingpoint.policies.policy import FitContext, Policy
 from tippingpoint.tracking.models import LoadedModel
 
 CUTS = 200
@@ -53,7 +53,7 @@ CUTS = 200
 
 def gather_users(
     settings: SimulateSettings, models: dict[str, LoadedModel], policies: dict[str, Policy], economics: Economics
-) -> Gathered:
+) -> SufficientStatistics:
     """Read the users the models were judged on, or others, and gather what any price needs.
 
     Raises
@@ -82,12 +82,17 @@ def gather_users(
         for name, part in both.items()
     }
     evidence = {
-        name: Evidence(kind, gather_evidence(kind, parts.train, part, response, seed, logs[name]).phi[:, keep])
+        name: Evidence(
+            kind, gather_evidence(kind, parts.train, part, response, seed, logs[name]).outcome_scores[:, keep]
+        )
         for name, part in both.items()
     }
 
     rewards = {name: economics.rewards(actions, users.contract.good, part.costs) for name, part in both.items()}
-    money = {name: alpha + beta * evidence[name].phi for name, (alpha, beta) in rewards.items()}
+    money = {
+        name: reward_intercept + reward_slope * evidence[name].outcome_scores
+        for name, (reward_intercept, reward_slope) in rewards.items()
+    }
     further: dict[str, dict[str, np.ndarray]] = {
         name: {MONEY: money[name]} if economics.per_user else {} for name in both
     }
@@ -101,8 +106,8 @@ def gather_users(
             observed = part.measures[measure].to_numpy(np.float64)
             if not np.isfinite(observed).all():
                 raise InputError(f"data.measures.{measure}", "values are missing", "Fill them, or leave it out.")
-            phi = doubly_robust(observed, log.action, log.logging_probability, expected(part.features))
-            further[name][f"{MEASURE}{measure}"] = phi[:, keep]
+            outcome_scores = doubly_robust(observed, log.action, log.logging_probability, expected(part.features))
+            further[name][f"{MEASURE}{measure}"] = outcome_scores[:, keep]
     worth = reward_model(parts.train, economics, seed, predict) if experimented else None
 
     scores = {
@@ -110,7 +115,7 @@ def gather_users(
     }
     bound: dict[str, dict[str, Policy]] = {}
     for model in models:
-        known = Known(
+        known = FitContext(
             parts.train.features,
             parts.validation.features,
             scores["validation"][model],
@@ -125,8 +130,10 @@ def gather_users(
             for policy, of in bound[model].items()
         }
         if predict is not None and not whole & set(policies):
-            alpha, beta = rewards[name]
-            decisions[name][BEST] = np.nanargmax(alpha + beta * predict(part.features)[:, keep], axis=1)
+            reward_intercept, reward_slope = rewards[name]
+            decisions[name][BEST] = np.nanargmax(
+                reward_intercept + reward_slope * predict(part.features)[:, keep], axis=1
+            )
         if kind == "truth":
             decisions[name][ORACLE] = np.nanargmax(money[name], axis=1)
     segments, groups = segments_of(parts.test, scores["test"], bound)
@@ -148,7 +155,7 @@ def gather_users(
         tables["reward_model"] = calibration_of_rewards(log, users.actions)
         own = rewards["test"] if economics.per_user else (np.zeros(len(actions)), np.ones(len(actions)))
         blocks = log_blocks(log, keep, *own)
-    return Gathered(
+    return SufficientStatistics(
         about={
             "question": first.question,
             "outcome": users.contract.outcome,
@@ -309,7 +316,7 @@ def _scored(
     evidence: dict[str, Evidence],
     further: Mapping[str, Measures],
     policies: dict[str, Policy],
-) -> Scored:
+) -> ScoreCells:
     own = [cut for policy in policies.values() if isinstance(policy, Bands) for cut in policy.grid_cuts]
     edges = grid(scores["validation"], cuts, own)
-    return Scored(*(gather(edges, scores[part], evidence[part], further[part]) for part in ("validation", "test")))
+    return ScoreCells(*(gather(edges, scores[part], evidence[part], further[part]) for part in ("validation", "test")))

@@ -57,8 +57,8 @@ def break_even_responses(
     segments: pd.DataFrame,
     groups: Groups,
     evidence: Evidence,
-    alpha: np.ndarray,
-    beta: np.ndarray,
+    reward_intercept: np.ndarray,
+    reward_slope: np.ndarray,
     actions: tuple[str, ...],
     good: bool,
 ) -> list[float]:
@@ -72,8 +72,8 @@ def break_even_responses(
         if not k or not members.any():
             found.append(np.nan)
             continue
-        lines = alpha[members][:, [0, k]], beta[members][:, [0, k]]
-        found.append(segment_break_even(evidence.phi[members, 0], *lines, good))
+        lines = reward_intercept[members][:, [0, k]], reward_slope[members][:, [0, k]]
+        found.append(segment_break_even(evidence.outcome_scores[members, 0], *lines, good))
     return found
 
 
@@ -143,7 +143,7 @@ def ranking(
     """
     rows, sign = [], 1 if good else -1
     for k, action in enumerate(actions[1:], start=1):
-        effect = (evidence.phi[:, k] - evidence.phi[:, 0]) * sign
+        effect = (evidence.outcome_scores[:, k] - evidence.outcome_scores[:, 0]) * sign
         rules = dict(scores) if predicted_effect is None else scores | {EFFECT: predicted_effect[:, k] * sign}
         for rule, score in rules.items():
             found: dict[str, Estimate] = {"autoc": autoc(score, effect), "qini": qini(score, effect)}

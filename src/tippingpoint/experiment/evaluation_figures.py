@@ -13,7 +13,7 @@ from tippingpoint.evaluation import reliability
 from tippingpoint.evaluation.association import wilson
 from tippingpoint.evaluation.curves import GRID, Curve, Curves
 from tippingpoint.evaluation.slices import worst
-from tippingpoint.experiment.spec import Candidate, Question
+from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.reports.estimates import interval
 from tippingpoint.reports.palette import GREY, colour
@@ -27,7 +27,7 @@ BINS = 40
 Metrics = Mapping[str, Estimate]
 
 
-def write_evaluation(folder: Path, candidate: Candidate, question: Question) -> None:
+def write_evaluation(folder: Path, candidate: Candidate, question: ExperimentSpec) -> None:
     """A candidate's figures and tables; of a light report the pictures of lift, slices and learning are left out."""
     test, found, family = question.parts.test, candidate.evaluation, candidate.family
     pictures, tables = folder / "figures", folder / "tables"

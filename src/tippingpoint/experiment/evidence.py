@@ -85,8 +85,8 @@ def gather_evidence(
         return Evidence(kind, counterfactual.assumed(users.outcome, response))
     log = log or log_of(kind, train, users, seed)
     assert log.predicted is not None
-    phi = counterfactual.doubly_robust(log.outcome, log.action, log.logging_probability, log.predicted)
-    return Evidence(kind, phi)
+    outcome_scores = counterfactual.doubly_robust(log.outcome, log.action, log.logging_probability, log.predicted)
+    return Evidence(kind, outcome_scores)
 
 
 def log_of(
@@ -156,9 +156,9 @@ def reward_model(
 
     def worth(features: pd.DataFrame, names: tuple[str, ...]) -> np.ndarray:
         nonlocal predict
-        alpha, beta = economics.line(names, train.contract.good)
+        reward_intercept, reward_slope = economics.line(names, train.contract.good)
         predict = predict or fit_rewards(train, seed)
         predicted = predict(features)[:, [train.actions.index(name) for name in names]]
-        return np.asarray(alpha + beta * predicted)
+        return np.asarray(reward_intercept + reward_slope * predicted)
 
     return worth

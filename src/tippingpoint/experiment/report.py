@@ -3,12 +3,12 @@
 from rich.text import Text
 
 from tippingpoint.core.run_reference import Provenance
-from tippingpoint.experiment.spec import Candidate, Question
+from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.experiment.warnings import known_limits
 from tippingpoint.reports.markdown import render
 
 
-def about(question: Question) -> list[Text]:
+def about(question: ExperimentSpec) -> list[Text]:
     """Whose users a job worked on, and what happened to them at the door."""
     users, contract, parts = question.users, question.users.contract, question.parts
     numbers, categories = len(contract.names("number")), len(contract.names("category"))
@@ -30,14 +30,14 @@ def _count(n: int, one: str, many: str = "") -> str:
     return f"{n} {one if n == 1 else many or one + 's'}"
 
 
-def uplift_heads(question: Question) -> list[str]:
+def uplift_heads(question: ExperimentSpec) -> list[str]:
     """Two column heads: uplift in outcomes and in money, with the evidence behind them."""
     kind = question.evidence.kind
     outcome = question.users.contract.outcome
     return [f"{outcome}\nper 1,000\n({kind})", f"{question.economics.currency}\nper user\n({kind})"]
 
 
-def card(candidate: Candidate, question: Question, provenance: Provenance, model_uri: str) -> str:
+def card(candidate: Candidate, question: ExperimentSpec, provenance: Provenance, model_uri: str) -> str:
     """One model: what it is, on which users, how good, what the policy would bring, how to load it."""
     limits = known_limits(candidate, question)
     of = {"candidate": candidate, "question": question, "provenance": provenance}

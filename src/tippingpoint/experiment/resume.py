@@ -11,7 +11,7 @@ from tippingpoint.tracking.tags import JOB
 
 if TYPE_CHECKING:  # the command line looks for `Finished` whatever the job; most need no MLflow, which takes seconds
     from tippingpoint.config.settings import Settings
-    from tippingpoint.experiment.spec import Question
+    from tippingpoint.experiment.spec import ExperimentSpec
     from tippingpoint.tracking.registry import Client
 
 DIGEST, SWEEP, SWEEP_JOB = "config_digest", "sweep_id", "sweep_job"
@@ -47,7 +47,7 @@ class Finished(Exception):
         return f"{' '.join(self.job)}: {what}"
 
 
-def config_digest(settings: "Settings", question: "Question", job: str) -> str:
+def config_digest(settings: "Settings", question: "ExperimentSpec", job: str) -> str:
     """Digest of what decides the result of a job: its config, the content of the users, the code.
 
     How it answers (`output`, `debug`), who works on it (`tune.workers`, `tune.storage`), how much is written of it
@@ -58,7 +58,7 @@ def config_digest(settings: "Settings", question: "Question", job: str) -> str:
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def code_of(question: "Question") -> str:
+def code_of(question: "ExperimentSpec") -> str:
     """Version of the code that answers a question."""
     from tippingpoint.tracking.provenance import code_version
 
@@ -68,7 +68,7 @@ def code_of(question: "Question") -> str:
     )
 
 
-def own_tags(settings: "Settings", question: "Question", job: str) -> dict[str, str]:
+def own_tags(settings: "Settings", question: "ExperimentSpec", job: str) -> dict[str, str]:
     """Tags of a job's outermost run, beside those all its runs carry: digest, size of the report, and the sweep."""
     return {DIGEST: config_digest(settings, question, job), REPORT: settings.reported, **_sweep_tags(settings)}
 

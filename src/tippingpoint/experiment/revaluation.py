@@ -9,12 +9,12 @@ import pandas as pd
 
 from tippingpoint.economics import Economics
 from tippingpoint.experiment.simulation_result import BEST, DEFAULT, NONE, ORACLE, PAIR, RANDOM, THEN, Simulation, ends
-from tippingpoint.experiment.thresholds import Asked, cut_offs
+from tippingpoint.experiment.thresholds import SimulationRequest, cut_offs
 from tippingpoint.offpolicy.cells import Cells, Line, contacts, linear, outcomes
 from tippingpoint.offpolicy.contest import contest_of_cells
 from tippingpoint.offpolicy.estimators import estimates
 from tippingpoint.offpolicy.statistics import LEAST_CHANGED, Estimate
-from tippingpoint.offpolicy.sufficient_statistics import MEASURE, MONEY, Gathered, Joint
+from tippingpoint.offpolicy.sufficient_statistics import MEASURE, MONEY, Joint, SufficientStatistics
 from tippingpoint.offpolicy.value import break_even_response
 from tippingpoint.policies.bands import Bands
 from tippingpoint.policies.best_action import BestAction
@@ -23,7 +23,7 @@ INTEREST = 0.01
 """Of what a user is worth with no action: the smallest uplift of interest, where none is stated."""
 
 
-def price(gathered: Gathered, asked: Asked) -> Simulation:
+def price(gathered: SufficientStatistics, asked: SimulationRequest) -> Simulation:
     """Answer everything at the prices asked, values and standard errors exact.
 
     Raises
@@ -74,12 +74,14 @@ def price(gathered: Gathered, asked: Asked) -> Simulation:
     )
 
 
-def _names(gathered: Gathered, asked: Asked, line: Line) -> dict[str, str]:
+def _names(gathered: SufficientStatistics, asked: SimulationRequest, line: Line) -> dict[str, str]:
     """What each contestant is called here: those whose decisions rest on prices say so where prices are others now."""
     same = gathered.about["per_user_prices"]
     if not same:
         then = priced_line(gathered.about, Economics.model_validate(gathered.about["economics"]))
-        same = np.array_equal([then.alpha, then.beta], [line.alpha, line.beta], equal_nan=True)
+        same = np.array_equal(
+            [then.reward_intercept, then.reward_slope], [line.reward_intercept, line.reward_slope], equal_nan=True
+        )
     resting = {BEST, ORACLE} | {name for name, of in asked.policies.items() if isinstance(of, BestAction)}
     names = gathered.test.decisions
     return {n: n if same or n.split(PAIR)[-1] not in resting else f"{n}{THEN}" for n in names}
@@ -93,16 +95,19 @@ def priced_line(about: Mapping[str, Any], economics: Economics) -> Line:
     """Money per user, linear in the outcome scores as they were gathered.
 
     Under assumed evidence these hold the response stated then; another response rescales them, which the line takes
-    in: phi' = phi·r for a good outcome, 1 - phi' = (1 - phi)·r for one that is not wanted.
+    in: phi' = outcome_scores·r for a good outcome, 1 - phi' = (1 - outcome_scores)·r for one that is not wanted.
     """
     actions, good = tuple(about["actions"]), bool(about["good"])
     if about["per_user_prices"]:  # gathered as they were: no price can change without users
         return only(MONEY, len(actions))
-    alpha, beta = economics.line(actions, good)
+    reward_intercept, reward_slope = economics.line(actions, good)
     if about["kind"] == "assumed":
         ratio = economics.response(actions) / np.array(about["response"], dtype=np.float64)
-        alpha, beta = alpha if good else alpha + beta * (1 - ratio), beta * ratio
-    return Line(alpha, beta)
+        reward_intercept, reward_slope = (
+            reward_intercept if good else reward_intercept + reward_slope * (1 - ratio),
+            reward_slope * ratio,
+        )
+    return Line(reward_intercept, reward_slope)
 
 
 def only(block: str, actions: int) -> Line:
@@ -136,7 +141,12 @@ def _contestants(
 
 
 def _values(
-    about: Mapping[str, Any], asked: Asked, line: Line, joint: Joint, worth: dict[str, np.ndarray], first: str
+    about: Mapping[str, Any],
+    asked: SimulationRequest,
+    line: Line,
+    joint: Joint,
+    worth: dict[str, np.ndarray],
+    first: str,
 ) -> dict[str, dict[str, Estimate]]:
     actions = tuple(about["actions"])
     lines = {
@@ -191,10 +201,10 @@ def _outcomes(about: Mapping[str, Any], economics: Economics) -> Line:
     if about["kind"] != "assumed":
         return line
     ratio = economics.response(actions) / np.array(about["response"], dtype=np.float64)
-    return Line(line.alpha if about["good"] else 1 - ratio, ratio)
+    return Line(line.reward_intercept if about["good"] else 1 - ratio, ratio)
 
 
-def _segments(gathered: Gathered, economics: Economics, line: Line) -> pd.DataFrame:
+def _segments(gathered: SufficientStatistics, economics: Economics, line: Line) -> pd.DataFrame:
     about, kind = gathered.about, gathered.about["kind"]
     table, actions = gathered.segments, tuple(about["actions"])
     column = f"uplift_per_user_{kind}"
@@ -217,10 +227,10 @@ def _segments(gathered: Gathered, economics: Economics, line: Line) -> pd.DataFr
 
 def _break_even(economics: Economics, about: Mapping[str, Any], base: float, action: int) -> float:
     """Ratio P(pays | action) / P(pays | none) from which on the action earns more than it costs; inf: none does."""
-    alpha, beta = (of[[0, action]] for of in economics.line(tuple(about["actions"]), about["good"]))
+    reward_intercept, reward_slope = (of[[0, action]] for of in economics.line(tuple(about["actions"]), about["good"]))
     if not about["good"]:  # in terms of those who pay, whose outcome is 0
-        alpha, beta, base = alpha + beta, -beta, 1 - base
-    return float(break_even_response(base, alpha, beta)[1])
+        reward_intercept, reward_slope, base = reward_intercept + reward_slope, -reward_slope, 1 - base
+    return float(break_even_response(base, reward_intercept, reward_slope)[1])
 
 
 def _only(cells: Cells, s: int) -> Cells:
@@ -228,7 +238,7 @@ def _only(cells: Cells, s: int) -> Cells:
     return Cells(cells.kind, np.array([0.5]), cells.actions, cells.blocks, gram)
 
 
-def _tornado(about: Mapping[str, Any], asked: Asked, joint: Joint, decision: np.ndarray) -> pd.DataFrame:
+def _tornado(about: Mapping[str, Any], asked: SimulationRequest, joint: Joint, decision: np.ndarray) -> pd.DataFrame:
     used = [about["actions"][k] for k in np.unique(decision) if k]
     if about["per_user_prices"]:
         return pd.DataFrame()

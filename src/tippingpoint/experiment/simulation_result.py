@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
-from tippingpoint.experiment.thresholds import Asked, CutOffs, View
+from tippingpoint.experiment.thresholds import CutOffs, CutOffView, SimulationRequest
 from tippingpoint.offpolicy.choice import Valued
 from tippingpoint.offpolicy.contest import Verdict
 from tippingpoint.offpolicy.statistics import Estimate
-from tippingpoint.offpolicy.sufficient_statistics import Gathered
+from tippingpoint.offpolicy.sufficient_statistics import SufficientStatistics
 
 NONE, RANDOM, ORACLE, BEST = "everyone none", "random of equal size", "oracle", "best_action"
 PAIR = " · "
@@ -49,8 +49,8 @@ class Simulation:
         Uplift of the one shown first when each price is moved down and up; the widest swing first.
     """
 
-    gathered: Gathered
-    asked: Asked
+    gathered: SufficientStatistics
+    asked: SimulationRequest
     smallest_uplift: float | None
     decided: dict[str, np.ndarray]
     first: str
@@ -111,7 +111,7 @@ class Simulation:
         whose = (pl.lit(cut_offs.model).alias("model"), pl.lit(cut_offs.policy).alias("policy"))
         return pl.concat([self._choices(view) for view in cut_offs.views]).select(*whose, pl.all())
 
-    def _choices(self, view: View) -> pl.DataFrame:
+    def _choices(self, view: CutOffView) -> pl.DataFrame:
         of, kind = view.surface, self.kind
         rise = np.isfinite(of.uplift.value)
         free = dict(zip(view.free, np.nonzero(rise), strict=True))

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 
 from tippingpoint.config.settings import Report
-from tippingpoint.data.contract import TableContract
+from tippingpoint.data.contract import TableSchema
 from tippingpoint.data.profile import LEAK
 from tippingpoint.data.splits import Parts
-from tippingpoint.data.users import Contract, Users
+from tippingpoint.data.users import FeatureSchema, Users
 from tippingpoint.decisions import Deployment
 from tippingpoint.economics import Economics
 from tippingpoint.evaluation import auc_contributions
@@ -29,7 +29,7 @@ BASELINE_METRICS = ("roc_auc", "log_loss", "brier")
 
 
 @dataclass(frozen=True)
-class Question:
+class ExperimentSpec:
     """What all candidates of a job share: users on their sides, a policy, prices, and evidence.
 
     Parameters
@@ -44,7 +44,7 @@ class Question:
         The K actions that evidence speaks about, in order; `none` first.
     evidence
         Outcome scores of the test users under each action.
-    alpha, beta
+    reward_intercept, reward_slope
         (K,) reward line of each action; (n, K) over the test users where prices are per user.
     best_auc
         The ROC AUC no score of the test users can have more than by chance; known for generated worlds only.
@@ -72,14 +72,14 @@ class Question:
     economics: Economics
     actions: tuple[str, ...]
     evidence: Evidence
-    alpha: np.ndarray
-    beta: np.ndarray
+    reward_intercept: np.ndarray
+    reward_slope: np.ndarray
     best_auc: float | None = None
     train_on: Literal["all", "none"] = "all"
     report: Report = "full"
     baselines: tuple["Baseline", ...] = ()
     alone: dict[str, float] = field(default_factory=dict)
-    terms: TableContract | None = None
+    terms: TableSchema | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
@@ -205,7 +205,7 @@ class Candidate:
         """Value and uplift of the policy under names that carry the kind of evidence."""
         return judged({}, self.value, kind)
 
-    def size(self, contract: Contract) -> dict[str, Any]:
+    def size(self, contract: FeatureSchema) -> dict[str, Any]:
         """How much there is to read in it: columns used, columns that make up 90 % of mean |SHAP|, terms or nodes."""
         transformer, estimator = self.model.pipeline.named_steps["prepare"], self.model.pipeline.named_steps["model"]
         moved = self.explanation.importance()["mean_abs_shap"].cumsum().to_numpy()
@@ -216,7 +216,7 @@ class Candidate:
             "of": "terms" if self.model.family.explained_as == "line" else "nodes",
         }
 
-    def beside(self, question: Question) -> pd.DataFrame:
+    def beside(self, question: ExperimentSpec) -> pd.DataFrame:
         """The model and each baseline on test; `roc_auc_gain` and `uplift_gain` are the model's over it, paired."""
         kind, outcome = question.evidence.kind, question.parts.test.outcome
         mine = auc_contributions(outcome, self.score)

@@ -10,7 +10,7 @@ from tippingpoint.offpolicy.choice import Choice, choose, cut_regret, untold
 from tippingpoint.offpolicy.frontier import Step, frontier
 from tippingpoint.offpolicy.ranking import Curve, curve
 from tippingpoint.offpolicy.statistics import Estimate
-from tippingpoint.offpolicy.sufficient_statistics import Gathered
+from tippingpoint.offpolicy.sufficient_statistics import SufficientStatistics
 from tippingpoint.offpolicy.surface import Bands as Codes
 from tippingpoint.offpolicy.surface import Sheet, Surface, held, surface
 from tippingpoint.policies.bands import Bands
@@ -32,7 +32,7 @@ class Limit:
 
 
 @dataclass(frozen=True)
-class Asked:
+class SimulationRequest:
     """What is asked of the statistics.
 
     Parameters
@@ -59,7 +59,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class View:
+class CutOffView:
     """What is worth what where one or two cut-offs are free; up to two cut-offs, one view shows every choice.
 
     Parameters
@@ -111,7 +111,7 @@ class CutOffs:
     written: tuple[float, ...]
     bands: tuple[str, ...]
     actions: tuple[str, ...]
-    views: list[View]
+    views: list[CutOffView]
     choice: Choice | None
     budgeted: Choice | None
     frontier: list[Step]
@@ -131,7 +131,15 @@ class CutOffs:
         return [(min(of), max(of)) for _, of in sorted(spans.items())]
 
 
-def cut_offs(gathered: Gathered, asked: Asked, line: Line, model: str, name: str, policy: Bands, full: bool) -> CutOffs:
+def cut_offs(
+    gathered: SufficientStatistics,
+    asked: SimulationRequest,
+    line: Line,
+    model: str,
+    name: str,
+    policy: Bands,
+    full: bool,
+) -> CutOffs:
     """Look at all cut-offs of one model and policy; where not `full`, only choices are made, no surface."""
     about, scored = gathered.about, gathered.scored[model]
     actions = tuple(about["actions"])
@@ -140,7 +148,9 @@ def cut_offs(gathered: Gathered, asked: Asked, line: Line, model: str, name: str
     choice = budgeted = regret = None
     steps: list[Step] = []
     money = Line(*asked.economics.spend(actions, about["good"]))
-    by_money = not about["per_user_prices"] and bool(np.nansum(np.abs(money.alpha) + np.abs(money.beta)) > 0)
+    by_money = not about["per_user_prices"] and bool(
+        np.nansum(np.abs(money.reward_intercept) + np.abs(money.reward_slope)) > 0
+    )
     spend = money if by_money else contacts(len(actions))
     if about["kind"] != "assumed":
         choice = choose(validation, test, bands, line, least=asked.least)
@@ -172,7 +182,9 @@ def cut_offs(gathered: Gathered, asked: Asked, line: Line, model: str, name: str
     )
 
 
-def _views(test: Cells, bands: list[int], line: Line, policy: Bands, choice: Choice | None, asked: Asked) -> list[View]:
+def _views(
+    test: Cells, bands: list[int], line: Line, policy: Bands, choice: Choice | None, asked: SimulationRequest
+) -> list[CutOffView]:
     chosen = None if choice is None else choice.honest.at
     at = test.at(policy.grid_cuts) if chosen is None else chosen
     few = len(at) < 3
@@ -189,7 +201,7 @@ def _views(test: Cells, bands: list[int], line: Line, policy: Bands, choice: Cho
         if choice is not None:
             stays, _ = untold(test, bands, line, chosen, rng, asked.least, free)
             told = ~stays[(slice(low, high),) * stays.ndim]
-        views.append(View(first, tuple(float(test.cuts[i]) for i in at), found, told))
+        views.append(CutOffView(first, tuple(float(test.cuts[i]) for i in at), found, told))
     return views
 
 

@@ -1,6 +1,6 @@
 """What a reader must know before a model is used, in sentences, each from what was measured."""
 
-from tippingpoint.experiment.spec import Candidate, Question
+from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.reports.estimates import interval
 from tippingpoint.reports.inactive_policy import idle
 
@@ -11,7 +11,7 @@ FEW = 100
 NAMED = 6
 
 
-def known_limits(candidate: Candidate, question: Question) -> list[str]:
+def known_limits(candidate: Candidate, question: ExperimentSpec) -> list[str]:
     """The limits of a candidate, the gravest first."""
     contract, test, kind = question.users.contract, question.parts.test, question.evidence.kind
     found: list[str] = []
@@ -64,7 +64,7 @@ def known_limits(candidate: Candidate, question: Question) -> list[str]:
     return found
 
 
-def hardly_acts(candidate: Candidate, question: Question) -> str:
+def hardly_acts(candidate: Candidate, question: ExperimentSpec) -> str:
     """Says so where the policy acts on almost nobody; empty elsewhere."""
     acted = int(candidate.segments.loc[candidate.segments["action"] != "none", "users"].sum())
     return idle(acted, len(question.parts.test), "test users")

@@ -5,7 +5,7 @@ import pandas as pd
 from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
-from tippingpoint.data.users import Contract, Users
+from tippingpoint.data.users import FeatureSchema, Users
 from tippingpoint.explanation.values import raw_columns
 from tippingpoint.models.calibration import Model
 
@@ -15,7 +15,7 @@ MOST = 2500
 """Users a refit sees."""
 
 
-def coefficients(model: Model, contract: Contract, train: Users | None = None, seed: int = 0) -> pd.DataFrame:
+def coefficients(model: Model, contract: FeatureSchema, train: Users | None = None, seed: int = 0) -> pd.DataFrame:
     """A line's coefficients: `feature`, `term`, `unit`, `coefficient` (log-odds a unit of the term), `odds_ratio`.
 
     The unit of a category's term is whether the user is of it, that of a number's what the family makes of numbers.

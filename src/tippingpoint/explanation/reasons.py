@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tippingpoint.data.users import Contract
+from tippingpoint.data.users import FeatureSchema
 from tippingpoint.explanation.effects import points_of
 from tippingpoint.explanation.values import Explanation, explain
 from tippingpoint.models.calibration import Model
@@ -122,7 +122,7 @@ def what_moves(
 
 def typical_users(
     model: Model,
-    contract: Contract,
+    contract: FeatureSchema,
     features: pd.DataFrame,
     background: pd.DataFrame,
     segments: tuple[str, ...],

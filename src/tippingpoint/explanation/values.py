@@ -10,7 +10,7 @@ from sklearn.ensemble._forest import ForestClassifier
 from xgboost import DMatrix, XGBClassifier
 
 from tippingpoint.core.errors import InputError, nearest
-from tippingpoint.data.users import Contract
+from tippingpoint.data.users import FeatureSchema
 from tippingpoint.models.calibration import Model
 
 BACKGROUND = 1000
@@ -58,7 +58,7 @@ def background_of(fitted: pd.DataFrame, seed: int) -> pd.DataFrame:
     return fitted.iloc[np.sort(drawn)]
 
 
-def explain(model: Model, contract: Contract, features: pd.DataFrame, background: pd.DataFrame) -> Explanation:
+def explain(model: Model, contract: FeatureSchema, features: pd.DataFrame, background: pd.DataFrame) -> Explanation:
     """Exact SHAP values of the fitted pipeline (before any sigmoid).
 
     Trees: path-dependent TreeSHAP (Lundberg et al. 2020), of a forest's probability and of boosting's log-odds; a
@@ -136,7 +136,7 @@ def _unknown(estimator: Any, why: str) -> InputError:
     )
 
 
-def raw_columns(transformer: ColumnTransformer, contract: Contract) -> np.ndarray:
+def raw_columns(transformer: ColumnTransformer, contract: FeatureSchema) -> np.ndarray:
     """For each column the transformer makes, the position in the contract of the column it was made from."""
     at = {column.name: i for i, column in enumerate(contract.columns)}
     source: list[int] = []

@@ -14,7 +14,7 @@ from rich.console import RenderableType
 from tippingpoint.config.settings import VERSION, MeasureSettings
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.redaction import masked
-from tippingpoint.core.run_reference import Filed
+from tippingpoint.core.run_reference import RunReference
 from tippingpoint.core.strict import Component
 from tippingpoint.data.decisions import CHANCE, checked, read
 from tippingpoint.data.source import Source
@@ -22,7 +22,7 @@ from tippingpoint.data.writing import replacing
 from tippingpoint.economics import Economics
 from tippingpoint.measurement import report
 from tippingpoint.measurement.next_experiment import as_evidence
-from tippingpoint.measurement.outcomes import Decided, Terms, join
+from tippingpoint.measurement.outcomes import Decided, OutcomeRule, join
 from tippingpoint.measurement.result import Measured, measured
 from tippingpoint.measurement.tracked import FIRST_LOOK, note, noted, promised
 from tippingpoint.reports.progress import progress
@@ -41,7 +41,7 @@ class MeasureResult:
 
     decided: Decided
     versions: list[Measured]
-    filed: list[Filed]
+    filed: list[RunReference]
     to: str | None
     good: bool
     question: str
@@ -92,7 +92,7 @@ def measure(settings: MeasureSettings) -> MeasureResult:
     with progress(4) as step:
         step("reading decisions")
         table, user_id = checked(read(settings.decisions, "decisions"), settings.decisions_id)
-        terms = Terms(
+        terms = OutcomeRule(
             settings.outcome, settings.at, settings.absent == "zero", settings.within, settings.since, settings.until
         )
         outcomes = read(settings.outcomes, "outcomes")
@@ -136,7 +136,7 @@ def _run(client: Client, version: str) -> StoredRun:
         ) from error
 
 
-def _first_look(terms: Terms, outcome: str) -> str:
+def _first_look(terms: OutcomeRule, outcome: str) -> str:
     """The version's tag that keeps how many users its first look on these terms had: all later ones are tuned to it."""
     kept = astuple(replace(terms, outcome=outcome, until=None))
     return f"{FIRST_LOOK}{hashlib.sha256(repr(kept).encode()).hexdigest()[:8]}"
@@ -144,7 +144,7 @@ def _first_look(terms: Terms, outcome: str) -> str:
 
 def _file(
     client: Client, of: Measured, run: StoredRun, decided: Decided, settings: MeasureSettings, first_look: str
-) -> Filed:
+) -> RunReference:
     """A run of its own in the version's experiment, tags and a line on the version."""
     written = masked(settings.model_dump(mode="json"))
     tags = {
@@ -184,4 +184,4 @@ def _file(
         told |= {f"measured_uplift_per_1000{end}": f"{value:.6g}" for end, value in ends.items()}
         told |= {first_look: str(of.first)} if of.settled else {}
     note(client, of.version, told, report.in_a_line(of))
-    return Filed(opened.run_id, backend.page(opened.path), of.version)
+    return RunReference(opened.run_id, backend.page(opened.path), of.version)

@@ -18,7 +18,7 @@ KNOWN = "__known"
 
 
 @dataclass(frozen=True)
-class Terms:
+class OutcomeRule:
     """What counts as the outcome of a decision.
 
     Parameters
@@ -97,7 +97,7 @@ def join(
     user_id: str,
     outcomes: pl.DataFrame,
     outcomes_id: str | None,
-    terms: Terms,
+    terms: OutcomeRule,
     now: datetime | None = None,
 ) -> Decided:
     """What came of each user's first decision by each version.
@@ -127,7 +127,7 @@ def follow(
     user_id: str,
     outcomes: pl.DataFrame,
     outcomes_id: str | None,
-    terms: Terms,
+    terms: OutcomeRule,
     now: datetime | None = None,
 ) -> Decided:
     """What came of each user's first decision by each version; of nobody where nothing is known yet.
@@ -206,7 +206,7 @@ def follow(
     return Decided(used, user_id, name, counts, settled=not terms.absent_is_zero or terms.within is not None)
 
 
-def _came(outcomes: pl.DataFrame, key: str, terms: Terms) -> tuple[pl.DataFrame, str]:
+def _came(outcomes: pl.DataFrame, key: str, terms: OutcomeRule) -> tuple[pl.DataFrame, str]:
     """Id, whether the outcome came, and when; and the outcome's name."""
     columns = outcomes.columns
     for where, column in (("outcome", terms.outcome), ("at", terms.at)):

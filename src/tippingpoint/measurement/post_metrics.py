@@ -6,7 +6,7 @@ import polars as pl
 
 from tippingpoint.data.decisions import as_written, times
 from tippingpoint.measurement.join import AT, complete_until, first_by_version, id_of, last, met, one_row, refuse_future
-from tippingpoint.measurement.outcomes import OUTCOME, Terms
+from tippingpoint.measurement.outcomes import OUTCOME, OutcomeRule
 
 
 def means(
@@ -15,7 +15,7 @@ def means(
     outcomes: pl.DataFrame,
     outcomes_id: str | None,
     column: str,
-    terms: Terms,
+    terms: OutcomeRule,
     now: datetime | None = None,
 ) -> pl.DataFrame:
     """The number that came of each user's first decision by each version, where `within` days of it are over.
@@ -51,7 +51,7 @@ def happened(
     events_id: str | None,
     at: str,
     name: str,
-    terms: Terms,
+    terms: OutcomeRule,
     now: datetime | None = None,
 ) -> pl.DataFrame:
     """Whether each user's first decision by each version was followed by an event within `within` days.
@@ -89,6 +89,6 @@ def happened(
     return old.with_columns(pl.col("__row").is_in(rows.implode()).cast(pl.Int64).alias(name)).drop("__row")
 
 
-def _over(decisions: pl.DataFrame, terms: Terms, until: datetime) -> pl.DataFrame:
+def _over(decisions: pl.DataFrame, terms: OutcomeRule, until: datetime) -> pl.DataFrame:
     """Those whose days were over at a time."""
     return decisions.filter(pl.col("scored_at") + timedelta(days=terms.within or 0) <= until)

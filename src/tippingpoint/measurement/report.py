@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from tippingpoint.core.run_reference import Filed
+from tippingpoint.core.run_reference import RunReference
 from tippingpoint.measurement.outcomes import Counts
 from tippingpoint.measurement.result import Measured, waiting
 from tippingpoint.offpolicy.statistics import Estimate
@@ -22,7 +22,9 @@ ONE_LOOK = (
 )
 
 
-def measure_summary(found: Listed[Measured], counts: Counts, filed: Listed[Filed], to_type: str) -> RenderableType:
+def measure_summary(
+    found: Listed[Measured], counts: Counts, filed: Listed[RunReference], to_type: str
+) -> RenderableType:
     """A measurement on one screen."""
     kinds = sorted({of.promise.kind for of in found})
     heads = ["version", "uplift", "measured\n(experiment)", f"promised\n({', '.join(kinds)})", "is … than\nnothing"]

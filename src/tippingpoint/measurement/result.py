@@ -184,9 +184,9 @@ def measured(
     y, score = rows[outcome].to_numpy(), rows["propensity_score"].to_numpy()
     # As evidence.doubly_robust, but that an action may have no chance where neither the policy nor the lot takes it.
     weight = weights(action, chance)
-    phi = score[:, None] + weight * (y - score)[:, None]
+    outcome_scores = score[:, None] + weight * (y - score)[:, None]
     every = np.arange(len(rows))
-    gain = phi[every, decision] - phi[:, 0]
+    gain = outcome_scores[every, decision] - outcome_scores[:, 0]
     acts, alone = decision > 0, (decision > 0) & (action == 0)
     day = rows[KNOWN].dt.date()
     looks = np.append(np.flatnonzero((day != day.shift(-1)).fill_null(False).to_numpy()) + 1, len(rows))
@@ -202,8 +202,8 @@ def measured(
         per_1000 = intervals(gain * 1000)
         if not economics.per_user:
             economics.check(set(actions))
-            alpha, beta = economics.line(actions, good)
-            money = alpha + beta * phi
+            reward_intercept, reward_slope = economics.line(actions, good)
+            money = reward_intercept + reward_slope * outcome_scores
             per_user = intervals(money[every, decision] - money[:, 0])
     none = weight[acts, 0]
     return Measured(

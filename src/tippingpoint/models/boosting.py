@@ -8,7 +8,7 @@ from sklearn.pipeline import Pipeline
 from xgboost import XGBClassifier
 from xgboost.callback import TrainingCallback
 
-from tippingpoint.data.users import Contract
+from tippingpoint.data.users import FeatureSchema
 from tippingpoint.models.family import Family, Watch, prepare
 
 
@@ -28,7 +28,7 @@ class Boosting(Family):
     min_child_weight: float = Field(ge=0)
     reg_lambda: float = Field(ge=0)
 
-    def pipeline(self, contract: Contract, seed: int) -> Pipeline:
+    def pipeline(self, contract: FeatureSchema, seed: int) -> Pipeline:
         model = XGBClassifier(**self.parameters(), random_state=seed, n_jobs=-1)
         return Pipeline([("prepare", prepare(contract, "passthrough")), ("model", model)])
 

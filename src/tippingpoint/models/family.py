@@ -11,15 +11,15 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from tippingpoint.core.errors import nearest
-from tippingpoint.core.strict import Closed
-from tippingpoint.data.users import Contract
+from tippingpoint.core.strict import StrictModel
+from tippingpoint.data.users import FeatureSchema
 from tippingpoint.models.space import Dimension, Value
 
 Watch = Callable[[int, float], bool]
 """Told each round and its loss on the users held out; True ends the fit."""
 
 
-class Family(Closed, ABC):
+class Family(StrictModel, ABC):
     """A model family and its hyper-parameters; the base of every `model=` option.
 
     The pipeline is made of scikit-learn and numpy parts only, so that the saved model loads where tippingpoint is
@@ -80,7 +80,7 @@ class Family(Closed, ABC):
         return type(self).model_validate({**self.model_dump(), **parameters})
 
     @abstractmethod
-    def pipeline(self, contract: Contract, seed: int) -> Pipeline:
+    def pipeline(self, contract: FeatureSchema, seed: int) -> Pipeline:
         """An unfitted pipeline, steps `prepare` and `model`, for the contract's columns."""
 
     def fit_watched(
@@ -115,7 +115,7 @@ def one_hot() -> OneHotEncoder:
     return OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=20, sparse_output=False)
 
 
-def prepare(contract: Contract, numbers: object) -> ColumnTransformer:
+def prepare(contract: FeatureSchema, numbers: object) -> ColumnTransformer:
     """Numbers through `numbers` (a transformer or 'passthrough'), categories one-hot; any other column is ignored."""
     return ColumnTransformer(
         [("number", numbers, contract.names("number")), ("category", one_hot(), contract.names("category"))],

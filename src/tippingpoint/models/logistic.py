@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from tippingpoint.data.users import Contract
+from tippingpoint.data.users import FeatureSchema
 from tippingpoint.models.family import Family, prepare
 
 
@@ -28,7 +28,7 @@ class Logistic(Family):
     """Inverse strength of the penalty."""
     max_iter: int = Field(ge=1)
 
-    def pipeline(self, contract: Contract, seed: int) -> Pipeline:
+    def pipeline(self, contract: FeatureSchema, seed: int) -> Pipeline:
         numbers = Pipeline(
             [
                 ("impute", SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)),

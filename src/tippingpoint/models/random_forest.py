@@ -7,7 +7,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 
-from tippingpoint.data.users import Contract
+from tippingpoint.data.users import FeatureSchema
 from tippingpoint.models.family import Family, prepare
 
 
@@ -25,7 +25,7 @@ class RandomForest(Family):
     min_samples_leaf: int = Field(ge=1)
     max_features: float | Literal["sqrt", "log2"]
 
-    def pipeline(self, contract: Contract, seed: int) -> Pipeline:
+    def pipeline(self, contract: FeatureSchema, seed: int) -> Pipeline:
         model = RandomForestClassifier(
             n_estimators=self.n_estimators,
             max_depth=self.max_depth,

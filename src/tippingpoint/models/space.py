@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from pydantic import Field, model_validator
 
-from tippingpoint.core.strict import Closed
+from tippingpoint.core.strict import StrictModel
 
 Value = bool | int | float | str | None
 
 
-class Dimension(Closed, allow_inf_nan=False):
+class Dimension(StrictModel, allow_inf_nan=False):
     """The values of one hyper-parameter: a range, or choices.
 
     Whole ends make a range of whole numbers. `when` makes it conditional: it is tried only where each parameter

@@ -26,15 +26,15 @@ class Line:
 
     Parameters
     ----------
-    alpha, beta
-        (K,) worth alpha[a] + beta[a]·outcome, as `Economics.line` gives it; NaN for an action without a
+    reward_intercept, reward_slope
+        (K,) reward is intercept[a] + slope[a]·outcome, as `Economics.line` gives it; NaN for an action without a
         price.
     measures
         (K,) worth of one unit of each further measure, by its name.
     """
 
-    alpha: np.ndarray
-    beta: np.ndarray
+    reward_intercept: np.ndarray
+    reward_slope: np.ndarray
     measures: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
@@ -112,11 +112,14 @@ class Cells:
         InputError
             Where one of the actions that are `used` has no price.
         """
-        if line.alpha.shape != (self.actions,) or line.beta.shape != (self.actions,):
-            raise InputError("line", f"must price {self.actions} actions, got {line.alpha.shape} and {line.beta.shape}")
+        if line.reward_intercept.shape != (self.actions,) or line.reward_slope.shape != (self.actions,):
+            raise InputError(
+                "line",
+                f"must price {self.actions} actions, got {line.reward_intercept.shape} and {line.reward_slope.shape}",
+            )
         L = np.zeros((self.actions, self.gram.shape[1]))
-        L[:, 0] = line.alpha
-        for block, slope in {"phi": line.beta, **line.measures}.items():
+        L[:, 0] = line.reward_intercept
+        for block, slope in {"phi": line.reward_slope, **line.measures}.items():
             np.fill_diagonal(L[:, self.columns(block)], slope)
         for action in used:
             if not np.isfinite(L[action]).all():
@@ -219,8 +222,8 @@ def gather(
     InputError
         Where scores or values are missing, shapes do not fit, or cuts do not rise.
     """
-    n, k = evidence.phi.shape
-    blocks = {"phi": evidence.phi, **(measures or {})}
+    n, k = evidence.outcome_scores.shape
+    blocks = {"phi": evidence.outcome_scores, **(measures or {})}
     if score.shape != (n,) or any(values.shape != (n, k) for values in blocks.values()):
         raise InputError("simulate", f"{score.shape} scores do not fit {n} users × {k} actions")
     if not (len(cuts) and np.isfinite(cuts).all() and (np.diff(cuts) > 0).all()):

@@ -149,14 +149,18 @@ def _influences(cells: Cells, line: Line, decision: np.ndarray) -> dict[str, tup
     def total(worth: np.ndarray) -> float:
         return float(np.einsum("ci,ci->", worth, cells.gram[:, 0]))
 
-    alpha, beta, first = line.alpha[decision], line.beta[decision], np.zeros(len(rows), dtype=np.int64)
+    reward_intercept, reward_slope, first = (
+        line.reward_intercept[decision],
+        line.reward_slope[decision],
+        np.zeros(len(rows), dtype=np.int64),
+    )
     one, weight = pick((first, np.ones(len(rows)))), pick((columns["w"], np.ones(len(rows))))
     if total(weight) <= 0:
         raise InputError("log.action", "no user got what the policy decides", "Choose a policy nearer to the log.")
-    weighted = pick((columns["w"], alpha), (columns["wy"], beta))
-    direct = pick((first, alpha), (columns["p"], beta))
-    robust = pick((first, alpha), (columns["phi"], beta))
-    residual = pick((columns["phi"], beta), (columns["p"], -beta))  # w·(y - p̂) = phi - p̂
+    weighted = pick((columns["w"], reward_intercept), (columns["wy"], reward_slope))
+    direct = pick((first, reward_intercept), (columns["p"], reward_slope))
+    robust = pick((first, reward_intercept), (columns["phi"], reward_slope))
+    residual = pick((columns["phi"], reward_slope), (columns["p"], -reward_slope))  # w·(y - p̂) = outcome_scores - p̂
     ratio, shift = total(weighted) / total(weight), total(residual) / total(weight)
     scale = n / total(weight)
 

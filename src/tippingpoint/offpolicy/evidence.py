@@ -1,4 +1,4 @@
-"""Where a counterfactual comes from: phi[i, a] stands for user i's outcome under action a."""
+"""Where a counterfactual comes from: outcome_scores[i, a] stands for user i's outcome under action a."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -23,16 +23,16 @@ class Evidence:
     kind
         `truth` (a generator knows), `experiment` (known logging probabilities), `logged` (estimated ones) or
         `assumed` (a stated response). One ranking never mixes kinds.
-    phi
+    outcome_scores
         (n, K) array whose column means estimate the mean outcome under each action.
     """
 
     kind: Kind
-    phi: np.ndarray
+    outcome_scores: np.ndarray
 
     def __post_init__(self) -> None:
-        if self.phi.ndim != 2:
-            raise InputError("evidence.phi", f"must be users × actions, got shape {self.phi.shape}")
+        if self.outcome_scores.ndim != 2:
+            raise InputError("evidence.phi", f"must be users × actions, got shape {self.outcome_scores.shape}")
 
     @property
     def measured(self) -> bool:
@@ -102,13 +102,15 @@ class Log:
         """(n, K) w[i, a] = 1[action_i = a] / e[i, a]."""
         return weights(self.action, self.logging_probability)
 
-    def priced(self, alpha: np.ndarray, beta: np.ndarray) -> "Log":
-        """The same log in money: outcome y under action a becomes alpha[a] + beta[a]·y; (K,) each."""
-        if not np.isfinite(alpha + beta).all():
-            codes = np.flatnonzero(~np.isfinite(alpha + beta)).tolist()
+    def priced(self, reward_intercept: np.ndarray, reward_slope: np.ndarray) -> "Log":
+        """The same log in money: outcome y under action a becomes intercept[a] + slope[a]·y; (K,) each."""
+        if not np.isfinite(reward_intercept + reward_slope).all():
+            codes = np.flatnonzero(~np.isfinite(reward_intercept + reward_slope)).tolist()
             raise InputError("economics.actions", f"actions {codes} have no price", "Price all that were taken.")
-        predicted = None if self.predicted is None else alpha + beta * self.predicted
-        return replace(self, outcome=alpha[self.action] + beta[self.action] * self.outcome, predicted=predicted)
+        predicted = None if self.predicted is None else reward_intercept + reward_slope * self.predicted
+        return replace(
+            self, outcome=reward_intercept[self.action] + reward_slope[self.action] * self.outcome, predicted=predicted
+        )
 
 
 def weights(action: np.ndarray, logging_probability: np.ndarray) -> np.ndarray:
@@ -123,7 +125,7 @@ def doubly_robust(
 ) -> np.ndarray:
     """Augmented inverse-probability scores (Robins, Rotnitzky & Zhao 1994; Dudík et al. 2011).
 
-    phi[i, a] = p[i, a] + 1[action_i = a] / e[i, a] · (y_i - p[i, a]). Unbiased whatever `predicted` is, as
+    outcome_scores[i, a] = p[i, a] + 1[action_i = a] / e[i, a] · (y_i - p[i, a]). Unbiased whatever `predicted` is, as
     long as it was fitted on other users and the logging probabilities are right.
 
     Parameters
@@ -142,9 +144,9 @@ def doubly_robust(
     """
     Log(outcome, action, logging_probability, predicted)
     rows = np.arange(len(outcome))
-    phi = predicted.astype(np.float64, copy=True)
-    phi[rows, action] += (outcome - predicted[rows, action]) / logging_probability[rows, action]
-    return np.asarray(phi)
+    outcome_scores = predicted.astype(np.float64, copy=True)
+    outcome_scores[rows, action] += (outcome - predicted[rows, action]) / logging_probability[rows, action]
+    return np.asarray(outcome_scores)
 
 
 def assumed(outcome: np.ndarray, response: np.ndarray) -> np.ndarray:

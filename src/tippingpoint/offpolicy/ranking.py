@@ -43,7 +43,7 @@ def autoc(score: np.ndarray, effect: np.ndarray) -> Estimate:
     score
         (n,) whom to act on first; larger is earlier.
     effect
-        (n,) phi[:, action] - phi[:, 0].
+        (n,) outcome_scores[:, action] - outcome_scores[:, 0].
     """
     n = len(score)
     # Summing (1/k)·Σ_{i≤k} effect_i over k gives user i the weight Σ_{k≥i} 1/k; TOC takes the overall mean
@@ -67,7 +67,7 @@ def uplift_at(share: float, score: np.ndarray, effect: np.ndarray) -> Estimate:
     part.
 
     The SE holds the cut-off fixed: what estimating a quantile adds is of the order of the effect's slope,
-    small beside the noise of phi.
+    small beside the noise of outcome_scores.
     """
     groups, sums, count = _groups(score, effect)
     n = len(score)
@@ -96,8 +96,8 @@ def _over_random(cells: Cells, action: int, gain: Sheet, rng: np.random.Generato
     n, share = cells.users, gain.changed / cells.users
     worth = np.zeros((2, cells.gram.shape[1]))
     worth[0, 0] = 1
-    phi = cells.columns("phi").start
-    worth[1, [phi + action, phi]] = 1, -1
+    outcome_scores = cells.columns("phi").start
+    worth[1, [outcome_scores + action, outcome_scores]] = 1, -1
     worth[1, 0] = -float(worth[1] @ cells.gram[:, 0].sum(axis=0)) / n
     moments = worth @ cells.gram @ worth.T
 

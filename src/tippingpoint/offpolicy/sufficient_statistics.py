@@ -26,7 +26,7 @@ Measures = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
-class Scored:
+class ScoreCells:
     """Score cells of one model, on one grid."""
 
     validation: Cells
@@ -53,7 +53,7 @@ class Joint:
 
 
 @dataclass(frozen=True)
-class Gathered:
+class SufficientStatistics:
     """What one pass over users leaves.
 
     Parameters
@@ -76,7 +76,7 @@ class Gathered:
     """
 
     about: dict[str, Any]
-    scored: dict[str, Scored]
+    scored: dict[str, ScoreCells]
     validation: Joint
     test: Joint
     segments: pd.DataFrame
@@ -107,7 +107,7 @@ class Gathered:
         return buffer.getvalue()
 
     @classmethod
-    def load(cls, data: bytes) -> "Gathered":
+    def load(cls, data: bytes) -> "SufficientStatistics":
         """What `dump` wrote.
 
         Raises
@@ -128,7 +128,7 @@ class Gathered:
                 return Cells(about["kind"], edges, len(about["actions"]), tuple(blocks or about["blocks"]), gram)
 
             scored = {
-                model: Scored(*(cells(found[f"scored/{k}/{p}"], found[f"scored/{k}/cuts"]) for p in PARTS))
+                model: ScoreCells(*(cells(found[f"scored/{k}/{p}"], found[f"scored/{k}/cuts"]) for p in PARTS))
                 for k, model in enumerate(text["models"])
             }
             joint = {
@@ -163,9 +163,9 @@ def join(
     log
         The blocks `LOG` of the same users, (n, K) each, where other estimators are wanted.
     """
-    code = np.zeros(len(evidence.phi), dtype=np.int64)
+    code = np.zeros(len(evidence.outcome_scores), dtype=np.int64)
     for decided in decisions.values():  # numbered anew after each, so that codes stay small
-        _, code = np.unique(code * evidence.phi.shape[1] + decided, return_inverse=True)
+        _, code = np.unique(code * evidence.outcome_scores.shape[1] + decided, return_inverse=True)
     _, first = np.unique(code, return_index=True)
     cells = by_group(code, len(first), evidence, measures)
     padding = len(cells.count) - len(first)
@@ -176,17 +176,17 @@ def join(
     return Joint(cells, {name: np.pad(decided[first], (0, padding)) for name, decided in decisions.items()}, of_log)
 
 
-def log_blocks(log: Log, keep: Sequence[int], alpha: np.ndarray, beta: np.ndarray) -> Measures:
-    """What `join` takes of a log, (n, K) for the K actions that are kept, in units alpha + beta·outcome.
+def log_blocks(log: Log, keep: Sequence[int], reward_intercept: np.ndarray, reward_slope: np.ndarray) -> Measures:
+    """What `join` takes of a log, (n, K) for the K actions that are kept, in units intercept + slope·outcome.
 
     Parameters
     ----------
-    alpha, beta
+    reward_intercept, reward_slope
         (K,) or (n, K): zeros and ones for outcomes; each user's own prices, which no line can add later.
     """
     assert log.predicted is not None
-    w, predicted = log.weight[:, keep], alpha + beta * log.predicted[:, keep]
-    wy = w * (alpha + beta * log.outcome[:, None])
+    w, predicted = log.weight[:, keep], reward_intercept + reward_slope * log.predicted[:, keep]
+    wy = w * (reward_intercept + reward_slope * log.outcome[:, None])
     residual = wy - w * predicted  # 0 but for the action taken
     return {"phi": predicted + residual, "w": w, "wy": wy, "p": predicted}
 

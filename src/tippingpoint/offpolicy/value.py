@@ -31,17 +31,19 @@ class PolicyValue:
     contribution: np.ndarray
 
 
-def reward(evidence: Evidence, alpha: np.ndarray, beta: np.ndarray) -> np.ndarray:
-    """(n, K) money per user under each action: alpha[a] + beta[a]·phi[i, a]."""
-    return np.asarray(alpha + beta * evidence.phi)
+def reward(evidence: Evidence, reward_intercept: np.ndarray, reward_slope: np.ndarray) -> np.ndarray:
+    """(n, K) money per user under each action: reward_intercept[a] + reward_slope[a]·outcome_scores[i, a]."""
+    return np.asarray(reward_intercept + reward_slope * evidence.outcome_scores)
 
 
-def policy_value(evidence: Evidence, alpha: np.ndarray, beta: np.ndarray, decision: np.ndarray) -> PolicyValue:
+def policy_value(
+    evidence: Evidence, reward_intercept: np.ndarray, reward_slope: np.ndarray, decision: np.ndarray
+) -> PolicyValue:
     """Value a policy by what it decides for each user.
 
     Parameters
     ----------
-    alpha, beta
+    reward_intercept, reward_slope
         (K,) reward line of each action (`Economics.line`); actions never decided may be NaN.
     decision
         (n,) action codes; or (n, K) chances of each action, for a policy that throws dice.
@@ -51,9 +53,9 @@ def policy_value(evidence: Evidence, alpha: np.ndarray, beta: np.ndarray, decisi
     InputError
         Where decisions do not fit the users, or a decided action has no price or no evidence.
     """
-    money, phi = reward(evidence, alpha, beta), evidence.phi
+    money, outcome_scores = reward(evidence, reward_intercept, reward_slope), evidence.outcome_scores
     chosen = taken(money, decision)
-    gain, outcomes = chosen - money[:, 0], taken(phi, decision) - phi[:, 0]
+    gain, outcomes = chosen - money[:, 0], taken(outcome_scores, decision) - outcome_scores[:, 0]
     if not np.isfinite(gain.sum()):
         broken = np.flatnonzero(~np.isfinite(money).all(axis=0)).tolist()
         raise InputError(
@@ -66,7 +68,7 @@ def policy_value(evidence: Evidence, alpha: np.ndarray, beta: np.ndarray, decisi
     return PolicyValue(value, uplift, per_1000, gain)
 
 
-def break_even_response(base: float, alpha: np.ndarray, beta: np.ndarray) -> np.ndarray:
+def break_even_response(base: float, reward_intercept: np.ndarray, reward_slope: np.ndarray) -> np.ndarray:
     """(K,) ratio P(y | a) / P(y | none) from which on an action earns more than none.
 
     Parameters
@@ -75,23 +77,27 @@ def break_even_response(base: float, alpha: np.ndarray, beta: np.ndarray) -> np.
         Mean outcome under none of the users acted on.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray((alpha[0] - alpha + beta[0] * base) / (beta * base))
+        return np.asarray((reward_intercept[0] - reward_intercept + reward_slope[0] * base) / (reward_slope * base))
 
 
-def segment_break_even(outcome: np.ndarray, alpha: np.ndarray, beta: np.ndarray, good: bool) -> float:
+def segment_break_even(
+    outcome: np.ndarray, reward_intercept: np.ndarray, reward_slope: np.ndarray, good: bool
+) -> float:
     """From which ratio P(pays | action) / P(pays | none) on an action earns more than none with these users.
 
     Parameters
     ----------
     outcome
         (n,) outcomes under none, or their chances.
-    alpha, beta
+    reward_intercept, reward_slope
         (2,) or (n, 2) reward lines of none and of the action.
     good
         Whether the outcome is to pay; else it is not to.
     """
     pays = outcome if good else 1 - outcome
-    a, b = (alpha, beta) if good else (alpha + beta, -beta)  # in terms of those who pay
+    a, b = (
+        (reward_intercept, reward_slope) if good else (reward_intercept + reward_slope, -reward_slope)
+    )  # in terms of those who pay
     # Means of products: whoever pays may cost more or less than others do.
     a, b = np.broadcast_to(a, (len(pays), 2)).mean(axis=0), (b * pays[:, None]).mean(axis=0)
     return float(break_even_response(1.0, a, b)[1])

@@ -8,7 +8,7 @@ import pandas as pd
 from pydantic import PrivateAttr, field_validator
 
 from tippingpoint.core.errors import InputError
-from tippingpoint.policies.policy import Known, Policy
+from tippingpoint.policies.policy import FitContext, Policy
 
 
 class BestAction(Policy):
@@ -31,7 +31,7 @@ class BestAction(Policy):
     def segments(self) -> tuple[str, ...]:
         return tuple(self.actions)
 
-    def bind(self, known: Known) -> Self:
+    def bind(self, known: FitContext) -> Self:
         if known.worth is None:
             raise InputError(
                 "policy", f"{self.name} needs logged actions to learn from; these users have none", "Use scores."

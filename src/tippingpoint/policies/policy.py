@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, model_validator
 
-from tippingpoint.core.strict import Closed
+from tippingpoint.core.strict import StrictModel
 
 
 @dataclass(frozen=True)
-class Known:
+class FitContext:
     """What a policy may learn from when it is bound to a model.
 
     Parameters
@@ -34,7 +34,7 @@ class Known:
     worth: Callable[[pd.DataFrame, tuple[str, ...]], np.ndarray] | None = None
 
 
-class Policy(Closed, ABC):
+class Policy(StrictModel, ABC):
     """Rules from score and features to segment; the base of every `policy=` option."""
 
     learnt: ClassVar[tuple[str, ...]] = ()
@@ -73,7 +73,7 @@ class Policy(Closed, ABC):
         code = np.array([actions.index(self.actions[s]) for s in self.segments])
         return code[self.segment(score, features)]
 
-    def bind(self, known: Known) -> Self:
+    def bind(self, known: FitContext) -> Self:
         """The policy with what it learns fixed, so that one user can be decided alone; most learn nothing.
 
         Raises

@@ -9,13 +9,13 @@ import polars as pl
 from pydantic import Field, field_validator, model_validator
 
 from tippingpoint.core.errors import InputError, nearest
-from tippingpoint.core.strict import Closed
-from tippingpoint.policies.policy import Known, Policy
+from tippingpoint.core.strict import StrictModel
+from tippingpoint.policies.policy import FitContext, Policy
 
 SCORE = "score"
 
 
-class Rule(Closed):
+class Rule(StrictModel):
     """Users for whom `when` holds are in the segment, unless an earlier rule took them."""
 
     segment: str = Field(min_length=1)
@@ -23,7 +23,7 @@ class Rule(Closed):
     """A condition in Polars' SQL over features, levels and `score`; an unknown value holds for nothing."""
 
 
-class Levels(Closed):
+class Levels(StrictModel):
     """A number as levels of equal size, learnt on train: three names make terciles."""
 
     column: str
@@ -84,7 +84,7 @@ class Rules(Policy):
         named = dict.fromkeys(name for condition in self.conditions for name in condition.meta.root_names())
         return tuple(dict.fromkeys(self.levels[n].column if n in self.levels else n for n in named))
 
-    def bind(self, known: Known) -> Self:
+    def bind(self, known: FitContext) -> Self:
         edges = {}
         for name, level in self.levels.items():
             self._require(known.train, level.column)

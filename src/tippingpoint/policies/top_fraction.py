@@ -7,7 +7,7 @@ import pandas as pd
 from pydantic import Field
 
 from tippingpoint.core.errors import InputError
-from tippingpoint.policies.policy import Known, Policy
+from tippingpoint.policies.policy import FitContext, Policy
 
 
 class Ranked(Policy):
@@ -35,7 +35,7 @@ class Ranked(Policy):
     def score_cuts(self) -> tuple[float, ...] | None:
         return None if self.cut is None else (self.cut,)
 
-    def bind(self, known: Known) -> Self:
+    def bind(self, known: FitContext) -> Self:
         # The lowest score such that no more than the wanted share is at or above it: users of equal score are never
         # treated apart, so where scores tie fewer are acted on than wanted, and that is told.
         if not len(known.score):
@@ -61,7 +61,7 @@ class TopFraction(Ranked):
     --------
     >>> top = TopFraction(name="top", version=1, share=0.4, actions={"rest": "none", "top": "prompt"})
     >>> score = np.array([0.1, 0.5, 0.5, 0.5, 0.9])
-    >>> bound = top.bind(Known(pd.DataFrame(), pd.DataFrame(), score))
+    >>> bound = top.bind(FitContext(pd.DataFrame(), pd.DataFrame(), score))
     >>> bound.cut, bound.share_at_cut, bound.tied_share
     (0.9, 0.2, 0.6)
     """

@@ -66,7 +66,7 @@ class Contestant:
 
 
 @dataclass(frozen=True)
-class Ground:
+class JudgedUsers:
     """Users that a version is judged on.
 
     Parameters
@@ -102,7 +102,7 @@ def contestant(client: Client, name: str, number: str) -> Contestant:
     return Contestant(uri, model, decider, amiss, int(run.info.start_time))
 
 
-def ground_of(contestant: Contestant, data: Component | None) -> Ground:
+def ground_of(contestant: Contestant, data: Component | None) -> JudgedUsers:
     """The users a version's run was judged on, read again and split as it did.
 
     Raises
@@ -124,7 +124,7 @@ def ground_of(contestant: Contestant, data: Component | None) -> Ground:
         )
     shares = validate(Split, model.config["split"], "split")
     cut = hashlib.sha256(json.dumps(shares.model_dump(), sort_keys=True).encode()).hexdigest()[:8]
-    return Ground(users, split(users, shares), f"{users.digest}-{cut}")
+    return JudgedUsers(users, split(users, shares), f"{users.digest}-{cut}")
 
 
 def judge(
@@ -132,7 +132,7 @@ def judge(
     gate: Gate,
     candidate: Contestant,
     champion: Contestant | str | None,
-    ground: Ground,
+    ground: JudgedUsers,
     against: str,
     look: int,
     reported: int,
@@ -232,7 +232,7 @@ def age(times: Mapping[str, datetime], read: int, now: datetime) -> tuple[float,
     return max((now - since) / timedelta(days=1), 0.0), column
 
 
-def _sound(client: Client, gate: Gate, candidate: Contestant, ground: Ground, score: np.ndarray) -> list[Check]:
+def _sound(client: Client, gate: Gate, candidate: Contestant, ground: JudgedUsers, score: np.ndarray) -> list[Check]:
     """The checks of the model itself. Its files are run elsewhere only once they ask for nothing unusual."""
     model, test = candidate.model, ground.parts.test
     family = model.family
@@ -289,7 +289,7 @@ def _unseen(model: LoadedModel, champion: Contestant, users: Users) -> str:
 def _worth(
     candidate: Contestant,
     champion: Contestant | None,
-    ground: Ground,
+    ground: JudgedUsers,
     score: np.ndarray,
     theirs: np.ndarray,
     margin: float,
@@ -312,11 +312,11 @@ def _worth(
         if unknown := decided - set(actions):
             return Check("value", "cannot tell", f"no user ever got {', '.join(sorted(unknown))}")
         evidence = gather_evidence(kind, parts.train, parts.test, economics.response(actions), seed)
-        alpha, beta = economics.rewards(actions, users.contract.good, parts.test.costs)
+        reward_intercept, reward_slope = economics.rewards(actions, users.contract.good, parts.test.costs)
         gains = []
         for policy, scores in ((own, score), (other, theirs)):
             decision = policy.decide(scores, parts.test.features, actions)
-            gains.append(policy_value(evidence, alpha, beta, decision).contribution)
+            gains.append(policy_value(evidence, reward_intercept, reward_slope, decision).contribution)
     except InputError as error:
         return Check("value", "cannot tell", str(error).rstrip("."))
     return quality_checks.worth(gains[0], gains[1], kind, True, margin, sure)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from tippingpoint.core.run_reference import Filed
+from tippingpoint.core.run_reference import RunReference
 
 LOOPBACK = "http://127.0.0.1"
 
@@ -27,7 +27,7 @@ def pages(addresses: Mapping[str, str]) -> list[Text]:
     return [*([Text("tippingpoint ui serves:")] if ours else []), *lines]
 
 
-def links(filed: Filed) -> list[Text]:
+def links(filed: RunReference) -> list[Text]:
     """Where it is filed, and what to type next."""
     registered = f"Registered: {filed.registered}. " if filed.registered else ""
     pages = {"MLflow": filed.page} | filed.views

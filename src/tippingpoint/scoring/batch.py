@@ -10,7 +10,7 @@ import pandas as pd
 import polars as pl
 
 from tippingpoint.core.errors import InputError
-from tippingpoint.data.contract import TableContract
+from tippingpoint.data.contract import TableSchema
 from tippingpoint.data.fast_validation import admit
 from tippingpoint.data.validation import as_text
 from tippingpoint.data.writing import neutralised
@@ -57,7 +57,7 @@ class Batch:
     for_spreadsheets: bool = False
 
     @property
-    def terms(self) -> TableContract:
+    def terms(self) -> TableSchema:
         """What the table must hold."""
         return self.decider.deployment.terms
 

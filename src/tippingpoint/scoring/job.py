@@ -17,7 +17,7 @@ from tippingpoint.core.errors import InputError, OutsideError, RefusedError, nea
 from tippingpoint.core.redaction import masked
 from tippingpoint.data import database
 from tippingpoint.data.writing import SUFFIXES
-from tippingpoint.decisions.batch_result import Scored
+from tippingpoint.decisions.batch_result import BatchResult
 from tippingpoint.decisions.batch_statistics import Tally
 from tippingpoint.decisions.randomization import Exploration
 from tippingpoint.decisions.reasons import Reasons
@@ -42,7 +42,7 @@ PREDICTIONS = "predictions"
 class ScoreResult:
     """What was decided, and the run that says so, if it was logged."""
 
-    scored: Scored
+    scored: BatchResult
     page: str | None
     run_id: str | None
 
@@ -87,7 +87,7 @@ def score(settings: ScoreSettings) -> ScoreResult:
         else:
             written = _write(settings, batch, source, to, counted.update)
         deployment, policy = batch.decider.deployment, batch.decider.policy
-        scored = Scored(
+        scored = BatchResult(
             origin=source.origin,
             to=_shown(to),
             model=batch.decider.reference,

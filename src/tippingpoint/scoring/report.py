@@ -4,7 +4,7 @@ import numpy as np
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from tippingpoint.decisions.batch_result import Scored
+from tippingpoint.decisions.batch_result import BatchResult
 from tippingpoint.decisions.drift import MOVED, SHIFTED
 from tippingpoint.reports.console import pages, plain_table
 from tippingpoint.reports.estimates import EVIDENCE
@@ -16,7 +16,7 @@ DRIFTED = 5
 """Columns named that have moved."""
 
 
-def score_summary(scored: Scored, page: str | None) -> RenderableType:
+def score_summary(scored: BatchResult, page: str | None) -> RenderableType:
     """Segments, what was set aside, drift, where the decisions are, and what to type next."""
     tally = scored.tally
     table = plain_table(

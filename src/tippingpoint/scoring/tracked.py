@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tippingpoint.decisions.batch_result import Scored
+from tippingpoint.decisions.batch_result import BatchResult
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.deciders import Loaded
 from tippingpoint.tracking.provenance import provenance
@@ -15,7 +15,7 @@ from tippingpoint.tracking.tags import JOB
 
 
 def record(
-    client: Client, experiment: str | None, loaded: Loaded, scored: Scored, config: dict[str, Any]
+    client: Client, experiment: str | None, loaded: Loaded, scored: BatchResult, config: dict[str, Any]
 ) -> tuple[str, str]:
     """File a batch beside the model's own run, or in an experiment of that name.
 
@@ -62,7 +62,7 @@ def _named(name: str) -> str:
     return "".join(c if c.isalnum() or c in "_-. :/" else "_" for c in name)
 
 
-def _described(scored: Scored) -> str:
+def _described(scored: BatchResult) -> str:
     tally = scored.tally
     lines = [
         f"Decisions of {scored.model} for {scored.origin}: {tally.rows:,} rows in = {tally.decided:,} decided"

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tippingpoint.data.contract import NOUN, TableContract, Terms
+from tippingpoint.data.contract import NOUN, ColumnSpec, TableSchema
 from tippingpoint.data.validation import stand_ins
 from tippingpoint.decisions import Deployment
 from tippingpoint.serving.request import LARGEST, WHOLE
@@ -99,7 +99,7 @@ def document(
     return found
 
 
-def user_schema(contract: TableContract) -> Schema:
+def user_schema(contract: TableSchema) -> Schema:
     """What one user must hold; null where a value may be missing. Further fields are ignored."""
     return _object({n: _column(terms, n == contract.id) for n, terms in contract.columns.items()}) | {
         "description": "One user. Every column is there; a value that may be missing is null. Others are ignored."
@@ -123,7 +123,7 @@ def example_user(deployment: Deployment, number: int = 1) -> dict[str, Any]:
     return found
 
 
-def _usual(terms: Terms, edges: list[float]) -> float | int | None:
+def _usual(terms: ColumnSpec, edges: list[float]) -> float | int | None:
     middle = terms.typical if terms.typical is not None else edges[len(edges) // 2] if edges else 0.0
     low = -np.inf if terms.min is None else float(terms.min)  # type: ignore[arg-type]  # of a number they are numbers
     high = np.inf if terms.max is None else float(terms.max)  # type: ignore[arg-type]  # of a number they are numbers
@@ -132,7 +132,7 @@ def _usual(terms: Terms, edges: list[float]) -> float | int | None:
     return whole if terms.type == "whole" or value == whole else value
 
 
-def _column(terms: Terms, is_id: bool) -> Schema:
+def _column(terms: ColumnSpec, is_id: bool) -> Schema:
     found: Schema
     if terms.type in ("number", "whole"):
         # A whole number stays below 2^53: a float tells neighbours apart up to there.

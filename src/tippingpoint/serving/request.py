@@ -12,7 +12,7 @@ import pandas as pd
 import polars as pl
 
 from tippingpoint.core.errors import nearest
-from tippingpoint.data.contract import KINDS, NOUN, TableContract, Terms
+from tippingpoint.data.contract import KINDS, NOUN, ColumnSpec, TableSchema
 from tippingpoint.data.validation import SHIFT, TOLD, shifted_unit, stand_ins
 
 ABSENT = object()
@@ -85,7 +85,7 @@ class Reader:
         The features a model reads, in order, and whether each is a `number` or a `category`.
     """
 
-    contract: TableContract
+    contract: TableSchema
     columns: dict[str, str]
 
     @property
@@ -138,7 +138,7 @@ class Reader:
         }
         return pd.DataFrame(columns)
 
-    def _number(self, name: str, values: list[Any], terms: Terms) -> tuple[np.ndarray, list[Problem]]:
+    def _number(self, name: str, values: list[Any], terms: ColumnSpec) -> tuple[np.ndarray, list[Problem]]:
         kinds = {int, float, NoneType} if terms.missing else {int, float}
         read = np.empty(0)
         if len(values) < FEW:
@@ -158,14 +158,14 @@ class Reader:
                 return read, self._unit(name, read, terms)
         return read, self._each(name, values, partial(_of_number, terms=terms))
 
-    def _category(self, name: str, values: list[Any], terms: Terms) -> tuple[list[str | None], list[Problem]]:
+    def _category(self, name: str, values: list[Any], terms: ColumnSpec) -> tuple[list[str | None], list[Problem]]:
         kinds = {str, NoneType} if terms.missing else {str}
         if terms.values and kinds.issuperset(map(type, values)) and set(values) <= {*terms.values, None}:
             return values, []
         problems = self._each(name, values, partial(_of_category, terms=terms))
         return ([] if problems else [v if v is None else v.strip() for v in values]), problems
 
-    def _unit(self, name: str, read: np.ndarray, terms: Terms) -> list[Problem]:
+    def _unit(self, name: str, read: np.ndarray, terms: ColumnSpec) -> list[Problem]:
         if terms.typical is None or len(read) < TOLD:
             return []
         middle = float(np.nanmedian(read)) if terms.missing else float(np.median(read))
@@ -190,20 +190,20 @@ class Reader:
         return problems
 
 
-def lacking(name: str, user: dict[str, Any], contract: TableContract) -> str:
+def lacking(name: str, user: dict[str, Any], contract: TableSchema) -> str:
     """The nearest of a user's own names to one that is not there."""
     others = [str(key)[:SHOWN] for key in user if key not in contract.columns]
     return nearest(name, others[:12]) if others else ""
 
 
-def _bounds(terms: Terms) -> tuple[float, float]:
+def _bounds(terms: ColumnSpec) -> tuple[float, float]:
     farthest = WHOLE if terms.type == "whole" else LARGEST
     low = -farthest if terms.min is None else max(float(terms.min), -farthest)  # type: ignore[arg-type]  # of a number they are numbers
     high = farthest if terms.max is None else min(float(terms.max), farthest)  # type: ignore[arg-type]  # of a number they are numbers
     return low, high
 
 
-def _of_number(value: Any, terms: Terms) -> tuple[str, str] | None:
+def _of_number(value: Any, terms: ColumnSpec) -> tuple[str, str] | None:
     if value is None:
         return None if terms.missing else ("missing", "is missing")
     if type(value) not in (int, float):
@@ -218,7 +218,7 @@ def _of_number(value: Any, terms: Terms) -> tuple[str, str] | None:
     return None
 
 
-def _of_category(value: Any, terms: Terms) -> tuple[str, str] | None:
+def _of_category(value: Any, terms: ColumnSpec) -> tuple[str, str] | None:
     if value is None:
         return None if terms.missing else ("missing", "is missing")
     if type(value) is not str:
@@ -229,7 +229,7 @@ def _of_category(value: Any, terms: Terms) -> tuple[str, str] | None:
     return ("missing", "stands for a missing value; send null") if text in stand_ins(None) else None
 
 
-def _of_id(value: Any, terms: Terms) -> tuple[str, str] | None:
+def _of_id(value: Any, terms: ColumnSpec) -> tuple[str, str] | None:
     if terms.type in ("number", "whole"):
         return _of_number(value, terms)
     if value is None or (type(value) is str and not value.strip()):

@@ -11,9 +11,9 @@ import yaml
 
 from tippingpoint.config.settings import SimulateSettings
 from tippingpoint.core.redaction import masked
-from tippingpoint.core.run_reference import Filed
+from tippingpoint.core.run_reference import RunReference
 from tippingpoint.experiment.simulation_result import PAIR, Simulation
-from tippingpoint.experiment.thresholds import Asked, CutOffs
+from tippingpoint.experiment.thresholds import CutOffs, SimulationRequest
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.reports.markdown import shortened
 from tippingpoint.reports.palette import colour
@@ -32,7 +32,7 @@ STATISTICS, REPORT = "statistics.npz", "simulation.html"
 
 def record(
     client: Client, experiment: str, simulation: Simulation, settings: SimulateSettings, origin: list[str]
-) -> Filed:
+) -> RunReference:
     """File a simulation.
 
     Parameters
@@ -59,7 +59,7 @@ def record(
         saved = views.seed(client, experiment, [views.uplift(simulation.kind)])
         pages = {"Report": backend.page(f"{parent.path}/artifacts/{REPORT}"), **saved}
         parent.tags({"mlflow.note.content": shortened(views.described(pages) + simulation_card(simulation), "run")})
-    return Filed(parent.run_id, backend.page(parent.path), None, pages)
+    return RunReference(parent.run_id, backend.page(parent.path), None, pages)
 
 
 def _parent(simulation: Simulation, settings: SimulateSettings, run: Run) -> None:
@@ -101,7 +101,7 @@ def _parent(simulation: Simulation, settings: SimulateSettings, run: Run) -> Non
         run.artifacts(folder)
 
 
-def _asked(asked: Asked) -> dict[str, Any]:
+def _asked(asked: SimulationRequest) -> dict[str, Any]:
     """What was asked of the statistics, as the config has it; a simulation priced anew is asked it again."""
     budget: dict[str, float | int | None] = {"contacts": None, "money": None, "of_users": None}
     if (limit := asked.budget) is not None:

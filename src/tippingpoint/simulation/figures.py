@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tippingpoint.experiment.simulation_result import Simulation
-from tippingpoint.experiment.thresholds import CutOffs, View
+from tippingpoint.experiment.thresholds import CutOffs, CutOffView
 from tippingpoint.reports.palette import COLOURS, GREY, colour
 from tippingpoint.reports.png import blank, new_figure, save
 from tippingpoint.simulation.page import marks
@@ -23,7 +23,7 @@ def picture(path: Path, simulation: Simulation, cut_offs: CutOffs) -> None:
     save(figure, path)
 
 
-def _panel(figure: Figure, axes: Axes, simulation: Simulation, cut_offs: CutOffs, view: View) -> None:
+def _panel(figure: Figure, axes: Axes, simulation: Simulation, cut_offs: CutOffs, view: CutOffView) -> None:
     sheet, cuts = view.surface.uplift, view.surface.cuts
     unit = f"{simulation.currency} per user ({simulation.kind})"
     title = f"{cut_offs.model}: uplift of {cut_offs.policy}"

@@ -9,15 +9,15 @@ from rich.console import RenderableType
 from tippingpoint.config.compose import option, overlay
 from tippingpoint.config.settings import Budget, SimulateSettings
 from tippingpoint.core.errors import InputError
-from tippingpoint.core.run_reference import Filed
+from tippingpoint.core.run_reference import RunReference
 from tippingpoint.core.strict import Component, validate
 from tippingpoint.economics import Economics
 from tippingpoint.experiment.collect import check_prices, gather_users
 from tippingpoint.experiment.revaluation import price
 from tippingpoint.experiment.simulation_result import Simulation
-from tippingpoint.experiment.thresholds import Asked, Limit
+from tippingpoint.experiment.thresholds import Limit, SimulationRequest
 from tippingpoint.offpolicy.statistics import LEAST_CHANGED
-from tippingpoint.offpolicy.sufficient_statistics import Gathered
+from tippingpoint.offpolicy.sufficient_statistics import SufficientStatistics
 from tippingpoint.policies.policy import Policy
 from tippingpoint.reports.progress import progress
 from tippingpoint.simulation import report
@@ -36,7 +36,7 @@ class SimulateResult:
     """What a simulation found, where it is filed, and how long the answer took once statistics were there."""
 
     simulation: Simulation
-    filed: Filed
+    filed: RunReference
     seconds: float
 
     def as_dict(self) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def simulate(settings: SimulateSettings) -> SimulateResult:
         if saved:
             step("reading statistics")
             experiment = saved[0].info.experiment_id
-            gathered = Gathered.load(fetch(client, saved[0].info.run_id, STATISTICS))
+            gathered = SufficientStatistics.load(fetch(client, saved[0].info.run_id, STATISTICS))
             policies = {n: _policy(node, f"policies.{n}") for n, node in gathered.about["policies"].items()}
             economics = _economics(gathered.about["prices"], settings)
             _refuse_what_needs_users(settings, gathered.about, economics)
@@ -149,11 +149,11 @@ def _asked_again(settings: SimulateSettings, before: dict[str, Any]) -> Simulate
 
 def _asked(
     settings: SimulateSettings,
-    gathered: Gathered,
+    gathered: SufficientStatistics,
     policies: dict[str, Policy],
     economics: Economics,
     first_only: bool,
-) -> Asked:
+) -> SimulationRequest:
     budget, limit = settings.budget, None
     for unit, total in {"contacts": budget.contacts, "money": budget.money}.items():
         if total is not None:
@@ -163,7 +163,7 @@ def _asked(
     if budget.money is not None and economics.per_user:
         what = f"{economics.name} says what each user costs with either outcome, not what is spent"
         raise InputError("budget.money", what, "Type budget.contacts=… instead.")
-    return Asked(
+    return SimulationRequest(
         economics=economics,
         policies=policies,
         budget=limit,

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from tippingpoint.experiment.simulation_result import PAIR, THEN, Simulation
-from tippingpoint.experiment.thresholds import CutOffs, View
+from tippingpoint.experiment.thresholds import CutOffs, CutOffView
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.reports.estimates import EVIDENCE
 from tippingpoint.reports.html import Figure, axis, layout, numbers, render
@@ -85,7 +85,7 @@ EXTRA = {
 """Tables no price changes, and what they say."""
 
 
-def _label(cut_offs: CutOffs, view: View) -> str:
+def _label(cut_offs: CutOffs, view: CutOffView) -> str:
     name = f"{cut_offs.model}{PAIR}{cut_offs.policy}"
     return name if not view.held else f"{name}: {' and '.join(_from(cut_offs, k) for k in view.free)}"
 
@@ -95,7 +95,7 @@ def _from(cut_offs: CutOffs, cut: int) -> str:
     return f"{cut_offs.bands[cut + 1]} ({cut_offs.actions[cut + 1]}) from"
 
 
-def _note(cut_offs: CutOffs, view: View) -> str:
+def _note(cut_offs: CutOffs, view: CutOffView) -> str:
     if not view.held:
         return ""
     held = ", ".join(f"{_from(cut_offs, k)} {cut:.3f}" for k, cut in view.held.items())
@@ -105,7 +105,7 @@ def _note(cut_offs: CutOffs, view: View) -> str:
     )
 
 
-def marks(cut_offs: CutOffs, view: View) -> list[tuple[str, tuple[float, ...], str]]:
+def marks(cut_offs: CutOffs, view: CutOffView) -> list[tuple[str, tuple[float, ...], str]]:
     """Cut-offs to point at in a view, with their name and a symbol; those as written only where the view holds them."""
     found = []
     if all(np.isclose(cut_offs.written[k], cut) for k, cut in view.held.items()):
@@ -115,7 +115,7 @@ def marks(cut_offs: CutOffs, view: View) -> list[tuple[str, tuple[float, ...], s
     return found
 
 
-def _heat(cut_offs: CutOffs, view: View, simulation: Simulation, side: int) -> Figure:
+def _heat(cut_offs: CutOffs, view: CutOffView, simulation: Simulation, side: int) -> Figure:
     sheet, cuts, kind = view.surface.uplift, view.surface.cuts, simulation.kind
     keep = np.unique(np.linspace(0, len(cuts) - 1, min(side, len(cuts))).round().astype(int))
     pick = np.ix_(keep, keep)
@@ -149,7 +149,7 @@ def _heat(cut_offs: CutOffs, view: View, simulation: Simulation, side: int) -> F
     }
 
 
-def _line(cut_offs: CutOffs, view: View, simulation: Simulation) -> Figure:
+def _line(cut_offs: CutOffs, view: CutOffView, simulation: Simulation) -> Figure:
     sheet, cuts = view.surface.uplift, numbers(view.surface.cuts, 5)
     unit = f"{simulation.currency} per user ({simulation.kind})"
     shown = [

@@ -11,14 +11,14 @@ from tippingpoint.data.users import Users
 from tippingpoint.economics import Economics
 from tippingpoint.experiment.collect import score_users
 from tippingpoint.experiment.evidence import reward_model
-from tippingpoint.policies.policy import Known, Policy
+from tippingpoint.policies.policy import FitContext, Policy
 from tippingpoint.policies.rules import SCORE, Rules
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.models import find, load
 
 
 @dataclass(frozen=True)
-class Ground:
+class PolicyData:
     """Users to look at policies on, with scores where a model gives them."""
 
     users: Users
@@ -35,7 +35,7 @@ class Ground:
             return policy
         score = np.zeros(len(parts.validation)) if self.on_validation is None else self.on_validation
         worth = None if self.users.action is None else reward_model(parts.train, self.economics, self.seed)
-        return policy.bind(Known(parts.train.features, parts.validation.features, score, worth))
+        return policy.bind(FitContext(parts.train.features, parts.validation.features, score, worth))
 
     @property
     def given(self) -> dict[str, int] | None:
@@ -46,7 +46,7 @@ class Ground:
         return dict(zip(self.users.actions, counts.tolist(), strict=True))
 
 
-def ground_of(settings: PolicySettings) -> Ground:
+def ground_of(settings: PolicySettings) -> PolicyData:
     """Load the users, and score them where a model is named.
 
     Raises
@@ -62,7 +62,7 @@ def ground_of(settings: PolicySettings) -> Ground:
         client = backend.connect(writing=False)
         model = load(client, find(client, settings.scored_by)[0])
         score, on_validation = (score_users(model.name, model, part) for part in (users, parts.validation))
-    return Ground(users, parts, economics, score, on_validation, settings.seed)
+    return PolicyData(users, parts, economics, score, on_validation, settings.seed)
 
 
 def needs_score(policy: Policy) -> bool:

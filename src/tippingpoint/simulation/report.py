@@ -6,7 +6,7 @@ import numpy as np
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from tippingpoint.core.run_reference import Filed
+from tippingpoint.core.run_reference import RunReference
 from tippingpoint.experiment.simulation_result import PAIR, Simulation
 from tippingpoint.experiment.thresholds import CutOffs
 from tippingpoint.offpolicy.contest import Verdict
@@ -23,7 +23,7 @@ SEGMENTS = 8
 REGRET = "Regret: by how much it falls short of each user's best action, known here; money per user."
 
 
-def simulate_summary(simulation: Simulation, filed: Filed, seconds: float) -> RenderableType:
+def simulate_summary(simulation: Simulation, filed: RunReference, seconds: float) -> RenderableType:
     """A simulation on one screen."""
     about, kind = simulation.gathered.about, simulation.kind
     users = about["users"]

@@ -25,7 +25,7 @@ from mlflow.models import ModelSignature
 from mlflow.types.schema import AnyType, ColSpec, DataType, Schema, TensorSpec
 
 from tippingpoint.core import leases
-from tippingpoint.data.users import Contract, Users
+from tippingpoint.data.users import FeatureSchema, Users
 from tippingpoint.decisions import Deployment
 from tippingpoint.models.calibration import Model
 from tippingpoint.offpolicy.statistics import Estimate
@@ -123,7 +123,7 @@ class Run:
         self.client.log_inputs(self.run_id, [DatasetInput(entity, [InputTag("mlflow.data.context", part)])])
 
     def model(
-        self, model: Model, contract: Contract, example: pd.DataFrame, policy: Policy, deployment: Deployment
+        self, model: Model, contract: FeatureSchema, example: pd.DataFrame, policy: Policy, deployment: Deployment
     ) -> str:
         """Log the model, with the policy it was judged with and what else deciding takes beside it.
 
@@ -225,7 +225,7 @@ def reap(client: MlflowClient) -> int:
     return len(dead)
 
 
-def _inputs(contract: Contract) -> Schema:
+def _inputs(contract: FeatureSchema) -> Schema:
     # Numbers are `any`: MLflow refuses whole numbers (int64) for a column declared double, and missing values for one
     # declared long, though the pipeline takes both. See docs/decisions.
     kind = {"number": AnyType(), "category": DataType.string}

@@ -24,7 +24,7 @@ PRIMARY = "mlflow.experiment.primaryMetric.name"
 
 
 @dataclass(frozen=True)
-class View:
+class SavedView:
     """A saved view.
 
     Parameters
@@ -65,7 +65,7 @@ class View:
         return "deflate;" + base64.b64encode(packed).decode()
 
 
-def seed(client: MlflowClient, experiment: str, views: Iterable[View]) -> dict[str, str]:
+def seed(client: MlflowClient, experiment: str, views: Iterable[SavedView]) -> dict[str, str]:
     """Save views in an experiment, once; written again only where their definition changed.
 
     Returns
@@ -101,7 +101,7 @@ def described(pages: Mapping[str, str]) -> str:
     return " · ".join(f"[{name}](#{page.partition('#')[2]})" for name, page in pages.items()) + "\n\n"
 
 
-def leaderboard(metric: str, searched: bool = False) -> View:
+def leaderboard(metric: str, searched: bool = False) -> SavedView:
     """Every fitted model, the best first by the metric on validation that winners are chosen by.
 
     Winners of searches have a leaderboard of their own: they were chosen on the users whose out-of-fold scores stand
@@ -123,10 +123,10 @@ def leaderboard(metric: str, searched: bool = False) -> View:
     order, rising = f"validation/{metric}", metric in LOWER_IS_BETTER
     key, name = ("winners", "Winners of searches") if searched else ("leaderboard", "Leaderboard")
     runs = f"{MODELS} and tags.`{JOB}` {'=' if searched else '!='} 'tune'"
-    return View(f"{key}-{metric}", f"{name}, {metric}", runs, order, columns, rising)
+    return SavedView(f"{key}-{metric}", f"{name}, {metric}", runs, order, columns, rising)
 
 
-def uplift(kind: str) -> View:
+def uplift(kind: str) -> SavedView:
     """What policies bring, by one kind of evidence: kinds are never ranked together."""
     prefix = f"metrics.policy/{kind}"
     columns = (
@@ -145,10 +145,10 @@ def uplift(kind: str) -> View:
     )
     told = [name for name in columns if kind != "assumed" or not name.endswith(("_low", "_high"))]
     runs = f"params.policy.name LIKE '%' and tags.evidence = '{kind}'"
-    return View(f"uplift-{kind}", f"Policy uplift, {kind}", runs, f"policy/{kind}/uplift_per_user", tuple(told))
+    return SavedView(f"uplift-{kind}", f"Policy uplift, {kind}", runs, f"policy/{kind}/uplift_per_user", tuple(told))
 
 
-def calibration() -> View:
+def calibration() -> SavedView:
     """How far scores can be taken as probabilities, the lowest calibration error first."""
     columns = (
         "metrics.test/calibration_error",
@@ -159,10 +159,10 @@ def calibration() -> View:
         "metrics.test/brier",
         "metrics.test/log_loss",
     )
-    return View("calibration", "Calibration", MODELS, "test/calibration_error", columns, rising=True)
+    return SavedView("calibration", "Calibration", MODELS, "test/calibration_error", columns, rising=True)
 
 
-def tuning(objective: str, maximize: bool, parameters: Mapping[str, Iterable[str]]) -> View:
+def tuning(objective: str, maximize: bool, parameters: Mapping[str, Iterable[str]]) -> SavedView:
     """The trials of searches, the best first by the objective; `parameters` are what families may try."""
     tried = dict.fromkeys(name for of in parameters.values() for name in of)
     columns = (
@@ -178,7 +178,7 @@ def tuning(objective: str, maximize: bool, parameters: Mapping[str, Iterable[str
     space = hashlib.sha256(" ".join(tried).encode()).hexdigest()[:6]  # another space has other columns, so another view
     key = f"tuning-{objective}-{'-'.join(parameters)}-{space}"
     name = f"Tuning, {objective}" + ("" if len(parameters) > 1 else f" of {next(iter(parameters))}")
-    return View(key, name, "tags.`tippingpoint.job` = 'trial'", f"cv/{objective}", columns, not maximize)
+    return SavedView(key, name, "tags.`tippingpoint.job` = 'trial'", f"cv/{objective}", columns, not maximize)
 
 
 MODELS = "params.calibration LIKE '%'"

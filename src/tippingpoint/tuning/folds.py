@@ -10,7 +10,7 @@ import pandas as pd
 from sklearn.model_selection import StratifiedKFold
 
 from tippingpoint.core.errors import InputError
-from tippingpoint.data.users import Contract, Users
+from tippingpoint.data.users import FeatureSchema, Users
 from tippingpoint.explanation import raw_columns
 from tippingpoint.models.family import Family
 from tippingpoint.policies.policy import Policy
@@ -55,7 +55,7 @@ class Folds:
     """
 
     folder: Path
-    contract: Contract
+    contract: FeatureSchema
     outcome: np.ndarray
     fold: np.ndarray
     fits: np.ndarray

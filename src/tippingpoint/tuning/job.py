@@ -15,11 +15,11 @@ from rich.console import RenderableType
 
 from tippingpoint.config.settings import TuneSettings
 from tippingpoint.core.errors import OutsideError
-from tippingpoint.core.run_reference import Filed
+from tippingpoint.core.run_reference import RunReference
 from tippingpoint.data.splits import development
 from tippingpoint.experiment.build import ask
 from tippingpoint.experiment.candidate import begin, run_tags
-from tippingpoint.experiment.spec import Question
+from tippingpoint.experiment.spec import ExperimentSpec
 from tippingpoint.reports.palette import colour
 from tippingpoint.reports.progress import searching
 from tippingpoint.tracking import backend
@@ -29,7 +29,7 @@ from tippingpoint.tuning import report, task, winner
 from tippingpoint.tuning.objectives import DIRECTIONS
 from tippingpoint.tuning.result import Tuned
 from tippingpoint.tuning.search import Crew, Search, crew, digest, get_ready
-from tippingpoint.tuning.search_lock import Seat
+from tippingpoint.tuning.search_lock import SearchLock
 from tippingpoint.tuning.storages import storage_errors
 
 POLL_SECONDS, FILE_SECONDS, CLEAR_SECONDS = 0.25, 2.0, 5.0
@@ -41,9 +41,9 @@ OTHERS_SECONDS = 600
 class TuneResult:
     """What a search found, and where it is filed."""
 
-    question: Question
+    question: ExperimentSpec
     tuned: Tuned
-    filed: Filed
+    filed: RunReference
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
@@ -95,7 +95,7 @@ def tune(settings: TuneSettings) -> TuneResult:
                 while True:
                     bar.say("filing trials")
                     parent = _parent(search, seat, experiment)
-                    if isinstance(parent, Filed):
+                    if isinstance(parent, RunReference):
                         views = winner.pages(settings, question, client, experiment, parent.run_id)
                         return TuneResult(question, winner.found(search), replace(parent, views=views))
                     bar.say("winner: fitting, measuring, explaining")
@@ -106,8 +106,13 @@ def tune(settings: TuneSettings) -> TuneResult:
 
 
 def _seat(
-    settings: TuneSettings, question: Question, search: Search, client: Client, experiment: str, tags: dict[str, str]
-) -> Seat:
+    settings: TuneSettings,
+    question: ExperimentSpec,
+    search: Search,
+    client: Client,
+    experiment: str,
+    tags: dict[str, str],
+) -> SearchLock:
     """The search's run: another policy or price, another cut-off or explanation, is another run of the same study."""
     asked = settings.model_dump(mode="json", include={"select_by", "explain_rows"})
     answered = digest(
@@ -123,15 +128,15 @@ def _seat(
     # A smaller target than there are trials asks for nothing: the winner of all is there.
     target = max(search.target, search.complete)
     studies = {label: colour(family) for family, label in search.labels.items()}
-    return Seat(client, experiment, tags, studies, target, answered)
+    return SearchLock(client, experiment, tags, studies, target, answered)
 
 
-def _name(settings: TuneSettings, question: Question) -> str:
+def _name(settings: TuneSettings, question: ExperimentSpec) -> str:
     families = "all" if len(question.families) > 2 else " ".join(question.families)
     return f"tune {families} {'/'.join(settings.tune.objectives)} {question.origin}"
 
 
-def _file(search: Search, seat: Seat, anew: bool = False) -> Run | None:
+def _file(search: Search, seat: SearchLock, anew: bool = False) -> Run | None:
     """File what ended, if the search's run is ours to fill; `anew` looks again at what others filed meanwhile."""
     if (parent := seat.take()) is not None and seat.log is not None:
         if anew:
@@ -142,7 +147,7 @@ def _file(search: Search, seat: Seat, anew: bool = False) -> Run | None:
     return parent
 
 
-def _watch(search: Search, hired: Crew, seat: Seat, bar: Any, interrupted: list[int]) -> None:
+def _watch(search: Search, hired: Crew, seat: SearchLock, bar: Any, interrupted: list[int]) -> None:
     """File what ends and show how far it is, until the workers have gone home.
 
     Raises
@@ -210,7 +215,7 @@ def _standing(search: Search) -> list[str]:
     return [f"{gained}{interval}", gained, f"{found} ({gain.value:+.4f})", found]
 
 
-def _parent(search: Search, seat: Seat, experiment: str) -> Run | Filed:
+def _parent(search: Search, seat: SearchLock, experiment: str) -> Run | RunReference:
     """The search's run with all trials filed, if it is ours to close; else where another process closed it.
 
     Raises
@@ -223,7 +228,7 @@ def _parent(search: Search, seat: Seat, experiment: str) -> Run | Filed:
         while True:
             if closed := seat.closed():
                 run_id, registered = closed
-                return Filed(run_id, backend.page(f"experiments/{experiment}/runs/{run_id}"), registered or None)
+                return RunReference(run_id, backend.page(f"experiments/{experiment}/runs/{run_id}"), registered or None)
             if (parent := _file(search, seat, anew=True)) is not None:
                 return parent
             time.sleep(1)

@@ -16,7 +16,7 @@ from tippingpoint.evaluation import CONTRIBUTIONS, auc_contributions, point
 from tippingpoint.models.family import Family
 from tippingpoint.models.size import nodes, used
 from tippingpoint.offpolicy.statistics import Estimate, mean
-from tippingpoint.policies.policy import Known
+from tippingpoint.policies.policy import FitContext
 from tippingpoint.tuning.folds import Folds, Priced
 
 DIRECTIONS: dict[str, Literal["maximize", "minimize"]] = {
@@ -211,7 +211,7 @@ def _decide(score: np.ndarray, folds: Folds, priced: Priced, calibrate: bool) ->
             line = LogisticRegression(C=np.inf).fit(_log_odds(others[seen]), folds.outcome[~held & folds.fits])
             others, mine = (line.predict_proba(_log_odds(s))[:, 1] for s in (others, mine))
         outside, inside = priced.features[~held], priced.features[held]
-        policy = priced.policy.bind(Known(outside, outside, others))
+        policy = priced.policy.bind(FitContext(outside, outside, others))
         decision[held] = policy.decide(mine, inside, priced.actions)
     return decision
 

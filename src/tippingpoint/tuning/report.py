@@ -13,9 +13,9 @@ from optuna.trial import TrialState
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from tippingpoint.core.run_reference import Filed
+from tippingpoint.core.run_reference import RunReference
 from tippingpoint.experiment.report import about, uplift_heads
-from tippingpoint.experiment.spec import Question
+from tippingpoint.experiment.spec import ExperimentSpec
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.reports.console import links, plain_table
 from tippingpoint.reports.estimates import interval
@@ -82,7 +82,7 @@ def history(path: Path, values: Mapping[str, np.ndarray], objective: str, maximi
     save(figure, path)
 
 
-def summary(question: Question, tuned: Tuned, filed: Filed) -> RenderableType:
+def summary(question: ExperimentSpec, tuned: Tuned, filed: RunReference) -> RenderableType:
     """A search on one screen."""
     objective, *more = tuned.objectives
     sign = -1 if tuned.maximize else 1
@@ -131,7 +131,7 @@ def summary(question: Question, tuned: Tuned, filed: Filed) -> RenderableType:
     return Group(*about(question), found, *measured, *lines, Text(f"Study: {tuned.storage}"), *links(filed))
 
 
-def in_words(question: Question, tuned: Tuned) -> list[str]:
+def in_words(question: ExperimentSpec, tuned: Tuned) -> list[str]:
     """What the winner gains over its family's own parameters: by cross-validation, and on test where it is measured."""
     objective, family = tuned.objectives[0], tuned.best.family
     told = [f"Gain of {family} over its defaults, cross-validated: {_gain(tuned.gain, objective)}."]

@@ -20,7 +20,7 @@ from tippingpoint.tuning import recorded_trials, studies
 from tippingpoint.tuning.grids import within_reach
 from tippingpoint.tuning.objectives import DIRECTIONS
 from tippingpoint.tuning.result import Tried
-from tippingpoint.tuning.worker import Task, work
+from tippingpoint.tuning.worker import SearchTask, work
 
 REPLACED = 3
 """Workers that may die, for each there is, before the search gives up."""
@@ -37,7 +37,7 @@ def digest(asked: Mapping[str, Any]) -> str:
 class Search:
     """The studies of a task, as seen by the process that watches over them."""
 
-    def __init__(self, task: Task, digests: Mapping[str, str]) -> None:
+    def __init__(self, task: SearchTask, digests: Mapping[str, str]) -> None:
         self.task = task
         self._grids = task.grids()
         storage = task.open()
@@ -153,7 +153,7 @@ def get_ready(families: Iterable[Family]) -> None:
 class Crew:
     """Worker processes, replaced when they die."""
 
-    task: Task
+    task: SearchTask
     deaths: int = 0
 
     def __post_init__(self) -> None:
@@ -220,7 +220,7 @@ def _main_unknown() -> Iterator[None]:
 
 
 @contextmanager
-def crew(task: Task) -> Iterator[Crew]:
+def crew(task: SearchTask) -> Iterator[Crew]:
     """Worker processes, started; none is left behind."""
     hired = Crew(task)
     hired.start()

@@ -21,7 +21,7 @@ CLOSING, BEAT = "tippingpoint.closing", "tippingpoint.beat"
 BEAT_SECONDS = 30
 
 
-class Seat:
+class SearchLock:
     """The parent run of a search to so many trials, held by one process at a time; it files what all found.
 
     `answer` is the digest of what becomes of the winner: the same trials priced otherwise are another parent's.

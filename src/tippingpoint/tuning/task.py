@@ -15,7 +15,7 @@ from tippingpoint.data.users import Users
 from tippingpoint.experiment.build import fitted_on
 from tippingpoint.experiment.evidence import gather_evidence
 from tippingpoint.experiment.resume import code_of
-from tippingpoint.experiment.spec import Question
+from tippingpoint.experiment.spec import ExperimentSpec
 from tippingpoint.models.family import Family
 from tippingpoint.policies.best_action import BestAction
 from tippingpoint.tuning import samplers
@@ -23,10 +23,10 @@ from tippingpoint.tuning.folds import Priced, cut, prepare
 from tippingpoint.tuning.objectives import MONEY, cross_validate
 from tippingpoint.tuning.search import digest, threads_each
 from tippingpoint.tuning.storages import STUDIES, study_names
-from tippingpoint.tuning.worker import Silent, Task
+from tippingpoint.tuning.worker import SearchTask, Silent
 
 
-def check(settings: TuneSettings, question: Question) -> None:
+def check(settings: TuneSettings, question: ExperimentSpec) -> None:
     """Refuse what cannot be searched, before anything is made.
 
     Raises
@@ -60,7 +60,7 @@ def check(settings: TuneSettings, question: Question) -> None:
         raise InputError("tune.sampler", "cmaes takes one objective", "Take tpe, or one objective.")
 
 
-def digests(settings: TuneSettings, question: Question) -> dict[str, str]:
+def digests(settings: TuneSettings, question: ExperimentSpec) -> dict[str, str]:
     """What each family's study asks; trials, workers, storage, tracking and output do not change the answer."""
     asked = settings.tune
     shared: dict[str, Any] = {
@@ -81,7 +81,7 @@ def digests(settings: TuneSettings, question: Question) -> dict[str, str]:
     return {name: digest({**shared, "model": part.as_written()}) for name, part in settings.model.items()}
 
 
-def prepared(settings: TuneSettings, question: Question, everyone: Users, folder: Path) -> Task:
+def prepared(settings: TuneSettings, question: ExperimentSpec, everyone: Users, folder: Path) -> SearchTask:
     """The users cut and prepared in a folder, each family judged as it is when nobody tunes it."""
     asked = settings.tune
     fits = fitted_on(question, everyone)
@@ -93,7 +93,7 @@ def prepared(settings: TuneSettings, question: Question, everyone: Users, folder
         name: cross_validate(_plain(family), name, folds, asked.objectives, priced, threads_each(1), Silent())
         for name, family in question.families.items()
     }
-    return Task(
+    return SearchTask(
         families=question.families,
         names=_names(settings, asks),
         storage=asked.storage,
@@ -106,7 +106,7 @@ def prepared(settings: TuneSettings, question: Question, everyone: Users, folder
     )
 
 
-def again(task: Task, settings: TuneSettings, asks: Mapping[str, str]) -> Task:
+def again(task: SearchTask, settings: TuneSettings, asks: Mapping[str, str]) -> SearchTask:
     """The same task with studies of its own, beside those that are finished: what `force` asks for."""
     return replace(task, names=_names(settings, asks, 1))
 
@@ -126,15 +126,23 @@ def _plain(family: Family) -> Family:
     return family.model_copy(update={"search": {}})
 
 
-def _priced(question: Question, users: Users, fold: np.ndarray) -> Priced:
+def _priced(question: ExperimentSpec, users: Users, fold: np.ndarray) -> Priced:
     """Money of each user under each action; a fold's evidence rests on models fitted on the others."""
     economics, actions, good = question.economics, question.actions, users.contract.good
-    phi = np.empty((len(users), len(actions)))
+    outcome_scores = np.empty((len(users), len(actions)))
     for number in range(int(fold.max()) + 1):
         held = fold == number
         outside, inside = users.take(~held), users.take(held)
         response = economics.response(actions)
-        phi[held] = gather_evidence(question.evidence.kind, outside, inside, response, question.seed).phi
-    alpha, beta = economics.rewards(actions, good, users.costs)
+        outcome_scores[held] = gather_evidence(
+            question.evidence.kind, outside, inside, response, question.seed
+        ).outcome_scores
+    reward_intercept, reward_slope = economics.rewards(actions, good, users.costs)
     spend_alpha, spend_beta = economics.spend(actions, good)
-    return Priced(question.policy, users.features, actions, alpha + beta * phi, spend_alpha + spend_beta * phi)
+    return Priced(
+        question.policy,
+        users.features,
+        actions,
+        reward_intercept + reward_slope * outcome_scores,
+        spend_alpha + spend_beta * outcome_scores,
+    )

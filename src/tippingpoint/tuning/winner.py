@@ -9,12 +9,12 @@ import numpy as np
 from scipy.stats import norm
 
 from tippingpoint.config.settings import TuneSettings
-from tippingpoint.core.run_reference import Filed
+from tippingpoint.core.run_reference import RunReference
 from tippingpoint.data.users import Users
 from tippingpoint.evaluation import CONTRIBUTIONS
 from tippingpoint.experiment.build import fitted_on
 from tippingpoint.experiment.candidate import answer, overview, record, register_candidate, with_baselines
-from tippingpoint.experiment.spec import Candidate, Question
+from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.models.calibration import refit
 from tippingpoint.offpolicy.contest import contest
 from tippingpoint.offpolicy.statistics import Estimate
@@ -29,7 +29,7 @@ from tippingpoint.tuning import report
 from tippingpoint.tuning.objectives import DIRECTIONS
 from tippingpoint.tuning.result import Tried, Tuned
 from tippingpoint.tuning.search import Search
-from tippingpoint.tuning.search_lock import CLOSED, Seat
+from tippingpoint.tuning.search_lock import CLOSED, SearchLock
 
 REPORT = "search.html"
 JUDGED = ("value", *CONTRIBUTIONS)
@@ -88,7 +88,7 @@ def _front(objectives: Sequence[str], tried: Sequence[Tried]) -> tuple[tuple[str
 
 
 def _gain_on_test(
-    settings: TuneSettings, question: Question, everyone: Users, tuned: Candidate, judged: str
+    settings: TuneSettings, question: ExperimentSpec, everyone: Users, tuned: Candidate, judged: str
 ) -> Estimate:
     """What the winner gains over its family's own parameters, both refitted, on test, positive for better."""
     if judged == "value":
@@ -111,13 +111,13 @@ def _gain_on_test(
 
 def close(
     settings: TuneSettings,
-    question: Question,
+    question: ExperimentSpec,
     everyone: Users,
     search: Search,
     client: Client,
     parent: Run,
-    seat: Seat,
-) -> tuple[Tuned, Filed] | None:
+    seat: SearchLock,
+) -> tuple[Tuned, RunReference] | None:
     """Refit the winner on train and validation, measure it once on test beside its defaults, file and register it.
 
     None when another machine has the seat by then: what becomes of the winner is its own to say.
@@ -170,10 +170,12 @@ def close(
     note = shortened(f"{described(saved)}{' '.join(told)}\n\n{card}", "run")
     named = {"registered": registered} if registered else {}
     parent.tags({"mlflow.note.content": note, COLOUR: colour(best.family), CLOSED: registered or "", **named})
-    return tuned, Filed(parent.run_id, backend.page(parent.path), registered, saved)
+    return tuned, RunReference(parent.run_id, backend.page(parent.path), registered, saved)
 
 
-def pages(settings: TuneSettings, question: Question, client: Client, experiment: str, run_id: str) -> dict[str, str]:
+def pages(
+    settings: TuneSettings, question: ExperimentSpec, client: Client, experiment: str, run_id: str
+) -> dict[str, str]:
     """The search's page and the saved views it is looked at in, seeded where they are missing."""
     objective = settings.tune.objectives[0]
     tried = {name: family.search for name, family in question.families.items()}

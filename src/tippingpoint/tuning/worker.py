@@ -39,7 +39,7 @@ IDLE_SECONDS = 0.3
 
 
 @dataclass(frozen=True)
-class Task:
+class SearchTask:
     """What workers share; it travels to each of them once.
 
     Parameters
@@ -116,7 +116,7 @@ class Silent:
         return None
 
 
-def work(task: Task, stop: Event) -> None:
+def work(task: SearchTask, stop: Event) -> None:
     """Work on trials until the target is reached or `stop` is set; the entry point of a worker process."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # the parent hears them, and says when to stop
@@ -127,7 +127,7 @@ def work(task: Task, stop: Event) -> None:
         raise SystemExit(3) from error
 
 
-def _work(task: Task, stop: Event) -> None:
+def _work(task: SearchTask, stop: Event) -> None:
     by_family, grids = task.load(), task.grids()
     with leases.lease(task.beside or leases.FOLDER) as lease:
         held = (leases.here() if task.beside is None else studies.BESIDE), lease
@@ -145,7 +145,7 @@ def _work(task: Task, stop: Event) -> None:
 
 
 def _next(
-    task: Task,
+    task: SearchTask,
     by_family: Mapping[str, optuna.Study],
     grids: Mapping[str, Grid],
     wanted: Mapping[str, int],
@@ -163,7 +163,7 @@ def _next(
     return None
 
 
-def _answer(task: Task, name: str, study: optuna.Study, trial: Trial, stop: Event) -> None:
+def _answer(task: SearchTask, name: str, study: optuna.Study, trial: Trial, stop: Event) -> None:
     try:
         chosen = recorded_trials.suggest(trial, task.families[name])
         family = task.families[name].having(chosen)
@@ -200,7 +200,7 @@ def _told(found: Found, baseline: Found) -> dict[str, Any]:
 class _Watching:
     """Reports to the study, prunes, and hears that the search shall stop: after a fold, never inside it."""
 
-    def __init__(self, task: Task, trial: Trial, stop: Event) -> None:
+    def __init__(self, task: SearchTask, trial: Trial, stop: Event) -> None:
         self.trial, self.stop = trial, stop
         self.prunes = len(task.tune.objectives) == 1 and task.tune.prune > 0  # Optuna prunes by one objective only
         self.sign = 1 if DIRECTIONS[task.tune.objectives[0]] == "minimize" else -1

@@ -52,9 +52,9 @@ def test_every_action_is_priced_and_pays_for_some_only():
     economics = Component.model_validate(node("economics/retention")).build(Economics, "economics")
     users = many("retention")
     economics.check(set(users.actions))
-    alpha, beta = economics.line(users.actions, users.contract.good)
-    assert np.all(beta > 0)
-    assert alpha[0] == 0
-    gained = (users.truth * beta + alpha)[:, 1:] - users.truth[:, :1] * beta[0]
+    reward_intercept, reward_slope = economics.line(users.actions, users.contract.good)
+    assert np.all(reward_slope > 0)
+    assert reward_intercept[0] == 0
+    gained = (users.truth * reward_slope + reward_intercept)[:, 1:] - users.truth[:, :1] * reward_slope[0]
     pays = (gained > 0).mean(axis=0)
     assert np.all((pays > 0.1) & (pays < 0.5))

@@ -7,7 +7,7 @@ import duckdb
 import polars as pl
 
 from tippingpoint.core.errors import InputError, nearest
-from tippingpoint.core.strict import Closed
+from tippingpoint.core.strict import StrictModel
 
 PRODUCT = pl.Schema(
     {
@@ -38,7 +38,7 @@ MILLISECONDS = 10**11
 """Times above it are in milliseconds: as seconds it is the year 5138, as milliseconds 1973."""
 
 
-class Properties(Closed):
+class Properties(StrictModel):
     """Where the properties that features need stand in Mixpanel's events and Stripe's metadata."""
 
     seconds: str

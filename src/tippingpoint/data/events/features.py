@@ -9,9 +9,9 @@ import polars as pl
 from pydantic import Field, field_validator
 
 from tippingpoint.core.errors import InputError
-from tippingpoint.core.strict import Closed
+from tippingpoint.core.strict import StrictModel
 from tippingpoint.data.events.sql import ANSWER, COUNTED, EXPOSURES, LAST_EVENT, SIGNED_UP, SQL, SUBSCRIBED
-from tippingpoint.data.users import Column, Contract, Users
+from tippingpoint.data.users import Column, FeatureSchema, Users
 
 Outcome = Literal["conversion", "churn"]
 DAY = 86_400
@@ -20,7 +20,7 @@ LINKS = {"distinct_id": "an id", "$insert_id": "an id", "time": "a time", "custo
 """Columns of events that no model sees: they only link them to users."""
 
 
-class Vocabulary(Closed):
+class Vocabulary(StrictModel):
     """What the product calls the events that matter. Names of payment events are Stripe's."""
 
     sign_up: str
@@ -64,7 +64,7 @@ class Definition:
     until: int | None = None
 
     @property
-    def contract(self) -> Contract:
+    def contract(self) -> FeatureSchema:
         """Columns of the features; which payment states can differ between users depends on the question."""
         counted = list(self.vocabulary.counted)
         names = [*counted, *(f"{c}_per_sign_in" for c in counted[1:])]
@@ -81,7 +81,7 @@ class Definition:
                 "paused",
             ]
         categories = (Column("platform", "category"), Column("country", "category"))
-        return Contract(
+        return FeatureSchema(
             (*(Column(name, "number") for name in names), *categories),
             outcome="converted" if self.outcome == "conversion" else "churned",
             good=self.outcome == "conversion",

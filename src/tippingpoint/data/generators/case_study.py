@@ -5,11 +5,11 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from tippingpoint.core.strict import Closed
+from tippingpoint.core.strict import StrictModel
 from tippingpoint.data.generators.world import BLOCK, World, strings
 
 
-class Tiers(Closed):
+class Tiers(StrictModel):
     """What the tier of a user's country adds to the log-odds of converting."""
 
     tier_1: float

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from pydantic import Field, model_validator
 
-from tippingpoint.data.contract import TableContract, read_contract, shipped
+from tippingpoint.data.contract import TableSchema, read_contract, shipped
 from tippingpoint.data.database import memory
 from tippingpoint.data.events import features
 from tippingpoint.data.events.features import Definition, Engine, Quality, Vocabulary
@@ -139,7 +139,7 @@ class EventLog(EventSource):
         return self.let_in(users, users.table())
 
     @cached_property
-    def terms(self) -> TableContract:
+    def terms(self) -> TableSchema:
         """What the door asks: the contract given, else the log's own with the actions of the config."""
         if self.contract is not None:
             return read_contract(Path(self.contract))

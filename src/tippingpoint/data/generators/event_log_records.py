@@ -7,7 +7,7 @@ import polars as pl
 import pyarrow as pa
 from pydantic import Field
 
-from tippingpoint.core.strict import Closed
+from tippingpoint.core.strict import StrictModel
 from tippingpoint.data.events.exports import PAYMENTS, PRODUCT
 from tippingpoint.data.events.stripe import OBJECTS
 from tippingpoint.data.generators.event_log_lives import (
@@ -44,7 +44,7 @@ USER, DEVICE, OLD, NOBODY = range(4)
 """Ids of a profile: its own; a device it used signed out; an account from before; a device nobody claims."""
 
 
-class Mess(Closed):
+class Mess(StrictModel):
     """How imperfectly the events are linked; shares."""
 
     late: float = Field(ge=0, le=1)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from tippingpoint.core.strict import Closed
+from tippingpoint.core.strict import StrictModel
 from tippingpoint.data.generators.world import BLOCK, World, strings
 from tippingpoint.data.users import Users
 
@@ -31,7 +31,7 @@ BENT = (
 """Columns the log-odds bend in."""
 
 
-class Types(Closed):
+class Types(StrictModel):
     """A price a month, by type of subscription."""
 
     basic: float

@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from tippingpoint.core.strict import Closed
+from tippingpoint.core.strict import StrictModel
 from tippingpoint.data.generators.world import BLOCK, World, strings
 
 BENT = ("weekly_watch_hours", "replay_share", "live_hours", "days_active", "plan_page_visits", "ads_per_hour")
 """Columns the log-odds bend in."""
 
 
-class Devices(Closed):
+class Devices(StrictModel):
     """What the device a user mostly watches on adds to the log-odds of converting."""
 
     smart_tv: float

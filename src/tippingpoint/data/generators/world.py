@@ -12,16 +12,16 @@ import pandas as pd
 from pydantic import Field, field_validator, model_validator
 from scipy.special import expit, softmax
 
-from tippingpoint.core.strict import Closed
-from tippingpoint.data.contract import TableContract, read_contract, shipped
+from tippingpoint.core.strict import StrictModel
+from tippingpoint.data.contract import TableSchema, read_contract, shipped
 from tippingpoint.data.source import Source
-from tippingpoint.data.users import Contract, Users
+from tippingpoint.data.users import FeatureSchema, Users
 
 BLOCK = 16_384
 """Users drawn at a time. Block b has its own stream, so user i is the same whatever the size asked for."""
 
 
-class Responses(Closed):
+class Responses(StrictModel):
     """Shares of users by what an action does to them; they sum to 1."""
 
     base: ClassVar = np.array([0.0, 1.2, -1.2, 0.0])
@@ -55,7 +55,7 @@ class Responses(Closed):
         return weight
 
 
-class Logging(Closed):
+class Logging(StrictModel):
     """How the logged action came to be taken."""
 
     kind: Literal["randomised", "by_score", "confounded"]
@@ -94,7 +94,7 @@ class Logging(Closed):
         return chance
 
 
-class Drift(Closed):
+class Drift(StrictModel):
     """How the world moves from the first cohort on; users are numbered in the order they were met."""
 
     over: int = Field(ge=1)
@@ -150,18 +150,18 @@ class World(Source):
         return type(self).__module__.rpartition(".")[2]
 
     @cached_property
-    def written(self) -> TableContract:
+    def written(self) -> TableSchema:
         """The world's own contract: what its columns are called, mean and hold."""
         return read_contract(shipped(self.origin))
 
     @cached_property
-    def meaning(self) -> Contract:
+    def meaning(self) -> FeatureSchema:
         """What that says to models."""
         assert self.written.outcome is not None
         return self.written.meaning(self.written.outcome)
 
     @cached_property
-    def terms(self) -> TableContract:
+    def terms(self) -> TableSchema:
         """What the door asks: the contract given, else the world's own with the actions of the config."""
         if self.contract is not None:
             return read_contract(Path(self.contract))
