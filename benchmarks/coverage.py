@@ -222,7 +222,7 @@ def family(worlds: int, seed: int, base: float, users: int = 6000, contestants: 
         cuts = np.linspace(0.3, 1, contestants)
         acts = {f"{cut:g}": np.where(score >= cut, idle[:, 2] - idle[:, 0], 0) for cut in cuts}
         for name, each in ((tossed, toss), (nested, acts)):
-            wrong[name] += any(v.word != "cannot tell" for v in contest(each, rng))
+            wrong[name] += any(v.verdict != "inconclusive" for v in contest(each, rng))
     error = float(np.sqrt(0.05 * 0.95 / worlds))
     return [
         Row(base, what, count / worlds, error, "<= 5 %", count / worlds <= 0.05 + 3 * error)

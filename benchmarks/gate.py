@@ -62,7 +62,7 @@ def told_better(
     """Whether the one check of ranking passes at this look, and the error its difference has."""
     assert gate.better is not None
     found = quality_checks.better(outcome, score, champion, gate.better.margin, 0.01, level(look, gate.alpha))
-    return found.word == "passes", found.figures["se"]
+    return found.verdict == "passes", found.figures["se"]
 
 
 def promoted(
@@ -81,14 +81,14 @@ def promoted(
         pd.DataFrame(names, dtype="str"), outcome, np.arange(len(outcome)).astype(str).astype(object), contract
     )
     checks = (
-        quality_checks.floor(outcome, score, gate.quality.floor, sure).where_untold(gate.quality.cannot_tell),
-        quality_checks.better(outcome, score, champion, gate.better.margin, 0.01, sure).where_untold(
-            gate.better.cannot_tell
+        quality_checks.floor(outcome, score, gate.quality.floor, sure).when_inconclusive(gate.quality.inconclusive),
+        quality_checks.better(outcome, score, champion, gate.better.margin, 0.01, sure).when_inconclusive(
+            gate.better.inconclusive
         ),
-        quality_checks.calibrated(outcome, score, gate.calibration.slope, gate.calibration.intercept).where_untold(
-            gate.calibration.cannot_tell
+        quality_checks.calibrated(outcome, score, gate.calibration.slope, gate.calibration.intercept).when_inconclusive(
+            gate.calibration.inconclusive
         ),
-        quality_checks.slices(users, score, champion, gate.alpha).where_untold(gate.slices.cannot_tell),
+        quality_checks.slices(users, score, champion, gate.alpha).when_inconclusive(gate.slices.inconclusive),
         soundness_checks.worn(1, 2, False, sure, gate.looks.most),
     )
     return Judgement("", "", "", "", len(outcome), 1, sure, checks).passed

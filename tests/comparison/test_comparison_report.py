@@ -13,7 +13,7 @@ from tippingpoint.comparison import page as report
 from tippingpoint.comparison.job import compare
 from tippingpoint.config.compose import compose
 from tippingpoint.config.settings import Settings
-from tippingpoint.offpolicy.contest import Verdict
+from tippingpoint.offpolicy.contest import Contrast
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.reports.palette import colour
 
@@ -66,8 +66,8 @@ def test_shares_of_a_family_sum_to_one_and_agreement_is_told(at_compared: tuple)
 
 
 def test_a_pair_that_is_told_apart_is_drawn_apart() -> None:
-    told = Verdict("a", "b", Estimate(0.02, 0.005, 0.01, 0.03), "better", 1000, 900, 2.3)
-    alike = Verdict("a", "c", Estimate(0.0, 0.0, None, None), "cannot tell", 1000, 0, 2.3)
+    told = Contrast("a", "b", Estimate(0.02, 0.005, 0.01, 0.03), "better", 1000, 900, 2.3)
+    alike = Contrast("a", "c", Estimate(0.0, 0.0, None, None), "inconclusive", 1000, 0, 2.3)
     first, second = figures.pairs([told, alike], "money")["data"]
     assert (first["x"], first["error_x"]["array"], first["error_x"]["arrayminus"]) == ([0.02], [0.01], [0.01])
     assert first["marker"]["color"] != second["marker"]["color"]

@@ -31,7 +31,7 @@ def test_uplift_of_the_policy_is_measured_beside_its_promise_and_noted_on_the_ve
     assert of.per_1000 is not None
     assert of.per_user is not None
     assert of.per_1000.last.low < truth < of.per_1000.last.high
-    assert of.word == of.per_1000.word == "more than nothing"
+    assert of.verdict == of.per_1000.verdict == "more than nothing"
     assert of.promise.kind == "truth"
     assert set(of.kept()) == {"per_1000", "per_user"}
     client = backend.connect()
@@ -107,7 +107,7 @@ def test_where_actions_do_nothing_nothing_is_claimed_and_less_than_promised_is_s
     own = "since=2025-10-31"  # terms, and so a first look, of its own
     (of,) = told(*written(tmp_path, decisions, outcomes), own).versions
     assert of.per_1000 is not None
-    assert of.per_1000.word == "cannot tell"
+    assert of.per_1000.verdict == "inconclusive"
     assert of.per_user is not None
     assert of.per_user.value[-1] < 0  # what discounts and contacts cost
     assert of.kept()["per_1000"] == "less than promised (truth)"
@@ -186,7 +186,7 @@ def test_little_gives_no_interval_and_says_what_it_waits_for(tmp_path: Path) -> 
     found = told(*written(tmp_path, decisions, outcomes))
     (of,) = found.versions
     assert of.per_1000 is None
-    assert of.word == "cannot tell"
+    assert of.verdict == "inconclusive"
     console = Console(width=200, no_color=True)
     with console.capture() as shown:
         console.print(found.render(), crop=False)

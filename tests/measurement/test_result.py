@@ -123,7 +123,7 @@ def test_outcomes_that_may_yet_change_get_the_interval_of_one_planned_look() -> 
 def test_a_policy_that_acts_on_nobody_brings_nothing_and_says_so() -> None:
     found = value(rows().with_columns(pl.lit("none").alias("policy_action")))
     assert found.so_far == 0
-    assert found.word == "cannot tell"
+    assert found.verdict == "inconclusive"
     assert waiting(found) == "The policy acts on none of these users: its uplift is 0."
 
 

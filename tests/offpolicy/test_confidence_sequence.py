@@ -95,7 +95,7 @@ def test_it_shrinks_towards_the_mean_and_stays_wider_than_a_plain_interval() -> 
     ratio = width / (found.fixed_high - found.fixed_low)
     np.testing.assert_allclose(ratio, [1.54, 1.66, 1.82, 1.97], atol=0.01)
     assert found.last.low < 3 < found.last.high
-    assert found.word == "more than nothing"
+    assert found.verdict == "more than nothing"
 
 
 @given(st.floats(-100, 100), st.floats(0.01, 100), st.integers(0, 2**32 - 1))
@@ -125,7 +125,7 @@ def test_the_first_look_waits_for_both_outcomes_of_both_arms() -> None:
 def test_of_scores_that_are_all_alike_nothing_is_uncertain() -> None:
     found = confidence_sequence(np.zeros(10), np.array([5, 10]))
     assert (found.low == 0).all()
-    assert found.word == "cannot tell"
+    assert found.verdict == "inconclusive"
 
 
 @pytest.mark.parametrize("looks", [[], [1, 5], [5, 5], [5, 11]])

@@ -28,7 +28,7 @@ def test_every_pair_gets_its_paired_difference():
         assert v.difference.se == pytest.approx(paired.std(ddof=1) / np.sqrt(2000), rel=1e-10)
         half = (v.difference.high - v.difference.low) / 2
         assert half == pytest.approx(v.critical * v.difference.se)
-        assert (v.word == "cannot tell") == (v.difference.low <= 0 <= v.difference.high)
+        assert (v.verdict == "inconclusive") == (v.difference.low <= 0 <= v.difference.high)
 
 
 def test_what_all_contestants_share_does_not_blur_their_difference():
@@ -44,12 +44,12 @@ def test_what_all_contestants_share_does_not_blur_their_difference():
 def test_words_say_which_side():
     each = contributions(1)
     each["m9"] = each["m0"] + 1 + 0.1 * np.random.default_rng(2).normal(size=2000)
-    words = {(v.first, v.second): v.word for v in contest(each, np.random.default_rng(0))}
+    words = {(v.first, v.second): v.verdict for v in contest(each, np.random.default_rng(0))}
     assert words["m0", "m9"] == "worse"
-    assert words["m0", "m1"] in ("worse", "cannot tell")
+    assert words["m0", "m1"] in ("worse", "inconclusive")
     reversed_order = dict(reversed(each.items()))
     assert {(v.second, v.first) for v in contest(reversed_order, np.random.default_rng(0))} == set(words)
-    assert contest(reversed_order, np.random.default_rng(0))[0].word == "better"
+    assert contest(reversed_order, np.random.default_rng(0))[0].verdict == "better"
 
 
 def test_the_critical_value_is_between_one_interval_and_bonferroni():
@@ -64,7 +64,7 @@ def test_nobody_is_told_from_themselves():
     each["twin"] = each["m3"].copy()
     verdict = next(v for v in contest(each, np.random.default_rng(0)) if {v.first, v.second} == {"m3", "twin"})
     assert (verdict.difference.value, verdict.difference.se, verdict.changed) == (0, 0, 0)
-    assert verdict.word == "cannot tell"
+    assert verdict.verdict == "inconclusive"
     assert verdict.users_needed(0.1) is None
 
 
@@ -75,10 +75,10 @@ def test_a_few_users_never_tell_two_apart():
     verdict = next(v for v in contest(each, np.random.default_rng(0)) if v.second == "near" and v.first == "m0")
     assert verdict.changed == 49
     assert abs(verdict.difference.value) > 5 * verdict.difference.se
-    assert verdict.word == "cannot tell"
+    assert verdict.verdict == "inconclusive"
     each["near"][49] += 0.5
     again = next(v for v in contest(each, np.random.default_rng(0)) if v.second == "near" and v.first == "m0")
-    assert again.word == "worse"
+    assert again.verdict == "worse"
 
 
 def test_blocks_do_not_show(monkeypatch: pytest.MonkeyPatch):
@@ -89,7 +89,7 @@ def test_blocks_do_not_show(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "BLOCK", 77)
     for a, b in zip(whole, contest(each, np.random.default_rng(0)), strict=True):
         assert a.difference.se == pytest.approx(b.difference.se, rel=1e-12)
-        assert a.word == b.word
+        assert a.verdict == b.verdict
 
 
 def test_users_needed_are_for_a_stated_difference_not_the_one_seen():
@@ -107,7 +107,7 @@ def test_so_many_users_do_tell_with_the_stated_chance():
     pilot = contest({"a": rng.normal(size=1000), "b": rng.normal(size=1000)}, rng)[0]
     needed = pilot.users_needed(0.2)
     told = [
-        contest({"a": rng.normal(0.2, 1, needed), "b": rng.normal(size=needed)}, rng)[0].word == "better"
+        contest({"a": rng.normal(0.2, 1, needed), "b": rng.normal(size=needed)}, rng)[0].verdict == "better"
         for _ in range(200)
     ]
     assert np.mean(told) == pytest.approx(0.8, abs=3 * np.sqrt(0.16 / 200))
@@ -137,5 +137,5 @@ def test_verdicts_from_statistics_are_those_from_users() -> None:
     for one, two in zip(contest(users, np.random.default_rng(1)), cells, strict=True):
         assert one.difference.value == pytest.approx(two.difference.value, abs=1e-10)
         assert one.difference.se == pytest.approx(two.difference.se, rel=1e-8)
-        assert (one.word, one.changed) == (two.word, two.changed)
+        assert (one.verdict, one.changed) == (two.verdict, two.changed)
         assert one.critical == pytest.approx(two.critical, rel=0.03)

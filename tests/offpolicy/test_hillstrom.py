@@ -56,7 +56,7 @@ def test_purchases_no_model_can_be_told_from_another(real: Path):
         decision = policy.decide(model.score(parts.test), parts.test.features, actions)
         each[name] = policy_value(evidence, reward_intercept, reward_slope, decision).contribution
     (verdict,) = contest(each, np.random.default_rng(0))
-    assert verdict.word == "cannot tell"
+    assert verdict.verdict == "inconclusive"
     assert verdict.changed > 1000
     assert verdict.users_needed(0.10) > 10 * len(parts.test)
 

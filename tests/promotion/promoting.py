@@ -21,10 +21,10 @@ def rolling_back(*words: str) -> RollbackResult:
 
 def words_of(result: PromoteResult) -> dict[str, str]:
     assert result.judgement is not None
-    return {check.name: check.word for check in result.judgement.checks}
+    return {check.name: check.verdict for check in result.judgement.checks}
 
 
-LENIENT = [f"gate.{check}.cannot_tell=passes" for check in ("quality", "better", "value")]
+LENIENT = [f"gate.{check}.inconclusive=passes" for check in ("quality", "better", "value")]
 FORCED = [*LENIENT, "gate.better.margin=0.5", "gate.value.margin=100", "gate.slices=null", "gate.calibration=null"]
 
 

@@ -1,4 +1,4 @@
-"""Each check passes, fails or cannot tell, by what it is given alone."""
+"""Each check passes, fails or is inconclusive, by what it is given alone."""
 
 import json
 from dataclasses import replace
@@ -48,60 +48,60 @@ def test_the_first_look_is_the_plain_interval_and_power_is_half_at_its_edge() ->
 
 def test_quality_needs_the_lower_bound_above_the_floor() -> None:
     outcome, score, _ = world()
-    assert quality_checks.floor(outcome, score, 0.6, LEVEL).word == "passes"
-    assert quality_checks.floor(outcome, score, 0.99, LEVEL).word == "fails"
+    assert quality_checks.floor(outcome, score, 0.6, LEVEL).verdict == "passes"
+    assert quality_checks.floor(outcome, score, 0.99, LEVEL).verdict == "fails"
     at = quality_checks.floor(outcome, score, 0.5, LEVEL).figures["roc_auc"]
-    assert quality_checks.floor(outcome, score, at, LEVEL).word == "cannot tell"
-    assert quality_checks.floor(outcome[:60], score[:60], 0.5, LEVEL).word == "cannot tell"
+    assert quality_checks.floor(outcome, score, at, LEVEL).verdict == "inconclusive"
+    assert quality_checks.floor(outcome[:60], score[:60], 0.5, LEVEL).verdict == "inconclusive"
 
 
 def test_better_is_told_user_by_user_and_an_equal_model_is_not_better() -> None:
     outcome, score, champion = world()
-    assert quality_checks.better(outcome, score, champion, 0, 0.01, LEVEL).word == "passes"
-    assert quality_checks.better(outcome, champion, score, 0, 0.01, LEVEL).word == "fails"
-    assert quality_checks.better(outcome, score, score, 0, 0.01, LEVEL).word == "cannot tell"
-    assert quality_checks.better(outcome, score, score, 0.001, 0.01, LEVEL).word == "passes"
+    assert quality_checks.better(outcome, score, champion, 0, 0.01, LEVEL).verdict == "passes"
+    assert quality_checks.better(outcome, champion, score, 0, 0.01, LEVEL).verdict == "fails"
+    assert quality_checks.better(outcome, score, score, 0, 0.01, LEVEL).verdict == "inconclusive"
+    assert quality_checks.better(outcome, score, score, 0.001, 0.01, LEVEL).verdict == "passes"
 
 
 def test_a_later_look_must_be_surer() -> None:
     outcome, score, champion = world(noise=0.4)
     words = [quality_checks.better(outcome, score, champion, 0, 0.01, level(k, 0.05)) for k in (1, 10_000)]
-    assert [w.word for w in words] == ["passes", "cannot tell"]
+    assert [w.verdict for w in words] == ["passes", "inconclusive"]
 
 
 def test_an_assumed_worth_is_never_a_number() -> None:
     gain = np.ones(1000)
     found = quality_checks.worth(gain, 0 * gain, "assumed", False, 0.0, LEVEL)
-    assert (found.word, found.figures) == ("cannot tell", {})
+    assert (found.verdict, found.figures) == ("inconclusive", {})
 
 
 def test_worth_is_paired_and_needs_users_who_are_treated_otherwise() -> None:
     rng = np.random.default_rng(0)
     champion = rng.normal(0, 1, 2000)
-    assert quality_checks.worth(champion, champion, "truth", True, 0.0, LEVEL).word == "passes"
-    assert quality_checks.worth(champion + 0.1, champion, "truth", True, 0.0, LEVEL).word == "passes"
-    assert quality_checks.worth(champion - 0.1, champion, "truth", True, 0.0, LEVEL).word == "fails"
-    assert quality_checks.worth(champion - 0.1, champion, "truth", True, 0.2, LEVEL).word == "passes"
+    assert quality_checks.worth(champion, champion, "truth", True, 0.0, LEVEL).verdict == "passes"
+    assert quality_checks.worth(champion + 0.1, champion, "truth", True, 0.0, LEVEL).verdict == "passes"
+    assert quality_checks.worth(champion - 0.1, champion, "truth", True, 0.0, LEVEL).verdict == "fails"
+    assert quality_checks.worth(champion - 0.1, champion, "truth", True, 0.2, LEVEL).verdict == "passes"
     few = np.where(np.arange(2000) < 20, champion + 5, champion)
-    assert quality_checks.worth(few, champion, "truth", True, 0.0, LEVEL).word == "cannot tell"
+    assert quality_checks.worth(few, champion, "truth", True, 0.0, LEVEL).verdict == "inconclusive"
 
 
 def test_calibration_passes_where_scores_are_chances_and_fails_where_they_are_far_off() -> None:
     outcome, score, _ = world()
     limits = (0.8, 1.25), (-0.2, 0.2)
-    assert quality_checks.calibrated(outcome, score, *limits).word == "passes"
-    assert quality_checks.calibrated(outcome, score**4, *limits).word == "fails"
-    assert quality_checks.calibrated(outcome, np.full(len(score), outcome.mean()), *limits).word == "cannot tell"
+    assert quality_checks.calibrated(outcome, score, *limits).verdict == "passes"
+    assert quality_checks.calibrated(outcome, score**4, *limits).verdict == "fails"
+    assert quality_checks.calibrated(outcome, np.full(len(score), outcome.mean()), *limits).verdict == "inconclusive"
 
 
 def test_a_slice_that_the_champion_serves_better_is_named() -> None:
     outcome, score, _ = world(8000)
     tier = np.where(np.arange(8000) % 4 == 0, "b", "a").tolist()
     of = users(outcome, tier=tier)
-    assert quality_checks.slices(of, score, score, 0.05).word == "passes"
+    assert quality_checks.slices(of, score, score, 0.05).verdict == "passes"
     flat = np.where(np.array(tier) == "b", outcome.mean(), score)
     found = quality_checks.slices(of, flat, score, 0.05)
-    assert found.word == "fails"
+    assert found.verdict == "fails"
     assert "tier = b" in found.said
 
 
@@ -113,7 +113,7 @@ def test_equal_models_differ_in_some_slice_in_few_worlds() -> None:
         outcome = (rng.random(1500) < expit(x)).astype(int)
         one, other = (expit(x + rng.normal(0, 0.5, 1500)) for _ in range(2))
         of = users(outcome, **{name: rng.choice(["a", "b", "c"], 1500).tolist() for name in ("u", "v", "w")})
-        alarms += quality_checks.slices(of, one, other, 0.05).word == "fails"
+        alarms += quality_checks.slices(of, one, other, 0.05).verdict == "fails"
     assert alarms <= 8  # 3 are expected; more than 8 of 60 have a chance of 0.3 %
 
 
@@ -153,11 +153,11 @@ def test_a_file_that_asks_for_more_than_its_family_is_refused_in_words(
     path: tuple[str, str], value: object, said: str
 ) -> None:
     of = {"plays": "number"}
-    assert soundness_checks.trusted(MLMODEL, ["numpy.dtype"], of, of).word == "passes"
+    assert soundness_checks.trusted(MLMODEL, ["numpy.dtype"], of, of).verdict == "passes"
     hostile = json.loads(json.dumps(MLMODEL))
     hostile["flavors"][path[0]][path[1]] = value
     found = soundness_checks.trusted(hostile, ["numpy.dtype"], of, of)
-    assert found.word == "fails"
+    assert found.verdict == "fails"
     assert said in found.said
 
 
@@ -165,45 +165,45 @@ def test_a_signature_users_do_not_have_and_a_source_elsewhere_are_refused() -> N
     found = soundness_checks.trusted(
         MLMODEL, ["numpy.dtype"], {"plays": "number"}, {"plays": "category"}, "it points elsewhere"
     )
-    assert found.word == "fails"
+    assert found.verdict == "fails"
     assert "users have no plays (number)" in found.said
     assert "it points elsewhere" in found.said
 
 
 def test_scores_elsewhere_must_be_the_same() -> None:
     score = np.array([0.1, 0.2])
-    assert soundness_checks.reloads(score, score).word == "passes"
-    assert soundness_checks.reloads(score, score + 1e-6).word == "fails"
-    assert soundness_checks.reloads(score, score[:1]).word == "fails"
-    assert soundness_checks.reloads(score, None, "no xgboost").word == "fails"
+    assert soundness_checks.reloads(score, score).verdict == "passes"
+    assert soundness_checks.reloads(score, score + 1e-6).verdict == "fails"
+    assert soundness_checks.reloads(score, score[:1]).verdict == "fails"
+    assert soundness_checks.reloads(score, None, "no xgboost").verdict == "fails"
 
 
 def test_no_column_moves_the_scores_alone_and_no_suspect_comes_first() -> None:
     importance = {"plays": 3.0, "age": 1.0}
-    assert soundness_checks.explained(importance, {"plays": 0.7}, 0.95, 0.8).word == "passes"
-    assert soundness_checks.explained(importance, {"plays": 0.7}, 0.95, 0.7).word == "fails"
+    assert soundness_checks.explained(importance, {"plays": 0.7}, 0.95, 0.8).verdict == "passes"
+    assert soundness_checks.explained(importance, {"plays": 0.7}, 0.95, 0.7).verdict == "fails"
     assert "may know the outcome" in soundness_checks.explained(importance, {"plays": 0.99}, 0.95, 0.8).said
-    assert soundness_checks.explained({"plays": 3.0}, {}, 0.95, 0.8).word == "cannot tell"
+    assert soundness_checks.explained({"plays": 3.0}, {}, 0.95, 0.8).verdict == "inconclusive"
 
 
 def test_what_is_too_slow_too_old_or_worn_out_fails() -> None:
-    assert soundness_checks.light(5, 1, 10, 10).word == "passes"
-    assert soundness_checks.light(50, 1, 10, 10).word == "fails"
-    assert soundness_checks.fresh(100, 90).word == "fails"
-    assert soundness_checks.fresh(10, 90).word == "passes"
+    assert soundness_checks.light(5, 1, 10, 10).verdict == "passes"
+    assert soundness_checks.light(50, 1, 10, 10).verdict == "fails"
+    assert soundness_checks.fresh(100, 90).verdict == "fails"
+    assert soundness_checks.fresh(10, 90).verdict == "passes"
     assert "how old they were then is not known" in soundness_checks.fresh(10, 90).said
     assert "newest user is 10.0 days old, by last_seen" in soundness_checks.fresh(10, 90, "last_seen").said
-    assert soundness_checks.worn(20, 3, False, 0.001, 20).word == "passes"
-    assert soundness_checks.worn(21, 3, False, 0.001, 20).word == "fails"
+    assert soundness_checks.worn(20, 3, False, 0.001, 20).verdict == "passes"
+    assert soundness_checks.worn(21, 3, False, 0.001, 20).verdict == "fails"
     assert "share the level" in soundness_checks.worn(1, 3, True, 0.001, 20).said
 
 
 def test_what_cannot_be_told_blocks_only_where_the_gate_says_so_and_what_fails_always_does() -> None:
-    untold, failed = Check("better", "cannot tell", ""), Check("slices", "fails", "")
-    assert untold.where_untold("blocks").stops
-    assert not untold.where_untold("passes").stops
-    assert failed.where_untold("passes").stops
-    judgement = Judgement("g", "models:/c/2", "", "t", 9, 1, LEVEL, (untold.where_untold("passes"),))
+    untold, failed = Check("better", "inconclusive", ""), Check("slices", "fails", "")
+    assert untold.when_inconclusive("blocks").stops
+    assert not untold.when_inconclusive("passes").stops
+    assert failed.when_inconclusive("passes").stops
+    judgement = Judgement("g", "models:/c/2", "", "t", 9, 1, LEVEL, (untold.when_inconclusive("passes"),))
     assert judgement.passed
     assert not replace(judgement, checks=(failed,)).passed
     assert json.loads(json.dumps(judgement.as_dict()))["passed"]

@@ -169,10 +169,10 @@ def test_what_a_killed_promotion_left_is_finished_by_the_next_command(client: Ml
 def test_a_version_that_points_elsewhere_than_its_run_is_refused(client: MlflowClient) -> None:
     run = client.get_model_version("conversion", "1").run_id
     made = client.create_model_version("conversion", "s3://elsewhere/model", run)
-    result = promoting(f"version={made.version}", "gate.reload={rows: 5, cannot_tell: blocks}")
+    result = promoting(f"version={made.version}", "gate.reload={rows: 5, inconclusive: blocks}")
     assert result.refused
     assert words_of(result)["signature"] == "fails"
-    assert words_of(result)["reload"] == "cannot tell"
+    assert words_of(result)["reload"] == "inconclusive"
 
 
 def test_a_policy_that_was_exchanged_since_it_was_registered_is_refused(client: MlflowClient) -> None:
@@ -207,7 +207,7 @@ def test_what_score_and_serve_refuse_the_gate_refuses(
     tag = client.get_model_version("conversion", "1").tags["policy_bound_digest"]
     monkeypatch.setattr(deciders, "fetch_version", another)
     monkeypatch.setattr(BestAction, "bound_digest", tag)
-    result = promoting("gate.value.cannot_tell=blocks")
+    result = promoting("gate.value.inconclusive=blocks")
     assert result.refused
     assert result.judgement is not None
     assert {check.name for check in result.judgement.stopping} == {"signature", "value"}
@@ -222,16 +222,16 @@ def test_a_champion_that_does_not_load_stands_in_the_way_only_until_one_says_so(
     assert blocked.judgement is not None
     assert [check.name for check in blocked.judgement.stopping] == ["better"]
     assert "the champion does not load" in blocked.judgement.stopping[0].said
-    assert "gate.better.cannot_tell=passes" in blocked.judgement.stopping[0].said
-    assert promoting("version=2", "gate.better.cannot_tell=passes", "gate.calibration=null").champion == "2"
+    assert "gate.better.inconclusive=passes" in blocked.judgement.stopping[0].said
+    assert promoting("version=2", "gate.better.inconclusive=passes", "gate.calibration=null").champion == "2"
 
 
 def test_assumed_evidence_is_no_reason_to_promote_and_has_no_number(
     client: MlflowClient, compared: tuple, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tippingpoint.promotion.judge.kind_of", lambda wanted, users: "assumed")
-    result = promoting("dry_run=true", "gate.value.cannot_tell=blocks")
-    assert words_of(result)["value"] == "cannot tell"
+    result = promoting("dry_run=true", "gate.value.inconclusive=blocks")
+    assert words_of(result)["value"] == "inconclusive"
     assert result.refused
     assert result.judgement is not None
     assert figure(result, "value", "difference") is None
@@ -259,7 +259,7 @@ def test_a_champion_that_may_have_learnt_from_these_users_is_no_measure(
 
     monkeypatch.setattr(judge, "_unseen", otherwise)
     words = words_of(promoting("version=2", "dry_run=true"))
-    assert {words[name] for name in ("better", "value", "slices")} == {"cannot tell"}
+    assert {words[name] for name in ("better", "value", "slices")} == {"inconclusive"}
 
 
 @pytest.mark.parametrize(

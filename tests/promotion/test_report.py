@@ -11,7 +11,7 @@ from tippingpoint.promotion import quality_checks
 from tippingpoint.promotion.report import history_summary, promote_summary
 from tippingpoint.promotion.verdict import Check, Judgement
 
-UNTOLD = Check("better", "cannot tell", "ROC AUC +0.0001", {"difference_low": -0.01})
+UNTOLD = Check("better", "inconclusive", "ROC AUC +0.0001", {"difference_low": -0.01})
 JUDGED = Judgement("standard 1a2b3c4d", "models:/conversion/3", "models:/conversion/1", "t", 2000, 1, 0.025, (UNTOLD,))
 
 
@@ -26,11 +26,11 @@ def screen(judgement: Judgement, promoted: bool = False, name: str = "conversion
     ("checks", "gate", "said"),
     [
         ((UNTOLD,), "standard", "type the same line with gate=no_worse (at most so much worse"),
-        ((replace(UNTOLD, word="fails"),), "standard", "type the same line with gate=no_worse"),
-        ((UNTOLD,), "no_worse", "Next: keep the champion, or type the same line with gate.better.cannot_tell=passes"),
-        ((replace(UNTOLD, word="fails"),), "no_worse", "Next: keep the champion.\n"),
-        ((replace(UNTOLD, figures={}),), "standard", "with gate.better.cannot_tell=passes"),  # one that does not load
-        ((UNTOLD, Check("value", "cannot tell", "")), "strict", "with gate=no_worse gate.value.cannot_tell=passes"),
+        ((replace(UNTOLD, verdict="fails"),), "standard", "type the same line with gate=no_worse"),
+        ((UNTOLD,), "no_worse", "Next: keep the champion, or type the same line with gate.better.inconclusive=passes"),
+        ((replace(UNTOLD, verdict="fails"),), "no_worse", "Next: keep the champion.\n"),
+        ((replace(UNTOLD, figures={}),), "standard", "with gate.better.inconclusive=passes"),  # one that does not load
+        ((UNTOLD, Check("value", "inconclusive", "")), "strict", "with gate=no_worse gate.value.inconclusive=passes"),
         ((UNTOLD, Check("slices", "fails", "")), "standard", "what fails (slices) is let in by no other word."),
     ],
 )

@@ -81,7 +81,7 @@ def test_the_word_beside_a_contestant_is_that_of_its_own_pair_with_the_leader(si
     assert set(found) == set(simulated.simulation.values) - {leader}
     gain = {name: row["uplift_per_user"].value for name, row in simulated.simulation.values.items()}
     for name, word in found.items():
-        assert word == "cannot tell" or (word == "better") == (gain[name] > gain[leader])
+        assert word == "inconclusive" or (word == "better") == (gain[name] > gain[leader])
     assert found[NONE] == "worse"
 
 
@@ -157,7 +157,7 @@ def test_it_answers_in_one_screen_and_in_json(
     assert call("simulate", f"models=[{simulated.filed.run_id}]", "output=json") == 0
     found = json.loads(capsys.readouterr().out)
     assert found["evidence"] == "truth"
-    assert {row["verdict"] for row in found["contest"]} <= {"better", "worse", "cannot tell"}
+    assert {row["verdict"] for row in found["contest"]} <= {"better", "worse", "inconclusive"}
 
 
 def test_policies_of_the_users_own_folder_are_found_by_name(

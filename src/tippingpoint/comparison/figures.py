@@ -10,7 +10,7 @@ from tippingpoint.comparison.result import Comparison
 from tippingpoint.evaluation import reliability
 from tippingpoint.evaluation.association import wilson
 from tippingpoint.evaluation.curves import GRID, Curve
-from tippingpoint.offpolicy.contest import Verdict
+from tippingpoint.offpolicy.contest import Contrast
 from tippingpoint.offpolicy.surface import Sheet
 from tippingpoint.policies.bands import Bands
 from tippingpoint.reports.html import Figure, axis, layout, numbers
@@ -38,12 +38,12 @@ class Choices:
     uplift: Sheet
 
 
-def pairs(verdicts: list[Verdict], unit: str) -> Figure:
+def pairs(verdicts: list[Contrast], unit: str) -> Figure:
     """Differences of all pairs with intervals that hold for all together; blue where they can be told."""
     names = [f"{plain(v.first)} −<br>{plain(v.second)}" for v in verdicts]
     data = []
     for told in (True, False):
-        rows = [k for k, v in enumerate(verdicts) if (v.word != "cannot tell") == told]
+        rows = [k for k, v in enumerate(verdicts) if (v.verdict != "inconclusive") == told]
         if not rows:
             continue
         differences = [verdicts[k].difference for k in rows]
@@ -59,8 +59,10 @@ def pairs(verdicts: list[Verdict], unit: str) -> Figure:
                             "array": numbers(high - value, 6), "arrayminus": numbers(value - low, 6)},
                 "marker": {"size": 10, "color": COLOURS[0] if told else GREY,
                            "symbol": "circle" if told else "diamond"},
-                "customdata": [[plain(f"{verdicts[k].first} is {verdicts[k].word}"), f"{low[i]:+.4f} to {high[i]:+.4f}"]
-                               for i, k in enumerate(rows)],
+                "customdata": [
+                    [plain(f"{verdicts[k].first} is {verdicts[k].verdict}"), f"{low[i]:+.4f} to {high[i]:+.4f}"]
+                    for i, k in enumerate(rows)
+                ],
                 "hovertemplate": "%{customdata[0]}<br>%{x:+.4f}, %{customdata[1]}<extra></extra>",
             }
         )  # fmt: skip

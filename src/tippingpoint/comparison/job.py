@@ -115,7 +115,7 @@ def _compare(question: ExperimentSpec, candidates: list[Candidate]) -> Compariso
     money = {c.family: c.value.contribution for c in ranked}
     auc = contest(areas, np.random.default_rng([question.seed, 3]))
     if np.bincount(outcome, minlength=2).min() < LEAST_TO_TELL:
-        auc = [replace(verdict, word="cannot tell") for verdict in auc]
+        auc = [replace(verdict, verdict="inconclusive") for verdict in auc]
     measured = question.evidence.measured
     uplift = contest(money, np.random.default_rng([question.seed, 4])) if measured else []
     return Comparison(question, ranked, auc, uplift)

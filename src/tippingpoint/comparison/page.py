@@ -111,7 +111,7 @@ def readable(comparison: Comparison) -> dict[str, pd.DataFrame]:
     told = [
         {
             "first − second": f"{v.first} − {v.second}: {measure}",
-            "first is": v.word,
+            "first is": v.verdict,
             "difference": interval(v.difference, 4),
         }
         for measure, verdicts in measures.items()
@@ -169,7 +169,7 @@ def next_steps(comparison: Comparison, filed: RunReference) -> list[tuple[str, s
         nobody = f"Nobody on test reaches {' or '.join(map(str, empty))} with {winner.family}: try other cut-offs."
         steps.append((nobody, "tippingpoint compare … policy.cuts='[…]' policy.version=…"))
     users = len(question.parts.test)
-    untold = [v.users_needed(INTEREST) for v in comparison.auc if v.word == "cannot tell"]
+    untold = [v.users_needed(INTEREST) for v in comparison.auc if v.verdict == "inconclusive"]
     if (needed := max((n for n in untold if n is not None), default=0)) > users:
         to_tell = (
             f"To tell {INTEREST} of ROC AUC between families that cannot be told apart, about {needed:,} test users"

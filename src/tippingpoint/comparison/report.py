@@ -14,7 +14,7 @@ from tippingpoint.core.run_reference import RunReference
 from tippingpoint.experiment.evaluation_figures import calibration, ranking
 from tippingpoint.experiment.report import about, uplift_heads
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
-from tippingpoint.offpolicy.contest import Verdict
+from tippingpoint.offpolicy.contest import Contrast
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.reports.console import links, plain_table
 from tippingpoint.reports.estimates import EVIDENCE, interval, stacked
@@ -109,18 +109,18 @@ def _earns_more(comparison: Comparison) -> list[str]:
     return [f"{said}: its cut-offs fit {winner.family}'s scores worse." if low > 0 else f"{said}, which may be chance."]
 
 
-def _against(winner: str, verdicts: Sequence[Verdict]) -> str:
-    by_word: dict[str, list[str]] = {"better": [], "worse": [], "cannot tell": []}
+def _against(winner: str, verdicts: Sequence[Contrast]) -> str:
+    by_word: dict[str, list[str]] = {"better": [], "worse": [], "inconclusive": []}
     for verdict in verdicts:
         if winner == verdict.first:
-            by_word[verdict.word].append(verdict.second)
+            by_word[verdict.verdict].append(verdict.second)
         elif winner == verdict.second:
-            opposite = {"better": "worse", "worse": "better", "cannot tell": "cannot tell"}[verdict.word]
+            opposite = {"better": "worse", "worse": "better", "inconclusive": "inconclusive"}[verdict.verdict]
             by_word[opposite].append(verdict.first)
     said = {
         "better": "is better than that of {}",
         "worse": "is worse than that of {}",
-        "cannot tell": "cannot be told from that of {}",
+        "inconclusive": "cannot be told from that of {}",
     }
     return "; ".join(said[word].format(" and ".join(names)) for word, names in by_word.items() if names)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec, judged, row_of
-from tippingpoint.offpolicy.contest import Verdict
+from tippingpoint.offpolicy.contest import Contrast
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class Comparison:
 
     question: ExperimentSpec
     candidates: list[Candidate]
-    auc: list[Verdict]
-    uplift: list[Verdict]
+    auc: list[Contrast]
+    uplift: list[Contrast]
 
     @property
     def winner(self) -> Candidate:
@@ -43,7 +43,7 @@ class Comparison:
                     "first": v.first,
                     "second": v.second,
                     **asdict(v.difference),
-                    "verdict": v.word,
+                    "verdict": v.verdict,
                 }
                 for measure, verdicts in measures.items()
                 for v in verdicts

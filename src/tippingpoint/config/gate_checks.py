@@ -8,9 +8,9 @@ from tippingpoint.core.strict import StrictModel
 
 
 class GateCheck(StrictModel):
-    """What a check does where it cannot tell."""
+    """What a check does where it is inconclusive."""
 
-    cannot_tell: Literal["blocks", "passes"]
+    inconclusive: Literal["blocks", "passes"]
 
 
 class Floor(GateCheck):

@@ -74,7 +74,7 @@ class Reference(StrictModel):
         `by_chance` is what the index of users of the same kind hardly exceeds in any column: of n users against the N
         learnt from it is spread nearly as chi²(bins - 1)·(1/n + 1/N). The logarithm's tail is longer: 1 in 200 batches
         of 100 users do exceed it, where chi² says 1 in 1,000. An index below it says nothing where it would be called a
-        move: `cannot tell`. Bins of fewer than 5 users learnt from are one.
+        move: `inconclusive`. Bins of fewer than 5 users learnt from are one.
 
         References
         ----------
@@ -93,6 +93,6 @@ class Reference(StrictModel):
             chance = float(chi2.ppf(level, max(int(there.sum()) - 1, 1)) * (1 / n + 1 / learnt))
             word = "shifted" if index >= SHIFTED else "moved" if index >= MOVED else "same"
             if index <= chance and chance >= MOVED:
-                word = "cannot tell"
+                word = "inconclusive"
             rows.append({"column": name, "psi": index, "by_chance": chance, "drift": word})
         return pd.DataFrame(rows).sort_values("psi", ascending=False, ignore_index=True)

@@ -9,7 +9,7 @@ import polars as pl
 
 from tippingpoint.experiment.thresholds import CutOffs, CutOffView, SimulationRequest
 from tippingpoint.offpolicy.choice import Valued
-from tippingpoint.offpolicy.contest import Verdict
+from tippingpoint.offpolicy.contest import Contrast
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.offpolicy.sufficient_statistics import SufficientStatistics
 
@@ -56,7 +56,7 @@ class Simulation:
     first: str
     on_validation: float | None
     values: dict[str, dict[str, Estimate]]
-    verdicts: list[Verdict]
+    verdicts: list[Contrast]
     estimators: pd.DataFrame
     all_cut_offs: list[CutOffs]
     segments: pd.DataFrame
@@ -149,7 +149,7 @@ class Simulation:
                     "first": v.first,
                     "second": v.second,
                     **{f"difference_{self.kind}{end}": value for end, value in ends(v.difference).items()},
-                    "verdict": v.word,
+                    "verdict": v.verdict,
                     "users_who_differ": v.changed,
                     **({} if smallest is None else {f"users_needed_for_{smallest:g}": v.users_needed(smallest)}),
                 }

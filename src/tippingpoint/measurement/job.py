@@ -153,7 +153,7 @@ def _file(
         "evidence": "experiment",
         "question": run.data.tags["question"],
         "model_version": of.version,
-        "verdict": of.word,
+        "verdict": of.verdict,
         "mlflow.note.content": report.description(of, decided.counts),
     }
     with tracked(client, run.info.experiment_id, f"measure {of.version.removeprefix('models:/')}", tags) as opened:

@@ -42,7 +42,7 @@ def measure_summary(
                 unit,
                 stacked(sequence.last, digits, plus=True) if sequence else "–",
                 stacked(promise, digits, plus=True) if promise else "–",
-                sequence.word.removesuffix(" than nothing") if sequence else "cannot tell",
+                sequence.verdict.removesuffix(" than nothing") if sequence else "inconclusive",
                 style="bold" if key == "per_user" else "",
             )
             if key in kept:
@@ -85,13 +85,13 @@ def counted(counts: Counts) -> str:
 def in_a_line(of: Measured) -> str:
     """What is written on the version."""
     if of.per_1000 is None:
-        return f"until {of.until}: {of.users:,} users, cannot tell yet."
+        return f"until {of.until}: {of.users:,} users, inconclusive yet."
     parts = [f"{interval(of.per_1000.last, 1)} {of.outcome} per 1,000"]
     parts += [f"{interval(of.per_user.last, 3)} {of.currency} per user"] if of.per_user else []
     kept = of.kept()
     said = f"; {kept.get('per_user') or kept.get('per_1000')}" if kept else ""
     said += "" if of.settled else " (at one planned look)"
-    return f"until {of.until} on {of.users:,} users (experiment): {', '.join(parts)}: {of.word}{said}."
+    return f"until {of.until} on {of.users:,} users (experiment): {', '.join(parts)}: {of.verdict}{said}."
 
 
 def description(of: Measured, counts: Counts) -> str:

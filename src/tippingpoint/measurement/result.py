@@ -91,10 +91,10 @@ class Measured:
         return self.days[-len(self.per_1000.looks) :] if self.per_1000 else ()
 
     @property
-    def word(self) -> str:
-        """`more than nothing`, `less than nothing` or `cannot tell`, in money, or else in outcomes."""
+    def verdict(self) -> str:
+        """`more than nothing`, `less than nothing` or `inconclusive`, in money, or else in outcomes."""
         told = self.per_user or self.per_1000
-        return told.word if told else "cannot tell"
+        return told.verdict if told else "inconclusive"
 
     def kept(self) -> dict[str, str]:
         """For uplift in outcomes and in money, how what came differs from what was promised."""
@@ -131,7 +131,7 @@ class Measured:
             "first_look": None if self.start is None else self.days[self.start].isoformat(),
             "uplift_per_1000": asdict(self.per_1000.last) if self.per_1000 else None,
             "uplift_per_user": asdict(self.per_user.last) if self.per_user else None,
-            "verdict": self.word,
+            "verdict": self.verdict,
             "promised": asdict(self.promise),
             "against_promise": self.kept(),
             "sequence": self.table().astype({"day": str}).to_dict("records"),

@@ -39,11 +39,11 @@ class Sequence:
         return Estimate(float(self.value[-1]), None, float(self.low[-1]), float(self.high[-1]))
 
     @property
-    def word(self) -> str:
-        """`more than nothing`, `less than nothing` or `cannot tell`, by the latest interval."""
+    def verdict(self) -> str:
+        """`more than nothing`, `less than nothing` or `inconclusive`, by the latest interval."""
         if self.low[-1] > 0:
             return "more than nothing"
-        return "less than nothing" if self.high[-1] < 0 else "cannot tell"
+        return "less than nothing" if self.high[-1] < 0 else "inconclusive"
 
     @property
     def one_look(self) -> "Sequence":

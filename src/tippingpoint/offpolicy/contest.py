@@ -18,18 +18,18 @@ POWER = 0.8
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Contrast:
     """What the data say of one pair: `first` against `second`."""
 
     first: str
     second: str
     difference: Estimate
     """first - second, with an interval that holds for all pairs of the contest together."""
-    word: Literal["better", "worse", "cannot tell"]
+    verdict: Literal["better", "worse", "inconclusive"]
     users: int
     """Users the contest was held on..."""
     changed: int
-    """...and those among them whom the two do not bring the same; too few, and the word is cannot tell."""
+    """...and those among them whom the two do not bring the same; too few, and the verdict is inconclusive."""
     critical: float
     """|t| beyond which a pair of this contest is told apart."""
 
@@ -54,7 +54,7 @@ class Verdict:
         return int(np.ceil(((self.critical + norm.ppf(power)) * each / smallest) ** 2))
 
 
-def contest(contributions: Mapping[str, np.ndarray], rng: np.random.Generator) -> list[Verdict]:
+def contest(contributions: Mapping[str, np.ndarray], rng: np.random.Generator) -> list[Contrast]:
     """Compare the means of all contestants pairwise, with simultaneous 95 % intervals.
 
     The critical value is the 95 % quantile of the largest |t| over all pairs, when the vector of means is
@@ -80,7 +80,7 @@ def contest(contributions: Mapping[str, np.ndarray], rng: np.random.Generator) -
     return _settle(names, pairs, *_moments(contributions, pairs), rng)
 
 
-def contest_of_cells(cells: Cells, worth: Mapping[str, np.ndarray], rng: np.random.Generator) -> list[Verdict]:
+def contest_of_cells(cells: Cells, worth: Mapping[str, np.ndarray], rng: np.random.Generator) -> list[Contrast]:
     """The same contest from statistics: contestants that treat the users of a cell alike, at any prices.
 
     Parameters
@@ -116,7 +116,7 @@ def _settle(
     square: np.ndarray,
     changed: np.ndarray,
     rng: np.random.Generator,
-) -> list[Verdict]:
+) -> list[Contrast]:
     first, second = pairs.T
     difference = mean[first] - mean[second]
     own = np.diag(square)
@@ -127,10 +127,10 @@ def _settle(
     critical = _max_t(square / (n - 1) / n, pairs[told], se[told], rng)
     verdicts = []
     for (i, j), value, error, sure, users in zip(pairs, difference, se, told, changed, strict=True):
-        word: Literal["better", "worse", "cannot tell"] = "cannot tell"
+        verdict: Literal["better", "worse", "inconclusive"] = "inconclusive"
         if sure and abs(value) > critical * error:
-            word = "better" if value > 0 else "worse"
-        verdicts.append(Verdict(names[i], names[j], normal(value, error, critical), word, n, int(users), critical))
+            verdict = "better" if value > 0 else "worse"
+        verdicts.append(Contrast(names[i], names[j], normal(value, error, critical), verdict, n, int(users), critical))
     return verdicts
 
 

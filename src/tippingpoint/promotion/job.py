@@ -155,7 +155,7 @@ def _champion(client: Client, name: str, number: str) -> Contestant | str | None
         why = found.amiss if found else ""
     except InputError as error:
         found, why = None, str(error).rstrip(".")
-    typed = "gate.better.cannot_tell=passes lets its successor in without it"
+    typed = "gate.better.inconclusive=passes lets its successor in without it"
     return f"the champion does not load ({why}): {typed}" if why else found
 
 

@@ -183,32 +183,34 @@ def judge(
     checks: list[Check] = []
 
     def paired(name: str, check: Callable[[], Check]) -> Check:
-        return Check(name, "cannot tell", unlike) if unlike else check()
+        return Check(name, "inconclusive", unlike) if unlike else check()
 
     if of := gate.quality:
-        checks.append(quality_checks.floor(test.outcome, score, of.floor, sure).where_untold(of.cannot_tell))
+        checks.append(quality_checks.floor(test.outcome, score, of.floor, sure).when_inconclusive(of.inconclusive))
     if than := gate.better:
         found = paired(
             "better", lambda: quality_checks.better(test.outcome, score, theirs, than.margin, than.smallest, sure)
         )
-        checks.append(found.where_untold(than.cannot_tell))
+        checks.append(found.when_inconclusive(than.inconclusive))
     if worth := gate.value:
         say("valuing both policies")
         found = paired("value", lambda: _worth(candidate, champion, ground, score, theirs, worth.margin, sure))
-        checks.append(found.where_untold(worth.cannot_tell))
+        checks.append(found.when_inconclusive(worth.inconclusive))
     if limits := gate.calibration:
         found = quality_checks.calibrated(test.outcome, score, limits.slope, limits.intercept)
-        checks.append(found.where_untold(limits.cannot_tell))
+        checks.append(found.when_inconclusive(limits.inconclusive))
     if sliced := gate.slices:
         found = paired("slices", lambda: quality_checks.slices(test, score, theirs, gate.alpha))
-        checks.append(found.where_untold(sliced.cannot_tell))
+        checks.append(found.when_inconclusive(sliced.inconclusive))
     say("looking at the model")
     checks += _sound(client, gate, candidate, ground, score)
     if fresh := gate.fresh:
         days, column = age(ground.users.times, candidate.read, datetime.now(UTC).replace(tzinfo=None))
-        checks.append(soundness_checks.fresh(days, fresh.days, column).where_untold(fresh.cannot_tell))
+        checks.append(soundness_checks.fresh(days, fresh.days, column).when_inconclusive(fresh.inconclusive))
     if looks := gate.looks:
-        checks.append(soundness_checks.worn(look, reported, picked, sure, looks.most).where_untold(looks.cannot_tell))
+        checks.append(
+            soundness_checks.worn(look, reported, picked, sure, looks.most).when_inconclusive(looks.inconclusive)
+        )
     written = json.dumps(gate.model_dump(mode="json"), sort_keys=True)
     digest = hashlib.sha256(written.encode()).hexdigest()[:8]
     return Judgement(f"{gate.name} {digest}", candidate.uri, against, ground.test, len(test), look, sure, tuple(checks))
@@ -242,19 +244,19 @@ def _sound(client: Client, gate: Gate, candidate: Contestant, ground: JudgedUser
         columns = {column.name: column.kind for column in ground.users.contract.columns}
         safe = soundness_checks.trusted(of.written, family.trusted, model.columns, columns, candidate.amiss)
         if gate.signature:
-            checks.append(safe.where_untold(gate.signature.cannot_tell))
+            checks.append(safe.when_inconclusive(gate.signature.inconclusive))
         if again := gate.reload:
-            if safe.word == "passes":
+            if safe.verdict == "passes":
                 there, why = clean_scores(of.folder, features.head(again.rows))
                 found = soundness_checks.reloads(score[: again.rows], there, why)
             else:
-                found = Check("reload", "cannot tell", "its files are not to be run")
-            checks.append(found.where_untold(again.cannot_tell))
+                found = Check("reload", "inconclusive", "its files are not to be run")
+            checks.append(found.when_inconclusive(again.inconclusive))
         if speed := gate.speed:
             found = soundness_checks.light(
                 _milliseconds(model, test), of.megabytes, speed.milliseconds, speed.megabytes
             )
-            checks.append(found.where_untold(speed.cannot_tell))
+            checks.append(found.when_inconclusive(speed.inconclusive))
     if share := gate.explanation:
         rng = np.random.default_rng([int(model.config["seed"]), 2])
         rows = np.sort(rng.permutation(len(test))[: share.rows])
@@ -267,8 +269,8 @@ def _sound(client: Client, gate: Gate, candidate: Contestant, ground: JudgedUser
             alone = best_column(ground.parts.train, np.random.default_rng([int(model.config["seed"]), 7]))[1]
             found = soundness_checks.explained(importance, alone, LEAK, share.share)
         except InputError as error:
-            found = Check("explanation", "cannot tell", str(error))
-        checks.append(found.where_untold(share.cannot_tell))
+            found = Check("explanation", "inconclusive", str(error))
+        checks.append(found.when_inconclusive(share.inconclusive))
     return checks
 
 
@@ -299,7 +301,7 @@ def _worth(
     config, parts, users = candidate.model.config, ground.parts, ground.users
     by = candidate.decider, (champion or candidate).decider
     if by[0] is None or by[1] is None:
-        return Check("value", "cannot tell", "one of them does not decide")
+        return Check("value", "inconclusive", "one of them does not decide")
     own, other = by[0].policy, by[1].policy
     try:
         economics = Component.model_validate(config["economics"]).build(Economics, "economics")
@@ -310,7 +312,7 @@ def _worth(
         decided = {*own.actions.values(), *other.actions.values()}
         economics.check(decided | {"none"})
         if unknown := decided - set(actions):
-            return Check("value", "cannot tell", f"no user ever got {', '.join(sorted(unknown))}")
+            return Check("value", "inconclusive", f"no user ever got {', '.join(sorted(unknown))}")
         evidence = gather_evidence(kind, parts.train, parts.test, economics.response(actions), seed)
         reward_intercept, reward_slope = economics.rewards(actions, users.contract.good, parts.test.costs)
         gains = []
@@ -318,7 +320,7 @@ def _worth(
             decision = policy.decide(scores, parts.test.features, actions)
             gains.append(policy_value(evidence, reward_intercept, reward_slope, decision).contribution)
     except InputError as error:
-        return Check("value", "cannot tell", str(error).rstrip("."))
+        return Check("value", "inconclusive", str(error).rstrip("."))
     return quality_checks.worth(gains[0], gains[1], kind, True, margin, sure)
 
 

@@ -11,7 +11,7 @@ from tippingpoint.evaluation.slices import grouped, holm
 from tippingpoint.models.calibration import INSIDE, log_losses
 from tippingpoint.offpolicy.statistics import LEAST_CHANGED, mean
 from tippingpoint.promotion.alpha_spending import ends, fewest, power
-from tippingpoint.promotion.verdict import Check, Word
+from tippingpoint.promotion.verdict import Check, Verdict
 
 LEAST = 50
 """Test users of either outcome from which on the normal approximation of a ROC AUC is believed."""
@@ -25,15 +25,15 @@ def floor(outcome: np.ndarray, score: np.ndarray, least: float, level: float) ->
     auc = mean(auc_contributions(outcome, score))
     figures = {"roc_auc": auc.value}
     if (few := fewest(outcome)) < LEAST:
-        return Check("quality", "cannot tell", FEW.format(few, LEAST), figures)
+        return Check("quality", "inconclusive", FEW.format(few, LEAST), figures)
     assert auc.se is not None
     low = high = auc.value
     if spread := auc.value * (1 - auc.value):
         low, high = (float(expit(e)) for e in ends(float(logit(auc.value)), auc.se / spread, level))
     figures |= {"roc_auc_low": low, "roc_auc_high": high}
-    word: Word = "passes" if low >= least else "fails" if high < least else "cannot tell"
+    verdict: Verdict = "passes" if low >= least else "fails" if high < least else "inconclusive"
     return Check(
-        "quality", word, f"ROC AUC {auc.value:.3f} [{low:.3f}, {high:.3f}] against a floor of {least}", figures
+        "quality", verdict, f"ROC AUC {auc.value:.3f} [{low:.3f}, {high:.3f}] against a floor of {least}", figures
     )
 
 
@@ -47,23 +47,23 @@ def better(
     margin
         How much worse it may be; 0: it must be better.
     smallest
-        The smallest difference of interest: the chance of telling it is said beside the word.
+        The smallest difference of interest: the chance of telling it is said beside the verdict.
     """
     difference = mean(auc_contributions(outcome, score) - auc_contributions(outcome, champion))
     theirs = mean(auc_contributions(outcome, champion)).value
     figures = {"difference": difference.value, "champion_roc_auc": theirs}
     if (few := fewest(outcome)) < LEAST:
-        return Check("better", "cannot tell", FEW.format(few, LEAST), figures)
+        return Check("better", "inconclusive", FEW.format(few, LEAST), figures)
     assert difference.se is not None
     low, high = ends(difference.value, difference.se, level)
     chance = power(smallest + margin, difference.se, level)
     figures |= {"difference_low": low, "difference_high": high, "se": difference.se, "power": chance}
-    word: Word = "passes" if low > -margin else "fails" if high < -margin else "cannot tell"
+    verdict: Verdict = "passes" if low > -margin else "fails" if high < -margin else "inconclusive"
     said = f"ROC AUC {difference.value:+.4f} [{low:+.4f}, {high:+.4f}] over {theirs:.3f}, user by user"
     said += f", at most {margin:g} worse" if margin else ""
     if np.ptp(champion):  # against a constant nobody asks for so little
         said += f"; {smallest:g} would be told with a chance of {chance:.0%}"
-    return Check("better", word, said, figures)
+    return Check("better", verdict, said, figures)
 
 
 def worth(gain: np.ndarray, champion: np.ndarray, kind: str, measured: bool, margin: float, level: float) -> Check:
@@ -79,7 +79,7 @@ def worth(gain: np.ndarray, champion: np.ndarray, kind: str, measured: bool, mar
         Money per user that it may bring less.
     """
     if not measured:
-        return Check("value", "cannot tell", f"the evidence is {kind}: no experiment stands behind it")
+        return Check("value", "inconclusive", f"the evidence is {kind}: no experiment stands behind it")
     difference = gain - champion
     changed = int(np.count_nonzero(difference))
     if changed == 0:
@@ -92,9 +92,9 @@ def worth(gain: np.ndarray, champion: np.ndarray, kind: str, measured: bool, mar
         f"{estimate.value:+.4f} [{low:+.4f}, {high:+.4f}] money per user ({kind}), {changed:,} users treated otherwise"
     )
     if changed < LEAST_CHANGED:
-        return Check("value", "cannot tell", f"{said}: too few", figures)
-    word: Word = "passes" if low >= -margin else "fails" if high < -margin else "cannot tell"
-    return Check("value", word, said, figures)
+        return Check("value", "inconclusive", f"{said}: too few", figures)
+    verdict: Verdict = "passes" if low >= -margin else "fails" if high < -margin else "inconclusive"
+    return Check("value", verdict, said, figures)
 
 
 def calibrated(
@@ -102,25 +102,25 @@ def calibrated(
 ) -> Check:
     """Whether scores can be taken as chances: slope 1 and intercept 0 are in the interval, or it is in the limits."""
     if (few := fewest(outcome)) < LEAST:
-        return Check("calibration", "cannot tell", FEW.format(few, LEAST))
+        return Check("calibration", "inconclusive", FEW.format(few, LEAST))
     found = dict(zip(("slope", "intercept"), calibration_line(outcome, np.clip(score, *INSIDE)), strict=True))
-    words: list[Word] = []
+    verdicts: list[Verdict] = []
     figures: dict[str, float] = {}
     for name, ideal, (least, most) in (("slope", 1.0, slope), ("intercept", 0.0, intercept)):
         estimate = found[name]
         low, high = estimate.low, estimate.high
         if low is None or high is None or not np.isfinite([low, high]).all():
-            words.append("cannot tell")
+            verdicts.append("inconclusive")
             continue
         figures |= {name: estimate.value, f"{name}_low": low, f"{name}_high": high}
         inside = low <= ideal <= high or (least <= low and high <= most)
-        words.append("passes" if inside else "fails" if high < least or low > most else "cannot tell")
+        verdicts.append("passes" if inside else "fails" if high < least or low > most else "inconclusive")
     said = "; ".join(
         f"{name} {figures[name]:.2f} [{figures[f'{name}_low']:.2f}, {figures[f'{name}_high']:.2f}], limits {limits}"
         for name, limits in (("slope", list(slope)), ("intercept", list(intercept)))
         if name in figures
     )
-    return Check("calibration", worst_of(words), said or "all users have one score", figures)
+    return Check("calibration", worst_of(verdicts), said or "all users have one score", figures)
 
 
 def slices(users: Users, score: np.ndarray, champion: np.ndarray, level: float) -> Check:
@@ -151,7 +151,7 @@ def slices(users: Users, score: np.ndarray, champion: np.ndarray, level: float) 
                 gain = auc_contributions(outcome, score[inside]) - auc_contributions(outcome, champion[inside])
                 rows.append((where, "ROC AUC", *_worse(gain)))
     if not rows:
-        return Check("slices", "cannot tell", "no slice is large enough")
+        return Check("slices", "inconclusive", "no slice is large enough")
     table = pd.DataFrame(rows, columns=["slice", "measure", "difference", "p"])
     table["p"] = holm(table["p"].to_numpy())
     worse = table[table["p"] < level].sort_values("p", kind="stable")
@@ -163,10 +163,10 @@ def slices(users: Users, score: np.ndarray, champion: np.ndarray, level: float) 
     return Check("slices", "fails", f"worse than the champion for {'; '.join(named)}", figures)
 
 
-def worst_of(words: list[Word]) -> Word:
-    """Fails before cannot tell before passes."""
-    order: tuple[Word, ...] = ("fails", "cannot tell", "passes")
-    return min(words, key=order.index)
+def worst_of(verdicts: list[Verdict]) -> Verdict:
+    """Fails before inconclusive before passes."""
+    order: tuple[Verdict, ...] = ("fails", "inconclusive", "passes")
+    return min(verdicts, key=order.index)
 
 
 def _worse(gain: np.ndarray) -> tuple[float, float]:

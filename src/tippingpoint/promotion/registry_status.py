@@ -45,7 +45,11 @@ def table(journal: Journal) -> pd.DataFrame:
     for entry in reversed(journal.entries):
         judged = entry.judgement
         checks = judged.get("checks", [])
-        stopping = [c["name"] for c in checks if c["word"] == "fails" or (c["word"] == "cannot tell" and c["blocks"])]
+        stopping = [
+            c["name"]
+            for c in checks
+            if c["word"] == "fails" or (c["word"] in ("inconclusive", "cannot tell") and c["blocks"])
+        ]
         said = "passed" if judged.get("passed") else f"no: {', '.join(stopping)}"
         gate = f"{judged.get('gate', '')}: {said}" if checks else ""
         rows.append(

@@ -15,7 +15,7 @@ from tippingpoint.reports.markdown import markdown
 SHOWN = 30
 """Entries of a journal that a description shows."""
 NOW = "now: ROC AUC when a later version was last held against it as champion, on that one's test users; – if never."
-STYLES = {"passes": "green", "fails": "bold red", "cannot tell": "yellow"}
+STYLES = {"passes": "green", "fails": "bold red", "inconclusive": "yellow"}
 
 
 def promote_summary(
@@ -42,7 +42,7 @@ def promote_summary(
     elif judgement.passed:
         said = f"It would be promoted. Dry run: nothing moved, but look {judgement.look} is counted."
     else:
-        stopping = ", ".join(f"{check.name} {check.word}" for check in judgement.stopping)
+        stopping = ", ".join(f"{check.name} {check.verdict}" for check in judgement.stopping)
         stays = f"models:/{name}/{champion} stays champion" if champion else "There is no champion yet"
         said = f"{'It would not be' if dry_run else 'Not'} promoted: {stopping}. {stays}."
         said += " Dry run; the look is counted." if dry_run else ""
@@ -61,14 +61,14 @@ def _way_out(judgement: Judgement, champion: str) -> str:
     keep = "Next: keep the champion" if champion else "Next: tippingpoint tune, for one that is let in"
     stopping = {check.name: check for check in judgement.stopping}
     worse = stopping.pop("better", None)
-    if failed := [name for name, check in stopping.items() if check.word == "fails"]:
+    if failed := [name for name, check in stopping.items() if check.verdict == "fails"]:
         more = f", and tippingpoint tune for another: what fails ({', '.join(failed)}) is let in by no other word."
         return keep + (more if champion else ".")
-    words = [f"gate.{name}.cannot_tell=passes" for name in stopping]
+    words = [f"gate.{name}.inconclusive=passes" for name in stopping]
     if worse and "difference_low" in worse.figures and champion and not judgement.gate.startswith("no_worse"):
         words = ["gate=no_worse", *words]
-    elif worse and worse.word == "cannot tell":
-        words = [*words, "gate.better.cannot_tell=passes"]
+    elif worse and worse.verdict == "inconclusive":
+        words = [*words, "gate.better.inconclusive=passes"]
     elif worse:
         return f"{keep}."
     why = " (at most so much worse as that gate's margin says)" if "gate=no_worse" in words else ""
@@ -153,8 +153,8 @@ def _checks(title: str, judgement: Judgement) -> Table:
         table.columns[column].justify = "left"
     _folded(table.columns[2])
     for check in judgement.checks:
-        word = check.word + (", blocks" if check.word == "cannot tell" and check.blocks else "")
-        table.add_row(check.name, Text(word, style=STYLES[check.word]), Text(check.said))
+        word = check.verdict + (", blocks" if check.verdict == "inconclusive" and check.blocks else "")
+        table.add_row(check.name, Text(word, style=STYLES[check.verdict]), Text(check.said))
     return table
 
 

@@ -76,7 +76,7 @@ def explained(importance: Mapping[str, float], alone: Mapping[str, float], leak:
     """
     total = sum(importance.values())
     if not importance or total <= 0:
-        return Check("explanation", "cannot tell", "no column moves the scores")
+        return Check("explanation", "inconclusive", "no column moves the scores")
     top, most = max(importance.items(), key=lambda item: item[1])
     figures = {"share": most / total, "top_alone": alone.get(top, 0.5)}
     said = f"{top} has {most / total:.0%} of mean |SHAP| (at most {share:.0%})"
@@ -85,7 +85,7 @@ def explained(importance: Mapping[str, float], alone: Mapping[str, float], leak:
             "explanation", "fails", f"{top} comes first and may know the outcome (alone {alone[top]:.3f})", figures
         )
     if len(importance) == 1:
-        return Check("explanation", "cannot tell", f"{top} is the only column", figures)
+        return Check("explanation", "inconclusive", f"{top} is the only column", figures)
     return Check("explanation", "passes" if most / total <= share else "fails", said, figures)
 
 

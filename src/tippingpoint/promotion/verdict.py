@@ -1,9 +1,9 @@
-"""A check's word, and all of them together."""
+"""What one check of a gate says, and all of them together."""
 
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-Word = Literal["passes", "fails", "cannot tell"]
+Verdict = Literal["passes", "fails", "inconclusive"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Check:
     """
 
     name: str
-    word: Word
+    verdict: Verdict
     said: str
     figures: dict[str, float] = field(default_factory=dict)
     blocks: bool = True
@@ -29,10 +29,15 @@ class Check:
     @property
     def stops(self) -> bool:
         """Whether the promotion ends here."""
-        return self.word == "fails" or (self.word == "cannot tell" and self.blocks)
+        return self.verdict == "fails" or (self.verdict == "inconclusive" and self.blocks)
 
-    def where_untold(self, does: Literal["blocks", "passes"]) -> "Check":
-        """The same check with what the gate's YAML says of `cannot tell`."""
+    def as_dict(self) -> dict[str, Any]:
+        """Ready for JSON, where the verdict is called `word`."""
+        figures = dict(self.figures)
+        return {"name": self.name, "word": self.verdict, "said": self.said, "figures": figures, "blocks": self.blocks}
+
+    def when_inconclusive(self, does: Literal["blocks", "passes"]) -> "Check":
+        """The same check with what the gate's YAML says of `inconclusive`."""
         return replace(self, blocks=does == "blocks")
 
 
@@ -75,4 +80,4 @@ class Judgement:
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
-        return {**asdict(self), "checks": [asdict(c) for c in self.checks], "passed": self.passed}
+        return {**asdict(self), "checks": [check.as_dict() for check in self.checks], "passed": self.passed}

@@ -57,7 +57,7 @@ def score_summary(scored: BatchResult, page: str | None) -> RenderableType:
             worst += f"; and {others:,} more of other reasons"
         lines.append(f"Quarantined: {worst}. See {scored.quarantine}")
     moved = scored.drift[scored.drift["drift"].isin(["moved", "shifted"])]
-    untold = int((scored.drift["drift"] == "cannot tell").sum())
+    untold = int((scored.drift["drift"] == "inconclusive").sum())
     few = f" Of {untold} columns {tally.decided:,} users cannot tell: chance alone may say as much." if untold else ""
     if len(moved):
         named = ", ".join(f"{row.column} {row.psi:.2f}" for row in moved.head(DRIFTED).itertuples())

@@ -9,7 +9,7 @@ from rich.text import Text
 from tippingpoint.core.run_reference import RunReference
 from tippingpoint.experiment.simulation_result import PAIR, Simulation
 from tippingpoint.experiment.thresholds import CutOffs
-from tippingpoint.offpolicy.contest import Verdict
+from tippingpoint.offpolicy.contest import Contrast
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.reports.console import pages, plain_table
 from tippingpoint.reports.estimates import EVIDENCE
@@ -74,9 +74,9 @@ def simulate_summary(simulation: Simulation, filed: RunReference, seconds: float
 def against_leader(simulation: Simulation) -> dict[str, str]:
     """What is said of every other contestant against the leader; empty under assumed evidence."""
     leader = simulation.leader
-    turned = {"better": "worse", "worse": "better", "cannot tell": "cannot tell"}
-    return {v.first: v.word for v in simulation.verdicts if v.second == leader} | {
-        v.second: turned[v.word] for v in simulation.verdicts if v.first == leader
+    turned = {"better": "worse", "worse": "better", "inconclusive": "inconclusive"}
+    return {v.first: v.verdict for v in simulation.verdicts if v.second == leader} | {
+        v.second: turned[v.verdict] for v in simulation.verdicts if v.first == leader
     }
 
 
@@ -247,8 +247,8 @@ def _measures(simulation: Simulation) -> list[str]:
 
 def _needed(simulation: Simulation) -> str:
     smallest, leader = simulation.smallest_uplift, simulation.leader
-    rivals: list[Verdict] = [v for v in simulation.verdicts if leader in (v.first, v.second)]
-    open_ = [v for v in rivals if v.word == "cannot tell" and PAIR in v.first and PAIR in v.second]
+    rivals: list[Contrast] = [v for v in simulation.verdicts if leader in (v.first, v.second)]
+    open_ = [v for v in rivals if v.verdict == "inconclusive" and PAIR in v.first and PAIR in v.second]
     needed = [v.users_needed(smallest) or 0 for v in open_] if smallest else []
     if not any(needed):
         return f"Intervals hold for all {len(simulation.verdicts)} pairs together (95 %, max-t)."

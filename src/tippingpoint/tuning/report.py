@@ -147,7 +147,7 @@ def in_words(question: ExperimentSpec, tuned: Tuned) -> list[str]:
 def _gain(gain: Estimate, objective: str) -> str:
     if gain.low is None or gain.high is None:
         return f"{objective} {gain.value:+.4f}, without an interval"
-    word = "better" if gain.low > 0 else "worse" if gain.high < 0 else "cannot tell"
+    word = "better" if gain.low > 0 else "worse" if gain.high < 0 else "inconclusive"
     return f"{objective} {gain.value:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}]: {word}"
 
 

@@ -193,7 +193,7 @@ def _drifted(found: intake.Listed) -> None:
         return
     drift = subject().decider.deployment.reference.drift(found.tally.drift)
     if len(away := drift[drift["drift"] != "same"]):
-        few = set(away["drift"]) == {"cannot tell"}
+        few = set(away["drift"]) == {"inconclusive"}
         with st.expander(
             "Too few users to tell whether they are like those the model learnt from"
             if few
