@@ -32,12 +32,19 @@ class Economics(StrictModel):
     advertising brings over the same months. Either way an action costs its contact.
     """
 
-    name: str
-    currency: str = Field(min_length=3, max_length=3)
+    name: str = "freemium"
+    currency: str = Field(default="EUR", min_length=3, max_length=3)
     price: float = Field(ge=0)
-    months: float = Field(gt=0)
-    ad_revenue: float
-    actions: dict[str, ActionPrice]
+    """Of a month."""
+    months: float = Field(default=6, gt=0)
+    """A new subscriber stays."""
+    ad_revenue: float = 3.0
+    """From a user who stays free, over the same months."""
+    actions: dict[str, ActionPrice] = {
+        "none": ActionPrice(contact_cost=0.0),
+        "discount_10": ActionPrice(contact_cost=0.05, discount=0.1, discount_months=3, assumed_response=1.1),
+        "checkout_prompt": ActionPrice(contact_cost=0.02, assumed_response=1.05),
+    }
 
     @field_validator("actions")
     @classmethod

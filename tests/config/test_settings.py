@@ -64,11 +64,6 @@ def check(overrides: list[str]) -> Settings:
             "select_by=auc",
             "select_by: must be 'roc_auc', 'pr_auc', 'log_loss' or 'brier'; got 'auc'.",
         ),
-        (
-            "model.boosting.search=null",
-            "model.boosting.search: holds keys with values; got null. Type model.boosting.search.KEY=VALUE, or "
-            "~model.boosting.search to do without.",
-        ),
         ("policy.actions=null", "policy.actions: holds keys with values; got null. Type policy.actions.KEY=VALUE."),
         ("data.seed=1,2", "data.seed: '1,2' has a comma. Type data.seed='[1,2]' for a list, data.seed="),
         (

@@ -28,7 +28,8 @@ from tippingpoint.tuning.job import tune
         (["tune.objectives=[roc_auc,nodes]", "tune.sampler=cmaes"], "cmaes takes one objective"),
         (["tune.folds=1"], "tune.folds"),
         (["model.logistic.search={}"], "model.logistic.search: {} takes nothing away"),
-        (["model.logistic.search=null"], "or ~model.logistic.search to do without."),
+        (["model.logistic.search=null"], "model.logistic.search: is empty"),
+        (["~model.logistic.search"], "model.logistic.search: is empty"),
         (["tune.storage=redis://host/0"], "tune.storage: redis://host/0 is no PostgreSQL database. Type tune.storage="),
     ],
 )

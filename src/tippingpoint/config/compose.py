@@ -121,6 +121,8 @@ def as_added(verb: str, overrides: Sequence[str]) -> list[str]:
         raise InputError(key, what, f"Type ~{key}.max_depth to leave one out, ~{key} for all.")
     if verb in VERSIONED:
         overrides = [re.sub(r"^model=", "version=", word) for word in overrides]
+    # What is left out would be the class's own.
+    overrides = [re.sub(r"^~(model\.\w+\.search)$", r"\1=null", word) for word in overrides]
     for word in overrides:
         group, _, value = word.partition("=")
         if NAMELESS.fullmatch(value) and "=" in word and (config_folder() / group).is_dir() and group:

@@ -11,6 +11,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from tippingpoint.data.users import FeatureSchema
 from tippingpoint.models.family import Family, prepare
+from tippingpoint.models.space import Dimension
 
 
 class Logistic(Family):
@@ -24,9 +25,10 @@ class Logistic(Family):
     explained_as: ClassVar = "line"
     unit: ClassVar = "standard deviation of arcsinh(x)"
 
-    C: float = Field(gt=0)
+    C: float = Field(default=0.3, gt=0)
     """Inverse strength of the penalty."""
-    max_iter: int = Field(ge=1)
+    max_iter: int = Field(default=1000, ge=1)
+    search: dict[str, Dimension] = {"C": Dimension(low=0.001, high=100.0, log=True)}
 
     def pipeline(self, contract: FeatureSchema, seed: int) -> Pipeline:
         numbers = Pipeline(

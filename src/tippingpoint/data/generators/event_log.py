@@ -38,19 +38,7 @@ TOGETHER = 16
 """Blocks that go through the SQL at once: 65,536 profiles."""
 START = 1_735_689_600
 """2025-01-01 in epoch seconds: the first sign-up."""
-VOCABULARY = Vocabulary(
-    sign_up="Sign Up",
-    exposure="$experiment_started",
-    counted={
-        "signins": "Sign In",
-        "playbacks": "Playback",
-        "searches": "Search",
-        "downloads": "Download",
-        "pricing_pages": "Pricing Page",
-        "limit_notifications": "Limit Notification",
-        "account_pages": "Account Page",
-    },
-)
+VOCABULARY = Vocabulary(exposure="$experiment_started")
 
 
 @dataclass(frozen=True)
@@ -78,24 +66,24 @@ class EventLog(EventSource):
     At the cut-off an action is taken and logged; for the horizon it moves the daily log-odds of those it can.
     """
 
-    profiles: int = Field(ge=1)
-    seed: int = Field(ge=0, lt=2**64)
-    cohort_days: int = Field(ge=1)
+    profiles: int = Field(default=12_000, ge=1)
+    seed: int = Field(default=20240501, ge=0, lt=2**64)
+    cohort_days: int = Field(default=90, ge=1)
     """Days over which they sign up."""
-    sessions: float = Field(ge=1)
+    sessions: float = Field(default=4.1, ge=1)
     """Mean number of sessions of a free profile."""
-    early: float = Field(ge=0, le=1)
+    early: float = Field(default=0.4, ge=0, le=1)
     """Share whose intent shows within the first days."""
-    subscribing: float
-    leaving: float
+    subscribing: float = -8.6
+    leaving: float = -5.2
     """Daily log-odds of the average profile."""
-    responses: Responses
-    strength: dict[str, float]
+    responses: Responses = Responses()
+    strength: dict[str, float] = {"discount_10": 0.9, "checkout_prompt": 1.2}
     """Daily log-odds of subscribing that an action adds for the persuadable and takes from sleeping dogs; for
     churn, of leaving, that it takes from the persuadable and adds for sleeping dogs."""
-    logging: Logging
-    drift: Drift
-    mess: Mess
+    logging: Logging = Logging()
+    drift: Drift = Drift()
+    mess: Mess = Mess()
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

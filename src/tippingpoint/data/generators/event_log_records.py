@@ -47,15 +47,15 @@ USER, DEVICE, OLD, NOBODY = range(4)
 class Mess(StrictModel):
     """How imperfectly the events are linked; shares."""
 
-    late: float = Field(ge=0, le=1)
+    late: float = Field(default=0.04, ge=0, le=1)
     """Of the product events, received hours after they happened."""
-    duplicate: float = Field(ge=0, le=1)
+    duplicate: float = Field(default=0.02, ge=0, le=1)
     """Of all events, received twice."""
-    orphan: float = Field(ge=0, le=1)
+    orphan: float = Field(default=0.01, ge=0, le=1)
     """Events of nobody's, for each that is somebody's."""
-    skewed: float = Field(ge=0, le=1)
+    skewed: float = Field(default=0.03, ge=0, le=1)
     """Of the profiles, on a device whose clock is up to half a day off, ahead or behind."""
-    merged: float = Field(ge=0, le=1)
+    merged: float = Field(default=0.1, ge=0, le=1)
     """Of the profiles, on a second device too, known to be theirs only later."""
 
 
