@@ -60,6 +60,11 @@ class Source(StrictModel, ABC):
             When the table is not what the config says.
         """
 
+    @cached_property
+    def loaded(self) -> Users:
+        """The users, read or drawn once."""
+        return self.load()
+
     def best_auc(self, users: Users) -> float | None:
         """The ROC AUC no score of these users can have more than by chance, where that is known."""
         return None

@@ -14,8 +14,13 @@ from tippingpoint.models.family import Family
 from tippingpoint.policies.policy import Policy
 
 
-def ask(settings: Settings) -> ExperimentSpec:
+def ask(settings: Settings, source: Source | None = None) -> ExperimentSpec:
     """Build every component, load and split the users, and gather the evidence.
+
+    Parameters
+    ----------
+    source
+        Where users come from, if that is built already; else `settings.data` is.
 
     Raises
     ------
@@ -25,10 +30,10 @@ def ask(settings: Settings) -> ExperimentSpec:
     families = {name: part.build(Family, f"model.{name}") for name, part in settings.model.items()}
     policy = settings.policy.build(Policy, "policy")
     economics = settings.economics.build(Economics, "economics")
-    source = settings.data.build(Source, "data")
+    source = source or settings.data.build(Source, "data")
     decided = set(policy.actions.values())
     economics.check(decided | {"none"})
-    users = source.load()
+    users = source.loaded
     if users.costs is not None and not economics.per_user:
         what = f"{', '.join(map(str, users.costs))}: the economics {economics.name} read no costs of each user"
         raise InputError("data.costs", what, "Type economics=cost_columns, or data.drop instead of data.costs.")
