@@ -7,8 +7,6 @@ import numpy as np
 import pandas as pd
 
 from tippingpoint.comparison.result import Comparison
-from tippingpoint.evaluation import reliability
-from tippingpoint.evaluation.association import wilson
 from tippingpoint.evaluation.curves import GRID, Curve
 from tippingpoint.offpolicy.contest import Contrast
 from tippingpoint.offpolicy.surface import Sheet
@@ -82,18 +80,17 @@ def roc(curves: dict[str, Curve]) -> Figure:
     return {"data": data, "layout": drawn}
 
 
-def calibration(outcome: np.ndarray, scores: dict[str, np.ndarray]) -> Figure:
-    """Outcome rate against mean score in ten bins of equal size, with Wilson's 95 % intervals."""
-    data, top = [], 0.0
-    for family, score in scores.items():
-        mean, outcomes, users = reliability(outcome, score)
-        rate, (low, high) = outcomes / users, wilson(outcomes, users)
-        error = {"type": "data", "symmetric": False, "thickness": 1.2, "width": 3, "array": numbers(high - rate, 4),
-                 "arrayminus": numbers(rate - low, 4)}  # fmt: skip
-        of = _line(numbers(mean, 4), numbers(rate, 4), family)
-        data.append(of | {"mode": "lines+markers", "error_y": error, "marker": {"size": 6, "color": colour(family)}})
-        top = max(top, float(mean.max()), float(high.max()))
-    edge = min(1.0, 1.05 * top)
+def calibration(bins: pd.DataFrame) -> Figure:
+    """Outcome rate against mean score; as `calibration_bins` gives it."""
+    data = []
+    for family, of in bins.groupby("model", sort=False):
+        rate = of["outcome_rate"]
+        error = {"type": "data", "symmetric": False, "thickness": 1.2, "width": 3,
+                 "array": numbers(of["high"] - rate, 4), "arrayminus": numbers(rate - of["low"], 4)}  # fmt: skip
+        line = _line(numbers(of["mean_score"], 4), numbers(rate, 4), str(family))
+        marker = {"size": 6, "color": colour(str(family))}
+        data.append(line | {"mode": "lines+markers", "error_y": error, "marker": marker})
+    edge = min(1.0, 1.05 * float(bins[["mean_score", "high"]].to_numpy().max()))
     data.append(_diagonal(edge))
     drawn = layout("mean score", "observed outcome rate", 420)
     for along in ("xaxis", "yaxis"):

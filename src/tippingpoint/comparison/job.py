@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from rich.console import RenderableType
 
 from tippingpoint.comparison import page as report
 from tippingpoint.comparison.figures import Choices
+from tippingpoint.comparison.plots import ComparisonPlots
 from tippingpoint.comparison.report import compare_summary, comparison_card, verdict_in_words, write_comparison
 from tippingpoint.comparison.result import Comparison
 from tippingpoint.config.settings import Settings
@@ -27,6 +29,7 @@ from tippingpoint.experiment.candidate import (
     run_tags,
     with_baselines,
 )
+from tippingpoint.experiment.fitted import FittedModel
 from tippingpoint.experiment.revaluation import only
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.offpolicy.cells import Line, gather, grid
@@ -65,6 +68,30 @@ class CompareResult(Result):
     def render(self) -> RenderableType:
         """One screen for a terminal."""
         return compare_summary(self.comparison, self.filed)
+
+    @property
+    def best(self) -> FittedModel:
+        """The model that ranks first on validation."""
+        return self.models[self.comparison.winner.family]
+
+    @property
+    def models(self) -> dict[str, FittedModel]:
+        """All models by name, the best first."""
+        question, winner = self.comparison.question, self.comparison.winner.family
+        registered = self.filed.registered if self.filed else None
+        return {
+            c.family: FittedModel(c, question, (c.family == winner and registered) or f"memory:{c.family}")
+            for c in self.comparison.candidates
+        }
+
+    def leaderboard(self) -> pd.DataFrame:
+        """One row a model, then one a baseline: metrics on test and what the policy brings, with intervals."""
+        return self.comparison.leaderboard()
+
+    @property
+    def plot(self) -> ComparisonPlots:
+        """Figures: `.plot.uplift()`, `.roc()`, `.calibration()`, `.differences()`, `.importance()`."""
+        return ComparisonPlots(self.comparison)
 
 
 def compare(settings: Settings, source: Source | None = None) -> CompareResult:

@@ -68,6 +68,7 @@ def ask(settings: Settings, source: Source | None = None) -> ExperimentSpec:
         train_on=source.train_on,
         report=settings.reported,
         terms=source.terms,
+        config=settings.model_dump(mode="json"),
     )
 
 

@@ -58,6 +58,8 @@ class ExperimentSpec:
         ROC AUC of each column alone, cross-validated on the users that models are fitted on; the largest first.
     terms
         The contract of the table the users came from; None where it has none.
+    config
+        The composed config, as a run keeps it.
     """
 
     name: str
@@ -80,6 +82,7 @@ class ExperimentSpec:
     baselines: tuple["Baseline", ...] = ()
     alone: dict[str, float] = field(default_factory=dict)
     terms: TableSchema | None = None
+    config: dict[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
