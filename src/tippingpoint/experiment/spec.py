@@ -15,6 +15,7 @@ from tippingpoint.decisions import Deployment
 from tippingpoint.economics import Economics
 from tippingpoint.evaluation import auc_contributions
 from tippingpoint.evaluation.evaluation import Evaluation
+from tippingpoint.experiment.valuation import ValuedUsers
 from tippingpoint.explanation import Explanation, raw_columns
 from tippingpoint.models.calibration import Model
 from tippingpoint.models.family import Family
@@ -114,6 +115,11 @@ class ExperimentSpec:
             "best_auc": self.best_auc,
             "baselines": [baseline.as_dict(self.evidence.kind) for baseline in self.baselines],
         }
+
+    @property
+    def valued(self) -> ValuedUsers:
+        """The test users with what each action is known to bring them."""
+        return ValuedUsers(self.parts.test, self.actions, self.evidence, self.reward_intercept, self.reward_slope)
 
     @property
     def suspects(self) -> list[str]:
