@@ -13,6 +13,7 @@ from tippingpoint.evaluation.curves import GRID, Curve
 from tippingpoint.offpolicy.contest import Contrast
 from tippingpoint.offpolicy.surface import Sheet
 from tippingpoint.policies.bands import Bands
+from tippingpoint.reports.cut_off_map import CutOffMap, traces
 from tippingpoint.reports.html import Figure, axis, layout, numbers
 from tippingpoint.reports.palette import COLOURS, GREY, colour
 from tippingpoint.reports.png import words
@@ -136,36 +137,14 @@ def surface(choices: dict[str, Choices], comparison: Comparison, unit: str) -> d
         cut = {"type": "line", "x0": policy.cuts[0], "x1": policy.cuts[0], "y0": 0, "y1": 1, "yref": "paper"}
         drawn["shapes"] = [cut | {"line": {"color": GREY, "dash": "dot", "width": 1}}]
         return {"all families": {"data": data, "layout": drawn}}
-    known = np.concatenate([_supported(of).ravel() for of in choices.values()])
-    known = known[np.isfinite(known)]
-    scale = {"zmin": float(known.min()), "zmax": float(known.max())} if len(known) else {}
-    edges = [policy.cuts, *(of.cuts for of in choices.values())]
-    ends = [float(min(map(min, edges))), float(max(map(max, edges)))]
-    found = {}
-    for family, of in choices.items():
-        ticks = numbers(of.cuts, 4)
-        few = np.where(np.isfinite(of.uplift.value) & ~of.uplift.supported, 1.0, np.nan)
-        blank = {"type": "heatmap", "x": ticks, "y": ticks, "z": numbers(few), "showscale": False, "zmin": 0, "zmax": 1,
-                 "colorscale": [[0, "#d8dce1"], [1, "#d8dce1"]],
-                 "hovertemplate": "too few users are acted on to tell<extra></extra>"}  # fmt: skip
-        shown = {
-            "type": "heatmap", "x": ticks, "y": ticks, "z": numbers(_supported(of), 4), **scale,
-            "colorscale": "Viridis", "colorbar": {"thickness": 10, "outlinewidth": 0, "tickfont": {"size": 11}},
-            "showlegend": False, "hovertemplate": "cut-offs %{y} and %{x}<br>uplift %{z}<extra></extra>",
-        }  # fmt: skip
-        mark = {
-            "type": "scatter", "mode": "markers", "x": [policy.cuts[1]], "y": [policy.cuts[0]], "name": "as written",
-            "marker": {"symbol": "square", "size": 11, "color": COLOURS[2], "line": {"color": "white", "width": 2}},
-            "cliponaxis": False, "hovertemplate": "as written: %{y} and %{x}<extra></extra>",
-        }  # fmt: skip
-        drawn = layout(titles[1], titles[0], 420)
-        drawn |= {
-            "xaxis": axis(titles[1], ends, nticks=5),
-            "yaxis": axis(titles[0], ends, nticks=5),
-            "showlegend": False,
-        }
-        found[family] = {"data": [blank, shown, mark], "layout": drawn}
-    return found
+    written = {"as written": (policy.cuts[0], policy.cuts[1], "square")}
+    maps = {family: CutOffMap.of(of.cuts, of.uplift, marks=written).plain for family, of in choices.items()}
+    known = np.concatenate([of.value[np.isfinite(of.value)] for of in maps.values()])
+    scale = (float(known.min()), float(known.max())) if len(known) else None
+    edges = np.concatenate([policy.cuts, *(of.cuts for of in choices.values())])
+    x, y = (axis(title, [float(edges.min()), float(edges.max())], nticks=5) for title in titles[::-1])
+    drawn = layout(titles[1], titles[0], 420) | {"xaxis": x, "yaxis": y, "showlegend": False}
+    return {family: {"data": traces(of, scale), "layout": drawn} for family, of in maps.items()}
 
 
 def _supported(of: Choices) -> np.ndarray:

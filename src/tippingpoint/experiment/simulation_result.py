@@ -126,8 +126,8 @@ class Simulation:
                 numbers = {"": sheet.value}
             columns |= {f"{name}_{kind}{end}": values[rise] for end, values in numbers.items()}
         columns |= {"acted_on": of.uplift.changed[rise], "supported": of.uplift.supported[rise]}
-        if view.told is not None:
-            columns["told_from_best"] = view.told[rise]
+        if view.different is not None:
+            columns["told_from_best"] = view.different[rise]
         return pl.DataFrame(columns)
 
     def value_table(self) -> pd.DataFrame:
@@ -221,7 +221,7 @@ class Simulation:
         """Ready for JSON."""
         tables = {n: t.astype(object).where(t.notna(), None).to_dict("records") for n, t in self.tables().items()}
         best = self.cut_offs()
-        told = {"untold_cuts": best.untold_ranges} if best else {}
+        told = {"untold_cuts": best.inconclusive_ranges} if best else {}
         return {
             **{key: value for key, value in self.gathered.about.items() if key not in ("economics", "prices")},
             "evidence": self.kind,

@@ -94,7 +94,7 @@ def choose(
     return Choice(*(valued(test, actions, line, at, spend) for at in (honest, apparent)))
 
 
-def untold(
+def inconclusive(
     test: Cells,
     actions: Sequence[int],
     line: Line,

@@ -195,7 +195,7 @@ def may_be_as_good(cut_offs: CutOffs) -> list[str]:
     """The span of each cut-off in which these users cannot tell the choice from the best; empty where all are told."""
     spans = [
         f"{cut_offs.bands[k]} ({cut_offs.actions[k]}) from anywhere between {low:.3f} and {high:.3f}"
-        for k, (low, high) in enumerate(cut_offs.untold_ranges, start=1)
+        for k, (low, high) in enumerate(cut_offs.inconclusive_ranges, start=1)
     ]
     return [f"What may be as good, for all these users can tell: {', '.join(spans)}."] if spans else []
 
