@@ -25,7 +25,7 @@ RANKED = 12
 
 @dataclass(frozen=True)
 class Choices:
-    """What a family's scores bring at every choice of the policy's cut-offs, on test.
+    """Uplift of a family's scores at every choice of the policy's cut-offs, on test.
 
     Parameters
     ----------
@@ -40,26 +40,26 @@ class Choices:
 
 
 def pairs(verdicts: list[Contrast], unit: str) -> Figure:
-    """Differences of all pairs with intervals that hold for all together; blue where they can be told."""
+    """Differences of all pairs with simultaneous intervals; blue where different, grey where inconclusive."""
     names = [f"{plain(v.first)} −<br>{plain(v.second)}" for v in verdicts]
     data = []
-    for told in (True, False):
-        rows = [k for k, v in enumerate(verdicts) if (v.verdict != "inconclusive") == told]
+    for different in (True, False):
+        rows = [k for k, v in enumerate(verdicts) if (v.verdict != "inconclusive") == different]
         if not rows:
             continue
         differences = [verdicts[k].difference for k in rows]
         value = np.array([d.value for d in differences])
-        # Two that bring every user the same have no error, and so no interval.
+        # Two of the same value for every user have no error, and so no interval.
         low, high = (np.array([getattr(d, end) if getattr(d, end) is not None else d.value for d in differences])
                      for end in ("low", "high"))  # fmt: skip
         data.append(
             {
                 "type": "scatter", "mode": "markers", "x": numbers(value, 6), "y": rows,
-                "name": "can be told" if told else "cannot be told",
+                "name": "can be told" if different else "cannot be told",
                 "error_x": {"type": "data", "symmetric": False, "thickness": 2, "width": 5,
                             "array": numbers(high - value, 6), "arrayminus": numbers(value - low, 6)},
-                "marker": {"size": 10, "color": COLOURS[0] if told else GREY,
-                           "symbol": "circle" if told else "diamond"},
+                "marker": {"size": 10, "color": COLOURS[0] if different else GREY,
+                           "symbol": "circle" if different else "diamond"},
                 "customdata": [
                     [plain(f"{verdicts[k].first} is {verdicts[k].verdict}"), f"{low[i]:+.4f} to {high[i]:+.4f}"]
                     for i, k in enumerate(rows)

@@ -20,7 +20,7 @@ from tippingpoint.reports.cut_off_map import thinned
 
 @dataclass(frozen=True)
 class Scenario:
-    """One choice of cut-offs and what it brings on the test users.
+    """One choice of cut-offs and its value on the test users.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ class Board:
         return Line(*self.simulation.asked.economics.spend(tuple(about["actions"]), about["good"]))
 
     def scenario(self, cuts: Sequence[float]) -> Scenario:
-        """What these cut-offs bring, at the nearest ones there are statistics for."""
+        """Value of these cut-offs, at the nearest ones there are statistics for."""
         typed = moved(self.policy, cuts)
         at = tuple(int(np.abs(self.test.cuts - cut).argmin()) for cut in typed.grid_cuts)
         read = tuple(float(self.test.cuts[i]) for i in at)

@@ -70,9 +70,9 @@ def gather_users(
     if kind == "assumed" and economics.per_user:
         segments["break_even_response"] = break_even_responses(segments, groups, test.valued)
     tables = {"movement": movement(groups, bound)} | test.tables(scores["test"], decisions["test"])
-    about = _of_users(first.question, source, users, parts, kind) | _of_prices(economics, actions, users, test)
+    about = _of_users(first.question, source, users, kind) | _of_prices(economics, actions, excluded, users, test)
     about |= {
-        "excluded": excluded,
+        "users": {"all": len(users), "validation": len(parts.validation), "test": len(parts.test)},
         "models": {name: _of_model(model) for name, model in models.items()},
         "policies": {name: policy.specification() for name, policy in policies.items()},
         "bound": {m: {n: p.bound() | {"digest": p.bound_digest} for n, p in of.items()} for m, of in bound.items()},
@@ -100,7 +100,7 @@ def _added(settings: SimulateSettings, first: LoadedModel) -> set[str]:
     return {*settings.economics.get("actions", {})} - {*before.get("actions", {}), *before.get("costs", {})}
 
 
-def _of_users(question: str, source: Source, users: Users, parts: Parts, kind: Kind) -> dict[str, Any]:
+def _of_users(question: str, source: Source, users: Users, kind: Kind) -> dict[str, Any]:
     """What is kept of the question and its users."""
     return {
         "question": question,
@@ -109,11 +109,12 @@ def _of_users(question: str, source: Source, users: Users, parts: Parts, kind: K
         "origin": source.origin,
         "data_digest": users.digest,
         "kind": kind,
-        "users": {"all": len(users), "validation": len(parts.validation), "test": len(parts.test)},
     }
 
 
-def _of_prices(economics: Economics, actions: tuple[str, ...], users: Users, test: PartEvidence) -> dict[str, Any]:
+def _of_prices(
+    economics: Economics, actions: tuple[str, ...], excluded: dict[str, str], users: Users, test: PartEvidence
+) -> dict[str, Any]:
     """What is kept of actions, prices, and the blocks of statistics they count."""
     measures = [name for name in measure_names(users) if f"{MEASURE}{name}" in test.further]
     return {
@@ -122,6 +123,7 @@ def _of_prices(economics: Economics, actions: tuple[str, ...], users: Users, tes
         "per_user_prices": economics.per_user,
         "measures": measures,
         "unvalued": [name for name in measure_names(users) if name not in measures],
+        "excluded": excluded,
         "economics": economics.specification(),
         "prices": economics.specification(),
         "response": economics.response(actions).tolist(),
@@ -130,10 +132,10 @@ def _of_prices(economics: Economics, actions: tuple[str, ...], users: Users, tes
 
 def _of_model(model: LoadedModel) -> dict[str, str]:
     """What is kept of a model; where it is registered, by which measure it was chosen too."""
-    told = {"run_id": model.run_id, "model_id": model.model_id}
+    kept = {"run_id": model.run_id, "model_id": model.model_id}
     if model.registered:
-        told |= {"registered": model.registered, "chosen_by": model.config["select_by"]}
-    return told
+        kept |= {"registered": model.registered, "chosen_by": model.config["select_by"]}
+    return kept
 
 
 def _users(settings: SimulateSettings, models: dict[str, LoadedModel]) -> tuple[Source, Users, Parts]:

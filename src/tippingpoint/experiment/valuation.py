@@ -45,7 +45,7 @@ class BindingUsers:
 
 @dataclass(frozen=True)
 class ValuedUsers:
-    """n users, and what each of K actions is known to bring each of them.
+    """n users with evidence and prices of K actions.
 
     Parameters
     ----------

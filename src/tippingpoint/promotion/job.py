@@ -79,8 +79,8 @@ class PromoteResult:
 def promote(settings: PromoteSettings) -> PromoteResult:
     """Judge a version against the champion, and if it passes make it champion: the journal first, then aliases.
 
-    That it is looked at stands in the journal before anything is judged, so that of many at once each is told its place
-    and none is forgotten: not who is overtaken, and not who is killed.
+    The look is written into the journal before anything is judged, so that of several at once each has its place and
+    none is lost, even where a process is overtaken or killed.
 
     Raises
     ------

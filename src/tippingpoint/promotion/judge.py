@@ -72,7 +72,7 @@ class JudgedUsers:
     Parameters
     ----------
     test
-        What tells these test users from others: content and split.
+        Identifies these test users: content and split.
     """
 
     users: Users
@@ -81,7 +81,7 @@ class JudgedUsers:
 
 
 def contestant(client: Client, name: str, number: str) -> Contestant:
-    """A registered version, loaded as score and serve load it; what they would refuse of it is told in words.
+    """A registered version, loaded as score and serve load it; what they would refuse is kept as a sentence.
 
     Raises
     ------
@@ -245,7 +245,7 @@ def _of_scores(
 def age(times: Mapping[str, datetime], read: int, now: datetime) -> tuple[float, str]:
     """Days since the newest time of users and the column that holds it; else since they were read, and ''.
 
-    A column that reaches into the future tells what is planned, not how old anything is.
+    A column that reaches into the future holds plans and is left out.
 
     Parameters
     ----------

@@ -30,7 +30,7 @@ class CutOffMap:
     few
         (G, G) whether too few users are acted on.
     further
-        (G, G) numbers to tell beside the uplift: `acted_on`, and where they are known the ends of the interval
+        (G, G) numbers shown beside the uplift: `acted_on`, and where they are known the ends of the interval
         (`low`, `high`) and of the band over all choices (`band_low`, `band_high`).
     inconclusive
         (G, G) whether a choice may be as good as the best; None where nothing was chosen.
@@ -72,12 +72,12 @@ class CutOffMap:
 
     @property
     def plain(self) -> Self:
-        """The same map, of which nothing but the uplift is told: a quarter of the size on a page."""
+        """The same map, without `further`: a quarter of the size on a page."""
         return replace(self, further={})
 
     @property
     def data(self) -> pd.DataFrame:
-        """One row a choice whose cut-offs rise: `lower_cut`, `upper_cut`, `uplift`, `few`, and what is told beside."""
+        """One row a choice whose cut-offs rise: `lower_cut`, `upper_cut`, `uplift`, `few`, and `further`."""
         lower, upper = np.nonzero(np.isfinite(self.value) | self.few)
         columns = {"lower_cut": self.cuts[lower], "upper_cut": self.cuts[upper], "uplift": self.value[lower, upper]}
         columns |= {"few": self.few[lower, upper]} | {name: of[lower, upper] for name, of in self.further.items()}
@@ -118,7 +118,7 @@ def traces(of: CutOffMap, scale: tuple[float, float] | None = None, bar: Figure 
 
 
 def _beside(of: CutOffMap) -> str:
-    """What the pointer tells besides the uplift."""
+    """Text under the pointer besides the uplift."""
     if not of.further:
         return ""
     acted_on = "<br>%{customdata[0]:,.0f} test users acted on"

@@ -67,7 +67,7 @@ def marks(cut_offs: CutOffs, view: CutOffView) -> list[tuple[str, tuple[float, .
 
 
 def targeting(path: Path, simulation: Simulation) -> None:
-    """What acting on all from a cut-off upward brings, by share of users; one panel an action."""
+    """Gain of acting on all users from a cut-off upward, by share of users; one file an action."""
     actions = sorted({action for cut_offs in simulation.all_cut_offs for action in cut_offs.curves})
     for action in actions:
         figure, axes = new_figure(5.6, 4.5)
