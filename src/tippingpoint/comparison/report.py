@@ -14,11 +14,11 @@ from tippingpoint.core.run_reference import RunReference
 from tippingpoint.experiment.evaluation_figures import calibration, ranking
 from tippingpoint.experiment.report import about, uplift_heads
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
+from tippingpoint.experiment.warnings import TO_TYPE, inactive
 from tippingpoint.offpolicy.contest import Contrast
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.reports.console import links, plain_table
 from tippingpoint.reports.estimates import EVIDENCE, interval, stacked
-from tippingpoint.reports.inactive_policy import TO_TYPE, idle
 from tippingpoint.reports.markdown import render
 
 NAME = 24
@@ -161,7 +161,7 @@ def _reached(candidate: Candidate) -> Text:
     empty = candidate.segments.loc[candidate.segments["users"] == 0, "segment"].tolist()
     hint = f" Nobody reaches {' or '.join(empty)}: consider other policy.cuts." if empty else ""
     acted = int(candidate.segments.loc[candidate.segments["action"] != "none", "users"].sum())
-    if few := idle(acted, int(candidate.segments["users"].sum()), "test users"):
+    if few := inactive(acted, int(candidate.segments["users"].sum()), "test users"):
         hint = f" {few} Type {TO_TYPE}."
     return Text(f"Test users by segment, {candidate.family}: {'; '.join(parts)}.{hint}")
 

@@ -8,8 +8,9 @@ from tippingpoint.data.source import Source
 from tippingpoint.data.splits import split
 from tippingpoint.data.users import Users
 from tippingpoint.economics import Economics
-from tippingpoint.experiment.evidence import gather_evidence, kind_of, rarely_taken
+from tippingpoint.experiment.evidence import kind_of, rarely_taken
 from tippingpoint.experiment.spec import ExperimentSpec
+from tippingpoint.experiment.valuation import ValuedUsers
 from tippingpoint.models.family import Family
 from tippingpoint.policies.policy import Policy
 
@@ -48,7 +49,7 @@ def ask(settings: Settings, source: Source | None = None) -> ExperimentSpec:
         )
     if kind in ("experiment", "logged"):
         rarely_taken(parts.test, decided)
-    reward_intercept, reward_slope = economics.rewards(actions, users.contract.good, parts.test.costs)
+    valued = ValuedUsers.of(kind, parts.train, parts.test, actions, economics, settings.seed)
     return ExperimentSpec(
         name=source.question,
         origin=source.origin,
@@ -61,9 +62,9 @@ def ask(settings: Settings, source: Source | None = None) -> ExperimentSpec:
         policy=policy,
         economics=economics,
         actions=actions,
-        evidence=gather_evidence(kind, parts.train, parts.test, economics.response(actions), settings.seed),
-        reward_intercept=reward_intercept,
-        reward_slope=reward_slope,
+        evidence=valued.evidence,
+        reward_intercept=valued.reward_intercept,
+        reward_slope=valued.reward_slope,
         best_auc=source.best_auc(parts.test),
         train_on=source.train_on,
         report=settings.reported,

@@ -1,4 +1,4 @@
-"""What a sweep has finished already: told by a digest of all that decides a result, and not done twice."""
+"""Runs a sweep has finished already, found by a digest of all that decides a result, so that none is done twice."""
 
 import hashlib
 import json

@@ -15,6 +15,7 @@ from tippingpoint.decisions import Deployment
 from tippingpoint.economics import Economics
 from tippingpoint.evaluation import auc_contributions
 from tippingpoint.evaluation.evaluation import Evaluation
+from tippingpoint.experiment.valuation import ValuedUsers
 from tippingpoint.explanation import Explanation, raw_columns
 from tippingpoint.models.calibration import Model
 from tippingpoint.models.family import Family
@@ -119,8 +120,13 @@ class ExperimentSpec:
         }
 
     @property
+    def valued(self) -> ValuedUsers:
+        """The test users with evidence and prices of each action."""
+        return ValuedUsers(self.parts.test, self.actions, self.evidence, self.reward_intercept, self.reward_slope)
+
+    @property
     def suspects(self) -> list[str]:
-        """Columns that alone tell the outcome almost perfectly, as those made from it would."""
+        """Columns that alone predict the outcome almost perfectly, as columns made from it would."""
         return [column for column, area in sorted(self.alone.items(), key=lambda item: -item[1]) if area >= LEAK]
 
 
@@ -137,7 +143,7 @@ class Baseline:
     metrics
         Those of `evaluation.accuracy` on test.
     value
-        What the policy brings with these scores.
+        Value of the policy with these scores.
     """
 
     name: str
@@ -177,7 +183,7 @@ class Candidate:
     metrics
         Predictive metrics on test.
     value
-        What the policy brings on test with these scores.
+        Value of the policy on test with these scores.
     segments
         One row a segment: size, mean score, outcome rate, uplift.
     seconds

@@ -17,7 +17,7 @@ class Check:
     figures
         The numbers it rests on.
     blocks
-        Whether what cannot be told stops the promotion; what fails always does.
+        Whether an inconclusive check stops the promotion; a failed one always does.
     """
 
     name: str

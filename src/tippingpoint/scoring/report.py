@@ -6,9 +6,9 @@ from rich.text import Text
 
 from tippingpoint.decisions.batch_result import BatchResult
 from tippingpoint.decisions.drift import MOVED, SHIFTED
+from tippingpoint.experiment.warnings import TO_TYPE, inactive
 from tippingpoint.reports.console import pages, plain_table
 from tippingpoint.reports.estimates import EVIDENCE
-from tippingpoint.reports.inactive_policy import TO_TYPE, idle
 
 REASONS = 3
 """Reasons of what was set aside that are named."""
@@ -45,7 +45,7 @@ def score_summary(scored: BatchResult, page: str | None) -> RenderableType:
         f"{scored.origin}: {tally.rows:,} rows in = {tally.decided:,} decided + {tally.quarantined:,} quarantined."
     ]
     acted = int(scored.segments.loc[scored.segments["action"] != "none", "users"].sum())
-    if few := idle(acted, tally.decided):
+    if few := inactive(acted, tally.decided):
         lines.append(f"{few} Type tippingpoint compare … {TO_TYPE}, and promote what comes of it.")
     lines += [f"Expected values: {EVIDENCE[scored.evidence]}."]
     if scored.holdout:

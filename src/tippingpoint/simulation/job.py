@@ -1,4 +1,4 @@
-"""`tippingpoint simulate`: what cut-offs, policies and prices would bring with models that are there already."""
+"""`tippingpoint simulate`: value of cut-offs, policies and prices with models that are fitted already."""
 
 import time
 from dataclasses import dataclass

@@ -153,7 +153,7 @@ def _signed(estimate: Estimate, digits: int) -> str:
 
 
 def _chosen(simulation: Simulation, cut_offs: CutOffs) -> list[str]:
-    """Cut-offs: honest beside apparent, the untold set, the budget."""
+    """Cut-offs: honest beside apparent, the inconclusive set, the budget."""
     if cut_offs.choice is None:
         return []
     unit = f"{simulation.currency} per user"
@@ -192,10 +192,10 @@ def who_gets_what(shares: dict[str, float]) -> str:
 
 
 def may_be_as_good(cut_offs: CutOffs) -> list[str]:
-    """The span of each cut-off in which these users cannot tell the choice from the best; empty where all are told."""
+    """The span of each cut-off in which the choice may be as good as the best; empty where that is so everywhere."""
     spans = [
         f"{cut_offs.bands[k]} ({cut_offs.actions[k]}) from anywhere between {low:.3f} and {high:.3f}"
-        for k, (low, high) in enumerate(cut_offs.untold_ranges, start=1)
+        for k, (low, high) in enumerate(cut_offs.inconclusive_ranges, start=1)
     ]
     return [f"What may be as good, for all these users can tell: {', '.join(spans)}."] if spans else []
 
@@ -275,5 +275,5 @@ def _assumed(simulation: Simulation) -> list[str]:
 
 
 def simulation_card(simulation: Simulation) -> str:
-    """A simulation: contestants, cut-offs, what can be told, who is in which segment, what it hangs on."""
+    """A simulation: contestants, cut-offs, verdicts, segments, and sensitivity to prices."""
     return render("simulation.md.j2", simulation=simulation, led=" ".join(leader_in_words(simulation)))

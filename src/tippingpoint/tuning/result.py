@@ -46,7 +46,7 @@ class Tried:
 
     @property
     def place(self) -> tuple[str, int]:
-        """What tells it from all others."""
+        """Identifies it among all trials."""
         return self.study, self.number
 
 

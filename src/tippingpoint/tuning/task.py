@@ -13,9 +13,9 @@ from tippingpoint.core.errors import InputError
 from tippingpoint.core.redaction import masked
 from tippingpoint.data.users import Users
 from tippingpoint.experiment.build import fitted_on
-from tippingpoint.experiment.evidence import gather_evidence
 from tippingpoint.experiment.resume import code_of
 from tippingpoint.experiment.spec import ExperimentSpec
+from tippingpoint.experiment.valuation import ValuedUsers
 from tippingpoint.models.family import Family
 from tippingpoint.policies.best_action import BestAction
 from tippingpoint.tuning import samplers
@@ -128,21 +128,13 @@ def _plain(family: Family) -> Family:
 
 def _priced(question: ExperimentSpec, users: Users, fold: np.ndarray) -> Priced:
     """Money of each user under each action; a fold's evidence rests on models fitted on the others."""
-    economics, actions, good = question.economics, question.actions, users.contract.good
-    outcome_scores = np.empty((len(users), len(actions)))
+    economics, actions = question.economics, question.actions
+    spend_intercept, spend_slope = economics.spend(actions, users.contract.good)
+    reward, spend = np.empty((2, len(users), len(actions)))
     for number in range(int(fold.max()) + 1):
         held = fold == number
         outside, inside = users.take(~held), users.take(held)
-        response = economics.response(actions)
-        outcome_scores[held] = gather_evidence(
-            question.evidence.kind, outside, inside, response, question.seed
-        ).outcome_scores
-    reward_intercept, reward_slope = economics.rewards(actions, good, users.costs)
-    spend_alpha, spend_beta = economics.spend(actions, good)
-    return Priced(
-        question.policy,
-        users.features,
-        actions,
-        reward_intercept + reward_slope * outcome_scores,
-        spend_alpha + spend_beta * outcome_scores,
-    )
+        valued = ValuedUsers.of(question.evidence.kind, outside, inside, actions, economics, question.seed)
+        reward[held] = valued.reward
+        spend[held] = spend_intercept + spend_slope * valued.evidence.outcome_scores
+    return Priced(question.policy, users.features, actions, reward, spend)

@@ -132,8 +132,6 @@ def close(
     judged = objective if objective in JUDGED else "roc_auc"
     gain = _gain_on_test(settings, question, everyone, candidate, judged)
     tuned = found(search, candidate, judged, gain)
-    trials = f"{tuned.count('complete'):,} complete trials, {tuned.count('pruned'):,} ended early"
-    told = [f"{trials}, {tuned.count('failed'):,} failed.", *report.in_words(question, tuned)]
     part = settings.model[best.family]
     chosen = part.model_copy(update={"arguments": {**part.arguments, **best.parameters}})
     as_run = settings.model_copy(update={"model": {best.family: chosen}})
@@ -142,19 +140,8 @@ def close(
         {f"cv/{name}": value for name, value in best.values.items()}
         | {"cv/gain": tuned.gain, f"test/{judged}_gain": gain}
     )
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        (folder / REPORT).write_text(
-            report.page(f"{question.name}: search on {question.origin}", search.studies, settings.tune.objectives, told)
-        )
-        values = {
-            family: np.array([t.values[objective] for t in tuned.tried if t.family == family and t.values])
-            for family in search.studies
-        }
-        report.history(folder / "figures/search.png", values, objective, tuned.maximize)
-        (folder / "tables").mkdir(exist_ok=True)
-        tuned.table().to_csv(folder / "tables/trials.csv", index=False)
-        parent.artifacts(folder)
+    words = _in_words(question, tuned)
+    _write_search(question, search, tuned, words, parent)
     if seat.take() is None:
         return None
     registered = None
@@ -167,10 +154,32 @@ def close(
         registered = version.uri
     saved = pages(settings, question, client, parent.experiment, parent.run_id)
     card = client.get_run(parent.run_id).data.tags["mlflow.note.content"]
-    note = shortened(f"{described(saved)}{' '.join(told)}\n\n{card}", "run")
+    note = shortened(f"{described(saved)}{' '.join(words)}\n\n{card}", "run")
     named = {"registered": registered} if registered else {}
     parent.tags({"mlflow.note.content": note, COLOUR: colour(best.family), CLOSED: registered or "", **named})
     return tuned, RunReference(parent.run_id, backend.page(parent.path), registered, saved)
+
+
+def _in_words(question: ExperimentSpec, tuned: Tuned) -> list[str]:
+    trials = f"{tuned.count('complete'):,} complete trials, {tuned.count('pruned'):,} ended early"
+    return [f"{trials}, {tuned.count('failed'):,} failed.", *report.in_words(question, tuned)]
+
+
+def _write_search(question: ExperimentSpec, search: Search, tuned: Tuned, words: list[str], run: Run) -> None:
+    """File the search in its run: page, figure and table of the trials."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        title = f"{question.name}: search on {question.origin}"
+        (folder / REPORT).write_text(report.page(title, search.studies, tuned.objectives, words))
+        objective = tuned.objectives[0]
+        values = {
+            family: np.array([t.values[objective] for t in tuned.tried if t.family == family and t.values])
+            for family in search.studies
+        }
+        report.history(folder / "figures/search.png", values, objective, tuned.maximize)
+        (folder / "tables").mkdir(exist_ok=True)
+        tuned.table().to_csv(folder / "tables/trials.csv", index=False)
+        run.artifacts(folder)
 
 
 def pages(

@@ -1,4 +1,4 @@
-"""A process that works on trials: claims one, cross-validates, tells, until there are enough."""
+"""A process that works on trials: claims one, cross-validates it, and records the result, until there are enough."""
 
 import contextlib
 import multiprocessing
