@@ -20,8 +20,6 @@ from itertools import chain
 from typing import Any, get_type_hints
 
 import hydra
-from hydra._internal.hydra import Hydra
-from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -31,6 +29,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
+from tippingpoint.cli.hydra_internals import Hydra, get_args_parser
 from tippingpoint.config.compose import NAMING, as_added, config_folder, hydra_error, own_groups
 from tippingpoint.core.errors import InputError, OutsideError, RefusedError, TippingpointError
 from tippingpoint.core.redaction import masked

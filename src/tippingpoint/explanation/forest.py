@@ -16,14 +16,15 @@ block of users is left with picking constants, multiplying and adding, several u
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numba import njit
-from sklearn.ensemble._forest import ForestClassifier
+from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 
 from tippingpoint.core.threads import cores
 
+Forest: TypeAlias = RandomForestClassifier | ExtraTreesClassifier
 BLOCK = 32
 """Users that go down a tree side by side."""
 LEAST = 128
@@ -95,7 +96,7 @@ class Splits(NamedTuple):
     has_leaf: np.ndarray
 
 
-def forest_values(forest: ForestClassifier, x: np.ndarray) -> tuple[np.ndarray, float]:
+def forest_values(forest: Forest, x: np.ndarray) -> tuple[np.ndarray, float]:
     """SHAP values of the probability of class 1.
 
     Parameters
@@ -141,7 +142,7 @@ def _sums(trees: Trees, depth: int, x: np.ndarray) -> np.ndarray:
     return found.transpose(0, 2, 1).reshape(-1, columns)[:rows]
 
 
-def flattened(forest: ForestClassifier) -> Trees:
+def flattened(forest: Forest) -> Trees:
     """The trees of a forest as arrays."""
     trees = [tree.tree_ for tree in forest.estimators_]
 
