@@ -10,18 +10,21 @@ from tests.tuning.forests import opened
 from tippingpoint.tuning import optuna_internals, storages
 
 
+def beat(trial: optuna.Trial) -> None:
+    record = optuna_internals.heartbeat(trial)
+    assert record is not None
+    record()
+
+
 def test_a_trial_whose_heartbeat_stops_is_silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storages, "GRACE_SECONDS", 1)
     study = optuna.create_study(storage=storages.open_storage(f"sqlite:///{tmp_path}/studies.db"))
     beating, other = study.ask(), study.ask()
     for trial in (beating, other):
-        assert (beat := optuna_internals.heartbeat(trial)) is not None
-        beat()
+        beat(trial)
     assert optuna_internals.silent(study) == set()
     time.sleep(2.1)
-    beat_again = optuna_internals.heartbeat(beating)
-    assert beat_again is not None
-    beat_again()
+    beat(beating)
     assert optuna_internals.silent(study) == {other.number}
 
 
