@@ -9,7 +9,6 @@ import numpy as np
 import optuna
 import pytest
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from tests.tuning.forests import FAMILY, opened
@@ -22,11 +21,11 @@ class Killed(BaseException):
     """A worker is gone, as if by kill -9."""
 
 
-class Deadly(JournalFileBackend):
+class Deadly(storages.Journal):
     """Kills who writes, right before it is written or right after."""
 
     def __init__(self, path: Path, seed: list[int]) -> None:
-        super().__init__(str(path), lock_obj=storages._KernelLock(path))
+        super().__init__(path)
         self.rng = np.random.default_rng(seed)
 
     def append_logs(self, logs: list) -> None:
@@ -55,7 +54,7 @@ def run_grid(folder: Path, workers: int, seed: int, points: Grid) -> None:
             with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):  # it was taken for dead
                 if trial is not None and rng.random() < 0.05:
                     trial.set_user_attr(recorded_trials.REASON, "ValueError: no")
-                    study.tell(trial, state=TrialState.FAIL)
+                    study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
                 elif trial is not None:
                     recorded_trials.suggest(trial, FAMILY)
                     study.tell(trial, 0.0, skip_if_finished=True)

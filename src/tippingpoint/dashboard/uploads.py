@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import polars as pl
 
 from tippingpoint.core.errors import InputError
-from tippingpoint.dashboard.scratch import scratch
+from tippingpoint.dashboard.job import scratch
 from tippingpoint.data import database
 from tippingpoint.data.contract import TableSchema
 from tippingpoint.scoring.readers import Files, Input, Query, Retyped, open_input

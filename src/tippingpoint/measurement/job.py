@@ -92,12 +92,12 @@ def measure(settings: MeasureSettings) -> MeasureResult:
     with progress(4) as step:
         step("reading decisions")
         table, user_id = checked(read(settings.decisions, "decisions"), settings.decisions_id)
-        terms = OutcomeRule(
+        rule = OutcomeRule(
             settings.outcome, settings.at, settings.absent == "zero", settings.within, settings.since, settings.until
         )
         outcomes = read(settings.outcomes, "outcomes")
         now = datetime.now(UTC).replace(tzinfo=None)
-        decided = join(table, user_id, outcomes, settings.outcomes_id, terms, now)
+        decided = join(table, user_id, outcomes, settings.outcomes_id, rule, now)
         evidence = None
         if settings.to is not None:
             users = read(settings.users, "users") if settings.users else None
@@ -107,7 +107,7 @@ def measure(settings: MeasureSettings) -> MeasureResult:
         reap(client)
         runs = {version: _run(client, version) for version in decided.versions()}
         step("answering")
-        found, good, first_look = [], True, _first_look(terms, decided.outcome_name)
+        found, good, first_look = [], True, _first_look(rule, decided.outcome_name)
         for version, run in runs.items():
             config = config_of(client, run)
             good = Component.model_validate(config["data"]).build(Source, "data").wanted
@@ -136,9 +136,9 @@ def _run(client: Client, version: str) -> StoredRun:
         ) from error
 
 
-def _first_look(terms: OutcomeRule, outcome: str) -> str:
-    """The version's tag that keeps how many users its first look on these terms had: all later ones are tuned to it."""
-    kept = astuple(replace(terms, outcome=outcome, until=None))
+def _first_look(rule: OutcomeRule, outcome: str) -> str:
+    """The tag of a version that keeps how many users its first look under this rule had."""
+    kept = astuple(replace(rule, outcome=outcome, until=None))
     return f"{FIRST_LOOK}{hashlib.sha256(repr(kept).encode()).hexdigest()[:8]}"
 
 

@@ -15,7 +15,7 @@ from tippingpoint.data.fast_validation import admit
 from tippingpoint.data.validation import as_text
 from tippingpoint.data.writing import neutralised
 from tippingpoint.decisions.batch_statistics import Tally, in_general
-from tippingpoint.decisions.decider import Decider
+from tippingpoint.decisions.decider import Decided, Decider
 from tippingpoint.decisions.deployment import Deployment
 from tippingpoint.decisions.randomization import Exploration
 from tippingpoint.decisions.reasons import Reasons
@@ -183,49 +183,17 @@ class Batch:
     ) -> tuple[pl.DataFrame, Tally]:
         """Decide for users let in; `written` names the id column where ids are text, not numbers."""
         policy, deployment = self.decider.policy, self.decider.deployment
-        actions, n = deployment.actions, len(ids)
-        if not n:
-            tally = Tally(users=np.zeros(len(policy.segments)))
-            return self._blank(), tally
+        if not len(ids):
+            return self._blank(), Tally(users=np.zeros(len(policy.segments)))
         own = None if costs is None else costs.to_pandas()
         decided = self.decider.decide(features, own)
-        action, value = decided.action, decided.value
-        drawn: dict[str, pl.Series] = {}
-        explored = np.zeros(0, dtype=bool)
-        if self.exploration:
-            action, explored = self.exploration.draw(ids.to_numpy().astype(object), decided.action)
-            value = deployment.worth_of(decided.score, action, own)
-            chance = self.exploration.chances(decided.action, len(actions))
-            drawn = {
-                "explored": pl.Series(explored),
-                "policy_action": _named(actions, decided.action),
-                "logging_probability": pl.Series(chance[np.arange(n), action]),
-                **{f"logging_probability_{name}": pl.Series(chance[:, k]) for k, name in enumerate(actions)},
-            }
-        kept = None
+        table, explored = self._table(ids, decided, own)
         if self.only:
             kept = np.flatnonzero(np.isin(decided.segment, [policy.segments.index(name) for name in self.only]))
-        why = {}
-        if self.reasons:
-            shown = features if kept is None else features.iloc[kept].reset_index(drop=True)
-            texts = self.reasons.words(shown) if len(shown) else [np.zeros(0, dtype=object)] * REASONS
-            why = {f"reason_{k + 1}": pl.Series(text, dtype=pl.String) for k, text in enumerate(texts)}
-        columns = {
-            self.user_id: ids.cast(pl.String),
-            "propensity_score": pl.Series(decided.score),
-            "segment": _named(policy.segments, decided.segment),
-            "action": _named(actions, action),
-            "expected_value": pl.Series(value, nan_to_null=True),
-        }
-        table = pl.DataFrame(columns | drawn)
-        if kept is not None:
-            table = table[kept]
-        table = table.with_columns(
-            *(text.alias(name) for name, text in why.items()),
-            pl.lit(self.decider.reference, dtype=pl.Enum([self.decider.reference])).alias("model"),
-            pl.lit(self.policy_digest, dtype=pl.Enum([self.policy_digest])).alias("policy_digest"),
-            pl.lit(self.scored_at).dt.replace_time_zone("UTC").cast(TIMES).alias("scored_at"),
-        ).select(self.columns())
+            table, shown = table[kept], features.iloc[kept].reset_index(drop=True)
+        else:
+            shown = features
+        table = table.with_columns(*self._reasons(shown), *self._origin()).select(self.columns())
         cells = 0
         if self.for_spreadsheets:
             table = table.with_columns(pl.col(pl.Enum).cast(pl.String))
@@ -233,16 +201,57 @@ class Batch:
             table, cells = neutralised(table, [*([written] if written else []), *text])
         size = len(policy.segments)
         tally = Tally(
-            decided=n,
+            decided=len(ids),
             kept=len(table),
             users=np.bincount(decided.segment, minlength=size),
             scores=np.bincount(decided.segment, decided.score, minlength=size),
             values=np.bincount(decided.segment, decided.value, minlength=size),
-            explored=int(explored.sum()),
+            explored=explored,
             neutralised=cells,
             drift=deployment.reference.count(features, decided.score),
         )
         return table, tally
+
+    def _table(self, ids: pl.Series, decided: Decided, own: pd.DataFrame | None) -> tuple[pl.DataFrame, int]:
+        """Each user's decision, and how many got an action by random assignment."""
+        deployment = self.decider.deployment
+        actions = deployment.actions
+        action, value, assigned, explored = decided.action, decided.value, {}, 0
+        if self.exploration:
+            action, random = self.exploration.draw(ids.to_numpy().astype(object), decided.action)
+            value = deployment.worth_of(decided.score, action, own)
+            chance = self.exploration.chances(decided.action, len(actions))
+            explored = int(random.sum())
+            assigned = {
+                "explored": pl.Series(random),
+                "policy_action": _named(actions, decided.action),
+                "logging_probability": pl.Series(chance[np.arange(len(ids)), action]),
+                **{f"logging_probability_{name}": pl.Series(chance[:, k]) for k, name in enumerate(actions)},
+            }
+        columns = {
+            self.user_id: ids.cast(pl.String),
+            "propensity_score": pl.Series(decided.score),
+            "segment": _named(self.decider.policy.segments, decided.segment),
+            "action": _named(actions, action),
+            "expected_value": pl.Series(value, nan_to_null=True),
+        }
+        return pl.DataFrame(columns | assigned), explored
+
+    def _reasons(self, features: pd.DataFrame) -> list[pl.Series]:
+        """The columns `reason_1`, … of users; none where no reasons are asked for."""
+        if self.reasons is None:
+            return []
+        texts = self.reasons.words(features) if len(features) else [np.zeros(0, dtype=object)] * REASONS
+        return [pl.Series(f"reason_{k + 1}", text, dtype=pl.String) for k, text in enumerate(texts)]
+
+    def _origin(self) -> list[pl.Expr]:
+        """The columns that say which version decided, and when."""
+        model, digest = self.decider.reference, self.policy_digest
+        return [
+            pl.lit(model, dtype=pl.Enum([model])).alias("model"),
+            pl.lit(digest, dtype=pl.Enum([digest])).alias("policy_digest"),
+            pl.lit(self.scored_at).dt.replace_time_zone("UTC").cast(TIMES).alias("scored_at"),
+        ]
 
     def _blank(self) -> pl.DataFrame:
         """Decisions for nobody."""

@@ -86,36 +86,13 @@ def score(settings: ScoreSettings) -> ScoreResult:
             written = _write_parts(settings, batch, source, Path(to), counted.update)
         else:
             written = _write(settings, batch, source, to, counted.update)
-        deployment, policy = batch.decider.deployment, batch.decider.policy
-        scored = BatchResult(
-            origin=source.origin,
-            to=_shown(to),
-            model=batch.decider.reference,
-            policy=policy.name,
-            policy_digest=batch.policy_digest,
-            scored_at=written.scored_at,
-            tally=written.tally,
-            segments=written.tally.by_segment(policy.segments, policy.actions),
-            drift=deployment.reference.drift(written.tally.drift),
-            currency=deployment.economics.currency,
-            evidence=deployment.evidence,
-            quarantine=written.quarantine,
-            only=tuple(settings.only),
-            holdout=settings.holdout,
-            seconds=time.perf_counter() - start,
-            resumed=written.resumed,
-        )
+        scored = _result(settings, batch, source, to, written, time.perf_counter() - start)
         if not settings.tracking.log:
             return ScoreResult(scored, None, None)
         counted.say("filing")
+        asked = masked(settings.model_dump(mode="json"))
         try:
-            run_id, page = record(
-                client,
-                settings.tracking.experiment,
-                loaded,
-                scored,
-                masked(settings.model_dump(mode="json")),
-            )
+            run_id, page = record(client, settings.tracking.experiment, loaded, scored, asked)
         except OutsideError as error:
             remedy = f"The decisions are whole, in {scored.to}; only their run is not there. {error.remedy}"
             raise OutsideError(error.where, error.what, remedy) from error
@@ -206,8 +183,32 @@ class Written:
     resumed: tuple[int, int] | None = None
 
 
+def _result(
+    settings: ScoreSettings, batch: Batch, source: Input, to: str, written: Written, seconds: float
+) -> BatchResult:
+    deployment, policy = batch.decider.deployment, batch.decider.policy
+    return BatchResult(
+        origin=source.origin,
+        to=_shown(to),
+        model=batch.decider.reference,
+        policy=policy.name,
+        policy_digest=batch.policy_digest,
+        scored_at=written.scored_at,
+        tally=written.tally,
+        segments=written.tally.by_segment(policy.segments, policy.actions),
+        drift=deployment.reference.drift(written.tally.drift),
+        currency=deployment.economics.currency,
+        evidence=deployment.evidence,
+        quarantine=written.quarantine,
+        only=tuple(settings.only),
+        holdout=settings.holdout,
+        seconds=seconds,
+        resumed=written.resumed,
+    )
+
+
 def _shown(to: str) -> str:
-    """Where decisions go, with the table but without what is nobody's business."""
+    """Where decisions go, with the table credentials removed."""
     if "://" not in to:
         return to
     url, table = database.table_of(to)

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from tippingpoint.config.settings import ServeSettings
 from tippingpoint.core.errors import InputError
-from tippingpoint.serving.network import address, by_others
+from tippingpoint.reports.web_server import address, by_others
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.deciders import load_decider, reference_of
 from tippingpoint.tracking.models import find_version

@@ -241,20 +241,8 @@ def append(
     note = f"The journal of `{name}`: one version an entry, only ever added to. See the description of `{name}`."
     reason: Exception | None = None
     for attempt in range(TRIES + 1):  # after the last try too it is read whether that was taken
-        journal = read(client, name)
-        own = next((entry for entry in journal.entries if entry.claim == claim), None)
-        if own is not None and (kind not in MOVES or own in journal.counting):
+        if (own := _taken(client, read(client, name), claim, kind, version, based_on)) is not None:
             return own
-        winner = journal.after(based_on) if kind in MOVES else None
-        if winner is not None:
-            if own is not None:
-                with store_errors():
-                    client.set_model_version_tag(journal_name(name), str(own.number), "lost", str(winner.number))
-            raise OvertakenError(
-                f"models:/{name}/{version}",
-                f"not moved: {told(winner)} while this was judged (entry {winner.number})",
-                "Type the same line again, and it is judged against that champion.",
-            )
         if attempt == TRIES:
             break
         try:  # of many at once a database may turn some away
@@ -264,6 +252,30 @@ def append(
         except STORE_ERRORS as error:
             reason = error
     raise OutsideError(f"store {shown()}", f"takes no entry of the journal ({reason})", "Type the same line again.")
+
+
+def _taken(client: MlflowClient, journal: Journal, claim: str, kind: Kind, version: str, based_on: int) -> Entry | None:
+    """The entry with that claim, if it is written and counts; one that came second is marked as lost.
+
+    Raises
+    ------
+    OvertakenError
+        When another was first since `based_on`.
+    """
+    own = next((entry for entry in journal.entries if entry.claim == claim), None)
+    if own is not None and (kind not in MOVES or own in journal.counting):
+        return own
+    winner = journal.after(based_on) if kind in MOVES else None
+    if winner is None:
+        return None
+    if own is not None:
+        with store_errors():
+            client.set_model_version_tag(journal_name(journal.name), str(own.number), "lost", str(winner.number))
+    raise OvertakenError(
+        f"models:/{journal.name}/{version}",
+        f"not moved: {told(winner)} while this was judged (entry {winner.number})",
+        "Type the same line again, and it is judged against that champion.",
+    )
 
 
 def judged(client: MlflowClient, name: str, look: Entry, kind: Kind, judgement: dict[str, Any]) -> Entry:

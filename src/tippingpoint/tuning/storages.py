@@ -15,8 +15,6 @@ import sqlalchemy
 from filelock import FileLock
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
-from optuna.storages.journal._file import BaseJournalFileLock, get_lock_file
-from optuna.storages.journal._storage import JournalOperation
 
 from tippingpoint.core.errors import OutsideError
 from tippingpoint.core.redaction import masked
@@ -28,30 +26,22 @@ STUDIES = str(Path(".tippingpoint", "studies"))
 STORAGE_ERRORS: tuple[type[Exception], ...] = (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError)
 
 
-class _KernelLock(BaseJournalFileLock):
-    """The journal's lock as the kernel keeps it: a killed holder has none, where Optuna's own waits half a minute."""
+class Journal(JournalFileBackend):
+    """A journal file under a lock of the operating system, which a killed process no longer holds.
+
+    Only the entry that ends a trial is waited for on disk: a process that is killed loses no entry, and a power cut
+    at most the trials under way, which are tried again.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._lock = FileLock(f"{path}.lock", thread_local=False)
-
-    def acquire(self) -> bool:
-        self._lock.acquire()
-        return True
-
-    def release(self) -> None:
-        self._lock.release()
-
-
-class _Journal(JournalFileBackend):
-    """A journal that waits for the disk once a trial, when it ends: its dozen other entries survive any kill, and a
-    power cut makes no more of them than a trial to be tried again."""
+        super().__init__(str(path))
+        self._path, self._file_lock = path, FileLock(f"{path}.lock", thread_local=False)
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         lines = "".join(f"{json.dumps(log, separators=(',', ':'))}\n" for log in logs)
-        ends = any(log["op_code"] == JournalOperation.SET_TRIAL_STATE_VALUES for log in logs)
-        with get_lock_file(self._lock), Path(self._file_path).open("ab") as file:
+        with self._file_lock, self._path.open("ab") as file:
             file.write(lines.encode())
-            if ends:
+            if any("datetime_complete" in log for log in logs):
                 file.flush()
                 os.fsync(file.fileno())
 
@@ -70,7 +60,7 @@ def open_storage(place: str) -> BaseStorage:
             path = Path(place)
             path.parent.mkdir(parents=True, exist_ok=True)
             _mend(path)
-            return JournalStorage(_Journal(str(path), lock_obj=_KernelLock(path)))
+            return JournalStorage(Journal(path))
         return _database(re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", place))
 
 

@@ -12,12 +12,12 @@ from typing import Any, Literal
 
 import optuna
 from optuna.storages import BaseStorage
-from optuna.storages._heartbeat import BaseHeartbeat, is_heartbeat_enabled
 from optuna.trial import FixedTrial, FrozenTrial, Trial, TrialState
 
 from tippingpoint.core import leases
 from tippingpoint.core.errors import InputError
 from tippingpoint.models.family import Family
+from tippingpoint.tuning import optuna_internals
 from tippingpoint.tuning.grids import Grid
 from tippingpoint.tuning.recorded_trials import (
     KILLED,
@@ -123,7 +123,7 @@ def claim(
         while True:
             trials = study.get_trials(deepcopy=False)
             if grid is not None and not grid.belongs_to(trial.number, trials):
-                study.tell(trial, state=TrialState.FAIL)
+                study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
                 return None
             before = Counter(t.state for t in trials[: trial.number])
             waiting = before[TrialState.WAITING]  # put in line meanwhile
@@ -134,7 +134,7 @@ def claim(
                 return None
             time.sleep(POLL_SECONDS)
     except optuna.exceptions.UpdateFinishedTrialError:
-        return None  # this machine was silent for too long: another has put the trial back
+        return None  # another process took this worker for dead and put the trial back
 
 
 def clear(study: optuna.Study, family: Family, beside: Path | None, grid: Grid | None = None) -> int:
@@ -145,14 +145,10 @@ def clear(study: optuna.Study, family: Family, beside: Path | None, grid: Grid |
     beside
         The folder of leases beside a journal; None for a database.
     """
-    storage, silent = study._storage, set()
-    if isinstance(storage, BaseHeartbeat) and is_heartbeat_enabled(storage):  # a database, which other machines share
-        silent = set(storage._get_stale_trial_ids(study._study_id))
-    cleared = 0
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        if trial._trial_id in silent or _is_dead(trial, beside):
-            cleared += give_back(study, trial, family, grid)
-    return cleared
+    silent = optuna_internals.silent(study)
+    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    left = [trial for trial in running if trial.number in silent or _is_dead(trial, beside)]
+    return sum(give_back(study, trial, family, grid) for trial in left)
 
 
 def give_back(
@@ -167,11 +163,9 @@ def give_back(
     times = trial.user_attrs.get(KILLED, 0) + counts
     try:
         if mine and times > RETRIES and REASON not in trial.user_attrs:
-            study._storage.set_trial_user_attr(
-                trial._trial_id, REASON, f"whoever worked on it was killed, {times} times"
-            )
+            optuna_internals.set_attribute(study, trial, REASON, f"whoever worked on it was killed, {times} times")
         study.tell(trial.number, state=TrialState.FAIL)
-    except (ValueError, RuntimeError, optuna.exceptions.UpdateFinishedTrialError):
+    except (ValueError, optuna.exceptions.UpdateFinishedTrialError):  # it ended meanwhile
         return False
     failed = study.get_trials(deepcopy=False)[trial.number]  # as it stays: its worker may have gone on meanwhile
     if mine and REASON not in failed.user_attrs:
