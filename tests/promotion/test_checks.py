@@ -206,7 +206,7 @@ def test_what_cannot_be_told_blocks_only_where_the_gate_says_so_and_what_fails_a
     judgement = Judgement("g", "models:/c/2", "", "t", 9, 1, LEVEL, (untold.when_inconclusive("passes"),))
     assert judgement.passed
     assert not replace(judgement, checks=(failed,)).passed
-    assert json.loads(json.dumps(judgement.as_dict()))["passed"]
+    assert json.loads(json.dumps(judgement.to_dict()))["passed"]
 
 
 def test_users_are_as_old_as_their_newest_past_time_and_else_as_their_reading() -> None:

@@ -264,7 +264,7 @@ def test_parts_go_on_where_they_were_left(users, tmp_path, monkeypatch):
     assert result.scored.tally.decided == len(users)
     assert result.scored.resumed == (2, math.ceil(len(users) / 90))
     again = quietly(*words)
-    assert again.scored.tally.as_dict() == result.scored.tally.as_dict()
+    assert again.scored.tally.to_dict() == result.scored.tally.to_dict()
     with pytest.raises(InputError, match=r"holds all parts of another job: chunk 90 and not 80"):
         quietly(*words, "chunk=80")
 

@@ -198,7 +198,7 @@ def _answer(job: Callable[[Any], Any], settings: Any, width: int | None) -> Any:
         print(before, file=sys.stderr, flush=True)
         result = before
     if settings.output == "json":
-        print(json.dumps(_finite(result.as_dict()), default=float, allow_nan=False))
+        print(json.dumps(_finite(result.to_dict()), default=float, allow_nan=False))
     else:
         Console(width=width).print(result.render(), highlight=False, crop=False)
     return result

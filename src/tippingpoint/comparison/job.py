@@ -61,9 +61,9 @@ class CompareResult(Result):
     filed: RunReference | None
     """None where nothing was to be written."""
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
-        return {**self.comparison.as_dict(), **(asdict(self.filed) if self.filed else {})}
+        return {**self.comparison.to_dict(), **(asdict(self.filed) if self.filed else {})}
 
     def render(self) -> RenderableType:
         """One screen for a terminal."""
@@ -72,17 +72,17 @@ class CompareResult(Result):
     @property
     def best(self) -> FittedModel:
         """The model that ranks first on validation."""
-        return self.models[self.comparison.winner.family]
+        return self.models[0]
 
     @property
-    def models(self) -> dict[str, FittedModel]:
-        """All models by name, the best first."""
+    def models(self) -> tuple[FittedModel, ...]:
+        """All models, the best first."""
         question, winner = self.comparison.question, self.comparison.winner.family
         registered = self.filed.registered if self.filed else None
-        return {
-            c.family: FittedModel(c, question, (c.family == winner and registered) or f"memory:{c.family}")
+        return tuple(
+            FittedModel(c, question, (c.family == winner and registered) or f"memory:{c.family}")
             for c in self.comparison.candidates
-        }
+        )
 
     def leaderboard(self) -> pd.DataFrame:
         """One row a model, then one a baseline: metrics on test and what the policy brings, with intervals."""

@@ -37,10 +37,10 @@ class RunResult(Result):
     filed: RunReference | None
     """None where nothing was to be written."""
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
-        candidate = self.candidate.as_dict(self.question.evidence.kind)
-        return {**self.question.as_dict(), "candidate": candidate, **(asdict(self.filed) if self.filed else {})}
+        candidate = self.candidate.to_dict(self.question.evidence.kind)
+        return {**self.question.to_dict(), "candidate": candidate, **(asdict(self.filed) if self.filed else {})}
 
     def render(self) -> RenderableType:
         """One screen for a terminal."""

@@ -70,6 +70,7 @@ def ask(settings: Settings, source: Source | None = None) -> ExperimentSpec:
         report=settings.reported,
         terms=source.terms,
         config=settings.model_dump(mode="json"),
+        source=source,
     )
 
 

@@ -35,16 +35,25 @@ CUTS = 200
 
 
 def gather_users(
-    settings: SimulateSettings, models: dict[str, LoadedModel], policies: dict[str, Policy], economics: Economics
+    settings: SimulateSettings,
+    models: dict[str, LoadedModel],
+    policies: dict[str, Policy],
+    economics: Economics,
+    source: Source | None = None,
 ) -> SufficientStatistics:
     """Read the users the models were judged on, or others, and gather what any price needs.
+
+    Parameters
+    ----------
+    source
+        Where users come from, if that is at hand; else `settings.data` or the models' runs say it.
 
     Raises
     ------
     InputError
         Where users, models, policies and economics do not fit each other.
     """
-    source, users, parts = _users(settings, models)
+    source, users, parts = _users(settings, models, source)
     first, seed, cuts = next(iter(models.values())), settings.seed or 0, settings.cuts or CUTS
     kind = kind_of(settings.evidence, users)
     actions, excluded = _actions(kind, parts, policies, economics, _added(settings, first))
@@ -138,7 +147,9 @@ def _of_model(model: LoadedModel) -> dict[str, str]:
     return kept
 
 
-def _users(settings: SimulateSettings, models: dict[str, LoadedModel]) -> tuple[Source, Users, Parts]:
+def _users(
+    settings: SimulateSettings, models: dict[str, LoadedModel], source: Source | None
+) -> tuple[Source, Users, Parts]:
     """The users all models were judged on, or those of `data`, split as the models' runs did."""
     first, *others = models.values()
     for key in ("data", "split") if settings.data is None else ("split",):
@@ -149,9 +160,9 @@ def _users(settings: SimulateSettings, models: dict[str, LoadedModel]) -> tuple[
                     f"runs {first.run_id} and {other.run_id} differ in {key}: no users are unseen by both",
                     "Simulate them apart, or fit both on the same users.",
                 )
-    component = settings.data or Component.model_validate(first.config["data"])
-    source = component.build(Source, "data")
-    users = source.load()
+    if source is None:
+        source = (settings.data or Component.model_validate(first.config["data"])).build(Source, "data")
+    users = source.loaded
     if settings.data is None and users.digest != first.data_digest:
         raise InputError(
             "data",

@@ -217,7 +217,7 @@ class Simulation:
         }
         return {name: table for name, table in found.items() if len(table)}
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         tables = {n: t.astype(object).where(t.notna(), None).to_dict("records") for n, t in self.tables().items()}
         best = self.cut_offs()

@@ -9,6 +9,7 @@ import pandas as pd
 from tippingpoint.config.settings import Report
 from tippingpoint.data.contract import TableSchema
 from tippingpoint.data.profile import LEAK
+from tippingpoint.data.source import Source
 from tippingpoint.data.splits import Parts
 from tippingpoint.data.users import FeatureSchema, Users
 from tippingpoint.decisions import Deployment
@@ -61,6 +62,8 @@ class ExperimentSpec:
         The contract of the table the users came from; None where it has none.
     config
         The composed config, as a run keeps it.
+    source
+        Where the users came from.
     """
 
     name: str
@@ -84,8 +87,9 @@ class ExperimentSpec:
     alone: dict[str, float] = field(default_factory=dict)
     terms: TableSchema | None = None
     config: dict[str, Any] = field(default_factory=dict)
+    source: Source | None = None
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         contract = self.users.contract
         return {
@@ -116,7 +120,7 @@ class ExperimentSpec:
             "economics": {"name": self.economics.name, "currency": self.economics.currency},
             "evidence": self.evidence.kind,
             "best_auc": self.best_auc,
-            "baselines": [baseline.as_dict(self.evidence.kind) for baseline in self.baselines],
+            "baselines": [baseline.to_dict(self.evidence.kind) for baseline in self.baselines],
         }
 
     @property
@@ -151,7 +155,7 @@ class Baseline:
     metrics: dict[str, Estimate]
     value: PolicyValue
 
-    def as_dict(self, kind: str) -> dict[str, Any]:
+    def to_dict(self, kind: str) -> dict[str, Any]:
         """Ready for JSON; metric names as in MLflow."""
         return {
             "model": self.name,
@@ -238,7 +242,7 @@ class Candidate:
             rows.append(row_of(baseline.name, judged(baseline.metrics, baseline.value, kind) | gain))
         return pd.DataFrame(rows).dropna(axis="columns", how="all")
 
-    def as_dict(self, kind: str) -> dict[str, Any]:
+    def to_dict(self, kind: str) -> dict[str, Any]:
         """Ready for JSON; metric names as in MLflow."""
         metrics = judged(self.metrics, self.value, kind)
         return {

@@ -113,7 +113,7 @@ class Measured:
                 found |= {f"{name}_one_look_low": of.fixed_low, f"{name}_one_look_high": of.fixed_high}
         return pd.DataFrame(found)
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         return {
             "version": self.version,

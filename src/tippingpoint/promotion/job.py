@@ -12,6 +12,7 @@ from tippingpoint.promotion.judge import Contestant, contestant, judge, judged_u
 from tippingpoint.promotion.registry_status import named, settled, who
 from tippingpoint.promotion.verdict import Judgement
 from tippingpoint.reports.progress import progress
+from tippingpoint.reports.result import Result
 from tippingpoint.tracking import backend, promotion
 from tippingpoint.tracking.journal import Entry, Journal, Kind, append, judged, read
 from tippingpoint.tracking.models import find
@@ -21,8 +22,8 @@ from tippingpoint.tracking.registry import CHALLENGER, Client
 from tippingpoint.tracking.tags import DATA
 
 
-@dataclass(frozen=True)
-class PromoteResult:
+@dataclass(frozen=True, repr=False)
+class PromoteResult(Result):
     """What a gate said of a version, and what was done about it.
 
     Parameters
@@ -55,7 +56,7 @@ class PromoteResult:
         """Whether the version was made champion now."""
         return self.entry is not None and self.entry.kind == "promote"
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         return {
             "name": self.name,
@@ -64,7 +65,7 @@ class PromoteResult:
             "champion": self.champion or None,
             "dry_run": self.dry_run,
             "entry": self.entry.number if self.entry else None,
-            "judgement": self.judgement.as_dict() if self.judgement else None,
+            "judgement": self.judgement.to_dict() if self.judgement else None,
             "finished": list(self.finished),
         }
 
@@ -154,7 +155,7 @@ def _file(
     Entry
         The promotion, or what became of the look.
     """
-    said = judgement.as_dict()
+    said = judgement.to_dict()
     if judgement.passed and not dry_run:
         version = number if model == name else copied(client, version_of(client, name, number), model)
         return version, append(

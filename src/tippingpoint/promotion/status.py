@@ -8,13 +8,14 @@ from rich.console import RenderableType
 from tippingpoint.config.settings import StatusSettings
 from tippingpoint.promotion import report as report
 from tippingpoint.promotion.registry_status import described, named, settled
+from tippingpoint.reports.result import Result
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.journal import Journal, read
 from tippingpoint.tracking.promotion import Standing, environment, questions, standing
 
 
-@dataclass(frozen=True)
-class StatusResult:
+@dataclass(frozen=True, repr=False)
+class StatusResult(Result):
     """Where each registered model stands, and what was finished of each."""
 
     found: tuple[tuple[Standing, Journal, tuple[str, ...]], ...]
@@ -24,7 +25,7 @@ class StatusResult:
         """Whether something is not as the journal says, or the journal has gaps: exit code 1."""
         return any(standing.behind or journal.missing for standing, journal, _ in self.found)
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         return {
             "models": [

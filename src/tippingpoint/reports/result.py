@@ -17,7 +17,7 @@ class Result(ABC):
     """The answer of a verb. Subclasses are frozen dataclasses that leave `repr` to this class."""
 
     @abstractmethod
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return what was found, ready for JSON."""
 
     @abstractmethod

@@ -15,17 +15,18 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from tippingpoint.core.errors import OutsideError
+from tippingpoint.reports.result import Result
 
 GRACE_SECONDS = 3
 
 
-@dataclass(frozen=True)
-class PagesResult:
+@dataclass(frozen=True, repr=False)
+class PagesResult(Result):
     """Where the pages were."""
 
     page: str
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         return {"page": self.page}
 

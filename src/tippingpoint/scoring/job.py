@@ -22,6 +22,7 @@ from tippingpoint.decisions.batch_statistics import Tally
 from tippingpoint.decisions.randomization import Exploration
 from tippingpoint.decisions.reasons import Reasons
 from tippingpoint.reports.progress import counting
+from tippingpoint.reports.result import Result
 from tippingpoint.scoring.batch import Batch, best_first
 from tippingpoint.scoring.parts import ASIDE, Parts
 from tippingpoint.scoring.readers import Input, Retyped, as_input, open_input
@@ -38,17 +39,17 @@ PREDICTIONS = "predictions"
 """The table of a database whose URL names none."""
 
 
-@dataclass(frozen=True)
-class ScoreResult:
+@dataclass(frozen=True, repr=False)
+class ScoreResult(Result):
     """What was decided, and the run that says so, if it was logged."""
 
     scored: BatchResult
     page: str | None
     run_id: str | None
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
-        return {**self.scored.as_dict(), "run_id": self.run_id, "page": self.page}
+        return {**self.scored.to_dict(), "run_id": self.run_id, "page": self.page}
 
     def render(self) -> RenderableType:
         """One screen for a terminal."""
@@ -69,7 +70,7 @@ def score(settings: ScoreSettings) -> ScoreResult:
     """
     start = time.perf_counter()
     given, to = _places(settings)
-    at = _at(settings.scored_at)
+    at = moment(settings.scored_at)
     source = open_input(given, settings.input_query, settings.input_parameters)
     with counting() as counted:
         counted.say("loading the model")
@@ -78,7 +79,7 @@ def score(settings: ScoreSettings) -> ScoreResult:
             reap(client)
         with backend.store_errors():
             loaded = load_decider(client, reference_of(client, settings.version))
-        batch = _batch(settings, loaded, at, to)
+        batch = batch_of(settings, loaded, at, to)
         batch.wanted(source.columns())
         counted.say(f"deciding for {source.origin}")
         counted.total = source.rows
@@ -127,7 +128,7 @@ def _places(settings: ScoreSettings) -> tuple[str, str]:
     return settings.input, to
 
 
-def _at(given: str | None) -> datetime:
+def moment(given: str | None) -> datetime:
     """The moment decisions are dated with: UTC, whole seconds."""
     if given is None:
         return datetime.now(UTC).replace(tzinfo=None, microsecond=0)
@@ -138,7 +139,14 @@ def _at(given: str | None) -> datetime:
     return (at.astimezone(UTC) if at.tzinfo else at).replace(tzinfo=None, microsecond=0)
 
 
-def _batch(settings: ScoreSettings, loaded: Loaded, at: datetime, to: str) -> Batch:
+def batch_of(settings: ScoreSettings, loaded: Loaded, at: datetime, to: str = "") -> Batch:
+    """How a table is decided, as the settings ask.
+
+    Raises
+    ------
+    InputError
+        When the policy has no such segment, or the holdout no such action.
+    """
     decider = loaded.decider
     for name in settings.only:
         if name not in decider.policy.segments:

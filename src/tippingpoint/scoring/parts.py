@@ -76,7 +76,7 @@ class Parts:
             "scored_at": self.scored_at,
             "parts": self.done,
             "complete": self.complete,
-            "tally": self.tally.as_dict(),
+            "tally": self.tally.to_dict(),
         }
         self.folder.mkdir(parents=True, exist_ok=True)
         part = self.folder / f".{MANIFEST}.part"

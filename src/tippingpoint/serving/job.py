@@ -10,6 +10,7 @@ from rich.text import Text
 
 from tippingpoint.config.settings import ServeSettings
 from tippingpoint.core.errors import InputError
+from tippingpoint.reports.result import Result
 from tippingpoint.reports.web_server import address, by_others
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.deciders import load_decider, reference_of
@@ -20,14 +21,14 @@ ENDS = 2.0
 """Seconds the follower has to end in."""
 
 
-@dataclass(frozen=True)
-class ServeResult:
+@dataclass(frozen=True, repr=False)
+class ServeResult(Result):
     """What was served last, and how much."""
 
     model: str
     requests: int
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         return {"model": self.model, "requests": self.requests}
 

@@ -42,13 +42,13 @@ def page(simulation: Simulation) -> str:
         {
             "label": _label(cut_offs, view),
             "note": _note(cut_offs, view),
-            "figure": _heat(cut_offs, view, side) if len(view.free) == 2 else _line(cut_offs, view, simulation),
+            "figure": heat(cut_offs, view, side) if len(view.free) == 2 else line(cut_offs, view, simulation),
         }
         for cut_offs, view in views
     ]
-    figures = {f"targeting{k}": f for k, f in enumerate(_targeting(simulation))}
+    figures = {f"targeting{k}": f for k, f in enumerate(targeting(simulation).values())}
     if any(cut_offs.frontier for cut_offs in all_cut_offs):
-        figures["frontier"] = _frontier(simulation)
+        figures["frontier"] = frontier(simulation)
     context = {
         "simulation": simulation,
         "about": simulation.gathered.about,
@@ -105,14 +105,16 @@ def _note(cut_offs: CutOffs, view: CutOffView) -> str:
     )
 
 
-def _heat(cut_offs: CutOffs, view: CutOffView, side: int) -> Figure:
+def heat(cut_offs: CutOffs, view: CutOffView, side: int) -> Figure:
+    """Uplift at every choice of two free cut-offs, at most `side` of them on an axis."""
     lower, upper = (f"{_from(cut_offs, k)} score" for k in view.free)
     ends = [float(view.surface.cuts[0]), float(view.surface.cuts[-1])]
     drawn = layout(upper, lower, 520) | {"xaxis": axis(upper, ends), "yaxis": axis(lower, ends)}
     return {"data": traces(cut_off_map(cut_offs, view, side)), "layout": drawn}
 
 
-def _line(cut_offs: CutOffs, view: CutOffView, simulation: Simulation) -> Figure:
+def line(cut_offs: CutOffs, view: CutOffView, simulation: Simulation) -> Figure:
+    """Uplift at every choice of one free cut-off."""
     sheet, cuts = view.surface.uplift, numbers(view.surface.cuts, 5)
     unit = f"{simulation.currency} per user ({simulation.kind})"
     shown = [
@@ -132,7 +134,8 @@ def _line(cut_offs: CutOffs, view: CutOffView, simulation: Simulation) -> Figure
     return {"data": shown, "layout": layout(f"{_from(cut_offs, view.first)} score", unit, 420)}
 
 
-def _frontier(simulation: Simulation) -> Figure:
+def frontier(simulation: Simulation) -> Figure:
+    """The largest uplift for each expected spend."""
     shown: list[Figure] = []
     for cut_offs in (s for s in simulation.all_cut_offs if s.frontier):
         x, y = ([getattr(step.point, what) for step in cut_offs.frontier] for what in ("spend", "uplift"))
@@ -150,8 +153,9 @@ def _frontier(simulation: Simulation) -> Figure:
     return {"data": shown, "layout": layout(unit, value, 420)}
 
 
-def _targeting(simulation: Simulation) -> list[Figure]:
-    found = []
+def targeting(simulation: Simulation) -> dict[str, Figure]:
+    """By action, what is gained by acting on the users of highest score, by their share."""
+    found = {}
     for action in sorted({action for cut_offs in simulation.all_cut_offs for action in cut_offs.curves}):
         shown: list[Figure] = []
         for model, cut_offs in {s.model: s for s in simulation.all_cut_offs if action in s.curves}.items():
@@ -169,7 +173,7 @@ def _targeting(simulation: Simulation) -> list[Figure]:
                           "name": model, "line": line})  # fmt: skip
         outcome = simulation.gathered.about["outcome"]
         drawn = layout(f"share of users who get {action}", f"{outcome} per 1,000 ({simulation.kind})", 400)
-        found.append({"data": shown, "layout": drawn})
+        found[action] = {"data": shown, "layout": drawn}
     return found
 
 

@@ -17,14 +17,15 @@ from tippingpoint.policies.clusters import Clusters, cluster
 from tippingpoint.policies.lint import ANSWERED, Difference, Lint, diff, lint
 from tippingpoint.policies.policy import Policy
 from tippingpoint.reports import figures
+from tippingpoint.reports.result import Result
 from tippingpoint.simulation import policy_report
 from tippingpoint.simulation.policy_data import needs_score, policy_data
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.models import fetch_version
 
 
-@dataclass(frozen=True)
-class LintResult:
+@dataclass(frozen=True, repr=False)
+class LintResult(Result):
     """What was found about a policy."""
 
     policy: Policy
@@ -36,7 +37,7 @@ class LintResult:
         """Whether a remark waits for an answer: exit code 1."""
         return any(remark.kind not in ANSWERED for remark in self.found.remarks)
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         remarks = [asdict(remark) for remark in self.found.remarks]
         about: dict[str, Any] = {
@@ -61,15 +62,15 @@ class LintResult:
         return policy_report.lint_summary(self.policy, self.found, self.clusters)
 
 
-@dataclass(frozen=True)
-class DiffResult:
+@dataclass(frozen=True, repr=False)
+class DiffResult(Result):
     """What changes from one policy to another."""
 
     first: str
     second: str
     found: Difference
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         movement = self.found.movement.to_dict("records")
         written = {"from": self.first, "to": self.second, "written": self.found.written}

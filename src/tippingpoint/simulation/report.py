@@ -23,7 +23,7 @@ SEGMENTS = 8
 REGRET = "Regret: by how much it falls short of each user's best action, known here; money per user."
 
 
-def simulate_summary(simulation: Simulation, filed: RunReference, seconds: float) -> RenderableType:
+def simulate_summary(simulation: Simulation, filed: RunReference | None, seconds: float) -> RenderableType:
     """A simulation on one screen."""
     about, kind = simulation.gathered.about, simulation.kind
     users = about["users"]
@@ -65,10 +65,15 @@ def simulate_summary(simulation: Simulation, filed: RunReference, seconds: float
             f"{simulation.first} is most sensitive to {top['price']}: {low:+.3f} to {high:+.3f} when it is moved by"
             f" {simulation.asked.sensitivity:.0%} down and up ({kind})."
         )
-    where = pages({"MLflow": filed.page} | filed.views)
-    what = ("budgets", "budget.contacts=…") if about["per_user_prices"] else ("prices", "economics.price=…")
+    where = _filed(filed, about["per_user_prices"]) if filed else []
+    return Group(*map(Text, lines), table, *rest, *map(Text, lines_after), *where)
+
+
+def _filed(filed: RunReference, per_user_prices: bool) -> list[Text]:
+    """Where the simulation is, and what to type for other prices."""
+    what = ("budgets", "budget.contacts=…") if per_user_prices else ("prices", "economics.price=…")
     anew = Text(f"Other {what[0]}, at once: tippingpoint simulate models=[{filed.run_id}] {what[1]}")
-    return Group(*map(Text, lines), table, *rest, *map(Text, lines_after), *where, anew)
+    return [*pages({"MLflow": filed.page} | filed.views), anew]
 
 
 def against_leader(simulation: Simulation) -> dict[str, str]:

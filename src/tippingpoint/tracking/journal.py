@@ -50,7 +50,7 @@ class Entry:
     test
         Content and split of the users the gate looked at; '' where none did.
     judgement
-        What the gate said (`gates.Judgement.as_dict`), or which pair it looks at; empty of a rollback.
+        What the gate said (`gates.Judgement.to_dict`), or which pair it looks at; empty of a rollback.
     claim
         Tells a writer its own entry, also if its request was answered to nobody.
     lost

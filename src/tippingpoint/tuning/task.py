@@ -93,9 +93,10 @@ def prepared(settings: TuneSettings, question: ExperimentSpec, everyone: Users, 
         name: cross_validate(_plain(family), name, folds, asked.objectives, priced, threads_each(1), Silent())
         for name, family in question.families.items()
     }
+    journals = STUDIES if settings.tracking.log else str(folder / "studies")
     return SearchTask(
         families=question.families,
-        names=_names(settings, asks),
+        names=_names(settings, asks, journals),
         storage=asked.storage,
         tune=asked,
         folds=folds,
@@ -103,19 +104,20 @@ def prepared(settings: TuneSettings, question: ExperimentSpec, everyone: Users, 
         baseline=baseline,
         seed=settings.seed,
         threads=threads_each(asked.workers),
+        journals=journals,
     )
 
 
 def again(task: SearchTask, settings: TuneSettings, asks: Mapping[str, str]) -> SearchTask:
     """The same task with studies of its own, beside those that are finished: what `force` asks for."""
-    return replace(task, names=_names(settings, asks, 1))
+    return replace(task, names=_names(settings, asks, task.journals, 1))
 
 
-def _names(settings: TuneSettings, asks: Mapping[str, str], further: int = 0) -> dict[str, str]:
+def _names(settings: TuneSettings, asks: Mapping[str, str], journals: str, further: int = 0) -> dict[str, str]:
     """The study of each family: the latest of those that were begun anew, or one after it."""
     study, storage = settings.tune.study, settings.tune.storage
     names = {name: f"{study}-{name}" if study else f"{name}-{asked}" for name, asked in asks.items()}
-    there = study_names(storage or STUDIES)
+    there = study_names(storage or journals)
     turns = (re.fullmatch(rf"{re.escape(name)}-(\d+)", other) for name in names.values() for other in there)
     turn = max((int(found[1]) for found in turns if found), default=1) + further
     return {name: f"{base}-{turn}" if turn > 1 else base for name, base in names.items()}

@@ -109,6 +109,22 @@ def _gain_on_test(
     return verdict.difference
 
 
+def measured(
+    settings: TuneSettings, question: ExperimentSpec, everyone: Users, search: Search
+) -> tuple[ExperimentSpec, Tuned]:
+    """Refit the winner on train and validation and measure it once on test, beside its family's own parameters."""
+    best = search.best()
+    assert best is not None
+    own = question.families[best.family]
+    winner = replace(question, families={best.family: own.having(best.parameters)})
+    winner = with_baselines(winner, everyone)
+    candidate = answer(winner, best.family, everyone)
+    objective = settings.tune.objectives[0]
+    judged = objective if objective in JUDGED else "roc_auc"
+    gain = _gain_on_test(settings, question, everyone, candidate, judged)
+    return winner, found(search, candidate, judged, gain)
+
+
 def close(
     settings: TuneSettings,
     question: ExperimentSpec,
@@ -122,23 +138,17 @@ def close(
 
     None when another machine has the seat by then: what becomes of the winner is its own to say.
     """
-    best = search.best()
-    assert best is not None
-    own = question.families[best.family]
-    winner = replace(question, families={best.family: own.having(best.parameters)})
-    winner = with_baselines(winner, everyone)
-    candidate = answer(winner, best.family, everyone)
-    objective = settings.tune.objectives[0]
-    judged = objective if objective in JUDGED else "roc_auc"
-    gain = _gain_on_test(settings, question, everyone, candidate, judged)
-    tuned = found(search, candidate, judged, gain)
+    winner, tuned = measured(settings, question, everyone, search)
+    best, candidate, gain = tuned.best, tuned.candidate, tuned.gain_on_test
+    assert candidate is not None
+    assert gain is not None
     part = settings.model[best.family]
     chosen = part.model_copy(update={"arguments": {**part.arguments, **best.parameters}})
     as_run = settings.model_copy(update={"model": {best.family: chosen}})
     model_id = record(candidate, winner, as_run, parent, overview(winner))
     parent.metrics(
         {f"cv/{name}": value for name, value in best.values.items()}
-        | {"cv/gain": tuned.gain, f"test/{judged}_gain": gain}
+        | {"cv/gain": tuned.gain, f"test/{tuned.judged}_gain": gain}
     )
     words = _in_words(question, tuned)
     _write_search(question, search, tuned, words, parent)

@@ -47,7 +47,9 @@ class SearchTask:
     names
         The study of each family.
     storage
-        A database URL; None for a journal file a study, in `.tippingpoint/studies`.
+        A database URL; None for a journal file a study.
+    journals
+        The folder of the journal files.
     baseline
         What cross-validation finds of each family's own parameters.
     """
@@ -61,6 +63,7 @@ class SearchTask:
     baseline: Mapping[str, Found]
     seed: int
     threads: int
+    journals: str = storages.STUDIES
 
     def grids(self) -> dict[str, Grid]:
         """The points of each family, where a grid is asked for."""
@@ -71,7 +74,7 @@ class SearchTask:
     @property
     def kept(self) -> str:
         """Where all studies are kept, passwords left out."""
-        return str(masked(self.storage)) if self.storage else storages.STUDIES
+        return str(masked(self.storage)) if self.storage else self.journals
 
     def place(self, family: str) -> str:
         """Where the study of a family is kept, passwords left out."""
