@@ -11,7 +11,7 @@ from tippingpoint.reports.estimates import EVIDENCE
 from tippingpoint.reports.inactive_policy import TO_TYPE, idle
 
 REASONS = 3
-"""Reasons of what was set aside that are named."""
+"""Reasons for quarantine that are named."""
 DRIFTED = 5
 """Columns named that have moved."""
 
