@@ -77,11 +77,11 @@ def test_an_alias_is_followed_and_only_a_champion_is_called_one(at_compared, mon
     assert exact("models:/conversion@challenger") == "models:/conversion/1"
     monkeypatch.setattr(state, "settings", lambda: {"version": "models:/conversion@challenger"})
     assert state.references() == ["models:/conversion/1"]
-    assert state.standing("models:/conversion/1") == "Challenger"
+    assert state.title_of("models:/conversion/1") == "Challenger"
     monkeypatch.setattr(state, "settings", lambda: {"version": "models:/conversion/1"})
-    assert state.standing("models:/conversion/1") == "Version"
+    assert state.title_of("models:/conversion/1") == "Version"
     monkeypatch.setattr(state, "_champions", lambda: ["models:/conversion/1"])
-    assert state.standing("models:/conversion/1") == "Champion"
+    assert state.title_of("models:/conversion/1") == "Champion"
     with pytest.raises(InputError, match="there is no"):
         exact("models:/conversion/99")
 

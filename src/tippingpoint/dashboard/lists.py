@@ -149,7 +149,7 @@ def held(of: Listed, subject: Subject, only: tuple[str, ...]) -> np.ndarray:
     return np.where(_otherwise(of, subject), of.table["action"].cast(pl.String).is_in(list(acted)), inside)
 
 
-def by_lot(of: Listed, subject: Subject) -> int:
+def other_action(of: Listed, subject: Subject) -> int:
     """Users who got another action than their segment's."""
     return int(_otherwise(of, subject).sum())
 

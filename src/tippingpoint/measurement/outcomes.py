@@ -57,7 +57,7 @@ class Counts:
     taken_as_zero: int
     """Of those used, users without an outcome row."""
     strangers: int
-    """Outcome rows of users nobody decided for."""
+    """Outcome rows of users without a decision."""
     too_late: int = 0
     """Of those used, users whose outcome came after `within` days: it does not count."""
 
@@ -130,7 +130,7 @@ def outcomes_of(
     rule: OutcomeRule,
     now: datetime | None = None,
 ) -> Decided:
-    """What came of each user's first decision by each version; of nobody where nothing is known yet.
+    """What came of each user's first decision by each version; no rows where nothing is known yet.
 
     Parameters
     ----------

@@ -116,17 +116,17 @@ class Batch:
         first
             Position of its first row in the whole table, from 0.
         seen
-            The ids of earlier chunks: rows that repeat one are set aside.
+            The ids of earlier chunks: rows that repeat one are quarantined.
         """
-        door = table.drop([c for c in self.costs if c in table.columns and c not in self.terms.columns])
-        before, ids = self.remember(door, seen)
-        checked = admit(door, self.terms, self.scored_at, ids)
+        given = table.drop([c for c in self.costs if c in table.columns and c not in self.terms.columns])
+        before, ids = self.remember(given, seen)
+        checked = admit(given, self.terms, self.scored_at, ids)
         good, rows, broken, reasons = checked.table, checked.rows, checked.broken, dict(checked.reasons)
         if before is not None and before.any():
             again = before[rows]
             good, rows = good.filter(~again), rows[~again]
             aside = np.flatnonzero(before & ~np.isin(np.arange(len(table)), broken.to_series(0).to_numpy() - 1))
-            broken = pl.concat([broken, self._again(door, aside, broken.columns)]).sort(broken.columns[0])
+            broken = pl.concat([broken, self._again(given, aside, broken.columns)]).sort(broken.columns[0])
             reasons[f"{self.terms.id} {AGAIN}"] = len(aside)
         broken = broken.with_columns(pl.col(broken.columns[0]) + first)
         features = self.features(good)
@@ -173,7 +173,7 @@ class Batch:
         return pd.DataFrame(frame)
 
     def _again(self, table: pl.DataFrame, rows: np.ndarray, names: list[str]) -> pl.DataFrame:
-        """Rows that repeat the id of an earlier chunk, as the door sets rows aside."""
+        """Rows that repeat the id of an earlier chunk, in the form in which validation quarantines rows."""
         text = {name: as_text(table[name])[rows] for name in table.columns}
         said = [f"{self.terms.id} {value} {AGAIN}" for value in text[str(self.terms.id)]]
         return pl.DataFrame({names[0]: pl.Series(rows + 1), names[1]: pl.Series(said, dtype=pl.String), **text})
@@ -254,7 +254,7 @@ class Batch:
         ]
 
     def _blank(self) -> pl.DataFrame:
-        """Decisions for nobody."""
+        """An empty table of decisions."""
         policy, actions = self.decider.policy, pl.Enum(self.decider.deployment.actions)
         types: dict[str, Any] = {
             "segment": pl.Enum(policy.segments),
@@ -275,14 +275,14 @@ class Batch:
 
 @dataclass(frozen=True)
 class LetIn:
-    """A chunk held against the contract: the users let in, and the rows set aside.
+    """A chunk held against the contract: the users let in, and the quarantined rows.
 
     Parameters
     ----------
     written
         The id column where ids are text; None where they are numbers, which no spreadsheet runs.
     rows
-        Of the chunk, those set aside among them.
+        Of the chunk, quarantined ones included.
     """
 
     ids: pl.Series
@@ -303,7 +303,7 @@ class Decisions:
     table
         The decisions that are kept.
     broken
-        The rows set aside, `row` (from 1, of the whole table) and `reason` first.
+        The quarantined rows, `row` (from 1, of the whole table) and `reason` first.
     users
         Whom they are for: a row each of `table`, unless only some segments are kept.
     """

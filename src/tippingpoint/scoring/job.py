@@ -183,7 +183,7 @@ def _exploration(settings: ScoreSettings, loaded: Loaded) -> Exploration | None:
 
 @dataclass(frozen=True)
 class Written:
-    """What was written, the moment it is dated with, where rows set aside are, and parts that were there, of all."""
+    """What was written, its date, where quarantined rows are, and how many of all parts were there before."""
 
     tally: Tally
     scored_at: datetime

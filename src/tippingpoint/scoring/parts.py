@@ -20,7 +20,7 @@ class Parts:
     """A folder of Parquet files, one a chunk, and a manifest: what they were made of, and how many are whole.
 
     A part is whole before the manifest counts it, and one that is not counted is written again, with the same bytes.
-    Rows set aside are in `_quarantine/`, part by part.
+    Quarantined rows are in `_quarantine/`, part by part.
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ from tippingpoint.reports.console import pages, plain_table
 from tippingpoint.reports.estimates import EVIDENCE
 
 REASONS = 3
-"""Reasons of what was set aside that are named."""
+"""Reasons for quarantine that are named."""
 DRIFTED = 5
 """Columns named that have moved."""
 

@@ -134,7 +134,7 @@ class Writing:
 
 
 class Quarantine:
-    """Rows set aside, in a file named for where they come from and what it holds; none where there are none."""
+    """Quarantined rows, in a file named after their source and its content; no file where there are none."""
 
     def __init__(self, folder: Path, origin: str) -> None:
         self.folder, self.path = folder, None
@@ -171,7 +171,7 @@ class Quarantine:
         return self.path
 
     def drop(self) -> None:
-        """Forget what was set aside."""
+        """Delete the quarantined rows."""
         if self._part is not None:
             self._part.unlink(missing_ok=True)
             self._part = None
@@ -179,7 +179,7 @@ class Quarantine:
 
 
 def _sweep(folder: Path, mine: str) -> None:
-    """Take away what killed jobs of this name and machine left of rows set aside."""
+    """Delete quarantine files that killed jobs of this name and machine left behind."""
     for left in folder.iterdir():
         found = re.fullmatch(rf"{re.escape(mine)}(\d+)\.part", left.name)
         if found and not _running(int(found[1])):

@@ -1,8 +1,8 @@
 """What a fitted pipeline computes, without its DataFrames: for one user or a few thousand.
 
 A one-row DataFrame through scikit-learn's ColumnTransformer costs milliseconds, the mathematics behind it microseconds.
-Here the fitted steps are read once into arrays, dictionaries and compiled trees. Whoever uses the result holds it
-against the pipeline first (`gap`), and keeps the pipeline where they differ.
+Here the fitted steps are read once into arrays, dictionaries and compiled trees. Compare the
+result with the pipeline before using it (`gap`), and keep the pipeline where they differ.
 """
 
 from collections.abc import Callable, Sequence

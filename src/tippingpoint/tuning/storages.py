@@ -1,4 +1,4 @@
-"""Storages of studies: a journal file or a database, opened by several at once; their errors said in our form."""
+"""Storages of studies: a journal file or a database, opened by several processes at once."""
 
 import contextlib
 import json
@@ -47,7 +47,7 @@ class Journal(JournalFileBackend):
 
 
 def open_storage(place: str) -> BaseStorage:
-    """A journal file, or a database by its URL; several may start on a new one at once.
+    """Open a journal file, or a database by its URL; several processes may create one at once.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def study_names(place: str) -> set[str]:
 
 @contextlib.contextmanager
 def storage_errors(place: str, more: tuple[type[Exception], ...] = ()) -> Iterator[None]:
-    """Say what the storage answers in our form.
+    """Raise errors of the storage as OutsideError.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def storage_errors(place: str, more: tuple[type[Exception], ...] = ()) -> Iterat
 
 
 def _mend(path: Path) -> None:
-    """Set a last line aside that a power cut tore: Optuna reads no journal that has one."""
+    """Move an incomplete last line, left by a power cut, to another file: Optuna cannot read such a journal."""
     with FileLock(f"{path}.lock"):
         written = path.read_bytes() if path.exists() else b""
         whole = written[: written.rfind(b"\n") + 1]
