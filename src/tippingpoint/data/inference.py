@@ -9,8 +9,8 @@ import polars as pl
 
 from tippingpoint.core.errors import InputError
 from tippingpoint.data.contract import KINDS, NOUN, TableSchema
+from tippingpoint.data.rules import stand_ins
 from tippingpoint.data.users import Column
-from tippingpoint.data.validation import stand_ins
 
 ALMOST = 0.9
 """Share of different values from which on a column named like an id is meant as one."""

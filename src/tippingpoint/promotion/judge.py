@@ -16,10 +16,10 @@ from tippingpoint.config.settings import Split
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.strict import Component, validate
 from tippingpoint.data.profile import LEAK
+from tippingpoint.data.rules import CLOCKS
 from tippingpoint.data.source import Source
 from tippingpoint.data.splits import Parts, split
 from tippingpoint.data.users import Users
-from tippingpoint.data.validation import CLOCKS
 from tippingpoint.decisions import Decider
 from tippingpoint.economics import Economics
 from tippingpoint.evaluation.baselines import best_column

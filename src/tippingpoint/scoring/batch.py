@@ -11,8 +11,7 @@ import polars as pl
 
 from tippingpoint.core.errors import InputError
 from tippingpoint.data.contract import TableSchema
-from tippingpoint.data.fast_validation import admit
-from tippingpoint.data.validation import as_text
+from tippingpoint.data.validation import as_text, check
 from tippingpoint.data.writing import neutralised
 from tippingpoint.decisions.batch_statistics import Tally, in_general
 from tippingpoint.decisions.decider import Decided, Decider
@@ -120,7 +119,7 @@ class Batch:
         """
         given = table.drop([c for c in self.costs if c in table.columns and c not in self.terms.columns])
         before, ids = self.remember(given, seen)
-        checked = admit(given, self.terms, self.scored_at, ids)
+        checked = check(given, self.terms, self.scored_at, ids)
         good, rows, broken, reasons = checked.table, checked.rows, checked.broken, dict(checked.reasons)
         if before is not None and before.any():
             again = before[rows]
