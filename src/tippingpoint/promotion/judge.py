@@ -211,7 +211,7 @@ def judge(
         checks.append(
             soundness_checks.worn(look, reported, picked, sure, looks.most).when_inconclusive(looks.inconclusive)
         )
-    written = json.dumps(gate.model_dump(mode="json"), sort_keys=True)
+    written = json.dumps(gate.model_dump(mode="json", by_alias=True), sort_keys=True)
     digest = hashlib.sha256(written.encode()).hexdigest()[:8]
     return Judgement(f"{gate.name} {digest}", candidate.uri, against, ground.test, len(test), look, sure, tuple(checks))
 
