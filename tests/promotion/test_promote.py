@@ -265,13 +265,13 @@ def test_a_champion_that_may_have_learnt_from_these_users_is_no_measure(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["version=9"], r"version: models:/conversion has no version '9'. .*There are: 3, 2, 1."),
-        (["version=models:/churn/1"], r"version: models:/churn/1 is not of conversion. Type name=churn too."),
-        (["version=models:/conversion@best"], r"version: models:/conversion has no alias best."),
+        (["version=9"], r"model: models:/conversion has no version '9'. .*There are: 3, 2, 1."),
+        (["version=models:/churn/1"], r"model: models:/churn/1 is not of conversion. Type name=churn too."),
+        (["version=models:/conversion@best"], r"model: models:/conversion has no alias best."),
         (["name=convers"], r"name: there is no registered model 'convers'. Nearest: 'conversion'."),
         (["to=prod"], r"to: models:/conversion-prod is there already, and is no environment of conversion"),
         (["run=00000000000000000000000000000000"], r"there is no run 0{32} in this store"),
-        (["version=1", "run=x"], r"version: names one, and so does run. Drop one."),
+        (["version=1", "run=x"], r"model: names one, and so does run. Drop one."),
         (["gate=strikt"], r"gate: there is no gate=strikt. Nearest: 'strict'."),
         (["gate.better.margn=1"], r"gate.better.margn: unknown key. Nearest: 'margin'."),
         (["gate.alpha=2"], r"gate.alpha: must be above 0 and below 0.5"),
@@ -296,7 +296,7 @@ def test_what_is_wrong_is_told_with_what_to_type(
 def test_without_a_challenger_it_is_told_what_there_is(client: MlflowClient, refused: Callable[..., str]) -> None:
     client.delete_registered_model_alias("conversion", CHALLENGER)
     said = refused("promote")
-    assert "models:/conversion has no challenger. Type tippingpoint compare, or version=…; there are: 3, 2, 1." in said
+    assert "models:/conversion has no challenger. Type tippingpoint compare, or model=…; there are: 3, 2, 1." in said
 
 
 def test_a_number_is_that_number_however_it_is_written(client: MlflowClient) -> None:

@@ -305,7 +305,7 @@ def test_users_of_another_kind_are_said_to_have_drifted(users, tmp_path):
     ("words", "said"),
     [
         (["to=d.csv"], "input: not given"),
-        (["input=users.csv"], r"output: not given\. Type output="),
+        (["input=users.csv"], r"to: not given\. Type to="),
         (["input=users.csv", "to=d.xlsx"], "is the name of no table"),
         (["input=nobody.csv", "to=d.csv"], "no such file"),
         (["input=mlflow.db", "to=d.csv"], "input=mlflow.db: is no table: it holds what no text does"),
@@ -316,7 +316,7 @@ def test_users_of_another_kind_are_said_to_have_drifted(users, tmp_path):
             "There are: models:/conversion@challenger, ",
         ),
         (["input=users.csv", "to=d.csv", "holdout=2"], r"^holdout: must be from 0 to 1; got 2\."),
-        (["input=users.csv", "to=d.csv", "output=e.csv"], r"^output: e\.csv and to=d\.csv differ\."),
+        (["input=users.csv", "to=d.csv", "output=e.csv"], r"^to: given twice, once as output\."),
         (
             ["input=users.csv", "to=d.csv", "version=null"],
             "tippingpoint promote, or model=models:/conversion@challenger",
@@ -339,7 +339,7 @@ def test_what_cannot_be_decided_is_refused_in_one_message(users, words, said):
 
 def test_output_is_the_place_and_json_the_answer(call, users, capsys):
     line = ("score", CHALLENGER, "input=users.csv", "tracking.log=false")
-    assert call(*line, "output=out.csv") == 0
+    assert call(*line, "to=out.csv") == 0
     assert "rows in =" in capsys.readouterr().out
     assert call(*line, "output=json", "to=json.csv") == 0
     answer = json.loads(capsys.readouterr().out)

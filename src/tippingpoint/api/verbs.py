@@ -252,7 +252,7 @@ def score(
         if model.reference.startswith("memory:"):
             raise InputError("model", f"{model.name} is not registered", "Compare with track=True, or score a frame.")
         model = model.reference
-    places = {"input": str(users), "to": None if to is None else str(to), "version": model}
+    places = {"input": str(users), "to": None if to is None else str(to), "model": model}
     tracking = {"log": track} | settings.pop("tracking", {})
     return scoring.score(validate(ScoreSettings, places | {"tracking": tracking} | settings, ""))
 

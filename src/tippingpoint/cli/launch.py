@@ -31,6 +31,7 @@ from rich.console import Console
 
 from tippingpoint.cli.hydra_internals import Hydra, get_args_parser
 from tippingpoint.config.compose import NAMING, as_added, config_folder, hydra_error, own_groups
+from tippingpoint.config.old_spellings import modern_words
 from tippingpoint.core.errors import InputError, OutsideError, RefusedError, TippingpointError
 from tippingpoint.core.redaction import masked
 
@@ -141,15 +142,17 @@ def launch(verb: str, config_name: str, arguments: list[str]) -> int:
         For words that cannot be composed, and under `debug` what the job itself raises.
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises, so that `main` can say it in our form
-    sys.argv = [f"tippingpoint {verb}", *arguments]
     options = get_args_parser().parse_args(arguments)
+    typed = modern_words(verb, options.overrides)
+    added = as_added(verb, typed)
+    sys.argv = [f"tippingpoint {verb}", *added, *(word for word in arguments if word not in options.overrides)]
     name = options.config_name or config_name
     try:
         if options.help or options.hydra_help or options.cfg or options.info is not None or options.shell_completion:
             hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=name)(LaunchedJob(verb))()
             return 0
         named = [f"config_dir='{options.config_dir}'"] if options.config_dir and verb in NAMING else []
-        words = [*own_groups(options.config_dir), *named, *as_added(verb, options.overrides)]
+        words = [*own_groups(options.config_dir), *named, *added]
         with hydra.initialize_config_dir(str(config_folder()), job_name="tippingpoint", version_base="1.3"):
             loaded = GlobalHydra.instance().hydra
             assert loaded is not None
@@ -158,7 +161,7 @@ def launch(verb: str, config_name: str, arguments: list[str]) -> int:
             outcome: Outcome = loaded.run(name, LaunchedJob(verb), [*words, "hydra.mode=RUN"]).return_value
             return outcome.exit_code
     except MISTAKES as error:
-        raise hydra_error(error, name, options.overrides, options.config_dir) from error
+        raise hydra_error(error, name, typed, options.config_dir) from error
 
 
 def job_of(verb: str) -> tuple[Callable[[Any], Any], Any]:

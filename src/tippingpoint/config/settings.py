@@ -2,11 +2,11 @@
 
 import re
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from tippingpoint.config.gate_checks import Gate
 from tippingpoint.core.errors import InputError
@@ -14,6 +14,10 @@ from tippingpoint.core.strict import Component, StrictModel, validate
 
 VERSION = re.compile(r"models:/([^/@]+)(?:/(\d+)|@([\w.-]+))")
 """Address of a registered version, by number or alias."""
+
+
+NAMED = BeforeValidator(lambda node: node["version"] if isinstance(node, dict) and set(node) == {"version"} else node)
+"""Takes a registered version as configs hold it, `model: {version: …}`: Hydra would choose families by `model=`."""
 
 
 class Split(StrictModel):
@@ -179,7 +183,8 @@ class PolicySettings(Terminal):
     data: Component
     economics: Component
     split: Split = Split()
-    scored_by: str | None = None
+    model: Annotated[str | None, NAMED] = None
+    """The registered version, or the run, whose score policies read."""
     seed: int = Field(default=0, ge=0, lt=2**32)
 
 
@@ -188,7 +193,8 @@ class LintSettings(PolicySettings):
 
     policy: Component
     clusters: list[str] = Field(default=[], max_length=2)
-    picture: str = "clusters.png"
+    to: str = "clusters.png"
+    """Where the picture of the clusters goes."""
 
 
 class DiffSettings(PolicySettings):
@@ -260,15 +266,15 @@ class RollbackSettings(StatusSettings):
 class PromoteSettings(RollbackSettings):
     """What `promote` takes, as `conf/promote.yaml` lists it."""
 
-    version: int | str | None = None
+    model: Annotated[int | str | None, NAMED] = None
     run: str | None = None
     gate: Gate
     data: Component | None = None
 
     @model_validator(mode="after")
     def _names_one(self) -> Self:
-        if self.version is not None and self.run is not None:
-            raise ValueError("version names one, and so does run. Drop one.")
+        if self.model is not None and self.run is not None:
+            raise ValueError("model names one, and so does run. Drop one.")
         return self
 
 
@@ -286,7 +292,7 @@ class ScoreSettings(Terminal):
     input_query: str | None = None
     input_parameters: dict[str, str | int | float | bool | None] = {}
     to: str | None = None
-    version: str | None = None
+    model: Annotated[str | None, NAMED] = None
     only: list[str] = []
     parts: bool = False
     reasons: bool = False
@@ -299,16 +305,6 @@ class ScoreSettings(Terminal):
     quarantine_share: float = Field(default=0.05, ge=0, le=1)
     tracking: ScoreTracking = ScoreTracking()
 
-    @model_validator(mode="before")
-    @classmethod
-    def _output_may_be_a_place(cls, node: Any) -> Any:
-        """`output` says how to answer in every verb; here what is neither text nor json is where decisions go."""
-        if not isinstance(node, dict) or node.get("output") in ("text", "json", None):
-            return node
-        if node.get("to") not in (None, node["output"]):
-            raise ValueError(f"output {node['output']} and to={node['to']} differ. Give one of them.")
-        return node | {"to": node["output"], "output": "text"}
-
 
 class Serve(Terminal):
     """Where a page is served."""
@@ -320,7 +316,7 @@ class Serve(Terminal):
 class ServeSettings(Serve):
     """What the scoring service takes, as `conf/serve.yaml` lists it."""
 
-    version: str | None = Field(default=None, pattern=f"^{VERSION.pattern}$")
+    model: Annotated[str | None, NAMED] = Field(default=None, pattern=f"^{VERSION.pattern}$")
     port: int = Field(default=8000, ge=0, le=65535)
     poll_seconds: float = Field(default=1.0, gt=0, le=2)
     max_users: int = Field(default=10_000, ge=1)
@@ -333,7 +329,7 @@ class DashboardSettings(Serve):
     """Marketing's pages, as `conf/dashboard.yaml` lists them."""
 
     port: int = Field(default=8501, ge=1, le=65535)
-    version: str | None = None
+    model: Annotated[str | None, NAMED] = None
     """The registered version to open on; null: each question's champion."""
     mlflow: str | None = None
     """Where MLflow's pages are; null: at a store that is a server, else where `tippingpoint ui` serves."""

@@ -47,7 +47,7 @@ def _discount(economics: Economics, action: str) -> bool:
 
 def line(found: Listed, about: Subject, only: tuple[str, ...], why: bool, address: str = "") -> str:
     """What a shell is given: each word stands for itself, whatever names hold."""
-    words = [f"input={quoted(address or found.origin)}", "output=targets.csv", f"model={about.reference}"]
+    words = [f"input={quoted(address or found.origin)}", "to=targets.csv", f"model={about.reference}"]
     words += [
         f"only=[{','.join(map(quoted, only))}]",
         f"reasons={str(why).lower()}",

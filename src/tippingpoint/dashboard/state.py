@@ -127,13 +127,13 @@ def session() -> Session:
 
 def settings() -> dict[str, Any]:
     """The job's settings; its defaults where the pages were started without the job."""
-    defaults = dict.fromkeys(("version", "mlflow", "predictions", "outcomes", "logins", "at", "until"))
+    defaults = dict.fromkeys(("model", "mlflow", "predictions", "outcomes", "logins", "at", "until"))
     return {**defaults, "absent": "unknown", "tables": True, **json.loads(os.environ.get(SETTINGS, "{}"))}
 
 
 def references() -> list[str]:
     """What can be looked at: the version asked for, else the champions, else demonstrations."""
-    if (asked := settings()["version"]) is not None:
+    if (asked := settings()["model"]) is not None:
         return [_exact(asked) if "@" in asked else asked]
     return _champions() or [f"{DEMO}{name}" for name in DEMOS]
 
@@ -142,7 +142,7 @@ def title_of(reference: str) -> str:
     """What a version is called: champion only if it is."""
     if reference in _champions():
         return "Champion"
-    alias = (settings()["version"] or "").partition("@")[2]
+    alias = (settings()["model"] or "").partition("@")[2]
     return alias.capitalize() if alias else "Version"
 
 

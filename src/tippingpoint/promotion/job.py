@@ -99,7 +99,7 @@ def promote(settings: PromoteSettings) -> PromoteResult:
         if model != name:
             promotion.check_environment(client, name, model)
         journal, finished = (read(client, model), ()) if settings.dry_run else settled(client, model)
-        if finished and not (settings.version or settings.run or CHALLENGER in aliases(client, name)):
+        if finished and not (settings.model or settings.run or CHALLENGER in aliases(client, name)):
             # The same line was typed before, and killed once its entry was written.
             return PromoteResult(model, journal.champion, journal.champion, None, None, settings.dry_run, finished)
         number = _wanted(client, name, settings)
@@ -195,20 +195,20 @@ def _wanted(client: Client, name: str, settings: PromoteSettings) -> str:
         mine = [str(version.version) for version in versions(client, name) if version.run_id == run]
         if not mine:
             what = f"run {run} is not registered as {name}"
-            raise InputError("run", what, "Run it with tracking.register_model=true, or type version=…")
+            raise InputError("run", what, "Run it with tracking.register_model=true, or type model=…")
         return mine[0]
-    if settings.version is not None:
-        typed = str(settings.version)
+    if settings.model is not None:
+        typed = str(settings.model)
         found = VERSION.fullmatch(typed)
         if not found:
             return str(version_of(client, name, typed).version)
         if found[1] != name:
-            raise InputError("version", f"{typed} is not of {name}", f"Type name={found[1]} too.")
+            raise InputError("model", f"{typed} is not of {name}", f"Type name={found[1]} too.")
         if found[2]:
             return found[2]
         there = aliases(client, name)
         if found[3] not in there:
-            raise InputError("version", f"models:/{name} has no alias {found[3]}", "Type version=NUMBER.")
+            raise InputError("model", f"models:/{name} has no alias {found[3]}", "Type model=NUMBER.")
         return there[found[3]]
     there = aliases(client, name)
     if CHALLENGER not in there:
@@ -216,7 +216,7 @@ def _wanted(client: Client, name: str, settings: PromoteSettings) -> str:
             return champion  # what has proven itself goes on to the environment
         numbers = ", ".join(str(version.version) for version in versions(client, name)[:12]) or "none"
         what = f"models:/{name} has no challenger"
-        raise InputError("version", what, f"Type tippingpoint compare, or version=…; there are: {numbers}.")
+        raise InputError("model", what, f"Type tippingpoint compare, or model=…; there are: {numbers}.")
     return there[CHALLENGER]
 
 

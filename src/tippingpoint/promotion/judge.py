@@ -177,7 +177,7 @@ def judge(
     if looks := gate.looks:
         found.append((looks, soundness_checks.worn(look, reported, picked, sure, looks.most)))
     checks = tuple(check.when_inconclusive(asked.inconclusive) for asked, check in found)
-    written = json.dumps(gate.model_dump(mode="json"), sort_keys=True)
+    written = json.dumps(gate.model_dump(mode="json", by_alias=True), sort_keys=True)
     digest = hashlib.sha256(written.encode()).hexdigest()[:8]
     size = len(users.parts.test)
     return Judgement(f"{gate.name} {digest}", candidate.uri, against, users.test, size, look, sure, checks)

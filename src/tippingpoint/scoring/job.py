@@ -78,7 +78,7 @@ def score(settings: ScoreSettings) -> ScoreResult:
         if settings.tracking.log:
             reap(client)
         with backend.store_errors():
-            loaded = load_decider(client, reference_of(client, settings.version))
+            loaded = load_decider(client, reference_of(client, settings.model))
         batch = batch_of(settings, loaded, at, to)
         batch.wanted(source.columns())
         counted.say(f"deciding for {source.origin}")
@@ -111,7 +111,7 @@ def _places(settings: ScoreSettings) -> tuple[str, str]:
     if settings.input is None:
         raise InputError("input", "not given", "Type input=users.csv, or input='duckdb:///app.duckdb?table=users'.")
     if settings.to is None:
-        raise InputError("output", "not given", "Type output=decisions.parquet (or .csv, .csv.gz, a database's URL).")
+        raise InputError("to", "not given", "Type to=decisions.parquet (or .csv, .csv.gz, a database's URL).")
     to = settings.to
     if settings.parts:
         if settings.only:
@@ -124,7 +124,7 @@ def _places(settings: ScoreSettings) -> tuple[str, str]:
             database.kind(to)
     elif not to.lower().endswith(SUFFIXES):
         remedy = f"Type a name that ends in {', '.join(SUFFIXES)}, or parts=true for a folder."
-        raise InputError(f"output={to}", "is the name of no table", remedy)
+        raise InputError(f"to={to}", "is the name of no table", remedy)
     return settings.input, to
 
 

@@ -38,11 +38,9 @@ def alone(path: Path) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout as error:
         what = "another job is writing it"
-        raise OutsideError(f"output={path}", what, "Wait until it is done, or name another place.") from error
+        raise OutsideError(f"to={path}", what, "Wait until it is done, or name another place.") from error
     except OSError as error:
-        raise InputError(
-            f"output={path}", f"cannot be written ({error.strerror})", "Name a place elsewhere."
-        ) from error
+        raise InputError(f"to={path}", f"cannot be written ({error.strerror})", "Name a place elsewhere.") from error
     try:
         yield
     finally:
@@ -66,7 +64,7 @@ class File:
     def __enter__(self) -> Self:
         with _said(self.path):
             if self.path.is_dir():
-                raise InputError(f"output={self.path}", "is a folder", "Name a file, or type parts=true.")
+                raise InputError(f"to={self.path}", "is a folder", "Name a file, or type parts=true.")
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file: IO[bytes] = self.part.open("wb")
         packed = self.path.name.lower().endswith(".gz")
@@ -217,6 +215,4 @@ def _said(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise InputError(
-            f"output={path}", f"cannot be written ({error.strerror})", "Name a place elsewhere."
-        ) from error
+        raise InputError(f"to={path}", f"cannot be written ({error.strerror})", "Name a place elsewhere.") from error

@@ -65,7 +65,7 @@ def serve(settings: ServeSettings) -> ServeResult:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     client = backend.connect(writing=False)
-    reference = reference_of(client, settings.version)
+    reference = reference_of(client, settings.model)
     limits = Limits(settings.max_users, settings.max_explained, settings.max_body)
 
     def resolve() -> str:

@@ -57,9 +57,9 @@ def policy_data(settings: PolicySettings) -> PolicyData:
     users = settings.data.build(Source, "data").load()
     parts = split(users, settings.split)
     score = on_validation = None
-    if settings.scored_by is not None:
+    if settings.model is not None:
         client = backend.connect(writing=False)
-        model = load(client, find(client, settings.scored_by)[0])
+        model = load(client, find(client, settings.model)[0])
         score, on_validation = (score_users(model.name, model, part) for part in (users, parts.validation))
     return PolicyData(users, parts, economics, score, on_validation, settings.seed)
 

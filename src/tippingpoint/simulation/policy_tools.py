@@ -97,11 +97,11 @@ def policy_lint(settings: LintSettings) -> LintResult:
     clusters = None
     if settings.clusters:
         if len(found.segments) == 0:
-            raise InputError("scored_by", "segments need a score", "Type scored_by=models:/NAME@challenger.")
+            raise InputError("model", "segments need a score", "Type model=models:/NAME@challenger.")
         score = np.zeros(len(features)) if data.score is None else data.score
         segment = bound.segment(score, features)
         clusters = cluster(features, tuple(settings.clusters), segment, bound.segments, settings.seed)
-        figures.clusters(Path(settings.picture), features, clusters, segment, bound.segments)
+        figures.clusters(Path(settings.to), features, clusters, segment, bound.segments)
     return LintResult(bound, found, clusters)
 
 
@@ -116,7 +116,7 @@ def policy_diff(settings: DiffSettings) -> DiffResult:
     first, second = (_policy(name, settings.config_dir) for name in settings.policies)
     data = policy_data(settings)
     if data.score is None and (needs_score(first) or needs_score(second)):
-        raise InputError("scored_by", "one of the policies reads the score", "Type scored_by=models:/NAME@challenger.")
+        raise InputError("model", "one of the policies reads the score", "Type model=models:/NAME@challenger.")
     score = np.zeros(len(data.users)) if data.score is None else data.score
     found = diff(data.bind(first), data.bind(second), data.users.features, (score, score))
     names = [f"{p.name} version {p.version} ({p.digest})" for p in (first, second)]
