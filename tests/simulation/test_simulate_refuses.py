@@ -20,7 +20,7 @@ from tippingpoint.tracking.models import find
 
 ROOT = Path(__file__).parents[2]
 
-pytestmark = pytest.mark.usefixtures("simulated", "at_compared")
+pytestmark = pytest.mark.usefixtures("simulated")
 
 
 @pytest.fixture

@@ -109,8 +109,8 @@ def test_killed_at_random_moments_it_ends_with_exactly_the_target(workspace: Pat
 def test_killed_while_the_winner_is_filed_it_is_filed_once(workspace: Path, at: str) -> None:
     words = [*SEARCH, "tune.trials=3"]
     kill = (
-        "import os; from tippingpoint.cli.main import main; from tippingpoint.jobs import search_winner;"
-        f" search_winner.{at} = lambda *given, **named: os._exit(9); main()"
+        "import os; from tippingpoint.cli.main import main; from tippingpoint.tuning import winner;"
+        f" winner.{at} = lambda *given, **named: os._exit(9); main()"
     )
     for _ in range(2):
         killed = subprocess.run([sys.executable, "-c", kill, *words], cwd=workspace, capture_output=True, text=True)

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mlflow import MlflowClient
-from tracking.racing import described
 
 from tests.conftest import ROUNDS
+from tests.tracking.racing import described
 from tippingpoint.tracking.backend import connect
 from tippingpoint.tracking.journal import Journal, read
 from tippingpoint.tracking.promotion import CHAMPION, PREVIOUS, aliases, settle, standing
