@@ -91,6 +91,7 @@ def test_doctor_finds_a_new_store_usable(
     assert found["versions"]["mlflow"]
 
 
+@pytest.mark.programs
 def test_ui_serves_the_store_prints_its_link_and_ends_with_ctrl_c(stored: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -119,7 +120,7 @@ def test_ui_serves_the_store_prints_its_link_and_ends_with_ctrl_c(stored: Path) 
 def test_json_is_one_object_and_nothing_else_on_stdout(
     workspace: Path, call: Callable[..., int], capsys: pytest.CaptureFixture
 ) -> None:
-    words = ["run", "model=logistic", "data.users=2000", "explain_rows=20", "output=json"]
+    words = ["run", "model=logistic", "data.users=2000", "explain_rows=5", "report=none", "output=json"]
     assert call(*words) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["candidate"]["model"] == "logistic"
@@ -131,7 +132,16 @@ def test_json_is_one_object_and_nothing_else_on_stdout(
 def test_a_sweep_runs_every_combination_and_goes_on_after_a_wrong_one(
     stored: Path, call: Callable[..., int], capsys: pytest.CaptureFixture
 ) -> None:
-    words = ["run", "-m", "model=logistic", "data.users=2000,3", "seed=0,1", "explain_rows=20", "output=json"]
+    words = [
+        "run",
+        "-m",
+        "model=logistic",
+        "data.users=2000,3",
+        "seed=0,1",
+        "explain_rows=5",
+        "report=none",
+        "output=json",
+    ]
     assert call(*words) == 2
     captured = capsys.readouterr()
     assert [json.loads(line)["data"]["users"] for line in captured.out.splitlines()] == [2000, 2000]

@@ -22,7 +22,7 @@ from tippingpoint.experiment.resume import config_digest
 from tippingpoint.tracking.models import find
 from tippingpoint.tracking.provenance import code_version
 
-SMALL = ("model=logistic", "data.users=2000", "explain_rows=20", "output=json")
+SMALL = ("model=logistic", "data.users=2000", "explain_rows=5", "report=none", "output=json")
 JOB, PARENT = "tippingpoint.job", "mlflow.parentRunId"
 
 

@@ -160,7 +160,7 @@ def test_a_changed_policy_is_not_registered_under_its_old_version(compared: tupl
     from tippingpoint.comparison.run import run
     from tippingpoint.config.settings import Settings
 
-    words = ["model=logistic", "data.users=3000", "explain_rows=5", "policy.cuts=[0.3,0.7]"]
+    words = ["model=logistic", "data.users=3000", "explain_rows=5", "report=none", "policy.cuts=[0.3,0.7]"]
     with pytest.raises(InputError, match=r"intent_bands version 1 is registered with another specification.*version=2"):
         run(Settings.from_config(compose("run", words)))
     done = run(Settings.from_config(compose("run", [*words, "policy.version=2"])))

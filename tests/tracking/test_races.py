@@ -25,7 +25,7 @@ from tippingpoint.tracking.promotion import CHAMPION, PREVIOUS, aliases, settle,
 WORKER = Path(__file__).with_name("racing.py")
 
 
-@pytest.fixture(params=["database", "server"])
+@pytest.fixture(params=["database", pytest.param("server", marks=pytest.mark.programs)])
 def store(request: pytest.FixtureRequest, stored: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A store, by itself or behind a server."""
     database = f"sqlite:///{stored}/mlflow.db"

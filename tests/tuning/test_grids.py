@@ -55,7 +55,7 @@ def run_grid(folder: Path, workers: int, seed: int, points: Grid) -> None:
             with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):  # it was taken for dead
                 if trial is not None and rng.random() < 0.05:
                     trial.set_user_attr(recorded_trials.REASON, "ValueError: no")
-                    study.tell(trial, state=TrialState.FAIL)
+                    study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
                 elif trial is not None:
                     recorded_trials.suggest(trial, FAMILY)
                     study.tell(trial, 0.0, skip_if_finished=True)

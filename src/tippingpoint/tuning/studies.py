@@ -123,7 +123,7 @@ def claim(
         while True:
             trials = study.get_trials(deepcopy=False)
             if grid is not None and not grid.belongs_to(trial.number, trials):
-                study.tell(trial, state=TrialState.FAIL)
+                study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
                 return None
             before = Counter(t.state for t in trials[: trial.number])
             waiting = before[TrialState.WAITING]  # put in line meanwhile
