@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
+from tests.refusals import Refusal
+
 REAL = Path(os.environ.get("TIPPINGPOINT_REAL_DATA", Path(__file__).parents[2] / "shared/data"))
 """The real tables that some tests look at."""
 ROUNDS = int(os.environ.get("ROUNDS", "1"))
@@ -229,15 +231,15 @@ def call(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
 
 
 @pytest.fixture
-def refused(call: Callable[..., int], capsys: pytest.CaptureFixture) -> Callable[..., str]:
+def refused(call: Callable[..., int], capsys: pytest.CaptureFixture) -> Callable[..., Refusal]:
     """The command line with wrong words: what it says of them, and nothing besides."""
 
-    def command(*words: str) -> str:
+    def command(*words: str) -> Refusal:
         assert call(*words) == 2
         captured = capsys.readouterr()
         assert "Traceback" not in captured.err
         assert captured.out == ""
-        return "\n".join(line for line in captured.err.splitlines() if not line.startswith(STEPS))
+        return Refusal("\n".join(line for line in captured.err.splitlines() if not line.startswith(STEPS)))
 
     return command
 

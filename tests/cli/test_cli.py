@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.refusals import Refusal
 from tippingpoint.cli.main import VERBS, WORDS, as_overrides
 
 
@@ -49,23 +50,22 @@ def test_an_empty_value_counts_as_not_given() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "key", "named"),
     [
-        (["rnu"], "tippingpoint: there is no verb 'rnu'. Nearest: 'run'."),
-        (["run", "modle=3"], "modle: unknown key. Nearest: 'model'."),
-        (
-            ["run", "model=all"],
-            "model: run fits one family; got logistic, random_forest, boosting. Type model=",
-        ),
-        (["compare", "model=forest"], "model: there is no model=forest. Nearest: 'random_forest'."),
-        (["compare", "data=csv", "data.path=no.csv", "data.target=y"], "data.path=no.csv: no such file."),
-        (["compare", "model={"], "model: cannot make out '{'."),
+        (["rnu"], "tippingpoint", "'run'"),
+        (["run", "modle=3"], "modle", "'model'"),
+        (["run", "model=all"], "model", "Type model="),
+        (["compare", "model=forest"], "model", "'random_forest'"),
+        (["compare", "data=csv", "data.path=no.csv", "data.target=y"], "data.path=no.csv", ""),
+        (["compare", "model={"], "model", "'{'"),
     ],
 )
 def test_wrong_input_is_one_message_and_exit_code_2(
-    arguments: list[str], message: str, workspace: Path, refused: Callable[..., str]
+    arguments: list[str], key: str, named: str, workspace: Path, refused: Callable[..., Refusal]
 ) -> None:
-    assert refused(*arguments).startswith(message)
+    said = refused(*arguments)
+    assert said.key == key
+    assert named in said
     assert not (workspace / "mlflow.db").exists()
 
 
@@ -158,11 +158,11 @@ def test_keys_below_an_action_may_be_new(key: str) -> None:
     assert economics.arguments["actions"]["none"][key] == 0.5
 
 
-def test_a_value_hydra_cannot_parse_is_shown_as_the_shell_takes_it(refused: Callable[..., str]) -> None:
+def test_a_value_hydra_cannot_parse_is_shown_as_the_shell_takes_it(refused: Callable[..., Refusal]) -> None:
     said = refused("run", "data=csv", "data.path=a=b (1).csv")
-    assert said.startswith("data.path: cannot make out 'a=b (1).csv'.")
+    assert said.key == "data.path"
     typed = subprocess.run(f"printf %s {said.split('twice: ')[1]}", shell=True, capture_output=True, text=True).stdout
-    assert refused("run", "data=csv", typed).startswith("data.path=a=b (1).csv: no such file")
+    assert refused("run", "data=csv", typed).key == "data.path=a=b (1).csv"
 
 
 @pytest.mark.parametrize("verb", VERBS)
