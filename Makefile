@@ -2,16 +2,25 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help run test ray spark soak check lint bench lock clean
+.PHONY: help run test slow test-all ray spark check lint bench lock clean
 
 help:  ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 run: .venv/run.stamp  ## compare the three families on the case study
 	$(BIN)/tippingpoint compare $(ARGS)
 
-test: .venv/dev.stamp  ## the tests
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not soak" $(ARGS)
+TEST := $(BIN)/pytest -n 2 --dist loadfile
+test: .venv/dev.stamp  ## the tests, but for those of `make slow`
+	$(TEST) -m "not soak and not programs" $(ARGS)
+
+slow: .venv/dev.stamp  ## kills and races of whole jobs, browsers and other programs; ROUNDS=10 kills ten times as often
+	$(TEST) -m "soak or programs" $(ARGS)
+
+test-all: export ROUNDS ?= 10
+test-all: .venv/dev.stamp  ## all tests at their full length, Ray and Spark too: before a release, and at night
+	$(TEST) $(ARGS)
+	$(MAKE) ray spark
 
 ray: .venv/ray.stamp  ## a sweep on a local Ray cluster, in an environment of its own: Ray's launcher holds packages back
 	.venv/ray/bin/python -m pytest tests/cli/test_sweep.py -k ray $(ARGS)
@@ -20,16 +29,13 @@ spark: .venv/spark.stamp  ## decisions on a local Spark, in an environment of it
 	@command -v java >/dev/null || { echo "Spark runs on Java: apt-get install default-jre-headless"; exit 1; }
 	.venv/spark/bin/python -m pytest tests/tracking/test_spark.py $(ARGS)
 
-soak: .venv/dev.stamp  ## races and kills that take longer
-	$(BIN)/pytest -n 2 --dist loadfile -m soak $(ARGS)
-
 lint: .venv/dev.stamp  ## style, types, and which floor may import which
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-check: lint test  ## what CI runs
+check: lint test  ## style and tests; .ci/run is what CI runs
 
 bench: .venv/dev.stamp  ## measurements, as ratios against a peer or a floor of the same run
 	for script in benchmarks/*.py; do $(BIN)/python -P $$script || exit 1; done

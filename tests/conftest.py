@@ -3,6 +3,7 @@
 import os
 
 os.environ |= {"OMP_THREAD_LIMIT": "1", "OMP_WAIT_POLICY": "PASSIVE"}  # xdist already fills the cores
+import pickle
 import shutil
 import subprocess
 import sys
@@ -13,11 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
+
+from tests.refusals import Refusal
 
 REAL = Path(os.environ.get("TIPPINGPOINT_REAL_DATA", Path(__file__).parents[2] / "shared/data"))
 """The real tables that some tests look at."""
-ROUNDS = int(os.environ.get("SOAK_ROUNDS", "10"))
-"""How often the soak kills and races; CI runs one round."""
+ROUNDS = int(os.environ.get("ROUNDS", "1"))
+"""How often tests kill, race and draw worlds: once, and ten times in `make test-all`."""
 STEPS = (
     *("reading users", "writing ", "opening the store", "loading models", "reading statistics", "scoring users"),
     *("answering", "filing", "reading decisions"),
@@ -42,38 +46,72 @@ def working_in(folder: Path) -> Iterator[None]:
         yield
 
 
+Once = Callable[[str, Callable[[Path], Any]], tuple[Any, Path]]
+
+
 @pytest.fixture(scope="session")
-def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple:
-    """A comparison of small settings, made once: (result, folder it was made in); tests work in copies of its store."""
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """Make something dear once for all workers of a run: its name and maker to (what the maker returned, its folder).
+
+    The first worker that asks calls the maker, in a folder with a store of its own; the others wait and unpickle.
+    """
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+    def made(name: str, make: Callable[[Path], Any]) -> tuple[Any, Path]:
+        folder, result = shared / name, shared / f"{name}.pickle"
+        with FileLock(shared / f"{name}.lock"):
+            if not result.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # of a maker that failed
+                folder.mkdir()
+                with working_in(folder):
+                    result.write_bytes(pickle.dumps(make(folder)))
+        return pickle.loads(result.read_bytes()), folder
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def compared(once: Once) -> tuple:
+    """A comparison of small settings: (result, folder it was made in); tests work in copies of its store."""
     from tippingpoint.comparison.job import compare
     from tippingpoint.config.compose import compose
     from tippingpoint.config.settings import Settings
 
-    folder = tmp_path_factory.mktemp("workspace")
-    with working_in(folder):
-        result = compare(Settings.from_config(compose("compare", ["data.users=3000", "explain_rows=50"])))
-    return result, folder
+    words = ["data.users=3000", "explain_rows=50"]
+    return once("compared", lambda _: compare(Settings.from_config(compose("compare", words))))
 
 
 @pytest.fixture(scope="session")
-def simulated(compared: tuple) -> Any:
-    """A simulation of the comparison's models with further policies and a budget, made once beside it."""
+def simulation(compared: tuple, once: Once) -> tuple:
+    """A simulation of the comparison's models with further policies and a budget: (result, folder with its store)."""
     from tippingpoint.config.compose import compose
     from tippingpoint.config.settings import SimulateSettings
     from tippingpoint.simulation.job import simulate
 
     words = [f"models=[{compared[0].filed.run_id}]", "policies=[top_fraction,best_action]", "budget.contacts=300"]
-    with working_in(compared[1]):
+
+    def make(folder: Path) -> Any:
+        shutil.copy(compared[1] / "mlflow.db", folder)
         return simulate(SimulateSettings.from_config(compose("simulate", ["cuts=40", *words])))
+
+    return once("simulation", make)
 
 
 @pytest.fixture(scope="module")
 def at_compared(compared: tuple, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple]:
     """The comparison, and a folder in use for a whole module with a copy of its store that no other module sees."""
-    folder = tmp_path_factory.mktemp("copy")
-    shutil.copy(compared[1] / "mlflow.db", folder)
-    with working_in(folder):
+    with working_in(folder := tmp_path_factory.mktemp("copy")):
+        shutil.copy(compared[1] / "mlflow.db", folder)
         yield compared[0], folder
+
+
+@pytest.fixture(scope="module")
+def simulated(simulation: tuple, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The simulation, with a copy of its store in use for a whole module."""
+    with working_in(folder := tmp_path_factory.mktemp("copy")):
+        shutil.copy(simulation[1] / "mlflow.db", folder)
+        yield simulation[0]
 
 
 @pytest.fixture(scope="module")
@@ -116,14 +154,14 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def empty_store(once: Once) -> Path:
     """A store without runs: to make one takes MLflow seconds, to copy it none."""
     from tippingpoint.tracking import backend
 
-    folder = tmp_path_factory.mktemp("store")
-    with working_in(folder):
+    def make(_: Path) -> None:
         backend.connect()
-    return folder / "mlflow.db"
+
+    return once("empty_store", make)[1] / "mlflow.db"
 
 
 @pytest.fixture
@@ -193,15 +231,15 @@ def call(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
 
 
 @pytest.fixture
-def refused(call: Callable[..., int], capsys: pytest.CaptureFixture) -> Callable[..., str]:
+def refused(call: Callable[..., int], capsys: pytest.CaptureFixture) -> Callable[..., Refusal]:
     """The command line with wrong words: what it says of them, and nothing besides."""
 
-    def command(*words: str) -> str:
+    def command(*words: str) -> Refusal:
         assert call(*words) == 2
         captured = capsys.readouterr()
         assert "Traceback" not in captured.err
         assert captured.out == ""
-        return "\n".join(line for line in captured.err.splitlines() if not line.startswith(STEPS))
+        return Refusal("\n".join(line for line in captured.err.splitlines() if not line.startswith(STEPS)))
 
     return command
 

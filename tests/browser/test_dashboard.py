@@ -27,6 +27,7 @@ from tippingpoint.config.settings import ScoreSettings
 from tippingpoint.scoring.job import score
 from tippingpoint.tracking import backend
 
+pytestmark = pytest.mark.programs
 PAGES = ["users", "segments", "cut-offs", "targets", "why", "k-means", "over-time", "registry"]
 IN_README = {("segments", 1400), ("cut-offs", 1400), ("targets", 400)}
 START_SECONDS = 60

@@ -27,6 +27,7 @@ from tippingpoint.reports.palette import FAMILIES
 from tippingpoint.simulation.job import simulate
 from tippingpoint.tuning.job import tune
 
+pytestmark = pytest.mark.programs
 HOSTILE = "<script>document.title='owned'</script>"
 SEARCH = ["model=logistic", "tune.trials=2", "data.users=1500", "explain_rows=10"]
 

@@ -184,7 +184,7 @@ def test_measured_and_known_uplift_agree(stored: Path) -> None:
     """The doubly robust estimate from the logged actions is within its error of the truth."""
     uplift = {}
     for kind in ("truth", "experiment"):
-        overrides = ["model=logistic", "data.users=40000", f"evidence={kind}", "report=none"]
+        overrides = ["model=logistic", "data.users=10000", f"evidence={kind}", "report=none"]
         uplift[kind] = run(Settings.from_config(compose("run", overrides))).candidate.value.uplift
     assert abs(uplift["truth"].value - uplift["experiment"].value) < 4 * uplift["experiment"].se
 
@@ -209,6 +209,7 @@ def test_a_run_that_fails_is_not_left_running(stored: Path, monkeypatch: pytest.
     assert [r.info.status for r in client.search_runs([experiment])] == ["FAILED"]
 
 
+@pytest.mark.programs
 def test_mlflow_run_passes_values_with_spaces_commas_and_quotes(stored: Path) -> None:
     odd = stored / "Ann's users, new.csv"
     odd.write_bytes((ROOT / "data/synthetic_user_conversion_data.csv").read_bytes())

@@ -22,7 +22,15 @@ def unlogged(at_compared: tuple) -> SimulateResult:
     from tippingpoint.config.settings import Settings
 
     csv = f"data.path={ROOT}/data/synthetic_user_conversion_data.csv"
-    words = ["data=csv", csv, "data.target=converted", "data.drop=[action]", "model=logistic", "explain_rows=5"]
+    words = [
+        "data=csv",
+        csv,
+        "data.target=converted",
+        "data.drop=[action]",
+        "model=logistic",
+        "explain_rows=5",
+        "report=none",
+    ]
     fitted = run(Settings.from_config(compose("run", [*words, "tracking.experiment=unlogged"])))
     return ask(f"models=[{fitted.filed.run_id}]")
 

@@ -143,7 +143,7 @@ def test_a_run_says_how_many_rows_came_in_and_where_the_others_are(
     text = CASE_STUDY.read_text().splitlines()[:1501]
     Path("u.csv").write_text("\n".join([*text, "v1,3,1,999,0,0,tier_9,none,1"]) + "\n")
     own = [f"data.contract={ROOT}/data/contracts/case_study.yaml", "data=csv", "data.path=u.csv", "data.drop=[action]"]
-    assert call("run", "model=logistic", "explain_rows=5", *own, "output=json") == 0
+    assert call("run", "model=logistic", "explain_rows=5", "report=none", *own, "output=json") == 0
     found = json.loads(capsys.readouterr().out)
     intake = found["data"]["intake"]
     assert (intake["rows"], intake["quarantined"], found["data"]["users"]) == (1501, 1, 1500)

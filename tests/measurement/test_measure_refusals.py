@@ -7,22 +7,25 @@ import polars as pl
 import pytest
 
 from tests.measurement.measuring import decided, told, written
+from tests.refusals import Refusal
 from tippingpoint.core.errors import InputError
 
 pytestmark = pytest.mark.usefixtures("at_compared")
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "key", "named"),
     [
-        (lambda d, o: (d.drop("scored_at"), o), "decisions: no column 'scored_at'. There are: user_id"),
+        (lambda d, o: (d.drop("scored_at"), o), "decisions", "'scored_at'"),
         (
             lambda d, o: (d.drop([c for c in d.columns if "logging" in c]), o),
-            "decisions: hold no random share.*Type tippingpoint score … holdout=0.05",
+            "decisions",
+            "Type tippingpoint score … holdout=0.05",
         ),
         (
             lambda d, o: (d.vstack(d.head(3)), o),
-            "decisions: 3 ids stand more than once at the same scored_at \\('u0', ",
+            "decisions",
+            "'u0'",
         ),
         (
             lambda d, o: (
@@ -34,39 +37,43 @@ pytestmark = pytest.mark.usefixtures("at_compared")
                     .alias("user_id")
                 ),
             ),
-            "outcomes: 9 ids are written otherwise than in the decisions \\(there 'u0', here ' U0.0'\\)",
+            "outcomes",
+            "' U0.0'",
         ),
-        (lambda d, o: (d, o.vstack(o.head(2))), "outcomes: 'user_id' is not unique: 2 ids stand more than once"),
+        (lambda d, o: (d, o.vstack(o.head(2))), "outcomes", "'user_id'"),
         (
             lambda d, o: (d, o.with_columns(pl.col("user_id").str.strip_prefix("u"), d["user_id"].alias("customer"))),
-            "outcomes_id: none of the 500 ids.*Those of 'customer' are: type outcomes_id=customer",
+            "outcomes_id",
+            "type outcomes_id=customer",
         ),
         (
             lambda d, o: (d, o.with_columns(pl.lit("maybe").alias("converted"))),
-            "outcome: 'converted' holds 'maybe', not yes",
+            "outcome",
+            "'maybe'",
         ),
-        (lambda d, o: (d, o.rename({"converted": "adopted"})), "outcome: no column 'converted' in the outcomes"),
+        (lambda d, o: (d, o.rename({"converted": "adopted"})), "outcome", "'converted'"),
         (
             lambda d, o: (d.with_columns(pl.col("logging_probability_none") * 0.5), o),
-            "decisions: the chances of the actions do not sum to 1.*in 500 rows",
+            "decisions",
+            "500 rows",
         ),
-        (lambda d, o: (d.with_columns(action=pl.lit("email")), o), "decisions: action 'email' has no chance"),
-        (lambda d, o: (d.with_columns(model=pl.lit("models:/conversion/99")), o), "there is no models:/conversion/99"),
-        (lambda d, o: (d.with_columns(model=pl.lit("mine")), o), "decisions: model 'mine' is no registered version"),
+        (lambda d, o: (d.with_columns(action=pl.lit("email")), o), "decisions", "'email'"),
+        (lambda d, o: (d.with_columns(model=pl.lit("models:/conversion/99")), o), "decisions", "models:/conversion/99"),
+        (lambda d, o: (d.with_columns(model=pl.lit("mine")), o), "decisions", "'mine'"),
         (
             lambda d, o: (d.with_columns(scored_at=pl.lit("soon")), o),
-            "decisions: 'scored_at' holds no times, but e.g. 'soon'",
+            "decisions",
+            "'soon'",
         ),
     ],
 )
 def test_wrong_tables_are_refused_in_one_message(
-    change: Callable, said: str, tmp_path: Path, refused: Callable[..., str]
+    change: Callable, key: str, named: str, tmp_path: Path, refused: Callable[..., Refusal]
 ) -> None:
-    import re
-
     decisions, outcomes, _ = decided(0.1, n=500)
-    message = refused("measure", *written(tmp_path, *change(decisions, outcomes)), "outcome=converted")
-    assert re.search(said, message), message
+    said = refused("measure", *written(tmp_path, *change(decisions, outcomes)), "outcome=converted")
+    assert said.key == key
+    assert named in said
 
 
 def test_wrong_words_are_refused(tmp_path: Path, refused: Callable[..., str]) -> None:

@@ -1,7 +1,6 @@
 """A version is promoted with its policy where the gate lets it, undone by a rollback, and never half."""
 
 import json
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
+from tests.processes import typed
 from tests.promotion.promoting import FORCED, QUICK, figure, kinds, promoting, rolling_back, words_of
 from tippingpoint.config.compose import compose
 from tippingpoint.config.settings import PromoteSettings, StandingSettings, StatusSettings
@@ -111,9 +111,8 @@ def test_a_look_counts_before_it_is_judged_whatever_becomes_of_it(
 
 
 def test_of_three_that_look_at_once_each_has_a_place_of_its_own(client: MlflowClient, workspace: Path) -> None:
-    command = [sys.executable, "-m", "tippingpoint", "promote", *QUICK, "gate.explanation=null", "dry_run=true"]
-    said = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True, "cwd": workspace}
-    jobs = [subprocess.Popen([*command, "output=json", f"version={k}"], **said) for k in (1, 2, 3)]  # type: ignore[call-overload]  # keywords that Popen takes
+    words = ["promote", *QUICK, "gate.explanation=null", "dry_run=true", "output=json"]
+    jobs = [typed(*words, f"version={k}", folder=workspace) for k in (1, 2, 3)]
     found = [json.loads(job.communicate(timeout=240)[0])["judgement"] for job in jobs]
     assert sorted(one["look"] for one in found) == [1, 2, 3]
     picked = [(one["alpha"] * one["look"] * (one["look"] + 1)) for one in found]

@@ -2,8 +2,6 @@
 
 import json
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import duckdb
@@ -12,30 +10,11 @@ import polars as pl
 import pytest
 
 from tests.conftest import ROUNDS
+from tests.processes import Forked
+from tests.scoring import dying
 from tests.scoring.scoring import CHALLENGER, quietly
 
 pytestmark = pytest.mark.usefixtures("at_compared", "users")
-
-DYING = """
-import os, signal, sys, threading
-from tippingpoint.config.compose import compose
-from tippingpoint.scoring.job import score
-from tippingpoint.scoring.batch import Batch
-from tippingpoint.config.settings import ScoreSettings
-
-left, seconds, decided = int(sys.argv[1]), float(sys.argv[2]), Batch.decided
-
-def dying(self, users):
-    global left
-    left -= 1
-    if not left:
-        threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGKILL)).start()
-    return decided(self, users)
-
-Batch.decided = dying
-score(ScoreSettings.from_config(compose("score", sys.argv[3:])))
-"""
-"""A job that is killed some moments after it began with a chunk; loading takes longer than deciding."""
 
 
 def killed_and_again(folder: Path, parts: bool, moments: list[float]) -> None:
@@ -47,9 +26,10 @@ def killed_and_again(folder: Path, parts: bool, moments: list[float]) -> None:
     words = [f"input={folder / 'many.csv'}", f"to={to}", "chunk=500", f"parts={str(parts).lower()}"]
     for moment in moments:
         after = max(1, int(moment * len(many) / 500 / (len(moments) if parts else 1)))
-        call = [sys.executable, "-P", "-c", DYING, str(after), f"{moment % 0.01:.4f}", CHALLENGER]
-        dead = subprocess.run([*call, "tracking.log=false", *words], capture_output=True)
-        assert dead.returncode == -signal.SIGKILL, dead.stderr
+        given = (after, moment % 0.01, CHALLENGER, "tracking.log=false", *words)
+        job = Forked(dying.after_chunks, *given, folder=Path.cwd())
+        _, error = job.communicate()
+        assert job.returncode == -signal.SIGKILL, error
         assert parts or not to.exists()
     quietly(*words)
     found = pl.read_parquet(to / "*.parquet" if parts else to)
@@ -61,65 +41,6 @@ def killed_and_again(folder: Path, parts: bool, moments: list[float]) -> None:
 @pytest.mark.parametrize("parts", [False, True])
 def test_killed_at_random_moments_the_output_is_whole(tmp_path, parts):
     killed_and_again(tmp_path, parts, np.random.default_rng(int(parts)).uniform(0.05, 0.9, ROUNDS).tolist())
-
-
-DYING_AT = """
-import os, signal, sys
-from pathlib import Path
-
-import duckdb
-
-from tippingpoint.config.compose import compose
-from tippingpoint.scoring.job import score
-from tippingpoint.scoring import parts, writers
-from tippingpoint.config.settings import ScoreSettings
-
-job = sys.modules["tippingpoint.scoring.job"]
-left = int(sys.argv[2])
-
-def before(of, name, here=lambda *given: True):
-    was = getattr(of, name)
-
-    def dying(*given, **named):
-        global left
-        if sys._getframe(1).f_globals["__name__"].startswith("tippingpoint.") and here(*given):
-            left -= 1
-            if not left:
-                os.kill(os.getpid(), signal.SIGKILL)
-        return was(*given, **named)
-
-    setattr(of, name, dying)
-
-class Connection:
-    def __init__(self, own):
-        self.own = own
-
-    def __getattr__(self, name):
-        return getattr(self.own, name)
-
-    def execute(self, query, *given):
-        if query == "commit":
-            os.kill(os.getpid(), signal.SIGKILL)
-        return self.own.execute(query, *given)
-
-point, connect = sys.argv[1], duckdb.connect
-if point == "fsync":
-    before(os, "fsync")
-elif point == "replace":
-    before(Path, "replace", lambda path, to: Path(to).name.startswith(("d.", "part-")))
-elif point == "manifest":
-    before(Path, "replace", lambda path, to: Path(to).name == "_manifest.json")
-elif point == "counting":
-    before(parts.Parts, "_write")
-elif point == "quarantine":
-    before(writers.Quarantine, "close")
-elif point == "sorting":
-    before(job, "best_first")
-elif point == "commit":
-    duckdb.connect = lambda *given, **named: Connection(connect(*given, **named))
-score(ScoreSettings.from_config(compose("score", sys.argv[3:])))
-"""
-"""A job that is killed just before it does something for the n-th time."""
 
 
 @pytest.mark.parametrize(
@@ -145,9 +66,9 @@ def test_killed_where_it_hurts_most_and_run_again_it_is_complete_and_nothing_is_
     words = [f"input={tmp_path / 'in.csv'}", "chunk=90", f"parts={str(name == 'parts').lower()}"]
     words += ["only=[high,medium]"] if point == "sorting" else []
     words += [f"to='duckdb:///{to}?table=decisions'" if database else f"to={to}", "scored_at=2026-01-31T06:00:00"]
-    call = [sys.executable, "-P", "-c", DYING_AT, point, str(time), CHALLENGER, "tracking.log=false", *words]
-    dead = subprocess.run(call, capture_output=True, check=False)
-    assert dead.returncode == -signal.SIGKILL, dead.stderr
+    job = Forked(dying.before, point, time, CHALLENGER, "tracking.log=false", *words, folder=Path.cwd())
+    _, error = job.communicate()
+    assert job.returncode == -signal.SIGKILL, error
     if name == "parts":
         assert not json.loads((to / "_manifest.json").read_text())["complete"]
     else:

@@ -1,27 +1,30 @@
 """Three versions of one question in a store, the first the champion; and a service that follows it."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import working_in
+from tests.conftest import Once, working_in
 from tests.serving.services import Service, crown, serving
 
 
 @pytest.fixture(scope="session")
-def versions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def versions(once: Once, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a store in which boosting, a line and a forest are versions 1, 2 and 3."""
     from tippingpoint.comparison.run import run
     from tippingpoint.config.compose import compose
     from tippingpoint.config.settings import Settings
     from tippingpoint.tracking import backend
 
-    folder = tmp_path_factory.mktemp("served")
-    with working_in(folder):
+    def make(_: Path) -> None:
         for family in ("boosting", "logistic", "random_forest"):
             run(Settings.from_config(compose("run", [f"model={family}", "report=none", "data.users=3000"])))
         crown(backend.connect(), "1")
+
+    folder = tmp_path_factory.mktemp("served")
+    shutil.copy(once("versions", make)[1] / "mlflow.db", folder)
     return folder
 
 

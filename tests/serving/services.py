@@ -1,7 +1,6 @@
 """A service as a process of its own, and versions to serve."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -15,6 +14,8 @@ from typing import Any
 import httpx
 from mlflow import MlflowClient
 
+from tests.processes import Forked, typed
+
 NAME = "conversion"
 
 
@@ -22,7 +23,7 @@ NAME = "conversion"
 class Service:
     """A running `tippingpoint serve`."""
 
-    process: subprocess.Popen
+    process: subprocess.Popen | Forked
     address: str
     log: Path
     out: Path
@@ -50,15 +51,16 @@ class Service:
         return time.monotonic() - began
 
 
-def started(
-    folder: Path, *words: str, environment: dict[str, str] | None = None, under: tuple[str, ...] = ()
-) -> Service:
+def started(folder: Path, *words: str, under: tuple[str, ...] = ()) -> Service:
     log, out = folder / "serve.log", folder / "serve.out"
-    command = [*under, sys.executable, "-m", "tippingpoint", "serve", "port=0", "poll_seconds=0.2", *words]
-    with log.open("w") as errors, out.open("w") as answers:
-        process = subprocess.Popen(
-            command, cwd=folder, stdout=answers, stderr=errors, env=os.environ | (environment or {})
-        )
+    line = ["serve", "port=0", "poll_seconds=0.2", *words]
+    process: subprocess.Popen | Forked
+    if under:
+        with log.open("w") as errors, out.open("w") as answers:
+            command = [*under, sys.executable, "-m", "tippingpoint", *line]
+            process = subprocess.Popen(command, cwd=folder, stdout=answers, stderr=errors)
+    else:
+        process = typed(*line, folder=folder, files=(out, log))
     service = Service(process, "", log, out)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
@@ -71,10 +73,8 @@ def started(
 
 
 @contextmanager
-def serving(
-    folder: Path, *words: str, environment: dict[str, str] | None = None, under: tuple[str, ...] = ()
-) -> Iterator[Service]:
-    service = started(folder, *words, environment=environment, under=under)
+def serving(folder: Path, *words: str, under: tuple[str, ...] = ()) -> Iterator[Service]:
+    service = started(folder, *words, under=under)
     try:
         yield service
     finally:

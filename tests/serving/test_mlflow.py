@@ -47,6 +47,7 @@ def test_a_vanilla_client_reads_and_scores_the_champion(at_versions: Path, asked
     assert theirs == pytest.approx(score, abs=1e-9)
 
 
+@pytest.mark.programs
 def test_mlflow_models_serve_answers_with_the_same_score(at_versions: Path, asked: tuple[dict, float], tmp_path: Path):
     row, score = asked
     binaries = Path(sys.executable).parent

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -284,32 +283,27 @@ def test_killed_many_times_it_starts_again(at_versions: Path, tmp_path: Path):
     killed_and_started(tmp_path, 2 * ROUNDS)
 
 
-def test_without_a_champion_it_says_what_to_type(versions: Path, at_versions: Path):
+def test_without_a_champion_it_says_what_to_type(at_versions: Path, refused: Callable[..., str]):
     client = backend.connect()
     client.delete_registered_model_alias("conversion", "champion")
     try:
-        command = [sys.executable, "-m", "tippingpoint", "serve"]
-        done = subprocess.run(command, cwd=versions, capture_output=True, text=True)
+        said = refused("serve")
     finally:
         crown(client, "1")
-    assert done.returncode == 2
-    assert "no champion yet" in done.stderr
-    assert "tippingpoint promote" in done.stderr
+    assert said.startswith("model: ")
+    assert "tippingpoint promote" in said
 
 
-def test_without_the_extra_it_says_what_to_install(workspace: Path):
-    hide = (
-        "import sys; sys.modules['prometheus_client'] = None; sys.argv[1:] = ['serve'];"
-        " from tippingpoint.cli.main import main; main()"
-    )
-    done = subprocess.run([sys.executable, "-c", hide], cwd=workspace, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert "pip install 'tippingpoint[serve]'" in done.stderr
+def test_without_the_extra_it_says_what_to_install(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, refused: Callable[..., str]
+):
+    for name in [name for name in sys.modules if name.startswith("tippingpoint.serving")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    assert "pip install 'tippingpoint[serve]'" in refused("serve")
 
 
-def test_a_port_that_is_taken_is_said(at_versions: Path):
+def test_a_port_that_is_taken_is_said(at_versions: Path, call: Callable[..., int], capsys: pytest.CaptureFixture):
     with socket.create_server(("127.0.0.1", 0)) as other:
-        command = [sys.executable, "-m", "tippingpoint", "serve", f"port={other.getsockname()[1]}"]
-        done = subprocess.run(command, cwd=at_versions, capture_output=True, text=True)
-    assert done.returncode == 3
-    assert "cannot be served" in done.stderr
+        assert call("serve", f"port={other.getsockname()[1]}") == 3
+    assert "cannot be served" in capsys.readouterr().err

@@ -11,7 +11,7 @@ from tippingpoint.core.errors import InputError
 from tippingpoint.offpolicy.sufficient_statistics import SufficientStatistics
 from tippingpoint.simulation.job import SimulateResult
 
-pytestmark = pytest.mark.usefixtures("simulated", "at_compared")
+pytestmark = pytest.mark.usefixtures("simulated")
 
 
 def test_saved_statistics_come_back_as_they_were(simulated: SimulateResult) -> None:

@@ -19,7 +19,7 @@ from tippingpoint.tracking import backend
 
 ROOT = Path(__file__).parents[2]
 
-pytestmark = pytest.mark.usefixtures("simulated", "at_compared")
+pytestmark = pytest.mark.usefixtures("simulated")
 
 
 def test_the_written_policy_is_worth_what_compare_said(compared: tuple, simulated: SimulateResult) -> None:

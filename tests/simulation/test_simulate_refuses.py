@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
+from tests.refusals import Refusal
 from tests.simulation.simulations import ask
 from tippingpoint.config.compose import compose
 from tippingpoint.core.errors import InputError
@@ -20,7 +21,7 @@ from tippingpoint.tracking.models import find
 
 ROOT = Path(__file__).parents[2]
 
-pytestmark = pytest.mark.usefixtures("simulated", "at_compared")
+pytestmark = pytest.mark.usefixtures("simulated")
 
 
 @pytest.fixture
@@ -30,36 +31,40 @@ def refused(refused: Callable[..., str]) -> Callable[..., str]:
 
 
 @pytest.mark.parametrize(
-    ("overrides", "message"),
+    ("overrides", "key", "named"),
     [
-        (["models=[00000000000000000000000000000000]"], "models: there is no run 0000"),
-        (["models=[models:/conversion/99]"], "models: there is no models:/conversion/99. There are: models:/"),
-        (["models=[boosting]"], "models: 'boosting' is neither a registry URI nor a run id."),
-        (["policy.cuts=[0.7,0.4]"], "policy.cuts: must rise; got [0.7, 0.4]."),
-        (["policy.cuts=0.4"], "policy.cuts: must be a list; got 0.4. Type policy.cuts='[0.4]'."),
-        (["policy.cuts=[0.4,1.7]"], "policy.cuts: scores lie between 0 and 1, 1.7 does not; got"),
-        (["models=0.4"], "models: must be a list; got 0.4. Type models='[0.4]'."),
-        (["policies=[intent_band]"], "policy: there is no 'intent_band'. Nearest: 'intent_bands'."),
-        (["data=retention", "data.users=2000"], "data: "),
-        (["policy.actions.high=email"], "policy intent_bands: 'email' has no price"),
+        (["models=[00000000000000000000000000000000]"], "models", "0000"),
+        (["models=[models:/conversion/99]"], "models", "There are: models:/"),
+        (["models=[boosting]"], "models", "'boosting'"),
+        (["policy.cuts=[0.7,0.4]"], "policy.cuts", "[0.7, 0.4]"),
+        (["policy.cuts=0.4"], "policy.cuts", "Type policy.cuts='[0.4]'."),
+        (["policy.cuts=[0.4,1.7]"], "policy.cuts", "1.7"),
+        (["models=0.4"], "models", "Type models='[0.4]'."),
+        (["policies=[intent_band]"], "policy", "'intent_bands'"),
+        (["data=retention", "data.users=2000"], "data", ""),
+        (["policy.actions.high=email"], "policy intent_bands", "'email'"),
         (
             ["policy.actions={rest: none}"],
-            "policy: actions of intent_bands must name each of low, medium, high",
+            "policy",
+            "low, medium, high",
         ),
         (
             ["policy.actions={low: none, medium: none, high: email}", "+economics.actions.email={contact_cost: 1}"],
-            "policy intent_bands: no user ever got 'email'",
+            "policy intent_bands",
+            "'email'",
         ),
-        (["data=case_study", "data.users=1200", "evidence=experiment"], "data.action: "),
-        (["economics.prize=1"], "economics.prize: unknown key. Nearest: 'price'."),
-        (["budget.contacts=5", "budget.money=5"], "budget: a budget is in contacts or in money"),
+        (["data=case_study", "data.users=1200", "evidence=experiment"], "data.action", ""),
+        (["economics.prize=1"], "economics.prize", "'price'"),
+        (["budget.contacts=5", "budget.money=5"], "budget", ""),
     ],
 )
 def test_bad_input_is_told_in_one_message(
-    compared: tuple, overrides: list[str], message: str, refused: Callable[..., str]
+    compared: tuple, overrides: list[str], key: str, named: str, refused: Callable[..., Refusal]
 ) -> None:
     models = [] if overrides[0].startswith("models=") else [f"models=[{compared[0].filed.run_id}]"]
-    assert refused(*models, *overrides).startswith(message)
+    said = refused(*models, *overrides)
+    assert said.key == key
+    assert named in said
 
 
 @pytest.mark.parametrize(
@@ -106,17 +111,17 @@ def test_an_action_is_priced_as_typed_and_one_that_nobody_has_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "key"),
     [
-        ({"p_none": 0.7}, "data.logging_probability: must lie in (0, 1] and sum to 1"),
-        ({"p_none": 1.0, "p_discount": 0.0, "p_prompt": 0.0}, "data.logging_probability: must lie in (0, 1]"),
-        ({"converted": None}, "data.target: 'converted' is missing in"),
+        ({"p_none": 0.7}, "data.logging_probability"),
+        ({"p_none": 1.0, "p_discount": 0.0, "p_prompt": 0.0}, "data.logging_probability"),
+        ({"converted": None}, "data.target"),
         ({"sessions_7d": None}, ""),
-        ({"content_hours_7d": "many"}, "data: "),
+        ({"content_hours_7d": "many"}, "data"),
     ],
 )
 def test_a_log_that_cannot_be_valued_is_refused(
-    compared: tuple, tmp_path: Path, refused: Callable[..., str], change: dict, message: str
+    compared: tuple, tmp_path: Path, refused: Callable[..., Refusal], change: dict, key: str
 ) -> None:
     table = pd.read_csv(ROOT / "data/synthetic_user_conversion_data.csv").head(3000)
     table = table.assign(p_none=0.5, p_discount=0.25, p_prompt=0.25)
@@ -127,8 +132,8 @@ def test_a_log_that_cannot_be_valued_is_refused(
     chances = "data.logging_probability={none: p_none, discount_10: p_discount, checkout_prompt: p_prompt}"
     words = ["data=csv", f"data.path={tmp_path}/log.csv", "data.target=converted", "data.action=action", chances]
     words = [f"models=[{compared[0].filed.run_id}]", *words]
-    if message:
-        assert refused(*words).startswith(message)
+    if key:
+        assert refused(*words).key == key
     else:  # a feature that is missing here and there is what models are made for
         assert ask(*words).simulation.kind == "experiment"
 
@@ -160,7 +165,7 @@ def test_a_changed_policy_is_not_registered_under_its_old_version(compared: tupl
     from tippingpoint.comparison.run import run
     from tippingpoint.config.settings import Settings
 
-    words = ["model=logistic", "data.users=3000", "explain_rows=5", "policy.cuts=[0.3,0.7]"]
+    words = ["model=logistic", "data.users=3000", "explain_rows=5", "report=none", "policy.cuts=[0.3,0.7]"]
     with pytest.raises(InputError, match=r"intent_bands version 1 is registered with another specification.*version=2"):
         run(Settings.from_config(compose("run", words)))
     done = run(Settings.from_config(compose("run", [*words, "policy.version=2"])))

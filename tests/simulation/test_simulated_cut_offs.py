@@ -8,7 +8,7 @@ import pytest
 from tests.simulation.simulations import artifact, ask, drawn
 from tippingpoint.simulation.job import SimulateResult
 
-pytestmark = pytest.mark.usefixtures("simulated", "at_compared")
+pytestmark = pytest.mark.usefixtures("simulated")
 
 
 def test_honest_stands_beside_apparent_and_the_budget_is_kept_on_validation(simulated: SimulateResult) -> None:

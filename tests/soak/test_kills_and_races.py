@@ -1,9 +1,6 @@
-"""Kills at random moments and cold starts of many processes; SOAK_ROUNDS says how often, CI runs one round."""
+"""Kills at random moments and cold starts of many processes; ROUNDS says how often."""
 
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -12,17 +9,11 @@ import pytest
 from mlflow import MlflowClient
 
 from tests.conftest import ROUNDS
+from tests.processes import typed
 
 SMALL = ["data.users=3000", "explain_rows=50"]
 
 pytestmark = pytest.mark.soak
-
-
-def command(*words: str, folder: Path, **options: object) -> subprocess.Popen:
-    environment = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
-    return subprocess.Popen(
-        [sys.executable, "-m", "tippingpoint", *words], cwd=folder, env=environment, text=True, **options
-    )
 
 
 def statuses(folder: Path) -> list[str]:
@@ -37,7 +28,7 @@ def test_killed_in_the_middle_and_run_again_it_works_and_nothing_is_left_running
     sign: int, moment: float, workspace: Path
 ) -> None:
     MlflowClient().search_experiments()  # a store that is there, so that the kill falls into the work
-    job = command("compare", *SMALL, "data.users=20000", folder=workspace, stderr=subprocess.PIPE)
+    job = typed("compare", *SMALL, "data.users=20000", folder=workspace)
     for line in job.stderr:
         if line.startswith("logistic: fitting"):
             break
@@ -47,7 +38,7 @@ def test_killed_in_the_middle_and_run_again_it_works_and_nothing_is_left_running
     job.communicate()
     if sign == signal.SIGTERM:
         assert "RUNNING" not in statuses(workspace)
-    again = command("compare", *SMALL, folder=workspace, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    again = typed("compare", *SMALL, folder=workspace)
     out, error = again.communicate()
     assert again.returncode == 0, error
     assert "Registered: models:/conversion/" in out
@@ -58,8 +49,7 @@ def test_killed_in_the_middle_and_run_again_it_works_and_nothing_is_left_running
 @pytest.mark.parametrize("time_round", range(ROUNDS))
 def test_six_processes_may_start_on_a_store_that_is_not_there_yet(time_round: int, workspace: Path) -> None:
     words = ["run", "model=logistic", "data.users=1000", "explain_rows=5"]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    jobs = [command(*words, f"seed={seed}", folder=workspace, **pipes) for seed in range(6)]
+    jobs = [typed(*words, f"seed={seed}", folder=workspace) for seed in range(6)]
     errors = [job.communicate()[1] for job in jobs]
     assert [job.returncode for job in jobs] == [0] * 6, errors
     versions = MlflowClient().search_model_versions("name = 'conversion'")

@@ -2,8 +2,6 @@
 
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import pytest
 from mlflow import MlflowClient
 
 from tests.conftest import ROUNDS
+from tests.processes import typed
 from tippingpoint.config.compose import compose
 from tippingpoint.config.settings import StatusSettings
 from tippingpoint.promotion.status import status
@@ -37,9 +36,7 @@ def test_killed_at_any_moment_the_next_command_finds_the_store_whole(compared: t
     for number, moment in enumerate(np.random.default_rng(0).uniform(0, 0.5, KILLS)):
         entries = len(read(client, "conversion").entries)
         words = ["promote", f"version={number % 2 + 1}", *LENIENT]
-        command = [sys.executable, "-m", "tippingpoint", *words]
-        job = subprocess.Popen(command, cwd=workspace, stderr=subprocess.PIPE, text=True)
-        assert job.stderr is not None
+        job = typed(*words, folder=workspace)
         at = "loading models" if number % 4 == 3 else "filing"  # mostly while the journal and aliases are written
         for line in job.stderr:
             if line.startswith(at):

@@ -18,20 +18,20 @@ from mlflow import MlflowClient
 from optuna.trial import TrialState
 
 from tests.conftest import ROUNDS
+from tests.processes import Forked, typed
+from tests.soak.gone import gone_at
 from tippingpoint.tuning.storages import open_storage
 
 KILLS = max(5, 2 * ROUNDS)
-"""5 in CI, which runs one round; 20 in ten."""
+"""5 in one round, 20 in ten."""
 TARGET = 24
-SEARCH = ["tune", "model=logistic", "data.users=1500", "explain_rows=5", "output=json"]
+SEARCH = ["tune", "model=logistic", "data.users=1500", "explain_rows=5", "report=none", "output=json"]
 
 pytestmark = pytest.mark.soak
 
 
-def command(*words: str, folder: Path, store: str = "") -> subprocess.Popen:
-    environment = os.environ | {"MLFLOW_TRACKING_URI": store or f"sqlite:///{folder}/mlflow.db"}
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
-    return subprocess.Popen([sys.executable, "-m", "tippingpoint", *words], cwd=folder, env=environment, **options)
+def command(*words: str, folder: Path, store: str = "") -> Forked:
+    return typed(*words, folder=folder, environment={"MLFLOW_TRACKING_URI": store} if store else {})
 
 
 def finished(*words: str, folder: Path, store: str = "") -> dict:
@@ -108,13 +108,9 @@ def test_killed_at_random_moments_it_ends_with_exactly_the_target(workspace: Pat
 @pytest.mark.parametrize("at", ["register_candidate", "challenge", "pages"])
 def test_killed_while_the_winner_is_filed_it_is_filed_once(workspace: Path, at: str) -> None:
     words = [*SEARCH, "tune.trials=3"]
-    kill = (
-        "import os; from tippingpoint.cli.main import main; from tippingpoint.jobs import search_winner;"
-        f" search_winner.{at} = lambda *given, **named: os._exit(9); main()"
-    )
     for _ in range(2):
-        killed = subprocess.run([sys.executable, "-c", kill, *words], cwd=workspace, capture_output=True, text=True)
-        assert killed.returncode == 9, killed.stderr
+        _, error = (killed := Forked(gone_at, at, *words, folder=workspace)).communicate()
+        assert killed.returncode == 9, error
     found = finished(*words, folder=workspace)
     client = MlflowClient()
     (parent,) = client.search_runs(["1"], "tags.`tippingpoint.job` = 'tune'")

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mlflow import MlflowClient
-from tracking.racing import described
 
 from tests.conftest import ROUNDS
+from tests.tracking.racing import described
 from tippingpoint.tracking.backend import connect
 from tippingpoint.tracking.journal import Journal, read
 from tippingpoint.tracking.promotion import CHAMPION, PREVIOUS, aliases, registry_status, settle
@@ -25,7 +25,7 @@ from tippingpoint.tracking.promotion import CHAMPION, PREVIOUS, aliases, registr
 WORKER = Path(__file__).with_name("racing.py")
 
 
-@pytest.fixture(params=["database", "server"])
+@pytest.fixture(params=["database", pytest.param("server", marks=pytest.mark.programs)])
 def store(request: pytest.FixtureRequest, stored: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A store, by itself or behind a server."""
     database = f"sqlite:///{stored}/mlflow.db"

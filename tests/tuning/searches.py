@@ -9,7 +9,7 @@ from tippingpoint.config.compose import compose
 from tippingpoint.config.settings import TuneSettings
 from tippingpoint.tuning.job import TuneResult, tune
 
-SMALL = ["model=logistic", "data.users=1500", "explain_rows=5"]
+SMALL = ["model=logistic", "data.users=1500", "explain_rows=5", "report=none"]
 
 
 def search(*words: str) -> TuneResult:

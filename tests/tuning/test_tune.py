@@ -14,6 +14,7 @@ import mlflow
 import pytest
 from mlflow import MlflowClient
 
+from tests.processes import typed
 from tests.tuning.searches import SMALL, runs, search, shown
 from tippingpoint.reports.palette import colour
 from tippingpoint.tuning.job import TuneResult
@@ -224,8 +225,8 @@ def test_a_worker_knows_no_mlflow() -> None:
 
 
 def test_sigterm_finishes_the_folds_under_way_and_the_same_line_goes_on(workspace: Path) -> None:
-    words = [sys.executable, "-m", "tippingpoint", "tune", *SMALL, "tune.trials=15", "tune.prune=0", "output=json"]
-    job = subprocess.Popen(words, cwd=workspace, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    words = ["tune", *SMALL, "tune.trials=15", "tune.prune=0", "output=json"]
+    job = typed(*words, folder=workspace)
     deadline = time.monotonic() + 60
     while len(complete(workspace)) < 3 and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -239,9 +240,10 @@ def test_sigterm_finishes_the_folds_under_way_and_the_same_line_goes_on(workspac
     assert 3 <= before < 15
     assert {run.info.status for run in runs("tune")} == {"KILLED"}
     assert len(runs("trial")) >= before
-    again = subprocess.run(words, cwd=workspace, capture_output=True, text=True, timeout=120, check=True)
-    assert json.loads(again.stdout)["trials"]["complete"] == 15
-    first, *_, last = again.stderr.splitlines()
+    out, error = (again := typed(*words, folder=workspace)).communicate(timeout=120)
+    assert again.returncode == 0, error
+    assert json.loads(out)["trials"]["complete"] == 15
+    first, *_, last = error.splitlines()
     assert first == f"searching: {before}/15 trials"
     assert last.startswith("15/15 trials, logistic roc_auc 0.")
     assert {run.info.status for run in runs("tune")} == {"FINISHED"}
