@@ -96,9 +96,9 @@ class Listed:
     names
         The upload's columns that go by another name in the contract, and that name.
     table
-        The users let in: id, score, segment, action and expected value, then their own columns.
+        The valid users: id, score, segment, action and expected value, then their own columns.
     broken
-        The rows set aside, `row` and `reason` first.
+        The quarantined rows, `row` and `reason` first.
     at
         What decisions are dated with, UTC.
     beside
