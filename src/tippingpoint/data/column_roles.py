@@ -102,7 +102,7 @@ class Roles(Source):
         if target is None:
             raise InputError("data.target", "not given", f"Type data.target=… {nearest('', raw.columns)}")
         self.require(raw)
-        table, rows, intake = self.admit(raw)
+        table, rows, intake = self.validated(raw)
         outcome, positive = self.outcomes(table[target])
         good = self._wanted(target, positive)
         user_id = self.find_id(table)

@@ -10,7 +10,7 @@ import pandas as pd
 import polars as pl
 
 from tippingpoint.core.errors import InputError
-from tippingpoint.data.contract import TableSchema
+from tippingpoint.data.contract import ColumnSpec, TableSchema
 from tippingpoint.data.validation import as_text, check
 from tippingpoint.data.writing import neutralised
 from tippingpoint.decisions.batch_statistics import Tally, in_general
@@ -66,10 +66,9 @@ class Batch:
         return self.terms.id or ROW_ID
 
     @property
-    def numbers(self) -> frozenset[str]:
-        """Columns read as numbers."""
-        of = {name for name, terms in self.terms.columns.items() if terms.type in ("number", "whole")}
-        return frozenset(of | set(self.costs))
+    def specs(self) -> dict[str, ColumnSpec]:
+        """What each column that is read must hold."""
+        return {**dict.fromkeys(self.costs, ColumnSpec(type="number", missing=True)), **self.terms.columns}
 
     @cached_property
     def costs(self) -> list[str]:
@@ -131,7 +130,8 @@ class Batch:
         features = self.features(good)
         costs = table.select(self.costs)[rows] if self.costs and self.costs[0] in table.columns else None
         ids = good[self.terms.id] if self.terms.id else pl.Series(ROW_ID, [f"row{first + i}" for i in rows], pl.String)
-        written = None if self.terms.id and table[self.terms.id].dtype.is_numeric() else self.user_id
+        numbers = self.terms.id is not None and ids.cast(pl.Int64, strict=False).null_count() == 0
+        written = None if numbers else self.user_id
         return LetIn(ids, features, costs, written, broken, reasons, len(table))
 
     def decided(self, users: "LetIn") -> "Decisions":

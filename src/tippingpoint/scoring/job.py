@@ -25,7 +25,7 @@ from tippingpoint.reports.progress import counting
 from tippingpoint.reports.result import Result
 from tippingpoint.scoring.batch import Batch, best_first
 from tippingpoint.scoring.parts import ASIDE, Parts
-from tippingpoint.scoring.readers import Input, Retyped, as_input, open_input
+from tippingpoint.scoring.readers import Input, as_input, open_input
 from tippingpoint.scoring.report import score_summary
 from tippingpoint.scoring.stream import Stream
 from tippingpoint.scoring.tables import upsert
@@ -233,25 +233,20 @@ def _write(settings: ScoreSettings, batch: Batch, source: Input, to: str, progre
             stack.enter_context(alone(path))
         quarantine = Quarantine(Path(settings.quarantine), source.origin)
         stack.callback(quarantine.drop)
-        while True:
-            tally, kept = Tally(), []
-            try:
-                with File(path) as file, Writing(file) as writing:
-                    for decisions in Stream(batch, source, settings.chunk, progress=progress):
-                        quarantine.add(decisions.broken)
-                        tally += decisions.tally
-                        if batch.only:
-                            kept.append(decisions.table)
-                        else:
-                            writing.add(decisions.table)
-                    writing.wait()
-                    aside = quarantine.close()
-                    _refuse_broken(settings, source, tally, aside)
-                    if batch.only:
-                        file.add(best_first(kept, batch.user_id, batch.decider.deployment))
-                break
-            except Retyped:
-                quarantine.drop()
+        tally, kept = Tally(), []
+        with File(path) as file, Writing(file) as writing:
+            for decisions in Stream(batch, source, settings.chunk, progress=progress):
+                quarantine.add(decisions.broken)
+                tally += decisions.tally
+                if batch.only:
+                    kept.append(decisions.table)
+                else:
+                    writing.add(decisions.table)
+            writing.wait()
+            aside = quarantine.close()
+            _refuse_broken(settings, source, tally, aside)
+            if batch.only:
+                file.add(best_first(kept, batch.user_id, batch.decider.deployment))
         if "://" in to:
             url, table = database.table_of(to)
             upsert(url, table or PREDICTIONS, path, batch.user_id)
@@ -277,7 +272,6 @@ def _write_parts(
         batch = replace(batch, scored_at=datetime.fromisoformat(parts.scored_at))
         there = parts.done
         if not parts.complete:
-            source.settle()  # parts that are written must not turn out to mean something else
             for decisions in Stream(batch, source, settings.chunk, parts.done, progress):
                 parts.add(decisions.table, decisions.broken, decisions.tally)
         tally = parts.tally

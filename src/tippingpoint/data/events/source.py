@@ -97,7 +97,7 @@ class Events(EventSource):
         users = features.as_users(table, self.definition, quality, actions, **known)
         newest = datetime.fromtimestamp(table["cut_off"].cast(pl.Int64).to_numpy().max(), UTC).replace(tzinfo=None)
         users = replace(users, times={"cut-off": newest})
-        return self.let_in(users, users.table())
+        return self.valid_users(users, users.table())
 
     def engines(self) -> Iterator[Engine]:
         if self.url is not None:

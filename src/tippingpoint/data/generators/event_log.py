@@ -124,11 +124,11 @@ class EventLog(EventSource):
         if self.logging.kind != "confounded":
             parts["logging_probability"] = table["chance"].to_numpy()
         users = features.as_users(table, self.definition, quality, tuple(self.logging.chances), **parts)
-        return self.let_in(users, users.table())
+        return self.valid_users(users, users.table())
 
     @cached_property
     def terms(self) -> TableSchema:
-        """What the door asks: the contract given, else the log's own with the actions of the config."""
+        """The contract that validation uses: the one given, else the log's own with the actions of the config."""
         if self.contract is not None:
             return read_contract(Path(self.contract))
         return read_contract(shipped(f"{self.origin}_{self.outcome}")).with_actions(list(self.logging.chances))

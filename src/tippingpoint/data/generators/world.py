@@ -162,7 +162,7 @@ class World(Source):
 
     @cached_property
     def terms(self) -> TableSchema:
-        """What the door asks: the contract given, else the world's own with the actions of the config."""
+        """The contract that validation uses: the one given, else the world's own with the actions of the config."""
         if self.contract is not None:
             return read_contract(Path(self.contract))
         return self.written.with_actions(self.actions)
@@ -229,7 +229,7 @@ class World(Source):
             else:
                 stacked[name] = None if values[0] is None else np.concatenate(values)
         users = replace(parts[0], **stacked)
-        return self.let_in(users, self.table(users))
+        return self.valid_users(users, self.table(users))
 
     def score(self, users: Users) -> np.ndarray:
         """The best score there is: P(outcome = 1 | features) under the logged mix of actions.
