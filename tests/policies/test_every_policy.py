@@ -41,10 +41,10 @@ def test_puts_each_user_into_one_segment_alone_or_among_others(policy: Policy, f
     assert alone == segment[::50].tolist()
 
 
-def test_decides_the_same_built_again_of_what_is_stored(policy: Policy, features: pd.DataFrame) -> None:
-    bound = policy.bind(FitContext(features, features, SCORE, worth))
+def test_decides_the_same_built_again_of_its_specification(policy: Policy, features: pd.DataFrame) -> None:
+    context = FitContext(features, features, SCORE, worth)
+    bound, again = policy.bind(context), built(policy.specification()).bind(context)
     actions = tuple(dict.fromkeys(bound.actions.values()))
-    again = built(bound.bound())
     assert again.bound_digest == bound.bound_digest
     assert np.array_equal(again.decide(SCORE, features, actions), bound.decide(SCORE, features, actions))
 
