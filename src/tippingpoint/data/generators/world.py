@@ -4,6 +4,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from inspect import getfile
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -151,8 +152,9 @@ class World(Source):
 
     @cached_property
     def written(self) -> TableSchema:
-        """The world's own contract: what its columns are called, mean and hold."""
-        return read_contract(shipped(self.origin))
+        """The world's own contract: what its columns are called, mean and hold. A plugin's is beside its file."""
+        beside = Path(getfile(type(self))).with_suffix(".yaml")
+        return read_contract(beside if beside.is_file() else shipped(self.origin))
 
     @cached_property
     def meaning(self) -> FeatureSchema:
