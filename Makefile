@@ -14,7 +14,7 @@ TEST := $(BIN)/pytest -n 2 --dist loadfile
 test: .venv/dev.stamp  ## the tests, but for those of `make slow`
 	$(TEST) -m "not soak and not programs" $(ARGS)
 
-slow: .venv/dev.stamp  ## kills and races of whole jobs, browsers and other programs; ROUNDS=10 kills ten times as often
+slow: .venv/dev.stamp  ## kills and races of whole jobs, browsers and whole programs; ROUNDS=10 kills ten times as often
 	$(TEST) -m "soak or programs" $(ARGS)
 
 test-all: export ROUNDS ?= 10

@@ -94,6 +94,7 @@ def test_a_comparison_shows_baselines_and_what_there_is_to_read(compared: tuple)
     assert "for 90 % of mean" in note
 
 
+@pytest.mark.programs
 def test_the_code_on_a_card_gives_the_scores(compared: tuple, tmp_path: Path) -> None:
     result, folder = compared
     client = MlflowClient(f"sqlite:///{folder}/mlflow.db")

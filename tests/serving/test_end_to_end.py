@@ -31,6 +31,7 @@ def typed(
     return answer
 
 
+@pytest.mark.programs
 def test_from_a_table_to_a_champion_and_back(typed: Callable[[list[str]], str], stored: Path) -> None:
     first, promote, second, promote_again, score, targets, serve, rollback, history = LINES
     assert "Registered: models:/conversion/1" in typed(first)

@@ -35,6 +35,7 @@ def asked(service: Service) -> tuple[dict, float]:
     return {k: v for k, v in example.items() if k != "user_id"}, decision["propensity_score"]
 
 
+@pytest.mark.programs
 def test_a_vanilla_client_reads_and_scores_the_champion(at_versions: Path, asked: tuple[dict, float], tmp_path: Path):
     row, score = asked
     command = [sys.executable, "-c", PYFUNC, json.dumps(row)]

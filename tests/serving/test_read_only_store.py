@@ -12,6 +12,7 @@ import pytest
 from tests.conftest import working_in
 from tests.serving.services import serving
 
+pytestmark = pytest.mark.programs
 USERS = Path(__file__).parents[2] / "data/synthetic_user_conversion_data.csv"
 
 
