@@ -10,7 +10,7 @@ help:  ## this list
 run: .venv/run.stamp  ## compare the three families on the case study
 	$(BIN)/tippingpoint compare $(ARGS)
 
-TEST := $(BIN)/pytest -n 2 --dist loadfile
+TEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 test: .venv/dev.stamp  ## the tests, but for those of `make slow`
 	$(TEST) -m "not soak and not programs" $(ARGS)
 

@@ -1,4 +1,4 @@
-"""The same decisions on Spark as in one process; scores to 1e-12, since sums of a batch may be taken in another order."""
+"""The same decisions on Spark as in one process; scores to 1e-12: a batch may be summed in another order."""
 
 import shutil
 import sys
