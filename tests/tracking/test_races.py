@@ -17,12 +17,11 @@ import pytest
 from mlflow import MlflowClient
 
 from tests.conftest import ROUNDS
-from tests.tracking.racing import described
+from tests.processes import Forked
+from tests.tracking.racing import described, forever, race_all
 from tippingpoint.tracking.backend import connect
 from tippingpoint.tracking.journal import Journal, read
 from tippingpoint.tracking.promotion import CHAMPION, PREVIOUS, aliases, settle, standing
-
-WORKER = Path(__file__).with_name("racing.py")
 
 
 @pytest.fixture(params=["database", pytest.param("server", marks=pytest.mark.programs)])
@@ -61,17 +60,6 @@ def registered(store: str, versions: int) -> MlflowClient:
     return client
 
 
-def worker(*words: object) -> subprocess.Popen:
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    return subprocess.Popen(
-        [sys.executable, str(WORKER), *map(str, words)],
-        env=environment,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-
-
 def wanted(journal: Journal) -> dict[str, str]:
     """The aliases that follow from a journal."""
     return {CHAMPION: journal.champion} | ({PREVIOUS: journal.previous} if journal.previous else {})
@@ -80,12 +68,12 @@ def wanted(journal: Journal) -> dict[str, str]:
 def raced(store: str, folder: Path, promoters: int, rounds: int) -> None:
     client = registered(store, promoters)
     folder.mkdir()
-    with worker("race", promoters, rounds, folder) as racers:
-        try:
-            out, _ = racers.communicate()
-        except BaseException:
-            os.killpg(racers.pid, signal.SIGKILL)
-            raise
+    racers = Forked(race_all, promoters, rounds, folder, folder=folder)
+    try:
+        out, _ = racers.communicate()
+    except BaseException:
+        os.killpg(racers.pid, signal.SIGKILL)
+        raise
     said = [json.loads(line) for line in out.splitlines()]
     assert len(said) == promoters * rounds
     journal = read(client, "conversion")
@@ -119,8 +107,7 @@ def killed(stored: Path, moments: np.ndarray) -> None:
     client = registered("", 4)
     for number, moment in enumerate(moments):
         entries = len(read(client, "conversion").entries)
-        promoter = worker("forever", number)
-        assert promoter.stdout is not None
+        promoter = Forked(forever, number, folder=stored)
         assert promoter.stdout.readline() == "ready\n"
         time.sleep(moment)
         promoter.kill()
