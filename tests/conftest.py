@@ -200,7 +200,7 @@ def postgres() -> Iterator[str]:
             user=user,
             cwd=folder,
             env={**os.environ, "HOME": str(folder)},
-            timeout=60,
+            timeout=240,
         )
 
     data = folder / "data"
