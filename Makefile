@@ -11,16 +11,16 @@ help:  ## this list
 run: .venv/run.stamp  ## compare the three families on the case study
 	$(BIN)/tippingpoint compare $(ARGS)
 
-TEST := $(BIN)/pytest -n 2 --dist loadfile
+TEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 test: .venv/dev.stamp  ## the tests, but for those of `make slow`
-	$(TEST) -m "not soak and not programs" $(ARGS)
+	$(TEST) $(ARGS)
 
-slow: .venv/dev.stamp  ## kills and races of whole jobs, browsers and other programs; ROUNDS=10 kills ten times as often
+slow: .venv/dev.stamp  ## kills and races of whole jobs, browsers and whole programs; ROUNDS=10 kills ten times as often
 	$(TEST) -m "soak or programs" $(ARGS)
 
 test-all: export ROUNDS ?= 10
 test-all: .venv/dev.stamp  ## all tests at their full length, Ray and Spark too: before a release, and at night
-	$(TEST) $(ARGS)
+	$(TEST) -m "" $(ARGS)
 	$(MAKE) ray spark
 
 ray: .venv/ray.stamp  ## a sweep on a local Ray cluster, in an environment of its own: Ray's launcher holds packages back

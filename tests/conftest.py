@@ -22,11 +22,17 @@ REAL = Path(os.environ.get("TIPPINGPOINT_REAL_DATA", Path(__file__).parents[2] /
 """The real tables that some tests look at."""
 ROUNDS = int(os.environ.get("ROUNDS", "1"))
 """How often tests kill, race and draw worlds: once, and ten times in `make test-all`."""
+LONGEST = ("test_tune.py", "test_search_survives.py", "test_kills_and_races.py", "test_dashboard.py", "test_pages.py")
+"""Files that begin first: a file stays with one worker, and the last one keeps the other waiting."""
 STEPS = (
     *("reading users", "writing ", "opening the store", "loading models", "reading statistics", "scoring users"),
     *("answering", "filing", "reading decisions"),
 )
 """Lines on stderr that say how far a job is."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
 @pytest.fixture
@@ -194,7 +200,7 @@ def postgres() -> Iterator[str]:
             user=user,
             cwd=folder,
             env={**os.environ, "HOME": str(folder)},
-            timeout=60,
+            timeout=240,
         )
 
     data = folder / "data"

@@ -63,7 +63,7 @@ def base(results: dict[str, Any], at_compared: tuple) -> Iterator[str]:
     command = [sys.executable, "-m", "tippingpoint", "ui", f"port={port}"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     serving = subprocess.Popen(command, cwd=at_compared[1], start_new_session=True, **quiet)
-    for _ in range(240):
+    for _ in range(960):
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).close()
             break
@@ -71,7 +71,7 @@ def base(results: dict[str, Any], at_compared: tuple) -> Iterator[str]:
             time.sleep(0.25)
     yield f"http://127.0.0.1:{port}"
     os.killpg(serving.pid, signal.SIGINT)
-    serving.wait(timeout=60)
+    serving.wait(timeout=240)
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def visit(context: Any, base: str, pictures: Path, request: pytest.FixtureRequest) -> Iterator[Callable[[str], Any]]:
     """Open an address as it was printed, on the port that is served; its pictures are taken when the test is done."""
     page = context.new_page()
-    page.set_default_timeout(40_000)
+    page.set_default_timeout(240_000)
 
     def go(link: str) -> Any:
         page.goto(link.replace("http://127.0.0.1:5000", base))

@@ -103,7 +103,7 @@ def test_ui_serves_the_store_prints_its_link_and_ends_with_ctrl_c(stored: Path) 
     assert job.stderr is not None
     link = next(line for line in job.stderr if line.startswith("MLflow: ")).split()[1]
     assert link == f"http://127.0.0.1:{port}/#/experiments?workflowType=machine_learning"
-    for _ in range(120):
+    for _ in range(480):
         try:
             page = urllib.request.urlopen(link, timeout=5).read()
             break
@@ -111,7 +111,7 @@ def test_ui_serves_the_store_prints_its_link_and_ends_with_ctrl_c(stored: Path) 
             time.sleep(0.5)
     assert b"MLflow" in page
     os.killpg(job.pid, signal.SIGINT)
-    job.communicate(timeout=60)
+    job.communicate(timeout=240)
     assert job.returncode == 130
     with pytest.raises(OSError):  # nothing of it is left
         urllib.request.urlopen(link, timeout=5)

@@ -110,6 +110,7 @@ def test_the_parent_holds_the_leaderboard(compared: tuple, store: MlflowClient) 
     assert "All pairs on test" in parent.data.tags["mlflow.note.content"]
 
 
+@pytest.mark.programs
 def test_the_registered_model_scores_raw_columns_where_tippingpoint_is_not_installed(compared: tuple) -> None:
     result, folder = compared
     users = result.comparison.question.parts.test

@@ -115,6 +115,7 @@ def test_settings_dump_to_the_config_they_came_from() -> None:
     assert again == settings
 
 
+@pytest.mark.programs
 def test_the_wheel_works_from_any_folder(tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)], cwd=ROOT, check=True,

@@ -66,7 +66,7 @@ def open_page(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callab
     """A page of the app, on the demonstrations: there is no store."""
 
     def opened(name: str) -> AppTest:
-        return AppTest.from_string(PAGE.format(name=name), default_timeout=90).run()
+        return AppTest.from_string(PAGE.format(name=name), default_timeout=240).run()
 
     with working_in(nowhere):
         yield opened

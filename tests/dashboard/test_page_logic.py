@@ -87,7 +87,7 @@ def test_an_error_of_what_decides_is_said_in_the_page_not_in_the_sidebar(open_pa
 
     monkeypatch.setattr(pages, "references", away)
     monkeypatch.setattr(pages, "subject", away)
-    app = AppTest.from_string("from tippingpoint.dashboard.app import main\nmain()", default_timeout=60).run()
+    app = AppTest.from_string("from tippingpoint.dashboard.app import main\nmain()", default_timeout=240).run()
     assert not app.exception
     assert "cannot be used" in app.main.error[0].value
     assert not app.sidebar.error

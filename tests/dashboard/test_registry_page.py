@@ -22,7 +22,7 @@ def page() -> Callable[[], AppTest]:
     def opened() -> AppTest:
         st.cache_data.clear()
         st.cache_resource.clear()
-        return AppTest.from_string(PAGE.format(name="registry"), default_timeout=90).run()
+        return AppTest.from_string(PAGE.format(name="registry"), default_timeout=240).run()
 
     yield opened
     st.cache_data.clear()

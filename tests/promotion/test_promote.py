@@ -31,7 +31,8 @@ from tippingpoint.tracking.registry import CHALLENGER
 def test_the_first_is_held_against_the_constant_and_a_vanilla_client_finds_all_of_it(
     client: MlflowClient, compared: tuple
 ) -> None:
-    result = promote(PromoteSettings.from_config(compose("promote", ["why=first of all", "who=ann"])))
+    words = ["why=first of all", "who=ann", "gate.speed.milliseconds=10000"]
+    result = promote(PromoteSettings.from_config(compose("promote", words)))
     assert result.promoted
     assert set(words_of(result).values()) == {"passes"}
     assert len(words_of(result)) == 10

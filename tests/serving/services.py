@@ -17,6 +17,8 @@ from mlflow import MlflowClient
 from tests.processes import Forked, typed
 
 NAME = "conversion"
+PATIENCE = 240
+"""Seconds that a busy machine may take to answer."""
 
 
 @dataclass
@@ -29,10 +31,10 @@ class Service:
     out: Path
 
     def get(self, path: str, **kwargs: Any) -> httpx.Response:
-        return httpx.get(f"{self.address}{path}", timeout=20, **kwargs)
+        return httpx.get(f"{self.address}{path}", timeout=PATIENCE, **kwargs)
 
     def post(self, path: str, body: Any, **kwargs: Any) -> httpx.Response:
-        return httpx.post(f"{self.address}{path}", json=body, timeout=20, **kwargs)
+        return httpx.post(f"{self.address}{path}", json=body, timeout=PATIENCE, **kwargs)
 
     def lines(self, event: str) -> list[dict[str, Any]]:
         found = [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
@@ -42,7 +44,7 @@ class Service:
         (example,) = self.get("/openapi.json").json()["components"]["schemas"]["User"]["examples"]
         return example
 
-    def until(self, holds: Any, seconds: float = 20.0) -> float:
+    def until(self, holds: Any, seconds: float = PATIENCE) -> float:
         """Seconds until /ready answers what is asked."""
         began = time.monotonic()
         while not holds(self.get("/ready").json()):
@@ -62,7 +64,7 @@ def started(folder: Path, *words: str, under: tuple[str, ...] = ()) -> Service:
     else:
         process = typed(*line, folder=folder, files=(out, log))
     service = Service(process, "", log, out)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline and process.poll() is None:
         if serving := service.lines("serving"):
             service.address = serving[0]["address"]
@@ -79,7 +81,7 @@ def serving(folder: Path, *words: str, under: tuple[str, ...] = ()) -> Iterator[
         yield service
     finally:
         service.process.send_signal(signal.SIGTERM)
-        service.process.wait(30)
+        service.process.wait(PATIENCE)
 
 
 def crown(client: MlflowClient, version: str) -> None:

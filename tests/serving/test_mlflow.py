@@ -35,10 +35,11 @@ def asked(service: Service) -> tuple[dict, float]:
     return {k: v for k, v in example.items() if k != "user_id"}, decision["propensity_score"]
 
 
+@pytest.mark.programs
 def test_a_vanilla_client_reads_and_scores_the_champion(at_versions: Path, asked: tuple[dict, float], tmp_path: Path):
     row, score = asked
     command = [sys.executable, "-c", PYFUNC, json.dumps(row)]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     version, tags, description, aliases, theirs = json.loads(done.stdout.splitlines()[-1])
     assert (str(version), str(aliases["champion"])) == ("1", "1")
@@ -64,10 +65,10 @@ def test_mlflow_models_serve_answers_with_the_same_score(at_versions: Path, aske
     body = json.dumps({"dataframe_records": [row]}).encode()
     asking = urllib.request.Request(f"http://127.0.0.1:{port}/invocations", body, {"Content-Type": "application/json"})
     try:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 240
         while True:
             try:
-                with urllib.request.urlopen(asking, timeout=10) as response:
+                with urllib.request.urlopen(asking, timeout=60) as response:
                     (answer,) = json.load(response)["predictions"]
                 break
             except OSError:

@@ -12,6 +12,7 @@ import pytest
 from tests.conftest import working_in
 from tests.serving.services import serving
 
+pytestmark = pytest.mark.programs
 USERS = Path(__file__).parents[2] / "data/synthetic_user_conversion_data.csv"
 
 
@@ -41,7 +42,7 @@ def closed(versions: Path, tmp_path: Path) -> Iterator[Path]:
 
 def typed(bound: tuple[str, ...], folder: Path, *words: str) -> subprocess.CompletedProcess:
     command = [*bound, sys.executable, "-m", "tippingpoint", *words]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=240, check=False)
 
 
 def test_what_only_reads_reads_a_store_that_cannot_be_written(

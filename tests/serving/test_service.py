@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from schemathesis.checks import load_all_checks
 
 from tests.conftest import ROUNDS
-from tests.serving.services import Service, crown, serving, started
+from tests.serving.services import PATIENCE, Service, crown, serving, started
 from tippingpoint.config.compose import compose
 from tippingpoint.config.settings import ServeSettings
 from tippingpoint.core.errors import InputError
@@ -250,9 +250,9 @@ def test_told_to_stop_it_finishes_what_is_under_way(at_versions: Path, tmp_path:
     while under_way not in service.get("/metrics").text:
         assert asking.is_alive(), "answered before it was seen"
     service.process.send_signal(signal.SIGTERM)
-    asking.join(30)
+    asking.join(PATIENCE)
     assert len(answers[0].json()["decisions"]) == 60_000
-    assert service.process.wait(30) == 0
+    assert service.process.wait(PATIENCE) == 0
     assert "stopped;" in service.out.read_text()
 
 

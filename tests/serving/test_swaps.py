@@ -11,7 +11,7 @@ from urllib.parse import urlparse
 import pytest
 
 from tests.conftest import ROUNDS
-from tests.serving.services import NAME, Service, crown, serving
+from tests.serving.services import NAME, PATIENCE, Service, crown, serving
 from tippingpoint.comparison.run import run
 from tippingpoint.config.compose import compose
 from tippingpoint.config.settings import Settings
@@ -36,7 +36,7 @@ def under_load(service: Service, requests: int, swaps: int) -> None:
     body, address = json.dumps(example), urlparse(service.address)
 
     def ask() -> None:
-        connection = http.client.HTTPConnection(address.hostname, address.port, timeout=30)
+        connection = http.client.HTTPConnection(address.hostname, address.port, timeout=PATIENCE)
         while True:
             with lock:
                 if left[0] <= 0:

@@ -1,8 +1,4 @@
-"""Processes that promote at the same time, and one that never stops promoting until it is killed.
-
-python tests/tracking/racing.py race WORKERS ROUNDS FOLDER
-python tests/tracking/racing.py forever SEED
-"""
+"""Processes that promote at the same time, and one that never stops promoting until it is killed."""
 
 import json
 import multiprocessing.connection
@@ -61,19 +57,15 @@ def forever(seed: int) -> None:
         append(client, "conversion", kind, version, journal.champion, journal.at, who="forever")
 
 
-if __name__ == "__main__":
-    verb, *words = sys.argv[1:]
-    if verb == "race":
-        workers, rounds, folder = int(words[0]), int(words[1]), Path(words[2])
-        forked = multiprocessing.get_context("fork")  # what they all import is imported once
-        racers = [forked.Process(target=race, args=(str(k + 1), workers, rounds, folder)) for k in range(workers)]
-        for racer in racers:
-            racer.start()
-        waiting = {racer.sentinel: racer for racer in racers}
-        while waiting:
-            for done in multiprocessing.connection.wait(list(waiting)):
-                if waiting.pop(done).exitcode:  # the others would wait for it
-                    for racer in racers:
-                        racer.kill()
-    else:
-        forever(int(words[0]))
+def race_all(workers: int, rounds: int, folder: Path) -> None:
+    """That many processes, which race until all are done or one is not."""
+    forked = multiprocessing.get_context("fork")
+    racers = [forked.Process(target=race, args=(str(k + 1), workers, rounds, folder)) for k in range(workers)]
+    for racer in racers:
+        racer.start()
+    waiting = {racer.sentinel: racer for racer in racers}
+    while waiting:
+        for done in multiprocessing.connection.wait(list(waiting)):
+            if waiting.pop(done).exitcode:  # the others would wait for it
+                for racer in racers:
+                    racer.kill()

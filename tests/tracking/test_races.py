@@ -17,12 +17,11 @@ import pytest
 from mlflow import MlflowClient
 
 from tests.conftest import ROUNDS
-from tests.tracking.racing import described
+from tests.processes import Forked
+from tests.tracking.racing import described, forever, race_all
 from tippingpoint.tracking.backend import connect
 from tippingpoint.tracking.journal import Journal, read
 from tippingpoint.tracking.promotion import CHAMPION, PREVIOUS, aliases, registry_status, settle
-
-WORKER = Path(__file__).with_name("racing.py")
 
 
 @pytest.fixture(params=["database", pytest.param("server", marks=pytest.mark.programs)])
@@ -41,7 +40,7 @@ def store(request: pytest.FixtureRequest, stored: Path, monkeypatch: pytest.Monk
     with subprocess.Popen(command, env=environment, cwd=stored, start_new_session=True, **quiet) as server:
         try:
             url = f"http://127.0.0.1:{port}"
-            for _ in range(600):
+            for _ in range(2400):
                 try:
                     urllib.request.urlopen(f"{url}/health", timeout=1).close()
                     break
@@ -61,17 +60,6 @@ def registered(store: str, versions: int) -> MlflowClient:
     return client
 
 
-def worker(*words: object) -> subprocess.Popen:
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    return subprocess.Popen(
-        [sys.executable, str(WORKER), *map(str, words)],
-        env=environment,
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-
-
 def wanted(journal: Journal) -> dict[str, str]:
     """The aliases that follow from a journal."""
     return {CHAMPION: journal.champion} | ({PREVIOUS: journal.previous} if journal.previous else {})
@@ -80,12 +68,12 @@ def wanted(journal: Journal) -> dict[str, str]:
 def raced(store: str, folder: Path, promoters: int, rounds: int) -> None:
     client = registered(store, promoters)
     folder.mkdir()
-    with worker("race", promoters, rounds, folder) as racers:
-        try:
-            out, _ = racers.communicate()
-        except BaseException:
-            os.killpg(racers.pid, signal.SIGKILL)
-            raise
+    racers = Forked(race_all, promoters, rounds, folder, folder=folder)
+    try:
+        out, _ = racers.communicate()
+    except BaseException:
+        os.killpg(racers.pid, signal.SIGKILL)
+        raise
     said = [json.loads(line) for line in out.splitlines()]
     assert len(said) == promoters * rounds
     journal = read(client, "conversion")
@@ -119,9 +107,10 @@ def killed(stored: Path, moments: np.ndarray) -> None:
     client = registered("", 4)
     for number, moment in enumerate(moments):
         entries = len(read(client, "conversion").entries)
-        promoter = worker("forever", number)
-        assert promoter.stdout is not None
+        promoter = Forked(forever, number, folder=stored)
         assert promoter.stdout.readline() == "ready\n"
+        while len(read(client, "conversion").entries) == entries:
+            time.sleep(0.01)
         time.sleep(moment)
         promoter.kill()
         promoter.communicate()
@@ -134,9 +123,9 @@ def killed(stored: Path, moments: np.ndarray) -> None:
 
 
 def test_killed_at_three_moments_the_next_look_finds_the_store_whole(stored: Path) -> None:
-    killed(stored, np.random.default_rng(0).uniform(0.2, 1.0, 3))
+    killed(stored, np.random.default_rng(0).uniform(0, 0.8, 3))
 
 
 @pytest.mark.soak
 def test_killed_at_many_moments_the_next_look_finds_the_store_whole(stored: Path) -> None:
-    killed(stored, np.random.default_rng(1).uniform(0.1, 1.5, 2 * ROUNDS))
+    killed(stored, np.random.default_rng(1).uniform(0, 1.4, 2 * ROUNDS))

@@ -227,11 +227,11 @@ def test_a_worker_knows_no_mlflow() -> None:
 def test_sigterm_finishes_the_folds_under_way_and_the_same_line_goes_on(workspace: Path) -> None:
     words = ["tune", *SMALL, "tune.trials=15", "tune.prune=0", "output=json"]
     job = typed(*words, folder=workspace)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while len(complete(workspace)) < 3 and time.monotonic() < deadline:
         time.sleep(0.1)
     job.send_signal(signal.SIGTERM)
-    _, error = job.communicate(timeout=60)
+    _, error = job.communicate(timeout=240)
     assert job.returncode == 128 + signal.SIGTERM
     assert error.startswith("searching: 0/15 trials\n")
     assert "finishing the folds under way" in error
@@ -240,7 +240,7 @@ def test_sigterm_finishes_the_folds_under_way_and_the_same_line_goes_on(workspac
     assert 3 <= before < 15
     assert {run.info.status for run in runs("tune")} == {"KILLED"}
     assert len(runs("trial")) >= before
-    out, error = (again := typed(*words, folder=workspace)).communicate(timeout=120)
+    out, error = (again := typed(*words, folder=workspace)).communicate(timeout=240)
     assert again.returncode == 0, error
     assert json.loads(out)["trials"]["complete"] == 15
     first, *_, last = error.splitlines()
