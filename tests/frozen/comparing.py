@@ -4,7 +4,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,10 +16,11 @@ LONGEST, LARGEST = 16, 1000
 """Lists of more entries, or characters where they hold more than three, are kept as their length, ends and sums."""
 WIDTH = 110
 """Characters of a line of JSON."""
-VOLATILE = re.compile(r"(^|_|/)(seconds|milliseconds|megabytes|started|ended|since|when)$")
+VOLATILE = re.compile(r"(^|_|/)(seconds|milliseconds|megabytes|started|ended|since|when|days)$")
 """Keys of durations, sizes on disk and moments: only whether there is a number is kept."""
 MOMENT = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|\+00:00)?)?")
-IDS = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
+IDS = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])|(?<=-[0-9a-f]{12}-)[0-9a-f]{8}$")
+"""Of runs and models; and what follows the digest in the name of a study, which no other study has."""
 RATES = re.compile(r"\d[\d,.]*(?= (ms|MB|s)\b)")
 
 
@@ -30,9 +31,10 @@ class Allowed:
     Parameters
     ----------
     where
-        Regular expression that the whole path of the difference must match.
+        Regular expression that the whole path of the place must match.
     before, after
-        A text and what it became, anywhere in a value or a name; None for something that was not there or is gone.
+        A text and what it may have become, anywhere in a value, a key or a name. Without `before` the place is new,
+        without `after` it is gone, and without both its value is another.
     why
         The issue or decision that says so.
     """
@@ -41,6 +43,22 @@ class Allowed:
     before: str | None
     after: str | None
     why: str
+
+    def became(self, path: str, text: str) -> str:
+        """Return what a text at a path may have become."""
+        if self.before is None or self.after is None or not re.fullmatch(self.where, path):
+            return text
+        return text.replace(self.before, self.after)
+
+    def covers(self, difference: "Difference") -> bool:
+        """Return whether it allows that a place is new, gone or another."""
+        kind = (self.before is None, self.after is None)
+        found = {
+            (True, False): difference.before is ABSENT,
+            (False, True): difference.now is ABSENT,
+            (True, True): ABSENT not in (difference.before, difference.now),
+        }
+        return found.get(kind, False) and bool(re.fullmatch(self.where, difference.path))
 
 
 @dataclass(frozen=True)
@@ -54,15 +72,6 @@ class Difference:
     def __str__(self) -> str:
         return f"{self.path}: {_short(self.before)} -> {_short(self.now)}"
 
-    def is_in(self, allowed: Allowed) -> bool:
-        """Return whether a rule allows it."""
-        if not re.fullmatch(allowed.where, self.path):
-            return False
-        if allowed.before is None or allowed.after is None:
-            gone = self.before if allowed.before is None else self.now
-            return gone is ABSENT
-        return isinstance(self.before, str) and self.before.replace(allowed.before, allowed.after) == self.now
-
 
 class _Absent:
     def __repr__(self) -> str:
@@ -72,47 +81,59 @@ class _Absent:
 ABSENT = _Absent()
 
 
-def differences(before: Any, now: Any, path: str = "", relative: float = RELATIVE) -> Iterator[Difference]:
-    """Yield every place where two JSON documents differ.
+def unintended(before: Any, now: Any, allowed: Sequence[Allowed] = ()) -> list[Difference]:
+    """Return all places where two JSON documents differ and no rule allows it."""
+    found = _differences(before, now, "", allowed)
+    return [one for one in found if not any(rule.covers(one) for rule in allowed)]
 
-    Lists of texts are compared as sets of names, other lists place by place.
-    """
+
+def _differences(before: Any, now: Any, path: str, allowed: Sequence[Allowed]) -> Iterator[Difference]:
+    """Yield differences; lists of texts are compared as names, other lists place by place."""
     if isinstance(before, dict) and isinstance(now, dict):
-        for key in [*before, *(key for key in now if key not in before)]:
+        names = _same_names(list(before), list(now), path, allowed)
+        for key, value in before.items():
             place = f"{path}.{key}" if path else str(key)
-            if key not in before or key not in now:
-                yield Difference(place, before.get(key, ABSENT), now.get(key, ABSENT))
+            if key in names:
+                yield from _differences(value, now[names[key]], place, allowed)
             else:
-                yield from differences(before[key], now[key], place, relative)
+                yield Difference(place, value, ABSENT)
+        for key in [key for key in now if key not in names.values()]:
+            yield Difference(f"{path}.{key}" if path else str(key), ABSENT, now[key])
     elif isinstance(before, list) and isinstance(now, list):
-        if before and now and all(isinstance(value, str) for value in [*before, *now]):
-            yield from (Difference(f"{path}[]", name, ABSENT) for name in before if name not in now)
-            yield from (Difference(f"{path}[]", ABSENT, name) for name in now if name not in before)
+        if all(isinstance(value, str) for value in [*before, *now]):
+            names = _same_names(before, now, path, allowed)
+            yield from (Difference(f"{path}[]", name, ABSENT) for name in before if name not in names)
+            yield from (Difference(f"{path}[]", ABSENT, name) for name in now if name not in names.values())
             if sorted(before) == sorted(now) and before != now:
                 yield Difference(f"{path} (order)", before, now)
             return
         if len(before) != len(now):
             yield Difference(f"{path}.length", len(before), len(now))
         for k, (one, other) in enumerate(zip(before, now, strict=False)):
-            yield from differences(one, other, f"{path}[{k}]", relative)
-    elif not _equal(before, now, relative):
+            yield from _differences(one, other, f"{path}[{k}]", allowed)
+    elif isinstance(before, str) and isinstance(now, str):
+        if now not in _spellings(before, path, allowed):
+            yield Difference(path, before, now)
+    elif not _equal(before, now):
         yield Difference(path, before, now)
 
 
-def unintended(before: Any, now: Any, allowed: tuple[Allowed, ...], relative: float = RELATIVE) -> list[Difference]:
-    """Return the differences that no rule allows; a name that a rule renames is the same name."""
-    found = list(differences(before, now, relative=relative))
-    left = [one for one in found if not any(one.is_in(rule) for rule in allowed)]
-    for rule in allowed:  # a name that became another is one that is gone and one that is new
-        if rule.before is None or rule.after is None:
-            continue
-        for gone in [one for one in left if one.now is ABSENT and re.fullmatch(rule.where, one.path)]:
-            for came in [one for one in left if one.before is ABSENT and re.fullmatch(rule.where, one.path)]:
-                old, new = (_name(gone, gone.before), _name(came, came.now))
-                if old != new and old.replace(rule.before, rule.after) == new:
-                    left = [one for one in left if one is not gone and one is not came]
-                    break
-    return left
+def _same_names(before: list[str], now: list[str], path: str, allowed: Sequence[Allowed]) -> dict[str, str]:
+    """Return the names of before, and as what each is there now."""
+    found = {}
+    for name in before:
+        for spelling in _spellings(name, f"{path}.{name}", allowed):
+            if spelling in now:
+                found[name] = spelling
+    return found
+
+
+def _spellings(text: str, path: str, allowed: Sequence[Allowed]) -> list[str]:
+    """Return a text as it was, and as rules let it be by now."""
+    found = [text]
+    for rule in allowed:
+        found += [new for old in list(found) if (new := rule.became(path, old)) not in found]
+    return found
 
 
 def normalised(value: Any, places: dict[str, Path | str], key: str = "") -> Any:
@@ -210,15 +231,11 @@ def _unless_now(found: re.Match[str]) -> str:
     return "<time>" if abs(moment - datetime.now(UTC)) < timedelta(days=2) else text
 
 
-def _equal(before: Any, now: Any, relative: float) -> bool:
+def _equal(before: Any, now: Any) -> bool:
     numbers = (int, float)
     if isinstance(before, bool) or isinstance(now, bool) or not isinstance(before, numbers):
         return type(before) is type(now) and before == now
-    return isinstance(now, numbers) and math.isclose(before, now, rel_tol=relative, abs_tol=ABSOLUTE)
-
-
-def _name(difference: Difference, value: Any) -> str:
-    return value if difference.path.endswith("[]") and isinstance(value, str) else difference.path
+    return isinstance(now, numbers) and math.isclose(before, now, rel_tol=RELATIVE, abs_tol=ABSOLUTE)
 
 
 def _short(value: Any) -> str:
