@@ -13,7 +13,13 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class ActionPrice(StrictModel):
-    """What taking one action costs, and how users are assumed to respond where no experiment says."""
+    """What taking one action costs, and how users are assumed to respond where no experiment says.
+
+    Examples
+    --------
+    >>> Economics(price=9.99, actions={"none": {}, "email": ActionPrice(contact_cost=0.01)}).priced == {"none", "email"}
+    True
+    """
 
     contact_cost: float = 0.0
     """Money per user acted on."""
@@ -30,6 +36,12 @@ class Economics(StrictModel):
 
     A user who pays is worth the price of the months they stay, less a discount; one who does not is worth what
     advertising brings over the same months. Either way an action costs its contact.
+
+    Examples
+    --------
+    >>> reward_intercept, reward_slope = Economics(price=9.99).line(("none", "checkout_prompt"), good=True)
+    >>> (reward_intercept + reward_slope).round(2).tolist()  # of a user who pays
+    [59.94, 59.92]
     """
 
     name: str = "freemium"

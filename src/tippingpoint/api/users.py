@@ -41,7 +41,7 @@ def read_users(source: str | Path | pd.DataFrame | pl.DataFrame, target: str | N
     >>> import tippingpoint as tp
     >>> frame = pd.DataFrame({"visits": [1, 2, 3, 9], "plan": list("abab"), "adopter": [0, 0, 1, 1]})
     >>> users = tp.read_users(frame, target="adopter")
-    >>> len(users.loaded), users.loaded.outcome.mean()
+    >>> len(users.loaded), float(users.loaded.outcome.mean())
     (4, 0.5)
     """
     given = {"target": target} | roles

@@ -173,8 +173,8 @@ def simulate(
     >>> users = tp.generate("case_study", users=1_000)
     >>> result = tp.compare(users, models="logistic", explain_rows=20, track=False)
     >>> what_if = tp.simulate(result, policies=[tp.TopFraction(share=0.1)], cuts=20)
-    >>> sorted(what_if.leaderboard()["contestant"])
-    ['logistic · intent_bands', 'logistic · top_fraction']
+    >>> what_if.simulation.leader
+    'logistic · intent_bands'
     """
     filed, models = result.filed, {model.name: model for model in result.models}
     question = next(iter(models.values())).question

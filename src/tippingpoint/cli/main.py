@@ -222,7 +222,7 @@ def _named_policies(arguments: list[str]) -> list[str]:
 
 
 def as_overrides(arguments: list[str]) -> list[str]:
-    """Turn `--key value`, the form in which `mlflow run -P key=value` passes it on, into Hydra's `key=value`.
+    r"""Turn `--key value`, the form in which `mlflow run -P key=value` passes it on, into Hydra's `key=value`.
 
     The value is quoted where Hydra would trip over its spaces, commas or quotes; lists and dicts stay Hydra's. An
     empty value counts as not given. Hydra's own options come last, where its parser wants them.

@@ -14,7 +14,13 @@ from tippingpoint.models.space import Dimension
 
 
 class Boosting(Family):
-    """XGBoost on the log loss; it sends missing numbers down the better branch itself."""
+    """XGBoost on the log loss; it sends missing numbers down the better branch itself.
+
+    Examples
+    --------
+    >>> Boosting(max_depth=4).parameters()["learning_rate"]
+    0.03
+    """
 
     trusted: ClassVar = (*Family.trusted, "xgboost.core.Booster", "xgboost.sklearn.XGBClassifier")
     explained_as: ClassVar = "trees"

@@ -19,6 +19,11 @@ class Logistic(Family):
 
     arcsinh is nearly x around 0 and ±log(2|x|) far out, so counts and money with long tails, and their changes,
     become something a line can use; its derivative is 1 at 0, so a coefficient still reads in the user's column.
+
+    Examples
+    --------
+    >>> Logistic(C=1.0).max_iter
+    1000
     """
 
     trusted: ClassVar = (*Family.trusted, "numpy.arcsinh")

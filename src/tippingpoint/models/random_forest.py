@@ -13,7 +13,13 @@ from tippingpoint.models.space import Dimension
 
 
 class RandomForest(Family):
-    """scikit-learn's random forest, bounded in depth and leaf size (which also bounds the cost of SHAP)."""
+    """scikit-learn's random forest, bounded in depth and leaf size (which also bounds the cost of SHAP).
+
+    Examples
+    --------
+    >>> RandomForest(max_depth=6).n_estimators
+    200
+    """
 
     trusted: ClassVar = (*Family.trusted, "sklearn.tree._tree.Tree")
     explained_as: ClassVar = "trees"

@@ -16,6 +16,11 @@ class BestAction(Policy):
 
     The reward model (one model an action, fitted on train) is not part of the specification: a bound policy lives as
     long as the job that bound it.
+
+    Examples
+    --------
+    >>> BestAction(actions={"none": "none", "email": "email"}).segments
+    ('none', 'email')
     """
 
     name: str = Field(default="best_action", min_length=1)
