@@ -260,12 +260,12 @@ def _complete(source: Input, key: str, progress: Callable[[int], None]) -> tuple
 
 def typed(table: pl.DataFrame, known: Collection[str]) -> pl.DataFrame:
     """Return a table with the types of columns that came as text; those of known types stay."""
-    columns = []
+    columns = {}
     for column in table.iter_columns():
         text = column.dtype == pl.String or isinstance(column.dtype, pl.Enum)
         found = inferred(column.cast(pl.String)) if text and column.name not in known else column
         found = column if found.dtype == pl.String else found
-        columns.append(found.shrink_dtype() if found.dtype.is_integer() else found)
+        columns[column.name] = found.shrink_dtype() if found.dtype.is_integer() else found
     return pl.DataFrame(columns)
 
 

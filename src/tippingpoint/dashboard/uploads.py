@@ -62,7 +62,7 @@ def look(name: str, content: bytes) -> Upload:
         columns = files.columns()
         preview = next(files.chunks(columns, {}, PREVIEW), pl.DataFrame())
         if files.untyped:
-            preview = pl.DataFrame([inferred(column) for column in preview.iter_columns()])
+            preview = pl.DataFrame({name: inferred(preview[name]) for name in preview.columns})
         rows = files.rows
     if rows is None and not content.startswith(b"\x1f\x8b"):
         head = content[:HEAD]

@@ -137,7 +137,7 @@ def _read(path: Path, where: str) -> pl.DataFrame:
     except (pl.exceptions.PolarsError, UnicodeDecodeError, OSError) as error:
         raise unreadable(error, path, where, found) from error
     refuse_repeated(text.columns, path, where, found)
-    return pl.DataFrame([inferred(column) for column in text.iter_columns()])
+    return pl.DataFrame({name: inferred(text[name]) for name in text.columns})  # a dict keeps the name ''
 
 
 def scan_text(path: Path, found: Layout, numbers: Sequence[str] = ()) -> pl.LazyFrame:
