@@ -61,16 +61,8 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         file.write_text(re.sub(r"_target_: tippingpoint\.[\w.]+\.(\w+\.\w+)", r"_target_: mine.\1", text))
     (source / "pyproject.toml").write_text(project[1])
     (source / "mine/__init__.py").touch()
-    install = [
-        "install",
-        "--quiet",
-        "--no-deps",
-        "--no-build-isolation",
-        "--no-index",
-        "--target",
-        str(tmp_path / "site"),
-    ]
-    subprocess.run([sys.executable, "-m", "pip", *install, str(source)], check=True)
+    alone = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--target", str(tmp_path / "site")]
+    subprocess.run([sys.executable, "-m", "pip", "install", *alone, str(source)], check=True)
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
     return groups
 

@@ -310,15 +310,15 @@ def test_users_of_another_kind_are_said_to_have_drifted(users, tmp_path):
         (["input=nobody.csv", "to=d.csv"], "no such file"),
         (["input=mlflow.db", "to=d.csv"], "input=mlflow.db: is no table: it holds what no text does"),
         (["input=users.csv", "to=d.csv", "only=[hihg]"], "Nearest: 'high'"),
-        (["input=users.csv", "to=d.csv", "version=models:/conversion/99"], "^model: there is no models:/conversion/99"),
+        (["input=users.csv", "to=d.csv", "model=models:/conversion/99"], "^model: there is no models:/conversion/99"),
         (
-            ["input=users.csv", "to=d.csv", "version=models:/conversion/99"],
+            ["input=users.csv", "to=d.csv", "model=models:/conversion/99"],
             "There are: models:/conversion@challenger, ",
         ),
         (["input=users.csv", "to=d.csv", "holdout=2"], r"^holdout: must be from 0 to 1; got 2\."),
         (["input=users.csv", "to=d.csv", "output=e.csv"], r"^to: given twice, once as output\."),
         (
-            ["input=users.csv", "to=d.csv", "version=null"],
+            ["input=users.csv", "to=d.csv", "model=null"],
             "tippingpoint promote, or model=models:/conversion@challenger",
         ),
         (["input=users.csv", "to=d.csv", "holdout=0.1", "holdout_actions=[discount]"], "Nearest: 'discount_10'"),
