@@ -36,7 +36,7 @@ def test_killed_at_any_moment_the_next_command_finds_the_store_whole(compared: t
     promoted = 0
     for number, moment in enumerate(np.random.default_rng(0).uniform(0, 0.5, KILLS)):
         entries = len(read(client, "conversion").entries)
-        words = ["promote", f"version={number % 2 + 1}", *LENIENT]
+        words = ["promote", f"model={number % 2 + 1}", *LENIENT]
         command = [sys.executable, "-m", "tippingpoint", *words]
         job = subprocess.Popen(command, cwd=workspace, stderr=subprocess.PIPE, text=True)
         assert job.stderr is not None
