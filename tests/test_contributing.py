@@ -87,6 +87,13 @@ def test_each_folder_says_what_it_is_for() -> None:
         assert len(said) >= 60, folder
 
 
+def test_lock_files_hold_no_addresses() -> None:
+    files = list((ROOT / "requirements").glob("*.txt"))
+    assert len(files) == 5
+    for path in files:
+        assert "://" not in path.read_text()
+
+
 def test_the_readme_s_verbs_exist() -> None:
     assert {line.split()[1] for line in COMMANDS} <= set(VERBS)
 
