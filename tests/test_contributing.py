@@ -61,16 +61,8 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         file.write_text(re.sub(r"_target_: tippingpoint\.[\w.]+\.(\w+\.\w+)", r"_target_: mine.\1", text))
     (source / "pyproject.toml").write_text(project[1])
     (source / "mine/__init__.py").touch()
-    install = [
-        "install",
-        "--quiet",
-        "--no-deps",
-        "--no-build-isolation",
-        "--no-index",
-        "--target",
-        str(tmp_path / "site"),
-    ]
-    subprocess.run([sys.executable, "-m", "pip", *install, str(source)], check=True)
+    alone = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--target", str(tmp_path / "site")]
+    subprocess.run([sys.executable, "-m", "pip", "install", *alone, str(source)], check=True)
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
     return groups
 
@@ -93,6 +85,13 @@ def test_each_folder_says_what_it_is_for() -> None:
         said = ast.get_docstring(ast.parse((folder / "__init__.py").read_text()))
         assert said is not None, folder
         assert len(said) >= 60, folder
+
+
+def test_lock_files_hold_no_addresses() -> None:
+    files = list((ROOT / "requirements").glob("*.txt"))
+    assert len(files) == 5
+    for path in files:
+        assert "://" not in path.read_text()
 
 
 def test_the_readme_s_verbs_exist() -> None:

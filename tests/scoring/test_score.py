@@ -312,14 +312,14 @@ def test_users_of_another_kind_are_said_to_have_drifted(users, tmp_path):
         (["input=mlflow.db", "to=d.csv"], "input=mlflow.db", ".parquet"),
         (["input=users.csv", "to=d.csv", "only=[hihg]"], "only", "'high'"),
         (
-            ["input=users.csv", "to=d.csv", "version=models:/conversion/99"],
+            ["input=users.csv", "to=d.csv", "model=models:/conversion/99"],
             "model",
             "There are: models:/conversion@challenger, ",
         ),
         (["input=users.csv", "to=d.csv", "holdout=2"], "holdout", "from 0 to 1"),
         (["input=users.csv", "to=d.csv", "output=e.csv"], "to", ""),
         (
-            ["input=users.csv", "to=d.csv", "version=null"],
+            ["input=users.csv", "to=d.csv", "model=null"],
             "model",
             "tippingpoint promote, or model=models:/conversion@challenger",
         ),

@@ -92,7 +92,7 @@ def version_of(client: MlflowClient, name: str, number: str) -> ModelVersion:
             if error.error_code != ErrorCode.Name(RESOURCE_DOES_NOT_EXIST) and number.isdigit():
                 raise
             there = [str(v.version) for v in versions(client, name)]
-            raise InputError("version", f"models:/{name} has no version {number!r}", nearest(number, there)) from error
+            raise InputError("model", f"models:/{name} has no version {number!r}", nearest(number, there)) from error
 
 
 def versions(client: MlflowClient, name: str) -> list[ModelVersion]:
