@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import lambertw
 
+from tests.conftest import ROUNDS
 from tippingpoint.core.errors import InputError
 from tippingpoint.offpolicy.confidence_sequence import confidence_sequence, first_look
 
@@ -31,7 +32,7 @@ def explored(rng: np.random.Generator, n: int, days: int, base: float, lift: flo
 
 @pytest.mark.parametrize(("base", "lift"), [(0.1, 0.0), (0.3, 0.05)])
 def test_all_daily_looks_cover_at_once_where_plain_intervals_visibly_fail(base: float, lift: float) -> None:
-    rng, covered, plain, worlds = np.random.default_rng(0), 0, 0, 1000
+    rng, covered, plain, worlds = np.random.default_rng(0), 0, 0, min(1000, 200 * ROUNDS)
     for _ in range(worlds):
         scores, looks, start, truth = explored(rng, 20_000, 60, base, lift)
         if start is None:  # nothing was claimed
@@ -46,7 +47,7 @@ def test_all_daily_looks_cover_at_once_where_plain_intervals_visibly_fail(base: 
 
 def test_outcomes_of_one_batch_that_come_late_cover_at_all_looks_only_if_all_are_tuned_to_the_first() -> None:
     # One batch, decided at once; its users become known one after the other: x30,000 from first look to last.
-    rng, looks, worlds = np.random.default_rng(3), np.geomspace(10, 300_000, 60).astype(int), 400
+    rng, looks, worlds = np.random.default_rng(3), np.geomspace(10, 300_000, 60).astype(int), min(400, 100 * ROUNDS)
     claims = {"first": 0, "each": 0}
     for _ in range(worlds):
         scores = rng.standard_normal(looks[-1], dtype=np.float32).astype(float)
