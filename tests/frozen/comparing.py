@@ -16,8 +16,9 @@ LONGEST, LARGEST = 16, 1000
 """Lists of more entries, or characters where they hold more than three, are kept as their length, ends and sums."""
 WIDTH = 110
 """Characters of a line of JSON."""
-VOLATILE = re.compile(r"(^|_|/)(seconds|milliseconds|megabytes|started|ended|since|when|days)$")
-"""Keys of durations, sizes on disk and moments: only whether there is a number is kept."""
+VOLATILE = re.compile(r"(^|_|/)(seconds|milliseconds|megabytes|started|ended)$|^(since|when|days)$")
+"""Keys of durations, sizes on disk and moments: only whether there is a value is kept."""
+DIFFERS = "<differs>"
 MOMENT = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|\+00:00)?)?")
 IDS = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])|(?<=-[0-9a-f]{12}-)[0-9a-f]{8}$")
 """Of runs and models; and what follows the digest in the name of a study, which no other study has."""
@@ -149,7 +150,7 @@ def normalised(value: Any, places: dict[str, Path | str], key: str = "") -> Any:
     if isinstance(value, list | tuple):
         return shortened([normalised(v, places, key) for v in value])
     if VOLATILE.search(key) and value is not None:
-        return f"<{type(value).__name__}>" if isinstance(value, str) else "<number>"
+        return DIFFERS
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, float):

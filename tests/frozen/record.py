@@ -28,6 +28,8 @@ from tests.frozen.command import REAL, ROOT, Answer, call, working_in
 from tests.frozen.comparing import normalised, rounded, written
 
 ANSWERS = Path(__file__).parent / "answers.json"
+UNCOMMITTED = "uncommitted.diff"
+"""The artifact that is there only where the checkout holds changes."""
 PARENT, JOB = "mlflow.parentRunId", "tippingpoint.job"
 BOOSTED = ("model=[logistic,boosting]", "model.boosting.n_estimators=40", "explain_rows=10")
 FOREST = ("model=[logistic,random_forest]", "model.random_forest.n_estimators=10", "explain_rows=10")
@@ -278,7 +280,7 @@ def names(client: MlflowClient) -> dict[str, Any]:
                 found["model"] = listed
             found["metrics"] = estimates(found["metrics"])
             for key, values in found.items():
-                node[key] = sorted({*node.get(key, []), *values})
+                node[key] = sorted({*node.get(key, []), *values} - {UNCOMMITTED})
     return {
         "experiments": {e.name: sorted(e.tags) for e in sorted(experiments, key=lambda e: e.name)},
         "runs": factored(kinds),
