@@ -221,7 +221,8 @@ def _sums(values: list[Any]) -> Any:
     if len(numbers) == sum(value is not None for value in values):
         return rounded(math.fsum(numbers)) if any(isinstance(n, float) for n in numbers) else sum(numbers)
     counted = Counter(value if isinstance(value, str) else json.dumps(value) for value in values if value is not None)
-    return dict(sorted(counted.items())) if len(counted) <= 6 else f"{len(counted)} different"
+    texts = all(isinstance(value, str | bool | None) for value in values)
+    return dict(sorted(counted.items())) if texts and len(counted) <= 6 else f"{len(counted)} different"
 
 
 def _unless_now(found: re.Match[str]) -> str:
