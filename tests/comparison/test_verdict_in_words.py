@@ -40,7 +40,7 @@ def test_a_baseline_that_earns_more_than_the_winner_is_said_with_the_paired_inte
     assert "per user, paired): its cut-offs fit logistic's scores worse." in told
     assert "which may be chance" in verdict_in_words(lowered(compared, 1.0, 2 / 600))
     assert verdict_in_words(lowered(compared, -1.0)) == "logistic stands alone."
-    assumed = replace(compared.question, evidence=Evidence("assumed", compared.question.evidence.phi))
+    assumed = replace(compared.question, evidence=Evidence("assumed", compared.question.evidence.outcome_scores))
     assert "earns more" not in verdict_in_words(replace(lowered(compared, 1.0, 0.5), question=assumed))
 
 
