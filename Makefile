@@ -2,7 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help run test slow test-all ray spark check lint bench lock clean
+PURE := src/tippingpoint/data/*,src/tippingpoint/models/*,src/tippingpoint/policies/*,src/tippingpoint/offpolicy/*,src/tippingpoint/evaluation/*,src/tippingpoint/explanation/*,src/tippingpoint/decisions/*
+.PHONY: help run test slow test-all ray spark check lint coverage lowest bench lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -35,18 +36,28 @@ lint: .venv/dev.stamp  ## style, types, and which floor may import which
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+coverage: .venv/dev.stamp  ## the tests of `make test`, measured; lists the uncovered lines of the folders that only calculate
+	$(TEST) -m "not soak and not programs" --cov --cov-report=term $(ARGS)
+	$(BIN)/coverage report --show-missing --include="$(PURE)"
+
+lowest: .venv/lowest.stamp  ## the fast tests and a comparison with the lowest versions that pyproject.toml allows
+	.venv/lowest/bin/python -m pytest tests/core tests/config tests/data/test_users.py tests/policies tests/offpolicy tests/models $(ARGS)
+	cd .venv/lowest && MLFLOW_TRACKING_URI=sqlite:///lowest.db bin/python -m tippingpoint compare data.users=2000 explain_rows=50
+
 check: lint test  ## style and tests; .ci/run is what CI runs
 
 bench: .venv/dev.stamp  ## measurements, as ratios against a peer or a floor of the same run
 	for script in benchmarks/*.py; do $(BIN)/python -P $$script || exit 1; done
 
-lock: .venv/dev.stamp  ## resolve the requirements files again, with hashes and without index addresses
+LOCK = $(BIN)/uv pip compile pyproject.toml --python-version 3.11 --no-header --no-annotate --quiet
+lock: .venv/dev.stamp  ## resolve the files in requirements/ again, with hashes and without index addresses
 	$(BIN)/pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --upgrade -o requirements-dev.txt
-	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --quiet --no-annotate -c requirements-dev.txt -o requirements.txt
-	cp requirements-dev.txt requirements-ray.txt  # the same versions wherever Ray lets them be
-	$(BIN)/uv pip compile pyproject.toml --extra dev --extra ray --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet -o requirements-ray.txt
-	$(BIN)/uv pip compile pyproject.toml --extra dev --extra spark --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet -c requirements-dev.txt -o requirements-spark.txt
+	$(LOCK) --universal --generate-hashes --extra dev --upgrade -o requirements/dev.txt
+	$(LOCK) --universal --generate-hashes -c requirements/dev.txt -o requirements/run.txt
+	cp requirements/dev.txt requirements/ray.txt  # the same versions wherever Ray lets them be
+	$(LOCK) --universal --generate-hashes --extra dev --extra ray -o requirements/ray.txt
+	$(LOCK) --universal --generate-hashes --extra dev --extra spark -c requirements/dev.txt -o requirements/spark.txt
+	$(LOCK) --resolution lowest-direct --extra dev --upgrade -o requirements/lowest.txt
 
 clean:  ## remove the environment and caches; runs and models stay
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
@@ -55,19 +66,26 @@ clean:  ## remove the environment and caches; runs and models stay
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11 …"; exit 1; }
 	$(PYTHON) -m venv .venv
 
-.venv/run.stamp: .venv/bin/python requirements.txt pyproject.toml
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+.venv/run.stamp: .venv/bin/python requirements/run.txt pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
-.venv/dev.stamp: .venv/run.stamp requirements-dev.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+.venv/dev.stamp: .venv/run.stamp requirements/dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@touch $@
 
 # Only what differs is installed; the rest is found in .venv beneath, which stays as it is.
 SITE := -c 'import site; print(site.getsitepackages()[0])'
-.venv/ray.stamp .venv/spark.stamp: .venv/%.stamp: .venv/dev.stamp requirements-%.txt
+.venv/ray.stamp .venv/spark.stamp: .venv/%.stamp: .venv/dev.stamp requirements/%.txt
 	$(BIN)/python -m venv .venv/$*
 	echo "import site; site.addsitedir('$$($(BIN)/python $(SITE))')" > "$$(.venv/$*/bin/python $(SITE))/beneath.pth"
-	.venv/$*/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-$*.txt
+	.venv/$*/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/$*.txt
+	@touch $@
+
+# Nothing of .venv: other versions are the point.
+.venv/lowest.stamp: .venv/bin/python requirements/lowest.txt
+	$(BIN)/python -m venv .venv/lowest
+	.venv/lowest/bin/pip install --quiet --disable-pip-version-check -r requirements/lowest.txt
+	.venv/lowest/bin/pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tippingpoint.offpolicy.cells import Cells, Line, contrast, gather, grid
-from tippingpoint.offpolicy.choice import choose, untold
+from tippingpoint.offpolicy.choice import choose, inconclusive
 from tippingpoint.offpolicy.contest import contest
 from tippingpoint.offpolicy.estimators import ESTIMATORS, truth
 from tippingpoint.offpolicy.evidence import Evidence, Log, doubly_robust
@@ -168,7 +168,7 @@ def choice(worlds: int, seed: int, base: float, users: int = 4000, cuts: int = 2
             halves.append(gather(where, score, scores_of(log)))
         validation, test = halves
         found = choose(validation, test, BANDS, line(base))
-        stays, _ = untold(test, BANDS, line(base), found.honest.at, rng)
+        stays, _ = inconclusive(test, BANDS, line(base), found.honest.at, rng)
         as_good = target >= (0 if found.honest.at is None else target[found.honest.at])
         kept += not (as_good & candidates & ~stays).any()
         for name, chosen in (("honest", found.honest), ("apparent", found.apparent)):

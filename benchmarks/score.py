@@ -80,7 +80,7 @@ def measured(what: str, path: str) -> None:
     """One side, in a process of its own: its seconds without loading, and its peak."""
     from tippingpoint.config.compose import compose
     from tippingpoint.config.settings import ScoreSettings
-    from tippingpoint.scoring.job import _batch, _write
+    from tippingpoint.scoring.job import _write, batch_of
     from tippingpoint.scoring.readers import open_input
     from tippingpoint.tracking import backend
     from tippingpoint.tracking.deciders import load_decider
@@ -90,7 +90,7 @@ def measured(what: str, path: str) -> None:
     loaded = load_decider(backend.connect(), "models:/conversion/1")
     decider = loaded.decider
     decider.score(_features(pl.DataFrame({name: ["1"] for name in decider.columns}), decider.columns))  # warm
-    batch = _batch(settings, loaded, datetime(2026, 1, 1), "decisions.parquet")
+    batch = batch_of(settings, loaded, datetime(2026, 1, 1), "decisions.parquet")
     start, before = time.perf_counter(), time.process_time()
     if what == "score":
         _write(settings, batch, open_input(path, None, {}), "decisions.parquet", lambda rows: None)

@@ -96,11 +96,18 @@ def request(path: str, body: Any) -> bytes:
     return f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content
 
 
+def registered(settings: Settings) -> str:
+    """Fit, file and register a family; the version it became."""
+    filed = run(settings).filed
+    assert filed is not None
+    assert filed.registered is not None
+    return filed.registered
+
+
 def family(name: str, seconds: float, shown: Table) -> None:
     """One row a load."""
     settings = Settings.from_config(compose("run", [f"model={name}", "report=none", "data.users=6000"]))
-    version = run(settings).filed.registered
-    assert version is not None
+    version = registered(settings)
     client = backend.connect()
     _, name_of, number = version.split("/")
     client.set_registered_model_alias(name_of, "champion", number)
@@ -146,7 +153,7 @@ def family(name: str, seconds: float, shown: Table) -> None:
 def followed() -> float:
     """Seconds until a promotion is served, at the configured poll."""
     settings = Settings.from_config(compose("run", ["model=logistic", "report=none", "data.users=3000"]))
-    first, second = (str(run(settings).filed.registered).split("/") for _ in range(2))
+    first, second = (registered(settings).split("/") for _ in range(2))
     client, port = backend.connect(), free_port()
     client.set_registered_model_alias(first[1], "champion", first[2])
     words = [sys.executable, "-m", "tippingpoint", "serve", f"model=models:/{first[1]}@champion", f"port={port}"]

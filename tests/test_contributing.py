@@ -1,10 +1,12 @@
-"""The five minutes of CONTRIBUTING.md, followed to the letter in a copy of the tree; the README's map and commands."""
+"""CONTRIBUTING.md followed to the letter, in a copy of the tree and in a package; the README's commands; folders."""
 
+import ast
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,36 +15,93 @@ from tippingpoint.cli import launch, main
 from tippingpoint.cli.main import VERBS
 
 ROOT = Path(__file__).parents[1]
+GUIDE = (ROOT / "CONTRIBUTING.md").read_text()
+FILES = dict(re.findall(r"`((?:src|conf|data)/[\w/]+\.\w+)`(?:(?!```).)*?```\w+\n(.*?)```", GUIDE, re.DOTALL))
+"""Each file that is to be written: its path, and what it holds."""
 BLOCKS = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
 COMMANDS = [line for block in BLOCKS for line in block.splitlines() if line.startswith("tippingpoint ")]
 
 
-def test_a_model_is_one_file_and_one_yaml(tmp_path: Path) -> None:
-    for part in ("src", "conf", "experiments", "data", "tests"):
-        shutil.copytree(ROOT / part, tmp_path / part, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
-    text = (ROOT / "CONTRIBUTING.md").read_text()
-    code, config = (re.search(rf"```{kind}\n(.*?)```", text, re.DOTALL)[1] for kind in ("python", "yaml"))
-    (tmp_path / "src/tippingpoint/models/extra_trees.py").write_text(code)
-    (tmp_path / "conf/model/extra_trees.yaml").write_text(config)
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the tree in which a model, a policy and a generator were added as CONTRIBUTING.md says."""
+    folder = tmp_path_factory.mktemp("tree")
+    for part in ("src", "conf", "experiments", "data", "tests", "pyproject.toml"):
+        copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
+        copy(ROOT / part, folder / part)
+    for path, text in FILES.items():
+        (folder / path).write_text(text)
+    return folder
+
+
+@pytest.mark.parametrize(("heading", "least"), [("model", 8), ("policy", 3), ("generator", 10)])
+def test_what_is_added_passes_the_tests_that_find_its_yaml(tree: Path, heading: str, least: int) -> None:
+    step = re.search(rf'## Add a {heading}.*?`make test ARGS="(.*?)"`', GUIDE, re.DOTALL)
+    assert step
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/models", "-k", "extra_trees"],
-        cwd=tmp_path, env={"PYTHONPATH": "src", "PATH": "/usr/bin:/bin"}, capture_output=True, text=True,
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *shlex.split(step[1])],
+        cwd=tree, env={"PYTHONPATH": "src", "PATH": "/usr/bin:/bin"}, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
-    assert re.search(r"[89] passed|\d\d passed", done.stdout)
+    passed = re.search(r"(\d+) passed", done.stdout)
+    assert passed
+    assert int(passed[1]) >= least
 
 
-def test_the_readme_s_verbs_and_files_exist() -> None:
-    text = (ROOT / "README.md").read_text()
-    assert set(re.findall(r"^tippingpoint (\w+)", text, re.MULTILINE)) <= set(VERBS)
-    block = text.split("src/tippingpoint/\n")[1].split("```")[0]
-    named = set(re.findall(r"[a-z_]+\.py", block))
-    there = {p.name for p in (ROOT / "src/tippingpoint").rglob("*.py") if p.name != "__init__.py"}
-    assert named == there
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the YAML of an installed package that brings all three."""
+    source, groups = tmp_path / "source", tmp_path / "groups"
+    project = re.search(r"```toml\n(.*?)```", GUIDE, re.DOTALL)
+    assert project
+    for path, text in FILES.items():
+        name, kind = Path(path), Path(path).parts[0]
+        file = source / "mine" / name.name if kind != "conf" else groups / name.relative_to("conf")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(re.sub(r"_target_: tippingpoint\.[\w.]+\.(\w+\.\w+)", r"_target_: mine.\1", text))
+    (source / "pyproject.toml").write_text(project[1])
+    (source / "mine/__init__.py").touch()
+    alone = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--target", str(tmp_path / "site")]
+    subprocess.run([sys.executable, "-m", "pip", "install", *alone, str(source)], check=True)
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    return groups
+
+
+def test_a_package_of_one_s_own_brings_all_three(
+    package: Path, call: Callable[..., int], stored: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typed = re.search(r"`tippingpoint (compare --config-dir FOLDER .*?)`", GUIDE)
+    assert typed
+    words = [str(package) if word == "FOLDER" else word for word in typed[1].split()]
+    assert call(*words, "data.users=3000", "report=none") == 0
+    shown = capsys.readouterr().out
+    assert "membership" in shown
+    assert "extra_trees" in shown
+
+
+def test_each_folder_says_what_it_is_for() -> None:
+    folders = {path.parent for path in (ROOT / "src/tippingpoint").rglob("*.py")}
+    for folder in folders:
+        said = ast.get_docstring(ast.parse((folder / "__init__.py").read_text()))
+        assert said is not None, folder
+        assert len(said) >= 60, folder
+
+
+def test_lock_files_hold_no_addresses() -> None:
+    files = list((ROOT / "requirements").glob("*.txt"))
+    assert len(files) == 5
+    for path in files:
+        assert "://" not in path.read_text()
+
+
+def test_the_readme_s_verbs_exist() -> None:
+    assert {line.split()[1] for line in COMMANDS} <= set(VERBS)
 
 
 @pytest.mark.parametrize("line", COMMANDS)
-def test_each_command_of_the_readme_is_understood(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_command_of_the_readme_is_understood(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Composed and checked, not run: that takes models and users."""
     asked: list[object] = []
     monkeypatch.chdir(tmp_path)
@@ -56,3 +115,4 @@ def test_each_command_of_the_readme_is_understood(line: str, tmp_path: Path, mon
         main.main()
     assert ended.value.code == 0
     assert asked or "--cfg" in line
+    assert "old spelling" not in capsys.readouterr().err

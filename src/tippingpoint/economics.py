@@ -13,7 +13,13 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class ActionPrice(StrictModel):
-    """What taking one action costs, and how users are assumed to respond where no experiment says."""
+    """What taking one action costs, and how users are assumed to respond where no experiment says.
+
+    Examples
+    --------
+    >>> Economics(price=9.99, actions={"none": {}, "email": ActionPrice(contact_cost=0.01)}).priced == {"none", "email"}
+    True
+    """
 
     contact_cost: float = 0.0
     """Money per user acted on."""
@@ -30,14 +36,27 @@ class Economics(StrictModel):
 
     A user who pays is worth the price of the months they stay, less a discount; one who does not is worth what
     advertising brings over the same months. Either way an action costs its contact.
+
+    Examples
+    --------
+    >>> reward_intercept, reward_slope = Economics(price=9.99).line(("none", "checkout_prompt"), good=True)
+    >>> (reward_intercept + reward_slope).round(2).tolist()  # of a user who pays
+    [59.94, 59.92]
     """
 
-    name: str
-    currency: str = Field(min_length=3, max_length=3)
+    name: str = "freemium"
+    currency: str = Field(default="EUR", min_length=3, max_length=3)
     price: float = Field(ge=0)
-    months: float = Field(gt=0)
-    ad_revenue: float
-    actions: dict[str, ActionPrice]
+    """Of a month."""
+    months: float = Field(default=6, gt=0)
+    """A new subscriber stays."""
+    ad_revenue: float = 3.0
+    """From a user who stays free, over the same months."""
+    actions: dict[str, ActionPrice] = {
+        "none": ActionPrice(contact_cost=0.0),
+        "discount_10": ActionPrice(contact_cost=0.05, discount=0.1, discount_months=3, assumed_response=1.1),
+        "checkout_prompt": ActionPrice(contact_cost=0.02, assumed_response=1.05),
+    }
 
     @field_validator("actions")
     @classmethod

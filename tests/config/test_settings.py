@@ -52,7 +52,6 @@ def check(overrides: list[str]) -> Settings:
         ("data.logging.chances={none: 0.4}", "data.logging.chances", "sum to 1"),
         ("data=csv", "data.path", "Type data.path=…"),
         ("select_by=auc", "select_by", "'roc_auc', 'pr_auc', 'log_loss' or 'brier'"),
-        ("model.boosting.search=null", "model.boosting.search", "~model.boosting.search"),
         ("policy.actions=null", "policy.actions", "Type policy.actions.KEY=VALUE."),
         ("data.seed=1,2", "data.seed", "Type data.seed='[1,2]'"),
         ("policy._target_=os.system", "policy._target_", "'os.system'"),

@@ -15,7 +15,7 @@ from tippingpoint.config.compose import compose
 from tippingpoint.config.settings import DashboardSettings
 from tippingpoint.core.errors import InputError, OutsideError
 from tippingpoint.dashboard.job import SCRATCH, dashboard
-from tippingpoint.serving.network import by_others
+from tippingpoint.reports.web_server import by_others
 
 
 def settings(*words: str) -> DashboardSettings:
@@ -78,7 +78,7 @@ def test_what_a_killed_server_had_on_disk_goes_with_it_and_the_kill_is_said(work
 
 def test_files_of_a_moment_are_where_the_server_was_told(tmp_path, monkeypatch):
     monkeypatch.setenv(SCRATCH, str(tmp_path))
-    scratch = import_module("tippingpoint.dashboard.scratch").scratch
+    scratch = import_module("tippingpoint.dashboard.job").scratch
     with scratch() as folder:
         assert Path(folder).parent == tmp_path
     assert list(tmp_path.iterdir()) == []

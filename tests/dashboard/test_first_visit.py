@@ -10,12 +10,12 @@ import streamlit as st
 from tests.dashboard.conftest import on_page, uploaded
 from tippingpoint.core.errors import OutsideError
 from tippingpoint.dashboard import faults, intake, segments, state
-from tippingpoint.dashboard.clause import clause
 from tippingpoint.dashboard.intake import features, listed, own_users
 from tippingpoint.dashboard.lists import targets
 from tippingpoint.dashboard.pages import PAGES
 from tippingpoint.dashboard.uploads import likely, look
 from tippingpoint.dashboard.views.registry import left_out
+from tippingpoint.dashboard.views.why import clause
 
 
 def said(app) -> str:

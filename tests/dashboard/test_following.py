@@ -75,13 +75,13 @@ def test_a_file_that_is_forgotten_is_gone(open_page, upload):
 def test_an_alias_is_followed_and_only_a_champion_is_called_one(at_compared, monkeypatch):
     state._champions.clear(), state._exact.clear()
     assert exact("models:/conversion@challenger") == "models:/conversion/1"
-    monkeypatch.setattr(state, "settings", lambda: {"version": "models:/conversion@challenger"})
+    monkeypatch.setattr(state, "settings", lambda: {"model": "models:/conversion@challenger"})
     assert state.references() == ["models:/conversion/1"]
-    assert state.standing("models:/conversion/1") == "Challenger"
-    monkeypatch.setattr(state, "settings", lambda: {"version": "models:/conversion/1"})
-    assert state.standing("models:/conversion/1") == "Version"
+    assert state.title_of("models:/conversion/1") == "Challenger"
+    monkeypatch.setattr(state, "settings", lambda: {"model": "models:/conversion/1"})
+    assert state.title_of("models:/conversion/1") == "Version"
     monkeypatch.setattr(state, "_champions", lambda: ["models:/conversion/1"])
-    assert state.standing("models:/conversion/1") == "Champion"
+    assert state.title_of("models:/conversion/1") == "Champion"
     with pytest.raises(InputError, match="there is no"):
         exact("models:/conversion/99")
 

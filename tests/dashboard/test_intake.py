@@ -13,7 +13,7 @@ from tippingpoint.config.settings import ScoreSettings
 from tippingpoint.core.errors import InputError
 from tippingpoint.dashboard import faults, intake
 from tippingpoint.dashboard.intake import listed
-from tippingpoint.dashboard.lists import by_lot, targets
+from tippingpoint.dashboard.lists import other_action, targets
 from tippingpoint.dashboard.subject import registered
 from tippingpoint.dashboard.uploads import lacking, look, look_at_table
 from tippingpoint.scoring.job import score
@@ -229,7 +229,7 @@ def test_who_got_another_action_by_lot_is_listed_by_it_and_who_got_none_is_not_t
     assert ids("high") == {"e"}
     assert ids("medium", "high") == {"a", "c", "e"}
     assert ids("low") == {"d"}
-    assert by_lot(found, conversion) == 3
+    assert other_action(found, conversion) == 3
 
 
 def test_of_several_decisions_the_last_of_each_user_counts(conversion, upload):

@@ -192,5 +192,5 @@ def test_hostile_names_and_values_reach_the_page_as_text_only(open_page, upload)
 def test_settings_reach_the_pages_through_the_environment(monkeypatch):
     from tippingpoint.dashboard import state
 
-    monkeypatch.setenv(state.SETTINGS, json.dumps({"version": "models:/conversion/3"}))
+    monkeypatch.setenv(state.SETTINGS, json.dumps({"model": "models:/conversion/3"}))
     assert state.references() == ["models:/conversion/3"]

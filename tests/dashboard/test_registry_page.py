@@ -47,7 +47,7 @@ def test_versions_without_a_champion_are_no_champion(page, compared, workspace):
 
 
 def test_a_champion_stands_with_its_day_its_gate_and_its_link(page, client):  # the fixture
-    promoting("version=1", "why=first of all", "who=ann")
+    promoting("model=1", "why=first of all", "who=ann")
     app = page()
     found = shown(app)
     assert found["Version"] == "conversion 1"
@@ -61,8 +61,8 @@ def test_a_champion_stands_with_its_day_its_gate_and_its_link(page, client):  # 
 
 
 def test_a_refused_look_is_in_the_journal_and_the_champion_stays(page, client):  # the fixture
-    promoting("version=2", "gate.calibration=null")
-    assert promoting("version=1").refused
+    promoting("model=2", "gate.calibration=null")
+    assert promoting("model=1").refused
     app = page()
     found = shown(app)
     assert (found["Version"], found["Challenger"]) == ("conversion 2", "1")
@@ -72,8 +72,8 @@ def test_a_refused_look_is_in_the_journal_and_the_champion_stays(page, client): 
 
 
 def test_after_a_rollback_the_version_before_stands_with_the_gate_that_let_it_in(page, client):  # the fixture
-    promoting("version=1")
-    promoting("version=2", *FORCED)
+    promoting("model=1")
+    promoting("model=2", *FORCED)
     assert shown(page())["Version"] == "conversion 2"
     rolling_back("why=worse")
     app = page()

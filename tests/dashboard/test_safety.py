@@ -67,7 +67,7 @@ def test_the_line_to_paste_says_the_name_as_it_is_whatever_is_in_it(conversion, 
     ).stdout.split(b"\0")
     assert [a.decode() for a in argv[:-1]] == shlex.split(typed)[1:]
     assert not list(tmp_path.iterdir())
-    words = [w for w in shlex.split(typed)[2:] if not w.startswith(("model=", "output="))]
+    words = [w for w in shlex.split(typed)[2:] if not w.startswith(("model=", "to="))]
     config = compose("score", [*words, "to=x.csv"])
     assert (config["input"], config["only"]) == (name, ["medium", "high"])
 

@@ -269,3 +269,7 @@ def test_a_file_that_is_no_table_is_refused_in_words(tmp_path: Path, text: str |
 
 def test_a_column_may_be_called_as_polars_calls_the_second_of_a_name(tmp_path: Path) -> None:
     assert table(csv(tmp_path, "a,a_duplicated_0,y\n1,2,0\n2,3,1\n")).read().columns[1] == "a_duplicated_0"
+
+
+def test_a_column_without_a_name_keeps_its_place(tmp_path: Path) -> None:
+    assert table(csv(tmp_path, ",x,y\n0,1,0\n1,2,1\n")).read().columns == ["", "x", "y"]

@@ -50,7 +50,7 @@ def test_values_that_only_one_outcome_has_are_found_though_they_are_rare() -> No
 
 def test_hillstrom_s_purchases_are_suspects_for_visits(real: Path) -> None:
     words = ["data=csv", f"data.path={real / 'hillstrom.csv'}", "data.target=visit"]
-    found = describe_job(TableSettings.from_config(compose("table", words))).as_dict()
+    found = describe_job(TableSettings.from_config(compose("table", words))).to_dict()
     assert (found["outcome"], found["positive"], round(found["outcome_rate"], 3)) == ("visit", "1", 0.147)
     assert found["like_actions"] == ["segment"]
     assert found["leak_suspects"] == ["conversion", "spend"]
@@ -79,7 +79,7 @@ def test_a_column_is_described_in_full() -> None:
 def test_every_generated_world_is_described_with_the_best_score_there_is() -> None:
     for world in ("case_study", "streamzone", "retention"):
         settings = TableSettings.from_config(compose("table", [f"data={world}", "data.users=2000"]))
-        found = describe_job(settings).as_dict()
+        found = describe_job(settings).to_dict()
         assert 0.6 < found["best_auc"] < 0.95
         assert found["leak_suspects"] == []
         assert {"id", "outcome", "logged action"} <= {column["role"] for column in found["columns"]}

@@ -100,7 +100,7 @@ def test_of_rows_that_are_the_same_one_is_kept_unless_another_of_their_id_differ
     ]  # fmt: skip
 
 
-def test_na_is_missing_to_door_and_model_alike_unless_the_contract_lists_it() -> None:
+def test_na_is_missing_to_validation_and_model_alike_unless_the_contract_lists_it() -> None:
     country = pl.Series("x", ["DE", "NA", "FR", "DE"] * 3)
     assert set(broken(country, type="category")) == {2, 6, 10}
     listed = contract(x={"type": "category", "values": ["DE", "FR", "NA"]})
@@ -227,3 +227,17 @@ def test_the_case_study_s_file_holds_its_contract() -> None:
     table = pl.read_csv(ROOT / "data/synthetic_user_conversion_data.csv")
     assert list(terms.columns) == table.columns
     assert check(table, terms, NOW).reasons == {}
+
+
+def test_few_categories_stand_for_all_rows() -> None:
+    plan = pl.Series("x", ["a", "b ", "c", "NA", None, "a"] * 50)
+    checked = check(pl.DataFrame({"x": plan}), contract(x={"type": "category", "values": ["a", "b"]}), NOW)
+    assert checked.table["x"].unique().sort().to_list() == ["a", "b"]
+    assert checked.reasons == {"x is missing ('NA')": 100, "x is an unseen category ('c')": 50}
+
+
+def test_the_ids_that_are_known_to_differ_are_not_read_again() -> None:
+    table = pl.DataFrame({"user": [" a", "b"], "x": [1, 2]})
+    terms = contract("user", user={"type": "text"}, x={"type": "whole"})
+    assert check(table, terms, NOW, pl.Series("user", ["a", "b"])).table["user"].to_list() == ["a", "b"]
+    assert check(table, terms, NOW).table["user"].to_list() == ["a", "b"]

@@ -69,7 +69,7 @@ def test_nothing_assumed_chooses_or_orders(compared: tuple, unlogged: SimulateRe
     card = tags["mlflow.note.content"]
     assert "Leader" not in card
     assert "From which response on an action pays" in card
-    assert "leader" not in asked.as_dict()
+    assert "leader" not in asked.to_dict()
     assert asked.simulation.leader is None
     assert asked.simulation.ordered == reversed_.simulation.ordered  # whatever is assumed
     shown = [drawn(result).splitlines() for result in (asked, reversed_)]

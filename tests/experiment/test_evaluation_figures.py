@@ -123,7 +123,7 @@ def test_the_card_says_the_essentials_first_and_all_of_them_fit_a_version(
         "Predicts `converted`",
         "| ROC AUC |",
         "| uplift, EUR",
-        "## FitContext limits",
+        "## Known limits",
         "## Load and score",
         "## Policy",
     ]

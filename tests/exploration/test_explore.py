@@ -106,11 +106,11 @@ def test_a_long_list_of_categories_is_bounded(pages: dict[str, ExploreResult]) -
 
 
 def test_the_answer_is_one_json_object(pages: dict[str, ExploreResult]) -> None:
-    answer = json.loads(json.dumps(pages["events"].as_dict()))
+    answer = json.loads(json.dumps(pages["events"].to_dict()))
     assert answer["evidence"] == ["truth", "experiment"]
     assert answer["funnel"]["Sign Up"] == 2000
     assert answer["outcome_rate"]["low"] < answer["outcome_rate"]["value"] < answer["outcome_rate"]["high"]
-    world = pages["world"].as_dict()
+    world = pages["world"].to_dict()
     assert 0.75 < world["best_roc_auc"] < 0.9
     assert {c["name"] for c in world["columns"]} == {c.name for c in pages["world"].explored.users.contract.columns}
 

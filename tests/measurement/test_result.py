@@ -92,7 +92,7 @@ def test_days_before_there_is_enough_are_no_looks() -> None:
     assert found.start is not None
     assert found.start > 0
     assert len(found.table()) == len(found.days) - found.start
-    assert found.as_dict()["first_look"] == found.days[found.start].isoformat()
+    assert found.to_dict()["first_look"] == found.days[found.start].isoformat()
 
 
 def test_later_measurements_say_of_earlier_days_what_was_said_then() -> None:
@@ -117,7 +117,7 @@ def test_outcomes_that_may_yet_change_get_the_interval_of_one_planned_look() -> 
     assert sure.per_1000 is not None
     assert found.per_1000.last.low == sure.per_1000.fixed_low[-1] > sure.per_1000.low[-1]
     assert len(found.table()) == 1
-    assert (found.as_dict()["holds_at"], sure.as_dict()["holds_at"]) == ("one look", "all looks")
+    assert (found.to_dict()["holds_at"], sure.to_dict()["holds_at"]) == ("one look", "all looks")
 
 
 def test_a_policy_that_acts_on_nobody_brings_nothing_and_says_so() -> None:

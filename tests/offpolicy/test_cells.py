@@ -189,7 +189,7 @@ def test_impossible_input_is_refused():
         grid(score, 1)
     missing = evidence.outcome_scores.copy()
     missing[5, 2] = np.nan
-    with pytest.raises(InputError, match=r"evidence.outcome_scores: missing or infinite under action 2"):
+    with pytest.raises(InputError, match=r"evidence.phi: missing or infinite under action 2"):
         gather(grid(score, 10), score, Evidence("experiment", missing))
     with pytest.raises(InputError, match="users × actions"):
         Evidence("truth", score)

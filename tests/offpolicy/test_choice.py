@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tippingpoint.core.errors import InputError
 from tippingpoint.offpolicy.best_cuts import best_cuts
 from tippingpoint.offpolicy.cells import Cells, Line, contacts, contrast, gather, grid
-from tippingpoint.offpolicy.choice import choose, cut_regret, regret, untold, valued
+from tippingpoint.offpolicy.choice import choose, cut_regret, inconclusive, regret, valued
 from tippingpoint.offpolicy.evidence import Evidence
 from tippingpoint.offpolicy.frontier import frontier
 
@@ -112,10 +112,10 @@ def test_honest_and_apparent_differ_only_in_where_they_were_chosen():
     assert found.honest.cuts == tuple(test.cuts[list(found.honest.at)])
 
 
-def test_the_untold_set_holds_the_chosen_and_drops_the_worst():
+def test_the_inconclusive_set_holds_the_chosen_and_drops_the_worst():
     validation, test = two_halves(5, n=20_000, cuts=20, lift=1.0)
     at = best_cuts(validation, [0, 1, 2], LINE)
-    stays, difference = untold(test, [0, 1, 2], LINE, at, np.random.default_rng(0))
+    stays, difference = inconclusive(test, [0, 1, 2], LINE, at, np.random.default_rng(0))
     assert stays[at]
     assert stays.any()
     assert not stays.all()

@@ -69,21 +69,21 @@ def test_a_later_look_must_be_surer() -> None:
     assert [w.verdict for w in words] == ["passes", "inconclusive"]
 
 
-def test_an_assumed_worth_is_never_a_number() -> None:
+def test_an_assumed_value_is_never_a_number() -> None:
     gain = np.ones(1000)
-    found = quality_checks.worth(gain, 0 * gain, "assumed", False, 0.0, LEVEL)
+    found = quality_checks.value(gain, 0 * gain, "assumed", False, 0.0, LEVEL)
     assert (found.verdict, found.figures) == ("inconclusive", {})
 
 
-def test_worth_is_paired_and_needs_users_who_are_treated_otherwise() -> None:
+def test_value_is_paired_and_needs_users_who_are_treated_otherwise() -> None:
     rng = np.random.default_rng(0)
     champion = rng.normal(0, 1, 2000)
-    assert quality_checks.worth(champion, champion, "truth", True, 0.0, LEVEL).verdict == "passes"
-    assert quality_checks.worth(champion + 0.1, champion, "truth", True, 0.0, LEVEL).verdict == "passes"
-    assert quality_checks.worth(champion - 0.1, champion, "truth", True, 0.0, LEVEL).verdict == "fails"
-    assert quality_checks.worth(champion - 0.1, champion, "truth", True, 0.2, LEVEL).verdict == "passes"
+    assert quality_checks.value(champion, champion, "truth", True, 0.0, LEVEL).verdict == "passes"
+    assert quality_checks.value(champion + 0.1, champion, "truth", True, 0.0, LEVEL).verdict == "passes"
+    assert quality_checks.value(champion - 0.1, champion, "truth", True, 0.0, LEVEL).verdict == "fails"
+    assert quality_checks.value(champion - 0.1, champion, "truth", True, 0.2, LEVEL).verdict == "passes"
     few = np.where(np.arange(2000) < 20, champion + 5, champion)
-    assert quality_checks.worth(few, champion, "truth", True, 0.0, LEVEL).verdict == "inconclusive"
+    assert quality_checks.value(few, champion, "truth", True, 0.0, LEVEL).verdict == "inconclusive"
 
 
 def test_calibration_passes_where_scores_are_chances_and_fails_where_they_are_far_off() -> None:
@@ -206,7 +206,7 @@ def test_what_cannot_be_told_blocks_only_where_the_gate_says_so_and_what_fails_a
     judgement = Judgement("g", "models:/c/2", "", "t", 9, 1, LEVEL, (untold.when_inconclusive("passes"),))
     assert judgement.passed
     assert not replace(judgement, checks=(failed,)).passed
-    assert json.loads(json.dumps(judgement.as_dict()))["passed"]
+    assert json.loads(json.dumps(judgement.to_dict()))["passed"]
 
 
 def test_users_are_as_old_as_their_newest_past_time_and_else_as_their_reading() -> None:

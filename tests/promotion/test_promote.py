@@ -60,22 +60,22 @@ def test_the_figures_are_those_of_the_runs_own_test(client: MlflowClient, compar
 
 
 def test_typed_again_there_is_nothing_to_do(client: MlflowClient) -> None:
-    promoting("version=1")
-    again = promoting("version=1")
+    promoting("model=1")
+    again = promoting("model=1")
     assert (again.refused, again.promoted, again.judgement) == (False, False, None)
     assert kinds(client) == ["look", "promote"]
 
 
 def test_one_that_is_not_told_better_is_refused_recorded_and_its_look_counted(client: MlflowClient) -> None:
-    promoting("version=2", "gate.calibration=null")  # the line, which is right in this world
-    first = promoting("version=1")
+    promoting("model=2", "gate.calibration=null")  # the line, which is right in this world
+    first = promoting("model=1")
     assert first.refused
     assert words_of(first)["better"] != "passes"
     assert aliases(client, "conversion") == {CHAMPION: "2", CHALLENGER: "1"}
     assert client.get_model_version("conversion", "1").tags["validation_status"] == "refused"
     assert kinds(client) == ["look", "promote", "refused"]
     assert first.judgement is not None
-    again, other = promoting("version=1").judgement, promoting("version=3", "dry_run=true").judgement
+    again, other = promoting("model=1").judgement, promoting("model=3", "dry_run=true").judgement
     assert again is not None
     assert other is not None
     assert (first.judgement.look, again.look, other.look) == (2, 2, 3)
@@ -84,7 +84,7 @@ def test_one_that_is_not_told_better_is_refused_recorded_and_its_look_counted(cl
 
 
 def test_a_version_picked_by_hand_shares_its_level_with_all_that_reported(client: MlflowClient) -> None:
-    mine, picked = promoting("dry_run=true").judgement, promoting("version=2", "dry_run=true").judgement
+    mine, picked = promoting("dry_run=true").judgement, promoting("model=2", "dry_run=true").judgement
     assert mine is not None
     assert picked is not None
     assert mine.alpha == pytest.approx(0.05 / 2), "the challenger was chosen on validation"
@@ -106,14 +106,14 @@ def test_a_look_counts_before_it_is_judged_whatever_becomes_of_it(
     with monkeypatch.context() as patch:
         patch.setattr(verb, "judge", overtaken)
         with pytest.raises(RefusedError, match="bob promoted version 3 while this was judged"):
-            promoting("version=1")
+            promoting("model=1")
     assert kinds(client) == ["look", "promote"]
-    assert promoting("version=1", "dry_run=true").judgement.look == 2  # type: ignore[union-attr]  # it is there, or this fails
+    assert promoting("model=1", "dry_run=true").judgement.look == 2  # type: ignore[union-attr]  # it is there, or this fails
 
 
 def test_of_three_that_look_at_once_each_has_a_place_of_its_own(client: MlflowClient, workspace: Path) -> None:
     words = ["promote", *QUICK, "gate.explanation=null", "dry_run=true", "output=json"]
-    jobs = [typed(*words, f"version={k}", folder=workspace) for k in (1, 2, 3)]
+    jobs = [typed(*words, f"model={k}", folder=workspace) for k in (1, 2, 3)]
     found = [json.loads(job.communicate(timeout=240)[0])["judgement"] for job in jobs]
     assert sorted(one["look"] for one in found) == [1, 2, 3]
     picked = [(one["alpha"] * one["look"] * (one["look"] + 1)) for one in found]
@@ -123,7 +123,7 @@ def test_of_three_that_look_at_once_each_has_a_place_of_its_own(client: MlflowCl
 
 def test_a_dry_run_leaves_what_another_left_half_done(client: MlflowClient) -> None:
     append(client, "conversion", "promote", "1", "", 0, who="ann")  # and killed before any alias was written
-    promoting("version=2", "dry_run=true")
+    promoting("model=2", "dry_run=true")
     assert aliases(client, "conversion") == {CHALLENGER: "1"}
 
 
@@ -140,15 +140,15 @@ def test_an_environment_has_a_champion_and_a_journal_of_its_own(client: MlflowCl
     assert aliases(client, "conversion") == {CHALLENGER: "1"}
     assert client.get_model_version("conversion-prod", "1").source == "models:/conversion/1"
     assert promoting("to=prod").judgement is None
-    assert promoting("version=2", "to=prod", *FORCED).champion == "2"
+    assert promoting("model=2", "to=prod", *FORCED).champion == "2"
     rolling_back("to=prod")
     assert aliases(client, "conversion-prod") == {CHAMPION: "1"}
     assert set(kinds(client)) == {"look"}, "the question counts the looks of its environments"
 
 
 def test_history_shows_figures_then_and_now(client: MlflowClient) -> None:
-    first = promoting("version=1")
-    promoting("version=2", "dry_run=true")
+    first = promoting("model=1")
+    promoting("model=2", "dry_run=true")
     found = history(StandingSettings.from_config(compose("history"))).found
     assert found["what"].tolist() == ["look", "promote", "look"]
     assert first.judgement is not None
@@ -169,7 +169,7 @@ def test_what_a_killed_promotion_left_is_finished_by_the_next_command(client: Ml
 def test_a_version_that_points_elsewhere_than_its_run_is_refused(client: MlflowClient) -> None:
     run = client.get_model_version("conversion", "1").run_id
     made = client.create_model_version("conversion", "s3://elsewhere/model", run)
-    result = promoting(f"version={made.version}", "gate.reload={rows: 5, inconclusive: blocks}")
+    result = promoting(f"model={made.version}", "gate.reload={rows: 5, inconclusive: blocks}")
     assert result.refused
     assert words_of(result)["signature"] == "fails"
     assert words_of(result)["reload"] == "inconclusive"
@@ -215,15 +215,15 @@ def test_what_score_and_serve_refuse_the_gate_refuses(
 
 
 def test_a_champion_that_does_not_load_stands_in_the_way_only_until_one_says_so(client: MlflowClient) -> None:
-    promoting("version=1")
+    promoting("model=1")
     run = client.get_run(client.get_model_version("conversion", "1").run_id)
     client.delete_logged_model(run.outputs.model_outputs[0].model_id)
-    blocked = promoting("version=2", "gate.slices=null")
+    blocked = promoting("model=2", "gate.slices=null")
     assert blocked.judgement is not None
     assert [check.name for check in blocked.judgement.stopping] == ["better"]
     assert "the champion does not load" in blocked.judgement.stopping[0].said
     assert "gate.better.inconclusive=passes" in blocked.judgement.stopping[0].said
-    assert promoting("version=2", "gate.better.inconclusive=passes", "gate.calibration=null").champion == "2"
+    assert promoting("model=2", "gate.better.inconclusive=passes", "gate.calibration=null").champion == "2"
 
 
 def test_assumed_evidence_is_no_reason_to_promote_and_has_no_number(
@@ -241,7 +241,7 @@ def test_assumed_evidence_is_no_reason_to_promote_and_has_no_number(
 def test_a_champion_that_may_have_learnt_from_these_users_is_no_measure(
     client: MlflowClient, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    promoting("version=1")
+    promoting("model=1")
 
     check = judge._unseen
 
@@ -258,20 +258,20 @@ def test_a_champion_that_may_have_learnt_from_these_users_is_no_measure(
         return check(model, replace(champion, model=theirs, decider=decider), users)
 
     monkeypatch.setattr(judge, "_unseen", otherwise)
-    words = words_of(promoting("version=2", "dry_run=true"))
+    words = words_of(promoting("model=2", "dry_run=true"))
     assert {words[name] for name in ("better", "value", "slices")} == {"inconclusive"}
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["version=9"], r"version: models:/conversion has no version '9'. .*There are: 3, 2, 1."),
-        (["version=models:/churn/1"], r"version: models:/churn/1 is not of conversion. Type name=churn too."),
-        (["version=models:/conversion@best"], r"version: models:/conversion has no alias best."),
+        (["model=9"], r"model: models:/conversion has no version '9'. .*There are: 3, 2, 1."),
+        (["model=models:/churn/1"], r"model: models:/churn/1 is not of conversion. Type name=churn too."),
+        (["model=models:/conversion@best"], r"model: models:/conversion has no alias best."),
         (["name=convers"], r"name: there is no registered model 'convers'. Nearest: 'conversion'."),
         (["to=prod"], r"to: models:/conversion-prod is there already, and is no environment of conversion"),
         (["run=00000000000000000000000000000000"], r"there is no run 0{32} in this store"),
-        (["version=1", "run=x"], r"version: names one, and so does run. Drop one."),
+        (["model=1", "run=x"], r"model: names one, and so does run. Drop one."),
         (["gate=strikt"], r"gate: there is no gate=strikt. Nearest: 'strict'."),
         (["gate.better.margn=1"], r"gate.better.margn: unknown key. Nearest: 'margin'."),
         (["gate.alpha=2"], r"gate.alpha: must be above 0 and below 0.5"),
@@ -296,19 +296,19 @@ def test_what_is_wrong_is_told_with_what_to_type(
 def test_without_a_challenger_it_is_told_what_there_is(client: MlflowClient, refused: Callable[..., str]) -> None:
     client.delete_registered_model_alias("conversion", CHALLENGER)
     said = refused("promote")
-    assert "models:/conversion has no challenger. Type tippingpoint compare, or version=…; there are: 3, 2, 1." in said
+    assert "models:/conversion has no challenger. Type tippingpoint compare, or model=…; there are: 3, 2, 1." in said
 
 
 def test_a_number_is_that_number_however_it_is_written(client: MlflowClient) -> None:
-    assert promoting("version='01'", "dry_run=true").version == "1"
+    assert promoting("model='01'", "dry_run=true").version == "1"
 
 
 def test_the_exit_code_says_whether_it_was_promoted(
     client: MlflowClient, call: Callable[..., int], capsys: pytest.CaptureFixture
 ) -> None:
-    assert call("promote", *QUICK, "version=1", "output=json") == 0
+    assert call("promote", *QUICK, "model=1", "output=json") == 0
     assert json.loads(capsys.readouterr().out)["champion"] == "1"
-    assert call("promote", *QUICK, "version=2", "gate.quality.floor=0.99") == 1
+    assert call("promote", *QUICK, "model=2", "gate.quality.floor=0.99") == 1
     assert "Not promoted: quality fails" in capsys.readouterr().out
     assert call("status") == 0
     assert call("history", "output=json") == 0

@@ -10,8 +10,8 @@ from tippingpoint.tracking.registry import DEPLOYMENT
 
 
 def test_a_rollback_loads_and_scores_first_and_says_what_it_undid(client: MlflowClient) -> None:
-    promoting("version=1")
-    promoting("version=2", *FORCED, "why=try it", "who=bob")
+    promoting("model=1")
+    promoting("model=2", *FORCED, "why=try it", "who=bob")
     assert aliases(client, "conversion") == {CHAMPION: "2", PREVIOUS: "1"}
     dry = rolling_back("dry_run=true")
     assert aliases(client, "conversion")[CHAMPION] == "2"
@@ -27,8 +27,8 @@ def test_a_rollback_loads_and_scores_first_and_says_what_it_undid(client: Mlflow
 
 
 def test_a_previous_champion_that_does_not_load_is_not_brought_back(client: MlflowClient) -> None:
-    promoting("version=1")
-    promoting("version=2", *FORCED)
+    promoting("model=1")
+    promoting("model=2", *FORCED)
     client.delete_run(client.get_model_version("conversion", "1").run_id)
     run = client.get_run(client.get_model_version("conversion", "1").run_id)
     client.set_logged_model_tags(run.outputs.model_outputs[0].model_id, {"lost": "yes"})
@@ -40,8 +40,8 @@ def test_a_previous_champion_that_does_not_load_is_not_brought_back(client: Mlfl
 
 @pytest.mark.parametrize("tag", [DEPLOYMENT, "policy_bound_digest"])
 def test_a_previous_champion_whose_files_are_others_now_is_not_brought_back(client: MlflowClient, tag: str) -> None:
-    promoting("version=1")
-    promoting("version=2", *FORCED)
+    promoting("model=1")
+    promoting("model=2", *FORCED)
     client.set_model_version_tag("conversion", "1", tag, "another")
     with pytest.raises(RefusedError, match=r"does not load and score .*registered was another.* the champion stays"):
         rolling_back()

@@ -9,20 +9,16 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from tippingpoint.core.errors import InputError
+from tippingpoint.data.contract import ColumnSpec
 from tippingpoint.data.files import read
-from tippingpoint.scoring.readers import Retyped, open_input
+from tippingpoint.scoring.readers import open_input
 
 ROWS = pl.DataFrame({"id": range(2500), "hours": [i / 7 for i in range(2500)], "plan": ["a", "b"] * 1250})
-COLUMNS, NUMBERS = ["id", "hours", "plan"], frozenset({"hours"})
+COLUMNS, SPECS = ["id", "hours", "plan"], {"id": ColumnSpec(type="text"), "hours": ColumnSpec(type="number")}
 
 
 def chunks(given, size=700, query=None, columns=COLUMNS, **parameters):
-    source = open_input(str(given), query, parameters)
-    while True:
-        try:
-            return list(source.chunks(columns, NUMBERS, size))
-        except Retyped:
-            continue
+    return list(open_input(str(given), query, parameters).chunks(columns, SPECS, size))
 
 
 @pytest.fixture
@@ -43,7 +39,8 @@ def folder(tmp_path):
 def test_files_come_whole_in_chunks_of_one_size(folder, name):
     found = chunks(folder / name)
     assert [len(chunk) for chunk in found] == [700, 700, 700, 400]
-    assert_frame_equal(pl.concat(found), ROWS)
+    found = pl.concat(found, how="vertical_relaxed")
+    assert_frame_equal(found.cast({"id": pl.Int64}), ROWS)
 
 
 def test_a_table_and_a_query_come_as_a_file_of_the_same_rows(folder):
@@ -66,11 +63,11 @@ def test_postgresql_gives_what_duckdb_gives(postgres):
     assert_frame_equal(found.sort("id"), ROWS)
 
 
-@pytest.mark.parametrize(("late", "column"), [("A7", "id"), ("2.5", "id"), ("x", "hours"), (" ", "hours")])
+@pytest.mark.parametrize(("late", "column"), [("A7", "id"), ("x", "hours"), (" ", "hours")])
 def test_a_csv_means_in_chunks_what_it_means_as_a_whole(tmp_path, late, column):
     text = ROWS.cast({"id": pl.String, "hours": pl.String})
     text = pl.concat([text, text.tail(1).with_columns(pl.lit(late).alias(column))])
-    text = text.with_columns(id=pl.col("id").str.zfill(4) if late != "2.5" else pl.col("id"))
+    text = text.with_columns(id=pl.col("id").str.zfill(4))
     text.write_csv(tmp_path / "users.csv")
     whole = read(tmp_path / "users.csv").select(pl.col("id", "plan").cast(pl.String))
     found = [chunk.select(pl.col("id", "plan").cast(pl.String)) for chunk in chunks(tmp_path / "users.csv")]
@@ -114,4 +111,5 @@ def test_a_line_with_more_values_than_the_header_is_refused_whatever_columns_are
 
 def test_a_column_that_is_not_needed_may_hold_anything(tmp_path):
     ROWS.with_columns(note=pl.Series([*map(str, range(2499)), "late"])).write_csv(tmp_path / "users.csv")
-    assert_frame_equal(pl.concat(chunks(tmp_path / "users.csv")), ROWS)
+    found = pl.concat(chunks(tmp_path / "users.csv"))
+    assert_frame_equal(found, ROWS.cast({"id": pl.String}))

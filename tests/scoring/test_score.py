@@ -265,7 +265,7 @@ def test_parts_go_on_where_they_were_left(users, tmp_path, monkeypatch):
     assert result.scored.tally.decided == len(users)
     assert result.scored.resumed == (2, math.ceil(len(users) / 90))
     again = quietly(*words)
-    assert again.scored.tally.as_dict() == result.scored.tally.as_dict()
+    assert again.scored.tally.to_dict() == result.scored.tally.to_dict()
     with pytest.raises(InputError, match=r"holds all parts of another job: chunk 90 and not 80"):
         quietly(*words, "chunk=80")
 
@@ -306,20 +306,20 @@ def test_users_of_another_kind_are_said_to_have_drifted(users, tmp_path):
     ("words", "key", "named"),
     [
         (["to=d.csv"], "input", "Type input="),
-        (["input=users.csv"], "output", "Type output="),
-        (["input=users.csv", "to=d.xlsx"], "output=d.xlsx", ".csv.gz"),
+        (["input=users.csv"], "to", "Type to="),
+        (["input=users.csv", "to=d.xlsx"], "to=d.xlsx", ".csv.gz"),
         (["input=nobody.csv", "to=d.csv"], "input=nobody.csv", "users.csv"),
         (["input=mlflow.db", "to=d.csv"], "input=mlflow.db", ".parquet"),
         (["input=users.csv", "to=d.csv", "only=[hihg]"], "only", "'high'"),
         (
-            ["input=users.csv", "to=d.csv", "version=models:/conversion/99"],
+            ["input=users.csv", "to=d.csv", "model=models:/conversion/99"],
             "model",
             "There are: models:/conversion@challenger, ",
         ),
         (["input=users.csv", "to=d.csv", "holdout=2"], "holdout", "from 0 to 1"),
-        (["input=users.csv", "to=d.csv", "output=e.csv"], "output", "to=d.csv"),
+        (["input=users.csv", "to=d.csv", "output=e.csv"], "to", ""),
         (
-            ["input=users.csv", "to=d.csv", "version=null"],
+            ["input=users.csv", "to=d.csv", "model=null"],
             "model",
             "tippingpoint promote, or model=models:/conversion@challenger",
         ),
@@ -345,7 +345,7 @@ def test_what_cannot_be_decided_is_refused_in_one_message(users, words, key, nam
 
 def test_output_is_the_place_and_json_the_answer(call, users, capsys):
     line = ("score", CHALLENGER, "input=users.csv", "tracking.log=false")
-    assert call(*line, "output=out.csv") == 0
+    assert call(*line, "to=out.csv") == 0
     assert "rows in =" in capsys.readouterr().out
     assert call(*line, "output=json", "to=json.csv") == 0
     answer = json.loads(capsys.readouterr().out)

@@ -1,4 +1,4 @@
-"""The compiled scorer is the pipeline, digit for digit."""
+"""The compiled scorer gives the scores of the pipeline, to 1e-12."""
 
 import numpy as np
 import pandas as pd

@@ -52,7 +52,7 @@ def test_what_only_reads_reads_a_store_that_cannot_be_written(
     for words in (
         ("history", "output=json"),
         ("status", "dry_run=true", "output=json"),
-        ("score", f"input={USERS}", f"output={decisions}", "tracking.log=false"),
+        ("score", f"input={USERS}", f"to={decisions}", "tracking.log=false"),
     ):
         done = typed(bound, tmp_path, *words)
         assert done.returncode == 0, done.stderr

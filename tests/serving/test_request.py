@@ -90,15 +90,15 @@ numbers = st.integers(-50, 300) | st.floats(-50, 300).map(lambda x: round(x, 2) 
         }
     )
 )
-def test_what_the_door_refuses_is_refused_in_its_words(user):
+def test_what_a_table_is_refused_for_is_refused_in_the_same_words(user):
     table = pl.DataFrame([user], schema_overrides={"user_id": pl.String, "plan": pl.String, "city": pl.String})
     broken = check(table, CONTRACT, datetime.now(UTC).replace(tzinfo=None)).broken
-    door = sorted(broken["reason"].to_list()[0].split("; ")) if len(broken) else []
+    table_said = sorted(broken["reason"].to_list()[0].split("; ")) if len(broken) else []
     try:
         READER.read([user])
         ours = []
     except RefusedUsersError as error:
         ours = sorted(problem.said for problem in error.problems)
     # That most of a column changed type is said of tables.
-    words = [said.replace(".0 ", " ").replace(" (type changed)", "") for said in (*door, *ours)]
-    assert words[: len(door)] == words[len(door) :]
+    words = [said.replace(".0 ", " ").replace(" (type changed)", "") for said in (*table_said, *ours)]
+    assert words[: len(table_said)] == words[len(table_said) :]

@@ -38,7 +38,7 @@ def test_lint_of_bands_needs_a_score_and_finds_bands_no_one_reaches(compared: tu
     without = policy_lint(LintSettings.from_config(compose("policy_lint", small)))
     assert [r.kind for r in without.found.remarks] == ["not looked at"]
     assert not without.refused
-    scored = ["scored_by=models:/conversion/1", "policy.cuts=[0.4,1.0]"]
+    scored = ["model=models:/conversion/1", "policy.cuts=[0.4,1.0]"]
     result = policy_lint(LintSettings.from_config(compose("policy_lint", [*small, *scored])))
     remarks = [(r.kind, r.what.split(";")[0]) for r in result.found.remarks]
     assert remarks == [("unreachable", "no user is high")]
@@ -55,7 +55,7 @@ def test_lint_with_a_gap_exits_with_1(workspace: Path, call: Callable[..., int])
 def test_diff_names_policies_on_the_line_and_counts_users(
     compared: tuple, call: Callable[..., int], capsys: pytest.CaptureFixture
 ) -> None:
-    small = ["data.users=3000", "scored_by=models:/conversion/1", "output=json"]
+    small = ["data.users=3000", "model=models:/conversion/1", "output=json"]
     assert call("policy", "diff", "models:/conversion/1", "intent_bands", *small) == 0
     alike = json.loads(capsys.readouterr().out)
     assert (alike["written"], alike["users_with_another_action"]) == ([], 0)
@@ -66,7 +66,7 @@ def test_diff_names_policies_on_the_line_and_counts_users(
 
 
 def test_diff_without_a_score_says_what_to_type() -> None:
-    with pytest.raises(InputError, match="scored_by: one of the policies reads the score"):
+    with pytest.raises(InputError, match="model: one of the policies reads the score"):
         policy_diff(DiffSettings.from_config(compose("policy_diff", ["policies=[intent_bands,top_fraction]"])))
 
 

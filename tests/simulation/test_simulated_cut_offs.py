@@ -21,8 +21,8 @@ def test_honest_stands_beside_apparent_and_the_budget_is_kept_on_validation(simu
     assert cut_offs.regret.value >= 0
     assert cut_offs.budgeted.honest.spend.value < 0.2  # 300 of 3,000 users, chosen on validation
     (view,) = cut_offs.views
-    assert view.told is not None
-    assert not view.told[cut_offs.choice.honest.at]
+    assert view.different is not None
+    assert not view.different[cut_offs.choice.honest.at]
 
 
 def test_a_budget_is_told_in_totals_of_the_users_it_is_for(simulated: SimulateResult) -> None:
@@ -51,12 +51,12 @@ def test_three_cut_offs_and_more_are_seen_two_at_a_time_with_the_others_held(com
         assert cut_offs.budgeted.honest.cuts is not None
         for view in cut_offs.views:
             assert view.at == best.cuts
-            assert view.told is not None
+            assert view.different is not None
             at = tuple(int(np.flatnonzero(view.surface.cuts == best.cuts[k])[0]) for k in view.free)
             assert view.surface.uplift.value[at] == pytest.approx(best.uplift.value, abs=1e-9)
             assert view.surface.uplift.se[at] == pytest.approx(best.uplift.se, rel=1e-6)
-            assert not view.told[at]
-        assert len(cut_offs.untold_ranges) in (0, 4)
+            assert not view.different[at]
+        assert len(cut_offs.inconclusive_ranges) in (0, 4)
         assert len(cut_offs.frontier) > 3
         assert cut_offs.frontier[0].point.cuts is None
         assert all(len(step.point.cuts or ()) == 4 for step in cut_offs.frontier[1:])

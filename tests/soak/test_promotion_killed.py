@@ -36,7 +36,7 @@ def test_killed_at_any_moment_the_next_command_finds_the_store_whole(compared: t
     promoted = 0
     for number, moment in enumerate(np.random.default_rng(0).uniform(0, 0.5, KILLS)):
         entries = len(read(client, "conversion").entries)
-        words = ["promote", f"version={number % 2 + 1}", *LENIENT]
+        words = ["promote", f"model={number % 2 + 1}", *LENIENT]
         job = typed(*words, folder=workspace)
         at = "loading models" if number % 4 == 3 else "filing"  # mostly while the journal and aliases are written
         for line in job.stderr:

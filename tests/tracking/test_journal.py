@@ -12,7 +12,16 @@ from tippingpoint.core.errors import InputError, OutsideError
 from tippingpoint.tracking import promotion
 from tippingpoint.tracking.backend import connect
 from tippingpoint.tracking.journal import TRIES, Entry, Journal, OvertakenError, append, journal_name, read
-from tippingpoint.tracking.promotion import CHAMPION, MARK, PREVIOUS, aliases, question, questions, settle, standing
+from tippingpoint.tracking.promotion import (
+    CHAMPION,
+    MARK,
+    PREVIOUS,
+    aliases,
+    question,
+    questions,
+    registry_status,
+    settle,
+)
 
 
 def entry(number: int, based_on: int, kind: str = "promote", version: str = "1") -> Entry:
@@ -186,7 +195,7 @@ def test_aliases_that_someone_moved_by_hand_are_told_and_set_again(client: Mlflo
     move(client, "1", 0)
     journal, _ = settle(client, "conversion", words)
     client.set_registered_model_alias("conversion", CHAMPION, "4")
-    assert standing(client, journal, words).behind == ("alias champion",)
+    assert registry_status(client, journal, words).behind == ("alias champion",)
     assert settle(client, "conversion", words)[1] == ("alias champion",)
 
 
@@ -196,11 +205,11 @@ def test_a_version_that_was_deleted_holds_up_nothing_and_is_told(client: MlflowC
     client.delete_model_version("conversion", "1")
     journal, _ = settle(client, "conversion", words)
     assert (journal.champion, aliases(client, "conversion")) == ("2", {CHAMPION: "2"})
-    assert standing(client, journal, words).behind == ("version 1 was deleted",)
+    assert registry_status(client, journal, words).behind == ("version 1 was deleted",)
     move(client, "3", 2, "2")
     journal, _ = settle(client, "conversion", words)
     assert aliases(client, "conversion") == {CHAMPION: "3", PREVIOUS: "2"}
-    assert standing(client, journal, words).behind == ()
+    assert registry_status(client, journal, words).behind == ()
 
 
 def test_an_environment_is_not_mixed_into_another_question_of_its_name(client: MlflowClient) -> None:

@@ -21,7 +21,7 @@ from tests.processes import Forked
 from tests.tracking.racing import described, forever, race_all
 from tippingpoint.tracking.backend import connect
 from tippingpoint.tracking.journal import Journal, read
-from tippingpoint.tracking.promotion import CHAMPION, PREVIOUS, aliases, settle, standing
+from tippingpoint.tracking.promotion import CHAMPION, PREVIOUS, aliases, registry_status, settle
 
 
 @pytest.fixture(params=["database", pytest.param("server", marks=pytest.mark.programs)])
@@ -90,7 +90,7 @@ def raced(store: str, folder: Path, promoters: int, rounds: int) -> None:
     assert [entry.number for entry in journal.counting] == sorted(one["won"] for one in said if "won" in one)
     assert journal.missing == []
     assert aliases(client, "conversion") == wanted(journal)
-    assert standing(client, journal, described).behind == ()
+    assert registry_status(client, journal, described).behind == ()
 
 
 def test_of_four_promoters_one_wins_each_of_three_rounds_and_the_others_are_told(store: str, tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def killed(stored: Path, moments: np.ndarray) -> None:
         assert journal.missing == []
         assert journal.counting == journal.entries
         assert aliases(client, "conversion") == wanted(journal)
-        assert standing(client, journal, described).behind == ()
+        assert registry_status(client, journal, described).behind == ()
 
 
 def test_killed_at_three_moments_the_next_look_finds_the_store_whole(stored: Path) -> None:

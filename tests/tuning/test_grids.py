@@ -9,7 +9,6 @@ import numpy as np
 import optuna
 import pytest
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from tests.tuning.forests import FAMILY, opened
@@ -22,11 +21,11 @@ class Killed(BaseException):
     """A worker is gone, as if by kill -9."""
 
 
-class Deadly(JournalFileBackend):
+class Deadly(storages.Journal):
     """Kills who writes, right before it is written or right after."""
 
     def __init__(self, path: Path, seed: list[int]) -> None:
-        super().__init__(str(path), lock_obj=storages._KernelLock(path))
+        super().__init__(path)
         self.rng = np.random.default_rng(seed)
 
     def append_logs(self, logs: list) -> None:

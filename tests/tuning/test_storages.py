@@ -39,3 +39,10 @@ def test_a_storage_that_goes_away_is_said_too() -> None:
         storages.storage_errors("here"),
     ):
         raise optuna.exceptions.StorageInternalError("gone")
+
+
+def test_a_journal_waits_for_the_disk_when_a_trial_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[int] = []
+    monkeypatch.setattr(storages.os, "fsync", waited.append)
+    go_on(opened(tmp_path), 3)
+    assert len(waited) == 3

@@ -1,19 +1,23 @@
 """Studies end with exactly as many complete trials as were asked for, whoever dies on the way."""
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import optuna
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from tests.tuning.forests import FAMILY, OWN, complete, go_on, opened
 from tippingpoint.core import leases
 from tippingpoint.core.errors import InputError
-from tippingpoint.tuning import recorded_trials, samplers, storages, studies
+from tippingpoint.tuning import recorded_trials, samplers, storages, studies, worker
+from tippingpoint.tuning.grids import Grid, grid
+from tippingpoint.tuning.objectives import Found, Stopped
 
 
 def test_the_familys_own_parameters_come_first(tmp_path: Path) -> None:
@@ -82,6 +86,44 @@ def test_what_is_worked_on_is_not_taken_away(tmp_path: Path) -> None:
         studies.claim(study, 5, (leases.here(), lease), FAMILY)
         assert studies.clear(study, FAMILY, None) == 0
     assert studies.clear(study, FAMILY, None) == 1
+
+
+def test_a_grid_point_of_a_trial_that_another_process_failed_is_dropped_quietly(tmp_path: Path) -> None:
+    study, other = opened(tmp_path, first=None), opened(tmp_path, first=None)
+
+    class Overtaken(Grid):
+        def belongs_to(self, number: int, trials: Sequence[FrozenTrial]) -> bool:
+            other.tell(number, state=TrialState.FAIL)
+            return False
+
+    points = Overtaken(grid(FAMILY, 2, 0).points)
+    assert studies.claim(study, 5, (leases.here(), "mine"), FAMILY, grid=points) is None
+    assert [trial.state for trial in study.get_trials()] == [TrialState.FAIL]
+
+
+@pytest.mark.parametrize("error", [None, optuna.TrialPruned(), ValueError("no"), Stopped()])
+def test_the_result_of_a_trial_that_another_process_failed_is_dropped_quietly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception | None
+) -> None:
+    study, other = opened(tmp_path, first=None), opened(tmp_path, first=None)
+    found = Found({"roc_auc": [0.8]}, None, None, 0.1)
+
+    def overtaken(*_: object) -> Found:
+        other.tell(0, state=TrialState.FAIL)
+        if error is not None:
+            raise error
+        return found
+
+    monkeypatch.setattr(worker, "cross_validate", overtaken)
+    tune = SimpleNamespace(objectives=("roc_auc",), prune=0)
+    task = SimpleNamespace(
+        families={"forest": FAMILY}, folds=SimpleNamespace(number=3), tune=tune, priced=None, threads=1,
+        baseline={"forest": found},
+    )  # fmt: skip
+    worker._answer(task, "forest", study, study.ask(), threading.Event())
+    (trial,) = study.get_trials()
+    assert (trial.state, trial.values) == (TrialState.FAIL, None)
+    assert recorded_trials.REASON not in trial.user_attrs
 
 
 def test_parameters_that_kill_again_and_again_are_given_up(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def test_its_answers_are_one_screen_and_one_json(tuned: TuneResult) -> None:
     assert len(text.splitlines()) <= 40
     assert ("Gain of logistic over its defaults, cross-validated" in text) == (tuned.tuned.gain.value > 0)
     assert "looked at once" in text
-    assert json.loads(json.dumps(tuned.as_dict(), default=float))["trials"] == {"complete": 6, "pruned": 0, "failed": 0}
+    assert json.loads(json.dumps(tuned.to_dict(), default=float))["trials"] == {"complete": 6, "pruned": 0, "failed": 0}
 
 
 def test_the_same_line_again_has_nothing_to_do(tuned: TuneResult) -> None:

@@ -33,7 +33,8 @@ from tippingpoint.tuning.job import tune
         (["tune.objectives=[roc_auc,nodes]", "tune.sampler=cmaes"], "tune.sampler", "cmaes"),
         (["tune.folds=1"], "tune.folds", "2 to 20"),
         (["model.logistic.search={}"], "model.logistic.search", "~model.logistic.search for all"),
-        (["model.logistic.search=null"], "model.logistic.search", "~model.logistic.search"),
+        (["model.logistic.search=null"], "model.logistic.search", ""),
+        (["~model.logistic.search"], "model.logistic.search", ""),
         (["tune.storage=redis://host/0"], "tune.storage", "Type tune.storage="),
     ],
 )

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tippingpoint.config.settings import Terminal
+from tippingpoint.reports.result import Result
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.runs import reap
 
@@ -26,8 +27,8 @@ SHOWN = (
 )
 
 
-@dataclass(frozen=True)
-class DoctorResult:
+@dataclass(frozen=True, repr=False)
+class DoctorResult(Result):
     """What was found."""
 
     versions: dict[str, str]
@@ -36,7 +37,7 @@ class DoctorResult:
     models: list[str]
     closed: int
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         return {
             "versions": self.versions,

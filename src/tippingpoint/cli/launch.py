@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -20,8 +20,6 @@ from itertools import chain
 from typing import Any, get_type_hints
 
 import hydra
-from hydra._internal.hydra import Hydra
-from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -31,7 +29,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
+from tippingpoint.cli.hydra_internals import Hydra, get_args_parser
 from tippingpoint.config.compose import NAMING, as_added, config_folder, hydra_error, own_groups
+from tippingpoint.config.old_spellings import modern_words
 from tippingpoint.core.errors import InputError, OutsideError, RefusedError, TippingpointError
 from tippingpoint.core.redaction import masked
 
@@ -142,15 +142,17 @@ def launch(verb: str, config_name: str, arguments: list[str]) -> int:
         For words that cannot be composed, and under `debug` what the job itself raises.
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises, so that `main` can say it in our form
-    sys.argv = [f"tippingpoint {verb}", *arguments]
     options = get_args_parser().parse_args(arguments)
+    typed = modern_words(verb, options.overrides)
+    added = as_added(verb, typed)
+    sys.argv = [f"tippingpoint {verb}", *added, *(word for word in arguments if word not in options.overrides)]
     name = options.config_name or config_name
     try:
         if options.help or options.hydra_help or options.cfg or options.info is not None or options.shell_completion:
             hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=name)(LaunchedJob(verb))()
             return 0
         named = [f"config_dir='{options.config_dir}'"] if options.config_dir and verb in NAMING else []
-        words = [*own_groups(options.config_dir), *named, *as_added(verb, options.overrides)]
+        words = [*own_groups(options.config_dir), *named, *added]
         with hydra.initialize_config_dir(str(config_folder()), job_name="tippingpoint", version_base="1.3"):
             loaded = GlobalHydra.instance().hydra
             assert loaded is not None
@@ -159,7 +161,7 @@ def launch(verb: str, config_name: str, arguments: list[str]) -> int:
             outcome: Outcome = loaded.run(name, LaunchedJob(verb), [*words, "hydra.mode=RUN"]).return_value
             return outcome.exit_code
     except MISTAKES as error:
-        raise hydra_error(error, name, options.overrides, options.config_dir) from error
+        raise hydra_error(error, name, typed, options.config_dir) from error
 
 
 def job_of(verb: str) -> tuple[Callable[[Any], Any], Any]:
@@ -199,7 +201,7 @@ def _answer(job: Callable[[Any], Any], settings: Any, width: int | None) -> Any:
         print(before, file=sys.stderr, flush=True)
         result = before
     if settings.output == "json":
-        print(json.dumps(_finite(result.as_dict()), default=float, allow_nan=False))
+        print(json.dumps(_finite(result.to_dict()), default=float, allow_nan=False))
     else:
         Console(width=width).print(result.render(), highlight=False, crop=False)
     return result
@@ -221,7 +223,7 @@ def _finite(value: Any) -> Any:
 
 
 def _sweep(verb: str, name: str, words: list[str], loaded: Hydra) -> int:
-    """Launch each combination, and gather what is finished, also after an interruption."""
+    """Launch each combination and gather what is finished, also after an interruption; returns the exit code."""
     words = [*words, "hydra.mode=MULTIRUN"]
     words += _launcher_of_swept_experiments(name, words, loaded)
     config = loaded.compose_config(name, words, RunMode.MULTIRUN)
@@ -247,37 +249,50 @@ def _sweep(verb: str, name: str, words: list[str], loaded: Hydra) -> int:
     except MISTAKES:
         raise  # nothing was launched
     except BaseException as error:
-        if ray := sys.modules.get("ray"):  # its workers stop before their runs are closed
-            ray.shutdown()
-        stopped = isinstance(error, KeyboardInterrupt | SystemExit)
-        with contextlib.suppress(TippingpointError):  # the first error is the one to tell
-            gather("KILLED" if stopped else "FAILED")
-        if stopped:
-            print("interrupted; what is finished is kept, and the same line goes on", file=sys.stderr)
-            if came:  # Ray makes an exit code of its own of it
-                raise SystemExit(128 + came[0]) from error
-        if isinstance(error, _lost_workers()):
-            launcher = config.hydra.runtime.choices["hydra/launcher"]
-            reason = re.split(r"[.\n]", str(error).strip())[0]
-            remedy = "Type the same line again: what is finished is not done twice."
-            raise OutsideError(f"launcher {launcher}", f"a worker failed ({reason})", remedy) from error
+        _broken_off(error, gather, came, config.hydra.runtime.choices["hydra/launcher"])
         raise
-    outcomes: list[Outcome] = [job.return_value for job in chain.from_iterable(returned)]
-    for outcome in outcomes:
-        print(outcome.shown, end="", flush=True)
-    failed = [outcome.job for outcome in outcomes if outcome.exit_code]
+    outcomes = [job.return_value for job in chain.from_iterable(returned)]
+    failed = _show(outcomes)
     if len(failed) < len(outcomes):
         gather("FAILED" if failed else "FINISHED")
     if skipped := sum(outcome.skipped for outcome in outcomes):
         print(f"{skipped} of {jobs} jobs were finished before", file=sys.stderr)
     if failed:
-        print(
-            f"{len(failed)} of {jobs} jobs failed; the same line tries them again:",
-            *failed,
-            sep="\n  ",
-            file=sys.stderr,
-        )
+        said = f"{len(failed)} of {jobs} jobs failed; the same line tries them again:"
+        print(said, *failed, sep="\n  ", file=sys.stderr)
     return max((outcome.exit_code for outcome in outcomes), default=0)
+
+
+def _show(outcomes: Sequence[Outcome]) -> list[str]:
+    """Print what the jobs of a sweep show; returns the overrides of those that failed."""
+    for outcome in outcomes:
+        print(outcome.shown, end="", flush=True)
+    return [outcome.job for outcome in outcomes if outcome.exit_code]
+
+
+def _broken_off(error: BaseException, gather: Callable[[str], None], came: list[int], launcher: str) -> None:
+    """Gather what a sweep finished before an error, and raise in our form what has one.
+
+    Raises
+    ------
+    SystemExit
+        With the exit code of the signal that stopped the sweep.
+    OutsideError
+        When a worker is lost.
+    """
+    if ray := sys.modules.get("ray"):  # its workers stop before their runs are closed
+        ray.shutdown()
+    stopped = isinstance(error, KeyboardInterrupt | SystemExit)
+    with contextlib.suppress(TippingpointError):  # the first error is the one to tell
+        gather("KILLED" if stopped else "FAILED")
+    if stopped:
+        print("interrupted; what is finished is kept, and the same line goes on", file=sys.stderr)
+        if came:  # Ray makes an exit code of its own of it
+            raise SystemExit(128 + came[0]) from error
+    if isinstance(error, _lost_workers()):
+        reason = re.split(r"[.\n]", str(error).strip())[0]
+        remedy = "Type the same line again: what is finished is not done twice."
+        raise OutsideError(f"launcher {launcher}", f"a worker failed ({reason})", remedy) from error
 
 
 def _count(typed: list[str], config: DictConfig, loaded: Hydra) -> int:

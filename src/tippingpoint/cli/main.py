@@ -12,13 +12,13 @@ HELP = """\
 tippingpoint: which model, which cut-offs, how much money, how sure.
   tippingpoint VERB [group=name] [key=value] [-m]
 
-Verbs
+Verbs (to= is a destination; model= selects families in run, compare and tune, elsewhere a registered version)
   compare   model families under one policy on the same users; the best is registered
   run       one family: tippingpoint run model=boosting
   tune      search hyper-parameters to a target: tippingpoint tune model=boosting tune.trials=200
   simulate  cut-offs, policies, budgets and prices on models that are there; the latest compare's by default
   promote   the challenger becomes champion, if the gate lets it;  rollback undoes it;  history;  status
-  score     decisions for a table of users: tippingpoint score input=users.csv output=decisions.parquet
+  score     decisions for a table of users: tippingpoint score input=users.csv to=decisions.parquet
   measure   what decisions brought, beside what was promised; of a random share (score … holdout=0.05)
   policy    lint: gaps, overlaps, segments no one reaches;  diff A B: what changes for whom
   data      describe, explore or write a table: tippingpoint data describe data=csv data.path=users.csv
@@ -73,7 +73,7 @@ What decisions brought over everyone getting none, day by day, beside what the s
     "promote": """\
 The challenger becomes champion, model and policy as one, if the gate lets it; exit code 1 where it does not.
 
-  tippingpoint promote 3, or version=3, run=RUN_ID   another than the challenger
+  tippingpoint promote 3, or model=3, run=RUN_ID     another than the challenger
   gate=strict gate.better.margin=0.002               what it must show: standard, strict, no_worse
   to=prod                                            the champion of NAME-prod, to which the version is copied
   why='more sessions in training' who=ann            what the journal says of it
@@ -90,8 +90,8 @@ The previous champion again, once it has loaded and scored.
     "score": """\
 Decisions for users by the champion: score, segment, action, expected value.
 
-  input=users.csv output=decisions.parquet           CSV (also .gz), Parquet, a folder; to=… is output=…
-  input='duckdb:///app.duckdb?table=users' output=postgresql://host/db   (or …?table=decided)
+  input=users.csv to=decisions.parquet               CSV (also .gz), Parquet, a folder
+  input='duckdb:///app.duckdb?table=users' to=postgresql://host/db       (or …?table=decided)
   input=duckdb:///app.duckdb input_query='select * from users where plan = $p' input_parameters.p=free
   only=[high]                                        the target list of these segments, best first
   model=models:/conversion@challenger reasons=true
@@ -104,8 +104,8 @@ policy lint    gaps, overlaps, segments no one reaches; exit code 1 where someth
 policy diff    what changes for whom: tippingpoint policy diff intent_bands mine.yaml
 
   policy=retention data=retention economics=retention
-  scored_by=models:/conversion@challenger            for policies that read the score
-  clusters=[monthly_watch_hours,days_since_last_login]
+  model=models:/conversion@challenger                for policies that read the score
+  clusters=[monthly_watch_hours,days_since_last_login] to=clusters.png
 """,
     "data": """\
 data describe  types, roles, missing, leak suspects; to=contract.yaml writes a contract to edit
@@ -206,11 +206,11 @@ def _as_standing(arguments: list[str]) -> list[str]:
     """`promote 3`, `promote RUN_ID` and `--dry-run` as Hydra takes them.
 
     >>> _as_standing(["3", "--to", "prod", "--dry-run"])
-    ['version=3', '--to', 'prod', 'dry_run=true']
+    ['model=3', '--to', 'prod', 'dry_run=true']
     """
     found = ["dry_run=true" if word == "--dry-run" else word for word in arguments]
     if found and "=" not in found[0] and not found[0].startswith("-"):
-        found[0] = f"{'run' if re.fullmatch('[0-9a-f]{32}', found[0]) else 'version'}={found[0]}"
+        found[0] = f"{'run' if re.fullmatch('[0-9a-f]{32}', found[0]) else 'model'}={found[0]}"
     return found
 
 
@@ -222,7 +222,7 @@ def _named_policies(arguments: list[str]) -> list[str]:
 
 
 def as_overrides(arguments: list[str]) -> list[str]:
-    """Turn `--key value`, the form in which `mlflow run -P key=value` passes it on, into Hydra's `key=value`.
+    r"""Turn `--key value`, the form in which `mlflow run -P key=value` passes it on, into Hydra's `key=value`.
 
     The value is quoted where Hydra would trip over its spaces, commas or quotes; lists and dicts stay Hydra's. An
     empty value counts as not given. Hydra's own options come last, where its parser wants them.

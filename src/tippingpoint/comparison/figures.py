@@ -7,12 +7,11 @@ import numpy as np
 import pandas as pd
 
 from tippingpoint.comparison.result import Comparison
-from tippingpoint.evaluation import reliability
-from tippingpoint.evaluation.association import wilson
 from tippingpoint.evaluation.curves import GRID, Curve
 from tippingpoint.offpolicy.contest import Contrast
 from tippingpoint.offpolicy.surface import Sheet
 from tippingpoint.policies.bands import Bands
+from tippingpoint.reports.cut_off_map import CutOffMap, traces
 from tippingpoint.reports.html import Figure, axis, layout, numbers
 from tippingpoint.reports.palette import COLOURS, GREY, colour
 from tippingpoint.reports.png import words
@@ -24,7 +23,7 @@ RANKED = 12
 
 @dataclass(frozen=True)
 class Choices:
-    """What a family's scores bring at every choice of the policy's cut-offs, on test.
+    """Uplift of a family's scores at every choice of the policy's cut-offs, on test.
 
     Parameters
     ----------
@@ -39,26 +38,26 @@ class Choices:
 
 
 def pairs(verdicts: list[Contrast], unit: str) -> Figure:
-    """Differences of all pairs with intervals that hold for all together; blue where they can be told."""
+    """Differences of all pairs with simultaneous intervals; blue where different, grey where inconclusive."""
     names = [f"{plain(v.first)} −<br>{plain(v.second)}" for v in verdicts]
     data = []
-    for told in (True, False):
-        rows = [k for k, v in enumerate(verdicts) if (v.verdict != "inconclusive") == told]
+    for different in (True, False):
+        rows = [k for k, v in enumerate(verdicts) if (v.verdict != "inconclusive") == different]
         if not rows:
             continue
         differences = [verdicts[k].difference for k in rows]
         value = np.array([d.value for d in differences])
-        # Two that bring every user the same have no error, and so no interval.
+        # Two of the same value for every user have no error, and so no interval.
         low, high = (np.array([getattr(d, end) if getattr(d, end) is not None else d.value for d in differences])
                      for end in ("low", "high"))  # fmt: skip
         data.append(
             {
                 "type": "scatter", "mode": "markers", "x": numbers(value, 6), "y": rows,
-                "name": "can be told" if told else "cannot be told",
+                "name": "can be told" if different else "cannot be told",
                 "error_x": {"type": "data", "symmetric": False, "thickness": 2, "width": 5,
                             "array": numbers(high - value, 6), "arrayminus": numbers(value - low, 6)},
-                "marker": {"size": 10, "color": COLOURS[0] if told else GREY,
-                           "symbol": "circle" if told else "diamond"},
+                "marker": {"size": 10, "color": COLOURS[0] if different else GREY,
+                           "symbol": "circle" if different else "diamond"},
                 "customdata": [
                     [plain(f"{verdicts[k].first} is {verdicts[k].verdict}"), f"{low[i]:+.4f} to {high[i]:+.4f}"]
                     for i, k in enumerate(rows)
@@ -82,18 +81,17 @@ def roc(curves: dict[str, Curve]) -> Figure:
     return {"data": data, "layout": drawn}
 
 
-def calibration(outcome: np.ndarray, scores: dict[str, np.ndarray]) -> Figure:
-    """Outcome rate against mean score in ten bins of equal size, with Wilson's 95 % intervals."""
-    data, top = [], 0.0
-    for family, score in scores.items():
-        mean, outcomes, users = reliability(outcome, score)
-        rate, (low, high) = outcomes / users, wilson(outcomes, users)
-        error = {"type": "data", "symmetric": False, "thickness": 1.2, "width": 3, "array": numbers(high - rate, 4),
-                 "arrayminus": numbers(rate - low, 4)}  # fmt: skip
-        of = _line(numbers(mean, 4), numbers(rate, 4), family)
-        data.append(of | {"mode": "lines+markers", "error_y": error, "marker": {"size": 6, "color": colour(family)}})
-        top = max(top, float(mean.max()), float(high.max()))
-    edge = min(1.0, 1.05 * top)
+def calibration(bins: pd.DataFrame) -> Figure:
+    """Outcome rate against mean score; as `calibration_bins` gives it."""
+    data = []
+    for family, of in bins.groupby("model", sort=False):
+        rate = of["outcome_rate"]
+        error = {"type": "data", "symmetric": False, "thickness": 1.2, "width": 3,
+                 "array": numbers(of["high"] - rate, 4), "arrayminus": numbers(rate - of["low"], 4)}  # fmt: skip
+        line = _line(numbers(of["mean_score"], 4), numbers(rate, 4), str(family))
+        marker = {"size": 6, "color": colour(str(family))}
+        data.append(line | {"mode": "lines+markers", "error_y": error, "marker": marker})
+    edge = min(1.0, 1.05 * float(bins[["mean_score", "high"]].to_numpy().max()))
     data.append(_diagonal(edge))
     drawn = layout("mean score", "observed outcome rate", 420)
     for along in ("xaxis", "yaxis"):
@@ -136,36 +134,14 @@ def surface(choices: dict[str, Choices], comparison: Comparison, unit: str) -> d
         cut = {"type": "line", "x0": policy.cuts[0], "x1": policy.cuts[0], "y0": 0, "y1": 1, "yref": "paper"}
         drawn["shapes"] = [cut | {"line": {"color": GREY, "dash": "dot", "width": 1}}]
         return {"all families": {"data": data, "layout": drawn}}
-    known = np.concatenate([_supported(of).ravel() for of in choices.values()])
-    known = known[np.isfinite(known)]
-    scale = {"zmin": float(known.min()), "zmax": float(known.max())} if len(known) else {}
-    edges = [policy.cuts, *(of.cuts for of in choices.values())]
-    ends = [float(min(map(min, edges))), float(max(map(max, edges)))]
-    found = {}
-    for family, of in choices.items():
-        ticks = numbers(of.cuts, 4)
-        few = np.where(np.isfinite(of.uplift.value) & ~of.uplift.supported, 1.0, np.nan)
-        blank = {"type": "heatmap", "x": ticks, "y": ticks, "z": numbers(few), "showscale": False, "zmin": 0, "zmax": 1,
-                 "colorscale": [[0, "#d8dce1"], [1, "#d8dce1"]],
-                 "hovertemplate": "too few users are acted on to tell<extra></extra>"}  # fmt: skip
-        shown = {
-            "type": "heatmap", "x": ticks, "y": ticks, "z": numbers(_supported(of), 4), **scale,
-            "colorscale": "Viridis", "colorbar": {"thickness": 10, "outlinewidth": 0, "tickfont": {"size": 11}},
-            "showlegend": False, "hovertemplate": "cut-offs %{y} and %{x}<br>uplift %{z}<extra></extra>",
-        }  # fmt: skip
-        mark = {
-            "type": "scatter", "mode": "markers", "x": [policy.cuts[1]], "y": [policy.cuts[0]], "name": "as written",
-            "marker": {"symbol": "square", "size": 11, "color": COLOURS[2], "line": {"color": "white", "width": 2}},
-            "cliponaxis": False, "hovertemplate": "as written: %{y} and %{x}<extra></extra>",
-        }  # fmt: skip
-        drawn = layout(titles[1], titles[0], 420)
-        drawn |= {
-            "xaxis": axis(titles[1], ends, nticks=5),
-            "yaxis": axis(titles[0], ends, nticks=5),
-            "showlegend": False,
-        }
-        found[family] = {"data": [blank, shown, mark], "layout": drawn}
-    return found
+    written = {"as written": (policy.cuts[0], policy.cuts[1], "square")}
+    maps = {family: CutOffMap.of(of.cuts, of.uplift, marks=written).plain for family, of in choices.items()}
+    known = np.concatenate([of.value[np.isfinite(of.value)] for of in maps.values()])
+    scale = (float(known.min()), float(known.max())) if len(known) else None
+    edges = np.concatenate([policy.cuts, *(of.cuts for of in choices.values())])
+    x, y = (axis(title, [float(edges.min()), float(edges.max())], nticks=5) for title in titles[::-1])
+    drawn = layout(titles[1], titles[0], 420) | {"xaxis": x, "yaxis": y, "showlegend": False}
+    return {family: {"data": traces(of, scale), "layout": drawn} for family, of in maps.items()}
 
 
 def _supported(of: Choices) -> np.ndarray:

@@ -1,19 +1,23 @@
 """`tippingpoint compare`: families under one policy on one split; the winner is registered as challenger."""
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from rich.console import RenderableType
 
 from tippingpoint.comparison import page as report
 from tippingpoint.comparison.figures import Choices
+from tippingpoint.comparison.plots import ComparisonPlots
 from tippingpoint.comparison.report import compare_summary, comparison_card, verdict_in_words, write_comparison
 from tippingpoint.comparison.result import Comparison
 from tippingpoint.config.settings import Settings
 from tippingpoint.core.run_reference import RunReference
+from tippingpoint.data.source import Source
 from tippingpoint.evaluation import LOWER_IS_BETTER, auc_contributions
 from tippingpoint.experiment.build import ask
 from tippingpoint.experiment.candidate import (
@@ -25,6 +29,7 @@ from tippingpoint.experiment.candidate import (
     run_tags,
     with_baselines,
 )
+from tippingpoint.experiment.fitted import FittedModel
 from tippingpoint.experiment.revaluation import only
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.offpolicy.cells import Line, gather, grid
@@ -35,6 +40,7 @@ from tippingpoint.policies.bands import Bands
 from tippingpoint.reports.markdown import shortened
 from tippingpoint.reports.palette import colour
 from tippingpoint.reports.progress import progress
+from tippingpoint.reports.result import Result
 from tippingpoint.tracking import backend, views
 from tippingpoint.tracking.registry import challenge
 from tippingpoint.tracking.runs import COLOUR, Run
@@ -47,23 +53,48 @@ LEAST_TO_TELL = 50
 """Test users of either outcome; with fewer the normal approximation calls equal families different too often."""
 
 
-@dataclass(frozen=True)
-class CompareResult:
+@dataclass(frozen=True, repr=False)
+class CompareResult(Result):
     """What a comparison found, and where it is filed."""
 
     comparison: Comparison
-    filed: RunReference
+    filed: RunReference | None
+    """None where nothing was to be written."""
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
-        return {**self.comparison.as_dict(), **asdict(self.filed)}
+        return {**self.comparison.to_dict(), **(asdict(self.filed) if self.filed else {})}
 
     def render(self) -> RenderableType:
         """One screen for a terminal."""
         return compare_summary(self.comparison, self.filed)
 
+    @property
+    def best(self) -> FittedModel:
+        """The model that ranks first on validation."""
+        return self.models[0]
 
-def compare(settings: Settings) -> CompareResult:
+    @property
+    def models(self) -> tuple[FittedModel, ...]:
+        """All models, the best first."""
+        question, winner = self.comparison.question, self.comparison.winner.family
+        registered = self.filed.registered if self.filed else None
+        return tuple(
+            FittedModel(c, question, (c.family == winner and registered) or f"memory:{c.family}")
+            for c in self.comparison.candidates
+        )
+
+    def leaderboard(self) -> pd.DataFrame:
+        """One row a model, then one a baseline: metrics on test and what the policy brings, with intervals."""
+        return self.comparison.leaderboard()
+
+    @property
+    def plot(self) -> ComparisonPlots:
+        """Figures: `.plot.uplift()`, `.roc()`, `.calibration()`, `.differences()`, `.importance()`."""
+        return ComparisonPlots(self.comparison)
+
+
+def compare(settings: Settings, source: Source | None = None) -> CompareResult:
     """Fit each family as a child run, choose on validation, compare all pairs on test, register the winner.
 
     Raises
@@ -77,13 +108,17 @@ def compare(settings: Settings) -> CompareResult:
     """
     with progress(2 * len(settings.model) + 3) as step:
         step("reading users")
-        question = ask(settings)
+        question = ask(settings, source)
+        if not settings.tracking.log:
+            question = with_baselines(question)
+            candidates = [_in_memory(question, family, step) for family in question.families]
+            return CompareResult(_compare(question, candidates), None)
         step("opening the store")
         client, experiment, own = begin(settings, question, "compare")
         question, at_a_glance = with_baselines(question), overview(question)
         name, tags = f"compare {question.origin}", run_tags(question, "compare")
         with tracked(client, experiment, name, tags | own) as parent:
-            candidates: list[Candidate] = []
+            candidates = []
             runs: dict[str, tuple[str, str]] = {}
             for family in question.families:
                 with tracked(client, experiment, family, tags | {COLOUR: colour(family)}, parent) as child:
@@ -105,6 +140,11 @@ def compare(settings: Settings) -> CompareResult:
             filed = RunReference(parent.run_id, backend.page(parent.path), registered, saved)
             _record(comparison, filed, parent, at_a_glance)
     return CompareResult(comparison, filed)
+
+
+def _in_memory(question: ExperimentSpec, family: str, step: Callable[[str], None]) -> Candidate:
+    step(f"{family}: fitting, measuring, explaining")
+    return answer(question, family)
 
 
 def _compare(question: ExperimentSpec, candidates: list[Candidate]) -> Comparison:

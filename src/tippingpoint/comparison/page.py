@@ -13,6 +13,7 @@ from tippingpoint.comparison.report import verdict_in_words
 from tippingpoint.comparison.result import Comparison
 from tippingpoint.core.run_reference import RunReference
 from tippingpoint.evaluation.association import Association, associations
+from tippingpoint.evaluation.calibration_bins import calibration_bins
 from tippingpoint.experiment.report import about
 from tippingpoint.experiment.warnings import hardly_acts
 from tippingpoint.offpolicy.statistics import Estimate
@@ -76,7 +77,7 @@ def page(comparison: Comparison, choices: dict[str, Choices], filed: RunReferenc
             if of
         },
         "roc": put(roc({c.family: c.evaluation.curves.roc for c in comparison.candidates})),
-        "calibration": put(calibration(outcome, scores)),
+        "calibration": put(calibration(calibration_bins(outcome, scores))),
         "shares": shares,
         "shap": put(heat(shares)),
         "agreed": agreement(shares),

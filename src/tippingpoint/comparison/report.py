@@ -14,18 +14,18 @@ from tippingpoint.core.run_reference import RunReference
 from tippingpoint.experiment.evaluation_figures import calibration, ranking
 from tippingpoint.experiment.report import about, uplift_heads
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
+from tippingpoint.experiment.warnings import TO_TYPE, inactive
 from tippingpoint.offpolicy.contest import Contrast
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.reports.console import links, plain_table
 from tippingpoint.reports.estimates import EVIDENCE, interval, stacked
-from tippingpoint.reports.inactive_policy import TO_TYPE, idle
 from tippingpoint.reports.markdown import render
 
 NAME = 24
 """Characters of a baseline's name."""
 
 
-def compare_summary(comparison: Comparison, filed: RunReference) -> RenderableType:
+def compare_summary(comparison: Comparison, filed: RunReference | None) -> RenderableType:
     """A comparison on one screen."""
     question = comparison.question
     table = plain_table(
@@ -61,11 +61,11 @@ def compare_summary(comparison: Comparison, filed: RunReference) -> RenderableTy
         Text(f"Uplift over everyone getting none: {EVIDENCE[question.evidence.kind]}.", style="dim"),
         _reached(comparison.winner),
         Text(verdict_in_words(comparison)),
-        *links(filed),
+        *(links(filed) if filed else []),
     )
 
 
-def run_summary(question: ExperimentSpec, candidate: Candidate, filed: RunReference) -> RenderableType:
+def run_summary(question: ExperimentSpec, candidate: Candidate, filed: RunReference | None) -> RenderableType:
     """One run on one screen."""
     metrics = plain_table(f"{candidate.family} on {len(question.parts.test):,} test users", ["metric", "value"])
     for name, estimate in candidate.metrics.items():
@@ -74,7 +74,7 @@ def run_summary(question: ExperimentSpec, candidate: Candidate, filed: RunRefere
     metrics.add_row(heads[0], interval(candidate.value.outcomes_per_1000, 1))
     metrics.add_row(heads[1], interval(candidate.value.uplift, 3))
     segments = _segments(question, candidate)
-    return Group(*about(question), metrics, segments, *links(filed))
+    return Group(*about(question), metrics, segments, *(links(filed) if filed else []))
 
 
 def verdict_in_words(comparison: Comparison) -> str:
@@ -161,7 +161,7 @@ def _reached(candidate: Candidate) -> Text:
     empty = candidate.segments.loc[candidate.segments["users"] == 0, "segment"].tolist()
     hint = f" Nobody reaches {' or '.join(empty)}: consider other policy.cuts." if empty else ""
     acted = int(candidate.segments.loc[candidate.segments["action"] != "none", "users"].sum())
-    if few := idle(acted, int(candidate.segments["users"].sum()), "test users"):
+    if few := inactive(acted, int(candidate.segments["users"].sum()), "test users"):
         hint = f" {few} Type {TO_TYPE}."
     return Text(f"Test users by segment, {candidate.family}: {'; '.join(parts)}.{hint}")
 

@@ -76,13 +76,13 @@ class Comparison:
             rows.append({"model": candidate.family, **candidate.size(contract)} | row_of(candidate.family, measured))
         return pd.DataFrame(rows).dropna(axis="columns", how="all")
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         kind = self.question.evidence.kind
         return {
-            **self.question.as_dict(),
+            **self.question.to_dict(),
             "selected_by": f"validation/{self.question.select_by}",
             "winner": self.winner.family,
-            "leaderboard": [candidate.as_dict(kind) for candidate in self.candidates],
+            "leaderboard": [candidate.to_dict(kind) for candidate in self.candidates],
             "verdicts": self.verdicts().to_dict("records"),
         }

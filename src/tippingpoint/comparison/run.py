@@ -22,23 +22,25 @@ from tippingpoint.experiment.candidate import (
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.reports.palette import colour
 from tippingpoint.reports.progress import progress
+from tippingpoint.reports.result import Result
 from tippingpoint.tracking import backend, views
 from tippingpoint.tracking.runs import COLOUR
 from tippingpoint.tracking.runs import run as tracked
 
 
-@dataclass(frozen=True)
-class RunResult:
+@dataclass(frozen=True, repr=False)
+class RunResult(Result):
     """What one run found, and where it is filed."""
 
     question: ExperimentSpec
     candidate: Candidate
-    filed: RunReference
+    filed: RunReference | None
+    """None where nothing was to be written."""
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
-        candidate = self.candidate.as_dict(self.question.evidence.kind)
-        return {**self.question.as_dict(), "candidate": candidate, **asdict(self.filed)}
+        candidate = self.candidate.to_dict(self.question.evidence.kind)
+        return {**self.question.to_dict(), "candidate": candidate, **(asdict(self.filed) if self.filed else {})}
 
     def render(self) -> RenderableType:
         """One screen for a terminal."""
@@ -64,6 +66,10 @@ def run(settings: Settings) -> RunResult:
     with progress(4) as step:
         step("reading users")
         question = ask(settings)
+        if not settings.tracking.log:
+            step(f"{family}: fitting, measuring, explaining")
+            question = with_baselines(question)
+            return RunResult(question, answer(question, family), None)
         step("opening the store")
         client, experiment, own = begin(settings, question, "run")
         tags = own | run_tags(question, "run") | {COLOUR: colour(family)}

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tippingpoint.config.old_spellings import modern_words
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.core.redaction import masked
 
@@ -19,8 +20,8 @@ NAMING = ("simulate", "policy_diff")
 """Verbs whose settings name options, so that they must know of folders of the user's own."""
 LAUNCHERS = ("joblib", "ray")
 """Hydra launchers that are extras of ours."""
-VERSIONED = ("score", "serve", "dashboard", "promote")
-"""Verbs whose `model=` is a registered version: to Hydra that word is the group of families, so `version` is meant."""
+VERSIONED = ("score", "serve", "dashboard", "promote", "policy_lint", "policy_diff")
+"""Verbs whose `model=` is a registered version. Hydra would choose families by it, so it is given `model.version=`."""
 NAMELESS = re.compile(r"(?i)|null|true|false|-?\d+(\.\d+)?")
 """Words that Hydra takes for something else than the name of an option."""
 FREE = (
@@ -100,6 +101,7 @@ def compose(verb: str, overrides: Sequence[str] = (), config_dir: str | None = N
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
+    overrides = modern_words(verb, overrides)
     named = [f"config_dir='{config_dir}'"] if config_dir and verb in NAMING else []
     GlobalHydra.instance().clear()
     try:
@@ -120,7 +122,9 @@ def as_added(verb: str, overrides: Sequence[str]) -> list[str]:
         what = "{} takes nothing away: what is given is laid over what is there"
         raise InputError(key, what, f"Type ~{key}.max_depth to leave one out, ~{key} for all.")
     if verb in VERSIONED:
-        overrides = [re.sub(r"^model=", "version=", word) for word in overrides]
+        overrides = [re.sub(r"^model=", "model.version=", word) for word in overrides]
+    # What is left out would be the class's own.
+    overrides = [re.sub(r"^~(model\.\w+\.search)$", r"\1=null", word) for word in overrides]
     for word in overrides:
         group, _, value = word.partition("=")
         if NAMELESS.fullmatch(value) and "=" in word and (config_folder() / group).is_dir() and group:

@@ -1,16 +1,19 @@
 """The checks of a gate, and what each is held against, as `conf/gate/standard.yaml` lists them."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from tippingpoint.config.old_spellings import modern_gate
 from tippingpoint.core.strict import StrictModel
 
 
 class GateCheck(StrictModel):
     """What a check does where it is inconclusive."""
 
-    inconclusive: Literal["blocks", "passes"]
+    inconclusive: Literal["blocks", "passes"] = Field(serialization_alias="cannot_tell")
+    """The alias is its name in the digests of gates that journals hold since release 0.1."""
 
 
 class Floor(GateCheck):
@@ -85,3 +88,8 @@ class Gate(StrictModel):
     explanation: Share | None
     fresh: Days | None
     looks: Most | None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _may_be_spelled_as_before(cls, node: Any) -> Any:
+        return modern_gate(node) if isinstance(node, Mapping) else node

@@ -2,11 +2,11 @@
 
 import re
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from tippingpoint.config.gate_checks import Gate
 from tippingpoint.core.errors import InputError
@@ -16,12 +16,16 @@ VERSION = re.compile(r"models:/([^/@]+)(?:/(\d+)|@([\w.-]+))")
 """Address of a registered version, by number or alias."""
 
 
+NAMED = BeforeValidator(lambda node: node["version"] if isinstance(node, dict) and set(node) == {"version"} else node)
+"""Takes a registered version as configs hold it, `model: {version: …}`: Hydra would choose families by `model=`."""
+
+
 class Split(StrictModel):
     """Shares of users; what is left of train and validation is test. The salt moves users between them."""
 
-    train: float = Field(gt=0, lt=1)
-    validation: float = Field(gt=0, lt=1)
-    salt: str
+    train: float = Field(default=0.6, gt=0, lt=1)
+    validation: float = Field(default=0.2, gt=0, lt=1)
+    salt: str = "tippingpoint"
 
     @model_validator(mode="after")
     def _leaves_a_test(self) -> "Split":
@@ -35,21 +39,24 @@ class Tracking(StrictModel):
 
     Parameters
     ----------
+    log
+        False: nothing is written anywhere, and nothing registered.
     sweep_id, sweep_job
         The sweep a job belongs to, and the overrides that tell it from the others; `-m` gives them.
     """
 
-    experiment: str | None
-    register_model: bool
-    sweep_id: str | None = Field(pattern=r"^[\w.-]{1,64}$")
-    sweep_job: list[str] | None
+    experiment: str | None = None
+    log: bool = True
+    register_model: bool = True
+    sweep_id: str | None = Field(default=None, pattern=r"^[\w.-]{1,64}$")
+    sweep_job: list[str] | None = None
 
 
 class Terminal(StrictModel):
     """What every verb takes: how it answers."""
 
-    output: Literal["text", "json"]
-    debug: bool
+    output: Literal["text", "json"] = "text"
+    debug: bool = False
 
     @classmethod
     def from_config(cls, config: DictConfig) -> Self:
@@ -77,15 +84,15 @@ class Settings(Terminal):
     data: Component
     policy: Component
     economics: Component
-    tracking: Tracking
-    split: Split
-    evidence: Literal["auto", "truth", "experiment", "logged", "assumed"]
-    select_by: Literal["roc_auc", "pr_auc", "log_loss", "brier"]
-    explain_rows: int = Field(ge=1, le=100_000)
-    seed: int = Field(ge=0, lt=2**32)
-    force: bool
+    tracking: Tracking = Tracking()
+    split: Split = Split()
+    evidence: Literal["auto", "truth", "experiment", "logged", "assumed"] = "auto"
+    select_by: Literal["roc_auc", "pr_auc", "log_loss", "brier"] = "roc_auc"
+    explain_rows: int = Field(default=200, ge=1, le=100_000)
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    force: bool = False
     """Whether a sweep runs again what is finished already."""
-    report: Report | None
+    report: Report | None = None
     """null: what `reported` says."""
 
     unless_asked: ClassVar[Report] = "full"
@@ -102,15 +109,15 @@ Objective = Literal["roc_auc", "pr_auc", "log_loss", "brier", "value", "spend", 
 class Tune(StrictModel):
     """How hyper-parameters are searched, as `conf/tune/standard.yaml` lists it."""
 
-    trials: int = Field(ge=1)
-    objectives: list[Objective] = Field(min_length=1, max_length=2)
-    sampler: Literal["tpe", "random", "grid", "gp", "cmaes"]
-    grid_points: int = Field(ge=2)
-    folds: int = Field(ge=2, le=20)
-    prune: float = Field(ge=0, lt=1)
-    workers: int = Field(ge=1, le=256)
-    storage: str | None
-    study: str | None = Field(pattern=r"^[\w.-]+$")
+    trials: int = Field(default=50, ge=1)
+    objectives: list[Objective] = Field(default=["roc_auc"], min_length=1, max_length=2)
+    sampler: Literal["tpe", "random", "grid", "gp", "cmaes"] = "tpe"
+    grid_points: int = Field(default=5, ge=2)
+    folds: int = Field(default=3, ge=2, le=20)
+    prune: float = Field(default=0.25, ge=0, lt=1)
+    workers: int = Field(default=1, ge=1, le=256)
+    storage: str | None = None
+    study: str | None = Field(default=None, pattern=r"^[\w.-]+$")
 
     @model_validator(mode="after")
     def _has_distinct_objectives(self) -> "Tune":
@@ -124,7 +131,7 @@ class TuneSettings(Settings):
 
     unless_asked: ClassVar[Report] = "light"
 
-    tune: Tune
+    tune: Tune = Tune()
 
 
 class TableSettings(Terminal):
@@ -133,16 +140,16 @@ class TableSettings(Terminal):
     data: Component
     policy: Component
     economics: Component
-    to: str | None
+    to: str | None = None
     """Where to write: a contract to edit, a page, a table."""
 
 
 class Budget(StrictModel):
     """What may be spent: users acted on, or money, out of so many users; null is no limit."""
 
-    contacts: float | None = Field(ge=0)
-    money: float | None = Field(ge=0)
-    of_users: int | None = Field(ge=1)
+    contacts: float | None = Field(default=None, ge=0)
+    money: float | None = Field(default=None, ge=0)
+    of_users: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
     def _is_one(self) -> "Budget":
@@ -154,20 +161,20 @@ class Budget(StrictModel):
 class SimulateSettings(Terminal):
     """What is asked of models that are there already, as `conf/simulate.yaml` lists it."""
 
-    models: list[str]
-    policy: dict[str, Any]
-    policies: list[str]
-    config_dir: str | None
-    economics: dict[str, Any]
-    data: Component | None
-    evidence: Literal["auto", "truth", "experiment", "logged", "assumed"]
-    tracking: Tracking
-    cuts: int | None = Field(ge=2, le=1000)
-    least: int | None = Field(ge=2)
-    budget: Budget
-    smallest_uplift: float | None = Field(gt=0)
-    sensitivity: float | None = Field(gt=0, lt=1)
-    seed: int | None = Field(ge=0, lt=2**32)
+    models: list[str] = []
+    policy: dict[str, Any] = {}
+    policies: list[str] = []
+    config_dir: str | None = None
+    economics: dict[str, Any] = {}
+    data: Component | None = None
+    evidence: Literal["auto", "truth", "experiment", "logged", "assumed"] = "auto"
+    tracking: Tracking = Tracking()
+    cuts: int | None = Field(default=None, ge=2, le=1000)
+    least: int | None = Field(default=None, ge=2)
+    budget: Budget = Budget()
+    smallest_uplift: float | None = Field(default=None, gt=0)
+    sensitivity: float | None = Field(default=None, gt=0, lt=1)
+    seed: int | None = Field(default=None, ge=0, lt=2**32)
 
 
 class PolicySettings(Terminal):
@@ -175,17 +182,19 @@ class PolicySettings(Terminal):
 
     data: Component
     economics: Component
-    split: Split
-    scored_by: str | None
-    seed: int = Field(ge=0, lt=2**32)
+    split: Split = Split()
+    model: Annotated[str | None, NAMED] = None
+    """The registered version, or the run, whose score policies read."""
+    seed: int = Field(default=0, ge=0, lt=2**32)
 
 
 class LintSettings(PolicySettings):
     """One policy; `clusters` names two number columns for a check by K-means, or none."""
 
     policy: Component
-    clusters: list[str] = Field(max_length=2)
-    picture: str
+    clusters: list[str] = Field(default=[], max_length=2)
+    to: str = "clusters.png"
+    """Where the picture of the clusters goes."""
 
 
 class DiffSettings(PolicySettings):
@@ -195,7 +204,7 @@ class DiffSettings(PolicySettings):
     """What some data bring along; not read: `policies` are compared."""
 
     policies: list[str]
-    config_dir: str | None
+    config_dir: str | None = None
 
     @field_validator("policies")
     @classmethod
@@ -209,18 +218,18 @@ class MeasureSettings(Terminal):
     """Decisions, and what came of them, as `conf/measure.yaml` lists it."""
 
     decisions: str = Field(min_length=1)
-    decisions_id: str | None
+    decisions_id: str | None = None
     outcomes: str = Field(min_length=1)
-    outcomes_id: str | None
-    outcome: str | None
-    at: str | None
-    absent: Literal["unknown", "zero"]
-    within: float | None = Field(gt=0)
-    since: datetime | None
-    until: datetime | None
-    users: str | None
-    users_id: str | None
-    to: str | None = Field(pattern=r"(?i)\.(csv|parquet)$")
+    outcomes_id: str | None = None
+    outcome: str | None = None
+    at: str | None = None
+    absent: Literal["unknown", "zero"] = "unknown"
+    within: float | None = Field(default=None, gt=0)
+    since: datetime | None = None
+    until: datetime | None = None
+    users: str | None = None
+    users_id: str | None = None
+    to: str | None = Field(default=None, pattern=r"(?i)\.(csv|parquet)$")
 
     @field_validator("since", "until")
     @classmethod
@@ -237,114 +246,105 @@ class MeasureSettings(Terminal):
 class StandingSettings(Terminal):
     """Which registered model, and which environment of it, as `conf/history.yaml` lists it."""
 
-    name: str | None
-    to: str | None = Field(pattern=r"^[\w.-]{1,64}$")
+    name: str | None = None
+    to: str | None = Field(default=None, pattern=r"^[\w.-]{1,64}$")
 
 
 class StatusSettings(StandingSettings):
     """What `status` takes."""
 
-    dry_run: bool
+    dry_run: bool = False
 
 
 class RollbackSettings(StatusSettings):
     """What `rollback` takes: why it is done, and by whom."""
 
-    why: str = Field(max_length=2000)
-    who: str | None = Field(min_length=1, max_length=200)
+    why: str = Field(default="", max_length=2000)
+    who: str | None = Field(default=None, min_length=1, max_length=200)
 
 
 class PromoteSettings(RollbackSettings):
     """What `promote` takes, as `conf/promote.yaml` lists it."""
 
-    version: int | str | None
-    run: str | None
+    model: Annotated[int | str | None, NAMED] = None
+    run: str | None = None
     gate: Gate
-    data: Component | None
+    data: Component | None = None
 
     @model_validator(mode="after")
     def _names_one(self) -> Self:
-        if self.version is not None and self.run is not None:
-            raise ValueError("version names one, and so does run. Drop one.")
+        if self.model is not None and self.run is not None:
+            raise ValueError("model names one, and so does run. Drop one.")
         return self
 
 
 class ScoreTracking(StrictModel):
     """Whether and where a batch is logged; null is the experiment of the model's own run."""
 
-    experiment: str | None
-    log: bool
+    experiment: str | None = None
+    log: bool = True
 
 
 class ScoreSettings(Terminal):
     """A batch of decisions, as `conf/score.yaml` lists it."""
 
-    input: str | None
-    input_query: str | None
-    input_parameters: dict[str, str | int | float | bool | None]
-    to: str | None
-    version: str | None
-    only: list[str]
-    parts: bool
-    reasons: bool
-    holdout: float = Field(ge=0, le=1)
-    holdout_actions: list[str]
-    holdout_salt: str | None
-    scored_at: str | None
-    chunk: int = Field(ge=1)
-    quarantine: str
-    quarantine_share: float = Field(ge=0, le=1)
-    tracking: ScoreTracking
-
-    @model_validator(mode="before")
-    @classmethod
-    def _output_may_be_a_place(cls, node: Any) -> Any:
-        """`output` says how to answer in every verb; here what is neither text nor json is where decisions go."""
-        if not isinstance(node, dict) or node.get("output") in ("text", "json", None):
-            return node
-        if node.get("to") not in (None, node["output"]):
-            raise ValueError(f"output {node['output']} and to={node['to']} differ. Give one of them.")
-        return node | {"to": node["output"], "output": "text"}
+    input: str | None = None
+    input_query: str | None = None
+    input_parameters: dict[str, str | int | float | bool | None] = {}
+    to: str | None = None
+    model: Annotated[str | None, NAMED] = None
+    only: list[str] = []
+    parts: bool = False
+    reasons: bool = False
+    holdout: float = Field(default=0, ge=0, le=1)
+    holdout_actions: list[str] = []
+    holdout_salt: str | None = None
+    scored_at: str | None = None
+    chunk: int = Field(default=100_000, ge=1)
+    quarantine: str = ".tippingpoint/quarantine"
+    quarantine_share: float = Field(default=0.05, ge=0, le=1)
+    tracking: ScoreTracking = ScoreTracking()
 
 
 class Serve(Terminal):
     """Where a page is served."""
 
-    host: str
-    port: int = Field(ge=1, le=65535)
+    host: str = "127.0.0.1"
+    port: int = Field(default=5000, ge=1, le=65535)
 
 
 class ServeSettings(Serve):
     """What the scoring service takes, as `conf/serve.yaml` lists it."""
 
-    version: str | None = Field(pattern=f"^{VERSION.pattern}$")
-    port: int = Field(ge=0, le=65535)
-    poll_seconds: float = Field(gt=0, le=2)
-    max_users: int = Field(ge=1)
-    max_explained: int = Field(ge=1)
-    max_body: int = Field(ge=1)
-    access_log: bool
+    model: Annotated[str | None, NAMED] = Field(default=None, pattern=f"^{VERSION.pattern}$")
+    port: int = Field(default=8000, ge=0, le=65535)
+    poll_seconds: float = Field(default=1.0, gt=0, le=2)
+    max_users: int = Field(default=10_000, ge=1)
+    max_explained: int = Field(default=100, ge=1)
+    max_body: int = Field(default=8 * 2**20, ge=1)
+    access_log: bool = True
 
 
 class DashboardSettings(Serve):
     """Marketing's pages, as `conf/dashboard.yaml` lists them."""
 
-    version: str | None
+    port: int = Field(default=8501, ge=1, le=65535)
+    model: Annotated[str | None, NAMED] = None
     """The registered version to open on; null: each question's champion."""
-    mlflow: str | None
+    mlflow: str | None = None
     """Where MLflow's pages are; null: at a store that is a server, else where `tippingpoint ui` serves."""
-    predictions: str | None
+    predictions: str | None = None
     """A table of decisions, for the page Over time."""
-    outcomes: str | None
-    logins: str | None
+    outcomes: str | None = None
+    logins: str | None = None
     """A log, one row a login."""
-    at: str | None
-    absent: Literal["unknown", "zero"]
-    until: datetime | None
+    at: str | None = None
+    absent: Literal["unknown", "zero"] = "unknown"
+    until: datetime | None = None
     """Of the outcomes, as `measure` takes them."""
-    public: bool
+    public: bool = False
     """Whether others may reach the pages, though there is no login."""
-    tables: bool
+    tables: bool = True
     """Whether visitors may name a database: it is read as whoever started the pages."""
 
     @field_validator("until")

@@ -106,7 +106,7 @@ def _explain(model: type[BaseModel], where: str, detail: ErrorDetails) -> InputE
     given = detail["input"]
     if detail["type"] == "dict_type":
         field = model.model_fields.get(".".join(map(str, detail["loc"])))
-        without = f", or ~{path} to do without" if field and not field.is_required() else ""
+        without = f", or ~{path} to do without" if field and field.get_default(call_default_factory=True) == {} else ""
         what = f"holds keys with values; got {'null' if given is None else repr(given)}"
         return InputError(path, what, f"Type {path}.KEY=VALUE{without}.")
     if detail["type"] in ("tuple_type", "list_type") and isinstance(given, str | int | float):

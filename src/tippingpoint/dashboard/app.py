@@ -12,7 +12,7 @@ PAGES = "tippingpoint.dashboard.pages"
 
 
 def main() -> None:
-    """Show the page that was chosen; whoever comes before all is loaded is told so at once."""
+    """Show the chosen page; until everything is loaded, say that it is loading."""
     st.set_page_config("tippingpoint", _icon(), layout="wide")
     with st.spinner("Starting: the first visit waits some seconds for what decides"):
         pages = import_module(PAGES)

@@ -13,7 +13,7 @@ from tippingpoint.data.decisions import identified, read, times
 from tippingpoint.data.inference import id_column
 from tippingpoint.data.validation import as_text
 from tippingpoint.measurement.join import last
-from tippingpoint.measurement.outcomes import OutcomeRule, follow
+from tippingpoint.measurement.outcomes import OutcomeRule, outcomes_of
 from tippingpoint.measurement.post_metrics import happened, means
 
 DAYS = 30
@@ -113,13 +113,13 @@ def came(
             kind = _kind(table[name])
             decisions = of.table.drop("day", *([name] if name not in (of.user_id, *NEEDED) else []), strict=False)
             shown = f"{name} (outcomes)" if name in decisions.columns else name
-            terms = OutcomeRule(shown, at, absent_is_zero, DAYS, None, end)
+            rule = OutcomeRule(shown, at, absent_is_zero, DAYS, None, end)
             renamed = table.rename({name: shown})
             if kind == "yes or no":
-                told = follow(decisions, of.user_id, renamed, key, terms, now).table
+                told = outcomes_of(decisions, of.user_id, renamed, key, rule, now).table
                 found.append((shown, told, True))
             elif kind == "number":
-                found.append((shown, means(decisions, of.user_id, renamed, key, shown, terms, now), False))
+                found.append((shown, means(decisions, of.user_id, renamed, key, shown, rule, now), False))
             else:
                 silent[name] = kind
     if logins is not None:
@@ -128,8 +128,8 @@ def came(
         moment = next((c for c in log.columns if c != key and _kind(log[c]) == "a time"), None)
         if moment is None:
             raise InputError("logins", "no column of times", f"Columns: {', '.join(log.columns[:12])}.")
-        terms = OutcomeRule(within=DAYS, until=until or last(of.table["scored_at"], times(log[moment], "logins")))
-        told = happened(of.table.drop("day"), of.user_id, log, key, moment, LOGINS, terms, now)
+        rule = OutcomeRule(within=DAYS, until=until or last(of.table["scored_at"], times(log[moment], "logins")))
+        told = happened(of.table.drop("day"), of.user_id, log, key, moment, LOGINS, rule, now)
         found.append((LOGINS, told, True))
     return Came(_by_action(found), tuple(name for name, _, share in found if share), silent)
 

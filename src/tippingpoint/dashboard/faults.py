@@ -1,4 +1,4 @@
-"""What is wrong with the rows set aside: by column and kind of fault, and the rows themselves as a CSV."""
+"""What is wrong with the quarantined rows, by column and kind of fault, and the rows themselves as a CSV."""
 
 from collections.abc import Mapping
 
@@ -43,12 +43,12 @@ def reasons_by_column(broken: pl.DataFrame, reasons: Mapping[str, int]) -> pl.Da
 
 
 def with_commas(broken: pl.DataFrame, wrong: pl.DataFrame) -> list[str]:
-    """Columns that are set aside because their numbers have a decimal comma, as it seems."""
+    """Columns whose rows seem to be quarantined because their numbers have a decimal comma."""
     unread = wrong.filter(pl.col("what is wrong").str.contains("^is not a (whole )?number"))["column"]
     return [c for c in unread if c and (broken[c].str.strip_chars().str.contains(COMMA).mean() or 0) > 0.5]
 
 
 def broken_csv(broken: pl.DataFrame) -> tuple[bytes, int]:
-    """The rows set aside as a CSV, and how many cells of it a spreadsheet would have run."""
+    """The quarantined rows as a CSV, and how many of its cells a spreadsheet would have run."""
     table, cells = for_spreadsheets(broken)
     return as_csv([table]), cells

@@ -11,6 +11,7 @@ import streamlit as st
 from plotly.basedatatypes import BaseFigure
 
 from tippingpoint.dashboard.scenario import Picture
+from tippingpoint.reports.cut_off_map import CutOffMap, mark, traces
 from tippingpoint.reports.palette import COLOURS, DOWN, GREY, UP
 
 Figure = dict[str, Any]
@@ -179,54 +180,33 @@ def stacked(found: pl.DataFrame, segments: Sequence[str]) -> Figure:
 
 def surface(of: Picture, bands: Sequence[str], marks: Mapping[str, Sequence[float] | None], unit: str) -> Figure:
     """Uplift of 1,000 users at every choice of one or two cut-offs, with some of them marked."""
-    cuts, uplift = of.cuts, 1000 * of.value
-    data: list[Figure] = []
     shapes = {"as registered": "square", "moved": "circle", "best": "star", "within the budget": "diamond"}
+    free = {name: [at[k] for k in of.free] for name, at in marks.items() if at is not None}
+    cuts, uplift = of.cuts, 1000 * of.value
+    begins = [titled(f"{label(bands[k + 1])} from") | {"range": [0, 1]} for k in of.free]
     if of.value.ndim == 2:
-        shown = [[None if np.isnan(v) else round(float(v), 1) for v in row] for row in uplift]
+        points = {name: (lower, upper, shapes[name]) for name, (lower, upper) in free.items()}
+        shown = CutOffMap(cuts, uplift, np.zeros(uplift.shape, dtype=bool), marks=points)
+        bar = {"title": titled(unit)["title"] | {"side": "right"}}
+        return {"data": traces(shown, bar=bar), "layout": {"xaxis": begins[1], "yaxis": begins[0]}}
+    data: list[Figure] = [
+        {
+            "type": "scatter", "x": cuts.tolist(), "y": uplift.tolist(), "mode": "lines",
+            "line": {"color": ALIVE}, "name": "uplift",
+        }
+    ]  # fmt: skip
+    if of.low is not None and of.high is not None and np.isfinite(of.low).any():
+        both = (1000 * np.concatenate([of.high, of.low[::-1]])).tolist()
         data.append(
             {
-                "type": "heatmap",
-                "x": cuts.tolist(),
-                "y": cuts.tolist(),
-                "z": shown,
-                "colorscale": "Viridis",
-                "colorbar": {"title": titled(unit)["title"] | {"side": "right"}, "thickness": 12},
-                "hovertemplate": "%{y:.2f} and %{x:.2f}: %{z:,.0f}<extra></extra>",
-            }
-        )
-        y, x = (titled(f"{label(bands[k + 1])} from") | {"range": [0, 1]} for k in of.free)
-    else:
-        data.append(
-            {
-                "type": "scatter", "x": cuts.tolist(), "y": uplift.tolist(), "mode": "lines",
-                "line": {"color": ALIVE}, "name": "uplift",
-            }
-        )  # fmt: skip
-        if of.low is not None and of.high is not None and np.isfinite(of.low).any():
-            both = (1000 * np.concatenate([of.high, of.low[::-1]])).tolist()
-            data.append(
-                {
-                    "type": "scatter", "x": [*cuts.tolist(), *cuts[::-1].tolist()], "y": both, "fill": "toself",
-                    "fillcolor": "rgba(0,114,178,0.15)", "line": {"width": 0}, "hoverinfo": "skip",
-                    "name": "95 % band, all cut-offs at once",
-                }
-            )  # fmt: skip
-        x, y = titled(f"{label(bands[1])} from") | {"range": [0, 1]}, titled(unit)
-    for name, at in marks.items():
-        if at is None:
-            continue
-        at = [at[k] for k in of.free]
-        height = at[0] if len(at) == 2 else float(uplift[int(np.abs(cuts - at[0]).argmin())])
-        line = {"color": "white", "width": 2}
-        data.append(
-            {
-                "type": "scatter", "x": [at[-1]], "y": [height], "mode": "markers", "name": name,
-                "marker": {"symbol": shapes[name], "size": 14, "color": COLOURS[2], "line": line},
-                "hovertemplate": name + "<extra></extra>",
+                "type": "scatter", "x": [*cuts.tolist(), *cuts[::-1].tolist()], "y": both, "fill": "toself",
+                "fillcolor": "rgba(0,114,178,0.15)", "line": {"width": 0}, "hoverinfo": "skip",
+                "name": "95 % band, all cut-offs at once",
             }
         )  # fmt: skip
-    return {"data": data, "layout": {"xaxis": x, "yaxis": y}}
+    for name, (at,) in free.items():
+        data.append(mark((at,), (float(uplift[int(np.abs(cuts - at).argmin())]),), name, shapes[name]))
+    return {"data": data, "layout": {"xaxis": begins[0], "yaxis": titled(unit)}}
 
 
 def bars(names: Sequence[str], values: Sequence[float], title: str, paint: str | None = None) -> Figure:

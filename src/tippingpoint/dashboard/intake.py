@@ -1,9 +1,9 @@
-"""Users decided as `score` decides them, or decisions as they are, beside the users' own columns."""
+"""Uploaded users decided as `score` decides them, or uploaded decisions, beside the users' own columns."""
 
 import hashlib
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -15,11 +15,13 @@ from tippingpoint.dashboard.compact import Compact
 from tippingpoint.dashboard.segments import free
 from tippingpoint.dashboard.subject import Subject
 from tippingpoint.dashboard.uploads import Upload, opened
+from tippingpoint.data.contract import ColumnSpec
 from tippingpoint.data.decisions import as_written, times
+from tippingpoint.data.inference import inferred
 from tippingpoint.data.validation import as_text
 from tippingpoint.decisions.batch_statistics import Tally
 from tippingpoint.scoring.batch import Batch
-from tippingpoint.scoring.readers import Input, Retyped
+from tippingpoint.scoring.readers import Input
 from tippingpoint.scoring.stream import Stream
 
 CHUNK = 100_000
@@ -29,6 +31,8 @@ DECISIONS = ("propensity_score", "segment", "action", "expected_value")
 
 class Held:
     """Users in memory, read as a file would be."""
+
+    untyped = False
 
     def __init__(self, origin: str, table: pl.DataFrame) -> None:
         self.origin, self.table = origin, table
@@ -40,11 +44,8 @@ class Held:
     def columns(self) -> list[str]:
         return self.table.columns
 
-    def chunks(self, columns: list[str], numbers: frozenset[str], size: int) -> Iterator[pl.DataFrame]:
+    def chunks(self, columns: list[str], specs: Mapping[str, ColumnSpec], size: int) -> Iterator[pl.DataFrame]:
         yield from self.table.select(columns).iter_slices(size)
-
-    def settle(self) -> None:
-        """Types are what they are."""
 
     def digest(self) -> str:
         return hashlib.sha256(self.table.hash_rows().to_numpy().tobytes()).hexdigest()[:16]
@@ -63,7 +64,7 @@ class Beside:
 
     def __init__(self, source: Input, names: Mapping[str, str], read: Collection[str]) -> None:
         self.source, self.names, self.read = source, names, read
-        self.origin = source.origin
+        self.origin, self.untyped = source.origin, source.untyped
         self.aside: deque[pl.DataFrame] = deque()
 
     @property
@@ -73,17 +74,14 @@ class Beside:
     def columns(self) -> list[str]:
         return [self.names.get(c, c) for c in self.source.columns()]
 
-    def chunks(self, columns: list[str], numbers: frozenset[str], size: int) -> Iterator[pl.DataFrame]:
+    def chunks(self, columns: list[str], specs: Mapping[str, ColumnSpec], size: int) -> Iterator[pl.DataFrame]:
         self.aside.clear()
         there = self.source.columns()
-        known = frozenset(c for c in there if self.names.get(c, c) in numbers)
+        known = {c: specs[self.names.get(c, c)] for c in there if self.names.get(c, c) in specs}
         for chunk in self.source.chunks(there, known, size):
             table = chunk.rename(dict(self.names))
             self.aside.append(table.drop(c for c in table.columns if c in self.read))
             yield table.select(columns)
-
-    def settle(self) -> None:
-        self.source.settle()
 
     def digest(self) -> str:
         return self.source.digest()
@@ -98,9 +96,9 @@ class Listed:
     names
         The upload's columns that go by another name in the contract, and that name.
     table
-        The users let in: id, score, segment, action and expected value, then their own columns.
+        The valid users: id, score, segment, action and expected value, then their own columns.
     broken
-        The rows set aside, `row` and `reason` first.
+        The quarantined rows, `row` and `reason` first.
     at
         What decisions are dated with, UTC.
     beside
@@ -176,88 +174,99 @@ def decided(
     """Decide for users chunk by chunk, and lay the decisions beside their columns."""
     known = {batch.user_id, *subject.decider.columns}
     beside = Beside(source, names, known)
-    while True:
-        gathered, broken, tally, numbered, first, named = Compact(), [], Tally(), False, 0, {}
-        try:
-            for decisions in Stream(batch, beside, CHUNK, progress=progress):
-                own, users = beside.aside.popleft(), decisions.users
-                kept = np.setdiff1d(np.arange(len(own)), users.broken.to_series(0).to_numpy() - 1 - first)
-                read = pl.from_pandas(users.features)
-                mine = pl.concat([read, own[kept]], how="horizontal") if own.width else read
-                named = names_beside(mine.columns, batch.columns())
-                mine = mine.rename(named)
-                gathered.add(pl.concat([decisions.table.select(batch.user_id, *DECISIONS), mine], how="horizontal"))
-                broken.append(decisions.broken)
-                tally += decisions.tally
-                numbered, first = users.written is None, first + len(own)
-            break
-        except Retyped:
-            continue
-    return Listed(source.origin, names, gathered.table(), pl.concat(broken), tally, batch.scored_at, named, numbered)
+    gathered, broken, tally, numbered, first, named = Compact(), [], Tally(), False, 0, {}
+    for decisions in Stream(batch, beside, CHUNK, progress=progress):
+        own, users = beside.aside.popleft(), decisions.users
+        kept = np.setdiff1d(np.arange(len(own)), users.broken.to_series(0).to_numpy() - 1 - first)
+        read = pl.from_pandas(users.features)
+        mine = pl.concat([read, own[kept]], how="horizontal") if own.width else read
+        named = names_beside(mine.columns, batch.columns())
+        mine = mine.rename(named)
+        gathered.add(pl.concat([decisions.table.select(batch.user_id, *DECISIONS), mine], how="horizontal"))
+        broken.append(decisions.broken)
+        tally += decisions.tally
+        numbered, first = users.written is None, first + len(own)
+    table = gathered.table()
+    if source.untyped:
+        read_by_model = {named.get(c, c) for c in subject.decider.columns}
+        table = typed(table, {batch.user_id, *DECISIONS, *read_by_model})
+    return Listed(source.origin, names, table, pl.concat(broken), tally, batch.scored_at, named, numbered)
 
 
 def as_they_are(source: Input, subject: Subject, progress: Callable[[int], None] = lambda rows: None) -> Listed:
-    """Decisions that `score` wrote: of each user the last; set aside are those that lack what makes them one.
+    """Read decisions that `score` wrote: of each user the last; what lacks a part of a decision is quarantined.
 
     Raises
     ------
     InputError
-        When another policy made them, whose segments are not those of the pages, or none is whole.
+        When another policy made them, whose segments are not those of the pages, or none is complete.
     """
     segments, columns = subject.policy.segments, source.columns()
     key = "user_id" if "user_id" in columns else columns[0]
     user_id = "user_id"  # no header of an upload's own becomes one of a file
-    while True:
-        gathered, aside, reasons, done = Compact(), [], Counter[str](), 0
-        try:
-            for chunk in source.chunks(columns, frozenset({"propensity_score", "expected_value"}), CHUNK):
-                broken, why = incomplete(chunk, key, done)
-                aside.append(broken)
-                reasons.update(why)
-                whole = chunk[np.setdiff1d(np.arange(len(chunk)), broken["row"].to_numpy() - 1 - done)]
-                gathered.add(
-                    whole.rename({key: user_id}).with_columns(
-                        as_written(whole[key]).alias(user_id),
-                        times(whole["scored_at"], "scored_at").alias("scored_at"),
-                        pl.col("propensity_score").cast(pl.Float64),
-                        *(as_written(whole[c]).str.strip_chars().alias(c) for c in ("segment", "action")),
-                    )
-                )
-                progress(done := done + len(chunk))
-            break
-        except Retyped:
-            continue
-    if not done:
-        raise InputError("input", f"{source.origin} has no rows", "Bring decisions.")
-    broken, table = pl.concat(aside), gathered.table()
+    table, broken, tally = _complete(source, key, progress)
     if not len(table):
         raise InputError("input", f"in {source.origin} no decision is whole: {broken['reason'][0]}", "Mend the table.")
     if other := sorted(set(table["segment"].cast(pl.String).unique().drop_nulls()) - set(segments)):
         what = f"{source.origin} has the segment {other[0]!r}, which {subject.policy.name} has not"
         raise InputError("segment", what, "Open the pages on the version that decided: model=models:/…")
     last = table.sort("scored_at", maintain_order=True).unique(user_id, keep="last", maintain_order=True)
-    worth = (
-        pl.col("expected_value").cast(pl.Float64, strict=False)
-        if "expected_value" in columns
-        else pl.lit(None, pl.Float64)
+    value = pl.col("expected_value") if "expected_value" in columns else pl.lit(None)
+    last = last.with_columns(
+        pl.col("segment").cast(pl.String).cast(pl.Enum(segments)),
+        value.cast(pl.Float64, strict=False).alias("expected_value"),
     )
-    last = last.with_columns(pl.col("segment").cast(pl.String).cast(pl.Enum(segments)), worth.alias("expected_value"))
     rest = [c for c in columns if c not in (key, *DECISIONS)]
+    last = last.select(user_id, *DECISIONS, *rest)
+    if source.untyped:
+        last = typed(last, {user_id, *DECISIONS, "scored_at"})
     by = ", ".join(last["model"].cast(pl.String).unique().sort()) if "model" in columns else "another job"
-    counted = last.group_by("segment").len()
-    users = np.array([counted.filter(pl.col("segment") == s)["len"].sum() for s in segments])
+    users = np.array([(last["segment"] == s).sum() for s in segments])
     return Listed(
         origin=source.origin,
         names={},
-        table=last.select(user_id, *DECISIONS, *rest),
+        table=last,
         broken=broken,
-        tally=Tally(
-            rows=done, decided=len(last), quarantined=len(broken), kept=len(last), users=users, reasons=dict(reasons)
-        ),
+        tally=replace(tally, decided=len(last), kept=len(last), users=users),
         at=last["scored_at"].max(),  # type: ignore[arg-type]  # times
         readable=set(subject.decider.columns) <= set(columns),
         by=by,
     )
+
+
+def _complete(source: Input, key: str, progress: Callable[[int], None]) -> tuple[pl.DataFrame, pl.DataFrame, Tally]:
+    """The complete decisions, with ids as `user_id`, those that are not, and how many of both."""
+    columns, number = source.columns(), ColumnSpec(type="number", missing=True)
+    gathered, aside, reasons, done = Compact(), [], Counter[str](), 0
+    for chunk in source.chunks(columns, {"propensity_score": number, "expected_value": number}, CHUNK):
+        broken, why = incomplete(chunk, key, done)
+        aside.append(broken)
+        reasons.update(why)
+        whole = chunk[np.setdiff1d(np.arange(len(chunk)), broken["row"].to_numpy() - 1 - done)]
+        gathered.add(
+            whole.rename({key: "user_id"}).with_columns(
+                as_written(whole[key]).alias("user_id"),
+                times(whole["scored_at"], "scored_at").alias("scored_at"),
+                pl.col("propensity_score").cast(pl.Float64),
+                *(as_written(whole[c]).str.strip_chars().alias(c) for c in ("segment", "action")),
+            )
+        )
+        progress(done := done + len(chunk))
+    if not done:
+        raise InputError("input", f"{source.origin} has no rows", "Bring decisions.")
+    broken = pl.concat(aside)
+    return gathered.table(), broken, Tally(rows=done, quarantined=len(broken), reasons=dict(reasons))
+
+
+def typed(table: pl.DataFrame, known: Collection[str]) -> pl.DataFrame:
+    """Return a table with the types of columns that came as text; those of known types stay."""
+    columns = {}
+    for column in table.iter_columns():
+        text = column.dtype == pl.String or isinstance(column.dtype, pl.Enum)
+        found = inferred(column.cast(pl.String)) if text and column.name not in known else column
+        found = column if found.dtype == pl.String else found
+        columns[column.name] = found.shrink_dtype() if found.dtype.is_integer() else found
+    return pl.DataFrame(columns)
 
 
 def incomplete(chunk: pl.DataFrame, user_id: str, before: int) -> tuple[pl.DataFrame, dict[str, int]]:

@@ -9,8 +9,7 @@ from importlib.util import find_spec
 from tippingpoint.config.settings import DashboardSettings
 from tippingpoint.core.errors import InputError
 from tippingpoint.reports.palette import COLOURS
-from tippingpoint.reports.web_server import PagesResult, serve_pages
-from tippingpoint.serving.network import address, by_others
+from tippingpoint.reports.web_server import PagesResult, address, by_others, serve_pages
 
 SETTINGS = "TIPPINGPOINT_DASHBOARD"
 """The environment variable that tells the pages the settings, as JSON: a command line can be read by others."""
@@ -42,9 +41,14 @@ def dashboard(settings: DashboardSettings) -> PagesResult:
     command = [sys.executable, "-m", "tippingpoint.dashboard", *words]
     asked = settings.model_copy(update={"tables": settings.tables and not settings.public})
     told = asked.model_dump_json(exclude={"output", "debug", "host", "port", "public"})
-    with tempfile.TemporaryDirectory(prefix="tippingpoint-") as scratch:
-        environment = SPARING | os.environ | {SETTINGS: told, SCRATCH: scratch}
+    with tempfile.TemporaryDirectory(prefix="tippingpoint-") as folder:
+        environment = SPARING | os.environ | {SETTINGS: told, SCRATCH: folder}
         return serve_pages("dashboard", page, settings.host, settings.port, command, environment)
+
+
+def scratch() -> "tempfile.TemporaryDirectory[str]":
+    """A temporary folder for the pages, inside the one that the command removes even if the server is killed."""
+    return tempfile.TemporaryDirectory(prefix="tippingpoint-", dir=os.environ.get(SCRATCH))
 
 
 def _options(settings: DashboardSettings) -> dict[str, str]:

@@ -47,7 +47,7 @@ def _discount(economics: Economics, action: str) -> bool:
 
 def line(found: Listed, about: Subject, only: tuple[str, ...], why: bool, address: str = "") -> str:
     """What a shell is given: each word stands for itself, whatever names hold."""
-    words = [f"input={quoted(address or found.origin)}", "output=targets.csv", f"model={about.reference}"]
+    words = [f"input={quoted(address or found.origin)}", "to=targets.csv", f"model={about.reference}"]
     words += [
         f"only=[{','.join(map(quoted, only))}]",
         f"reasons={str(why).lower()}",
@@ -149,7 +149,7 @@ def held(of: Listed, subject: Subject, only: tuple[str, ...]) -> np.ndarray:
     return np.where(_otherwise(of, subject), of.table["action"].cast(pl.String).is_in(list(acted)), inside)
 
 
-def by_lot(of: Listed, subject: Subject) -> int:
+def other_action(of: Listed, subject: Subject) -> int:
     """Users who got another action than their segment's."""
     return int(_otherwise(of, subject).sum())
 

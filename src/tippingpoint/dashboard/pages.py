@@ -6,7 +6,7 @@ from functools import partial
 import streamlit as st
 
 from tippingpoint.core.errors import TippingpointError
-from tippingpoint.dashboard.state import DEMO, chosen, plain, references, session, show, standing, subject
+from tippingpoint.dashboard.state import DEMO, chosen, plain, references, session, show, subject, title_of
 from tippingpoint.dashboard.views import cut_offs, kmeans, over_time, registry, segments, targets, users, why
 
 PAGES = {
@@ -67,6 +67,6 @@ def _about() -> None:
             icon=":material/science:",
         )
     else:
-        st.caption(f"{standing(about.reference)}: {plain(about.reference.removeprefix('models:/'))}")
+        st.caption(f"{title_of(about.reference)}: {plain(about.reference.removeprefix('models:/'))}")
     policy = about.policy
     st.caption(f"Policy: {plain(policy.name)}, version {policy.version}")

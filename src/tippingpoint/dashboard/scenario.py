@@ -15,11 +15,12 @@ from tippingpoint.offpolicy.choice import Choice, Valued, choose, valued
 from tippingpoint.offpolicy.statistics import Estimate, normal
 from tippingpoint.offpolicy.surface import held, mean_and_changed
 from tippingpoint.policies.bands import Bands
+from tippingpoint.reports.cut_off_map import thinned
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """One choice of cut-offs and what it brings on the test users.
+    """One choice of cut-offs and its value on the test users.
 
     Parameters
     ----------
@@ -109,7 +110,7 @@ class Board:
         return Line(*self.simulation.asked.economics.spend(tuple(about["actions"]), about["good"]))
 
     def scenario(self, cuts: Sequence[float]) -> Scenario:
-        """What these cut-offs bring, at the nearest ones there are statistics for."""
+        """Value of these cut-offs, at the nearest ones there are statistics for."""
         typed = moved(self.policy, cuts)
         at = tuple(int(np.abs(self.test.cuts - cut).argmin()) for cut in typed.grid_cuts)
         read = tuple(float(self.test.cuts[i]) for i in at)
@@ -119,8 +120,8 @@ class Board:
         if typed is not policy:
             # The grid's cut-offs belong to the side above them; just under one that belongs below is the same.
             sides = zip(cuts, typed.grid_cuts, read, policy.cut_belongs, strict=True)
-            told = [c if g == r else r if side == "above" else float(np.nextafter(r, 0)) for c, g, r, side in sides]
-            policy = moved(policy, told)
+            kept = [c if g == r else r if side == "above" else float(np.nextafter(r, 0)) for c, g, r, side in sides]
+            policy = moved(policy, kept)
             of = replace(of, value=self._banded(of.value, acted_on), uplift=self._banded(of.uplift, acted_on))
         spend = valued(self.test, self.actions, self.line, at, self.money).spend if self.money else None
         return Scenario(policy, at, read, of, acted_on, spend)
@@ -144,7 +145,7 @@ class Board:
         """
         if len(at) < 3:
             of = self.cut_offs.views[0].surface
-            keep = _thin(np.arange(len(of.cuts)), most)
+            keep = thinned(len(of.cuts), most)
             value = np.where(of.uplift.supported, of.uplift.value, np.nan)
             if value.ndim == 1:
                 return Picture(0, of.cuts[keep], value[keep], of.uplift.band_low[keep], of.uplift.band_high[keep])
@@ -156,7 +157,7 @@ class Board:
         # Between the held neighbours; beyond them choices repeat.
         low = at[first - 1] if first else 0
         high = at[first + 2] + 1 if first + 2 < len(at) else len(self.test.cuts)
-        keep = _thin(np.arange(low, high), most)
+        keep = low + thinned(high - low, most)
         return Picture(first, self.test.cuts[keep], value[np.ix_(keep, keep)])
 
     def within(self, per_1000: float) -> Choice | None:
@@ -188,8 +189,3 @@ def as_yaml(policy: Bands) -> str:
     """A file for conf/policy, which says its digest; `tippingpoint compare policy=FILE` takes it."""
     written = yaml.safe_dump(policy.specification(), sort_keys=False, allow_unicode=True)
     return f"# {policy.name} version {policy.version}, digest {policy.digest}\n{written}"
-
-
-def _thin(there: np.ndarray, most: int) -> np.ndarray:
-    """At most so many of them, evenly."""
-    return np.asarray(there[np.unique(np.linspace(0, len(there) - 1, min(len(there), most)).round().astype(int))])

@@ -127,22 +127,22 @@ def session() -> Session:
 
 def settings() -> dict[str, Any]:
     """The job's settings; its defaults where the pages were started without the job."""
-    defaults = dict.fromkeys(("version", "mlflow", "predictions", "outcomes", "logins", "at", "until"))
+    defaults = dict.fromkeys(("model", "mlflow", "predictions", "outcomes", "logins", "at", "until"))
     return {**defaults, "absent": "unknown", "tables": True, **json.loads(os.environ.get(SETTINGS, "{}"))}
 
 
 def references() -> list[str]:
     """What can be looked at: the version asked for, else the champions, else demonstrations."""
-    if (asked := settings()["version"]) is not None:
+    if (asked := settings()["model"]) is not None:
         return [_exact(asked) if "@" in asked else asked]
     return _champions() or [f"{DEMO}{name}" for name in DEMOS]
 
 
-def standing(reference: str) -> str:
+def title_of(reference: str) -> str:
     """What a version is called: champion only if it is."""
     if reference in _champions():
         return "Champion"
-    alias = (settings()["version"] or "").partition("@")[2]
+    alias = (settings()["model"] or "").partition("@")[2]
     return alias.capitalize() if alias else "Version"
 
 
@@ -177,7 +177,7 @@ def users() -> Listed:
     Raises
     ------
     InputError
-        Where `listed` does, and when every row is set aside.
+        Where `listed` does, and when every row is quarantined.
     """
     found = listed()
     if not len(found.table):
@@ -186,7 +186,7 @@ def users() -> Listed:
 
 
 def listed() -> Listed:
-    """The same, were all rows set aside.
+    """The same, also where all rows are quarantined.
 
     Raises
     ------
@@ -201,7 +201,7 @@ def listed() -> Listed:
         upload, names = mine.upload, dict(mine.names)
         if mine.work is None:
             mine.work = Work(lambda told: intake.listed(upload, about, names, told))
-            weakref.finalize(mine, _end, weakref.ref(mine.work))  # the tab is shut: nobody waits
+            weakref.finalize(mine, _end, weakref.ref(mine.work))  # the tab is closed
         bar = st.progress(0.0, "Checking and deciding")
         total = upload.rows
 
@@ -286,7 +286,7 @@ def _whose(of_users: bool) -> None:
             f"{anew} filters and cut-offs are as at the start.",
             icon=":material/swap_horiz:",
         )
-    by = f"a small model fitted just now, {policy}" if about.demo else f"{standing(about.reference).lower()} "
+    by = f"a small model fitted just now, {policy}" if about.demo else f"{title_of(about.reference).lower()} "
     by += "" if about.demo else f"{_short(about.reference)}, {policy}"
     if mine.upload is None:
         whose = "generated, none is yours" if about.demo else "the model's own, on which it was judged; none is yours"

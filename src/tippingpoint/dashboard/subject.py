@@ -12,7 +12,7 @@ from tippingpoint.config.compose import compose
 from tippingpoint.config.settings import Settings, SimulateSettings
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.strict import Component
-from tippingpoint.dashboard.scratch import scratch
+from tippingpoint.dashboard.job import scratch
 from tippingpoint.data.source import Source
 from tippingpoint.data.users import Users
 from tippingpoint.decisions import Decider

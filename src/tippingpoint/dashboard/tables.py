@@ -8,7 +8,7 @@ import pandas as pd
 import polars as pl
 import streamlit as st
 
-from tippingpoint.dashboard.scratch import scratch
+from tippingpoint.dashboard.job import scratch
 from tippingpoint.data.writing import neutralised
 from tippingpoint.scoring.writers import File
 

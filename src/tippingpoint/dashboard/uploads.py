@@ -1,4 +1,4 @@
-"""What is brought: a file or a table of a database, looked at, and its columns matched to a contract."""
+"""Uploads: a file or a table of a database, its first rows, and its columns matched to a contract."""
 
 import difflib
 import re
@@ -11,10 +11,11 @@ from urllib.parse import parse_qs, urlsplit
 import polars as pl
 
 from tippingpoint.core.errors import InputError
-from tippingpoint.dashboard.scratch import scratch
+from tippingpoint.dashboard.job import scratch
 from tippingpoint.data import database
 from tippingpoint.data.contract import TableSchema
-from tippingpoint.scoring.readers import Files, Input, Query, Retyped, open_input
+from tippingpoint.data.inference import inferred
+from tippingpoint.scoring.readers import Files, Input, Query, open_input
 
 PREVIEW = 50
 HEAD = 1 << 18
@@ -59,7 +60,9 @@ def look(name: str, content: bytes) -> Upload:
     """
     with _files(name, content) as files:
         columns = files.columns()
-        preview = _first(files, columns)
+        preview = next(files.chunks(columns, {}, PREVIEW), pl.DataFrame())
+        if files.untyped:
+            preview = pl.DataFrame({name: inferred(preview[name]) for name in preview.columns})
         rows = files.rows
     if rows is None and not content.startswith(b"\x1f\x8b"):
         head = content[:HEAD]
@@ -91,7 +94,7 @@ def look_at_table(url: str) -> Upload:
     if not database.has(source.url, source.table):
         what = f"there is no such table in {database.shown(url)}, or no such database"
         raise InputError("table", what, "Type duckdb:///app.duckdb?table=users, or postgresql://…?table=users.")
-    preview = next(source.chunks(source.columns(), frozenset(), PREVIEW), None)
+    preview = next(source.chunks(source.columns(), {}, PREVIEW), None)
     if preview is None:
         raise InputError("table", f"{source.origin} has no rows", "Bring users.")
     return Upload(source.origin, source, tuple(preview.columns), preview.head(PREVIEW), None)
@@ -99,7 +102,7 @@ def look_at_table(url: str) -> Upload:
 
 @contextmanager
 def opened(upload: Upload) -> Iterator[Input]:
-    """What was brought, for as long as it is read."""
+    """Open an upload for as long as it is read."""
     if isinstance(upload.content, Query):
         yield upload.content
         return
@@ -152,12 +155,3 @@ def _files(name: str, content: bytes) -> Iterator[Files]:
             yield Files(path)
         except InputError as error:
             raise InputError(name, error.what.replace(path.name, name), error.remedy) from error
-
-
-def _first(source: Input, columns: list[str]) -> pl.DataFrame:
-    """The first rows."""
-    while True:
-        try:
-            return next(source.chunks(columns, frozenset(), PREVIEW), pl.DataFrame())
-        except Retyped:
-            continue

@@ -1,4 +1,4 @@
-"""Something long, done on a thread of its own: a click meanwhile starts the page anew, not the work."""
+"""Long work on a thread of its own: a click reruns the page, not the work."""
 
 import time
 from collections.abc import Callable
@@ -10,11 +10,11 @@ LOOK_SECONDS = 0.1
 
 
 class EndedError(Exception):
-    """Nobody waits for the work any more."""
+    """The work was cancelled."""
 
 
 class Work(Generic[T]):
-    """What `make` gives, which is told where to report the rows done."""
+    """The result of `make`, which is called with a function to report the number of rows done."""
 
     def __init__(self, make: Callable[[Callable[[int], None]], T]) -> None:
         self.rows = 0
@@ -28,7 +28,7 @@ class Work(Generic[T]):
         self._ended = True
 
     def wait(self, seen: Callable[[int], None]) -> T:
-        """What it gave, or what went wrong; until then `seen` is told how far it is."""
+        """Return the result, or raise the error of the work; meanwhile `seen` is called with the rows done."""
         while not self._result.done():
             seen(self.rows)
             time.sleep(LOOK_SECONDS)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import pandas as pd
 import polars as pl
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator
 
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.data.inference import features, id_column
@@ -40,28 +40,28 @@ class Roles(Source):
     lacks. Without a logged action all users count as having got none.
     """
 
-    target: Text | None
+    target: Text | None = None
     """The column to predict; null: the contract's outcome."""
-    positive: Text | None
+    positive: Text | None = None
     """The target's value that counts as outcome 1, where that is not plain from yes/no or 0/1."""
-    good: bool | None
+    good: bool | None = None
     """Whether outcome 1 is wanted; null: yes, unless its name says that users leave: then it must be said."""
-    id: Text | None
+    id: Text | None = None
     """The id column; null: found by its name, or rows are numbered."""
-    drop: list[Text]
+    drop: list[Text] = []
     """Columns no model may see."""
-    measures: list[Text]
+    measures: list[Text] = []
     """Further numeric outcomes, beside those of the contract, which no model may see either."""
-    costs: list[Text] = Field(default_factory=list)
+    costs: list[Text] = []
     """Prices per user, which only economics reads."""
-    action: Text | None
+    action: Text | None = None
     """The column that says what was done to the user; null: the contract's, if that is not dropped."""
-    control: Text | None
+    control: Text | None = None
     """The action's value that means nothing was done."""
-    logging_probability: dict[Text, float | str] | Literal["uniform"] | None
+    logging_probability: dict[Text, float | str] | Literal["uniform"] | None = None
     """For each of the action's values, the chance it was taken with: a number, or the column that holds it; or
     `uniform`."""
-    name: str | None
+    name: str | None = None
     """What is asked, e.g. conversion; null: the target's name."""
 
     @property
@@ -102,7 +102,7 @@ class Roles(Source):
         if target is None:
             raise InputError("data.target", "not given", f"Type data.target=… {nearest('', raw.columns)}")
         self.require(raw)
-        table, rows, intake = self.admit(raw)
+        table, rows, intake = self.validated(raw)
         outcome, positive = self.outcomes(table[target])
         good = self._wanted(target, positive)
         user_id = self.find_id(table)

@@ -1,10 +1,10 @@
-"""A contract of a table: what each column must hold, as a YAML that people write and the door reads."""
+"""The contract of a table: what each column must hold, as a YAML file that people write."""
 
 import math
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import yaml
 from pydantic import Field, field_validator, model_validator
@@ -28,6 +28,9 @@ HEADER = """\
 class ColumnSpec(StrictModel):
     """What one column must hold. Models see numbers, whole numbers and categories; never text and times."""
 
+    WHOLE: ClassVar[float] = 2.0**53
+    """Whole numbers are smaller: from here on a float does not tell neighbours apart."""
+
     type: Type
     min: Bound | None = None
     max: Bound | None = None
@@ -39,6 +42,19 @@ class ColumnSpec(StrictModel):
     missing: bool = False
     """Whether the value may be missing."""
     meaning: str = ""
+
+    @property
+    def numeric(self) -> bool:
+        """Whether it holds numbers, whole or not."""
+        return self.type in ("number", "whole")
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Smallest and largest number allowed."""
+        farthest = self.WHOLE - 1 if self.type == "whole" else math.inf
+        low = self.min if isinstance(self.min, float) else -math.inf
+        high = self.max if isinstance(self.max, float) else math.inf
+        return max(low, -farthest), min(high, farthest)
 
     @model_validator(mode="before")
     @classmethod
@@ -56,7 +72,7 @@ class ColumnSpec(StrictModel):
 
     @model_validator(mode="after")
     def _fit_the_type(self) -> Self:
-        numeric, bounds = self.type in ("number", "whole"), [b for b in (self.min, self.max) if b is not None]
+        numeric, bounds = self.numeric, [b for b in (self.min, self.max) if b is not None]
         if bounds and not (numeric or self.type == "time"):
             raise ValueError(f"a {self.type} has no min and max")
         if any(isinstance(bound, float) != numeric for bound in bounds):

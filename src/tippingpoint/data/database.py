@@ -40,7 +40,7 @@ class Sql(Roles):
     """duckdb:///users.duckdb (relative), duckdb:////data/users.duckdb, duckdb:// (in memory, for files) or
     postgresql://user@host:5432/database. Passwords belong in PGPASSWORD or ~/.pgpass: a config is kept."""
     query: str = Field(min_length=1)
-    parameters: dict[str, str | int | float | bool | None]
+    parameters: dict[str, str | int | float | bool | None] = {}
     """Value of each `$name` in the query."""
 
     @field_validator("url")

@@ -4,6 +4,7 @@ import csv
 import gzip
 import re
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from pydantic import Field
 
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.data.column_roles import Roles
+from tippingpoint.data.inference import inferred
 from tippingpoint.data.validation import as_text
 from tippingpoint.data.writing import SUFFIXES
 
@@ -131,11 +133,17 @@ def _read(path: Path, where: str) -> pl.DataFrame:
     try:
         if found.parquet:
             return pl.read_parquet(path)
-        table = pl.read_csv(path, separator=found.separator, infer_schema_length=None, try_parse_dates=True)
+        text = scan_text(path, found).collect()
     except (pl.exceptions.PolarsError, UnicodeDecodeError, OSError) as error:
         raise unreadable(error, path, where, found) from error
-    refuse_repeated(table.columns, path, where, found)
-    return table
+    refuse_repeated(text.columns, path, where, found)
+    return pl.DataFrame({name: inferred(text[name]) for name in text.columns})  # a dict keeps the name ''
+
+
+def scan_text(path: Path, found: Layout, numbers: Sequence[str] = ()) -> pl.LazyFrame:
+    """Return a CSV's cells as text, null where empty; columns of numbers as Float64, which fails where one is none."""
+    types = dict.fromkeys(numbers, pl.Float64)
+    return pl.scan_csv(path, separator=found.separator, infer_schema=False, schema_overrides=types)
 
 
 def _ragged(path: Path, separator: str) -> str:

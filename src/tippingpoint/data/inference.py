@@ -1,4 +1,4 @@
-"""What each column of a table is to a model, by its name, its type and its values."""
+"""What each column of a table is: its type, from a CSV's text, and what it is to a model, by its name and values."""
 
 import re
 from typing import Literal
@@ -8,13 +8,71 @@ import pandas as pd
 import polars as pl
 
 from tippingpoint.core.errors import InputError
-from tippingpoint.data.contract import KINDS, NOUN, TableSchema
+from tippingpoint.data.contract import KINDS, NOUN, ColumnSpec, TableSchema
+from tippingpoint.data.rules import stand_ins
 from tippingpoint.data.users import Column
-from tippingpoint.data.validation import stand_ins
 
 ALMOST = 0.9
 """Share of different values from which on a column named like an id is meant as one."""
 ID_NAME = re.compile(r"(?i:(^|_)(id|uuid|guid)$)|[a-z](ID|Id)$")
+
+NOT_FINITE = r"^[+-]?inf$|^NaN$|[0-9]"
+"""How a number that is not finite is written."""
+DATE = r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}"
+
+
+def inferred(text: pl.Series) -> pl.Series:
+    """Return a CSV's column as Int64, Float64, Boolean, Date, Datetime or Time if all its values are; else as it is.
+
+    Times are tried only where the first value looks like one.
+    """
+    first = text.drop_nulls().head(1)
+    if first.is_empty():
+        return text
+    if first.cast(pl.Float64, strict=False)[0] is not None:
+        return _as_number_written(text)
+    if first[0].lower() in ("true", "false"):
+        lower = text.str.to_lowercase()
+        return lower == "true" if lower.is_in(["true", "false"]).all() else text
+    try:
+        if re.fullmatch(DATE, first[0]):
+            typed = text.str.to_date(strict=False)
+        elif re.match(rf"{DATE}[T ]", first[0]):
+            typed = text.str.to_datetime(time_unit="us", strict=False)
+            typed = typed if text.str.contains(rf"^{DATE}[T ]").all() else typed.clear(len(typed))
+        elif re.fullmatch(r"\d{1,2}:\d{2}(:\d{2})?(\.\d+)?", first[0]):
+            typed = text.str.to_time(strict=False)
+        else:
+            return text
+    except pl.exceptions.ComputeError:  # of no format that polars knows
+        return text
+    return typed if typed.null_count() == text.null_count() else text
+
+
+def by_contract(text: pl.Series, spec: ColumnSpec) -> pl.Series:
+    """Return a CSV's column as its contract has it; what does not fit stays text, for validation to name.
+
+    Ids are text: `007` stays `007`; but `7.0`, as pandas writes ids beside missing ones, is 7.
+    """
+    if spec.numeric:
+        number = text.cast(pl.Float64, strict=False)
+        return number if number.null_count() == text.null_count() else inferred(text)
+    if spec.type == "category":
+        return text if spec.values is None or text.is_in(spec.values).all() else inferred(text)
+    pointed = "." in (text.drop_nulls().head(1).to_list() or [""])[0]
+    return typed if pointed and (typed := inferred(text)).dtype.is_float() else text
+
+
+def _as_number_written(text: pl.Series) -> pl.Series:
+    """Int64 or Float64; text where it is digits that are no number: `007`, or more digits than 64 bits hold."""
+    missing = text.null_count()
+    whole = text.cast(pl.Int64, strict=False)
+    if whole.null_count() == missing:
+        return text if text.str.contains(r"^-?0[0-9]|^\+").any() else whole
+    number = text.cast(pl.Float64, strict=False)
+    if number.null_count() > missing or text.filter(whole.is_null()).str.contains(r"^-?[0-9]+$").any():
+        return text
+    return number if text.filter(~number.is_finite()).str.contains(NOT_FINITE).all() else text
 
 
 def id_column(table: pl.DataFrame) -> str | None:

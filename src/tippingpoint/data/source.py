@@ -1,4 +1,4 @@
-"""What a generator or a table of your own looks like to the jobs, and the door that users of all of them pass."""
+"""Where users come from: the base of generators, tables and events, and the validation that all of them share."""
 
 from abc import ABC, abstractmethod
 from dataclasses import replace
@@ -52,13 +52,18 @@ class Source(StrictModel, ABC):
 
     @abstractmethod
     def load(self) -> Users:
-        """Read or draw the users, and let in those that hold the contract.
+        """Return the users, read or drawn, whose rows hold the contract.
 
         Raises
         ------
         InputError
             When the table is not what the config says.
         """
+
+    @cached_property
+    def loaded(self) -> Users:
+        """The users, read or drawn once."""
+        return self.load()
 
     def best_auc(self, users: Users) -> float | None:
         """The ROC AUC no score of these users can have more than by chance, where that is known."""
@@ -69,13 +74,13 @@ class Source(StrictModel, ABC):
         """The contract, read."""
         return None if self.contract is None else read_contract(Path(self.contract))
 
-    def admit(self, table: pl.DataFrame) -> tuple[pl.DataFrame, np.ndarray, Intake]:
+    def validated(self, table: pl.DataFrame) -> tuple[pl.DataFrame, np.ndarray, Intake]:
         """Hold a table against the contract, if there is one; quarantine what breaks it.
 
         Returns
         -------
         polars.DataFrame, numpy.ndarray, Intake
-            The rows let in, their positions in the table, and the count of all.
+            The valid rows, their positions in the table, and the count of all.
 
         Raises
         ------
@@ -101,7 +106,7 @@ class Source(StrictModel, ABC):
             )
         return checked.table, checked.rows, intake
 
-    def let_in(self, users: Users, table: pd.DataFrame) -> Users:
-        """Those of users that were drawn or made of events whose rows, as a file would hold them, hold the contract."""
-        _, rows, intake = self.admit(pl.from_pandas(table))
+    def valid_users(self, users: Users, table: pd.DataFrame) -> Users:
+        """Return the users, drawn or made of events, whose rows as a file would hold them hold the contract."""
+        _, rows, intake = self.validated(pl.from_pandas(table))
         return replace(users if intake.used == len(users) else users.take(rows), intake=intake)

@@ -57,14 +57,14 @@ class FeatureSchema:
 
 @dataclass(frozen=True)
 class Intake:
-    """What came of a table's rows at the door: rows in = rows used + rows quarantined.
+    """What validation made of a table's rows: rows in = rows used + rows quarantined.
 
     Parameters
     ----------
     rows
         Rows of the table.
     quarantined
-        How many of them were set aside because they break the contract.
+        How many of them were quarantined because they break the contract.
     path
         The file that holds these, each with its reasons; None where there are none.
     reasons
@@ -78,7 +78,7 @@ class Intake:
 
     @property
     def used(self) -> int:
-        """Rows let in."""
+        """Valid rows."""
         return self.rows - self.quarantined
 
     def __str__(self) -> str:

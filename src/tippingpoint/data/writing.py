@@ -101,7 +101,7 @@ def neutralised(table: pl.DataFrame, columns: list[str]) -> tuple[pl.DataFrame, 
 
 
 def for_spreadsheets(broken: pl.DataFrame) -> tuple[pl.DataFrame, int]:
-    """Rows set aside, so that no cell is run by a spreadsheet, and how many would have been.
+    """Return quarantined rows so that no spreadsheet runs a cell of them, and how many it would have run.
 
     A plain number, as -4, stays one: mended rows come back.
     """
@@ -112,7 +112,7 @@ def for_spreadsheets(broken: pl.DataFrame) -> tuple[pl.DataFrame, int]:
 
 
 def quarantine(broken: pl.DataFrame, folder: Path, origin: str) -> Path:
-    """Write rows set aside to a file named for where they come from and what they hold, safe for spreadsheets."""
+    """Write quarantined rows to a file named for where they come from and what they hold, safe for spreadsheets."""
     text = for_spreadsheets(broken)[0].write_csv().encode()
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", origin).strip("-.")[:80] or "table"
     path = folder / f"{name}-{hashlib.sha256(text).hexdigest()[:16]}.csv"

@@ -52,7 +52,7 @@ class BatchResult:
     seconds: float
     resumed: tuple[int, int] | None = None
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         tally = self.tally
         return {

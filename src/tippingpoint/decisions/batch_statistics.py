@@ -77,14 +77,14 @@ class Tally:
         """What was broken and how often, the most frequent first."""
         return dict(sorted(self.reasons.items(), key=lambda item: -item[1]))
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         node = asdict(self) | {name: getattr(self, name).tolist() for name in ("users", "scores", "values")}
         return node | {"drift": {name: count.tolist() for name, count in self.drift.items()}}
 
     @classmethod
     def from_dict(cls, node: dict[str, Any]) -> "Tally":
-        """What `as_dict` gave."""
+        """What `to_dict` gave."""
         sums = {name: np.asarray(node[name], dtype=np.float64) for name in ("users", "scores", "values")}
         drift = {name: np.asarray(count, dtype=np.int64) for name, count in node["drift"].items()}
         return cls(**node | sums | {"drift": drift})

@@ -1,4 +1,4 @@
-"""How the outcome goes with one column at a time: rates with intervals, bins, and what a column tells alone."""
+"""The outcome against one column at a time: rates with intervals, bins, and how well the column alone predicts it."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -36,7 +36,7 @@ class Association:
     area
         ROC AUC of a number as the score, users without it aside; None for categories.
     alone
-        ROC AUC with which it alone tells the outcome, as `description.alone` has it; 0.5 of one outcome only.
+        ROC AUC with which it alone predicts the outcome, as `description.alone` has it; 0.5 of one outcome only.
     """
 
     name: str
@@ -75,9 +75,9 @@ class Association:
 
 
 def associations(users: Users) -> list[Association]:
-    """Every feature with the outcome, the one that tells most first.
+    """Every feature with the outcome, the most predictive first.
 
-    Users of one outcome only are taken too: nothing tells them apart.
+    Users of one outcome only are accepted: then nothing predicts it.
     """
     found = []
     both = 0 < users.outcome.sum() < len(users)
@@ -92,16 +92,16 @@ def associations(users: Users) -> list[Association]:
                 area = mean(auc_contributions(users.outcome[present], values.to_numpy(np.float64)[present]))
         else:
             groups = rates(values, users.outcome)
-        told = alone(pl.from_pandas(values), users.outcome) or 0.5
-        found.append(Association(column.name, column.kind, groups, int((~present).sum()), area, told))
+        area_alone = alone(pl.from_pandas(values), users.outcome) or 0.5
+        found.append(Association(column.name, column.kind, groups, int((~present).sum()), area, area_alone))
     return sorted(found, key=lambda a: -a.alone)
 
 
 def rate(outcomes: int, users: int) -> Estimate:
     """Share of users with outcome 1, with Wilson's 95 % interval (Wilson 1927), which holds near 0 and 1 too.
 
-    >>> rate(0, 10).high
-    0.277...
+    >>> round(rate(0, 10).high, 3)
+    0.278
     """
     if users == 0:
         return Estimate(float("nan"))
@@ -196,7 +196,7 @@ def separation(users: np.ndarray, outcomes: np.ndarray) -> float:
     """ROC AUC of (g,) groups' own outcome rates as the score; 0.5 where there is one outcome only.
 
     The rates are those of the same users, so that even noise is a little above 0.5: only for what its bins add to
-    the order of a number, not for what a column tells.
+    the order of a number, not for how predictive a column is.
     Groups of one rate may stand in any order: each of two then wins as much as the other, which is half a tie.
     """
     others = users - outcomes
@@ -213,7 +213,7 @@ def spearman(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def standing(users: Users, found: list[Association], most: int = 3) -> tuple[dict[str, bool], np.ndarray]:
-    """Where users stand by a rule anyone can check: their mean percentile in the numbers that tell most.
+    """Where users stand by a rule anyone can check: their mean percentile in the most predictive numbers.
 
     A percentile counts from the unwanted to the wanted outcome's side; missing is the middle. Numbers that bend
     or are flat are left out, and so is what may know the outcome. No model; nothing is fitted but the order of

@@ -1,4 +1,4 @@
-"""What a model must beat: one number for everyone, and the single column that tells most."""
+"""What a model must beat: one number for everyone, and the most predictive single column."""
 
 from dataclasses import dataclass
 
@@ -40,7 +40,7 @@ class OneColumn:
 def best_column(train: Users, rng: np.random.Generator) -> tuple[OneColumn, dict[str, float]]:
     """The column whose own rates rank users of train best, cross-validated there in five folds.
 
-    Numbers are cut in 20 bins of equal size, so that one that bends tells as much as one that rises.
+    Numbers are cut in 20 bins of equal size, so that a relation that bends counts as much as one that rises.
 
     Returns
     -------

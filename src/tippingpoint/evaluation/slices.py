@@ -1,6 +1,7 @@
 """Where a model is good and where it is not: ranking and calibration of every slice of users, against all others."""
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,12 @@ LEAST_SEEN = 5
 """Users of either outcome there must be."""
 NEWTON = 30
 CLOSE = "ranks worse as its scores lie close"
+TESTED = ("p_rest", "p_promised", "p_off")
+FIRST = ("column", "slice", "users", "outcomes", "rate", "rate_low", "rate_high", "mean_score")
+MEASURED = (
+    *("roc_auc", "roc_auc_low", "roc_auc_high", "roc_auc_rest", "roc_auc_promised"),
+    *("intercept", "intercept_low", "intercept_high"),
+)
 
 
 @dataclass(frozen=True)
@@ -59,73 +66,108 @@ def slices(users: Users, score: np.ndarray) -> pd.DataFrame:
         a slice has neither interval nor test.
     """
     order = np.argsort(score, kind="stable")
-    rising, hit = score[order], users.outcome[order] == 1
-    log_odds = logit(np.clip(rising, *INSIDE))
-    ties = np.concatenate([[0], np.cumsum(rising[1:] != rising[:-1])])
-    whole_shift = _shifts(log_odds, hit, np.zeros(len(hit), dtype=np.int64), 1)[0]
-    shifted = expit(log_odds + whole_shift)
+    ranked = _Ranked.of(score[order], users.outcome[order] == 1)
     rows: list[dict[str, object]] = []
     for column in users.contract.columns:
         code, labels = grouped(users, column)
-        code, size = code[order], len(labels)
-        if np.count_nonzero(np.bincount(code, minlength=size)) < 2:
-            continue
-        count, outcomes = np.bincount(code, minlength=size), np.bincount(code[hit], minlength=size)
-        shift = _shifts(log_odds, hit, code, size)
-        spread = np.bincount(code, _variance(log_odds + shift[code]), size)
-        expected, variance = (np.bincount(code, of, size) for of in (shifted, shifted * (1 - shifted)))
-        # By what scores expect, not by what came out: slices picked for many outcomes would look as if scored too low.
-        enough = _fewest(expected, count, hit.sum()) >= LEAST
-        told = enough & (_fewest(outcomes, count, hit.sum()) >= LEAST_SEEN)
-        mean_score = np.bincount(code, rising, size)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            off = (outcomes - expected) / np.sqrt(variance * (1 - variance / variance.sum()))
-            low, high = wilson(outcomes, count)
-        for k in np.flatnonzero(count):
-            row = {
-                "column": column.name,
-                "slice": labels[k],
-                "users": int(count[k]),
-                "outcomes": int(outcomes[k]),
-                "rate": outcomes[k] / count[k],
-                "rate_low": low[k],
-                "rate_high": high[k],
-                "mean_score": mean_score[k] / count[k],
-            }
-            if told[k]:
-                inside = code == k
-                mine, rest = _areas(ties, hit, rising, inside), _areas(ties, hit, rising, ~inside)
-                ranked = area(normal(mine.value, mine.se))
-                intercept = normal(shift[k], 1 / np.sqrt(spread[k]))
-                further = abs(shift[k]) >= max(abs(whole_shift), pointwise() / np.sqrt(spread[k]))
-                error = np.hypot(mine.se, rest.se)
-                row |= {
-                    "roc_auc": mine.value,
-                    "roc_auc_low": ranked.low,
-                    "roc_auc_high": ranked.high,
-                    "roc_auc_rest": rest.value,
-                    "roc_auc_promised": mine.promised,
-                    "intercept": shift[k],
-                    "intercept_low": intercept.low,
-                    "intercept_high": intercept.high,
-                    "p_rest": norm.cdf((mine.value - rest.value) / error) if error > 0 else 1.0,
-                    "p_promised": norm.cdf((mine.value - mine.promised) / mine.se) if mine.se > 0 else 1.0,
-                    "p_off": 2 * norm.sf(abs(off[k])) if further else 1.0,
-                }
-            rows.append(row)
+        if np.count_nonzero(np.bincount(code)) > 1:
+            rows += _slices_of(ranked, code[order], column.name, labels)
     columns = [*FIRST, *MEASURED, *TESTED]
     table = pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[2:], float))
     table = table.astype({"users": int, "outcomes": int})
+    table["p"], table["worse"] = _adjusted(table)
+    return table.drop(columns=[*TESTED])
+
+
+@dataclass(frozen=True)
+class _Ranked:
+    """All users in rising order of score.
+
+    Parameters
+    ----------
+    score, hit
+        (n,) scores, and whether the outcome came.
+    ties
+        (n,) numbers of the distinct scores.
+    log_odds
+        (n,) of the scores.
+    whole_shift
+        What makes all scores together right on average, added to their log-odds.
+    shifted
+        (n,) scores with it.
+    """
+
+    score: np.ndarray
+    hit: np.ndarray
+    ties: np.ndarray
+    log_odds: np.ndarray
+    whole_shift: float
+    shifted: np.ndarray
+
+    @classmethod
+    def of(cls, score: np.ndarray, hit: np.ndarray) -> Self:
+        ties = np.concatenate([[0], np.cumsum(score[1:] != score[:-1])])
+        log_odds = logit(np.clip(score, *INSIDE))
+        shift = _shifts(log_odds, hit, np.zeros(len(hit), dtype=np.int64), 1)[0]
+        return cls(score, hit, ties, log_odds, shift, expit(log_odds + shift))
+
+
+def _slices_of(of: _Ranked, code: np.ndarray, column: str, labels: list[str]) -> list[dict[str, object]]:
+    """Rows of one column's slices; (n,) codes into labels."""
+    size, hits = len(labels), of.hit.sum()
+    count, outcomes = np.bincount(code, minlength=size), np.bincount(code[of.hit], minlength=size)
+    shift = _shifts(of.log_odds, of.hit, code, size)
+    spread = np.bincount(code, _variance(of.log_odds + shift[code]), size)
+    expected, variance = (np.bincount(code, each, size) for each in (of.shifted, of.shifted * (1 - of.shifted)))
+    # By what scores expect, not by what came out: slices picked for many outcomes would look as if scored too low.
+    enough = _fewest(expected, count, hits) >= LEAST
+    tested = enough & (_fewest(outcomes, count, hits) >= LEAST_SEEN)
+    mean_score = np.bincount(code, of.score, size)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        off = (outcomes - expected) / np.sqrt(variance * (1 - variance / variance.sum()))
+        low, high = wilson(outcomes, count)
+    rows = []
+    for k in np.flatnonzero(count):
+        first = (column, labels[k], int(count[k]), int(outcomes[k]), outcomes[k] / count[k], low[k], high[k])
+        row: dict[str, object] = dict(zip(FIRST, (*first, mean_score[k] / count[k]), strict=True))
+        rows.append(row | (_tests(of, code == k, shift[k], spread[k], off[k]) if tested[k] else {}))
+    return rows
+
+
+def _tests(of: _Ranked, inside: np.ndarray, shift: float, spread: float, off: float) -> dict[str, object]:
+    """Ranking and calibration of one slice against all other users.
+
+    Parameters
+    ----------
+    inside
+        (n,) whether a user is in the slice.
+    shift, spread
+        What makes its scores right on average, and the information on it.
+    off
+        Score statistic of outcomes against scores shifted to be right on the whole.
+    """
+    mine, rest = (_areas(of.ties, of.hit, of.score, where) for where in (inside, ~inside))
+    ranked, intercept = area(normal(mine.value, mine.se)), normal(shift, 1 / np.sqrt(spread))
+    further = abs(shift) >= max(abs(of.whole_shift), pointwise() / np.sqrt(spread))
+    error = np.hypot(mine.se, rest.se)
+    found = (mine.value, ranked.low, ranked.high, rest.value, mine.promised, shift, intercept.low, intercept.high)
+    return dict(zip(MEASURED, found, strict=True)) | {
+        "p_rest": norm.cdf((mine.value - rest.value) / error) if error > 0 else 1.0,
+        "p_promised": norm.cdf((mine.value - mine.promised) / mine.se) if mine.se > 0 else 1.0,
+        "p_off": 2 * norm.sf(abs(off)) if further else 1.0,
+    }
+
+
+def _adjusted(table: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
+    """Holm's p of each slice over all tests, and in words where it is worse."""
     lower, promised, off = table[[*TESTED]].to_numpy().T
     # Worse than the rest and than promised: the larger p of the two holds for both.
     both = holm(np.concatenate([np.maximum(lower, promised), off])).reshape(2, -1)
     of_rest = holm(np.concatenate([lower, off])).reshape(2, -1)[0]
     ranks = np.where(both[0] < 1 - LEVEL, "ranks worse", np.where(of_rest < 1 - LEVEL, CLOSE, ""))
     too = np.where(table["intercept"] > 0, "scores too low", "scores too high")
-    table["p"] = np.fmin(*both)
     words = zip(ranks, np.where(both[1] < 1 - LEVEL, too, ""), strict=True)
-    table["worse"] = ["; ".join(filter(None, pair)) for pair in words]
-    return table.drop(columns=[*TESTED])
+    return np.fmin(*both), ["; ".join(filter(None, pair)) for pair in words]
 
 
 def grouped(users: Users, column: Column) -> tuple[np.ndarray, list[str]]:
@@ -134,14 +176,6 @@ def grouped(users: Users, column: Column) -> tuple[np.ndarray, list[str]]:
     numbers = column.kind == "number"
     code, groups = binned(values.to_numpy(np.float64), BINS) if numbers else pooled(values)
     return code, [(_bin_label if numbers else _category_label)(*group) for group in groups.itertuples(index=False)]
-
-
-TESTED = ("p_rest", "p_promised", "p_off")
-FIRST = ("column", "slice", "users", "outcomes", "rate", "rate_low", "rate_high", "mean_score")
-MEASURED = (
-    *("roc_auc", "roc_auc_low", "roc_auc_high", "roc_auc_rest", "roc_auc_promised"),
-    *("intercept", "intercept_low", "intercept_high"),
-)
 
 
 def worst(table: pd.DataFrame) -> pd.DataFrame:

@@ -8,14 +8,20 @@ from tippingpoint.data.source import Source
 from tippingpoint.data.splits import split
 from tippingpoint.data.users import Users
 from tippingpoint.economics import Economics
-from tippingpoint.experiment.evidence import gather_evidence, kind_of, rarely_taken
+from tippingpoint.experiment.evidence import kind_of, rarely_taken
 from tippingpoint.experiment.spec import ExperimentSpec
+from tippingpoint.experiment.valuation import ValuedUsers
 from tippingpoint.models.family import Family
 from tippingpoint.policies.policy import Policy
 
 
-def ask(settings: Settings) -> ExperimentSpec:
+def ask(settings: Settings, source: Source | None = None) -> ExperimentSpec:
     """Build every component, load and split the users, and gather the evidence.
+
+    Parameters
+    ----------
+    source
+        Where users come from, if that is built already; else `settings.data` is.
 
     Raises
     ------
@@ -25,10 +31,10 @@ def ask(settings: Settings) -> ExperimentSpec:
     families = {name: part.build(Family, f"model.{name}") for name, part in settings.model.items()}
     policy = settings.policy.build(Policy, "policy")
     economics = settings.economics.build(Economics, "economics")
-    source = settings.data.build(Source, "data")
+    source = source or settings.data.build(Source, "data")
     decided = set(policy.actions.values())
     economics.check(decided | {"none"})
-    users = source.load()
+    users = source.loaded
     if users.costs is not None and not economics.per_user:
         what = f"{', '.join(map(str, users.costs))}: the economics {economics.name} read no costs of each user"
         raise InputError("data.costs", what, "Type economics=cost_columns, or data.drop instead of data.costs.")
@@ -43,7 +49,7 @@ def ask(settings: Settings) -> ExperimentSpec:
         )
     if kind in ("experiment", "logged"):
         rarely_taken(parts.test, decided)
-    reward_intercept, reward_slope = economics.rewards(actions, users.contract.good, parts.test.costs)
+    valued = ValuedUsers.of(kind, parts.train, parts.test, actions, economics, settings.seed)
     return ExperimentSpec(
         name=source.question,
         origin=source.origin,
@@ -56,13 +62,15 @@ def ask(settings: Settings) -> ExperimentSpec:
         policy=policy,
         economics=economics,
         actions=actions,
-        evidence=gather_evidence(kind, parts.train, parts.test, economics.response(actions), settings.seed),
-        reward_intercept=reward_intercept,
-        reward_slope=reward_slope,
+        evidence=valued.evidence,
+        reward_intercept=valued.reward_intercept,
+        reward_slope=valued.reward_slope,
         best_auc=source.best_auc(parts.test),
         train_on=source.train_on,
         report=settings.reported,
         terms=source.terms,
+        config=settings.model_dump(mode="json"),
+        source=source,
     )
 
 

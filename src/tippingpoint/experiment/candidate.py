@@ -3,8 +3,9 @@
 import json
 import tempfile
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,16 +21,16 @@ from tippingpoint.evaluation.evaluation import evaluation
 from tippingpoint.evaluation.learning import learning_curve
 from tippingpoint.experiment.build import fitted_on
 from tippingpoint.experiment.evaluation_figures import write_evaluation
-from tippingpoint.experiment.evidence import reward_model
 from tippingpoint.experiment.explanation_figures import write_explanations
 from tippingpoint.experiment.report import card
 from tippingpoint.experiment.resume import DIGEST, own_tags, stop_if_finished
 from tippingpoint.experiment.spec import Baseline, Candidate, ExperimentSpec
+from tippingpoint.experiment.valuation import BindingUsers
 from tippingpoint.explanation import background_of, explain
-from tippingpoint.models.calibration import fit, refit
+from tippingpoint.models.calibration import Model, fit, refit
 from tippingpoint.offpolicy.statistics import LEAST_CHANGED, Estimate, mean
-from tippingpoint.offpolicy.value import PolicyValue, policy_value, segment_break_even
-from tippingpoint.policies.policy import FitContext, Policy
+from tippingpoint.offpolicy.value import PolicyValue
+from tippingpoint.policies.policy import Policy
 from tippingpoint.reports import figures
 from tippingpoint.reports.markdown import shortened
 from tippingpoint.tracking import backend
@@ -82,19 +83,17 @@ def with_baselines(question: ExperimentSpec, development: Users | None = None) -
     development
         Train and validation together where the model is fitted on both; then the baselines learn from both too.
     """
-    parts, economics, seed = question.parts, question.economics, question.seed
+    parts, seed = question.parts, question.seed
     train, validation = (parts.train, parts.validation) if development is None else (development, development)
     seen = train.take(fitted_on(question, train))
     column, alone = best_column(seen, np.random.default_rng([seed, 7]))
     rate = float(seen.outcome.mean())
     of = {part: column.score(users.features) for part, users in (("validation", validation), ("test", parts.test))}
     constant = {part: np.full(len(score), rate) for part, score in of.items()}
-    worth = reward_model(train, economics, seed) if question.users.action is not None else None
+    binding = BindingUsers.of(train, validation, question.economics, seed)
     baselines = []
     for name, score in {"constant": constant, f"column {column.column}": of}.items():
-        policy = question.policy.bind(FitContext(train.features, validation.features, score["validation"], worth))
-        decision = policy.decide(score["test"], parts.test.features, question.actions)
-        value = policy_value(question.evidence, question.reward_intercept, question.reward_slope, decision)
+        value = question.valued.value(binding.bind(question.policy, score["validation"]), score["test"])
         baselines.append(Baseline(name, score["test"], accuracy(parts.test.outcome, score["test"]), value))
     return replace(question, baselines=tuple(baselines), alone=alone)
 
@@ -113,66 +112,82 @@ def answer(question: ExperimentSpec, family: str, development: Users | None = No
         Where the choice is made already: train and validation together, on all of which it is fitted. Out-of-fold
         scores stand for those of validation.
     """
-    seed, parts = question.seed, question.parts
+    seed, test = question.seed, question.parts.test
     start = time.perf_counter()
-    if development is None:
-        train, validation = parts.train, parts.validation
-        seen, calibrating = (part.take(fitted_on(question, part)) for part in (train, validation))
-        model = fit(question.families[family], seen, calibrating, seed)
-        on_validation = model.score(validation)
-    else:
-        train = validation = development
-        rows = fitted_on(question, development)
-        seen = development.take(rows)
-        model, out_of_fold = refit(question.families[family], seen, seed)
-        on_validation = model.score(development)
-        on_validation[rows] = out_of_fold
-    fitted = time.perf_counter()
-    score = model.score(parts.test)
-    chosen_by = point(question.select_by, validation.outcome, on_validation)
-    worth = reward_model(train, question.economics, seed) if question.users.action is not None else None
-    policy = question.policy.bind(FitContext(train.features, validation.features, on_validation, worth))
-    decision = policy.decide(score, parts.test.features, question.actions)
-    value = policy_value(question.evidence, question.reward_intercept, question.reward_slope, decision)
-    metrics = evaluate(parts.test.outcome, score, np.random.default_rng([seed, 1]))
-    before = time.perf_counter()
-    rng = np.random.default_rng([seed, 2])
-    rows = np.sort(rng.permutation(len(parts.test))[: question.explain_rows])
-    background = background_of(seen.features, seed)
-    explanation = explain(model, parts.test.contract, parts.test.features.iloc[rows], background)
-    seconds = {"fit": fitted - start, "explain": time.perf_counter() - before}
-    segments = _segments(question, policy, score, value)
+    fitted = _fit(question, family, development)
+    seconds = {"fit": time.perf_counter() - start}
+    score = fitted.model.score(test)
+    binding = BindingUsers.of(fitted.train, fitted.validation, question.economics, seed)
+    policy = binding.bind(question.policy, fitted.on_validation)
+    value = question.valued.value(policy, score)
+    metrics = evaluate(test.outcome, score, np.random.default_rng([seed, 1]))
+    start = time.perf_counter()
+    rows = np.sort(np.random.default_rng([seed, 2]).permutation(len(test))[: question.explain_rows])
+    background = background_of(fitted.seen.features, seed)
+    explanation = explain(fitted.model, test.contract, test.features.iloc[rows], background)
+    seconds["explain"] = time.perf_counter() - start
     learning = None
     if question.report == "full":
-        learning = learning_curve(question.families[family], seen, parts.test, score, seed)
-    segment = policy.segment(score, parts.test.features)
-    rng = np.random.default_rng([seed, 6])
-    judged = evaluation(parts.test, score, segment, policy.segments, policy.score_cuts, learning, rng)
-    deployed = deployment(
-        question.name,
-        question.evidence.kind,
-        question.terms,
-        question.economics,
-        question.actions,
-        seen.features,
-        validation,
-        on_validation,
-    )
+        learning = learning_curve(question.families[family], fitted.seen, test, score, seed)
+    segment, rng = policy.segment(score, test.features), np.random.default_rng([seed, 6])
     return Candidate(
-        family,
-        model,
-        policy,
-        chosen_by,
-        score,
-        metrics,
-        value,
-        segments,
-        explanation,
-        seconds,
-        judged,
-        deployed,
-        development,
+        family=family,
+        model=fitted.model,
+        policy=policy,
+        validation=point(question.select_by, fitted.validation.outcome, fitted.on_validation),
+        score=score,
+        metrics=metrics,
+        value=value,
+        segments=_segments(question, policy, score, value),
+        explanation=explanation,
+        seconds=seconds,
+        evaluation=evaluation(test, score, segment, policy.segments, policy.score_cuts, learning, rng),
+        deployment=deployment(
+            question.name,
+            question.evidence.kind,
+            question.terms,
+            question.economics,
+            question.actions,
+            fitted.seen.features,
+            fitted.validation,
+            fitted.on_validation,
+        ),
+        development=development,
     )
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """A fitted and calibrated model, and the users it was made with.
+
+    Parameters
+    ----------
+    seen
+        Those of train that the model itself was fitted on.
+    on_validation
+        (n,) scores of validation; out of fold for those the model was fitted on.
+    """
+
+    model: Model
+    train: Users
+    validation: Users
+    seen: Users
+    on_validation: np.ndarray
+
+
+def _fit(question: ExperimentSpec, name: str, development: Users | None) -> _Fit:
+    family, seed = question.families[name], question.seed
+    if development is None:
+        train, validation = question.parts.train, question.parts.validation
+        seen, calibrating = (part.take(fitted_on(question, part)) for part in (train, validation))
+        model = fit(family, seen, calibrating, seed)
+        return _Fit(model, train, validation, seen, model.score(validation))
+    rows = fitted_on(question, development)
+    seen = development.take(rows)
+    model, out_of_fold = refit(family, seen, seed)
+    on_validation = model.score(development)
+    on_validation[rows] = out_of_fold
+    return _Fit(model, development, development, seen, on_validation)
 
 
 def _segments(question: ExperimentSpec, policy: Policy, score: np.ndarray, value: PolicyValue) -> pd.DataFrame:
@@ -196,19 +211,9 @@ def _segments(question: ExperimentSpec, policy: Policy, score: np.ndarray, value
             f"uplift_per_user_{kind}_high": gain.high if measured else np.nan,
         }
         if not question.evidence.measured and size and action != "none":
-            row["break_even_response"] = _break_even(question, action, members)
+            row["break_even_response"] = question.valued.break_even(members, action)
         rows.append(row)
     return pd.DataFrame(rows)
-
-
-def _break_even(question: ExperimentSpec, action: str, members: np.ndarray) -> float:
-    pair = [0, question.actions.index(action)]
-    reward_intercept, reward_slope = question.reward_intercept[..., pair], question.reward_slope[..., pair]
-    if reward_intercept.ndim == 2:  # prices of each user's own
-        reward_intercept, reward_slope = reward_intercept[members], reward_slope[members]
-    return segment_break_even(
-        question.evidence.outcome_scores[members, 0], reward_intercept, reward_slope, question.users.contract.good
-    )
 
 
 def record(candidate: Candidate, question: ExperimentSpec, settings: Settings, run: Run, overview: bytes | None) -> str:
@@ -216,69 +221,76 @@ def record(candidate: Candidate, question: ExperimentSpec, settings: Settings, r
 
     With `report=none` there are no figures and no tables.
     """
-    parts, kind = question.parts, question.evidence.kind
-    fitted = parts.train if candidate.development is None else candidate.development
-    made_with = provenance()
+    test, made_with = question.parts.test, provenance()
     config = masked(settings.model_dump(mode="json"))
-    run.params(
-        {
-            "model": candidate.family,
-            "data": question.origin,
-            "policy": question.policy.name,
-            "economics": question.economics.name,
-            "calibration": candidate.model.calibration,
-            **{f"model.{key}": value for key, value in config["model"][candidate.family].items() if key != "search"},
-            **{f"data.{key}": value for key, value in config["data"].items()},
-            **{f"policy.{key}": value for key, value in config["policy"].items()},
-            **{f"economics.{key}": value for key, value in config["economics"].items()},
-            **{key: config[key] for key in ("split", "evidence", "select_by", "explain_rows", "seed")},
-            "report": question.report,
-        }
-    )
+    run.params(_params(candidate, question, config))
     for part in ("train", "validation", "test"):
-        run.dataset(getattr(parts, part), part, question.origin)
-    example = parts.train.features.head(EXAMPLE_ROWS)
+        run.dataset(getattr(question.parts, part), part, question.origin)
+    example = question.parts.train.features.head(EXAMPLE_ROWS)
     model_id = run.model(candidate.model, question.users.contract, example, candidate.policy, candidate.deployment)
     run.metrics(
         {f"test/{name}": estimate for name, estimate in candidate.metrics.items()}
         | {f"validation/{settings.select_by}": candidate.validation}
-        | candidate.policy_metrics(kind)
+        | candidate.policy_metrics(question.evidence.kind)
         | {f"cost/{name}_seconds": seconds for name, seconds in candidate.seconds.items()}
         | {"explanation/local_accuracy_gap": candidate.explanation.gap}
         | {"slices/worse": len(candidate.evaluation.worse)}
         | _over_baselines(candidate, question),
         model_id,
-        parts.test,
+        test,
     )
     run.curves(candidate.evaluation.steps)
+    note = card(candidate, question, made_with, f"models:/{model_id}")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        if question.report != "none":
-            write_evaluation(folder, candidate, question)
-            found = write_explanations(
-                folder,
-                candidate.explanation,
-                candidate.model,
-                candidate.policy,
-                fitted.take(fitted_on(question, fitted)),
-                parts.test.features,
-                candidate.family,
-                question.seed,
-                question.report,
-            )
-            run.metrics(found, model_id, parts.test)
-            candidate.segments.to_csv(folder / f"tables/policy_{kind}.csv", index=False)
+        run.metrics(_write_report(folder, candidate, question), model_id, test)
         if overview is not None:
             (folder / "figures/explore.png").write_bytes(overview)
         (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
         (folder / "policy.json").write_text(json.dumps(candidate.policy.bound(), indent=2))
-        (folder / "card.md").write_text(note := card(candidate, question, made_with, f"models:/{model_id}"))
+        (folder / "card.md").write_text(note)
         (folder / "packages.txt").write_text("\n".join(made_with.packages) + "\n")
         if made_with.diff:
             (folder / "uncommitted.diff").write_text(made_with.diff)
         run.artifacts(folder)
     run.tags({"mlflow.note.content": shortened(note, "run")})
     return model_id
+
+
+def _params(candidate: Candidate, question: ExperimentSpec, config: dict[str, Any]) -> dict[str, Any]:
+    """What the run was asked, flat; `config` are its settings without credentials."""
+    return {
+        "model": candidate.family,
+        "data": question.origin,
+        "policy": question.policy.name,
+        "economics": question.economics.name,
+        "calibration": candidate.model.calibration,
+        **{f"model.{key}": value for key, value in config["model"][candidate.family].items() if key != "search"},
+        **{f"{of}.{key}": value for of in ("data", "policy", "economics") for key, value in config[of].items()},
+        **{key: config[key] for key in ("split", "evidence", "select_by", "explain_rows", "seed")},
+        "report": question.report,
+    }
+
+
+def _write_report(folder: Path, candidate: Candidate, question: ExperimentSpec) -> dict[str, float]:
+    """Write figures and tables below a folder unless `report=none`; returns the metrics of the explanation."""
+    if question.report == "none":
+        return {}
+    fitted = question.parts.train if candidate.development is None else candidate.development
+    write_evaluation(folder, candidate, question)
+    found = write_explanations(
+        folder,
+        candidate.explanation,
+        candidate.model,
+        candidate.policy,
+        fitted.take(fitted_on(question, fitted)),
+        question.parts.test.features,
+        candidate.family,
+        question.seed,
+        question.report,
+    )
+    candidate.segments.to_csv(folder / f"tables/policy_{question.evidence.kind}.csv", index=False)
+    return found
 
 
 def _over_baselines(candidate: Candidate, question: ExperimentSpec) -> dict[str, Estimate]:

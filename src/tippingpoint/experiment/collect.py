@@ -1,6 +1,7 @@
 """One pass over users: models score them, policies decide, and what is left is statistics."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -11,40 +12,22 @@ from tippingpoint.data.source import Source
 from tippingpoint.data.splits import Parts, split
 from tippingpoint.data.users import Users
 from tippingpoint.economics import Economics
-from tippingpoint.experiment.collected_tables import (
-    break_even_responses,
-    calibration_of_rewards,
-    diagnostics,
-    movement,
-    ranking,
-    segments_of,
-)
-from tippingpoint.experiment.evidence import (
-    fit_logging,
-    fit_measure,
-    fit_rewards,
-    gather_evidence,
-    kind_of,
-    log_of,
-    rarely_taken,
-    reward_model,
-)
-from tippingpoint.experiment.simulation_result import BEST, ORACLE, PAIR
+from tippingpoint.experiment.collected_evidence import EvidenceModels, PartEvidence, measure_names
+from tippingpoint.experiment.collected_tables import break_even_responses, movement, segments_of
+from tippingpoint.experiment.evidence import kind_of, rarely_taken
+from tippingpoint.experiment.valuation import BindingUsers
 from tippingpoint.offpolicy.cells import gather, grid
-from tippingpoint.offpolicy.evidence import LEAST_ARM, Evidence, Kind, doubly_robust
+from tippingpoint.offpolicy.evidence import LEAST_ARM, Kind
 from tippingpoint.offpolicy.sufficient_statistics import (
     MEASURE,
-    MONEY,
-    Measures,
     ScoreCells,
     SufficientStatistics,
     join,
-    log_blocks,
     segment_cells,
 )
 from tippingpoint.policies.bands import Bands
 from tippingpoint.policies.best_action import BestAction
-from tippingpoint.policies.policy import FitContext, Policy
+from tippingpoint.policies.policy import Policy
 from tippingpoint.tracking.models import LoadedModel
 
 CUTS = 200
@@ -52,155 +35,121 @@ CUTS = 200
 
 
 def gather_users(
-    settings: SimulateSettings, models: dict[str, LoadedModel], policies: dict[str, Policy], economics: Economics
+    settings: SimulateSettings,
+    models: dict[str, LoadedModel],
+    policies: dict[str, Policy],
+    economics: Economics,
+    source: Source | None = None,
 ) -> SufficientStatistics:
     """Read the users the models were judged on, or others, and gather what any price needs.
+
+    Parameters
+    ----------
+    source
+        Where users come from, if that is at hand; else `settings.data` or the models' runs say it.
 
     Raises
     ------
     InputError
         Where users, models, policies and economics do not fit each other.
     """
-    source, users, parts = _users(settings, models)
-    first = next(iter(models.values()))
+    source, users, parts = _users(settings, models, source)
+    first, seed, cuts = next(iter(models.values())), settings.seed or 0, settings.cuts or CUTS
     kind = kind_of(settings.evidence, users)
-    logged = {*first.config["economics"].get("actions", {}), *first.config["economics"].get("costs", {})}
-    typed = set() if "_target_" in settings.economics else {*settings.economics.get("actions", {})} - logged
-    actions, excluded = _actions(kind, parts, policies, economics, typed)
-    whole = {n for n, p in policies.items() if isinstance(p, BestAction) and set(p.actions.values()) == set(actions)}
-    if len(whole) < len(policies):  # it stands in every contest, once and not once a model
-        policies = {name: policy for name, policy in policies.items() if name not in whole}
-    keep = [users.actions.index(a) for a in actions] if kind != "assumed" else list(range(len(actions)))
-    response = economics.response(actions)
-    both = {"validation": parts.validation, "test": parts.test}
-    cuts, seed = settings.cuts or CUTS, settings.seed or 0
-    experimented, measured = users.action is not None, kind in ("experiment", "logged")
-    predict = fit_rewards(parts.train, seed) if experimented else None
-    chances = fit_logging(parts.train, seed) if kind == "logged" else None
-    logs = {
-        name: log_of(kind, parts.train, part, seed, predict, chances) if measured else None
-        for name, part in both.items()
+    actions, excluded = _actions(kind, parts, policies, economics, _added(settings, first))
+    of_all = {n for n, p in policies.items() if isinstance(p, BestAction) and set(p.actions.values()) == set(actions)}
+    if len(of_all) < len(policies):  # it stands in every contest, once and not once a model
+        policies = {name: policy for name, policy in policies.items() if name not in of_all}
+    fitted = EvidenceModels.on(kind, parts.train, seed)
+    known = {
+        name: PartEvidence.of(kind, fitted, parts.train, part, actions, economics, seed)
+        for name, part in {"validation": parts.validation, "test": parts.test}.items()
     }
-    evidence = {
-        name: Evidence(
-            kind, gather_evidence(kind, parts.train, part, response, seed, logs[name]).outcome_scores[:, keep]
-        )
-        for name, part in both.items()
-    }
-
-    rewards = {name: economics.rewards(actions, users.contract.good, part.costs) for name, part in both.items()}
-    money = {
-        name: reward_intercept + reward_slope * evidence[name].outcome_scores
-        for name, (reward_intercept, reward_slope) in rewards.items()
-    }
-    further: dict[str, dict[str, np.ndarray]] = {
-        name: {MONEY: money[name]} if economics.per_user else {} for name in both
-    }
-    measures = [] if users.measures is None or not measured else [str(name) for name in users.measures]
-    for measure in measures:
-        expected = fit_measure(parts.train, measure, seed)
-        for name, part in both.items():
-            log = logs[name]
-            assert log is not None
-            assert part.measures is not None
-            observed = part.measures[measure].to_numpy(np.float64)
-            if not np.isfinite(observed).all():
-                raise InputError(f"data.measures.{measure}", "values are missing", "Fill them, or leave it out.")
-            outcome_scores = doubly_robust(observed, log.action, log.logging_probability, expected(part.features))
-            further[name][f"{MEASURE}{measure}"] = outcome_scores[:, keep]
-    worth = reward_model(parts.train, economics, seed, predict) if experimented else None
-
     scores = {
-        name: {model: score_users(model, of, part) for model, of in models.items()} for name, part in both.items()
+        name: {m: score_users(m, model, of.valued.users) for m, model in models.items()} for name, of in known.items()
     }
-    bound: dict[str, dict[str, Policy]] = {}
-    for model in models:
-        known = FitContext(
-            parts.train.features,
-            parts.validation.features,
-            scores["validation"][model],
-            worth,
-        )
-        bound[model] = {name: policy.bind(known) for name, policy in policies.items()}
-    decisions: dict[str, dict[str, np.ndarray]] = {}
-    for name, part in both.items():
-        decisions[name] = {
-            f"{model}{PAIR}{policy}": of.decide(scores[name][model], part.features, actions)
-            for model in models
-            for policy, of in bound[model].items()
-        }
-        if predict is not None and not whole & set(policies):
-            reward_intercept, reward_slope = rewards[name]
-            decisions[name][BEST] = np.nanargmax(
-                reward_intercept + reward_slope * predict(part.features)[:, keep], axis=1
-            )
-        if kind == "truth":
-            decisions[name][ORACLE] = np.nanargmax(money[name], axis=1)
+    binding = BindingUsers.of(parts.train, parts.validation, economics, seed, fitted.outcomes)
+    bound = {
+        model: {name: binding.bind(policy, scores["validation"][model]) for name, policy in policies.items()}
+        for model in models
+    }
+    decisions = {name: of.decide(bound, scores[name], not of_all & set(policies)) for name, of in known.items()}
+    validation, test = known["validation"], known["test"]
     segments, groups = segments_of(parts.test, scores["test"], bound)
     if kind == "assumed" and economics.per_user:
-        segments["break_even_response"] = break_even_responses(
-            segments, groups, evidence["test"], *rewards["test"], actions, users.contract.good
-        )
-    tables = {"movement": movement(groups, bound)}
-    if kind != "assumed":
-        effect = None
-        if predict is not None:
-            expected_outcome = predict(parts.test.features)[:, keep]
-            effect = expected_outcome - expected_outcome[:, :1]
-        tables["ranking"] = ranking(scores["test"], effect, evidence["test"], actions, users.contract.good)
-    blocks = None
-    if (log := logs["test"]) is not None:
-        everyone = {f"everyone {a}": np.full(len(parts.test), k) for k, a in enumerate(actions)}
-        tables["evidence"] = diagnostics(kind, log, decisions["test"] | everyone, keep)
-        tables["reward_model"] = calibration_of_rewards(log, users.actions)
-        own = rewards["test"] if economics.per_user else (np.zeros(len(actions)), np.ones(len(actions)))
-        blocks = log_blocks(log, keep, *own)
+        segments["break_even_response"] = break_even_responses(segments, groups, test.valued)
+    tables = {"movement": movement(groups, bound)} | test.tables(scores["test"], decisions["test"])
+    about = _of_users(first.question, source, users, kind) | _of_prices(economics, actions, excluded, users, test)
+    about |= {
+        "users": {"all": len(users), "validation": len(parts.validation), "test": len(parts.test)},
+        "models": {name: _of_model(model) for name, model in models.items()},
+        "policies": {name: policy.specification() for name, policy in policies.items()},
+        "bound": {m: {n: p.bound() | {"digest": p.bound_digest} for n, p in of.items()} for m, of in bound.items()},
+        "cuts": cuts,
+        "seed": seed,
+    }
     return SufficientStatistics(
-        about={
-            "question": first.question,
-            "outcome": users.contract.outcome,
-            "good": users.contract.good,
-            "origin": source.origin,
-            "data_digest": users.digest,
-            "kind": kind,
-            "actions": list(actions),
-            "blocks": ["phi", *further["test"]],
-            "per_user_prices": economics.per_user,
-            "measures": measures,
-            "unvalued": [] if users.measures is None or measured else [str(name) for name in users.measures],
-            "excluded": excluded,
-            "economics": economics.specification(),
-            "prices": economics.specification(),
-            "response": response.tolist(),
-            "users": {"all": len(users), **{name: len(part) for name, part in both.items()}},
-            "models": {name: _of_model(model) for name, model in models.items()},
-            "policies": {name: policy.specification() for name, policy in policies.items()},
-            "bound": {m: {n: p.bound() | {"digest": p.bound_digest} for n, p in of.items()} for m, of in bound.items()},
-            "cuts": cuts,
-            "seed": seed,
-        },
-        scored={
-            model: _scored(cuts, {p: scores[p][model] for p in both}, evidence, further, policies) for model in models
-        },
-        validation=join(decisions["validation"], evidence["validation"], further["validation"]),
-        test=join(decisions["test"], evidence["test"], further["test"], blocks),
+        about=about,
+        scored={m: _scored(cuts, {part: scores[part][m] for part in known}, known, policies) for m in models},
+        validation=join(decisions["validation"], validation.valued.evidence, validation.further),
+        test=join(decisions["test"], test.valued.evidence, test.further, test.log_blocks()),
         segments=segments,
         segment_cells=segment_cells(
-            [(code, len(bound[m][p].segments)) for (m, p), code in groups.items()], evidence["test"], further["test"]
+            [(code, len(bound[m][p].segments)) for (m, p), code in groups.items()], test.valued.evidence, test.further
         ),
         tables={name: table for name, table in tables.items() if len(table)},
     )
 
 
+def _added(settings: SimulateSettings, first: LoadedModel) -> set[str]:
+    """Actions that are priced here, and were not where the models were judged."""
+    if "_target_" in settings.economics:
+        return set()
+    before = first.config["economics"]
+    return {*settings.economics.get("actions", {})} - {*before.get("actions", {}), *before.get("costs", {})}
+
+
+def _of_users(question: str, source: Source, users: Users, kind: Kind) -> dict[str, Any]:
+    """What is kept of the question and its users."""
+    return {
+        "question": question,
+        "outcome": users.contract.outcome,
+        "good": users.contract.good,
+        "origin": source.origin,
+        "data_digest": users.digest,
+        "kind": kind,
+    }
+
+
+def _of_prices(
+    economics: Economics, actions: tuple[str, ...], excluded: dict[str, str], users: Users, test: PartEvidence
+) -> dict[str, Any]:
+    """What is kept of actions, prices, and the blocks of statistics they count."""
+    measures = [name for name in measure_names(users) if f"{MEASURE}{name}" in test.further]
+    return {
+        "actions": list(actions),
+        "blocks": ["phi", *test.further],
+        "per_user_prices": economics.per_user,
+        "measures": measures,
+        "unvalued": [name for name in measure_names(users) if name not in measures],
+        "excluded": excluded,
+        "economics": economics.specification(),
+        "prices": economics.specification(),
+        "response": economics.response(actions).tolist(),
+    }
+
+
 def _of_model(model: LoadedModel) -> dict[str, str]:
     """What is kept of a model; where it is registered, by which measure it was chosen too."""
-    told = {"run_id": model.run_id, "model_id": model.model_id}
+    kept = {"run_id": model.run_id, "model_id": model.model_id}
     if model.registered:
-        told |= {"registered": model.registered, "chosen_by": model.config["select_by"]}
-    return told
+        kept |= {"registered": model.registered, "chosen_by": model.config["select_by"]}
+    return kept
 
 
-def _users(settings: SimulateSettings, models: dict[str, LoadedModel]) -> tuple[Source, Users, Parts]:
+def _users(
+    settings: SimulateSettings, models: dict[str, LoadedModel], source: Source | None
+) -> tuple[Source, Users, Parts]:
     """The users all models were judged on, or those of `data`, split as the models' runs did."""
     first, *others = models.values()
     for key in ("data", "split") if settings.data is None else ("split",):
@@ -211,9 +160,9 @@ def _users(settings: SimulateSettings, models: dict[str, LoadedModel]) -> tuple[
                     f"runs {first.run_id} and {other.run_id} differ in {key}: no users are unseen by both",
                     "Simulate them apart, or fit both on the same users.",
                 )
-    component = settings.data or Component.model_validate(first.config["data"])
-    source = component.build(Source, "data")
-    users = source.load()
+    if source is None:
+        source = (settings.data or Component.model_validate(first.config["data"])).build(Source, "data")
+    users = source.loaded
     if settings.data is None and users.digest != first.data_digest:
         raise InputError(
             "data",
@@ -311,12 +260,11 @@ def score_users(name: str, model: LoadedModel, users: Users) -> np.ndarray:
 
 
 def _scored(
-    cuts: int,
-    scores: dict[str, np.ndarray],
-    evidence: dict[str, Evidence],
-    further: Mapping[str, Measures],
-    policies: dict[str, Policy],
+    cuts: int, scores: dict[str, np.ndarray], known: Mapping[str, PartEvidence], policies: dict[str, Policy]
 ) -> ScoreCells:
     own = [cut for policy in policies.values() if isinstance(policy, Bands) for cut in policy.grid_cuts]
     edges = grid(scores["validation"], cuts, own)
-    return ScoreCells(*(gather(edges, scores[part], evidence[part], further[part]) for part in ("validation", "test")))
+    validation, test = (
+        gather(edges, scores[part], known[part].valued.evidence, known[part].further) for part in ("validation", "test")
+    )
+    return ScoreCells(validation, test)

@@ -10,10 +10,10 @@ import pandas as pd
 from tippingpoint.data.users import Users
 from tippingpoint.evaluation import calibration_line
 from tippingpoint.experiment.simulation_result import PAIR
+from tippingpoint.experiment.valuation import ValuedUsers
 from tippingpoint.offpolicy.evidence import FLOOR, Evidence, Kind, Log, diagnose
 from tippingpoint.offpolicy.ranking import autoc, qini, uplift_at
 from tippingpoint.offpolicy.statistics import Estimate
-from tippingpoint.offpolicy.value import segment_break_even
 from tippingpoint.policies.policy import Policy
 
 SHARES = (0.1, 0.2, 0.3, 0.5)
@@ -53,27 +53,14 @@ def segments_of(
     return pd.DataFrame(rows), groups
 
 
-def break_even_responses(
-    segments: pd.DataFrame,
-    groups: Groups,
-    evidence: Evidence,
-    reward_intercept: np.ndarray,
-    reward_slope: np.ndarray,
-    actions: tuple[str, ...],
-    good: bool,
-) -> list[float]:
-    """From which response on each row's action pays, at the (n, K) prices of those in the segment, each their own."""
+def break_even_responses(segments: pd.DataFrame, groups: Groups, valued: ValuedUsers) -> list[float]:
+    """From which response on each row's action pays, at the prices of those in the segment, each their own."""
     found = []
     at: dict[tuple[str, str], int] = {}
     for row in segments.itertuples():
         pair = str(row.model), str(row.policy)
         s = at[pair] = at.get(pair, -1) + 1  # rows of a policy are in the order of its segments
-        members, k = groups[pair] == s, actions.index(str(row.action))
-        if not k or not members.any():
-            found.append(np.nan)
-            continue
-        lines = reward_intercept[members][:, [0, k]], reward_slope[members][:, [0, k]]
-        found.append(segment_break_even(evidence.outcome_scores[members, 0], *lines, good))
+        found.append(valued.break_even(groups[pair] == s, str(row.action)))
     return found
 
 

@@ -9,8 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
 
-from tippingpoint.evaluation import reliability
-from tippingpoint.evaluation.association import wilson
+from tippingpoint.evaluation.calibration_bins import calibration_bins
 from tippingpoint.evaluation.curves import GRID, Curve, Curves
 from tippingpoint.evaluation.slices import worst
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
@@ -89,20 +88,19 @@ def calibration(
     Of one family the distribution of its scores by outcome stands beside, with the policy's cuts.
     """
     figure, panels = _panels(9.6 if len(scores) == 1 else 5.0, 4.4, 2 if len(scores) == 1 else 1)
-    axes, top = panels[0], 0.0
-    for family, score in scores.items():
-        mean, outcomes, users = reliability(outcome, score)
-        rate, (low, high) = outcomes / users, wilson(outcomes, users)
+    axes, bins = panels[0], calibration_bins(outcome, scores)
+    for family in scores:
+        of = bins[bins["model"] == family]
+        rate, low, high = (of[name].to_numpy() for name in ("outcome_rate", "low", "high"))
         slope, intercept = (metrics[family][f"calibration_{name}"] for name in ("slope", "intercept"))
         told = f"{words(family)}: slope {slope.value:.2f}, intercept {intercept.value:+.2f}"
         if len(scores) == 1:
             told = f"{words(family)}\nslope {interval(slope, 2)}\nintercept {interval(intercept, 2)}"
         axes.errorbar(
-            mean, rate, yerr=np.stack([rate - low, high - rate]), color=colour(family), marker="o", markersize=4,
-            linewidth=1, capsize=2, label=told,
+            of["mean_score"], rate, yerr=np.stack([rate - low, high - rate]), color=colour(family), marker="o",
+            markersize=4, linewidth=1, capsize=2, label=told,
         )  # fmt: skip
-        top = max(top, mean.max(), high.max())
-    edge = min(1.0, 1.05 * top)
+    edge = min(1.0, 1.05 * float(bins[["mean_score", "high"]].to_numpy().max()))
     axes.plot([0, edge], [0, edge], color=GREY, linewidth=0.8, linestyle=":")
     axes.set(xlabel="mean score", ylabel="observed outcome rate", title="Calibration on test", xlim=(0, edge))
     axes.set_ylim(0, edge)

@@ -1,4 +1,4 @@
-"""Gathering evidence: which kind users carry, and what they would bring under each action, fitted on other users."""
+"""Evidence about users: which kind they carry, and their outcomes under each action, estimated on other users."""
 
 from collections.abc import Callable
 
@@ -17,6 +17,8 @@ from tippingpoint.offpolicy.evidence import Evidence, Kind, Log
 
 Predict = Callable[[pd.DataFrame], np.ndarray]
 """(n, K) predictions under each action from the features of n users."""
+ExpectedReward = Callable[[pd.DataFrame, tuple[str, ...]], np.ndarray]
+"""(n, K) expected money per user from the features of n users and the names of K actions."""
 REWARD_MODEL = Logistic(C=0.3, max_iter=1000, calibrate=False)
 """Predicts outcomes under each action, for doubly robust evidence; one a data set: no contestant has its own."""
 
@@ -151,14 +153,19 @@ def fit_measure(train: Users, measure: str, seed: int) -> Predict:
 
 def reward_model(
     train: Users, economics: Economics, seed: int, predict: Predict | None = None
-) -> Callable[[pd.DataFrame, tuple[str, ...]], np.ndarray]:
-    """Expected money per user under each action, by one model an action fitted on train, at most once."""
+) -> ExpectedReward | None:
+    """Expected money per user under each action, by one model an action fitted on train when first asked.
 
-    def worth(features: pd.DataFrame, names: tuple[str, ...]) -> np.ndarray:
+    None where no action was ever logged. `predict` is what `fit_rewards` gave for train, where it is at hand already.
+    """
+    if train.action is None:
+        return None
+
+    def expected_reward(features: pd.DataFrame, names: tuple[str, ...]) -> np.ndarray:
         nonlocal predict
         reward_intercept, reward_slope = economics.line(names, train.contract.good)
         predict = predict or fit_rewards(train, seed)
         predicted = predict(features)[:, [train.actions.index(name) for name in names]]
         return np.asarray(reward_intercept + reward_slope * predicted)
 
-    return worth
+    return expected_reward

@@ -189,11 +189,11 @@ def waterfalls(path: Path, explanation: Explanation, users: list[Typical], famil
         if len(rest):
             parts, ticks = [*parts, float(values[rest].sum())], [*ticks, f"{len(rest)} others"]
         _waterfall(axes, explanation.base, parts, ticks)
-        told = f"Weighs most: {user.why()}."
+        text = f"Weighs most: {user.why()}."
         if user.toward:
-            told += f" To {user.toward}: {user.would_move()}."
+            text += f" To {user.toward}: {user.would_move()}."
         top = (bottom + 0.27 * (steps + 1) + 0.06) / height
-        figure.text(0.02, top, fill(literal(told), 118), fontsize=8, va="bottom")
+        figure.text(0.02, top, fill(literal(text), 118), fontsize=8, va="bottom")
         title = f"{user.segment}: score {user.score:.2f}"
         figure.text(0.02, top + 0.34 / height, literal(title), fontsize=10, fontweight="bold", va="bottom")
     title = f"{words(family)}: a typical user of each segment ({explanation.space})"

@@ -38,7 +38,7 @@ def uplift_heads(question: ExperimentSpec) -> list[str]:
 
 
 def card(candidate: Candidate, question: ExperimentSpec, provenance: Provenance, model_uri: str) -> str:
-    """One model: what it is, on which users, how good, what the policy would bring, how to load it."""
+    """One model: what it is, on which users, how good, the value of its policy, how to load it."""
     limits = known_limits(candidate, question)
     of = {"candidate": candidate, "question": question, "provenance": provenance}
     return render("model.md.j2", **of, limits=limits, model_uri=model_uri)

@@ -1,4 +1,4 @@
-"""What a sweep has finished already: told by a digest of all that decides a result, and not done twice."""
+"""Runs a sweep has finished already, found by a digest of all that decides a result, so that none is done twice."""
 
 import hashlib
 import json
@@ -34,7 +34,7 @@ class Finished(Exception):
     page: str
     metrics: dict[str, float]
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         return {"skipped": True, "job": self.job, "run_id": self.run_id, "page": self.page, "metrics": self.metrics}
 

@@ -1,6 +1,6 @@
 """From statistics and prices to answers: surface, choice, contest, segments, sensitivity; no user is touched."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +20,7 @@ from tippingpoint.policies.bands import Bands
 from tippingpoint.policies.best_action import BestAction
 
 INTEREST = 0.01
-"""Of what a user is worth with no action: the smallest uplift of interest, where none is stated."""
+"""Share of a user's value with no action: the smallest uplift of interest, where none is stated."""
 
 
 def price(gathered: SufficientStatistics, asked: SimulationRequest) -> Simulation:
@@ -43,27 +43,27 @@ def price(gathered: SufficientStatistics, asked: SimulationRequest) -> Simulatio
         each = {name: uplift(validation, line, validation.decisions[name]).value for name in pairs}
         first = max(each, key=each.__getitem__)
         on_validation = each[first]
-    worth = _contestants(test, line, first, actions, usable(economics, actions))
+    coefficients = _contestants(test, line, first, actions, usable(economics, actions))
     verdicts = []
     if about["kind"] != "assumed":
-        verdicts = contest_of_cells(test.cells, worth, np.random.default_rng([asked.seed, 5]))
+        verdicts = contest_of_cells(test.cells, coefficients, np.random.default_rng([asked.seed, 5]))
     banded = {name: policy for name, policy in asked.policies.items() if isinstance(policy, Bands)}
     own, by = first.split(PAIR)
     shown = own, by if by in banded else next(iter(banded), "")
     segments = _segments(gathered, economics, line)
     both = segments["model"] + PAIR + segments["policy"]
-    values = _values(about, asked, line, test, worth, first)
+    values = _values(about, asked, line, test, coefficients, first)
     untouched = abs(values[NONE]["value_per_user"].value)
     return Simulation(
         gathered=gathered,
         asked=asked,
         smallest_uplift=asked.smallest_uplift or float(f"{INTEREST * untouched:.2g}") or None,
-        decided={name: test.decisions[name] for name in worth if name in test.decisions},
+        decided={name: test.decisions[name] for name in coefficients if name in test.decisions},
         first=first,
         on_validation=on_validation,
         values=values,
         verdicts=verdicts,
-        estimators=_estimators(about, line, test, worth),
+        estimators=_estimators(about, line, test, coefficients),
         all_cut_offs=[
             cut_offs(gathered, asked, line, m, n, p, full=(m, n) == shown or not asked.first_only)
             for m in gathered.scored
@@ -129,15 +129,15 @@ def usable(economics: Economics, actions: tuple[str, ...]) -> list[int]:
 def _contestants(
     joint: Joint, line: Line, first: str, actions: tuple[str, ...], usable: list[int]
 ) -> dict[str, np.ndarray]:
-    """By contestant (cells, C) coefficients of worth; what has no price stands nowhere."""
+    """By contestant (cells, C) coefficients of value; actions without a price are left out."""
     cells = joint.cells
     L = cells.coefficients(line, usable)
-    worth = {name: L[d] for name, d in joint.decisions.items() if not name.startswith(ORACLE)}
+    coefficients = {name: L[d] for name, d in joint.decisions.items() if not name.startswith(ORACLE)}
     for k in usable:
-        worth[f"everyone {actions[k]}"] = np.tile(L[k], (len(cells.count), 1))
+        coefficients[f"everyone {actions[k]}"] = np.tile(L[k], (len(cells.count), 1))
     shares = np.bincount(joint.decisions[first], cells.count, minlength=len(actions)) / cells.users
-    worth[RANDOM] = np.tile(shares[usable] @ L[usable], (len(cells.count), 1))
-    return worth
+    coefficients[RANDOM] = np.tile(shares[usable] @ L[usable], (len(cells.count), 1))
+    return coefficients
 
 
 def _values(
@@ -145,7 +145,7 @@ def _values(
     asked: SimulationRequest,
     line: Line,
     joint: Joint,
-    worth: dict[str, np.ndarray],
+    coefficients: dict[str, np.ndarray],
     first: str,
 ) -> dict[str, dict[str, Estimate]]:
     actions = tuple(about["actions"])
@@ -160,20 +160,20 @@ def _values(
     found = {}
     known = usable(asked.economics, actions)
     by_line = {column: _contestants(joint, of, first, actions, known) for column, of in lines.items()}
-    for name in worth:
-        row = {"value_per_user": linear(joint.cells, worth[name])}
+    for name in coefficients:
+        row = {"value_per_user": linear(joint.cells, coefficients[name])}
         for column, of in by_line.items():
             e = linear(joint.cells, of[name] - of[NONE])
             row[column] = e.scaled(1000) if column.endswith("1000") else e
         row["contacts_per_1000"] = Estimate(row["contacts_per_1000"].value)  # as many as these users had
         if ORACLE in joint.decisions:  # one of other prices has another name
             L = joint.cells.coefficients(line, {0, *np.unique(joint.decisions[ORACLE]).tolist()})
-            row["regret_per_user"] = linear(joint.cells, L[joint.decisions[ORACLE]] - worth[name])
+            row["regret_per_user"] = linear(joint.cells, L[joint.decisions[ORACLE]] - coefficients[name])
         found[name] = row
     return found
 
 
-def _estimators(about: Mapping[str, Any], line: Line, joint: Joint, worth: dict[str, np.ndarray]) -> pd.DataFrame:
+def _estimators(about: Mapping[str, Any], line: Line, joint: Joint, contestants: Iterable[str]) -> pd.DataFrame:
     """One row a contestant that decides and estimator; empty where nothing was logged."""
     if (log := joint.log) is None:
         return pd.DataFrame()
@@ -181,7 +181,7 @@ def _estimators(about: Mapping[str, Any], line: Line, joint: Joint, worth: dict[
         line = outcomes(log.actions)
     codes = {f"everyone {action}": k for k, action in enumerate(about["actions"])}
     none, rows = np.zeros(len(log.count), dtype=np.int64), []
-    for name in worth:
+    for name in contestants:
         decision = none + codes[name] if name in codes else joint.decisions.get(name)
         if decision is None:  # picked at random
             continue
@@ -216,8 +216,8 @@ def _segments(gathered: SufficientStatistics, economics: Economics, line: Line) 
             L = own.coefficients(line, {0, k})
             e = linear(own, np.tile(L[k] - L[0], (2, 1)))
             e = e if own.users >= LEAST_CHANGED or not k else Estimate(e.value)  # too few for a normal interval
-            told = [""] if kind == "assumed" else list(ends(e))
-            row = {f"{column}{end}": np.nan if (value := ends(e)[end]) is None else value for end in told}
+            known_ends = [""] if kind == "assumed" else list(ends(e))
+            row = {f"{column}{end}": np.nan if (value := ends(e)[end]) is None else value for end in known_ends}
             if kind == "assumed" and k and not about["per_user_prices"]:
                 base = float(own.gram[0, 0, own.columns("phi").start]) / own.users
                 row["break_even_response"] = _break_even(economics, about, base, k)

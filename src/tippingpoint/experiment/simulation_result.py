@@ -29,7 +29,7 @@ class Simulation:
     Parameters
     ----------
     smallest_uplift
-        Smallest difference of interest, money per user: as stated, or a share of what a user is worth with no action;
+        Smallest difference of interest, money per user: as stated, or a share of a user's value with no action;
         None where that is nothing.
     decided
         (cells of test,) action codes of each contestant that is a policy.
@@ -126,8 +126,8 @@ class Simulation:
                 numbers = {"": sheet.value}
             columns |= {f"{name}_{kind}{end}": values[rise] for end, values in numbers.items()}
         columns |= {"acted_on": of.uplift.changed[rise], "supported": of.uplift.supported[rise]}
-        if view.told is not None:
-            columns["told_from_best"] = view.told[rise]
+        if view.different is not None:
+            columns["told_from_best"] = view.different[rise]
         return pl.DataFrame(columns)
 
     def value_table(self) -> pd.DataFrame:
@@ -141,7 +141,7 @@ class Simulation:
         return pd.DataFrame(rows).dropna(axis="columns", how="all")
 
     def verdict_table(self) -> pd.DataFrame:
-        """One row a pair, with the users needed to tell the smallest uplift of interest."""
+        """One row a pair, with the users needed to detect the smallest uplift of interest."""
         smallest = self.smallest_uplift
         return pd.DataFrame(
             [
@@ -217,17 +217,17 @@ class Simulation:
         }
         return {name: table for name, table in found.items() if len(table)}
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         tables = {n: t.astype(object).where(t.notna(), None).to_dict("records") for n, t in self.tables().items()}
         best = self.cut_offs()
-        told = {"untold_cuts": best.untold_ranges} if best else {}
+        ranges = {"untold_cuts": best.inconclusive_ranges} if best else {}
         return {
             **{key: value for key, value in self.gathered.about.items() if key not in ("economics", "prices")},
             "evidence": self.kind,
             "economics": {"name": self.asked.economics.name, "currency": self.currency},
             **({"leader": self.leader} if self.leader else {}),
-            **told,
+            **ranges,
             **tables,
         }
 

@@ -9,12 +9,14 @@ import pandas as pd
 from tippingpoint.config.settings import Report
 from tippingpoint.data.contract import TableSchema
 from tippingpoint.data.profile import LEAK
+from tippingpoint.data.source import Source
 from tippingpoint.data.splits import Parts
 from tippingpoint.data.users import FeatureSchema, Users
 from tippingpoint.decisions import Deployment
 from tippingpoint.economics import Economics
 from tippingpoint.evaluation import auc_contributions
 from tippingpoint.evaluation.evaluation import Evaluation
+from tippingpoint.experiment.valuation import ValuedUsers
 from tippingpoint.explanation import Explanation, raw_columns
 from tippingpoint.models.calibration import Model
 from tippingpoint.models.family import Family
@@ -58,6 +60,10 @@ class ExperimentSpec:
         ROC AUC of each column alone, cross-validated on the users that models are fitted on; the largest first.
     terms
         The contract of the table the users came from; None where it has none.
+    config
+        The composed config, as a run keeps it.
+    source
+        Where the users came from.
     """
 
     name: str
@@ -80,8 +86,10 @@ class ExperimentSpec:
     baselines: tuple["Baseline", ...] = ()
     alone: dict[str, float] = field(default_factory=dict)
     terms: TableSchema | None = None
+    config: dict[str, Any] = field(default_factory=dict)
+    source: Source | None = None
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         contract = self.users.contract
         return {
@@ -112,12 +120,17 @@ class ExperimentSpec:
             "economics": {"name": self.economics.name, "currency": self.economics.currency},
             "evidence": self.evidence.kind,
             "best_auc": self.best_auc,
-            "baselines": [baseline.as_dict(self.evidence.kind) for baseline in self.baselines],
+            "baselines": [baseline.to_dict(self.evidence.kind) for baseline in self.baselines],
         }
 
     @property
+    def valued(self) -> ValuedUsers:
+        """The test users with evidence and prices of each action."""
+        return ValuedUsers(self.parts.test, self.actions, self.evidence, self.reward_intercept, self.reward_slope)
+
+    @property
     def suspects(self) -> list[str]:
-        """Columns that alone tell the outcome almost perfectly, as those made from it would."""
+        """Columns that alone predict the outcome almost perfectly, as columns made from it would."""
         return [column for column, area in sorted(self.alone.items(), key=lambda item: -item[1]) if area >= LEAK]
 
 
@@ -134,7 +147,7 @@ class Baseline:
     metrics
         Those of `evaluation.accuracy` on test.
     value
-        What the policy brings with these scores.
+        Value of the policy with these scores.
     """
 
     name: str
@@ -142,7 +155,7 @@ class Baseline:
     metrics: dict[str, Estimate]
     value: PolicyValue
 
-    def as_dict(self, kind: str) -> dict[str, Any]:
+    def to_dict(self, kind: str) -> dict[str, Any]:
         """Ready for JSON; metric names as in MLflow."""
         return {
             "model": self.name,
@@ -174,7 +187,7 @@ class Candidate:
     metrics
         Predictive metrics on test.
     value
-        What the policy brings on test with these scores.
+        Value of the policy on test with these scores.
     segments
         One row a segment: size, mean score, outcome rate, uplift.
     seconds
@@ -229,7 +242,7 @@ class Candidate:
             rows.append(row_of(baseline.name, judged(baseline.metrics, baseline.value, kind) | gain))
         return pd.DataFrame(rows).dropna(axis="columns", how="all")
 
-    def as_dict(self, kind: str) -> dict[str, Any]:
+    def to_dict(self, kind: str) -> dict[str, Any]:
         """Ready for JSON; metric names as in MLflow."""
         metrics = judged(self.metrics, self.value, kind)
         return {

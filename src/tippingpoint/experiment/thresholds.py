@@ -6,7 +6,7 @@ import numpy as np
 
 from tippingpoint.economics import Economics
 from tippingpoint.offpolicy.cells import Cells, Line, contacts
-from tippingpoint.offpolicy.choice import Choice, choose, cut_regret, untold
+from tippingpoint.offpolicy.choice import Choice, choose, cut_regret, inconclusive
 from tippingpoint.offpolicy.frontier import Step, frontier
 from tippingpoint.offpolicy.ranking import Curve, curve
 from tippingpoint.offpolicy.statistics import Estimate
@@ -60,7 +60,7 @@ class SimulationRequest:
 
 @dataclass(frozen=True)
 class CutOffView:
-    """What is worth what where one or two cut-offs are free; up to two cut-offs, one view shows every choice.
+    """The uplift where one or two cut-offs are free; up to two cut-offs, one view shows every choice.
 
     Parameters
     ----------
@@ -68,14 +68,14 @@ class CutOffView:
         Number of the first free cut-off, from 0.
     at
         All cut-offs; the free ones as chosen or, under assumed evidence, as written. The others are held there.
-    told
-        Whether each entry is told from the best; None where there is no choice.
+    different
+        Whether each entry is significantly worse than the best; None where there is no choice.
     """
 
     first: int
     at: tuple[float, ...]
     surface: Surface
-    told: np.ndarray | None
+    different: np.ndarray | None
 
     @property
     def free(self) -> range:
@@ -120,13 +120,13 @@ class CutOffs:
     curves: dict[str, Curve]
 
     @property
-    def untold_ranges(self) -> list[tuple[float, float]]:
-        """For each cut-off the span of those choices that cannot be told from the best, in any view it is free in."""
+    def inconclusive_ranges(self) -> list[tuple[float, float]]:
+        """For each cut-off the span of those choices that may be as good as the best, in any view it is free in."""
         spans: dict[int, list[float]] = {}
         for view in self.views:
-            if view.told is None or view.told.all():
+            if view.different is None or view.different.all():
                 return []
-            for k, i in zip(view.free, np.nonzero(~view.told), strict=True):
+            for k, i in zip(view.free, np.nonzero(~view.different), strict=True):
                 spans.setdefault(k, []).extend(view.surface.cuts[[i.min(), i.max()]].tolist())
         return [(min(of), max(of)) for _, of in sorted(spans.items())]
 
@@ -197,11 +197,11 @@ def _views(
             high = at[first + 2] + 1
         rng = np.random.default_rng([asked.seed, 6])
         found = _part(surface(test, free, line, rng, asked.least), slice(low, high))
-        told = None
+        different = None
         if choice is not None:
-            stays, _ = untold(test, bands, line, chosen, rng, asked.least, free)
-            told = ~stays[(slice(low, high),) * stays.ndim]
-        views.append(CutOffView(first, tuple(float(test.cuts[i]) for i in at), found, told))
+            stays, _ = inconclusive(test, bands, line, chosen, rng, asked.least, free)
+            different = ~stays[(slice(low, high),) * stays.ndim]
+        views.append(CutOffView(first, tuple(float(test.cuts[i]) for i in at), found, different))
     return views
 
 

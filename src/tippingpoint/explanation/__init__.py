@@ -1,4 +1,4 @@
-"""Why a score is what it is, in the user's own columns."""
+"""Why a score is what it is, in the user's own columns: SHAP values, effects, coefficients, reasons, stability."""
 
 from tippingpoint.explanation.effects import Effect, effects, interactions
 from tippingpoint.explanation.line import coefficients

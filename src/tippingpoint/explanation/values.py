@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.compose import ColumnTransformer
-from sklearn.ensemble._forest import ForestClassifier
+from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from xgboost import DMatrix, XGBClassifier
 
 from tippingpoint.core.errors import InputError, nearest
@@ -102,7 +102,7 @@ def explain(model: Model, contract: FeatureSchema, features: pd.DataFrame, backg
 
 def _trees(estimator: Any, x: np.ndarray) -> tuple[np.ndarray, float, np.ndarray, str]:
     """Values of the prepared columns, base, explained output, and its space."""
-    if isinstance(estimator, ForestClassifier):
+    if isinstance(estimator, RandomForestClassifier | ExtraTreesClassifier):
         from tippingpoint.explanation.forest import forest_values  # numba takes half a second to load
 
         values, base = forest_values(estimator, x)
@@ -113,13 +113,11 @@ def _trees(estimator: Any, x: np.ndarray) -> tuple[np.ndarray, float, np.ndarray
         margin = booster.predict(matrix, output_margin=True).astype(np.float64)
         return parts[:, :-1], float(parts[0, -1]), margin, "log-odds"
     from shap import TreeExplainer
-    from shap.utils._exceptions import InvalidModelError
 
-    try:
-        explainer = TreeExplainer(estimator, feature_perturbation="tree_path_dependent")
-        values = np.asarray(explainer.shap_values(x, check_additivity=False), dtype=np.float64)
-    except InvalidModelError as error:
-        raise _unknown(estimator, "shap knows no such trees") from error
+    if not TreeExplainer.supports_model_with_masker(estimator, None):
+        raise _unknown(estimator, "shap knows no such trees")
+    explainer = TreeExplainer(estimator, feature_perturbation="tree_path_dependent")
+    values = np.asarray(explainer.shap_values(x, check_additivity=False), dtype=np.float64)
     base = float(np.ravel(explainer.expected_value)[-1])
     # Some answer for both classes, as (n, f, 2) probabilities; others for the margin of class 1.
     space = "probability" if values.ndim == 3 else "log-odds"

@@ -19,10 +19,11 @@ from tippingpoint.data.users import Users
 from tippingpoint.data.writing import replacing
 from tippingpoint.exploration import describe_report
 from tippingpoint.reports.progress import progress
+from tippingpoint.reports.result import Result
 
 
-@dataclass(frozen=True)
-class DescribeResult:
+@dataclass(frozen=True, repr=False)
+class DescribeResult(Result):
     """What was found.
 
     Parameters
@@ -56,7 +57,7 @@ class DescribeResult:
         """Whether no job could use the table: exit code 1."""
         return bool(self.trouble)
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         return {
             "origin": self.origin,

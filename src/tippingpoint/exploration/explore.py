@@ -24,6 +24,7 @@ from tippingpoint.exploration.page import Exploration, page
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.reports.console import plain_table
 from tippingpoint.reports.progress import progress
+from tippingpoint.reports.result import Result
 
 BEST = 100_000
 """Users the best ROC AUC is worked out on; more would only take longer."""
@@ -31,14 +32,14 @@ SHOWN = 12
 """Columns listed."""
 
 
-@dataclass(frozen=True)
-class ExploreResult:
+@dataclass(frozen=True, repr=False)
+class ExploreResult(Result):
     """What was found, and where the page is."""
 
     explored: Exploration
     path: Path
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         explored = self.explored
         users, steps = explored.users, explored.funnel.steps if explored.funnel else None

@@ -18,6 +18,7 @@ from tippingpoint.data.generators.world import World
 from tippingpoint.data.source import Source
 from tippingpoint.data.writing import replacing, write_blocks
 from tippingpoint.reports.progress import progress
+from tippingpoint.reports.result import Result
 
 PROPERTIES = Properties(
     seconds="seconds", platform="platform", country="mp_country_code", variant="Variant name", user_id="user_id"
@@ -25,14 +26,14 @@ PROPERTIES = Properties(
 """Where the exports hold what features need: what `data=events` reads by default."""
 
 
-@dataclass(frozen=True)
-class WriteResult:
+@dataclass(frozen=True, repr=False)
+class WriteResult(Result):
     """What was written: rows (or events) by file."""
 
     written: dict[str, int]
     next: str
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         return asdict(self)
 

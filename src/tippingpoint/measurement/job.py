@@ -2,12 +2,15 @@
 
 import hashlib
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict, astuple, dataclass, replace
 from datetime import UTC, datetime
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import yaml
 from rich.console import RenderableType
 
@@ -23,9 +26,10 @@ from tippingpoint.economics import Economics
 from tippingpoint.measurement import report
 from tippingpoint.measurement.next_experiment import as_evidence
 from tippingpoint.measurement.outcomes import Decided, OutcomeRule, join
-from tippingpoint.measurement.result import Measured, measured
+from tippingpoint.measurement.result import Measured, Promise, measured
 from tippingpoint.measurement.tracked import FIRST_LOOK, note, noted, promised
 from tippingpoint.reports.progress import progress
+from tippingpoint.reports.result import Result
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.models import config_of, find
 from tippingpoint.tracking.provenance import provenance
@@ -36,23 +40,44 @@ from tippingpoint.tracking.tags import JOB
 
 
 @dataclass(frozen=True)
-class MeasureResult:
+class DecidingVersion:
+    """What a measurement needs to know of a version that decided.
+
+    Parameters
+    ----------
+    good
+        Whether outcome 1 is wanted.
+    promise
+        The uplift it was valued at.
+    begun
+        Users its first look had; None at a first look.
+    """
+
+    prices: Economics
+    good: bool
+    promise: Promise
+    begun: int | None = None
+
+
+@dataclass(frozen=True, repr=False)
+class MeasureResult(Result):
     """What each version's policy brought, and where that is filed."""
 
     decided: Decided
     versions: list[Measured]
     filed: list[RunReference]
+    """One a version; empty where nothing was to be written."""
     to: str | None
     good: bool
     question: str
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         return {
             "decisions": asdict(self.decided.counts),
             "versions": [
-                of.as_dict() | {"run_id": filed.run_id, "page": filed.page}
-                for of, filed in zip(self.versions, self.filed, strict=True)
+                of.to_dict() | ({"run_id": filed.run_id, "page": filed.page} if filed else {})
+                for of, filed in zip_longest(self.versions, self.filed)
             ],
             "to": self.to,
             "next": self.to_type,
@@ -91,13 +116,8 @@ def measure(settings: MeasureSettings) -> MeasureResult:
     """
     with progress(4) as step:
         step("reading decisions")
-        table, user_id = checked(read(settings.decisions, "decisions"), settings.decisions_id)
-        terms = OutcomeRule(
-            settings.outcome, settings.at, settings.absent == "zero", settings.within, settings.since, settings.until
-        )
-        outcomes = read(settings.outcomes, "outcomes")
-        now = datetime.now(UTC).replace(tzinfo=None)
-        decided = join(table, user_id, outcomes, settings.outcomes_id, terms, now)
+        decisions, outcomes = read(settings.decisions, "decisions"), read(settings.outcomes, "outcomes")
+        rule, decided = _joined(settings, decisions, outcomes)
         evidence = None
         if settings.to is not None:
             users = read(settings.users, "users") if settings.users else None
@@ -107,22 +127,81 @@ def measure(settings: MeasureSettings) -> MeasureResult:
         reap(client)
         runs = {version: _run(client, version) for version in decided.versions()}
         step("answering")
-        found, good, first_look = [], True, _first_look(terms, decided.outcome_name)
-        for version, run in runs.items():
-            config = config_of(client, run)
-            good = Component.model_validate(config["data"]).build(Source, "data").wanted
-            prices = Component.model_validate(config["economics"]).build(Economics, "economics")
-            first = noted(client, version).get(first_look)
-            begun = int(first) if first else None
-            rows, name = decided.of(version), decided.outcome_name
-            found.append(measured(rows, name, version, prices, good, promised(run), begun, decided.settled))
+        first_look = _first_look(rule, decided.outcome_name)
+        known = {version: _known(client, version, run, first_look) for version, run in runs.items()}
+        found = _valued(decided, known)
         step("filing")
         if evidence is not None and settings.to is not None:
             with replacing(Path(settings.to)) as file:
                 (evidence.write_parquet if settings.to.lower().endswith(".parquet") else evidence.write_csv)(file)
         filed = [_file(client, of, runs[of.version], decided, settings, first_look) for of in found]
     question = next(iter(runs.values())).data.tags["question"]
-    return MeasureResult(decided, found, filed, settings.to, good, question)
+    return MeasureResult(decided, found, filed, settings.to, [*known.values()][-1].good, question)
+
+
+def measure_in_memory(
+    settings: MeasureSettings,
+    decisions: pl.DataFrame,
+    outcomes: pl.DataFrame,
+    known: Mapping[str, DecidingVersion] | None = None,
+) -> MeasureResult:
+    """Measure decisions of frames; nothing is written.
+
+    Parameters
+    ----------
+    known
+        The versions that decided, by the name they have in `decisions`; None to look them up in the store.
+
+    Raises
+    ------
+    InputError
+        When the tables are not what they should be, or hold no random share.
+    """
+    rule, decided = _joined(settings, decisions, outcomes)
+    question = ""
+    if known is None:
+        client, first_look = backend.connect(writing=False), _first_look(rule, decided.outcome_name)
+        runs = {version: _run(client, version) for version in decided.versions()}
+        known = {version: _known(client, version, run, first_look) for version, run in runs.items()}
+        question = next(iter(runs.values())).data.tags["question"]
+    if unknown := [version for version in decided.versions() if version not in known]:
+        raise InputError("decisions", f"{unknown[0]!r} decided, which is not at hand", "Give what tp.score returned.")
+    return MeasureResult(decided, _valued(decided, known), [], None, [*known.values()][-1].good, question)
+
+
+def _joined(settings: MeasureSettings, decisions: pl.DataFrame, outcomes: pl.DataFrame) -> tuple[OutcomeRule, Decided]:
+    """Return what counts as an outcome, and the decisions with what came of them."""
+    rule = OutcomeRule(
+        settings.outcome, settings.at, settings.absent == "zero", settings.within, settings.since, settings.until
+    )
+    table, user_id = checked(decisions, settings.decisions_id)
+    now = datetime.now(UTC).replace(tzinfo=None)
+    return rule, join(table, user_id, outcomes, settings.outcomes_id, rule, now)
+
+
+def _known(client: Client, version: str, run: StoredRun, first_look: str) -> DecidingVersion:
+    config = config_of(client, run)
+    good = Component.model_validate(config["data"]).build(Source, "data").wanted
+    prices = Component.model_validate(config["economics"]).build(Economics, "economics")
+    first = noted(client, version).get(first_look)
+    return DecidingVersion(prices, good, promised(run), int(first) if first else None)
+
+
+def _valued(decided: Decided, known: Mapping[str, DecidingVersion]) -> list[Measured]:
+    """What the policy of each version brought."""
+    return [
+        measured(
+            decided.of(version),
+            decided.outcome_name,
+            version,
+            of.prices,
+            of.good,
+            of.promise,
+            of.begun,
+            decided.settled,
+        )
+        for version, of in known.items()
+    ]
 
 
 def _run(client: Client, version: str) -> StoredRun:
@@ -136,9 +215,9 @@ def _run(client: Client, version: str) -> StoredRun:
         ) from error
 
 
-def _first_look(terms: OutcomeRule, outcome: str) -> str:
-    """The version's tag that keeps how many users its first look on these terms had: all later ones are tuned to it."""
-    kept = astuple(replace(terms, outcome=outcome, until=None))
+def _first_look(rule: OutcomeRule, outcome: str) -> str:
+    """The tag of a version that keeps how many users its first look under this rule had."""
+    kept = astuple(replace(rule, outcome=outcome, until=None))
     return f"{FIRST_LOOK}{hashlib.sha256(repr(kept).encode()).hexdigest()[:8]}"
 
 

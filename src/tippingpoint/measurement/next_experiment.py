@@ -19,7 +19,7 @@ def as_evidence(decided: Decided, users: pl.DataFrame | None, users_id: str | No
     Raises
     ------
     InputError
-        When versions chose among different actions, or not among all by lot, or no user has features.
+        When versions chose among different actions, or not among all at random, or no user has features.
     """
     table, key = decided.table.unique(decided.id, keep="first", maintain_order=True), decided.id
     chances = [c for c in table.columns if c.startswith(CHANCE)]

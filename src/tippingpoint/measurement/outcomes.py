@@ -57,7 +57,7 @@ class Counts:
     taken_as_zero: int
     """Of those used, users without an outcome row."""
     strangers: int
-    """Outcome rows of users nobody decided for."""
+    """Outcome rows of users without a decision."""
     too_late: int = 0
     """Of those used, users whose outcome came after `within` days: it does not count."""
 
@@ -97,40 +97,40 @@ def join(
     user_id: str,
     outcomes: pl.DataFrame,
     outcomes_id: str | None,
-    terms: OutcomeRule,
+    rule: OutcomeRule,
     now: datetime | None = None,
 ) -> Decided:
     """What came of each user's first decision by each version.
 
     Parameters
     ----------
-    decisions, user_id, outcomes, outcomes_id, terms, now
-        As of `follow`.
+    decisions, user_id, outcomes, outcomes_id, rule, now
+        As of `outcomes_of`.
 
     Raises
     ------
     InputError
-        As `follow` does, and when no user's outcome is known yet.
+        As `outcomes_of` does, and when no user's outcome is known yet.
     """
-    found = follow(decisions, user_id, outcomes, outcomes_id, terms, now)
+    found = outcomes_of(decisions, user_id, outcomes, outcomes_id, rule, now)
     if not found.counts.used:
         remedy = (
-            "Type absent=zero if a user without a row has outcome 0." if terms.within is None else "Wait for the first."
+            "Type absent=zero if a user without a row has outcome 0." if rule.within is None else "Wait for the first."
         )
         what = f"no user's outcome is known yet ({found.counts.unknown:,} are not)"
         raise InputError("outcomes", what, remedy)
     return found
 
 
-def follow(
+def outcomes_of(
     decisions: pl.DataFrame,
     user_id: str,
     outcomes: pl.DataFrame,
     outcomes_id: str | None,
-    terms: OutcomeRule,
+    rule: OutcomeRule,
     now: datetime | None = None,
 ) -> Decided:
-    """What came of each user's first decision by each version; of nobody where nothing is known yet.
+    """What came of each user's first decision by each version; no rows where nothing is known yet.
 
     Parameters
     ----------
@@ -148,48 +148,22 @@ def follow(
         When columns are missing, ids repeat or never match, outcomes are not yes or no, have not come yet, or are all
         1 while users are absent.
     """
-    came, name = _came(outcomes, id_of(outcomes, outcomes_id, user_id, decisions[user_id], "outcomes"), terms)
+    came, name = _came(outcomes, id_of(outcomes, outcomes_id, user_id, decisions[user_id], "outcomes"), rule)
     refuse_future(came, now, "at")
     if name in decisions.columns:
         raise InputError("outcomes", f"{name!r} is a column of the decisions too", "Rename it.")
-    taken = decisions.filter(pl.col("scored_at") >= terms.since) if terms.since else decisions
+    taken = decisions.filter(pl.col("scored_at") >= rule.since) if rule.since else decisions
     if not len(taken):
         raise InputError(
-            "since", f"no decision was made since {terms.since}", f"The last: {decisions['scored_at'].max()!s}."
+            "since", f"no decision was made since {rule.since}", f"The last: {decisions['scored_at'].max()!s}."
         )
     first = first_by_version(taken, user_id)
     joined, strangers = met(decisions, first, user_id, came, outcomes)
-    absent = pl.col(OUTCOME).is_null() & ~pl.col("__there").fill_null(False)
-    if not terms.absent_is_zero and joined["__there"].null_count() and joined[OUTCOME].min() == 1:
-        without = joined["__there"].null_count()
+    without = joined["__there"].null_count()
+    if not rule.absent_is_zero and without and joined[OUTCOME].min() == 1:
         what = f"every known outcome is 1, and {without:,} users have no row: no uplift is told from the others"
         raise InputError("outcomes", what, "Type absent=zero if users without a row did not convert.")
-    before, late, unknown, outcome = pl.lit(False), pl.lit(False), pl.col(OUTCOME).is_null(), pl.col(OUTCOME)
-    if terms.absent_is_zero:
-        unknown, outcome = unknown & ~absent, pl.when(absent).then(0).otherwise(outcome)
-    if terms.at is not None:
-        before = (outcome == 1) & (pl.col(AT) < pl.col("scored_at"))
-    latest = last(joined["scored_at"], joined[AT])
-    until = complete_until(terms.until or latest, now)
-    unknown = unknown | (pl.col("scored_at") > until)
-    if terms.within is not None:
-        end = pl.col("scored_at") + timedelta(days=terms.within)
-        late = (outcome == 1) & (pl.col(AT) > end)
-        outcome = pl.when(late).then(0).otherwise(outcome)
-        unknown = unknown | (end > until)
-        known = end
-    else:
-        # Without a time it became known at some moment before this look: it counts from this look on.
-        look = pl.lit(max(until, latest), dtype=pl.Datetime("us"))
-        known = pl.max_horizontal(pl.col(AT).fill_null(look), "scored_at")
-    joined = joined.with_columns(
-        outcome.cast(pl.Int64).alias(name),
-        before.fill_null(False).alias("__before"),
-        (unknown & ~before.fill_null(False)).alias("__unknown"),
-        absent.alias("__absent"),
-        late.fill_null(False).alias("__late"),
-        known.alias(KNOWN),
-    )
+    joined = joined.with_columns(_marks(joined, rule, name, now))
     used = joined.filter(~pl.col("__before") & ~pl.col("__unknown"))
     counts = Counts(
         decisions=len(decisions),
@@ -203,20 +177,51 @@ def follow(
         too_late=int(used["__late"].sum()),
     )
     used = used.drop([c for c in used.columns if c.startswith("__") and c != KNOWN])
-    return Decided(used, user_id, name, counts, settled=not terms.absent_is_zero or terms.within is not None)
+    return Decided(used, user_id, name, counts, settled=not rule.absent_is_zero or rule.within is not None)
 
 
-def _came(outcomes: pl.DataFrame, key: str, terms: OutcomeRule) -> tuple[pl.DataFrame, str]:
+def _marks(joined: pl.DataFrame, rule: OutcomeRule, name: str, now: datetime | None) -> list[pl.Expr]:
+    """The outcome under its name, `KNOWN`, and whether it came `__before` the decision, is `__unknown` yet, has no row
+    (`__absent`) or came too `__late` to count."""
+    absent = pl.col(OUTCOME).is_null() & ~pl.col("__there").fill_null(False)
+    before, late, unknown, outcome = pl.lit(False), pl.lit(False), pl.col(OUTCOME).is_null(), pl.col(OUTCOME)
+    if rule.absent_is_zero:
+        unknown, outcome = unknown & ~absent, pl.when(absent).then(0).otherwise(outcome)
+    if rule.at is not None:
+        before = (outcome == 1) & (pl.col(AT) < pl.col("scored_at"))
+    latest = last(joined["scored_at"], joined[AT])
+    until = complete_until(rule.until or latest, now)
+    unknown = unknown | (pl.col("scored_at") > until)
+    if rule.within is not None:
+        known = pl.col("scored_at") + timedelta(days=rule.within)
+        late = (outcome == 1) & (pl.col(AT) > known)
+        outcome = pl.when(late).then(0).otherwise(outcome)
+        unknown = unknown | (known > until)
+    else:
+        # Without a time it became known at some moment before this look: it counts from this look on.
+        look = pl.lit(max(until, latest), dtype=pl.Datetime("us"))
+        known = pl.max_horizontal(pl.col(AT).fill_null(look), "scored_at")
+    return [
+        outcome.cast(pl.Int64).alias(name),
+        before.fill_null(False).alias("__before"),
+        (unknown & ~before.fill_null(False)).alias("__unknown"),
+        absent.alias("__absent"),
+        late.fill_null(False).alias("__late"),
+        known.alias(KNOWN),
+    ]
+
+
+def _came(outcomes: pl.DataFrame, key: str, rule: OutcomeRule) -> tuple[pl.DataFrame, str]:
     """Id, whether the outcome came, and when; and the outcome's name."""
     columns = outcomes.columns
-    for where, column in (("outcome", terms.outcome), ("at", terms.at)):
+    for where, column in (("outcome", rule.outcome), ("at", rule.at)):
         if column is not None and column not in columns:
             raise InputError(where, f"no column {column!r} in the outcomes", nearest(column, columns))
-    rest = [c for c in columns if c not in (key, terms.at)]
-    if terms.outcome is None and len(rest) != 1:
+    rest = [c for c in columns if c not in (key, rule.at)]
+    if rule.outcome is None and len(rest) != 1:
         what = f"not given, and the outcomes have {'the columns ' + ', '.join(rest) if rest else 'no other column'}"
         raise InputError("outcome", what, f"Type outcome={rest[0] if rest else '…'}.")
-    name = terms.outcome or rest[0]
+    name = rule.outcome or rest[0]
     ids = one_row(outcomes, key)
     text = as_text(outcomes[name]).str.strip_chars().str.to_lowercase().replace("", None)
     if odd := sorted(set(text.drop_nulls().unique()) - YES - NO):
@@ -225,8 +230,8 @@ def _came(outcomes: pl.DataFrame, key: str, terms: OutcomeRule) -> tuple[pl.Data
             "outcome", f"{name!r} holds {shown}, not yes or no", "Name a 0/1 or yes/no column, or make one."
         )
     outcome = pl.when(text.is_in(YES)).then(1).when(text.is_in(NO)).then(0)
-    at = times(outcomes[terms.at], "at") if terms.at else pl.Series([None] * len(outcomes), dtype=pl.Datetime("us"))
+    at = times(outcomes[rule.at], "at") if rule.at else pl.Series([None] * len(outcomes), dtype=pl.Datetime("us"))
     came = ids.with_columns(at.alias(AT), outcome.alias(OUTCOME), pl.lit(True).alias("__there"))
-    if terms.at and (untimed := came.filter((pl.col(OUTCOME) == 1) & pl.col(AT).is_null()).height):
-        raise InputError("at", f"{terms.at!r} is missing in {untimed:,} rows whose {name!r} is yes")
+    if rule.at and (untimed := came.filter((pl.col(OUTCOME) == 1) & pl.col(AT).is_null()).height):
+        raise InputError("at", f"{rule.at!r} is missing in {untimed:,} rows whose {name!r} is yes")
     return came, name

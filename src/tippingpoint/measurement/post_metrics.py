@@ -15,15 +15,15 @@ def means(
     outcomes: pl.DataFrame,
     outcomes_id: str | None,
     column: str,
-    terms: OutcomeRule,
+    rule: OutcomeRule,
     now: datetime | None = None,
 ) -> pl.DataFrame:
     """The number that came of each user's first decision by each version, where `within` days of it are over.
 
     Parameters
     ----------
-    decisions, user_id, outcomes, outcomes_id, terms, now
-        As of `follow`; a user without a row has no number.
+    decisions, user_id, outcomes, outcomes_id, rule, now
+        As of `outcomes_of`; a user without a row has no number.
 
     Returns
     -------
@@ -33,13 +33,13 @@ def means(
     Raises
     ------
     InputError
-        As `follow` does.
+        As `outcomes_of` does.
     """
     key = id_of(outcomes, outcomes_id, user_id, decisions[user_id], "outcomes")
     numbers = outcomes[column].cast(pl.Float64, strict=False)
     came = one_row(outcomes, key).with_columns(numbers.fill_nan(None).alias(OUTCOME), pl.lit(True).alias("__there"))
     joined, _ = met(decisions, first_by_version(decisions, user_id), user_id, came, outcomes)
-    known = _over(joined, terms, complete_until(terms.until or joined["scored_at"].max(), now))
+    known = _over(joined, rule, complete_until(rule.until or joined["scored_at"].max(), now))
     kept = known.filter(pl.col(OUTCOME).is_not_null()).drop("__there", column, strict=False)
     return kept.rename({OUTCOME: column})
 
@@ -51,7 +51,7 @@ def happened(
     events_id: str | None,
     at: str,
     name: str,
-    terms: OutcomeRule,
+    rule: OutcomeRule,
     now: datetime | None = None,
 ) -> pl.DataFrame:
     """Whether each user's first decision by each version was followed by an event within `within` days.
@@ -62,8 +62,8 @@ def happened(
         A log, one row an event, and its column of times; who is not in it had none.
     name
         Of the 0/1 column of the answer.
-    decisions, user_id, events_id, terms, now
-        As of `follow`.
+    decisions, user_id, events_id, rule, now
+        As of `outcomes_of`.
 
     Returns
     -------
@@ -73,7 +73,7 @@ def happened(
     Raises
     ------
     InputError
-        As `follow` does.
+        As `outcomes_of` does.
     """
     key = id_of(events, events_id, user_id, decisions[user_id], "events")
     log = pl.DataFrame({"__id": as_written(events[key]), AT: times(events[at], at)}).drop_nulls()
@@ -81,14 +81,14 @@ def happened(
     first = first_by_version(decisions, user_id)
     there = log.select("__id").unique(maintain_order=True).with_columns(pl.lit(True).alias("__there"))
     met(decisions, first, user_id, there, events)
-    until = complete_until(terms.until or last(first["scored_at"], log[AT]), now)
-    old = _over(first, terms, until).with_row_index("__row")
-    end = pl.col("scored_at") + timedelta(days=terms.within or 0)
+    until = complete_until(rule.until or last(first["scored_at"], log[AT]), now)
+    old = _over(first, rule, until).with_row_index("__row")
+    end = pl.col("scored_at") + timedelta(days=rule.within or 0)
     inside = (pl.col(AT) > pl.col("scored_at")) & (pl.col(AT) <= end)
     rows = old.join(log, left_on=user_id, right_on="__id").filter(inside)["__row"].unique()
     return old.with_columns(pl.col("__row").is_in(rows.implode()).cast(pl.Int64).alias(name)).drop("__row")
 
 
-def _over(decisions: pl.DataFrame, terms: OutcomeRule, until: datetime) -> pl.DataFrame:
+def _over(decisions: pl.DataFrame, rule: OutcomeRule, until: datetime) -> pl.DataFrame:
     """Those whose days were over at a time."""
-    return decisions.filter(pl.col("scored_at") + timedelta(days=terms.within or 0) <= until)
+    return decisions.filter(pl.col("scored_at") + timedelta(days=rule.within or 0) <= until)

@@ -42,7 +42,7 @@ class Measured:
     actions
         The K actions there were, `none` first, and how many users got each.
     acted_on, left_alone
-        Users the policy acts on, and those of them that got none by lot.
+        Users the policy acts on, and those of them that random assignment gave none.
     effective_sample_size, largest_weight
         (Σw)² / Σw² of the users left alone, who stand for all that the policy acts on; and the largest w of all.
     days, seen
@@ -113,7 +113,7 @@ class Measured:
                 found |= {f"{name}_one_look_low": of.fixed_low, f"{name}_one_look_high": of.fixed_high}
         return pd.DataFrame(found)
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         return {
             "version": self.version,
@@ -173,20 +173,13 @@ def measured(
     first, settled
         As `Measured` has them; None where there was no first look yet.
     """
-    there = [c.removeprefix(CHANCE) for c in rows.columns if c.startswith(CHANCE)]
-    actions = ("none", *(a for a in there if a != "none"))
-    code = {name: k for k, name in enumerate(actions)}
-    action, decision = (
-        rows[c].replace_strict(code, return_dtype=pl.Int64).to_numpy() for c in ("action", "policy_action")
-    )
-    chance = rows.select(f"{CHANCE}{a}" for a in actions).to_numpy()
-    chance = chance / chance.sum(axis=1, keepdims=True)
+    actions, action, decision, chance = _actions(rows)
     y, score = rows[outcome].to_numpy(), rows["propensity_score"].to_numpy()
-    # As evidence.doubly_robust, but that an action may have no chance where neither the policy nor the lot takes it.
+    # As evidence.doubly_robust, but that an action may have no chance that neither the policy nor the random
+    # assignment takes.
     weight = weights(action, chance)
     outcome_scores = score[:, None] + weight * (y - score)[:, None]
-    every = np.arange(len(rows))
-    gain = outcome_scores[every, decision] - outcome_scores[:, 0]
+    gain = _gain(outcome_scores, decision)
     acts, alone = decision > 0, (decision > 0) & (action == 0)
     day = rows[KNOWN].dt.date()
     looks = np.append(np.flatnonzero((day != day.shift(-1)).fill_null(False).to_numpy()) + 1, len(rows))
@@ -203,8 +196,7 @@ def measured(
         if not economics.per_user:
             economics.check(set(actions))
             reward_intercept, reward_slope = economics.line(actions, good)
-            money = reward_intercept + reward_slope * outcome_scores
-            per_user = intervals(money[every, decision] - money[:, 0])
+            per_user = intervals(_gain(reward_intercept + reward_slope * outcome_scores, decision))
     none = weight[acts, 0]
     return Measured(
         version=version,
@@ -227,6 +219,23 @@ def measured(
         so_far=float(gain.mean() * 1000),
         promise=promise,
     )
+
+
+def _actions(rows: pl.DataFrame) -> tuple[tuple[str, ...], np.ndarray, np.ndarray, np.ndarray]:
+    """The K actions, `none` first; (n,) the action each user got and the policy's; and (n, K) the chances of each."""
+    there = [c.removeprefix(CHANCE) for c in rows.columns if c.startswith(CHANCE)]
+    actions = ("none", *(a for a in there if a != "none"))
+    code = {name: k for k, name in enumerate(actions)}
+    action, decision = (
+        rows[c].replace_strict(code, return_dtype=pl.Int64).to_numpy() for c in ("action", "policy_action")
+    )
+    chance = rows.select(f"{CHANCE}{a}" for a in actions).to_numpy()
+    return actions, action, decision, chance / chance.sum(axis=1, keepdims=True)
+
+
+def _gain(scores: np.ndarray, decision: np.ndarray) -> np.ndarray:
+    """(n,) what the decision brings over `none`, from (n, K) scores of each action."""
+    return scores[np.arange(len(scores)), decision] - scores[:, 0]
 
 
 def waiting(found: Measured) -> str:

@@ -10,23 +10,39 @@ from xgboost.callback import TrainingCallback
 
 from tippingpoint.data.users import FeatureSchema
 from tippingpoint.models.family import Family, Watch, prepare
+from tippingpoint.models.space import Dimension
 
 
 class Boosting(Family):
-    """XGBoost on the log loss; it sends missing numbers down the better branch itself."""
+    """XGBoost on the log loss; it sends missing numbers down the better branch itself.
+
+    Examples
+    --------
+    >>> Boosting(max_depth=4).parameters()["learning_rate"]
+    0.03
+    """
 
     trusted: ClassVar = (*Family.trusted, "xgboost.core.Booster", "xgboost.sklearn.XGBClassifier")
     explained_as: ClassVar = "trees"
     packages: ClassVar = (*Family.packages, "xgboost")
     rounds: ClassVar = "n_estimators"
 
-    n_estimators: int = Field(ge=1)
-    max_depth: int = Field(ge=1, le=20)
-    learning_rate: float = Field(gt=0, le=1)
-    subsample: float = Field(gt=0, le=1)
-    colsample_bytree: float = Field(gt=0, le=1)
-    min_child_weight: float = Field(ge=0)
-    reg_lambda: float = Field(ge=0)
+    n_estimators: int = Field(default=400, ge=1)
+    max_depth: int = Field(default=3, ge=1, le=20)
+    learning_rate: float = Field(default=0.03, gt=0, le=1)
+    subsample: float = Field(default=0.8, gt=0, le=1)
+    colsample_bytree: float = Field(default=0.5, gt=0, le=1)
+    min_child_weight: float = Field(default=5, ge=0)
+    reg_lambda: float = Field(default=1.0, ge=0)
+    search: dict[str, Dimension] = {
+        "n_estimators": Dimension(high=1000, patience=50),
+        "max_depth": Dimension(low=2, high=8),
+        "learning_rate": Dimension(low=0.01, high=0.3, log=True),
+        "subsample": Dimension(low=0.5, high=1.0),
+        "colsample_bytree": Dimension(low=0.3, high=1.0),
+        "min_child_weight": Dimension(low=1, high=50, log=True),
+        "reg_lambda": Dimension(low=0.01, high=100.0, log=True),
+    }
 
     def pipeline(self, contract: FeatureSchema, seed: int) -> Pipeline:
         model = XGBClassifier(**self.parameters(), random_state=seed, n_jobs=-1)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import Field, ValidationError, model_validator
+from pydantic import ValidationError, field_validator, model_validator
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
@@ -44,10 +44,15 @@ class Family(StrictModel, ABC):
     when_fitted: ClassVar[dict[str, object]] = {}
     """Parameters of the pipeline that change once it is fitted."""
 
-    calibrate: bool
+    calibrate: bool = True
     """Whether a sigmoid may be put on the scores, where it helps on validation."""
-    search: dict[str, Dimension] = Field(default_factory=dict)
-    """What tuning may try for each hyper-parameter, in the order it is tried."""
+    search: dict[str, Dimension] = {}
+    """What tuning may try for each hyper-parameter, in the order it is tried; null is nothing."""
+
+    @field_validator("search", mode="before")
+    @classmethod
+    def _null_is_nothing(cls, search: Any) -> Any:
+        return {} if search is None else search
 
     @model_validator(mode="after")
     def _searches_what_it_has(self) -> Self:
@@ -67,7 +72,7 @@ class Family(StrictModel, ABC):
 
     def _takes(self, name: str, value: Value) -> None:
         try:
-            type(self).model_validate({**self.parameters(), "calibrate": self.calibrate, name: value})
+            type(self).model_validate({**self.parameters(), "calibrate": self.calibrate, "search": {}, name: value})
         except ValidationError as error:
             raise ValueError(f"search.{name} tries {value!r}: {_must(error)}") from None
 

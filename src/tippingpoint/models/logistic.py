@@ -11,6 +11,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from tippingpoint.data.users import FeatureSchema
 from tippingpoint.models.family import Family, prepare
+from tippingpoint.models.space import Dimension
 
 
 class Logistic(Family):
@@ -18,15 +19,21 @@ class Logistic(Family):
 
     arcsinh is nearly x around 0 and ±log(2|x|) far out, so counts and money with long tails, and their changes,
     become something a line can use; its derivative is 1 at 0, so a coefficient still reads in the user's column.
+
+    Examples
+    --------
+    >>> Logistic(C=1.0).max_iter
+    1000
     """
 
     trusted: ClassVar = (*Family.trusted, "numpy.arcsinh")
     explained_as: ClassVar = "line"
     unit: ClassVar = "standard deviation of arcsinh(x)"
 
-    C: float = Field(gt=0)
+    C: float = Field(default=0.3, gt=0)
     """Inverse strength of the penalty."""
-    max_iter: int = Field(ge=1)
+    max_iter: int = Field(default=1000, ge=1)
+    search: dict[str, Dimension] = {"C": Dimension(low=0.001, high=100.0, log=True)}
 
     def pipeline(self, contract: FeatureSchema, seed: int) -> Pipeline:
         numbers = Pipeline(

@@ -9,10 +9,17 @@ from sklearn.pipeline import Pipeline
 
 from tippingpoint.data.users import FeatureSchema
 from tippingpoint.models.family import Family, prepare
+from tippingpoint.models.space import Dimension
 
 
 class RandomForest(Family):
-    """scikit-learn's random forest, bounded in depth and leaf size (which also bounds the cost of SHAP)."""
+    """scikit-learn's random forest, bounded in depth and leaf size (which also bounds the cost of SHAP).
+
+    Examples
+    --------
+    >>> RandomForest(max_depth=6).n_estimators
+    200
+    """
 
     trusted: ClassVar = (*Family.trusted, "sklearn.tree._tree.Tree")
     explained_as: ClassVar = "trees"
@@ -20,10 +27,15 @@ class RandomForest(Family):
     # one user would wait longer for the threads than for the trees.
     when_fitted: ClassVar = {"model__n_jobs": 1}
 
-    n_estimators: int = Field(ge=1)
-    max_depth: int | None = Field(ge=1)
-    min_samples_leaf: int = Field(ge=1)
-    max_features: float | Literal["sqrt", "log2"]
+    n_estimators: int = Field(default=200, ge=1)
+    max_depth: int | None = Field(default=10, ge=1)
+    min_samples_leaf: int = Field(default=20, ge=1)
+    max_features: float | Literal["sqrt", "log2"] = "sqrt"
+    search: dict[str, Dimension] = {
+        "max_depth": Dimension(low=4, high=16),
+        "min_samples_leaf": Dimension(low=5, high=100, log=True),
+        "max_features": Dimension(choices=("sqrt", 0.3, 0.5, 0.7, 1.0)),
+    }
 
     def pipeline(self, contract: FeatureSchema, seed: int) -> Pipeline:
         model = RandomForestClassifier(

@@ -29,7 +29,7 @@ def best_cuts(
     """Indices of the cut-offs of largest mean uplift; None acts on no one.
 
     Up to two cut-offs all choices are looked at; more are found by dynamic programming, in which every band
-    that is acted on is empty or holds `least` users. There a budget is met by pricing spend into the worth (a
+    that is acted on is empty or holds `least` users. There a budget is met by pricing spend into the value (a
     Lagrangian): the best on the concave hull of value over spend, which may leave much of the budget unused.
     From there, and from acting on hardly anyone, each two neighbours are moved to their best within the budget,
     the others held, until none moves: good, but not proven to be the best.
@@ -64,7 +64,7 @@ def candidates(uplifts: np.ndarray, acted: np.ndarray, least: int) -> np.ndarray
 def corners(cells: Cells, actions: Sequence[int], line: Line, spend: Line, least: int) -> list[Priced]:
     """Corners of the hull of uplift over spend, dearest first: all of them, or as many as `HULL` says.
 
-    Between two that are known lies a third exactly where one is worth more at the price at which they are worth the
+    Between two that are known lies a third exactly where one has more value at the price at which they have the
     same; so the whole hull is found without looking at all choices.
     """
     solve = _solver(cells, actions, line, spend, least)
@@ -88,8 +88,8 @@ def _solver(cells: Cells, actions: Sequence[int], line: Line, spend: Line, least
     """The best choice of any number of cut-offs where a unit of spend costs a price: a corner of the hull."""
     bands = np.asarray(actions)
     prices = (cells.coefficients(of, {0, *actions}) for of in (line, spend))
-    worth, cost = (L[bands] - L[0] for L in prices)
-    gain, spent = worth @ cells.gram[:, 0].T / cells.users, cost @ cells.gram[:, 0].T / cells.users
+    value, cost = (L[bands] - L[0] for L in prices)
+    gain, spent = value @ cells.gram[:, 0].T / cells.users, cost @ cells.gram[:, 0].T / cells.users
 
     def solve(price: float) -> Priced:
         at = _best_path(gain - price * spent, cells.count, bands != 0, least)
@@ -112,7 +112,7 @@ def _programmed(
         dear, price = found, price * 4
         if price > 1e12:
             return at, -np.inf
-    # At the price at which the two are worth the same, a third that is worth more lies between them on the hull.
+    # At the price at which the two have the same value, a third of more value lies between them on the hull.
     for _ in range(HULL):
         price = (dear[1] - found[1]) / (dear[2] - found[2])
         trial = solve(price)
@@ -145,7 +145,7 @@ def _moved(
 
 
 def _best_path(gain: np.ndarray, count: np.ndarray, acts: np.ndarray, least: int) -> At:
-    # best[b] is the most that cells up to cut b can bring with the bands so far; a further band from cut b to
+    # best[b] is the most value of cells up to cut b with the bands so far; a further band from cut b to
     # cut b' adds its prefix sum between them. m·G² steps. A cut-off is one of the grid: neither 0, before all
     # cells, nor the end, after all of them.
     bands, cells = gain.shape

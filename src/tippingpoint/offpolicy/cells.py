@@ -22,7 +22,7 @@ ROUNDING = 1e-13
 
 @dataclass(frozen=True)
 class Line:
-    """What a user is worth under each action, linear in the outcome and in further measures.
+    """A user's value under each action, linear in the outcome and in further measures.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class Line:
         (K,) reward is intercept[a] + slope[a]·outcome, as `Economics.line` gives it; NaN for an action without a
         price.
     measures
-        (K,) worth of one unit of each further measure, by its name.
+        (K,) value of one unit of each further measure, by its name.
     """
 
     reward_intercept: np.ndarray
@@ -105,7 +105,7 @@ class Cells:
         return slice(first, first + self.actions)
 
     def coefficients(self, line: Line, used: Iterable[int]) -> np.ndarray:
-        """(K, C) numbers that turn a user's columns into worth under each action.
+        """(K, C) numbers that turn a user's columns into value under each action.
 
         Raises
         ------
@@ -265,7 +265,7 @@ def _check_scores(score: np.ndarray) -> None:
 
 
 def contrast(cells: Cells, line: Line, decision: np.ndarray, reference: np.ndarray | None = None) -> Estimate:
-    """Mean worth per user of what a policy decides in each cell, or of its difference to another policy.
+    """Mean value per user of what a policy decides in each cell, or of its difference to another policy.
 
     Parameters
     ----------
@@ -276,19 +276,19 @@ def contrast(cells: Cells, line: Line, decision: np.ndarray, reference: np.ndarr
     return linear(cells, L[decision] - (0 if reference is None else L[reference]))
 
 
-def linear(cells: Cells, worth: np.ndarray) -> Estimate:
-    """Mean over users of worth[cell] · z, with its SE; `worth` is (G + 1, C)."""
+def linear(cells: Cells, coefficients: np.ndarray) -> Estimate:
+    """Mean over users of coefficients[cell] · z, with its SE; `coefficients` is (G + 1, C)."""
     n = cells.users
-    value = float(np.einsum("ci,ci->", worth, cells.gram[:, 0])) / n
+    value = float(np.einsum("ci,ci->", coefficients, cells.gram[:, 0])) / n
     if not cells.measured:
         return Estimate(value)
-    centred = worth.copy()
+    centred = coefficients.copy()
     centred[:, 0] -= value
     return normal(value, float(np.sqrt(max(quadratic(cells, centred), 0) / max(n - 1, 1) / n)))
 
 
-def quadratic(cells: Cells, worth: np.ndarray) -> float:
-    """Sum over users of (worth[cell] · z)²; rounding counts as 0."""
-    square = float(np.einsum("ci,cij,cj->", worth, cells.gram, worth, optimize=True))
-    scale = float(np.einsum("ci,cii,ci->", worth, cells.gram, worth, optimize=True))
+def quadratic(cells: Cells, coefficients: np.ndarray) -> float:
+    """Sum over users of (coefficients[cell] · z)²; rounding counts as 0."""
+    square = float(np.einsum("ci,cij,cj->", coefficients, cells.gram, coefficients, optimize=True))
+    scale = float(np.einsum("ci,cii,ci->", coefficients, cells.gram, coefficients, optimize=True))
     return square if square > ROUNDING * scale else 0.0

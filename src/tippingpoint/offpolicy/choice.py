@@ -1,4 +1,4 @@
-"""Which cut-offs: chosen on some users, valued on others; which cannot be told from them, what they forgo."""
+"""Cut-offs chosen on some users and valued on others; choices that may be as good, and regret."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from tippingpoint.offpolicy.surface import Bands, Sheet, mean_and_changed, sheet
 
 @dataclass(frozen=True)
 class Valued:
-    """A choice of cut-offs and what it brings on some users.
+    """A choice of cut-offs and its value on some users.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def choose(
     return Choice(*(valued(test, actions, line, at, spend) for at in (honest, apparent)))
 
 
-def untold(
+def inconclusive(
     test: Cells,
     actions: Sequence[int],
     line: Line,
@@ -103,7 +103,7 @@ def untold(
     least: int = LEAST_CHANGED,
     free: Bands | None = None,
 ) -> tuple[np.ndarray, Sheet]:
-    """The choices that the data cannot tell from the best.
+    """The choices whose difference from the best is inconclusive.
 
     Every choice is compared with the honest one, which test has not seen, under a band over all of them;
     whatever is not shown to be worse stays. With 95 % all that is left out is worse than the honest one: then
@@ -133,7 +133,7 @@ def regret(truth: np.ndarray, decision: np.ndarray) -> Estimate:
     Parameters
     ----------
     truth
-        (n, K) true worth of each user under each action; NaN under actions that have no price.
+        (n, K) true value of each user under each action; NaN under actions that have no price.
     decision
         (n,) action codes.
     """

@@ -29,12 +29,12 @@ class Contrast:
     users: int
     """Users the contest was held on..."""
     changed: int
-    """...and those among them whom the two do not bring the same; too few, and the verdict is inconclusive."""
+    """...and those among them for whom the two differ in value; too few, and the verdict is inconclusive."""
     critical: float
-    """|t| beyond which a pair of this contest is told apart."""
+    """|t| beyond which a pair of this contest is different."""
 
     def users_needed(self, smallest: float, power: float = POWER) -> int | None:
-        """Users on which this contest would tell a difference of `smallest`, with the stated chance.
+        """Users on which this contest would detect a difference of `smallest`, with the stated chance.
 
         Parameters
         ----------
@@ -43,7 +43,7 @@ class Contrast:
 
         Returns
         -------
-        None where the two decide alike for everyone, so that no number of users tells them apart.
+        None where the two decide alike for everyone, so that no number of users makes them different.
         """
         if not (smallest > 0 and 0 < power < 1):
             got = f"got {smallest} and {power}"
@@ -60,7 +60,7 @@ def contest(contributions: Mapping[str, np.ndarray], rng: np.random.Generator) -
     The critical value is the 95 % quantile of the largest |t| over all pairs, when the vector of means is
     normal with its estimated covariance (single-step max-t; Hothorn, Bretz & Westfall 2008). Picking the best
     first and comparing the others with it would need more: those pairs are all in here. Pairs that differ for
-    fewer than `LEAST_CHANGED` users are left out of the critical value and never told apart: their |t| is not
+    fewer than `LEAST_CHANGED` users are left out of the critical value and always inconclusive: their |t| is not
     normal.
 
     Parameters
@@ -80,22 +80,22 @@ def contest(contributions: Mapping[str, np.ndarray], rng: np.random.Generator) -
     return _settle(names, pairs, *_moments(contributions, pairs), rng)
 
 
-def contest_of_cells(cells: Cells, worth: Mapping[str, np.ndarray], rng: np.random.Generator) -> list[Contrast]:
+def contest_of_cells(cells: Cells, coefficients: Mapping[str, np.ndarray], rng: np.random.Generator) -> list[Contrast]:
     """The same contest from statistics: contestants that treat the users of a cell alike, at any prices.
 
     Parameters
     ----------
     cells
         Users by what all contestants decide for them.
-    worth
+    coefficients
         For each contestant (cells, C) coefficients of a user's columns in each cell (`Cells.coefficients`).
     """
-    names = list(worth)
+    names = list(coefficients)
     pairs = _pairs(len(names))
     if not len(pairs):
         return []
     n = cells.users
-    each = np.stack(list(worth.values()))
+    each = np.stack(list(coefficients.values()))
     differ = (each[pairs[:, 0]] != each[pairs[:, 1]]).any(axis=2)
     changed = np.rint(differ @ cells.count).astype(np.int64)
     each = each - each.mean(axis=0)
@@ -123,10 +123,10 @@ def _settle(
     spread = own[first] + own[second] - 2 * square[first, second]
     spread[spread <= ROUNDING * (own[first] + own[second])] = 0
     se = np.sqrt(spread / (n - 1) / n)
-    told = (se > 0) & (changed >= LEAST_CHANGED)
-    critical = _max_t(square / (n - 1) / n, pairs[told], se[told], rng)
+    tested = (se > 0) & (changed >= LEAST_CHANGED)
+    critical = _max_t(square / (n - 1) / n, pairs[tested], se[tested], rng)
     verdicts = []
-    for (i, j), value, error, sure, users in zip(pairs, difference, se, told, changed, strict=True):
+    for (i, j), value, error, sure, users in zip(pairs, difference, se, tested, changed, strict=True):
         verdict: Literal["better", "worse", "inconclusive"] = "inconclusive"
         if sure and abs(value) > critical * error:
             verdict = "better" if value > 0 else "worse"
@@ -139,7 +139,7 @@ def _moments(
 ) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
     """Users, means, cross products about them (less what all contestants share), users who differ by pair.
 
-    What a user brings on average over contestants leaves every difference, so it is taken away first: it
+    A user's average value over contestants cancels in every difference, so it is taken away first: it
     would only cancel later. One pass, in blocks.
     """
     arrays = list(contributions.values())

@@ -141,13 +141,13 @@ def _influences(cells: Cells, line: Line, decision: np.ndarray) -> dict[str, tup
     )
 
     def pick(*terms: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-        worth = np.zeros(cells.gram.shape[:2])
+        coefficients = np.zeros(cells.gram.shape[:2])
         for column, slope in terms:
-            worth[rows, column] += slope
-        return worth
+            coefficients[rows, column] += slope
+        return coefficients
 
-    def total(worth: np.ndarray) -> float:
-        return float(np.einsum("ci,ci->", worth, cells.gram[:, 0]))
+    def total(coefficients: np.ndarray) -> float:
+        return float(np.einsum("ci,ci->", coefficients, cells.gram[:, 0]))
 
     reward_intercept, reward_slope, first = (
         line.reward_intercept[decision],
@@ -164,8 +164,8 @@ def _influences(cells: Cells, line: Line, decision: np.ndarray) -> dict[str, tup
     ratio, shift = total(weighted) / total(weight), total(residual) / total(weight)
     scale = n / total(weight)
 
-    def centred(worth: np.ndarray) -> tuple[float, np.ndarray, int]:
-        return total(worth) / n, worth - total(worth) / n * one, n - 1
+    def centred(coefficients: np.ndarray) -> tuple[float, np.ndarray, int]:
+        return total(coefficients) / n, coefficients - total(coefficients) / n * one, n - 1
 
     modelled, about_model, freedom = centred(direct)
     return {

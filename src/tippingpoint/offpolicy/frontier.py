@@ -19,7 +19,7 @@ class Step:
     point: Valued
     marginal: Estimate | None
     """Uplift bought by each further unit of spend, from the point before to this one; None at the first, and
-    without interval where the two cannot be told apart in spend."""
+    without interval where their difference in spend is inconclusive."""
 
 
 def frontier(
@@ -33,8 +33,8 @@ def frontier(
     """What more spend buys: cut-offs on the concave hull of uplift over spend, rising in spend.
 
     Chosen on validation, valued on test. Each step's marginal uplift falls along the hull on validation; once
-    it is below what a unit of spend is worth elsewhere, stop. Up to two cut-offs all choices are looked at;
-    of more, at most `HULL` corners are found by pricing spend into the worth.
+    it is below the value of a unit of spend elsewhere, stop. Up to two cut-offs all choices are looked at;
+    of more, at most `HULL` corners are found by pricing spend into the value.
     """
     points: list[tuple[float, float, At | None]] = [(0.0, 0.0, None)] if actions[0] == 0 else []
     points += _points(validation, actions, line, spend, least)

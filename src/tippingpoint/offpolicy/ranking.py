@@ -12,7 +12,7 @@ from tippingpoint.offpolicy.surface import Sheet, cell_noise, sheet
 
 @dataclass(frozen=True)
 class Curve:
-    """What acting on everyone from a cut-off upward brings, at every cut-off of the grid.
+    """Gain of acting on everyone from a cut-off upward, at every cut-off of the grid.
 
     Parameters
     ----------
@@ -94,12 +94,12 @@ def _over_random(cells: Cells, action: int, gain: Sheet, rng: np.random.Generato
     # For the share q above a cut-off: θ = E[effect·1[above]] - q·E[effect], so with x = effect - E[effect] a
     # user's influence is x·(1[above] - q) - θ: sums of (1, x, x²) over cells suffice.
     n, share = cells.users, gain.changed / cells.users
-    worth = np.zeros((2, cells.gram.shape[1]))
-    worth[0, 0] = 1
+    coefficients = np.zeros((2, cells.gram.shape[1]))
+    coefficients[0, 0] = 1
     outcome_scores = cells.columns("phi").start
-    worth[1, [outcome_scores + action, outcome_scores]] = 1, -1
-    worth[1, 0] = -float(worth[1] @ cells.gram[:, 0].sum(axis=0)) / n
-    moments = worth @ cells.gram @ worth.T
+    coefficients[1, [outcome_scores + action, outcome_scores]] = 1, -1
+    coefficients[1, 0] = -float(coefficients[1] @ cells.gram[:, 0].sum(axis=0)) / n
+    moments = coefficients @ cells.gram @ coefficients.T
 
     def above(sums: np.ndarray) -> np.ndarray:  # (G + 1, …) a cell → (G, …) above each cut-off
         return sums[:0:-1].cumsum(axis=0)[::-1]

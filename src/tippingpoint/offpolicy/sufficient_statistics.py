@@ -21,7 +21,7 @@ PARTS = ("validation", "test")
 LOG = ("phi", "w", "wy", "p")
 """Blocks of a log's cells, as `estimators.estimates` reads them."""
 MONEY, MEASURE = "money", "measure "
-"""Blocks of columns besides the outcome's: worth at per-user prices; and a further measure, before its name."""
+"""Blocks of columns besides the outcome's: value at per-user prices; and a further measure, before its name."""
 Measures = Mapping[str, np.ndarray]
 
 

@@ -76,7 +76,7 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Surface:
-    """What bands with these actions bring at every choice of cut-offs of the grid."""
+    """Value of bands with these actions at every choice of cut-offs of the grid."""
 
     kind: Kind
     cuts: np.ndarray
@@ -99,7 +99,7 @@ def surface(cells: Cells, actions: Bands, line: Line, rng: np.random.Generator, 
         pairs) is the usual case; two gives a curve; more need a coarser grid (`Cells.coarsen`),
         `best_cuts.best_cuts`, or all cut-offs but two held (`held`).
     line
-        Worth of a user under each action, in money.
+        Value of a user under each action, in money.
     least
         Fewer users decided differently from none than this, and a pair is shown as unsupported.
 
@@ -165,14 +165,14 @@ def sheet(
     #   u_i = P_low[i] - P_mid[i]   and   v_j = P_mid[j] + P_high[G] - P_high[j].
     # So G + G numbers give all G² values; second moments split the same way, and so does any noise drawn for
     # the cells. With m cut-offs, m·G numbers give G^m values: `_steps`. Γ is the difference to the reference.
-    worth = _worth(cells, actions, line, reference)
+    coefficients = _coefficients(cells, actions, line, reference)
     changed = np.rint(_spread(_changed(cells, actions, reference))).astype(np.int64)
     n, shift = cells.users, 0.0
     if reference is None:  # as good a place as any to measure from; squares of what is left do not cancel
-        shift = float(worth[0, 0] @ cells.gram[:, 0].sum(axis=0)) / n
-        worth[..., 0] -= shift
-    first = np.einsum("kci,ci->kc", worth, cells.gram[:, 0])
-    second = np.einsum("kci,cij,kcj->kc", worth, cells.gram, worth, optimize=True)
+        shift = float(coefficients[0, 0] @ cells.gram[:, 0].sum(axis=0)) / n
+        coefficients[..., 0] -= shift
+    first = np.einsum("kci,ci->kc", coefficients, cells.gram[:, 0])
+    second = np.einsum("kci,cij,kcj->kc", coefficients, cells.gram, coefficients, optimize=True)
     mean, square = _spread(first) / n, _spread(second)
     about = square - n * mean**2
     about[about < ROUNDING * np.maximum(square, second.max(axis=0).sum())] = 0
@@ -184,20 +184,20 @@ def sheet(
     if not cells.measured:
         return Sheet(mean + shift, np.full_like(se, np.nan), changed, changed >= least, np.nan)
     supported = (changed >= least) & (se > 0)
-    return Sheet(mean + shift, se, changed, supported, _critical(cells, worth, mean, se, supported, rng))
+    return Sheet(mean + shift, se, changed, supported, _critical(cells, coefficients, mean, se, supported, rng))
 
 
 def mean_and_changed(cells: Cells, actions: Bands, line: Line, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Values alone at every choice of cut-offs, -inf where they fall, and users decided differently."""
-    first = np.einsum("kci,ci->kc", _worth(cells, actions, line, reference), cells.gram[:, 0])
+    first = np.einsum("kci,ci->kc", _coefficients(cells, actions, line, reference), cells.gram[:, 0])
     changed = np.rint(_spread(_changed(cells, actions, reference))).astype(np.int64)
     mean = _spread(first) / cells.users
     mean[changed == 0] = 0
     return np.where(_rising(mean.shape), mean, -np.inf), changed
 
 
-def _worth(cells: Cells, actions: Bands, line: Line, reference: np.ndarray | None) -> np.ndarray:
-    """(m + 1, G + 1, C) coefficients of what action k is worth in cell c over the reference there."""
+def _coefficients(cells: Cells, actions: Bands, line: Line, reference: np.ndarray | None) -> np.ndarray:
+    """(m + 1, G + 1, C) coefficients of the value of action k in cell c over the reference there."""
     if len(actions) < 2 or len(cells.cuts) ** (len(actions) - 1) > LARGEST:
         what = f"{len(cells.cuts)} cut-offs for {len(actions)} bands are too many choices, or none"
         raise InputError("simulate.cuts", what, "Use a coarser grid, or ask for the best cut-offs only.")
@@ -247,7 +247,7 @@ def _rising(shape: tuple[int, ...]) -> np.ndarray:
 
 def _critical(
     cells: Cells,
-    worth: np.ndarray,
+    coefficients: np.ndarray,
     mean: np.ndarray,
     se: np.ndarray,
     supported: np.ndarray,
@@ -260,9 +260,9 @@ def _critical(
     if not supported.any():
         return float("nan")
     n, m, size = cells.users, mean.ndim, len(cells.cuts)
-    one = np.zeros((1, *worth.shape[1:]))
+    one = np.zeros((1, *coefficients.shape[1:]))
     one[..., 0] = 1
-    rows = np.concatenate([one, worth]).transpose(1, 0, 2)  # (G + 1, m + 2, C)
+    rows = np.concatenate([one, coefficients]).transpose(1, 0, 2)  # (G + 1, m + 2, C)
     used = np.flatnonzero(rows.any(axis=(0, 1)))
     noise = rows[..., used] @ cell_noise(cells.gram[:, used[:, None], used], rng)
     steps, rest = _steps(noise[:, 1:].transpose(2, 1, 0))  # (DRAWS, m, G), (DRAWS,)

@@ -1,4 +1,4 @@
-"""What one policy would bring: value and uplift, in money and in outcomes."""
+"""Value and uplift of one policy, in money and in outcomes."""
 
 from dataclasses import dataclass
 

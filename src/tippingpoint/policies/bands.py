@@ -22,10 +22,14 @@ class Bands(Policy):
     ['low', 'medium', 'medium', 'high']
     """
 
-    cuts: tuple[float, ...] = Field(min_length=1)
-    cut_belongs: tuple[Literal["above", "below"], ...]
+    name: str = Field(default="intent_bands", min_length=1)
+    cuts: tuple[float, ...] = Field(default=(0.4, 0.7), min_length=1)
+    cut_belongs: tuple[Literal["above", "below"], ...] = ("above", "below")
     """For each cut, the band a score equal to it falls in: the one above it or the one below."""
-    bands: tuple[str, ...]
+    bands: tuple[str, ...] = ("low", "medium", "high")
+    actions: dict[str, str] = Field(
+        default={"low": "none", "medium": "discount_10", "high": "checkout_prompt"}, min_length=1
+    )
 
     @field_validator("cuts")
     @classmethod

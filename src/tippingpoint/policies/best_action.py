@@ -5,7 +5,7 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from pydantic import PrivateAttr, field_validator
+from pydantic import Field, PrivateAttr, field_validator
 
 from tippingpoint.core.errors import InputError
 from tippingpoint.policies.policy import FitContext, Policy
@@ -16,7 +16,17 @@ class BestAction(Policy):
 
     The reward model (one model an action, fitted on train) is not part of the specification: a bound policy lives as
     long as the job that bound it.
+
+    Examples
+    --------
+    >>> BestAction(actions={"none": "none", "email": "email"}).segments
+    ('none', 'email')
     """
+
+    name: str = Field(default="best_action", min_length=1)
+    actions: dict[str, str] = Field(
+        default={"none": "none", "discount_10": "discount_10", "checkout_prompt": "checkout_prompt"}, min_length=1
+    )
 
     _worth: Callable[[pd.DataFrame, tuple[str, ...]], np.ndarray] | None = PrivateAttr(default=None)
 

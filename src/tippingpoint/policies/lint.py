@@ -62,7 +62,7 @@ def lint(
     reads_score = not isinstance(policy, Rules) or SCORE in policy.columns
     if reads_score and score is None:
         remarks.append(
-            Remark("not looked at", "who is in which segment: type scored_by=models:/NAME@challenger for scores", 0)
+            Remark("not looked at", "who is in which segment: type model=models:/NAME@challenger for scores", 0)
         )
         return Lint(remarks, pd.DataFrame())
     at_hand = np.zeros(len(features)) if score is None else score

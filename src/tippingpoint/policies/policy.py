@@ -41,7 +41,7 @@ class Policy(StrictModel, ABC):
     """Fields that `bind` fills in; they are no part of the specification."""
 
     name: str = Field(min_length=1)
-    version: int = Field(ge=1)
+    version: int = Field(default=1, ge=1)
     actions: dict[str, str] = Field(min_length=1)
     """The action of each segment."""
 

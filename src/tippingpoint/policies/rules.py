@@ -45,7 +45,7 @@ class Rules(Policy):
 
     learnt: ClassVar = ("edges",)
 
-    levels: dict[str, Levels]
+    levels: dict[str, Levels] = {}
     """New columns the rules may use, by name."""
     rules: tuple[Rule, ...] = Field(min_length=1)
     otherwise: str

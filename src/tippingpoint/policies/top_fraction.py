@@ -15,6 +15,8 @@ class Ranked(Policy):
 
     learnt: ClassVar = ("cut", "share_at_cut", "tied_share")
 
+    actions: dict[str, str] = Field(default={"rest": "none", "top": "checkout_prompt"}, min_length=1)
+
     cut: float | None = None
     """Scores from here on are acted on; a number above 1 acts on no one."""
     share_at_cut: float | None = None
@@ -66,7 +68,8 @@ class TopFraction(Ranked):
     (0.9, 0.2, 0.6)
     """
 
-    share: float = Field(gt=0, le=1)
+    name: str = Field(default="top_fraction", min_length=1)
+    share: float = Field(default=0.2, gt=0, le=1)
 
     @property
     def wanted(self) -> float:

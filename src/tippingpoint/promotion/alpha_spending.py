@@ -21,7 +21,7 @@ def critical(one_sided: float) -> float:
 
 
 def power(difference: float, se: float, one_sided: float) -> float:
-    """Chance that a true difference is told to be above 0, when its estimate has this standard error.
+    """Chance that a true difference is found to be above 0, when its estimate has this standard error.
 
     >>> round(power(0.02, 0.01, 0.025), 3)
     0.516

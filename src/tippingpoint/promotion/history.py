@@ -9,18 +9,19 @@ from rich.console import RenderableType
 from tippingpoint.config.settings import StandingSettings
 from tippingpoint.promotion import report as report
 from tippingpoint.promotion.registry_status import named, table
+from tippingpoint.reports.result import Result
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.journal import Journal, read
 
 
-@dataclass(frozen=True)
-class HistoryResult:
+@dataclass(frozen=True, repr=False)
+class HistoryResult(Result):
     """A journal, and the same as a table."""
 
     journal: Journal
     found: pd.DataFrame
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Ready for JSON; the newest entry first, each with all its gate said."""
         judged = {entry.number: entry.judgement or None for entry in self.journal.entries}
         rows = self.found.astype(object).where(self.found.notna(), None).to_dict("records")

@@ -8,12 +8,13 @@ from rich.console import RenderableType
 from tippingpoint.config.settings import VERSION, PromoteSettings
 from tippingpoint.core.errors import InputError
 from tippingpoint.promotion import report as report
-from tippingpoint.promotion.judge import Contestant, contestant, ground_of, judge
+from tippingpoint.promotion.judge import Contestant, contestant, judge, judged_users
 from tippingpoint.promotion.registry_status import named, settled, who
 from tippingpoint.promotion.verdict import Judgement
 from tippingpoint.reports.progress import progress
+from tippingpoint.reports.result import Result
 from tippingpoint.tracking import backend, promotion
-from tippingpoint.tracking.journal import Entry, Kind, append, judged, read
+from tippingpoint.tracking.journal import Entry, Journal, Kind, append, judged, read
 from tippingpoint.tracking.models import find
 from tippingpoint.tracking.promotion import aliases, copied, version_of, versions
 from tippingpoint.tracking.provenance import provenance
@@ -21,8 +22,8 @@ from tippingpoint.tracking.registry import CHALLENGER, Client
 from tippingpoint.tracking.tags import DATA
 
 
-@dataclass(frozen=True)
-class PromoteResult:
+@dataclass(frozen=True, repr=False)
+class PromoteResult(Result):
     """What a gate said of a version, and what was done about it.
 
     Parameters
@@ -55,7 +56,7 @@ class PromoteResult:
         """Whether the version was made champion now."""
         return self.entry is not None and self.entry.kind == "promote"
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         return {
             "name": self.name,
@@ -64,7 +65,7 @@ class PromoteResult:
             "champion": self.champion or None,
             "dry_run": self.dry_run,
             "entry": self.entry.number if self.entry else None,
-            "judgement": self.judgement.as_dict() if self.judgement else None,
+            "judgement": self.judgement.to_dict() if self.judgement else None,
             "finished": list(self.finished),
         }
 
@@ -79,8 +80,8 @@ class PromoteResult:
 def promote(settings: PromoteSettings) -> PromoteResult:
     """Judge a version against the champion, and if it passes make it champion: the journal first, then aliases.
 
-    That it is looked at stands in the journal before anything is judged, so that of many at once each is told its place
-    and none is forgotten: not who is overtaken, and not who is killed.
+    The look is written into the journal before anything is judged, so that of several at once each has its place and
+    none is lost, even where a process is overtaken or killed.
 
     Raises
     ------
@@ -98,7 +99,7 @@ def promote(settings: PromoteSettings) -> PromoteResult:
         if model != name:
             promotion.check_environment(client, name, model)
         journal, finished = (read(client, model), ()) if settings.dry_run else settled(client, model)
-        if finished and not (settings.version or settings.run or CHALLENGER in aliases(client, name)):
+        if finished and not (settings.model or settings.run or CHALLENGER in aliases(client, name)):
             # The same line was typed before, and killed once its entry was written.
             return PromoteResult(model, journal.champion, journal.champion, None, None, settings.dry_run, finished)
         number = _wanted(client, name, settings)
@@ -108,10 +109,10 @@ def promote(settings: PromoteSettings) -> PromoteResult:
         candidate = contestant(client, name, number)
         champion = _champion(client, model, journal.champion)
         step("reading users")
-        ground = ground_of(candidate, settings.data)
+        users = judged_users(candidate, settings.data)
         own = versions(client, name)
         against = f"models:/{model}/{journal.champion}" if journal.champion else ""
-        reported = sum(version.tags.get(DATA) == ground.users.digest for version in own)
+        reported = sum(version.tags.get(DATA) == users.users.digest for version in own)
         there = aliases(client, name)
         picked = number not in (there.get(CHALLENGER), there.get(promotion.CHAMPION))
         tags = next(version.tags for version in own if str(version.version) == number)
@@ -120,32 +121,54 @@ def promote(settings: PromoteSettings) -> PromoteResult:
             "why": settings.why,
             "commit": provenance().commit,
             "policy_digest": tags.get("policy_bound_digest", ""),
-            "test": ground.test,
+            "test": users.test,
         }
         # The question's own journal counts the looks, of its environments too, each before anything is seen.
         pair = {"version": candidate.uri, "against": against}
         entry = append(client, name, "look", number, journal.champion, journal.at, judgement=pair, **grounds)
         look = read(client, name).look(entry)
-        judgement = judge(client, settings.gate, candidate, champion, ground, against, look, reported, picked, step)
-        said = judgement.as_dict()
+        judgement = judge(client, settings.gate, candidate, champion, users, against, look, reported, picked, step)
         step("filing")
-        if judgement.passed and not settings.dry_run:
-            version = (
-                number if model == name else copied(client, own[[str(v.version) for v in own].index(number)], model)
-            )
-            entry = append(client, model, "promote", version, journal.champion, journal.at, judgement=said, **grounds)
-        else:
-            kind: Kind = "look" if settings.dry_run else "refused"
-            version = number
-            entry = judged(client, name, entry, kind, said)
-            if model != name:
-                version, of = f"{name}/{number}", {"source": candidate.uri, "judgement": said, **grounds}
-                entry = append(client, model, kind, version, journal.champion, journal.at, **of)
-            elif kind == "refused":
-                promotion.refuse(client, name, number, entry)
+        version, entry = _file(client, settings.dry_run, name, number, model, journal, entry, judgement, grounds)
         if not settings.dry_run:
             journal, _ = settled(client, model)
     return PromoteResult(model, version, journal.champion, judgement, entry, settings.dry_run, finished)
+
+
+def _file(
+    client: Client,
+    dry_run: bool,
+    name: str,
+    number: str,
+    model: str,
+    journal: Journal,
+    look: Entry,
+    judgement: Judgement,
+    grounds: dict[str, Any],
+) -> tuple[str, Entry]:
+    """Write into the journals what the gate said of a version of `name`, where `model` is what it would be champion of.
+
+    Returns
+    -------
+    str
+        The version in `model`, copied there if it passed; `name/number` where it was not.
+    Entry
+        The promotion, or what became of the look.
+    """
+    said = judgement.to_dict()
+    if judgement.passed and not dry_run:
+        version = number if model == name else copied(client, version_of(client, name, number), model)
+        return version, append(
+            client, model, "promote", version, journal.champion, journal.at, judgement=said, **grounds
+        )
+    kind: Kind = "look" if dry_run else "refused"
+    entry = judged(client, name, look, kind, said)
+    if model != name:
+        version, of = f"{name}/{number}", {"source": judgement.version, "judgement": said, **grounds}
+        return version, append(client, model, kind, version, journal.champion, journal.at, **of)
+    if kind == "refused":
+        promotion.refuse(client, name, number, entry)
+    return number, entry
 
 
 def _champion(client: Client, name: str, number: str) -> Contestant | str | None:
@@ -172,20 +195,20 @@ def _wanted(client: Client, name: str, settings: PromoteSettings) -> str:
         mine = [str(version.version) for version in versions(client, name) if version.run_id == run]
         if not mine:
             what = f"run {run} is not registered as {name}"
-            raise InputError("run", what, "Run it with tracking.register_model=true, or type version=…")
+            raise InputError("run", what, "Run it with tracking.register_model=true, or type model=…")
         return mine[0]
-    if settings.version is not None:
-        typed = str(settings.version)
+    if settings.model is not None:
+        typed = str(settings.model)
         found = VERSION.fullmatch(typed)
         if not found:
             return str(version_of(client, name, typed).version)
         if found[1] != name:
-            raise InputError("version", f"{typed} is not of {name}", f"Type name={found[1]} too.")
+            raise InputError("model", f"{typed} is not of {name}", f"Type name={found[1]} too.")
         if found[2]:
             return found[2]
         there = aliases(client, name)
         if found[3] not in there:
-            raise InputError("version", f"models:/{name} has no alias {found[3]}", "Type version=NUMBER.")
+            raise InputError("model", f"models:/{name} has no alias {found[3]}", "Type model=NUMBER.")
         return there[found[3]]
     there = aliases(client, name)
     if CHALLENGER not in there:
@@ -193,7 +216,7 @@ def _wanted(client: Client, name: str, settings: PromoteSettings) -> str:
             return champion  # what has proven itself goes on to the environment
         numbers = ", ".join(str(version.version) for version in versions(client, name)[:12]) or "none"
         what = f"models:/{name} has no challenger"
-        raise InputError("version", what, f"Type tippingpoint compare, or version=…; there are: {numbers}.")
+        raise InputError("model", what, f"Type tippingpoint compare, or model=…; there are: {numbers}.")
     return there[CHALLENGER]
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,24 +11,24 @@ from typing import Any
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-from tippingpoint.config.gate_checks import Gate
+from tippingpoint.config.gate_checks import Gate, GateCheck
 from tippingpoint.config.settings import Split
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.strict import Component, validate
 from tippingpoint.data.profile import LEAK
+from tippingpoint.data.rules import CLOCKS
 from tippingpoint.data.source import Source
 from tippingpoint.data.splits import Parts, split
 from tippingpoint.data.users import Users
-from tippingpoint.data.validation import CLOCKS
 from tippingpoint.decisions import Decider
 from tippingpoint.economics import Economics
 from tippingpoint.evaluation.baselines import best_column
 from tippingpoint.experiment.collect import check_columns, score_users
-from tippingpoint.experiment.evidence import gather_evidence, kind_of
+from tippingpoint.experiment.evidence import kind_of
+from tippingpoint.experiment.valuation import ValuedUsers
 from tippingpoint.explanation import background_of, explain
 from tippingpoint.models.calibration import Model
 from tippingpoint.models.family import Family
-from tippingpoint.offpolicy.value import policy_value
 from tippingpoint.promotion import quality_checks, soundness_checks
 from tippingpoint.promotion.alpha_spending import level
 from tippingpoint.promotion.verdict import Check, Judgement
@@ -72,7 +72,7 @@ class JudgedUsers:
     Parameters
     ----------
     test
-        What tells these test users from others: content and split.
+        Identifies these test users: content and split.
     """
 
     users: Users
@@ -81,7 +81,7 @@ class JudgedUsers:
 
 
 def contestant(client: Client, name: str, number: str) -> Contestant:
-    """A registered version, loaded as score and serve load it; what they would refuse of it is told in words.
+    """A registered version, loaded as score and serve load it; what they would refuse is kept as a sentence.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def contestant(client: Client, name: str, number: str) -> Contestant:
     return Contestant(uri, model, decider, amiss, int(run.info.start_time))
 
 
-def ground_of(contestant: Contestant, data: Component | None) -> JudgedUsers:
+def judged_users(contestant: Contestant, data: Component | None) -> JudgedUsers:
     """The users a version's run was judged on, read again and split as it did.
 
     Raises
@@ -132,7 +132,7 @@ def judge(
     gate: Gate,
     candidate: Contestant,
     champion: Contestant | str | None,
-    ground: JudgedUsers,
+    users: JudgedUsers,
     against: str,
     look: int,
     reported: int,
@@ -165,61 +165,87 @@ def judge(
     InputError
         Where the candidate's own columns do not fit its users.
     """
-    test, train = ground.parts.test, ground.parts.train
-    among = max(reported, 1) if picked else 1
-    sure = level(look, gate.alpha) / among
+    sure = level(look, gate.alpha) / (max(reported, 1) if picked else 1)
     say("scoring test users with both")
-    model = candidate.model
-    score = score_users(candidate.uri, model, test)
-    unlike, theirs = "", np.full(len(test), float(train.outcome.mean()))
-    if isinstance(champion, str):
-        unlike, champion = champion, None
-    if champion is not None:
-        try:
-            unlike = _unseen(model, champion, ground.users)
-            theirs = theirs if unlike else score_users(champion.uri, champion.model, test)
-        except InputError as error:
-            unlike = str(error)
-    checks: list[Check] = []
+    scores = _score_both(candidate, champion, users)
+    found = [*_of_scores(gate, candidate, users, scores, sure, say)]
+    say("looking at the model")
+    found += _of_model(client, gate, candidate, users, scores.own)
+    if fresh := gate.fresh:
+        days, column = age(users.users.times, candidate.read, datetime.now(UTC).replace(tzinfo=None))
+        found.append((fresh, soundness_checks.fresh(days, fresh.days, column)))
+    if looks := gate.looks:
+        found.append((looks, soundness_checks.worn(look, reported, picked, sure, looks.most)))
+    checks = tuple(check.when_inconclusive(asked.inconclusive) for asked, check in found)
+    written = json.dumps(gate.model_dump(mode="json", by_alias=True), sort_keys=True)
+    digest = hashlib.sha256(written.encode()).hexdigest()[:8]
+    size = len(users.parts.test)
+    return Judgement(f"{gate.name} {digest}", candidate.uri, against, users.test, size, look, sure, checks)
+
+
+@dataclass(frozen=True)
+class _Scores:
+    """Scores of the test users by a version, and by what it is held against.
+
+    Parameters
+    ----------
+    champion
+        Whose `other` are; None where they are the outcome rate of train for everyone.
+    unlike
+        Why the two cannot be compared; '' where they can.
+    """
+
+    own: np.ndarray
+    other: np.ndarray
+    champion: Contestant | None
+    unlike: str
+
+
+def _score_both(candidate: Contestant, champion: Contestant | str | None, users: JudgedUsers) -> _Scores:
+    test = users.parts.test
+    own = score_users(candidate.uri, candidate.model, test)
+    constant = np.full(len(test), float(users.parts.train.outcome.mean()))
+    if champion is None or isinstance(champion, str):
+        return _Scores(own, constant, None, champion or "")
+    try:
+        unlike = _unseen(candidate.model, champion, users.users)
+        other = constant if unlike else score_users(champion.uri, champion.model, test)
+    except InputError as error:
+        return _Scores(own, constant, champion, str(error))
+    return _Scores(own, other, champion, unlike)
+
+
+Asked = tuple[GateCheck, Check]
+"""What the gate asks, and what was found."""
+
+
+def _of_scores(
+    gate: Gate, candidate: Contestant, users: JudgedUsers, scores: _Scores, sure: float, say: Callable[[str], None]
+) -> Iterator[Asked]:
+    """The checks of the scores, and of what the policies do with them."""
+    test, own, other = users.parts.test, scores.own, scores.other
 
     def paired(name: str, check: Callable[[], Check]) -> Check:
-        return Check(name, "inconclusive", unlike) if unlike else check()
+        return Check(name, "inconclusive", scores.unlike) if scores.unlike else check()
 
     if of := gate.quality:
-        checks.append(quality_checks.floor(test.outcome, score, of.floor, sure).when_inconclusive(of.inconclusive))
+        yield of, quality_checks.floor(test.outcome, own, of.floor, sure)
     if than := gate.better:
-        found = paired(
-            "better", lambda: quality_checks.better(test.outcome, score, theirs, than.margin, than.smallest, sure)
-        )
-        checks.append(found.when_inconclusive(than.inconclusive))
-    if worth := gate.value:
+        margin, smallest = than.margin, than.smallest
+        yield than, paired("better", lambda: quality_checks.better(test.outcome, own, other, margin, smallest, sure))
+    if value := gate.value:
         say("valuing both policies")
-        found = paired("value", lambda: _worth(candidate, champion, ground, score, theirs, worth.margin, sure))
-        checks.append(found.when_inconclusive(worth.inconclusive))
+        yield value, paired("value", lambda: _value(candidate, users, scores, value.margin, sure))
     if limits := gate.calibration:
-        found = quality_checks.calibrated(test.outcome, score, limits.slope, limits.intercept)
-        checks.append(found.when_inconclusive(limits.inconclusive))
+        yield limits, quality_checks.calibrated(test.outcome, own, limits.slope, limits.intercept)
     if sliced := gate.slices:
-        found = paired("slices", lambda: quality_checks.slices(test, score, theirs, gate.alpha))
-        checks.append(found.when_inconclusive(sliced.inconclusive))
-    say("looking at the model")
-    checks += _sound(client, gate, candidate, ground, score)
-    if fresh := gate.fresh:
-        days, column = age(ground.users.times, candidate.read, datetime.now(UTC).replace(tzinfo=None))
-        checks.append(soundness_checks.fresh(days, fresh.days, column).when_inconclusive(fresh.inconclusive))
-    if looks := gate.looks:
-        checks.append(
-            soundness_checks.worn(look, reported, picked, sure, looks.most).when_inconclusive(looks.inconclusive)
-        )
-    written = json.dumps(gate.model_dump(mode="json"), sort_keys=True)
-    digest = hashlib.sha256(written.encode()).hexdigest()[:8]
-    return Judgement(f"{gate.name} {digest}", candidate.uri, against, ground.test, len(test), look, sure, tuple(checks))
+        yield sliced, paired("slices", lambda: quality_checks.slices(test, own, other, gate.alpha))
 
 
 def age(times: Mapping[str, datetime], read: int, now: datetime) -> tuple[float, str]:
     """Days since the newest time of users and the column that holds it; else since they were read, and ''.
 
-    A column that reaches into the future tells what is planned, not how old anything is.
+    A column that reaches into the future holds plans and is left out.
 
     Parameters
     ----------
@@ -234,44 +260,42 @@ def age(times: Mapping[str, datetime], read: int, now: datetime) -> tuple[float,
     return max((now - since) / timedelta(days=1), 0.0), column
 
 
-def _sound(client: Client, gate: Gate, candidate: Contestant, ground: JudgedUsers, score: np.ndarray) -> list[Check]:
+def _of_model(
+    client: Client, gate: Gate, candidate: Contestant, users: JudgedUsers, score: np.ndarray
+) -> Iterator[Asked]:
     """The checks of the model itself. Its files are run elsewhere only once they ask for nothing unusual."""
-    model, test = candidate.model, ground.parts.test
-    family = model.family
-    features = test.features[list(model.columns)]
-    checks: list[Check] = []
+    model, test = candidate.model, users.parts.test
     with files(client, model) as of:
-        columns = {column.name: column.kind for column in ground.users.contract.columns}
-        safe = soundness_checks.trusted(of.written, family.trusted, model.columns, columns, candidate.amiss)
+        columns = {column.name: column.kind for column in users.users.contract.columns}
+        safe = soundness_checks.trusted(of.written, model.family.trusted, model.columns, columns, candidate.amiss)
         if gate.signature:
-            checks.append(safe.when_inconclusive(gate.signature.inconclusive))
+            yield gate.signature, safe
         if again := gate.reload:
+            found = Check("reload", "inconclusive", "its files are not to be run")
             if safe.verdict == "passes":
-                there, why = clean_scores(of.folder, features.head(again.rows))
+                there, why = clean_scores(of.folder, test.features[list(model.columns)].head(again.rows))
                 found = soundness_checks.reloads(score[: again.rows], there, why)
-            else:
-                found = Check("reload", "inconclusive", "its files are not to be run")
-            checks.append(found.when_inconclusive(again.inconclusive))
+            yield again, found
         if speed := gate.speed:
-            found = soundness_checks.light(
-                _milliseconds(model, test), of.megabytes, speed.milliseconds, speed.megabytes
-            )
-            checks.append(found.when_inconclusive(speed.inconclusive))
+            taken = _milliseconds(model, test)
+            yield speed, soundness_checks.light(taken, of.megabytes, speed.milliseconds, speed.megabytes)
     if share := gate.explanation:
-        rng = np.random.default_rng([int(model.config["seed"]), 2])
-        rows = np.sort(rng.permutation(len(test))[: share.rows])
-        background = background_of(ground.parts.train.features, int(model.config["seed"]))
-        try:
-            explanation = explain(
-                _opened(family, model.classifier), test.contract, test.features.iloc[rows], background
-            )
-            importance: dict[str, float] = dict(explanation.importance().itertuples(index=False))
-            alone = best_column(ground.parts.train, np.random.default_rng([int(model.config["seed"]), 7]))[1]
-            found = soundness_checks.explained(importance, alone, LEAK, share.share)
-        except InputError as error:
-            found = Check("explanation", "inconclusive", str(error))
-        checks.append(found.when_inconclusive(share.inconclusive))
-    return checks
+        yield share, _explained(model, users, share.rows, share.share)
+
+
+def _explained(model: LoadedModel, users: JudgedUsers, most: int, share: float) -> Check:
+    """Whether no column explains more than its share; at most so many test users are explained."""
+    train, test, seed = users.parts.train, users.parts.test, int(model.config["seed"])
+    rows = np.sort(np.random.default_rng([seed, 2]).permutation(len(test))[:most])
+    background = background_of(train.features, seed)
+    try:
+        opened = _opened(model.family, model.classifier)
+        explanation = explain(opened, test.contract, test.features.iloc[rows], background)
+        importance: dict[str, float] = dict(explanation.importance().itertuples(index=False))
+        alone = best_column(train, np.random.default_rng([seed, 7]))[1]
+        return soundness_checks.explained(importance, alone, LEAK, share)
+    except InputError as error:
+        return Check("explanation", "inconclusive", str(error))
 
 
 def _unseen(model: LoadedModel, champion: Contestant, users: Users) -> str:
@@ -288,40 +312,28 @@ def _unseen(model: LoadedModel, champion: Contestant, users: Users) -> str:
     return ""
 
 
-def _worth(
-    candidate: Contestant,
-    champion: Contestant | None,
-    ground: JudgedUsers,
-    score: np.ndarray,
-    theirs: np.ndarray,
-    margin: float,
-    sure: float,
-) -> Check:
-    """Paired difference of what the two policies bring, at the candidate's prices."""
-    config, parts, users = candidate.model.config, ground.parts, ground.users
-    by = candidate.decider, (champion or candidate).decider
+def _value(candidate: Contestant, users: JudgedUsers, scores: _Scores, margin: float, sure: float) -> Check:
+    """Paired difference of the values of the two policies, at the candidate's prices."""
+    config, parts = candidate.model.config, users.parts
+    by = candidate.decider, (scores.champion or candidate).decider
     if by[0] is None or by[1] is None:
         return Check("value", "inconclusive", "one of them does not decide")
     own, other = by[0].policy, by[1].policy
     try:
         economics = Component.model_validate(config["economics"]).build(Economics, "economics")
-        kind = kind_of(config["evidence"], users)
+        kind = kind_of(config["evidence"], users.users)
         if kind == "assumed":
-            return quality_checks.worth(score, score, kind, False, margin, sure)
-        seed, actions = int(config["seed"]), users.actions
+            return quality_checks.value(scores.own, scores.own, kind, False, margin, sure)
         decided = {*own.actions.values(), *other.actions.values()}
         economics.check(decided | {"none"})
-        if unknown := decided - set(actions):
+        if unknown := decided - set(users.users.actions):
             return Check("value", "inconclusive", f"no user ever got {', '.join(sorted(unknown))}")
-        evidence = gather_evidence(kind, parts.train, parts.test, economics.response(actions), seed)
-        reward_intercept, reward_slope = economics.rewards(actions, users.contract.good, parts.test.costs)
-        gains = []
-        for policy, scores in ((own, score), (other, theirs)):
-            decision = policy.decide(scores, parts.test.features, actions)
-            gains.append(policy_value(evidence, reward_intercept, reward_slope, decision).contribution)
+        actions, seed = users.users.actions, int(config["seed"])
+        valued = ValuedUsers.of(kind, parts.train, parts.test, actions, economics, seed)
+        gain, champion = valued.value(own, scores.own).contribution, valued.value(other, scores.other).contribution
     except InputError as error:
         return Check("value", "inconclusive", str(error).rstrip("."))
-    return quality_checks.worth(gains[0], gains[1], kind, True, margin, sure)
+    return quality_checks.value(gain, champion, kind, True, margin, sure)
 
 
 def _opened(family: Family, classifier: Any) -> Model:

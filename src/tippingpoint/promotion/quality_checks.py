@@ -1,4 +1,4 @@
-"""Checks of scores: how well they rank, whether better than the champion's, calibration, worth, and slices."""
+"""Checks of scores: how well they rank, whether better than the champion's, calibration, value, and slices."""
 
 import numpy as np
 import pandas as pd
@@ -66,17 +66,17 @@ def better(
     return Check("better", verdict, said, figures)
 
 
-def worth(gain: np.ndarray, champion: np.ndarray, kind: str, measured: bool, margin: float, level: float) -> Check:
-    """Whether the policy brings no less than the champion's: paired difference of what each user adds.
+def value(gain: np.ndarray, champion: np.ndarray, kind: str, measured: bool, margin: float, level: float) -> Check:
+    """Whether the policy's value is no less than the champion's: paired difference, user by user.
 
     Parameters
     ----------
     gain, champion
         (n,) money each user adds over none, under either model and its own policy, at the same prices.
     measured
-        False for assumed evidence: then nothing is told, and no number given.
+        False for assumed evidence: then the check is inconclusive, and no number given.
     margin
-        Money per user that it may bring less.
+        Money per user by which its value may be lower.
     """
     if not measured:
         return Check("value", "inconclusive", f"the evidence is {kind}: no experiment stands behind it")

@@ -11,6 +11,7 @@ from tippingpoint.core.errors import InputError, RefusedError
 from tippingpoint.promotion import report as report
 from tippingpoint.promotion.registry_status import named, settled, who
 from tippingpoint.reports.progress import progress
+from tippingpoint.reports.result import Result
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.deciders import DTYPES, load_decider
 from tippingpoint.tracking.journal import Entry, append, read
@@ -19,8 +20,8 @@ from tippingpoint.tracking.registry import Client
 from tippingpoint.tracking.reload import files
 
 
-@dataclass(frozen=True)
-class RollbackResult:
+@dataclass(frozen=True, repr=False)
+class RollbackResult(Result):
     """What was undone.
 
     Parameters
@@ -38,7 +39,7 @@ class RollbackResult:
     entry: Entry | None
     dry_run: bool
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         return {
             "name": self.name,

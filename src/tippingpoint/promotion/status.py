@@ -8,23 +8,24 @@ from rich.console import RenderableType
 from tippingpoint.config.settings import StatusSettings
 from tippingpoint.promotion import report as report
 from tippingpoint.promotion.registry_status import described, named, settled
+from tippingpoint.reports.result import Result
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.journal import Journal, read
-from tippingpoint.tracking.promotion import Standing, environment, questions, standing
+from tippingpoint.tracking.promotion import RegistryStatus, environment, questions, registry_status
 
 
-@dataclass(frozen=True)
-class StatusResult:
+@dataclass(frozen=True, repr=False)
+class StatusResult(Result):
     """Where each registered model stands, and what was finished of each."""
 
-    found: tuple[tuple[Standing, Journal, tuple[str, ...]], ...]
+    found: tuple[tuple[RegistryStatus, Journal, tuple[str, ...]], ...]
 
     @property
     def refused(self) -> bool:
         """Whether something is not as the journal says, or the journal has gaps: exit code 1."""
-        return any(standing.behind or journal.missing for standing, journal, _ in self.found)
+        return any(status.behind or journal.missing for status, journal, _ in self.found)
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         return {
             "models": [
@@ -64,5 +65,5 @@ def status(settings: StatusSettings) -> StatusResult:
         if not settings.dry_run:
             _, finished = settled(client, name)
         journal = read(client, name)
-        found.append((standing(client, journal, described), journal, finished))
+        found.append((registry_status(client, journal, described), journal, finished))
     return StatusResult(tuple(found))

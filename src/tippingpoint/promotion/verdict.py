@@ -17,7 +17,7 @@ class Check:
     figures
         The numbers it rests on.
     blocks
-        Whether what cannot be told stops the promotion; what fails always does.
+        Whether an inconclusive check stops the promotion; a failed one always does.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Check:
         """Whether the promotion ends here."""
         return self.verdict == "fails" or (self.verdict == "inconclusive" and self.blocks)
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Ready for JSON, where the verdict is called `word`."""
         figures = dict(self.figures)
         return {"name": self.name, "word": self.verdict, "said": self.said, "figures": figures, "blocks": self.blocks}
@@ -78,6 +78,6 @@ class Judgement:
         """The checks that say no."""
         return tuple(check for check in self.checks if check.stops)
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
-        return {**asdict(self), "checks": [check.as_dict() for check in self.checks], "passed": self.passed}
+        return {**asdict(self), "checks": [check.to_dict() for check in self.checks], "passed": self.passed}

@@ -37,7 +37,7 @@ def clusters(path: Path, features: pd.DataFrame, found: Clusters, segment: np.nd
 
 
 def overview(users: Users) -> bytes:
-    """A PNG: outcome rate against the columns that tell most, with 95 % intervals; dotted is everyone's rate."""
+    """A PNG: outcome rate against the most predictive columns, with 95 % intervals; dotted is everyone's rate."""
     found = associations(users)[:COLUMNS]
     rows = ceil(len(found) / 3)
     figure = blank(11, 0.6 + 2.9 * rows, 90)

@@ -95,11 +95,11 @@ class Searching:
         self._tell(f"searching: {complete}/{target} trials", LINES * complete // target)
 
     def update(
-        self, complete: int, target: int, standing: Sequence[str], at_once: int = 1, ended: bool = False
+        self, complete: int, target: int, summaries: Sequence[str], at_once: int = 1, ended: bool = False
     ) -> None:
         """Show the trials done of how many, the time left, the best so far.
 
-        `standing` says the last in several lengths, longest first: shown is what the line has room for. The pace is
+        `summaries` are the best so far in several lengths, longest first; the longest that fits is shown. The pace is
         that since the first trial ended, told when as many more have ended as are worked on `at_once`.
         """
         self.had = complete if self.had is None else self.had
@@ -110,7 +110,7 @@ class Searching:
         if complete - first >= at_once and complete < target:
             seconds = (time.monotonic() - since) / (complete - first) * (target - complete)
             left = f", {int(seconds // 60)}:{int(seconds % 60):02d} left"
-        lines = [f"{complete}/{target} trials{left}, {said}" for said in standing]
+        lines = [f"{complete}/{target} trials{left}, {said}" for said in summaries]
         if self.bar is None or self.task is None:
             (at, before), tenth = self.told, LINES * complete // target
             if ended or (before < tenth < LINES and time.monotonic() - at >= LINE_SECONDS):

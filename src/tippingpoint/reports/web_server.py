@@ -1,6 +1,7 @@
-"""Pages that another program serves: MLflow's, Streamlit's; ours to start, and to end with all they started."""
+"""What is served on an address: who can reach it, and the pages of another program (MLflow, Streamlit)."""
 
 import contextlib
+import ipaddress
 import os
 import signal
 import socket
@@ -14,23 +15,41 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from tippingpoint.core.errors import OutsideError
+from tippingpoint.reports.result import Result
 
 GRACE_SECONDS = 3
 
 
-@dataclass(frozen=True)
-class PagesResult:
+@dataclass(frozen=True, repr=False)
+class PagesResult(Result):
     """Where the pages were."""
 
     page: str
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         return {"page": self.page}
 
     def render(self) -> RenderableType:
         """One line."""
         return Text(self.page)
+
+
+def by_others(host: str) -> bool:
+    """Whether other machines may reach an address."""
+    try:
+        return not (host == "localhost" or ipaddress.ip_address(host).is_loopback)
+    except ValueError:
+        return True
+
+
+def address(host: str, port: int) -> str:
+    """The URL of an address.
+
+    >>> address("::1", 8501)
+    'http://[::1]:8501'
+    """
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def serve_pages(

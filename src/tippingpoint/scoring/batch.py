@@ -10,12 +10,11 @@ import pandas as pd
 import polars as pl
 
 from tippingpoint.core.errors import InputError
-from tippingpoint.data.contract import TableSchema
-from tippingpoint.data.fast_validation import admit
-from tippingpoint.data.validation import as_text
+from tippingpoint.data.contract import ColumnSpec, TableSchema
+from tippingpoint.data.validation import as_text, check
 from tippingpoint.data.writing import neutralised
 from tippingpoint.decisions.batch_statistics import Tally, in_general
-from tippingpoint.decisions.decider import Decider
+from tippingpoint.decisions.decider import Decided, Decider
 from tippingpoint.decisions.deployment import Deployment
 from tippingpoint.decisions.randomization import Exploration
 from tippingpoint.decisions.reasons import Reasons
@@ -67,10 +66,9 @@ class Batch:
         return self.terms.id or ROW_ID
 
     @property
-    def numbers(self) -> frozenset[str]:
-        """Columns read as numbers."""
-        of = {name for name, terms in self.terms.columns.items() if terms.type in ("number", "whole")}
-        return frozenset(of | set(self.costs))
+    def specs(self) -> dict[str, ColumnSpec]:
+        """What each column that is read must hold."""
+        return {**dict.fromkeys(self.costs, ColumnSpec(type="number", missing=True)), **self.terms.columns}
 
     @cached_property
     def costs(self) -> list[str]:
@@ -116,23 +114,24 @@ class Batch:
         first
             Position of its first row in the whole table, from 0.
         seen
-            The ids of earlier chunks: rows that repeat one are set aside.
+            The ids of earlier chunks: rows that repeat one are quarantined.
         """
-        door = table.drop([c for c in self.costs if c in table.columns and c not in self.terms.columns])
-        before, ids = self.remember(door, seen)
-        checked = admit(door, self.terms, self.scored_at, ids)
+        given = table.drop([c for c in self.costs if c in table.columns and c not in self.terms.columns])
+        before, ids = self.remember(given, seen)
+        checked = check(given, self.terms, self.scored_at, ids)
         good, rows, broken, reasons = checked.table, checked.rows, checked.broken, dict(checked.reasons)
         if before is not None and before.any():
             again = before[rows]
             good, rows = good.filter(~again), rows[~again]
             aside = np.flatnonzero(before & ~np.isin(np.arange(len(table)), broken.to_series(0).to_numpy() - 1))
-            broken = pl.concat([broken, self._again(door, aside, broken.columns)]).sort(broken.columns[0])
+            broken = pl.concat([broken, self._again(given, aside, broken.columns)]).sort(broken.columns[0])
             reasons[f"{self.terms.id} {AGAIN}"] = len(aside)
         broken = broken.with_columns(pl.col(broken.columns[0]) + first)
         features = self.features(good)
         costs = table.select(self.costs)[rows] if self.costs and self.costs[0] in table.columns else None
         ids = good[self.terms.id] if self.terms.id else pl.Series(ROW_ID, [f"row{first + i}" for i in rows], pl.String)
-        written = None if self.terms.id and table[self.terms.id].dtype.is_numeric() else self.user_id
+        numbers = self.terms.id is not None and ids.cast(pl.Int64, strict=False).null_count() == 0
+        written = None if numbers else self.user_id
         return LetIn(ids, features, costs, written, broken, reasons, len(table))
 
     def decided(self, users: "LetIn") -> "Decisions":
@@ -173,7 +172,7 @@ class Batch:
         return pd.DataFrame(frame)
 
     def _again(self, table: pl.DataFrame, rows: np.ndarray, names: list[str]) -> pl.DataFrame:
-        """Rows that repeat the id of an earlier chunk, as the door sets rows aside."""
+        """Rows that repeat the id of an earlier chunk, in the form in which validation quarantines rows."""
         text = {name: as_text(table[name])[rows] for name in table.columns}
         said = [f"{self.terms.id} {value} {AGAIN}" for value in text[str(self.terms.id)]]
         return pl.DataFrame({names[0]: pl.Series(rows + 1), names[1]: pl.Series(said, dtype=pl.String), **text})
@@ -183,49 +182,17 @@ class Batch:
     ) -> tuple[pl.DataFrame, Tally]:
         """Decide for users let in; `written` names the id column where ids are text, not numbers."""
         policy, deployment = self.decider.policy, self.decider.deployment
-        actions, n = deployment.actions, len(ids)
-        if not n:
-            tally = Tally(users=np.zeros(len(policy.segments)))
-            return self._blank(), tally
+        if not len(ids):
+            return self._blank(), Tally(users=np.zeros(len(policy.segments)))
         own = None if costs is None else costs.to_pandas()
         decided = self.decider.decide(features, own)
-        action, value = decided.action, decided.value
-        drawn: dict[str, pl.Series] = {}
-        explored = np.zeros(0, dtype=bool)
-        if self.exploration:
-            action, explored = self.exploration.draw(ids.to_numpy().astype(object), decided.action)
-            value = deployment.worth_of(decided.score, action, own)
-            chance = self.exploration.chances(decided.action, len(actions))
-            drawn = {
-                "explored": pl.Series(explored),
-                "policy_action": _named(actions, decided.action),
-                "logging_probability": pl.Series(chance[np.arange(n), action]),
-                **{f"logging_probability_{name}": pl.Series(chance[:, k]) for k, name in enumerate(actions)},
-            }
-        kept = None
+        table, explored = self._table(ids, decided, own)
         if self.only:
             kept = np.flatnonzero(np.isin(decided.segment, [policy.segments.index(name) for name in self.only]))
-        why = {}
-        if self.reasons:
-            shown = features if kept is None else features.iloc[kept].reset_index(drop=True)
-            texts = self.reasons.words(shown) if len(shown) else [np.zeros(0, dtype=object)] * REASONS
-            why = {f"reason_{k + 1}": pl.Series(text, dtype=pl.String) for k, text in enumerate(texts)}
-        columns = {
-            self.user_id: ids.cast(pl.String),
-            "propensity_score": pl.Series(decided.score),
-            "segment": _named(policy.segments, decided.segment),
-            "action": _named(actions, action),
-            "expected_value": pl.Series(value, nan_to_null=True),
-        }
-        table = pl.DataFrame(columns | drawn)
-        if kept is not None:
-            table = table[kept]
-        table = table.with_columns(
-            *(text.alias(name) for name, text in why.items()),
-            pl.lit(self.decider.reference, dtype=pl.Enum([self.decider.reference])).alias("model"),
-            pl.lit(self.policy_digest, dtype=pl.Enum([self.policy_digest])).alias("policy_digest"),
-            pl.lit(self.scored_at).dt.replace_time_zone("UTC").cast(TIMES).alias("scored_at"),
-        ).select(self.columns())
+            table, shown = table[kept], features.iloc[kept].reset_index(drop=True)
+        else:
+            shown = features
+        table = table.with_columns(*self._reasons(shown), *self._origin()).select(self.columns())
         cells = 0
         if self.for_spreadsheets:
             table = table.with_columns(pl.col(pl.Enum).cast(pl.String))
@@ -233,19 +200,60 @@ class Batch:
             table, cells = neutralised(table, [*([written] if written else []), *text])
         size = len(policy.segments)
         tally = Tally(
-            decided=n,
+            decided=len(ids),
             kept=len(table),
             users=np.bincount(decided.segment, minlength=size),
             scores=np.bincount(decided.segment, decided.score, minlength=size),
             values=np.bincount(decided.segment, decided.value, minlength=size),
-            explored=int(explored.sum()),
+            explored=explored,
             neutralised=cells,
             drift=deployment.reference.count(features, decided.score),
         )
         return table, tally
 
+    def _table(self, ids: pl.Series, decided: Decided, own: pd.DataFrame | None) -> tuple[pl.DataFrame, int]:
+        """Each user's decision, and how many got an action by random assignment."""
+        deployment = self.decider.deployment
+        actions = deployment.actions
+        action, value, assigned, explored = decided.action, decided.value, {}, 0
+        if self.exploration:
+            action, random = self.exploration.draw(ids.to_numpy().astype(object), decided.action)
+            value = deployment.worth_of(decided.score, action, own)
+            chance = self.exploration.chances(decided.action, len(actions))
+            explored = int(random.sum())
+            assigned = {
+                "explored": pl.Series(random),
+                "policy_action": _named(actions, decided.action),
+                "logging_probability": pl.Series(chance[np.arange(len(ids)), action]),
+                **{f"logging_probability_{name}": pl.Series(chance[:, k]) for k, name in enumerate(actions)},
+            }
+        columns = {
+            self.user_id: ids.cast(pl.String),
+            "propensity_score": pl.Series(decided.score),
+            "segment": _named(self.decider.policy.segments, decided.segment),
+            "action": _named(actions, action),
+            "expected_value": pl.Series(value, nan_to_null=True),
+        }
+        return pl.DataFrame(columns | assigned), explored
+
+    def _reasons(self, features: pd.DataFrame) -> list[pl.Series]:
+        """The columns `reason_1`, … of users; none where no reasons are asked for."""
+        if self.reasons is None:
+            return []
+        texts = self.reasons.words(features) if len(features) else [np.zeros(0, dtype=object)] * REASONS
+        return [pl.Series(f"reason_{k + 1}", text, dtype=pl.String) for k, text in enumerate(texts)]
+
+    def _origin(self) -> list[pl.Expr]:
+        """The columns that say which version decided, and when."""
+        model, digest = self.decider.reference, self.policy_digest
+        return [
+            pl.lit(model, dtype=pl.Enum([model])).alias("model"),
+            pl.lit(digest, dtype=pl.Enum([digest])).alias("policy_digest"),
+            pl.lit(self.scored_at).dt.replace_time_zone("UTC").cast(TIMES).alias("scored_at"),
+        ]
+
     def _blank(self) -> pl.DataFrame:
-        """Decisions for nobody."""
+        """An empty table of decisions."""
         policy, actions = self.decider.policy, pl.Enum(self.decider.deployment.actions)
         types: dict[str, Any] = {
             "segment": pl.Enum(policy.segments),
@@ -266,14 +274,14 @@ class Batch:
 
 @dataclass(frozen=True)
 class LetIn:
-    """A chunk held against the contract: the users let in, and the rows set aside.
+    """A chunk held against the contract: the users let in, and the quarantined rows.
 
     Parameters
     ----------
     written
         The id column where ids are text; None where they are numbers, which no spreadsheet runs.
     rows
-        Of the chunk, those set aside among them.
+        Of the chunk, quarantined ones included.
     """
 
     ids: pl.Series
@@ -294,7 +302,7 @@ class Decisions:
     table
         The decisions that are kept.
     broken
-        The rows set aside, `row` (from 1, of the whole table) and `reason` first.
+        The quarantined rows, `row` (from 1, of the whole table) and `reason` first.
     users
         Whom they are for: a row each of `table`, unless only some segments are kept.
     """

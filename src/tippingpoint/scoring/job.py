@@ -22,9 +22,10 @@ from tippingpoint.decisions.batch_statistics import Tally
 from tippingpoint.decisions.randomization import Exploration
 from tippingpoint.decisions.reasons import Reasons
 from tippingpoint.reports.progress import counting
+from tippingpoint.reports.result import Result
 from tippingpoint.scoring.batch import Batch, best_first
 from tippingpoint.scoring.parts import ASIDE, Parts
-from tippingpoint.scoring.readers import Input, Retyped, as_input, open_input
+from tippingpoint.scoring.readers import Input, as_input, open_input
 from tippingpoint.scoring.report import score_summary
 from tippingpoint.scoring.stream import Stream
 from tippingpoint.scoring.tables import upsert
@@ -38,17 +39,17 @@ PREDICTIONS = "predictions"
 """The table of a database whose URL names none."""
 
 
-@dataclass(frozen=True)
-class ScoreResult:
+@dataclass(frozen=True, repr=False)
+class ScoreResult(Result):
     """What was decided, and the run that says so, if it was logged."""
 
     scored: BatchResult
     page: str | None
     run_id: str | None
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
-        return {**self.scored.as_dict(), "run_id": self.run_id, "page": self.page}
+        return {**self.scored.to_dict(), "run_id": self.run_id, "page": self.page}
 
     def render(self) -> RenderableType:
         """One screen for a terminal."""
@@ -69,7 +70,7 @@ def score(settings: ScoreSettings) -> ScoreResult:
     """
     start = time.perf_counter()
     given, to = _places(settings)
-    at = _at(settings.scored_at)
+    at = moment(settings.scored_at)
     source = open_input(given, settings.input_query, settings.input_parameters)
     with counting() as counted:
         counted.say("loading the model")
@@ -77,8 +78,8 @@ def score(settings: ScoreSettings) -> ScoreResult:
         if settings.tracking.log:
             reap(client)
         with backend.store_errors():
-            loaded = load_decider(client, reference_of(client, settings.version))
-        batch = _batch(settings, loaded, at, to)
+            loaded = load_decider(client, reference_of(client, settings.model))
+        batch = batch_of(settings, loaded, at, to)
         batch.wanted(source.columns())
         counted.say(f"deciding for {source.origin}")
         counted.total = source.rows
@@ -86,36 +87,13 @@ def score(settings: ScoreSettings) -> ScoreResult:
             written = _write_parts(settings, batch, source, Path(to), counted.update)
         else:
             written = _write(settings, batch, source, to, counted.update)
-        deployment, policy = batch.decider.deployment, batch.decider.policy
-        scored = BatchResult(
-            origin=source.origin,
-            to=_shown(to),
-            model=batch.decider.reference,
-            policy=policy.name,
-            policy_digest=batch.policy_digest,
-            scored_at=written.scored_at,
-            tally=written.tally,
-            segments=written.tally.by_segment(policy.segments, policy.actions),
-            drift=deployment.reference.drift(written.tally.drift),
-            currency=deployment.economics.currency,
-            evidence=deployment.evidence,
-            quarantine=written.quarantine,
-            only=tuple(settings.only),
-            holdout=settings.holdout,
-            seconds=time.perf_counter() - start,
-            resumed=written.resumed,
-        )
+        scored = _result(settings, batch, source, to, written, time.perf_counter() - start)
         if not settings.tracking.log:
             return ScoreResult(scored, None, None)
         counted.say("filing")
+        asked = masked(settings.model_dump(mode="json"))
         try:
-            run_id, page = record(
-                client,
-                settings.tracking.experiment,
-                loaded,
-                scored,
-                masked(settings.model_dump(mode="json")),
-            )
+            run_id, page = record(client, settings.tracking.experiment, loaded, scored, asked)
         except OutsideError as error:
             remedy = f"The decisions are whole, in {scored.to}; only their run is not there. {error.remedy}"
             raise OutsideError(error.where, error.what, remedy) from error
@@ -133,7 +111,7 @@ def _places(settings: ScoreSettings) -> tuple[str, str]:
     if settings.input is None:
         raise InputError("input", "not given", "Type input=users.csv, or input='duckdb:///app.duckdb?table=users'.")
     if settings.to is None:
-        raise InputError("output", "not given", "Type output=decisions.parquet (or .csv, .csv.gz, a database's URL).")
+        raise InputError("to", "not given", "Type to=decisions.parquet (or .csv, .csv.gz, a database's URL).")
     to = settings.to
     if settings.parts:
         if settings.only:
@@ -146,11 +124,11 @@ def _places(settings: ScoreSettings) -> tuple[str, str]:
             database.kind(to)
     elif not to.lower().endswith(SUFFIXES):
         remedy = f"Type a name that ends in {', '.join(SUFFIXES)}, or parts=true for a folder."
-        raise InputError(f"output={to}", "is the name of no table", remedy)
+        raise InputError(f"to={to}", "is the name of no table", remedy)
     return settings.input, to
 
 
-def _at(given: str | None) -> datetime:
+def moment(given: str | None) -> datetime:
     """The moment decisions are dated with: UTC, whole seconds."""
     if given is None:
         return datetime.now(UTC).replace(tzinfo=None, microsecond=0)
@@ -161,7 +139,14 @@ def _at(given: str | None) -> datetime:
     return (at.astimezone(UTC) if at.tzinfo else at).replace(tzinfo=None, microsecond=0)
 
 
-def _batch(settings: ScoreSettings, loaded: Loaded, at: datetime, to: str) -> Batch:
+def batch_of(settings: ScoreSettings, loaded: Loaded, at: datetime, to: str = "") -> Batch:
+    """How a table is decided, as the settings ask.
+
+    Raises
+    ------
+    InputError
+        When the policy has no such segment, or the holdout no such action.
+    """
     decider = loaded.decider
     for name in settings.only:
         if name not in decider.policy.segments:
@@ -198,7 +183,7 @@ def _exploration(settings: ScoreSettings, loaded: Loaded) -> Exploration | None:
 
 @dataclass(frozen=True)
 class Written:
-    """What was written, the moment it is dated with, where rows set aside are, and parts that were there, of all."""
+    """What was written, its date, where quarantined rows are, and how many of all parts were there before."""
 
     tally: Tally
     scored_at: datetime
@@ -206,8 +191,32 @@ class Written:
     resumed: tuple[int, int] | None = None
 
 
+def _result(
+    settings: ScoreSettings, batch: Batch, source: Input, to: str, written: Written, seconds: float
+) -> BatchResult:
+    deployment, policy = batch.decider.deployment, batch.decider.policy
+    return BatchResult(
+        origin=source.origin,
+        to=_shown(to),
+        model=batch.decider.reference,
+        policy=policy.name,
+        policy_digest=batch.policy_digest,
+        scored_at=written.scored_at,
+        tally=written.tally,
+        segments=written.tally.by_segment(policy.segments, policy.actions),
+        drift=deployment.reference.drift(written.tally.drift),
+        currency=deployment.economics.currency,
+        evidence=deployment.evidence,
+        quarantine=written.quarantine,
+        only=tuple(settings.only),
+        holdout=settings.holdout,
+        seconds=seconds,
+        resumed=written.resumed,
+    )
+
+
 def _shown(to: str) -> str:
-    """Where decisions go, with the table but without what is nobody's business."""
+    """Where decisions go, with the table credentials removed."""
     if "://" not in to:
         return to
     url, table = database.table_of(to)
@@ -224,25 +233,20 @@ def _write(settings: ScoreSettings, batch: Batch, source: Input, to: str, progre
             stack.enter_context(alone(path))
         quarantine = Quarantine(Path(settings.quarantine), source.origin)
         stack.callback(quarantine.drop)
-        while True:
-            tally, kept = Tally(), []
-            try:
-                with File(path) as file, Writing(file) as writing:
-                    for decisions in Stream(batch, source, settings.chunk, progress=progress):
-                        quarantine.add(decisions.broken)
-                        tally += decisions.tally
-                        if batch.only:
-                            kept.append(decisions.table)
-                        else:
-                            writing.add(decisions.table)
-                    writing.wait()
-                    aside = quarantine.close()
-                    _refuse_broken(settings, source, tally, aside)
-                    if batch.only:
-                        file.add(best_first(kept, batch.user_id, batch.decider.deployment))
-                break
-            except Retyped:
-                quarantine.drop()
+        tally, kept = Tally(), []
+        with File(path) as file, Writing(file) as writing:
+            for decisions in Stream(batch, source, settings.chunk, progress=progress):
+                quarantine.add(decisions.broken)
+                tally += decisions.tally
+                if batch.only:
+                    kept.append(decisions.table)
+                else:
+                    writing.add(decisions.table)
+            writing.wait()
+            aside = quarantine.close()
+            _refuse_broken(settings, source, tally, aside)
+            if batch.only:
+                file.add(best_first(kept, batch.user_id, batch.decider.deployment))
         if "://" in to:
             url, table = database.table_of(to)
             upsert(url, table or PREDICTIONS, path, batch.user_id)
@@ -268,7 +272,6 @@ def _write_parts(
         batch = replace(batch, scored_at=datetime.fromisoformat(parts.scored_at))
         there = parts.done
         if not parts.complete:
-            source.settle()  # parts that are written must not turn out to mean something else
             for decisions in Stream(batch, source, settings.chunk, parts.done, progress):
                 parts.add(decisions.table, decisions.broken, decisions.tally)
         tally = parts.tally

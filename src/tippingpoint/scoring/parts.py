@@ -20,7 +20,7 @@ class Parts:
     """A folder of Parquet files, one a chunk, and a manifest: what they were made of, and how many are whole.
 
     A part is whole before the manifest counts it, and one that is not counted is written again, with the same bytes.
-    Rows set aside are in `_quarantine/`, part by part.
+    Quarantined rows are in `_quarantine/`, part by part.
 
     Parameters
     ----------
@@ -32,11 +32,11 @@ class Parts:
         self.folder, self.made_of = folder, made_of
         self.done, self.complete, self.tally, self.scored_at = 0, False, Tally(), scored_at
         if folder.is_file():
-            raise InputError(f"output={folder}", "is a file; parts need a folder", "Name another place.")
+            raise InputError(f"to={folder}", "is a file; parts need a folder", "Name another place.")
         path = folder / MANIFEST
         if not path.exists():
             if folder.is_dir() and any(not f.name.startswith(".") for f in folder.iterdir()):
-                raise InputError(f"output={folder}", "holds files that no job of parts wrote", "Name another folder.")
+                raise InputError(f"to={folder}", "holds files that no job of parts wrote", "Name another folder.")
             return
         try:
             there = json.loads(path.read_text())
@@ -44,11 +44,11 @@ class Parts:
             self.tally, self.scored_at = Tally.from_dict(there["tally"]), str(there["scored_at"])
             before = there["made_of"]
         except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"output={folder}", f"its {MANIFEST} is none of ours", "Name another folder.") from error
+            raise InputError(f"to={folder}", f"its {MANIFEST} is none of ours", "Name another folder.") from error
         if differing := [key for key in made_of if before.get(key) != made_of[key]]:
             said = ", ".join(f"{key} {before.get(key)} and not {made_of[key]}" for key in differing)
             raise InputError(
-                f"output={folder}",
+                f"to={folder}",
                 f"holds {'all' if self.complete else f'{self.done}'} parts of another job: {said}",
                 "Name another folder, or remove this one.",
             )
@@ -76,7 +76,7 @@ class Parts:
             "scored_at": self.scored_at,
             "parts": self.done,
             "complete": self.complete,
-            "tally": self.tally.as_dict(),
+            "tally": self.tally.to_dict(),
         }
         self.folder.mkdir(parents=True, exist_ok=True)
         part = self.folder / f".{MANIFEST}.part"

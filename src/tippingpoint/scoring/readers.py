@@ -11,18 +11,14 @@ import polars as pl
 
 from tippingpoint.core.errors import InputError, TippingpointError, nearest
 from tippingpoint.data import database
-from tippingpoint.data.files import Layout, files_of, layout, refuse_repeated, unreadable
+from tippingpoint.data.contract import ColumnSpec
+from tippingpoint.data.files import Layout, files_of, layout, refuse_repeated, scan_text, unreadable
+from tippingpoint.data.inference import by_contract
 
-HEAD = 2_000
-"""Rows a CSV's types are first told from."""
 READ_AHEAD = 1024 * 1024
 """Bytes of a CSV that polars reads at once. It holds some dozens of these: of its own 16 MB, 280 MB more, no faster."""
 WHERE = {"data.query": "input_query", "data.parameters": "input_parameters", "data.url": "input"}
 """How the database's settings are called here."""
-
-
-class Retyped(Exception):
-    """A column read as one type turned out to be of another: what was read of it before may mean something else."""
 
 
 class Input(Protocol):
@@ -30,6 +26,8 @@ class Input(Protocol):
 
     origin: str
     """Short name, for messages and files."""
+    untyped: bool
+    """Whether columns that the contract does not name come as text, as from a CSV."""
 
     @property
     def rows(self) -> int | None:
@@ -38,24 +36,19 @@ class Input(Protocol):
     def columns(self) -> list[str]:
         """Names of all columns."""
 
-    def chunks(self, columns: list[str], numbers: frozenset[str], size: int) -> Iterator[pl.DataFrame]:
+    def chunks(self, columns: list[str], specs: Mapping[str, ColumnSpec], size: int) -> Iterator[pl.DataFrame]:
         """The columns in tables of `size` rows, the last one shorter.
 
         Parameters
         ----------
-        numbers
-            Columns that are read as numbers later on, whatever type they have here.
+        specs
+            What the contract says of columns: a CSV is read by it, and what it does not name is text.
 
         Raises
         ------
-        Retyped
-            Begin again: the next time the types are right.
         InputError
             When what is there is no table.
         """
-
-    def settle(self) -> None:
-        """Tell types from all there is, so that `chunks` never begins again."""
 
     def digest(self) -> str:
         """Of the content; two inputs of one digest give the same chunks."""
@@ -85,43 +78,34 @@ def open_input(given: str, query: str | None, parameters: Mapping[str, Any]) -> 
 
 
 class Files:
-    """A file, or a folder of them, read in the order of their names.
-
-    Types of a CSV are those its whole content has, as where a model learns from it: told from its head, and where
-    that was too little from all of it.
-    """
+    """A file, or a folder of them, read in the order of their names. A CSV is read as text, then by contract."""
 
     def __init__(self, path: Path) -> None:
         self.where = f"input={path}"
         self.paths = files_of(path, self.where)
         self.origin = path.name or path.resolve().name
         self._layouts = [layout(file, f"input={file}") for file in self.paths]
-        self._types: dict[Path, dict[str, Any]] = {}
-        self._sure: set[Path] = set()
-        """Files whose types are told from all of them."""
+        self.untyped = not all(found.parquet for found in self._layouts)
 
     @property
     def rows(self) -> int | None:
-        if not all(found.parquet for found in self._layouts):
+        if self.untyped:
             return None
         return sum(int(pl.scan_parquet(path).select(pl.len()).collect().item()) for path in self.paths)
 
     def columns(self) -> list[str]:
-        first = list(self._schema(self.paths[0], self._layouts[0]))
+        first = self._names(self.paths[0], self._layouts[0])
         for path, found in zip(self.paths[1:], self._layouts[1:], strict=True):
-            for column in sorted(set(first) ^ set(names := self._schema(path, found))):
+            for column in sorted(set(first) ^ set(names := self._names(path, found))):
                 has, lacks = (self.paths[0], path) if column not in names else (path, self.paths[0])
                 what = f"column {column!r} is in {has.name} but not in {lacks.name}"
                 raise InputError(self.where, what, "One folder, one table.")
         return first
 
-    def chunks(self, columns: list[str], numbers: frozenset[str], size: int) -> Iterator[pl.DataFrame]:
-        return rechunked(self._frames(columns, numbers, size), size)
-
-    def settle(self) -> None:
-        for path, found in zip(self.paths, self._layouts, strict=True):
-            self._types[path] = self._told_from(path, found, None)
-            self._sure.add(path)
+    def chunks(self, columns: list[str], specs: Mapping[str, ColumnSpec], size: int) -> Iterator[pl.DataFrame]:
+        for chunk in rechunked(self._frames(columns, specs, size), size):
+            text = [c for c in columns if self.untyped and c in specs and chunk[c].dtype == pl.String]
+            yield chunk.with_columns(by_contract(chunk[c], specs[c]) for c in text)
 
     def digest(self) -> str:
         total = hashlib.sha256()
@@ -130,62 +114,44 @@ class Files:
                 total.update(hashlib.file_digest(file, "sha256").digest())
         return total.hexdigest()[:16]
 
-    def _frames(self, columns: list[str], numbers: frozenset[str], size: int) -> Iterator[pl.DataFrame]:
-        for path, found in zip(self.paths, self._layouts, strict=True):
-            done = 0
-            while True:
-                types = self._schema(path, found)
-                try:
-                    for frame in (
-                        self._scan(path, found, types, columns, numbers)
-                        .slice(done)
-                        .collect_batches(chunk_size=size, maintain_order=True)
-                    ):
-                        yield frame.select(columns)
-                        done += len(frame)
-                    break
-                except (pl.exceptions.PolarsError, OSError) as error:
-                    if found.parquet or path in self._sure:
-                        raise unreadable(error, path, f"input={path}", found) from error
-                self._types[path] = self._told_from(path, found, None)
-                self._sure.add(path)
-                if any(self._types[path][c] != types[c] for c in columns if c not in numbers):
-                    raise Retyped(str(path))
-
-    def _scan(
-        self, path: Path, found: Layout, types: dict[str, Any], columns: list[str], numbers: frozenset[str]
-    ) -> pl.LazyFrame:
-        if found.parquet:
-            return pl.scan_parquet(path).select(columns)
+    def _frames(self, columns: list[str], specs: Mapping[str, ColumnSpec], size: int) -> Iterator[pl.DataFrame]:
         os.environ.setdefault("POLARS_CSV_CHUNK_SIZE", str(READ_AHEAD))
-        # A column of whole numbers may go on with others. All columns are read, those not needed as they stand: where
-        # polars reads some only, it cuts off what a line has more of than the header.
-        schema = {
-            c: pl.String if c not in columns else pl.Float64 if c in numbers and t == pl.Int64 else t
-            for c, t in types.items()
-        }
-        return pl.scan_csv(path, separator=found.separator, schema=schema, try_parse_dates=True)
+        numbers = [c for c in columns if c in specs and specs[c].numeric]
+        for path, found in zip(self.paths, self._layouts, strict=True):
+            try:
+                if found.parquet:
+                    yield from _batches(pl.scan_parquet(path).select(columns), columns, size)
+                    continue
+                done = 0
+                try:
+                    for frame in _batches(scan_text(path, found, numbers), columns, size):
+                        yield frame
+                        done += len(frame)
+                except pl.exceptions.ComputeError:  # a number that is none: from there on it is read as text
+                    yield from _batches(scan_text(path, found).slice(done), columns, size)
+            except (pl.exceptions.PolarsError, OSError) as error:
+                raise unreadable(error, path, f"input={path}", found) from error
 
-    def _schema(self, path: Path, found: Layout) -> dict[str, Any]:
-        if path not in self._types:
-            self._types[path] = self._told_from(path, found, HEAD)
-        return self._types[path]
-
-    def _told_from(self, path: Path, found: Layout, rows: int | None) -> dict[str, Any]:
+    def _names(self, path: Path, found: Layout) -> list[str]:
         try:
-            if found.parquet:
-                return dict(pl.read_parquet_schema(path))
-            table = pl.scan_csv(
-                path, separator=found.separator, infer_schema_length=rows, try_parse_dates=True
-            ).collect_schema()
+            scan = pl.scan_parquet(path) if found.parquet else scan_text(path, found)
+            names = scan.collect_schema().names()
         except (pl.exceptions.PolarsError, UnicodeDecodeError, OSError) as error:
             raise unreadable(error, path, f"input={path}", found) from error
-        refuse_repeated(list(table), path, f"input={path}", found)
-        return dict(table)
+        refuse_repeated(names, path, f"input={path}", found)
+        return names
+
+
+def _batches(scan: pl.LazyFrame, columns: list[str], size: int) -> Iterator[pl.DataFrame]:
+    """The columns, after all are read: where polars reads some of a CSV, it cuts off what a line has too much."""
+    for frame in scan.collect_batches(chunk_size=size, maintain_order=True):
+        yield frame.select(columns)
 
 
 class Query:
     """A table of a database, or what a query of it gives; only read."""
+
+    untyped = False
 
     def __init__(self, url: str, query: str | None, table: str | None, parameters: Mapping[str, Any]) -> None:
         self.url, self.query, self.table, self.parameters = url, query, table, parameters
@@ -199,12 +165,9 @@ class Query:
         with self._frames(None, 1) as frames:
             return next(frames).columns
 
-    def chunks(self, columns: list[str], numbers: frozenset[str], size: int) -> Iterator[pl.DataFrame]:
+    def chunks(self, columns: list[str], specs: Mapping[str, ColumnSpec], size: int) -> Iterator[pl.DataFrame]:
         with self._frames(columns, size) as frames:
             yield from rechunked((frame.select(columns) for frame in frames), size)
-
-    def settle(self) -> None:
-        """The database knows its types."""
 
     def digest(self) -> str:
         raise InputError("parts", "a database gives its rows in no fixed order", "Write them to a file first.")

@@ -6,30 +6,32 @@ from rich.text import Text
 
 from tippingpoint.decisions.batch_result import BatchResult
 from tippingpoint.decisions.drift import MOVED, SHIFTED
+from tippingpoint.experiment.warnings import TO_TYPE, inactive
 from tippingpoint.reports.console import pages, plain_table
 from tippingpoint.reports.estimates import EVIDENCE
-from tippingpoint.reports.inactive_policy import TO_TYPE, idle
 
 REASONS = 3
-"""Reasons of what was set aside that are named."""
+"""Reasons for quarantine that are named."""
 DRIFTED = 5
 """Columns named that have moved."""
 
 
 def score_summary(scored: BatchResult, page: str | None) -> RenderableType:
-    """Segments, what was set aside, drift, where the decisions are, and what to type next."""
-    tally = scored.tally
+    """Segments, what was quarantined, drift, where the decisions are, and what to type next."""
+    lines = [*_counts(scored), *_drift(scored), *_places(scored)]
+    lines += [line.plain for line in pages({"MLflow": page})] if page else []
+    if scored.holdout:
+        lines.append("Next: tippingpoint measure decisions=… outcomes=… once it is known what came of it")
+    else:
+        lines.append("Next: only=[…] for a target list; holdout=0.05 for the experiment that proves the policy")
+    return Group(_segments(scored), *map(_line, lines))
+
+
+def _segments(scored: BatchResult) -> RenderableType:
+    a_user, in_all = f"{scored.currency}\na user", f"{scored.currency}\nin all"
     table = plain_table(
         f"Decisions of {scored.model} under {scored.policy} ({scored.policy_digest})",
-        [
-            "segment",
-            "users",
-            "share",
-            "mean\nscore",
-            "action",
-            f"{scored.currency}\na user",
-            f"{scored.currency}\nin all",
-        ],
+        ["segment", "users", "share", "mean\nscore", "action", a_user, in_all],
     )
     for row in scored.segments.to_dict("records"):
         table.add_row(
@@ -41,11 +43,17 @@ def score_summary(scored: BatchResult, page: str | None) -> RenderableType:
             _number(row["value_per_user"], 2),
             _number(row["value"], 0),
         )
+    return table
+
+
+def _counts(scored: BatchResult) -> list[str]:
+    """Rows in and out, the evidence behind the values, and why rows were quarantined."""
+    tally = scored.tally
     lines = [
         f"{scored.origin}: {tally.rows:,} rows in = {tally.decided:,} decided + {tally.quarantined:,} quarantined."
     ]
     acted = int(scored.segments.loc[scored.segments["action"] != "none", "users"].sum())
-    if few := idle(acted, tally.decided):
+    if few := inactive(acted, tally.decided):
         lines.append(f"{few} Type tippingpoint compare … {TO_TYPE}, and promote what comes of it.")
     lines += [f"Expected values: {EVIDENCE[scored.evidence]}."]
     if scored.holdout:
@@ -56,32 +64,37 @@ def score_summary(scored: BatchResult, page: str | None) -> RenderableType:
         if others := sum(n for _, n in reasons[REASONS:]):
             worst += f"; and {others:,} more of other reasons"
         lines.append(f"Quarantined: {worst}. See {scored.quarantine}")
-    moved = scored.drift[scored.drift["drift"].isin(["moved", "shifted"])]
-    untold = int((scored.drift["drift"] == "inconclusive").sum())
-    few = f" Of {untold} columns {tally.decided:,} users cannot tell: chance alone may say as much." if untold else ""
+    return lines
+
+
+def _drift(scored: BatchResult) -> list[str]:
+    """The columns that have moved since the model was fitted, in one line."""
+    drift, decided = scored.drift, scored.tally.decided
+    moved = drift[drift["drift"].isin(["moved", "shifted"])]
+    untold = int((drift["drift"] == "inconclusive").sum())
+    few = f" Of {untold} columns {decided:,} users cannot tell: chance alone may say as much." if untold else ""
     if len(moved):
         named = ", ".join(f"{row.column} {row.psi:.2f}" for row in moved.head(DRIFTED).itertuples())
         more = f" and {len(moved) - DRIFTED} more" if len(moved) > DRIFTED else ""
-        lines.append(
+        return [
             f"Drift (PSI; {MOVED} moved, {SHIFTED} shifted; more than chance explains): {named}{more}. The model learnt"
             f" from other users.{few}"
-        )
-    elif untold < len(scored.drift):
-        lines.append(f"Drift (PSI): none of {len(scored.drift) - untold} columns has moved (all below {MOVED}).{few}")
-    else:
-        lines.append(f"Drift (PSI): {tally.decided:,} users are too few to tell a move from chance.")
+        ]
+    if untold < len(drift):
+        return [f"Drift (PSI): none of {len(drift) - untold} columns has moved (all below {MOVED}).{few}"]
+    return [f"Drift (PSI): {decided:,} users are too few to tell a move from chance."]
+
+
+def _places(scored: BatchResult) -> list[str]:
+    """Where the decisions are, and how many were made before."""
+    tally, lines = scored.tally, []
     if tally.neutralised:
         lines.append(f"{tally.neutralised:,} cells that a spreadsheet would run as formulas begin with a ' now.")
     kept = f"{tally.kept:,} of segment {', '.join(scored.only)}, best first" if scored.only else f"{tally.kept:,} users"
     lines.append(f"Decisions: {scored.to} ({kept}), in {scored.seconds:.1f} s")
     if scored.resumed is not None and scored.resumed[0]:
         lines.append(f"{scored.resumed[0]:,} of {scored.resumed[1]:,} parts were there and were not made again.")
-    lines += [line.plain for line in pages({"MLflow": page})] if page else []
-    if scored.holdout:
-        lines.append("Next: tippingpoint measure decisions=… outcomes=… once it is known what came of it")
-    else:
-        lines.append("Next: only=[…] for a target list; holdout=0.05 for the experiment that proves the policy")
-    return Group(table, *map(_line, lines))
+    return lines
 
 
 def _line(text: str) -> Text:

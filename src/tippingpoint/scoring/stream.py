@@ -39,8 +39,6 @@ class Stream:
 
         Raises
         ------
-        Retyped
-            What came so far is to be forgotten: iterate again.
         InputError
             When the table is empty or lacks columns.
         """
@@ -57,7 +55,7 @@ class Stream:
     def _chunks(self, columns: list[str]) -> Iterator[tuple[LetIn | None, int]]:
         """Each chunk let in, None for those that are decided already; and its rows."""
         self._seen, first = Seen(), 0
-        for k, table in enumerate(self.source.chunks(columns, self.batch.numbers, self.size)):
+        for k, table in enumerate(self.source.chunks(columns, self.batch.specs, self.size)):
             if k < self.skip:
                 self.batch.remember(table, self._seen)
                 yield None, len(table)

@@ -46,7 +46,7 @@ def upsert(url: str, table: str, decisions: Path, user_id: str) -> int:
     OutsideError
         When the database cannot be reached or written, or another job writes the table; then nothing was written.
     """
-    where = f"output={database.shown(url)}"
+    where = f"to={database.shown(url)}"
     if table.rpartition(".")[2].lower() == BLOCK:
         raise InputError(where, f"{table} is what the rows under way are called", "Name another: ?table=…")
     frame = pl.scan_parquet(decisions).with_columns(pl.col("scored_at").dt.date().alias(DAY))
@@ -65,13 +65,11 @@ def upsert(url: str, table: str, decisions: Path, user_id: str) -> int:
 def _duckdb(url: str, table: str, columns: dict[str, str], keys: tuple[str, str], frame: pl.LazyFrame) -> int:
     path = urlsplit(url).path.removeprefix("/")
     if path in ("", ":memory:"):
-        raise InputError(
-            "output", "a database in memory is gone with the job", "Type output=duckdb:///predictions.duckdb."
-        )
+        raise InputError("to", "a database in memory is gone with the job", "Type to=duckdb:///predictions.duckdb.")
     try:
         connection = duckdb.connect(path)
     except duckdb.Error as error:
-        raise OutsideError(f"output={url}", f"cannot be opened ({database.first_line(error)})", NOTHING) from error
+        raise OutsideError(f"to={url}", f"cannot be opened ({database.first_line(error)})", NOTHING) from error
     try:
         connection.execute("begin")
         found = (
@@ -92,7 +90,7 @@ def _duckdb(url: str, table: str, columns: dict[str, str], keys: tuple[str, str]
     except (duckdb.BinderException, duckdb.ConversionException) as error:
         raise _other(table, database.first_line(error)) from error
     except duckdb.Error as error:
-        raise OutsideError(f"output={url}", f"cannot be written ({database.first_line(error)})", NOTHING) from error
+        raise OutsideError(f"to={url}", f"cannot be written ({database.first_line(error)})", NOTHING) from error
     else:
         return rows
     finally:
@@ -117,7 +115,7 @@ def _postgresql(url: str, table: str, columns: dict[str, str], keys: tuple[str, 
     ):
         free = server.execute("select pg_try_advisory_xact_lock(hashtext(%s))", [f"tippingpoint {table}"]).fetchone()
         if not free[0]:
-            raise OutsideError(f"output={database.shown(url)}", f"another job is writing {table}", NOTHING)
+            raise OutsideError(f"to={database.shown(url)}", f"another job is writing {table}", NOTHING)
         there = None
         if server.execute("select to_regclass(%s)", [quoted_table(table)]).fetchone()[0] is not None:
             cursor = server.execute(f"select * from {quoted_table(table)} limit 0".encode())
@@ -177,5 +175,5 @@ def _postgresql_errors(url: str, table: str) -> Iterator[Any]:
         raise _other(table, database.first_line(error)) from error
     except psycopg.Error as error:
         raise OutsideError(
-            f"output={database.shown(url)}", f"cannot be written ({database.first_line(error)})", NOTHING
+            f"to={database.shown(url)}", f"cannot be written ({database.first_line(error)})", NOTHING
         ) from error

@@ -51,7 +51,7 @@ def record(
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
             run.tables(folder, {"drift": scored.drift, "segments": scored.segments})
-            (folder / "score.json").write_text(json.dumps(scored.as_dict() | {"config": config}, indent=1, default=str))
+            (folder / "score.json").write_text(json.dumps(scored.to_dict() | {"config": config}, indent=1, default=str))
             run.artifacts(folder)
         run.tags({"mlflow.note.content": _described(scored)})
     return run.run_id, backend.page(run.path)

@@ -38,11 +38,9 @@ def alone(path: Path) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout as error:
         what = "another job is writing it"
-        raise OutsideError(f"output={path}", what, "Wait until it is done, or name another place.") from error
+        raise OutsideError(f"to={path}", what, "Wait until it is done, or name another place.") from error
     except OSError as error:
-        raise InputError(
-            f"output={path}", f"cannot be written ({error.strerror})", "Name a place elsewhere."
-        ) from error
+        raise InputError(f"to={path}", f"cannot be written ({error.strerror})", "Name a place elsewhere.") from error
     try:
         yield
     finally:
@@ -66,7 +64,7 @@ class File:
     def __enter__(self) -> Self:
         with _said(self.path):
             if self.path.is_dir():
-                raise InputError(f"output={self.path}", "is a folder", "Name a file, or type parts=true.")
+                raise InputError(f"to={self.path}", "is a folder", "Name a file, or type parts=true.")
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file: IO[bytes] = self.part.open("wb")
         packed = self.path.name.lower().endswith(".gz")
@@ -134,7 +132,7 @@ class Writing:
 
 
 class Quarantine:
-    """Rows set aside, in a file named for where they come from and what it holds; none where there are none."""
+    """Quarantined rows, in a file named after their source and its content; no file where there are none."""
 
     def __init__(self, folder: Path, origin: str) -> None:
         self.folder, self.path = folder, None
@@ -171,7 +169,7 @@ class Quarantine:
         return self.path
 
     def drop(self) -> None:
-        """Forget what was set aside."""
+        """Delete the quarantined rows."""
         if self._part is not None:
             self._part.unlink(missing_ok=True)
             self._part = None
@@ -179,7 +177,7 @@ class Quarantine:
 
 
 def _sweep(folder: Path, mine: str) -> None:
-    """Take away what killed jobs of this name and machine left of rows set aside."""
+    """Delete quarantine files that killed jobs of this name and machine left behind."""
     for left in folder.iterdir():
         found = re.fullmatch(rf"{re.escape(mine)}(\d+)\.part", left.name)
         if found and not _running(int(found[1])):
@@ -217,6 +215,4 @@ def _said(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise InputError(
-            f"output={path}", f"cannot be written ({error.strerror})", "Name a place elsewhere."
-        ) from error
+        raise InputError(f"to={path}", f"cannot be written ({error.strerror})", "Name a place elsewhere.") from error

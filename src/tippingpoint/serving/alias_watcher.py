@@ -50,7 +50,7 @@ class Follower:
             return
         try:
             version = self.resolve()
-        except Exception as error:  # whatever the store makes libraries raise, it is asked again with the next look
+        except Exception as error:  # whatever the store makes libraries raise, it is asked again at the next poll
             if not self.away:
                 say("registry does not answer", why=_why(error), serving=self.current.reference)
             self.away = _why(error)

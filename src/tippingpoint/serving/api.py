@@ -1,4 +1,4 @@
-"""The service: users as JSON in, decisions out, by the version that serves at the moment."""
+"""The service: takes users as JSON, answers decisions of the version that serves at the moment."""
 
 import asyncio
 import hmac
@@ -42,7 +42,7 @@ class AnswerError(Exception):
 
 
 def application(follower: Follower, metrics: Metrics, limits: Limits, key: str, log: bool) -> ASGIApp:
-    """The service as an ASGI application.
+    """Return the service as an ASGI application.
 
     Parameters
     ----------
@@ -54,54 +54,50 @@ def application(follower: Follower, metrics: Metrics, limits: Limits, key: str, 
     # FastAPI's own pages of documentation load scripts from elsewhere.
     app = FastAPI(openapi_url="/openapi.json", docs_url=None, redoc_url=None)
     app.openapi = lambda: follower.current.openapi  # type: ignore[method-assign]  # generated with each version
-    threads = ThreadPoolExecutor(max(2, cores()), thread_name_prefix="users")
+    routes = _Routes(follower, metrics, limits, key.encode())
+    for path, answer in (("/score", routes.score), ("/explain", routes.explain)):
+        app.add_route(path, answer, methods=["POST"])
+    for path, answer in (
+        ("/", routes.root),
+        ("/policy", routes.policy),
+        ("/health", routes.health),
+        ("/ready", routes.ready),
+        ("/metrics", routes.counted),
+    ):
+        app.add_route(path, answer, methods=["GET"])
+    return _Guarded(app, metrics, key.encode(), log)
 
-    async def answered(request: Request, most: int, method: Callable[[Served, list[Json]], Json], ever: bool) -> bytes:
-        body = await _body(request, limits.body)
-        served = follower.current
-        request.scope["served"] = served
 
-        def work() -> tuple[Json, bytes]:
-            found = method(served, _users(body, most))
-            return found, to_json(found)
+class _Routes:
+    """What the service answers to each path, by the version that serves at the moment."""
 
-        try:
-            if len(body) <= SMALL and not ever:
-                found, text = work()
-            else:
-                found, text = await asyncio.get_running_loop().run_in_executor(threads, work)
-        except RefusedUsersError as refused:
-            _count_refused(metrics, refused)
-            raise AnswerError(422, _detail(refused, served, body)) from None
-        decisions = found.get("decisions", [])
-        request.scope["users"] = len(decisions) or len(found.get("explanations", []))
-        for (segment, action), number in Counter((d["segment"], d["action"]) for d in decisions).items():
-            metrics.users.labels(segment, action).inc(number)
-        return text
+    def __init__(self, follower: Follower, metrics: Metrics, limits: Limits, key: bytes) -> None:
+        self.follower, self.metrics, self.limits, self.key = follower, metrics, limits, key
+        self.threads = ThreadPoolExecutor(max(2, cores()), thread_name_prefix="users")
 
-    async def root(request: Request) -> Response:
-        document = follower.current.openapi
+    async def root(self, request: Request) -> Response:
+        document = self.follower.current.openapi
         asked = [(path, how, of["summary"]) for path, by in document["paths"].items() for how, of in by.items()]
         paths = {f"{how.upper()} {path}": summary for path, how, summary in asked}
         return _json({"service": document["info"]["title"], "paths": paths, "openapi": "/openapi.json"})
 
-    async def score(request: Request) -> Response:
-        return await _told(answered(request, limits.users, Served.decide, False))
+    async def score(self, request: Request) -> Response:
+        return await _told(self._answered(request, self.limits.users, Served.decide, SMALL))
 
-    async def explain(request: Request) -> Response:
-        return await _told(answered(request, limits.explained, Served.explain, True))
+    async def explain(self, request: Request) -> Response:
+        return await _told(self._answered(request, self.limits.explained, Served.explain, 0))
 
-    async def policy(request: Request) -> Response:
-        decider = follower.current.decider
-        bound = {k: v for k, v in decider.policy.bound().items() if k != "_target_"}
-        return _json({**follower.current.head(), "policy": bound, "segments": decider.policy.segments})
+    async def policy(self, request: Request) -> Response:
+        served = self.follower.current
+        bound = {k: v for k, v in served.decider.policy.bound().items() if k != "_target_"}
+        return _json({**served.head(), "policy": bound, "segments": served.decider.policy.segments})
 
-    async def health(request: Request) -> Response:
+    async def health(self, request: Request) -> Response:
         return _json({"alive": True})
 
-    async def ready(request: Request) -> Response:
-        served, failed = follower.current, follower.failed
-        if not _knows(request.scope, key.encode()):
+    async def ready(self, request: Request) -> Response:
+        served, failed = self.follower.current, self.follower.failed
+        if not _knows(request.scope, self.key):
             return _json({"ready": True, "more": "send the key"})
         return _json(
             {
@@ -110,30 +106,44 @@ def application(follower: Follower, metrics: Metrics, limits: Limits, key: str, 
                 "version": served.version,
                 "family": type(served.model.family).__name__,
                 "policy_digest": served.policy_digest,
-                "since": follower.since,
+                "since": self.follower.since,
                 "scorer": f"pipeline: {served.slow}" if served.slow else "compiled, equal to the pipeline",
                 "failed": {"version": failed.version, "why": failed.why} if failed else None,
-                "registry": "is away" if follower.away else "answers",
+                "registry": "is away" if self.follower.away else "answers",
             }
         )
 
-    async def counted(request: Request) -> Response:
-        return Response(metrics.text(), media_type="text/plain; version=0.0.4")
+    async def counted(self, request: Request) -> Response:
+        return Response(self.metrics.text(), media_type="text/plain; version=0.0.4")
 
-    app.add_route("/score", score, methods=["POST"])
-    app.add_route("/explain", explain, methods=["POST"])
-    for path, handler in (
-        ("/", root),
-        ("/policy", policy),
-        ("/health", health),
-        ("/ready", ready),
-        ("/metrics", counted),
-    ):
-        app.add_route(path, handler, methods=["GET"])
-    return _Door(app, metrics, key.encode(), log)
+    async def _answered(
+        self, request: Request, most: int, method: Callable[[Served, list[Json]], Json], small: int
+    ) -> bytes:
+        """The answer for up to `most` users; a body of more than `small` bytes gets a thread."""
+        body = await _body(request, self.limits.body)
+        served = self.follower.current
+        request.scope["served"] = served
+
+        def work() -> tuple[Json, bytes]:
+            found = method(served, _users(body, most))
+            return found, to_json(found)
+
+        try:
+            if len(body) <= small:
+                found, text = work()
+            else:
+                found, text = await asyncio.get_running_loop().run_in_executor(self.threads, work)
+        except RefusedUsersError as refused:
+            _count_refused(self.metrics, refused)
+            raise AnswerError(422, _detail(refused, served, body)) from None
+        decisions = found.get("decisions", [])
+        request.scope["users"] = len(decisions) or len(found.get("explanations", []))
+        for (segment, action), number in Counter((d["segment"], d["action"]) for d in decisions).items():
+            self.metrics.users.labels(segment, action).inc(number)
+        return text
 
 
-class _Door:
+class _Guarded:
     """Around everything: the key, the clock, the access log; and no traceback leaves with users' values in it."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics, key: bytes, log: bool) -> None:

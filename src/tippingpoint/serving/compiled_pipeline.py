@@ -1,8 +1,8 @@
 """What a fitted pipeline computes, without its DataFrames: for one user or a few thousand.
 
 A one-row DataFrame through scikit-learn's ColumnTransformer costs milliseconds, the mathematics behind it microseconds.
-Here the fitted steps are read once into arrays, dictionaries and compiled trees. Whoever uses the result holds it
-against the pipeline first (`gap`), and keeps the pipeline where they differ.
+Here the fitted steps are read once into arrays, dictionaries and compiled trees. Compare the
+result with the pipeline before using it (`gap`), and keep the pipeline where they differ.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy.special import expit
-from sklearn.calibration import CalibratedClassifierCV, _SigmoidCalibration
-from sklearn.ensemble._forest import ForestClassifier
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from xgboost import XGBClassifier
 
+from tippingpoint.explanation.forest import Forest
 from tippingpoint.models.calibration import pipeline_of
 from tippingpoint.serving.compiled_trees import add_up, chance, of_boosting, of_forest
 
@@ -171,7 +171,7 @@ def _output(classifier: Any, estimator: Any) -> Step:
         return _chance(estimator)
     (calibrated,) = classifier.calibrated_classifiers_
     (sigmoid,) = calibrated.calibrators
-    if not isinstance(sigmoid, _SigmoidCalibration):
+    if classifier.method != "sigmoid":
         raise CannotCompileError(f"scores go through {type(sigmoid).__name__}")
     raw = _margin(estimator) if hasattr(estimator, "decision_function") else _chance(estimator)
     a, b = sigmoid.a_, sigmoid.b_
@@ -190,7 +190,7 @@ def _chance(estimator: Any) -> Step:
     if isinstance(estimator, LogisticRegression):
         line = _margin(estimator)
         return lambda x: np.asarray(expit(line(x)))
-    if isinstance(estimator, ForestClassifier):
+    if isinstance(estimator, Forest):
         forest, count = of_forest(estimator), len(estimator.estimators_)
         return lambda x: add_up(forest, x) / count
     if isinstance(estimator, XGBClassifier):

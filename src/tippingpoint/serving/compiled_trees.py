@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
-from sklearn.ensemble._forest import ForestClassifier
 from xgboost import XGBClassifier
+
+from tippingpoint.explanation.forest import Forest
 
 
 class Trees(NamedTuple):
@@ -39,7 +40,7 @@ class Trees(NamedTuple):
     start: float
 
 
-def of_forest(forest: ForestClassifier) -> Trees:
+def of_forest(forest: Forest) -> Trees:
     """Those of a scikit-learn forest; they add up to the probability of class 1 times the number of trees."""
     return _joined(
         [

@@ -10,24 +10,25 @@ from rich.text import Text
 
 from tippingpoint.config.settings import ServeSettings
 from tippingpoint.core.errors import InputError
-from tippingpoint.serving.network import address, by_others
+from tippingpoint.reports.result import Result
+from tippingpoint.reports.web_server import address, by_others
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.deciders import load_decider, reference_of
 from tippingpoint.tracking.models import find_version
 
 KEY = "TIPPINGPOINT_API_KEY"
 ENDS = 2.0
-"""Seconds the follower has to end in."""
+"""Seconds that the alias watcher has to end in."""
 
 
-@dataclass(frozen=True)
-class ServeResult:
+@dataclass(frozen=True, repr=False)
+class ServeResult(Result):
     """What was served last, and how much."""
 
     model: str
     requests: int
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         return {"model": self.model, "requests": self.requests}
 
@@ -37,7 +38,7 @@ class ServeResult:
 
 
 def serve(settings: ServeSettings) -> ServeResult:
-    """Serve a version, by default the champion, until told to stop; whoever becomes champion takes over.
+    """Serve a version, by default the champion, until stopped; a new champion takes over.
 
     Raises
     ------
@@ -60,11 +61,11 @@ def serve(settings: ServeSettings) -> ServeResult:
     except ModuleNotFoundError as error:
         what = f"{error.name} is not installed"
         raise InputError("tippingpoint serve", what, "Type pip install 'tippingpoint[serve]'.") from error
-    # A registry that is away is asked again with the next look, not waited for.
+    # A registry that does not answer is asked again at the next poll, not waited for.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     client = backend.connect(writing=False)
-    reference = reference_of(client, settings.version)
+    reference = reference_of(client, settings.model)
     limits = Limits(settings.max_users, settings.max_explained, settings.max_body)
 
     def resolve() -> str:
@@ -86,11 +87,11 @@ def serve(settings: ServeSettings) -> ServeResult:
     listening = server.listen(settings.host, settings.port)
     host, port = listening.getsockname()[:2]
     stop = threading.Event()
-    following = threading.Thread(target=follower.follow, args=(stop, settings.poll_seconds), daemon=True)
-    following.start()
+    watching = threading.Thread(target=follower.follow, args=(stop, settings.poll_seconds), daemon=True)
+    watching.start()
     say("serving", address=address(host, port), serving=follower.current.reference, follows=reference)
     server.run(application(follower, metrics, limits, key, settings.access_log), listening)
     stop.set()
-    following.join(ENDS)
+    watching.join(ENDS)
     answered = sum(s.value for m in metrics.requests.collect() for s in m.samples if s.name.endswith("_total"))
     return ServeResult(follower.current.reference, int(answered))

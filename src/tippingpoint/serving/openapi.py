@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from tippingpoint.data.contract import NOUN, ColumnSpec, TableSchema
-from tippingpoint.data.validation import stand_ins
+from tippingpoint.data.rules import stand_ins
 from tippingpoint.decisions import Deployment
-from tippingpoint.serving.request import LARGEST, WHOLE
+from tippingpoint.serving.request import limits
 
 KEY = "X-API-Key"
 Schema = dict[str, Any]
@@ -17,7 +17,7 @@ Schema = dict[str, Any]
 def document(
     reference: str, deployment: Deployment, segments: tuple[str, ...], most: int, explained: int, key: bool
 ) -> Schema:
-    """The document.
+    """Return the document.
 
     Parameters
     ----------
@@ -28,53 +28,7 @@ def document(
     key
         Whether a key is asked for.
     """
-    example, other = example_user(deployment), example_user(deployment, 2)
-    user = user_schema(deployment.terms)
-    decision = _decision(deployment, segments)
-    answers = {"model": {"type": "string"}, "policy_digest": {"type": "string"}}
-    scored = _object({**answers, "decisions": {"type": "array", "items": decision}})
-    reasons = _object({**answers, "explanations": {"type": "array", "items": _explanation(decision)}})
-    schemas = {
-        "User": {**user, "examples": [example]},
-        "Users": _object({"users": {"type": "array", "items": _ref("User"), "minItems": 1, "maxItems": most}}),
-        "FewUsers": _object({"users": {"type": "array", "items": _ref("User"), "minItems": 1, "maxItems": explained}}),
-        "Decisions": scored,
-        "Explanations": reasons,
-        "Refused": _object({"detail": {"type": "array", "items": _object(_PROBLEM, ["loc", "msg", "type"])}}),
-        "Error": _object({"detail": {"type": "string"}}),
-    }
-    secured = {"401": _answer("the key is missing or wrong", "Error")} if key else {}
-
-    def asks(summary: str, many: str, answer: str) -> Schema:
-        content = {
-            "schema": {"anyOf": [_ref("User"), _ref(many)]},
-            "examples": {"one": {"value": example}, "many": {"value": {"users": [example, other]}}},
-        }
-        refusals = {
-            "400": _answer("the body is no JSON", "Error"),
-            "408": _answer("the body did not arrive", "Error"),
-            "413": _answer("the body is too large", "Error"),
-            "415": _answer("the body is not said to be JSON", "Error"),
-            "422": _answer("a user breaks the contract; field and rule are named", "Refused"),
-        }
-        return {
-            "post": {
-                "summary": summary,
-                "requestBody": {"required": True, "content": {"application/json": content}},
-                "responses": {"200": _answer(summary, answer), **refusals, **secured},
-            }
-        }
-
-    def shows(summary: str, kind: str = "application/json", codes: tuple[str, ...] = ("200",)) -> Schema:
-        content = {kind: {"schema": {"type": "string" if kind == "text/plain" else "object"}}}
-        answers = {code: {"description": summary, "content": content} for code in codes}
-        return {"get": {"summary": summary, "responses": answers | secured}}
-
-    free: Schema = {"security": []}
-    alive, ready = shows("whether the process is alive"), shows("which version serves, and what it follows")
-    for path in (alive, ready):
-        path["get"] |= free if key else {}
-        path["get"]["responses"].pop("401", None)
+    examples = example_user(deployment), example_user(deployment, 2)
     found: Schema = {
         "openapi": "3.1.0",
         "info": {
@@ -82,16 +36,8 @@ def document(
             "version": reference.rpartition("/")[2],
             "description": f"Decisions of {reference}: how likely {deployment.outcome}=1 is, and what to do.",
         },
-        "paths": {
-            "/": shows("what can be asked, and where this document is"),
-            "/score": asks("score, segment, action and expected value of each user", "Users", "Decisions"),
-            "/explain": asks("the same, with the reasons and the least change that moves", "FewUsers", "Explanations"),
-            "/policy": shows("the policy that decides"),
-            "/health": alive,
-            "/ready": ready,
-            "/metrics": shows("counts and latencies for Prometheus", "text/plain"),
-        },
-        "components": {"schemas": schemas},
+        "paths": _paths(examples, key),
+        "components": {"schemas": _schemas(deployment, segments, most, explained, examples[0])},
     }
     if key:
         found["components"]["securitySchemes"] = {"key": {"type": "apiKey", "in": "header", "name": KEY}}
@@ -99,57 +45,102 @@ def document(
     return found
 
 
+def _schemas(
+    deployment: Deployment, segments: tuple[str, ...], most: int, explained: int, example: dict[str, Any]
+) -> Schema:
+    decision = _decision(deployment, segments)
+    answers: Schema = {"model": {"type": "string"}, "policy_digest": {"type": "string"}}
+
+    def users(at_most: int) -> Schema:
+        return _object({"users": {"type": "array", "items": _ref("User"), "minItems": 1, "maxItems": at_most}})
+
+    return {
+        "User": {**user_schema(deployment.terms), "examples": [example]},
+        "Users": users(most),
+        "FewUsers": users(explained),
+        "Decisions": _object({**answers, "decisions": {"type": "array", "items": decision}}),
+        "Explanations": _object({**answers, "explanations": {"type": "array", "items": _explanation(decision)}}),
+        "Refused": _object({"detail": {"type": "array", "items": _object(_PROBLEM, ["loc", "msg", "type"])}}),
+        "Error": _object({"detail": {"type": "string"}}),
+    }
+
+
+def _paths(examples: tuple[dict[str, Any], dict[str, Any]], key: bool) -> Schema:
+    secured = {"401": _answer("the key is missing or wrong", "Error")} if key else {}
+
+    def asks(summary: str, many: str, answer: str) -> Schema:
+        content = {
+            "schema": {"anyOf": [_ref("User"), _ref(many)]},
+            "examples": {"one": {"value": examples[0]}, "many": {"value": {"users": list(examples)}}},
+        }
+        return {
+            "post": {
+                "summary": summary,
+                "requestBody": {"required": True, "content": {"application/json": content}},
+                "responses": {"200": _answer(summary, answer), **_REFUSALS, **secured},
+            }
+        }
+
+    def shows(summary: str, kind: str = "application/json", free: bool = False) -> Schema:
+        content = {kind: {"schema": {"type": "string" if kind == "text/plain" else "object"}}}
+        answers = {"200": {"description": summary, "content": content}, **({} if free else secured)}
+        return {"get": {"summary": summary, "responses": answers, **({"security": []} if free and key else {})}}
+
+    return {
+        "/": shows("what can be asked, and where this document is"),
+        "/score": asks("score, segment, action and expected value of each user", "Users", "Decisions"),
+        "/explain": asks("the same, with the reasons and the least change that moves", "FewUsers", "Explanations"),
+        "/policy": shows("the policy that decides"),
+        "/health": shows("whether the process is alive", free=True),
+        "/ready": shows("which version serves, and what it follows", free=True),
+        "/metrics": shows("counts and latencies for Prometheus", "text/plain"),
+    }
+
+
 def user_schema(contract: TableSchema) -> Schema:
-    """What one user must hold; null where a value may be missing. Further fields are ignored."""
-    return _object({n: _column(terms, n == contract.id) for n, terms in contract.columns.items()}) | {
+    """Return what one user must hold; null where a value may be missing. Further fields are ignored."""
+    return _object({n: _column(spec, n == contract.id) for n, spec in contract.columns.items()}) | {
         "description": "One user. Every column is there; a value that may be missing is null. Others are ignored."
     }
 
 
 def example_user(deployment: Deployment, number: int = 1) -> dict[str, Any]:
-    """A usual user: typical numbers and frequent categories, as the model learnt from; the number is in the id."""
+    """Return a usual user: typical numbers and frequent categories of the training data; the number is in the id."""
     reference = deployment.reference
     found: dict[str, Any] = {}
-    for name, terms in deployment.terms.columns.items():
+    for name, spec in deployment.terms.columns.items():
         if name == deployment.terms.id:
-            found[name] = number if terms.type in ("number", "whole") else f"user_{number}"
-        elif terms.type == "category":
-            seen = reference.categories.get(name, [])
-            found[name] = next(
-                (c for c in seen if not terms.values or c in terms.values), terms.values[0] if terms.values else None
-            )
+            found[name] = number if spec.numeric else f"user_{number}"
+        elif spec.type == "category":
+            frequent = reference.categories.get(name, [])
+            usual = [c for c in frequent if not spec.values or c in spec.values] or spec.values
+            found[name] = usual[0] if usual else None
         else:
-            found[name] = _usual(terms, reference.edges.get(name, []))
+            found[name] = _usual(spec, reference.edges.get(name, []))
     return found
 
 
-def _usual(terms: ColumnSpec, edges: list[float]) -> float | int | None:
-    middle = terms.typical if terms.typical is not None else edges[len(edges) // 2] if edges else 0.0
-    low = -np.inf if terms.min is None else float(terms.min)  # type: ignore[arg-type]  # of a number they are numbers
-    high = np.inf if terms.max is None else float(terms.max)  # type: ignore[arg-type]  # of a number they are numbers
+def _usual(spec: ColumnSpec, edges: list[float]) -> float | int | None:
+    middle = spec.typical if spec.typical is not None else edges[len(edges) // 2] if edges else 0.0
+    low, high = limits(spec)
     value = float(np.clip(middle, low, high))
     whole = int(np.clip(round(value), np.ceil(low), np.floor(high)))
-    return whole if terms.type == "whole" or value == whole else value
+    return whole if spec.type == "whole" or value == whole else value
 
 
-def _column(terms: ColumnSpec, is_id: bool) -> Schema:
+def _column(spec: ColumnSpec, is_id: bool) -> Schema:
     found: Schema
-    if terms.type in ("number", "whole"):
-        # A whole number stays below 2^53: a float tells neighbours apart up to there.
-        farthest = WHOLE - 1 if terms.type == "whole" else LARGEST
-        low = -farthest if terms.min is None else max(float(terms.min), -farthest)  # type: ignore[arg-type]  # of a number they are numbers
-        high = farthest if terms.max is None else min(float(terms.max), farthest)  # type: ignore[arg-type]  # of a number they are numbers
-        found = {"type": "integer" if terms.type == "whole" else "number", "minimum": low, "maximum": high}
-    elif terms.type == "category" and not is_id:
-        words: Schema = (
-            {"enum": list(terms.values)} if terms.values else {"pattern": r"\S", "not": {"enum": stand_ins(None)}}
-        )
+    if spec.numeric:
+        low, high = limits(spec)
+        found = {"type": "integer" if spec.type == "whole" else "number", "minimum": low, "maximum": high}
+    elif spec.type == "category" and not is_id:
+        words: Schema = {"enum": spec.values} if spec.values else {"pattern": r"\S", "not": {"enum": stand_ins(None)}}
         found = {"type": "string", **words}
     else:
         found = {"anyOf": [{"type": "string", "pattern": r"\S"}, {"type": "integer"}]}
-    if terms.missing:
+    if spec.missing:
         found = {"anyOf": [found, {"type": "null"}]}
-    return found | {"description": terms.meaning or NOUN[terms.type]}
+    return found | {"description": spec.meaning or NOUN[spec.type]}
 
 
 def _decision(deployment: Deployment, segments: tuple[str, ...]) -> Schema:
@@ -206,3 +197,12 @@ def _ref(name: str) -> Schema:
 
 def _answer(said: str, name: str) -> Schema:
     return {"description": said, "content": {"application/json": {"schema": _ref(name)}}}
+
+
+_REFUSALS: Mapping[str, Schema] = {
+    "400": _answer("the body is no JSON", "Error"),
+    "408": _answer("the body did not arrive", "Error"),
+    "413": _answer("the body is too large", "Error"),
+    "415": _answer("the body is not said to be JSON", "Error"),
+    "422": _answer("a user breaks the contract; field and rule are named", "Refused"),
+}

@@ -1,9 +1,9 @@
-"""Users as JSON, held against the contract a model was deployed with, in the door's words."""
+"""Users as JSON, held against the contract that a model was deployed with."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property
 from types import NoneType
 from typing import Any
 
@@ -12,14 +12,23 @@ import pandas as pd
 import polars as pl
 
 from tippingpoint.core.errors import nearest
-from tippingpoint.data.contract import KINDS, NOUN, ColumnSpec, TableSchema
-from tippingpoint.data.validation import SHIFT, TOLD, shifted_unit, stand_ins
+from tippingpoint.data.contract import ColumnSpec, TableSchema
+from tippingpoint.data.rules import (
+    ENOUGH,
+    IS_MISSING,
+    SHIFT,
+    Rule,
+    is_not,
+    is_whole,
+    rules,
+    shifted_unit,
+    stand_ins,
+    unit,
+)
 
 ABSENT = object()
 LARGEST = float(np.finfo(np.float32).max)
-"""Trees read numbers as float32."""
-WHOLE = 2.0**53
-"""Beyond it a float does not tell neighbours apart."""
+"""Trees read numbers as float32; what is larger is refused as not finite."""
 FEW = 8
 """Users below which looking at each is faster than at all of them as an array."""
 MOST = 20
@@ -39,7 +48,7 @@ class Problem:
     rule
         `there`, `type`, `missing`, `finite`, `min`, `max`, `category` or `unit`.
     said
-        As the door says it: `age 200 is above 120`.
+        The message, as for tables: `age 200 is above 120`.
     """
 
     user: int
@@ -58,7 +67,7 @@ class RefusedUsersError(Exception):
 
 @dataclass(frozen=True)
 class Given:
-    """n users that the contract lets in.
+    """n valid users.
 
     Parameters
     ----------
@@ -98,8 +107,16 @@ class Reader:
         """Names of the category columns."""
         return [name for name, kind in self.columns.items() if kind == "category"]
 
+    @cached_property
+    def fields(self) -> "list[_Field]":
+        """One for each column of the contract."""
+        return [
+            _Field(name, spec, name == self.contract.id and name not in self.columns)
+            for name, spec in self.contract.columns.items()
+        ]
+
     def read(self, users: Sequence[dict[str, Any]]) -> Given:
-        """Let n users in.
+        """Read n users.
 
         Raises
         ------
@@ -107,29 +124,27 @@ class Reader:
             Naming the field and the rule of whatever is wrong.
         """
         problems: list[Problem] = []
-        numbers, categories, ids = [], [], None
-        for name, terms in self.contract.columns.items():
-            values = [user.get(name, ABSENT) for user in users]
-            if name == self.contract.id and name not in self.columns:
+        read: dict[str, Any] = {}
+        ids = None
+        for field in self.fields:
+            values = [user.get(field.name, ABSENT) for user in users]
+            if field.is_id:
                 ids = values
-                broken = self._each(name, values, partial(_of_id, terms=terms))
-            elif KINDS[terms.type] == "number":
-                read, broken = self._number(name, values, terms)
-                numbers.append((name, read))
+                problems += field.problems(values)
+            elif field.spec.numeric:
+                read[field.name], broken = field.numbers(values)
+                problems += broken
             else:
-                read_, broken = self._category(name, values, terms)
-                categories.append((name, read_))
-            problems += broken
+                read[field.name], broken = field.categories(values)
+                problems += broken
         if problems:
             raise RefusedUsersError(sorted(problems, key=lambda problem: problem.user))
-        n, by_name, by_category = len(users), dict(numbers), dict(categories)
-        columns = [by_name[name] for name in self.numbers]
-        return Given(
-            ids, np.array(columns).T if columns else np.empty((n, 0)), [by_category[c] for c in self.categories]
-        )
+        columns = [read[name] for name in self.numbers]
+        numbers = np.array(columns).T if columns else np.empty((len(users), 0))
+        return Given(ids, numbers, [read[name] for name in self.categories])
 
     def frame(self, given: Given) -> pd.DataFrame:
-        """The same users as the pipeline takes them."""
+        """Return the same users as the pipeline takes them."""
         numbers = dict(zip(self.numbers, given.numbers.T, strict=True))
         categories = dict(zip(self.categories, given.categories, strict=True))
         columns = {
@@ -138,100 +153,100 @@ class Reader:
         }
         return pd.DataFrame(columns)
 
-    def _number(self, name: str, values: list[Any], terms: ColumnSpec) -> tuple[np.ndarray, list[Problem]]:
-        kinds = {int, float, NoneType} if terms.missing else {int, float}
-        read = np.empty(0)
-        if len(values) < FEW:
-            broken = self._each(name, values, partial(_of_number, terms=terms))
-            return (read if broken else np.array(values, dtype=np.float64)), broken
-        if kinds.issuperset(map(type, values)):
-            try:
-                read = np.array(values, dtype=np.float64)
-            except OverflowError:  # an integer larger than any float
-                return read, self._each(name, values, partial(_of_number, terms=terms))
-            low, high = _bounds(terms)
-            gone = np.isnan(read)
-            fits = (read >= low) & (read <= high)
-            if terms.type == "whole":
-                fits &= read == np.floor(read)
-            if (fits | gone).all():
-                return read, self._unit(name, read, terms)
-        return read, self._each(name, values, partial(_of_number, terms=terms))
 
-    def _category(self, name: str, values: list[Any], terms: ColumnSpec) -> tuple[list[str | None], list[Problem]]:
-        kinds = {str, NoneType} if terms.missing else {str}
-        if terms.values and kinds.issuperset(map(type, values)) and set(values) <= {*terms.values, None}:
+class _Field:
+    """A column of the contract: reads its values of n users."""
+
+    def __init__(self, name: str, spec: ColumnSpec, is_id: bool) -> None:
+        self.name, self.spec, self.is_id = name, spec, is_id
+        self.rules = [rule for rule in rules(spec) if rule.name != "finite"]
+        if spec.numeric:
+            self.types: set[type] = {int, float}
+            self.rules.append(Rule("finite", "is not finite", lambda x: abs(x) > LARGEST))
+        elif is_id:
+            self.types, self.rules = {str, int}, []
+        else:
+            self.types = {str}
+            if spec.values is None:
+                words = frozenset(stand_ins(None))
+                self.rules = [Rule("missing", "stands for a missing value; send null", lambda x: x in words)]
+
+    def numbers(self, values: list[Any]) -> tuple[np.ndarray, list[Problem]]:
+        """Return (n,) float64, NaN where missing, and what is wrong."""
+        if len(values) < FEW:
+            problems = self.problems(values)
+            return np.empty(0) if problems else np.array(values, dtype=np.float64), problems
+        try:
+            read = np.array(values, dtype=np.float64) if self._typed(values) else None
+        except OverflowError:  # an integer larger than any float
+            read = None
+        if read is None or any(rule.broken(read).any() for rule in self.rules) or not self._whole(read):
+            return np.empty(0), self.problems(values)
+        return read, self._shifted(read)
+
+    def categories(self, values: list[Any]) -> tuple[list[str | None], list[Problem]]:
+        """Return n texts, None where missing, and what is wrong."""
+        if self.spec.values and self._typed(values) and set(values) <= {*self.spec.values, None}:
             return values, []
-        problems = self._each(name, values, partial(_of_category, terms=terms))
+        problems = self.problems(values)
         return ([] if problems else [v if v is None else v.strip() for v in values]), problems
 
-    def _unit(self, name: str, read: np.ndarray, terms: ColumnSpec) -> list[Problem]:
-        if terms.typical is None or len(read) < TOLD:
-            return []
-        middle = float(np.nanmedian(read)) if terms.missing else float(np.median(read))
-        if 3 / SHIFT < middle / terms.typical < SHIFT / 3 or not (
-            shifted := shifted_unit(pl.Series(read, nan_to_null=True), terms)
-        ):
-            return []
-        return [Problem(0, name, "unit", f"{name} has its unit shifted by {SHIFT:,}: {shifted}")]
-
-    def _each(self, name: str, values: list[Any], check: Callable[[Any], tuple[str, str] | None]) -> list[Problem]:
-        problems = []
+    def problems(self, values: list[Any]) -> list[Problem]:
+        """Return what is wrong, value by value."""
+        found = []
         for user, value in enumerate(values):
             if value is ABSENT:
-                problems.append(Problem(user, name, "there", f"{name} is not there"))
-            elif broken := check(value):
+                found.append(Problem(user, self.name, "there", f"{self.name} is not there"))
+            elif broken := self._broken(value):
                 rule, said = broken
                 text = str(value)[:SHOWN]
                 if rule == "type" and isinstance(value, str):  # "23" is not 23
                     text = json.dumps(text, ensure_ascii=False)
                 shown = "" if value is None else f" {text}"
-                problems.append(Problem(user, name, rule, f"{name}{shown} {said}"))
-        return problems
+                found.append(Problem(user, self.name, rule, f"{self.name}{shown} {said}"))
+        return found
+
+    def _broken(self, value: Any) -> tuple[str, str] | None:
+        """The first rule that a value breaks, and its message."""
+        if value is None:
+            return None if self.spec.missing else ("missing", IS_MISSING)
+        if type(value) not in self.types or (self.spec.type == "whole" and not is_whole(value)):
+            return "type", is_not(self.spec)
+        if type(value) is str:
+            value = value.strip()
+            if self.is_id and not value and not self.spec.missing:
+                return "missing", IS_MISSING
+        for rule in self.rules:
+            if rule.broken(value):
+                return rule.name, rule.said
+        return None
+
+    def _typed(self, values: list[Any]) -> bool:
+        allowed: set[type] = {*self.types, NoneType} if self.spec.missing else self.types
+        return allowed.issuperset(map(type, values))
+
+    def _whole(self, read: np.ndarray) -> bool:
+        return self.spec.type != "whole" or bool((is_whole(read) | np.isnan(read)).all())
+
+    def _shifted(self, read: np.ndarray) -> list[Problem]:
+        """Whether the median of many users shows that the unit is shifted."""
+        if self.spec.typical is None or len(read) < ENOUGH:
+            return []
+        middle = float(np.nanmedian(read)) if self.spec.missing else float(np.median(read))
+        if 3 / SHIFT < middle / self.spec.typical < SHIFT / 3 or not (
+            shifted := shifted_unit(pl.Series(read, nan_to_null=True), self.spec)
+        ):
+            return []
+        return [Problem(0, self.name, "unit", f"{self.name} {unit(shifted)}")]
+
+
+def limits(spec: ColumnSpec) -> tuple[float, float]:
+    """Return the smallest and largest number that is read."""
+    low, high = spec.limits
+    return max(low, -LARGEST), min(high, LARGEST)
 
 
 def lacking(name: str, user: dict[str, Any], contract: TableSchema) -> str:
-    """The nearest of a user's own names to one that is not there."""
+    """Return the nearest of a user's own names to one that is not there."""
     others = [str(key)[:SHOWN] for key in user if key not in contract.columns]
     return nearest(name, others[:12]) if others else ""
-
-
-def _bounds(terms: ColumnSpec) -> tuple[float, float]:
-    farthest = WHOLE if terms.type == "whole" else LARGEST
-    low = -farthest if terms.min is None else max(float(terms.min), -farthest)  # type: ignore[arg-type]  # of a number they are numbers
-    high = farthest if terms.max is None else min(float(terms.max), farthest)  # type: ignore[arg-type]  # of a number they are numbers
-    return low, high
-
-
-def _of_number(value: Any, terms: ColumnSpec) -> tuple[str, str] | None:
-    if value is None:
-        return None if terms.missing else ("missing", "is missing")
-    if type(value) not in (int, float):
-        return "type", f"is not {NOUN[terms.type]}"
-    if terms.type == "whole" and (abs(value) >= WHOLE or value != int(value)):
-        return "type", f"is not {NOUN[terms.type]}"
-    low, high = _bounds(terms)
-    if value < low:
-        return ("finite", "is not finite") if terms.min is None else ("min", f"is below {low:,.6g}")
-    if value > high:
-        return ("finite", "is not finite") if terms.max is None else ("max", f"is above {high:,.6g}")
-    return None
-
-
-def _of_category(value: Any, terms: ColumnSpec) -> tuple[str, str] | None:
-    if value is None:
-        return None if terms.missing else ("missing", "is missing")
-    if type(value) is not str:
-        return "type", f"is not {NOUN[terms.type]}"
-    text = value.strip()
-    if terms.values:
-        return None if text in terms.values else ("category", "is an unseen category")
-    return ("missing", "stands for a missing value; send null") if text in stand_ins(None) else None
-
-
-def _of_id(value: Any, terms: ColumnSpec) -> tuple[str, str] | None:
-    if terms.type in ("number", "whole"):
-        return _of_number(value, terms)
-    if value is None or (type(value) is str and not value.strip()):
-        return None if terms.missing else ("missing", "is missing")
-    return None if type(value) in (str, int) else ("type", f"is not {NOUN[terms.type]}")

@@ -18,7 +18,7 @@ from tippingpoint.serving.openapi import document, example_user
 from tippingpoint.serving.request import Given, Reader
 
 ROWS, BACKGROUND = 256, 1000
-NOBODY = pd.DataFrame()
+NO_FEATURES = pd.DataFrame()
 Json = dict[str, Any]
 
 
@@ -104,7 +104,7 @@ class Served:
     def _decided(self, given: Given) -> list[Json]:
         policy, deployment = self.decider.policy, self.decider.deployment
         # Segments that follow the score alone need no table of users, which costs more than all else.
-        frame = self.reader.frame(given) if self.scorer is None or policy.score_cuts is None else NOBODY
+        frame = self.reader.frame(given) if self.scorer is None or policy.score_cuts is None else NO_FEATURES
         score = self.decider.score(frame) if self.scorer is None else self.scorer.score(given.numbers, given.categories)
         decided = self.decider.act(score, frame)
         ids = given.ids if given.ids is not None else [None] * len(score)

@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 
 from tippingpoint.experiment.simulation_result import Simulation
 from tippingpoint.experiment.thresholds import CutOffs, CutOffView
+from tippingpoint.reports.cut_off_map import CutOffMap, draw
 from tippingpoint.reports.palette import COLOURS, GREY, colour
 from tippingpoint.reports.png import blank, new_figure, save
-from tippingpoint.simulation.page import marks
 
 
 def picture(path: Path, simulation: Simulation, cut_offs: CutOffs) -> None:
@@ -24,44 +24,50 @@ def picture(path: Path, simulation: Simulation, cut_offs: CutOffs) -> None:
 
 
 def _panel(figure: Figure, axes: Axes, simulation: Simulation, cut_offs: CutOffs, view: CutOffView) -> None:
-    sheet, cuts = view.surface.uplift, view.surface.cuts
     unit = f"{simulation.currency} per user ({simulation.kind})"
     title = f"{cut_offs.model}: uplift of {cut_offs.policy}"
     if view.held:
         title += "\n" + ", ".join(f"{cut_offs.bands[k + 1]} from {cut:.3f}" for k, cut in view.held.items()) + " held"
     axes.spines[["top", "right"]].set_visible(False)
-    if len(view.free) == 1:
+    begins = [f"{cut_offs.bands[k + 1]} from" for k in view.free]
+    if len(view.free) == 2:
+        if mesh := draw(axes, cut_off_map(cut_offs, view)):
+            figure.colorbar(mesh, ax=axes, label=unit)
+        axes.set(xlabel=begins[1], ylabel=begins[0], title=title)
+    else:
+        sheet, cuts = view.surface.uplift, view.surface.cuts
         axes.plot(cuts, sheet.value, color=colour(cut_offs.model), label="uplift")
         if simulation.kind != "assumed":
             axes.fill_between(
                 cuts, sheet.band_low, sheet.band_high, color=colour(cut_offs.model), alpha=0.15, label="band"
             )
         axes.axhline(0, color=GREY, linewidth=0.8)
-        axes.set(xlabel=f"{cut_offs.bands[1]} from", ylabel=unit, title=title)
-    else:
-        values = np.where(sheet.supported, sheet.value, np.nan)
-        # Shaded at the cut-offs themselves: x is the upper cut, y the lower. Grey: too few are acted on to tell.
-        few = np.where(np.isfinite(sheet.value) & ~sheet.supported, 1.0, np.nan)
-        axes.pcolormesh(cuts, cuts, few, cmap="Greys", vmin=0, vmax=4, shading="nearest", rasterized=True)
-        if np.isfinite(values).any():
-            mesh = axes.pcolormesh(cuts, cuts, values, cmap="viridis", shading="nearest", rasterized=True)
-            figure.colorbar(mesh, ax=axes, label=unit)
-        if view.told is not None and not view.told.all() and len(cuts) > 1:
-            axes.contour(cuts, cuts, (~view.told).astype(float), levels=[0.5], colors="white", linewidths=1)
-        lower, upper = (f"{cut_offs.bands[k + 1]} from" for k in view.free)
-        axes.set(xlabel=upper, ylabel=lower, title=title)
-    for name, at, symbol in marks(cut_offs, view):
-        if len(at) == 2:
-            shape = {"square": "s", "circle": "o"}[symbol]
-            axes.plot(at[1], at[0], shape, color=COLOURS[2], markeredgecolor="white", markersize=9, label=name)
-        else:
+        axes.set(xlabel=begins[0], ylabel=unit, title=title)
+        for name, at, symbol in marks(cut_offs, view):
             axes.axvline(at[0], color=COLOURS[2], linestyle="-" if symbol == "circle" else ":", label=name)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(loc="upper left", frameon=False)
 
 
+def cut_off_map(cut_offs: CutOffs, view: CutOffView, most: int | None = None) -> CutOffMap:
+    """The numbers of a view of two free cut-offs, with at most so many cut-offs on an axis."""
+    inconclusive = None if view.different is None else ~view.different
+    at = {name: (lower, upper, symbol) for name, (lower, upper), symbol in marks(cut_offs, view)}
+    return CutOffMap.of(view.surface.cuts, view.surface.uplift, inconclusive, at, most)
+
+
+def marks(cut_offs: CutOffs, view: CutOffView) -> list[tuple[str, tuple[float, ...], str]]:
+    """Cut-offs to point at in a view, with their name and a symbol; those as written only where the view holds them."""
+    found = []
+    if all(np.isclose(cut_offs.written[k], cut) for k, cut in view.held.items()):
+        found.append(("as written", tuple(cut_offs.written[k] for k in view.free), "square"))
+    if cut_offs.choice is not None and (cuts := cut_offs.choice.honest.cuts) is not None:
+        found.append(("best on validation", tuple(cuts[k] for k in view.free), "circle"))
+    return found
+
+
 def targeting(path: Path, simulation: Simulation) -> None:
-    """What acting on all from a cut-off upward brings, by share of users; one panel an action."""
+    """Gain of acting on all users from a cut-off upward, by share of users; one file an action."""
     actions = sorted({action for cut_offs in simulation.all_cut_offs for action in cut_offs.curves})
     for action in actions:
         figure, axes = new_figure(5.6, 4.5)

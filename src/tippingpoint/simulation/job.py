@@ -1,9 +1,11 @@
-"""`tippingpoint simulate`: what cut-offs, policies and prices would bring with models that are there already."""
+"""`tippingpoint simulate`: value of cut-offs, policies and prices with models that are fitted already."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
 from rich.console import RenderableType
 
 from tippingpoint.config.compose import option, overlay
@@ -11,6 +13,7 @@ from tippingpoint.config.settings import Budget, SimulateSettings
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.run_reference import RunReference
 from tippingpoint.core.strict import Component, validate
+from tippingpoint.data.source import Source
 from tippingpoint.economics import Economics
 from tippingpoint.experiment.collect import check_prices, gather_users
 from tippingpoint.experiment.revaluation import price
@@ -20,8 +23,10 @@ from tippingpoint.offpolicy.statistics import LEAST_CHANGED
 from tippingpoint.offpolicy.sufficient_statistics import SufficientStatistics
 from tippingpoint.policies.policy import Policy
 from tippingpoint.reports.progress import progress
+from tippingpoint.reports.result import Result
 from tippingpoint.simulation import report
 from tippingpoint.simulation.artifacts import STATISTICS, record
+from tippingpoint.simulation.plots import SimulationPlots
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.models import LoadedModel, config_of, fetch, find, load
 from tippingpoint.tracking.runs import reap
@@ -31,28 +36,47 @@ SENSITIVITY = 0.2
 """Share by which the tornado moves prices, where nothing else is asked."""
 
 
-@dataclass(frozen=True)
-class SimulateResult:
+@dataclass(frozen=True, repr=False)
+class SimulateResult(Result):
     """What a simulation found, where it is filed, and how long the answer took once statistics were there."""
 
     simulation: Simulation
-    filed: RunReference
+    filed: RunReference | None
+    """None where nothing was to be written."""
     seconds: float
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
-        filed = {"run_id": self.filed.run_id, "page": self.filed.page, "answer_seconds": self.seconds}
-        return {**self.simulation.as_dict(), **filed}
+        filed = {"run_id": self.filed.run_id, "page": self.filed.page} if self.filed else {}
+        return {**self.simulation.to_dict(), **filed, "answer_seconds": self.seconds}
 
     def render(self) -> RenderableType:
         """One screen for a terminal."""
         return report.simulate_summary(self.simulation, self.filed, self.seconds)
 
+    def leaderboard(self) -> pd.DataFrame:
+        """One row a contestant, the best first: what it brings, with intervals."""
+        return self.simulation.value_table()
 
-def simulate(settings: SimulateSettings) -> SimulateResult:
+    @property
+    def plot(self) -> SimulationPlots:
+        """Figures: `.plot.uplift()`, `.cut_offs()`, `.targeting()`, `.frontier()`."""
+        return SimulationPlots(self.simulation)
+
+
+def simulate(
+    settings: SimulateSettings, further: Sequence[Policy] = (), source: Source | None = None
+) -> SimulateResult:
     """Load models without fitting them again, gather statistics of their users, and answer from those.
 
     A finished simulate run is answered from its saved statistics, at other prices, without any user.
+
+    Parameters
+    ----------
+    further
+        Policies for the contest, besides those that `settings.policies` names.
+    source
+        Where users come from, if that is at hand.
 
     Raises
     ------
@@ -63,8 +87,9 @@ def simulate(settings: SimulateSettings) -> SimulateResult:
     """
     with progress(5) as step:
         step("opening the store")
-        client = backend.connect()
-        reap(client)
+        client = backend.connect(writing=settings.tracking.log)
+        if settings.tracking.log:
+            reap(client)
         wanted = settings.models or [""]
         runs = {r.info.run_id: r for w in wanted for r in find(client, w, settings.tracking.experiment)}
         saved = [r for r in runs.values() if r.data.tags.get(JOB) == "simulate"]
@@ -81,23 +106,60 @@ def simulate(settings: SimulateSettings) -> SimulateResult:
         else:
             step("loading models")
             configs = [config_of(client, run) for run in runs.values()]
-            policies = _policies(settings, [config["policy"] for config in configs])
+            policies = _policies(settings, [config["policy"] for config in configs], further)
             economics = _economics(configs[0]["economics"], settings)
             check_prices(policies, economics)  # all that is typed is checked before anything large is read
             models = _named([load(client, run) for run in runs.values()])
             experiment = next(iter(models.values())).experiment
             step("scoring users, gathering statistics")
-            gathered = gather_users(settings, models, policies, economics)
-            policies = {name: policies[name] for name in gathered.about["policies"]}
-        if settings.tracking.experiment:
+            gathered = gather_users(settings, models, policies, economics, source)
+        if settings.tracking.log and settings.tracking.experiment:
             experiment = backend.experiment_id(client, settings.tracking.experiment)
         step("answering")
-        start = time.perf_counter()
-        simulation = price(gathered, _asked(settings, gathered, policies, economics, first_only=bool(saved)))
-        seconds = time.perf_counter() - start
+        simulation, seconds = _answered(settings, gathered, policies, economics, first_only=bool(saved))
+        if not settings.tracking.log:
+            return SimulateResult(simulation, None, seconds)
         step("filing")
         filed = record(client, experiment, simulation, settings, [r.info.run_id for r in saved])
     return SimulateResult(simulation, filed, seconds)
+
+
+def simulate_in_memory(
+    settings: SimulateSettings,
+    models: dict[str, LoadedModel],
+    policies: Sequence[Policy],
+    economics: Economics,
+    source: Source | None,
+) -> SimulateResult:
+    """Answer the same of models that are at hand; no store is read or written.
+
+    Raises
+    ------
+    InputError
+        When models, policies, prices and users do not fit each other.
+    """
+    named = _by_name([*policies, *_named_options(settings)])
+    check_prices(named, economics)
+    with progress(2) as step:
+        step("scoring users, gathering statistics")
+        gathered = gather_users(settings, models, named, economics, source)
+        step("answering")
+        simulation, seconds = _answered(settings, gathered, named, economics)
+    return SimulateResult(simulation, None, seconds)
+
+
+def _answered(
+    settings: SimulateSettings,
+    gathered: SufficientStatistics,
+    policies: dict[str, Policy],
+    economics: Economics,
+    first_only: bool = False,
+) -> tuple[Simulation, float]:
+    """Return the answer to what is asked of the statistics, and the seconds it took."""
+    start = time.perf_counter()
+    looked_at = {name: policies[name] for name in gathered.about["policies"]}
+    simulation = price(gathered, _asked(settings, gathered, looked_at, economics, first_only))
+    return simulation, time.perf_counter() - start
 
 
 def _named(models: list[LoadedModel]) -> dict[str, LoadedModel]:
@@ -108,14 +170,21 @@ def _named(models: list[LoadedModel]) -> dict[str, LoadedModel]:
     }
 
 
-def _policies(settings: SimulateSettings, own: list[dict[str, Any]]) -> dict[str, Policy]:
-    """Each model's own policy, as its run has it, with `policy` on top, and `policies`.
-
-    By name; by version and digest too where names repeat.
-    """
+def _policies(
+    settings: SimulateSettings, own: list[dict[str, Any]], further: Sequence[Policy] = ()
+) -> dict[str, Policy]:
+    """Each model's own policy, as its run has it, with `policy` on top, then `policies` and `further`."""
     built = [_policy(overlay(node, settings.policy), "policy") for node in own]
-    built += [_policy(option("policy", name, settings.config_dir), f"policies.{name}") for name in settings.policies]
-    distinct = list({policy.digest: policy for policy in built}.values())
+    return _by_name([*built, *_named_options(settings), *further])
+
+
+def _named_options(settings: SimulateSettings) -> list[Policy]:
+    return [_policy(option("policy", name, settings.config_dir), f"policies.{name}") for name in settings.policies]
+
+
+def _by_name(policies: Sequence[Policy]) -> dict[str, Policy]:
+    """Policies by name; by version and digest too where names repeat."""
+    distinct = list({policy.digest: policy for policy in policies}.values())
     names = [policy.name for policy in distinct]
     return {
         policy.name if names.count(policy.name) == 1 else f"{policy.name} v{policy.version} {policy.digest[:4]}": policy

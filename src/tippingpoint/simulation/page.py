@@ -8,9 +8,11 @@ import numpy as np
 from tippingpoint.experiment.simulation_result import PAIR, THEN, Simulation
 from tippingpoint.experiment.thresholds import CutOffs, CutOffView
 from tippingpoint.offpolicy.statistics import Estimate
+from tippingpoint.reports.cut_off_map import mark, traces
 from tippingpoint.reports.estimates import EVIDENCE
 from tippingpoint.reports.html import Figure, axis, layout, numbers, render
-from tippingpoint.reports.palette import COLOURS, GREY, colour
+from tippingpoint.reports.palette import GREY, colour
+from tippingpoint.simulation.figures import cut_off_map, marks
 from tippingpoint.simulation.report import (
     against_leader,
     budget_in_words,
@@ -40,15 +42,13 @@ def page(simulation: Simulation) -> str:
         {
             "label": _label(cut_offs, view),
             "note": _note(cut_offs, view),
-            "figure": _heat(cut_offs, view, simulation, side)
-            if len(view.free) == 2
-            else _line(cut_offs, view, simulation),
+            "figure": heat(cut_offs, view, side) if len(view.free) == 2 else line(cut_offs, view, simulation),
         }
         for cut_offs, view in views
     ]
-    figures = {f"targeting{k}": f for k, f in enumerate(_targeting(simulation))}
+    figures = {f"targeting{k}": f for k, f in enumerate(targeting(simulation).values())}
     if any(cut_offs.frontier for cut_offs in all_cut_offs):
-        figures["frontier"] = _frontier(simulation)
+        figures["frontier"] = frontier(simulation)
     context = {
         "simulation": simulation,
         "about": simulation.gathered.about,
@@ -105,51 +105,16 @@ def _note(cut_offs: CutOffs, view: CutOffView) -> str:
     )
 
 
-def marks(cut_offs: CutOffs, view: CutOffView) -> list[tuple[str, tuple[float, ...], str]]:
-    """Cut-offs to point at in a view, with their name and a symbol; those as written only where the view holds them."""
-    found = []
-    if all(np.isclose(cut_offs.written[k], cut) for k, cut in view.held.items()):
-        found.append(("as written", tuple(cut_offs.written[k] for k in view.free), "square"))
-    if cut_offs.choice is not None and (cuts := cut_offs.choice.honest.cuts) is not None:
-        found.append(("best on validation", tuple(cuts[k] for k in view.free), "circle"))
-    return found
+def heat(cut_offs: CutOffs, view: CutOffView, side: int) -> Figure:
+    """Uplift at every choice of two free cut-offs, at most `side` of them on an axis."""
+    lower, upper = (f"{_from(cut_offs, k)} score" for k in view.free)
+    ends = [float(view.surface.cuts[0]), float(view.surface.cuts[-1])]
+    drawn = layout(upper, lower, 520) | {"xaxis": axis(upper, ends), "yaxis": axis(lower, ends)}
+    return {"data": traces(cut_off_map(cut_offs, view, side)), "layout": drawn}
 
 
-def _heat(cut_offs: CutOffs, view: CutOffView, simulation: Simulation, side: int) -> Figure:
-    sheet, cuts, kind = view.surface.uplift, view.surface.cuts, simulation.kind
-    keep = np.unique(np.linspace(0, len(cuts) - 1, min(side, len(cuts))).round().astype(int))
-    pick = np.ix_(keep, keep)
-    value, told = np.where(sheet.supported, sheet.value, np.nan)[pick], [sheet.changed[pick]]
-    hover = "<br>%{customdata[0]:,.0f} test users acted on"
-    if kind == "assumed":
-        hover += "<br>assumed: no interval"
-    else:
-        told += [side[pick] for side in (sheet.low, sheet.high, sheet.band_low, sheet.band_high)]
-        hover += "<br>95 % interval %{customdata[1]} to %{customdata[2]}<br>band %{customdata[3]} to %{customdata[4]}"
-    few = np.where(np.isfinite(sheet.value) & ~sheet.supported, 1.0, np.nan)[pick]
-    ticks = numbers(cuts[keep], 5)
-    heat = {
-        "type": "heatmap", "x": ticks, "y": ticks, "z": numbers(value),
-        "customdata": numbers(np.where(np.isfinite(value)[..., None], np.stack(told, axis=-1), np.nan)),
-        "colorscale": "Viridis", "colorbar": {"thickness": 12, "outlinewidth": 0, "tickfont": {"size": 11}},
-        "hovertemplate": "cut-offs %{y} and %{x}<br>uplift %{z}" + hover + "<extra></extra>",
-    }  # fmt: skip
-    unsupported = {
-        "type": "heatmap", "x": ticks, "y": ticks, "z": numbers(few), "showscale": False, "zmin": 0, "zmax": 1,
-        "colorscale": [[0, "#d8dce1"], [1, "#d8dce1"]],
-        "hovertemplate": "cut-offs %{y} and %{x}<br>too few users are acted on to tell<extra></extra>",
-    }  # fmt: skip
-    points = [_mark([at[1]], [at[0]], name, symbol) for name, at, symbol in marks(cut_offs, view)]
-    lower, upper = (_from(cut_offs, k) for k in view.free)
-    ends = [float(cuts[0]), float(cuts[-1])]
-    return {
-        "data": [unsupported, heat, *points],
-        "layout": layout(f"{upper} score", f"{lower} score", 520)
-        | {"xaxis": axis(f"{upper} score", ends), "yaxis": axis(f"{lower} score", ends)},
-    }
-
-
-def _line(cut_offs: CutOffs, view: CutOffView, simulation: Simulation) -> Figure:
+def line(cut_offs: CutOffs, view: CutOffView, simulation: Simulation) -> Figure:
+    """Uplift at every choice of one free cut-off."""
     sheet, cuts = view.surface.uplift, numbers(view.surface.cuts, 5)
     unit = f"{simulation.currency} per user ({simulation.kind})"
     shown = [
@@ -165,11 +130,12 @@ def _line(cut_offs: CutOffs, view: CutOffView, simulation: Simulation) -> Figure
     )  # fmt: skip
     for name, at, symbol in marks(cut_offs, view):
         i = int(np.abs(view.surface.cuts - at[0]).argmin())
-        shown.append(_mark([at[0]], [float(sheet.value[i])], name, symbol))
+        shown.append(mark((at[0],), (float(sheet.value[i]),), name, symbol))
     return {"data": shown, "layout": layout(f"{_from(cut_offs, view.first)} score", unit, 420)}
 
 
-def _frontier(simulation: Simulation) -> Figure:
+def frontier(simulation: Simulation) -> Figure:
+    """The largest uplift for each expected spend."""
     shown: list[Figure] = []
     for cut_offs in (s for s in simulation.all_cut_offs if s.frontier):
         x, y = ([getattr(step.point, what) for step in cut_offs.frontier] for what in ("spend", "uplift"))
@@ -187,8 +153,9 @@ def _frontier(simulation: Simulation) -> Figure:
     return {"data": shown, "layout": layout(unit, value, 420)}
 
 
-def _targeting(simulation: Simulation) -> list[Figure]:
-    found = []
+def targeting(simulation: Simulation) -> dict[str, Figure]:
+    """By action, what is gained by acting on the users of highest score, by their share."""
+    found = {}
     for action in sorted({action for cut_offs in simulation.all_cut_offs for action in cut_offs.curves}):
         shown: list[Figure] = []
         for model, cut_offs in {s.model: s for s in simulation.all_cut_offs if action in s.curves}.items():
@@ -206,7 +173,7 @@ def _targeting(simulation: Simulation) -> list[Figure]:
                           "name": model, "line": line})  # fmt: skip
         outcome = simulation.gathered.about["outcome"]
         drawn = layout(f"share of users who get {action}", f"{outcome} per 1,000 ({simulation.kind})", 400)
-        found.append({"data": shown, "layout": drawn})
+        found[action] = {"data": shown, "layout": drawn}
     return found
 
 
@@ -241,8 +208,3 @@ def _span(estimates: list[Estimate]) -> tuple[float, float]:
     """What a column of bars shows: every interval and 0."""
     values = [v for e in estimates for v in (e.value, e.low, e.high) if v is not None]
     return min(0.0, *values), max(0.0, *values)
-
-
-def _mark(x: list[float], y: list[float], name: str, symbol: str) -> Figure:
-    marker = {"symbol": symbol, "size": 12, "color": COLOURS[2], "line": {"color": "white", "width": 2}}
-    return {"type": "scatter", "mode": "markers", "x": x, "y": y, "name": name, "marker": marker, "cliponaxis": False}

@@ -10,8 +10,8 @@ from tippingpoint.data.splits import Parts, split
 from tippingpoint.data.users import Users
 from tippingpoint.economics import Economics
 from tippingpoint.experiment.collect import score_users
-from tippingpoint.experiment.evidence import reward_model
-from tippingpoint.policies.policy import FitContext, Policy
+from tippingpoint.experiment.valuation import BindingUsers
+from tippingpoint.policies.policy import Policy
 from tippingpoint.policies.rules import SCORE, Rules
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.models import find, load
@@ -34,8 +34,7 @@ class PolicyData:
         if self.on_validation is None and needs_score(policy):
             return policy
         score = np.zeros(len(parts.validation)) if self.on_validation is None else self.on_validation
-        worth = None if self.users.action is None else reward_model(parts.train, self.economics, self.seed)
-        return policy.bind(FitContext(parts.train.features, parts.validation.features, score, worth))
+        return BindingUsers.of(parts.train, parts.validation, self.economics, self.seed).bind(policy, score)
 
     @property
     def given(self) -> dict[str, int] | None:
@@ -46,7 +45,7 @@ class PolicyData:
         return dict(zip(self.users.actions, counts.tolist(), strict=True))
 
 
-def ground_of(settings: PolicySettings) -> PolicyData:
+def policy_data(settings: PolicySettings) -> PolicyData:
     """Load the users, and score them where a model is named.
 
     Raises
@@ -58,9 +57,9 @@ def ground_of(settings: PolicySettings) -> PolicyData:
     users = settings.data.build(Source, "data").load()
     parts = split(users, settings.split)
     score = on_validation = None
-    if settings.scored_by is not None:
+    if settings.model is not None:
         client = backend.connect(writing=False)
-        model = load(client, find(client, settings.scored_by)[0])
+        model = load(client, find(client, settings.model)[0])
         score, on_validation = (score_users(model.name, model, part) for part in (users, parts.validation))
     return PolicyData(users, parts, economics, score, on_validation, settings.seed)
 

@@ -17,14 +17,15 @@ from tippingpoint.policies.clusters import Clusters, cluster
 from tippingpoint.policies.lint import ANSWERED, Difference, Lint, diff, lint
 from tippingpoint.policies.policy import Policy
 from tippingpoint.reports import figures
+from tippingpoint.reports.result import Result
 from tippingpoint.simulation import policy_report
-from tippingpoint.simulation.policy_data import ground_of, needs_score
+from tippingpoint.simulation.policy_data import needs_score, policy_data
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.models import fetch_version
 
 
-@dataclass(frozen=True)
-class LintResult:
+@dataclass(frozen=True, repr=False)
+class LintResult(Result):
     """What was found about a policy."""
 
     policy: Policy
@@ -36,7 +37,7 @@ class LintResult:
         """Whether a remark waits for an answer: exit code 1."""
         return any(remark.kind not in ANSWERED for remark in self.found.remarks)
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         remarks = [asdict(remark) for remark in self.found.remarks]
         about: dict[str, Any] = {
@@ -61,15 +62,15 @@ class LintResult:
         return policy_report.lint_summary(self.policy, self.found, self.clusters)
 
 
-@dataclass(frozen=True)
-class DiffResult:
+@dataclass(frozen=True, repr=False)
+class DiffResult(Result):
     """What changes from one policy to another."""
 
     first: str
     second: str
     found: Difference
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         movement = self.found.movement.to_dict("records")
         written = {"from": self.first, "to": self.second, "written": self.found.written}
@@ -89,18 +90,18 @@ def policy_lint(settings: LintSettings) -> LintResult:
         Where the policy, the users or the model are wrong or do not fit each other.
     """
     policy = settings.policy.build(Policy, "policy")
-    ground = ground_of(settings)
-    bound = ground.bind(policy)
-    features: pd.DataFrame = ground.users.features
-    found = lint(bound, features, ground.score, set(ground.economics.actions), ground.given)
+    data = policy_data(settings)
+    bound = data.bind(policy)
+    features: pd.DataFrame = data.users.features
+    found = lint(bound, features, data.score, set(data.economics.actions), data.given)
     clusters = None
     if settings.clusters:
         if len(found.segments) == 0:
-            raise InputError("scored_by", "segments need a score", "Type scored_by=models:/NAME@challenger.")
-        score = np.zeros(len(features)) if ground.score is None else ground.score
+            raise InputError("model", "segments need a score", "Type model=models:/NAME@challenger.")
+        score = np.zeros(len(features)) if data.score is None else data.score
         segment = bound.segment(score, features)
         clusters = cluster(features, tuple(settings.clusters), segment, bound.segments, settings.seed)
-        figures.clusters(Path(settings.picture), features, clusters, segment, bound.segments)
+        figures.clusters(Path(settings.to), features, clusters, segment, bound.segments)
     return LintResult(bound, found, clusters)
 
 
@@ -113,11 +114,11 @@ def policy_diff(settings: DiffSettings) -> DiffResult:
         Where policies, users or the model are wrong or do not fit, or a score is needed and no model named.
     """
     first, second = (_policy(name, settings.config_dir) for name in settings.policies)
-    ground = ground_of(settings)
-    if ground.score is None and (needs_score(first) or needs_score(second)):
-        raise InputError("scored_by", "one of the policies reads the score", "Type scored_by=models:/NAME@challenger.")
-    score = np.zeros(len(ground.users)) if ground.score is None else ground.score
-    found = diff(ground.bind(first), ground.bind(second), ground.users.features, (score, score))
+    data = policy_data(settings)
+    if data.score is None and (needs_score(first) or needs_score(second)):
+        raise InputError("model", "one of the policies reads the score", "Type model=models:/NAME@challenger.")
+    score = np.zeros(len(data.users)) if data.score is None else data.score
+    found = diff(data.bind(first), data.bind(second), data.users.features, (score, score))
     names = [f"{p.name} version {p.version} ({p.digest})" for p in (first, second)]
     return DiffResult(names[0], names[1], found)
 

@@ -23,7 +23,7 @@ SEGMENTS = 8
 REGRET = "Regret: by how much it falls short of each user's best action, known here; money per user."
 
 
-def simulate_summary(simulation: Simulation, filed: RunReference, seconds: float) -> RenderableType:
+def simulate_summary(simulation: Simulation, filed: RunReference | None, seconds: float) -> RenderableType:
     """A simulation on one screen."""
     about, kind = simulation.gathered.about, simulation.kind
     users = about["users"]
@@ -65,10 +65,15 @@ def simulate_summary(simulation: Simulation, filed: RunReference, seconds: float
             f"{simulation.first} is most sensitive to {top['price']}: {low:+.3f} to {high:+.3f} when it is moved by"
             f" {simulation.asked.sensitivity:.0%} down and up ({kind})."
         )
-    where = pages({"MLflow": filed.page} | filed.views)
-    what = ("budgets", "budget.contacts=…") if about["per_user_prices"] else ("prices", "economics.price=…")
+    where = _filed(filed, about["per_user_prices"]) if filed else []
+    return Group(*map(Text, lines), table, *rest, *map(Text, lines_after), *where)
+
+
+def _filed(filed: RunReference, per_user_prices: bool) -> list[Text]:
+    """Where the simulation is, and what to type for other prices."""
+    what = ("budgets", "budget.contacts=…") if per_user_prices else ("prices", "economics.price=…")
     anew = Text(f"Other {what[0]}, at once: tippingpoint simulate models=[{filed.run_id}] {what[1]}")
-    return Group(*map(Text, lines), table, *rest, *map(Text, lines_after), *where, anew)
+    return [*pages({"MLflow": filed.page} | filed.views), anew]
 
 
 def against_leader(simulation: Simulation) -> dict[str, str]:
@@ -153,7 +158,7 @@ def _signed(estimate: Estimate, digits: int) -> str:
 
 
 def _chosen(simulation: Simulation, cut_offs: CutOffs) -> list[str]:
-    """Cut-offs: honest beside apparent, the untold set, the budget."""
+    """Cut-offs: honest beside apparent, the inconclusive set, the budget."""
     if cut_offs.choice is None:
         return []
     unit = f"{simulation.currency} per user"
@@ -192,10 +197,10 @@ def who_gets_what(shares: dict[str, float]) -> str:
 
 
 def may_be_as_good(cut_offs: CutOffs) -> list[str]:
-    """The span of each cut-off in which these users cannot tell the choice from the best; empty where all are told."""
+    """The span of each cut-off in which the choice may be as good as the best; empty where that is so everywhere."""
     spans = [
         f"{cut_offs.bands[k]} ({cut_offs.actions[k]}) from anywhere between {low:.3f} and {high:.3f}"
-        for k, (low, high) in enumerate(cut_offs.untold_ranges, start=1)
+        for k, (low, high) in enumerate(cut_offs.inconclusive_ranges, start=1)
     ]
     return [f"What may be as good, for all these users can tell: {', '.join(spans)}."] if spans else []
 
@@ -275,5 +280,5 @@ def _assumed(simulation: Simulation) -> list[str]:
 
 
 def simulation_card(simulation: Simulation) -> str:
-    """A simulation: contestants, cut-offs, what can be told, who is in which segment, what it hangs on."""
+    """A simulation: contestants, cut-offs, verdicts, segments, and sensitivity to prices."""
     return render("simulation.md.j2", simulation=simulation, led=" ".join(leader_in_words(simulation)))

@@ -77,14 +77,14 @@ def held(client: MlflowClient, registered: ModelVersion, model: LoadedModel) -> 
     deployment = validate(Deployment, written, f"{exact} deployment.json")
     _fits(exact, model, policy, deployment)
     decider = Decider(exact, model.classifier, model.columns, policy, deployment)
-    nobody = pd.DataFrame(
+    empty = pd.DataFrame(
         {
             c: pd.Series([np.nan] if kind == "number" else [None], dtype=DTYPES[kind])
             for c, kind in model.columns.items()
         }
     )
     try:
-        policy.segment(np.array([0.5]), nobody)
+        policy.segment(np.array([0.5]), empty)
     except InputError as error:
         what = f"its policy cannot decide a user alone ({error.what})"
         raise InputError(exact, what, "Name a version of another policy.") from error

@@ -27,7 +27,7 @@ PAUSE = 0.05
 """Seconds before the second try; each further one waits longer."""
 Kind = Literal["promote", "rollback", "refused", "look"]
 MOVES = ("promote", "rollback")
-"""Kinds that make a version champion; the others only say that a gate looked."""
+"""Kinds that make a version champion; the others only record that a gate judged."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class Entry:
     number
         Given by the store.
     version
-        What was made champion (`promote`, `rollback`), or only judged (`refused`, `look`). A look is written before its
-        gate judges, so that of many at once each has a place of its own.
+        What was made champion (`promote`, `rollback`), or only judged (`refused`, `look`). A look at the
+        test set is written before its gate judges, so that of many at once each has a place of its own.
     against
         The champion it was judged against, or that it replaced; '' where there was none.
     based_on
@@ -50,9 +50,9 @@ class Entry:
     test
         Content and split of the users the gate looked at; '' where none did.
     judgement
-        What the gate said (`gates.Judgement.as_dict`), or which pair it looks at; empty of a rollback.
+        What the gate said (`gates.Judgement.to_dict`), or which pair it looks at; empty of a rollback.
     claim
-        Tells a writer its own entry, also if its request was answered to nobody.
+        Tells a writer its own entry, also where the answer to its request was lost.
     lost
         Number of the entry that was first, where this one found that out.
     """
@@ -81,7 +81,8 @@ class Entry:
     def judged(self) -> bool:
         """Whether a gate's words stand in it.
 
-        A look has none while it is under way, where it ended in a promotion (whose entry has them), or was killed.
+        A look at the test set has none while it is under way, where it ended in a promotion (whose entry has them), or
+        was killed.
         """
         return "checks" in self.judgement
 
@@ -155,9 +156,9 @@ class Journal:
         return next((entry for entry in self.counting if entry.number > number), None)
 
     def look(self, entry: Entry) -> int:
-        """How many pairs of version and champion had a gate look at the users of an entry, up to it, its own included.
+        """How many looks at the test set of an entry there were up to it, its own included.
 
-        The same pair again is the look it was the first time.
+        One look is one pair of version and champion; the same pair again does not count a second time.
         """
         of = [one for one in self.entries if one.test == entry.test and one.number <= entry.number]
         pairs = list(dict.fromkeys(one.pair for one in of))
@@ -241,20 +242,8 @@ def append(
     note = f"The journal of `{name}`: one version an entry, only ever added to. See the description of `{name}`."
     reason: Exception | None = None
     for attempt in range(TRIES + 1):  # after the last try too it is read whether that was taken
-        journal = read(client, name)
-        own = next((entry for entry in journal.entries if entry.claim == claim), None)
-        if own is not None and (kind not in MOVES or own in journal.counting):
+        if (own := _taken(client, read(client, name), claim, kind, version, based_on)) is not None:
             return own
-        winner = journal.after(based_on) if kind in MOVES else None
-        if winner is not None:
-            if own is not None:
-                with store_errors():
-                    client.set_model_version_tag(journal_name(name), str(own.number), "lost", str(winner.number))
-            raise OvertakenError(
-                f"models:/{name}/{version}",
-                f"not moved: {told(winner)} while this was judged (entry {winner.number})",
-                "Type the same line again, and it is judged against that champion.",
-            )
         if attempt == TRIES:
             break
         try:  # of many at once a database may turn some away
@@ -266,8 +255,32 @@ def append(
     raise OutsideError(f"store {shown()}", f"takes no entry of the journal ({reason})", "Type the same line again.")
 
 
+def _taken(client: MlflowClient, journal: Journal, claim: str, kind: Kind, version: str, based_on: int) -> Entry | None:
+    """The entry with that claim, if it is written and counts; one that came second is marked as lost.
+
+    Raises
+    ------
+    OvertakenError
+        When another was first since `based_on`.
+    """
+    own = next((entry for entry in journal.entries if entry.claim == claim), None)
+    if own is not None and (kind not in MOVES or own in journal.counting):
+        return own
+    winner = journal.after(based_on) if kind in MOVES else None
+    if winner is None:
+        return None
+    if own is not None:
+        with store_errors():
+            client.set_model_version_tag(journal_name(journal.name), str(own.number), "lost", str(winner.number))
+    raise OvertakenError(
+        f"models:/{journal.name}/{version}",
+        f"not moved: {told(winner)} while this was judged (entry {winner.number})",
+        "Type the same line again, and it is judged against that champion.",
+    )
+
+
 def judged(client: MlflowClient, name: str, look: Entry, kind: Kind, judgement: dict[str, Any]) -> Entry:
-    """Write into a look what its gate said: it stays a `look`, or was `refused`.
+    """Write the judgement of a gate into its look at the test set: it stays a `look`, or was `refused`.
 
     Raises
     ------

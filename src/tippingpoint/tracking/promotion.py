@@ -23,7 +23,7 @@ Describe = Callable[[Journal], str]
 
 
 @dataclass(frozen=True)
-class Standing:
+class RegistryStatus:
     """What a registered model's aliases say.
 
     Parameters
@@ -92,7 +92,7 @@ def version_of(client: MlflowClient, name: str, number: str) -> ModelVersion:
             if error.error_code != ErrorCode.Name(RESOURCE_DOES_NOT_EXIST) and number.isdigit():
                 raise
             there = [str(v.version) for v in versions(client, name)]
-            raise InputError("version", f"models:/{name} has no version {number!r}", nearest(number, there)) from error
+            raise InputError("model", f"models:/{name} has no version {number!r}", nearest(number, there)) from error
 
 
 def versions(client: MlflowClient, name: str) -> list[ModelVersion]:
@@ -160,7 +160,7 @@ def origin(client: MlflowClient, version: ModelVersion | str) -> str:
     return source
 
 
-def standing(client: MlflowClient, journal: Journal, describe: Describe) -> Standing:
+def registry_status(client: MlflowClient, journal: Journal, describe: Describe) -> RegistryStatus:
     """What the aliases say, and what of the journal they do not say yet."""
     there = aliases(client, journal.name)
     behind: list[str] = []
@@ -169,7 +169,7 @@ def standing(client: MlflowClient, journal: Journal, describe: Describe) -> Stan
             behind = [what for what, _ in _differing(client, journal, describe)]
             numbers = {number for number in (*_tags(journal), journal.previous, journal.champion) if number}
             behind += [f"version {number} was deleted" for number in sorted(numbers - _still(client, journal.name))]
-    return Standing(
+    return RegistryStatus(
         journal.name, there.get(CHAMPION, ""), there.get(PREVIOUS, ""), there.get(CHALLENGER, ""), tuple(behind)
     )
 

@@ -88,7 +88,7 @@ def files(client: MlflowClient, model: LoadedModel) -> Iterator[Files]:
             folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=location, dst_path=temporary))
             written = yaml.safe_load((folder / "MLmodel").read_text())
         except (OSError, MlflowException, yaml.YAMLError) as error:
-            raise InputError("version", f"its files cannot be read ({error})", "Name another version.") from error
+            raise InputError("model", f"its files cannot be read ({error})", "Name another version.") from error
         yield Files(folder, written)
 
 

@@ -202,7 +202,7 @@ def run(
 
 
 def create(client: MlflowClient, experiment: str, name: str, tags: Mapping[str, str], start: int) -> str:
-    """A run that gathers others which ended before it; `start` in milliseconds. Whoever fills it, ends it."""
+    """Create a run that gathers others which ended before it; `start` in milliseconds. The caller must close it."""
     opened = client.create_run(experiment, start, {**tags, "mlflow.runName": name, HOST: leases.here()}, name)
     return str(opened.info.run_id)
 

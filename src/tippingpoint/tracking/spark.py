@@ -22,11 +22,11 @@ TYPES = {"number": "double", "category": "string"}
 def decide(spark: "SparkSession", users: "DataFrame", decider: Decider) -> "DataFrame":
     """Users with what `tippingpoint score` writes of each; evaluated where the rows are, when Spark asks for them.
 
-    What pyfunc and `Policy.segment` give here is what they give there: scores equal those of one process to the last
-    digit where the family's own do (a forest's sum depends on its threads). Nothing is set aside: the contract is not
-    checked, text that is no number stops Spark or is missing (`spark.sql.ansi.enabled`), and of repeated ids all are
-    decided; `tippingpoint score` has the door. Expected values are null where prices are each user's own. Executors
-    need the model's packages and this one, under the Python that `PYSPARK_PYTHON` names.
+    Decisions are those of one process, and scores equal to 1e-12: a processor may add up a batch of another size in
+    another order, so the last digit is not promised. No row is quarantined: the contract is not checked, text that is
+    no number stops Spark or is missing (`spark.sql.ansi.enabled`), and of repeated ids all are decided; `tippingpoint
+    score` validates its input. Expected values are null where prices are each user's own. Executors need the model's
+    packages and this one, under the Python that `PYSPARK_PYTHON` names.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ from tippingpoint.policies.policy import Policy
 
 @dataclass(frozen=True)
 class Priced:
-    """What each action brings and costs each of the n users, for objectives in money.
+    """Reward and spend of each action for each of the n users, for objectives in money.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class Priced:
     features
         (n, d) columns a policy may read.
     reward, spend
-        (n, K) money per user and action: what it brings, and what it costs over doing nothing. A fold's are estimated
+        (n, K) money per user and action: its value, and its cost over doing nothing. A fold's are estimated
         on the users outside it.
     """
 

@@ -11,17 +11,22 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from rich.console import RenderableType
 
 from tippingpoint.config.settings import TuneSettings
-from tippingpoint.core.errors import OutsideError
+from tippingpoint.core.errors import InputError, OutsideError
 from tippingpoint.core.run_reference import RunReference
+from tippingpoint.data.source import Source
 from tippingpoint.data.splits import development
+from tippingpoint.data.users import Users
 from tippingpoint.experiment.build import ask
 from tippingpoint.experiment.candidate import begin, run_tags
+from tippingpoint.experiment.fitted import FittedModel
 from tippingpoint.experiment.spec import ExperimentSpec
 from tippingpoint.reports.palette import colour
 from tippingpoint.reports.progress import searching
+from tippingpoint.reports.result import Result
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.registry import Client
 from tippingpoint.tracking.runs import Run
@@ -37,24 +42,50 @@ OTHERS_SECONDS = 600
 """How long another machine may be silent over the winner before this one does it."""
 
 
-@dataclass(frozen=True)
-class TuneResult:
+@dataclass(frozen=True, repr=False)
+class TuneResult(Result):
     """What a search found, and where it is filed."""
 
     question: ExperimentSpec
     tuned: Tuned
-    filed: RunReference
+    filed: RunReference | None
+    """None where nothing was to be written."""
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
-        return {**self.question.as_dict(), **self.tuned.as_dict(self.question.evidence.kind), **asdict(self.filed)}
+        filed = asdict(self.filed) if self.filed else {}
+        return {**self.question.to_dict(), **self.tuned.to_dict(self.question.evidence.kind), **filed}
 
     def render(self) -> RenderableType:
         """One screen for a terminal."""
         return report.summary(self.question, self.tuned, self.filed)
 
+    @property
+    def best(self) -> FittedModel:
+        """The winner, refitted on train and validation.
 
-def tune(settings: TuneSettings) -> TuneResult:
+        Raises
+        ------
+        InputError
+            When an earlier search filed it: then it is in the store alone.
+        """
+        registered = self.filed.registered if self.filed else None
+        if self.tuned.candidate is None:
+            where = registered or (self.filed.run_id if self.filed else "")
+            raise InputError("best", "an earlier search fitted the winner", f"Score with model={where!r}.")
+        return FittedModel(self.tuned.candidate, self.question, registered or f"memory:{self.tuned.best.family}")
+
+    @property
+    def models(self) -> tuple[FittedModel, ...]:
+        """The winner alone, as of `CompareResult`."""
+        return (self.best,)
+
+    def leaderboard(self) -> pd.DataFrame:
+        """One row a trial: parameters, objectives, and the gain over the family's own parameters."""
+        return self.tuned.table()
+
+
+def tune(settings: TuneSettings, source: Source | None = None) -> TuneResult:
     """Search the families' hyper-parameters until the study has `tune.trials` complete trials; register the winner.
 
     Raises
@@ -68,7 +99,7 @@ def tune(settings: TuneSettings) -> TuneResult:
     """
     with searching() as bar, tempfile.TemporaryDirectory() as folder:
         bar.say("reading users")
-        question = ask(settings)
+        question = ask(settings, source)
         task.check(settings, question)
         get_ready(question.families.values())
         everyone = development(question.users, settings.split)
@@ -79,6 +110,8 @@ def tune(settings: TuneSettings) -> TuneResult:
         if settings.force and search.reached:
             search = Search(task.again(given, settings, asks), asks)
         search.clear()
+        if not settings.tracking.log:
+            return _in_memory(settings, question, everyone, search, bar)
         with contextlib.ExitStack() as stack:
             hired = None if search.reached else stack.enter_context(crew(search.task))
             with _interruptible(hired, bar) as interrupted:
@@ -103,6 +136,28 @@ def tune(settings: TuneSettings) -> TuneResult:
                         done = winner.close(settings, question, everyone, search, client, parent, seat)
                     if done is not None:
                         return TuneResult(question, *done)
+
+
+def _in_memory(
+    settings: TuneSettings, question: ExperimentSpec, everyone: Users, search: Search, bar: Any
+) -> TuneResult:
+    """Search and measure the winner; nothing is left behind.
+
+    Raises
+    ------
+    SystemExit
+        When a signal came.
+    """
+    with storage_errors(search.task.kept), crew(search.task) as hired, _interruptible(hired, bar) as interrupted:
+        bar.begin(search.complete, search.target)
+        while hired.look():
+            time.sleep(POLL_SECONDS)
+            bar.update(search.complete, search.target, _standing(search), search.task.tune.workers)
+    if interrupted:
+        raise SystemExit(128 + interrupted[0])
+    bar.say("winner: fitting, measuring, explaining")
+    winner_of, tuned = winner.measured(settings, question, everyone, search)
+    return TuneResult(winner_of, tuned, None)
 
 
 def _seat(

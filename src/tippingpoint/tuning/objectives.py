@@ -15,6 +15,7 @@ from threadpoolctl import ThreadpoolController
 from tippingpoint.evaluation import CONTRIBUTIONS, auc_contributions, point
 from tippingpoint.models.family import Family
 from tippingpoint.models.size import nodes, used
+from tippingpoint.offpolicy.evidence import taken
 from tippingpoint.offpolicy.statistics import Estimate, mean
 from tippingpoint.policies.policy import FitContext
 from tippingpoint.tuning.folds import Folds, Priced
@@ -103,57 +104,58 @@ def cross_validate(
     score = np.empty(len(folds.outcome))
     dimension = family.search.get(family.rounds or "")
     patience = dimension.patience if dimension else None
-    most = dimension.high if dimension and patience else None
     fitted: list[Any] = []
     losses: list[np.ndarray] = []
-    prepared: list[np.ndarray] = []
     # Threads, since a worker process may have no processes of its own.
     with _pools().limit(limits=threads), parallel_config(backend="threading", n_jobs=threads):
         for number in range(folds.number):
             held = folds.fold == number
             x, x_held = folds.prepared(name, number)
             y, y_held = folds.outcome[~held & folds.fits], folds.outcome[held]
-            like = folds.fits[held]
             model = family.pipeline(folds.contract, folds.seed).named_steps["model"]
             if getattr(model, "n_jobs", None) is not None:
                 model.set_params(n_jobs=threads)
             with clock:
-                if patience is None:
+                if dimension is None or patience is None:
                     model.fit(x, y)
                     score[held] = model.predict_proba(x_held)[:, 1]
                 else:
-                    model.set_params(**{str(family.rounds): most})
-                    watch = _each_round(watching, number)
+                    model.set_params(**{str(family.rounds): dimension.high})
+                    like, watch = folds.fits[held], _each_round(watching, number)
                     losses.append(family.fit_watched(model, x, y, (x_held[like], y_held[like]), patience, watch))
                     score[held] = family.score_after(model, x_held, int(np.argmin(losses[-1])) + 1)
             fitted.append(model)
-            prepared.append(x_held)
             so_far = partial(_metric, objectives[0], y_held, score[held], model, folds, name, number)
             watching.fold(number, None if objectives[0] in MONEY else so_far)
         rounds = _common(losses) if patience else None
         if rounds is not None:
-            for number, model in enumerate(fitted):
-                held = folds.fold == number
-                with clock:
-                    score[held] = family.score_after(model, prepared[number], rounds)
-    each = {
-        objective: _contributions(objective, folds, score) for objective in objectives if objective in CONTRIBUTIONS
+            with clock:
+                for number, model in enumerate(fitted):
+                    score[folds.fold == number] = family.score_after(model, folds.prepared(name, number)[1], rounds)
+    terms = _terms(objectives, folds, score, priced, calibrate=family.calibrate)
+    values = {
+        objective: [
+            float(terms[objective][held].mean())
+            if objective in terms
+            else _metric(objective, folds.outcome[held], score[held], model, folds, name, number, rounds)
+            for number, model in enumerate(fitted)
+            for held in (folds.fold == number,)
+        ]
+        for objective in objectives
     }
-    if set(objectives) & set(MONEY):
+    return Found(values, terms.get(objectives[0]), rounds, clock.seconds)
+
+
+def _terms(
+    objectives: Sequence[str], folds: Folds, score: np.ndarray, priced: Priced | None, calibrate: bool
+) -> dict[str, np.ndarray]:
+    """(n,) terms of each objective whose mean over a fold is its value there; others are left out."""
+    terms = {of: _contributions(of, folds, score) for of in objectives if of in CONTRIBUTIONS}
+    if money := [of for of in objectives if of in MONEY]:
         assert priced is not None
-        money = {of: getattr(priced, "reward" if of == "value" else "spend") for of in MONEY}
-        decision = _decide(score, folds, priced, calibrate=family.calibrate)
-        each |= {of: money[of][np.arange(len(score)), decision] for of in objectives if of in MONEY}
-    values: dict[str, list[float]] = {objective: [] for objective in objectives}
-    for objective, found in values.items():
-        for number, model in enumerate(fitted):
-            held = folds.fold == number
-            if objective in each:
-                found.append(float(each[objective][held].mean()))
-            else:
-                outcome = folds.outcome[held]
-                found.append(_metric(objective, outcome, score[held], model, folds, name, number, rounds))
-    return Found(values, each.get(objectives[0]), rounds, clock.seconds)
+        decision = _decide(score, folds, priced, calibrate)
+        terms |= {of: taken(priced.reward if of == "value" else priced.spend, decision) for of in money}
+    return terms
 
 
 @cache

@@ -59,7 +59,7 @@ class Progress:
 
     @property
     def ended(self) -> int:
-        """Trials that told something."""
+        """Trials with a result."""
         return self.complete + self.pruned
 
 

@@ -82,7 +82,7 @@ def history(path: Path, values: Mapping[str, np.ndarray], objective: str, maximi
     save(figure, path)
 
 
-def summary(question: ExperimentSpec, tuned: Tuned, filed: RunReference) -> RenderableType:
+def summary(question: ExperimentSpec, tuned: Tuned, filed: RunReference | None) -> RenderableType:
     """A search on one screen."""
     objective, *more = tuned.objectives
     sign = -1 if tuned.maximize else 1
@@ -111,9 +111,9 @@ def summary(question: ExperimentSpec, tuned: Tuned, filed: RunReference) -> Rend
     if front:
         more_of_it = f"; {len(front)} are, see search.html" if len(front) > FRONT else ""
         lines.append(Text(f"* on the front: no other trial is better in one and no worse in the other{more_of_it}."))
-    if filed.registered and not tuned.challenges:
+    if filed and filed.registered and not tuned.challenges:
         lines.append(Text("Registered, but not made challenger: by cross-validation it is worse than its defaults."))
-    elif filed.registered and (tuned.gain.low is None or tuned.gain.low <= 0):
+    elif filed and filed.registered and (tuned.gain.low is None or tuned.gain.low <= 0):
         lines.append(Text("Registered as challenger, though it cannot be told from its defaults."))
     if tuned.candidate is None:
         lines.append(Text("The winner is filed already; nothing was left to do. More: raise tune.trials."))
@@ -128,7 +128,14 @@ def summary(question: ExperimentSpec, tuned: Tuned, filed: RunReference) -> Rend
         metrics.add_row(heads[0], interval(tuned.candidate.value.outcomes_per_1000, 1))
         metrics.add_row(heads[1], interval(tuned.candidate.value.uplift, 3))
         measured.append(metrics)
-    return Group(*about(question), found, *measured, *lines, Text(f"Study: {tuned.storage}"), *links(filed))
+    return Group(
+        *about(question),
+        found,
+        *measured,
+        *lines,
+        *([Text(f"Study: {tuned.storage}")] if filed else []),
+        *(links(filed) if filed else []),
+    )
 
 
 def in_words(question: ExperimentSpec, tuned: Tuned) -> list[str]:

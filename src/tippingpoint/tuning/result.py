@@ -46,7 +46,7 @@ class Tried:
 
     @property
     def place(self) -> tuple[str, int]:
-        """What tells it from all others."""
+        """Identifies it among all trials."""
         return self.study, self.number
 
 
@@ -122,7 +122,7 @@ class Tuned:
             ]
         )
 
-    def as_dict(self, kind: str) -> dict[str, Any]:
+    def to_dict(self, kind: str) -> dict[str, Any]:
         """Ready for JSON; `kind` is the evidence behind uplift."""
         return {
             "objectives": self.objectives,
@@ -134,7 +134,7 @@ class Tuned:
             "becomes_challenger": self.challenges,
             "front": [number for _, number in self.front],
             "baseline": self.baseline,
-            "winner": self.candidate.as_dict(kind) if self.candidate else None,
+            "winner": self.candidate.to_dict(kind) if self.candidate else None,
             "judged_on_test": self.judged,
             "gain_on_test": asdict(self.gain_on_test) if self.gain_on_test else None,
             "storage": self.storage,

@@ -1,4 +1,4 @@
-"""Storages of studies: a journal file or a database, opened by several at once; their errors said in our form."""
+"""Storages of studies: a journal file or a database, opened by several processes at once."""
 
 import contextlib
 import json
@@ -15,8 +15,6 @@ import sqlalchemy
 from filelock import FileLock
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
-from optuna.storages.journal._file import BaseJournalFileLock, get_lock_file
-from optuna.storages.journal._storage import JournalOperation
 
 from tippingpoint.core.errors import OutsideError
 from tippingpoint.core.redaction import masked
@@ -28,36 +26,28 @@ STUDIES = str(Path(".tippingpoint", "studies"))
 STORAGE_ERRORS: tuple[type[Exception], ...] = (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError)
 
 
-class _KernelLock(BaseJournalFileLock):
-    """The journal's lock as the kernel keeps it: a killed holder has none, where Optuna's own waits half a minute."""
+class Journal(JournalFileBackend):
+    """A journal file under a lock of the operating system, which a killed process no longer holds.
+
+    Only the entry that ends a trial is waited for on disk: a process that is killed loses no entry, and a power cut
+    at most the trials under way, which are tried again.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._lock = FileLock(f"{path}.lock", thread_local=False)
-
-    def acquire(self) -> bool:
-        self._lock.acquire()
-        return True
-
-    def release(self) -> None:
-        self._lock.release()
-
-
-class _Journal(JournalFileBackend):
-    """A journal that waits for the disk once a trial, when it ends: its dozen other entries survive any kill, and a
-    power cut makes no more of them than a trial to be tried again."""
+        super().__init__(str(path))
+        self._path, self._file_lock = path, FileLock(f"{path}.lock", thread_local=False)
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         lines = "".join(f"{json.dumps(log, separators=(',', ':'))}\n" for log in logs)
-        ends = any(log["op_code"] == JournalOperation.SET_TRIAL_STATE_VALUES for log in logs)
-        with get_lock_file(self._lock), Path(self._file_path).open("ab") as file:
+        with self._file_lock, self._path.open("ab") as file:
             file.write(lines.encode())
-            if ends:
+            if any("datetime_complete" in log for log in logs):
                 file.flush()
                 os.fsync(file.fileno())
 
 
 def open_storage(place: str) -> BaseStorage:
-    """A journal file, or a database by its URL; several may start on a new one at once.
+    """Open a journal file, or a database by its URL; several processes may create one at once.
 
     Raises
     ------
@@ -70,7 +60,7 @@ def open_storage(place: str) -> BaseStorage:
             path = Path(place)
             path.parent.mkdir(parents=True, exist_ok=True)
             _mend(path)
-            return JournalStorage(_Journal(str(path), lock_obj=_KernelLock(path)))
+            return JournalStorage(Journal(path))
         return _database(re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", place))
 
 
@@ -84,7 +74,7 @@ def study_names(place: str) -> set[str]:
 
 @contextlib.contextmanager
 def storage_errors(place: str, more: tuple[type[Exception], ...] = ()) -> Iterator[None]:
-    """Say what the storage answers in our form.
+    """Raise errors of the storage as OutsideError.
 
     Raises
     ------
@@ -104,7 +94,7 @@ def storage_errors(place: str, more: tuple[type[Exception], ...] = ()) -> Iterat
 
 
 def _mend(path: Path) -> None:
-    """Set a last line aside that a power cut tore: Optuna reads no journal that has one."""
+    """Move an incomplete last line, left by a power cut, to another file: Optuna cannot read such a journal."""
     with FileLock(f"{path}.lock"):
         written = path.read_bytes() if path.exists() else b""
         whole = written[: written.rfind(b"\n") + 1]

@@ -1,4 +1,4 @@
-"""Studies: opened, asked for exactly as many trials as are wanted, cleared of what killed ones left."""
+"""Studies: opened, asked for exactly as many trials as are wanted, and cleared of what dead workers left."""
 
 import contextlib
 import time
@@ -12,12 +12,12 @@ from typing import Any, Literal
 
 import optuna
 from optuna.storages import BaseStorage
-from optuna.storages._heartbeat import BaseHeartbeat, is_heartbeat_enabled
 from optuna.trial import FixedTrial, FrozenTrial, Trial, TrialState
 
 from tippingpoint.core import leases
 from tippingpoint.core.errors import InputError
 from tippingpoint.models.family import Family
+from tippingpoint.tuning import optuna_internals
 from tippingpoint.tuning.grids import Grid
 from tippingpoint.tuning.recorded_trials import (
     KILLED,
@@ -44,7 +44,7 @@ BESIDE = "beside the journal"
 def open_study(
     storage: BaseStorage, name: str, directions: Sequence[Direction], digest: str, first: Mapping[str, Any] | None
 ) -> optuna.Study:
-    """The study of that name, made if it is new; whoever makes it has the `first` parameters tried first.
+    """Return the study of that name, created if it is new; a new one tries the `first` parameters first.
 
     Raises
     ------
@@ -61,11 +61,11 @@ def open_study(
             f"study {name!r} is there with directions {', '.join(theirs)}; this asks for {', '.join(directions)}",
             "Choose another tune.study.",
         )
-    for _ in range(50):  # whoever made it says what it asks right after
+    for _ in range(50):  # its creator writes its digest right after creating it
         if (known := study.user_attrs.get(DIGEST)) is not None or _is_foreign(study):
             break
         time.sleep(POLL_SECONDS)
-    if known is None and not _is_foreign(study):  # who made it was killed before it said so
+    if known is None and not _is_foreign(study):  # its creator was killed in between
         return _begin(study, digest, first)
     if known != digest:
         raise InputError(
@@ -96,7 +96,7 @@ def claim(
     stopped: Callable[[], bool] = lambda: False,
     grid: Grid | None = None,
 ) -> Trial | None:
-    """A trial to work on, or None while others are at work on the last of `target` complete ones.
+    """Return a trial to work on, or None while others work on the last of `target` complete ones.
 
     However many ask at once, no more than `target` trials are ever complete: a trial is worked on only when fewer
     than that many of lower number are complete or under way, and numbers are handed out once.
@@ -108,7 +108,7 @@ def claim(
     stopped
         True ends the wait for those of lower number.
     grid
-        The points to try, where it is not the study's sampler who draws them.
+        The points to try, where they do not come from the study's sampler.
     """
     trials = study.get_trials(deepcopy=False)
     if sum(t.state in (TrialState.COMPLETE, TrialState.RUNNING) for t in trials) >= target:
@@ -134,7 +134,7 @@ def claim(
                 return None
             time.sleep(POLL_SECONDS)
     except optuna.exceptions.UpdateFinishedTrialError:
-        return None  # this machine was silent for too long: another has put the trial back
+        return None  # another process took this worker for dead and put the trial back
 
 
 def clear(study: optuna.Study, family: Family, beside: Path | None, grid: Grid | None = None) -> int:
@@ -145,20 +145,16 @@ def clear(study: optuna.Study, family: Family, beside: Path | None, grid: Grid |
     beside
         The folder of leases beside a journal; None for a database.
     """
-    storage, silent = study._storage, set()
-    if isinstance(storage, BaseHeartbeat) and is_heartbeat_enabled(storage):  # a database, which other machines share
-        silent = set(storage._get_stale_trial_ids(study._study_id))
-    cleared = 0
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        if trial._trial_id in silent or _is_dead(trial, beside):
-            cleared += give_back(study, trial, family, grid)
-    return cleared
+    silent = optuna_internals.silent(study)
+    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    left = [trial for trial in running if trial.number in silent or _is_dead(trial, beside)]
+    return sum(give_back(study, trial, family, grid) for trial in left)
 
 
 def give_back(
     study: optuna.Study, trial: FrozenTrial, family: Family, grid: Grid | None = None, counts: bool = True
 ) -> bool:
-    """Fail a trial and put its parameters in line again; False where another process did.
+    """Fail a trial and put its parameters in line again; False where it had ended already.
 
     One that was killed more than twice is not tried again: it may be what kills. One that was killed between saying
     why it fails and failing has failed; one whose point of a grid is another's leaves it there.
@@ -167,11 +163,9 @@ def give_back(
     times = trial.user_attrs.get(KILLED, 0) + counts
     try:
         if mine and times > RETRIES and REASON not in trial.user_attrs:
-            study._storage.set_trial_user_attr(
-                trial._trial_id, REASON, f"whoever worked on it was killed, {times} times"
-            )
+            optuna_internals.set_attribute(study, trial, REASON, f"whoever worked on it was killed, {times} times")
         study.tell(trial.number, state=TrialState.FAIL)
-    except (ValueError, RuntimeError, optuna.exceptions.UpdateFinishedTrialError):
+    except (ValueError, optuna.exceptions.UpdateFinishedTrialError):  # it ended meanwhile
         return False
     failed = study.get_trials(deepcopy=False)[trial.number]  # as it stays: its worker may have gone on meanwhile
     if mine and REASON not in failed.user_attrs:
@@ -194,7 +188,7 @@ def _is_dead(trial: FrozenTrial, beside: Path | None) -> bool:
 
 
 def check_failures(studies: Mapping[str, optuna.Study], since: Mapping[str, Progress]) -> None:
-    """Refuse to go on when most trials since then failed: what failed earlier may have been mended.
+    """Refuse to go on when most trials since then failed: the cause of earlier failures may have been fixed.
 
     Raises
     ------

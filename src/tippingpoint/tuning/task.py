@@ -13,9 +13,9 @@ from tippingpoint.core.errors import InputError
 from tippingpoint.core.redaction import masked
 from tippingpoint.data.users import Users
 from tippingpoint.experiment.build import fitted_on
-from tippingpoint.experiment.evidence import gather_evidence
 from tippingpoint.experiment.resume import code_of
 from tippingpoint.experiment.spec import ExperimentSpec
+from tippingpoint.experiment.valuation import ValuedUsers
 from tippingpoint.models.family import Family
 from tippingpoint.policies.best_action import BestAction
 from tippingpoint.tuning import samplers
@@ -93,9 +93,10 @@ def prepared(settings: TuneSettings, question: ExperimentSpec, everyone: Users, 
         name: cross_validate(_plain(family), name, folds, asked.objectives, priced, threads_each(1), Silent())
         for name, family in question.families.items()
     }
+    journals = STUDIES if settings.tracking.log else str(folder / "studies")
     return SearchTask(
         families=question.families,
-        names=_names(settings, asks),
+        names=_names(settings, asks, journals),
         storage=asked.storage,
         tune=asked,
         folds=folds,
@@ -103,19 +104,20 @@ def prepared(settings: TuneSettings, question: ExperimentSpec, everyone: Users, 
         baseline=baseline,
         seed=settings.seed,
         threads=threads_each(asked.workers),
+        journals=journals,
     )
 
 
 def again(task: SearchTask, settings: TuneSettings, asks: Mapping[str, str]) -> SearchTask:
     """The same task with studies of its own, beside those that are finished: what `force` asks for."""
-    return replace(task, names=_names(settings, asks, 1))
+    return replace(task, names=_names(settings, asks, task.journals, 1))
 
 
-def _names(settings: TuneSettings, asks: Mapping[str, str], further: int = 0) -> dict[str, str]:
+def _names(settings: TuneSettings, asks: Mapping[str, str], journals: str, further: int = 0) -> dict[str, str]:
     """The study of each family: the latest of those that were begun anew, or one after it."""
     study, storage = settings.tune.study, settings.tune.storage
     names = {name: f"{study}-{name}" if study else f"{name}-{asked}" for name, asked in asks.items()}
-    there = study_names(storage or STUDIES)
+    there = study_names(storage or journals)
     turns = (re.fullmatch(rf"{re.escape(name)}-(\d+)", other) for name in names.values() for other in there)
     turn = max((int(found[1]) for found in turns if found), default=1) + further
     return {name: f"{base}-{turn}" if turn > 1 else base for name, base in names.items()}
@@ -128,21 +130,13 @@ def _plain(family: Family) -> Family:
 
 def _priced(question: ExperimentSpec, users: Users, fold: np.ndarray) -> Priced:
     """Money of each user under each action; a fold's evidence rests on models fitted on the others."""
-    economics, actions, good = question.economics, question.actions, users.contract.good
-    outcome_scores = np.empty((len(users), len(actions)))
+    economics, actions = question.economics, question.actions
+    spend_intercept, spend_slope = economics.spend(actions, users.contract.good)
+    reward, spend = np.empty((2, len(users), len(actions)))
     for number in range(int(fold.max()) + 1):
         held = fold == number
         outside, inside = users.take(~held), users.take(held)
-        response = economics.response(actions)
-        outcome_scores[held] = gather_evidence(
-            question.evidence.kind, outside, inside, response, question.seed
-        ).outcome_scores
-    reward_intercept, reward_slope = economics.rewards(actions, good, users.costs)
-    spend_alpha, spend_beta = economics.spend(actions, good)
-    return Priced(
-        question.policy,
-        users.features,
-        actions,
-        reward_intercept + reward_slope * outcome_scores,
-        spend_alpha + spend_beta * outcome_scores,
-    )
+        valued = ValuedUsers.of(question.evidence.kind, outside, inside, actions, economics, question.seed)
+        reward[held] = valued.reward
+        spend[held] = spend_intercept + spend_slope * valued.evidence.outcome_scores
+    return Priced(question.policy, users.features, actions, reward, spend)

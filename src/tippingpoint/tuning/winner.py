@@ -109,6 +109,22 @@ def _gain_on_test(
     return verdict.difference
 
 
+def measured(
+    settings: TuneSettings, question: ExperimentSpec, everyone: Users, search: Search
+) -> tuple[ExperimentSpec, Tuned]:
+    """Refit the winner on train and validation and measure it once on test, beside its family's own parameters."""
+    best = search.best()
+    assert best is not None
+    own = question.families[best.family]
+    winner = replace(question, families={best.family: own.having(best.parameters)})
+    winner = with_baselines(winner, everyone)
+    candidate = answer(winner, best.family, everyone)
+    objective = settings.tune.objectives[0]
+    judged = objective if objective in JUDGED else "roc_auc"
+    gain = _gain_on_test(settings, question, everyone, candidate, judged)
+    return winner, found(search, candidate, judged, gain)
+
+
 def close(
     settings: TuneSettings,
     question: ExperimentSpec,
@@ -122,39 +138,20 @@ def close(
 
     None when another machine has the seat by then: what becomes of the winner is its own to say.
     """
-    best = search.best()
-    assert best is not None
-    own = question.families[best.family]
-    winner = replace(question, families={best.family: own.having(best.parameters)})
-    winner = with_baselines(winner, everyone)
-    candidate = answer(winner, best.family, everyone)
-    objective = settings.tune.objectives[0]
-    judged = objective if objective in JUDGED else "roc_auc"
-    gain = _gain_on_test(settings, question, everyone, candidate, judged)
-    tuned = found(search, candidate, judged, gain)
-    trials = f"{tuned.count('complete'):,} complete trials, {tuned.count('pruned'):,} ended early"
-    told = [f"{trials}, {tuned.count('failed'):,} failed.", *report.in_words(question, tuned)]
+    winner, tuned = measured(settings, question, everyone, search)
+    best, candidate, gain = tuned.best, tuned.candidate, tuned.gain_on_test
+    assert candidate is not None
+    assert gain is not None
     part = settings.model[best.family]
     chosen = part.model_copy(update={"arguments": {**part.arguments, **best.parameters}})
     as_run = settings.model_copy(update={"model": {best.family: chosen}})
     model_id = record(candidate, winner, as_run, parent, overview(winner))
     parent.metrics(
         {f"cv/{name}": value for name, value in best.values.items()}
-        | {"cv/gain": tuned.gain, f"test/{judged}_gain": gain}
+        | {"cv/gain": tuned.gain, f"test/{tuned.judged}_gain": gain}
     )
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        (folder / REPORT).write_text(
-            report.page(f"{question.name}: search on {question.origin}", search.studies, settings.tune.objectives, told)
-        )
-        values = {
-            family: np.array([t.values[objective] for t in tuned.tried if t.family == family and t.values])
-            for family in search.studies
-        }
-        report.history(folder / "figures/search.png", values, objective, tuned.maximize)
-        (folder / "tables").mkdir(exist_ok=True)
-        tuned.table().to_csv(folder / "tables/trials.csv", index=False)
-        parent.artifacts(folder)
+    words = _in_words(question, tuned)
+    _write_search(question, search, tuned, words, parent)
     if seat.take() is None:
         return None
     registered = None
@@ -167,10 +164,32 @@ def close(
         registered = version.uri
     saved = pages(settings, question, client, parent.experiment, parent.run_id)
     card = client.get_run(parent.run_id).data.tags["mlflow.note.content"]
-    note = shortened(f"{described(saved)}{' '.join(told)}\n\n{card}", "run")
+    note = shortened(f"{described(saved)}{' '.join(words)}\n\n{card}", "run")
     named = {"registered": registered} if registered else {}
     parent.tags({"mlflow.note.content": note, COLOUR: colour(best.family), CLOSED: registered or "", **named})
     return tuned, RunReference(parent.run_id, backend.page(parent.path), registered, saved)
+
+
+def _in_words(question: ExperimentSpec, tuned: Tuned) -> list[str]:
+    trials = f"{tuned.count('complete'):,} complete trials, {tuned.count('pruned'):,} ended early"
+    return [f"{trials}, {tuned.count('failed'):,} failed.", *report.in_words(question, tuned)]
+
+
+def _write_search(question: ExperimentSpec, search: Search, tuned: Tuned, words: list[str], run: Run) -> None:
+    """File the search in its run: page, figure and table of the trials."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        title = f"{question.name}: search on {question.origin}"
+        (folder / REPORT).write_text(report.page(title, search.studies, tuned.objectives, words))
+        objective = tuned.objectives[0]
+        values = {
+            family: np.array([t.values[objective] for t in tuned.tried if t.family == family and t.values])
+            for family in search.studies
+        }
+        report.history(folder / "figures/search.png", values, objective, tuned.maximize)
+        (folder / "tables").mkdir(exist_ok=True)
+        tuned.table().to_csv(folder / "tables/trials.csv", index=False)
+        run.artifacts(folder)
 
 
 def pages(

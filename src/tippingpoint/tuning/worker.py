@@ -1,4 +1,4 @@
-"""A process that works on trials: claims one, cross-validates, tells, until there are enough."""
+"""A process that works on trials: claims one, cross-validates it, and records the result, until there are enough."""
 
 import contextlib
 import multiprocessing
@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 import optuna
 from optuna.pruners import NopPruner
-from optuna.storages import BaseStorage, RDBStorage
+from optuna.storages import BaseStorage
 from optuna.trial import Trial, TrialState
 
 from tippingpoint.config.settings import Tune
 from tippingpoint.core import leases
 from tippingpoint.core.redaction import masked
 from tippingpoint.models.family import Family
-from tippingpoint.tuning import recorded_trials, samplers, storages, studies
+from tippingpoint.tuning import optuna_internals, recorded_trials, samplers, storages, studies
 from tippingpoint.tuning.folds import Folds, Priced
 from tippingpoint.tuning.grids import Grid, grid, within_reach
 from tippingpoint.tuning.objectives import DIRECTIONS, Found, Stopped, cross_validate
@@ -47,7 +47,9 @@ class SearchTask:
     names
         The study of each family.
     storage
-        A database URL; None for a journal file a study, in `.tippingpoint/studies`.
+        A database URL; None for a journal file a study.
+    journals
+        The folder of the journal files.
     baseline
         What cross-validation finds of each family's own parameters.
     """
@@ -61,6 +63,7 @@ class SearchTask:
     baseline: Mapping[str, Found]
     seed: int
     threads: int
+    journals: str = storages.STUDIES
 
     def grids(self) -> dict[str, Grid]:
         """The points of each family, where a grid is asked for."""
@@ -71,7 +74,7 @@ class SearchTask:
     @property
     def kept(self) -> str:
         """Where all studies are kept, passwords left out."""
-        return str(masked(self.storage)) if self.storage else storages.STUDIES
+        return str(masked(self.storage)) if self.storage else self.journals
 
     def place(self, family: str) -> str:
         """Where the study of a family is kept, passwords left out."""
@@ -164,26 +167,35 @@ def _next(
 
 
 def _answer(task: SearchTask, name: str, study: optuna.Study, trial: Trial, stop: Event) -> None:
-    try:
-        chosen = recorded_trials.suggest(trial, task.families[name])
-        family = task.families[name].having(chosen)
-        watching = _Watching(task, trial, stop)
-        found = cross_validate(family, name, task.folds, task.tune.objectives, task.priced, task.threads, watching)
-        if not np.isfinite(found.objectives()).all():
-            raise ValueError(f"an objective is not a number: {found.values}")
-        trial.set_user_attr(recorded_trials.FOUND, _told(found, task.baseline[name]))
-        study.tell(trial, found.objectives(), skip_if_finished=True)
-    except optuna.TrialPruned:
-        study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
-    except optuna.exceptions.UpdateFinishedTrialError:
-        return  # this machine was silent for too long: another has put the trial back
-    except storages.STORAGE_ERRORS:
-        raise
-    except Stopped:
-        studies.give_back(study, study.get_trials(deepcopy=False)[trial.number], task.families[name], counts=False)
-    except Exception as error:  # whatever a library raises: one failing trial does not end a study
-        trial.set_user_attr(recorded_trials.REASON, f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
-        study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
+    """Work on a trial and tell what became of it.
+
+    Where another process took this worker for dead meanwhile and put the trial back, the result is dropped.
+    """
+    with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):
+        try:
+            study.tell(trial, _found(task, name, trial, stop).objectives(), skip_if_finished=True)
+        except optuna.TrialPruned:
+            study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
+        except storages.STORAGE_ERRORS:
+            raise
+        except optuna.exceptions.UpdateFinishedTrialError:
+            raise
+        except Stopped:
+            studies.give_back(study, study.get_trials(deepcopy=False)[trial.number], task.families[name], counts=False)
+        except Exception as error:  # whatever a library raises: one failing trial does not end a study
+            trial.set_user_attr(recorded_trials.REASON, f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
+            study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
+
+
+def _found(task: SearchTask, name: str, trial: Trial, stop: Event) -> Found:
+    """Cross-validate a trial's parameters and keep what was found with the trial."""
+    family = task.families[name].having(recorded_trials.suggest(trial, task.families[name]))
+    watching = _Watching(task, trial, stop)
+    found = cross_validate(family, name, task.folds, task.tune.objectives, task.priced, task.threads, watching)
+    if not np.isfinite(found.objectives()).all():
+        raise ValueError(f"an objective is not a number: {found.values}")
+    trial.set_user_attr(recorded_trials.FOUND, _told(found, task.baseline[name]))
+    return found
 
 
 def _told(found: Found, baseline: Found) -> dict[str, Any]:
@@ -237,15 +249,14 @@ class _Watching:
 @contextlib.contextmanager
 def _beating(trial: Trial) -> Iterator[None]:
     """Tell a database every few seconds that the trial is worked on, for other machines to see."""
-    storage = trial.study._storage
-    storage = getattr(storage, "_backend", storage)  # behind Optuna's cache
-    if not isinstance(storage, RDBStorage):
+    record = optuna_internals.heartbeat(trial)
+    if record is None:
         yield
         return
 
     def beat() -> None:
         with contextlib.suppress(Exception):  # a beat that is missed is no reason to lose the trial
-            storage.record_heartbeat(trial._trial_id)
+            record()
 
     beat()
     with leases.beating(beat, storages.BEAT_SECONDS):

@@ -1,4 +1,4 @@
-"""What if the cut-offs were others: what they bring, how sure that is, and who moves."""
+"""The page of cut-offs: value of other choices with intervals, and who would move."""
 
 import numpy as np
 import pandas as pd
@@ -118,7 +118,7 @@ def _pair(found: Board, now: Scenario) -> int:
 
 
 def _figures(now: Scenario, then: Scenario, unit: str) -> None:
-    """What the moved cut-offs bring, beside the registered ones."""
+    """Value of the moved cut-offs, beside the registered ones."""
     spent, before = now.spend, then.spend
     shown = [
         ("Uplift", now.of.uplift, then.of.uplift, unit),
@@ -233,11 +233,11 @@ def _without() -> None:
     rows = [{"segment": r.segment, "when": r.when, "action": about.policy.actions[r.segment]} for r in rules]
     if rows:
         frame(pl.DataFrame(rows), hide_index=True)
-    _worth(about.simulation, f"{about.model}{BETWEEN}{about.policy.name}")
+    _uplift(about.simulation, f"{about.model}{BETWEEN}{about.policy.name}")
 
 
-def _worth(simulation: Simulation, contestant: str) -> None:
-    """What it brings as it is."""
+def _uplift(simulation: Simulation, contestant: str) -> None:
+    """Show the uplift of the policy as it is."""
     of = simulation.values[contestant]["uplift_per_user"]
     unit = f"{simulation.currency} per 1,000 users over doing nothing ({simulation.kind}){_between(of)}"
     st.metric("Uplift", f"{of.value * 1000:,.0f}")

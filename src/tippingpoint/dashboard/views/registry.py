@@ -11,7 +11,7 @@ from tippingpoint.dashboard.tables import frame
 from tippingpoint.promotion.registry_status import described, table
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.journal import Entry, read
-from tippingpoint.tracking.promotion import at, standing, version_of
+from tippingpoint.tracking.promotion import at, registry_status, version_of
 
 MEASURED = "measured_uplift_per_1000"
 SHOWN = ["when", "what", "version", "over", "who", "why", "gate", "then", "now"]
@@ -31,7 +31,7 @@ def page() -> None:
     client = backend.connect(writing=False)
     journal = read(client, name)
     with backend.store_errors():
-        stands = standing(client, journal, described)
+        stands = registry_status(client, journal, described)
         tags = version_of(client, name, number).tags
     head = journal.head if journal.head is not None and journal.head.version == number else None
     shown = {

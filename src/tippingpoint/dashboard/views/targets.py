@@ -30,7 +30,7 @@ def page() -> None:
         return lists.targets(found, about, only, why)
 
     of = mine.once(("targets", about.reference, only, why), make)
-    if found.by is not None and (away := lists.by_lot(found, about)):
+    if found.by is not None and (away := lists.other_action(found, about)):
         st.caption(
             f"{away:,} users did not get their segment's action, by lot (holdout=…) or a limit: they are listed by the"
             " action they got, and who got none is in no list of those to act on."

@@ -26,58 +26,23 @@ CHANGED = (
 
 
 def page() -> None:
-    """Upload, preview, match, mend."""
+    """Upload, preview, match, and show what was decided."""
     mine = session()
     st.title("Users")
     st.markdown("Bring a table of users, one row each; or look at those the model was fitted and judged on.")
-    given = st.file_uploader("A CSV (also gzipped) or Parquet file, up to 200 MB", KINDS, key=f"file {mine.uploads}")
-    address = _address() if settings()["tables"] else ""
-    if given is not None:
-        _look(lambda: uploads.look(given.name, given.getvalue()))
-        mine.uploads, mine.tried = mine.uploads + 1, address
-        if (running := get_script_run_ctx()) is not None:
-            running.uploaded_file_mgr.remove_session_files(running.session_id)
-        st.rerun()
-    if address and address != mine.tried:
-        if _look(lambda: uploads.look_at_table(address)):
-            mine.table = address
-        mine.tried = address
+    _take()
     if mine.wrong:
         st.error(plain(mine.wrong), icon=":material/error:")
         mine.wrong = ""
     if mine.upload is not None:
         st.caption("It is held in memory for this tab alone, and gone with it.")
-    if mine.upload is not None and (lacking := missing()):
-        _match(lacking)
-        _preview(mine.upload.preview)
-        _wanted()
-        return
-    place = st.empty()
-    if mine.upload is not None and mine.listed is None:
-        with place.container():
-            st.caption(f"{plain(mine.upload.name)}, its first rows")
+        if lacking := missing():
+            _match(lacking)
             _preview(mine.upload.preview)
-    try:
-        found = listed()
-    except TippingpointError:
-        if mine.upload is not None:
-            _forgetting()
-        raise
-    place.empty()
-    tally = found.tally
-    st.subheader(plain(found.origin) if mine.listed else f"{plain(found.origin)}: {OWN}")
-    if mine.listed is None and subject().changed:
-        st.warning(CHANGED)
-    for place, (name, value) in zip(
-        st.columns(3),
-        {"rows": tally.rows, "decided": tally.decided, "set aside": tally.quarantined}.items()
-        if found.by is None
-        else {"decisions": tally.rows, "users": tally.decided, "decided on": f"{found.at:%Y-%m-%d}"}.items(),
-        strict=True,
-    ):
-        place.metric(name, value if isinstance(value, str) else f"{value:,}")
-    if found.by is not None:
-        st.caption(f"Decisions of {plain(found.by)} as they are, of each user the last; nothing was decided anew.")
+            _wanted()
+            return
+    found = _decided()
+    _counts(found)
     if len(found.broken):
         _broken(found)
     if found.names:
@@ -90,6 +55,55 @@ def page() -> None:
         _forgetting()
     _drifted(found)
     _wanted()
+
+
+def _take() -> None:
+    """Take the file or the table that was given, once."""
+    mine = session()
+    given = st.file_uploader("A CSV (also gzipped) or Parquet file, up to 200 MB", KINDS, key=f"file {mine.uploads}")
+    address = _address() if settings()["tables"] else ""
+    if given is not None:
+        _look(lambda: uploads.look(given.name, given.getvalue()))
+        mine.uploads, mine.tried = mine.uploads + 1, address
+        if (running := get_script_run_ctx()) is not None:
+            running.uploaded_file_mgr.remove_session_files(running.session_id)
+        st.rerun()
+    if address and address != mine.tried:
+        if _look(lambda: uploads.look_at_table(address)):
+            mine.table = address
+        mine.tried = address
+
+
+def _decided() -> intake.Listed:
+    """The users with their decisions; until they are there, the first rows of the upload are shown."""
+    mine, place = session(), st.empty()
+    if mine.upload is not None and mine.listed is None:
+        with place.container():
+            st.caption(f"{plain(mine.upload.name)}, its first rows")
+            _preview(mine.upload.preview)
+    try:
+        found = listed()
+    except TippingpointError:
+        if mine.upload is not None:
+            _forgetting()
+        raise
+    place.empty()
+    return found
+
+
+def _counts(found: intake.Listed) -> None:
+    """Whose decisions these are, and how many."""
+    mine, tally = session(), found.tally
+    st.subheader(plain(found.origin) if mine.listed else f"{plain(found.origin)}: {OWN}")
+    if mine.listed is None and subject().changed:
+        st.warning(CHANGED)
+    counts: dict[str, int | str] = {"rows": tally.rows, "decided": tally.decided, "set aside": tally.quarantined}
+    if found.by is not None:
+        counts = {"decisions": tally.rows, "users": tally.decided, "decided on": f"{found.at:%Y-%m-%d}"}
+    for place, (name, value) in zip(st.columns(3), counts.items(), strict=True):
+        place.metric(name, value if isinstance(value, str) else f"{value:,}")
+    if found.by is not None:
+        st.caption(f"Decisions of {plain(found.by)} as they are, of each user the last; nothing was decided anew.")
 
 
 def _address() -> str:

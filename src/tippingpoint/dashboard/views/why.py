@@ -6,13 +6,15 @@ import polars as pl
 import streamlit as st
 
 from tippingpoint.dashboard import figures, intake
-from tippingpoint.dashboard.clause import clause
 from tippingpoint.dashboard.state import plain, session, subject, users, worth
 from tippingpoint.dashboard.tables import frame
 from tippingpoint.data.decisions import as_written
 from tippingpoint.explanation import background_of
 from tippingpoint.explanation.reasons import CAVEAT, shown, what_moves
 from tippingpoint.models.calibration import Model, pipeline_of
+from tippingpoint.policies.bands import Bands
+from tippingpoint.policies.policy import Policy
+from tippingpoint.policies.rules import SCORE, Rules
 
 OFFERED = 5
 MOST = 12
@@ -91,6 +93,30 @@ def _one(row: int) -> None:
                 moves.append({"to": segment, "if": str(move) if move else "no value tried of a single column does"})
         frame(pl.DataFrame(moves), hide_index=True)
         st.caption(CAVEAT)
+
+
+def clause(policy: Policy, score: float, features: pd.DataFrame) -> str:
+    """Which words of a policy put one user, whose features these are, into their segment; empty where it has none."""
+    if isinstance(policy, Bands):
+        return _band(policy, score)
+    if not isinstance(policy, Rules):
+        return ""
+    held = policy.matches(np.array([score]), features)[0]
+    if not held.any():
+        return f"{policy.otherwise}, because no rule holds"
+    k = int(held.argmax())
+    rule = policy.rules[k]
+    read = [c for c in policy.columns if c != SCORE]
+    values = [f"score = {score:.3f}", *(f"{c} = {shown(features[c].iloc[0])}" for c in read)]
+    return f"{rule.segment}, because rule {k + 1} is the first that holds: {rule.when}. Here {', '.join(values)}"
+
+
+def _band(policy: Bands, score: float) -> str:
+    segment = policy.segments[int(policy.segment(np.array([score]), pd.DataFrame(index=[0]))[0])]
+    k = policy.segments.index(segment)
+    low, high = policy.cuts[max(k - 1, 0) : k], policy.cuts[k : k + 1]
+    ends = [*(f"from {cut:g}" for cut in low), *(f"up to {cut:g}" for cut in high)]
+    return f"{segment}, because the score {score:.3f} is in its band: {' '.join(ends)}"
 
 
 def _background() -> pd.DataFrame:

@@ -41,11 +41,11 @@ MILLISECONDS = 10**11
 class Properties(StrictModel):
     """Where the properties that features need stand in Mixpanel's events and Stripe's metadata."""
 
-    seconds: str
-    platform: str
-    country: str
-    variant: str
-    user_id: str
+    seconds: str = "seconds"
+    platform: str = "platform"
+    country: str = "mp_country_code"
+    variant: str = "Variant name"
+    user_id: str = "user_id"
 
 
 def files(where: str, path: str) -> list[Path]:

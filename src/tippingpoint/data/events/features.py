@@ -23,11 +23,22 @@ LINKS = {"distinct_id": "an id", "$insert_id": "an id", "time": "a time", "custo
 class Vocabulary(StrictModel):
     """What the product calls the events that matter. Names of payment events are Stripe's."""
 
-    sign_up: str
+    sign_up: str = "Sign Up"
     """The event that makes an id a user."""
-    exposure: str | None
+    exposure: str | None = None
     """The event that says which action a user was given at the cut-off; null: none was logged."""
-    counted: dict[str, str] = Field(min_length=1)
+    counted: dict[str, str] = Field(
+        default={
+            "signins": "Sign In",
+            "playbacks": "Playback",
+            "searches": "Search",
+            "downloads": "Download",
+            "pricing_pages": "Pricing Page",
+            "limit_notifications": "Limit Notification",
+            "account_pages": "Account Page",
+        },
+        min_length=1,
+    )
     """Feature name and event name; the first is the sign-in, the measure of all others."""
 
     @field_validator("counted")

@@ -23,11 +23,11 @@ from tippingpoint.data.users import Users
 class EventSource(Source):
     """What all sources of events are asked."""
 
-    outcome: Outcome
+    outcome: Outcome = "conversion"
     """conversion: who signed up subscribes; churn: who subscribed leaves."""
-    window_days: int = Field(ge=1, le=365)
+    window_days: int = Field(default=7, ge=1, le=365)
     """Days from sign-up (churn: from the start of the subscription) to the cut-off: features see no more."""
-    horizon_days: int = Field(ge=1, le=365)
+    horizon_days: int = Field(default=30, ge=1, le=365)
     """Days from the cut-off in which the outcome counts."""
 
     @property
@@ -54,17 +54,17 @@ class Events(EventSource):
     The columns of the tables are those of `exports.PRODUCT` and `exports.PAYMENTS`.
     """
 
-    product: str | None
+    product: str | None = None
     """Mixpanel's raw export: a file of JSON lines, a folder of them, or a pattern."""
-    payments: str | None
+    payments: str | None = None
     """Stripe's events: JSON lines or CSV, likewise."""
-    url: str | None
+    url: str | None = None
     """Instead of files: a DuckDB or PostgreSQL URL."""
-    until: int | None
+    until: int | None = None
     """Epoch second up to which the log is complete; null: its last event."""
-    vocabulary: Vocabulary
-    properties: Properties
-    logging: dict[str, float] | None
+    vocabulary: Vocabulary = Vocabulary()
+    properties: Properties = Properties()
+    logging: dict[str, float] | None = None
     """Where an experiment was logged: each action and the chance it was taken with, `none` first; null where the
     chances are not known: the actions are those that were given, and `none`."""
 
@@ -97,7 +97,7 @@ class Events(EventSource):
         users = features.as_users(table, self.definition, quality, actions, **known)
         newest = datetime.fromtimestamp(table["cut_off"].cast(pl.Int64).to_numpy().max(), UTC).replace(tzinfo=None)
         users = replace(users, times={"cut-off": newest})
-        return self.let_in(users, users.table())
+        return self.valid_users(users, users.table())
 
     def engines(self) -> Iterator[Engine]:
         if self.url is not None:

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
 from tippingpoint.core.strict import StrictModel
 from tippingpoint.data.generators.world import BLOCK, World, strings
@@ -12,9 +13,9 @@ from tippingpoint.data.generators.world import BLOCK, World, strings
 class Tiers(StrictModel):
     """What the tier of a user's country adds to the log-odds of converting."""
 
-    tier_1: float
-    tier_2: float
-    tier_3: float
+    tier_1: float = 0.5
+    tier_2: float = 0.0
+    tier_3: float = -0.6
 
 
 class CaseStudy(World):
@@ -26,7 +27,10 @@ class CaseStudy(World):
 
     file: ClassVar = "data/synthetic_user_conversion_data.csv"
 
-    tiers: Tiers
+    seed: int = Field(default=20240501, ge=0, lt=2**64)
+    intercept: float = -2.82
+    noise: float = Field(default=0.5, ge=0)
+    tiers: Tiers = Tiers()
 
     @property
     def question(self) -> str:

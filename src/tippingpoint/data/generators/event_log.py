@@ -38,19 +38,7 @@ TOGETHER = 16
 """Blocks that go through the SQL at once: 65,536 profiles."""
 START = 1_735_689_600
 """2025-01-01 in epoch seconds: the first sign-up."""
-VOCABULARY = Vocabulary(
-    sign_up="Sign Up",
-    exposure="$experiment_started",
-    counted={
-        "signins": "Sign In",
-        "playbacks": "Playback",
-        "searches": "Search",
-        "downloads": "Download",
-        "pricing_pages": "Pricing Page",
-        "limit_notifications": "Limit Notification",
-        "account_pages": "Account Page",
-    },
-)
+VOCABULARY = Vocabulary(exposure="$experiment_started")
 
 
 @dataclass(frozen=True)
@@ -78,24 +66,24 @@ class EventLog(EventSource):
     At the cut-off an action is taken and logged; for the horizon it moves the daily log-odds of those it can.
     """
 
-    profiles: int = Field(ge=1)
-    seed: int = Field(ge=0, lt=2**64)
-    cohort_days: int = Field(ge=1)
+    profiles: int = Field(default=12_000, ge=1)
+    seed: int = Field(default=20240501, ge=0, lt=2**64)
+    cohort_days: int = Field(default=90, ge=1)
     """Days over which they sign up."""
-    sessions: float = Field(ge=1)
+    sessions: float = Field(default=4.1, ge=1)
     """Mean number of sessions of a free profile."""
-    early: float = Field(ge=0, le=1)
+    early: float = Field(default=0.4, ge=0, le=1)
     """Share whose intent shows within the first days."""
-    subscribing: float
-    leaving: float
+    subscribing: float = -8.6
+    leaving: float = -5.2
     """Daily log-odds of the average profile."""
-    responses: Responses
-    strength: dict[str, float]
+    responses: Responses = Responses()
+    strength: dict[str, float] = {"discount_10": 0.9, "checkout_prompt": 1.2}
     """Daily log-odds of subscribing that an action adds for the persuadable and takes from sleeping dogs; for
     churn, of leaving, that it takes from the persuadable and adds for sleeping dogs."""
-    logging: Logging
-    drift: Drift
-    mess: Mess
+    logging: Logging = Logging()
+    drift: Drift = Drift()
+    mess: Mess = Mess()
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -136,11 +124,11 @@ class EventLog(EventSource):
         if self.logging.kind != "confounded":
             parts["logging_probability"] = table["chance"].to_numpy()
         users = features.as_users(table, self.definition, quality, tuple(self.logging.chances), **parts)
-        return self.let_in(users, users.table())
+        return self.valid_users(users, users.table())
 
     @cached_property
     def terms(self) -> TableSchema:
-        """What the door asks: the contract given, else the log's own with the actions of the config."""
+        """The contract that validation uses: the one given, else the log's own with the actions of the config."""
         if self.contract is not None:
             return read_contract(Path(self.contract))
         return read_contract(shipped(f"{self.origin}_{self.outcome}")).with_actions(list(self.logging.chances))
@@ -170,86 +158,104 @@ class EventLog(EventSource):
         def stream(part: int) -> np.random.Generator:
             return np.random.Generator(np.random.Philox(key=[self.seed, b], counter=[0, 0, 0, part]))
 
-        n, free = PROFILES, self.outcome == "conversion"
-        rng = stream(0)
-        who = lives.Profiles.draw(rng, n, self.early)
-        signed_up = START + (rng.random(n) * self.cohort_days * DAY).astype(np.int64)
-        moved = self.drift.progress(b * n + np.arange(n))
-        index = who.index if free else who.grievance
-        chance = self.logging.probabilities(index / index.std(), who.noise / who.noise.std())
-        given = (np.cumsum(chance[:, :-1], axis=1) < rng.random((n, 1))).sum(axis=1)
-        strength = np.outer(
-            1 + self.drift.effect * moved,
-            [0.0, *(self.strength[action] for action in list(self.logging.chances)[1:])],
-        )
-
+        people, free = self._people(stream(0), b), self.outcome == "conversion"
+        who, signed_up = people.who, people.signed_up
         # Both turns of a life have ways of responding; only at the one that is asked about is anything done.
-        base, effect = respond(rng, self.responses, 0.5 * who.index, who.engagement)
-        subscribes = lives.Fate.draw(
-            stream(1),
-            lives.free_log_odds(who, self.subscribing + base + free * self.drift.log_odds * moved),
-            free * effect[:, None] * strength,
-            given,
-            self.window_days,
-            self.horizon_days,
-        )
+        drift = self.drift.log_odds * people.moved
+        log_odds = lives.free_log_odds(who, self.subscribing + people.base + free * drift)
+        push = free * people.effect[:, None] * people.strength
+        subscribes = self._fate(stream(1), log_odds, push, people.given)
         payer = np.flatnonzero(subscribes.day < lives.DAYS)
-        starts = signed_up[payer] + ((subscribes.day + rng.uniform(0.02, 0.98, n))[payer] * DAY).astype(np.int64)
+        starts = signed_up[payer] + ((subscribes.day + people.moment)[payer] * DAY).astype(np.int64)
+
         payers, rng = who.take(payer), stream(2)
         trouble = lives.Trouble.draw(rng, payers)
         base, effect = respond(rng, self.responses, -0.5 * payers.grievance, payers.engagement)
-        leaves = lives.Fate.draw(  # an action that works keeps them
-            rng,
-            lives.paid_log_odds(payers, self.leaving - base + (not free) * self.drift.log_odds * moved[payer], trouble),
-            (free - 1) * effect[:, None] * strength[payer],
-            given[payer],
-            self.window_days,
-            self.horizon_days,
-        )
+        log_odds = lives.paid_log_odds(payers, self.leaving - base + (not free) * drift[payer], trouble)
+        push = (free - 1) * effect[:, None] * people.strength[payer]  # an action that works keeps them
+        leaves = self._fate(rng, log_odds, push, people.given[payer])
         ends = starts + ((leaves.day + rng.uniform(0.02, 0.98, len(payer))) * DAY).astype(np.int64)
         ends[leaves.day == lives.DAYS] = NEVER
 
-        fate, anchor, rows = (subscribes, signed_up, np.arange(n)) if free else (leaves, starts, payer)
+        all_ = np.arange(PROFILES)
+        fate, anchor, rows = (subscribes, signed_up, all_) if free else (leaves, starts, payer)
         asked = rows[fate.at_risk]
         cut_off = anchor[fate.at_risk] + self.window_days * DAY
-        freed = np.full(n, np.inf)
+        freed = np.full(PROFILES, np.inf)
         freed[payer] = (starts - signed_up[payer]) / DAY - 0.02
         before = lives.free_sessions(stream(3), who, freed, self.sessions)
         after = lives.paid_sessions(stream(4), payers, (ends - starts) / DAY, trouble.paused)
         did = Rows.join(
             [
-                Rows.of(np.arange(n), SIGN_UP, signed_up),
-                Rows.of(asked, EXPOSURE, cut_off, given[asked]),
-                Rows(
-                    before.profile,
-                    before.kind,
-                    signed_up[before.profile] + _whole(before.day),
-                    before.playback,
-                ),
-                Rows(
-                    payer[after.profile],
-                    after.kind,
-                    starts[after.profile] + _whole(after.day),
-                    after.playback,
+                Rows.of(all_, SIGN_UP, signed_up),
+                Rows.of(asked, EXPOSURE, cut_off, people.given[asked]),
+                *(
+                    Rows(own[of.profile], of.kind, since[of.profile] + _whole(of.day), of.playback)
+                    for of, own, since in ((before, all_, signed_up), (after, payer, starts))
                 ),
                 Rows.of(payer, KINDS.index("Sign In"), starts - 864),
                 Rows.of(payer, KINDS.index("Pricing Page"), starts - 400),
             ]
         )
         paid = ledger(stream(5), who, signed_up, payer, starts, ends, trouble)
-        names = Names(self.seed, b, n)
-        kept = pl.col("profile") < keep
-        known = {
-            "user_id": names.profiles().gather(asked),
-            "truth": fate.truth[fate.at_risk],
-            "chance": chance[asked],
-        }
+        names, kept = Names(self.seed, b, PROFILES), pl.col("profile") < keep
         events = product(stream(6), names, self.mess, who, did, signed_up, list(self.logging.chances))
+        bills = payments(stream(7), names, self.mess, paid)
+        ids, truth = names.profiles().gather(asked), fate.truth[fate.at_risk]
+        known = pl.DataFrame({"user_id": ids, "truth": truth, "chance": people.chance[asked]})
         return Block(
             events.filter(kept).drop("profile"),
-            payments(stream(7), names, self.mess, paid).filter(kept).drop("profile"),
-            pl.DataFrame(known).filter(pl.Series(asked < keep)),
+            bills.filter(kept).drop("profile"),
+            known.filter(pl.Series(asked < keep)),
         )
+
+    def _people(self, rng: np.random.Generator, b: int) -> "_People":
+        n = PROFILES
+        who = lives.Profiles.draw(rng, n, self.early)
+        signed_up = START + (rng.random(n) * self.cohort_days * DAY).astype(np.int64)
+        moved = self.drift.progress(b * n + np.arange(n))
+        index = who.index if self.outcome == "conversion" else who.grievance
+        chance = self.logging.probabilities(index / index.std(), who.noise / who.noise.std())
+        given = (np.cumsum(chance[:, :-1], axis=1) < rng.random((n, 1))).sum(axis=1)
+        each = [0.0, *(self.strength[action] for action in list(self.logging.chances)[1:])]
+        strength = np.outer(1 + self.drift.effect * moved, each)
+        base, effect = respond(rng, self.responses, 0.5 * who.index, who.engagement)
+        moment = rng.uniform(0.02, 0.98, n)
+        return _People(who, signed_up, moved, chance, given, strength, base, effect, moment)
+
+    def _fate(self, rng: np.random.Generator, log_odds: np.ndarray, push: np.ndarray, given: np.ndarray) -> lives.Fate:
+        return lives.Fate.draw(rng, log_odds, push, given, self.window_days, self.horizon_days)
+
+
+@dataclass(frozen=True)
+class _People:
+    """The n profiles of a block, and what is done to them.
+
+    Parameters
+    ----------
+    signed_up
+        (n,) epoch second.
+    moved
+        (n,) how far the world has drifted.
+    chance, given
+        (n, K) chance of each action, and (n,) the action taken.
+    strength
+        (n, K) strength of each action.
+    base, effect
+        (n,) as `respond` returns them for the first subscription.
+    moment
+        (n,) share of the day that had passed when they subscribed.
+    """
+
+    who: lives.Profiles
+    signed_up: np.ndarray
+    moved: np.ndarray
+    chance: np.ndarray
+    given: np.ndarray
+    strength: np.ndarray
+    base: np.ndarray
+    effect: np.ndarray
+    moment: np.ndarray
 
 
 def respond(

@@ -47,15 +47,15 @@ USER, DEVICE, OLD, NOBODY = range(4)
 class Mess(StrictModel):
     """How imperfectly the events are linked; shares."""
 
-    late: float = Field(ge=0, le=1)
+    late: float = Field(default=0.04, ge=0, le=1)
     """Of the product events, received hours after they happened."""
-    duplicate: float = Field(ge=0, le=1)
+    duplicate: float = Field(default=0.02, ge=0, le=1)
     """Of all events, received twice."""
-    orphan: float = Field(ge=0, le=1)
+    orphan: float = Field(default=0.01, ge=0, le=1)
     """Events of nobody's, for each that is somebody's."""
-    skewed: float = Field(ge=0, le=1)
+    skewed: float = Field(default=0.03, ge=0, le=1)
     """Of the profiles, on a device whose clock is up to half a day off, ahead or behind."""
-    merged: float = Field(ge=0, le=1)
+    merged: float = Field(default=0.1, ge=0, le=1)
     """Of the profiles, on a second device too, known to be theirs only later."""
 
 
@@ -192,28 +192,13 @@ def product(
         (n,) epoch second.
     """
     n = len(signed_up)
-    second = rng.random(n) < mess.merged
-    claimed = np.where(second, signed_up + (rng.exponential(5.0, n) * DAY).astype(np.int64) + 1, 0)
-    chained = second & (rng.random(n) < 0.1)
-    direct, indirect = np.flatnonzero(second & ~chained), np.flatnonzero(chained)
-    rows = Rows.join(
-        [
-            rows,
-            Rows.of(direct, IDENTIFY, claimed[direct]),
-            Rows.of(indirect, IDENTIFY, claimed[indirect]),
-            Rows.of(indirect, MERGE, claimed[indirect] + 60),
-        ]
-    )
+    rows, claimed, chained = _merged(rng, mess, rows, signed_up)
     m, client = len(rows.time), rows.kind < SERVER
     slot = np.where(client & (rows.time < claimed[rows.profile]) & (rng.random(m) < 0.4), DEVICE, USER)
     slot[(rows.kind == IDENTIFY) & chained[rows.profile]] = OLD
     alias = np.select([rows.kind == IDENTIFY, rows.kind == MERGE], [DEVICE, OLD], -1)
 
-    off = np.where(rng.random(n) < mess.skewed, rng.uniform(-43_200, 43_200, n), 0).astype(np.int64)
-    delay = np.where(rng.random(m) < mess.late, 3_600 + rng.exponential(43_200, m), rng.random(m) * 4).astype(np.int64)
-    stated = rows.time + off[rows.profile] * client
-    received = rows.time + delay * client
-
+    stated, received = _clocks(rng, mess, rows, client, n)
     nobodys = np.flatnonzero(client & (rng.random(m) < mess.orphan))
     again = np.flatnonzero(rng.random(m) < mess.duplicate)
     pick = np.concatenate([np.arange(m), nobodys, again])
@@ -244,6 +229,36 @@ def product(
         },
         schema={**PRODUCT, "profile": pl.Int64},
     )
+
+
+def _merged(
+    rng: np.random.Generator, mess: Mess, rows: Rows, signed_up: np.ndarray
+) -> tuple[Rows, np.ndarray, np.ndarray]:
+    """The rows with those that join ids; (n,) when a profile's ids were joined, 0 if never; and (n,) if by a chain."""
+    n = len(signed_up)
+    second = rng.random(n) < mess.merged
+    claimed = np.where(second, signed_up + (rng.exponential(5.0, n) * DAY).astype(np.int64) + 1, 0)
+    chained = second & (rng.random(n) < 0.1)
+    direct, indirect = np.flatnonzero(second & ~chained), np.flatnonzero(chained)
+    joined = Rows.join(
+        [
+            rows,
+            Rows.of(direct, IDENTIFY, claimed[direct]),
+            Rows.of(indirect, IDENTIFY, claimed[indirect]),
+            Rows.of(indirect, MERGE, claimed[indirect] + 60),
+        ]
+    )
+    return joined, claimed, chained
+
+
+def _clocks(
+    rng: np.random.Generator, mess: Mess, rows: Rows, client: np.ndarray, n: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """(m,) the time that each event states, by its device's clock, and (m,) when it was received."""
+    m = len(rows.time)
+    off = np.where(rng.random(n) < mess.skewed, rng.uniform(-43_200, 43_200, n), 0).astype(np.int64)
+    delay = np.where(rng.random(m) < mess.late, 3_600 + rng.exponential(43_200, m), rng.random(m) * 4).astype(np.int64)
+    return rows.time + off[rows.profile] * client, rows.time + delay * client
 
 
 def payments(rng: np.random.Generator, names: Names, mess: Mess, rows: Rows) -> pl.DataFrame:

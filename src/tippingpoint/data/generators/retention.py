@@ -5,10 +5,11 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 from scipy.special import expit
 
 from tippingpoint.core.strict import StrictModel
-from tippingpoint.data.generators.world import BLOCK, World, strings
+from tippingpoint.data.generators.world import BLOCK, Logging, Responses, World, strings
 from tippingpoint.data.users import Users
 
 COUNTRIES = {"US": 0.24, "DE": 0.2, "GB": 0.14, "FR": 0.14, "ES": 0.1, "IT": 0.08, "BR": 0.06, "IN": 0.04}
@@ -34,9 +35,9 @@ BENT = (
 class Types(StrictModel):
     """A price a month, by type of subscription."""
 
-    basic: float
-    standard: float
-    premium: float
+    basic: float = 7.99
+    standard: float = 11.99
+    premium: float = 16.99
 
 
 class Retention(World):
@@ -48,9 +49,15 @@ class Retention(World):
     """
 
     north_star: ClassVar = "weekly_watch_hours"
-    observed_on: date
+    seed: int = Field(default=20240701, ge=0, lt=2**64)
+    logging: Logging = Logging(chances={"none": 0.5, "discount_10": 0.25, "reactivation_email": 0.25})
+    intercept: float = 0.8
+    noise: float = Field(default=0.4, ge=0)
+    responses: Responses = Responses(persuadable=0.3, sure_thing=0.3, lost_cause=0.25, sleeping_dog=0.15)
+    strength: dict[str, float] = {"discount_10": 1.1, "reactivation_email": 0.8}
+    observed_on: date = date(2024, 7, 1)
     """The day from which days since the last login are counted."""
-    prices: Types
+    prices: Types = Types()
 
     @property
     def question(self) -> str:

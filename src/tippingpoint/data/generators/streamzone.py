@@ -4,10 +4,11 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 from scipy.special import expit
 
 from tippingpoint.core.strict import StrictModel
-from tippingpoint.data.generators.world import BLOCK, World, strings
+from tippingpoint.data.generators.world import BLOCK, Responses, World, strings
 
 BENT = ("weekly_watch_hours", "replay_share", "live_hours", "days_active", "plan_page_visits", "ads_per_hour")
 """Columns the log-odds bend in."""
@@ -16,10 +17,10 @@ BENT = ("weekly_watch_hours", "replay_share", "live_hours", "days_active", "plan
 class Devices(StrictModel):
     """What the device a user mostly watches on adds to the log-odds of converting."""
 
-    smart_tv: float
-    mobile: float
-    tablet: float
-    web: float
+    smart_tv: float = 0.6
+    mobile: float = -0.2
+    tablet: float = 0.1
+    web: float = 0.0
 
 
 class StreamZone(World):
@@ -32,7 +33,11 @@ class StreamZone(World):
     """
 
     north_star: ClassVar = "weekly_watch_hours"
-    devices: Devices
+    seed: int = Field(default=20240603, ge=0, lt=2**64)
+    intercept: float = -4.2
+    noise: float = Field(default=0.4, ge=0)
+    responses: Responses = Responses(persuadable=0.35, sure_thing=0.2, lost_cause=0.3, sleeping_dog=0.15)
+    devices: Devices = Devices()
 
     @property
     def question(self) -> str:

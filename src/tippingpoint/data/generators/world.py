@@ -4,6 +4,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from inspect import getfile
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -29,10 +30,10 @@ class Responses(StrictModel):
     effect: ClassVar = np.array([1.0, 0.0, 0.0, -1.0])
     """What an action's strength is multiplied by."""
 
-    persuadable: float = Field(gt=0, lt=1)
-    sure_thing: float = Field(gt=0, lt=1)
-    lost_cause: float = Field(gt=0, lt=1)
-    sleeping_dog: float = Field(gt=0, lt=1)
+    persuadable: float = Field(default=0.35, gt=0, lt=1)
+    sure_thing: float = Field(default=0.2, gt=0, lt=1)
+    lost_cause: float = Field(default=0.35, gt=0, lt=1)
+    sleeping_dog: float = Field(default=0.1, gt=0, lt=1)
 
     @model_validator(mode="after")
     def _sum_to_one(self) -> Self:
@@ -58,11 +59,11 @@ class Responses(StrictModel):
 class Logging(StrictModel):
     """How the logged action came to be taken."""
 
-    kind: Literal["randomised", "by_score", "confounded"]
+    kind: Literal["randomised", "by_score", "confounded"] = "randomised"
     """At random; likelier at a high index; or by what no column holds, so that the chances are unknown."""
-    chances: dict[str, float]
+    chances: dict[str, float] = {"none": 0.5, "discount_10": 0.25, "checkout_prompt": 0.25}
     """Action and its chance for the average user; `none` first."""
-    slope: float = Field(ge=0)
+    slope: float = Field(default=1.5, ge=0)
     """For by_score and confounded: the odds of an action against none move by at most e^±slope."""
 
     @field_validator("chances")
@@ -97,11 +98,11 @@ class Logging(StrictModel):
 class Drift(StrictModel):
     """How the world moves from the first cohort on; users are numbered in the order they were met."""
 
-    over: int = Field(ge=1)
+    over: int = Field(default=10_000, ge=1)
     """Users met while it moves, evenly; later ones find it where it came to rest."""
-    log_odds: float
+    log_odds: float = 0.0
     """Log-odds of the outcome added by the end."""
-    effect: float = Field(ge=-1)
+    effect: float = Field(default=0.0, ge=-1)
     """Share of their strength that actions have won (or, below 0, lost) by the end."""
 
     def progress(self, number: np.ndarray) -> np.ndarray:
@@ -119,16 +120,16 @@ class World(Source):
     file: ClassVar[str | None] = None
     """Where its table is kept, from the folder of the repository; None where it is written only on demand."""
 
-    users: int = Field(ge=1)
+    users: int = Field(default=10_000, ge=1)
     seed: int = Field(ge=0, lt=2**64)
-    logging: Logging
+    logging: Logging = Logging()
     intercept: float
     noise: float = Field(ge=0)
     """Standard deviation of the log-odds no model sees; under confounded logging these drive the action."""
-    responses: Responses
-    strength: dict[str, float]
+    responses: Responses = Responses()
+    strength: dict[str, float] = {"discount_10": 0.9, "checkout_prompt": 1.2}
     """Log-odds an action adds for persuadable users, and takes away from sleeping dogs."""
-    drift: Drift
+    drift: Drift = Drift()
 
     @model_validator(mode="after")
     def _strengths_of_the_actions(self) -> Self:
@@ -151,8 +152,9 @@ class World(Source):
 
     @cached_property
     def written(self) -> TableSchema:
-        """The world's own contract: what its columns are called, mean and hold."""
-        return read_contract(shipped(self.origin))
+        """The world's own contract: what its columns are called, mean and hold. A plugin's is beside its file."""
+        beside = Path(getfile(type(self))).with_suffix(".yaml")
+        return read_contract(beside if beside.is_file() else shipped(self.origin))
 
     @cached_property
     def meaning(self) -> FeatureSchema:
@@ -162,7 +164,7 @@ class World(Source):
 
     @cached_property
     def terms(self) -> TableSchema:
-        """What the door asks: the contract given, else the world's own with the actions of the config."""
+        """The contract that validation uses: the one given, else the world's own with the actions of the config."""
         if self.contract is not None:
             return read_contract(Path(self.contract))
         return self.written.with_actions(self.actions)
@@ -229,7 +231,7 @@ class World(Source):
             else:
                 stacked[name] = None if values[0] is None else np.concatenate(values)
         users = replace(parts[0], **stacked)
-        return self.let_in(users, self.table(users))
+        return self.valid_users(users, self.table(users))
 
     def score(self, users: Users) -> np.ndarray:
         """The best score there is: P(outcome = 1 | features) under the logged mix of actions.

@@ -1,0 +1,338 @@
+"""The verbs as functions of objects."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pandas as pd
+import polars as pl
+
+from tippingpoint.api.components import component_of, economics_of, families_of, policy_of
+from tippingpoint.comparison import job as comparison
+from tippingpoint.comparison.job import CompareResult
+from tippingpoint.config.settings import MeasureSettings, ScoreSettings, Settings, SimulateSettings, TuneSettings
+from tippingpoint.core.errors import InputError
+from tippingpoint.core.strict import validate
+from tippingpoint.data.decisions import read as decisions_of
+from tippingpoint.data.frame import as_polars
+from tippingpoint.data.source import Source
+from tippingpoint.economics import Economics
+from tippingpoint.experiment.fitted import FittedModel
+from tippingpoint.measurement import job as measurement
+from tippingpoint.measurement.job import DecidingVersion, MeasureResult
+from tippingpoint.measurement.result import Promise
+from tippingpoint.models.family import Family
+from tippingpoint.policies.policy import Policy
+from tippingpoint.scoring import job as scoring
+from tippingpoint.scoring.frame import ScoredFrame, score_frame
+from tippingpoint.scoring.job import ScoreResult
+from tippingpoint.simulation import job as simulation
+from tippingpoint.simulation.job import SimulateResult
+from tippingpoint.tracking import backend
+from tippingpoint.tracking.deciders import Loaded, load_decider, reference_of
+from tippingpoint.tuning import job as tuning
+from tippingpoint.tuning.job import TuneResult
+
+S = TypeVar("S", bound=Settings)
+Frame = pd.DataFrame | pl.DataFrame
+NAMES = ("decisions", "outcomes")
+
+# Left to themselves, threads spin while they wait for each other: on busy cores a fit takes several times as long.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+
+def compare(
+    users: Source,
+    models: str | Family | Iterable[str | Family] = "all",
+    policy: str | Policy | None = None,
+    economics: str | Economics | None = None,
+    *,
+    track: bool = True,
+    **settings: Any,
+) -> CompareResult:
+    """Fit model families, value a policy on the scores of each, and say which is better where that is known.
+
+    Parameters
+    ----------
+    users
+        What `read_users` or `generate` returned.
+    models
+        Names of `conf/model`, families with parameters of your own, or `all`.
+    policy, economics
+        Who gets which action, and what outcomes and actions are worth; names of `conf/policy` and `conf/economics` or
+        objects.
+    track
+        Whether runs are filed in MLflow and the winner is registered, as the command line does. With False nothing is
+        written anywhere.
+    **settings
+        Keys of `conf/config.yaml`: `seed`, `select_by`, `evidence`, `explain_rows`, `split`, `tracking`, …
+
+    Returns
+    -------
+    CompareResult
+        `.leaderboard()`, `.plot`, `.best`, `.to_dict()`; in a notebook a table.
+
+    Raises
+    ------
+    InputError
+        For anything that is wrong with users, models, policy or prices.
+
+    Examples
+    --------
+    >>> import tippingpoint as tp
+    >>> users = tp.generate("case_study", users=1_000)
+    >>> result = tp.compare(users, models="logistic", explain_rows=20, track=False)
+    >>> result.best.name
+    'logistic'
+    """
+    asked = _asked(Settings, users, models, policy, economics, track, settings)
+    return comparison.compare(asked, users)
+
+
+def tune(
+    users: Source,
+    models: str | Family | Iterable[str | Family] = "boosting",
+    trials: int = 50,
+    policy: str | Policy | None = None,
+    economics: str | Economics | None = None,
+    *,
+    track: bool = True,
+    **settings: Any,
+) -> TuneResult:
+    """Search the hyper-parameters of one family or several; the winner is refitted and measured once on test.
+
+    Parameters
+    ----------
+    trials
+        Complete trials that the search shall have.
+    users, models, policy, economics, track
+        As of `compare`.
+    **settings
+        Keys of `conf/tune.yaml`; those of its group `tune` as `tune={"folds": 5}`.
+
+    Returns
+    -------
+    TuneResult
+        `.leaderboard()` of the trials, `.best`, `.to_dict()`.
+
+    Raises
+    ------
+    InputError
+        For anything that is wrong with users, models, policy or prices, or when most trials fail.
+
+    Examples
+    --------
+    >>> import tippingpoint as tp
+    >>> users = tp.generate("case_study", users=1_000)
+    >>> result = tp.tune(users, "logistic", trials=2, explain_rows=20, track=False)
+    >>> len(result.leaderboard())
+    2
+    """
+    searched = {"trials": trials} | settings.pop("tune", {})
+    asked = _asked(TuneSettings, users, models, policy, economics, track, settings | {"tune": searched})
+    return tuning.tune(asked, users)
+
+
+def simulate(
+    result: CompareResult | TuneResult,
+    policies: str | Policy | Iterable[str | Policy] = (),
+    economics: str | Economics | None = None,
+    *,
+    track: bool | None = None,
+    **settings: Any,
+) -> SimulateResult:
+    """Say what other cut-offs, policies, prices and budgets would bring with the models of a result.
+
+    Parameters
+    ----------
+    result
+        What `compare` or `tune` returned.
+    policies
+        Names of `conf/policy` or policies, for the contest beside the result's own.
+    economics
+        Other prices than the result's.
+    track
+        Whether a run is filed; None does as the result did.
+    **settings
+        Keys of `conf/simulate.yaml`: `cuts`, `budget`, `smallest_uplift`, `sensitivity`, `seed`, `tracking`.
+
+    Returns
+    -------
+    SimulateResult
+        `.leaderboard()` of all contestants, `.plot`, `.to_dict()`.
+
+    Raises
+    ------
+    InputError
+        When policies, prices and the result's users do not fit each other.
+
+    Examples
+    --------
+    >>> import tippingpoint as tp
+    >>> users = tp.generate("case_study", users=1_000)
+    >>> result = tp.compare(users, models="logistic", explain_rows=20, track=False)
+    >>> what_if = tp.simulate(result, policies=[tp.TopFraction(share=0.1)], cuts=20)
+    >>> what_if.simulation.leader
+    'logistic · intent_bands'
+    """
+    filed, models = result.filed, {model.name: model for model in result.models}
+    question = next(iter(models.values())).question
+    users = question.source
+    assert users is not None
+    prices = economics_of(economics, users) if economics is not None else None
+    given = [policies] if isinstance(policies, str | Policy) else list(policies)
+    further = [policy_of(policy, users) for policy in given]
+    track = filed is not None if track is None else track
+    tracking = {"log": track} | settings.pop("tracking", {})
+    asked = validate(SimulateSettings, {"tracking": tracking} | settings, "")
+    if track:
+        if filed is None:
+            raise InputError("track", "nothing is filed of this result", "Compare with track=True, or leave track out.")
+        node = {} if prices is None else component_of(prices).as_written()
+        asked = asked.model_copy(update={"models": [filed.run_id], "economics": node})
+        return simulation.simulate(asked, further, users)
+    loaded = {name: model.loaded.model for name, model in models.items()}
+    return simulation.simulate_in_memory(
+        asked, loaded, [question.policy, *further], prices or question.economics, users
+    )
+
+
+def score(
+    users: str | Path | Frame,
+    model: FittedModel | str | None = None,
+    to: str | Path | None = None,
+    *,
+    track: bool = True,
+    **settings: Any,
+) -> ScoredFrame | ScoreResult:
+    """Decide for users: score, segment, action and what that is expected to bring.
+
+    Parameters
+    ----------
+    users
+        A frame of pandas or Polars, decided in memory; or a file, folder or database's URL, decided chunk by chunk.
+    model
+        `result.best`, or a registered version (`models:/conversion/3`, `models:/conversion@challenger`); None for the
+        champion.
+    to
+        Where decisions of a file go.
+    track
+        Whether the batch of a file is filed as a run.
+    **settings
+        Keys of `conf/score.yaml`: `only`, `reasons`, `holdout`, `holdout_actions`, `parts`, …
+
+    Returns
+    -------
+    ScoredFrame or ScoreResult
+        Of a frame `.decisions` and `.quarantined`; of a file what was written.
+
+    Raises
+    ------
+    InputError
+        When the users are not what the model reads, or there is no such version.
+
+    Examples
+    --------
+    >>> import tippingpoint as tp
+    >>> users = tp.generate("case_study", users=1_000)
+    >>> result = tp.compare(users, models="logistic", explain_rows=20, track=False)
+    >>> frame = tp.generate("case_study", users=5, seed=1).loaded.table()
+    >>> tp.score(frame, result.best).decisions.shape[0]
+    5
+    """
+    if isinstance(users, pd.DataFrame | pl.DataFrame):
+        if to is not None:
+            raise InputError("to", "a frame is decided in memory", "Write .decisions, or give a file instead.")
+        asked = validate(ScoreSettings, settings, "")
+        fitted = model if isinstance(model, FittedModel) else None
+        batch = scoring.batch_of(asked, _loaded(model), scoring.moment(asked.scored_at))
+        return score_frame(as_polars(users), batch, asked.holdout, fitted)
+    if isinstance(model, FittedModel):
+        if model.reference.startswith("memory:"):
+            raise InputError("model", f"{model.name} is not registered", "Compare with track=True, or score a frame.")
+        model = model.reference
+    places = {"input": str(users), "to": None if to is None else str(to), "model": model}
+    tracking = {"log": track} | settings.pop("tracking", {})
+    return scoring.score(validate(ScoreSettings, places | {"tracking": tracking} | settings, ""))
+
+
+def measure(
+    decisions: str | Path | Frame | ScoredFrame, outcomes: str | Path | Frame, *, track: bool = True, **settings: Any
+) -> MeasureResult:
+    """Say what decisions brought over everyone getting none, of a share that got a random action.
+
+    Parameters
+    ----------
+    decisions
+        What `score(…, holdout=0.05)` returned for a frame, or wrote.
+    outcomes
+        What came of them, one row a user.
+    track
+        Whether a run is filed and noted on the version; of files only.
+    **settings
+        Keys of `conf/measure.yaml`: `outcome`, `at`, `within`, `absent`, `since`, `until`, …
+
+    Raises
+    ------
+    InputError
+        When the tables are not what they should be, or hold no random share.
+
+    Examples
+    --------
+    >>> import tippingpoint as tp
+    >>> users = tp.generate("case_study", users=1_000)
+    >>> result = tp.compare(users, models="logistic", explain_rows=20, track=False)
+    >>> new = tp.generate("case_study", users=2_000, seed=1).loaded.table()
+    >>> decided = tp.score(new, result.best, holdout=0.5)
+    >>> came = tp.measure(decided, new[["user_id", "converted"]])
+    >>> came.versions[0].version
+    'memory:logistic'
+    """
+    if isinstance(decisions, str | Path) and isinstance(outcomes, str | Path) and track:
+        given = {"decisions": str(decisions), "outcomes": str(outcomes)}
+        return measurement.measure(validate(MeasureSettings, given | settings, ""))
+    asked = validate(MeasureSettings, {"decisions": "frame", "outcomes": "frame"} | settings, "")
+    known = None
+    if isinstance(decisions, ScoredFrame):
+        if (model := decisions.model) is not None:
+            known = {model.reference: _deciding(model)}
+        decisions = decisions.decisions
+    tables = (of if isinstance(of, str | Path) else as_polars(of) for of in (decisions, outcomes))
+    read = [decisions_of(str(t), n) if isinstance(t, str | Path) else t for t, n in zip(tables, NAMES, strict=True)]
+    return measurement.measure_in_memory(asked, read[0], read[1], known)
+
+
+def _deciding(model: FittedModel) -> DecidingVersion:
+    """What a measurement needs to know of a model at hand."""
+    question, value = model.question, model.candidate.value
+    promise = Promise(question.evidence.kind, value.outcomes_per_1000, value.uplift)
+    return DecidingVersion(question.economics, question.users.contract.good, promise)
+
+
+def _loaded(model: FittedModel | str | None) -> Loaded:
+    if isinstance(model, FittedModel):
+        return model.loaded
+    client = backend.connect(writing=False)
+    return load_decider(client, reference_of(client, model))
+
+
+def _asked(
+    kind: type[S],
+    users: Source,
+    models: str | Family | Iterable[str | Family],
+    policy: str | Policy | None,
+    economics: str | Economics | None,
+    track: bool,
+    settings: dict[str, Any],
+) -> S:
+    """Return a verb's settings, as the command line would have composed them."""
+    tracking = {"log": track} | settings.pop("tracking", {})
+    parts = {
+        "model": {name: component_of(family) for name, family in families_of(models).items()},
+        "data": component_of(users),
+        "policy": component_of(policy_of(policy, users)),
+        "economics": component_of(economics_of(economics, users)),
+        "tracking": tracking,
+    }
+    return validate(kind, parts | settings, "")

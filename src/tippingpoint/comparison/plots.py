@@ -1,0 +1,72 @@
+"""The figures of a comparison in a notebook, each with the table it is drawn from."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from tippingpoint.comparison import figures
+from tippingpoint.comparison.page import importance
+from tippingpoint.comparison.result import Comparison
+from tippingpoint.evaluation.calibration_bins import calibration_bins
+from tippingpoint.evaluation.curves import GRID
+from tippingpoint.reports.html import layout, numbers
+from tippingpoint.reports.palette import GREY, colour
+from tippingpoint.reports.plot import Plot
+
+
+@dataclass(frozen=True)
+class ComparisonPlots:
+    """`result.plot`: one method a figure."""
+
+    comparison: Comparison
+
+    def uplift(self) -> Plot:
+        """What the policy brings with each model over everyone getting none, per user, with 95 % intervals."""
+        question = self.comparison.question
+        values = {c.family: c.value.uplift for c in self.comparison.candidates}
+        values |= {b.name: b.value.uplift for b in question.baselines}
+        data = pd.DataFrame(
+            [{"model": name, "uplift": of.value, "low": of.low, "high": of.high} for name, of in values.items()]
+        )
+        unit = f"{question.economics.currency} per user ({question.evidence.kind})"
+        marks = {
+            "type": "scatter", "mode": "markers", "x": numbers(data["uplift"], 6), "y": data["model"].tolist(),
+            "marker": {"size": 10, "color": [colour(n) if n in question.families else GREY for n in data["model"]]},
+        }  # fmt: skip
+        if question.evidence.measured:
+            above, below = data["high"] - data["uplift"], data["uplift"] - data["low"]
+            ends = {"array": numbers(above, 6), "arrayminus": numbers(below, 6)}
+            marks["error_x"] = {"type": "data", "symmetric": False, "thickness": 2} | ends
+        drawn = layout(f"uplift, {unit}", "", 120 + 40 * len(data)) | {"showlegend": False}
+        drawn["yaxis"] |= {"autorange": "reversed"}
+        return Plot(data, {"data": [marks], "layout": drawn})
+
+    def roc(self) -> Plot:
+        """ROC curve of each model on test."""
+        curves = {c.family: c.evaluation.curves.roc for c in self.comparison.candidates}
+        data = pd.concat(
+            pd.DataFrame({"model": name, "false_positive_rate": GRID, "true_positive_rate": of.value})
+            for name, of in curves.items()
+        )
+        return Plot(data.reset_index(drop=True), figures.roc(curves))
+
+    def calibration(self) -> Plot:
+        """Outcome rate against mean score in ten bins of equal size, with Wilson's 95 % intervals."""
+        test = self.comparison.question.parts.test
+        data = calibration_bins(test.outcome, {c.family: c.score for c in self.comparison.candidates})
+        return Plot(data, figures.calibration(data))
+
+    def differences(self) -> Plot:
+        """Paired differences in ROC AUC of all pairs of models, with intervals that hold for all together."""
+        pairs = self.comparison.auc
+        ends = [(v.difference.value, v.difference.low, v.difference.high) for v in pairs]
+        data = pd.DataFrame({"first": [v.first for v in pairs], "second": [v.second for v in pairs]})
+        data[["difference", "low", "high"]] = np.array(ends, dtype=np.float64).reshape(-1, 3)
+        data["verdict"] = [v.verdict for v in pairs]
+        return Plot(data, figures.pairs(pairs, "difference in ROC AUC"))
+
+    def importance(self) -> Plot:
+        """Share of all mean |SHAP| that each column has in each model."""
+        shares = importance(self.comparison)
+        return Plot(shares.rename_axis("column").reset_index(), figures.heat(shares))

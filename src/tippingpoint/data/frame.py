@@ -1,0 +1,74 @@
+"""Frames in memory: users as a source of a job, and the columns a model reads."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import polars as pl
+from pydantic import PrivateAttr
+
+from tippingpoint.core.errors import InputError, nearest
+from tippingpoint.data.column_roles import Roles
+
+
+class Frame(Roles):
+    """Users of a frame in memory; its columns' roles are inferred as for a file."""
+
+    label: str = "frame"
+    """What it is called in reports."""
+
+    _table: pl.DataFrame | None = PrivateAttr(default=None)
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame | pl.DataFrame, **roles: object) -> "Frame":
+        """Return the users of a frame; `roles` are the keys of `conf/data/csv.yaml`."""
+        source = cls.model_validate(roles)
+        source._table = as_polars(frame)
+        return source
+
+    @property
+    def origin(self) -> str:
+        return self.label
+
+    def read(self) -> pl.DataFrame:
+        if self._table is None:
+            what = "the users were a frame in memory, which is not kept"
+            raise InputError("data", what, "Give the frame again, or type data=csv data.path=… data.target=…")
+        if len(self._table) < 2:
+            raise InputError("users", f"the frame has {len(self._table)} rows; at least two are needed")
+        return self._table
+
+
+def as_polars(frame: pd.DataFrame | pl.DataFrame) -> pl.DataFrame:
+    """Return a frame as Polars; the index of a pandas frame is not kept."""
+    return frame if isinstance(frame, pl.DataFrame) else pl.from_pandas(frame.reset_index(drop=True))
+
+
+def model_columns(table: pl.DataFrame, kinds: Mapping[str, str]) -> pd.DataFrame:
+    """Return the columns a model reads: numbers as float64, categories as text.
+
+    Parameters
+    ----------
+    kinds
+        `number` or `category` by column, in the model's order.
+
+    Raises
+    ------
+    InputError
+        When a column is not there, or a number's holds something else.
+    """
+    columns = {}
+    for name, kind in kinds.items():
+        if name not in table.columns:
+            raise InputError(
+                "users", f"no column {name!r}, which the model was fitted with", nearest(name, table.columns)
+            )
+        values = table[name]
+        if kind == "category":
+            columns[name] = pd.Series(pd.array(values.cast(pl.String).to_arrow(), dtype="str"))
+            continue
+        try:
+            columns[name] = pd.Series(values.cast(pl.Float64).to_numpy().astype(np.float64, copy=False))
+        except pl.exceptions.PolarsError as error:
+            raise InputError(f"users.{name}", f"is not a number ({str(error).splitlines()[0]})") from error
+    return pd.DataFrame(columns)

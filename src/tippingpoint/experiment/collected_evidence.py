@@ -1,0 +1,152 @@
+"""All that is known of one part's users under each action, and what policies decide for them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import pandas as pd
+
+from tippingpoint.core.errors import InputError
+from tippingpoint.data.users import Users
+from tippingpoint.economics import Economics
+from tippingpoint.experiment.collected_tables import calibration_of_rewards, diagnostics, ranking
+from tippingpoint.experiment.evidence import Predict, fit_logging, fit_measure, fit_rewards, log_of
+from tippingpoint.experiment.simulation_result import BEST, ORACLE, PAIR
+from tippingpoint.experiment.valuation import ValuedUsers
+from tippingpoint.offpolicy.evidence import Kind, Log, doubly_robust
+from tippingpoint.offpolicy.sufficient_statistics import MEASURE, MONEY, Measures, log_blocks
+from tippingpoint.policies.policy import Policy
+
+
+@dataclass(frozen=True)
+class EvidenceModels:
+    """What evidence rests on, fitted on train once for both parts.
+
+    Parameters
+    ----------
+    outcomes
+        Outcome under each action; None where no action was ever logged.
+    chances
+        Chance of each action; None unless it must be estimated.
+    measures
+        Each further measure under each action; empty where evidence is not from a log.
+    """
+
+    outcomes: Predict | None
+    chances: Predict | None
+    measures: dict[str, Predict]
+
+    @classmethod
+    def on(cls, kind: Kind, train: Users, seed: int) -> Self:
+        """Fit them on train."""
+        logged = kind in ("experiment", "logged") and train.measures is not None
+        return cls(
+            outcomes=fit_rewards(train, seed) if train.action is not None else None,
+            chances=fit_logging(train, seed) if kind == "logged" else None,
+            measures={name: fit_measure(train, name, seed) for name in measure_names(train) if logged},
+        )
+
+
+@dataclass(frozen=True)
+class PartEvidence:
+    """The users of one part, with all that is known of them before any model.
+
+    Parameters
+    ----------
+    log
+        What was done to them, over all of their actions; None where evidence is not from a log.
+    kept
+        Codes, among all of their actions, of those that are valued.
+    further
+        (n, K) blocks of statistics besides the outcome scores: money where prices are per user, and measures.
+    predicted
+        (n, K) outcomes that `EvidenceModels.outcomes` predicts; None where there is no such model.
+    """
+
+    valued: ValuedUsers
+    log: Log | None
+    kept: list[int]
+    further: Measures
+    predicted: np.ndarray | None
+
+    @classmethod
+    def of(
+        cls,
+        kind: Kind,
+        models: EvidenceModels,
+        train: Users,
+        users: Users,
+        actions: tuple[str, ...],
+        economics: Economics,
+        seed: int,
+    ) -> Self:
+        """Gather what is known of users; `train` are others, which the models were fitted on.
+
+        Raises
+        ------
+        InputError
+            Where a measure has missing values.
+        """
+        log = None
+        if kind in ("experiment", "logged"):
+            log = log_of(kind, train, users, seed, models.outcomes, models.chances)
+        valued = ValuedUsers.of(kind, train, users, actions, economics, seed, log)
+        kept = [users.actions.index(a) for a in actions] if kind != "assumed" else list(range(len(actions)))
+        further = {MONEY: valued.reward} if economics.per_user else {}
+        for measure, expected in models.measures.items():
+            assert log is not None
+            assert users.measures is not None
+            observed = users.measures[measure].to_numpy(np.float64)
+            if not np.isfinite(observed).all():
+                raise InputError(f"data.measures.{measure}", "values are missing", "Fill them, or leave it out.")
+            scores = doubly_robust(observed, log.action, log.logging_probability, expected(users.features))
+            further[f"{MEASURE}{measure}"] = scores[:, kept]
+        predicted = None if log is None else log.predicted
+        if predicted is None and models.outcomes is not None:
+            predicted = models.outcomes(users.features)
+        return cls(valued, log, kept, further, None if predicted is None else predicted[:, kept])
+
+    def decide(
+        self, bound: Mapping[str, Mapping[str, Policy]], scores: Mapping[str, np.ndarray], best: bool
+    ) -> dict[str, np.ndarray]:
+        """(n,) action codes of each contestant: bound policies by model, the best action if asked, the oracle."""
+        valued = self.valued
+        found = {
+            f"{model}{PAIR}{name}": valued.decide(policy, scores[model])
+            for model, policies in bound.items()
+            for name, policy in policies.items()
+        }
+        if best and self.predicted is not None:
+            found[BEST] = np.nanargmax(valued.reward_intercept + valued.reward_slope * self.predicted, axis=1)
+        if valued.evidence.kind == "truth":
+            found[ORACLE] = np.nanargmax(valued.reward, axis=1)
+        return found
+
+    def tables(self, scores: dict[str, np.ndarray], decisions: dict[str, np.ndarray]) -> dict[str, pd.DataFrame]:
+        """How well scores rank users, and what the log can say; nothing of what was never tried."""
+        evidence, actions, users = self.valued.evidence, self.valued.actions, self.valued.users
+        if evidence.kind == "assumed":
+            return {}
+        effect = None if self.predicted is None else self.predicted - self.predicted[:, :1]
+        found = {"ranking": ranking(scores, effect, evidence, actions, users.contract.good)}
+        if self.log is not None:
+            everyone = {f"everyone {action}": np.full(len(users), k) for k, action in enumerate(actions)}
+            found["evidence"] = diagnostics(evidence.kind, self.log, decisions | everyone, self.kept)
+            found["reward_model"] = calibration_of_rewards(self.log, users.actions)
+        return found
+
+    def log_blocks(self) -> Measures | None:
+        """The log as `join` takes it, in money where prices are per user; None without a log."""
+        if self.log is None:
+            return None
+        one = np.zeros(len(self.kept)), np.ones(len(self.kept))
+        per_user = MONEY in self.further
+        return log_blocks(
+            self.log, self.kept, *((self.valued.reward_intercept, self.valued.reward_slope) if per_user else one)
+        )
+
+
+def measure_names(users: Users) -> list[str]:
+    """Names of the further measures users have."""
+    return [] if users.measures is None else [str(name) for name in users.measures]

@@ -1,0 +1,122 @@
+"""Binding policies to scores, deciding with them, and valuing what they decide: one way for all verbs."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from tippingpoint.data.users import Users
+from tippingpoint.economics import Economics
+from tippingpoint.experiment.evidence import ExpectedReward, Predict, gather_evidence, reward_model
+from tippingpoint.offpolicy.evidence import Evidence, Kind, Log
+from tippingpoint.offpolicy.value import PolicyValue, policy_value, reward, segment_break_even
+from tippingpoint.policies.policy import FitContext, Policy
+
+
+@dataclass(frozen=True)
+class BindingUsers:
+    """Users that policies learn from when they are bound to a model.
+
+    Parameters
+    ----------
+    train
+        The users the model was fitted on.
+    validation
+        The users whose scores are at hand.
+    expected_reward
+        As `FitContext` takes it; None where no action was ever logged.
+    """
+
+    train: Users
+    validation: Users
+    expected_reward: ExpectedReward | None
+
+    @classmethod
+    def of(
+        cls, train: Users, validation: Users, economics: Economics, seed: int, predict: Predict | None = None
+    ) -> Self:
+        """Users with the rewards expected of them; `predict` is what `fit_rewards` gave for train, if it did."""
+        return cls(train, validation, reward_model(train, economics, seed, predict))
+
+    def bind(self, policy: Policy, score: np.ndarray) -> Policy:
+        """Return the policy with what it learns fixed; `score` are the (n,) scores of validation."""
+        return policy.bind(FitContext(self.train.features, self.validation.features, score, self.expected_reward))
+
+
+@dataclass(frozen=True)
+class ValuedUsers:
+    """n users with evidence and prices of K actions.
+
+    Parameters
+    ----------
+    actions
+        Names of the K actions; `none` first.
+    evidence
+        Outcome scores of the users under each action.
+    reward_intercept, reward_slope
+        (K,) reward line of each action; (n, K) where prices are per user.
+    """
+
+    users: Users
+    actions: tuple[str, ...]
+    evidence: Evidence
+    reward_intercept: np.ndarray
+    reward_slope: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        kind: Kind,
+        train: Users,
+        users: Users,
+        actions: tuple[str, ...],
+        economics: Economics,
+        seed: int,
+        log: Log | None = None,
+    ) -> Self:
+        """Gather evidence of users, fitted on train, and price the actions.
+
+        Parameters
+        ----------
+        actions
+            All or some of the users' own; for `assumed` any.
+        log
+            The users' log, where `log_of` made it already.
+        """
+        lines = economics.rewards(actions, users.contract.good, users.costs)
+        evidence = gather_evidence(kind, train, users, economics.response(actions), seed, log)
+        if kind != "assumed" and actions != users.actions:
+            evidence = Evidence(kind, evidence.outcome_scores[:, [users.actions.index(action) for action in actions]])
+        return cls(users, actions, evidence, *lines)
+
+    @property
+    def reward(self) -> np.ndarray:
+        """(n, K) money per user under each action."""
+        return reward(self.evidence, self.reward_intercept, self.reward_slope)
+
+    def decide(self, policy: Policy, score: np.ndarray) -> np.ndarray:
+        """(n,) codes into `actions` that a bound policy gives the users at (n,) scores."""
+        return policy.decide(score, self.users.features, self.actions)
+
+    def value(self, policy: Policy, score: np.ndarray) -> PolicyValue:
+        """Value a bound policy by what it decides for the users at (n,) scores.
+
+        Raises
+        ------
+        InputError
+            Where a decided action has no price or no evidence.
+        """
+        return policy_value(self.evidence, self.reward_intercept, self.reward_slope, self.decide(policy, score))
+
+    def break_even(self, members: np.ndarray, action: str) -> float:
+        """From which response on an action pays for the users that (n,) bool `members` marks; NaN for none or no one.
+
+        As `offpolicy.value.segment_break_even`, at the prices of these users.
+        """
+        k = self.actions.index(action)
+        if not k or not members.any():
+            return float("nan")
+        lines = self.reward_intercept[..., [0, k]], self.reward_slope[..., [0, k]]
+        if self.reward_intercept.ndim == 2:  # prices of each user's own
+            lines = lines[0][members], lines[1][members]
+        return segment_break_even(self.evidence.outcome_scores[members, 0], *lines, self.users.contract.good)

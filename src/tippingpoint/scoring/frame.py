@@ -1,0 +1,88 @@
+"""Decisions for a frame in memory: nothing is written, no run is filed."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import polars as pl
+from rich.console import RenderableType
+
+from tippingpoint.core.errors import InputError
+from tippingpoint.decisions.batch_result import BatchResult
+from tippingpoint.experiment.fitted import FittedModel
+from tippingpoint.reports.result import Result
+from tippingpoint.scoring.batch import Batch, best_first
+from tippingpoint.scoring.report import score_summary
+
+ORIGIN = "frame"
+
+
+@dataclass(frozen=True, repr=False)
+class ScoredFrame(Result):
+    """What was decided for the users of a frame.
+
+    Parameters
+    ----------
+    decisions
+        One row a user, columns as in the files of `score`.
+    quarantined
+        Rows that break the model's contract, with the reasons.
+    model
+        What decided, where it is at hand; `measure` needs it of a model that no store holds.
+    """
+
+    decisions: pd.DataFrame
+    quarantined: pd.DataFrame
+    scored: BatchResult
+    model: FittedModel | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return self.scored.to_dict()
+
+    def render(self) -> RenderableType:
+        """One screen for a terminal."""
+        return score_summary(self.scored, None)
+
+
+def score_frame(table: pl.DataFrame, batch: Batch, holdout: float, model: FittedModel | None) -> ScoredFrame:
+    """Decide for all users of a table at once.
+
+    Raises
+    ------
+    InputError
+        When the table lacks columns, or none of its rows holds the contract.
+    """
+    start = time.perf_counter()
+    table = table.select(batch.wanted(table.columns))
+    done = batch.decide(table, 0)
+    if not done.tally.decided:
+        worst = ", ".join(list(done.tally.worst())[:3]) or "there are no rows"
+        raise InputError(
+            "users", f"no row of the frame can be decided ({worst})", "See what the model's contract asks."
+        )
+    deployment, policy = batch.decider.deployment, batch.decider.policy
+    decisions = best_first([done.table], batch.user_id, deployment) if batch.only else done.table
+    scored = BatchResult(
+        origin=ORIGIN,
+        to="memory",
+        model=batch.decider.reference,
+        policy=policy.name,
+        policy_digest=batch.policy_digest,
+        scored_at=batch.scored_at,
+        tally=done.tally,
+        segments=done.tally.by_segment(policy.segments, policy.actions),
+        drift=deployment.reference.drift(done.tally.drift),
+        currency=deployment.economics.currency,
+        evidence=deployment.evidence,
+        quarantine=".quarantined" if done.tally.quarantined else None,
+        only=batch.only,
+        holdout=holdout,
+        seconds=time.perf_counter() - start,
+    )
+    return ScoredFrame(_pandas(decisions), _pandas(done.broken), scored, model)
+
+
+def _pandas(table: pl.DataFrame) -> pd.DataFrame:
+    return table.with_columns(pl.col(pl.Enum).cast(pl.String)).to_pandas()

@@ -1,0 +1,101 @@
+"""The figures of a simulation in a notebook, each with the table it is drawn from."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from tippingpoint.core.errors import InputError, nearest
+from tippingpoint.experiment.simulation_result import Simulation
+from tippingpoint.reports.html import layout, numbers
+from tippingpoint.reports.palette import COLOURS, GREY
+from tippingpoint.reports.plot import Plot
+from tippingpoint.simulation.figures import cut_off_map
+from tippingpoint.simulation.page import frontier, heat, line, targeting
+
+SIDE = 120
+"""Cut-offs on an axis of a heat map."""
+
+
+@dataclass(frozen=True)
+class SimulationPlots:
+    """`what_if.plot`: one method a figure."""
+
+    simulation: Simulation
+
+    def uplift(self) -> Plot:
+        """What each contestant brings over everyone getting none, per user, with 95 % intervals."""
+        simulation = self.simulation
+        rows = {name: simulation.values[name]["uplift_per_user"] for name in simulation.ordered}
+        data = pd.DataFrame(
+            [{"contestant": n, "uplift": e.value, "low": e.low, "high": e.high} for n, e in rows.items()]
+        )
+        marks = {
+            "type": "scatter", "mode": "markers", "x": numbers(data["uplift"], 6), "y": data["contestant"].tolist(),
+            "marker": {"size": 10, "color": [COLOURS[0] if n == simulation.leader else GREY for n in rows]},
+        }  # fmt: skip
+        if simulation.kind != "assumed":
+            above, below = data["high"] - data["uplift"], data["uplift"] - data["low"]
+            ends = {"array": numbers(above, 6), "arrayminus": numbers(below, 6)}
+            marks["error_x"] = {"type": "data", "symmetric": False, "thickness": 2} | ends
+        unit = f"uplift, {simulation.currency} per user ({simulation.kind})"
+        drawn = layout(unit, "", 120 + 36 * len(data)) | {"showlegend": False}
+        drawn["yaxis"] |= {"autorange": "reversed"}
+        return Plot(data, {"data": [marks], "layout": drawn})
+
+    def cut_offs(self, model: str | None = None) -> Plot:
+        """Uplift at every choice of cut-offs of the leading policy of bands, or of a model's.
+
+        Raises
+        ------
+        InputError
+            When no policy has cut-offs, or there is no such model.
+        """
+        of = {c.model: c for c in reversed(self.simulation.all_cut_offs)}
+        first = self.simulation.cut_offs()
+        if first is None:
+            raise InputError("policies", "none has cut-offs of the score", "Simulate a policy of bands, tp.Bands().")
+        if model is not None and model not in of:
+            raise InputError("model", f"there is no {model!r}", nearest(model, of))
+        chosen = first if model is None else of[model]
+        view = chosen.views[0]
+        if len(view.free) == 2:
+            return Plot(cut_off_map(chosen, view).data, heat(chosen, view, SIDE))
+        sheet = view.surface.uplift
+        data = pd.DataFrame({"cut": view.surface.cuts, "uplift": sheet.value, "low": sheet.low, "high": sheet.high})
+        return Plot(
+            data.assign(band_low=sheet.band_low, band_high=sheet.band_high), line(chosen, view, self.simulation)
+        )
+
+    def targeting(self, action: str | None = None) -> Plot:
+        """What is gained per 1,000 users by an action on the users of highest score, by their share.
+
+        Raises
+        ------
+        InputError
+            When no model was looked at under that action.
+        """
+        figures = targeting(self.simulation)
+        action = next(iter(figures), "") if action is None else action
+        if action not in figures:
+            raise InputError("action", f"there is no curve of {action!r}", nearest(action, figures))
+        tables = []
+        for of in self.simulation.all_cut_offs:
+            if (curve := of.curves.get(action)) is not None:
+                gain = {end: np.asarray(getattr(curve.gain, end)) * 1000 for end in ("value", "band_low", "band_high")}
+                tables.append(pd.DataFrame({"model": of.model, "share": curve.share} | gain))
+        data = pd.concat(tables, ignore_index=True).drop_duplicates(["model", "share"])
+        return Plot(data, figures[action])
+
+    def frontier(self) -> Plot:
+        """The largest uplift for each expected spend.
+
+        Raises
+        ------
+        InputError
+            When no policy has cut-offs to choose.
+        """
+        data = self.simulation.frontier_table()
+        if not len(data):
+            raise InputError("policies", "none has cut-offs to choose", "Simulate a policy of bands, tp.Bands().")
+        return Plot(data, frontier(self.simulation))

@@ -1,0 +1,74 @@
+"""Defaults live in the classes; the YAML shows the same values."""
+
+from importlib import import_module
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import BaseModel, TypeAdapter
+
+from tippingpoint.config import settings
+from tippingpoint.config.compose import config_folder
+
+CONF = config_folder()
+OWN = (
+    *("model/logistic", "model/random_forest", "model/boosting", "policy/intent_bands", "policy/top_fraction"),
+    *("policy/budget", "policy/best_action", "economics/freemium", "data/case_study", "data/streamzone"),
+    *("data/retention", "data/event_log", "data/csv", "data/sql", "data/events"),
+)
+"""The option of each class that shows its defaults; other options are variations."""
+VERBS = {
+    "config": settings.Settings,
+    "simulate": settings.SimulateSettings,
+    "policy_lint": settings.LintSettings,
+    "policy_diff": settings.DiffSettings,
+    "measure": settings.MeasureSettings,
+    "promote": settings.PromoteSettings,
+    "rollback": settings.RollbackSettings,
+    "history": settings.StandingSettings,
+    "status": settings.StatusSettings,
+    "score": settings.ScoreSettings,
+    "serve": settings.ServeSettings,
+    "dashboard": settings.DashboardSettings,
+    "ui": settings.Serve,
+    "table": settings.TableSettings,
+    "terminal": settings.Terminal,
+    "tune/standard": settings.Tune,
+    "tracking/mlflow": settings.Tracking,
+}
+CHOSEN = {"defaults", "hydra"}
+"""Keys of Hydra's own."""
+GROUPS = {"model", "data", "policy", "economics", "tracking", "gate", "tune", "output", "debug"}
+"""Keys that the defaults list of a verb brings."""
+
+
+def read(name: str) -> dict[str, Any]:
+    node = yaml.safe_load((CONF / f"{name}.yaml").read_text())
+    return {key: value for key, value in node.items() if key not in CHOSEN}
+
+
+def same(model: type[BaseModel], written: dict[str, Any]) -> None:
+    """Each key with a default in the class has that value in the YAML, and the YAML leaves none out."""
+    hidden = set(getattr(model, "learnt", ()))
+    assert set(model.model_fields) - hidden <= set(written) | CHOSEN | GROUPS
+    for key, value in written.items():
+        field = model.model_fields[key]
+        if value == "???" or field.is_required():
+            continue
+        default = field.get_default(call_default_factory=True)
+        if isinstance(value, dict) and all(inner in (None, {}) for inner in value.values()):
+            continue  # the keys that may be given, each saying: as it was logged
+        assert TypeAdapter(field.annotation).validate_python(value) == default, key
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_a_component_s_yaml_shows_its_defaults(name: str) -> None:
+    node = read(name)
+    node = node if "_target_" in node else next(iter(node.values()))
+    module, _, of = node.pop("_target_").rpartition(".")
+    same(getattr(import_module(module), of), node)
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_a_verb_s_yaml_shows_its_defaults(name: str) -> None:
+    same(VERBS[name], read(name))

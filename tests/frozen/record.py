@@ -1,0 +1,477 @@
+"""Record what every verb answers, as `python -m tests.frozen.record` writes it to answers.json.
+
+It knows the command line, the files it writes and the MLflow store, and nothing of the modules inside.
+"""
+
+import json
+import os
+import shlex
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from mlflow import MlflowClient
+
+from tests.frozen import refusals
+from tests.frozen.command import REAL, ROOT, Answer, call, working_in
+from tests.frozen.comparing import normalised, rounded, written
+
+ANSWERS = Path(__file__).parent / "answers.json"
+UNCOMMITTED = "uncommitted.diff"
+"""The artifact that is there only where the checkout holds changes."""
+PARENT, JOB = "mlflow.parentRunId", "tippingpoint.job"
+BOOSTED = ("model=[logistic,boosting]", "model.boosting.n_estimators=40", "explain_rows=10")
+FOREST = ("model=[logistic,random_forest]", "model.random_forest.n_estimators=10", "explain_rows=10")
+FITTED = ("explain_rows=10", "report=none")
+QUICK = ("gate.reload=null", "gate.explanation.rows=20", "gate.speed.milliseconds=10000", "who=tests")
+LENIENT = tuple(f"gate.{check}.cannot_tell=passes" for check in ("quality", "better", "value"))
+FORCED = (*LENIENT, "gate.better.margin=0.5", "gate.value.margin=100", "gate.slices=null", "gate.calibration=null")
+LONG_AGO = "2024-05-01T06:00:00"
+SECONDS = 60
+
+
+class Recorder:
+    """What was typed in a folder, and what came of it.
+
+    Parameters
+    ----------
+    folder
+        Where it is typed; the store is in it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.calls: dict[str, Any] = {}
+        self.places: dict[str, Path | str] = {"folder": folder.resolve(), "real": REAL, "root": ROOT}
+
+    def ask(self, name: str, *words: str, brief: bool = False) -> dict[str, Any]:
+        """Type a line with output=json, keep the answer under a name, and return it as it came.
+
+        Of a brief one only what stands at its top is kept, and which keys are below.
+        """
+        answer = call(*words, "output=json")
+        try:
+            found = [json.loads(line) for line in answer.out.splitlines()]
+        except ValueError:
+            found = [{"no JSON": answer.out}]
+        if not found:
+            found = [{"answered nothing": answer.err.splitlines()[-1:]}]
+        kept = [outline(node) for node in found] if brief else found
+        self._keep(name, words, answer, kept[0] if len(kept) == 1 else kept)
+        return found[0]
+
+    def say(self, name: str, *words: str) -> Answer:
+        """Type a line whose text is not kept, but whether it answered."""
+        answer = call(*words)
+        self._keep(name, words, answer, {"lines": bool(answer.out)})
+        return answer
+
+    def file(self, name: str, path: str) -> None:
+        """Keep what a written table holds: columns, types, sums."""
+        self.calls[name] = {"file": path, "holds": normalised(held(self.folder / path), self.places)}
+
+    def keep(self, name: str, value: Any) -> None:
+        """Keep anything else."""
+        self.calls[name] = normalised(value, self.places)
+
+    def store(self) -> None:
+        """Keep what stands in the MLflow store: names, not values."""
+        self.calls["mlflow"] = normalised(names(MlflowClient(f"sqlite:///{self.folder}/mlflow.db")), self.places)
+
+    def _keep(self, name: str, words: tuple[str, ...], answer: Answer, found: Any) -> None:
+        assert name not in self.calls, name
+        typed = shlex.join(["tippingpoint", *words])
+        known = {"typed": typed, "exit_code": answer.exit_code, "answer": found}
+        self.calls[name] = normalised(known, self.places)
+
+
+def case_study(folder: Path) -> dict[str, Any]:
+    """Return what all verbs answer on the generated case study."""
+    to = Recorder(folder)
+    users = "data.users=3000"
+    to.ask("doctor", "doctor")
+    compared = to.ask("compare", "compare", users, *BOOSTED)
+    to.ask("run", "run", users, "model=logistic", "explain_rows=10", "report=light", "evidence=experiment")
+    to.ask("sweep", "run", "-m", "model=logistic", "data.users=800", "seed=0,1", *FITTED, brief=True)
+    to.ask("sweep_again", "run", "-m", "model=logistic", "data.users=800", "seed=0,1", *FITTED, brief=True)
+    search = ("tune", "model=logistic", users, "explain_rows=10", "tune.trials=3", "tune.prune=0")
+    to.ask("tune", *search)
+    to.ask("tune_again", *search)
+    simulated = to.ask("simulate", "simulate", f"models=[{compared.get('run_id')}]", "cuts=15")
+    to.ask("simulate_again", "simulate", f"models=[{simulated.get('run_id')}]", "economics.price=8")
+    asked = ("policies=[top_fraction,best_action]", "policy.cuts=[0.35,0.6]", "budget.contacts=100")
+    to.ask("simulate_budget", "simulate", "models=[models:/conversion/1]", "cuts=10", *asked)
+    to.ask("promote_dry", "promote", "1", "dry_run=true", *QUICK)
+    to.ask("promote", "promote", "1", "why=the first", "who=tests")
+    to.ask("promote_refused", "promote", "gate=strict", *QUICK)
+    to.ask("promote_forced", "promote", *FORCED, *QUICK)
+    to.ask("promote_to", "promote", "to=prod", *FORCED, *QUICK)
+    to.ask("rollback_dry", "rollback", "--dry-run", "who=tests")
+    to.ask("rollback", "rollback", "why=back", "who=tests")
+    to.ask("history", "history", "name=conversion")
+    to.ask("status", "status")
+    to.ask("write", "data", "write", "data.users=600", "data.seed=7", "to=users.csv")
+    to.file("users.csv", "users.csv")
+    at = f"scored_at={LONG_AGO}"
+    to.ask("score", "score", "input=users.csv", "to=decisions.csv", at)
+    to.file("decisions.csv", "decisions.csv")
+    to.ask("score_holdout", "score", "input=users.csv", "to=lot.parquet", "holdout=0.4", "reasons=true", at)
+    to.file("lot.parquet", "lot.parquet")
+    to.ask("score_only", "score", "input=users.csv", "to=list.csv", "only=[high]", "model=models:/conversion/2", at)
+    to.file("list.csv", "list.csv")
+    to.ask("score_parts", "score", "input=users.csv", "to=parts", "parts=true", "chunk=200", "tracking.log=false", at)
+    to.file("parts", "parts")
+    to.ask("score_database", "score", "input=users.csv", "to=duckdb:///app.duckdb", "tracking.log=false", at)
+    outcomes(folder / "lot.parquet", folder / "users.csv", folder / "outcomes.csv")
+    came = ("decisions=lot.parquet", "outcomes=outcomes.csv", "outcome=converted")
+    to.ask("measure", "measure", *came, "users=users.csv", "to=joined.csv")
+    to.file("joined.csv", "joined.csv")
+    to.ask("measure_within", "measure", *came, "at=at", "within=14", "absent=zero", "until=2024-06-30")
+    looked = ("data.users=600", "scored_by=models:/conversion/1")
+    to.ask("policy_lint", "policy", "lint", *looked)
+    to.ask("policy_lint_gap", "policy", "lint", *looked, "policy.cuts=[0.4,1.0]")
+    to.ask("policy_diff", "policy", "diff", "intent_bands", "top_fraction", *looked)
+    to.keep("serve", served(folder))
+    to.say("help_dashboard", "dashboard", "--help")
+    to.say("help_ui", "ui", "--help")
+    to.say("help", "help")
+    to.say("status_text", "status")
+    to.store()
+    return to.calls
+
+
+def csv(folder: Path) -> dict[str, Any]:
+    """Return what the verbs answer on a CSV, with the action as an experiment and without."""
+    to = Recorder(folder)
+    lines = (ROOT / "data/synthetic_user_conversion_data.csv").read_text().splitlines()
+    (folder / "users.csv").write_text("\n".join(lines[:3001]) + "\n")
+    (folder / "others.csv").write_text("\n".join([lines[0], *lines[4001:4501], "v1,1,900,1,1,1,tier_9,none,0"]) + "\n")
+    own = ("data=csv", "data.path=users.csv", "data.target=converted")
+    chances = "data.logging_probability={none: 0.5, discount_10: 0.25, checkout_prompt: 0.25}"
+    acted = (*own, "data.action=action", chances)
+    to.ask("describe", "data", "describe", *acted, "to=contract.yaml")
+    to.keep("contract.yaml", (folder / "contract.yaml").read_text().splitlines())
+    to.ask("explore", "data", "explore", *acted, "to=page.html")
+    to.ask("compare", "compare", *acted, "data.contract=contract.yaml", *FOREST, "report=light")
+    to.ask("run_assumed", "run", *own, "data.drop=[action]", "model=logistic", "data.name=assumed", *FITTED)
+    to.ask("simulate", "simulate", "cuts=12", *acted)
+    to.ask("promote", "promote", "name=converted", *FORCED, *QUICK)
+    to.ask("score", "score", "input=others.csv", "to=decisions.csv", f"scored_at={LONG_AGO}", "reasons=true")
+    to.file("decisions.csv", "decisions.csv")
+    to.ask("status", "status", "name=converted")
+    to.store()
+    return to.calls
+
+
+def hillstrom(folder: Path) -> dict[str, Any]:
+    """Return what the verbs answer on a real e-mail experiment, cut to its first rows."""
+    to = Recorder(folder)
+    with (REAL / "hillstrom.csv").open() as file:
+        (folder / "hillstrom.csv").write_text("".join(line for _, line in zip(range(6001), file, strict=False)))
+    asked = ("experiment=hillstrom", "data.path=hillstrom.csv")
+    to.ask("describe", "data", "describe", *asked)
+    to.ask("compare", "compare", *asked, *BOOSTED, "report=none")
+    to.ask("simulate", "simulate", "cuts=12")
+    to.ask("promote", "promote", *FORCED, *QUICK)
+    to.ask("score", "score", "input=hillstrom.csv", "to=decisions.csv", f"scored_at={LONG_AGO}")
+    to.file("decisions.csv", "decisions.csv")
+    to.store()
+    return to.calls
+
+
+def tables(folder: Path) -> dict[str, Any]:
+    """Return what the data verbs answer on all that is generated, on exported events, and on a database."""
+    to = Recorder(folder)
+    for name in ("case_study", "streamzone", "retention"):
+        to.ask(f"write_{name}", "data", "write", f"data={name}", "data.users=500", f"to={name}.parquet")
+        to.file(f"{name}.parquet", f"{name}.parquet")
+        to.ask(f"describe_{name}", "data", "describe", f"data={name}", "data.users=500")
+    to.ask("write_events", "data", "write", "data=event_log", "data.profiles=1500", "to=log")
+    to.keep("log", sorted(path.name for path in (folder / "log").iterdir()))
+    exported = ("data=events", "data.product=log/product.jsonl", "data.payments=log/payments.jsonl")
+    to.ask("describe_events", "data", "describe", *exported)
+    to.ask("explore_events", "data", "explore", *exported, "to=page.html")
+    to.ask("describe_churn", "data", "describe", "data=event_log_churn", "data.profiles=1500")
+    lint = ("policy=retention", "data=retention", "economics=retention", "data.users=1000")
+    to.ask("policy_lint", "policy", "lint", *lint, "clusters=[monthly_watch_hours,days_since_last_login]")
+    to.ask("policy_diff", "policy", "diff", "retention", "retention", *lint[1:])
+    return to.calls
+
+
+def refused(folder: Path) -> dict[str, Any]:
+    """Return exit code, key and message of every line that is refused."""
+    to = Recorder(folder)
+    call("data", "write", "data.users=400", "to=users.csv")
+    refusals.tables(folder)
+    found = {line: refusal(to, line) for line in refusals.WITHOUT_STORE}
+    assert call("compare", "data.users=800", "model=[logistic]", *FITTED).exit_code == 0
+    return found | {line: refusal(to, line) for line in refusals.WITH_STORE}
+
+
+def refusal(to: Recorder, line: str) -> dict[str, Any]:
+    """Return what a wrong line is answered with; progress may stand before the message on stderr."""
+    answer = call(*shlex.split(line))
+    said = answer.err.strip().splitlines()[-1] if answer.err.strip() else ""
+    assert "Traceback" not in answer.err, f"{line}: {answer.err}"
+    key, _, what = said.partition(": ")
+    return normalised({"exit_code": answer.exit_code, "key": key, "message": what, "out": bool(answer.out)}, to.places)
+
+
+def outcomes(decisions: Path, users: Path, to: Path) -> None:
+    """Write what came of decisions: what the users' own table says, at days that differ."""
+    known = pl.read_csv(users).select("user_id", "converted", k=pl.int_range(pl.len()))
+    at = pl.datetime(2024, 5, 2) + pl.duration(days=pl.col("k") % 20)
+    known = known.join(pl.read_parquet(decisions).select("user_id"), on="user_id")
+    known.select("user_id", "converted", at=at.dt.strftime("%Y-%m-%dT%H:%M:%S")).sort("user_id").write_csv(to)
+
+
+def held(path: Path) -> dict[str, Any]:
+    """Return what a table holds: rows, and of each column its type and sum, or how many different values."""
+    if path.is_dir():
+        table = pl.concat([pl.read_parquet(part) for part in sorted(path.rglob("*.parquet"))])
+    elif path.suffix == ".parquet":
+        table = pl.read_parquet(path)
+    else:
+        table = pl.read_csv(path, infer_schema_length=None)
+    columns = {}
+    for column in table:
+        node: dict[str, Any] = {"type": str(column.dtype), "missing": column.null_count()}
+        if column.dtype.is_numeric() or column.dtype == pl.Boolean:
+            node["sum"] = rounded(float(column.cast(pl.Float64).sum()))
+        elif column.n_unique() <= 6:
+            node["values"] = {str(k): n for k, n in sorted(column.drop_nulls().value_counts().iter_rows())}
+        else:
+            node |= {"distinct": column.n_unique(), "first": str(column[0]), "last": str(column[-1])}
+        columns[column.name] = node
+    return {"rows": len(table), "columns": columns}
+
+
+def names(client: MlflowClient) -> dict[str, Any]:
+    """Return names of params, metrics, tags and artifacts by kind of run, and what is registered."""
+    experiments = client.search_experiments()
+    kinds: dict[str, dict[str, Any]] = {}
+    for experiment in experiments:
+        for run in client.search_runs([experiment.experiment_id], max_results=1000):
+            job, model = run.data.tags.get(JOB, "?"), run.data.params.get("model", "")
+            kind = f"{job}, child {model}".strip() if PARENT in run.data.tags else job
+            node = kinds.setdefault(f"{experiment.name}: {kind}", {})
+            node["runs"] = node.get("runs", 0) + 1
+            found = {
+                "params": run.data.params,
+                "metrics": run.data.metrics,
+                "tags": run.data.tags,
+                "artifacts": _artifacts(lambda path, id_=run.info.run_id: client.list_artifacts(id_, path)),
+                "inputs": [inputs.dataset.name for inputs in run.inputs.dataset_inputs],
+                "statuses": [run.info.status],
+            }
+            for logged in run.outputs.model_outputs:
+                listed = _artifacts(lambda path, id_=logged.model_id: client.list_logged_model_artifacts(id_, path))
+                found["model"] = listed
+            found["metrics"] = estimates(found["metrics"])
+            for key, values in found.items():
+                node[key] = sorted({*node.get(key, []), *values} - {UNCOMMITTED})
+    return {
+        "experiments": {e.name: sorted(e.tags) for e in sorted(experiments, key=lambda e: e.name)},
+        "runs": factored(kinds),
+        "registered": {
+            model.name: {
+                "aliases": {alias: int(number) for alias, number in sorted(model.aliases.items())},
+                "tags": sorted(model.tags),
+                "described": bool(model.description),
+                "versions": {
+                    version.version: {
+                        "tags": sorted(version.tags),
+                        "described": bool(version.description),
+                        "aliases": sorted(version.aliases),
+                    }
+                    for version in sorted(
+                        client.search_model_versions(f"name = '{model.name}'"), key=lambda v: int(v.version)
+                    )
+                },
+            }
+            for model in client.search_registered_models()
+        },
+    }
+
+
+def factored(kinds: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return names by kind of run; those that children of all families share stand once."""
+    found: dict[str, Any] = {}
+    for kind, node in sorted(kinds.items()):
+        job, child, _ = kind.partition(", child")
+        alike = [other for name, other in kinds.items() if child and name.startswith(f"{job}{child}")]
+        if len(alike) < 2:
+            found[kind] = node
+            continue
+        shared = {
+            key: [name for name in node[key] if all(name in other[key] for other in alike)]
+            for key in node
+            if isinstance(node[key], list)
+        }
+        found[f"{job}, children"] = shared
+        own = {key: [name for name in names if name not in shared[key]] for key, names in node.items() if key in shared}
+        found[kind] = {"runs": node["runs"], **{key: names for key, names in own.items() if names}}
+    return found
+
+
+def estimates(metrics: Iterable[str]) -> list[str]:
+    """Return names of metrics; one with the ends of its interval is one name."""
+    there = set(metrics)
+    whole = {name for name in there if {f"{name}_low", f"{name}_high"} <= there}
+    ends = {f"{name}_{end}" for name in whole for end in ("low", "high")}
+    return sorted(f"{name} [low, high]" if name in whole else name for name in there - ends)
+
+
+def outline(node: dict[str, Any]) -> dict[str, Any]:
+    """Return a document's own values, and of what is below the keys or the length."""
+    return {
+        key: sorted(value) if isinstance(value, dict) else len(value) if isinstance(value, list) else value
+        for key, value in node.items()
+    }
+
+
+def _artifacts(listed: Callable[[str | None], list[Any]]) -> list[str]:
+    """Return the paths of all files below."""
+    found: list[str] = []
+    below: list[str | None] = [None]
+    while below:
+        for file in listed(below.pop()) or []:
+            if file.is_dir:
+                below.append(file.path)
+            else:
+                found.append(file.path)
+    return found
+
+
+def served(folder: Path, *words: str, users: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    """Return what the service answers, started in this thread and asked from another."""
+    found: dict[str, Any] = {}
+    with _asked(folder, found, users):
+        answer = call("serve", "port=0", "poll_seconds=1", "output=json", *words)
+    assert "error" not in found, found["error"]
+    found["stopped"] = {"exit_code": answer.exit_code, "answer": json.loads(answer.out)}
+    return found
+
+
+@contextmanager
+def _asked(folder: Path, found: dict[str, Any], users: list[dict[str, Any]] | None) -> Iterator[None]:
+    """Ask the service that the main thread is about to become, then end it."""
+    ended = threading.Event()
+
+    def ask() -> None:
+        try:
+            base = _address(ended)
+            document = request(f"{base}/openapi.json")
+            found["openapi"] = document
+            asked = users or document["body"]["components"]["schemas"]["User"]["examples"]
+            for path in ("/health", "/ready", "/policy", "/"):
+                found[path] = request(f"{base}{path}")
+            found["/score"] = request(f"{base}/score", {"users": asked})
+            found["/score, one"] = request(f"{base}/score", asked[0])
+            found["/explain"] = request(f"{base}/explain", {"users": asked[:2]})
+            found["/score, missing column"] = request(f"{base}/score", dict(list(asked[0].items())[:3]))
+            found["/score, no users"] = request(f"{base}/score", {"users": []})
+            found["/nowhere"] = request(f"{base}/nowhere")
+            found["/metrics"] = sorted(
+                {line.split("{")[0].split(" ")[0] for line in request(f"{base}/metrics", text=True)["body"].splitlines()
+                 if line and not line.startswith("#")}
+            )  # fmt: skip
+        except BaseException as error:
+            found["error"] = repr(error)
+        finally:
+            if not ended.is_set():
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        asking.join(SECONDS)
+
+
+def _address(ended: threading.Event) -> str:
+    """Return where the service listens, as its log on stderr says."""
+    began = time.monotonic()
+    while time.monotonic() < began + SECONDS and not ended.is_set():
+        said = sys.stderr.getvalue() if hasattr(sys.stderr, "getvalue") else ""
+        for line in said.splitlines():
+            if line.startswith("{") and (event := json.loads(line))["event"] == "serving":
+                return event["address"]
+        time.sleep(0.02)
+    raise TimeoutError("the service did not start")
+
+
+def request(url: str, body: Any = None, text: bool = False) -> dict[str, Any]:
+    """Return status and body of an answer."""
+    data = None if body is None else json.dumps(body).encode()
+    asked = urllib.request.Request(url, data, {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(asked, timeout=SECONDS) as answer:
+            status, said = answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        status, said = error.code, error.read()
+    return {"status": status, "body": said.decode() if text else json.loads(said)}
+
+
+GROUPS: dict[str, Callable[[Path], dict[str, Any]]] = {
+    "case_study": case_study,
+    "csv": csv,
+    "hillstrom": hillstrom,
+    "tables": tables,
+    "refusals": refused,
+}
+
+
+def missing(group: str) -> str:
+    """Return why a group cannot be recorded here; '' where it can."""
+    there = (REAL / "hillstrom.csv").is_file()
+    return "" if group != "hillstrom" or there else f"hillstrom.csv is not in {REAL} (TIPPINGPOINT_REAL_DATA)"
+
+
+@cache
+def empty_store() -> bytes:
+    """Return a store without runs: to make one takes MLflow seconds, to copy it none."""
+    with tempfile.TemporaryDirectory() as folder, working_in(Path(folder)):
+        call("doctor")
+        return Path("mlflow.db").read_bytes()
+
+
+def recorded(group: str, folder: Path) -> dict[str, Any]:
+    """Return the answers of a group, typed in a folder that holds nothing but an empty store."""
+    (folder / "mlflow.db").write_bytes(empty_store())
+    with working_in(folder):
+        return json.loads(json.dumps(GROUPS[group](folder)))
+
+
+def main() -> None:
+    """Write answers.json, all groups or those that are named."""
+    known = json.loads(ANSWERS.read_text()) if ANSWERS.exists() else {}
+    for group in sys.argv[1:] or list(GROUPS):
+        if why := missing(group):
+            print(f"{group}: left as it is, {why}")
+            continue
+        folder, began = Path(tempfile.mkdtemp(prefix="frozen-")), time.monotonic()
+        known[group] = recorded(group, folder)
+        shutil.rmtree(folder)
+        for name, node in known[group].items():
+            if "answered nothing" in str(node):
+                print(f"  {name}: {node}")
+        print(f"{group}: {len(known[group])} answers in {time.monotonic() - began:.0f} s")
+    ANSWERS.write_text(written(known) + "\n")
+
+
+if __name__ == "__main__":
+    main()

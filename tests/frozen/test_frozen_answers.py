@@ -1,0 +1,58 @@
+"""What every verb answers is what it answered before the modules moved: answers.json, written by record.py."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.frozen import record
+from tests.frozen.comparing import Allowed, Difference, unintended
+
+ALLOWED: tuple[Allowed, ...] = ()
+"""Intended differences: where, what it was, what it became, and why."""
+UNREAD = ("typed", "message")
+"""Keys of answers.json for people only: the wording of refusals may change, their exit codes and keys may not."""
+
+
+@pytest.fixture(scope="module", params=list(record.GROUPS))
+def group(request: pytest.FixtureRequest) -> str:
+    """The table or kind of lines that is typed again."""
+    if why := record.missing(request.param):
+        pytest.skip(why)
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def answers(group: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict, dict]:
+    """The group's answers before and now."""
+    before = json.loads(record.ANSWERS.read_text(encoding="utf-8"))[group]
+    return read(before), read(record.recorded(group, tmp_path_factory.mktemp(group)))
+
+
+def read(answers: dict) -> dict:
+    return {
+        name: {key: value for key, value in node.items() if key not in UNREAD} if isinstance(node, dict) else node
+        for name, node in answers.items()
+    }
+
+
+def listed(found: list[Difference]) -> str:
+    return f"{len(found)} differences (before -> now):\n" + "\n".join(str(one) for one in found)
+
+
+def test_every_answer_is_as_before(answers: tuple[dict, dict]) -> None:
+    before, now = ({name: node for name, node in of.items() if name != "mlflow"} for of in answers)
+    assert not (found := unintended(before, now, ALLOWED)), listed(found)
+
+
+def test_what_stands_in_mlflow_is_called_as_before(answers: tuple[dict, dict]) -> None:
+    before, now = (of.get("mlflow", {}) for of in answers)
+    if not before:
+        pytest.skip("nothing of this group is filed")
+    assert not (found := unintended(before, now, ALLOWED)), listed(found)
+
+
+def test_answers_are_small_and_name_no_folder_of_a_machine() -> None:
+    text = record.ANSWERS.read_text(encoding="utf-8")
+    assert len(text) < 350_000
+    assert not [folder for folder in ("/tmp/", "/home/", "/root/", str(Path.home())) if folder in text]

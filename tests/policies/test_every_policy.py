@@ -1,0 +1,53 @@
+"""What every policy with a YAML must do, shipped or new."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from tippingpoint.config.compose import config_folder
+from tippingpoint.core.strict import Component
+from tippingpoint.policies.policy import FitContext, Policy
+
+NAMES = sorted(path.stem for path in (config_folder() / "policy").glob("*.yaml"))
+SCORE = np.linspace(0, 1, 500)
+
+
+def built(node: object) -> Policy:
+    return Component.model_validate(node).build(Policy, "policy")
+
+
+def worth(features: pd.DataFrame, actions: tuple[str, ...]) -> np.ndarray:
+    return features["hours"].to_numpy()[:, None] * np.arange(len(actions))
+
+
+@pytest.fixture(params=NAMES)
+def policy(request: pytest.FixtureRequest) -> Policy:
+    return built(yaml.safe_load((config_folder() / f"policy/{request.param}.yaml").read_text()))
+
+
+@pytest.fixture
+def features() -> pd.DataFrame:
+    columns = ("hours", "monthly_watch_hours", "days_since_last_login")
+    return pd.DataFrame(np.random.default_rng(0).gamma(2, 30, (len(SCORE), 3)), columns=list(columns))
+
+
+def test_puts_each_user_into_one_segment_alone_or_among_others(policy: Policy, features: pd.DataFrame) -> None:
+    bound = policy.bind(FitContext(features, features, SCORE, worth))
+    segment = bound.segment(SCORE, features)
+    assert segment.shape == SCORE.shape
+    assert set(segment) <= set(range(len(bound.segments)))
+    alone = [bound.segment(SCORE[i : i + 1], features.iloc[i : i + 1])[0] for i in range(0, len(SCORE), 50)]
+    assert alone == segment[::50].tolist()
+
+
+def test_decides_the_same_built_again_of_its_specification(policy: Policy, features: pd.DataFrame) -> None:
+    context = FitContext(features, features, SCORE, worth)
+    bound, again = policy.bind(context), built(policy.specification()).bind(context)
+    actions = tuple(dict.fromkeys(bound.actions.values()))
+    assert again.bound_digest == bound.bound_digest
+    assert np.array_equal(again.decide(SCORE, features, actions), bound.decide(SCORE, features, actions))
+
+
+def test_another_version_has_another_digest(policy: Policy) -> None:
+    assert built(policy.specification() | {"version": 99}).digest != policy.digest
