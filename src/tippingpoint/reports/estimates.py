@@ -1,6 +1,9 @@
 """How an estimate is written: its interval where it has one, its evidence always."""
 
-from tippingpoint.offpolicy.statistics import Estimate
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # what only looks must not wait for SciPy
+    from tippingpoint.offpolicy.statistics import Estimate
 
 EVIDENCE = {
     "truth": "truth, known because the users are generated",
@@ -10,14 +13,14 @@ EVIDENCE = {
 }
 
 
-def interval(estimate: Estimate, digits: int) -> str:
+def interval(estimate: "Estimate", digits: int) -> str:
     """`0.812 [0.801, 0.823]`, or just the value where there is no interval."""
     if estimate.low is None or estimate.high is None:
         return f"{estimate.value:.{digits}f}"
     return f"{estimate.value:.{digits}f} [{estimate.low:.{digits}f}, {estimate.high:.{digits}f}]"
 
 
-def stacked(estimate: Estimate, digits: int, plus: bool = False) -> str:
+def stacked(estimate: "Estimate", digits: int, plus: bool = False) -> str:
     """The value, and under it its interval, for narrow columns."""
     value = f"{estimate.value:{'+' if plus else ''}.{digits}f}"
     if estimate.low is None or estimate.high is None:
