@@ -37,7 +37,7 @@ lint: .venv/dev.stamp  ## style, types, and which floor may import which
 	$(BIN)/lint-imports
 
 coverage: .venv/dev.stamp  ## the tests of `make test`, measured; lists the uncovered lines of the folders that only calculate
-	$(TEST) -m "not soak and not programs" --cov --cov-report=term $(ARGS)
+	$(TEST) --cov --cov-report=term $(ARGS)
 	$(BIN)/coverage report --show-missing --include="$(PURE)"
 
 lowest: .venv/lowest.stamp  ## the fast tests and a comparison with the lowest versions that pyproject.toml allows
