@@ -80,6 +80,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import_module(f"{__name__}.core.threads").spare_cores()  # before a library that starts threads is loaded
     return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
 
 

@@ -115,7 +115,7 @@ def test_what_decisions_brought_is_told_of_a_model_in_memory(result: Any, new: p
         (lambda users: tp.compare(users, models="nobody", track=False), "model"),
         (lambda users: tp.compare(users, models="logistic", policy="none_such", track=False), "policy"),
         (lambda users: tp.compare(users, models="logistic", sed=1, track=False), "sed"),
-        (lambda users: tp.score("users.csv", None, track=False), "output"),
+        (lambda users: tp.score("users.csv", None, track=False), "to"),
     ],
 )
 def test_what_is_wrong_is_an_input_error_that_says_where(
@@ -178,3 +178,39 @@ def test_a_result_renders_on_80_columns(result: Any) -> None:
     with console.capture() as captured:
         console.print(result.render())
     assert max(map(len, captured.get().splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("make", "where"),
+    [
+        (lambda users, result: tp.compare(pd.DataFrame({"a": [1]}), track=False), "users"),
+        (lambda users, result: tp.compare(users, models=[3], track=False), "models"),
+        (lambda users, result: tp.compare(users, models=[tp.Boosting], track=False), "models"),
+        (lambda users, result: tp.compare(users, "logistic", policy=tp.Bands, track=False), "policy"),
+        (lambda users, result: tp.simulate("x"), "result"),
+        (lambda users, result: tp.simulate(result, models=["x"]), "models"),
+        (lambda users, result: tp.read_users(pd.DataFrame({"a": [1, 2]}), tarrget="a"), "data.tarrget"),
+        (lambda users, result: tp.Bands(cuts=[0.7, 0.4]), "Bands.cuts"),
+        (lambda users, result: tp.Economics(prise=3), "Economics"),
+        (lambda users, result: tp.generate("csv"), "data"),
+        (lambda users, result: tp.score(pd.DataFrame({"a": [1]}), 3), "model"),
+        (lambda users, result: tp.score(pd.DataFrame({"a": [1]}), result.best, parts=True), "parts"),
+        (lambda users, result: tp.score(pd.DataFrame({"a": [1]})), "model"),
+        (lambda users, result: tp.measure(pd.DataFrame(), pd.DataFrame(), to="next.csv"), "to"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_anything_is_done(
+    make: Any, where: str, users: Any, result: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    with pytest.raises(tp.InputError) as error:
+        make(users, result)
+    assert error.value.where.startswith(where)
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_family_is_lost_where_names_repeat() -> None:
+    given = families_of(["logistic", tp.Boosting(max_depth=4), "boosting", tp.Boosting(max_depth=2)])
+    assert list(given) == ["logistic", "boosting", "boosting_2", "boosting_3"]
+    assert given["boosting"].max_depth == 4

@@ -1,7 +1,7 @@
 """Names and objects as the verbs' settings hold them."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 import yaml
@@ -15,6 +15,7 @@ from tippingpoint.models.family import Family
 from tippingpoint.policies.policy import Policy
 
 T = TypeVar("T", bound=StrictModel)
+EXAMPLES = {"policy": "tp.Bands()", "economics": "tp.Economics(price=9.99)"}
 
 
 def option_of(group: str, name: str) -> dict[str, Any]:
@@ -28,27 +29,54 @@ def component_of(of: StrictModel) -> Component:
     That is what the shipped YAML files hold, so that a run looks the same however it was asked for.
     """
     fields = {name: getattr(of, name) for name in type(of).model_fields if name not in getattr(of, "learnt", ())}
-    said = of.model_copy().__class__.model_construct(_fields_set=set(fields), **fields)
+    said = type(of).model_construct(_fields_set=set(fields), **fields)
     written = said.model_dump(mode="json", exclude_unset=True)
     return Component.model_validate({"_target_": f"{type(of).__module__}.{type(of).__name__}", **written})
 
 
 def families_of(models: str | Family | Iterable[str | Family]) -> dict[str, Family]:
     """Return families by name; `all` stands for the three shipped ones."""
-    given = [models] if isinstance(models, str | Family) else list(models)
     found: dict[str, Family] = {}
-    for one in given:
-        if isinstance(one, Family):
-            name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(one).__name__).lower()
-            found[name if name not in found else f"{name}_{len(found) + 1}"] = one
-        elif one == "all":
-            found |= families_of(option("model", "all")["defaults"])
-        else:
-            for name, node in option_of("model", one).items():
-                found[name] = Component.model_validate(node).build(Family, f"models.{name}")
+    for name, family in _families([models] if isinstance(models, str | Family) else models):
+        key, number = name, 1
+        while key in found:
+            key, number = f"{name}_{number + 1}", number + 1
+        found[key] = family
     if not found:
         raise InputError("models", "names no family", "Give models=['logistic', 'boosting'], or leave it out.")
     return found
+
+
+def _families(models: Iterable[str | Family]) -> Iterator[tuple[str, Family]]:
+    for one in models:
+        if isinstance(one, Family):
+            yield re.sub(r"(?<!^)(?=[A-Z])", "_", type(one).__name__).lower(), one
+        elif one == "all":
+            yield from _families(option("model", "all")["defaults"])
+        else:
+            for name, node in option_of("model", _name(one, "models", "tp.Boosting()")).items():
+                yield name, Component.model_validate(node).build(Family, f"models.{name}")
+
+
+def _name(given: object, where: str, example: str) -> str:
+    """Return the name of an option, if one was given."""
+    if isinstance(given, str):
+        return given
+    raise InputError(where, f"takes names or objects such as {example}; got {given!r}", f"Give {example} or a name.")
+
+
+def source_of(users: object) -> Source:
+    """Return users as the verbs take them.
+
+    Raises
+    ------
+    InputError
+        When they are a frame or a file's name.
+    """
+    if isinstance(users, Source):
+        return users
+    what = f"takes what tp.read_users returns; got a {type(users).__name__}"
+    raise InputError("users", what, "Read it first: tp.read_users(frame, target='…').")
 
 
 def policy_of(policy: str | Policy | None, users: Source) -> Policy:
@@ -62,7 +90,8 @@ def economics_of(economics: str | Economics | None, users: Source) -> Economics:
 
 
 def _built(group: str, name: str | None, users: Source, base: type[T]) -> T:
-    node = option_of(group, name or _brought(group, users))
+    chosen = _brought(group, users) if name is None else _name(name, group, EXAMPLES[group])
+    node = option_of(group, chosen)
     return Component.model_validate(node).build(base, group)
 
 

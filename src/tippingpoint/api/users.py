@@ -6,6 +6,7 @@ import pandas as pd
 import polars as pl
 
 from tippingpoint.api.components import option_of
+from tippingpoint.core.errors import InputError
 from tippingpoint.core.strict import Component, validate
 from tippingpoint.data.files import Table
 from tippingpoint.data.frame import Frame
@@ -69,5 +70,7 @@ def generate(name: str = "case_study", **settings: object) -> Source:
     >>> len(tp.generate("case_study", users=500).loaded)
     500
     """
-    node = option_of("data", name)
-    return Component.model_validate(node | settings).build(Source, "data")
+    node = option_of("data", name) | settings
+    if "???" in node.values():
+        raise InputError("data", f"{name} reads users, it generates none", "Use tp.read_users(…).")
+    return Component.model_validate(node).build(Source, "data")

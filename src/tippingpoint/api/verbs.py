@@ -1,6 +1,5 @@
 """The verbs as functions of objects."""
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -8,7 +7,7 @@ from typing import Any, TypeVar
 import pandas as pd
 import polars as pl
 
-from tippingpoint.api.components import component_of, economics_of, families_of, policy_of
+from tippingpoint.api.components import component_of, economics_of, families_of, option_of, policy_of, source_of
 from tippingpoint.comparison import job as comparison
 from tippingpoint.comparison.job import CompareResult
 from tippingpoint.config.settings import MeasureSettings, ScoreSettings, Settings, SimulateSettings, TuneSettings
@@ -31,15 +30,13 @@ from tippingpoint.simulation import job as simulation
 from tippingpoint.simulation.job import SimulateResult
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.deciders import Loaded, load_decider, reference_of
+from tippingpoint.tracking.registry import Client
 from tippingpoint.tuning import job as tuning
 from tippingpoint.tuning.job import TuneResult
 
 S = TypeVar("S", bound=Settings)
 Frame = pd.DataFrame | pl.DataFrame
 NAMES = ("decisions", "outcomes")
-
-# Left to themselves, threads spin while they wait for each other: on busy cores a fit takes several times as long.
-os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
 def compare(
@@ -51,7 +48,7 @@ def compare(
     track: bool = True,
     **settings: Any,
 ) -> CompareResult:
-    """Fit model families, value a policy on the scores of each, and say which is better where that is known.
+    """Fit model families, evaluate one policy with each, and compare all pairs on the same users.
 
     Parameters
     ----------
@@ -87,7 +84,7 @@ def compare(
     'logistic'
     """
     asked = _asked(Settings, users, models, policy, economics, track, settings)
-    return comparison.compare(asked, users)
+    return comparison.compare(asked, source_of(users))
 
 
 def tune(
@@ -100,7 +97,7 @@ def tune(
     track: bool = True,
     **settings: Any,
 ) -> TuneResult:
-    """Search the hyper-parameters of one family or several; the winner is refitted and measured once on test.
+    """Search the hyper-parameters of one family or several; refit the winner and measure it once on test.
 
     Parameters
     ----------
@@ -129,9 +126,9 @@ def tune(
     >>> len(result.leaderboard())
     2
     """
-    searched = {"trials": trials} | settings.pop("tune", {})
+    searched = {"trials": trials} | _group(settings, "tune")
     asked = _asked(TuneSettings, users, models, policy, economics, track, settings | {"tune": searched})
-    return tuning.tune(asked, users)
+    return tuning.tune(asked, source_of(users))
 
 
 def simulate(
@@ -142,7 +139,7 @@ def simulate(
     track: bool | None = None,
     **settings: Any,
 ) -> SimulateResult:
-    """Say what other cut-offs, policies, prices and budgets would bring with the models of a result.
+    """Evaluate other cut-offs, policies, prices and budgets with the models of a result.
 
     Parameters
     ----------
@@ -176,6 +173,9 @@ def simulate(
     >>> what_if.simulation.leader
     'logistic · intent_bands'
     """
+    if not hasattr(result, "models"):
+        what = f"takes what tp.compare or tp.tune returned; got a {type(result).__name__}"
+        raise InputError("result", what, "Compare first.")
     filed, models = result.filed, {model.name: model for model in result.models}
     question = next(iter(models.values())).question
     users = question.source
@@ -184,7 +184,8 @@ def simulate(
     given = [policies] if isinstance(policies, str | Policy) else list(policies)
     further = [policy_of(policy, users) for policy in given]
     track = filed is not None if track is None else track
-    tracking = {"log": track} | settings.pop("tracking", {})
+    tracking = {"log": track} | _group(settings, "tracking")
+    _refuse(settings, ("models", "policy", "data", "evidence"), "on the models of a result")
     asked = validate(SimulateSettings, {"tracking": tracking} | settings, "")
     if track:
         if filed is None:
@@ -206,7 +207,7 @@ def score(
     track: bool = True,
     **settings: Any,
 ) -> ScoredFrame | ScoreResult:
-    """Decide for users: score, segment, action and what that is expected to bring.
+    """Score users and apply the policy: segment, action and expected value of each.
 
     Parameters
     ----------
@@ -242,8 +243,8 @@ def score(
     5
     """
     if isinstance(users, pd.DataFrame | pl.DataFrame):
-        if to is not None:
-            raise InputError("to", "a frame is decided in memory", "Write .decisions, or give a file instead.")
+        placed = settings | ({} if to is None else {"to": to})
+        _refuse(placed, ("to", "parts", "input_query", "input_parameters", "quarantine"), "on a frame")
         asked = validate(ScoreSettings, settings, "")
         fitted = model if isinstance(model, FittedModel) else None
         batch = scoring.batch_of(asked, _loaded(model), scoring.moment(asked.scored_at))
@@ -253,14 +254,14 @@ def score(
             raise InputError("model", f"{model.name} is not registered", "Compare with track=True, or score a frame.")
         model = model.reference
     places = {"input": str(users), "to": None if to is None else str(to), "model": model}
-    tracking = {"log": track} | settings.pop("tracking", {})
+    tracking = {"log": track} | _group(settings, "tracking")
     return scoring.score(validate(ScoreSettings, places | {"tracking": tracking} | settings, ""))
 
 
 def measure(
     decisions: str | Path | Frame | ScoredFrame, outcomes: str | Path | Frame, *, track: bool = True, **settings: Any
 ) -> MeasureResult:
-    """Say what decisions brought over everyone getting none, of a share that got a random action.
+    """Estimate the uplift of past decisions from the share of users that got a random action.
 
     Parameters
     ----------
@@ -272,6 +273,11 @@ def measure(
         Whether a run is filed and noted on the version; of files only.
     **settings
         Keys of `conf/measure.yaml`: `outcome`, `at`, `within`, `absent`, `since`, `until`, …
+
+    Returns
+    -------
+    MeasureResult
+        `.leaderboard()` by version and day, `.versions`, `.to_dict()`.
 
     Raises
     ------
@@ -292,7 +298,8 @@ def measure(
     if isinstance(decisions, str | Path) and isinstance(outcomes, str | Path) and track:
         given = {"decisions": str(decisions), "outcomes": str(outcomes)}
         return measurement.measure(validate(MeasureSettings, given | settings, ""))
-    asked = validate(MeasureSettings, {"decisions": "frame", "outcomes": "frame"} | settings, "")
+    _refuse(settings, ("to", "users", "users_id"), "where nothing is filed")
+    asked = validate(MeasureSettings, dict.fromkeys(NAMES, "frame") | settings, "")
     known = None
     if isinstance(decisions, ScoredFrame):
         if (model := decisions.model) is not None:
@@ -300,6 +307,8 @@ def measure(
         decisions = decisions.decisions
     tables = (of if isinstance(of, str | Path) else as_polars(of) for of in (decisions, outcomes))
     read = [decisions_of(str(t), n) if isinstance(t, str | Path) else t for t, n in zip(tables, NAMES, strict=True)]
+    if known is None:
+        _store()
     return measurement.measure_in_memory(asked, read[0], read[1], known)
 
 
@@ -310,10 +319,33 @@ def _deciding(model: FittedModel) -> DecidingVersion:
     return DecidingVersion(question.economics, question.users.contract.good, promise)
 
 
+def _store() -> Client:
+    """A client of a store that is there: reading makes none."""
+    path = backend.sqlite_path(backend.uri())
+    if path and not path.is_file():
+        raise InputError("model", f"there is no store at {path}", "Compare first, or set MLFLOW_TRACKING_URI.")
+    return backend.connect(writing=False)
+
+
+def _refuse(settings: dict[str, Any], names: tuple[str, ...], where: str) -> None:
+    """Refuse keys that would change nothing."""
+    for name in names:
+        if name in settings:
+            raise InputError(name, f"has no effect {where}", "Leave it out.")
+
+
+def _group(settings: dict[str, Any], name: str) -> dict[str, Any]:
+    """Take a group of keys, or the name of an option of it, out of the settings."""
+    given = settings.pop(name, {})
+    return option_of(name, given) if isinstance(given, str) else dict(given)
+
+
 def _loaded(model: FittedModel | str | None) -> Loaded:
     if isinstance(model, FittedModel):
         return model.loaded
-    client = backend.connect(writing=False)
+    if not (model is None or isinstance(model, str)):
+        raise InputError("model", f"takes result.best or a version; got {model!r}", "Give model='models:/NAME/1'.")
+    client = _store()
     return load_decider(client, reference_of(client, model))
 
 
@@ -327,7 +359,8 @@ def _asked(
     settings: dict[str, Any],
 ) -> S:
     """Return a verb's settings, as the command line would have composed them."""
-    tracking = {"log": track} | settings.pop("tracking", {})
+    users = source_of(users)
+    tracking = {"log": track} | _group(settings, "tracking")
     parts = {
         "model": {name: component_of(family) for name, family in families_of(models).items()},
         "data": component_of(users),

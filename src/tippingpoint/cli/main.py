@@ -1,12 +1,12 @@
 """The command line: a verb, and the rest goes to Hydra. Heavy imports wait until a verb is chosen."""
 
-import os
 import re
 import sys
 from textwrap import fill
 
 from tippingpoint.config.compose import config_folder, quoted
 from tippingpoint.core.errors import InputError, TippingpointError, nearest
+from tippingpoint.core.threads import spare_cores
 
 HELP = """\
 tippingpoint: which model, which cut-offs, how much money, how sure.
@@ -174,9 +174,7 @@ def main() -> None:
                 what = f"there is no verb {word!r}" if word else "what to do with it is not given"
                 raise InputError(f"tippingpoint {verb}", what, nearest(word, words))
             verb, rest = (word, rest) if verb == "data" else (f"{verb}_{word}", _named_policies([word, *rest])[1:])
-        # Before any library that starts threads is loaded: left to themselves they spin while they wait for each other,
-        # and where others use the cores too, a fit takes three to ten times as long. On idle cores it costs nothing.
-        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+        spare_cores()  # before any library that starts threads is loaded
         if verb in STANDING:
             rest = _as_standing(rest)
         from tippingpoint.cli.launch import launch

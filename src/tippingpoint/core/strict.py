@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_serializer, model_validator
 from pydantic_core import ErrorDetails
@@ -17,7 +17,25 @@ NOUNS = {"int": "a whole number", "float": "a number", "bool": "true or false", 
 PLUGIN_GROUPS = ("tippingpoint.models", "tippingpoint.generators", "tippingpoint.policies")
 
 
-class StrictModel(BaseModel):
+class _Refusing(type(BaseModel)):  # type: ignore[misc]  # pydantic's metaclass has no public name
+    """What is built with wrong arguments is refused in our form; models within models are left to pydantic."""
+
+    def __call__(cls, *args: Any, **values: Any) -> Any:
+        try:
+            return super().__call__(*args, **values)
+        except ValidationError as error:
+            raise _refusal(cls, error, cls.__name__) from None
+
+
+if TYPE_CHECKING:
+    _Base = BaseModel
+else:
+
+    class _Base(BaseModel, metaclass=_Refusing):
+        """pydantic's base, whose refusals are ours."""
+
+
+class StrictModel(_Base):
     """A frozen model that refuses unknown keys; the base of every settings class and component."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -84,16 +102,17 @@ def validate(model: type[T], values: Mapping[str, Any], where: str) -> T:
     try:
         return model.model_validate(dict(values))
     except ValidationError as error:
-        found = error.errors()
-        # A list with a wrong item is also called too short: that is no second error.
-        details = [d for d in found if d["type"] != "too_short" or len(found) == 1]
-        lines = [_explain(model, where, detail) for detail in details]
-        head, *rest = dict.fromkeys(lines)
-        first = head.where, head.what, head.remedy
-        if not rest:
-            raise InputError(*first) from None
-        more = " ".join(filter(None, [head.remedy, *(f"\n{line}" for line in rest)]))
-        raise InputError(head.where, head.what, more) from None
+        raise _refusal(model, error, where) from None
+
+
+def _refusal(model: type[BaseModel], error: ValidationError, where: str) -> InputError:
+    """Return pydantic's errors as one of ours."""
+    found = error.errors()
+    # A list with a wrong item is also called too short: that is no second error.
+    details = [d for d in found if d["type"] != "too_short" or len(found) == 1]
+    head, *rest = dict.fromkeys(_explain(model, where, detail) for detail in details)
+    more = " ".join(filter(None, [head.remedy, *(f"\n{line}" for line in rest)]))
+    return InputError(head.where, head.what, more)
 
 
 def _explain(model: type[BaseModel], where: str, detail: ErrorDetails) -> InputError:

@@ -8,6 +8,7 @@ import polars as pl
 from pydantic import PrivateAttr
 
 from tippingpoint.core.errors import InputError, nearest
+from tippingpoint.core.strict import validate
 from tippingpoint.data.column_roles import Roles
 
 
@@ -22,7 +23,7 @@ class Frame(Roles):
     @classmethod
     def of(cls, frame: pd.DataFrame | pl.DataFrame, **roles: object) -> "Frame":
         """Return the users of a frame; `roles` are the keys of `conf/data/csv.yaml`."""
-        source = cls.model_validate(roles)
+        source = validate(cls, roles, "data")
         source._table = as_polars(frame)
         return source
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import yaml
 from rich.console import RenderableType
@@ -82,6 +83,10 @@ class MeasureResult(Result):
             "to": self.to,
             "next": self.to_type,
         }
+
+    def leaderboard(self) -> pd.DataFrame:
+        """One row a version and look: what its policy brought, with intervals."""
+        return pd.concat([of.table().assign(version=of.version) for of in self.versions], ignore_index=True)
 
     @property
     def to_type(self) -> str:

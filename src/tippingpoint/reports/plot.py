@@ -1,6 +1,7 @@
 """A figure in a notebook, with the numbers behind it."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
@@ -23,9 +24,9 @@ class Plot:
     data: pd.DataFrame
     drawn: Figure
 
-    @property
+    @cached_property
     def figure(self) -> Any:
-        """The `plotly.graph_objects.Figure`, to change or to write to a file."""
+        """The `plotly.graph_objects.Figure`; what is changed of it is shown."""
         from plotly.graph_objects import Figure as PlotlyFigure
 
         return PlotlyFigure(self.drawn)

@@ -29,7 +29,7 @@ class Result(ABC):
         with console.capture() as captured:
             console.print(self.render(), highlight=False)
         lines = [line.rstrip() for line in captured.get().rstrip().splitlines()]
-        more = [f"… {len(lines) - LINES + 1} more lines: .render()"] if len(lines) > LINES else []
+        more = [f"… {len(lines) - LINES + 1} more lines: rich.print(result.render())"] if len(lines) > LINES else []
         return "\n".join([*lines[: LINES - len(more)], *more])
 
     def _repr_html_(self) -> str:

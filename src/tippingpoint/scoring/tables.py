@@ -57,7 +57,7 @@ def upsert(url: str, table: str, decisions: Path, user_id: str) -> int:
     try:
         return write(url, table, columns, keys, frame)
     except TippingpointError as error:
-        raise type(error)(error.where.replace("data.url", "output"), error.what, error.remedy) from error
+        raise type(error)(error.where.replace("data.url", "to"), error.what, error.remedy) from error
     except OSError as error:
         raise OutsideError(where, f"cannot be written ({error.strerror})", NOTHING) from error
 
@@ -160,7 +160,7 @@ def _upserted(table: str, columns: list[str], keys: tuple[str, str], there: list
 
 
 def _other(table: str, why: str) -> InputError:
-    return InputError("output", f"{table} is there and holds something else: {why}", "Name another: ?table=…")
+    return InputError("to", f"{table} is there and holds something else: {why}", "Name another: ?table=…")
 
 
 @contextmanager
@@ -168,7 +168,7 @@ def _postgresql_errors(url: str, table: str) -> Iterator[Any]:
     try:
         import psycopg
     except ImportError as error:
-        raise InputError("output", "PostgreSQL needs psycopg", "Type pip install 'tippingpoint[warehouse]'.") from error
+        raise InputError("to", "PostgreSQL needs psycopg", "Type pip install 'tippingpoint[warehouse]'.") from error
     try:
         yield psycopg
     except (psycopg.errors.InvalidColumnReference, psycopg.errors.DatatypeMismatch) as error:
