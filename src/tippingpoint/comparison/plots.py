@@ -10,9 +10,8 @@ from tippingpoint.comparison.page import importance
 from tippingpoint.comparison.result import Comparison
 from tippingpoint.evaluation.calibration_bins import calibration_bins
 from tippingpoint.evaluation.curves import GRID
-from tippingpoint.reports.html import layout, numbers
 from tippingpoint.reports.palette import GREY, colour
-from tippingpoint.reports.plot import Plot
+from tippingpoint.reports.plot import Plot, interval_plot
 
 
 @dataclass(frozen=True)
@@ -30,17 +29,8 @@ class ComparisonPlots:
             [{"model": name, "uplift": of.value, "low": of.low, "high": of.high} for name, of in values.items()]
         )
         unit = f"{question.economics.currency} per user ({question.evidence.kind})"
-        marks = {
-            "type": "scatter", "mode": "markers", "x": numbers(data["uplift"], 6), "y": data["model"].tolist(),
-            "marker": {"size": 10, "color": [colour(n) if n in question.families else GREY for n in data["model"]]},
-        }  # fmt: skip
-        if question.evidence.measured:
-            above, below = data["high"] - data["uplift"], data["uplift"] - data["low"]
-            ends = {"array": numbers(above, 6), "arrayminus": numbers(below, 6)}
-            marks["error_x"] = {"type": "data", "symmetric": False, "thickness": 2} | ends
-        drawn = layout(f"uplift, {unit}", "", 120 + 40 * len(data)) | {"showlegend": False}
-        drawn["yaxis"] |= {"autorange": "reversed"}
-        return Plot(data, {"data": [marks], "layout": drawn})
+        colours = [colour(name) if name in question.families else GREY for name in data["model"]]
+        return interval_plot(data, unit, colours, question.evidence.measured)
 
     def roc(self) -> Plot:
         """ROC curve of each model on test."""

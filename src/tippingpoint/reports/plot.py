@@ -1,12 +1,13 @@
 """A figure in a notebook, with the numbers behind it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import pandas as pd
 
-from tippingpoint.reports.html import Figure
+from tippingpoint.reports.html import Figure, layout, numbers
 
 
 @dataclass(frozen=True, repr=False)
@@ -40,3 +41,26 @@ class Plot:
 
     def _repr_mimebundle_(self, **how: Any) -> Any:
         return self.figure._repr_mimebundle_(**how)
+
+
+def interval_plot(data: pd.DataFrame, unit: str, colours: Sequence[str], measured: bool) -> Plot:
+    """Return a point a row with its interval, the first row on top.
+
+    Parameters
+    ----------
+    data
+        Names in the first column, and `uplift`, `low`, `high`.
+    measured
+        Whether there are intervals: of what is assumed there are none.
+    """
+    marks: Figure = {
+        "type": "scatter", "mode": "markers", "x": numbers(data["uplift"], 6), "y": data.iloc[:, 0].tolist(),
+        "marker": {"size": 10, "color": list(colours)},
+    }  # fmt: skip
+    if measured:
+        above, below = data["high"] - data["uplift"], data["uplift"] - data["low"]
+        ends = {"array": numbers(above, 6), "arrayminus": numbers(below, 6)}
+        marks["error_x"] = {"type": "data", "symmetric": False, "thickness": 2} | ends
+    drawn = layout(f"uplift, {unit}", "", 120 + 38 * len(data)) | {"showlegend": False}
+    drawn["yaxis"] |= {"autorange": "reversed"}
+    return Plot(data, {"data": [marks], "layout": drawn})

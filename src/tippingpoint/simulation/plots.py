@@ -7,9 +7,8 @@ import pandas as pd
 
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.experiment.simulation_result import Simulation
-from tippingpoint.reports.html import layout, numbers
 from tippingpoint.reports.palette import COLOURS, GREY
-from tippingpoint.reports.plot import Plot
+from tippingpoint.reports.plot import Plot, interval_plot
 from tippingpoint.simulation.figures import cut_off_map
 from tippingpoint.simulation.page import frontier, heat, line, targeting
 
@@ -30,18 +29,9 @@ class SimulationPlots:
         data = pd.DataFrame(
             [{"contestant": n, "uplift": e.value, "low": e.low, "high": e.high} for n, e in rows.items()]
         )
-        marks = {
-            "type": "scatter", "mode": "markers", "x": numbers(data["uplift"], 6), "y": data["contestant"].tolist(),
-            "marker": {"size": 10, "color": [COLOURS[0] if n == simulation.leader else GREY for n in rows]},
-        }  # fmt: skip
-        if simulation.kind != "assumed":
-            above, below = data["high"] - data["uplift"], data["uplift"] - data["low"]
-            ends = {"array": numbers(above, 6), "arrayminus": numbers(below, 6)}
-            marks["error_x"] = {"type": "data", "symmetric": False, "thickness": 2} | ends
-        unit = f"uplift, {simulation.currency} per user ({simulation.kind})"
-        drawn = layout(unit, "", 120 + 36 * len(data)) | {"showlegend": False}
-        drawn["yaxis"] |= {"autorange": "reversed"}
-        return Plot(data, {"data": [marks], "layout": drawn})
+        colours = [COLOURS[0] if name == simulation.leader else GREY for name in rows]
+        unit = f"{simulation.currency} per user ({simulation.kind})"
+        return interval_plot(data, unit, colours, simulation.kind != "assumed")
 
     def cut_offs(self, model: str | None = None) -> Plot:
         """Uplift at every choice of cut-offs of the leading policy of bands, or of a model's.
