@@ -145,7 +145,7 @@ TEXTS = (
 """Keys whose values are taken literally."""
 WORDS = {"policy": ("lint", "diff"), "data": ("describe", "explore", "write")}
 """The second words of verbs that have some."""
-STANDING = ("promote", "rollback", "history", "status")
+REGISTRY_VERBS = ("promote", "rollback", "history", "status")
 """Verbs of the registry."""
 
 
@@ -177,8 +177,8 @@ def main() -> None:
         # Before any library that starts threads is loaded: left to themselves they spin while they wait for each other,
         # and where others use the cores too, a fit takes three to ten times as long. On idle cores it costs nothing.
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-        if verb in STANDING:
-            rest = _as_standing(rest)
+        if verb in REGISTRY_VERBS:
+            rest = _registry_words(rest)
         from tippingpoint.cli.launch import launch
 
         # The data verbs share their settings.
@@ -202,10 +202,10 @@ def _groups() -> str:
     return "Choose\n" + "\n".join(lines)
 
 
-def _as_standing(arguments: list[str]) -> list[str]:
+def _registry_words(arguments: list[str]) -> list[str]:
     """`promote 3`, `promote RUN_ID` and `--dry-run` as Hydra takes them.
 
-    >>> _as_standing(["3", "--to", "prod", "--dry-run"])
+    >>> _registry_words(["3", "--to", "prod", "--dry-run"])
     ['model=3', '--to', 'prod', 'dry_run=true']
     """
     found = ["dry_run=true" if word == "--dry-run" else word for word in arguments]
