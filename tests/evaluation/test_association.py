@@ -141,7 +141,7 @@ def test_one_outcome_only_tells_nothing_and_breaks_nothing() -> None:
     assert mean_percentile(users, associations(users))[0] == {}
 
 
-def test_standing_counts_from_the_unwanted_side() -> None:
+def test_mean_percentile_counts_from_the_unwanted_side() -> None:
     rng = np.random.default_rng(2)
     x = rng.normal(size=2000)
     y = (rng.random(2000) < 1 / (1 + np.exp(-x))).astype(int)
