@@ -14,7 +14,7 @@ import pandas as pd
 from scipy.special import expit
 
 from tippingpoint.config.compose import option
-from tippingpoint.config.gate_checks import Gate
+from tippingpoint.config.gate_settings import Gate
 from tippingpoint.core.strict import validate
 from tippingpoint.data.users import Column, FeatureSchema, Users
 from tippingpoint.promotion import quality_checks, soundness_checks
@@ -89,7 +89,7 @@ def promoted(
             gate.calibration.inconclusive
         ),
         quality_checks.slices(users, score, champion, gate.alpha).when_inconclusive(gate.slices.inconclusive),
-        soundness_checks.worn(1, 2, False, sure, gate.looks.most),
+        soundness_checks.test_set_looks(1, 2, False, sure, gate.looks.most),
     )
     return Judgement("", "", "", "", len(outcome), 1, sure, checks).passed
 

@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from tippingpoint.cli import launch, main
 from tippingpoint.cli.main import VERBS
 
 ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "src/tippingpoint"
+FOLDERS = sorted({path.parent for path in PACKAGE.rglob("*.py")})
 GUIDE = (ROOT / "CONTRIBUTING.md").read_text()
 FILES = dict(re.findall(r"`((?:src|conf|data)/[\w/]+\.\w+)`(?:(?!```).)*?```\w+\n(.*?)```", GUIDE, re.DOTALL))
 """Each file that is to be written: its path, and what it holds."""
@@ -80,11 +83,42 @@ def test_a_package_of_one_s_own_brings_all_three(
 
 
 def test_each_folder_says_what_it_is_for() -> None:
-    folders = {path.parent for path in (ROOT / "src/tippingpoint").rglob("*.py")}
-    for folder in folders:
+    for folder in FOLDERS:
         said = ast.get_docstring(ast.parse((folder / "__init__.py").read_text()))
         assert said is not None, folder
         assert len(said) >= 60, folder
+
+
+def is_there(word: str, folder: Path) -> bool:
+    """Whether `word`, as a module, a folder or `module.Name`, stands in `folder` or in the package."""
+    module, _, name = word.partition(".")
+    for base in (folder, PACKAGE):
+        if not name and (base / module).is_dir():
+            return True
+        if (base / module / f"{name}.py").is_file():
+            return True
+        if (file := base / f"{module}.py").is_file():
+            body = ast.parse(file.read_text()).body
+            return not name or name in {of.name for of in body if isinstance(of, ast.ClassDef | ast.FunctionDef)}
+    return False
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_what_a_folder_s_docstring_names_is_there(folder: Path) -> None:
+    said = ast.get_docstring(ast.parse((folder / "__init__.py").read_text())) or ""
+    words = set(re.findall(r"`([a-z_]+(?:\.\w+)?)`", said)) - {*VERBS, "champion", "challenger", "tippingpoint", "tp"}
+    assert [word for word in sorted(words) if not is_there(word, folder)] == []
+
+
+@pytest.mark.parametrize(
+    ("library", "importers"), [("mlflow", {"tracking"}), ("optuna", {"tuning"}), ("hydra", {"cli", "config"})]
+)
+def test_a_library_is_forbidden_to_all_folders_but_its_importers(library: str, importers: set[str]) -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (forbidden,) = [of["source_modules"] for of in contracts if of.get("forbidden_modules") == [library]]
+    parts = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or path in FOLDERS}
+    others = parts - importers - {"__init__", "__main__"}
+    assert set(forbidden) == {f"tippingpoint.{part}" for part in others}
 
 
 def test_lock_files_hold_no_addresses() -> None:

@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[1] / "src/tippingpoint"
-TRIED = {"hydra-core": ("cli/hydra_internals.py", (1, 3)), "optuna": ("tuning/optuna_internals.py", (5, 0))}
+TRIED = {
+    "hydra-core": ("cli/hydra_internals.py", (1, 3)),
+    "optuna": ("tuning/optuna_internals.py", (5, 0)),
+    "scikit-learn": ("models/family.py", (1, 9)),
+}
 
 
 @pytest.mark.parametrize("library", TRIED)

@@ -8,8 +8,7 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from tippingpoint.comparison import figures
-from tippingpoint.comparison import page as report
+from tippingpoint.comparison import figures, page
 from tippingpoint.comparison.job import compare
 from tippingpoint.config.compose import compose
 from tippingpoint.config.settings import Settings
@@ -55,14 +54,14 @@ def test_params_are_short_and_models_stand_in_their_experiment(at_compared: tupl
 
 
 def test_shares_of_a_family_sum_to_one_and_agreement_is_told(at_compared: tuple) -> None:
-    shares = report.importance(at_compared[0].comparison)
+    shares = page.importance(at_compared[0].comparison)
     np.testing.assert_allclose(shares.sum(), 1)
     same = pd.DataFrame({"a": [0.6, 0.3, 0.1, 0.0], "b": [0.5, 0.3, 0.2, 0.0]}, index=list("wxyz"))
-    told = report.agreement(same)
+    told = page.agreement(same)
     assert "mean Kendall tau of 1.00" in told[0]
     assert told[1].endswith("w, x, y.")
-    assert "tau of -1.00" in report.agreement(same.assign(b=same["a"].to_numpy()[::-1]))[0]
-    assert report.agreement(same[["a"]]) == []
+    assert "tau of -1.00" in page.agreement(same.assign(b=same["a"].to_numpy()[::-1]))[0]
+    assert page.agreement(same[["a"]]) == []
 
 
 def test_a_pair_that_is_told_apart_is_drawn_apart() -> None:

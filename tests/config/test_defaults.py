@@ -25,7 +25,7 @@ VERBS = {
     "measure": settings.MeasureSettings,
     "promote": settings.PromoteSettings,
     "rollback": settings.RollbackSettings,
-    "history": settings.StandingSettings,
+    "history": settings.RegistrySettings,
     "status": settings.StatusSettings,
     "score": settings.ScoreSettings,
     "serve": settings.ServeSettings,

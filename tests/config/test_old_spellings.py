@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from tippingpoint.config.compose import compose
-from tippingpoint.config.gate_checks import Gate
+from tippingpoint.config.gate_settings import Gate
 from tippingpoint.config.old_spellings import OLD_SPELLINGS, OldSpelling
 from tippingpoint.config.settings import PromoteSettings, ScoreSettings
 from tippingpoint.core.errors import InputError

@@ -133,7 +133,7 @@ def test_the_wheel_works_from_any_folder(tmp_path: Path) -> None:
     code = "from tippingpoint.data.generators.world import World; from tippingpoint.config.settings import Settings;"
     code += "from tippingpoint.config.compose import compose;"
     code += "source = Settings.from_config(compose('run', ['data.users=100'])).data.build(World, 'data');"
-    code += "print(source.load().intake)"  # the door reads the contract that lies in the wheel
+    code += "print(source.load().intake)"  # validation reads the contract that lies in the wheel
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env={"PYTHONPATH": str(tmp_path / "installed")},
         capture_output=True, text=True,

@@ -24,7 +24,7 @@ def settings(*words: str) -> DashboardSettings:
 
 def test_it_is_reached_from_this_machine_only_unless_asked():
     assert settings().host == "127.0.0.1"
-    assert settings("model=models:/conversion/3").version == "models:/conversion/3"
+    assert settings("model=models:/conversion/3").model == "models:/conversion/3"
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.0.7", "example.com", "::"])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tippingpoint.decisions.randomization import Exploration
+from tippingpoint.decisions.randomization import Randomization
 
 IDS = np.array([f"u{i}" for i in range(60_000)], dtype=object)
 ACTION = np.arange(len(IDS)) % 3
@@ -11,7 +11,7 @@ ACTION = np.arange(len(IDS)) % 3
 
 @pytest.mark.parametrize("among", [(0, 1, 2), (0,), (1, 2)])
 def test_each_action_is_taken_as_often_as_its_chance_says(among):
-    exploration = Exploration(0.3, among, "salt")
+    exploration = Randomization(0.3, among, "salt")
     taken, explored = exploration.draw(IDS, ACTION)
     chance = exploration.chances(ACTION, 3)
     assert chance.sum(axis=1) == pytest.approx(1)
@@ -24,7 +24,7 @@ def test_each_action_is_taken_as_often_as_its_chance_says(among):
 
 
 def test_the_draw_is_the_users_own_whatever_the_order_and_the_chunk():
-    exploration = Exploration(0.2, (0, 1, 2), "salt")
+    exploration = Randomization(0.2, (0, 1, 2), "salt")
     taken, explored = exploration.draw(IDS, ACTION)
     order = np.random.default_rng(0).permutation(len(IDS))[:5000]
     again, also = exploration.draw(IDS[order], ACTION[order])
@@ -33,5 +33,5 @@ def test_the_draw_is_the_users_own_whatever_the_order_and_the_chunk():
 
 
 def test_another_salt_draws_other_users():
-    one, other = (Exploration(0.5, (0, 1), salt).draw(IDS, ACTION)[1] for salt in ("a", "b"))
+    one, other = (Randomization(0.5, (0, 1), salt).draw(IDS, ACTION)[1] for salt in ("a", "b"))
     assert (one == other).mean() == pytest.approx(0.5, abs=0.02)

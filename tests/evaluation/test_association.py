@@ -14,11 +14,11 @@ from tippingpoint.evaluation.association import (
     associations,
     bins,
     incidence,
+    mean_percentile,
     rate,
     rates,
     separation,
     spearman,
-    standing,
 )
 
 OUTCOMES = st.lists(st.tuples(st.integers(0, 1), st.one_of(st.none(), st.floats(-1e6, 1e6))), min_size=1, max_size=200)
@@ -138,16 +138,16 @@ def test_shapes_are_named_and_what_knows_the_outcome_is_suspect() -> None:
 def test_one_outcome_only_tells_nothing_and_breaks_nothing() -> None:
     users = table(np.zeros(20, int), x=np.arange(20.0), c=np.array(["a", "b"] * 10), empty=np.full(20, np.nan))
     assert {a.alone for a in associations(users)} == {0.5}
-    assert standing(users, associations(users))[0] == {}
+    assert mean_percentile(users, associations(users))[0] == {}
 
 
-def test_standing_counts_from_the_unwanted_side() -> None:
+def test_mean_percentile_counts_from_the_unwanted_side() -> None:
     rng = np.random.default_rng(2)
     x = rng.normal(size=2000)
     y = (rng.random(2000) < 1 / (1 + np.exp(-x))).astype(int)
     for good, best in ((True, x.argmax()), (False, x.argmin())):
         users = table(y, good=good, x=x, noise=rng.normal(size=2000))
-        rules, percentile = standing(users, associations(users))
+        rules, percentile = mean_percentile(users, associations(users))
         assert rules == {"x": good}
         assert percentile.argmax() == best
         assert 0 < percentile.min() < percentile.max() < 100

@@ -31,7 +31,7 @@ def own_prices(folder: Path, per_user: bool, logged: bool = True) -> str:
     table = table.assign(one_none=worth, zero_none=0.0, one_offer=worth + 1.0, zero_offer=1.0)
     table.to_csv(folder / "own.csv", index=False)
     words = ["data=csv", f"data.path={folder}/own.csv", "data.target=left", "data.good=false", "data.measures=[spend]"]
-    words += ["policy=offer", "policy.cuts=[0.4]", "model=logistic", "explain_rows=5", "report=none"]
+    words += ["policy=offer", "policy.cuts=[0.4]", "model=logistic", "explain_rows=5", "report=light"]
     words += ["data.action=sent", "data.logging_probability=uniform"] if logged else ["data.drop=[sent]"]
     words += ["tracking.experiment=own", "tracking.register_model=false"]
     costs = "data.costs=[one_none,zero_none,one_offer,zero_offer]"

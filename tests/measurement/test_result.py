@@ -10,7 +10,7 @@ from tippingpoint.core.errors import InputError
 from tippingpoint.data.decisions import CHANCE
 from tippingpoint.economics import ActionPrice, Economics
 from tippingpoint.measurement.next_experiment import as_evidence
-from tippingpoint.measurement.outcomes import KNOWN, Counts, Decided
+from tippingpoint.measurement.outcomes import KNOWN, Counts, DecisionsWithOutcomes
 from tippingpoint.measurement.result import Measured, Promise, against, measured, waiting
 from tippingpoint.offpolicy.evidence import Evidence, doubly_robust
 from tippingpoint.offpolicy.statistics import Estimate
@@ -82,7 +82,7 @@ def test_a_plain_hold_out_measures_too_but_is_no_evidence_of_other_actions() -> 
     assert found.per_1000 is not None
     assert found.per_1000.last.low < 1000 * 0.2 * 0.125 < found.per_1000.last.high  # 0.2 (1 - score) of half the users
     assert found.actions["email"] == 0
-    decided = Decided(table, "user_id", "converted", Counts(*[0] * 8))
+    decided = DecisionsWithOutcomes(table, "user_id", "converted", Counts(*[0] * 8))
     with pytest.raises(InputError, match="to: some actions could not be taken by lot"):
         as_evidence(decided, None, None)
 

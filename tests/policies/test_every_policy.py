@@ -17,7 +17,7 @@ def built(node: object) -> Policy:
     return Component.model_validate(node).build(Policy, "policy")
 
 
-def worth(features: pd.DataFrame, actions: tuple[str, ...]) -> np.ndarray:
+def expected_reward(features: pd.DataFrame, actions: tuple[str, ...]) -> np.ndarray:
     return features["hours"].to_numpy()[:, None] * np.arange(len(actions))
 
 
@@ -33,7 +33,7 @@ def features() -> pd.DataFrame:
 
 
 def test_puts_each_user_into_one_segment_alone_or_among_others(policy: Policy, features: pd.DataFrame) -> None:
-    bound = policy.bind(FitContext(features, features, SCORE, worth))
+    bound = policy.bind(FitContext(features, features, SCORE, expected_reward))
     segment = bound.segment(SCORE, features)
     assert segment.shape == SCORE.shape
     assert set(segment) <= set(range(len(bound.segments)))
@@ -42,7 +42,7 @@ def test_puts_each_user_into_one_segment_alone_or_among_others(policy: Policy, f
 
 
 def test_decides_the_same_built_again_of_its_specification(policy: Policy, features: pd.DataFrame) -> None:
-    context = FitContext(features, features, SCORE, worth)
+    context = FitContext(features, features, SCORE, expected_reward)
     bound, again = policy.bind(context), built(policy.specification()).bind(context)
     actions = tuple(dict.fromkeys(bound.actions.values()))
     assert again.bound_digest == bound.bound_digest

@@ -141,8 +141,8 @@ def test_best_action_takes_the_largest_worth_and_needs_a_log() -> None:
     policy = BestAction(name="best", version=1, actions={"leave": "none", "write": "email"})
     with pytest.raises(InputError, match="needs logged actions"):
         policy.bind(known())
-    worth = FitContext(pd.DataFrame(), pd.DataFrame(), np.zeros(1), lambda f, a: np.array([[1.0, 2.0], [3.0, 2.0]]))
-    assert names(policy.bind(worth), pd.DataFrame(index=range(2))) == ["write", "leave"]
+    context = FitContext(pd.DataFrame(), pd.DataFrame(), np.zeros(1), lambda f, a: np.array([[1.0, 2.0], [3.0, 2.0]]))
+    assert names(policy.bind(context), pd.DataFrame(index=range(2))) == ["write", "leave"]
 
 
 def test_diff_says_what_changed_and_for_how_many() -> None:

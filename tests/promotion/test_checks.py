@@ -193,9 +193,9 @@ def test_what_is_too_slow_too_old_or_worn_out_fails() -> None:
     assert soundness_checks.fresh(10, 90).verdict == "passes"
     assert "how old they were then is not known" in soundness_checks.fresh(10, 90).said
     assert "newest user is 10.0 days old, by last_seen" in soundness_checks.fresh(10, 90, "last_seen").said
-    assert soundness_checks.worn(20, 3, False, 0.001, 20).verdict == "passes"
-    assert soundness_checks.worn(21, 3, False, 0.001, 20).verdict == "fails"
-    assert "share the level" in soundness_checks.worn(1, 3, True, 0.001, 20).said
+    assert soundness_checks.test_set_looks(20, 3, False, 0.001, 20).verdict == "passes"
+    assert soundness_checks.test_set_looks(21, 3, False, 0.001, 20).verdict == "fails"
+    assert "share the level" in soundness_checks.test_set_looks(1, 3, True, 0.001, 20).said
 
 
 def test_what_cannot_be_told_blocks_only_where_the_gate_says_so_and_what_fails_always_does() -> None:

@@ -90,8 +90,8 @@ def test_an_experiment_writes_down_every_chance(users, decider, tmp_path):
     kept = found.filter(~pl.col("explored"))
     assert (kept["action"] == kept["policy_action"]).all()
     assert result.scored.tally.explored == found["explored"].sum() > 0
-    worth = decider.decider.deployment.worth_of(found["propensity_score"].to_numpy(), np.array(taken))
-    assert found["expected_value"].to_numpy() == pytest.approx(worth)
+    value = decider.decider.deployment.expected_value(found["propensity_score"].to_numpy(), np.array(taken))
+    assert found["expected_value"].to_numpy() == pytest.approx(value)
     quietly("input=users.csv", f"to={tmp_path / 'h.parquet'}", "holdout=0.2", "holdout_actions=[none]")
     plain = pl.read_parquet(tmp_path / "h.parquet").filter("explored")
     assert set(plain["action"]) == {"none"}

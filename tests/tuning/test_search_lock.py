@@ -16,28 +16,28 @@ from tippingpoint.tuning.search_lock import CLOSED, SearchLock
 
 @pytest.fixture
 def machine(stored: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], SearchLock]]:
-    """The seat of a search as a machine has it, with a folder of leases of its own; the last one named is at work."""
+    """The lock of a search as a machine has it, with a folder of leases of its own; the last one named is at work."""
     client = backend.connect()
     experiment = backend.experiment_id(client, "e")
     tags = {"tippingpoint.job": "tune", "mlflow.runName": "tune f", "data_digest": "d"}
-    seats = {}
+    locks = {}
 
     def at(name: str) -> SearchLock:
         monkeypatch.setattr(leases, "FOLDER", stored / name)
-        if name not in seats:
-            seats[name] = left.enter_context(SearchLock(client, experiment, tags, {"s": "#0072B2"}, 2, "a"))
-        return seats[name]
+        if name not in locks:
+            locks[name] = left.enter_context(SearchLock(client, experiment, tags, {"s": "#0072B2"}, 2, "a"))
+        return locks[name]
 
     with ExitStack() as left:
         yield at
 
 
-def filed(seat: SearchLock) -> list[tuple[str, str]]:
-    found = seat.client.search_runs([seat.experiment], "tags.trial != ''")
+def filed(lock: SearchLock) -> list[tuple[str, str]]:
+    found = lock.client.search_runs([lock.experiment], "tags.trial != ''")
     return sorted((one.data.tags["trial"], one.data.tags["mlflow.parentRunId"]) for one in found)
 
 
-def test_of_two_machines_the_earliest_by_the_clocks_keeps_the_seat(
+def test_of_two_machines_the_earliest_by_the_clocks_keeps_the_lock(
     machine: Callable[[str], SearchLock], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = machine("a").take()
@@ -82,16 +82,16 @@ def test_who_files_the_winner_is_heard_and_files_to_the_same_rows_again(
     machine: Callable[[str], SearchLock], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tippingpoint.tuning.search_lock.BEAT_SECONDS", 0.02)
-    seat = machine("a")
-    parent = seat.take()
+    lock = machine("a")
+    parent = lock.take()
     for seconds in (1.0, 2.0):  # a fit takes another time when it is done again
-        with seat.closing():
+        with lock.closing():
             parent.metrics({"cv/gain": 0.1, "cost/fit_seconds": seconds})
             parent.curves({"roc/tpr": (np.arange(3), np.linspace(0, 1, 3))})
-            before = seat.heard()
+            before = lock.heard()
             deadline = time.monotonic() + 240
-            while seat.heard() == before and time.monotonic() < deadline:
+            while lock.heard() == before and time.monotonic() < deadline:
                 time.sleep(0.02)
-            assert seat.heard() != before
+            assert lock.heard() != before
     for name, times in {"cv/gain": 1, "cost/fit_seconds": 1, "roc/tpr": 3}.items():
-        assert len(seat.client.get_metric_history(parent.run_id, name)) == times
+        assert len(lock.client.get_metric_history(parent.run_id, name)) == times

@@ -145,7 +145,7 @@ TEXTS = (
 """Keys whose values are taken literally."""
 WORDS = {"policy": ("lint", "diff"), "data": ("describe", "explore", "write")}
 """The second words of verbs that have some."""
-STANDING = ("promote", "rollback", "history", "status")
+REGISTRY_VERBS = ("promote", "rollback", "history", "status")
 """Verbs of the registry."""
 
 
@@ -175,8 +175,8 @@ def main() -> None:
                 raise InputError(f"tippingpoint {verb}", what, nearest(word, words))
             verb, rest = (word, rest) if verb == "data" else (f"{verb}_{word}", _named_policies([word, *rest])[1:])
         spare_cores()  # before any library that starts threads is loaded
-        if verb in STANDING:
-            rest = _as_standing(rest)
+        if verb in REGISTRY_VERBS:
+            rest = _registry_words(rest)
         from tippingpoint.cli.launch import launch
 
         # The data verbs share their settings.
@@ -200,10 +200,10 @@ def _groups() -> str:
     return "Choose\n" + "\n".join(lines)
 
 
-def _as_standing(arguments: list[str]) -> list[str]:
+def _registry_words(arguments: list[str]) -> list[str]:
     """`promote 3`, `promote RUN_ID` and `--dry-run` as Hydra takes them.
 
-    >>> _as_standing(["3", "--to", "prod", "--dry-run"])
+    >>> _registry_words(["3", "--to", "prod", "--dry-run"])
     ['model=3', '--to', 'prod', 'dry_run=true']
     """
     found = ["dry_run=true" if word == "--dry-run" else word for word in arguments]

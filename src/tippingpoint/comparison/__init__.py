@@ -1,5 +1,6 @@
 """`compare` and `run`: model families under one policy on the same users; the best is registered.
 
 `job.compare` and `run.run` do it, `result.Comparison` is what was found, `report` what the terminal and the card say,
-`page` and `figures` the interactive report. Cut-offs and further policies on the fitted models are `simulation`'s.
+`page` and `figures` the interactive report, `plots` the figures of a notebook. Cut-offs and further policies on the
+fitted models are in `simulation`.
 """

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from rich.console import RenderableType
 
-from tippingpoint.comparison import page as report
+from tippingpoint.comparison import page
 from tippingpoint.comparison.figures import Choices
 from tippingpoint.comparison.plots import ComparisonPlots
 from tippingpoint.comparison.report import compare_summary, comparison_card, verdict_in_words, write_comparison
@@ -49,7 +49,7 @@ from tippingpoint.tracking.runs import run as tracked
 REPORT = "report.html"
 CUTS = 80
 """Cut-offs of the grid that the report draws."""
-LEAST_TO_TELL = 50
+MIN_PER_OUTCOME = 50
 """Test users of either outcome; with fewer the normal approximation calls equal families different too often."""
 
 
@@ -154,7 +154,7 @@ def _compare(question: ExperimentSpec, candidates: list[Candidate]) -> Compariso
     areas = {c.family: auc_contributions(outcome, c.score) for c in ranked}
     money = {c.family: c.value.contribution for c in ranked}
     auc = contest(areas, np.random.default_rng([question.seed, 3]))
-    if np.bincount(outcome, minlength=2).min() < LEAST_TO_TELL:
+    if np.bincount(outcome, minlength=2).min() < MIN_PER_OUTCOME:
         auc = [replace(verdict, verdict="inconclusive") for verdict in auc]
     measured = question.evidence.measured
     uplift = contest(money, np.random.default_rng([question.seed, 4])) if measured else []
@@ -202,9 +202,9 @@ def _record(comparison: Comparison, filed: RunReference, parent: Run, at_a_glanc
         folder = Path(temporary)
         if question.report != "none":
             write_comparison(folder, comparison)
-            parent.tables(folder, report.readable(comparison))
+            parent.tables(folder, page.readable(comparison))
         if question.report == "full":
-            (folder / REPORT).write_text(report.page(comparison, _choices(comparison), filed))
+            (folder / REPORT).write_text(page.page(comparison, _choices(comparison), filed))
         if at_a_glance is not None:
             (folder / "figures/explore.png").write_bytes(at_a_glance)
         parent.artifacts(folder)

@@ -1,4 +1,4 @@
-"""The composed config of each verb as typed closed models: what cannot be right is refused."""
+"""The composed config of each verb as typed strict models: what cannot be right is refused."""
 
 import re
 from datetime import UTC, datetime
@@ -8,7 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from tippingpoint.config.gate_checks import Gate
+from tippingpoint.config.gate_settings import Gate
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.strict import Component, StrictModel, validate
 
@@ -144,7 +144,7 @@ class TableSettings(Terminal):
     """Where to write: a contract to edit, a page, a table."""
 
 
-class Budget(StrictModel):
+class BudgetLimit(StrictModel):
     """What may be spent: users acted on, or money, out of so many users; null is no limit."""
 
     contacts: float | None = Field(default=None, ge=0)
@@ -152,7 +152,7 @@ class Budget(StrictModel):
     of_users: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
-    def _is_one(self) -> "Budget":
+    def _is_one(self) -> "BudgetLimit":
         if self.contacts is not None and self.money is not None:
             raise ValueError("a budget is in contacts or in money, not both. Drop one.")
         return self
@@ -171,7 +171,7 @@ class SimulateSettings(Terminal):
     tracking: Tracking = Tracking()
     cuts: int | None = Field(default=None, ge=2, le=1000)
     least: int | None = Field(default=None, ge=2)
-    budget: Budget = Budget()
+    budget: BudgetLimit = BudgetLimit()
     smallest_uplift: float | None = Field(default=None, gt=0)
     sensitivity: float | None = Field(default=None, gt=0, lt=1)
     seed: int | None = Field(default=None, ge=0, lt=2**32)
@@ -243,14 +243,14 @@ class MeasureSettings(Terminal):
         return self
 
 
-class StandingSettings(Terminal):
+class RegistrySettings(Terminal):
     """Which registered model, and which environment of it, as `conf/history.yaml` lists it."""
 
     name: str | None = None
     to: str | None = Field(default=None, pattern=r"^[\w.-]{1,64}$")
 
 
-class StatusSettings(StandingSettings):
+class StatusSettings(RegistrySettings):
     """What `status` takes."""
 
     dry_run: bool = False

@@ -44,7 +44,7 @@ class StrictModel(_Base):
 class Component(StrictModel):
     """A config node that names a class of ours, or of an installed plugin, and its arguments.
 
-    Families, data sources, policies and economics are components: the class is itself a closed model, so
+    Families, data sources, policies and economics are components: the class is itself a strict model, so
     that adding one needs its file and its YAML and no third place.
     """
 
@@ -92,7 +92,7 @@ def _plugins() -> list[str]:
 
 
 def validate(model: type[T], values: Mapping[str, Any], where: str) -> T:
-    """Validate `values` with a closed model; pydantic's errors become one InputError.
+    """Validate `values` with a strict model; pydantic's errors become one InputError.
 
     Parameters
     ----------

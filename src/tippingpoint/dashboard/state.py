@@ -232,7 +232,7 @@ def missing() -> dict[str, list[str]]:
     return uploads.lacking(there, about.decider.deployment.terms, about.decider.deployment.outcome)
 
 
-def worth() -> str:
+def about_expected_value() -> str:
     """What an expected value is and rests on, in words."""
     of = subject().decider.deployment
     return (

@@ -1,4 +1,4 @@
-"""Decisions of which a random share was drawn by lot: read and checked."""
+"""Decisions of which a share was drawn at random: read and checked."""
 
 import re
 from collections.abc import Sequence
@@ -44,7 +44,7 @@ def checked(table: pl.DataFrame, user_id: str | None = None) -> tuple[pl.DataFra
     Raises
     ------
     InputError
-        When columns are missing, no share was drawn by lot, chances are none, or a user stands twice at one time.
+        When columns are missing, no share was drawn at random, chances are none, or a user stands twice at one time.
     """
     where, columns = "decisions", table.columns
     chances = [c for c in columns if c.startswith(CHANCE)]

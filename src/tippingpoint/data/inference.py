@@ -8,8 +8,8 @@ import pandas as pd
 import polars as pl
 
 from tippingpoint.core.errors import InputError
+from tippingpoint.data.column_rules import stand_ins
 from tippingpoint.data.contract import KINDS, NOUN, ColumnSpec, TableSchema
-from tippingpoint.data.rules import stand_ins
 from tippingpoint.data.users import Column
 
 ALMOST = 0.9

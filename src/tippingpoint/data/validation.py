@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 
 from tippingpoint.core.errors import InputError, nearest
+from tippingpoint.data.column_rules import IS_MISSING, MISSING, is_not, is_whole, rules, shifted_unit, stand_ins
 from tippingpoint.data.contract import ColumnSpec, TableSchema, Type
-from tippingpoint.data.rules import IS_MISSING, MISSING, is_not, is_whole, rules, shifted_unit, stand_ins
 
 TIMES = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M")
 

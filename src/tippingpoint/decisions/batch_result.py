@@ -30,7 +30,7 @@ class BatchResult:
     evidence
         What the expected values rest on.
     quarantine
-        Where rows set aside are; None where there are none.
+        Where quarantined rows are; None where there are none.
     resumed
         Parts that an earlier job had written, and parts in all; None where it is one file or table.
     """

@@ -69,4 +69,4 @@ class Decider:
         segment = self.policy.segment(score, features)
         codes = [self.deployment.actions.index(self.policy.actions[name]) for name in self.policy.segments]
         action = np.asarray(codes)[segment]
-        return Decided(score, segment, action, self.deployment.worth_of(score, action, costs))
+        return Decided(score, segment, action, self.deployment.expected_value(score, action, costs))

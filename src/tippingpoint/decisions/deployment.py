@@ -47,7 +47,7 @@ class Deployment(StrictModel):
             return Component.model_validate(self.prices).build(Economics, "economics")
         return validate(Economics, self.prices, "economics")
 
-    def worth_of(self, score: np.ndarray, action: np.ndarray, costs: pd.DataFrame | None = None) -> np.ndarray:
+    def expected_value(self, score: np.ndarray, action: np.ndarray, costs: pd.DataFrame | None = None) -> np.ndarray:
         """(n,) expected money under (n,) codes of actions; NaN where nobody got it, or own prices are not given."""
         value = np.full(len(score), np.nan)
         if self.economics.per_user and costs is None:
@@ -63,7 +63,7 @@ class Deployment(StrictModel):
 
     def gained(self, score: np.ndarray, value: np.ndarray) -> np.ndarray:
         """(n,) how much more money than from doing nothing, where (n,) `value` is expected; NaN where not known."""
-        return value - self.worth_of(score, np.zeros(len(score), dtype=np.int64))
+        return value - self.expected_value(score, np.zeros(len(score), dtype=np.int64))
 
 
 def deployment(

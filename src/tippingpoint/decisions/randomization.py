@@ -8,7 +8,7 @@ from tippingpoint.data.splits import position
 
 
 @dataclass(frozen=True)
-class Exploration:
+class Randomization:
     """With chance `share` a user's action is drawn, each of `among` alike, from a salted hash of the id.
 
     The same user gets the same draw in every chunk, order and job of one salt.

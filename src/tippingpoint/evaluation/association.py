@@ -212,7 +212,7 @@ def spearman(table: pd.DataFrame) -> pd.DataFrame:
     return table.corr(method="spearman", min_periods=3)
 
 
-def standing(users: Users, found: list[Association], most: int = 3) -> tuple[dict[str, bool], np.ndarray]:
+def mean_percentile(users: Users, found: list[Association], most: int = 3) -> tuple[dict[str, bool], np.ndarray]:
     """Where users stand by a rule anyone can check: their mean percentile in the most predictive numbers.
 
     A percentile counts from the unwanted to the wanted outcome's side; missing is the middle. Numbers that bend

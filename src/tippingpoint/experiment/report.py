@@ -9,7 +9,7 @@ from tippingpoint.reports.markdown import render
 
 
 def about(question: ExperimentSpec) -> list[Text]:
-    """Whose users a job worked on, and what happened to them at the door."""
+    """Whose users a job worked on, and what their validation found."""
     users, contract, parts = question.users, question.users.contract, question.parts
     numbers, categories = len(contract.names("number")), len(contract.names("category"))
     sides = f"train {len(parts.train):,}, validation {len(parts.validation):,}, test {len(parts.test):,}"

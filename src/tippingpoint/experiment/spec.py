@@ -1,4 +1,4 @@
-"""Question, candidates and their comparison, in one shape for terminal, JSON, cards and MLflow."""
+"""What is asked of one table of users, and the candidates that answer it, in one shape for all who show them."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal

@@ -11,8 +11,7 @@ from tippingpoint.offpolicy.frontier import Step, frontier
 from tippingpoint.offpolicy.ranking import Curve, curve
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.offpolicy.sufficient_statistics import SufficientStatistics
-from tippingpoint.offpolicy.surface import Bands as Codes
-from tippingpoint.offpolicy.surface import Sheet, Surface, held, surface
+from tippingpoint.offpolicy.surface import BandActions, Sheet, Surface, held, surface
 from tippingpoint.policies.bands import Bands
 from tippingpoint.policies.policy import Policy
 
@@ -190,7 +189,7 @@ def _views(
     few = len(at) < 3
     views = []
     for first in range(1 if few else len(at) - 1):
-        free: Codes = bands if few else held(test, bands, at, first)
+        free: BandActions = bands if few else held(test, bands, at, first)
         # Between the held neighbours; beyond them choices repeat.
         low, high = (0, None) if few or not first else (at[first - 1], None)
         if not few and first + 2 < len(at):

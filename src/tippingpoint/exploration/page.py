@@ -9,7 +9,7 @@ import pandas as pd
 
 from tippingpoint.data.events.funnel import Funnel
 from tippingpoint.data.users import Users
-from tippingpoint.evaluation.association import Association, incidence, rate, rates, standing
+from tippingpoint.evaluation.association import Association, incidence, mean_percentile, rate, rates
 from tippingpoint.offpolicy.statistics import mean
 from tippingpoint.reports.html import render
 from tippingpoint.reports.user_figures import (
@@ -85,7 +85,7 @@ def page(explored: Exploration) -> str:
             figure = by_category(association, whole.value)
         return {"of": association, "figure": put(figure), "height": figure["layout"]["height"]}
 
-    rules, percentile = standing(users, explored.found)
+    rules, percentile = mean_percentile(users, explored.found)
     context = {
         "explored": explored,
         "users": users,

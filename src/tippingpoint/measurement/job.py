@@ -26,7 +26,7 @@ from tippingpoint.data.writing import replacing
 from tippingpoint.economics import Economics
 from tippingpoint.measurement import report
 from tippingpoint.measurement.next_experiment import as_evidence
-from tippingpoint.measurement.outcomes import Decided, OutcomeRule, join
+from tippingpoint.measurement.outcomes import DecisionsWithOutcomes, OutcomeRule, join
 from tippingpoint.measurement.result import Measured, Promise, measured
 from tippingpoint.measurement.tracked import FIRST_LOOK, note, noted, promised
 from tippingpoint.reports.progress import progress
@@ -64,7 +64,7 @@ class DecidingVersion:
 class MeasureResult(Result):
     """What each version's policy brought, and where that is filed."""
 
-    decided: Decided
+    decided: DecisionsWithOutcomes
     versions: list[Measured]
     filed: list[RunReference]
     """One a version; empty where nothing was to be written."""
@@ -174,7 +174,9 @@ def measure_in_memory(
     return MeasureResult(decided, _valued(decided, known), [], None, [*known.values()][-1].good, question)
 
 
-def _joined(settings: MeasureSettings, decisions: pl.DataFrame, outcomes: pl.DataFrame) -> tuple[OutcomeRule, Decided]:
+def _joined(
+    settings: MeasureSettings, decisions: pl.DataFrame, outcomes: pl.DataFrame
+) -> tuple[OutcomeRule, DecisionsWithOutcomes]:
     """Return what counts as an outcome, and the decisions with what came of them."""
     rule = OutcomeRule(
         settings.outcome, settings.at, settings.absent == "zero", settings.within, settings.since, settings.until
@@ -192,7 +194,7 @@ def _known(client: Client, version: str, run: StoredRun, first_look: str) -> Dec
     return DecidingVersion(prices, good, promised(run), int(first) if first else None)
 
 
-def _valued(decided: Decided, known: Mapping[str, DecidingVersion]) -> list[Measured]:
+def _valued(decided: DecisionsWithOutcomes, known: Mapping[str, DecidingVersion]) -> list[Measured]:
     """What the policy of each version brought."""
     return [
         measured(
@@ -227,7 +229,12 @@ def _first_look(rule: OutcomeRule, outcome: str) -> str:
 
 
 def _file(
-    client: Client, of: Measured, run: StoredRun, decided: Decided, settings: MeasureSettings, first_look: str
+    client: Client,
+    of: Measured,
+    run: StoredRun,
+    decided: DecisionsWithOutcomes,
+    settings: MeasureSettings,
+    first_look: str,
 ) -> RunReference:
     """A run of its own in the version's experiment, tags and a line on the version."""
     written = masked(settings.model_dump(mode="json"))

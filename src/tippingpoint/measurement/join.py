@@ -20,21 +20,21 @@ def first_by_version(decisions: pl.DataFrame, user_id: str) -> pl.DataFrame:
     return decisions.sort("scored_at", maintain_order=True).unique(of, keep="first", maintain_order=True)
 
 
-def met(
+def match_outcomes(
     decisions: pl.DataFrame, first: pl.DataFrame, user_id: str, came: pl.DataFrame, outcomes: pl.DataFrame
 ) -> tuple[pl.DataFrame, int]:
     """First decisions with what came of them, and how many that came are of strangers; none of `came` twice."""
     joined = first.join(came, left_on=user_id, right_on="__id", how="left", maintain_order="left")
-    unmet = came.join(decisions, left_on="__id", right_on=user_id, how="anti")["__id"]
-    if len(unmet) == len(came):
+    unmatched = came.join(decisions, left_on="__id", right_on=user_id, how="anti")["__id"]
+    if len(unmatched) == len(came):
         raise InputError(
             "outcomes_id",
             f"none of the {len(came):,} ids of the outcomes ({some(came['__id'].to_list())}) is among the decisions"
             f" ({some(decisions[user_id].unique(maintain_order=True).to_list())})",
             better_id(outcomes, decisions[user_id], "outcomes"),
         )
-    _check_alike(joined.filter(pl.col("__there").is_null())[user_id], unmet)
-    return joined, len(unmet)
+    _check_alike(joined.filter(pl.col("__there").is_null())[user_id], unmatched)
+    return joined, len(unmatched)
 
 
 def one_row(outcomes: pl.DataFrame, key: str) -> pl.DataFrame:

@@ -5,10 +5,10 @@ import polars as pl
 from tippingpoint.core.errors import InputError
 from tippingpoint.data.decisions import CHANCE, as_written, some
 from tippingpoint.measurement.join import better_id, id_of
-from tippingpoint.measurement.outcomes import Decided
+from tippingpoint.measurement.outcomes import DecisionsWithOutcomes
 
 
-def as_evidence(decided: Decided, users: pl.DataFrame | None, users_id: str | None) -> pl.DataFrame:
+def as_evidence(decided: DecisionsWithOutcomes, users: pl.DataFrame | None, users_id: str | None) -> pl.DataFrame:
     """Decisions and outcomes as a table that `data=csv` reads with known chances, one row a user.
 
     Parameters

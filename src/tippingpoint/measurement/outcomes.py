@@ -9,7 +9,16 @@ from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.data.column_roles import NO, YES
 from tippingpoint.data.decisions import CHANCE, times
 from tippingpoint.data.validation import as_text
-from tippingpoint.measurement.join import AT, complete_until, first_by_version, id_of, last, met, one_row, refuse_future
+from tippingpoint.measurement.join import (
+    AT,
+    complete_until,
+    first_by_version,
+    id_of,
+    last,
+    match_outcomes,
+    one_row,
+    refuse_future,
+)
 
 OUTCOME = "__outcome"
 """The outcome, in a join under way."""
@@ -63,7 +72,7 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class Decided:
+class DecisionsWithOutcomes:
     """Decisions with a known outcome, one row a user and version, in the order they were made.
 
     Parameters
@@ -99,7 +108,7 @@ def join(
     outcomes_id: str | None,
     rule: OutcomeRule,
     now: datetime | None = None,
-) -> Decided:
+) -> DecisionsWithOutcomes:
     """What came of each user's first decision by each version.
 
     Parameters
@@ -129,7 +138,7 @@ def outcomes_of(
     outcomes_id: str | None,
     rule: OutcomeRule,
     now: datetime | None = None,
-) -> Decided:
+) -> DecisionsWithOutcomes:
     """What came of each user's first decision by each version; no rows where nothing is known yet.
 
     Parameters
@@ -158,7 +167,7 @@ def outcomes_of(
             "since", f"no decision was made since {rule.since}", f"The last: {decisions['scored_at'].max()!s}."
         )
     first = first_by_version(taken, user_id)
-    joined, strangers = met(decisions, first, user_id, came, outcomes)
+    joined, strangers = match_outcomes(decisions, first, user_id, came, outcomes)
     without = joined["__there"].null_count()
     if not rule.absent_is_zero and without and joined[OUTCOME].min() == 1:
         what = f"every known outcome is 1, and {without:,} users have no row: no uplift is told from the others"
@@ -177,7 +186,9 @@ def outcomes_of(
         too_late=int(used["__late"].sum()),
     )
     used = used.drop([c for c in used.columns if c.startswith("__") and c != KNOWN])
-    return Decided(used, user_id, name, counts, settled=not rule.absent_is_zero or rule.within is not None)
+    return DecisionsWithOutcomes(
+        used, user_id, name, counts, settled=not rule.absent_is_zero or rule.within is not None
+    )
 
 
 def _marks(joined: pl.DataFrame, rule: OutcomeRule, name: str, now: datetime | None) -> list[pl.Expr]:

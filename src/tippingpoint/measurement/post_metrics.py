@@ -5,7 +5,16 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from tippingpoint.data.decisions import as_written, times
-from tippingpoint.measurement.join import AT, complete_until, first_by_version, id_of, last, met, one_row, refuse_future
+from tippingpoint.measurement.join import (
+    AT,
+    complete_until,
+    first_by_version,
+    id_of,
+    last,
+    match_outcomes,
+    one_row,
+    refuse_future,
+)
 from tippingpoint.measurement.outcomes import OUTCOME, OutcomeRule
 
 
@@ -38,7 +47,7 @@ def means(
     key = id_of(outcomes, outcomes_id, user_id, decisions[user_id], "outcomes")
     numbers = outcomes[column].cast(pl.Float64, strict=False)
     came = one_row(outcomes, key).with_columns(numbers.fill_nan(None).alias(OUTCOME), pl.lit(True).alias("__there"))
-    joined, _ = met(decisions, first_by_version(decisions, user_id), user_id, came, outcomes)
+    joined, _ = match_outcomes(decisions, first_by_version(decisions, user_id), user_id, came, outcomes)
     known = _over(joined, rule, complete_until(rule.until or joined["scored_at"].max(), now))
     kept = known.filter(pl.col(OUTCOME).is_not_null()).drop("__there", column, strict=False)
     return kept.rename({OUTCOME: column})
@@ -80,7 +89,7 @@ def happened(
     refuse_future(log, now, at)
     first = first_by_version(decisions, user_id)
     there = log.select("__id").unique(maintain_order=True).with_columns(pl.lit(True).alias("__there"))
-    met(decisions, first, user_id, there, events)
+    match_outcomes(decisions, first, user_id, there, events)
     until = complete_until(rule.until or last(first["scored_at"], log[AT]), now)
     old = _over(first, rule, until).with_row_index("__row")
     end = pl.col("scored_at") + timedelta(days=rule.within or 0)

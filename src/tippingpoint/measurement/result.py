@@ -167,7 +167,7 @@ def measured(
     Parameters
     ----------
     rows
-        One user each, in the order they became known, as `Decided.of` gives them.
+        One user each, in the order they became known, as `DecisionsWithOutcomes.of` gives them.
     good
         Whether outcome 1 is wanted.
     first, settled

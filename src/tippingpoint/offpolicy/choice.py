@@ -9,7 +9,7 @@ from tippingpoint.core.errors import InputError
 from tippingpoint.offpolicy.best_cuts import At, best_cuts, candidates
 from tippingpoint.offpolicy.cells import Cells, Line, contacts, contrast, outcomes
 from tippingpoint.offpolicy.statistics import LEAST_CHANGED, Estimate, mean
-from tippingpoint.offpolicy.surface import Bands, Sheet, mean_and_changed, sheet
+from tippingpoint.offpolicy.surface import BandActions, Sheet, mean_and_changed, sheet
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def inconclusive(
     chosen: At | None,
     rng: np.random.Generator,
     least: int = LEAST_CHANGED,
-    free: Bands | None = None,
+    free: BandActions | None = None,
 ) -> tuple[np.ndarray, Sheet]:
     """The choices whose difference from the best is inconclusive.
 

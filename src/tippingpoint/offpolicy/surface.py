@@ -13,7 +13,7 @@ from tippingpoint.offpolicy.statistics import LEAST_CHANGED, LEVEL, Estimate, no
 
 DRAWS = 1_000
 LARGEST = 10_000_000
-Bands = Sequence[int] | np.ndarray
+BandActions = Sequence[int] | np.ndarray
 """Action codes of the bands from low to high; (m + 1, G + 1) where a band's action depends on the cell."""
 
 
@@ -89,7 +89,9 @@ class Surface:
     """Further outcomes per 1,000 users over everyone getting none."""
 
 
-def surface(cells: Cells, actions: Bands, line: Line, rng: np.random.Generator, least: int = LEAST_CHANGED) -> Surface:
+def surface(
+    cells: Cells, actions: BandActions, line: Line, rng: np.random.Generator, least: int = LEAST_CHANGED
+) -> Surface:
     """All choices of cut-offs at once.
 
     Parameters
@@ -146,7 +148,7 @@ def held(cells: Cells, actions: Sequence[int], at: Sequence[int], first: int) ->
 
 def sheet(
     cells: Cells,
-    actions: Bands,
+    actions: BandActions,
     line: Line,
     reference: np.ndarray | None,
     rng: np.random.Generator,
@@ -187,7 +189,9 @@ def sheet(
     return Sheet(mean + shift, se, changed, supported, _critical(cells, coefficients, mean, se, supported, rng))
 
 
-def mean_and_changed(cells: Cells, actions: Bands, line: Line, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def mean_and_changed(
+    cells: Cells, actions: BandActions, line: Line, reference: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Values alone at every choice of cut-offs, -inf where they fall, and users decided differently."""
     first = np.einsum("kci,ci->kc", _coefficients(cells, actions, line, reference), cells.gram[:, 0])
     changed = np.rint(_spread(_changed(cells, actions, reference))).astype(np.int64)
@@ -196,7 +200,7 @@ def mean_and_changed(cells: Cells, actions: Bands, line: Line, reference: np.nda
     return np.where(_rising(mean.shape), mean, -np.inf), changed
 
 
-def _coefficients(cells: Cells, actions: Bands, line: Line, reference: np.ndarray | None) -> np.ndarray:
+def _coefficients(cells: Cells, actions: BandActions, line: Line, reference: np.ndarray | None) -> np.ndarray:
     """(m + 1, G + 1, C) coefficients of the value of action k in cell c over the reference there."""
     if len(actions) < 2 or len(cells.cuts) ** (len(actions) - 1) > LARGEST:
         what = f"{len(cells.cuts)} cut-offs for {len(actions)} bands are too many choices, or none"
@@ -206,12 +210,12 @@ def _coefficients(cells: Cells, actions: Bands, line: Line, reference: np.ndarra
     return np.asarray(L[by_cell] if reference is None else L[by_cell] - L[reference])
 
 
-def _changed(cells: Cells, actions: Bands, reference: np.ndarray | None) -> np.ndarray:
+def _changed(cells: Cells, actions: BandActions, reference: np.ndarray | None) -> np.ndarray:
     different = _by_cell(cells, actions) != (0 if reference is None else reference)
     return np.asarray(different * cells.count)
 
 
-def _by_cell(cells: Cells, actions: Bands) -> np.ndarray:
+def _by_cell(cells: Cells, actions: BandActions) -> np.ndarray:
     """(m + 1, G + 1) action codes of each band in each cell, mostly the same in all."""
     codes = np.asarray(actions)
     return np.broadcast_to(codes.reshape(len(codes), -1), (len(codes), len(cells.count)))

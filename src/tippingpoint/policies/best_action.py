@@ -12,7 +12,7 @@ from tippingpoint.policies.policy import FitContext, Policy
 
 
 class BestAction(Policy):
-    """Segments are actions; each user gets the one of largest expected worth at the prices it was bound with.
+    """Segments are actions; each user gets the one of largest expected reward at the prices it was bound with.
 
     The reward model (one model an action, fitted on train) is not part of the specification: a bound policy lives as
     long as the job that bound it.
@@ -28,7 +28,7 @@ class BestAction(Policy):
         default={"none": "none", "discount_10": "discount_10", "checkout_prompt": "checkout_prompt"}, min_length=1
     )
 
-    _worth: Callable[[pd.DataFrame, tuple[str, ...]], np.ndarray] | None = PrivateAttr(default=None)
+    _expected_reward: Callable[[pd.DataFrame, tuple[str, ...]], np.ndarray] | None = PrivateAttr(default=None)
 
     @field_validator("actions")
     @classmethod
@@ -41,19 +41,19 @@ class BestAction(Policy):
     def segments(self) -> tuple[str, ...]:
         return tuple(self.actions)
 
-    def bind(self, known: FitContext) -> Self:
-        if known.worth is None:
+    def bind(self, context: FitContext) -> Self:
+        if context.expected_reward is None:
             raise InputError(
                 "policy", f"{self.name} needs logged actions to learn from; these users have none", "Use scores."
             )
         bound = self.model_copy()
-        bound._worth = known.worth
+        bound._expected_reward = context.expected_reward
         return bound
 
     def segment(self, score: np.ndarray, features: pd.DataFrame) -> np.ndarray:
-        if self._worth is None:
+        if self._expected_reward is None:
             raise InputError("policy", f"{self.name} has no reward model yet", "Bind it to a model first.")
-        return np.asarray(self._worth(features, tuple(self.actions.values())).argmax(axis=1))
+        return np.asarray(self._expected_reward(features, tuple(self.actions.values())).argmax(axis=1))
 
     def bound(self) -> dict[str, Any]:
         return self.specification()

@@ -24,14 +24,14 @@ class FitContext:
         Features of the users the model was fitted on.
     features, score
         Features and (n,) scores of the users of validation.
-    worth
+    expected_reward
         (features, names of actions) to (n, K) expected money per user; None where no action was ever logged.
     """
 
     train: pd.DataFrame
     features: pd.DataFrame
     score: np.ndarray
-    worth: Callable[[pd.DataFrame, tuple[str, ...]], np.ndarray] | None = None
+    expected_reward: Callable[[pd.DataFrame, tuple[str, ...]], np.ndarray] | None = None
 
 
 class Policy(StrictModel, ABC):
@@ -73,7 +73,7 @@ class Policy(StrictModel, ABC):
         code = np.array([actions.index(self.actions[s]) for s in self.segments])
         return code[self.segment(score, features)]
 
-    def bind(self, known: FitContext) -> Self:
+    def bind(self, context: FitContext) -> Self:
         """The policy with what it learns fixed, so that one user can be decided alone; most learn nothing.
 
         Raises

@@ -84,11 +84,11 @@ class Rules(Policy):
         named = dict.fromkeys(name for condition in self.conditions for name in condition.meta.root_names())
         return tuple(dict.fromkeys(self.levels[n].column if n in self.levels else n for n in named))
 
-    def bind(self, known: FitContext) -> Self:
+    def bind(self, context: FitContext) -> Self:
         edges = {}
         for name, level in self.levels.items():
-            self._require(known.train, level.column)
-            values = known.train[level.column].to_numpy(np.float64)
+            self._require(context.train, level.column)
+            values = context.train[level.column].to_numpy(np.float64)
             shares = np.arange(1, len(level.names)) / len(level.names)
             edges[name] = tuple(float(edge) for edge in np.nanquantile(values, shares))
         return self.model_copy(update={"edges": edges}) if self.levels else self

@@ -37,16 +37,16 @@ class Ranked(Policy):
     def score_cuts(self) -> tuple[float, ...] | None:
         return None if self.cut is None else (self.cut,)
 
-    def bind(self, known: FitContext) -> Self:
+    def bind(self, context: FitContext) -> Self:
         # The lowest score such that no more than the wanted share is at or above it: users of equal score are never
         # treated apart, so where scores tie fewer are acted on than wanted, and that is told.
-        if not len(known.score):
+        if not len(context.score):
             raise InputError("policy", f"{self.name} needs scores to fix its cut-off on", "Bring users of validation.")
-        scores, counts = np.unique(-known.score, return_counts=True)
-        share = np.cumsum(counts) / len(known.score)
+        scores, counts = np.unique(-context.score, return_counts=True)
+        share = np.cumsum(counts) / len(context.score)
         inside = int(np.searchsorted(share, self.wanted + 1e-12, side="right"))
-        cut = float(-scores[inside - 1]) if inside else float(np.nextafter(known.score.max(), np.inf))
-        tied = float(counts[inside] / len(known.score)) if inside < len(counts) else 0.0
+        cut = float(-scores[inside - 1]) if inside else float(np.nextafter(context.score.max(), np.inf))
+        tied = float(counts[inside] / len(context.score)) if inside < len(counts) else 0.0
         learnt = {"cut": cut, "share_at_cut": float(share[inside - 1]) if inside else 0.0, "tied_share": tied}
         return self.model_copy(update=learnt)
 

@@ -1,4 +1,4 @@
-"""`tippingpoint history`: who was made champion, by whom, on which grounds."""
+"""`tippingpoint history`: who was made champion, by whom, for which reasons."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 import pandas as pd
 from rich.console import RenderableType
 
-from tippingpoint.config.settings import StandingSettings
-from tippingpoint.promotion import report as report
+from tippingpoint.config.settings import RegistrySettings
+from tippingpoint.promotion import report
 from tippingpoint.promotion.registry_status import named, table
 from tippingpoint.reports.result import Result
 from tippingpoint.tracking import backend
@@ -37,7 +37,7 @@ class HistoryResult(Result):
         return report.history_summary(self.journal.name, self.found, self.journal.missing)
 
 
-def history(settings: StandingSettings) -> HistoryResult:
+def history(settings: RegistrySettings) -> HistoryResult:
     """Read the journal of a registered model.
 
     Raises

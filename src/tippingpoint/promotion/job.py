@@ -7,7 +7,7 @@ from rich.console import RenderableType
 
 from tippingpoint.config.settings import VERSION, PromoteSettings
 from tippingpoint.core.errors import InputError
-from tippingpoint.promotion import report as report
+from tippingpoint.promotion import report
 from tippingpoint.promotion.judge import Contestant, contestant, judge, judged_users
 from tippingpoint.promotion.registry_status import named, settled, who
 from tippingpoint.promotion.verdict import Judgement
@@ -116,7 +116,7 @@ def promote(settings: PromoteSettings) -> PromoteResult:
         there = aliases(client, name)
         picked = number not in (there.get(CHALLENGER), there.get(promotion.CHAMPION))
         tags = next(version.tags for version in own if str(version.version) == number)
-        grounds: dict[str, Any] = {
+        reasons_given: dict[str, Any] = {
             "who": who(settings.who),
             "why": settings.why,
             "commit": provenance().commit,
@@ -125,11 +125,11 @@ def promote(settings: PromoteSettings) -> PromoteResult:
         }
         # The question's own journal counts the looks, of its environments too, each before anything is seen.
         pair = {"version": candidate.uri, "against": against}
-        entry = append(client, name, "look", number, journal.champion, journal.at, judgement=pair, **grounds)
+        entry = append(client, name, "look", number, journal.champion, journal.at, judgement=pair, **reasons_given)
         look = read(client, name).look(entry)
         judgement = judge(client, settings.gate, candidate, champion, users, against, look, reported, picked, step)
         step("filing")
-        version, entry = _file(client, settings.dry_run, name, number, model, journal, entry, judgement, grounds)
+        version, entry = _file(client, settings.dry_run, name, number, model, journal, entry, judgement, reasons_given)
         if not settings.dry_run:
             journal, _ = settled(client, model)
     return PromoteResult(model, version, journal.champion, judgement, entry, settings.dry_run, finished)
@@ -144,7 +144,7 @@ def _file(
     journal: Journal,
     look: Entry,
     judgement: Judgement,
-    grounds: dict[str, Any],
+    reasons_given: dict[str, Any],
 ) -> tuple[str, Entry]:
     """Write into the journals what the gate said of a version of `name`, where `model` is what it would be champion of.
 
@@ -159,12 +159,12 @@ def _file(
     if judgement.passed and not dry_run:
         version = number if model == name else copied(client, version_of(client, name, number), model)
         return version, append(
-            client, model, "promote", version, journal.champion, journal.at, judgement=said, **grounds
+            client, model, "promote", version, journal.champion, journal.at, judgement=said, **reasons_given
         )
     kind: Kind = "look" if dry_run else "refused"
     entry = judged(client, name, look, kind, said)
     if model != name:
-        version, of = f"{name}/{number}", {"source": judgement.version, "judgement": said, **grounds}
+        version, of = f"{name}/{number}", {"source": judgement.version, "judgement": said, **reasons_given}
         return version, append(client, model, kind, version, journal.champion, journal.at, **of)
     if kind == "refused":
         promotion.refuse(client, name, number, entry)

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-from tippingpoint.config.gate_checks import Gate, GateCheck
+from tippingpoint.config.gate_settings import Gate, GateCheck
 from tippingpoint.config.settings import Split
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.strict import Component, validate
+from tippingpoint.data.column_rules import CLOCKS
 from tippingpoint.data.profile import LEAK
-from tippingpoint.data.rules import CLOCKS
 from tippingpoint.data.source import Source
 from tippingpoint.data.splits import Parts, split
 from tippingpoint.data.users import Users
@@ -175,7 +175,7 @@ def judge(
         days, column = age(users.users.times, candidate.read, datetime.now(UTC).replace(tzinfo=None))
         found.append((fresh, soundness_checks.fresh(days, fresh.days, column)))
     if looks := gate.looks:
-        found.append((looks, soundness_checks.worn(look, reported, picked, sure, looks.most)))
+        found.append((looks, soundness_checks.test_set_looks(look, reported, picked, sure, looks.most)))
     checks = tuple(check.when_inconclusive(asked.inconclusive) for asked, check in found)
     written = json.dumps(gate.model_dump(mode="json", by_alias=True), sort_keys=True)
     digest = hashlib.sha256(written.encode()).hexdigest()[:8]

@@ -8,7 +8,7 @@ from rich.console import RenderableType
 
 from tippingpoint.config.settings import RollbackSettings
 from tippingpoint.core.errors import InputError, RefusedError
-from tippingpoint.promotion import report as report
+from tippingpoint.promotion import report
 from tippingpoint.promotion.registry_status import named, settled, who
 from tippingpoint.reports.progress import progress
 from tippingpoint.reports.result import Result
@@ -91,7 +91,11 @@ def rollback(settings: RollbackSettings) -> RollbackResult:
         undone, version, entry = journal.champions[-1], journal.previous, None
         if not settings.dry_run:
             step("filing")
-            grounds: dict[str, Any] = {"who": who(settings.who), "why": settings.why, "commit": provenance().commit}
+            reasons_given: dict[str, Any] = {
+                "who": who(settings.who),
+                "why": settings.why,
+                "commit": provenance().commit,
+            }
             before = journal.champions[-2]
             entry = append(
                 client,
@@ -101,7 +105,7 @@ def rollback(settings: RollbackSettings) -> RollbackResult:
                 undone.version,
                 journal.at,
                 policy_digest=before.policy_digest,
-                **grounds,
+                **reasons_given,
             )
             settled(client, model)
     return RollbackResult(model, version, undone, scored, entry, settings.dry_run)

@@ -104,8 +104,8 @@ def fresh(days: float, most: float, column: str = "") -> Check:
     return Check("fresh", "passes" if days <= most else "fails", f"{said} (at most {most:g}){unknown}", {"days": days})
 
 
-def worn(look: int, versions: int, picked: bool, level: float, most: int) -> Check:
-    """How often the test table has judged; from `most` looks on it is worn out.
+def test_set_looks(look: int, versions: int, picked: bool, level: float, most: int) -> Check:
+    """How often the test table has judged; after more than `most` looks it is overused.
 
     Parameters
     ----------

@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import RenderableType
 
 from tippingpoint.config.settings import StatusSettings
-from tippingpoint.promotion import report as report
+from tippingpoint.promotion import report
 from tippingpoint.promotion.registry_status import described, named, settled
 from tippingpoint.reports.result import Result
 from tippingpoint.tracking import backend

@@ -16,11 +16,11 @@ from tippingpoint.data.writing import neutralised
 from tippingpoint.decisions.batch_statistics import Tally, in_general
 from tippingpoint.decisions.decider import Decided, Decider
 from tippingpoint.decisions.deployment import Deployment
-from tippingpoint.decisions.randomization import Exploration
+from tippingpoint.decisions.randomization import Randomization
 from tippingpoint.decisions.reasons import Reasons
 from tippingpoint.economics import PerUser
 from tippingpoint.explanation.reasons import REASONS
-from tippingpoint.scoring.id_index import Seen
+from tippingpoint.scoring.id_index import IdIndex
 from tippingpoint.scoring.readers import require
 
 ROW_ID = "user_id"
@@ -50,7 +50,7 @@ class Batch:
     decider: Decider
     policy_digest: str
     scored_at: datetime
-    exploration: Exploration | None = None
+    exploration: Randomization | None = None
     reasons: Reasons | None = None
     only: tuple[str, ...] = ()
     for_spreadsheets: bool = False
@@ -102,11 +102,11 @@ class Batch:
             names += [f"logging_probability_{action}" for action in self.decider.deployment.actions]
         return names
 
-    def decide(self, table: pl.DataFrame, first: int, seen: Seen | None = None) -> "Decisions":
-        """Decide for the rows of a chunk; parameters as of `let_in`."""
-        return self.decided(self.let_in(table, first, seen))
+    def decide(self, table: pl.DataFrame, first: int, seen: IdIndex | None = None) -> "Decisions":
+        """Decide for the rows of a chunk; parameters as of `validate`."""
+        return self.decided(self.validate(table, first, seen))
 
-    def let_in(self, table: pl.DataFrame, first: int, seen: Seen | None = None) -> "LetIn":
+    def validate(self, table: pl.DataFrame, first: int, seen: IdIndex | None = None) -> "ValidatedChunk":
         """Hold a chunk against the contract.
 
         Parameters
@@ -132,10 +132,10 @@ class Batch:
         ids = good[self.terms.id] if self.terms.id else pl.Series(ROW_ID, [f"row{first + i}" for i in rows], pl.String)
         numbers = self.terms.id is not None and ids.cast(pl.Int64, strict=False).null_count() == 0
         written = None if numbers else self.user_id
-        return LetIn(ids, features, costs, written, broken, reasons, len(table))
+        return ValidatedChunk(ids, features, costs, written, broken, reasons, len(table))
 
-    def decided(self, users: "LetIn") -> "Decisions":
-        """Decide for users let in."""
+    def decided(self, users: "ValidatedChunk") -> "Decisions":
+        """Decide for valid users."""
         decisions, tally = self._decided(users.ids, users.features, users.costs, users.written)
         tally.rows, tally.quarantined = users.rows, len(users.broken)
         tally.reasons = {}
@@ -143,7 +143,7 @@ class Batch:
             tally.reasons[in_general(reason)] = tally.reasons.get(in_general(reason), 0) + n
         return Decisions(decisions, users.broken, tally, users)
 
-    def remember(self, table: pl.DataFrame, seen: Seen | None) -> tuple[np.ndarray | None, pl.Series | None]:
+    def remember(self, table: pl.DataFrame, seen: IdIndex | None) -> tuple[np.ndarray | None, pl.Series | None]:
         """Note a chunk's ids.
 
         Returns
@@ -161,7 +161,7 @@ class Batch:
         return before, ids if differ and (ids.str.len_bytes() > 0).all() else None
 
     def features(self, table: pl.DataFrame) -> pd.DataFrame:
-        """The columns the model reads, of rows let in: numbers as float64, categories as text."""
+        """The columns the model reads, of valid rows: numbers as float64, categories as text."""
         frame = {}
         for name, kind in self.decider.columns.items():
             values = table[name]
@@ -180,7 +180,7 @@ class Batch:
     def _decided(
         self, ids: pl.Series, features: pd.DataFrame, costs: pl.DataFrame | None, written: str | None
     ) -> tuple[pl.DataFrame, Tally]:
-        """Decide for users let in; `written` names the id column where ids are text, not numbers."""
+        """Decide for valid users; `written` names the id column where ids are text, not numbers."""
         policy, deployment = self.decider.policy, self.decider.deployment
         if not len(ids):
             return self._blank(), Tally(users=np.zeros(len(policy.segments)))
@@ -218,7 +218,7 @@ class Batch:
         action, value, assigned, explored = decided.action, decided.value, {}, 0
         if self.exploration:
             action, random = self.exploration.draw(ids.to_numpy().astype(object), decided.action)
-            value = deployment.worth_of(decided.score, action, own)
+            value = deployment.expected_value(decided.score, action, own)
             chance = self.exploration.chances(decided.action, len(actions))
             explored = int(random.sum())
             assigned = {
@@ -273,8 +273,8 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class LetIn:
-    """A chunk held against the contract: the users let in, and the quarantined rows.
+class ValidatedChunk:
+    """A chunk held against the contract: the valid users, and the quarantined rows.
 
     Parameters
     ----------
@@ -310,7 +310,7 @@ class Decisions:
     table: pl.DataFrame
     broken: pl.DataFrame
     tally: Tally
-    users: LetIn
+    users: ValidatedChunk
 
 
 def best_first(tables: list[pl.DataFrame], user_id: str, deployment: Deployment) -> pl.DataFrame:

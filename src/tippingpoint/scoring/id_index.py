@@ -8,7 +8,7 @@ SLOTS = 1 << 16
 FULLEST = 0.7
 
 
-class Seen:
+class IdIndex:
     """64-bit hashes of ids, with open addressing; of 10 M ids two have the same hash once in 370,000 tables."""
 
     def __init__(self) -> None:

@@ -19,7 +19,7 @@ from tippingpoint.data import database
 from tippingpoint.data.writing import SUFFIXES
 from tippingpoint.decisions.batch_result import BatchResult
 from tippingpoint.decisions.batch_statistics import Tally
-from tippingpoint.decisions.randomization import Exploration
+from tippingpoint.decisions.randomization import Randomization
 from tippingpoint.decisions.reasons import Reasons
 from tippingpoint.reports.progress import counting
 from tippingpoint.reports.result import Result
@@ -167,7 +167,7 @@ def batch_of(settings: ScoreSettings, loaded: Loaded, at: datetime, to: str = ""
     )
 
 
-def _exploration(settings: ScoreSettings, loaded: Loaded) -> Exploration | None:
+def _exploration(settings: ScoreSettings, loaded: Loaded) -> Randomization | None:
     if not settings.holdout:
         if settings.holdout_actions or settings.holdout_salt:
             raise InputError("holdout", "not given, but holdout_actions or holdout_salt is", "Type holdout=0.05.")
@@ -178,7 +178,7 @@ def _exploration(settings: ScoreSettings, loaded: Loaded) -> Exploration | None:
             raise InputError("holdout_actions", f"there is no action {name!r}", nearest(name, actions))
     among = tuple(dict.fromkeys(actions.index(name) for name in settings.holdout_actions or actions))
     salt = settings.holdout_salt or f"{loaded.decider.deployment.question} {loaded.version}"
-    return Exploration(settings.holdout, among, salt)
+    return Randomization(settings.holdout, among, salt)
 
 
 @dataclass(frozen=True)

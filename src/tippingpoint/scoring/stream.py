@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from tippingpoint.core.errors import InputError
-from tippingpoint.scoring.batch import Batch, Decisions, LetIn
-from tippingpoint.scoring.id_index import Seen
+from tippingpoint.scoring.batch import Batch, Decisions, ValidatedChunk
+from tippingpoint.scoring.id_index import IdIndex
 from tippingpoint.scoring.readers import Input
 
 T = TypeVar("T")
@@ -32,7 +32,7 @@ class Stream:
     size: int
     skip: int = 0
     progress: Callable[[int], None] = lambda rows: None
-    _seen: Seen = field(default_factory=Seen)
+    _seen: IdIndex = field(default_factory=IdIndex)
 
     def __iter__(self) -> Iterator[Decisions]:
         """The chunks.
@@ -52,15 +52,15 @@ class Stream:
         if not done:
             raise InputError("input", f"{self.source.origin} has no rows", "Bring users.")
 
-    def _chunks(self, columns: list[str]) -> Iterator[tuple[LetIn | None, int]]:
-        """Each chunk let in, None for those that are decided already; and its rows."""
-        self._seen, first = Seen(), 0
+    def _chunks(self, columns: list[str]) -> Iterator[tuple[ValidatedChunk | None, int]]:
+        """Each chunk validated, None for those that are decided already; and its rows."""
+        self._seen, first = IdIndex(), 0
         for k, table in enumerate(self.source.chunks(columns, self.batch.specs, self.size)):
             if k < self.skip:
                 self.batch.remember(table, self._seen)
                 yield None, len(table)
             else:
-                yield self.batch.let_in(table, first, self._seen), len(table)
+                yield self.batch.validate(table, first, self._seen), len(table)
             first += len(table)
 
 

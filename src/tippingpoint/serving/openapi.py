@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from tippingpoint.data.column_rules import stand_ins
 from tippingpoint.data.contract import NOUN, ColumnSpec, TableSchema
-from tippingpoint.data.rules import stand_ins
 from tippingpoint.decisions import Deployment
 from tippingpoint.serving.request import limits
 

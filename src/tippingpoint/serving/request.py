@@ -12,12 +12,11 @@ import pandas as pd
 import polars as pl
 
 from tippingpoint.core.errors import nearest
-from tippingpoint.data.contract import ColumnSpec, TableSchema
-from tippingpoint.data.rules import (
+from tippingpoint.data.column_rules import (
     ENOUGH,
     IS_MISSING,
     SHIFT,
-    Rule,
+    ColumnRule,
     is_not,
     is_whole,
     rules,
@@ -25,6 +24,7 @@ from tippingpoint.data.rules import (
     stand_ins,
     unit,
 )
+from tippingpoint.data.contract import ColumnSpec, TableSchema
 
 ABSENT = object()
 LARGEST = float(np.finfo(np.float32).max)
@@ -162,14 +162,14 @@ class _Field:
         self.rules = [rule for rule in rules(spec) if rule.name != "finite"]
         if spec.numeric:
             self.types: set[type] = {int, float}
-            self.rules.append(Rule("finite", "is not finite", lambda x: abs(x) > LARGEST))
+            self.rules.append(ColumnRule("finite", "is not finite", lambda x: abs(x) > LARGEST))
         elif is_id:
             self.types, self.rules = {str, int}, []
         else:
             self.types = {str}
             if spec.values is None:
                 words = frozenset(stand_ins(None))
-                self.rules = [Rule("missing", "stands for a missing value; send null", lambda x: x in words)]
+                self.rules = [ColumnRule("missing", "stands for a missing value; send null", lambda x: x in words)]
 
     def numbers(self, values: list[Any]) -> tuple[np.ndarray, list[Problem]]:
         """Return (n,) float64, NaN where missing, and what is wrong."""

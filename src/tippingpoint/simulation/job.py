@@ -9,7 +9,7 @@ import pandas as pd
 from rich.console import RenderableType
 
 from tippingpoint.config.compose import option, overlay
-from tippingpoint.config.settings import Budget, SimulateSettings
+from tippingpoint.config.settings import BudgetLimit, SimulateSettings
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.run_reference import RunReference
 from tippingpoint.core.strict import Component, validate
@@ -210,7 +210,7 @@ def _asked_again(settings: SimulateSettings, before: dict[str, Any]) -> Simulate
     now = {key: getattr(settings, key) for key in ("least", "smallest_uplift", "sensitivity")}
     budget = settings.budget
     if budget.contacts is None and budget.money is None:
-        kept = Budget(**before["budget"])
+        kept = BudgetLimit(**before["budget"])
         budget = kept.model_copy(update={"of_users": budget.of_users or kept.of_users})
     update = {key: before[key] if value is None else value for key, value in now.items()}
     return settings.model_copy(update={**update, "budget": budget})

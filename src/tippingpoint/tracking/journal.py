@@ -1,4 +1,4 @@
-"""The journal of a registered model: who was made champion, by whom, on which grounds; one append decides.
+"""The journal of a registered model: who was made champion, by whom, for which reasons; one append decides.
 
 It is a registered model of its own, whose versions are the entries: the store hands out their numbers once, whoever
 asks at the same time, in a database and behind a server alike. An entry says which one it was based on, and counts if

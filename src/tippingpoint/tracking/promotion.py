@@ -261,16 +261,16 @@ def _tags(journal: Journal) -> dict[str, dict[str, str]]:
     """Tags of the versions the newest entry is about: the champion it made, and the one it replaced."""
     head = journal.head
     assert head is not None
-    grounds = next((e for e in reversed(journal.counting) if e.kind == "promote" and e.version == head.version), head)
+    promoted = next((e for e in reversed(journal.counting) if e.kind == "promote" and e.version == head.version), head)
     found: dict[str, dict[str, str]] = {}
     if head.against and head.against != head.version:
         found[head.against] = {"validation_status": "superseded" if head.kind == "promote" else "rolled back"}
-    found[head.version] = {"validation_status": "approved", **grounds_of(grounds)}
+    found[head.version] = {"validation_status": "approved", **reasons_given(promoted)}
     return found
 
 
-def grounds_of(entry: Entry) -> dict[str, str]:
-    """Tags that say on what grounds a version was promoted."""
+def reasons_given(entry: Entry) -> dict[str, str]:
+    """Tags that say why a version was promoted."""
     words = {check["name"]: check["word"] for check in entry.judgement.get("checks", [])}
     gate = {
         "name": entry.judgement.get("gate"),
@@ -295,7 +295,7 @@ def at(milliseconds: int) -> str:
 
 def refuse(client: MlflowClient, name: str, number: str, entry: Entry) -> None:
     """Tags of a version that the gate refused."""
-    tags = {"validation_status": "refused", "gate": grounds_of(entry)["gate"]}
+    tags = {"validation_status": "refused", "gate": reasons_given(entry)["gate"]}
     with store_errors():
         for key, value in tags.items():
             client.set_model_version_tag(name, number, key, value)

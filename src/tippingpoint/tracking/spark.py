@@ -59,9 +59,9 @@ def decide(spark: "SparkSession", users: "DataFrame", decider: Decider) -> "Data
     def segment(score: pd.Series, features: pd.DataFrame) -> pd.Series:
         return pd.Series(names[policy.segment(score.to_numpy(), features)])
 
-    def worth(score: pd.Series, action: pd.Series) -> pd.Series:
+    def expected_value(score: pd.Series, action: pd.Series) -> pd.Series:
         codes = pd.Index(deployment.actions).get_indexer(pd.Index(action))
-        return pd.Series(deployment.worth_of(score.to_numpy(), codes))
+        return pd.Series(deployment.expected_value(score.to_numpy(), codes))
 
     check_files(MlflowClient(), decider.reference)  # before any executor loads them, as MLflow does
     score = mlflow.pyfunc.spark_udf(spark, decider.reference, ArrayType(DoubleType()), env_manager="local")
@@ -71,7 +71,7 @@ def decide(spark: "SparkSession", users: "DataFrame", decider: Decider) -> "Data
         users.withColumn(SCORE, score(features).getItem(1))
         .withColumn(SEGMENT, F.pandas_udf(segment, "string")(F.col(SCORE), features))
         .withColumn(ACTION, action[F.col(SEGMENT)])
-        .withColumn(VALUE, F.pandas_udf(worth, "double")(F.col(SCORE), F.col(ACTION)))
+        .withColumn(VALUE, F.pandas_udf(expected_value, "double")(F.col(SCORE), F.col(ACTION)))
         .withColumn("model", F.lit(decider.reference))
         .withColumn("policy_digest", F.lit(policy.bound_digest))
         .withColumn("scored_at", F.lit(datetime.now(UTC).replace(microsecond=0)))

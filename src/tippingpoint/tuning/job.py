@@ -120,20 +120,20 @@ def tune(settings: TuneSettings, source: Source | None = None) -> TuneResult:
                 bar.say("opening the store")
                 client, experiment, own = begin(settings, question, "tune")
                 tags = run_tags(question, "tune") | own | {"mlflow.runName": _name(settings, question)}
-                seat = stack.enter_context(_seat(settings, question, search, client, experiment, tags))
+                lock = stack.enter_context(_lock(settings, question, search, client, experiment, tags))
                 if hired is not None:
-                    with storage_errors(given.kept):  # inside the seat, whose errors are MLflow's
-                        _watch(search, hired, seat, bar, interrupted)
+                    with storage_errors(given.kept):  # inside the lock, whose errors are MLflow's
+                        _watch(search, hired, lock, bar, interrupted)
             with storage_errors(given.kept):
                 while True:
                     bar.say("filing trials")
-                    parent = _parent(search, seat, experiment)
+                    parent = _parent(search, lock, experiment)
                     if isinstance(parent, RunReference):
                         views = winner.pages(settings, question, client, experiment, parent.run_id)
                         return TuneResult(question, winner.found(search), replace(parent, views=views))
                     bar.say("winner: fitting, measuring, explaining")
-                    with seat.closing():
-                        done = winner.close(settings, question, everyone, search, client, parent, seat)
+                    with lock.closing():
+                        done = winner.close(settings, question, everyone, search, client, parent, lock)
                     if done is not None:
                         return TuneResult(question, *done)
 
@@ -152,7 +152,7 @@ def _in_memory(
         bar.begin(search.complete, search.target)
         while hired.look():
             time.sleep(POLL_SECONDS)
-            bar.update(search.complete, search.target, _standing(search), search.task.tune.workers)
+            bar.update(search.complete, search.target, _status_lines(search), search.task.tune.workers)
     if interrupted:
         raise SystemExit(128 + interrupted[0])
     bar.say("winner: fitting, measuring, explaining")
@@ -160,7 +160,7 @@ def _in_memory(
     return TuneResult(winner_of, tuned, None)
 
 
-def _seat(
+def _lock(
     settings: TuneSettings,
     question: ExperimentSpec,
     search: Search,
@@ -191,18 +191,18 @@ def _name(settings: TuneSettings, question: ExperimentSpec) -> str:
     return f"tune {families} {'/'.join(settings.tune.objectives)} {question.origin}"
 
 
-def _file(search: Search, seat: SearchLock, anew: bool = False) -> Run | None:
+def _file(search: Search, lock: SearchLock, anew: bool = False) -> Run | None:
     """File what ended, if the search's run is ours to fill; `anew` looks again at what others filed meanwhile."""
-    if (parent := seat.take()) is not None and seat.log is not None:
+    if (parent := lock.take()) is not None and lock.log is not None:
         if anew:
-            seat.log.done = None
+            lock.log.done = None
         tried, objective = search.tried(), search.task.tune.objectives[0]
-        seat.log.write(tried)
-        seat.log.best_so_far(tried, objective, DIRECTIONS[objective] == "maximize")
+        lock.log.write(tried)
+        lock.log.best_so_far(tried, objective, DIRECTIONS[objective] == "maximize")
     return parent
 
 
-def _watch(search: Search, hired: Crew, seat: SearchLock, bar: Any, interrupted: list[int]) -> None:
+def _watch(search: Search, hired: Crew, lock: SearchLock, bar: Any, interrupted: list[int]) -> None:
     """File what ends and show how far it is, until the workers have gone home.
 
     Raises
@@ -213,10 +213,10 @@ def _watch(search: Search, hired: Crew, seat: SearchLock, bar: Any, interrupted:
     filed = cleared = time.monotonic()
     while hired.look():
         time.sleep(POLL_SECONDS)
-        bar.update(search.complete, search.target, _standing(search), search.task.tune.workers)
+        bar.update(search.complete, search.target, _status_lines(search), search.task.tune.workers)
         if time.monotonic() - filed > FILE_SECONDS:
             try:
-                _file(search, seat)
+                _file(search, lock)
             except OutsideError:
                 bar.warn("the store cannot be reached: the search goes on, its trials are filed when it is back")
             filed = time.monotonic()
@@ -225,11 +225,11 @@ def _watch(search: Search, hired: Crew, seat: SearchLock, bar: Any, interrupted:
             cleared = time.monotonic()
     if interrupted:
         with contextlib.suppress(OutsideError):
-            _file(search, seat)
+            _file(search, lock)
         bar.warn(f"stopped at {search.complete} of {search.target}; the same line goes on from there")
         raise SystemExit(128 + interrupted[0])
     search.clear()
-    bar.update(search.complete, search.target, _standing(search), ended=True)
+    bar.update(search.complete, search.target, _status_lines(search), ended=True)
 
 
 @contextmanager
@@ -257,7 +257,7 @@ def _interruptible(hired: Crew | None, bar: Any) -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _standing(search: Search) -> list[str]:
+def _status_lines(search: Search) -> list[str]:
     """The best so far and its gain, in words; then shorter, without the interval, and the gain."""
     best = search.best()
     if best is None:
@@ -270,7 +270,7 @@ def _standing(search: Search) -> list[str]:
     return [f"{gained}{interval}", gained, f"{found} ({gain.value:+.4f})", found]
 
 
-def _parent(search: Search, seat: SearchLock, experiment: str) -> Run | RunReference:
+def _parent(search: Search, lock: SearchLock, experiment: str) -> Run | RunReference:
     """The search's run with all trials filed, if it is ours to close; else where another process closed it.
 
     Raises
@@ -281,16 +281,16 @@ def _parent(search: Search, seat: SearchLock, experiment: str) -> Run | RunRefer
     waited, heard = time.monotonic(), tuple[str, ...]()
     try:
         while True:
-            if closed := seat.closed():
+            if closed := lock.closed():
                 run_id, registered = closed
                 return RunReference(run_id, backend.page(f"experiments/{experiment}/runs/{run_id}"), registered or None)
-            if (parent := _file(search, seat, anew=True)) is not None:
+            if (parent := _file(search, lock, anew=True)) is not None:
                 return parent
             time.sleep(1)
-            if (now := seat.heard()) != heard:
+            if (now := lock.heard()) != heard:
                 waited, heard = time.monotonic(), now
             elif time.monotonic() - waited > OTHERS_SECONDS:
-                seat.take(whoever_has_it=True)
+                lock.take(whoever_has_it=True)
     except OutsideError as error:
         raise OutsideError(
             error.where,

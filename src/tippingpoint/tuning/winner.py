@@ -132,11 +132,11 @@ def close(
     search: Search,
     client: Client,
     parent: Run,
-    seat: SearchLock,
+    lock: SearchLock,
 ) -> tuple[Tuned, RunReference] | None:
     """Refit the winner on train and validation, measure it once on test beside its defaults, file and register it.
 
-    None when another machine has the seat by then: what becomes of the winner is its own to say.
+    None when another machine has the lock by then: what becomes of the winner is its own to say.
     """
     winner, tuned = measured(settings, question, everyone, search)
     best, candidate, gain = tuned.best, tuned.candidate, tuned.gain_on_test
@@ -152,7 +152,7 @@ def close(
     )
     words = _in_words(question, tuned)
     _write_search(question, search, tuned, words, parent)
-    if seat.take() is None:
+    if lock.take() is None:
         return None
     registered = None
     if settings.tracking.register_model:

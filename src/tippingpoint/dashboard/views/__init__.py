@@ -1,1 +1,1 @@
-"""Marketing's pages, one file a page, and `filtering` and `figures`, which several of them use."""
+"""Marketing's pages, one file a page, and `filtering`, which several of them use."""

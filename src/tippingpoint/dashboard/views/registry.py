@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from tippingpoint.config.gate_checks import Gate
+from tippingpoint.config.gate_settings import Gate
 from tippingpoint.dashboard.state import plain, settings, subject
 from tippingpoint.dashboard.tables import frame
 from tippingpoint.promotion.registry_status import described, table

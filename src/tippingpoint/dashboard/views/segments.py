@@ -4,7 +4,7 @@ import polars as pl
 import streamlit as st
 
 from tippingpoint.dashboard import figures, segments
-from tippingpoint.dashboard.state import plain, subject, worth
+from tippingpoint.dashboard.state import about_expected_value, plain, subject
 from tippingpoint.dashboard.tables import frame
 from tippingpoint.dashboard.views.filtering import categories, filtered, numbers
 
@@ -43,7 +43,7 @@ def page() -> None:
             **{f"mean {c}": st.column_config.NumberColumn(format="%.1f") for c in own[:2]},
         },
     )
-    st.caption(worth())
+    st.caption(about_expected_value())
     st.subheader("How they differ")
     compared = segments.engagement(table, policy.segments, own[:COMPARED])
     if compared.width > 1:

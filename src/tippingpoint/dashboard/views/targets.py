@@ -5,7 +5,7 @@ import polars as pl
 import streamlit as st
 
 from tippingpoint.dashboard import intake, lists, segments
-from tippingpoint.dashboard.state import plain, session, subject, users, worth
+from tippingpoint.dashboard.state import about_expected_value, plain, session, subject, users
 from tippingpoint.dashboard.subject import Subject
 from tippingpoint.dashboard.tables import frame
 from tippingpoint.dashboard.views.filtering import filtered
@@ -55,7 +55,7 @@ def page() -> None:
         st.caption(f"{those} begin like a formula: a ' stands in front, so that no spreadsheet runs them.")
     asked = (about.reference, only, why, *((c, *v) for c, v in mine.filters.items() if v))
     _list(of.shown(SHOWN, rows), len(table), user_id, money, f"picked {mine.uploads} {asked}")
-    st.caption(worth())
+    st.caption(about_expected_value())
     _same(found, about, only, why, whole)
 
 

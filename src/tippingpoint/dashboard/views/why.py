@@ -6,7 +6,7 @@ import polars as pl
 import streamlit as st
 
 from tippingpoint.dashboard import figures, intake
-from tippingpoint.dashboard.state import plain, session, subject, users, worth
+from tippingpoint.dashboard.state import about_expected_value, plain, session, subject, users
 from tippingpoint.dashboard.tables import frame
 from tippingpoint.data.decisions import as_written
 from tippingpoint.explanation import background_of
@@ -60,7 +60,7 @@ def _one(row: int) -> None:
     }
     for place, (name, value) in zip(st.columns([2, 2, 3, 2]), shown_.items(), strict=True):
         place.metric(name, value)
-    st.caption(worth())
+    st.caption(about_expected_value())
     if not found.readable:
         st.info("The table holds decisions, not what the model reads: why they are so cannot be told from it.")
         return

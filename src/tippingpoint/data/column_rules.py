@@ -26,7 +26,7 @@ ENOUGH = 20
 
 
 @dataclass(frozen=True)
-class Rule:
+class ColumnRule:
     """One way to break the contract of a column.
 
     Parameters
@@ -44,7 +44,7 @@ class Rule:
     broken: Callable[[Any], Any]
 
 
-def rules(spec: ColumnSpec, now: datetime | None = None, shifted: str = "") -> list[Rule]:
+def rules(spec: ColumnSpec, now: datetime | None = None, shifted: str = "") -> list[ColumnRule]:
     """Return what values of the column's type that are not missing must not break, in the order of messages.
 
     Parameters
@@ -56,17 +56,17 @@ def rules(spec: ColumnSpec, now: datetime | None = None, shifted: str = "") -> l
     """
     found = []
     if spec.numeric:
-        found.append(Rule("finite", "is not finite", lambda x: (x == math.inf) | (x == -math.inf)))
+        found.append(ColumnRule("finite", "is not finite", lambda x: (x == math.inf) | (x == -math.inf)))
     if spec.type == "time" and now is not None:
-        found.append(Rule("future", "lies in the future", lambda x: x > now + CLOCKS))
+        found.append(ColumnRule("future", "lies in the future", lambda x: x > now + CLOCKS))
     if spec.values is not None:
-        found.append(Rule("category", "is an unseen category", lambda x: _unseen(x, spec.values or [])))
+        found.append(ColumnRule("category", "is an unseen category", lambda x: _unseen(x, spec.values or [])))
     if shifted:
-        found.append(Rule("unit", unit(shifted), lambda x: x.is_not_null()))
+        found.append(ColumnRule("unit", unit(shifted), lambda x: x.is_not_null()))
     if spec.min is not None:
-        found.append(Rule("min", f"is below {_written(spec.min)}", lambda x: x < spec.min))
+        found.append(ColumnRule("min", f"is below {_written(spec.min)}", lambda x: x < spec.min))
     if spec.max is not None:
-        found.append(Rule("max", f"is above {_written(spec.max)}", lambda x: x > spec.max))
+        found.append(ColumnRule("max", f"is above {_written(spec.max)}", lambda x: x > spec.max))
     return found
 
 
