@@ -22,6 +22,8 @@ DIFFERS = "<differs>"
 MOMENT = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|\+00:00)?)?")
 IDS = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])|(?<=-[0-9a-f]{12}-)[0-9a-f]{8}$")
 """Of runs and models; and what follows the digest in the name of a study, which no other study has."""
+STUDIES = re.compile(r"(?<=\w-)[0-9a-f]{12}(?=-<id>|\.log)")
+"""Digests in the names of studies, which change with the code."""
 RATES = re.compile(r"\d[\d,.]*(?= (ms|MB|s)\b)")
 
 
@@ -159,7 +161,7 @@ def normalised(value: Any, places: dict[str, Path | str], key: str = "") -> Any:
         return value
     for name, text in places.items():
         value = value.replace(str(text), f"<{name}>")
-    value = MOMENT.sub(_unless_now, IDS.sub("<id>", value))
+    value = MOMENT.sub(_unless_now, STUDIES.sub("<study>", IDS.sub("<id>", value)))
     return RATES.sub("<number>", value)
 
 
@@ -219,7 +221,8 @@ def _sums(values: list[Any]) -> Any:
     if len(numbers) == sum(value is not None for value in values):
         return rounded(math.fsum(numbers)) if any(isinstance(n, float) for n in numbers) else sum(numbers)
     counted = Counter(value if isinstance(value, str) else json.dumps(value) for value in values if value is not None)
-    return dict(sorted(counted.items())) if len(counted) <= 6 else f"{len(counted)} different"
+    texts = all(isinstance(value, str | bool | None) for value in values)
+    return dict(sorted(counted.items())) if texts and len(counted) <= 6 else f"{len(counted)} different"
 
 
 def _unless_now(found: re.Match[str]) -> str:

@@ -216,7 +216,11 @@ def refused(folder: Path) -> dict[str, Any]:
     refusals.tables(folder)
     found = {line: refusal(to, line) for line in refusals.WITHOUT_STORE}
     assert call("compare", "data.users=800", "model=[logistic]", *FITTED).exit_code == 0
-    return found | {line: refusal(to, line) for line in refusals.WITH_STORE}
+    found |= {line: refusal(to, line) for line in refusals.WITH_STORE}
+    for line in ("doctor", "status"):
+        os.environ["MLFLOW_TRACKING_URI"] = "sqlite:////nowhere/at/all/mlflow.db"  # working_in puts it back
+        found[f"{line}, without a store"] = refusal(to, line)
+    return found
 
 
 def refusal(to: Recorder, line: str) -> dict[str, Any]:

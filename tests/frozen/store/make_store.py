@@ -68,7 +68,6 @@ def replayed(folder: Path) -> dict[str, Any]:
         to.ask("simulate", "simulate", "models=[models:/conversion/1,models:/conversion/2]", "cuts=8")
         before = (folder / "simulation.txt").read_text()
         to.ask("simulate_again", "simulate", f"models=[{before}]", "economics.price=8")
-        to.ask("tune_again", *SEARCH)
         to.keep("serve", served(folder))
         to.ask("promote", "promote", "3", *FORCED, *QUICK)
         to.ask("status_promoted", "status")
