@@ -49,11 +49,16 @@ def trials(place: str, state: TrialState = TrialState.COMPLETE) -> list[optuna.t
     ]
 
 
-def in_mlflow(store: str) -> list[tuple[str, int]]:
-    """State and number of the trials that are filed."""
+def filed(store: str) -> list:
+    """Runs of trials."""
     client = MlflowClient(store)
     experiments = [e.experiment_id for e in client.search_experiments()]
-    found = client.search_runs(experiments, "tags.`tippingpoint.job` = 'trial'", max_results=5000)
+    return client.search_runs(experiments, "tags.`tippingpoint.job` = 'trial'", max_results=5000)
+
+
+def in_mlflow(store: str) -> list[tuple[str, int]]:
+    """State and number of the trials that are filed."""
+    found = filed(store)
     assert {run.info.status for run in found} <= {"FINISHED"}
     return [(run.data.tags["state"], int(run.data.tags["trial"])) for run in found]
 
@@ -173,23 +178,23 @@ def test_the_store_goes_away_and_comes_back_and_nothing_is_lost_or_doubled(
 ) -> None:
     address, words = server
     process = serving(address, words)
-    search = [*SEARCH, "tune.trials=60", "tune.prune=0"]
+    search = [*SEARCH, "model=boosting", "tune.trials=30", "tune.prune=0"]  # some seconds of work
     job = command(*search, folder=workspace, store=address)
     try:
         deadline = time.monotonic() + 300
-        while time.monotonic() < deadline and complete(workspace) < 5:
+        while time.monotonic() < deadline and not filed(address):  # what ends is filed every other second
             time.sleep(0.1)
         os.killpg(process.pid, signal.SIGKILL)
-        while time.monotonic() < deadline and complete(workspace) < 60:
+        while time.monotonic() < deadline and complete(workspace) < 30:
             time.sleep(0.1)
-        assert complete(workspace) == 60, "the search went on without its store"
+        assert complete(workspace) == 30, "the search went on without its store"
         _, error = job.communicate(timeout=300)
         assert job.returncode == 3, error
-        assert "the study has its 60 complete trials" in error
+        assert "the study has its 30 complete trials" in error
         process = serving(address, words)
         found = finished(*search, folder=workspace, store=address)
-        assert found["trials"]["complete"] == 60
+        assert found["trials"]["complete"] == 30
         assert found["registered"] == "models:/conversion/1"
-        check(journal(workspace), address, 60)
+        check(journal(workspace), address, 30)
     finally:
         os.killpg(process.pid, signal.SIGKILL)

@@ -219,7 +219,9 @@ def reap(client: MlflowClient) -> int:
         filter_string = f"attributes.status = 'RUNNING' and tags.`{HOST}` = '{leases.here()}'"
         experiments = [e.experiment_id for e in client.search_experiments()]
         left = client.search_runs(experiments, filter_string=filter_string, max_results=1000) if experiments else []
-        dead = [run.info.run_id for run in left if leases.is_free(run.data.tags.get(LEASE, ""))]
+        free = [run.info.run_id for run in left if leases.is_free(run.data.tags.get(LEASE, ""))]
+        # One that ended meanwhile let go of its lease after it said so: only now is it known which are still open.
+        dead = [run_id for run_id in free if client.get_run(run_id).info.status == "RUNNING"]
         for run_id in dead:
             client.set_terminated(run_id, "KILLED")
     return len(dead)
