@@ -43,6 +43,11 @@ class ColumnRule:
     said: str
     broken: Callable[[Any], Any]
 
+    @property
+    def of_ends(self) -> bool:
+        """Whether no value breaks the rule unless the least or the largest does."""
+        return self.name in ("finite", "future", "min", "max")
+
 
 def rules(spec: ColumnSpec, now: datetime | None = None, shifted: str = "") -> list[ColumnRule]:
     """Return what values of the column's type that are not missing must not break, in the order of messages.
@@ -98,6 +103,10 @@ def shifted_unit(numbers: pl.Series, spec: ColumnSpec) -> str:
     """
     if not spec.numeric or spec.typical is spec.min is spec.max is None:
         return ""
+    low, high = spec.limits
+    least, most = numbers.min(), numbers.max()
+    if spec.typical is None and (least is None or (low <= least and most <= high)):  # type: ignore[operator]  # numbers
+        return ""
     finite = numbers.drop_nulls()
     finite = finite.filter(finite.is_finite())
     median = float(finite.median() or 0)  # type: ignore[arg-type]  # of a column of numbers these are numbers
@@ -105,7 +114,6 @@ def shifted_unit(numbers: pl.Series, spec: ColumnSpec) -> str:
         ratio = median / spec.typical
         off = len(finite) >= ENOUGH and any(SHIFT / 3 <= r <= SHIFT * 3 for r in (ratio, 1 / ratio if ratio else 0))
         return f"the median is {median:,.6g}, not about {spec.typical:,.6g}" if off else ""
-    low, high = spec.limits
     far = median > 10 * high > 0 or 0 < median < low / 10
     back = low <= median / SHIFT <= high or low <= median * SHIFT <= high
     return f"the median is {median:,.6g}, not within {_written(low)} to {_written(high)}" if far and back else ""

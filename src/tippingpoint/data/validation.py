@@ -98,7 +98,7 @@ def parse(values: pl.Series, kind: Type, listed: Sequence[str] | None = None) ->
     """
     if kind in ("number", "whole"):
         missing, typed = _numbers(values)
-        if kind == "whole":
+        if kind == "whole" and not is_whole(typed).all():
             typed = typed.set(~is_whole(typed) & typed.is_finite(), None)
     elif kind == "time":
         missing, typed = _times(values)
@@ -159,8 +159,10 @@ def _column(
         masks.append((is_not(spec) + changed, ~readable))
     if typed.null_count() and not spec.missing:
         masks.append((IS_MISSING, typed.is_null() & readable))
+    ends = pl.Series([typed.min(), typed.max()], dtype=typed.dtype)
     for rule in rules(spec, now, shifted_unit(typed, spec)):
-        masks.append((rule.said, rule.broken(typed).fill_null(False)))
+        if not rule.of_ends or rule.broken(ends).any():  # what no end breaks, none between them does
+            masks.append((rule.said, rule.broken(typed).fill_null(False)))
     return typed, [_Breach(values.name, said, mask) for said, mask in masks if mask.any()]
 
 
