@@ -37,6 +37,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize(("heading", "least"), [("model", 8), ("policy", 3), ("generator", 10)])
 def test_what_is_added_passes_the_tests_that_find_its_yaml(tree: Path, heading: str, least: int) -> None:
     step = re.search(rf'## Add a {heading}.*?`make test ARGS="(.*?)"`', GUIDE, re.DOTALL)

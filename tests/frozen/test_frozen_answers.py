@@ -8,6 +8,7 @@ import pytest
 from tests.frozen import record
 from tests.frozen.comparing import Allowed, Difference, unintended
 
+pytestmark = pytest.mark.programs
 ISSUE = "the issue of the house: one word a thing, one spelling of a version and of a destination"
 ALLOWED: tuple[Allowed, ...] = (
     Allowed(r"(?s).*", "cannot tell", "inconclusive", ISSUE),

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from tippingpoint.config.compose import compose
 from tippingpoint.config.settings import Settings
+from tippingpoint.core.errors import InputError
 from tippingpoint.core.strict import Component
 from tippingpoint.policies.bands import Bands
 from tippingpoint.policies.policy import Policy
@@ -58,5 +59,5 @@ def test_the_digest_follows_the_specification_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("cut_belongs", [["above"], ["above", "sideways"]])
 def test_sides_of_cuts_are_checked(cut_belongs: list[str]) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(InputError):
         Bands(**(intent().model_dump() | {"cut_belongs": cut_belongs}))

@@ -106,7 +106,7 @@ def test_lint_names_unpriced_and_never_given_actions_and_rules_that_never_decide
 
 @pytest.mark.parametrize("when", ["visits >", "visits > 1; DROP TABLE users"])
 def test_a_condition_that_is_none_is_refused(when: str) -> None:
-    with pytest.raises(ValueError, match="cannot read"):
+    with pytest.raises(InputError, match="cannot read"):
         Rules(
             name="p", version=1, levels={}, rules=[{"segment": "a", "when": when}], otherwise="b",
             actions={"a": "none", "b": "none"},

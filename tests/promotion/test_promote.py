@@ -111,6 +111,7 @@ def test_a_look_counts_before_it_is_judged_whatever_becomes_of_it(
     assert promoting("model=1", "dry_run=true").judgement.look == 2  # type: ignore[union-attr]  # it is there, or this fails
 
 
+@pytest.mark.programs
 def test_of_three_that_look_at_once_each_has_a_place_of_its_own(client: MlflowClient, workspace: Path) -> None:
     words = ["promote", *QUICK, "gate.explanation=null", "dry_run=true", "output=json"]
     jobs = [typed(*words, f"model={k}", folder=workspace) for k in (1, 2, 3)]

@@ -14,7 +14,7 @@ from tests.processes import Forked
 from tests.scoring import dying
 from tests.scoring.scoring import CHALLENGER, quietly
 
-pytestmark = pytest.mark.usefixtures("at_compared", "users")
+pytestmark = [pytest.mark.usefixtures("at_compared", "users"), pytest.mark.programs]
 
 
 def killed_and_again(folder: Path, parts: bool, moments: list[float]) -> None:

@@ -240,6 +240,7 @@ def test_others_are_not_served_without_a_key(host: str):
         serve(settings)
 
 
+@pytest.mark.programs
 def test_told_to_stop_it_finishes_what_is_under_way(at_versions: Path, tmp_path: Path):
     service = started(tmp_path, "model=models:/conversion/1", "max_users=60000", "max_body=100000000")
     users = {"users": [service.example()] * 60_000}  # long enough to be seen
@@ -273,6 +274,7 @@ def killed_and_started(folder: Path, kills: int) -> None:
         assert service.post("/score", example).status_code == 200
 
 
+@pytest.mark.programs
 def test_killed_it_starts_again_on_the_same_port(at_versions: Path, tmp_path: Path):
     killed_and_started(tmp_path, 1)
 

@@ -21,6 +21,8 @@ from tippingpoint.serving.metrics import Metrics
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.models import find
 
+pytestmark = pytest.mark.programs
+
 
 def under_load(service: Service, requests: int, swaps: int) -> None:
     """Ask on four connections while champions change; every answer is whole, and of one version."""

@@ -122,6 +122,7 @@ def killed(stored: Path, moments: np.ndarray) -> None:
         assert registry_status(client, journal, described).behind == ()
 
 
+@pytest.mark.programs
 def test_killed_at_three_moments_the_next_look_finds_the_store_whole(stored: Path) -> None:
     killed(stored, np.random.default_rng(0).uniform(0, 0.8, 3))
 

@@ -183,7 +183,7 @@ def test_names_of_events_are_values_and_names_of_features_are_checked() -> None:
         [SIGNED_UP, did("ann", "Sign In", HOUR), did("ann", evil, HOUR)], [], replace(ASKED, vocabulary=words)
     )
     assert users["ann"]["signins"] == 1
-    with pytest.raises(ValueError, match="lower-case letters"):
+    with pytest.raises(InputError, match="lower-case letters"):
         Vocabulary(sign_up="Sign Up", exposure=None, counted={"n, (SELECT 1)": "Sign In"})
 
 
