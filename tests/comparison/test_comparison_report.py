@@ -74,7 +74,7 @@ def test_a_pair_that_is_told_apart_is_drawn_apart() -> None:
 
 
 @pytest.mark.parametrize("policy", ["top_fraction", "best_action"])
-def test_a_policy_without_cut_offs_has_a_report_too(policy: str, workspace: Path, tmp_path: Path) -> None:
+def test_a_policy_without_cut_offs_has_a_report_too(policy: str, stored: Path, tmp_path: Path) -> None:
     words = [f"policy={policy}", "model=[logistic]", "data.users=1500", "explain_rows=10"]
     filed = compare(Settings.from_config(compose("compare", words))).filed
     text = (folder_of(filed.run_id, tmp_path) / "report.html").read_text()

@@ -39,7 +39,7 @@ def test_the_report_is_full_by_default_and_light_under_a_sweep_and_in_a_search()
     assert TuneSettings.from_config(compose("tune", ["report=none"])).reported == "none"
 
 
-def test_each_report_holds_what_it_promises_and_less_than_a_megabyte(workspace: Path) -> None:
+def test_each_report_holds_what_it_promises_and_less_than_a_megabyte(stored: Path) -> None:
     found = {}
     for report in ("full", "light", "none"):
         filed = run(Settings.from_config(compose("run", [*SMALL, f"report={report}"]))).filed
@@ -59,12 +59,12 @@ def test_each_report_holds_what_it_promises_and_less_than_a_megabyte(workspace: 
     assert set(found["full"]) - set(found["light"]) == more
 
 
-@pytest.mark.parametrize(("report", "held"), [("full", True), ("light", False)])
-def test_a_comparison_links_to_its_page_where_it_has_one(report: str, held: bool, workspace: Path) -> None:
-    filed = compare(Settings.from_config(compose("compare", [*SMALL, f"report={report}"]))).filed
-    assert ("report.html" in files(filed.run_id)) == held
-    assert ("Report" in filed.views) == held
-    assert ("report.html" in MlflowClient().get_run(filed.run_id).data.tags["mlflow.note.content"]) == held
+def test_a_comparison_links_to_its_page_where_it_has_one(at_compared: tuple) -> None:
+    light = compare(Settings.from_config(compose("compare", [*SMALL, "report=light"]))).filed
+    for filed, held in ((at_compared[0].filed, True), (light, False)):
+        assert ("report.html" in files(filed.run_id)) == held
+        assert ("Report" in filed.views) == held
+        assert ("report.html" in MlflowClient().get_run(filed.run_id).data.tags["mlflow.note.content"]) == held
 
 
 def test_curves_are_metric_steps_that_overlay(compared: tuple) -> None:
@@ -108,7 +108,7 @@ def test_the_code_on_a_card_gives_the_scores(compared: tuple, tmp_path: Path) ->
 
 
 def test_a_finished_run_counts_unless_more_is_wanted_than_it_wrote(
-    workspace: Path, call: Callable[..., int], capsys: pytest.CaptureFixture
+    stored: Path, call: Callable[..., int], capsys: pytest.CaptureFixture
 ) -> None:
     line = ["run", "-m", *SMALL, "seed=choice(0)", "output=json"]
     assert call(*line, "report=none") == 0
