@@ -13,6 +13,7 @@ from tippingpoint.core.errors import InputError
 from tippingpoint.data.contract import ColumnSpec, TableSchema
 from tippingpoint.data.validation import as_text, check
 from tippingpoint.data.writing import neutralised
+from tippingpoint.decisions.batch_result import BatchResult
 from tippingpoint.decisions.batch_statistics import Tally, in_general
 from tippingpoint.decisions.decider import Decided, Decider
 from tippingpoint.decisions.deployment import Deployment
@@ -91,6 +92,23 @@ class Batch:
             raise InputError("input", f"the id is called {self.user_id!r}, as a column of the decisions", "Rename it.")
         priced = self.costs if set(self.costs) <= set(there) else []
         return list(dict.fromkeys([*self.terms.columns, *priced]))
+
+    def result(self, tally: Tally, scored_at: datetime, **about: Any) -> BatchResult:
+        """Return what the batch came to; `about` are the fields that say where from and to, and how long it took."""
+        deployment, policy = self.decider.deployment, self.decider.policy
+        return BatchResult(
+            model=self.decider.reference,
+            policy=policy.name,
+            policy_digest=self.policy_digest,
+            scored_at=scored_at,
+            tally=tally,
+            segments=tally.by_segment(policy.segments, policy.actions),
+            drift=deployment.reference.drift(tally.drift),
+            currency=deployment.economics.currency,
+            evidence=deployment.evidence,
+            only=self.only,
+            **about,
+        )
 
     def columns(self) -> list[str]:
         """Columns of the decisions, in their order."""

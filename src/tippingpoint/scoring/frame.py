@@ -62,22 +62,13 @@ def score_frame(table: pl.DataFrame, batch: Batch, holdout: float, model: Fitted
         raise InputError(
             "users", f"no row of the frame can be decided ({worst})", "See what the model's contract asks."
         )
-    deployment, policy = batch.decider.deployment, batch.decider.policy
-    decisions = best_first([done.table], batch.user_id, deployment) if batch.only else done.table
-    scored = BatchResult(
+    decisions = best_first([done.table], batch.user_id, batch.decider.deployment) if batch.only else done.table
+    scored = batch.result(
+        done.tally,
+        batch.scored_at,
         origin=ORIGIN,
         to="memory",
-        model=batch.decider.reference,
-        policy=policy.name,
-        policy_digest=batch.policy_digest,
-        scored_at=batch.scored_at,
-        tally=done.tally,
-        segments=done.tally.by_segment(policy.segments, policy.actions),
-        drift=deployment.reference.drift(done.tally.drift),
-        currency=deployment.economics.currency,
-        evidence=deployment.evidence,
         quarantine=".quarantined" if done.tally.quarantined else None,
-        only=batch.only,
         holdout=holdout,
         seconds=time.perf_counter() - start,
     )

@@ -87,7 +87,16 @@ def score(settings: ScoreSettings) -> ScoreResult:
             written = _write_parts(settings, batch, source, Path(to), counted.update)
         else:
             written = _write(settings, batch, source, to, counted.update)
-        scored = _result(settings, batch, source, to, written, time.perf_counter() - start)
+        scored = batch.result(
+            written.tally,
+            written.scored_at,
+            origin=source.origin,
+            to=_shown(to),
+            quarantine=written.quarantine,
+            holdout=settings.holdout,
+            seconds=time.perf_counter() - start,
+            resumed=written.resumed,
+        )
         if not settings.tracking.log:
             return ScoreResult(scored, None, None)
         counted.say("filing")
@@ -189,30 +198,6 @@ class Written:
     scored_at: datetime
     quarantine: str | None
     resumed: tuple[int, int] | None = None
-
-
-def _result(
-    settings: ScoreSettings, batch: Batch, source: Input, to: str, written: Written, seconds: float
-) -> BatchResult:
-    deployment, policy = batch.decider.deployment, batch.decider.policy
-    return BatchResult(
-        origin=source.origin,
-        to=_shown(to),
-        model=batch.decider.reference,
-        policy=policy.name,
-        policy_digest=batch.policy_digest,
-        scored_at=written.scored_at,
-        tally=written.tally,
-        segments=written.tally.by_segment(policy.segments, policy.actions),
-        drift=deployment.reference.drift(written.tally.drift),
-        currency=deployment.economics.currency,
-        evidence=deployment.evidence,
-        quarantine=written.quarantine,
-        only=tuple(settings.only),
-        holdout=settings.holdout,
-        seconds=seconds,
-        resumed=written.resumed,
-    )
 
 
 def _shown(to: str) -> str:
