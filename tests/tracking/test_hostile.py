@@ -4,7 +4,9 @@ import json
 import os
 import pickle
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlparse
 from zipfile import ZipFile
@@ -33,15 +35,25 @@ class Planted:
 
 @pytest.fixture
 def files(at_compared, tmp_path):
-    """The folder of the registered model, put back afterwards; and a client of its store."""
+    """A copy of the registered model's folder, which the store takes for the model's; and a client of the store.
+
+    The folder itself is shared with the tests of other workers.
+    """
     client = backend.connect()
     (run, *_) = find(client, REFERENCE)
-    location = client.get_logged_model(run.outputs.model_outputs[0].model_id).artifact_location
-    folder = Path(urlparse(location).path if "://" in location else location)
-    shutil.copytree(folder, tmp_path / "kept")
-    yield folder, client
-    shutil.rmtree(folder)
-    shutil.copytree(tmp_path / "kept", folder)
+    model = run.outputs.model_outputs[0].model_id
+    location = client.get_logged_model(model).artifact_location
+    shutil.copytree(urlparse(location).path if "://" in location else location, tmp_path / "artifacts")
+    places = (("logged_models", "artifact_location"), ("model_versions", "source"), ("model_versions", "storage_location"))
+
+    def move(there: str, here: str) -> None:
+        with closing(sqlite3.connect(at_compared[1] / "mlflow.db")) as store, store:
+            for table, column in places:
+                store.execute(f"update {table} set {column} = ? where {column} = ?", (here, there))
+
+    move(location, str(tmp_path / "artifacts"))
+    yield tmp_path / "artifacts", client
+    move(str(tmp_path / "artifacts"), location)
     assert not Path("ran").exists()
 
 
