@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from tippingpoint.config.gate_settings import Gate
 from tippingpoint.core.errors import InputError
+from tippingpoint.core.signs import Encoding, Separator
 from tippingpoint.core.strict import Component, StrictModel, validate
 
 VERSION = re.compile(r"models:/([^/@]+)(?:/(\d+)|@([\w.-]+))")
@@ -291,6 +292,8 @@ class ScoreSettings(Terminal):
     input: str | None = None
     input_query: str | None = None
     input_parameters: dict[str, str | int | float | bool | None] = {}
+    input_separator: Separator | None = None
+    input_encoding: Encoding | None = None
     to: str | None = None
     model: Annotated[str | None, NAMED] = None
     only: list[str] = []

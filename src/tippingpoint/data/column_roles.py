@@ -3,15 +3,17 @@
 import re
 from abc import abstractmethod
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import pandas as pd
 import polars as pl
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, model_validator
 
 from tippingpoint.core.errors import InputError, nearest
+from tippingpoint.core.signs import Sign
 from tippingpoint.data.inference import features, id_column
+from tippingpoint.data.number_format import OTHER, Marks
 from tippingpoint.data.source import Source
 from tippingpoint.data.users import FeatureSchema, Users
 from tippingpoint.data.validation import as_text, parse
@@ -61,6 +63,10 @@ class Roles(Source):
     logging_probability: dict[Text, float | str] | Literal["uniform"] | None = None
     """For each of the action's values, the chance it was taken with: a number, or the column that holds it; or
     `uniform`."""
+    decimal: Sign | None = None
+    """The decimal sign of numbers that are text, `.` or `,`; null: found in each column."""
+    thousands: Sign | None = None
+    """The sign that parts their thousands, `,`, `.`, `'` or a blank; null: found in each column."""
     name: str | None = None
     """What is asked, e.g. conversion; null: the target's name."""
 
@@ -71,6 +77,17 @@ class Roles(Source):
     @property
     def wanted(self) -> bool:
         return self.good is not False
+
+    @model_validator(mode="after")
+    def _signs_differ(self) -> Self:
+        if self.decimal is not None and self.decimal == self.thousands:
+            raise ValueError("decimal and thousands must differ")
+        return self
+
+    @property
+    def marks(self) -> Marks:
+        """Decimal and thousands signs, where the config gives them."""
+        return self.decimal or OTHER.get(self.thousands or ""), self.thousands
 
     @property
     def outcome(self) -> str | None:
@@ -109,7 +126,7 @@ class Roles(Source):
         ids = self._ids(table, user_id, rows)
         actions, action, logging_probability = self._actions(table)
         hidden = self.hidden(user_id)
-        columns, frame, dropped = features(table.drop(list(hidden)), self.terms)
+        columns, frame, dropped, odd = features(table.drop(list(hidden)), self.terms, self.marks)
         dropped = {c: why for c, why in hidden.items() if c in self.drop} | dropped
         if not columns:
             raise InputError("data", f"no feature is left in {self.origin}: {_reasons(hidden | dropped)}")
@@ -117,7 +134,7 @@ class Roles(Source):
             features=frame,
             outcome=outcome,
             user_id=ids,
-            contract=FeatureSchema(columns, target, positive, good, user_id, dropped),
+            contract=FeatureSchema(columns, target, positive, good, user_id, dropped, odd=odd),
             actions=actions,
             action=action,
             logging_probability=logging_probability,

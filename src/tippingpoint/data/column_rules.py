@@ -16,6 +16,8 @@ from tippingpoint.data.contract import NOUN, ColumnSpec
 
 MISSING = ["", "NA", "N/A", "n/a", "#N/A", "#NA", "<NA>", "NaN", "nan", "-nan", "-NaN", "null", "NULL", "None", "?"]
 """What stands for a missing value: pandas' list and ?, so that a file read with pandas scores as it was learnt from."""
+INFINITE = "inf"
+"""What a column's `also_missing` calls infinite numbers, of either sign and however they are written."""
 IS_MISSING = "is missing"
 CLOCKS = timedelta(hours=14)
 """How far ahead of UTC a local clock can be; later times lie in the future."""

@@ -3,14 +3,17 @@
 import math
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import yaml
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
 from tippingpoint.core.errors import InputError, nearest
+from tippingpoint.core.signs import Sign
 from tippingpoint.core.strict import StrictModel, validate
+from tippingpoint.data.number_format import NumberFormat
 from tippingpoint.data.users import Column, FeatureSchema
 
 Type = Literal["number", "whole", "category", "text", "time"]
@@ -22,7 +25,10 @@ HEADER = """\
 # What the table must hold, column by column; rows that break it are set aside, with the reason. Written from what
 # was seen: widen min, max and values to what may come, and say what each column means.
 #   type: number, whole, category, text or time     typical: the median, by which a shifted unit is told
+#   decimal, thousands, unit: how numbers are written, as 1.568,43 €     also_missing: words that stand for missing ones
 """
+WRITING = ("decimal", "thousands", "unit", "also_missing")
+"""Keys that are left out where they say nothing, so that a file without them keeps its digest."""
 
 
 class ColumnSpec(StrictModel):
@@ -41,12 +47,23 @@ class ColumnSpec(StrictModel):
     """The usual median; one that is 1,000 times as large or as small is a unit shifted."""
     missing: bool = False
     """Whether the value may be missing."""
+    decimal: Literal[".", ","] | None = None
+    thousands: Sign | None = None
+    unit: str = ""
+    """How numbers are written where they are text: 1.568,43 € has `decimal: ','` and `unit: €`. Without, as 1568.43."""
+    also_missing: list[str] = Field(default_factory=list)
+    """Words that stand for a missing number; inf: infinite numbers."""
     meaning: str = ""
 
     @property
     def numeric(self) -> bool:
         """Whether it holds numbers, whole or not."""
         return self.type in ("number", "whole")
+
+    @cached_property
+    def written(self) -> NumberFormat | None:
+        """How numbers are written; None: as 1568.43."""
+        return NumberFormat.of(self.decimal, self.thousands, self.unit)
 
     @property
     def limits(self) -> tuple[float, float]:
@@ -70,6 +87,10 @@ class ColumnSpec(StrictModel):
             return bound.astimezone(UTC).replace(tzinfo=None) if bound.tzinfo else bound
         return datetime(bound.year, bound.month, bound.day) if isinstance(bound, date) else bound
 
+    @model_serializer(mode="wrap")
+    def _without_what_says_nothing(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in dump(self).items() if value or key not in WRITING}
+
     @model_validator(mode="after")
     def _fit_the_type(self) -> Self:
         numeric, bounds = self.numeric, [b for b in (self.min, self.max) if b is not None]
@@ -81,6 +102,10 @@ class ColumnSpec(StrictModel):
             raise ValueError("min must not be above max")
         if self.values is not None and (self.type != "category" or not self.values):
             raise ValueError("values must name the categories of a category")
+        if not numeric and any(getattr(self, key) for key in WRITING):
+            raise ValueError(f"a {self.type} has no {' and '.join(WRITING)}; a number may have")
+        if self.decimal is not None and self.decimal == self.thousands:
+            raise ValueError("decimal and thousands must differ")
         if self.typical is not None and (not numeric or self.typical == 0):
             raise ValueError("typical must be the median, other than 0, of a number")
         return self

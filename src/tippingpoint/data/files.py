@@ -1,38 +1,74 @@
 """A table of your own in files: any CSV or Parquet, or a folder of them."""
 
+import codecs
 import csv
 import gzip
 import re
+import shutil
+import tempfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any, NamedTuple
 
 import polars as pl
 from pydantic import Field
 
 from tippingpoint.core.errors import InputError, nearest
+from tippingpoint.core.signs import Encoding, Separator
 from tippingpoint.data.column_roles import Roles
 from tippingpoint.data.inference import inferred
 from tippingpoint.data.validation import as_text
 from tippingpoint.data.writing import SUFFIXES
+
+SEPARATORS = (";", "\t", "|", ",")
+HEAD = 1 << 16
+"""Bytes of a file by which its layout is told."""
+LINES = 50
+"""Lines of these that are compared."""
+
+
+class Told(NamedTuple):
+    """What is said of CSVs, and need not be found."""
+
+    separator: str | None = None
+    encoding: str | None = None
+
+
+UNTOLD = Told()
 
 
 class Table(Roles):
     """Users read from a file, or from a folder of them."""
 
     path: str = Field(min_length=1)
+    separator: Separator | None = None
+    """What stands between a CSV's values; null: found in each file."""
+    encoding: Encoding | None = None
+    """What a CSV's text is written in, such as cp1252; null: UTF-8, or UTF-16 if it begins as such."""
 
     @property
     def origin(self) -> str:
         return Path(self.path).name or Path(self.path).resolve().name
 
     def read(self) -> pl.DataFrame:
-        return read(Path(self.path))
+        return read(Path(self.path), Told(self.separator, self.encoding), self._decimal)
+
+    def _decimal(self, column: str) -> str | None:
+        if self.terms is None or column not in self.terms.columns:
+            return self.marks[0]
+        written = self.terms.columns[column].written
+        return written.decimal if written else None
 
 
-def read(path: Path) -> pl.DataFrame:
+def read(path: Path, told: Told = UNTOLD, decimal: Callable[[str], str | None] = lambda column: None) -> pl.DataFrame:
     """Read a CSV (gzipped or not) or Parquet file, or all those of a folder, in the order of their names.
+
+    Parameters
+    ----------
+    decimal
+        Gives the decimal sign of a column, None where it is not known.
 
     Raises
     ------
@@ -42,9 +78,9 @@ def read(path: Path) -> pl.DataFrame:
     where = f"data.path={path}"
     files = files_of(path, where)
     if path.is_dir():
-        table = _stack(where, {file.name: _read(file, f"data.path={file}") for file in files})
+        table = _stack(where, {file.name: _read(file, f"data.path={file}", told, decimal) for file in files})
     else:
-        table = _read(path, where)
+        table = _read(path, where, told, decimal)
     if len(table) < 2:
         raise InputError(where, f"has {'a header only' if not len(table) else 'one row only'}; users are rows")
     return table
@@ -52,10 +88,25 @@ def read(path: Path) -> pl.DataFrame:
 
 @dataclass(frozen=True)
 class Layout:
-    """What a file is: Parquet, or a CSV with this separator."""
+    """What a file is: Parquet, or a CSV.
+
+    Parameters
+    ----------
+    separator
+        What stands between its values.
+    encoding
+        What its text is written in.
+    skip
+        Lines before its header: comments, blank ones, `sep=;`.
+    end
+        What ends a line, beside what may stand before it.
+    """
 
     parquet: bool
-    separator: str
+    separator: str = ","
+    encoding: str = "utf-8"
+    skip: int = 0
+    end: str = "\n"
 
 
 def files_of(path: Path, where: str) -> list[Path]:
@@ -77,7 +128,7 @@ def files_of(path: Path, where: str) -> list[Path]:
     return [path]
 
 
-def layout(path: Path, where: str) -> Layout:
+def layout(path: Path, where: str, told: Told = UNTOLD) -> Layout:
     """Look at the beginning of a file.
 
     Raises
@@ -87,9 +138,9 @@ def layout(path: Path, where: str) -> Layout:
     """
     try:
         with path.open("rb") as file:
-            head = file.read(4096)
+            head = file.read(HEAD)
         if head.startswith(b"\x1f\x8b"):
-            head = zlib.decompressobj(wbits=31).decompress(head, 4096)
+            head = zlib.decompressobj(wbits=31).decompress(head, HEAD)
     except (OSError, zlib.error) as error:
         raise InputError(where, f"cannot be read ({getattr(error, 'strerror', None) or error})") from error
     if not head.strip():
@@ -98,22 +149,75 @@ def layout(path: Path, where: str) -> Layout:
         raise InputError(where, "is a web page, not a CSV", "Download the file itself.")
     if head.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
         raise InputError(where, "is an Excel workbook or an archive, not a CSV", "Save the sheet as CSV (UTF-8).")
-    parquet = head.startswith(b"PAR1")
-    if not parquet and sum(byte < 32 and byte not in b"\t\n\r\f" for byte in head) > len(head) / 50:
+    if head.startswith(b"PAR1"):
+        return Layout(parquet=True)
+    encoding = told.encoding or ("utf-16" if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8")
+    text = head.decode(encoding, "replace").removeprefix("\ufeff")
+    if sum(char < " " and char not in "\t\n\r\f" for char in text) > len(text) / 50:
         raise InputError(where, "is no table: it holds what no text does", f"Wanted are {', '.join(SUFFIXES)}.")
-    first_line = head.splitlines()[0] if head else b""
-    separator = next((s for s in ";\t|" if s.encode() in first_line and b"," not in first_line), ",")
-    return Layout(parquet, separator)
+    end = "\n" if "\n" in text else "\r"
+    lines = text.split(end)
+    skip, separator = _before_header(lines)
+    rest = re.sub('"[^"]*"', "", end.join(lines[skip:])).split(end)
+    return Layout(False, told.separator or separator or _separator(rest[: LINES + 1]), encoding, skip, end)
+
+
+def _before_header(lines: list[str]) -> tuple[int, str | None]:
+    """How many lines stand before the header, and the separator if one of them is `sep=;`."""
+    separator = None
+    for k, line in enumerate(lines):
+        if named := re.fullmatch(r"(?i)sep=(.)\r?", line):
+            separator = named[1]
+            continue
+        after = lines[k + 1] if k + 1 < len(lines) else ""
+        is_header = not line.startswith("#") or any(0 < line.count(s) == after.count(s) for s in SEPARATORS)
+        if line.strip() and is_header:
+            return k, separator
+    return 0, separator
+
+
+def _separator(lines: list[str]) -> str:
+    """What parts most of these lines into as many values as the header; of several, what parts it into most."""
+    whole = [line for line in (lines[:-1] if len(lines) > 2 else lines) if line.strip()]  # the last may be cut off
+
+    def parted(separator: str) -> tuple[float, int]:
+        counts = [line.count(separator) for line in whole]
+        wanted = counts[0] if counts else 0
+        return (sum(n == wanted for n in counts) / len(counts) if wanted else 0.0), wanted
+
+    best = max(SEPARATORS, key=parted)
+    return best if parted(best)[1] else ","
+
+
+def in_utf8(path: Path, found: Layout, where: str) -> IO[bytes] | None:
+    """Return a temporary file of a CSV's text in UTF-8, which is gone once it is closed; None where it is in UTF-8.
+
+    Raises
+    ------
+    InputError
+        When it is written in something else.
+    """
+    if found.parquet or codecs.lookup(found.encoding).name in ("utf-8", "utf-8-sig"):
+        return None
+    text = tempfile.NamedTemporaryFile(prefix="tippingpoint-", suffix=".csv")  # noqa: SIM115  # the caller's to close
+    try:
+        with _opened(path, found) as source:
+            shutil.copyfileobj(source, codecs.getwriter("utf-8")(text))
+    except (UnicodeError, OSError, EOFError) as error:
+        text.close()
+        raise InputError(where, f"is not written in {found.encoding} ({error})", "Name another encoding.") from error
+    text.flush()
+    return text
 
 
 def unreadable(error: Exception, path: Path, where: str, found: Layout) -> InputError:
     """What polars says of a file, in our words."""
     reason = str(error).splitlines()[0]
     if not found.parquet and ("utf-8" in reason.lower() or "utf8" in reason.lower()):
-        return InputError(
-            where, "is not UTF-8", "In Excel, save it as “CSV UTF-8”; elsewhere, type iconv -f latin1 -t utf8."
-        )
-    if not found.parquet and (ragged := _ragged(path, found.separator)):
+        key = "data.encoding" if where.startswith("data.") else "input_encoding"
+        remedy = f"In Excel, save it as “CSV UTF-8”; or type {key}=cp1252 if it was written on Windows."
+        return InputError(where, "is not UTF-8", remedy)
+    if not found.parquet and (ragged := _ragged(path, found)):
         return InputError(where, ragged, f'Mend it; a value with {found.separator!r} in it stands in "quotes".')
     return InputError(where, f"cannot be read as {'Parquet' if found.parquet else 'CSV'} ({reason})")
 
@@ -121,42 +225,66 @@ def unreadable(error: Exception, path: Path, where: str, found: Layout) -> Input
 def refuse_repeated(names: list[str], path: Path, where: str, found: Layout) -> None:
     """Refuse a header that has a name twice; polars would give the second another one."""
     if any(re.search(r"_duplicated_\d+$", name) for name in names):  # so polars calls the second of a name
-        written = pl.read_csv(path, separator=found.separator, has_header=False, n_rows=1, infer_schema=False).row(0)
+        header = pl.read_csv(path, **_options(found), has_header=False, n_rows=1)
+        written = header.row(0)
         for name in dict.fromkeys(written):
             if written.count(name) > 1:
                 what = f"the header has more than one column {name or ''!r}"
                 raise InputError(where, what, "Rename or take out all but one.")
 
 
-def _read(path: Path, where: str) -> pl.DataFrame:
-    found = layout(path, where)
+def _read(path: Path, where: str, told: Told, decimal: Callable[[str], str | None]) -> pl.DataFrame:
+    found = layout(path, where, told)
+    text = in_utf8(path, found, where)
+    readable = Path(text.name) if text else path
     try:
         if found.parquet:
             return pl.read_parquet(path)
-        text = scan_text(path, found).collect()
+        cells = scan_text(readable, found).collect()
+        refuse_repeated(cells.columns, readable, where, found)
     except (pl.exceptions.PolarsError, UnicodeDecodeError, OSError) as error:
         raise unreadable(error, path, where, found) from error
-    refuse_repeated(text.columns, path, where, found)
-    return pl.DataFrame({name: inferred(text[name]) for name in text.columns})  # a dict keeps the name ''
+    finally:
+        if text:
+            text.close()
+    return pl.DataFrame({name: inferred(cells[name], decimal(name)) for name in cells.columns})  # a dict keeps ''
 
 
 def scan_text(path: Path, found: Layout, numbers: Sequence[str] = ()) -> pl.LazyFrame:
-    """Return a CSV's cells as text, null where empty; columns of numbers as Float64, which fails where one is none."""
+    """Return a CSV's cells as text, null where empty; columns of numbers as Float64, which fails where one is none.
+
+    The file is in UTF-8; quotes in names are undone, which polars leaves as written.
+    """
     types = dict.fromkeys(numbers, pl.Float64)
-    return pl.scan_csv(path, separator=found.separator, infer_schema=False, schema_overrides=types)
+    return pl.scan_csv(path, **_options(found), schema_overrides=types, with_column_names=_unquoted)
 
 
-def _ragged(path: Path, separator: str) -> str:
-    """The first line with more values than the header has, in words; empty if there is none."""
+def _options(found: Layout) -> dict[str, Any]:
+    return {"separator": found.separator, "skip_lines": found.skip, "eol_char": found.end, "infer_schema": False}
+
+
+def _unquoted(names: list[str]) -> list[str]:
+    return [name.replace('""', '"') for name in names]
+
+
+def _opened(path: Path, found: Layout) -> IO[str]:
     with path.open("rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
+    return (gzip.open if packed else open)(path, "rt", encoding=found.encoding, newline="")
+
+
+def _ragged(path: Path, found: Layout) -> str:
+    """The first line with more values than the header has, in words; empty if there is none."""
     try:
-        with gzip.open(path, "rt", encoding="utf-8") if packed else path.open(encoding="utf-8", newline="") as text:
-            lines = csv.reader(text, delimiter=separator)
+        with _opened(path, found) as text:
+            for _ in range(found.skip):
+                text.readline()
+            lines = csv.reader(text, delimiter=found.separator)
             wanted = len(next(lines))
             for line in lines:
                 if len(line) > wanted:
-                    return f"line {lines.line_num:,} has {len(line)} values, the header {wanted}"
+                    at = lines.line_num + found.skip
+                    return f"line {at:,} has {len(line)} values, the header {wanted}"
     except (csv.Error, OSError, EOFError, UnicodeDecodeError, StopIteration):
         pass
     return ""

@@ -1,15 +1,16 @@
 """What each column of a table is: its type, from a CSV's text, and what it is to a model, by its name and values."""
 
 import re
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 import polars as pl
 
 from tippingpoint.core.errors import InputError
-from tippingpoint.data.column_rules import stand_ins
+from tippingpoint.data.column_rules import INFINITE, MISSING, stand_ins
 from tippingpoint.data.contract import KINDS, NOUN, ColumnSpec, TableSchema
+from tippingpoint.data.number_format import Marks, Reading, recognised
 from tippingpoint.data.users import Column
 
 ALMOST = 0.9
@@ -21,16 +22,37 @@ NOT_FINITE = r"^[+-]?inf$|^NaN$|[0-9]"
 DATE = r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}"
 
 
-def inferred(text: pl.Series) -> pl.Series:
+class Feature(NamedTuple):
+    """What a column is to a model.
+
+    Parameters
+    ----------
+    kind, why
+        Its kind, or None and the reason why no model sees it (empty: it has no value).
+    values
+        Its values; of a number, numbers.
+    reading
+        Of numbers that are text: how they are written, and what of it is missing.
+    """
+
+    kind: Literal["number", "category"] | None
+    why: str
+    values: pl.Series
+    reading: Reading | None = None
+
+
+def inferred(text: pl.Series, decimal: str | None = None) -> pl.Series:
     """Return a CSV's column as Int64, Float64, Boolean, Date, Datetime or Time if all its values are; else as it is.
 
-    Times are tried only where the first value looks like one.
+    Times are tried only where the first value looks like one. Where the decimal sign is a comma, text with points stays
+    text.
     """
     first = text.drop_nulls().head(1)
     if first.is_empty():
         return text
     if first.cast(pl.Float64, strict=False)[0] is not None:
-        return _as_number_written(text)
+        parted = decimal == "," and text.str.contains(".", literal=True).any()
+        return text if parted else _as_number_written(text)
     if first[0].lower() in ("true", "false"):
         lower = text.str.to_lowercase()
         return lower == "true" if lower.is_in(["true", "false"]).all() else text
@@ -55,7 +77,9 @@ def by_contract(text: pl.Series, spec: ColumnSpec) -> pl.Series:
     Ids are text: `007` stays `007`; but `7.0`, as pandas writes ids beside missing ones, is 7.
     """
     if spec.numeric:
-        number = text.cast(pl.Float64, strict=False)
+        number = text.cast(pl.Float64, strict=False) if spec.written is None else spec.written.parse(text)
+        if spec.written is not None and number.null_count() > text.null_count():
+            return text
         return number if number.null_count() == text.null_count() else inferred(text)
     if spec.type == "category":
         return text if spec.values is None or text.is_in(spec.values).all() else inferred(text)
@@ -99,18 +123,20 @@ def id_column(table: pl.DataFrame) -> str | None:
 
 
 def features(
-    table: pl.DataFrame, contract: TableSchema | None
-) -> tuple[tuple[Column, ...], pd.DataFrame, dict[str, str]]:
-    """What a model may see of a table: columns, their values, and why it does not see the others.
+    table: pl.DataFrame, contract: TableSchema | None, marks: Marks = (None, None)
+) -> tuple[tuple[Column, ...], pd.DataFrame, dict[str, str], dict[str, dict[str, int]]]:
+    """What a model may see of a table: columns, their values, why it does not see the others, and odd words.
+
+    Odd words stand for missing numbers: of each column that has some, how often.
 
     Raises
     ------
     InputError
         For a column without any value.
     """
-    columns, frame, dropped = [], {}, {}
+    columns, frame, dropped, odd = [], {}, {}, {}
     for series in table:
-        kind, why, values = feature(series, contract)
+        kind, why, values, reading = feature(series, contract, marks)
         if kind is None:
             if not why:
                 raise InputError(
@@ -118,55 +144,46 @@ def features(
                 )
             dropped[series.name] = why
         elif kind == "number":
-            columns.append(Column(series.name, "number"))
             number = values.cast(pl.Float64).to_numpy()
+            words = dict(reading.odd) if reading else {}
+            if infinite := int(np.isinf(number).sum()):
+                words[INFINITE] = infinite
+            if words:
+                odd[series.name] = words
+            own = [*(reading.also_missing if reading else []), *([INFINITE] if infinite else [])]
+            columns.append(Column(series.name, "number", reading.written if reading else None, tuple(own)))
             frame[series.name] = pd.Series(np.where(np.isinf(number), np.nan, number))
         else:
             columns.append(Column(series.name, "category"))
             frame[series.name] = pd.Series(values.cast(pl.String).to_list(), dtype="str")
-    return tuple(columns), pd.DataFrame(frame), dropped
+    return tuple(columns), pd.DataFrame(frame), dropped, odd
 
 
-def feature(
-    series: pl.Series, contract: TableSchema | None
-) -> tuple[Literal["number", "category"] | None, str, pl.Series]:
-    """What a column is to a model.
-
-    Returns
-    -------
-    "number" or "category" or None, str, polars.Series
-        Its kind, or None and the reason why no model sees it (empty: it has no value); and its values.
-    """
+def feature(series: pl.Series, contract: TableSchema | None, marks: Marks = (None, None)) -> Feature:
+    """What a column is to a model, as the contract says or else its name and values; `marks` as for `recognised`."""
     if contract is not None and series.name not in contract.columns:
-        return None, "not in the contract", series
+        return Feature(None, "not in the contract", series)
     if series.dtype.is_nested() or series.dtype in (pl.Binary, pl.Object):
-        return None, "neither number nor text", series
+        return Feature(None, "neither number nor text", series)
     if series.dtype == pl.String:
         listed = contract.columns[series.name].values if contract is not None else None
         series = series.set(series.is_in(stand_ins(listed)), None)
     if series.null_count() == len(series):
-        return None, "", series
+        return Feature(None, "", series)
     distinct = series.n_unique()
     if distinct == 1:
-        return None, "constant", series
+        return Feature(None, "constant", series)
     if contract is not None:
         kind = contract.columns[series.name].type
-        return KINDS.get(kind), "" if kind in KINDS else NOUN[kind], series
+        return Feature(KINDS.get(kind), "" if kind in KINDS else NOUN[kind], series)
     if series.dtype.is_temporal():
-        return None, "a time", series
-    number = series if series.dtype.is_numeric() or series.dtype == pl.Boolean else _as_number(series)
-    if number is not None:
+        return Feature(None, "a time", series)
+    reading = recognised(series, MISSING, marks) if series.dtype == pl.String else None
+    if reading or series.dtype.is_numeric() or series.dtype == pl.Boolean:
+        number = reading.numbers if reading else series
         if ID_NAME.search(series.name) and not number.dtype.is_float() and distinct == len(series):
-            return None, "like an id: all different", number
-        return "number", "", number
+            return Feature(None, "like an id: all different", number)
+        return Feature("number", "", number, reading)
     if distinct > max(20, len(series) / 2):
-        return None, f"like an id: {distinct:,} different values", series
-    return "category", "", series
-
-
-def _as_number(series: pl.Series) -> pl.Series | None:
-    if series.dtype != pl.String:
-        return None
-    text = series.str.strip_chars().replace("", None)
-    number = text.cast(pl.Float64, strict=False)
-    return number if number.null_count() == text.null_count() < len(text) else None
+        return Feature(None, f"like an id: {distinct:,} different values", series)
+    return Feature("category", "", series)

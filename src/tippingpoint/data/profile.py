@@ -3,14 +3,18 @@
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import polars as pl
 from scipy.stats import rankdata
 
-from tippingpoint.data.contract import ColumnSpec, TableSchema
+from tippingpoint.data.column_rules import INFINITE, MISSING, is_whole
+from tippingpoint.data.contract import KINDS, ColumnSpec, TableSchema
+from tippingpoint.data.inference import Feature, feature
+from tippingpoint.data.number_format import Marks, Reading, recognised
 from tippingpoint.data.validation import as_text, parse
 
 LEAK = 0.95
@@ -21,6 +25,8 @@ ARM_NAME = re.compile(
     r"(?i)^(segment|arm|group|action|offer)$|(^|[^a-z])(treatment|treated|variant|test_group)([^a-z]|$)"
 )
 """Names of columns that may say what was done to a user, where they have few values."""
+STAYS = ("", "constant")
+"""Reasons why no model sees a column that are the same with a contract."""
 LISTED = 50
 """Categories up to which a contract lists all of them."""
 
@@ -47,6 +53,10 @@ class Described:
         ROC AUC with which it alone tells the outcome, either way round; None where that cannot be asked.
     pure
         The values whose users all had the rarer outcome, and how many they are; empty if there are none.
+    written
+        How its numbers are written (`1.568,43 €`); empty: as 1568.43.
+    odd
+        Words that stand for missing numbers, and how often.
     """
 
     name: str
@@ -59,6 +69,8 @@ class Described:
     example: str
     alone: float | None
     pure: str
+    written: str = ""
+    odd: dict[str, int] = field(default_factory=dict)
 
     @property
     def like_action(self) -> bool:
@@ -71,7 +83,9 @@ class Described:
         return bool(self.pure) or (self.alone is not None and self.alone >= LEAK)
 
 
-def describe(table: pl.DataFrame, roles: dict[str, str], outcome: np.ndarray | None) -> list[Described]:
+def describe(
+    table: pl.DataFrame, roles: dict[str, str], outcome: np.ndarray | None, marks: Marks = (None, None)
+) -> list[Described]:
     """Describe each column.
 
     Parameters
@@ -80,11 +94,14 @@ def describe(table: pl.DataFrame, roles: dict[str, str], outcome: np.ndarray | N
         Role of each column; numbers and categories that models see are asked whether they leak.
     outcome
         (n,) 0/1; None where it is not known.
+    marks
+        Decimal and thousands signs, where they are given.
     """
     described = []
     for values in table:
-        terms = infer_terms(values)
-        typed, _ = parse(values, terms.type)
+        found = feature(values, None, marks)
+        terms = infer_terms(values, marks, found)
+        typed, _ = parse(values, terms.type, terms.values, terms)
         present = typed.drop_nulls()
         ordered = terms.type in ("number", "whole", "time") and len(present) > 0
         role = roles[values.name]
@@ -101,6 +118,8 @@ def describe(table: pl.DataFrame, roles: dict[str, str], outcome: np.ndarray | N
                 example=(as_text(values).drop_nulls().head(1).to_list() or [""])[0],
                 alone=None if asked is None else alone(typed, asked),
                 pure="" if asked is None else pure(typed, asked),
+                written=str(terms.written or ""),
+                odd=_odd_words(found),
             )
         )
     return described
@@ -166,9 +185,20 @@ def infer(
     user_id: str | None,
     action: str | None = None,
     measures: Sequence[str] = (),
+    marks: Marks = (None, None),
 ) -> TableSchema:
-    """A contract that the table holds, to be edited: ranges rounded outwards to two digits; an id has none."""
-    columns = {values.name: infer_terms(values) for values in table}
+    """A contract that the table holds, to be edited: ranges rounded outwards to two digits; an id has none.
+
+    A job with it reads the same features of the table as one without.
+    """
+    columns = {}
+    for values in table:
+        found = feature(values, None, marks)
+        terms = infer_terms(values, marks, found)
+        unseen = found.kind is None and found.why not in STAYS and values.name not in (outcome, action, *measures)
+        if unseen and terms.type in KINDS:
+            terms = ColumnSpec(type="text", missing=values.null_count() > 0, meaning=found.why)
+        columns[values.name] = terms
     for name in filter(None, (outcome, action)):  # what no model sees: every word is one of its values
         if columns[name].type == "category":
             columns[name] = ColumnSpec(
@@ -179,33 +209,60 @@ def infer(
     return TableSchema(outcome=outcome, id=user_id, action=action, measures=list(measures), columns=columns)
 
 
-def infer_terms(values: pl.Series) -> ColumnSpec:
-    """What one column holds. Numbers, then times, then categories are tried; the rest is text."""
-    number, readable = parse(values, "number")
-    if readable.all() and number.null_count() < len(number) and not values.dtype.is_temporal():
-        finite = number.drop_nulls().is_finite().all()
-        whole = finite and parse(values, "whole")[1].all()
-        if finite:
-            return _numeric(number, bool(whole))
-    time, readable = parse(values, "time")
-    if readable.all() and time.null_count() < len(time) and not values.dtype.is_numeric():
-        return ColumnSpec(type="time", min=None, max=None, missing=time.null_count() > 0)
+def infer_terms(values: pl.Series, marks: Marks = (None, None), found: Feature | None = None) -> ColumnSpec:
+    """What one column holds: a number or a category if models would see it as such; else a time if it is, or text.
+
+    Parameters
+    ----------
+    marks
+        Decimal and thousands signs, where they are given.
+    found
+        What it is to a model, where that is known already.
+    """
+    found = found or feature(values, None, marks)
+    reading = found.reading
+    if found.why == "constant" and values.dtype == pl.String:
+        reading = recognised(values, MISSING, marks)
+    if reading or values.dtype.is_numeric() or values.dtype == pl.Boolean:
+        return _numeric(values, reading)
+    missing = values.null_count() > 0
+    if found.kind is None and not values.dtype.is_nested():
+        time, readable = parse(values, "time")
+        if readable.all() and (newest := time.max()) is not None:
+            late = newest > datetime.now(UTC).replace(tzinfo=None)  # type: ignore[operator]  # of times it is a time
+            return ColumnSpec(type="text" if late else "time", missing=missing)
     text, _ = parse(values, "category")
     missing, distinct = text.null_count() > 0, text.drop_nulls().n_unique()
+    if found.kind is None and found.why not in STAYS:
+        return ColumnSpec(type="text", missing=missing)
     if 0 < distinct <= min(LISTED, max(20, len(text) / 2)):
         return ColumnSpec(type="category", values=text.drop_nulls().unique().sort().to_list(), missing=missing)
-    return ColumnSpec(type="text" if distinct > max(20, len(text) / 2) else "category", missing=missing)
+    return ColumnSpec(type="category", missing=missing)
 
 
-def _numeric(number: pl.Series, whole: bool) -> ColumnSpec:
-    present = number.drop_nulls()
+def _odd_words(found: Feature) -> dict[str, int]:
+    infinite = int(found.values.is_infinite().sum()) if found.values.dtype.is_float() else 0
+    return (found.reading.odd if found.reading else {}) | ({INFINITE: infinite} if infinite else {})
+
+
+def _numeric(values: pl.Series, reading: Reading | None) -> ColumnSpec:
+    number = (reading.numbers if reading else values).cast(pl.Float64).fill_nan(None)
+    present = number.filter(number.is_finite())
+    infinite = len(present) < len(number) - number.null_count()
+    words = [*(reading.also_missing if reading else []), *([INFINITE] if infinite else [])]
+    written = reading.written.terms if reading and reading.written else {}
+    missing = len(present) < len(number)
+    if present.is_empty():
+        return ColumnSpec(type="number", missing=missing, also_missing=words)
     median = float(present.median())  # type: ignore[arg-type]  # of a column of numbers polars answers a number
     return ColumnSpec(
-        type="whole" if whole else "number",
+        type="whole" if is_whole(present).all() else "number",
         min=_outwards(float(present.min()), math.floor),  # type: ignore[arg-type]  # of a column of numbers polars answers a number
         max=_outwards(float(present.max()), math.ceil),  # type: ignore[arg-type]  # of a column of numbers polars answers a number
         typical=float(f"{median:.3g}") or None,
-        missing=number.null_count() > 0,
+        missing=missing,
+        also_missing=words,
+        **written,
     )
 
 

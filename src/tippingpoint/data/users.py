@@ -10,14 +10,25 @@ import numpy as np
 import pandas as pd
 
 from tippingpoint.core.errors import InputError
+from tippingpoint.data.number_format import NumberFormat
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column a model may see: `number` columns are float64, `category` columns strings."""
+    """One column a model may see: `number` columns are float64, `category` columns strings.
+
+    Parameters
+    ----------
+    written
+        How its numbers are written as text; None: as 1568.43.
+    also_missing
+        Words that stand for a missing number in this column only.
+    """
 
     name: str
     kind: Literal["number", "category"]
+    written: NumberFormat | None = None
+    also_missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -38,6 +49,8 @@ class FeatureSchema:
         Name of the id column; None where rows are numbered.
     dropped
         Columns of the source that no model sees, with the reason.
+    odd
+        Words that stand for missing numbers, and how often, by column.
     log
         Of users made of events: how well these fit together, in words.
     """
@@ -49,10 +62,25 @@ class FeatureSchema:
     user_id: str | None = None
     dropped: dict[str, str] = field(default_factory=dict)
     log: str = ""
+    odd: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    @property
+    def reading(self) -> str:
+        """How numbers that are text were read, and which words in them are missing; empty if nothing is to be said."""
+        said = {c.name: [f"as {c.written}"] if c.written else [] for c in self.columns}
+        for name, words in self.odd.items():
+            said.setdefault(name, []).append(missing_words(words))
+        return "; ".join(f"{name} {', '.join(how)}" for name, how in said.items() if how)
 
     def names(self, kind: Literal["number", "category"]) -> list[str]:
         """Feature names of one kind, in the table's order."""
         return [c.name for c in self.columns if c.kind == kind]
+
+
+def missing_words(words: dict[str, int]) -> str:
+    """Return words that stand for missing numbers as a report names them: `missing: '-' 12, 'unknown' 3`."""
+    shown = [f"{word!r} {count:,}" for word, count in list(words.items())[:3]] + ["…"] * (len(words) > 3)
+    return f"missing: {', '.join(shown)}"
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,18 @@ import numpy as np
 import polars as pl
 
 from tippingpoint.core.errors import InputError, nearest
-from tippingpoint.data.column_rules import IS_MISSING, MISSING, is_not, is_whole, rules, shifted_unit, stand_ins
+from tippingpoint.data.column_rules import (
+    INFINITE,
+    IS_MISSING,
+    MISSING,
+    is_not,
+    is_whole,
+    rules,
+    shifted_unit,
+    stand_ins,
+)
 from tippingpoint.data.contract import ColumnSpec, TableSchema, Type
+from tippingpoint.data.number_format import MISSING_NUMBERS
 
 TIMES = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M")
 
@@ -83,13 +93,17 @@ def check(table: pl.DataFrame, contract: TableSchema, now: datetime, ids: pl.Ser
     return Checked(good.with_columns(good[name].cast(pl.Int64) for name in whole), rows, broken, reasons)
 
 
-def parse(values: pl.Series, kind: Type, listed: Sequence[str] | None = None) -> tuple[pl.Series, pl.Series]:
+def parse(
+    values: pl.Series, kind: Type, listed: Sequence[str] | None = None, spec: ColumnSpec | None = None
+) -> tuple[pl.Series, pl.Series]:
     """Read a column as a contract's type: Float64 for numbers, whole or not, String, or Datetime in UTC.
 
     Parameters
     ----------
     listed
         The categories a contract names.
+    spec
+        Of numbers, how the contract has them written; None: as 1568.43.
 
     Returns
     -------
@@ -97,7 +111,7 @@ def parse(values: pl.Series, kind: Type, listed: Sequence[str] | None = None) ->
         The values, null where missing or not readable; and whether each is readable, which missing ones are.
     """
     if kind in ("number", "whole"):
-        missing, typed = _numbers(values)
+        missing, typed = _numbers(values, spec)
         if kind == "whole" and not is_whole(typed).all():
             typed = typed.set(~is_whole(typed) & typed.is_finite(), None)
     elif kind == "time":
@@ -151,7 +165,7 @@ def _column(
             typed = values if typed.equals(distinct, null_equal=True) else parse(values, spec.type, listed)[0]
             broken = [(b, distinct.filter(b.rows).implode()) for b in found]
             return typed, [_Breach(b.column, b.said, values.is_in(those, nulls_equal=True)) for b, those in broken]
-    typed, readable = parse(values, spec.type, listed)
+    typed, readable = parse(values, spec.type, listed, spec)
     masks = []
     if not readable.all():
         present = len(values) - int((typed.is_null() & readable).sum())
@@ -166,20 +180,26 @@ def _column(
     return typed, [_Breach(values.name, said, mask) for said, mask in masks if mask.any()]
 
 
-def _numbers(values: pl.Series) -> tuple[pl.Series, pl.Series]:
+def _numbers(values: pl.Series, spec: ColumnSpec | None) -> tuple[pl.Series, pl.Series]:
     """Whether each value is missing, and the numbers."""
-    if values.dtype.is_numeric() or values.dtype in (pl.Boolean, pl.Null):
-        number = values.cast(pl.Float64, strict=False).fill_nan(None)
-        return number.is_null(), number
+    words = spec.also_missing if spec else []
+    written = spec.written if spec else None
     if values.dtype.is_temporal():
         return values.is_null(), pl.Series(values.name, [None] * len(values), pl.Float64)
-    text = as_text(values)
-    number = text.cast(pl.Float64, strict=False)
-    if number.null_count() > text.null_count() or number.is_nan().any():
-        text = text.str.strip_chars()
-        text = text.set(text.is_in(MISSING), None)
-        number = text.cast(pl.Float64, strict=False).fill_nan(None)
-    return text.is_null(), number
+    if values.dtype.is_numeric() or values.dtype in (pl.Boolean, pl.Null):
+        number = values.cast(pl.Float64, strict=False).fill_nan(None)
+        missing = number.is_null()
+    else:
+        text = as_text(values)
+        number = text.cast(pl.Float64, strict=False)
+        if written or number.null_count() > text.null_count() or number.is_nan().any():
+            text = text.str.strip_chars()
+            text = text.set(text.is_in([*MISSING, *words]) | text.str.to_lowercase().is_in(MISSING_NUMBERS), None)
+            number = written.parse(text) if written else text.cast(pl.Float64, strict=False).fill_nan(None)
+        missing = text.is_null()
+    if INFINITE in words and (infinite := number.is_infinite().fill_null(False)).any():
+        return missing | infinite, number.set(infinite, None)
+    return missing, number
 
 
 def _times(values: pl.Series) -> tuple[pl.Series, pl.Series]:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from tippingpoint.core.strict import Component, StrictModel, validate
 from tippingpoint.data.contract import ColumnSpec, TableSchema
-from tippingpoint.data.users import FeatureSchema, Users
+from tippingpoint.data.users import Column, FeatureSchema, Users
 from tippingpoint.decisions.drift import Reference
 from tippingpoint.decisions.expected_outcomes import Ratio, Sigmoid, responses
 from tippingpoint.economics import Economics
@@ -100,9 +100,15 @@ def deployment(
     )
 
 
+def _learnt(column: Column) -> ColumnSpec:
+    """Terms of a column that no contract names: its type, and how its numbers were written."""
+    how = column.written.terms if column.written else {}
+    return ColumnSpec(type=column.kind, missing=True, also_missing=list(column.also_missing), **how)
+
+
 def _terms(given: TableSchema | None, contract: FeatureSchema) -> TableSchema:
     held = given.columns if given else {}
-    columns = {c.name: held.get(c.name) or ColumnSpec(type=c.kind, missing=True) for c in contract.columns}
+    columns = {c.name: held.get(c.name) or _learnt(c) for c in contract.columns}
     if contract.user_id is not None:
         columns = {contract.user_id: held.get(contract.user_id) or ColumnSpec(type="text"), **columns}
     return TableSchema(id=contract.user_id, columns=columns)

@@ -21,6 +21,7 @@ def about(question: ExperimentSpec) -> list[Text]:
     ]
     lines += [f"{users.intake}."] if users.intake else []
     lines += [f"Log: {contract.log}."] if contract.log else []
+    lines += [f"Numbers read from text: {contract.reading}."] if contract.reading else []
     if contract.dropped:
         lines.append("Not seen by models: " + ", ".join(f"{c} ({why})" for c, why in contract.dropped.items()))
     return [Text(line) for line in lines]

@@ -109,6 +109,7 @@ class ExperimentSpec:
                 "numbers": contract.names("number"),
                 "categories": contract.names("category"),
                 "dropped": contract.dropped,
+                "reading": contract.reading or None,
                 "log": contract.log or None,
                 "intake": asdict(self.users.intake) if self.users.intake else None,
             },

@@ -1,5 +1,6 @@
 """What a reader must know before a model is used, in sentences, each from what was measured."""
 
+from tippingpoint.data.users import missing_words
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.reports.estimates import interval
 
@@ -93,6 +94,9 @@ def _columns(question: ExperimentSpec) -> list[str]:
     found, intake = [], question.users.intake
     if intake and intake.quarantined:
         found.append(f"{intake.quarantined:,} of {intake.rows:,} rows broke the contract and were set aside.")
+    if odd := question.users.contract.odd:
+        words = [f"{column} ({missing_words(those)})" for column, those in odd.items()]
+        found.append(f"Words among numbers count as missing: {_named(words)}.")
     if dropped := question.users.contract.dropped:
         found.append(f"Not seen by the model: {_named([f'{column} ({why})' for column, why in dropped.items()])}.")
     return found

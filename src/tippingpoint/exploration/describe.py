@@ -113,12 +113,13 @@ def describe(settings: TableSettings) -> DescribeResult:
             action = "action" if users.action is not None else None
             measures = [] if users.measures is None else list(map(str, users.measures))
         step("describing columns")
-        described = profile.describe(table, roles, outcome)
+        marks = source.marks if isinstance(source, Roles) else (None, None)
+        described = profile.describe(table, roles, outcome, marks)
         best = source.best_auc(users) if users is not None else None
         if settings.to is not None:
             step("writing the contract")
             with replacing(Path(settings.to)) as file:
-                file.write(infer(table, target, user_id, action, measures).as_yaml().encode())
+                file.write(infer(table, target, user_id, action, measures, marks).as_yaml().encode())
     return DescribeResult(
         origin=source.origin,
         rows=len(table),
@@ -149,8 +150,8 @@ def _roles(source: Roles, table: pl.DataFrame) -> dict[str, str]:
     roles = {name: why.removeprefix("the ").removeprefix("a ") for name, why in hidden.items()}
     for values in table:
         if values.name not in roles:
-            kind, why, _ = feature(values, source.terms)
-            roles[values.name] = kind or f"not seen: {why or 'no value in any row'}"
+            found = feature(values, source.terms, source.marks)
+            roles[values.name] = found.kind or f"not seen: {found.why or 'no value in any row'}"
     return roles
 
 

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tippingpoint.data.profile import LEAK, Described
+from tippingpoint.data.users import missing_words
 
 
 def describe_summary(
@@ -54,6 +55,9 @@ def describe_summary(
                 f"{c.name} ({c.distinct} values) is a feature now. If it says what was done to users:"
                 f" data.action={c.name} data.control=… (the value for nothing)"
             )
+    for c in columns:
+        said = [f"{c.type}, as {c.written}"] * bool(c.written) + [missing_words(c.odd)] * bool(c.odd)
+        lines += [f"{c.name}: {'; '.join(said)}"] if said else []
     lines += [intake] if intake else []
     lines += [f"As it is, no job can use it: {trouble}"] if trouble else []
     if contract:

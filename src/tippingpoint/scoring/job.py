@@ -16,6 +16,7 @@ from tippingpoint.config.settings import ScoreSettings
 from tippingpoint.core.errors import InputError, OutsideError, RefusedError, nearest
 from tippingpoint.core.redaction import masked
 from tippingpoint.data import database
+from tippingpoint.data.files import Told
 from tippingpoint.data.writing import SUFFIXES
 from tippingpoint.decisions.batch_result import BatchResult
 from tippingpoint.decisions.batch_statistics import Tally
@@ -71,7 +72,8 @@ def score(settings: ScoreSettings) -> ScoreResult:
     start = time.perf_counter()
     given, to = _places(settings)
     at = moment(settings.scored_at)
-    source = open_input(given, settings.input_query, settings.input_parameters)
+    told = Told(settings.input_separator, settings.input_encoding)
+    source = open_input(given, settings.input_query, settings.input_parameters, told)
     with counting() as counted:
         counted.say("loading the model")
         client = backend.connect(writing=settings.tracking.log)

@@ -12,7 +12,7 @@ import polars as pl
 from tippingpoint.core.errors import InputError, TippingpointError, nearest
 from tippingpoint.data import database
 from tippingpoint.data.contract import ColumnSpec
-from tippingpoint.data.files import Layout, files_of, layout, refuse_repeated, scan_text, unreadable
+from tippingpoint.data.files import UNTOLD, Told, files_of, in_utf8, layout, refuse_repeated, scan_text, unreadable
 from tippingpoint.data.inference import by_contract
 
 READ_AHEAD = 1024 * 1024
@@ -54,8 +54,13 @@ class Input(Protocol):
         """Of the content; two inputs of one digest give the same chunks."""
 
 
-def open_input(given: str, query: str | None, parameters: Mapping[str, Any]) -> Input:
+def open_input(given: str, query: str | None, parameters: Mapping[str, Any], told: Told = UNTOLD) -> Input:
     """What `input`, `input_query` and `input_parameters` name.
+
+    Parameters
+    ----------
+    told
+        What is said of a CSV.
 
     Raises
     ------
@@ -65,7 +70,7 @@ def open_input(given: str, query: str | None, parameters: Mapping[str, Any]) -> 
     if "://" not in given:
         if query:
             raise InputError("input_query", f"{given} is no database", "Type input=duckdb:// to query files.")
-        return Files(Path(given))
+        return Files(Path(given), told)
     with as_input():
         database.kind(given)
     url, table = database.table_of(given)
@@ -80,11 +85,13 @@ def open_input(given: str, query: str | None, parameters: Mapping[str, Any]) -> 
 class Files:
     """A file, or a folder of them, read in the order of their names. A CSV is read as text, then by contract."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, told: Told = UNTOLD) -> None:
         self.where = f"input={path}"
         self.paths = files_of(path, self.where)
         self.origin = path.name or path.resolve().name
-        self._layouts = [layout(file, f"input={file}") for file in self.paths]
+        self._layouts = [layout(file, f"input={file}", told) for file in self.paths]
+        pairs = zip(self.paths, self._layouts, strict=True)
+        self._texts = [in_utf8(file, found, f"input={file}") for file, found in pairs]
         self.untyped = not all(found.parquet for found in self._layouts)
 
     @property
@@ -94,9 +101,9 @@ class Files:
         return sum(int(pl.scan_parquet(path).select(pl.len()).collect().item()) for path in self.paths)
 
     def columns(self) -> list[str]:
-        first = self._names(self.paths[0], self._layouts[0])
-        for path, found in zip(self.paths[1:], self._layouts[1:], strict=True):
-            for column in sorted(set(first) ^ set(names := self._names(path, found))):
+        first = self._names(0)
+        for k, path in enumerate(self.paths[1:], 1):
+            for column in sorted(set(first) ^ set(names := self._names(k))):
                 has, lacks = (self.paths[0], path) if column not in names else (path, self.paths[0])
                 what = f"column {column!r} is in {has.name} but not in {lacks.name}"
                 raise InputError(self.where, what, "One folder, one table.")
@@ -116,29 +123,36 @@ class Files:
 
     def _frames(self, columns: list[str], specs: Mapping[str, ColumnSpec], size: int) -> Iterator[pl.DataFrame]:
         os.environ.setdefault("POLARS_CSV_CHUNK_SIZE", str(READ_AHEAD))
-        numbers = [c for c in columns if c in specs and specs[c].numeric]
-        for path, found in zip(self.paths, self._layouts, strict=True):
+        numbers = [c for c in columns if c in specs and specs[c].numeric and specs[c].written is None]
+        for k, (path, found) in enumerate(zip(self.paths, self._layouts, strict=True)):
+            text = self._text(k)
             try:
                 if found.parquet:
                     yield from _batches(pl.scan_parquet(path).select(columns), columns, size)
                     continue
                 done = 0
                 try:
-                    for frame in _batches(scan_text(path, found, numbers), columns, size):
+                    for frame in _batches(scan_text(text, found, numbers), columns, size):
                         yield frame
                         done += len(frame)
                 except pl.exceptions.ComputeError:  # a number that is none: from there on it is read as text
-                    yield from _batches(scan_text(path, found).slice(done), columns, size)
+                    yield from _batches(scan_text(text, found).slice(done), columns, size)
             except (pl.exceptions.PolarsError, OSError) as error:
                 raise unreadable(error, path, f"input={path}", found) from error
 
-    def _names(self, path: Path, found: Layout) -> list[str]:
+    def _text(self, k: int) -> Path:
+        """A file, or its text in UTF-8."""
+        text = self._texts[k]
+        return Path(text.name) if text else self.paths[k]
+
+    def _names(self, k: int) -> list[str]:
+        path, found = self.paths[k], self._layouts[k]
         try:
-            scan = pl.scan_parquet(path) if found.parquet else scan_text(path, found)
+            scan = pl.scan_parquet(path) if found.parquet else scan_text(self._text(k), found)
             names = scan.collect_schema().names()
         except (pl.exceptions.PolarsError, UnicodeDecodeError, OSError) as error:
             raise unreadable(error, path, f"input={path}", found) from error
-        refuse_repeated(names, path, f"input={path}", found)
+        refuse_repeated(names, self._text(k), f"input={path}", found)
         return names
 
 

@@ -133,6 +133,10 @@ def _column(spec: ColumnSpec, is_id: bool) -> Schema:
     if spec.numeric:
         low, high = limits(spec)
         found = {"type": "integer" if spec.type == "whole" else "number", "minimum": low, "maximum": high}
+        if spec.written or spec.also_missing:
+            found = {
+                "anyOf": [found, {"type": "string", "description": f"as {spec.written}" if spec.written else "as text"}]
+            }
     elif spec.type == "category" and not is_id:
         words: Schema = {"enum": spec.values} if spec.values else {"pattern": r"\S", "not": {"enum": stand_ins(None)}}
         found = {"type": "string", **words}

@@ -25,6 +25,7 @@ from tippingpoint.data.column_rules import (
     unit,
 )
 from tippingpoint.data.contract import ColumnSpec, TableSchema
+from tippingpoint.data.validation import parse
 
 ABSENT = object()
 LARGEST = float(np.finfo(np.float32).max)
@@ -87,6 +88,8 @@ class Given:
 @dataclass(frozen=True)
 class Reader:
     """Reads users by a contract; values are JSON's own types, and null is the only missing value.
+
+    Numbers that are text in the table of training may come as text too, written as there.
 
     Parameters
     ----------
@@ -160,6 +163,7 @@ class _Field:
     def __init__(self, name: str, spec: ColumnSpec, is_id: bool) -> None:
         self.name, self.spec, self.is_id = name, spec, is_id
         self.rules = [rule for rule in rules(spec) if rule.name != "finite"]
+        self.as_text = spec.numeric and bool(spec.written or spec.also_missing)
         if spec.numeric:
             self.types: set[type] = {int, float}
             self.rules.append(ColumnRule("finite", "is not finite", lambda x: abs(x) > LARGEST))
@@ -173,6 +177,8 @@ class _Field:
 
     def numbers(self, values: list[Any]) -> tuple[np.ndarray, list[Problem]]:
         """Return (n,) float64, NaN where missing, and what is wrong."""
+        if self.as_text:
+            values = [self._number(value) if isinstance(value, str) else value for value in values]
         if len(values) < FEW:
             problems = self.problems(values)
             return np.empty(0) if problems else np.array(values, dtype=np.float64), problems
@@ -205,6 +211,11 @@ class _Field:
                 shown = "" if value is None else f" {text}"
                 found.append(Problem(user, self.name, rule, f"{self.name}{shown} {said}"))
         return found
+
+    def _number(self, text: str) -> Any:
+        """The number that a text is, None where it stands for a missing one; the text if it is neither."""
+        typed, readable = parse(pl.Series([text]), "number", spec=self.spec)
+        return typed[0] if readable[0] else text
 
     def _broken(self, value: Any) -> tuple[str, str] | None:
         """The first rule that a value breaks, and its message."""
