@@ -22,7 +22,7 @@ from tippingpoint.data.inference import inferred
 from tippingpoint.data.validation import as_text
 from tippingpoint.data.writing import SUFFIXES
 
-SEPARATORS = (";", "\t", "|", ",")
+SEPARATORS = (";", "\t", ",", "|")
 HEAD = 1 << 16
 """Bytes of a file by which its layout is told."""
 LINES = 50
@@ -155,6 +155,8 @@ def layout(path: Path, where: str, told: Told = UNTOLD) -> Layout:
     text = head.decode(encoding, "replace").removeprefix("\ufeff")
     if sum(char < " " and char not in "\t\n\r\f" for char in text) > len(text) / 50:
         raise InputError(where, "is no table: it holds what no text does", f"Wanted are {', '.join(SUFFIXES)}.")
+    if encoding == "utf-8" and "\ufffd" in text and not _is_utf8(head):
+        raise _not_utf8(where)
     end = "\n" if "\n" in text else "\r"
     lines = text.split(end)
     skip, separator = _before_header(lines)
@@ -214,12 +216,24 @@ def unreadable(error: Exception, path: Path, where: str, found: Layout) -> Input
     """What polars says of a file, in our words."""
     reason = str(error).splitlines()[0]
     if not found.parquet and ("utf-8" in reason.lower() or "utf8" in reason.lower()):
-        key = "data.encoding" if where.startswith("data.") else "input_encoding"
-        remedy = f"In Excel, save it as “CSV UTF-8”; or type {key}=cp1252 if it was written on Windows."
-        return InputError(where, "is not UTF-8", remedy)
+        return _not_utf8(where)
     if not found.parquet and (ragged := _ragged(path, found)):
         return InputError(where, ragged, f'Mend it; a value with {found.separator!r} in it stands in "quotes".')
     return InputError(where, f"cannot be read as {'Parquet' if found.parquet else 'CSV'} ({reason})")
+
+
+def _not_utf8(where: str) -> InputError:
+    key = "data.encoding" if where.startswith("data.") else "input_encoding"
+    remedy = f"In Excel, save it as “CSV UTF-8”; or type {key}=cp1252 if it was written on Windows."
+    return InputError(where, "is not UTF-8", remedy)
+
+
+def _is_utf8(head: bytes) -> bool:
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)  # the last letter may be cut off
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def refuse_repeated(names: list[str], path: Path, where: str, found: Layout) -> None:

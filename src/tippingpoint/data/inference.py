@@ -181,6 +181,8 @@ def feature(series: pl.Series, contract: TableSchema | None, marks: Marks = (Non
     reading = recognised(series, MISSING, marks) if series.dtype == pl.String else None
     if reading or series.dtype.is_numeric() or series.dtype == pl.Boolean:
         number = reading.numbers if reading else series
+        if number.dtype.is_float() and not number.is_finite().any():
+            return Feature(None, "", series)
         if ID_NAME.search(series.name) and not number.dtype.is_float() and distinct == len(series):
             return Feature(None, "like an id: all different", number)
         return Feature("number", "", number, reading)

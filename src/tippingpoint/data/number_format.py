@@ -78,7 +78,7 @@ class NumberFormat:
     unit: str = ""
 
     @classmethod
-    def of(cls, decimal: str | None, thousands: str | None, unit: str = "") -> "NumberFormat | None":
+    def of(cls, decimal: str | None = None, thousands: str | None = None, unit: str = "") -> "NumberFormat | None":
         """Return the format of which some signs are given; None where none is: numbers are written as 1568.43."""
         if not (decimal or thousands or unit):
             return None
