@@ -1,6 +1,7 @@
 """Users to decide, chunk by chunk."""
 
 import gzip
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
@@ -9,8 +10,9 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from tippingpoint.core.errors import InputError
-from tippingpoint.data.contract import ColumnSpec
+from tippingpoint.data.contract import ColumnSpec, TableSchema
 from tippingpoint.data.files import read
+from tippingpoint.data.validation import check
 from tippingpoint.scoring.readers import open_input
 
 ROWS = pl.DataFrame({"id": range(2500), "hours": [i / 7 for i in range(2500)], "plan": ["a", "b"] * 1250})
@@ -113,3 +115,16 @@ def test_a_column_that_is_not_needed_may_hold_anything(tmp_path):
     ROWS.with_columns(note=pl.Series([*map(str, range(2499)), "late"])).write_csv(tmp_path / "users.csv")
     found = pl.concat(chunks(tmp_path / "users.csv"))
     assert_frame_equal(found, ROWS.cast({"id": pl.String}))
+
+
+def test_numbers_are_read_as_the_contract_has_them_written(tmp_path):
+    path = tmp_path / "users.csv"
+    path.write_text("id;spend;tenure\n" + "1;1.568,43 €;3\n" * 3 + "2;1.234;weird\n3;-;4\n", encoding="utf-16")
+    specs = {
+        "spend": ColumnSpec(type="number", missing=True, decimal=",", unit="€"),
+        "tenure": ColumnSpec(type="whole", missing=True, also_missing=["weird"]),
+    }
+    (chunk,) = open_input(str(path), None, {}).chunks(list(specs), specs, 10)
+    held = check(chunk, TableSchema(columns=specs), datetime(2026, 1, 1)).table
+    assert held["spend"].to_list() == [1568.43, 1568.43, 1568.43, 1234, None]
+    assert held["tenure"].to_list() == [3, 3, 3, None, 4]

@@ -102,3 +102,13 @@ def test_what_a_table_is_refused_for_is_refused_in_the_same_words(user):
     # That most of a column changed type is said of tables.
     words = [said.replace(".0 ", " ").replace(" (type changed)", "") for said in (*table_said, *ours)]
     assert words[: len(table_said)] == words[len(table_said) :]
+
+
+def test_numbers_may_come_as_they_are_written_in_the_table_of_training():
+    spec = ColumnSpec(type="number", max=2000, missing=True, decimal=",", unit="€", also_missing=["weird"])
+    reader = Reader(TableSchema(columns={"spend": spec}), {"spend": "number"})
+    given_ = reader.read([{"spend": value} for value in ("1.568,43 €", 12.5, "weird", "-", None, "7")])
+    np.testing.assert_array_equal(given_.numbers[:, 0], [1568.43, 12.5, np.nan, np.nan, np.nan, 7])
+    with pytest.raises(RefusedUsersError) as found:
+        reader.read([{"spend": "12.5"}, {"spend": "3.000"}])
+    assert [p.said for p in found.value.problems] == ['spend "12.5" is not a number', "spend 3000.0 is above 2,000"]
