@@ -78,6 +78,12 @@ def test_the_contract_says_how_numbers_are_written(tmp_path: Path) -> None:
     assert "decimal" not in terms["whole"].model_dump(mode="json"), "a deployment of before keeps its digest"
 
 
+def test_measures_may_be_money() -> None:
+    users = Frame.of(frame("money", "whole"), target="y", measures=["money"]).load()
+    assert users.measures is not None
+    assert users.measures["money"].tolist() == [i * 99.0 for i in range(N)]
+
+
 def test_a_version_without_a_contract_reads_what_it_learnt_from() -> None:
     table = frame("money", "comma", "odd", "whole")
     users = Frame.of(table, target="y").load()

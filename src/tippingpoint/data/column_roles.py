@@ -12,8 +12,9 @@ from pydantic import BeforeValidator, model_validator
 
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.core.signs import Sign
+from tippingpoint.data.column_rules import MISSING
 from tippingpoint.data.inference import features, id_column
-from tippingpoint.data.number_format import OTHER, Marks
+from tippingpoint.data.number_format import OTHER, Marks, recognised
 from tippingpoint.data.source import Source
 from tippingpoint.data.users import FeatureSchema, Users
 from tippingpoint.data.validation import as_text, parse
@@ -297,10 +298,15 @@ class Roles(Source):
     ) -> pd.DataFrame | None:
         if not columns:
             return None
+        found = {}
         for column in columns:
-            if not table[column].dtype.is_numeric() or table[column].null_count():
+            values = table[column]
+            if values.dtype == pl.String and (reading := recognised(values, MISSING, self.marks)):
+                values = reading.numbers
+            if not values.dtype.is_numeric() or values.null_count():
                 raise InputError(f"data.{key}", f"{column!r} is not a number in every row of {self.origin}")
-        return pd.DataFrame({c: table[c].cast(pl.Float64).to_numpy() for c in columns})
+            found[column] = values.cast(pl.Float64).to_numpy()
+        return pd.DataFrame(found)
 
 
 def _newest(table: pl.DataFrame) -> dict[str, datetime]:

@@ -15,23 +15,7 @@ ENOUGH = 0.5
 """Share of a column's first values that must read like numbers before the others are looked at."""
 HEAD, SAMPLE = 1000, 50_000
 """Values of which that is asked; and different ones by which the format is chosen."""
-MISSING_NUMBERS = (
-    "-",
-    "--",
-    "---",
-    "–",
-    "—",
-    ".",
-    "..",
-    "...",
-    "n.a.",
-    "n.a",
-    "na",
-    "n/a",
-    "none",
-    "unknown",
-    "missing",
-)
+MISSING_NUMBERS = ["-", "--", "–", "—", ".", "...", "n.a.", "n.a", "na", "n/a", "none", "unknown", "missing"]
 """What stands for a missing number, in lower case, beside what stands for any missing value."""
 
 Marks = tuple[str | None, str | None]
@@ -172,24 +156,29 @@ def recognised(text: pl.Series, missing: Sequence[str], marks: Marks = (None, No
     Reading or None
         None where the column holds no numbers.
     """
-    cells = text.alias("value").str.strip_chars()
-    cells = cells.set(cells.is_in(missing), None)
-    head = cells.drop_nulls().head(HEAD)
+    head = _cleaned(text.drop_nulls().head(HEAD), missing).drop_nulls()
     like = head.str.contains(GENERAL) | head.str.to_lowercase().is_in(MISSING_NUMBERS) | _plain(head).is_not_null()
-    if head.is_empty() or like.sum() < ENOUGH * len(head) or head.str.contains(NO_NUMBER).any():
+    if like.sum() < ENOUGH * len(head) or head.str.contains(NO_NUMBER).any():
         return None
+    cells = _cleaned(text, missing)
     pointed = marks[0] in (None, ".") and marks[1] != "."
     if pointed and (number := _plain(cells)).null_count() == cells.null_count():
-        return None if cells.str.contains(NO_NUMBER).any() else Reading(number.alias(text.name), None, {})
-    counts = cells.drop_nulls().value_counts(sort=True, name="n")
+        codes = number.null_count() == len(number) or cells.str.contains(NO_NUMBER).any()
+        return None if codes else Reading(number.alias(text.name), None, {})
+    counts = cells.drop_nulls().value_counts(name="n").sort("n", "value", descending=[True, False])
     written = _chosen(counts.head(SAMPLE), marks)
-    found = counts.with_columns(_plain(counts["value"]) if written is None else written.parse(counts["value"]))
-    counts = counts.with_columns(found["value"].alias("number"))
+    number = _plain(counts["value"]) if written is None else written.parse(counts["value"])
+    counts = counts.with_columns(number.alias("number"))
     odd = counts.filter(pl.col("number").is_null())
-    if len(odd) == len(counts) or _are_codes(counts, written) or not _are_few(odd, int(counts["n"].sum())):
+    if len(odd) == len(counts) or _are_codes(counts) or not _are_few(odd, int(counts["n"].sum())):
         return None
     number = _plain(cells) if written is None else written.parse(cells)
     return Reading(number.alias(text.name), written, dict(odd.select("value", "n").iter_rows()))
+
+
+def _cleaned(text: pl.Series, missing: Sequence[str]) -> pl.Series:
+    cells = text.alias("value").str.strip_chars()
+    return cells.set(cells.is_in(missing), None)
 
 
 def _plain(cells: pl.Series) -> pl.Series:
@@ -236,7 +225,7 @@ def _unit_pattern(unit: str) -> str:
     return rf"(?i:{re.escape(stem)}(?:es|en|e|n|s)?\.?)"
 
 
-def _are_codes(counts: pl.DataFrame, written: NumberFormat | None) -> bool:
+def _are_codes(counts: pl.DataFrame) -> bool:
     """Whether what reads like numbers are area codes in brackets, phone numbers in groups, dates or versions."""
     read, odd = counts.filter(pl.col("number").is_not_null())["value"], counts.filter(pl.col("number").is_null())
     if odd["value"].str.contains(PARTS).any() or counts["value"].str.contains(NO_NUMBER).any():
