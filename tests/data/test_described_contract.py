@@ -48,7 +48,7 @@ def frame(*names: str) -> pl.DataFrame:
     return pl.DataFrame({"user_id": [f"u{i}" for i in range(N)], **{n: COLUMNS[n] for n in names}, "y": Y})
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.sets(st.sampled_from(sorted(set(COLUMNS) - {"whole"})), max_size=8))
 def test_a_job_with_the_described_contract_sees_the_same(
     tmp_path_factory: pytest.TempPathFactory, names: set[str]

@@ -24,6 +24,7 @@ def table(path: Path, **given: object) -> Table:
         PLAIN.encode(),
         codecs.BOM_UTF8 + PLAIN.encode(),
         PLAIN.encode("utf-16"),
+        PLAIN.encode("utf-16-le"),
         codecs.BOM_UTF16_BE + PLAIN.encode("utf-16-be"),
         gzip.compress(PLAIN.encode("utf-16")),
         PLAIN.replace("\n", "\r").encode(),

@@ -151,7 +151,7 @@ def layout(path: Path, where: str, told: Told = UNTOLD) -> Layout:
         raise InputError(where, "is an Excel workbook or an archive, not a CSV", "Save the sheet as CSV (UTF-8).")
     if head.startswith(b"PAR1"):
         return Layout(parquet=True)
-    encoding = told.encoding or ("utf-16" if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8")
+    encoding = told.encoding or _encoding(head)
     text = head.decode(encoding, "replace").removeprefix("\ufeff")
     if sum(char < " " and char not in "\t\n\r\f" for char in text) > len(text) / 50:
         raise InputError(where, "is no table: it holds what no text does", f"Wanted are {', '.join(SUFFIXES)}.")
@@ -162,6 +162,14 @@ def layout(path: Path, where: str, told: Told = UNTOLD) -> Layout:
     skip, separator = _before_header(lines)
     rest = re.sub('"[^"]*"', "", end.join(lines[skip:])).split(end)
     return Layout(False, told.separator or separator or _separator(rest[: LINES + 1]), encoding, skip, end)
+
+
+def _encoding(head: bytes) -> str:
+    """UTF-16 where it begins as such, or every second byte of what is mostly Latin is zero; else UTF-8."""
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    low, high = (half.count(0) > len(half) / 2 for half in (head[1::2], head[::2]))
+    return "utf-16-le" if low > high else "utf-16-be" if high > low else "utf-8"
 
 
 def _before_header(lines: list[str]) -> tuple[int, str | None]:

@@ -28,7 +28,9 @@ CODES = (
 )
 CURRENCY = rf"(?:US|A|C|R|HK|NZ)?\$|[€£¥₹₽₩₺₴₪฿]|{CODES}"
 WORD = r"°?\p{L}[\p{L}²³/.]{0,14}"
-NUMBER = rf"(?:\d(?:(?:[\d.,'’]|{BLANKS})*\d)?|[.,]\d+)(?:[eE][+-]?\d+)?"
+DASH = "[-–—]{1,2}"
+"""What stands where a price has no cents: 12.– or 12,--."""
+NUMBER = rf"(?:\d(?:(?:[\d.,'’]|{BLANKS})*\d)?(?:[.,]{DASH})?|[.,]\d+)(?:[eE][+-]?\d+)?"
 GENERAL = (
     rf"^\(?\s*[-−+]?\s*(?P<before>{CURRENCY})?\s*[-−]?\s*(?P<number>{NUMBER})\s*(?P<behind>[%‰]|{CURRENCY}|{WORD})?"
     r"\s*\)?\s*-?$"
@@ -87,7 +89,8 @@ class NumberFormat:
 
     def _parsed(self, text: pl.Series) -> pl.Series:
         part = text.str.extract_groups(self._pattern).struct.unnest()
-        number = part["number"].str.replace_all(GROUPS[self.thousands], "").str.replace(self.decimal, ".", literal=True)
+        digits = part["number"].str.replace(rf"[.,]{DASH}$", "")
+        number = digits.str.replace_all(GROUPS[self.thousands], "").str.replace(self.decimal, ".", literal=True)
         value = number.cast(pl.Float64, strict=False)
         minus = part["sign"].is_in(["-", "−"]).fill_null(False) | part["inner"].is_not_null()
         minus |= part["open"].is_not_null() | part["behind"].is_not_null()
@@ -108,7 +111,7 @@ class NumberFormat:
     def number(self) -> str:
         """The pattern of a number without sign and unit; none begins with a zero that says nothing."""
         point, grouped = re.escape(self.decimal), rf"[1-9]\d{{0,2}}(?:{GROUPS[self.thousands]}\d{{3}})+"
-        return rf"(?:(?:{grouped}|0|[1-9]\d*)(?:{point}\d*)?|{point}\d+)(?:[eE][+-]?\d+)?"
+        return rf"(?:(?:{grouped}|0|[1-9]\d*)(?:{point}(?:\d+|{DASH}))?|{point}\d+)(?:[eE][+-]?\d+)?"
 
 
 FORMATS = tuple(NumberFormat(*signs) for signs in (".,", ",.", ". ", ", ", ".'", ",'"))
