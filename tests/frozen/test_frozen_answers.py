@@ -16,8 +16,8 @@ ALLOWED: tuple[Allowed, ...] = (
     Allowed(r"(policy diff|lint).*\.key", "scored_by", "model", ISSUE),
     Allowed(r"(serve|promote) .*\.key", "version", "model", ISSUE),
     Allowed(r"score .*\.key", "output", "to", ISSUE),
-    Allowed(r".*\.columns\[\d*\]\.(written|odd)(\..*)?", None, "", NUMBERS),
-    Allowed(r".*\.data\.reading", None, "", NUMBERS),
+    Allowed(r".*\.columns\.[^.]+\.(written|odd)", None, "", NUMBERS),
+    Allowed(r".*\.data\[\]|contract\.yaml\[\]", None, "", NUMBERS),
     Allowed(r"runs\..*\.params\[\]", None, "", NUMBERS),
 )
 """Intended differences: where, what it was, what it became, and why."""
