@@ -17,7 +17,7 @@ ALLOWED: tuple[Allowed, ...] = (
     Allowed(r"(serve|promote) .*\.key", "version", "model", ISSUE),
     Allowed(r"score .*\.key", "output", "to", ISSUE),
     Allowed(r".*\.columns\.[^.]+\.(written|odd)", None, "", NUMBERS),
-    Allowed(r".*\.data\[\]|contract\.yaml\[\]", None, "", NUMBERS),
+    Allowed(r".*\.data(\[\]|\.reading)|contract\.yaml\[\]", None, "", NUMBERS),
     Allowed(r"runs\..*\.params\[\]", None, "", NUMBERS),
 )
 """Intended differences: where, what it was, what it became, and why."""
