@@ -4,7 +4,7 @@ import csv
 import gzip
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from pydantic import Field
 
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.data.column_roles import Roles
-from tippingpoint.data.inference import inferred
+from tippingpoint.data.inference import typed
 from tippingpoint.data.validation import as_text
 from tippingpoint.data.writing import SUFFIXES
 
@@ -28,11 +28,16 @@ class Table(Roles):
         return Path(self.path).name or Path(self.path).resolve().name
 
     def read(self) -> pl.DataFrame:
-        return read(Path(self.path))
+        return read(Path(self.path), self.text_ids)
 
 
-def read(path: Path) -> pl.DataFrame:
+def read(path: Path, ids: Collection[str] = ()) -> pl.DataFrame:
     """Read a CSV (gzipped or not) or Parquet file, or all those of a folder, in the order of their names.
+
+    Parameters
+    ----------
+    ids
+        Columns that hold ids, whatever they are called.
 
     Raises
     ------
@@ -42,9 +47,9 @@ def read(path: Path) -> pl.DataFrame:
     where = f"data.path={path}"
     files = files_of(path, where)
     if path.is_dir():
-        table = _stack(where, {file.name: _read(file, f"data.path={file}") for file in files})
+        table = _stack(where, {file.name: _read(file, f"data.path={file}", ids) for file in files})
     else:
-        table = _read(path, where)
+        table = _read(path, where, ids)
     if len(table) < 2:
         raise InputError(where, f"has {'a header only' if not len(table) else 'one row only'}; users are rows")
     return table
@@ -128,7 +133,7 @@ def refuse_repeated(names: list[str], path: Path, where: str, found: Layout) -> 
                 raise InputError(where, what, "Rename or take out all but one.")
 
 
-def _read(path: Path, where: str) -> pl.DataFrame:
+def _read(path: Path, where: str, ids: Collection[str]) -> pl.DataFrame:
     found = layout(path, where)
     try:
         if found.parquet:
@@ -137,7 +142,7 @@ def _read(path: Path, where: str) -> pl.DataFrame:
     except (pl.exceptions.PolarsError, UnicodeDecodeError, OSError) as error:
         raise unreadable(error, path, where, found) from error
     refuse_repeated(text.columns, path, where, found)
-    return pl.DataFrame({name: inferred(text[name]) for name in text.columns})  # a dict keeps the name ''
+    return typed(text, ids)
 
 
 def scan_text(path: Path, found: Layout, numbers: Sequence[str] = ()) -> pl.LazyFrame:

@@ -21,8 +21,11 @@ def about(question: ExperimentSpec) -> list[Text]:
     ]
     lines += [f"{users.intake}."] if users.intake else []
     lines += [f"Log: {contract.log}."] if contract.log else []
+    lines += [f"{column!r} {why}." for column, why in contract.remarks.items()]
     if contract.dropped:
-        lines.append("Not seen by models: " + ", ".join(f"{c} ({why})" for c, why in contract.dropped.items()))
+        lines.append(
+            "Not seen by models: " + ", ".join(f"{c or repr(c)} ({why})" for c, why in contract.dropped.items())
+        )
     return [Text(line) for line in lines]
 
 

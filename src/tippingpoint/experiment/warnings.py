@@ -94,7 +94,10 @@ def _columns(question: ExperimentSpec) -> list[str]:
     if intake and intake.quarantined:
         found.append(f"{intake.quarantined:,} of {intake.rows:,} rows broke the contract and were set aside.")
     if dropped := question.users.contract.dropped:
-        found.append(f"Not seen by the model: {_named([f'{column} ({why})' for column, why in dropped.items()])}.")
+        unseen = [f"{column or repr(column)} ({why})" for column, why in dropped.items()]
+        found.append(f"Not seen by the model: {_named(unseen)}.")
+    odd = question.users.contract.remarks
+    found += [f"{column!r} {why}." for column, why in list(odd.items())[:NAMED]]
     return found
 
 

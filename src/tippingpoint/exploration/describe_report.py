@@ -35,7 +35,16 @@ def describe_summary(
     for c in columns:
         alone = "" if c.alone is None else f"{c.alone:.3f}"
         missing = f"{c.missing:.1%}" if c.missing else ""
-        cells = (Text(c.name), Text(c.role), c.type, missing, f"{c.distinct:,}", _short(c.low), _short(c.high), alone)
+        cells = (
+            Text(c.name or repr(c.name)),
+            Text(c.role),
+            c.type,
+            missing,
+            f"{c.distinct:,}",
+            _short(c.low),
+            _short(c.high),
+            alone,
+        )
         table.add_row(*cells, Text(c.example), style="bold" if c.leaks else "")
     lines = [f"alone: how well this column by itself tells the outcome (ROC AUC); from {LEAK} on it may leak it."]
     if rate is not None:
@@ -54,6 +63,7 @@ def describe_summary(
                 f"{c.name} ({c.distinct} values) is a feature now. If it says what was done to users:"
                 f" data.action={c.name} data.control=… (the value for nothing)"
             )
+    lines += [f"{c.name!r} {c.remark}." for c in columns if c.remark]
     lines += [intake] if intake else []
     lines += [f"As it is, no job can use it: {trouble}"] if trouble else []
     if contract:

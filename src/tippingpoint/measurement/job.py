@@ -121,11 +121,12 @@ def measure(settings: MeasureSettings) -> MeasureResult:
     """
     with progress(4) as step:
         step("reading decisions")
-        decisions, outcomes = read(settings.decisions, "decisions"), read(settings.outcomes, "outcomes")
+        decisions = read(settings.decisions, "decisions", settings.decisions_id)
+        outcomes = read(settings.outcomes, "outcomes", settings.outcomes_id)
         rule, decided = _joined(settings, decisions, outcomes)
         evidence = None
         if settings.to is not None:
-            users = read(settings.users, "users") if settings.users else None
+            users = read(settings.users, "users", settings.users_id) if settings.users else None
             evidence = as_evidence(decided, users, settings.users_id)
         step("opening the store")
         client = backend.connect()
