@@ -7,8 +7,6 @@ import re
 
 import polars as pl
 
-from tippingpoint.data.column_rules import is_whole
-
 ENOUGH = 30
 """Rows from which on it says something that a whole number differs in every one."""
 INDEX = "an index: it numbers the rows"
@@ -60,31 +58,28 @@ def number_form(ids: pl.Series) -> pl.Series:
 
 
 def index(values: pl.Series, first: bool) -> bool:
-    """Whether a column only numbers the rows: pandas' index, or any counter.
+    """Whether a column only numbers the rows: pandas' index, or any counter; `first`: whether it is the table's first.
 
-    Parameters
-    ----------
-    values
-        Its values, as numbers where they are.
-    first
-        Whether it is the table's first column.
+    A counter holds 0…n−1 or 1…n in any order, or goes on by one step; below `ENOUGH` rows that says nothing.
     """
     if _INDEX_LEVEL.fullmatch(values.name):
         return True
-    if not whole(values):
+    number = whole(values)
+    if number is None:
         return False
-    differ = _differ(values)
+    differ = _differ(number)
     if nameless(values.name):
         return first or differ
-    if not differ or (len(values) < ENOUGH and values.name not in ("index", "level_0")):
+    if not differ or (len(number) < ENOUGH and values.name not in ("index", "level_0")):
         return False
-    counts = values.min() in (0, 1) and _span(values) == len(values)
-    return counts or (len(values) >= ENOUGH and values.cast(pl.Int64).diff().drop_nulls().n_unique() == 1)
+    counts = number.min() in (0, 1) and _span(number) == len(number)
+    return counts or (len(number) >= ENOUGH and number.cast(pl.Int128).diff().drop_nulls().n_unique() == 1)
 
 
 def like_id(values: pl.Series) -> bool:
     """Whether a feature may be an id, whatever it is called: a whole number that differs in every row."""
-    return len(values) >= ENOUGH and whole(values) and _differ(values)
+    number = whole(values)
+    return number is not None and len(number) >= ENOUGH and _differ(number)
 
 
 def nameless(column: str) -> bool:
@@ -92,17 +87,21 @@ def nameless(column: str) -> bool:
     return _NAMELESS.fullmatch(column) is not None
 
 
-def whole(values: pl.Series) -> bool:
-    """Whether all are whole numbers, and none is missing."""
+def whole(values: pl.Series) -> pl.Series | None:
+    """Return a column's numbers, every digit of them, if all are whole and none is missing."""
+    if values.dtype == pl.String:
+        if whole(values.head(9).cast(pl.Float64, strict=False)) is None:
+            return None
+        values = without_point(values.str.strip_chars()).cast(pl.Int128, strict=False)
     if values.null_count() or not len(values):
-        return False
-    return values.dtype.is_integer() or (values.dtype.is_float() and bool(is_whole(values).all()))
+        return None
+    return values if values.dtype.is_integer() or (values.dtype.is_float() and (values % 1 == 0).all()) else None
 
 
-def _differ(values: pl.Series) -> bool:
-    return _span(values) >= len(values) and values.n_unique() == len(values)
+def _differ(number: pl.Series) -> bool:
+    return _span(number) >= len(number) and number.n_unique() == len(number)
 
 
-def _span(values: pl.Series) -> int:
-    low, high = values.min(), values.max()
+def _span(number: pl.Series) -> int:
+    low, high = number.min(), number.max()
     return int(high) - int(low) + 1  # type: ignore[arg-type]  # of whole numbers these are some

@@ -109,7 +109,7 @@ def id_column(table: pl.DataFrame) -> str | None:
 def _fractions(values: pl.Series) -> bool:
     """Whether a column holds numbers that are not all whole."""
     number = _as_number(values) if values.dtype == pl.String else values
-    return number is not None and number.dtype.is_float() and not whole(number)
+    return number is not None and number.dtype.is_float() and bool((number % 1 != 0).any())
 
 
 def features(
@@ -145,8 +145,7 @@ def remarks(table: pl.DataFrame, roles: Mapping[str, str]) -> dict[str, str]:
     """What is odd about features: those that may be an id, or have no name; `roles` says which are `number`."""
     found = {}
     for name, role in roles.items():
-        number = table[name] if table[name].dtype != pl.String else _as_number(table[name])
-        if role == "number" and number is not None and like_id(number):
+        if role == "number" and like_id(table[name]):
             remedy = f"type data.id={name} if it is the id, or data.drop='[{name}]' if it is another"
             found[name] = f"is a whole number that differs in every row, and a feature now: {remedy}"
         elif role in ("number", "category") and nameless(name):
@@ -182,10 +181,10 @@ def feature(
     if series.dtype.is_temporal():
         return None, "a time", series
     number = series if series.dtype.is_numeric() or series.dtype == pl.Boolean else _as_number(series)
-    if index(series if number is None else number, first):
+    if index(series, first):
         return None, INDEX, series
     if number is not None:
-        if names_id(series.name) and whole(number) and distinct == len(series):
+        if names_id(series.name) and distinct == len(series) and whole(series) is not None:
             return None, LIKE_ID, number
         return "number", "", number
     if distinct > max(20, len(series) / 2):
