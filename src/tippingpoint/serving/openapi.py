@@ -144,7 +144,7 @@ def _column(spec: ColumnSpec, is_id: bool) -> Schema:
 
 
 def _decision(deployment: Deployment, segments: tuple[str, ...]) -> Schema:
-    own: Schema = {deployment.terms.id: {"type": ["string", "null"]}} if deployment.terms.id else {}
+    own: Schema = {deployment.terms.id: {}} if deployment.terms.id else {}
     return _object(
         {
             **own,
