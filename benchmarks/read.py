@@ -8,7 +8,6 @@ at most 3 times polars; `data describe` at most 15 s of CPU, 1 GB resident.
 """
 
 import json
-import os
 import resource
 import statistics
 import subprocess
@@ -34,9 +33,8 @@ def main() -> None:
             found = [[measured(what, path) for what in JOBS] for _ in range(TURNS)]
             peer, read, describe = (statistics.median(turn[k][0] for turn in found) for k in range(3))
             gigabytes = max(turn[2][1] for turn in found)
-            print(
-                f"{millions:>6g} M                 {peer:>8.2f}  {read:>8.2f} ({read / peer:.2f} ×)  {describe:>8.2f}  {gigabytes:.2f}"
-            )
+            ratio = f"({read / peer:.2f} ×)"
+            print(f"{millions:>6g} M {peer:>25.2f}  {read:>8.2f} {ratio}  {describe:>12.2f}  {gigabytes:>10.2f}")
 
 
 def users(rows: int) -> pl.DataFrame:

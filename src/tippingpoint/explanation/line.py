@@ -26,12 +26,11 @@ def coefficients(model: Model, contract: FeatureSchema, train: Users | None = No
     Parameters
     ----------
     train
-        Users the line was fitted on; with them there are 95 % intervals of up to 300 terms too (`_low`, `_high` of
-        both), percentiles of 200 bootstrap refits. Users are resampled; how columns are prepared and the strength of the
-        penalty are held,
-        so the intervals say how far the *penalised* coefficients vary, not where unpenalised ones would be. Of more
-        than 2,500 users so many are drawn a refit, under a penalty as strong for each, and distances from the
-        coefficient are scaled by √(2,500/n) (m out of n, Bickel et al. 1997).
+        Users the line was fitted on; with them there are 95 % intervals too (`_low`, `_high` of both) where a line has
+        at most 300 terms: percentiles of 200 bootstrap refits. Users are resampled; how columns are prepared and the
+        strength of the penalty are held, so the intervals say how far the *penalised* coefficients vary, not where
+        unpenalised ones would be. Of more than 2,500 users so many are drawn a refit, under a penalty as strong for
+        each, and distances from the coefficient are scaled by √(2,500/n) (m out of n, Bickel et al. 1997).
     """
     transformer, estimator = model.pipeline.named_steps["prepare"], model.pipeline.named_steps["model"]
     names = [column.name for column in contract.columns]
@@ -44,11 +43,11 @@ def coefficients(model: Model, contract: FeatureSchema, train: Users | None = No
             "coefficient": estimator.coef_[0],
         }
     )
-    sure = train is not None and len(table) <= TERMS
-    if sure:
+    train = train if len(table) <= TERMS else None
+    if train is not None:
         table["coefficient_low"], table["coefficient_high"] = _interval(model, train, seed)
     table["odds_ratio"] = np.exp(table["coefficient"])
-    if sure:
+    if train is not None:
         table["odds_ratio_low"] = np.exp(table["coefficient_low"])
         table["odds_ratio_high"] = np.exp(table["coefficient_high"])
     return table.sort_values("coefficient", key=np.abs, ascending=False, kind="stable", ignore_index=True)

@@ -13,7 +13,14 @@ from tippingpoint.core.errors import InputError, TippingpointError, nearest
 from tippingpoint.data import database
 from tippingpoint.data.contract import ColumnSpec
 from tippingpoint.data.files import (
-    Layout, files_of, layout, partition_of, refuse_doubled, refuse_repeated, scan_text, unreadable,
+    Layout,
+    files_of,
+    layout,
+    partition_of,
+    refuse_doubled,
+    refuse_repeated,
+    scan_text,
+    unreadable,
 )  # fmt: skip
 from tippingpoint.data.inference import by_contract
 
