@@ -15,6 +15,8 @@ from tippingpoint.data.validation import TIMES
 
 ALMOST = 0.9
 """Share of different values from which on a column named like an id is meant as one."""
+MANY, FEWEST = 50, 20
+"""Different categories from which on it matters whether they are rare; rows a category needs not to be rare."""
 ID_NAME = re.compile(r"(?i:(^|_)(id|uuid|guid)$)|[a-z](ID|Id)$")
 
 NOT_FINITE = r"^[+-]?inf$|^NaN$|[0-9]"
@@ -173,7 +175,15 @@ def feature(
         return "number", "", number
     if distinct > max(20, len(series) / 2):
         return None, f"like an id: {distinct:,} different values", series
+    if distinct > MANY and _rare(series) > ALMOST:
+        return None, f"nearly all of its {distinct:,} values are rare", series
     return "category", "", series
+
+
+def _rare(series: pl.Series) -> float:
+    """Share of the rows that hold a category too rare to be told from other rare ones."""
+    counts = series.drop_nulls().value_counts()["count"]
+    return float(counts.filter(counts < FEWEST).sum() / counts.sum())
 
 
 def _as_number(series: pl.Series) -> pl.Series | None:

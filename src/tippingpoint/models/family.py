@@ -13,6 +13,7 @@ from sklearn.preprocessing import OneHotEncoder
 
 from tippingpoint.core.errors import nearest
 from tippingpoint.core.strict import StrictModel
+from tippingpoint.data.inference import FEWEST
 from tippingpoint.data.users import FeatureSchema
 from tippingpoint.models.space import Dimension, Value
 
@@ -122,7 +123,7 @@ SPARSE = 0.1
 
 def one_hot() -> OneHotEncoder:
     """Categories to 0/1 columns; rare ones share a column, and unseen ones join it (or get zeros)."""
-    return OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=20)
+    return OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=FEWEST)
 
 
 def prepare(contract: FeatureSchema, numbers: object) -> ColumnTransformer:

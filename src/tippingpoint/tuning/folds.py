@@ -116,7 +116,7 @@ def prepare(
 
 def _write(matrix: Any, folder: Path) -> None:
     """Write an array, or the parts of a sparse matrix, as files that can be mapped."""
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     parts = {name: getattr(matrix, name) for name in SPARSE_PARTS} if issparse(matrix) else {"array": matrix}
     for name, part in parts.items():
         np.save(folder / f"{name}.npy", part)
