@@ -3,6 +3,7 @@
 from rich.text import Text
 
 from tippingpoint.core.run_reference import Provenance
+from tippingpoint.data.users import unseen
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.experiment.warnings import known_limits
 from tippingpoint.reports.markdown import render
@@ -22,7 +23,7 @@ def about(question: ExperimentSpec) -> list[Text]:
     lines += [f"{users.intake}."] if users.intake else []
     lines += [f"Log: {contract.log}."] if contract.log else []
     if contract.dropped:
-        lines.append("Not seen by models: " + ", ".join(f"{c} ({why})" for c, why in contract.dropped.items()))
+        lines.append("Not seen by models: " + ", ".join(unseen(contract.dropped)))
     return [Text(line) for line in lines]
 
 

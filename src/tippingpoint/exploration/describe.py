@@ -16,6 +16,7 @@ from tippingpoint.data.inference import feature
 from tippingpoint.data.profile import Described, infer
 from tippingpoint.data.source import Source
 from tippingpoint.data.users import Users
+from tippingpoint.data.validation import set_aside
 from tippingpoint.data.writing import replacing
 from tippingpoint.exploration import describe_report
 from tippingpoint.reports.progress import progress
@@ -97,17 +98,20 @@ def describe(settings: TableSettings) -> DescribeResult:
         step("reading users")
         users, trouble = None, ""
         if isinstance(source, Roles):
-            table = source.read()
-            source.require(table)
+            read = source.read()
+            source.require(read)
             try:
-                users = source.users(table)
+                users = source.users(read)
             except InputError as error:
                 trouble = str(error)
+            table = set_aside(read, source.unused(read)).table
+            table, rows = (table if len(table) > 1 else read), len(read)
             roles, target, user_id = _roles(source, table), source.outcome, source.find_id(table)
             (outcome, positive), action, measures = _outcome(source, table), source.logged, source.measured
         else:
             users = source.load()
             table, roles = pl.from_pandas(users.table()), _known(users)
+            rows = len(table)
             target, user_id, outcome = users.contract.outcome, users.contract.user_id or "user_id", users.outcome
             positive = users.contract.positive
             action = "action" if users.action is not None else None
@@ -121,7 +125,7 @@ def describe(settings: TableSettings) -> DescribeResult:
                 file.write(infer(table, target, user_id, action, measures).as_yaml().encode())
     return DescribeResult(
         origin=source.origin,
-        rows=len(table),
+        rows=rows,
         intake=str(users.intake) if users is not None and users.intake else "",
         columns=described,
         trouble=trouble,
@@ -150,7 +154,7 @@ def _roles(source: Roles, table: pl.DataFrame) -> dict[str, str]:
     for values in table:
         if values.name not in roles:
             kind, why, _ = feature(values, source.terms)
-            roles[values.name] = kind or f"not seen: {why or 'no value in any row'}"
+            roles[values.name] = kind or f"not seen: {why}"
     return roles
 
 

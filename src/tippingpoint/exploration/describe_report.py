@@ -35,7 +35,16 @@ def describe_summary(
     for c in columns:
         alone = "" if c.alone is None else f"{c.alone:.3f}"
         missing = f"{c.missing:.1%}" if c.missing else ""
-        cells = (Text(c.name), Text(c.role), c.type, missing, f"{c.distinct:,}", _short(c.low), _short(c.high), alone)
+        cells = (
+            Text(c.name or "''"),
+            Text(c.role),
+            c.type,
+            missing,
+            f"{c.distinct:,}",
+            _short(c.low),
+            _short(c.high),
+            alone,
+        )
         table.add_row(*cells, Text(c.example), style="bold" if c.leaks else "")
     lines = [f"alone: how well this column by itself tells the outcome (ROC AUC); from {LEAK} on it may leak it."]
     if rate is not None:
