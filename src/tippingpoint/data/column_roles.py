@@ -14,6 +14,7 @@ from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.data.column_rules import stand_ins
 from tippingpoint.data.contract import TableSchema
 from tippingpoint.data.inference import features, id_column
+from tippingpoint.data.outcome import NO, YES, Positive, ones, told, words
 from tippingpoint.data.source import Source
 from tippingpoint.data.users import FeatureSchema, Users, unseen
 from tippingpoint.data.validation import as_text, parse
@@ -21,7 +22,6 @@ from tippingpoint.data.validation import as_text, parse
 LEAVING = re.compile(r"(?i)churn|cancel|unsubscri|attrit|lapse|(^|[^a-z])(left|leaves?|leaving|exited|quit)([^a-z]|$)")
 """Names of outcomes that are seldom wanted."""
 BLANK = "every cell is missing, or is its column's name"
-YES, NO = {"1", "1.0", "yes", "y", "true", "t"}, {"0", "0.0", "no", "n", "false", "f"}
 
 
 def _typed(value: Any) -> Any:
@@ -45,8 +45,9 @@ class Roles(Source):
 
     target: Text | None = None
     """The column to predict; null: the contract's outcome."""
-    positive: Text | None = None
-    """The target's value that counts as outcome 1, where that is not plain from yes/no or 0/1."""
+    positive: Text | list[Text] | None = None
+    """What of the target counts as outcome 1, where that is not plain from yes/no or 0/1: a value, a list of values, or
+    a bound of a number, such as `>0`."""
     good: bool | None = None
     """Whether outcome 1 is wanted; null: yes, unless its name says that users leave: then it must be said."""
     id: Text | None = None
@@ -182,50 +183,24 @@ class Roles(Source):
         if column is not None and column not in table.columns:
             raise InputError(where, f"no column {column!r} in {self.origin}", nearest(column, table.columns))
 
-    def outcomes(self, target: pl.Series) -> tuple[np.ndarray, str]:
-        """(n,) 0/1 of the column to predict, and its value that counts as 1.
+    def outcomes(self, target: pl.Series) -> tuple[np.ndarray, Positive]:
+        """(n,) 0/1 of the column to predict, and what of it counts as 1.
 
         Raises
         ------
         InputError
-            When it has missing values, or not two values, or it is not plain which is 1.
+            When it has not two outcomes, or it is not plain which is 1.
         """
         text = as_text(target).str.strip_chars()
-        values = text.unique().sort().to_list()
-        if len(values) == 1:
-            raise InputError(
-                "data.target",
-                f"{target.name!r} has one value only, {values[0]!r}",
-                "Two outcomes are needed.",
-            )
-        if len(values) > 2:
-            shown = ", ".join(values[:5]) + ("…" if len(values) > 5 else "")
-            raise InputError(
-                "data.target",
-                f"{target.name!r} has {len(values)} values ({shown}), not two",
-                "Name a 0/1 or yes/no column, or make one.",
-            )
-        if self.positive is not None:
-            if self.positive not in values:
-                raise InputError("data.positive", f"{target.name!r} is never {self.positive!r}", nearest("", values))
-            positive = self.positive
-        else:
-            yes = [v for v in values if v.lower() in YES]
-            if len(yes) != 1 or next(v for v in values if v != yes[0]).lower() not in NO:
-                raise InputError(
-                    "data.target",
-                    f"cannot tell which of {values[0]!r} and {values[1]!r} is outcome 1",
-                    f"Type data.positive={values[0]!r} or data.positive={values[1]!r}.",
-                )
-            positive = yes[0]
-        return (text == positive).to_numpy().astype(np.int64), positive
+        positive = told(text, self.positive)
+        return ones(text, positive).to_numpy().astype(np.int64), positive
 
-    def _wanted(self, target: str, positive: str) -> bool:
+    def _wanted(self, target: str, positive: Positive) -> bool:
         """Whether outcome 1 is wanted."""
         if self.good is None and (found := LEAVING.search(target) or LEAVING.search(self.name or "")):
             raise InputError(
                 "data.good",
-                f"not given, and {found.string!r} reads as if outcome 1 ({target}={positive}) were not wanted",
+                f"not given, and {found.string!r} reads as if outcome 1 ({target}={words(positive)}) were not wanted",
                 "Type data.good=false if it is not, or data.good=true if it is.",
             )
         return self.wanted

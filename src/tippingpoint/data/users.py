@@ -31,7 +31,7 @@ class FeatureSchema:
     outcome
         Name of the predicted column.
     positive
-        Its value, as written in the source, that counts as outcome 1.
+        Its value, as written in the source, that counts as outcome 1; or several, or a bound such as `>0`.
     good
         Whether outcome 1 is wanted (converted) or not (churned).
     user_id
@@ -44,7 +44,7 @@ class FeatureSchema:
 
     columns: tuple[Column, ...]
     outcome: str
-    positive: str = "1"
+    positive: str | tuple[str, ...] = "1"
     good: bool = True
     user_id: str | None = None
     dropped: dict[str, str] = field(default_factory=dict)

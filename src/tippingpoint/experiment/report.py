@@ -3,6 +3,7 @@
 from rich.text import Text
 
 from tippingpoint.core.run_reference import Provenance
+from tippingpoint.data.outcome import words
 from tippingpoint.data.users import unseen
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.experiment.warnings import known_limits
@@ -15,7 +16,7 @@ def about(question: ExperimentSpec) -> list[Text]:
     numbers, categories = len(contract.names("number")), len(contract.names("category"))
     sides = f"train {len(parts.train):,}, validation {len(parts.validation):,}, test {len(parts.test):,}"
     lines = [
-        f"{question.origin}: {len(users):,} users ({sides}), {contract.outcome} = {contract.positive}"
+        f"{question.origin}: {len(users):,} users ({sides}), {contract.outcome} = {words(contract.positive)}"
         f" {users.outcome.mean():.1%}{'' if contract.good else ' (not wanted)'};"
         f" id {contract.user_id or 'by row number'}; {_count(numbers, 'number')},"
         f" {_count(categories, 'category', 'categories')}"

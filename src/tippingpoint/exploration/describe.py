@@ -13,6 +13,7 @@ from tippingpoint.core.errors import InputError
 from tippingpoint.data import profile
 from tippingpoint.data.column_roles import Roles
 from tippingpoint.data.inference import feature
+from tippingpoint.data.outcome import Positive
 from tippingpoint.data.profile import Described, infer
 from tippingpoint.data.source import Source
 from tippingpoint.data.users import Users
@@ -36,7 +37,7 @@ class DescribeResult(Result):
     held
         The contract the rows were held against, if one was given.
     outcome, positive, rate
-        The column to predict, its value that counts as 1, and the share of rows that have it; None where not known.
+        The column to predict, what of it counts as 1, and the share of rows that have it; None where not known.
     best
         The ROC AUC no model can beat, where the users are generated.
     """
@@ -50,7 +51,7 @@ class DescribeResult(Result):
     contract: str | None
     held: str | None
     outcome: str | None
-    positive: str | None
+    positive: Positive | None
     rate: float | None
 
     @property
@@ -138,7 +139,7 @@ def describe(settings: TableSettings) -> DescribeResult:
     )
 
 
-def _outcome(source: Roles, table: pl.DataFrame) -> tuple[np.ndarray | None, str | None]:
+def _outcome(source: Roles, table: pl.DataFrame) -> tuple[np.ndarray | None, Positive | None]:
     if source.outcome is None:
         return None, None
     try:

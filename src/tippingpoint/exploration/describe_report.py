@@ -7,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tippingpoint.data.outcome import Positive, words
 from tippingpoint.data.profile import LEAK, Described
 
 
@@ -20,7 +21,7 @@ def describe_summary(
     contract: str | None,
     held: str | None,
     outcome: str | None,
-    positive: str | None,
+    positive: Positive | None,
     rate: float | None,
 ) -> RenderableType:
     """A table's columns, what may leak, and what to type next."""
@@ -47,8 +48,8 @@ def describe_summary(
         )
         table.add_row(*cells, Text(c.example), style="bold" if c.leaks else "")
     lines = [f"alone: how well this column by itself tells the outcome (ROC AUC); from {LEAK} on it may leak it."]
-    if rate is not None:
-        lines.insert(0, f"Outcome: {outcome}; {positive} counts as 1: {rate:.1%} of the rows.")
+    if rate is not None and positive is not None:
+        lines.insert(0, f"Outcome: {outcome}; {words(positive)} counts as 1: {rate:.1%} of the rows.")
     suspects = [c for c in columns if c.leaks]
     if suspects:
         named = ", ".join(f"{c.name} ({c.pure} have the rarer outcome)" if c.pure else c.name for c in suspects)
