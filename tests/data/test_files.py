@@ -94,8 +94,8 @@ GOOD = rows("user_id,x,y", "a,1,1", "b,2,0", "c,4,1")
         (rows("user_id,x,y", "a,1,1", "b,2,1"), "data.target: 'y' has one value only, '1'."),
         (rows("user_id,x,y", "a,1,1", "b,2,0", "c,3,2"), "data.target: 'y' has 3 values (0, 1, 2), not two."),
         (
-            rows("user_id,x,y", "a,1,1", "b,2,", "c,3,0"),
-            "data.target: 'y' is missing in 1 of 3 rows (first: row 2).",
+            rows("user_id,x,y", "a,1,1", "b,2,", "c,3,"),
+            "data.target: 'y' has a value in 1 of 3 rows.",
         ),
         (
             rows("user_id,x,y", "a,1,on", "b,2,off"),
@@ -103,7 +103,7 @@ GOOD = rows("user_id,x,y", "a,1,1", "b,2,0", "c,4,1")
         ),
         (
             rows("user_id,x,y", "a,,1", "b,,0"),
-            "data: column 'x' has no value in any row. Type data.drop='[x]'.",
+            "data: no feature is left in users.csv: y (the outcome); user_id (the id); x (no value).",
         ),
         (rows("user_id,x,y", "a,3,1", "b,3,0"), "data: no feature is left in users.csv: "),
     ],

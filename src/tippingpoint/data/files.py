@@ -167,7 +167,18 @@ def _read(path: Path, where: str) -> pl.DataFrame:
     except (pl.exceptions.PolarsError, UnicodeDecodeError, OSError) as error:
         raise unreadable(error, path, where, found) from error
     refuse_repeated(text.columns, path, where, found)
+    text = _without_headers(text)
     return pl.DataFrame({name: inferred(text[name]) for name in text.columns})  # a dict keeps the name ''
+
+
+def _without_headers(text: pl.DataFrame) -> pl.DataFrame:
+    """The header where it stands again, as in files put one behind the other, is made a blank row: it is no value."""
+    again = (text.to_series(0) == text.columns[0]).arg_true()
+    found = [k for k in again if list(text.row(k)) == text.columns]
+    if not found:
+        return text
+    blank = pl.int_range(len(text), eager=True).is_in(found)
+    return pl.DataFrame({name: text[name].set(blank, None) for name in text.columns})
 
 
 def scan_text(path: Path, found: Layout, numbers: Sequence[str] = ()) -> pl.LazyFrame:

@@ -115,21 +115,11 @@ def id_column(table: pl.DataFrame) -> str | None:
 def features(
     table: pl.DataFrame, contract: TableSchema | None
 ) -> tuple[tuple[Column, ...], pd.DataFrame, dict[str, str]]:
-    """What a model may see of a table: columns, their values, and why it does not see the others.
-
-    Raises
-    ------
-    InputError
-        For a column without any value.
-    """
+    """What a model may see of a table: columns, their values, and why it does not see the others."""
     columns, frame, dropped = [], {}, {}
     for series in table:
         kind, why, values = feature(series, contract)
         if kind is None:
-            if not why:
-                raise InputError(
-                    "data", f"column {series.name!r} has no value in any row", f"Type data.drop='[{series.name}]'."
-                )
             dropped[series.name] = why
         elif kind == "number":
             columns.append(Column(series.name, "number"))
@@ -149,7 +139,7 @@ def feature(
     Returns
     -------
     "number" or "category" or None, str, polars.Series
-        Its kind, or None and the reason why no model sees it (empty: it has no value); and its values.
+        Its kind, or None and the reason why no model sees it; and its values.
     """
     if contract is not None and series.name not in contract.columns:
         return None, "not in the contract", series
@@ -159,7 +149,7 @@ def feature(
         listed = contract.columns[series.name].values if contract is not None else None
         series = series.set(series.is_in(stand_ins(listed)), None)
     if series.null_count() == len(series):
-        return None, "", series
+        return None, "no value", series
     distinct = series.n_unique()
     if distinct == 1:
         return None, "constant", series

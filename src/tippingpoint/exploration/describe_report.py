@@ -7,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tippingpoint.data.outcome import Positive, words
 from tippingpoint.data.profile import LEAK, Described
 
 
@@ -20,7 +21,7 @@ def describe_summary(
     contract: str | None,
     held: str | None,
     outcome: str | None,
-    positive: str | None,
+    positive: Positive | None,
     rate: float | None,
     shown: int,
 ) -> RenderableType:
@@ -40,13 +41,22 @@ def describe_summary(
     for c in columns if len(columns) <= shown else sorted(columns, key=_rank)[:shown]:
         alone = "" if c.alone is None else f"{c.alone:.3f}"
         missing = f"{c.missing:.1%}" if c.missing else ""
-        cells = (Text(c.name), Text(c.role), c.type, missing, f"{c.distinct:,}", _short(c.low), _short(c.high), alone)
+        cells = (
+            Text(c.name or "''"),
+            Text(c.role),
+            c.type,
+            missing,
+            f"{c.distinct:,}",
+            _short(c.low),
+            _short(c.high),
+            alone,
+        )
         table.add_row(*cells, Text(c.example), style="bold" if c.leaks else "")
     more = len(columns) - shown
     lines = [f"{more:,} more columns: all=true shows them, and to=contract.yaml lists them."] if more > 0 else []
     lines += [f"alone: how well this column by itself tells the outcome (ROC AUC); from {LEAK} on it may leak it."]
-    if rate is not None:
-        lines.insert(0, f"Outcome: {outcome}; {positive} counts as 1: {rate:.1%} of the rows.")
+    if rate is not None and positive is not None:
+        lines.insert(0, f"Outcome: {outcome}; {words(positive)} counts as 1: {rate:.1%} of the rows.")
     suspects = [c for c in columns if c.leaks]
     if suspects:
         few = suspects[:shown]
