@@ -167,7 +167,7 @@ def test_any_table_against_any_contract_loses_no_row_and_never_fails(table: pl.D
     assert bool(checked.reasons) == bool(aside)
     assert set(checked.table.columns) == set(names)
     checked.broken.write_csv()
-    again: Checked = check(checked.table, TableSchema.model_validate({"columns": terms}), NOW)
+    again: Checked = check(checked.table, TableSchema.model_validate({"id": user_id, "columns": terms}), NOW)
     assert {r.split(" has its unit")[0] for r in again.reasons if "unit" not in r} == set()
 
 
