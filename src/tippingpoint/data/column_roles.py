@@ -51,7 +51,7 @@ class Roles(Source):
     good: bool | None = None
     """Whether outcome 1 is wanted; null: yes, unless its name says that users leave: then it must be said."""
     id: Text | None = None
-    """The id column; null: found by its name, or rows are numbered."""
+    """The id column, read as text; null: found by its name, or rows are numbered."""
     drop: list[Text] = []
     """Columns no model may see."""
     measures: list[Text] = []
