@@ -91,3 +91,10 @@ def test_true_and_false_are_measures_and_costs_too(tmp_path: Path, kind: str) ->
     assert users.costs is not None
     assert users.measures["renewed"].tolist() == [1, 0, 1]
     assert users.costs["opened"].tolist() == [1, 0, 0]
+
+
+def test_blanks_around_a_category_are_no_part_of_it_as_where_users_are_scored(tmp_path: Path) -> None:
+    lines = ["x,plan,y", *(f"{k},{(' gold', 'free ', ' ')[k % 3]},{k % 2}" for k in range(9))]
+    plans = source("csv", lines, tmp_path, target="y").load().features["plan"]
+    assert plans[:2].tolist() == ["gold", "free"]
+    assert plans[2::3].isna().all()

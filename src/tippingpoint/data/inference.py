@@ -133,6 +133,7 @@ def feature(
         return None, "neither number nor text", series
     if series.dtype == pl.String:
         listed = contract.columns[series.name].values if contract is not None else None
+        series = series.str.strip_chars()  # as scoring reads them
         series = series.set(series.is_in(stand_ins(listed)), None)
     if series.null_count() == len(series):
         return None, "no value", series
