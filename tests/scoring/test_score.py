@@ -134,7 +134,7 @@ def test_rows_that_break_the_contract_are_set_aside_and_all_are_accounted_for(us
 
 @pytest.mark.parametrize("parts", [False, True])
 def test_categories_the_model_never_learnt_from_are_counted_and_named(users, decider, tmp_path, parts):
-    column = next(n for n, kind in decider.columns.items() if kind == "category")
+    column = next(n for n, kind in decider.model.columns.items() if kind == "category")
     usual = users[column].mode()[0]
     table = users.copy()
     table.loc[[3, 250, 251], column] = [f" {usual}", usual.upper() + "!", usual.swapcase()]
