@@ -23,6 +23,9 @@ from tippingpoint.exploration import describe_report
 from tippingpoint.reports.progress import progress
 from tippingpoint.reports.result import Result
 
+MOST = 30
+"""Columns that a terminal shows unless all are asked for."""
+
 
 @dataclass(frozen=True, repr=False)
 class DescribeResult(Result):
@@ -36,6 +39,8 @@ class DescribeResult(Result):
         The contract that was written, if one was asked for.
     held
         The contract the rows were held against, if one was given.
+    shown
+        Columns that the terminal shows, the telling ones first where there are more.
     outcome, positive, rate
         The column to predict, what of it counts as 1, and the share of rows that have it; None where not known.
     best
@@ -53,6 +58,7 @@ class DescribeResult(Result):
     outcome: str | None
     positive: Positive | None
     rate: float | None
+    shown: int = MOST
 
     @property
     def refused(self) -> bool:
@@ -136,6 +142,7 @@ def describe(settings: TableSettings) -> DescribeResult:
         outcome=target,
         positive=positive,
         rate=None if outcome is None else float(outcome.mean()),
+        shown=len(described) if settings.all else MOST,
     )
 
 

@@ -23,8 +23,13 @@ def describe_summary(
     outcome: str | None,
     positive: Positive | None,
     rate: float | None,
+    shown: int,
 ) -> RenderableType:
-    """A table's columns, what may leak, and what to type next."""
+    """A table's columns, what may leak, and what to type next.
+
+    Where there are more columns than are to be shown, those come first that may leak the outcome, that have a role, and
+    that tell most of it.
+    """
     title = f"{origin}: {rows:,} rows, {len(columns)} columns"
     table = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=None, pad_edge=False)
     widest = max((len(c.name) for c in columns), default=0)
@@ -33,7 +38,7 @@ def describe_summary(
     for head in ("type", "missing", "distinct", "min", "max", "alone"):
         table.add_column(head, justify="left" if head == "type" else "right", no_wrap=True)
     table.add_column("example", no_wrap=True, max_width=18)
-    for c in columns:
+    for c in columns if len(columns) <= shown else sorted(columns, key=_rank)[:shown]:
         alone = "" if c.alone is None else f"{c.alone:.3f}"
         missing = f"{c.missing:.1%}" if c.missing else ""
         cells = (
@@ -47,12 +52,16 @@ def describe_summary(
             alone,
         )
         table.add_row(*cells, Text(c.example), style="bold" if c.leaks else "")
-    lines = [f"alone: how well this column by itself tells the outcome (ROC AUC); from {LEAK} on it may leak it."]
+    more = len(columns) - shown
+    lines = [f"{more:,} more columns: all=true shows them, and to=contract.yaml lists them."] if more > 0 else []
+    lines += [f"alone: how well this column by itself tells the outcome (ROC AUC); from {LEAK} on it may leak it."]
     if rate is not None and positive is not None:
         lines.insert(0, f"Outcome: {outcome}; {words(positive)} counts as 1: {rate:.1%} of the rows.")
     suspects = [c for c in columns if c.leaks]
     if suspects:
-        named = ", ".join(f"{c.name} ({c.pure} have the rarer outcome)" if c.pure else c.name for c in suspects)
+        few = suspects[:shown]
+        named = ", ".join(f"{c.name} ({c.pure} have the rarer outcome)" if c.pure else c.name for c in few)
+        named += "…" if len(suspects) > shown else ""
         drop = ", ".join(c.name for c in suspects)
         lines.append(f"Leak suspects: {named}. If known only afterwards: data.drop='[{drop}]'")
     lines += (
@@ -73,6 +82,13 @@ def describe_summary(
     else:
         lines.append("Next: to=contract.yaml writes a contract to edit")
     return Group(table, *(Text(line) for line in lines))
+
+
+def _rank(column: Described) -> tuple[bool, bool, bool, float]:
+    """What sorts a column before others: leak suspects, possible actions, roles, then how well it tells the outcome."""
+    seen = column.role in ("number", "category")
+    role = not seen and not column.role.startswith("not seen")
+    return not column.leaks, not role, not column.like_action, -(column.alone or 0)
 
 
 def _short(value: Any) -> str:
