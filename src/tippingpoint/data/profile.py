@@ -167,7 +167,13 @@ def infer(
     action: str | None = None,
     measures: Sequence[str] = (),
 ) -> TableSchema:
-    """A contract that the table holds, to be edited: ranges rounded outwards to two digits; an id has none."""
+    """A contract that the table holds, to be edited: ranges rounded outwards to two digits; an id has none.
+
+    It says nothing of a column without any value, if another has one.
+    """
+    named = (outcome, user_id, action, *measures)
+    filled = [c.name for c in table if c.name in named or c.null_count() < len(c)]
+    table = table.select(filled) if filled else table
     columns = {values.name: infer_terms(values) for values in table}
     for name in filter(None, (outcome, action)):  # what no model sees: every word is one of its values
         if columns[name].type == "category":
