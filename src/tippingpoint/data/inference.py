@@ -17,6 +17,8 @@ from tippingpoint.data.validation import TIMES
 
 ALMOST = 0.9
 """Share of different values from which on a column named like an id is meant as one."""
+NO_VALUE = "no value"
+"""Why no model sees a column without any."""
 MANY, FEWEST = 50, 20
 """Different categories from which on it matters whether they are rare; rows a category needs not to be rare."""
 
@@ -173,9 +175,10 @@ def feature(
         return None, "neither number nor text", series
     if series.dtype == pl.String:
         listed = contract.columns[series.name].values if contract is not None else None
+        series = series.str.strip_chars()  # as scoring reads them
         series = series.set(series.is_in(stand_ins(listed)), None)
     if series.null_count() == len(series):
-        return None, "no value", series
+        return None, NO_VALUE, series
     distinct = series.n_unique()
     if distinct == 1:
         return None, "constant", series
