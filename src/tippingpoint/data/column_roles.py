@@ -1,5 +1,6 @@
 """Users from a table: its columns' roles as the config says, else inferred, and open to correction."""
 
+import contextlib
 import re
 from abc import abstractmethod
 from datetime import datetime
@@ -11,6 +12,7 @@ import polars as pl
 from pydantic import BeforeValidator
 
 from tippingpoint.core.errors import InputError, nearest
+from tippingpoint.core.overrides import override
 from tippingpoint.data.inference import features, id_column
 from tippingpoint.data.source import Source
 from tippingpoint.data.users import FeatureSchema, Users
@@ -139,7 +141,7 @@ class Roles(Source):
             self._require(table, f"data.{key}", getattr(self, key))
         for key in ("drop", "measures", "costs"):
             for column in getattr(self, key):
-                self._require(table, f"data.{key}", column)
+                self._require(table, f"data.{key}", column, getattr(self, key))
 
     def find_id(self, table: pl.DataFrame) -> str | None:
         """The id column: the config's, else the contract's, else one found by its name."""
@@ -159,9 +161,10 @@ class Roles(Source):
         hidden |= dict.fromkeys(self.costs, "a cost")
         return hidden | dict.fromkeys(self.drop, "data.drop")
 
-    def _require(self, table: pl.DataFrame, where: str, column: str | None) -> None:
+    def _require(self, table: pl.DataFrame, where: str, column: str | None, among: list[str] | None = None) -> None:
         if column is not None and column not in table.columns:
-            raise InputError(where, f"no column {column!r} in {self.origin}", nearest(column, table.columns))
+            remedy = nearest(column, table.columns, where, among)
+            raise InputError(where, f"no column {column!r} in {self.origin}", remedy)
 
     def outcomes(self, target: pl.Series) -> tuple[np.ndarray, str]:
         """(n,) 0/1 of the column to predict, and its value that counts as 1.
@@ -204,7 +207,7 @@ class Roles(Source):
                 raise InputError(
                     "data.target",
                     f"cannot tell which of {values[0]!r} and {values[1]!r} is outcome 1",
-                    f"Type data.positive={values[0]!r} or data.positive={values[1]!r}.",
+                    f"Type {override('data.positive', values[0])} or {override('data.positive', values[1])}.",
                 )
             positive = yes[0]
         return (text == positive).to_numpy().astype(np.int64), positive
@@ -245,7 +248,9 @@ class Roles(Source):
         values = taken.unique().sort().to_list()
         control = self.control if self.control is not None else "none"
         if control not in values:
-            raise InputError("data.control", f"{self.logged!r} is never {control!r}", nearest(control, values))
+            raise InputError(
+                "data.control", f"{self.logged!r} is never {control!r}", nearest(control, values, "data.control")
+            )
         order = [control, *(v for v in values if v != control)]
         codes = {value: k for k, value in enumerate(order)}
         action = taken.replace_strict(codes, return_dtype=pl.Int64).to_numpy()
@@ -259,9 +264,7 @@ class Roles(Source):
             raise InputError(
                 "data.logging_probability",
                 f"needs the chance of each of {', '.join(map(repr, values))}",
-                "Type data.logging_probability=uniform, or ='{"
-                + ", ".join(f"{v}: {1 / len(values):.4f}" for v in values)
-                + "}', or name the columns that hold them.",
+                _chances(values),
             )
         chance = np.empty((len(table), len(order)))
         for k, value in enumerate(order):
@@ -284,6 +287,17 @@ class Roles(Source):
             if not table[column].dtype.is_numeric() or table[column].null_count():
                 raise InputError(f"data.{key}", f"{column!r} is not a number in every row of {self.origin}")
         return pd.DataFrame({c: table[c].cast(pl.Float64).to_numpy() for c in columns})
+
+
+def _chances(values: list[str]) -> str:
+    """What to type for the chances of actions."""
+    key, remedy = (
+        "data.logging_probability",
+        "Type data.logging_probability=uniform, or name the columns that hold them",
+    )
+    with contextlib.suppress(ValueError):  # some names can stand in a file only
+        remedy += f", or type e.g. {override(key, dict.fromkeys(values, round(1 / len(values), 4)))}"
+    return f"{remedy}."
 
 
 def _newest(table: pl.DataFrame) -> dict[str, datetime]:

@@ -8,6 +8,7 @@ import pandas as pd
 import polars as pl
 
 from tippingpoint.core.errors import InputError
+from tippingpoint.core.overrides import override
 from tippingpoint.data.column_rules import stand_ins
 from tippingpoint.data.contract import KINDS, NOUN, ColumnSpec, TableSchema
 from tippingpoint.data.users import Column
@@ -93,7 +94,7 @@ def id_column(table: pl.DataFrame) -> str | None:
             raise InputError(
                 "data.id",
                 f"{column!r} looks like the id, but {len(values) - distinct:,} of {len(values):,} rows repeat one",
-                f"Keep one row a user; or type data.drop='[{column}]' if it is none.",
+                f"Keep one row a user; or type {override('data.drop', [column])} if it is none.",
             )
     return None
 
@@ -114,7 +115,9 @@ def features(
         if kind is None:
             if not why:
                 raise InputError(
-                    "data", f"column {series.name!r} has no value in any row", f"Type data.drop='[{series.name}]'."
+                    "data",
+                    f"column {series.name!r} has no value in any row",
+                    f"Type {override('data.drop', [series.name])}.",
                 )
             dropped[series.name] = why
         elif kind == "number":

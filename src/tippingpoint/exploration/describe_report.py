@@ -7,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tippingpoint.core.overrides import override
 from tippingpoint.data.profile import LEAK, Described
 
 
@@ -43,8 +44,8 @@ def describe_summary(
     suspects = [c for c in columns if c.leaks]
     if suspects:
         named = ", ".join(f"{c.name} ({c.pure} have the rarer outcome)" if c.pure else c.name for c in suspects)
-        drop = ", ".join(c.name for c in suspects)
-        lines.append(f"Leak suspects: {named}. If known only afterwards: data.drop='[{drop}]'")
+        drop = override("data.drop", [c.name for c in suspects])
+        lines.append(f"Leak suspects: {named}. If known only afterwards: {drop}")
     lines += (
         [f"No score can have a ROC AUC above {best:.3f} on all these users, but by chance."] if best is not None else []
     )
@@ -52,12 +53,12 @@ def describe_summary(
         if c.like_action:
             lines.append(
                 f"{c.name} ({c.distinct} values) is a feature now. If it says what was done to users:"
-                f" data.action={c.name} data.control=… (the value for nothing)"
+                f" {override('data.action', c.name)} data.control=… (the value for nothing)"
             )
     lines += [intake] if intake else []
     lines += [f"As it is, no job can use it: {trouble}"] if trouble else []
     if contract:
-        lines.append(f"Contract written to {contract}: edit it, then data.contract={contract}")
+        lines.append(f"Contract written to {contract}: edit it, then {override('data.contract', contract)}")
     elif held:
         lines.append(f"Held against {held}." + ("" if trouble else " Next: tippingpoint compare with the same words"))
     else:
