@@ -147,7 +147,7 @@ class Roles(Source):
         """The id column: the config's, else the contract's, else one found by its name."""
         if self.id or self.terms:
             return self.id or (self.terms.id if self.terms else None)
-        return id_column(table.drop(self.outcome) if self.outcome else table)
+        return id_column(table.drop(self.outcome) if self.outcome else table, self.drop)
 
     def hidden(self, user_id: str | None) -> dict[str, str]:
         """Columns that are no features because of what they are to the config, with the reason."""

@@ -1,6 +1,7 @@
 """What each column of a table is: its type, from a CSV's text, and what it is to a model, by its name and values."""
 
 import re
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -76,13 +77,13 @@ def _as_number_written(text: pl.Series) -> pl.Series:
     return number if text.filter(~number.is_finite()).str.contains(NOT_FINITE).all() else text
 
 
-def id_column(table: pl.DataFrame) -> str | None:
+def id_column(table: pl.DataFrame, dropped: Sequence[str] = ()) -> str | None:
     """The column that is called like an id and differs in every row.
 
     Raises
     ------
     InputError
-        When one is called so and nearly differs in every row.
+        When one is called so and nearly differs in every row, and is not among those dropped.
     """
     for column in table.columns:
         values = table[column]
@@ -90,11 +91,11 @@ def id_column(table: pl.DataFrame) -> str | None:
             continue
         if (distinct := values.n_unique()) == len(values):
             return column
-        if distinct > ALMOST * len(values):
+        if distinct > ALMOST * len(values) and column not in dropped:
             raise InputError(
                 "data.id",
                 f"{column!r} looks like the id, but {len(values) - distinct:,} of {len(values):,} rows repeat one",
-                f"Keep one row a user; or type {override('data.drop', [column])} if it is none.",
+                f"Keep one row a user; or type {override('data.drop', [*dropped, column])} if it is none.",
             )
     return None
 

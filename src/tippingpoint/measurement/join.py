@@ -96,7 +96,11 @@ def id_of(table: pl.DataFrame, given: str | None, user_id: str, ids: pl.Series, 
         return given
     if user_id in table.columns:
         return user_id
-    if (found := id_column(table)) is not None:
+    try:
+        found = id_column(table)
+    except InputError as error:
+        raise InputError(f"{what}_id", error.what, better_id(table, ids, what)) from error
+    if found is not None:
         return found
     raise InputError(f"{what}_id", f"the {what} have no column {user_id!r}", better_id(table, ids, what))
 
