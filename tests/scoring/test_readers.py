@@ -113,3 +113,12 @@ def test_a_column_that_is_not_needed_may_hold_anything(tmp_path):
     ROWS.with_columns(note=pl.Series([*map(str, range(2499)), "late"])).write_csv(tmp_path / "users.csv")
     found = pl.concat(chunks(tmp_path / "users.csv"))
     assert_frame_equal(found, ROWS.cast({"id": pl.String}))
+
+
+def test_subfolders_are_read_and_their_names_are_columns(tmp_path):
+    for plan, part in ROWS.partition_by("plan", as_dict=True).items():
+        folder = tmp_path / "users" / f"plan={plan[0]}"
+        folder.mkdir(parents=True)
+        part.drop("plan").write_csv(folder / "a.csv")
+    found = pl.concat(chunks(tmp_path / "users"))
+    assert_frame_equal(found.with_columns(pl.col("id").cast(int)).sort("id"), ROWS.sort("id"))

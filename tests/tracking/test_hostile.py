@@ -44,7 +44,11 @@ def files(at_compared, tmp_path):
     model = run.outputs.model_outputs[0].model_id
     location = client.get_logged_model(model).artifact_location
     shutil.copytree(urlparse(location).path if "://" in location else location, tmp_path / "artifacts")
-    places = (("logged_models", "artifact_location"), ("model_versions", "source"), ("model_versions", "storage_location"))
+    places = (
+        ("logged_models", "artifact_location"),
+        ("model_versions", "source"),
+        ("model_versions", "storage_location"),
+    )
 
     def move(there: str, here: str) -> None:
         with closing(sqlite3.connect(at_compared[1] / "mlflow.db")) as store, store:

@@ -316,7 +316,8 @@ def _deciding(model: FittedModel) -> DecidingVersion:
     """What a measurement needs to know of a model at hand."""
     question, value = model.question, model.candidate.value
     promise = Promise(question.evidence.kind, value.outcomes_per_1000, value.uplift)
-    return DecidingVersion(question.economics, question.users.contract.good, promise)
+    contract = question.users.contract
+    return DecidingVersion(question.economics, contract.good, promise, positive=contract.positive)
 
 
 def _store() -> Client:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tippingpoint.config.old_spellings import modern_words
 from tippingpoint.core.errors import InputError, nearest
-from tippingpoint.core.overrides import override
+from tippingpoint.core.overrides import override, quoted
 from tippingpoint.core.redaction import masked
 
 if TYPE_CHECKING:
@@ -111,6 +111,8 @@ def as_added(verb: str, overrides: Sequence[str]) -> list[str]:
 
     >>> as_added("simulate", ["economics.actions.email.contact_cost=1", "economics.price=8"])
     ['++economics.actions.email.contact_cost=1', 'economics.price=8']
+    >>> as_added("run", ["data.positive=>0"])
+    ["data.positive='>0'"]
     """
     if nothing := [word for word in overrides if re.fullmatch(r"\+*model\.\w+\.search=\s*\{\s*\}", word)]:
         key = nothing[0].lstrip("+").partition("=")[0]
@@ -125,6 +127,8 @@ def as_added(verb: str, overrides: Sequence[str]) -> list[str]:
         if NAMELESS.fullmatch(value) and "=" in word and (config_folder() / group).is_dir() and group:
             options = sorted(path.stem for path in (config_folder() / group).glob("*.yaml"))
             raise InputError(group, f"takes the name of an option; got {value or 'nothing'}", nearest("", options))
+    # A bound, as in data.positive=>0, is text, which Hydra would take in quotes only.
+    overrides = [re.sub(r"(?s)^([\w.]+=)([<>].*)$", lambda m: m[1] + quoted(m[2]), word) for word in overrides]
     free = (*FREE, *FREE_IN.get(verb, ()))
     return [f"++{word}" if any(re.match(key, word) for key in free) and "=" in word else word for word in overrides]
 

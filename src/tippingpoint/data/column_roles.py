@@ -13,14 +13,17 @@ from pydantic import BeforeValidator
 
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.core.overrides import override
+from tippingpoint.data.column_rules import stand_ins
+from tippingpoint.data.contract import TableSchema
 from tippingpoint.data.inference import features, id_column
+from tippingpoint.data.outcome import NO, YES, Positive, ones, told, words
 from tippingpoint.data.source import Source
-from tippingpoint.data.users import FeatureSchema, Users
+from tippingpoint.data.users import FeatureSchema, Users, unseen
 from tippingpoint.data.validation import as_text, parse
 
 LEAVING = re.compile(r"(?i)churn|cancel|unsubscri|attrit|lapse|(^|[^a-z])(left|leaves?|leaving|exited|quit)([^a-z]|$)")
 """Names of outcomes that are seldom wanted."""
-YES, NO = {"1", "1.0", "yes", "y", "true", "t"}, {"0", "0.0", "no", "n", "false", "f"}
+BLANK = "every cell is missing, or is its column's name"
 
 
 def _typed(value: Any) -> Any:
@@ -44,8 +47,9 @@ class Roles(Source):
 
     target: Text | None = None
     """The column to predict; null: the contract's outcome."""
-    positive: Text | None = None
-    """The target's value that counts as outcome 1, where that is not plain from yes/no or 0/1."""
+    positive: Text | list[Text] | None = None
+    """What of the target counts as outcome 1, where that is not plain from yes/no or 0/1: a value, a list of values, or
+    a bound of a number, such as `>0`."""
     good: bool | None = None
     """Whether outcome 1 is wanted; null: yes, unless its name says that users leave: then it must be said."""
     id: Text | None = None
@@ -104,7 +108,9 @@ class Roles(Source):
         if target is None:
             raise InputError("data.target", "not given", f"Type data.target=… {nearest('', raw.columns)}")
         self.require(raw)
-        table, rows, intake = self.validated(raw)
+        aside = self.unused(raw)
+        self._require_known(raw, aside)
+        table, rows, intake = self.validated(raw, aside)
         outcome, positive = self.outcomes(table[target])
         good = self._wanted(target, positive)
         user_id = self.find_id(table)
@@ -114,7 +120,7 @@ class Roles(Source):
         columns, frame, dropped = features(table.drop(list(hidden)), self.terms)
         dropped = {c: why for c, why in hidden.items() if c in self.drop} | dropped
         if not columns:
-            raise InputError("data", f"no feature is left in {self.origin}: {_reasons(hidden | dropped)}")
+            raise InputError("data", f"no feature is left in {self.origin}: {'; '.join(unseen(hidden | dropped))}")
         return Users(
             features=frame,
             outcome=outcome,
@@ -143,6 +149,20 @@ class Roles(Source):
             for column in getattr(self, key):
                 self._require(table, f"data.{key}", column, getattr(self, key))
 
+    def unused(self, table: pl.DataFrame) -> dict[str, np.ndarray]:
+        """(n,) rows that say nothing of a user, or not what came of one, by the reason they are quarantined for."""
+        blank = _blank(table)
+        found = {BLANK: blank}
+        if self.outcome:
+            found[f"{self.outcome} is missing"] = _missing(table[self.outcome], self.terms) & ~blank
+        return found
+
+    def _require_known(self, table: pl.DataFrame, aside: dict[str, np.ndarray]) -> None:
+        left = len(table) - sum(int(rows.sum()) for rows in aside.values())
+        if left < 2:
+            what = f"{self.outcome!r} has a value in {left or 'none'} of {len(table):,} rows"
+            raise InputError("data.target", what, "At least two are needed, and both outcomes.")
+
     def find_id(self, table: pl.DataFrame) -> str | None:
         """The id column: the config's, else the contract's, else one found by its name."""
         if self.id or self.terms:
@@ -166,58 +186,24 @@ class Roles(Source):
             remedy = nearest(column, table.columns, where, among)
             raise InputError(where, f"no column {column!r} in {self.origin}", remedy)
 
-    def outcomes(self, target: pl.Series) -> tuple[np.ndarray, str]:
-        """(n,) 0/1 of the column to predict, and its value that counts as 1.
+    def outcomes(self, target: pl.Series) -> tuple[np.ndarray, Positive]:
+        """(n,) 0/1 of the column to predict, and what of it counts as 1.
 
         Raises
         ------
         InputError
-            When it has missing values, or not two values, or it is not plain which is 1.
+            When it has not two outcomes, or it is not plain which is 1.
         """
-        if missing := target.null_count():
-            rows = target.is_null().arg_true().head(3) + 1
-            raise InputError(
-                "data.target",
-                f"{target.name!r} is missing in {missing:,} of {len(target):,} rows (first: row"
-                f" {', '.join(map(str, rows))})",
-                "Leave those rows out of the file: an outcome that is not known yet cannot be learnt from.",
-            )
         text = as_text(target).str.strip_chars()
-        values = text.unique().sort().to_list()
-        if len(values) == 1:
-            raise InputError(
-                "data.target",
-                f"{target.name!r} has one value only, {values[0]!r}",
-                "Two outcomes are needed.",
-            )
-        if len(values) > 2:
-            shown = ", ".join(values[:5]) + ("…" if len(values) > 5 else "")
-            raise InputError(
-                "data.target",
-                f"{target.name!r} has {len(values)} values ({shown}), not two",
-                "Name a 0/1 or yes/no column, or make one.",
-            )
-        if self.positive is not None:
-            if self.positive not in values:
-                raise InputError("data.positive", f"{target.name!r} is never {self.positive!r}", nearest("", values))
-            positive = self.positive
-        else:
-            yes = [v for v in values if v.lower() in YES]
-            if len(yes) != 1 or next(v for v in values if v != yes[0]).lower() not in NO:
-                raise InputError(
-                    "data.target",
-                    f"cannot tell which of {values[0]!r} and {values[1]!r} is outcome 1",
-                    f"Type {override('data.positive', values[0])} or {override('data.positive', values[1])}.",
-                )
-            positive = yes[0]
-        return (text == positive).to_numpy().astype(np.int64), positive
+        positive = told(text, self.positive)
+        return ones(text, positive).to_numpy().astype(np.int64), positive
 
-    def _wanted(self, target: str, positive: str) -> bool:
+    def _wanted(self, target: str, positive: Positive) -> bool:
         """Whether outcome 1 is wanted."""
         if self.good is None and (found := LEAVING.search(target) or LEAVING.search(self.name or "")):
             raise InputError(
                 "data.good",
-                f"not given, and {found.string!r} reads as if outcome 1 ({target}={positive}) were not wanted",
+                f"not given, and {found.string!r} reads as if outcome 1 ({target}={words(positive)}) were not wanted",
                 "Type data.good=false if it is not, or data.good=true if it is.",
             )
         return self.wanted
@@ -284,26 +270,56 @@ class Roles(Source):
         if not columns:
             return None
         for column in columns:
-            if not table[column].dtype.is_numeric() or table[column].null_count():
+            values = truth(table[column])
+            if not (values.dtype.is_numeric() or values.dtype == pl.Boolean) or values.null_count():
                 raise InputError(f"data.{key}", f"{column!r} is not a number in every row of {self.origin}")
-        return pd.DataFrame({c: table[c].cast(pl.Float64).to_numpy() for c in columns})
+        return pd.DataFrame({c: truth(table[c]).cast(pl.Float64).to_numpy() for c in columns})
+
+
+def truth(values: pl.Series) -> pl.Series:
+    """Return 1.0 for yes and 0.0 for no where a text says nothing else, in any of their words; else what was given."""
+    if values.dtype != pl.String:
+        return values
+    lower = values.str.strip_chars().str.to_lowercase()
+    said = lower.is_in(YES).cast(pl.Float64)
+    return said if lower.is_in(YES | NO).all() else values
+
+
+def _blank(table: pl.DataFrame) -> np.ndarray:
+    """(n,) whether each cell of a row is missing, or repeats its column's name."""
+    blank = np.ones(len(table), dtype=bool)
+    for values in table:
+        rows = np.flatnonzero(blank)  # of the next column only rows that are blank so far are looked at
+        if not len(rows):
+            break
+        some = values.gather(rows)
+        nothing = some.is_null()
+        if some.dtype == pl.String:
+            text = some.str.strip_chars()
+            nothing |= ((text == "") | (text == values.name)).fill_null(False)
+        elif some.dtype.is_float():
+            nothing |= some.is_nan().fill_null(False)
+        blank[rows] = nothing.to_numpy()
+    return blank
+
+
+def _missing(outcome: pl.Series, contract: TableSchema | None) -> np.ndarray:
+    """(n,) whether an outcome is missing; a word for that is a value where else there were not two: `None`, `gold`."""
+    text = as_text(outcome).str.strip_chars()
+    stands_in = text.is_in(stand_ins(contract.columns[outcome.name].values if contract else None))
+    if text.filter(~stands_in).n_unique() < 2:
+        stands_in = text == ""
+    return (text.is_null() | stands_in.fill_null(False)).to_numpy()
 
 
 def _chances(values: list[str]) -> str:
     """What to type for the chances of actions."""
-    key, remedy = (
-        "data.logging_probability",
-        "Type data.logging_probability=uniform, or name the columns that hold them",
-    )
+    remedy = "Type data.logging_probability=uniform, or name the columns that hold them"
     with contextlib.suppress(ValueError):  # some names can stand in a file only
-        remedy += f", or type e.g. {override(key, dict.fromkeys(values, round(1 / len(values), 4)))}"
+        remedy += f", or {override('data.logging_probability', dict.fromkeys(values, round(1 / len(values), 4)))}"
     return f"{remedy}."
 
 
 def _newest(table: pl.DataFrame) -> dict[str, datetime]:
     read = {c.name: parse(c, "time")[0].max() for c in table if c.dtype == pl.Date or c.dtype == pl.Datetime}
     return {name: newest for name, newest in read.items() if isinstance(newest, datetime)}
-
-
-def _reasons(dropped: dict[str, str]) -> str:
-    return "; ".join(f"{column} ({why})" for column, why in dropped.items())

@@ -1,12 +1,13 @@
-"""A table of your own in files: any CSV or Parquet, or a folder of them."""
+"""A table of your own in files: any CSV or Parquet, or a folder of them with its subfolders."""
 
 import csv
 import gzip
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 import polars as pl
 from pydantic import Field
@@ -17,9 +18,11 @@ from tippingpoint.data.inference import inferred
 from tippingpoint.data.validation import as_text
 from tippingpoint.data.writing import SUFFIXES
 
+MISSING_PARTITION = "__HIVE_DEFAULT_PARTITION__"
+
 
 class Table(Roles):
-    """Users read from a file, or from a folder of them."""
+    """Users read from a file, or from a folder of them with its subfolders; those named key=value are a column."""
 
     path: str = Field(min_length=1)
 
@@ -42,7 +45,8 @@ def read(path: Path) -> pl.DataFrame:
     where = f"data.path={path}"
     files = files_of(path, where)
     if path.is_dir():
-        table = _stack(where, {file.name: _read(file, f"data.path={file}") for file in files})
+        tables = {str(file.relative_to(path)): _partition(file, path) for file in files}
+        table = _stack(where, tables, partition_of(files[0], path))
     else:
         table = _read(path, where)
     if len(table) < 2:
@@ -59,7 +63,9 @@ class Layout:
 
 
 def files_of(path: Path, where: str) -> list[Path]:
-    """The file, or those of a folder in the order of their names.
+    """The file, or those of a folder and its subfolders in the order of their names.
+
+    Files and folders whose names begin with . or _ are left out, as other tools leave them out.
 
     Raises
     ------
@@ -67,7 +73,8 @@ def files_of(path: Path, where: str) -> list[Path]:
         When there is none.
     """
     if path.is_dir():
-        files = sorted(f for f in path.iterdir() if f.name.lower().endswith(SUFFIXES) and not f.name.startswith("."))
+        found = [f for f in path.rglob("*") if f.name.lower().endswith(SUFFIXES) and f.is_file()]
+        files = sorted(f for f in found if not any(part[0] in "._" for part in f.relative_to(path).parts))
         if not files:
             raise InputError(where, "the folder has no table", f"Wanted are files named {', '.join(SUFFIXES)}.")
         return files
@@ -75,6 +82,29 @@ def files_of(path: Path, where: str) -> list[Path]:
         siblings = sorted(p.name for p in path.parent.glob("*") if p.name.lower().endswith(SUFFIXES))
         raise InputError(where, "no such file", nearest(path.name, siblings) if siblings else "")
     return [path]
+
+
+def partition_of(file: Path, folder: Path) -> dict[str, str | None]:
+    """Return what the names of a file's folders, below `folder`, say of its rows: `month=2026-02` is a column.
+
+    They are written as Hive, Spark and Polars write them: a percent sign before what no name may hold, and a name of
+    its own for a missing value.
+    """
+    named = [part.partition("=") for part in file.relative_to(folder).parts[:-1] if "=" in part[1:]]
+    return {unquote(key): None if value == MISSING_PARTITION else unquote(value) for key, _, value in named}
+
+
+def _partition(file: Path, folder: Path) -> pl.DataFrame:
+    table, given = _read(file, f"data.path={file}"), partition_of(file, folder)
+    refuse_doubled(table.columns, given, f"data.path={file}")
+    return table.with_columns(pl.lit(value, pl.String).alias(key) for key, value in given.items())
+
+
+def refuse_doubled(names: list[str], given: dict[str, str | None], where: str) -> None:
+    """Refuse a file with a column that the names of its folders give too."""
+    if doubled := [name for name in given if name in names]:
+        what = f"column {doubled[0]!r} is in the file, and in the name of its folder"
+        raise InputError(where, what, "Rename one of the two.")
 
 
 def layout(path: Path, where: str) -> Layout:
@@ -137,7 +167,18 @@ def _read(path: Path, where: str) -> pl.DataFrame:
     except (pl.exceptions.PolarsError, UnicodeDecodeError, OSError) as error:
         raise unreadable(error, path, where, found) from error
     refuse_repeated(text.columns, path, where, found)
+    text = _without_headers(text)
     return pl.DataFrame({name: inferred(text[name]) for name in text.columns})  # a dict keeps the name ''
+
+
+def _without_headers(text: pl.DataFrame) -> pl.DataFrame:
+    """The header where it stands again, as in files put one behind the other, is made a blank row: it is no value."""
+    again = (text.to_series(0) == text.columns[0]).arg_true()
+    found = [k for k in again if list(text.row(k)) == text.columns]
+    if not found:
+        return text
+    blank = pl.int_range(len(text), eager=True).is_in(found)
+    return pl.DataFrame({name: text[name].set(blank, None) for name in text.columns})
 
 
 def scan_text(path: Path, found: Layout, numbers: Sequence[str] = ()) -> pl.LazyFrame:
@@ -162,8 +203,14 @@ def _ragged(path: Path, separator: str) -> str:
     return ""
 
 
-def _stack(where: str, tables: dict[str, pl.DataFrame]) -> pl.DataFrame:
-    """The rows of all files; a column that some hold as numbers and others as text becomes text."""
+def _stack(where: str, tables: dict[str, pl.DataFrame], given: Iterable[str]) -> pl.DataFrame:
+    """The rows of all files; a column that some hold as numbers and others as text becomes text.
+
+    Parameters
+    ----------
+    given
+        Columns of text that the names of folders give.
+    """
     first, columns = next((name, table.columns) for name, table in tables.items())
     for name, table in tables.items():
         for column in sorted(set(columns) ^ set(table.columns)):
@@ -174,4 +221,5 @@ def _stack(where: str, tables: dict[str, pl.DataFrame]) -> pl.DataFrame:
         kinds = {part[column].dtype for part in parts} - {pl.Null}
         if len(kinds) > 1 and not all(kind.is_numeric() for kind in kinds):
             parts = [part.with_columns(as_text(part[column])) for part in parts]
-    return pl.concat(parts, how="vertical_relaxed")
+    table = pl.concat(parts, how="vertical_relaxed")
+    return table.with_columns(inferred(table[key]) for key in given)

@@ -83,6 +83,24 @@ def check(table: pl.DataFrame, contract: TableSchema, now: datetime, ids: pl.Ser
     return Checked(good.with_columns(good[name].cast(pl.Int64) for name in whole), rows, broken, reasons)
 
 
+def set_aside(table: pl.DataFrame, reasons: dict[str, np.ndarray]) -> Checked:
+    """Take rows out of a table for reasons that are no breach of a contract.
+
+    Parameters
+    ----------
+    reasons
+        (n,) whether each row is taken out, by the reason.
+    """
+    out = np.logical_or.reduce([np.zeros(len(table), dtype=bool), *reasons.values()])
+    if not out.any():
+        return Checked(table, np.arange(len(table)), _nothing_broken(table), {})
+    text = {name: as_text(table[name])[np.flatnonzero(out)] for name in table.columns}
+    said = np.select([mask[out] for mask in reasons.values()], list(reasons), "")
+    own = {free("row", table.columns): np.flatnonzero(out) + 1, free("reason", table.columns): said.astype(object)}
+    counts = {reason: int(mask.sum()) for reason, mask in reasons.items() if mask.any()}
+    return Checked(table.filter(~out), np.flatnonzero(~out), pl.DataFrame({**own, **text}), counts)
+
+
 def parse(values: pl.Series, kind: Type, listed: Sequence[str] | None = None) -> tuple[pl.Series, pl.Series]:
     """Read a column as a contract's type: Float64 for numbers, whole or not, String, or Datetime in UTC.
 

@@ -1,5 +1,6 @@
 """What a reader must know before a model is used, in sentences, each from what was measured."""
 
+from tippingpoint.data.users import unseen
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.reports.estimates import interval
 
@@ -92,9 +93,9 @@ def _policy(candidate: Candidate, question: ExperimentSpec) -> list[str]:
 def _columns(question: ExperimentSpec) -> list[str]:
     found, intake = [], question.users.intake
     if intake and intake.quarantined:
-        found.append(f"{intake.quarantined:,} of {intake.rows:,} rows broke the contract and were set aside.")
+        found.append(f"{intake.quarantined:,} of {intake.rows:,} rows were set aside: {intake.worst}.")
     if dropped := question.users.contract.dropped:
-        found.append(f"Not seen by the model: {_named([f'{column} ({why})' for column, why in dropped.items()])}.")
+        found.append(f"Not seen by the model: {_named(unseen(dropped))}.")
     return found
 
 

@@ -7,8 +7,8 @@ import polars as pl
 
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.core.overrides import override
-from tippingpoint.data.column_roles import NO, YES
 from tippingpoint.data.decisions import CHANCE, times
+from tippingpoint.data.outcome import BOUND, NO, YES, Positive, ones, words
 from tippingpoint.data.validation import as_text
 from tippingpoint.measurement.join import (
     AT,
@@ -41,6 +41,8 @@ class OutcomeRule:
         Days from the decision in which the outcome counts: a user is known once these are over. None: no such limit.
     since, until
         Decisions from when on, and until when outcomes are complete, in UTC; None: all, and the last time of either.
+    positive
+        What counted as outcome 1 where the version was fitted.
     """
 
     outcome: str | None = None
@@ -49,6 +51,7 @@ class OutcomeRule:
     within: float | None = None
     since: datetime | None = None
     until: datetime | None = None
+    positive: Positive = "yes"
 
 
 @dataclass(frozen=True)
@@ -223,6 +226,28 @@ def _marks(joined: pl.DataFrame, rule: OutcomeRule, name: str, now: datetime | N
     ]
 
 
+def _told(text: pl.Series, positive: Positive) -> pl.Series:
+    """(n,) 1 or 0 of a column of stripped text, null where missing: by what the version was fitted with, or yes and no.
+
+    Raises
+    ------
+    InputError
+        When it holds what says neither.
+    """
+    found = set(text.drop_nulls().str.to_lowercase().unique())
+    bound = isinstance(positive, str) and BOUND.fullmatch(positive)
+    if bound and text.cast(pl.Float64, strict=False).null_count() == text.null_count():
+        return ones(text, positive).cast(pl.Int64)
+    given = {value.lower() for value in ([positive] if isinstance(positive, str) else positive)}
+    wanted = NO if given <= NO else YES if bound or given <= YES or not given & found else given
+    if (odd := sorted(found - YES - NO)) and wanted is not given:
+        shown = ", ".join(map(repr, odd[:3])) + ("…" if len(odd) > 3 else "")
+        neither = "" if wanted is NO or given <= YES else f", nor {words(positive)}, which the model was fitted with"
+        what = f"{text.name!r} holds {shown}, not yes or no{neither}"
+        raise InputError("outcome", what, "Name a 0/1 or yes/no column, or make one.")
+    return text.str.to_lowercase().is_in(wanted).cast(pl.Int64)
+
+
 def _came(outcomes: pl.DataFrame, key: str, rule: OutcomeRule) -> tuple[pl.DataFrame, str]:
     """Id, whether the outcome came, and when; and the outcome's name."""
     columns = outcomes.columns
@@ -235,13 +260,7 @@ def _came(outcomes: pl.DataFrame, key: str, rule: OutcomeRule) -> tuple[pl.DataF
         raise InputError("outcome", what, f"Type {override('outcome', rest[0])}." if rest else "Type outcome=…")
     name = rule.outcome or rest[0]
     ids = one_row(outcomes, key)
-    text = as_text(outcomes[name]).str.strip_chars().str.to_lowercase().replace("", None)
-    if odd := sorted(set(text.drop_nulls().unique()) - YES - NO):
-        shown = ", ".join(map(repr, odd[:3])) + ("…" if len(odd) > 3 else "")
-        raise InputError(
-            "outcome", f"{name!r} holds {shown}, not yes or no", "Name a 0/1 or yes/no column, or make one."
-        )
-    outcome = pl.when(text.is_in(YES)).then(1).when(text.is_in(NO)).then(0)
+    outcome = _told(as_text(outcomes[name]).str.strip_chars().replace("", None), rule.positive)
     at = times(outcomes[rule.at], "at") if rule.at else pl.Series([None] * len(outcomes), dtype=pl.Datetime("us"))
     came = ids.with_columns(at.alias(AT), outcome.alias(OUTCOME), pl.lit(True).alias("__there"))
     if rule.at and (untimed := came.filter((pl.col(OUTCOME) == 1) & pl.col(AT).is_null()).height):

@@ -10,8 +10,9 @@ import pandas as pd
 import polars as pl
 
 from tippingpoint.core.errors import InputError
+from tippingpoint.data.column_roles import truth
 from tippingpoint.data.contract import ColumnSpec, TableSchema
-from tippingpoint.data.validation import as_text, check
+from tippingpoint.data.validation import as_text, check, parse
 from tippingpoint.data.writing import neutralised
 from tippingpoint.decisions.batch_result import BatchResult
 from tippingpoint.decisions.batch_statistics import Tally, in_general
@@ -146,7 +147,7 @@ class Batch:
             reasons[f"{self.terms.id} {AGAIN}"] = len(aside)
         broken = broken.with_columns(pl.col(broken.columns[0]) + first)
         features = self.features(good)
-        costs = table.select(self.costs)[rows] if self.costs and self.costs[0] in table.columns else None
+        costs = self._prices(table[rows]) if self.costs and self.costs[0] in table.columns else None
         ids = good[self.terms.id] if self.terms.id else pl.Series(ROW_ID, [f"row{first + i}" for i in rows], pl.String)
         numbers = self.terms.id is not None and ids.cast(pl.Int64, strict=False).null_count() == 0
         written = None if numbers else self.user_id
@@ -188,6 +189,10 @@ class Batch:
             else:
                 frame[name] = pd.Series(pd.array(values.to_arrow(), dtype="str"))
         return pd.DataFrame(frame)
+
+    def _prices(self, table: pl.DataFrame) -> pl.DataFrame:
+        """Prices of each user's own as Float64; yes is 1, no is 0."""
+        return pl.DataFrame({name: parse(truth(table[name]), "number")[0] for name in self.costs})
 
     def _again(self, table: pl.DataFrame, rows: np.ndarray, names: list[str]) -> pl.DataFrame:
         """Rows that repeat the id of an earlier chunk, in the form in which validation quarantines rows."""
