@@ -178,7 +178,7 @@ def _read(path: Path, where: str, ids: Collection[str]) -> pl.DataFrame:
 def _without_headers(text: pl.DataFrame) -> pl.DataFrame:
     """The header where it stands again, as in files put one behind the other, is made a blank row: it is no value."""
     again = (text.to_series(0) == text.columns[0]).arg_true()
-    found = [k for k in again if list(text.row(k)) == text.columns]
+    found = [k for k in again if [cell or "" for cell in text.row(k)] == text.columns]
     if not found:
         return text
     blank = pl.int_range(len(text), eager=True).is_in(found)

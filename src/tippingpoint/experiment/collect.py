@@ -7,6 +7,7 @@ import numpy as np
 
 from tippingpoint.config.settings import SimulateSettings, Split
 from tippingpoint.core.errors import InputError, nearest
+from tippingpoint.core.overrides import override
 from tippingpoint.core.strict import Component, validate
 from tippingpoint.data.source import Source
 from tippingpoint.data.splits import Parts, split
@@ -229,8 +230,8 @@ def _instead(name: str, policy: Policy, segment: str) -> str:
     if isinstance(policy, BestAction):
         return f"Leave {name} out: best_action, of all actions that were given, is in every contest."
     return (
-        f"Type policy={name} policy.actions.{segment}=ACTION, without {name} in policies; or name a YAML file of your"
-        " own there."
+        f"Type {override('policy', name)} policy.actions.{segment}=ACTION, without {name} in policies; or name a YAML"
+        " file of your own there."
     )
 
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from tippingpoint.core.errors import InputError, nearest
+from tippingpoint.core.overrides import override
 from tippingpoint.data.decisions import CHANCE, times
 from tippingpoint.data.outcome import BOUND, NO, YES, Positive, ones, words
 from tippingpoint.data.validation import as_text
@@ -258,11 +259,11 @@ def _came(outcomes: pl.DataFrame, key: str, rule: OutcomeRule) -> tuple[pl.DataF
     columns = outcomes.columns
     for where, column in (("outcome", rule.outcome), ("at", rule.at)):
         if column is not None and column not in columns:
-            raise InputError(where, f"no column {column!r} in the outcomes", nearest(column, columns))
+            raise InputError(where, f"no column {column!r} in the outcomes", nearest(column, columns, where))
     rest = [c for c in columns if c not in (key, rule.at)]
     if rule.outcome is None and len(rest) != 1:
         what = f"not given, and the outcomes have {'the columns ' + ', '.join(rest) if rest else 'no other column'}"
-        raise InputError("outcome", what, f"Type outcome={rest[0] if rest else '…'}.")
+        raise InputError("outcome", what, f"Type {override('outcome', rest[0])}." if rest else "Type outcome=…")
     name = rule.outcome or rest[0]
     ids = one_row(outcomes, key)
     outcome = _told(as_text(outcomes[name]).str.strip_chars().replace("", None), rule.positive)
