@@ -158,7 +158,8 @@ def remarks(table: pl.DataFrame, roles: Mapping[str, str]) -> dict[str, str]:
             remedy = f"type {is_id} if it is the id, or {is_none} if it is another"
             found[name] = f"is a whole number that differs in every row, and a feature now: {remedy}"
         elif role in ("number", "category") and nameless(name):
-            found[name] = "has no name, and is a feature now: give it one in the file"
+            is_none = override("data.drop", [name])
+            found[name] = f"has no name, and is a feature now: give it one in the file, or type {is_none}"
     return found
 
 
