@@ -9,12 +9,15 @@ from tests.frozen import record
 from tests.frozen.comparing import Allowed, Difference, unintended
 
 pytestmark = pytest.mark.programs
+REMARKS = "a whole number that differs in every row is remarked on; ids written differently are said"
 ISSUE = "the issue of the house: one word a thing, one spelling of a version and of a destination"
 ALLOWED: tuple[Allowed, ...] = (
     Allowed(r"(?s).*", "cannot tell", "inconclusive", ISSUE),
     Allowed(r"(policy diff|lint).*\.key", "scored_by", "model", ISSUE),
     Allowed(r"(serve|promote) .*\.key", "version", "model", ISSUE),
     Allowed(r"score .*\.key", "output", "to", ISSUE),
+    Allowed(r"describe.*\.columns\..*remark", None, "said", REMARKS),
+    Allowed(r"measure.*\.decisions\.ids", None, "said", REMARKS),
 )
 """Intended differences: where, what it was, what it became, and why."""
 UNREAD = ("typed", "message")
