@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tippingpoint.config.old_spellings import modern_words
 from tippingpoint.core.errors import InputError, nearest
+from tippingpoint.core.overrides import override, quoted
 from tippingpoint.core.redaction import masked
 
 if TYPE_CHECKING:
@@ -33,12 +34,6 @@ FREE = (
 )
 FREE_IN = {"simulate": (r"policy\.actions\.", r"economics\.costs\.")}
 """Where keys are the user's to name, so that a shipped config cannot list them: in every verb, and in one more."""
-
-
-def quoted(value: str) -> str:
-    """Text as Hydra takes it literally: in its quotes a backslash counts only before a quote, and is doubled there."""
-    escaped = re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + m[2].replace("'", "\\'"), value)
-    return f"'{escaped}'"
 
 
 def overlay(written: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -190,13 +185,21 @@ def hydra_error(error: Exception, verb: str, overrides: Sequence[str], config_di
         return InputError(
             key,
             f"{value!r} has a comma",
-            f"Type {key}='[{value}]' for a list, {key}=\"'{value}'\" for one text, or add -m to run one job for each.",
+            f"Type {key}={shlex.quote(f'[{value}]')} for a list, {override(key, value)} for one text, or add -m to run"
+            " one job for each.",
         )
     if isinstance(error, OverrideParseException):
-        key, _, value = masked(error.override).partition("=")
-        literal = value if re.match("['\"]", value) else f"'{value}'" if "'" not in value else f'"{value}"'
-        if value.startswith(("[", "{")):
-            return InputError(key, f"cannot make out {value!r}", f"Type '{key}=[a,b]' for a list, '{key}={{a: 1}}'.")
-        remedy = f"For a text with spaces, = or commas, quote it twice: {shlex.quote(f'{key}={literal}')}"
-        return InputError(key, f"cannot make out {value!r}", remedy)
+        return _not_made_out(*masked(error.override).partition("="))
     return InputError("command line", " ".join(text.split()).rstrip("."))
+
+
+def _not_made_out(key: str, sign: str, value: str) -> InputError:
+    """Say that a word of the command line is not in Hydra's grammar."""
+    if not sign or not re.fullmatch(r"[+~]{0,2}[\w.@/-]+", key, re.ASCII):
+        what = f"cannot make out {key + sign + value!r}"
+        return InputError("command line", what, "Words are KEY=VALUE; --cfg job shows every key.")
+    if value.startswith(("[", "{")):
+        lists = f"Type {key}='[a,b]' for a list, {key}='{{a: 1}}' for keys with values, "
+        return InputError(key, f"cannot make out {value!r}", f"{lists}{override(key, value)} for one text.")
+    remedy = f"For a text with spaces, = or commas, quote it twice: {override(key, value)}"
+    return InputError(key, f"cannot make out {value!r}", remedy)

@@ -1,5 +1,6 @@
 """Users from a table: its columns' roles as the config says, else inferred, and open to correction."""
 
+import contextlib
 import re
 from abc import abstractmethod
 from datetime import datetime
@@ -11,6 +12,7 @@ import polars as pl
 from pydantic import BeforeValidator
 
 from tippingpoint.core.errors import InputError, nearest
+from tippingpoint.core.overrides import override
 from tippingpoint.data.column_rules import stand_ins
 from tippingpoint.data.contract import TableSchema
 from tippingpoint.data.inference import features, id_column, remarks
@@ -152,7 +154,7 @@ class Roles(Source):
             self._require(table, f"data.{key}", getattr(self, key))
         for key in ("drop", "measures", "costs"):
             for column in getattr(self, key):
-                self._require(table, f"data.{key}", column)
+                self._require(table, f"data.{key}", column, getattr(self, key))
 
     def unused(self, table: pl.DataFrame) -> dict[str, np.ndarray]:
         """(n,) rows that say nothing of a user, or not what came of one, by the reason they are quarantined for."""
@@ -172,7 +174,8 @@ class Roles(Source):
         """The id column: the config's, else the contract's, else one found by its name."""
         if self.id or self.terms:
             return self.id or (self.terms.id if self.terms else None)
-        return id_column(table.drop(list(self.hidden(None)), strict=False))
+        others = [name for name in self.hidden(None) if name not in self.drop]
+        return id_column(table.drop(others, strict=False), self.drop)
 
     def hidden(self, user_id: str | None) -> dict[str, str]:
         """Columns that are no features because of what they are to the config, with the reason."""
@@ -186,9 +189,10 @@ class Roles(Source):
         hidden |= dict.fromkeys(self.costs, "a cost")
         return hidden | dict.fromkeys(self.drop, "data.drop")
 
-    def _require(self, table: pl.DataFrame, where: str, column: str | None) -> None:
+    def _require(self, table: pl.DataFrame, where: str, column: str | None, among: list[str] | None = None) -> None:
         if column is not None and column not in table.columns:
-            raise InputError(where, f"no column {column!r} in {self.origin}", nearest(column, table.columns))
+            remedy = nearest(column, table.columns, where, among)
+            raise InputError(where, f"no column {column!r} in {self.origin}", remedy)
 
     def outcomes(self, target: pl.Series) -> tuple[np.ndarray, Positive]:
         """(n,) 0/1 of the column to predict, and what of it counts as 1.
@@ -238,7 +242,9 @@ class Roles(Source):
         values = taken.unique().sort().to_list()
         control = self.control if self.control is not None else "none"
         if control not in values:
-            raise InputError("data.control", f"{self.logged!r} is never {control!r}", nearest(control, values))
+            raise InputError(
+                "data.control", f"{self.logged!r} is never {control!r}", nearest(control, values, "data.control")
+            )
         order = [control, *(v for v in values if v != control)]
         codes = {value: k for k, value in enumerate(order)}
         action = taken.replace_strict(codes, return_dtype=pl.Int64).to_numpy()
@@ -252,9 +258,7 @@ class Roles(Source):
             raise InputError(
                 "data.logging_probability",
                 f"needs the chance of each of {', '.join(map(repr, values))}",
-                "Type data.logging_probability=uniform, or ='{"
-                + ", ".join(f"{v}: {1 / len(values):.4f}" for v in values)
-                + "}', or name the columns that hold them.",
+                _chances(values),
             )
         chance = np.empty((len(table), len(order)))
         for k, value in enumerate(order):
@@ -314,6 +318,14 @@ def _missing(outcome: pl.Series, contract: TableSchema | None) -> np.ndarray:
     if text.filter(~stands_in).n_unique() < 2:
         stands_in = text == ""
     return (text.is_null() | stands_in.fill_null(False)).to_numpy()
+
+
+def _chances(values: list[str]) -> str:
+    """What to type for the chances of actions."""
+    remedy = "Type data.logging_probability=uniform, or name the columns that hold them"
+    with contextlib.suppress(ValueError):  # some names can stand in a file only
+        remedy += f", or {override('data.logging_probability', dict.fromkeys(values, round(1 / len(values), 4)))}"
+    return f"{remedy}."
 
 
 def _newest(table: pl.DataFrame) -> dict[str, datetime]:

@@ -83,7 +83,9 @@ def identified(table: pl.DataFrame, user_id: str | None, needed: Sequence[str]) 
         if column not in columns:
             raise InputError(where, f"no column {column!r}", nearest(column, columns))
     if user_id is not None and user_id not in columns:
-        raise InputError("decisions_id", f"no column {user_id!r} in the decisions", nearest(user_id, columns))
+        raise InputError(
+            "decisions_id", f"no column {user_id!r} in the decisions", nearest(user_id, columns, "decisions_id")
+        )
     key = user_id or ("user_id" if "user_id" in columns else columns[0])
     for column in (key, *needed):
         if missing := table[column].null_count():

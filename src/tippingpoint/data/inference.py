@@ -1,7 +1,7 @@
 """What each column of a table is: its type, from a CSV's text, and what it is to a model, by its name and values."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -9,6 +9,7 @@ import pandas as pd
 import polars as pl
 
 from tippingpoint.core.errors import InputError
+from tippingpoint.core.overrides import override
 from tippingpoint.data.column_rules import stand_ins
 from tippingpoint.data.contract import KINDS, NOUN, ColumnSpec, TableSchema
 from tippingpoint.data.identity import INDEX, LIKE_ID, index, like_id, nameless, names_id, whole
@@ -97,13 +98,13 @@ def _as_number_written(text: pl.Series) -> pl.Series:
     return number if text.filter(~number.is_finite()).str.contains(NOT_FINITE).all() else text
 
 
-def id_column(table: pl.DataFrame) -> str | None:
+def id_column(table: pl.DataFrame, dropped: Sequence[str] = ()) -> str | None:
     """The first column that is called like an id and differs in every row.
 
     Raises
     ------
     InputError
-        When there is none, and one that is called so nearly differs in every row.
+        When there is none, and one that is called so, and is not dropped, nearly differs in every row.
     """
     named = {
         column: len(table) - table[column].n_unique()
@@ -113,11 +114,12 @@ def id_column(table: pl.DataFrame) -> str | None:
     if (found := next((column for column, again in named.items() if not again), None)) is not None:
         return found
     for column, again in named.items():
-        if again < (1 - ALMOST) * len(table):
+        if again < (1 - ALMOST) * len(table) and column not in dropped:
+            drop = override("data.drop", [*dropped, column])
             raise InputError(
                 "data.id",
                 f"{column!r} looks like the id, but {again:,} of {len(table):,} rows repeat one",
-                f"Keep one row a user; or type data.drop='[{column}]' if it is none: rows are numbered then.",
+                f"Keep one row a user; or type {drop} if it is none: rows are numbered then.",
             )
     return None
 
@@ -152,7 +154,8 @@ def remarks(table: pl.DataFrame, roles: Mapping[str, str]) -> dict[str, str]:
     found = {}
     for name, role in roles.items():
         if role == "number" and like_id(table[name]):
-            remedy = f"type data.id={name} if it is the id, or data.drop='[{name}]' if it is another"
+            is_id, is_none = override("data.id", name), override("data.drop", [name])
+            remedy = f"type {is_id} if it is the id, or {is_none} if it is another"
             found[name] = f"is a whole number that differs in every row, and a feature now: {remedy}"
         elif role in ("number", "category") and nameless(name):
             found[name] = "has no name, and is a feature now: give it one in the file"

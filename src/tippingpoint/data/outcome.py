@@ -1,14 +1,13 @@
 """Which values of a column count as outcome 1: yes, one value, several, or a bound of a number."""
 
-import json
 import operator
 import re
-import shlex
 from collections.abc import Sequence
 
 import polars as pl
 
 from tippingpoint.core.errors import InputError, nearest
+from tippingpoint.core.overrides import override
 
 YES, NO = {"1", "1.0", "yes", "y", "true", "t"}, {"0", "0.0", "no", "n", "false", "f"}
 BOUND = re.compile(r"(>=|<=|>|<)\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)")
@@ -60,9 +59,12 @@ def told(text: pl.Series, given: str | Sequence[str] | None) -> Positive:
     if given is not None:
         positive: Positive = given if isinstance(given, str) else tuple(given)
         bound = isinstance(given, str) and BOUND.fullmatch(given)
+        among = None if isinstance(given, str) else given
         for value in () if bound and given not in values else (given,) if isinstance(given, str) else given:
             if value not in values:
-                raise InputError("data.positive", f"{text.name!r} is never {value!r}", nearest(value, values))
+                raise InputError(
+                    "data.positive", f"{text.name!r} is never {value!r}", nearest(value, values, "data.positive", among)
+                )
         one = ones(text, positive)
         if one.all() or not one.any():
             what = f"{text.name!r} is {words(positive)} in {'every' if one.all() else 'no'} row"
@@ -98,13 +100,4 @@ def propose(text: pl.Series) -> str:
 
 def _typed(positive: str | list[str]) -> str:
     """What is typed in a shell for it."""
-    if isinstance(positive, str):
-        literal = positive if BOUND.fullmatch(positive) else _literal(positive)
-    else:
-        literal = f"[{','.join(map(_literal, positive))}]"
-    return f"data.positive={shlex.quote(literal)}"
-
-
-def _literal(value: str) -> str:
-    bare = re.fullmatch(r"(?a)(?!(?i:null|true|false|nan|inf)$)[A-Za-z_]\w*", value)
-    return value if bare else json.dumps(value, ensure_ascii=False)
+    return override("data.positive", positive)

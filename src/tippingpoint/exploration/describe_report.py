@@ -7,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tippingpoint.core.overrides import override
 from tippingpoint.data.outcome import Positive, words
 from tippingpoint.data.profile import LEAK, Described
 
@@ -62,8 +63,8 @@ def describe_summary(
         few = suspects[:shown]
         named = ", ".join(f"{c.name} ({c.pure} have the rarer outcome)" if c.pure else c.name for c in few)
         named += "…" if len(suspects) > shown else ""
-        drop = ", ".join(c.name for c in suspects)
-        lines.append(f"Leak suspects: {named}. If known only afterwards: data.drop='[{drop}]'")
+        drop = override("data.drop", [c.name for c in suspects])
+        lines.append(f"Leak suspects: {named}. If known only afterwards: {drop}")
     lines += (
         [f"No score can have a ROC AUC above {best:.3f} on all these users, but by chance."] if best is not None else []
     )
@@ -71,13 +72,13 @@ def describe_summary(
         if c.like_action:
             lines.append(
                 f"{c.name} ({c.distinct} values) is a feature now. If it says what was done to users:"
-                f" data.action={c.name} data.control=… (the value for nothing)"
+                f" {override('data.action', c.name)} data.control=… (the value for nothing)"
             )
     lines += [f"{c.name!r} {c.remark}." for c in columns if c.remark]
     lines += [intake] if intake else []
     lines += [f"As it is, no job can use it: {trouble}"] if trouble else []
     if contract:
-        lines.append(f"Contract written to {contract}: edit it, then data.contract={contract}")
+        lines.append(f"Contract written to {contract}: edit it, then {override('data.contract', contract)}")
     elif held:
         lines.append(f"Held against {held}." + ("" if trouble else " Next: tippingpoint compare with the same words"))
     else:

@@ -17,6 +17,7 @@ from rich.console import RenderableType
 
 from tippingpoint.config.settings import VERSION, MeasureSettings
 from tippingpoint.core.errors import InputError
+from tippingpoint.core.overrides import override
 from tippingpoint.core.redaction import masked
 from tippingpoint.core.run_reference import RunReference
 from tippingpoint.core.strict import Component
@@ -98,15 +99,17 @@ class MeasureResult(Result):
         if self.to is None:
             return ""
         actions = [c.removeprefix(CHANCE) for c in self.decided.table.columns if c.startswith(CHANCE)]
-        chances = ", ".join(f"{a}: {CHANCE}{a}" for a in actions)
-        words = [f"data.path={self.to}", f"data.target={self.decided.outcome_name}", f"data.name={self.question}"]
-        words += [f"data.id={self.decided.id}"]
-        words += [
-            "data.action=action",
-            f"'data.logging_probability={{{chances}}}'",
-            f"data.good={str(self.good).lower()}",
-        ]
-        return f"Next round: tippingpoint compare data=csv {' '.join(words)}"
+        words = {
+            "path": self.to,
+            "target": self.decided.outcome_name,
+            "name": self.question,
+            "id": self.decided.id,
+            "action": "action",
+            "logging_probability": {a: f"{CHANCE}{a}" for a in actions},
+            "good": self.good,
+        }
+        typed = " ".join(override(f"data.{key}", value) for key, value in words.items())
+        return f"Next round: tippingpoint compare data=csv {typed}"
 
     def render(self) -> RenderableType:
         """One screen for a terminal."""

@@ -6,11 +6,14 @@ from typing import Any
 import polars as pl
 
 from tippingpoint.core.errors import InputError, nearest
+from tippingpoint.core.overrides import override
 from tippingpoint.data.decisions import some, written_ids
 from tippingpoint.data.identity import number_form
 from tippingpoint.data.inference import id_column
 from tippingpoint.data.validation import as_text
 
+LEAST_DECIDED = 0.5
+"""Share of a column's values, all different, that are ids of decisions, from which on it is advised as the id."""
 AT = "__at"
 """When something came, in a join under way."""
 
@@ -121,19 +124,26 @@ def id_of(table: pl.DataFrame, given: str | None, user_id: str, ids: pl.Series, 
     """The id column of outcomes or users."""
     if given is not None:
         if given not in table.columns:
-            raise InputError(f"{what}_id", f"no column {given!r} in the {what}", nearest(given, table.columns))
+            raise InputError(
+                f"{what}_id", f"no column {given!r} in the {what}", nearest(given, table.columns, f"{what}_id")
+            )
         return given
     if user_id in table.columns:
         return user_id
-    if (found := id_column(table)) is not None:
+    try:
+        found = id_column(table)
+    except InputError as error:
+        raise InputError(f"{what}_id", error.what, better_id(table, ids, what)) from error
+    if found is not None:
         return found
     raise InputError(f"{what}_id", f"the {what} have no column {user_id!r}", better_id(table, ids, what))
 
 
 def better_id(table: pl.DataFrame, ids: pl.Series, what: str) -> str:
-    """Which column's values are ids of the decisions, in words."""
-    known = set(ids.to_list())
+    """Which column is the id, in words: one value a row, as ids are, and most of them decided for."""
+    known = ids.unique().implode()
     for column in table.columns:
-        if known & set(as_text(table[column]).head(10_000).to_list()):
-            return f"Those of {column!r} are: type {what}_id={column}."
+        values = as_text(table[column])
+        if values.n_unique() == len(values) > 2 and (values.is_in(known).sum() or 0) > LEAST_DECIDED * len(values):
+            return f"Those of {column!r} are: type {override(f'{what}_id', column)}."
     return f"Columns: {', '.join(table.columns[:12])}. Write ids the same way in both."

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from tippingpoint.core.errors import InputError, nearest
+from tippingpoint.core.overrides import override
 from tippingpoint.data.decisions import CHANCE, times
 from tippingpoint.data.outcome import BOUND, NO, YES, Positive, ones, words
 from tippingpoint.data.validation import as_text
@@ -176,10 +177,7 @@ def outcomes_of(
     ids, written = spelled_as(decisions[user_id], came["__id"])
     came = came.with_columns(ids)
     joined, strangers = match_outcomes(decisions, first, user_id, came, outcomes)
-    without = joined["__there"].null_count()
-    if not rule.absent_is_zero and without and joined[OUTCOME].min() == 1:
-        what = f"every known outcome is 1, and {without:,} users have no row: no uplift is told from the others"
-        raise InputError("outcomes", what, "Type absent=zero if users without a row did not convert.")
+    _refuse_only_ones(joined, rule)
     joined = joined.with_columns(_marks(joined, rule, name, now))
     used = joined.filter(~pl.col("__before") & ~pl.col("__unknown"))
     counts = Counts(
@@ -198,6 +196,13 @@ def outcomes_of(
     return DecisionsWithOutcomes(
         used, user_id, name, counts, settled=not rule.absent_is_zero or rule.within is not None
     )
+
+
+def _refuse_only_ones(joined: pl.DataFrame, rule: OutcomeRule) -> None:
+    without = joined["__there"].null_count()
+    if not rule.absent_is_zero and without and joined[OUTCOME].min() == 1:
+        what = f"every known outcome is 1, and {without:,} users have no row: no uplift is told from the others"
+        raise InputError("outcomes", what, "Type absent=zero if users without a row did not convert.")
 
 
 def _marks(joined: pl.DataFrame, rule: OutcomeRule, name: str, now: datetime | None) -> list[pl.Expr]:
@@ -258,11 +263,11 @@ def _came(outcomes: pl.DataFrame, key: str, rule: OutcomeRule) -> tuple[pl.DataF
     columns = outcomes.columns
     for where, column in (("outcome", rule.outcome), ("at", rule.at)):
         if column is not None and column not in columns:
-            raise InputError(where, f"no column {column!r} in the outcomes", nearest(column, columns))
+            raise InputError(where, f"no column {column!r} in the outcomes", nearest(column, columns, where))
     rest = [c for c in columns if c not in (key, rule.at)]
     if rule.outcome is None and len(rest) != 1:
         what = f"not given, and the outcomes have {'the columns ' + ', '.join(rest) if rest else 'no other column'}"
-        raise InputError("outcome", what, f"Type outcome={rest[0] if rest else '…'}.")
+        raise InputError("outcome", what, f"Type {override('outcome', rest[0])}." if rest else "Type outcome=…")
     name = rule.outcome or rest[0]
     ids = one_row(outcomes, key)
     outcome = _told(as_text(outcomes[name]).str.strip_chars().replace("", None), rule.positive)
