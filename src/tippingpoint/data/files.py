@@ -226,4 +226,4 @@ def _stack(where: str, tables: dict[str, pl.DataFrame], given: Iterable[str], id
         if len(kinds) > 1 and not all(kind.is_numeric() for kind in kinds):
             parts = [part.with_columns(as_text(part[column])) for part in parts]
     table = pl.concat(parts, how="vertical_relaxed")
-    return table.with_columns(typed(table.select(list(given)), ids))
+    return table.with_columns(typed(table.select(*given), ids))
