@@ -15,11 +15,11 @@ from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.core.overrides import override
 from tippingpoint.data.column_rules import stand_ins
 from tippingpoint.data.contract import TableSchema
-from tippingpoint.data.inference import features, id_column
+from tippingpoint.data.inference import features, id_column, remarks
 from tippingpoint.data.outcome import NO, YES, Positive, ones, told, words
 from tippingpoint.data.source import Source
 from tippingpoint.data.users import FeatureSchema, Users, unseen
-from tippingpoint.data.validation import as_text, parse
+from tippingpoint.data.validation import as_ids, as_text, parse
 
 LEAVING = re.compile(r"(?i)churn|cancel|unsubscri|attrit|lapse|(^|[^a-z])(left|leaves?|leaving|exited|quit)([^a-z]|$)")
 """Names of outcomes that are seldom wanted."""
@@ -84,6 +84,11 @@ class Roles(Source):
         return self.target or (self.terms.outcome if self.terms else None)
 
     @property
+    def text_ids(self) -> list[str]:
+        """Columns that the config or the contract names as the id: text, whatever they hold."""
+        return [name for name in (self.id, self.terms.id if self.terms else None) if name is not None]
+
+    @property
     def logged(self) -> str | None:
         """The column that says what was done, as the config or else the contract names it."""
         named = self.terms.action if self.terms else None
@@ -125,7 +130,9 @@ class Roles(Source):
             features=frame,
             outcome=outcome,
             user_id=ids,
-            contract=FeatureSchema(columns, target, positive, good, user_id, dropped),
+            contract=FeatureSchema(
+                columns, target, positive, good, user_id, dropped, remarks(table, {c.name: c.kind for c in columns})
+            ),
             actions=actions,
             action=action,
             logging_probability=logging_probability,
@@ -167,7 +174,7 @@ class Roles(Source):
         """The id column: the config's, else the contract's, else one found by its name."""
         if self.id or self.terms:
             return self.id or (self.terms.id if self.terms else None)
-        return id_column(table.drop(self.outcome) if self.outcome else table, self.drop)
+        return id_column(table.drop(list(self.hidden(None)), strict=False), self.drop)
 
     def hidden(self, user_id: str | None) -> dict[str, str]:
         """Columns that are no features because of what they are to the config, with the reason."""
@@ -211,7 +218,7 @@ class Roles(Source):
     def _ids(self, table: pl.DataFrame, user_id: str | None, rows: np.ndarray) -> np.ndarray:
         if user_id is None:
             return np.array([f"row{i}" for i in rows], dtype=object)
-        ids = as_text(table[user_id])
+        ids = as_ids(table[user_id])
         if missing := ids.null_count():
             raise InputError("data.id", f"{user_id!r} is missing in {missing:,} rows of {self.origin}")
         if repeated := ids.filter(ids.is_duplicated()).unique(maintain_order=True).to_list():

@@ -105,6 +105,9 @@ class TableSchema(StrictModel):
         for key, name in [*named, *(("measures", name) for name in self.measures)]:
             if name not in self.columns:
                 raise ValueError(f"{key} {name!r} is not one of the columns. {nearest(name, self.columns)}")
+        if self.id is not None:  # text, whatever else it is said to be: every digit of it counts
+            said = self.columns[self.id]
+            self.columns[self.id] = ColumnSpec(type="text", missing=said.missing, meaning=said.meaning)
         return self
 
     def meaning(self, outcome: str) -> FeatureSchema:

@@ -4,7 +4,7 @@ import csv
 import gzip
 import re
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
@@ -14,7 +14,7 @@ from pydantic import Field
 
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.data.column_roles import Roles
-from tippingpoint.data.inference import inferred
+from tippingpoint.data.inference import typed
 from tippingpoint.data.validation import as_text
 from tippingpoint.data.writing import SUFFIXES
 
@@ -31,11 +31,16 @@ class Table(Roles):
         return Path(self.path).name or Path(self.path).resolve().name
 
     def read(self) -> pl.DataFrame:
-        return read(Path(self.path))
+        return read(Path(self.path), self.text_ids)
 
 
-def read(path: Path) -> pl.DataFrame:
+def read(path: Path, ids: Collection[str] = ()) -> pl.DataFrame:
     """Read a CSV (gzipped or not) or Parquet file, or all those of a folder, in the order of their names.
+
+    Parameters
+    ----------
+    ids
+        Columns that hold ids, whatever they are called.
 
     Raises
     ------
@@ -45,10 +50,10 @@ def read(path: Path) -> pl.DataFrame:
     where = f"data.path={path}"
     files = files_of(path, where)
     if path.is_dir():
-        tables = {str(file.relative_to(path)): _partition(file, path) for file in files}
-        table = _stack(where, tables, partition_of(files[0], path))
+        tables = {str(file.relative_to(path)): _partition(file, path, ids) for file in files}
+        table = _stack(where, tables, partition_of(files[0], path), ids)
     else:
-        table = _read(path, where)
+        table = _read(path, where, ids)
     if len(table) < 2:
         raise InputError(where, f"has {'a header only' if not len(table) else 'one row only'}; users are rows")
     return table
@@ -94,8 +99,8 @@ def partition_of(file: Path, folder: Path) -> dict[str, str | None]:
     return {unquote(key): None if value == MISSING_PARTITION else unquote(value) for key, _, value in named}
 
 
-def _partition(file: Path, folder: Path) -> pl.DataFrame:
-    table, given = _read(file, f"data.path={file}"), partition_of(file, folder)
+def _partition(file: Path, folder: Path, ids: Collection[str]) -> pl.DataFrame:
+    table, given = _read(file, f"data.path={file}", ids), partition_of(file, folder)
     refuse_doubled(table.columns, given, f"data.path={file}")
     return table.with_columns(pl.lit(value, pl.String).alias(key) for key, value in given.items())
 
@@ -158,7 +163,7 @@ def refuse_repeated(names: list[str], path: Path, where: str, found: Layout) -> 
                 raise InputError(where, what, "Rename or take out all but one.")
 
 
-def _read(path: Path, where: str) -> pl.DataFrame:
+def _read(path: Path, where: str, ids: Collection[str]) -> pl.DataFrame:
     found = layout(path, where)
     try:
         if found.parquet:
@@ -167,8 +172,7 @@ def _read(path: Path, where: str) -> pl.DataFrame:
     except (pl.exceptions.PolarsError, UnicodeDecodeError, OSError) as error:
         raise unreadable(error, path, where, found) from error
     refuse_repeated(text.columns, path, where, found)
-    text = _without_headers(text)
-    return pl.DataFrame({name: inferred(text[name]) for name in text.columns})  # a dict keeps the name ''
+    return typed(_without_headers(text), ids)
 
 
 def _without_headers(text: pl.DataFrame) -> pl.DataFrame:
@@ -203,7 +207,7 @@ def _ragged(path: Path, separator: str) -> str:
     return ""
 
 
-def _stack(where: str, tables: dict[str, pl.DataFrame], given: Iterable[str]) -> pl.DataFrame:
+def _stack(where: str, tables: dict[str, pl.DataFrame], given: Iterable[str], ids: Collection[str]) -> pl.DataFrame:
     """The rows of all files; a column that some hold as numbers and others as text becomes text.
 
     Parameters
@@ -222,4 +226,4 @@ def _stack(where: str, tables: dict[str, pl.DataFrame], given: Iterable[str]) ->
         if len(kinds) > 1 and not all(kind.is_numeric() for kind in kinds):
             parts = [part.with_columns(as_text(part[column])) for part in parts]
     table = pl.concat(parts, how="vertical_relaxed")
-    return table.with_columns(inferred(table[key]) for key in given)
+    return table.with_columns(typed(table.select(given), ids))

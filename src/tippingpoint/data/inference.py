@@ -1,7 +1,7 @@
 """What each column of a table is: its type, from a CSV's text, and what it is to a model, by its name and values."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -12,6 +12,7 @@ from tippingpoint.core.errors import InputError
 from tippingpoint.core.overrides import override
 from tippingpoint.data.column_rules import stand_ins
 from tippingpoint.data.contract import KINDS, NOUN, ColumnSpec, TableSchema
+from tippingpoint.data.identity import INDEX, LIKE_ID, index, like_id, nameless, names_id, whole
 from tippingpoint.data.users import Column
 from tippingpoint.data.validation import TIMES
 
@@ -19,7 +20,6 @@ ALMOST = 0.9
 """Share of different values from which on a column named like an id is meant as one."""
 MANY, FEWEST = 50, 20
 """Different categories from which on it matters whether they are rare; rows a category needs not to be rare."""
-ID_NAME = re.compile(r"(?i:(^|_)(id|uuid|guid)$)|[a-z](ID|Id)$")
 
 NOT_FINITE = r"^[+-]?inf$|^NaN$|[0-9]"
 """How a number that is not finite is written."""
@@ -65,18 +65,23 @@ def _as_time_written(text: pl.Series, first: str) -> pl.Series:
         return text.clear(len(text))
 
 
+def typed(table: pl.DataFrame, ids: Collection[str] = ()) -> pl.DataFrame:
+    """Return a CSV's cells with the types of their columns; `ids`, and what is called like one, stay text."""
+    text = {name for name in table.columns if name in ids or names_id(name)}
+    return pl.DataFrame({c.name: c if c.name in text else inferred(c) for c in table})  # a dict keeps the name ''
+
+
 def by_contract(text: pl.Series, spec: ColumnSpec) -> pl.Series:
     """Return a CSV's column as its contract has it; what does not fit stays text, for validation to name.
 
-    Ids are text: `007` stays `007`; but `7.0`, as pandas writes ids beside missing ones, is 7.
+    Text, as ids are, stays as written.
     """
     if spec.numeric:
         number = text.cast(pl.Float64, strict=False)
         return number if number.null_count() == text.null_count() else inferred(text)
     if spec.type == "category":
         return text if spec.values is None or text.is_in(spec.values).all() else inferred(text)
-    pointed = "." in (text.drop_nulls().head(1).to_list() or [""])[0]
-    return typed if pointed and (typed := inferred(text)).dtype.is_float() else text
+    return text
 
 
 def _as_number_written(text: pl.Series) -> pl.Series:
@@ -92,26 +97,35 @@ def _as_number_written(text: pl.Series) -> pl.Series:
 
 
 def id_column(table: pl.DataFrame, dropped: Sequence[str] = ()) -> str | None:
-    """The column that is called like an id and differs in every row.
+    """The first column that is called like an id and differs in every row; `dropped` are those taken out before.
 
     Raises
     ------
     InputError
-        When one is called so and nearly differs in every row, and is not among those dropped.
+        When there is none, and one that is called so nearly differs in every row.
     """
-    for column in table.columns:
-        values = table[column]
-        if not ID_NAME.search(column) or values.dtype.is_float() or values.null_count():
-            continue
-        if (distinct := values.n_unique()) == len(values):
-            return column
-        if distinct > ALMOST * len(values) and column not in dropped:
+    named = {
+        column: len(table) - table[column].n_unique()
+        for column in table.columns
+        if names_id(column) and not table[column].null_count() and not _fractions(table[column])
+    }
+    if (found := next((column for column, again in named.items() if not again), None)) is not None:
+        return found
+    for column, again in named.items():
+        if again < (1 - ALMOST) * len(table):
             raise InputError(
                 "data.id",
-                f"{column!r} looks like the id, but {len(values) - distinct:,} of {len(values):,} rows repeat one",
-                f"Keep one row a user; or type {override('data.drop', [*dropped, column])} if it is none.",
+                f"{column!r} looks like the id, but {again:,} of {len(table):,} rows repeat one",
+                f"Keep one row a user; or type {override('data.drop', [*dropped, column])} if it is none: rows are"
+                " numbered then.",
             )
     return None
+
+
+def _fractions(values: pl.Series) -> bool:
+    """Whether a column holds numbers that are not all whole."""
+    number = _as_number(values) if values.dtype == pl.String else values
+    return number is not None and number.dtype.is_float() and bool((number % 1 != 0).any())
 
 
 def features(
@@ -120,7 +134,7 @@ def features(
     """What a model may see of a table: columns, their values, and why it does not see the others."""
     columns, frame, dropped = [], {}, {}
     for series in table:
-        kind, why, values = feature(series, contract)
+        kind, why, values = feature(series, contract, first=series.name == table.columns[0])
         if kind is None:
             dropped[series.name] = why
         elif kind == "number":
@@ -133,10 +147,24 @@ def features(
     return tuple(columns), pd.DataFrame(frame), dropped
 
 
+def remarks(table: pl.DataFrame, roles: Mapping[str, str]) -> dict[str, str]:
+    """What is odd about features: those that may be an id, or have no name; `roles` says which are `number`."""
+    found = {}
+    for name, role in roles.items():
+        if role == "number" and like_id(table[name]):
+            remedy = (
+                f"type {override('data.id', name)} if it is the id, or {override('data.drop', [name])} if it is another"
+            )
+            found[name] = f"is a whole number that differs in every row, and a feature now: {remedy}"
+        elif role in ("number", "category") and nameless(name):
+            found[name] = "has no name, and is a feature now: give it one in the file"
+    return found
+
+
 def feature(
-    series: pl.Series, contract: TableSchema | None
+    series: pl.Series, contract: TableSchema | None, first: bool = False
 ) -> tuple[Literal["number", "category"] | None, str, pl.Series]:
-    """What a column is to a model.
+    """What a column is to a model; `first`: whether it is the table's first one.
 
     Returns
     -------
@@ -161,21 +189,25 @@ def feature(
     if series.dtype.is_temporal():
         return None, "a time", series
     number = series if series.dtype.is_numeric() or series.dtype == pl.Boolean else _as_number(series)
+    if index(series, first):
+        return None, INDEX, series
     if number is not None:
-        if ID_NAME.search(series.name) and not number.dtype.is_float() and distinct == len(series):
-            return None, "like an id: all different", number
+        if names_id(series.name) and distinct == len(series) and whole(series) is not None:
+            return None, LIKE_ID, number
         return "number", "", number
+    why = _no_category(series, distinct)
+    return None if why else "category", why, series
+
+
+def _no_category(series: pl.Series, distinct: int) -> str:
+    """Why text is no category; empty if it is one."""
     if distinct > max(20, len(series) / 2):
-        return None, f"like an id: {distinct:,} different values", series
-    if distinct > MANY and _rare(series) > ALMOST:
-        return None, f"nearly all of its {distinct:,} values are rare", series
-    return "category", "", series
-
-
-def _rare(series: pl.Series) -> float:
-    """Share of the rows that hold a category too rare to be told from other rare ones."""
-    counts = series.drop_nulls().value_counts()["count"]
-    return float(counts.filter(counts < FEWEST).sum() / counts.sum())
+        return f"like an id: {distinct:,} different values"
+    if distinct > MANY:
+        counts = series.drop_nulls().value_counts()["count"]
+        if int(counts.filter(counts < FEWEST).sum()) > ALMOST * int(counts.sum()):
+            return f"nearly all of its {distinct:,} values are rare"
+    return ""
 
 
 def _as_number(series: pl.Series) -> pl.Series | None:

@@ -11,6 +11,8 @@ import polars as pl
 from scipy.stats import rankdata
 
 from tippingpoint.data.contract import ColumnSpec, TableSchema
+from tippingpoint.data.identity import INDEX, LIKE_ID
+from tippingpoint.data.inference import feature, remarks
 from tippingpoint.data.validation import as_text, parse
 
 LEAK = 0.95
@@ -47,6 +49,8 @@ class Described:
         ROC AUC with which it alone tells the outcome, either way round; None where that cannot be asked.
     pure
         The values whose users all had the rarer outcome, and how many they are; empty if there are none.
+    remark
+        What is odd about it as a feature; empty if nothing is.
     """
 
     name: str
@@ -59,6 +63,7 @@ class Described:
     example: str
     alone: float | None
     pure: str
+    remark: str
 
     @property
     def like_action(self) -> bool:
@@ -81,9 +86,9 @@ def describe(table: pl.DataFrame, roles: dict[str, str], outcome: np.ndarray | N
     outcome
         (n,) 0/1; None where it is not known.
     """
-    described = []
+    described, odd = [], remarks(table, roles)
     for values in table:
-        terms = infer_terms(values)
+        terms = ColumnSpec(type="text") if roles[values.name] == "id" else infer_terms(values)
         typed, _ = parse(values, terms.type)
         present = typed.drop_nulls()
         ordered = terms.type in ("number", "whole", "time") and len(present) > 0
@@ -101,6 +106,7 @@ def describe(table: pl.DataFrame, roles: dict[str, str], outcome: np.ndarray | N
                 example=(as_text(values).drop_nulls().head(1).to_list() or [""])[0],
                 alone=None if asked is None else alone(typed, asked),
                 pure="" if asked is None else pure(typed, asked),
+                remark=odd.get(values.name, ""),
             )
         )
     return described
@@ -167,8 +173,15 @@ def infer(
     action: str | None = None,
     measures: Sequence[str] = (),
 ) -> TableSchema:
-    """A contract that the table holds, to be edited: ranges rounded outwards to two digits; an id has none."""
-    columns = {values.name: infer_terms(values) for values in table}
+    """A contract that the table holds, to be edited: ranges rounded outwards to two digits, ids as text, no index."""
+    columns = {}
+    for values in table:
+        _, why, _ = feature(values, None, first=values.name == table.columns[0])
+        if why == INDEX and values.name not in (outcome, user_id, action, *measures):
+            continue
+        columns[values.name] = infer_terms(values)
+        if why == LIKE_ID:
+            columns[values.name] = ColumnSpec(type="text", missing=False)
     for name in filter(None, (outcome, action)):  # what no model sees: every word is one of its values
         if columns[name].type == "category":
             columns[name] = ColumnSpec(

@@ -38,6 +38,8 @@ class FeatureSchema:
         Name of the id column; None where rows are numbered.
     dropped
         Columns of the source that no model sees, with the reason.
+    remarks
+        Features that may be none, and why.
     log
         Of users made of events: how well these fit together, in words.
     """
@@ -48,6 +50,7 @@ class FeatureSchema:
     good: bool = True
     user_id: str | None = None
     dropped: dict[str, str] = field(default_factory=dict)
+    remarks: dict[str, str] = field(default_factory=dict)
     log: str = ""
 
     def names(self, kind: Literal["number", "category"]) -> list[str]:

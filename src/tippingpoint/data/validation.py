@@ -10,6 +10,7 @@ import polars as pl
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.data.column_rules import IS_MISSING, MISSING, is_not, is_whole, rules, shifted_unit, stand_ins
 from tippingpoint.data.contract import ColumnSpec, TableSchema, Type
+from tippingpoint.data.identity import without_point
 
 TIMES = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M")
 
@@ -121,7 +122,7 @@ def parse(values: pl.Series, kind: Type, listed: Sequence[str] | None = None) ->
     elif kind == "time":
         missing, typed = _times(values)
     else:
-        typed = as_text(values).str.strip_chars()
+        typed = (as_ids if kind == "text" else as_text)(values).str.strip_chars()
         absent = typed.is_in(stand_ins(listed)) if kind == "category" else typed == ""
         typed = typed.set(absent, None) if absent.any() else typed
         missing = typed.is_null()
@@ -140,6 +141,11 @@ def as_text(values: pl.Series) -> pl.Series:
     ):  # fmt: skip
         return values.cast(pl.String)
     return pl.Series(values.name, [None if v is None else str(v) for v in values.to_list()], dtype=pl.String)
+
+
+def as_ids(values: pl.Series) -> pl.Series:
+    """Return ids as text: as written, every digit of a number, and whole numbers without a point."""
+    return without_point(as_text(values))
 
 
 def free(name: str, taken: list[str]) -> str:

@@ -23,6 +23,7 @@ def about(question: ExperimentSpec) -> list[Text]:
     ]
     lines += [f"{users.intake}."] if users.intake else []
     lines += [f"Log: {contract.log}."] if contract.log else []
+    lines += [f"{column!r} {why}." for column, why in contract.remarks.items()]
     if contract.dropped:
         lines.append("Not seen by models: " + ", ".join(unseen(contract.dropped)))
     return [Text(line) for line in lines]

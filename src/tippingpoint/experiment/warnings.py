@@ -96,6 +96,8 @@ def _columns(question: ExperimentSpec) -> list[str]:
         found.append(f"{intake.quarantined:,} of {intake.rows:,} rows were set aside: {intake.worst}.")
     if dropped := question.users.contract.dropped:
         found.append(f"Not seen by the model: {_named(unseen(dropped))}.")
+    odd = question.users.contract.remarks
+    found += [f"{column!r} {why}." for column, why in list(odd.items())[:NAMED]]
     return found
 
 

@@ -161,7 +161,7 @@ def _roles(source: Roles, table: pl.DataFrame) -> dict[str, str]:
     roles = {name: why.removeprefix("the ").removeprefix("a ") for name, why in hidden.items()}
     for values in table:
         if values.name not in roles:
-            kind, why, _ = feature(values, source.terms)
+            kind, why, _ = feature(values, source.terms, first=values.name == table.columns[0])
             roles[values.name] = kind or f"not seen: {why}"
     return roles
 

@@ -43,7 +43,7 @@ def describe_summary(
         alone = "" if c.alone is None else f"{c.alone:.3f}"
         missing = f"{c.missing:.1%}" if c.missing else ""
         cells = (
-            Text(c.name or "''"),
+            Text(c.name or repr(c.name)),
             Text(c.role),
             c.type,
             missing,
@@ -74,6 +74,7 @@ def describe_summary(
                 f"{c.name} ({c.distinct} values) is a feature now. If it says what was done to users:"
                 f" {override('data.action', c.name)} data.control=… (the value for nothing)"
             )
+    lines += [f"{c.name!r} {c.remark}." for c in columns if c.remark]
     lines += [intake] if intake else []
     lines += [f"As it is, no job can use it: {trouble}"] if trouble else []
     if contract:

@@ -128,12 +128,13 @@ def measure(settings: MeasureSettings) -> MeasureResult:
     """
     with progress(4) as step:
         step("reading decisions")
-        decisions, outcomes = read(settings.decisions, "decisions"), read(settings.outcomes, "outcomes")
+        decisions = read(settings.decisions, "decisions", settings.decisions_id)
+        outcomes = read(settings.outcomes, "outcomes", settings.outcomes_id)
         client = backend.connect()
         rule, decided = _joined(settings, decisions, outcomes, lambda version: _positive(client, version))
         evidence = None
         if settings.to is not None:
-            users = read(settings.users, "users") if settings.users else None
+            users = read(settings.users, "users", settings.users_id) if settings.users else None
             evidence = as_evidence(decided, users, settings.users_id)
         step("opening the store")
         reap(client)

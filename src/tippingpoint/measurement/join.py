@@ -7,7 +7,8 @@ import polars as pl
 
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.core.overrides import override
-from tippingpoint.data.decisions import as_written, some
+from tippingpoint.data.decisions import some, written_ids
+from tippingpoint.data.identity import number_form
 from tippingpoint.data.inference import id_column
 from tippingpoint.data.validation import as_text
 
@@ -42,13 +43,46 @@ def match_outcomes(
 
 def one_row(outcomes: pl.DataFrame, key: str) -> pl.DataFrame:
     """The ids, of which none may be missing or stand twice."""
-    ids = as_written(outcomes[key])
+    ids = written_ids(outcomes[key])
     if missing := ids.null_count():
         raise InputError("outcomes", f"{key!r} is missing in {missing:,} rows")
     if repeated := ids.filter(ids.is_duplicated()).unique(maintain_order=True).to_list():
         what = f"{key!r} is not unique: {len(repeated):,} ids stand more than once ({some(repeated)})"
         raise InputError("outcomes", what, "Keep one row a user.")
     return pl.DataFrame({"__id": ids})
+
+
+def spelled_as(known: pl.Series, ids: pl.Series) -> tuple[pl.Series, str]:
+    """Ids as the decisions write them, where both mean one number: `7` for `007`, where neither side has it twice.
+
+    What stands in both as it is stays; where a number is not plain, the ids stay too, as strangers.
+
+    Parameters
+    ----------
+    known, ids
+        The decisions' ids, and those to write likewise.
+
+    Returns
+    -------
+    polars.Series, str
+        The ids, and how both are written, with examples; empty if none is written otherwise.
+    """
+    sides = []
+    for side in (known.alias("known"), ids.alias("ids")):
+        unique = side.drop_nulls().unique(maintain_order=True)
+        sides.append(unique.to_frame().with_columns(number_form(unique).alias("form")))
+    left = [
+        side.filter(~pl.col("form").is_duplicated()).join(
+            other, left_on=side.columns[0], right_on=other.columns[0], how="anti"
+        )
+        for side, other in (sides, sides[::-1])
+    ]
+    pairs = left[0].join(left[1], on="form", maintain_order="left")
+    if not len(pairs):
+        return ids, ""
+    one, other, _ = pairs.select("known", "ids", "form").row(0)
+    said = f"{len(pairs):,} ids are written differently: {one!r} in the decisions, {other!r} here"
+    return ids.replace(pairs["ids"], pairs["known"]), said
 
 
 def _check_alike(absent: pl.Series, strangers: pl.Series) -> None:

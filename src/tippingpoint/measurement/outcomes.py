@@ -19,6 +19,7 @@ from tippingpoint.measurement.join import (
     match_outcomes,
     one_row,
     refuse_future,
+    spelled_as,
 )
 
 OUTCOME = "__outcome"
@@ -73,6 +74,8 @@ class Counts:
     """Outcome rows of users without a decision."""
     too_late: int = 0
     """Of those used, users whose outcome came after `within` days: it does not count."""
+    ids: str = ""
+    """How ids are written differently in decisions and outcomes, that mean the same number; empty if none is."""
 
 
 @dataclass(frozen=True)
@@ -171,6 +174,8 @@ def outcomes_of(
             "since", f"no decision was made since {rule.since}", f"The last: {decisions['scored_at'].max()!s}."
         )
     first = first_by_version(taken, user_id)
+    ids, written = spelled_as(decisions[user_id], came["__id"])
+    came = came.with_columns(ids)
     joined, strangers = match_outcomes(decisions, first, user_id, came, outcomes)
     without = joined["__there"].null_count()
     if not rule.absent_is_zero and without and joined[OUTCOME].min() == 1:
@@ -188,6 +193,7 @@ def outcomes_of(
         taken_as_zero=int(used["__absent"].sum()),
         strangers=strangers,
         too_late=int(used["__late"].sum()),
+        ids=written,
     )
     used = used.drop([c for c in used.columns if c.startswith("__") and c != KNOWN])
     return DecisionsWithOutcomes(

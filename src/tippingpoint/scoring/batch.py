@@ -12,7 +12,7 @@ import polars as pl
 from tippingpoint.core.errors import InputError
 from tippingpoint.data.column_roles import truth
 from tippingpoint.data.contract import ColumnSpec, TableSchema
-from tippingpoint.data.validation import as_text, check, parse
+from tippingpoint.data.validation import as_ids, as_text, check, parse
 from tippingpoint.data.writing import neutralised
 from tippingpoint.decisions.batch_result import BatchResult
 from tippingpoint.decisions.batch_statistics import Tally, in_general
@@ -173,7 +173,7 @@ class Batch:
         """
         if seen is None or self.terms.id is None:
             return None, None
-        ids = as_text(table[self.terms.id]).str.strip_chars()
+        ids = as_ids(table[self.terms.id]).str.strip_chars()
         before, differ = seen.add(ids)
         if ids.null_count():
             return before & ids.is_not_null().to_numpy(), None
