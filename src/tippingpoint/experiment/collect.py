@@ -234,8 +234,8 @@ def _instead(name: str, policy: Policy, segment: str) -> str:
     if isinstance(policy, BestAction):
         return f"Leave {name} out: best_action, of all actions that were given, is in every contest."
     return (
-        f"Type {override('policy', name)} policy.actions.{segment}=ACTION, without {name} in policies; or name a YAML"
-        " file of your own there."
+        f"Type {override('policy', name)} {override(f'policy.actions.{segment}', 'none')}, or another action, without"
+        f" {name} in policies; or name a YAML file of your own there."
     )
 
 
