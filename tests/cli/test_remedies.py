@@ -63,7 +63,6 @@ def says(monkeypatch: pytest.MonkeyPatch, workspace: Path, refused: Callable, ca
     rows = range(60)
     columns = {
         CARD: [f"c{max(i, 1)}" for i in rows],
-        "user_id": [f"u{i}" for i in rows],
         ODD: [i % 7 + 0.5 for i in rows],
         "plan": [("none", "e-mail, or ${x}")[i % 2] for i in rows],
         "yes, no": [("${a}, 'b'", "null")[i % 3 > 0] for i in rows],

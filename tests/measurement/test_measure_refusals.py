@@ -102,4 +102,4 @@ def test_a_yes_or_no_is_no_id_because_zero_and_one_are_among_the_ids(
     words = written(tmp_path, decisions, outcomes.with_columns(user_id=pl.format("nobody-{}", pl.int_range(500))))
     assert refused("measure", *words).typed == []
     words = written(tmp_path, decisions, outcomes.with_columns(pl.Series("the user, id", decisions["user_id"])))
-    assert refused("measure", *words, "outcome=converted").typed == ['outcomes_id="the user, id"']
+    assert refused("measure", *words, "outcome=converted").typed == [['outcomes_id="the user, id"']]

@@ -34,6 +34,7 @@ from tippingpoint.config.compose import NAMING, as_added, config_folder, hydra_e
 from tippingpoint.config.old_spellings import modern_words
 from tippingpoint.core.errors import InputError, OutsideError, RefusedError, TippingpointError
 from tippingpoint.core.foreign import as_theirs
+from tippingpoint.core.overrides import quoted
 from tippingpoint.core.redaction import masked
 
 JOBS = {
@@ -155,7 +156,7 @@ def launch(verb: str, config_name: str, arguments: list[str]) -> int:
         if options.help or options.hydra_help or options.cfg or options.info is not None or options.shell_completion:
             hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=name)(LaunchedJob(verb))()
             return 0
-        named = [f"config_dir='{options.config_dir}'"] if options.config_dir and verb in NAMING else []
+        named = [f"config_dir={quoted(options.config_dir)}"] if options.config_dir and verb in NAMING else []
         words = [*own_groups(options.config_dir), *named, *added]
         with hydra.initialize_config_dir(str(config_folder()), job_name="tippingpoint", version_base="1.3"):
             loaded = GlobalHydra.instance().hydra

@@ -97,7 +97,7 @@ def compose(verb: str, overrides: Sequence[str] = (), config_dir: str | None = N
     from omegaconf.errors import OmegaConfBaseException
 
     overrides = modern_words(verb, overrides)
-    named = [f"config_dir='{config_dir}'"] if config_dir and verb in NAMING else []
+    named = [f"config_dir={quoted(config_dir)}"] if config_dir and verb in NAMING else []
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(config_folder()), version_base="1.3"):
@@ -147,8 +147,7 @@ def own_groups(config_dir: str | None) -> list[str]:
         raise InputError(
             "--config-dir", f"there is no folder {config_dir}", "Name one that holds groups, as conf/ does."
         )
-    path = str(Path(config_dir).resolve()).replace("'", "\\'")
-    return [f"hydra.searchpath=['file://{path}']"]
+    return [f"hydra.searchpath=[{quoted(f'file://{Path(config_dir).resolve()}')}]"]
 
 
 def hydra_error(error: Exception, verb: str, overrides: Sequence[str], config_dir: str | None) -> InputError:
