@@ -2,6 +2,7 @@
 
 import operator
 import re
+import shlex
 from collections.abc import Sequence
 
 import polars as pl
@@ -90,7 +91,8 @@ def propose(text: pl.Series) -> str:
     if not number.null_count():
         least = float(number.min())  # type: ignore[arg-type]  # of a column of numbers this is a number
         bound = 0.0 if least <= 0 < float(number.max()) else least  # type: ignore[arg-type]  # likewise
-        return f"Name a 0/1 or yes/no column; or, as it is a number, type {_typed(f'>{bound:.15g}')}, for example."
+        typed = _typed(f">{bound!r}".removesuffix(".0"))
+        return f"Name a 0/1 or yes/no column; or, as it is a number, type {typed}, for example."
     counts = text.value_counts(name="n").sort("n", text.name, descending=[True, False])
     values = counts[text.name].to_list()
     some = [v for v in values if v.lower() in YES] or sorted(values[1:][-2:])
@@ -100,4 +102,6 @@ def propose(text: pl.Series) -> str:
 
 def _typed(positive: str | list[str]) -> str:
     """What is typed in a shell for it."""
+    if isinstance(positive, str) and BOUND.fullmatch(positive):
+        return f"data.positive={shlex.quote(positive)}"  # as it is documented: the command line takes it for text
     return override("data.positive", positive)
