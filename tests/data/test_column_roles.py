@@ -5,12 +5,14 @@ from pathlib import Path
 import duckdb
 import polars as pl
 import pytest
+import yaml
 
 from tippingpoint.core.errors import InputError
 from tippingpoint.data.column_roles import Roles
 from tippingpoint.data.database import Sql
 from tippingpoint.data.files import Table
 from tippingpoint.data.frame import Frame
+from tippingpoint.data.profile import infer
 
 CASES = Path(__file__).parent / "cases"
 HEADER = "id,age,plan,paid"
@@ -91,3 +93,17 @@ def test_true_and_false_are_measures_and_costs_too(tmp_path: Path, kind: str) ->
     assert users.costs is not None
     assert users.measures["renewed"].tolist() == [1, 0, 1]
     assert users.costs["opened"].tolist() == [1, 0, 0]
+
+
+def test_blanks_around_a_category_are_no_part_of_it_as_where_users_are_scored(tmp_path: Path) -> None:
+    lines = ["x,plan,y", *(f"{k},{(' gold', 'free ', ' ')[k % 3]},{k % 2}" for k in range(9))]
+    plans = source("csv", lines, tmp_path, target="y").load().features["plan"]
+    assert plans[:2].tolist() == ["gold", "free"]
+    assert plans[2::3].isna().all()
+
+
+def test_a_contract_of_a_table_with_odd_names_is_read_again_and_leaves_out_what_has_no_value() -> None:
+    names = ["", "no", "x: {y}", "ä 'q' \"r\"", "a" * 200, "yes"]
+    table = pl.DataFrame({name: ["a", "b", None] for name in names} | {"nothing": [None] * 3})
+    read = yaml.load(infer(table, None, None).as_yaml(), Loader=yaml.BaseLoader)
+    assert list(read["columns"]) == names

@@ -17,7 +17,7 @@ from tippingpoint.data.database import Sql
 from tippingpoint.data.files import Table
 from tippingpoint.data.frame import Frame
 from tippingpoint.data.identity import INDEX, LIKE_ID, names_id
-from tippingpoint.data.profile import infer
+from tippingpoint.data.profile import describe, infer
 from tippingpoint.data.splits import position
 from tippingpoint.decisions.randomization import Randomization
 
@@ -177,11 +177,12 @@ def test_an_index_that_pandas_kept_in_parquet_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("name", "values"), [("n", [i * i for i in range(N)]), ("", ["a", "b"] * (N // 2))])
 def test_what_may_be_no_feature_is_remarked_on(name: str, values: list) -> None:
-    users = Frame.of(
-        table(range(N), "x0").drop("x0").with_columns(pl.lit(pl.Series(values)).alias(name)), target="y"
-    ).load()
+    frame = table(range(N))[["x", "y"]].with_columns(pl.lit(pl.Series(values)).alias(name))
+    users = Frame.of(frame, target="y").load()
     assert list(users.contract.remarks) == [name]
     assert name in users.features
+    roles = {"x": "number", "y": "outcome", name: "category" if "a" in values else "number"}
+    assert [c.name for c in describe(frame, roles, None) if c.remark] == [name]
 
 
 def test_no_number_in_few_rows_or_with_fractions_is_an_index() -> None:

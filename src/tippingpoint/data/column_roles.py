@@ -53,7 +53,7 @@ class Roles(Source):
     good: bool | None = None
     """Whether outcome 1 is wanted; null: yes, unless its name says that users leave: then it must be said."""
     id: Text | None = None
-    """The id column; null: found by its name, or rows are numbered."""
+    """The id column, read as text; null: found by its name, or rows are numbered."""
     drop: list[Text] = []
     """Columns no model may see."""
     measures: list[Text] = []
@@ -174,7 +174,8 @@ class Roles(Source):
         """The id column: the config's, else the contract's, else one found by its name."""
         if self.id or self.terms:
             return self.id or (self.terms.id if self.terms else None)
-        return id_column(table.drop(list(self.hidden(None)), strict=False), self.drop)
+        others = [name for name in self.hidden(None) if name not in self.drop]
+        return id_column(table.drop(others, strict=False), self.drop)
 
     def hidden(self, user_id: str | None) -> dict[str, str]:
         """Columns that are no features because of what they are to the config, with the reason."""

@@ -1,6 +1,8 @@
 """The contract of a table: what each column must hold, as a YAML file that people write."""
 
+import json
 import math
+import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -136,9 +138,11 @@ class TableSchema(StrictModel):
         lines = [HEADER, head, "columns:\n"]
         for name, terms in self.columns.items():
             given = terms.model_dump(exclude_defaults=True) | {"meaning": terms.meaning}
-            node = {name: {key: _plain(value) for key, value in given.items()}}
+            node = {key: _plain(value) for key, value in given.items()}
             flow = yaml.safe_dump(node, sort_keys=False, allow_unicode=True, default_flow_style=True, width=math.inf)
-            lines.append(f"  {flow.strip()[1:-1]}\n")
+            # In quotes as JSON has them, so that a key may be empty or long, which PyYAML writes as none of one line.
+            key = name if re.fullmatch(r"(?a)[A-Za-z_]\w*", name) else json.dumps(name, ensure_ascii=False)
+            lines.append(f"  {key}: {flow.strip()}\n")
         return "".join(lines)
 
 

@@ -178,7 +178,7 @@ def _read(path: Path, where: str, ids: Collection[str]) -> pl.DataFrame:
 def _without_headers(text: pl.DataFrame) -> pl.DataFrame:
     """The header where it stands again, as in files put one behind the other, is made a blank row: it is no value."""
     again = (text.to_series(0) == text.columns[0]).arg_true()
-    found = [k for k in again if list(text.row(k)) == text.columns]
+    found = [k for k in again if [cell or "" for cell in text.row(k)] == text.columns]
     if not found:
         return text
     blank = pl.int_range(len(text), eager=True).is_in(found)
@@ -226,4 +226,4 @@ def _stack(where: str, tables: dict[str, pl.DataFrame], given: Iterable[str], id
         if len(kinds) > 1 and not all(kind.is_numeric() for kind in kinds):
             parts = [part.with_columns(as_text(part[column])) for part in parts]
     table = pl.concat(parts, how="vertical_relaxed")
-    return table.with_columns(typed(table.select(given), ids))
+    return table.with_columns(typed(table.select(*given), ids))

@@ -18,6 +18,8 @@ from tippingpoint.data.validation import TIMES
 
 ALMOST = 0.9
 """Share of different values from which on a column named like an id is meant as one."""
+NO_VALUE = "no value"
+"""Why no model sees a column without any."""
 MANY, FEWEST = 50, 20
 """Different categories from which on it matters whether they are rare; rows a category needs not to be rare."""
 
@@ -97,12 +99,12 @@ def _as_number_written(text: pl.Series) -> pl.Series:
 
 
 def id_column(table: pl.DataFrame, dropped: Sequence[str] = ()) -> str | None:
-    """The first column that is called like an id and differs in every row; `dropped` are those taken out before.
+    """The first column that is called like an id and differs in every row.
 
     Raises
     ------
     InputError
-        When there is none, and one that is called so nearly differs in every row.
+        When there is none, and one that is called so, and is not dropped, nearly differs in every row.
     """
     named = {
         column: len(table) - table[column].n_unique()
@@ -112,12 +114,12 @@ def id_column(table: pl.DataFrame, dropped: Sequence[str] = ()) -> str | None:
     if (found := next((column for column, again in named.items() if not again), None)) is not None:
         return found
     for column, again in named.items():
-        if again < (1 - ALMOST) * len(table):
+        if again < (1 - ALMOST) * len(table) and column not in dropped:
+            drop = override("data.drop", [*dropped, column])
             raise InputError(
                 "data.id",
                 f"{column!r} looks like the id, but {again:,} of {len(table):,} rows repeat one",
-                f"Keep one row a user; or type {override('data.drop', [*dropped, column])} if it is none: rows are"
-                " numbered then.",
+                f"Keep one row a user; or type {drop} if it is none: rows are numbered then.",
             )
     return None
 
@@ -152,9 +154,8 @@ def remarks(table: pl.DataFrame, roles: Mapping[str, str]) -> dict[str, str]:
     found = {}
     for name, role in roles.items():
         if role == "number" and like_id(table[name]):
-            remedy = (
-                f"type {override('data.id', name)} if it is the id, or {override('data.drop', [name])} if it is another"
-            )
+            is_id, is_none = override("data.id", name), override("data.drop", [name])
+            remedy = f"type {is_id} if it is the id, or {is_none} if it is another"
             found[name] = f"is a whole number that differs in every row, and a feature now: {remedy}"
         elif role in ("number", "category") and nameless(name):
             found[name] = "has no name, and is a feature now: give it one in the file"
@@ -177,9 +178,10 @@ def feature(
         return None, "neither number nor text", series
     if series.dtype == pl.String:
         listed = contract.columns[series.name].values if contract is not None else None
+        series = series.str.strip_chars()  # as scoring reads them
         series = series.set(series.is_in(stand_ins(listed)), None)
     if series.null_count() == len(series):
-        return None, "no value", series
+        return None, NO_VALUE, series
     distinct = series.n_unique()
     if distinct == 1:
         return None, "constant", series

@@ -12,7 +12,7 @@ from scipy.stats import rankdata
 
 from tippingpoint.data.contract import ColumnSpec, TableSchema
 from tippingpoint.data.identity import INDEX, LIKE_ID
-from tippingpoint.data.inference import feature, remarks
+from tippingpoint.data.inference import NO_VALUE, feature, remarks
 from tippingpoint.data.validation import as_text, parse
 
 LEAK = 0.95
@@ -173,15 +173,19 @@ def infer(
     action: str | None = None,
     measures: Sequence[str] = (),
 ) -> TableSchema:
-    """A contract that the table holds, to be edited: ranges rounded outwards to two digits, ids as text, no index."""
+    """A contract that the table holds, to be edited: ranges rounded outwards to two digits, ids as text.
+
+    It says nothing of an index, nor of a column without any value.
+    """
     columns = {}
     for values in table:
         _, why, _ = feature(values, None, first=values.name == table.columns[0])
-        if why == INDEX and values.name not in (outcome, user_id, action, *measures):
+        if why in (INDEX, NO_VALUE) and values.name not in (outcome, user_id, action, *measures):
             continue
         columns[values.name] = infer_terms(values)
         if why == LIKE_ID:
             columns[values.name] = ColumnSpec(type="text", missing=False)
+    columns = columns or {values.name: infer_terms(values) for values in table}
     for name in filter(None, (outcome, action)):  # what no model sees: every word is one of its values
         if columns[name].type == "category":
             columns[name] = ColumnSpec(

@@ -81,14 +81,8 @@ def gather_users(
         segments["break_even_response"] = break_even_responses(segments, groups, test.valued)
     tables = {"movement": movement(groups, bound)} | test.tables(scores["test"], decisions["test"])
     about = _of_users(first.question, source, users, kind) | _of_prices(economics, actions, excluded, users, test)
-    about |= {
-        "users": {"all": len(users), "validation": len(parts.validation), "test": len(parts.test)},
-        "models": {name: _of_model(model) for name, model in models.items()},
-        "policies": {name: policy.specification() for name, policy in policies.items()},
-        "bound": {m: {n: p.bound() | {"digest": p.bound_digest} for n, p in of.items()} for m, of in bound.items()},
-        "cuts": cuts,
-        "seed": seed,
-    }
+    about |= {"users": {"all": len(users), "validation": len(parts.validation), "test": len(parts.test)}}
+    about |= _of_contestants(models, policies, bound) | {"cuts": cuts, "seed": seed}
     return SufficientStatistics(
         about=about,
         scored={m: _scored(cuts, {part: scores[part][m] for part in known}, known, policies) for m in models},
@@ -100,6 +94,16 @@ def gather_users(
         ),
         tables={name: table for name, table in tables.items() if len(table)},
     )
+
+
+def _of_contestants(
+    models: dict[str, LoadedModel], policies: dict[str, Policy], bound: dict[str, dict[str, Policy]]
+) -> dict[str, Any]:
+    return {
+        "models": {name: _of_model(model) for name, model in models.items()},
+        "policies": {name: policy.specification() for name, policy in policies.items()},
+        "bound": {m: {n: p.bound() | {"digest": p.bound_digest} for n, p in of.items()} for m, of in bound.items()},
+    }
 
 
 def _added(settings: SimulateSettings, first: LoadedModel) -> set[str]:

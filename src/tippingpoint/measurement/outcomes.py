@@ -177,10 +177,7 @@ def outcomes_of(
     ids, written = spelled_as(decisions[user_id], came["__id"])
     came = came.with_columns(ids)
     joined, strangers = match_outcomes(decisions, first, user_id, came, outcomes)
-    without = joined["__there"].null_count()
-    if not rule.absent_is_zero and without and joined[OUTCOME].min() == 1:
-        what = f"every known outcome is 1, and {without:,} users have no row: no uplift is told from the others"
-        raise InputError("outcomes", what, "Type absent=zero if users without a row did not convert.")
+    _refuse_only_ones(joined, rule)
     joined = joined.with_columns(_marks(joined, rule, name, now))
     used = joined.filter(~pl.col("__before") & ~pl.col("__unknown"))
     counts = Counts(
@@ -199,6 +196,13 @@ def outcomes_of(
     return DecisionsWithOutcomes(
         used, user_id, name, counts, settled=not rule.absent_is_zero or rule.within is not None
     )
+
+
+def _refuse_only_ones(joined: pl.DataFrame, rule: OutcomeRule) -> None:
+    without = joined["__there"].null_count()
+    if not rule.absent_is_zero and without and joined[OUTCOME].min() == 1:
+        what = f"every known outcome is 1, and {without:,} users have no row: no uplift is told from the others"
+        raise InputError("outcomes", what, "Type absent=zero if users without a row did not convert.")
 
 
 def _marks(joined: pl.DataFrame, rule: OutcomeRule, name: str, now: datetime | None) -> list[pl.Expr]:

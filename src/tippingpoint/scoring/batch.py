@@ -14,6 +14,7 @@ from tippingpoint.data.column_roles import truth
 from tippingpoint.data.contract import ColumnSpec, TableSchema
 from tippingpoint.data.validation import as_ids, as_text, check, parse
 from tippingpoint.data.writing import neutralised
+from tippingpoint.decisions import unseen
 from tippingpoint.decisions.batch_result import BatchResult
 from tippingpoint.decisions.batch_statistics import Tally, in_general
 from tippingpoint.decisions.decider import Decided, Decider
@@ -105,6 +106,7 @@ class Batch:
             tally=tally,
             segments=tally.by_segment(policy.segments, policy.actions),
             drift=deployment.reference.drift(tally.drift),
+            unseen=unseen.named(tally.unseen, self.decider.learnt),
             currency=deployment.economics.currency,
             evidence=deployment.evidence,
             only=self.only,
@@ -151,12 +153,14 @@ class Batch:
         ids = good[self.terms.id] if self.terms.id else pl.Series(ROW_ID, [f"row{first + i}" for i in rows], pl.String)
         numbers = self.terms.id is not None and ids.cast(pl.Int64, strict=False).null_count() == 0
         written = None if numbers else self.user_id
-        return ValidatedChunk(ids, features, costs, written, broken, reasons, len(table))
+        strange = unseen.count(given, self.decider.learnt)
+        return ValidatedChunk(ids, features, costs, written, broken, reasons, len(table), *strange)
 
     def decided(self, users: "ValidatedChunk") -> "Decisions":
         """Decide for valid users."""
         decisions, tally = self._decided(users.ids, users.features, users.costs, users.written)
         tally.rows, tally.quarantined = users.rows, len(users.broken)
+        tally.unseen_rows, tally.unseen = users.unseen_rows, users.unseen
         tally.reasons = {}
         for reason, n in users.reasons.items():
             tally.reasons[in_general(reason)] = tally.reasons.get(in_general(reason), 0) + n
@@ -305,6 +309,8 @@ class ValidatedChunk:
         The id column where ids are text; None where they are numbers, which no spreadsheet runs.
     rows
         Of the chunk, quarantined ones included.
+    unseen_rows, unseen
+        Of these, as in `Tally`.
     """
 
     ids: pl.Series
@@ -314,6 +320,8 @@ class ValidatedChunk:
     broken: pl.DataFrame
     reasons: dict[str, int]
     rows: int
+    unseen_rows: int
+    unseen: dict[str, dict[str, int]]
 
 
 @dataclass(frozen=True)
