@@ -1,6 +1,9 @@
 """What a refusal says to type is typed, as a shell hands it on, and comes to something else."""
 
+import json
 import shlex
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -104,3 +107,12 @@ def test_what_a_refusal_says_to_type_comes_to_something_else(
     assert len(said.typed) >= least, said
     for typed in said.typed:
         assert says(*retyped(words, typed)) != said, typed
+
+
+@pytest.mark.programs
+def test_a_shell_hands_on_what_is_said_to_type(says: Callable[..., Refusal]) -> None:
+    said = says(*shlex.split(TABLE))
+    typed = said.partition("or type ")[2].partition(" if it is none")[0]
+    line = f"{shlex.quote(sys.executable)} -m tippingpoint data describe {TABLE} {typed} output=json"
+    shown = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=True).stdout
+    assert {column["name"]: column["role"] for column in json.loads(shown)["columns"]}[CARD] == "data.drop"

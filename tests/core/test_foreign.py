@@ -1,5 +1,8 @@
 """Errors of a user's own classes are told from the store's and from ours."""
 
+from collections.abc import Callable
+from importlib.metadata import EntryPoint
+from pathlib import Path
 from typing import ClassVar, Literal
 
 import pytest
@@ -8,6 +11,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
 from tests.models.test_family_contract import users
+from tests.refusals import Refusal
+from tippingpoint.core import strict
 from tippingpoint.core.errors import InputError, OutsideError
 from tippingpoint.core.foreign import as_theirs
 from tippingpoint.data.users import FeatureSchema
@@ -74,3 +79,20 @@ def test_types_that_are_not_trusted_are_named_before_the_fit_as_the_class_may_na
 
     assert f"{__name__}.Regression" in Trusting.trusted
     check_trusted(Trusting(), users(300), 0)
+
+
+def test_the_command_line_says_whose_error_it_is(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, refused: Callable[..., Refusal], call: Callable[..., int]
+) -> None:
+    entry = EntryPoint("own", f"{__name__}:Own", "tippingpoint.models")
+    monkeypatch.setattr(strict, "entry_points", lambda group: [entry] if group == entry.group else [])
+    (workspace / "groups/model").mkdir(parents=True)
+    (workspace / "groups/model/own.yaml").write_text(f"own: {{_target_: {__name__}.Own, error: no weights}}\n")
+    words = ("run", "--config-dir", "groups", "model=own", "data.users=600", "report=none")
+    said = refused(*words)
+    assert said.key == f"{__name__}.Own"
+    assert "OSError: no weights" in said
+    assert not (workspace / "mlflow.db").exists(), "it is looked at before the store is opened"
+    with pytest.raises(InputError) as raised:
+        call(*words, *said.typed[0])
+    assert isinstance(raised.value.__cause__, OSError)

@@ -117,7 +117,7 @@ def as_added(verb: str, overrides: Sequence[str]) -> list[str]:
     if nothing := [word for word in overrides if re.fullmatch(r"\+*model\.\w+\.search=\s*\{\s*\}", word)]:
         key = nothing[0].lstrip("+").partition("=")[0]
         what = "{} takes nothing away: what is given is laid over what is there"
-        raise InputError(key, what, f"Type ~{key}.max_depth to leave one out, ~{key} for all.")
+        raise InputError(key, what, f"Type ~{key}.NAME to leave one out, ~{key} for all.")
     if verb in VERSIONED:
         overrides = [re.sub(r"^model=", "model.version=", word) for word in overrides]
     # What is left out would be the class's own.

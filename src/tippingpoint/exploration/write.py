@@ -77,7 +77,7 @@ def _roles(world: World) -> str:
 
     Chances that differ between users are in no column: they are estimated again (evidence `logged`).
     """
-    roles = [f"data.target={world.written.outcome} data.action={world.written.action}"]
+    roles = [override("data.target", world.written.outcome), override("data.action", world.written.action)]
     if world.logging.kind == "randomised":
         roles.append(override("data.logging_probability", _chances(world.logging.chances)))
     if world.written.measures:
