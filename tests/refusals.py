@@ -1,5 +1,7 @@
 """A refusal as tests check it: where it is, of which kind, and what it says to type; not word for word."""
 
+import re
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,6 +17,37 @@ class Refusal(str):
     def key(self) -> str:
         """The config path or file it is about."""
         return self.partition(": ")[0]
+
+    @property
+    def typed(self) -> list[list[str]]:
+        """Overrides it says to type, as a shell hands them on, those that belong together in one; none with a place to
+        fill in (`…`, `NAME`)."""
+        remedy = re.split(r"\b[Tt]ype |\btwice: ", self.partition(": ")[2], maxsplit=1)[1:]
+        found: list[list[str]] = []
+        end = -1
+        for start in re.finditer(r"(?:^|[\s(])(?=[+~]{0,2}[a-z][\w./]*=)", remedy[0] if remedy else ""):
+            word, length = _first_word(remedy[0][start.end() :])
+            if start.start() != end:
+                found.append([])
+            found[-1].append(word)
+            end = start.end() + length
+        return [
+            words for words in found if not re.search(r"…|\b(KEY|VALUE|NAME|NUMBER|VERSION|ALIAS)\b", "".join(words))
+        ]
+
+
+def _first_word(text: str) -> tuple[str, int]:
+    """The first word of a line as a shell reads it, without the sign that ends the clause around it; and its length."""
+    raw = re.match(r"(?:'[^']*'|\"(?:\\.|[^\"])*\"|[^\s'\"])*", text, re.DOTALL)
+    assert raw
+    word = re.sub(r"[.,;:?)]$", "", raw[0])
+    return shlex.split(word)[0], len(word)
+
+
+def retyped(words: tuple[str, ...], overrides: list[str]) -> list[str]:
+    """The same line with overrides instead of what was typed for their keys, or beside it."""
+    keys = [override.partition("=")[0].lstrip("+") for override in overrides]
+    return [*(word for word in words if word.lstrip("+").partition("=")[0] not in keys), *overrides]
 
 
 @contextmanager

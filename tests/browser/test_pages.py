@@ -23,6 +23,7 @@ from rich.console import Console
 from tippingpoint.comparison.job import compare
 from tippingpoint.config.compose import compose
 from tippingpoint.config.settings import Settings, SimulateSettings, TuneSettings
+from tippingpoint.core.overrides import override
 from tippingpoint.reports.palette import FAMILIES
 from tippingpoint.simulation.job import simulate
 from tippingpoint.tuning.job import tune
@@ -153,7 +154,7 @@ def test_the_report_draws_all_its_figures_where_mlflow_shows_it(
     parts = ["1. The question", "2. The signal", "3. The models", "4. The decision", "5. The recommendation"]
     places = [text.index(part) for part in parts]
     assert places == sorted(places)
-    assert f"tippingpoint simulate models=[{results['compare'].filed.run_id}]" in text
+    assert f"tippingpoint simulate {override('models', [results['compare'].filed.run_id])}" in text
 
 
 def see_colours(page: Any, marks: str, property_: str, hues: Iterable[str]) -> None:

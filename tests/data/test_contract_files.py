@@ -56,14 +56,14 @@ def users_csv(folder: Path, *extra: str, n: int = 60) -> Path:
 
 
 def test_rows_that_break_the_contract_are_quarantined_and_counted(tmp_path: Path, contract: str) -> None:
-    path = users_csv(tmp_path, "v1,500,p,1,0", "v2,3,z,,0")
+    path = users_csv(tmp_path, "v1,500,p,1,0", "v2,3,z,7,0")
     users = table(path, contract=contract).load()
     assert users.intake is not None
     assert (users.intake.rows, users.intake.used, users.intake.quarantined) == (62, 60, 2)
     assert str(users.intake).startswith("62 rows in = 60 used + 2 quarantined (")
     aside = pl.read_csv(users.intake.path)  # type: ignore[arg-type]  # None would fail the test
     assert aside["row"].to_list() == [61, 62]
-    assert aside["reason"].to_list() == ["x 500 is above 100", "c z is an unseen category; y is missing"]
+    assert aside["reason"].to_list() == ["x 500 is above 100", "c z is an unseen category; y 7 is above 1"]
     assert aside["user_id"].to_list() == ["v1", "v2"]
     assert users.digest == table(users_csv(tmp_path), contract=contract).load().digest
 

@@ -11,6 +11,7 @@ import pytest
 from tippingpoint.core.errors import InputError, OutsideError
 from tippingpoint.data.database import Sql, connect, kind, shown
 from tippingpoint.data.files import Table
+from tippingpoint.data.validation import as_ids
 
 ROWS = pl.DataFrame(
     {
@@ -122,11 +123,12 @@ def test_a_wrong_query_says_what_is_wrong(url: str) -> None:
 
 def test_types_polars_lacks_become_text(postgres: str) -> None:
     query = """select gen_random_uuid() as id, 1.50::numeric as price, '{"a": 1}'::jsonb as extra,
-        now() as at, null as nothing from generate_series(1, 3)"""
+        now() as at, null as nothing, 98765432109876543210::numeric as account_number from generate_series(1, 3)"""
     table = source(postgres, query).read()
     assert table.dtypes[:3] == [pl.String, pl.Float64, pl.String]
     assert table["at"].dtype.is_temporal()
     assert table["nothing"].null_count() == 3
+    assert as_ids(table["account_number"])[0] == "98765432109876543210"
 
 
 def test_a_server_that_is_not_there_is_outside_our_reach(tmp_path: Path) -> None:

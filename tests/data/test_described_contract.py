@@ -16,7 +16,7 @@ from tippingpoint.decisions.deployment import _terms
 N = 60
 NOW = datetime.now(UTC).replace(tzinfo=None)
 COLUMNS: dict[str, list] = {
-    "whole": list(range(N)),
+    "whole": [i * 3 % 41 for i in range(N)],
     "infinite": [float("inf") if i % 9 == 0 else i / 7 for i in range(N)],
     "nan": [float("nan") if i % 5 == 0 else i / 3 for i in range(N)],
     "large": [2**60 + (i << 20) for i in range(N)],

@@ -94,8 +94,8 @@ GOOD = rows("user_id,x,y", "a,1,1", "b,2,0", "c,4,1")
         (rows("user_id,x,y", "a,1,1", "b,2,1"), "data.target: 'y' has one value only, '1'."),
         (rows("user_id,x,y", "a,1,1", "b,2,0", "c,3,2"), "data.target: 'y' has 3 values (0, 1, 2), not two."),
         (
-            rows("user_id,x,y", "a,1,1", "b,2,", "c,3,0"),
-            "data.target: 'y' is missing in 1 of 3 rows (first: row 2).",
+            rows("user_id,x,y", "a,1,1", "b,2,", "c,3,"),
+            "data.target: 'y' has a value in 1 of 3 rows.",
         ),
         (
             rows("user_id,x,y", "a,1,on", "b,2,off"),
@@ -103,7 +103,7 @@ GOOD = rows("user_id,x,y", "a,1,1", "b,2,0", "c,4,1")
         ),
         (
             rows("user_id,x,y", "a,,1", "b,,0"),
-            "data: column 'x' has no value in any row. Type data.drop='[x]'.",
+            "data: no feature is left in users.csv: y (the outcome); user_id (the id); x (no value).",
         ),
         (rows("user_id,x,y", "a,3,1", "b,3,0"), "data: no feature is left in users.csv: "),
     ],
@@ -273,3 +273,34 @@ def test_a_column_may_be_called_as_polars_calls_the_second_of_a_name(tmp_path: P
 
 def test_a_column_without_a_name_keeps_its_place(tmp_path: Path) -> None:
     assert table(csv(tmp_path, ",x,y\n0,1,0\n1,2,1\n")).read().columns == ["", "x", "y"]
+
+
+def test_a_folder_is_read_with_its_subfolders_whose_names_may_be_columns(tmp_path: Path) -> None:
+    for month, plan, first in (("2026-01", "Basic", 0), ("2026-02", "Gold%20plus", 10)):
+        folder = tmp_path / "users" / f"month={month}" / f"plan={plan}"
+        folder.mkdir(parents=True)
+        csv(folder, rows("id,x,y", *(f"u{i},{i},{i % 2}" for i in range(first, first + 10))))
+    csv(tmp_path / "users", "", "_SUCCESS")
+    (tmp_path / "users/_temporary").mkdir()
+    csv(tmp_path / "users/_temporary", "other\n1\n")
+    read = table(tmp_path / "users").read()
+    assert len(read) == 20
+    assert read.group_by("month", "plan").len().sort("month").rows() == [
+        ("2026-01", "Basic", 10), ("2026-02", "Gold plus", 10),
+    ]  # fmt: skip
+    csv(tmp_path / "users", rows("id,x,y", "a,1,0"))
+    with pytest.raises(InputError, match=r"'month' is in .* but not in users.csv"):
+        table(tmp_path / "users").read()
+
+
+def test_a_column_in_the_file_and_in_its_folder_s_name_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x=1").mkdir()
+    csv(tmp_path / "x=1", rows("id,x,y", "a,1,0", "b,2,1"))
+    with pytest.raises(InputError, match="column 'x' is in the file, and in the name of its folder"):
+        table(tmp_path).read()
+
+
+def test_a_category_whose_values_are_nearly_all_rare_is_dropped_and_named(tmp_path: Path) -> None:
+    text = rows("town,plan,y", *(f"t{i % 100},{'ab'[i % 2]},{i % 3 % 2}" for i in range(900)))
+    users = table(csv(tmp_path, text)).load()
+    assert users.contract.dropped == {"town": "nearly all of its 100 values are rare"}

@@ -46,7 +46,7 @@ def test_a_column_has_the_type_that_all_its_values_have(cells: list, type_: type
         (["01", "02"], {"type": "category", "values": ["01", "02"]}, ["01", "02"]),
         (["1", "2"], {"type": "category"}, ["1", "2"]),
         (["007", "12"], {"type": "text"}, ["007", "12"]),
-        (["7.0", None], {"type": "text"}, [7.0, None]),
+        (["7.0", None], {"type": "text"}, ["7.0", None]),
     ],
 )
 def test_a_contract_says_how_a_column_is_read(cells: list, spec: dict, wanted: list) -> None:

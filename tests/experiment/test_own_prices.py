@@ -65,7 +65,7 @@ def test_each_users_own_prices_take_a_pass_and_are_worth_what_run_said(tmp_path:
     anew = ask(f"models=[{found.filed.run_id}]", "budget.contacts=900")
     assert anew.simulation.values == found.simulation.values
     for other in ("economics=freemium", "economics.costs.offer.one=one_none"):
-        with pytest.raises(InputError, match=r"own need a pass over users.*type models=\["):
+        with pytest.raises(InputError, match=r"own need a pass over users.*type models=.\["):
             ask(f"models=[{found.filed.run_id}]", f"+{other}" if "costs" in other else other)
     with pytest.raises(InputError, match=r"budget\.money: cost_columns says what each user costs"):
         ask(f"models=[{found.filed.run_id}]", "budget.money=5")

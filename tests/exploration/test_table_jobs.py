@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -174,3 +175,21 @@ def test_a_query_is_typed_in_a_shell_as_sql_yaml_shows_it(tmp_path: Path) -> Non
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     done = subprocess.run(line, shell=True, check=True, capture_output=True, text=True, cwd=tmp_path, env=environment)
     assert json.loads(done.stdout)["rows"] == 26
+
+
+def test_of_a_wide_table_the_columns_that_matter_first_are_shown(
+    workspace: Path, call: Callable[..., int], capsys: pytest.CaptureFixture
+) -> None:
+    rng = np.random.default_rng(0)
+    columns = {f"x{i}": rng.normal(size=400) for i in range(60)}
+    outcome = (columns["x40"] > rng.normal(size=400)).astype(int)
+    pl.DataFrame({**columns, "known_after": outcome * 2.5, "bought": outcome}).write_csv("wide.csv")
+    words = ("data", "describe", "data=csv", "data.path=wide.csv", "data.target=bought")
+    assert call(*words) == 0
+    lines = capsys.readouterr().out.splitlines()
+    first = [line.split()[0] for line in lines[2:5]]
+    assert first == ["known_after", "bought", "x40"]
+    assert len(lines) < 45
+    assert "32 more columns: all=true" in "\n".join(lines)
+    assert call(*words, "all=true") == 0
+    assert len(capsys.readouterr().out.splitlines()) > 62

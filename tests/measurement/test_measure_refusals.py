@@ -92,3 +92,14 @@ def test_wrong_words_are_refused(tmp_path: Path, refused: Callable[..., str]) ->
     with pytest.raises(InputError, match="to: "):
         told(*words, "to=joined.xlsx")
     assert "outcomes: duckdb:///x.duckdb names no table" in refused("measure", words[0], "outcomes=duckdb:///x.duckdb")
+
+
+def test_a_yes_or_no_is_no_id_because_zero_and_one_are_among_the_ids(
+    tmp_path: Path, refused: Callable[..., Refusal]
+) -> None:
+    decisions, outcomes, _ = decided(0.1, n=500)
+    decisions = decisions.with_columns(user_id=pl.int_range(500).cast(pl.String))
+    words = written(tmp_path, decisions, outcomes.with_columns(user_id=pl.format("nobody-{}", pl.int_range(500))))
+    assert refused("measure", *words).typed == []
+    words = written(tmp_path, decisions, outcomes.with_columns(pl.Series("the user, id", decisions["user_id"])))
+    assert refused("measure", *words, "outcome=converted").typed == [['outcomes_id="the user, id"']]

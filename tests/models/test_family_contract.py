@@ -142,3 +142,26 @@ def test_a_refit_on_all_users_scores_them_out_of_fold_and_saves_as_the_family_tr
     assert inside == pytest.approx(outside, abs=0.04), "no user is scored by a model that saw it"
     assert abs(out_of_fold.mean() - everyone.outcome.mean()) < 0.02
     assert set(skops.io.get_untrusted_types(data=skops.io.dumps(model.classifier))) <= set(family.trusted)
+
+
+def wide(n: int, seed: int) -> Users:
+    rng = np.random.default_rng(seed)
+    town = rng.integers(0, 30, n)
+    features = pd.DataFrame({"hours": np.where(rng.random(n) < 0.3, 0.0, rng.normal(size=n)), "town": town.astype(str)})
+    features.loc[rng.random(n) < 0.2, "hours"] = np.nan
+    contract = FeatureSchema((Column("hours", "number"), Column("town", "category")), "y")
+    chance = 1 / (1 + np.exp(0.5 - (town % 3) - features["hours"].fillna(-1)))
+    return Users(features, (rng.random(n) < chance).astype(np.int64), np.array([f"{i}" for i in range(n)]), contract)
+
+
+def test_a_wide_table_is_sparse_and_scores_as_a_dense_one(family: Family, monkeypatch: pytest.MonkeyPatch) -> None:
+    train, test = wide(1200, 0), wide(300, 1)
+    found = {}
+    for share in (0.0, 0.1):  # never sparse, and as it is
+        monkeypatch.setattr("tippingpoint.models.family.SPARSE", share)
+        model = fit(family, train, wide(400, 2), seed=0)
+        assert model.pipeline[0].sparse_output_ == (share > 0)
+        told = explain(model, train.contract, test.features, train.features)
+        found[share] = (model.score(test), told.values, told.output)
+    for dense, sparse in zip(*found.values(), strict=True):
+        np.testing.assert_allclose(sparse, dense, atol=1e-6)

@@ -128,3 +128,12 @@ def test_numbers_are_read_as_the_contract_has_them_written(tmp_path):
     held = check(chunk, TableSchema(columns=specs), datetime(2026, 1, 1)).table
     assert held["spend"].to_list() == [1568.43, 1568.43, 1568.43, 1234, None]
     assert held["tenure"].to_list() == [3, 3, 3, None, 4]
+
+
+def test_subfolders_are_read_and_their_names_are_columns(tmp_path):
+    for plan, part in ROWS.partition_by("plan", as_dict=True).items():
+        folder = tmp_path / "users" / f"plan={plan[0]}"
+        folder.mkdir(parents=True)
+        part.drop("plan").write_csv(folder / "a.csv")
+    found = pl.concat(chunks(tmp_path / "users"))
+    assert_frame_equal(found.with_columns(pl.col("id").cast(int)).sort("id"), ROWS.sort("id"))

@@ -133,6 +133,21 @@ def test_rows_that_break_the_contract_are_set_aside_and_all_are_accounted_for(us
 
 
 @pytest.mark.parametrize("parts", [False, True])
+def test_categories_the_model_never_learnt_from_are_counted_and_named(users, decider, tmp_path, parts):
+    column = next(n for n, kind in decider.model.columns.items() if kind == "category")
+    usual = users[column].mode()[0]
+    table = users.copy()
+    table.loc[[3, 250, 251], column] = [f" {usual}", usual.upper() + "!", usual.swapcase()]
+    table.to_csv(tmp_path / "strange.csv", index=False)
+    words = (f"input={tmp_path / 'strange.csv'}", f"to={tmp_path / 'to'}{'' if parts else '.csv'}", "chunk=100")
+    found = quietly(*words, f"parts={str(parts).lower()}").scored.to_dict()["unseen_categories"]
+    assert found["rows"] == 3
+    assert {of["value"]: of["learnt_as"] for of in found["values"]} == {
+        f" {usual}": usual, usual.upper() + "!": None, usual.swapcase(): usual,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("parts", [False, True])
 def test_rows_set_aside_are_no_formulas(users, tmp_path, parts):
     table = users.astype({"sessions_7d": object})
     table.loc[3, "sessions_7d"] = "=cmd()"

@@ -36,6 +36,7 @@ def refused(*users: dict) -> list[tuple[str, str, str]]:
 def test_users_become_columns_in_the_models_order():
     given_ = READER.read([USER, USER | {"hours": None, "city": None, "age": 40.0}])
     assert given_.ids == ["u1", "u1"]
+    assert READER.read([USER | {"user_id": given} for given in ("000450", 2**60 + 1)]).ids == ["000450", str(2**60 + 1)]
     np.testing.assert_array_equal(given_.numbers, [[30, 2.5], [40, np.nan]])
     assert given_.categories == [["free", "free"], ["Rome", None]]
     assert list(READER.frame(given_)) == list(COLUMNS)

@@ -167,8 +167,7 @@ def simulate(
     Examples
     --------
     >>> import tippingpoint as tp
-    >>> users = tp.generate("case_study", users=1_000)
-    >>> result = tp.compare(users, models="logistic", explain_rows=20, track=False)
+    >>> result = tp.compare(tp.generate("case_study", users=1_000), "logistic", explain_rows=20, track=False)
     >>> what_if = tp.simulate(result, policies=[tp.TopFraction(share=0.1)], cuts=20)
     >>> what_if.simulation.leader
     'logistic · intent_bands'
@@ -176,27 +175,22 @@ def simulate(
     if not hasattr(result, "models"):
         what = f"takes what tp.compare or tp.tune returned; got a {type(result).__name__}"
         raise InputError("result", what, "Compare first.")
-    filed, models = result.filed, {model.name: model for model in result.models}
-    question = next(iter(models.values())).question
+    filed, question = result.filed, result.models[0].question
     users = question.source
     assert users is not None
     prices = economics_of(economics, users) if economics is not None else None
-    given = [policies] if isinstance(policies, str | Policy) else list(policies)
-    further = [policy_of(policy, users) for policy in given]
+    further = [policy_of(policy, users) for policy in ([policies] if isinstance(policies, str | Policy) else policies)]
     track = filed is not None if track is None else track
-    tracking = {"log": track} | _group(settings, "tracking")
     _refuse(settings, ("models", "policy", "data", "evidence"), "on the models of a result")
-    asked = validate(SimulateSettings, {"tracking": tracking} | settings, "")
+    asked = validate(SimulateSettings, {"tracking": {"log": track} | _group(settings, "tracking")} | settings, "")
     if track:
         if filed is None:
             raise InputError("track", "nothing is filed of this result", "Compare with track=True, or leave track out.")
-        node = {} if prices is None else component_of(prices).as_written()
-        asked = asked.model_copy(update={"models": [filed.run_id], "economics": node})
+        written = {} if prices is None else component_of(prices).as_written()
+        asked = asked.model_copy(update={"models": [filed.run_id], "economics": written})
         return simulation.simulate(asked, further, users)
-    loaded = {name: model.loaded.model for name, model in models.items()}
-    return simulation.simulate_in_memory(
-        asked, loaded, [question.policy, *further], prices or question.economics, users
-    )
+    loaded, prices = {model.name: model.loaded.model for model in result.models}, prices or question.economics
+    return simulation.simulate_in_memory(asked, loaded, [question.policy, *further], prices, users)
 
 
 def score(
@@ -316,7 +310,8 @@ def _deciding(model: FittedModel) -> DecidingVersion:
     """What a measurement needs to know of a model at hand."""
     question, value = model.question, model.candidate.value
     promise = Promise(question.evidence.kind, value.outcomes_per_1000, value.uplift)
-    return DecidingVersion(question.economics, question.users.contract.good, promise)
+    contract = question.users.contract
+    return DecidingVersion(question.economics, contract.good, promise, positive=contract.positive)
 
 
 def _store() -> Client:

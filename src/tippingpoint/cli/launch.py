@@ -33,6 +33,8 @@ from tippingpoint.cli.hydra_internals import Hydra, get_args_parser
 from tippingpoint.config.compose import NAMING, as_added, config_folder, hydra_error, own_groups
 from tippingpoint.config.old_spellings import modern_words
 from tippingpoint.core.errors import InputError, OutsideError, RefusedError, TippingpointError
+from tippingpoint.core.foreign import as_theirs
+from tippingpoint.core.overrides import quoted
 from tippingpoint.core.redaction import masked
 
 JOBS = {
@@ -122,10 +124,13 @@ class LaunchedJob:
             stop_cleanly(away)  # after the imports: some library sets a SIGINT handler of its own
             with contextlib.redirect_stdout(shown) if away else contextlib.nullcontext():
                 result = _answer(job, settings.from_config(config), self.columns if away else None)
-        except TippingpointError as error:  # kept from Hydra, so that the rest of a sweep goes on
+        except Exception as raised:  # kept from Hydra, so that the rest of a sweep goes on
+            error = raised if isinstance(raised, TippingpointError) else as_theirs(raised)
+            if error is None:
+                raise
             if config.get("debug"):
                 if not self.in_sweep:
-                    raise
+                    raise error from error.__cause__
                 traceback.print_exception(error)
             print(error, file=sys.stderr, flush=True)
             return Outcome(error.exit_code, job=" ".join(words))
@@ -151,7 +156,7 @@ def launch(verb: str, config_name: str, arguments: list[str]) -> int:
         if options.help or options.hydra_help or options.cfg or options.info is not None or options.shell_completion:
             hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=name)(LaunchedJob(verb))()
             return 0
-        named = [f"config_dir='{options.config_dir}'"] if options.config_dir and verb in NAMING else []
+        named = [f"config_dir={quoted(options.config_dir)}"] if options.config_dir and verb in NAMING else []
         words = [*own_groups(options.config_dir), *named, *added]
         with hydra.initialize_config_dir(str(config_folder()), job_name="tippingpoint", version_base="1.3"):
             loaded = GlobalHydra.instance().hydra

@@ -4,8 +4,9 @@ import re
 import sys
 from textwrap import fill
 
-from tippingpoint.config.compose import config_folder, quoted
+from tippingpoint.config.compose import config_folder
 from tippingpoint.core.errors import InputError, TippingpointError, nearest
+from tippingpoint.core.overrides import quoted
 from tippingpoint.core.threads import spare_cores
 
 HELP = """\

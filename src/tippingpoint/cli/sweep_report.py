@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tippingpoint.core.overrides import override
 from tippingpoint.core.run_reference import RunReference
 from tippingpoint.reports.markdown import markdown
 
@@ -98,7 +99,7 @@ def sweep_summary(board: Leaderboard, filed: RunReference) -> RenderableType:
         *more,
         *apart,
         Text(OPTIMISTIC, style="dim"),
-        Text(f"Next: tippingpoint simulate models=[{first}], or tippingpoint ui, which serves this page:"),
+        Text(f"Next: tippingpoint simulate {override('models', [first])}, or tippingpoint ui, which serves this page:"),
         Text(f"MLflow: {filed.page}", no_wrap=True, overflow="ignore"),
     )
 

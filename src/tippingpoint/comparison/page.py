@@ -11,6 +11,7 @@ from scipy.stats import kendalltau
 from tippingpoint.comparison.figures import Choices, calibration, heat, pairs, roc, surface
 from tippingpoint.comparison.report import verdict_in_words
 from tippingpoint.comparison.result import Comparison
+from tippingpoint.core.overrides import override
 from tippingpoint.core.run_reference import RunReference
 from tippingpoint.evaluation.association import Association, associations
 from tippingpoint.evaluation.calibration_bins import calibration_bins
@@ -152,7 +153,7 @@ def agreement(shares: pd.DataFrame) -> list[str]:
 def next_steps(comparison: Comparison, filed: RunReference) -> list[tuple[str, str]]:
     """What to do, and the line to type for it; only lines that there are."""
     question, winner = comparison.question, comparison.winner
-    again = f"tippingpoint simulate models=[{filed.run_id}]"
+    again = f"tippingpoint simulate {override('models', [filed.run_id])}"
     if question.evidence.measured:
         better = "Look for better cut-offs, chosen on validation and valued on test, and for what other prices or a"
         steps = [(f"{better} budget would change.", again)]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tippingpoint.config.old_spellings import modern_words
 from tippingpoint.core.errors import InputError, nearest
+from tippingpoint.core.overrides import override, quoted
 from tippingpoint.core.redaction import masked
 
 if TYPE_CHECKING:
@@ -33,12 +34,6 @@ FREE = (
 )
 FREE_IN = {"simulate": (r"policy\.actions\.", r"economics\.costs\.")}
 """Where keys are the user's to name, so that a shipped config cannot list them: in every verb, and in one more."""
-
-
-def quoted(value: str) -> str:
-    """Text as Hydra takes it literally: in its quotes a backslash counts only before a quote, and is doubled there."""
-    escaped = re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + m[2].replace("'", "\\'"), value)
-    return f"'{escaped}'"
 
 
 def overlay(written: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -102,7 +97,7 @@ def compose(verb: str, overrides: Sequence[str] = (), config_dir: str | None = N
     from omegaconf.errors import OmegaConfBaseException
 
     overrides = modern_words(verb, overrides)
-    named = [f"config_dir='{config_dir}'"] if config_dir and verb in NAMING else []
+    named = [f"config_dir={quoted(config_dir)}"] if config_dir and verb in NAMING else []
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(config_folder()), version_base="1.3"):
@@ -116,11 +111,13 @@ def as_added(verb: str, overrides: Sequence[str]) -> list[str]:
 
     >>> as_added("simulate", ["economics.actions.email.contact_cost=1", "economics.price=8"])
     ['++economics.actions.email.contact_cost=1', 'economics.price=8']
+    >>> as_added("run", ["data.positive=>0"])
+    ["data.positive='>0'"]
     """
     if nothing := [word for word in overrides if re.fullmatch(r"\+*model\.\w+\.search=\s*\{\s*\}", word)]:
         key = nothing[0].lstrip("+").partition("=")[0]
         what = "{} takes nothing away: what is given is laid over what is there"
-        raise InputError(key, what, f"Type ~{key}.max_depth to leave one out, ~{key} for all.")
+        raise InputError(key, what, f"Type ~{key}.NAME to leave one out, ~{key} for all.")
     if verb in VERSIONED:
         overrides = [re.sub(r"^model=", "model.version=", word) for word in overrides]
     # What is left out would be the class's own.
@@ -130,6 +127,8 @@ def as_added(verb: str, overrides: Sequence[str]) -> list[str]:
         if NAMELESS.fullmatch(value) and "=" in word and (config_folder() / group).is_dir() and group:
             options = sorted(path.stem for path in (config_folder() / group).glob("*.yaml"))
             raise InputError(group, f"takes the name of an option; got {value or 'nothing'}", nearest("", options))
+    # A bound, as in data.positive=>0, is text, which Hydra would take in quotes only.
+    overrides = [re.sub(r"(?s)^([\w.]+=)([<>].*)$", lambda m: m[1] + quoted(m[2]), word) for word in overrides]
     free = (*FREE, *FREE_IN.get(verb, ()))
     return [f"++{word}" if any(re.match(key, word) for key in free) and "=" in word else word for word in overrides]
 
@@ -148,8 +147,7 @@ def own_groups(config_dir: str | None) -> list[str]:
         raise InputError(
             "--config-dir", f"there is no folder {config_dir}", "Name one that holds groups, as conf/ does."
         )
-    path = str(Path(config_dir).resolve()).replace("'", "\\'")
-    return [f"hydra.searchpath=['file://{path}']"]
+    return [f"hydra.searchpath=[{quoted(f'file://{Path(config_dir).resolve()}')}]"]
 
 
 def hydra_error(error: Exception, verb: str, overrides: Sequence[str], config_dir: str | None) -> InputError:
@@ -186,13 +184,21 @@ def hydra_error(error: Exception, verb: str, overrides: Sequence[str], config_di
         return InputError(
             key,
             f"{value!r} has a comma",
-            f"Type {key}='[{value}]' for a list, {key}=\"'{value}'\" for one text, or add -m to run one job for each.",
+            f"Type {key}={shlex.quote(f'[{value}]')} for a list, {override(key, value)} for one text, or add -m to run"
+            " one job for each.",
         )
     if isinstance(error, OverrideParseException):
-        key, _, value = masked(error.override).partition("=")
-        literal = value if re.match("['\"]", value) else f"'{value}'" if "'" not in value else f'"{value}"'
-        if value.startswith(("[", "{")):
-            return InputError(key, f"cannot make out {value!r}", f"Type '{key}=[a,b]' for a list, '{key}={{a: 1}}'.")
-        remedy = f"For a text with spaces, = or commas, quote it twice: {shlex.quote(f'{key}={literal}')}"
-        return InputError(key, f"cannot make out {value!r}", remedy)
+        return _not_made_out(*masked(error.override).partition("="))
     return InputError("command line", " ".join(text.split()).rstrip("."))
+
+
+def _not_made_out(key: str, sign: str, value: str) -> InputError:
+    """Say that a word of the command line is not in Hydra's grammar."""
+    if not sign or not re.fullmatch(r"[+~]{0,2}[\w.@/-]+", key, re.ASCII):
+        what = f"cannot make out {key + sign + value!r}"
+        return InputError("command line", what, "Words are KEY=VALUE; --cfg job shows every key.")
+    if value.startswith(("[", "{")):
+        lists = f"Type {key}='[a,b]' for a list, {key}='{{a: 1}}' for keys with values, "
+        return InputError(key, f"cannot make out {value!r}", f"{lists}{override(key, value)} for one text.")
+    remedy = f"For a text with spaces, = or commas, quote it twice: {override(key, value)}"
+    return InputError(key, f"cannot make out {value!r}", remedy)

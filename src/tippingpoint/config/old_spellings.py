@@ -5,6 +5,7 @@ This file goes with release 0.3, and with it the two calls of `modern_words`, th
 """
 
 import re
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -51,7 +52,7 @@ def modern_words(verb: str, words: Sequence[str]) -> list[str]:
                 key = found[place].partition("=")[0]
                 if any(other.startswith(f"{key}=") for other in words):
                     raise InputError(key, f"given twice, once as {word.partition('=')[0]}", f"Give {key}= alone.")
-                _say(masked(word), masked(found[place]))
+                _say(masked(word), shlex.quote(masked(found[place])))
     # A gate of the user's own may hold the old key beside the new one; what is typed counts more than either.
     typed = [match[1] for word in found if (match := re.match(r"(gate\.\w+)\.inconclusive=", word))]
     return [*found, *(f"++{check}.cannot_tell=null" for check in typed)]

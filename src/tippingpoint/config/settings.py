@@ -141,6 +141,8 @@ class TableSettings(Terminal):
     data: Component
     policy: Component
     economics: Component
+    all: bool = False
+    """Whether `describe` shows all columns of a wide table."""
     to: str | None = None
     """Where to write: a contract to edit, a page, a table."""
 

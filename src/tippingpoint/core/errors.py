@@ -1,7 +1,9 @@
 """What went wrong, where, and what to type instead."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+from tippingpoint.core.overrides import WORD, override
 
 
 class TippingpointError(Exception):
@@ -43,14 +45,31 @@ class OutsideError(TippingpointError):
     exit_code = 3
 
 
-def nearest(name: str, names: Iterable[str]) -> str:
+def nearest(name: str, names: Iterable[str], key: str = "", among: Sequence[str] | None = None) -> str:
     """Name the closest of `names`, then list them all (shortened past twelve).
 
+    Parameters
+    ----------
+    key
+        Where the name was typed, if it was: a closest one that a shell or Hydra would misread is shown as typed there.
+    among
+        The list typed there, where `key` takes one.
+
+    Examples
+    --------
     >>> nearest("adoptr", ["user_id", "age", "adopter"])
     "Nearest: 'adopter'. There are: user_id, age, adopter."
+    >>> print(nearest("customer id", ["age", "Customer, ID"], "data.id"))
+    Nearest: 'Customer, ID'; type data.id='"Customer, ID"'. There are: age, Customer, ID.
     """
     names = list(names)
     folded = {n.casefold(): n for n in reversed(names)}
     close = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.5)
     shown = ", ".join(names[:12]) + (f", … ({len(names)})" if len(names) > 12 else "")
-    return (f"Nearest: {folded[close[0]]!r}. " if close else "") + (f"There are: {shown}." if names else "")
+    listed = f"There are: {shown}." if names else ""
+    if not close:
+        return listed
+    best = folded[close[0]]
+    meant = best if among is None else [best if one == name else one for one in among]
+    typed = f"; type {override(key, meant)}" if key and not WORD.fullmatch(best) else ""
+    return f"Nearest: {best!r}{typed}. {listed}"

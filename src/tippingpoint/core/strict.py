@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_serializer, m
 from pydantic_core import ErrorDetails
 
 from tippingpoint.core.errors import InputError, nearest
+from tippingpoint.core.overrides import override
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -71,7 +72,7 @@ class Component(StrictModel):
         InputError
             For a target outside the package and its plugins, of another kind, or for wrong arguments.
         """
-        if not (self.target.startswith("tippingpoint.") or self.target in _plugins()):
+        if not (self.target.startswith("tippingpoint.") or self.target in plugins()):
             raise InputError(
                 f"{where}._target_",
                 f"{self.target!r} is neither in tippingpoint nor an installed plugin",
@@ -80,14 +81,15 @@ class Component(StrictModel):
         module, _, name = self.target.rpartition(".")
         try:
             found = getattr(import_module(module), name)
-        except (ImportError, AttributeError) as error:
+        except (ImportError, AttributeError, SyntaxError) as error:
             raise InputError(f"{where}._target_", f"cannot import {self.target!r} ({error})") from error
         if not (isinstance(found, type) and issubclass(found, base)):
             raise InputError(f"{where}._target_", f"{self.target!r} is not a {base.__name__}")
         return validate(found, self.arguments, where)
 
 
-def _plugins() -> list[str]:
+def plugins() -> list[str]:
+    """Classes that installed packages declare."""
     return [entry.value.replace(":", ".") for group in PLUGIN_GROUPS for entry in entry_points(group=group)]
 
 
@@ -129,7 +131,7 @@ def _explain(model: type[BaseModel], where: str, detail: ErrorDetails) -> InputE
         what = f"holds keys with values; got {'null' if given is None else repr(given)}"
         return InputError(path, what, f"Type {path}.KEY=VALUE{without}.")
     if detail["type"] in ("tuple_type", "list_type") and isinstance(given, str | int | float):
-        return InputError(path, f"must be a list; got {given!r}", f"Type {path}='[{given}]'.")
+        return InputError(path, f"must be a list; got {given!r}", f"Type {override(path, [given])}.")
     if detail["type"] in ("too_short", "too_long") and isinstance(given, list | tuple):
         of = detail["ctx"]
         least = detail["type"] == "too_short"

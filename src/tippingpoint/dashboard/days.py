@@ -8,9 +8,9 @@ from typing import cast
 import polars as pl
 
 from tippingpoint.core.errors import InputError
-from tippingpoint.data.column_roles import NO, YES
 from tippingpoint.data.decisions import identified, read, times
 from tippingpoint.data.inference import id_column
+from tippingpoint.data.outcome import NO, YES
 from tippingpoint.data.validation import as_text
 from tippingpoint.measurement.join import last
 from tippingpoint.measurement.outcomes import OutcomeRule, outcomes_of

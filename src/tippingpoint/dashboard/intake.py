@@ -16,7 +16,8 @@ from tippingpoint.dashboard.segments import free
 from tippingpoint.dashboard.subject import Subject
 from tippingpoint.dashboard.uploads import Upload, opened
 from tippingpoint.data.contract import ColumnSpec
-from tippingpoint.data.decisions import as_written, times
+from tippingpoint.data.decisions import as_written, times, written_ids
+from tippingpoint.data.identity import names_id
 from tippingpoint.data.inference import inferred
 from tippingpoint.data.validation import as_text
 from tippingpoint.decisions.batch_statistics import Tally
@@ -245,7 +246,7 @@ def _complete(source: Input, key: str, progress: Callable[[int], None]) -> tuple
         whole = chunk[np.setdiff1d(np.arange(len(chunk)), broken["row"].to_numpy() - 1 - done)]
         gathered.add(
             whole.rename({key: "user_id"}).with_columns(
-                as_written(whole[key]).alias("user_id"),
+                written_ids(whole[key]).alias("user_id"),
                 times(whole["scored_at"], "scored_at").alias("scored_at"),
                 pl.col("propensity_score").cast(pl.Float64),
                 *(as_written(whole[c]).str.strip_chars().alias(c) for c in ("segment", "action")),
@@ -263,7 +264,8 @@ def typed(table: pl.DataFrame, known: Collection[str]) -> pl.DataFrame:
     columns = {}
     for column in table.iter_columns():
         text = column.dtype == pl.String or isinstance(column.dtype, pl.Enum)
-        found = inferred(column.cast(pl.String)) if text and column.name not in known else column
+        told = text and column.name not in known and not names_id(column.name)
+        found = inferred(column.cast(pl.String)) if told else column
         found = column if found.dtype == pl.String else found
         columns[column.name] = found.shrink_dtype() if found.dtype.is_integer() else found
     return pl.DataFrame(columns)

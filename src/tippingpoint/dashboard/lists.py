@@ -1,13 +1,12 @@
 """Target lists: those that are asked for by name, whom they hold, their file, and the line that writes the same one."""
 
 import re
-import shlex
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
-from tippingpoint.config.compose import quoted
+from tippingpoint.core.overrides import override
 from tippingpoint.dashboard.intake import CHUNK, DECISIONS, Listed, features
 from tippingpoint.dashboard.subject import Subject
 from tippingpoint.dashboard.tables import as_csv
@@ -47,15 +46,17 @@ def _discount(economics: Economics, action: str) -> bool:
 
 def line(found: Listed, about: Subject, only: tuple[str, ...], why: bool, address: str = "") -> str:
     """What a shell is given: each word stands for itself, whatever names hold."""
-    words = [f"input={quoted(address or found.origin)}", "to=targets.csv", f"model={about.reference}"]
-    words += [
-        f"only=[{','.join(map(quoted, only))}]",
-        f"reasons={str(why).lower()}",
-        f"scored_at={found.at.isoformat()}",
-    ]
+    words = {
+        "input": address or found.origin,
+        "to": "targets.csv",
+        "model": about.reference,
+        "only": only,
+        "reasons": why,
+        "scored_at": found.at.isoformat(),
+    }
     if found.tally.quarantined:
-        words.append("quarantine_share=1")
-    return shlex.join(["tippingpoint", "score", *words])
+        words["quarantine_share"] = 1
+    return " ".join(["tippingpoint score", *(override(key, value) for key, value in words.items())])
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from tippingpoint.core.errors import InputError
 from tippingpoint.dashboard.job import scratch
 from tippingpoint.data import database
 from tippingpoint.data.contract import TableSchema
-from tippingpoint.data.inference import inferred
+from tippingpoint.data.inference import typed
 from tippingpoint.scoring.readers import Files, Input, Query, open_input
 
 PREVIEW = 50
@@ -62,7 +62,7 @@ def look(name: str, content: bytes) -> Upload:
         columns = files.columns()
         preview = next(files.chunks(columns, {}, PREVIEW), pl.DataFrame())
         if files.untyped:
-            preview = pl.DataFrame({name: inferred(preview[name]) for name in preview.columns})
+            preview = typed(preview)
         rows = files.rows
     if rows is None and not content.startswith(b"\x1f\x8b"):
         head = content[:HEAD]

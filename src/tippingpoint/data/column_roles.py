@@ -1,5 +1,6 @@
 """Users from a table: its columns' roles as the config says, else inferred, and open to correction."""
 
+import contextlib
 import re
 from abc import abstractmethod
 from datetime import datetime
@@ -11,17 +12,20 @@ import polars as pl
 from pydantic import BeforeValidator, model_validator
 
 from tippingpoint.core.errors import InputError, nearest
+from tippingpoint.core.overrides import override
 from tippingpoint.core.signs import Sign
-from tippingpoint.data.column_rules import MISSING
-from tippingpoint.data.inference import features, id_column
+from tippingpoint.data.column_rules import MISSING, stand_ins
+from tippingpoint.data.contract import TableSchema
+from tippingpoint.data.inference import features, id_column, remarks
 from tippingpoint.data.number_format import OTHER, Marks, recognised
+from tippingpoint.data.outcome import NO, YES, Positive, ones, told, words
 from tippingpoint.data.source import Source
-from tippingpoint.data.users import FeatureSchema, Users
-from tippingpoint.data.validation import as_text, parse
+from tippingpoint.data.users import FeatureSchema, Users, unseen
+from tippingpoint.data.validation import as_ids, as_text, parse
 
 LEAVING = re.compile(r"(?i)churn|cancel|unsubscri|attrit|lapse|(^|[^a-z])(left|leaves?|leaving|exited|quit)([^a-z]|$)")
 """Names of outcomes that are seldom wanted."""
-YES, NO = {"1", "1.0", "yes", "y", "true", "t"}, {"0", "0.0", "no", "n", "false", "f"}
+BLANK = "every cell is missing, or is its column's name"
 
 
 def _typed(value: Any) -> Any:
@@ -45,12 +49,13 @@ class Roles(Source):
 
     target: Text | None = None
     """The column to predict; null: the contract's outcome."""
-    positive: Text | None = None
-    """The target's value that counts as outcome 1, where that is not plain from yes/no or 0/1."""
+    positive: Text | list[Text] | None = None
+    """What of the target counts as outcome 1, where that is not plain from yes/no or 0/1: a value, a list of values, or
+    a bound of a number, such as `>0`."""
     good: bool | None = None
     """Whether outcome 1 is wanted; null: yes, unless its name says that users leave: then it must be said."""
     id: Text | None = None
-    """The id column; null: found by its name, or rows are numbered."""
+    """The id column, read as text; null: found by its name, or rows are numbered."""
     drop: list[Text] = []
     """Columns no model may see."""
     measures: list[Text] = []
@@ -96,6 +101,11 @@ class Roles(Source):
         return self.target or (self.terms.outcome if self.terms else None)
 
     @property
+    def text_ids(self) -> list[str]:
+        """Columns that the config or the contract names as the id: text, whatever they hold."""
+        return [name for name in (self.id, self.terms.id if self.terms else None) if name is not None]
+
+    @property
     def logged(self) -> str | None:
         """The column that says what was done, as the config or else the contract names it."""
         named = self.terms.action if self.terms else None
@@ -120,7 +130,9 @@ class Roles(Source):
         if target is None:
             raise InputError("data.target", "not given", f"Type data.target=… {nearest('', raw.columns)}")
         self.require(raw)
-        table, rows, intake = self.validated(raw)
+        aside = self.unused(raw)
+        self._require_known(raw, aside)
+        table, rows, intake = self.validated(raw, aside)
         outcome, positive = self.outcomes(table[target])
         good = self._wanted(target, positive)
         user_id = self.find_id(table)
@@ -130,12 +142,21 @@ class Roles(Source):
         columns, frame, dropped, odd = features(table.drop(list(hidden)), self.terms, self.marks)
         dropped = {c: why for c, why in hidden.items() if c in self.drop} | dropped
         if not columns:
-            raise InputError("data", f"no feature is left in {self.origin}: {_reasons(hidden | dropped)}")
+            raise InputError("data", f"no feature is left in {self.origin}: {'; '.join(unseen(hidden | dropped))}")
         return Users(
             features=frame,
             outcome=outcome,
             user_id=ids,
-            contract=FeatureSchema(columns, target, positive, good, user_id, dropped, odd=odd),
+            contract=FeatureSchema(
+                columns,
+                target,
+                positive,
+                good,
+                user_id,
+                dropped,
+                remarks(table, {c.name: c.kind for c in columns}),
+                odd=odd,
+            ),
             actions=actions,
             action=action,
             logging_probability=logging_probability,
@@ -157,13 +178,28 @@ class Roles(Source):
             self._require(table, f"data.{key}", getattr(self, key))
         for key in ("drop", "measures", "costs"):
             for column in getattr(self, key):
-                self._require(table, f"data.{key}", column)
+                self._require(table, f"data.{key}", column, getattr(self, key))
+
+    def unused(self, table: pl.DataFrame) -> dict[str, np.ndarray]:
+        """(n,) rows that say nothing of a user, or not what came of one, by the reason they are quarantined for."""
+        blank = _blank(table)
+        found = {BLANK: blank}
+        if self.outcome:
+            found[f"{self.outcome} is missing"] = _missing(table[self.outcome], self.terms) & ~blank
+        return found
+
+    def _require_known(self, table: pl.DataFrame, aside: dict[str, np.ndarray]) -> None:
+        left = len(table) - sum(int(rows.sum()) for rows in aside.values())
+        if left < 2:
+            what = f"{self.outcome!r} has a value in {left or 'none'} of {len(table):,} rows"
+            raise InputError("data.target", what, "At least two are needed, and both outcomes.")
 
     def find_id(self, table: pl.DataFrame) -> str | None:
         """The id column: the config's, else the contract's, else one found by its name."""
         if self.id or self.terms:
             return self.id or (self.terms.id if self.terms else None)
-        return id_column(table.drop(self.outcome) if self.outcome else table)
+        others = [name for name in self.hidden(None) if name not in self.drop]
+        return id_column(table.drop(others, strict=False), self.drop)
 
     def hidden(self, user_id: str | None) -> dict[str, str]:
         """Columns that are no features because of what they are to the config, with the reason."""
@@ -177,62 +213,29 @@ class Roles(Source):
         hidden |= dict.fromkeys(self.costs, "a cost")
         return hidden | dict.fromkeys(self.drop, "data.drop")
 
-    def _require(self, table: pl.DataFrame, where: str, column: str | None) -> None:
+    def _require(self, table: pl.DataFrame, where: str, column: str | None, among: list[str] | None = None) -> None:
         if column is not None and column not in table.columns:
-            raise InputError(where, f"no column {column!r} in {self.origin}", nearest(column, table.columns))
+            remedy = nearest(column, table.columns, where, among)
+            raise InputError(where, f"no column {column!r} in {self.origin}", remedy)
 
-    def outcomes(self, target: pl.Series) -> tuple[np.ndarray, str]:
-        """(n,) 0/1 of the column to predict, and its value that counts as 1.
+    def outcomes(self, target: pl.Series) -> tuple[np.ndarray, Positive]:
+        """(n,) 0/1 of the column to predict, and what of it counts as 1.
 
         Raises
         ------
         InputError
-            When it has missing values, or not two values, or it is not plain which is 1.
+            When it has not two outcomes, or it is not plain which is 1.
         """
-        if missing := target.null_count():
-            rows = target.is_null().arg_true().head(3) + 1
-            raise InputError(
-                "data.target",
-                f"{target.name!r} is missing in {missing:,} of {len(target):,} rows (first: row"
-                f" {', '.join(map(str, rows))})",
-                "Leave those rows out of the file: an outcome that is not known yet cannot be learnt from.",
-            )
         text = as_text(target).str.strip_chars()
-        values = text.unique().sort().to_list()
-        if len(values) == 1:
-            raise InputError(
-                "data.target",
-                f"{target.name!r} has one value only, {values[0]!r}",
-                "Two outcomes are needed.",
-            )
-        if len(values) > 2:
-            shown = ", ".join(values[:5]) + ("…" if len(values) > 5 else "")
-            raise InputError(
-                "data.target",
-                f"{target.name!r} has {len(values)} values ({shown}), not two",
-                "Name a 0/1 or yes/no column, or make one.",
-            )
-        if self.positive is not None:
-            if self.positive not in values:
-                raise InputError("data.positive", f"{target.name!r} is never {self.positive!r}", nearest("", values))
-            positive = self.positive
-        else:
-            yes = [v for v in values if v.lower() in YES]
-            if len(yes) != 1 or next(v for v in values if v != yes[0]).lower() not in NO:
-                raise InputError(
-                    "data.target",
-                    f"cannot tell which of {values[0]!r} and {values[1]!r} is outcome 1",
-                    f"Type data.positive={values[0]!r} or data.positive={values[1]!r}.",
-                )
-            positive = yes[0]
-        return (text == positive).to_numpy().astype(np.int64), positive
+        positive = told(text, self.positive)
+        return ones(text, positive).to_numpy().astype(np.int64), positive
 
-    def _wanted(self, target: str, positive: str) -> bool:
+    def _wanted(self, target: str, positive: Positive) -> bool:
         """Whether outcome 1 is wanted."""
         if self.good is None and (found := LEAVING.search(target) or LEAVING.search(self.name or "")):
             raise InputError(
                 "data.good",
-                f"not given, and {found.string!r} reads as if outcome 1 ({target}={positive}) were not wanted",
+                f"not given, and {found.string!r} reads as if outcome 1 ({target}={words(positive)}) were not wanted",
                 "Type data.good=false if it is not, or data.good=true if it is.",
             )
         return self.wanted
@@ -240,7 +243,7 @@ class Roles(Source):
     def _ids(self, table: pl.DataFrame, user_id: str | None, rows: np.ndarray) -> np.ndarray:
         if user_id is None:
             return np.array([f"row{i}" for i in rows], dtype=object)
-        ids = as_text(table[user_id])
+        ids = as_ids(table[user_id])
         if missing := ids.null_count():
             raise InputError("data.id", f"{user_id!r} is missing in {missing:,} rows of {self.origin}")
         if repeated := ids.filter(ids.is_duplicated()).unique(maintain_order=True).to_list():
@@ -263,7 +266,9 @@ class Roles(Source):
         values = taken.unique().sort().to_list()
         control = self.control if self.control is not None else "none"
         if control not in values:
-            raise InputError("data.control", f"{self.logged!r} is never {control!r}", nearest(control, values))
+            raise InputError(
+                "data.control", f"{self.logged!r} is never {control!r}", nearest(control, values, "data.control")
+            )
         order = [control, *(v for v in values if v != control)]
         codes = {value: k for k, value in enumerate(order)}
         action = taken.replace_strict(codes, return_dtype=pl.Int64).to_numpy()
@@ -277,9 +282,7 @@ class Roles(Source):
             raise InputError(
                 "data.logging_probability",
                 f"needs the chance of each of {', '.join(map(repr, values))}",
-                "Type data.logging_probability=uniform, or ='{"
-                + ", ".join(f"{v}: {1 / len(values):.4f}" for v in values)
-                + "}', or name the columns that hold them.",
+                _chances(values),
             )
         chance = np.empty((len(table), len(order)))
         for k, value in enumerate(order):
@@ -300,19 +303,59 @@ class Roles(Source):
             return None
         found = {}
         for column in columns:
-            values = table[column]
+            values = truth(table[column])
             if values.dtype == pl.String and (reading := recognised(values, MISSING, self.marks)):
                 values = reading.numbers
-            if not values.dtype.is_numeric() or values.null_count():
+            if not (values.dtype.is_numeric() or values.dtype == pl.Boolean) or values.null_count():
                 raise InputError(f"data.{key}", f"{column!r} is not a number in every row of {self.origin}")
             found[column] = values.cast(pl.Float64).to_numpy()
         return pd.DataFrame(found)
 
 
+def truth(values: pl.Series) -> pl.Series:
+    """Return 1.0 for yes and 0.0 for no where a text says nothing else, in any of their words; else what was given."""
+    if values.dtype != pl.String:
+        return values
+    lower = values.str.strip_chars().str.to_lowercase()
+    said = lower.is_in(YES).cast(pl.Float64)
+    return said if lower.is_in(YES | NO).all() else values
+
+
+def _blank(table: pl.DataFrame) -> np.ndarray:
+    """(n,) whether each cell of a row is missing, or repeats its column's name."""
+    blank = np.ones(len(table), dtype=bool)
+    for values in table:
+        rows = np.flatnonzero(blank)  # of the next column only rows that are blank so far are looked at
+        if not len(rows):
+            break
+        some = values.gather(rows)
+        nothing = some.is_null()
+        if some.dtype == pl.String:
+            text = some.str.strip_chars()
+            nothing |= ((text == "") | (text == values.name)).fill_null(False)
+        elif some.dtype.is_float():
+            nothing |= some.is_nan().fill_null(False)
+        blank[rows] = nothing.to_numpy()
+    return blank
+
+
+def _missing(outcome: pl.Series, contract: TableSchema | None) -> np.ndarray:
+    """(n,) whether an outcome is missing; a word for that is a value where else there were not two: `None`, `gold`."""
+    text = as_text(outcome).str.strip_chars()
+    stands_in = text.is_in(stand_ins(contract.columns[outcome.name].values if contract else None))
+    if text.filter(~stands_in).n_unique() < 2:
+        stands_in = text == ""
+    return (text.is_null() | stands_in.fill_null(False)).to_numpy()
+
+
+def _chances(values: list[str]) -> str:
+    """What to type for the chances of actions."""
+    remedy = "Type data.logging_probability=uniform, or name the columns that hold them"
+    with contextlib.suppress(ValueError):  # some names can stand in a file only
+        remedy += f", or {override('data.logging_probability', dict.fromkeys(values, round(1 / len(values), 4)))}"
+    return f"{remedy}."
+
+
 def _newest(table: pl.DataFrame) -> dict[str, datetime]:
     read = {c.name: parse(c, "time")[0].max() for c in table if c.dtype == pl.Date or c.dtype == pl.Datetime}
     return {name: newest for name, newest in read.items() if isinstance(newest, datetime)}
-
-
-def _reasons(dropped: dict[str, str]) -> str:
-    return "; ".join(f"{column} ({why})" for column, why in dropped.items())

@@ -1,6 +1,8 @@
 """The contract of a table: what each column must hold, as a YAML file that people write."""
 
+import json
 import math
+import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -130,6 +132,9 @@ class TableSchema(StrictModel):
         for key, name in [*named, *(("measures", name) for name in self.measures)]:
             if name not in self.columns:
                 raise ValueError(f"{key} {name!r} is not one of the columns. {nearest(name, self.columns)}")
+        if self.id is not None:  # text, whatever else it is said to be: every digit of it counts
+            said = self.columns[self.id]
+            self.columns[self.id] = ColumnSpec(type="text", missing=said.missing, meaning=said.meaning)
         return self
 
     def meaning(self, outcome: str) -> FeatureSchema:
@@ -158,9 +163,11 @@ class TableSchema(StrictModel):
         lines = [HEADER, head, "columns:\n"]
         for name, terms in self.columns.items():
             given = terms.model_dump(exclude_defaults=True) | {"meaning": terms.meaning}
-            node = {name: {key: _plain(value) for key, value in given.items()}}
+            node = {key: _plain(value) for key, value in given.items()}
             flow = yaml.safe_dump(node, sort_keys=False, allow_unicode=True, default_flow_style=True, width=math.inf)
-            lines.append(f"  {flow.strip()[1:-1]}\n")
+            # In quotes as JSON has them, so that a key may be empty or long, which PyYAML writes as none of one line.
+            key = name if re.fullmatch(r"(?a)[A-Za-z_]\w*", name) else json.dumps(name, ensure_ascii=False)
+            lines.append(f"  {key}: {flow.strip()}\n")
         return "".join(lines)
 
 

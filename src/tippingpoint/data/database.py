@@ -17,6 +17,7 @@ from tippingpoint.data.column_roles import Roles
 
 if TYPE_CHECKING:
     import psycopg
+    from psycopg.abc import Buffer
 
 CONNECT_SECONDS = 10
 """After which a server that does not answer counts as unreachable."""
@@ -146,11 +147,19 @@ def connect(url: str) -> Iterator[DuckDB | PostgreSQL]:
         return
     try:
         import psycopg
-        from psycopg.types.numeric import FloatLoader
+        from psycopg.adapt import Loader
     except ImportError as error:
         raise InputError(
             "data.url", "PostgreSQL needs psycopg", "Type pip install 'tippingpoint[warehouse]'."
         ) from error
+
+    class Numeric(Loader):
+        """Whole numbers with every digit, as ids need; others as floats."""
+
+        def load(self, data: "Buffer") -> int | float:
+            text = bytes(data)
+            return int(text) if text.lstrip(b"-").isdigit() else float(text)
+
     try:
         server = psycopg.connect(libpq(url), connect_timeout=CONNECT_SECONDS, application_name="tippingpoint")
     except psycopg.ProgrammingError as error:
@@ -163,7 +172,7 @@ def connect(url: str) -> Iterator[DuckDB | PostgreSQL]:
         ) from error
     with server:
         server.read_only = True
-        server.adapters.register_loader("numeric", FloatLoader)
+        server.adapters.register_loader("numeric", Numeric)
         yield PostgreSQL(server)
 
 

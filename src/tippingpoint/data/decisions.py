@@ -9,6 +9,7 @@ import polars as pl
 
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.data import database, files
+from tippingpoint.data.identity import without_point
 from tippingpoint.data.validation import as_text
 from tippingpoint.data.writing import FORMULA
 
@@ -17,8 +18,13 @@ CHANCE = "logging_probability_"
 NEEDED = ("propensity_score", "segment", "action", "policy_action", "model", "scored_at")
 
 
-def read(path: str, key: str) -> pl.DataFrame:
+def read(path: str, key: str, user_id: str | None = None) -> pl.DataFrame:
     """A CSV, a Parquet file or a folder of them; or the table that the URL of a database names (`?table=`).
+
+    Parameters
+    ----------
+    user_id
+        The id column, if the config names it.
 
     Raises
     ------
@@ -27,7 +33,7 @@ def read(path: str, key: str) -> pl.DataFrame:
     """
     try:
         if "://" not in path:
-            return files.read(Path(path))
+            return files.read(Path(path), [user_id] if user_id else [])
         url, table = database.table_of(path)
         if table is None:
             what = f"{database.shown(path)} names no table"
@@ -77,13 +83,15 @@ def identified(table: pl.DataFrame, user_id: str | None, needed: Sequence[str]) 
         if column not in columns:
             raise InputError(where, f"no column {column!r}", nearest(column, columns))
     if user_id is not None and user_id not in columns:
-        raise InputError("decisions_id", f"no column {user_id!r} in the decisions", nearest(user_id, columns))
+        raise InputError(
+            "decisions_id", f"no column {user_id!r} in the decisions", nearest(user_id, columns, "decisions_id")
+        )
     key = user_id or ("user_id" if "user_id" in columns else columns[0])
     for column in (key, *needed):
         if missing := table[column].null_count():
             raise InputError(where, f"{column!r} is missing in {missing:,} of {len(table):,} rows")
     table = table.with_columns(
-        as_written(table[key]).alias(key),
+        written_ids(table[key]).alias(key),
         times(table["scored_at"], where).alias("scored_at"),
         *(as_written(table[c]).str.strip_chars().alias(c) for c in ("action", "segment", "model")),
         table["propensity_score"].cast(pl.Float64, strict=False),
@@ -128,6 +136,11 @@ def as_written(values: pl.Series) -> pl.Series:
     ['-x', "'x", '-x']
     """
     return as_text(values).str.replace(rf"^'({FORMULA[1:]})", "$1")
+
+
+def written_ids(values: pl.Series) -> pl.Series:
+    """Ids as text, likewise."""
+    return without_point(as_written(values))
 
 
 def times(values: pl.Series, where: str) -> pl.Series:

@@ -1,4 +1,4 @@
-"""A table of your own in files: any CSV or Parquet, or a folder of them."""
+"""A table of your own in files: any CSV or Parquet, or a folder of them with its subfolders."""
 
 import codecs
 import csv
@@ -7,10 +7,11 @@ import re
 import shutil
 import tempfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NamedTuple
+from urllib.parse import unquote
 
 import polars as pl
 from pydantic import Field
@@ -18,10 +19,11 @@ from pydantic import Field
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.core.signs import Encoding, Separator
 from tippingpoint.data.column_roles import Roles
-from tippingpoint.data.inference import inferred
+from tippingpoint.data.inference import typed
 from tippingpoint.data.validation import as_text
 from tippingpoint.data.writing import SUFFIXES
 
+MISSING_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 SEPARATORS = (";", "\t", ",", "|")
 HEAD = 1 << 16
 """Bytes of a file by which its layout is told."""
@@ -40,7 +42,7 @@ UNTOLD = Told()
 
 
 class Table(Roles):
-    """Users read from a file, or from a folder of them."""
+    """Users read from a file, or from a folder of them with its subfolders; those named key=value are a column."""
 
     path: str = Field(min_length=1)
     separator: Separator | None = None
@@ -53,7 +55,7 @@ class Table(Roles):
         return Path(self.path).name or Path(self.path).resolve().name
 
     def read(self) -> pl.DataFrame:
-        return read(Path(self.path), Told(self.separator, self.encoding), self._decimal)
+        return read(Path(self.path), self.text_ids, Told(self.separator, self.encoding), self._decimal)
 
     def _decimal(self, column: str) -> str | None:
         if self.terms is None or column not in self.terms.columns:
@@ -62,11 +64,18 @@ class Table(Roles):
         return written.decimal if written else None
 
 
-def read(path: Path, told: Told = UNTOLD, decimal: Callable[[str], str | None] = lambda column: None) -> pl.DataFrame:
+def read(
+    path: Path,
+    ids: Collection[str] = (),
+    told: Told = UNTOLD,
+    decimal: Callable[[str], str | None] = lambda column: None,
+) -> pl.DataFrame:
     """Read a CSV (gzipped or not) or Parquet file, or all those of a folder, in the order of their names.
 
     Parameters
     ----------
+    ids
+        Columns that hold ids, whatever they are called.
     decimal
         Gives the decimal sign of a column, None where it is not known.
 
@@ -78,9 +87,15 @@ def read(path: Path, told: Told = UNTOLD, decimal: Callable[[str], str | None] =
     where = f"data.path={path}"
     files = files_of(path, where)
     if path.is_dir():
-        table = _stack(where, {file.name: _read(file, f"data.path={file}", told, decimal) for file in files})
+        tables = {}
+        for file in files:
+            part, given = _read(file, f"data.path={file}", ids, told, decimal), partition_of(file, path)
+            refuse_doubled(part.columns, given, f"data.path={file}")
+            named = [pl.lit(value, pl.String).alias(key) for key, value in given.items()]
+            tables[str(file.relative_to(path))] = part.with_columns(named)
+        table = _stack(where, tables, partition_of(files[0], path), ids)
     else:
-        table = _read(path, where, told, decimal)
+        table = _read(path, where, ids, told, decimal)
     if len(table) < 2:
         raise InputError(where, f"has {'a header only' if not len(table) else 'one row only'}; users are rows")
     return table
@@ -110,7 +125,9 @@ class Layout:
 
 
 def files_of(path: Path, where: str) -> list[Path]:
-    """The file, or those of a folder in the order of their names.
+    """The file, or those of a folder and its subfolders in the order of their names.
+
+    Files and folders whose names begin with . or _ are left out, as other tools leave them out.
 
     Raises
     ------
@@ -118,7 +135,8 @@ def files_of(path: Path, where: str) -> list[Path]:
         When there is none.
     """
     if path.is_dir():
-        files = sorted(f for f in path.iterdir() if f.name.lower().endswith(SUFFIXES) and not f.name.startswith("."))
+        found = [f for f in path.rglob("*") if f.name.lower().endswith(SUFFIXES) and f.is_file()]
+        files = sorted(f for f in found if not any(part[0] in "._" for part in f.relative_to(path).parts))
         if not files:
             raise InputError(where, "the folder has no table", f"Wanted are files named {', '.join(SUFFIXES)}.")
         return files
@@ -126,6 +144,23 @@ def files_of(path: Path, where: str) -> list[Path]:
         siblings = sorted(p.name for p in path.parent.glob("*") if p.name.lower().endswith(SUFFIXES))
         raise InputError(where, "no such file", nearest(path.name, siblings) if siblings else "")
     return [path]
+
+
+def partition_of(file: Path, folder: Path) -> dict[str, str | None]:
+    """Return what the names of a file's folders, below `folder`, say of its rows: `month=2026-02` is a column.
+
+    They are written as Hive, Spark and Polars write them: a percent sign before what no name may hold, and a name of
+    its own for a missing value.
+    """
+    named = [part.partition("=") for part in file.relative_to(folder).parts[:-1] if "=" in part[1:]]
+    return {unquote(key): None if value == MISSING_PARTITION else unquote(value) for key, _, value in named}
+
+
+def refuse_doubled(names: list[str], given: dict[str, str | None], where: str) -> None:
+    """Refuse a file with a column that the names of its folders give too."""
+    if doubled := [name for name in given if name in names]:
+        what = f"column {doubled[0]!r} is in the file, and in the name of its folder"
+        raise InputError(where, what, "Rename one of the two.")
 
 
 def layout(path: Path, where: str, told: Told = UNTOLD) -> Layout:
@@ -255,7 +290,9 @@ def refuse_repeated(names: list[str], path: Path, where: str, found: Layout) -> 
                 raise InputError(where, what, "Rename or take out all but one.")
 
 
-def _read(path: Path, where: str, told: Told, decimal: Callable[[str], str | None]) -> pl.DataFrame:
+def _read(
+    path: Path, where: str, ids: Collection[str], told: Told, decimal: Callable[[str], str | None]
+) -> pl.DataFrame:
     found = layout(path, where, told)
     text = in_utf8(path, found, where)
     readable = Path(text.name) if text else path
@@ -269,7 +306,17 @@ def _read(path: Path, where: str, told: Told, decimal: Callable[[str], str | Non
     finally:
         if text:
             text.close()
-    return pl.DataFrame({name: inferred(cells[name], decimal(name)) for name in cells.columns})  # a dict keeps ''
+    return typed(_without_headers(cells), ids, decimal)
+
+
+def _without_headers(text: pl.DataFrame) -> pl.DataFrame:
+    """The header where it stands again, as in files put one behind the other, is made a blank row: it is no value."""
+    again = (text.to_series(0) == text.columns[0]).arg_true()
+    found = [k for k in again if [cell or "" for cell in text.row(k)] == text.columns]
+    if not found:
+        return text
+    blank = pl.int_range(len(text), eager=True).is_in(found)
+    return pl.DataFrame({name: text[name].set(blank, None) for name in text.columns})
 
 
 def scan_text(path: Path, found: Layout, numbers: Sequence[str] = ()) -> pl.LazyFrame:
@@ -312,8 +359,14 @@ def _ragged(path: Path, found: Layout) -> str:
     return ""
 
 
-def _stack(where: str, tables: dict[str, pl.DataFrame]) -> pl.DataFrame:
-    """The rows of all files; a column that some hold as numbers and others as text becomes text."""
+def _stack(where: str, tables: dict[str, pl.DataFrame], given: Iterable[str], ids: Collection[str]) -> pl.DataFrame:
+    """The rows of all files; a column that some hold as numbers and others as text becomes text.
+
+    Parameters
+    ----------
+    given
+        Columns of text that the names of folders give.
+    """
     first, columns = next((name, table.columns) for name, table in tables.items())
     for name, table in tables.items():
         for column in sorted(set(columns) ^ set(table.columns)):
@@ -324,4 +377,5 @@ def _stack(where: str, tables: dict[str, pl.DataFrame]) -> pl.DataFrame:
         kinds = {part[column].dtype for part in parts} - {pl.Null}
         if len(kinds) > 1 and not all(kind.is_numeric() for kind in kinds):
             parts = [part.with_columns(as_text(part[column])) for part in parts]
-    return pl.concat(parts, how="vertical_relaxed")
+    table = pl.concat(parts, how="vertical_relaxed")
+    return table.with_columns(typed(table.select(*given), ids))

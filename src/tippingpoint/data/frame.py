@@ -10,6 +10,7 @@ from pydantic import PrivateAttr
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.core.strict import validate
 from tippingpoint.data.column_roles import Roles
+from tippingpoint.data.identity import names_id
 
 
 class Frame(Roles):
@@ -41,8 +42,22 @@ class Frame(Roles):
 
 
 def as_polars(frame: pd.DataFrame | pl.DataFrame) -> pl.DataFrame:
-    """Return a frame as Polars; the index of a pandas frame is not kept."""
-    return frame if isinstance(frame, pl.DataFrame) else pl.from_pandas(frame.reset_index(drop=True))
+    """Return a frame as Polars; the index of a pandas frame is kept only if it is called like an id."""
+    if isinstance(frame, pl.DataFrame):
+        return frame
+    frame = frame.reset_index(drop=not any(names_id(str(name)) for name in frame.index.names))
+    try:
+        return pl.from_pandas(frame)
+    except (TypeError, ValueError, OverflowError):  # a column of objects that no type holds
+        return pl.DataFrame({str(name): _held(values) for name, values in frame.items()})
+
+
+def _held(values: pd.Series) -> pl.Series:
+    """A column; as text if its objects are of several types, or integers beyond 64 bits."""
+    try:
+        return pl.from_pandas(values)
+    except (TypeError, ValueError, OverflowError):
+        return pl.from_pandas(values.map(str, na_action="ignore"))
 
 
 def model_columns(table: pl.DataFrame, kinds: Mapping[str, str]) -> pd.DataFrame:

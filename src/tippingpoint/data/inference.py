@@ -1,6 +1,7 @@
 """What each column of a table is: its type, from a CSV's text, and what it is to a model, by its name and values."""
 
 import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -8,18 +9,25 @@ import pandas as pd
 import polars as pl
 
 from tippingpoint.core.errors import InputError
+from tippingpoint.core.overrides import override
 from tippingpoint.data.column_rules import INFINITE, MISSING, stand_ins
 from tippingpoint.data.contract import KINDS, NOUN, ColumnSpec, TableSchema
+from tippingpoint.data.identity import INDEX, LIKE_ID, index, like_id, nameless, names_id, whole
 from tippingpoint.data.number_format import Marks, Reading, recognised
 from tippingpoint.data.users import Column
+from tippingpoint.data.validation import TIMES
 
 ALMOST = 0.9
 """Share of different values from which on a column named like an id is meant as one."""
-ID_NAME = re.compile(r"(?i:(^|_)(id|uuid|guid)$)|[a-z](ID|Id)$")
+NO_VALUE = "no value"
+"""Why no model sees a column without any."""
+MANY, FEWEST = 50, 20
+"""Different categories from which on it matters whether they are rare; rows a category needs not to be rare."""
 
 NOT_FINITE = r"^[+-]?inf$|^NaN$|[0-9]"
 """How a number that is not finite is written."""
-DATE = r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}"
+DATE = r"(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})"
+"""A day with its whole year: 1.2.3 is a version."""
 
 
 class Feature(NamedTuple):
@@ -56,25 +64,51 @@ def inferred(text: pl.Series, decimal: str | None = None) -> pl.Series:
     if first[0].lower() in ("true", "false"):
         lower = text.str.to_lowercase()
         return lower == "true" if lower.is_in(["true", "false"]).all() else text
+    if re.match(r"\d{1,4}[-/.:]\d", first[0]):
+        typed = _as_time_written(text, first[0])
+        return typed if typed.null_count() == text.null_count() else text
+    return text
+
+
+def _as_time_written(text: pl.Series, first: str) -> pl.Series:
+    """Date, Datetime or Time, null where it is none, as the first value is written; polars' own guess is ten times as
+    slow as a format."""
+    for form in TIMES:
+        if pl.Series([first]).str.to_datetime(form, strict=False)[0] is not None:
+            typed = text.str.to_datetime(form, time_unit="us", strict=False)
+            if typed.null_count() == text.null_count():
+                return typed if "%H" in form else typed.dt.date()
     try:
-        if re.fullmatch(DATE, first[0]):
-            typed = text.str.to_date(strict=False)
-        elif re.match(rf"{DATE}[T ]", first[0]):
+        if re.fullmatch(DATE, first):
+            return text.str.to_date(strict=False)
+        if re.match(rf"{DATE}[T ]", first):
             typed = text.str.to_datetime(time_unit="us", strict=False)
-            typed = typed if text.str.contains(rf"^{DATE}[T ]").all() else typed.clear(len(typed))
-        elif re.fullmatch(r"\d{1,2}:\d{2}(:\d{2})?(\.\d+)?", first[0]):
-            typed = text.str.to_time(strict=False)
-        else:
-            return text
+            return typed if text.str.contains(rf"^{DATE}[T ]").all() else typed.clear(len(typed))
+        return text.str.to_time(strict=False)
     except pl.exceptions.ComputeError:  # of no format that polars knows
-        return text
-    return typed if typed.null_count() == text.null_count() else text
+        return text.clear(len(text))
+
+
+def typed(
+    table: pl.DataFrame, ids: Collection[str] = (), decimal: Callable[[str], str | None] = lambda column: None
+) -> pl.DataFrame:
+    """Return a CSV's cells with the types of their columns; `ids`, and what is called like one, stay text.
+
+    Parameters
+    ----------
+    decimal
+        Gives the decimal sign of a column, None where it is not known.
+    """
+    text = {name for name in table.columns if name in ids or names_id(name)}
+    return pl.DataFrame(
+        {c.name: c if c.name in text else inferred(c, decimal(c.name)) for c in table}
+    )  # a dict keeps the name ''
 
 
 def by_contract(text: pl.Series, spec: ColumnSpec) -> pl.Series:
     """Return a CSV's column as its contract has it; what does not fit stays text, for validation to name.
 
-    Ids are text: `007` stays `007`; but `7.0`, as pandas writes ids beside missing ones, is 7.
+    Text, as ids are, stays as written.
     """
     if spec.numeric:
         number = text.cast(pl.Float64, strict=False) if spec.written is None else spec.written.parse(text)
@@ -83,8 +117,7 @@ def by_contract(text: pl.Series, spec: ColumnSpec) -> pl.Series:
         return number if number.null_count() == text.null_count() else inferred(text)
     if spec.type == "category":
         return text if spec.values is None or text.is_in(spec.values).all() else inferred(text)
-    pointed = "." in (text.drop_nulls().head(1).to_list() or [""])[0]
-    return typed if pointed and (typed := inferred(text)).dtype.is_float() else text
+    return text
 
 
 def _as_number_written(text: pl.Series) -> pl.Series:
@@ -99,27 +132,36 @@ def _as_number_written(text: pl.Series) -> pl.Series:
     return number if text.filter(~number.is_finite()).str.contains(NOT_FINITE).all() else text
 
 
-def id_column(table: pl.DataFrame) -> str | None:
-    """The column that is called like an id and differs in every row.
+def id_column(table: pl.DataFrame, dropped: Sequence[str] = ()) -> str | None:
+    """The first column that is called like an id and differs in every row.
 
     Raises
     ------
     InputError
-        When one is called so and nearly differs in every row.
+        When there is none, and one that is called so, and is not dropped, nearly differs in every row.
     """
-    for column in table.columns:
-        values = table[column]
-        if not ID_NAME.search(column) or values.dtype.is_float() or values.null_count():
-            continue
-        if (distinct := values.n_unique()) == len(values):
-            return column
-        if distinct > ALMOST * len(values):
+    named = {
+        column: len(table) - table[column].n_unique()
+        for column in table.columns
+        if names_id(column) and not table[column].null_count() and not _fractions(table[column])
+    }
+    if (found := next((column for column, again in named.items() if not again), None)) is not None:
+        return found
+    for column, again in named.items():
+        if again < (1 - ALMOST) * len(table) and column not in dropped:
+            drop = override("data.drop", [*dropped, column])
             raise InputError(
                 "data.id",
-                f"{column!r} looks like the id, but {len(values) - distinct:,} of {len(values):,} rows repeat one",
-                f"Keep one row a user; or type data.drop='[{column}]' if it is none.",
+                f"{column!r} looks like the id, but {again:,} of {len(table):,} rows repeat one",
+                f"Keep one row a user; or type {drop} if it is none: rows are numbered then.",
             )
     return None
+
+
+def _fractions(values: pl.Series) -> bool:
+    """Whether a column holds numbers that are not all whole."""
+    number = _as_number(values) if values.dtype == pl.String else values
+    return number is not None and number.dtype.is_float() and bool((number % 1 != 0).any())
 
 
 def features(
@@ -128,20 +170,11 @@ def features(
     """What a model may see of a table: columns, their values, why it does not see the others, and odd words.
 
     Odd words stand for missing numbers: of each column that has some, how often.
-
-    Raises
-    ------
-    InputError
-        For a column without any value.
     """
     columns, frame, dropped, odd = [], {}, {}, {}
     for series in table:
-        kind, why, values, reading = feature(series, contract, marks)
+        kind, why, values, reading = feature(series, contract, series.name == table.columns[0], marks)
         if kind is None:
-            if not why:
-                raise InputError(
-                    "data", f"column {series.name!r} has no value in any row", f"Type data.drop='[{series.name}]'."
-                )
             dropped[series.name] = why
         elif kind == "number":
             number = values.cast(pl.Float64).to_numpy()
@@ -159,17 +192,42 @@ def features(
     return tuple(columns), pd.DataFrame(frame), dropped, odd
 
 
-def feature(series: pl.Series, contract: TableSchema | None, marks: Marks = (None, None)) -> Feature:
-    """What a column is to a model, as the contract says or else its name and values; `marks` as for `recognised`."""
+def remarks(table: pl.DataFrame, roles: Mapping[str, str]) -> dict[str, str]:
+    """What is odd about features: those that may be an id, or have no name; `roles` says which are `number`."""
+    found = {}
+    for name, role in roles.items():
+        if role == "number" and like_id(table[name]):
+            is_id, is_none = override("data.id", name), override("data.drop", [name])
+            remedy = f"type {is_id} if it is the id, or {is_none} if it is another"
+            found[name] = f"is a whole number that differs in every row, and a feature now: {remedy}"
+        elif role in ("number", "category") and nameless(name):
+            is_none = override("data.drop", [name])
+            found[name] = f"has no name, and is a feature now: give it one in the file, or type {is_none}"
+    return found
+
+
+def feature(
+    series: pl.Series, contract: TableSchema | None, first: bool = False, marks: Marks = (None, None)
+) -> Feature:
+    """What a column is to a model, as the contract says or else its name and values.
+
+    Parameters
+    ----------
+    first
+        Whether it is the table's first one.
+    marks
+        Decimal and thousands signs, where they are given.
+    """
     if contract is not None and series.name not in contract.columns:
         return Feature(None, "not in the contract", series)
     if series.dtype.is_nested() or series.dtype in (pl.Binary, pl.Object):
         return Feature(None, "neither number nor text", series)
     if series.dtype == pl.String:
         listed = contract.columns[series.name].values if contract is not None else None
+        series = series.str.strip_chars()  # as scoring reads them
         series = series.set(series.is_in(stand_ins(listed)), None)
     if series.null_count() == len(series):
-        return Feature(None, "", series)
+        return Feature(None, NO_VALUE, series)
     distinct = series.n_unique()
     if distinct == 1:
         return Feature(None, "constant", series)
@@ -178,14 +236,38 @@ def feature(series: pl.Series, contract: TableSchema | None, marks: Marks = (Non
         return Feature(KINDS.get(kind), "" if kind in KINDS else NOUN[kind], series)
     if series.dtype.is_temporal():
         return Feature(None, "a time", series)
+    if index(series, first):
+        return Feature(None, INDEX, series)
     reading = recognised(series, MISSING, marks) if series.dtype == pl.String else None
     if reading or series.dtype.is_numeric() or series.dtype == pl.Boolean:
-        number = reading.numbers if reading else series
-        if number.dtype.is_float() and not number.is_finite().any():
-            return Feature(None, "", series)
-        if ID_NAME.search(series.name) and not number.dtype.is_float() and distinct == len(series):
-            return Feature(None, "like an id: all different", number)
-        return Feature("number", "", number, reading)
+        return _number(series, reading, distinct)
+    why = _no_category(series, distinct)
+    return Feature(None if why else "category", why, series)
+
+
+def _number(series: pl.Series, reading: Reading | None, distinct: int) -> Feature:
+    number = reading.numbers if reading else series
+    if number.dtype.is_float() and not number.is_finite().any():
+        return Feature(None, NO_VALUE, series)
+    if names_id(series.name) and distinct == len(series) and whole(series) is not None:
+        return Feature(None, LIKE_ID, number)
+    return Feature("number", "", number, reading)
+
+
+def _no_category(series: pl.Series, distinct: int) -> str:
+    """Why text is no category; empty if it is one."""
     if distinct > max(20, len(series) / 2):
-        return Feature(None, f"like an id: {distinct:,} different values", series)
-    return Feature("category", "", series)
+        return f"like an id: {distinct:,} different values"
+    if distinct > MANY:
+        counts = series.drop_nulls().value_counts()["count"]
+        if int(counts.filter(counts < FEWEST).sum()) > ALMOST * int(counts.sum()):
+            return f"nearly all of its {distinct:,} values are rare"
+    return ""
+
+
+def _as_number(series: pl.Series) -> pl.Series | None:
+    if series.dtype != pl.String:
+        return None
+    text = series.str.strip_chars().replace("", None)
+    number = text.cast(pl.Float64, strict=False)
+    return number if number.null_count() == text.null_count() < len(text) else None

@@ -13,7 +13,8 @@ from scipy.stats import rankdata
 
 from tippingpoint.data.column_rules import INFINITE, MISSING, is_whole
 from tippingpoint.data.contract import KINDS, ColumnSpec, TableSchema
-from tippingpoint.data.inference import Feature, feature
+from tippingpoint.data.identity import INDEX
+from tippingpoint.data.inference import NO_VALUE, Feature, feature, remarks
 from tippingpoint.data.number_format import Marks, Reading, recognised
 from tippingpoint.data.validation import as_text, parse
 
@@ -25,7 +26,7 @@ ARM_NAME = re.compile(
     r"(?i)^(segment|arm|group|action|offer)$|(^|[^a-z])(treatment|treated|variant|test_group)([^a-z]|$)"
 )
 """Names of columns that may say what was done to a user, where they have few values."""
-STAYS = ("", "constant")
+STAYS = (NO_VALUE, "constant")
 """Reasons why no model sees a column that are the same with a contract."""
 LISTED = 50
 """Categories up to which a contract lists all of them."""
@@ -53,6 +54,8 @@ class Described:
         ROC AUC with which it alone tells the outcome, either way round; None where that cannot be asked.
     pure
         The values whose users all had the rarer outcome, and how many they are; empty if there are none.
+    remark
+        What is odd about it as a feature; empty if nothing is.
     written
         How its numbers are written (`1.568,43 €`); empty: as 1568.43.
     odd
@@ -69,6 +72,7 @@ class Described:
     example: str
     alone: float | None
     pure: str
+    remark: str = ""
     written: str = ""
     odd: dict[str, int] = field(default_factory=dict)
 
@@ -97,10 +101,10 @@ def describe(
     marks
         Decimal and thousands signs, where they are given.
     """
-    described = []
+    described, odd = [], remarks(table, roles)
     for values in table:
-        found = feature(values, None, marks)
-        terms = infer_terms(values, marks, found)
+        found = feature(values, None, values.name == table.columns[0], marks)
+        terms = ColumnSpec(type="text") if roles[values.name] == "id" else infer_terms(values, marks, found)
         typed, _ = parse(values, terms.type, terms.values, terms)
         present = typed.drop_nulls()
         ordered = terms.type in ("number", "whole", "time") and len(present) > 0
@@ -118,6 +122,7 @@ def describe(
                 example=(as_text(values).drop_nulls().head(1).to_list() or [""])[0],
                 alone=None if asked is None else alone(typed, asked),
                 pure="" if asked is None else pure(typed, asked),
+                remark=odd.get(values.name, ""),
                 written=str(terms.written or ""),
                 odd=_odd_words(found),
             )
@@ -187,18 +192,22 @@ def infer(
     measures: Sequence[str] = (),
     marks: Marks = (None, None),
 ) -> TableSchema:
-    """A contract that the table holds, to be edited: ranges rounded outwards to two digits; an id has none.
+    """A contract that the table holds, to be edited: ranges rounded outwards to two digits, ids as text.
 
-    A job with it reads the same features of the table as one without.
+    A job with it reads the same features of the table as one without. It says nothing of an index, nor of a column
+    without any value.
     """
     columns = {}
     for values in table:
-        found = feature(values, None, marks)
+        found = feature(values, None, values.name == table.columns[0], marks)
+        plays = values.name in (outcome, user_id, action, *measures)
+        if found.why in (INDEX, NO_VALUE) and not plays:
+            continue
         terms = infer_terms(values, marks, found)
-        unseen = found.kind is None and found.why not in STAYS and values.name not in (outcome, action, *measures)
-        if unseen and terms.type in KINDS:
+        if found.kind is None and found.why not in STAYS and not plays and terms.type in KINDS:
             terms = ColumnSpec(type="text", missing=values.null_count() > 0, meaning=found.why)
         columns[values.name] = terms
+    columns = columns or {values.name: infer_terms(values, marks) for values in table}
     for name in filter(None, (outcome, action)):  # what no model sees: every word is one of its values
         if columns[name].type == "category":
             columns[name] = ColumnSpec(
@@ -219,7 +228,7 @@ def infer_terms(values: pl.Series, marks: Marks = (None, None), found: Feature |
     found
         What it is to a model, where that is known already.
     """
-    found = found or feature(values, None, marks)
+    found = found or feature(values, None, marks=marks)
     reading = found.reading
     if found.why == "constant" and values.dtype == pl.String:
         reading = recognised(values, MISSING, marks)

@@ -16,7 +16,7 @@ from tippingpoint.core.errors import InputError
 from tippingpoint.core.strict import StrictModel
 from tippingpoint.data.contract import TableSchema, read_contract
 from tippingpoint.data.users import Intake, Users
-from tippingpoint.data.validation import check
+from tippingpoint.data.validation import check, set_aside
 from tippingpoint.data.writing import quarantine
 
 
@@ -30,8 +30,8 @@ class Source(StrictModel, ABC):
     """Whose outcomes a score predicts: under the logged mix of actions, or under none only."""
     contract: str | None = None
     """What each column must hold (YAML): rows that break it are quarantined. Null: a generator's own, else none."""
-    quarantine: str = ".tippingpoint/quarantine"
-    """Folder of the files that hold such rows."""
+    quarantine: str | None = ".tippingpoint/quarantine"
+    """Folder of the files that hold such rows; null: they are counted only."""
     quarantine_share: float = Field(default=0.05, ge=0, le=1)
     """Share of the rows above which the job stops."""
 
@@ -74,8 +74,15 @@ class Source(StrictModel, ABC):
         """The contract, read."""
         return None if self.contract is None else read_contract(Path(self.contract))
 
-    def validated(self, table: pl.DataFrame) -> tuple[pl.DataFrame, np.ndarray, Intake]:
+    def validated(
+        self, table: pl.DataFrame, aside: dict[str, np.ndarray] | None = None
+    ) -> tuple[pl.DataFrame, np.ndarray, Intake]:
         """Hold a table against the contract, if there is one; quarantine what breaks it.
+
+        Parameters
+        ----------
+        aside
+            (n,) whether each row is quarantined before that, by the reason; `quarantine_share` does not count these.
 
         Returns
         -------
@@ -87,24 +94,30 @@ class Source(StrictModel, ABC):
         InputError
             When it lacks columns, or more of its rows break the contract than `quarantine_share`.
         """
+        whole = set_aside(table, aside or {})
         if self.terms is None:
-            return table, np.arange(len(table)), Intake(len(table))
-        checked = check(table, self.terms, datetime.now(UTC).replace(tzinfo=None))
-        broken = len(checked.broken)
-        if not broken:
-            return checked.table, checked.rows, Intake(len(table))
-        path = quarantine(checked.broken, Path(self.quarantine), self.origin)
-        intake = Intake(len(table), broken, str(path), checked.reasons)
-        if broken > self.quarantine_share * len(table) or intake.used < 2:
+            checked = replace(whole, rows=np.arange(len(whole.table)), broken=whole.broken.clear(), reasons={})
+        else:
+            checked = check(whole.table, self.terms, datetime.now(UTC).replace(tzinfo=None))
+        rows, broken = whole.rows[checked.rows], len(checked.broken)
+        if len(rows) == len(table):
+            return checked.table, rows, Intake(len(table))
+        row = whole.broken.columns[0]
+        moved = checked.broken.with_columns(pl.Series(row, whole.rows[checked.broken[row].to_numpy() - 1] + 1))
+        both = pl.concat([whole.broken, moved]).sort(row)
+        path = str(quarantine(both, Path(self.quarantine), self.origin)) if self.quarantine else None
+        intake = Intake(len(table), len(both), path, whole.reasons | checked.reasons)
+        too_many = broken > self.quarantine_share * len(whole.table)
+        if broken and (too_many or intake.used < 2):
             allowed = f"more than data.quarantine_share={self.quarantine_share:g}"
             raise InputError(
                 f"data.contract={self.contract}" if self.contract else "data",
-                f"{broken / len(table):.1%} of {self.origin} breaks {'it' if self.contract else 'its contract'},"
-                f" {allowed if broken > self.quarantine_share * len(table) else 'and fewer than two rows are left'}."
+                f"{broken / len(whole.table):.1%} of {self.origin} breaks {'it' if self.contract else 'its contract'},"
+                f" {allowed if too_many else 'and fewer than two rows are left'}."
                 f" {intake}",
                 "Mend the table or the contract, or raise data.quarantine_share.",
             )
-        return checked.table, checked.rows, intake
+        return checked.table, rows, intake
 
     def valid_users(self, users: Users, table: pd.DataFrame) -> Users:
         """Return the users, drawn or made of events, whose rows as a file would hold them hold the contract."""

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import polars as pl
 
 from tippingpoint.config.settings import Split
 from tippingpoint.core.errors import InputError
+from tippingpoint.data.identity import number_form
 from tippingpoint.data.users import Users
 
 
@@ -21,7 +23,7 @@ class Parts:
 
 
 def position(user_id: np.ndarray, salt: str) -> np.ndarray:
-    """Place each user in [0, 1) by a salted hash (SipHash) of the id, independent of all other users.
+    """Place each user in [0, 1) by a salted hash (SipHash) of the id's number form, independent of all other users.
 
     Parameters
     ----------
@@ -34,7 +36,8 @@ def position(user_id: np.ndarray, salt: str) -> np.ndarray:
         (n,) float64.
     """
     key = hashlib.sha256(salt.encode()).hexdigest()[:16]
-    hashed = pd.util.hash_array(user_id.astype(object), hash_key=key, categorize=False)
+    form = number_form(pl.Series(user_id, dtype=pl.String)).to_numpy().astype(object)
+    hashed = pd.util.hash_array(form, hash_key=key, categorize=False)
     return (hashed >> np.uint64(11)) / float(2**53)
 
 

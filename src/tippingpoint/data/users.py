@@ -42,13 +42,15 @@ class FeatureSchema:
     outcome
         Name of the predicted column.
     positive
-        Its value, as written in the source, that counts as outcome 1.
+        Its value, as written in the source, that counts as outcome 1; or several, or a bound such as `>0`.
     good
         Whether outcome 1 is wanted (converted) or not (churned).
     user_id
         Name of the id column; None where rows are numbered.
     dropped
         Columns of the source that no model sees, with the reason.
+    remarks
+        Features that may be none, and why.
     odd
         Words that stand for missing numbers, and how often, by column.
     log
@@ -57,10 +59,11 @@ class FeatureSchema:
 
     columns: tuple[Column, ...]
     outcome: str
-    positive: str = "1"
+    positive: str | tuple[str, ...] = "1"
     good: bool = True
     user_id: str | None = None
     dropped: dict[str, str] = field(default_factory=dict)
+    remarks: dict[str, str] = field(default_factory=dict)
     log: str = ""
     odd: dict[str, dict[str, int]] = field(default_factory=dict)
 
@@ -83,6 +86,11 @@ def missing_words(words: dict[str, int]) -> str:
     return f"missing: {', '.join(shown)}"
 
 
+def unseen(dropped: dict[str, str]) -> list[str]:
+    """Each dropped column and why, in words; one without a name is ''."""
+    return [f"{column or repr(column)} ({why})" for column, why in dropped.items()]
+
+
 @dataclass(frozen=True)
 class Intake:
     """What validation made of a table's rows: rows in = rows used + rows quarantined.
@@ -92,11 +100,11 @@ class Intake:
     rows
         Rows of the table.
     quarantined
-        How many of them were quarantined because they break the contract.
+        How many of them were quarantined: they break the contract, are blank, or have no outcome.
     path
         The file that holds these, each with its reasons; None where there are none.
     reasons
-        What was broken, and in how many rows; the worst first.
+        Why, and how many rows each time; the worst first.
     """
 
     rows: int
@@ -106,15 +114,19 @@ class Intake:
 
     @property
     def used(self) -> int:
-        """Valid rows."""
+        """Rows that are users."""
         return self.rows - self.quarantined
 
     def __str__(self) -> str:
         line = f"{self.rows:,} rows in = {self.used:,} used + {self.quarantined:,} quarantined"
         if not self.quarantined:
             return line
-        worst = "; ".join(f"{reason}: {count:,}" for reason, count in list(self.reasons.items())[:3])
-        return f"{line} ({self.path}). Worst: {worst}"
+        return f"{line}{f' ({self.path})' if self.path else ''}. Worst: {self.worst}"
+
+    @property
+    def worst(self) -> str:
+        """The reasons with the most rows, in words."""
+        return "; ".join(f"{reason}: {count:,}" for reason, count in list(self.reasons.items())[:3])
 
 
 @dataclass(frozen=True)

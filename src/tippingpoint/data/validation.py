@@ -19,6 +19,7 @@ from tippingpoint.data.column_rules import (
     stand_ins,
 )
 from tippingpoint.data.contract import ColumnSpec, TableSchema, Type
+from tippingpoint.data.identity import without_point
 from tippingpoint.data.number_format import MISSING_NUMBERS
 
 TIMES = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M")
@@ -93,6 +94,24 @@ def check(table: pl.DataFrame, contract: TableSchema, now: datetime, ids: pl.Ser
     return Checked(good.with_columns(good[name].cast(pl.Int64) for name in whole), rows, broken, reasons)
 
 
+def set_aside(table: pl.DataFrame, reasons: dict[str, np.ndarray]) -> Checked:
+    """Take rows out of a table for reasons that are no breach of a contract.
+
+    Parameters
+    ----------
+    reasons
+        (n,) whether each row is taken out, by the reason.
+    """
+    out = np.logical_or.reduce([np.zeros(len(table), dtype=bool), *reasons.values()])
+    if not out.any():
+        return Checked(table, np.arange(len(table)), _nothing_broken(table), {})
+    text = {name: as_text(table[name])[np.flatnonzero(out)] for name in table.columns}
+    said = np.select([mask[out] for mask in reasons.values()], list(reasons), "")
+    own = {free("row", table.columns): np.flatnonzero(out) + 1, free("reason", table.columns): said.astype(object)}
+    counts = {reason: int(mask.sum()) for reason, mask in reasons.items() if mask.any()}
+    return Checked(table.filter(~out), np.flatnonzero(~out), pl.DataFrame({**own, **text}), counts)
+
+
 def parse(
     values: pl.Series, kind: Type, listed: Sequence[str] | None = None, spec: ColumnSpec | None = None
 ) -> tuple[pl.Series, pl.Series]:
@@ -117,7 +136,7 @@ def parse(
     elif kind == "time":
         missing, typed = _times(values)
     else:
-        typed = as_text(values).str.strip_chars()
+        typed = (as_ids if kind == "text" else as_text)(values).str.strip_chars()
         absent = typed.is_in(stand_ins(listed)) if kind == "category" else typed == ""
         typed = typed.set(absent, None) if absent.any() else typed
         missing = typed.is_null()
@@ -136,6 +155,11 @@ def as_text(values: pl.Series) -> pl.Series:
     ):  # fmt: skip
         return values.cast(pl.String)
     return pl.Series(values.name, [None if v is None else str(v) for v in values.to_list()], dtype=pl.String)
+
+
+def as_ids(values: pl.Series) -> pl.Series:
+    """Return ids as text: as written, every digit of a number, and whole numbers without a point."""
+    return without_point(as_text(values))
 
 
 def free(name: str, taken: list[str]) -> str:

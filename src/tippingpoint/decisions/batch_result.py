@@ -1,6 +1,6 @@
 """Everything one batch of decisions came to: one shape for terminal, JSON and run."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -33,6 +33,8 @@ class BatchResult:
         Where quarantined rows are; None where there are none.
     resumed
         Parts that an earlier job had written, and parts in all; None where it is one file or table.
+    unseen
+        Categories the model never learnt from, as `unseen.named` gives them.
     """
 
     origin: str
@@ -51,6 +53,7 @@ class BatchResult:
     holdout: float
     seconds: float
     resumed: tuple[int, int] | None = None
+    unseen: list[dict[str, str | int | None]] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
@@ -75,6 +78,7 @@ class BatchResult:
             "evidence": self.evidence,
             "currency": self.currency,
             "segments": self.segments.to_dict("records"),
+            "unseen_categories": {"rows": tally.unseen_rows, "values": self.unseen},
             "drift": self.drift.to_dict("records"),
             "seconds": self.seconds,
             "parts": None if self.resumed is None else {"there": self.resumed[0], "all": self.resumed[1]},

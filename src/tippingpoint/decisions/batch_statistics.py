@@ -7,6 +7,8 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
+from tippingpoint.decisions.unseen import most
+
 
 @dataclass
 class Tally:
@@ -28,6 +30,8 @@ class Tally:
         What was broken, and in how many rows.
     drift
         Users by bin of each column.
+    unseen_rows, unseen
+        Rows that hold a category the model never learnt from, and by column how many hold which.
     """
 
     rows: int = 0
@@ -41,22 +45,24 @@ class Tally:
     neutralised: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
     drift: dict[str, np.ndarray] = field(default_factory=dict)
+    unseen_rows: int = 0
+    unseen: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def __add__(self, other: Self) -> "Tally":
         """Of both."""
         counts: dict[str, Any] = {
             name: getattr(self, name) + getattr(other, name)
-            for name in ("rows", "decided", "quarantined", "kept", "explored", "neutralised")
+            for name in ("rows", "decided", "quarantined", "kept", "explored", "neutralised", "unseen_rows")
         }
         sums: dict[str, Any] = {
             name: _plus(getattr(self, name), getattr(other, name)) for name in ("users", "scores", "values")
         }
-        reasons, drift = dict(self.reasons), dict(self.drift)
-        for reason, n in other.reasons.items():
-            reasons[reason] = reasons.get(reason, 0) + n
+        reasons, drift = _sum(self.reasons, other.reasons), dict(self.drift)
+        columns = dict.fromkeys([*self.unseen, *other.unseen])
+        unseen = {c: most(_sum(self.unseen.get(c, {}), other.unseen.get(c, {}))) for c in columns}
         for name, count in other.drift.items():
             drift[name] = _plus(drift.get(name, np.zeros(0)), count)
-        return Tally(**counts, **sums, reasons=reasons, drift=drift)
+        return Tally(**counts, **sums, reasons=reasons, drift=drift, unseen=unseen)
 
     def by_segment(self, segments: tuple[str, ...], actions: dict[str, str]) -> pd.DataFrame:
         """One row a segment: its action, users, share, mean score, expected value a user and in all."""
@@ -97,6 +103,10 @@ def in_general(reason: str) -> str:
     'plan is an unseen category'
     """
     return re.split(r" \((?:'|type changed)|: the median", reason)[0]
+
+
+def _sum(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
+    return one | {name: one.get(name, 0) + n for name, n in other.items()}
 
 
 def _plus(one: np.ndarray, other: np.ndarray) -> np.ndarray:

@@ -1,12 +1,14 @@
 """A model, its policy and what was written beside them: users in, decisions out."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tippingpoint.decisions.deployment import Deployment
+from tippingpoint.decisions.unseen import learnt
 from tippingpoint.policies.policy import Policy
 
 
@@ -49,6 +51,11 @@ class Decider:
     columns: dict[str, str]
     policy: Policy
     deployment: Deployment
+
+    @cached_property
+    def learnt(self) -> dict[str, frozenset[str]]:
+        """The categories of each column the model learnt from, where that can be told."""
+        return learnt(self.classifier)
 
     def score(self, features: pd.DataFrame) -> np.ndarray:
         """(n,) probabilities of the outcome for (n, d) features, numbers as float64 and categories as strings."""

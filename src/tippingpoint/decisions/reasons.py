@@ -14,7 +14,7 @@ from tippingpoint.decisions.drift import Reference
 from tippingpoint.explanation.reasons import REASONS, shown
 from tippingpoint.explanation.values import explain, raw_columns
 from tippingpoint.models.calibration import Model, pipeline_of
-from tippingpoint.models.family import Family
+from tippingpoint.models.family import Family, dense
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Reasons:
             found = explain(model, contract, features, features.head(0))
             return found.values, found.space
         transformer, line = pipeline.named_steps["prepare"], pipeline.named_steps["model"]
-        x = np.asarray(transformer.transform(features[list(self.columns)]), dtype=np.float64)
+        x = dense(transformer.transform(features[list(self.columns)]))
         folded = np.zeros((len(x), len(self.columns)))
         np.add.at(folded.T, raw_columns(transformer, contract), ((x - self._centre(transformer)) * line.coef_[0]).T)
         return folded, "log-odds before calibration"
@@ -87,7 +87,7 @@ class Reasons:
                 width = len(one_hot.categories_[j]) - (0 if rare is None else len(rare) - 1)
                 levels = [*self.reference.categories[name], "\0", None]  # any other, and missing
                 frame = pd.DataFrame({n: pd.Series(levels, dtype="str") for n in categories})
-                block = np.asarray(one_hot.transform(frame))[:, start : start + width]
+                block = dense(one_hot.transform(frame))[:, start : start + width]
                 parts.append(np.asarray(self.reference.shares[name]) @ block)
                 start += width
         return np.concatenate(parts)

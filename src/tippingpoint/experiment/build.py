@@ -32,6 +32,8 @@ def ask(settings: Settings, source: Source | None = None) -> ExperimentSpec:
     policy = settings.policy.build(Policy, "policy")
     economics = settings.economics.build(Economics, "economics")
     source = source or settings.data.build(Source, "data")
+    if not settings.tracking.log:
+        source = source.model_copy(update={"quarantine": None})
     decided = set(policy.actions.values())
     economics.check(decided | {"none"})
     users = source.loaded

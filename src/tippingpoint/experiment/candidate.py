@@ -28,6 +28,7 @@ from tippingpoint.experiment.spec import Baseline, Candidate, ExperimentSpec
 from tippingpoint.experiment.valuation import BindingUsers
 from tippingpoint.explanation import background_of, explain
 from tippingpoint.models.calibration import Model, fit, refit
+from tippingpoint.models.saved_form import check_trusted
 from tippingpoint.offpolicy.statistics import LEAST_CHANGED, Estimate, mean
 from tippingpoint.offpolicy.value import PolicyValue
 from tippingpoint.policies.policy import Policy
@@ -48,10 +49,12 @@ def open_store(settings: Settings, question: ExperimentSpec) -> tuple[Client, st
     Raises
     ------
     InputError
-        When the policy cannot be registered as it is.
+        When the policy cannot be registered as it is, or a model of a family of the user's own not be saved.
     OutsideError
         When the store cannot be used.
     """
+    for family in question.families.values():
+        check_trusted(family, question.parts.train, question.seed)
     client = backend.connect()
     reap(client)
     if settings.tracking.register_model:

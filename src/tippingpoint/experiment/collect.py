@@ -7,6 +7,7 @@ import numpy as np
 
 from tippingpoint.config.settings import SimulateSettings, Split
 from tippingpoint.core.errors import InputError, nearest
+from tippingpoint.core.overrides import override
 from tippingpoint.core.strict import Component, validate
 from tippingpoint.data.source import Source
 from tippingpoint.data.splits import Parts, split
@@ -80,14 +81,8 @@ def gather_users(
         segments["break_even_response"] = break_even_responses(segments, groups, test.valued)
     tables = {"movement": movement(groups, bound)} | test.tables(scores["test"], decisions["test"])
     about = _of_users(first.question, source, users, kind) | _of_prices(economics, actions, excluded, users, test)
-    about |= {
-        "users": {"all": len(users), "validation": len(parts.validation), "test": len(parts.test)},
-        "models": {name: _of_model(model) for name, model in models.items()},
-        "policies": {name: policy.specification() for name, policy in policies.items()},
-        "bound": {m: {n: p.bound() | {"digest": p.bound_digest} for n, p in of.items()} for m, of in bound.items()},
-        "cuts": cuts,
-        "seed": seed,
-    }
+    about |= {"users": {"all": len(users), "validation": len(parts.validation), "test": len(parts.test)}}
+    about |= _of_contestants(models, policies, bound) | {"cuts": cuts, "seed": seed}
     return SufficientStatistics(
         about=about,
         scored={m: _scored(cuts, {part: scores[part][m] for part in known}, known, policies) for m in models},
@@ -99,6 +94,16 @@ def gather_users(
         ),
         tables={name: table for name, table in tables.items() if len(table)},
     )
+
+
+def _of_contestants(
+    models: dict[str, LoadedModel], policies: dict[str, Policy], bound: dict[str, dict[str, Policy]]
+) -> dict[str, Any]:
+    return {
+        "models": {name: _of_model(model) for name, model in models.items()},
+        "policies": {name: policy.specification() for name, policy in policies.items()},
+        "bound": {m: {n: p.bound() | {"digest": p.bound_digest} for n, p in of.items()} for m, of in bound.items()},
+    }
 
 
 def _added(settings: SimulateSettings, first: LoadedModel) -> set[str]:
@@ -229,8 +234,8 @@ def _instead(name: str, policy: Policy, segment: str) -> str:
     if isinstance(policy, BestAction):
         return f"Leave {name} out: best_action, of all actions that were given, is in every contest."
     return (
-        f"Type policy={name} policy.actions.{segment}=ACTION, without {name} in policies; or name a YAML file of your"
-        " own there."
+        f"Type {override('policy', name)} {override(f'policy.actions.{segment}', 'none')}, or another action, without"
+        f" {name} in policies; or name a YAML file of your own there."
     )
 
 

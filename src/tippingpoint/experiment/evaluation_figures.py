@@ -42,7 +42,7 @@ def write_evaluation(folder: Path, candidate: Candidate, question: ExperimentSpe
             learning(pictures / "learning_curve.png", found.learning, family)
     tables.mkdir(parents=True, exist_ok=True)
     named = {
-        "slices": found.slices,
+        "slices": found.slices.dropna(subset="p"),  # those that were tested
         "deciles": found.deciles,
         "confusion": found.confusion,
         "baselines": candidate.beside(question),

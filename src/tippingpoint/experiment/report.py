@@ -3,6 +3,8 @@
 from rich.text import Text
 
 from tippingpoint.core.run_reference import Provenance
+from tippingpoint.data.outcome import words
+from tippingpoint.data.users import unseen
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.experiment.warnings import known_limits
 from tippingpoint.reports.markdown import render
@@ -14,7 +16,7 @@ def about(question: ExperimentSpec) -> list[Text]:
     numbers, categories = len(contract.names("number")), len(contract.names("category"))
     sides = f"train {len(parts.train):,}, validation {len(parts.validation):,}, test {len(parts.test):,}"
     lines = [
-        f"{question.origin}: {len(users):,} users ({sides}), {contract.outcome} = {contract.positive}"
+        f"{question.origin}: {len(users):,} users ({sides}), {contract.outcome} = {words(contract.positive)}"
         f" {users.outcome.mean():.1%}{'' if contract.good else ' (not wanted)'};"
         f" id {contract.user_id or 'by row number'}; {_count(numbers, 'number')},"
         f" {_count(categories, 'category', 'categories')}"
@@ -22,8 +24,9 @@ def about(question: ExperimentSpec) -> list[Text]:
     lines += [f"{users.intake}."] if users.intake else []
     lines += [f"Log: {contract.log}."] if contract.log else []
     lines += [f"Numbers read from text: {contract.reading}."] if contract.reading else []
+    lines += [f"{column!r} {why}." for column, why in contract.remarks.items()]
     if contract.dropped:
-        lines.append("Not seen by models: " + ", ".join(f"{c} ({why})" for c, why in contract.dropped.items()))
+        lines.append("Not seen by models: " + ", ".join(unseen(contract.dropped)))
     return [Text(line) for line in lines]
 
 

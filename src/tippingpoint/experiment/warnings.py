@@ -1,6 +1,6 @@
 """What a reader must know before a model is used, in sentences, each from what was measured."""
 
-from tippingpoint.data.users import missing_words
+from tippingpoint.data.users import missing_words, unseen
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.reports.estimates import interval
 
@@ -93,12 +93,14 @@ def _policy(candidate: Candidate, question: ExperimentSpec) -> list[str]:
 def _columns(question: ExperimentSpec) -> list[str]:
     found, intake = [], question.users.intake
     if intake and intake.quarantined:
-        found.append(f"{intake.quarantined:,} of {intake.rows:,} rows broke the contract and were set aside.")
-    if odd := question.users.contract.odd:
-        words = [f"{column} ({missing_words(those)})" for column, those in odd.items()]
+        found.append(f"{intake.quarantined:,} of {intake.rows:,} rows were set aside: {intake.worst}.")
+    if missing := question.users.contract.odd:
+        words = [f"{column} ({missing_words(those)})" for column, those in missing.items()]
         found.append(f"Words among numbers count as missing: {_named(words)}.")
     if dropped := question.users.contract.dropped:
-        found.append(f"Not seen by the model: {_named([f'{column} ({why})' for column, why in dropped.items()])}.")
+        found.append(f"Not seen by the model: {_named(unseen(dropped))}.")
+    odd = question.users.contract.remarks
+    found += [f"{column!r} {why}." for column, why in list(odd.items())[:NAMED]]
     return found
 
 

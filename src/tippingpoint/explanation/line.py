@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import csr_array
 from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
@@ -13,6 +14,8 @@ REFITS, STEPS, TOLERANCE = 200, 20, 1e-5
 """Bootstrap refits; the steps of each from the fitted line, at most, and the gain in log likelihood that ends them."""
 MOST = 2500
 """Users a refit sees."""
+TERMS = 300
+"""Terms up to which a line is refitted: of thousands a refit would take a minute."""
 
 
 def coefficients(model: Model, contract: FeatureSchema, train: Users | None = None, seed: int = 0) -> pd.DataFrame:
@@ -23,11 +26,11 @@ def coefficients(model: Model, contract: FeatureSchema, train: Users | None = No
     Parameters
     ----------
     train
-        Users the line was fitted on; with them there are 95 % intervals too (`_low`, `_high` of both), percentiles of
-        200 bootstrap refits. Users are resampled; how columns are prepared and the strength of the penalty are held,
-        so the intervals say how far the *penalised* coefficients vary, not where unpenalised ones would be. Of more
-        than 2,500 users so many are drawn a refit, under a penalty as strong for each, and distances from the
-        coefficient are scaled by √(2,500/n) (m out of n, Bickel et al. 1997).
+        Users the line was fitted on; with them there are 95 % intervals too (`_low`, `_high` of both) where a line has
+        at most 300 terms: percentiles of 200 bootstrap refits. Users are resampled; how columns are prepared and the
+        strength of the penalty are held, so the intervals say how far the *penalised* coefficients vary, not where
+        unpenalised ones would be. Of more than 2,500 users so many are drawn a refit, under a penalty as strong for
+        each, and distances from the coefficient are scaled by √(2,500/n) (m out of n, Bickel et al. 1997).
     """
     transformer, estimator = model.pipeline.named_steps["prepare"], model.pipeline.named_steps["model"]
     names = [column.name for column in contract.columns]
@@ -40,6 +43,7 @@ def coefficients(model: Model, contract: FeatureSchema, train: Users | None = No
             "coefficient": estimator.coef_[0],
         }
     )
+    train = train if len(table) <= TERMS else None
     if train is not None:
         table["coefficient_low"], table["coefficient_high"] = _interval(model, train, seed)
     table["odds_ratio"] = np.exp(table["coefficient"])
@@ -59,10 +63,10 @@ def _interval(model: Model, train: Users, seed: int) -> np.ndarray:
     refits = np.empty((REFITS, len(fitted)))
     # BLAS on one thread: the matrices are small, and threads would wait for each other longer than they work.
     with threadpool_limits(1, "blas"):
-        prepared = np.asarray(transformer.transform(train.features), dtype=np.float64)
+        prepared = csr_array(transformer.transform(train.features))
         for k in range(REFITS):
             rows, times = np.unique(rng.integers(0, n, drawn), return_counts=True)
-            x, y = np.column_stack([prepared[rows], np.ones(len(rows))]), train.outcome[rows]
+            x, y = np.column_stack([prepared[rows].toarray(), np.ones(len(rows))]), train.outcome[rows]
             refits[k] = _refit(fitted, x, y, times, penalty)
     away = np.percentile(refits - fitted, [2.5, 97.5], axis=0)[:, :-1]
     return np.asarray(estimator.coef_[0] + away * np.sqrt(drawn / n))

@@ -12,6 +12,7 @@ from xgboost import DMatrix, XGBClassifier
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.data.users import FeatureSchema
 from tippingpoint.models.calibration import Model
+from tippingpoint.models.family import dense
 
 BACKGROUND = 1000
 """Users a score is held against, at most."""
@@ -84,34 +85,35 @@ def explain(model: Model, contract: FeatureSchema, features: pd.DataFrame, backg
             raise InputError("explain", f"the model reads {column.name!r}, which the users do not have", there)
     features = features[[column.name for column in contract.columns]]
     transformer, estimator = model.pipeline.named_steps["prepare"], model.pipeline.named_steps["model"]
-    x = np.asarray(transformer.transform(features), dtype=np.float64)
+    prepared = transformer.transform(features)
     if model.family.explained_as == "line":
         if not hasattr(estimator, "coef_"):
             raise _unknown(estimator, "a line has coefficients")
-        centre = np.asarray(transformer.transform(background), dtype=np.float64).mean(axis=0)
+        x, centre = dense(prepared), dense(transformer.transform(background)).mean(axis=0)
         values = (x - centre) * estimator.coef_[0]
         base = float(estimator.intercept_[0] + centre @ estimator.coef_[0])
         output, space = estimator.decision_function(x), "log-odds"
     else:
-        values, base, output, space = _trees(estimator, x)
+        values, base, output, space = _trees(estimator, prepared)
     source = raw_columns(transformer, contract)
-    folded = np.zeros((len(x), len(contract.columns)))
+    folded = np.zeros((len(features), len(contract.columns)))
     np.add.at(folded.T, source, values.T)
     return Explanation(folded, base, output, features, f"{space} before calibration")
 
 
-def _trees(estimator: Any, x: np.ndarray) -> tuple[np.ndarray, float, np.ndarray, str]:
+def _trees(estimator: Any, prepared: Any) -> tuple[np.ndarray, float, np.ndarray, str]:
     """Values of the prepared columns, base, explained output, and its space."""
+    if isinstance(estimator, XGBClassifier):  # of a sparse matrix it knows what is missing
+        booster, matrix = estimator.get_booster(), DMatrix(prepared)
+        parts = booster.predict(matrix, pred_contribs=True).astype(np.float64)
+        margin = booster.predict(matrix, output_margin=True).astype(np.float64)
+        return parts[:, :-1], float(parts[0, -1]), margin, "log-odds"
+    x = dense(prepared)
     if isinstance(estimator, RandomForestClassifier | ExtraTreesClassifier):
         from tippingpoint.explanation.forest import forest_values  # numba takes half a second to load
 
         values, base = forest_values(estimator, x)
         return values, base, estimator.predict_proba(x)[:, 1], "probability"
-    if isinstance(estimator, XGBClassifier):
-        booster, matrix = estimator.get_booster(), DMatrix(x)
-        parts = booster.predict(matrix, pred_contribs=True).astype(np.float64)
-        margin = booster.predict(matrix, output_margin=True).astype(np.float64)
-        return parts[:, :-1], float(parts[0, -1]), margin, "log-odds"
     from shap import TreeExplainer
 
     if not TreeExplainer.supports_model_with_masker(estimator, None):

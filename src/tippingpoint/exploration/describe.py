@@ -13,13 +13,18 @@ from tippingpoint.core.errors import InputError
 from tippingpoint.data import profile
 from tippingpoint.data.column_roles import Roles
 from tippingpoint.data.inference import feature
+from tippingpoint.data.outcome import Positive
 from tippingpoint.data.profile import Described, infer
 from tippingpoint.data.source import Source
 from tippingpoint.data.users import Users
+from tippingpoint.data.validation import set_aside
 from tippingpoint.data.writing import replacing
 from tippingpoint.exploration import describe_report
 from tippingpoint.reports.progress import progress
 from tippingpoint.reports.result import Result
+
+MOST = 30
+"""Columns that a terminal shows unless all are asked for."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -34,8 +39,10 @@ class DescribeResult(Result):
         The contract that was written, if one was asked for.
     held
         The contract the rows were held against, if one was given.
+    shown
+        Columns that the terminal shows, the telling ones first where there are more.
     outcome, positive, rate
-        The column to predict, its value that counts as 1, and the share of rows that have it; None where not known.
+        The column to predict, what of it counts as 1, and the share of rows that have it; None where not known.
     best
         The ROC AUC no model can beat, where the users are generated.
     """
@@ -49,8 +56,9 @@ class DescribeResult(Result):
     contract: str | None
     held: str | None
     outcome: str | None
-    positive: str | None
+    positive: Positive | None
     rate: float | None
+    shown: int = MOST
 
     @property
     def refused(self) -> bool:
@@ -97,17 +105,20 @@ def describe(settings: TableSettings) -> DescribeResult:
         step("reading users")
         users, trouble = None, ""
         if isinstance(source, Roles):
-            table = source.read()
-            source.require(table)
+            read = source.read()
+            source.require(read)
             try:
-                users = source.users(table)
+                users = source.users(read)
             except InputError as error:
                 trouble = str(error)
+            table = set_aside(read, source.unused(read)).table
+            table, rows = (table if len(table) > 1 else read), len(read)
             roles, target, user_id = _roles(source, table), source.outcome, source.find_id(table)
             (outcome, positive), action, measures = _outcome(source, table), source.logged, source.measured
         else:
             users = source.load()
             table, roles = pl.from_pandas(users.table()), _known(users)
+            rows = len(table)
             target, user_id, outcome = users.contract.outcome, users.contract.user_id or "user_id", users.outcome
             positive = users.contract.positive
             action = "action" if users.action is not None else None
@@ -122,7 +133,7 @@ def describe(settings: TableSettings) -> DescribeResult:
                 file.write(infer(table, target, user_id, action, measures, marks).as_yaml().encode())
     return DescribeResult(
         origin=source.origin,
-        rows=len(table),
+        rows=rows,
         intake=str(users.intake) if users is not None and users.intake else "",
         columns=described,
         trouble=trouble,
@@ -132,10 +143,11 @@ def describe(settings: TableSettings) -> DescribeResult:
         outcome=target,
         positive=positive,
         rate=None if outcome is None else float(outcome.mean()),
+        shown=len(described) if settings.all else MOST,
     )
 
 
-def _outcome(source: Roles, table: pl.DataFrame) -> tuple[np.ndarray | None, str | None]:
+def _outcome(source: Roles, table: pl.DataFrame) -> tuple[np.ndarray | None, Positive | None]:
     if source.outcome is None:
         return None, None
     try:
@@ -150,8 +162,8 @@ def _roles(source: Roles, table: pl.DataFrame) -> dict[str, str]:
     roles = {name: why.removeprefix("the ").removeprefix("a ") for name, why in hidden.items()}
     for values in table:
         if values.name not in roles:
-            found = feature(values, source.terms, source.marks)
-            roles[values.name] = found.kind or f"not seen: {found.why or 'no value in any row'}"
+            found = feature(values, source.terms, values.name == table.columns[0], source.marks)
+            roles[values.name] = found.kind or f"not seen: {found.why}"
     return roles
 
 

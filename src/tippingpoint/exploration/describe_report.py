@@ -7,6 +7,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tippingpoint.core.overrides import override
+from tippingpoint.data.outcome import Positive, words
 from tippingpoint.data.profile import LEAK, Described
 from tippingpoint.data.users import missing_words
 
@@ -21,10 +23,15 @@ def describe_summary(
     contract: str | None,
     held: str | None,
     outcome: str | None,
-    positive: str | None,
+    positive: Positive | None,
     rate: float | None,
+    shown: int,
 ) -> RenderableType:
-    """A table's columns, what may leak, and what to type next."""
+    """A table's columns, what may leak, and what to type next.
+
+    Where there are more columns than are to be shown, those come first that may leak the outcome, that have a role, and
+    that tell most of it.
+    """
     title = f"{origin}: {rows:,} rows, {len(columns)} columns"
     table = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=None, pad_edge=False)
     widest = max((len(c.name) for c in columns), default=0)
@@ -33,19 +40,32 @@ def describe_summary(
     for head in ("type", "missing", "distinct", "min", "max", "alone"):
         table.add_column(head, justify="left" if head == "type" else "right", no_wrap=True)
     table.add_column("example", no_wrap=True, max_width=18)
-    for c in columns:
+    for c in columns if len(columns) <= shown else sorted(columns, key=_rank)[:shown]:
         alone = "" if c.alone is None else f"{c.alone:.3f}"
         missing = f"{c.missing:.1%}" if c.missing else ""
-        cells = (Text(c.name), Text(c.role), c.type, missing, f"{c.distinct:,}", _short(c.low), _short(c.high), alone)
+        cells = (
+            Text(c.name or repr(c.name)),
+            Text(c.role),
+            c.type,
+            missing,
+            f"{c.distinct:,}",
+            _short(c.low),
+            _short(c.high),
+            alone,
+        )
         table.add_row(*cells, Text(c.example), style="bold" if c.leaks else "")
-    lines = [f"alone: how well this column by itself tells the outcome (ROC AUC); from {LEAK} on it may leak it."]
-    if rate is not None:
-        lines.insert(0, f"Outcome: {outcome}; {positive} counts as 1: {rate:.1%} of the rows.")
+    more = len(columns) - shown
+    lines = [f"{more:,} more columns: all=true shows them, and to=contract.yaml lists them."] if more > 0 else []
+    lines += [f"alone: how well this column by itself tells the outcome (ROC AUC); from {LEAK} on it may leak it."]
+    if rate is not None and positive is not None:
+        lines.insert(0, f"Outcome: {outcome}; {words(positive)} counts as 1: {rate:.1%} of the rows.")
     suspects = [c for c in columns if c.leaks]
     if suspects:
-        named = ", ".join(f"{c.name} ({c.pure} have the rarer outcome)" if c.pure else c.name for c in suspects)
-        drop = ", ".join(c.name for c in suspects)
-        lines.append(f"Leak suspects: {named}. If known only afterwards: data.drop='[{drop}]'")
+        few = suspects[:shown]
+        named = ", ".join(f"{c.name} ({c.pure} have the rarer outcome)" if c.pure else c.name for c in few)
+        named += "…" if len(suspects) > shown else ""
+        drop = override("data.drop", [c.name for c in suspects])
+        lines.append(f"Leak suspects: {named}. If known only afterwards: {drop}")
     lines += (
         [f"No score can have a ROC AUC above {best:.3f} on all these users, but by chance."] if best is not None else []
     )
@@ -53,20 +73,28 @@ def describe_summary(
         if c.like_action:
             lines.append(
                 f"{c.name} ({c.distinct} values) is a feature now. If it says what was done to users:"
-                f" data.action={c.name} data.control=… (the value for nothing)"
+                f" {override('data.action', c.name)} data.control=… (the value for nothing)"
             )
     for c in columns:
         said = [f"{c.type}, as {c.written}"] * bool(c.written) + [missing_words(c.odd)] * bool(c.odd)
         lines += [f"{c.name}: {'; '.join(said)}"] if said else []
+    lines += [f"{c.name!r} {c.remark}." for c in columns if c.remark]
     lines += [intake] if intake else []
     lines += [f"As it is, no job can use it: {trouble}"] if trouble else []
     if contract:
-        lines.append(f"Contract written to {contract}: edit it, then data.contract={contract}")
+        lines.append(f"Contract written to {contract}: edit it, then {override('data.contract', contract)}")
     elif held:
         lines.append(f"Held against {held}." + ("" if trouble else " Next: tippingpoint compare with the same words"))
     else:
         lines.append("Next: to=contract.yaml writes a contract to edit")
     return Group(table, *(Text(line) for line in lines))
+
+
+def _rank(column: Described) -> tuple[bool, bool, bool, float]:
+    """What sorts a column before others: leak suspects, possible actions, roles, then how well it tells the outcome."""
+    seen = column.role in ("number", "category")
+    role = not seen and not column.role.startswith("not seen")
+    return not column.leaks, not role, not column.like_action, -(column.alone or 0)
 
 
 def _short(value: Any) -> str:

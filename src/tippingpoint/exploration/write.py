@@ -10,6 +10,7 @@ from rich.text import Text
 
 from tippingpoint.config.settings import TableSettings
 from tippingpoint.core.errors import InputError
+from tippingpoint.core.overrides import override
 from tippingpoint.data.events.exports import Properties
 from tippingpoint.data.events.mixpanel import write_mixpanel
 from tippingpoint.data.events.stripe import write_stripe
@@ -67,7 +68,7 @@ def write(settings: TableSettings) -> WriteResult:
         if isinstance(source, EventLog):
             return _events(source, Path(to), brought)
         rows = write_blocks((users.table() for users in source.blocks()), Path(to))
-    words = ["tippingpoint compare data=csv", f"data.path={to}", _roles(source), *brought]
+    words = ["tippingpoint compare data=csv", override("data.path", to), _roles(source), *brought]
     return WriteResult({to: rows}, " ".join(words))
 
 
@@ -76,11 +77,11 @@ def _roles(world: World) -> str:
 
     Chances that differ between users are in no column: they are estimated again (evidence `logged`).
     """
-    roles = [f"data.target={world.written.outcome} data.action={world.written.action}"]
+    roles = [override("data.target", world.written.outcome), override("data.action", world.written.action)]
     if world.logging.kind == "randomised":
-        roles.append(f"data.logging_probability={_chances(world.logging.chances)}")
+        roles.append(override("data.logging_probability", _chances(world.logging.chances)))
     if world.written.measures:
-        roles.append(f"data.measures='[{', '.join(world.written.measures)}]'")
+        roles.append(override("data.measures", world.written.measures))
     return " ".join(roles)
 
 
@@ -93,14 +94,14 @@ def _events(source: EventLog, folder: Path, brought: list[str]) -> WriteResult:
             write_mixpanel(block.product, PROPERTIES, to_product)
             write_stripe(block.payments, PROPERTIES, to_payments)
             events, paid = events + len(block.product), paid + len(block.payments)
-    roles = [f"data.product={product} data.payments={payments} data.outcome={source.outcome}"]
-    roles.append(f"data.vocabulary.exposure='{VOCABULARY.exposure}'")
+    roles = [override("data.product", str(product)), override("data.payments", str(payments))]
+    roles += [override("data.outcome", source.outcome), override("data.vocabulary.exposure", VOCABULARY.exposure)]
     if source.logging.kind == "randomised":
-        roles.append(f"data.logging={_chances(source.logging.chances)}")
+        roles.append(override("data.logging", _chances(source.logging.chances)))
     return WriteResult(
         {str(product): events, str(payments): paid}, " ".join(["tippingpoint compare data=events", *roles, *brought])
     )
 
 
-def _chances(chances: dict[str, float]) -> str:
-    return "'{" + ", ".join(f"{action}: {chance:g}" for action, chance in chances.items()) + "}'"
+def _chances(chances: dict[str, float]) -> dict[str, float]:
+    return {action: float(f"{chance:g}") for action, chance in chances.items()}

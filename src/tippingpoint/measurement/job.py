@@ -2,7 +2,7 @@
 
 import hashlib
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, astuple, dataclass, replace
 from datetime import UTC, datetime
 from itertools import zip_longest
@@ -17,10 +17,12 @@ from rich.console import RenderableType
 
 from tippingpoint.config.settings import VERSION, MeasureSettings
 from tippingpoint.core.errors import InputError
+from tippingpoint.core.overrides import override
 from tippingpoint.core.redaction import masked
 from tippingpoint.core.run_reference import RunReference
 from tippingpoint.core.strict import Component
 from tippingpoint.data.decisions import CHANCE, checked, read
+from tippingpoint.data.outcome import YES, Positive, words
 from tippingpoint.data.source import Source
 from tippingpoint.data.writing import replacing
 from tippingpoint.economics import Economics
@@ -52,12 +54,15 @@ class DecidingVersion:
         The uplift it was valued at.
     begun
         Users its first look had; None at a first look.
+    positive
+        What counts as outcome 1; None: yes.
     """
 
     prices: Economics
     good: bool
     promise: Promise
     begun: int | None = None
+    positive: Positive | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -94,15 +99,17 @@ class MeasureResult(Result):
         if self.to is None:
             return ""
         actions = [c.removeprefix(CHANCE) for c in self.decided.table.columns if c.startswith(CHANCE)]
-        chances = ", ".join(f"{a}: {CHANCE}{a}" for a in actions)
-        words = [f"data.path={self.to}", f"data.target={self.decided.outcome_name}", f"data.name={self.question}"]
-        words += [f"data.id={self.decided.id}"]
-        words += [
-            "data.action=action",
-            f"'data.logging_probability={{{chances}}}'",
-            f"data.good={str(self.good).lower()}",
-        ]
-        return f"Next round: tippingpoint compare data=csv {' '.join(words)}"
+        words = {
+            "path": self.to,
+            "target": self.decided.outcome_name,
+            "name": self.question,
+            "id": self.decided.id,
+            "action": "action",
+            "logging_probability": {a: f"{CHANCE}{a}" for a in actions},
+            "good": self.good,
+        }
+        typed = " ".join(override(f"data.{key}", value) for key, value in words.items())
+        return f"Next round: tippingpoint compare data=csv {typed}"
 
     def render(self) -> RenderableType:
         """One screen for a terminal."""
@@ -121,14 +128,15 @@ def measure(settings: MeasureSettings) -> MeasureResult:
     """
     with progress(4) as step:
         step("reading decisions")
-        decisions, outcomes = read(settings.decisions, "decisions"), read(settings.outcomes, "outcomes")
-        rule, decided = _joined(settings, decisions, outcomes)
+        decisions = read(settings.decisions, "decisions", settings.decisions_id)
+        outcomes = read(settings.outcomes, "outcomes", settings.outcomes_id)
+        client = backend.connect()
+        rule, decided = _joined(settings, decisions, outcomes, lambda version: _positive(client, version))
         evidence = None
         if settings.to is not None:
-            users = read(settings.users, "users") if settings.users else None
+            users = read(settings.users, "users", settings.users_id) if settings.users else None
             evidence = as_evidence(decided, users, settings.users_id)
         step("opening the store")
-        client = backend.connect()
         reap(client)
         runs = {version: _run(client, version) for version in decided.versions()}
         step("answering")
@@ -162,28 +170,49 @@ def measure_in_memory(
     InputError
         When the tables are not what they should be, or hold no random share.
     """
-    rule, decided = _joined(settings, decisions, outcomes)
-    question = ""
     if known is None:
-        client, first_look = backend.connect(writing=False), _first_look(rule, decided.outcome_name)
+        client = backend.connect(writing=False)
+        rule, decided = _joined(settings, decisions, outcomes, lambda version: _positive(client, version))
+        first_look = _first_look(rule, decided.outcome_name)
         runs = {version: _run(client, version) for version in decided.versions()}
         known = {version: _known(client, version, run, first_look) for version, run in runs.items()}
         question = next(iter(runs.values())).data.tags["question"]
+    else:
+        of = {version: deciding.positive for version, deciding in known.items()}
+        rule, decided = _joined(settings, decisions, outcomes, of.get)
+        question = ""
     if unknown := [version for version in decided.versions() if version not in known]:
         raise InputError("decisions", f"{unknown[0]!r} decided, which is not at hand", "Give what tp.score returned.")
     return MeasureResult(decided, _valued(decided, known), [], None, [*known.values()][-1].good, question)
 
 
 def _joined(
-    settings: MeasureSettings, decisions: pl.DataFrame, outcomes: pl.DataFrame
+    settings: MeasureSettings,
+    decisions: pl.DataFrame,
+    outcomes: pl.DataFrame,
+    positive: Callable[[str], Positive | None],
 ) -> tuple[OutcomeRule, DecisionsWithOutcomes]:
-    """Return what counts as an outcome, and the decisions with what came of them."""
-    rule = OutcomeRule(
-        settings.outcome, settings.at, settings.absent == "zero", settings.within, settings.since, settings.until
-    )
+    """Return what counts as an outcome, which `positive` tells of a version, and decisions with what came of them."""
     table, user_id = checked(decisions, settings.decisions_id)
+    taken = table.filter(pl.col("scored_at") >= settings.since) if settings.since else table
+    each = (positive(version) or "yes" for version in taken["model"].unique(maintain_order=True))
+    counted = list(dict.fromkeys("yes" if isinstance(one, str) and one.lower() in YES else one for one in each))
+    if len(counted) > 1:
+        said = " and of another ".join(map(words, counted[:2]))
+        remedy = "Measure them apart: since=…, or a file of decisions each."
+        raise InputError("decisions", f"outcome 1 of one version that decided is {said}", remedy)
+    rule = OutcomeRule(
+        settings.outcome, settings.at, settings.absent == "zero", settings.within, settings.since, settings.until,
+        *counted,
+    )  # fmt: skip
     now = datetime.now(UTC).replace(tzinfo=None)
     return rule, join(table, user_id, outcomes, settings.outcomes_id, rule, now)
+
+
+def _positive(client: Client, version: str) -> Positive | None:
+    """What counted as outcome 1 where a version was fitted; None: yes."""
+    given = config_of(client, _run(client, version))["data"].get("positive")
+    return tuple(given) if isinstance(given, list) else given
 
 
 def _known(client: Client, version: str, run: StoredRun, first_look: str) -> DecidingVersion:
@@ -224,7 +253,7 @@ def _run(client: Client, version: str) -> StoredRun:
 
 def _first_look(rule: OutcomeRule, outcome: str) -> str:
     """The tag of a version that keeps how many users its first look under this rule had."""
-    kept = astuple(replace(rule, outcome=outcome, until=None))
+    kept = astuple(replace(rule, outcome=outcome, until=None))[:-1]  # what counts as 1 is the version's
     return f"{FIRST_LOOK}{hashlib.sha256(repr(kept).encode()).hexdigest()[:8]}"
 
 

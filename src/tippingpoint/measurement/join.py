@@ -6,10 +6,14 @@ from typing import Any
 import polars as pl
 
 from tippingpoint.core.errors import InputError, nearest
-from tippingpoint.data.decisions import as_written, some
+from tippingpoint.core.overrides import override
+from tippingpoint.data.decisions import some, written_ids
+from tippingpoint.data.identity import number_form
 from tippingpoint.data.inference import id_column
 from tippingpoint.data.validation import as_text
 
+LEAST_DECIDED = 0.5
+"""Share of a column's values, all different, that are ids of decisions, from which on it is advised as the id."""
 AT = "__at"
 """When something came, in a join under way."""
 
@@ -39,13 +43,46 @@ def match_outcomes(
 
 def one_row(outcomes: pl.DataFrame, key: str) -> pl.DataFrame:
     """The ids, of which none may be missing or stand twice."""
-    ids = as_written(outcomes[key])
+    ids = written_ids(outcomes[key])
     if missing := ids.null_count():
         raise InputError("outcomes", f"{key!r} is missing in {missing:,} rows")
     if repeated := ids.filter(ids.is_duplicated()).unique(maintain_order=True).to_list():
         what = f"{key!r} is not unique: {len(repeated):,} ids stand more than once ({some(repeated)})"
         raise InputError("outcomes", what, "Keep one row a user.")
     return pl.DataFrame({"__id": ids})
+
+
+def spelled_as(known: pl.Series, ids: pl.Series) -> tuple[pl.Series, str]:
+    """Ids as the decisions write them, where both mean one number: `7` for `007`, where neither side has it twice.
+
+    What stands in both as it is stays; where a number is not plain, the ids stay too, as strangers.
+
+    Parameters
+    ----------
+    known, ids
+        The decisions' ids, and those to write likewise.
+
+    Returns
+    -------
+    polars.Series, str
+        The ids, and how both are written, with examples; empty if none is written otherwise.
+    """
+    sides = []
+    for side in (known.alias("known"), ids.alias("ids")):
+        unique = side.drop_nulls().unique(maintain_order=True)
+        sides.append(unique.to_frame().with_columns(number_form(unique).alias("form")))
+    left = [
+        side.filter(~pl.col("form").is_duplicated()).join(
+            other, left_on=side.columns[0], right_on=other.columns[0], how="anti"
+        )
+        for side, other in (sides, sides[::-1])
+    ]
+    pairs = left[0].join(left[1], on="form", maintain_order="left")
+    if not len(pairs):
+        return ids, ""
+    one, other, _ = pairs.select("known", "ids", "form").row(0)
+    said = f"{len(pairs):,} ids are written differently: {one!r} in the decisions, {other!r} here"
+    return ids.replace(pairs["ids"], pairs["known"]), said
 
 
 def _check_alike(absent: pl.Series, strangers: pl.Series) -> None:
@@ -87,19 +124,26 @@ def id_of(table: pl.DataFrame, given: str | None, user_id: str, ids: pl.Series, 
     """The id column of outcomes or users."""
     if given is not None:
         if given not in table.columns:
-            raise InputError(f"{what}_id", f"no column {given!r} in the {what}", nearest(given, table.columns))
+            raise InputError(
+                f"{what}_id", f"no column {given!r} in the {what}", nearest(given, table.columns, f"{what}_id")
+            )
         return given
     if user_id in table.columns:
         return user_id
-    if (found := id_column(table)) is not None:
+    try:
+        found = id_column(table)
+    except InputError as error:
+        raise InputError(f"{what}_id", error.what, better_id(table, ids, what)) from error
+    if found is not None:
         return found
     raise InputError(f"{what}_id", f"the {what} have no column {user_id!r}", better_id(table, ids, what))
 
 
 def better_id(table: pl.DataFrame, ids: pl.Series, what: str) -> str:
-    """Which column's values are ids of the decisions, in words."""
-    known = set(ids.to_list())
+    """Which column is the id, in words: one value a row, as ids are, and most of them decided for."""
+    known = ids.unique().implode()
     for column in table.columns:
-        if known & set(as_text(table[column]).head(10_000).to_list()):
-            return f"Those of {column!r} are: type {what}_id={column}."
+        values = as_text(table[column])
+        if values.n_unique() == len(values) > 2 and (values.is_in(known).sum() or 0) > LEAST_DECIDED * len(values):
+            return f"Those of {column!r} are: type {override(f'{what}_id', column)}."
     return f"Columns: {', '.join(table.columns[:12])}. Write ids the same way in both."

@@ -3,8 +3,8 @@
 import polars as pl
 
 from tippingpoint.core.errors import InputError
-from tippingpoint.data.decisions import CHANCE, as_written, some
-from tippingpoint.measurement.join import better_id, id_of
+from tippingpoint.data.decisions import CHANCE, some, written_ids
+from tippingpoint.measurement.join import better_id, id_of, spelled_as
 from tippingpoint.measurement.outcomes import DecisionsWithOutcomes
 
 
@@ -33,7 +33,7 @@ def as_evidence(decided: DecisionsWithOutcomes, users: pl.DataFrame | None, user
     if users is None:
         return table.select(key, "propensity_score", "segment", *own[1:])
     named = id_of(users, users_id, key, table[key], "users")
-    ids = as_written(users[named])
+    ids, _ = spelled_as(table[key], written_ids(users[named]))
     if repeated := ids.filter(ids.is_duplicated()).unique(maintain_order=True).to_list():
         raise InputError(
             "users", f"{len(repeated):,} ids stand more than once ({some(repeated)})", "Keep one row a user."

@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from tippingpoint.core.errors import InputError, nearest
-from tippingpoint.data.column_roles import NO, YES
+from tippingpoint.core.overrides import override
 from tippingpoint.data.decisions import CHANCE, times
+from tippingpoint.data.outcome import BOUND, NO, YES, Positive, ones, words
 from tippingpoint.data.validation import as_text
 from tippingpoint.measurement.join import (
     AT,
@@ -18,6 +19,7 @@ from tippingpoint.measurement.join import (
     match_outcomes,
     one_row,
     refuse_future,
+    spelled_as,
 )
 
 OUTCOME = "__outcome"
@@ -40,6 +42,8 @@ class OutcomeRule:
         Days from the decision in which the outcome counts: a user is known once these are over. None: no such limit.
     since, until
         Decisions from when on, and until when outcomes are complete, in UTC; None: all, and the last time of either.
+    positive
+        What counted as outcome 1 where the version was fitted.
     """
 
     outcome: str | None = None
@@ -48,6 +52,7 @@ class OutcomeRule:
     within: float | None = None
     since: datetime | None = None
     until: datetime | None = None
+    positive: Positive = "yes"
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,8 @@ class Counts:
     """Outcome rows of users without a decision."""
     too_late: int = 0
     """Of those used, users whose outcome came after `within` days: it does not count."""
+    ids: str = ""
+    """How ids are written differently in decisions and outcomes, that mean the same number; empty if none is."""
 
 
 @dataclass(frozen=True)
@@ -167,11 +174,10 @@ def outcomes_of(
             "since", f"no decision was made since {rule.since}", f"The last: {decisions['scored_at'].max()!s}."
         )
     first = first_by_version(taken, user_id)
+    ids, written = spelled_as(decisions[user_id], came["__id"])
+    came = came.with_columns(ids)
     joined, strangers = match_outcomes(decisions, first, user_id, came, outcomes)
-    without = joined["__there"].null_count()
-    if not rule.absent_is_zero and without and joined[OUTCOME].min() == 1:
-        what = f"every known outcome is 1, and {without:,} users have no row: no uplift is told from the others"
-        raise InputError("outcomes", what, "Type absent=zero if users without a row did not convert.")
+    _refuse_only_ones(joined, rule)
     joined = joined.with_columns(_marks(joined, rule, name, now))
     used = joined.filter(~pl.col("__before") & ~pl.col("__unknown"))
     counts = Counts(
@@ -184,11 +190,19 @@ def outcomes_of(
         taken_as_zero=int(used["__absent"].sum()),
         strangers=strangers,
         too_late=int(used["__late"].sum()),
+        ids=written,
     )
     used = used.drop([c for c in used.columns if c.startswith("__") and c != KNOWN])
     return DecisionsWithOutcomes(
         used, user_id, name, counts, settled=not rule.absent_is_zero or rule.within is not None
     )
+
+
+def _refuse_only_ones(joined: pl.DataFrame, rule: OutcomeRule) -> None:
+    without = joined["__there"].null_count()
+    if not rule.absent_is_zero and without and joined[OUTCOME].min() == 1:
+        what = f"every known outcome is 1, and {without:,} users have no row: no uplift is told from the others"
+        raise InputError("outcomes", what, "Type absent=zero if users without a row did not convert.")
 
 
 def _marks(joined: pl.DataFrame, rule: OutcomeRule, name: str, now: datetime | None) -> list[pl.Expr]:
@@ -222,25 +236,41 @@ def _marks(joined: pl.DataFrame, rule: OutcomeRule, name: str, now: datetime | N
     ]
 
 
+def _told(text: pl.Series, positive: Positive) -> pl.Series:
+    """(n,) 1 or 0 of a column of stripped text, null where missing: by what the version was fitted with, or yes and no.
+
+    Raises
+    ------
+    InputError
+        When it holds what says neither.
+    """
+    found = set(text.drop_nulls().str.to_lowercase().unique())
+    bound = isinstance(positive, str) and BOUND.fullmatch(positive)
+    if bound and text.cast(pl.Float64, strict=False).null_count() == text.null_count():
+        return ones(text, positive).cast(pl.Int64)
+    given = {value.lower() for value in ([positive] if isinstance(positive, str) else positive)}
+    wanted = NO if given <= NO else YES if bound or given <= YES or not given & found else given
+    if (odd := sorted(found - YES - NO)) and wanted is not given:
+        shown = ", ".join(map(repr, odd[:3])) + ("…" if len(odd) > 3 else "")
+        neither = "" if wanted is NO or given <= YES else f", nor {words(positive)}, which the model was fitted with"
+        what = f"{text.name!r} holds {shown}, not yes or no{neither}"
+        raise InputError("outcome", what, "Name a 0/1 or yes/no column, or make one.")
+    return text.str.to_lowercase().is_in(wanted).cast(pl.Int64)
+
+
 def _came(outcomes: pl.DataFrame, key: str, rule: OutcomeRule) -> tuple[pl.DataFrame, str]:
     """Id, whether the outcome came, and when; and the outcome's name."""
     columns = outcomes.columns
     for where, column in (("outcome", rule.outcome), ("at", rule.at)):
         if column is not None and column not in columns:
-            raise InputError(where, f"no column {column!r} in the outcomes", nearest(column, columns))
+            raise InputError(where, f"no column {column!r} in the outcomes", nearest(column, columns, where))
     rest = [c for c in columns if c not in (key, rule.at)]
     if rule.outcome is None and len(rest) != 1:
         what = f"not given, and the outcomes have {'the columns ' + ', '.join(rest) if rest else 'no other column'}"
-        raise InputError("outcome", what, f"Type outcome={rest[0] if rest else '…'}.")
+        raise InputError("outcome", what, f"Type {override('outcome', rest[0])}." if rest else "Type outcome=…")
     name = rule.outcome or rest[0]
     ids = one_row(outcomes, key)
-    text = as_text(outcomes[name]).str.strip_chars().str.to_lowercase().replace("", None)
-    if odd := sorted(set(text.drop_nulls().unique()) - YES - NO):
-        shown = ", ".join(map(repr, odd[:3])) + ("…" if len(odd) > 3 else "")
-        raise InputError(
-            "outcome", f"{name!r} holds {shown}, not yes or no", "Name a 0/1 or yes/no column, or make one."
-        )
-    outcome = pl.when(text.is_in(YES)).then(1).when(text.is_in(NO)).then(0)
+    outcome = _told(as_text(outcomes[name]).str.strip_chars().replace("", None), rule.positive)
     at = times(outcomes[rule.at], "at") if rule.at else pl.Series([None] * len(outcomes), dtype=pl.Datetime("us"))
     came = ids.with_columns(at.alias(AT), outcome.alias(OUTCOME), pl.lit(True).alias("__there"))
     if rule.at and (untimed := came.filter((pl.col(OUTCOME) == 1) & pl.col(AT).is_null()).height):

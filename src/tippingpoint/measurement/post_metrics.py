@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from tippingpoint.data.decisions import as_written, times
+from tippingpoint.data.decisions import times, written_ids
 from tippingpoint.measurement.join import (
     AT,
     complete_until,
@@ -14,6 +14,7 @@ from tippingpoint.measurement.join import (
     match_outcomes,
     one_row,
     refuse_future,
+    spelled_as,
 )
 from tippingpoint.measurement.outcomes import OUTCOME, OutcomeRule
 
@@ -85,7 +86,9 @@ def happened(
         As `outcomes_of` does.
     """
     key = id_of(events, events_id, user_id, decisions[user_id], "events")
-    log = pl.DataFrame({"__id": as_written(events[key]), AT: times(events[at], at)}).drop_nulls()
+    log = pl.DataFrame(
+        {"__id": spelled_as(decisions[user_id], written_ids(events[key]))[0], AT: times(events[at], at)}
+    ).drop_nulls()
     refuse_future(log, now, at)
     first = first_by_version(decisions, user_id)
     there = log.select("__id").unique(maintain_order=True).with_columns(pl.lit(True).alias("__there"))

@@ -79,6 +79,8 @@ def counted(counts: Counts) -> str:
         line += f" {counts.too_late:,} outcomes came later than `within` allows and count as 0."
     if counts.unknown:
         line += " Uplift is that of users who are known: right if when they become known has nothing to do with it."
+    if counts.ids:
+        line += f" {counts.ids}: joined as one number."
     return line + (f" {counts.strangers:,} outcomes of users nobody decided for." if counts.strangers else "")
 
 

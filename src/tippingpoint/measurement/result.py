@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from datetime import date
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -168,15 +169,12 @@ def measured(
     ----------
     rows
         One user each, in the order they became known, as `DecisionsWithOutcomes.of` gives them.
-    good
-        Whether outcome 1 is wanted.
-    first, settled
-        As `Measured` has them; None where there was no first look yet.
+    good, first, settled
+        As `Measured` has them; first is None where there was no first look yet.
     """
     actions, action, decision, chance = _actions(rows)
     y, score = rows[outcome].to_numpy(), rows["propensity_score"].to_numpy()
-    # As evidence.doubly_robust, but that an action may have no chance that neither the policy nor the random
-    # assignment takes.
+    # As evidence.doubly_robust, but that an action nobody takes may have no chance.
     weight = weights(action, chance)
     outcome_scores = score[:, None] + weight * (y - score)[:, None]
     gain = _gain(outcome_scores, decision)
@@ -187,17 +185,10 @@ def measured(
     per_1000 = per_user = None
     if start is not None:
         first = first or int(looks[start])
-
-        def intervals(scores: np.ndarray) -> Sequence:
-            found = confidence_sequence(scores, looks[start:], first)
-            return found if settled else found.one_look
-
+        intervals = partial(_intervals, looks=looks[start:], first=first, settled=settled)
         per_1000 = intervals(gain * 1000)
         if not economics.per_user:
-            economics.check(set(actions))
-            reward_intercept, reward_slope = economics.line(actions, good)
-            per_user = intervals(_gain(reward_intercept + reward_slope * outcome_scores, decision))
-    none = weight[acts, 0]
+            per_user = intervals(_gain(_rewards(outcome_scores, economics, actions, good), decision))
     return Measured(
         version=version,
         outcome=outcome,
@@ -207,7 +198,7 @@ def measured(
         actions=dict(zip(actions, np.bincount(action, minlength=len(actions)).tolist(), strict=True)),
         acted_on=int(acts.sum()),
         left_alone=int(alone.sum()),
-        effective_sample_size=float(none.sum() ** 2 / (none @ none)) if none.any() else 0.0,
+        effective_sample_size=_effective(weight[acts, 0]),
         largest_weight=float(weight.max()),
         days=tuple(day[looks - 1].to_list()),
         seen=looks,
@@ -219,6 +210,22 @@ def measured(
         so_far=float(gain.mean() * 1000),
         promise=promise,
     )
+
+
+def _rewards(outcome_scores: np.ndarray, economics: Economics, actions: tuple[str, ...], good: bool) -> np.ndarray:
+    economics.check(set(actions))
+    intercept, slope = economics.line(actions, good)
+    return np.asarray(intercept + slope * outcome_scores)
+
+
+def _effective(weights: np.ndarray) -> float:
+    """Effective sample size (Kish 1965)."""
+    return float(weights.sum() ** 2 / (weights @ weights)) if weights.any() else 0.0
+
+
+def _intervals(scores: np.ndarray, looks: np.ndarray, first: int, settled: bool) -> Sequence:
+    found = confidence_sequence(scores, looks, first)
+    return found if settled else found.one_look
 
 
 def _actions(rows: pl.DataFrame) -> tuple[tuple[str, ...], np.ndarray, np.ndarray, np.ndarray]:

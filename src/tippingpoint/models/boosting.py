@@ -1,16 +1,21 @@
 """Gradient boosting: many shallow trees at a low rate, which hold on small tables too."""
 
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import Field
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
 from xgboost import XGBClassifier
 from xgboost.callback import TrainingCallback
 
 from tippingpoint.data.users import FeatureSchema
 from tippingpoint.models.family import Family, Watch, prepare
 from tippingpoint.models.space import Dimension
+
+KEPT = 1e-300
+"""What stands for a number's 0 among prepared columns."""
 
 
 class Boosting(Family):
@@ -22,7 +27,7 @@ class Boosting(Family):
     0.03
     """
 
-    trusted: ClassVar = (*Family.trusted, "xgboost.core.Booster", "xgboost.sklearn.XGBClassifier")
+    trusted: ClassVar = (*Family.trusted, "functools.partial", "xgboost.core.Booster", "xgboost.sklearn.XGBClassifier")
     explained_as: ClassVar = "trees"
     packages: ClassVar = (*Family.packages, "xgboost")
     rounds: ClassVar = "n_estimators"
@@ -46,7 +51,10 @@ class Boosting(Family):
 
     def pipeline(self, contract: FeatureSchema, seed: int) -> Pipeline:
         model = XGBClassifier(**self.parameters(), random_state=seed, n_jobs=-1)
-        return Pipeline([("prepare", prepare(contract, "passthrough")), ("model", model)])
+        # XGBoost takes what a sparse matrix leaves out for missing: a number's 0 must not be left out. In XGBoost's
+        # 32 bits the sum is 0 again.
+        numbers = FunctionTransformer(partial(np.add, KEPT), feature_names_out="one-to-one")
+        return Pipeline([("prepare", prepare(contract, numbers)), ("model", model)])
 
     def fit_watched(
         self, model: Any, x: np.ndarray, y: np.ndarray, held: tuple[np.ndarray, np.ndarray], patience: int, watch: Watch

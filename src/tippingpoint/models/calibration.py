@@ -64,12 +64,12 @@ def fit(family: Family, train: Users, validation: Users, seed: int) -> Model:
     plain = log_losses(y, pipeline.predict_proba(validation.features)[:, 1])
     sigmoid = np.empty(len(y))
     for fold_train, fold_test in StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(y, y):
-        fitted = _sigmoid(pipeline).fit(validation.features.iloc[fold_train], y[fold_train])
+        fitted = sigmoid_on(pipeline).fit(validation.features.iloc[fold_train], y[fold_train])
         scores = fitted.predict_proba(validation.features.iloc[fold_test])[:, 1]
         sigmoid[fold_test] = log_losses(y[fold_test], scores)
     if sigmoid.mean() >= plain.mean():
         return Model(family, pipeline, pipeline, "none")
-    classifier = _sigmoid(pipeline).fit(validation.features, y)
+    classifier = sigmoid_on(pipeline).fit(validation.features, y)
     if classifier.calibrated_classifiers_[0].calibrators[0].a_ >= 0:  # P = 1 / (1 + exp(a·f + b))
         return Model(family, pipeline, pipeline, "none")
     # What scores is classifier.calibrated_classifiers_; the template it was made from would be saved a second time.
@@ -110,7 +110,8 @@ def _uncalibrated(family: Family, users: Users, seed: int) -> Model:
     return Model(family, pipeline, pipeline, "none")
 
 
-def _sigmoid(pipeline: Pipeline) -> CalibratedClassifierCV:
+def sigmoid_on(pipeline: Pipeline) -> CalibratedClassifierCV:
+    """A sigmoid, not fitted yet, on the scores of a fitted pipeline."""
     return CalibratedClassifierCV(FrozenEstimator(pipeline), method="sigmoid", ensemble=False)
 
 

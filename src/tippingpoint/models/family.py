@@ -6,12 +6,14 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import ValidationError, field_validator, model_validator
+from scipy.sparse import issparse
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from tippingpoint.core.errors import nearest
 from tippingpoint.core.strict import StrictModel
+from tippingpoint.data.inference import FEWEST
 from tippingpoint.data.users import FeatureSchema
 from tippingpoint.models.space import Dimension, Value
 
@@ -115,13 +117,27 @@ def _must(error: ValidationError) -> str:
     return error.errors()[0]["msg"].removeprefix("Value error, ").replace("Input should be", "it must be")
 
 
+SPARSE = 0.1
+"""Share of cells other than 0 below which the prepared columns are a sparse matrix."""
+
+
 def one_hot() -> OneHotEncoder:
     """Categories to 0/1 columns; rare ones share a column, and unseen ones join it (or get zeros)."""
-    return OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=20, sparse_output=False)
+    return OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=FEWEST)
 
 
 def prepare(contract: FeatureSchema, numbers: object) -> ColumnTransformer:
-    """Numbers through `numbers` (a transformer or 'passthrough'), categories one-hot; any other column is ignored."""
+    """Numbers through `numbers` (a transformer or 'passthrough'), categories one-hot; any other column is ignored.
+
+    Columns of thousands of categories come out as a sparse matrix, which gives the same model in a hundredth of the
+    memory.
+    """
     return ColumnTransformer(
         [("number", numbers, contract.names("number")), ("category", one_hot(), contract.names("category"))],
+        sparse_threshold=SPARSE,
     )
+
+
+def dense(prepared: Any) -> np.ndarray:
+    """Return prepared columns as an array of float64, whichever matrix they are."""
+    return np.asarray(prepared.toarray() if issparse(prepared) else prepared, dtype=np.float64)

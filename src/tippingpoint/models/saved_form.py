@@ -3,6 +3,17 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
+from tippingpoint.core.errors import InputError
+from tippingpoint.core.foreign import of_ours
+from tippingpoint.data.users import Users
+from tippingpoint.models.calibration import sigmoid_on
+from tippingpoint.models.family import Family
+
+SAMPLE = 250
+"""Users of either outcome that a family of the user's own is fitted on, to see what its saved form asks for."""
+
 HELD: dict[str, dict[str, str | None]] = {
     "python_function": {
         "loader_module": "mlflow.sklearn",
@@ -43,3 +54,30 @@ def foreign(written: Mapping[str, Any], trust: Sequence[str]) -> list[str]:
     if more := sorted(set(map(str, asked)) - set(trust)):
         wrong.append(f"it asks to trust {', '.join(more)}")
     return wrong
+
+
+def check_trusted(family: Family, train: Users, seed: int) -> None:
+    """Refuse a family of the user's own whose saved form would not load, before it is fitted on all users.
+
+    Raises
+    ------
+    InputError
+        When skops cannot save it, or it holds types that its family does not trust.
+    """
+    import skops.io
+    from skops.io.exceptions import UnsupportedTypeException
+
+    if of_ours(type(family)):
+        return
+    where = f"{type(family).__module__}.{type(family).__qualname__}.trusted"
+    few = train.take(np.sort(np.concatenate([np.flatnonzero(train.outcome == k)[:SAMPLE] for k in (0, 1)])))
+    pipeline = family.pipeline(few.contract, seed).fit(few.features, few.outcome)
+    pipeline.set_params(**family.when_fitted)
+    try:
+        saved = skops.io.dumps(sigmoid_on(pipeline).fit(few.features, few.outcome).set_params(estimator=None))
+    except UnsupportedTypeException as error:
+        what = f"a fitted model cannot be saved ({error})"
+        raise InputError(where, what, "Make it of classes and numbers.") from error
+    if lacking := sorted(set(skops.io.get_untrusted_types(data=saved)) - set(family.trusted)):
+        remedy = f"If you trust them, write in the class: trusted = {(*family.trusted, *lacking)}."
+        raise InputError(where, f"lacks {', '.join(lacking)}, which a saved model holds", remedy)

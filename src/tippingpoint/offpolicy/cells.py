@@ -9,6 +9,7 @@ from operator import add
 import numpy as np
 
 from tippingpoint.core.errors import InputError
+from tippingpoint.core.overrides import override
 from tippingpoint.core.threads import cores
 from tippingpoint.offpolicy.evidence import Evidence, Kind, Log, weights
 from tippingpoint.offpolicy.statistics import Estimate, normal
@@ -143,7 +144,9 @@ class Cells:
                     "policy.cuts", f"{cut:g} is not in the grid", f"Nearest: {near:g}; or grid(include=…)."
                 )
         if list(index) != sorted(index):
-            raise InputError("policy.cuts", f"must rise; got {list(cuts)}", f"Type {sorted(cuts)}.")
+            raise InputError(
+                "policy.cuts", f"must rise; got {list(cuts)}", f"Type {override('policy.cuts', sorted(set(cuts)))}."
+            )
         return tuple(int(i) for i in index)
 
     def decision(self, actions: Sequence[int], at: Sequence[int] | None) -> np.ndarray:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, field_validator, model_validator
 
+from tippingpoint.core.overrides import override
 from tippingpoint.policies.policy import Policy
 
 
@@ -37,7 +38,7 @@ class Bands(Policy):
         if out := [cut for cut in cuts if not 0 <= cut <= 1]:
             raise ValueError(f"scores lie between 0 and 1, {out[0]:g} does not. Type e.g. policy.cuts='[0.4,0.7]'.")
         if list(cuts) != sorted(set(cuts)):
-            raise ValueError(f"must rise. Type policy.cuts='{str(sorted(set(cuts))).replace(' ', '')}'.")
+            raise ValueError(f"must rise. Type {override('policy.cuts', sorted(set(cuts)))}.")
         return cuts
 
     @model_validator(mode="after")

@@ -7,6 +7,7 @@ from rich.console import RenderableType
 
 from tippingpoint.config.settings import VERSION, PromoteSettings
 from tippingpoint.core.errors import InputError
+from tippingpoint.core.overrides import override
 from tippingpoint.promotion import report
 from tippingpoint.promotion.judge import Contestant, contestant, judge, judged_users
 from tippingpoint.promotion.registry_status import named, settled, who
@@ -203,7 +204,7 @@ def _wanted(client: Client, name: str, settings: PromoteSettings) -> str:
         if not found:
             return str(version_of(client, name, typed).version)
         if found[1] != name:
-            raise InputError("model", f"{typed} is not of {name}", f"Type name={found[1]} too.")
+            raise InputError("model", f"{typed} is not of {name}", f"Type {override('name', found[1])} too.")
         if found[2]:
             return found[2]
         there = aliases(client, name)

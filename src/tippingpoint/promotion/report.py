@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
+from tippingpoint.core.overrides import override
 from tippingpoint.promotion.verdict import Judgement
 from tippingpoint.reports.console import pages, plain_table
 from tippingpoint.reports.markdown import markdown
@@ -53,7 +54,8 @@ def promote_summary(
 def _undo(name: str, judgement: Judgement) -> str:
     """What to type to have the champion before again."""
     of = judgement.version.removeprefix("models:/").rpartition("/")[0]
-    return f"tippingpoint rollback name={of}" + (f" to={name.removeprefix(f'{of}-')}" if name != of else "")
+    to = [override("to", name.removeprefix(f"{of}-"))] if name != of else []
+    return " ".join(["tippingpoint rollback", override("name", of), *to])
 
 
 def _way_out(judgement: Judgement, champion: str) -> str:
@@ -143,7 +145,11 @@ def description(name: str, found: pd.DataFrame, champion: str, previous: str) ->
     cells = shown.map(
         lambda value: "–" if value in (None, "") else f"{value:.3f}" if isinstance(value, float) else value
     )
-    more = f"\n\n{len(found) - SHOWN} older entries: `tippingpoint history name={name}`." if len(found) > SHOWN else ""
+    more = (
+        f"\n\n{len(found) - SHOWN} older entries: `tippingpoint history {override('name', name)}`."
+        if len(found) > SHOWN
+        else ""
+    )
     return f"## Promotions\n\n{head}\n\n{markdown(cells)}{more}\n\nAUC {NOW}\n"
 
 

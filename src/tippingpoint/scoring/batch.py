@@ -10,9 +10,11 @@ import pandas as pd
 import polars as pl
 
 from tippingpoint.core.errors import InputError
+from tippingpoint.data.column_roles import truth
 from tippingpoint.data.contract import ColumnSpec, TableSchema
-from tippingpoint.data.validation import as_text, check
+from tippingpoint.data.validation import as_ids, as_text, check, parse
 from tippingpoint.data.writing import neutralised
+from tippingpoint.decisions import unseen
 from tippingpoint.decisions.batch_result import BatchResult
 from tippingpoint.decisions.batch_statistics import Tally, in_general
 from tippingpoint.decisions.decider import Decided, Decider
@@ -104,6 +106,7 @@ class Batch:
             tally=tally,
             segments=tally.by_segment(policy.segments, policy.actions),
             drift=deployment.reference.drift(tally.drift),
+            unseen=unseen.named(tally.unseen, self.decider.learnt),
             currency=deployment.economics.currency,
             evidence=deployment.evidence,
             only=self.only,
@@ -146,16 +149,18 @@ class Batch:
             reasons[f"{self.terms.id} {AGAIN}"] = len(aside)
         broken = broken.with_columns(pl.col(broken.columns[0]) + first)
         features = self.features(good)
-        costs = table.select(self.costs)[rows] if self.costs and self.costs[0] in table.columns else None
+        costs = self._prices(table[rows]) if self.costs and self.costs[0] in table.columns else None
         ids = good[self.terms.id] if self.terms.id else pl.Series(ROW_ID, [f"row{first + i}" for i in rows], pl.String)
         numbers = self.terms.id is not None and ids.cast(pl.Int64, strict=False).null_count() == 0
         written = None if numbers else self.user_id
-        return ValidatedChunk(ids, features, costs, written, broken, reasons, len(table))
+        strange = unseen.count(given, self.decider.learnt)
+        return ValidatedChunk(ids, features, costs, written, broken, reasons, len(table), *strange)
 
     def decided(self, users: "ValidatedChunk") -> "Decisions":
         """Decide for valid users."""
         decisions, tally = self._decided(users.ids, users.features, users.costs, users.written)
         tally.rows, tally.quarantined = users.rows, len(users.broken)
+        tally.unseen_rows, tally.unseen = users.unseen_rows, users.unseen
         tally.reasons = {}
         for reason, n in users.reasons.items():
             tally.reasons[in_general(reason)] = tally.reasons.get(in_general(reason), 0) + n
@@ -172,7 +177,7 @@ class Batch:
         """
         if seen is None or self.terms.id is None:
             return None, None
-        ids = as_text(table[self.terms.id]).str.strip_chars()
+        ids = as_ids(table[self.terms.id]).str.strip_chars()
         before, differ = seen.add(ids)
         if ids.null_count():
             return before & ids.is_not_null().to_numpy(), None
@@ -188,6 +193,10 @@ class Batch:
             else:
                 frame[name] = pd.Series(pd.array(values.to_arrow(), dtype="str"))
         return pd.DataFrame(frame)
+
+    def _prices(self, table: pl.DataFrame) -> pl.DataFrame:
+        """Prices of each user's own as Float64; yes is 1, no is 0."""
+        return pl.DataFrame({name: parse(truth(table[name]), "number")[0] for name in self.costs})
 
     def _again(self, table: pl.DataFrame, rows: np.ndarray, names: list[str]) -> pl.DataFrame:
         """Rows that repeat the id of an earlier chunk, in the form in which validation quarantines rows."""
@@ -300,6 +309,8 @@ class ValidatedChunk:
         The id column where ids are text; None where they are numbers, which no spreadsheet runs.
     rows
         Of the chunk, quarantined ones included.
+    unseen_rows, unseen
+        Of these, as in `Tally`.
     """
 
     ids: pl.Series
@@ -309,6 +320,8 @@ class ValidatedChunk:
     broken: pl.DataFrame
     reasons: dict[str, int]
     rows: int
+    unseen_rows: int
+    unseen: dict[str, dict[str, int]]
 
 
 @dataclass(frozen=True)

@@ -162,7 +162,9 @@ def batch_of(settings: ScoreSettings, loaded: Loaded, at: datetime, to: str = ""
     for name in settings.only:
         if name not in decider.policy.segments:
             raise InputError(
-                "only", f"{decider.policy.name} has no segment {name!r}", nearest(name, decider.policy.segments)
+                "only",
+                f"{decider.policy.name} has no segment {name!r}",
+                nearest(name, decider.policy.segments, "only", settings.only),
             )
     reasons = None
     if settings.reasons:
@@ -186,7 +188,11 @@ def _exploration(settings: ScoreSettings, loaded: Loaded) -> Randomization | Non
     actions = loaded.decider.deployment.actions
     for name in settings.holdout_actions:
         if name not in actions:
-            raise InputError("holdout_actions", f"there is no action {name!r}", nearest(name, actions))
+            raise InputError(
+                "holdout_actions",
+                f"there is no action {name!r}",
+                nearest(name, actions, "holdout_actions", settings.holdout_actions),
+            )
     among = tuple(dict.fromkeys(actions.index(name) for name in settings.holdout_actions or actions))
     salt = settings.holdout_salt or f"{loaded.decider.deployment.question} {loaded.version}"
     return Randomization(settings.holdout, among, salt)

@@ -12,7 +12,18 @@ import polars as pl
 from tippingpoint.core.errors import InputError, TippingpointError, nearest
 from tippingpoint.data import database
 from tippingpoint.data.contract import ColumnSpec
-from tippingpoint.data.files import UNTOLD, Told, files_of, in_utf8, layout, refuse_repeated, scan_text, unreadable
+from tippingpoint.data.files import (
+    UNTOLD,
+    Told,
+    files_of,
+    in_utf8,
+    layout,
+    partition_of,
+    refuse_doubled,
+    refuse_repeated,
+    scan_text,
+    unreadable,
+)  # fmt: skip
 from tippingpoint.data.inference import by_contract
 
 READ_AHEAD = 1024 * 1024
@@ -83,11 +94,15 @@ def open_input(given: str, query: str | None, parameters: Mapping[str, Any], tol
 
 
 class Files:
-    """A file, or a folder of them, read in the order of their names. A CSV is read as text, then by contract."""
+    """A file, or a folder of them with its subfolders, read in the order of their names.
+
+    A CSV is read as text, then by contract.
+    """
 
     def __init__(self, path: Path, told: Told = UNTOLD) -> None:
         self.where = f"input={path}"
         self.paths = files_of(path, self.where)
+        self._given = [partition_of(file, path) if path.is_dir() else {} for file in self.paths]
         self.origin = path.name or path.resolve().name
         self._layouts = [layout(file, f"input={file}", told) for file in self.paths]
         pairs = zip(self.paths, self._layouts, strict=True)
@@ -101,9 +116,9 @@ class Files:
         return sum(int(pl.scan_parquet(path).select(pl.len()).collect().item()) for path in self.paths)
 
     def columns(self) -> list[str]:
-        first = self._names(0)
-        for k, path in enumerate(self.paths[1:], 1):
-            for column in sorted(set(first) ^ set(names := self._names(k))):
+        first, *others = [self._names(k) for k in range(len(self.paths))]
+        for path, names in zip(self.paths[1:], others, strict=True):
+            for column in sorted(set(first) ^ set(names)):
                 has, lacks = (self.paths[0], path) if column not in names else (path, self.paths[0])
                 what = f"column {column!r} is in {has.name} but not in {lacks.name}"
                 raise InputError(self.where, what, "One folder, one table.")
@@ -124,19 +139,20 @@ class Files:
     def _frames(self, columns: list[str], specs: Mapping[str, ColumnSpec], size: int) -> Iterator[pl.DataFrame]:
         os.environ.setdefault("POLARS_CSV_CHUNK_SIZE", str(READ_AHEAD))
         numbers = [c for c in columns if c in specs and specs[c].numeric and specs[c].written is None]
-        for k, (path, found) in enumerate(zip(self.paths, self._layouts, strict=True)):
-            text = self._text(k)
+        for k, (path, found, given) in enumerate(zip(self.paths, self._layouts, self._given, strict=True)):
+            own = [pl.lit(value, pl.String).alias(key) for key, value in given.items()]
+            read, text = [c for c in numbers if c not in given], self._text(k)
             try:
                 if found.parquet:
-                    yield from _batches(pl.scan_parquet(path).select(columns), columns, size)
+                    yield from _batches(pl.scan_parquet(path).with_columns(own).select(columns), columns, size)
                     continue
                 done = 0
                 try:
-                    for frame in _batches(scan_text(text, found, numbers), columns, size):
+                    for frame in _batches(scan_text(text, found, read).with_columns(own), columns, size):
                         yield frame
                         done += len(frame)
                 except pl.exceptions.ComputeError:  # a number that is none: from there on it is read as text
-                    yield from _batches(scan_text(text, found).slice(done), columns, size)
+                    yield from _batches(scan_text(text, found).with_columns(own).slice(done), columns, size)
             except (pl.exceptions.PolarsError, OSError) as error:
                 raise unreadable(error, path, f"input={path}", found) from error
 
@@ -146,14 +162,15 @@ class Files:
         return Path(text.name) if text else self.paths[k]
 
     def _names(self, k: int) -> list[str]:
-        path, found = self.paths[k], self._layouts[k]
+        path, found, given = self.paths[k], self._layouts[k], self._given[k]
         try:
             scan = pl.scan_parquet(path) if found.parquet else scan_text(self._text(k), found)
             names = scan.collect_schema().names()
         except (pl.exceptions.PolarsError, UnicodeDecodeError, OSError) as error:
             raise unreadable(error, path, f"input={path}", found) from error
         refuse_repeated(names, self._text(k), f"input={path}", found)
-        return names
+        refuse_doubled(names, given, f"input={path}")
+        return [*names, *given]
 
 
 def _batches(scan: pl.LazyFrame, columns: list[str], size: int) -> Iterator[pl.DataFrame]:

@@ -12,13 +12,15 @@ from tippingpoint.reports.estimates import EVIDENCE
 
 REASONS = 3
 """Reasons for quarantine that are named."""
+UNSEEN = 6
+"""Categories never learnt from that are named."""
 DRIFTED = 5
 """Columns named that have moved."""
 
 
 def score_summary(scored: BatchResult, page: str | None) -> RenderableType:
     """Segments, what was quarantined, drift, where the decisions are, and what to type next."""
-    lines = [*_counts(scored), *_drift(scored), *_places(scored)]
+    lines = [*_counts(scored), *_unseen(scored), *_drift(scored), *_places(scored)]
     lines += [line.plain for line in pages({"MLflow": page})] if page else []
     if scored.holdout:
         lines.append("Next: tippingpoint measure decisions=… outcomes=… once it is known what came of it")
@@ -65,6 +67,20 @@ def _counts(scored: BatchResult) -> list[str]:
             worst += f"; and {others:,} more of other reasons"
         lines.append(f"Quarantined: {worst}. See {scored.quarantine}")
     return lines
+
+
+def _unseen(scored: BatchResult) -> list[str]:
+    """Categories the model never learnt from, in one line."""
+    if not scored.unseen:
+        return []
+    named = "; ".join(
+        f"{of['column']} {of['value']!r}: {of['rows']:,}"
+        + (f", written {of['learnt_as']!r} in training" if of["learnt_as"] else "")
+        for of in scored.unseen[:UNSEEN]
+    )
+    more = f"; and {len(scored.unseen) - UNSEEN} more" if len(scored.unseen) > UNSEEN else ""
+    rows = scored.tally.unseen_rows
+    return [f"{rows:,} row{'s'[: rows != 1]} hold categories the model never learnt from ({named}{more})."]
 
 
 def _drift(scored: BatchResult) -> list[str]:

@@ -7,6 +7,7 @@ result with the pipeline before using it (`gap`), and keep the pipeline where th
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,9 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 from xgboost import XGBClassifier
 
 from tippingpoint.explanation.forest import Forest
+from tippingpoint.models.boosting import KEPT
 from tippingpoint.models.calibration import pipeline_of
+from tippingpoint.models.family import dense
 from tippingpoint.serving.compiled_trees import add_up, chance, of_boosting, of_forest
 
 EQUAL = 1e-9
@@ -83,6 +86,8 @@ def compiled(classifier: Any) -> Scorer:
     """
     pipeline = pipeline_of(classifier)
     transformer, estimator = pipeline.named_steps["prepare"], pipeline.named_steps["model"]
+    if transformer.sparse_output_:
+        raise CannotCompileError("its prepared columns are a sparse matrix")
     steps = transformer.named_transformers_
     columns = {name: list(names) for name, _, names in transformer.transformers_}
     if set(columns) - {"number", "category", "remainder"}:
@@ -131,6 +136,8 @@ def _number(step: Any) -> Step:
         return in_turn
     if isinstance(step, FunctionTransformer) and step.func in (None, np.arcsinh):
         return step.func or _same
+    if isinstance(step, FunctionTransformer) and isinstance(step.func, partial) and step.func.args == (KEPT,):
+        return _same  # in XGBoost's 32 bits
     if isinstance(step, StandardScaler):
         mean = 0.0 if step.mean_ is None else step.mean_
         scale = 1.0 if step.scale_ is None else step.scale_
@@ -159,7 +166,7 @@ def _blocks(encoder: Any, names: list[str]) -> tuple[Block, ...]:
         values = [level for level in levels if isinstance(level, str)]
         asked = pd.DataFrame({n: pd.Series([usual[n]] * (len(values) + 2), dtype="str") for n in names})
         asked[name] = pd.Series([*values, UNSEEN, None], dtype="str")
-        table = np.asarray(encoder.transform(asked), dtype=np.float64)[:, start : start + width]
+        table = dense(encoder.transform(asked))[:, start : start + width]
         blocks.append(Block({v: i for i, v in enumerate(values)}, len(values), len(values) + 1, table))
         start += width
     return tuple(blocks)

@@ -73,14 +73,14 @@ class Given:
     Parameters
     ----------
     ids
-        Their ids as they came; None where the contract has none.
+        Their ids as text; None where the contract has none.
     numbers
         (n, k) float64, NaN where missing.
     categories
         Each category column's n values, None where missing.
     """
 
-    ids: list[Any] | None
+    ids: list[str | None] | None
     numbers: np.ndarray
     categories: list[list[str | None]]
 
@@ -144,7 +144,8 @@ class Reader:
             raise RefusedUsersError(sorted(problems, key=lambda problem: problem.user))
         columns = [read[name] for name in self.numbers]
         numbers = np.array(columns).T if columns else np.empty((len(users), 0))
-        return Given(ids, numbers, [read[name] for name in self.categories])
+        named = None if ids is None else [None if value is None else str(value) for value in ids]
+        return Given(named, numbers, [read[name] for name in self.categories])
 
     def frame(self, given: Given) -> pd.DataFrame:
         """Return the same users as the pipeline takes them."""

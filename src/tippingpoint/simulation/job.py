@@ -11,6 +11,7 @@ from rich.console import RenderableType
 from tippingpoint.config.compose import option, overlay
 from tippingpoint.config.settings import BudgetLimit, SimulateSettings
 from tippingpoint.core.errors import InputError
+from tippingpoint.core.overrides import override
 from tippingpoint.core.run_reference import RunReference
 from tippingpoint.core.strict import Component, validate
 from tippingpoint.data.source import Source
@@ -263,10 +264,10 @@ def _refuse_what_needs_users(settings: SimulateSettings, about: dict[str, Any], 
     }
     if not (named := [where for where, there in asked.items() if there]):
         return
-    runs = ",".join(model["run_id"] for model in about["models"].values())
+    runs = override("models", [model["run_id"] for model in about["models"].values()])
     raise InputError(
         ", ".join(named),
         f"fixed when the statistics of this run were gathered ({about['kind']}, {about['cuts']} cut-offs, seed"
         f" {about['seed']}); prices, budget, least, smallest_uplift and sensitivity can change without users",
-        f"Simulate the models again: type models=[{runs}] instead of this run's id.",
+        f"Simulate the models again: type {runs} instead of this run's id.",
     )

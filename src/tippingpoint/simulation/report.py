@@ -6,6 +6,7 @@ import numpy as np
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from tippingpoint.core.overrides import override
 from tippingpoint.core.run_reference import RunReference
 from tippingpoint.experiment.simulation_result import PAIR, Simulation
 from tippingpoint.experiment.thresholds import CutOffs
@@ -72,7 +73,7 @@ def simulate_summary(simulation: Simulation, filed: RunReference | None, seconds
 def _filed(filed: RunReference, per_user_prices: bool) -> list[Text]:
     """Where the simulation is, and what to type for other prices."""
     what = ("budgets", "budget.contacts=…") if per_user_prices else ("prices", "economics.price=…")
-    anew = Text(f"Other {what[0]}, at once: tippingpoint simulate models=[{filed.run_id}] {what[1]}")
+    anew = Text(f"Other {what[0]}, at once: tippingpoint simulate {override('models', [filed.run_id])} {what[1]}")
     return [*pages({"MLflow": filed.page} | filed.views), anew]
 
 

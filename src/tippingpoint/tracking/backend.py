@@ -19,6 +19,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, RESOURCE_DOES_NOT_EXIST, ErrorCode
 
 from tippingpoint.core.errors import InputError, OutsideError
+from tippingpoint.core.foreign import as_theirs
 from tippingpoint.core.redaction import masked
 
 STORE_ERRORS = (OSError, sqlite3.Error, sqlalchemy.exc.SQLAlchemyError, Timeout, MlflowException)
@@ -78,10 +79,14 @@ def store_errors() -> Iterator[None]:
     ------
     OutsideError
         For whatever MLflow, its database, or the file system refuses.
+    InputError
+        For an error of the same kind that a model, a policy or a generator of the user's own raised.
     """
     try:
         yield
     except STORE_ERRORS as error:
+        if theirs := as_theirs(error):
+            raise theirs from theirs.__cause__
         reason = str(getattr(error, "orig", None) or getattr(error, "reason", None) or error).strip()
         raise OutsideError(
             f"store {shown()}",

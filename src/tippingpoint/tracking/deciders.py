@@ -10,6 +10,7 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 
 from tippingpoint.core.errors import InputError
+from tippingpoint.core.overrides import override
 from tippingpoint.core.strict import Component, validate
 from tippingpoint.data.contract import KINDS, NOUN
 from tippingpoint.decisions import Decider, Deployment
@@ -108,8 +109,10 @@ def reference_of(client: MlflowClient, given: str | None) -> str:
         return f"models:/{led[0]}@{CHAMPION}"
     if led:
         what = f"not given, and {len(led)} models have a champion: {', '.join(led)}"
-        raise InputError("model", what, f"Type model=models:/{led[0]}@{CHAMPION}, or another of them.")
-    remedy = f", or model=models:/{born[0]}@{CHALLENGER}" if born else " after tippingpoint compare"
+        raise InputError(
+            "model", what, f"Type {override('model', f'models:/{led[0]}@{CHAMPION}')}, or another of them."
+        )
+    remedy = f", or {override('model', f'models:/{born[0]}@{CHALLENGER}')}" if born else " after tippingpoint compare"
     raise InputError("model", "there is no champion yet", f"Type tippingpoint promote{remedy}.")
 
 

@@ -12,6 +12,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 
 from tippingpoint.core.errors import InputError, OutsideError, nearest
+from tippingpoint.core.overrides import override
 from tippingpoint.tracking.backend import STORE_ERRORS, literal, named, shown, store_errors
 from tippingpoint.tracking.journal import COPIES, OF, PAUSE, TRIES, Entry, Journal, read
 from tippingpoint.tracking.registry import CHALLENGER
@@ -65,10 +66,10 @@ def question(client: MlflowClient, name: str | None) -> str:
     if name is None:
         if len(there) > 1:
             what = f"several models are registered: {', '.join(there)}"
-            raise InputError("name", what, f"Type name={there[0]}, or another of them.")
+            raise InputError("name", what, f"Type {override('name', there[0])}, or another of them.")
         return there[0]
     if name not in there:
-        raise InputError("name", f"there is no registered model {name!r}", nearest(name, there))
+        raise InputError("name", f"there is no registered model {name!r}", nearest(name, there, "name"))
     return name
 
 

@@ -4,9 +4,11 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import csr_matrix, issparse
 from sklearn.model_selection import StratifiedKFold
 
 from tippingpoint.core.errors import InputError
@@ -14,6 +16,8 @@ from tippingpoint.data.users import FeatureSchema, Users
 from tippingpoint.explanation import raw_columns
 from tippingpoint.models.family import Family
 from tippingpoint.policies.policy import Policy
+
+SPARSE_PARTS = ("data", "indices", "indptr", "shape")
 
 
 @dataclass(frozen=True)
@@ -67,11 +71,9 @@ class Folds:
         """How many folds there are."""
         return int(self.fold.max()) + 1
 
-    def prepared(self, family: str, fold: int) -> tuple[np.ndarray, np.ndarray]:
+    def prepared(self, family: str, fold: int) -> tuple[Any, Any]:
         """Prepared columns of the users a fold's model is fitted on, and of those in it; mapped, never copied."""
-        both = np.load(self.folder / f"{family}_{fold}.npy", mmap_mode="r")
-        held = np.count_nonzero(self.fold == fold)
-        return both[:-held], both[-held:]
+        return _mapped(self.folder / f"{family}_{fold}_fit"), _mapped(self.folder / f"{family}_{fold}_held")
 
 
 def cut(users: Users, fits: np.ndarray, folds: int, seed: int) -> np.ndarray:
@@ -106,6 +108,23 @@ def prepare(
             step = family.pipeline(users.contract, seed).named_steps["prepare"]
             fit = step.fit_transform(users.features[outside], users.outcome[outside])
             held = step.transform(users.features[fold == number])
-            np.save(folder / f"{name}_{number}.npy", np.concatenate([fit, held]).astype(dtype, order="C"))
+            _write(fit.astype(dtype), folder / f"{name}_{number}_fit")
+            _write(held.astype(dtype), folder / f"{name}_{number}_held")
             source[name].append(raw_columns(step, users.contract))
     return Folds(folder, users.contract, users.outcome, fold, fits, source, seed)
+
+
+def _write(matrix: Any, folder: Path) -> None:
+    """Write an array, or the parts of a sparse matrix, as files that can be mapped."""
+    folder.mkdir(exist_ok=True)
+    parts = {name: getattr(matrix, name) for name in SPARSE_PARTS} if issparse(matrix) else {"array": matrix}
+    for name, part in parts.items():
+        np.save(folder / f"{name}.npy", part)
+
+
+def _mapped(folder: Path) -> Any:
+    parts = {file.stem: np.load(file, mmap_mode="r") for file in folder.glob("*.npy")}
+    if "array" in parts:
+        return parts["array"]
+    data, indices, indptr, shape = (parts[name] for name in SPARSE_PARTS)
+    return csr_matrix((data, indices, indptr), tuple(shape))

@@ -20,6 +20,7 @@ from optuna.trial import Trial, TrialState
 
 from tippingpoint.config.settings import Tune
 from tippingpoint.core import leases
+from tippingpoint.core.foreign import as_theirs
 from tippingpoint.core.redaction import masked
 from tippingpoint.models.family import Family
 from tippingpoint.tuning import optuna_internals, recorded_trials, samplers, storages, studies
@@ -183,7 +184,9 @@ def _answer(task: SearchTask, name: str, study: optuna.Study, trial: Trial, stop
         except Stopped:
             studies.give_back(study, study.get_trials(deepcopy=False)[trial.number], task.families[name], counts=False)
         except Exception as error:  # whatever a library raises: one failing trial does not end a study
-            trial.set_user_attr(recorded_trials.REASON, f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
+            theirs = as_theirs(error)
+            told = f"{theirs.where} {theirs.what}" if theirs else f"{type(error).__name__}: {error}"
+            trial.set_user_attr(recorded_trials.REASON, " ".join(told.split())[:300])
             study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
 
 

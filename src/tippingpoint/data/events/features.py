@@ -9,6 +9,7 @@ import polars as pl
 from pydantic import Field, field_validator
 
 from tippingpoint.core.errors import InputError
+from tippingpoint.core.overrides import override
 from tippingpoint.core.strict import StrictModel
 from tippingpoint.data.events.sql import ANSWER, COUNTED, EXPOSURES, LAST_EVENT, SIGNED_UP, SQL, SUBSCRIBED
 from tippingpoint.data.users import Column, FeatureSchema, Users
@@ -183,7 +184,7 @@ def as_users(
         raise InputError(
             "data",
             "no user has both a whole window and a whole horizon in the log",
-            f"Check data.vocabulary.sign_up={definition.vocabulary.sign_up!r}, or shorten data.window_days"
+            f"Check {override('data.vocabulary.sign_up', definition.vocabulary.sign_up)}, or shorten data.window_days"
             " and data.horizon_days.",
         )
     numbers = table.select(pl.col(contract.names("number")).cast(pl.Float64)).to_pandas()

@@ -1,0 +1,18 @@
+from pathlib import Path
+
+import pytest
+
+from tippingpoint.config.compose import compose
+from tippingpoint.config.settings import Settings
+from tippingpoint.experiment.build import ask
+
+
+@pytest.mark.parametrize("log", [True, False])
+def test_rows_set_aside_are_written_unless_nothing_is_to_be(workspace: Path, log: bool) -> None:
+    lines = ["user_id,x,y", *(f"u{k},{k % 7},{k % 2}" for k in range(200)), "u999,3,"]
+    (workspace / "users.csv").write_text("\n".join(lines) + "\n")
+    words = ["data=csv", "data.path=users.csv", "data.target=y", f"tracking.log={str(log).lower()}"]
+    intake = ask(Settings.from_config(compose("compare", words))).users.intake
+    assert intake is not None
+    assert intake.quarantined == 1
+    assert (intake.path is not None) == log == (workspace / ".tippingpoint").exists()
