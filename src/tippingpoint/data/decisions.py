@@ -33,7 +33,7 @@ def read(path: str, key: str, user_id: str | None = None) -> pl.DataFrame:
     """
     try:
         if "://" not in path:
-            return files.read(Path(path), [user_id] if user_id else [])
+            return files.read(Path(path), files.Told(ids=[user_id] if user_id else []))
         url, table = database.table_of(path)
         if table is None:
             what = f"{database.shown(path)} names no table"

@@ -32,10 +32,12 @@ LINES = 50
 
 
 class Told(NamedTuple):
-    """What is said of CSVs, and need not be found."""
+    """What is said of CSVs, and need not be found: also the columns that hold ids, and each column's decimal sign."""
 
     separator: str | None = None
     encoding: str | None = None
+    ids: Collection[str] = ()
+    decimal: Callable[[str], str | None] = lambda column: None
 
 
 UNTOLD = Told()
@@ -55,7 +57,7 @@ class Table(Roles):
         return Path(self.path).name or Path(self.path).resolve().name
 
     def read(self) -> pl.DataFrame:
-        return read(Path(self.path), self.text_ids, Told(self.separator, self.encoding), self._decimal)
+        return read(Path(self.path), Told(self.separator, self.encoding, self.text_ids, self._decimal))
 
     def _decimal(self, column: str) -> str | None:
         if self.terms is None or column not in self.terms.columns:
@@ -64,20 +66,8 @@ class Table(Roles):
         return written.decimal if written else None
 
 
-def read(
-    path: Path,
-    ids: Collection[str] = (),
-    told: Told = UNTOLD,
-    decimal: Callable[[str], str | None] = lambda column: None,
-) -> pl.DataFrame:
+def read(path: Path, told: Told = UNTOLD) -> pl.DataFrame:
     """Read a CSV (gzipped or not) or Parquet file, or all those of a folder, in the order of their names.
-
-    Parameters
-    ----------
-    ids
-        Columns that hold ids, whatever they are called.
-    decimal
-        Gives the decimal sign of a column, None where it is not known.
 
     Raises
     ------
@@ -87,15 +77,10 @@ def read(
     where = f"data.path={path}"
     files = files_of(path, where)
     if path.is_dir():
-        tables = {}
-        for file in files:
-            part, given = _read(file, f"data.path={file}", ids, told, decimal), partition_of(file, path)
-            refuse_doubled(part.columns, given, f"data.path={file}")
-            named = [pl.lit(value, pl.String).alias(key) for key, value in given.items()]
-            tables[str(file.relative_to(path))] = part.with_columns(named)
-        table = _stack(where, tables, partition_of(files[0], path), ids)
+        tables = {str(file.relative_to(path)): _partition(file, path, told) for file in files}
+        table = _stack(where, tables, partition_of(files[0], path), told)
     else:
-        table = _read(path, where, ids, told, decimal)
+        table = _read(path, where, told)
     if len(table) < 2:
         raise InputError(where, f"has {'a header only' if not len(table) else 'one row only'}; users are rows")
     return table
@@ -154,6 +139,12 @@ def partition_of(file: Path, folder: Path) -> dict[str, str | None]:
     """
     named = [part.partition("=") for part in file.relative_to(folder).parts[:-1] if "=" in part[1:]]
     return {unquote(key): None if value == MISSING_PARTITION else unquote(value) for key, _, value in named}
+
+
+def _partition(file: Path, folder: Path, told: Told) -> pl.DataFrame:
+    table, given = _read(file, f"data.path={file}", told), partition_of(file, folder)
+    refuse_doubled(table.columns, given, f"data.path={file}")
+    return table.with_columns(pl.lit(value, pl.String).alias(key) for key, value in given.items())
 
 
 def refuse_doubled(names: list[str], given: dict[str, str | None], where: str) -> None:
@@ -290,9 +281,7 @@ def refuse_repeated(names: list[str], path: Path, where: str, found: Layout) -> 
                 raise InputError(where, what, "Rename or take out all but one.")
 
 
-def _read(
-    path: Path, where: str, ids: Collection[str], told: Told, decimal: Callable[[str], str | None]
-) -> pl.DataFrame:
+def _read(path: Path, where: str, told: Told) -> pl.DataFrame:
     found = layout(path, where, told)
     text = in_utf8(path, found, where)
     readable = Path(text.name) if text else path
@@ -306,7 +295,7 @@ def _read(
     finally:
         if text:
             text.close()
-    return typed(_without_headers(cells), ids, decimal)
+    return typed(_without_headers(cells), told.ids, told.decimal)
 
 
 def _without_headers(text: pl.DataFrame) -> pl.DataFrame:
@@ -359,7 +348,7 @@ def _ragged(path: Path, found: Layout) -> str:
     return ""
 
 
-def _stack(where: str, tables: dict[str, pl.DataFrame], given: Iterable[str], ids: Collection[str]) -> pl.DataFrame:
+def _stack(where: str, tables: dict[str, pl.DataFrame], given: Iterable[str], told: Told) -> pl.DataFrame:
     """The rows of all files; a column that some hold as numbers and others as text becomes text.
 
     Parameters
@@ -378,4 +367,4 @@ def _stack(where: str, tables: dict[str, pl.DataFrame], given: Iterable[str], id
         if len(kinds) > 1 and not all(kind.is_numeric() for kind in kinds):
             parts = [part.with_columns(as_text(part[column])) for part in parts]
     table = pl.concat(parts, how="vertical_relaxed")
-    return table.with_columns(typed(table.select(*given), ids))
+    return table.with_columns(typed(table.select(*given), told.ids, told.decimal))

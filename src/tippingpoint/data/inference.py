@@ -160,8 +160,8 @@ def id_column(table: pl.DataFrame, dropped: Sequence[str] = ()) -> str | None:
 
 def _fractions(values: pl.Series) -> bool:
     """Whether a column holds numbers that are not all whole."""
-    number = _as_number(values) if values.dtype == pl.String else values
-    return number is not None and number.dtype.is_float() and bool((number % 1 != 0).any())
+    number = values.cast(pl.Float64, strict=False) if values.dtype == pl.String else values
+    return number.dtype.is_float() and not number.null_count() and bool((number % 1 != 0).any())
 
 
 def features(
@@ -263,11 +263,3 @@ def _no_category(series: pl.Series, distinct: int) -> str:
         if int(counts.filter(counts < FEWEST).sum()) > ALMOST * int(counts.sum()):
             return f"nearly all of its {distinct:,} values are rare"
     return ""
-
-
-def _as_number(series: pl.Series) -> pl.Series | None:
-    if series.dtype != pl.String:
-        return None
-    text = series.str.strip_chars().replace("", None)
-    number = text.cast(pl.Float64, strict=False)
-    return number if number.null_count() == text.null_count() < len(text) else None

@@ -12,6 +12,9 @@ from tippingpoint.data.outcome import Positive, words
 from tippingpoint.data.profile import LEAK, Described
 from tippingpoint.data.users import missing_words
 
+NAMED = 30
+"""Leak suspects that are named with their reason."""
+
 
 def describe_summary(
     origin: str,
@@ -32,53 +35,16 @@ def describe_summary(
     Where there are more columns than are to be shown, those come first that may leak the outcome, that have a role, and
     that tell most of it.
     """
-    title = f"{origin}: {rows:,} rows, {len(columns)} columns"
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=None, pad_edge=False)
-    widest = max((len(c.name) for c in columns), default=0)
-    table.add_column("column", overflow="fold", min_width=min(widest, 24))
-    table.add_column("role", overflow="fold", min_width=13, max_width=24)
-    for head in ("type", "missing", "distinct", "min", "max", "alone"):
-        table.add_column(head, justify="left" if head == "type" else "right", no_wrap=True)
-    table.add_column("example", no_wrap=True, max_width=18)
-    for c in columns if len(columns) <= shown else sorted(columns, key=_rank)[:shown]:
-        alone = "" if c.alone is None else f"{c.alone:.3f}"
-        missing = f"{c.missing:.1%}" if c.missing else ""
-        cells = (
-            Text(c.name or repr(c.name)),
-            Text(c.role),
-            c.type,
-            missing,
-            f"{c.distinct:,}",
-            _short(c.low),
-            _short(c.high),
-            alone,
-        )
-        table.add_row(*cells, Text(c.example), style="bold" if c.leaks else "")
-    more = len(columns) - shown
-    lines = [f"{more:,} more columns: all=true shows them, and to=contract.yaml lists them."] if more > 0 else []
-    lines += [f"alone: how well this column by itself tells the outcome (ROC AUC); from {LEAK} on it may leak it."]
+    lines = []
     if rate is not None and positive is not None:
-        lines.insert(0, f"Outcome: {outcome}; {words(positive)} counts as 1: {rate:.1%} of the rows.")
-    suspects = [c for c in columns if c.leaks]
-    if suspects:
-        few = suspects[:shown]
-        named = ", ".join(f"{c.name} ({c.pure} have the rarer outcome)" if c.pure else c.name for c in few)
-        named += "…" if len(suspects) > shown else ""
-        drop = override("data.drop", [c.name for c in suspects])
-        lines.append(f"Leak suspects: {named}. If known only afterwards: {drop}")
-    lines += (
-        [f"No score can have a ROC AUC above {best:.3f} on all these users, but by chance."] if best is not None else []
-    )
-    for c in columns:
-        if c.like_action:
-            lines.append(
-                f"{c.name} ({c.distinct} values) is a feature now. If it says what was done to users:"
-                f" {override('data.action', c.name)} data.control=… (the value for nothing)"
-            )
-    for c in columns:
-        said = [f"{c.type}, as {c.written}"] * bool(c.written) + [missing_words(c.odd)] * bool(c.odd)
-        lines += [f"{c.name}: {'; '.join(said)}"] if said else []
-    lines += [f"{c.name!r} {c.remark}." for c in columns if c.remark]
+        lines.append(f"Outcome: {outcome}; {words(positive)} counts as 1: {rate:.1%} of the rows.")
+    if len(columns) > shown:
+        lines.append(f"{len(columns) - shown:,} more columns: all=true shows them, and to=contract.yaml lists them.")
+    lines.append(f"alone: how well this column by itself tells the outcome (ROC AUC); from {LEAK} on it may leak it.")
+    if best is not None:
+        lines.append(f"No score can have a ROC AUC above {best:.3f} on all these users, but by chance.")
+    said = _said(columns)
+    lines += said[:shown] + [f"… and {len(said) - shown:,} more such lines."] * (len(said) > shown)
     lines += [intake] if intake else []
     lines += [f"As it is, no job can use it: {trouble}"] if trouble else []
     if contract:
@@ -87,7 +53,46 @@ def describe_summary(
         lines.append(f"Held against {held}." + ("" if trouble else " Next: tippingpoint compare with the same words"))
     else:
         lines.append("Next: to=contract.yaml writes a contract to edit")
-    return Group(table, *(Text(line) for line in lines))
+    first = columns if len(columns) <= shown else sorted(columns, key=_rank)[:shown]
+    return Group(_table(f"{origin}: {rows:,} rows, {len(columns):,} columns", first), *(Text(line) for line in lines))
+
+
+def _table(title: str, columns: Sequence[Described]) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=None, pad_edge=False)
+    widest = max((len(c.name) for c in columns), default=0)
+    table.add_column("column", overflow="fold", min_width=min(widest, 24))
+    table.add_column("role", overflow="fold", min_width=13, max_width=24)
+    for head in ("type", "missing", "distinct", "min", "max", "alone"):
+        table.add_column(head, justify="left" if head == "type" else "right", no_wrap=True)
+    table.add_column("example", no_wrap=True, max_width=18)
+    for c in columns:
+        alone = "" if c.alone is None else f"{c.alone:.3f}"
+        missing = f"{c.missing:.1%}" if c.missing else ""
+        numbers = (missing, f"{c.distinct:,}", _short(c.low), _short(c.high), alone)
+        name = Text(c.name or repr(c.name))
+        table.add_row(name, Text(c.role), c.type, *numbers, Text(c.example), style="bold" if c.leaks else "")
+    return table
+
+
+def _said(columns: Sequence[Described]) -> list[str]:
+    """What is to be said of columns: leaks first, then possible actions, remarks, and how numbers are written."""
+    lines = []
+    if suspects := [c for c in columns if c.leaks]:
+        named = ", ".join(f"{c.name} ({c.pure} have the rarer outcome)" if c.pure else c.name for c in suspects[:NAMED])
+        named += "…" if len(suspects) > NAMED else ""
+        drop = override("data.drop", [c.name for c in suspects])
+        lines.append(f"Leak suspects: {named}. If known only afterwards: {drop}")
+    for c in columns:
+        if c.like_action:
+            lines.append(
+                f"{c.name} ({c.distinct} values) is a feature now. If it says what was done to users:"
+                f" {override('data.action', c.name)} data.control=… (the value for nothing)"
+            )
+    lines += [f"{c.name!r} {c.remark}." for c in columns if c.remark]
+    for c in columns:
+        said = [f"{c.type}, as {c.written}"] * bool(c.written) + [missing_words(c.odd)] * bool(c.odd)
+        lines += [f"{c.name}: {'; '.join(said)}"] if said else []
+    return lines
 
 
 def _rank(column: Described) -> tuple[bool, bool, bool, float]:
