@@ -26,7 +26,7 @@ def table(path: Path, **given: object) -> Table:
         PLAIN.encode("utf-16"),
         PLAIN.encode("utf-16-le"),
         codecs.BOM_UTF16_BE + PLAIN.encode("utf-16-be"),
-        gzip.compress(PLAIN.encode("utf-16")),
+        gzip.compress(PLAIN.encode("utf-16"), mtime=0),
         PLAIN.replace("\n", "\r").encode(),
         PLAIN.replace("\n", "\r\n").encode(),
         b"sep=,\n" + PLAIN.encode(),

@@ -1,6 +1,7 @@
 """What measure says of decisions, and what it leaves behind."""
 
 import json
+import shlex
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -281,8 +282,9 @@ def test_the_joined_table_is_experiment_evidence_for_the_next_comparison(
     assert joined.columns[:3] == ["user_id", "visits", "age"]
     assert joined["converted"].sum() == outcomes["converted"].sum()
     chances = "{" + ", ".join(f"{a}: logging_probability_{a}" for a in ACTIONS) + "}"
-    typed = f"data.action=action 'data.logging_probability={chances}' data.good=true"
-    assert found.to_type.endswith(typed)
+    typed = {word.partition("=")[0]: word for word in shlex.split(found.to_type)}
+    assert typed["data.logging_probability"].replace(":", ": ").replace(",", ", ").endswith(chances)
+    assert list(typed)[-3:] == ["data.action", "data.logging_probability", "data.good"]
     assert "data.target=converted data.name=conversion " in found.to_type  # the same registered model
     next_ = ["data=csv", f"data.path={tmp_path}/joined.parquet", "data.target=converted", "data.id=user_id"]
     next_ += ["data.action=action", f"data.logging_probability={chances}", "model=[logistic]", "explain_rows=20"]

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_./:@+%-]*")
+WORD = re.compile(r"([A-Za-z_/]|\.\.?/)[A-Za-z0-9_./:@+%-]*")
 """Text that Hydra takes as it stands, if it is not TYPED."""
 TYPED = re.compile(r"(?i)null|true|false|[+-]?(nan|inf)")
 """Words that Hydra takes for something else than text."""

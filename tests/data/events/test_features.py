@@ -189,5 +189,5 @@ def test_names_of_events_are_values_and_names_of_features_are_checked() -> None:
 
 def test_nobody_is_an_error_that_says_what_to_look_at() -> None:
     table, quality = features.users(memory(**tables([did("ann", "Sign In", 0)])), ASKED)
-    with pytest.raises(InputError, match="sign_up='Sign Up'"):
+    with pytest.raises(InputError, match="sign_up='\"Sign Up\"'"):
         features.as_users(table, ASKED, quality, None)
