@@ -2,7 +2,7 @@
 
 import os
 
-os.environ |= {"OMP_THREAD_LIMIT": "1", "OMP_WAIT_POLICY": "PASSIVE"}  # xdist already fills the cores
+os.environ |= {"OMP_THREAD_LIMIT": "1", "OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_NUM_THREADS": "1"}  # xdist fills the cores
 import pickle
 import shutil
 import subprocess
