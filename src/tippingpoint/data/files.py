@@ -57,10 +57,8 @@ class Table(Roles):
         return Path(self.path).name or Path(self.path).resolve().name
 
     def read(self) -> pl.DataFrame:
-        path = Path(self.path)
-        return at_least_two(
-            read(path, Told(self.separator, self.encoding, self.text_ids, self._decimal)), f"data.path={path}"
-        )
+        told = Told(self.separator, self.encoding, self.text_ids, self._decimal)
+        return at_least_two(read(Path(self.path), told), f"data.path={self.path}")
 
     def _decimal(self, column: str) -> str | None:
         if self.terms is None or column not in self.terms.columns:

@@ -163,7 +163,7 @@ def as_text(values: pl.Series) -> pl.Series:
 
 
 def as_ids(values: pl.Series) -> pl.Series:
-    """Return ids as text: as written, without blanks around them; every digit of a number, whole ones without a point."""
+    """Return ids as text: as written without blanks around them, and every digit of a number, without a point."""
     text = as_text(values).str.strip_chars()
     return without_point(text.set(text == "", None))
 
