@@ -251,7 +251,7 @@ def unreadable(error: Exception, path: Path, where: str, found: Layout) -> Input
     if not found.parquet and ("utf-8" in reason.lower() or "utf8" in reason.lower()):
         return _not_utf8(where)
     if not found.parquet and (ragged := _ragged(path, found)):
-        return InputError(where, ragged, f'Mend it; a value with {found.separator!r} in it stands in "quotes".')
+        return InputError(where, ragged, f'Fix this line; a value with {found.separator!r} in it stands in "quotes".')
     return InputError(where, f"cannot be read as {'Parquet' if found.parquet else 'CSV'} ({reason})")
 
 
