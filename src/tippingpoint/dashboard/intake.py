@@ -162,7 +162,9 @@ def own_users(subject: Subject) -> Listed:
         raise InputError(
             "users", f"those the champion was judged on cannot be read ({subject.why_not})", "Upload some."
         )
-    return decided(subject, Held(subject.origin, subject.users), batch_of(subject, _now()), {})
+    batch = batch_of(subject, _now())
+    read = replace(batch.decider, deployment=batch.decider.deployment.after_reading())
+    return decided(subject, Held(subject.origin, subject.users), replace(batch, decider=read), {})
 
 
 def decided(
