@@ -70,7 +70,9 @@ def days_before(times: pl.Series, moments: pl.Series | datetime) -> pl.Series:
     """Return (n,) days from times to a moment, or to (n,) of them; later times are below 0."""
     if isinstance(moments, datetime):
         moments = pl.repeat(moments, len(times), dtype=pl.Datetime("us"), eager=True)
-    return ((moments - times).dt.total_microseconds() / (DAY / timedelta(microseconds=1))).alias(times.name)
+    passed = (moments - times).dt.total_microseconds().cast(pl.Float64).to_numpy()
+    # NumPy divides as Python does for the service; polars takes the inverse, and may differ in the last digit.
+    return pl.Series(times.name, passed / (DAY / timedelta(microseconds=1)), nan_to_null=True)
 
 
 def day(text: str) -> datetime | None:

@@ -167,7 +167,7 @@ def _roles(source: Roles, table: pl.DataFrame, days: Days | None) -> dict[str, s
         if values.name not in roles:
             own = days.columns.get(values.name) if days else None
             found = feature(values, source.terms, values.name == table.columns[0], source.marks, own)
-            roles[values.name] = found.kind or f"not seen: {found.why}"
+            roles[values.name] = found.kind or f"not seen: {found.why.partition(';')[0]}"
     return roles
 
 
