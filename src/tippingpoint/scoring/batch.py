@@ -197,11 +197,11 @@ class Batch:
         """The columns the model reads, of valid rows: numbers as float64, categories as text."""
         frame = {}
         before = self.decider.deployment.as_of
-        moments = table[before] if before in self.terms.columns else self.as_of
+        moments = parse(table[before], "time")[0] if before in table.columns else self.as_of
         for name, kind in self.decider.columns.items():
             values = table[name]
-            if values.dtype.is_temporal():
-                frame[name] = pd.Series(days_before(values, moments).to_numpy())
+            if kind == "number" and values.dtype.is_temporal():
+                frame[name] = pd.Series(days_before(parse(values, "time")[0], moments).to_numpy())
             elif kind == "number":
                 frame[name] = pd.Series(values.cast(pl.Float64).to_numpy())
             else:
