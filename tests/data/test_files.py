@@ -55,7 +55,7 @@ def test_roles_are_inferred(tmp_path: Path) -> None:
     assert users.contract.dropped == {
         "flat": "constant",
         "note": "like an id: 25 different values",
-        "seen": "a time",
+        "seen": "a time; data.as_of=… makes days of it",
     }
     assert np.isnan(users.features["charges"][3])
     assert users.outcome.tolist() == [int(i % 3 > 0) for i in range(25)]

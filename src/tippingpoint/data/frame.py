@@ -81,6 +81,8 @@ def model_columns(table: pl.DataFrame, kinds: Mapping[str, str]) -> pd.DataFrame
         if kind == "category":
             columns[name] = pd.Series(pd.array(values.cast(pl.String).to_arrow(), dtype="str"))
             continue
+        if values.dtype.is_temporal():
+            raise InputError(f"users.{name}", "holds times, and the model reads days", "Use score, which counts them.")
         try:
             columns[name] = pd.Series(values.cast(pl.Float64).to_numpy().astype(np.float64, copy=False))
         except pl.exceptions.PolarsError as error:

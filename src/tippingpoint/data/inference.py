@@ -12,13 +12,15 @@ from tippingpoint.core.errors import InputError
 from tippingpoint.core.overrides import override
 from tippingpoint.data.column_rules import INFINITE, MISSING, stand_ins
 from tippingpoint.data.contract import KINDS, NOUN, ColumnSpec, TableSchema
+from tippingpoint.data.days import Days
 from tippingpoint.data.identity import INDEX, LIKE_ID, index, like_id, nameless, names_id, whole
 from tippingpoint.data.number_format import Marks, Reading, recognised
 from tippingpoint.data.users import Column
-from tippingpoint.data.validation import TIMES
+from tippingpoint.data.validation import TIMES, parse
 
 ALMOST = 0.9
 """Share of different values from which on a column named like an id is meant as one."""
+A_TIME = "a time; data.as_of=… makes days of it"
 NO_VALUE = "no value"
 """Why no model sees a column without any."""
 MANY, FEWEST = 50, 20
@@ -119,7 +121,7 @@ def typed(
 def by_contract(text: pl.Series, spec: ColumnSpec) -> pl.Series:
     """Return a CSV's column as its contract has it; what does not fit stays text, for validation to name.
 
-    Text, as ids are, stays as written.
+    Text, as ids are, stays as written; a time that is not written as ISO 8601 has it is written so.
     """
     if spec.numeric:
         number = text.cast(pl.Float64, strict=False) if spec.written is None else spec.written.parse(text)
@@ -128,6 +130,10 @@ def by_contract(text: pl.Series, spec: ColumnSpec) -> pl.Series:
         return number if number.null_count() == text.null_count() else inferred(text)
     if spec.type == "category":
         return text if spec.values is None or text.is_in(spec.values).all() else inferred(text)
+    if spec.type == "time":
+        first = text.filter(~text.is_in(MISSING)).head(1)
+        if not first.is_empty() and re.match(DATE, first[0]) and parse(first, "time")[0].null_count():
+            return _as_time_written(text, first[0]).cast(pl.String).fill_null(text)
     return text
 
 
@@ -176,15 +182,21 @@ def _fractions(values: pl.Series) -> bool:
 
 
 def features(
-    table: pl.DataFrame, contract: TableSchema | None, marks: Marks = (None, None)
+    table: pl.DataFrame, contract: TableSchema | None, marks: Marks = (None, None), days: Days | None = None
 ) -> tuple[tuple[Column, ...], pd.DataFrame, dict[str, str], dict[str, dict[str, int]]]:
     """What a model may see of a table: columns, their values, why it does not see the others, and odd words.
 
     Odd words stand for missing numbers: of each column that has some, how often.
+
+    Parameters
+    ----------
+    days
+        What times are as features; None: they are none.
     """
     columns, frame, dropped, odd = [], {}, {}, {}
     for series in table:
-        kind, why, values, reading = feature(series, contract, series.name == table.columns[0], marks)
+        own = days.columns.get(series.name) if days else None
+        kind, why, values, reading = feature(series, contract, series.name == table.columns[0], marks, own)
         if kind is None:
             dropped[series.name] = why
         elif kind == "number":
@@ -194,8 +206,9 @@ def features(
                 words[INFINITE] = infinite
             if words:
                 odd[series.name] = words
-            own = [*(reading.also_missing if reading else []), *([INFINITE] if infinite else [])]
-            columns.append(Column(series.name, "number", reading.written if reading else None, tuple(own)))
+            also = [*(reading.also_missing if reading else []), *([INFINITE] if infinite else [])]
+            before = days.before if days and own is not None else None
+            columns.append(Column(series.name, "number", reading.written if reading else None, tuple(also), before))
             frame[series.name] = pd.Series(np.where(np.isinf(number), np.nan, number))
         else:
             columns.append(Column(series.name, "category"))
@@ -218,7 +231,11 @@ def remarks(table: pl.DataFrame, roles: Mapping[str, str]) -> dict[str, str]:
 
 
 def feature(
-    series: pl.Series, contract: TableSchema | None, first: bool = False, marks: Marks = (None, None)
+    series: pl.Series,
+    contract: TableSchema | None,
+    first: bool = False,
+    marks: Marks = (None, None),
+    days: pl.Series | None = None,
 ) -> Feature:
     """What a column is to a model, as the contract says or else its name and values.
 
@@ -228,9 +245,12 @@ def feature(
         Whether it is the table's first one.
     marks
         Decimal and thousands signs, where they are given.
+    days
+        Of a time that is a feature: its days.
     """
     if contract is not None and series.name not in contract.columns:
         return Feature(None, "not in the contract", series)
+    series = series if days is None else days
     if series.dtype.is_nested() or series.dtype in (pl.Binary, pl.Object):
         return Feature(None, "neither number nor text", series)
     if series.dtype == pl.String:
@@ -242,11 +262,13 @@ def feature(
     distinct = series.n_unique()
     if distinct == 1:
         return Feature(None, "constant", series)
+    if days is not None:
+        return Feature("number", "", series)
     if contract is not None:
         kind = contract.columns[series.name].type
-        return Feature(KINDS.get(kind), "" if kind in KINDS else NOUN[kind], series)
+        return Feature(KINDS.get(kind), "" if kind in KINDS else A_TIME if kind == "time" else NOUN[kind], series)
     if series.dtype.is_temporal():
-        return Feature(None, "a time", series)
+        return Feature(None, A_TIME if series.dtype in (pl.Date, pl.Datetime) else "a time", series)
     if index(series, first):
         return Feature(None, INDEX, series)
     reading = recognised(series, MISSING, marks) if series.dtype == pl.String else None

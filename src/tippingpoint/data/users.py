@@ -23,12 +23,15 @@ class Column:
         How its numbers are written as text; None: as 1568.43.
     also_missing
         Words that stand for a missing number in this column only.
+    days_before
+        Of a time: the day, or the column, that its days are counted to.
     """
 
     name: str
     kind: Literal["number", "category"]
     written: NumberFormat | None = None
     also_missing: tuple[str, ...] = ()
+    days_before: str | None = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,17 @@ class FeatureSchema:
         for name, words in self.odd.items():
             said.setdefault(name, []).append(missing_words(words))
         return "; ".join(f"{name} {', '.join(how)}" for name, how in said.items() if how)
+
+    @property
+    def as_of(self) -> str | None:
+        """The day, or the column, that days of times are counted to; None where no time is a feature."""
+        return next((c.days_before for c in self.columns if c.days_before is not None), None)
+
+    @property
+    def days(self) -> str:
+        """Which features are days, and before what; empty if none is."""
+        times = ", ".join(c.name for c in self.columns if c.days_before is not None)
+        return f"{times} in days before {self.as_of}" if times else ""
 
     def names(self, kind: Literal["number", "category"]) -> list[str]:
         """Feature names of one kind, in the table's order."""
