@@ -104,13 +104,12 @@ def describe(settings: TableSettings) -> DescribeResult:
     source = settings.data.build(Source, "data")
     with progress(3) as step:
         step("reading users")
-        users, trouble, days = None, "", None
+        users, trouble, days, user_id = None, "", None, None
         if isinstance(source, Roles):
             read = source.read()
             source.require(read)
             table = set_aside(read, source.unused(read)).table
             table, rows = (table if len(table) > 1 else read), len(read)
-            user_id = None
             try:
                 user_id = source.find_id(table)
                 users = source.users(read)

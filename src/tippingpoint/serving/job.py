@@ -76,16 +76,8 @@ def serve(settings: ServeSettings) -> ServeResult:
     def load(version: str) -> Served:
         with backend.store_errors():
             loaded = load_decider(client, f"models:/{name}/{version}")
-        return serve_version(
-            loaded.name,
-            loaded.version,
-            loaded.policy_digest,
-            loaded.decider,
-            loaded.model.family,
-            limits,
-            bool(key),
-            None if settings.as_of is None else start(settings.as_of),
-        )
+        of = (loaded.name, loaded.version, loaded.policy_digest, loaded.decider, loaded.model.family)
+        return serve_version(*of, limits, bool(key), None if settings.as_of is None else start(settings.as_of))
 
     with backend.store_errors():
         first = find_version(client, reference)
