@@ -237,7 +237,7 @@ def _title_lines(lines: list[str]) -> int:
     Where what follows is a header beyond doubt: three words and more, all different, and as many other values below.
     """
     for separator in SEPARATORS:
-        rows = [next(csv.reader([line], delimiter=separator), []) for line in lines]
+        rows = [next(csv.reader([line.replace("\r", " ")], delimiter=separator), []) for line in lines]
         k = next((k for k, row in enumerate(rows) if sum(cell.strip() != "" for cell in row) > 1), 0)
         header, below = [cell.strip() for cell in rows[k]] if k else [], rows[k + 1 : -1] or rows[k + 1 :]
         words = [cell for cell in header if re.match(r"[^\W\d]", cell)]
