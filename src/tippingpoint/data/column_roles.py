@@ -16,7 +16,7 @@ from tippingpoint.core.overrides import override
 from tippingpoint.core.signs import Sign
 from tippingpoint.data.column_rules import MISSING, stand_ins
 from tippingpoint.data.contract import TableSchema
-from tippingpoint.data.inference import ALMOST, features, id_column, remarks
+from tippingpoint.data.inference import ALMOST, features, id_column, odd_words, remarks
 from tippingpoint.data.number_format import OTHER, Marks, recognised
 from tippingpoint.data.outcome import NO, YES, Positive, ones, told, words
 from tippingpoint.data.source import Source
@@ -145,6 +145,8 @@ class Roles(Source):
         actions, action, logging_probability = self._actions(table)
         hidden = self.hidden(user_id)
         columns, frame, dropped, odd = features(table.drop(list(hidden)), self.terms, self.marks)
+        if self.terms:
+            odd = odd_words(raw[rows], table.select(c.name for c in columns))
         dropped = {c: why for c, why in hidden.items() if c in self.drop} | dropped
         if not columns:
             raise InputError("data", f"no feature is left in {self.origin}: {'; '.join(unseen(hidden | dropped))}")
@@ -159,7 +161,7 @@ class Roles(Source):
                 good,
                 user_id,
                 dropped,
-                remarks(table, {c.name: c.kind for c in columns}),
+                remarks(table, {c.name: c.kind for c in columns}, {c.name: c.written for c in columns}),
                 odd=odd,
             ),
             actions=actions,

@@ -101,9 +101,11 @@ def describe(
     marks
         Decimal and thousands signs, where they are given.
     """
-    described, odd = [], remarks(table, roles)
+    features = {values.name: feature(values, None, values.name == table.columns[0], marks) for values in table}
+    odd = remarks(table, roles, {name: f.reading.written if f.reading else None for name, f in features.items()})
+    described = []
     for values in table:
-        found = feature(values, None, values.name == table.columns[0], marks)
+        found = features[values.name]
         terms = ColumnSpec(type="text") if roles[values.name] == "id" else infer_terms(values, marks, found)
         typed, _ = parse(values, terms.type, terms.values, terms)
         present = typed.drop_nulls()
