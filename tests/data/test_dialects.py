@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tippingpoint.core.errors import InputError
-from tippingpoint.data.files import Table
+from tippingpoint.data.files import Table, read
 from tippingpoint.scoring.readers import Files
 
 CASES = Path(__file__).parent / "cases"

@@ -6,8 +6,10 @@ import polars as pl
 import pytest
 
 from tippingpoint.core.errors import InputError
+from tippingpoint.data.contract import ColumnSpec
 from tippingpoint.data.files import Table
 from tippingpoint.data.inference import feature
+from tippingpoint.decisions.unseen import count
 from tippingpoint.scoring.readers import Files
 
 HEADER = "id,age,plan,y"
@@ -112,3 +114,35 @@ def test_ids_that_repeat_are_no_number_to_a_model() -> None:
     household = pl.Series("household_id", [k // 3 for k in range(300)])
     assert feature(household, None).why == "like an id: 100 different values"
     assert feature(household.rename("visits"), None).kind == "number"
+
+
+def test_odd_words_are_counted_with_a_contract_too(tmp_path: Path) -> None:
+    text = "id,x,y\n" + "".join(f"u{k},{'-' if k == 5 else k * 3},{k % 2}\n" for k in range(30))
+    (tmp_path / "c.yaml").write_text("outcome: y\nid: id\ncolumns:\n  id: {type: text}\n"
+                                     "  x: {type: number, missing: true}\n  y: {type: whole}\n")  # fmt: skip
+    source = table(tmp_path / "users.csv", text, contract=str(tmp_path / "c.yaml"))
+    assert source.load().contract.odd == table(tmp_path / "users.csv").load().contract.odd == {"x": {"-": 1}}
+
+
+def test_a_point_beside_decimal_commas_is_remarked_on(tmp_path: Path) -> None:
+    text = "id;spend;amount;share;y\n" + "".join(f"u{k};{k},5;{k + 1}.{k + 101};{k}.5;{k % 2}\n" for k in range(40))
+    path = tmp_path / "users.csv"
+    assert list(table(path, text).load().contract.remarks) == ["amount"]
+    assert table(path, decimal="comma", drop=["share"]).load().features["amount"][0] == 1101
+
+
+def test_a_folder_of_parquet_and_csv_is_scored_alike(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id;x\n1;1.234,5\n")
+    pl.DataFrame({"id": ["2"], "x": [1234.5]}).write_parquet(tmp_path / "b.parquet")
+    specs = {"x": ColumnSpec(type="number", decimal=",")}
+    (chunk,) = Files(tmp_path).chunks(["id", "x"], specs, 10)
+    assert chunk["x"].to_list() == [1234.5, 1234.5]
+
+
+@pytest.mark.parametrize("name", ["n", "rows", "value", "count"])
+def test_no_name_of_a_column_is_taken(tmp_path: Path, name: str) -> None:
+    text = f"id,{name},y\n" + "".join(f"u{k},v{k % 60},{k % 2}\n" for k in range(300))
+    source = table(tmp_path / "users.csv", text, target=name, drop=["y"])
+    with pytest.raises(InputError, match="type the values that count as 1"):
+        source.load()
+    assert count(pl.DataFrame({name: ["a", "b"]}), {name: frozenset("a")}) == (1, {name: {"b": 1}})

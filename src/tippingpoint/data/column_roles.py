@@ -17,7 +17,7 @@ from tippingpoint.core.signs import Decimal, Sign
 from tippingpoint.data.column_rules import MISSING, stand_ins
 from tippingpoint.data.contract import TableSchema
 from tippingpoint.data.days import Days, day, days_of, times_of
-from tippingpoint.data.inference import ALMOST, features, id_column, remarks
+from tippingpoint.data.inference import ALMOST, features, id_column, odd_words, remarks
 from tippingpoint.data.number_format import OTHER, Marks, recognised
 from tippingpoint.data.outcome import NO, YES, Positive, ones, told, words
 from tippingpoint.data.source import Source
@@ -150,6 +150,8 @@ class Roles(Source):
         hidden = self.hidden(user_id)
         days = self.days(table, user_id)
         columns, frame, dropped, odd = features(table.drop(list(hidden)), self.terms, self.marks, days)
+        if self.terms:
+            odd = odd_words(raw[rows], table.select(c.name for c in columns))
         dropped = {c: why for c, why in hidden.items() if c in self.drop} | dropped
         if not columns:
             raise InputError("data", f"no feature is left in {self.origin}: {'; '.join(unseen(hidden | dropped))}")
@@ -164,7 +166,8 @@ class Roles(Source):
                 good,
                 user_id,
                 dropped,
-                remarks(table, {c.name: c.kind for c in columns}) | (days.remarks if days else {}),
+                remarks(table, {c.name: c.kind for c in columns}, {c.name: c.written for c in columns})
+                | (days.remarks if days else {}),
                 odd=odd,
             ),
             actions=actions,

@@ -14,7 +14,7 @@ from tippingpoint.data.column_rules import INFINITE, MISSING, stand_ins
 from tippingpoint.data.contract import KINDS, NOUN, ColumnSpec, TableSchema
 from tippingpoint.data.days import Days
 from tippingpoint.data.identity import INDEX, LIKE_ID, index, like_id, nameless, names_id, whole
-from tippingpoint.data.number_format import Marks, Reading, recognised
+from tippingpoint.data.number_format import Marks, NumberFormat, Reading, recognised
 from tippingpoint.data.users import Column
 from tippingpoint.data.validation import TIMES, parse
 
@@ -217,9 +217,39 @@ def features(
     return tuple(columns), pd.DataFrame(frame), dropped, odd
 
 
-def remarks(table: pl.DataFrame, roles: Mapping[str, str]) -> dict[str, str]:
-    """What is odd about features: those that may be an id, or have no name; `roles` says which are `number`."""
+def odd_words(raw: pl.DataFrame, read: pl.DataFrame) -> dict[str, dict[str, int]]:
+    """Words that stood for missing numbers in what was read by a contract, and how often, by column."""
+    odd = {}
+    for numbers in (column for column in read if column.dtype.is_numeric()):
+        cells = raw[numbers.name]
+        if cells.dtype == pl.String:
+            lost = cells.filter(numbers.is_null()).alias("value").str.strip_chars().drop_nulls()
+            counts = (
+                lost.filter(~lost.is_in(MISSING)).value_counts(name="n").sort("n", "value", descending=[True, False])
+            )
+            words = dict(counts.iter_rows())
+        else:
+            infinite = int(cells.is_infinite().sum()) if cells.dtype.is_float() else 0
+            words = {INFINITE: infinite} if infinite else {}
+        if words:
+            odd[numbers.name] = words
+    return odd
+
+
+def remarks(
+    table: pl.DataFrame, roles: Mapping[str, str], written: Mapping[str, NumberFormat | None]
+) -> dict[str, str]:
+    """What is odd about features: those that may be an id, have no name, or may mean thousands.
+
+    Parameters
+    ----------
+    roles
+        Says which are `number`.
+    written
+        How numbers that were text are written.
+    """
     found = {}
+    commas = any(form is not None and form.decimal == "," for form in written.values())
     for name, role in roles.items():
         if role == "number" and like_id(table[name]):
             is_id, is_none = override("data.id", name), override("data.drop", [name])
@@ -228,7 +258,21 @@ def remarks(table: pl.DataFrame, roles: Mapping[str, str]) -> dict[str, str]:
         elif role in ("number", "category") and nameless(name):
             is_none = override("data.drop", [name])
             found[name] = f"has no name, and is a feature now: give it one in the file, or type {is_none}"
+        elif role == "number" and commas and _like_thousands(table[name]):
+            thousands = override("data.decimal", "comma")
+            found[name] = f"has a decimal point, where others have a comma: type {thousands} if its 1.234 is 1234"
     return found
+
+
+def _like_thousands(values: pl.Series) -> bool:
+    """Whether numbers with a point may be whole ones with thousands parted: three decimals, and none below 1."""
+    if not values.dtype.is_float():
+        return False
+    number = values.drop_nulls().abs()
+    thousands = number * 1000
+    whole_ones = ((thousands - thousands.round()).abs() < 1e-6).all()
+    third = (thousands.round() % 10 != 0).sum()
+    return bool(whole_ones and third > len(number) / 2 and number.is_between(1, 1000).all())
 
 
 def feature(

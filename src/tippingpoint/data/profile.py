@@ -108,9 +108,12 @@ def describe(
     days
         Times that are features.
     """
-    described, odd = [], remarks(table, roles) | (days.remarks if days else {})
+    features = {values.name: feature(values, None, values.name == table.columns[0], marks) for values in table}
+    odd = remarks(table, roles, {name: f.reading.written if f.reading else None for name, f in features.items()})
+    odd |= days.remarks if days else {}
+    described = []
     for values in table:
-        found = feature(values, None, values.name == table.columns[0], marks)
+        found = features[values.name]
         terms = ColumnSpec(type="text") if roles[values.name] == "id" else infer_terms(values, marks, found)
         typed, _ = parse(values, terms.type, terms.values, terms)
         present = typed.drop_nulls()

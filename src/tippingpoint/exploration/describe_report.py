@@ -1,7 +1,7 @@
 """The terminal's screens of the data verbs."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -59,18 +59,23 @@ def describe_summary(
 
 def _table(title: str, columns: Sequence[Described]) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=None, pad_edge=False)
+    table.collapse_padding = True
     widest = max((len(c.name) for c in columns), default=0)
     table.add_column("column", overflow="fold", min_width=min(widest, 24))
-    table.add_column("role", overflow="fold", min_width=13, max_width=24)
+    table.add_column("role", overflow="fold", max_width=24)
     for head in ("type", "missing", "distinct", "min", "max", "alone"):
-        table.add_column(head, justify="left" if head == "type" else "right", no_wrap=True)
-    table.add_column("example", no_wrap=True, max_width=18)
+        ends = head in ("min", "max")  # long ones are folded, before names are cut off
+        justify: Literal["left", "right"] = "left" if head == "type" else "right"
+        table.add_column(head, justify=justify, no_wrap=not ends, overflow="fold" if ends else "ellipsis")
+    table.add_column("example", overflow="fold")
     for c in columns:
         alone = "" if c.alone is None else f"{c.alone:.3f}"
         missing = f"{c.missing:.1%}" if c.missing else ""
         numbers = (missing, f"{c.distinct:,}", _short(c.low), _short(c.high), alone)
         name = Text(c.name or repr(c.name))
-        table.add_row(name, Text(c.role), c.type, *numbers, Text(c.example), style="bold" if c.leaks else "")
+        example = Text(" ".join(c.example.split()))
+        example.truncate(18, overflow="ellipsis")
+        table.add_row(name, Text(c.role), c.type, *numbers, example, style="bold" if c.leaks else "")
     return table
 
 

@@ -9,7 +9,7 @@ from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.core.overrides import override
 from tippingpoint.data.column_rules import MISSING
 from tippingpoint.data.decisions import CHANCE, times
-from tippingpoint.data.outcome import BOUND, NO, YES, Positive, ones, words
+from tippingpoint.data.outcome import BOUND, NO, YES, Positive, numbers, ones, words
 from tippingpoint.data.validation import as_text
 from tippingpoint.measurement.join import (
     AT,
@@ -249,7 +249,7 @@ def _told(text: pl.Series, positive: Positive) -> pl.Series:
     text = text.set(text.is_in([word for word in MISSING if word not in exact]), None)
     bound = isinstance(positive, str) and BOUND.fullmatch(positive) and not (text == positive).any()
     found = set(text.drop_nulls().str.to_lowercase().unique())
-    if bound and text.cast(pl.Float64, strict=False).null_count() == text.null_count():
+    if bound and numbers(text).null_count() == text.null_count():
         return ones(text, positive).cast(pl.Int64)
     given = {value.lower() for value in exact}
     wanted = NO if given <= NO else YES if bound or given <= YES or not given & found else given

@@ -125,9 +125,13 @@ class Files:
         return first
 
     def chunks(self, columns: list[str], specs: Mapping[str, ColumnSpec], size: int) -> Iterator[pl.DataFrame]:
-        for chunk in rechunked(self._frames(columns, specs, size), size):
-            text = [c for c in columns if self.untyped and c in specs and chunk[c].dtype == pl.String]
-            yield chunk.with_columns(by_contract(chunk[c], specs[c]) for c in text)
+        named = [c for c in columns if self.untyped and c in specs]
+
+        def read(frame: pl.DataFrame) -> pl.DataFrame:
+            return frame.with_columns(by_contract(frame[c], specs[c]) for c in named if frame[c].dtype == pl.String)
+
+        for chunk in rechunked(map(read, self._frames(columns, specs, size)), size):
+            yield read(chunk)
 
     def digest(self) -> str:
         total = hashlib.sha256()

@@ -80,8 +80,8 @@ def _unseen(scored: BatchResult) -> list[str]:
         for of in scored.unseen[:UNSEEN]
     )
     more = f"; and {len(scored.unseen) - UNSEEN} more" if len(scored.unseen) > UNSEEN else ""
-    rows = scored.tally.unseen_rows
-    return [f"{rows:,} row{'s'[: rows != 1]} hold categories the model never learnt from ({named}{more})."]
+    rows = f"{scored.tally.unseen_rows:,} " + ("rows hold" if scored.tally.unseen_rows != 1 else "row holds")
+    return [f"{rows} categories the model never learnt from ({named}{more})."]
 
 
 def _drift(scored: BatchResult) -> list[str]:
