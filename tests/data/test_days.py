@@ -98,7 +98,7 @@ def test_times_after_the_day_may_be_written_after_the_fact(as_of: str, late: set
     """Times of the day itself are not late, but those after a moment are."""
     remarks = users(as_of=as_of, drop=["visits"]).contract.remarks
     assert set(remarks) == late
-    assert all(f"data.drop='[visits,{name}]'" in said for name, said in remarks.items())
+    assert all(f"data.drop='[visits, {name}]'" in said for name, said in remarks.items())
 
 
 def test_one_time_in_a_hundred_after_the_day_is_a_trifle() -> None:

@@ -86,8 +86,8 @@ GOOD = rows("user_id,x,y", "a,1,1", "b,2,0", "c,4,1")
     ("text", "message"),
     [
         ("", "data.path={path}: the file is empty."),
-        ("user_id,x,y\n", "data.path={path}: has a header only; users are rows."),
-        (rows("user_id,x,y", "a,1,1"), "data.path={path}: has one row only; users are rows."),
+        ("user_id,x,y\n", "data.path={path}: has no row. At least two users are needed."),
+        (rows("user_id,x,y", "a,1,1"), "data.path={path}: has one row. At least two users are needed."),
         ("<!DOCTYPE html><html><body>Log in</body></html>", "data.path={path}: is a web page, not a CSV."),
         ("user_id,x,y\na,ä,1\nb,ö,0\n".encode("latin1"), "data.path={path}: is not UTF-8. In Excel, save it as"),
         (rows("user_id,x,why", "a,1,1", "b,2,0"), "data.target: no column 'y' in users.csv. "),

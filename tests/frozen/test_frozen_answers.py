@@ -13,6 +13,7 @@ NUMBERS = "the issue of any table: how numbers are written is said, and data.dec
 REMARKS = "a whole number that differs in every row is remarked on; ids written differently are said"
 ROWS = "the issue of any table: rows without an outcome are set aside, categories never learnt from are counted"
 DAYS = "the issue of any table: times are features, as days before a day, and answers name it"
+TYPED = "the issue of any table: what is printed to be typed is quoted by one function"
 ISSUE = "the issue of the house: one word a thing, one spelling of a version and of a destination"
 ALLOWED: tuple[Allowed, ...] = (
     Allowed(r"(?s).*", "cannot tell", "inconclusive", ISSUE),
@@ -25,6 +26,7 @@ ALLOWED: tuple[Allowed, ...] = (
     Allowed(r"describe.*\.columns\..*remark", None, "said", REMARKS),
     Allowed(r"measure.*\.decisions\.ids", None, "said", REMARKS),
     Allowed(r"(?s).*\.as_of", None, "named", DAYS),
+    Allowed(r"(write|measure).*\.answer\.next", None, None, TYPED),
     Allowed(r"(?s).*unseen_categories(\[\])?", None, "named", ROWS),
 )
 """Intended differences: where, what it was, what it became, and why."""

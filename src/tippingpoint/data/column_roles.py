@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, model_validator
 
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.core.overrides import override
-from tippingpoint.core.signs import Sign
+from tippingpoint.core.signs import Decimal, Sign
 from tippingpoint.data.column_rules import MISSING, stand_ins
 from tippingpoint.data.contract import TableSchema
 from tippingpoint.data.days import Days, day, days_of, times_of
@@ -73,7 +73,7 @@ class Roles(Source):
     as_of: Text | None = None
     """A day (2026-03-01), or the column that holds each user's: times become features, the days before it; null: no
     model sees times."""
-    decimal: Sign | None = None
+    decimal: Decimal | None = None
     """The decimal sign of numbers that are text, `.` or `,`; null: found in each column."""
     thousands: Sign | None = None
     """The sign that parts their thousands, `,`, `.`, `'` or a blank; null: found in each column."""
@@ -346,6 +346,13 @@ class Roles(Source):
         return pd.DataFrame(found)
 
 
+def at_least_two(table: pl.DataFrame, where: str) -> pl.DataFrame:
+    """Return a table of users; refuse one of fewer than two."""
+    if len(table) < 2:
+        raise InputError(where, f"has {'one row' if len(table) else 'no row'}", "At least two users are needed.")
+    return table
+
+
 def truth(values: pl.Series) -> pl.Series:
     """Return 1.0 for yes and 0.0 for no where a text says nothing else, in any of their words; else what was given."""
     if values.dtype != pl.String:
@@ -376,7 +383,8 @@ def _blank(table: pl.DataFrame) -> np.ndarray:
 def _missing(outcome: pl.Series, contract: TableSchema | None) -> np.ndarray:
     """(n,) whether an outcome is missing; a word for that is a value where else there were not two: `None`, `gold`."""
     text = as_text(outcome).str.strip_chars()
-    stands_in = text.is_in(stand_ins(contract.columns[outcome.name].values if contract else None))
+    spec = contract.columns.get(outcome.name) if contract else None
+    stands_in = text.is_in(stand_ins(spec.values if spec else None))
     if text.filter(~stands_in).n_unique() < 2:
         stands_in = text == ""
     return (text.is_null() | stands_in.fill_null(False)).to_numpy()

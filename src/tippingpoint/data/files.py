@@ -18,7 +18,7 @@ from pydantic import Field
 
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.core.signs import Encoding, Separator
-from tippingpoint.data.column_roles import Roles
+from tippingpoint.data.column_roles import Roles, at_least_two
 from tippingpoint.data.inference import typed
 from tippingpoint.data.validation import as_text
 from tippingpoint.data.writing import SUFFIXES
@@ -57,7 +57,8 @@ class Table(Roles):
         return Path(self.path).name or Path(self.path).resolve().name
 
     def read(self) -> pl.DataFrame:
-        return read(Path(self.path), Told(self.separator, self.encoding, self.text_ids, self._decimal))
+        told = Told(self.separator, self.encoding, self.text_ids, self._decimal)
+        return at_least_two(read(Path(self.path), told), f"data.path={self.path}")
 
     def _decimal(self, column: str) -> str | None:
         if self.terms is None or column not in self.terms.columns:
@@ -72,7 +73,7 @@ def read(path: Path, told: Told = UNTOLD) -> pl.DataFrame:
     Raises
     ------
     InputError
-        When there is no such file, or it is not a table with at least two rows.
+        When there is no such file, or it is no table.
     """
     where = f"data.path={path}"
     files = files_of(path, where)
@@ -81,8 +82,6 @@ def read(path: Path, told: Told = UNTOLD) -> pl.DataFrame:
         table = _stack(where, tables, partition_of(files[0], path), told)
     else:
         table = _read(path, where, told)
-    if len(table) < 2:
-        raise InputError(where, f"has {'a header only' if not len(table) else 'one row only'}; users are rows")
     return table
 
 

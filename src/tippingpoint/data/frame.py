@@ -9,7 +9,7 @@ from pydantic import PrivateAttr
 
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.core.strict import validate
-from tippingpoint.data.column_roles import Roles
+from tippingpoint.data.column_roles import Roles, at_least_two
 from tippingpoint.data.identity import names_id
 
 
@@ -36,9 +36,7 @@ class Frame(Roles):
         if self._table is None:
             what = "the users were a frame in memory, which is not kept"
             raise InputError("data", what, "Give the frame again, or type data=csv data.path=… data.target=…")
-        if len(self._table) < 2:
-            raise InputError("users", f"the frame has {len(self._table)} rows; at least two are needed")
-        return self._table
+        return at_least_two(self._table, "users")
 
 
 def as_polars(frame: pd.DataFrame | pl.DataFrame) -> pl.DataFrame:

@@ -63,13 +63,24 @@ def inferred(text: pl.Series, decimal: str | None = None) -> pl.Series:
     if first.cast(pl.Float64, strict=False)[0] is not None:
         parted = decimal == "," and text.str.contains(".", literal=True).any()
         return text if parted else _as_number_written(text)
+    if first[0] in MISSING:
+        return _beside_missing(text, decimal)
     if first[0].lower() in ("true", "false"):
         lower = text.str.to_lowercase()
-        return lower == "true" if lower.is_in(["true", "false"]).all() else text
+        return lower == "true" if lower.is_in(["true", "false"]).all() else _beside_missing(text, decimal)
     if re.match(r"\d{1,4}[-/.:]\d", first[0]):
         typed = _as_time_written(text, first[0])
-        return typed if typed.null_count() == text.null_count() else text
+        return typed if typed.null_count() == text.null_count() else _beside_missing(text, decimal)
     return text
+
+
+def _beside_missing(text: pl.Series, decimal: str | None) -> pl.Series:
+    """As `inferred` where words stand for missing values; text as it is where nothing else is found behind them."""
+    present = text.set(text.is_in(MISSING), None)
+    if present.null_count() == text.null_count():
+        return text
+    typed = inferred(present, decimal)
+    return text if typed.dtype == pl.String else typed
 
 
 def _as_time_written(text: pl.Series, first: str) -> pl.Series:
@@ -120,9 +131,10 @@ def by_contract(text: pl.Series, spec: ColumnSpec) -> pl.Series:
     if spec.type == "category":
         return text if spec.values is None or text.is_in(spec.values).all() else inferred(text)
     if spec.type == "time":
-        first = text.filter(~text.is_in(MISSING)).head(1)
+        present = text.set(text.is_in(MISSING), None)
+        first = present.drop_nulls().head(1)
         if not first.is_empty() and re.match(DATE, first[0]) and parse(first, "time")[0].null_count():
-            return _as_time_written(text, first[0]).cast(pl.String).fill_null(text)
+            return _as_time_written(present, first[0]).cast(pl.String).fill_null(text)
     return text
 
 

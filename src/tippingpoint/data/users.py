@@ -118,7 +118,7 @@ class Intake:
     path
         The file that holds these, each with its reasons; None where there are none.
     reasons
-        Why, and how many rows each time; the worst first.
+        Why, and how many rows each time.
     """
 
     rows: int
@@ -140,7 +140,8 @@ class Intake:
     @property
     def worst(self) -> str:
         """The reasons with the most rows, in words."""
-        return "; ".join(f"{reason}: {count:,}" for reason, count in list(self.reasons.items())[:3])
+        most = sorted(self.reasons.items(), key=lambda item: -item[1])[:3]
+        return "; ".join(f"{reason}: {count:,}" for reason, count in most)
 
 
 @dataclass(frozen=True)

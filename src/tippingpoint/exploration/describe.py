@@ -108,15 +108,16 @@ def describe(settings: TableSettings) -> DescribeResult:
         if isinstance(source, Roles):
             read = source.read()
             source.require(read)
-            try:
-                users = source.users(read)
-            except InputError as error:
-                trouble = str(error)
             table = set_aside(read, source.unused(read)).table
             table, rows = (table if len(table) > 1 else read), len(read)
-            target, user_id = source.outcome, source.find_id(table)
-            days = source.days(table, user_id) if users is not None else None
-            roles = _roles(source, table, days)
+            user_id = None
+            try:
+                user_id = source.find_id(table)
+                users = source.users(read)
+                days = source.days(table, user_id)
+            except InputError as error:
+                trouble = str(error)
+            roles, target = _roles(source, table, user_id, days), source.outcome
             (outcome, positive), action, measures = _outcome(source, table), source.logged, source.measured
         else:
             users = source.load()
@@ -159,9 +160,9 @@ def _outcome(source: Roles, table: pl.DataFrame) -> tuple[np.ndarray | None, Pos
         return None, None  # the reason stands in the trouble of loading already
 
 
-def _roles(source: Roles, table: pl.DataFrame, days: Days | None) -> dict[str, str]:
+def _roles(source: Roles, table: pl.DataFrame, user_id: str | None, days: Days | None) -> dict[str, str]:
     """Role of each column of a table: what the config says, else what it is to a model."""
-    hidden = source.hidden(source.find_id(table))
+    hidden = source.hidden(user_id)
     roles = {name: why.removeprefix("the ").removeprefix("a ") for name, why in hidden.items()}
     for values in table:
         if values.name not in roles:
