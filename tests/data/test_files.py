@@ -254,7 +254,7 @@ def test_yes_and_no_may_be_what_the_control_is_called(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("a,y,a\n1,0,2\n2,1,3\n", "the header has more than one column 'a'. Rename"),
-        ('a,y\n1,0\n"2\n2",1\n3,0,7\n', "line 5 has 3 values, the header 2. Mend it"),
+        ('a,y\n1,0\n"2\n2",1\n3,0,7\n', "line 5 has 3 values, the header 2. Fix this line"),
         (bytes(range(256)) * 8, "is no table: it holds what no text does"),
         ("a,y\nZürich,1\nBern,0\n".encode("latin1"), "is not UTF-8. In Excel, save it"),
     ],

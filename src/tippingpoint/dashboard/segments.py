@@ -33,9 +33,9 @@ def categories(table: pl.DataFrame, user_id: str, hidden: Collection[str] = ()) 
             continue
         if not text and not (dtype.is_numeric() and table[name].n_unique() <= FEW):
             continue
-        counted = table[name].drop_nulls().cast(pl.String).value_counts(name="users")
-        counted = counted.sort("users", name, descending=[True, False])
-        values = sorted(counted[name].head(MOST).to_list()) + [MISSING] * (table[name].null_count() > 0)
+        counted = table[name].drop_nulls().cast(pl.String).alias("value").value_counts(name="n")
+        counted = counted.sort("n", "value", descending=[True, False])
+        values = sorted(counted["value"].head(MOST).to_list()) + [MISSING] * (table[name].null_count() > 0)
         if len(counted) > MOST:
             many.add(name)
         if len(values) > 1:

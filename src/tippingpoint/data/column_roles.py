@@ -17,7 +17,7 @@ from tippingpoint.core.signs import Decimal, Sign
 from tippingpoint.data.column_rules import MISSING, stand_ins
 from tippingpoint.data.contract import TableSchema
 from tippingpoint.data.days import Days, day, days_of, times_of
-from tippingpoint.data.inference import features, id_column, remarks
+from tippingpoint.data.inference import ALMOST, features, id_column, remarks
 from tippingpoint.data.number_format import OTHER, Marks, recognised
 from tippingpoint.data.outcome import NO, YES, Positive, ones, told, words
 from tippingpoint.data.source import Source
@@ -27,6 +27,11 @@ from tippingpoint.data.validation import as_ids, as_text, parse
 LEAVING = re.compile(r"(?i)churn|cancel|unsubscri|attrit|lapse|(^|[^a-z])(left|leaves?|leaving|exited|quit)([^a-z]|$)")
 """Names of outcomes that are seldom wanted."""
 BLANK = "every cell is missing, or is its column's name"
+TOTAL_ROW = "is a total of the others"
+TOTAL = (
+    r"(?i)^((grand |sub)?totals?|total g[eé]n[eé]ral|sums?|summe|gesamt(summe|ergebnis)?|insgesamt|somme|suma)\s*:?$"
+)
+"""What stands in the first column of a table's last row where that is no user."""
 
 
 def _typed(value: Any) -> Any:
@@ -137,7 +142,7 @@ class Roles(Source):
         aside = self.unused(raw)
         self._require_known(raw, aside)
         table, rows, intake = self.validated(raw, aside)
-        outcome, positive = self.outcomes(table[target])
+        outcome, positive = self.outcomes(table[target], sum(int(rows.sum()) for rows in aside.values()))
         good = self._wanted(target, positive)
         user_id = self.find_id(table)
         ids = self._ids(table, user_id, rows)
@@ -192,10 +197,24 @@ class Roles(Source):
     def unused(self, table: pl.DataFrame) -> dict[str, np.ndarray]:
         """(n,) rows that say nothing of a user, or not what came of one, by the reason they are quarantined for."""
         blank = _blank(table)
-        found = {BLANK: blank}
+        found = {BLANK: blank, TOTAL_ROW: _total(table, blank)}
         if self.outcome:
-            found[f"{self.outcome} is missing"] = _missing(table[self.outcome], self.terms) & ~blank
+            found[f"{self.outcome} is missing"] = self._without_outcome(table[self.outcome])
+        taken = np.zeros(len(table), dtype=bool)
+        for reason, rows in found.items():
+            found[reason] = rows & ~taken
+            taken |= rows
+        known = table.filter(~taken) if taken.any() else table
+        key = self.find_id(known) if len(known) else None
+        if key in table.columns and known[key].null_count() <= (1 - ALMOST) * len(known):
+            found[f"{key} is missing"] = table[key].is_null().to_numpy() & ~taken
         return found
+
+    def _without_outcome(self, outcome: pl.Series) -> np.ndarray:
+        """(n,) whether an outcome is missing; none is where `positive` names the only value: the others are 0."""
+        missing = _missing(outcome, self.terms)
+        values = as_text(outcome).str.strip_chars().filter(~missing).unique().to_list()
+        return missing if values != [self.positive] else np.zeros(len(outcome), dtype=bool)
 
     def _require_known(self, table: pl.DataFrame, aside: dict[str, np.ndarray]) -> None:
         left = len(table) - sum(int(rows.sum()) for rows in aside.values())
@@ -252,16 +271,16 @@ class Roles(Source):
             remedy = nearest(column, table.columns, where, among)
             raise InputError(where, f"no column {column!r} in {self.origin}", remedy)
 
-    def outcomes(self, target: pl.Series) -> tuple[np.ndarray, Positive]:
-        """(n,) 0/1 of the column to predict, and what of it counts as 1.
+    def outcomes(self, target: pl.Series, missing: int = 0) -> tuple[np.ndarray, Positive]:
+        """(n,) 0/1 of the column to predict, and what of it counts as 1; `missing`: rows set aside for want of one.
 
         Raises
         ------
         InputError
             When it has not two outcomes, or it is not plain which is 1.
         """
-        text = as_text(target).str.strip_chars()
-        positive = told(text, self.positive)
+        text = as_text(target).str.strip_chars().fill_null("")
+        positive = told(text, self.positive, missing)
         return ones(text, positive).to_numpy().astype(np.int64), positive
 
     def _wanted(self, target: str, positive: Positive) -> bool:
@@ -279,7 +298,8 @@ class Roles(Source):
             return np.array([f"row{i}" for i in rows], dtype=object)
         ids = as_ids(table[user_id])
         if missing := ids.null_count():
-            raise InputError("data.id", f"{user_id!r} is missing in {missing:,} rows of {self.origin}")
+            what = f"{user_id!r} is missing in {missing:,} of {len(ids):,} rows of {self.origin}"
+            raise InputError("data.id", what, "Name another id column, or give each user one.")
         if repeated := ids.filter(ids.is_duplicated()).unique(maintain_order=True).to_list():
             raise InputError(
                 "data.id",
@@ -378,6 +398,14 @@ def _blank(table: pl.DataFrame) -> np.ndarray:
             nothing |= some.is_nan().fill_null(False)
         blank[rows] = nothing.to_numpy()
     return blank
+
+
+def _total(table: pl.DataFrame, blank: np.ndarray) -> np.ndarray:
+    """(n,) whether a row is the last one and says that it sums up the others."""
+    total, last = np.zeros(len(table), dtype=bool), np.flatnonzero(~blank)[-1:]
+    if len(last) and table.to_series(0).dtype == pl.String:
+        total[last] = bool(table.to_series(0)[last].str.strip_chars().str.contains(TOTAL).fill_null(False).item())
+    return total
 
 
 def _missing(outcome: pl.Series, contract: TableSchema | None) -> np.ndarray:

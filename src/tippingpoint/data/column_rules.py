@@ -14,8 +14,13 @@ import polars as pl
 
 from tippingpoint.data.contract import NOUN, ColumnSpec
 
-MISSING = ["", "NA", "N/A", "n/a", "#N/A", "#NA", "<NA>", "NaN", "nan", "-nan", "-NaN", "null", "NULL", "None", "?"]
-"""What stands for a missing value: pandas' list and ?, so that a file read with pandas scores as it was learnt from."""
+MISSING = [
+    *("", "NA", "N/A", "n/a", "#N/A", "#NA", "<NA>", "NaN", "nan", "-nan", "-NaN", "null", "NULL", "None", "?"),
+    *(r"\N", "(null)", "(NULL)", "[NULL]", "<null>", "NaT"),
+    *("#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#NULL!"),
+]
+"""What stands for a missing value: pandas' list and ?, so that a file read with pandas scores as it was learnt from;
+what databases write for one; and a spreadsheet's errors."""
 INFINITE = "inf"
 """What a column's `also_missing` calls infinite numbers, of either sign and however they are written."""
 IS_MISSING = "is missing"

@@ -1,6 +1,7 @@
 """A table of your own in files: any CSV or Parquet, or a folder of them with its subfolders."""
 
 import codecs
+import contextlib
 import csv
 import gzip
 import re
@@ -14,12 +15,17 @@ from typing import IO, Any, NamedTuple
 from urllib.parse import unquote
 
 import polars as pl
+import polars.selectors as cs
 from pydantic import Field
 
 from tippingpoint.core.errors import InputError, nearest
+from tippingpoint.core.overrides import override
 from tippingpoint.core.signs import Encoding, Separator
 from tippingpoint.data.column_roles import Roles, at_least_two
+from tippingpoint.data.column_rules import MISSING
+from tippingpoint.data.identity import names_id
 from tippingpoint.data.inference import typed
+from tippingpoint.data.number_format import recognised
 from tippingpoint.data.validation import as_text
 from tippingpoint.data.writing import SUFFIXES
 
@@ -60,6 +66,14 @@ class Table(Roles):
         told = Told(self.separator, self.encoding, self.text_ids, self._decimal)
         return at_least_two(read(Path(self.path), told), f"data.path={self.path}")
 
+    def require(self, table: pl.DataFrame) -> None:
+        header = table.columns[0]
+        if table.width == 1 and header != self.outcome and (signs := re.findall(r"[^\w.'\"-]", header)):
+            sign = max(signs, key=signs.count)
+            what = f"nothing that usually does parts the values of {self.origin}: its header is {header!r}"
+            raise InputError("data.separator", what, f"Type {override('data.separator', sign)} if that sign does.")
+        super().require(table)
+
     def _decimal(self, column: str) -> str | None:
         if self.terms is None or column not in self.terms.columns:
             return self.marks[0]
@@ -81,7 +95,8 @@ def read(path: Path, told: Told = UNTOLD) -> pl.DataFrame:
         tables = {str(file.relative_to(path)): _partition(file, path, told) for file in files}
         table = _stack(where, tables, partition_of(files[0], path), told)
     else:
-        table = _read(path, where, told)
+        table, is_text = _read(path, where, told)
+        table = typed(table, told.ids, told.decimal) if is_text else table
     return table
 
 
@@ -96,7 +111,7 @@ class Layout:
     encoding
         What its text is written in.
     skip
-        Lines before its header: comments, blank ones, `sep=;`.
+        Lines before its header: comments, blank ones, `sep=;`, a title.
     end
         What ends a line, beside what may stand before it.
     """
@@ -111,7 +126,8 @@ class Layout:
 def files_of(path: Path, where: str) -> list[Path]:
     """The file, or those of a folder and its subfolders in the order of their names.
 
-    Files and folders whose names begin with . or _ are left out, as other tools leave them out.
+    Files and folders whose names begin with . or _ are left out, as other tools leave them out, and files without any
+    byte, which Spark writes for parts without rows.
 
     Raises
     ------
@@ -120,7 +136,8 @@ def files_of(path: Path, where: str) -> list[Path]:
     """
     if path.is_dir():
         found = [f for f in path.rglob("*") if f.name.lower().endswith(SUFFIXES) and f.is_file()]
-        files = sorted(f for f in found if not any(part[0] in "._" for part in f.relative_to(path).parts))
+        named = [f for f in found if not any(part[0] in "._" for part in f.relative_to(path).parts)]
+        files = sorted(f for f in named if f.stat().st_size)
         if not files:
             raise InputError(where, "the folder has no table", f"Wanted are files named {', '.join(SUFFIXES)}.")
         return files
@@ -140,10 +157,10 @@ def partition_of(file: Path, folder: Path) -> dict[str, str | None]:
     return {unquote(key): None if value == MISSING_PARTITION else unquote(value) for key, _, value in named}
 
 
-def _partition(file: Path, folder: Path, told: Told) -> pl.DataFrame:
-    table, given = _read(file, f"data.path={file}", told), partition_of(file, folder)
+def _partition(file: Path, folder: Path, told: Told) -> tuple[pl.DataFrame, bool]:
+    (table, is_text), given = _read(file, f"data.path={file}", told), partition_of(file, folder)
     refuse_doubled(table.columns, given, f"data.path={file}")
-    return table.with_columns(pl.lit(value, pl.String).alias(key) for key, value in given.items())
+    return table.with_columns(pl.lit(value, pl.String).alias(key) for key, value in given.items()), is_text
 
 
 def refuse_doubled(names: list[str], given: dict[str, str | None], where: str) -> None:
@@ -172,6 +189,8 @@ def layout(path: Path, where: str, told: Told = UNTOLD) -> Layout:
         raise InputError(where, "the file is empty")
     if re.match(rb"(\xef\xbb\xbf)?\s*<(!doctype|html|\?xml|head|body)", head, re.IGNORECASE):
         raise InputError(where, "is a web page, not a CSV", "Download the file itself.")
+    if re.match(rb"(\xef\xbb\xbf)?\s*(\[\s*)?\{\s*\"", head):
+        raise InputError(where, "is JSON, not a CSV", "Write it as Parquet, as pandas.read_json and to_parquet do.")
     if head.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
         raise InputError(where, "is an Excel workbook or an archive, not a CSV", "Save the sheet as CSV (UTF-8).")
     if head.startswith(b"PAR1"):
@@ -185,6 +204,7 @@ def layout(path: Path, where: str, told: Told = UNTOLD) -> Layout:
     end = "\n" if "\n" in text else "\r"
     lines = text.split(end)
     skip, separator = _before_header(lines)
+    skip += _title_lines(lines[skip : skip + LINES])
     rest = re.sub('"[^"]*"', "", end.join(lines[skip:])).split(end)
     return Layout(False, told.separator or separator or _separator(rest[: LINES + 1]), encoding, skip, end)
 
@@ -201,14 +221,30 @@ def _before_header(lines: list[str]) -> tuple[int, str | None]:
     """How many lines stand before the header, and the separator if one of them is `sep=;`."""
     separator = None
     for k, line in enumerate(lines):
-        if named := re.fullmatch(r"(?i)sep=(.)\r?", line):
-            separator = named[1]
+        if named := re.fullmatch(r'(?i)("?)sep=(.)\1\r?', line):
+            separator = named[2]
             continue
         after = lines[k + 1] if k + 1 < len(lines) else ""
         is_header = not line.startswith("#") or any(0 < line.count(s) == after.count(s) for s in SEPARATORS)
         if line.strip() and is_header:
             return k, separator
     return 0, separator
+
+
+def _title_lines(lines: list[str]) -> int:
+    """How many lines stand above the header that have a title or nothing in them: one value at most.
+
+    Where what follows is a header beyond doubt: three words and more, all different, and as many other values below.
+    """
+    for separator in SEPARATORS:
+        rows = [next(csv.reader([line], delimiter=separator), []) for line in lines]
+        k = next((k for k, row in enumerate(rows) if sum(cell.strip() != "" for cell in row) > 1), 0)
+        header, below = [cell.strip() for cell in rows[k]] if k else [], rows[k + 1 : -1] or rows[k + 1 :]
+        words = [cell for cell in header if re.match(r"[^\W\d]", cell)]
+        if len(header) > 2 and len(words) == len(set(header)) == len(header) and below:
+            again = any(cell.strip() == word for row in below for word, cell in zip(header, row, strict=False))
+            return k if not again and all(len(row) in (0, len(header)) for row in below) else 0
+    return 0
 
 
 def _separator(lines: list[str]) -> str:
@@ -251,7 +287,10 @@ def unreadable(error: Exception, path: Path, where: str, found: Layout) -> Input
     if not found.parquet and ("utf-8" in reason.lower() or "utf8" in reason.lower()):
         return _not_utf8(where)
     if not found.parquet and (ragged := _ragged(path, found)):
-        return InputError(where, ragged, f'Mend it; a value with {found.separator!r} in it stands in "quotes".')
+        return InputError(where, ragged, f'Fix this line; a value with {found.separator!r} in it stands in "quotes".')
+    if not found.parquet and (line := _odd_quotes(path, found)):
+        what = f"line {line:,} has a quote that is not closed"
+        return InputError(where, what, 'Close it; a quote that belongs to a value is written twice: "12"" screen".')
     return InputError(where, f"cannot be read as {'Parquet' if found.parquet else 'CSV'} ({reason})")
 
 
@@ -270,23 +309,24 @@ def _is_utf8(head: bytes) -> bool:
 
 
 def refuse_repeated(names: list[str], path: Path, where: str, found: Layout) -> None:
-    """Refuse a header that has a name twice; polars would give the second another one."""
+    """Refuse a header that has a name twice, as polars would give the second another; several may have none."""
     if any(re.search(r"_duplicated_\d+$", name) for name in names):  # so polars calls the second of a name
         header = pl.read_csv(path, **_options(found), has_header=False, n_rows=1)
         written = header.row(0)
         for name in dict.fromkeys(written):
-            if written.count(name) > 1:
-                what = f"the header has more than one column {name or ''!r}"
+            if name and written.count(name) > 1:
+                what = f"the header has more than one column {name!r}"
                 raise InputError(where, what, "Rename or take out all but one.")
 
 
-def _read(path: Path, where: str, told: Told) -> pl.DataFrame:
+def _read(path: Path, where: str, told: Told) -> tuple[pl.DataFrame, bool]:
+    """A file's table, and whether it is a CSV's text, of which no column has a type yet."""
     found = layout(path, where, told)
     text = in_utf8(path, found, where)
     readable = Path(text.name) if text else path
     try:
         if found.parquet:
-            return pl.read_parquet(path)
+            return pl.read_parquet(path), False
         cells = scan_text(readable, found).collect()
         refuse_repeated(cells.columns, readable, where, found)
     except (pl.exceptions.PolarsError, UnicodeDecodeError, OSError) as error:
@@ -294,7 +334,17 @@ def _read(path: Path, where: str, told: Told) -> pl.DataFrame:
     finally:
         if text:
             text.close()
-    return typed(_without_headers(cells), told.ids, told.decimal)
+    return _without_headers(_without_nameless(cells, where)), True
+
+
+def _without_nameless(text: pl.DataFrame, where: str) -> pl.DataFrame:
+    """All but the first of the columns without a name go, if they have no value either."""
+    others = [name for name in text.columns if re.fullmatch(r"_duplicated_\d+", name)]
+    for name in others:
+        if text[name].null_count() < len(text):
+            what = f"column {text.columns.index(name) + 1} has no name, nor has an earlier one"
+            raise InputError(where, what, "Name them in the header, or take out all but one.")
+    return text.drop(others)
 
 
 def _without_headers(text: pl.DataFrame) -> pl.DataFrame:
@@ -310,10 +360,12 @@ def _without_headers(text: pl.DataFrame) -> pl.DataFrame:
 def scan_text(path: Path, found: Layout, numbers: Sequence[str] = ()) -> pl.LazyFrame:
     """Return a CSV's cells as text, null where empty; columns of numbers as Float64, which fails where one is none.
 
-    The file is in UTF-8; quotes in names are undone, which polars leaves as written.
+    The file is in UTF-8; quotes in names are undone, which polars leaves as written, and the mark is taken away with
+    which a file began that was put behind another.
     """
     types = dict.fromkeys(numbers, pl.Float64)
-    return pl.scan_csv(path, **_options(found), schema_overrides=types, with_column_names=_unquoted)
+    scan = pl.scan_csv(path, **_options(found), schema_overrides=types, with_column_names=_unquoted)
+    return scan.with_columns((cs.first() & cs.string()).str.strip_prefix("\ufeff"))
 
 
 def _options(found: Layout) -> dict[str, Any]:
@@ -347,23 +399,60 @@ def _ragged(path: Path, found: Layout) -> str:
     return ""
 
 
-def _stack(where: str, tables: dict[str, pl.DataFrame], given: Iterable[str], told: Told) -> pl.DataFrame:
-    """The rows of all files; a column that some hold as numbers and others as text becomes text.
+def _odd_quotes(path: Path, found: Layout) -> int:
+    """The first line with an odd number of quotes; 0 if there is none."""
+    with contextlib.suppress(OSError, EOFError, UnicodeDecodeError), _opened(path, found) as text:
+        return next((k for k, line in enumerate(text, 1) if line.count('"') % 2), 0)
+    return 0
+
+
+def _stack(where: str, tables: dict[str, tuple[pl.DataFrame, bool]], given: Iterable[str], told: Told) -> pl.DataFrame:
+    """The rows of all files, the text of CSVs typed together; a column that is number here and text there becomes text.
 
     Parameters
     ----------
+    tables
+        By the file's name, as `_read` gives them.
     given
         Columns of text that the names of folders give.
+
+    Raises
+    ------
+    InputError
+        When files lack columns, or write the numbers of one in ways that do not go together.
     """
-    first, columns = next((name, table.columns) for name, table in tables.items())
-    for name, table in tables.items():
+    first, columns = next((name, table.columns) for name, (table, _) in tables.items())
+    for name, (table, _) in tables.items():
         for column in sorted(set(columns) ^ set(table.columns)):
             has, lacks = (first, name) if column in columns else (name, first)
             raise InputError(where, f"column {column!r} is in {has} but not in {lacks}", "One folder, one table.")
-    parts = [table.select(columns) for table in tables.values()]
+    parts = [table.select(columns) for table, _ in tables.values()]
+    texts = [k for k, (_, is_text) in enumerate(tables.values()) if is_text]
+    if texts:
+        together, start = typed(pl.concat([parts[k] for k in texts]), told.ids, told.decimal), 0
+        for k in texts:
+            parts[k] = together.slice(start, len(parts[k]))
+            start += len(parts[k])
     for column in columns:
+        _refuse_written_otherwise(where, column, dict(zip(tables, (part[column] for part in parts), strict=True)))
         kinds = {part[column].dtype for part in parts} - {pl.Null}
         if len(kinds) > 1 and not all(kind.is_numeric() for kind in kinds):
             parts = [part.with_columns(as_text(part[column])) for part in parts]
     table = pl.concat(parts, how="vertical_relaxed")
     return table.with_columns(typed(table.select(*given), told.ids, told.decimal))
+
+
+def _refuse_written_otherwise(where: str, column: str, parts: dict[str, pl.Series]) -> None:
+    """Refuse a column of which each file holds numbers, and all together do not: one has 1.5, another 1,5."""
+    if names_id(column) or all(part.dtype != pl.String for part in parts.values()):
+        return
+    ways: dict[str, str] = {}
+    for name, part in parts.items():
+        reading = recognised(part, MISSING) if part.dtype == pl.String else None
+        if not part.dtype.is_numeric() and reading is None:
+            return
+        ways.setdefault(str((reading and reading.written) or "1568.43"), name)
+    if len(ways) > 1 and recognised(pl.concat(map(as_text, parts.values())), MISSING) is None:
+        (way, one), (other_way, other) = list(ways.items())[:2]
+        what = f"column {column!r} has its numbers as {way} in {one}, and as {other_way} in {other}"
+        raise InputError(where, what, "Write them alike, or read one at a time.")

@@ -151,17 +151,18 @@ def _as_number_written(text: pl.Series) -> pl.Series:
 
 
 def id_column(table: pl.DataFrame, dropped: Sequence[str] = ()) -> str | None:
-    """The first column that is called like an id and differs in every row.
+    """The first column that is called like an id and differs in every row; else in each that has a value.
 
     Raises
     ------
     InputError
         When there is none, and one that is called so, and is not dropped, nearly differs in every row.
     """
+    there = {column: table[column].drop_nulls() for column in table.columns if names_id(column)}
     named = {
-        column: len(table) - table[column].n_unique()
-        for column in table.columns
-        if names_id(column) and not table[column].null_count() and not _fractions(table[column])
+        column: len(values) - values.n_unique()
+        for column, values in sorted(there.items(), key=lambda item: len(item[1]) < len(table))
+        if len(values) >= ALMOST * len(table) and not _fractions(values)
     }
     if (found := next((column for column, again in named.items() if not again), None)) is not None:
         return found
@@ -283,8 +284,11 @@ def _number(series: pl.Series, reading: Reading | None, distinct: int) -> Featur
     number = reading.numbers if reading else series
     if number.dtype.is_float() and not number.is_finite().any():
         return Feature(None, NO_VALUE, series)
-    if names_id(series.name) and distinct == len(series) and whole(series) is not None:
-        return Feature(None, LIKE_ID, number)
+    if names_id(series.name) and whole(series.drop_nulls()) is not None:
+        if distinct == len(series):
+            return Feature(None, LIKE_ID, number)
+        if _nearly_all_rare(series, distinct):
+            return Feature(None, f"like an id: {distinct:,} different values", number)
     return Feature("number", "", number, reading)
 
 
@@ -292,8 +296,11 @@ def _no_category(series: pl.Series, distinct: int) -> str:
     """Why text is no category; empty if it is one."""
     if distinct > max(20, len(series) / 2):
         return f"like an id: {distinct:,} different values"
-    if distinct > MANY:
-        counts = series.drop_nulls().value_counts()["count"]
-        if int(counts.filter(counts < FEWEST).sum()) > ALMOST * int(counts.sum()):
-            return f"nearly all of its {distinct:,} values are rare"
-    return ""
+    return f"nearly all of its {distinct:,} values are rare" if _nearly_all_rare(series, distinct) else ""
+
+
+def _nearly_all_rare(values: pl.Series, distinct: int) -> bool:
+    if distinct <= MANY:
+        return False
+    counts = values.drop_nulls().alias("value").value_counts(name="n")["n"]
+    return int(counts.filter(counts < FEWEST).sum()) > ALMOST * int(counts.sum())

@@ -109,9 +109,14 @@ class NumberFormat:
 
     @property
     def number(self) -> str:
-        """The pattern of a number without sign and unit; none begins with a zero that says nothing."""
-        point, grouped = re.escape(self.decimal), rf"[1-9]\d{{0,2}}(?:{GROUPS[self.thousands]}\d{{3}})+"
-        return rf"(?:(?:{grouped}|0|[1-9]\d*)(?:{point}(?:\d+|{DASH}))?|{point}\d+)(?:[eE][+-]?\d+)?"
+        """The pattern of a number without sign and unit; none begins with a zero that says nothing.
+
+        Commas may part lakhs, too: 12,34,567. A number with an exponent has no thousands: `1,698E+03` is 1698.
+        """
+        point, parted = re.escape(self.decimal), GROUPS[self.thousands]
+        lakhs = rf"|[1-9]\d?(?:{parted}\d{{2}})+{parted}\d{{3}}" if self.thousands == "," else ""
+        grouped = rf"(?:[1-9]\d{{0,2}}(?:{parted}\d{{3}})+{lakhs})(?:{point}(?:\d+|{DASH}))?"
+        return rf"(?:{grouped}|(?:(?:0|[1-9]\d*)(?:{point}(?:\d+|{DASH}))?|{point}\d+)(?:[eE][+-]?\d+)?)"
 
 
 FORMATS = tuple(NumberFormat(*signs) for signs in (".,", ",.", ". ", ", ", ".'", ",'"))

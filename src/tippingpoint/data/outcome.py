@@ -9,8 +9,10 @@ import polars as pl
 
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.core.overrides import override
+from tippingpoint.data.number_format import recognised
 
-YES, NO = {"1", "1.0", "yes", "y", "true", "t"}, {"0", "0.0", "no", "n", "false", "f"}
+YES = {*("1", "1.0", "yes", "y", "true", "t"), *("ja", "j", "oui", "si", "sí", "wahr", "vrai")}
+NO = {*("0", "0.0", "no", "n", "false", "f"), *("nein", "non", "falsch", "faux")}
 BOUND = re.compile(r"(>=|<=|>|<)\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)")
 """A bound of a number."""
 COMPARED = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
@@ -38,15 +40,28 @@ def ones(text: pl.Series, positive: Positive) -> pl.Series:
     bound = BOUND.fullmatch(positive) if isinstance(positive, str) else None
     if bound is None or (text == positive).any():
         return text.is_in([positive] if isinstance(positive, str) else list(positive))
-    number = text.cast(pl.Float64, strict=False)
+    number = numbers(text)
     if len(odd := text.filter(number.is_null()).drop_nulls()):
         what = f"{positive!r} compares numbers, and {text.name!r} holds {odd[0]!r}"
         raise InputError("data.positive", what, propose(text))
     return pl.Series(text.name, COMPARED[bound[1]](number, float(bound[2])))
 
 
-def told(text: pl.Series, given: str | Sequence[str] | None) -> Positive:
-    """Return what counts as outcome 1 in a column of stripped text, none missing: what is given, or plain yes.
+def numbers(text: pl.Series) -> pl.Series:
+    """(n,) the numbers of a column of stripped text, written in any one way; null where a value is none."""
+    number = text.cast(pl.Float64, strict=False)
+    if number.null_count() > text.null_count() and (reading := recognised(text, ())) and not reading.odd:
+        return reading.numbers
+    return number
+
+
+def told(text: pl.Series, given: str | Sequence[str] | None, missing: int = 0) -> Positive:
+    """Return what counts as outcome 1 in a column of stripped text: what is given, or plain yes.
+
+    Parameters
+    ----------
+    missing
+        Rows without an outcome, which the column lacks.
 
     Raises
     ------
@@ -56,7 +71,10 @@ def told(text: pl.Series, given: str | Sequence[str] | None) -> Positive:
     values = text.unique().sort().to_list()
     if len(values) == 1:
         what = f"{text.name!r} has one value only, {values[0]!r}"
-        raise InputError("data.target", what, "Two outcomes are needed.")
+        if not missing:
+            raise InputError("data.target", what, "Two outcomes are needed.")
+        what += f", and is missing in {missing:,} rows"
+        raise InputError("data.target", what, f"Type {_typed(values[0])} if the others are outcome 0.")
     if given is not None:
         positive: Positive = given if isinstance(given, str) else tuple(given)
         bound = isinstance(given, str) and BOUND.fullmatch(given)
@@ -71,30 +89,30 @@ def told(text: pl.Series, given: str | Sequence[str] | None) -> Positive:
             what = f"{text.name!r} is {words(positive)} in {'every' if one.all() else 'no'} row"
             raise InputError("data.positive", what, propose(text))
         return positive
+    yes = [v for v in values if v.lower() in YES]
+    if 0 < len(yes) < len(values) and all(v.lower() in YES | NO for v in values):
+        return yes[0] if len(yes) == 1 else tuple(yes)
     if len(values) > 2:
         shown = ", ".join(values[:5]) + ("…" if len(values) > 5 else "")
         what = f"{text.name!r} has {len(values)} values ({shown}), not two"
         raise InputError("data.target", what, propose(text))
-    yes = [v for v in values if v.lower() in YES]
-    if len(yes) != 1 or next(v for v in values if v != yes[0]).lower() not in NO:
-        raise InputError(
-            "data.target",
-            f"cannot tell which of {values[0]!r} and {values[1]!r} is outcome 1",
-            f"Type {_typed(values[0])} or {_typed(values[1])}.",
-        )
-    return yes[0]
+    raise InputError(
+        "data.target",
+        f"cannot tell which of {values[0]!r} and {values[1]!r} is outcome 1",
+        f"Type {_typed(values[0])} or {_typed(values[1])}.",
+    )
 
 
 def propose(text: pl.Series) -> str:
     """Return what to type so that a column of two values or more has two outcomes."""
-    number = text.cast(pl.Float64, strict=False)
+    number = numbers(text)
     if not number.null_count():
         least = float(number.min())  # type: ignore[arg-type]  # of a column of numbers this is a number
         bound = 0.0 if least <= 0 < float(number.max()) else least  # type: ignore[arg-type]  # likewise
         typed = _typed(f">{bound!r}".removesuffix(".0"))
         return f"Name a 0/1 or yes/no column; or, as it is a number, type {typed}, for example."
-    counts = text.value_counts(name="n").sort("n", text.name, descending=[True, False])
-    values = counts[text.name].to_list()
+    counts = text.alias("value").value_counts(name="n").sort("n", "value", descending=[True, False])
+    values = counts["value"].to_list()
     some = [v for v in values if v.lower() in YES] or sorted(values[1:][-2:])
     typed = _typed(some) if len(values) > 2 else " or ".join(map(_typed, values))
     return f"Name a 0/1 or yes/no column; or type the values that count as 1: {typed}, for example."

@@ -219,8 +219,11 @@ def infer(
     columns = columns or {values.name: infer_terms(values, marks) for values in table}
     for name in filter(None, (outcome, action)):  # what no model sees: every word is one of its values
         if columns[name].type == "category":
+            values = as_text(table[name]).str.strip_chars()
             columns[name] = ColumnSpec(
-                type="category", values=as_text(table[name]).str.strip_chars().unique().drop_nulls().sort().to_list()
+                type="category",
+                values=values.unique().drop_nulls().sort().to_list(),
+                missing=values.null_count() > 0,
             )
     if user_id is not None:
         columns[user_id] = ColumnSpec(type="text", missing=table[user_id].null_count() > 0)

@@ -40,8 +40,8 @@ def count(table: pl.DataFrame, known: Mapping[str, frozenset[str]]) -> tuple[int
         if len(strange):
             held = text.is_in(strange.implode())
             rows |= held.fill_null(False).to_numpy()
-            counts = text.filter(held).value_counts(name="rows").sort("rows", name, descending=[True, False])
-            found[name] = most(dict(counts.iter_rows()))
+            counts = text.filter(held).alias("value").value_counts(name="n")
+            found[name] = most(dict(counts.sort("n", "value", descending=[True, False]).iter_rows()))
     return int(rows.sum()), found
 
 
