@@ -96,6 +96,19 @@ def test_a_time_that_cannot_be_read_is_quarantined_and_a_missing_one_is_missing(
     assert np.array_equal(found.features["seen"], [np.nan, 28, 28 - 10 / 24], equal_nan=True)
 
 
+def test_of_a_csv_only_the_cell_that_is_no_time_is_quarantined(
+    models: dict[str, Any], users: pl.DataFrame, tmp_path: Path
+) -> None:
+    written = users.head(4).with_columns(joined=pl.Series(["NA", "31.01.2026", "soon", "01.02.2026"]))
+    written.write_csv(tmp_path / "u.csv")
+    batch = batch_of(ScoreSettings(as_of=DAY), models[DAY].loaded, moment(None))
+    source = open_input(str(tmp_path / "u.csv"), None, {})
+    (chunk,) = source.chunks(batch.wanted(source.columns()), batch.specs, 9)
+    found = batch.validate(chunk, 0)
+    assert found.broken["row"].to_list() == [3]
+    assert np.array_equal(found.features["joined"], [np.nan, 29, 28], equal_nan=True)
+
+
 def test_users_whose_times_are_days_already_are_decided_alike(models: dict[str, Any], users: pl.DataFrame) -> None:
     """As the pages show them, which have the users of training."""
     for as_of, day in ((DAY, DAY), ("taken", None)):

@@ -131,9 +131,10 @@ def by_contract(text: pl.Series, spec: ColumnSpec) -> pl.Series:
     if spec.type == "category":
         return text if spec.values is None or text.is_in(spec.values).all() else inferred(text)
     if spec.type == "time":
-        first = text.filter(~text.is_in(MISSING)).head(1)
+        present = text.set(text.is_in(MISSING), None)
+        first = present.drop_nulls().head(1)
         if not first.is_empty() and re.match(DATE, first[0]) and parse(first, "time")[0].null_count():
-            return _as_time_written(text, first[0]).cast(pl.String).fill_null(text)
+            return _as_time_written(present, first[0]).cast(pl.String).fill_null(text)
     return text
 
 

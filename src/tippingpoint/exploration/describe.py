@@ -113,10 +113,10 @@ def describe(settings: TableSettings) -> DescribeResult:
             try:
                 user_id = source.find_id(table)
                 users = source.users(read)
+                days = source.days(table, user_id)
             except InputError as error:
                 trouble = str(error)
-            target, days = source.outcome, source.days(table, user_id) if users is not None else None
-            roles = _roles(source, table, user_id, days)
+            roles, target = _roles(source, table, user_id, days), source.outcome
             (outcome, positive), action, measures = _outcome(source, table), source.logged, source.measured
         else:
             users = source.load()
