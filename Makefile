@@ -11,12 +11,14 @@ help:  ## this list
 run: .venv/run.stamp  ## compare the three families on the case study
 	$(BIN)/tippingpoint compare $(ARGS)
 
-TEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+TEST = $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+WORKERS := 2
 test: .venv/dev.stamp  ## the tests, but for those of `make slow`
 	$(TEST) $(ARGS)
 
-slow: .venv/dev.stamp  ## kills and races of whole jobs, browsers and whole programs; ROUNDS=10 kills ten times as often
-	$(TEST) -m "soak or programs" $(ARGS)
+slow: WORKERS := 4
+slow: .venv/dev.stamp  ## drawn worlds, kills and races of whole jobs, browsers, whole programs; ROUNDS=10 kills ten times as often
+	$(TEST) -m "soak or programs or worlds" $(ARGS)
 
 test-all: export ROUNDS ?= 10
 test-all: .venv/dev.stamp  ## all tests at their full length, Ray and Spark too: before a release, and at night

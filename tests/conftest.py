@@ -2,7 +2,8 @@
 
 import os
 
-os.environ |= {"OMP_THREAD_LIMIT": "1", "OMP_WAIT_POLICY": "PASSIVE"}  # xdist already fills the cores
+# One thread each: the tests' workers fill the cores.
+os.environ |= {"OMP_THREAD_LIMIT": "1", "OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_NUM_THREADS": "1"}
 import pickle
 import shutil
 import subprocess

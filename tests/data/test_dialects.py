@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tippingpoint.core.errors import InputError
-from tippingpoint.data.files import Table
+from tippingpoint.data.files import Table, read
 from tippingpoint.scoring.readers import Files
 
 CASES = Path(__file__).parent / "cases"
@@ -102,3 +102,9 @@ def test_files_that_failed_hold_what_people_see_in_them(case: str, column: str, 
     assert kinds[column] == ("category" if mean is None else "number")
     if mean is not None:
         assert users.features[column].mean() == pytest.approx(mean, abs=1e-4)
+
+
+@pytest.mark.parametrize("name", ["fz2_describe_22.bin", "fz2_describe_6.bin"])
+def test_bytes_that_are_no_table_are_refused_in_one_message(name: str) -> None:
+    with pytest.raises(InputError, match="is not UTF-8|contains|has"):
+        read(Path(__file__).parent / "cases" / name)

@@ -55,7 +55,7 @@ def test_roles_are_inferred(tmp_path: Path) -> None:
     assert users.contract.dropped == {
         "flat": "constant",
         "note": "like an id: 25 different values",
-        "seen": "a time",
+        "seen": "a time; data.as_of=… makes days of it",
     }
     assert np.isnan(users.features["charges"][3])
     assert users.outcome.tolist() == [int(i % 3 > 0) for i in range(25)]
@@ -86,8 +86,8 @@ GOOD = rows("user_id,x,y", "a,1,1", "b,2,0", "c,4,1")
     ("text", "message"),
     [
         ("", "data.path={path}: the file is empty."),
-        ("user_id,x,y\n", "data.path={path}: has a header only; users are rows."),
-        (rows("user_id,x,y", "a,1,1"), "data.path={path}: has one row only; users are rows."),
+        ("user_id,x,y\n", "data.path={path}: has no row. At least two users are needed."),
+        (rows("user_id,x,y", "a,1,1"), "data.path={path}: has one row. At least two users are needed."),
         ("<!DOCTYPE html><html><body>Log in</body></html>", "data.path={path}: is a web page, not a CSV."),
         ("user_id,x,y\na,ä,1\nb,ö,0\n".encode("latin1"), "data.path={path}: is not UTF-8. In Excel, save it as"),
         (rows("user_id,x,why", "a,1,1", "b,2,0"), "data.target: no column 'y' in users.csv. "),
@@ -254,7 +254,7 @@ def test_yes_and_no_may_be_what_the_control_is_called(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("a,y,a\n1,0,2\n2,1,3\n", "the header has more than one column 'a'. Rename"),
-        ('a,y\n1,0\n"2\n2",1\n3,0,7\n', "line 5 has 3 values, the header 2. Mend it"),
+        ('a,y\n1,0\n"2\n2",1\n3,0,7\n', "line 5 has 3 values, the header 2. Fix this line"),
         (bytes(range(256)) * 8, "is no table: it holds what no text does"),
         ("a,y\nZürich,1\nBern,0\n".encode("latin1"), "is not UTF-8. In Excel, save it"),
     ],

@@ -51,3 +51,20 @@ def test_a_column_has_the_type_that_all_its_values_have(cells: list, type_: type
 )
 def test_a_contract_says_how_a_column_is_read(cells: list, spec: dict, wanted: list) -> None:
     assert by_contract(pl.Series("x", cells, dtype=pl.String), ColumnSpec.model_validate(spec)).to_list() == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "dtype"),
+    [
+        (["2026-01-05", "NA", "2026-02-01"], pl.Date),
+        (["NA", "2026-01-05 10:00:00", None], pl.Datetime),
+        (["true", "FALSE", "?"], pl.Boolean),
+        (["N/A", "1", "2"], pl.Int64),
+        (["NA", "DE", "FR"], pl.String),
+        (["true", "maybe", "NA"], pl.String),
+    ],
+)
+def test_a_word_for_a_missing_value_does_not_change_what_a_column_is(text: list, dtype: type[pl.DataType]) -> None:
+    found = inferred(pl.Series(text))
+    assert found.dtype == dtype
+    assert found.null_count() == (1 + text.count(None) if dtype != pl.String else text.count(None))

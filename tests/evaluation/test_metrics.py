@@ -33,6 +33,7 @@ def test_metrics_agree_with_scikit_learn() -> None:
     assert found["calibration_error"].low is None
 
 
+@pytest.mark.worlds
 def test_intervals_cover() -> None:
     """Of 95 % intervals in worlds with known values, 5 % miss, within three Monte-Carlo errors."""
     worlds = min(200, 50 * ROUNDS)

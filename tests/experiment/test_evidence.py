@@ -48,6 +48,7 @@ def uplift(outcome_scores: np.ndarray, decision: np.ndarray, kind: str) -> Estim
     return policy_value(Evidence(kind, outcome_scores), np.zeros(3), np.ones(3), decision).uplift
 
 
+@pytest.mark.worlds
 @pytest.mark.parametrize("kind", ["randomised", "by_score"])
 @pytest.mark.parametrize("name", CONFOUNDED)
 def test_the_doubly_robust_mean_of_200_logs_is_the_truth(name: str, kind: str) -> None:
@@ -65,6 +66,7 @@ def test_the_doubly_robust_mean_of_200_logs_is_the_truth(name: str, kind: str) -
     assert abs(found.mean() - uplift(users.truth, decision, "truth").value) < 3 * error
 
 
+@pytest.mark.worlds
 @pytest.mark.parametrize("name", CONFOUNDED)
 def test_without_the_confounder_the_estimate_is_visibly_off(name: str) -> None:
     train, users = world(name, "confounded", *CONFOUNDED[name])
@@ -84,6 +86,7 @@ def test_confounded_logs_can_never_be_called_an_experiment(name: str) -> None:
         kind_of("experiment", users)
 
 
+@pytest.mark.worlds
 def test_a_score_predicts_under_the_logged_mix_or_under_none_only() -> None:
     words = [
         "model=logistic",

@@ -5,7 +5,7 @@ import pytest
 
 from tippingpoint.core.errors import InputError
 from tippingpoint.data.outcome import Positive
-from tippingpoint.measurement.outcomes import OutcomeRule, outcomes_of
+from tippingpoint.measurement.outcomes import OutcomeRule, _told, outcomes_of
 
 
 def came(values: list, positive: Positive) -> list[int]:
@@ -35,3 +35,17 @@ def test_outcomes_count_by_the_rule_the_version_was_fitted_with(values: list, po
 def test_outcomes_that_say_neither_are_refused(values: list, positive: Positive) -> None:
     with pytest.raises(InputError, match="not yes or no"):
         came(values, positive)
+
+
+@pytest.mark.parametrize(
+    ("positive", "cells", "found"),
+    [
+        (">50", [">50", "<=50", ">50"], [1, 0, 1]),  # a value that is written like a bound
+        (">50", ["51", "50", "NA"], [1, 0, None]),
+        ("gold", ["gold", "NA", "free"], [1, None, 0]),
+        (("gold", "NA"), ["gold", "NA", "free"], [1, 1, 0]),
+        ("yes", ["Yes", "no", "?"], [1, 0, None]),
+    ],
+)
+def test_an_outcome_is_what_it_was_in_training(positive: str | tuple, cells: list, found: list) -> None:
+    assert _told(pl.Series("plan", cells), positive).to_list() == found

@@ -7,6 +7,8 @@ import pytest
 
 from tests.conftest import ROUNDS
 
+pytestmark = pytest.mark.worlds
+
 WORLDS = 100 * ROUNDS
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "coverage.py"
 

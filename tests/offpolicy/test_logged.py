@@ -15,6 +15,8 @@ from tippingpoint.experiment.evidence import fit_logging, gather_evidence, log_o
 from tippingpoint.offpolicy.evidence import Evidence
 from tippingpoint.offpolicy.value import policy_value
 
+pytestmark = pytest.mark.worlds
+
 WORLDS = ("case_study", "streamzone", "retention")
 NO_RESPONSE = np.ones(3)
 

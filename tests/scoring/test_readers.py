@@ -105,9 +105,9 @@ def test_a_line_with_more_values_than_the_header_is_refused_whatever_columns_are
     lines = ROWS.write_csv().splitlines()
     lines[line - 1] += ",more"
     (tmp_path / "users.csv").write_text("\n".join(lines))
-    with pytest.raises(InputError, match=f"line {line:,} has 4 values, the header 3. Mend it"):
+    with pytest.raises(InputError, match=f"line {line:,} has 4 values, the header 3. Fix this line"):
         chunks(tmp_path / "users.csv", columns=columns)
-    with pytest.raises(InputError, match=f"line {line:,} has 4 values, the header 3. Mend it"):
+    with pytest.raises(InputError, match=f"line {line:,} has 4 values, the header 3. Fix this line"):
         read(tmp_path / "users.csv")
 
 

@@ -24,7 +24,7 @@ def read_users(source: str | Path | pd.DataFrame | pl.DataFrame, target: str | N
         The column to predict; None where `contract=` names it.
     **roles
         Corrections, as in `conf/data/csv.yaml`: `id`, `drop`, `positive`, `good`, `action`, `control`,
-        `logging_probability`, `measures`, `costs`, `contract`, `train_on`, `name`, …
+        `logging_probability`, `measures`, `costs`, `as_of`, `contract`, `train_on`, `name`, …
 
     Returns
     -------

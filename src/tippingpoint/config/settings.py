@@ -1,7 +1,7 @@
 """The composed config of each verb as typed strict models: what cannot be right is refused."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from omegaconf import DictConfig, OmegaConf
@@ -288,6 +288,16 @@ class ScoreTracking(StrictModel):
     log: bool = True
 
 
+def _day(given: Any) -> Any:
+    try:
+        return date.fromisoformat(given) if isinstance(given, str) else given
+    except ValueError as error:
+        raise ValueError("is no day. Type as_of=2026-03-01") from error
+
+
+Day = Annotated[date, BeforeValidator(_day)]
+
+
 class ScoreSettings(Terminal):
     """A batch of decisions, as `conf/score.yaml` lists it."""
 
@@ -305,6 +315,7 @@ class ScoreSettings(Terminal):
     holdout_actions: list[str] = []
     holdout_salt: str | None = None
     scored_at: str | None = None
+    as_of: Day | None = None
     chunk: int = Field(default=100_000, ge=1)
     quarantine: str = ".tippingpoint/quarantine"
     quarantine_share: float = Field(default=0.05, ge=0, le=1)
@@ -324,6 +335,7 @@ class ServeSettings(Serve):
     model: Annotated[str | None, NAMED] = Field(default=None, pattern=f"^{VERSION.pattern}$")
     port: int = Field(default=8000, ge=0, le=65535)
     poll_seconds: float = Field(default=1.0, gt=0, le=2)
+    as_of: Day | None = None
     max_users: int = Field(default=10_000, ge=1)
     max_explained: int = Field(default=100, ge=1)
     max_body: int = Field(default=8 * 2**20, ge=1)

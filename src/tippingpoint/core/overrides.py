@@ -29,7 +29,7 @@ def override(key: str, value: Any) -> str:
     Examples
     --------
     >>> print(override("data.drop", ["Customer, ID", "age"]))
-    data.drop='["Customer, ID",age]'
+    data.drop='["Customer, ID", age]'
     >>> print(override("data.target", "adopter"), override("data.positive", "1"), override("data.id", "a$b"))
     data.target=adopter data.positive='"1"' data.id='"a$b"'
     """
@@ -54,8 +54,8 @@ def _written(value: Any) -> str:
         looked_up_not = re.sub(r"(\\*)\$\{", lambda m: m[1] * 2 + "\\${", value)
         return quoted(looked_up_not, "'" if '"' in value else '"')
     if isinstance(value, Mapping):
-        return f"{{{','.join(f'{_key(str(key))}:{_written(inner)}' for key, inner in value.items())}}}"
-    return f"[{','.join(map(_written, value))}]" if isinstance(value, Iterable) else str(value)
+        return f"{{{', '.join(f'{_key(str(key))}: {_written(inner)}' for key, inner in value.items())}}}"
+    return f"[{', '.join(map(_written, value))}]" if isinstance(value, Iterable) else str(value)
 
 
 def _key(key: str) -> str:

@@ -21,8 +21,10 @@ def _known(encoding: str) -> str:
     return encoding
 
 
+Decimal = Annotated[Literal[".", ","], BeforeValidator(_sign)]
+"""What stands before decimals."""
 Sign = Annotated[Literal[".", ",", " ", "'"], BeforeValidator(_sign)]
-"""What parts decimals or thousands."""
+"""What parts thousands."""
 Separator = Annotated[str, BeforeValidator(_sign), Field(min_length=1, max_length=1)]
 """What stands between a CSV's values."""
 Encoding = Annotated[str, AfterValidator(_known)]

@@ -162,7 +162,9 @@ def own_users(subject: Subject) -> Listed:
         raise InputError(
             "users", f"those the champion was judged on cannot be read ({subject.why_not})", "Upload some."
         )
-    return decided(subject, Held(subject.origin, subject.users), batch_of(subject, _now()), {})
+    batch = batch_of(subject, _now())
+    read = replace(batch.decider, deployment=batch.decider.deployment.after_reading())
+    return decided(subject, Held(subject.origin, subject.users), replace(batch, decider=read), {})
 
 
 def decided(
@@ -202,7 +204,7 @@ def as_they_are(source: Input, subject: Subject, progress: Callable[[int], None]
     InputError
         When another policy made them, whose segments are not those of the pages, or none is complete.
     """
-    segments, columns = subject.policy.segments, source.columns()
+    segments, columns, terms = subject.policy.segments, source.columns(), subject.decider.deployment.terms
     key = "user_id" if "user_id" in columns else columns[0]
     user_id = "user_id"  # no header of an upload's own becomes one of a file
     table, broken, tally = _complete(source, key, progress)
@@ -230,7 +232,7 @@ def as_they_are(source: Input, subject: Subject, progress: Callable[[int], None]
         broken=broken,
         tally=replace(tally, decided=len(last), kept=len(last), users=users),
         at=last["scored_at"].max(),  # type: ignore[arg-type]  # times
-        readable=set(subject.decider.columns) <= set(columns),
+        readable=set(terms.columns) - {terms.id} <= set(columns),
         by=by,
     )
 
@@ -306,7 +308,9 @@ def names_beside(own: Sequence[str], decisions: Collection[str]) -> dict[str, st
 
 def features(of: Listed, subject: Subject, rows: np.ndarray) -> pd.DataFrame:
     """What the model reads of users, by their positions in `of.table`."""
-    table = of.table[rows].select(pl.col(of.beside.get(c, c)).alias(c) for c in subject.decider.columns)
+    before = subject.decider.deployment.as_of
+    read = [*subject.decider.columns, *([before] if before in of.table.columns else [])]
+    table = of.table[rows].select(pl.col(of.beside.get(c, c)).alias(c) for c in read)
     return batch_of(subject, of.at).features(table.with_columns(pl.col(pl.Enum).cast(pl.String)))
 
 

@@ -13,9 +13,10 @@ from pydantic import BeforeValidator, model_validator
 
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.core.overrides import override
-from tippingpoint.core.signs import Sign
+from tippingpoint.core.signs import Decimal, Sign
 from tippingpoint.data.column_rules import MISSING, stand_ins
 from tippingpoint.data.contract import TableSchema
+from tippingpoint.data.days import Days, day, days_of, times_of
 from tippingpoint.data.inference import ALMOST, features, id_column, odd_words, remarks
 from tippingpoint.data.number_format import OTHER, Marks, recognised
 from tippingpoint.data.outcome import NO, YES, Positive, ones, told, words
@@ -74,7 +75,10 @@ class Roles(Source):
     logging_probability: dict[Text, float | str] | Literal["uniform"] | None = None
     """For each of the action's values, the chance it was taken with: a number, or the column that holds it; or
     `uniform`."""
-    decimal: Sign | None = None
+    as_of: Text | None = None
+    """A day (2026-03-01), or the column that holds each user's: times become features, the days before it; null: no
+    model sees times."""
+    decimal: Decimal | None = None
     """The decimal sign of numbers that are text, `.` or `,`; null: found in each column."""
     thousands: Sign | None = None
     """The sign that parts their thousands, `,`, `.`, `'` or a blank; null: found in each column."""
@@ -144,7 +148,8 @@ class Roles(Source):
         ids = self._ids(table, user_id, rows)
         actions, action, logging_probability = self._actions(table)
         hidden = self.hidden(user_id)
-        columns, frame, dropped, odd = features(table.drop(list(hidden)), self.terms, self.marks)
+        days = self.days(table, user_id)
+        columns, frame, dropped, odd = features(table.drop(list(hidden)), self.terms, self.marks, days)
         if self.terms:
             odd = odd_words(raw[rows], table.select(c.name for c in columns))
         dropped = {c: why for c, why in hidden.items() if c in self.drop} | dropped
@@ -161,7 +166,8 @@ class Roles(Source):
                 good,
                 user_id,
                 dropped,
-                remarks(table, {c.name: c.kind for c in columns}, {c.name: c.written for c in columns}),
+                remarks(table, {c.name: c.kind for c in columns}, {c.name: c.written for c in columns})
+                | (days.remarks if days else {}),
                 odd=odd,
             ),
             actions=actions,
@@ -186,6 +192,10 @@ class Roles(Source):
         for key in ("drop", "measures", "costs"):
             for column in getattr(self, key):
                 self._require(table, f"data.{key}", column, getattr(self, key))
+        if self.as_of is not None and day(self.as_of) is None and self.as_of not in table.columns:
+            what = f"{self.as_of!r} is neither a day nor a column of {self.origin}"
+            near = nearest(self.as_of, table.columns, "data.as_of")
+            raise InputError("data.as_of", what, f"Type data.as_of=2026-03-01, or a column. {near}")
 
     def unused(self, table: pl.DataFrame) -> dict[str, np.ndarray]:
         """(n,) rows that say nothing of a user, or not what came of one, by the reason they are quarantined for."""
@@ -222,11 +232,36 @@ class Roles(Source):
         others = [name for name in self.hidden(None) if name not in self.drop]
         return id_column(table.drop(others, strict=False), self.drop)
 
+    def days(self, table: pl.DataFrame, user_id: str | None) -> Days | None:
+        """The features that are made of times; None where `as_of` is not given.
+
+        Raises
+        ------
+        InputError
+            When that is a column without times, or no other column holds times.
+        """
+        if self.as_of is None:
+            return None
+        if (moment := day(self.as_of)) is not None:
+            moments: pl.Series | None = pl.repeat(moment, len(table), dtype=pl.Datetime("us"), eager=True)
+        else:
+            named = self.terms is not None and self.as_of in self.terms.columns
+            moments = times_of(table[self.as_of], self.terms if named else None)
+        if moments is None:
+            what = f"{self.as_of!r} holds no times in {self.origin}"
+            raise InputError("data.as_of", what, "Type a day, data.as_of=2026-03-01, or a column of times.")
+        found = days_of(table.drop(list(self.hidden(user_id))), self.as_of, moments, self.terms, self.drop)
+        if not found.columns:
+            what = f"no column of {self.origin} that a model may see holds times"
+            raise InputError("data.as_of", what, "Leave data.as_of out.")
+        return found
+
     def hidden(self, user_id: str | None) -> dict[str, str]:
         """Columns that are no features because of what they are to the config, with the reason."""
         given = self.logging_probability if isinstance(self.logging_probability, dict) else {}
         hidden = {self.terms.outcome: "another outcome"} if self.terms and self.terms.outcome else {}
         hidden |= {self.outcome: "the outcome"} if self.outcome else {}
+        hidden |= {self.as_of: "the as-of day"} if self.as_of and day(self.as_of) is None else {}
         hidden |= {user_id: "the id"} if user_id else {}
         hidden |= {self.logged: "the logged action"} if self.logged else {}
         hidden |= {c: "a logging probability" for c in given.values() if isinstance(c, str)}
@@ -334,6 +369,13 @@ class Roles(Source):
         return pd.DataFrame(found)
 
 
+def at_least_two(table: pl.DataFrame, where: str) -> pl.DataFrame:
+    """Return a table of users; refuse one of fewer than two."""
+    if len(table) < 2:
+        raise InputError(where, f"has {'one row' if len(table) else 'no row'}", "At least two users are needed.")
+    return table
+
+
 def truth(values: pl.Series) -> pl.Series:
     """Return 1.0 for yes and 0.0 for no where a text says nothing else, in any of their words; else what was given."""
     if values.dtype != pl.String:
@@ -372,7 +414,8 @@ def _total(table: pl.DataFrame, blank: np.ndarray) -> np.ndarray:
 def _missing(outcome: pl.Series, contract: TableSchema | None) -> np.ndarray:
     """(n,) whether an outcome is missing; a word for that is a value where else there were not two: `None`, `gold`."""
     text = as_text(outcome).str.strip_chars()
-    stands_in = text.is_in(stand_ins(contract.columns[outcome.name].values if contract else None))
+    spec = contract.columns.get(outcome.name) if contract else None
+    stands_in = text.is_in(stand_ins(spec.values if spec else None))
     if text.filter(~stands_in).n_unique() < 2:
         stands_in = text == ""
     return (text.is_null() | stands_in.fill_null(False)).to_numpy()

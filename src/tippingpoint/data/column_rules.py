@@ -69,7 +69,7 @@ def rules(spec: ColumnSpec, now: datetime | None = None, shifted: str = "") -> l
     found = []
     if spec.numeric:
         found.append(ColumnRule("finite", "is not finite", lambda x: (x == math.inf) | (x == -math.inf)))
-    if spec.type == "time" and now is not None:
+    if spec.type == "time" and now is not None and not spec.future:
         found.append(ColumnRule("future", "lies in the future", lambda x: x > now + CLOCKS))
     if spec.values is not None:
         found.append(ColumnRule("category", "is an unseen category", lambda x: _unseen(x, spec.values or [])))

@@ -27,9 +27,11 @@ HEADER = """\
 # What the table must hold, column by column; rows that break it are set aside, with the reason. Written from what
 # was seen: widen min, max and values to what may come, and say what each column means.
 #   type: number, whole, category, text or time     typical: the median, by which a shifted unit is told
+#   future: whether a time may lie in the future
 #   decimal, thousands, unit: how numbers are written, as 1.568,43 €     also_missing: words that stand for missing ones
 """
 WRITING = ("decimal", "thousands", "unit", "also_missing")
+QUIET = (*WRITING, "future")
 """Keys that are left out where they say nothing, so that a file without them keeps its digest."""
 
 
@@ -42,7 +44,9 @@ class ColumnSpec(StrictModel):
     type: Type
     min: Bound | None = None
     max: Bound | None = None
-    """Smallest and largest number, or time (UTC), both allowed. No time may lie in the future."""
+    """Smallest and largest number, or time (UTC), both allowed."""
+    future: bool = False
+    """Whether a time may lie in the future."""
     values: list[str] | None = None
     """All categories there are."""
     typical: float | None = None
@@ -91,7 +95,7 @@ class ColumnSpec(StrictModel):
 
     @model_serializer(mode="wrap")
     def _without_what_says_nothing(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {key: value for key, value in dump(self).items() if value or key not in WRITING}
+        return {key: value for key, value in dump(self).items() if value or key not in QUIET}
 
     @model_validator(mode="after")
     def _fit_the_type(self) -> Self:
@@ -106,6 +110,8 @@ class ColumnSpec(StrictModel):
             raise ValueError("values must name the categories of a category")
         if not numeric and any(getattr(self, key) for key in WRITING):
             raise ValueError(f"a {self.type} has no {' and '.join(WRITING)}; a number may have")
+        if self.future and self.type != "time":
+            raise ValueError(f"a {self.type} has no future; a time may have")
         if self.decimal is not None and self.decimal == self.thousands:
             raise ValueError("decimal and thousands must differ")
         if self.typical is not None and (not numeric or self.typical == 0):

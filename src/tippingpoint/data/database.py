@@ -13,7 +13,7 @@ import polars as pl
 from pydantic import Field, field_validator
 
 from tippingpoint.core.errors import InputError, OutsideError, nearest
-from tippingpoint.data.column_roles import Roles
+from tippingpoint.data.column_roles import Roles, at_least_two
 
 if TYPE_CHECKING:
     import psycopg
@@ -56,10 +56,7 @@ class Sql(Roles):
 
     def read(self) -> pl.DataFrame:
         with connect(self.url) as database:
-            table = database.frame(self.query, self.parameters)
-        if len(table) < 2:
-            raise InputError("data.query", f"gives {len(table) or 'no'} row; users are rows")
-        return table
+            return at_least_two(database.frame(self.query, self.parameters), "data.query")
 
 
 class DuckDB:

@@ -41,7 +41,8 @@ def read(path: str, key: str, user_id: str | None = None) -> pl.DataFrame:
         with database.connect(url) as connection:
             return connection.frame(f"select * from {database.quoted_table(table)}", {})
     except InputError as error:
-        raise InputError(re.sub(r"^data\.(path|url|query)", key, error.where), error.what, error.remedy) from error
+        remedy = "Save it as UTF-8." if "data.encoding" in error.remedy else error.remedy  # there is no such key here
+        raise InputError(re.sub(r"^data\.(path|url|query)", key, error.where), error.what, remedy) from error
 
 
 def checked(table: pl.DataFrame, user_id: str | None = None) -> tuple[pl.DataFrame, str]:

@@ -21,7 +21,7 @@ from pydantic import Field
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.core.overrides import override
 from tippingpoint.core.signs import Encoding, Separator
-from tippingpoint.data.column_roles import Roles
+from tippingpoint.data.column_roles import Roles, at_least_two
 from tippingpoint.data.column_rules import MISSING
 from tippingpoint.data.identity import names_id
 from tippingpoint.data.inference import typed
@@ -63,7 +63,8 @@ class Table(Roles):
         return Path(self.path).name or Path(self.path).resolve().name
 
     def read(self) -> pl.DataFrame:
-        return read(Path(self.path), Told(self.separator, self.encoding, self.text_ids, self._decimal))
+        told = Told(self.separator, self.encoding, self.text_ids, self._decimal)
+        return at_least_two(read(Path(self.path), told), f"data.path={self.path}")
 
     def require(self, table: pl.DataFrame) -> None:
         header = table.columns[0]
@@ -86,7 +87,7 @@ def read(path: Path, told: Told = UNTOLD) -> pl.DataFrame:
     Raises
     ------
     InputError
-        When there is no such file, or it is not a table with at least two rows.
+        When there is no such file, or it is no table.
     """
     where = f"data.path={path}"
     files = files_of(path, where)
@@ -96,8 +97,6 @@ def read(path: Path, told: Told = UNTOLD) -> pl.DataFrame:
     else:
         table, is_text = _read(path, where, told)
         table = typed(table, told.ids, told.decimal) if is_text else table
-    if len(table) < 2:
-        raise InputError(where, f"has {'a header only' if not len(table) else 'one row only'}; users are rows")
     return table
 
 
@@ -238,7 +237,7 @@ def _title_lines(lines: list[str]) -> int:
     Where what follows is a header beyond doubt: three words and more, all different, and as many other values below.
     """
     for separator in SEPARATORS:
-        rows = [next(csv.reader([line], delimiter=separator), []) for line in lines]
+        rows = [next(csv.reader([line.replace("\r", " ")], delimiter=separator), []) for line in lines]
         k = next((k for k, row in enumerate(rows) if sum(cell.strip() != "" for cell in row) > 1), 0)
         header, below = [cell.strip() for cell in rows[k]] if k else [], rows[k + 1 : -1] or rows[k + 1 :]
         words = [cell for cell in header if re.match(r"[^\W\d]", cell)]
@@ -288,7 +287,7 @@ def unreadable(error: Exception, path: Path, where: str, found: Layout) -> Input
     if not found.parquet and ("utf-8" in reason.lower() or "utf8" in reason.lower()):
         return _not_utf8(where)
     if not found.parquet and (ragged := _ragged(path, found)):
-        return InputError(where, ragged, f'Mend it; a value with {found.separator!r} in it stands in "quotes".')
+        return InputError(where, ragged, f'Fix this line; a value with {found.separator!r} in it stands in "quotes".')
     if not found.parquet and (line := _odd_quotes(path, found)):
         what = f"line {line:,} has a quote that is not closed"
         return InputError(where, what, 'Close it; a quote that belongs to a value is written twice: "12"" screen".')

@@ -9,7 +9,7 @@ from pydantic import PrivateAttr
 
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.core.strict import validate
-from tippingpoint.data.column_roles import Roles
+from tippingpoint.data.column_roles import Roles, at_least_two
 from tippingpoint.data.identity import names_id
 
 
@@ -36,9 +36,7 @@ class Frame(Roles):
         if self._table is None:
             what = "the users were a frame in memory, which is not kept"
             raise InputError("data", what, "Give the frame again, or type data=csv data.path=… data.target=…")
-        if len(self._table) < 2:
-            raise InputError("users", f"the frame has {len(self._table)} rows; at least two are needed")
-        return self._table
+        return at_least_two(self._table, "users")
 
 
 def as_polars(frame: pd.DataFrame | pl.DataFrame) -> pl.DataFrame:
@@ -83,6 +81,8 @@ def model_columns(table: pl.DataFrame, kinds: Mapping[str, str]) -> pd.DataFrame
         if kind == "category":
             columns[name] = pd.Series(pd.array(values.cast(pl.String).to_arrow(), dtype="str"))
             continue
+        if values.dtype.is_temporal():
+            raise InputError(f"users.{name}", "holds times, and the model reads days", "Use score, which counts them.")
         try:
             columns[name] = pd.Series(values.cast(pl.Float64).to_numpy().astype(np.float64, copy=False))
         except pl.exceptions.PolarsError as error:

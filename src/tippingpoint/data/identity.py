@@ -73,7 +73,8 @@ def index(values: pl.Series, first: bool) -> bool:
     if not differ or (len(number) < ENOUGH and values.name not in ("index", "level_0")):
         return False
     counts = number.min() in (0, 1) and _span(number) == len(number)
-    return counts or (len(number) >= ENOUGH and number.cast(pl.Int128).diff().drop_nulls().n_unique() == 1)
+    steps = number.cast(pl.Int128, strict=False).diff().drop_nulls()
+    return counts or (len(number) >= ENOUGH and steps.n_unique() == 1)
 
 
 def like_id(values: pl.Series) -> bool:

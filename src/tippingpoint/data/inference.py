@@ -12,13 +12,15 @@ from tippingpoint.core.errors import InputError
 from tippingpoint.core.overrides import override
 from tippingpoint.data.column_rules import INFINITE, MISSING, stand_ins
 from tippingpoint.data.contract import KINDS, NOUN, ColumnSpec, TableSchema
+from tippingpoint.data.days import Days
 from tippingpoint.data.identity import INDEX, LIKE_ID, index, like_id, nameless, names_id, whole
 from tippingpoint.data.number_format import Marks, NumberFormat, Reading, recognised
 from tippingpoint.data.users import Column
-from tippingpoint.data.validation import TIMES
+from tippingpoint.data.validation import TIMES, parse
 
 ALMOST = 0.9
 """Share of different values from which on a column named like an id is meant as one."""
+A_TIME = "a time; data.as_of=… makes days of it"
 NO_VALUE = "no value"
 """Why no model sees a column without any."""
 MANY, FEWEST = 50, 20
@@ -61,13 +63,24 @@ def inferred(text: pl.Series, decimal: str | None = None) -> pl.Series:
     if first.cast(pl.Float64, strict=False)[0] is not None:
         parted = decimal == "," and text.str.contains(".", literal=True).any()
         return text if parted else _as_number_written(text)
+    if first[0] in MISSING:
+        return _beside_missing(text, decimal)
     if first[0].lower() in ("true", "false"):
         lower = text.str.to_lowercase()
-        return lower == "true" if lower.is_in(["true", "false"]).all() else text
+        return lower == "true" if lower.is_in(["true", "false"]).all() else _beside_missing(text, decimal)
     if re.match(r"\d{1,4}[-/.:]\d", first[0]):
         typed = _as_time_written(text, first[0])
-        return typed if typed.null_count() == text.null_count() else text
+        return typed if typed.null_count() == text.null_count() else _beside_missing(text, decimal)
     return text
+
+
+def _beside_missing(text: pl.Series, decimal: str | None) -> pl.Series:
+    """As `inferred` where words stand for missing values; text as it is where nothing else is found behind them."""
+    present = text.set(text.is_in(MISSING), None)
+    if present.null_count() == text.null_count():
+        return text
+    typed = inferred(present, decimal)
+    return text if typed.dtype == pl.String else typed
 
 
 def _as_time_written(text: pl.Series, first: str) -> pl.Series:
@@ -108,7 +121,7 @@ def typed(
 def by_contract(text: pl.Series, spec: ColumnSpec) -> pl.Series:
     """Return a CSV's column as its contract has it; what does not fit stays text, for validation to name.
 
-    Text, as ids are, stays as written.
+    Text, as ids are, stays as written; a time that is not written as ISO 8601 has it is written so.
     """
     if spec.numeric:
         number = text.cast(pl.Float64, strict=False) if spec.written is None else spec.written.parse(text)
@@ -117,6 +130,11 @@ def by_contract(text: pl.Series, spec: ColumnSpec) -> pl.Series:
         return number if number.null_count() == text.null_count() else inferred(text)
     if spec.type == "category":
         return text if spec.values is None or text.is_in(spec.values).all() else inferred(text)
+    if spec.type == "time":
+        present = text.set(text.is_in(MISSING), None)
+        first = present.drop_nulls().head(1)
+        if not first.is_empty() and re.match(DATE, first[0]) and parse(first, "time")[0].null_count():
+            return _as_time_written(present, first[0]).cast(pl.String).fill_null(text)
     return text
 
 
@@ -166,15 +184,21 @@ def _fractions(values: pl.Series) -> bool:
 
 
 def features(
-    table: pl.DataFrame, contract: TableSchema | None, marks: Marks = (None, None)
+    table: pl.DataFrame, contract: TableSchema | None, marks: Marks = (None, None), days: Days | None = None
 ) -> tuple[tuple[Column, ...], pd.DataFrame, dict[str, str], dict[str, dict[str, int]]]:
     """What a model may see of a table: columns, their values, why it does not see the others, and odd words.
 
     Odd words stand for missing numbers: of each column that has some, how often.
+
+    Parameters
+    ----------
+    days
+        What times are as features; None: they are none.
     """
     columns, frame, dropped, odd = [], {}, {}, {}
     for series in table:
-        kind, why, values, reading = feature(series, contract, series.name == table.columns[0], marks)
+        own = days.columns.get(series.name) if days else None
+        kind, why, values, reading = feature(series, contract, series.name == table.columns[0], marks, own)
         if kind is None:
             dropped[series.name] = why
         elif kind == "number":
@@ -184,8 +208,9 @@ def features(
                 words[INFINITE] = infinite
             if words:
                 odd[series.name] = words
-            own = [*(reading.also_missing if reading else []), *([INFINITE] if infinite else [])]
-            columns.append(Column(series.name, "number", reading.written if reading else None, tuple(own)))
+            also = [*(reading.also_missing if reading else []), *([INFINITE] if infinite else [])]
+            before = days.before if days and own is not None else None
+            columns.append(Column(series.name, "number", reading.written if reading else None, tuple(also), before))
             frame[series.name] = pd.Series(np.where(np.isinf(number), np.nan, number))
         else:
             columns.append(Column(series.name, "category"))
@@ -252,7 +277,11 @@ def _like_thousands(values: pl.Series) -> bool:
 
 
 def feature(
-    series: pl.Series, contract: TableSchema | None, first: bool = False, marks: Marks = (None, None)
+    series: pl.Series,
+    contract: TableSchema | None,
+    first: bool = False,
+    marks: Marks = (None, None),
+    days: pl.Series | None = None,
 ) -> Feature:
     """What a column is to a model, as the contract says or else its name and values.
 
@@ -262,9 +291,12 @@ def feature(
         Whether it is the table's first one.
     marks
         Decimal and thousands signs, where they are given.
+    days
+        Of a time that is a feature: its days.
     """
     if contract is not None and series.name not in contract.columns:
         return Feature(None, "not in the contract", series)
+    series = series if days is None else days
     if series.dtype.is_nested() or series.dtype in (pl.Binary, pl.Object):
         return Feature(None, "neither number nor text", series)
     if series.dtype == pl.String:
@@ -276,11 +308,13 @@ def feature(
     distinct = series.n_unique()
     if distinct == 1:
         return Feature(None, "constant", series)
+    if days is not None:
+        return Feature("number", "", series)
     if contract is not None:
         kind = contract.columns[series.name].type
-        return Feature(KINDS.get(kind), "" if kind in KINDS else NOUN[kind], series)
+        return Feature(KINDS.get(kind), "" if kind in KINDS else A_TIME if kind == "time" else NOUN[kind], series)
     if series.dtype.is_temporal():
-        return Feature(None, "a time", series)
+        return Feature(None, A_TIME if series.dtype in (pl.Date, pl.Datetime) else "a time", series)
     if index(series, first):
         return Feature(None, INDEX, series)
     reading = recognised(series, MISSING, marks) if series.dtype == pl.String else None

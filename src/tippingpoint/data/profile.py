@@ -13,6 +13,7 @@ from scipy.stats import rankdata
 
 from tippingpoint.data.column_rules import INFINITE, MISSING, is_whole
 from tippingpoint.data.contract import KINDS, ColumnSpec, TableSchema
+from tippingpoint.data.days import Days
 from tippingpoint.data.identity import INDEX
 from tippingpoint.data.inference import NO_VALUE, Feature, feature, remarks
 from tippingpoint.data.number_format import Marks, Reading, recognised
@@ -57,7 +58,7 @@ class Described:
     remark
         What is odd about it as a feature; empty if nothing is.
     written
-        How its numbers are written (`1.568,43 €`); empty: as 1568.43.
+        How its numbers are written (`1.568,43 €`), or what a time is counted to; empty: as 1568.43.
     odd
         Words that stand for missing numbers, and how often.
     """
@@ -88,7 +89,11 @@ class Described:
 
 
 def describe(
-    table: pl.DataFrame, roles: dict[str, str], outcome: np.ndarray | None, marks: Marks = (None, None)
+    table: pl.DataFrame,
+    roles: dict[str, str],
+    outcome: np.ndarray | None,
+    marks: Marks = (None, None),
+    days: Days | None = None,
 ) -> list[Described]:
     """Describe each column.
 
@@ -100,9 +105,12 @@ def describe(
         (n,) 0/1; None where it is not known.
     marks
         Decimal and thousands signs, where they are given.
+    days
+        Times that are features.
     """
     features = {values.name: feature(values, None, values.name == table.columns[0], marks) for values in table}
     odd = remarks(table, roles, {name: f.reading.written if f.reading else None for name, f in features.items()})
+    odd |= days.remarks if days else {}
     described = []
     for values in table:
         found = features[values.name]
@@ -112,6 +120,8 @@ def describe(
         ordered = terms.type in ("number", "whole", "time") and len(present) > 0
         role = roles[values.name]
         asked = outcome if role in ("number", "category") else None
+        own = days.columns.get(values.name) if days else None
+        felt = typed if own is None else own
         described.append(
             Described(
                 name=values.name,
@@ -122,10 +132,10 @@ def describe(
                 low=_scalar(present.min(), terms) if ordered else None,
                 high=_scalar(present.max(), terms) if ordered else None,
                 example=(as_text(values).drop_nulls().head(1).to_list() or [""])[0],
-                alone=None if asked is None else alone(typed, asked),
-                pure="" if asked is None else pure(typed, asked),
+                alone=None if asked is None else alone(felt, asked),
+                pure="" if asked is None else pure(felt, asked),
                 remark=odd.get(values.name, ""),
-                written=str(terms.written or ""),
+                written=f"days before {days.before}" if days and own is not None else str(terms.written or ""),
                 odd=_odd_words(found),
             )
         )
@@ -244,7 +254,7 @@ def infer_terms(values: pl.Series, marks: Marks = (None, None), found: Feature |
         time, readable = parse(values, "time")
         if readable.all() and (newest := time.max()) is not None:
             late = newest > datetime.now(UTC).replace(tzinfo=None)  # type: ignore[operator]  # of times it is a time
-            return ColumnSpec(type="text" if late else "time", missing=missing)
+            return ColumnSpec(type="time", missing=missing, future=bool(late))
     text, _ = parse(values, "category")
     missing, distinct = text.null_count() > 0, text.drop_nulls().n_unique()
     if found.kind is None and found.why not in STAYS:

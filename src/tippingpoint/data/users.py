@@ -23,12 +23,15 @@ class Column:
         How its numbers are written as text; None: as 1568.43.
     also_missing
         Words that stand for a missing number in this column only.
+    days_before
+        Of a time: the day, or the column, that its days are counted to.
     """
 
     name: str
     kind: Literal["number", "category"]
     written: NumberFormat | None = None
     also_missing: tuple[str, ...] = ()
+    days_before: str | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,17 @@ class FeatureSchema:
             said.setdefault(name, []).append(missing_words(words))
         return "; ".join(f"{name} {', '.join(how)}" for name, how in said.items() if how)
 
+    @property
+    def as_of(self) -> str | None:
+        """The day, or the column, that days of times are counted to; None where no time is a feature."""
+        return next((c.days_before for c in self.columns if c.days_before is not None), None)
+
+    @property
+    def days(self) -> str:
+        """Which features are days, and before what; empty if none is."""
+        times = ", ".join(c.name for c in self.columns if c.days_before is not None)
+        return f"{times} in days before {self.as_of}" if times else ""
+
     def names(self, kind: Literal["number", "category"]) -> list[str]:
         """Feature names of one kind, in the table's order."""
         return [c.name for c in self.columns if c.kind == kind]
@@ -104,7 +118,7 @@ class Intake:
     path
         The file that holds these, each with its reasons; None where there are none.
     reasons
-        Why, and how many rows each time; the worst first.
+        Why, and how many rows each time.
     """
 
     rows: int
@@ -126,7 +140,8 @@ class Intake:
     @property
     def worst(self) -> str:
         """The reasons with the most rows, in words."""
-        return "; ".join(f"{reason}: {count:,}" for reason, count in list(self.reasons.items())[:3])
+        most = sorted(self.reasons.items(), key=lambda item: -item[1])[:3]
+        return "; ".join(f"{reason}: {count:,}" for reason, count in most)
 
 
 @dataclass(frozen=True)

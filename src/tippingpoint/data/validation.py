@@ -1,8 +1,10 @@
 """Tables held against a contract: each row is valid, or quarantined with every reason."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from math import inf
 
 import numpy as np
 import polars as pl
@@ -23,6 +25,9 @@ from tippingpoint.data.identity import without_point
 from tippingpoint.data.number_format import MISSING_NUMBERS
 
 TIMES = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M")
+
+NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
+"""A word that is a number, as -999 for a missing one."""
 
 
 @dataclass(frozen=True)
@@ -158,8 +163,9 @@ def as_text(values: pl.Series) -> pl.Series:
 
 
 def as_ids(values: pl.Series) -> pl.Series:
-    """Return ids as text: as written, every digit of a number, and whole numbers without a point."""
-    return without_point(as_text(values))
+    """Return ids as text: as written without blanks around them, and every digit of a number, without a point."""
+    text = as_text(values).str.strip_chars()
+    return without_point(text.set(text == "", None))
 
 
 def free(name: str, taken: list[str]) -> str:
@@ -221,8 +227,9 @@ def _numbers(values: pl.Series, spec: ColumnSpec | None) -> tuple[pl.Series, pl.
             text = text.set(text.is_in([*MISSING, *words]) | text.str.to_lowercase().is_in(MISSING_NUMBERS), None)
             number = written.parse(text) if written else text.cast(pl.Float64, strict=False).fill_nan(None)
         missing = text.is_null()
-    if INFINITE in words and (infinite := number.is_infinite().fill_null(False)).any():
-        return missing | infinite, number.set(infinite, None)
+    codes = [float(word) for word in words if NUMBER.fullmatch(word)] + [inf, -inf] * (INFINITE in words)
+    if codes and (coded := number.is_in(codes).fill_null(False)).any():
+        return missing | coded, number.set(coded, None)
     return missing, number
 
 

@@ -35,6 +35,8 @@ class BatchResult:
         Parts that an earlier job had written, and parts in all; None where it is one file or table.
     unseen
         Categories the model never learnt from, as `unseen.named` gives them.
+    as_of
+        The day that times were counted to; None where a column says it, or the model reads no times.
     """
 
     origin: str
@@ -54,6 +56,7 @@ class BatchResult:
     seconds: float
     resumed: tuple[int, int] | None = None
     unseen: list[dict[str, str | int | None]] = field(default_factory=list)
+    as_of: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
@@ -65,6 +68,7 @@ class BatchResult:
             "policy": self.policy,
             "policy_digest": self.policy_digest,
             "scored_at": f"{self.scored_at.isoformat()}Z",
+            "as_of": self.as_of,
             "rows": tally.rows,
             "decided": tally.decided,
             "quarantined": tally.quarantined,

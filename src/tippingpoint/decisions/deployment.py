@@ -1,14 +1,16 @@
 """What deciding for new users takes besides a model and its policy; it is registered beside them."""
 
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
+from tippingpoint.core.errors import InputError
 from tippingpoint.core.strict import Component, StrictModel, validate
-from tippingpoint.data.contract import ColumnSpec, TableSchema
+from tippingpoint.data.contract import KINDS, ColumnSpec, TableSchema
+from tippingpoint.data.days import day
 from tippingpoint.data.users import Column, FeatureSchema, Users
 from tippingpoint.decisions.drift import Reference
 from tippingpoint.decisions.expected_outcomes import Ratio, Sigmoid, responses
@@ -34,6 +36,28 @@ class Deployment(StrictModel):
     responses: dict[str, Sigmoid | Ratio | None]
     """For each action, the outcome that a score lets expect; None where nobody got it."""
     reference: Reference = Field(repr=False)
+    as_of: str | None = None
+    """What days of times are counted to: a column of `terms`; or a day, then new users' are counted to their own."""
+
+    @model_serializer(mode="wrap")
+    def _without_what_says_nothing(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in dump(self).items() if value is not None or key != "as_of"}
+
+    @property
+    def dated(self) -> bool:
+        """Whether times are counted to a day that is given when users are scored."""
+        return self.as_of is not None and self.as_of not in self.terms.columns
+
+    def kind(self, column: str) -> Literal["number", "category"] | None:
+        """What a model makes of a column of `terms`; None: it does not see it."""
+        kind = self.terms.columns[column].type
+        return "number" if kind == "time" and self.as_of not in (None, column) else KINDS.get(kind)
+
+    def after_reading(self) -> Self:
+        """The same for users whose times are days already, as they are in training."""
+        days = ColumnSpec(type="number", missing=True)
+        columns = {c: days if s.type == "time" else s for c, s in self.terms.columns.items() if c != self.as_of}
+        return self.model_copy(update={"as_of": None, "terms": self.terms.model_copy(update={"columns": columns})})
 
     @property
     def actions(self) -> tuple[str, ...]:
@@ -64,6 +88,19 @@ class Deployment(StrictModel):
     def gained(self, score: np.ndarray, value: np.ndarray) -> np.ndarray:
         """(n,) how much more money than from doing nothing, where (n,) `value` is expected; NaN where not known."""
         return value - self.expected_value(score, np.zeros(len(score), dtype=np.int64))
+
+
+def refuse_day(deployment: Deployment) -> None:
+    """Refuse a day that times are counted to, where a version takes none.
+
+    Raises
+    ------
+    InputError
+        When its column says it, or it reads no times.
+    """
+    if not deployment.dated:
+        why = f"column {deployment.as_of!r} says it" if deployment.as_of else "it reads no times"
+        raise InputError("as_of", f"the version takes no day: {why}", "Leave as_of out.")
 
 
 def deployment(
@@ -97,11 +134,14 @@ def deployment(
         prices=economics.specification(),
         responses=responses(kind, validation, score, actions, economics.response(actions)),
         reference=Reference.of(learnt, score),
+        as_of=contract.as_of,
     )
 
 
 def _learnt(column: Column) -> ColumnSpec:
     """Terms of a column that no contract names: its type, and how its numbers were written."""
+    if column.days_before is not None:
+        return ColumnSpec(type="time", missing=True, future=True)
     how = column.written.terms if column.written else {}
     return ColumnSpec(type=column.kind, missing=True, also_missing=list(column.also_missing), **how)
 
@@ -109,6 +149,8 @@ def _learnt(column: Column) -> ColumnSpec:
 def _terms(given: TableSchema | None, contract: FeatureSchema) -> TableSchema:
     held = given.columns if given else {}
     columns = {c.name: held.get(c.name) or _learnt(c) for c in contract.columns}
+    if (as_of := contract.as_of) is not None and day(as_of) is None:
+        columns[as_of] = held.get(as_of) or ColumnSpec(type="time", missing=True, future=True)
     if contract.user_id is not None:
         columns = {contract.user_id: held.get(contract.user_id) or ColumnSpec(type="text"), **columns}
     return TableSchema(id=contract.user_id, columns=columns)

@@ -24,6 +24,7 @@ def about(question: ExperimentSpec) -> list[Text]:
     lines += [f"{users.intake}."] if users.intake else []
     lines += [f"Log: {contract.log}."] if contract.log else []
     lines += [f"Numbers read from text: {contract.reading}."] if contract.reading else []
+    lines += [f"Times: {contract.days}."] if contract.days else []
     lines += [f"{column!r} {why}." for column, why in contract.remarks.items()]
     if contract.dropped:
         lines.append("Not seen by models: " + ", ".join(unseen(contract.dropped)))

@@ -110,6 +110,7 @@ class ExperimentSpec:
                 "categories": contract.names("category"),
                 "dropped": contract.dropped,
                 "reading": contract.reading or None,
+                "as_of": contract.as_of,
                 "log": contract.log or None,
                 "intake": asdict(self.users.intake) if self.users.intake else None,
             },

@@ -99,6 +99,8 @@ def _columns(question: ExperimentSpec) -> list[str]:
         found.append(f"Words among numbers count as missing: {_named(words)}.")
     if dropped := question.users.contract.dropped:
         found.append(f"Not seen by the model: {_named(unseen(dropped))}.")
+    if days := question.users.contract.days:
+        found.append(f"Times are read as numbers: {days}; `tippingpoint score` counts them, MLflow alone does not.")
     odd = question.users.contract.remarks
     found += [f"{column!r} {why}." for column, why in list(odd.items())[:NAMED]]
     return found

@@ -12,6 +12,7 @@ from tippingpoint.config.settings import TableSettings
 from tippingpoint.core.errors import InputError
 from tippingpoint.data import profile
 from tippingpoint.data.column_roles import Roles
+from tippingpoint.data.days import Days
 from tippingpoint.data.inference import feature
 from tippingpoint.data.outcome import Positive
 from tippingpoint.data.profile import Described, infer
@@ -103,17 +104,19 @@ def describe(settings: TableSettings) -> DescribeResult:
     source = settings.data.build(Source, "data")
     with progress(3) as step:
         step("reading users")
-        users, trouble = None, ""
+        users, trouble, days, user_id = None, "", None, None
         if isinstance(source, Roles):
             read = source.read()
             source.require(read)
-            try:
-                users = source.users(read)
-            except InputError as error:
-                trouble = str(error)
             table = set_aside(read, source.unused(read)).table
             table, rows = (table if len(table) > 1 else read), len(read)
-            roles, target, user_id = _roles(source, table), source.outcome, source.find_id(table)
+            try:
+                user_id = source.find_id(table)
+                users = source.users(read)
+                days = source.days(table, user_id)
+            except InputError as error:
+                trouble = str(error)
+            roles, target = _roles(source, table, user_id, days), source.outcome
             (outcome, positive), action, measures = _outcome(source, table), source.logged, source.measured
         else:
             users = source.load()
@@ -125,7 +128,7 @@ def describe(settings: TableSettings) -> DescribeResult:
             measures = [] if users.measures is None else list(map(str, users.measures))
         step("describing columns")
         marks = source.marks if isinstance(source, Roles) else (None, None)
-        described = profile.describe(table, roles, outcome, marks)
+        described = profile.describe(table, roles, outcome, marks, days)
         best = source.best_auc(users) if users is not None else None
         if settings.to is not None:
             step("writing the contract")
@@ -156,14 +159,15 @@ def _outcome(source: Roles, table: pl.DataFrame) -> tuple[np.ndarray | None, Pos
         return None, None  # the reason stands in the trouble of loading already
 
 
-def _roles(source: Roles, table: pl.DataFrame) -> dict[str, str]:
+def _roles(source: Roles, table: pl.DataFrame, user_id: str | None, days: Days | None) -> dict[str, str]:
     """Role of each column of a table: what the config says, else what it is to a model."""
-    hidden = source.hidden(source.find_id(table))
+    hidden = source.hidden(user_id)
     roles = {name: why.removeprefix("the ").removeprefix("a ") for name, why in hidden.items()}
     for values in table:
         if values.name not in roles:
-            found = feature(values, source.terms, values.name == table.columns[0], source.marks)
-            roles[values.name] = found.kind or f"not seen: {found.why}"
+            own = days.columns.get(values.name) if days else None
+            found = feature(values, source.terms, values.name == table.columns[0], source.marks, own)
+            roles[values.name] = found.kind or f"not seen: {found.why.partition(';')[0]}"
     return roles
 
 

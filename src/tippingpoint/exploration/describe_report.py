@@ -93,6 +93,9 @@ def _said(columns: Sequence[Described]) -> list[str]:
                 f"{c.name} ({c.distinct} values) is a feature now. If it says what was done to users:"
                 f" {override('data.action', c.name)} data.control=… (the value for nothing)"
             )
+    if times := [c.name for c in columns if c.role == "not seen: a time" and c.type == "time"]:
+        named = ", ".join(times[:NAMED]) + "…" * (len(times) > NAMED)
+        lines.append(f"Not seen, as times: {named}. data.as_of=2026-03-01, or a column, makes days before it of them.")
     lines += [f"{c.name!r} {c.remark}." for c in columns if c.remark]
     for c in columns:
         said = [f"{c.type}, as {c.written}"] * bool(c.written) + [missing_words(c.odd)] * bool(c.odd)

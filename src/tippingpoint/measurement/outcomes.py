@@ -7,6 +7,7 @@ import polars as pl
 
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.core.overrides import override
+from tippingpoint.data.column_rules import MISSING
 from tippingpoint.data.decisions import CHANCE, times
 from tippingpoint.data.outcome import BOUND, NO, YES, Positive, numbers, ones, words
 from tippingpoint.data.validation import as_text
@@ -244,11 +245,13 @@ def _told(text: pl.Series, positive: Positive) -> pl.Series:
     InputError
         When it holds what says neither.
     """
+    exact = {positive} if isinstance(positive, str) else set(positive)
+    text = text.set(text.is_in([word for word in MISSING if word not in exact]), None)
+    bound = isinstance(positive, str) and BOUND.fullmatch(positive) and not (text == positive).any()
     found = set(text.drop_nulls().str.to_lowercase().unique())
-    bound = isinstance(positive, str) and BOUND.fullmatch(positive)
     if bound and numbers(text).null_count() == text.null_count():
         return ones(text, positive).cast(pl.Int64)
-    given = {value.lower() for value in ([positive] if isinstance(positive, str) else positive)}
+    given = {value.lower() for value in exact}
     wanted = NO if given <= NO else YES if bound or given <= YES or not given & found else given
     if (odd := sorted(found - YES - NO)) and wanted is not given:
         shown = ", ".join(map(repr, odd[:3])) + ("…" if len(odd) > 3 else "")

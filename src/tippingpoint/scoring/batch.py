@@ -12,6 +12,7 @@ import polars as pl
 from tippingpoint.core.errors import InputError
 from tippingpoint.data.column_roles import truth
 from tippingpoint.data.contract import ColumnSpec, TableSchema
+from tippingpoint.data.days import days_before, start
 from tippingpoint.data.validation import as_ids, as_text, check, parse
 from tippingpoint.data.writing import neutralised
 from tippingpoint.decisions import unseen
@@ -48,6 +49,8 @@ class Batch:
         The segments that are kept; empty keeps all.
     for_spreadsheets
         Whether cells that a spreadsheet would run are neutralised.
+    day
+        That times are counted to, where no column says it; None: that of `scored_at`.
     """
 
     decider: Decider
@@ -57,6 +60,12 @@ class Batch:
     reasons: Reasons | None = None
     only: tuple[str, ...] = ()
     for_spreadsheets: bool = False
+    day: datetime | None = None
+
+    @property
+    def as_of(self) -> datetime:
+        """The day that times are counted to, where no column says it; UTC, without a zone."""
+        return self.day or start(self.scored_at)
 
     @property
     def terms(self) -> TableSchema:
@@ -109,6 +118,7 @@ class Batch:
             unseen=unseen.named(tally.unseen, self.decider.learnt),
             currency=deployment.economics.currency,
             evidence=deployment.evidence,
+            as_of=self.as_of.date().isoformat() if deployment.dated else None,
             only=self.only,
             **about,
         )
@@ -186,9 +196,13 @@ class Batch:
     def features(self, table: pl.DataFrame) -> pd.DataFrame:
         """The columns the model reads, of valid rows: numbers as float64, categories as text."""
         frame = {}
+        before = self.decider.deployment.as_of
+        moments = parse(table[before], "time")[0] if before in table.columns else self.as_of
         for name, kind in self.decider.columns.items():
             values = table[name]
-            if kind == "number":
+            if kind == "number" and values.dtype.is_temporal():
+                frame[name] = pd.Series(days_before(parse(values, "time")[0], moments).to_numpy())
+            elif kind == "number":
                 frame[name] = pd.Series(values.cast(pl.Float64).to_numpy())
             else:
                 frame[name] = pd.Series(pd.array(values.to_arrow(), dtype="str"))

@@ -16,10 +16,12 @@ from tippingpoint.config.settings import ScoreSettings
 from tippingpoint.core.errors import InputError, OutsideError, RefusedError, nearest
 from tippingpoint.core.redaction import masked
 from tippingpoint.data import database
+from tippingpoint.data.days import start
 from tippingpoint.data.files import Told
 from tippingpoint.data.writing import SUFFIXES
 from tippingpoint.decisions.batch_result import BatchResult
 from tippingpoint.decisions.batch_statistics import Tally
+from tippingpoint.decisions.deployment import refuse_day
 from tippingpoint.decisions.randomization import Randomization
 from tippingpoint.decisions.reasons import Reasons
 from tippingpoint.reports.progress import counting
@@ -156,7 +158,7 @@ def batch_of(settings: ScoreSettings, loaded: Loaded, at: datetime, to: str = ""
     Raises
     ------
     InputError
-        When the policy has no such segment, or the holdout no such action.
+        When the policy has no such segment, the holdout no such action, or the version takes no day.
     """
     decider = loaded.decider
     for name in settings.only:
@@ -166,6 +168,8 @@ def batch_of(settings: ScoreSettings, loaded: Loaded, at: datetime, to: str = ""
                 f"{decider.policy.name} has no segment {name!r}",
                 nearest(name, decider.policy.segments, "only", settings.only),
             )
+    if settings.as_of is not None:
+        refuse_day(decider.deployment)
     reasons = None
     if settings.reasons:
         reasons = Reasons(loaded.model.family, decider.classifier, decider.columns, decider.deployment.reference)
@@ -176,6 +180,7 @@ def batch_of(settings: ScoreSettings, loaded: Loaded, at: datetime, to: str = ""
         exploration=_exploration(settings, loaded),
         reasons=reasons,
         only=tuple(settings.only),
+        day=None if settings.as_of is None else start(settings.as_of),
         for_spreadsheets=to.lower().endswith((".csv", ".csv.gz")) and not settings.parts,
     )
 
@@ -261,6 +266,8 @@ def _write_parts(
         }
         if settings.scored_at is not None:
             made_of["scored_at"] = batch.scored_at.isoformat()
+        if batch.day is not None:
+            made_of["as_of"] = batch.day.isoformat()
         parts = Parts(folder, json.loads(json.dumps(made_of)), batch.scored_at.isoformat())
         batch = replace(batch, scored_at=datetime.fromisoformat(parts.scored_at))
         there = parts.done

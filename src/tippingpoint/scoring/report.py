@@ -54,6 +54,7 @@ def _counts(scored: BatchResult) -> list[str]:
     lines = [
         f"{scored.origin}: {tally.rows:,} rows in = {tally.decided:,} decided + {tally.quarantined:,} quarantined."
     ]
+    lines += [f"Times are days before {scored.as_of}; as_of=… names another day."] if scored.as_of else []
     acted = int(scored.segments.loc[scored.segments["action"] != "none", "users"].sum())
     if few := inactive(acted, tally.decided):
         lines.append(f"{few} Type tippingpoint compare … {TO_TYPE}, and promote what comes of it.")

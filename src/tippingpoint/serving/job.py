@@ -10,6 +10,7 @@ from rich.text import Text
 
 from tippingpoint.config.settings import ServeSettings
 from tippingpoint.core.errors import InputError
+from tippingpoint.data.days import start
 from tippingpoint.reports.result import Result
 from tippingpoint.reports.web_server import address, by_others
 from tippingpoint.tracking import backend
@@ -75,9 +76,8 @@ def serve(settings: ServeSettings) -> ServeResult:
     def load(version: str) -> Served:
         with backend.store_errors():
             loaded = load_decider(client, f"models:/{name}/{version}")
-        return serve_version(
-            loaded.name, loaded.version, loaded.policy_digest, loaded.decider, loaded.model.family, limits, bool(key)
-        )
+        of = (loaded.name, loaded.version, loaded.policy_digest, loaded.decider, loaded.model.family)
+        return serve_version(*of, limits, bool(key), None if settings.as_of is None else start(settings.as_of))
 
     with backend.store_errors():
         first = find_version(client, reference)

@@ -1,6 +1,7 @@
 """The OpenAPI of a deployed model: its own columns, types, ranges and categories, and an example that works."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,7 @@ def _schemas(
 ) -> Schema:
     decision = _decision(deployment, segments)
     answers: Schema = {"model": {"type": "string"}, "policy_digest": {"type": "string"}}
+    answers |= {"as_of": {"type": "string", "format": "date"}} if deployment.dated else {}
 
     def users(at_most: int) -> Schema:
         return _object({"users": {"type": "array", "items": _ref("User"), "minItems": 1, "maxItems": at_most}})
@@ -115,6 +117,8 @@ def example_user(deployment: Deployment, number: int = 1) -> dict[str, Any]:
             frequent = reference.categories.get(name, [])
             usual = [c for c in frequent if not spec.values or c in spec.values] or spec.values
             found[name] = usual[0] if usual else None
+        elif spec.type == "time":
+            found[name] = _usual_time(spec, reference.edges.get(name, []))
         else:
             found[name] = _usual(spec, reference.edges.get(name, []))
     return found
@@ -126,6 +130,15 @@ def _usual(spec: ColumnSpec, edges: list[float]) -> float | int | None:
     value = float(np.clip(middle, low, high))
     whole = int(np.clip(round(value), np.ceil(low), np.floor(high)))
     return whole if spec.type == "whole" or value == whole else value
+
+
+def _usual_time(spec: ColumnSpec, edges: list[float]) -> str:
+    """A time so many days ago as is usual."""
+    now = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
+    time = now - timedelta(days=edges[len(edges) // 2] if edges else 0)
+    latest = [end for end in (spec.max, None if spec.future else now) if isinstance(end, datetime)]
+    time = max(time, spec.min) if isinstance(spec.min, datetime) else time
+    return min([time, *latest]).isoformat()
 
 
 def _column(spec: ColumnSpec, is_id: bool) -> Schema:
@@ -140,6 +153,8 @@ def _column(spec: ColumnSpec, is_id: bool) -> Schema:
     elif spec.type == "category" and not is_id:
         words: Schema = {"enum": spec.values} if spec.values else {"pattern": r"\S", "not": {"enum": stand_ins(None)}}
         found = {"type": "string", **words}
+    elif spec.type == "time":
+        found = {"type": "string", "examples": ["2026-03-01", "2026-03-01T06:00:00Z"]}
     else:
         found = {"anyOf": [{"type": "string", "pattern": r"\S"}, {"type": "integer"}]}
     if spec.missing:

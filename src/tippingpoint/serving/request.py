@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from types import NoneType
 from typing import Any
@@ -25,6 +26,7 @@ from tippingpoint.data.column_rules import (
     unit,
 )
 from tippingpoint.data.contract import ColumnSpec, TableSchema
+from tippingpoint.data.days import DAY, start
 from tippingpoint.data.validation import parse
 
 ABSENT = object()
@@ -95,10 +97,21 @@ class Reader:
     ----------
     columns
         The features a model reads, in order, and whether each is a `number` or a `category`.
+    before
+        The column that times are counted to, where the contract has it.
+    day
+        What they are counted to elsewhere; None: today, UTC.
     """
 
     contract: TableSchema
     columns: dict[str, str]
+    before: str | None = None
+    day: datetime | None = None
+
+    @property
+    def as_of(self) -> datetime:
+        """The day that times are counted to, where no column says it; UTC, without a zone."""
+        return self.day or start(datetime.now(UTC))
 
     @property
     def numbers(self) -> list[str]:
@@ -134,6 +147,9 @@ class Reader:
             if field.is_id:
                 ids = values
                 problems += field.problems(values)
+            elif field.spec.type == "time":
+                read[field.name], broken = field.times(values)
+                problems += broken
             elif field.spec.numeric:
                 read[field.name], broken = field.numbers(values)
                 problems += broken
@@ -142,7 +158,11 @@ class Reader:
                 problems += broken
         if problems:
             raise RefusedUsersError(sorted(problems, key=lambda problem: problem.user))
-        columns = [read[name] for name in self.numbers]
+        moments = [self.as_of] * len(users) if self.before is None else read[self.before]
+        columns = [
+            _days(read[name], moments) if self.contract.columns[name].type == "time" else read[name]
+            for name in self.numbers
+        ]
         numbers = np.array(columns).T if columns else np.empty((len(users), 0))
         named = None if ids is None else [None if value is None else str(value) for value in ids]
         return Given(named, numbers, [read[name] for name in self.categories])
@@ -168,6 +188,8 @@ class _Field:
         if spec.numeric:
             self.types: set[type] = {int, float}
             self.rules.append(ColumnRule("finite", "is not finite", lambda x: abs(x) > LARGEST))
+        elif spec.type == "time":
+            self.types = {datetime}
         elif is_id:
             self.types, self.rules = {str, int}, []
         else:
@@ -190,6 +212,12 @@ class _Field:
         if read is None or any(rule.broken(read).any() for rule in self.rules) or not self._whole(read):
             return np.empty(0), self.problems(values)
         return read, self._shifted(read)
+
+    def times(self, values: list[Any]) -> tuple[list[datetime | None], list[Problem]]:
+        """Return n times in UTC, without a zone, None where missing, and what is wrong."""
+        values = [_time(value) if isinstance(value, str) else value for value in values]
+        problems = self.problems(values)
+        return ([] if problems else values), problems
 
     def categories(self, values: list[Any]) -> tuple[list[str | None], list[Problem]]:
         """Return n texts, None where missing, and what is wrong."""
@@ -228,7 +256,8 @@ class _Field:
             value = value.strip()
             if self.is_id and not value and not self.spec.missing:
                 return "missing", IS_MISSING
-        for rule in self.rules:
+        timed = self.spec.type == "time"
+        for rule in rules(self.spec, datetime.now(UTC).replace(tzinfo=None)) if timed else self.rules:
             if rule.broken(value):
                 return rule.name, rule.said
         return None
@@ -250,6 +279,21 @@ class _Field:
         ):
             return []
         return [Problem(0, self.name, "unit", f"{self.name} {unit(shifted)}")]
+
+
+def _time(text: str) -> Any:
+    """The time that a text is, as ISO 8601 has it, in UTC without a zone; the text if it is none."""
+    try:
+        time = datetime.fromisoformat(text.strip())
+        return time.astimezone(UTC).replace(tzinfo=None) if time.tzinfo else time
+    except (ValueError, OverflowError):
+        return text
+
+
+def _days(times: list[datetime | None], moments: list[datetime | None]) -> list[float]:
+    """n days from times to moments, NaN where one is missing."""
+    pairs = zip(times, moments, strict=True)
+    return [np.nan if time is None or moment is None else (moment - time) / DAY for time, moment in pairs]
 
 
 def limits(spec: ColumnSpec) -> tuple[float, float]:

@@ -1,6 +1,7 @@
 """One version as it is served: compiled, held against its own pipeline, warmed."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import pandas as pd
 
 from tippingpoint.core.errors import InputError
 from tippingpoint.decisions import Decider, Deployment
+from tippingpoint.decisions.deployment import refuse_day
 from tippingpoint.decisions.reasons import Reasons
 from tippingpoint.explanation import CAVEAT, Move, what_moves
 from tippingpoint.explanation.reasons import REASONS
@@ -72,7 +74,8 @@ class Served:
 
     def head(self) -> Json:
         """What every answer carries."""
-        return {"model": self.reference, "policy_digest": self.policy_digest}
+        dated = {"as_of": self.reader.as_of.date().isoformat()} if self.decider.deployment.dated else {}
+        return {"model": self.reference, "policy_digest": self.policy_digest, **dated}
 
     def decide(self, users: list[Json]) -> Json:
         """The answer to users who ask for decisions.
@@ -146,9 +149,21 @@ class Served:
 
 
 def serve_version(
-    name: str, version: str, policy_digest: str, decider: Decider, family: Family, limits: Limits, key: bool
+    name: str,
+    version: str,
+    policy_digest: str,
+    decider: Decider,
+    family: Family,
+    limits: Limits,
+    key: bool,
+    day: datetime | None = None,
 ) -> Served:
     """Compile a version, hold it against its pipeline on users at the edges of its contract, and let it answer once.
+
+    Parameters
+    ----------
+    day
+        What times are counted to, where no column says it; None: the day of each request, UTC.
 
     Raises
     ------
@@ -156,8 +171,10 @@ def serve_version(
         When it cannot answer.
     """
     deployment, columns = decider.deployment, decider.columns
+    if day is not None:
+        refuse_day(deployment)
     users = edge_users(deployment, columns)
-    reader = Reader(deployment.terms, columns)
+    reader = Reader(deployment.terms, columns, None if deployment.dated else deployment.as_of, day)
     scorer, slow = _scorer(decider, users, reader)
     calibration = "none" if pipeline_of(decider.classifier) is decider.classifier else "sigmoid"
     model = Model(family, decider.classifier, pipeline_of(decider.classifier), calibration)
@@ -181,7 +198,7 @@ def edge_users(deployment: Deployment, columns: dict[str, str]) -> pd.DataFrame:
     for name, kind in columns.items():
         terms, reference = deployment.terms.columns[name], deployment.reference
         if kind == "number":
-            bounds = [float(b) for b in (terms.min, terms.max, terms.typical) if b is not None]  # type: ignore[arg-type]  # of a number they are numbers
+            bounds = [b for b in (terms.min, terms.max, terms.typical) if isinstance(b, float)]
             edges = reference.edges.get(name, [])
             spread = rng.normal(np.mean(edges) if edges else 0, 1 + np.std(edges) if edges else 1, 20)
             values = np.array([*bounds, *edges, *np.nextafter(edges, np.inf), *spread, 0.0, -1.0, np.nan])

@@ -12,7 +12,7 @@ from mlflow.entities.model_registry import ModelVersion
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.overrides import override
 from tippingpoint.core.strict import Component, validate
-from tippingpoint.data.contract import KINDS, NOUN
+from tippingpoint.data.contract import NOUN
 from tippingpoint.decisions import Decider, Deployment
 from tippingpoint.models.calibration import pipeline_of
 from tippingpoint.policies.policy import Policy
@@ -130,7 +130,7 @@ def _fits(exact: str, model: LoadedModel, policy: Policy, deployment: Deployment
     """Refuse a version whose signature, model, policy and deployment do not speak of the same columns and actions."""
     terms, remedy = deployment.terms.columns, "Name another version: this one's files do not fit together."
     for name, kind in model.columns.items():
-        if name not in terms or KINDS.get(terms[name].type) != kind:
+        if name not in terms or deployment.kind(name) != kind:
             of = f"as {NOUN[terms[name].type]}" if name in terms else "not at all"
             raise InputError(exact, f"its signature reads the {kind} {name!r}, its deployment.json has it {of}", remedy)
     prepare = pipeline_of(model.classifier).named_steps.get("prepare")

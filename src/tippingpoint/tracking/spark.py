@@ -48,6 +48,9 @@ def decide(spark: "SparkSession", users: "DataFrame", decider: Decider) -> "Data
     except ImportError as error:
         raise InputError("engine", "Spark needs pyspark", "Type pip install 'tippingpoint[spark]'.") from error
     policy, deployment, columns = decider.policy, decider.deployment, decider.columns
+    if deployment.as_of is not None:
+        what = f"{decider.reference} reads times as days before {deployment.as_of}, which is not done on Spark"
+        raise InputError("engine", what, "Type tippingpoint score.")
     for column in columns:
         if column not in users.columns:
             raise InputError("users", f"no column {column!r}", nearest(column, users.columns))

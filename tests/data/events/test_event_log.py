@@ -26,6 +26,8 @@ from tippingpoint.data.events.stripe import write_stripe
 from tippingpoint.data.generators.event_log import PROFILES, EventLog, respond
 from tippingpoint.data.generators.world import Responses
 
+pytestmark = pytest.mark.worlds
+
 PROPERTIES = Properties(
     seconds="seconds",
     platform="platform",

@@ -6,6 +6,8 @@ from sklearn.metrics import roc_auc_score
 
 from tests.data.generators.worlds import FAMILIES, built, each_kind, each_world, fitted, fresh, many, scored, world
 
+pytestmark = pytest.mark.worlds
+
 
 @each_world
 @each_kind
