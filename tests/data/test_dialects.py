@@ -106,5 +106,5 @@ def test_files_that_failed_hold_what_people_see_in_them(case: str, column: str, 
 
 @pytest.mark.parametrize("name", ["fz2_describe_22.bin", "fz2_describe_6.bin"])
 def test_bytes_that_are_no_table_are_refused_in_one_message(name: str) -> None:
-    with pytest.raises(InputError, match="is not UTF-8|contains|has"):
+    with pytest.raises(InputError, match=r"is not UTF-8|contains|has"):
         read(Path(__file__).parent / "cases" / name)
