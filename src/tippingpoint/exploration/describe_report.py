@@ -67,14 +67,14 @@ def _table(title: str, columns: Sequence[Described]) -> Table:
         ends = head in ("min", "max")  # long ones are folded, before names are cut off
         justify: Literal["left", "right"] = "left" if head == "type" else "right"
         table.add_column(head, justify=justify, no_wrap=not ends, overflow="fold" if ends else "ellipsis")
-    table.add_column("example", overflow="fold")
+    table.add_column("example", no_wrap=True)
     for c in columns:
         alone = "" if c.alone is None else f"{c.alone:.3f}"
         missing = f"{c.missing:.1%}" if c.missing else ""
         numbers = (missing, f"{c.distinct:,}", _short(c.low), _short(c.high), alone)
         name = Text(c.name or repr(c.name))
         example = Text(" ".join(c.example.split()))
-        example.truncate(18, overflow="ellipsis")
+        example.truncate(12, overflow="ellipsis")
         table.add_row(name, Text(c.role), c.type, *numbers, example, style="bold" if c.leaks else "")
     return table
 
