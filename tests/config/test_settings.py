@@ -46,7 +46,7 @@ def check(overrides: list[str]) -> Settings:
         ("split.train=0.9", "split", "0.01"),
         ("seed=soon", "seed", "soon"),
         ("model.boosting.max_depth=0", "model.boosting.max_depth", "from 1 to 20"),
-        ("policy.cuts=[0.7,0.4]", "policy.cuts", "Type policy.cuts='[0.4,0.7]'."),
+        ("policy.cuts=[0.7,0.4]", "policy.cuts", "Type policy.cuts='[0.4, 0.7]'."),
         ("policy.cuts=[0.4]", "policy", "2 different bands"),
         ("policy.actions.low=null", "policy.actions.low", "null"),
         ("data.logging.chances={none: 0.4}", "data.logging.chances", "sum to 1"),
