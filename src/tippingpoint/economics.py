@@ -1,5 +1,6 @@
 """What an outcome under an action is worth: a line in the outcome, one an action."""
 
+import contextlib
 from typing import Annotated, Any, Self
 
 import numpy as np
@@ -7,6 +8,7 @@ import pandas as pd
 from pydantic import Field, field_validator, model_validator
 
 from tippingpoint.core.errors import InputError, nearest
+from tippingpoint.core.overrides import override
 from tippingpoint.core.strict import StrictModel
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -88,8 +90,13 @@ class Economics(StrictModel):
         InputError
             Naming the first action without a price.
         """
-        for action in sorted(actions - set(self.actions)):
-            raise InputError("economics.actions", f"{action!r} has no price", nearest(action, self.actions))
+        if not (lacking := sorted(actions - set(self.actions))):
+            return
+        remedy = nearest(lacking[0], self.actions)
+        with contextlib.suppress(ValueError):  # some names can stand in a file only
+            free = {action: {"contact_cost": 0} for action in lacking}
+            remedy += f" For a new one type {override('+economics.actions', free)}, with its cost."
+        raise InputError("economics.actions", f"{lacking[0]!r} has no price", remedy)
 
     def line(self, actions: tuple[str, ...], good: bool) -> tuple[np.ndarray, np.ndarray]:
         """Reward r(y, a) = reward_intercept[a] + reward_slope[a]·y, in money per user.

@@ -163,6 +163,10 @@ def hydra_error(error: Exception, verb: str, overrides: Sequence[str], config_di
         options = [line.strip() for line in listed.splitlines() if line.startswith("\t")]
         if group == "hydra/launcher" and option in LAUNCHERS:
             return InputError(group, f"{option} is not installed", f"Type pip install 'tippingpoint[{option}]'.")
+        given = next((word for word in overrides if word.startswith("data=") and re.search(r"[./\\]", word)), None)
+        if given and group.startswith("data"):
+            path = override("data.path", given.removeprefix("data="))
+            return InputError("data", "is the kind of data, not a file", f"Type data=csv {path} data.target=…")
         return InputError(group, f"there is no {group}={option}", nearest(option, options))
     if found := re.search(r"Could not override '([^'@]+)'", text):
         parent, _, leaf = found[1].rpartition(".")

@@ -137,7 +137,9 @@ class Roles(Source):
         """The users of a table that was read."""
         target = self.outcome
         if target is None:
-            raise InputError("data.target", "not given", f"Type data.target=… {nearest('', raw.columns)}")
+            two = [c.name for c in raw if c.drop_nulls().n_unique() == 2]
+            of_two = f"Columns of two values: {', '.join(two[:12])}. " if two else ""
+            raise InputError("data.target", "not given", f"Type data.target=… {of_two}{nearest('', raw.columns)}")
         self.require(raw)
         aside = self.unused(raw)
         self._require_known(raw, aside)

@@ -10,7 +10,9 @@ from pydantic import PrivateAttr
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.core.strict import validate
 from tippingpoint.data.column_roles import Roles, at_least_two
+from tippingpoint.data.contract import NOUN, ColumnSpec
 from tippingpoint.data.identity import names_id
+from tippingpoint.data.validation import as_text, parse
 
 
 class Frame(Roles):
@@ -58,13 +60,15 @@ def _held(values: pd.Series) -> pl.Series:
         return pl.from_pandas(values.map(str, na_action="ignore"))
 
 
-def model_columns(table: pl.DataFrame, kinds: Mapping[str, str]) -> pd.DataFrame:
+def model_columns(table: pl.DataFrame, kinds: Mapping[str, str], specs: Mapping[str, ColumnSpec]) -> pd.DataFrame:
     """Return the columns a model reads: numbers as float64, categories as text.
 
     Parameters
     ----------
     kinds
         `number` or `category` by column, in the model's order.
+    specs
+        How numbers are written in each column, and what stands for a missing value.
 
     Raises
     ------
@@ -77,14 +81,15 @@ def model_columns(table: pl.DataFrame, kinds: Mapping[str, str]) -> pd.DataFrame
             raise InputError(
                 "users", f"no column {name!r}, which the model was fitted with", nearest(name, table.columns)
             )
-        values = table[name]
-        if kind == "category":
-            columns[name] = pd.Series(pd.array(values.cast(pl.String).to_arrow(), dtype="str"))
-            continue
+        values, spec = table[name], specs[name]
         if values.dtype.is_temporal():
             raise InputError(f"users.{name}", "holds times, and the model reads days", "Use score, which counts them.")
-        try:
-            columns[name] = pd.Series(values.cast(pl.Float64).to_numpy().astype(np.float64, copy=False))
-        except pl.exceptions.PolarsError as error:
-            raise InputError(f"users.{name}", f"is not a number ({str(error).splitlines()[0]})") from error
+        typed, readable = parse(values, "number" if kind == "number" else "category", spec.values, spec)
+        if not readable.all():
+            raise InputError(f"users.{name}", f"{as_text(values.filter(~readable))[0]!r} is not {NOUN[kind]}")
+        if kind == "number":
+            number = typed.to_numpy().astype(np.float64)
+            columns[name] = pd.Series(np.where(np.isinf(number), np.nan, number))
+        else:
+            columns[name] = pd.Series(pd.array(typed.to_arrow(), dtype="str"))
     return pd.DataFrame(columns)

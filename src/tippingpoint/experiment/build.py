@@ -4,6 +4,7 @@ import numpy as np
 
 from tippingpoint.config.settings import Settings
 from tippingpoint.core.errors import InputError, nearest
+from tippingpoint.core.overrides import override
 from tippingpoint.data.source import Source
 from tippingpoint.data.splits import split
 from tippingpoint.data.users import Users
@@ -43,12 +44,12 @@ def ask(settings: Settings, source: Source | None = None) -> ExperimentSpec:
     parts = split(users, settings.split)
     kind = kind_of(settings.evidence, users)
     actions = users.actions if kind != "assumed" else ("none", *sorted(decided - {"none"}))
-    for action in sorted(decided - set(actions)):
-        raise InputError(
-            "policy.actions",
-            f"no user ever got {action!r}, so nothing is known about it",
-            f"{nearest(action, actions)} Give each segment one of these in policy.actions.",
-        )
+    if unknown := sorted(decided - set(actions)):
+        other = next((action for action in actions if action != "none"), "none")
+        wrong = (segment for segment, action in policy.actions.items() if action in unknown)
+        typed = " ".join(override(f"policy.actions.{segment}", other) for segment in wrong)
+        what = f"no user ever got {unknown[0]!r}, so nothing is known about it"
+        raise InputError("policy.actions", what, f"{nearest(unknown[0], actions)} Type {typed}, or another of them.")
     if kind in ("experiment", "logged"):
         rarely_taken(parts.test, decided)
     valued = ValuedUsers.of(kind, parts.train, parts.test, actions, economics, settings.seed)

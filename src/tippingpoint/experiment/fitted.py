@@ -52,7 +52,8 @@ class FittedModel:
         InputError
             When the frame lacks a column that the model reads, or holds text where it reads numbers.
         """
-        return self.loaded.decider.score(model_columns(as_polars(frame), self.columns))
+        decider = self.loaded.decider
+        return decider.score(model_columns(as_polars(frame), self.columns, decider.deployment.terms.columns))
 
     @cached_property
     def loaded(self) -> Loaded:

@@ -1,5 +1,6 @@
 """`tippingpoint promote`: the challenger becomes champion, model and policy as one, if the gate lets it."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,7 +97,8 @@ def promote(settings: PromoteSettings) -> PromoteResult:
     with progress(6) as step:
         step("opening the store")
         client = backend.connect()
-        name, model = named(client, settings.name, settings.to)
+        of = re.match(r"models:/([^/@]+)[/@]", str(settings.model))
+        name, model = named(client, settings.name or (of[1] if of else None), settings.to)
         if model != name:
             promotion.check_environment(client, name, model)
         journal, finished = (read(client, model), ()) if settings.dry_run else settled(client, model)
