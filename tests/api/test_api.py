@@ -80,7 +80,7 @@ def test_the_leaderboard_is_ordered_and_the_best_model_predicts(result: Any, new
     np.testing.assert_array_equal(score, result.best.predict(pl.from_pandas(new)))
     written = new.assign(sessions_7d=[" ", *new["sessions_7d"].astype(str)[1:]])
     np.testing.assert_array_equal(score[1:], result.best.predict(written)[1:])
-    with pytest.raises(InputError, match="'many' is not a number"):
+    with pytest.raises(tp.InputError, match="'many' is not a number"):
         result.best.predict(new.assign(sessions_7d="many"))
 
 
