@@ -338,7 +338,7 @@ def test_a_sigmoid_over_a_pipeline_is_opened_for_its_explanation() -> None:
     family = settings.model["logistic"].build(Family, "model")
     parts = split(settings.data.build(Source, "data").load(), settings.split)
     pipeline = family.pipeline(parts.train.contract, 0).fit(parts.train.features, parts.train.outcome)
-    sigmoid = calibration._sigmoid(pipeline).fit(parts.validation.features, parts.validation.outcome)
+    sigmoid = calibration.sigmoid_on(pipeline).fit(parts.validation.features, parts.validation.outcome)
     rows = parts.test.features.head(5)
     found = explain(_opened(family, sigmoid.set_params(estimator=None)), parts.test.contract, rows, rows)
     assert found.gap < 1e-9

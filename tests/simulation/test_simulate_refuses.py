@@ -115,7 +115,7 @@ def test_an_action_is_priced_as_typed_and_one_that_nobody_has_is_refused(
     [
         ({"p_none": 0.7}, "data.logging_probability"),
         ({"p_none": 1.0, "p_discount": 0.0, "p_prompt": 0.0}, "data.logging_probability"),
-        ({"converted": None}, "data.target"),
+        ({"converted": None}, ""),  # whose outcome is not known is set aside
         ({"sessions_7d": None}, ""),
         ({"content_hours_7d": "many"}, "data"),
     ],
@@ -134,7 +134,7 @@ def test_a_log_that_cannot_be_valued_is_refused(
     words = [f"models=[{compared[0].filed.run_id}]", *words]
     if key:
         assert refused(*words).key == key
-    else:  # a feature that is missing here and there is what models are made for
+    else:  # what is missing here and there is what models are made for
         assert ask(*words).simulation.kind == "experiment"
 
 

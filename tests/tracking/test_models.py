@@ -40,5 +40,5 @@ def test_a_model_file_that_asks_for_more_trust_than_its_family_gives_is_refused(
     client = connect()
     run = next(r for r in find(client, at_compared[0].filed.run_id) if r.data.params["model"] == "boosting")
     monkeypatch.setattr(Boosting, "trusted", ("numpy.dtype",))
-    with pytest.raises(InputError, match="it asks to trust sklearn"):
+    with pytest.raises(InputError, match="it asks to trust functools"):
         load(client, run)
