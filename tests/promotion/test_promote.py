@@ -267,7 +267,8 @@ def test_a_champion_that_may_have_learnt_from_these_users_is_no_measure(
     ("words", "message"),
     [
         (["model=9"], r"model: models:/conversion has no version '9'. .*There are: 3, 2, 1."),
-        (["model=models:/churn/1"], r"model: models:/churn/1 is not of conversion. Type name=churn too."),
+        (["model=models:/churn/1"], r"name: there is no registered model 'churn'. There are: conversion."),
+        (["name=conversion", "model=models:/churn/1"], r"model: models:/churn/1 is not of conversion. Type name=churn"),
         (["model=models:/conversion@best"], r"model: models:/conversion has no alias best."),
         (["name=convers"], r"name: there is no registered model 'convers'. Nearest: 'conversion'."),
         (["to=prod"], r"to: models:/conversion-prod is there already, and is no environment of conversion"),
