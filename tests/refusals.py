@@ -47,7 +47,8 @@ def _first_word(text: str) -> tuple[str, int]:
 def retyped(words: tuple[str, ...], overrides: list[str]) -> list[str]:
     """The same line with overrides instead of what was typed for their keys, or beside it."""
     keys = [override.partition("=")[0].lstrip("+") for override in overrides]
-    return [*(word for word in words if word.lstrip("+").partition("=")[0] not in keys), *overrides]
+    kept = (word for word in words if "=" not in word or word.lstrip("+").partition("=")[0] not in keys)
+    return [*kept, *overrides]
 
 
 @contextmanager

@@ -54,7 +54,7 @@ def test_roles_are_inferred(tmp_path: Path) -> None:
     assert users.contract.positive == "Yes"
     assert users.contract.dropped == {
         "flat": "constant",
-        "note": "like an id: 25 different values",
+        "note": "text: 25 different values",
         "seen": "a time; data.as_of=… makes days of it",
     }
     assert np.isnan(users.features["charges"][3])

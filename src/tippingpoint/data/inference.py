@@ -339,7 +339,7 @@ def _number(series: pl.Series, reading: Reading | None, distinct: int) -> Featur
 def _no_category(series: pl.Series, distinct: int) -> str:
     """Why text is no category; empty if it is one."""
     if distinct > max(20, len(series) / 2):
-        return f"like an id: {distinct:,} different values"
+        return f"text: {distinct:,} different values"
     return f"nearly all of its {distinct:,} values are rare" if _nearly_all_rare(series, distinct) else ""
 
 
