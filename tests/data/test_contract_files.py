@@ -105,7 +105,7 @@ def test_a_numbered_row_keeps_its_number_when_others_are_set_aside(tmp_path: Pat
 
 
 def test_without_target_and_contract_the_columns_are_offered(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"data.target: not given. Type data.target=… There are: user_id, x, c, y"):
+    with pytest.raises(InputError, match=r"data.target: not given. Type data.target=… .*There are: user_id, x, c, y"):
         table(users_csv(tmp_path)).load()
 
 
