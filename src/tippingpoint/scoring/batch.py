@@ -13,6 +13,7 @@ from tippingpoint.core.errors import InputError
 from tippingpoint.data.column_roles import truth
 from tippingpoint.data.contract import ColumnSpec, TableSchema
 from tippingpoint.data.days import days_before, start
+from tippingpoint.data.outcome import numbers
 from tippingpoint.data.validation import as_ids, as_text, check, parse
 from tippingpoint.data.writing import neutralised
 from tippingpoint.decisions import unseen
@@ -161,8 +162,8 @@ class Batch:
         features = self.features(good)
         costs = self._prices(table[rows]) if self.costs and self.costs[0] in table.columns else None
         ids = good[self.terms.id] if self.terms.id else pl.Series(ROW_ID, [f"row{first + i}" for i in rows], pl.String)
-        numbers = self.terms.id is not None and ids.cast(pl.Int64, strict=False).null_count() == 0
-        written = None if numbers else self.user_id
+        are_numbers = self.terms.id is not None and ids.cast(pl.Int64, strict=False).null_count() == 0
+        written = None if are_numbers else self.user_id
         strange = unseen.count(given, self.decider.learnt)
         return ValidatedChunk(ids, features, costs, written, broken, reasons, len(table), *strange)
 
@@ -209,8 +210,11 @@ class Batch:
         return pd.DataFrame(frame)
 
     def _prices(self, table: pl.DataFrame) -> pl.DataFrame:
-        """Prices of each user's own as Float64; yes is 1, no is 0."""
-        return pl.DataFrame({name: parse(truth(table[name]), "number")[0] for name in self.costs})
+        """Prices of each user's own as Float64, however they are written; yes is 1, no is 0."""
+        found = [truth(table[name]) for name in self.costs]
+        return pl.DataFrame(
+            [numbers(c.str.strip_chars()) if c.dtype == pl.String else parse(c, "number")[0] for c in found]
+        )
 
     def _again(self, table: pl.DataFrame, rows: np.ndarray, names: list[str]) -> pl.DataFrame:
         """Rows that repeat the id of an earlier chunk, in the form in which validation quarantines rows."""
