@@ -12,12 +12,13 @@ pytestmark = pytest.mark.programs
 NUMBERS = "the issue of any table: how numbers are written is said, and data.decimal and its like are keys"
 REMARKS = "a whole number that differs in every row is remarked on; ids written differently are said"
 ROWS = "the issue of any table: rows without an outcome are set aside, categories never learnt from are counted"
-TYPED = "the issue of any table: what is printed to be typed is quoted by one function"
+TYPED = "the issue of any table: what is printed to be typed is quoted by one function, and works"
 DAYS = "the issue of any table: times are features, as days before a day, and answers name it"
 ISSUE = "the issue of the house: one word a thing, one spelling of a version and of a destination"
 ALLOWED: tuple[Allowed, ...] = (
     Allowed(r"(?s).*", "cannot tell", "inconclusive", ISSUE),
     Allowed(r"(policy diff|lint).*\.key", "scored_by", "model", ISSUE),
+    Allowed(r"promote models:/other/1\.key", "version", "name", TYPED),
     Allowed(r"(serve|promote) .*\.key", "version", "model", ISSUE),
     Allowed(r"score .*\.key", "output", "to", ISSUE),
     Allowed(r".*\.columns\.[^.]+\.(written|odd)", None, "", NUMBERS),
