@@ -64,7 +64,7 @@ def test_an_error_of_the_store_is_the_store_s() -> None:
 
 def test_an_error_of_ours_is_not_theirs() -> None:
     with pytest.raises(AttributeError) as raised:
-        fit(Logistic(), None, users(100, 1), 0)  # type: ignore[arg-type]
+        fit(Logistic(), None, users(100, 1), 0)  # type: ignore[arg-type]  # None is the error
     assert as_theirs(raised.value) is None
 
 

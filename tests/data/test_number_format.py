@@ -95,10 +95,10 @@ def test_what_is_written_in_a_format_is_read_as_it_was(
     written = NumberFormat(signs.decimal, signs.thousands, unit)
     blank = data.draw(st.sampled_from(BLANKS[1:-1])) if signs.thousands == " " else signs.thousands
 
-    def text(number: object) -> str:
-        plain = f"{abs(number):,.2f}".replace(",", "T").replace(".", signs.decimal).replace("T", blank)  # type: ignore[arg-type]
+    def text(number: float) -> str:
+        plain = f"{abs(number):,.2f}".replace(",", "T").replace(".", signs.decimal).replace("T", blank)
         plain = f"{plain} {unit}".strip()
-        return plain if number >= 0 else data.draw(st.sampled_from([f"-{plain}", f"({plain})", f"{plain}-"]))  # type: ignore[operator]
+        return plain if number >= 0 else data.draw(st.sampled_from([f"-{plain}", f"({plain})", f"{plain}-"]))
 
     cells = pl.Series([text(number) for number in numbers])
     assert written.parse(cells).to_list() == [float(number) for number in numbers]

@@ -125,7 +125,7 @@ def by_category(table: pl.DataFrame, column: str, segments: Sequence[str]) -> pl
 def engagement(table: pl.DataFrame, segments: Sequence[str], columns: Sequence[str]) -> pl.DataFrame:
     """Means of columns by segment, as a share of everyone's mean: 1 is the average user."""
     everyone = table.select(pl.col(c).cast(pl.Float64).mean() for c in columns)
-    columns = [c for c in columns if (everyone[c].item() or 0) > 0 and table[c].min() >= 0]  # type: ignore[operator]
+    columns = [c for c in columns if (everyone[c].item() or 0) > 0 and table[c].min() >= 0]  # type: ignore[operator]  # numbers
     found = table.group_by("segment").agg(
         (pl.col(c).cast(pl.Float64).mean() / everyone[c].item()).alias(c) for c in columns
     )

@@ -269,7 +269,7 @@ def _panels(count: int, title: str) -> tuple[Figure, list[Axes]]:
 
 def _margin(labels: object) -> float:
     """Inches that labels of this many letters take."""
-    return 0.3 + 0.073 * max(len(label(str(text), 40)) for text in labels)  # type: ignore[attr-defined]
+    return 0.3 + 0.073 * max(len(label(str(text), 40)) for text in labels)  # type: ignore[attr-defined]  # labels can be gone through
 
 
 def _spread(values: np.ndarray) -> np.ndarray:
