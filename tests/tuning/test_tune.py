@@ -225,7 +225,7 @@ def test_a_worker_knows_no_mlflow() -> None:
 
 
 def test_sigterm_finishes_the_folds_under_way_and_the_same_line_goes_on(workspace: Path) -> None:
-    words = ["tune", *SMALL, "tune.trials=15", "tune.prune=0", "output=json"]
+    words = ["tune", *SMALL, "tune.trials=80", "tune.prune=0", "output=json"]
     job = typed(*words, folder=workspace)
     deadline = time.monotonic() + 240
     while len(complete(workspace)) < 3 and time.monotonic() < deadline:
@@ -233,19 +233,19 @@ def test_sigterm_finishes_the_folds_under_way_and_the_same_line_goes_on(workspac
     job.send_signal(signal.SIGTERM)
     _, error = job.communicate(timeout=240)
     assert job.returncode == 128 + signal.SIGTERM
-    assert error.startswith("searching: 0/15 trials\n")
+    assert error.startswith("searching: 0/80 trials\n")
     assert "finishing the folds under way" in error
     assert "the same line goes on from there" in error
     before = len(complete(workspace))
-    assert 3 <= before < 15
+    assert 3 <= before < 80
     assert {run.info.status for run in runs("tune")} == {"KILLED"}
     assert len(runs("trial")) >= before
     out, error = (again := typed(*words, folder=workspace)).communicate(timeout=240)
     assert again.returncode == 0, error
-    assert json.loads(out)["trials"]["complete"] == 15
+    assert json.loads(out)["trials"]["complete"] == 80
     first, *_, last = error.splitlines()
-    assert first == f"searching: {before}/15 trials"
-    assert last.startswith("15/15 trials, logistic roc_auc 0.")
+    assert first == f"searching: {before}/80 trials"
+    assert last.startswith("80/80 trials, logistic roc_auc 0.")
     assert {run.info.status for run in runs("tune")} == {"FINISHED"}
     assert len(runs("tune")) == 1
 
