@@ -19,7 +19,7 @@ from tippingpoint.data.contract import TableSchema
 from tippingpoint.data.days import Days, day, days_of, times_of
 from tippingpoint.data.inference import ALMOST, features, id_column, odd_words, remarks
 from tippingpoint.data.number_format import OTHER, Marks, recognised
-from tippingpoint.data.outcome import NO, YES, Positive, ones, told, words
+from tippingpoint.data.outcome import Positive, ones, told, words, yes_as_one
 from tippingpoint.data.source import Source
 from tippingpoint.data.users import FeatureSchema, Users, unseen
 from tippingpoint.data.validation import as_ids, as_text, parse
@@ -362,7 +362,7 @@ class Roles(Source):
             return None
         found = {}
         for column in columns:
-            values = truth(table[column])
+            values = yes_as_one(table[column])
             if values.dtype == pl.String and (reading := recognised(values, MISSING, self.marks)):
                 values = reading.numbers
             if not (values.dtype.is_numeric() or values.dtype == pl.Boolean) or values.null_count():
@@ -376,15 +376,6 @@ def at_least_two(table: pl.DataFrame, where: str) -> pl.DataFrame:
     if len(table) < 2:
         raise InputError(where, f"has {'one row' if len(table) else 'no row'}", "At least two users are needed.")
     return table
-
-
-def truth(values: pl.Series) -> pl.Series:
-    """Return 1.0 for yes and 0.0 for no where a text says nothing else, in any of their words; else what was given."""
-    if values.dtype != pl.String:
-        return values
-    lower = values.str.strip_chars().str.to_lowercase()
-    said = lower.is_in(YES).cast(pl.Float64)
-    return said if lower.is_in(YES | NO).all() else values
 
 
 def _blank(table: pl.DataFrame) -> np.ndarray:

@@ -9,6 +9,7 @@ import polars as pl
 
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.data import database, files
+from tippingpoint.data.csv_layout import Told
 from tippingpoint.data.identity import without_point
 from tippingpoint.data.validation import as_text
 from tippingpoint.data.writing import FORMULA
@@ -33,7 +34,7 @@ def read(path: str, key: str, user_id: str | None = None) -> pl.DataFrame:
     """
     try:
         if "://" not in path:
-            return files.read(Path(path), files.Told(ids=[user_id] if user_id else []))
+            return files.read(Path(path), Told(ids=[user_id] if user_id else []))
         url, table = database.table_of(path)
         if table is None:
             what = f"{database.shown(path)} names no table"

@@ -50,6 +50,12 @@ class Feature(NamedTuple):
     values: pl.Series
     reading: Reading | None = None
 
+    @property
+    def odd(self) -> dict[str, int]:
+        """Words that stand for missing numbers, infinite ones too, and how often."""
+        infinite = int(self.values.is_infinite().sum()) if self.values.dtype.is_float() else 0
+        return (self.reading.odd if self.reading else {}) | ({INFINITE: infinite} if infinite else {})
+
 
 def inferred(text: pl.Series, decimal: str | None = None) -> pl.Series:
     """Return a CSV's column as Int64, Float64, Boolean, Date, Datetime or Time if all its values are; else as it is.
@@ -198,17 +204,15 @@ def features(
     columns, frame, dropped, odd = [], {}, {}, {}
     for series in table:
         own = days.columns.get(series.name) if days else None
-        kind, why, values, reading = feature(series, contract, series.name == table.columns[0], marks, own)
-        if kind is None:
-            dropped[series.name] = why
-        elif kind == "number":
+        found = feature(series, contract, series.name == table.columns[0], marks, own)
+        reading, values = found.reading, found.values
+        if found.kind is None:
+            dropped[series.name] = found.why
+        elif found.kind == "number":
             number = values.cast(pl.Float64).to_numpy()
-            words = dict(reading.odd) if reading else {}
-            if infinite := int(np.isinf(number).sum()):
-                words[INFINITE] = infinite
-            if words:
-                odd[series.name] = words
-            also = [*(reading.also_missing if reading else []), *([INFINITE] if infinite else [])]
+            if found.odd:
+                odd[series.name] = found.odd
+            also = [*(reading.also_missing if reading else []), *([INFINITE] if INFINITE in found.odd else [])]
             before = days.before if days and own is not None else None
             columns.append(Column(series.name, "number", reading.written if reading else None, tuple(also), before))
             frame[series.name] = pd.Series(np.where(np.isinf(number), np.nan, number))

@@ -55,6 +55,15 @@ def numbers(text: pl.Series) -> pl.Series:
     return number
 
 
+def yes_as_one(values: pl.Series) -> pl.Series:
+    """Return 1.0 for yes and 0.0 for no where a text says nothing else, in any of their words; else what was given."""
+    if values.dtype != pl.String:
+        return values
+    lower = values.str.strip_chars().str.to_lowercase()
+    said = lower.is_in(YES).cast(pl.Float64)
+    return said if lower.is_in(YES | NO).all() else values
+
+
 def told(text: pl.Series, given: str | Sequence[str] | None, missing: int = 0) -> Positive:
     """Return what counts as outcome 1 in a column of stripped text: what is given, or plain yes.
 

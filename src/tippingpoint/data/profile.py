@@ -136,7 +136,7 @@ def describe(
                 pure="" if asked is None else pure(felt, asked),
                 remark=odd.get(values.name, ""),
                 written=f"days before {days.before}" if days and own is not None else str(terms.written or ""),
-                odd=_odd_words(found),
+                odd=found.odd,
             )
         )
     return described
@@ -262,11 +262,6 @@ def infer_terms(values: pl.Series, marks: Marks = (None, None), found: Feature |
     if 0 < distinct <= min(LISTED, max(20, len(text) / 2)):
         return ColumnSpec(type="category", values=text.drop_nulls().unique().sort().to_list(), missing=missing)
     return ColumnSpec(type="category", missing=missing)
-
-
-def _odd_words(found: Feature) -> dict[str, int]:
-    infinite = int(found.values.is_infinite().sum()) if found.values.dtype.is_float() else 0
-    return (found.reading.odd if found.reading else {}) | ({INFINITE: infinite} if infinite else {})
 
 
 def _numeric(values: pl.Series, reading: Reading | None) -> ColumnSpec:

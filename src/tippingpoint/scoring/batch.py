@@ -10,10 +10,9 @@ import pandas as pd
 import polars as pl
 
 from tippingpoint.core.errors import InputError
-from tippingpoint.data.column_roles import truth
 from tippingpoint.data.contract import ColumnSpec, TableSchema
 from tippingpoint.data.days import days_before, start
-from tippingpoint.data.outcome import numbers
+from tippingpoint.data.outcome import numbers, yes_as_one
 from tippingpoint.data.validation import as_ids, as_text, check, parse
 from tippingpoint.data.writing import neutralised
 from tippingpoint.decisions import unseen
@@ -211,7 +210,7 @@ class Batch:
 
     def _prices(self, table: pl.DataFrame) -> pl.DataFrame:
         """Prices of each user's own as Float64, however they are written; yes is 1, no is 0."""
-        found = [truth(table[name]) for name in self.costs]
+        found = [yes_as_one(table[name]) for name in self.costs]
         return pl.DataFrame(
             [numbers(c.str.strip_chars()) if c.dtype == pl.String else parse(c, "number")[0] for c in found]
         )

@@ -16,8 +16,8 @@ from tippingpoint.config.settings import ScoreSettings
 from tippingpoint.core.errors import InputError, OutsideError, RefusedError, nearest
 from tippingpoint.core.redaction import masked
 from tippingpoint.data import database
+from tippingpoint.data.csv_layout import Told
 from tippingpoint.data.days import start
-from tippingpoint.data.files import Told
 from tippingpoint.data.writing import SUFFIXES
 from tippingpoint.decisions.batch_result import BatchResult
 from tippingpoint.decisions.batch_statistics import Tally

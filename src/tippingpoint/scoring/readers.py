@@ -12,18 +12,8 @@ import polars as pl
 from tippingpoint.core.errors import InputError, TippingpointError, nearest
 from tippingpoint.data import database
 from tippingpoint.data.contract import ColumnSpec
-from tippingpoint.data.files import (
-    UNTOLD,
-    Told,
-    files_of,
-    in_utf8,
-    layout,
-    partition_of,
-    refuse_doubled,
-    refuse_repeated,
-    scan_text,
-    unreadable,
-)  # fmt: skip
+from tippingpoint.data.csv_layout import UNTOLD, Told, in_utf8, layout, refuse_repeated, scan_text, unreadable
+from tippingpoint.data.files import files_of, partition_of, refuse_doubled
 from tippingpoint.data.inference import by_contract
 
 READ_AHEAD = 1024 * 1024
