@@ -5,7 +5,7 @@ import sys
 from textwrap import fill
 
 from tippingpoint.config.compose import config_folder
-from tippingpoint.core.errors import InputError, TippingpointError, nearest
+from tippingpoint.core.errors import InputError, TippingpointError, UnexpectedError, nearest
 from tippingpoint.core.overrides import quoted
 from tippingpoint.core.threads import spare_cores
 
@@ -182,11 +182,12 @@ def main() -> None:
 
         # The data verbs share their settings.
         sys.exit(launch(verb, "table" if verb in WORDS["data"] else verb, as_overrides(rest)))
-    except TippingpointError as error:
+    except Exception as error:
         if any(argument.lower() == "debug=true" for argument in arguments):
             raise
-        print(error, file=sys.stderr)
-        sys.exit(error.exit_code)
+        told = error if isinstance(error, TippingpointError) else UnexpectedError.of(error)
+        print(told, file=sys.stderr)
+        sys.exit(told.exit_code)
     except KeyboardInterrupt:
         print("interrupted; what was finished is kept", file=sys.stderr)
         sys.exit(130)
