@@ -65,7 +65,7 @@ def typed(words: list[str]) -> Ended:
     from tippingpoint.cli.main import main
 
     out, err, code, raised = io.StringIO(), io.StringIO(), None, ""
-    before = sys.argv
+    before, handlers = sys.argv, {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     sys.argv = ["tippingpoint", *words]
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
@@ -77,6 +77,8 @@ def typed(words: list[str]) -> Ended:
             raised = traceback.format_exc()
         finally:
             sys.argv = before
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
     return Ended(code, out.getvalue(), err.getvalue(), raised)
 
 

@@ -6,7 +6,7 @@ from textwrap import fill
 
 from tippingpoint.config.compose import config_folder
 from tippingpoint.core.errors import InputError, TippingpointError, UnexpectedError, nearest
-from tippingpoint.core.overrides import quoted
+from tippingpoint.core.overrides import WORD, quoted
 from tippingpoint.core.threads import spare_cores
 
 HELP = """\
@@ -215,10 +215,19 @@ def _registry_words(arguments: list[str]) -> list[str]:
 
 
 def _named_policies(arguments: list[str]) -> list[str]:
-    """`policy diff a b` as Hydra takes it; names hold no =, and stand before everything else."""
+    """`policy diff a b` as Hydra takes it; names hold no =.
+
+    >>> _named_policies(["diff", "intent_bands", "my own.yaml", "--config-dir", "mine", "seed=1"])
+    ['diff', "policies=[intent_bands,'my own.yaml']", '--config-dir', 'mine', 'seed=1']
+    """
     word, *rest = arguments
-    names = [a for a in rest if "=" not in a and not a.startswith("-")] if word == "diff" else []
-    return [word, *([f"policies=[{','.join(names)}]"] if names else []), *(a for a in rest if a not in names)]
+    if word != "diff":
+        return arguments
+    values = {k + 1 for k, argument in enumerate(rest) if argument in HYDRA_OPTIONS_WITH_VALUE}
+    named = {k for k, a in enumerate(rest) if k not in values and "=" not in a and not a.startswith("-")}
+    names = ",".join(word if WORD.fullmatch(word) else quoted(word) for word in (rest[k] for k in sorted(named)))
+    others = [argument for k, argument in enumerate(rest) if k not in named]
+    return [word, *([f"policies=[{names}]"] if named else []), *others]
 
 
 def as_overrides(arguments: list[str]) -> list[str]:
