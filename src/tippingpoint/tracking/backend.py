@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import mlflow
 import sqlalchemy
@@ -58,7 +59,7 @@ def connect(writing: bool = True) -> MlflowClient:
             if path and not path.stat().st_size:  # made beside it: a kill leaves no half-migrated store behind
                 fresh = path.with_name(f"{path.name}.new")
                 fresh.unlink(missing_ok=True)
-                _touch(f"sqlite:///{fresh}")
+                _touch(f"sqlite:///{quote(str(fresh))}")
                 fresh.replace(path)
             return _touch(store)
 
@@ -159,8 +160,9 @@ def _read(path: Path) -> None:
 
 
 def sqlite_path(store: str) -> Path | None:
-    """The file of a SQLite store, None for other stores."""
-    return Path(store.removeprefix("sqlite:///")) if store.startswith("sqlite:///") else None
+    """The file of a SQLite store, None for other stores; in an address a blank, a # or a ? stands encoded."""
+    database = sqlalchemy.make_url(store).database if store.startswith("sqlite:///") else None
+    return Path(database) if database else None
 
 
 def experiment_id(client: MlflowClient, name: str) -> str:
