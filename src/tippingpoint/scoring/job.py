@@ -14,7 +14,6 @@ from rich.console import RenderableType
 
 from tippingpoint.config.settings import ScoreSettings
 from tippingpoint.core.errors import InputError, OutsideError, RefusedError, nearest
-from tippingpoint.core.redaction import masked
 from tippingpoint.data import database
 from tippingpoint.data.csv_layout import Told
 from tippingpoint.data.days import start
@@ -104,7 +103,7 @@ def score(settings: ScoreSettings) -> ScoreResult:
         if not settings.tracking.log:
             return ScoreResult(scored, None, None)
         counted.say("filing")
-        asked = masked(settings.model_dump(mode="json"))
+        asked = settings.filed()
         try:
             run_id, page = record(client, settings.tracking.experiment, loaded, scored, asked)
         except OutsideError as error:

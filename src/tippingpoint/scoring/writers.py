@@ -16,7 +16,7 @@ import polars as pl
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
-from tippingpoint.core.errors import InputError, OutsideError
+from tippingpoint.core.errors import InputError, OutsideError, unwritable
 from tippingpoint.data.writing import for_spreadsheets
 
 
@@ -40,7 +40,7 @@ def alone(path: Path) -> Iterator[None]:
         what = "another job is writing it"
         raise OutsideError(f"to={path}", what, "Wait until it is done, or name another place.") from error
     except OSError as error:
-        raise InputError(f"to={path}", f"cannot be written ({error.strerror})", "Name a place elsewhere.") from error
+        raise unwritable(f"to={path}", error) from error
     try:
         yield
     finally:
@@ -215,4 +215,4 @@ def _said(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise InputError(f"to={path}", f"cannot be written ({error.strerror})", "Name a place elsewhere.") from error
+        raise unwritable(f"to={path}", error) from error

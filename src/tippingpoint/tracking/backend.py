@@ -88,7 +88,9 @@ def store_errors() -> Iterator[None]:
     except STORE_ERRORS as error:
         if theirs := as_theirs(error):
             raise theirs from theirs.__cause__
-        reason = str(getattr(error, "orig", None) or getattr(error, "reason", None) or error).strip()
+        reason = str(
+            masked(str(getattr(error, "orig", None) or getattr(error, "reason", None) or error).strip(), uri())
+        )
         raise OutsideError(
             f"store {shown()}",
             f"cannot be used ({reason.splitlines()[0] if reason else type(error).__name__})",
