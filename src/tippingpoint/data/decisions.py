@@ -9,13 +9,12 @@ import polars as pl
 
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.data import database, files
+from tippingpoint.data.column_rules import CHANCE
 from tippingpoint.data.csv_layout import Told
 from tippingpoint.data.identity import without_point
 from tippingpoint.data.validation import as_text
 from tippingpoint.data.writing import FORMULA
 
-CHANCE = "logging_probability_"
-"""Beginning of the names of the columns that hold each action's chance."""
 NEEDED = ("propensity_score", "segment", "action", "policy_action", "model", "scored_at")
 
 

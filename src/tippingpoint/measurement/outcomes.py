@@ -7,8 +7,8 @@ import polars as pl
 
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.core.overrides import override
-from tippingpoint.data.column_rules import MISSING
-from tippingpoint.data.decisions import CHANCE, times
+from tippingpoint.data.column_rules import CHANCE, MISSING
+from tippingpoint.data.decisions import times
 from tippingpoint.data.outcome import BOUND, NO, YES, Positive, numbers, ones, words
 from tippingpoint.data.validation import as_text
 from tippingpoint.measurement.join import (

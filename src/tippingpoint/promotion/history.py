@@ -16,8 +16,9 @@ from tippingpoint.tracking.journal import Journal, read
 
 @dataclass(frozen=True, repr=False)
 class HistoryResult(Result):
-    """A journal, and the same as a table."""
+    """A journal of a question, and the same as a table."""
 
+    of: str
     journal: Journal
     found: pd.DataFrame
 
@@ -34,7 +35,7 @@ class HistoryResult(Result):
 
     def render(self) -> RenderableType:
         """One screen for a terminal."""
-        return report.history_summary(self.journal.name, self.found, self.journal.missing)
+        return report.history_summary(self.of, self.journal.name, self.found, self.journal.missing)
 
 
 def history(settings: RegistrySettings) -> HistoryResult:
@@ -48,6 +49,6 @@ def history(settings: RegistrySettings) -> HistoryResult:
         When the store cannot be used.
     """
     client = backend.connect(writing=False)
-    _, model = named(client, settings.name, settings.to)
+    of, model = named(client, settings.name, settings.to)
     journal = read(client, model)
-    return HistoryResult(journal, table(journal))
+    return HistoryResult(of, journal, table(journal))

@@ -38,6 +38,8 @@ class PromoteResult(Result):
         None where the version was champion already.
     finished
         What of an earlier swap had been left half done and was finished first.
+    same
+        Words that select the data, policy, prices and split the version was fitted with.
     """
 
     name: str
@@ -47,6 +49,7 @@ class PromoteResult(Result):
     entry: Entry | None
     dry_run: bool
     finished: tuple[str, ...]
+    same: str = ""
 
     @property
     def refused(self) -> bool:
@@ -75,7 +78,15 @@ class PromoteResult(Result):
         """One screen for a terminal."""
         page = backend.page(f"models/{self.name}/versions/{self.version}") if self.version.isdigit() else ""
         return report.promote_summary(
-            self.name, self.version, self.champion, self.judgement, self.promoted, self.dry_run, self.finished, page
+            self.name,
+            self.version,
+            self.champion,
+            self.judgement,
+            self.promoted,
+            self.dry_run,
+            self.finished,
+            page,
+            self.same,
         )
 
 
@@ -135,7 +146,8 @@ def promote(settings: PromoteSettings) -> PromoteResult:
         version, entry = _file(client, settings.dry_run, name, number, model, journal, entry, judgement, reasons_given)
         if not settings.dry_run:
             journal, _ = settled(client, model)
-    return PromoteResult(model, version, journal.champion, judgement, entry, settings.dry_run, finished)
+    same = candidate.same(settings.data)
+    return PromoteResult(model, version, journal.champion, judgement, entry, settings.dry_run, finished, same)
 
 
 def _file(

@@ -81,11 +81,13 @@ def rollback(settings: RollbackSettings) -> RollbackResult:
     with progress(3) as step:
         step("opening the store")
         client = backend.connect()
-        _, model = named(client, settings.name, settings.to)
+        of, model = named(client, settings.name, settings.to)
         journal = read(client, model) if settings.dry_run else settled(client, model)[0]
         if not journal.previous:
             what = f"models:/{model} has no previous champion"
-            raise InputError("rollback", what, "Type tippingpoint history, which shows who was.")
+            raise InputError(
+                "rollback", what, f"Type tippingpoint history {report.named(of, model)}, which shows who was."
+            )
         step("loading the previous champion, and scoring with it")
         scored = _scores(client, model, journal.previous)
         undone, version, entry = journal.champions[-1], journal.previous, None

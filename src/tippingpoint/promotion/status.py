@@ -16,8 +16,9 @@ from tippingpoint.tracking.promotion import RegistryStatus, environment, questio
 
 @dataclass(frozen=True, repr=False)
 class StatusResult(Result):
-    """Where each registered model stands, and what was finished of each."""
+    """Where each question's registered model stands, and what was finished of each."""
 
+    of: tuple[str, ...]
     found: tuple[tuple[RegistryStatus, Journal, tuple[str, ...]], ...]
 
     @property
@@ -38,8 +39,8 @@ class StatusResult(Result):
         """One screen for a terminal."""
         return report.status_summary(
             [
-                (at.name, at.champion, at.previous, at.challenger, at.behind, finished, journal.missing)
-                for at, journal, finished in self.found
+                (of, at.name, at.champion, at.previous, at.challenger, at.behind, finished, journal.missing)
+                for of, (at, journal, finished) in zip(self.of, self.found, strict=True)
             ]
         )
 
@@ -56,14 +57,14 @@ def status(settings: StatusSettings) -> StatusResult:
     """
     client = backend.connect(writing=not settings.dry_run)
     if settings.name is None and len(there := questions(client)) > 1:
-        names = [environment(name, settings.to) for name in there]
+        of = tuple(there)
     else:
-        names = [named(client, settings.name, settings.to)[1]]
+        of = (named(client, settings.name, settings.to)[0],)
     found = []
-    for name in names:
+    for name in (environment(one, settings.to) for one in of):
         finished: tuple[str, ...] = ()
         if not settings.dry_run:
             _, finished = settled(client, name)
         journal = read(client, name)
         found.append((registry_status(client, journal, described), journal, finished))
-    return StatusResult(tuple(found))
+    return StatusResult(of, tuple(found))
