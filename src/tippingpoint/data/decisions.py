@@ -108,7 +108,7 @@ def _check_chances(table: pl.DataFrame, chances: list[str]) -> None:
     names = [c.removeprefix(CHANCE) for c in chances]
     if "none" not in names:
         what = f"none was never possible (there is no {CHANCE}none): an uplift over none cannot be measured"
-        raise InputError("decisions", what, "Score with holdout=0.05.")
+        raise InputError("decisions", what, "Type tippingpoint score … holdout=0.05.")
     for column in ("action", "policy_action"):
         if odd := sorted(set(table[column].unique()) - set(names)):
             what = f"{column} {odd[0]!r} has no chance: there is no {CHANCE}{odd[0]}"
@@ -126,7 +126,7 @@ def _check_chances(table: pl.DataFrame, chances: list[str]) -> None:
             "decisions",
             f"the chances of the actions do not sum to 1, or none, the action taken or the policy's own had none, in"
             f" {int(bad.sum()):,} rows (first: row {int(bad.argmax()) + 1:,})",
-            "Score with holdout=0.05, and leave these columns as they are.",
+            "Type tippingpoint score … holdout=0.05, and leave these columns as they are.",
         )
 
 

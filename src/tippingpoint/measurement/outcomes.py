@@ -131,9 +131,8 @@ def join(
     """
     found = outcomes_of(decisions, user_id, outcomes, outcomes_id, rule, now)
     if not found.counts.used:
-        remedy = (
-            "Type absent=zero if a user without a row has outcome 0." if rule.within is None else "Wait for the first."
-        )
+        some_absent = rule.within is None and not rule.absent_is_zero and len(outcomes) < found.counts.unknown
+        remedy = "Type absent=zero if a user without a row has outcome 0." if some_absent else "Wait for the first."
         what = f"no user's outcome is known yet ({found.counts.unknown:,} are not)"
         raise InputError("outcomes", what, remedy)
     return found
