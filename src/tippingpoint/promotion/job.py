@@ -210,7 +210,7 @@ def _wanted(client: Client, name: str, settings: PromoteSettings) -> str:
         mine = [str(version.version) for version in versions(client, name) if version.run_id == run]
         if not mine:
             what = f"run {run} is not registered as {name}"
-            raise InputError("run", what, "Run it with tracking.register_model=true, or type model=…")
+            raise InputError("run", what, "Type model=…, or fit it again without tracking.register_model=false.")
         return mine[0]
     if settings.model is not None:
         typed = str(settings.model)
