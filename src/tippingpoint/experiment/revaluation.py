@@ -10,7 +10,7 @@ import pandas as pd
 from tippingpoint.economics import Economics
 from tippingpoint.experiment.simulation_result import BEST, DEFAULT, NONE, ORACLE, PAIR, RANDOM, THEN, Simulation, ends
 from tippingpoint.experiment.thresholds import SimulationRequest, cut_offs
-from tippingpoint.offpolicy.cells import Cells, Line, contacts, linear, outcomes
+from tippingpoint.offpolicy.cells import Line, contacts, linear, outcomes
 from tippingpoint.offpolicy.contest import contest_of_cells
 from tippingpoint.offpolicy.estimators import estimates
 from tippingpoint.offpolicy.statistics import LEAST_CHANGED, Estimate
@@ -210,7 +210,7 @@ def _segments(gathered: SufficientStatistics, economics: Economics, line: Line) 
     column = f"uplift_per_user_{kind}"
     rows = []
     for s, action in enumerate(table["action"]):
-        own, k = _only(gathered.segment_cells, s), actions.index(action)
+        own, k = gathered.segment_cells.only(s), actions.index(action)
         row: dict[str, float | None] = {}
         if own.users > 1:
             L = own.coefficients(line, {0, k})
@@ -231,11 +231,6 @@ def _break_even(economics: Economics, about: Mapping[str, Any], base: float, act
     if not about["good"]:  # in terms of those who pay, whose outcome is 0
         reward_intercept, reward_slope, base = reward_intercept + reward_slope, -reward_slope, 1 - base
     return float(break_even_response(base, reward_intercept, reward_slope)[1])
-
-
-def _only(cells: Cells, s: int) -> Cells:
-    gram = np.stack([cells.gram[s], np.zeros_like(cells.gram[s])])
-    return Cells(cells.kind, np.array([0.5]), cells.actions, cells.blocks, gram)
 
 
 def _tornado(about: Mapping[str, Any], asked: SimulationRequest, joint: Joint, decision: np.ndarray) -> pd.DataFrame:

@@ -239,8 +239,7 @@ class Candidate:
         rows = [row_of(self.family, judged(shared, self.value, kind))]
         for baseline in question.baselines:
             gain = {"roc_auc_gain": mean(mine - auc_contributions(outcome, baseline.score))}
-            more = mean(self.value.contribution - baseline.value.contribution)
-            gain[f"uplift_gain_{kind}"] = more if question.evidence.measured else Estimate(more.value)
+            gain[f"uplift_gain_{kind}"] = self.value.over(baseline.value)
             rows.append(row_of(baseline.name, judged(baseline.metrics, baseline.value, kind) | gain))
         return pd.DataFrame(rows).dropna(axis="columns", how="all")
 
