@@ -3,9 +3,9 @@
     python -P benchmarks/few_outcomes.py [--worlds 2000] [--seed 0] [--largest 20000]
 
 One row a base rate and number of test users: how often there was an interval at all; how often those that there were
-cover the uplift of a policy of bands, and on which side the others miss; how often the band covers every pair of cut-offs
-it is given for; how often a contest tells any two of seven policies apart whose action does nothing. `plain` is the
-coverage of an interval that knows of no expected outcomes. Exits with 1 if a promise is broken by more than two
+cover the uplift of a policy of bands, and on which side the others miss; how often the band covers every pair of
+cut-offs it is given for; how often a contest tells any two of seven policies apart whose action does nothing. `plain`
+is the coverage of an interval that knows of no expected outcomes. Exits with 1 if a promise is broken by more than two
 Monte-Carlo errors; what has fewer than 400 intervals promises nothing. README.md has what was measured.
 """
 
@@ -103,7 +103,7 @@ def study(base: float, n: int, seed: int, worlds: range) -> dict[str, int]:
         value = policy_value(evidence, *PRICES, np.searchsorted(cuts, score, side="right"))
         found["worlds"] += 1
         found["plain"] += inside(mean(value.contribution), target)
-        if value.uplift.low is not None:
+        if value.uplift.low is not None and value.uplift.high is not None:
             found["intervals"] += 1
             found["covered"] += inside(value.uplift, target)
             found["too_low"] += value.uplift.high < target

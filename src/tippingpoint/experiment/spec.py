@@ -200,6 +200,8 @@ class Candidate:
         What deciding for new users takes besides the model and the policy.
     development
         Train and validation together where it was fitted on both, once a search had chosen it; else None.
+    out_of_fold
+        (n,) scores of the validation users by models fitted on others, where it was fitted on them itself; else None.
     """
 
     family: str
@@ -215,6 +217,7 @@ class Candidate:
     evaluation: Evaluation
     deployment: Deployment
     development: Users | None = None
+    out_of_fold: np.ndarray | None = None
 
     def policy_metrics(self, kind: str) -> dict[str, Estimate]:
         """Value and uplift of the policy under names that carry the kind of evidence."""
