@@ -86,7 +86,7 @@ def gather_users(
     about |= _of_contestants(models, policies, bound) | {"cuts": cuts, "seed": seed}
     return SufficientStatistics(
         about=about,
-        scored={m: _scored(cuts, {part: scores[part][m] for part in known}, known, policies) for m in models},
+        scored={m: _scored(cuts, {part: scores[part][m] for part in known}, known, bound[m]) for m in models},
         validation=join(decisions["validation"], validation.valued.evidence, validation.further),
         test=join(decisions["test"], test.valued.evidence, test.further, test.log_blocks()),
         segments=segments,
