@@ -29,11 +29,14 @@ class Evidence:
         (n, K) array whose column means estimate the mean outcome under each action.
     support
         What a log can say about them, and about further blocks of `Cells` by name; empty where there was none.
+    group
+        (n,) numbers from 0 of the groups users belong to; None where each stands alone.
     """
 
     kind: Kind
     outcome_scores: np.ndarray
     support: Mapping[str, Support] = field(default_factory=dict)
+    group: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if self.outcome_scores.ndim != 2:
