@@ -68,7 +68,8 @@ def _try(what: str, of: str, write: Callable[[], object]) -> None:
         time.sleep(attempt * PAUSE)
         try:
             with store_errors():
-                return write()
+                write()
+            return
         except OutsideError as error:
             cause = error.__cause__
             if isinstance(cause, MlflowException) and cause.error_code == ErrorCode.Name(PERMISSION_DENIED):
@@ -78,7 +79,6 @@ def _try(what: str, of: str, write: Callable[[], object]) -> None:
                 raise OutsideError(f"models:/{what}", missing, remedy) from cause
             if attempt == TRIES - 1:
                 raise
-    return None
 
 
 def append(
