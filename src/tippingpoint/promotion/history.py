@@ -24,14 +24,14 @@ class HistoryResult(Result):
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON; the newest entry first, each with all its gate said."""
         journal = self.champion.journal
-        judged = {entry.number: entry.judgement or None for entry in journal.entries}
+        more = {e.number: {"claimed": e.claimed, "judgement": e.judgement or None} for e in journal.entries}
         rows = self.found.astype(object).where(self.found.notna(), None).to_dict("records")
         return {
             "name": journal.name,
             "champion": journal.champion or None,
             "missing": journal.missing,
             "amiss": self.champion.said or None,
-            "entries": [{**row, "judgement": judged[row["entry"]]} for row in rows],
+            "entries": [{**row, **more[row["entry"]]} for row in rows],
         }
 
     def render(self) -> RenderableType:
