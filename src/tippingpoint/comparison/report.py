@@ -17,6 +17,8 @@ from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.experiment.warnings import TO_TYPE, inactive
 from tippingpoint.offpolicy.contest import Contrast
 from tippingpoint.offpolicy.statistics import Estimate
+from tippingpoint.policies.policy import Policy
+from tippingpoint.policies.share_bands import ShareBands
 from tippingpoint.reports.console import links, plain_table
 from tippingpoint.reports.estimates import EVIDENCE, interval, stacked
 from tippingpoint.reports.markdown import render
@@ -159,11 +161,20 @@ def _reached(candidate: Candidate) -> Text:
         from_here = f", pays from response {pays:.3f}" if pays is not None and np.isfinite(pays) else ""
         parts.append(f"{row['segment']} {row['users']:,} ({row['action']}{from_here})")
     empty = candidate.segments.loc[candidate.segments["users"] == 0, "segment"].tolist()
-    hint = f" Nobody reaches {' or '.join(empty)}: consider other policy.cuts." if empty else ""
+    moved_by = f"policy.{getattr(candidate.policy, 'moved_by', 'cuts')}"
+    hint = f" Nobody reaches {' or '.join(empty)}: consider other {moved_by}." if empty else ""
     acted = int(candidate.segments.loc[candidate.segments["action"] != "none", "users"].sum())
     if few := inactive(acted, int(candidate.segments["users"].sum()), "test users"):
         hint = f" {few} Type {TO_TYPE}."
-    return Text(f"Test users by segment, {candidate.family}: {'; '.join(parts)}.{hint}")
+    return Text(f"Test users by segment, {candidate.family}: {'; '.join(parts)}.{_fixed(candidate.policy)}{hint}")
+
+
+def _fixed(policy: Policy) -> str:
+    """Which cut-offs the stated shares of users made; empty where cut-offs are written."""
+    if not isinstance(policy, ShareBands):
+        return ""
+    above = zip(policy.bands[1:], policy.cuts, policy.shares, strict=True)
+    return f" Cut-offs: {', '.join(f'{band} from {cut:.3g} (top {share:.0%})' for band, cut, share in above)}."
 
 
 def comparison_card(comparison: Comparison, words: str) -> str:

@@ -11,8 +11,10 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from tippingpoint.config.settings import Settings
+from tippingpoint.config.settings import Settings, Split
 from tippingpoint.core.redaction import masked
+from tippingpoint.core.strict import validate
+from tippingpoint.data.splits import sides
 from tippingpoint.data.users import Intake, Users
 from tippingpoint.decisions import deployment
 from tippingpoint.evaluation import accuracy, auc_contributions, evaluate, point
@@ -35,6 +37,7 @@ from tippingpoint.policies.policy import Policy
 from tippingpoint.reports import figures
 from tippingpoint.reports.markdown import shortened
 from tippingpoint.tracking import backend
+from tippingpoint.tracking.models import OUT_OF_FOLD, saved_scores
 from tippingpoint.tracking.provenance import provenance
 from tippingpoint.tracking.registry import Client, Version, check_policy, register
 from tippingpoint.tracking.runs import Run, reap
@@ -97,7 +100,8 @@ def with_baselines(question: ExperimentSpec, development: Users | None = None) -
     baselines = []
     for name, score in {"constant": constant, f"column {column.column}": of}.items():
         value = question.valued.value(binding.bind(question.policy, score["validation"]), score["test"])
-        baselines.append(Baseline(name, score["test"], accuracy(parts.test.outcome, score["test"]), value))
+        metrics = accuracy(parts.test.outcome, score["test"], parts.test.codes)
+        baselines.append(Baseline(name, score["test"], metrics, value))
     return replace(question, baselines=tuple(baselines), alone=alone)
 
 
@@ -123,7 +127,7 @@ def answer(question: ExperimentSpec, family: str, development: Users | None = No
     binding = BindingUsers.of(fitted.train, fitted.validation, question.economics, seed)
     policy = binding.bind(question.policy, fitted.on_validation)
     value = question.valued.value(policy, score)
-    metrics = evaluate(test.outcome, score, np.random.default_rng([seed, 1]))
+    metrics = evaluate(test.outcome, score, np.random.default_rng([seed, 1]), test.codes)
     start = time.perf_counter()
     rows = np.sort(np.random.default_rng([seed, 2]).permutation(len(test))[: question.explain_rows])
     background = background_of(fitted.seen.features, seed)
@@ -132,6 +136,9 @@ def answer(question: ExperimentSpec, family: str, development: Users | None = No
     learning = None
     if question.report == "full":
         learning = learning_curve(question.families[family], fitted.seen, test, score, seed)
+    out_of_fold = None
+    if development is not None:
+        out_of_fold = fitted.on_validation[sides(development, validate(Split, question.config["split"], "split")) == 1]
     segment, rng = policy.segment(score, test.features), np.random.default_rng([seed, 6])
     return Candidate(
         family=family,
@@ -156,6 +163,7 @@ def answer(question: ExperimentSpec, family: str, development: Users | None = No
             fitted.on_validation,
         ),
         development=development,
+        out_of_fold=out_of_fold,
     )
 
 
@@ -200,7 +208,7 @@ def _segments(question: ExperimentSpec, policy: Policy, score: np.ndarray, value
     for s, segment in enumerate(policy.segments):
         members, action = code == s, policy.actions[segment]
         size = int(members.sum())
-        gain = mean(value.contribution[members]) if size else Estimate(float("nan"))
+        gain = value.among(members) if size else Estimate(float("nan"))
         measured = question.evidence.measured and (size >= LEAST_CHANGED or (size > 0 and action == "none"))
         row = {
             "segment": segment,
@@ -252,6 +260,8 @@ def record(candidate: Candidate, question: ExperimentSpec, settings: Settings, r
         (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
         (folder / "policy.json").write_text(json.dumps(candidate.policy.bound(), indent=2))
         (folder / "card.md").write_text(note)
+        if candidate.out_of_fold is not None:
+            (folder / OUT_OF_FOLD).write_bytes(saved_scores(candidate.out_of_fold))
         (folder / "packages.txt").write_text("\n".join(made_with.packages) + "\n")
         if made_with.diff:
             (folder / "uncommitted.diff").write_text(made_with.diff)
@@ -301,7 +311,8 @@ def _over_baselines(candidate: Candidate, question: ExperimentSpec) -> dict[str,
     if not question.baselines:
         return {}
     column, outcome = question.baselines[-1], question.parts.test.outcome
-    gain = mean(auc_contributions(outcome, candidate.score) - auc_contributions(outcome, column.score))
+    terms = auc_contributions(outcome, candidate.score) - auc_contributions(outcome, column.score)
+    gain = mean(terms, group=question.parts.test.codes)
     return {"baseline/roc_auc": column.metrics["roc_auc"], "baseline/roc_auc_gain": gain}
 
 

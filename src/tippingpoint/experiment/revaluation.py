@@ -10,7 +10,7 @@ import pandas as pd
 from tippingpoint.economics import Economics
 from tippingpoint.experiment.simulation_result import BEST, DEFAULT, NONE, ORACLE, PAIR, RANDOM, THEN, Simulation, ends
 from tippingpoint.experiment.thresholds import SimulationRequest, cut_offs
-from tippingpoint.offpolicy.cells import Cells, Line, contacts, linear, outcomes
+from tippingpoint.offpolicy.cells import Line, contacts, linear, outcomes
 from tippingpoint.offpolicy.contest import contest_of_cells
 from tippingpoint.offpolicy.estimators import estimates
 from tippingpoint.offpolicy.statistics import LEAST_CHANGED, Estimate
@@ -65,13 +65,18 @@ def price(gathered: SufficientStatistics, asked: SimulationRequest) -> Simulatio
         verdicts=verdicts,
         estimators=_estimators(about, line, test, coefficients),
         all_cut_offs=[
-            cut_offs(gathered, asked, line, m, n, p, full=(m, n) == shown or not asked.first_only)
+            cut_offs(gathered, asked, line, m, n, _bound(about, m, n, p), full=(m, n) == shown or not asked.first_only)
             for m in gathered.scored
             for n, p in banded.items()
         ],
         segments=segments.assign(policy=[named[name].split(PAIR)[1] for name in both]),
         tornado=_tornado(about, asked, test, test.decisions[first]),
     )
+
+
+def _bound(about: Mapping[str, Any], model: str, name: str, policy: Bands) -> Bands:
+    """A policy of bands with the cut-offs it has under a model's scores."""
+    return policy.model_copy(update={"cuts": tuple(about["bound"][model][name]["cuts"])})
 
 
 def _names(gathered: SufficientStatistics, asked: SimulationRequest, line: Line) -> dict[str, str]:
@@ -210,7 +215,7 @@ def _segments(gathered: SufficientStatistics, economics: Economics, line: Line) 
     column = f"uplift_per_user_{kind}"
     rows = []
     for s, action in enumerate(table["action"]):
-        own, k = _only(gathered.segment_cells, s), actions.index(action)
+        own, k = gathered.segment_cells.only(s), actions.index(action)
         row: dict[str, float | None] = {}
         if own.users > 1:
             L = own.coefficients(line, {0, k})
@@ -231,11 +236,6 @@ def _break_even(economics: Economics, about: Mapping[str, Any], base: float, act
     if not about["good"]:  # in terms of those who pay, whose outcome is 0
         reward_intercept, reward_slope, base = reward_intercept + reward_slope, -reward_slope, 1 - base
     return float(break_even_response(base, reward_intercept, reward_slope)[1])
-
-
-def _only(cells: Cells, s: int) -> Cells:
-    gram = np.stack([cells.gram[s], np.zeros_like(cells.gram[s])])
-    return Cells(cells.kind, np.array([0.5]), cells.actions, cells.blocks, gram)
 
 
 def _tornado(about: Mapping[str, Any], asked: SimulationRequest, joint: Joint, decision: np.ndarray) -> pd.DataFrame:

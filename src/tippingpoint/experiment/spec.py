@@ -200,6 +200,8 @@ class Candidate:
         What deciding for new users takes besides the model and the policy.
     development
         Train and validation together where it was fitted on both, once a search had chosen it; else None.
+    out_of_fold
+        (n,) scores of the validation users by models fitted on others, where it was fitted on them itself; else None.
     """
 
     family: str
@@ -215,6 +217,7 @@ class Candidate:
     evaluation: Evaluation
     deployment: Deployment
     development: Users | None = None
+    out_of_fold: np.ndarray | None = None
 
     def policy_metrics(self, kind: str) -> dict[str, Estimate]:
         """Value and uplift of the policy under names that carry the kind of evidence."""
@@ -238,9 +241,9 @@ class Candidate:
         shared = {name: self.metrics[name] for name in BASELINE_METRICS}
         rows = [row_of(self.family, judged(shared, self.value, kind))]
         for baseline in question.baselines:
-            gain = {"roc_auc_gain": mean(mine - auc_contributions(outcome, baseline.score))}
-            more = mean(self.value.contribution - baseline.value.contribution)
-            gain[f"uplift_gain_{kind}"] = more if question.evidence.measured else Estimate(more.value)
+            terms = mine - auc_contributions(outcome, baseline.score)
+            gain = {"roc_auc_gain": mean(terms, group=question.parts.test.codes)}
+            gain[f"uplift_gain_{kind}"] = self.value.over(baseline.value)
             rows.append(row_of(baseline.name, judged(baseline.metrics, baseline.value, kind) | gain))
         return pd.DataFrame(rows).dropna(axis="columns", how="all")
 

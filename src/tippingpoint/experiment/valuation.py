@@ -1,6 +1,6 @@
 """Binding policies to scores, deciding with them, and valuing what they decide: one way for all verbs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -9,6 +9,7 @@ from tippingpoint.data.users import Users
 from tippingpoint.economics import Economics
 from tippingpoint.experiment.evidence import ExpectedReward, Predict, gather_evidence, reward_model
 from tippingpoint.offpolicy.evidence import Evidence, Kind, Log
+from tippingpoint.offpolicy.sufficient_statistics import MONEY
 from tippingpoint.offpolicy.value import PolicyValue, policy_value, reward, segment_break_even
 from tippingpoint.policies.policy import FitContext, Policy
 
@@ -86,7 +87,10 @@ class ValuedUsers:
         lines = economics.rewards(actions, users.contract.good, users.costs)
         evidence = gather_evidence(kind, train, users, economics.response(actions), seed, log)
         if kind != "assumed" and actions != users.actions:
-            evidence = Evidence(kind, evidence.outcome_scores[:, [users.actions.index(action) for action in actions]])
+            evidence = evidence.among([users.actions.index(action) for action in actions])
+        if economics.per_user and evidence.support:
+            in_money = evidence.support["phi"].scaled(np.nan_to_num(lines[1]))
+            evidence = replace(evidence, support={**evidence.support, MONEY: in_money})
         return cls(users, actions, evidence, *lines)
 
     @property

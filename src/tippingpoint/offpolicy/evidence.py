@@ -1,11 +1,13 @@
 """Where a counterfactual comes from: outcome_scores[i, a] stands for user i's outcome under action a."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 
 from tippingpoint.core.errors import InputError
+from tippingpoint.offpolicy.support import Support
 
 Kind = Literal["truth", "experiment", "logged", "assumed"]
 FLOOR = 0.01
@@ -25,10 +27,16 @@ class Evidence:
         `assumed` (a stated response). One ranking never mixes kinds.
     outcome_scores
         (n, K) array whose column means estimate the mean outcome under each action.
+    support
+        What a log can say about them, and about further blocks of `Cells` by name; empty where there was none.
+    group
+        (n,) numbers from 0 of the groups users belong to; None where each stands alone.
     """
 
     kind: Kind
     outcome_scores: np.ndarray
+    support: Mapping[str, Support] = field(default_factory=dict)
+    group: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if self.outcome_scores.ndim != 2:
@@ -38,6 +46,11 @@ class Evidence:
     def measured(self) -> bool:
         """Whether intervals may be given: never for what was merely assumed."""
         return self.kind != "assumed"
+
+    def among(self, codes: Sequence[int]) -> "Evidence":
+        """The same under some of the actions."""
+        support = {block: Support(of.moments[..., list(codes)]) for block, of in self.support.items()}
+        return replace(self, outcome_scores=self.outcome_scores[:, list(codes)], support=support)
 
 
 @dataclass(frozen=True)
@@ -229,5 +242,6 @@ def check_support(action: np.ndarray, actions: tuple[str, ...], least: int = LEA
         raise InputError(
             "data.action",
             f"{listed}; {least} are needed",
-            "Leave it out of the policy; or, with no data.action and its column in data.drop, uplift is assumed.",
+            "Leave it out of the policy; or leave out data.action, data.control and data.logging_probability, with the"
+            " columns they name in data.drop: uplift is assumed then.",
         )

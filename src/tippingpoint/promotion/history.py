@@ -16,8 +16,9 @@ from tippingpoint.tracking.champion import ChampionStatus, champion_status
 
 @dataclass(frozen=True, repr=False)
 class HistoryResult(Result):
-    """Who is champion, with the journal, and that as a table."""
+    """Who is champion of a question's registered model, with the journal, and that as a table."""
 
+    of: str
     champion: ChampionStatus
     found: pd.DataFrame
 
@@ -37,7 +38,7 @@ class HistoryResult(Result):
     def render(self) -> RenderableType:
         """One screen for a terminal."""
         journal, said = self.champion.journal, [self.champion.said] if self.champion.amiss else []
-        return report.history_summary(journal.name, self.found, journal.missing, said)
+        return report.history_summary(self.of, journal.name, self.found, journal.missing, said)
 
 
 def history(settings: RegistrySettings) -> HistoryResult:
@@ -51,6 +52,6 @@ def history(settings: RegistrySettings) -> HistoryResult:
         When the store cannot be used.
     """
     client = backend.connect(writing=False)
-    _, model = named(client, settings.name, settings.to)
+    of, model = named(client, settings.name, settings.to)
     champion = champion_status(client, model)
-    return HistoryResult(champion, table(champion.journal))
+    return HistoryResult(of, champion, table(champion.journal))

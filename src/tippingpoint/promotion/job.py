@@ -43,6 +43,8 @@ class PromoteResult(Result):
         What had to be written of an entry that was left, where that was asked for.
     amiss
         What was not as it should be before.
+    same
+        Words that select the data, policy, prices and split the version was fitted with.
     """
 
     name: str
@@ -53,6 +55,7 @@ class PromoteResult(Result):
     dry_run: bool
     finished: tuple[str, ...] = ()
     amiss: str = ""
+    same: str = ""
 
     @property
     def refused(self) -> bool:
@@ -84,7 +87,15 @@ class PromoteResult(Result):
         if self.judgement is None and self.entry is not None:
             return report.resumed_summary(self.name, self.version, self.entry.number, self.finished, page)
         return report.promote_summary(
-            self.name, self.version, self.champion, self.judgement, self.promoted, self.dry_run, self.amiss, page
+            self.name,
+            self.version,
+            self.champion,
+            self.judgement,
+            self.promoted,
+            self.dry_run,
+            self.amiss,
+            page,
+            self.same,
         )
 
 
@@ -149,7 +160,8 @@ def promote(settings: PromoteSettings) -> PromoteResult:
         elif not settings.dry_run and not journal.left:
             describe_again(client, journal, described)
         led = journal.champion if entry.kind == "promote" else status.version
-    return PromoteResult(model, version, led, judgement, entry, settings.dry_run, amiss=status.said)
+    same = candidate.same(settings.data)
+    return PromoteResult(model, version, led, judgement, entry, settings.dry_run, (), status.said, same)
 
 
 def _resumed(client: Client, name: str, number: int) -> PromoteResult:
@@ -246,7 +258,7 @@ def _wanted(client: Client, name: str, settings: PromoteSettings) -> str:
         mine = [str(version.version) for version in versions(client, name) if version.run_id == run]
         if not mine:
             what = f"run {run} is not registered as {name}"
-            raise InputError("run", what, "Run it with tracking.register_model=true, or type model=…")
+            raise InputError("run", what, "Type model=…, or fit it again without tracking.register_model=false.")
         return mine[0]
     if settings.model is not None:
         typed = str(settings.model)

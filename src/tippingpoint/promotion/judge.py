@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 
 from tippingpoint.config.gate_settings import Gate, GateCheck
+from tippingpoint.config.retyped import retyped
 from tippingpoint.config.settings import Split
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.strict import Component, validate
@@ -63,6 +64,11 @@ class Contestant:
     decider: Decider | None
     amiss: str
     read: int
+
+    def same(self, data: Component | None) -> str:
+        """Words that select what it was fitted with: its data, or those given instead, policy, prices and split."""
+        config = self.model.config
+        return retyped(config if data is None else config | {"data": data.model_dump()})
 
 
 @dataclass(frozen=True)
@@ -120,7 +126,7 @@ def judged_users(contestant: Contestant, data: Component | None) -> JudgedUsers:
             f"{source.origin} no longer holds the users {contestant.uri} was judged on (digest {users.digest},"
             f" was {model.data_digest})",
             "Bring them back, type data=… where they are now, or compare again on those there are now:"
-            " tippingpoint compare, then promote.",
+            f" {' '.join(['tippingpoint compare', contestant.same(data)]).rstrip()}",
         )
     shares = validate(Split, model.config["split"], "split")
     cut = hashlib.sha256(json.dumps(shares.model_dump(), sort_keys=True).encode()).hexdigest()[:8]
@@ -223,21 +229,24 @@ def _of_scores(
     gate: Gate, candidate: Contestant, users: JudgedUsers, scores: _Scores, sure: float, say: Callable[[str], None]
 ) -> Iterator[Asked]:
     """The checks of the scores, and of what the policies do with them."""
-    test, own, other = users.parts.test, scores.own, scores.other
+    test, own, other, group = users.parts.test, scores.own, scores.other, users.parts.test.codes
 
     def paired(name: str, check: Callable[[], Check]) -> Check:
         return Check(name, "inconclusive", scores.unlike) if scores.unlike else check()
 
     if of := gate.quality:
-        yield of, quality_checks.floor(test.outcome, own, of.floor, sure)
+        yield of, quality_checks.floor(test.outcome, own, of.floor, sure, group)
     if than := gate.better:
         margin, smallest = than.margin, than.smallest
-        yield than, paired("better", lambda: quality_checks.better(test.outcome, own, other, margin, smallest, sure))
+        yield (
+            than,
+            paired("better", lambda: quality_checks.better(test.outcome, own, other, margin, smallest, sure, group)),
+        )
     if value := gate.value:
         say("valuing both policies")
         yield value, paired("value", lambda: _value(candidate, users, scores, value.margin, sure))
     if limits := gate.calibration:
-        yield limits, quality_checks.calibrated(test.outcome, own, limits.slope, limits.intercept)
+        yield limits, quality_checks.calibrated(test.outcome, own, limits.slope, limits.intercept, group)
     if sliced := gate.slices:
         yield sliced, paired("slices", lambda: quality_checks.slices(test, own, other, gate.alpha))
 
@@ -330,10 +339,12 @@ def _value(candidate: Contestant, users: JudgedUsers, scores: _Scores, margin: f
             return Check("value", "inconclusive", f"no user ever got {', '.join(sorted(unknown))}")
         actions, seed = users.users.actions, int(config["seed"])
         valued = ValuedUsers.of(kind, parts.train, parts.test, actions, economics, seed)
-        gain, champion = valued.value(own, scores.own).contribution, valued.value(other, scores.other).contribution
+        mine, champion = valued.value(own, scores.own), valued.value(other, scores.other)
     except InputError as error:
         return Check("value", "inconclusive", str(error).rstrip("."))
-    return quality_checks.value(gain, champion, kind, True, margin, sure)
+    return quality_checks.value(
+        mine.contribution, champion.contribution, kind, True, margin, sure, mine.basis(champion), mine.group
+    )
 
 
 def _opened(family: Family, classifier: Any) -> Model:
