@@ -209,13 +209,13 @@ def _by_name(policies: Sequence[Policy]) -> dict[str, Policy]:
 def _policy(node: dict[str, Any], where: str) -> Policy:
     if "_target_" not in node:
         raise InputError(where, "names no class: a `_target_` is missing", "See conf/policy for examples.")
-    return Component.model_validate(node).build(Policy, where)
+    return Component.of(node, where).build(Policy, where)
 
 
 def _economics(written: dict[str, Any], settings: SimulateSettings) -> Economics:
     node = overlay(written, settings.economics)
     if "_target_" in node:
-        return Component.model_validate(node).build(Economics, "economics")
+        return Component.of(node, "economics").build(Economics, "economics")
     return validate(Economics, node, "economics")
 
 
