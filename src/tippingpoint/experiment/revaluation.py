@@ -235,7 +235,7 @@ def _break_even(economics: Economics, about: Mapping[str, Any], base: float, act
 
 def _only(cells: Cells, s: int) -> Cells:
     gram = np.stack([cells.gram[s], np.zeros_like(cells.gram[s])])
-    return Cells(cells.kind, np.array([0.5]), cells.actions, cells.blocks, gram)
+    return replace(cells, cuts=np.array([0.5]), gram=gram)
 
 
 def _tornado(about: Mapping[str, Any], asked: SimulationRequest, joint: Joint, decision: np.ndarray) -> pd.DataFrame:

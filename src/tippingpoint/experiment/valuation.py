@@ -1,6 +1,6 @@
 """Binding policies to scores, deciding with them, and valuing what they decide: one way for all verbs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -73,6 +73,7 @@ class ValuedUsers:
         economics: Economics,
         seed: int,
         log: Log | None = None,
+        vetoed: tuple[str, ...] = (),
     ) -> Self:
         """Gather evidence of users, fitted on train, and price the actions.
 
@@ -82,12 +83,14 @@ class ValuedUsers:
             All or some of the users' own; for `assumed` any.
         log
             The users' log, where `log_of` made it already.
+        vetoed
+            Codes of the diagnostics that take every interval away.
         """
         lines = economics.rewards(actions, users.contract.good, users.costs)
         evidence = gather_evidence(kind, train, users, economics.response(actions), seed, log)
         if kind != "assumed" and actions != users.actions:
             evidence = Evidence(kind, evidence.outcome_scores[:, [users.actions.index(action) for action in actions]])
-        return cls(users, actions, evidence, *lines)
+        return cls(users, actions, replace(evidence, vetoed=vetoed), *lines)
 
     @property
     def reward(self) -> np.ndarray:

@@ -69,6 +69,8 @@ class Cells:
         log.
     gram
         (G + 1, C, C) sums over a cell's users of z zᵀ, z = (1, blocks…), C = 1 + K·len(blocks).
+    vetoed
+        As of `Evidence`.
     """
 
     kind: Kind
@@ -76,9 +78,15 @@ class Cells:
     actions: int
     blocks: tuple[str, ...]
     gram: np.ndarray
+    vetoed: tuple[str, ...] = ()
 
     def __add__(self, other: "Cells") -> "Cells":
-        same = (self.kind, self.actions, self.blocks) == (other.kind, other.actions, other.blocks)
+        same = (self.kind, self.actions, self.blocks, self.vetoed) == (
+            other.kind,
+            other.actions,
+            other.blocks,
+            other.vetoed,
+        )
         if not same or not np.array_equal(self.cuts, other.cuts):
             raise InputError("cells", "can only be added on the same cut-offs, actions and kind of evidence")
         return replace(self, gram=self.gram + other.gram)
@@ -96,7 +104,7 @@ class Cells:
     @property
     def measured(self) -> bool:
         """Whether intervals may be given."""
-        return self.kind != "assumed"
+        return self.kind != "assumed" and not self.vetoed
 
     def columns(self, block: str) -> slice:
         """Where a block's K columns stand."""
@@ -241,7 +249,7 @@ def gather(
         column = int(np.flatnonzero(~np.isfinite(gram.sum(axis=0)).all(axis=0))[0]) - 1
         where = f"evidence.{names[column // k]}"
         raise InputError(where, f"missing or infinite under action {column % k}", "Leave that action out.")
-    return Cells(evidence.kind, np.asarray(cuts, dtype=np.float64), k, names, gram)
+    return Cells(evidence.kind, np.asarray(cuts, dtype=np.float64), k, names, gram, evidence.vetoed)
 
 
 def _block(cuts: np.ndarray, score: np.ndarray, blocks: list[np.ndarray], log: Log | None, start: int) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Where a counterfactual comes from: outcome_scores[i, a] stands for user i's outcome under action a."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -25,10 +26,13 @@ class Evidence:
         `assumed` (a stated response). One ranking never mixes kinds.
     outcome_scores
         (n, K) array whose column means estimate the mean outcome under each action.
+    vetoed
+        Codes of the diagnostics that take every interval away.
     """
 
     kind: Kind
     outcome_scores: np.ndarray
+    vetoed: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.outcome_scores.ndim != 2:
@@ -36,8 +40,18 @@ class Evidence:
 
     @property
     def measured(self) -> bool:
-        """Whether intervals may be given: never for what was merely assumed."""
-        return self.kind != "assumed"
+        """Whether intervals may be given: never for what was merely assumed, nor for what a diagnostic vetoed."""
+        return self.kind != "assumed" and not self.vetoed
+
+    @property
+    def label(self) -> str:
+        """What it is called where it is read by people: vetoed evidence is not what it claims to be."""
+        return labelled(self.kind, self.vetoed)
+
+
+def labelled(kind: str, vetoed: Sequence[str]) -> str:
+    """The kind of evidence as people read it."""
+    return f"{kind}, vetoed" if vetoed else kind
 
 
 @dataclass(frozen=True)

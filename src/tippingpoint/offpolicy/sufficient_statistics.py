@@ -3,7 +3,7 @@
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -59,7 +59,7 @@ class SufficientStatistics:
     Parameters
     ----------
     about
-        JSON: question, outcome, good, origin, digest, kind, actions, economics, response, users, models, policies,
+        JSON: question, outcome, good, origin, digest, kind, findings and vetoed codes, actions, economics, response, users, models, policies,
         blocks, cuts, seed, excluded actions; what the numbers are about. Decisions rest on `economics`; `prices`
         and what else was `asked` are the last ones.
     scored
@@ -125,7 +125,10 @@ class SufficientStatistics:
 
             def cells(gram: np.ndarray, cuts: np.ndarray | None = None, blocks: Sequence[str] | None = None) -> Cells:
                 edges = np.arange(len(gram) - 1) + 0.5 if cuts is None else cuts
-                return Cells(about["kind"], edges, len(about["actions"]), tuple(blocks or about["blocks"]), gram)
+                vetoed = tuple(about.get("vetoed", ()))
+                return Cells(
+                    about["kind"], edges, len(about["actions"]), tuple(blocks or about["blocks"]), gram, vetoed
+                )
 
             scored = {
                 model: ScoreCells(*(cells(found[f"scored/{k}/{p}"], found[f"scored/{k}/cuts"]) for p in PARTS))
@@ -172,7 +175,9 @@ def join(
     of_log = None
     if log is not None:
         scores, *others = LOG
-        of_log = by_group(code, len(first), Evidence(evidence.kind, log[scores]), {name: log[name] for name in others})
+        of_log = by_group(
+            code, len(first), replace(evidence, outcome_scores=log[scores]), {name: log[name] for name in others}
+        )
     return Joint(cells, {name: np.pad(decided[first], (0, padding)) for name, decided in decisions.items()}, of_log)
 
 
@@ -203,4 +208,4 @@ def segment_cells(
     gathered = [by_group(group, size, evidence, measures) for group, size in groups]
     gram = np.concatenate([c.gram[:size] for c, (_, size) in zip(gathered, groups, strict=True)])
     first = gathered[0]
-    return Cells(first.kind, np.arange(len(gram) - 1) + 0.5, first.actions, first.blocks, gram)
+    return replace(first, cuts=np.arange(len(gram) - 1) + 0.5, gram=gram)
