@@ -37,6 +37,7 @@ from tippingpoint.offpolicy.cells import Line, gather, grid
 from tippingpoint.offpolicy.contest import contest
 from tippingpoint.offpolicy.sufficient_statistics import MONEY
 from tippingpoint.offpolicy.surface import sheet
+from tippingpoint.offpolicy.value import contest_of_values
 from tippingpoint.policies.bands import Bands
 from tippingpoint.reports.markdown import shortened
 from tippingpoint.reports.palette import colour
@@ -153,12 +154,12 @@ def _compare(question: ExperimentSpec, candidates: list[Candidate]) -> Compariso
     ranked = sorted(candidates, key=lambda candidate: -sign * candidate.validation)
     outcome = question.parts.test.outcome
     areas = {c.family: auc_contributions(outcome, c.score) for c in ranked}
-    money = {c.family: c.value.contribution for c in ranked}
     auc = contest(areas, np.random.default_rng([question.seed, 3]))
     if np.bincount(outcome, minlength=2).min() < MIN_PER_OUTCOME:
         auc = [replace(verdict, verdict="inconclusive") for verdict in auc]
     measured = question.evidence.measured
-    uplift = contest(money, np.random.default_rng([question.seed, 4])) if measured else []
+    money = {c.family: c.value for c in ranked}
+    uplift = contest_of_values(money, np.random.default_rng([question.seed, 4])) if measured else []
     return Comparison(question, ranked, auc, uplift)
 
 

@@ -158,7 +158,8 @@ def next_steps(comparison: Comparison, filed: RunReference) -> list[tuple[str, s
         better = "Look for better cut-offs, chosen on validation and valued on test, and for what other prices or a"
         steps = [(f"{better} budget would change.", again)]
     elif question.evidence.vetoed:
-        why = f"Intervals are vetoed ({', '.join(question.evidence.vetoed)}). Mend what section 1 names, and compare again."
+        codes = ", ".join(question.evidence.vetoed)
+        why = f"Intervals are vetoed ({codes}). Correct what section 1 names, and compare again."
         steps = [(why, f"tippingpoint diagnostics {question.evidence.vetoed[0]}")]
     else:
         lots = "What the actions do is assumed. Give them to users drawn by lot, log who got what, and compare again"

@@ -62,7 +62,7 @@ def compare_summary(comparison: Comparison, filed: RunReference | None) -> Rende
         Text(f"Uplift over everyone getting none: {_evidence(question)}.", style="dim"),
         _reached(comparison.winner),
         Text(verdict_in_words(comparison)),
-        *diagnosed(comparison.findings),
+        *_diagnosed(comparison),
         *(links(filed) if filed else []),
     )
 
@@ -78,6 +78,15 @@ def run_summary(question: ExperimentSpec, candidate: Candidate, filed: RunRefere
     segments = _segments(question, candidate)
     found = diagnosed(all_of(question, candidate))
     return Group(*about(question), metrics, segments, *found, *(links(filed) if filed else []))
+
+
+def _diagnosed(comparison: Comparison) -> list[Text]:
+    """Findings of users, evidence and winner; of the others vetoes only, which take an interval off the screen."""
+    winner = comparison.winner.family
+    shown = [f for f in comparison.findings if f.of in ("", winner) or f.level == "veto"]
+    more = len(comparison.findings) - len(shown)
+    rest = [Text(f"{more} more warnings of other models stand on their cards.", style="dim")] if more else []
+    return [*diagnosed(shown), *rest]
 
 
 def _evidence(question: ExperimentSpec) -> str:

@@ -56,7 +56,9 @@ def ask(settings: Settings, source: Source | None = None) -> ExperimentSpec:
         rarely_taken(parts.test, decided)
     assigned = evidence.of_assignment(users, kind, settings.seed, chosen)
     log = log_of(kind, parts.train, parts.test, settings.seed) if kind in ("experiment", "logged") else None
-    valued = ValuedUsers.of(kind, parts.train, parts.test, actions, economics, settings.seed, log, assigned.vetoed)
+    valued = ValuedUsers.of(
+        kind, parts.train, parts.test, actions, economics, settings.seed, log, assigned.vetoed, chosen.accept
+    )
     return ExperimentSpec(
         name=source.question,
         origin=source.origin,

@@ -210,7 +210,7 @@ def _segments(question: ExperimentSpec, policy: Policy, score: np.ndarray, value
     for s, segment in enumerate(policy.segments):
         members, action = code == s, policy.actions[segment]
         size = int(members.sum())
-        gain = mean(value.contribution[members]) if size else Estimate(float("nan"))
+        gain = value.among(members) if size else Estimate(float("nan"))
         measured = question.evidence.measured and (size >= LEAST_CHANGED or (size > 0 and action == "none"))
         row = {
             "segment": segment,

@@ -135,7 +135,8 @@ def ranking(
         for rule, score in rules.items():
             found: dict[str, Estimate] = {"autoc": autoc(score, effect), "qini": qini(score, effect)}
             found |= {f"uplift_at_{share:.0%}": uplift_at(share, score, effect) for share in SHARES}
-            for name, e in found.items():
+            for name, estimate in found.items():
+                e = estimate if evidence.measured else Estimate(estimate.value)
                 ends = {"value": e.value, "se": e.se, "low": e.low, "high": e.high}
                 ends["z"] = e.value / e.se if e.se else None
                 rows.append({"rule": rule, "action": action, "measure": name, "evidence": evidence.kind, **ends})

@@ -14,6 +14,7 @@ from tippingpoint.models.chances import fit_chances
 from tippingpoint.models.logistic import Logistic
 from tippingpoint.offpolicy import evidence as counterfactual
 from tippingpoint.offpolicy.evidence import Evidence, Kind, Log
+from tippingpoint.offpolicy.support import Support
 
 Predict = Callable[[pd.DataFrame], np.ndarray]
 """(n, K) predictions under each action from the features of n users."""
@@ -88,7 +89,8 @@ def gather_evidence(
     log = log or log_of(kind, train, users, seed)
     assert log.predicted is not None
     outcome_scores = counterfactual.doubly_robust(log.outcome, log.action, log.logging_probability, log.predicted)
-    return Evidence(kind, outcome_scores)
+    support = Support.of(log.logging_probability, log.predicted, estimated=kind == "logged")
+    return Evidence(kind, outcome_scores, {"phi": support})
 
 
 def log_of(

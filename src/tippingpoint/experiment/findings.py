@@ -1,14 +1,16 @@
 """What diagnostics find of a fitted model and its policy, from what was measured anyway."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import numpy as np
 
+from tippingpoint.core.errors import InputError
 from tippingpoint.evaluation import auc_contributions
 from tippingpoint.experiment.diagnostics import Finding, Findings, evidence, model, policy
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
-from tippingpoint.offpolicy.contest import contest
 from tippingpoint.offpolicy.statistics import mean
+from tippingpoint.offpolicy.value import contest_of_values
 
 
 def of_candidate(candidate: Candidate, question: ExperimentSpec) -> Findings:
@@ -39,6 +41,13 @@ def _of_candidate(candidate: Candidate, question: ExperimentSpec) -> Iterator[Fi
             gap=candidate.explanation.gap,
         )
     )
+    decision = question.valued.decide(candidate.policy, candidate.score)
+    if question.log is not None and question.evidence.measured:
+        kept = np.array([question.users.actions.index(action) for action in question.actions])
+        slope = np.zeros((len(test), len(question.users.actions)))
+        slope[:, kept] = np.nan_to_num(question.reward_slope)
+        estimated = question.evidence.kind == "logged"
+        yield from evidence.of_weights(evidence.Weights.of(question.log, kept[decision], slope, estimated))
     if question.evidence.measured:
         yield evidence.inconclusive_uplift(candidate.value.uplift)
     yield from policy.of_policy(policy.Decided.of(candidate.policy, test, candidate.score))
@@ -50,12 +59,11 @@ def without_a_model(candidate: Candidate, question: ExperimentSpec) -> Finding |
     if not question.evidence.measured:
         return None
     valued = question.valued
-    money = {candidate.family: candidate.value.contribution}
-    for k, action in enumerate(question.actions[1:], start=1):
-        if np.isfinite(question.reward_intercept[..., k] + question.reward_slope[..., k]).all():
-            everyone = np.full(len(valued.users), k)
-            money[f"everyone {action}"] = valued.reward[np.arange(len(everyone)), everyone] - valued.reward[:, 0]
-    for baseline in question.baselines[-1:]:
-        money[baseline.name] = baseline.value.contribution
-    verdicts = contest(money, np.random.default_rng([question.seed, 12]))
+    values = {candidate.family: candidate.value}
+    for action in question.actions[1:]:
+        everyone = np.full(len(valued.users), question.actions.index(action))
+        with suppress(InputError):  # an action without a price
+            values[f"everyone {action}"] = valued.value_of(everyone)
+    values |= {baseline.name: baseline.value for baseline in question.baselines[-1:]}
+    verdicts = contest_of_values(values, np.random.default_rng([question.seed, 12]))
     return policy.better_without_a_model(candidate.family, verdicts, f"{question.economics.currency} per user")

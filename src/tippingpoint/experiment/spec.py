@@ -95,7 +95,7 @@ class ExperimentSpec:
     terms: TableSchema | None = None
     config: dict[str, Any] = field(default_factory=dict)
     source: Source | None = None
-    chosen: Chosen = Chosen()
+    chosen: Chosen = field(default_factory=Chosen)
     findings: Findings = ()
     log: Log | None = None
 
@@ -256,8 +256,7 @@ class Candidate:
         rows = [row_of(self.family, judged(shared, self.value, kind))]
         for baseline in question.baselines:
             gain = {"roc_auc_gain": mean(mine - auc_contributions(outcome, baseline.score))}
-            more = mean(self.value.contribution - baseline.value.contribution)
-            gain[f"uplift_gain_{kind}"] = more if question.evidence.measured else Estimate(more.value)
+            gain[f"uplift_gain_{kind}"] = self.value.over(baseline.value)
             rows.append(row_of(baseline.name, judged(baseline.metrics, baseline.value, kind) | gain))
         return pd.DataFrame(rows).dropna(axis="columns", how="all")
 

@@ -151,7 +151,7 @@ def cut_offs(
         np.nansum(np.abs(money.reward_intercept) + np.abs(money.reward_slope)) > 0
     )
     spend = money if by_money else contacts(len(actions))
-    if about["kind"] != "assumed":
+    if test.measured:
         choice = choose(validation, test, bands, line, least=asked.least)
         if asked.budget is not None:
             limit = money if asked.budget.unit == "money" else contacts(len(actions))

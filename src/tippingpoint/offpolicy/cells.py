@@ -12,7 +12,8 @@ from tippingpoint.core.errors import InputError
 from tippingpoint.core.overrides import override
 from tippingpoint.core.threads import cores
 from tippingpoint.offpolicy.evidence import Evidence, Kind, Log, weights
-from tippingpoint.offpolicy.statistics import Estimate, normal
+from tippingpoint.offpolicy.statistics import Estimate, estimate
+from tippingpoint.offpolicy.support import Basis, Support
 
 BLOCK = 1 << 16
 """Users summed at a time: small enough for the cache. Fixed, so that sums do not depend on the number of
@@ -69,6 +70,8 @@ class Cells:
         log.
     gram
         (G + 1, C, C) sums over a cell's users of z zᵀ, z = (1, blocks…), C = 1 + K·len(blocks).
+    support
+        By block what a log can say about it, (G + 1, K) sums; empty where there was none.
     vetoed
         As of `Evidence`.
     """
@@ -78,6 +81,7 @@ class Cells:
     actions: int
     blocks: tuple[str, ...]
     gram: np.ndarray
+    support: Mapping[str, Support] = field(default_factory=dict)
     vetoed: tuple[str, ...] = ()
 
     def __add__(self, other: "Cells") -> "Cells":
@@ -89,7 +93,8 @@ class Cells:
         )
         if not same or not np.array_equal(self.cuts, other.cuts):
             raise InputError("cells", "can only be added on the same cut-offs, actions and kind of evidence")
-        return replace(self, gram=self.gram + other.gram)
+        support = {block: Support(of.moments + other.support[block].moments) for block, of in self.support.items()}
+        return replace(self, gram=self.gram + other.gram, support=support)
 
     @property
     def count(self) -> np.ndarray:
@@ -112,6 +117,13 @@ class Cells:
             raise InputError("cells", f"hold no {block!r}", f"Gather it. There are: {', '.join(self.blocks)}.")
         first = 1 + self.blocks.index(block) * self.actions
         return slice(first, first + self.actions)
+
+    def behind(self, coefficients: np.ndarray) -> Basis | None:
+        """What each cell gives to figures of (…, G + 1, C) coefficients of a user's columns; None without a log."""
+        if not self.support:
+            return None
+        bases = [of.behind(coefficients[..., self.columns(block)], self.count) for block, of in self.support.items()]
+        return reduce(add, bases)
 
     def coefficients(self, line: Line, used: Iterable[int]) -> np.ndarray:
         """(K, C) numbers that turn a user's columns into value under each action.
@@ -172,10 +184,19 @@ class Cells:
         band = (np.arange(len(self.count))[:, None] > index).sum(axis=1)
         return np.asarray(np.asarray(actions)[band])
 
+    def only(self, cell: int) -> "Cells":
+        """One cell's users alone; the second cell is empty."""
+        rows = np.array([cell, cell])
+        keep = np.array([1.0, 0.0])[:, None]
+        support = {block: Support(of.moments[:, rows] * keep) for block, of in self.support.items()}
+        return replace(self, cuts=np.array([0.5]), gram=self.gram[rows] * keep[..., None], support=support)
+
     def coarsen(self, keep: Sequence[int]) -> "Cells":
         """The same users on fewer cut-offs: those whose indices are in `keep`, rising."""
         starts = np.concatenate([[0], np.asarray(keep, dtype=np.int64) + 1])
-        return replace(self, cuts=self.cuts[list(keep)], gram=np.add.reduceat(self.gram, starts, axis=0))
+        support = {block: Support(np.add.reduceat(of.moments, starts, axis=1)) for block, of in self.support.items()}
+        gram = np.add.reduceat(self.gram, starts, axis=0)
+        return replace(self, cuts=self.cuts[list(keep)], gram=gram, support=support)
 
 
 def grid(score: np.ndarray, cuts: int = 200, include: Sequence[float] = ()) -> np.ndarray:
@@ -249,7 +270,9 @@ def gather(
         column = int(np.flatnonzero(~np.isfinite(gram.sum(axis=0)).all(axis=0))[0]) - 1
         where = f"evidence.{names[column // k]}"
         raise InputError(where, f"missing or infinite under action {column % k}", "Leave that action out.")
-    return Cells(evidence.kind, np.asarray(cuts, dtype=np.float64), k, names, gram, evidence.vetoed)
+    cell = np.searchsorted(cuts, score, side="right")
+    support = {block: of.summed(cell, len(gram)) for block, of in evidence.support.items() if block in names}
+    return Cells(evidence.kind, np.asarray(cuts, dtype=np.float64), k, names, gram, support, evidence.vetoed)
 
 
 def _block(cuts: np.ndarray, score: np.ndarray, blocks: list[np.ndarray], log: Log | None, start: int) -> np.ndarray:
@@ -295,7 +318,8 @@ def linear(cells: Cells, coefficients: np.ndarray) -> Estimate:
         return Estimate(value)
     centred = coefficients.copy()
     centred[:, 0] -= value
-    return normal(value, float(np.sqrt(max(quadratic(cells, centred), 0) / max(n - 1, 1) / n)))
+    basis = cells.behind(coefficients)
+    return estimate(value, max(quadratic(cells, centred), 0), n, None if basis is None else basis.total())
 
 
 def quadratic(cells: Cells, coefficients: np.ndarray) -> float:

@@ -1,6 +1,6 @@
 """Which of two is better: all pairs at once, on the same users."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
@@ -11,10 +11,12 @@ from scipy.stats import norm
 from tippingpoint.core.errors import InputError
 from tippingpoint.offpolicy.cells import ROUNDING, Cells
 from tippingpoint.offpolicy.statistics import LEAST_CHANGED, LEVEL, Estimate, normal
+from tippingpoint.offpolicy.support import Basis
 
 DRAWS = 20_000
 BLOCK = 1 << 15
 POWER = 0.8
+Verdict = Literal["better", "worse", "inconclusive"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Contrast:
     second: str
     difference: Estimate
     """first - second, with an interval that holds for all pairs of the contest together."""
-    verdict: Literal["better", "worse", "inconclusive"]
+    verdict: Verdict
     users: int
     """Users the contest was held on..."""
     changed: int
@@ -54,19 +56,25 @@ class Contrast:
         return int(np.ceil(((self.critical + norm.ppf(power)) * each / smallest) ** 2))
 
 
-def contest(contributions: Mapping[str, np.ndarray], rng: np.random.Generator) -> list[Contrast]:
+def contest(
+    contributions: Mapping[str, np.ndarray],
+    rng: np.random.Generator,
+    basis: Callable[[str, str], Basis | None] = lambda *_: None,
+) -> list[Contrast]:
     """Compare the means of all contestants pairwise, with simultaneous 95 % intervals.
 
     The critical value is the 95 % quantile of the largest |t| over all pairs, when the vector of means is
     normal with its estimated covariance (single-step max-t; Hothorn, Bretz & Westfall 2008). Picking the best
     first and comparing the others with it would need more: those pairs are all in here. Pairs that differ for
-    fewer than `LEAST_CHANGED` users are left out of the critical value and always inconclusive: their |t| is not
-    normal.
+    fewer than `LEAST_CHANGED` users, or rest on too few expected outcomes or on users without support, are left out
+    of the critical value and always inconclusive: their |t| is not normal.
 
     Parameters
     ----------
     contributions
         For each contestant its (n,) per-user contributions, users in the same order; larger means are better.
+    basis
+        What the difference of two rests on, where it comes from a log.
 
     Raises
     ------
@@ -77,7 +85,7 @@ def contest(contributions: Mapping[str, np.ndarray], rng: np.random.Generator) -
     pairs = _pairs(len(names))
     if not len(pairs):
         return []
-    return _settle(names, pairs, *_moments(contributions, pairs), rng)
+    return _settle(names, pairs, *_moments(contributions, pairs), [basis(names[i], names[j]) for i, j in pairs], rng)
 
 
 def contest_of_cells(cells: Cells, coefficients: Mapping[str, np.ndarray], rng: np.random.Generator) -> list[Contrast]:
@@ -96,12 +104,14 @@ def contest_of_cells(cells: Cells, coefficients: Mapping[str, np.ndarray], rng: 
         return []
     n = cells.users
     each = np.stack(list(coefficients.values()))
+    behind = (cells.behind(each[i] - each[j]) for i, j in pairs)
+    bases = [None if of is None else of.total() for of in behind]
     differ = (each[pairs[:, 0]] != each[pairs[:, 1]]).any(axis=2)
     changed = np.rint(differ @ cells.count).astype(np.int64)
     each = each - each.mean(axis=0)
     mean = np.einsum("kci,ci->k", each, cells.gram[:, 0]) / n
     square = np.einsum("kci,cij,lcj->kl", each, cells.gram, each, optimize=True) - n * np.outer(mean, mean)
-    return _settle(names, pairs, n, mean, square, changed, rng)
+    return _settle(names, pairs, n, mean, square, changed, bases, rng)
 
 
 def _pairs(contestants: int) -> np.ndarray:
@@ -115,6 +125,7 @@ def _settle(
     mean: np.ndarray,
     square: np.ndarray,
     changed: np.ndarray,
+    bases: list[Basis | None],
     rng: np.random.Generator,
 ) -> list[Contrast]:
     first, second = pairs.T
@@ -122,16 +133,23 @@ def _settle(
     own = np.diag(square)
     spread = own[first] + own[second] - 2 * square[first, second]
     spread[spread <= ROUNDING * (own[first] + own[second])] = 0
-    se = np.sqrt(spread / (n - 1) / n)
-    tested = (se > 0) & (changed >= LEAST_CHANGED)
-    critical = _max_t(square / (n - 1) / n, pairs[tested], se[tested], rng)
+    sound = np.array([basis is None or bool(basis.sound) for basis in bases])
+    least = np.array([0.0 if basis is None else float(basis.noise) for basis in bases])  # as in `statistics.estimate`
+    drawn, se = (np.sqrt(of / (n - 1) / n) for of in (spread, np.maximum(spread, least)))
+    tested = (drawn > 0) & (changed >= LEAST_CHANGED) & sound
+    critical = _max_t(square / (n - 1) / n, pairs[tested], drawn[tested], rng)
     verdicts = []
-    for (i, j), value, error, sure, users in zip(pairs, difference, se, tested, changed, strict=True):
-        verdict: Literal["better", "worse", "inconclusive"] = "inconclusive"
-        if sure and abs(value) > critical * error:
-            verdict = "better" if value > 0 else "worse"
-        verdicts.append(Contrast(names[i], names[j], normal(value, error, critical), verdict, n, int(users), critical))
+    for pair, (i, j) in enumerate(pairs):
+        value, verdict = difference[pair], _verdict(difference[pair], critical * se[pair], bool(tested[pair]))
+        shown = normal(value, se[pair], critical) if sound[pair] else Estimate(float(value))
+        verdicts.append(Contrast(names[i], names[j], shown, verdict, n, int(changed[pair]), critical))
     return verdicts
+
+
+def _verdict(value: float, margin: float, tested: bool) -> Verdict:
+    if not tested or abs(value) <= margin:
+        return "inconclusive"
+    return "better" if value > 0 else "worse"
 
 
 def _moments(

@@ -1,12 +1,13 @@
 """Where a counterfactual comes from: outcome_scores[i, a] stands for user i's outcome under action a."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 
 from tippingpoint.core.errors import InputError
+from tippingpoint.offpolicy.support import Support
 
 Kind = Literal["truth", "experiment", "logged", "assumed"]
 FLOOR = 0.01
@@ -26,12 +27,15 @@ class Evidence:
         `assumed` (a stated response). One ranking never mixes kinds.
     outcome_scores
         (n, K) array whose column means estimate the mean outcome under each action.
+    support
+        What a log can say about them, and about further blocks of `Cells` by name; empty where there was none.
     vetoed
         Codes of the diagnostics that take every interval away.
     """
 
     kind: Kind
     outcome_scores: np.ndarray
+    support: Mapping[str, Support] = field(default_factory=dict)
     vetoed: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -47,6 +51,15 @@ class Evidence:
     def label(self) -> str:
         """What it is called where it is read by people: vetoed evidence is not what it claims to be."""
         return labelled(self.kind, self.vetoed)
+
+    def waived(self, codes: Collection[str]) -> "Evidence":
+        """The same where some of the vetoes of single figures were accepted."""
+        return replace(self, support={block: of.waived(codes) for block, of in self.support.items()})
+
+    def among(self, codes: Sequence[int]) -> "Evidence":
+        """The same under some of the actions."""
+        support = {block: Support(of.moments[..., list(codes)]) for block, of in self.support.items()}
+        return replace(self, outcome_scores=self.outcome_scores[:, list(codes)], support=support)
 
 
 def labelled(kind: str, vetoed: Sequence[str]) -> str:

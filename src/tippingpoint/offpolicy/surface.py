@@ -10,6 +10,7 @@ from tippingpoint.core.errors import InputError
 from tippingpoint.offpolicy.cells import ROUNDING, Cells, Line, outcomes
 from tippingpoint.offpolicy.evidence import Kind
 from tippingpoint.offpolicy.statistics import LEAST_CHANGED, LEVEL, Estimate, normal, pointwise
+from tippingpoint.offpolicy.support import Basis
 
 DRAWS = 1_000
 LARGEST = 10_000_000
@@ -28,8 +29,8 @@ class Sheet:
     changed
         Users decided differently from the reference (of the value: from none), 0 where cut-offs do not rise.
     supported
-        Where `changed` is large enough, and se above 0, for an interval to be believed: the band is over
-        these.
+        Where `changed` is large enough, se above 0, and what the entry rests on sound, for an interval to be believed:
+        the band is over these.
     critical
         |t| that all supported entries together stay below with 95 %; NaN where none is supported.
     """
@@ -178,15 +179,23 @@ def sheet(
     mean, square = _spread(first) / n, _spread(second)
     about = square - n * mean**2
     about[about < ROUNDING * np.maximum(square, second.max(axis=0).sum())] = 0
-    se = np.sqrt(about / max(n - 1, 1) / n)
+    basis = _basis(cells, coefficients)
+    noise, sound = (0, True) if basis is None else (basis.noise, basis.sound)
+    drawn, se = (np.sqrt(of / max(n - 1, 1) / n) for of in (about, np.maximum(about, noise)))
     if reference is not None:
-        mean[changed == 0] = se[changed == 0] = 0
+        mean[changed == 0] = drawn[changed == 0] = se[changed == 0] = 0
     rise = _rising(mean.shape)
-    mean, se, changed = np.where(rise, mean, np.nan), np.where(rise, se, np.nan), np.where(rise, changed, 0)
+    mean, se, changed = np.where(rise, mean, np.nan), np.where(rise & sound, se, np.nan), np.where(rise, changed, 0)
     if not cells.measured:
         return Sheet(mean + shift, np.full_like(se, np.nan), changed, changed >= least, np.nan)
-    supported = (changed >= least) & (se > 0)
-    return Sheet(mean + shift, se, changed, supported, _critical(cells, coefficients, mean, se, supported, rng))
+    supported = rise & (changed >= least) & (drawn > 0) & sound
+    return Sheet(mean + shift, se, changed, supported, _critical(cells, coefficients, mean, drawn, supported, rng))
+
+
+def _basis(cells: Cells, coefficients: np.ndarray) -> Basis | None:
+    """What every choice of cut-offs rests on, from (m + 1, G + 1, C) coefficients of each action in each cell."""
+    each = cells.behind(coefficients)
+    return None if each is None else Basis(*map(_spread, (each.noise, each.fourth, each.users, each.lacking)))
 
 
 def mean_and_changed(

@@ -330,10 +330,12 @@ def _value(candidate: Contestant, users: JudgedUsers, scores: _Scores, margin: f
             return Check("value", "inconclusive", f"no user ever got {', '.join(sorted(unknown))}")
         actions, seed = users.users.actions, int(config["seed"])
         valued = ValuedUsers.of(kind, parts.train, parts.test, actions, economics, seed)
-        gain, champion = valued.value(own, scores.own).contribution, valued.value(other, scores.other).contribution
+        mine, champion = valued.value(own, scores.own), valued.value(other, scores.other)
     except InputError as error:
         return Check("value", "inconclusive", str(error).rstrip("."))
-    return quality_checks.value(gain, champion, kind, True, margin, sure)
+    return quality_checks.value(
+        mine.contribution, champion.contribution, kind, True, margin, sure, mine.basis(champion)
+    )
 
 
 def _opened(family: Family, classifier: Any) -> Model:

@@ -10,6 +10,7 @@ from tippingpoint.evaluation.metrics import auc_contributions, calibration_line
 from tippingpoint.evaluation.slices import grouped, holm
 from tippingpoint.models.calibration import INSIDE, log_losses
 from tippingpoint.offpolicy.statistics import LEAST_CHANGED, mean
+from tippingpoint.offpolicy.support import LEAST_EXPECTED, Basis
 from tippingpoint.promotion.alpha_spending import ends, fewest, power
 from tippingpoint.promotion.verdict import Check, Verdict
 
@@ -66,7 +67,15 @@ def better(
     return Check("better", verdict, said, figures)
 
 
-def value(gain: np.ndarray, champion: np.ndarray, kind: str, measured: bool, margin: float, level: float) -> Check:
+def value(
+    gain: np.ndarray,
+    champion: np.ndarray,
+    kind: str,
+    measured: bool,
+    margin: float,
+    level: float,
+    basis: Basis | None = None,
+) -> Check:
     """Whether the policy's value is no less than the champion's: paired difference, user by user.
 
     Parameters
@@ -77,6 +86,8 @@ def value(gain: np.ndarray, champion: np.ndarray, kind: str, measured: bool, mar
         False for assumed evidence: then the check is inconclusive, and no number given.
     margin
         Money per user by which its value may be lower.
+    basis
+        What the difference rests on, where it comes from a log.
     """
     if not measured:
         return Check("value", "inconclusive", f"the evidence is {kind}: no experiment stands behind it")
@@ -84,8 +95,13 @@ def value(gain: np.ndarray, champion: np.ndarray, kind: str, measured: bool, mar
     changed = int(np.count_nonzero(difference))
     if changed == 0:
         return Check("value", "passes", "both bring the same for every user", {"difference": 0.0, "changed": 0})
-    estimate = mean(difference)
-    assert estimate.se is not None
+    estimate = mean(difference, basis)
+    if estimate.se is None:
+        few = (
+            "" if basis is None else f", of about {basis.expected:.0f} expected outcomes (at least {LEAST_EXPECTED:g})"
+        )
+        said = f"{estimate.value:+.4f} money per user ({kind}), {changed:,} users treated otherwise{few}: no interval"
+        return Check("value", "inconclusive", said, {"difference": estimate.value, "changed": changed})
     low, high = ends(estimate.value, estimate.se, level)
     figures = {"difference": estimate.value, "difference_low": low, "difference_high": high, "changed": changed}
     said = (

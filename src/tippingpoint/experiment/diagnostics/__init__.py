@@ -8,6 +8,16 @@ from tippingpoint.experiment.diagnostics import data, evidence, model, operation
 from tippingpoint.experiment.diagnostics.registry import REGISTRY, Chosen, Diagnostic, Finding, Findings, tags, vetoes
 
 __all__ = [
-    *("REGISTRY", "Chosen", "Diagnostic", "Finding", "Findings", "data", "evidence", "model", "operation", "policy"),
-    *("tags", "vetoes"),
+    "REGISTRY",
+    "Chosen",
+    "Diagnostic",
+    "Finding",
+    "Findings",
+    "data",
+    "evidence",
+    "model",
+    "operation",
+    "policy",
+    "tags",
+    "vetoes",
 ]

@@ -1,6 +1,6 @@
 """TP3xx: what the evidence behind an uplift can say."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,14 +11,17 @@ from tippingpoint.experiment.diagnostics.balance import Balance
 from tippingpoint.experiment.diagnostics.data import named
 from tippingpoint.experiment.diagnostics.registry import Chosen, Finding, Findings, Found, diagnostic, vetoes
 from tippingpoint.offpolicy.assignment import sample_ratio
-from tippingpoint.offpolicy.evidence import Kind
+from tippingpoint.offpolicy.evidence import LEAST_ARM, Kind, Log
 from tippingpoint.offpolicy.statistics import Estimate
+from tippingpoint.offpolicy.support import LEAST_EXPECTED, LOW_CHANCE, MOST_LACKING, Basis, Support
 from tippingpoint.reports.estimates import interval
 
 SURELY, PERHAPS = 0.001, 0.01
 """p-values below which arm counts veto, and warn."""
 UNBALANCED = 1000.0
 """The e-value from which on features are said to tell the action."""
+LARGEST = 0.1
+"""Share of all weight that one user may have."""
 WHOLE = ("TP302", "TP303")
 """Vetoes of all of the evidence, not of single figures."""
 
@@ -105,6 +108,118 @@ def unbalanced(log_e: float) -> Found | None:
     said = "Features tell who got which action beyond the stated chances"
     said += f" (log e-value {log_e:,.1f}; {np.log(UNBALANCED):.1f} is the limit)."
     return Found(said, {"log_e_value": log_e, "limit": float(np.log(UNBALANCED))})
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Whom a policy's uplift rests on.
+
+    Parameters
+    ----------
+    basis
+        Expected outcomes, and users without support, of the uplift.
+    users
+        Users it acts on.
+    arms
+        By arm, decided and `none`, the effective number of these users and the largest weight's share of all.
+    """
+
+    basis: Basis
+    users: int
+    arms: Mapping[str, tuple[float, float]]
+
+    @classmethod
+    def of(cls, log: Log, decision: np.ndarray, slope: np.ndarray, estimated: bool) -> "Weights":
+        """Look at a log of n users and a policy's (n,) codes.
+
+        Parameters
+        ----------
+        slope
+            (K,) or (n, K) money that an outcome counts under each action; the log's actions.
+        estimated
+            Whether chances are.
+        """
+        assert log.predicted is not None
+        acted = np.flatnonzero(decision != 0)
+        weight = np.zeros_like(log.predicted)
+        slope = np.broadcast_to(np.nan_to_num(slope), weight.shape)
+        weight[acted, decision[acted]] = slope[acted, decision[acted]]
+        weight[acted, 0] -= slope[acted, 0]
+        basis = Support.of(log.logging_probability, log.predicted, estimated).behind(weight).total()
+        arms = {}
+        for name, code in {"decided": decision[acted], "none": np.zeros(len(acted), dtype=np.int64)}.items():
+            w = (log.action[acted] == code) / log.logging_probability[acted, code]
+            total = float(w.sum())
+            effective = total**2 / float(w @ w) if total else 0.0
+            arms[name] = effective, float(w.max(initial=0.0)) / total if total else 1.0
+        return cls(basis, len(acted), arms)
+
+
+def of_weights(weights: Weights) -> Iterator[Finding | None]:
+    """What is found of the users an uplift rests on."""
+    if weights.users:
+        yield no_overlap(weights.basis)
+        yield few_expected(weights.basis)
+        yield heavy_weights(weights.arms)
+
+
+@diagnostic(
+    "TP301",
+    "veto",
+    "overlap",
+    what="Estimated chances, before they are raised, of the decided action and of `none`, of the users acted on.",
+    threshold=f"more than {MOST_LACKING:.0%} of them have one below {LOW_CHANCE}",
+    why="Nobody like them got the action, or nobody got none: what it does to them was never seen, whatever the model"
+    " of the outcome says.",
+    remedy="Act only where both were tried, or give the action to a random share of all.",
+)
+def no_overlap(basis: Basis) -> Found | None:
+    """Whether users are acted on for whom one of the two was hardly ever done."""
+    share = float(basis.share_lacking)
+    if share <= MOST_LACKING:
+        return None
+    said = f"Of {int(basis.users):,} users acted on, {min(share, 1):.1%} have an estimated chance below {LOW_CHANCE}"
+    said += " of the decided action or of none: what it does to them was never tried."
+    return Found(said, {"users": int(basis.users), "share": share})
+
+
+@diagnostic(
+    "TP304",
+    "veto",
+    "few outcomes",
+    what="The effective number of expected outcomes that a figure rests on: predicted outcomes times stated chances,"
+    " over the users acted on, in the decided arm and in `none`.",
+    threshold=f"fewer than {LEAST_EXPECTED:g}",
+    why="With so few the estimate is not normal, and its interval misses too often on one side.",
+    remedy="Bring more users, a larger share in the small arm, or an outcome that is less rare.",
+)
+def few_expected(basis: Basis) -> Found | None:
+    """Whether a figure rests on few expected outcomes."""
+    expected = float(basis.expected)
+    if expected >= LEAST_EXPECTED:
+        return None
+    return Found(f"The uplift rests on {expected:.1f} expected outcomes.", {"expected": expected})
+
+
+@diagnostic(
+    "TP305",
+    "warning",
+    "weights",
+    what="Effective sample size (Σw)²/Σw² and the largest weight's share, of the users acted on, in the decided arm and"
+    " in `none`.",
+    threshold=f"fewer than {LEAST_ARM} effective users, or one user with more than {LARGEST:.0%} of all weight",
+    why="A few users then decide the estimate.",
+    remedy="Act on users whose chances were larger, or give the action to a larger random share.",
+)
+def heavy_weights(arms: Mapping[str, tuple[float, float]]) -> Found | None:
+    """Whether a few users carry an estimate."""
+    heavy = {arm: of for arm, of in arms.items() if of[0] < LEAST_ARM or of[1] > LARGEST}
+    if not heavy:
+        return None
+    told = [
+        f"{arm} {of[0]:,.0f} effective users, the heaviest with {of[1]:.1%} of the weight" for arm, of in heavy.items()
+    ]
+    return Found(f"Among the users acted on: {'; '.join(told)}.", {arm: of[0] for arm, of in heavy.items()})
 
 
 @diagnostic(
