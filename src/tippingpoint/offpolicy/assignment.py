@@ -93,4 +93,4 @@ def log_e_value(
         stated = chances[held][rows]
         fitted = fit(learn)(held)[rows]
         found.append(float(np.log(HALF + (1 - HALF) * fitted / stated).sum()))
-    return float(np.logaddexp(*found) - np.log(2))
+    return float(np.logaddexp(found[0], found[1]) - np.log(2))

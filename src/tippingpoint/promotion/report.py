@@ -9,6 +9,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from tippingpoint.core.overrides import override
+from tippingpoint.experiment.report import diagnosed
 from tippingpoint.promotion.verdict import Judgement
 from tippingpoint.reports.console import pages, plain_table
 from tippingpoint.reports.markdown import markdown
@@ -48,7 +49,8 @@ def promote_summary(
         said = f"{'It would not be' if dry_run else 'Not'} promoted: {stopping}. {stays}."
         said += " Dry run; the look is counted." if dry_run else ""
         after = _way_out(judgement, champion)
-    return Group(*before, table, Text(said, style="bold"), *where, *([Text(after)] if after else []))
+    found = diagnosed(judgement.findings)
+    return Group(*before, table, *found, Text(said, style="bold"), *where, *([Text(after)] if after else []))
 
 
 def _undo(name: str, judgement: Judgement) -> str:

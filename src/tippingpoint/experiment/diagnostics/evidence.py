@@ -7,7 +7,6 @@ import numpy as np
 
 from tippingpoint.core.overrides import override
 from tippingpoint.data.users import Users
-from tippingpoint.experiment.diagnostics.balance import Balance
 from tippingpoint.experiment.diagnostics.data import named
 from tippingpoint.experiment.diagnostics.registry import Chosen, Finding, Findings, Found, diagnostic, vetoes
 from tippingpoint.offpolicy.assignment import sample_ratio
@@ -49,6 +48,8 @@ def of_assignment(users: Users, kind: Kind, seed: int, chosen: Chosen) -> Assign
 
 
 def _of_assignment(users: Users, seed: int) -> Iterator[Finding | None]:
+    from tippingpoint.experiment.diagnostics.balance import Balance  # XGBoost takes a second to load
+
     yield unequal_arms(users)
     balance = Balance.of(users, seed)
     log_e = balance.log_e() if balance.names else 0.0

@@ -27,7 +27,8 @@ def drift(found: pd.DataFrame) -> Found | None:
         return None
     named = ", ".join(f"{row.column} {row.psi:.2f}" for row in moved.head(DRIFTED).itertuples())
     more = f" and {len(moved) - DRIFTED} more" if len(moved) > DRIFTED else ""
-    said = f"Users moved (PSI; {MOVED} moved, {SHIFTED} shifted): {named}{more}. The model learnt from others."
+    said = f"Drift (PSI; {MOVED} moved, {SHIFTED} shifted; more than chance explains): {named}{more}. The model learnt"
+    said += " from other users."
     return Found(said, dict(zip(moved["column"].astype(str), moved["psi"].astype(float), strict=True)))
 
 
