@@ -270,6 +270,12 @@ class MeasureSettings(Terminal):
         return self
 
 
+class ExplainSettings(Terminal):
+    """Which diagnostic is explained, as `conf/diagnostics.yaml` lists it."""
+
+    code: str | None = None
+
+
 class RegistrySettings(Terminal):
     """Which registered model, and which environment of it, as `conf/history.yaml` lists it."""
 

@@ -105,7 +105,7 @@ def with_baselines(question: ExperimentSpec, development: Users | None = None) -
         baselines.append(Baseline(name, score["test"], accuracy(parts.test.outcome, score["test"]), value))
     found = replace(question, baselines=tuple(baselines), alone=alone)
     leaking = question.chosen.settle([leaks(found.suspects, alone)])
-    return replace(found, findings=(*leaking, *question.findings))
+    return replace(found, findings=(*leaking, *(of for of in question.findings if of.code != "TP103")))
 
 
 def overview(question: ExperimentSpec) -> bytes | None:

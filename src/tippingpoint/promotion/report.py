@@ -64,11 +64,15 @@ def _way_out(judgement: Judgement, champion: str) -> str:
     """What to type once the gate said no: the same pair is the same look, whatever is asked of it."""
     keep = "Next: keep the champion" if champion else "Next: tippingpoint tune, for one that is let in"
     stopping = {check.name: check for check in judgement.stopping}
+    accepted: dict[str, str] = {}
+    if stopping.pop("diagnostics", None):
+        accepted = {finding.code: "why" for finding in judgement.findings if finding.vetoes}
     worse = stopping.pop("better", None)
     if failed := [name for name, check in stopping.items() if check.verdict == "fails"]:
         more = f", and tippingpoint tune for another: what fails ({', '.join(failed)}) is let in by no other word."
         return keep + (more if champion else ".")
-    words = [f"gate.{name}.inconclusive=passes" for name in stopping]
+    words = [override("diagnostics.accept", accepted)] if accepted else []
+    words += [f"gate.{name}.inconclusive=passes" for name in stopping]
     if worse and "difference_low" in worse.figures and champion and not judgement.gate.startswith("no_worse"):
         words = ["gate=no_worse", *words]
     elif worse and worse.verdict == "inconclusive":

@@ -132,7 +132,8 @@ def diagnosed(findings: Iterable[Finding]) -> Check:
     """Whether no veto of an interval stands; TP403, which vetoes a word, is told and stops nothing."""
     found = list(findings)
     if standing := [finding for finding in found if finding.vetoes and finding.code != BETTER_WITHOUT]:
-        return Check("diagnostics", "fails", " ".join(map(str, standing)).rstrip("."))
+        vetoed = ", ".join(f"{finding.code} ({finding.title})" for finding in standing)
+        return Check("diagnostics", "fails", f"vetoed by {vetoed}")
     accepted = [f"{finding.code}: {finding.accepted}" for finding in found if finding.accepted]
     said = f"accepted, {'; '.join(accepted)}" if accepted else "no veto"
     told = [finding.code for finding in found if not finding.accepted]
