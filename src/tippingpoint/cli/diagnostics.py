@@ -10,7 +10,7 @@ from rich.text import Text
 from tippingpoint.config.settings import ExplainSettings
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.core.overrides import override
-from tippingpoint.experiment.diagnostics import REGISTRY, Diagnostic
+from tippingpoint.experiment.diagnostics import Diagnostic, catalogue
 from tippingpoint.reports.result import Result
 
 FAMILIES = {
@@ -63,7 +63,7 @@ def diagnostics(settings: ExplainSettings) -> DiagnosticsResult:
     InputError
         When there is no such code.
     """
-    entries = {code: REGISTRY[code] for code in sorted(REGISTRY)}
+    entries = catalogue()
     if settings.code is None:
         return DiagnosticsResult(tuple(entries.values()))
     code = settings.code.upper()
@@ -88,9 +88,8 @@ def document() -> str:
     parts = ["# Diagnostics\n", ABOUT]
     for start, family in FAMILIES.items():
         parts.append(f"## {family}\n")
-        for code in sorted(code for code in REGISTRY if code.startswith(start)):
-            entry = REGISTRY[code]
-            parts.append(f"### {code} {entry.title}: {entry.level}\n")
+        for entry in (entry for code, entry in catalogue().items() if code.startswith(start)):
+            parts.append(f"### {entry.code} {entry.title}: {entry.level}\n")
             parts.append("\n".join(f"- {line}" for line in _lines(entry)) + "\n")
     return "\n".join(parts)
 

@@ -167,7 +167,7 @@ def _choices(comparison: Comparison) -> dict[str, Choices]:
     """What each family's scores bring at every choice of cut-offs; none where the policy has not one or two."""
     question = comparison.question
     policy, outcome_scores, actions = question.policy, question.evidence.outcome_scores, question.actions
-    if not isinstance(policy, Bands) or len(policy.cuts) > 2:
+    if not isinstance(policy, Bands) or len(policy.bands) > 3:
         return {}
     bands = [actions.index(policy.actions[segment]) for segment in policy.segments]
     line, money = Line(question.reward_intercept, question.reward_slope), {}
@@ -178,10 +178,12 @@ def _choices(comparison: Comparison) -> dict[str, Choices]:
         )
     found = {}
     for candidate in comparison.candidates:
-        cells = gather(grid(candidate.score, CUTS, policy.grid_cuts), candidate.score, question.evidence, money)
+        assert isinstance(candidate.policy, Bands)
+        edges = grid(candidate.score, CUTS, candidate.policy.grid_cuts)
+        cells = gather(edges, candidate.score, question.evidence, money)
         none = np.zeros(len(cells.count), dtype=np.int64)
         rng = np.random.default_rng([question.seed, 6])
-        found[candidate.family] = Choices(cells.cuts, sheet(cells, bands, line, none, rng))
+        found[candidate.family] = Choices(cells.cuts, sheet(cells, bands, line, none, rng), candidate.policy.cuts)
     return found
 
 

@@ -11,13 +11,15 @@ from rich.text import Text
 
 from tippingpoint.comparison.result import Comparison
 from tippingpoint.core.run_reference import RunReference
-from tippingpoint.experiment.diagnostics import vetoes
+from tippingpoint.experiment.diagnostics import diagnosed, vetoes
 from tippingpoint.experiment.evaluation_figures import calibration, ranking
 from tippingpoint.experiment.findings import all_of
-from tippingpoint.experiment.report import about, diagnosed, uplift_heads
+from tippingpoint.experiment.report import about, uplift_heads
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.offpolicy.contest import Contrast
 from tippingpoint.offpolicy.statistics import Estimate
+from tippingpoint.policies.policy import Policy
+from tippingpoint.policies.share_bands import ShareBands
 from tippingpoint.reports.console import links, plain_table
 from tippingpoint.reports.estimates import evidence_in_words, interval, stacked
 from tippingpoint.reports.markdown import render
@@ -164,7 +166,15 @@ def _reached(candidate: Candidate) -> Text:
         pays = row.get("break_even_response")
         from_here = f", pays from response {pays:.3f}" if pays is not None and np.isfinite(pays) else ""
         parts.append(f"{row['segment']} {row['users']:,} ({row['action']}{from_here})")
-    return Text(f"Test users by segment, {candidate.family}: {'; '.join(parts)}.")
+    return Text(f"Test users by segment, {candidate.family}: {'; '.join(parts)}.{_fixed(candidate.policy)}")
+
+
+def _fixed(policy: Policy) -> str:
+    """Which cut-offs the stated shares of users made; empty where cut-offs are written."""
+    if not isinstance(policy, ShareBands):
+        return ""
+    above = zip(policy.bands[1:], policy.cuts, policy.shares, strict=True)
+    return f" Cut-offs: {', '.join(f'{band} from {cut:.3g} (top {share:.0%})' for band, cut, share in above)}."
 
 
 def comparison_card(comparison: Comparison, words: str) -> str:

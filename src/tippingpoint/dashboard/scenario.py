@@ -15,6 +15,7 @@ from tippingpoint.offpolicy.choice import Choice, Valued, choose, valued
 from tippingpoint.offpolicy.statistics import Estimate, normal
 from tippingpoint.offpolicy.surface import held, mean_and_changed
 from tippingpoint.policies.bands import Bands
+from tippingpoint.policies.share_bands import ShareBands
 from tippingpoint.reports.cut_off_map import thinned
 
 
@@ -182,6 +183,8 @@ def moved(policy: Bands, cuts: Sequence[float]) -> Bands:
     """The policy with other cut-offs, as the next version."""
     if tuple(cuts) == policy.cuts:
         return policy
+    if isinstance(policy, ShareBands):
+        return policy.at(tuple(cuts), policy.version + 1)
     return Bands.model_validate(policy.model_dump() | {"cuts": tuple(cuts), "version": policy.version + 1})
 
 

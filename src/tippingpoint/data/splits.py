@@ -41,9 +41,15 @@ def position(user_id: np.ndarray, salt: str) -> np.ndarray:
     return (hashed >> np.uint64(11)) / float(2**53)
 
 
+def sides(users: Users, shares: Split) -> np.ndarray:
+    """(n,) side of each user: 0 train, 1 validation, 2 test."""
+    edges = [shares.train, shares.train + shares.validation]
+    return np.searchsorted(edges, position(users.user_id, shares.salt), side="right")
+
+
 def development(users: Users, shares: Split) -> Users:
     """Everyone but test: train and validation together, in their order."""
-    return users.take(position(users.user_id, shares.salt) < shares.train + shares.validation)
+    return users.take(sides(users, shares) < 2)
 
 
 def split(users: Users, shares: Split) -> Parts:
@@ -54,13 +60,8 @@ def split(users: Users, shares: Split) -> Parts:
     InputError
         When a part has fewer than two users of either outcome: nothing could be fitted or measured on it.
     """
-    at = position(users.user_id, shares.salt)
-    edge = shares.train + shares.validation
-    parts = Parts(
-        users.take(at < shares.train),
-        users.take((at >= shares.train) & (at < edge)),
-        users.take(at >= edge),
-    )
+    side = sides(users, shares)
+    parts = Parts(*(users.take(side == part) for part in range(3)))
     for name in ("train", "validation", "test"):
         counts = np.bincount(getattr(parts, name).outcome, minlength=2)
         if counts.min() < 2:

@@ -11,8 +11,10 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from tippingpoint.config.settings import Settings
+from tippingpoint.config.settings import Settings, Split
 from tippingpoint.core.redaction import masked
+from tippingpoint.core.strict import validate
+from tippingpoint.data.splits import sides
 from tippingpoint.data.users import Intake, Users
 from tippingpoint.decisions import deployment
 from tippingpoint.evaluation import accuracy, auc_contributions, evaluate, point
@@ -38,6 +40,7 @@ from tippingpoint.policies.policy import Policy
 from tippingpoint.reports import figures
 from tippingpoint.reports.markdown import shortened
 from tippingpoint.tracking import backend
+from tippingpoint.tracking.models import OUT_OF_FOLD, saved_scores
 from tippingpoint.tracking.provenance import provenance
 from tippingpoint.tracking.registry import Client, Version, check_policy, register
 from tippingpoint.tracking.runs import Run, reap
@@ -139,6 +142,9 @@ def answer(question: ExperimentSpec, family: str, development: Users | None = No
     learning = None
     if question.report == "full":
         learning = learning_curve(question.families[family], fitted.seen, test, score, seed)
+    out_of_fold = None
+    if development is not None:
+        out_of_fold = fitted.on_validation[sides(development, validate(Split, question.config["split"], "split")) == 1]
     segment, rng = policy.segment(score, test.features), np.random.default_rng([seed, 6])
     some = fitted.seen.take(np.random.default_rng([seed, 13]).permutation(len(fitted.seen))[:FITTED])
     found = Candidate(
@@ -164,6 +170,7 @@ def answer(question: ExperimentSpec, family: str, development: Users | None = No
             fitted.on_validation,
         ),
         development=development,
+        out_of_fold=out_of_fold,
         fitted=mean(auc_contributions(some.outcome, fitted.model.score(some))),
     )
     return replace(found, findings=of_candidate(found, question))
@@ -262,6 +269,8 @@ def record(candidate: Candidate, question: ExperimentSpec, settings: Settings, r
         (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
         (folder / "policy.json").write_text(json.dumps(candidate.policy.bound(), indent=2))
         (folder / "card.md").write_text(note)
+        if candidate.out_of_fold is not None:
+            (folder / OUT_OF_FOLD).write_bytes(saved_scores(candidate.out_of_fold))
         (folder / "packages.txt").write_text("\n".join(made_with.packages) + "\n")
         if made_with.diff:
             (folder / "uncommitted.diff").write_text(made_with.diff)

@@ -71,7 +71,8 @@ def gather_users(
         for name, part in {"validation": parts.validation, "test": parts.test}.items()
     }
     scores = {
-        name: {m: score_users(m, model, of.valued.users) for m, model in models.items()} for name, of in known.items()
+        "validation": {m: score_validation(m, model, users, parts) for m, model in models.items()},
+        "test": {m: score_users(m, model, parts.test) for m, model in models.items()},
     }
     binding = BindingUsers.of(parts.train, parts.validation, economics, seed, fitted.outcomes)
     bound = {
@@ -92,7 +93,7 @@ def gather_users(
     about |= _of_contestants(models, policies, bound) | {"cuts": cuts, "seed": seed}
     return SufficientStatistics(
         about=about,
-        scored={m: _scored(cuts, {part: scores[part][m] for part in known}, known, policies) for m in models},
+        scored={m: _scored(cuts, {part: scores[part][m] for part in known}, known, bound[m]) for m in models},
         validation=join(decisions["validation"], validation.valued.evidence, validation.further),
         test=join(decisions["test"], test.valued.evidence, test.further, test.log_blocks()),
         segments=segments,
@@ -269,6 +270,27 @@ def score_users(name: str, model: LoadedModel, users: Users) -> np.ndarray:
     if broken := int((~np.isfinite(score)).sum()):
         raise InputError(f"models.{name}", f"{broken} of {len(users)} scores are missing or infinite", "Fit it again.")
     return np.asarray(score)
+
+
+def score_validation(name: str, model: LoadedModel, users: Users, parts: Parts) -> np.ndarray:
+    """(n,) scores of the validation users, out of fold where the model was fitted on them itself.
+
+    Parameters
+    ----------
+    users
+        All users that `parts` are of.
+
+    Raises
+    ------
+    InputError
+        As `score_users` does, or where the scores that were kept are of other users.
+    """
+    if model.out_of_fold is None or users.digest != model.data_digest:
+        return score_users(name, model, parts.validation)
+    if len(model.out_of_fold) != len(parts.validation):
+        what = f"kept scores of {len(model.out_of_fold):,} validation users, where there are {len(parts.validation):,}"
+        raise InputError(f"models.{name}", what, "Search again, or name another model.")
+    return model.out_of_fold
 
 
 def _scored(

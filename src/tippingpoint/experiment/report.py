@@ -1,13 +1,10 @@
 """What every verb says of the users it worked on, and the card of one model."""
 
-from collections.abc import Iterable
-
 from rich.text import Text
 
 from tippingpoint.core.run_reference import Provenance
 from tippingpoint.data.outcome import words
 from tippingpoint.data.users import unseen
-from tippingpoint.experiment.diagnostics import Finding
 from tippingpoint.experiment.findings import all_of
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.reports.markdown import render
@@ -45,11 +42,6 @@ def uplift_heads(question: ExperimentSpec) -> list[str]:
     kind = question.evidence.label
     outcome = question.users.contract.outcome
     return [f"{outcome}\nper 1,000\n({kind})", f"{question.economics.currency}\nper user\n({kind})"]
-
-
-def diagnosed(findings: Iterable[Finding]) -> list[Text]:
-    """A line a finding; vetoes stand out."""
-    return [Text(str(finding), style="bold red" if finding.vetoes else "yellow") for finding in findings]
 
 
 def card(candidate: Candidate, question: ExperimentSpec, provenance: Provenance, model_uri: str) -> str:

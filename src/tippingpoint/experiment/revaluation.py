@@ -68,13 +68,18 @@ def price(gathered: SufficientStatistics, asked: SimulationRequest) -> Simulatio
         verdicts=verdicts,
         estimators=_estimators(about, line, test, coefficients),
         all_cut_offs=[
-            cut_offs(gathered, asked, line, m, n, p, full=(m, n) == shown or not asked.first_only)
+            cut_offs(gathered, asked, line, m, n, _bound(about, m, n, p), full=(m, n) == shown or not asked.first_only)
             for m in gathered.scored
             for n, p in banded.items()
         ],
         segments=segments.assign(policy=[named[name].split(PAIR)[1] for name in both]),
         tornado=_tornado(about, asked, test, test.decisions[first]),
     )
+
+
+def _bound(about: Mapping[str, Any], model: str, name: str, policy: Bands) -> Bands:
+    """A policy of bands with the cut-offs it has under a model's scores."""
+    return policy.model_copy(update={"cuts": tuple(about["bound"][model][name]["cuts"])})
 
 
 def _names(gathered: SufficientStatistics, asked: SimulationRequest, line: Line) -> dict[str, str]:

@@ -211,6 +211,8 @@ class Candidate:
         What deciding for new users takes besides the model and the policy.
     development
         Train and validation together where it was fitted on both, once a search had chosen it; else None.
+    out_of_fold
+        (n,) scores of the validation users by models fitted on others, where it was fitted on them itself; else None.
     fitted
         ROC AUC on the users it was fitted on.
     findings
@@ -230,6 +232,7 @@ class Candidate:
     evaluation: Evaluation
     deployment: Deployment
     development: Users | None = None
+    out_of_fold: np.ndarray | None = None
     fitted: Estimate | None = None
     findings: Findings = ()
 

@@ -9,7 +9,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from tippingpoint.core.overrides import override
-from tippingpoint.experiment.report import diagnosed
+from tippingpoint.experiment.diagnostics import diagnosed
 from tippingpoint.promotion.verdict import Judgement
 from tippingpoint.reports.console import pages, plain_table
 from tippingpoint.reports.markdown import markdown

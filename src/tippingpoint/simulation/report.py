@@ -8,7 +8,7 @@ from rich.text import Text
 
 from tippingpoint.core.overrides import override
 from tippingpoint.core.run_reference import RunReference
-from tippingpoint.experiment.report import diagnosed
+from tippingpoint.experiment.diagnostics import diagnosed
 from tippingpoint.experiment.simulation_result import PAIR, Simulation
 from tippingpoint.experiment.thresholds import CutOffs
 from tippingpoint.offpolicy.contest import Contrast

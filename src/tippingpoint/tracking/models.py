@@ -1,5 +1,6 @@
 """Models that are there already: found by registry URI or run, loaded without trusting what the file asks for."""
 
+import io
 import re
 import tempfile
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from typing import Any
 from zipfile import ZipFile
 
 import mlflow
+import numpy as np
 import skops.io
 import yaml
 from mlflow import MlflowClient
@@ -30,6 +32,8 @@ from tippingpoint.models.saved_form import foreign
 from tippingpoint.tracking.promotion import origin
 from tippingpoint.tracking.tags import JOB, PARENT
 
+OUT_OF_FOLD = "out_of_fold.npy"
+"""Artifact of a run whose model was fitted on validation users too: their scores by models that were not."""
 PICKLES = (".pkl", ".pickle", ".joblib", ".cloudpickle")
 
 
@@ -53,6 +57,9 @@ class LoadedModel:
         The version its run was registered as (`models:/name/1`), if it was.
     classifier
         What scores: `predict_proba` on raw user columns.
+    out_of_fold
+        (n,) scores of the validation users, in their order, by models fitted on others, where it was fitted on them
+        itself, as the winner of a search is.
     """
 
     name: str
@@ -65,6 +72,7 @@ class LoadedModel:
     experiment: str
     registered: str | None
     classifier: Any
+    out_of_fold: np.ndarray | None = None
 
     @property
     def family(self) -> Family:
@@ -232,7 +240,23 @@ def load(client: MlflowClient, run: StoredRun) -> LoadedModel:
         experiment=run.info.experiment_id,
         registered=next((f"models:/{v.name}/{v.version}" for v in _versions(client, run)), None),
         classifier=classifier,
+        out_of_fold=_out_of_fold(client, run) if run.data.tags[JOB] == "tune" else None,
     )
+
+
+def saved_scores(score: np.ndarray) -> bytes:
+    """(n,) scores as `OUT_OF_FOLD` holds them."""
+    buffer = io.BytesIO()
+    np.save(buffer, score.astype(np.float64), allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _out_of_fold(client: MlflowClient, run: StoredRun) -> np.ndarray | None:
+    """Scores of validation users by models that did not learn from them; None where the run has none."""
+    try:
+        return np.asarray(np.load(io.BytesIO(fetch(client, run.info.run_id, OUT_OF_FOLD)), allow_pickle=False))
+    except InputError:
+        return None  # a search of before they were kept
 
 
 def _signature(folder: Path, model_id: str, trust: Sequence[str]) -> ModelSignature:

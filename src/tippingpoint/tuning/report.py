@@ -14,8 +14,9 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from tippingpoint.core.run_reference import RunReference
+from tippingpoint.experiment.diagnostics import diagnosed
 from tippingpoint.experiment.findings import all_of
-from tippingpoint.experiment.report import about, diagnosed, uplift_heads
+from tippingpoint.experiment.report import about, uplift_heads
 from tippingpoint.experiment.spec import ExperimentSpec
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.reports.console import links, plain_table

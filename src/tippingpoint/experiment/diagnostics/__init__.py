@@ -4,20 +4,15 @@
 shown in the same words everywhere: terminal, JSON, card, report, MLflow, gate and dashboard.
 """
 
-from tippingpoint.experiment.diagnostics import data, evidence, model, operation, policy
-from tippingpoint.experiment.diagnostics.registry import REGISTRY, Chosen, Diagnostic, Finding, Findings, tags, vetoes
+from tippingpoint.experiment.diagnostics.registry import (
+    Chosen,
+    Diagnostic,
+    Finding,
+    Findings,
+    catalogue,
+    diagnosed,
+    tags,
+    vetoes,
+)
 
-__all__ = [
-    "REGISTRY",
-    "Chosen",
-    "Diagnostic",
-    "Finding",
-    "Findings",
-    "data",
-    "evidence",
-    "model",
-    "operation",
-    "policy",
-    "tags",
-    "vetoes",
-]
+__all__ = ["Chosen", "Diagnostic", "Finding", "Findings", "catalogue", "diagnosed", "tags", "vetoes"]

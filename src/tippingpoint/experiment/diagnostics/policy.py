@@ -15,8 +15,11 @@ from tippingpoint.reports.estimates import interval
 
 LEAST_ACTED_ON = 0.01
 """Share of users acted on below which a policy is called inactive."""
-TYPED = "policy.cuts='[…]' policy.version=…, or policy=top_fraction policy.share=0.1"
-"""What makes it act on more."""
+
+
+def typed(moved_by: str) -> str:
+    """What makes a policy act on more, or others; `moved_by` is the key of what moves its cut-offs."""
+    return f"policy.{moved_by}='[…]' policy.version=…, or policy=top_fraction policy.share=0.1"
 
 
 @dataclass(frozen=True)
@@ -55,10 +58,11 @@ def of_policy(decided: Decided) -> Iterator[Finding | None]:
     """What is found of a policy with one model's scores."""
     acted = sum(size for segment, size in decided.sizes.items() if decided.policy.actions[segment] != "none")
     acts = any(action != "none" for action in decided.policy.actions.values())
-    yield hardly_acts(acted, sum(decided.sizes.values()), decided.which) if acts else None
+    moved_by = getattr(decided.policy, "moved_by", "cuts")
+    yield hardly_acts(acted, sum(decided.sizes.values()), decided.which, moved_by) if acts else None
     yield tied(decided.policy)
     yield wrong_way_round(decided.policy, decided.good)
-    yield empty_segments(decided.sizes, decided.which)
+    yield empty_segments(decided.sizes, decided.which, moved_by)
     yield reads_no_score(decided.policy.name, decided.reads_score)
 
 
@@ -69,14 +73,14 @@ def of_policy(decided: Decided) -> Iterator[Finding | None]:
     what="The share of users that get an action.",
     threshold=f"below {LEAST_ACTED_ON:.0%}",
     why="Cut-offs that nearly no score reaches change nothing, whatever the model is worth.",
-    remedy=f"Type {TYPED}.",
+    remedy=f"Type {typed('cuts')}.",
 )
-def hardly_acts(acted: int, users: int, which: str) -> Found | None:
+def hardly_acts(acted: int, users: int, which: str, moved_by: str = "cuts") -> Found | None:
     """Whether a policy acts on almost nobody."""
     if acted >= LEAST_ACTED_ON * users:
         return None
     said = f"The policy acts on {acted:,} of {users:,} {which}: it hardly meets these scores."
-    return Found(said, {"acted_on": acted, "users": users})
+    return Found(said, {"acted_on": acted, "users": users}, f"Type {typed(moved_by)}.")
 
 
 @diagnostic(
@@ -149,14 +153,14 @@ def wrong_way_round(policy: Policy, good: bool) -> Found | None:
     what="Users in each segment.",
     threshold="none in one",
     why="Nothing is known of how a policy does where nobody is.",
-    remedy=f"Consider other cut-offs: {TYPED}.",
+    remedy=f"Consider other cut-offs: {typed('cuts')}.",
 )
-def empty_segments(sizes: Mapping[str, int], which: str) -> Found | None:
+def empty_segments(sizes: Mapping[str, int], which: str, moved_by: str = "cuts") -> Found | None:
     """Whether segments are empty."""
     if not (empty := [segment for segment, size in sizes.items() if not size]):
         return None
     said = f"Nobody of the {sum(sizes.values()):,} {which} is in {named(empty)}: nothing is known of how it does there."
-    return Found(said, {"segments": empty})
+    return Found(said, {"segments": empty}, f"Consider other cut-offs: {typed(moved_by)}.")
 
 
 @diagnostic(

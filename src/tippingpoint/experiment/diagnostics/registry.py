@@ -3,7 +3,10 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import wraps
+from importlib import import_module
 from typing import Any, Literal, ParamSpec, Self
+
+from rich.text import Text
 
 from tippingpoint.config.settings import DiagnosticsSettings
 from tippingpoint.core.errors import InputError, nearest
@@ -105,15 +108,23 @@ class Finding:
 
 
 Findings = tuple[Finding, ...]
-REGISTRY: dict[str, Diagnostic] = {}
-"""All diagnostics by code; the modules of this folder fill it."""
+_ENTRIES: dict[str, Diagnostic] = {}
+FAMILIES = ("data", "model", "evidence", "policy", "operation")
+"""The modules of this folder that hold diagnostics."""
+
+
+def catalogue() -> dict[str, Diagnostic]:
+    """All diagnostics by code. Their modules are loaded now: what only shows findings need not wait for them."""
+    for family in FAMILIES:
+        import_module(f"{__package__}.{family}")
+    return {code: _ENTRIES[code] for code in sorted(_ENTRIES)}
 
 
 def diagnostic(
     code: str, level: Level, title: str, *, what: str, threshold: str, why: str, remedy: str
 ) -> Callable[[Callable[P, Found | None]], Callable[P, Finding | None]]:
     """Enter a function into the registry; what it returns becomes a finding."""
-    entry = REGISTRY[code] = Diagnostic(code, level, title, what, threshold, why, remedy)
+    entry = _ENTRIES[code] = Diagnostic(code, level, title, what, threshold, why, remedy)
 
     def entered(function: Callable[P, Found | None]) -> Callable[P, Finding | None]:
         @wraps(function)
@@ -150,16 +161,17 @@ class Chosen:
         InputError
             For a code that is none, a veto that is silenced, and a warning that is accepted.
         """
+        entries = catalogue()
         for where, codes in (("silence", settings.silence), ("accept", settings.accept)):
             for code in codes:
-                if code not in REGISTRY:
-                    raise InputError(f"diagnostics.{where}", f"there is no {code!r}", nearest(code, REGISTRY))
+                if code not in entries:
+                    raise InputError(f"diagnostics.{where}", f"there is no {code!r}", nearest(code, entries))
         for code in settings.silence:
-            if REGISTRY[code].level == "veto":
+            if entries[code].level == "veto":
                 typed = override("diagnostics.accept", {code: "why"})
                 raise InputError("diagnostics.silence", f"{code} is a veto", f"Type {typed} if you know better.")
         for code in settings.accept:
-            if REGISTRY[code].level == "warning":
+            if entries[code].level == "warning":
                 typed = override("diagnostics.silence", [*settings.silence, code])
                 raise InputError("diagnostics.accept", f"{code} is a warning and stops nothing", f"Type {typed}.")
         earlier: dict[str, str] = {}
@@ -176,6 +188,11 @@ class Chosen:
             accepted = self.accept.get(finding.code, "") if finding.level == "veto" else ""
             told.append(replace(finding, of=of or finding.of, accepted=accepted))
         return tuple(told)
+
+
+def diagnosed(findings: Iterable[Finding]) -> list[Text]:
+    """A line a finding for the terminal; vetoes stand out."""
+    return [Text(str(finding), style="bold red" if finding.vetoes else "yellow") for finding in findings]
 
 
 def vetoes(findings: Iterable[Finding]) -> tuple[str, ...]:
