@@ -9,7 +9,6 @@ import xgboost
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
-from tippingpoint.core.threads import cores
 from tippingpoint.data.users import Users
 from tippingpoint.models.boosting import Boosting
 
@@ -71,7 +70,8 @@ def _log_odds(chances: np.ndarray) -> np.ndarray:
 def fit_beyond(x: Any, action: np.ndarray, chances: np.ndarray, seed: int) -> Callable[[Any, np.ndarray], np.ndarray]:
     """Return what gives (m, K) chances from m rows of prepared columns and their (m, K) stated chances.
 
-    A few shallow trees on top of the stated chances: where features say nothing beyond these, nothing is added.
+    A few shallow trees on top of the stated chances: where features say nothing beyond these, little is added. On one
+    thread, as several would wait for each other longer than they work.
 
     Parameters
     ----------
@@ -80,10 +80,10 @@ def fit_beyond(x: Any, action: np.ndarray, chances: np.ndarray, seed: int) -> Ca
     action, chances
         (n,) codes of what was done, and the (n, K) stated chances.
     """
-    given = {"objective": "multi:softprob", "num_class": chances.shape[1], "seed": seed, "nthread": cores(), **BEYOND}
+    given = {"objective": "multi:softprob", "num_class": chances.shape[1], "seed": seed, "nthread": 1, **BEYOND}
     model = xgboost.train(given, _matrix(x, chances, action), num_boost_round=ROUNDS)
     return lambda x, chances: np.asarray(model.predict(_matrix(x, chances)), dtype=np.float64)
 
 
 def _matrix(x: Any, chances: np.ndarray, action: np.ndarray | None = None) -> xgboost.DMatrix:
-    return xgboost.DMatrix(x, label=action, base_margin=np.log(chances))
+    return xgboost.DMatrix(x, label=action, base_margin=np.log(chances), nthread=1)
