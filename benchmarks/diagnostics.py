@@ -62,7 +62,7 @@ def experiment(n: int, design: int, rng: np.random.Generator, broken: str = "") 
         drawn = drawn / drawn.sum(axis=1, keepdims=True)
     lot = rng.random(household.max() + 1)[household] if by_household else rng.random(n)
     action = (lot[:, None] > np.cumsum(drawn, axis=1)[:, :-1]).sum(axis=1)
-    columns = tuple(Column(name, "category" if name in ("plan", "region") else "number") for name in table)
+    columns = tuple(Column(str(name), "category" if name in ("plan", "region") else "number") for name in table)
     ids = np.array([f"u{k}" for k in range(n)], dtype=object)
     actions = ("none", "a", "b")[: chances.shape[1]]
     outcome = (rng.random(n) < 0.1).astype(np.int64)
@@ -78,6 +78,8 @@ def looked_at(job: tuple[int, int, int, str]) -> tuple[float, float, float]:
     """p of the arms, log e-value of the balance, and the seconds both took."""
     seed, n, design, broken = job
     users, group = experiment(n, design, np.random.default_rng([seed, n, design]), broken)
+    assert users.action is not None
+    assert users.logging_probability is not None
     start = time.perf_counter()
     if group is not None:
         _, group = np.unique(group, return_inverse=True)

@@ -154,7 +154,7 @@ def _compare(question: ExperimentSpec, candidates: list[Candidate]) -> Compariso
     ranked = sorted(candidates, key=lambda candidate: -sign * candidate.validation)
     outcome = question.parts.test.outcome
     areas = {c.family: auc_contributions(outcome, c.score) for c in ranked}
-    auc = contest(areas, np.random.default_rng([question.seed, 3]))
+    auc = contest(areas, np.random.default_rng([question.seed, 3]), group=question.parts.test.codes)
     if np.bincount(outcome, minlength=2).min() < MIN_PER_OUTCOME:
         auc = [replace(verdict, verdict="inconclusive") for verdict in auc]
     measured = question.evidence.measured

@@ -81,7 +81,11 @@ def ask(settings: Settings, source: Source | None = None) -> ExperimentSpec:
         config=settings.model_dump(mode="json"),
         source=source,
         chosen=chosen,
-        findings=(*chosen.settle(data.of_users(users)), *assigned.findings, *chosen.settle(evidence.of_kind(kind))),
+        findings=(
+            *chosen.settle(data.of_users(users)),
+            *assigned.findings,
+            *chosen.settle(evidence.of_kind(users, kind)),
+        ),
         log=log,
     )
 

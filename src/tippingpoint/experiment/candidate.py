@@ -105,7 +105,8 @@ def with_baselines(question: ExperimentSpec, development: Users | None = None) -
     baselines = []
     for name, score in {"constant": constant, f"column {column.column}": of}.items():
         value = question.valued.value(binding.bind(question.policy, score["validation"]), score["test"])
-        baselines.append(Baseline(name, score["test"], accuracy(parts.test.outcome, score["test"]), value))
+        metrics = accuracy(parts.test.outcome, score["test"], parts.test.codes)
+        baselines.append(Baseline(name, score["test"], metrics, value))
     found = replace(question, baselines=tuple(baselines), alone=alone)
     leaking = question.chosen.settle([leaks(found.suspects, alone)])
     return replace(found, findings=(*leaking, *(of for of in question.findings if of.code != "TP103")))
@@ -133,7 +134,7 @@ def answer(question: ExperimentSpec, family: str, development: Users | None = No
     binding = BindingUsers.of(fitted.train, fitted.validation, question.economics, seed)
     policy = binding.bind(question.policy, fitted.on_validation)
     value = question.valued.value(policy, score)
-    metrics = evaluate(test.outcome, score, np.random.default_rng([seed, 1]))
+    metrics = evaluate(test.outcome, score, np.random.default_rng([seed, 1]), test.codes)
     start = time.perf_counter()
     rows = np.sort(np.random.default_rng([seed, 2]).permutation(len(test))[: question.explain_rows])
     background = background_of(fitted.seen.features, seed)
@@ -320,7 +321,8 @@ def _over_baselines(candidate: Candidate, question: ExperimentSpec) -> dict[str,
     if not question.baselines:
         return {}
     column, outcome = question.baselines[-1], question.parts.test.outcome
-    gain = mean(auc_contributions(outcome, candidate.score) - auc_contributions(outcome, column.score))
+    terms = auc_contributions(outcome, candidate.score) - auc_contributions(outcome, column.score)
+    gain = mean(terms, group=question.parts.test.codes)
     return {"baseline/roc_auc": column.metrics["roc_auc"], "baseline/roc_auc_gain": gain}
 
 

@@ -86,7 +86,7 @@ def gather_users(
         segments["break_even_response"] = break_even_responses(segments, groups, test.valued)
     tables = {"movement": movement(groups, bound)} | test.tables(scores["test"], decisions["test"])
     about = _of_users(first.question, source, users, kind) | _of_prices(economics, actions, excluded, users, test)
-    told = (*assigned.findings, *chosen.settle(evidence.of_kind(kind)))
+    told = (*assigned.findings, *chosen.settle(evidence.of_kind(users, kind)))
     told += tuple(test.findings(chosen, bound, scores["test"], assigned.vetoed))
     about |= {"vetoed": list(assigned.vetoed), "findings": [finding.to_dict() for finding in told]}
     about |= {"users": {"all": len(users), "validation": len(parts.validation), "test": len(parts.test)}}

@@ -258,7 +258,8 @@ class Candidate:
         shared = {name: self.metrics[name] for name in BASELINE_METRICS}
         rows = [row_of(self.family, judged(shared, self.value, kind))]
         for baseline in question.baselines:
-            gain = {"roc_auc_gain": mean(mine - auc_contributions(outcome, baseline.score))}
+            terms = mine - auc_contributions(outcome, baseline.score)
+            gain = {"roc_auc_gain": mean(terms, group=question.parts.test.codes)}
             gain[f"uplift_gain_{kind}"] = self.value.over(baseline.value)
             rows.append(row_of(baseline.name, judged(baseline.metrics, baseline.value, kind) | gain))
         return pd.DataFrame(rows).dropna(axis="columns", how="all")

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import xgboost
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.model_selection import cross_val_predict
 
+from tippingpoint.data.splits import folds, pairs
 from tippingpoint.data.users import Users
 from tippingpoint.models.boosting import Boosting
 
@@ -48,8 +49,9 @@ def fit_chances(train: Users, least: int, seed: int) -> Callable[[pd.DataFrame],
     rows = np.flatnonzero(np.isin(train.action, often))
     known, action = train.take(rows).features, np.searchsorted(often, train.action[rows])
     pipeline = MODEL.pipeline(train.contract, seed)
-    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
-    unseen = cross_val_predict(pipeline, known, action, cv=folds, method="predict_proba")
+    group = None if train.codes is None else np.unique(train.codes[rows], return_inverse=True)[1]
+    cut = pairs(folds(action, FOLDS, seed, group))
+    unseen = cross_val_predict(pipeline, known, action, cv=cut, method="predict_proba")
     calibration = LogisticRegression(C=1e4, max_iter=1000).fit(_log_odds(unseen), action)
     pipeline.fit(known, action)
 

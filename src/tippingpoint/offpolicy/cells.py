@@ -7,6 +7,7 @@ from functools import partial, reduce
 from operator import add
 
 import numpy as np
+from scipy.sparse import coo_array
 
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.overrides import override
@@ -72,6 +73,11 @@ class Cells:
         (G + 1, C, C) sums over a cell's users of z zᵀ, z = (1, blocks…), C = 1 + K·len(blocks).
     support
         By block what a log can say about it, (G + 1, K) sums; empty where there was none.
+    together
+        Where users come in groups, (G + 1, C, G + 1, C) sums over groups of Z Zᵀ, Z the sums of z over a group's users
+        in each cell; None where each stands alone.
+    groups
+        How many groups; 0 without.
     vetoed
         As of `Evidence`.
     """
@@ -82,6 +88,8 @@ class Cells:
     blocks: tuple[str, ...]
     gram: np.ndarray
     support: Mapping[str, Support] = field(default_factory=dict)
+    together: np.ndarray | None = None
+    groups: int = 0
     vetoed: tuple[str, ...] = ()
 
     def __add__(self, other: "Cells") -> "Cells":
@@ -94,7 +102,9 @@ class Cells:
         if not same or not np.array_equal(self.cuts, other.cuts):
             raise InputError("cells", "can only be added on the same cut-offs, actions and kind of evidence")
         support = {block: Support(of.moments + other.support[block].moments) for block, of in self.support.items()}
-        return replace(self, gram=self.gram + other.gram, support=support)
+        together = None if self.together is None or other.together is None else self.together + other.together
+        groups = self.groups + other.groups
+        return replace(self, gram=self.gram + other.gram, support=support, together=together, groups=groups)
 
     @property
     def count(self) -> np.ndarray:
@@ -105,6 +115,11 @@ class Cells:
     def users(self) -> int:
         """Users in all cells."""
         return round(float(self.count.sum()))
+
+    @property
+    def independent(self) -> int:
+        """Users, or groups of them, that are independent of each other."""
+        return self.groups if self.together is not None else self.users
 
     @property
     def measured(self) -> bool:
@@ -189,14 +204,20 @@ class Cells:
         rows = np.array([cell, cell])
         keep = np.array([1.0, 0.0])[:, None]
         support = {block: Support(of.moments[:, rows] * keep) for block, of in self.support.items()}
-        return replace(self, cuts=np.array([0.5]), gram=self.gram[rows] * keep[..., None], support=support)
+        together = self.together
+        if together is not None:
+            together = together[rows][:, :, rows] * keep[:, None, None] * keep.ravel()[:, None]
+        gram = self.gram[rows] * keep[..., None]
+        return replace(self, cuts=np.array([0.5]), gram=gram, support=support, together=together)
 
     def coarsen(self, keep: Sequence[int]) -> "Cells":
         """The same users on fewer cut-offs: those whose indices are in `keep`, rising."""
         starts = np.concatenate([[0], np.asarray(keep, dtype=np.int64) + 1])
         support = {block: Support(np.add.reduceat(of.moments, starts, axis=1)) for block, of in self.support.items()}
-        gram = np.add.reduceat(self.gram, starts, axis=0)
-        return replace(self, cuts=self.cuts[list(keep)], gram=gram, support=support)
+        gram, together = np.add.reduceat(self.gram, starts, axis=0), self.together
+        if together is not None:
+            together = np.add.reduceat(np.add.reduceat(together, starts, axis=0), starts, axis=2)
+        return replace(self, cuts=self.cuts[list(keep)], gram=gram, support=support, together=together)
 
 
 def grid(score: np.ndarray, cuts: int = 200, include: Sequence[float] = ()) -> np.ndarray:
@@ -234,7 +255,7 @@ def gather(
     measures: Mapping[str, np.ndarray] | None = None,
     log: Log | None = None,
 ) -> Cells:
-    """One pass over users; add the results of chunks that do not fit into memory together.
+    """One pass over users; add the results of chunks that do not fit into memory together, each of whole groups.
 
     Parameters
     ----------
@@ -272,7 +293,20 @@ def gather(
         raise InputError(where, f"missing or infinite under action {column % k}", "Leave that action out.")
     cell = np.searchsorted(cuts, score, side="right")
     support = {block: of.summed(cell, len(gram)) for block, of in evidence.support.items() if block in names}
-    return Cells(evidence.kind, np.asarray(cuts, dtype=np.float64), k, names, gram, support, evidence.vetoed)
+    together = None if evidence.group is None else _together(cell, list(blocks.values()), evidence.group, len(gram))
+    groups = 0 if evidence.group is None else len(np.unique(evidence.group))
+    edges = np.asarray(cuts, dtype=np.float64)
+    return Cells(evidence.kind, edges, k, names, gram, support, together, groups, evidence.vetoed)
+
+
+def _together(cell: np.ndarray, blocks: list[np.ndarray], group: np.ndarray, cells: int) -> np.ndarray:
+    """(cells, C, cells, C) cross products of groups' sums in cells; (n,) cells and groups by number."""
+    z = np.concatenate([np.ones((len(cell), 1)), *blocks], axis=1, dtype=np.float64)
+    width = z.shape[1]
+    columns = cell[:, None] * width + np.arange(width)
+    rows = np.broadcast_to(group[:, None], z.shape)
+    sums = coo_array((z.ravel(), (rows.ravel(), columns.ravel())), (int(group.max()) + 1, cells * width)).tocsr()
+    return np.asarray((sums.T @ sums).toarray().reshape(cells, width, cells, width))
 
 
 def _block(cuts: np.ndarray, score: np.ndarray, blocks: list[np.ndarray], log: Log | None, start: int) -> np.ndarray:
@@ -319,11 +353,20 @@ def linear(cells: Cells, coefficients: np.ndarray) -> Estimate:
     centred = coefficients.copy()
     centred[:, 0] -= value
     basis = cells.behind(coefficients)
-    return estimate(value, max(quadratic(cells, centred), 0), n, None if basis is None else basis.total())
+    square = max(quadratic(cells, centred), 0)
+    return estimate(value, square, n, None if basis is None else basis.total(), cells.independent)
+
+
+def products(cells: Cells, coefficients: np.ndarray) -> np.ndarray:
+    """(k, k) sums over users, or over groups of them, of what k sets of (k, G + 1, C) coefficients make of each."""
+    if cells.together is None:
+        return np.asarray(np.einsum("kci,cij,lcj->kl", coefficients, cells.gram, coefficients, optimize=True))
+    flat = coefficients.reshape(len(coefficients), -1)
+    return np.asarray(flat @ cells.together.reshape(flat.shape[1], -1) @ flat.T)
 
 
 def quadratic(cells: Cells, coefficients: np.ndarray) -> float:
-    """Sum over users of (coefficients[cell] · z)²; rounding counts as 0."""
-    square = float(np.einsum("ci,cij,cj->", coefficients, cells.gram, coefficients, optimize=True))
+    """Sum over users, or over groups of them, of (coefficients[cell] · z)²; rounding counts as 0."""
+    square = float(products(cells, coefficients[None])[0, 0])
     scale = float(np.einsum("ci,cii,ci->", coefficients, cells.gram, coefficients, optimize=True))
     return square if square > ROUNDING * scale else 0.0

@@ -29,6 +29,8 @@ class Evidence:
         (n, K) array whose column means estimate the mean outcome under each action.
     support
         What a log can say about them, and about further blocks of `Cells` by name; empty where there was none.
+    group
+        (n,) numbers from 0 of the groups users belong to; None where each stands alone.
     vetoed
         Codes of the diagnostics that take every interval away.
     """
@@ -36,6 +38,7 @@ class Evidence:
     kind: Kind
     outcome_scores: np.ndarray
     support: Mapping[str, Support] = field(default_factory=dict)
+    group: np.ndarray | None = None
     vetoed: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -128,8 +128,9 @@ class SufficientStatistics:
                 gram, support = found[f"{where}/gram"], f"{where}/support/"
                 edges = np.arange(len(gram) - 1) + 0.5 if cuts is None else cuts
                 there = {name.removeprefix(support): Support(found[name]) for name in found if name.startswith(support)}
+                together, groups = found.get(f"{where}/together"), int(found.get(f"{where}/groups", 0))
                 names, vetoed = tuple(blocks or about["blocks"]), tuple(about.get("vetoed", ()))
-                return Cells(about["kind"], edges, len(about["actions"]), names, gram, there, vetoed)
+                return Cells(about["kind"], edges, len(about["actions"]), names, gram, there, together, groups, vetoed)
 
             scored = {
                 model: ScoreCells(*(cells(f"scored/{k}/{p}", found[f"scored/{k}/cuts"]) for p in PARTS))
@@ -153,7 +154,8 @@ class SufficientStatistics:
 def _arrays(where: str, cells: Cells) -> dict[str, np.ndarray]:
     """What is saved of cells, by name."""
     support = {f"{where}/support/{block}": of.moments for block, of in cells.support.items()}
-    return {f"{where}/gram": cells.gram} | support
+    groups = {} if cells.together is None else {f"{where}/together": cells.together, f"{where}/groups": cells.groups}
+    return {f"{where}/gram": cells.gram} | support | {name: np.asarray(of) for name, of in groups.items()}
 
 
 def join(
@@ -180,7 +182,7 @@ def join(
     cells = by_group(code, len(first), evidence, measures)
     padding = len(cells.count) - len(first)
     of_log = None
-    if log is not None:
+    if log is not None and evidence.group is None:  # over groups the other estimators' errors have no such sums
         scores, *others = LOG
         support = evidence.support.get(MONEY, evidence.support.get(scores))  # in money where prices are per user
         kept = {} if support is None else {scores: support}
@@ -224,4 +226,14 @@ def segment_cells(
         )
         for block in first.support
     }
-    return replace(first, cuts=np.arange(len(gram) - 1) + 0.5, gram=gram, support=support)
+    together = None
+    if first.together is not None:  # of one grouping each: no figure is of several
+        width = gram.shape[1]
+        together, start = np.zeros((len(gram), width, len(gram), width)), 0
+        for c, size in zip(gathered, sizes, strict=True):
+            assert c.together is not None
+            own = slice(start, start + size)
+            together[own, :, own] = c.together[:size, :, :size]
+            start += size
+    cuts = np.arange(len(gram) - 1) + 0.5
+    return replace(first, cuts=cuts, gram=gram, support=support, together=together)

@@ -32,6 +32,8 @@ class PolicyValue:
         What the log can say about the scores; None where there was none.
     measured
         Whether intervals may be given.
+    group
+        (n,) numbers of the groups users belong to; None where each stands alone.
     """
 
     value: Estimate
@@ -41,22 +43,24 @@ class PolicyValue:
     weight: np.ndarray
     support: Support | None
     measured: bool
+    group: np.ndarray | None = None
 
     def among(self, members: np.ndarray) -> Estimate:
         """Uplift of those users that (n,) bool `members` marks, per user of theirs."""
         support = None if self.support is None else Support(self.support.moments[:, members])
-        return self._estimate(self.contribution[members], _basis(support, self.weight[members]))
+        group = None if self.group is None else self.group[members]
+        return self._estimate(self.contribution[members], _basis(support, self.weight[members]), group)
 
     def over(self, other: "PolicyValue") -> Estimate:
         """What this one brings more than another on the same users, paired."""
-        return self._estimate(self.contribution - other.contribution, self.basis(other))
+        return self._estimate(self.contribution - other.contribution, self.basis(other), self.group)
 
     def basis(self, other: "PolicyValue") -> Basis | None:
         """What the difference to another rests on."""
         return _basis(self.support, self.weight - other.weight)
 
-    def _estimate(self, contribution: np.ndarray, basis: Basis | None) -> Estimate:
-        found = mean(contribution, basis)
+    def _estimate(self, contribution: np.ndarray, basis: Basis | None, group: np.ndarray | None) -> Estimate:
+        found = mean(contribution, basis, group)
         return found if self.measured else Estimate(found.value)
 
 
@@ -66,6 +70,7 @@ def contest_of_values(values: Mapping[str, PolicyValue], rng: np.random.Generato
         {name: of.contribution for name, of in values.items()},
         rng,
         lambda first, second: values[first].basis(values[second]),
+        next(iter(values.values())).group,
     )
 
 
@@ -107,7 +112,7 @@ def policy_value(
     weight = slope - np.where(none > 0, reward_slope, 0)
 
     def estimate(contributions: np.ndarray, weights: np.ndarray) -> Estimate:
-        found = mean(contributions, _basis(support, weights))
+        found = mean(contributions, _basis(support, weights), evidence.group)
         return found if evidence.measured else Estimate(found.value)
 
     return PolicyValue(
@@ -118,6 +123,7 @@ def policy_value(
         weight=weight,
         support=support,
         measured=evidence.measured,
+        group=evidence.group,
     )
 
 

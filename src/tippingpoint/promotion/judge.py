@@ -243,21 +243,24 @@ def _of_scores(
     say: Callable[[str], None],
 ) -> Iterator[Asked]:
     """The checks of the scores, and of what the policies do with them."""
-    test, own, other = users.parts.test, scores.own, scores.other
+    test, own, other, group = users.parts.test, scores.own, scores.other, users.parts.test.codes
 
     def paired(name: str, check: Callable[[], Check]) -> Check:
         return Check(name, "inconclusive", scores.unlike) if scores.unlike else check()
 
     if of := gate.quality:
-        yield of, quality_checks.floor(test.outcome, own, of.floor, sure)
+        yield of, quality_checks.floor(test.outcome, own, of.floor, sure, group)
     if than := gate.better:
         margin, smallest = than.margin, than.smallest
-        yield than, paired("better", lambda: quality_checks.better(test.outcome, own, other, margin, smallest, sure))
+        yield (
+            than,
+            paired("better", lambda: quality_checks.better(test.outcome, own, other, margin, smallest, sure, group)),
+        )
     if value := gate.value:
         say("valuing both policies")
         yield value, paired("value", lambda: _value(candidate, scores, valued, value.margin, sure))
     if limits := gate.calibration:
-        yield limits, quality_checks.calibrated(test.outcome, own, limits.slope, limits.intercept)
+        yield limits, quality_checks.calibrated(test.outcome, own, limits.slope, limits.intercept, group)
     if sliced := gate.slices:
         yield sliced, paired("slices", lambda: quality_checks.slices(test, own, other, gate.alpha))
 
@@ -409,8 +412,8 @@ def _value(candidate: Contestant, scores: _Scores, valued: _Valued | _NotValued,
         mine, champion = users.value(own, scores.own), users.value(other, scores.other)
     except InputError as error:
         return Check("value", "inconclusive", str(error).rstrip("."))
-    basis = mine.basis(champion)
-    return quality_checks.value(mine.contribution, champion.contribution, users.evidence.kind, margin, sure, basis)
+    basis, kind = mine.basis(champion), users.evidence.kind
+    return quality_checks.value(mine.contribution, champion.contribution, kind, margin, sure, basis, mine.group)
 
 
 def _opened(family: Family, classifier: Any) -> Model:

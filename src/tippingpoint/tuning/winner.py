@@ -107,7 +107,7 @@ def _gain_on_test(
         better = 1 if DIRECTIONS[judged] == "maximize" else -1
         scores = {"tuned": tuned.score, "defaults": score}
         judged_by = {name: better * CONTRIBUTIONS[judged](outcome, each) for name, each in scores.items()}
-        (verdict,) = contest(judged_by, rng)
+        (verdict,) = contest(judged_by, rng, group=question.parts.test.codes)
     return verdict.difference
 
 

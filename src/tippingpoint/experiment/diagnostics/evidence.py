@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tippingpoint.core.overrides import override
+from tippingpoint.data.identity import LIKE_ID
 from tippingpoint.data.users import Users
 from tippingpoint.experiment.diagnostics.data import named
 from tippingpoint.experiment.diagnostics.registry import Chosen, Finding, Findings, Found, diagnostic, vetoes
@@ -51,15 +52,16 @@ def _of_assignment(users: Users, seed: int) -> Iterator[Finding | None]:
     from tippingpoint.experiment.diagnostics.balance import Balance  # XGBoost takes a second to load
 
     yield unequal_arms(users)
-    balance = Balance.of(users, seed)
+    balance = Balance.of(users, seed, users.codes)
     log_e = balance.log_e() if balance.names else 0.0
     yield unbalanced(log_e)
     if log_e >= np.log(UNBALANCED):
         yield after_the_action(balance.carriers(float(np.log(UNBALANCED))))
 
 
-def of_kind(kind: Kind) -> Iterator[Finding | None]:
+def of_kind(users: Users, kind: Kind) -> Iterator[Finding | None]:
     """What is found of a kind of evidence by itself."""
+    yield repeated_groups(users)
     yield assumed(kind)
     yield chances_unknown(kind)
 
@@ -79,7 +81,7 @@ def unequal_arms(users: Users) -> Found | None:
     """Whether arms are as large as the stated chances let expect."""
     assert users.action is not None
     assert users.logging_probability is not None
-    of = sample_ratio(users.action, users.logging_probability)
+    of = sample_ratio(users.action, users.logging_probability, users.codes)
     if of.p >= PERHAPS:
         return None
     arms = zip(users.actions, of.counts, of.expected, strict=True)
@@ -221,6 +223,28 @@ def heavy_weights(arms: Mapping[str, tuple[float, float]]) -> Found | None:
         f"{arm} {of[0]:,.0f} effective users, the heaviest with {of[1]:.1%} of the weight" for arm, of in heavy.items()
     ]
     return Found(f"Among the users acted on: {'; '.join(told)}.", {arm: of[0] for arm, of in heavy.items()})
+
+
+@diagnostic(
+    "TP306",
+    "warning",
+    "repeated group",
+    what="Columns that are like an id, and in which rows repeat, where data.group names none.",
+    threshold="any",
+    why="Rows of one household or account are no independent users: intervals that take them for such are too narrow,"
+    " and one of them in train tells of another on test.",
+    remedy="",
+)
+def repeated_groups(users: Users) -> Found | None:
+    """Whether rows share a group that no key names."""
+    if users.group is not None:
+        return None
+    dropped = users.contract.dropped
+    shared = [name for name, why in dropped.items() if why.startswith("like an id: ") and why != LIKE_ID]
+    if not shared:
+        return None
+    said = f"Several rows share one {named(shared)}: if they belong together they are no independent users."
+    return Found(said, {"columns": shared}, f"If so: {override('data.group', shared[0])}.")
 
 
 @diagnostic(
