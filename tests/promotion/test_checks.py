@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scipy.special import expit
 
 from tippingpoint.data.users import Column, FeatureSchema, Users
+from tippingpoint.experiment.diagnostics import Finding
 from tippingpoint.promotion import quality_checks, soundness_checks
 from tippingpoint.promotion.alpha_spending import critical, level, power
 from tippingpoint.promotion.judge import age

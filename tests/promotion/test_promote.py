@@ -89,7 +89,10 @@ def test_a_version_picked_by_hand_shares_its_level_with_all_that_reported(client
     assert picked is not None
     assert mine.alpha == pytest.approx(0.05 / 2), "the challenger was chosen on validation"
     assert picked.alpha == pytest.approx(0.05 / 6 / 3)
-    assert "3 versions reported on it, and share the level" in next(check for check in picked.checks if check.name == "looks").said
+    assert (
+        "3 versions reported on it, and share the level"
+        in next(check for check in picked.checks if check.name == "looks").said
+    )
 
 
 def test_a_look_counts_before_it_is_judged_whatever_becomes_of_it(

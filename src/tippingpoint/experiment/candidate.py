@@ -172,7 +172,7 @@ def answer(question: ExperimentSpec, family: str, development: Users | None = No
         ),
         development=development,
         out_of_fold=out_of_fold,
-        fitted=mean(auc_contributions(some.outcome, fitted.model.score(some))),
+        fitted=mean(auc_contributions(some.outcome, fitted.model.score(some)), group=some.codes),
     )
     return replace(found, findings=of_candidate(found, question))
 

@@ -28,7 +28,7 @@ def _of_candidate(candidate: Candidate, question: ExperimentSpec) -> Iterator[Fi
     gain = None
     if question.baselines:
         own, column = (auc_contributions(test.outcome, of.score) for of in (candidate, question.baselines[-1]))
-        gain = mean(own - column)
+        gain = mean(own - column, group=test.codes)
     yield from model.of_scores(
         model.Scored(
             metrics=candidate.metrics,

@@ -1,12 +1,13 @@
 """TP3xx: what the evidence behind an uplift can say."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from tippingpoint.core.overrides import override
-from tippingpoint.data.identity import LIKE_ID
+from tippingpoint.data.identity import names_id
 from tippingpoint.data.users import Users
 from tippingpoint.experiment.diagnostics.data import named
 from tippingpoint.experiment.diagnostics.registry import Chosen, Finding, Findings, Found, diagnostic, vetoes
@@ -20,6 +21,8 @@ SURELY, PERHAPS = 0.001, 0.01
 """p-values below which arm counts veto, and warn."""
 UNBALANCED = 1000.0
 """The e-value from which on features are said to tell the action."""
+DISTINCT = re.compile(r"([\d,]+) (different )?values")
+"""How many values a column has, in the reason why no model sees it."""
 LARGEST = 0.1
 """Share of all weight that one user may have."""
 WHOLE = ("TP302", "TP303")
@@ -239,8 +242,8 @@ def repeated_groups(users: Users) -> Found | None:
     """Whether rows share a group that no key names."""
     if users.group is not None:
         return None
-    dropped = users.contract.dropped
-    shared = [name for name, why in dropped.items() if why.startswith("like an id: ") and why != LIKE_ID]
+    values = {name: DISTINCT.search(why) for name, why in users.contract.dropped.items() if names_id(name)}
+    shared = [name for name, of in values.items() if of is not None and int(of[1].replace(",", "")) < len(users)]
     if not shared:
         return None
     said = f"Several rows share one {named(shared)}: if they belong together they are no independent users."

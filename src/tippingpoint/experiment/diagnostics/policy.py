@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from tippingpoint.data.users import Users
 from tippingpoint.experiment.diagnostics.data import named
@@ -15,6 +16,10 @@ from tippingpoint.reports.estimates import interval
 
 LEAST_ACTED_ON = 0.01
 """Share of users acted on below which a policy is called inactive."""
+PROBED = 1000
+"""Users that are given other scores, to see whether a policy reads them..."""
+PROBES = (*np.linspace(0.02, 1, 50).tolist(), np.inf)
+"""...and these scores; a cut-off above 1 acts on no one."""
 
 
 def typed(moved_by: str) -> str:
@@ -49,9 +54,15 @@ class Decided:
         """Decide for n users at (n,) scores."""
         code = policy.segment(score, users.features)
         sizes = np.bincount(code, minlength=len(policy.segments)).tolist()
-        turned = score.max() - (score - score.min())
-        reads = np.ptp(score) == 0 or not np.array_equal(code, policy.segment(turned, users.features))
-        return cls(policy, dict(zip(policy.segments, sizes, strict=True)), bool(reads), users.contract.good)
+        reads = _reads(policy, users.features.head(PROBED))
+        return cls(policy, dict(zip(policy.segments, sizes, strict=True)), reads, users.contract.good)
+
+
+def _reads(policy: Policy, features: pd.DataFrame) -> bool:
+    """Whether some score puts a user of these into another segment than some other score."""
+    first = policy.segment(np.zeros(len(features)), features)
+    others = (policy.segment(np.full(len(features), score), features) for score in PROBES)
+    return any(not np.array_equal(first, other) for other in others)
 
 
 def of_policy(decided: Decided) -> Iterator[Finding | None]:
@@ -167,8 +178,8 @@ def empty_segments(sizes: Mapping[str, int], which: str, moved_by: str = "cuts")
     "TP406",
     "warning",
     "reads no score",
-    what="Whether turning all scores round changes a decision.",
-    threshold="it changes none",
+    what="Whether other scores would put a user into another segment.",
+    threshold="none does",
     why="A policy that reads no score decides alike with every model, so that it cannot tell one model from another.",
     remedy="Compare models by ROC AUC or log loss, or take a policy of bands.",
 )
