@@ -25,8 +25,7 @@ Verbs (to= is a destination; model= selects families in run, compare and tune, e
   data      describe, explore or write a table: tippingpoint data describe data=csv data.path=users.csv
   serve     the champion over HTTP: scores, decisions, reasons; follows promotions
   dashboard marketing's pages: segments, cut-offs, target lists, on the champion or on demo data
-  ui        serve the MLflow pages of this folder's store;  doctor: whether the store can be used
-  diagnostics  what jobs look for and may veto: tippingpoint diagnostics TP301 explains one
+  doctor    whether the store can be used;  ui: its MLflow pages;  diagnostics: what jobs look for and veto
 
 Start
   tippingpoint compare                                                   generated users

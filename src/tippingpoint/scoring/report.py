@@ -1,5 +1,7 @@
 """What the terminal shows of a batch of decisions."""
 
+from dataclasses import replace
+
 import numpy as np
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -7,7 +9,7 @@ from rich.text import Text
 from tippingpoint.decisions.batch_result import BatchResult
 from tippingpoint.decisions.drift import MOVED
 from tippingpoint.experiment.diagnostics import Chosen, Findings, operation
-from tippingpoint.experiment.diagnostics.policy import hardly_acts
+from tippingpoint.experiment.diagnostics.policy import hardly_acts, typed
 from tippingpoint.reports.console import pages, plain_table
 from tippingpoint.reports.estimates import evidence_in_words
 
@@ -29,9 +31,13 @@ def score_summary(scored: BatchResult, findings: Findings, page: str | None) -> 
 def found_in(scored: BatchResult, chosen: Chosen) -> Findings:
     """What diagnostics find of a batch."""
     acted = int(scored.segments.loc[scored.segments["action"] != "none", "users"].sum())
+    idle = hardly_acts(acted, scored.tally.decided, "users")
+    if idle is not None:
+        remedy = f"Type tippingpoint compare … {typed('cuts')}, and promote what comes of it."
+        idle = replace(idle, remedy=remedy)
     return chosen.settle(
         [
-            hardly_acts(acted, scored.tally.decided, "users"),
+            idle,
             operation.unseen_categories(scored.tally.unseen_rows, scored.unseen),
             operation.drift(scored.drift),
         ]
