@@ -11,6 +11,7 @@ from scipy.stats import kendalltau
 from tippingpoint.comparison.figures import Choices, calibration, heat, pairs, roc, surface
 from tippingpoint.comparison.report import verdict_in_words
 from tippingpoint.comparison.result import Comparison
+from tippingpoint.config.retyped import retyped
 from tippingpoint.core.overrides import override
 from tippingpoint.core.run_reference import RunReference
 from tippingpoint.evaluation.association import Association, associations
@@ -169,11 +170,13 @@ def next_steps(comparison: Comparison, filed: RunReference) -> list[tuple[str, s
             ("Until then, see at which prices and responses each action pays.", again),
         ]
     if idle := next((finding.said for finding in winner.findings if finding.code == "TP401"), ""):
-        line = "tippingpoint compare … policy=top_fraction"
+        line = f"tippingpoint compare {retyped(question.config, ('data', 'economics', 'split', 'evidence'))}".rstrip()
+        line += " policy=top_fraction"
         steps.insert(0, (f"{idle} Take a share of the users instead, or other cut-offs.", line))
     elif empty := winner.segments.loc[winner.segments["users"] == 0, "segment"].tolist():
         nobody = f"Nobody on test reaches {' or '.join(map(str, empty))} with {winner.family}: try other cut-offs."
-        steps.append((nobody, "tippingpoint compare … policy.cuts='[…]' policy.version=…"))
+        line = f"tippingpoint compare {retyped(question.config)}".rstrip()
+        steps.append((nobody, f"{line} policy.cuts='[…]' policy.version=…"))
     users = len(question.parts.test)
     untold = [v.users_needed(INTEREST) for v in comparison.auc if v.verdict == "inconclusive"]
     if (needed := max((n for n in untold if n is not None), default=0)) > users:
@@ -182,7 +185,8 @@ def next_steps(comparison: Comparison, filed: RunReference) -> list[tuple[str, s
         )
         steps.append((f"{to_tell} are needed; there are {users:,}.", ""))
     if question.families[winner.family].search:
-        line = f"tippingpoint tune … model={winner.family} tune.trials=200"
+        line = f"tippingpoint tune {retyped(question.config)}".rstrip()
+        line += f" model={winner.family} tune.trials=200"
         steps.append((f"See whether tuning {winner.family} gains more than chance, on the same data and prices.", line))
     return steps
 

@@ -180,13 +180,10 @@ def hydra_error(error: Exception, verb: str, overrides: Sequence[str], config_di
             return InputError(
                 found[1], "these data are generated", f"For a table of your own add data=csv {found[1]}=…"
             )
-        remedy = nearest(leaf, known)
         if found[1] == "policy.cuts" and "shares" in known:
             what = "the cut-offs follow from policy.shares"
             return InputError(found[1], what, "Type policy=intent_bands too for cut-offs of your own.")
-        if parent.startswith(("economics.actions", "data.parameters")):
-            remedy += f" For a new one type ++{found[1]}=…"
-        return InputError(found[1], "unknown key", remedy)
+        return InputError(found[1], "unknown key", nearest(leaf, known))
     if found := re.search(r"Ambiguous value for argument '([^=]+)=(.*)'", text):
         key, value = found.groups()
         return InputError(

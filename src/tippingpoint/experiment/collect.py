@@ -185,7 +185,7 @@ def _users(
         )
     if users.digest != first.data_digest and users.contract.user_id is None:
         what = f"users of {source.origin} carry no id, so that those the models were fitted on may be among them"
-        raise InputError("data", what, "Name their id column: data.user_id=…")
+        raise InputError("data", what, "Name their id column: data.id=…")
     for name, model in models.items():
         check_columns(name, model, users)
     return source, users, split(users, validate(Split, first.config["split"], "split"))

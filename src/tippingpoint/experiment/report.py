@@ -30,6 +30,7 @@ def about(question: ExperimentSpec) -> list[Text]:
     lines += [f"Times: {contract.days}."] if contract.days else []
     if contract.dropped:
         lines.append("Not seen by models: " + ", ".join(unseen(contract.dropped)))
+    lines += [f"Assumed, not measured: {question.assumption}."] if question.assumption else []
     return [Text(line) for line in lines]
 
 

@@ -13,7 +13,7 @@ from tippingpoint.core.errors import InputError
 from tippingpoint.core.overrides import override
 from tippingpoint.core.threads import cores
 from tippingpoint.offpolicy.evidence import Evidence, Kind, Log, weights
-from tippingpoint.offpolicy.statistics import Estimate, estimate
+from tippingpoint.offpolicy.statistics import Estimate, estimate, units
 from tippingpoint.offpolicy.support import Basis, Support
 
 BLOCK = 1 << 16
@@ -294,7 +294,7 @@ def gather(
     cell = np.searchsorted(cuts, score, side="right")
     support = {block: of.summed(cell, len(gram)) for block, of in evidence.support.items() if block in names}
     together = None if evidence.group is None else _together(cell, list(blocks.values()), evidence.group, len(gram))
-    groups = 0 if evidence.group is None else len(np.unique(evidence.group))
+    groups = 0 if evidence.group is None else units(n, evidence.group)
     edges = np.asarray(cuts, dtype=np.float64)
     return Cells(evidence.kind, edges, k, names, gram, support, together, groups, evidence.vetoed)
 

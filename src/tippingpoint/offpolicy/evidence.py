@@ -259,5 +259,6 @@ def check_support(action: np.ndarray, actions: tuple[str, ...], least: int = LEA
         raise InputError(
             "data.action",
             f"{listed}; {least} are needed",
-            "Leave it out of the policy; or, with no data.action and its column in data.drop, uplift is assumed.",
+            "Leave it out of the policy; or leave out data.action, data.control and data.logging_probability, with the"
+            " columns they name in data.drop: uplift is assumed then.",
         )

@@ -55,7 +55,7 @@ def squares(deviation: np.ndarray, group: np.ndarray | None = None) -> float:
 
 def units(n: int, group: np.ndarray | None = None) -> int:
     """Return how many of n users, or groups of them, are independent of each other."""
-    return n if group is None else len(np.unique(group))
+    return n if group is None else int(np.count_nonzero(np.bincount(group)))
 
 
 def standard_error(square: np.ndarray | float, n: int, independent: int) -> np.ndarray:

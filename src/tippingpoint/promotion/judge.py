@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 
 from tippingpoint.config.gate_settings import Gate, GateCheck
+from tippingpoint.config.retyped import retyped
 from tippingpoint.config.settings import Split
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.strict import Component, validate
@@ -66,6 +67,11 @@ class Contestant:
     decider: Decider | None
     amiss: str
     read: int
+
+    def same(self, data: Component | None) -> str:
+        """Words that select what it was fitted with: its data, or those given instead, policy, prices and split."""
+        config = self.model.config
+        return retyped(config if data is None else config | {"data": data.model_dump()})
 
 
 @dataclass(frozen=True)
@@ -123,7 +129,7 @@ def judged_users(contestant: Contestant, data: Component | None) -> JudgedUsers:
             f"{source.origin} no longer holds the users {contestant.uri} was judged on (digest {users.digest},"
             f" was {model.data_digest})",
             "Bring them back, type data=… where they are now, or compare again on those there are now:"
-            " tippingpoint compare, then promote.",
+            f" {' '.join(['tippingpoint compare', contestant.same(data)]).rstrip()}",
         )
     shares = validate(Split, model.config["split"], "split")
     cut = hashlib.sha256(json.dumps(shares.model_dump(), sort_keys=True).encode()).hexdigest()[:8]

@@ -110,7 +110,7 @@ def find(client: MlflowClient, reference: str, experiment: str | None = None) ->
         raise InputError(
             "models",
             f"{reference!r} is neither a registry URI nor a run id",
-            "Type models='[models:/NAME/VERSION]', models:/NAME@ALIAS, or 32 hex digits of a run.",
+            "Name models:/NAME/VERSION, models:/NAME@ALIAS, or 32 hex digits of a run.",
         )
     if JOB not in run.data.tags:
         what = f"run {run.info.run_id} was not made by tippingpoint: its policy and its users are not known"

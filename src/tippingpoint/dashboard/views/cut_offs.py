@@ -232,7 +232,7 @@ def _save(now: Scenario, then: Scenario) -> None:
     st.caption(
         f"A policy file, digest {now.policy.digest}. To have it judged beside others, in the folder it is in:"
         f" tippingpoint simulate policies=[{plain(name)}]. To register a version with it, in a folder mine/policy:"
-        f" tippingpoint compare --config-dir mine policy={plain(name.removesuffix('.yaml'))}"
+        f" tippingpoint compare --config-dir mine policy={plain(name.removesuffix('.yaml'))} data=…"
     )
 
 
