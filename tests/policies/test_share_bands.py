@@ -37,7 +37,7 @@ def test_it_decides_nothing_before_it_is_bound() -> None:
 
 @pytest.mark.parametrize(("shares", "said"), [((0.1, 0.3), "must fall"), ((1.2, 0.3), "lie between 0 and 1")])
 def test_shares_that_cannot_be_are_refused(shares: tuple[float, ...], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(InputError, match=said):
         ShareBands(shares=shares)
 
 

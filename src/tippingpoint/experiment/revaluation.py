@@ -18,6 +18,7 @@ from tippingpoint.offpolicy.sufficient_statistics import MEASURE, MONEY, Joint, 
 from tippingpoint.offpolicy.value import break_even_response
 from tippingpoint.policies.bands import Bands
 from tippingpoint.policies.best_action import BestAction
+from tippingpoint.policies.share_bands import ShareBands
 
 INTEREST = 0.01
 """Share of a user's value with no action: the smallest uplift of interest, where none is stated."""
@@ -79,6 +80,8 @@ def price(gathered: SufficientStatistics, asked: SimulationRequest) -> Simulatio
 
 def _bound(about: Mapping[str, Any], model: str, name: str, policy: Bands) -> Bands:
     """A policy of bands with the cut-offs it has under a model's scores."""
+    if not isinstance(policy, ShareBands):
+        return policy
     return policy.model_copy(update={"cuts": tuple(about["bound"][model][name]["cuts"])})
 
 

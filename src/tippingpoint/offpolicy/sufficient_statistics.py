@@ -14,8 +14,8 @@ from tippingpoint.offpolicy.cells import Cells, gather
 from tippingpoint.offpolicy.evidence import Evidence, Log
 from tippingpoint.offpolicy.support import Support
 
-VERSION = 4
-"""Of the saved form."""
+VERSION, WITHOUT_SUPPORT = 4, 3
+"""Of the saved form, and of the one before, which is read where no log is behind it: it knew no expected outcomes."""
 
 
 PARTS = ("validation", "test")
@@ -120,9 +120,9 @@ class SufficientStatistics:
             with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
                 found = {name: arrays[name] for name in arrays.files}
             text = json.loads(found["text"].tobytes())
-            if text["version"] != VERSION:
-                raise ValueError(f"version {text['version']}, not {VERSION}")
             about = text["about"]
+            if text["version"] not in (VERSION, *([WITHOUT_SUPPORT] if about["kind"] in ("truth", "assumed") else [])):
+                raise ValueError(f"version {text['version']}, not {VERSION}")
 
             def cells(where: str, cuts: np.ndarray | None = None, blocks: Sequence[str] | None = None) -> Cells:
                 gram, support = found[f"{where}/gram"], f"{where}/support/"
