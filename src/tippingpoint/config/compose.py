@@ -150,7 +150,7 @@ def as_added(verb: str, overrides: Sequence[str]) -> list[str]:
 
 
 def _brought_along(verb: str, overrides: Sequence[str]) -> list[str]:
-    """Words that go without saying: bands at shares of users for a table of one's own; `simulate` keeps the models' own.
+    """Words that go without saying: shares of users for a table of one's own; in `simulate` what models have stays.
 
     >>> _brought_along("compare", ["data=csv", "data.path=users.csv"])
     ['policy=intent_shares']
