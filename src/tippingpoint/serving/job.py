@@ -56,6 +56,7 @@ def serve(settings: ServeSettings) -> ServeResult:
         from tippingpoint.serving import server
         from tippingpoint.serving.alias_watcher import Follower
         from tippingpoint.serving.api import application
+        from tippingpoint.serving.connections import Room, most_connections
         from tippingpoint.serving.log import say
         from tippingpoint.serving.metrics import Metrics
         from tippingpoint.serving.version import Limits, Served, serve_version
@@ -90,7 +91,8 @@ def serve(settings: ServeSettings) -> ServeResult:
     watching = threading.Thread(target=follower.follow, args=(stop, settings.poll_seconds), daemon=True)
     watching.start()
     say("serving", address=address(host, port), serving=follower.current.reference, follows=reference)
-    server.run(application(follower, metrics, limits, key, settings.access_log), listening)
+    room = Room(most_connections(), lambda why: metrics.closed.labels(why).inc())
+    server.run(application(follower, metrics, limits, key, settings.access_log), listening, room)
     stop.set()
     watching.join(ENDS)
     answered = sum(s.value for m in metrics.requests.collect() for s in m.samples if s.name.endswith("_total"))
