@@ -133,8 +133,10 @@ class Connection(HttpToolsProtocol):
         self.room.waiting.pop(self, None)
 
     def data_received(self, data: bytes) -> None:
-        if self.phase is Phase.WHOLE and not self.answering:
-            self._turn(Phase.HEAD)
+        if self.phase is Phase.WHOLE:
+            self.silent = 0
+            if not self.answering:
+                self._turn(Phase.HEAD)
         self.silent += len(data)
         super().data_received(data)
         if self.silent > HEAD_BYTES and self.phase is not Phase.WHOLE and not self.transport.is_closing():
@@ -154,6 +156,7 @@ class Connection(HttpToolsProtocol):
         super().on_headers_complete()
         self.cycle.transport = _Lingering(self)
         self._turn(Phase.BODY)
+        self.silent = 0
 
     def on_body(self, body: bytes) -> None:
         super().on_body(body)
@@ -195,7 +198,7 @@ class Connection(HttpToolsProtocol):
             self.transport.write_eof()
 
     def _turn(self, phase: Phase) -> None:
-        self.phase, self.since, self.silent, self.unread = phase, self.loop.time(), 0, 0
+        self.phase, self.since, self.unread = phase, self.loop.time(), 0
 
     def _end(self, why: str) -> None:
         self.room.counted(why)

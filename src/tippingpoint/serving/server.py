@@ -34,8 +34,8 @@ def listen(host: str, port: int) -> socket.socket:
         raise OutsideError(f"{host}:{port}", what, "Type port=8001.") from error
 
 
-def run(app: ASGIApp, listening: socket.socket, room: Room) -> None:
-    """Serve until SIGTERM or Ctrl-C."""
+def server(app: ASGIApp, room: Room) -> uvicorn.Server:
+    """Return what serves an application until SIGTERM or Ctrl-C."""
     config = uvicorn.Config(
         app,
         http=partial(Connection, room),  # type: ignore[arg-type]  # uvicorn calls it, whatever it is
@@ -48,7 +48,7 @@ def run(app: ASGIApp, listening: socket.socket, room: Room) -> None:
         timeout_graceful_shutdown=GRACE,
         timeout_keep_alive=30,
     )
-    _Server(config).run(sockets=[listening])
+    return _Server(config)
 
 
 class _Server(uvicorn.Server):
