@@ -22,9 +22,10 @@ from tippingpoint.promotion.history import history
 from tippingpoint.promotion.job import promote
 from tippingpoint.promotion.judge import Contestant
 from tippingpoint.promotion.status import status
-from tippingpoint.tracking.journal import append
+from tippingpoint.tracking.entries import append
+from tippingpoint.tracking.journal import CHAMPION
 from tippingpoint.tracking.models import LoadedModel
-from tippingpoint.tracking.promotion import CHAMPION, aliases
+from tippingpoint.tracking.promotion import aliases
 from tippingpoint.tracking.registry import CHALLENGER
 
 

@@ -5,7 +5,8 @@ from mlflow import MlflowClient
 
 from tests.promotion.promoting import FORCED, promoting, rolling_back
 from tippingpoint.core.errors import InputError, RefusedError
-from tippingpoint.tracking.promotion import CHAMPION, PREVIOUS, aliases
+from tippingpoint.tracking.journal import CHAMPION, PREVIOUS
+from tippingpoint.tracking.promotion import aliases
 from tippingpoint.tracking.registry import DEPLOYMENT
 
 

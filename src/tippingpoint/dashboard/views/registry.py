@@ -10,8 +10,8 @@ from tippingpoint.dashboard.state import plain, settings, subject
 from tippingpoint.dashboard.tables import frame
 from tippingpoint.promotion.registry_status import described, table
 from tippingpoint.tracking import backend
-from tippingpoint.tracking.journal import Entry, read
-from tippingpoint.tracking.promotion import at, registry_status, version_of
+from tippingpoint.tracking.journal import Entry, at, read
+from tippingpoint.tracking.promotion import registry_status, version_of
 
 MEASURED = "measured_uplift_per_1000"
 SHOWN = ["when", "what", "version", "over", "who", "why", "gate", "then", "now"]
