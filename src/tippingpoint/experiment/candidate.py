@@ -37,6 +37,7 @@ from tippingpoint.reports.markdown import shortened
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.provenance import provenance
 from tippingpoint.tracking.registry import Client, Version, check_policy, register
+from tippingpoint.tracking.rights import check_experiment, check_model
 from tippingpoint.tracking.runs import Run, reap
 from tippingpoint.tracking.tags import JOB
 
@@ -59,7 +60,11 @@ def open_store(settings: Settings, question: ExperimentSpec) -> tuple[Client, st
     reap(client)
     if settings.tracking.register_model:
         check_policy(client, question.policy)
-    return client, backend.experiment_id(client, settings.tracking.experiment or question.name)
+    experiment = backend.experiment_id(client, settings.tracking.experiment or question.name)
+    check_experiment(client, experiment)
+    if settings.tracking.register_model:
+        check_model(client, question.name, "Or type tracking.register_model=false.")
+    return client, experiment
 
 
 def begin(settings: Settings, question: ExperimentSpec, job: str) -> tuple[Client, str, dict[str, str]]:
