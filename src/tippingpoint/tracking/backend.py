@@ -25,7 +25,7 @@ from mlflow.utils.credentials import read_mlflow_creds
 from tippingpoint.core.errors import InputError, OutsideError
 from tippingpoint.core.foreign import as_theirs
 from tippingpoint.core.redaction import masked
-from tippingpoint.tracking.refusals import reason_of, refusal
+from tippingpoint.tracking.refusals import TABLE, reason_of, refusal
 
 STORE_ERRORS = (OSError, sqlite3.Error, sqlalchemy.exc.SQLAlchemyError, Timeout, MlflowException)
 INITIALISE_SECONDS = 120
@@ -106,9 +106,9 @@ def store_errors(reading: bool = False) -> Iterator[None]:
         raise outside(error, reading) from error
 
 
-def outside(error: BaseException, reading: bool = False) -> OutsideError:
-    """What a store's error is told as."""
-    where = f"store {shown()}"
+def outside(error: BaseException, reading: bool = False, of: str = "") -> OutsideError:
+    """What a store's error is told as, by whoever knows `of` what it is."""
+    where = of or f"store {shown()}"
     if is_server() and (told := refusal(error, user(), reading)):
         return (StoreRefusedError if told.status else OutsideError)(where, told.what, told.remedy)
     return OutsideError(
@@ -140,8 +140,14 @@ def named(client: MlflowClient, name: str, note: str | None = None, tags: dict[s
     except MlflowException as error:
         if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
             raise
-        if hidden is not None:  # it is there, and not for this user
-            raise hidden from None
+        if hidden is not None:
+            raise _hidden(f"models:/{name}") from hidden
+
+
+def _hidden(where: str, instead: str = "") -> StoreRefusedError:
+    """Of what is there, as it cannot be made, and is not shown to the user."""
+    what = f"is there, and not shown to user {user()!r} (403): EDIT on it is needed"
+    return StoreRefusedError(where, what, f"Ask its owner, or an admin, to grant it. {TABLE} {instead}".rstrip())
 
 
 def every(search: Callable[..., Any]) -> list[Any]:
@@ -220,8 +226,9 @@ def experiment_id(client: MlflowClient, name: str) -> str:
             except MlflowException as error:
                 if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
                     raise
-                if hidden is not None:  # it is there, and not for this user
-                    raise hidden from None
+                if hidden is not None:
+                    remedy = "Or type tracking.experiment=another."
+                    raise _hidden(f"experiment {name!r}", remedy) from hidden
                 found = client.get_experiment_by_name(name)
                 if found is None:
                     raise

@@ -141,7 +141,7 @@ def find_version(client: MlflowClient, reference: str, where: str = "models") ->
         return client.get_model_version(name, version)
     except MlflowException as error:
         if not is_missing(error):
-            raise outside(error, reading=True) from error
+            raise outside(error, reading=True, of=reference) from error
         found = client.search_model_versions(max_results=100)
         names = [f"models:/{m.name}@{alias}" for m in client.search_registered_models() for alias in m.aliases]
         names += [f"models:/{v.name}/{v.version}" for v in found if "based_on" not in v.tags]  # no journals

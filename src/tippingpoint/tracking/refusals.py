@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from urllib.error import URLError
 
 from mlflow.exceptions import ERROR_CODE_TO_HTTP_STATUS, MlflowException, RestException
 from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, ErrorCode
@@ -69,19 +70,15 @@ def refusal(error: BaseException, user: str, reading: bool = False) -> Refusal |
     found = ENDPOINT.search(said)
     at = found[1] if found else ""
     if status == 401:
-        what = (
-            f"does not accept the password of user {user!r} (401)"
-            if user
-            else "asks who you are, or does not accept the token (401)"
-        )
+        what = f"does not accept the password of user {user!r} (401)" if user else "asks who you are (401)"
         remedy = "Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN."
-        return Refusal(401, f"{unknown} (401)", remedy)
+        return Refusal(401, what, remedy)
     if status == 403:
         return _denied(at, user, reading)
     if status == 404 and not isinstance(error, RestException):
         what = f"answers, but not as an MLflow tracking server does (404{f' at {at}' if at else ''})"
         return Refusal(404, what, "Set MLFLOW_TRACKING_URI to the address at which the server's pages are.")
-    if AWAY.search(said) or isinstance(error, ConnectionError | TimeoutError):
+    if AWAY.search(said) or isinstance(error, ConnectionError | TimeoutError | URLError):
         return Refusal(0, f"cannot be reached ({reason_of(error)})", "Start it, or set MLFLOW_TRACKING_URI to another.")
     if status is not None and (status >= 500 or status == 429):
         return Refusal(0, f"is in trouble ({reason_of(error)})", "Try again later; its log says why.")
