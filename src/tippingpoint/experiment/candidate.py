@@ -36,8 +36,8 @@ from tippingpoint.reports import figures
 from tippingpoint.reports.markdown import shortened
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.provenance import provenance
-from tippingpoint.tracking.registry import Client, Version, check_policy, register
-from tippingpoint.tracking.rights import check_experiment, check_model
+from tippingpoint.tracking.registry import Client, Version, check_policy, check_registering, register
+from tippingpoint.tracking.rights import check_experiment
 from tippingpoint.tracking.runs import Run, reap
 from tippingpoint.tracking.tags import JOB
 
@@ -63,7 +63,7 @@ def open_store(settings: Settings, question: ExperimentSpec) -> tuple[Client, st
     experiment = backend.experiment_id(client, settings.tracking.experiment or question.name)
     check_experiment(client, experiment)
     if settings.tracking.register_model:
-        check_model(client, question.name, "Or type tracking.register_model=false.")
+        check_registering(client, question.name)
     return client, experiment
 
 

@@ -146,8 +146,8 @@ def named(client: MlflowClient, name: str, note: str | None = None, tags: dict[s
 
 def _hidden(where: str, instead: str = "") -> StoreRefusedError:
     """Of what is there, as it cannot be made, and is not shown to the user."""
-    what = f"is there, and not shown to user {user()!r} (403): EDIT on it is needed"
-    return StoreRefusedError(where, what, f"Ask its owner, or an admin, to grant it. {TABLE} {instead}".rstrip())
+    what = f"is there, and not shown to user {user()!r} (403)"
+    return StoreRefusedError(where, what, f"Ask its owner, or an admin, for what is needed. {TABLE} {instead}".rstrip())
 
 
 def every(search: Callable[..., Any]) -> list[Any]:
