@@ -171,7 +171,7 @@ def _resumed(client: Client, name: str, number: int) -> PromoteResult:
         what = f"its journal has no entry {number}" if entry is None else f"entry {number} is not one to carry out"
         if entry in journal.foreign:
             what += ": nobody who may edit the model stands behind it"
-        remedy = f"Type {override('resume', journal.at)}." if journal.head else "Type tippingpoint promote."
+        remedy = f"{status.resume}." if journal.head else f"Type tippingpoint promote{status.named}."
         raise RefusedError(where, f"{what}{newest}", remedy)
     if not status.stands and not status.version:  # deleted, or another by now
         raise RefusedError(where, status.amiss, status.remedy)

@@ -6,7 +6,6 @@ from typing import Any
 from rich.console import RenderableType
 
 from tippingpoint.config.settings import StatusSettings
-from tippingpoint.core.overrides import override
 from tippingpoint.promotion import report
 from tippingpoint.promotion.registry_status import described, named
 from tippingpoint.reports.result import Result
@@ -45,9 +44,9 @@ class ModelStatus:
             lines.append(self.champion.said)
         elif behind:
             gone = all(what.endswith("was deleted") for what in behind)
-            again = f"promote resume {journal.at} {override('name', self.at.name)}"
-            next_ = "promote, as what was deleted cannot come back" if gone else again
-            lines.append(f"{self.at.name} is not as its journal says: {', '.join(behind)}. Next: tippingpoint {next_}")
+            new = f"Type tippingpoint promote{self.champion.named}, as what was deleted cannot come back"
+            what = f"{self.at.name} is not as its journal says: {', '.join(behind)}"
+            lines.append(f"{what}. {new if gone else self.champion.resume}.")
         return [*lines, *self.grants]
 
 

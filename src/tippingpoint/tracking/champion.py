@@ -35,6 +35,8 @@ class ChampionStatus:
         What to type.
     stands
         Whether nothing can be promoted or rolled back before that is typed.
+    named
+        What names the registered model after a verb.
     """
 
     name: str
@@ -43,11 +45,24 @@ class ChampionStatus:
     amiss: str = ""
     remedy: str = ""
     stands: bool = False
+    named: str = ""
 
     @property
     def said(self) -> str:
         """What is amiss and what to type, in sentences."""
         return f"models:/{self.name}: {self.amiss}. {self.remedy}" if self.amiss else ""
+
+    @property
+    def resume(self) -> str:
+        """What makes aliases, tags and description what the newest entry says."""
+        return f"Type {PROMOTE} resume {self.journal.at}{self.named}"
+
+    @property
+    def instead(self) -> str:
+        """What is typed where the champion is no more."""
+        if self.journal.previous:
+            return f"Type tippingpoint rollback{self.named}."
+        return f"Type {PROMOTE}{self.named} gate.better.inconclusive=passes."
 
 
 def champion_status(client: MlflowClient, name: str) -> ChampionStatus:
@@ -63,29 +78,33 @@ def champion_status(client: MlflowClient, name: str) -> ChampionStatus:
         model = model_of(client, name)
         if model is None:
             return ChampionStatus(name, journal, "", *(DELETED if journal.entries else ()))
-        typed = _typed(name, model.tags.get(COPIES))
         alias = str(model.aliases.get(CHAMPION, ""))
-        head, (number, _, claim) = journal.head, model.tags.get(CARRIED_OUT, "").partition(" ")
-        by = f"version {alias} is champion by its alias" if alias else "there is no champion"
-        again = f"Type tippingpoint promote model={alias}{typed}" if alias else f"Type {PROMOTE}{typed}"
+        found = ChampionStatus(name, journal, alias, named=_named(name, model.tags.get(COPIES)))
+        number, _, claim = model.tags.get(CARRIED_OUT, "").partition(" ")
         if claim and claim not in {entry.claim for entry in journal.entries}:
-            gone = f"entry {number} was deleted from its journal" if journal.entries else "its journal was deleted"
-            return ChampionStatus(name, journal, alias, f"{gone}; {by}", f"{again}, which writes it anew.")
-        if head is None:
-            amiss = "" if alias else f"there is no champion yet{_foreign(journal)}"
-            return ChampionStatus(name, journal, alias, amiss, "" if alias else f"Type {PROMOTE}{typed}.")
-        resume = f"Type tippingpoint promote resume {head.number}{typed}"
+            return _without_entry(found, number)
+        if (head := journal.head) is None:
+            never = _foreign(journal) if not alias else ""
+            return replace(found, amiss=never, remedy=f"Type {PROMOTE}{found.named}.")
         if journal.left:
-            amiss = f"entry {head.number} ({told(head)}) is not carried out: its process is still at it, or was killed"
-            return ChampionStatus(name, journal, alias, amiss, f"{resume}.", stands=True)
+            what = f"entry {head.number} ({told(head)}) is not carried out: its process is still at it, or was killed"
+            return replace(found, amiss=what, remedy=f"{found.resume}.", stands=True)
         if wrong := _otherwise(client, journal, head):
-            return ChampionStatus(name, journal, "", wrong, _back(journal, typed))
+            return replace(found, version="", amiss=wrong, remedy=found.instead)
         if alias != head.version:
             moved = f"was moved by hand to version {alias}" if alias else "was removed by hand"
             amiss = f"the alias champion {moved}; by entry {head.number} ({told(head)}) it is version {head.version}"
-            other = f", or tippingpoint promote model={alias}{typed} to have it judged" if alias else ""
-            return ChampionStatus(name, journal, alias, amiss, f"{resume}{other}.", stands=not alias)
-        return _of_run(client, ChampionStatus(name, journal, alias), typed)
+            other = f", or {PROMOTE} model={alias}{found.named} to have it judged" if alias else ""
+            return replace(found, amiss=amiss, remedy=f"{found.resume}{other}.", stands=not alias)
+        return _of_run(client, found)
+
+
+def _without_entry(found: ChampionStatus, number: str) -> ChampionStatus:
+    """What is said where the entry that aliases follow from was deleted."""
+    gone = f"entry {number} was deleted from its journal" if found.journal.entries else "its journal was deleted"
+    by = f"version {found.version} is champion by its alias" if found.version else "no version is champion"
+    again = f" model={found.version}" if found.version else ""
+    return replace(found, amiss=f"{gone}; {by}", remedy=f"Type {PROMOTE}{again}{found.named}, which writes it anew.")
 
 
 def settled_status(client: MlflowClient, name: str) -> ChampionStatus:
@@ -141,7 +160,7 @@ def _otherwise(client: MlflowClient, journal: Journal, head: Entry) -> str:
     return ""
 
 
-def _of_run(client: MlflowClient, status: ChampionStatus, typed: str) -> ChampionStatus:
+def _of_run(client: MlflowClient, status: ChampionStatus) -> ChampionStatus:
     """The same with what is said of a champion whose run was deleted, which can be restored, or is gone."""
     number = status.version
     run_id = client.get_model_version(status.name, number).run_id
@@ -152,27 +171,21 @@ def _of_run(client: MlflowClient, status: ChampionStatus, typed: str) -> Champio
         if error.error_code != ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
             raise
         what = f"run {run_id} of its champion, version {number}, is gone, and with it what it was asked"
-        return replace(status, version="", amiss=what, remedy=_back(status.journal, typed))
+        return replace(status, version="", amiss=what, remedy=status.instead)
     what = f"run {run_id} of its champion, version {number}, was deleted"
     return replace(status, amiss=what, remedy=f"Type mlflow runs restore --run-id {run_id}.")
 
 
-def _back(journal: Journal, typed: str) -> str:
-    """What is typed where the champion is no more."""
-    if journal.previous:
-        return f"Type tippingpoint rollback{typed}."
-    return f"Type {PROMOTE}{typed} gate.better.inconclusive=passes."
-
-
 def _foreign(journal: Journal) -> str:
-    """What is said of entries that would move the champion and do not count."""
+    """What is said where there is no champion, but entries that would have made one and do not count."""
     if not (numbers := [str(entry.number) for entry in journal.foreign]):
         return ""
     of = f"entries {', '.join(numbers[:6])} of its journal do" if len(numbers) > 1 else f"entry {numbers[0]} does"
-    return f" ({of} not count: written for a model that was deleted, or by somebody who may not edit this one)"
+    why = "written for a model that was deleted, or by somebody who may not edit this one"
+    return f"there is no champion yet ({of} not count: {why})"
 
 
-def _typed(name: str, copy_of: str | None) -> str:
+def _named(name: str, copy_of: str | None) -> str:
     """What names the registered model after a verb."""
     of = copy_of or name
     to = f" {override('to', name.removeprefix(f'{of}-'))}" if copy_of else ""

@@ -135,7 +135,7 @@ def _champion(client: MlflowClient, name: str) -> str:
     """The champion of a registered model, by its alias."""
     status = champion_status(client, name)
     if not status.version:
-        raise InputError("model", f"models:/{name}: {status.amiss or 'there is none'}", status.remedy)
+        raise InputError("model", f"models:/{name}: {status.amiss or 'there is no champion yet'}", status.remedy)
     if status.amiss and not status.journal.left:  # an entry on its way is its author's business
         print(status.said, file=sys.stderr)
     return f"models:/{name}@{CHAMPION}"

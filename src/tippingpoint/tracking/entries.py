@@ -70,7 +70,7 @@ def _try(what: str, of: str, write: Callable[[], object]) -> None:
         try:
             with store_errors():
                 write()
-                return
+            return
         except OutsideError as error:
             cause = error.__cause__
             if isinstance(cause, MlflowException) and cause.error_code == ErrorCode.Name(PERMISSION_DENIED):
