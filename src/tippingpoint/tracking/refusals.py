@@ -78,10 +78,10 @@ def refusal(error: BaseException, user: str, reading: bool = False) -> Refusal |
     if status == 404 and not isinstance(error, RestException):
         what = f"answers, but not as an MLflow tracking server does (404{f' at {at}' if at else ''})"
         return Refusal(404, what, "Set MLFLOW_TRACKING_URI to the address at which the server's pages are.")
-    if AWAY.search(said) or isinstance(error, ConnectionError | TimeoutError | URLError):
-        return Refusal(0, f"cannot be reached ({reason_of(error)})", "Start it, or set MLFLOW_TRACKING_URI to another.")
     if status is not None and (status >= 500 or status == 429):
         return Refusal(0, f"is in trouble ({reason_of(error)})", "Try again later; its log says why.")
+    if AWAY.search(said) or isinstance(error, ConnectionError | TimeoutError | URLError):
+        return Refusal(0, f"cannot be reached ({reason_of(error)})", "Start it, or set MLFLOW_TRACKING_URI to another.")
     return None
 
 
@@ -92,7 +92,11 @@ def _denied(at: str, user: str, reading: bool) -> Refusal:
         return Refusal(403, what, "Look at the path in MLFLOW_TRACKING_URI, and ask its admin for an account.")
     kind = "experiment" if at.startswith(OF_EXPERIMENTS) else "registered model"
     reads = reading or bool(READS.search(at))
-    may = f"read the {kind}, or there is none of that name" if reads else f"write to the {kind}"
+    may = f"read what is in the {kind}" if reads else f"write to the {kind}"
+    if reads and not at.startswith(
+        ("runs", "logged-models", "artifacts", "metrics")
+    ):  # hidden, and not there, look alike
+        may = f"read the {kind}, or there is none of that name"
     what = f"does not let {f'user {user!r}' if user else 'you'} {may} (403{f' at {at}' if at else ''})"
     needed = "READ" if reads else "EDIT"
     return Refusal(403, what, f"{needed} on the {kind} is needed: ask its owner, or an admin, to grant it. {TABLE}")
