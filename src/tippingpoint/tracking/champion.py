@@ -13,7 +13,7 @@ from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from tippingpoint.core.errors import RefusedError
 from tippingpoint.core.overrides import override
 from tippingpoint.tracking.backend import store_errors
-from tippingpoint.tracking.journal import CARRIED_OUT, CHAMPION, COPIES, Entry, Journal, model_of, read, told
+from tippingpoint.tracking.journal import CARRIED_OUT, CHAMPION, COPIES, Entry, Journal, read_with_model, told
 from tippingpoint.tracking.promotion import DELETED, origin
 
 PROMOTE = "tippingpoint promote"
@@ -73,9 +73,14 @@ def champion_status(client: MlflowClient, name: str) -> ChampionStatus:
     OutsideError
         When the store cannot be used.
     """
-    journal = read(client, name)
+    first = _look(client, name)
+    # An entry that was appended between the two reads looks like something amiss.
+    return _look(client, name) if first.amiss else first
+
+
+def _look(client: MlflowClient, name: str) -> ChampionStatus:
+    journal, model = read_with_model(client, name)
     with store_errors():
-        model = model_of(client, name)
         if model is None:
             return ChampionStatus(name, journal, "", *(DELETED if journal.entries else ()))
         alias = str(model.aliases.get(CHAMPION, ""))
@@ -101,10 +106,10 @@ def champion_status(client: MlflowClient, name: str) -> ChampionStatus:
 
 def _without_entry(found: ChampionStatus, number: str) -> ChampionStatus:
     """What is said where the entry that aliases follow from was deleted."""
-    gone = f"entry {number} was deleted from its journal" if found.journal.entries else "its journal was deleted"
-    by = f"version {found.version} is champion by its alias" if found.version else "no version is champion"
+    by = f"version {found.version} is champion by its alias alone" if found.version else "there is no champion"
     again = f" model={found.version}" if found.version else ""
-    return replace(found, amiss=f"{gone}; {by}", remedy=f"Type {PROMOTE}{again}{found.named}, which writes it anew.")
+    what = f"its journal was deleted, or has lost entry {number}, which made the champion; {by}"
+    return replace(found, amiss=what, remedy=f"Type {PROMOTE}{again}{found.named}, which writes it anew.")
 
 
 def settled_status(client: MlflowClient, name: str) -> ChampionStatus:

@@ -160,8 +160,8 @@ class Journal:
     @property
     def left(self) -> Entry | None:
         """The entry that counts and is not carried out: its process is still at it, or was killed."""
-        head = self.head
-        return None if head is None or head.old or self.carried_out == head.claim else head
+        head, before = self.head, {"", *(entry.claim for entry in self.entries)}
+        return head if head and not head.old and self.carried_out in before - {head.claim} else None
 
     @property
     def champions(self) -> tuple[Entry, ...]:
@@ -247,6 +247,17 @@ def read(client: MlflowClient, name: str) -> Journal:
     OutsideError
         When the store cannot be used.
     """
+    return read_with_model(client, name)[0]
+
+
+def read_with_model(client: MlflowClient, name: str) -> tuple[Journal, RegisteredModel | None]:
+    """The journal of a registered model, and the model as it was a moment later; None where it is not there.
+
+    Raises
+    ------
+    OutsideError
+        When the store cannot be used.
+    """
     found: list[ModelVersion] = []
     token = None
     wanted = f"name = {literal(journal_name(name))}"
@@ -262,7 +273,8 @@ def read(client: MlflowClient, name: str) -> Journal:
         tags = model.tags if model else {}
         announced = {k.removeprefix(ANNOUNCED): v for k, v in tags.items() if k.startswith(ANNOUNCED)}
         confirmed = 0 if model is None or announced else _confirmed(client, model, entries)
-    return Journal(name, tuple(entries), announced, tags.get(CARRIED_OUT, "").partition(" ")[2], confirmed)
+    carried_out = tags.get(CARRIED_OUT, "").partition(" ")[2]
+    return Journal(name, tuple(entries), announced, carried_out, confirmed), model
 
 
 def _confirmed(client: MlflowClient, model: RegisteredModel, entries: list[Entry]) -> int:

@@ -202,7 +202,7 @@ def registry_status(client: MlflowClient, journal: Journal, describe: Describe) 
     if journal.head is not None:
         with store_errors():
             behind = [what for what, _ in _differing(client, journal, describe) if what != DESCRIPTION]
-            numbers = {number for number in (*_tags(journal), journal.previous, journal.champion) if number}
+            numbers = {number for number in (journal.previous, journal.champion) if number}
             behind += [f"version {number} was deleted" for number in sorted(numbers - _still(client, journal.name))]
     return RegistryStatus(
         journal.name, there.get(CHAMPION, ""), there.get(PREVIOUS, ""), there.get(CHALLENGER, ""), tuple(behind)
