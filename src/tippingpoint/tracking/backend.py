@@ -110,10 +110,10 @@ def outside(error: BaseException, reading: bool = False, of: str = "") -> Outsid
     """What a store's error is told as, by whoever knows `of` what it is."""
     where = of or f"store {shown()}"
     if is_server() and (told := refusal(error, user(), reading)):
-        return (StoreRefusedError if told.status else OutsideError)(where, told.what, told.remedy)
+        return (StoreRefusedError if told.status else OutsideError)(where, masked(told.what), told.remedy)
     return OutsideError(
         where,
-        f"cannot be used ({reason_of(error)})",
+        f"cannot be used ({masked(reason_of(error))})",
         "Set MLFLOW_TRACKING_URI to a store you can write, e.g. sqlite:////home/you/mlflow.db, or see"
         " `tippingpoint doctor`.",
     )
