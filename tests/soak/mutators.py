@@ -15,81 +15,16 @@ NUMBERS = (
 )
 TIMES = ("2026-02-30", "0000-00-00", "9999-12-31T23:59:60Z", "31.12.2026", "12/31/26", "1e9", "-0001-01-01", "24:00:01")
 ODD = (
-    *(
-        "",
-        " ",
-        "\t",
-        "\n",
-        "\r",
-        "\r\n",
-        "\0",
-        "\x1b[31m",
-        "\ufeff",
-        "\u2028",
-        "é",
-        "ß" * 50,
-        "𝒳",
-        "\u202e",
-        "'",
-        '"',
-        '""',
-    ),
+    *("", " ", "\t", "\n", "\r", "\r\n", "\0", "\x1b[31m", "\ufeff", "\u2028", "é", "ß" * 50, "𝒳", "\u202e", "'", '"', '""'),
     *("=cmd|'/C calc'!A0", "a" * 5000, "${oc.env:HOME}", "${x", "???", "{{x}}", "%s%n", "../../etc/passwd", "<script>"),
     *("none", "None", "NA", "_duplicated_0", "user_id", "converted", "models:/x/1", "duckdb:///:memory:?table=x", "`"),
 )
 YAMLS = (
-    *(
-        "&a [*a]",
-        "*nowhere",
-        "!!python/object/apply:os.getcwd []",
-        "!!binary aGk=",
-        "!!timestamp 2026-02-30",
-        "? [a, b]",
-    ),
-    *(
-        "<<: *a",
-        "<<: 3",
-        "[" * 400,
-        "{a: " * 300,
-        "- " * 200,
-        "!!set {a}",
-        "!<tag:yaml.org,2002:int> x",
-        "%YAML 9.9\n---",
-    ),
-    *(
-        "\n---\n",
-        "key: 'open",
-        "a: b: c",
-        "\tx: 1",
-        "1: 2",
-        "null: 3",
-        "[1]: 2",
-        ".inf",
-        ".nan",
-        "2026-13-40",
-        "0o17",
-        "1:30",
-    ),
-    *(
-        "!!float x",
-        "!!int ''",
-        "=",
-        "'': ''",
-        "true: 1",
-        "_target_: os.getcwd",
-        "_target_: []",
-        "_target_: {}",
-        "on: on",
-    ),
-    *(
-        "${oc.env:NOT_SET}",
-        "${data.path}",
-        "${now:}",
-        "${hydra:x}",
-        "defaults: [x]",
-        "defaults: 3",
-        "- override /data: x",
-    ),
+    *("&a [*a]", "*nowhere", "!!python/object/apply:os.getcwd []", "!!binary aGk=", "!!timestamp 2026-02-30", "? [a, b]"),
+    *("<<: *a", "<<: 3", "[" * 400, "{a: " * 300, "- " * 200, "!!set {a}", "!<tag:yaml.org,2002:int> x", "%YAML 9.9\n---"),
+    *("\n---\n", "key: 'open", "a: b: c", "\tx: 1", "1: 2", "null: 3", "[1]: 2", ".inf", ".nan", "2026-13-40", "0o17", "1:30"),
+    *("!!float x", "!!int ''", "=", "'': ''", "true: 1", "_target_: os.getcwd", "_target_: []", "_target_: {}", "on: on"),
+    *("${oc.env:NOT_SET}", "${data.path}", "${now:}", "${hydra:x}", "defaults: [x]", "defaults: 3", "- override /data: x"),
 )
 JSONS = (
     *("1e999", "-0", "NaN", "[" * 600, '{"a":' * 300, '"\\ud800"', '"\\u0000"', "9" * 5000, "null", "[[]]", "{}", '""'),
@@ -97,66 +32,12 @@ JSONS = (
 )
 WORDS = (
     *("seed=", "seed=-1", "seed=1e99", "seed=[1]", "seed={a:1}", "++x.y=1", "~seed", "+seed=2", "seed=${x}", "a.b.c=d"),
-    *(
-        "data=nothing",
-        "data=[csv]",
-        "model=[]",
-        "policy.cuts=[1,0]",
-        "policy.cuts=[a]",
-        "policy={}",
-        "economics.price=x",
-    ),
-    *(
-        "--cfg",
-        "-c",
-        "--config-name=x",
-        "--config-dir",
-        "--config-path=/",
-        "-m",
-        "--info",
-        "--nonsense",
-        "-x",
-        "=",
-        "a=",
-        "=a",
-    ),
-    *(
-        "hydra.mode=X",
-        "hydra/launcher=x",
-        "hydra.sweeper.params.x=1",
-        "hydra.run.dir=",
-        "hydra.nothing=1",
-        "@x=y",
-        "data@x=csv",
-    ),
-    *(
-        "seed=range(0,3)",
-        "seed=1,2",
-        "seed=glob(*)",
-        "seed=choice(",
-        "seed=interval(0,1)",
-        "seed=int(a)",
-        "x:=1",
-        "é=1",
-        "'",
-    ),
-    *(
-        "data.users=nan",
-        "data.users=-1",
-        "data.users=1e1",
-        "split.train=2",
-        "split=3",
-        "tracking=x",
-        "tracking.log=maybe",
-    ),
-    *(
-        "data._target_=os.system",
-        "data._target_=",
-        "model.logistic.C=inf",
-        "data.noise=nan",
-        "clusters=[a,b]",
-        "data.seed=-3",
-    ),
+    *("data=nothing", "data=[csv]", "model=[]", "policy.cuts=[1,0]", "policy.cuts=[a]", "policy={}", "economics.price=x"),
+    *("--cfg", "-c", "--config-name=x", "--config-dir", "--config-path=/", "-m", "--info", "--nonsense", "-x", "=", "a=", "=a"),
+    *("hydra.mode=X", "hydra/launcher=x", "hydra.sweeper.params.x=1", "hydra.run.dir=", "hydra.nothing=1", "@x=y", "data@x=csv"),
+    *("seed=range(0,3)", "seed=1,2", "seed=glob(*)", "seed=choice(", "seed=interval(0,1)", "seed=int(a)", "x:=1", "é=1", "'"),
+    *("data.users=nan", "data.users=-1", "data.users=1e1", "split.train=2", "split=3", "tracking=x", "tracking.log=maybe"),
+    *("data._target_=os.system", "data._target_=", "model.logistic.C=inf", "data.noise=nan", "clusters=[a,b]", "data.seed=-3"),
 )
 KEEP = ("data.users=",)
 """Words that bound how long a job takes stay as they are."""
@@ -232,9 +113,7 @@ def _retyped(rng: random.Random, column: pl.Series) -> pl.Series:
         lambda: column.cast(pl.Float64, strict=False).cast(pl.UInt64, strict=False),
         lambda: column.cast(pl.Float64, strict=False).cast(pl.Decimal(30, 6), strict=False),
         lambda: column.cast(pl.Float64, strict=False).cast(pl.Float32),
-        lambda: (
-            column.cast(pl.Float64, strict=False).cast(pl.Int64, strict=False).cast(pl.Datetime("ns", "Asia/Tokyo"))
-        ),
+        lambda: column.cast(pl.Float64, strict=False).cast(pl.Int64, strict=False).cast(pl.Datetime("ns", "Asia/Tokyo")),
         lambda: column.cast(pl.Float64, strict=False).cast(pl.Int32, strict=False).cast(pl.Date),
         lambda: column.cast(pl.Float64, strict=False).cast(pl.Int64, strict=False).cast(pl.Duration),
         lambda: column.cast(pl.Float64, strict=False).abs().cast(pl.Int64, strict=False).cast(pl.Time, strict=False),
@@ -306,9 +185,7 @@ def wrong_yaml(rng: random.Random, text: str, others: Sequence[str]) -> bytes:
             lines[at] = chosen(rng, YAMLS) + ": " + lines[at].partition(":")[2]
     content = "\n".join(lines).encode("utf-8", "surrogatepass")
     if rng.randrange(60) == 0:  # a bomb of aliases
-        bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x]\n" + "".join(
-            f"a{k}: &a{k} [{','.join([f'*a{k - 1}'] * 9)}]\n" for k in range(1, 9)
-        )
+        bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x]\n" + "".join(f"a{k}: &a{k} [{','.join([f'*a{k - 1}'] * 9)}]\n" for k in range(1, 9))
         return bomb.encode() + content
     return wrong_bytes(rng, content, [o.encode() for o in others], YAMLS) if rng.randrange(3) == 0 else content
 
@@ -329,7 +206,5 @@ def wrong_words(rng: random.Random, words: Sequence[str]) -> list[str]:
             key = line[at].partition("=")[0]
             line[at] = f"{key}={chosen(rng, (*NUMBERS, *TIMES, *ODD, *YAMLS))}"
         else:
-            line[at] = wrong_bytes(rng, line[at].encode(), [b"x=[1,2]", b"a.b"], (*ODD, *WORDS)).decode(
-                "utf-8", "replace"
-            )
+            line[at] = wrong_bytes(rng, line[at].encode(), [b"x=[1,2]", b"a.b"], (*ODD, *WORDS)).decode("utf-8", "replace")
     return [word.replace("\0", "") for word in line]  # the system hands on no word with a zero byte

@@ -103,9 +103,7 @@ class Ground:
         self.folder = folder
         self.users = pl.read_csv("users.csv", schema_overrides={"user_id": pl.String}).head(ROWS)
         fair = pl.Series("converted", [k % 3 == 0 for k in range(len(self.users))]).cast(pl.Int64)
-        self.logged = self.users.with_columns(
-            fair, pl.Series("joined", ["2026-03-01", "2026-04-02 10:00"] * (len(fair) // 2))
-        )
+        self.logged = self.users.with_columns(fair, pl.Series("joined", ["2026-03-01", "2026-04-02 10:00"] * (len(fair) // 2)))
         self.logged.write_csv("logged.csv")
         self.contract = shipped("case_study").read_text()
         self.groups = {
@@ -114,9 +112,7 @@ class Ground:
             for path in sorted((config_folder() / group).glob("*.yaml"))
         }
         assert typed(["data", "write", "data=event_log", "data.profiles=60", "to=events"]).code == 0
-        scored = typed(
-            ["score", "input=users.csv", "to=decided.csv", f"model={MODEL}", "tracking.log=false", "holdout=0.5"]
-        )
+        scored = typed(["score", "input=users.csv", "to=decided.csv", f"model={MODEL}", "tracking.log=false", "holdout=0.5"])
         assert scored.code == 0, scored
 
     def of_table(self, rng: random.Random) -> Case:
@@ -127,44 +123,22 @@ class Ground:
         content = mutators.as_parquet(rng, table) if parquet else mutators.as_csv(rng, table)
         whole = rng.randrange(2) == 1
         if not whole:
-            content = mutators.wrong_bytes(
-                rng, content, [content, b"a,b\n1,2\n"], (*mutators.NUMBERS, *mutators.TIMES, *mutators.ODD)
-            )
+            content = mutators.wrong_bytes(rng, content, [content, b"a,b\n1,2\n"], (*mutators.NUMBERS, *mutators.TIMES, *mutators.ODD))
         path = Path(f"case.{'parquet' if parquet else 'csv'}")
         path.write_bytes(content)
         told = ["data=csv", f"data.path={path}"]
-        target = rng.choice(
-            ([], ["data.target=converted"], ["data.target=converted", "data.id=user_id", "data.drop=[joined]"])
-        )
+        target = rng.choice(([], ["data.target=converted"], ["data.target=converted", "data.id=user_id", "data.drop=[joined]"]))
         kind = rng.randrange(10)
         if kind < 4:
             return Case(["data", "describe", *told, *target, *rng.choice(([], [], ["data.as_of=2026-05-01"]))])
         if kind < 8:
             limits = ["quarantine_share=1", *rng.choice(([], [], ["chunk=7"], ["parts=true"], ["reasons=true"]))]
             to = "parts" if "parts=true" in limits else "out.csv"
-            line = [
-                "score",
-                f"input={path}",
-                f"to={to}",
-                f"model={MODEL}",
-                "tracking.log=false",
-                "output=json",
-                *limits,
-            ]
+            line = ["score", f"input={path}", f"to={to}", f"model={MODEL}", "tracking.log=false", "output=json", *limits]
             return Case(line, lambda ended: no_row_lost(ended, len(table) if whole and parquet else None))
         if kind == 8:
             return Case(["data", "explore", *told, *target, "to=page.html"])
-        return Case(
-            [
-                "run",
-                "model=logistic",
-                *told,
-                "data.target=converted",
-                "tracking.log=false",
-                "explain_rows=5",
-                "report=none",
-            ]
-        )
+        return Case(["run", "model=logistic", *told, "data.target=converted", "tracking.log=false", "explain_rows=5", "report=none"])
 
     def of_yaml(self, rng: random.Random) -> Case:
         """A group's option, an experiment, a gate, a contract."""
@@ -206,15 +180,7 @@ class Ground:
             at = rng.randrange(len(lines))
             lines[at] = mutators.wrong_json(rng, json.loads(lines[at]) if lines[at].startswith(b"{") else {})
         path.write_bytes(b"\n".join(lines))
-        return Case(
-            [
-                "data",
-                "describe",
-                "data=events",
-                "data.product=export/product.jsonl",
-                "data.payments=export/payments.jsonl",
-            ]
-        )
+        return Case(["data", "describe", "data=events", "data.product=export/product.jsonl", "data.payments=export/payments.jsonl"])
 
     def of_words(self, rng: random.Random) -> Case:
         """A command line."""
