@@ -42,7 +42,8 @@ from tippingpoint.reports.markdown import shortened
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.models import OUT_OF_FOLD, saved_scores
 from tippingpoint.tracking.provenance import provenance
-from tippingpoint.tracking.registry import Client, Version, check_policy, register
+from tippingpoint.tracking.registry import Client, Version, check_policy, check_registering, register
+from tippingpoint.tracking.rights import check_experiment
 from tippingpoint.tracking.runs import Run, reap
 from tippingpoint.tracking.tags import JOB
 
@@ -67,7 +68,11 @@ def open_store(settings: Settings, question: ExperimentSpec) -> tuple[Client, st
     reap(client)
     if settings.tracking.register_model:
         check_policy(client, question.policy)
-    return client, backend.experiment_id(client, settings.tracking.experiment or question.name)
+    experiment = backend.experiment_id(client, settings.tracking.experiment or question.name)
+    check_experiment(client, experiment)
+    if settings.tracking.register_model:
+        check_registering(client, question.name)
+    return client, experiment
 
 
 def begin(settings: Settings, question: ExperimentSpec, job: str) -> tuple[Client, str, dict[str, str]]:

@@ -36,6 +36,7 @@ from tippingpoint.tracking import backend
 from tippingpoint.tracking.models import config_of, find
 from tippingpoint.tracking.provenance import provenance
 from tippingpoint.tracking.registry import Client
+from tippingpoint.tracking.rights import check_experiment, check_model
 from tippingpoint.tracking.runs import StoredRun, reap
 from tippingpoint.tracking.runs import run as tracked
 from tippingpoint.tracking.tags import JOB
@@ -120,6 +121,9 @@ def measure(settings: MeasureSettings) -> MeasureResult:
         step("opening the store")
         reap(client)
         runs = {version: _run(client, version) for version in decided.versions()}
+        for version, run in runs.items():
+            check_experiment(client, run.info.experiment_id)
+            check_model(client, version.removeprefix("models:/").partition("/")[0])
         step("answering")
         first_look = _first_look(rule, decided.outcome_name)
         known = {version: _known(client, version, run, first_look) for version, run in runs.items()}
