@@ -15,7 +15,8 @@ from tippingpoint.data.users import Users
 from tippingpoint.economics import Economics
 from tippingpoint.experiment.collected_evidence import EvidenceModels, PartEvidence, measure_names
 from tippingpoint.experiment.collected_tables import break_even_responses, movement, segments_of
-from tippingpoint.experiment.diagnostics import Chosen, evidence
+from tippingpoint.experiment.diagnostics import Chosen, data, evidence
+from tippingpoint.experiment.diagnostics import model as model_findings
 from tippingpoint.experiment.evidence import kind_of, rarely_taken
 from tippingpoint.experiment.valuation import BindingUsers
 from tippingpoint.offpolicy.cells import gather, grid
@@ -86,9 +87,12 @@ def gather_users(
         segments["break_even_response"] = break_even_responses(segments, groups, test.valued)
     tables = {"movement": movement(groups, bound)} | test.tables(scores["test"], decisions["test"])
     about = _of_users(first.question, source, users, kind) | _of_prices(economics, actions, excluded, users, test)
-    told = (*assigned.findings, *chosen.settle(evidence.of_kind(users, kind)))
+    told = (*chosen.settle(data.of_users(users)), *assigned.findings, *chosen.settle(evidence.of_kind(users, kind)))
+    for name, score in scores["test"].items():
+        told += chosen.settle(model_findings.at_a_glance(parts.test, score), name)
     told += tuple(test.findings(chosen, bound, scores["test"], assigned.vetoed))
     about |= {"vetoed": list(assigned.vetoed), "findings": [finding.to_dict() for finding in told]}
+    about |= {"accepted": dict(chosen.accept)}
     about |= {"users": {"all": len(users), "validation": len(parts.validation), "test": len(parts.test)}}
     about |= _of_contestants(models, policies, bound) | {"cuts": cuts, "seed": seed}
     return SufficientStatistics(

@@ -273,6 +273,7 @@ def _asked(
         sensitivity=SENSITIVITY if settings.sensitivity is None else settings.sensitivity,
         least=LEAST_CHANGED if settings.least is None else settings.least,
         seed=gathered.about["seed"],
+        chosen=Chosen.of(settings.diagnostics, {"diagnostics": {"accept": gathered.about.get("accepted")}}),
         first_only=first_only,
     )
 

@@ -179,7 +179,7 @@ def _lock(
             "policy": question.policy.digest,
             "economics": settings.economics.as_written(),
             "evidence": question.evidence.label,
-            "diagnostics": settings.diagnostics.accept,
+            **({"accepted": accepted} if (accepted := settings.diagnostics.accept) else {}),
             "registered": settings.tracking.register_model,
             **({"report": "full"} if settings.reported == "full" else {}),  # larger than what may be there
         }
