@@ -14,10 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from filelock import FileLock
 
 from tests.refusals import Refusal
+from tests.secured_server import SecuredServer, secured
 
 REAL = Path(os.environ.get("TIPPINGPOINT_REAL_DATA", Path(__file__).parents[2] / "shared/data"))
 """The real tables that some tests look at."""
@@ -27,9 +29,13 @@ LONGEST = ("test_tune.py", "test_search_survives.py", "test_kills_and_races.py",
 """Files that begin first: a file stays with one worker, and the last one keeps the other waiting."""
 STEPS = (
     *("reading users", "writing ", "opening the store", "loading models", "reading statistics", "scoring users"),
-    *("answering", "filing", "reading decisions"),
+    *("answering", "filing", "reading decisions", "uplift is "),
 )
 """Lines on stderr that say how far a job is."""
+
+
+hypothesis.settings.register_profile("tests", deadline=None)  # how long an example takes says how busy the machine is
+hypothesis.settings.load_profile("tests")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -213,6 +219,15 @@ def postgres() -> Iterator[str]:
     finally:
         run(bin_ / "pg_ctl", "stop", "-m", "immediate", "-D", data)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def secured_server(
+    request: pytest.FixtureRequest, postgres: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SecuredServer]:
+    """An MLflow server with basic auth of a module's own, whose default permission is READ, or the parameter's."""
+    with secured(postgres, tmp_path_factory.mktemp("secured"), getattr(request, "param", "READ")) as server:
+        yield server
 
 
 def _exists(user: str) -> bool:

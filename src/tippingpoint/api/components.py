@@ -9,6 +9,7 @@ import yaml
 from tippingpoint.config.compose import config_folder, option
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.strict import Component, StrictModel
+from tippingpoint.data import generators
 from tippingpoint.data.source import Source
 from tippingpoint.economics import Economics
 from tippingpoint.models.family import Family
@@ -105,4 +106,5 @@ def _brought(group: str, users: Source) -> str:
                 for key, value in line.items() if isinstance(line, dict) else ():
                     if key.startswith(f"override /{group}@"):
                         return str(value)
-    return {"policy": "intent_bands", "economics": "freemium"}[group]
+    generated = users.__class__.__module__.startswith(f"{generators.__name__}.")
+    return {"policy": "intent_bands" if generated else "intent_shares", "economics": "freemium"}[group]

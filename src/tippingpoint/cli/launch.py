@@ -43,6 +43,7 @@ JOBS = {
     "dashboard": "dashboard.job:dashboard",
     "describe": "exploration.describe:describe",
     "doctor": "cli.doctor:doctor",
+    "diagnostics": "cli.diagnostics:diagnostics",
     "explore": "exploration.explore:explore",
     "history": "promotion.history:history",
     "measure": "measurement.job:measure",
@@ -344,7 +345,7 @@ def _count(typed: list[str], config: DictConfig, loaded: Hydra) -> int:
         numbers[key] = len(list(override.sweep_string_iterator())) if override.is_sweep_override() else None
     if "BasicSweeper" in config.hydra.sweeper._target_:
         if all(number is None for number in numbers.values()):
-            raise InputError("-m", "nothing to sweep over", "Type e.g. seed=0,1,2 or 'seed=range(0,3)', or drop -m.")
+            raise InputError("-m", "nothing to sweep over", "Type e.g. seed=0,1,2 or seed='range(0,3)', or drop -m.")
         if empty := [key for key, number in numbers.items() if number == 0]:
             raise InputError(empty[0], "sweeps over no value", f"Type {empty[0]}=1,2,3.")
     return math.prod(number or 1 for number in numbers.values())

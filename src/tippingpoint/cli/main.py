@@ -26,7 +26,7 @@ Verbs (to= is a destination; model= selects families in run, compare and tune, e
   data      describe, explore or write a table: tippingpoint data describe data=csv data.path=users.csv
   serve     the champion over HTTP: scores, decisions, reasons; follows promotions
   dashboard marketing's pages: segments, cut-offs, target lists, on the champion or on demo data
-  ui        serve the MLflow pages of this folder's store;  doctor: whether the store can be used
+  doctor    whether the store can be used;  ui: its MLflow pages;  diagnostics: what jobs look for and veto
 
 Start
   tippingpoint compare                                                   generated users
@@ -78,8 +78,9 @@ The challenger becomes champion, model and policy as one, if the gate lets it; e
   tippingpoint promote 3, or model=3, run=RUN_ID     another than the challenger
   gate=strict gate.better.margin=0.002               what it must show: standard, strict, no_worse
   to=prod                                            the champion of NAME-prod, to which the version is copied
-  why='more sessions in training' who=ann            what the journal says of it
+  why='more sessions in training' who=ann            what the journal says of it: why, and on whose behalf
   dry_run=true                                       judged, and the look counted, but nothing moves
+  tippingpoint promote resume 5                      finish entry 5 of the journal, which a killed process left
 """,
     "rollback": """\
 The previous champion again, once it has loaded and scored.
@@ -87,8 +88,7 @@ The previous champion again, once it has loaded and scored.
   name=conversion to=prod why='scores too high' dry_run=true
 """,
     "history": "Who was made champion, by whom, on which grounds; figures then and now.\n\n  name=conversion to=prod\n",
-    "status": "Who is champion and challenger; a swap that was left half done is finished.\n\n"
-    "  name=conversion to=prod dry_run=true\n",
+    "status": "Who is champion and challenger, and what is amiss with what to type.\n\n  name=conversion to=prod\n",
     "score": """\
 Decisions for users by the champion: score, segment, action, expected value.
 
@@ -135,6 +135,8 @@ Marketing's pages, on this machine only: bring users, see segments, move cut-off
 """,
     "ui": "Serve the MLflow pages of this folder's store.\n\n  port=5001\n",
     "doctor": "Versions, and whether the store can be used.\n",
+    "diagnostics": "What jobs look for, from where on they tell it, why, and what to do.\n\n"
+    "  tippingpoint diagnostics TP301                     one in full\n",
 }
 """What `tippingpoint VERB --help` says."""
 HYDRA_OPTIONS_WITH_VALUE = ("--cfg", "-c", "--config-dir", "-cd", "--config-path", "--config-name", "--package", "-p")
@@ -179,6 +181,8 @@ def main() -> None:
         spare_cores()  # before any library that starts threads is loaded
         if verb in REGISTRY_VERBS:
             rest = _registry_words(rest)
+        if verb == "diagnostics" and rest and "=" not in rest[0] and not rest[0].startswith("-"):
+            rest = [f"code={rest[0]}", *rest[1:]]
         from tippingpoint.cli.launch import launch
 
         # The data verbs share their settings.
@@ -215,11 +219,15 @@ def _groups() -> str:
 
 
 def _registry_words(arguments: list[str]) -> list[str]:
-    """`promote 3`, `promote RUN_ID` and `--dry-run` as Hydra takes them.
+    """`promote 3`, `promote RUN_ID`, `promote resume 5` and `--dry-run` as Hydra takes them.
 
     >>> _registry_words(["3", "--to", "prod", "--dry-run"])
     ['model=3', '--to', 'prod', 'dry_run=true']
+    >>> _registry_words(["resume", "5"])
+    ['resume=5']
     """
+    if arguments[:1] == ["resume"]:
+        arguments = [f"resume={''.join(arguments[1:2])}", *arguments[2:]]
     found = ["dry_run=true" if word == "--dry-run" else word for word in arguments]
     if found and "=" not in found[0] and not found[0].startswith("-"):
         found[0] = f"{'run' if re.fullmatch('[0-9a-f]{32}', found[0]) else 'model'}={found[0]}"

@@ -27,6 +27,8 @@ VERSIONED = ("score", "serve", "dashboard", "promote", "policy_lint", "policy_di
 """Verbs whose `model=` is a registered version. Hydra would choose families by it, so it is given `model.version=`."""
 RAISED = (AssertionError, AttributeError, KeyError, NotImplementedError, OSError, RecursionError, TypeError, ValueError)
 """What Hydra raises for words that its own checks let through, beside its own errors and OmegaConf's."""
+DECIDING, OWN = ("run", "compare", "tune", "policy_lint"), ("csv", "sql", "events")
+"""Verbs that take a policy, and data whose base rate no shipped cut-offs can know."""
 NAMELESS = re.compile(r"(?i)|null|true|false|-?\d+(\.\d+)?")
 """Words that Hydra takes for something else than the name of an option."""
 FREE = (
@@ -35,6 +37,7 @@ FREE = (
     r"input_parameters\.",
     r"data\.vocabulary\.counted\.",
     r"model\.\w+\.search\.",
+    r"diagnostics\.accept",
 )
 FREE_IN = {"simulate": (r"policy\.actions\.", r"economics\.costs\.")}
 """Where keys are the user's to name, so that a shipped config cannot list them: in every verb, and in one more."""
@@ -142,7 +145,23 @@ def as_added(verb: str, overrides: Sequence[str]) -> list[str]:
     # A bound, as in data.positive=>0, is text, which Hydra would take in quotes only.
     overrides = [re.sub(r"(?s)^([\w.]+=)([<>].*)$", lambda m: m[1] + quoted(m[2]), word) for word in overrides]
     free = (*FREE, *FREE_IN.get(verb, ()))
+    overrides = [*overrides, *_brought_along(verb, overrides)]
     return [f"++{word}" if any(re.match(key, word) for key in free) and "=" in word else word for word in overrides]
+
+
+def _brought_along(verb: str, overrides: Sequence[str]) -> list[str]:
+    """Words that go without saying: shares of users for a table of one's own; in `simulate` what models have stays.
+
+    >>> _brought_along("compare", ["data=csv", "data.path=users.csv"])
+    ['policy=intent_shares']
+    """
+    typed = {word.lstrip("+").partition("=")[0] for word in overrides}
+    if verb == "simulate":  # some data bring a policy and prices along, which are not those of the models
+        return [f"{group}=null" for group in ("policy", "economics") if "data" in typed and group not in typed]
+    own = any(re.fullmatch(rf"data=({'|'.join(OWN)})", word) for word in overrides)
+    if verb in DECIDING and own and not typed & {"policy", "policy.cuts", "experiment"}:
+        return ["policy=intent_shares"]
+    return []
 
 
 def own_groups(config_dir: str | None) -> list[str]:
@@ -193,10 +212,7 @@ def hydra_error(error: Exception, verb: str, overrides: Sequence[str], config_di
             return InputError(
                 found[1], "these data are generated", f"For a table of your own add data=csv {found[1]}=…"
             )
-        remedy = nearest(leaf, known)
-        if parent.startswith(("economics.actions", "data.parameters")):
-            remedy += f" For a new one type ++{found[1]}=…"
-        return InputError(found[1], "unknown key", remedy)
+        return InputError(found[1], "unknown key", nearest(leaf, known))
     if found := re.search(r"Ambiguous value for argument '([^=]+)=(.*)'", text):
         key, value = found.groups()
         return InputError(

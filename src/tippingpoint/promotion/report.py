@@ -9,6 +9,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from tippingpoint.core.overrides import override
+from tippingpoint.experiment.diagnostics import diagnosed
 from tippingpoint.promotion.verdict import Judgement
 from tippingpoint.reports.console import pages, plain_table
 from tippingpoint.reports.markdown import markdown
@@ -26,11 +27,12 @@ def promote_summary(
     judgement: Judgement | None,
     promoted: bool,
     dry_run: bool,
-    finished: Sequence[str],
+    said_first: str,
     page: str,
+    same: str = "",
 ) -> RenderableType:
-    """What the gate said, and what was done."""
-    before = _finished(finished)
+    """What was amiss before, what the gate said, what was done; `same` selects the data the version was fitted with."""
+    before = [Text(said_first)] if said_first else []
     where = pages({"MLflow": page}) if page else []
     if judgement is None:
         return Group(*before, Text(f"models:/{name}/{version} is champion already; nothing to do."), *where)
@@ -47,26 +49,34 @@ def promote_summary(
         stays = f"models:/{name}/{champion} stays champion" if champion else "There is no champion yet"
         said = f"{'It would not be' if dry_run else 'Not'} promoted: {stopping}. {stays}."
         said += " Dry run; the look is counted." if dry_run else ""
-        after = _way_out(judgement, champion)
-    return Group(*before, table, Text(said, style="bold"), *where, *([Text(after)] if after else []))
+        after = _way_out(judgement, champion, f"tippingpoint tune {same}".rstrip())
+    found = diagnosed(judgement.findings)
+    return Group(*before, table, *found, Text(said, style="bold"), *where, *([Text(after)] if after else []))
 
 
 def _undo(name: str, judgement: Judgement) -> str:
     """What to type to have the champion before again."""
-    of = judgement.version.removeprefix("models:/").rpartition("/")[0]
-    to = [override("to", name.removeprefix(f"{of}-"))] if name != of else []
-    return " ".join(["tippingpoint rollback", override("name", of), *to])
+    return f"tippingpoint rollback {named(judgement.version.removeprefix('models:/').rpartition('/')[0], name)}"
 
 
-def _way_out(judgement: Judgement, champion: str) -> str:
+def named(of: str, name: str) -> str:
+    """The words for a registered model: a question's own, or that of one of its environments."""
+    return " ".join([override("name", of), *([override("to", name.removeprefix(f"{of}-"))] if name != of else [])])
+
+
+def _way_out(judgement: Judgement, champion: str, tune: str) -> str:
     """What to type once the gate said no: the same pair is the same look, whatever is asked of it."""
-    keep = "Next: keep the champion" if champion else "Next: tippingpoint tune, for one that is let in"
+    keep = "Next: keep the champion" if champion else f"Next: {tune} for one that is let in"
     stopping = {check.name: check for check in judgement.stopping}
+    accepted: dict[str, str] = {}
+    if stopping.pop("diagnostics", None):
+        accepted = {finding.code: "why" for finding in judgement.findings if finding.vetoes}
     worse = stopping.pop("better", None)
     if failed := [name for name, check in stopping.items() if check.verdict == "fails"]:
-        more = f", and tippingpoint tune for another: what fails ({', '.join(failed)}) is let in by no other word."
+        more = f", and {tune} for another: what fails ({', '.join(failed)}) is let in by no other word."
         return keep + (more if champion else ".")
-    words = [f"gate.{name}.inconclusive=passes" for name in stopping]
+    words = [override("diagnostics.accept", accepted)] if accepted else []
+    words += [f"gate.{name}.inconclusive=passes" for name in stopping]
     if worse and "difference_low" in worse.figures and champion and not judgement.gate.startswith("no_worse"):
         words = ["gate=no_worse", *words]
     elif worse and worse.verdict == "inconclusive":
@@ -75,6 +85,13 @@ def _way_out(judgement: Judgement, champion: str) -> str:
         return f"{keep}."
     why = " (at most so much worse as that gate's margin says)" if "gate=no_worse" in words else ""
     return f"{keep}, or type the same line with {' '.join(words)}{why}, if that is enough for you."
+
+
+def resumed_summary(name: str, version: str, entry: int, written: Sequence[str], page: str) -> RenderableType:
+    """What was finished of an entry."""
+    done = f"wrote {', '.join(written)}" if written else "nothing was left to do"
+    where = pages({"MLflow": page}) if page else []
+    return Group(Text(f"Entry {entry}: {done}."), Text(f"models:/{name}/{version} is champion.", style="bold"), *where)
 
 
 def rollback_summary(
@@ -93,13 +110,16 @@ def rollback_summary(
     return Group(*lines)
 
 
-def history_summary(name: str, found: pd.DataFrame, missing: Sequence[int]) -> RenderableType:
-    """The journal, the newest first."""
+def history_summary(
+    of: str, name: str, found: pd.DataFrame, missing: Sequence[int], said: Sequence[str]
+) -> RenderableType:
+    """The journal of a registered model of the question `of`, the newest first, and sentences on what is amiss."""
     if found.empty:
-        return Text(f"Nothing was ever promoted in models:/{name}. Next: tippingpoint promote")
+        never = f"Nothing was ever promoted in models:/{name}. Next: tippingpoint promote {named(of, name)}"
+        return Group(*map(Text, said or [never]))
     table = plain_table(
         f"Journal of models:/{name}",
-        ["entry", "when (UTC)", "what", "version", "AUC then", "now", "who, why, gate"],
+        ["entry", "when (UTC)", "what", "version", "AUC then", "now", "who (claimed), why, gate"],
     )
     for column in (1, 2, 6):
         table.columns[column].justify = "left"
@@ -110,28 +130,19 @@ def history_summary(name: str, found: pd.DataFrame, missing: Sequence[int]) -> R
         if not pd.isna(row["then_low"]):
             then += f" (≥ {row['then_low']:.3f})"
         now = "–" if pd.isna(row["now"]) else f"{row['now']:.3f}"
-        why = "; ".join(filter(None, [row["who"], row["why"], f"gate={row['gate']}" if row["gate"] else ""]))
+        who = f"{row['who']} ({row['claimed']})" if row["claimed"] else row["who"]
+        why = "; ".join(filter(None, [who, row["why"], f"gate={row['gate']}" if row["gate"] else ""]))
         table.add_row(str(row["entry"]), row["when"][:16], row["what"], version, then, now, Text(why))
-    return Group(table, Text(NOW, style="dim"), *_missing(missing))
+    return Group(table, Text(NOW, style="dim"), *map(Text, [*missing_entries(missing), *said]))
 
 
-def status_summary(
-    rows: Sequence[tuple[str, str, str, str, Sequence[str], Sequence[str], Sequence[int]]],
-) -> RenderableType:
-    """Who is what: name, champion, previous champion, challenger, what is behind, what was finished, gaps."""
+def status_summary(rows: Sequence[tuple[str, str, str, str, Sequence[str]]]) -> RenderableType:
+    """Who is what: name, champion, previous champion, challenger, and sentences on what is amiss."""
     table = plain_table("Registered models", ["model", "champion", "previous", "challenger"])
     more: list[Text] = []
-    for name, champion, previous, challenger, behind, finished, missing in rows:
+    for name, champion, previous, challenger, said in rows:
         table.add_row(Text(name), champion or "–", previous or "–", challenger or "–")
-        more += [*_finished(finished), *_missing(missing)]
-        if behind:
-            gone = all(what.endswith("was deleted") for what in behind)
-            more.append(
-                Text(
-                    f"{name} is not as its journal says: {', '.join(behind)}."
-                    f" Next: tippingpoint {'promote, as what was deleted cannot come back' if gone else 'status'}"
-                )
-            )
+        more += [Text(line) for line in said]
     return Group(table, *more)
 
 
@@ -140,7 +151,7 @@ def description(name: str, found: pd.DataFrame, champion: str, previous: str) ->
     head = f"Champion: **version {champion}**." if champion else "No champion yet."
     head += f" Before: version {previous}." if previous else ""
     shown = found.head(SHOWN).drop(columns=["then_low"])
-    shown = shown.rename(columns={"then": "AUC then", "now": "AUC now"})
+    shown = shown.rename(columns={"then": "AUC then", "now": "AUC now", "who": "who (claimed)", "claimed": "and"})
     shown = shown.astype(object).where(shown.notna(), None)
     cells = shown.map(
         lambda value: "–" if value in (None, "") else f"{value:.3f}" if isinstance(value, float) else value
@@ -169,11 +180,6 @@ def _folded(column: Column) -> None:
     column.no_wrap, column.overflow = False, "fold"
 
 
-def _finished(finished: Sequence[str]) -> list[Text]:
-    return [Text(f"Finished an earlier swap first: {', '.join(finished)}.")] if finished else []
-
-
-def _missing(missing: Sequence[int]) -> list[Text]:
-    if not missing:
-        return []
-    return [Text(f"! Entries {', '.join(map(str, missing))} were deleted from the journal.")]
+def missing_entries(missing: Sequence[int]) -> list[str]:
+    """What is said of gaps in a journal."""
+    return [f"! Entries {', '.join(map(str, missing))} were deleted from the journal."] if missing else []

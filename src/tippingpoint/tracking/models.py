@@ -1,5 +1,6 @@
 """Models that are there already: found by registry URI or run, loaded without trusting what the file asks for."""
 
+import io
 import re
 import tempfile
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from typing import Any
 from zipfile import ZipFile
 
 import mlflow
+import numpy as np
 import skops.io
 import yaml
 from mlflow import MlflowClient
@@ -27,9 +29,13 @@ from tippingpoint.core.errors import InputError
 from tippingpoint.core.strict import Component
 from tippingpoint.models.family import Family
 from tippingpoint.models.saved_form import foreign
+from tippingpoint.tracking.backend import outside, visible
 from tippingpoint.tracking.promotion import origin
+from tippingpoint.tracking.refusals import is_missing
 from tippingpoint.tracking.tags import JOB, PARENT
 
+OUT_OF_FOLD = "out_of_fold.npy"
+"""Artifact of a run whose model was fitted on validation users too: their scores by models that were not."""
 PICKLES = (".pkl", ".pickle", ".joblib", ".cloudpickle")
 
 
@@ -53,6 +59,9 @@ class LoadedModel:
         The version its run was registered as (`models:/name/1`), if it was.
     classifier
         What scores: `predict_proba` on raw user columns.
+    out_of_fold
+        (n,) scores of the validation users, in their order, by models fitted on others, where it was fitted on them
+        itself, as the winner of a search is.
     """
 
     name: str
@@ -65,6 +74,7 @@ class LoadedModel:
     experiment: str
     registered: str | None
     classifier: Any
+    out_of_fold: np.ndarray | None = None
 
     @property
     def family(self) -> Family:
@@ -102,7 +112,7 @@ def find(client: MlflowClient, reference: str, experiment: str | None = None) ->
         raise InputError(
             "models",
             f"{reference!r} is neither a registry URI nor a run id",
-            "Type models='[models:/NAME/VERSION]', models:/NAME@ALIAS, or 32 hex digits of a run.",
+            "Name models:/NAME/VERSION, models:/NAME@ALIAS, or 32 hex digits of a run.",
         )
     if JOB not in run.data.tags:
         what = f"run {run.info.run_id} was not made by tippingpoint: its policy and its users are not known"
@@ -138,10 +148,12 @@ def find_version(client: MlflowClient, reference: str, where: str = "models") ->
             return client.get_model_version_by_alias(name, alias)
         return client.get_model_version(name, version)
     except MlflowException as error:
+        if not is_missing(error):
+            raise outside(error, reading=True, of=reference) from error
         found = client.search_model_versions(max_results=100)
         names = [f"models:/{m.name}@{alias}" for m in client.search_registered_models() for alias in m.aliases]
         names += [f"models:/{v.name}/{v.version}" for v in found if "based_on" not in v.tags]  # no journals
-        there = f"There are: {', '.join(names[:12])}." if names else "Nothing is registered yet."
+        there = f"There are: {', '.join(names[:12])}." if names else f"Nothing is registered yet{visible()}."
         raise InputError(where, f"there is no {reference}", there) from error
 
 
@@ -156,6 +168,8 @@ def stored_run(client: MlflowClient, run_id: str) -> StoredRun:
     try:
         return client.get_run(run_id)
     except MlflowException as error:
+        if not is_missing(error):
+            raise outside(error) from error
         raise InputError("models", f"there is no run {run_id} in this store", "See tippingpoint ui.") from error
 
 
@@ -192,6 +206,8 @@ def check_files(client: MlflowClient, reference: str) -> None:
         same = client.get_logged_model(model.model_id).artifact_location
         at = origin(client, find_version(client, reference) if logged is None else reference)
     except MlflowException as error:
+        if not is_missing(error):
+            raise outside(error) from error
         raise InputError("models", f"there is no {reference}", "Type models:/NAME/NUMBER.") from error
     if at != same:
         raise InputError(reference, "its source is not its run's model", "Name another version.")
@@ -216,6 +232,8 @@ def load(client: MlflowClient, run: StoredRun) -> LoadedModel:
             signature = _signature(folder, model_id, family.trusted)
             classifier = _opened(folder / "model.skops", family, model_id)
     except (OSError, MlflowException) as error:
+        if not is_missing(error):
+            raise outside(error, reading=True) from error
         raise InputError(
             "models", f"run {run.info.run_id} has lost its files ({error})", "Name another run."
         ) from error
@@ -232,7 +250,23 @@ def load(client: MlflowClient, run: StoredRun) -> LoadedModel:
         experiment=run.info.experiment_id,
         registered=next((f"models:/{v.name}/{v.version}" for v in _versions(client, run)), None),
         classifier=classifier,
+        out_of_fold=_out_of_fold(client, run) if run.data.tags[JOB] == "tune" else None,
     )
+
+
+def saved_scores(score: np.ndarray) -> bytes:
+    """(n,) scores as `OUT_OF_FOLD` holds them."""
+    buffer = io.BytesIO()
+    np.save(buffer, score.astype(np.float64), allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _out_of_fold(client: MlflowClient, run: StoredRun) -> np.ndarray | None:
+    """Scores of validation users by models that did not learn from them; None where the run has none."""
+    try:
+        return np.asarray(np.load(io.BytesIO(fetch(client, run.info.run_id, OUT_OF_FOLD)), allow_pickle=False))
+    except InputError:
+        return None  # a search of before they were kept
 
 
 def _signature(folder: Path, model_id: str, trust: Sequence[str]) -> ModelSignature:
@@ -306,6 +340,8 @@ def fetch(client: MlflowClient, run_id: str, path: str) -> bytes:
         try:
             return Path(client.download_artifacts(run_id, path, temporary)).read_bytes()
         except (OSError, MlflowException) as error:
+            if not is_missing(error):
+                raise outside(error, reading=True) from error
             raise InputError("models", f"run {run_id} has no {path} ({error})", "Simulate its models again.") from error
 
 
@@ -324,6 +360,8 @@ def fetch_version(client: MlflowClient, reference: str, path: str) -> bytes:
         try:
             return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=temporary)).read_bytes()
         except (OSError, MlflowException) as error:
+            if not is_missing(error):
+                raise outside(error, reading=True) from error
             raise InputError("models", f"{reference} has no {path} ({error})", "Name another version.") from error
 
 
@@ -341,4 +379,6 @@ def _latest(client: MlflowClient, experiment: str | None) -> StoredRun:
     for run in runs:
         if not run.outputs.model_outputs:  # a compare itself, not one of its families; it may stand under a sweep
             return run
-    raise InputError("models", "no finished compare in this store", "Type tippingpoint compare first, or name models.")
+    raise InputError(
+        "models", f"no finished compare in this store{visible()}", "Type tippingpoint compare first, or name models."
+    )

@@ -9,6 +9,9 @@ from mlflow import MlflowClient
 
 from tippingpoint.core.errors import InputError
 from tippingpoint.tracking.backend import literal, named, store_errors
+from tippingpoint.tracking.entries import make_journal
+from tippingpoint.tracking.journal import model_of
+from tippingpoint.tracking.rights import check_model
 
 if TYPE_CHECKING:  # history and status read no model, and answer sooner
     from tippingpoint.decisions import Deployment
@@ -38,6 +41,22 @@ class Version:
         return f"models:/{self.name}/{self.version}"
 
 
+def check_registering(client: MlflowClient, name: str) -> None:
+    """Refuse a name under which no version may be registered, before there is one to register.
+
+    Raises
+    ------
+    StoreRefusedError
+        When the model may not be edited, or its journal is not shown.
+    OutsideError
+        When the store cannot be used.
+    """
+    check_model(client, name, "Or type tracking.register_model=false.")
+    with store_errors():
+        if model_of(client, name) is not None:
+            make_journal(client, name)
+
+
 def register(
     client: MlflowClient,
     name: str,
@@ -51,6 +70,7 @@ def register(
     """Register a logged model as the next version, bound by tags to the policy and the deployment beside it."""
     check_policy(client, policy)
     named(client, name)
+    make_journal(client, name)
     bound = {
         "policy_name": policy.name,
         "policy_version": str(policy.version),
