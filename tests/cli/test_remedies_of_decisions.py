@@ -107,6 +107,7 @@ WITH_SEVERAL = (
     Case("promote name=conversion"),
     Case("simulate models=[models:/other/1] tracking.log=false cuts=10"),
     Case("promote name=other model=1"),
+    Case("promote resume 7 name=other"),
     Case(f"{SIMULATE} data=csv data.path=unnamed.csv data.target=converted"),
     Case(f"{SIMULATE} tracking.log=true tracking.experiment=gone"),
 )
@@ -115,13 +116,12 @@ NOT_TYPED = {
     "dashboard/uploads.py look_at_table": "a page says it: tests/dashboard",
     "decisions/reasons.py Reasons._centre": "no shipped family is without it",
     "measurement/job.py _joined": "two versions that mean other outcomes: tests/measurement",
-    "promotion/registry_status.py who": "a machine without user names",
     "simulation/job.py _asked": "one of its two is typed; the other takes prices of each user: tests/simulation",
     "tracking/backend.py store_errors": "names an environment variable: tests/tracking",
-    "tracking/journal.py _taken": "a race: tests/soak",
-    "tracking/journal.py append": "a race: tests/soak",
+    "tracking/entries.py _taken": "a race: tests/soak",
+    "tracking/entries.py append": "a race: tests/soak",
     "tracking/models.py check_files": "Spark: tests/tracking",
-    "tracking/promotion.py settle": "a killed promotion: tests/soak",
+    "tracking/promotion.py carry_out": "a race: tests/soak; what it says is typed in tests/promotion",
     "tracking/spark.py decide": "Spark: tests/tracking",
 }
 """Functions with a remedy that no case here types, and why."""

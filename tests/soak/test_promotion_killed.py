@@ -1,4 +1,4 @@
-"""`tippingpoint promote` killed at random moments: the next command finds the store whole, or makes it so."""
+"""`tippingpoint promote` killed at random moments: the store is whole, or says what was left and how to finish it."""
 
 import shutil
 import signal
@@ -12,7 +12,8 @@ from mlflow import MlflowClient
 from tests.conftest import ROUNDS
 from tests.processes import typed
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import StatusSettings
+from tippingpoint.config.settings import PromoteSettings, StatusSettings
+from tippingpoint.promotion.job import promote
 from tippingpoint.promotion.status import status
 from tippingpoint.tracking.journal import CHAMPION, read
 from tippingpoint.tracking.promotion import aliases
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.soak
 
 
 @pytest.mark.timeout(1200)
-def test_killed_at_any_moment_the_next_command_finds_the_store_whole(compared: tuple, workspace: Path) -> None:
+def test_killed_at_any_moment_the_store_is_whole_or_says_what_was_left(compared: tuple, workspace: Path) -> None:
     shutil.copy(compared[1] / "mlflow.db", workspace)
     client = MlflowClient()
     first = client.get_model_version("conversion", "1")
@@ -45,9 +46,12 @@ def test_killed_at_any_moment_the_next_command_finds_the_store_whole(compared: t
         time.sleep(moment)
         job.send_signal(signal.SIGKILL)
         job.communicate()
-        found = status(settings)
-        assert not found.refused
         journal = read(client, "conversion")
+        if left := journal.left:  # everybody is told, and nothing moves until somebody says so
+            assert status(settings).refused
+            assert aliases(client, "conversion").get(CHAMPION, "") in (left.against, left.version)
+            promote(PromoteSettings.from_config(compose("promote", [f"resume={left.number}"])))
+        assert not status(settings).refused
         assert journal.missing == []
         assert len(journal.entries) - entries in (0, 1, 2)  # its look, and then its promotion
         assert aliases(client, "conversion").get(CHAMPION, "") == journal.champion
