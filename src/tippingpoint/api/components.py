@@ -55,7 +55,7 @@ def _families(models: Iterable[str | Family]) -> Iterator[tuple[str, Family]]:
             yield from _families(option("model", "all")["defaults"])
         else:
             for name, node in option_of("model", _name(one, "models", "tp.Boosting()")).items():
-                yield name, Component.model_validate(node).build(Family, f"models.{name}")
+                yield name, Component.of(node, f"models.{name}").build(Family, f"models.{name}")
 
 
 def _name(given: object, where: str, example: str) -> str:
@@ -92,7 +92,7 @@ def economics_of(economics: str | Economics | None, users: Source) -> Economics:
 def _built(group: str, name: str | None, users: Source, base: type[T]) -> T:
     chosen = _brought(group, users) if name is None else _name(name, group, EXAMPLES[group])
     node = option_of(group, chosen)
-    return Component.model_validate(node).build(base, group)
+    return Component.of(node, group).build(base, group)
 
 
 def _brought(group: str, users: Source) -> str:

@@ -107,9 +107,10 @@ def compare(settings: Settings, source: Source | None = None) -> CompareResult:
     Finished
         Under a sweep, when a finished run has the same config, data and code.
     """
-    with progress(2 * len(settings.model) + 3) as step:
+    with progress(2 * len(settings.model) + 4) as step:
         step("reading users")
         question = ask(settings, source)
+        step(question.evidence_in_words)
         if not settings.tracking.log:
             question = with_baselines(question)
             candidates = [_in_memory(question, family, step) for family in question.families]

@@ -63,9 +63,10 @@ def run(settings: Settings) -> RunResult:
         names = ", ".join(settings.model)
         raise InputError("model", f"run fits one family; got {names}", "Type model=boosting, or use compare.")
     (family,) = settings.model
-    with progress(4) as step:
+    with progress(5) as step:
         step("reading users")
         question = ask(settings)
+        step(question.evidence_in_words)
         if not settings.tracking.log:
             step(f"{family}: fitting, measuring, explaining")
             question = with_baselines(question)

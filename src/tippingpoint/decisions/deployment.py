@@ -68,7 +68,7 @@ class Deployment(StrictModel):
     def economics(self) -> Economics:
         """The prices that `expected` reads."""
         if "_target_" in self.prices:
-            return Component.model_validate(self.prices).build(Economics, "economics")
+            return Component.of(self.prices, "economics").build(Economics, "economics")
         return validate(Economics, self.prices, "economics")
 
     def expected_value(self, score: np.ndarray, action: np.ndarray, costs: pd.DataFrame | None = None) -> np.ndarray:

@@ -28,6 +28,7 @@ def about(question: ExperimentSpec) -> list[Text]:
     lines += [f"{column!r} {why}." for column, why in contract.remarks.items()]
     if contract.dropped:
         lines.append("Not seen by models: " + ", ".join(unseen(contract.dropped)))
+    lines += [f"Assumed, not measured: {question.assumption}."] if question.assumption else []
     return [Text(line) for line in lines]
 
 

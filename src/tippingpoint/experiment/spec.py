@@ -16,6 +16,7 @@ from tippingpoint.decisions import Deployment
 from tippingpoint.economics import Economics
 from tippingpoint.evaluation import auc_contributions
 from tippingpoint.evaluation.evaluation import Evaluation
+from tippingpoint.experiment.assumption import in_words
 from tippingpoint.experiment.valuation import ValuedUsers
 from tippingpoint.explanation import Explanation, raw_columns
 from tippingpoint.models.calibration import Model
@@ -129,6 +130,20 @@ class ExperimentSpec:
     def valued(self) -> ValuedUsers:
         """The test users with evidence and prices of each action."""
         return ValuedUsers(self.parts.test, self.actions, self.evidence, self.reward_intercept, self.reward_slope)
+
+    @property
+    def assumption(self) -> str:
+        """What each action is assumed to do to the outcome, in words; empty where its effect is measured."""
+        if self.evidence.kind != "assumed":
+            return ""
+        response, contract = self.economics.response(self.actions), self.users.contract
+        rate = float(self.users.outcome.mean())
+        return in_words(self.actions, response.tolist(), contract.outcome, rate, contract.good)
+
+    @property
+    def evidence_in_words(self) -> str:
+        """Where uplift will come from: the kind of evidence, and what is assumed."""
+        return f"uplift is {self.evidence.kind}{f': {self.assumption}' if self.assumption else ''}"
 
     @property
     def suspects(self) -> list[str]:

@@ -200,8 +200,8 @@ def _positive(client: Client, version: str) -> Positive | None:
 
 def _known(client: Client, version: str, run: StoredRun, first_look: str) -> DecidingVersion:
     config = config_of(client, run)
-    good = Component.model_validate(config["data"]).build(Source, "data").wanted
-    prices = Component.model_validate(config["economics"]).build(Economics, "economics")
+    good = Component.of(config["data"], "data").build(Source, "data").wanted
+    prices = Component.of(config["economics"], "economics").build(Economics, "economics")
     first = noted(client, version).get(first_look)
     return DecidingVersion(prices, good, promised(run), int(first) if first else None)
 

@@ -329,7 +329,7 @@ def _value(candidate: Contestant, users: JudgedUsers, scores: _Scores, margin: f
         return Check("value", "inconclusive", "one of them does not decide")
     own, other = by[0].policy, by[1].policy
     try:
-        economics = Component.model_validate(config["economics"]).build(Economics, "economics")
+        economics = Component.of(config["economics"], "economics").build(Economics, "economics")
         kind = kind_of(config["evidence"], users.users)
         if kind == "assumed":
             return quality_checks.value(scores.own, scores.own, kind, False, margin, sure)

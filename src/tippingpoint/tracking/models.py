@@ -82,7 +82,7 @@ class LoadedModel:
 
 def family_of(config: dict[str, Any], name: str) -> Family:
     """A family as a run configured it."""
-    return Component.model_validate(config["model"][name]).build(Family, f"model.{name}")
+    return Component.of(config["model"][name], f"model.{name}").build(Family, f"model.{name}")
 
 
 def find(client: MlflowClient, reference: str, experiment: str | None = None) -> list[StoredRun]:
