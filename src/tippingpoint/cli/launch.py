@@ -42,6 +42,7 @@ JOBS = {
     "dashboard": "dashboard.job:dashboard",
     "describe": "exploration.describe:describe",
     "doctor": "cli.doctor:doctor",
+    "diagnostics": "cli.diagnostics:diagnostics",
     "explore": "exploration.explore:explore",
     "history": "promotion.history:history",
     "measure": "measurement.job:measure",

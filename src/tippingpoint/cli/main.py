@@ -25,7 +25,7 @@ Verbs (to= is a destination; model= selects families in run, compare and tune, e
   data      describe, explore or write a table: tippingpoint data describe data=csv data.path=users.csv
   serve     the champion over HTTP: scores, decisions, reasons; follows promotions
   dashboard marketing's pages: segments, cut-offs, target lists, on the champion or on demo data
-  ui        serve the MLflow pages of this folder's store;  doctor: whether the store can be used
+  doctor    whether the store can be used;  ui: its MLflow pages;  diagnostics: what jobs look for and veto
 
 Start
   tippingpoint compare                                                   generated users
@@ -134,6 +134,8 @@ Marketing's pages, on this machine only: bring users, see segments, move cut-off
 """,
     "ui": "Serve the MLflow pages of this folder's store.\n\n  port=5001\n",
     "doctor": "Versions, and whether the store can be used.\n",
+    "diagnostics": "What jobs look for, from where on they tell it, why, and what to do.\n\n"
+    "  tippingpoint diagnostics TP301                     one in full\n",
 }
 """What `tippingpoint VERB --help` says."""
 HYDRA_OPTIONS_WITH_VALUE = ("--cfg", "-c", "--config-dir", "-cd", "--config-path", "--config-name", "--package", "-p")
@@ -178,6 +180,8 @@ def main() -> None:
         spare_cores()  # before any library that starts threads is loaded
         if verb in REGISTRY_VERBS:
             rest = _registry_words(rest)
+        if verb == "diagnostics" and rest and "=" not in rest[0] and not rest[0].startswith("-"):
+            rest = [f"code={rest[0]}", *rest[1:]]
         from tippingpoint.cli.launch import launch
 
         # The data verbs share their settings.

@@ -29,6 +29,7 @@ from tippingpoint.experiment.candidate import (
     run_tags,
     with_baselines,
 )
+from tippingpoint.experiment.diagnostics import tags
 from tippingpoint.experiment.fitted import FittedModel
 from tippingpoint.experiment.revaluation import only
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
@@ -196,6 +197,7 @@ def _record(comparison: Comparison, filed: RunReference, parent: Run, at_a_glanc
             "policy": question.policy.name,
             "economics": question.economics.name,
             "families": ", ".join(question.families),
+            "diagnostics": question.config.get("diagnostics"),
         }
     )
     parent.dataset(question.parts.test, "test", question.origin)
@@ -217,5 +219,6 @@ def _record(comparison: Comparison, filed: RunReference, parent: Run, at_a_glanc
         {
             "mlflow.note.content": shortened(views.described(filed.views) + note, "run"),
             **({"registered": filed.registered} if filed.registered else {}),
+            **tags(comparison.findings),
         }
     )

@@ -19,6 +19,7 @@ from tippingpoint.experiment.candidate import (
     run_tags,
     with_baselines,
 )
+from tippingpoint.experiment.findings import all_of
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.reports.palette import colour
 from tippingpoint.reports.progress import progress
@@ -40,7 +41,9 @@ class RunResult(Result):
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         candidate = self.candidate.to_dict(self.question.evidence.kind)
-        return {**self.question.to_dict(), "candidate": candidate, **(asdict(self.filed) if self.filed else {})}
+        found = [finding.to_dict() for finding in all_of(self.question, self.candidate)]
+        answered = {**self.question.to_dict(), "candidate": candidate, "findings": found}
+        return answered | (asdict(self.filed) if self.filed else {})
 
     def render(self) -> RenderableType:
         """One screen for a terminal."""

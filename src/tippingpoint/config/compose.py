@@ -35,6 +35,7 @@ FREE = (
     r"input_parameters\.",
     r"data\.vocabulary\.counted\.",
     r"model\.\w+\.search\.",
+    r"diagnostics\.accept",
 )
 FREE_IN = {"simulate": (r"policy\.actions\.", r"economics\.costs\.")}
 """Where keys are the user's to name, so that a shipped config cannot list them: in every verb, and in one more."""

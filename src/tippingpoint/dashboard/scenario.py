@@ -162,8 +162,8 @@ class Board:
         return Picture(first, self.test.cuts[keep], value[np.ix_(keep, keep)])
 
     def within(self, per_1000: float) -> Choice | None:
-        """The best cut-offs with at most so many contacts of 1,000 users; None under assumed evidence."""
-        if self.simulation.kind == "assumed":
+        """The best cut-offs with at most so many contacts of 1,000 users; None where there are no intervals."""
+        if not self.simulation.measured:
             return None
         of = self.simulation.gathered.scored[self.model]
         least = self.simulation.asked.least

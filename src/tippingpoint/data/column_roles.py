@@ -67,6 +67,9 @@ class Roles(Source):
     several rows, the id itself. Splits and folds keep a group whole, and every variance is over groups."""
     drop: list[Text] = []
     """Columns no model may see."""
+    after: list[Text] = []
+    """Columns that were measured after the action, and may be its consequences: no features, and no part of the test of
+    balance."""
     measures: list[Text] = []
     """Further numeric outcomes, beside those of the contract, which no model may see either."""
     costs: list[Text] = []
@@ -157,7 +160,7 @@ class Roles(Source):
         columns, frame, dropped, odd = features(table.drop(list(hidden)), self.terms, self.marks, days)
         if self.terms:
             odd = odd_words(raw[rows], table.select(c.name for c in columns))
-        dropped = {c: why for c, why in hidden.items() if c in self.drop} | dropped
+        dropped = {c: why for c, why in hidden.items() if c in (*self.drop, *self.after)} | dropped
         if not columns:
             raise InputError("data", f"no feature is left in {self.origin}: {'; '.join(unseen(hidden | dropped))}")
         return Users(
@@ -195,9 +198,11 @@ class Roles(Source):
         """
         for key in ("target", "id", "group", "action"):
             self._require(table, f"data.{key}", getattr(self, key))
-        for key in ("drop", "measures", "costs"):
+        for key in ("drop", "after", "measures", "costs"):
             for column in getattr(self, key):
                 self._require(table, f"data.{key}", column, getattr(self, key))
+        if roles := [column for column in self.after if column in (self.outcome, self.logged, *self.text_ids)]:
+            raise InputError("data.after", f"{roles[0]!r} is outcome, action or id", "Name features only.")
         if self.as_of is not None and day(self.as_of) is None and self.as_of not in table.columns:
             what = f"{self.as_of!r} is neither a day nor a column of {self.origin}"
             near = nearest(self.as_of, table.columns, "data.as_of")
@@ -274,6 +279,7 @@ class Roles(Source):
         hidden |= {c: "a logging probability" for c in given.values() if isinstance(c, str)}
         hidden |= dict.fromkeys(self.measured, "a measure")
         hidden |= dict.fromkeys(self.costs, "a cost")
+        hidden |= dict.fromkeys(self.after, "measured after the action")
         return hidden | dict.fromkeys(self.drop, "data.drop")
 
     def _require(self, table: pl.DataFrame, where: str, column: str | None, among: list[str] | None = None) -> None:

@@ -22,8 +22,11 @@ from tippingpoint.evaluation.baselines import best_column
 from tippingpoint.evaluation.evaluation import evaluation
 from tippingpoint.evaluation.learning import learning_curve
 from tippingpoint.experiment.build import fitted_on
+from tippingpoint.experiment.diagnostics import tags
+from tippingpoint.experiment.diagnostics.data import leaks
 from tippingpoint.experiment.evaluation_figures import write_evaluation
 from tippingpoint.experiment.explanation_figures import write_explanations
+from tippingpoint.experiment.findings import all_of, of_candidate
 from tippingpoint.experiment.report import card
 from tippingpoint.experiment.resume import DIGEST, own_tags, stop_if_finished
 from tippingpoint.experiment.spec import Baseline, Candidate, ExperimentSpec
@@ -44,6 +47,8 @@ from tippingpoint.tracking.runs import Run, reap
 from tippingpoint.tracking.tags import JOB
 
 EXAMPLE_ROWS = 5
+FITTED = 10_000
+"""Users a model was fitted on that it is scored on too: it ranks them better than others if it overfits."""
 
 
 def open_store(settings: Settings, question: ExperimentSpec) -> tuple[Client, str]:
@@ -102,7 +107,9 @@ def with_baselines(question: ExperimentSpec, development: Users | None = None) -
         value = question.valued.value(binding.bind(question.policy, score["validation"]), score["test"])
         metrics = accuracy(parts.test.outcome, score["test"], parts.test.codes)
         baselines.append(Baseline(name, score["test"], metrics, value))
-    return replace(question, baselines=tuple(baselines), alone=alone)
+    found = replace(question, baselines=tuple(baselines), alone=alone)
+    leaking = question.chosen.settle([leaks(found.suspects, alone)])
+    return replace(found, findings=(*leaking, *(of for of in question.findings if of.code != "TP103")))
 
 
 def overview(question: ExperimentSpec) -> bytes | None:
@@ -140,7 +147,8 @@ def answer(question: ExperimentSpec, family: str, development: Users | None = No
     if development is not None:
         out_of_fold = fitted.on_validation[sides(development, validate(Split, question.config["split"], "split")) == 1]
     segment, rng = policy.segment(score, test.features), np.random.default_rng([seed, 6])
-    return Candidate(
+    some = fitted.seen.take(np.random.default_rng([seed, 13]).permutation(len(fitted.seen))[:FITTED])
+    found = Candidate(
         family=family,
         model=fitted.model,
         policy=policy,
@@ -154,7 +162,7 @@ def answer(question: ExperimentSpec, family: str, development: Users | None = No
         evaluation=evaluation(test, score, segment, policy.segments, policy.score_cuts, learning, rng),
         deployment=deployment(
             question.name,
-            question.evidence.kind,
+            question.evidence,
             question.terms,
             question.economics,
             question.actions,
@@ -164,7 +172,9 @@ def answer(question: ExperimentSpec, family: str, development: Users | None = No
         ),
         development=development,
         out_of_fold=out_of_fold,
+        fitted=mean(auc_contributions(some.outcome, fitted.model.score(some)), group=some.codes),
     )
+    return replace(found, findings=of_candidate(found, question))
 
 
 @dataclass(frozen=True)
@@ -221,7 +231,7 @@ def _segments(question: ExperimentSpec, policy: Policy, score: np.ndarray, value
             f"uplift_per_user_{kind}_low": gain.low if measured else np.nan,
             f"uplift_per_user_{kind}_high": gain.high if measured else np.nan,
         }
-        if not question.evidence.measured and size and action != "none":
+        if kind == "assumed" and size and action != "none":
             row["break_even_response"] = question.valued.break_even(members, action)
         rows.append(row)
     return pd.DataFrame(rows)
@@ -266,7 +276,7 @@ def record(candidate: Candidate, question: ExperimentSpec, settings: Settings, r
         if made_with.diff:
             (folder / "uncommitted.diff").write_text(made_with.diff)
         run.artifacts(folder)
-    run.tags({"mlflow.note.content": shortened(note, "run")})
+    run.tags({"mlflow.note.content": shortened(note, "run"), **tags(all_of(question, candidate))})
     return model_id
 
 
@@ -280,7 +290,7 @@ def _params(candidate: Candidate, question: ExperimentSpec, config: dict[str, An
         "calibration": candidate.model.calibration,
         **{f"model.{key}": value for key, value in config["model"][candidate.family].items() if key != "search"},
         **{f"{of}.{key}": value for of in ("data", "policy", "economics") for key, value in config[of].items()},
-        **{key: config[key] for key in ("split", "evidence", "select_by", "explain_rows", "seed")},
+        **{key: config[key] for key in ("split", "diagnostics", "evidence", "select_by", "explain_rows", "seed")},
         "report": question.report,
     }
 
@@ -320,14 +330,15 @@ def register_candidate(
     client: Client, candidate: Candidate, question: ExperimentSpec, run_id: str, model_id: str
 ) -> Version:
     """Register a filed candidate as the next version of its question, with its policy and its card."""
-    tags = {
+    of = {
         "model": candidate.family,
-        "evidence": question.evidence.kind,
+        "evidence": question.evidence.label,
         "data_digest": question.users.digest,
         "economics": question.economics.name,
+        **tags(all_of(question, candidate)),
     }
     note = shortened(card(candidate, question, provenance(), f"models:/{model_id}"), "version")
-    return register(client, question.name, model_id, run_id, candidate.policy, candidate.deployment, tags, note)
+    return register(client, question.name, model_id, run_id, candidate.policy, candidate.deployment, of, note)
 
 
 def run_tags(question: ExperimentSpec, job: str) -> dict[str, str]:
@@ -337,7 +348,7 @@ def run_tags(question: ExperimentSpec, job: str) -> dict[str, str]:
         **provenance().tags(),
         JOB: job,
         "question": question.name,
-        "evidence": question.evidence.kind,
+        "evidence": question.evidence.label,
         "data_digest": question.users.digest,
         "policy_name": policy.name,
         "policy_version": str(policy.version),

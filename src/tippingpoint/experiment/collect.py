@@ -15,6 +15,7 @@ from tippingpoint.data.users import Users
 from tippingpoint.economics import Economics
 from tippingpoint.experiment.collected_evidence import EvidenceModels, PartEvidence, measure_names
 from tippingpoint.experiment.collected_tables import break_even_responses, movement, segments_of
+from tippingpoint.experiment.diagnostics import Chosen, evidence
 from tippingpoint.experiment.evidence import kind_of, rarely_taken
 from tippingpoint.experiment.valuation import BindingUsers
 from tippingpoint.offpolicy.cells import gather, grid
@@ -54,6 +55,7 @@ def gather_users(
     InputError
         Where users, models, policies and economics do not fit each other.
     """
+    chosen = Chosen.of(settings.diagnostics, *(model.config for model in models.values()))
     source, users, parts = _users(settings, models, source)
     first, seed, cuts = next(iter(models.values())), settings.seed or 0, settings.cuts or CUTS
     kind = kind_of(settings.evidence, users)
@@ -62,8 +64,10 @@ def gather_users(
     if len(of_all) < len(policies):  # it stands in every contest, once and not once a model
         policies = {name: policy for name, policy in policies.items() if name not in of_all}
     fitted = EvidenceModels.on(kind, parts.train, seed)
+    assigned = evidence.of_assignment(users, kind, seed, chosen)
+    allowed = assigned.vetoed, tuple(chosen.accept)
     known = {
-        name: PartEvidence.of(kind, fitted, parts.train, part, actions, economics, seed)
+        name: PartEvidence.of(kind, fitted, parts.train, part, actions, economics, seed, allowed)
         for name, part in {"validation": parts.validation, "test": parts.test}.items()
     }
     scores = {
@@ -82,6 +86,9 @@ def gather_users(
         segments["break_even_response"] = break_even_responses(segments, groups, test.valued)
     tables = {"movement": movement(groups, bound)} | test.tables(scores["test"], decisions["test"])
     about = _of_users(first.question, source, users, kind) | _of_prices(economics, actions, excluded, users, test)
+    told = (*assigned.findings, *chosen.settle(evidence.of_kind(users, kind)))
+    told += tuple(test.findings(chosen, bound, scores["test"], assigned.vetoed))
+    about |= {"vetoed": list(assigned.vetoed), "findings": [finding.to_dict() for finding in told]}
     about |= {"users": {"all": len(users), "validation": len(parts.validation), "test": len(parts.test)}}
     about |= _of_contestants(models, policies, bound) | {"cuts": cuts, "seed": seed}
     return SufficientStatistics(

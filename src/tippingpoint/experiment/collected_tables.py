@@ -136,7 +136,8 @@ def ranking(
             group = evidence.group
             found: dict[str, Estimate] = {"autoc": autoc(score, effect, group), "qini": qini(score, effect, group)}
             found |= {f"uplift_at_{share:.0%}": uplift_at(share, score, effect, group) for share in SHARES}
-            for name, e in found.items():
+            for name, estimate in found.items():
+                e = estimate if evidence.measured else Estimate(estimate.value)
                 ends = {"value": e.value, "se": e.se, "low": e.low, "high": e.high}
                 ends["z"] = e.value / e.se if e.se else None
                 rows.append({"rule": rule, "action": action, "measure": name, "evidence": evidence.kind, **ends})

@@ -39,13 +39,16 @@ def price(gathered: SufficientStatistics, asked: SimulationRequest) -> Simulatio
     test, validation = (_renamed(joint, named) for joint in (gathered.test, gathered.validation))
     pairs = [name for name in test.decisions if PAIR in name]
     first, on_validation = pairs[0], None
-    if about["kind"] != "assumed":
-        each = {name: uplift(validation, line, validation.decisions[name]).value for name in pairs}
-        first = max(each, key=each.__getitem__)
-        on_validation = each[first]
+    measured = test.cells.measured
+    if measured:
+        on = {name: uplift(validation, line, validation.decisions[name]) for name in pairs}
+        each = {name: of.value for name, of in on.items() if of.low is not None}  # what is vetoed leads nothing
+        if each:
+            first = max(each, key=each.__getitem__)
+            on_validation = each[first]
     coefficients = _contestants(test, line, first, actions, usable(economics, actions))
     verdicts = []
-    if about["kind"] != "assumed":
+    if measured:
         verdicts = contest_of_cells(test.cells, coefficients, np.random.default_rng([asked.seed, 5]))
     banded = {name: policy for name, policy in asked.policies.items() if isinstance(policy, Bands)}
     own, by = first.split(PAIR)
@@ -221,7 +224,7 @@ def _segments(gathered: SufficientStatistics, economics: Economics, line: Line) 
             L = own.coefficients(line, {0, k})
             e = linear(own, np.tile(L[k] - L[0], (2, 1)))
             e = e if own.users >= LEAST_CHANGED or not k else Estimate(e.value)  # too few for a normal interval
-            known_ends = [""] if kind == "assumed" else list(ends(e))
+            known_ends = list(ends(e)) if own.measured else [""]
             row = {f"{column}{end}": np.nan if (value := ends(e)[end]) is None else value for end in known_ends}
             if kind == "assumed" and k and not about["per_user_prices"]:
                 base = float(own.gram[0, 0, own.columns("phi").start]) / own.users

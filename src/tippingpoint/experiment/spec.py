@@ -17,12 +17,13 @@ from tippingpoint.economics import Economics
 from tippingpoint.evaluation import auc_contributions
 from tippingpoint.evaluation.evaluation import Evaluation
 from tippingpoint.experiment.assumption import in_words
+from tippingpoint.experiment.diagnostics import Chosen, Findings
 from tippingpoint.experiment.valuation import ValuedUsers
 from tippingpoint.explanation import Explanation, raw_columns
 from tippingpoint.models.calibration import Model
 from tippingpoint.models.family import Family
 from tippingpoint.models.size import nodes, used
-from tippingpoint.offpolicy.evidence import Evidence
+from tippingpoint.offpolicy.evidence import Evidence, Log
 from tippingpoint.offpolicy.statistics import Estimate, mean
 from tippingpoint.offpolicy.value import PolicyValue
 from tippingpoint.policies.policy import Policy
@@ -65,6 +66,12 @@ class ExperimentSpec:
         The composed config, as a run keeps it.
     source
         Where the users came from.
+    chosen
+        Which diagnostics are silenced and accepted.
+    findings
+        What diagnostics found of the users and of the evidence.
+    log
+        What was done to the test users, and what came of it; None where nothing was logged.
     """
 
     name: str
@@ -89,6 +96,9 @@ class ExperimentSpec:
     terms: TableSchema | None = None
     config: dict[str, Any] = field(default_factory=dict)
     source: Source | None = None
+    chosen: Chosen = field(default_factory=Chosen)
+    findings: Findings = ()
+    log: Log | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
@@ -121,7 +131,8 @@ class ExperimentSpec:
                 "digest": self.policy.digest,
             },
             "economics": {"name": self.economics.name, "currency": self.economics.currency},
-            "evidence": self.evidence.kind,
+            "evidence": self.evidence.label,
+            "findings": [finding.to_dict() for finding in self.findings],
             "best_auc": self.best_auc,
             "baselines": [baseline.to_dict(self.evidence.kind) for baseline in self.baselines],
         }
@@ -217,6 +228,10 @@ class Candidate:
         Train and validation together where it was fitted on both, once a search had chosen it; else None.
     out_of_fold
         (n,) scores of the validation users by models fitted on others, where it was fitted on them itself; else None.
+    fitted
+        ROC AUC on the users it was fitted on.
+    findings
+        What diagnostics found of it and of its policy.
     """
 
     family: str
@@ -233,6 +248,8 @@ class Candidate:
     deployment: Deployment
     development: Users | None = None
     out_of_fold: np.ndarray | None = None
+    fitted: Estimate | None = None
+    findings: Findings = ()
 
     def policy_metrics(self, kind: str) -> dict[str, Estimate]:
         """Value and uplift of the policy under names that carry the kind of evidence."""
@@ -274,6 +291,7 @@ class Candidate:
             "mean_abs_shap": dict(self.explanation.importance().itertuples(index=False)),
             "confusion": _records(self.evaluation.confusion),
             "worse_slices": _records(self.evaluation.worse),
+            "findings": [finding.to_dict() for finding in self.findings],
             "seconds": self.seconds,
         }
 

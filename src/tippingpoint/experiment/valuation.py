@@ -1,5 +1,6 @@
 """Binding policies to scores, deciding with them, and valuing what they decide: one way for all verbs."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -74,6 +75,8 @@ class ValuedUsers:
         economics: Economics,
         seed: int,
         log: Log | None = None,
+        vetoed: tuple[str, ...] = (),
+        accepted: Collection[str] = (),
     ) -> Self:
         """Gather evidence of users, fitted on train, and price the actions.
 
@@ -83,6 +86,10 @@ class ValuedUsers:
             All or some of the users' own; for `assumed` any.
         log
             The users' log, where `log_of` made it already.
+        vetoed
+            Codes of the diagnostics that take every interval away.
+        accepted
+            Codes of the vetoes that were accepted.
         """
         lines = economics.rewards(actions, users.contract.good, users.costs)
         evidence = gather_evidence(kind, train, users, economics.response(actions), seed, log)
@@ -91,7 +98,7 @@ class ValuedUsers:
         if economics.per_user and evidence.support:
             in_money = evidence.support["phi"].scaled(np.nan_to_num(lines[1]))
             evidence = replace(evidence, support={**evidence.support, MONEY: in_money})
-        return cls(users, actions, evidence, *lines)
+        return cls(users, actions, replace(evidence, vetoed=vetoed).waived(accepted), *lines)
 
     @property
     def reward(self) -> np.ndarray:
@@ -110,7 +117,11 @@ class ValuedUsers:
         InputError
             Where a decided action has no price or no evidence.
         """
-        return policy_value(self.evidence, self.reward_intercept, self.reward_slope, self.decide(policy, score))
+        return self.value_of(self.decide(policy, score))
+
+    def value_of(self, decision: np.ndarray) -> PolicyValue:
+        """Value (n,) codes of actions, as `value` does."""
+        return policy_value(self.evidence, self.reward_intercept, self.reward_slope, decision)
 
     def break_even(self, members: np.ndarray, action: str) -> float:
         """From which response on an action pays for the users that (n,) bool `members` marks; NaN for none or no one.

@@ -78,6 +78,8 @@ class Cells:
         in each cell; None where each stands alone.
     groups
         How many groups; 0 without.
+    vetoed
+        As of `Evidence`.
     """
 
     kind: Kind
@@ -88,9 +90,15 @@ class Cells:
     support: Mapping[str, Support] = field(default_factory=dict)
     together: np.ndarray | None = None
     groups: int = 0
+    vetoed: tuple[str, ...] = ()
 
     def __add__(self, other: "Cells") -> "Cells":
-        same = (self.kind, self.actions, self.blocks) == (other.kind, other.actions, other.blocks)
+        same = (self.kind, self.actions, self.blocks, self.vetoed) == (
+            other.kind,
+            other.actions,
+            other.blocks,
+            other.vetoed,
+        )
         if not same or not np.array_equal(self.cuts, other.cuts):
             raise InputError("cells", "can only be added on the same cut-offs, actions and kind of evidence")
         support = {block: Support(of.moments + other.support[block].moments) for block, of in self.support.items()}
@@ -116,7 +124,7 @@ class Cells:
     @property
     def measured(self) -> bool:
         """Whether intervals may be given."""
-        return self.kind != "assumed"
+        return self.kind != "assumed" and not self.vetoed
 
     def columns(self, block: str) -> slice:
         """Where a block's K columns stand."""
@@ -287,7 +295,8 @@ def gather(
     support = {block: of.summed(cell, len(gram)) for block, of in evidence.support.items() if block in names}
     together = None if evidence.group is None else _together(cell, list(blocks.values()), evidence.group, len(gram))
     groups = 0 if evidence.group is None else units(n, evidence.group)
-    return Cells(evidence.kind, np.asarray(cuts, dtype=np.float64), k, names, gram, support, together, groups)
+    edges = np.asarray(cuts, dtype=np.float64)
+    return Cells(evidence.kind, edges, k, names, gram, support, together, groups, evidence.vetoed)
 
 
 def _together(cell: np.ndarray, blocks: list[np.ndarray], group: np.ndarray, cells: int) -> np.ndarray:

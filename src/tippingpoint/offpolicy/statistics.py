@@ -24,6 +24,11 @@ class Estimate:
     low: float | None = None
     high: float | None = None
 
+    @property
+    def turned(self) -> "Estimate":
+        """The estimate of the opposite difference."""
+        return Estimate(-self.value, self.se, *(None if end is None else -end for end in (self.high, self.low)))
+
     def scaled(self, factor: float) -> "Estimate":
         """The estimate in other units; `factor` > 0."""
         ends = (None if v is None else v * factor for v in (self.se, self.low, self.high))

@@ -60,9 +60,9 @@ class SufficientStatistics:
     Parameters
     ----------
     about
-        JSON: question, outcome, good, origin, digest, kind, actions, economics, response, users, models, policies,
-        blocks, cuts, seed, excluded actions; what the numbers are about. Decisions rest on `economics`; `prices`
-        and what else was `asked` are the last ones.
+        JSON: question, outcome, good, origin, digest, kind, findings, vetoed codes, actions, economics, response,
+        users, models, policies, blocks, cuts, seed, excluded actions; what the numbers are about. Decisions rest on
+        `economics`; `prices` and what else was `asked` are the last ones.
     scored
         By model.
     validation, test
@@ -129,8 +129,8 @@ class SufficientStatistics:
                 edges = np.arange(len(gram) - 1) + 0.5 if cuts is None else cuts
                 there = {name.removeprefix(support): Support(found[name]) for name in found if name.startswith(support)}
                 together, groups = found.get(f"{where}/together"), int(found.get(f"{where}/groups", 0))
-                names = tuple(blocks or about["blocks"])
-                return Cells(about["kind"], edges, len(about["actions"]), names, gram, there, together, groups)
+                names, vetoed = tuple(blocks or about["blocks"]), tuple(about.get("vetoed", ()))
+                return Cells(about["kind"], edges, len(about["actions"]), names, gram, there, together, groups, vetoed)
 
             scored = {
                 model: ScoreCells(*(cells(f"scored/{k}/{p}", found[f"scored/{k}/cuts"]) for p in PARTS))
@@ -185,7 +185,8 @@ def join(
     if log is not None and evidence.group is None:  # over groups the other estimators' errors have no such sums
         scores, *others = LOG
         support = evidence.support.get(MONEY, evidence.support.get(scores))  # in money where prices are per user
-        of_scores = Evidence(evidence.kind, log[scores], {} if support is None else {scores: support})
+        kept = {} if support is None else {scores: support}
+        of_scores = replace(evidence, outcome_scores=log[scores], support=kept)
         of_log = by_group(code, len(first), of_scores, {name: log[name] for name in others})
     return Joint(cells, {name: np.pad(decided[first], (0, padding)) for name, decided in decisions.items()}, of_log)
 

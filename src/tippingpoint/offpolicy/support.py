@@ -1,5 +1,6 @@
 """How much a log can say about a figure, known before any outcome is: expected outcomes, and chances too small."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Self
 
@@ -81,6 +82,12 @@ class Support:
         spread = np.clip(predicted, 0, 1) * (1 - np.clip(predicted, 0, 1))
         lacking = (logging_probability < LOW_CHANCE) & estimated
         return cls(np.stack([spread / logging_probability, spread / logging_probability**3, lacking]))
+
+    def waived(self, codes: Collection[str]) -> "Support":
+        """Support that no interval fails for where TP301 or TP304 was accepted."""
+        noise, fourth, lacking = self.moments
+        kept = fourth * ("TP304" not in codes), lacking * ("TP301" not in codes)
+        return Support(np.stack([noise, *kept]))
 
     def scaled(self, slope: np.ndarray) -> "Support":
         """Support of the scores times a slope, (K,) or (n, K)."""

@@ -9,6 +9,7 @@ from rich.console import RenderableType
 from tippingpoint.config.settings import VERSION, PromoteSettings
 from tippingpoint.core.errors import InputError, RefusedError
 from tippingpoint.core.overrides import override
+from tippingpoint.experiment.diagnostics import Chosen
 from tippingpoint.promotion import report
 from tippingpoint.promotion.judge import Contestant, contestant, judge, judged_users
 from tippingpoint.promotion.registry_status import carried_out, described, named
@@ -77,6 +78,7 @@ class PromoteResult(Result):
             "dry_run": self.dry_run,
             "entry": self.entry.number if self.entry else None,
             "judgement": self.judgement.to_dict() if self.judgement else None,
+            "findings": [finding.to_dict() for finding in self.judgement.findings] if self.judgement else [],
             "finished": list(self.finished),
             "amiss": self.amiss or None,
         }
@@ -131,6 +133,7 @@ def promote(settings: PromoteSettings) -> PromoteResult:
             return PromoteResult(model, status.version, status.version, None, None, settings.dry_run, amiss=status.said)
         step("loading models")
         candidate = contestant(client, name, number)
+        chosen = Chosen.of(settings.diagnostics, candidate.model.config)
         champion = _champion(client, status, f"{name}/{number}")
         step("reading users")
         users = judged_users(candidate, settings.data)
@@ -150,7 +153,9 @@ def promote(settings: PromoteSettings) -> PromoteResult:
         pair = {"version": candidate.uri, "against": against}
         entry = append(client, name, "look", number, status.version, status.journal.at, judgement=pair, **reasons_given)
         look = read(client, name).look(entry)
-        judgement = judge(client, settings.gate, candidate, champion, users, against, look, reported, picked, step)
+        judgement = judge(
+            client, settings.gate, candidate, champion, users, against, look, reported, picked, chosen, step
+        )
         step("filing")
         version, entry = _file(client, settings.dry_run, name, number, model, status, entry, judgement, reasons_given)
         led = status.version if settings.dry_run else _after(client, status, entry)

@@ -83,7 +83,6 @@ def value(
     gain: np.ndarray,
     champion: np.ndarray,
     kind: str,
-    measured: bool,
     margin: float,
     level: float,
     basis: Basis | None = None,
@@ -95,15 +94,11 @@ def value(
     ----------
     gain, champion
         (n,) money each user adds over none, under either model and its own policy, at the same prices.
-    measured
-        False for assumed evidence: then the check is inconclusive, and no number given.
     margin
         Money per user by which its value may be lower.
     basis
         What the difference rests on, where it comes from a log.
     """
-    if not measured:
-        return Check("value", "inconclusive", f"the evidence is {kind}: no experiment stands behind it")
     difference = gain - champion
     changed = int(np.count_nonzero(difference))
     if changed == 0:

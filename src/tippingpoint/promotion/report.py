@@ -9,6 +9,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from tippingpoint.core.overrides import override
+from tippingpoint.experiment.diagnostics import diagnosed
 from tippingpoint.promotion.verdict import Judgement
 from tippingpoint.reports.console import pages, plain_table
 from tippingpoint.reports.markdown import markdown
@@ -49,7 +50,8 @@ def promote_summary(
         said = f"{'It would not be' if dry_run else 'Not'} promoted: {stopping}. {stays}."
         said += " Dry run; the look is counted." if dry_run else ""
         after = _way_out(judgement, champion, f"tippingpoint tune {same}".rstrip())
-    return Group(*before, table, Text(said, style="bold"), *where, *([Text(after)] if after else []))
+    found = diagnosed(judgement.findings)
+    return Group(*before, table, *found, Text(said, style="bold"), *where, *([Text(after)] if after else []))
 
 
 def _undo(name: str, judgement: Judgement) -> str:
@@ -66,11 +68,15 @@ def _way_out(judgement: Judgement, champion: str, tune: str) -> str:
     """What to type once the gate said no: the same pair is the same look, whatever is asked of it."""
     keep = "Next: keep the champion" if champion else f"Next: {tune} for one that is let in"
     stopping = {check.name: check for check in judgement.stopping}
+    accepted: dict[str, str] = {}
+    if stopping.pop("diagnostics", None):
+        accepted = {finding.code: "why" for finding in judgement.findings if finding.vetoes}
     worse = stopping.pop("better", None)
     if failed := [name for name, check in stopping.items() if check.verdict == "fails"]:
         more = f", and {tune} for another: what fails ({', '.join(failed)}) is let in by no other word."
         return keep + (more if champion else ".")
-    words = [f"gate.{name}.inconclusive=passes" for name in stopping]
+    words = [override("diagnostics.accept", accepted)] if accepted else []
+    words += [f"gate.{name}.inconclusive=passes" for name in stopping]
     if worse and "difference_low" in worse.figures and champion and not judgement.gate.startswith("no_worse"):
         words = ["gate=no_worse", *words]
     elif worse and worse.verdict == "inconclusive":

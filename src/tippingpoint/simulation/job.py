@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -17,6 +17,7 @@ from tippingpoint.core.strict import Component, validate
 from tippingpoint.data.source import Source
 from tippingpoint.economics import Economics
 from tippingpoint.experiment.collect import check_prices, gather_users
+from tippingpoint.experiment.diagnostics import Chosen, Finding
 from tippingpoint.experiment.revaluation import price
 from tippingpoint.experiment.simulation_result import Simulation
 from tippingpoint.experiment.thresholds import Limit, SimulationRequest
@@ -102,6 +103,7 @@ def simulate(
             step("reading statistics")
             experiment = saved[0].info.experiment_id
             gathered = SufficientStatistics.load(fetch(client, saved[0].info.run_id, STATISTICS))
+            gathered = _told(gathered, settings)
             policies = {n: _policy(node, f"policies.{n}") for n, node in gathered.about["policies"].items()}
             economics = _economics(gathered.about["prices"], settings)
             _refuse_what_needs_users(settings, gathered.about, economics)
@@ -152,6 +154,14 @@ def simulate_in_memory(
         step("answering")
         simulation, seconds = _answered(settings, gathered, named, economics)
     return SimulateResult(simulation, None, seconds)
+
+
+def _told(gathered: SufficientStatistics, settings: SimulateSettings) -> SufficientStatistics:
+    """The statistics without the findings that are silenced now."""
+    chosen = Chosen.of(settings.diagnostics)
+    found = [Finding.from_dict(node) for node in gathered.about.get("findings", ())]
+    kept = [finding.to_dict() for finding in found if finding.code not in chosen.silence]
+    return replace(gathered, about=gathered.about | {"findings": kept})
 
 
 def _answered(
@@ -280,6 +290,7 @@ def _refuse_what_needs_users(settings: SimulateSettings, about: dict[str, Any], 
         "cuts": settings.cuts not in (None, about["cuts"]),
         "evidence": settings.evidence not in ("auto", about["kind"]),
         "seed": settings.seed not in (None, about["seed"]),
+        "diagnostics.accept": bool(settings.diagnostics.accept),
         "economics (prices of each user's own need a pass over users)": own and not same,
         f"economics.actions ({', '.join(sorted(unknown))})": bool(unknown) and not own,
     }
