@@ -34,6 +34,9 @@ ALLOWED: tuple[Allowed, ...] = (
     Allowed(r"(?s).*\.as_of", None, "named", DAYS),
     Allowed(r"(?s).*unseen_categories(\[\])?", None, "named", ROWS),
     Allowed(r"(promote|rollback|history|status).*\.(amiss|grants|claimed)(\[\]|\..*)?", None, "named", RIGHTS),
+    Allowed(
+        r"registered\.[^.]+(\.journal)?(\.versions\.\d+)?\.tags\[\]", None, "announced, carried out, claimed", RIGHTS
+    ),
     Allowed(r"status.*\.finished", "nothing is finished by looking", None, RIGHTS),
     Allowed(r"(promote|rollback|history).*\.who", None, None, RIGHTS),
     Allowed(r"(history|rollback).*\.who\.[^.]+", "the name typed", None, RIGHTS),
