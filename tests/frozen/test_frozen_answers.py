@@ -17,7 +17,6 @@ DAYS = "the issue of any table: times are features, as days before a day, and an
 ISSUE = "the issue of the house: one word a thing, one spelling of a version and of a destination"
 RIGHTS = "decision: who may edit the model decides what its journal says; who= is on whose behalf"
 INTERVALS = "decision: an interval rests on expected outcomes, and is no narrower than they make it"
-DIAGNOSTICS = "the issue of diagnostics: what was found is told, and the gate has a check of it"
 OUT_OF_FOLD = "decision: a search's winner keeps the scores of validation users by models that did not learn from them"
 DIAGNOSED = "decision: what jobs find has codes, stands everywhere in the same words, and may veto"
 ALLOWED: tuple[Allowed, ...] = (
@@ -47,10 +46,7 @@ ALLOWED: tuple[Allowed, ...] = (
     Allowed(r"runs\..*simulate.*\.metrics\[\]", "with an interval", None, INTERVALS),
     Allowed(r"runs\..*simulate.*\.metrics\[\]", None, "without", INTERVALS),
     Allowed(r"runs\..*\.artifacts\[\]", None, "out_of_fold.npy", OUT_OF_FOLD),
-    Allowed(r"(?s).*\.(findings|vetoed|accepted|checks\.diagnostics)(\[\]|\..*)?", None, "told", DIAGNOSTICS),
-    Allowed(r"(promote|history|status).*\.gate(\..*)?", None, None, DIAGNOSTICS),
-    Allowed(r"runs\..*\.(tags|params)\[\]", None, "diagnostics", DIAGNOSTICS),
-    Allowed(r"(?s).*\.(findings|vetoed|accepted)(\[\])?", None, "named", DIAGNOSED),
+    Allowed(r"(?s).*\.(findings|vetoed|accepted|checks\.diagnostics)(\[\]|\..*)?", None, "told", DIAGNOSED),
     Allowed(r"(?s).*\.(checks\.length|gate)", None, None, DIAGNOSED),
     Allowed(r"runs\..*\.tags\[\]", None, "diagnostics, veto.CODE, accepted.CODE", DIAGNOSED),
 )
