@@ -98,10 +98,11 @@ class File:
                     self.part.replace(self.path)
                     kept(self.path.parent)
         finally:
-            if self._writer is not None:
-                with suppress(OSError):
-                    self._writer.close()
-            self._file.close()
+            # What was to be kept is on the disk by now: a full one says so again at each of these.
+            for open_yet in (self._writer, self._to, self._file):
+                with suppress(OSError, ValueError):
+                    if open_yet is not None:
+                        open_yet.close()
             with suppress(OSError):
                 self.part.unlink()
 
