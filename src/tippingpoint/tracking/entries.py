@@ -118,22 +118,10 @@ def append(
     """
     actor = Actor(who) if isinstance(who, str) else who
     claim = uuid.uuid4().hex
-    tags = {
-        "kind": kind,
-        "version": version,
-        "against": against,
-        "based_on": str(based_on),
-        "who": actor.who,
-        "claimed": json.dumps(actor.claimed),
-        "why": why,
-        "commit": commit,
-        "policy_digest": policy_digest,
-        "run_id": run_id,
-        "model_id": model_id,
-        "test": test,
-        "judgement": json.dumps(judgement or {}),
-        "claim": claim,
-    }
+    said = {"kind": kind, "version": version, "against": against, "based_on": str(based_on), "why": why}
+    what = {"commit": commit, "policy_digest": policy_digest, "run_id": run_id, "model_id": model_id, "test": test}
+    by = {"who": actor.who, "claimed": json.dumps(actor.claimed), "claim": claim}
+    tags = {**said, **what, **by, "judgement": json.dumps(judgement or {})}
     digest = digest_of_entry(tags)
     reason, announced = None, kind not in MOVES
     for attempt in range(TRIES + 1):  # after the last try too it is read whether that was taken
