@@ -49,7 +49,9 @@ def check(settings: TuneSettings, question: ExperimentSpec) -> None:
         if not question.evidence.measured:
             if vetoed := question.evidence.vetoed:
                 what = f"{' and '.join(sorted(money))} would rest on evidence that {vetoed[0]} vetoed"
-                raise InputError("tune.objectives", what, f"See tippingpoint diagnostics {vetoed[0]}; take a metric.")
+                raise InputError(
+                    "tune.objectives", what, "Take a metric (roc_auc); docs/diagnostics.md says what mends it."
+                )
             raise InputError(
                 "tune.objectives",
                 f"{' and '.join(sorted(money))} would rest on assumptions: nothing was ever tried on these users",
