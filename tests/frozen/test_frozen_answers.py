@@ -34,6 +34,9 @@ ALLOWED: tuple[Allowed, ...] = (
     Allowed(r"(?s).*\.as_of", None, "named", DAYS),
     Allowed(r"(?s).*unseen_categories(\[\])?", None, "named", ROWS),
     Allowed(r"(promote|rollback|history|status).*\.(amiss|grants|claimed)(\[\]|\..*)?", None, "named", RIGHTS),
+    Allowed(
+        r"registered\.[^.]+(\.journal)?(\.versions\.\d+)?\.tags\[\]", None, "announced, carried out, claimed", RIGHTS
+    ),
     Allowed(r"status.*\.finished", "nothing is finished by looking", None, RIGHTS),
     Allowed(r"(promote|rollback|history).*\.who", None, None, RIGHTS),
     Allowed(r"(history|rollback).*\.who\.[^.]+", "the name typed", None, RIGHTS),
@@ -43,9 +46,9 @@ ALLOWED: tuple[Allowed, ...] = (
     Allowed(r"runs\..*simulate.*\.metrics\[\]", "with an interval", None, INTERVALS),
     Allowed(r"runs\..*simulate.*\.metrics\[\]", None, "without", INTERVALS),
     Allowed(r"runs\..*\.artifacts\[\]", None, "out_of_fold.npy", OUT_OF_FOLD),
-    Allowed(r"(?s).*\.(findings|vetoed|accepted)(\[\])?", None, "named", DIAGNOSED),
-    Allowed(r"(?s).*\.(candidate\[\]|checks\.diagnostics)", None, "named", DIAGNOSED),
-    Allowed(r"(?s).*\.gate", None, None, DIAGNOSED),
+    Allowed(r"(?s).*\.(findings|vetoed|accepted|checks\.diagnostics)(\[\]|\..*)?", None, "told", DIAGNOSED),
+    Allowed(r"(?s).*\.candidate\[\]", None, "findings", DIAGNOSED),
+    Allowed(r"(?s).*\.(checks\.length|gate)", None, None, DIAGNOSED),
     Allowed(r"history.*\.gate\.[^.]+", "a gate without the check of diagnostics", None, DIAGNOSED),
     Allowed(r"history.*\.gate\.[^.]+", None, "a gate with it", DIAGNOSED),
     Allowed(r"(runs|registered)\..*\.tags\[\]", None, "diagnostics, veto.CODE, accepted.CODE", DIAGNOSED),

@@ -25,7 +25,7 @@ LAUNCHERS = ("joblib", "ray")
 """Hydra launchers that are extras of ours."""
 VERSIONED = ("score", "serve", "dashboard", "promote", "policy_lint", "policy_diff")
 """Verbs whose `model=` is a registered version. Hydra would choose families by it, so it is given `model.version=`."""
-RAISED = (AssertionError, AttributeError, KeyError, NotImplementedError, RecursionError, TypeError, ValueError)
+RAISED = (AssertionError, AttributeError, KeyError, NotImplementedError, OSError, RecursionError, TypeError, ValueError)
 """What Hydra raises for words that its own checks let through, beside its own errors and OmegaConf's."""
 DECIDING, OWN = ("run", "compare", "tune", "policy_lint"), ("csv", "sql", "events")
 """Verbs that take a policy, and data whose base rate no shipped cut-offs can know."""
@@ -223,7 +223,30 @@ def hydra_error(error: Exception, verb: str, overrides: Sequence[str], config_di
         )
     if isinstance(error, OverrideParseException):
         return _not_made_out(*masked(error.override).partition("="))
-    return InputError("command line", " ".join(text.split()).rstrip("."))
+    if found := re.search(r"Multiple values for ([\w/]+)", text):
+        return InputError(found[1], "is chosen already", f"Leave out the +: type {found[1]}=….")
+    if found := re.search(r"Cannot find primary config '([^']*)'", text):
+        names = sorted(path.stem for path in config_folder().glob("*.yaml"))
+        return InputError("--config-name", f"there is no config {found[1]!r}", nearest(found[1], names))
+    if text.startswith("Only one of --"):
+        return InputError("command line", "-m, --cfg and --info exclude each other", "Leave out all but one.")
+    return _culprit(error, verb, overrides, config_dir)
+
+
+def _culprit(error: Exception, verb: str, overrides: Sequence[str], config_dir: str | None) -> InputError:
+    """Name the one word without which the others can be composed; Hydra does not say which it cannot use."""
+    for k, word in enumerate(overrides):
+        others = [*overrides[:k], *overrides[k + 1 :]]
+        try:
+            if len(overrides) > 1:
+                compose(verb, others, config_dir)
+        except InputError:
+            continue
+        key, sign, value = masked(word).partition("=")
+        deleted = word.startswith("~") and not sign
+        what = "there is no such key to leave out" if deleted else f"cannot be set to {value!r}"
+        return InputError(key.lstrip("+~"), what, "--cfg job shows every key.")
+    return InputError("command line", f"cannot be composed ({' '.join(str(error).split())})".rstrip("."))
 
 
 def _not_made_out(key: str, sign: str, value: str) -> InputError:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
-from tippingpoint.core.errors import InputError
+from tippingpoint.core.errors import InputError, unwritable
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 """Of the tables that are written, and of the files of a folder that are read."""
@@ -82,7 +82,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
             yield file
         part.replace(path)
     except OSError as error:
-        raise InputError(str(path), f"cannot be written ({error.strerror})", "Name a file elsewhere.") from error
+        raise unwritable(str(path), error) from error
     finally:
         with suppress(OSError):
             part.unlink()

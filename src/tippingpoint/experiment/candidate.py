@@ -12,7 +12,6 @@ import pandas as pd
 import yaml
 
 from tippingpoint.config.settings import Settings, Split
-from tippingpoint.core.redaction import masked
 from tippingpoint.core.strict import validate
 from tippingpoint.data.splits import sides
 from tippingpoint.data.users import Intake, Users
@@ -248,7 +247,7 @@ def record(candidate: Candidate, question: ExperimentSpec, settings: Settings, r
     With `report=none` there are no figures and no tables.
     """
     test, made_with = question.parts.test, provenance()
-    config = masked(settings.model_dump(mode="json"))
+    config = settings.filed()
     run.params(_params(candidate, question, config))
     for part in ("train", "validation", "test"):
         run.dataset(getattr(question.parts, part), part, question.origin)

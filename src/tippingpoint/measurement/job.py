@@ -17,7 +17,6 @@ from rich.console import RenderableType
 
 from tippingpoint.config.settings import VERSION, MeasureSettings
 from tippingpoint.core.errors import InputError
-from tippingpoint.core.redaction import masked
 from tippingpoint.core.run_reference import RunReference
 from tippingpoint.core.strict import Component
 from tippingpoint.data.decisions import checked, read
@@ -253,7 +252,7 @@ def _file(
     first_look: str,
 ) -> RunReference:
     """A run of its own in the version's experiment, tags and a line on the version."""
-    written = masked(settings.model_dump(mode="json"))
+    written = settings.filed()
     tags = {
         **provenance().tags(),
         JOB: "measure",

@@ -14,7 +14,6 @@ from rich.console import RenderableType
 
 from tippingpoint.config.settings import ScoreSettings
 from tippingpoint.core.errors import InputError, OutsideError, RefusedError, nearest
-from tippingpoint.core.redaction import masked
 from tippingpoint.data import database
 from tippingpoint.data.csv_layout import Told
 from tippingpoint.data.days import start
@@ -110,7 +109,7 @@ def score(settings: ScoreSettings) -> ScoreResult:
             return ScoreResult(scored, found_in(scored, chosen), None, None)
         counted.say("filing")
         findings = found_in(scored, chosen)
-        asked = masked(settings.model_dump(mode="json"))
+        asked = settings.filed()
         try:
             run_id, page = record(client, experiment, loaded, scored, findings, asked)
         except OutsideError as error:

@@ -11,7 +11,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import mlflow
 import sqlalchemy
@@ -63,7 +63,7 @@ def connect(writing: bool = True) -> MlflowClient:
             if path and not path.stat().st_size:  # made beside it: a kill leaves no half-migrated store behind
                 fresh = path.with_name(f"{path.name}.new")
                 fresh.unlink(missing_ok=True)
-                _touch(f"sqlite:///{fresh}")
+                _touch(f"sqlite:///{quote(str(fresh))}")
                 fresh.replace(path)
             return _touch(store)
 
@@ -110,10 +110,10 @@ def outside(error: BaseException, reading: bool = False, of: str = "") -> Outsid
     """What a store's error is told as, by whoever knows `of` what it is."""
     where = of or f"store {shown()}"
     if is_server() and (told := refusal(error, user(), reading)):
-        return (StoreRefusedError if told.status else OutsideError)(where, masked(told.what), told.remedy)
+        return (StoreRefusedError if told.status else OutsideError)(where, masked(told.what, uri()), told.remedy)
     return OutsideError(
         where,
-        f"cannot be used ({masked(reason_of(error))})",
+        f"cannot be used ({masked(reason_of(error), uri())})",
         "Set MLFLOW_TRACKING_URI to a store you can write, e.g. sqlite:////home/you/mlflow.db, or see"
         " `tippingpoint doctor`.",
     )
@@ -200,8 +200,9 @@ def _read(path: Path) -> None:
 
 
 def sqlite_path(store: str) -> Path | None:
-    """The file of a SQLite store, None for other stores."""
-    return Path(store.removeprefix("sqlite:///")) if store.startswith("sqlite:///") else None
+    """The file of a SQLite store, None for other stores; in an address a blank, a # or a ? stands encoded."""
+    database = sqlalchemy.make_url(store).database if store.startswith("sqlite:///") else None
+    return Path(database) if database else None
 
 
 def experiment_id(client: MlflowClient, name: str) -> str:

@@ -73,7 +73,7 @@ def digests(settings: TuneSettings, question: ExperimentSpec) -> dict[str, str]:
         "split": settings.split.model_dump(),
         "seed": settings.seed,
         "tune": asked.model_dump(include={"objectives", "sampler", "grid_points", "folds", "prune"}),
-        "code": code_of(question),
+        "code": code_of(question.families, question.policy),
     }
     if question.train_on != "all":
         shared["train_on"] = question.train_on
