@@ -47,8 +47,11 @@ ALLOWED: tuple[Allowed, ...] = (
     Allowed(r"runs\..*simulate.*\.metrics\[\]", None, "without", INTERVALS),
     Allowed(r"runs\..*\.artifacts\[\]", None, "out_of_fold.npy", OUT_OF_FOLD),
     Allowed(r"(?s).*\.(findings|vetoed|accepted|checks\.diagnostics)(\[\]|\..*)?", None, "told", DIAGNOSED),
+    Allowed(r"(?s).*\.candidate\[\]", None, "findings", DIAGNOSED),
     Allowed(r"(?s).*\.(checks\.length|gate)", None, None, DIAGNOSED),
-    Allowed(r"runs\..*\.tags\[\]", None, "diagnostics, veto.CODE, accepted.CODE", DIAGNOSED),
+    Allowed(r"history.*\.gate\.[^.]+", "a gate without the check of diagnostics", None, DIAGNOSED),
+    Allowed(r"history.*\.gate\.[^.]+", None, "a gate with it", DIAGNOSED),
+    Allowed(r"(runs|registered)\..*\.tags\[\]", None, "diagnostics, veto.CODE, accepted.CODE", DIAGNOSED),
 )
 """Intended differences: where, what it was, what it became, and why."""
 UNREAD = ("typed", "message")
