@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlflow import MlflowClient
 
+from tippingpoint.core import stopping
 from tippingpoint.core.errors import InputError
 from tippingpoint.tracking.backend import literal, named, store_errors
 
@@ -59,6 +60,7 @@ def register(
         DEPLOYMENT: digest_of(deployment.model_dump(mode="json")),
     }
     source = client.get_logged_model(model_id).artifact_location
+    stopping.check()
     made = client.create_model_version(
         name, source, run_id=run_id, tags={**tags, **bound}, description=note, model_id=model_id
     )
@@ -103,4 +105,5 @@ def check_policy(client: MlflowClient, policy: "Policy") -> None:
 
 def challenge(client: MlflowClient, version: Version) -> None:
     """Give the version the alias `challenger`, which it takes from whichever had it."""
+    stopping.check()
     client.set_registered_model_alias(version.name, CHALLENGER, version.version)

@@ -15,6 +15,7 @@ import mlflow
 import mlflow.sklearn
 import numpy as np
 import pandas as pd
+from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelStatus
 from mlflow.entities import Metric as Metric
@@ -24,7 +25,7 @@ from mlflow.entities import RunTag as RunTag
 from mlflow.models import ModelSignature
 from mlflow.types.schema import AnyType, ColSpec, DataType, Schema, TensorSpec
 
-from tippingpoint.core import leases
+from tippingpoint.core import leases, stopping
 from tippingpoint.data.users import FeatureSchema, Users
 from tippingpoint.decisions import Deployment
 from tippingpoint.models.calibration import Model
@@ -61,6 +62,7 @@ class Run:
 
     def params(self, config: Mapping[str, Any]) -> None:
         """Log a config's leaves under their dotted paths."""
+        stopping.check()
         params = [Param(_key(key), value) for key, value in _leaves(config)]
         for first in range(0, len(params), PARAMS):
             self.client.log_batch(self.run_id, params=params[first : first + PARAMS])
@@ -102,6 +104,7 @@ class Run:
 
     def artifacts(self, folder: Path) -> None:
         """Upload all files of a folder."""
+        stopping.check()
         self.client.log_artifacts(self.run_id, str(folder))
 
     def tables(self, folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
@@ -132,6 +135,7 @@ class Run:
         str
             The logged model's id; it loads as `models:/ID` wherever MLflow and its listed requirements are.
         """
+        stopping.check()
         params = self.client.get_run(self.run_id).data.params
         name = re.sub(r"[^\w-]", "_", params["model"])
         of_run = f"source_run_id = '{self.run_id}'"
@@ -183,11 +187,13 @@ def run(
         own = {"mlflow.runName": name, HOST: leases.here(), LEASE: lease, **lineage}
         run_id = again or client.create_run(experiment, run_name=name, tags={**tags, **own}).info.run_id
         if again:
-            client.update_run(again, status="RUNNING")
-            client.log_batch(again, tags=[RunTag(key, value) for key, value in own.items()])
+            with _statuses():
+                client.log_batch(again, tags=[RunTag(key, value) for key, value in own.items()])
+                client.update_run(again, status="RUNNING")
         opened = Run(client, experiment, run_id)
         try:
             yield opened
+            stopping.check()
         except GeneratorExit:  # dropped, and found by the garbage collector at any moment: `reap` closes it
             raise
         except BaseException as error:
@@ -219,12 +225,27 @@ def reap(client: MlflowClient) -> int:
         filter_string = f"attributes.status = 'RUNNING' and tags.`{HOST}` = '{leases.here()}'"
         experiments = [e.experiment_id for e in client.search_experiments()]
         left = client.search_runs(experiments, filter_string=filter_string, max_results=1000) if experiments else []
-        free = [run.info.run_id for run in left if leases.is_free(run.data.tags.get(LEASE, ""))]
-        # One that ended meanwhile let go of its lease after it said so: only now is it known which are still open.
-        dead = [run_id for run_id in free if client.get_run(run_id).info.status == "RUNNING"]
-        for run_id in dead:
+        return sum(_close_if_dead(client, run.info.run_id) for run in left if _is_dead(run))
+
+
+def _close_if_dead(client: MlflowClient, run_id: str) -> bool:
+    """Close a run that its process left. One that ended, or was taken up again, since it was listed is left alone."""
+    with _statuses():
+        now = client.get_run(run_id)
+        dead = now.info.status == "RUNNING" and _is_dead(now)
+        if dead:
             client.set_terminated(run_id, "KILLED")
-    return len(dead)
+    return dead
+
+
+def _is_dead(run: MlflowRun) -> bool:
+    return leases.is_free(run.data.tags.get(LEASE, ""))
+
+
+def _statuses() -> FileLock:
+    """Held by whoever takes a run up again, or looks whether its process is gone: one after the other."""
+    leases.FOLDER.mkdir(mode=0o700, exist_ok=True)
+    return FileLock(leases.FOLDER / "statuses.lock")
 
 
 def _inputs(contract: FeatureSchema) -> Schema:
