@@ -12,7 +12,8 @@ from rich.text import Text
 from tippingpoint.config.settings import Terminal
 from tippingpoint.reports.result import Result
 from tippingpoint.tracking import backend
-from tippingpoint.tracking.runs import reap
+from tippingpoint.tracking.promotion import questions
+from tippingpoint.tracking.runs import experiments, reap
 
 SHOWN = (
     "tippingpoint",
@@ -70,7 +71,7 @@ def doctor(settings: Terminal) -> DoctorResult:
         When the store cannot be reached or written; the message says what to type.
     """
     client = backend.connect()
-    experiments = [e.name for e in client.search_experiments()]
-    models = [m.name for m in client.search_registered_models()]
+    with backend.store_errors():
+        there, models = [e.name for e in experiments(client)], questions(client)
     versions = {"python": platform.python_version()} | {name: version(name) for name in SHOWN}
-    return DoctorResult(versions, backend.shown(), experiments, models, reap(client))
+    return DoctorResult(versions, backend.shown(), there, models, reap(client))

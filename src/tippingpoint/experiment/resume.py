@@ -84,17 +84,17 @@ def stop_if_finished(client: "Client", experiment: str, settings: "Settings", jo
         Naming the run; never without a sweep, or with `force`.
     """
     from tippingpoint.tracking import backend
+    from tippingpoint.tracking.runs import in_pages
 
     if settings.force or settings.tracking.sweep_id is None:
         return
     wanted = f"tags.{DIGEST} = '{digest}' and tags.`{JOB}` = '{job}' and attributes.status = 'FINISHED'"
     with backend.store_errors():
-        same = client.search_runs([experiment], wanted, order_by=["attributes.start_time DESC"])
+        same = in_pages(client, [experiment], wanted, ["attributes.start_time DESC"], 10)
         enough = REPORTS[REPORTS.index(settings.reported) :]
-        found = [run for run in same if run.data.tags.get(REPORT) in enough]
-        if not found:
+        run = next((run for run in same if run.data.tags.get(REPORT) in enough), None)
+        if run is None:
             return
-        run = found[0]
         for key, value in _sweep_tags(settings).items():
             client.set_tag(run.info.run_id, key, value)
     page = backend.page(f"experiments/{experiment}/runs/{run.info.run_id}")

@@ -28,8 +28,11 @@ from tippingpoint.core.strict import Component
 from tippingpoint.models.family import Family
 from tippingpoint.models.saved_form import foreign
 from tippingpoint.tracking.promotion import origin
+from tippingpoint.tracking.runs import in_pages
 from tippingpoint.tracking.tags import JOB, PARENT
 
+SHOWN = 12
+"""Names that a message lists."""
 PICKLES = (".pkl", ".pickle", ".joblib", ".cloudpickle")
 
 
@@ -109,7 +112,7 @@ def find(client: MlflowClient, reference: str, experiment: str | None = None) ->
         raise InputError("models", what, "Name a compare's, or a model's own run.")
     if run.data.tags[JOB] == "simulate" or run.outputs.model_outputs:
         return [run]
-    below = client.search_runs([run.info.experiment_id], f"tags.`{PARENT}` = '{run.info.run_id}'")
+    below = in_pages(client, [run.info.experiment_id], f"tags.`{PARENT}` = '{run.info.run_id}'")
     children = [child for child in below if child.outputs.model_outputs]
     if not children:
         raise InputError("models", f"run {run.info.run_id} has no models", "Name a compare's, or a model's own run.")
@@ -138,10 +141,10 @@ def find_version(client: MlflowClient, reference: str, where: str = "models") ->
             return client.get_model_version_by_alias(name, alias)
         return client.get_model_version(name, version)
     except MlflowException as error:
-        found = client.search_model_versions(max_results=100)
+        found = client.search_model_versions("tags.policy_name LIKE '%'", max_results=SHOWN)  # no journals
         names = [f"models:/{m.name}@{alias}" for m in client.search_registered_models() for alias in m.aliases]
-        names += [f"models:/{v.name}/{v.version}" for v in found if "based_on" not in v.tags]  # no journals
-        there = f"There are: {', '.join(names[:12])}." if names else "Nothing is registered yet."
+        names += [f"models:/{v.name}/{v.version}" for v in found]
+        there = f"There are: {', '.join(names[:SHOWN])}." if names else "Nothing is registered yet."
         raise InputError(where, f"there is no {reference}", there) from error
 
 
@@ -337,8 +340,7 @@ def _latest(client: MlflowClient, experiment: str | None) -> StoredRun:
     known = client.search_experiments(view_type=ViewType.ACTIVE_ONLY)
     ids = [e.experiment_id for e in known if experiment is None or e.name == experiment]
     wanted = f"tags.`{JOB}` = 'compare' and attributes.status = 'FINISHED'"
-    runs = client.search_runs(ids, wanted, order_by=["attributes.start_time DESC"]) if ids else []
-    for run in runs:
+    for run in in_pages(client, ids, wanted, ["attributes.start_time DESC"], 10):
         if not run.outputs.model_outputs:  # a compare itself, not one of its families; it may stand under a sweep
             return run
     raise InputError("models", "no finished compare in this store", "Type tippingpoint compare first, or name models.")

@@ -5,7 +5,7 @@ import json
 import re
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelStatus
+from mlflow.entities import Dataset, DatasetInput, Experiment, InputTag, LoggedModelStatus
 from mlflow.entities import Metric as Metric
 from mlflow.entities import Param as Param
 from mlflow.entities import Run as MlflowRun
@@ -223,9 +223,28 @@ def reap(client: MlflowClient) -> int:
     """Close as KILLED the runs that processes of this user and machine left RUNNING when they died; say how many."""
     with store_errors():
         filter_string = f"attributes.status = 'RUNNING' and tags.`{HOST}` = '{leases.here()}'"
-        experiments = [e.experiment_id for e in client.search_experiments()]
-        left = client.search_runs(experiments, filter_string=filter_string, max_results=1000) if experiments else []
+        left = list(in_pages(client, [e.experiment_id for e in experiments(client)], filter_string))
         return sum(_close_if_dead(client, run.info.run_id) for run in left if _is_dead(run))
+
+
+def experiments(client: MlflowClient) -> Iterator[Experiment]:
+    """All experiments that are not deleted, however many."""
+    token: str | None = ""
+    while token is not None:
+        page = client.search_experiments(page_token=token or None)
+        yield from page
+        token = page.token or None
+
+
+def in_pages(
+    client: MlflowClient, ids: Sequence[str], wanted: str, order: Sequence[str] = (), page: int = 1000
+) -> Iterator[MlflowRun]:
+    """Runs of experiments that a filter of the store's lets through, fetched a page at a time as they are looked at."""
+    token: str | None = "" if ids else None
+    while token is not None:
+        found = client.search_runs(list(ids), wanted, max_results=page, order_by=list(order), page_token=token or None)
+        yield from found
+        token = found.token or None
 
 
 def _close_if_dead(client: MlflowClient, run_id: str) -> bool:

@@ -124,7 +124,7 @@ class SearchLock:
         with store_errors():
             backend.probe(backend.uri())
             order = ["attributes.start_time ASC", "attributes.run_id ASC"]
-            found = self.client.search_runs([self.experiment], wanted, order_by=order)
+            found = self.client.search_runs([self.experiment], wanted, max_results=1, order_by=order)
         return found[0] if found else None
 
     def _is_at_work(self, there: runs.StoredRun) -> bool:
