@@ -36,7 +36,7 @@ from tippingpoint.reports import figures
 from tippingpoint.reports.markdown import shortened
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.provenance import provenance
-from tippingpoint.tracking.registry import Client, Version, check_policy, register
+from tippingpoint.tracking.registry import Client, Version, check_policy, register, registered_from
 from tippingpoint.tracking.runs import Run, reap
 from tippingpoint.tracking.tags import JOB
 
@@ -308,7 +308,12 @@ def _over_baselines(candidate: Candidate, question: ExperimentSpec) -> dict[str,
 def register_candidate(
     client: Client, candidate: Candidate, question: ExperimentSpec, run_id: str, model_id: str
 ) -> Version:
-    """Register a filed candidate as the next version of its question, with its policy and its card."""
+    """Register a filed candidate as the next version of its question, with its policy and its card.
+
+    One whose process was killed since is registered already.
+    """
+    if (there := registered_from(client, run_id)) is not None:
+        return there
     tags = {
         "model": candidate.family,
         "evidence": question.evidence.kind,

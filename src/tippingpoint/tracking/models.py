@@ -120,6 +120,17 @@ def find(client: MlflowClient, reference: str, experiment: str | None = None) ->
     return sorted(children, key=lambda child: (child.data.params["model"] != won, int(child.info.start_time)))
 
 
+def models_of(client: MlflowClient, run: str) -> dict[str, tuple[str, str]]:
+    """Run and logged model of each family that a run, or one under it, ended with; by the family's name."""
+    own = client.get_run(run)
+    below = in_pages(client, [own.info.experiment_id], f"tags.`{PARENT}` = '{run}'")
+    return {
+        one.data.params["model"]: (one.info.run_id, one.outputs.model_outputs[0].model_id)
+        for one in (own, *below)
+        if one.outputs.model_outputs
+    }
+
+
 def find_version(client: MlflowClient, reference: str, where: str = "models") -> ModelVersion:
     """The registered version that `models:/name/1` or `models:/name@alias` stands for.
 

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, Experiment, InputTag, LoggedModelStatus
+from mlflow.entities import Dataset, DatasetInput, Experiment, InputTag, LoggedModelOutput, LoggedModelStatus
 from mlflow.entities import Metric as Metric
 from mlflow.entities import Param as Param
 from mlflow.entities import Run as MlflowRun
@@ -142,14 +142,16 @@ class Run:
         there = list(self.client.search_logged_models([self.experiment], of_run)) if self.at else []
         # Made here, since MLflow would file it under the experiment Default, where nobody looks for it.
         logged = (there or [self.client.create_logged_model(self.experiment, name, self.run_id, params=params)])[0]
-        if logged.status != LoggedModelStatus.READY:  # else a kill came later
-            mlflow.models.Model.log(
-                artifact_path=None,
-                name=name,
-                model_id=logged.model_id,
-                flavor=mlflow.sklearn,
-                run_id=self.run_id,
-                sk_model=model.classifier,
+        if logged.status == LoggedModelStatus.READY:  # a kill came later
+            return str(logged.model_id)
+        # `mlflow.sklearn.log_model` cannot be repeated where it was cut: it links model and run without looking.
+        location, id_ = logged.artifact_location, logged.model_id
+        written = mlflow.models.Model(artifact_path=location, model_uuid=id_, model_id=id_, run_id=self.run_id)
+        with tempfile.TemporaryDirectory() as temporary:
+            mlflow.sklearn.save_model(
+                model.classifier,
+                str(folder := Path(temporary, "model")),
+                mlflow_model=written,
                 signature=ModelSignature(inputs=_inputs(contract), outputs=OUTCOMES),
                 input_example=example,
                 pip_requirements=[f"{package}=={version(package)}" for package in model.family.packages],
@@ -157,13 +159,15 @@ class Run:
                 serialization_format="skops",
                 skops_trusted_types=list(model.family.trusted),
             )
-        with tempfile.TemporaryDirectory() as folder:
             beside = {"policy": policy.bound(), "deployment": deployment.model_dump(mode="json")}
             for name, content in beside.items():
-                path = Path(folder, f"{name}.json")
-                path.write_text(json.dumps(content, indent=2))
-                self.client.log_model_artifact(logged.model_id, str(path))
-        return str(logged.model_id)
+                (folder / f"{name}.json").write_text(json.dumps(content, indent=2))
+            self.client.log_model_artifacts(id_, str(folder))
+        linked = {output.model_id for output in self.client.get_run(self.run_id).outputs.model_outputs}
+        if id_ not in linked:
+            self.client.log_outputs(self.run_id, [LoggedModelOutput(id_, step=0)])
+        self.client.finalize_logged_model(id_, LoggedModelStatus.READY)
+        return str(id_)
 
 
 @contextmanager
@@ -191,6 +195,8 @@ def run(
                 client.log_batch(again, tags=[RunTag(key, value) for key, value in own.items()])
                 client.update_run(again, status="RUNNING")
         opened = Run(client, experiment, run_id)
+        if again:
+            opened.at = client.get_run(again).info.start_time
         try:
             yield opened
             stopping.check()
