@@ -18,6 +18,7 @@ import pytest
 from filelock import FileLock
 
 from tests.refusals import Refusal
+from tests.secured_server import SecuredServer, secured
 
 REAL = Path(os.environ.get("TIPPINGPOINT_REAL_DATA", Path(__file__).parents[2] / "shared/data"))
 """The real tables that some tests look at."""
@@ -213,6 +214,15 @@ def postgres() -> Iterator[str]:
     finally:
         run(bin_ / "pg_ctl", "stop", "-m", "immediate", "-D", data)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def secured_server(
+    request: pytest.FixtureRequest, postgres: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SecuredServer]:
+    """An MLflow server with basic auth of a module's own, whose default permission is READ, or the parameter's."""
+    with secured(postgres, tmp_path_factory.mktemp("secured"), getattr(request, "param", "READ")) as server:
+        yield server
 
 
 def _exists(user: str) -> bool:

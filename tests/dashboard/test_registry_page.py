@@ -55,7 +55,7 @@ def test_a_champion_stands_with_its_day_its_gate_and_its_link(page, client):  # 
     assert any(m.value.startswith("Passed on") for m in app.markdown)
     gate, journal = (frame.value for frame in app.dataframe)
     assert set(gate["word"]) == {"passes"}
-    assert (journal["who"][0], journal["why"][0]) == ("ann", "first of all")
+    assert (journal["claimed"][0], journal["why"][0]) == ("on behalf of ann", "first of all")
     links = [element.proto.url for element in app.get("link_button")]
     assert [link.partition("?")[0] for link in links] == ["http://127.0.0.1:5000/#/models/conversion/versions/1"]
 

@@ -6,6 +6,7 @@ from tippingpoint.config.compose import compose
 from tippingpoint.config.settings import PromoteSettings, RollbackSettings
 from tippingpoint.promotion.job import PromoteResult, promote
 from tippingpoint.promotion.rollback import RollbackResult, rollback
+from tippingpoint.tracking.champion import identity
 from tippingpoint.tracking.journal import read
 
 QUICK = ["gate.reload=null", "gate.explanation.rows=20", "gate.speed.milliseconds=10000"]
@@ -22,6 +23,11 @@ def rolling_back(*words: str) -> RollbackResult:
 def words_of(result: PromoteResult) -> dict[str, str]:
     assert result.judgement is not None
     return {check.name: check.verdict for check in result.judgement.checks}
+
+
+def of_version(client: MlflowClient, number: str) -> dict[str, str]:
+    """What an entry says of a version besides its number."""
+    return identity(client, client.get_model_version("conversion", number))
 
 
 LENIENT = [f"gate.{check}.inconclusive=passes" for check in ("quality", "better", "value")]

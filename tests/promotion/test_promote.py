@@ -1,5 +1,6 @@
 """A version is promoted with its policy where the gate lets it, undone by a rollback, and never half."""
 
+import getpass
 import json
 import sys
 from collections.abc import Callable
@@ -12,19 +13,21 @@ import pytest
 from mlflow import MlflowClient
 
 from tests.processes import typed
-from tests.promotion.promoting import FORCED, QUICK, figure, kinds, promoting, rolling_back, words_of
+from tests.promotion.promoting import FORCED, QUICK, figure, kinds, of_version, promoting, rolling_back, words_of
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import PromoteSettings, RegistrySettings, StatusSettings
+from tippingpoint.config.settings import PromoteSettings, RegistrySettings
 from tippingpoint.core.errors import InputError, RefusedError
 from tippingpoint.data.users import Users
 from tippingpoint.promotion import judge
 from tippingpoint.promotion.history import history
 from tippingpoint.promotion.job import promote
 from tippingpoint.promotion.judge import Contestant
-from tippingpoint.promotion.status import status
-from tippingpoint.tracking.journal import append
+from tippingpoint.promotion.registry_status import described
+from tippingpoint.tracking import champion
+from tippingpoint.tracking.entries import append
+from tippingpoint.tracking.journal import CHAMPION
 from tippingpoint.tracking.models import LoadedModel
-from tippingpoint.tracking.promotion import CHAMPION, aliases
+from tippingpoint.tracking.promotion import aliases, carry_out
 from tippingpoint.tracking.registry import CHALLENGER
 
 
@@ -41,7 +44,8 @@ def test_the_first_is_held_against_the_constant_and_a_vanilla_client_finds_all_o
     assert aliases(client, "conversion") == {CHAMPION: "1"}
     tags = client.get_model_version_by_alias("conversion", CHAMPION).tags
     assert tags["validation_status"] == "approved"
-    assert (tags["promoted_by"], tags["promoted_why"]) == ("ann", "first of all")
+    assert (tags["promoted_by"], tags["promoted_why"]) == (getpass.getuser(), "first of all")
+    assert tags["promoted_on_behalf_of"] == "ann"
     assert json.loads(tags["gate"])["reload"] == "passes"
     note = client.get_registered_model("conversion").description
     assert "Champion: **version 1**" in note
@@ -100,7 +104,8 @@ def test_a_look_counts_before_it_is_judged_whatever_becomes_of_it(
 
     def overtaken(*words: object, **more: object) -> object:
         found = judge(*words, **more)
-        append(client, "conversion", "promote", "3", "", 0, who="bob")
+        won = append(client, "conversion", "promote", "3", "", 0, who="bob", **of_version(client, "3"))
+        carry_out(client, "conversion", won, described)
         return found
 
     with monkeypatch.context() as patch:
@@ -120,12 +125,6 @@ def test_of_three_that_look_at_once_each_has_a_place_of_its_own(client: MlflowCl
     picked = [(one["alpha"] * one["look"] * (one["look"] + 1)) for one in found]
     assert picked == pytest.approx([0.05, 0.05 / 3, 0.05 / 3])
     assert kinds(client) == ["look"] * 3
-
-
-def test_a_dry_run_leaves_what_another_left_half_done(client: MlflowClient) -> None:
-    append(client, "conversion", "promote", "1", "", 0, who="ann")  # and killed before any alias was written
-    promoting("model=2", "dry_run=true")
-    assert aliases(client, "conversion") == {CHALLENGER: "1"}
 
 
 def test_a_dry_run_moves_nothing_but_its_look_counts(client: MlflowClient) -> None:
@@ -157,14 +156,24 @@ def test_history_shows_figures_then_and_now(client: MlflowClient) -> None:
     assert found["now"].isna().tolist() == [True, False, False]
 
 
-def test_what_a_killed_promotion_left_is_finished_by_the_next_command(client: MlflowClient) -> None:
-    append(client, "conversion", "promote", "1", "", 0, who="ann")  # and killed before any alias was written
-    settings = StatusSettings.from_config(compose("status", ["dry_run=true"]))
-    assert status(settings).refused
-    again = promoting()
-    assert "alias champion" in again.finished
-    assert again.judgement is None
-    assert not status(settings).refused
+def test_what_a_killed_promotion_left_is_named_by_all_and_finished_by_who_says_so(
+    client: MlflowClient, call: Callable[..., int], capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(champion, "UNDER_WAY", 0)
+    append(client, "conversion", "promote", "1", "", 0, who="ann", **of_version(client, "1"))  # killed before any alias
+    left = "entry 1 (ann promoted version 1) is not carried out: its process is still at it, or was killed."
+    typed = "Type tippingpoint promote resume 1 name=conversion."
+    for words in (["status"], ["promote"], ["promote", "model=2", "dry_run=true"], ["rollback"], ["promote", "2"]):
+        assert call(*words) == 1, words
+        assert f"{left} {typed}" in " ".join("".join(capsys.readouterr()).split()), words
+    assert call("history") == 0
+    assert "left: promote" in " ".join(capsys.readouterr().out.split())
+    assert aliases(client, "conversion") == {CHALLENGER: "1"}
+    assert call("promote", "resume", "2", "name=conversion") == 1
+    assert "its journal has no entry 2; the one that says who is champion is 1. Type tip" in capsys.readouterr().err
+    assert call("promote", "resume", "1", "name=conversion") == 0
+    assert aliases(client, "conversion") == {CHAMPION: "1"}
+    assert call("status") == 0
 
 
 def test_a_version_that_points_elsewhere_than_its_run_is_refused(client: MlflowClient) -> None:

@@ -77,11 +77,11 @@ def test_at_80_columns_nothing_is_cut() -> None:
     row = {
         "entry": 12, "when": "2026-03-01 06:00:00", "what": "rollback", "version": "conversion/12", "over": "11",
         "who": "somebody.with.a.long.name@department.example", "why": long, "gate": "standard 1a2b3c4d: no: better",
-        "look": 1, "then": 0.75, "then_low": 0.71, "now": 0.74,
+        "claimed": "login x", "look": 1, "then": 0.75, "then_low": 0.71, "now": 0.74,
     }  # fmt: skip
-    journal = at_80(history_summary("conversion", pd.DataFrame([row]), ()))
+    journal = at_80(history_summary("conversion", pd.DataFrame([row]), (), ()))
     checks = (replace(UNTOLD, blocks=True, said=long), Check("explanation", "fails", long))
-    judged = at_80(promote_summary("conversion", "3", "1", replace(JUDGED, checks=checks), False, False, (), ""))
+    judged = at_80(promote_summary("conversion", "3", "1", replace(JUDGED, checks=checks), False, False, "", ""))
     for shown in (journal, judged):
         assert "…" not in shown.replace("version=…", "")
         assert max(map(len, shown.splitlines())) <= 80
@@ -91,7 +91,7 @@ def test_at_80_columns_nothing_is_cut() -> None:
 
 def test_a_link_to_this_machine_says_what_serves_it() -> None:
     def linked(page: str) -> str:
-        return at_80(promote_summary("conversion", "3", "3", None, False, False, (), page))
+        return at_80(promote_summary("conversion", "3", "3", None, False, False, "", page))
 
     assert "tippingpoint ui serves:\nMLflow: http://127.0.0.1:5000/#/models" in linked("http://127.0.0.1:5000/#/models")
     assert "tippingpoint ui" not in linked("https://mlflow.example/#/models")

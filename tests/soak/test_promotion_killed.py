@@ -14,8 +14,8 @@ from tests.processes import typed
 from tippingpoint.config.compose import compose
 from tippingpoint.config.settings import StatusSettings
 from tippingpoint.promotion.status import status
-from tippingpoint.tracking.journal import read
-from tippingpoint.tracking.promotion import CHAMPION, aliases
+from tippingpoint.tracking.journal import CHAMPION, read
+from tippingpoint.tracking.promotion import aliases
 
 KILLS = 2 * ROUNDS + 1
 LENIENT = [

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from tippingpoint.tracking.backend import connect
-from tippingpoint.tracking.journal import Journal, OvertakenError, append, read
-from tippingpoint.tracking.promotion import settle
+from tippingpoint.tracking.entries import OvertakenError, append
+from tippingpoint.tracking.journal import Journal, read
+from tippingpoint.tracking.promotion import carry_out
 
 
 def described(journal: Journal) -> str:
@@ -29,11 +30,11 @@ def race(worker: str, workers: int, rounds: int, folder: Path) -> None:
     client = connect()
     for number in range(rounds):
         meet(folder, f"begin{number}", worker, workers)
-        journal, _ = settle(client, "conversion", described)
+        journal = read(client, "conversion")
         meet(folder, f"judged{number}", worker, workers)
         try:
             entry = append(client, "conversion", "promote", worker, journal.champion, journal.at, who=f"w{worker}")
-            after, _ = settle(client, "conversion", described)
+            after, _ = carry_out(client, "conversion", entry, described)
             said = {"won": entry.number}
         except OvertakenError as error:
             after = read(client, "conversion")
@@ -49,12 +50,13 @@ def forever(seed: int) -> None:
     client, rng = connect(), np.random.default_rng(seed)
     print("ready", flush=True)
     while True:
-        journal, _ = settle(client, "conversion", described)
+        journal = read(client, "conversion")
         if journal.previous and rng.random() < 0.3:
             kind, version = "rollback", journal.previous
         else:
             kind, version = "promote", str(rng.integers(1, 5))
-        append(client, "conversion", kind, version, journal.champion, journal.at, who="forever")
+        entry = append(client, "conversion", kind, version, journal.champion, journal.at, who="forever")
+        carry_out(client, "conversion", entry, described)
 
 
 def race_all(workers: int, rounds: int, folder: Path) -> None:

@@ -9,23 +9,21 @@ from hypothesis import strategies as st
 from mlflow import MlflowClient
 
 from tippingpoint.core.errors import InputError, OutsideError
-from tippingpoint.tracking import promotion
+from tippingpoint.tracking import entries, promotion
 from tippingpoint.tracking.backend import connect
-from tippingpoint.tracking.journal import TRIES, Entry, Journal, OvertakenError, append, journal_name, read
-from tippingpoint.tracking.promotion import (
-    CHAMPION,
-    MARK,
-    PREVIOUS,
-    aliases,
-    question,
-    questions,
-    registry_status,
-    settle,
-)
+from tippingpoint.tracking.entries import TRIES, OvertakenError, append
+from tippingpoint.tracking.journal import CHAMPION, PREVIOUS, Entry, Journal, journal_name, read
+from tippingpoint.tracking.promotion import MARK, aliases, carry_out, question, questions, registry_status
 
 
 def entry(number: int, based_on: int, kind: str = "promote", version: str = "1") -> Entry:
-    return Entry(number, kind, version, "", based_on, 0, "ann", "", "", "", "")  # type: ignore[arg-type]  # a stand-in, as the test needs it
+    of = (kind, version, "", based_on, 0, "ann", "", "", "", "")
+    return Entry(number, *of, claim=str(number), digest="d")  # type: ignore[arg-type]  # a stand-in, as the test needs it
+
+
+def announced(*entries: Entry) -> Journal:
+    """A journal whose entries were all announced on the model."""
+    return Journal("conversion", entries, {one.claim: one.digest for one in entries})
 
 
 @st.composite
@@ -36,7 +34,7 @@ def journals(draw: st.DrawFn) -> tuple[Entry, ...]:
 
 @given(journals())
 def test_what_counts_is_a_chain_each_based_on_the_one_before(entries: tuple[Entry, ...]) -> None:
-    counting = Journal("conversion", entries).counting
+    counting = announced(*entries).counting
     assert [e.based_on for e in counting] == [0, *(e.number for e in counting)][: len(counting)]
     assert all(e.kind in ("promote", "rollback") for e in counting)
 
@@ -44,27 +42,46 @@ def test_what_counts_is_a_chain_each_based_on_the_one_before(entries: tuple[Entr
 @given(journals(), st.data())
 def test_what_counts_never_changes_by_what_is_appended(entries: tuple[Entry, ...], data: st.DataObject) -> None:
     some = entries[: data.draw(st.integers(0, len(entries)))]
-    before, after = Journal("conversion", some).counting, Journal("conversion", entries).counting
+    before, after = announced(*some).counting, announced(*entries).counting
     assert after[: len(before)] == before
 
 
 @given(journals())
 def test_of_entries_with_one_base_one_counts_at_most(entries: tuple[Entry, ...]) -> None:
-    bases = [e.based_on for e in Journal("conversion", entries).counting]
+    bases = [e.based_on for e in announced(*entries).counting]
     assert len(bases) == len(set(bases))
+
+
+FORGED: list[dict] = [{"claim": ""}, {"digest": "another"}, {"claim": "", "old": True}]
+
+
+@given(journals(), journals(), st.data())
+def test_entries_that_nobody_announced_change_nothing_whatever_they_say(
+    own: tuple[Entry, ...], theirs: tuple[Entry, ...], data: st.DataObject
+) -> None:
+    own = tuple(replace(one, number=2 * one.number, based_on=2 * one.based_on) for one in own)  # theirs stand between
+    bases = st.integers(0, 2 * len(own))
+    forged = [replace(one, number=2 * one.number - 1, based_on=data.draw(bases)) for one in theirs]
+    forged = [replace(one, **data.draw(st.sampled_from(FORGED))) for one in forged]
+    mixed = tuple(sorted([*own, *forged], key=lambda one: one.number))
+    found = Journal("conversion", mixed, announced(*own).announced)
+    assert found.counting == announced(*own).counting
+    assert {one.number for one in found.foreign} == {
+        one.number for one in forged if one.kind in ("promote", "rollback")
+    }
 
 
 def test_a_rollback_takes_the_last_promotion_away_and_two_take_two() -> None:
     moves = [entry(1, 0, version="1"), entry(2, 1, version="2"), entry(3, 2, version="3")]
     moves.append(entry(4, 3, "rollback", "2"))
-    once = Journal("conversion", tuple(moves))
+    once = announced(*moves)
     assert (once.champion, once.previous) == ("2", "1")
-    twice = Journal("conversion", (*moves, entry(5, 4, "rollback", "1")))
+    twice = announced(*moves, entry(5, 4, "rollback", "1"))
     assert (twice.champion, twice.previous) == ("1", "")
 
 
 def test_an_entry_whose_base_was_deleted_undoes_nothing_and_the_gap_is_told() -> None:
-    journal = Journal("conversion", (entry(1, 0, version="1"), entry(3, 2, version="3")))
+    journal = announced(entry(1, 0, version="1"), entry(3, 2, version="3"))
     assert journal.champion == "3"
     assert journal.missing == [2]
 
@@ -98,14 +115,16 @@ def move(client: MlflowClient, version: str, based_on: int, against: str = "", w
 def test_aliases_tags_and_description_are_what_the_journal_says(client: MlflowClient) -> None:
     client.set_registered_model_alias("conversion", "challenger", "2")
     move(client, "1", 0)
-    move(client, "2", 1, "1")
-    _, written = settle(client, "conversion", words)
+    _, written = carry_out(client, "conversion", move(client, "2", 1, "1"), words)
     assert "alias champion" in written
     assert aliases(client, "conversion") == {CHAMPION: "2", PREVIOUS: "1"}
     assert client.get_model_version("conversion", "1").tags["validation_status"] == "superseded"
     assert client.get_model_version("conversion", "2").tags["promoted_by"] == "ann"
     assert client.get_registered_model("conversion").description == f"Ours.\n\n{MARK}\nchampion 2"
-    assert settle(client, "conversion", words)[1] == ()
+    head = read(client, "conversion").head
+    assert head is not None
+    assert head == read(client, "conversion").entries[1]
+    assert carry_out(client, "conversion", head, words)[1] == ()
 
 
 def test_whoever_is_second_is_told_who_was_first_and_nothing_moves(client: MlflowClient) -> None:
@@ -118,30 +137,56 @@ def test_whoever_is_second_is_told_who_was_first_and_nothing_moves(client: Mlflo
     assert read(client, "conversion").champion == "1"
 
 
-def test_an_entry_that_lost_before_it_could_mark_itself_is_lost_all_the_same(client: MlflowClient) -> None:
-    move(client, "1", 0)
-    tags = {"kind": "promote", "version": "2", "based_on": "0", "who": "bob"}
-    client.create_model_version(journal_name("conversion"), "models:/conversion/2", tags=tags)
-    journal, _ = settle(client, "conversion", words)
+def test_an_entry_that_lost_before_it_could_mark_itself_is_lost_all_the_same(
+    client: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = move(client, "1", 0)
+    with monkeypatch.context() as patch:  # bob reads before ann writes, and is killed once he wrote
+        patch.setattr(entries, "read", lambda *_: Journal("conversion"))
+        patch.setattr(entries, "TRIES", 1)
+        with pytest.raises(OutsideError):
+            move(client, "2", 0, who="bob")
+    journal, _ = carry_out(client, "conversion", first, words)
     assert (journal.champion, [e.number for e in journal.lost]) == ("1", [2])
     assert move(client, "3", 1, "1").number == 3
+
+
+def test_an_entry_that_nobody_announced_on_the_model_does_not_count(client: MlflowClient) -> None:
+    tags = {"kind": "promote", "version": "2", "based_on": "0", "who": "mallory", "claim": "a", "claimed": "{}"}
+    client.create_registered_model(journal_name("conversion"))
+    client.create_model_version(journal_name("conversion"), "models:/conversion/2", tags=tags)
+    client.create_model_version(journal_name("conversion"), "models:/conversion/2", tags={"kind": "promote"})
+    client.create_model_version(
+        journal_name("conversion"), "models:/conversion/2", tags={**tags, "judgement": "[[[", "kind": "look"}
+    )
+    journal = read(client, "conversion")
+    assert (journal.champion, [one.number for one in journal.foreign]) == ("", [1])
+    assert [one.kind for one in journal.entries] == ["promote", "unreadable", "unreadable"]
+    won = move(client, "1", 0)
+    assert (won.number, read(client, "conversion").champion) == (4, "1")
+
+
+def test_an_entry_that_says_something_else_than_was_announced_does_not_count(client: MlflowClient) -> None:
+    move(client, "1", 0)
+    client.set_model_version_tag(journal_name("conversion"), "1", "version", "3")
+    journal = read(client, "conversion")
+    assert (journal.champion, [one.number for one in journal.foreign]) == ("", [1])
 
 
 def test_a_slow_writer_that_overwrote_a_newer_champion_sets_it_again(
     client: MlflowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    move(client, "1", 0)
+    first = move(client, "1", 0)
     set_alias, slept = MlflowClient.set_registered_model_alias, []
 
     def slow(self: MlflowClient, name: str, alias: str, version: str) -> None:
         if not slept:  # between its reading and its writing another promotes and projects
             slept.append(True)
-            move(client, "2", 1, "1")
-            settle(client, "conversion", words)
+            carry_out(client, "conversion", move(client, "2", 1, "1"), words)
         set_alias(self, name, alias, version)
 
     monkeypatch.setattr(MlflowClient, "set_registered_model_alias", slow)
-    journal, _ = settle(client, "conversion", words)
+    journal, _ = carry_out(client, "conversion", first, words)
     assert journal.champion == "2"
     assert aliases(client, "conversion") == {CHAMPION: "2", PREVIOUS: "1"}
 
@@ -173,7 +218,7 @@ def test_an_entry_that_the_last_of_all_tries_wrote_is_found(
         return create(self, *words, **more)  # type: ignore[arg-type]  # a stand-in, as the test needs it
 
     monkeypatch.setattr(MlflowClient, "create_model_version", at_last)
-    monkeypatch.setattr("tippingpoint.tracking.journal.PAUSE", 0)
+    monkeypatch.setattr("tippingpoint.tracking.entries.PAUSE", 0)
     assert move(client, "1", 0).number == 1
     assert read(client, "conversion").champion == "1"
 
@@ -185,29 +230,28 @@ def test_a_store_that_takes_no_entry_is_outside_and_says_why(
         raise ConnectionError("reset by peer")
 
     monkeypatch.setattr(MlflowClient, "create_model_version", refuse)
-    monkeypatch.setattr("tippingpoint.tracking.journal.PAUSE", 0)
+    monkeypatch.setattr("tippingpoint.tracking.entries.PAUSE", 0)
     with pytest.raises(OutsideError, match=r"takes no entry of the journal .reset by peer.") as it:
         move(client, "1", 0)
     assert it.value.exit_code == 3
 
 
 def test_aliases_that_someone_moved_by_hand_are_told_and_set_again(client: MlflowClient) -> None:
-    move(client, "1", 0)
-    journal, _ = settle(client, "conversion", words)
+    first = move(client, "1", 0)
+    journal, _ = carry_out(client, "conversion", first, words)
     client.set_registered_model_alias("conversion", CHAMPION, "4")
     assert registry_status(client, journal, words).behind == ("alias champion",)
-    assert settle(client, "conversion", words)[1] == ("alias champion",)
+    assert carry_out(client, "conversion", first, words)[1] == ("alias champion",)
 
 
 def test_a_version_that_was_deleted_holds_up_nothing_and_is_told(client: MlflowClient) -> None:
     move(client, "1", 0)
-    move(client, "2", 1, "1")
+    second = move(client, "2", 1, "1")
     client.delete_model_version("conversion", "1")
-    journal, _ = settle(client, "conversion", words)
+    journal, _ = carry_out(client, "conversion", second, words)
     assert (journal.champion, aliases(client, "conversion")) == ("2", {CHAMPION: "2"})
     assert registry_status(client, journal, words).behind == ("version 1 was deleted",)
-    move(client, "3", 2, "2")
-    journal, _ = settle(client, "conversion", words)
+    journal, _ = carry_out(client, "conversion", move(client, "3", 2, "2"), words)
     assert aliases(client, "conversion") == {CHAMPION: "3", PREVIOUS: "2"}
     assert registry_status(client, journal, words).behind == ()
 
@@ -215,12 +259,13 @@ def test_a_version_that_was_deleted_holds_up_nothing_and_is_told(client: MlflowC
 def test_an_environment_is_not_mixed_into_another_question_of_its_name(client: MlflowClient) -> None:
     client.create_registered_model("conversion-prod")
     with pytest.raises(InputError, match="conversion-prod is there already, and is no environment of conversion"):
-        promotion.copied(client, client.get_model_version("conversion", "1"), "conversion-prod")
+        promotion.make_environment(client, "conversion", "conversion-prod")
     assert promotion.versions(client, "conversion-prod") == []
 
 
 def test_the_one_registered_model_is_meant_and_of_several_the_names_are_told(client: MlflowClient) -> None:
     move(client, "1", 0)
+    promotion.make_environment(client, "conversion", "conversion-prod")
     promotion.copied(client, client.get_model_version("conversion", "1"), "conversion-prod")
     assert questions(client) == ["conversion"]
     assert question(client, None) == "conversion"
@@ -232,6 +277,7 @@ def test_the_one_registered_model_is_meant_and_of_several_the_names_are_told(cli
 
 
 def test_a_copy_for_an_environment_is_made_once(client: MlflowClient) -> None:
+    promotion.make_environment(client, "conversion", "conversion-prod")
     version = client.get_model_version("conversion", "3")
     assert [promotion.copied(client, version, "conversion-prod") for _ in range(2)] == ["1", "1"]
     assert promotion.origin(client, client.get_model_version("conversion-prod", "1")) == "s3://bucket/model"

@@ -77,8 +77,9 @@ The challenger becomes champion, model and policy as one, if the gate lets it; e
   tippingpoint promote 3, or model=3, run=RUN_ID     another than the challenger
   gate=strict gate.better.margin=0.002               what it must show: standard, strict, no_worse
   to=prod                                            the champion of NAME-prod, to which the version is copied
-  why='more sessions in training' who=ann            what the journal says of it
+  why='more sessions in training' who=ann            what the journal says of it: why, and on whose behalf
   dry_run=true                                       judged, and the look counted, but nothing moves
+  tippingpoint promote resume 5                      finish entry 5 of the journal, which a killed process left
 """,
     "rollback": """\
 The previous champion again, once it has loaded and scored.
@@ -86,8 +87,7 @@ The previous champion again, once it has loaded and scored.
   name=conversion to=prod why='scores too high' dry_run=true
 """,
     "history": "Who was made champion, by whom, on which grounds; figures then and now.\n\n  name=conversion to=prod\n",
-    "status": "Who is champion and challenger; a swap that was left half done is finished.\n\n"
-    "  name=conversion to=prod dry_run=true\n",
+    "status": "Who is champion and challenger, and what is amiss with what to type.\n\n  name=conversion to=prod\n",
     "score": """\
 Decisions for users by the champion: score, segment, action, expected value.
 
@@ -202,11 +202,15 @@ def _groups() -> str:
 
 
 def _registry_words(arguments: list[str]) -> list[str]:
-    """`promote 3`, `promote RUN_ID` and `--dry-run` as Hydra takes them.
+    """`promote 3`, `promote RUN_ID`, `promote resume 5` and `--dry-run` as Hydra takes them.
 
     >>> _registry_words(["3", "--to", "prod", "--dry-run"])
     ['model=3', '--to', 'prod', 'dry_run=true']
+    >>> _registry_words(["resume", "5"])
+    ['resume=5']
     """
+    if arguments[:1] == ["resume"]:
+        arguments = [f"resume={''.join(arguments[1:2])}", *arguments[2:]]
     found = ["dry_run=true" if word == "--dry-run" else word for word in arguments]
     if found and "=" not in found[0] and not found[0].startswith("-"):
         found[0] = f"{'run' if re.fullmatch('[0-9a-f]{32}', found[0]) else 'model'}={found[0]}"

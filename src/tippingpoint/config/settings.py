@@ -254,13 +254,13 @@ class RegistrySettings(Terminal):
 
 
 class StatusSettings(RegistrySettings):
-    """What `status` takes."""
+    """What `status` takes. It only reads: `dry_run` changes nothing, but lines that say it are known."""
 
     dry_run: bool = False
 
 
 class RollbackSettings(StatusSettings):
-    """What `rollback` takes: why it is done, and by whom."""
+    """What `rollback` takes: why it is done, and on whose behalf."""
 
     why: str = Field(default="", max_length=2000)
     who: str | None = Field(default=None, min_length=1, max_length=200)
@@ -271,11 +271,14 @@ class PromoteSettings(RollbackSettings):
 
     model: Annotated[int | str | None, NAMED] = None
     run: str | None = None
+    resume: int | None = Field(default=None, ge=1)
     gate: Gate
     data: Component | None = None
 
     @model_validator(mode="after")
     def _names_one(self) -> Self:
+        if self.resume is not None and (self.model is not None or self.run is not None or self.dry_run):
+            raise ValueError("resume finishes an entry, and nothing is judged. Drop model, run and dry_run.")
         if self.model is not None and self.run is not None:
             raise ValueError("model names one, and so does run. Drop one.")
         return self

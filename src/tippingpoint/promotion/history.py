@@ -11,30 +11,33 @@ from tippingpoint.promotion import report
 from tippingpoint.promotion.registry_status import named, table
 from tippingpoint.reports.result import Result
 from tippingpoint.tracking import backend
-from tippingpoint.tracking.journal import Journal, read
+from tippingpoint.tracking.champion import ChampionStatus, champion_status
 
 
 @dataclass(frozen=True, repr=False)
 class HistoryResult(Result):
-    """A journal, and the same as a table."""
+    """Who is champion, with the journal, and that as a table."""
 
-    journal: Journal
+    champion: ChampionStatus
     found: pd.DataFrame
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON; the newest entry first, each with all its gate said."""
-        judged = {entry.number: entry.judgement or None for entry in self.journal.entries}
+        journal = self.champion.journal
+        judged = {entry.number: entry.judgement or None for entry in journal.entries}
         rows = self.found.astype(object).where(self.found.notna(), None).to_dict("records")
         return {
-            "name": self.journal.name,
-            "champion": self.journal.champion or None,
-            "missing": self.journal.missing,
+            "name": journal.name,
+            "champion": journal.champion or None,
+            "missing": journal.missing,
+            "amiss": self.champion.said or None,
             "entries": [{**row, "judgement": judged[row["entry"]]} for row in rows],
         }
 
     def render(self) -> RenderableType:
         """One screen for a terminal."""
-        return report.history_summary(self.journal.name, self.found, self.journal.missing)
+        journal, said = self.champion.journal, [self.champion.said] if self.champion.amiss else []
+        return report.history_summary(journal.name, self.found, journal.missing, said)
 
 
 def history(settings: RegistrySettings) -> HistoryResult:
@@ -49,5 +52,5 @@ def history(settings: RegistrySettings) -> HistoryResult:
     """
     client = backend.connect(writing=False)
     _, model = named(client, settings.name, settings.to)
-    journal = read(client, model)
-    return HistoryResult(journal, table(journal))
+    champion = champion_status(client, model)
+    return HistoryResult(champion, table(champion.journal))

@@ -7,18 +7,21 @@ from typing import Any
 from rich.console import RenderableType
 
 from tippingpoint.config.settings import VERSION, PromoteSettings
-from tippingpoint.core.errors import InputError
+from tippingpoint.core.errors import InputError, RefusedError
 from tippingpoint.core.overrides import override
 from tippingpoint.promotion import report
 from tippingpoint.promotion.judge import Contestant, contestant, judge, judged_users
-from tippingpoint.promotion.registry_status import named, settled, who
+from tippingpoint.promotion.registry_status import carried_out, described, named
 from tippingpoint.promotion.verdict import Judgement
 from tippingpoint.reports.progress import progress
 from tippingpoint.reports.result import Result
 from tippingpoint.tracking import backend, promotion
-from tippingpoint.tracking.journal import Entry, Journal, Kind, append, judged, read
+from tippingpoint.tracking.actor import Actor
+from tippingpoint.tracking.champion import ChampionStatus, champion_status, identity, settled_status
+from tippingpoint.tracking.entries import append, judged, try_rights
+from tippingpoint.tracking.journal import CHAMPION, Entry, Kind, read
 from tippingpoint.tracking.models import find
-from tippingpoint.tracking.promotion import aliases, copied, version_of, versions
+from tippingpoint.tracking.promotion import aliases, copied, describe_again, make_environment, version_of, versions
 from tippingpoint.tracking.provenance import provenance
 from tippingpoint.tracking.registry import CHALLENGER, Client
 from tippingpoint.tracking.tags import DATA
@@ -37,7 +40,9 @@ class PromoteResult(Result):
     judgement
         None where the version was champion already.
     finished
-        What of an earlier swap had been left half done and was finished first.
+        What had to be written of an entry that was left, where that was asked for.
+    amiss
+        What was not as it should be before.
     """
 
     name: str
@@ -46,7 +51,8 @@ class PromoteResult(Result):
     judgement: Judgement | None
     entry: Entry | None
     dry_run: bool
-    finished: tuple[str, ...]
+    finished: tuple[str, ...] = ()
+    amiss: str = ""
 
     @property
     def refused(self) -> bool:
@@ -55,8 +61,8 @@ class PromoteResult(Result):
 
     @property
     def promoted(self) -> bool:
-        """Whether the version was made champion now."""
-        return self.entry is not None and self.entry.kind == "promote"
+        """Whether the version was judged and made champion now."""
+        return self.judgement is not None and self.entry is not None and self.entry.kind == "promote"
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
@@ -69,13 +75,16 @@ class PromoteResult(Result):
             "entry": self.entry.number if self.entry else None,
             "judgement": self.judgement.to_dict() if self.judgement else None,
             "finished": list(self.finished),
+            "amiss": self.amiss or None,
         }
 
     def render(self) -> RenderableType:
         """One screen for a terminal."""
         page = backend.page(f"models/{self.name}/versions/{self.version}") if self.version.isdigit() else ""
+        if self.judgement is None and self.entry is not None:
+            return report.resumed_summary(self.name, self.version, self.entry.number, self.finished, page)
         return report.promote_summary(
-            self.name, self.version, self.champion, self.judgement, self.promoted, self.dry_run, self.finished, page
+            self.name, self.version, self.champion, self.judgement, self.promoted, self.dry_run, self.amiss, page
         )
 
 
@@ -99,43 +108,75 @@ def promote(settings: PromoteSettings) -> PromoteResult:
         client = backend.connect()
         of = re.match(r"models:/([^/@]+)[/@]", str(settings.model))
         name, model = named(client, settings.name or (of[1] if of else None), settings.to)
+        if settings.resume is not None:
+            return _resumed(client, model, settings.resume)
         if model != name:
-            promotion.check_environment(client, name, model)
-        journal, finished = (read(client, model), ()) if settings.dry_run else settled(client, model)
-        if finished and not (settings.model or settings.run or CHALLENGER in aliases(client, name)):
-            # The same line was typed before, and killed once its entry was written.
-            return PromoteResult(model, journal.champion, journal.champion, None, None, settings.dry_run, finished)
+            make_environment(client, name, model)
+            try_rights(client, name)
+        try_rights(client, model)
+        status = settled_status(client, model)
+        journal = status.journal
         number = _wanted(client, name, settings)
-        if journal.champion and journal.champion == _there(client, name, number, model):
-            return PromoteResult(model, journal.champion, journal.champion, None, None, settings.dry_run, finished)
+        if status.version == journal.champion == _there(client, name, number, model) != "":
+            return PromoteResult(model, status.version, status.version, None, None, settings.dry_run, amiss=status.said)
         step("loading models")
         candidate = contestant(client, name, number)
-        champion = _champion(client, model, journal.champion)
+        champion = _champion(client, status, f"{name}/{number}")
         step("reading users")
         users = judged_users(candidate, settings.data)
         own = versions(client, name)
-        against = f"models:/{model}/{journal.champion}" if journal.champion else ""
+        against = f"models:/{model}/{status.version}" if champion is not None and status.version else ""
         reported = sum(version.tags.get(DATA) == users.users.digest for version in own)
         there = aliases(client, name)
-        picked = number not in (there.get(CHALLENGER), there.get(promotion.CHAMPION))
-        tags = next(version.tags for version in own if str(version.version) == number)
+        picked = number not in (there.get(CHALLENGER), there.get(CHAMPION))
         reasons_given: dict[str, Any] = {
-            "who": who(settings.who),
+            "who": Actor.here(settings.who),
             "why": settings.why,
             "commit": provenance().commit,
-            "policy_digest": tags.get("policy_bound_digest", ""),
             "test": users.test,
+            **identity(client, version_of(client, name, number)),
         }
         # The question's own journal counts the looks, of its environments too, each before anything is seen.
         pair = {"version": candidate.uri, "against": against}
-        entry = append(client, name, "look", number, journal.champion, journal.at, judgement=pair, **reasons_given)
+        entry = append(client, name, "look", number, status.version, journal.at, judgement=pair, **reasons_given)
         look = read(client, name).look(entry)
         judgement = judge(client, settings.gate, candidate, champion, users, against, look, reported, picked, step)
         step("filing")
-        version, entry = _file(client, settings.dry_run, name, number, model, journal, entry, judgement, reasons_given)
-        if not settings.dry_run:
-            journal, _ = settled(client, model)
-    return PromoteResult(model, version, journal.champion, judgement, entry, settings.dry_run, finished)
+        version, entry = _file(client, settings.dry_run, name, number, model, status, entry, judgement, reasons_given)
+        journal = read(client, model)
+        if entry.kind == "promote":
+            journal, _ = carried_out(client, model, entry)
+        elif not settings.dry_run and not journal.left:
+            describe_again(client, journal, described)
+        led = journal.champion if entry.kind == "promote" else status.version
+    return PromoteResult(model, version, led, judgement, entry, settings.dry_run, amiss=status.said)
+
+
+def _resumed(client: Client, name: str, number: int) -> PromoteResult:
+    """Carry out an entry that was left, or whose aliases and tags somebody changed.
+
+    Raises
+    ------
+    RefusedError
+        When it is not the entry that says who is champion, or its version is another by now.
+    OutsideError
+        When its right to be carried out is missing, or the store cannot be used.
+    """
+    try_rights(client, name)
+    status = champion_status(client, name)
+    journal, where = status.journal, f"models:/{name}"
+    entry = next((one for one in journal.entries if one.number == number), None)
+    if entry is None or entry != journal.head:
+        newest = f"; the one that says who is champion is {journal.at}" if journal.head else ""
+        what = f"its journal has no entry {number}" if entry is None else f"entry {number} is not one to carry out"
+        if entry in journal.foreign:
+            what += ": nobody who may edit the model stands behind it"
+        remedy = f"{status.resume}." if journal.head else f"Type tippingpoint promote{status.named}."
+        raise RefusedError(where, f"{what}{newest}", remedy)
+    if not status.stands and not status.version:  # deleted, or another by now
+        raise RefusedError(where, status.amiss, status.remedy)
+    journal, written = carried_out(client, name, entry)
+    return PromoteResult(name, journal.champion, journal.champion, None, entry, False, written)
 
 
 def _file(
@@ -144,7 +185,7 @@ def _file(
     name: str,
     number: str,
     model: str,
-    journal: Journal,
+    status: ChampionStatus,
     look: Entry,
     judgement: Judgement,
     reasons_given: dict[str, Any],
@@ -161,26 +202,33 @@ def _file(
     said = judgement.to_dict()
     if judgement.passed and not dry_run:
         version = number if model == name else copied(client, version_of(client, name, number), model)
+        of = {**reasons_given, **identity(client, version_of(client, model, version))}
         return version, append(
-            client, model, "promote", version, journal.champion, journal.at, judgement=said, **reasons_given
+            client, model, "promote", version, status.version, status.journal.at, judgement=said, **of
         )
     kind: Kind = "look" if dry_run else "refused"
     entry = judged(client, name, look, kind, said)
     if model != name:
         version, of = f"{name}/{number}", {"source": judgement.version, "judgement": said, **reasons_given}
-        return version, append(client, model, kind, version, journal.champion, journal.at, **of)
+        return version, append(client, model, kind, version, status.version, status.journal.at, **of)
     if kind == "refused":
         promotion.refuse(client, name, number, entry)
     return number, entry
 
 
-def _champion(client: Client, name: str, number: str) -> Contestant | str | None:
-    """The champion; why, where it does not load: then its successor is let in only by who types that."""
-    try:
-        found = contestant(client, name, number) if number else None
-        why = found.amiss if found else ""
-    except InputError as error:
-        found, why = None, str(error).rstrip(".")
+def _champion(client: Client, status: ChampionStatus, candidate: str) -> Contestant | str | None:
+    """The champion; why, where it does not load: then its successor is let in only by who types that.
+
+    None where there is none, or it is the version itself, whose entry is gone.
+    """
+    why = "" if status.version else status.amiss if status.journal.head else ""
+    found = None
+    if status.version and f"{status.name}/{status.version}" != candidate:
+        try:
+            found = contestant(client, status.name, status.version)
+            why = found.amiss
+        except InputError as error:
+            why = str(error).rstrip(".")
     typed = "gate.better.inconclusive=passes lets its successor in without it"
     return f"the champion does not load ({why}): {typed}" if why else found
 
@@ -215,7 +263,7 @@ def _wanted(client: Client, name: str, settings: PromoteSettings) -> str:
         return there[found[3]]
     there = aliases(client, name)
     if CHALLENGER not in there:
-        if settings.to is not None and (champion := there.get(promotion.CHAMPION)):
+        if settings.to is not None and (champion := there.get(CHAMPION)):
             return champion  # what has proven itself goes on to the environment
         numbers = ", ".join(str(version.version) for version in versions(client, name)[:12]) or "none"
         what = f"models:/{name} has no challenger"

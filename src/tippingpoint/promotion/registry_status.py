@@ -1,16 +1,14 @@
 """What promote, rollback, history and status share: which registered model, its journal, and what is shown of it."""
 
-import getpass
 from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
-from tippingpoint.core.errors import OutsideError
 from tippingpoint.promotion.report import description
 from tippingpoint.tracking import promotion
-from tippingpoint.tracking.journal import Journal
-from tippingpoint.tracking.promotion import at, environment, question
+from tippingpoint.tracking.journal import Entry, Journal, at
+from tippingpoint.tracking.promotion import environment, question
 from tippingpoint.tracking.registry import Client
 
 
@@ -26,9 +24,9 @@ def described(journal: Journal) -> str:
     return description(journal.name, table(known), journal.champion, journal.previous)
 
 
-def settled(client: Client, name: str) -> tuple[Journal, tuple[str, ...]]:
-    """The journal, and what of it had to be finished first."""
-    return promotion.settle(client, name, described)
+def carried_out(client: Client, name: str, entry: Entry) -> tuple[Journal, tuple[str, ...]]:
+    """The journal, and what had to be written to carry out an entry."""
+    return promotion.carry_out(client, name, entry, described)
 
 
 def table(journal: Journal) -> pd.DataFrame:
@@ -37,11 +35,15 @@ def table(journal: Journal) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        `entry`, `when` (UTC), `what`, `version`, `over` (the champion before), `who`, `why`, `gate`; ROC AUC on its own
-        test users `then`, with the lower bound, and `now`: when it was last scored again as champion.
+        `entry`, `when` (UTC), `what` (its kind; `lost` where another was first, `left` where it waits to be carried
+        out, `does not count` where nobody who may edit the model stands behind it), `version`, `over` (the champion
+        before), `who` with what is `claimed` besides, `why`, `gate`; ROC AUC on its own test users `then`, with the
+        lower bound, and `now`: when it was last scored again as champion.
     """
     rows = []
-    lost = {entry.number for entry in journal.lost}
+    what = {entry.number: "lost" for entry in journal.lost}
+    what |= {entry.number: "does not count" for entry in journal.foreign}
+    what |= {journal.left.number: f"left: {journal.left.kind}"} if journal.left else {}
     for entry in reversed(journal.entries):
         judged = entry.judgement
         checks = judged.get("checks", [])
@@ -56,10 +58,11 @@ def table(journal: Journal) -> pd.DataFrame:
             {
                 "entry": entry.number,
                 "when": at(entry.when),
-                "what": "lost" if entry.number in lost else entry.kind,
+                "what": what.get(entry.number, entry.kind),
                 "version": entry.version,
                 "over": entry.against,
                 "who": entry.who,
+                "claimed": "; ".join(f"{key.replace('_', ' ')} {value}" for key, value in entry.claimed.items()),
                 "why": entry.why,
                 "gate": gate,
                 "look": judged.get("look"),
@@ -68,16 +71,9 @@ def table(journal: Journal) -> pd.DataFrame:
                 "now": _now(journal, entry.version),
             }
         )
-    columns = ["entry", "when", "what", "version", "over", "who", "why", "gate", "look", "then", "then_low", "now"]
+    columns = ["entry", "when", "what", "version", "over", "who", "claimed", "why", "gate"]
+    columns += ["look", "then", "then_low", "now"]
     return pd.DataFrame(rows, columns=columns).astype({"look": "Int64"})
-
-
-def who(given: str | None) -> str:
-    """Who acts: as typed, or who is logged in."""
-    try:
-        return given or getpass.getuser()
-    except (KeyError, OSError) as error:
-        raise OutsideError("who", "nobody is logged in by name", "Type who=…") from error
 
 
 def _now(journal: Journal, version: str) -> float | None:

@@ -26,11 +26,11 @@ def promote_summary(
     judgement: Judgement | None,
     promoted: bool,
     dry_run: bool,
-    finished: Sequence[str],
+    said_first: str,
     page: str,
 ) -> RenderableType:
-    """What the gate said, and what was done."""
-    before = _finished(finished)
+    """What was amiss before, what the gate said, and what was done."""
+    before = [Text(said_first)] if said_first else []
     where = pages({"MLflow": page}) if page else []
     if judgement is None:
         return Group(*before, Text(f"models:/{name}/{version} is champion already; nothing to do."), *where)
@@ -77,6 +77,13 @@ def _way_out(judgement: Judgement, champion: str) -> str:
     return f"{keep}, or type the same line with {' '.join(words)}{why}, if that is enough for you."
 
 
+def resumed_summary(name: str, version: str, entry: int, written: Sequence[str], page: str) -> RenderableType:
+    """What was finished of an entry."""
+    done = f"wrote {', '.join(written)}" if written else "nothing was left to do"
+    where = pages({"MLflow": page}) if page else []
+    return Group(Text(f"Entry {entry}: {done}."), Text(f"models:/{name}/{version} is champion.", style="bold"), *where)
+
+
 def rollback_summary(
     name: str, version: str, undone: str, entry: int, when: int, who: str, why: str, scored: int, dry_run: bool
 ) -> RenderableType:
@@ -93,13 +100,13 @@ def rollback_summary(
     return Group(*lines)
 
 
-def history_summary(name: str, found: pd.DataFrame, missing: Sequence[int]) -> RenderableType:
-    """The journal, the newest first."""
+def history_summary(name: str, found: pd.DataFrame, missing: Sequence[int], said: Sequence[str]) -> RenderableType:
+    """The journal, the newest first, and sentences on what is amiss."""
     if found.empty:
-        return Text(f"Nothing was ever promoted in models:/{name}. Next: tippingpoint promote")
+        return Group(*map(Text, said or [f"Nothing was ever promoted in models:/{name}. Next: tippingpoint promote"]))
     table = plain_table(
         f"Journal of models:/{name}",
-        ["entry", "when (UTC)", "what", "version", "AUC then", "now", "who, why, gate"],
+        ["entry", "when (UTC)", "what", "version", "AUC then", "now", "who (claimed), why, gate"],
     )
     for column in (1, 2, 6):
         table.columns[column].justify = "left"
@@ -110,28 +117,19 @@ def history_summary(name: str, found: pd.DataFrame, missing: Sequence[int]) -> R
         if not pd.isna(row["then_low"]):
             then += f" (≥ {row['then_low']:.3f})"
         now = "–" if pd.isna(row["now"]) else f"{row['now']:.3f}"
-        why = "; ".join(filter(None, [row["who"], row["why"], f"gate={row['gate']}" if row["gate"] else ""]))
+        who = f"{row['who']} ({row['claimed']})" if row["claimed"] else row["who"]
+        why = "; ".join(filter(None, [who, row["why"], f"gate={row['gate']}" if row["gate"] else ""]))
         table.add_row(str(row["entry"]), row["when"][:16], row["what"], version, then, now, Text(why))
-    return Group(table, Text(NOW, style="dim"), *_missing(missing))
+    return Group(table, Text(NOW, style="dim"), *map(Text, [*missing_entries(missing), *said]))
 
 
-def status_summary(
-    rows: Sequence[tuple[str, str, str, str, Sequence[str], Sequence[str], Sequence[int]]],
-) -> RenderableType:
-    """Who is what: name, champion, previous champion, challenger, what is behind, what was finished, gaps."""
+def status_summary(rows: Sequence[tuple[str, str, str, str, Sequence[str]]]) -> RenderableType:
+    """Who is what: name, champion, previous champion, challenger, and sentences on what is amiss."""
     table = plain_table("Registered models", ["model", "champion", "previous", "challenger"])
     more: list[Text] = []
-    for name, champion, previous, challenger, behind, finished, missing in rows:
+    for name, champion, previous, challenger, said in rows:
         table.add_row(Text(name), champion or "–", previous or "–", challenger or "–")
-        more += [*_finished(finished), *_missing(missing)]
-        if behind:
-            gone = all(what.endswith("was deleted") for what in behind)
-            more.append(
-                Text(
-                    f"{name} is not as its journal says: {', '.join(behind)}."
-                    f" Next: tippingpoint {'promote, as what was deleted cannot come back' if gone else 'status'}"
-                )
-            )
+        more += [Text(line) for line in said]
     return Group(table, *more)
 
 
@@ -140,7 +138,7 @@ def description(name: str, found: pd.DataFrame, champion: str, previous: str) ->
     head = f"Champion: **version {champion}**." if champion else "No champion yet."
     head += f" Before: version {previous}." if previous else ""
     shown = found.head(SHOWN).drop(columns=["then_low"])
-    shown = shown.rename(columns={"then": "AUC then", "now": "AUC now"})
+    shown = shown.rename(columns={"then": "AUC then", "now": "AUC now", "who": "who (claimed)", "claimed": "and"})
     shown = shown.astype(object).where(shown.notna(), None)
     cells = shown.map(
         lambda value: "–" if value in (None, "") else f"{value:.3f}" if isinstance(value, float) else value
@@ -169,11 +167,6 @@ def _folded(column: Column) -> None:
     column.no_wrap, column.overflow = False, "fold"
 
 
-def _finished(finished: Sequence[str]) -> list[Text]:
-    return [Text(f"Finished an earlier swap first: {', '.join(finished)}.")] if finished else []
-
-
-def _missing(missing: Sequence[int]) -> list[Text]:
-    if not missing:
-        return []
-    return [Text(f"! Entries {', '.join(map(str, missing))} were deleted from the journal.")]
+def missing_entries(missing: Sequence[int]) -> list[str]:
+    """What is said of gaps in a journal."""
+    return [f"! Entries {', '.join(map(str, missing))} were deleted from the journal."] if missing else []

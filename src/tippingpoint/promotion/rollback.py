@@ -9,12 +9,16 @@ from rich.console import RenderableType
 from tippingpoint.config.settings import RollbackSettings
 from tippingpoint.core.errors import InputError, RefusedError
 from tippingpoint.promotion import report
-from tippingpoint.promotion.registry_status import named, settled, who
+from tippingpoint.promotion.registry_status import carried_out, named
 from tippingpoint.reports.progress import progress
 from tippingpoint.reports.result import Result
 from tippingpoint.tracking import backend
+from tippingpoint.tracking.actor import Actor
+from tippingpoint.tracking.champion import identity, is_other, settled_status
 from tippingpoint.tracking.deciders import DTYPES, load_decider
-from tippingpoint.tracking.journal import Entry, append, read
+from tippingpoint.tracking.entries import append, try_rights
+from tippingpoint.tracking.journal import Entry
+from tippingpoint.tracking.promotion import version_of
 from tippingpoint.tracking.provenance import provenance
 from tippingpoint.tracking.registry import Client
 from tippingpoint.tracking.reload import files
@@ -82,21 +86,19 @@ def rollback(settings: RollbackSettings) -> RollbackResult:
         step("opening the store")
         client = backend.connect()
         _, model = named(client, settings.name, settings.to)
-        journal = read(client, model) if settings.dry_run else settled(client, model)[0]
+        status = settled_status(client, model)
+        journal = status.journal
         if not journal.previous:
-            what = f"models:/{model} has no previous champion"
-            raise InputError("rollback", what, "Type tippingpoint history, which shows who was.")
+            what = f"models:/{model} has no previous champion" + (f" ({status.amiss})" if status.amiss else "")
+            raise InputError("rollback", what, status.remedy or "Type tippingpoint history, which shows who was.")
+        before = journal.champions[-2]
+        if not settings.dry_run:
+            try_rights(client, model)
         step("loading the previous champion, and scoring with it")
-        scored = _scores(client, model, journal.previous)
+        scored = _scores(client, model, before)
         undone, version, entry = journal.champions[-1], journal.previous, None
         if not settings.dry_run:
             step("filing")
-            reasons_given: dict[str, Any] = {
-                "who": who(settings.who),
-                "why": settings.why,
-                "commit": provenance().commit,
-            }
-            before = journal.champions[-2]
             entry = append(
                 client,
                 model,
@@ -104,22 +106,27 @@ def rollback(settings: RollbackSettings) -> RollbackResult:
                 version,
                 undone.version,
                 journal.at,
-                policy_digest=before.policy_digest,
-                **reasons_given,
+                who=Actor.here(settings.who),
+                why=settings.why,
+                commit=provenance().commit,
+                **identity(client, version_of(client, model, version)),
             )
-            settled(client, model)
+            carried_out(client, model, entry)
     return RollbackResult(model, version, undone, scored, entry, settings.dry_run)
 
 
-def _scores(client: Client, name: str, number: str) -> int:
-    """How many users, those logged with it, a version decides for, loaded as score and serve load it.
+def _scores(client: Client, name: str, entry: Entry) -> int:
+    """How many users, those logged with it, the version of an entry decides for, loaded as score and serve load it.
 
     Raises
     ------
     RefusedError
         When it does not.
     """
+    number = entry.version
     try:
+        if other := is_other(client, entry, version_of(client, name, number)):
+            raise InputError(f"models:/{name}/{number}", f"it is not the version of entry {entry.number}: it {other}")
         loaded = load_decider(client, f"models:/{name}/{number}")
         with files(client, loaded.model) as of:
             example = of.example()

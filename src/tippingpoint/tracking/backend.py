@@ -16,7 +16,7 @@ import sqlalchemy
 from filelock import FileLock, Timeout
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, RESOURCE_DOES_NOT_EXIST, ErrorCode
+from mlflow.protos.databricks_pb2 import PERMISSION_DENIED, RESOURCE_ALREADY_EXISTS, RESOURCE_DOES_NOT_EXIST, ErrorCode
 
 from tippingpoint.core.errors import InputError, OutsideError
 from tippingpoint.core.foreign import as_theirs
@@ -100,13 +100,14 @@ def named(client: MlflowClient, name: str, note: str | None = None, tags: dict[s
     """See to it that there is a registered model of this name.
 
     It is looked for first: a server that many ask at once to make what is there already runs out of connections, as
-    each of these requests takes a second one while it holds its first.
+    each of these requests takes a second one while it holds its first. A server that shows a user nothing by default
+    refuses to say whether it is there; making it is allowed all the same, if it is not.
     """
     try:
         client.get_registered_model(name)
         return
     except MlflowException as error:
-        if error.error_code != ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+        if error.error_code not in map(ErrorCode.Name, (RESOURCE_DOES_NOT_EXIST, PERMISSION_DENIED)):
             raise
     try:
         client.create_registered_model(name, tags=tags, description=note)

@@ -1,6 +1,7 @@
 """Registered versions that decide: model, policy and deployment, loaded and held against what was registered."""
 
 import json
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 
+from tippingpoint.config.settings import VERSION
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.overrides import override
 from tippingpoint.core.strict import Component, validate
@@ -16,8 +18,10 @@ from tippingpoint.data.contract import NOUN
 from tippingpoint.decisions import Decider, Deployment
 from tippingpoint.models.calibration import pipeline_of
 from tippingpoint.policies.policy import Policy
+from tippingpoint.tracking.champion import champion_status
+from tippingpoint.tracking.journal import CHAMPION
 from tippingpoint.tracking.models import LoadedModel, fetch_version, find, find_version, load
-from tippingpoint.tracking.promotion import CHAMPION, aliases, origin, questions
+from tippingpoint.tracking.promotion import DELETED, aliases, origin, registered
 from tippingpoint.tracking.registry import CHALLENGER, DEPLOYMENT, digest_of
 
 DTYPES = {"number": "float64", "category": "str"}
@@ -95,25 +99,46 @@ def held(client: MlflowClient, registered: ModelVersion, model: LoadedModel) -> 
 def reference_of(client: MlflowClient, given: str | None) -> str:
     """The version to decide with: the one given, or the champion of the one question that has one.
 
+    What is amiss with a champion that decides all the same is said on stderr.
+
     Raises
     ------
     InputError
         When no question has a champion, or several have; or there is no version that was given.
     """
     if given is not None:
+        named = VERSION.fullmatch(given)
+        if named and named[3] == CHAMPION:
+            return _champion(client, named[1])
         find_version(client, given, "model")
         return given
-    there = questions(client)
+    there, deleted = registered(client)
+    if deleted and not there:
+        raise InputError("model", f"models:/{deleted[0]}: {DELETED[0]}", DELETED[1])
     led, born = ([n for n in there if alias in aliases(client, n)] for alias in (CHAMPION, CHALLENGER))
     if len(led) == 1:
-        return f"models:/{led[0]}@{CHAMPION}"
+        return _champion(client, led[0])
     if led:
         what = f"not given, and {len(led)} models have a champion: {', '.join(led)}"
         raise InputError(
             "model", what, f"Type {override('model', f'models:/{led[0]}@{CHAMPION}')}, or another of them."
         )
+    for name in there:
+        status = champion_status(client, name)
+        if status.journal.entries and status.amiss:  # one was there, or is on its way
+            raise InputError("model", f"models:/{name}: {status.amiss}", status.remedy)
     remedy = f", or {override('model', f'models:/{born[0]}@{CHALLENGER}')}" if born else " after tippingpoint compare"
     raise InputError("model", "there is no champion yet", f"Type tippingpoint promote{remedy}.")
+
+
+def _champion(client: MlflowClient, name: str) -> str:
+    """The champion of a registered model, by its alias."""
+    status = champion_status(client, name)
+    if not status.version:
+        raise InputError("model", f"models:/{name}: {status.amiss or 'there is no champion yet'}", status.remedy)
+    if status.amiss and not status.journal.left:  # an entry on its way is its author's business
+        print(status.said, file=sys.stderr)
+    return f"models:/{name}@{CHAMPION}"
 
 
 def _json(client: MlflowClient, reference: str, path: str) -> dict[str, Any]:

@@ -4,28 +4,35 @@ It is a registered model of its own, whose versions are the entries: the store h
 asks at the same time, in a database and behind a server alike. An entry says which one it was based on, and counts if
 that is the newest that counts before it. So of two that are based on the same one the first counts, which can be read
 from the journal alone, whoever was killed meanwhile.
+
+Whoever can write a journal need not be who may edit its model. So an entry counts only if it was announced on the
+model, by a tag that holds the digest of what the entry says (docs/decisions). `entries` writes them.
 """
 
+import hashlib
 import json
-import time
-import uuid
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Literal
 
 from mlflow import MlflowClient
-from mlflow.entities.model_registry import ModelVersion
+from mlflow.entities.model_registry import ModelVersion, RegisteredModel
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 
-from tippingpoint.core.errors import OutsideError, RefusedError
-from tippingpoint.tracking.backend import STORE_ERRORS, literal, named, shown, store_errors
+from tippingpoint.tracking.backend import literal, store_errors
 
 ENDING = ".journal"
 OF, COPIES = "tippingpoint.journal_of", "tippingpoint.copies_of"
 """Tags of registered models that are no questions: a journal's, and an environment's."""
-TRIES = 8
-PAUSE = 0.05
-"""Seconds before the second try; each further one waits longer."""
-Kind = Literal["promote", "rollback", "refused", "look"]
+ANNOUNCED = "tippingpoint.announced."
+"""Tags of a model: the digest of the entry with this claim, set by its author before the entry is appended."""
+CARRIED_OUT = "tippingpoint.carried_out"
+"""Tag of a model: number and claim of the entry that its aliases, tags and description follow from."""
+CHAMPION, PREVIOUS = "champion", "previous_champion"
+Kind = Literal["promote", "rollback", "refused", "look", "unreadable"]
 MOVES = ("promote", "rollback")
 """Kinds that make a version champion; the others only record that a gate judged."""
 
@@ -47,6 +54,8 @@ class Entry:
         Number of the newest entry that counted when it was decided; 0 for none.
     when
         Milliseconds since 1970, by the store's clock.
+    who
+        As whom its author asked the store, or was logged in; the store does not vouch for it.
     test
         Content and split of the users the gate looked at; '' where none did.
     judgement
@@ -55,6 +64,14 @@ class Entry:
         Tells a writer its own entry, also where the answer to its request was lost.
     lost
         Number of the entry that was first, where this one found that out.
+    run_id, model_id
+        What the version was: a number alone may come to stand for another.
+    claimed
+        What its author says besides: `login`, `ci` (its run), `ci_commit`, `on_behalf_of`.
+    digest
+        Of what it said when it was appended.
+    old
+        Whether a release before announcements wrote it.
     """
 
     number: int
@@ -71,6 +88,11 @@ class Entry:
     judgement: dict[str, Any] = field(default_factory=dict)
     claim: str = ""
     lost: int | None = None
+    run_id: str = ""
+    model_id: str = ""
+    claimed: dict[str, str] = field(default_factory=dict)
+    digest: str = ""
+    old: bool = False
 
     @property
     def pair(self) -> tuple[str, str]:
@@ -89,25 +111,36 @@ class Entry:
 
 @dataclass(frozen=True)
 class Journal:
-    """All entries of a registered model, by number."""
+    """All entries of a registered model, by number, and what the model says of them.
+
+    Parameters
+    ----------
+    announced
+        Digests by claim.
+    carried_out
+        Claim of the entry that aliases, tags and description follow from; '' where none says so.
+    confirmed
+        Number of the newest old entry that the model itself confirms, where nothing was announced yet; 0 for none.
+    """
 
     name: str
     entries: tuple[Entry, ...] = ()
+    announced: Mapping[str, str] = field(default_factory=dict)
+    carried_out: str = ""
+    confirmed: int = 0
 
     @cached_property
     def counting(self) -> tuple[Entry, ...]:
-        """The entries that made someone champion, in order.
-
-        One whose base was deleted from the store is as if based on the newest before it: nothing is undone by that.
-        """
+        """The entries that made someone champion, in order."""
         there = {entry.number for entry in self.entries}
-        found: list[Entry] = []
-        for entry in self.entries:
-            head = found[-1].number if found else 0
-            gone = entry.based_on > head and entry.based_on not in there
-            if entry.kind in MOVES and (entry.based_on == head or gone):
-                found.append(entry)
-        return tuple(found)
+        told = [entry for entry in self.entries if self._announced(entry)]
+        old = {entry.number for entry in self.entries if entry.old}
+        vouched = max([self.confirmed, *(entry.based_on for entry in told if entry.based_on in old)])
+        before = _chain([e for e in self.entries if e.old and e.number <= vouched], there)
+        return _chain(sorted([*before, *told], key=lambda entry: entry.number), there)
+
+    def _announced(self, entry: Entry) -> bool:
+        return bool(entry.claim) and self.announced.get(entry.claim) == entry.digest
 
     @property
     def head(self) -> Entry | None:
@@ -123,6 +156,12 @@ class Journal:
     def champion(self) -> str:
         """Version; '' while there is none."""
         return self.head.version if self.head else ""
+
+    @property
+    def left(self) -> Entry | None:
+        """The entry that counts and is not carried out: its process is still at it, or was killed."""
+        head, before = self.head, {"", *(entry.claim for entry in self.entries)}
+        return head if head and not head.old and self.carried_out in before - {head.claim} else None
 
     @property
     def champions(self) -> tuple[Entry, ...]:
@@ -149,7 +188,13 @@ class Journal:
     @property
     def lost(self) -> tuple[Entry, ...]:
         """Entries that wanted to move the champion and came second."""
-        return tuple(e for e in self.entries if e.kind in MOVES and e not in self.counting)
+        return tuple(e for e in self.entries if e.kind in MOVES and self._announced(e) and e not in self.counting)
+
+    @property
+    def foreign(self) -> tuple[Entry, ...]:
+        """Entries that would move the champion, but nobody who may edit the model as it is now stands behind them."""
+        known = {entry.number for entry in (*self.counting, *self.lost)}
+        return tuple(e for e in self.entries if e.kind in MOVES and e.number not in known)
 
     def after(self, number: int) -> Entry | None:
         """The first entry that counts after one."""
@@ -165,8 +210,18 @@ class Journal:
         return pairs.index(entry.pair) + 1
 
 
-class OvertakenError(RefusedError):
-    """Another promotion was first."""
+def _chain(entries: list[Entry], there: set[int]) -> tuple[Entry, ...]:
+    """Of entries by number those that move the champion, each based on the one before.
+
+    One whose base was deleted from the store is as if based on the newest before it: nothing is undone by that.
+    """
+    found: list[Entry] = []
+    for entry in entries:
+        head = found[-1].number if found else 0
+        gone = entry.based_on > head and entry.based_on not in there
+        if entry.kind in MOVES and (entry.based_on == head or gone):
+            found.append(entry)
+    return tuple(found)
 
 
 def journal_name(name: str) -> str:
@@ -174,8 +229,29 @@ def journal_name(name: str) -> str:
     return f"{name}{ENDING}"
 
 
+def model_of(client: MlflowClient, name: str) -> RegisteredModel | None:
+    """A registered model; None where there is none of that name."""
+    try:
+        return client.get_registered_model(name)
+    except MlflowException as error:
+        if error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+            return None
+        raise
+
+
 def read(client: MlflowClient, name: str) -> Journal:
     """The journal of a registered model; empty where nothing was ever promoted.
+
+    Raises
+    ------
+    OutsideError
+        When the store cannot be used.
+    """
+    return read_with_model(client, name)[0]
+
+
+def read_with_model(client: MlflowClient, name: str) -> tuple[Journal, RegisteredModel | None]:
+    """The journal of a registered model, and the model as it was a moment later; None where it is not there.
 
     Raises
     ------
@@ -191,106 +267,38 @@ def read(client: MlflowClient, name: str) -> Journal:
             found += page
             if not (token := page.token):
                 break
-    entries = [_entry(version) for version in found if "kind" in version.tags]
-    return Journal(name, tuple(sorted(entries, key=lambda entry: entry.number)))
+        # The model second: what is announced of an entry was there before the entry.
+        model = model_of(client, name)
+        entries = sorted((_entry(v) for v in found if "kind" in v.tags), key=lambda entry: entry.number)
+        tags = model.tags if model else {}
+        announced = {k.removeprefix(ANNOUNCED): v for k, v in tags.items() if k.startswith(ANNOUNCED)}
+        confirmed = 0 if model is None or announced else _confirmed(client, model, entries)
+    carried_out = tags.get(CARRIED_OUT, "").partition(" ")[2]
+    return Journal(name, tuple(entries), announced, carried_out, confirmed), model
 
 
-def append(
-    client: MlflowClient,
-    name: str,
-    kind: Kind,
-    version: str,
-    against: str,
-    based_on: int,
-    *,
-    who: str,
-    why: str = "",
-    commit: str = "",
-    policy_digest: str = "",
-    test: str = "",
-    judgement: dict[str, Any] | None = None,
-    source: str = "",
-) -> Entry:
-    """Write an entry. Once a `promote` or `rollback` returns, its version is champion, whatever aliases say yet.
+def _confirmed(client: MlflowClient, model: RegisteredModel, entries: list[Entry]) -> int:
+    """The newest old entry that the model confirms: its alias `champion`, and the version's tag of when it was made so.
 
-    Parameters
-    ----------
-    source
-        The model the entry is shown as made from; the version itself unless it is said.
-
-    Raises
-    ------
-    OvertakenError
-        When another was first since `based_on`; an entry that was written all the same is marked as lost.
-    OutsideError
-        When the store cannot be used.
+    Only who may edit the model can have written these.
     """
-    claim = uuid.uuid4().hex
-    tags = {
-        "kind": kind,
-        "version": version,
-        "against": against,
-        "based_on": str(based_on),
-        "who": who,
-        "why": why,
-        "commit": commit,
-        "policy_digest": policy_digest,
-        "test": test,
-        "judgement": json.dumps(judgement or {}),
-        "claim": claim,
-    }
-    note = f"The journal of `{name}`: one version an entry, only ever added to. See the description of `{name}`."
-    reason: Exception | None = None
-    for attempt in range(TRIES + 1):  # after the last try too it is read whether that was taken
-        if (own := _taken(client, read(client, name), claim, kind, version, based_on)) is not None:
-            return own
-        if attempt == TRIES:
-            break
-        try:  # of many at once a database may turn some away
-            time.sleep(attempt * PAUSE)
-            named(client, journal_name(name), note, {OF: name})
-            client.create_model_version(journal_name(name), source or f"models:/{name}/{version}", tags=tags)
-        except STORE_ERRORS as error:
-            reason = error
-    raise OutsideError(f"store {shown()}", f"takes no entry of the journal ({reason})", "Type the same line again.")
+    version = str(model.aliases.get(CHAMPION, ""))
+    chain = _chain([entry for entry in entries if entry.old], {entry.number for entry in entries})
+    if not version or not any(entry.version == version for entry in chain):
+        return 0
+    since = client.get_model_version(model.name, version).tags.get("promoted_at")
+    made: dict[str, int] = {}  # when a version was last promoted
+    newest = 0
+    for entry in chain:
+        made |= {entry.version: entry.when} if entry.kind == "promote" else {}
+        if entry.version == version and since == at(made.get(version, 0)):
+            newest = entry.number
+    return newest
 
 
-def _taken(client: MlflowClient, journal: Journal, claim: str, kind: Kind, version: str, based_on: int) -> Entry | None:
-    """The entry with that claim, if it is written and counts; one that came second is marked as lost.
-
-    Raises
-    ------
-    OvertakenError
-        When another was first since `based_on`.
-    """
-    own = next((entry for entry in journal.entries if entry.claim == claim), None)
-    if own is not None and (kind not in MOVES or own in journal.counting):
-        return own
-    winner = journal.after(based_on) if kind in MOVES else None
-    if winner is None:
-        return None
-    if own is not None:
-        with store_errors():
-            client.set_model_version_tag(journal_name(journal.name), str(own.number), "lost", str(winner.number))
-    raise OvertakenError(
-        f"models:/{journal.name}/{version}",
-        f"not moved: {told(winner)} while this was judged (entry {winner.number})",
-        "Type the same line again, and it is judged against that champion.",
-    )
-
-
-def judged(client: MlflowClient, name: str, look: Entry, kind: Kind, judgement: dict[str, Any]) -> Entry:
-    """Write the judgement of a gate into its look at the test set: it stays a `look`, or was `refused`.
-
-    Raises
-    ------
-    OutsideError
-        When the store cannot be used; the look counts all the same.
-    """
-    with store_errors():
-        for key, value in {"judgement": json.dumps(judgement), "kind": kind}.items():
-            client.set_model_version_tag(journal_name(name), str(look.number), key, value)
-    return replace(look, kind=kind, judgement=judgement)
+def at(milliseconds: int) -> str:
+    """A moment as people read it, UTC."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def told(entry: Entry) -> str:
@@ -299,21 +307,53 @@ def told(entry: Entry) -> str:
     return f"{entry.who} {did} version {entry.version}"
 
 
+def digest_of_entry(tags: Mapping[str, str]) -> str:
+    """What is announced of an entry: 32 hex digits of its tags, but for one that is set later."""
+    said = {key: value for key, value in tags.items() if key != "lost" and value}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:32]
+
+
 def _entry(version: ModelVersion) -> Entry:
-    tags = version.tags
-    return Entry(
-        number=int(version.version),
-        kind=tags["kind"],
-        version=tags["version"],
-        against=tags.get("against", ""),
-        based_on=int(tags["based_on"]),
-        when=int(version.creation_timestamp),
-        who=tags.get("who", ""),
-        why=tags.get("why", ""),
-        commit=tags.get("commit", ""),
-        policy_digest=tags.get("policy_digest", ""),
-        test=tags.get("test", ""),
-        judgement=json.loads(tags.get("judgement", "{}")),
-        claim=tags.get("claim", ""),
-        lost=int(tags["lost"]) if "lost" in tags else None,
-    )
+    """An entry as it stands in the store, where others may have written anything; `unreadable` if it is no entry."""
+    number, when, tags = int(version.version), int(version.creation_timestamp), version.tags
+    try:
+        return Entry(
+            number=number,
+            kind=tags["kind"],
+            version=str(int(tags["version"])),
+            against=tags.get("against", ""),
+            based_on=int(tags["based_on"]),
+            when=when,
+            who=tags.get("who", ""),
+            why=tags.get("why", ""),
+            commit=tags.get("commit", ""),
+            policy_digest=tags.get("policy_digest", ""),
+            test=tags.get("test", ""),
+            judgement=_judgement(tags.get("judgement", "{}")),
+            claim=tags.get("claim", ""),
+            lost=int(tags["lost"]) if "lost" in tags else None,
+            run_id=tags.get("run_id", ""),
+            model_id=tags.get("model_id", ""),
+            claimed={str(key): str(value) for key, value in json.loads(tags.get("claimed", "{}")).items()},
+            digest=digest_of_entry(tags),
+            old="claimed" not in tags,
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return Entry(number, "unreadable", "", "", 0, when, "", "", "", "", "")
+
+
+def _judgement(text: str) -> dict[str, Any]:
+    """What a gate said, if it is of the form in which it is written.
+
+    Raises
+    ------
+    ValueError, KeyError, TypeError, AttributeError
+        When it is not.
+    """
+    said: dict[str, Any] = json.loads(text)
+    for check in said.get("checks", ()):
+        if not isinstance(check["name"] + check["word"] + check["said"], str):
+            raise TypeError
+        dict(check["figures"])
+        bool(check["blocks"])
+    return said

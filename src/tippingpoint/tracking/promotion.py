@@ -4,20 +4,32 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from mlflow import MlflowClient
-from mlflow.entities.model_registry import ModelVersion
+from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 
 from tippingpoint.core.errors import InputError, OutsideError, nearest
 from tippingpoint.core.overrides import override
 from tippingpoint.tracking.backend import STORE_ERRORS, literal, named, shown, store_errors
-from tippingpoint.tracking.journal import COPIES, OF, PAUSE, TRIES, Entry, Journal, read
+from tippingpoint.tracking.entries import PAUSE, TRIES, make_journal
+from tippingpoint.tracking.journal import (
+    CARRIED_OUT,
+    CHAMPION,
+    COPIES,
+    OF,
+    PREVIOUS,
+    Entry,
+    Journal,
+    at,
+    journal_name,
+    model_of,
+    read,
+)
 from tippingpoint.tracking.registry import CHALLENGER
 
-CHAMPION, PREVIOUS = "champion", "previous_champion"
+DESCRIPTION = "description"
 MARK = "<!-- what follows is written from the journal -->"
 """What a person wrote of a registered model stands before it, and stays."""
 Describe = Callable[[Journal], str]
@@ -41,15 +53,28 @@ class RegistryStatus:
     behind: tuple[str, ...]
 
 
+DELETED = ("it was deleted, and its journal is still there", "Type tippingpoint compare, then tippingpoint promote.")
+"""What is said of a registered model that is no more, and what to type."""
+
+
 def questions(client: MlflowClient) -> list[str]:
     """Names of registered models that answer a question: no journals, no environments."""
-    found, token = [], None
+    return registered(client)[0]
+
+
+def registered(client: MlflowClient) -> tuple[list[str], list[str]]:
+    """Names of questions, and of models whose journal alone is there."""
+    found: list[RegisteredModel] = []
+    token = None
     with store_errors():
         while True:
             page = client.search_registered_models(page_token=token)
-            found += [model.name for model in page if not {OF, COPIES} & set(model.tags)]
+            found += page
             if not (token := page.token):
-                return found
+                break
+    names = {model.name for model in found}
+    journals = {model.tags[OF] for model in found if OF in model.tags and model.name == journal_name(model.tags[OF])}
+    return [model.name for model in found if not {OF, COPIES} & set(model.tags)], sorted(journals - names)
 
 
 def question(client: MlflowClient, name: str | None) -> str:
@@ -60,7 +85,9 @@ def question(client: MlflowClient, name: str | None) -> str:
     InputError
         When there is none of that name, none at all, or several and no name.
     """
-    there = questions(client)
+    there, deleted = registered(client)
+    if name in deleted or (deleted and not there):
+        raise InputError("name", f"models:/{name or deleted[0]}: {DELETED[0]}", DELETED[1])
     if not there:
         raise InputError("name", "nothing is registered in this store", "Type tippingpoint compare first.")
     if name is None:
@@ -106,26 +133,29 @@ def versions(client: MlflowClient, name: str) -> list[ModelVersion]:
 def aliases(client: MlflowClient, name: str) -> dict[str, str]:
     """Versions by alias; empty where there is no such model."""
     with store_errors():
-        try:
-            return {key: str(value) for key, value in client.get_registered_model(name).aliases.items()}
-        except MlflowException as error:
-            if error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
-                return {}
-            raise
+        model = model_of(client, name)
+    return {key: str(value) for key, value in model.aliases.items()} if model else {}
 
 
-def copied(client: MlflowClient, version: ModelVersion, to: str) -> str:
-    """The version of an environment that is a copy of this one; made where there is none yet.
+def make_environment(client: MlflowClient, name: str, to: str) -> None:
+    """See to it that an environment of a question is there, with its journal.
 
     Raises
     ------
     InputError
         When a registered model of that name is something else.
     """
+    with store_errors():
+        check_environment(client, name, to)
+        named(client, to, tags={COPIES: name})
+        check_environment(client, name, to)
+        make_journal(client, to)
+
+
+def copied(client: MlflowClient, version: ModelVersion, to: str) -> str:
+    """The version of an environment that is a copy of this one; made where there is none yet."""
     source = f"models:/{version.name}/{version.version}"
     with store_errors():
-        named(client, to, tags={COPIES: version.name})
-        check_environment(client, version.name, to)
         there = [v for v in versions(client, to) if v.source == source]
         return str((there[-1] if there else client.copy_model_version(source, to)).version)
 
@@ -162,24 +192,27 @@ def origin(client: MlflowClient, version: ModelVersion | str) -> str:
 
 
 def registry_status(client: MlflowClient, journal: Journal, describe: Describe) -> RegistryStatus:
-    """What the aliases say, and what of the journal they do not say yet."""
+    """What the aliases say, and what of the journal they do not say yet.
+
+    The description is left out: it shows looks too, and is written when a champion moves.
+    """
     there = aliases(client, journal.name)
     behind: list[str] = []
     if journal.head is not None:
         with store_errors():
-            behind = [what for what, _ in _differing(client, journal, describe)]
-            numbers = {number for number in (*_tags(journal), journal.previous, journal.champion) if number}
+            behind = [what for what, _ in _differing(client, journal, describe) if what != DESCRIPTION]
+            numbers = {number for number in (journal.previous, journal.champion) if number}
             behind += [f"version {number} was deleted" for number in sorted(numbers - _still(client, journal.name))]
     return RegistryStatus(
         journal.name, there.get(CHAMPION, ""), there.get(PREVIOUS, ""), there.get(CHALLENGER, ""), tuple(behind)
     )
 
 
-def settle(client: MlflowClient, name: str, describe: Describe) -> tuple[Journal, tuple[str, ...]]:
-    """Make aliases, tags and description what the journal says; finishes what a killed process left half done.
+def carry_out(client: MlflowClient, name: str, entry: Entry, describe: Describe) -> tuple[Journal, tuple[str, ...]]:
+    """Make aliases, tags and description what an entry of one's own says, or one that somebody asks to finish.
 
-    The journal is read again at the end: a slow writer that overwrote what a newer entry had set sets it again.
-    Between its overwriting and its repair aliases are those of an older champion, for as long as it takes to read.
+    The journal is read again at the end. A newer entry is its own author's to carry out; but where that is done, and
+    was overwritten from here meanwhile, it is set again: until then aliases are those of an older champion.
 
     Returns
     -------
@@ -196,9 +229,9 @@ def settle(client: MlflowClient, name: str, describe: Describe) -> tuple[Journal
     for attempt in range(TRIES):
         time.sleep(attempt * PAUSE)
         journal = read(client, name)
-        if journal.head is None:
-            return journal, ()
         try:
+            if not _mine(journal, entry):
+                return journal, tuple(written)
             todo = _differing(client, journal, describe)
             for what, write in todo:
                 if read(client, name).at != journal.at:
@@ -211,13 +244,29 @@ def settle(client: MlflowClient, name: str, describe: Describe) -> tuple[Journal
         if not todo and read(client, name).at == journal.at:
             return journal, tuple(written)
     what = f"does not keep what it is told ({reason or ', '.join(written)})"
-    raise OutsideError(f"store {shown()}", what, "Type tippingpoint status, which finishes it.")
+    raise OutsideError(
+        f"store {shown()}", what, f"Type tippingpoint promote resume {entry.number} {override('name', name)}."
+    )
+
+
+def _mine(journal: Journal, entry: Entry) -> bool:
+    """Whether what the journal says now may be written by who carries out an entry."""
+    head = journal.head
+    return head is not None and (head.number == entry.number or journal.left is None)
+
+
+def describe_again(client: MlflowClient, journal: Journal, describe: Describe) -> None:
+    """Write the description of a registered model anew, once something was judged that moved nothing."""
+    with store_errors():
+        for _, write in _described(client.get_registered_model(journal.name), client, journal, describe):
+            write()
 
 
 def _differing(client: MlflowClient, journal: Journal, describe: Describe) -> list[tuple[str, Callable[[], object]]]:
-    """What the store does not say as the journal does, each with what writes it; the champion's alias before the rest.
+    """What the store does not say as the journal does, each with what writes it.
 
-    Tags come first, so that whoever follows the alias finds them. Versions that were deleted are left out.
+    Tags come first, so that whoever follows the alias finds them; that all is carried out comes last. Versions that
+    were deleted are left out.
     """
     head = journal.head
     assert head is not None
@@ -246,11 +295,22 @@ def _differing(client: MlflowClient, journal: Journal, describe: Describe) -> li
             alias(key, number)
     if head.kind == "promote" and there.get(CHALLENGER) == head.version:
         alias(CHALLENGER, "")
+    todo += _described(model, client, journal, describe)
+    carried = f"{head.number} {head.claim}"
+    if not head.old and model.tags.get(CARRIED_OUT) != carried:
+        todo.append(("carried out", lambda: client.set_registered_model_tag(name, CARRIED_OUT, carried)))
+    return todo
+
+
+def _described(
+    model: RegisteredModel, client: MlflowClient, journal: Journal, describe: Describe
+) -> list[tuple[str, Callable[[], object]]]:
+    """What writes a registered model's description, where it is another."""
     own = (model.description or "").partition(MARK)[0].rstrip()
     described = f"{own}\n\n{MARK}\n{describe(journal)}".lstrip()
-    if (model.description or "").strip() != described.strip():
-        todo.append(("description", lambda: client.update_registered_model(name, described)))
-    return todo
+    if (model.description or "").strip() == described.strip():
+        return []
+    return [(DESCRIPTION, lambda: client.update_registered_model(journal.name, described))]
 
 
 def _still(client: MlflowClient, name: str) -> set[str]:
@@ -285,13 +345,9 @@ def reasons_given(entry: Entry) -> dict[str, str]:
         "promoted_at": at(entry.when),
         "promoted_why": entry.why,
         "promoted_commit": entry.commit,
+        "promoted_on_behalf_of": entry.claimed.get("on_behalf_of", ""),
     }
     return {key: value for key, value in tags.items() if value}
-
-
-def at(milliseconds: int) -> str:
-    """A moment as people read it, UTC."""
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def refuse(client: MlflowClient, name: str, number: str, entry: Entry) -> None:

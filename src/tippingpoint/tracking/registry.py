@@ -10,6 +10,7 @@ from mlflow import MlflowClient
 from tippingpoint.core import stopping
 from tippingpoint.core.errors import InputError
 from tippingpoint.tracking.backend import literal, named, store_errors
+from tippingpoint.tracking.entries import make_journal
 
 if TYPE_CHECKING:  # history and status read no model, and answer sooner
     from tippingpoint.decisions import Deployment
@@ -52,6 +53,7 @@ def register(
     """Register a logged model as the next version, bound by tags to the policy and the deployment beside it."""
     check_policy(client, policy)
     named(client, name)
+    make_journal(client, name)
     bound = {
         "policy_name": policy.name,
         "policy_version": str(policy.version),

@@ -10,11 +10,12 @@ from tippingpoint.dashboard.state import plain, settings, subject
 from tippingpoint.dashboard.tables import frame
 from tippingpoint.promotion.registry_status import described, table
 from tippingpoint.tracking import backend
-from tippingpoint.tracking.journal import Entry, read
-from tippingpoint.tracking.promotion import at, registry_status, version_of
+from tippingpoint.tracking.champion import champion_status
+from tippingpoint.tracking.journal import Entry, at
+from tippingpoint.tracking.promotion import registry_status, version_of
 
 MEASURED = "measured_uplift_per_1000"
-SHOWN = ["when", "what", "version", "over", "who", "why", "gate", "then", "now"]
+SHOWN = ["when", "what", "version", "over", "who", "claimed", "why", "gate", "then", "now"]
 
 
 def page() -> None:
@@ -29,10 +30,13 @@ def page() -> None:
         return
     name, number = about.reference.removeprefix("models:/").rsplit("/", 1)
     client = backend.connect(writing=False)
-    journal = read(client, name)
+    champion = champion_status(client, name)
+    journal = champion.journal
     with backend.store_errors():
         stands = registry_status(client, journal, described)
         tags = version_of(client, name, number).tags
+    if champion.amiss:
+        st.warning(plain(champion.said))
     head = journal.head if journal.head is not None and journal.head.version == number else None
     shown = {
         "Version": f"{plain(name)} {number}",

@@ -1,0 +1,101 @@
+"""Who may do what on a tracking server with basic auth: reader, scorer, promoter, and what nobody granted them."""
+
+import json
+import shlex
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import mlflow
+import pytest
+
+from tests.processes import typed
+from tests.secured_server import PASSWORD, SecuredServer
+from tippingpoint.core.errors import OutsideError
+from tippingpoint.tracking.entries import try_rights
+from tippingpoint.tracking.journal import CHAMPION, journal_name, read
+
+pytestmark = pytest.mark.programs
+RUN = ["run", "model=logistic", "data.users=1500", "report=none", "explain_rows=5"]
+CHECKS = ("quality", "better", "value", "calibration", "slices", "explanation", "reload", "speed", "looks")
+LENIENT = [f"gate.{check}=null" for check in CHECKS]
+Types = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def types(secured_server: SecuredServer, tmp_path: Path) -> Types:
+    """Somebody types a line: who, and the words, to exit code and what is said, in one line."""
+
+    def of(role: str, *words: str) -> tuple[int, str]:
+        job = typed(*words, folder=tmp_path, environment=secured_server.environment(role))
+        said = " ".join("".join(job.communicate()).split())
+        return job.returncode or 0, said
+
+    return of
+
+
+def aliases(server: SecuredServer, name: str) -> dict[str, str]:
+    with server.acting_as("admin"):
+        return mlflow.MlflowClient().get_registered_model(name).aliases
+
+
+def test_a_reader_cannot_make_a_champion_nor_lock_the_owner_out(secured_server: SecuredServer, types: Types) -> None:
+    for seed in (0, 1):
+        assert types("promoter", *RUN, f"seed={seed}")[0] == 0
+    for words in (["promote", "1", *LENIENT], ["promote", "1", "dry_run=true", *LENIENT], ["promote", "resume", "1"]):
+        code, said = types("reader", *words)
+        assert code == 3, said
+        assert "models:/conversion: nothing was written: reader may not edit the registered model conversion." in said
+        assert '"username": "reader", "resource_id": "conversion", "permission": "EDIT"' in said
+    with secured_server.acting_as("reader"):  # by hand, as by somebody who knows how journals are written
+        client = mlflow.MlflowClient()
+        assert read(client, "conversion").entries == ()
+        with pytest.raises(mlflow.MlflowException, match="403"):
+            client.create_model_version(journal_name("conversion"), "models:/conversion/1")
+    assert types("promoter", "status") == (0, types("reader", "status")[1])
+    assert aliases(secured_server, "conversion") == {}
+    code, said = types("promoter", "promote", "2", "who=ann", *LENIENT)
+    assert code == 0, said
+    assert aliases(secured_server, "conversion") == {CHAMPION: "2"}
+    with secured_server.acting_as("reader"):
+        entry = read(mlflow.MlflowClient(), "conversion").head
+    assert entry is not None
+    assert (entry.who, entry.claimed["on_behalf_of"]) == ("promoter", "ann")
+
+
+def test_whoever_made_the_journal_first_moves_nothing_and_the_remedy_is_typed_by_an_admin(
+    secured_server: SecuredServer, types: Types
+) -> None:
+    server, name = secured_server, "conversion-old"
+    with server.acting_as("promoter"):
+        client = mlflow.MlflowClient()
+        client.create_registered_model(name)
+        for _ in range(2):
+            client.create_model_version(name, "s3://bucket/model")
+    forged = {"kind": "promote", "version": "1", "based_on": "0", "against": "", "who": "promoter", "claim": "c"}
+    with server.acting_as("reader"):
+        client.create_registered_model(journal_name(name), tags={"tippingpoint.journal_of": name})
+        for further in ({}, {"claimed": "{}"}, {"judgement": "{"}):
+            client.create_model_version(journal_name(name), f"models:/{name}/1", tags={**forged, **further})
+    code, said = types("promoter", "status", f"name={name}")
+    assert (code, aliases(server, name)) == (0, {})
+    assert "entries 1, 2 of its journal do not count: written for a model that was deleted, or by somebody who" in said
+    assert f"promoter may edit {name} and not {journal_name(name)}: they cannot promote" in said
+    with server.acting_as("promoter"), pytest.raises(OutsideError, match=f"may not edit .*{name}.journal") as refused:
+        try_rights(client, name)
+    line = refused.value.remedy.partition("types: ")[2].replace("-u ADMIN", f"-sf -u admin:{PASSWORD}")
+    subprocess.run(shlex.split(line), check=True, capture_output=True, timeout=60)
+    with server.acting_as("promoter"):
+        try_rights(client, name)
+        assert read(client, name).counting == ()
+    grants = json.loads(types("admin", "status", f"name={name}", "output=json")[1])["models"][0]["grants"]
+    assert f"reader may edit {name}.journal and not {name}: entries of theirs do not count" in grants[0]
+
+
+@pytest.mark.parametrize("secured_server", ["NO_PERMISSIONS"], indirect=True)
+def test_somebody_without_any_right_registers_a_model_of_his_own(types: Types) -> None:
+    code, said = types("scorer", *RUN)
+    assert code == 0, said
+    assert "Registered: models:/conversion/1" in said
+    code, said = types("scorer", "promote", "1", *LENIENT)
+    assert code == 0, said
