@@ -18,7 +18,7 @@ from tests.conftest import ROUNDS, working_in
 from tests.measurement.measuring import decided, written
 from tests.processes import Forked, typed
 from tests.soak.cuts import Cut, cut_after, held
-from tippingpoint.tracking.journal import read
+from tippingpoint.tracking.journal import moves
 
 CUTS = 1 if ROUNDS == 1 else 5 * ROUNDS
 """Of all writes of a verb so many are cut after, at most: all of most verbs in ten rounds."""
@@ -86,16 +86,16 @@ def prepared(
 def all_there_is() -> dict[str, Counter]:
     client = MlflowClient()
     table = Path("scored.csv")
-    moves = Counter((entry.kind, entry.version) for entry in read(client, "conversion").counting)
+    led = Counter((entry.kind, entry.version) for entry in moves(client, "conversion").counting)
     lines = len(table.read_text().splitlines()) if table.exists() else 0
-    return held(client) | {"champions": moves, "lines": Counter({lines: 1})}
+    return held(client) | {"champions": led, "lines": Counter({lines: 1})}
 
 
 def ends(words: list[str], type_words: Callable[..., int]) -> int:
     """Exit code of the last line that has to be typed: what moves a champion may have to be finished by name."""
     code = type_words(*words)
     if code == 1 and words[0] in ("promote", "rollback"):
-        code = type_words("promote", "resume", str(read(MlflowClient(), "conversion").at))
+        code = type_words("promote", "resume", str(moves(MlflowClient(), "conversion").at))
     return code
 
 
