@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from filelock import FileLock
 
@@ -31,6 +32,10 @@ STEPS = (
     *("answering", "filing", "reading decisions"),
 )
 """Lines on stderr that say how far a job is."""
+
+
+hypothesis.settings.register_profile("tests", deadline=None)  # how long an example takes says how busy the machine is
+hypothesis.settings.load_profile("tests")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -23,17 +23,38 @@ class Refusal(str):
         """Overrides it says to type, as a shell hands them on, those that belong together in one; none with a place to
         fill in (`…`, `NAME`)."""
         remedy = re.split(r"\b[Tt]ype |\btwice: ", self.partition(": ")[2], maxsplit=1)[1:]
-        found: list[list[str]] = []
-        end = -1
-        for start in re.finditer(r"(?:^|[\s(])(?=[+~]{0,2}[a-z][\w./]*=)", remedy[0] if remedy else ""):
-            word, length = _first_word(remedy[0][start.end() :])
-            if start.start() != end:
-                found.append([])
-            found[-1].append(word)
-            end = start.end() + length
-        return [
-            words for words in found if not re.search(r"…|\b(KEY|VALUE|NAME|NUMBER|VERSION|ALIAS)\b", "".join(words))
-        ]
+        return [words for words in overrides_in("".join(remedy)) if not any(map(PLACE.search, words))]
+
+
+PLACE = re.compile(r"…|\b(KEY|VALUE|NAME|NUMBER|VERSION|ALIAS)\b")
+"""A place to fill in."""
+WORD = r"(?:[+~]{0,2}[a-z][\w./]*=|~[a-z])"
+"""How an override begins."""
+
+
+def overrides_in(text: str) -> list[list[str]]:
+    """Overrides in a sentence, as a shell hands them on, those that belong together in one."""
+    found: list[list[str]] = []
+    end = -1
+    for start in re.finditer(rf"(?:^|[\s(])(?={WORD})", text):
+        word, length = _first_word(text[start.end() :])
+        if start.start() != end:
+            found.append([])
+        found[-1].append(word)
+        end = start.end() + length
+    return found
+
+
+def lines_in(text: str) -> tuple[list[str], str]:
+    """Command lines in a sentence, and what is left of it."""
+    lines = []
+    while start := re.search(r"\btippingpoint (?=[a-z])(?!'?\[)", text):
+        end = start.end() + len(re.match(r"[a-z]+", text[start.end() :])[0])  # type: ignore[index]  # it looked ahead
+        while more := re.match(rf" (?=…|{WORD})", text[end:]):
+            end += more.end() + _first_word(text[end + more.end() :])[1]
+        lines.append(text[start.end() : end])
+        text = text[: start.start()] + text[end:]
+    return lines, text
 
 
 def _first_word(text: str) -> tuple[str, int]:

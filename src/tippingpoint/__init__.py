@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tippingpoint.policies.best_action import BestAction as BestAction
     from tippingpoint.policies.budget import Budget as Budget
     from tippingpoint.policies.rules import Rules as Rules
+    from tippingpoint.policies.share_bands import ShareBands as ShareBands
     from tippingpoint.policies.top_fraction import TopFraction as TopFraction
 
 _WHERE = {
@@ -44,6 +45,7 @@ _WHERE = {
     "models.logistic": ("Logistic",),
     "models.random_forest": ("RandomForest",),
     "policies.bands": ("Bands",),
+    "policies.share_bands": ("ShareBands",),
     "policies.best_action": ("BestAction",),
     "policies.budget": ("Budget",),
     "policies.rules": ("Rules",),
@@ -65,6 +67,7 @@ __all__ = [
     "RandomForest",
     "RefusedError",
     "Rules",
+    "ShareBands",
     "TopFraction",
     "__version__",
     "compare",

@@ -1,6 +1,7 @@
 """What a refusal says to type is typed, as a shell hands it on, and comes to something else."""
 
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -14,7 +15,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from tests.frozen import refusals
 from tests.refusals import Refusal, retyped
 from tippingpoint.cli.main import as_overrides
 from tippingpoint.core.overrides import override
@@ -119,43 +119,10 @@ def test_a_shell_hands_on_what_is_said_to_type(says: Callable[..., Refusal]) -> 
     assert {column["name"]: column["role"] for column in json.loads(shown)["columns"]}[CARD] == "data.drop"
 
 
-@pytest.mark.programs
-@pytest.mark.timeout(900)
-def test_what_any_refusal_says_to_type_comes_to_something_else(
-    workspace: Path, call: Callable[..., int], capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Lines of all verbs with a mistake in each, before and after something is registered."""
-    from tippingpoint.cli import ui
-    from tippingpoint.comparison import job as comparison
-    from tippingpoint.comparison import run
-    from tippingpoint.dashboard import job as dashboard
-    from tippingpoint.serving import server
-    from tippingpoint.tuning import job as tuning
+def test_what_is_said_to_install_is_an_extra() -> None:
+    from importlib.metadata import metadata
 
-    def went(*given: Any, **named: Any) -> None:
-        raise SystemExit(0)
-
-    def said(words: tuple[str, ...]) -> str:
-        code = call(*words)
-        err = capsys.readouterr().err.strip().splitlines()
-        return "" if code == 0 else err[-1] if err else str(code)
-
-    def retype(lines: tuple[str, ...]) -> list[str]:
-        done = []
-        with monkeypatch.context() as patch:
-            for module in (run, comparison, tuning):  # where the question is right, models would be fitted
-                patch.setattr(module, "ask", lambda *given, step=module.ask: went(step(*given)))
-            for module, step in ((server, "run"), (ui, "serve_pages"), (dashboard, "serve_pages")):
-                patch.setattr(module, step, went)
-            for words in map(tuple, map(shlex.split, lines)):
-                refusal = Refusal(said(words))
-                for typed in refusal.typed:
-                    assert said(tuple(retyped(words, typed))) != refusal, typed
-                    done.append(typed)
-        return done
-
-    call("data", "write", "data.users=400", "to=users.csv")
-    refusals.tables(workspace)
-    assert len(retype(refusals.WITHOUT_STORE)) >= 15
-    assert call("compare", "data.users=800", "model=[logistic]", "explain_rows=10", "report=none") == 0
-    assert len(retype(refusals.WITH_STORE)) >= 4
+    source = Path(__file__).parents[2] / "src"
+    named = {name for path in source.rglob("*.py") for name in re.findall(r"'tippingpoint\[(\w+)\]'", path.read_text())}
+    assert named
+    assert named <= set(metadata("tippingpoint").get_all("Provides-Extra") or ())

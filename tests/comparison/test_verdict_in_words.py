@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -12,6 +13,9 @@ from tippingpoint.config.settings import Settings
 from tippingpoint.core.run_reference import RunReference
 from tippingpoint.experiment.build import ask
 from tippingpoint.experiment.candidate import answer, with_baselines
+from tippingpoint.experiment.diagnostics import Chosen
+from tippingpoint.experiment.findings import of_candidate
+from tippingpoint.offpolicy.contest import contest
 from tippingpoint.offpolicy.evidence import Evidence
 
 
@@ -23,36 +27,61 @@ def compared() -> Comparison:
 
 
 def lowered(compared: Comparison, by: float, share: float = 1.0) -> Comparison:
-    """The winner brings so much less money for this share of users than the best baseline."""
-    winner = compared.winner
-    best = max(compared.question.baselines, key=lambda b: b.value.uplift.value).value
-    contribution = best.contribution.copy()
-    contribution[: int(share * len(contribution))] -= by
-    uplift = replace(best.uplift, value=float(contribution.mean()))
-    value = replace(winner.value, uplift=uplift, contribution=contribution)
-    return replace(compared, candidates=[replace(winner, value=value)])
+    """The winner brings so much less money for this share of users than all that needs no model."""
+    question, winner = compared.question, compared.winner
+    everyone = question.valued.reward[:, 1:].max(axis=1) - question.valued.reward[:, 0]
+    best = np.maximum(everyone, question.baselines[-1].value.contribution)
+    contribution = best + 1 if by < 0 else best.copy()
+    contribution[: int(share * len(contribution))] -= max(by, 0)
+    value = replace(winner.value, contribution=contribution)
+    winner = replace(winner, value=value)
+    other = replace(winner, family="other", validation=0.5)
+    winner = replace(winner, findings=of_candidate(winner, question))
+    areas = {"logistic": winner.score, "other": winner.score}
+    return replace(compared, candidates=[winner, other], auc=contest(areas, np.random.default_rng(0)))
 
 
-def test_a_baseline_that_earns_more_than_the_winner_is_said_with_the_paired_interval(compared: Comparison) -> None:
-    told = verdict_in_words(lowered(compared, 1.0, 0.5))
-    assert "under this policy column" in told
-    assert "alone earns more (0.500 [0." in told
-    assert "per user, paired): its cut-offs fit logistic's scores worse." in told
-    assert "which may be chance" in verdict_in_words(lowered(compared, 1.0, 2 / 600))
-    assert verdict_in_words(lowered(compared, -1.0)) == "logistic stands alone."
-    assumed = replace(compared.question, evidence=Evidence("assumed", compared.question.evidence.outcome_scores))
-    assert "earns more" not in verdict_in_words(replace(lowered(compared, 1.0, 0.5), question=assumed))
+def test_the_word_wins_is_withheld_where_no_model_does_better(compared: Comparison) -> None:
+    won = lowered(compared, -1.0)
+    assert "TP403" not in {finding.code for finding in won.winner.findings}
+    assert verdict_in_words(won).startswith("logistic wins on validation")
+    lost = lowered(compared, 50.0)
+    (told,) = (finding for finding in lost.winner.findings if finding.code == "TP403")
+    assert told.level == "veto"
+    assert "Without a model everyone " in told.said
+    assert "EUR per user more" in told.said
+    assert verdict_in_words(lost).startswith("logistic comes first on validation")
+    accepted = replace(lost.question, chosen=Chosen(accept={"TP403": "the action for everyone is too dear"}))
+    again = replace(lost.winner, findings=of_candidate(lost.winner, accepted))
+    let = replace(lost, question=accepted, candidates=[again, *lost.candidates[1:]])
+    assert verdict_in_words(let).startswith("logistic wins on validation")
+    assert "accepted (the action for everyone is too dear)" in " ".join(map(str, let.findings))
+
+
+def test_without_a_measurement_no_model_is_said_to_lose_to_none(compared: Comparison) -> None:
+    scores = compared.question.evidence.outcome_scores
+    for evidence in (Evidence("assumed", scores), Evidence("experiment", scores, vetoed=("TP303",))):
+        question = replace(compared.question, evidence=evidence)
+        lost = lowered(compared, 50.0)
+        found = of_candidate(lost.winner, question)
+        assert "TP403" not in {finding.code for finding in found}
+        why = "vetoed (TP303)" if evidence.vetoed else "no experiment behind it"
+        assert f"is inconclusive: {'it is ' if evidence.vetoed else 'there is '}{why}" in verdict_in_words(
+            replace(lost, question=question)
+        )
 
 
 def test_a_policy_that_acts_on_almost_nobody_is_said_with_what_to_type(compared: Comparison) -> None:
     def screen(of: Comparison) -> str:
-        console = Console(width=300, no_color=True)
+        console = Console(width=400, no_color=True)
         with console.capture() as shown:
             console.print(compare_summary(of, RunReference("", "", None)))
         return shown.get()
 
     assert "hardly meets" not in screen(compared)
-    segments = compared.winner.segments.assign(users=[900, 3, 2])
-    shown = screen(replace(compared, candidates=[replace(compared.winner, segments=segments)]))
-    assert "The policy acts on 5 of 905 test users: it hardly meets these scores. Type policy.cuts=" in shown
+    idle = replace(compared.winner, score=np.minimum(compared.winner.score, 0.3))
+    found = of_candidate(idle, compared.question)
+    shown = screen(replace(compared, candidates=[replace(idle, findings=found)]))
+    users = len(compared.question.parts.test)
+    assert f"The policy acts on 0 of {users} test users: it hardly meets these scores. Type policy.cuts=" in shown
     assert "or policy=top_fraction policy.share=0.1." in shown

@@ -31,6 +31,7 @@ VERBS = {
     "serve": settings.ServeSettings,
     "dashboard": settings.DashboardSettings,
     "ui": settings.Serve,
+    "diagnostics": settings.ExplainSettings,
     "table": settings.TableSettings,
     "terminal": settings.Terminal,
     "tune/standard": settings.Tune,

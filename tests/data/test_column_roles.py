@@ -107,3 +107,18 @@ def test_a_contract_of_a_table_with_odd_names_is_read_again_and_leaves_out_what_
     table = pl.DataFrame({name: ["a", "b", None] for name in names} | {"nothing": [None] * 3})
     read = yaml.load(infer(table, None, None).as_yaml(), Loader=yaml.BaseLoader)
     assert list(read["columns"]) == names
+
+
+@pytest.mark.parametrize("kind", ["csv", "frame", "sql"])
+@pytest.mark.parametrize("held", [False, True])
+def test_logging_probabilities_are_no_features_even_where_the_action_is_dropped(
+    tmp_path: Path, kind: str, held: bool
+) -> None:
+    lines = [f"{HEADER},action,logging_probability_none", *(f"{u},none,0.{k + 1}" for k, u in enumerate(USERS[:9]))]
+    users = source(kind, lines, tmp_path, drop=["action"])
+    if held:
+        (tmp_path / "contract.yaml").write_text(infer(users.read(), "paid", "id").as_yaml())
+        users = users.model_copy(update={"contract": str(tmp_path / "contract.yaml")})
+    contract = users.load().contract
+    assert [column.name for column in contract.columns] == ["age", "plan"]
+    assert contract.dropped == {"action": "data.drop", "logging_probability_none": "a logging probability"}

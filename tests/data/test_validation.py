@@ -188,7 +188,7 @@ def test_an_inferred_contract_is_read_back_and_holds_for_its_table(
     ("text", "message"),
     [
         ("", "is no contract."),
-        ("a: [", "is no YAML ("),
+        ("a: [", "is not YAML (line 1, column 5"),
         ("columns: {}", "columns: must have at least 1 item"),
         ("colums: {x: {type: text}}", "colums: unknown key. Nearest: 'columns'."),
         ("columns: {x: {type: texte}}", "columns.x.type: must be 'number'"),

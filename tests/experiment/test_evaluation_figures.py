@@ -16,9 +16,9 @@ from tippingpoint.experiment import candidate as job
 from tippingpoint.experiment.build import ask
 from tippingpoint.experiment.candidate import answer, with_baselines
 from tippingpoint.experiment.evaluation_figures import write_evaluation
+from tippingpoint.experiment.findings import of_candidate
 from tippingpoint.experiment.report import card
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
-from tippingpoint.experiment.warnings import known_limits
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.reports.markdown import LIMITS
 
@@ -34,6 +34,11 @@ def answered(*overrides: str) -> tuple[Candidate, ExperimentSpec]:
 @pytest.fixture(scope="module")
 def found() -> tuple[Candidate, ExperimentSpec]:
     return answered()
+
+
+def said(candidate: Candidate, question: ExperimentSpec) -> dict[str, str]:
+    """What diagnostics say of a candidate, by code."""
+    return {finding.code: finding.said for finding in of_candidate(candidate, question)}
 
 
 def files(folder: Path) -> set[str]:
@@ -135,41 +140,59 @@ def test_the_card_says_the_essentials_first_and_all_of_them_fit_a_version(
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "begins"),
     [
         ({"calibration_slope": Estimate(0.7, 0.05, 0.6, 0.8)}, "Scores are too extreme: calibration slope 0.70"),
         ({"calibration_slope": Estimate(1.4, 0.05, 1.3, 1.5)}, "Scores are too timid"),
         ({"calibration_intercept": Estimate(-0.3, 0.05, -0.4, -0.2)}, "Scores are too high on the whole"),
     ],
 )
-def test_scores_that_are_off_are_a_known_limit(
-    found: tuple[Candidate, ExperimentSpec], changed: dict[str, Estimate], said: str
+def test_scores_that_are_off_are_told(
+    found: tuple[Candidate, ExperimentSpec], changed: dict[str, Estimate], begins: str
 ) -> None:
     candidate, question = found
-    off = replace(candidate, metrics=candidate.metrics | changed)
-    assert any(limit.startswith(said) for limit in known_limits(off, question))
     right = {
         f"calibration_{name}": Estimate(at, 0.1, at - 0.2, at + 0.2) for name, at in (("slope", 1), ("intercept", 0))
     }
-    calm = known_limits(replace(candidate, metrics=candidate.metrics | right), question)
-    assert not any("Scores are too" in limit for limit in calm)
+    off = replace(candidate, metrics=candidate.metrics | right | changed)
+    assert said(off, question)["TP204"].startswith(begins)
+    assert "TP204" not in said(replace(candidate, metrics=candidate.metrics | right), question)
 
 
-def test_limits_name_what_was_found_and_nothing_else(found: tuple[Candidate, ExperimentSpec]) -> None:
+def test_findings_of_a_model_name_what_was_found_and_nothing_else(found: tuple[Candidate, ExperimentSpec]) -> None:
     candidate, question = found
-    assert not any("may know the outcome" in limit for limit in known_limits(candidate, question))
-    assert not any("SHAP" in limit for limit in known_limits(candidate, question))
+    assert not {"TP201", "TP207"} & set(said(candidate, question))
     off = replace(candidate.explanation, output=candidate.explanation.output + 2e-4)
-    assert any("SHAP values miss the score" in x for x in known_limits(replace(candidate, explanation=off), question))
-    leaking = replace(question, alone=question.alone | {"sessions_7d": 0.99})
-    assert known_limits(candidate, leaking)[0].startswith("sessions_7d may know the outcome")
+    assert "TP207" in said(replace(candidate, explanation=off), question)
+    drawn = replace(candidate, metrics=candidate.metrics | {"roc_auc": Estimate(0.51, 0.02, 0.468, 0.553)})
+    assert "0.510 [0.468, 0.553]" in said(drawn, question)["TP201"]
+    remembered = replace(candidate, fitted=Estimate(candidate.metrics["roc_auc"].value + 0.2, 0.01))
+    assert "TP203" in said(remembered, question)
+    assert "TP203" not in said(candidate, question)
     slices = candidate.evaluation.slices.assign(worse="")
     slices.loc[3, "worse"] = "ranks worse"
     worse = replace(candidate, evaluation=replace(candidate.evaluation, slices=slices))
-    named = f"{slices.loc[3, 'column']} = {slices.loc[3, 'slice']} (ranks worse)"
-    assert any(named in limit for limit in known_limits(worse, question))
+    assert f"{slices.loc[3, 'column']} = {slices.loc[3, 'slice']} (ranks worse)" in said(worse, question)["TP205"]
     none = replace(candidate, evaluation=replace(candidate.evaluation, slices=slices.assign(worse="")))
-    assert not any("Worse than" in limit for limit in known_limits(none, question))
+    assert "TP205" not in said(none, question)
+
+
+def test_a_model_that_its_best_column_may_replace_says_so(found: tuple[Candidate, ExperimentSpec]) -> None:
+    candidate, question = found
+    assert "TP206" not in said(candidate, question)
+    as_column = replace(candidate, score=question.baselines[-1].score)
+    assert "alone (+0.000 ROC AUC" in said(as_column, question)["TP206"]
+
+
+def test_a_column_that_may_know_the_outcome_is_told_first(found: tuple[Candidate, ExperimentSpec]) -> None:
+    question = found[1]
+    assert "TP103" not in {finding.code for finding in question.findings}
+    told = question.parts.train.outcome + np.random.default_rng(0).normal(scale=0.1, size=len(question.parts.train))
+    features = question.parts.train.features.assign(sessions_7d=told)
+    parts = replace(question.parts, train=replace(question.parts.train, features=features))
+    again = with_baselines(replace(question, parts=parts))
+    assert again.findings[0].said.startswith("sessions_7d may know the outcome")
+    assert len(with_baselines(again).findings) == len(again.findings)
 
 
 def test_a_policy_that_is_no_bands_is_filed_by_segment(tmp_path: Path) -> None:

@@ -163,8 +163,9 @@ def csv(folder: Path) -> dict[str, Any]:
     to.ask("describe", "data", "describe", *acted, "to=contract.yaml")
     to.keep("contract.yaml", (folder / "contract.yaml").read_text().splitlines())
     to.ask("explore", "data", "explore", *acted, "to=page.html")
-    to.ask("compare", "compare", *acted, "data.contract=contract.yaml", *FOREST, "report=light")
-    to.ask("run_assumed", "run", *own, "data.drop=[action]", "model=logistic", "data.name=assumed", *FITTED)
+    bands = "policy=intent_bands"  # was the policy of any table
+    to.ask("compare", "compare", *acted, bands, "data.contract=contract.yaml", *FOREST, "report=light")
+    to.ask("run_assumed", "run", *own, bands, "data.drop=[action]", "model=logistic", "data.name=assumed", *FITTED)
     to.ask("simulate", "simulate", "cuts=12", *acted)
     to.ask("promote", "promote", "name=converted", *FORCED, *QUICK)
     to.ask("score", "score", "input=others.csv", "to=decisions.csv", f"scored_at={LONG_AGO}", "reasons=true")

@@ -15,6 +15,9 @@ ROWS = "the issue of any table: rows without an outcome are set aside, categorie
 TYPED = "the issue of any table: what is printed to be typed is quoted by one function, and works"
 DAYS = "the issue of any table: times are features, as days before a day, and answers name it"
 ISSUE = "the issue of the house: one word a thing, one spelling of a version and of a destination"
+RIGHTS = "decision: who may edit the model decides what its journal says; who= is on whose behalf"
+INTERVALS = "decision: an interval rests on expected outcomes, and is no narrower than they make it"
+OUT_OF_FOLD = "decision: a search's winner keeps the scores of validation users by models that did not learn from them"
 ALLOWED: tuple[Allowed, ...] = (
     Allowed(r"(?s).*", "cannot tell", "inconclusive", ISSUE),
     Allowed(r"(policy diff|lint).*\.key", "scored_by", "model", ISSUE),
@@ -29,6 +32,16 @@ ALLOWED: tuple[Allowed, ...] = (
     Allowed(r"(write|measure).*\.answer\.next", None, None, TYPED),
     Allowed(r"(?s).*\.as_of", None, "named", DAYS),
     Allowed(r"(?s).*unseen_categories(\[\])?", None, "named", ROWS),
+    Allowed(r"(promote|rollback|history|status).*\.(amiss|grants|claimed)(\[\]|\..*)?", None, "named", RIGHTS),
+    Allowed(r"status.*\.finished", "nothing is finished by looking", None, RIGHTS),
+    Allowed(r"(promote|rollback|history).*\.who", None, None, RIGHTS),
+    Allowed(r"(history|rollback).*\.who\.[^.]+", "the name typed", None, RIGHTS),
+    Allowed(r"(history|rollback).*\.who\.[^.]+", None, "who acts", RIGHTS),
+    Allowed(r".*(experiment|verdicts|segments|contest|judgement).*[._](se|low|high)", None, None, INTERVALS),
+    Allowed(r"promote.*checks\.value\.said", None, None, INTERVALS),
+    Allowed(r"runs\..*simulate.*\.metrics\[\]", "with an interval", None, INTERVALS),
+    Allowed(r"runs\..*simulate.*\.metrics\[\]", None, "without", INTERVALS),
+    Allowed(r"runs\..*\.artifacts\[\]", None, "out_of_fold.npy", OUT_OF_FOLD),
 )
 """Intended differences: where, what it was, what it became, and why."""
 UNREAD = ("typed", "message")

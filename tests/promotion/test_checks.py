@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scipy.special import expit
 
 from tippingpoint.data.users import Column, FeatureSchema, Users
+from tippingpoint.experiment.diagnostics import Finding
 from tippingpoint.promotion import quality_checks, soundness_checks
 from tippingpoint.promotion.alpha_spending import critical, level, power
 from tippingpoint.promotion.judge import age
@@ -69,21 +70,26 @@ def test_a_later_look_must_be_surer() -> None:
     assert [w.verdict for w in words] == ["passes", "inconclusive"]
 
 
-def test_an_assumed_value_is_never_a_number() -> None:
-    gain = np.ones(1000)
-    found = quality_checks.value(gain, 0 * gain, "assumed", False, 0.0, LEVEL)
-    assert (found.verdict, found.figures) == ("inconclusive", {})
-
-
 def test_value_is_paired_and_needs_users_who_are_treated_otherwise() -> None:
     rng = np.random.default_rng(0)
     champion = rng.normal(0, 1, 2000)
-    assert quality_checks.value(champion, champion, "truth", True, 0.0, LEVEL).verdict == "passes"
-    assert quality_checks.value(champion + 0.1, champion, "truth", True, 0.0, LEVEL).verdict == "passes"
-    assert quality_checks.value(champion - 0.1, champion, "truth", True, 0.0, LEVEL).verdict == "fails"
-    assert quality_checks.value(champion - 0.1, champion, "truth", True, 0.2, LEVEL).verdict == "passes"
+    assert quality_checks.value(champion, champion, "truth", 0.0, LEVEL).verdict == "passes"
+    assert quality_checks.value(champion + 0.1, champion, "truth", 0.0, LEVEL).verdict == "passes"
+    assert quality_checks.value(champion - 0.1, champion, "truth", 0.0, LEVEL).verdict == "fails"
+    assert quality_checks.value(champion - 0.1, champion, "truth", 0.2, LEVEL).verdict == "passes"
     few = np.where(np.arange(2000) < 20, champion + 5, champion)
-    assert quality_checks.value(few, champion, "truth", True, 0.0, LEVEL).verdict == "inconclusive"
+    assert quality_checks.value(few, champion, "truth", 0.0, LEVEL).verdict == "inconclusive"
+
+
+def test_a_veto_fails_until_its_reason_is_given() -> None:
+    veto = Finding("TP303", "veto", "balance", "Features tell.", {}, "", "")
+    warning = Finding("TP401", "warning", "hardly acts", "It acts on 2.", {}, "", "")
+    check = soundness_checks.diagnosed([veto, warning])
+    assert (check.verdict, check.said) == ("fails", "vetoed by TP303 (balance)")
+    check = soundness_checks.diagnosed([replace(veto, accepted="drawn by hand"), warning])
+    assert (check.verdict, check.said) == ("passes", "accepted, TP303: drawn by hand; told: TP401")
+    assert soundness_checks.diagnosed([warning, replace(veto, code="TP403")]).verdict == "passes"
+    assert soundness_checks.diagnosed([]).said == "no veto"
 
 
 def test_calibration_passes_where_scores_are_chances_and_fails_where_they_are_far_off() -> None:

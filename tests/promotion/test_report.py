@@ -18,7 +18,7 @@ JUDGED = Judgement("standard 1a2b3c4d", "models:/conversion/3", "models:/convers
 def screen(judgement: Judgement, promoted: bool = False, name: str = "conversion", champion: str = "1") -> str:
     console = Console(width=300, no_color=True)
     with console.capture() as shown:
-        console.print(promote_summary(name, "3", champion, judgement, promoted, False, (), ""))
+        console.print(promote_summary(name, "3", champion, judgement, promoted, False, (), "", "data=retention"))
     return shown.get()
 
 
@@ -43,7 +43,9 @@ def test_a_refusal_says_what_to_type(checks: tuple[Check, ...], gate: str, said:
 def test_a_first_refusal_keeps_no_champion() -> None:
     shown = screen(replace(JUDGED, against=""), champion="")
     assert "There is no champion yet. " not in shown.split("Next:")[1]
-    assert "Next: tippingpoint tune, for one that is let in, or type the same line with gate.better" in shown
+    assert (
+        "Next: tippingpoint tune data=retention for one that is let in, or type the same line with gate.better" in shown
+    )
 
 
 def test_what_can_be_undone_is_said_with_the_name() -> None:
@@ -79,7 +81,7 @@ def test_at_80_columns_nothing_is_cut() -> None:
         "who": "somebody.with.a.long.name@department.example", "why": long, "gate": "standard 1a2b3c4d: no: better",
         "claimed": "login x", "look": 1, "then": 0.75, "then_low": 0.71, "now": 0.74,
     }  # fmt: skip
-    journal = at_80(history_summary("conversion", pd.DataFrame([row]), (), ()))
+    journal = at_80(history_summary("conversion", "conversion", pd.DataFrame([row]), (), ()))
     checks = (replace(UNTOLD, blocks=True, said=long), Check("explanation", "fails", long))
     judged = at_80(promote_summary("conversion", "3", "1", replace(JUDGED, checks=checks), False, False, "", ""))
     for shown in (journal, judged):

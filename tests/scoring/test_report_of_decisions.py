@@ -7,7 +7,8 @@ from rich.console import Console
 
 from tippingpoint.decisions.batch_result import BatchResult
 from tippingpoint.decisions.batch_statistics import Tally
-from tippingpoint.scoring.report import score_summary
+from tippingpoint.experiment.diagnostics import Chosen
+from tippingpoint.scoring.report import found_in, score_summary
 
 
 def screen(acted: int = 500, reasons: dict[str, int] | None = None, resumed: tuple[int, int] | None = None) -> str:
@@ -43,7 +44,7 @@ def screen(acted: int = 500, reasons: dict[str, int] | None = None, resumed: tup
     )
     console = Console(width=300, no_color=True)
     with console.capture() as shown:
-        console.print(score_summary(scored, None))
+        console.print(score_summary(scored, found_in(scored, Chosen()), None))
     return shown.get()
 
 

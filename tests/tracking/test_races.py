@@ -1,8 +1,6 @@
 """Promoters at the same time and kills at any moment, on a database and behind a server: one winner, nothing half."""
 
-import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -14,13 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mlflow import MlflowClient
 
 from tests.conftest import ROUNDS
 from tests.processes import Forked
-from tests.tracking.racing import described, forever, race_all
-from tippingpoint.tracking.backend import connect
-from tippingpoint.tracking.journal import CHAMPION, PREVIOUS, Journal, read
+from tests.tracking.racing import described, forever, raced, registered, wanted
+from tippingpoint.tracking.journal import read
 from tippingpoint.tracking.promotion import aliases, carry_out, registry_status
 
 
@@ -52,59 +48,20 @@ def store(request: pytest.FixtureRequest, stored: Path, monkeypatch: pytest.Monk
             os.killpg(server.pid, 9)
 
 
-def registered(store: str, versions: int) -> MlflowClient:
-    client = connect()
-    client.create_registered_model("conversion")
-    for _ in range(versions):
-        client.create_model_version("conversion", "s3://bucket/model")
-    return client
+@pytest.mark.usefixtures("store")
+def test_of_four_promoters_one_wins_each_of_three_rounds_and_the_others_are_told(tmp_path: Path) -> None:
+    raced(tmp_path / "race", 4, 3)
 
 
-def wanted(journal: Journal) -> dict[str, str]:
-    """The aliases that follow from a journal."""
-    return {CHAMPION: journal.champion} | ({PREVIOUS: journal.previous} if journal.previous else {})
-
-
-def raced(store: str, folder: Path, promoters: int, rounds: int) -> None:
-    client = registered(store, promoters)
-    folder.mkdir()
-    racers = Forked(race_all, promoters, rounds, folder, folder=folder)
-    try:
-        out, _ = racers.communicate()
-    except BaseException:
-        os.killpg(racers.pid, signal.SIGKILL)
-        raise
-    said = [json.loads(line) for line in out.splitlines()]
-    assert len(said) == promoters * rounds
-    journal = read(client, "conversion")
-    for number in range(rounds):
-        of_round = [one for one in said if one["round"] == number]
-        winners = [one for one in of_round if "won" in one]
-        assert len(winners) == 1, of_round
-        assert len({one["based_on"] for one in of_round}) == 1
-        for one in of_round:
-            if "lost" in one:
-                who = winners[0]["worker"]
-                assert f"w{who} promoted version {who} while this was judged (entry {winners[0]['won']})" in one["lost"]
-            assert one["champion"] == winners[0]["worker"]
-    assert [entry.number for entry in journal.counting] == sorted(one["won"] for one in said if "won" in one)
-    assert journal.missing == []
-    assert aliases(client, "conversion") == wanted(journal)
-    assert registry_status(client, journal, described).behind == ()
-
-
-def test_of_four_promoters_one_wins_each_of_three_rounds_and_the_others_are_told(store: str, tmp_path: Path) -> None:
-    raced(store, tmp_path / "race", 4, 3)
-
-
+@pytest.mark.usefixtures("store")
 @pytest.mark.soak
 @pytest.mark.timeout(900)
-def test_of_sixteen_promoters_one_wins_each_round(store: str, tmp_path: Path) -> None:
-    raced(store, tmp_path / "race", 16, ROUNDS)
+def test_of_sixteen_promoters_one_wins_each_round(tmp_path: Path) -> None:
+    raced(tmp_path / "race", 16, ROUNDS)
 
 
 def killed(stored: Path, moments: np.ndarray) -> None:
-    client = registered("", 4)
+    client = registered("conversion", 4)
     for number, moment in enumerate(moments):
         entries = len(read(client, "conversion").entries)
         promoter = Forked(forever, number, folder=stored)

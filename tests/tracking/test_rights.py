@@ -11,6 +11,7 @@ import pytest
 
 from tests.processes import typed
 from tests.secured_server import PASSWORD, SecuredServer
+from tests.tracking.racing import raced
 from tippingpoint.core.errors import OutsideError
 from tippingpoint.tracking.entries import try_rights
 from tippingpoint.tracking.journal import CHAMPION, journal_name, read
@@ -90,6 +91,15 @@ def test_whoever_made_the_journal_first_moves_nothing_and_the_remedy_is_typed_by
         assert read(client, name).counting == ()
     grants = json.loads(types("admin", "status", f"name={name}", "output=json")[1])["models"][0]["grants"]
     assert f"reader may edit {name}.journal and not {name}: entries of theirs do not count" in grants[0]
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+def test_of_sixty_four_promoters_one_wins_and_nobody_carries_out_what_is_another_s(
+    secured_server: SecuredServer, tmp_path: Path
+) -> None:
+    with secured_server.acting_as("promoter"):
+        raced(tmp_path / "race", 64, 1, "of-many")
 
 
 @pytest.mark.parametrize("secured_server", ["NO_PERMISSIONS"], indirect=True)

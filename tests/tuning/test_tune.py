@@ -8,15 +8,26 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import mlflow
+import numpy as np
 import pytest
 from mlflow import MlflowClient
+from sklearn.metrics import roc_auc_score
 
 from tests.processes import typed
 from tests.tuning.searches import SMALL, runs, search, shown
+from tippingpoint.config.settings import Split
+from tippingpoint.core.errors import InputError
+from tippingpoint.core.strict import Component, validate
+from tippingpoint.data.source import Source
+from tippingpoint.data.splits import split
+from tippingpoint.experiment.collect import score_users, score_validation
+from tippingpoint.models.calibration import refit
 from tippingpoint.reports.palette import colour
+from tippingpoint.tracking.models import load
 from tippingpoint.tuning.job import TuneResult
 
 
@@ -55,6 +66,20 @@ def test_the_winner_is_refitted_and_registered_as_challenger(tuned: TuneResult) 
     assert f"models:/conversion/{version.version}" == tuned.filed.registered == parent.data.tags["registered"]
     files = {f.path for part in ("", "figures", "tables") for f in client.list_artifacts(parent.info.run_id, part)}
     assert {"search.html", "figures/search.png", "tables/trials.csv", "card.md", "config.yaml"} <= files
+
+
+def test_cut_offs_are_chosen_on_scores_by_models_that_did_not_learn_from_those_users(tuned: TuneResult) -> None:
+    client = MlflowClient()
+    model = load(client, client.get_run(tuned.filed.run_id))
+    users = Component.model_validate(model.config["data"]).build(Source, "data").load()
+    parts = split(users, validate(Split, model.config["split"], "split"))
+    chosen_on, seen = score_validation("tuned", model, users, parts), score_users("tuned", model, parts.validation)
+    _, anew = refit(model.family, tuned.tuned.candidate.development, 0)
+    of_validation = np.isin(tuned.tuned.candidate.development.user_id, parts.validation.user_id)
+    assert np.array_equal(chosen_on, anew[of_validation])
+    assert roc_auc_score(parts.validation.outcome, chosen_on) < roc_auc_score(parts.validation.outcome, seen)
+    with pytest.raises(InputError, match="kept scores of"):
+        score_validation("tuned", replace(model, out_of_fold=chosen_on[:-1]), users, parts)
 
 
 def test_each_trial_is_a_run_with_its_parameters_folds_and_duration(tuned: TuneResult) -> None:

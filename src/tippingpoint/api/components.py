@@ -9,6 +9,7 @@ import yaml
 from tippingpoint.config.compose import config_folder, option
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.strict import Component, StrictModel
+from tippingpoint.data import generators
 from tippingpoint.data.source import Source
 from tippingpoint.economics import Economics
 from tippingpoint.models.family import Family
@@ -55,7 +56,7 @@ def _families(models: Iterable[str | Family]) -> Iterator[tuple[str, Family]]:
             yield from _families(option("model", "all")["defaults"])
         else:
             for name, node in option_of("model", _name(one, "models", "tp.Boosting()")).items():
-                yield name, Component.model_validate(node).build(Family, f"models.{name}")
+                yield name, Component.of(node, f"models.{name}").build(Family, f"models.{name}")
 
 
 def _name(given: object, where: str, example: str) -> str:
@@ -92,7 +93,7 @@ def economics_of(economics: str | Economics | None, users: Source) -> Economics:
 def _built(group: str, name: str | None, users: Source, base: type[T]) -> T:
     chosen = _brought(group, users) if name is None else _name(name, group, EXAMPLES[group])
     node = option_of(group, chosen)
-    return Component.model_validate(node).build(base, group)
+    return Component.of(node, group).build(base, group)
 
 
 def _brought(group: str, users: Source) -> str:
@@ -105,4 +106,5 @@ def _brought(group: str, users: Source) -> str:
                 for key, value in line.items() if isinstance(line, dict) else ():
                     if key.startswith(f"override /{group}@"):
                         return str(value)
-    return {"policy": "intent_bands", "economics": "freemium"}[group]
+    generated = users.__class__.__module__.startswith(f"{generators.__name__}.")
+    return {"policy": "intent_bands" if generated else "intent_shares", "economics": "freemium"}[group]

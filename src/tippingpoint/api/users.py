@@ -73,4 +73,4 @@ def generate(name: str = "case_study", **settings: object) -> Source:
     node = option_of("data", name) | settings
     if "???" in node.values():
         raise InputError("data", f"{name} reads users, it generates none", "Use tp.read_users(…).")
-    return Component.model_validate(node).build(Source, "data")
+    return Component.of(node, "data").build(Source, "data")

@@ -17,6 +17,7 @@ from tippingpoint.data.decisions import read as decisions_of
 from tippingpoint.data.frame import as_polars
 from tippingpoint.data.source import Source
 from tippingpoint.economics import Economics
+from tippingpoint.experiment.diagnostics import Chosen
 from tippingpoint.experiment.fitted import FittedModel
 from tippingpoint.measurement import job as measurement
 from tippingpoint.measurement.job import DecidingVersion, MeasureResult
@@ -242,7 +243,7 @@ def score(
         asked = validate(ScoreSettings, settings, "")
         fitted = model if isinstance(model, FittedModel) else None
         batch = scoring.batch_of(asked, _loaded(model), scoring.moment(asked.scored_at))
-        return score_frame(as_polars(users), batch, asked.holdout, fitted)
+        return score_frame(as_polars(users), batch, asked.holdout, fitted, Chosen.of(asked.diagnostics))
     if isinstance(model, FittedModel):
         if model.reference.startswith("memory:"):
             raise InputError("model", f"{model.name} is not registered", "Compare with track=True, or score a frame.")

@@ -12,9 +12,11 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from itertools import chain
 from typing import Any, get_type_hints
@@ -23,14 +25,12 @@ import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
 from tippingpoint.cli.hydra_internals import Hydra, get_args_parser
-from tippingpoint.config.compose import NAMING, as_added, config_folder, hydra_error, own_groups
+from tippingpoint.config.compose import NAMING, as_added, composing, config_folder, own_groups
 from tippingpoint.config.old_spellings import modern_words
 from tippingpoint.core import stopping
 from tippingpoint.core.errors import InputError, OutsideError, RefusedError, TippingpointError
@@ -43,6 +43,7 @@ JOBS = {
     "dashboard": "dashboard.job:dashboard",
     "describe": "exploration.describe:describe",
     "doctor": "cli.doctor:doctor",
+    "diagnostics": "cli.diagnostics:diagnostics",
     "explore": "exploration.explore:explore",
     "history": "promotion.history:history",
     "measure": "measurement.job:measure",
@@ -64,8 +65,6 @@ SWEPT = ("run", "compare", "tune")
 """Verbs whose runs a sweep gathers."""
 SILENT = ("force", "output", "debug")
 """Keys that change neither what a sweep answers nor which sweep it is."""
-MISTAKES = (HydraException, OmegaConfBaseException)
-"""What Hydra raises for words it cannot compose."""
 
 
 @dataclass(frozen=True)
@@ -154,23 +153,36 @@ def launch(verb: str, config_name: str, arguments: list[str]) -> int:
     options = get_args_parser().parse_args(arguments)
     typed = modern_words(verb, options.overrides)
     added = as_added(verb, typed)
-    sys.argv = [f"tippingpoint {verb}", *added, *(word for word in arguments if word not in options.overrides)]
     name = options.config_name or config_name
-    try:
-        if options.help or options.hydra_help or options.cfg or options.info is not None or options.shell_completion:
+    named = [f"config_dir={quoted(options.config_dir)}"] if options.config_dir and verb in NAMING else []
+    words = [*own_groups(options.config_dir), *named, *added]
+    told = partial(composing, name, typed, options.config_dir)
+    others = [word for word in _without_folder(arguments) if word not in options.overrides]
+    sys.argv = [f"tippingpoint {verb}", *words, *others]
+    if options.help or options.hydra_help or options.cfg or options.info is not None or options.shell_completion:
+        with told():
             hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=name)(LaunchedJob(verb))()
-            return 0
-        named = [f"config_dir={quoted(options.config_dir)}"] if options.config_dir and verb in NAMING else []
-        words = [*own_groups(options.config_dir), *named, *added]
-        with hydra.initialize_config_dir(str(config_folder()), job_name="tippingpoint", version_base="1.3"):
-            loaded = GlobalHydra.instance().hydra
-            assert loaded is not None
-            if options.multirun or loaded.get_mode(name, words) == RunMode.MULTIRUN:
-                return _sweep(verb, name, words, loaded)
-            outcome: Outcome = loaded.run(name, LaunchedJob(verb), [*words, "hydra.mode=RUN"]).return_value
-            return outcome.exit_code
-    except MISTAKES as error:
-        raise hydra_error(error, name, typed, options.config_dir) from error
+        return 0
+    with hydra.initialize_config_dir(str(config_folder()), job_name="tippingpoint", version_base="1.3"):
+        loaded = GlobalHydra.instance().hydra
+        assert loaded is not None
+        with told():
+            if not (swept := options.multirun or loaded.get_mode(name, words) == RunMode.MULTIRUN):
+                returned = loaded.run(name, LaunchedJob(verb), [*words, "hydra.mode=RUN"])  # keeps what the job raises
+        if swept:
+            return _sweep(verb, name, words, loaded, told)
+        outcome: Outcome = returned.return_value
+        return outcome.exit_code
+
+
+def _without_folder(arguments: list[str]) -> Iterator[str]:
+    """Hydra's words without the folder of the user's own groups, which `own_groups` names to it."""
+    rest = iter(arguments)
+    for word in rest:
+        if word in ("--config-dir", "-cd"):
+            next(rest, None)
+        elif not word.startswith("--config-dir="):
+            yield word
 
 
 def job_of(verb: str) -> tuple[Callable[[Any], Any], Any]:
@@ -223,14 +235,17 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _sweep(verb: str, name: str, words: list[str], loaded: Hydra) -> int:
+def _sweep(
+    verb: str, name: str, words: list[str], loaded: Hydra, told: Callable[[], AbstractContextManager[None]]
+) -> int:
     """Launch each combination and gather what is finished, also after an interruption; returns the exit code."""
-    words = [*words, "hydra.mode=MULTIRUN"]
-    words += _launcher_of_swept_experiments(name, words, loaded)
-    config = loaded.compose_config(name, words, RunMode.MULTIRUN)
-    params = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]
-    typed = [*params, *config.hydra.overrides.task]
-    jobs = _count(typed, config, loaded)
+    with told():
+        words = [*words, "hydra.mode=MULTIRUN"]
+        words += _launcher_of_swept_experiments(name, words, loaded)
+        config = loaded.compose_config(name, words, RunMode.MULTIRUN)
+        params = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]
+        typed = [*params, *config.hydra.overrides.task]
+        jobs = _count(typed, config, loaded)
     asked = [word for word in typed if _key(word) not in SILENT]
     digest = hashlib.sha256(json.dumps([verb, *sorted(asked)]).encode()).hexdigest()[:10]
     line = " ".join([verb, "-m", *map(masked, asked)])
@@ -246,10 +261,11 @@ def _sweep(verb: str, name: str, words: list[str], loaded: Hydra) -> int:
     print(f"sweep {sweep_id or verb}: {jobs} job{'s'[: jobs > 1]}", file=sys.stderr, flush=True)
     stop_cleanly()
     try:
-        returned = loaded.multirun(name, LaunchedJob(verb, True, sweep_id), words)
-    except MISTAKES:
+        with told():
+            returned = loaded.multirun(name, LaunchedJob(verb, True, sweep_id), words)
+    except InputError:
         stopping.check()
-        raise  # nothing was launched
+        raise  # nothing was launched: what jobs raise of this kind is their outcome
     except BaseException as error:
         _broken_off(error, gather, config.hydra.runtime.choices["hydra/launcher"])
         raise
@@ -315,7 +331,7 @@ def _count(typed: list[str], config: DictConfig, loaded: Hydra) -> int:
         numbers[key] = len(list(override.sweep_string_iterator())) if override.is_sweep_override() else None
     if "BasicSweeper" in config.hydra.sweeper._target_:
         if all(number is None for number in numbers.values()):
-            raise InputError("-m", "nothing to sweep over", "Type e.g. seed=0,1,2 or 'seed=range(0,3)', or drop -m.")
+            raise InputError("-m", "nothing to sweep over", "Type e.g. seed=0,1,2 or seed='range(0,3)', or drop -m.")
         if empty := [key for key, number in numbers.items() if number == 0]:
             raise InputError(empty[0], "sweeps over no value", f"Type {empty[0]}=1,2,3.")
     return math.prod(number or 1 for number in numbers.values())

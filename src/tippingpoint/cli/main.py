@@ -5,8 +5,8 @@ import sys
 from textwrap import fill
 
 from tippingpoint.config.compose import config_folder
-from tippingpoint.core.errors import InputError, TippingpointError, nearest
-from tippingpoint.core.overrides import quoted
+from tippingpoint.core.errors import InputError, TippingpointError, UnexpectedError, nearest
+from tippingpoint.core.overrides import WORD, quoted
 from tippingpoint.core.threads import spare_cores
 
 HELP = """\
@@ -25,7 +25,7 @@ Verbs (to= is a destination; model= selects families in run, compare and tune, e
   data      describe, explore or write a table: tippingpoint data describe data=csv data.path=users.csv
   serve     the champion over HTTP: scores, decisions, reasons; follows promotions
   dashboard marketing's pages: segments, cut-offs, target lists, on the champion or on demo data
-  ui        serve the MLflow pages of this folder's store;  doctor: whether the store can be used
+  doctor    whether the store can be used;  ui: its MLflow pages;  diagnostics: what jobs look for and veto
 
 Start
   tippingpoint compare                                                   generated users
@@ -139,6 +139,8 @@ Marketing's pages, on this machine only: bring users, see segments, move cut-off
 """,
     "ui": "Serve the MLflow pages of this folder's store.\n\n  port=5001\n",
     "doctor": "Versions, and whether the store can be used.\n",
+    "diagnostics": "What jobs look for, from where on they tell it, why, and what to do.\n\n"
+    "  tippingpoint diagnostics TP301                     one in full\n",
 }
 """What `tippingpoint VERB --help` says."""
 HYDRA_OPTIONS_WITH_VALUE = ("--cfg", "-c", "--config-dir", "-cd", "--config-path", "--config-name", "--package", "-p")
@@ -183,15 +185,18 @@ def main() -> None:
         spare_cores()  # before any library that starts threads is loaded
         if verb in REGISTRY_VERBS:
             rest = _registry_words(rest)
+        if verb == "diagnostics" and rest and "=" not in rest[0] and not rest[0].startswith("-"):
+            rest = [f"code={rest[0]}", *rest[1:]]
         from tippingpoint.cli.launch import launch
 
         # The data verbs share their settings.
         sys.exit(launch(verb, "table" if verb in WORDS["data"] else verb, as_overrides(rest)))
-    except TippingpointError as error:
+    except Exception as error:
         if any(argument.lower() == "debug=true" for argument in arguments):
             raise
-        print(error, file=sys.stderr)
-        sys.exit(error.exit_code)
+        told = error if isinstance(error, TippingpointError) else UnexpectedError.of(error)
+        print(told, file=sys.stderr)
+        sys.exit(told.exit_code)
     except KeyboardInterrupt:
         print("interrupted; what was finished is kept", file=sys.stderr)
         sys.exit(130)
@@ -223,10 +228,19 @@ def _registry_words(arguments: list[str]) -> list[str]:
 
 
 def _named_policies(arguments: list[str]) -> list[str]:
-    """`policy diff a b` as Hydra takes it; names hold no =, and stand before everything else."""
+    """`policy diff a b` as Hydra takes it; names hold no =.
+
+    >>> _named_policies(["diff", "intent_bands", "my own.yaml", "--config-dir", "mine", "seed=1"])
+    ['diff', "policies=[intent_bands,'my own.yaml']", '--config-dir', 'mine', 'seed=1']
+    """
     word, *rest = arguments
-    names = [a for a in rest if "=" not in a and not a.startswith("-")] if word == "diff" else []
-    return [word, *([f"policies=[{','.join(names)}]"] if names else []), *(a for a in rest if a not in names)]
+    if word != "diff":
+        return arguments
+    values = {k + 1 for k, argument in enumerate(rest) if argument in HYDRA_OPTIONS_WITH_VALUE}
+    named = {k for k, a in enumerate(rest) if k not in values and "=" not in a and not a.startswith("-")}
+    names = ",".join(word if WORD.fullmatch(word) else quoted(word) for word in (rest[k] for k in sorted(named)))
+    others = [argument for k, argument in enumerate(rest) if k not in named]
+    return [word, *([f"policies=[{names}]"] if named else []), *others]
 
 
 def as_overrides(arguments: list[str]) -> list[str]:

@@ -31,10 +31,13 @@ class Choices:
         (G,) the grid.
     uplift
         Money per user over everyone getting none.
+    written
+        The policy's own cut-offs under these scores.
     """
 
     cuts: np.ndarray
     uplift: Sheet
+    written: tuple[float, ...]
 
 
 def pairs(verdicts: list[Contrast], unit: str) -> Figure:
@@ -126,19 +129,24 @@ def surface(choices: dict[str, Choices], comparison: Comparison, unit: str) -> d
     policy = comparison.question.policy
     if not choices or not isinstance(policy, Bands):
         return {}
-    begins = [f"{policy.bands[k + 1]} ({policy.actions[policy.bands[k + 1]]}) from" for k in range(len(policy.cuts))]
+    begins = [f"{band} ({policy.actions[band]}) from" for band in policy.bands[1:]]
     titles = [plain(f"{of} score") for of in begins]
-    if len(policy.cuts) == 1:
+    if len(policy.bands) == 2:
         data = [_line(numbers(of.cuts, 4), numbers(_supported(of)), family) for family, of in choices.items()]
         drawn = layout(titles[0], plain(unit), 420)
-        cut = {"type": "line", "x0": policy.cuts[0], "x1": policy.cuts[0], "y0": 0, "y1": 1, "yref": "paper"}
-        drawn["shapes"] = [cut | {"line": {"color": GREY, "dash": "dot", "width": 1}}]
+        drawn["shapes"] = [
+            {"type": "line", "x0": cut, "x1": cut, "y0": 0, "y1": 1, "yref": "paper",
+             "line": {"color": GREY, "dash": "dot", "width": 1}}
+            for cut in sorted({of.written[0] for of in choices.values()})
+        ]  # fmt: skip
         return {"all families": {"data": data, "layout": drawn}}
-    written = {"as written": (policy.cuts[0], policy.cuts[1], "square")}
-    maps = {family: CutOffMap.of(of.cuts, of.uplift, marks=written).plain for family, of in choices.items()}
+    maps = {
+        family: CutOffMap.of(of.cuts, of.uplift, marks={"as written": (of.written[0], of.written[1], "square")}).plain
+        for family, of in choices.items()
+    }
     known = np.concatenate([of.value[np.isfinite(of.value)] for of in maps.values()])
     scale = (float(known.min()), float(known.max())) if len(known) else None
-    edges = np.concatenate([policy.cuts, *(of.cuts for of in choices.values())])
+    edges = np.concatenate([cuts for of in choices.values() for cuts in (of.written, of.cuts)])
     x, y = (axis(title, [float(edges.min()), float(edges.max())], nticks=5) for title in titles[::-1])
     drawn = layout(titles[1], titles[0], 420) | {"xaxis": x, "yaxis": y, "showlegend": False}
     return {family: {"data": traces(of, scale), "layout": drawn} for family, of in maps.items()}

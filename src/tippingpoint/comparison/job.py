@@ -29,6 +29,7 @@ from tippingpoint.experiment.candidate import (
     run_tags,
     with_baselines,
 )
+from tippingpoint.experiment.diagnostics import tags
 from tippingpoint.experiment.fitted import FittedModel
 from tippingpoint.experiment.resume import REGISTERING, left_registering
 from tippingpoint.experiment.revaluation import only
@@ -37,6 +38,7 @@ from tippingpoint.offpolicy.cells import Line, gather, grid
 from tippingpoint.offpolicy.contest import contest
 from tippingpoint.offpolicy.sufficient_statistics import MONEY
 from tippingpoint.offpolicy.surface import sheet
+from tippingpoint.offpolicy.value import contest_of_values
 from tippingpoint.policies.bands import Bands
 from tippingpoint.reports.markdown import shortened
 from tippingpoint.reports.palette import colour
@@ -108,9 +110,10 @@ def compare(settings: Settings, source: Source | None = None) -> CompareResult:
     Finished
         Under a sweep, when a finished run has the same config, data and code.
     """
-    with progress(2 * len(settings.model) + 3) as step:
+    with progress(2 * len(settings.model) + 4) as step:
         step("reading users")
         question = ask(settings, source)
+        step(question.evidence_in_words)
         if not settings.tracking.log:
             question = with_baselines(question)
             candidates = [_in_memory(question, family, step) for family in question.families]
@@ -159,12 +162,12 @@ def _compare(question: ExperimentSpec, candidates: list[Candidate]) -> Compariso
     ranked = sorted(candidates, key=lambda candidate: -sign * candidate.validation)
     outcome = question.parts.test.outcome
     areas = {c.family: auc_contributions(outcome, c.score) for c in ranked}
-    money = {c.family: c.value.contribution for c in ranked}
-    auc = contest(areas, np.random.default_rng([question.seed, 3]))
+    auc = contest(areas, np.random.default_rng([question.seed, 3]), group=question.parts.test.codes)
     if np.bincount(outcome, minlength=2).min() < MIN_PER_OUTCOME:
         auc = [replace(verdict, verdict="inconclusive") for verdict in auc]
     measured = question.evidence.measured
-    uplift = contest(money, np.random.default_rng([question.seed, 4])) if measured else []
+    money = {c.family: c.value for c in ranked}
+    uplift = contest_of_values(money, np.random.default_rng([question.seed, 4])) if measured else []
     return Comparison(question, ranked, auc, uplift)
 
 
@@ -172,7 +175,7 @@ def _choices(comparison: Comparison) -> dict[str, Choices]:
     """What each family's scores bring at every choice of cut-offs; none where the policy has not one or two."""
     question = comparison.question
     policy, outcome_scores, actions = question.policy, question.evidence.outcome_scores, question.actions
-    if not isinstance(policy, Bands) or len(policy.cuts) > 2:
+    if not isinstance(policy, Bands) or len(policy.bands) > 3:
         return {}
     bands = [actions.index(policy.actions[segment]) for segment in policy.segments]
     line, money = Line(question.reward_intercept, question.reward_slope), {}
@@ -183,10 +186,12 @@ def _choices(comparison: Comparison) -> dict[str, Choices]:
         )
     found = {}
     for candidate in comparison.candidates:
-        cells = gather(grid(candidate.score, CUTS, policy.grid_cuts), candidate.score, question.evidence, money)
+        assert isinstance(candidate.policy, Bands)
+        edges = grid(candidate.score, CUTS, candidate.policy.grid_cuts)
+        cells = gather(edges, candidate.score, question.evidence, money)
         none = np.zeros(len(cells.count), dtype=np.int64)
         rng = np.random.default_rng([question.seed, 6])
-        found[candidate.family] = Choices(cells.cuts, sheet(cells, bands, line, none, rng))
+        found[candidate.family] = Choices(cells.cuts, sheet(cells, bands, line, none, rng), candidate.policy.cuts)
     return found
 
 
@@ -199,6 +204,7 @@ def _record(comparison: Comparison, filed: RunReference, parent: Run, at_a_glanc
             "policy": question.policy.name,
             "economics": question.economics.name,
             "families": ", ".join(question.families),
+            "diagnostics": question.config.get("diagnostics"),
         }
     )
     parent.dataset(question.parts.test, "test", question.origin)
@@ -220,5 +226,6 @@ def _record(comparison: Comparison, filed: RunReference, parent: Run, at_a_glanc
         {
             "mlflow.note.content": shortened(views.described(filed.views) + note, "run"),
             **({"registered": filed.registered} if filed.registered else {}),
+            **tags(comparison.findings),
         }
     )

@@ -11,14 +11,14 @@ from scipy.stats import kendalltau
 from tippingpoint.comparison.figures import Choices, calibration, heat, pairs, roc, surface
 from tippingpoint.comparison.report import verdict_in_words
 from tippingpoint.comparison.result import Comparison
+from tippingpoint.config.retyped import retyped
 from tippingpoint.core.overrides import override
 from tippingpoint.core.run_reference import RunReference
 from tippingpoint.evaluation.association import Association, associations
 from tippingpoint.evaluation.calibration_bins import calibration_bins
 from tippingpoint.experiment.report import about
-from tippingpoint.experiment.warnings import hardly_acts
 from tippingpoint.offpolicy.statistics import Estimate
-from tippingpoint.reports.estimates import EVIDENCE, interval
+from tippingpoint.reports.estimates import evidence_in_words, interval
 from tippingpoint.reports.html import Figure, render
 from tippingpoint.reports.palette import colour
 from tippingpoint.reports.user_figures import WITH, WITHOUT, by_category, by_number
@@ -41,7 +41,7 @@ def page(comparison: Comparison, choices: dict[str, Choices], filed: RunReferenc
     """
     question = comparison.question
     users, kind, currency = question.users, question.evidence.kind, question.economics.currency
-    unit = f"{currency} per user ({kind})"
+    unit = f"{currency} per user ({question.evidence.label})"
     rate = float(users.outcome.mean())
     found = associations(users)
     figures: dict[str, Figure] = {}
@@ -57,7 +57,8 @@ def page(comparison: Comparison, choices: dict[str, Choices], filed: RunReferenc
         "comparison": comparison,
         "question": question,
         "contract": users.contract,
-        "evidence": EVIDENCE[kind],
+        "evidence": evidence_in_words(kind, question.evidence.vetoed),
+        "findings": comparison.findings,
         "lines": [line.plain for line in about(question)],
         "rate": rate,
         "unit": unit,
@@ -157,6 +158,10 @@ def next_steps(comparison: Comparison, filed: RunReference) -> list[tuple[str, s
     if question.evidence.measured:
         better = "Look for better cut-offs, chosen on validation and valued on test, and for what other prices or a"
         steps = [(f"{better} budget would change.", again)]
+    elif question.evidence.vetoed:
+        codes = ", ".join(question.evidence.vetoed)
+        why = f"Intervals are vetoed ({codes}). Correct what section 1 names, and compare again."
+        steps = [(why, f"tippingpoint diagnostics {question.evidence.vetoed[0]}")]
     else:
         lots = "What the actions do is assumed. Give them to users drawn by lot, log who got what, and compare again"
         line = "tippingpoint compare data=csv data.path=… data.action=… data.logging_probability=…"
@@ -164,12 +169,14 @@ def next_steps(comparison: Comparison, filed: RunReference) -> list[tuple[str, s
             (f"{lots} with the log: then the uplift has an interval, and families can be told apart in money.", line),
             ("Until then, see at which prices and responses each action pays.", again),
         ]
-    if idle := hardly_acts(winner, question):
-        line = "tippingpoint compare … policy=top_fraction"
+    if idle := next((finding.said for finding in winner.findings if finding.code == "TP401"), ""):
+        line = f"tippingpoint compare {retyped(question.config, ('data', 'economics', 'split', 'evidence'))}".rstrip()
+        line += " policy=top_fraction"
         steps.insert(0, (f"{idle} Take a share of the users instead, or other cut-offs.", line))
     elif empty := winner.segments.loc[winner.segments["users"] == 0, "segment"].tolist():
         nobody = f"Nobody on test reaches {' or '.join(map(str, empty))} with {winner.family}: try other cut-offs."
-        steps.append((nobody, "tippingpoint compare … policy.cuts='[…]' policy.version=…"))
+        line = f"tippingpoint compare {retyped(question.config)}".rstrip()
+        steps.append((nobody, f"{line} policy.cuts='[…]' policy.version=…"))
     users = len(question.parts.test)
     untold = [v.users_needed(INTEREST) for v in comparison.auc if v.verdict == "inconclusive"]
     if (needed := max((n for n in untold if n is not None), default=0)) > users:
@@ -178,7 +185,8 @@ def next_steps(comparison: Comparison, filed: RunReference) -> list[tuple[str, s
         )
         steps.append((f"{to_tell} are needed; there are {users:,}.", ""))
     if question.families[winner.family].search:
-        line = f"tippingpoint tune … model={winner.family} tune.trials=200"
+        line = f"tippingpoint tune {retyped(question.config)}".rstrip()
+        line += f" model={winner.family} tune.trials=200"
         steps.append((f"See whether tuning {winner.family} gains more than chance, on the same data and prices.", line))
     return steps
 

@@ -11,14 +11,17 @@ from rich.text import Text
 
 from tippingpoint.comparison.result import Comparison
 from tippingpoint.core.run_reference import RunReference
+from tippingpoint.experiment.diagnostics import diagnosed, vetoes
 from tippingpoint.experiment.evaluation_figures import calibration, ranking
+from tippingpoint.experiment.findings import all_of
 from tippingpoint.experiment.report import about, uplift_heads
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
-from tippingpoint.experiment.warnings import TO_TYPE, inactive
 from tippingpoint.offpolicy.contest import Contrast
 from tippingpoint.offpolicy.statistics import Estimate
+from tippingpoint.policies.policy import Policy
+from tippingpoint.policies.share_bands import ShareBands
 from tippingpoint.reports.console import links, plain_table
-from tippingpoint.reports.estimates import EVIDENCE, interval, stacked
+from tippingpoint.reports.estimates import evidence_in_words, interval, stacked
 from tippingpoint.reports.markdown import render
 
 NAME = 24
@@ -58,9 +61,10 @@ def compare_summary(comparison: Comparison, filed: RunReference | None) -> Rende
         *about(question),
         table,
         *_ceiling(question),
-        Text(f"Uplift over everyone getting none: {EVIDENCE[question.evidence.kind]}.", style="dim"),
+        Text(f"Uplift over everyone getting none: {_evidence(question)}.", style="dim"),
         _reached(comparison.winner),
         Text(verdict_in_words(comparison)),
+        *_diagnosed(comparison),
         *(links(filed) if filed else []),
     )
 
@@ -74,39 +78,43 @@ def run_summary(question: ExperimentSpec, candidate: Candidate, filed: RunRefere
     metrics.add_row(heads[0], interval(candidate.value.outcomes_per_1000, 1))
     metrics.add_row(heads[1], interval(candidate.value.uplift, 3))
     segments = _segments(question, candidate)
-    return Group(*about(question), metrics, segments, *(links(filed) if filed else []))
+    found = diagnosed(all_of(question, candidate))
+    return Group(*about(question), metrics, segments, *found, *(links(filed) if filed else []))
+
+
+def _diagnosed(comparison: Comparison) -> list[Text]:
+    """Findings of users, evidence and winner; of the others vetoes only, which take an interval off the screen."""
+    winner = comparison.winner.family
+    shown = [f for f in comparison.findings if f.of in ("", winner) or f.level == "veto"]
+    more = len(comparison.findings) - len(shown)
+    rest = [Text(f"{more} more warnings of other models stand on their cards.", style="dim")] if more else []
+    return [*diagnosed(shown), *rest]
+
+
+def _evidence(question: ExperimentSpec) -> str:
+    return evidence_in_words(question.evidence.kind, question.evidence.vetoed)
 
 
 def verdict_in_words(comparison: Comparison) -> str:
     """Who wins, and whether that can be told."""
     question, winner = comparison.question, comparison.winner.family
     if len(comparison.candidates) == 1:
-        return " ".join([f"{winner} stands alone.", *_earns_more(comparison)])
+        return f"{winner} stands alone."
     on_validation = [f"{candidate.validation:.3f}" for candidate in comparison.candidates]
     against = f"{on_validation[0]} against {' and '.join(on_validation[1:])}"
-    parts = [f"{winner} wins on validation ({question.select_by} {against})."]
+    wins = "comes first" if "TP403" in vetoes(comparison.winner.findings) else "wins"
+    parts = [f"{winner} {wins} on validation ({question.select_by} {against})."]
     parts.append(f"On test, paired user by user, its ROC AUC {_against(winner, comparison.auc)}.")
     if comparison.uplift:
-        parts.append(f"Its policy uplift ({question.evidence.kind}) {_against(winner, comparison.uplift)}.")
+        parts.append(f"Its policy uplift ({question.evidence.label}) {_against(winner, comparison.uplift)}.")
     else:
-        parts.append("Which policy uplift is larger cannot be told: there is no experiment behind it.")
-    return " ".join([*parts, *_earns_more(comparison)])
-
-
-def _earns_more(comparison: Comparison) -> list[str]:
-    """The baseline that earns most, where under this policy that is more than the winner does."""
-    question, winner = comparison.question, comparison.winner
-    if not question.evidence.measured or not question.baselines:
-        return []
-    best = max(question.baselines, key=lambda baseline: baseline.value.uplift.value)
-    gain = f"uplift_gain_{question.evidence.kind}"
-    row = next(row for row in winner.beside(question).to_dict("records") if row["model"] == best.name)
-    more, low, high = (-float(row[f"{gain}{end}"]) for end in ("", "_high", "_low"))
-    if not more > 0:
-        return []
-    said = f"{winner.family} ranks users, but under this policy {best.name} alone earns more"
-    said += f" ({interval(Estimate(more, None, low, high), 3)} {question.economics.currency} per user, paired)"
-    return [f"{said}: its cut-offs fit {winner.family}'s scores worse." if low > 0 else f"{said}, which may be chance."]
+        why = (
+            f"it is vetoed ({', '.join(question.evidence.vetoed)})"
+            if question.evidence.vetoed
+            else ("there is no experiment behind it")
+        )
+        parts.append(f"Which policy uplift is larger is inconclusive: {why}.")
+    return " ".join(parts)
 
 
 def _against(winner: str, verdicts: Sequence[Contrast]) -> str:
@@ -127,7 +135,7 @@ def _against(winner: str, verdicts: Sequence[Contrast]) -> str:
 
 def _segments(question: ExperimentSpec, candidate: Candidate) -> Table:
     uplift = f"uplift_per_user_{question.evidence.kind}"
-    money = f"{question.economics.currency} per user\n({question.evidence.kind})"
+    money = f"{question.economics.currency} per user\n({question.evidence.label})"
     table = plain_table(
         f"Segments of {question.policy.name}",
         ["segment", "action", "users", "mean\nscore", "outcome\nrate", money],
@@ -158,17 +166,26 @@ def _reached(candidate: Candidate) -> Text:
         pays = row.get("break_even_response")
         from_here = f", pays from response {pays:.3f}" if pays is not None and np.isfinite(pays) else ""
         parts.append(f"{row['segment']} {row['users']:,} ({row['action']}{from_here})")
-    empty = candidate.segments.loc[candidate.segments["users"] == 0, "segment"].tolist()
-    hint = f" Nobody reaches {' or '.join(empty)}: consider other policy.cuts." if empty else ""
-    acted = int(candidate.segments.loc[candidate.segments["action"] != "none", "users"].sum())
-    if few := inactive(acted, int(candidate.segments["users"].sum()), "test users"):
-        hint = f" {few} Type {TO_TYPE}."
-    return Text(f"Test users by segment, {candidate.family}: {'; '.join(parts)}.{hint}")
+    return Text(f"Test users by segment, {candidate.family}: {'; '.join(parts)}.{_fixed(candidate.policy)}")
+
+
+def _fixed(policy: Policy) -> str:
+    """Which cut-offs the stated shares of users made; empty where cut-offs are written."""
+    if not isinstance(policy, ShareBands):
+        return ""
+    above = zip(policy.bands[1:], policy.cuts, policy.shares, strict=True)
+    return f" Cut-offs: {', '.join(f'{band} from {cut:.3g} (top {share:.0%})' for band, cut, share in above)}."
 
 
 def comparison_card(comparison: Comparison, words: str) -> str:
     """A comparison: the leaderboard and what can be told of it."""
-    return render("comparison.md.j2", comparison=comparison, question=comparison.question, words=words)
+    return render(
+        "comparison.md.j2",
+        comparison=comparison,
+        question=comparison.question,
+        words=words,
+        findings=comparison.findings,
+    )
 
 
 def write_comparison(folder: Path, comparison: Comparison) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from tippingpoint.experiment.diagnostics import Findings
+from tippingpoint.experiment.findings import all_of
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec, judged, row_of
 from tippingpoint.offpolicy.contest import Contrast
 
@@ -20,7 +22,7 @@ class Comparison:
         Best first, by the metric on validation.
     auc, uplift
         Verdicts over all pairs on test: ROC AUC, and money per user under the policy. Without a measurement behind
-        the uplift (evidence `assumed`) there are none.
+        the uplift (evidence `assumed`, or vetoed) there are none.
     """
 
     question: ExperimentSpec
@@ -32,6 +34,11 @@ class Comparison:
     def winner(self) -> Candidate:
         """The first on validation."""
         return self.candidates[0]
+
+    @property
+    def findings(self) -> Findings:
+        """What was found of the users and the evidence, then of each candidate, the winner first."""
+        return all_of(self.question, *self.candidates)
 
     def verdicts(self) -> pd.DataFrame:
         """One row a pair and measure."""
@@ -85,4 +92,5 @@ class Comparison:
             "winner": self.winner.family,
             "leaderboard": [candidate.to_dict(kind) for candidate in self.candidates],
             "verdicts": self.verdicts().to_dict("records"),
+            "findings": [finding.to_dict() for finding in self.findings],
         }

@@ -19,6 +19,7 @@ from tippingpoint.experiment.candidate import (
     run_tags,
     with_baselines,
 )
+from tippingpoint.experiment.findings import all_of
 from tippingpoint.experiment.resume import REGISTERING, left_registering
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.reports.palette import colour
@@ -42,7 +43,9 @@ class RunResult(Result):
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         candidate = self.candidate.to_dict(self.question.evidence.kind)
-        return {**self.question.to_dict(), "candidate": candidate, **(asdict(self.filed) if self.filed else {})}
+        found = [finding.to_dict() for finding in all_of(self.question, self.candidate)]
+        answered = {**self.question.to_dict(), "candidate": candidate, "findings": found}
+        return answered | (asdict(self.filed) if self.filed else {})
 
     def render(self) -> RenderableType:
         """One screen for a terminal."""
@@ -65,9 +68,10 @@ def run(settings: Settings) -> RunResult:
         names = ", ".join(settings.model)
         raise InputError("model", f"run fits one family; got {names}", "Type model=boosting, or use compare.")
     (family,) = settings.model
-    with progress(4) as step:
+    with progress(5) as step:
         step("reading users")
         question = ask(settings)
+        step(question.evidence_in_words)
         if not settings.tracking.log:
             step(f"{family}: fitting, measuring, explaining")
             question = with_baselines(question)

@@ -5,7 +5,8 @@ Hydra is imported when something is composed: the command's own screen needs non
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from tippingpoint.config.old_spellings import modern_words
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.core.overrides import override, quoted
 from tippingpoint.core.redaction import masked
+from tippingpoint.core.yaml_files import read_yaml
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -23,6 +25,10 @@ LAUNCHERS = ("joblib", "ray")
 """Hydra launchers that are extras of ours."""
 VERSIONED = ("score", "serve", "dashboard", "promote", "policy_lint", "policy_diff")
 """Verbs whose `model=` is a registered version. Hydra would choose families by it, so it is given `model.version=`."""
+RAISED = (AssertionError, AttributeError, KeyError, NotImplementedError, RecursionError, TypeError, ValueError)
+"""What Hydra raises for words that its own checks let through, beside its own errors and OmegaConf's."""
+DECIDING, OWN = ("run", "compare", "tune", "policy_lint"), ("csv", "sql", "events")
+"""Verbs that take a policy, and data whose base rate no shipped cut-offs can know."""
 NAMELESS = re.compile(r"(?i)|null|true|false|-?\d+(\.\d+)?")
 """Words that Hydra takes for something else than the name of an option."""
 FREE = (
@@ -31,6 +37,7 @@ FREE = (
     r"input_parameters\.",
     r"data\.vocabulary\.counted\.",
     r"model\.\w+\.search\.",
+    r"diagnostics\.accept",
 )
 FREE_IN = {"simulate": (r"policy\.actions\.", r"economics\.costs\.")}
 """Where keys are the user's to name, so that a shipped config cannot list them: in every verb, and in one more."""
@@ -53,8 +60,6 @@ def overlay(written: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, A
 
 def option(group: str, name: str, config_dir: str | None = None) -> dict[str, Any]:
     """One option of a group, of the shipped ones or of a folder of the user's own; or a YAML file, as written."""
-    import yaml
-
     own = Path(name)
     folders = [Path(folder) / group for folder in (config_dir, config_folder()) if folder is not None]
     paths = [own] if own.suffix in (".yaml", ".yml") else [folder / f"{name}.yaml" for folder in folders]
@@ -62,10 +67,7 @@ def option(group: str, name: str, config_dir: str | None = None) -> dict[str, An
     if path is None:
         options = sorted({p.stem for folder in folders for p in folder.glob("*.yaml")})
         raise InputError(group, f"there is no {name!r}", f"{nearest(name, options)} Or name a YAML file.")
-    try:
-        node = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise InputError(str(path), f"is not YAML ({' '.join(str(error).split())})") from error
+    node = read_yaml(path, str(path))
     if not isinstance(node, dict):
         raise InputError(str(path), "holds no keys", f"See {config_folder() / group} for examples.")
     return node
@@ -93,16 +95,29 @@ def compose(verb: str, overrides: Sequence[str] = (), config_dir: str | None = N
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
 
     overrides = modern_words(verb, overrides)
     named = [f"config_dir={quoted(config_dir)}"] if config_dir and verb in NAMING else []
     GlobalHydra.instance().clear()
+    with composing(verb, overrides, config_dir), initialize_config_dir(str(config_folder()), version_base="1.3"):
+        return hydra_compose(verb, [*own_groups(config_dir), *named, *as_added(verb, overrides)])
+
+
+@contextmanager
+def composing(verb: str, overrides: Sequence[str], config_dir: str | None) -> Iterator[None]:
+    """Say in our form what Hydra raises for words it cannot compose; no job may run within.
+
+    Raises
+    ------
+    InputError
+        Naming the word, and the nearest valid one.
+    """
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
     try:
-        with initialize_config_dir(str(config_folder()), version_base="1.3"):
-            return hydra_compose(verb, [*own_groups(config_dir), *named, *as_added(verb, overrides)])
-    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        yield
+    except (HydraException, OmegaConfBaseException, *RAISED) as error:
         raise hydra_error(error, verb, overrides, config_dir) from error
 
 
@@ -130,7 +145,23 @@ def as_added(verb: str, overrides: Sequence[str]) -> list[str]:
     # A bound, as in data.positive=>0, is text, which Hydra would take in quotes only.
     overrides = [re.sub(r"(?s)^([\w.]+=)([<>].*)$", lambda m: m[1] + quoted(m[2]), word) for word in overrides]
     free = (*FREE, *FREE_IN.get(verb, ()))
+    overrides = [*overrides, *_brought_along(verb, overrides)]
     return [f"++{word}" if any(re.match(key, word) for key in free) and "=" in word else word for word in overrides]
+
+
+def _brought_along(verb: str, overrides: Sequence[str]) -> list[str]:
+    """Words that go without saying: bands at shares of users for a table of one's own; `simulate` keeps the models' own.
+
+    >>> _brought_along("compare", ["data=csv", "data.path=users.csv"])
+    ['policy=intent_shares']
+    """
+    typed = {word.lstrip("+").partition("=")[0] for word in overrides}
+    if verb == "simulate":  # some data bring a policy and prices along, which are not those of the models
+        return [f"{group}=null" for group in ("policy", "economics") if "data" in typed and group not in typed]
+    own = any(re.fullmatch(rf"data=({'|'.join(OWN)})", word) for word in overrides)
+    if verb in DECIDING and own and not typed & {"policy", "policy.cuts", "experiment"}:
+        return ["policy=intent_shares"]
+    return []
 
 
 def own_groups(config_dir: str | None) -> list[str]:
@@ -147,7 +178,9 @@ def own_groups(config_dir: str | None) -> list[str]:
         raise InputError(
             "--config-dir", f"there is no folder {config_dir}", "Name one that holds groups, as conf/ does."
         )
-    return [f"hydra.searchpath=[{quoted(f'file://{Path(config_dir).resolve()}')}]"]
+    from tippingpoint.config.own_folder import searched
+
+    return [f"hydra.searchpath=[{quoted(searched(Path(config_dir)))}]"]
 
 
 def hydra_error(error: Exception, verb: str, overrides: Sequence[str], config_dir: str | None) -> InputError:
@@ -170,7 +203,7 @@ def hydra_error(error: Exception, verb: str, overrides: Sequence[str], config_di
         return InputError(group, f"there is no {group}={option}", nearest(option, options))
     if found := re.search(r"Could not override '([^'@]+)'", text):
         parent, _, leaf = found[1].rpartition(".")
-        parsed = OverridesParser.create().parse_overrides(list(overrides))
+        parsed = OverridesParser.create().parse_overrides(as_added(verb, overrides))
         kept = [str(o.input_line) for o in parsed if o.key_or_group != found[1] and not o.is_sweep_override()]
         config = compose(verb, kept, config_dir) if len(kept) < len(overrides) else OmegaConf.create()
         config = OmegaConf.select(config, parent) if parent else config
@@ -179,10 +212,7 @@ def hydra_error(error: Exception, verb: str, overrides: Sequence[str], config_di
             return InputError(
                 found[1], "these data are generated", f"For a table of your own add data=csv {found[1]}=…"
             )
-        remedy = nearest(leaf, known)
-        if parent.startswith(("economics.actions", "data.parameters")):
-            remedy += f" For a new one type ++{found[1]}=…"
-        return InputError(found[1], "unknown key", remedy)
+        return InputError(found[1], "unknown key", nearest(leaf, known))
     if found := re.search(r"Ambiguous value for argument '([^=]+)=(.*)'", text):
         key, value = found.groups()
         return InputError(

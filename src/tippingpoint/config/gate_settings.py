@@ -88,6 +88,7 @@ class Gate(StrictModel):
     explanation: Share | None
     fresh: Days | None
     looks: Most | None
+    diagnostics: GateCheck | None = GateCheck(inconclusive="blocks")
 
     @model_validator(mode="before")
     @classmethod

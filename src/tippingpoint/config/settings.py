@@ -53,6 +53,28 @@ class Tracking(StrictModel):
     sweep_job: list[str] | None = None
 
 
+class DiagnosticsSettings(StrictModel):
+    """What is made of diagnostics, which `tippingpoint diagnostics` lists.
+
+    Parameters
+    ----------
+    silence
+        Codes of warnings that are not shown.
+    accept
+        Codes of vetoes that are let through, each with the reason, which is filed.
+    """
+
+    silence: list[str] = []
+    accept: dict[str, str] = {}
+
+    @field_validator("accept")
+    @classmethod
+    def _says_why(cls, accept: dict[str, str]) -> dict[str, str]:
+        if silent := [code for code, why in accept.items() if not why.strip()]:
+            raise ValueError(f"{silent[0]} needs a reason: it is filed")
+        return accept
+
+
 class Terminal(StrictModel):
     """What every verb takes: how it answers."""
 
@@ -86,6 +108,7 @@ class Settings(Terminal):
     policy: Component
     economics: Component
     tracking: Tracking = Tracking()
+    diagnostics: DiagnosticsSettings = DiagnosticsSettings()
     split: Split = Split()
     evidence: Literal["auto", "truth", "experiment", "logged", "assumed"] = "auto"
     select_by: Literal["roc_auc", "pr_auc", "log_loss", "brier"] = "roc_auc"
@@ -172,6 +195,7 @@ class SimulateSettings(Terminal):
     data: Component | None = None
     evidence: Literal["auto", "truth", "experiment", "logged", "assumed"] = "auto"
     tracking: Tracking = Tracking()
+    diagnostics: DiagnosticsSettings = DiagnosticsSettings()
     cuts: int | None = Field(default=None, ge=2, le=1000)
     least: int | None = Field(default=None, ge=2)
     budget: BudgetLimit = BudgetLimit()
@@ -246,6 +270,12 @@ class MeasureSettings(Terminal):
         return self
 
 
+class ExplainSettings(Terminal):
+    """Which diagnostic is explained, as `conf/diagnostics.yaml` lists it."""
+
+    code: str | None = None
+
+
 class RegistrySettings(Terminal):
     """Which registered model, and which environment of it, as `conf/history.yaml` lists it."""
 
@@ -280,6 +310,7 @@ class PromoteSettings(RollbackSettings):
     resume: int | None = Field(default=None, ge=1)
     gate: Gate
     data: Component | None = None
+    diagnostics: DiagnosticsSettings = DiagnosticsSettings()
 
     @model_validator(mode="after")
     def _names_one(self) -> Self:
@@ -328,6 +359,7 @@ class ScoreSettings(Terminal):
     chunk: int = Field(default=100_000, ge=1)
     quarantine: str = ".tippingpoint/quarantine"
     quarantine_share: float = Field(default=0.05, ge=0, le=1)
+    diagnostics: DiagnosticsSettings = DiagnosticsSettings()
     tracking: ScoreTracking = ScoreTracking()
 
 

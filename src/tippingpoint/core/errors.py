@@ -1,7 +1,9 @@
 """What went wrong, where, and what to type instead."""
 
 import difflib
+import traceback
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from tippingpoint.core.overrides import WORD, override
 
@@ -43,6 +45,22 @@ class OutsideError(TippingpointError):
     """Something outside failed: the store, a database (exit code 3)."""
 
     exit_code = 3
+
+
+class UnexpectedError(TippingpointError):
+    """An error that nothing here expects, so one of ours (exit code 3)."""
+
+    exit_code = 3
+
+    @classmethod
+    def of(cls, error: BaseException) -> "UnexpectedError":
+        """Return the one message in which an error leaves the command line, with the place where it was raised."""
+        frames = traceback.extract_tb(error.__traceback__)
+        ours = [frame for frame in frames if "tippingpoint" in Path(frame.filename).parts]
+        at = f"{Path((ours or frames)[-1].filename).name}:{(ours or frames)[-1].lineno}"
+        said = " ".join(str(error).split())[:300]
+        what = f"raised {type(error).__name__}{f' ({said})' if said else ''}, which nothing expects"
+        return cls(f"tippingpoint {at}", what, "Type the same line with debug=true, and report what it prints.")
 
 
 def nearest(name: str, names: Iterable[str], key: str = "", among: Sequence[str] | None = None) -> str:

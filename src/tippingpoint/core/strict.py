@@ -52,6 +52,17 @@ class Component(StrictModel):
     target: str
     arguments: dict[str, Any]
 
+    @classmethod
+    def of(cls, node: Any, where: str) -> "Component":
+        """Return the component of a config node, as a file may hold it.
+
+        Raises
+        ------
+        InputError
+            When the node names no class.
+        """
+        return validate(cls, node if isinstance(node, Mapping) else {}, where)
+
     @model_validator(mode="before")
     @classmethod
     def _split(cls, node: Any) -> Any:

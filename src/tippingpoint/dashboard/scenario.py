@@ -15,6 +15,7 @@ from tippingpoint.offpolicy.choice import Choice, Valued, choose, valued
 from tippingpoint.offpolicy.statistics import Estimate, normal
 from tippingpoint.offpolicy.surface import held, mean_and_changed
 from tippingpoint.policies.bands import Bands
+from tippingpoint.policies.share_bands import ShareBands
 from tippingpoint.reports.cut_off_map import thinned
 
 
@@ -161,8 +162,8 @@ class Board:
         return Picture(first, self.test.cuts[keep], value[np.ix_(keep, keep)])
 
     def within(self, per_1000: float) -> Choice | None:
-        """The best cut-offs with at most so many contacts of 1,000 users; None under assumed evidence."""
-        if self.simulation.kind == "assumed":
+        """The best cut-offs with at most so many contacts of 1,000 users; None where there are no intervals."""
+        if not self.simulation.measured:
             return None
         of = self.simulation.gathered.scored[self.model]
         least = self.simulation.asked.least
@@ -182,6 +183,8 @@ def moved(policy: Bands, cuts: Sequence[float]) -> Bands:
     """The policy with other cut-offs, as the next version."""
     if tuple(cuts) == policy.cuts:
         return policy
+    if isinstance(policy, ShareBands):
+        return policy.at(tuple(cuts), policy.version + 1)
     return Bands.model_validate(policy.model_dump() | {"cuts": tuple(cuts), "version": policy.version + 1})
 
 

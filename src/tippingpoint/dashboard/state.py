@@ -29,7 +29,7 @@ from tippingpoint.dashboard.subject import (
 )
 from tippingpoint.dashboard.uploads import Upload
 from tippingpoint.dashboard.working import Work
-from tippingpoint.reports.estimates import EVIDENCE
+from tippingpoint.reports.estimates import evidence_in_words
 
 DEMO = "demo "
 T = TypeVar("T")
@@ -237,7 +237,7 @@ def about_expected_value() -> str:
     of = subject().decider.deployment
     return (
         f"Expected value: what users bring in {plain(of.economics.currency)} under their action, with what they would"
-        f" bring anyway. The chances under each action are {plain(EVIDENCE[of.evidence])}."
+        f" bring anyway. The chances under each action are {plain(evidence_in_words(of.evidence, of.vetoed))}."
         " What the policy adds stands on the page Cut-offs."
     )
 

@@ -153,7 +153,7 @@ def registered(reference: str) -> Subject:
     users, origin, changed = None, "", False
     hidden: tuple[str, ...] = (decider.deployment.outcome,)
     try:
-        source = Component.model_validate(model.config["data"]).build(Source, "data")
+        source = Component.of(model.config["data"], "data").build(Source, "data")
         there = source.load()
         users, origin, hidden = pl.from_pandas(there.table()), source.origin, _hidden(there)
         changed = there.digest != model.data_digest
@@ -262,7 +262,7 @@ def _gather(model: LoadedModel, decider: Decider) -> SufficientStatistics:
 
 def _simulation(gathered: SufficientStatistics, decider: Decider) -> Simulation:
     written: Mapping[str, Any] = gathered.about["policies"]
-    policies = {n: Component.model_validate(node).build(Policy, f"policies.{n}") for n, node in written.items()}
+    policies = {n: Component.of(node, f"policies.{n}").build(Policy, f"policies.{n}") for n, node in written.items()}
     asked = SimulationRequest(
         economics=decider.deployment.economics,
         policies=policies,

@@ -62,8 +62,14 @@ class Roles(Source):
     """Whether outcome 1 is wanted; null: yes, unless its name says that users leave: then it must be said."""
     id: Text | None = None
     """The id column, read as text; null: found by its name, or rows are numbered."""
+    group: Text | None = None
+    """The column of what several users share whose outcomes hang together, such as a household; or, where a user has
+    several rows, the id itself. Splits and folds keep a group whole, and every variance is over groups."""
     drop: list[Text] = []
     """Columns no model may see."""
+    after: list[Text] = []
+    """Columns that were measured after the action, and may be its consequences: no features, and no part of the test of
+    balance."""
     measures: list[Text] = []
     """Further numeric outcomes, beside those of the contract, which no model may see either."""
     costs: list[Text] = []
@@ -154,7 +160,7 @@ class Roles(Source):
         columns, frame, dropped, odd = features(table.drop(list(hidden)), self.terms, self.marks, days)
         if self.terms:
             odd = odd_words(raw[rows], table.select(c.name for c in columns))
-        dropped = {c: why for c, why in hidden.items() if c in self.drop} | dropped
+        dropped = {c: why for c, why in hidden.items() if c in (*self.drop, *self.after)} | dropped
         if not columns:
             raise InputError("data", f"no feature is left in {self.origin}: {'; '.join(unseen(hidden | dropped))}")
         return Users(
@@ -179,6 +185,7 @@ class Roles(Source):
             costs=self._numbers(table, self.costs, "costs"),
             intake=intake,
             times=_newest(table),
+            group=self._groups(table),
         )
 
     def require(self, table: pl.DataFrame) -> None:
@@ -189,11 +196,13 @@ class Roles(Source):
         InputError
             Naming the key, and the nearest column.
         """
-        for key in ("target", "id", "action"):
+        for key in ("target", "id", "group", "action"):
             self._require(table, f"data.{key}", getattr(self, key))
-        for key in ("drop", "measures", "costs"):
+        for key in ("drop", "after", "measures", "costs"):
             for column in getattr(self, key):
                 self._require(table, f"data.{key}", column, getattr(self, key))
+        if roles := [column for column in self.after if column in (self.outcome, self.logged, *self.text_ids)]:
+            raise InputError("data.after", f"{roles[0]!r} is outcome, action or id", "Name features only.")
         if self.as_of is not None and day(self.as_of) is None and self.as_of not in table.columns:
             what = f"{self.as_of!r} is neither a day nor a column of {self.origin}"
             near = nearest(self.as_of, table.columns, "data.as_of")
@@ -265,10 +274,12 @@ class Roles(Source):
         hidden |= {self.outcome: "the outcome"} if self.outcome else {}
         hidden |= {self.as_of: "the as-of day"} if self.as_of and day(self.as_of) is None else {}
         hidden |= {user_id: "the id"} if user_id else {}
+        hidden |= {self.group: "the group"} if self.group and self.group != user_id else {}
         hidden |= {self.logged: "the logged action"} if self.logged else {}
         hidden |= {c: "a logging probability" for c in given.values() if isinstance(c, str)}
         hidden |= dict.fromkeys(self.measured, "a measure")
         hidden |= dict.fromkeys(self.costs, "a cost")
+        hidden |= dict.fromkeys(self.after, "measured after the action")
         return hidden | dict.fromkeys(self.drop, "data.drop")
 
     def _require(self, table: pl.DataFrame, where: str, column: str | None, among: list[str] | None = None) -> None:
@@ -299,7 +310,7 @@ class Roles(Source):
         return self.wanted
 
     def _ids(self, table: pl.DataFrame, user_id: str | None, rows: np.ndarray) -> np.ndarray:
-        if user_id is None:
+        if user_id is None or user_id == self.group:  # several rows a user: each is one by its number
             return np.array([f"row{i}" for i in rows], dtype=object)
         ids = as_ids(table[user_id])
         if missing := ids.null_count():
@@ -310,9 +321,19 @@ class Roles(Source):
                 "data.id",
                 f"{user_id!r} is not unique in {self.origin}: {len(repeated):,} ids stand more than once"
                 f" ({', '.join(repeated[:3])}{'…' if len(repeated) > 3 else ''})",
-                "Keep one row a user, or name another id column.",
+                f"Keep one row a user, name another id column, or type {override('data.group', user_id)} if a user has"
+                " several rows.",
             )
         return ids.to_numpy().astype(object)
+
+    def _groups(self, table: pl.DataFrame) -> np.ndarray | None:
+        if self.group is None:
+            return None
+        groups = as_ids(table[self.group])
+        if missing := groups.null_count():
+            what = f"{self.group!r} is missing in {missing:,} of {len(groups):,} rows of {self.origin}"
+            raise InputError("data.group", what, "Give each user a group; one who is alone is a group of one.")
+        return groups.to_numpy().astype(object)
 
     def _actions(self, table: pl.DataFrame) -> tuple[tuple[str, ...], np.ndarray | None, np.ndarray | None]:
         if self.logged is None:

@@ -23,6 +23,8 @@ MISSING = [
 what databases write for one; and a spreadsheet's errors."""
 INFINITE = "inf"
 """What a column's `also_missing` calls infinite numbers, of either sign and however they are written."""
+CHANCE = "logging_probability_"
+"""Beginning of the names of the columns that hold each action's chance; no model sees them."""
 IS_MISSING = "is missing"
 CLOCKS = timedelta(hours=14)
 """How far ahead of UTC a local clock can be; later times lie in the future."""

@@ -15,6 +15,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, field_validator, mode
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.core.signs import Sign
 from tippingpoint.core.strict import StrictModel, validate
+from tippingpoint.core.yaml_files import read_yaml
 from tippingpoint.data.number_format import NumberFormat
 from tippingpoint.data.users import Column, FeatureSchema
 
@@ -189,11 +190,7 @@ def read_contract(path: Path) -> TableSchema:
     if not path.is_file():
         siblings = sorted(p.name for p in path.parent.iterdir() if p.is_file()) if path.parent.is_dir() else []
         raise InputError(where, "no such file", nearest(path.name, siblings) if siblings else "")
-    try:
-        # Every word stays a word: No is a category before it is a boolean.
-        node = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(where, f"is no YAML ({' '.join(str(error).split())})") from error
+    node = read_yaml(path, where, words=True)
     if not isinstance(node, dict):
         raise InputError(where, "is no contract", "It has the keys outcome, id and columns.")
     named = {str(key): value for key, value in node.items() if value not in ("", "null", "~")}

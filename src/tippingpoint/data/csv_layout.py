@@ -17,6 +17,7 @@ import polars as pl
 import polars.selectors as cs
 
 from tippingpoint.core.errors import InputError
+from tippingpoint.data.bounds import refuse_unbounded, refuse_unbounded_parquet
 from tippingpoint.data.writing import SUFFIXES
 
 SEPARATORS = (";", "\t", ",", "|")
@@ -36,6 +37,8 @@ class Told(NamedTuple):
 
 
 UNTOLD = Told()
+UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, UnicodeDecodeError, OSError)
+"""What polars raises of files; its panics are no Exception."""
 
 
 @dataclass(frozen=True)
@@ -62,12 +65,12 @@ class Layout:
 
 
 def layout(path: Path, where: str, told: Told = UNTOLD) -> Layout:
-    """Look at the beginning of a file.
+    """Look at the beginning of a file, and whether it has bounds.
 
     Raises
     ------
     InputError
-        When it is empty, or certainly no table.
+        When it is empty, certainly no table, or larger than any is meant to be.
     """
     try:
         with path.open("rb") as file:
@@ -85,6 +88,7 @@ def layout(path: Path, where: str, told: Told = UNTOLD) -> Layout:
     if head.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
         raise InputError(where, "is an Excel workbook or an archive, not a CSV", "Save the sheet as CSV (UTF-8).")
     if head.startswith(b"PAR1"):
+        refuse_unbounded_parquet(path, where)
         return Layout(parquet=True)
     encoding = told.encoding or _encoding(head)
     text = head.decode(encoding, "replace").removeprefix("\ufeff")
@@ -97,6 +101,7 @@ def layout(path: Path, where: str, told: Told = UNTOLD) -> Layout:
     skip, separator = _before_header(lines)
     skip += _title_lines(lines[skip : skip + LINES])
     rest = re.sub('"[^"]*"', "", end.join(lines[skip:])).split(end)
+    refuse_unbounded(path, where, end)
     return Layout(False, told.separator or separator or _separator(rest[: LINES + 1]), encoding, skip, end)
 
 
@@ -172,7 +177,7 @@ def in_utf8(path: Path, found: Layout, where: str) -> IO[bytes] | None:
     return text
 
 
-def unreadable(error: Exception, path: Path, where: str, found: Layout) -> InputError:
+def unreadable(error: BaseException, path: Path, where: str, found: Layout) -> InputError:
     """What polars says of a file, in our words."""
     reason = str(error).splitlines()[0]
     if not found.parquet and ("utf-8" in reason.lower() or "utf8" in reason.lower()):

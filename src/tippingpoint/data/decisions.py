@@ -9,13 +9,12 @@ import polars as pl
 
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.data import database, files
+from tippingpoint.data.column_rules import CHANCE
 from tippingpoint.data.csv_layout import Told
 from tippingpoint.data.identity import without_point
 from tippingpoint.data.validation import as_text
 from tippingpoint.data.writing import FORMULA
 
-CHANCE = "logging_probability_"
-"""Beginning of the names of the columns that hold each action's chance."""
 NEEDED = ("propensity_score", "segment", "action", "policy_action", "model", "scored_at")
 
 
@@ -109,7 +108,7 @@ def _check_chances(table: pl.DataFrame, chances: list[str]) -> None:
     names = [c.removeprefix(CHANCE) for c in chances]
     if "none" not in names:
         what = f"none was never possible (there is no {CHANCE}none): an uplift over none cannot be measured"
-        raise InputError("decisions", what, "Score with holdout=0.05.")
+        raise InputError("decisions", what, "Type tippingpoint score … holdout=0.05.")
     for column in ("action", "policy_action"):
         if odd := sorted(set(table[column].unique()) - set(names)):
             what = f"{column} {odd[0]!r} has no chance: there is no {CHANCE}{odd[0]}"
@@ -127,7 +126,7 @@ def _check_chances(table: pl.DataFrame, chances: list[str]) -> None:
             "decisions",
             f"the chances of the actions do not sum to 1, or none, the action taken or the policy's own had none, in"
             f" {int(bad.sum()):,} rows (first: row {int(bad.argmax()) + 1:,})",
-            "Score with holdout=0.05, and leave these columns as they are.",
+            "Type tippingpoint score … holdout=0.05, and leave these columns as they are.",
         )
 
 

@@ -11,9 +11,19 @@ from pydantic import Field
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.core.overrides import override
 from tippingpoint.core.signs import Encoding, Separator
+from tippingpoint.data.bounds import refuse_columns
 from tippingpoint.data.column_roles import Roles, at_least_two
 from tippingpoint.data.column_rules import MISSING
-from tippingpoint.data.csv_layout import UNTOLD, Told, in_utf8, layout, refuse_repeated, scan_text, unreadable
+from tippingpoint.data.csv_layout import (
+    UNREADABLE,
+    UNTOLD,
+    Told,
+    in_utf8,
+    layout,
+    refuse_repeated,
+    scan_text,
+    unreadable,
+)
 from tippingpoint.data.identity import names_id
 from tippingpoint.data.inference import typed
 from tippingpoint.data.number_format import recognised
@@ -129,9 +139,11 @@ def _read(path: Path, where: str, told: Told) -> tuple[pl.DataFrame, bool]:
     try:
         if found.parquet:
             return pl.read_parquet(path), False
-        cells = scan_text(readable, found).collect()
+        scan = scan_text(readable, found)
+        refuse_columns(len(scan.collect_schema()), where)
+        cells = scan.collect()
         refuse_repeated(cells.columns, readable, where, found)
-    except (pl.exceptions.PolarsError, UnicodeDecodeError, OSError) as error:
+    except UNREADABLE as error:
         raise unreadable(error, path, where, found) from error
     finally:
         if text:

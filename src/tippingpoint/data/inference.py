@@ -10,7 +10,7 @@ import polars as pl
 
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.overrides import override
-from tippingpoint.data.column_rules import INFINITE, MISSING, stand_ins
+from tippingpoint.data.column_rules import CHANCE, INFINITE, MISSING, stand_ins
 from tippingpoint.data.contract import KINDS, NOUN, ColumnSpec, TableSchema
 from tippingpoint.data.days import Days
 from tippingpoint.data.identity import INDEX, LIKE_ID, index, like_id, nameless, names_id, whole
@@ -21,6 +21,7 @@ from tippingpoint.data.validation import TIMES, parse
 ALMOST = 0.9
 """Share of different values from which on a column named like an id is meant as one."""
 A_TIME = "a time; data.as_of=… makes days of it"
+A_CHANCE = "a logging probability"
 NO_VALUE = "no value"
 """Why no model sees a column without any."""
 MANY, FEWEST = 50, 20
@@ -298,6 +299,8 @@ def feature(
     days
         Of a time that is a feature: its days.
     """
+    if series.name.startswith(CHANCE):
+        return Feature(None, A_CHANCE, series)
     if contract is not None and series.name not in contract.columns:
         return Feature(None, "not in the contract", series)
     series = series if days is None else days

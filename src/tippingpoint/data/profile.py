@@ -15,7 +15,7 @@ from tippingpoint.data.column_rules import INFINITE, MISSING, is_whole
 from tippingpoint.data.contract import KINDS, ColumnSpec, TableSchema
 from tippingpoint.data.days import Days
 from tippingpoint.data.identity import INDEX
-from tippingpoint.data.inference import NO_VALUE, Feature, feature, remarks
+from tippingpoint.data.inference import A_CHANCE, NO_VALUE, Feature, feature, remarks
 from tippingpoint.data.number_format import Marks, Reading, recognised
 from tippingpoint.data.validation import as_text, parse
 
@@ -27,7 +27,7 @@ ARM_NAME = re.compile(
     r"(?i)^(segment|arm|group|action|offer)$|(^|[^a-z])(treatment|treated|variant|test_group)([^a-z]|$)"
 )
 """Names of columns that may say what was done to a user, where they have few values."""
-STAYS = (NO_VALUE, "constant")
+STAYS = (NO_VALUE, "constant", A_CHANCE)
 """Reasons why no model sees a column that are the same with a contract."""
 LISTED = 50
 """Categories up to which a contract lists all of them."""

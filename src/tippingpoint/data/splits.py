@@ -1,4 +1,4 @@
-"""Which users fit, which choose and which only report; the same for every family, run and day."""
+"""Which users fit, which choose and which only report; the same for every family, run and day. And folds of users."""
 
 import hashlib
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import polars as pl
+from sklearn.model_selection import StratifiedKFold
 
 from tippingpoint.config.settings import Split
 from tippingpoint.core.errors import InputError
@@ -41,9 +42,40 @@ def position(user_id: np.ndarray, salt: str) -> np.ndarray:
     return (hashed >> np.uint64(11)) / float(2**53)
 
 
+def sides(users: Users, shares: Split) -> np.ndarray:
+    """(n,) side of each user: 0 train, 1 validation, 2 test; those of one group are on one side."""
+    edges = [shares.train, shares.train + shares.validation]
+    return np.searchsorted(edges, position(users.unit, shares.salt), side="right")
+
+
 def development(users: Users, shares: Split) -> Users:
     """Everyone but test: train and validation together, in their order."""
-    return users.take(position(users.user_id, shares.salt) < shares.train + shares.validation)
+    return users.take(sides(users, shares) < 2)
+
+
+def folds(strata: np.ndarray, number: int, seed: int, group: np.ndarray | None = None) -> np.ndarray:
+    """(n,) fold of each user, drawn with a seed, alike in strata.
+
+    Parameters
+    ----------
+    strata
+        (n,) whole numbers from 0; each fold gets a like share of every one.
+    group
+        (n,) numbers from 0 of groups that stay whole, each counted in the largest of its strata; None for none.
+    """
+    each = strata
+    if group is not None:
+        each = np.zeros(int(group.max()) + 1, dtype=np.int64)
+        np.maximum.at(each, group, strata)
+    fold = np.empty(len(each), dtype=np.int64)
+    for k, (_, held) in enumerate(StratifiedKFold(number, shuffle=True, random_state=seed).split(each, each)):
+        fold[held] = k
+    return fold if group is None else fold[group]
+
+
+def pairs(fold: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """For each of (n,) folds the users outside it, and those in it: what scikit-learn takes as `cv`."""
+    return [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(int(fold.max()) + 1)]
 
 
 def split(users: Users, shares: Split) -> Parts:
@@ -54,13 +86,8 @@ def split(users: Users, shares: Split) -> Parts:
     InputError
         When a part has fewer than two users of either outcome: nothing could be fitted or measured on it.
     """
-    at = position(users.user_id, shares.salt)
-    edge = shares.train + shares.validation
-    parts = Parts(
-        users.take(at < shares.train),
-        users.take((at >= shares.train) & (at < edge)),
-        users.take(at >= edge),
-    )
+    side = sides(users, shares)
+    parts = Parts(*(users.take(side == part) for part in range(3)))
     for name in ("train", "validation", "test"):
         counts = np.bincount(getattr(parts, name).outcome, minlength=2)
         if counts.min() < 2:

@@ -156,6 +156,9 @@ class Users:
         (n,) 0/1, as it came out under the action that was taken.
     user_id
         (n,) unique strings.
+    group
+        (n,) strings: the household, or whatever else several users share whose outcomes hang together; None where each
+        stands alone. Splits and folds keep a group whole, and every variance is over groups.
     contract
         What the columns mean.
     actions
@@ -188,12 +191,14 @@ class Users:
     truth: np.ndarray | None = None
     intake: Intake | None = None
     times: dict[str, datetime] = field(default_factory=dict)
+    group: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         n, k = len(self.features), len(self.actions)
         if self.actions[0] != "none":
             raise InputError("users.actions", f"the first action must be 'none'; got {self.actions[0]!r}")
-        for part, shape in {"outcome": (n,), "user_id": (n,), "action": (n,), "truth": (n, k)}.items():
+        shapes = {"outcome": (n,), "user_id": (n,), "action": (n,), "group": (n,), "truth": (n, k)}
+        for part, shape in shapes.items():
             values = getattr(self, part)
             if values is not None and values.shape != shape:
                 raise InputError(f"users.{part}", f"has shape {values.shape}, expected {shape}")
@@ -208,6 +213,16 @@ class Users:
 
     def __len__(self) -> int:
         return len(self.features)
+
+    @property
+    def unit(self) -> np.ndarray:
+        """(n,) strings: what is drawn, split and counted as one: the group where there are groups, else the user."""
+        return self.user_id if self.group is None else self.group
+
+    @cached_property
+    def codes(self) -> np.ndarray | None:
+        """(n,) numbers of the groups from 0; None where each user stands alone."""
+        return None if self.group is None else np.unique(self.group.astype(str), return_inverse=True)[1]
 
     def take(self, rows: np.ndarray) -> "Users":
         """The users at `rows` (positions or a boolean mask), in that order."""
@@ -237,6 +252,8 @@ class Users:
         for table in tables:
             if table is not None:
                 h.update(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes())
+        if self.group is not None:
+            h.update(pd.util.hash_array(self.group, categorize=False).tobytes())
         for array in (self.action, self.logging_probability):
             if array is not None:
                 h.update(np.ascontiguousarray(array).tobytes())

@@ -57,6 +57,8 @@ class BatchResult:
     resumed: tuple[int, int] | None = None
     unseen: list[dict[str, str | int | None]] = field(default_factory=list)
     as_of: str | None = None
+    vetoed: tuple[str, ...] = ()
+    """Codes of the diagnostics that the evidence was vetoed by."""
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""

@@ -15,7 +15,7 @@ from tippingpoint.data.users import Column, FeatureSchema, Users
 from tippingpoint.decisions.drift import Reference
 from tippingpoint.decisions.expected_outcomes import Ratio, Sigmoid, responses
 from tippingpoint.economics import Economics
-from tippingpoint.offpolicy.evidence import Kind
+from tippingpoint.offpolicy.evidence import Evidence, Kind
 
 
 class Deployment(StrictModel):
@@ -29,6 +29,8 @@ class Deployment(StrictModel):
     """Whether outcome 1 is wanted."""
     evidence: Kind
     """What `responses` rest on."""
+    vetoed: tuple[str, ...] = ()
+    """Codes of the diagnostics that this evidence was vetoed by."""
     terms: TableSchema
     """What a table of users must hold: the id, if there is one, and every feature."""
     prices: dict[str, Any] = Field(repr=False)
@@ -41,7 +43,7 @@ class Deployment(StrictModel):
 
     @model_serializer(mode="wrap")
     def _without_what_says_nothing(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {key: value for key, value in dump(self).items() if value is not None or key != "as_of"}
+        return {key: value for key, value in dump(self).items() if value or key not in ("as_of", "vetoed")}
 
     @property
     def dated(self) -> bool:
@@ -68,7 +70,7 @@ class Deployment(StrictModel):
     def economics(self) -> Economics:
         """The prices that `expected` reads."""
         if "_target_" in self.prices:
-            return Component.model_validate(self.prices).build(Economics, "economics")
+            return Component.of(self.prices, "economics").build(Economics, "economics")
         return validate(Economics, self.prices, "economics")
 
     def expected_value(self, score: np.ndarray, action: np.ndarray, costs: pd.DataFrame | None = None) -> np.ndarray:
@@ -105,7 +107,7 @@ def refuse_day(deployment: Deployment) -> None:
 
 def deployment(
     question: str,
-    kind: Kind,
+    evidence: Evidence,
     terms: TableSchema | None,
     economics: Economics,
     actions: tuple[str, ...],
@@ -129,10 +131,11 @@ def deployment(
         question=question,
         outcome=contract.outcome,
         good=contract.good,
-        evidence=kind,
+        evidence=evidence.kind,
+        vetoed=evidence.vetoed,
         terms=_terms(terms, contract),
         prices=economics.specification(),
-        responses=responses(kind, validation, score, actions, economics.response(actions)),
+        responses=responses(evidence.kind, validation, score, actions, economics.response(actions)),
         reference=Reference.of(learnt, score),
         as_of=contract.as_of,
     )

@@ -89,7 +89,9 @@ def associations(users: Users) -> list[Association]:
             groups = bins(values.to_numpy(np.float64), users.outcome)
             area = Estimate(0.5)
             if both and 0 < users.outcome[present].sum() < present.sum():
-                area = mean(auc_contributions(users.outcome[present], values.to_numpy(np.float64)[present]))
+                group = None if users.codes is None else np.unique(users.codes[present], return_inverse=True)[1]
+                terms = auc_contributions(users.outcome[present], values.to_numpy(np.float64)[present])
+                area = mean(terms, group=group)
         else:
             groups = rates(values, users.outcome)
         area_alone = alone(pl.from_pandas(values), users.outcome) or 0.5

@@ -51,23 +51,37 @@ class Curves:
     gains: Curve
 
 
-def curves(outcome: np.ndarray, score: np.ndarray, rng: np.random.Generator) -> Curves:
+def curves(outcome: np.ndarray, score: np.ndarray, rng: np.random.Generator, group: np.ndarray | None = None) -> Curves:
     """The three curves of (n,) scores against (n,) 0/1 outcomes, with bands of 200 bootstrap replicates.
 
     Users of equal score are never apart: between two scores the curves go straight in users and outcomes, which is
     the mean over the orders that ties may come in. Replicates are drawn of at most 1,000 score cells, so that they
-    take the same time for any number of users; in a picture that cannot be seen.
+    take the same time for any number of users; in a picture that cannot be seen. With (n,) numbers of groups these are
+    drawn whole.
     """
-    distinct, group = np.unique(-score, return_inverse=True)
-    counts = np.stack([np.bincount(group[outcome == y], minlength=len(distinct)) for y in (0, 1)])
+    distinct, cell = np.unique(-score, return_inverse=True)
+    counts = np.stack([np.bincount(cell[outcome == y], minlength=len(distinct)) for y in (0, 1)])
     exact = _curves(counts[None].astype(np.float64))
     if len(distinct) > CELLS:
         edge = np.searchsorted(np.cumsum(counts.sum(axis=0)), np.arange(CELLS) * len(score) / CELLS, side="right")
-        counts = np.add.reduceat(counts, np.unique(edge), axis=1)
-    drawn = rng.multinomial(len(score), counts.ravel() / len(score), REPLICATES).reshape(REPLICATES, *counts.shape)
+        starts = np.unique(edge)
+        counts, cell = np.add.reduceat(counts, starts, axis=1), np.searchsorted(starts, cell, side="right") - 1
+    if group is None:
+        drawn = rng.multinomial(len(score), counts.ravel() / len(score), REPLICATES).reshape(REPLICATES, *counts.shape)
+    else:
+        drawn = _drawn_by_group(outcome * counts.shape[1] + cell, counts.shape, group, rng)
     both = (drawn.sum(axis=2) > 0).all(axis=1)
     ends = np.quantile(_curves(drawn[both].astype(np.float64)), [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
     return Curves(*(Curve(exact[0, k], ends[0, k], ends[1, k]) for k in range(3)))
+
+
+def _drawn_by_group(
+    place: np.ndarray, shape: tuple[int, ...], group: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """(replicates, 2, cells) counts of users whose groups are drawn with replacement, from their (n,) places there."""
+    size = int(group.max()) + 1
+    drawn = (np.bincount(rng.integers(size, size=size), minlength=size)[group] for _ in range(REPLICATES))
+    return np.stack([np.bincount(place, weight, shape[0] * shape[1]).reshape(shape) for weight in drawn])
 
 
 def _curves(counts: np.ndarray) -> np.ndarray:

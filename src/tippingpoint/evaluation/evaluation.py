@@ -52,10 +52,22 @@ def evaluation(
     learning: pd.DataFrame | None,
     rng: np.random.Generator,
 ) -> Evaluation:
-    """Evaluate (n,) scores of the test users, whom a policy puts in (n,) segments, at `cuts` of the score if at any."""
-    found, by_decile = curves(test.outcome, score, rng), deciles(test.outcome, score)
+    """Evaluate (n,) scores of the test users, whom a policy puts in (n,) segments, at `cuts` of the score if at any.
+
+    Where users come in groups, tables by decile, cut and slice have no intervals: theirs take users for independent.
+    """
+    found, by_decile = curves(test.outcome, score, rng, test.codes), deciles(test.outcome, score)
     overlaid = steps(test.outcome, score, found, by_decile)
     if learning is not None:
         overlaid["learning/roc_auc"] = (100 * learning["share"]).round().to_numpy(int), learning["roc_auc"].to_numpy()
-    at_cuts = confusion(test.outcome, segment, segments, cuts)
-    return Evaluation(found, by_decile, at_cuts, slices(test, score), overlaid, learning)
+    at_cuts, by_slice = confusion(test.outcome, segment, segments, cuts), slices(test, score)
+    if test.group is not None:
+        by_decile, at_cuts, by_slice = map(_without_intervals, (by_decile, at_cuts, by_slice))
+    return Evaluation(found, by_decile, at_cuts, by_slice, overlaid, learning)
+
+
+def _without_intervals(table: pd.DataFrame) -> pd.DataFrame:
+    """A table whose intervals and tests take users for independent, without them."""
+    table = table.copy()
+    table[[name for name in map(str, table) if name.endswith(("_low", "_high")) or name == "p"]] = np.nan
+    return table.assign(worse="") if "worse" in table else table

@@ -43,7 +43,7 @@ def learning_curve(family: Family, train: Users, test: Users, score: np.ndarray,
             some = train.take(part)
             fitted = family.pipeline(some.contract, seed).fit(some.features, some.outcome)
             of = fitted.predict_proba(test.features)[:, 1].astype(np.float64)
-        found = area(mean(auc_contributions(test.outcome, of)))
+        found = area(mean(auc_contributions(test.outcome, of), group=test.codes))
         row = {"share": share, "users": len(part), "roc_auc": found.value}
         row |= {f"roc_auc_{end}": value for end in ("low", "high") if (value := getattr(found, end)) is not None}
         if rows:

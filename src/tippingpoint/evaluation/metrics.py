@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
 from tippingpoint.models.calibration import INSIDE, log_losses
-from tippingpoint.offpolicy.statistics import LEVEL, Estimate, mean, normal
+from tippingpoint.offpolicy.statistics import LEVEL, Estimate, mean, normal, squares
 
 REPLICATES = 500
 TOP = 0.10
@@ -29,27 +29,35 @@ def point(metric: str, outcome: np.ndarray, score: np.ndarray) -> float:
     return float(of[metric](outcome, score))
 
 
-def evaluate(outcome: np.ndarray, score: np.ndarray, rng: np.random.Generator) -> dict[str, Estimate]:
+def evaluate(
+    outcome: np.ndarray, score: np.ndarray, rng: np.random.Generator, group: np.ndarray | None = None
+) -> dict[str, Estimate]:
     """All metrics of (n,) calibrated scores against (n,) 0/1 outcomes.
 
     ROC AUC by DeLong, log loss and Brier as means, calibration slope and intercept by Fisher information, PR AUC and
     lift by a bootstrap over users (500 replicates, percentiles). The expected calibration error has no interval:
     under resampling it is biased upward.
+
+    Parameters
+    ----------
+    group
+        (n,) numbers from 0 of the groups users belong to, over which all intervals then are; None where each stands
+        alone.
     """
     ranking = _Ranking(outcome, score)
-    slope, intercept = calibration_line(outcome, np.clip(score, *INSIDE))
+    slope, intercept = calibration_line(outcome, np.clip(score, *INSIDE), group)
     return {
-        **accuracy(outcome, score),
+        **accuracy(outcome, score, group),
         "calibration_slope": slope,
         "calibration_intercept": intercept,
-        **ranking.estimates(rng),
+        **ranking.estimates(rng, group),
         "calibration_error": Estimate(calibration_error(outcome, score)),
     }
 
 
-def accuracy(outcome: np.ndarray, score: np.ndarray) -> dict[str, Estimate]:
+def accuracy(outcome: np.ndarray, score: np.ndarray, group: np.ndarray | None = None) -> dict[str, Estimate]:
     """ROC AUC, log loss and Brier score of (n,) scores: what needs no bootstrap, for any score, a constant too."""
-    found = {metric: mean(of(outcome, score)) for metric, of in CONTRIBUTIONS.items()}
+    found = {metric: mean(of(outcome, score), group=group) for metric, of in CONTRIBUTIONS.items()}
     return found | {"roc_auc": area(found["roc_auc"])}
 
 
@@ -86,11 +94,13 @@ CONTRIBUTIONS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
 """By metric, what each user adds: (n,) terms of (n,) outcomes and scores whose mean is the metric."""
 
 
-def calibration_line(outcome: np.ndarray, score: np.ndarray) -> tuple[Estimate, Estimate]:
+def calibration_line(
+    outcome: np.ndarray, score: np.ndarray, group: np.ndarray | None = None
+) -> tuple[Estimate, Estimate]:
     """Calibration slope, and calibration in the large: the intercept when the slope is held at 1.
 
     1 and 0 are perfect; a slope below 1 means scores too extreme, an intercept above 0 scores too low (Cox 1958;
-    Van Calster et al. 2019). Intervals from the Fisher information.
+    Van Calster et al. 2019). Intervals from the Fisher information; over groups from the sandwich around it.
     """
     x = logit(score)
     if np.ptp(x) == 0:
@@ -100,12 +110,22 @@ def calibration_line(outcome: np.ndarray, score: np.ndarray) -> tuple[Estimate, 
         p = fitted.predict_proba(x[:, None])[:, 1]
         design = np.stack([np.ones_like(x), x], axis=1)
         information = design.T @ (design * (p * (1 - p))[:, None])
-        determinant = information[0, 0] * information[1, 1] - information[0, 1] ** 2
-        variance = information[0, 0] / determinant if determinant > 0 else np.inf
-        slope = normal(float(fitted.coef_[0, 0]), float(np.sqrt(variance)))
+        slope = normal(float(fitted.coef_[0, 0]), _slope_error(information, design * (outcome - p)[:, None], group))
     shift = minimize_scalar(lambda a: float(np.mean(np.logaddexp(0, x + a) - outcome * (x + a))), tol=1e-10).x
     p = expit(x + shift)
-    return slope, normal(float(shift), float(1 / np.sqrt(np.sum(p * (1 - p)))))
+    known = float(np.sum(p * (1 - p)))
+    return slope, normal(float(shift), float(np.sqrt(known if group is None else squares(outcome - p, group)) / known))
+
+
+def _slope_error(information: np.ndarray, score: np.ndarray, group: np.ndarray | None) -> float:
+    """Error of the second coefficient; (2, 2) information and (n, 2) derivatives of the likelihood."""
+    if np.linalg.det(information) <= 0:
+        return float("inf")
+    variance = np.linalg.inv(information)
+    if group is not None:
+        sums = np.stack([np.bincount(group, column) for column in score.T])
+        variance = variance @ (sums @ sums.T) @ variance
+    return float(np.sqrt(variance[1, 1]))
 
 
 def calibration_error(outcome: np.ndarray, score: np.ndarray, bins: int = 10) -> float:
@@ -145,10 +165,13 @@ class _Ranking:
         top = np.interp(TOP * users[-1], np.concatenate([[0], users]), np.concatenate([[0], hits]))
         return float(average_precision), float(top / (TOP * hits[-1]))
 
-    def estimates(self, rng: np.random.Generator) -> dict[str, Estimate]:
+    def estimates(self, rng: np.random.Generator, group: np.ndarray | None) -> dict[str, Estimate]:
         n = len(self.group)
-        values = self.metrics(np.ones(n))
-        draws = [self.metrics(np.bincount(rng.integers(n, size=n), minlength=n)) for _ in range(REPLICATES)]
+        values, size = self.metrics(np.ones(n)), n if group is None else int(group.max()) + 1
+        draws = []
+        for _ in range(REPLICATES):
+            drawn = np.bincount(rng.integers(size, size=size), minlength=size)
+            draws.append(self.metrics(drawn if group is None else drawn[group]))
         tails = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
         low, high = np.nanquantile(draws, tails, axis=0)
         se = np.nanstd(draws, axis=0, ddof=1)

@@ -9,7 +9,8 @@ from tippingpoint.data.source import Source
 from tippingpoint.data.splits import split
 from tippingpoint.data.users import Users
 from tippingpoint.economics import Economics
-from tippingpoint.experiment.evidence import kind_of, rarely_taken
+from tippingpoint.experiment.diagnostics import Chosen, data, evidence
+from tippingpoint.experiment.evidence import kind_of, log_of, rarely_taken
 from tippingpoint.experiment.spec import ExperimentSpec
 from tippingpoint.experiment.valuation import ValuedUsers
 from tippingpoint.models.family import Family
@@ -29,6 +30,7 @@ def ask(settings: Settings, source: Source | None = None) -> ExperimentSpec:
     InputError
         For anything the config or the data get wrong; nothing is logged by then.
     """
+    chosen = Chosen.of(settings.diagnostics)
     families = {name: part.build(Family, f"model.{name}") for name, part in settings.model.items()}
     policy = settings.policy.build(Policy, "policy")
     economics = settings.economics.build(Economics, "economics")
@@ -52,7 +54,11 @@ def ask(settings: Settings, source: Source | None = None) -> ExperimentSpec:
         raise InputError("policy.actions", what, f"{nearest(unknown[0], actions)} Type {typed}, or another of them.")
     if kind in ("experiment", "logged"):
         rarely_taken(parts.test, decided)
-    valued = ValuedUsers.of(kind, parts.train, parts.test, actions, economics, settings.seed)
+    assigned = evidence.of_assignment(users, kind, settings.seed, chosen)
+    log = log_of(kind, parts.train, parts.test, settings.seed) if kind in ("experiment", "logged") else None
+    valued = ValuedUsers.of(
+        kind, parts.train, parts.test, actions, economics, settings.seed, log, assigned.vetoed, chosen.accept
+    )
     return ExperimentSpec(
         name=source.question,
         origin=source.origin,
@@ -74,6 +80,13 @@ def ask(settings: Settings, source: Source | None = None) -> ExperimentSpec:
         terms=source.terms,
         config=settings.model_dump(mode="json"),
         source=source,
+        chosen=chosen,
+        findings=(
+            *chosen.settle(data.of_users(users)),
+            *assigned.findings,
+            *chosen.settle(evidence.of_kind(users, kind)),
+        ),
+        log=log,
     )
 
 

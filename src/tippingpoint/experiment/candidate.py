@@ -11,8 +11,10 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from tippingpoint.config.settings import Settings
+from tippingpoint.config.settings import Settings, Split
 from tippingpoint.core.redaction import masked
+from tippingpoint.core.strict import validate
+from tippingpoint.data.splits import sides
 from tippingpoint.data.users import Intake, Users
 from tippingpoint.decisions import deployment
 from tippingpoint.evaluation import accuracy, auc_contributions, evaluate, point
@@ -20,8 +22,11 @@ from tippingpoint.evaluation.baselines import best_column
 from tippingpoint.evaluation.evaluation import evaluation
 from tippingpoint.evaluation.learning import learning_curve
 from tippingpoint.experiment.build import fitted_on
+from tippingpoint.experiment.diagnostics import tags
+from tippingpoint.experiment.diagnostics.data import leaks
 from tippingpoint.experiment.evaluation_figures import write_evaluation
 from tippingpoint.experiment.explanation_figures import write_explanations
+from tippingpoint.experiment.findings import all_of, of_candidate
 from tippingpoint.experiment.report import card
 from tippingpoint.experiment.resume import DIGEST, own_tags, stop_if_finished
 from tippingpoint.experiment.spec import Baseline, Candidate, ExperimentSpec
@@ -35,12 +40,15 @@ from tippingpoint.policies.policy import Policy
 from tippingpoint.reports import figures
 from tippingpoint.reports.markdown import shortened
 from tippingpoint.tracking import backend
+from tippingpoint.tracking.models import OUT_OF_FOLD, saved_scores
 from tippingpoint.tracking.provenance import provenance
 from tippingpoint.tracking.registry import Client, Version, check_policy, register, registered_from
 from tippingpoint.tracking.runs import Run, reap
 from tippingpoint.tracking.tags import JOB
 
 EXAMPLE_ROWS = 5
+FITTED = 10_000
+"""Users a model was fitted on that it is scored on too: it ranks them better than others if it overfits."""
 
 
 def open_store(settings: Settings, question: ExperimentSpec) -> tuple[Client, str]:
@@ -97,8 +105,11 @@ def with_baselines(question: ExperimentSpec, development: Users | None = None) -
     baselines = []
     for name, score in {"constant": constant, f"column {column.column}": of}.items():
         value = question.valued.value(binding.bind(question.policy, score["validation"]), score["test"])
-        baselines.append(Baseline(name, score["test"], accuracy(parts.test.outcome, score["test"]), value))
-    return replace(question, baselines=tuple(baselines), alone=alone)
+        metrics = accuracy(parts.test.outcome, score["test"], parts.test.codes)
+        baselines.append(Baseline(name, score["test"], metrics, value))
+    found = replace(question, baselines=tuple(baselines), alone=alone)
+    leaking = question.chosen.settle([leaks(found.suspects, alone)])
+    return replace(found, findings=(*leaking, *(of for of in question.findings if of.code != "TP103")))
 
 
 def overview(question: ExperimentSpec) -> bytes | None:
@@ -123,7 +134,7 @@ def answer(question: ExperimentSpec, family: str, development: Users | None = No
     binding = BindingUsers.of(fitted.train, fitted.validation, question.economics, seed)
     policy = binding.bind(question.policy, fitted.on_validation)
     value = question.valued.value(policy, score)
-    metrics = evaluate(test.outcome, score, np.random.default_rng([seed, 1]))
+    metrics = evaluate(test.outcome, score, np.random.default_rng([seed, 1]), test.codes)
     start = time.perf_counter()
     rows = np.sort(np.random.default_rng([seed, 2]).permutation(len(test))[: question.explain_rows])
     background = background_of(fitted.seen.features, seed)
@@ -132,8 +143,12 @@ def answer(question: ExperimentSpec, family: str, development: Users | None = No
     learning = None
     if question.report == "full":
         learning = learning_curve(question.families[family], fitted.seen, test, score, seed)
+    out_of_fold = None
+    if development is not None:
+        out_of_fold = fitted.on_validation[sides(development, validate(Split, question.config["split"], "split")) == 1]
     segment, rng = policy.segment(score, test.features), np.random.default_rng([seed, 6])
-    return Candidate(
+    some = fitted.seen.take(np.random.default_rng([seed, 13]).permutation(len(fitted.seen))[:FITTED])
+    found = Candidate(
         family=family,
         model=fitted.model,
         policy=policy,
@@ -147,7 +162,7 @@ def answer(question: ExperimentSpec, family: str, development: Users | None = No
         evaluation=evaluation(test, score, segment, policy.segments, policy.score_cuts, learning, rng),
         deployment=deployment(
             question.name,
-            question.evidence.kind,
+            question.evidence,
             question.terms,
             question.economics,
             question.actions,
@@ -156,7 +171,10 @@ def answer(question: ExperimentSpec, family: str, development: Users | None = No
             fitted.on_validation,
         ),
         development=development,
+        out_of_fold=out_of_fold,
+        fitted=mean(auc_contributions(some.outcome, fitted.model.score(some)), group=some.codes),
     )
+    return replace(found, findings=of_candidate(found, question))
 
 
 @dataclass(frozen=True)
@@ -200,7 +218,7 @@ def _segments(question: ExperimentSpec, policy: Policy, score: np.ndarray, value
     for s, segment in enumerate(policy.segments):
         members, action = code == s, policy.actions[segment]
         size = int(members.sum())
-        gain = mean(value.contribution[members]) if size else Estimate(float("nan"))
+        gain = value.among(members) if size else Estimate(float("nan"))
         measured = question.evidence.measured and (size >= LEAST_CHANGED or (size > 0 and action == "none"))
         row = {
             "segment": segment,
@@ -213,7 +231,7 @@ def _segments(question: ExperimentSpec, policy: Policy, score: np.ndarray, value
             f"uplift_per_user_{kind}_low": gain.low if measured else np.nan,
             f"uplift_per_user_{kind}_high": gain.high if measured else np.nan,
         }
-        if not question.evidence.measured and size and action != "none":
+        if kind == "assumed" and size and action != "none":
             row["break_even_response"] = question.valued.break_even(members, action)
         rows.append(row)
     return pd.DataFrame(rows)
@@ -252,11 +270,13 @@ def record(candidate: Candidate, question: ExperimentSpec, settings: Settings, r
         (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
         (folder / "policy.json").write_text(json.dumps(candidate.policy.bound(), indent=2))
         (folder / "card.md").write_text(note)
+        if candidate.out_of_fold is not None:
+            (folder / OUT_OF_FOLD).write_bytes(saved_scores(candidate.out_of_fold))
         (folder / "packages.txt").write_text("\n".join(made_with.packages) + "\n")
         if made_with.diff:
             (folder / "uncommitted.diff").write_text(made_with.diff)
         run.artifacts(folder)
-    run.tags({"mlflow.note.content": shortened(note, "run")})
+    run.tags({"mlflow.note.content": shortened(note, "run"), **tags(all_of(question, candidate))})
     return model_id
 
 
@@ -270,7 +290,7 @@ def _params(candidate: Candidate, question: ExperimentSpec, config: dict[str, An
         "calibration": candidate.model.calibration,
         **{f"model.{key}": value for key, value in config["model"][candidate.family].items() if key != "search"},
         **{f"{of}.{key}": value for of in ("data", "policy", "economics") for key, value in config[of].items()},
-        **{key: config[key] for key in ("split", "evidence", "select_by", "explain_rows", "seed")},
+        **{key: config[key] for key in ("split", "diagnostics", "evidence", "select_by", "explain_rows", "seed")},
         "report": question.report,
     }
 
@@ -301,7 +321,8 @@ def _over_baselines(candidate: Candidate, question: ExperimentSpec) -> dict[str,
     if not question.baselines:
         return {}
     column, outcome = question.baselines[-1], question.parts.test.outcome
-    gain = mean(auc_contributions(outcome, candidate.score) - auc_contributions(outcome, column.score))
+    terms = auc_contributions(outcome, candidate.score) - auc_contributions(outcome, column.score)
+    gain = mean(terms, group=question.parts.test.codes)
     return {"baseline/roc_auc": column.metrics["roc_auc"], "baseline/roc_auc_gain": gain}
 
 
@@ -314,14 +335,15 @@ def register_candidate(
     """
     if (there := registered_from(client, run_id)) is not None:
         return there
-    tags = {
+    of = {
         "model": candidate.family,
-        "evidence": question.evidence.kind,
+        "evidence": question.evidence.label,
         "data_digest": question.users.digest,
         "economics": question.economics.name,
+        **tags(all_of(question, candidate)),
     }
     note = shortened(card(candidate, question, provenance(), f"models:/{model_id}"), "version")
-    return register(client, question.name, model_id, run_id, candidate.policy, candidate.deployment, tags, note)
+    return register(client, question.name, model_id, run_id, candidate.policy, candidate.deployment, of, note)
 
 
 def run_tags(question: ExperimentSpec, job: str) -> dict[str, str]:
@@ -331,7 +353,7 @@ def run_tags(question: ExperimentSpec, job: str) -> dict[str, str]:
         **provenance().tags(),
         JOB: job,
         "question": question.name,
-        "evidence": question.evidence.kind,
+        "evidence": question.evidence.label,
         "data_digest": question.users.digest,
         "policy_name": policy.name,
         "policy_version": str(policy.version),

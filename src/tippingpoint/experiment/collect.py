@@ -15,6 +15,7 @@ from tippingpoint.data.users import Users
 from tippingpoint.economics import Economics
 from tippingpoint.experiment.collected_evidence import EvidenceModels, PartEvidence, measure_names
 from tippingpoint.experiment.collected_tables import break_even_responses, movement, segments_of
+from tippingpoint.experiment.diagnostics import Chosen, evidence
 from tippingpoint.experiment.evidence import kind_of, rarely_taken
 from tippingpoint.experiment.valuation import BindingUsers
 from tippingpoint.offpolicy.cells import gather, grid
@@ -54,6 +55,7 @@ def gather_users(
     InputError
         Where users, models, policies and economics do not fit each other.
     """
+    chosen = Chosen.of(settings.diagnostics, *(model.config for model in models.values()))
     source, users, parts = _users(settings, models, source)
     first, seed, cuts = next(iter(models.values())), settings.seed or 0, settings.cuts or CUTS
     kind = kind_of(settings.evidence, users)
@@ -62,12 +64,15 @@ def gather_users(
     if len(of_all) < len(policies):  # it stands in every contest, once and not once a model
         policies = {name: policy for name, policy in policies.items() if name not in of_all}
     fitted = EvidenceModels.on(kind, parts.train, seed)
+    assigned = evidence.of_assignment(users, kind, seed, chosen)
+    allowed = assigned.vetoed, tuple(chosen.accept)
     known = {
-        name: PartEvidence.of(kind, fitted, parts.train, part, actions, economics, seed)
+        name: PartEvidence.of(kind, fitted, parts.train, part, actions, economics, seed, allowed)
         for name, part in {"validation": parts.validation, "test": parts.test}.items()
     }
     scores = {
-        name: {m: score_users(m, model, of.valued.users) for m, model in models.items()} for name, of in known.items()
+        "validation": {m: score_validation(m, model, users, parts) for m, model in models.items()},
+        "test": {m: score_users(m, model, parts.test) for m, model in models.items()},
     }
     binding = BindingUsers.of(parts.train, parts.validation, economics, seed, fitted.outcomes)
     bound = {
@@ -81,11 +86,14 @@ def gather_users(
         segments["break_even_response"] = break_even_responses(segments, groups, test.valued)
     tables = {"movement": movement(groups, bound)} | test.tables(scores["test"], decisions["test"])
     about = _of_users(first.question, source, users, kind) | _of_prices(economics, actions, excluded, users, test)
+    told = (*assigned.findings, *chosen.settle(evidence.of_kind(users, kind)))
+    told += tuple(test.findings(chosen, bound, scores["test"], assigned.vetoed))
+    about |= {"vetoed": list(assigned.vetoed), "findings": [finding.to_dict() for finding in told]}
     about |= {"users": {"all": len(users), "validation": len(parts.validation), "test": len(parts.test)}}
     about |= _of_contestants(models, policies, bound) | {"cuts": cuts, "seed": seed}
     return SufficientStatistics(
         about=about,
-        scored={m: _scored(cuts, {part: scores[part][m] for part in known}, known, policies) for m in models},
+        scored={m: _scored(cuts, {part: scores[part][m] for part in known}, known, bound[m]) for m in models},
         validation=join(decisions["validation"], validation.valued.evidence, validation.further),
         test=join(decisions["test"], test.valued.evidence, test.further, test.log_blocks()),
         segments=segments,
@@ -177,7 +185,7 @@ def _users(
         )
     if users.digest != first.data_digest and users.contract.user_id is None:
         what = f"users of {source.origin} carry no id, so that those the models were fitted on may be among them"
-        raise InputError("data", what, "Name their id column: data.user_id=…")
+        raise InputError("data", what, "Name their id column: data.id=…")
     for name, model in models.items():
         check_columns(name, model, users)
     return source, users, split(users, validate(Split, first.config["split"], "split"))
@@ -262,6 +270,27 @@ def score_users(name: str, model: LoadedModel, users: Users) -> np.ndarray:
     if broken := int((~np.isfinite(score)).sum()):
         raise InputError(f"models.{name}", f"{broken} of {len(users)} scores are missing or infinite", "Fit it again.")
     return np.asarray(score)
+
+
+def score_validation(name: str, model: LoadedModel, users: Users, parts: Parts) -> np.ndarray:
+    """(n,) scores of the validation users, out of fold where the model was fitted on them itself.
+
+    Parameters
+    ----------
+    users
+        All users that `parts` are of.
+
+    Raises
+    ------
+    InputError
+        As `score_users` does, or where the scores that were kept are of other users.
+    """
+    if model.out_of_fold is None or users.digest != model.data_digest:
+        return score_users(name, model, parts.validation)
+    if len(model.out_of_fold) != len(parts.validation):
+        what = f"kept scores of {len(model.out_of_fold):,} validation users, where there are {len(parts.validation):,}"
+        raise InputError(f"models.{name}", what, "Search again, or name another model.")
+    return model.out_of_fold
 
 
 def _scored(

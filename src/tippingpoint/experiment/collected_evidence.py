@@ -1,6 +1,6 @@
 """All that is known of one part's users under each action, and what policies decide for them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -11,6 +11,8 @@ from tippingpoint.core.errors import InputError
 from tippingpoint.data.users import Users
 from tippingpoint.economics import Economics
 from tippingpoint.experiment.collected_tables import calibration_of_rewards, diagnostics, ranking
+from tippingpoint.experiment.diagnostics import Chosen, Finding, evidence
+from tippingpoint.experiment.diagnostics import policy as policy_findings
 from tippingpoint.experiment.evidence import Predict, fit_logging, fit_measure, fit_rewards, log_of
 from tippingpoint.experiment.simulation_result import BEST, ORACLE, PAIR
 from tippingpoint.experiment.valuation import ValuedUsers
@@ -80,8 +82,14 @@ class PartEvidence:
         actions: tuple[str, ...],
         economics: Economics,
         seed: int,
+        allowed: tuple[tuple[str, ...], tuple[str, ...]] = ((), ()),
     ) -> Self:
         """Gather what is known of users; `train` are others, which the models were fitted on.
+
+        Parameters
+        ----------
+        allowed
+            Codes of the vetoes of the whole evidence, and of those that were accepted.
 
         Raises
         ------
@@ -91,7 +99,7 @@ class PartEvidence:
         log = None
         if kind in ("experiment", "logged"):
             log = log_of(kind, train, users, seed, models.outcomes, models.chances)
-        valued = ValuedUsers.of(kind, train, users, actions, economics, seed, log)
+        valued = ValuedUsers.of(kind, train, users, actions, economics, seed, log, *allowed)
         kept = [users.actions.index(a) for a in actions] if kind != "assumed" else list(range(len(actions)))
         further = {MONEY: valued.reward} if economics.per_user else {}
         for measure, expected in models.measures.items():
@@ -106,6 +114,28 @@ class PartEvidence:
         if predicted is None and models.outcomes is not None:
             predicted = models.outcomes(users.features)
         return cls(valued, log, kept, further, None if predicted is None else predicted[:, kept])
+
+    def findings(
+        self,
+        chosen: Chosen,
+        bound: Mapping[str, Mapping[str, Policy]],
+        scores: Mapping[str, np.ndarray],
+        vetoed: tuple[str, ...],
+    ) -> Iterator[Finding]:
+        """What diagnostics find of each model's policies on these users."""
+        valued, log = self.valued, self.log
+        for model, policies in bound.items():
+            for name, policy in policies.items():
+                of = f"{model}{PAIR}{name}"
+                if log is not None and not vetoed:
+                    codes = np.asarray(self.kept)[valued.decide(policy, scores[model])]
+                    slope = np.zeros((len(valued.users), log.logging_probability.shape[1]))
+                    slope[:, self.kept] = valued.reward_slope
+                    estimated = valued.evidence.kind == "logged"
+                    weights = evidence.Weights.of(log, codes, slope, estimated)
+                    yield from chosen.settle(evidence.of_weights(weights), of)
+                decided = policy_findings.Decided.of(policy, valued.users, scores[model])
+                yield from chosen.settle(policy_findings.of_policy(decided), of)
 
     def decide(
         self, bound: Mapping[str, Mapping[str, Policy]], scores: Mapping[str, np.ndarray], best: bool
@@ -125,14 +155,14 @@ class PartEvidence:
 
     def tables(self, scores: dict[str, np.ndarray], decisions: dict[str, np.ndarray]) -> dict[str, pd.DataFrame]:
         """How well scores rank users, and what the log can say; nothing of what was never tried."""
-        evidence, actions, users = self.valued.evidence, self.valued.actions, self.valued.users
-        if evidence.kind == "assumed":
+        known, actions, users = self.valued.evidence, self.valued.actions, self.valued.users
+        if known.kind == "assumed":
             return {}
         effect = None if self.predicted is None else self.predicted - self.predicted[:, :1]
-        found = {"ranking": ranking(scores, effect, evidence, actions, users.contract.good)}
+        found = {"ranking": ranking(scores, effect, known, actions, users.contract.good)}
         if self.log is not None:
             everyone = {f"everyone {action}": np.full(len(users), k) for k, action in enumerate(actions)}
-            found["evidence"] = diagnostics(evidence.kind, self.log, decisions | everyone, self.kept)
+            found["evidence"] = diagnostics(known.kind, self.log, decisions | everyone, self.kept)
             found["reward_model"] = calibration_of_rewards(self.log, users.actions)
         return found
 

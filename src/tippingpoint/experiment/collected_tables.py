@@ -133,9 +133,11 @@ def ranking(
         effect = (evidence.outcome_scores[:, k] - evidence.outcome_scores[:, 0]) * sign
         rules = dict(scores) if predicted_effect is None else scores | {EFFECT: predicted_effect[:, k] * sign}
         for rule, score in rules.items():
-            found: dict[str, Estimate] = {"autoc": autoc(score, effect), "qini": qini(score, effect)}
-            found |= {f"uplift_at_{share:.0%}": uplift_at(share, score, effect) for share in SHARES}
-            for name, e in found.items():
+            group = evidence.group
+            found: dict[str, Estimate] = {"autoc": autoc(score, effect, group), "qini": qini(score, effect, group)}
+            found |= {f"uplift_at_{share:.0%}": uplift_at(share, score, effect, group) for share in SHARES}
+            for name, estimate in found.items():
+                e = estimate if evidence.measured else Estimate(estimate.value)
                 ends = {"value": e.value, "se": e.se, "low": e.low, "high": e.high}
                 ends["z"] = e.value / e.se if e.se else None
                 rows.append({"rule": rule, "action": action, "measure": name, "evidence": evidence.kind, **ends})

@@ -14,6 +14,7 @@ from tippingpoint.models.chances import fit_chances
 from tippingpoint.models.logistic import Logistic
 from tippingpoint.offpolicy import evidence as counterfactual
 from tippingpoint.offpolicy.evidence import Evidence, Kind, Log
+from tippingpoint.offpolicy.support import Support
 
 Predict = Callable[[pd.DataFrame], np.ndarray]
 """(n, K) predictions under each action from the features of n users."""
@@ -80,15 +81,16 @@ def gather_evidence(
         The same users' log, where `log_of` made it already.
     """
     if kind == "truth" and users.truth is not None:
-        return Evidence("truth", users.truth)
+        return Evidence("truth", users.truth, group=users.codes)
     if kind == "assumed":
         if not users.contract.good:  # a response is stated for those who pay: here, those with outcome 0
-            return Evidence(kind, 1 - counterfactual.assumed(1 - users.outcome, response))
-        return Evidence(kind, counterfactual.assumed(users.outcome, response))
+            return Evidence(kind, 1 - counterfactual.assumed(1 - users.outcome, response), group=users.codes)
+        return Evidence(kind, counterfactual.assumed(users.outcome, response), group=users.codes)
     log = log or log_of(kind, train, users, seed)
     assert log.predicted is not None
     outcome_scores = counterfactual.doubly_robust(log.outcome, log.action, log.logging_probability, log.predicted)
-    return Evidence(kind, outcome_scores)
+    support = Support.of(log.logging_probability, log.predicted, estimated=kind == "logged")
+    return Evidence(kind, outcome_scores, {"phi": support}, users.codes)
 
 
 def log_of(

@@ -70,6 +70,7 @@ class FittedModel:
             experiment="",
             registered=None,
             classifier=self.candidate.model.classifier,
+            out_of_fold=self.candidate.out_of_fold,
         )
         decider = Decider(self.reference, model.classifier, self.columns, self.policy, self.candidate.deployment)
         return Loaded(name, version, self.policy.bound_digest, model, decider)

@@ -5,9 +5,12 @@ from rich.text import Text
 from tippingpoint.core.run_reference import Provenance
 from tippingpoint.data.outcome import words
 from tippingpoint.data.users import unseen
+from tippingpoint.experiment.findings import all_of
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
-from tippingpoint.experiment.warnings import known_limits
 from tippingpoint.reports.markdown import render
+
+NAMED = 6
+"""Columns a card names of those no model sees."""
 
 
 def about(question: ExperimentSpec) -> list[Text]:
@@ -25,9 +28,9 @@ def about(question: ExperimentSpec) -> list[Text]:
     lines += [f"Log: {contract.log}."] if contract.log else []
     lines += [f"Numbers read from text: {contract.reading}."] if contract.reading else []
     lines += [f"Times: {contract.days}."] if contract.days else []
-    lines += [f"{column!r} {why}." for column, why in contract.remarks.items()]
     if contract.dropped:
         lines.append("Not seen by models: " + ", ".join(unseen(contract.dropped)))
+    lines += [f"Assumed, not measured: {question.assumption}."] if question.assumption else []
     return [Text(line) for line in lines]
 
 
@@ -37,13 +40,24 @@ def _count(n: int, one: str, many: str = "") -> str:
 
 def uplift_heads(question: ExperimentSpec) -> list[str]:
     """Two column heads: uplift in outcomes and in money, with the evidence behind them."""
-    kind = question.evidence.kind
+    kind = question.evidence.label
     outcome = question.users.contract.outcome
     return [f"{outcome}\nper 1,000\n({kind})", f"{question.economics.currency}\nper user\n({kind})"]
 
 
 def card(candidate: Candidate, question: ExperimentSpec, provenance: Provenance, model_uri: str) -> str:
     """One model: what it is, on which users, how good, the value of its policy, how to load it."""
-    limits = known_limits(candidate, question)
+    limits = [*map(str, all_of(question, candidate)), *_always(question)]
     of = {"candidate": candidate, "question": question, "provenance": provenance}
     return render("model.md.j2", **of, limits=limits, model_uri=model_uri)
+
+
+def _always(question: ExperimentSpec) -> list[str]:
+    """What holds without any measurement."""
+    told, contract = [], question.users.contract
+    if contract.dropped:
+        shown = unseen(contract.dropped)
+        told.append(f"Not seen by the model: {', '.join(shown[:NAMED])}{'…' * (len(shown) > NAMED)}.")
+    if days := contract.days:
+        told.append(f"Times are read as numbers: {days}; `tippingpoint score` counts them, MLflow alone does not.")
+    return [*told, "Test users are a part of the same table: nothing here speaks of a later time or of other users."]

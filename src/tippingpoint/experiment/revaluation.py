@@ -10,7 +10,7 @@ import pandas as pd
 from tippingpoint.economics import Economics
 from tippingpoint.experiment.simulation_result import BEST, DEFAULT, NONE, ORACLE, PAIR, RANDOM, THEN, Simulation, ends
 from tippingpoint.experiment.thresholds import SimulationRequest, cut_offs
-from tippingpoint.offpolicy.cells import Cells, Line, contacts, linear, outcomes
+from tippingpoint.offpolicy.cells import Line, contacts, linear, outcomes
 from tippingpoint.offpolicy.contest import contest_of_cells
 from tippingpoint.offpolicy.estimators import estimates
 from tippingpoint.offpolicy.statistics import LEAST_CHANGED, Estimate
@@ -18,6 +18,7 @@ from tippingpoint.offpolicy.sufficient_statistics import MEASURE, MONEY, Joint, 
 from tippingpoint.offpolicy.value import break_even_response
 from tippingpoint.policies.bands import Bands
 from tippingpoint.policies.best_action import BestAction
+from tippingpoint.policies.share_bands import ShareBands
 
 INTEREST = 0.01
 """Share of a user's value with no action: the smallest uplift of interest, where none is stated."""
@@ -39,13 +40,16 @@ def price(gathered: SufficientStatistics, asked: SimulationRequest) -> Simulatio
     test, validation = (_renamed(joint, named) for joint in (gathered.test, gathered.validation))
     pairs = [name for name in test.decisions if PAIR in name]
     first, on_validation = pairs[0], None
-    if about["kind"] != "assumed":
-        each = {name: uplift(validation, line, validation.decisions[name]).value for name in pairs}
-        first = max(each, key=each.__getitem__)
-        on_validation = each[first]
+    measured = test.cells.measured
+    if measured:
+        on = {name: uplift(validation, line, validation.decisions[name]) for name in pairs}
+        each = {name: of.value for name, of in on.items() if of.low is not None}  # what is vetoed leads nothing
+        if each:
+            first = max(each, key=each.__getitem__)
+            on_validation = each[first]
     coefficients = _contestants(test, line, first, actions, usable(economics, actions))
     verdicts = []
-    if about["kind"] != "assumed":
+    if measured:
         verdicts = contest_of_cells(test.cells, coefficients, np.random.default_rng([asked.seed, 5]))
     banded = {name: policy for name, policy in asked.policies.items() if isinstance(policy, Bands)}
     own, by = first.split(PAIR)
@@ -65,13 +69,20 @@ def price(gathered: SufficientStatistics, asked: SimulationRequest) -> Simulatio
         verdicts=verdicts,
         estimators=_estimators(about, line, test, coefficients),
         all_cut_offs=[
-            cut_offs(gathered, asked, line, m, n, p, full=(m, n) == shown or not asked.first_only)
+            cut_offs(gathered, asked, line, m, n, _bound(about, m, n, p), full=(m, n) == shown or not asked.first_only)
             for m in gathered.scored
             for n, p in banded.items()
         ],
         segments=segments.assign(policy=[named[name].split(PAIR)[1] for name in both]),
         tornado=_tornado(about, asked, test, test.decisions[first]),
     )
+
+
+def _bound(about: Mapping[str, Any], model: str, name: str, policy: Bands) -> Bands:
+    """A policy of bands with the cut-offs it has under a model's scores."""
+    if not isinstance(policy, ShareBands):
+        return policy
+    return policy.model_copy(update={"cuts": tuple(about["bound"][model][name]["cuts"])})
 
 
 def _names(gathered: SufficientStatistics, asked: SimulationRequest, line: Line) -> dict[str, str]:
@@ -210,13 +221,13 @@ def _segments(gathered: SufficientStatistics, economics: Economics, line: Line) 
     column = f"uplift_per_user_{kind}"
     rows = []
     for s, action in enumerate(table["action"]):
-        own, k = _only(gathered.segment_cells, s), actions.index(action)
+        own, k = gathered.segment_cells.only(s), actions.index(action)
         row: dict[str, float | None] = {}
         if own.users > 1:
             L = own.coefficients(line, {0, k})
             e = linear(own, np.tile(L[k] - L[0], (2, 1)))
             e = e if own.users >= LEAST_CHANGED or not k else Estimate(e.value)  # too few for a normal interval
-            known_ends = [""] if kind == "assumed" else list(ends(e))
+            known_ends = list(ends(e)) if own.measured else [""]
             row = {f"{column}{end}": np.nan if (value := ends(e)[end]) is None else value for end in known_ends}
             if kind == "assumed" and k and not about["per_user_prices"]:
                 base = float(own.gram[0, 0, own.columns("phi").start]) / own.users
@@ -231,11 +242,6 @@ def _break_even(economics: Economics, about: Mapping[str, Any], base: float, act
     if not about["good"]:  # in terms of those who pay, whose outcome is 0
         reward_intercept, reward_slope, base = reward_intercept + reward_slope, -reward_slope, 1 - base
     return float(break_even_response(base, reward_intercept, reward_slope)[1])
-
-
-def _only(cells: Cells, s: int) -> Cells:
-    gram = np.stack([cells.gram[s], np.zeros_like(cells.gram[s])])
-    return Cells(cells.kind, np.array([0.5]), cells.actions, cells.blocks, gram)
 
 
 def _tornado(about: Mapping[str, Any], asked: SimulationRequest, joint: Joint, decision: np.ndarray) -> pd.DataFrame:

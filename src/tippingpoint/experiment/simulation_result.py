@@ -7,9 +7,11 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
+from tippingpoint.experiment.diagnostics import Finding, Findings
 from tippingpoint.experiment.thresholds import CutOffs, CutOffView, SimulationRequest
 from tippingpoint.offpolicy.choice import Valued
 from tippingpoint.offpolicy.contest import Contrast
+from tippingpoint.offpolicy.evidence import labelled
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.offpolicy.sufficient_statistics import SufficientStatistics
 
@@ -34,10 +36,10 @@ class Simulation:
     decided
         (cells of test,) action codes of each contestant that is a policy.
     first
-        The contestant `model · policy` that is shown first: the leader; under assumed evidence, which chooses nothing,
-        the first one asked for.
+        The contestant `model · policy` that is shown first: the leader; where nothing is chosen, as evidence is assumed
+        or vetoed, the first one asked for.
     on_validation
-        The leader's uplift there, money per user, which is why it leads; None under assumed evidence.
+        The leader's uplift there, money per user, which is why it leads; None without a leader.
     values
         One row a contestant: value, uplift, outcomes, users acted on, spend and regret, on test.
     verdicts
@@ -68,14 +70,34 @@ class Simulation:
         return str(self.gathered.about["kind"])
 
     @property
+    def vetoed(self) -> tuple[str, ...]:
+        """Codes of the diagnostics that take every interval away."""
+        return tuple(self.gathered.about.get("vetoed", ()))
+
+    @property
+    def measured(self) -> bool:
+        """Whether there are intervals, and anything is chosen or ranked: not of what is assumed or vetoed."""
+        return self.kind != "assumed" and not self.vetoed
+
+    @property
+    def label(self) -> str:
+        """The evidence as people read it."""
+        return labelled(self.kind, self.vetoed)
+
+    @property
+    def findings(self) -> Findings:
+        """What diagnostics found of the users, the evidence and the policies."""
+        return tuple(Finding.from_dict(node) for node in self.gathered.about.get("findings", ()))
+
+    @property
     def leader(self) -> str | None:
-        """The contestant of largest uplift on validation; None under assumed evidence."""
-        return None if self.kind == "assumed" else self.first
+        """The contestant of largest uplift on validation; None where none has an interval there."""
+        return None if self.on_validation is None else self.first
 
     @property
     def ordered(self) -> list[str]:
-        """Contestants, the best first; under assumed evidence as they were asked for."""
-        if self.kind == "assumed":
+        """Contestants, the best first; without a leader as they were asked for."""
+        if self.leader is None:
             return list(self.values)
         return sorted(self.values, key=lambda name: (-self.values[name]["uplift_per_user"].value, name))
 
@@ -122,7 +144,7 @@ class Simulation:
         for name, sheet in {"value": of.value, "uplift": of.uplift, "uplift_per_1000": of.outcomes}.items():
             numbers = {"": sheet.value, "_se": sheet.se, "_low": sheet.low, "_high": sheet.high}
             numbers |= {"_band_low": sheet.band_low, "_band_high": sheet.band_high}
-            if kind == "assumed":
+            if not self.measured:
                 numbers = {"": sheet.value}
             columns |= {f"{name}_{kind}{end}": values[rise] for end, values in numbers.items()}
         columns |= {"acted_on": of.uplift.changed[rise], "supported": of.uplift.supported[rise]}
@@ -224,7 +246,7 @@ class Simulation:
         ranges = {"untold_cuts": best.inconclusive_ranges} if best else {}
         return {
             **{key: value for key, value in self.gathered.about.items() if key not in ("economics", "prices")},
-            "evidence": self.kind,
+            "evidence": self.label,
             "economics": {"name": self.asked.economics.name, "currency": self.currency},
             **({"leader": self.leader} if self.leader else {}),
             **ranges,

@@ -16,12 +16,14 @@ from tippingpoint.decisions import Deployment
 from tippingpoint.economics import Economics
 from tippingpoint.evaluation import auc_contributions
 from tippingpoint.evaluation.evaluation import Evaluation
+from tippingpoint.experiment.assumption import in_words
+from tippingpoint.experiment.diagnostics import Chosen, Findings
 from tippingpoint.experiment.valuation import ValuedUsers
 from tippingpoint.explanation import Explanation, raw_columns
 from tippingpoint.models.calibration import Model
 from tippingpoint.models.family import Family
 from tippingpoint.models.size import nodes, used
-from tippingpoint.offpolicy.evidence import Evidence
+from tippingpoint.offpolicy.evidence import Evidence, Log
 from tippingpoint.offpolicy.statistics import Estimate, mean
 from tippingpoint.offpolicy.value import PolicyValue
 from tippingpoint.policies.policy import Policy
@@ -64,6 +66,12 @@ class ExperimentSpec:
         The composed config, as a run keeps it.
     source
         Where the users came from.
+    chosen
+        Which diagnostics are silenced and accepted.
+    findings
+        What diagnostics found of the users and of the evidence.
+    log
+        What was done to the test users, and what came of it; None where nothing was logged.
     """
 
     name: str
@@ -88,6 +96,9 @@ class ExperimentSpec:
     terms: TableSchema | None = None
     config: dict[str, Any] = field(default_factory=dict)
     source: Source | None = None
+    chosen: Chosen = field(default_factory=Chosen)
+    findings: Findings = ()
+    log: Log | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
@@ -120,7 +131,8 @@ class ExperimentSpec:
                 "digest": self.policy.digest,
             },
             "economics": {"name": self.economics.name, "currency": self.economics.currency},
-            "evidence": self.evidence.kind,
+            "evidence": self.evidence.label,
+            "findings": [finding.to_dict() for finding in self.findings],
             "best_auc": self.best_auc,
             "baselines": [baseline.to_dict(self.evidence.kind) for baseline in self.baselines],
         }
@@ -129,6 +141,20 @@ class ExperimentSpec:
     def valued(self) -> ValuedUsers:
         """The test users with evidence and prices of each action."""
         return ValuedUsers(self.parts.test, self.actions, self.evidence, self.reward_intercept, self.reward_slope)
+
+    @property
+    def assumption(self) -> str:
+        """What each action is assumed to do to the outcome, in words; empty where its effect is measured."""
+        if self.evidence.kind != "assumed":
+            return ""
+        response, contract = self.economics.response(self.actions), self.users.contract
+        rate = float(self.users.outcome.mean())
+        return in_words(self.actions, response.tolist(), contract.outcome, rate, contract.good)
+
+    @property
+    def evidence_in_words(self) -> str:
+        """Where uplift will come from: the kind of evidence, and what is assumed."""
+        return f"uplift is {self.evidence.kind}{f': {self.assumption}' if self.assumption else ''}"
 
     @property
     def suspects(self) -> list[str]:
@@ -200,6 +226,12 @@ class Candidate:
         What deciding for new users takes besides the model and the policy.
     development
         Train and validation together where it was fitted on both, once a search had chosen it; else None.
+    out_of_fold
+        (n,) scores of the validation users by models fitted on others, where it was fitted on them itself; else None.
+    fitted
+        ROC AUC on the users it was fitted on.
+    findings
+        What diagnostics found of it and of its policy.
     """
 
     family: str
@@ -215,6 +247,9 @@ class Candidate:
     evaluation: Evaluation
     deployment: Deployment
     development: Users | None = None
+    out_of_fold: np.ndarray | None = None
+    fitted: Estimate | None = None
+    findings: Findings = ()
 
     def policy_metrics(self, kind: str) -> dict[str, Estimate]:
         """Value and uplift of the policy under names that carry the kind of evidence."""
@@ -238,9 +273,9 @@ class Candidate:
         shared = {name: self.metrics[name] for name in BASELINE_METRICS}
         rows = [row_of(self.family, judged(shared, self.value, kind))]
         for baseline in question.baselines:
-            gain = {"roc_auc_gain": mean(mine - auc_contributions(outcome, baseline.score))}
-            more = mean(self.value.contribution - baseline.value.contribution)
-            gain[f"uplift_gain_{kind}"] = more if question.evidence.measured else Estimate(more.value)
+            terms = mine - auc_contributions(outcome, baseline.score)
+            gain = {"roc_auc_gain": mean(terms, group=question.parts.test.codes)}
+            gain[f"uplift_gain_{kind}"] = self.value.over(baseline.value)
             rows.append(row_of(baseline.name, judged(baseline.metrics, baseline.value, kind) | gain))
         return pd.DataFrame(rows).dropna(axis="columns", how="all")
 
@@ -256,6 +291,7 @@ class Candidate:
             "mean_abs_shap": dict(self.explanation.importance().itertuples(index=False)),
             "confusion": _records(self.evaluation.confusion),
             "worse_slices": _records(self.evaluation.worse),
+            "findings": [finding.to_dict() for finding in self.findings],
             "seconds": self.seconds,
         }
 

@@ -96,7 +96,8 @@ class CutOffs:
     views
         One for up to two cut-offs; for more, one for each two neighbours, the others held at the best.
     choice, budgeted
-        Best cut-offs, without and with the budget; None under assumed evidence, which is no objective.
+        Best cut-offs, without and with the budget; None where these have no interval: what is assumed or vetoed is no
+        objective.
     frontier, frontier_in
         What more spend buys, and the unit of spend.
     regret
@@ -151,11 +152,12 @@ def cut_offs(
         np.nansum(np.abs(money.reward_intercept) + np.abs(money.reward_slope)) > 0
     )
     spend = money if by_money else contacts(len(actions))
-    if about["kind"] != "assumed":
-        choice = choose(validation, test, bands, line, least=asked.least)
+    if test.measured:
+        choice = _believed(choose(validation, test, bands, line, least=asked.least))
+    if choice is not None:
         if asked.budget is not None:
             limit = money if asked.budget.unit == "money" else contacts(len(actions))
-            budgeted = choose(validation, test, bands, line, limit, asked.budget.each, asked.least)
+            budgeted = _believed(choose(validation, test, bands, line, limit, asked.budget.each, asked.least))
         if full:
             steps = frontier(validation, test, bands, line, spend, asked.least)
         if about["kind"] == "truth":
@@ -179,6 +181,11 @@ def cut_offs(
         regret=regret,
         curves=curves,
     )
+
+
+def _believed(choice: Choice) -> Choice | None:
+    """A choice whose value has an interval; what a veto takes it from is not chosen."""
+    return None if choice.honest.uplift.low is None else choice
 
 
 def _views(

@@ -1,6 +1,7 @@
 """Binding policies to scores, deciding with them, and valuing what they decide: one way for all verbs."""
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -9,6 +10,7 @@ from tippingpoint.data.users import Users
 from tippingpoint.economics import Economics
 from tippingpoint.experiment.evidence import ExpectedReward, Predict, gather_evidence, reward_model
 from tippingpoint.offpolicy.evidence import Evidence, Kind, Log
+from tippingpoint.offpolicy.sufficient_statistics import MONEY
 from tippingpoint.offpolicy.value import PolicyValue, policy_value, reward, segment_break_even
 from tippingpoint.policies.policy import FitContext, Policy
 
@@ -73,6 +75,8 @@ class ValuedUsers:
         economics: Economics,
         seed: int,
         log: Log | None = None,
+        vetoed: tuple[str, ...] = (),
+        accepted: Collection[str] = (),
     ) -> Self:
         """Gather evidence of users, fitted on train, and price the actions.
 
@@ -82,12 +86,19 @@ class ValuedUsers:
             All or some of the users' own; for `assumed` any.
         log
             The users' log, where `log_of` made it already.
+        vetoed
+            Codes of the diagnostics that take every interval away.
+        accepted
+            Codes of the vetoes that were accepted.
         """
         lines = economics.rewards(actions, users.contract.good, users.costs)
         evidence = gather_evidence(kind, train, users, economics.response(actions), seed, log)
         if kind != "assumed" and actions != users.actions:
-            evidence = Evidence(kind, evidence.outcome_scores[:, [users.actions.index(action) for action in actions]])
-        return cls(users, actions, evidence, *lines)
+            evidence = evidence.among([users.actions.index(action) for action in actions])
+        if economics.per_user and evidence.support:
+            in_money = evidence.support["phi"].scaled(np.nan_to_num(lines[1]))
+            evidence = replace(evidence, support={**evidence.support, MONEY: in_money})
+        return cls(users, actions, replace(evidence, vetoed=vetoed).waived(accepted), *lines)
 
     @property
     def reward(self) -> np.ndarray:
@@ -106,7 +117,11 @@ class ValuedUsers:
         InputError
             Where a decided action has no price or no evidence.
         """
-        return policy_value(self.evidence, self.reward_intercept, self.reward_slope, self.decide(policy, score))
+        return self.value_of(self.decide(policy, score))
+
+    def value_of(self, decision: np.ndarray) -> PolicyValue:
+        """Value (n,) codes of actions, as `value` does."""
+        return policy_value(self.evidence, self.reward_intercept, self.reward_slope, decision)
 
     def break_even(self, members: np.ndarray, action: str) -> float:
         """From which response on an action pays for the users that (n,) bool `members` marks; NaN for none or no one.

@@ -7,9 +7,9 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 from scipy.stats import kendalltau, rankdata
-from sklearn.model_selection import StratifiedKFold
 
 from tippingpoint.core.threads import cores
+from tippingpoint.data.splits import folds, pairs
 from tippingpoint.data.users import Users
 from tippingpoint.explanation.values import explain
 from tippingpoint.models.calibration import Model
@@ -65,8 +65,8 @@ def stability(family: Family, users: Users, seed: int) -> Stability:
     rng = np.random.default_rng(seed)
     if len(users) > MOST:
         users = users.take(np.sort(rng.permutation(len(users))[:MOST]))
-    split = StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(users.outcome, users.outcome)
-    folds = [(fitted, rng.permutation(held)[:EXPLAINED]) for fitted, held in split]
+    cut = pairs(folds(users.outcome, FOLDS, seed, users.codes))
+    parts = [(fitted, rng.permutation(held)[:EXPLAINED]) for fitted, held in cut]
 
     def moved(fold: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
         part, held = users.take(fold[0]), users.features.iloc[fold[1]]
@@ -79,7 +79,7 @@ def stability(family: Family, users: Users, seed: int) -> Stability:
         return np.asarray(np.abs(explanation.values).mean(axis=0))
 
     with ThreadPoolExecutor(cores()) as pool:
-        size = np.array(list(pool.map(moved, folds)))
+        size = np.array(list(pool.map(moved, parts)))
     used = np.flatnonzero(size.any(axis=0))
     columns = tuple(users.contract.columns[at].name for at in used)
     return Stability(columns, rankdata(-size[:, used], axis=1))

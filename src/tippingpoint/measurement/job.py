@@ -17,17 +17,16 @@ from rich.console import RenderableType
 
 from tippingpoint.config.settings import VERSION, MeasureSettings
 from tippingpoint.core.errors import InputError
-from tippingpoint.core.overrides import override
 from tippingpoint.core.redaction import masked
 from tippingpoint.core.run_reference import RunReference
 from tippingpoint.core.strict import Component
-from tippingpoint.data.decisions import CHANCE, checked, read
+from tippingpoint.data.decisions import checked, read
 from tippingpoint.data.outcome import YES, Positive, words
 from tippingpoint.data.source import Source
 from tippingpoint.data.writing import replacing
 from tippingpoint.economics import Economics
 from tippingpoint.measurement import report
-from tippingpoint.measurement.next_experiment import as_evidence
+from tippingpoint.measurement.next_experiment import as_evidence, next_round
 from tippingpoint.measurement.outcomes import DecisionsWithOutcomes, OutcomeRule, join
 from tippingpoint.measurement.result import Measured, Promise, measured
 from tippingpoint.measurement.tracked import FIRST_LOOK, note, noted, promised
@@ -74,8 +73,8 @@ class MeasureResult(Result):
     filed: list[RunReference]
     """One a version; empty where nothing was to be written."""
     to: str | None
-    good: bool
-    question: str
+    to_type: str = ""
+    """What to type to compare on the joined table; empty where none was written."""
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
@@ -92,24 +91,6 @@ class MeasureResult(Result):
     def leaderboard(self) -> pd.DataFrame:
         """One row a version and look: what its policy brought, with intervals."""
         return pd.concat([of.table().assign(version=of.version) for of in self.versions], ignore_index=True)
-
-    @property
-    def to_type(self) -> str:
-        """What to type to compare on the joined table; empty where none was written."""
-        if self.to is None:
-            return ""
-        actions = [c.removeprefix(CHANCE) for c in self.decided.table.columns if c.startswith(CHANCE)]
-        words = {
-            "path": self.to,
-            "target": self.decided.outcome_name,
-            "name": self.question,
-            "id": self.decided.id,
-            "action": "action",
-            "logging_probability": {a: f"{CHANCE}{a}" for a in actions},
-            "good": self.good,
-        }
-        typed = " ".join(override(f"data.{key}", value) for key, value in words.items())
-        return f"Next round: tippingpoint compare data=csv {typed}"
 
     def render(self) -> RenderableType:
         """One screen for a terminal."""
@@ -148,8 +129,12 @@ def measure(settings: MeasureSettings) -> MeasureResult:
             with replacing(Path(settings.to)) as file:
                 (evidence.write_parquet if settings.to.lower().endswith(".parquet") else evidence.write_csv)(file)
         filed = [_file(client, of, runs[of.version], decided, settings, first_look) for of in found]
-    question = next(iter(runs.values())).data.tags["question"]
-    return MeasureResult(decided, found, filed, settings.to, [*known.values()][-1].good, question)
+        to_type = ""
+        if settings.to is not None:
+            *_, last = runs.values()
+            good = [*known.values()][-1].good
+            to_type = next_round(settings.to, decided, last.data.tags["question"], good, config_of(client, last))
+    return MeasureResult(decided, found, filed, settings.to, to_type)
 
 
 def measure_in_memory(
@@ -176,14 +161,12 @@ def measure_in_memory(
         first_look = _first_look(rule, decided.outcome_name)
         runs = {version: _run(client, version) for version in decided.versions()}
         known = {version: _known(client, version, run, first_look) for version, run in runs.items()}
-        question = next(iter(runs.values())).data.tags["question"]
     else:
         of = {version: deciding.positive for version, deciding in known.items()}
         rule, decided = _joined(settings, decisions, outcomes, of.get)
-        question = ""
     if unknown := [version for version in decided.versions() if version not in known]:
         raise InputError("decisions", f"{unknown[0]!r} decided, which is not at hand", "Give what tp.score returned.")
-    return MeasureResult(decided, _valued(decided, known), [], None, [*known.values()][-1].good, question)
+    return MeasureResult(decided, _valued(decided, known), [], None)
 
 
 def _joined(
@@ -217,8 +200,8 @@ def _positive(client: Client, version: str) -> Positive | None:
 
 def _known(client: Client, version: str, run: StoredRun, first_look: str) -> DecidingVersion:
     config = config_of(client, run)
-    good = Component.model_validate(config["data"]).build(Source, "data").wanted
-    prices = Component.model_validate(config["economics"]).build(Economics, "economics")
+    good = Component.of(config["data"], "data").build(Source, "data").wanted
+    prices = Component.of(config["economics"], "economics").build(Economics, "economics")
     first = noted(client, version).get(first_look)
     return DecidingVersion(prices, good, promised(run), int(first) if first else None)
 

@@ -1,9 +1,18 @@
 """Decisions with known chances, and what came of them, as evidence for the next comparison."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import polars as pl
 
+from tippingpoint.config.retyped import retyped
+from tippingpoint.config.settings import Settings
 from tippingpoint.core.errors import InputError
-from tippingpoint.data.decisions import CHANCE, some, written_ids
+from tippingpoint.core.overrides import override
+from tippingpoint.data.column_rules import CHANCE
+from tippingpoint.data.decisions import some, written_ids
+from tippingpoint.data.files import Table
+from tippingpoint.experiment.build import ask
 from tippingpoint.measurement.join import better_id, id_of, spelled_as
 from tippingpoint.measurement.outcomes import DecisionsWithOutcomes
 
@@ -28,7 +37,7 @@ def as_evidence(decided: DecisionsWithOutcomes, users: pl.DataFrame | None, user
         raise InputError("to", what, "Type since=… so that one version is left.")
     if table.select(pl.any_horizontal(pl.col(c) <= 0 for c in chances)).to_series().any():
         what = "some actions could not be taken by lot, so no table of these can say what they would bring"
-        raise InputError("to", what, "Score with holdout=0.05 and all actions.")
+        raise InputError("to", what, "Type tippingpoint score … holdout=0.05, without holdout_actions.")
     own = [key, "action", *chances, decided.outcome_name]
     if users is None:
         return table.select(key, "propensity_score", "segment", *own[1:])
@@ -45,3 +54,34 @@ def as_evidence(decided: DecisionsWithOutcomes, users: pl.DataFrame | None, user
             "users_id", "no user of the decisions is among the users", better_id(users, table[key], "users")
         )
     return joined.select(key, *(c for c in features.columns if c != key), *own[1:])
+
+
+def next_round(to: str, decided: DecisionsWithOutcomes, question: str, good: bool, config: Mapping[str, Any]) -> str:
+    """Return what to type to compare on the table `as_evidence` made; where that is too little yet, why.
+
+    It is asked here as `compare` would ask it: with the policy and the prices of the version that decided, by the known
+    chances, or else with an assumed uplift.
+
+    Parameters
+    ----------
+    config
+        Of the run that fitted that version.
+    """
+    chances = [c for c in decided.table.columns if c.startswith(CHANCE)]
+    words = {"path": to, "target": decided.outcome_name, "name": question, "id": decided.id}
+    logged = {"action": "action", "logging_probability": {c.removeprefix(CHANCE): c for c in chances}}
+    parts = ("policy", "economics", "split")
+    asked = {part: config[part] for part in ("model", *parts) if part in config} | {"tracking": {"log": False}}
+    why = ""
+    for known in (logged, {"drop": ["action"]}):
+        roles = words | known | {"good": good}
+        data = {"_target_": f"{Table.__module__}.{Table.__name__}", **roles}
+        try:
+            ask(Settings.model_validate({**asked, "data": data}))
+        except InputError as error:
+            why = f"{error.where}: {error.what}"
+            continue
+        typed = " ".join(override(f"data.{key}", value) for key, value in roles.items())
+        also = f"Too little to tell what actions bring, so it is assumed ({why}). " if why else ""
+        return f"{also}Next round: tippingpoint compare data=csv {typed} {retyped(config, parts)}".rstrip()
+    return f"Too little for a next round: {why}."

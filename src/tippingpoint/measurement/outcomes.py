@@ -7,8 +7,8 @@ import polars as pl
 
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.core.overrides import override
-from tippingpoint.data.column_rules import MISSING
-from tippingpoint.data.decisions import CHANCE, times
+from tippingpoint.data.column_rules import CHANCE, MISSING
+from tippingpoint.data.decisions import times
 from tippingpoint.data.outcome import BOUND, NO, YES, Positive, numbers, ones, words
 from tippingpoint.data.validation import as_text
 from tippingpoint.measurement.join import (
@@ -131,9 +131,8 @@ def join(
     """
     found = outcomes_of(decisions, user_id, outcomes, outcomes_id, rule, now)
     if not found.counts.used:
-        remedy = (
-            "Type absent=zero if a user without a row has outcome 0." if rule.within is None else "Wait for the first."
-        )
+        some_absent = rule.within is None and not rule.absent_is_zero and len(outcomes) < found.counts.unknown
+        remedy = "Type absent=zero if a user without a row has outcome 0." if some_absent else "Wait for the first."
         what = f"no user's outcome is known yet ({found.counts.unknown:,} are not)"
         raise InputError("outcomes", what, remedy)
     return found

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
-from tippingpoint.data.decisions import CHANCE
+from tippingpoint.data.column_rules import CHANCE
 from tippingpoint.economics import Economics
 from tippingpoint.measurement.outcomes import KNOWN
 from tippingpoint.offpolicy.confidence_sequence import LEAST_SEEN, Sequence, confidence_sequence, first_look

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import Pipeline
 
 from tippingpoint.core.errors import InputError
+from tippingpoint.data.splits import folds, pairs
 from tippingpoint.data.users import Users
 from tippingpoint.models.family import Family
 
@@ -63,7 +64,7 @@ def fit(family: Family, train: Users, validation: Users, seed: int) -> Model:
     y = validation.outcome
     plain = log_losses(y, pipeline.predict_proba(validation.features)[:, 1])
     sigmoid = np.empty(len(y))
-    for fold_train, fold_test in StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(y, y):
+    for fold_train, fold_test in pairs(folds(y, FOLDS, seed, validation.codes)):
         fitted = sigmoid_on(pipeline).fit(validation.features.iloc[fold_train], y[fold_train])
         scores = fitted.predict_proba(validation.features.iloc[fold_test])[:, 1]
         sigmoid[fold_test] = log_losses(y[fold_test], scores)
@@ -87,15 +88,15 @@ def refit(family: Family, users: Users, seed: int) -> tuple[Model, np.ndarray]:
     Model, numpy.ndarray
         The model, and (n,) out-of-fold calibrated scores of the same users, as stand-in for a validation part.
     """
-    y, folds = users.outcome, StratifiedKFold(REFIT_FOLDS, shuffle=True, random_state=seed)
+    y, cut = users.outcome, pairs(folds(users.outcome, REFIT_FOLDS, seed, users.codes))
     unfitted = family.pipeline(users.contract, seed)
-    plain = output = cross_val_predict(unfitted, users.features, y, cv=folds, method="predict_proba")[:, 1]
+    plain = output = cross_val_predict(unfitted, users.features, y, cv=cut, method="predict_proba")[:, 1]
     if not family.calibrate or np.bincount(y, minlength=2).min() < LEAST_OF_AN_OUTCOME:
         return _uncalibrated(family, users, seed), plain
-    calibrated = CalibratedClassifierCV(unfitted, method="sigmoid", cv=folds, ensemble=False).fit(users.features, y)
+    calibrated = CalibratedClassifierCV(unfitted, method="sigmoid", cv=cut, ensemble=False).fit(users.features, y)
     (inner,) = calibrated.calibrated_classifiers_
     if hasattr(unfitted, "decision_function"):
-        output = cross_val_predict(unfitted, users.features, y, cv=folds, method="decision_function")
+        output = cross_val_predict(unfitted, users.features, y, cv=cut, method="decision_function")
     sigmoid = inner.calibrators[0].predict(output)
     if log_losses(y, sigmoid).sum() + 2 >= log_losses(y, plain).sum() or inner.calibrators[0].a_ >= 0:
         return _uncalibrated(family, users, seed), plain

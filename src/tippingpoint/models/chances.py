@@ -1,12 +1,15 @@
 """Which action a user gets, by chance: learnt from a log that does not say."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import xgboost
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.model_selection import cross_val_predict
 
+from tippingpoint.data.splits import folds, pairs
 from tippingpoint.data.users import Users
 from tippingpoint.models.boosting import Boosting
 
@@ -21,6 +24,8 @@ MODEL = Boosting(
     calibrate=False,
 )
 FOLDS = 3
+BEYOND = {"max_depth": 3, "eta": 0.2, "min_child_weight": 10, "lambda": 10.0}
+ROUNDS = 25
 
 
 def fit_chances(train: Users, least: int, seed: int) -> Callable[[pd.DataFrame], np.ndarray]:
@@ -44,8 +49,9 @@ def fit_chances(train: Users, least: int, seed: int) -> Callable[[pd.DataFrame],
     rows = np.flatnonzero(np.isin(train.action, often))
     known, action = train.take(rows).features, np.searchsorted(often, train.action[rows])
     pipeline = MODEL.pipeline(train.contract, seed)
-    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
-    unseen = cross_val_predict(pipeline, known, action, cv=folds, method="predict_proba")
+    group = None if train.codes is None else np.unique(train.codes[rows], return_inverse=True)[1]
+    cut = pairs(folds(action, FOLDS, seed, group))
+    unseen = cross_val_predict(pipeline, known, action, cv=cut, method="predict_proba")
     calibration = LogisticRegression(C=1e4, max_iter=1000).fit(_log_odds(unseen), action)
     pipeline.fit(known, action)
 
@@ -61,3 +67,25 @@ def _log_odds(chances: np.ndarray) -> np.ndarray:
     """(n, K - 1) of each action against the first."""
     log = np.log(np.maximum(chances, 1e-6))
     return np.asarray(log[:, 1:] - log[:, :1])
+
+
+def fit_beyond(x: Any, action: np.ndarray, chances: np.ndarray, seed: int) -> Callable[[Any, np.ndarray], np.ndarray]:
+    """Return what gives (m, K) chances from m rows of prepared columns and their (m, K) stated chances.
+
+    A few shallow trees on top of the stated chances: where features say nothing beyond these, little is added. On one
+    thread, as several would wait for each other longer than they work.
+
+    Parameters
+    ----------
+    x
+        (n, d) prepared columns, dense or sparse; missing numbers may be in it.
+    action, chances
+        (n,) codes of what was done, and the (n, K) stated chances.
+    """
+    given = {"objective": "multi:softprob", "num_class": chances.shape[1], "seed": seed, "nthread": 1, **BEYOND}
+    model = xgboost.train(given, _matrix(x, chances, action), num_boost_round=ROUNDS)
+    return lambda x, chances: np.asarray(model.predict(_matrix(x, chances)), dtype=np.float64)
+
+
+def _matrix(x: Any, chances: np.ndarray, action: np.ndarray | None = None) -> xgboost.DMatrix:
+    return xgboost.DMatrix(x, label=action, base_margin=np.log(chances), nthread=1)

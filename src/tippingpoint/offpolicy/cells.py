@@ -7,12 +7,14 @@ from functools import partial, reduce
 from operator import add
 
 import numpy as np
+from scipy.sparse import coo_array
 
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.overrides import override
 from tippingpoint.core.threads import cores
 from tippingpoint.offpolicy.evidence import Evidence, Kind, Log, weights
-from tippingpoint.offpolicy.statistics import Estimate, normal
+from tippingpoint.offpolicy.statistics import Estimate, estimate, units
+from tippingpoint.offpolicy.support import Basis, Support
 
 BLOCK = 1 << 16
 """Users summed at a time: small enough for the cache. Fixed, so that sums do not depend on the number of
@@ -69,6 +71,15 @@ class Cells:
         log.
     gram
         (G + 1, C, C) sums over a cell's users of z zᵀ, z = (1, blocks…), C = 1 + K·len(blocks).
+    support
+        By block what a log can say about it, (G + 1, K) sums; empty where there was none.
+    together
+        Where users come in groups, (G + 1, C, G + 1, C) sums over groups of Z Zᵀ, Z the sums of z over a group's users
+        in each cell; None where each stands alone.
+    groups
+        How many groups; 0 without.
+    vetoed
+        As of `Evidence`.
     """
 
     kind: Kind
@@ -76,12 +87,24 @@ class Cells:
     actions: int
     blocks: tuple[str, ...]
     gram: np.ndarray
+    support: Mapping[str, Support] = field(default_factory=dict)
+    together: np.ndarray | None = None
+    groups: int = 0
+    vetoed: tuple[str, ...] = ()
 
     def __add__(self, other: "Cells") -> "Cells":
-        same = (self.kind, self.actions, self.blocks) == (other.kind, other.actions, other.blocks)
+        same = (self.kind, self.actions, self.blocks, self.vetoed) == (
+            other.kind,
+            other.actions,
+            other.blocks,
+            other.vetoed,
+        )
         if not same or not np.array_equal(self.cuts, other.cuts):
             raise InputError("cells", "can only be added on the same cut-offs, actions and kind of evidence")
-        return replace(self, gram=self.gram + other.gram)
+        support = {block: Support(of.moments + other.support[block].moments) for block, of in self.support.items()}
+        together = None if self.together is None or other.together is None else self.together + other.together
+        groups = self.groups + other.groups
+        return replace(self, gram=self.gram + other.gram, support=support, together=together, groups=groups)
 
     @property
     def count(self) -> np.ndarray:
@@ -94,9 +117,14 @@ class Cells:
         return round(float(self.count.sum()))
 
     @property
+    def independent(self) -> int:
+        """Users, or groups of them, that are independent of each other."""
+        return self.groups if self.together is not None else self.users
+
+    @property
     def measured(self) -> bool:
         """Whether intervals may be given."""
-        return self.kind != "assumed"
+        return self.kind != "assumed" and not self.vetoed
 
     def columns(self, block: str) -> slice:
         """Where a block's K columns stand."""
@@ -104,6 +132,13 @@ class Cells:
             raise InputError("cells", f"hold no {block!r}", f"Gather it. There are: {', '.join(self.blocks)}.")
         first = 1 + self.blocks.index(block) * self.actions
         return slice(first, first + self.actions)
+
+    def behind(self, coefficients: np.ndarray) -> Basis | None:
+        """What each cell gives to figures of (…, G + 1, C) coefficients of a user's columns; None without a log."""
+        if not self.support:
+            return None
+        bases = [of.behind(coefficients[..., self.columns(block)], self.count) for block, of in self.support.items()]
+        return reduce(add, bases)
 
     def coefficients(self, line: Line, used: Iterable[int]) -> np.ndarray:
         """(K, C) numbers that turn a user's columns into value under each action.
@@ -164,10 +199,25 @@ class Cells:
         band = (np.arange(len(self.count))[:, None] > index).sum(axis=1)
         return np.asarray(np.asarray(actions)[band])
 
+    def only(self, cell: int) -> "Cells":
+        """One cell's users alone; the second cell is empty."""
+        rows = np.array([cell, cell])
+        keep = np.array([1.0, 0.0])[:, None]
+        support = {block: Support(of.moments[:, rows] * keep) for block, of in self.support.items()}
+        together = self.together
+        if together is not None:
+            together = together[rows][:, :, rows] * keep[:, None, None] * keep.ravel()[:, None]
+        gram = self.gram[rows] * keep[..., None]
+        return replace(self, cuts=np.array([0.5]), gram=gram, support=support, together=together)
+
     def coarsen(self, keep: Sequence[int]) -> "Cells":
         """The same users on fewer cut-offs: those whose indices are in `keep`, rising."""
         starts = np.concatenate([[0], np.asarray(keep, dtype=np.int64) + 1])
-        return replace(self, cuts=self.cuts[list(keep)], gram=np.add.reduceat(self.gram, starts, axis=0))
+        support = {block: Support(np.add.reduceat(of.moments, starts, axis=1)) for block, of in self.support.items()}
+        gram, together = np.add.reduceat(self.gram, starts, axis=0), self.together
+        if together is not None:
+            together = np.add.reduceat(np.add.reduceat(together, starts, axis=0), starts, axis=2)
+        return replace(self, cuts=self.cuts[list(keep)], gram=gram, support=support, together=together)
 
 
 def grid(score: np.ndarray, cuts: int = 200, include: Sequence[float] = ()) -> np.ndarray:
@@ -205,7 +255,7 @@ def gather(
     measures: Mapping[str, np.ndarray] | None = None,
     log: Log | None = None,
 ) -> Cells:
-    """One pass over users; add the results of chunks that do not fit into memory together.
+    """One pass over users; add the results of chunks that do not fit into memory together, each of whole groups.
 
     Parameters
     ----------
@@ -241,7 +291,22 @@ def gather(
         column = int(np.flatnonzero(~np.isfinite(gram.sum(axis=0)).all(axis=0))[0]) - 1
         where = f"evidence.{names[column // k]}"
         raise InputError(where, f"missing or infinite under action {column % k}", "Leave that action out.")
-    return Cells(evidence.kind, np.asarray(cuts, dtype=np.float64), k, names, gram)
+    cell = np.searchsorted(cuts, score, side="right")
+    support = {block: of.summed(cell, len(gram)) for block, of in evidence.support.items() if block in names}
+    together = None if evidence.group is None else _together(cell, list(blocks.values()), evidence.group, len(gram))
+    groups = 0 if evidence.group is None else units(n, evidence.group)
+    edges = np.asarray(cuts, dtype=np.float64)
+    return Cells(evidence.kind, edges, k, names, gram, support, together, groups, evidence.vetoed)
+
+
+def _together(cell: np.ndarray, blocks: list[np.ndarray], group: np.ndarray, cells: int) -> np.ndarray:
+    """(cells, C, cells, C) cross products of groups' sums in cells; (n,) cells and groups by number."""
+    z = np.concatenate([np.ones((len(cell), 1)), *blocks], axis=1, dtype=np.float64)
+    width = z.shape[1]
+    columns = cell[:, None] * width + np.arange(width)
+    rows = np.broadcast_to(group[:, None], z.shape)
+    sums = coo_array((z.ravel(), (rows.ravel(), columns.ravel())), (int(group.max()) + 1, cells * width)).tocsr()
+    return np.asarray((sums.T @ sums).toarray().reshape(cells, width, cells, width))
 
 
 def _block(cuts: np.ndarray, score: np.ndarray, blocks: list[np.ndarray], log: Log | None, start: int) -> np.ndarray:
@@ -287,11 +352,21 @@ def linear(cells: Cells, coefficients: np.ndarray) -> Estimate:
         return Estimate(value)
     centred = coefficients.copy()
     centred[:, 0] -= value
-    return normal(value, float(np.sqrt(max(quadratic(cells, centred), 0) / max(n - 1, 1) / n)))
+    basis = cells.behind(coefficients)
+    square = max(quadratic(cells, centred), 0)
+    return estimate(value, square, n, None if basis is None else basis.total(), cells.independent)
+
+
+def products(cells: Cells, coefficients: np.ndarray) -> np.ndarray:
+    """(k, k) sums over users, or over groups of them, of what k sets of (k, G + 1, C) coefficients make of each."""
+    if cells.together is None:
+        return np.asarray(np.einsum("kci,cij,lcj->kl", coefficients, cells.gram, coefficients, optimize=True))
+    flat = coefficients.reshape(len(coefficients), -1)
+    return np.asarray(flat @ cells.together.reshape(flat.shape[1], -1) @ flat.T)
 
 
 def quadratic(cells: Cells, coefficients: np.ndarray) -> float:
-    """Sum over users of (coefficients[cell] · z)²; rounding counts as 0."""
-    square = float(np.einsum("ci,cij,cj->", coefficients, cells.gram, coefficients, optimize=True))
+    """Sum over users, or over groups of them, of (coefficients[cell] · z)²; rounding counts as 0."""
+    square = float(products(cells, coefficients[None])[0, 0])
     scale = float(np.einsum("ci,cii,ci->", coefficients, cells.gram, coefficients, optimize=True))
     return square if square > ROUNDING * scale else 0.0

@@ -9,6 +9,7 @@ from tippingpoint.core.errors import InputError
 from tippingpoint.offpolicy.cells import Cells, Line, quadratic
 from tippingpoint.offpolicy.evidence import Log, taken
 from tippingpoint.offpolicy.statistics import Estimate, normal
+from tippingpoint.offpolicy.support import Basis
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,8 @@ def estimates(
 ) -> dict[str, Estimate]:
     """A policy's value by every estimator, or its difference to another's, at any price, without touching users.
 
-    Needs cells gathered with a log. As above: each value is a ratio of sums, each influence linear in a
+    Needs cells gathered with a log. The direct method has no interval: its error is the prediction's bias, which no
+    spread shows. As above: each value is a ratio of sums, each influence linear in a
     user's columns, so its sum of squares is a quadratic form in the cells' cross products, that of a difference too.
 
     Raises
@@ -106,12 +108,22 @@ def estimates(
     """
     found = {}
     others = {} if reference is None else _influences(cells, line, reference)
+    basis = _basis(cells, line, decision, reference)
     for name, (value, influence, freedom) in _influences(cells, line, decision).items():
         if name in others:
             value, influence = value - others[name][0], influence - others[name][1]
-        se = float(np.sqrt(quadratic(cells, influence) / freedom / cells.users))
-        found[name] = normal(value, se) if cells.measured else Estimate(value)
+        told = cells.measured and name != "dm" and (basis is None or bool(basis.sound))
+        square = quadratic(cells, influence) if told else 0.0
+        if basis is not None and name in ("dr", "sndr"):  # as in `statistics.estimate`
+            square = max(square, float(basis.noise))
+        found[name] = normal(value, float(np.sqrt(square / freedom / cells.users))) if told else Estimate(value)
     return found
+
+
+def _basis(cells: Cells, line: Line, decision: np.ndarray, reference: np.ndarray | None) -> Basis | None:
+    L = cells.coefficients(line, np.unique(decision if reference is None else [decision, reference]))
+    basis = cells.behind(L[decision] - (0 if reference is None else L[reference]))
+    return None if basis is None else basis.total()
 
 
 def _predicted(log: Log) -> np.ndarray:

@@ -1,11 +1,13 @@
 """Where a counterfactual comes from: outcome_scores[i, a] stands for user i's outcome under action a."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 
 from tippingpoint.core.errors import InputError
+from tippingpoint.offpolicy.support import Support
 
 Kind = Literal["truth", "experiment", "logged", "assumed"]
 FLOOR = 0.01
@@ -25,10 +27,19 @@ class Evidence:
         `assumed` (a stated response). One ranking never mixes kinds.
     outcome_scores
         (n, K) array whose column means estimate the mean outcome under each action.
+    support
+        What a log can say about them, and about further blocks of `Cells` by name; empty where there was none.
+    group
+        (n,) numbers from 0 of the groups users belong to; None where each stands alone.
+    vetoed
+        Codes of the diagnostics that take every interval away.
     """
 
     kind: Kind
     outcome_scores: np.ndarray
+    support: Mapping[str, Support] = field(default_factory=dict)
+    group: np.ndarray | None = None
+    vetoed: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.outcome_scores.ndim != 2:
@@ -36,8 +47,27 @@ class Evidence:
 
     @property
     def measured(self) -> bool:
-        """Whether intervals may be given: never for what was merely assumed."""
-        return self.kind != "assumed"
+        """Whether intervals may be given: never for what was merely assumed, nor for what a diagnostic vetoed."""
+        return self.kind != "assumed" and not self.vetoed
+
+    @property
+    def label(self) -> str:
+        """What it is called where it is read by people: vetoed evidence is not what it claims to be."""
+        return labelled(self.kind, self.vetoed)
+
+    def waived(self, codes: Collection[str]) -> "Evidence":
+        """The same where some of the vetoes of single figures were accepted."""
+        return replace(self, support={block: of.waived(codes) for block, of in self.support.items()})
+
+    def among(self, codes: Sequence[int]) -> "Evidence":
+        """The same under some of the actions."""
+        support = {block: Support(of.moments[..., list(codes)]) for block, of in self.support.items()}
+        return replace(self, outcome_scores=self.outcome_scores[:, list(codes)], support=support)
+
+
+def labelled(kind: str, vetoed: Sequence[str]) -> str:
+    """The kind of evidence as people read it."""
+    return f"{kind}, vetoed" if vetoed else kind
 
 
 @dataclass(frozen=True)
@@ -229,5 +259,6 @@ def check_support(action: np.ndarray, actions: tuple[str, ...], least: int = LEA
         raise InputError(
             "data.action",
             f"{listed}; {least} are needed",
-            "Leave it out of the policy; or, with no data.action and its column in data.drop, uplift is assumed.",
+            "Leave it out of the policy; or leave out data.action, data.control and data.logging_probability, with the"
+            " columns they name in data.drop: uplift is assumed then.",
         )

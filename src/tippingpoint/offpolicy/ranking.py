@@ -6,7 +6,7 @@ import numpy as np
 
 from tippingpoint.core.errors import InputError
 from tippingpoint.offpolicy.cells import ROUNDING, Cells, outcomes
-from tippingpoint.offpolicy.statistics import LEVEL, Estimate, normal
+from tippingpoint.offpolicy.statistics import LEVEL, Estimate, estimate, squares, units
 from tippingpoint.offpolicy.surface import Sheet, cell_noise, sheet
 
 
@@ -30,7 +30,7 @@ class Curve:
     over_random: Sheet
 
 
-def autoc(score: np.ndarray, effect: np.ndarray) -> Estimate:
+def autoc(score: np.ndarray, effect: np.ndarray, group: np.ndarray | None = None) -> Estimate:
     """Area under the targeting operator characteristic, as grf's rank_average_treatment_effect(target =
     "AUTOC").
 
@@ -44,25 +44,27 @@ def autoc(score: np.ndarray, effect: np.ndarray) -> Estimate:
         (n,) whom to act on first; larger is earlier.
     effect
         (n,) outcome_scores[:, action] - outcome_scores[:, 0].
+    group
+        (n,) numbers of the groups users belong to; None where each stands alone.
     """
     n = len(score)
     # Summing (1/k)·Σ_{i≤k} effect_i over k gives user i the weight Σ_{k≥i} 1/k; TOC takes the overall mean
     # away.
     tail = np.cumsum(1 / np.arange(n, 0, -1))[::-1]
-    return _ranked(score, effect, tail - 1)
+    return _ranked(score, effect, tail - 1, group)
 
 
-def qini(score: np.ndarray, effect: np.ndarray) -> Estimate:
+def qini(score: np.ndarray, effect: np.ndarray, group: np.ndarray | None = None) -> Estimate:
     """Area between the Qini curve and its diagonal, as grf's rank_average_treatment_effect(target = "QINI").
 
     Mean over i = 1…n of i/n · TOC(i/n); otherwise as `autoc`.
     """
     n = len(score)
     # Here k/n · (1/k) = 1/n a summand, so user i has weight (n - i + 1)/n, less the mean (n + 1)/(2n) of k/n.
-    return _ranked(score, effect, np.arange(n, 0, -1) / n - (n + 1) / (2 * n))
+    return _ranked(score, effect, np.arange(n, 0, -1) / n - (n + 1) / (2 * n), group)
 
 
-def uplift_at(share: float, score: np.ndarray, effect: np.ndarray) -> Estimate:
+def uplift_at(share: float, score: np.ndarray, effect: np.ndarray, group: np.ndarray | None = None) -> Estimate:
     """Mean effect of the `share` of users of largest score; a group of equal scores at the edge counts in
     part.
 
@@ -76,7 +78,7 @@ def uplift_at(share: float, score: np.ndarray, effect: np.ndarray) -> Estimate:
     inside = np.clip((share * n - (np.cumsum(count) - count)) / count, 0, 1)  # of each group, by falling score
     value = float(inside @ sums) / (share * n)
     each = inside[groups] * (effect - value) / share
-    return normal(value, float(np.sqrt(each @ each / (n - 1) / n)))
+    return estimate(value, squares(each, group), n, independent=units(n, group))
 
 
 def curve(cells: Cells, action: int, rng: np.random.Generator) -> Curve:
@@ -105,8 +107,9 @@ def _over_random(cells: Cells, action: int, gain: Sheet, rng: np.random.Generato
         return sums[:0:-1].cumsum(axis=0)[::-1]
 
     value = above(moments[:, 0, 1]) / n
-    if not cells.measured:
-        return Sheet(value, gain.se, gain.changed, gain.supported, gain.critical)
+    if not cells.measured or cells.together is not None:  # over groups its influence has no such sums
+        nothing = np.full_like(gain.se, np.nan)
+        return Sheet(value, nothing, gain.changed, np.zeros_like(gain.supported), np.nan)
     upper, total = above(moments[:, 1, 1]), moments[:, 1, 1].sum()
     square = upper * (1 - share) ** 2 + (total - upper) * share**2
     square[square < ROUNDING * total] = 0
@@ -120,7 +123,7 @@ def _over_random(cells: Cells, action: int, gain: Sheet, rng: np.random.Generato
     return Sheet(value, se, gain.changed, supported, critical)
 
 
-def _ranked(score: np.ndarray, effect: np.ndarray, weight: np.ndarray) -> Estimate:
+def _ranked(score: np.ndarray, effect: np.ndarray, weight: np.ndarray, group: np.ndarray | None) -> Estimate:
     """Mean of weight · effect by falling score, where weights and effects of equal scores are their group's
     means.
 
@@ -145,7 +148,7 @@ def _ranked(score: np.ndarray, effect: np.ndarray, weight: np.ndarray) -> Estima
     shifts = drops[::-1].cumsum()[::-1]
     each = (effect - level[groups]) * average[groups] + shifts[groups]
     each -= each.mean()
-    return normal(value, float(np.sqrt(each @ each / (n - 1) / n)))
+    return estimate(value, squares(each, group), n, independent=units(n, group))
 
 
 def _groups(score: np.ndarray, effect: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -6,6 +6,8 @@ from functools import cache
 import numpy as np
 from scipy.stats import norm
 
+from tippingpoint.offpolicy.support import Basis
+
 LEVEL = 0.95
 """Confidence of every interval, pointwise or simultaneous."""
 LEAST_CHANGED = 50
@@ -21,6 +23,11 @@ class Estimate:
     se: float | None = None
     low: float | None = None
     high: float | None = None
+
+    @property
+    def turned(self) -> "Estimate":
+        """The estimate of the opposite difference."""
+        return Estimate(-self.value, self.se, *(None if end is None else -end for end in (self.high, self.low)))
 
     def scaled(self, factor: float) -> "Estimate":
         """The estimate in other units; `factor` > 0."""
@@ -40,9 +47,54 @@ def normal(value: float | np.floating, se: float | np.floating, z: float | None 
     return Estimate(float(value), float(se), float(value - z * se), float(value + z * se))
 
 
-def mean(contributions: np.ndarray) -> Estimate:
-    """Mean of (n,) independent contributions, SE from their standard deviation (n - 1); of one there is none."""
-    n = len(contributions)
-    if n < 2:
-        return Estimate(float(np.mean(contributions)))
-    return normal(np.mean(contributions), np.std(contributions, ddof=1) / np.sqrt(n))
+def squares(deviation: np.ndarray, group: np.ndarray | None = None) -> float:
+    """Return the sum of squares of (n,) deviations, or of their sums over groups, given (n,) numbers of these."""
+    sums = deviation if group is None else np.bincount(group, deviation)
+    return float(sums @ sums)
+
+
+def units(n: int, group: np.ndarray | None = None) -> int:
+    """Return how many of n users, or groups of them, are independent of each other."""
+    return n if group is None else int(np.count_nonzero(np.bincount(group)))
+
+
+def standard_error(square: np.ndarray | float, n: int, independent: int) -> np.ndarray:
+    """Return the error of a mean of n contributions: `square` sums those of the `independent` users or groups.
+
+    With groups it is the cluster-robust one with the factor G/(G - 1) (Liang & Zeger 1986).
+    """
+    return np.asarray(np.sqrt(square * (independent / max(independent - 1, 1))) / n)
+
+
+def estimate(
+    value: float | np.floating, square: float, n: int, basis: Basis | None = None, independent: int | None = None
+) -> Estimate:
+    """Return a mean of n contributions whose squared deviations from it sum to `square`, by user or by group.
+
+    Outcomes that are rare may all stay away, and the deviations with them; so their sum counts as no less than what the
+    outcomes alone are expected to give. Without that, intervals miss on the side of zero (`benchmarks/coverage.py`).
+
+    Parameters
+    ----------
+    basis
+        What the mean rests on; None where it is no estimate from a log. Of an unsound one there is no interval.
+    independent
+        Users or groups that are independent of each other; None: all n are.
+    """
+    independent = n if independent is None else independent
+    if independent < 2 or (basis is not None and not basis.sound):
+        return Estimate(float(value))
+    square = square if basis is None else max(square, float(basis.noise))
+    return normal(value, float(standard_error(square, n, independent)))
+
+
+def mean(contributions: np.ndarray, basis: Basis | None = None, group: np.ndarray | None = None) -> Estimate:
+    """Mean of (n,) contributions, independent but within groups; of one there is no error.
+
+    Parameters
+    ----------
+    group
+        (n,) numbers from 0 of the groups; None where all users are independent.
+    """
+    n, about = len(contributions), contributions - np.mean(contributions)
+    return estimate(np.mean(contributions), squares(about, group), n, basis, units(n, group))

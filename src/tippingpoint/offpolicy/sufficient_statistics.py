@@ -3,7 +3,7 @@
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,10 @@ import pandas as pd
 from tippingpoint.core.errors import InputError
 from tippingpoint.offpolicy.cells import Cells, gather
 from tippingpoint.offpolicy.evidence import Evidence, Log
+from tippingpoint.offpolicy.support import Support
 
-VERSION = 3
-"""Of the saved form."""
+VERSION, WITHOUT_SUPPORT = 4, 3
+"""Of the saved form, and of the one before, which is read where no log is behind it: it knew no expected outcomes."""
 
 
 PARTS = ("validation", "test")
@@ -59,9 +60,9 @@ class SufficientStatistics:
     Parameters
     ----------
     about
-        JSON: question, outcome, good, origin, digest, kind, actions, economics, response, users, models, policies,
-        blocks, cuts, seed, excluded actions; what the numbers are about. Decisions rest on `economics`; `prices`
-        and what else was `asked` are the last ones.
+        JSON: question, outcome, good, origin, digest, kind, findings, vetoed codes, actions, economics, response,
+        users, models, policies, blocks, cuts, seed, excluded actions; what the numbers are about. Decisions rest on
+        `economics`; `prices` and what else was `asked` are the last ones.
     scored
         By model.
     validation, test
@@ -85,14 +86,14 @@ class SufficientStatistics:
 
     def dump(self) -> bytes:
         """As a compressed npz without pickled objects."""
-        arrays: dict[str, np.ndarray] = {"segments/gram": self.segment_cells.gram}
+        arrays = _arrays("segments", self.segment_cells)
         for k, scored in enumerate(self.scored.values()):
             arrays |= {f"scored/{k}/cuts": scored.test.cuts}
-            arrays |= {f"scored/{k}/validation": scored.validation.gram, f"scored/{k}/test": scored.test.gram}
+            arrays |= _arrays(f"scored/{k}/validation", scored.validation) | _arrays(f"scored/{k}/test", scored.test)
         for part, joint in {"validation": self.validation, "test": self.test}.items():
-            arrays[f"{part}/gram"] = joint.cells.gram
+            arrays |= _arrays(part, joint.cells)
             arrays[f"{part}/decisions"] = np.stack(list(joint.decisions.values()))
-            arrays |= {} if joint.log is None else {f"{part}/log": joint.log.gram}
+            arrays |= {} if joint.log is None else _arrays(f"{part}/log", joint.log)
         tables = {name: table.to_dict("split") for name, table in {**self.tables, "segments": self.segments}.items()}
         text = {
             "version": VERSION,
@@ -119,23 +120,27 @@ class SufficientStatistics:
             with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
                 found = {name: arrays[name] for name in arrays.files}
             text = json.loads(found["text"].tobytes())
-            if text["version"] != VERSION:
-                raise ValueError(f"version {text['version']}, not {VERSION}")
             about = text["about"]
+            if text["version"] not in (VERSION, *([WITHOUT_SUPPORT] if about["kind"] in ("truth", "assumed") else [])):
+                raise ValueError(f"version {text['version']}, not {VERSION}")
 
-            def cells(gram: np.ndarray, cuts: np.ndarray | None = None, blocks: Sequence[str] | None = None) -> Cells:
+            def cells(where: str, cuts: np.ndarray | None = None, blocks: Sequence[str] | None = None) -> Cells:
+                gram, support = found[f"{where}/gram"], f"{where}/support/"
                 edges = np.arange(len(gram) - 1) + 0.5 if cuts is None else cuts
-                return Cells(about["kind"], edges, len(about["actions"]), tuple(blocks or about["blocks"]), gram)
+                there = {name.removeprefix(support): Support(found[name]) for name in found if name.startswith(support)}
+                together, groups = found.get(f"{where}/together"), int(found.get(f"{where}/groups", 0))
+                names, vetoed = tuple(blocks or about["blocks"]), tuple(about.get("vetoed", ()))
+                return Cells(about["kind"], edges, len(about["actions"]), names, gram, there, together, groups, vetoed)
 
             scored = {
-                model: ScoreCells(*(cells(found[f"scored/{k}/{p}"], found[f"scored/{k}/cuts"]) for p in PARTS))
+                model: ScoreCells(*(cells(f"scored/{k}/{p}", found[f"scored/{k}/cuts"]) for p in PARTS))
                 for k, model in enumerate(text["models"])
             }
             joint = {
                 p: Joint(
-                    cells(found[f"{p}/gram"]),
+                    cells(p),
                     dict(zip(text["contestants"], found[f"{p}/decisions"], strict=True)),
-                    cells(found[f"{p}/log"], blocks=LOG) if f"{p}/log" in found else None,
+                    cells(f"{p}/log", blocks=LOG) if f"{p}/log/gram" in found else None,
                 )
                 for p in PARTS
             }
@@ -143,7 +148,14 @@ class SufficientStatistics:
             segments = tables.pop("segments")
         except (KeyError, ValueError, OSError) as error:
             raise InputError("models", f"the saved statistics cannot be read ({error})", "Simulate again.") from error
-        return cls(about, scored, joint["validation"], joint["test"], segments, cells(found["segments/gram"]), tables)
+        return cls(about, scored, joint["validation"], joint["test"], segments, cells("segments"), tables)
+
+
+def _arrays(where: str, cells: Cells) -> dict[str, np.ndarray]:
+    """What is saved of cells, by name."""
+    support = {f"{where}/support/{block}": of.moments for block, of in cells.support.items()}
+    groups = {} if cells.together is None else {f"{where}/together": cells.together, f"{where}/groups": cells.groups}
+    return {f"{where}/gram": cells.gram} | support | {name: np.asarray(of) for name, of in groups.items()}
 
 
 def join(
@@ -170,9 +182,12 @@ def join(
     cells = by_group(code, len(first), evidence, measures)
     padding = len(cells.count) - len(first)
     of_log = None
-    if log is not None:
+    if log is not None and evidence.group is None:  # over groups the other estimators' errors have no such sums
         scores, *others = LOG
-        of_log = by_group(code, len(first), Evidence(evidence.kind, log[scores]), {name: log[name] for name in others})
+        support = evidence.support.get(MONEY, evidence.support.get(scores))  # in money where prices are per user
+        kept = {} if support is None else {scores: support}
+        of_scores = replace(evidence, outcome_scores=log[scores], support=kept)
+        of_log = by_group(code, len(first), of_scores, {name: log[name] for name in others})
     return Joint(cells, {name: np.pad(decided[first], (0, padding)) for name, decided in decisions.items()}, of_log)
 
 
@@ -201,6 +216,24 @@ def segment_cells(
 ) -> Cells:
     """Cells of several groupings of the same users, one after the other: (n,) numbers from 0, and how many."""
     gathered = [by_group(group, size, evidence, measures) for group, size in groups]
-    gram = np.concatenate([c.gram[:size] for c, (_, size) in zip(gathered, groups, strict=True)])
-    first = gathered[0]
-    return Cells(first.kind, np.arange(len(gram) - 1) + 0.5, first.actions, first.blocks, gram)
+    sizes, first = [size for _, size in groups], gathered[0]
+    gram = np.concatenate([c.gram[:size] for c, size in zip(gathered, sizes, strict=True)])
+    support = {
+        block: Support(
+            np.concatenate(
+                [c.support[block].moments[:, :size] for c, size in zip(gathered, sizes, strict=True)], axis=1
+            )
+        )
+        for block in first.support
+    }
+    together = None
+    if first.together is not None:  # of one grouping each: no figure is of several
+        width = gram.shape[1]
+        together, start = np.zeros((len(gram), width, len(gram), width)), 0
+        for c, size in zip(gathered, sizes, strict=True):
+            assert c.together is not None
+            own = slice(start, start + size)
+            together[own, :, own] = c.together[:size, :, :size]
+            start += size
+    cuts = np.arange(len(gram) - 1) + 0.5
+    return replace(first, cuts=cuts, gram=gram, support=support, together=together)

@@ -9,7 +9,8 @@ import numpy as np
 from tippingpoint.core.errors import InputError
 from tippingpoint.offpolicy.cells import ROUNDING, Cells, Line, outcomes
 from tippingpoint.offpolicy.evidence import Kind
-from tippingpoint.offpolicy.statistics import LEAST_CHANGED, LEVEL, Estimate, normal, pointwise
+from tippingpoint.offpolicy.statistics import LEAST_CHANGED, LEVEL, Estimate, normal, pointwise, standard_error
+from tippingpoint.offpolicy.support import Basis
 
 DRAWS = 1_000
 LARGEST = 10_000_000
@@ -28,8 +29,8 @@ class Sheet:
     changed
         Users decided differently from the reference (of the value: from none), 0 where cut-offs do not rise.
     supported
-        Where `changed` is large enough, and se above 0, for an interval to be believed: the band is over
-        these.
+        Where `changed` is large enough, se above 0, and what the entry rests on sound, for an interval to be believed:
+        the band is over these.
     critical
         |t| that all supported entries together stay below with 95 %; NaN where none is supported.
     """
@@ -174,19 +175,67 @@ def sheet(
         shift = float(coefficients[0, 0] @ cells.gram[:, 0].sum(axis=0)) / n
         coefficients[..., 0] -= shift
     first = np.einsum("kci,ci->kc", coefficients, cells.gram[:, 0])
-    second = np.einsum("kci,cij,kcj->kc", coefficients, cells.gram, coefficients, optimize=True)
-    mean, square = _spread(first) / n, _spread(second)
-    about = square - n * mean**2
-    about[about < ROUNDING * np.maximum(square, second.max(axis=0).sum())] = 0
-    se = np.sqrt(about / max(n - 1, 1) / n)
+    mean = _spread(first) / n
+    about = _about(cells, coefficients, mean)
+    basis = _basis(cells, coefficients)
+    noise, sound = (0, True) if basis is None else (basis.noise, basis.sound)
+    drawn, se = (standard_error(of, n, cells.independent) for of in (about, np.maximum(about, noise)))
     if reference is not None:
-        mean[changed == 0] = se[changed == 0] = 0
+        mean[changed == 0] = drawn[changed == 0] = se[changed == 0] = 0
     rise = _rising(mean.shape)
-    mean, se, changed = np.where(rise, mean, np.nan), np.where(rise, se, np.nan), np.where(rise, changed, 0)
+    mean, se, changed = np.where(rise, mean, np.nan), np.where(rise & sound, se, np.nan), np.where(rise, changed, 0)
     if not cells.measured:
         return Sheet(mean + shift, np.full_like(se, np.nan), changed, changed >= least, np.nan)
-    supported = (changed >= least) & (se > 0)
-    return Sheet(mean + shift, se, changed, supported, _critical(cells, coefficients, mean, se, supported, rng))
+    supported = rise & (changed >= least) & (drawn > 0) & sound
+    return Sheet(mean + shift, se, changed, supported, _critical(cells, coefficients, mean, drawn, supported, rng))
+
+
+def _about(cells: Cells, coefficients: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Sum of squared deviations from the mean at every choice of cut-offs, over users or over groups of them."""
+    if cells.together is None:
+        second = np.einsum("kci,cij,kcj->kc", coefficients, cells.gram, coefficients, optimize=True)
+        square = _spread(second)
+        about = square - cells.users * mean**2
+        about[about < ROUNDING * np.maximum(square, second.max(axis=0).sum())] = 0
+        return np.asarray(about)
+    # What a group adds is a sum of steps, one a cut-off, and a rest; so its square is one of their products.
+    moments = _between(cells, coefficients).transpose(1, 0, 3, 2)  # by count and bands, and cells, twice
+    steps, rest = _steps(moments[1:, :, 1:])  # (m + 1, G + 1, m, G), (m + 1, G + 1)
+    both, with_rest = _steps(np.moveaxis(steps, (0, 1), (2, 3)))  # (m, G, m, G), (m, G)
+    _, square = _steps(rest)
+    m = len(both)
+
+    def along(of: np.ndarray, *axes: int) -> np.ndarray:
+        return of.reshape([of.shape[axes.index(axis)] if axis in axes else 1 for axis in range(m)])
+
+    for k in range(m):
+        square = square + along(2 * with_rest[k] + np.diagonal(both[k, :, k]), k)
+        for later in range(k + 1, m):
+            square = square + 2 * along(both[k, :, later], k, later)
+    with_count = _spread(moments[1:, :, 0].sum(axis=-1))
+    about = square - 2 * mean * with_count + mean**2 * moments[0, :, 0].sum()
+    about[about < ROUNDING * np.maximum(square, np.abs(square).max())] = 0
+    return np.asarray(about)
+
+
+def _between(cells: Cells, coefficients: np.ndarray) -> np.ndarray:
+    """(G + 1, m + 2, G + 1, m + 2) products, summed over groups, of a group's users and bands' values in cells."""
+    rows = _with_count(coefficients)
+    assert cells.together is not None
+    return np.asarray(np.einsum("cki,cidj,dlj->ckdl", rows, cells.together, rows, optimize=True))
+
+
+def _with_count(coefficients: np.ndarray) -> np.ndarray:
+    """(G + 1, m + 2, C) coefficients of the number of users, and of each band's value, in each cell."""
+    one = np.zeros((1, *coefficients.shape[1:]))
+    one[..., 0] = 1
+    return np.concatenate([one, coefficients]).transpose(1, 0, 2)
+
+
+def _basis(cells: Cells, coefficients: np.ndarray) -> Basis | None:
+    """What every choice of cut-offs rests on, from (m + 1, G + 1, C) coefficients of each action in each cell."""
+    each = cells.behind(coefficients)
+    return None if each is None else Basis(*map(_spread, (each.noise, each.fourth, each.users, each.lacking)))
 
 
 def mean_and_changed(
@@ -257,25 +306,28 @@ def _critical(
     supported: np.ndarray,
     rng: np.random.Generator,
 ) -> float:
-    # Give every user a standard normal multiplier ξ. In a cell, Σξz is normal with the cell's second moments
+    # Give every user (or group) a standard normal multiplier ξ. In a cell, Σξz is normal with the cell's second moments
     # as its covariance, so it is drawn a cell at a time, whatever the prices; they turn it into ΣξΓ. The
     # noise of entry (i, j) is ΣξΓ - V(i, j)·Σξ; both V and the sums split over cut-offs, so the noise does
     # too. Its largest |t| over all entries is drawn DRAWS times.
     if not supported.any():
         return float("nan")
-    n, m, size = cells.users, mean.ndim, len(cells.cuts)
-    one = np.zeros((1, *coefficients.shape[1:]))
-    one[..., 0] = 1
-    rows = np.concatenate([one, coefficients]).transpose(1, 0, 2)  # (G + 1, m + 2, C)
-    used = np.flatnonzero(rows.any(axis=(0, 1)))
-    noise = rows[..., used] @ cell_noise(cells.gram[:, used[:, None], used], rng)
+    n, m, size, rows = cells.users, mean.ndim, len(cells.cuts), _with_count(coefficients)
+    if cells.together is None:
+        used = np.flatnonzero(rows.any(axis=(0, 1)))
+        noise = rows[..., used] @ cell_noise(cells.gram[:, used[:, None], used], rng)
+    else:  # a multiplier a group: cells are drawn together
+        moments = _between(cells, coefficients)
+        together = int(np.prod(moments.shape[:2]))
+        noise = cell_noise(moments.reshape(1, together, together), rng).reshape(*moments.shape[:2], DRAWS)
     steps, rest = _steps(noise[:, 1:].transpose(2, 1, 0))  # (DRAWS, m, G), (DRAWS,)
     values, constant = _steps(np.einsum("ckj,cj->kc", rows[:, 1:], cells.gram[:, 0]) / n)
     count = noise[:, 0].sum(axis=0)
     steps = np.ascontiguousarray((steps - count[:, None, None] * values).transpose(1, 2, 0))  # (m, G, DRAWS)
     rest = rest - count * constant
     scale = np.zeros(se.shape)
-    scale[supported] = 1 / (np.sqrt(n * (n - 1)) * se[supported])
+    free = cells.independent
+    scale[supported] = 1 / (n * np.sqrt((free - 1) / free) * se[supported])
     largest, buffer = np.zeros(DRAWS), np.empty((size, DRAWS))
     for earlier in combinations_with_replacement(range(size), m - 1):
         start = earlier[-1] if earlier else 0

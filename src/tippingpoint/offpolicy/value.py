@@ -1,12 +1,15 @@
 """Value and uplift of one policy, in money and in outcomes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from tippingpoint.core.errors import InputError
+from tippingpoint.offpolicy.contest import Contrast, contest
 from tippingpoint.offpolicy.evidence import Evidence, taken
 from tippingpoint.offpolicy.statistics import Estimate, mean
+from tippingpoint.offpolicy.support import Basis, Support
 
 
 @dataclass(frozen=True)
@@ -23,12 +26,52 @@ class PolicyValue:
         Further outcomes per 1,000 users over everyone getting none.
     contribution
         (n,) money each user adds to the uplift; its mean is the uplift.
+    weight
+        (n, K) how often each outcome score counts in a user's contribution; what the figures rest on.
+    support
+        What the log can say about the scores; None where there was none.
+    measured
+        Whether intervals may be given.
+    group
+        (n,) numbers of the groups users belong to; None where each stands alone.
     """
 
     value: Estimate
     uplift: Estimate
     outcomes_per_1000: Estimate
     contribution: np.ndarray
+    weight: np.ndarray
+    support: Support | None
+    measured: bool
+    group: np.ndarray | None = None
+
+    def among(self, members: np.ndarray) -> Estimate:
+        """Uplift of those users that (n,) bool `members` marks, per user of theirs."""
+        support = None if self.support is None else Support(self.support.moments[:, members])
+        group = None if self.group is None else self.group[members]
+        return self._estimate(self.contribution[members], _basis(support, self.weight[members]), group)
+
+    def over(self, other: "PolicyValue") -> Estimate:
+        """What this one brings more than another on the same users, paired."""
+        return self._estimate(self.contribution - other.contribution, self.basis(other), self.group)
+
+    def basis(self, other: "PolicyValue") -> Basis | None:
+        """What the difference to another rests on."""
+        return _basis(self.support, self.weight - other.weight)
+
+    def _estimate(self, contribution: np.ndarray, basis: Basis | None, group: np.ndarray | None) -> Estimate:
+        found = mean(contribution, basis, group)
+        return found if self.measured else Estimate(found.value)
+
+
+def contest_of_values(values: Mapping[str, PolicyValue], rng: np.random.Generator) -> list[Contrast]:
+    """All pairs of policies on the same users (`contest`), by money per user."""
+    return contest(
+        {name: of.contribution for name, of in values.items()},
+        rng,
+        lambda first, second: values[first].basis(values[second]),
+        next(iter(values.values())).group,
+    )
 
 
 def reward(evidence: Evidence, reward_intercept: np.ndarray, reward_slope: np.ndarray) -> np.ndarray:
@@ -61,11 +104,31 @@ def policy_value(
         raise InputError(
             "policy.actions", f"no price or evidence for actions {broken}", "Leave them out of the policy."
         )
-    estimates = [mean(chosen), mean(gain), mean(outcomes).scaled(1000)]
-    if not evidence.measured:
-        estimates = [Estimate(e.value) for e in estimates]
-    value, uplift, per_1000 = estimates
-    return PolicyValue(value, uplift, per_1000, gain)
+    support = evidence.support.get("phi")
+    counted = np.eye(outcome_scores.shape[1])[decision] if decision.ndim == 1 else decision
+    slope = np.where(counted > 0, reward_slope, 0) * counted
+    none = np.zeros_like(counted)
+    none[:, 0] = 1
+    weight = slope - np.where(none > 0, reward_slope, 0)
+
+    def estimate(contributions: np.ndarray, weights: np.ndarray) -> Estimate:
+        found = mean(contributions, _basis(support, weights), evidence.group)
+        return found if evidence.measured else Estimate(found.value)
+
+    return PolicyValue(
+        value=estimate(chosen, slope),
+        uplift=estimate(gain, weight),
+        outcomes_per_1000=estimate(outcomes, counted - none).scaled(1000),
+        contribution=gain,
+        weight=weight,
+        support=support,
+        measured=evidence.measured,
+        group=evidence.group,
+    )
+
+
+def _basis(support: Support | None, weight: np.ndarray) -> Basis | None:
+    return None if support is None else support.behind(weight).total()
 
 
 def break_even_response(base: float, reward_intercept: np.ndarray, reward_slope: np.ndarray) -> np.ndarray:

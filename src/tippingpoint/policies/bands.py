@@ -1,6 +1,6 @@
 """Bands of the score: cut-offs that can be swept, each with the side on which the cut itself lies."""
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,9 @@ class Bands(Policy):
     >>> [bands.segments[s] for s in bands.segment(np.array([0.39, 0.40, 0.70, 0.71]), pd.DataFrame())]
     ['low', 'medium', 'medium', 'high']
     """
+
+    moved_by: ClassVar = "cuts"
+    """The field that says where the cut-offs lie."""
 
     name: str = Field(default="intent_bands", min_length=1)
     cuts: tuple[float, ...] = Field(default=(0.4, 0.7), min_length=1)

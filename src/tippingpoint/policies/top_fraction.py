@@ -10,6 +10,25 @@ from tippingpoint.core.errors import InputError
 from tippingpoint.policies.policy import FitContext, Policy
 
 
+def lowest_cut(score: np.ndarray, wanted: float) -> tuple[float, float, float]:
+    """Return the lowest score such that no more than the wanted share of (n,) scores is at or above it.
+
+    Users of equal score are never treated apart, so where scores tie fewer are above it than wanted.
+
+    Returns
+    -------
+    tuple
+        The cut-off, just above all scores where it must be; the share at or above it; and the share that ties just
+        below.
+    """
+    scores, counts = np.unique(-score, return_counts=True)
+    share = np.cumsum(counts) / len(score)
+    inside = int(np.searchsorted(share, wanted + 1e-12, side="right"))
+    cut = float(-scores[inside - 1]) if inside else float(np.nextafter(score.max(), np.inf))
+    tied = float(counts[inside] / len(score)) if inside < len(counts) else 0.0
+    return cut, float(share[inside - 1]) if inside else 0.0, tied
+
+
 class Ranked(Policy):
     """The users of highest score, down to a cut-off that is fixed on validation when the policy is bound."""
 
@@ -38,17 +57,10 @@ class Ranked(Policy):
         return None if self.cut is None else (self.cut,)
 
     def bind(self, context: FitContext) -> Self:
-        # The lowest score such that no more than the wanted share is at or above it: users of equal score are never
-        # treated apart, so where scores tie fewer are acted on than wanted, and that is told.
         if not len(context.score):
             raise InputError("policy", f"{self.name} needs scores to fix its cut-off on", "Bring users of validation.")
-        scores, counts = np.unique(-context.score, return_counts=True)
-        share = np.cumsum(counts) / len(context.score)
-        inside = int(np.searchsorted(share, self.wanted + 1e-12, side="right"))
-        cut = float(-scores[inside - 1]) if inside else float(np.nextafter(context.score.max(), np.inf))
-        tied = float(counts[inside] / len(context.score)) if inside < len(counts) else 0.0
-        learnt = {"cut": cut, "share_at_cut": float(share[inside - 1]) if inside else 0.0, "tied_share": tied}
-        return self.model_copy(update=learnt)
+        cut, share, tied = lowest_cut(context.score, self.wanted)
+        return self.model_copy(update={"cut": cut, "share_at_cut": share, "tied_share": tied})
 
     def segment(self, score: np.ndarray, features: pd.DataFrame) -> np.ndarray:
         if self.cut is None:

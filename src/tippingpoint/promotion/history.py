@@ -17,28 +17,29 @@ from tippingpoint.tracking.journal import EVERY
 
 @dataclass(frozen=True, repr=False)
 class HistoryResult(Result):
-    """Who is champion, with the newest entries of the journal and all that move the champion, and that as a table."""
+    """Who is champion of a question's registered model, with the newest entries of its journal, and that as a table."""
 
+    of: str
     champion: ChampionStatus
     found: pd.DataFrame
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON; the newest entry first, each with all its gate said."""
         journal = self.champion.journal
-        judged = {entry.number: entry.judgement or None for entry in journal.entries}
+        more = {e.number: {"claimed": e.claimed, "judgement": e.judgement or None} for e in journal.entries}
         rows = self.found.astype(object).where(self.found.notna(), None).to_dict("records")
         return {
             "name": journal.name,
             "champion": journal.champion or None,
             "missing": journal.missing,
             "amiss": self.champion.said or None,
-            "entries": [{**row, "judgement": judged[row["entry"]]} for row in rows],
+            "entries": [{**row, **more[row["entry"]]} for row in rows],
         }
 
     def render(self) -> RenderableType:
         """One screen for a terminal."""
         journal, said = self.champion.journal, [self.champion.said] if self.champion.amiss else []
-        return report.history_summary(journal.name, self.found, journal.missing, said)
+        return report.history_summary(self.of, journal.name, self.found, journal.missing, said)
 
 
 def history(settings: HistorySettings) -> HistoryResult:
@@ -52,6 +53,6 @@ def history(settings: HistorySettings) -> HistoryResult:
         When the store cannot be used.
     """
     client = backend.connect(writing=False)
-    _, model = named(client, settings.name, settings.to)
+    of, model = named(client, settings.name, settings.to)
     champion = champion_status(client, model, settings.limit or EVERY)
-    return HistoryResult(champion, table(champion.journal))
+    return HistoryResult(of, champion, table(champion.journal))

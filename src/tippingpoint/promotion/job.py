@@ -9,6 +9,7 @@ from rich.console import RenderableType
 from tippingpoint.config.settings import VERSION, PromoteSettings
 from tippingpoint.core.errors import InputError, RefusedError
 from tippingpoint.core.overrides import override
+from tippingpoint.experiment.diagnostics import Chosen
 from tippingpoint.promotion import report
 from tippingpoint.promotion.judge import Contestant, contestant, judge, judged_users
 from tippingpoint.promotion.registry_status import carried_out, described, named
@@ -43,6 +44,8 @@ class PromoteResult(Result):
         What had to be written of an entry that was left, where that was asked for.
     amiss
         What was not as it should be before.
+    same
+        Words that select the data, policy, prices and split the version was fitted with.
     """
 
     name: str
@@ -53,6 +56,7 @@ class PromoteResult(Result):
     dry_run: bool
     finished: tuple[str, ...] = ()
     amiss: str = ""
+    same: str = ""
 
     @property
     def refused(self) -> bool:
@@ -74,6 +78,7 @@ class PromoteResult(Result):
             "dry_run": self.dry_run,
             "entry": self.entry.number if self.entry else None,
             "judgement": self.judgement.to_dict() if self.judgement else None,
+            "findings": [finding.to_dict() for finding in self.judgement.findings] if self.judgement else [],
             "finished": list(self.finished),
             "amiss": self.amiss or None,
         }
@@ -84,7 +89,15 @@ class PromoteResult(Result):
         if self.judgement is None and self.entry is not None:
             return report.resumed_summary(self.name, self.version, self.entry.number, self.finished, page)
         return report.promote_summary(
-            self.name, self.version, self.champion, self.judgement, self.promoted, self.dry_run, self.amiss, page
+            self.name,
+            self.version,
+            self.champion,
+            self.judgement,
+            self.promoted,
+            self.dry_run,
+            self.amiss,
+            page,
+            self.same,
         )
 
 
@@ -121,6 +134,7 @@ def promote(settings: PromoteSettings) -> PromoteResult:
             return PromoteResult(model, status.version, status.version, None, None, settings.dry_run, amiss=status.said)
         step("loading models")
         candidate = contestant(client, name, number)
+        chosen = Chosen.of(settings.diagnostics, candidate.model.config)
         champion = _champion(client, status, f"{name}/{number}")
         step("reading users")
         users = judged_users(candidate, settings.data)
@@ -139,7 +153,9 @@ def promote(settings: PromoteSettings) -> PromoteResult:
         pair = {"version": candidate.uri, "against": against}
         entry = append(client, name, "look", number, status.version, journal.at, judgement=pair, **reasons_given)
         look = moves(client, name, f"tags.test = '{users.test}'").look(entry)
-        judgement = judge(client, settings.gate, candidate, champion, users, against, look, reported, picked, step)
+        judgement = judge(
+            client, settings.gate, candidate, champion, users, against, look, reported, picked, chosen, step
+        )
         step("filing")
         version, entry = _file(client, settings.dry_run, name, number, model, status, entry, judgement, reasons_given)
         journal = read(client, model, newest=NEWEST)
@@ -148,7 +164,8 @@ def promote(settings: PromoteSettings) -> PromoteResult:
         elif not settings.dry_run and not journal.left:
             describe_again(client, journal, described)
         led = journal.champion if entry.kind == "promote" else status.version
-    return PromoteResult(model, version, led, judgement, entry, settings.dry_run, amiss=status.said)
+    same = candidate.same(settings.data)
+    return PromoteResult(model, version, led, judgement, entry, settings.dry_run, (), status.said, same)
 
 
 def _resumed(client: Client, name: str, number: int) -> PromoteResult:
@@ -246,7 +263,7 @@ def _wanted(client: Client, name: str, settings: PromoteSettings) -> str:
         mine = [str(version.version) for version in versions(client, name, f"run_id = '{run}'")]
         if not mine:
             what = f"run {run} is not registered as {name}"
-            raise InputError("run", what, "Run it with tracking.register_model=true, or type model=…")
+            raise InputError("run", what, "Type model=…, or fit it again without tracking.register_model=false.")
         return mine[0]
     if settings.model is not None:
         typed = str(settings.model)

@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 
 from tippingpoint.config.gate_settings import Gate, GateCheck
+from tippingpoint.config.retyped import retyped
 from tippingpoint.config.settings import Split
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.strict import Component, validate
@@ -24,11 +25,14 @@ from tippingpoint.decisions import Decider
 from tippingpoint.economics import Economics
 from tippingpoint.evaluation.baselines import best_column
 from tippingpoint.experiment.collect import check_columns, score_users
-from tippingpoint.experiment.evidence import kind_of
+from tippingpoint.experiment.diagnostics import Chosen, Findings, evidence, operation
+from tippingpoint.experiment.diagnostics import policy as policy_findings
+from tippingpoint.experiment.evidence import kind_of, log_of
 from tippingpoint.experiment.valuation import ValuedUsers
 from tippingpoint.explanation import background_of, explain
 from tippingpoint.models.calibration import Model
 from tippingpoint.models.family import Family
+from tippingpoint.offpolicy.evidence import Log
 from tippingpoint.promotion import quality_checks, soundness_checks
 from tippingpoint.promotion.alpha_spending import level
 from tippingpoint.promotion.verdict import Check, Judgement
@@ -63,6 +67,11 @@ class Contestant:
     decider: Decider | None
     amiss: str
     read: int
+
+    def same(self, data: Component | None) -> str:
+        """Words that select what it was fitted with: its data, or those given instead, policy, prices and split."""
+        config = self.model.config
+        return retyped(config if data is None else config | {"data": data.model_dump()})
 
 
 @dataclass(frozen=True)
@@ -120,7 +129,7 @@ def judged_users(contestant: Contestant, data: Component | None) -> JudgedUsers:
             f"{source.origin} no longer holds the users {contestant.uri} was judged on (digest {users.digest},"
             f" was {model.data_digest})",
             "Bring them back, type data=… where they are now, or compare again on those there are now:"
-            " tippingpoint compare, then promote.",
+            f" {' '.join(['tippingpoint compare', contestant.same(data)]).rstrip()}",
         )
     shares = validate(Split, model.config["split"], "split")
     cut = hashlib.sha256(json.dumps(shares.model_dump(), sort_keys=True).encode()).hexdigest()[:8]
@@ -137,6 +146,7 @@ def judge(
     look: int,
     reported: int,
     picked: bool,
+    chosen: Chosen,
     say: Callable[[str], None] = lambda _: None,
 ) -> Judgement:
     """Run every check of a gate.
@@ -157,6 +167,8 @@ def judge(
     picked
         Whether somebody picked the candidate, who may have read what all of them reported; a challenger was chosen on
         validation.
+    chosen
+        Which diagnostics are silenced and accepted.
     say
         Told what is done next.
 
@@ -168,19 +180,27 @@ def judge(
     sure = level(look, gate.alpha) / (max(reported, 1) if picked else 1)
     say("scoring test users with both")
     scores = _score_both(candidate, champion, users)
-    found = [*_of_scores(gate, candidate, users, scores, sure, say)]
+    valued = _valued(candidate, users, chosen)
+    findings = valued.findings
+    if isinstance(valued, _Valued):
+        findings += _of_policy(candidate, users, scores.own, valued, chosen)
+    found = [*_of_scores(gate, candidate, users, scores, valued, sure, say)]
     say("looking at the model")
     found += _of_model(client, gate, candidate, users, scores.own)
     if fresh := gate.fresh:
         days, column = age(users.users.times, candidate.read, datetime.now(UTC).replace(tzinfo=None))
+        findings += chosen.settle([operation.stale(days, fresh.days, column)])
         found.append((fresh, soundness_checks.fresh(days, fresh.days, column)))
     if looks := gate.looks:
         found.append((looks, soundness_checks.test_set_looks(look, reported, picked, sure, looks.most)))
+    if gate.diagnostics:
+        found.append((gate.diagnostics, soundness_checks.diagnosed(findings)))
     checks = tuple(check.when_inconclusive(asked.inconclusive) for asked, check in found)
     written = json.dumps(gate.model_dump(mode="json", by_alias=True), sort_keys=True)
     digest = hashlib.sha256(written.encode()).hexdigest()[:8]
     size = len(users.parts.test)
-    return Judgement(f"{gate.name} {digest}", candidate.uri, against, users.test, size, look, sure, checks)
+    asked_of = f"{gate.name} {digest}"
+    return Judgement(asked_of, candidate.uri, against, users.test, size, look, sure, checks, findings)
 
 
 @dataclass(frozen=True)
@@ -220,24 +240,33 @@ Asked = tuple[GateCheck, Check]
 
 
 def _of_scores(
-    gate: Gate, candidate: Contestant, users: JudgedUsers, scores: _Scores, sure: float, say: Callable[[str], None]
+    gate: Gate,
+    candidate: Contestant,
+    users: JudgedUsers,
+    scores: _Scores,
+    valued: "_Valued | _NotValued",
+    sure: float,
+    say: Callable[[str], None],
 ) -> Iterator[Asked]:
     """The checks of the scores, and of what the policies do with them."""
-    test, own, other = users.parts.test, scores.own, scores.other
+    test, own, other, group = users.parts.test, scores.own, scores.other, users.parts.test.codes
 
     def paired(name: str, check: Callable[[], Check]) -> Check:
         return Check(name, "inconclusive", scores.unlike) if scores.unlike else check()
 
     if of := gate.quality:
-        yield of, quality_checks.floor(test.outcome, own, of.floor, sure)
+        yield of, quality_checks.floor(test.outcome, own, of.floor, sure, group)
     if than := gate.better:
         margin, smallest = than.margin, than.smallest
-        yield than, paired("better", lambda: quality_checks.better(test.outcome, own, other, margin, smallest, sure))
+        yield (
+            than,
+            paired("better", lambda: quality_checks.better(test.outcome, own, other, margin, smallest, sure, group)),
+        )
     if value := gate.value:
         say("valuing both policies")
-        yield value, paired("value", lambda: _value(candidate, users, scores, value.margin, sure))
+        yield value, paired("value", lambda: _value(candidate, scores, valued, value.margin, sure))
     if limits := gate.calibration:
-        yield limits, quality_checks.calibrated(test.outcome, own, limits.slope, limits.intercept)
+        yield limits, quality_checks.calibrated(test.outcome, own, limits.slope, limits.intercept, group)
     if sliced := gate.slices:
         yield sliced, paired("slices", lambda: quality_checks.slices(test, own, other, gate.alpha))
 
@@ -312,28 +341,85 @@ def _unseen(model: LoadedModel, champion: Contestant, users: Users) -> str:
     return ""
 
 
-def _value(candidate: Contestant, users: JudgedUsers, scores: _Scores, margin: float, sure: float) -> Check:
+@dataclass(frozen=True)
+class _Valued:
+    """The test users with evidence, and what diagnostics found of it.
+
+    Parameters
+    ----------
+    log
+        What was done to them; None for other kinds of evidence.
+    """
+
+    of: ValuedUsers
+    log: Log | None
+    findings: Findings
+
+
+@dataclass(frozen=True)
+class _NotValued:
+    """Why a version's users cannot be valued."""
+
+    why: str
+    findings: Findings = ()
+
+
+def _valued(candidate: Contestant, users: JudgedUsers, chosen: Chosen) -> _Valued | _NotValued:
+    """Gather evidence of the test users at the candidate's prices, and hold it against the diagnostics."""
+    config, parts, everyone = candidate.model.config, users.parts, users.users
+    seed = int(config["seed"])
+    try:
+        economics = Component.model_validate(config["economics"]).build(Economics, "economics")
+        kind = kind_of(config["evidence"], everyone)
+        if kind == "assumed":
+            return _NotValued("the evidence is assumed: no experiment stands behind it")
+        assigned = evidence.of_assignment(everyone, kind, seed, chosen)
+        log = log_of(kind, parts.train, parts.test, seed) if kind in ("experiment", "logged") else None
+        allowed = assigned.vetoed, tuple(chosen.accept)
+        valued = ValuedUsers.of(kind, parts.train, parts.test, everyone.actions, economics, seed, log, *allowed)
+    except InputError as error:
+        return _NotValued(str(error).rstrip("."))
+    return _Valued(valued, log, assigned.findings)
+
+
+def _of_policy(
+    candidate: Contestant, users: JudgedUsers, score: np.ndarray, valued: _Valued, chosen: Chosen
+) -> Findings:
+    """What diagnostics find of the candidate's policy on test."""
+    if candidate.decider is None:
+        return ()
+    policy, test = candidate.decider.policy, users.parts.test
+    if not {*policy.actions.values()} <= {*valued.of.actions}:
+        return ()
+    found = [*policy_findings.of_policy(policy_findings.Decided.of(policy, test, score))]
+    if valued.log is not None and valued.of.evidence.measured:
+        decision = valued.of.decide(policy, score)
+        estimated = valued.of.evidence.kind == "logged"
+        weights = evidence.Weights.of(valued.log, decision, valued.of.reward_slope, estimated)
+        found += [*evidence.of_weights(weights)]
+    return chosen.settle(found)
+
+
+def _value(candidate: Contestant, scores: _Scores, valued: _Valued | _NotValued, margin: float, sure: float) -> Check:
     """Paired difference of the values of the two policies, at the candidate's prices."""
-    config, parts = candidate.model.config, users.parts
     by = candidate.decider, (scores.champion or candidate).decider
     if by[0] is None or by[1] is None:
         return Check("value", "inconclusive", "one of them does not decide")
-    own, other = by[0].policy, by[1].policy
+    if isinstance(valued, _NotValued):
+        return Check("value", "inconclusive", valued.why)
+    users, own, other = valued.of, by[0].policy, by[1].policy
+    if vetoed := users.evidence.vetoed:
+        return Check(
+            "value", "inconclusive", f"the evidence ({users.evidence.kind}) is vetoed by {' and '.join(vetoed)}"
+        )
+    if unknown := {*own.actions.values(), *other.actions.values()} - {*users.actions}:
+        return Check("value", "inconclusive", f"no user ever got {', '.join(sorted(unknown))}")
     try:
-        economics = Component.model_validate(config["economics"]).build(Economics, "economics")
-        kind = kind_of(config["evidence"], users.users)
-        if kind == "assumed":
-            return quality_checks.value(scores.own, scores.own, kind, False, margin, sure)
-        decided = {*own.actions.values(), *other.actions.values()}
-        economics.check(decided | {"none"})
-        if unknown := decided - set(users.users.actions):
-            return Check("value", "inconclusive", f"no user ever got {', '.join(sorted(unknown))}")
-        actions, seed = users.users.actions, int(config["seed"])
-        valued = ValuedUsers.of(kind, parts.train, parts.test, actions, economics, seed)
-        gain, champion = valued.value(own, scores.own).contribution, valued.value(other, scores.other).contribution
+        mine, champion = users.value(own, scores.own), users.value(other, scores.other)
     except InputError as error:
         return Check("value", "inconclusive", str(error).rstrip("."))
-    return quality_checks.value(gain, champion, kind, True, margin, sure)
+    basis, kind = mine.basis(champion), users.evidence.kind
+    return quality_checks.value(mine.contribution, champion.contribution, kind, margin, sure, basis, mine.group)
 
 
 def _opened(family: Family, classifier: Any) -> Model:

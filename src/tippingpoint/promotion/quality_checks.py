@@ -10,6 +10,7 @@ from tippingpoint.evaluation.metrics import auc_contributions, calibration_line
 from tippingpoint.evaluation.slices import grouped, holm
 from tippingpoint.models.calibration import INSIDE, log_losses
 from tippingpoint.offpolicy.statistics import LEAST_CHANGED, mean
+from tippingpoint.offpolicy.support import LEAST_EXPECTED, Basis
 from tippingpoint.promotion.alpha_spending import ends, fewest, power
 from tippingpoint.promotion.verdict import Check, Verdict
 
@@ -20,9 +21,15 @@ LEAST_IN_SLICE = 30
 FEW = "only {} test users have the rarer outcome; {} are needed"
 
 
-def floor(outcome: np.ndarray, score: np.ndarray, least: float, level: float) -> Check:
-    """Whether the ROC AUC of (n,) scores is above a floor: its lower bound, on the log-odds scale, at this level."""
-    auc = mean(auc_contributions(outcome, score))
+def floor(outcome: np.ndarray, score: np.ndarray, least: float, level: float, group: np.ndarray | None = None) -> Check:
+    """Whether the ROC AUC of (n,) scores is above a floor: its lower bound, on the log-odds scale, at this level.
+
+    Parameters
+    ----------
+    group
+        Here and below (n,) numbers of the groups users belong to; None where each stands alone.
+    """
+    auc = mean(auc_contributions(outcome, score), group=group)
     figures = {"roc_auc": auc.value}
     if (few := fewest(outcome)) < LEAST:
         return Check("quality", "inconclusive", FEW.format(few, LEAST), figures)
@@ -38,7 +45,13 @@ def floor(outcome: np.ndarray, score: np.ndarray, least: float, level: float) ->
 
 
 def better(
-    outcome: np.ndarray, score: np.ndarray, champion: np.ndarray, margin: float, smallest: float, level: float
+    outcome: np.ndarray,
+    score: np.ndarray,
+    champion: np.ndarray,
+    margin: float,
+    smallest: float,
+    level: float,
+    group: np.ndarray | None = None,
 ) -> Check:
     """Whether (n,) scores rank better than the champion's on the same users: lower bound of the paired difference.
 
@@ -49,7 +62,7 @@ def better(
     smallest
         The smallest difference of interest: the chance of telling it is said beside the verdict.
     """
-    difference = mean(auc_contributions(outcome, score) - auc_contributions(outcome, champion))
+    difference = mean(auc_contributions(outcome, score) - auc_contributions(outcome, champion), group=group)
     theirs = mean(auc_contributions(outcome, champion)).value
     figures = {"difference": difference.value, "champion_roc_auc": theirs}
     if (few := fewest(outcome)) < LEAST:
@@ -66,26 +79,37 @@ def better(
     return Check("better", verdict, said, figures)
 
 
-def value(gain: np.ndarray, champion: np.ndarray, kind: str, measured: bool, margin: float, level: float) -> Check:
+def value(
+    gain: np.ndarray,
+    champion: np.ndarray,
+    kind: str,
+    margin: float,
+    level: float,
+    basis: Basis | None = None,
+    group: np.ndarray | None = None,
+) -> Check:
     """Whether the policy's value is no less than the champion's: paired difference, user by user.
 
     Parameters
     ----------
     gain, champion
         (n,) money each user adds over none, under either model and its own policy, at the same prices.
-    measured
-        False for assumed evidence: then the check is inconclusive, and no number given.
     margin
         Money per user by which its value may be lower.
+    basis
+        What the difference rests on, where it comes from a log.
     """
-    if not measured:
-        return Check("value", "inconclusive", f"the evidence is {kind}: no experiment stands behind it")
     difference = gain - champion
     changed = int(np.count_nonzero(difference))
     if changed == 0:
         return Check("value", "passes", "both bring the same for every user", {"difference": 0.0, "changed": 0})
-    estimate = mean(difference)
-    assert estimate.se is not None
+    estimate = mean(difference, basis, group)
+    if estimate.se is None:
+        few = (
+            "" if basis is None else f", of about {basis.expected:.0f} expected outcomes (at least {LEAST_EXPECTED:g})"
+        )
+        said = f"{estimate.value:+.4f} money per user ({kind}), {changed:,} users treated otherwise{few}: no interval"
+        return Check("value", "inconclusive", said, {"difference": estimate.value, "changed": changed})
     low, high = ends(estimate.value, estimate.se, level)
     figures = {"difference": estimate.value, "difference_low": low, "difference_high": high, "changed": changed}
     said = (
@@ -98,12 +122,16 @@ def value(gain: np.ndarray, champion: np.ndarray, kind: str, measured: bool, mar
 
 
 def calibrated(
-    outcome: np.ndarray, score: np.ndarray, slope: tuple[float, float], intercept: tuple[float, float]
+    outcome: np.ndarray,
+    score: np.ndarray,
+    slope: tuple[float, float],
+    intercept: tuple[float, float],
+    group: np.ndarray | None = None,
 ) -> Check:
     """Whether scores can be taken as chances: slope 1 and intercept 0 are in the interval, or it is in the limits."""
     if (few := fewest(outcome)) < LEAST:
         return Check("calibration", "inconclusive", FEW.format(few, LEAST))
-    found = dict(zip(("slope", "intercept"), calibration_line(outcome, np.clip(score, *INSIDE)), strict=True))
+    found = dict(zip(("slope", "intercept"), calibration_line(outcome, np.clip(score, *INSIDE), group), strict=True))
     verdicts: list[Verdict] = []
     figures: dict[str, float] = {}
     for name, ideal, (least, most) in (("slope", 1.0, slope), ("intercept", 0.0, intercept)):
@@ -146,10 +174,11 @@ def slices(users: Users, score: np.ndarray, champion: np.ndarray, level: float) 
             if len(outcome) < LEAST_CHANGED or fewest(outcome) < 2:
                 continue
             where = f"{column.name} = {label}"
-            rows.append((where, "log loss", *_worse(-loss[inside])))
+            group = None if users.codes is None else users.codes[inside]
+            rows.append((where, "log loss", *_worse(-loss[inside], group)))
             if fewest(outcome) >= LEAST_IN_SLICE:
                 gain = auc_contributions(outcome, score[inside]) - auc_contributions(outcome, champion[inside])
-                rows.append((where, "ROC AUC", *_worse(gain)))
+                rows.append((where, "ROC AUC", *_worse(gain, group)))
     if not rows:
         return Check("slices", "inconclusive", "no slice is large enough")
     table = pd.DataFrame(rows, columns=["slice", "measure", "difference", "p"])
@@ -169,9 +198,9 @@ def worst_of(verdicts: list[Verdict]) -> Verdict:
     return min(verdicts, key=order.index)
 
 
-def _worse(gain: np.ndarray) -> tuple[float, float]:
+def _worse(gain: np.ndarray, group: np.ndarray | None) -> tuple[float, float]:
     """Mean gain, and the one-sided p-value of its being 0 or more."""
-    estimate = mean(gain)
+    estimate = mean(gain, group=group)
     if not estimate.se:
         return estimate.value, 1.0
     return estimate.value, float(norm.cdf(estimate.value / estimate.se))

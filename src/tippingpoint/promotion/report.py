@@ -9,6 +9,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from tippingpoint.core.overrides import override
+from tippingpoint.experiment.diagnostics import diagnosed
 from tippingpoint.promotion.verdict import Judgement
 from tippingpoint.reports.console import pages, plain_table
 from tippingpoint.reports.markdown import markdown
@@ -28,8 +29,9 @@ def promote_summary(
     dry_run: bool,
     said_first: str,
     page: str,
+    same: str = "",
 ) -> RenderableType:
-    """What was amiss before, what the gate said, and what was done."""
+    """What was amiss before, what the gate said, what was done; `same` selects the data the version was fitted with."""
     before = [Text(said_first)] if said_first else []
     where = pages({"MLflow": page}) if page else []
     if judgement is None:
@@ -47,26 +49,34 @@ def promote_summary(
         stays = f"models:/{name}/{champion} stays champion" if champion else "There is no champion yet"
         said = f"{'It would not be' if dry_run else 'Not'} promoted: {stopping}. {stays}."
         said += " Dry run; the look is counted." if dry_run else ""
-        after = _way_out(judgement, champion)
-    return Group(*before, table, Text(said, style="bold"), *where, *([Text(after)] if after else []))
+        after = _way_out(judgement, champion, f"tippingpoint tune {same}".rstrip())
+    found = diagnosed(judgement.findings)
+    return Group(*before, table, *found, Text(said, style="bold"), *where, *([Text(after)] if after else []))
 
 
 def _undo(name: str, judgement: Judgement) -> str:
     """What to type to have the champion before again."""
-    of = judgement.version.removeprefix("models:/").rpartition("/")[0]
-    to = [override("to", name.removeprefix(f"{of}-"))] if name != of else []
-    return " ".join(["tippingpoint rollback", override("name", of), *to])
+    return f"tippingpoint rollback {named(judgement.version.removeprefix('models:/').rpartition('/')[0], name)}"
 
 
-def _way_out(judgement: Judgement, champion: str) -> str:
+def named(of: str, name: str) -> str:
+    """The words for a registered model: a question's own, or that of one of its environments."""
+    return " ".join([override("name", of), *([override("to", name.removeprefix(f"{of}-"))] if name != of else [])])
+
+
+def _way_out(judgement: Judgement, champion: str, tune: str) -> str:
     """What to type once the gate said no: the same pair is the same look, whatever is asked of it."""
-    keep = "Next: keep the champion" if champion else "Next: tippingpoint tune, for one that is let in"
+    keep = "Next: keep the champion" if champion else f"Next: {tune} for one that is let in"
     stopping = {check.name: check for check in judgement.stopping}
+    accepted: dict[str, str] = {}
+    if stopping.pop("diagnostics", None):
+        accepted = {finding.code: "why" for finding in judgement.findings if finding.vetoes}
     worse = stopping.pop("better", None)
     if failed := [name for name, check in stopping.items() if check.verdict == "fails"]:
-        more = f", and tippingpoint tune for another: what fails ({', '.join(failed)}) is let in by no other word."
+        more = f", and {tune} for another: what fails ({', '.join(failed)}) is let in by no other word."
         return keep + (more if champion else ".")
-    words = [f"gate.{name}.inconclusive=passes" for name in stopping]
+    words = [override("diagnostics.accept", accepted)] if accepted else []
+    words += [f"gate.{name}.inconclusive=passes" for name in stopping]
     if worse and "difference_low" in worse.figures and champion and not judgement.gate.startswith("no_worse"):
         words = ["gate=no_worse", *words]
     elif worse and worse.verdict == "inconclusive":
@@ -100,10 +110,13 @@ def rollback_summary(
     return Group(*lines)
 
 
-def history_summary(name: str, found: pd.DataFrame, missing: Sequence[int], said: Sequence[str]) -> RenderableType:
-    """The journal, the newest first, and sentences on what is amiss."""
+def history_summary(
+    of: str, name: str, found: pd.DataFrame, missing: Sequence[int], said: Sequence[str]
+) -> RenderableType:
+    """The journal of a registered model of the question `of`, the newest first, and sentences on what is amiss."""
     if found.empty:
-        return Group(*map(Text, said or [f"Nothing was ever promoted in models:/{name}. Next: tippingpoint promote"]))
+        never = f"Nothing was ever promoted in models:/{name}. Next: tippingpoint promote {named(of, name)}"
+        return Group(*map(Text, said or [never]))
     table = plain_table(
         f"Journal of models:/{name}",
         ["entry", "when (UTC)", "what", "version", "AUC then", "now", "who (claimed), why, gate"],

@@ -85,12 +85,13 @@ def rollback(settings: RollbackSettings) -> RollbackResult:
     with progress(3) as step:
         step("opening the store")
         client = backend.connect()
-        _, model = named(client, settings.name, settings.to)
+        of, model = named(client, settings.name, settings.to)
         status = settled_status(client, model)
         journal = status.journal
         if not journal.previous:
             what = f"models:/{model} has no previous champion" + (f" ({status.amiss})" if status.amiss else "")
-            raise InputError("rollback", what, status.remedy or "Type tippingpoint history, which shows who was.")
+            shows = f"Type tippingpoint history {report.named(of, model)}, which shows who was."
+            raise InputError("rollback", what, status.remedy if status.amiss else shows)
         before = journal.champions[-2]
         if not settings.dry_run:
             try_rights(client, model)

@@ -1,13 +1,15 @@
 """Checks of the model itself: its file, its scores elsewhere, its speed, what moves it, its data and their wear."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from tippingpoint.experiment.diagnostics import Finding
 from tippingpoint.models.saved_form import foreign
 from tippingpoint.promotion.verdict import Check
 
+BETTER_WITHOUT = "TP403"
 SAME = 1e-9
 """Largest difference of a score in another process that is still rounding."""
 
@@ -124,3 +126,15 @@ def test_set_looks(look: int, versions: int, picked: bool, level: float, most: i
     if picked and versions > 1:
         said += ", and share the level, as this one is not the challenger and may have been picked from them"
     return Check("looks", "passes" if look <= most else "fails", said, figures)
+
+
+def diagnosed(findings: Iterable[Finding]) -> Check:
+    """Whether no veto of an interval stands; TP403, which vetoes a word, is told and stops nothing."""
+    found = list(findings)
+    if standing := [finding for finding in found if finding.vetoes and finding.code != BETTER_WITHOUT]:
+        vetoed = ", ".join(f"{finding.code} ({finding.title})" for finding in standing)
+        return Check("diagnostics", "fails", f"vetoed by {vetoed}")
+    accepted = [f"{finding.code}: {finding.accepted}" for finding in found if finding.accepted]
+    said = f"accepted, {'; '.join(accepted)}" if accepted else "no veto"
+    told = [finding.code for finding in found if not finding.accepted]
+    return Check("diagnostics", "passes", f"{said}{'; told: ' + ', '.join(told) if told else ''}")

@@ -95,11 +95,11 @@ def status(settings: StatusSettings) -> StatusResult:
     """
     client = backend.connect(writing=False)
     if settings.name is None and len(there := questions(client)) > 1:
-        names = [environment(name, settings.to) for name in there]
+        of = tuple(there)
     else:
-        names = [named(client, settings.name, settings.to)[1]]
+        of = (named(client, settings.name, settings.to)[0],)
     found = []
-    for name in names:
+    for name in (environment(one, settings.to) for one in of):
         champion = champion_status(client, name, NEWEST)
         at = registry_status(client, champion.journal, described)
         found.append(ModelStatus(at, champion, tuple(grants.differing(name, journal_name(name)))))

@@ -1,7 +1,9 @@
 """What one check of a gate says, and all of them together."""
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
+
+from tippingpoint.experiment.diagnostics import Findings
 
 Verdict = Literal["passes", "fails", "inconclusive"]
 
@@ -57,6 +59,8 @@ class Judgement:
         How often this test table has judged, this time included.
     alpha
         One-sided level of this look.
+    findings
+        What diagnostics found of the users, the evidence and the policy.
     """
 
     gate: str
@@ -67,6 +71,7 @@ class Judgement:
     look: int
     alpha: float
     checks: tuple[Check, ...]
+    findings: Findings = ()
 
     @property
     def passed(self) -> bool:
@@ -80,4 +85,7 @@ class Judgement:
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
-        return {**asdict(self), "checks": [check.to_dict() for check in self.checks], "passed": self.passed}
+        said = {
+            name: value for name, value in vars(self).items() if name != "findings"
+        }  # the check has those that count
+        return {**said, "checks": [check.to_dict() for check in self.checks], "passed": self.passed}

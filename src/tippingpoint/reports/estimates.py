@@ -1,5 +1,6 @@
 """How an estimate is written: its interval where it has one, its evidence always."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # what only looks must not wait for SciPy
@@ -11,6 +12,13 @@ EVIDENCE = {
     "logged": "estimated from logged actions whose chances are not known",
     "assumed": "assumed, not measured; it rests on economics.actions.*.assumed_response",
 }
+
+
+def evidence_in_words(kind: str, vetoed: Sequence[str] = ()) -> str:
+    """Where an uplift comes from; of what diagnostics vetoed, which ones."""
+    if vetoed:
+        return f"{kind}, vetoed by {' and '.join(vetoed)}: figures without intervals, on which nothing rests"
+    return EVIDENCE[kind]
 
 
 def interval(estimate: "Estimate", digits: int) -> str:

@@ -5,7 +5,7 @@ from functools import cache
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from tippingpoint.reports.estimates import EVIDENCE, interval
+from tippingpoint.reports.estimates import evidence_in_words, interval
 
 LIMITS = {"run": 8_000, "version": 5_000}
 """Characters MLflow keeps of a description; the whole card is an artifact of the run."""
@@ -51,5 +51,5 @@ def _environment() -> Environment:
     loader = PackageLoader("tippingpoint.reports")
     environment = Environment(loader=loader, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
     environment.filters |= {"markdown": markdown, "interval": interval, "cell": cell, "oneline": oneline, "zip": zip}
-    environment.globals["EVIDENCE"] = EVIDENCE
+    environment.globals["evidence_in_words"] = evidence_in_words
     return environment

@@ -118,6 +118,7 @@ class Batch:
             unseen=unseen.named(tally.unseen, self.decider.learnt),
             currency=deployment.economics.currency,
             evidence=deployment.evidence,
+            vetoed=deployment.vetoed,
             as_of=self.as_of.date().isoformat() if deployment.dated else None,
             only=self.only,
             **about,

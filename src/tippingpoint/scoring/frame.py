@@ -10,10 +10,11 @@ from rich.console import RenderableType
 
 from tippingpoint.core.errors import InputError
 from tippingpoint.decisions.batch_result import BatchResult
+from tippingpoint.experiment.diagnostics import Chosen, Findings
 from tippingpoint.experiment.fitted import FittedModel
 from tippingpoint.reports.result import Result
 from tippingpoint.scoring.batch import Batch, best_first
-from tippingpoint.scoring.report import score_summary
+from tippingpoint.scoring.report import found_in, score_summary
 
 ORIGIN = "frame"
 
@@ -30,23 +31,28 @@ class ScoredFrame(Result):
         Rows that break the model's contract, with the reasons.
     model
         What decided, where it is at hand; `measure` needs it of a model that no store holds.
+    findings
+        What diagnostics found of the batch.
     """
 
     decisions: pd.DataFrame
     quarantined: pd.DataFrame
     scored: BatchResult
     model: FittedModel | None
+    findings: Findings = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
-        return self.scored.to_dict()
+        return {**self.scored.to_dict(), "findings": [finding.to_dict() for finding in self.findings]}
 
     def render(self) -> RenderableType:
         """One screen for a terminal."""
-        return score_summary(self.scored, None)
+        return score_summary(self.scored, self.findings, None)
 
 
-def score_frame(table: pl.DataFrame, batch: Batch, holdout: float, model: FittedModel | None) -> ScoredFrame:
+def score_frame(
+    table: pl.DataFrame, batch: Batch, holdout: float, model: FittedModel | None, chosen: Chosen
+) -> ScoredFrame:
     """Decide for all users of a table at once.
 
     Raises
@@ -72,7 +78,7 @@ def score_frame(table: pl.DataFrame, batch: Batch, holdout: float, model: Fitted
         holdout=holdout,
         seconds=time.perf_counter() - start,
     )
-    return ScoredFrame(_pandas(decisions), _pandas(done.broken), scored, model)
+    return ScoredFrame(_pandas(decisions), _pandas(done.broken), scored, model, found_in(scored, chosen))
 
 
 def _pandas(table: pl.DataFrame) -> pd.DataFrame:

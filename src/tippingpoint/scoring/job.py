@@ -24,12 +24,13 @@ from tippingpoint.decisions.batch_statistics import Tally
 from tippingpoint.decisions.deployment import refuse_day
 from tippingpoint.decisions.randomization import Randomization
 from tippingpoint.decisions.reasons import Reasons
+from tippingpoint.experiment.diagnostics import Chosen, Findings
 from tippingpoint.reports.progress import counting
 from tippingpoint.reports.result import Result
 from tippingpoint.scoring.batch import Batch, best_first
 from tippingpoint.scoring.parts import ASIDE, Parts
 from tippingpoint.scoring.readers import Input, as_input, open_input
-from tippingpoint.scoring.report import score_summary
+from tippingpoint.scoring.report import found_in, score_summary
 from tippingpoint.scoring.stream import Stream
 from tippingpoint.scoring.tables import upsert
 from tippingpoint.scoring.tracked import record
@@ -44,19 +45,21 @@ PREDICTIONS = "predictions"
 
 @dataclass(frozen=True, repr=False)
 class ScoreResult(Result):
-    """What was decided, and the run that says so, if it was logged."""
+    """What was decided, what diagnostics found, and the run that says so, if it was logged."""
 
     scored: BatchResult
+    findings: Findings
     page: str | None
     run_id: str | None
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
-        return {**self.scored.to_dict(), "run_id": self.run_id, "page": self.page}
+        found = [finding.to_dict() for finding in self.findings]
+        return {**self.scored.to_dict(), "findings": found, "run_id": self.run_id, "page": self.page}
 
     def render(self) -> RenderableType:
         """One screen for a terminal."""
-        return score_summary(self.scored, self.page)
+        return score_summary(self.scored, self.findings, self.page)
 
 
 def score(settings: ScoreSettings) -> ScoreResult:
@@ -72,6 +75,7 @@ def score(settings: ScoreSettings) -> ScoreResult:
         When the store or a database cannot be used; it says what was kept.
     """
     start = time.perf_counter()
+    chosen = Chosen.of(settings.diagnostics)
     given, to = _places(settings)
     at = moment(settings.scored_at)
     told = Told(settings.input_separator, settings.input_encoding)
@@ -102,15 +106,16 @@ def score(settings: ScoreSettings) -> ScoreResult:
             resumed=written.resumed,
         )
         if not settings.tracking.log:
-            return ScoreResult(scored, None, None)
+            return ScoreResult(scored, found_in(scored, chosen), None, None)
         counted.say("filing")
+        findings = found_in(scored, chosen)
         asked = masked(settings.model_dump(mode="json"))
         try:
-            run_id, page = record(client, settings.tracking.experiment, loaded, scored, asked)
+            run_id, page = record(client, settings.tracking.experiment, loaded, scored, findings, asked)
         except OutsideError as error:
             remedy = f"The decisions are whole, in {scored.to}; only their run is not there. {error.remedy}"
             raise OutsideError(error.where, error.what, remedy) from error
-    return ScoreResult(scored, page, run_id)
+    return ScoreResult(scored, findings, page, run_id)
 
 
 def _places(settings: ScoreSettings) -> tuple[str, str]:

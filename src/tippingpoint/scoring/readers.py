@@ -11,8 +11,18 @@ import polars as pl
 
 from tippingpoint.core.errors import InputError, TippingpointError, nearest
 from tippingpoint.data import database
+from tippingpoint.data.bounds import refuse_columns
 from tippingpoint.data.contract import ColumnSpec
-from tippingpoint.data.csv_layout import UNTOLD, Told, in_utf8, layout, refuse_repeated, scan_text, unreadable
+from tippingpoint.data.csv_layout import (
+    UNREADABLE,
+    UNTOLD,
+    Told,
+    in_utf8,
+    layout,
+    refuse_repeated,
+    scan_text,
+    unreadable,
+)
 from tippingpoint.data.files import files_of, partition_of, refuse_doubled
 from tippingpoint.data.inference import by_contract
 
@@ -147,7 +157,7 @@ class Files:
                         done += len(frame)
                 except pl.exceptions.ComputeError:  # a number that is none: from there on it is read as text
                     yield from _batches(scan_text(text, found).with_columns(own).slice(done), columns, size)
-            except (pl.exceptions.PolarsError, OSError) as error:
+            except UNREADABLE as error:
                 raise unreadable(error, path, f"input={path}", found) from error
 
     def _text(self, k: int) -> Path:
@@ -160,9 +170,10 @@ class Files:
         try:
             scan = pl.scan_parquet(path) if found.parquet else scan_text(self._text(k), found)
             names = scan.collect_schema().names()
-        except (pl.exceptions.PolarsError, UnicodeDecodeError, OSError) as error:
+            refuse_columns(len(names), f"input={path}")
+            refuse_repeated(names, self._text(k), f"input={path}", found)
+        except UNREADABLE as error:
             raise unreadable(error, path, f"input={path}", found) from error
-        refuse_repeated(names, self._text(k), f"input={path}", found)
         refuse_doubled(names, given, f"input={path}")
         return [*names, *given]
 

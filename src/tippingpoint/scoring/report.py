@@ -1,32 +1,47 @@
 """What the terminal shows of a batch of decisions."""
 
+from dataclasses import replace
+
 import numpy as np
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from tippingpoint.decisions.batch_result import BatchResult
-from tippingpoint.decisions.drift import MOVED, SHIFTED
-from tippingpoint.experiment.warnings import TO_TYPE, inactive
+from tippingpoint.decisions.drift import MOVED
+from tippingpoint.experiment.diagnostics import Chosen, Findings, operation
+from tippingpoint.experiment.diagnostics.policy import hardly_acts, typed
 from tippingpoint.reports.console import pages, plain_table
-from tippingpoint.reports.estimates import EVIDENCE
+from tippingpoint.reports.estimates import evidence_in_words
 
 REASONS = 3
 """Reasons for quarantine that are named."""
-UNSEEN = 6
-"""Categories never learnt from that are named."""
-DRIFTED = 5
-"""Columns named that have moved."""
 
 
-def score_summary(scored: BatchResult, page: str | None) -> RenderableType:
+def score_summary(scored: BatchResult, findings: Findings, page: str | None) -> RenderableType:
     """Segments, what was quarantined, drift, where the decisions are, and what to type next."""
-    lines = [*_counts(scored), *_unseen(scored), *_drift(scored), *_places(scored)]
+    lines = [*_counts(scored), *_drift(scored), *map(str, findings), *_places(scored)]
     lines += [line.plain for line in pages({"MLflow": page})] if page else []
     if scored.holdout:
         lines.append("Next: tippingpoint measure decisions=… outcomes=… once it is known what came of it")
     else:
         lines.append("Next: only=[…] for a target list; holdout=0.05 for the experiment that proves the policy")
     return Group(_segments(scored), *map(_line, lines))
+
+
+def found_in(scored: BatchResult, chosen: Chosen) -> Findings:
+    """What diagnostics find of a batch."""
+    acted = int(scored.segments.loc[scored.segments["action"] != "none", "users"].sum())
+    idle = hardly_acts(acted, scored.tally.decided, "users")
+    if idle is not None:
+        remedy = f"Type tippingpoint compare … {typed('cuts')}, and promote what comes of it."
+        idle = replace(idle, remedy=remedy)
+    return chosen.settle(
+        [
+            idle,
+            operation.unseen_categories(scored.tally.unseen_rows, scored.unseen),
+            operation.drift(scored.drift),
+        ]
+    )
 
 
 def _segments(scored: BatchResult) -> RenderableType:
@@ -55,10 +70,7 @@ def _counts(scored: BatchResult) -> list[str]:
         f"{scored.origin}: {tally.rows:,} rows in = {tally.decided:,} decided + {tally.quarantined:,} quarantined."
     ]
     lines += [f"Times are days before {scored.as_of}; as_of=… names another day."] if scored.as_of else []
-    acted = int(scored.segments.loc[scored.segments["action"] != "none", "users"].sum())
-    if few := inactive(acted, tally.decided):
-        lines.append(f"{few} Type tippingpoint compare … {TO_TYPE}, and promote what comes of it.")
-    lines += [f"Expected values: {EVIDENCE[scored.evidence]}."]
+    lines += [f"Expected values: {evidence_in_words(scored.evidence, scored.vetoed)}."]
     if scored.holdout:
         lines.append(f"{tally.explored:,} users got an action that was drawn; the table is by the policy's.")
     if tally.quarantined:
@@ -70,33 +82,13 @@ def _counts(scored: BatchResult) -> list[str]:
     return lines
 
 
-def _unseen(scored: BatchResult) -> list[str]:
-    """Categories the model never learnt from, in one line."""
-    if not scored.unseen:
-        return []
-    named = "; ".join(
-        f"{of['column']} {of['value']!r}: {of['rows']:,}"
-        + (f", written {of['learnt_as']!r} in training" if of["learnt_as"] else "")
-        for of in scored.unseen[:UNSEEN]
-    )
-    more = f"; and {len(scored.unseen) - UNSEEN} more" if len(scored.unseen) > UNSEEN else ""
-    rows = f"{scored.tally.unseen_rows:,} " + ("rows hold" if scored.tally.unseen_rows != 1 else "row holds")
-    return [f"{rows} categories the model never learnt from ({named}{more})."]
-
-
 def _drift(scored: BatchResult) -> list[str]:
-    """The columns that have moved since the model was fitted, in one line."""
+    """That no column has moved since the model was fitted, or that this cannot be told; in one line."""
     drift, decided = scored.drift, scored.tally.decided
-    moved = drift[drift["drift"].isin(["moved", "shifted"])]
     untold = int((drift["drift"] == "inconclusive").sum())
     few = f" Of {untold} columns {decided:,} users cannot tell: chance alone may say as much." if untold else ""
-    if len(moved):
-        named = ", ".join(f"{row.column} {row.psi:.2f}" for row in moved.head(DRIFTED).itertuples())
-        more = f" and {len(moved) - DRIFTED} more" if len(moved) > DRIFTED else ""
-        return [
-            f"Drift (PSI; {MOVED} moved, {SHIFTED} shifted; more than chance explains): {named}{more}. The model learnt"
-            f" from other users.{few}"
-        ]
+    if drift["drift"].isin(["moved", "shifted"]).any():
+        return [few.strip()] if few else []
     if untold < len(drift):
         return [f"Drift (PSI): none of {len(drift) - untold} columns has moved (all below {MOVED}).{few}"]
     return [f"Drift (PSI): {decided:,} users are too few to tell a move from chance."]

@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from tippingpoint.decisions.batch_result import BatchResult
+from tippingpoint.experiment.diagnostics import Findings
+from tippingpoint.experiment.diagnostics import tags as found_tags
+from tippingpoint.offpolicy.evidence import labelled
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.deciders import Loaded
 from tippingpoint.tracking.provenance import provenance
@@ -15,7 +18,12 @@ from tippingpoint.tracking.tags import JOB
 
 
 def record(
-    client: Client, experiment: str | None, loaded: Loaded, scored: BatchResult, config: dict[str, Any]
+    client: Client,
+    experiment: str | None,
+    loaded: Loaded,
+    scored: BatchResult,
+    findings: Findings,
+    config: dict[str, Any],
 ) -> tuple[str, str]:
     """File a batch beside the model's own run, or in an experiment of that name.
 
@@ -29,10 +37,11 @@ def record(
         **provenance().tags(),
         JOB: "score",
         "question": loaded.decider.deployment.question,
-        "evidence": scored.evidence,
+        "evidence": labelled(scored.evidence, scored.vetoed),
         "model_version": scored.model,
         "policy_digest": scored.policy_digest,
         "scored_at": f"{scored.scored_at.isoformat()}Z",
+        **found_tags(findings),
     }
     tally = scored.tally
     with tracked(client, of, f"score {scored.origin}", tags) as run:
@@ -51,9 +60,10 @@ def record(
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
             run.tables(folder, {"drift": scored.drift, "segments": scored.segments})
-            (folder / "score.json").write_text(json.dumps(scored.to_dict() | {"config": config}, indent=1, default=str))
+            told = scored.to_dict() | {"findings": [finding.to_dict() for finding in findings]}
+            (folder / "score.json").write_text(json.dumps(told | {"config": config}, indent=1, default=str))
             run.artifacts(folder)
-        run.tags({"mlflow.note.content": _described(scored)})
+        run.tags({"mlflow.note.content": _described(scored, findings)})
     return run.run_id, backend.page(run.path)
 
 
@@ -62,7 +72,7 @@ def _named(name: str) -> str:
     return "".join(c if c.isalnum() or c in "_-. :/" else "_" for c in name)
 
 
-def _described(scored: BatchResult) -> str:
+def _described(scored: BatchResult, findings: Findings) -> str:
     tally = scored.tally
     lines = [
         f"Decisions of {scored.model} for {scored.origin}: {tally.rows:,} rows in = {tally.decided:,} decided"
@@ -73,4 +83,5 @@ def _described(scored: BatchResult) -> str:
     ]
     for row in scored.segments.to_dict("records"):
         lines.append(f"| {row['segment']} | {row['users']:,} | {row['mean_score']:.3f} | {row['action']} |")
+    lines += ["", *(f"- {finding}" for finding in findings)] if findings else []
     return "\n".join(lines)

@@ -27,7 +27,7 @@ def listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
         what = f"cannot be served ({error.strerror or error})"
-        raise OutsideError(f"{host}:{port}", what, "Type port=8001.") from error
+        raise OutsideError(f"{host}:{port}", what, f"Type port={port + 1}.") from error
 
 
 def run(app: ASGIApp, listening: socket.socket) -> None:

@@ -12,6 +12,7 @@ import yaml
 from tippingpoint.config.settings import SimulateSettings
 from tippingpoint.core.redaction import masked
 from tippingpoint.core.run_reference import RunReference
+from tippingpoint.experiment.diagnostics import tags as found_tags
 from tippingpoint.experiment.simulation_result import PAIR, Simulation
 from tippingpoint.experiment.thresholds import CutOffs, SimulationRequest
 from tippingpoint.offpolicy.statistics import Estimate
@@ -44,12 +45,13 @@ def record(
     common = {
         **provenance().tags(),
         "question": about["question"],
-        "evidence": simulation.kind,
+        "evidence": simulation.label,
         "data_digest": about["data_digest"],
         "seed": str(about["seed"]),
     }
     tags = {**common, JOB: "simulate", **({"repriced": origin[0]} if origin else {})}
     tags |= {"leader": simulation.leader} if simulation.leader else {}
+    tags |= found_tags(simulation.findings)
     with tracked(client, experiment, f"simulate {about['origin']}", tags) as parent:
         _parent(simulation, settings, parent)
         for model in about["models"]:
@@ -75,6 +77,7 @@ def _parent(simulation: Simulation, settings: SimulateSettings, run: Run) -> Non
             **{key: asked[key] for key in ("least", "smallest_uplift", "sensitivity")},
             **{key: about[key] for key in ("cuts", "seed")},
             "budget": asked["budget"],
+            "diagnostics": config["diagnostics"],
         }
     )
     if simulation.leader:
@@ -124,7 +127,7 @@ def _child(simulation: Simulation, model: str, run: Run) -> None:
     for action, of in cut_offs.curves.items():
         name, steps = f"policy/{kind}/from_cut/{_plain(action)}_per_1000", np.rint(of.cuts * 1000).astype(np.int64)
         curves[name] = steps, of.gain.value * 1000
-        if kind != "assumed":
+        if simulation.measured:
             curves |= {f"{name}_low": (steps, of.gain.low * 1000), f"{name}_high": (steps, of.gain.high * 1000)}
     run.curves(curves)
 

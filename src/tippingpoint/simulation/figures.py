@@ -24,7 +24,7 @@ def picture(path: Path, simulation: Simulation, cut_offs: CutOffs) -> None:
 
 
 def _panel(figure: Figure, axes: Axes, simulation: Simulation, cut_offs: CutOffs, view: CutOffView) -> None:
-    unit = f"{simulation.currency} per user ({simulation.kind})"
+    unit = f"{simulation.currency} per user ({simulation.label})"
     title = f"{cut_offs.model}: uplift of {cut_offs.policy}"
     if view.held:
         title += "\n" + ", ".join(f"{cut_offs.bands[k + 1]} from {cut:.3f}" for k, cut in view.held.items()) + " held"
@@ -37,7 +37,7 @@ def _panel(figure: Figure, axes: Axes, simulation: Simulation, cut_offs: CutOffs
     else:
         sheet, cuts = view.surface.uplift, view.surface.cuts
         axes.plot(cuts, sheet.value, color=colour(cut_offs.model), label="uplift")
-        if simulation.kind != "assumed":
+        if simulation.measured:
             axes.fill_between(
                 cuts, sheet.band_low, sheet.band_high, color=colour(cut_offs.model), alpha=0.15, label="band"
             )
@@ -74,13 +74,13 @@ def targeting(path: Path, simulation: Simulation) -> None:
         for model, cut_offs in {s.model: s for s in simulation.all_cut_offs if action in s.curves}.items():
             of = cut_offs.curves[action]
             axes.plot(of.share, of.gain.value * 1000, color=colour(model), label=model)
-            if simulation.kind != "assumed":
+            if simulation.measured:
                 ends = (of.gain.band_low * 1000, of.gain.band_high * 1000)
                 axes.fill_between(of.share, *ends, color=colour(model), alpha=0.12)
         axes.axhline(0, color=GREY, linewidth=0.8)
         axes.set(
             xlabel="share of users acted on, highest score first",
-            ylabel=f"further outcomes per 1,000 users ({simulation.kind})",
+            ylabel=f"further outcomes per 1,000 users ({simulation.label})",
             title=f"{action}: whom to act on",
         )
         axes.legend(loc="upper left", frameon=False)

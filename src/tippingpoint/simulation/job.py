@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -17,12 +17,15 @@ from tippingpoint.core.strict import Component, validate
 from tippingpoint.data.source import Source
 from tippingpoint.economics import Economics
 from tippingpoint.experiment.collect import check_prices, gather_users
+from tippingpoint.experiment.diagnostics import Chosen, Finding
 from tippingpoint.experiment.revaluation import price
 from tippingpoint.experiment.simulation_result import Simulation
 from tippingpoint.experiment.thresholds import Limit, SimulationRequest
 from tippingpoint.offpolicy.statistics import LEAST_CHANGED
 from tippingpoint.offpolicy.sufficient_statistics import SufficientStatistics
+from tippingpoint.policies.bands import Bands
 from tippingpoint.policies.policy import Policy
+from tippingpoint.policies.share_bands import ShareBands
 from tippingpoint.reports.progress import progress
 from tippingpoint.reports.result import Result
 from tippingpoint.simulation import report
@@ -100,9 +103,11 @@ def simulate(
             step("reading statistics")
             experiment = saved[0].info.experiment_id
             gathered = SufficientStatistics.load(fetch(client, saved[0].info.run_id, STATISTICS))
+            gathered = _told(gathered, settings)
             policies = {n: _policy(node, f"policies.{n}") for n, node in gathered.about["policies"].items()}
             economics = _economics(gathered.about["prices"], settings)
             _refuse_what_needs_users(settings, gathered.about, economics)
+            _refuse_idle_budget(settings, policies)
             settings = _asked_again(settings, gathered.about["asked"])
         else:
             step("loading models")
@@ -110,6 +115,7 @@ def simulate(
             policies = _policies(settings, [config["policy"] for config in configs], further)
             economics = _economics(configs[0]["economics"], settings)
             check_prices(policies, economics)  # all that is typed is checked before anything large is read
+            _refuse_idle_budget(settings, policies)
             models = _named([load(client, run) for run in runs.values()])
             experiment = next(iter(models.values())).experiment
             step("scoring users, gathering statistics")
@@ -141,12 +147,21 @@ def simulate_in_memory(
     """
     named = _by_name([*policies, *_named_options(settings)])
     check_prices(named, economics)
+    _refuse_idle_budget(settings, named)
     with progress(2) as step:
         step("scoring users, gathering statistics")
         gathered = gather_users(settings, models, named, economics, source)
         step("answering")
         simulation, seconds = _answered(settings, gathered, named, economics)
     return SimulateResult(simulation, None, seconds)
+
+
+def _told(gathered: SufficientStatistics, settings: SimulateSettings) -> SufficientStatistics:
+    """The statistics without the findings that are silenced now."""
+    chosen = Chosen.of(settings.diagnostics)
+    found = [Finding.from_dict(node) for node in gathered.about.get("findings", ())]
+    kept = [finding.to_dict() for finding in found if finding.code not in chosen.silence]
+    return replace(gathered, about=gathered.about | {"findings": kept})
 
 
 def _answered(
@@ -175,8 +190,16 @@ def _policies(
     settings: SimulateSettings, own: list[dict[str, Any]], further: Sequence[Policy] = ()
 ) -> dict[str, Policy]:
     """Each model's own policy, as its run has it, with `policy` on top, then `policies` and `further`."""
-    built = [_policy(overlay(node, settings.policy), "policy") for node in own]
+    built = [_on_top(node, settings.policy) for node in own]
     return _by_name([*built, *_named_options(settings), *further])
+
+
+def _on_top(node: dict[str, Any], given: dict[str, Any]) -> Policy:
+    """A policy as it was logged, with what is given on top; cut-offs that are given end shares of users."""
+    cuts = given.get("cuts")
+    if cuts and "_target_" not in given and isinstance(shares := _policy(node, "policy"), ShareBands):
+        node = shares.at(tuple(cuts), shares.version).specification()
+    return _policy(overlay(node, given), "policy")
 
 
 def _named_options(settings: SimulateSettings) -> list[Policy]:
@@ -196,13 +219,13 @@ def _by_name(policies: Sequence[Policy]) -> dict[str, Policy]:
 def _policy(node: dict[str, Any], where: str) -> Policy:
     if "_target_" not in node:
         raise InputError(where, "names no class: a `_target_` is missing", "See conf/policy for examples.")
-    return Component.model_validate(node).build(Policy, where)
+    return Component.of(node, where).build(Policy, where)
 
 
 def _economics(written: dict[str, Any], settings: SimulateSettings) -> Economics:
     node = overlay(written, settings.economics)
     if "_target_" in node:
-        return Component.model_validate(node).build(Economics, "economics")
+        return Component.of(node, "economics").build(Economics, "economics")
     return validate(Economics, node, "economics")
 
 
@@ -245,6 +268,14 @@ def _asked(
     )
 
 
+def _refuse_idle_budget(settings: SimulateSettings, policies: dict[str, Policy]) -> None:
+    """Refuse a budget where no policy has cut-offs that could keep it."""
+    asked = settings.budget.contacts if settings.budget.money is None else settings.budget.money
+    if asked is not None and not any(isinstance(policy, Bands) for policy in policies.values()):
+        what = f"would change nothing: {', '.join(policies)} {'has' if len(policies) == 1 else 'have'} no cut-offs"
+        raise InputError("budget", what, "Leave it out, or simulate models with policies=[intent_shares].")
+
+
 def _refuse_what_needs_users(settings: SimulateSettings, about: dict[str, Any], economics: Economics) -> None:
     """Refuse all that saved statistics cannot answer, in one message that says what to type instead."""
     written = about["economics"]
@@ -259,6 +290,7 @@ def _refuse_what_needs_users(settings: SimulateSettings, about: dict[str, Any], 
         "cuts": settings.cuts not in (None, about["cuts"]),
         "evidence": settings.evidence not in ("auto", about["kind"]),
         "seed": settings.seed not in (None, about["seed"]),
+        "diagnostics.accept": bool(settings.diagnostics.accept),
         "economics (prices of each user's own need a pass over users)": own and not same,
         f"economics.actions ({', '.join(sorted(unknown))})": bool(unknown) and not own,
     }

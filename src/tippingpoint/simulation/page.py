@@ -9,7 +9,7 @@ from tippingpoint.experiment.simulation_result import PAIR, THEN, Simulation
 from tippingpoint.experiment.thresholds import CutOffs, CutOffView
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.reports.cut_off_map import mark, traces
-from tippingpoint.reports.estimates import EVIDENCE
+from tippingpoint.reports.estimates import evidence_in_words
 from tippingpoint.reports.html import Figure, axis, layout, numbers, render
 from tippingpoint.reports.palette import GREY, colour
 from tippingpoint.simulation.figures import cut_off_map, marks
@@ -51,9 +51,10 @@ def page(simulation: Simulation) -> str:
         figures["frontier"] = frontier(simulation)
     context = {
         "simulation": simulation,
+        "findings": simulation.findings,
         "about": simulation.gathered.about,
         "leader": leader,
-        "evidence": EVIDENCE[simulation.kind],
+        "evidence": evidence_in_words(simulation.kind, simulation.vetoed),
         "surfaces": [{"label": s["label"], "note": s["note"]} for s in surfaces],
         "undrawn": len(all_views) - len(views),
         "as_good": " ".join(may_be_as_good(leader)) if leader else "",
@@ -116,11 +117,11 @@ def heat(cut_offs: CutOffs, view: CutOffView, side: int) -> Figure:
 def line(cut_offs: CutOffs, view: CutOffView, simulation: Simulation) -> Figure:
     """Uplift at every choice of one free cut-off."""
     sheet, cuts = view.surface.uplift, numbers(view.surface.cuts, 5)
-    unit = f"{simulation.currency} per user ({simulation.kind})"
+    unit = f"{simulation.currency} per user ({simulation.label})"
     shown = [
         {"type": "scatter", "mode": "lines", "x": cuts, "y": numbers(side), "name": name, "line": {"color": GREY,
          "width": 1, "dash": "dot"}, "hoverinfo": "skip", "showlegend": name == "band"}
-        for name, side in ({} if simulation.kind == "assumed" else
+        for name, side in ({} if not simulation.measured else
                            {"band": sheet.band_low, "upper band": sheet.band_high}).items()
     ]  # fmt: skip
     shown.append(
@@ -149,7 +150,7 @@ def frontier(simulation: Simulation) -> Figure:
         )  # fmt: skip
     spent = simulation.all_cut_offs[0].frontier_in
     unit = "users acted on, share" if spent == "contacts" else f"spend, {simulation.currency} per user"
-    value = f"uplift, {simulation.currency} per user ({simulation.kind})"
+    value = f"uplift, {simulation.currency} per user ({simulation.label})"
     return {"data": shown, "layout": layout(unit, value, 420)}
 
 
@@ -162,7 +163,7 @@ def targeting(simulation: Simulation) -> dict[str, Figure]:
             of = cut_offs.curves[action]
             line = {"color": colour(model), "width": 2}
             share = numbers(of.share, 4)
-            if simulation.kind != "assumed":
+            if simulation.measured:
                 shown += [
                     {"type": "scatter", "mode": "lines", "x": share, "y": numbers(side * 1000), "showlegend": False,
                      "line": {"width": 0}, "hoverinfo": "skip", "fillcolor": f"{colour(model)}22",
@@ -172,7 +173,7 @@ def targeting(simulation: Simulation) -> dict[str, Figure]:
             shown.append({"type": "scatter", "mode": "lines", "x": share, "y": numbers(of.gain.value * 1000),
                           "name": model, "line": line})  # fmt: skip
         outcome = simulation.gathered.about["outcome"]
-        drawn = layout(f"share of users who get {action}", f"{outcome} per 1,000 ({simulation.kind})", 400)
+        drawn = layout(f"share of users who get {action}", f"{outcome} per 1,000 ({simulation.label})", 400)
         found[action] = {"data": shown, "layout": drawn}
     return found
 

@@ -30,8 +30,8 @@ class SimulationPlots:
             [{"contestant": n, "uplift": e.value, "low": e.low, "high": e.high} for n, e in rows.items()]
         )
         colours = [COLOURS[0] if name == simulation.leader else GREY for name in rows]
-        unit = f"{simulation.currency} per user ({simulation.kind})"
-        return interval_plot(data, unit, colours, simulation.kind != "assumed")
+        unit = f"{simulation.currency} per user ({simulation.label})"
+        return interval_plot(data, unit, colours, simulation.measured)
 
     def cut_offs(self, model: str | None = None) -> Plot:
         """Uplift at every choice of cut-offs of the leading policy of bands, or of a model's.

@@ -9,7 +9,7 @@ from tippingpoint.data.source import Source
 from tippingpoint.data.splits import Parts, split
 from tippingpoint.data.users import Users
 from tippingpoint.economics import Economics
-from tippingpoint.experiment.collect import score_users
+from tippingpoint.experiment.collect import score_users, score_validation
 from tippingpoint.experiment.valuation import BindingUsers
 from tippingpoint.policies.policy import Policy
 from tippingpoint.policies.rules import SCORE, Rules
@@ -60,7 +60,7 @@ def policy_data(settings: PolicySettings) -> PolicyData:
     if settings.model is not None:
         client = backend.connect(writing=False)
         model = load(client, find(client, settings.model)[0])
-        score, on_validation = (score_users(model.name, model, part) for part in (users, parts.validation))
+        score, on_validation = score_users(model.name, model, users), score_validation(model.name, model, users, parts)
     return PolicyData(users, parts, economics, score, on_validation, settings.seed)
 
 

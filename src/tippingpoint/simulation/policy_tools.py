@@ -128,4 +128,4 @@ def _policy(name: str, config_dir: str | None) -> Policy:
         node = json.loads(fetch_version(backend.connect(writing=False), name, "policy.json"))
     else:
         node = option("policy", name, config_dir)
-    return Component.model_validate(node).build(Policy, f"policy {name}")
+    return Component.of(node, f"policy {name}").build(Policy, f"policy {name}")

@@ -8,12 +8,13 @@ from rich.text import Text
 
 from tippingpoint.core.overrides import override
 from tippingpoint.core.run_reference import RunReference
+from tippingpoint.experiment.diagnostics import diagnosed
 from tippingpoint.experiment.simulation_result import PAIR, Simulation
 from tippingpoint.experiment.thresholds import CutOffs
 from tippingpoint.offpolicy.contest import Contrast
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.reports.console import pages, plain_table
-from tippingpoint.reports.estimates import EVIDENCE
+from tippingpoint.reports.estimates import evidence_in_words
 from tippingpoint.reports.markdown import render
 
 MOST = 16
@@ -26,7 +27,7 @@ REGRET = "Regret: by how much it falls short of each user's best action, known h
 
 def simulate_summary(simulation: Simulation, filed: RunReference | None, seconds: float) -> RenderableType:
     """A simulation on one screen."""
-    about, kind = simulation.gathered.about, simulation.kind
+    about, kind = simulation.gathered.about, simulation.label
     users = about["users"]
     chosen = f"cut-offs chosen on {users['validation']:,} (validation), valued on " if simulation.leader else ""
     lines = [
@@ -51,7 +52,8 @@ def simulate_summary(simulation: Simulation, filed: RunReference | None, seconds
         table.add_row(label, *cells, style="bold" if name == simulation.leader else "")
     rest = [Text(f"{more} more in the run's tables/values.csv.", style="dim")] if more else []
     best = simulation.cut_offs()
-    lines_after = [f"Uplift over everyone getting none: {EVIDENCE[kind]}." + (f" {REGRET}" if regret else "")]
+    rests = evidence_in_words(simulation.kind, simulation.vetoed)
+    lines_after = [f"Uplift over everyone getting none: {rests}." + (f" {REGRET}" if regret else "")]
     lines_after += leader_in_words(simulation)
     lines_after += _chosen(simulation, best) if best else []
     lines_after += budget_left_aside(simulation)
@@ -67,7 +69,8 @@ def simulate_summary(simulation: Simulation, filed: RunReference | None, seconds
             f" {simulation.asked.sensitivity:.0%} down and up ({kind})."
         )
     where = _filed(filed, about["per_user_prices"]) if filed else []
-    return Group(*map(Text, lines), table, *rest, *map(Text, lines_after), *where)
+    found = diagnosed(simulation.findings)
+    return Group(*map(Text, lines), table, *rest, *map(Text, lines_after), *found, *where)
 
 
 def _filed(filed: RunReference, per_user_prices: bool) -> list[Text]:
@@ -223,13 +226,14 @@ def _spent(total: float, simulation: Simulation) -> str:
 def budget_left_aside(simulation: Simulation) -> list[str]:
     """What a budget means where nothing is chosen: whether what is shown first keeps it; empty without one."""
     limit = simulation.asked.budget
-    if limit is None or simulation.kind != "assumed":
+    if limit is None or simulation.measured:
         return []
     row = simulation.values[simulation.first]
     each = row["action_cost_per_user"] if limit.unit == "money" else row["contacts_per_1000"].scaled(1 / 1000)
     total = each.value * limit.users
+    why = f"vetoed ({', '.join(simulation.vetoed)})" if simulation.vetoed else "assumed"
     return [
-        f"No cut-offs are chosen for the budget of {budget_in_words(simulation)}: uplift is assumed. As written,"
+        f"No cut-offs are chosen for the budget of {budget_in_words(simulation)}: uplift is {why}. As written,"
         f" {simulation.first} is {'over' if total > limit.total else 'within'} it, with {_spent(total, simulation)}."
     ]
 

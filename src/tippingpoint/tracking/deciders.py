@@ -72,7 +72,7 @@ def held(client: MlflowClient, registered: ModelVersion, model: LoadedModel) -> 
     if origin(client, registered) != str(client.get_logged_model(model.model_id).artifact_location):
         raise InputError(exact, "the version's source is not its run's model", "Name another version.")
     node = _json(client, exact, "policy.json")
-    policy = Component.model_validate(node).build(Policy, f"{exact} policy.json")
+    policy = Component.of(node, f"{exact} policy.json").build(Policy, f"{exact} policy.json")
     written = _json(client, exact, "deployment.json")
     for file, digest in {"policy": policy.bound_digest, "deployment": digest_of(written)}.items():
         tag = {"policy": "policy_bound_digest", "deployment": DEPLOYMENT}[file]

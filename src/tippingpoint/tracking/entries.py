@@ -101,6 +101,8 @@ def append(
 ) -> Entry:
     """Write an entry. Once a `promote` or `rollback` returns, its version is champion, whatever aliases say yet.
 
+    These two are announced on the model; before the others `try_rights` is called, before anything is judged.
+
     Parameters
     ----------
     source
@@ -131,9 +133,8 @@ def append(
         "judgement": json.dumps(judgement or {}),
         "claim": claim,
     }
-    try_rights(client, name)
-    reason: Exception | None = None
-    announced = kind not in MOVES
+    digest = digest_of_entry(tags)
+    reason, announced = None, kind not in MOVES
     for attempt in range(TRIES + 1):  # after the last try too it is read whether that was taken
         journal = moves(client, name, f"tags.claim = '{claim}'")
         if (own := _taken(client, journal, claim, kind, version, based_on)) is not None:
@@ -142,9 +143,10 @@ def append(
             break
         try:  # of many at once a database may turn some away
             time.sleep(attempt * PAUSE)
-            if not announced:
-                client.set_registered_model_tag(name, ANNOUNCED + claim, digest_of_entry(tags))
+            if not announced:  # who may not edit the model is told here
+                _try(name, "", lambda: client.set_registered_model_tag(name, ANNOUNCED + claim, digest))
                 announced = True
+            make_journal(client, name)
             client.create_model_version(journal_name(name), source or f"models:/{name}/{version}", tags=tags)
         except STORE_ERRORS as error:
             reason = error

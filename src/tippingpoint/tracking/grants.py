@@ -43,7 +43,7 @@ def differing(model: str, journal: str) -> list[str]:
         return []
     found = []
     try:
-        me = _get(CURRENT)
+        me = _get(CURRENT)["user"]
         names = [me["username"]]
         if me["is_admin"]:  # who may do everything, whatever is granted
             names = [user["username"] for user in _get(USERS)["users"] if not user["is_admin"]]

@@ -1,5 +1,6 @@
 """Models that are there already: found by registry URI or run, loaded without trusting what the file asks for."""
 
+import io
 import re
 import tempfile
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from typing import Any
 from zipfile import ZipFile
 
 import mlflow
+import numpy as np
 import skops.io
 import yaml
 from mlflow import MlflowClient
@@ -31,6 +33,8 @@ from tippingpoint.tracking.promotion import origin
 from tippingpoint.tracking.runs import in_pages
 from tippingpoint.tracking.tags import JOB, PARENT
 
+OUT_OF_FOLD = "out_of_fold.npy"
+"""Artifact of a run whose model was fitted on validation users too: their scores by models that were not."""
 SHOWN = 12
 """Names that a message lists."""
 PICKLES = (".pkl", ".pickle", ".joblib", ".cloudpickle")
@@ -56,6 +60,9 @@ class LoadedModel:
         The version its run was registered as (`models:/name/1`), if it was.
     classifier
         What scores: `predict_proba` on raw user columns.
+    out_of_fold
+        (n,) scores of the validation users, in their order, by models fitted on others, where it was fitted on them
+        itself, as the winner of a search is.
     """
 
     name: str
@@ -68,6 +75,7 @@ class LoadedModel:
     experiment: str
     registered: str | None
     classifier: Any
+    out_of_fold: np.ndarray | None = None
 
     @property
     def family(self) -> Family:
@@ -77,7 +85,7 @@ class LoadedModel:
 
 def family_of(config: dict[str, Any], name: str) -> Family:
     """A family as a run configured it."""
-    return Component.model_validate(config["model"][name]).build(Family, f"model.{name}")
+    return Component.of(config["model"][name], f"model.{name}").build(Family, f"model.{name}")
 
 
 def find(client: MlflowClient, reference: str, experiment: str | None = None) -> list[StoredRun]:
@@ -105,7 +113,7 @@ def find(client: MlflowClient, reference: str, experiment: str | None = None) ->
         raise InputError(
             "models",
             f"{reference!r} is neither a registry URI nor a run id",
-            "Type models='[models:/NAME/VERSION]', models:/NAME@ALIAS, or 32 hex digits of a run.",
+            "Name models:/NAME/VERSION, models:/NAME@ALIAS, or 32 hex digits of a run.",
         )
     if JOB not in run.data.tags:
         what = f"run {run.info.run_id} was not made by tippingpoint: its policy and its users are not known"
@@ -246,7 +254,23 @@ def load(client: MlflowClient, run: StoredRun) -> LoadedModel:
         experiment=run.info.experiment_id,
         registered=next((f"models:/{v.name}/{v.version}" for v in _versions(client, run)), None),
         classifier=classifier,
+        out_of_fold=_out_of_fold(client, run) if run.data.tags[JOB] == "tune" else None,
     )
+
+
+def saved_scores(score: np.ndarray) -> bytes:
+    """(n,) scores as `OUT_OF_FOLD` holds them."""
+    buffer = io.BytesIO()
+    np.save(buffer, score.astype(np.float64), allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _out_of_fold(client: MlflowClient, run: StoredRun) -> np.ndarray | None:
+    """Scores of validation users by models that did not learn from them; None where the run has none."""
+    try:
+        return np.asarray(np.load(io.BytesIO(fetch(client, run.info.run_id, OUT_OF_FOLD)), allow_pickle=False))
+    except InputError:
+        return None  # a search of before they were kept
 
 
 def _signature(folder: Path, model_id: str, trust: Sequence[str]) -> ModelSignature:

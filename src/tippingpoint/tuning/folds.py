@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix, issparse
-from sklearn.model_selection import StratifiedKFold
 
 from tippingpoint.core.errors import InputError
+from tippingpoint.data.splits import folds as drawn
 from tippingpoint.data.users import FeatureSchema, Users
 from tippingpoint.explanation import raw_columns
 from tippingpoint.models.family import Family
@@ -56,6 +56,8 @@ class Folds:
         (n,) whether models are fitted on a user, when held out elsewhere; all are judged on.
     source
         For each family and fold, the position of the raw column behind each prepared one.
+    group
+        (n,) numbers of the groups that folds keep whole; None where each user stands alone.
     """
 
     folder: Path
@@ -65,6 +67,7 @@ class Folds:
     fits: np.ndarray
     source: Mapping[str, list[np.ndarray]]
     seed: int
+    group: np.ndarray | None = None
 
     @property
     def number(self) -> int:
@@ -87,13 +90,9 @@ def cut(users: Users, fits: np.ndarray, folds: int, seed: int) -> np.ndarray:
     if (rarest := int(np.bincount(users.outcome[fits], minlength=2).min())) < folds:
         what = f"{folds} folds need {folds} users of either outcome"
         raise InputError("tune.folds", f"{what}; there are {rarest} to fit on", "Take fewer folds.")
-    fold = np.empty(len(users), dtype=np.int64)
-    strata = users.outcome + 2 * fits
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of those not fitted on, an outcome may be rarer than folds
-        for number, (_, held) in enumerate(StratifiedKFold(folds, shuffle=True, random_state=seed).split(fold, strata)):
-            fold[held] = number
-    return fold
+        return drawn(users.outcome + 2 * fits, folds, seed, users.codes)
 
 
 def prepare(
@@ -111,7 +110,7 @@ def prepare(
             _write(fit.astype(dtype), folder / f"{name}_{number}_fit")
             _write(held.astype(dtype), folder / f"{name}_{number}_held")
             source[name].append(raw_columns(step, users.contract))
-    return Folds(folder, users.contract, users.outcome, fold, fits, source, seed)
+    return Folds(folder, users.contract, users.outcome, fold, fits, source, seed, users.codes)
 
 
 def _write(matrix: Any, folder: Path) -> None:

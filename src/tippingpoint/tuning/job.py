@@ -23,6 +23,7 @@ from tippingpoint.data.splits import development
 from tippingpoint.data.users import Users
 from tippingpoint.experiment.build import ask
 from tippingpoint.experiment.candidate import begin, run_tags
+from tippingpoint.experiment.findings import all_of
 from tippingpoint.experiment.fitted import FittedModel
 from tippingpoint.experiment.spec import ExperimentSpec
 from tippingpoint.reports.palette import colour
@@ -55,7 +56,9 @@ class TuneResult(Result):
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         filed = asdict(self.filed) if self.filed else {}
-        return {**self.question.to_dict(), **self.tuned.to_dict(self.question.evidence.kind), **filed}
+        found = all_of(self.question, *([self.tuned.candidate] if self.tuned.candidate else []))
+        told = {"findings": [finding.to_dict() for finding in found]}
+        return {**self.question.to_dict(), **self.tuned.to_dict(self.question.evidence.kind), **told, **filed}
 
     def render(self) -> RenderableType:
         """One screen for a terminal."""
@@ -176,7 +179,8 @@ def _lock(
             **asked,
             "policy": question.policy.digest,
             "economics": settings.economics.as_written(),
-            "evidence": question.evidence.kind,
+            "evidence": question.evidence.label,
+            "diagnostics": settings.diagnostics.accept,
             "registered": settings.tracking.register_model,
             **({"report": "full"} if settings.reported == "full" else {}),  # larger than what may be there
         }

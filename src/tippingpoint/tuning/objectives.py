@@ -61,12 +61,15 @@ class Found:
         Boosting rounds chosen, where they are.
     seconds
         Time spent inside fit and predict.
+    group
+        (n,) numbers of the groups users belong to; None where each stands alone.
     """
 
     values: dict[str, list[float]]
     contributions: np.ndarray | None
     rounds: int | None
     seconds: float
+    group: np.ndarray | None = None
 
     def objectives(self) -> list[float]:
         """Mean over the folds, one an objective."""
@@ -79,7 +82,7 @@ class Found:
         sign = 1 if DIRECTIONS[name] == "maximize" else -1
         if self.contributions is None or over.contributions is None:
             return Estimate(sign * float(np.mean(mine) - np.mean(over.values[name])))
-        return mean(sign * (self.contributions - over.contributions))
+        return mean(sign * (self.contributions - over.contributions), group=self.group)
 
 
 class Stopped(Exception):  # no error: someone asked for it
@@ -143,7 +146,7 @@ def cross_validate(
         ]
         for objective in objectives
     }
-    return Found(values, terms.get(objectives[0]), rounds, clock.seconds)
+    return Found(values, terms.get(objectives[0]), rounds, clock.seconds, folds.group)
 
 
 def _terms(

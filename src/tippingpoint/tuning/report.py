@@ -14,6 +14,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from tippingpoint.core.run_reference import RunReference
+from tippingpoint.experiment.diagnostics import diagnosed
+from tippingpoint.experiment.findings import all_of
 from tippingpoint.experiment.report import about, uplift_heads
 from tippingpoint.experiment.spec import ExperimentSpec
 from tippingpoint.offpolicy.statistics import Estimate
@@ -133,6 +135,7 @@ def summary(question: ExperimentSpec, tuned: Tuned, filed: RunReference | None) 
         found,
         *measured,
         *lines,
+        *diagnosed(all_of(question, *([tuned.candidate] if tuned.candidate else []))),
         *([Text(f"Study: {tuned.storage}")] if filed else []),
         *(links(filed) if filed else []),
     )

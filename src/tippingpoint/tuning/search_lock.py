@@ -116,6 +116,9 @@ class SearchLock:
         there = self._find()
         if there is None or CLOSED not in there.data.tags:
             return None
+        if there.info.status != "FINISHED":  # whoever closed it was killed before it could say that it ended
+            with store_errors():
+                self.client.set_terminated(there.info.run_id, "FINISHED")
         return there.info.run_id, there.data.tags[CLOSED]
 
     def _find(self) -> runs.StoredRun | None:

@@ -47,6 +47,9 @@ def check(settings: TuneSettings, question: ExperimentSpec) -> None:
     samplers.sampler(asked.sampler, settings.seed)  # here, not in each worker
     if money := set(asked.objectives) & set(MONEY):
         if not question.evidence.measured:
+            if vetoed := question.evidence.vetoed:
+                what = f"{' and '.join(sorted(money))} would rest on evidence that {vetoed[0]} vetoed"
+                raise InputError("tune.objectives", what, f"See tippingpoint diagnostics {vetoed[0]}; take a metric.")
             raise InputError(
                 "tune.objectives",
                 f"{' and '.join(sorted(money))} would rest on assumptions: nothing was ever tried on these users",

@@ -18,6 +18,7 @@ from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.models.calibration import refit
 from tippingpoint.offpolicy.contest import contest
 from tippingpoint.offpolicy.statistics import Estimate
+from tippingpoint.offpolicy.value import contest_of_values
 from tippingpoint.reports.markdown import shortened
 from tippingpoint.reports.palette import colour
 from tippingpoint.tracking import backend
@@ -91,9 +92,10 @@ def _gain_on_test(
     settings: TuneSettings, question: ExperimentSpec, everyone: Users, tuned: Candidate, judged: str
 ) -> Estimate:
     """What the winner gains over its family's own parameters, both refitted, on test, positive for better."""
+    rng = np.random.default_rng([settings.seed, 5])
     if judged == "value":
         plain = answer(question, tuned.family, everyone)
-        judged_by = {"tuned": tuned.value.contribution, "defaults": plain.value.contribution}
+        (verdict,) = contest_of_values({"tuned": tuned.value, "defaults": plain.value}, rng)
     else:
         family, outcome = question.families[tuned.family], question.parts.test.outcome
         seen = everyone.take(fitted_on(question, everyone))
@@ -105,7 +107,7 @@ def _gain_on_test(
         better = 1 if DIRECTIONS[judged] == "maximize" else -1
         scores = {"tuned": tuned.score, "defaults": score}
         judged_by = {name: better * CONTRIBUTIONS[judged](outcome, each) for name, each in scores.items()}
-    (verdict,) = contest(judged_by, np.random.default_rng([settings.seed, 5]))
+        (verdict,) = contest(judged_by, rng, group=question.parts.test.codes)
     return verdict.difference
 
 

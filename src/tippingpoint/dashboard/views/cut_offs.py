@@ -14,7 +14,7 @@ from tippingpoint.experiment.simulation_result import Simulation
 from tippingpoint.offpolicy.choice import Valued
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.policies.lint import diff
-from tippingpoint.reports.estimates import EVIDENCE
+from tippingpoint.reports.estimates import evidence_in_words
 
 DRAWN = 90
 """Cut-offs on an axis of the picture."""
@@ -32,11 +32,12 @@ def page() -> None:
     mine, simulation = session(), found.simulation
     if mine.cuts is None:
         mine.cuts = found.policy.cuts
-    unit = f"{simulation.currency} per 1,000 users, {simulation.kind}"
+    unit = f"{simulation.currency} per 1,000 users, {simulation.label}"
     st.markdown(
         f"What the policy adds over doing nothing, on {found.test.users:,} test users. Where that comes from:"
-        f" {plain(EVIDENCE[simulation.kind])}."
+        f" {plain(evidence_in_words(simulation.kind, simulation.vetoed))}."
     )
+    _diagnosed(simulation)
     moved = _sliders(found)
     if moved is None:
         return
@@ -68,6 +69,17 @@ def page() -> None:
     }
     _who_moves(others, now)
     _save(now, then)
+
+
+def _diagnosed(simulation: Simulation) -> None:
+    """What diagnostics found, in the words of every other place."""
+    told = [finding for finding in simulation.findings if finding.vetoes]
+    for finding in told:
+        st.error(plain(finding))
+    if more := [finding for finding in simulation.findings if not finding.vetoes]:
+        with st.expander(f"Diagnostics: {len(more)} more"):
+            for finding in more:
+                st.markdown(f"- {plain(finding)}")
 
 
 def _sliders(found: Board) -> tuple[float, ...] | None:
@@ -152,6 +164,8 @@ def _why_no_interval(now: Scenario, unit: str) -> str:
 
 def _how(found: Board, rows: dict[str, Valued], limit: float) -> str:
     """How each row was chosen, and what its interval promises."""
+    if vetoed := found.simulation.vetoed:
+        return f"Nothing is chosen here, and there is no interval: the uplift is vetoed ({', '.join(vetoed)})."
     if found.simulation.kind == "assumed":
         return "Nothing is chosen here, and there is no interval: the uplift is assumed, not measured."
     said = []
@@ -176,7 +190,7 @@ def _between(of: Estimate) -> str:
 def _table(found: Board, rows: dict[str, Valued]) -> pl.DataFrame:
     """Policies side by side."""
     simulation = found.simulation
-    name_of = f"uplift, {simulation.currency} per 1,000 users ({simulation.kind})"
+    name_of = f"uplift, {simulation.currency} per 1,000 users ({simulation.label})"
     made = []
     for name, of in rows.items():
         cuts = "no one" if of.cuts is None else " / ".join(f"{cut:.3f}" for cut in of.cuts)
@@ -218,7 +232,7 @@ def _save(now: Scenario, then: Scenario) -> None:
     st.caption(
         f"A policy file, digest {now.policy.digest}. To have it judged beside others, in the folder it is in:"
         f" tippingpoint simulate policies=[{plain(name)}]. To register a version with it, in a folder mine/policy:"
-        f" tippingpoint compare --config-dir mine policy={plain(name.removesuffix('.yaml'))}"
+        f" tippingpoint compare --config-dir mine policy={plain(name.removesuffix('.yaml'))} data=…"
     )
 
 
@@ -238,7 +252,8 @@ def _without() -> None:
 
 def _uplift(simulation: Simulation, contestant: str) -> None:
     """Show the uplift of the policy as it is."""
+    _diagnosed(simulation)
     of = simulation.values[contestant]["uplift_per_user"]
-    unit = f"{simulation.currency} per 1,000 users over doing nothing ({simulation.kind}){_between(of)}"
+    unit = f"{simulation.currency} per 1,000 users over doing nothing ({simulation.label}){_between(of)}"
     st.metric("Uplift", f"{of.value * 1000:,.0f}")
     st.caption(unit)

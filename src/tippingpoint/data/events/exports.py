@@ -8,6 +8,7 @@ import polars as pl
 
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.core.strict import StrictModel
+from tippingpoint.data.bounds import refuse_unbounded
 
 PRODUCT = pl.Schema(
     {
@@ -54,7 +55,7 @@ def files(where: str, path: str) -> list[Path]:
     Raises
     ------
     InputError
-        When there is none.
+        When there is none, or one is packed without bounds.
     """
     given = Path(path)
     if given.is_dir():
@@ -66,6 +67,8 @@ def files(where: str, path: str) -> list[Path]:
     if not found:
         siblings = sorted(f.name for f in given.parent.iterdir()) if given.parent.is_dir() else []
         raise InputError(f"{where}={path}", "no such file", nearest(given.name, siblings) if siblings else "")
+    for file in found:
+        refuse_unbounded(file, f"{where}={file}", end=None)
     return found
 
 
@@ -103,9 +106,9 @@ def write_objects(objects: pl.Series, file: IO[bytes]) -> None:
 
 
 def epoch_second(time: str | pl.Expr) -> pl.Expr:
-    """Whole epoch seconds of times in seconds or milliseconds."""
+    """Whole epoch seconds of times in seconds or milliseconds; null of what is beyond 64 bits."""
     value = pl.col(time) if isinstance(time, str) else time
-    return pl.when(value > MILLISECONDS).then(value / 1000).otherwise(value).floor().cast(pl.Int64)
+    return pl.when(value > MILLISECONDS).then(value / 1000).otherwise(value).floor().cast(pl.Int64, strict=False)
 
 
 def complete(where: str, path: str, column: pl.Series, name: str) -> None:

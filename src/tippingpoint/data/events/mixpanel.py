@@ -66,7 +66,7 @@ def read_mixpanel(path: str, properties: Properties) -> pl.DataFrame:
             pl.when(pl.col("$user_id").is_not_null()).then("$device:" + pl.col("$device_id")),
         ).alias("alias"),
         pl.col(properties.variant).alias("variant"),
-        pl.col(properties.seconds).round().cast(pl.Int64).alias("seconds"),
+        pl.col(properties.seconds).round().cast(pl.Int64, strict=False).alias("seconds"),
         pl.col(properties.platform).alias("platform"),
         pl.col(properties.country).alias("country"),
     )

@@ -142,8 +142,8 @@ def _from_dashboard(table: pl.DataFrame, user_id: str, path: Path) -> pl.DataFra
     names = set(table.columns)
 
     def happened(kind: str, dates: list[str], money: str | None = None, where: pl.Expr | None = None) -> pl.DataFrame:
-        cents = (pl.col(money).str.replace_all(",", "").cast(pl.Float64) * 100).round() if money else pl.lit(None)
         chosen = table if where is None else table.filter(where)
+        cents = _cents(chosen[money], path) if money else pl.lit(None)
         return chosen.select(
             (pl.col("id") + f" {kind}").alias("event_id"),
             pl.lit(kind).alias("type"),
@@ -180,6 +180,15 @@ def _from_dashboard(table: pl.DataFrame, user_id: str, path: Path) -> pl.DataFra
             f" customers, subscriptions or payments; its columns are {', '.join(table.columns[:8])}",
         )
     return pl.concat(parts)
+
+
+def _cents(amounts: pl.Series, path: Path) -> pl.Series:
+    """Amounts as the dashboard writes them, 1,234.50, in whole cents."""
+    cents = (amounts.str.replace_all(",", "").cast(pl.Float64, strict=False) * 100).round().cast(pl.Int64, strict=False)
+    if wrong := amounts.filter(cents.is_null() & amounts.is_not_null()).to_list():
+        what = f"{path.name} has {wrong[0][:40]!r} in column {amounts.name!r}, which is no amount"
+        raise InputError("data.payments", what, "Amounts are written as 1,234.50.")
+    return cents
 
 
 def _moment(column: str) -> pl.Expr:

@@ -1,0 +1,69 @@
+"""What diagnostics find of a fitted model and its policy, from what was measured anyway."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+import numpy as np
+
+from tippingpoint.core.errors import InputError
+from tippingpoint.evaluation import auc_contributions
+from tippingpoint.experiment.diagnostics import Finding, Findings, evidence, model, policy
+from tippingpoint.experiment.spec import Candidate, ExperimentSpec
+from tippingpoint.offpolicy.statistics import mean
+from tippingpoint.offpolicy.value import contest_of_values
+
+
+def of_candidate(candidate: Candidate, question: ExperimentSpec) -> Findings:
+    """What is told of a candidate, as the question's settings have it."""
+    return question.chosen.settle(_of_candidate(candidate, question), candidate.family)
+
+
+def all_of(question: ExperimentSpec, *candidates: Candidate) -> Findings:
+    """What was found in a job: of the users and the evidence, then of each candidate."""
+    return (*question.findings, *(finding for candidate in candidates for finding in candidate.findings))
+
+
+def _of_candidate(candidate: Candidate, question: ExperimentSpec) -> Iterator[Finding | None]:
+    test = question.parts.test
+    gain = None
+    if question.baselines:
+        own, column = (auc_contributions(test.outcome, of.score) for of in (candidate, question.baselines[-1]))
+        gain = mean(own - column, group=test.codes)
+    yield from model.of_scores(
+        model.Scored(
+            metrics=candidate.metrics,
+            fitted=candidate.fitted,
+            outcome=test.outcome,
+            slices=candidate.evaluation.slices,
+            worse=candidate.evaluation.worse,
+            column=question.baselines[-1].name if question.baselines else "",
+            gain=gain,
+            gap=candidate.explanation.gap,
+        )
+    )
+    decision = question.valued.decide(candidate.policy, candidate.score)
+    if question.log is not None and question.evidence.measured:
+        kept = np.array([question.users.actions.index(action) for action in question.actions])
+        slope = np.zeros((len(test), len(question.users.actions)))
+        slope[:, kept] = np.nan_to_num(question.reward_slope)
+        estimated = question.evidence.kind == "logged"
+        yield from evidence.of_weights(evidence.Weights.of(question.log, kept[decision], slope, estimated))
+    if question.evidence.measured:
+        yield evidence.inconclusive_uplift(candidate.value.uplift)
+    yield from policy.of_policy(policy.Decided.of(candidate.policy, test, candidate.score))
+    yield without_a_model(candidate, question)
+
+
+def without_a_model(candidate: Candidate, question: ExperimentSpec) -> Finding | None:
+    """Whether one action for everyone, or the best single column, is better than the candidate's policy."""
+    if not question.evidence.measured:
+        return None
+    valued = question.valued
+    values = {candidate.family: candidate.value}
+    for action in question.actions[1:]:
+        everyone = np.full(len(valued.users), question.actions.index(action))
+        with suppress(InputError):  # an action without a price
+            values[f"everyone {action}"] = valued.value_of(everyone)
+    values |= {baseline.name: baseline.value for baseline in question.baselines[-1:]}
+    verdicts = contest_of_values(values, np.random.default_rng([question.seed, 12]))
+    return policy.better_without_a_model(candidate.family, verdicts, f"{question.economics.currency} per user")
