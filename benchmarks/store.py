@@ -43,7 +43,7 @@ VERBS = {
     "simulate": ["simulate"],
     "score": ["score", "input=users.csv", "to=scored.csv"],
     "promote --dry-run": ["promote", "1", *GATE, "--dry-run"],
-    "promote": ["promote", "3", *GATE],
+    "promote": ["promote", "1", *GATE],
     "rollback": ["rollback"],
     "status": ["status"],
     "history": ["history"],
