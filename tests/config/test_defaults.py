@@ -25,7 +25,7 @@ VERBS = {
     "measure": settings.MeasureSettings,
     "promote": settings.PromoteSettings,
     "rollback": settings.RollbackSettings,
-    "history": settings.RegistrySettings,
+    "history": settings.HistorySettings,
     "status": settings.StatusSettings,
     "score": settings.ScoreSettings,
     "serve": settings.ServeSettings,

@@ -15,7 +15,7 @@ from mlflow import MlflowClient
 from tests.processes import typed
 from tests.promotion.promoting import FORCED, QUICK, figure, kinds, of_version, promoting, rolling_back, words_of
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import PromoteSettings, RegistrySettings
+from tippingpoint.config.settings import HistorySettings, PromoteSettings
 from tippingpoint.core.errors import InputError, RefusedError
 from tippingpoint.data.users import Users
 from tippingpoint.promotion import judge
@@ -152,7 +152,7 @@ def test_an_environment_has_a_champion_and_a_journal_of_its_own(client: MlflowCl
 def test_history_shows_figures_then_and_now(client: MlflowClient) -> None:
     first = promoting("model=1")
     promoting("model=2", "dry_run=true")
-    found = history(RegistrySettings.from_config(compose("history"))).found
+    found = history(HistorySettings.from_config(compose("history"))).found
     assert found["what"].tolist() == ["look", "promote", "look"]
     assert first.judgement is not None
     assert found["then"][1] == found["now"][1] == figure(first, "quality", "roc_auc")

@@ -142,7 +142,7 @@ def test_an_entry_that_lost_before_it_could_mark_itself_is_lost_all_the_same(
 ) -> None:
     first = move(client, "1", 0)
     with monkeypatch.context() as patch:  # bob reads before ann writes, and is killed once he wrote
-        patch.setattr(entries, "read", lambda *_: Journal("conversion"))
+        patch.setattr(entries, "moves", lambda *_: Journal("conversion"))
         patch.setattr(entries, "TRIES", 1)
         with pytest.raises(OutsideError):
             move(client, "2", 0, who="bob")

@@ -33,6 +33,7 @@ from rich.console import Console
 from tippingpoint.cli.hydra_internals import Hydra, get_args_parser
 from tippingpoint.config.compose import NAMING, as_added, composing, config_folder, own_groups
 from tippingpoint.config.old_spellings import modern_words
+from tippingpoint.core import stopping
 from tippingpoint.core.errors import InputError, OutsideError, RefusedError, TippingpointError, UnexpectedError
 from tippingpoint.core.foreign import as_theirs
 from tippingpoint.core.overrides import quoted
@@ -124,9 +125,11 @@ class LaunchedJob:
         try:
             job, settings = job_of(self.verb)
             stop_cleanly(away)  # after the imports: some library sets a SIGINT handler of its own
+            stopping.check()
             with contextlib.redirect_stdout(shown) if away else contextlib.nullcontext():
                 result = _answer(job, settings.from_config(config), self.columns if away else None)
         except BaseException as raised:  # kept from Hydra, so that the rest of a sweep goes on; a panic of polars too
+            stopping.check()  # an import that a signal cut short fails in words of its own
             if isinstance(raised, SystemExit | KeyboardInterrupt | GeneratorExit):
                 raise
             told = raised if isinstance(raised, TippingpointError) else as_theirs(raised)
@@ -149,6 +152,7 @@ def launch(verb: str, config_name: str, arguments: list[str]) -> int:
     TippingpointError
         For words that cannot be composed, and under `debug` what the job itself raises.
     """
+    stopping.came.clear()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises, so that `main` can say it in our form
     parser = get_args_parser()
     parser.error = _no_option  # type: ignore[method-assign]  # argparse would print the usage of Hydra, not of a verb
@@ -201,24 +205,16 @@ def job_of(verb: str) -> tuple[Callable[[Any], Any], Any]:
     return job, get_type_hints(job)["settings"]
 
 
-def stop_cleanly(away: bool = False) -> list[int]:
-    """Let Ctrl-C and SIGTERM close what is open, runs and servers alike; a worker is left to whoever launched it.
-
-    Returns
-    -------
-    list of int
-        Will hold the signals that came.
-    """
-    came: list[int] = []
+def stop_cleanly(away: bool = False) -> None:
+    """Let Ctrl-C and SIGTERM close what is open, runs and servers alike; a worker is left to whoever launched it."""
 
     def stop(number: int, _: object) -> None:
-        came.append(number)
+        stopping.note(number)
         print("interrupted; what was finished is kept", file=sys.stderr)
         raise SystemExit(128 + number)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN if away and number == signal.SIGINT else stop)
-    return came
 
 
 def _answer(job: Callable[[Any], Any], settings: Any, width: int | None) -> Any:
@@ -274,14 +270,15 @@ def _sweep(
                 Console(stderr=config.output == "json").print(swept.render(), highlight=False, crop=False)
 
     print(f"sweep {sweep_id or verb}: {jobs} job{'s'[: jobs > 1]}", file=sys.stderr, flush=True)
-    came = stop_cleanly()
+    stop_cleanly()
     try:
         with told():
             returned = loaded.multirun(name, LaunchedJob(verb, True, sweep_id), words)
     except InputError:
+        stopping.check()
         raise  # nothing was launched: what jobs raise of this kind is their outcome
     except BaseException as error:
-        _broken_off(error, gather, came, config.hydra.runtime.choices["hydra/launcher"])
+        _broken_off(error, gather, config.hydra.runtime.choices["hydra/launcher"])
         raise
     outcomes = [job.return_value for job in chain.from_iterable(returned)]
     failed = _show(outcomes)
@@ -302,7 +299,7 @@ def _show(outcomes: Sequence[Outcome]) -> list[str]:
     return [outcome.job for outcome in outcomes if outcome.exit_code]
 
 
-def _broken_off(error: BaseException, gather: Callable[[str], None], came: list[int], launcher: str) -> None:
+def _broken_off(error: BaseException, gather: Callable[[str], None], launcher: str) -> None:
     """Gather what a sweep finished before an error, and raise in our form what has one.
 
     Raises
@@ -314,7 +311,8 @@ def _broken_off(error: BaseException, gather: Callable[[str], None], came: list[
     """
     if ray := sys.modules.get("ray"):  # its workers stop before their runs are closed
         ray.shutdown()
-    stopped = isinstance(error, KeyboardInterrupt | SystemExit)
+    came, stopped = list(stopping.came), isinstance(error, KeyboardInterrupt | SystemExit) or bool(stopping.came)
+    stopping.came.clear()  # what is finished is gathered all the same
     with contextlib.suppress(TippingpointError):  # the first error is the one to tell
         gather("KILLED" if stopped else "FAILED")
     if stopped:

@@ -87,7 +87,12 @@ The previous champion again, once it has loaded and scored.
 
   name=conversion to=prod why='scores too high' dry_run=true
 """,
-    "history": "Who was made champion, by whom, on which grounds; figures then and now.\n\n  name=conversion to=prod\n",
+    "history": """\
+Who was made champion, by whom, on which grounds; figures then and now.
+
+  name=conversion to=prod
+  limit=0                                            all entries, not only the newest 50
+""",
     "status": "Who is champion and challenger, and what is amiss with what to type.\n\n  name=conversion to=prod\n",
     "score": """\
 Decisions for users by the champion: score, segment, action, expected value.

@@ -17,7 +17,7 @@ from tippingpoint.experiment.resume import SWEEP, SWEEP_JOB
 from tippingpoint.reports.markdown import shortened
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.registry import Client
-from tippingpoint.tracking.runs import Run, StoredRun, adopt, create, reap
+from tippingpoint.tracking.runs import Run, StoredRun, adopt, create, experiments, in_pages, reap
 from tippingpoint.tracking.tags import JOB
 
 
@@ -69,7 +69,7 @@ def gather(asked: SweepRequest) -> list[Swept]:
     reap(client)
     gathered = []
     with backend.store_errors():
-        for experiment in client.search_experiments():
+        for experiment in experiments(client):
             runs = members(client, experiment.experiment_id, asked.sweep_id)
             board = leaderboard([run for run in runs if run.data.tags[JOB] == asked.verb], asked.jobs)
             if board is not None:
@@ -81,12 +81,7 @@ def gather(asked: SweepRequest) -> list[Swept]:
 
 def members(client: Client, experiment: str, sweep_id: str) -> list[StoredRun]:
     """All runs of a sweep in an experiment, the parent among them."""
-    runs, token = [], None
-    while token != "":
-        page = client.search_runs([experiment], f"tags.{SWEEP} = '{sweep_id}'", page_token=token)
-        runs += page
-        token = page.token or ""
-    return runs
+    return list(in_pages(client, [experiment], f"tags.{SWEEP} = '{sweep_id}'"))
 
 
 def leaderboard(runs: Sequence[StoredRun], jobs: int) -> Leaderboard | None:

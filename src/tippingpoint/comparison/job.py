@@ -31,7 +31,7 @@ from tippingpoint.experiment.candidate import (
 )
 from tippingpoint.experiment.diagnostics import tags
 from tippingpoint.experiment.fitted import FittedModel
-from tippingpoint.experiment.resume import stop_if_asked
+from tippingpoint.experiment.resume import REGISTERING, left_registering, stop_if_asked
 from tippingpoint.experiment.revaluation import only
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.offpolicy.cells import Line, gather, grid
@@ -45,6 +45,7 @@ from tippingpoint.reports.palette import colour
 from tippingpoint.reports.progress import progress
 from tippingpoint.reports.result import Result
 from tippingpoint.tracking import backend, views
+from tippingpoint.tracking.models import models_of
 from tippingpoint.tracking.registry import challenge
 from tippingpoint.tracking.runs import COLOUR, Run
 from tippingpoint.tracking.runs import run as tracked
@@ -123,10 +124,14 @@ def compare(settings: Settings, source: Source | None = None) -> CompareResult:
         client, experiment, own = begin(settings, question, "compare")
         question, at_a_glance = with_baselines(question), overview(question)
         name, tags = f"compare {question.origin}", run_tags(question, "compare")
-        with tracked(client, experiment, name, tags | own) as parent:
+        left = left_registering(client, experiment, settings, own, "compare")
+        with tracked(client, experiment, name, tags | own, again=left) as parent:
             candidates = []
-            runs: dict[str, tuple[str, str]] = {}
+            runs = models_of(client, left) if left else {}
             for family in question.families:
+                if family in runs:
+                    candidates.append(_in_memory(question, family, step))
+                    continue
                 with tracked(client, experiment, family, tags | {COLOUR: colour(family)}, parent) as child:
                     step(f"{family}: fitting, measuring, explaining")
                     candidates.append(answer(question, family))
@@ -136,6 +141,7 @@ def compare(settings: Settings, source: Source | None = None) -> CompareResult:
             comparison = _compare(question, candidates)
             registered = None
             if settings.tracking.register_model:
+                parent.tags({REGISTERING: "true"})
                 winner = comparison.winner
                 version = register_candidate(client, winner, question, *runs[winner.family])
                 challenge(client, version)

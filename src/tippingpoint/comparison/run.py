@@ -20,12 +20,13 @@ from tippingpoint.experiment.candidate import (
     with_baselines,
 )
 from tippingpoint.experiment.findings import all_of
-from tippingpoint.experiment.resume import stop_if_asked
+from tippingpoint.experiment.resume import REGISTERING, left_registering, stop_if_asked
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.reports.palette import colour
 from tippingpoint.reports.progress import progress
 from tippingpoint.reports.result import Result
 from tippingpoint.tracking import backend, views
+from tippingpoint.tracking.models import models_of
 from tippingpoint.tracking.runs import COLOUR
 from tippingpoint.tracking.runs import run as tracked
 
@@ -79,14 +80,19 @@ def run(settings: Settings) -> RunResult:
         step("opening the store")
         client, experiment, own = begin(settings, question, "run")
         tags = own | run_tags(question, "run") | {COLOUR: colour(family)}
-        with tracked(client, experiment, family, tags) as opened:
+        left = left_registering(client, experiment, settings, own, "run")
+        with tracked(client, experiment, family, tags, again=left) as opened:
             step(f"{family}: fitting, measuring, explaining")
             question = with_baselines(question)
             candidate = answer(question, family)
             step(f"{family}: filing")
-            model_id = record(candidate, question, settings, opened, overview(question))
+            if left:
+                _, model_id = models_of(client, left)[family]
+            else:
+                model_id = record(candidate, question, settings, opened, overview(question))
             registered = None
             if settings.tracking.register_model:
+                opened.tags({REGISTERING: "true"})
                 registered = register_candidate(client, candidate, question, opened.run_id, model_id).uri
-        saved = views.of_models(client, experiment, question.select_by, question.evidence.kind)
+            saved = views.of_models(client, experiment, question.select_by, question.evidence.kind)
     return RunResult(question, candidate, RunReference(opened.run_id, backend.page(opened.path), registered, saved))

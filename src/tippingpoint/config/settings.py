@@ -326,6 +326,12 @@ class RegistrySettings(Terminal):
     to: str | None = Field(default=None, pattern=r"^[\w.-]{1,64}$")
 
 
+class HistorySettings(RegistrySettings):
+    """What `history` takes: besides all entries that moved a champion the newest `limit`, 0 for all."""
+
+    limit: int = Field(default=50, ge=0)
+
+
 class StatusSettings(RegistrySettings):
     """What `status` takes. It only reads: `dry_run` changes nothing, but lines that say it are known."""
 

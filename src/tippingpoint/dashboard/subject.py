@@ -37,7 +37,7 @@ from tippingpoint.tracking.journal import CHAMPION
 from tippingpoint.tracking.models import LoadedModel, fetch, find_version
 from tippingpoint.tracking.promotion import aliases, questions
 from tippingpoint.tracking.registry import Client
-from tippingpoint.tracking.tags import JOB
+from tippingpoint.tracking.tags import DATA, JOB
 
 DEMOS: dict[str, tuple[str, ...]] = {
     "conversion": ("data=case_study", "model=logistic"),
@@ -45,6 +45,8 @@ DEMOS: dict[str, tuple[str, ...]] = {
 }
 """Demonstrations: generated users and a small model, fitted when the page is first opened."""
 SHAP = "figures/shap.png"
+LOOKED_AT = 10
+"""Of the simulations of these users, so many of the latest are looked into."""
 """The SHAP values of the test users, as a run's report draws them."""
 
 
@@ -237,8 +239,10 @@ def _gathered(client: Client, model: LoadedModel, decider: Decider) -> tuple[Suf
     One that was asked for other evidence, a coarser grid or another seed says something else, and is not taken.
     """
     wanted = {"kind": decider.deployment.evidence, "data_digest": model.data_digest, "cuts": CUTS, "seed": 0}
-    runs = client.search_runs([model.experiment], f"tags.`{JOB}` = 'simulate' and attributes.status = 'FINISHED'")
-    for run in runs:
+    tags = {JOB: "simulate", DATA: wanted["data_digest"], "evidence": wanted["kind"], "seed": wanted["seed"]}
+    asked = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
+    finished = f"{asked} and attributes.status = 'FINISHED'"
+    for run in client.search_runs([model.experiment], finished, max_results=LOOKED_AT):
         try:
             gathered = SufficientStatistics.load(fetch(client, run.info.run_id, STATISTICS))
         except InputError:  # of another version, or lost

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
+from tippingpoint.core import stopping
 from tippingpoint.core.errors import InputError, unwritable
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
@@ -80,6 +81,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as file:
             yield file
+        stopping.check()
         part.replace(path)
     except OSError as error:
         raise unwritable(str(path), error) from error

@@ -41,7 +41,14 @@ from tippingpoint.reports.markdown import shortened
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.models import OUT_OF_FOLD, saved_scores
 from tippingpoint.tracking.provenance import provenance
-from tippingpoint.tracking.registry import Client, Version, check_policy, check_registering, register
+from tippingpoint.tracking.registry import (
+    Client,
+    Version,
+    check_policy,
+    check_registering,
+    register,
+    registered_from,
+)
 from tippingpoint.tracking.rights import check_experiment
 from tippingpoint.tracking.runs import Run, reap
 from tippingpoint.tracking.tags import JOB
@@ -333,7 +340,12 @@ def _over_baselines(candidate: Candidate, question: ExperimentSpec) -> dict[str,
 def register_candidate(
     client: Client, candidate: Candidate, question: ExperimentSpec, run_id: str, model_id: str
 ) -> Version:
-    """Register a filed candidate as the next version of its question, with its policy and its card."""
+    """Register a filed candidate as the next version of its question, with its policy and its card.
+
+    One whose process was killed since is registered already.
+    """
+    if (there := registered_from(client, run_id)) is not None:
+        return there
     of = {
         "model": candidate.family,
         "evidence": question.evidence.label,

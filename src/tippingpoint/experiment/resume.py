@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # the command line looks for `Finished` whatever the job; mos
 DIGEST, ASKED, SWEEP, SWEEP_JOB = "config_digest", "asked_digest", "sweep_id", "sweep_job"
 MAKING_USERS = ("duckdb", "numpy", "pandas", "polars", "scipy")
 """Packages that draw and read users: by other versions these may be others."""
-REPORT = "tippingpoint.report"
+REPORT, REGISTERING = "tippingpoint.report", "tippingpoint.registering"
 REPORTS = ("none", "light", "full")
 """Each holds what those before it hold."""
 
@@ -141,21 +141,44 @@ def stop_if_finished(
         Naming the run; never without a sweep, or with `force`.
     """
     from tippingpoint.tracking import backend
+    from tippingpoint.tracking.runs import in_pages
 
     if settings.force or settings.tracking.sweep_id is None:
         return
     wanted = f"tags.{tag} = '{digest}' and tags.`{JOB}` = '{job}' and attributes.status = 'FINISHED'"
     with backend.store_errors():
-        same = client.search_runs([experiment], wanted, order_by=["attributes.start_time DESC"])
+        same = in_pages(client, [experiment], wanted, ["attributes.start_time DESC"], 10)
         enough = REPORTS[REPORTS.index(settings.reported) :]
-        found = [run for run in same if run.data.tags.get(REPORT) in enough]
-        if not found:
+        run = next((run for run in same if run.data.tags.get(REPORT) in enough), None)
+        if run is None:
             return
-        run = found[0]
         for key, value in _sweep_tags(settings).items():
             client.set_tag(run.info.run_id, key, value)
     page = backend.page(f"experiments/{experiment}/runs/{run.info.run_id}")
     raise Finished(settings.tracking.sweep_job or [], run.info.run_id, page, run.data.metrics)
+
+
+def left_registering(
+    client: "Client", experiment: str, settings: "Settings", own: dict[str, str], job: str
+) -> str | None:
+    """The run of a job that was cut short while its model was registered: it is gone on with, since its version is
+    there once; never with `force`. Whoever is at work on one has it RUNNING.
+
+    Parameters
+    ----------
+    own
+        Tags of the job's outermost run, as `own_tags` gives them.
+    """
+    from tippingpoint.tracking import backend
+
+    if settings.force:
+        return None
+    of = {JOB: job, DIGEST: own[DIGEST], REPORT: own[REPORT], REGISTERING: "true"}
+    wanted = " and ".join(f"tags.`{key}` = '{value}'" for key, value in of.items())
+    ended = "attributes.status != 'FINISHED' and attributes.status != 'RUNNING'"
+    with backend.store_errors():
+        left = client.search_runs([experiment], f"{wanted} and {ended}", max_results=1)
+    return str(left[0].info.run_id) if left else None
 
 
 def _sweep_tags(settings: "Settings") -> dict[str, str]:

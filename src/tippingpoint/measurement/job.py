@@ -283,11 +283,16 @@ def _file(
             report.picture(folder / "figures/sequence.png", of)
             (folder / "measure.yaml").write_text(yaml.safe_dump(written, sort_keys=False, allow_unicode=True))
             opened.artifacts(folder)
-    told = {"measured_until": of.until.isoformat(), "measured_run": opened.run_id}
+        _note(client, of, opened.run_id, first_look)
+    return RunReference(opened.run_id, backend.page(opened.path), of.version)
+
+
+def _note(client: Client, of: Measured, run_id: str, first_look: str) -> None:
+    """Put on the version what was measured; before its run ends, so that one that ended well is noted."""
+    told = {"measured_until": of.until.isoformat(), "measured_run": run_id}
     if of.per_1000 is not None:
         last = of.per_1000.last
         ends = {"": last.value, "_low": last.low, "_high": last.high}
         told |= {f"measured_uplift_per_1000{end}": f"{value:.6g}" for end, value in ends.items()}
         told |= {first_look: str(of.first)} if of.settled else {}
     note(client, of.version, told, report.in_a_line(of))
-    return RunReference(opened.run_id, backend.page(opened.path), of.version)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 
+from tippingpoint.core import stopping
 from tippingpoint.measurement.result import Promise
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.tracking.backend import store_errors
@@ -52,6 +53,7 @@ def note(client: Client, version: str, tags: Mapping[str, str], line: str) -> No
         When the store cannot be written.
     """
     name, _, number = version.removeprefix("models:/").rpartition("/")
+    stopping.check()
     with store_errors():
         found = client.get_model_version(name, number)
         for key in found.tags:

@@ -6,17 +6,18 @@ from typing import Any
 import pandas as pd
 from rich.console import RenderableType
 
-from tippingpoint.config.settings import RegistrySettings
+from tippingpoint.config.settings import HistorySettings
 from tippingpoint.promotion import report
 from tippingpoint.promotion.registry_status import named, table
 from tippingpoint.reports.result import Result
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.champion import ChampionStatus, champion_status
+from tippingpoint.tracking.journal import EVERY
 
 
 @dataclass(frozen=True, repr=False)
 class HistoryResult(Result):
-    """Who is champion of a question's registered model, with the journal, and that as a table."""
+    """Who is champion of a question's registered model, with the newest entries of its journal, and that as a table."""
 
     of: str
     champion: ChampionStatus
@@ -41,7 +42,7 @@ class HistoryResult(Result):
         return report.history_summary(self.of, journal.name, self.found, journal.missing, said)
 
 
-def history(settings: RegistrySettings) -> HistoryResult:
+def history(settings: HistorySettings) -> HistoryResult:
     """Read the journal of a registered model.
 
     Raises
@@ -53,5 +54,5 @@ def history(settings: RegistrySettings) -> HistoryResult:
     """
     client = backend.connect(writing=False)
     of, model = named(client, settings.name, settings.to)
-    champion = champion_status(client, model)
+    champion = champion_status(client, model, settings.limit or EVERY)
     return HistoryResult(of, champion, table(champion.journal))

@@ -20,7 +20,7 @@ from tippingpoint.tracking import backend, promotion
 from tippingpoint.tracking.actor import Actor
 from tippingpoint.tracking.champion import ChampionStatus, champion_status, identity, settled_status
 from tippingpoint.tracking.entries import append, judged, try_rights
-from tippingpoint.tracking.journal import CHAMPION, Entry, Kind, read
+from tippingpoint.tracking.journal import CHAMPION, NEWEST, Entry, Kind, moves, read
 from tippingpoint.tracking.models import find
 from tippingpoint.tracking.promotion import aliases, copied, describe_again, make_environment, version_of, versions
 from tippingpoint.tracking.provenance import provenance
@@ -137,9 +137,8 @@ def promote(settings: PromoteSettings) -> PromoteResult:
         champion = _champion(client, status, f"{name}/{number}")
         step("reading users")
         users = judged_users(candidate, settings.data)
-        own = versions(client, name)
         against = f"models:/{model}/{status.version}" if champion is not None and status.version else ""
-        reported = sum(version.tags.get(DATA) == users.users.digest for version in own)
+        reported = len(versions(client, name, f"tags.{DATA} = '{users.users.digest}'"))
         there = aliases(client, name)
         picked = number not in (there.get(CHALLENGER), there.get(CHAMPION))
         reasons_given: dict[str, Any] = {
@@ -152,7 +151,7 @@ def promote(settings: PromoteSettings) -> PromoteResult:
         # The question's own journal counts the looks, of its environments too, each before anything is seen.
         pair = {"version": candidate.uri, "against": against}
         entry = append(client, name, "look", number, status.version, status.journal.at, judgement=pair, **reasons_given)
-        look = read(client, name).look(entry)
+        look = moves(client, name, f"tags.test = '{users.test}'").look(entry)
         judgement = judge(
             client, settings.gate, candidate, champion, users, against, look, reported, picked, chosen, step
         )
@@ -167,7 +166,7 @@ def _after(client: Client, status: ChampionStatus, entry: Entry) -> str:
     """Carry out a promotion, or describe the model with what was refused; who is champion then."""
     if entry.kind == "promote":
         return carried_out(client, status.name, entry)[0].champion
-    journal = read(client, status.name)
+    journal = read(client, status.name, newest=NEWEST)
     if not journal.left:
         describe_again(client, journal, described)
     return status.version
@@ -186,7 +185,8 @@ def _resumed(client: Client, name: str, number: int) -> PromoteResult:
     try_rights(client, name)
     status = champion_status(client, name)
     journal, where = status.journal, f"models:/{name}"
-    entry = next((one for one in journal.entries if one.number == number), None)
+    there = moves(client, name, f"version_number = {number}").entries
+    entry = next((one for one in there if one.number == number), None)
     if entry is None or entry != journal.head:
         newest = f"; the one that says who is champion is {journal.at}" if journal.head else ""
         what = f"its journal has no entry {number}" if entry is None else f"entry {number} is not one to carry out"
@@ -264,7 +264,7 @@ def _wanted(client: Client, name: str, settings: PromoteSettings) -> str:
     """
     if settings.run is not None:
         run = find(client, settings.run)[0].info.run_id
-        mine = [str(version.version) for version in versions(client, name) if version.run_id == run]
+        mine = [str(version.version) for version in versions(client, name, f"run_id = '{run}'")]
         if not mine:
             what = f"run {run} is not registered as {name}"
             raise InputError("run", what, "Type model=…, or fit it again without tracking.register_model=false.")
@@ -286,7 +286,7 @@ def _wanted(client: Client, name: str, settings: PromoteSettings) -> str:
     if CHALLENGER not in there:
         if settings.to is not None and (champion := there.get(CHAMPION)):
             return champion  # what has proven itself goes on to the environment
-        numbers = ", ".join(str(version.version) for version in versions(client, name)[:12]) or "none"
+        numbers = ", ".join(str(version.version) for version in versions(client, name, newest=12)) or "none"
         what = f"models:/{name} has no challenger"
         raise InputError("model", what, f"Type tippingpoint compare, or model=…; there are: {numbers}.")
     return there[CHALLENGER]
@@ -297,4 +297,5 @@ def _there(client: Client, name: str, number: str, model: str) -> str:
     if model == name:
         return number
     source = f"models:/{name}/{number}"
-    return next((str(version.version) for version in reversed(versions(client, model)) if version.source == source), "")
+    copies = versions(client, model, f"source_path = {backend.literal(source)}")
+    return str(copies[-1].version) if copies else ""

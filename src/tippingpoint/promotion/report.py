@@ -156,11 +156,7 @@ def description(name: str, found: pd.DataFrame, champion: str, previous: str) ->
     cells = shown.map(
         lambda value: "–" if value in (None, "") else f"{value:.3f}" if isinstance(value, float) else value
     )
-    more = (
-        f"\n\n{len(found) - SHOWN} older entries: `tippingpoint history {override('name', name)}`."
-        if len(found) > SHOWN
-        else ""
-    )
+    more = f"\n\nOlder entries: `tippingpoint history {override('name', name)}`." if len(found) > SHOWN else ""
     return f"## Promotions\n\n{head}\n\n{markdown(cells)}{more}\n\nAUC {NOW}\n"
 
 

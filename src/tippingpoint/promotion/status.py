@@ -11,7 +11,7 @@ from tippingpoint.promotion.registry_status import described, named
 from tippingpoint.reports.result import Result
 from tippingpoint.tracking import backend, grants
 from tippingpoint.tracking.champion import ChampionStatus, champion_status
-from tippingpoint.tracking.journal import journal_name
+from tippingpoint.tracking.journal import NEWEST, journal_name
 from tippingpoint.tracking.promotion import RegistryStatus, environment, questions, registry_status
 
 
@@ -67,7 +67,7 @@ class StatusResult(Result):
             "models": [
                 {
                     **asdict(model.at),
-                    "entries": len(model.champion.journal.entries),
+                    "entries": model.champion.journal.written - len(model.champion.journal.missing),
                     "missing": model.champion.journal.missing,
                     "amiss": model.champion.said or None,
                     "grants": list(model.grants),
@@ -100,7 +100,7 @@ def status(settings: StatusSettings) -> StatusResult:
         of = (named(client, settings.name, settings.to)[0],)
     found = []
     for name in (environment(one, settings.to) for one in of):
-        champion = champion_status(client, name)
+        champion = champion_status(client, name, NEWEST)
         at = registry_status(client, champion.journal, described)
         found.append(ModelStatus(at, champion, tuple(grants.differing(name, journal_name(name)))))
     return StatusResult(tuple(found))

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
+from tippingpoint.core import stopping
+
 BAR = 20
 """Columns of a search's bar."""
 LINES, LINE_SECONDS = 10, 30
@@ -15,10 +17,18 @@ LINES, LINE_SECONDS = 10, 30
 
 @contextmanager
 def progress(steps: int) -> Iterator[Callable[[str], None]]:
-    """Show `steps` steps; call what is given with the name of each as it starts."""
+    """Show `steps` steps; call what is given with the name of each as it starts.
+
+    A process that was told to stop starts no further one.
+    """
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield lambda name: console.print(name, highlight=False, markup=False)
+
+        def line(name: str) -> None:
+            stopping.check()
+            console.print(name, highlight=False, markup=False)
+
+        yield line
         return
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bar:
@@ -27,6 +37,7 @@ def progress(steps: int) -> Iterator[Callable[[str], None]]:
 
         def step(name: str) -> None:
             nonlocal started
+            stopping.check()
             bar.update(task, description=name, advance=1 if started else 0)
             started = True
 
@@ -43,6 +54,7 @@ class Counting:
 
     def say(self, what: str) -> None:
         """Name what is done now."""
+        stopping.check()
         self.what = what
         if self.bar is None or self.task is None:
             self.console.print(what, highlight=False, markup=False)
@@ -51,6 +63,7 @@ class Counting:
 
     def update(self, rows: int) -> None:
         """Show the rows done, of how many where that is known."""
+        stopping.check()
         if self.bar is not None and self.task is not None:
             self.bar.update(self.task, description=f"{self.what}: {rows:,} rows", completed=rows, total=self.total)
 

@@ -16,6 +16,7 @@ import polars as pl
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
+from tippingpoint.core import stopping
 from tippingpoint.core.errors import InputError, OutsideError, unwritable
 from tippingpoint.data.writing import for_spreadsheets
 
@@ -95,6 +96,7 @@ class File:
                         self._to.close()
                     self._file.flush()
                     os.fsync(self._file.fileno())
+                    stopping.check()
                     self.part.replace(self.path)
                     kept(self.path.parent)
         finally:

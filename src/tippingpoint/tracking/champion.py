@@ -65,21 +65,21 @@ class ChampionStatus:
         return f"Type {PROMOTE}{self.named} gate.better.inconclusive=passes."
 
 
-def champion_status(client: MlflowClient, name: str) -> ChampionStatus:
-    """Look who is champion.
+def champion_status(client: MlflowClient, name: str, newest: int = 0) -> ChampionStatus:
+    """Look who is champion; its journal has the newest so many entries besides those that move the champion.
 
     Raises
     ------
     OutsideError
         When the store cannot be used.
     """
-    first = _look(client, name)
+    first = _look(client, name, newest)
     # An entry that was appended between the two reads looks like something amiss.
-    return _look(client, name) if first.amiss else first
+    return _look(client, name, newest) if first.amiss else first
 
 
-def _look(client: MlflowClient, name: str) -> ChampionStatus:
-    journal, model = read_with_model(client, name)
+def _look(client: MlflowClient, name: str, newest: int) -> ChampionStatus:
+    journal, model = read_with_model(client, name, newest=newest)
     with store_errors():
         if model is None:
             return ChampionStatus(name, journal, "", *(DELETED if journal.entries else ()))

@@ -27,7 +27,7 @@ from tippingpoint.tracking.journal import (
     Kind,
     digest_of_entry,
     journal_name,
-    read,
+    moves,
     told,
 )
 from tippingpoint.tracking.refusals import is_refusal
@@ -125,7 +125,8 @@ def append(
     digest = digest_of_entry(tags)
     reason, announced = None, kind not in MOVES
     for attempt in range(TRIES + 1):  # after the last try too it is read whether that was taken
-        if (own := _taken(client, read(client, name), claim, kind, version, based_on)) is not None:
+        journal = moves(client, name, f"tags.claim = '{claim}'")
+        if (own := _taken(client, journal, claim, kind, version, based_on)) is not None:
             return own
         if attempt == TRIES:
             break

@@ -35,6 +35,10 @@ CHAMPION, PREVIOUS = "champion", "previous_champion"
 Kind = Literal["promote", "rollback", "refused", "look", "unreadable"]
 MOVES = ("promote", "rollback")
 """Kinds that make a version champion; the others only record that a gate judged."""
+NEWEST = 50
+"""Entries that are shown and looked through for gaps where nobody asks for more."""
+EVERY = 200_000
+"""As many as a store gives at once."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,9 @@ class Entry:
 
 @dataclass(frozen=True)
 class Journal:
-    """All entries of a registered model, by number, and what the model says of them.
+    """Entries of a registered model, by number, and what the model says of them.
+
+    All that would move the champion are there; of the others those that were asked for.
 
     Parameters
     ----------
@@ -121,6 +127,8 @@ class Journal:
         Claim of the entry that aliases, tags and description follow from; '' where none says so.
     confirmed
         Number of the newest old entry that the model itself confirms, where nothing was announced yet; 0 for none.
+    since
+        Number from which on all entries are there.
     """
 
     name: str
@@ -128,6 +136,7 @@ class Journal:
     announced: Mapping[str, str] = field(default_factory=dict)
     carried_out: str = ""
     confirmed: int = 0
+    since: int = 1
 
     @cached_property
     def counting(self) -> tuple[Entry, ...]:
@@ -181,9 +190,14 @@ class Journal:
 
     @property
     def missing(self) -> list[int]:
-        """Numbers that somebody deleted."""
+        """Numbers that somebody deleted, of those from `since` on."""
         there = {entry.number for entry in self.entries}
-        return [number for number in range(1, max(there, default=0)) if number not in there]
+        return [number for number in range(self.since, max(there, default=0)) if number not in there]
+
+    @property
+    def written(self) -> int:
+        """How many entries were ever written, as far as is known here."""
+        return max((entry.number for entry in self.entries), default=0)
 
     @property
     def lost(self) -> tuple[Entry, ...]:
@@ -239,18 +253,33 @@ def model_of(client: MlflowClient, name: str) -> RegisteredModel | None:
         raise
 
 
-def read(client: MlflowClient, name: str) -> Journal:
-    """The journal of a registered model; empty where nothing was ever promoted.
+def read(client: MlflowClient, name: str, newest: int = EVERY) -> Journal:
+    """The journal of a registered model, of the entries that move no champion the newest so many.
 
     Raises
     ------
     OutsideError
         When the store cannot be used.
     """
-    return read_with_model(client, name)[0]
+    return read_with_model(client, name, newest=newest)[0]
 
 
-def read_with_model(client: MlflowClient, name: str) -> tuple[Journal, RegisteredModel | None]:
+def moves(client: MlflowClient, name: str, also: str = "") -> Journal:
+    """The journal of a registered model without the entries that move no champion, but for those `also` lets through.
+
+    It takes as long however many looks there were. `also` is a filter of the store's.
+
+    Raises
+    ------
+    OutsideError
+        When the store cannot be used.
+    """
+    return read_with_model(client, name, also)[0]
+
+
+def read_with_model(
+    client: MlflowClient, name: str, also: str = "", newest: int = 0
+) -> tuple[Journal, RegisteredModel | None]:
     """The journal of a registered model, and the model as it was a moment later; None where it is not there.
 
     Raises
@@ -258,15 +287,20 @@ def read_with_model(client: MlflowClient, name: str) -> tuple[Journal, Registere
     OutsideError
         When the store cannot be used.
     """
+    of = f"name = {literal(journal_name(name))}"
     found: list[ModelVersion] = []
-    token = None
-    wanted = f"name = {literal(journal_name(name))}"
+    since = 1
     with store_errors():
-        while True:
-            page = client.search_model_versions(wanted, page_token=token)
-            found += page
-            if not (token := page.token):
-                break
+        if newest:
+            latest = client.search_model_versions(of, newest, ["version_number DESC"])
+            since = int(latest[-1].version) if latest.token else 1
+            found += latest
+        if not newest or since > 1:
+            for wanted in (*(f"tags.kind = '{kind}'" for kind in MOVES), *([also] if also else [])):
+                found += client.search_model_versions(f"{of} and {wanted}", EVERY)
+        found = list({version.version: version for version in found}.values())
+        if not newest:
+            since = max((int(version.version) for version in found), default=0)
         # The model second: what is announced of an entry was there before the entry.
         model = model_of(client, name)
         entries = sorted((_entry(v) for v in found if "kind" in v.tags), key=lambda entry: entry.number)
@@ -274,7 +308,7 @@ def read_with_model(client: MlflowClient, name: str) -> tuple[Journal, Registere
         announced = {k.removeprefix(ANNOUNCED): v for k, v in tags.items() if k.startswith(ANNOUNCED)}
         confirmed = 0 if model is None or announced else _confirmed(client, model, entries)
     carried_out = tags.get(CARRIED_OUT, "").partition(" ")[2]
-    return Journal(name, tuple(entries), announced, carried_out, confirmed), model
+    return Journal(name, tuple(entries), announced, carried_out, confirmed, since), model
 
 
 def _confirmed(client: MlflowClient, model: RegisteredModel, entries: list[Entry]) -> int:

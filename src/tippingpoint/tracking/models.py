@@ -32,10 +32,13 @@ from tippingpoint.models.saved_form import foreign
 from tippingpoint.tracking.backend import outside, visible
 from tippingpoint.tracking.promotion import origin
 from tippingpoint.tracking.refusals import is_missing
+from tippingpoint.tracking.runs import in_pages
 from tippingpoint.tracking.tags import JOB, PARENT
 
 OUT_OF_FOLD = "out_of_fold.npy"
 """Artifact of a run whose model was fitted on validation users too: their scores by models that were not."""
+SHOWN = 12
+"""Names that a message lists."""
 PICKLES = (".pkl", ".pickle", ".joblib", ".cloudpickle")
 
 
@@ -119,12 +122,23 @@ def find(client: MlflowClient, reference: str, experiment: str | None = None) ->
         raise InputError("models", what, "Name a compare's, or a model's own run.")
     if run.data.tags[JOB] == "simulate" or run.outputs.model_outputs:
         return [run]
-    below = client.search_runs([run.info.experiment_id], f"tags.`{PARENT}` = '{run.info.run_id}'")
+    below = in_pages(client, [run.info.experiment_id], f"tags.`{PARENT}` = '{run.info.run_id}'")
     children = [child for child in below if child.outputs.model_outputs]
     if not children:
         raise InputError("models", f"run {run.info.run_id} has no models", "Name a compare's, or a model's own run.")
     won = run.data.params.get("model")
     return sorted(children, key=lambda child: (child.data.params["model"] != won, int(child.info.start_time)))
+
+
+def models_of(client: MlflowClient, run: str) -> dict[str, tuple[str, str]]:
+    """Run and logged model of each family that a run, or one under it, ended with; by the family's name."""
+    own = client.get_run(run)
+    below = in_pages(client, [own.info.experiment_id], f"tags.`{PARENT}` = '{run}'")
+    return {
+        one.data.params["model"]: (one.info.run_id, one.outputs.model_outputs[0].model_id)
+        for one in (own, *below)
+        if one.outputs.model_outputs
+    }
 
 
 def find_version(client: MlflowClient, reference: str, where: str = "models") -> ModelVersion:
@@ -150,10 +164,10 @@ def find_version(client: MlflowClient, reference: str, where: str = "models") ->
     except MlflowException as error:
         if not is_missing(error):
             raise outside(error, reading=True, of=reference) from error
-        found = client.search_model_versions(max_results=100)
+        found = client.search_model_versions("tags.policy_name LIKE '%'", max_results=SHOWN)  # no journals
         names = [f"models:/{m.name}@{alias}" for m in client.search_registered_models() for alias in m.aliases]
-        names += [f"models:/{v.name}/{v.version}" for v in found if "based_on" not in v.tags]  # no journals
-        there = f"There are: {', '.join(names[:12])}." if names else f"Nothing is registered yet{visible()}."
+        names += [f"models:/{v.name}/{v.version}" for v in found]
+        there = f"There are: {', '.join(names[:SHOWN])}." if names else f"Nothing is registered yet{visible()}."
         raise InputError(where, f"there is no {reference}", there) from error
 
 
@@ -375,8 +389,7 @@ def _latest(client: MlflowClient, experiment: str | None) -> StoredRun:
     known = client.search_experiments(view_type=ViewType.ACTIVE_ONLY)
     ids = [e.experiment_id for e in known if experiment is None or e.name == experiment]
     wanted = f"tags.`{JOB}` = 'compare' and attributes.status = 'FINISHED'"
-    runs = client.search_runs(ids, wanted, order_by=["attributes.start_time DESC"]) if ids else []
-    for run in runs:
+    for run in in_pages(client, ids, wanted, ["attributes.start_time DESC"], 10):
         if not run.outputs.model_outputs:  # a compare itself, not one of its families; it may stand under a sweep
             return run
     raise InputError(

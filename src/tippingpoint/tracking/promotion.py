@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from mlflow import MlflowClient
@@ -18,6 +18,8 @@ from tippingpoint.tracking.journal import (
     CARRIED_OUT,
     CHAMPION,
     COPIES,
+    EVERY,
+    NEWEST,
     OF,
     PREVIOUS,
     Entry,
@@ -25,6 +27,7 @@ from tippingpoint.tracking.journal import (
     at,
     journal_name,
     model_of,
+    moves,
     read,
 )
 from tippingpoint.tracking.refusals import is_refusal
@@ -120,15 +123,15 @@ def version_of(client: MlflowClient, name: str, number: str) -> ModelVersion:
         except MlflowException as error:
             if error.error_code != ErrorCode.Name(RESOURCE_DOES_NOT_EXIST) and number.isdigit():
                 raise
-            there = [str(v.version) for v in versions(client, name)]
+            there = [str(v.version) for v in versions(client, name, newest=NEWEST)]
             raise InputError("model", f"models:/{name} has no version {number!r}", nearest(number, there)) from error
 
 
-def versions(client: MlflowClient, name: str) -> list[ModelVersion]:
-    """All versions of a registered model, the newest first."""
+def versions(client: MlflowClient, name: str, also: str = "", newest: int = EVERY) -> list[ModelVersion]:
+    """Versions of a registered model that a filter of the store's lets through, the newest so many, these first."""
+    wanted = f"name = {literal(name)}{f' and {also}' if also else ''}"
     with store_errors():
-        found = client.search_model_versions(f"name = {literal(name)}")
-    return sorted(found, key=lambda version: -int(version.version))
+        return list(client.search_model_versions(wanted, newest, ["version_number DESC"]))
 
 
 def aliases(client: MlflowClient, name: str) -> dict[str, str]:
@@ -157,7 +160,7 @@ def copied(client: MlflowClient, version: ModelVersion, to: str) -> str:
     """The version of an environment that is a copy of this one; made where there is none yet."""
     source = f"models:/{version.name}/{version.version}"
     with store_errors():
-        there = [v for v in versions(client, to) if v.source == source]
+        there = versions(client, to, f"source_path = {literal(source)}")
         return str((there[-1] if there else client.copy_model_version(source, to)).version)
 
 
@@ -203,7 +206,9 @@ def registry_status(client: MlflowClient, journal: Journal, describe: Describe) 
         with store_errors():
             behind = [what for what, _ in _differing(client, journal, describe) if what != DESCRIPTION]
             numbers = {number for number in (journal.previous, journal.champion) if number}
-            behind += [f"version {number} was deleted" for number in sorted(numbers - _still(client, journal.name))]
+            behind += [
+                f"version {number} was deleted" for number in sorted(numbers - _still(client, journal.name, numbers))
+            ]
     return RegistryStatus(
         journal.name, there.get(CHAMPION, ""), there.get(PREVIOUS, ""), there.get(CHALLENGER, ""), tuple(behind)
     )
@@ -229,13 +234,13 @@ def carry_out(client: MlflowClient, name: str, entry: Entry, describe: Describe)
     reason: Exception | None = None
     for attempt in range(TRIES):
         time.sleep(attempt * PAUSE)
-        journal = read(client, name)
+        journal = read(client, name, newest=NEWEST)
         try:
             if not _mine(journal, entry):
                 return journal, tuple(written)
             todo = _differing(client, journal, describe)
             for what, write in todo:
-                if read(client, name).at != journal.at:
+                if moves(client, name).at != journal.at:
                     break
                 write()
                 written.append(what)
@@ -244,7 +249,7 @@ def carry_out(client: MlflowClient, name: str, entry: Entry, describe: Describe)
                 raise outside(error) from error
             reason = error
             continue
-        if not todo and read(client, name).at == journal.at:
+        if not todo and moves(client, name).at == journal.at:
             return journal, tuple(written)
     what = f"does not keep what it is told ({reason or ', '.join(written)})"
     raise OutsideError(
@@ -286,7 +291,7 @@ def _differing(client: MlflowClient, journal: Journal, describe: Describe) -> li
             todo.append((f"no alias {key}", lambda: client.delete_registered_model_alias(name, key)))
 
     model = client.get_registered_model(name)
-    still = _still(client, name)
+    still = _still(client, name, {*_tags(journal), journal.previous, journal.champion})
     there = {key: str(value) for key, value in model.aliases.items()}
     for number, wanted in _tags(journal).items():
         known = client.get_model_version(name, number).tags if number in still else wanted
@@ -316,9 +321,9 @@ def _described(
     return [(DESCRIPTION, lambda: client.update_registered_model(journal.name, described))]
 
 
-def _still(client: MlflowClient, name: str) -> set[str]:
-    """Numbers of the versions that nobody deleted: what is gone cannot be tagged, and holds up nothing else."""
-    return {str(version.version) for version in versions(client, name)}
+def _still(client: MlflowClient, name: str, numbers: Iterable[str]) -> set[str]:
+    """Those versions that nobody deleted: what is gone cannot be tagged, and holds up nothing else."""
+    return {n for n in numbers if n and versions(client, name, f"version_number = {n}")}
 
 
 def _tags(journal: Journal) -> dict[str, dict[str, str]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlflow import MlflowClient
 
+from tippingpoint.core import stopping
 from tippingpoint.core.errors import InputError
 from tippingpoint.tracking.backend import literal, named, store_errors
 from tippingpoint.tracking.entries import make_journal
@@ -79,6 +80,7 @@ def register(
         DEPLOYMENT: digest_of(deployment.model_dump(mode="json")),
     }
     source = client.get_logged_model(model_id).artifact_location
+    stopping.check()
     made = client.create_model_version(
         name, source, run_id=run_id, tags={**tags, **bound}, description=note, model_id=model_id
     )
@@ -106,21 +108,20 @@ def check_policy(client: MlflowClient, policy: "Policy") -> None:
     InputError
         Naming the version it was registered with, and what to type; or for a name the store cannot look up.
     """
-    wanted = f"tags.policy_name = {literal(policy.name, 'policy.name')}"
+    wanted = f"tags.policy_name = {literal(policy.name, 'policy.name')} and tags.policy_version = '{policy.version}'"
     with store_errors():
-        registered = client.search_model_versions(wanted)
-    for known in registered:
-        same = known.tags.get("policy_version") == str(policy.version)
-        if same and known.tags.get("policy_digest") != policy.digest:
-            raise InputError(
-                "policy.version",
-                f"{policy.name} version {policy.version} is registered with another specification"
-                f" (models:/{known.name}/{known.version}, digest {known.tags.get('policy_digest')};"
-                f" this one is {policy.digest})",
-                f"Type policy.version={policy.version + 1}, or tracking.register_model=false.",
-            )
+        others = client.search_model_versions(f"{wanted} and tags.policy_digest != '{policy.digest}'", max_results=1)
+    for known in others:
+        raise InputError(
+            "policy.version",
+            f"{policy.name} version {policy.version} is registered with another specification"
+            f" (models:/{known.name}/{known.version}, digest {known.tags.get('policy_digest')};"
+            f" this one is {policy.digest})",
+            f"Type policy.version={policy.version + 1}, or tracking.register_model=false.",
+        )
 
 
 def challenge(client: MlflowClient, version: Version) -> None:
     """Give the version the alias `challenger`, which it takes from whichever had it."""
+    stopping.check()
     client.set_registered_model_alias(version.name, CHALLENGER, version.version)

@@ -5,7 +5,7 @@ import json
 import re
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -15,8 +15,9 @@ import mlflow
 import mlflow.sklearn
 import numpy as np
 import pandas as pd
+from filelock import FileLock
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelStatus
+from mlflow.entities import Dataset, DatasetInput, Experiment, InputTag, LoggedModelOutput, LoggedModelStatus
 from mlflow.entities import Metric as Metric
 from mlflow.entities import Param as Param
 from mlflow.entities import Run as MlflowRun
@@ -24,7 +25,7 @@ from mlflow.entities import RunTag as RunTag
 from mlflow.models import ModelSignature
 from mlflow.types.schema import AnyType, ColSpec, DataType, Schema, TensorSpec
 
-from tippingpoint.core import leases
+from tippingpoint.core import leases, stopping
 from tippingpoint.data.users import FeatureSchema, Users
 from tippingpoint.decisions import Deployment
 from tippingpoint.models.calibration import Model
@@ -61,6 +62,7 @@ class Run:
 
     def params(self, config: Mapping[str, Any]) -> None:
         """Log a config's leaves under their dotted paths."""
+        stopping.check()
         params = [Param(_key(key), value) for key, value in _leaves(config)]
         for first in range(0, len(params), PARAMS):
             self.client.log_batch(self.run_id, params=params[first : first + PARAMS])
@@ -102,6 +104,7 @@ class Run:
 
     def artifacts(self, folder: Path) -> None:
         """Upload all files of a folder."""
+        stopping.check()
         self.client.log_artifacts(self.run_id, str(folder))
 
     def tables(self, folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
@@ -132,20 +135,23 @@ class Run:
         str
             The logged model's id; it loads as `models:/ID` wherever MLflow and its listed requirements are.
         """
+        stopping.check()
         params = self.client.get_run(self.run_id).data.params
         name = re.sub(r"[^\w-]", "_", params["model"])
         of_run = f"source_run_id = '{self.run_id}'"
         there = list(self.client.search_logged_models([self.experiment], of_run)) if self.at else []
         # Made here, since MLflow would file it under the experiment Default, where nobody looks for it.
         logged = (there or [self.client.create_logged_model(self.experiment, name, self.run_id, params=params)])[0]
-        if logged.status != LoggedModelStatus.READY:  # else a kill came later
-            mlflow.models.Model.log(
-                artifact_path=None,
-                name=name,
-                model_id=logged.model_id,
-                flavor=mlflow.sklearn,
-                run_id=self.run_id,
-                sk_model=model.classifier,
+        if logged.status == LoggedModelStatus.READY:  # a kill came later
+            return str(logged.model_id)
+        # `mlflow.sklearn.log_model` cannot be repeated where it was cut: it links model and run without looking.
+        location, id_ = logged.artifact_location, logged.model_id
+        written = mlflow.models.Model(artifact_path=location, model_uuid=id_, model_id=id_, run_id=self.run_id)
+        with tempfile.TemporaryDirectory() as temporary:
+            mlflow.sklearn.save_model(
+                model.classifier,
+                str(folder := Path(temporary, "model")),
+                mlflow_model=written,
                 signature=ModelSignature(inputs=_inputs(contract), outputs=OUTCOMES),
                 input_example=example,
                 pip_requirements=[f"{package}=={version(package)}" for package in model.family.packages],
@@ -153,13 +159,15 @@ class Run:
                 serialization_format="skops",
                 skops_trusted_types=list(model.family.trusted),
             )
-        with tempfile.TemporaryDirectory() as folder:
             beside = {"policy": policy.bound(), "deployment": deployment.model_dump(mode="json")}
             for name, content in beside.items():
-                path = Path(folder, f"{name}.json")
-                path.write_text(json.dumps(content, indent=2))
-                self.client.log_model_artifact(logged.model_id, str(path))
-        return str(logged.model_id)
+                (folder / f"{name}.json").write_text(json.dumps(content, indent=2))
+            self.client.log_model_artifacts(id_, str(folder))
+        linked = {output.model_id for output in self.client.get_run(self.run_id).outputs.model_outputs}
+        if id_ not in linked:
+            self.client.log_outputs(self.run_id, [LoggedModelOutput(id_, step=0)])
+        self.client.finalize_logged_model(id_, LoggedModelStatus.READY)
+        return str(id_)
 
 
 @contextmanager
@@ -183,11 +191,15 @@ def run(
         own = {"mlflow.runName": name, HOST: leases.here(), LEASE: lease, **lineage}
         run_id = again or client.create_run(experiment, run_name=name, tags={**tags, **own}).info.run_id
         if again:
-            client.update_run(again, status="RUNNING")
-            client.log_batch(again, tags=[RunTag(key, value) for key, value in own.items()])
+            with _statuses():
+                client.log_batch(again, tags=[RunTag(key, value) for key, value in own.items()])
+                client.update_run(again, status="RUNNING")
         opened = Run(client, experiment, run_id)
+        if again:
+            opened.at = client.get_run(again).info.start_time
         try:
             yield opened
+            stopping.check()
         except GeneratorExit:  # dropped, and found by the garbage collector at any moment: `reap` closes it
             raise
         except BaseException as error:
@@ -217,14 +229,48 @@ def reap(client: MlflowClient) -> int:
     """Close as KILLED the runs that processes of this user and machine left RUNNING when they died; say how many."""
     with store_errors():
         filter_string = f"attributes.status = 'RUNNING' and tags.`{HOST}` = '{leases.here()}'"
-        experiments = [e.experiment_id for e in client.search_experiments()]
-        left = client.search_runs(experiments, filter_string=filter_string, max_results=1000) if experiments else []
-        free = [run.info.run_id for run in left if leases.is_free(run.data.tags.get(LEASE, ""))]
-        # One that ended meanwhile let go of its lease after it said so: only now is it known which are still open.
-        dead = [run_id for run_id in free if client.get_run(run_id).info.status == "RUNNING"]
-        for run_id in dead:
+        left = list(in_pages(client, [e.experiment_id for e in experiments(client)], filter_string))
+        return sum(_close_if_dead(client, run.info.run_id) for run in left if _is_dead(run))
+
+
+def experiments(client: MlflowClient) -> Iterator[Experiment]:
+    """All experiments that are not deleted, however many."""
+    token: str | None = ""
+    while token is not None:
+        page = client.search_experiments(page_token=token or None)
+        yield from page
+        token = page.token or None
+
+
+def in_pages(
+    client: MlflowClient, ids: Sequence[str], wanted: str, order: Sequence[str] = (), page: int = 1000
+) -> Iterator[MlflowRun]:
+    """Runs of experiments that a filter of the store's lets through, fetched a page at a time as they are looked at."""
+    token: str | None = "" if ids else None
+    while token is not None:
+        found = client.search_runs(list(ids), wanted, max_results=page, order_by=list(order), page_token=token or None)
+        yield from found
+        token = found.token or None
+
+
+def _close_if_dead(client: MlflowClient, run_id: str) -> bool:
+    """Close a run that its process left. One that ended, or was taken up again, since it was listed is left alone."""
+    with _statuses():
+        now = client.get_run(run_id)
+        dead = now.info.status == "RUNNING" and _is_dead(now)
+        if dead:
             client.set_terminated(run_id, "KILLED")
-    return len(dead)
+    return dead
+
+
+def _is_dead(run: MlflowRun) -> bool:
+    return leases.is_free(run.data.tags.get(LEASE, ""))
+
+
+def _statuses() -> FileLock:
+    """Held by whoever takes a run up again, or looks whether its process is gone: one after the other."""
+    leases.FOLDER.mkdir(mode=0o700, exist_ok=True)
+    return FileLock(leases.FOLDER / "statuses.lock")
 
 
 def _inputs(contract: FeatureSchema) -> Schema:

@@ -15,6 +15,7 @@ import pandas as pd
 from rich.console import RenderableType
 
 from tippingpoint.config.settings import TuneSettings
+from tippingpoint.core import stopping
 from tippingpoint.core.errors import InputError, OutsideError
 from tippingpoint.core.run_reference import RunReference
 from tippingpoint.data.source import Source
@@ -251,6 +252,7 @@ def _interruptible(hired: Crew | None, bar: Any) -> Iterator[list[int]]:
     def hear(number: int, _: object) -> None:
         heard.append(number)
         if len(heard) > 1:
+            stopping.note(number)
             bar.warn("stopped now; what was under way is tried again by the same line")
             raise SystemExit(128 + number)
         workers.stop()

@@ -116,6 +116,9 @@ class SearchLock:
         there = self._find()
         if there is None or CLOSED not in there.data.tags:
             return None
+        if there.info.status != "FINISHED":  # whoever closed it was killed before it could say that it ended
+            with store_errors():
+                self.client.set_terminated(there.info.run_id, "FINISHED")
         return there.info.run_id, there.data.tags[CLOSED]
 
     def _find(self) -> runs.StoredRun | None:
@@ -124,7 +127,7 @@ class SearchLock:
         with store_errors():
             backend.probe(backend.uri())
             order = ["attributes.start_time ASC", "attributes.run_id ASC"]
-            found = self.client.search_runs([self.experiment], wanted, order_by=order)
+            found = self.client.search_runs([self.experiment], wanted, max_results=1, order_by=order)
         return found[0] if found else None
 
     def _is_at_work(self, there: runs.StoredRun) -> bool:

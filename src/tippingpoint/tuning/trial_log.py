@@ -11,7 +11,6 @@ from tippingpoint.tracking.tags import DATA, PARENT
 from tippingpoint.tuning.result import Tried
 
 STUDY, NUMBER = "study", "trial"
-PAGE = 1000
 
 
 class TrialLog:
@@ -64,24 +63,19 @@ class TrialLog:
         self.unfinished = {}
         for study in self.studies:
             wanted = f"tags.`tippingpoint.job` = 'trial' and tags.{STUDY} = '{study}'"
-            more, token = True, None
-            while more:
-                page = self.client.search_runs([self.experiment], wanted, max_results=PAGE, page_token=token)
-                token = page.token
-                more = bool(token)
-                for run in page:
-                    place = study, int(run.data.tags[NUMBER])
-                    if place in done or (place in self.unfinished and run.info.status == "RUNNING"):
-                        self.client.delete_run(run.info.run_id)
-                        continue
-                    if run.info.status == "RUNNING":
-                        self.unfinished[place] = run.info.run_id
-                        continue
-                    done.add(place)
-                    if (half := self.unfinished.pop(place, None)) is not None:
-                        self.client.delete_run(half)
-                    if run.data.tags.get(PARENT) != self.parent.run_id:
-                        self.client.set_tag(run.info.run_id, PARENT, self.parent.run_id)
+            for run in list(runs.in_pages(self.client, [self.experiment], wanted)):  # before any is deleted
+                place = study, int(run.data.tags[NUMBER])
+                if place in done or (place in self.unfinished and run.info.status == "RUNNING"):
+                    self.client.delete_run(run.info.run_id)
+                    continue
+                if run.info.status == "RUNNING":
+                    self.unfinished[place] = run.info.run_id
+                    continue
+                done.add(place)
+                if (half := self.unfinished.pop(place, None)) is not None:
+                    self.client.delete_run(half)
+                if run.data.tags.get(PARENT) != self.parent.run_id:
+                    self.client.set_tag(run.info.run_id, PARENT, self.parent.run_id)
         return done
 
     def _file(self, trial: Tried) -> None:

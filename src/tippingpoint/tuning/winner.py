@@ -22,7 +22,7 @@ from tippingpoint.offpolicy.value import contest_of_values
 from tippingpoint.reports.markdown import shortened
 from tippingpoint.reports.palette import colour
 from tippingpoint.tracking import backend
-from tippingpoint.tracking.registry import Client, challenge, registered_from
+from tippingpoint.tracking.registry import Client, challenge
 from tippingpoint.tracking.runs import COLOUR, Run
 from tippingpoint.tracking.views import described, leaderboard, seed
 from tippingpoint.tracking.views import tuning as tuning_view
@@ -158,9 +158,7 @@ def close(
         return None
     registered = None
     if settings.tracking.register_model:
-        version = registered_from(client, parent.run_id) or register_candidate(
-            client, candidate, winner, parent.run_id, model_id
-        )
+        version = register_candidate(client, candidate, winner, parent.run_id, model_id)
         if tuned.challenges:
             challenge(client, version)
         registered = version.uri

@@ -11,7 +11,7 @@ from tippingpoint.dashboard.tables import frame
 from tippingpoint.promotion.registry_status import described, table
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.champion import champion_status
-from tippingpoint.tracking.journal import Entry, at
+from tippingpoint.tracking.journal import NEWEST, Entry, at
 from tippingpoint.tracking.promotion import registry_status, version_of
 
 MEASURED = "measured_uplift_per_1000"
@@ -30,7 +30,7 @@ def page() -> None:
         return
     name, number = about.reference.removeprefix("models:/").rsplit("/", 1)
     client = backend.connect(writing=False)
-    champion = champion_status(client, name)
+    champion = champion_status(client, name, NEWEST)
     journal = champion.journal
     with backend.store_errors():
         stands = registry_status(client, journal, described)

@@ -1,0 +1,117 @@
+"""A store that is lost to its process after so many writes, as a kill there would leave it; and what a store holds."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import LoggedModelStatus
+from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
+from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as Registry
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as Tracking
+
+from tippingpoint.tracking.journal import ENDING
+from tippingpoint.tracking.runs import experiments, in_pages
+
+WRITES = {
+    Tracking: "create_experiment set_experiment_tag create_run update_run_info delete_run log_batch log_metric"
+    " log_param set_tag delete_tag log_inputs log_outputs create_logged_model log_logged_model_params"
+    " set_logged_model_tags finalize_logged_model",
+    Registry: "create_registered_model update_registered_model set_registered_model_tag create_model_version"
+    " update_model_version set_model_version_tag delete_model_version_tag set_registered_model_alias"
+    " delete_registered_model_alias",
+    LocalArtifactRepository: "log_artifact log_artifacts",
+}
+OWN = ("tippingpoint.lease", "tippingpoint.beat", "tippingpoint.closing", "mlflow.parentRunId", "mlflow.note.content")
+"""Tags that tell one filing from the same once more."""
+TIMES = ("seconds", "scored_at", "_at", "registered", "measured_run", "claim", "version", "study", "run_id", "model_id")
+IDS = ("judgement", "gate", "tippingpoint.closed", "tippingpoint.carried_out", "carried", "announced")
+
+
+class Cut(BaseException):
+    """As a kill: what comes after it writes nothing more."""
+
+
+@contextmanager
+def cut_after(writes: int | None) -> Iterator[list[str]]:
+    """End the work after so many writes to a store, None for never; gives the names of those that were made."""
+    made: list[str] = []
+    inside = [False]
+
+    def counted(write: Any) -> Any:
+        def called(*given: Any, **named: Any) -> Any:
+            if inside[0]:  # a write that is made of others
+                return write(*given, **named)
+            if writes is not None and len(made) >= writes:
+                raise Cut
+            inside[0] = True
+            try:
+                found = write(*given, **named)
+            finally:
+                inside[0] = False
+            made.append(write.__name__)
+            if len(made) == writes:
+                raise Cut
+            return found
+
+        return called
+
+    with pytest.MonkeyPatch.context() as patch:
+        for of, names in WRITES.items():
+            for name in names.split():
+                patch.setattr(of, name, counted(getattr(of, name)))
+        yield made
+
+
+def held(client: MlflowClient) -> dict[str, Counter]:
+    """All that counts in a store: what ended well, and what is registered, each as often as it is there."""
+    runs = [run for e in experiments(client) for run in in_pages(client, [e.experiment_id], "")]
+    ended = [run for run in runs if run.info.status == "FINISHED" and not _of_a_killed_one(run, runs)]
+    models = {m.model_id: m.status for e in experiments(client) for m in client.search_logged_models([e.experiment_id])}
+    names = [model.name for model in client.search_registered_models() if not model.name.endswith(ENDING)]
+    return {
+        "open": Counter(run.info.status for run in runs if run.info.status not in ("FINISHED", "KILLED", "FAILED")),
+        "runs": Counter(_run(client, run, models) for run in ended),
+        "versions": Counter(_version(v) for n in names for v in client.search_model_versions(f"name = '{n}'")),
+        "aliases": Counter(f"{n} {sorted(client.get_registered_model(n).aliases.items())}" for n in names),
+    }
+
+
+def _of_a_killed_one(run: Any, runs: list) -> bool:
+    """Whether it stands under a run that did not end: what gathers both is not there."""
+    parent = run.data.tags.get("mlflow.parentRunId")
+    return any(other.info.run_id == parent and other.info.status != "FINISHED" for other in runs)
+
+
+def _run(client: MlflowClient, run: Any, models: dict[str, Any]) -> str:
+    steps = {
+        key: sorted(
+            (m.step, None if "seconds" in key else m.value) for m in client.get_metric_history(run.info.run_id, key)
+        )
+        for key in sorted(run.data.metrics)
+    }
+    outputs = [models[output.model_id] == LoggedModelStatus.READY for output in run.outputs.model_outputs]
+    inputs = sorted((i.dataset.digest, i.dataset.name) for i in run.inputs.dataset_inputs)
+    files = sorted(_files(client, run.info.run_id))
+    tags = _plain(run.data.tags)
+    return json.dumps([run.info.run_name, tags, sorted(run.data.params.items()), steps, inputs, outputs, files])
+
+
+def _files(client: MlflowClient, run_id: str, at: str | None = None) -> Iterator[str]:
+    for file in client.list_artifacts(run_id, at):
+        if file.is_dir:
+            yield from _files(client, run_id, file.path)
+        else:
+            yield file.path
+
+
+def _version(version: Any) -> str:
+    return json.dumps([version.name, _plain(version.tags)])
+
+
+def _plain(tags: dict[str, str]) -> dict[str, str]:
+    left = {key: value for key, value in tags.items() if key not in OWN and not key.startswith("mlflow.log")}
+    return {key: value for key, value in sorted(left.items()) if not any(part in key for part in (*TIMES, *IDS))}
