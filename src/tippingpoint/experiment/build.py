@@ -18,12 +18,7 @@ from tippingpoint.policies.policy import Policy
 
 
 def ask(settings: Settings, source: Source | None = None) -> ExperimentSpec:
-    """Build every component, load and split the users, and gather the evidence.
-
-    Parameters
-    ----------
-    source
-        Where users come from, if that is built already; else `settings.data` is.
+    """Build every component, load and split the users (of `source` if that is built already), and gather the evidence.
 
     Raises
     ------

@@ -44,12 +44,9 @@ def gather_users(
     economics: Economics,
     source: Source | None = None,
 ) -> SufficientStatistics:
-    """Read the users the models were judged on, or others, and gather what any price needs.
+    """Read users and gather what any price needs.
 
-    Parameters
-    ----------
-    source
-        Where users come from, if that is at hand; else `settings.data` or the models' runs say it.
+    They come from `source` if that is at hand, else from `settings.data`, else they are those the models were judged on.
 
     Raises
     ------
@@ -76,7 +73,7 @@ def gather_users(
         for model in models
     }
     decisions = {name: of.decide(bound, scores[name], beside) for name, of in known.items()}
-    validation, test = known["validation"], known["test"]
+    test = known["test"]
     segments, groups = segments_of(parts.test, scores["test"], bound)
     if kind == "assumed" and economics.per_user:
         segments["break_even_response"] = break_even_responses(segments, groups, test.valued)
@@ -93,7 +90,7 @@ def gather_users(
     return SufficientStatistics(
         about=about,
         scored={m: _scored(cuts, {part: scores[part][m] for part in known}, known, bound[m]) for m in models},
-        validation=join(decisions["validation"], validation.valued.evidence, validation.further),
+        validation=join(decisions["validation"], known["validation"].valued.evidence, known["validation"].further),
         test=join(decisions["test"], test.valued.evidence, test.further, test.log_blocks()),
         segments=segments,
         segment_cells=segment_cells(grouped, test.valued.evidence, test.further),
