@@ -46,7 +46,7 @@ def gather_users(
 ) -> SufficientStatistics:
     """Read users and gather what any price needs.
 
-    They come from `source` if that is at hand, else from `settings.data`, else they are those the models were judged on.
+    They come from `source`, else from `settings.data`, else they are those that the models were judged on.
 
     Raises
     ------
