@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 PURE := src/tippingpoint/data/*,src/tippingpoint/models/*,src/tippingpoint/policies/*,src/tippingpoint/offpolicy/*,src/tippingpoint/evaluation/*,src/tippingpoint/explanation/*,src/tippingpoint/decisions/*,src/tippingpoint/economics.py
-.PHONY: help run test slow test-all ray spark check lint coverage lowest bench lock clean
+.PHONY: help run test slow soak test-all ray spark check lint coverage lowest bench lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -19,6 +19,10 @@ test: .venv/dev.stamp  ## the tests, but for those of `make slow`
 slow: WORKERS := 4
 slow: .venv/dev.stamp  ## drawn worlds, kills and races of whole jobs, browsers, whole programs; ROUNDS=10 kills ten times as often
 	$(TEST) -m "soak or programs or worlds" $(ARGS)
+
+soak: export FUZZ ?= 2000
+soak: .venv/dev.stamp  ## 2,000 wrong files, configs, requests and command lines; FUZZ_SEED=7 others, FUZZ_CASE=123 one of them
+	$(BIN)/pytest -m soak tests/soak/test_fuzz.py $(ARGS)
 
 test-all: export ROUNDS ?= 10
 test-all: .venv/dev.stamp  ## all tests at their full length, Ray and Spark too: before a release, and at night

@@ -61,9 +61,12 @@ def folder(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield folder
 
 
+def table_of(case: str) -> list[str]:
+    return ["data=csv", f"data.path={case}.csv", "data.target=bought", "data.action=action", *OFFER, *PRICES]
+
+
 def compare(case: str, *words: str) -> dict[str, Any]:
-    data = ["data=csv", f"data.path={case}.csv", "data.target=bought", "data.action=action", *OFFER, *PRICES]
-    code, found = answer("compare", *data, "model=logistic", "explain_rows=20", *words)
+    code, found = answer("compare", *table_of(case), "model=logistic", "explain_rows=20", *words)
     assert code == 0
     return found
 
@@ -137,6 +140,13 @@ def test_nothing_is_led_chosen_or_promoted_on_vetoed_evidence(broken: dict[str, 
     assert checks["value"] == ("inconclusive", "the evidence (experiment) is vetoed by TP303")
     code, _ = answer("score", "input=broken_lot.csv", "to=d.csv", f"model={broken['registered']}")
     assert code == 0
+
+
+def test_money_on_vetoed_evidence_is_no_objective(folder: Path, capsys: pytest.CaptureFixture) -> None:
+    words = ["data.logging_probability=uniform", "model=logistic", "tune.objectives=[value]", "tracking.log=false"]
+    code, _ = answer("tune", *table_of("broken_lot"), *words)
+    assert code == 2
+    assert "evidence that TP303 vetoed" in capsys.readouterr().err
 
 
 def test_the_dashboard_chooses_nothing_on_vetoed_evidence(broken: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ ISSUE = "the issue of the house: one word a thing, one spelling of a version and
 RIGHTS = "decision: who may edit the model decides what its journal says; who= is on whose behalf"
 INTERVALS = "decision: an interval rests on expected outcomes, and is no narrower than they make it"
 OUT_OF_FOLD = "decision: a search's winner keeps the scores of validation users by models that did not learn from them"
+DIAGNOSED = "decision: what jobs find has codes, stands everywhere in the same words, and may veto"
 ALLOWED: tuple[Allowed, ...] = (
     Allowed(r"(?s).*", "cannot tell", "inconclusive", ISSUE),
     Allowed(r"(policy diff|lint).*\.key", "scored_by", "model", ISSUE),
@@ -33,6 +34,9 @@ ALLOWED: tuple[Allowed, ...] = (
     Allowed(r"(?s).*\.as_of", None, "named", DAYS),
     Allowed(r"(?s).*unseen_categories(\[\])?", None, "named", ROWS),
     Allowed(r"(promote|rollback|history|status).*\.(amiss|grants|claimed)(\[\]|\..*)?", None, "named", RIGHTS),
+    Allowed(
+        r"registered\.[^.]+(\.journal)?(\.versions\.\d+)?\.tags\[\]", None, "announced, carried out, claimed", RIGHTS
+    ),
     Allowed(r"status.*\.finished", "nothing is finished by looking", None, RIGHTS),
     Allowed(r"(promote|rollback|history).*\.who", None, None, RIGHTS),
     Allowed(r"(history|rollback).*\.who\.[^.]+", "the name typed", None, RIGHTS),
@@ -42,6 +46,12 @@ ALLOWED: tuple[Allowed, ...] = (
     Allowed(r"runs\..*simulate.*\.metrics\[\]", "with an interval", None, INTERVALS),
     Allowed(r"runs\..*simulate.*\.metrics\[\]", None, "without", INTERVALS),
     Allowed(r"runs\..*\.artifacts\[\]", None, "out_of_fold.npy", OUT_OF_FOLD),
+    Allowed(r"(?s).*\.(findings|vetoed|accepted|checks\.diagnostics)(\[\]|\..*)?", None, "told", DIAGNOSED),
+    Allowed(r"(?s).*\.candidate\[\]", None, "findings", DIAGNOSED),
+    Allowed(r"(?s).*\.(checks\.length|gate)", None, None, DIAGNOSED),
+    Allowed(r"history.*\.gate\.[^.]+", "a gate without the check of diagnostics", None, DIAGNOSED),
+    Allowed(r"history.*\.gate\.[^.]+", None, "a gate with it", DIAGNOSED),
+    Allowed(r"(runs|registered)\..*\.tags\[\]", None, "diagnostics, veto.CODE, accepted.CODE", DIAGNOSED),
 )
 """Intended differences: where, what it was, what it became, and why."""
 UNREAD = ("typed", "message")

@@ -27,6 +27,7 @@ from tippingpoint.config.settings import ServeSettings
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.strict import Component
 from tippingpoint.models.family import Family
+from tippingpoint.serving import keys
 from tippingpoint.serving.alias_watcher import Follower
 from tippingpoint.serving.api import application
 from tippingpoint.serving.job import serve
@@ -145,10 +146,12 @@ def test_too_much_and_no_json_are_refused(service: Service):
             yield b" " * 65536
 
     large = b'{"users": [' + b" " * 9_000_000 + b"]}"
-    assert httpx.post(f"{service.address}/score", content=large, headers=send).status_code == 413
-    with contextlib.suppress(httpx.WriteError, httpx.ReadError):  # it may hang up on what has no end
+    for more in ({}, {"Connection": "close"}):
+        assert httpx.post(f"{service.address}/score", content=large, headers=send | more).status_code == 413
+    with contextlib.suppress(httpx.WriteError, httpx.ReadError):  # it hangs up on what has no end
         assert httpx.post(f"{service.address}/score", content=forever(), headers=send).status_code == 413
     assert service.get("/health").status_code == 200
+    assert service.post("/score/", {}).status_code == 404
 
 
 def test_schemathesis_finds_nothing(service: Service):
@@ -191,7 +194,11 @@ def within(versions: Path, key: str, asks: Callable[[httpx.AsyncClient], Awaitab
     asyncio.run(ask())
 
 
-def test_who_has_no_key_learns_nothing(at_versions: Path, capsys: pytest.CaptureFixture):
+def test_who_has_no_key_learns_nothing(
+    at_versions: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(keys, "LONGEST", 0.0)
+
     async def asks(client: httpx.AsyncClient) -> None:
         for told in (None, "", "wrong", KEY + "x", "é"):
             headers = {} if told is None else {"X-API-Key": told.encode()}
@@ -200,6 +207,7 @@ def test_who_has_no_key_learns_nothing(at_versions: Path, capsys: pytest.Capture
             assert (await client.post("/score", json={}, headers=headers)).status_code == 401
         for path in ("/health", "/ready"):
             assert (await client.get(path)).status_code == 200
+        assert (await client.get("/ready", headers={"X-API-Key": "wrong"})).status_code == 401
         own = {"X-API-Key": KEY}
         document = (await client.get("/openapi.json", headers=own)).json()
         assert document["components"]["securitySchemes"]["key"]["name"] == "X-API-Key"
@@ -208,6 +216,44 @@ def test_who_has_no_key_learns_nothing(at_versions: Path, capsys: pytest.Capture
 
     within(at_versions, KEY, asks)
     assert KEY not in capsys.readouterr().err
+
+
+def test_wrong_keys_wait_and_the_right_one_does_not(at_versions: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(keys, "FIRST", 60.0)
+    monkeypatch.setattr(keys, "LONGEST", 60.0)
+
+    async def asks(client: httpx.AsyncClient) -> None:
+        wrong = [asyncio.create_task(client.get("/policy", headers={"X-API-Key": "wrong"})) for _ in range(20)]
+        done, held = await asyncio.wait(wrong, timeout=0.5)
+        assert {task.result().status_code for task in done} == {429}
+        assert len(held) == keys.AT_ONCE
+        assert (await client.get("/policy", headers={"X-API-Key": KEY})).status_code == 200
+        assert not [task for task in held if task.done()]
+        for task in held:
+            task.cancel()
+
+    within(at_versions, KEY, asks)
+
+
+def test_each_wrong_key_of_an_address_waits_longer(monkeypatch: pytest.MonkeyPatch):
+    waits: list[float] = []
+
+    async def waited(seconds: float) -> None:
+        waits.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", waited)
+
+    async def tries() -> None:
+        wrong = keys.WrongKeys()
+        for address in ["192.0.2.1"] * 8 + ["192.0.2.2", "2001:db8::1", "2001:db8::2", "2001:db8:0:1::1", ""]:
+            assert await wrong.wait(address)
+        for i in range(2 * keys.ADDRESSES):
+            await wrong.wait(f"{i}")
+        assert len(wrong.senders) == keys.ADDRESSES
+
+    asyncio.run(tries())
+    assert waits[:8] == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
+    assert waits[8:13] == [0.1, 0.1, 0.2, 0.1, 0.1]
 
 
 def test_the_log_says_what_happened_and_nothing_of_users(at_versions: Path, capsys: pytest.CaptureFixture):

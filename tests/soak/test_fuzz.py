@@ -3,6 +3,7 @@
 FUZZ=2000 makes as many (200 by default); FUZZ_SEED=7 others than those of seed 0, FUZZ_CASE=123 one of them alone.
 """
 
+import asyncio
 import contextlib
 import io
 import json
@@ -15,17 +16,26 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import httpx
 import polars as pl
 import pytest
+from starlette.types import ASGIApp
 
 from tests.soak import mutators
 from tippingpoint.config.compose import config_folder
 from tippingpoint.data.contract import shipped
+from tippingpoint.serving.alias_watcher import Follower
+from tippingpoint.serving.api import application
+from tippingpoint.serving.metrics import Metrics
+from tippingpoint.serving.version import Limits, serve_version
+from tippingpoint.tracking import backend
+from tippingpoint.tracking.deciders import load_decider
 
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(0)]  # cases have a limit of their own, of the same signal
 CASES = int(os.environ.get("FUZZ", "200"))
 SEED = int(os.environ.get("FUZZ_SEED", "0"))
 ONE = os.environ.get("FUZZ_CASE")
@@ -58,6 +68,8 @@ class Case:
     words: list[str]
     holds: Callable[[Ended], str] = lambda ended: ""
     """Says what does not hold; empty if all does."""
+    sent: Callable[[], Ended] | None = None
+    """Sends a request, where no command line is typed."""
 
 
 def typed(words: list[str]) -> Ended:
@@ -201,7 +213,7 @@ class Ground:
         """A product's or a payment provider's export, one JSON document a line."""
         shutil.copytree("events", "export", dirs_exist_ok=True)
         path = Path("export", rng.choice(("product.jsonl", "payments.jsonl")))
-        lines = path.read_bytes().splitlines()[:400]
+        lines = path.read_bytes().splitlines()[:400] or [b"{}"]
         for _ in range(rng.choice((1, 3))):
             at = rng.randrange(len(lines))
             lines[at] = mutators.wrong_json(rng, json.loads(lines[at]) if lines[at].startswith(b"{") else {})
@@ -215,6 +227,23 @@ class Ground:
                 "data.payments=export/payments.jsonl",
             ]
         )
+
+    def of_request(self, rng: random.Random) -> Case:
+        """What a caller sends to the service."""
+        users = [self.users.row(rng.randrange(ROWS), named=True) for _ in range(rng.choice((1, 2, 9)))]
+        body = mutators.wrong_json(rng, users[0] if rng.randrange(2) else {"users": users})
+        path = rng.choice(("/score", "/score", "/explain"))
+        return Case([path, repr(body[:300])], sent=lambda: asyncio.run(answered(self.service, path, body)))
+
+    @cached_property
+    def service(self) -> ASGIApp:
+        loaded = load_decider(backend.connect(), MODEL)
+        limits = Limits(10_000, 100, 1 << 23)
+        family = loaded.model.family
+        served = serve_version("conversion", "1", loaded.policy_digest, loaded.decider, family, limits, False)
+        metrics = Metrics()
+        follower = Follower(served, None, lambda version: served, metrics)
+        return application(follower, metrics, limits, "", True)
 
     def of_words(self, rng: random.Random) -> Case:
         """A command line."""
@@ -237,6 +266,17 @@ class Ground:
             ["doctor"],
         ]
         return Case(mutators.wrong_words(rng, mutators.chosen(rng, lines)))
+
+
+async def answered(app: ASGIApp, path: str, body: bytes) -> Ended:
+    """How the service answered: 0 for an answer or a refusal in its form."""
+    err = io.StringIO()
+    with contextlib.redirect_stderr(err):
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
+            response = await client.post(path, content=body, headers={"Content-Type": "application/json"})
+    told = response.status_code in (200, 400, 413, 422) and '"event":"error"' not in err.getvalue().replace(" ", "")
+    json.loads(response.content)
+    return Ended(0, response.text, err.getvalue(), "" if told else f"status {response.status_code}: {err.getvalue()}")
 
 
 def no_row_lost(ended: Ended, rows: int | None) -> str:
@@ -272,7 +312,7 @@ def findings_of(case: Case, ended: Ended) -> str:
         return ended.raised
     if "Traceback" in ended.err or "Traceback" in ended.out:
         return "a traceback is printed\n" + ended.err
-    if "which nothing expects" in ended.err:  # the command line's last net
+    if "which nothing expects" in ended.err or "cannot be composed" in ended.err:  # the last nets
         return ended.err
     if ended.code not in EXITS:
         return f"exit code {ended.code}"
@@ -286,7 +326,7 @@ def ground(at_compared: tuple, users: Any) -> Ground:
     return Ground(at_compared[1])
 
 
-KINDS = ("table", "table", "table", "yaml", "yaml", "words", "words", "events")
+KINDS = ("table", "table", "table", "yaml", "yaml", "words", "words", "events", "request", "request")
 
 
 def test_wrong_inputs_are_refused_in_words(ground: Ground, capsys: pytest.CaptureFixture):
@@ -300,7 +340,7 @@ def test_wrong_inputs_are_refused_in_words(ground: Ground, capsys: pytest.Captur
         case = getattr(ground, f"of_{kind}")(rng)
         try:
             with hanging_not():
-                ended = typed(case.words)
+                ended = case.sent() if case.sent else typed(case.words)
         except Hung:
             ended = Ended(None, "", "", f"did not end within {SECONDS} s")
         if found := findings_of(case, ended):

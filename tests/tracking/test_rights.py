@@ -35,14 +35,22 @@ def types(secured_server: SecuredServer, tmp_path: Path) -> Types:
     return of
 
 
+@pytest.fixture(scope="module")
+def two(secured_server: SecuredServer, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The promoter registered two versions of conversion."""
+    for seed in (0, 1):
+        folder = tmp_path_factory.mktemp("run")
+        job = typed(*RUN, f"seed={seed}", folder=folder, environment=secured_server.environment("promoter"))
+        assert "Registered: models:/conversion/" in job.communicate()[0]
+
+
 def aliases(server: SecuredServer, name: str) -> dict[str, str]:
     with server.acting_as("admin"):
         return mlflow.MlflowClient().get_registered_model(name).aliases
 
 
+@pytest.mark.usefixtures("two")
 def test_a_reader_cannot_make_a_champion_nor_lock_the_owner_out(secured_server: SecuredServer, types: Types) -> None:
-    for seed in (0, 1):
-        assert types("promoter", *RUN, f"seed={seed}")[0] == 0
     for words in (["promote", "1", *LENIENT], ["promote", "1", "dry_run=true", *LENIENT], ["promote", "resume", "1"]):
         code, said = types("reader", *words)
         assert code == 3, said
@@ -91,6 +99,42 @@ def test_whoever_made_the_journal_first_moves_nothing_and_the_remedy_is_typed_by
         assert read(client, name).counting == ()
     grants = json.loads(types("admin", "status", f"name={name}", "output=json")[1])["models"][0]["grants"]
     assert f"reader may edit {name}.journal and not {name}: entries of theirs do not count" in grants[0]
+
+
+@pytest.mark.usefixtures("two")
+def test_what_somebody_deleted_is_said_by_every_verb_and_mended_by_its_line(
+    secured_server: SecuredServer, stored: Path, call: Callable[..., int], capsys: pytest.CaptureFixture
+) -> None:
+    client, name = mlflow.MlflowClient, "conversion"
+    score = ["score", "input=users.csv", "to=a.csv", "model=models:/conversion@champion"]
+    of, lenient = "name=conversion", ["name=conversion", *LENIENT]
+    lines = (score, ["promote", "1", "dry_run=true", *lenient], ["status", of], ["history", of])
+
+    def all_say(what: str, codes: tuple[int, int, int, int]) -> None:
+        for words, code in zip(lines, codes, strict=True):
+            assert call(*words) == code, words
+            assert what in " ".join("".join(capsys.readouterr()).split()), words
+
+    assert call("data", "write", "data.users=50", "to=users.csv") == 0
+    with secured_server.acting_as("promoter"):
+        assert call("promote", "2", *lenient) == 0
+        number = read(client(), name).at
+        client().delete_registered_model_alias(name, CHAMPION)
+        all_say("the alias champion was removed by hand; by entry", (2, 1, 1, 0))
+        assert call("promote", "resume", str(number), of) == call(*score) == call("status", of) == 0
+        run = client().get_model_version(name, "2").run_id
+        client().delete_run(run)
+        all_say(f"was deleted. Type mlflow runs restore --run-id {run}.", (0, 0, 1, 0))
+        client().restore_run(run)
+        assert call("status", of) == 0
+        client().delete_registered_model(journal_name(name))
+        all_say(f"its journal was deleted, or has lost entry {number}, which made the champion", (0, 0, 1, 0))
+        assert call("promote", "2", *lenient) == call("status", of) == 0
+        client().delete_model_version(name, "2")
+        all_say("(promoter promoted version 2) made champion, was deleted", (2, 0, 1, 0))
+        assert call("promote", "1", *lenient) == call(*score) == 0
+        client().delete_registered_model(name)
+        all_say("models:/conversion: it was deleted, and its journal is still there.", (2, 2, 2, 2))
 
 
 @pytest.mark.soak

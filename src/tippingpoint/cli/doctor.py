@@ -1,4 +1,4 @@
-"""`tippingpoint doctor`: what is installed, whether the store can be used, and what to type if not."""
+"""`tippingpoint doctor`: what is installed, whether the store can be used and what for, and what to type if not."""
 
 import platform
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ from rich.text import Text
 from tippingpoint.config.settings import Terminal
 from tippingpoint.reports.result import Result
 from tippingpoint.tracking import backend
-from tippingpoint.tracking.promotion import questions
-from tippingpoint.tracking.runs import experiments, reap
+from tippingpoint.tracking.rights import Rights, rights
+from tippingpoint.tracking.runs import reap
 
 SHOWN = (
     "tippingpoint",
@@ -30,23 +30,31 @@ SHOWN = (
 
 @dataclass(frozen=True, repr=False)
 class DoctorResult(Result):
-    """What was found."""
+    """What was found.
+
+    Parameters
+    ----------
+    rights
+        What the user of a server may do; None of a store that knows no users.
+    """
 
     versions: dict[str, str]
     store: str
     experiments: list[str]
     models: list[str]
     closed: int
+    rights: Rights | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         return {
             "versions": self.versions,
             "store": self.store,
-            "writable": True,
+            "writable": self.rights is None or self.rights.writes,
             "experiments": self.experiments,
             "registered_models": self.models,
             "closed_runs": self.closed,
+            "rights": self.rights.to_dict() if self.rights else None,
         }
 
     def render(self) -> RenderableType:
@@ -54,16 +62,33 @@ class DoctorResult(Result):
         table = Table(title="tippingpoint doctor", title_justify="left", box=None, pad_edge=False, show_header=False)
         for name, found in self.versions.items():
             table.add_row(name, found)
-        table.add_row("store", f"{self.store} (reachable, writable)")
-        table.add_row("experiments", ", ".join(self.experiments))
-        table.add_row("registered models", ", ".join(self.models) or "none yet")
+        may = self.rights
+        table.add_row("store", f"{self.store} (reachable{', writable' if may is None else ''})")
+        if may is not None:
+            table.add_row("you are", may.user or "nobody by name")
+        table.add_row("experiments", _listed(self.experiments, may.experiments if may else None) or "none you may read")
+        table.add_row("registered models", _listed(self.models, may.models if may else None) or self._no_models)
+        if may is not None:
+            table.add_row("you may create", may.creates or "nothing")
         if self.closed:
             table.add_row("runs left open by killed processes", f"{self.closed}, now closed as KILLED")
         return Group(table, Text("Next: tippingpoint compare"))
 
+    @property
+    def _no_models(self) -> str:
+        return "none yet" if self.rights is None else "none you may read"
+
+
+def _listed(names: list[str], edits: dict[str, bool] | None) -> str:
+    """Names, with what may be done to each where that is known."""
+    if edits is None:
+        return ", ".join(names)
+    said = {True: " (you may read and edit)", False: " (you may only read)", None: ""}
+    return ", ".join(f"{name}{said[edits.get(name)]}" for name in names)
+
 
 def doctor(settings: Terminal) -> DoctorResult:
-    """Look at versions and store; runs that killed processes left open are closed on the way.
+    """Look at versions, store and rights; runs that killed processes left open are closed on the way.
 
     Raises
     ------
@@ -71,7 +96,8 @@ def doctor(settings: Terminal) -> DoctorResult:
         When the store cannot be reached or written; the message says what to type.
     """
     client = backend.connect()
-    with backend.store_errors():
-        there, models = [e.name for e in experiments(client)], questions(client)
+    experiments = {each.name: each.experiment_id for each in backend.every(client.search_experiments)}
+    models = [model.name for model in backend.every(client.search_registered_models)]
     versions = {"python": platform.python_version()} | {name: version(name) for name in SHOWN}
-    return DoctorResult(versions, backend.shown(), there, models, reap(client))
+    may = rights(client, experiments, models)
+    return DoctorResult(versions, backend.shown(), list(experiments), models, reap(client), may)

@@ -19,12 +19,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
 from itertools import chain
-from typing import Any, get_type_hints
+from typing import Any, NoReturn, get_type_hints
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, RangeSweep
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
@@ -33,7 +34,7 @@ from tippingpoint.cli.hydra_internals import Hydra, get_args_parser
 from tippingpoint.config.compose import NAMING, as_added, composing, config_folder, own_groups
 from tippingpoint.config.old_spellings import modern_words
 from tippingpoint.core import stopping
-from tippingpoint.core.errors import InputError, OutsideError, RefusedError, TippingpointError
+from tippingpoint.core.errors import InputError, OutsideError, RefusedError, TippingpointError, UnexpectedError
 from tippingpoint.core.foreign import as_theirs
 from tippingpoint.core.overrides import quoted
 from tippingpoint.core.redaction import masked
@@ -115,7 +116,9 @@ class LaunchedJob:
         away = self.home != _process()
         if away:
             os.environ.update(self.store)
-        words = [masked(word) for word in HydraConfig.get().overrides.task if _key(word) not in SILENT]
+        typed = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)  # ${…} stays as it was typed
+        assert isinstance(typed, list)
+        words = [masked(word) for word in typed if _key(word) not in SILENT]
         if self.sweep_id:
             config.tracking.sweep_id, config.tracking.sweep_job = self.sweep_id, words
         shown = io.StringIO()
@@ -125,11 +128,12 @@ class LaunchedJob:
             stopping.check()
             with contextlib.redirect_stdout(shown) if away else contextlib.nullcontext():
                 result = _answer(job, settings.from_config(config), self.columns if away else None)
-        except Exception as raised:  # kept from Hydra, so that the rest of a sweep goes on
-            stopping.check()  # an import that a signal cut short fails in words of its own
-            error = raised if isinstance(raised, TippingpointError) else as_theirs(raised)
-            if error is None:
+        except BaseException as raised:  # kept from Hydra, so that the rest of a sweep goes on; a panic of polars too
+            if isinstance(raised, SystemExit | KeyboardInterrupt | GeneratorExit):
                 raise
+            stopping.check()  # an import that a signal cut short fails in words of its own
+            told = raised if isinstance(raised, TippingpointError) else as_theirs(raised)
+            error = told or UnexpectedError.of(raised)
             if config.get("debug"):
                 if not self.in_sweep:
                     raise error from error.__cause__
@@ -150,7 +154,9 @@ def launch(verb: str, config_name: str, arguments: list[str]) -> int:
     """
     stopping.came.clear()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises, so that `main` can say it in our form
-    options = get_args_parser().parse_args(arguments)
+    parser = get_args_parser()
+    parser.error = _no_option  # type: ignore[method-assign]  # argparse would print the usage of Hydra, not of a verb
+    options = parser.parse_args(arguments)
     typed = modern_words(verb, options.overrides)
     added = as_added(verb, typed)
     name = options.config_name or config_name
@@ -173,6 +179,11 @@ def launch(verb: str, config_name: str, arguments: list[str]) -> int:
             return _sweep(verb, name, words, loaded, told)
         outcome: Outcome = returned.return_value
         return outcome.exit_code
+
+
+def _no_option(message: str) -> NoReturn:
+    """Refuse what Hydra's parser of options does not take."""
+    raise InputError("command line", message, "Words are KEY=VALUE; --cfg job shows every key.")
 
 
 def _without_folder(arguments: list[str]) -> Iterator[str]:
@@ -328,6 +339,7 @@ def _count(typed: list[str], config: DictConfig, loaded: Hydra) -> int:
         key = override.get_key_element()
         if override.is_sweep_override() and not override.is_discrete_sweep():
             raise InputError(key, "an interval has no end of values", f"Type {key}=1,2,3 or {key}='range(1,4)'.")
+        _refuse_range_within(key, override.value())
         numbers[key] = len(list(override.sweep_string_iterator())) if override.is_sweep_override() else None
     if "BasicSweeper" in config.hydra.sweeper._target_:
         if all(number is None for number in numbers.values()):
@@ -335,6 +347,14 @@ def _count(typed: list[str], config: DictConfig, loaded: Hydra) -> int:
         if empty := [key for key, number in numbers.items() if number == 0]:
             raise InputError(empty[0], "sweeps over no value", f"Type {empty[0]}=1,2,3.")
     return math.prod(number or 1 for number in numbers.values())
+
+
+def _refuse_range_within(key: str, swept: object) -> None:
+    """Refuse a range among other values, which Hydra cannot count."""
+    if isinstance(swept, ChoiceSweep) and any(isinstance(one, RangeSweep) for one in swept.list):
+        values = [one.range() if isinstance(one, RangeSweep) else [one] for one in swept.list]
+        listed = ",".join(str(value) for value in chain.from_iterable(values))
+        raise InputError(key, "a range stands among other values", f"Type {key}={listed}.")
 
 
 def _launcher_of_swept_experiments(name: str, words: list[str], loaded: Hydra) -> list[str]:

@@ -1,5 +1,6 @@
 """The command line: a verb, and the rest goes to Hydra. Heavy imports wait until a verb is chosen."""
 
+import os
 import re
 import sys
 from textwrap import fill
@@ -190,16 +191,27 @@ def main() -> None:
         from tippingpoint.cli.launch import launch
 
         # The data verbs share their settings.
-        sys.exit(launch(verb, "table" if verb in WORDS["data"] else verb, as_overrides(rest)))
+        code = launch(verb, "table" if verb in WORDS["data"] else verb, as_overrides(rest))
+        sys.stdout.flush()
+        sys.exit(code)
     except Exception as error:
         if any(argument.lower() == "debug=true" for argument in arguments):
             raise
         told = error if isinstance(error, TippingpointError) else UnexpectedError.of(error)
         print(told, file=sys.stderr)
+        _drop_unwritten()
         sys.exit(told.exit_code)
     except KeyboardInterrupt:
         print("interrupted; what was finished is kept", file=sys.stderr)
         sys.exit(130)
+
+
+def _drop_unwritten() -> None:
+    """Let go of what stdout does not take, as Python would try again at its end and say so in its own way."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _groups() -> str:

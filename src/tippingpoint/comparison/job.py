@@ -31,7 +31,7 @@ from tippingpoint.experiment.candidate import (
 )
 from tippingpoint.experiment.diagnostics import tags
 from tippingpoint.experiment.fitted import FittedModel
-from tippingpoint.experiment.resume import REGISTERING, left_registering
+from tippingpoint.experiment.resume import REGISTERING, left_registering, stop_if_asked
 from tippingpoint.experiment.revaluation import only
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.offpolicy.cells import Line, gather, grid
@@ -110,6 +110,8 @@ def compare(settings: Settings, source: Source | None = None) -> CompareResult:
     Finished
         Under a sweep, when a finished run has the same config, data and code.
     """
+    if source is None:
+        stop_if_asked(settings, "compare")
     with progress(2 * len(settings.model) + 4) as step:
         step("reading users")
         question = ask(settings, source)

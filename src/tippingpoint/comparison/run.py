@@ -20,7 +20,7 @@ from tippingpoint.experiment.candidate import (
     with_baselines,
 )
 from tippingpoint.experiment.findings import all_of
-from tippingpoint.experiment.resume import REGISTERING, left_registering
+from tippingpoint.experiment.resume import REGISTERING, left_registering, stop_if_asked
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.reports.palette import colour
 from tippingpoint.reports.progress import progress
@@ -68,6 +68,7 @@ def run(settings: Settings) -> RunResult:
         names = ", ".join(settings.model)
         raise InputError("model", f"run fits one family; got {names}", "Type model=boosting, or use compare.")
     (family,) = settings.model
+    stop_if_asked(settings, "run")
     with progress(5) as step:
         step("reading users")
         question = ask(settings)

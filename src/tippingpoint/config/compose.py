@@ -25,7 +25,7 @@ LAUNCHERS = ("joblib", "ray")
 """Hydra launchers that are extras of ours."""
 VERSIONED = ("score", "serve", "dashboard", "promote", "policy_lint", "policy_diff")
 """Verbs whose `model=` is a registered version. Hydra would choose families by it, so it is given `model.version=`."""
-RAISED = (AssertionError, AttributeError, KeyError, NotImplementedError, RecursionError, TypeError, ValueError)
+RAISED = (AssertionError, AttributeError, KeyError, NotImplementedError, OSError, RecursionError, TypeError, ValueError)
 """What Hydra raises for words that its own checks let through, beside its own errors and OmegaConf's."""
 DECIDING, OWN = ("run", "compare", "tune", "policy_lint"), ("csv", "sql", "events")
 """Verbs that take a policy, and data whose base rate no shipped cut-offs can know."""
@@ -92,14 +92,20 @@ def compose(verb: str, overrides: Sequence[str] = (), config_dir: str | None = N
     >>> compose("run", ["model=logistic", "seed=3"]).seed
     3
     """
+    overrides = modern_words(verb, overrides)
+    with composing(verb, overrides, config_dir):
+        return _composed(verb, overrides, config_dir)
+
+
+def _composed(verb: str, overrides: Sequence[str], config_dir: str | None) -> "DictConfig":
+    """As `compose`; what Hydra raises is raised."""
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
 
-    overrides = modern_words(verb, overrides)
     named = [f"config_dir={quoted(config_dir)}"] if config_dir and verb in NAMING else []
     GlobalHydra.instance().clear()
-    with composing(verb, overrides, config_dir), initialize_config_dir(str(config_folder()), version_base="1.3"):
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
         return hydra_compose(verb, [*own_groups(config_dir), *named, *as_added(verb, overrides)])
 
 
@@ -150,7 +156,7 @@ def as_added(verb: str, overrides: Sequence[str]) -> list[str]:
 
 
 def _brought_along(verb: str, overrides: Sequence[str]) -> list[str]:
-    """Words that go without saying: bands at shares of users for a table of one's own; `simulate` keeps the models' own.
+    """Words that go without saying: shares of users for a table of one's own; in `simulate` what models have stays.
 
     >>> _brought_along("compare", ["data=csv", "data.path=users.csv"])
     ['policy=intent_shares']
@@ -223,7 +229,45 @@ def hydra_error(error: Exception, verb: str, overrides: Sequence[str], config_di
         )
     if isinstance(error, OverrideParseException):
         return _not_made_out(*masked(error.override).partition("="))
-    return InputError("command line", " ".join(text.split()).rstrip("."))
+    if found := re.search(r"Multiple values for ([\w/]+)", text):
+        return InputError(found[1], "is chosen already", f"Leave out the +: type {found[1]}=….")
+    if found := re.search(r"Cannot find primary config '([^']*)'", text):
+        names = sorted(path.stem for path in config_folder().glob("*.yaml"))
+        return InputError("--config-name", f"there is no config {found[1]!r}", nearest(found[1], names))
+    if text.startswith("Only one of --"):
+        return InputError("command line", "-m, --cfg and --info exclude each other", "Leave out all but one.")
+    return _culprit(error, verb, overrides, config_dir)
+
+
+def _culprit(error: Exception, verb: str, overrides: Sequence[str], config_dir: str | None) -> InputError:
+    """Name the one word without which the others can be composed, or that cannot alone; Hydra does not say which."""
+    without = {word: [*overrides[:k], *overrides[k + 1 :]] for k, word in enumerate(overrides)}
+    for word in overrides:
+        if len(overrides) == 1 or _composes(verb, without[word], config_dir):
+            return _unusable(word)
+    for word in overrides:
+        if not _composes(verb, [word], config_dir):
+            return _unusable(word)
+    return InputError("command line", f"cannot be composed ({' '.join(str(error).split())})".rstrip("."))
+
+
+def _composes(verb: str, overrides: Sequence[str], config_dir: str | None) -> bool:
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        _composed(verb, overrides, config_dir)
+    except (InputError, HydraException, OmegaConfBaseException, *RAISED):
+        return False
+    return True
+
+
+def _unusable(word: str) -> InputError:
+    """Refuse a word that Hydra cannot use, whatever its reason."""
+    key, sign, value = masked(word).partition("=")
+    gone = word.startswith("~") and not sign
+    what = "there is no such key to leave out" if gone else f"cannot be set to {value!r}"
+    return InputError(key.lstrip("+~"), what, "--cfg job shows every key.")
 
 
 def _not_made_out(key: str, sign: str, value: str) -> InputError:

@@ -6,16 +6,20 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, field_validator, model_validator
 
 from tippingpoint.config.gate_settings import Gate
 from tippingpoint.core.errors import InputError
+from tippingpoint.core.redaction import masked
 from tippingpoint.core.signs import Encoding, Separator
 from tippingpoint.core.strict import Component, StrictModel, validate
 
 VERSION = re.compile(r"models:/([^/@]+)(?:/(\d+)|@([\w.-]+))")
 """Address of a registered version, by number or alias."""
 
+
+DECIDES = ("model", "policy", "economics")
+FROM_ENVIRONMENT = "${oc.env:"
 
 NAMED = BeforeValidator(lambda node: node["version"] if isinstance(node, dict) and set(node) == {"version"} else node)
 """Takes a registered version as configs hold it, `model: {version: …}`: Hydra would choose families by `model=`."""
@@ -81,6 +85,9 @@ class Terminal(StrictModel):
     output: Literal["text", "json"] = "text"
     debug: bool = False
 
+    _written: Any = PrivateAttr(default=None)
+    """The composed config before anything in it was looked up, where it holds text from the environment."""
+
     @classmethod
     def from_config(cls, config: DictConfig) -> Self:
         """Check a composed Hydra config; every problem in one message."""
@@ -90,10 +97,46 @@ class Terminal(StrictModel):
             where = error.full_key or "config"
             if "Missing mandatory value" in str(error):
                 raise InputError(where, "not given", f"Type {where}=…") from error
-            raise InputError(where, str(error).splitlines()[0]) from error
+            raise _not_looked_up(where, str(error).splitlines()[0]) from error
         assert isinstance(plain, dict)
         plain.pop("experiment", None)  # only its contents count, and they are merged by now
-        return validate(cls, {str(key): value for key, value in plain.items()}, "")
+        settings = validate(cls, {str(key): value for key, value in plain.items()}, "")
+        written = OmegaConf.to_container(config, resolve=False)
+        settings._written = written if FROM_ENVIRONMENT in str(written) else None
+        return settings
+
+    def filed(self) -> dict[str, Any]:
+        """The settings as the store may hold them: no passwords, and text from the environment as it was written.
+
+        What a version decides by (model, policy, economics) is filed with its values.
+        """
+        asked = self.model_dump(mode="json")
+        kept = {key: value for key, value in asked.items() if key in DECIDES}
+        return dict(masked(_as_written(asked, self._written) | kept))
+
+
+def _not_looked_up(where: str, said: str) -> InputError:
+    """Say in our words which `${…}` of the config leads nowhere."""
+    if found := re.search(r"Environment variable '([^']*)' not found", said):
+        name = found[1]
+        return InputError(where, f"the environment has no {name}", f"Set it, or write ${{oc.env:{name},DEFAULT}}.")
+    if found := re.search(r"Interpolation key '([^']*)' not found", said):
+        return InputError(where, f"${{{found[1]}}} names no key of the config", "--cfg job shows every key.")
+    if found := re.search(r"Unsupported interpolation type (\S+)", said):
+        return InputError(
+            where, f"there is no ${{{found[1]}:…}}", "Type ${oc.env:NAME} for what the environment holds."
+        )
+    return InputError(where, "holds a ${…} that cannot be looked up", "--cfg job shows what is written.")
+
+
+def _as_written(value: Any, written: Any) -> Any:
+    """A node of the settings with the `${oc.env:…}` that text in it came from."""
+    if isinstance(value, dict) and isinstance(written, dict):
+        return {key: _as_written(inner, written.get(key)) for key, inner in value.items()}
+    if isinstance(value, list) and isinstance(written, list) and len(value) == len(written):
+        return [_as_written(*pair) for pair in zip(value, written, strict=True)]
+    of_environment = isinstance(value, str) and isinstance(written, str) and FROM_ENVIRONMENT in written
+    return written if of_environment else value
 
 
 Report = Literal["full", "light", "none"]

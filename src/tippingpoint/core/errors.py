@@ -1,11 +1,16 @@
 """What went wrong, where, and what to type instead."""
 
 import difflib
+import errno
+import re
 import traceback
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tippingpoint.core.overrides import WORD, override
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What a system says when a disk, or a user's share of one, is full."""
 
 
 class TippingpointError(Exception):
@@ -47,20 +52,38 @@ class OutsideError(TippingpointError):
     exit_code = 3
 
 
+def errno_of(error: OSError) -> int | None:
+    """Return the number of a system's error; of one that came through polars it stands in the text only."""
+    found = re.search(r"(?:os error |\[Errno )(\d+)", str(error))
+    return error.errno or (int(found[1]) if found else None)
+
+
+def unwritable(where: str, error: OSError) -> TippingpointError:
+    """Return what to say of a place that cannot be written: the disk's fault if it is full, else the name's."""
+    what = f"cannot be written ({error.strerror or error})"
+    if errno_of(error) in FULL:
+        return OutsideError(where, what, "Make room, or name a place elsewhere; nothing is left there in part.")
+    return InputError(where, what, "Name a place elsewhere.")
+
+
 class UnexpectedError(TippingpointError):
     """An error that nothing here expects, so one of ours (exit code 3)."""
 
     exit_code = 3
 
     @classmethod
-    def of(cls, error: BaseException) -> "UnexpectedError":
+    def of(cls, error: BaseException) -> TippingpointError:
         """Return the one message in which an error leaves the command line, with the place where it was raised."""
+        if isinstance(error, OSError) and errno_of(error) in FULL:
+            return unwritable(str(error.filename or "disk"), error)
         frames = traceback.extract_tb(error.__traceback__)
         ours = [frame for frame in frames if "tippingpoint" in Path(frame.filename).parts]
         at = f"{Path((ours or frames)[-1].filename).name}:{(ours or frames)[-1].lineno}"
         said = " ".join(str(error).split())[:300]
         what = f"raised {type(error).__name__}{f' ({said})' if said else ''}, which nothing expects"
-        return cls(f"tippingpoint {at}", what, "Type the same line with debug=true, and report what it prints.")
+        unexpected = cls(f"tippingpoint {at}", what, "Type the same line with debug=true, and report what it prints.")
+        unexpected.__cause__ = error
+        return unexpected
 
 
 def nearest(name: str, names: Iterable[str], key: str = "", among: Sequence[str] | None = None) -> str:

@@ -13,6 +13,7 @@ import polars as pl
 from pydantic import Field, field_validator
 
 from tippingpoint.core.errors import InputError, OutsideError, nearest
+from tippingpoint.core.redaction import masked
 from tippingpoint.data.column_roles import Roles, at_least_two
 
 if TYPE_CHECKING:
@@ -160,11 +161,11 @@ def connect(url: str) -> Iterator[DuckDB | PostgreSQL]:
     try:
         server = psycopg.connect(libpq(url), connect_timeout=CONNECT_SECONDS, application_name="tippingpoint")
     except psycopg.ProgrammingError as error:
-        raise InputError("data.url", f"is not a PostgreSQL URL ({first_line(error)})") from error
+        raise InputError("data.url", f"is not a PostgreSQL URL ({first_line(error, url)})") from error
     except psycopg.Error as error:
         raise OutsideError(
             f"data.url={shown(url)}",
-            f"cannot be reached ({first_line(error)})",
+            f"cannot be reached ({first_line(error, url)})",
             "Nothing was read or written.",
         ) from error
     with server:
@@ -207,7 +208,7 @@ def shown(url: str) -> str:
     >>> shown("postgresql://me:secret@db.example:5432/app?sslmode=require")
     'postgresql://db.example:5432/app'
     """
-    scheme, found, rest = url.partition("://")
+    scheme, found, rest = str(masked(url)).partition("://")
     if not found:
         return url if "@" not in url and "=" not in url else "…"
     where, slash, path = rest.partition("?")[0].partition("/")
@@ -342,6 +343,6 @@ def quoted_table(name: str) -> str:
     return ".".join(map(quoted, name.split(".")))
 
 
-def first_line(error: Exception) -> str:
-    """What went wrong, without the lines that say where in an SQL."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+def first_line(error: Exception, url: str = "") -> str:
+    """What went wrong, without the lines that say where in an SQL, and without a password of the address."""
+    return str(masked((str(error).strip().splitlines() or [type(error).__name__])[0].rstrip("."), url))

@@ -50,6 +50,9 @@ class Table(Roles):
         told = Told(self.separator, self.encoding, self.text_ids, self._decimal)
         return at_least_two(read(Path(self.path), told), f"data.path={self.path}")
 
+    def content(self) -> str | None:
+        return self.content_of(files_of(Path(self.path), f"data.path={self.path}"))
+
     def require(self, table: pl.DataFrame) -> None:
         header = table.columns[0]
         if table.width == 1 and header != self.outcome and (signs := re.findall(r"[^\w.'\"-]", header)):

@@ -1,6 +1,8 @@
 """Where users come from: the base of generators, tables and events, and the validation that all of them share."""
 
+import hashlib
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -65,6 +67,13 @@ class Source(StrictModel, ABC):
         """The users, read or drawn once."""
         return self.load()
 
+    def content(self) -> str | None:
+        """Return a digest of what decides which users these are beside settings and code, without loading them.
+
+        None where only loading tells: what a database gives may change, and what is in the future becomes the past.
+        """
+        return None
+
     def best_auc(self, users: Users) -> float | None:
         """The ROC AUC no score of these users can have more than by chance, where that is known."""
         return None
@@ -73,6 +82,25 @@ class Source(StrictModel, ABC):
     def terms(self) -> TableSchema | None:
         """The contract, read."""
         return None if self.contract is None else read_contract(Path(self.contract))
+
+    def content_of(self, files: Iterable[Path]) -> str | None:
+        """Return the digest of files and of the contract; None where the contract has times that may lie ahead.
+
+        Raises
+        ------
+        InputError
+            When one cannot be read.
+        """
+        if self.terms and any(spec.type == "time" and not spec.future for spec in self.terms.columns.values()):
+            return None
+        total = hashlib.sha256(self.terms.model_dump_json().encode() if self.terms else b"")
+        for path in files:
+            try:
+                with path.open("rb") as file:
+                    total.update(f"{path}\0".encode() + hashlib.file_digest(file, "sha256").digest())
+            except OSError as error:
+                raise InputError(str(path), f"cannot be read ({error.strerror})") from error
+        return total.hexdigest()
 
     def validated(
         self, table: pl.DataFrame, aside: dict[str, np.ndarray] | None = None

@@ -15,7 +15,7 @@ import pandas as pd
 import polars as pl
 
 from tippingpoint.core import stopping
-from tippingpoint.core.errors import InputError
+from tippingpoint.core.errors import InputError, unwritable
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 """Of the tables that are written, and of the files of a folder that are read."""
@@ -84,7 +84,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         stopping.check()
         part.replace(path)
     except OSError as error:
-        raise InputError(str(path), f"cannot be written ({error.strerror})", "Name a file elsewhere.") from error
+        raise unwritable(str(path), error) from error
     finally:
         with suppress(OSError):
             part.unlink()

@@ -40,21 +40,15 @@ def ask(settings: Settings, source: Source | None = None) -> ExperimentSpec:
     decided = set(policy.actions.values())
     economics.check(decided | {"none"})
     users = source.loaded
-    if users.costs is not None and not economics.per_user:
-        what = f"{', '.join(map(str, users.costs))}: the economics {economics.name} read no costs of each user"
-        raise InputError("data.costs", what, "Type economics=cost_columns, or data.drop instead of data.costs.")
+    _refuse_idle_costs(users, economics)
     parts = split(users, settings.split)
     kind = kind_of(settings.evidence, users)
     actions = users.actions if kind != "assumed" else ("none", *sorted(decided - {"none"}))
-    if unknown := sorted(decided - set(actions)):
-        other = next((action for action in actions if action != "none"), "none")
-        wrong = (segment for segment, action in policy.actions.items() if action in unknown)
-        typed = " ".join(override(f"policy.actions.{segment}", other) for segment in wrong)
-        what = f"no user ever got {unknown[0]!r}, so nothing is known about it"
-        raise InputError("policy.actions", what, f"{nearest(unknown[0], actions)} Type {typed}, or another of them.")
+    _refuse_unknown_actions(policy, actions)
     if kind in ("experiment", "logged"):
         rarely_taken(parts.test, decided)
     assigned = evidence.of_assignment(users, kind, settings.seed, chosen)
+    found = (*chosen.settle(data.of_users(users)), *assigned.findings, *chosen.settle(evidence.of_kind(users, kind)))
     log = log_of(kind, parts.train, parts.test, settings.seed) if kind in ("experiment", "logged") else None
     valued = ValuedUsers.of(
         kind, parts.train, parts.test, actions, economics, settings.seed, log, assigned.vetoed, chosen.accept
@@ -81,13 +75,24 @@ def ask(settings: Settings, source: Source | None = None) -> ExperimentSpec:
         config=settings.model_dump(mode="json"),
         source=source,
         chosen=chosen,
-        findings=(
-            *chosen.settle(data.of_users(users)),
-            *assigned.findings,
-            *chosen.settle(evidence.of_kind(users, kind)),
-        ),
+        findings=found,
         log=log,
     )
+
+
+def _refuse_idle_costs(users: Users, economics: Economics) -> None:
+    if users.costs is not None and not economics.per_user:
+        what = f"{', '.join(map(str, users.costs))}: the economics {economics.name} read no costs of each user"
+        raise InputError("data.costs", what, "Type economics=cost_columns, or data.drop instead of data.costs.")
+
+
+def _refuse_unknown_actions(policy: Policy, actions: tuple[str, ...]) -> None:
+    if unknown := sorted({*policy.actions.values()} - {*actions}):
+        other = next((action for action in actions if action != "none"), "none")
+        wrong = (segment for segment, action in policy.actions.items() if action in unknown)
+        typed = " ".join(override(f"policy.actions.{segment}", other) for segment in wrong)
+        what = f"no user ever got {unknown[0]!r}, so nothing is known about it"
+        raise InputError("policy.actions", what, f"{nearest(unknown[0], actions)} Type {typed}, or another of them.")
 
 
 def fitted_on(question: ExperimentSpec, users: Users) -> np.ndarray:

@@ -12,7 +12,6 @@ import pandas as pd
 import yaml
 
 from tippingpoint.config.settings import Settings, Split
-from tippingpoint.core.redaction import masked
 from tippingpoint.core.strict import validate
 from tippingpoint.data.splits import sides
 from tippingpoint.data.users import Intake, Users
@@ -42,7 +41,15 @@ from tippingpoint.reports.markdown import shortened
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.models import OUT_OF_FOLD, saved_scores
 from tippingpoint.tracking.provenance import provenance
-from tippingpoint.tracking.registry import Client, Version, check_policy, register, registered_from
+from tippingpoint.tracking.registry import (
+    Client,
+    Version,
+    check_policy,
+    check_registering,
+    register,
+    registered_from,
+)
+from tippingpoint.tracking.rights import check_experiment
 from tippingpoint.tracking.runs import Run, reap
 from tippingpoint.tracking.tags import JOB
 
@@ -67,7 +74,11 @@ def open_store(settings: Settings, question: ExperimentSpec) -> tuple[Client, st
     reap(client)
     if settings.tracking.register_model:
         check_policy(client, question.policy)
-    return client, backend.experiment_id(client, settings.tracking.experiment or question.name)
+    experiment = backend.experiment_id(client, settings.tracking.experiment or question.name)
+    check_experiment(client, experiment)
+    if settings.tracking.register_model:
+        check_registering(client, question.name)
+    return client, experiment
 
 
 def begin(settings: Settings, question: ExperimentSpec, job: str) -> tuple[Client, str, dict[str, str]]:
@@ -243,7 +254,7 @@ def record(candidate: Candidate, question: ExperimentSpec, settings: Settings, r
     With `report=none` there are no figures and no tables.
     """
     test, made_with = question.parts.test, provenance()
-    config = masked(settings.model_dump(mode="json"))
+    config = settings.filed()
     run.params(_params(candidate, question, config))
     for part in ("train", "validation", "test"):
         run.dataset(getattr(question.parts, part), part, question.origin)

@@ -15,7 +15,8 @@ from tippingpoint.data.users import Users
 from tippingpoint.economics import Economics
 from tippingpoint.experiment.collected_evidence import EvidenceModels, PartEvidence, measure_names
 from tippingpoint.experiment.collected_tables import break_even_responses, movement, segments_of
-from tippingpoint.experiment.diagnostics import Chosen, evidence
+from tippingpoint.experiment.diagnostics import Chosen, Finding, data, evidence
+from tippingpoint.experiment.diagnostics import model as model_findings
 from tippingpoint.experiment.evidence import kind_of, rarely_taken
 from tippingpoint.experiment.valuation import BindingUsers
 from tippingpoint.offpolicy.cells import gather, grid
@@ -60,9 +61,7 @@ def gather_users(
     first, seed, cuts = next(iter(models.values())), settings.seed or 0, settings.cuts or CUTS
     kind = kind_of(settings.evidence, users)
     actions, excluded = _actions(kind, parts, policies, economics, _added(settings, first))
-    of_all = {n for n, p in policies.items() if isinstance(p, BestAction) and set(p.actions.values()) == set(actions)}
-    if len(of_all) < len(policies):  # it stands in every contest, once and not once a model
-        policies = {name: policy for name, policy in policies.items() if name not in of_all}
+    policies, beside = _without_best(policies, actions)
     fitted = EvidenceModels.on(kind, parts.train, seed)
     assigned = evidence.of_assignment(users, kind, seed, chosen)
     allowed = assigned.vetoed, tuple(chosen.accept)
@@ -70,38 +69,63 @@ def gather_users(
         name: PartEvidence.of(kind, fitted, parts.train, part, actions, economics, seed, allowed)
         for name, part in {"validation": parts.validation, "test": parts.test}.items()
     }
-    scores = {
-        "validation": {m: score_validation(m, model, users, parts) for m, model in models.items()},
-        "test": {m: score_users(m, model, parts.test) for m, model in models.items()},
-    }
+    scores = _score_both(models, users, parts)
     binding = BindingUsers.of(parts.train, parts.validation, economics, seed, fitted.outcomes)
     bound = {
         model: {name: binding.bind(policy, scores["validation"][model]) for name, policy in policies.items()}
         for model in models
     }
-    decisions = {name: of.decide(bound, scores[name], not of_all & set(policies)) for name, of in known.items()}
+    decisions = {name: of.decide(bound, scores[name], beside) for name, of in known.items()}
     validation, test = known["validation"], known["test"]
     segments, groups = segments_of(parts.test, scores["test"], bound)
     if kind == "assumed" and economics.per_user:
         segments["break_even_response"] = break_even_responses(segments, groups, test.valued)
     tables = {"movement": movement(groups, bound)} | test.tables(scores["test"], decisions["test"])
+    found = (*chosen.settle(data.of_users(users)), *assigned.findings, *chosen.settle(evidence.of_kind(users, kind)))
+    found += _of_scores(chosen, parts.test, scores["test"])
+    found += tuple(test.findings(chosen, bound, scores["test"], assigned.vetoed))
     about = _of_users(first.question, source, users, kind) | _of_prices(economics, actions, excluded, users, test)
-    told = (*assigned.findings, *chosen.settle(evidence.of_kind(users, kind)))
-    told += tuple(test.findings(chosen, bound, scores["test"], assigned.vetoed))
-    about |= {"vetoed": list(assigned.vetoed), "findings": [finding.to_dict() for finding in told]}
+    about |= {"vetoed": list(assigned.vetoed), "findings": [finding.to_dict() for finding in found]}
+    about |= {"accepted": dict(chosen.accept), "cuts": cuts, "seed": seed}
     about |= {"users": {"all": len(users), "validation": len(parts.validation), "test": len(parts.test)}}
-    about |= _of_contestants(models, policies, bound) | {"cuts": cuts, "seed": seed}
+    about |= _of_contestants(models, policies, bound)
+    grouped = [(code, len(bound[m][p].segments)) for (m, p), code in groups.items()]
     return SufficientStatistics(
         about=about,
         scored={m: _scored(cuts, {part: scores[part][m] for part in known}, known, bound[m]) for m in models},
         validation=join(decisions["validation"], validation.valued.evidence, validation.further),
         test=join(decisions["test"], test.valued.evidence, test.further, test.log_blocks()),
         segments=segments,
-        segment_cells=segment_cells(
-            [(code, len(bound[m][p].segments)) for (m, p), code in groups.items()], test.valued.evidence, test.further
-        ),
+        segment_cells=segment_cells(grouped, test.valued.evidence, test.further),
         tables={name: table for name, table in tables.items() if len(table)},
     )
+
+
+def _score_both(models: dict[str, LoadedModel], users: Users, parts: Parts) -> dict[str, dict[str, np.ndarray]]:
+    """By part and model the (n,) scores of its users."""
+    return {
+        "validation": {m: score_validation(m, model, users, parts) for m, model in models.items()},
+        "test": {m: score_users(m, model, parts.test) for m, model in models.items()},
+    }
+
+
+def _without_best(policies: dict[str, Policy], actions: tuple[str, ...]) -> tuple[dict[str, Policy], bool]:
+    """The policies but for the best of all actions, which stands in every contest, once and not once a model.
+
+    Also whether it is to stand there beside them: not where it is all that was asked for.
+    """
+    of_all = {n for n, p in policies.items() if isinstance(p, BestAction) and set(p.actions.values()) == set(actions)}
+    if len(of_all) == len(policies):
+        return policies, False
+    return {name: policy for name, policy in policies.items() if name not in of_all}, True
+
+
+def _of_scores(chosen: Chosen, test: Users, scores: dict[str, np.ndarray]) -> tuple[Finding, ...]:
+    """What each model's scores of the test users say of it."""
+    found: tuple[Finding, ...] = ()
+    for name, score in scores.items():
+        found += chosen.settle(model_findings.at_a_glance(test, score), name)
+    return found
 
 
 def _of_contestants(
@@ -174,7 +198,7 @@ def _users(
                     "Simulate them apart, or fit both on the same users.",
                 )
     if source is None:
-        source = (settings.data or Component.model_validate(first.config["data"])).build(Source, "data")
+        source = (settings.data or Component.of(first.config["data"], "data")).build(Source, "data")
     users = source.loaded
     if settings.data is None and users.digest != first.data_digest:
         raise InputError(

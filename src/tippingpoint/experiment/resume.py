@@ -10,11 +10,18 @@ from rich.text import Text
 from tippingpoint.tracking.tags import JOB
 
 if TYPE_CHECKING:  # the command line looks for `Finished` whatever the job; most need no MLflow, which takes seconds
+    from collections.abc import Mapping
+
     from tippingpoint.config.settings import Settings
+    from tippingpoint.data.source import Source
     from tippingpoint.experiment.spec import ExperimentSpec
+    from tippingpoint.models.family import Family
+    from tippingpoint.policies.policy import Policy
     from tippingpoint.tracking.registry import Client
 
-DIGEST, SWEEP, SWEEP_JOB = "config_digest", "sweep_id", "sweep_job"
+DIGEST, ASKED, SWEEP, SWEEP_JOB = "config_digest", "asked_digest", "sweep_id", "sweep_job"
+MAKING_USERS = ("duckdb", "numpy", "pandas", "polars", "scipy")
+"""Packages that draw and read users: by other versions these may be others."""
 REPORT, REGISTERING = "tippingpoint.report", "tippingpoint.registering"
 REPORTS = ("none", "light", "full")
 """Each holds what those before it hold."""
@@ -53,27 +60,77 @@ def config_digest(settings: "Settings", question: "ExperimentSpec", job: str) ->
     How it answers (`output`, `debug`), who works on it (`tune.workers`, `tune.storage`), how much is written of it
     (`report`) and where it is filed does not count; whether it is registered does.
     """
+    return _digest(settings, job, question.users.digest, code_of(question.families, question.policy))
+
+
+def asked_digest(
+    settings: "Settings", job: str, families: "Mapping[str, Family]", policy: "Policy", source: "Source"
+) -> str | None:
+    """Digest of what decides the result of a job, told before its users are drawn or read; None where it cannot be.
+
+    Two jobs of one such digest have one `config_digest`; of two of one `config_digest` these may differ.
+    """
+    if (content := source.content()) is None:
+        return None
+    return _digest(settings, job, content, code_of(families, policy, source))
+
+
+def _digest(settings: "Settings", job: str, users: str, code: str) -> str:
     config = settings.model_dump(mode="json", exclude=NOT_THE_RESULT)
-    decides = [job, config, settings.tracking.register_model, question.users.digest, code_of(question)]
+    decides = [job, config, settings.tracking.register_model, users, code]
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def code_of(question: "ExperimentSpec") -> str:
-    """Version of the code that answers a question."""
+def code_of(families: "Mapping[str, Family]", policy: "Policy", source: "Source | None" = None) -> str:
+    """Version of the code that answers a question; with a source, also of what its users are made by."""
     from tippingpoint.tracking.provenance import code_version
 
-    families = question.families.values()
-    return code_version(
-        [*map(type, families), type(question.policy)], [package for family in families for package in family.packages]
-    )
+    packages = [package for family in families.values() for package in family.packages]
+    if source is None:
+        return code_version([*map(type, families.values()), type(policy)], packages)
+    return code_version([*map(type, families.values()), type(policy), type(source)], [*packages, *MAKING_USERS])
 
 
 def own_tags(settings: "Settings", question: "ExperimentSpec", job: str) -> dict[str, str]:
-    """Tags of a job's outermost run, beside those all its runs carry: digest, size of the report, and the sweep."""
-    return {DIGEST: config_digest(settings, question, job), REPORT: settings.reported, **_sweep_tags(settings)}
+    """Tags of a job's outermost run, beside those all its runs carry: digests, size of the report, and the sweep."""
+    tags = {DIGEST: config_digest(settings, question, job), REPORT: settings.reported, **_sweep_tags(settings)}
+    source = question.source
+    asked = asked_digest(settings, job, question.families, question.policy, source) if source else None
+    return tags | ({ASKED: asked} if asked else {})
 
 
-def stop_if_finished(client: "Client", experiment: str, settings: "Settings", job: str, digest: str) -> None:
+def stop_if_asked(settings: "Settings", job: str) -> None:
+    """Stop as `stop_if_finished` does, before any user is drawn or read, where that can be told so early.
+
+    Raises
+    ------
+    InputError
+        When a component of the config cannot be built.
+    Finished
+        As `stop_if_finished`.
+    """
+    from tippingpoint.data.source import Source
+    from tippingpoint.models.family import Family
+    from tippingpoint.policies.policy import Policy
+    from tippingpoint.tracking import backend
+
+    if settings.force or settings.tracking.sweep_id is None or not settings.tracking.log:
+        return
+    families = {name: part.build(Family, f"model.{name}") for name, part in settings.model.items()}
+    source = settings.data.build(Source, "data")
+    asked = asked_digest(settings, job, families, settings.policy.build(Policy, "policy"), source)
+    if asked is None:
+        return
+    client = backend.connect()
+    with backend.store_errors():
+        found = client.get_experiment_by_name(settings.tracking.experiment or source.question)
+    if found is not None:
+        stop_if_finished(client, found.experiment_id, settings, job, asked, ASKED)
+
+
+def stop_if_finished(
+    client: "Client", experiment: str, settings: "Settings", job: str, digest: str, tag: str = DIGEST
+) -> None:
     """Under a sweep, raise `Finished` when the experiment has such a run already; it joins the sweep.
 
     A run whose report holds less than is wanted now does not count: it is done again, with the larger one.
@@ -88,7 +145,7 @@ def stop_if_finished(client: "Client", experiment: str, settings: "Settings", jo
 
     if settings.force or settings.tracking.sweep_id is None:
         return
-    wanted = f"tags.{DIGEST} = '{digest}' and tags.`{JOB}` = '{job}' and attributes.status = 'FINISHED'"
+    wanted = f"tags.{tag} = '{digest}' and tags.`{JOB}` = '{job}' and attributes.status = 'FINISHED'"
     with backend.store_errors():
         same = in_pages(client, [experiment], wanted, ["attributes.start_time DESC"], 10)
         enough = REPORTS[REPORTS.index(settings.reported) :]

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tippingpoint.economics import Economics
+from tippingpoint.experiment.diagnostics.policy import better_without_a_model
 from tippingpoint.experiment.simulation_result import BEST, DEFAULT, NONE, ORACLE, PAIR, RANDOM, THEN, Simulation, ends
 from tippingpoint.experiment.thresholds import SimulationRequest, cut_offs
 from tippingpoint.offpolicy.cells import Line, contacts, linear, outcomes
@@ -20,6 +21,8 @@ from tippingpoint.policies.bands import Bands
 from tippingpoint.policies.best_action import BestAction
 from tippingpoint.policies.share_bands import ShareBands
 
+EVERYONE = "everyone "
+"""How the names of contestants begin that need no model."""
 INTEREST = 0.01
 """Share of a user's value with no action: the smallest uplift of interest, where none is stated."""
 
@@ -51,6 +54,9 @@ def price(gathered: SufficientStatistics, asked: SimulationRequest) -> Simulatio
     verdicts = []
     if measured:
         verdicts = contest_of_cells(test.cells, coefficients, np.random.default_rng([asked.seed, 5]))
+    no_model = [v for v in verdicts if any(of.startswith(EVERYONE) for of in (v.first, v.second))]
+    unit = f"{economics.currency} per user"
+    found = asked.chosen.settle([better_without_a_model(first, no_model, unit)], first)
     banded = {name: policy for name, policy in asked.policies.items() if isinstance(policy, Bands)}
     own, by = first.split(PAIR)
     shown = own, by if by in banded else next(iter(banded), "")
@@ -67,6 +73,7 @@ def price(gathered: SufficientStatistics, asked: SimulationRequest) -> Simulatio
         on_validation=on_validation,
         values=values,
         verdicts=verdicts,
+        at_these_prices=found,
         estimators=_estimators(about, line, test, coefficients),
         all_cut_offs=[
             cut_offs(gathered, asked, line, m, n, _bound(about, m, n, p), full=(m, n) == shown or not asked.first_only)

@@ -47,6 +47,8 @@ class Simulation:
     estimators
         Value and uplift of each contestant that decides by every estimator of a log, at these prices; empty without a
         log.
+    at_these_prices
+        What diagnostics found that hangs on prices.
     tornado
         Uplift of the one shown first when each price is moved down and up; the widest swing first.
     """
@@ -63,6 +65,7 @@ class Simulation:
     all_cut_offs: list[CutOffs]
     segments: pd.DataFrame
     tornado: pd.DataFrame
+    at_these_prices: Findings = ()
 
     @property
     def kind(self) -> str:
@@ -87,7 +90,8 @@ class Simulation:
     @property
     def findings(self) -> Findings:
         """What diagnostics found of the users, the evidence and the policies."""
-        return tuple(Finding.from_dict(node) for node in self.gathered.about.get("findings", ()))
+        gathered = (Finding.from_dict(node) for node in self.gathered.about.get("findings", ()))
+        return (*gathered, *self.at_these_prices)
 
     @property
     def leader(self) -> str | None:
@@ -247,6 +251,7 @@ class Simulation:
         return {
             **{key: value for key, value in self.gathered.about.items() if key not in ("economics", "prices")},
             "evidence": self.label,
+            "findings": [finding.to_dict() for finding in self.findings],
             "economics": {"name": self.asked.economics.name, "currency": self.currency},
             **({"leader": self.leader} if self.leader else {}),
             **ranges,

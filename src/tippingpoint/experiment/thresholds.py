@@ -1,10 +1,11 @@
 """One model under every choice of cut-offs of a policy of bands, at the prices asked."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from tippingpoint.economics import Economics
+from tippingpoint.experiment.diagnostics import Chosen
 from tippingpoint.offpolicy.cells import Cells, Line, contacts
 from tippingpoint.offpolicy.choice import Choice, choose, cut_regret, inconclusive
 from tippingpoint.offpolicy.frontier import Step, frontier
@@ -53,6 +54,8 @@ class SimulationRequest:
     sensitivity: float
     least: int
     seed: int
+    chosen: Chosen = field(default_factory=Chosen)
+    """Which diagnostics are silenced and accepted."""
     first_only: bool = False
     """Whether only what is shown first gets a surface, for speed; choices are made for all."""
 

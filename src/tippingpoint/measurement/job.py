@@ -17,7 +17,6 @@ from rich.console import RenderableType
 
 from tippingpoint.config.settings import VERSION, MeasureSettings
 from tippingpoint.core.errors import InputError
-from tippingpoint.core.redaction import masked
 from tippingpoint.core.run_reference import RunReference
 from tippingpoint.core.strict import Component
 from tippingpoint.data.decisions import checked, read
@@ -36,6 +35,7 @@ from tippingpoint.tracking import backend
 from tippingpoint.tracking.models import config_of, find
 from tippingpoint.tracking.provenance import provenance
 from tippingpoint.tracking.registry import Client
+from tippingpoint.tracking.rights import check_experiment, check_model
 from tippingpoint.tracking.runs import StoredRun, reap
 from tippingpoint.tracking.runs import run as tracked
 from tippingpoint.tracking.tags import JOB
@@ -120,6 +120,9 @@ def measure(settings: MeasureSettings) -> MeasureResult:
         step("opening the store")
         reap(client)
         runs = {version: _run(client, version) for version in decided.versions()}
+        for version, run in runs.items():
+            check_experiment(client, run.info.experiment_id)
+            check_model(client, version.removeprefix("models:/").partition("/")[0])
         step("answering")
         first_look = _first_look(rule, decided.outcome_name)
         known = {version: _known(client, version, run, first_look) for version, run in runs.items()}
@@ -249,7 +252,7 @@ def _file(
     first_look: str,
 ) -> RunReference:
     """A run of its own in the version's experiment, tags and a line on the version."""
-    written = masked(settings.model_dump(mode="json"))
+    written = settings.filed()
     tags = {
         **provenance().tags(),
         JOB: "measure",

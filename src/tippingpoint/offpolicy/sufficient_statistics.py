@@ -120,12 +120,12 @@ class SufficientStatistics:
             with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
                 found = {name: arrays[name] for name in arrays.files}
             text = json.loads(found["text"].tobytes())
-            about = text["about"]
+            about = {"vetoed": [], "findings": [], "accepted": {}} | text["about"]
             if text["version"] not in (VERSION, *([WITHOUT_SUPPORT] if about["kind"] in ("truth", "assumed") else [])):
                 raise ValueError(f"version {text['version']}, not {VERSION}")
 
             def cells(where: str, cuts: np.ndarray | None = None, blocks: Sequence[str] | None = None) -> Cells:
-                gram, support = found[f"{where}/gram"], f"{where}/support/"
+                gram, support = found[f"{where}/gram" if f"{where}/gram" in found else where], f"{where}/support/"
                 edges = np.arange(len(gram) - 1) + 0.5 if cuts is None else cuts
                 there = {name.removeprefix(support): Support(found[name]) for name in found if name.startswith(support)}
                 together, groups = found.get(f"{where}/together"), int(found.get(f"{where}/groups", 0))

@@ -20,7 +20,7 @@ from tippingpoint.tracking import backend, promotion
 from tippingpoint.tracking.actor import Actor
 from tippingpoint.tracking.champion import ChampionStatus, champion_status, identity, settled_status
 from tippingpoint.tracking.entries import append, judged, try_rights
-from tippingpoint.tracking.journal import CHAMPION, NEWEST, Entry, Kind, moves, read
+from tippingpoint.tracking.journal import CHAMPION, Entry, Kind, moves, read
 from tippingpoint.tracking.models import find
 from tippingpoint.tracking.promotion import aliases, copied, describe_again, make_environment, version_of, versions
 from tippingpoint.tracking.provenance import provenance
@@ -128,9 +128,8 @@ def promote(settings: PromoteSettings) -> PromoteResult:
             try_rights(client, name)
         try_rights(client, model)
         status = settled_status(client, model)
-        journal = status.journal
         number = _wanted(client, name, settings)
-        if status.version == journal.champion == _there(client, name, number, model) != "":
+        if status.version == status.journal.champion == _there(client, name, number, model) != "":
             return PromoteResult(model, status.version, status.version, None, None, settings.dry_run, amiss=status.said)
         step("loading models")
         candidate = contestant(client, name, number)
@@ -151,21 +150,26 @@ def promote(settings: PromoteSettings) -> PromoteResult:
         }
         # The question's own journal counts the looks, of its environments too, each before anything is seen.
         pair = {"version": candidate.uri, "against": against}
-        entry = append(client, name, "look", number, status.version, journal.at, judgement=pair, **reasons_given)
+        entry = append(client, name, "look", number, status.version, status.journal.at, judgement=pair, **reasons_given)
         look = moves(client, name, f"tags.test = '{users.test}'").look(entry)
         judgement = judge(
             client, settings.gate, candidate, champion, users, against, look, reported, picked, chosen, step
         )
         step("filing")
         version, entry = _file(client, settings.dry_run, name, number, model, status, entry, judgement, reasons_given)
-        journal = read(client, model, newest=NEWEST)
-        if entry.kind == "promote":
-            journal, _ = carried_out(client, model, entry)
-        elif not settings.dry_run and not journal.left:
-            describe_again(client, journal, described)
-        led = journal.champion if entry.kind == "promote" else status.version
+        led = status.version if settings.dry_run else _after(client, status, entry)
     same = candidate.same(settings.data)
     return PromoteResult(model, version, led, judgement, entry, settings.dry_run, (), status.said, same)
+
+
+def _after(client: Client, status: ChampionStatus, entry: Entry) -> str:
+    """Carry out a promotion, or describe the model with what was refused; who is champion then."""
+    if entry.kind == "promote":
+        return carried_out(client, status.name, entry)[0].champion
+    journal = read(client, status.name, newest=NEWEST)
+    if not journal.left:
+        describe_again(client, journal, described)
+    return status.version
 
 
 def _resumed(client: Client, name: str, number: int) -> PromoteResult:

@@ -120,7 +120,7 @@ def judged_users(contestant: Contestant, data: Component | None) -> JudgedUsers:
         When they are no longer what they were.
     """
     model = contestant.model
-    component = data or Component.model_validate(model.config["data"])
+    component = data or Component.of(model.config["data"], "data")
     source = component.build(Source, "data")
     users = source.load()
     if users.digest != model.data_digest:
@@ -369,7 +369,7 @@ def _valued(candidate: Contestant, users: JudgedUsers, chosen: Chosen) -> _Value
     config, parts, everyone = candidate.model.config, users.parts, users.users
     seed = int(config["seed"])
     try:
-        economics = Component.model_validate(config["economics"]).build(Economics, "economics")
+        economics = Component.of(config["economics"], "economics").build(Economics, "economics")
         kind = kind_of(config["evidence"], everyone)
         if kind == "assumed":
             return _NotValued("the evidence is assumed: no experiment stands behind it")

@@ -70,7 +70,7 @@ def _way_out(judgement: Judgement, champion: str, tune: str) -> str:
     stopping = {check.name: check for check in judgement.stopping}
     accepted: dict[str, str] = {}
     if stopping.pop("diagnostics", None):
-        accepted = {finding.code: "why" for finding in judgement.findings if finding.vetoes}
+        accepted = {finding.code: "why" for finding in judgement.findings if finding.takes_intervals}
     worse = stopping.pop("better", None)
     if failed := [name for name, check in stopping.items() if check.verdict == "fails"]:
         more = f", and {tune} for another: what fails ({', '.join(failed)}) is let in by no other word."

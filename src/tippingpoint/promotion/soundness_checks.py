@@ -9,7 +9,6 @@ from tippingpoint.experiment.diagnostics import Finding
 from tippingpoint.models.saved_form import foreign
 from tippingpoint.promotion.verdict import Check
 
-BETTER_WITHOUT = "TP403"
 SAME = 1e-9
 """Largest difference of a score in another process that is still rounding."""
 
@@ -131,7 +130,7 @@ def test_set_looks(look: int, versions: int, picked: bool, level: float, most: i
 def diagnosed(findings: Iterable[Finding]) -> Check:
     """Whether no veto of an interval stands; TP403, which vetoes a word, is told and stops nothing."""
     found = list(findings)
-    if standing := [finding for finding in found if finding.vetoes and finding.code != BETTER_WITHOUT]:
+    if standing := [finding for finding in found if finding.takes_intervals]:
         vetoed = ", ".join(f"{finding.code} ({finding.title})" for finding in standing)
         return Check("diagnostics", "fails", f"vetoed by {vetoed}")
     accepted = [f"{finding.code}: {finding.accepted}" for finding in found if finding.accepted]

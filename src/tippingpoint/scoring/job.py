@@ -14,7 +14,6 @@ from rich.console import RenderableType
 
 from tippingpoint.config.settings import ScoreSettings
 from tippingpoint.core.errors import InputError, OutsideError, RefusedError, nearest
-from tippingpoint.core.redaction import masked
 from tippingpoint.data import database
 from tippingpoint.data.csv_layout import Told
 from tippingpoint.data.days import start
@@ -33,7 +32,7 @@ from tippingpoint.scoring.readers import Input, as_input, open_input
 from tippingpoint.scoring.report import found_in, score_summary
 from tippingpoint.scoring.stream import Stream
 from tippingpoint.scoring.tables import upsert
-from tippingpoint.scoring.tracked import record
+from tippingpoint.scoring.tracked import destination, record
 from tippingpoint.scoring.writers import File, Quarantine, Writing, alone
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.deciders import Loaded, load_decider, reference_of
@@ -87,6 +86,7 @@ def score(settings: ScoreSettings) -> ScoreResult:
             reap(client)
         with backend.store_errors():
             loaded = load_decider(client, reference_of(client, settings.model))
+        experiment = destination(client, settings.tracking.experiment, loaded) if settings.tracking.log else ""
         batch = batch_of(settings, loaded, at, to)
         batch.wanted(source.columns())
         counted.say(f"deciding for {source.origin}")
@@ -109,9 +109,9 @@ def score(settings: ScoreSettings) -> ScoreResult:
             return ScoreResult(scored, found_in(scored, chosen), None, None)
         counted.say("filing")
         findings = found_in(scored, chosen)
-        asked = masked(settings.model_dump(mode="json"))
+        asked = settings.filed()
         try:
-            run_id, page = record(client, settings.tracking.experiment, loaded, scored, findings, asked)
+            run_id, page = record(client, experiment, loaded, scored, findings, asked)
         except OutsideError as error:
             remedy = f"The decisions are whole, in {scored.to}; only their run is not there. {error.remedy}"
             raise OutsideError(error.where, error.what, remedy) from error

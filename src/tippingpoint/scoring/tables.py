@@ -175,5 +175,5 @@ def _postgresql_errors(url: str, table: str) -> Iterator[Any]:
         raise _other(table, database.first_line(error)) from error
     except psycopg.Error as error:
         raise OutsideError(
-            f"to={database.shown(url)}", f"cannot be written ({database.first_line(error)})", NOTHING
+            f"to={database.shown(url)}", f"cannot be written ({database.first_line(error, url)})", NOTHING
         ) from error

@@ -13,26 +13,39 @@ from tippingpoint.tracking import backend
 from tippingpoint.tracking.deciders import Loaded
 from tippingpoint.tracking.provenance import provenance
 from tippingpoint.tracking.registry import Client
+from tippingpoint.tracking.rights import check_experiment
 from tippingpoint.tracking.runs import run as tracked
 from tippingpoint.tracking.tags import JOB
 
 
+def destination(client: Client, experiment: str | None, loaded: Loaded) -> str:
+    """Id of the experiment that a batch is filed in: that of the model's own run, or the one of that name.
+
+    Raises
+    ------
+    OutsideError
+        When runs may not be written into it, or the store cannot be used.
+    """
+    found = loaded.model.experiment if experiment is None else backend.experiment_id(client, experiment)
+    check_experiment(client, found)
+    return found
+
+
 def record(
     client: Client,
-    experiment: str | None,
+    experiment: str,
     loaded: Loaded,
     scored: BatchResult,
     findings: Findings,
     config: dict[str, Any],
 ) -> tuple[str, str]:
-    """File a batch beside the model's own run, or in an experiment of that name.
+    """File a batch in the experiment of that id.
 
     Returns
     -------
     str, str
         The run's id and page.
     """
-    of = loaded.model.experiment if experiment is None else backend.experiment_id(client, experiment)
     tags = {
         **provenance().tags(),
         JOB: "score",
@@ -44,7 +57,7 @@ def record(
         **found_tags(findings),
     }
     tally = scored.tally
-    with tracked(client, of, f"score {scored.origin}", tags) as run:
+    with tracked(client, experiment, f"score {scored.origin}", tags) as run:
         run.params({key: config[key] for key in ("only", "reasons", "holdout", "holdout_actions", "parts", "chunk")})
         run.params({"input": scored.origin, "to": scored.to, "model": scored.model})
         counts = {name: getattr(tally, name) for name in ("rows", "decided", "quarantined", "kept", "explored")}

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
 from tippingpoint.core import stopping
-from tippingpoint.core.errors import InputError, OutsideError
+from tippingpoint.core.errors import InputError, OutsideError, unwritable
 from tippingpoint.data.writing import for_spreadsheets
 
 
@@ -41,7 +41,7 @@ def alone(path: Path) -> Iterator[None]:
         what = "another job is writing it"
         raise OutsideError(f"to={path}", what, "Wait until it is done, or name another place.") from error
     except OSError as error:
-        raise InputError(f"to={path}", f"cannot be written ({error.strerror})", "Name a place elsewhere.") from error
+        raise unwritable(f"to={path}", error) from error
     try:
         yield
     finally:
@@ -100,10 +100,11 @@ class File:
                     self.part.replace(self.path)
                     kept(self.path.parent)
         finally:
-            if self._writer is not None:
-                with suppress(OSError):
-                    self._writer.close()
-            self._file.close()
+            # What was to be kept is on the disk by now: a full one says so again at each of these.
+            for open_yet in (self._writer, self._to, self._file):
+                with suppress(OSError, ValueError):
+                    if open_yet is not None:
+                        open_yet.close()
             with suppress(OSError):
                 self.part.unlink()
 
@@ -217,4 +218,4 @@ def _said(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise InputError(f"to={path}", f"cannot be written ({error.strerror})", "Name a place elsewhere.") from error
+        raise unwritable(f"to={path}", error) from error

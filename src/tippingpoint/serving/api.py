@@ -17,6 +17,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tippingpoint.core.threads import cores
 from tippingpoint.serving.alias_watcher import Follower
+from tippingpoint.serving.connections import ARRIVES
+from tippingpoint.serving.keys import LONGEST, WrongKeys
 from tippingpoint.serving.log import say
 from tippingpoint.serving.metrics import Metrics
 from tippingpoint.serving.openapi import KEY
@@ -24,13 +26,12 @@ from tippingpoint.serving.request import MOST, RefusedUsersError, lacking
 from tippingpoint.serving.version import Json, Limits, Served
 
 OPEN = ("/health", "/ready")
-"""What answers without a key: whoever starts and stops the service asks it."""
+"""What answers without a key: whoever starts and stops the service asks it. A wrong one is refused by `/ready`, which
+tells more to the right one."""
 PATHS = ("/score", "/explain", "/policy", "/health", "/ready", "/metrics", "/openapi.json", "/")
 """What logs and metrics name; any other path may hold anything."""
 SMALL = 16_384
 """Bytes of a body up to which it is answered at once; a larger one would keep others waiting, and gets a thread."""
-ARRIVES = 30.0
-"""Seconds in which a body must have arrived."""
 
 
 class AnswerError(Exception):
@@ -52,7 +53,7 @@ def application(follower: Follower, metrics: Metrics, limits: Limits, key: str, 
         Whether each request is a line on stderr.
     """
     # FastAPI's own pages of documentation load scripts from elsewhere.
-    app = FastAPI(openapi_url="/openapi.json", docs_url=None, redoc_url=None)
+    app = FastAPI(openapi_url="/openapi.json", docs_url=None, redoc_url=None, redirect_slashes=False)
     app.openapi = lambda: follower.current.openapi  # type: ignore[method-assign]  # generated with each version
     routes = _Routes(follower, metrics, limits, key.encode())
     for path, answer in (("/score", routes.score), ("/explain", routes.explain)):
@@ -148,6 +149,7 @@ class _Guarded:
 
     def __init__(self, app: ASGIApp, metrics: Metrics, key: bytes, log: bool) -> None:
         self.app, self.metrics, self.key, self.log = app, metrics, key, log
+        self.wrong = WrongKeys()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -159,18 +161,17 @@ class _Guarded:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                if scope.get("close"):
-                    message["headers"] = [*message["headers"], (b"connection", b"close")]
             await send(message)
 
         path = scope["path"] if scope["path"] in PATHS else "other"
+        is_open = path == "/health" or (path in OPEN and not _given(scope))
+        known = is_open or _knows(scope, self.key)
         self.metrics.under_way.labels(path).inc()
         try:
-            if scope["path"] in OPEN or _knows(scope, self.key):
+            if known:
                 await self.app(scope, receive, sending)
             else:
-                headers = {"WWW-Authenticate": f'ApiKey header="{KEY}"'}
-                await _json({"detail": f"the header {KEY} is missing or wrong"}, 401, headers)(scope, receive, sending)
+                await (await self._unknown(scope))(scope, receive, sending)
         except ClientDisconnect:
             status = 499
         except Exception as error:  # its message may hold what users sent: told are its type and where it was raised
@@ -179,18 +180,32 @@ class _Guarded:
         seconds = time.perf_counter() - began
         self.metrics.under_way.labels(path).dec()
         self.metrics.requests.labels(path, status).inc()
-        self.metrics.seconds.labels(path).observe(seconds)
+        if known:  # the answer to others was kept waiting
+            self.metrics.seconds.labels(path).observe(seconds)
         if self.log:
             served = scope.get("served")
             more = {"users": scope.get("users", 0), "model": served.reference} if served else {}
             method = scope["method"] if scope["method"] in ("GET", "POST", "HEAD", "OPTIONS") else "other"
             say("request", method=method, path=path, status=status, ms=round(seconds * 1e3, 3), **more)
 
+    async def _unknown(self, scope: Scope) -> Response:
+        """The answer to a wrong key."""
+        client = scope.get("client")
+        if await self.wrong.wait(client[0] if client else ""):
+            headers = {"WWW-Authenticate": f'ApiKey header="{KEY}"'}
+            return _json({"detail": f"the header {KEY} is missing or wrong"}, 401, headers)
+        headers = {"Retry-After": f"{LONGEST:.0f}", "Connection": "close"}
+        return _json({"detail": f"too many requests whose header {KEY} is missing or wrong"}, 429, headers)
+
+
+def _given(scope: Scope) -> bytes:
+    """The key of a request, empty where it has none."""
+    return next((value for name, value in scope["headers"] if name == KEY.lower().encode()), b"")
+
 
 def _knows(scope: Scope, key: bytes) -> bool:
     """Whether a request holds the key, or none is asked for."""
-    given = next((value for name, value in scope["headers"] if name == KEY.lower().encode()), b"")
-    return not key or hmac.compare_digest(given, key)
+    return not key or hmac.compare_digest(_given(scope), key)
 
 
 async def _told(answer: Any) -> Response:
@@ -213,8 +228,7 @@ async def _body(request: Request, most: int) -> bytes:
         async with asyncio.timeout(ARRIVES):
             async for part in request.stream():
                 size += len(part)
-                if size > most:  # it may have no end: hang up
-                    request.scope["close"] = True
+                if size > most:  # what may have no end: the connection sees to that
                     raise too_large
                 parts.append(part)
     except TimeoutError:

@@ -53,11 +53,12 @@ def serve(settings: ServeSettings) -> ServeResult:
         what = f"{settings.host} can be reached by others, and no key is asked for"
         raise InputError("host", what, f"Set {KEY} in the environment, or type host=127.0.0.1.")
     try:
-        from tippingpoint.serving import server
         from tippingpoint.serving.alias_watcher import Follower
         from tippingpoint.serving.api import application
+        from tippingpoint.serving.connections import Room, most_connections
         from tippingpoint.serving.log import say
         from tippingpoint.serving.metrics import Metrics
+        from tippingpoint.serving.server import listen, server
         from tippingpoint.serving.version import Limits, Served, serve_version
     except ModuleNotFoundError as error:
         what = f"{error.name} is not installed"
@@ -84,13 +85,15 @@ def serve(settings: ServeSettings) -> ServeResult:
     name = str(first.name)
     metrics = Metrics()
     follower = Follower(load(str(first.version)), resolve if "@" in reference else None, load, metrics)
-    listening = server.listen(settings.host, settings.port)
+    listening = listen(settings.host, settings.port)
     host, port = listening.getsockname()[:2]
     stop = threading.Event()
     watching = threading.Thread(target=follower.follow, args=(stop, settings.poll_seconds), daemon=True)
     watching.start()
     say("serving", address=address(host, port), serving=follower.current.reference, follows=reference)
-    server.run(application(follower, metrics, limits, key, settings.access_log), listening)
+    room = Room(most_connections(), lambda why: metrics.closed.labels(why).inc())
+    app = application(follower, metrics, limits, key, settings.access_log)
+    server(app, room).run(sockets=[listening])
     stop.set()
     watching.join(ENDS)
     answered = sum(s.value for m in metrics.requests.collect() for s in m.samples if s.name.endswith("_total"))

@@ -20,6 +20,7 @@ class Metrics:
         self.under_way = Gauge("requests_under_way", "Requests not answered yet.", ["path"], **of)
         self.users = Counter("decisions", "Users decided.", ["segment", "action"], **of)
         self.refused = Counter("refused_users", "Users refused, by what they broke.", ["field", "rule"], **of)
+        self.closed = Counter("closed_connections", "Connections that were closed, by why.", ["why"], **of)
         self.version = Gauge("model_info", "The version that serves.", ["model", "version", "policy_digest"], **of)
         self.reloads = Counter("reloads", "Versions taken over.", **of)
         self.failed = Counter("failed_reloads", "Versions that did not load.", **of)

@@ -68,7 +68,8 @@ def _schemas(
 
 
 def _paths(examples: tuple[dict[str, Any], dict[str, Any]], key: bool) -> Schema:
-    secured = {"401": _answer("the key is missing or wrong", "Error")} if key else {}
+    many = "too many keys that are missing or wrong"
+    secured = {"401": _answer("the key is missing or wrong", "Error"), "429": _answer(many, "Error")} if key else {}
 
     def asks(summary: str, many: str, answer: str) -> Schema:
         content = {

@@ -4,14 +4,18 @@ import contextlib
 import signal
 import socket
 from collections.abc import Iterator
+from functools import partial
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from tippingpoint.core.errors import OutsideError
+from tippingpoint.serving.connections import Connection, Room
 
 GRACE = 30
 """Seconds that requests under way have to end in."""
+LOOKS = 10
+"""Ticks of uvicorn, ten a second, between two looks at what takes too long."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -30,10 +34,11 @@ def listen(host: str, port: int) -> socket.socket:
         raise OutsideError(f"{host}:{port}", what, f"Type port={port + 1}.") from error
 
 
-def run(app: ASGIApp, listening: socket.socket) -> None:
-    """Serve until SIGTERM or Ctrl-C."""
+def server(app: ASGIApp, room: Room) -> uvicorn.Server:
+    """Return what serves an application until SIGTERM or Ctrl-C."""
     config = uvicorn.Config(
         app,
+        http=partial(Connection, room),  # type: ignore[arg-type]  # uvicorn calls it, whatever it is
         log_config=None,
         log_level="critical",
         access_log=False,
@@ -43,10 +48,16 @@ def run(app: ASGIApp, listening: socket.socket) -> None:
         timeout_graceful_shutdown=GRACE,
         timeout_keep_alive=30,
     )
-    _Server(config).run(sockets=[listening])
+    return _Server(config)
 
 
 class _Server(uvicorn.Server):
+    async def on_tick(self, counter: int) -> bool:
+        if counter % LOOKS == 0:
+            for connection in list(self.server_state.connections):
+                connection.look()  # type: ignore[union-attr]  # all are ours
+        return await super().on_tick(counter)
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         # uvicorn raises the signal again when it is done; here, being told to stop is no failure.

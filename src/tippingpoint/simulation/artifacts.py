@@ -10,7 +10,6 @@ import numpy as np
 import yaml
 
 from tippingpoint.config.settings import SimulateSettings
-from tippingpoint.core.redaction import masked
 from tippingpoint.core.run_reference import RunReference
 from tippingpoint.experiment.diagnostics import tags as found_tags
 from tippingpoint.experiment.simulation_result import PAIR, Simulation
@@ -67,7 +66,7 @@ def record(
 def _parent(simulation: Simulation, settings: SimulateSettings, run: Run) -> None:
     about, economics = simulation.gathered.about, simulation.asked.economics
     asked = _asked(simulation.asked)
-    config = masked(settings.model_dump(mode="json")) | asked
+    config = settings.filed() | asked
     run.params(
         {
             "models": ", ".join(about["models"]),

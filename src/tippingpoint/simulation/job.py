@@ -33,6 +33,8 @@ from tippingpoint.simulation.artifacts import STATISTICS, record
 from tippingpoint.simulation.plots import SimulationPlots
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.models import LoadedModel, config_of, fetch, find, load
+from tippingpoint.tracking.registry import Client
+from tippingpoint.tracking.rights import check_experiment
 from tippingpoint.tracking.runs import reap
 from tippingpoint.tracking.tags import JOB
 
@@ -100,8 +102,8 @@ def simulate(
         if saved and len(runs) > 1:
             raise InputError("models", "a finished simulation is priced anew alone", "Name it only, or models only.")
         if saved:
+            experiment = _destination(client, settings, saved[0].info.experiment_id)
             step("reading statistics")
-            experiment = saved[0].info.experiment_id
             gathered = SufficientStatistics.load(fetch(client, saved[0].info.run_id, STATISTICS))
             gathered = _told(gathered, settings)
             policies = {n: _policy(node, f"policies.{n}") for n, node in gathered.about["policies"].items()}
@@ -117,11 +119,9 @@ def simulate(
             check_prices(policies, economics)  # all that is typed is checked before anything large is read
             _refuse_idle_budget(settings, policies)
             models = _named([load(client, run) for run in runs.values()])
-            experiment = next(iter(models.values())).experiment
+            experiment = _destination(client, settings, next(iter(models.values())).experiment)
             step("scoring users, gathering statistics")
             gathered = gather_users(settings, models, policies, economics, source)
-        if settings.tracking.log and settings.tracking.experiment:
-            experiment = backend.experiment_id(client, settings.tracking.experiment)
         step("answering")
         simulation, seconds = _answered(settings, gathered, policies, economics, first_only=bool(saved))
         if not settings.tracking.log:
@@ -129,6 +129,15 @@ def simulate(
         step("filing")
         filed = record(client, experiment, simulation, settings, [r.info.run_id for r in saved])
     return SimulateResult(simulation, filed, seconds)
+
+
+def _destination(client: Client, settings: SimulateSettings, own: str) -> str:
+    """Id of the experiment that the simulation is filed in: the models' own, or the one that is named."""
+    if not settings.tracking.log:
+        return own
+    found = backend.experiment_id(client, settings.tracking.experiment) if settings.tracking.experiment else own
+    check_experiment(client, found)
+    return found
 
 
 def simulate_in_memory(
@@ -264,6 +273,7 @@ def _asked(
         sensitivity=SENSITIVITY if settings.sensitivity is None else settings.sensitivity,
         least=LEAST_CHANGED if settings.least is None else settings.least,
         seed=gathered.about["seed"],
+        chosen=Chosen.of(settings.diagnostics, {"diagnostics": {"accept": gathered.about.get("accepted")}}),
         first_only=first_only,
     )
 

@@ -4,9 +4,6 @@ import getpass
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import unquote, urlsplit
-
-from mlflow.utils.credentials import read_mlflow_creds
 
 from tippingpoint.core.errors import OutsideError
 from tippingpoint.tracking import backend
@@ -36,7 +33,7 @@ class Actor:
         OutsideError
             When neither the server nor the system knows a name.
         """
-        login, user = _login(), _user()
+        login, user = _login(), backend.user()
         if not (who := user or login):
             raise OutsideError("who", "nobody is logged in by name", "Set LOGNAME in the environment.")
         claimed = {"login": login if user else "", "on_behalf_of": on_behalf_of or "", **_ci(os.environ)}
@@ -48,13 +45,6 @@ def _login() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return ""
-
-
-def _user() -> str:
-    """As whom the client asks a tracking server; '' where it gives no name."""
-    if not backend.is_server():
-        return ""
-    return unquote(urlsplit(backend.uri()).username or "") or read_mlflow_creds().username or ""
 
 
 def _ci(environment: Mapping[str, str]) -> dict[str, str]:

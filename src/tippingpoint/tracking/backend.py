@@ -8,8 +8,10 @@ import sqlite3
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
 
 import mlflow
 import sqlalchemy
@@ -17,10 +19,13 @@ from filelock import FileLock, Timeout
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import PERMISSION_DENIED, RESOURCE_ALREADY_EXISTS, RESOURCE_DOES_NOT_EXIST, ErrorCode
+from mlflow.utils import get_results_from_paginated_fn
+from mlflow.utils.credentials import read_mlflow_creds
 
 from tippingpoint.core.errors import InputError, OutsideError
 from tippingpoint.core.foreign import as_theirs
 from tippingpoint.core.redaction import masked
+from tippingpoint.tracking.refusals import TABLE, reason_of, refusal
 
 STORE_ERRORS = (OSError, sqlite3.Error, sqlalchemy.exc.SQLAlchemyError, Timeout, MlflowException)
 INITIALISE_SECONDS = 120
@@ -58,7 +63,7 @@ def connect(writing: bool = True) -> MlflowClient:
             if path and not path.stat().st_size:  # made beside it: a kill leaves no half-migrated store behind
                 fresh = path.with_name(f"{path.name}.new")
                 fresh.unlink(missing_ok=True)
-                _touch(f"sqlite:///{fresh}")
+                _touch(f"sqlite:///{quote(str(fresh))}")
                 fresh.replace(path)
             return _touch(store)
 
@@ -71,14 +76,25 @@ def _touch(store: str) -> MlflowClient:
     return client
 
 
+class StoreRefusedError(OutsideError):
+    """A server that does not know, or does not let in, who asks; asked again it answers the same."""
+
+
 @contextlib.contextmanager
-def store_errors() -> Iterator[None]:
+def store_errors(reading: bool = False) -> Iterator[None]:
     """Say what the store or its artifact folder answers in our form.
+
+    Parameters
+    ----------
+    reading
+        Whether the block only reads: a right that is missing is that to read.
 
     Raises
     ------
+    StoreRefusedError
+        Where a server answers 401, 403, or 404 to all that an MLflow server knows.
     OutsideError
-        For whatever MLflow, its database, or the file system refuses.
+        For whatever else MLflow, its database, or the file system refuses.
     InputError
         For an error of the same kind that a model, a policy or a generator of the user's own raised.
     """
@@ -87,13 +103,20 @@ def store_errors() -> Iterator[None]:
     except STORE_ERRORS as error:
         if theirs := as_theirs(error):
             raise theirs from theirs.__cause__
-        reason = str(getattr(error, "orig", None) or getattr(error, "reason", None) or error).strip()
-        raise OutsideError(
-            f"store {shown()}",
-            f"cannot be used ({reason.splitlines()[0] if reason else type(error).__name__})",
-            "Set MLFLOW_TRACKING_URI to a store you can write, e.g. sqlite:////home/you/mlflow.db, or see"
-            " `tippingpoint doctor`.",
-        ) from error
+        raise outside(error, reading) from error
+
+
+def outside(error: BaseException, reading: bool = False, of: str = "") -> OutsideError:
+    """What a store's error is told as, by whoever knows `of` what it is."""
+    where = of or f"store {shown()}"
+    if is_server() and (told := refusal(error, user(), reading)):
+        return (StoreRefusedError if told.status else OutsideError)(where, masked(told.what, uri()), told.remedy)
+    return OutsideError(
+        where,
+        f"cannot be used ({masked(reason_of(error), uri())})",
+        "Set MLFLOW_TRACKING_URI to a store you can write, e.g. sqlite:////home/you/mlflow.db, or see"
+        " `tippingpoint doctor`.",
+    )
 
 
 def named(client: MlflowClient, name: str, note: str | None = None, tags: dict[str, str] | None = None) -> None:
@@ -103,17 +126,34 @@ def named(client: MlflowClient, name: str, note: str | None = None, tags: dict[s
     each of these requests takes a second one while it holds its first. A server that shows a user nothing by default
     refuses to say whether it is there; making it is allowed all the same, if it is not.
     """
+    hidden: MlflowException | None = None
     try:
         client.get_registered_model(name)
         return
     except MlflowException as error:
-        if error.error_code not in map(ErrorCode.Name, (RESOURCE_DOES_NOT_EXIST, PERMISSION_DENIED)):
+        if error.error_code == ErrorCode.Name(PERMISSION_DENIED):
+            hidden = error
+        elif error.error_code != ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
             raise
     try:
         client.create_registered_model(name, tags=tags, description=note)
     except MlflowException as error:
         if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
             raise
+        if hidden is not None:
+            raise _hidden(f"models:/{name}") from hidden
+
+
+def _hidden(where: str, instead: str = "") -> StoreRefusedError:
+    """Of what is there, as it cannot be made, and is not shown to the user."""
+    what = f"is there, and not shown to user {user()!r} (403)"
+    return StoreRefusedError(where, what, f"Ask its owner, or an admin, for what is needed. {TABLE} {instead}".rstrip())
+
+
+def every(search: Callable[..., Any]) -> list[Any]:
+    """All that a search of the client finds, page after page."""
+    with store_errors(reading=True):
+        return list(get_results_from_paginated_fn(lambda most, token: search(max_results=most, page_token=token), 1000))
 
 
 def literal(name: str, where: str = "name") -> str:
@@ -160,8 +200,9 @@ def _read(path: Path) -> None:
 
 
 def sqlite_path(store: str) -> Path | None:
-    """The file of a SQLite store, None for other stores."""
-    return Path(store.removeprefix("sqlite:///")) if store.startswith("sqlite:///") else None
+    """The file of a SQLite store, None for other stores; in an address a blank, a # or a ? stands encoded."""
+    database = sqlalchemy.make_url(store).database if store.startswith("sqlite:///") else None
+    return Path(database) if database else None
 
 
 def experiment_id(client: MlflowClient, name: str) -> str:
@@ -173,10 +214,22 @@ def experiment_id(client: MlflowClient, name: str) -> str:
         When the store cannot be used, or the experiment is deleted in it.
     """
     with store_errors():
-        if (found := client.get_experiment_by_name(name)) is None:
+        hidden: MlflowException | None = None
+        try:
+            found = client.get_experiment_by_name(name)
+        except MlflowException as error:  # a server that shows nothing by default does not say that it is not there
+            if error.error_code != ErrorCode.Name(PERMISSION_DENIED):
+                raise
+            found, hidden = None, error
+        if found is None:
             try:
                 return str(client.create_experiment(name))
-            except MlflowException:
+            except MlflowException as error:
+                if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
+                    raise
+                if hidden is not None:
+                    remedy = "Or type tracking.experiment=another."
+                    raise _hidden(f"experiment {name!r}", remedy) from hidden
                 found = client.get_experiment_by_name(name)
                 if found is None:
                     raise
@@ -202,6 +255,18 @@ def page(path: str, host: str = "127.0.0.1", port: int = 5000) -> str:
 def uri() -> str:
     """The store's address."""
     return str(mlflow.get_tracking_uri())
+
+
+def user() -> str:
+    """As whom the client asks a tracking server; '' where it gives no name, or the store asks for none."""
+    if not is_server():
+        return ""
+    return unquote(urlsplit(uri()).username or "") or read_mlflow_creds().username or ""
+
+
+def visible() -> str:
+    """To whom, for a clause that says that nothing is there: a server may hide what there is."""
+    return f" that user {user()!r} may read" if user() else ""
 
 
 def shown() -> str:

@@ -16,7 +16,7 @@ from mlflow.protos.databricks_pb2 import PERMISSION_DENIED, ErrorCode
 
 from tippingpoint.core.errors import OutsideError, RefusedError
 from tippingpoint.tracking.actor import Actor
-from tippingpoint.tracking.backend import STORE_ERRORS, named, shown, store_errors
+from tippingpoint.tracking.backend import STORE_ERRORS, StoreRefusedError, named, outside, shown, store_errors
 from tippingpoint.tracking.grants import grant_line
 from tippingpoint.tracking.journal import (
     ANNOUNCED,
@@ -30,6 +30,7 @@ from tippingpoint.tracking.journal import (
     moves,
     told,
 )
+from tippingpoint.tracking.refusals import is_refusal
 
 JOURNAL = "tippingpoint.journal"
 """Tag of a model: the name of its journal. It never changes, so whoever sets it again tries a right and no more."""
@@ -77,7 +78,7 @@ def _try(what: str, of: str, write: Callable[[], object]) -> None:
                 missing = f"nothing was written: {who} may not edit the registered model {what}{of}"
                 remedy = f"Whoever manages {what}, or an admin, types: {grant_line(who, what)}"
                 raise OutsideError(f"models:/{what}", missing, remedy) from cause
-            if attempt == TRIES - 1:
+            if attempt == TRIES - 1 or isinstance(error, StoreRefusedError):
                 raise
 
 
@@ -149,6 +150,8 @@ def append(
             make_journal(client, name)
             client.create_model_version(journal_name(name), source or f"models:/{name}/{version}", tags=tags)
         except STORE_ERRORS as error:
+            if is_refusal(error):
+                raise outside(error) from error
             reason = error
     raise OutsideError(f"store {shown()}", f"takes no entry of the journal ({reason})", "Type the same line again.")
 

@@ -18,9 +18,9 @@ MOST = 50
 """Users that are looked at: each costs two requests."""
 
 
-def grant_line(user: str, model: str) -> str:
-    """What an admin types so that a user may edit a registered model."""
-    return _line(GRANT, {"username": user, "resource_id": model, "permission": "EDIT"})
+def grant_line(user: str, resource: str, kind: str = "registered_model") -> str:
+    """What an admin types so that a user may edit a registered model, or the `experiment` of that id."""
+    return _line(GRANT, {"username": user, "resource_id": resource, "permission": "EDIT"}, kind)
 
 
 def revoke_line(user: str, model: str) -> str:
@@ -28,9 +28,9 @@ def revoke_line(user: str, model: str) -> str:
     return _line(REVOKE, {"username": user, "resource_id": model})
 
 
-def _line(path: str, wanted: dict[str, str]) -> str:
+def _line(path: str, wanted: dict[str, str], kind: str = "registered_model") -> str:
     server = re.sub(r"(?<=://)[^/]*@", "", backend.uri().rstrip("/"))
-    said = shlex.quote(json.dumps({**wanted, "resource_type": "registered_model"}))
+    said = shlex.quote(json.dumps({**wanted, "resource_type": kind}))
     return f"curl -u ADMIN -X POST {server}{path} -H 'Content-Type: application/json' -d {said}"
 
 

@@ -29,7 +29,9 @@ from tippingpoint.core.errors import InputError
 from tippingpoint.core.strict import Component
 from tippingpoint.models.family import Family
 from tippingpoint.models.saved_form import foreign
+from tippingpoint.tracking.backend import outside, visible
 from tippingpoint.tracking.promotion import origin
+from tippingpoint.tracking.refusals import is_missing
 from tippingpoint.tracking.runs import in_pages
 from tippingpoint.tracking.tags import JOB, PARENT
 
@@ -160,10 +162,12 @@ def find_version(client: MlflowClient, reference: str, where: str = "models") ->
             return client.get_model_version_by_alias(name, alias)
         return client.get_model_version(name, version)
     except MlflowException as error:
+        if not is_missing(error):
+            raise outside(error, reading=True, of=reference) from error
         found = client.search_model_versions("tags.policy_name LIKE '%'", max_results=SHOWN)  # no journals
         names = [f"models:/{m.name}@{alias}" for m in client.search_registered_models() for alias in m.aliases]
         names += [f"models:/{v.name}/{v.version}" for v in found]
-        there = f"There are: {', '.join(names[:SHOWN])}." if names else "Nothing is registered yet."
+        there = f"There are: {', '.join(names[:SHOWN])}." if names else f"Nothing is registered yet{visible()}."
         raise InputError(where, f"there is no {reference}", there) from error
 
 
@@ -178,6 +182,8 @@ def stored_run(client: MlflowClient, run_id: str) -> StoredRun:
     try:
         return client.get_run(run_id)
     except MlflowException as error:
+        if not is_missing(error):
+            raise outside(error) from error
         raise InputError("models", f"there is no run {run_id} in this store", "See tippingpoint ui.") from error
 
 
@@ -214,6 +220,8 @@ def check_files(client: MlflowClient, reference: str) -> None:
         same = client.get_logged_model(model.model_id).artifact_location
         at = origin(client, find_version(client, reference) if logged is None else reference)
     except MlflowException as error:
+        if not is_missing(error):
+            raise outside(error) from error
         raise InputError("models", f"there is no {reference}", "Type models:/NAME/NUMBER.") from error
     if at != same:
         raise InputError(reference, "its source is not its run's model", "Name another version.")
@@ -238,6 +246,8 @@ def load(client: MlflowClient, run: StoredRun) -> LoadedModel:
             signature = _signature(folder, model_id, family.trusted)
             classifier = _opened(folder / "model.skops", family, model_id)
     except (OSError, MlflowException) as error:
+        if not is_missing(error):
+            raise outside(error, reading=True) from error
         raise InputError(
             "models", f"run {run.info.run_id} has lost its files ({error})", "Name another run."
         ) from error
@@ -344,6 +354,8 @@ def fetch(client: MlflowClient, run_id: str, path: str) -> bytes:
         try:
             return Path(client.download_artifacts(run_id, path, temporary)).read_bytes()
         except (OSError, MlflowException) as error:
+            if not is_missing(error):
+                raise outside(error, reading=True) from error
             raise InputError("models", f"run {run_id} has no {path} ({error})", "Simulate its models again.") from error
 
 
@@ -362,6 +374,8 @@ def fetch_version(client: MlflowClient, reference: str, path: str) -> bytes:
         try:
             return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=temporary)).read_bytes()
         except (OSError, MlflowException) as error:
+            if not is_missing(error):
+                raise outside(error, reading=True) from error
             raise InputError("models", f"{reference} has no {path} ({error})", "Name another version.") from error
 
 
@@ -378,4 +392,6 @@ def _latest(client: MlflowClient, experiment: str | None) -> StoredRun:
     for run in in_pages(client, ids, wanted, ["attributes.start_time DESC"], 10):
         if not run.outputs.model_outputs:  # a compare itself, not one of its families; it may stand under a sweep
             return run
-    raise InputError("models", "no finished compare in this store", "Type tippingpoint compare first, or name models.")
+    raise InputError(
+        "models", f"no finished compare in this store{visible()}", "Type tippingpoint compare first, or name models."
+    )

@@ -12,7 +12,7 @@ from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 
 from tippingpoint.core.errors import InputError, OutsideError, nearest
 from tippingpoint.core.overrides import override
-from tippingpoint.tracking.backend import STORE_ERRORS, literal, named, shown, store_errors
+from tippingpoint.tracking.backend import STORE_ERRORS, literal, named, outside, shown, store_errors, visible
 from tippingpoint.tracking.entries import PAUSE, TRIES, make_journal
 from tippingpoint.tracking.journal import (
     CARRIED_OUT,
@@ -30,6 +30,7 @@ from tippingpoint.tracking.journal import (
     moves,
     read,
 )
+from tippingpoint.tracking.refusals import is_refusal
 from tippingpoint.tracking.registry import CHALLENGER
 
 DESCRIPTION = "description"
@@ -92,7 +93,7 @@ def question(client: MlflowClient, name: str | None) -> str:
     if name in deleted or (deleted and not there):
         raise InputError("name", f"models:/{name or deleted[0]}: {DELETED[0]}", DELETED[1])
     if not there:
-        raise InputError("name", "nothing is registered in this store", "Type tippingpoint compare first.")
+        raise InputError("name", f"nothing is registered in this store{visible()}", "Type tippingpoint compare first.")
     if name is None:
         if len(there) > 1:
             what = f"several models are registered: {', '.join(there)}"
@@ -244,6 +245,8 @@ def carry_out(client: MlflowClient, name: str, entry: Entry, describe: Describe)
                 write()
                 written.append(what)
         except STORE_ERRORS as error:  # two that write the same alias at once
+            if is_refusal(error):
+                raise outside(error) from error
             reason = error
             continue
         if not todo and moves(client, name).at == journal.at:

@@ -11,6 +11,8 @@ from tippingpoint.core import stopping
 from tippingpoint.core.errors import InputError
 from tippingpoint.tracking.backend import literal, named, store_errors
 from tippingpoint.tracking.entries import make_journal
+from tippingpoint.tracking.journal import model_of
+from tippingpoint.tracking.rights import check_model
 
 if TYPE_CHECKING:  # history and status read no model, and answer sooner
     from tippingpoint.decisions import Deployment
@@ -38,6 +40,22 @@ class Version:
     def uri(self) -> str:
         """What `mlflow.pyfunc.load_model` takes."""
         return f"models:/{self.name}/{self.version}"
+
+
+def check_registering(client: MlflowClient, name: str) -> None:
+    """Refuse a name under which no version may be registered, before there is one to register.
+
+    Raises
+    ------
+    StoreRefusedError
+        When the model may not be edited, or its journal is not shown.
+    OutsideError
+        When the store cannot be used.
+    """
+    check_model(client, name, "Or type tracking.register_model=false.")
+    with store_errors():
+        if model_of(client, name) is not None:
+            make_journal(client, name)
 
 
 def register(

@@ -25,6 +25,7 @@ from tippingpoint.experiment.build import ask
 from tippingpoint.experiment.candidate import begin, run_tags
 from tippingpoint.experiment.findings import all_of
 from tippingpoint.experiment.fitted import FittedModel
+from tippingpoint.experiment.resume import stop_if_asked
 from tippingpoint.experiment.spec import ExperimentSpec
 from tippingpoint.reports.palette import colour
 from tippingpoint.reports.progress import searching
@@ -101,6 +102,8 @@ def tune(settings: TuneSettings, source: Source | None = None) -> TuneResult:
     Finished
         Under a sweep, when a finished run has the same config, data and code.
     """
+    if source is None:
+        stop_if_asked(settings, "tune")
     with searching() as bar, tempfile.TemporaryDirectory() as folder:
         bar.say("reading users")
         question = ask(settings, source)
@@ -180,7 +183,7 @@ def _lock(
             "policy": question.policy.digest,
             "economics": settings.economics.as_written(),
             "evidence": question.evidence.label,
-            "diagnostics": settings.diagnostics.accept,
+            **({"accepted": accepted} if (accepted := settings.diagnostics.accept) else {}),
             "registered": settings.tracking.register_model,
             **({"report": "full"} if settings.reported == "full" else {}),  # larger than what may be there
         }

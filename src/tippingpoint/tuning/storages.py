@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import optuna
 import sqlalchemy
 from filelock import FileLock
+from optuna.exceptions import ExperimentalWarning
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 
@@ -85,7 +87,7 @@ def storage_errors(place: str, more: tuple[type[Exception], ...] = ()) -> Iterat
         yield
     except STORAGE_ERRORS + more as error:
         cause = error.__cause__ or error
-        reason = " ".join(str(getattr(cause, "orig", None) or cause).split())
+        reason = masked(" ".join(str(getattr(cause, "orig", None) or cause).split()), str(place))
         raise OutsideError(
             f"tune.storage {masked(place)}",
             f"cannot be used ({reason[:200]})",
@@ -115,12 +117,14 @@ def _mend(path: Path) -> None:
 def _database(url: str) -> BaseStorage:
     for attempt in range(COLD_STARTS):
         try:
-            return RDBStorage(
-                url,
-                heartbeat_interval=BEAT_SECONDS,
-                grace_period=GRACE_SECONDS,
-                engine_kwargs={"pool_pre_ping": True},
-            )
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ExperimentalWarning)  # heartbeats are called so, in every worker
+                return RDBStorage(
+                    url,
+                    heartbeat_interval=BEAT_SECONDS,
+                    grace_period=GRACE_SECONDS,
+                    engine_kwargs={"pool_pre_ping": True},
+                )
         except (sqlalchemy.exc.IntegrityError, sqlalchemy.exc.ProgrammingError, RuntimeError):
             if attempt == COLD_STARTS - 1:  # another process makes the same tables at this moment
                 raise

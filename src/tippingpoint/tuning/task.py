@@ -49,7 +49,9 @@ def check(settings: TuneSettings, question: ExperimentSpec) -> None:
         if not question.evidence.measured:
             if vetoed := question.evidence.vetoed:
                 what = f"{' and '.join(sorted(money))} would rest on evidence that {vetoed[0]} vetoed"
-                raise InputError("tune.objectives", what, f"See tippingpoint diagnostics {vetoed[0]}; take a metric.")
+                raise InputError(
+                    "tune.objectives", what, "Take a metric (roc_auc); docs/diagnostics.md says what to do."
+                )
             raise InputError(
                 "tune.objectives",
                 f"{' and '.join(sorted(money))} would rest on assumptions: nothing was ever tried on these users",
@@ -71,7 +73,7 @@ def digests(settings: TuneSettings, question: ExperimentSpec) -> dict[str, str]:
         "split": settings.split.model_dump(),
         "seed": settings.seed,
         "tune": asked.model_dump(include={"objectives", "sampler", "grid_points", "folds", "prune"}),
-        "code": code_of(question),
+        "code": code_of(question.families, question.policy),
     }
     if question.train_on != "all":
         shared["train_on"] = question.train_on

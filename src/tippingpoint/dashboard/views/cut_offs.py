@@ -73,10 +73,10 @@ def page() -> None:
 
 def _diagnosed(simulation: Simulation) -> None:
     """What diagnostics found, in the words of every other place."""
-    told = [finding for finding in simulation.findings if finding.vetoes]
+    told = [finding for finding in simulation.findings if finding.takes_intervals]
     for finding in told:
         st.error(plain(finding))
-    if more := [finding for finding in simulation.findings if not finding.vetoes]:
+    if more := [finding for finding in simulation.findings if not finding.takes_intervals]:
         with st.expander(f"Diagnostics: {len(more)} more"):
             for finding in more:
                 st.markdown(f"- {plain(finding)}")

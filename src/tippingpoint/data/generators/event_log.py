@@ -97,6 +97,9 @@ class EventLog(EventSource):
     def origin(self) -> str:
         return "event_log"
 
+    def content(self) -> str | None:
+        return self.content_of(sorted(Path(features.__file__).parent.glob("*.sql")))
+
     @property
     def definition(self) -> Definition:
         """What is asked of the events; everyone is followed to the end, so nobody's horizon is open."""

@@ -13,6 +13,7 @@ import pandas as pd
 from pydantic import Field, field_validator, model_validator
 from scipy.special import expit, softmax
 
+from tippingpoint.core.foreign import of_ours
 from tippingpoint.core.strict import StrictModel
 from tippingpoint.data.contract import TableSchema, read_contract, shipped
 from tippingpoint.data.source import Source
@@ -149,6 +150,9 @@ class World(Source):
     @property
     def origin(self) -> str:
         return type(self).__module__.rpartition(".")[2]
+
+    def content(self) -> str | None:
+        return self.content_of(()) if of_ours(type(self)) else None  # what a plugin reads is not known
 
     @cached_property
     def written(self) -> TableSchema:

@@ -6,8 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from tippingpoint.data.users import Users
+from tippingpoint.evaluation import accuracy
+from tippingpoint.evaluation.metrics import calibration_line
 from tippingpoint.experiment.diagnostics.data import rarer
 from tippingpoint.experiment.diagnostics.registry import Finding, Found, diagnostic
+from tippingpoint.models.calibration import INSIDE
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.reports.estimates import interval
 
@@ -58,6 +62,14 @@ def of_scores(scored: Scored) -> Iterator[Finding | None]:
     yield worse_slices(scored.worse)
     yield no_better_than_a_column(scored.column, scored.gain)
     yield unexplained(scored.gap)
+
+
+def at_a_glance(users: Users, score: np.ndarray) -> Iterator[Finding | None]:
+    """What (n,) scores of users tell without a bootstrap: whether they rank, and can be taken as chances."""
+    if rarer(users.outcome) < 2 or not np.ptp(score):
+        return
+    yield does_not_rank(accuracy(users.outcome, score, users.codes)["roc_auc"])
+    yield off_calibration(*calibration_line(users.outcome, np.clip(score, *INSIDE), users.codes))
 
 
 @diagnostic(

@@ -14,6 +14,8 @@ from tippingpoint.core.overrides import override
 
 Level = Literal["warning", "veto"]
 P = ParamSpec("P")
+OF_A_WORD = ("TP403",)
+"""Vetoes that withhold a word, and leave intervals as they are."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,13 @@ class Finding:
 
     @property
     def vetoes(self) -> bool:
-        """Whether it takes an interval away."""
+        """Whether it is a veto that nobody accepted."""
         return self.level == "veto" and not self.accepted
+
+    @property
+    def takes_intervals(self) -> bool:
+        """Whether it takes an interval away, and not a word only."""
+        return self.vetoes and self.code not in OF_A_WORD
 
     def __str__(self) -> str:
         level = f"{self.level}, accepted ({self.accepted})" if self.accepted else self.level

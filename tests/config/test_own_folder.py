@@ -1,0 +1,76 @@
+"""Options in a folder of the user's own that are wrong: one message names the file, and the line where there is one."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tippingpoint.config.compose import compose, config_folder
+from tippingpoint.config.settings import TableSettings
+
+POLICY = (config_folder() / "policy/intent_bands.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (POLICY + "cuts: [0.1", "line 9"),
+        (POLICY + "name: again\n", "line 9"),
+        (POLICY.replace("0.40", "&a [*a]"), "line 5"),
+        ("# @package a b\n" + POLICY, "Too many components"),
+        ("defaults: 3\n" + POLICY, "must be a list of options"),
+        ("- a\n", "holds no keys"),
+    ],
+)
+@pytest.mark.parametrize("words", [("lint", "policy=mine"), ("diff", "mine", "intent_bands")])
+def test_an_option_that_is_wrong_is_named(
+    tmp_path: Path, refused: Callable[..., str], words: tuple[str, ...], text: str, said: str
+) -> None:
+    if words[0] == "diff" and ("@package" in text or "defaults" in text):
+        pytest.skip("policy diff reads the file without Hydra, which alone knows these")
+    (path := tmp_path / "policy/mine.yaml").parent.mkdir()
+    path.write_text(text)
+    message = refused("policy", *words, "data.users=200", "--config-dir", str(tmp_path))
+    assert str(path) in message
+    assert said in message
+
+
+def test_a_policy_of_the_users_own_is_compared(tmp_path: Path, call: Callable[..., int]) -> None:
+    (path := tmp_path / "policy/mine.yaml").parent.mkdir()
+    path.write_text((config_folder() / "policy/retention.yaml").read_text().replace("<= 60", "<= 50"))
+    words = ("data=retention", "data.users=300", "economics=retention")
+    assert call("policy", "diff", "mine", "retention", "--config-dir", str(tmp_path), *words) == 0
+
+
+def test_what_the_environment_holds_is_filed_as_it_was_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TABLE", "duckdb:///users.duckdb?password=s3cret")
+    words = ["data=sql", "data.url=${oc.env:TABLE}", "data.query=select 1", "data.target=${oc.env:NONE,y}"]
+    settings = TableSettings.from_config(compose("table", words))
+    assert "s3cret" in str(settings.model_dump())
+    assert settings.filed()["data"]["url"] == "${oc.env:TABLE}"
+    assert settings.filed()["data"]["target"] == "${oc.env:NONE,y}"
+    assert settings.filed()["data"]["query"] == "select 1"
+
+
+@pytest.mark.parametrize(
+    ("words", "key", "typed"),
+    [
+        (("run", "-m", "seed=-1,range(0,3)"), "seed", ["seed=-1,0,1,2"]),
+        (("run", "seed=${oc.env:NOT_THERE}"), "seed", []),
+        (("run", "seed=${nothing}"), "seed", []),
+        (("run", "seed=${odd:1}"), "seed", []),
+        (("run", "hydra.mode=X", "seed=1"), "hydra.mode", []),
+        (("run", "seed=1", "hydra.sweeper.params.x=1"), "hydra.sweeper.params.x", []),
+        (("run", "~nothing"), "nothing", []),
+        (("run", "hydra.run.dir=/proc/none"), "hydra.run.dir", []),
+        (("run", "--config-name=x"), "--config-name", []),
+        (("run", "-x"), "command line", []),
+    ],
+)
+def test_hydras_own_words_do_not_reach_the_screen(
+    refused: Callable[..., str], words: tuple[str, ...], key: str, typed: list[str]
+) -> None:
+    message = refused(*words)
+    assert message.key == key
+    assert typed == [] or typed in message.typed
+    assert not any(word in message for word in ("Error executing", "full_key", "hydra.cc", "Unexpected type", "usage:"))
