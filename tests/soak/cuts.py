@@ -13,8 +13,9 @@ from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as Registry
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as Tracking
 
+from tippingpoint.tracking.backend import every
 from tippingpoint.tracking.journal import ENDING
-from tippingpoint.tracking.runs import experiments, in_pages
+from tippingpoint.tracking.runs import in_pages
 
 WRITES = {
     Tracking: "create_experiment set_experiment_tag create_run update_run_info delete_run log_batch log_metric"
@@ -68,9 +69,13 @@ def cut_after(writes: int | None) -> Iterator[list[str]]:
 
 def held(client: MlflowClient) -> dict[str, Counter]:
     """All that counts in a store: what ended well, and what is registered, each as often as it is there."""
-    runs = [run for e in experiments(client) for run in in_pages(client, [e.experiment_id], "")]
+    runs = [run for e in every(client.search_experiments) for run in in_pages(client, [e.experiment_id], "")]
     ended = [run for run in runs if run.info.status == "FINISHED" and not _of_a_killed_one(run, runs)]
-    models = {m.model_id: m.status for e in experiments(client) for m in client.search_logged_models([e.experiment_id])}
+    models = {
+        m.model_id: m.status
+        for e in every(client.search_experiments)
+        for m in client.search_logged_models([e.experiment_id])
+    }
     names = [model.name for model in client.search_registered_models() if not model.name.endswith(ENDING)]
     return {
         "open": Counter(run.info.status for run in runs if run.info.status not in ("FINISHED", "KILLED", "FAILED")),

@@ -132,6 +132,7 @@ class LaunchedJob:
             stopping.check()  # an import that a signal cut short fails in words of its own
             if isinstance(raised, SystemExit | KeyboardInterrupt | GeneratorExit):
                 raise
+            stopping.check()  # an import that a signal cut short fails in words of its own
             told = raised if isinstance(raised, TippingpointError) else as_theirs(raised)
             error = told or UnexpectedError.of(raised)
             if config.get("debug"):

@@ -17,7 +17,7 @@ from tippingpoint.experiment.resume import SWEEP, SWEEP_JOB
 from tippingpoint.reports.markdown import shortened
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.registry import Client
-from tippingpoint.tracking.runs import Run, StoredRun, adopt, create, experiments, in_pages, reap
+from tippingpoint.tracking.runs import Run, StoredRun, adopt, create, in_pages, reap
 from tippingpoint.tracking.tags import JOB
 
 
@@ -69,7 +69,7 @@ def gather(asked: SweepRequest) -> list[Swept]:
     reap(client)
     gathered = []
     with backend.store_errors():
-        for experiment in experiments(client):
+        for experiment in backend.every(client.search_experiments):
             runs = members(client, experiment.experiment_id, asked.sweep_id)
             board = leaderboard([run for run in runs if run.data.tags[JOB] == asked.verb], asked.jobs)
             if board is not None:

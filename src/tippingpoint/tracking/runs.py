@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, Experiment, InputTag, LoggedModelOutput, LoggedModelStatus
+from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelOutput, LoggedModelStatus
 from mlflow.entities import Metric as Metric
 from mlflow.entities import Param as Param
 from mlflow.entities import Run as MlflowRun
@@ -31,7 +31,7 @@ from tippingpoint.decisions import Deployment
 from tippingpoint.models.calibration import Model
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.policies.policy import Policy
-from tippingpoint.tracking.backend import STORE_ERRORS, probe, store_errors, uri
+from tippingpoint.tracking.backend import STORE_ERRORS, every, probe, store_errors, uri
 from tippingpoint.tracking.tags import PARENT
 
 StoredRun = MlflowRun
@@ -229,17 +229,8 @@ def reap(client: MlflowClient) -> int:
     """Close as KILLED the runs that processes of this user and machine left RUNNING when they died; say how many."""
     with store_errors():
         filter_string = f"attributes.status = 'RUNNING' and tags.`{HOST}` = '{leases.here()}'"
-        left = list(in_pages(client, [e.experiment_id for e in experiments(client)], filter_string))
+        left = list(in_pages(client, [e.experiment_id for e in every(client.search_experiments)], filter_string))
         return sum(_close_if_dead(client, run.info.run_id) for run in left if _is_dead(run))
-
-
-def experiments(client: MlflowClient) -> Iterator[Experiment]:
-    """All experiments that are not deleted, however many."""
-    token: str | None = ""
-    while token is not None:
-        page = client.search_experiments(page_token=token or None)
-        yield from page
-        token = page.token or None
 
 
 def in_pages(
