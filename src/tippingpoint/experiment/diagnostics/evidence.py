@@ -104,8 +104,8 @@ def unequal_arms(users: Users) -> Found | None:
     f" {UNBALANCED:,.0f} experiments",
     why="Features that tell the action say that it was not drawn with the stated chances. Who got it differs from who"
     " did not, and the difference counts as an effect.",
-    remedy="Correct the assignment, or leave data.logging_probability out: the evidence is `logged` then, which estimates"
-    " the chances from the features.",
+    remedy="Correct the assignment, or leave data.logging_probability out: the evidence is `logged` then, which"
+    " estimates the chances from the features.",
 )
 def unbalanced(log_e: float) -> Found | None:
     """Whether features tell the action."""
@@ -294,7 +294,8 @@ def assumed(kind: Kind) -> Found | None:
     what="Whether the chance of each logged action is known.",
     threshold="it is estimated from the features",
     why="What drove the action and is in no feature counts as an effect of it.",
-    remedy="State the chances (data.logging_probability) where they are known; else assign a part of the actions at random.",
+    remedy="State the chances (data.logging_probability) where they are known; else assign a part of the actions at"
+    " random.",
 )
 def chances_unknown(kind: Kind) -> Found | None:
     """Whether chances are estimated."""
