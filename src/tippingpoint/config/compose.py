@@ -92,14 +92,20 @@ def compose(verb: str, overrides: Sequence[str] = (), config_dir: str | None = N
     >>> compose("run", ["model=logistic", "seed=3"]).seed
     3
     """
+    overrides = modern_words(verb, overrides)
+    with composing(verb, overrides, config_dir):
+        return _composed(verb, overrides, config_dir)
+
+
+def _composed(verb: str, overrides: Sequence[str], config_dir: str | None) -> "DictConfig":
+    """As `compose`; what Hydra raises is raised."""
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
 
-    overrides = modern_words(verb, overrides)
     named = [f"config_dir={quoted(config_dir)}"] if config_dir and verb in NAMING else []
     GlobalHydra.instance().clear()
-    with composing(verb, overrides, config_dir), initialize_config_dir(str(config_folder()), version_base="1.3"):
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
         return hydra_compose(verb, [*own_groups(config_dir), *named, *as_added(verb, overrides)])
 
 
@@ -234,19 +240,34 @@ def hydra_error(error: Exception, verb: str, overrides: Sequence[str], config_di
 
 
 def _culprit(error: Exception, verb: str, overrides: Sequence[str], config_dir: str | None) -> InputError:
-    """Name the one word without which the others can be composed; Hydra does not say which it cannot use."""
-    for k, word in enumerate(overrides):
-        others = [*overrides[:k], *overrides[k + 1 :]]
-        try:
-            if len(overrides) > 1:
-                compose(verb, others, config_dir)
-        except InputError:
-            continue
-        key, sign, value = masked(word).partition("=")
-        deleted = word.startswith("~") and not sign
-        what = "there is no such key to leave out" if deleted else f"cannot be set to {value!r}"
-        return InputError(key.lstrip("+~"), what, "--cfg job shows every key.")
+    """Name the one word without which the others can be composed, or that cannot alone; Hydra does not say which."""
+    without = {word: [*overrides[:k], *overrides[k + 1 :]] for k, word in enumerate(overrides)}
+    for word in overrides:
+        if len(overrides) == 1 or _composes(verb, without[word], config_dir):
+            return _unusable(word)
+    for word in overrides:
+        if not _composes(verb, [word], config_dir):
+            return _unusable(word)
     return InputError("command line", f"cannot be composed ({' '.join(str(error).split())})".rstrip("."))
+
+
+def _composes(verb: str, overrides: Sequence[str], config_dir: str | None) -> bool:
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        _composed(verb, overrides, config_dir)
+    except (InputError, HydraException, OmegaConfBaseException, *RAISED):
+        return False
+    return True
+
+
+def _unusable(word: str) -> InputError:
+    """Refuse a word that Hydra cannot use, whatever its reason."""
+    key, sign, value = masked(word).partition("=")
+    gone = word.startswith("~") and not sign
+    what = "there is no such key to leave out" if gone else f"cannot be set to {value!r}"
+    return InputError(key.lstrip("+~"), what, "--cfg job shows every key.")
 
 
 def _not_made_out(key: str, sign: str, value: str) -> InputError:

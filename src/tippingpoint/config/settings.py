@@ -86,7 +86,7 @@ class Terminal(StrictModel):
     debug: bool = False
 
     _written: Any = PrivateAttr(default=None)
-    """The composed config before anything in it was looked up."""
+    """The composed config before anything in it was looked up, where it holds text from the environment."""
 
     @classmethod
     def from_config(cls, config: DictConfig) -> Self:
@@ -101,7 +101,8 @@ class Terminal(StrictModel):
         assert isinstance(plain, dict)
         plain.pop("experiment", None)  # only its contents count, and they are merged by now
         settings = validate(cls, {str(key): value for key, value in plain.items()}, "")
-        settings._written = OmegaConf.to_container(config, resolve=False)
+        written = OmegaConf.to_container(config, resolve=False)
+        settings._written = written if FROM_ENVIRONMENT in str(written) else None
         return settings
 
     def filed(self) -> dict[str, Any]:

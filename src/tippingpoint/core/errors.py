@@ -53,8 +53,8 @@ class OutsideError(TippingpointError):
 
 
 def errno_of(error: OSError) -> int | None:
-    """Return the number of a system's error; of one that came through Rust it stands in the text only."""
-    found = re.search(r"os error (\d+)", str(error))
+    """Return the number of a system's error; of one that came through polars it stands in the text only."""
+    found = re.search(r"(?:os error |\[Errno )(\d+)", str(error))
     return error.errno or (int(found[1]) if found else None)
 
 
