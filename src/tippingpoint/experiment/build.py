@@ -81,9 +81,7 @@ def ask(settings: Settings, source: Source | None = None) -> ExperimentSpec:
 
 
 def _refuse_idle_costs(users: Users, economics: Economics) -> None:
-    if users.costs is not None and not economics.per_user:
-        what = f"{', '.join(map(str, users.costs))}: the economics {economics.name} read no costs of each user"
-        raise InputError("data.costs", what, "Type economics=cost_columns, or data.drop instead of data.costs.")
+    _check_costs(users, economics)
 
 
 def _refuse_unknown_actions(policy: Policy, actions: tuple[str, ...]) -> None:
@@ -93,6 +91,12 @@ def _refuse_unknown_actions(policy: Policy, actions: tuple[str, ...]) -> None:
         typed = " ".join(override(f"policy.actions.{segment}", other) for segment in wrong)
         what = f"no user ever got {unknown[0]!r}, so nothing is known about it"
         raise InputError("policy.actions", what, f"{nearest(unknown[0], actions)} Type {typed}, or another of them.")
+
+
+def _check_costs(users: Users, economics: Economics) -> None:
+    if users.costs is not None and not economics.per_user:
+        what = f"{', '.join(map(str, users.costs))}: the economics {economics.name} read no costs of each user"
+        raise InputError("data.costs", what, "Type economics=cost_columns, or data.drop instead of data.costs.")
 
 
 def fitted_on(question: ExperimentSpec, users: Users) -> np.ndarray:
