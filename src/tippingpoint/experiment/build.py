@@ -50,9 +50,8 @@ def ask(settings: Settings, source: Source | None = None) -> ExperimentSpec:
     assigned = evidence.of_assignment(users, kind, settings.seed, chosen)
     found = (*chosen.settle(data.of_users(users)), *assigned.findings, *chosen.settle(evidence.of_kind(users, kind)))
     log = log_of(kind, parts.train, parts.test, settings.seed) if kind in ("experiment", "logged") else None
-    valued = ValuedUsers.of(
-        kind, parts.train, parts.test, actions, economics, settings.seed, log, assigned.vetoed, chosen.accept
-    )
+    allowed = assigned.vetoed, chosen.accept
+    valued = ValuedUsers.of(kind, parts.train, parts.test, actions, economics, settings.seed, log, *allowed)
     return ExperimentSpec(
         name=source.question,
         origin=source.origin,
@@ -81,7 +80,9 @@ def ask(settings: Settings, source: Source | None = None) -> ExperimentSpec:
 
 
 def _refuse_idle_costs(users: Users, economics: Economics) -> None:
-    _check_costs(users, economics)
+    if users.costs is not None and not economics.per_user:
+        what = f"{', '.join(map(str, users.costs))}: the economics {economics.name} read no costs of each user"
+        raise InputError("data.costs", what, "Type economics=cost_columns, or data.drop instead of data.costs.")
 
 
 def _refuse_unknown_actions(policy: Policy, actions: tuple[str, ...]) -> None:
@@ -91,12 +92,6 @@ def _refuse_unknown_actions(policy: Policy, actions: tuple[str, ...]) -> None:
         typed = " ".join(override(f"policy.actions.{segment}", other) for segment in wrong)
         what = f"no user ever got {unknown[0]!r}, so nothing is known about it"
         raise InputError("policy.actions", what, f"{nearest(unknown[0], actions)} Type {typed}, or another of them.")
-
-
-def _check_costs(users: Users, economics: Economics) -> None:
-    if users.costs is not None and not economics.per_user:
-        what = f"{', '.join(map(str, users.costs))}: the economics {economics.name} read no costs of each user"
-        raise InputError("data.costs", what, "Type economics=cost_columns, or data.drop instead of data.costs.")
 
 
 def fitted_on(question: ExperimentSpec, users: Users) -> np.ndarray:
