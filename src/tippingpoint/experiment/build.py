@@ -45,9 +45,8 @@ def ask(settings: Settings, source: Source | None = None) -> ExperimentSpec:
     assigned = evidence.of_assignment(users, kind, settings.seed, chosen)
     found = (*chosen.settle(data.of_users(users)), *assigned.findings, *chosen.settle(evidence.of_kind(users, kind)))
     log = log_of(kind, parts.train, parts.test, settings.seed) if kind in ("experiment", "logged") else None
-    valued = ValuedUsers.of(
-        kind, parts.train, parts.test, actions, economics, settings.seed, log, assigned.vetoed, chosen.accept
-    )
+    allowed = assigned.vetoed, chosen.accept
+    valued = ValuedUsers.of(kind, parts.train, parts.test, actions, economics, settings.seed, log, *allowed)
     return ExperimentSpec(
         name=source.question,
         origin=source.origin,

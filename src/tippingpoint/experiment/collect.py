@@ -15,8 +15,7 @@ from tippingpoint.data.users import Users
 from tippingpoint.economics import Economics
 from tippingpoint.experiment.collected_evidence import EvidenceModels, PartEvidence, measure_names
 from tippingpoint.experiment.collected_tables import break_even_responses, movement, segments_of
-from tippingpoint.experiment.diagnostics import Chosen, Finding, data, evidence
-from tippingpoint.experiment.diagnostics import model as model_findings
+from tippingpoint.experiment.diagnostics import Chosen, data, evidence
 from tippingpoint.experiment.evidence import kind_of, rarely_taken
 from tippingpoint.experiment.valuation import BindingUsers
 from tippingpoint.offpolicy.cells import gather, grid
@@ -73,24 +72,22 @@ def gather_users(
         for model in models
     }
     decisions = {name: of.decide(bound, scores[name], beside) for name, of in known.items()}
-    test = known["test"]
+    validation, test = known.values()
     segments, groups = segments_of(parts.test, scores["test"], bound)
     if kind == "assumed" and economics.per_user:
         segments["break_even_response"] = break_even_responses(segments, groups, test.valued)
     tables = {"movement": movement(groups, bound)} | test.tables(scores["test"], decisions["test"])
     found = (*chosen.settle(data.of_users(users)), *assigned.findings, *chosen.settle(evidence.of_kind(users, kind)))
-    found += _of_scores(chosen, parts.test, scores["test"])
     found += tuple(test.findings(chosen, bound, scores["test"], assigned.vetoed))
     about = _of_users(first.question, source, users, kind) | _of_prices(economics, actions, excluded, users, test)
     about |= {"vetoed": list(assigned.vetoed), "findings": [finding.to_dict() for finding in found]}
-    about |= {"accepted": dict(chosen.accept), "cuts": cuts, "seed": seed}
     about |= {"users": {"all": len(users), "validation": len(parts.validation), "test": len(parts.test)}}
-    about |= _of_contestants(models, policies, bound)
+    about |= {"accepted": dict(chosen.accept), "cuts": cuts, "seed": seed} | _of_contestants(models, policies, bound)
     grouped = [(code, len(bound[m][p].segments)) for (m, p), code in groups.items()]
     return SufficientStatistics(
         about=about,
         scored={m: _scored(cuts, {part: scores[part][m] for part in known}, known, bound[m]) for m in models},
-        validation=join(decisions["validation"], known["validation"].valued.evidence, known["validation"].further),
+        validation=join(decisions["validation"], validation.valued.evidence, validation.further),
         test=join(decisions["test"], test.valued.evidence, test.further, test.log_blocks()),
         segments=segments,
         segment_cells=segment_cells(grouped, test.valued.evidence, test.further),
@@ -115,14 +112,6 @@ def _without_best(policies: dict[str, Policy], actions: tuple[str, ...]) -> tupl
     if len(of_all) == len(policies):
         return policies, False
     return {name: policy for name, policy in policies.items() if name not in of_all}, True
-
-
-def _of_scores(chosen: Chosen, test: Users, scores: dict[str, np.ndarray]) -> tuple[Finding, ...]:
-    """What each model's scores of the test users say of it."""
-    found: tuple[Finding, ...] = ()
-    for name, score in scores.items():
-        found += chosen.settle(model_findings.at_a_glance(test, score), name)
-    return found
 
 
 def _of_contestants(

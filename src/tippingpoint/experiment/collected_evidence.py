@@ -12,6 +12,7 @@ from tippingpoint.data.users import Users
 from tippingpoint.economics import Economics
 from tippingpoint.experiment.collected_tables import calibration_of_rewards, diagnostics, ranking
 from tippingpoint.experiment.diagnostics import Chosen, Finding, evidence
+from tippingpoint.experiment.diagnostics import model as model_findings
 from tippingpoint.experiment.diagnostics import policy as policy_findings
 from tippingpoint.experiment.evidence import Predict, fit_logging, fit_measure, fit_rewards, log_of
 from tippingpoint.experiment.simulation_result import BEST, ORACLE, PAIR
@@ -122,9 +123,10 @@ class PartEvidence:
         scores: Mapping[str, np.ndarray],
         vetoed: tuple[str, ...],
     ) -> Iterator[Finding]:
-        """What diagnostics find of each model's policies on these users."""
+        """What diagnostics find of each model's scores and policies on these users."""
         valued, log = self.valued, self.log
         for model, policies in bound.items():
+            yield from chosen.settle(model_findings.at_a_glance(valued.users, scores[model]), model)
             for name, policy in policies.items():
                 of = f"{model}{PAIR}{name}"
                 if log is not None and not vetoed:

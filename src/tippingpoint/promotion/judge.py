@@ -181,9 +181,7 @@ def judge(
     say("scoring test users with both")
     scores = _score_both(candidate, champion, users)
     valued = _valued(candidate, users, chosen)
-    findings = valued.findings
-    if isinstance(valued, _Valued):
-        findings += _of_policy(candidate, users, scores.own, valued, chosen)
+    findings = valued.findings + _of_policy(candidate, users, scores.own, valued, chosen)
     found = [*_of_scores(gate, candidate, users, scores, valued, sure, say)]
     say("looking at the model")
     found += _of_model(client, gate, candidate, users, scores.own)
@@ -196,11 +194,14 @@ def judge(
     if gate.diagnostics:
         found.append((gate.diagnostics, soundness_checks.diagnosed(findings)))
     checks = tuple(check.when_inconclusive(asked.inconclusive) for asked, check in found)
-    written = json.dumps(gate.model_dump(mode="json", by_alias=True), sort_keys=True)
-    digest = hashlib.sha256(written.encode()).hexdigest()[:8]
-    size = len(users.parts.test)
-    asked_of = f"{gate.name} {digest}"
+    size, asked_of = len(users.parts.test), f"{gate.name} {_digest(gate)}"
     return Judgement(asked_of, candidate.uri, against, users.test, size, look, sure, checks, findings)
+
+
+def _digest(gate: Gate) -> str:
+    """8 hex digits of what a gate asks."""
+    written = json.dumps(gate.model_dump(mode="json", by_alias=True), sort_keys=True)
+    return hashlib.sha256(written.encode()).hexdigest()[:8]
 
 
 @dataclass(frozen=True)
@@ -383,10 +384,10 @@ def _valued(candidate: Contestant, users: JudgedUsers, chosen: Chosen) -> _Value
 
 
 def _of_policy(
-    candidate: Contestant, users: JudgedUsers, score: np.ndarray, valued: _Valued, chosen: Chosen
+    candidate: Contestant, users: JudgedUsers, score: np.ndarray, valued: _Valued | _NotValued, chosen: Chosen
 ) -> Findings:
     """What diagnostics find of the candidate's policy on test."""
-    if candidate.decider is None:
+    if candidate.decider is None or isinstance(valued, _NotValued):
         return ()
     policy, test = candidate.decider.policy, users.parts.test
     if not {*policy.actions.values()} <= {*valued.of.actions}:
