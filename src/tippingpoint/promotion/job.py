@@ -20,7 +20,7 @@ from tippingpoint.tracking import backend, promotion
 from tippingpoint.tracking.actor import Actor
 from tippingpoint.tracking.champion import ChampionStatus, champion_status, identity, settled_status
 from tippingpoint.tracking.entries import append, judged, try_rights
-from tippingpoint.tracking.journal import CHAMPION, Entry, Kind, moves, read
+from tippingpoint.tracking.journal import CHAMPION, NEWEST, Entry, Kind, moves, read
 from tippingpoint.tracking.models import find
 from tippingpoint.tracking.promotion import aliases, copied, describe_again, make_environment, version_of, versions
 from tippingpoint.tracking.provenance import provenance
