@@ -156,14 +156,12 @@ def as_added(verb: str, overrides: Sequence[str]) -> list[str]:
 
 
 def _brought_along(verb: str, overrides: Sequence[str]) -> list[str]:
-    """Words that go without saying: shares of users for a table of one's own; in `simulate` what models have stays.
+    """Words that go without saying: bands at shares of users for a table of one's own.
 
     >>> _brought_along("compare", ["data=csv", "data.path=users.csv"])
     ['policy=intent_shares']
     """
     typed = {word.lstrip("+").partition("=")[0] for word in overrides}
-    if verb == "simulate":  # some data bring a policy and prices along, which are not those of the models
-        return [f"{group}=null" for group in ("policy", "economics") if "data" in typed and group not in typed]
     own = any(re.fullmatch(rf"data=({'|'.join(OWN)})", word) for word in overrides)
     if verb in DECIDING and own and not typed & {"policy", "policy.cuts", "experiment"}:
         return ["policy=intent_shares"]
