@@ -30,6 +30,11 @@ def refused(refused: Callable[..., str]) -> Callable[..., str]:
     return partial(refused, "simulate", "cuts=40")
 
 
+def test_a_budget_is_refused_where_no_policy_has_cut_offs(compared: tuple, refused: Callable[..., Refusal]) -> None:
+    said = refused(f"models=[{compared[0].filed.run_id}]", "policy=top_fraction", "budget.contacts=300")
+    assert said.startswith("budget: would change nothing: top_fraction has no cut-offs")
+
+
 @pytest.mark.parametrize(
     ("overrides", "key", "named"),
     [
@@ -58,11 +63,6 @@ def refused(refused: Callable[..., str]) -> Callable[..., str]:
         (["budget.contacts=5", "budget.money=5"], "budget", ""),
     ],
 )
-def test_a_budget_is_refused_where_no_policy_has_cut_offs(refused: Callable[..., Refusal]) -> None:
-    said = refused("policy=top_fraction", "budget.contacts=300")
-    assert said.startswith("budget: would change nothing: top_fraction has no cut-offs")
-
-
 def test_bad_input_is_told_in_one_message(
     compared: tuple, overrides: list[str], key: str, named: str, refused: Callable[..., Refusal]
 ) -> None:
