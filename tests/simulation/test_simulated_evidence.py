@@ -55,6 +55,8 @@ def test_every_estimator_stands_beside_the_default_at_any_price(compared: tuple,
                 assert row[f"{column}_per_user_experiment"] == pytest.approx(expected.value, abs=1e-9)
                 if estimator == "dm":  # its spread says nothing of its bias
                     assert np.isnan(row[f"{column}_per_user_experiment_se"])
+                elif estimator in ("dr", "sndr"):  # no less than expected outcomes make it
+                    assert row[f"{column}_per_user_experiment_se"] >= expected.estimate.se * (1 - 1e-6)
                 else:
                     assert row[f"{column}_per_user_experiment_se"] == pytest.approx(expected.estimate.se, rel=1e-6)
         default = anew.simulation.values[name]["uplift_per_user"]
