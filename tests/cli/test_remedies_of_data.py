@@ -147,7 +147,7 @@ def typist(
     for module in (run, comparison):
         monkeypatch.setattr(module, "ask", asked)
     monkeypatch.setattr(task, "check", lambda *given, step=task.check: went(step(*given)))
-    for module, step in ((server, "run"), (dashboard, "serve_pages")):
+    for module, step in ((server._Server, "run"), (dashboard, "serve_pages")):
         monkeypatch.setattr(module, step, went)
     typing = Typist(call, capsys, FILL)
     typing.record(monkeypatch)

@@ -148,7 +148,7 @@ def typist(
     refusals.tables(workspace)
     tables(workspace)
     monkeypatch.setattr(promotion, "judge", went)
-    monkeypatch.setattr(server, "run", went)
+    monkeypatch.setattr(server._Server, "run", went)
     monkeypatch.setattr(web_server, "subprocess", SimpleNamespace(Popen=went))
     monkeypatch.setattr(dashboard, "serve_pages", went)
     typing = Typist(call, capsys, FILL)

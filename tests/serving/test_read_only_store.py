@@ -63,6 +63,6 @@ def test_what_only_reads_reads_a_store_that_cannot_be_written(
 
 
 def test_what_writes_says_at_once_that_it_cannot(closed: Path, bound: tuple[str, ...], tmp_path: Path) -> None:
-    done = typed(bound, tmp_path, "status")
+    done = typed(bound, tmp_path, "promote", "1")
     assert done.returncode == 3
     assert "cannot be used" in done.stderr

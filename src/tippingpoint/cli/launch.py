@@ -130,9 +130,8 @@ class LaunchedJob:
                 result = _answer(job, settings.from_config(config), self.columns if away else None)
         except BaseException as raised:  # kept from Hydra, so that the rest of a sweep goes on; a panic of polars too
             stopping.check()  # an import that a signal cut short fails in words of its own
-            if isinstance(raised, SystemExit | KeyboardInterrupt | GeneratorExit):
+            if not isinstance(raised, Exception) and type(raised).__name__ != "PanicException":
                 raise
-            stopping.check()  # an import that a signal cut short fails in words of its own
             told = raised if isinstance(raised, TippingpointError) else as_theirs(raised)
             error = told or UnexpectedError.of(raised)
             if config.get("debug"):
