@@ -228,7 +228,9 @@ def hydra_error(error: Exception, verb: str, overrides: Sequence[str], config_di
     if isinstance(error, OverrideParseException):
         return _not_made_out(*masked(error.override).partition("="))
     if found := re.search(r"Multiple values for ([\w/]+)", text):
-        return InputError(found[1], "is chosen already", f"Leave out the +: type {found[1]}=….")
+        begins = f"{found[1]}="
+        typed = next((w.lstrip("+") for w in overrides if w.lstrip("+").startswith(begins)), f"{begins}…")
+        return InputError(found[1], "is chosen already", f"Leave out the +: type {typed}.")
     if found := re.search(r"Cannot find primary config '([^']*)'", text):
         names = sorted(path.stem for path in config_folder().glob("*.yaml"))
         return InputError("--config-name", f"there is no config {found[1]!r}", nearest(found[1], names))
