@@ -18,6 +18,7 @@ import pytest
 from tests.cli.typing_remedies import Case, Typist
 from tests.frozen import refusals
 from tests.measurement.measuring import decided
+from tippingpoint.tracking.tags import JOB
 
 FOLDERS = ("dashboard/", "data/decisions.py", "decisions/", "experiment/collect.py", "measurement/", "promotion/")
 FOLDERS += ("reports/", "scoring/", "serving/", "simulation/", "tracking/")
@@ -51,6 +52,8 @@ BEFORE_ANY_MODEL = (
 WITH_A_MODEL = (
     *(Case(line) for line in refusals.WITH_STORE if not line.startswith("run ")),
     Case("measure decisions=duckdb:///app.duckdb outcomes=o.csv"),
+    Case("measure decisions=d.parquet outcomes=o.csv outcomes_id=user_idd"),
+    Case("measure decisions=d.parquet outcomes=o.csv outcome=convertd"),
     Case(f"{MEASURE} outcomes=o.csv decisions_id='user  id'", ["decisions_id=user_id"]),
     Case("measure decisions=odd.parquet outcomes=o.csv decisions_id='user id'"),
     Case("measure decisions=unnone.parquet outcomes=o.csv"),
@@ -120,7 +123,6 @@ NOT_TYPED = {
     "measurement/join.py id_of": "not all of its three are typed yet",
     "measurement/outcomes.py _came": "not all of its two are typed yet",
     "reports/web_server.py serve_pages": "one of its two is typed; the other takes a program that fails",
-    "simulation/job.py _refuse_what_needs_users": "a finished simulation: not typed yet",
     "simulation/job.py _asked": "one of its two is typed; the other takes prices of each user: tests/simulation",
     "tracking/backend.py outside": "a server that does not answer: tests/tracking",
     "tracking/entries.py _taken": "a race: tests/soak",
@@ -236,6 +238,9 @@ def test_what_refusals_of_models_and_decisions_say_to_type_is_typed_and_they_are
         port = str(taken.getsockname()[1])
         put = (replace(case, line=case.line.replace("RUN", other).replace("PORT", port)) for case in WITH_A_MODEL)
         type_all(put)
+    assert typist.call("simulate", "cuts=10") == 0
+    (simulated,) = client.search_runs([loose[0].info.experiment_id], f"tags.`{JOB}` = 'simulate'", max_results=1)
+    typist.type(Case(f"simulate models=[{simulated.info.run_id}] cuts=12"))
     own = ("data=csv", "data.path=fit.csv", "data.target=converted", "data.name=other", "data.drop=[action]")
     text = Path("users.csv").read_text()
     Path("fit.csv").write_text(text)
