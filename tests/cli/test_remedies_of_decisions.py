@@ -52,8 +52,9 @@ BEFORE_ANY_MODEL = (
 WITH_A_MODEL = (
     *(Case(line) for line in refusals.WITH_STORE if not line.startswith("run ")),
     Case("measure decisions=duckdb:///app.duckdb outcomes=o.csv"),
-    Case("measure decisions=d.parquet outcomes=o.csv outcomes_id=user_idd"),
-    Case("measure decisions=d.parquet outcomes=o.csv outcome=convertd"),
+    Case(f"{MEASURE} outcomes=o.csv outcomes_id=user_idd", ["outcomes_id=user_id"]),
+    Case(f"{MEASURE} outcomes=o.csv outcome=convertd", ["outcome=converted"]),
+    Case(f"{MEASURE} outcomes=either.csv outcome=converted"),
     Case(f"{MEASURE} outcomes=o.csv decisions_id='user  id'", ["decisions_id=user_id"]),
     Case("measure decisions=odd.parquet outcomes=o.csv decisions_id='user id'"),
     Case("measure decisions=unnone.parquet outcomes=o.csv"),
@@ -120,8 +121,6 @@ NOT_TYPED = {
     "dashboard/uploads.py look_at_table": "a page says it: tests/dashboard",
     "decisions/reasons.py Reasons._centre": "no shipped family is without it",
     "measurement/job.py _joined": "two versions that mean other outcomes: tests/measurement",
-    "measurement/join.py id_of": "not all of its three are typed yet",
-    "measurement/outcomes.py _came": "not all of its two are typed yet",
     "reports/web_server.py serve_pages": "one of its two is typed; the other takes a program that fails",
     "simulation/job.py _asked": "one of its two is typed; the other takes prices of each user: tests/simulation",
     "tracking/backend.py outside": "a server that does not answer: tests/tracking",
@@ -185,6 +184,9 @@ def tables(folder: Path) -> None:
     came = {
         "o": outcomes,
         "otherwise": outcomes.rename({"user_id": "client"}),
+        "either": outcomes.rename({"user_id": "client"}).with_columns(
+            userid=pl.format("q{}", pl.int_range(pl.len()).clip(2))
+        ),
         "twice_named": outcomes.rename({"user_id": "client"}).with_columns(id=pl.lit("x")),
         "strangers": outcomes.rename({"user_id": "client"}).with_columns(user_id="z" + ids),
         "odd": outcomes.rename({"user_id": "user, id", "converted": "con, verted"}),
