@@ -19,9 +19,9 @@ from tippingpoint.config.settings import HistorySettings, PromoteSettings
 from tippingpoint.core.errors import InputError, RefusedError
 from tippingpoint.data.users import Users
 from tippingpoint.promotion import judge
+from tippingpoint.promotion.contestants import Contestant
 from tippingpoint.promotion.history import history
 from tippingpoint.promotion.job import promote
-from tippingpoint.promotion.judge import Contestant
 from tippingpoint.promotion.registry_status import described
 from tippingpoint.tracking import champion
 from tippingpoint.tracking.entries import append
@@ -242,7 +242,7 @@ def test_a_champion_that_does_not_load_stands_in_the_way_only_until_one_says_so(
 def test_assumed_evidence_is_no_reason_to_promote_and_has_no_number(
     client: MlflowClient, compared: tuple, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tippingpoint.promotion.judge.kind_of", lambda wanted, users: "assumed")
+    monkeypatch.setattr("tippingpoint.promotion.valuing.kind_of", lambda wanted, users: "assumed")
     result = promoting("dry_run=true", "gate.value.inconclusive=blocks")
     assert words_of(result)["value"] == "inconclusive"
     assert result.refused

@@ -11,7 +11,8 @@ from tippingpoint.core.errors import InputError, RefusedError
 from tippingpoint.core.overrides import override
 from tippingpoint.experiment.diagnostics import Chosen
 from tippingpoint.promotion import report
-from tippingpoint.promotion.judge import Contestant, contestant, judge, judged_users
+from tippingpoint.promotion.contestants import Contestant, contestant, judged_users
+from tippingpoint.promotion.judge import judge
 from tippingpoint.promotion.registry_status import carried_out, described, named
 from tippingpoint.promotion.verdict import Judgement
 from tippingpoint.reports.progress import progress

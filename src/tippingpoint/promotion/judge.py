@@ -4,7 +4,6 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,128 +11,27 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 
 from tippingpoint.config.gate_settings import Gate, GateCheck
-from tippingpoint.config.retyped import retyped
-from tippingpoint.config.settings import Split
 from tippingpoint.core.errors import InputError
-from tippingpoint.core.strict import Component, validate
 from tippingpoint.data.column_rules import CLOCKS
 from tippingpoint.data.profile import LEAK
-from tippingpoint.data.source import Source
-from tippingpoint.data.splits import Parts, split
 from tippingpoint.data.users import Users
-from tippingpoint.decisions import Decider
-from tippingpoint.economics import Economics
 from tippingpoint.evaluation.baselines import best_column
 from tippingpoint.experiment.collect import check_columns, score_users
-from tippingpoint.experiment.diagnostics import Chosen, Findings, evidence, operation
-from tippingpoint.experiment.diagnostics import policy as policy_findings
-from tippingpoint.experiment.evidence import kind_of, log_of
-from tippingpoint.experiment.valuation import ValuedUsers
+from tippingpoint.experiment.diagnostics import Chosen, operation
 from tippingpoint.explanation import background_of, explain
 from tippingpoint.models.calibration import Model
 from tippingpoint.models.family import Family
-from tippingpoint.offpolicy.evidence import Log
 from tippingpoint.promotion import quality_checks, soundness_checks
 from tippingpoint.promotion.alpha_spending import level
+from tippingpoint.promotion.contestants import Contestant, JudgedUsers, Scores
+from tippingpoint.promotion.valuing import NotValued, Valued, of_policy, value_check, valued_users
 from tippingpoint.promotion.verdict import Check, Judgement
-from tippingpoint.tracking.deciders import held
-from tippingpoint.tracking.models import LoadedModel, find, load
-from tippingpoint.tracking.promotion import version_of
+from tippingpoint.tracking.models import LoadedModel
 from tippingpoint.tracking.registry import Client
 from tippingpoint.tracking.reload import clean_scores, files
 
 TIMED = 30
 """Rows that are scored one by one for the latency, whose median counts."""
-
-
-@dataclass(frozen=True)
-class Contestant:
-    """A registered version with its model.
-
-    Parameters
-    ----------
-    uri
-        `models:/conversion/3`.
-    decider
-        What `score` and `serve` decide with; None where they refuse the version.
-    amiss
-        Why they do: its source points elsewhere, its policy or deployment is another or does not fit; '' where not.
-    read
-        When its run read the users, milliseconds since 1970.
-    """
-
-    uri: str
-    model: LoadedModel
-    decider: Decider | None
-    amiss: str
-    read: int
-
-    def same(self, data: Component | None) -> str:
-        """Words that select what it was fitted with: its data, or those given instead, policy, prices and split."""
-        config = self.model.config
-        return retyped(config if data is None else config | {"data": data.model_dump()})
-
-
-@dataclass(frozen=True)
-class JudgedUsers:
-    """Users that a version is judged on.
-
-    Parameters
-    ----------
-    test
-        Identifies these test users: content and split.
-    """
-
-    users: Users
-    parts: Parts
-    test: str
-
-
-def contestant(client: Client, name: str, number: str) -> Contestant:
-    """A registered version, loaded as score and serve load it; what they would refuse is kept as a sentence.
-
-    Raises
-    ------
-    InputError
-        When there is no such version, it is not of ours, or its file is refused.
-    """
-    version = version_of(client, name, number)
-    uri = f"models:/{name}/{number}"
-    if not version.run_id:
-        raise InputError(uri, "was registered without a run: its users and its policy are not known", "Name another.")
-    run = find(client, uri)[0]
-    model = load(client, run)
-    decider, amiss = None, ""
-    try:
-        decider = held(client, version, model).decider
-    except InputError as error:
-        amiss = error.what
-    return Contestant(uri, model, decider, amiss, int(run.info.start_time))
-
-
-def judged_users(contestant: Contestant, data: Component | None) -> JudgedUsers:
-    """The users a version's run was judged on, read again and split as it did.
-
-    Raises
-    ------
-    InputError
-        When they are no longer what they were.
-    """
-    model = contestant.model
-    component = data or Component.of(model.config["data"], "data")
-    source = component.build(Source, "data")
-    users = source.load()
-    if users.digest != model.data_digest:
-        raise InputError(
-            "data",
-            f"{source.origin} no longer holds the users {contestant.uri} was judged on (digest {users.digest},"
-            f" was {model.data_digest})",
-            "Bring them back, type data=… where they are now, or compare again on those there are now:"
-            f" {' '.join(['tippingpoint compare', contestant.same(data)]).rstrip()}",
-        )
-    shares = validate(Split, model.config["split"], "split")
-    cut = hashlib.sha256(json.dumps(shares.model_dump(), sort_keys=True).encode()).hexdigest()[:8]
-    return JudgedUsers(users, split(users, shares), f"{users.digest}-{cut}")
 
 
 def judge(
@@ -180,8 +78,8 @@ def judge(
     sure = level(look, gate.alpha) / (max(reported, 1) if picked else 1)
     say("scoring test users with both")
     scores = _score_both(candidate, champion, users)
-    valued = _valued(candidate, users, chosen)
-    findings = valued.findings + _of_policy(candidate, users, scores.own, valued, chosen)
+    valued = valued_users(candidate, users, chosen)
+    findings = valued.findings + of_policy(candidate, users, scores.own, valued, chosen)
     found = [*_of_scores(gate, candidate, users, scores, valued, sure, say)]
     say("looking at the model")
     found += _of_model(client, gate, candidate, users, scores.own)
@@ -204,36 +102,18 @@ def _digest(gate: Gate) -> str:
     return hashlib.sha256(written.encode()).hexdigest()[:8]
 
 
-@dataclass(frozen=True)
-class _Scores:
-    """Scores of the test users by a version, and by what it is held against.
-
-    Parameters
-    ----------
-    champion
-        Whose `other` are; None where they are the outcome rate of train for everyone.
-    unlike
-        Why the two cannot be compared; '' where they can.
-    """
-
-    own: np.ndarray
-    other: np.ndarray
-    champion: Contestant | None
-    unlike: str
-
-
-def _score_both(candidate: Contestant, champion: Contestant | str | None, users: JudgedUsers) -> _Scores:
+def _score_both(candidate: Contestant, champion: Contestant | str | None, users: JudgedUsers) -> Scores:
     test = users.parts.test
     own = score_users(candidate.uri, candidate.model, test)
     constant = np.full(len(test), float(users.parts.train.outcome.mean()))
     if champion is None or isinstance(champion, str):
-        return _Scores(own, constant, None, champion or "")
+        return Scores(own, constant, None, champion or "")
     try:
         unlike = _unseen(candidate.model, champion, users.users)
         other = constant if unlike else score_users(champion.uri, champion.model, test)
     except InputError as error:
-        return _Scores(own, constant, champion, str(error))
-    return _Scores(own, other, champion, unlike)
+        return Scores(own, constant, champion, str(error))
+    return Scores(own, other, champion, unlike)
 
 
 Asked = tuple[GateCheck, Check]
@@ -244,8 +124,8 @@ def _of_scores(
     gate: Gate,
     candidate: Contestant,
     users: JudgedUsers,
-    scores: _Scores,
-    valued: "_Valued | _NotValued",
+    scores: Scores,
+    valued: "Valued | NotValued",
     sure: float,
     say: Callable[[str], None],
 ) -> Iterator[Asked]:
@@ -265,7 +145,7 @@ def _of_scores(
         )
     if value := gate.value:
         say("valuing both policies")
-        yield value, paired("value", lambda: _value(candidate, scores, valued, value.margin, sure))
+        yield value, paired("value", lambda: value_check(candidate, scores, valued, value.margin, sure))
     if limits := gate.calibration:
         yield limits, quality_checks.calibrated(test.outcome, own, limits.slope, limits.intercept, group)
     if sliced := gate.slices:
@@ -340,87 +220,6 @@ def _unseen(model: LoadedModel, champion: Contestant, users: Users) -> str:
             return f"the champion's users were not split by {id_!r}, so that it may have learnt from these"
     check_columns("the champion", theirs, users)
     return ""
-
-
-@dataclass(frozen=True)
-class _Valued:
-    """The test users with evidence, and what diagnostics found of it.
-
-    Parameters
-    ----------
-    log
-        What was done to them; None for other kinds of evidence.
-    """
-
-    of: ValuedUsers
-    log: Log | None
-    findings: Findings
-
-
-@dataclass(frozen=True)
-class _NotValued:
-    """Why a version's users cannot be valued."""
-
-    why: str
-    findings: Findings = ()
-
-
-def _valued(candidate: Contestant, users: JudgedUsers, chosen: Chosen) -> _Valued | _NotValued:
-    """Gather evidence of the test users at the candidate's prices, and hold it against the diagnostics."""
-    config, parts, everyone = candidate.model.config, users.parts, users.users
-    seed = int(config["seed"])
-    try:
-        economics = Component.of(config["economics"], "economics").build(Economics, "economics")
-        kind = kind_of(config["evidence"], everyone)
-        if kind == "assumed":
-            return _NotValued("the evidence is assumed: no experiment stands behind it")
-        assigned = evidence.of_assignment(everyone, kind, seed, chosen)
-        log = log_of(kind, parts.train, parts.test, seed) if kind in ("experiment", "logged") else None
-        allowed = assigned.vetoed, tuple(chosen.accept)
-        valued = ValuedUsers.of(kind, parts.train, parts.test, everyone.actions, economics, seed, log, *allowed)
-    except InputError as error:
-        return _NotValued(str(error).rstrip("."))
-    return _Valued(valued, log, assigned.findings)
-
-
-def _of_policy(
-    candidate: Contestant, users: JudgedUsers, score: np.ndarray, valued: _Valued | _NotValued, chosen: Chosen
-) -> Findings:
-    """What diagnostics find of the candidate's policy on test."""
-    if candidate.decider is None or isinstance(valued, _NotValued):
-        return ()
-    policy, test = candidate.decider.policy, users.parts.test
-    if not {*policy.actions.values()} <= {*valued.of.actions}:
-        return ()
-    found = [*policy_findings.of_policy(policy_findings.Decided.of(policy, test, score))]
-    if valued.log is not None and valued.of.evidence.measured:
-        decision = valued.of.decide(policy, score)
-        estimated = valued.of.evidence.kind == "logged"
-        weights = evidence.Weights.of(valued.log, decision, valued.of.reward_slope, estimated)
-        found += [*evidence.of_weights(weights)]
-    return chosen.settle(found)
-
-
-def _value(candidate: Contestant, scores: _Scores, valued: _Valued | _NotValued, margin: float, sure: float) -> Check:
-    """Paired difference of the values of the two policies, at the candidate's prices."""
-    by = candidate.decider, (scores.champion or candidate).decider
-    if by[0] is None or by[1] is None:
-        return Check("value", "inconclusive", "one of them does not decide")
-    if isinstance(valued, _NotValued):
-        return Check("value", "inconclusive", valued.why)
-    users, own, other = valued.of, by[0].policy, by[1].policy
-    if vetoed := users.evidence.vetoed:
-        return Check(
-            "value", "inconclusive", f"the evidence ({users.evidence.kind}) is vetoed by {' and '.join(vetoed)}"
-        )
-    if unknown := {*own.actions.values(), *other.actions.values()} - {*users.actions}:
-        return Check("value", "inconclusive", f"no user ever got {', '.join(sorted(unknown))}")
-    try:
-        mine, champion = users.value(own, scores.own), users.value(other, scores.other)
-    except InputError as error:
-        return Check("value", "inconclusive", str(error).rstrip("."))
-    basis, kind = mine.basis(champion), users.evidence.kind
-    return quality_checks.value(mine.contribution, champion.contribution, kind, margin, sure, basis, mine.group)
 
 
 def _opened(family: Family, classifier: Any) -> Model:
