@@ -19,6 +19,7 @@ RIGHTS = "decision: who may edit the model decides what its journal says; who= i
 INTERVALS = "decision: an interval rests on expected outcomes, and is no narrower than they make it"
 OUT_OF_FOLD = "decision: a search's winner keeps the scores of validation users by models that did not learn from them"
 DIAGNOSED = "decision: what jobs find has codes, stands everywhere in the same words, and may veto"
+EFFECTS = "decision: effects are looked at along every score, by a line and by groups"
 ALLOWED: tuple[Allowed, ...] = (
     Allowed(r"(?s).*", "cannot tell", "inconclusive", ISSUE),
     Allowed(r"(policy diff|lint).*\.key", "scored_by", "model", ISSUE),
@@ -55,6 +56,8 @@ ALLOWED: tuple[Allowed, ...] = (
     Allowed(r"(?s).*\.(checks\.length|gate)", None, None, DIAGNOSED),
     Allowed(r"history.*\.gate\.[^.]+", "a gate without the check of diagnostics", None, DIAGNOSED),
     Allowed(r"history.*\.gate\.[^.]+", None, "a gate with it", DIAGNOSED),
+    Allowed(r"(?s).*\.(heterogeneity|uplift_by_score_group)(\[\]|\..*)?", None, "told", EFFECTS),
+    Allowed(r"simulate.*\.ranking\.length", None, None, EFFECTS),
     Allowed(r"(runs|registered)\..*\.tags\[\]", None, "diagnostics, veto.CODE, accepted.CODE", DIAGNOSED),
 )
 """Intended differences: where, what it was, what it became, and why."""

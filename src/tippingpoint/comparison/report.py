@@ -15,6 +15,7 @@ from tippingpoint.experiment.diagnostics import diagnosed, vetoes
 from tippingpoint.experiment.evaluation_figures import calibration, ranking
 from tippingpoint.experiment.findings import all_of
 from tippingpoint.experiment.report import about, uplift_heads
+from tippingpoint.experiment.score_effects import heterogeneity_in_words
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.offpolicy.contest import Contrast
 from tippingpoint.offpolicy.statistics import Estimate
@@ -63,6 +64,7 @@ def compare_summary(comparison: Comparison, filed: RunReference | None) -> Rende
         *_ceiling(question),
         Text(f"Uplift over everyone getting none: {_evidence(question)}.", style="dim"),
         _reached(comparison.winner),
+        *along_the_score(question, comparison.winner),
         Text(verdict_in_words(comparison)),
         *_diagnosed(comparison),
         *(links(filed) if filed else []),
@@ -79,7 +81,8 @@ def run_summary(question: ExperimentSpec, candidate: Candidate, filed: RunRefere
     metrics.add_row(heads[1], interval(candidate.value.uplift, 3))
     segments = _segments(question, candidate)
     found = diagnosed(all_of(question, candidate))
-    return Group(*about(question), metrics, segments, *found, *(links(filed) if filed else []))
+    along = along_the_score(question, candidate)
+    return Group(*about(question), metrics, segments, *along, *found, *(links(filed) if filed else []))
 
 
 def _diagnosed(comparison: Comparison) -> list[Text]:
@@ -167,6 +170,12 @@ def _reached(candidate: Candidate) -> Text:
         from_here = f", pays from response {pays:.3f}" if pays is not None and np.isfinite(pays) else ""
         parts.append(f"{row['segment']} {row['users']:,} ({row['action']}{from_here})")
     return Text(f"Test users by segment, {candidate.family}: {'; '.join(parts)}.{_fixed(candidate.policy)}")
+
+
+def along_the_score(question: ExperimentSpec, candidate: Candidate) -> list[Text]:
+    """Whether there is any heterogeneity along a candidate's score; nothing where effects are not measured."""
+    words = heterogeneity_in_words(candidate.heterogeneity, candidate.family, question.wanted)
+    return [Text(words)] if words else []
 
 
 def _fixed(policy: Policy) -> str:

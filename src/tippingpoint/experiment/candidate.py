@@ -28,6 +28,7 @@ from tippingpoint.experiment.explanation_figures import write_explanations
 from tippingpoint.experiment.findings import all_of, of_candidate
 from tippingpoint.experiment.report import card
 from tippingpoint.experiment.resume import DIGEST, own_tags, stop_if_finished
+from tippingpoint.experiment.score_effects import along_scores
 from tippingpoint.experiment.spec import Baseline, Candidate, ExperimentSpec
 from tippingpoint.experiment.valuation import BindingUsers
 from tippingpoint.explanation import background_of, explain
@@ -146,6 +147,8 @@ def answer(question: ExperimentSpec, family: str, development: Users | None = No
     policy = binding.bind(question.policy, fitted.on_validation)
     value = question.valued.value(policy, score)
     metrics = evaluate(test.outcome, score, np.random.default_rng([seed, 1]), test.codes)
+    of_actions = question.evidence, question.actions, test.contract.good
+    heterogeneity, score_groups = along_scores({family: score}, None, *of_actions)
     start = time.perf_counter()
     rows = np.sort(np.random.default_rng([seed, 2]).permutation(len(test))[: question.explain_rows])
     background = background_of(fitted.seen.features, seed)
@@ -184,6 +187,8 @@ def answer(question: ExperimentSpec, family: str, development: Users | None = No
         development=development,
         out_of_fold=out_of_fold,
         fitted=mean(auc_contributions(some.outcome, fitted.model.score(some)), group=some.codes),
+        heterogeneity=heterogeneity,
+        score_groups=score_groups,
     )
     return replace(found, findings=of_candidate(found, question))
 
@@ -324,6 +329,9 @@ def _write_report(folder: Path, candidate: Candidate, question: ExperimentSpec) 
         question.report,
     )
     candidate.segments.to_csv(folder / f"tables/policy_{question.evidence.kind}.csv", index=False)
+    if len(candidate.score_groups):
+        candidate.score_groups.to_csv(folder / "tables/uplift_by_score_group.csv", index=False)
+        candidate.heterogeneity.to_csv(folder / "tables/heterogeneity.csv", index=False)
     return found
 
 

@@ -10,11 +10,12 @@ import pandas as pd
 from tippingpoint.core.errors import InputError
 from tippingpoint.data.users import Users
 from tippingpoint.economics import Economics
-from tippingpoint.experiment.collected_tables import calibration_of_rewards, diagnostics, ranking
+from tippingpoint.experiment.collected_tables import calibration_of_rewards, diagnostics
 from tippingpoint.experiment.diagnostics import Chosen, Finding, evidence
 from tippingpoint.experiment.diagnostics import model as model_findings
 from tippingpoint.experiment.diagnostics import policy as policy_findings
 from tippingpoint.experiment.evidence import Predict, fit_logging, fit_measure, fit_rewards, log_of
+from tippingpoint.experiment.score_effects import along_scores, ranking
 from tippingpoint.experiment.simulation_result import BEST, ORACLE, PAIR
 from tippingpoint.experiment.valuation import ValuedUsers
 from tippingpoint.offpolicy.evidence import Kind, Log, doubly_robust
@@ -161,7 +162,9 @@ class PartEvidence:
         if known.kind == "assumed":
             return {}
         effect = None if self.predicted is None else self.predicted - self.predicted[:, :1]
-        found = {"ranking": ranking(scores, effect, known, actions, users.contract.good)}
+        of = scores, effect, known, actions, users.contract.good
+        heterogeneity, groups = along_scores(*of)
+        found = {"ranking": ranking(*of), "heterogeneity": heterogeneity, "uplift_by_score_group": groups}
         if self.log is not None:
             everyone = {f"everyone {action}": np.full(len(users), k) for k, action in enumerate(actions)}
             found["evidence"] = diagnostics(known.kind, self.log, decisions | everyone, self.kept)

@@ -1,11 +1,14 @@
 """What every verb says of the users it worked on, and the card of one model."""
 
+from typing import Any
+
 from rich.text import Text
 
 from tippingpoint.core.run_reference import Provenance
 from tippingpoint.data.outcome import words
 from tippingpoint.data.users import unseen
 from tippingpoint.experiment.findings import all_of
+from tippingpoint.experiment.score_effects import heterogeneity_in_words, shown
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.reports.markdown import render
 
@@ -48,7 +51,9 @@ def uplift_heads(question: ExperimentSpec) -> list[str]:
 def card(candidate: Candidate, question: ExperimentSpec, provenance: Provenance, model_uri: str) -> str:
     """One model: what it is, on which users, how good, the value of its policy, how to load it."""
     limits = [*map(str, all_of(question, candidate)), *_always(question)]
-    of = {"candidate": candidate, "question": question, "provenance": provenance}
+    of: dict[str, Any] = {"candidate": candidate, "question": question, "provenance": provenance}
+    of["along"] = heterogeneity_in_words(candidate.heterogeneity, candidate.family, question.wanted)
+    of["groups"] = shown(candidate.score_groups, question.wanted)
     return render("model.md.j2", **of, limits=limits, model_uri=model_uri)
 
 

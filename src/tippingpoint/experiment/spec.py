@@ -16,7 +16,7 @@ from tippingpoint.decisions import Deployment
 from tippingpoint.economics import Economics
 from tippingpoint.evaluation import auc_contributions
 from tippingpoint.evaluation.evaluation import Evaluation
-from tippingpoint.experiment.assumption import in_words
+from tippingpoint.experiment.assumption import in_words, wanted
 from tippingpoint.experiment.diagnostics import Chosen, Findings
 from tippingpoint.experiment.valuation import ValuedUsers
 from tippingpoint.explanation import Explanation, raw_columns
@@ -143,6 +143,11 @@ class ExperimentSpec:
         return ValuedUsers(self.parts.test, self.actions, self.evidence, self.reward_intercept, self.reward_slope)
 
     @property
+    def wanted(self) -> str:
+        """What effects are counted in, as a noun: the outcome, or its absence where it is not wanted."""
+        return wanted(self.users.contract.outcome, self.users.contract.good)
+
+    @property
     def assumption(self) -> str:
         """What each action is assumed to do to the outcome, in words; empty where its effect is measured."""
         if self.evidence.kind != "assumed":
@@ -232,6 +237,9 @@ class Candidate:
         ROC AUC on the users it was fitted on.
     findings
         What diagnostics found of it and of its policy.
+    heterogeneity, score_groups
+        Whether effects differ along the score, and in groups of it (`score_effects.along_scores`); empty where they are
+        not measured.
     """
 
     family: str
@@ -250,6 +258,8 @@ class Candidate:
     out_of_fold: np.ndarray | None = None
     fitted: Estimate | None = None
     findings: Findings = ()
+    heterogeneity: pd.DataFrame = field(default_factory=pd.DataFrame)
+    score_groups: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def policy_metrics(self, kind: str) -> dict[str, Estimate]:
         """Value and uplift of the policy under names that carry the kind of evidence."""
@@ -288,6 +298,8 @@ class Candidate:
             "validation": self.validation,
             "metrics": {name: asdict(estimate) for name, estimate in metrics.items()},
             "segments": _records(self.segments),
+            "heterogeneity": _records(self.heterogeneity),
+            "uplift_by_score_group": _records(self.score_groups),
             "mean_abs_shap": dict(self.explanation.importance().itertuples(index=False)),
             "confusion": _records(self.evaluation.confusion),
             "worse_slices": _records(self.evaluation.worse),

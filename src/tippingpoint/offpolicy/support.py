@@ -37,6 +37,14 @@ class Basis:
         """Summed over the last axis, users or cells."""
         return Basis(*(of.sum(axis=-1) for of in (self.noise, self.fourth, self.users, self.lacking)))
 
+    def scaled(self, weight: np.ndarray) -> "Basis":
+        """The same where each contribution counts `weight` times."""
+        return Basis(self.noise * weight**2, self.fourth * weight**4, self.users, self.lacking)
+
+    def among(self, members: np.ndarray) -> "Basis":
+        """Of the users that (n,) bool `members` marks."""
+        return Basis(*(of[members] for of in (self.noise, self.fourth, self.users, self.lacking)))
+
     def __add__(self, other: "Basis") -> "Basis":
         both = np.maximum(self.users, other.users)
         return Basis(self.noise + other.noise, self.fourth + other.fourth, both, self.lacking + other.lacking)

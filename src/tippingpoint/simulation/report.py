@@ -8,7 +8,9 @@ from rich.text import Text
 
 from tippingpoint.core.overrides import override
 from tippingpoint.core.run_reference import RunReference
+from tippingpoint.experiment.assumption import wanted
 from tippingpoint.experiment.diagnostics import diagnosed
+from tippingpoint.experiment.score_effects import EFFECT, heterogeneity_in_words
 from tippingpoint.experiment.simulation_result import PAIR, Simulation
 from tippingpoint.experiment.thresholds import CutOffs
 from tippingpoint.offpolicy.contest import Contrast
@@ -57,6 +59,7 @@ def simulate_summary(simulation: Simulation, filed: RunReference | None, seconds
     lines_after += leader_in_words(simulation)
     lines_after += _chosen(simulation, best) if best else []
     lines_after += budget_left_aside(simulation)
+    lines_after += along_score(simulation)
     lines_after += tied(simulation)
     lines_after += _measures(simulation)
     lines_after += [_needed(simulation)] if simulation.verdicts else []
@@ -106,6 +109,17 @@ def leader_in_words(simulation: Simulation) -> list[str]:
             if "registered" in of
         ]
     return lines
+
+
+def along_score(simulation: Simulation) -> list[str]:
+    """Whether there is any heterogeneity along the score of the one shown first; empty where that is not measured."""
+    about, table = simulation.gathered.about, simulation.gathered.tables.get("heterogeneity")
+    if table is None:
+        return []
+    said = heterogeneity_in_words(table, simulation.first.split(PAIR)[0], wanted(about["outcome"], about["good"]))
+    moved = table[(table["rule"] == EFFECT) & (table["effect"] == "rises")]["action"].tolist()
+    told = [f"That of {' and '.join(moved)} rises along the {EFFECT}."] if moved else []
+    return [" ".join([said, *told])] if said else []
 
 
 def tied(simulation: Simulation) -> list[str]:
