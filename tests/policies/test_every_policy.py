@@ -21,6 +21,11 @@ def expected_reward(features: pd.DataFrame, actions: tuple[str, ...]) -> np.ndar
     return features["hours"].to_numpy()[:, None] * np.arange(len(actions))
 
 
+def measured(actions: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    rewards = np.random.default_rng(1).normal(size=(len(SCORE), len(actions)))
+    return rewards + np.outer(SCORE, np.arange(len(actions))), np.ones_like(rewards)
+
+
 @pytest.fixture(params=NAMES)
 def policy(request: pytest.FixtureRequest) -> Policy:
     return built(yaml.safe_load((config_folder() / f"policy/{request.param}.yaml").read_text()))
@@ -33,7 +38,7 @@ def features() -> pd.DataFrame:
 
 
 def test_puts_each_user_into_one_segment_alone_or_among_others(policy: Policy, features: pd.DataFrame) -> None:
-    bound = policy.bind(FitContext(features, features, SCORE, expected_reward))
+    bound = policy.bind(FitContext(features, features, SCORE, expected_reward, measured))
     segment = bound.segment(SCORE, features)
     assert segment.shape == SCORE.shape
     assert set(segment) <= set(range(len(bound.segments)))
@@ -42,7 +47,7 @@ def test_puts_each_user_into_one_segment_alone_or_among_others(policy: Policy, f
 
 
 def test_decides_the_same_built_again_of_its_specification(policy: Policy, features: pd.DataFrame) -> None:
-    context = FitContext(features, features, SCORE, expected_reward)
+    context = FitContext(features, features, SCORE, expected_reward, measured)
     bound, again = policy.bind(context), built(policy.specification()).bind(context)
     actions = tuple(dict.fromkeys(bound.actions.values()))
     assert again.bound_digest == bound.bound_digest

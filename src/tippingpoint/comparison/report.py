@@ -19,8 +19,6 @@ from tippingpoint.experiment.score_effects import heterogeneity_in_words
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.offpolicy.contest import Contrast
 from tippingpoint.offpolicy.statistics import Estimate
-from tippingpoint.policies.policy import Policy
-from tippingpoint.policies.share_bands import ShareBands
 from tippingpoint.reports.console import links, plain_table
 from tippingpoint.reports.estimates import evidence_in_words, interval, stacked
 from tippingpoint.reports.markdown import render
@@ -169,21 +167,15 @@ def _reached(candidate: Candidate) -> Text:
         pays = row.get("break_even_response")
         from_here = f", pays from response {pays:.3f}" if pays is not None and np.isfinite(pays) else ""
         parts.append(f"{row['segment']} {row['users']:,} ({row['action']}{from_here})")
-    return Text(f"Test users by segment, {candidate.family}: {'; '.join(parts)}.{_fixed(candidate.policy)}")
+    return Text(
+        f"Test users by segment, {candidate.family}: {'; '.join(parts)}. {candidate.policy.learnt_in_words}".rstrip()
+    )
 
 
 def along_the_score(question: ExperimentSpec, candidate: Candidate) -> list[Text]:
     """Whether there is any heterogeneity along a candidate's score; nothing where effects are not measured."""
     words = heterogeneity_in_words(candidate.heterogeneity, candidate.family, question.wanted)
     return [Text(words)] if words else []
-
-
-def _fixed(policy: Policy) -> str:
-    """Which cut-offs the stated shares of users made; empty where cut-offs are written."""
-    if not isinstance(policy, ShareBands):
-        return ""
-    above = zip(policy.bands[1:], policy.cuts, policy.shares, strict=True)
-    return f" Cut-offs: {', '.join(f'{band} from {cut:.3g} (top {share:.0%})' for band, cut, share in above)}."
 
 
 def comparison_card(comparison: Comparison, words: str) -> str:

@@ -8,6 +8,7 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import Pipeline
 
 from tippingpoint.core.errors import InputError, nearest
+from tippingpoint.data.splits import folds, pairs
 from tippingpoint.data.users import Users
 from tippingpoint.economics import Economics
 from tippingpoint.models.chances import fit_chances
@@ -20,6 +21,10 @@ Predict = Callable[[pd.DataFrame], np.ndarray]
 """(n, K) predictions under each action from the features of n users."""
 ExpectedReward = Callable[[pd.DataFrame, tuple[str, ...]], np.ndarray]
 """(n, K) expected money per user from the features of n users and the names of K actions."""
+MeasuredReward = Callable[[tuple[str, ...]], tuple[np.ndarray, np.ndarray]]
+"""(n, K) doubly robust money, and spend, of n given users under each of K named actions."""
+FOLDS = 5
+"""Where what evidence rests on can only be fitted on the users it is about."""
 REWARD_MODEL = Logistic(C=0.3, max_iter=1000, calibrate=False)
 """Predicts outcomes under each action, for doubly robust evidence; one a data set: no contestant has its own."""
 
@@ -171,3 +176,43 @@ def reward_model(
         return np.asarray(reward_intercept + reward_slope * predicted)
 
     return expected_reward
+
+
+def measured_reward(
+    train: Users, users: Users, economics: Economics, seed: int, predict: Predict | None = None
+) -> MeasuredReward | None:
+    """Doubly robust money of users under each action, and what it would spend, gathered when first asked.
+
+    What it rests on is fitted on train; where users are these themselves, on other folds of them. The truth about
+    generated users is not read: no policy could learn from it. None where no action was ever logged.
+    """
+    if users.action is None:
+        return None
+    outcome_scores: np.ndarray | None = None
+
+    def measured(names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+        nonlocal outcome_scores
+        rarely_taken(users, {*names})
+        if outcome_scores is None:
+            outcome_scores = _scores(train, users, seed, predict)
+        good, scores = users.contract.good, outcome_scores[:, [users.actions.index(name) for name in names]]
+        lines = economics.rewards(names, good, users.costs), economics.spend(names, good)
+        money, spend = (intercept + slope * scores for intercept, slope in lines)
+        return np.asarray(money), np.asarray(spend)
+
+    return measured
+
+
+def _scores(train: Users, users: Users, seed: int, predict: Predict | None) -> np.ndarray:
+    """(n, K) doubly robust outcomes of users with a log."""
+    kind: Kind = "logged" if users.logging_probability is None else "experiment"
+    if train is not users:
+        return gather_evidence(
+            kind, train, users, np.empty(0), seed, log_of(kind, train, users, seed, predict)
+        ).outcome_scores
+    assert users.action is not None
+    scores = np.empty((len(users), len(users.actions)))
+    for others, held in pairs(folds(users.action * 2 + users.outcome, FOLDS, seed, users.codes)):
+        own = users.take(held)
+        scores[held] = gather_evidence(kind, users.take(others), own, np.empty(0), seed).outcome_scores
+    return scores

@@ -18,7 +18,6 @@ from tippingpoint.offpolicy.statistics import LEAST_CHANGED, Estimate
 from tippingpoint.offpolicy.sufficient_statistics import MEASURE, MONEY, Joint, SufficientStatistics
 from tippingpoint.offpolicy.value import break_even_response
 from tippingpoint.policies.bands import Bands
-from tippingpoint.policies.best_action import BestAction
 from tippingpoint.policies.share_bands import ShareBands
 
 EVERYONE = "everyone "
@@ -100,7 +99,7 @@ def _names(gathered: SufficientStatistics, asked: SimulationRequest, line: Line)
         same = np.array_equal(
             [then.reward_intercept, then.reward_slope], [line.reward_intercept, line.reward_slope], equal_nan=True
         )
-    resting = {BEST, ORACLE} | {name for name, of in asked.policies.items() if isinstance(of, BestAction)}
+    resting = {BEST, ORACLE} | {name for name, of in asked.policies.items() if of.reads_rewards}
     names = gathered.test.decisions
     return {n: n if same or n.split(PAIR)[-1] not in resting else f"{n}{THEN}" for n in names}
 

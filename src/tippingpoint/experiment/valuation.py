@@ -8,7 +8,14 @@ import numpy as np
 
 from tippingpoint.data.users import Users
 from tippingpoint.economics import Economics
-from tippingpoint.experiment.evidence import ExpectedReward, Predict, gather_evidence, reward_model
+from tippingpoint.experiment.evidence import (
+    ExpectedReward,
+    MeasuredReward,
+    Predict,
+    gather_evidence,
+    measured_reward,
+    reward_model,
+)
 from tippingpoint.offpolicy.evidence import Evidence, Kind, Log
 from tippingpoint.offpolicy.sufficient_statistics import MONEY
 from tippingpoint.offpolicy.value import PolicyValue, policy_value, reward, segment_break_even
@@ -25,24 +32,27 @@ class BindingUsers:
         The users the model was fitted on.
     validation
         The users whose scores are at hand.
-    expected_reward
-        As `FitContext` takes it; None where no action was ever logged.
+    expected_reward, measured
+        As `FitContext` takes them; None where no action was ever logged.
     """
 
     train: Users
     validation: Users
     expected_reward: ExpectedReward | None
+    measured: MeasuredReward | None
 
     @classmethod
     def of(
         cls, train: Users, validation: Users, economics: Economics, seed: int, predict: Predict | None = None
     ) -> Self:
         """Users with the rewards expected of them; `predict` is what `fit_rewards` gave for train, if it did."""
-        return cls(train, validation, reward_model(train, economics, seed, predict))
+        expected = reward_model(train, economics, seed, predict)
+        return cls(train, validation, expected, measured_reward(train, validation, economics, seed, predict))
 
     def bind(self, policy: Policy, score: np.ndarray) -> Policy:
         """Return the policy with what it learns fixed; `score` are the (n,) scores of validation."""
-        return policy.bind(FitContext(self.train.features, self.validation.features, score, self.expected_reward))
+        features = self.train.features, self.validation.features
+        return policy.bind(FitContext(*features, score, self.expected_reward, self.measured))
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,8 @@ def lint(
         return Lint(remarks, pd.DataFrame())
     at_hand = np.zeros(len(features)) if score is None else score
     if isinstance(policy, Rules):
-        remarks += _rules(policy, features, at_hand)
+        found = _rules(policy, features, at_hand)
+        remarks += [of for of in found if not (policy.reads_rewards and of.kind in ("overlap", "gap"))]  # of a tree: no
     code = policy.segment(at_hand, features)
     counts = np.bincount(code, minlength=len(policy.segments))
     rows = [
@@ -75,7 +76,7 @@ def lint(
         for s, n in zip(policy.segments, counts, strict=True)
     ]
     for row in rows:
-        if not row["users"]:
+        if not row["users"] and not policy.reads_rewards:  # a learnt policy may leave an action out
             why = ""
             if isinstance(policy, Bands):
                 why = f"; scores run from {at_hand.min():.3f} to {at_hand.max():.3f}"

@@ -26,12 +26,16 @@ class FitContext:
         Features and (n,) scores of the users of validation.
     expected_reward
         (features, names of actions) to (n, K) expected money per user; None where no action was ever logged.
+    measured
+        Names of K actions to (n, K) doubly robust money of the users of validation under each, and what each would
+        spend on them; None where no action was ever logged.
     """
 
     train: pd.DataFrame
     features: pd.DataFrame
     score: np.ndarray
     expected_reward: Callable[[pd.DataFrame, tuple[str, ...]], np.ndarray] | None = None
+    measured: Callable[[tuple[str, ...]], tuple[np.ndarray, np.ndarray]] | None = None
 
 
 class Policy(StrictModel, ABC):
@@ -39,6 +43,8 @@ class Policy(StrictModel, ABC):
 
     learnt: ClassVar[tuple[str, ...]] = ()
     """Fields that `bind` fills in; they are no part of the specification."""
+    reads_rewards: ClassVar[bool] = False
+    """Whether `bind` learns from rewards: then the policy decides at the prices of then."""
 
     name: str = Field(min_length=1)
     version: int = Field(default=1, ge=1)
@@ -67,6 +73,11 @@ class Policy(StrictModel, ABC):
                 " of another policy type policy=NAME too."
             )
         return self
+
+    @property
+    def learnt_in_words(self) -> str:
+        """What `bind` learnt that is not told elsewhere, for people to read; empty where there is nothing."""
+        return ""
 
     def decide(self, score: np.ndarray, features: pd.DataFrame, actions: tuple[str, ...]) -> np.ndarray:
         """(n,) codes into `actions`, all of which the policy's own must be among."""

@@ -11,10 +11,11 @@ from tippingpoint.core.run_reference import RunReference
 from tippingpoint.experiment.assumption import wanted
 from tippingpoint.experiment.diagnostics import diagnosed
 from tippingpoint.experiment.score_effects import EFFECT, heterogeneity_in_words
-from tippingpoint.experiment.simulation_result import PAIR, Simulation
+from tippingpoint.experiment.simulation_result import PAIR, THEN, Simulation
 from tippingpoint.experiment.thresholds import CutOffs
 from tippingpoint.offpolicy.contest import Contrast
 from tippingpoint.offpolicy.statistics import Estimate
+from tippingpoint.policies.policy_tree import said
 from tippingpoint.reports.console import pages, plain_table
 from tippingpoint.reports.estimates import evidence_in_words
 from tippingpoint.reports.markdown import render
@@ -59,6 +60,7 @@ def simulate_summary(simulation: Simulation, filed: RunReference | None, seconds
     lines_after += leader_in_words(simulation)
     lines_after += _chosen(simulation, best) if best else []
     lines_after += budget_left_aside(simulation)
+    lines_after += learnt(simulation)
     lines_after += along_score(simulation)
     lines_after += tied(simulation)
     lines_after += _measures(simulation)
@@ -109,6 +111,13 @@ def leader_in_words(simulation: Simulation) -> list[str]:
             if "registered" in of
         ]
     return lines
+
+
+def learnt(simulation: Simulation) -> list[str]:
+    """The rules that the policy shown first has learnt, in words; empty for other policies."""
+    model, policy = simulation.first.removesuffix(THEN).split(PAIR)
+    words = said(simulation.gathered.about["bound"][model].get(policy, {}))
+    return [f"{simulation.first}. {words}"] if words else []
 
 
 def along_score(simulation: Simulation) -> list[str]:

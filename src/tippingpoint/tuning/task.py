@@ -17,7 +17,6 @@ from tippingpoint.experiment.resume import code_of
 from tippingpoint.experiment.spec import ExperimentSpec
 from tippingpoint.experiment.valuation import ValuedUsers
 from tippingpoint.models.family import Family
-from tippingpoint.policies.best_action import BestAction
 from tippingpoint.tuning import samplers
 from tippingpoint.tuning.folds import Priced, cut, prepare
 from tippingpoint.tuning.objectives import MONEY, cross_validate
@@ -57,9 +56,9 @@ def check(settings: TuneSettings, question: ExperimentSpec) -> None:
                 f"{' and '.join(sorted(money))} would rest on assumptions: nothing was ever tried on these users",
                 "Take a metric (roc_auc), or data with logged actions.",
             )
-        if isinstance(question.policy, BestAction):
+        if question.policy.reads_rewards:
             raise InputError(
-                "tune.objectives", f"policy {question.policy.name} reads no score", "Take bands, or a metric."
+                "tune.objectives", f"policy {question.policy.name} learns from rewards", "Take bands, or a metric."
             )
     if asked.sampler == "cmaes" and len(asked.objectives) > 1:
         raise InputError("tune.sampler", "cmaes takes one objective", "Take tpe, or one objective.")
