@@ -36,6 +36,7 @@ from tippingpoint.experiment.revaluation import only
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.offpolicy.cells import Line, gather, grid
 from tippingpoint.offpolicy.contest import contest
+from tippingpoint.offpolicy.evidence import MEASURE
 from tippingpoint.offpolicy.sufficient_statistics import MONEY
 from tippingpoint.offpolicy.surface import sheet
 from tippingpoint.offpolicy.value import contest_of_values
@@ -180,12 +181,16 @@ def _choices(comparison: Comparison) -> dict[str, Choices]:
     if not isinstance(policy, Bands) or len(policy.bands) > 3:
         return {}
     bands = [actions.index(policy.actions[segment]) for segment in policy.segments]
-    line, money = Line(question.reward_intercept, question.reward_slope), {}
+    line = Line(question.reward_intercept, question.reward_slope)
+    money: dict[str, np.ndarray] = {}
     if question.reward_intercept.ndim == 2:  # prices of each user's own
         line, money = (
             only(MONEY, len(actions)),
             {MONEY: question.reward_intercept + question.reward_slope * outcome_scores},
         )
+    for name, worth in question.economics.measures.items():
+        money[f"{MEASURE}{name}"] = question.evidence.measures[name]
+        line = replace(line, measures={**line.measures, f"{MEASURE}{name}": np.full(len(actions), worth)})
     found = {}
     for candidate in comparison.candidates:
         assert isinstance(candidate.policy, Bands)

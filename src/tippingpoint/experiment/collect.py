@@ -17,11 +17,11 @@ from tippingpoint.experiment.collected_evidence import EvidenceModels, PartEvide
 from tippingpoint.experiment.collected_tables import break_even_responses, movement, segments_of
 from tippingpoint.experiment.diagnostics import Chosen, data, evidence
 from tippingpoint.experiment.evidence import kind_of, rarely_taken
+from tippingpoint.experiment.simulation_result import PAIR
 from tippingpoint.experiment.valuation import BindingUsers
 from tippingpoint.offpolicy.cells import gather, grid
-from tippingpoint.offpolicy.evidence import LEAST_ARM, Kind
+from tippingpoint.offpolicy.evidence import LEAST_ARM, MEASURE, Kind
 from tippingpoint.offpolicy.sufficient_statistics import (
-    MEASURE,
     ScoreCells,
     SufficientStatistics,
     join,
@@ -72,6 +72,12 @@ def gather_users(
         for model in models
     }
     decisions = {name: of.decide(bound, scores[name], beside) for name, of in known.items()}
+    decisions["validation"] |= {
+        f"{model}{PAIR}{name}": binding.decide_held_out(policy, scores["validation"][model], actions, seed)
+        for model in models
+        for name, policy in policies.items()
+        if policy.learns_on_validation
+    }
     validation, test = known.values()
     segments, groups = segments_of(parts.test, scores["test"], bound)
     if kind == "assumed" and economics.per_user:

@@ -1,6 +1,7 @@
 """Evidence about users: which kind they carry, and their outcomes under each action, estimated on other users."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -14,8 +15,9 @@ from tippingpoint.economics import Economics
 from tippingpoint.models.chances import fit_chances
 from tippingpoint.models.logistic import Logistic
 from tippingpoint.offpolicy import evidence as counterfactual
-from tippingpoint.offpolicy.evidence import Evidence, Kind, Log
+from tippingpoint.offpolicy.evidence import MEASURE, Evidence, Kind, Log
 from tippingpoint.offpolicy.support import Support
+from tippingpoint.offpolicy.value import reward
 
 Predict = Callable[[pd.DataFrame], np.ndarray]
 """(n, K) predictions under each action from the features of n users."""
@@ -23,8 +25,34 @@ ExpectedReward = Callable[[pd.DataFrame, tuple[str, ...]], np.ndarray]
 """(n, K) expected money per user from the features of n users and the names of K actions."""
 MeasuredReward = Callable[[tuple[str, ...]], tuple[np.ndarray, np.ndarray]]
 """(n, K) doubly robust money, and spend, of n given users under each of K named actions."""
+NO_MEASURES: "Measured" = {}
+NONE = np.empty(0)
+"""Responses, where none is stated."""
 FOLDS = 5
 """Where what evidence rests on can only be fitted on the users it is about."""
+
+
+@dataclass(frozen=True)
+class MeasureModel:
+    """What users had of a measure, on train.
+
+    Parameters
+    ----------
+    expected
+        The measure predicted under each action.
+    counted
+        (K,) share of users of each arm with any of it: these are to a measure what outcomes are.
+    size
+        Root mean square of the measure of those.
+    """
+
+    expected: Predict
+    counted: np.ndarray
+    size: float
+
+
+Measured = Mapping[str, MeasureModel]
+"""Models of measures, by name."""
 REWARD_MODEL = Logistic(C=0.3, max_iter=1000, calibrate=False)
 """Predicts outcomes under each action, for doubly robust evidence; one a data set: no contestant has its own."""
 
@@ -74,7 +102,13 @@ def rarely_taken(users: Users, decided: set[str]) -> list[str]:
 
 
 def gather_evidence(
-    kind: Kind, train: Users, users: Users, response: np.ndarray, seed: int, log: Log | None = None
+    kind: Kind,
+    train: Users,
+    users: Users,
+    response: np.ndarray,
+    seed: int,
+    log: Log | None = None,
+    measured: Measured = NO_MEASURES,
 ) -> Evidence:
     """Outcome scores of users under each action; what they rest on is fitted on train.
 
@@ -84,6 +118,13 @@ def gather_evidence(
         (K,) stated response of each action, read for `assumed` only.
     log
         The same users' log, where `log_of` made it already.
+    measured
+        Of the measures whose scores are wanted too, where evidence is from a log.
+
+    Raises
+    ------
+    InputError
+        Where a measure has missing values.
     """
     if kind == "truth" and users.truth is not None:
         return Evidence("truth", users.truth, group=users.codes)
@@ -94,8 +135,42 @@ def gather_evidence(
     log = log or log_of(kind, train, users, seed)
     assert log.predicted is not None
     outcome_scores = counterfactual.doubly_robust(log.outcome, log.action, log.logging_probability, log.predicted)
-    support = Support.of(log.logging_probability, log.predicted, estimated=kind == "logged")
-    return Evidence(kind, outcome_scores, {"phi": support}, users.codes)
+    chance, estimated = log.logging_probability, kind == "logged"
+    support = {"phi": Support.of(chance, log.predicted, estimated)}
+    measures = {}
+    for name, of in measured.items():
+        observed = _measure(users, name)
+        measures[name] = counterfactual.doubly_robust(observed, log.action, chance, of.expected(users.features))
+        some = np.broadcast_to(of.counted, chance.shape)
+        support[f"{MEASURE}{name}"] = Support.of(chance, some, estimated).scaled(np.full(len(of.counted), of.size))
+    return Evidence(kind, outcome_scores, support, measures, users.codes)
+
+
+def _measure(users: Users, name: str) -> np.ndarray:
+    assert users.measures is not None
+    observed = users.measures[name].to_numpy(np.float64)
+    if not np.isfinite(observed).all():
+        raise InputError(f"data.measures.{name}", "values are missing", "Fill them, or leave it out.")
+    return observed
+
+
+def check_measures(kind: Kind, users: Users, economics: Economics) -> None:
+    """Refuse economics that count a measure which is not known under each action.
+
+    Raises
+    ------
+    InputError
+        Saying what to type instead.
+    """
+    there = [] if users.measures is None else [str(name) for name in users.measures]
+    for name in economics.measures:
+        if name not in there:
+            what = f"no measure {name!r} in the data"
+            raise InputError("economics.reward", what, f"Name it in data.measures. {nearest(name, there)}".rstrip())
+        if kind not in ("experiment", "logged"):
+            remedy = "Type evidence=experiment." if users.action is not None else "Type economics.reward=outcome."
+            what = f"what {name!r} would be under another action is in no log ({kind} knows the outcome only)"
+            raise InputError("economics.reward", what, remedy)
 
 
 def log_of(
@@ -143,9 +218,24 @@ def fit_rewards(train: Users, seed: int) -> Predict:
     return predict
 
 
-def fit_measure(train: Users, measure: str, seed: int) -> Predict:
-    """E(measure | action, features), one ridge regression an action fitted on train."""
-    assert train.measures is not None
+def fit_measures(train: Users, names: Iterable[str], seed: int) -> dict[str, MeasureModel]:
+    """Models of measures by name: one ridge regression an action, fitted on train.
+
+    Raises
+    ------
+    InputError
+        Where a measure has missing values.
+    """
+    return {name: _fit_measure(train, name, seed) for name in names}
+
+
+def _fit_measure(train: Users, measure: str, seed: int) -> MeasureModel:
+    observed = _measure(train, measure)
+    some = observed != 0
+    size = float(np.sqrt(np.mean(observed[some] ** 2))) if some.any() else 0.0
+    assert train.action is not None
+    got = np.bincount(train.action, minlength=len(train.actions))
+    counted = np.bincount(train.action, some, len(train.actions)) / np.maximum(got, 1)
     arms: list[Pipeline] = []
     for k in range(len(train.actions)):
         rows = np.flatnonzero(train.action == k)
@@ -155,7 +245,10 @@ def fit_measure(train: Users, measure: str, seed: int) -> Predict:
         pipeline = Pipeline([("prepare", prepare), ("model", Ridge(10.0))])
         arms.append(pipeline.fit(arm.features, arm.measures[measure].to_numpy(np.float64)))
 
-    return lambda features: np.stack([of.predict(features) for of in arms], axis=1)
+    def expected(features: pd.DataFrame) -> np.ndarray:
+        return np.stack([of.predict(features) for of in arms], axis=1)
+
+    return MeasureModel(expected, counted, size)
 
 
 def reward_model(
@@ -168,12 +261,17 @@ def reward_model(
     if train.action is None:
         return None
 
+    measured: Measured | None = None
+
     def expected_reward(features: pd.DataFrame, names: tuple[str, ...]) -> np.ndarray:
-        nonlocal predict
+        nonlocal predict, measured
         reward_intercept, reward_slope = economics.line(names, train.contract.good)
         predict = predict or fit_rewards(train, seed)
-        predicted = predict(features)[:, [train.actions.index(name) for name in names]]
-        return np.asarray(reward_intercept + reward_slope * predicted)
+        measured = fit_measures(train, economics.measures, seed) if measured is None else measured
+        codes = [train.actions.index(name) for name in names]
+        further = expected_measures(measured, economics, features)
+        money = reward_intercept + reward_slope * predict(features)[:, codes]
+        return np.asarray(money if further is None else money + further[:, codes])
 
     return expected_reward
 
@@ -188,31 +286,43 @@ def measured_reward(
     """
     if users.action is None:
         return None
-    outcome_scores: np.ndarray | None = None
+    known: Evidence | None = None
 
     def measured(names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
-        nonlocal outcome_scores
+        nonlocal known
         rarely_taken(users, {*names})
-        if outcome_scores is None:
-            outcome_scores = _scores(train, users, seed, predict)
-        good, scores = users.contract.good, outcome_scores[:, [users.actions.index(name) for name in names]]
-        lines = economics.rewards(names, good, users.costs), economics.spend(names, good)
-        money, spend = (intercept + slope * scores for intercept, slope in lines)
-        return np.asarray(money), np.asarray(spend)
+        if known is None:
+            known = _cross_fitted(train, users, economics, seed, predict)
+        good, scores = users.contract.good, known.among([users.actions.index(name) for name in names])
+        money = reward(scores, *economics.rewards(names, good, users.costs), economics.measures)
+        spend_intercept, spend_slope = economics.spend(names, good)
+        return money, np.asarray(spend_intercept + spend_slope * scores.outcome_scores)
 
     return measured
 
 
-def _scores(train: Users, users: Users, seed: int, predict: Predict | None) -> np.ndarray:
-    """(n, K) doubly robust outcomes of users with a log."""
+def _cross_fitted(train: Users, users: Users, economics: Economics, seed: int, predict: Predict | None) -> Evidence:
+    """Evidence of users with a log, fitted on train, or where users are these themselves, on other folds of them."""
     kind: Kind = "logged" if users.logging_probability is None else "experiment"
+    check_measures(kind, users, economics)
+
+    def gathered(others: Users, own: Users, log: Log | None = None) -> Evidence:
+        return gather_evidence(kind, others, own, NONE, seed, log, fit_measures(others, economics.measures, seed))
+
     if train is not users:
-        return gather_evidence(
-            kind, train, users, np.empty(0), seed, log_of(kind, train, users, seed, predict)
-        ).outcome_scores
+        return gathered(train, users, log_of(kind, train, users, seed, predict))
     assert users.action is not None
     scores = np.empty((len(users), len(users.actions)))
+    measures = {name: np.empty_like(scores) for name in economics.measures}
     for others, held in pairs(folds(users.action * 2 + users.outcome, FOLDS, seed, users.codes)):
-        own = users.take(held)
-        scores[held] = gather_evidence(kind, users.take(others), own, np.empty(0), seed).outcome_scores
-    return scores
+        found = gathered(users.take(others), users.take(held))
+        scores[held] = found.outcome_scores
+        for name, of in found.measures.items():
+            measures[name][held] = of
+    return Evidence(kind, scores, measures=measures, group=users.codes)
+
+
+def expected_measures(measured: Measured, economics: Economics, features: pd.DataFrame) -> np.ndarray | None:
+    """(n, K) money expected of the measures that count, under each action; None where only the outcome does."""
+    found = [worth * measured[name].expected(features) for name, worth in economics.measures.items()]
+    return np.sum(found, axis=0) if found else None

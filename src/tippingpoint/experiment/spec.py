@@ -140,7 +140,8 @@ class ExperimentSpec:
     @property
     def valued(self) -> ValuedUsers:
         """The test users with evidence and prices of each action."""
-        return ValuedUsers(self.parts.test, self.actions, self.evidence, self.reward_intercept, self.reward_slope)
+        lines = self.reward_intercept, self.reward_slope
+        return ValuedUsers(self.parts.test, self.actions, self.evidence, *lines, self.economics.measures)
 
     @property
     def wanted(self) -> str:

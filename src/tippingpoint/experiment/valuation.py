@@ -1,23 +1,31 @@
 """Binding policies to scores, deciding with them, and valuing what they decide: one way for all verbs."""
 
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from operator import add
 from typing import Self
 
 import numpy as np
 
+from tippingpoint.data.splits import folds, pairs
 from tippingpoint.data.users import Users
 from tippingpoint.economics import Economics
 from tippingpoint.experiment.evidence import (
+    FOLDS,
     ExpectedReward,
+    Measured,
     MeasuredReward,
     Predict,
+    check_measures,
+    fit_measures,
     gather_evidence,
     measured_reward,
     reward_model,
 )
-from tippingpoint.offpolicy.evidence import Evidence, Kind, Log
+from tippingpoint.offpolicy.evidence import MEASURE, Evidence, Kind, Log
 from tippingpoint.offpolicy.sufficient_statistics import MONEY
+from tippingpoint.offpolicy.support import Basis
 from tippingpoint.offpolicy.value import PolicyValue, policy_value, reward, segment_break_even
 from tippingpoint.policies.policy import FitContext, Policy
 
@@ -51,8 +59,25 @@ class BindingUsers:
 
     def bind(self, policy: Policy, score: np.ndarray) -> Policy:
         """Return the policy with what it learns fixed; `score` are the (n,) scores of validation."""
-        features = self.train.features, self.validation.features
-        return policy.bind(FitContext(*features, score, self.expected_reward, self.measured))
+        return policy.bind(self._context(score))
+
+    def decide_held_out(self, policy: Policy, score: np.ndarray, actions: tuple[str, ...], seed: int) -> np.ndarray:
+        """(n,) codes that an unbound policy gives the users of validation at (n,) scores.
+
+        One that learns from what actions brought them is bound on others of them, fold by fold: so its uplift there is
+        no better than it is, and it can be held against others by it.
+        """
+        users = self.validation
+        if not policy.learns_on_validation or users.action is None:
+            return self.bind(policy, score).decide(score, users.features, actions)
+        decision = np.empty(len(users), dtype=np.int64)
+        for others, held in pairs(folds(users.action * 2 + users.outcome, FOLDS, seed, users.codes)):
+            bound = policy.bind(self._context(score).among(others))
+            decision[held] = bound.decide(score[held], users.features.iloc[held], actions)
+        return decision
+
+    def _context(self, score: np.ndarray) -> FitContext:
+        return FitContext(self.train.features, self.validation.features, score, self.expected_reward, self.measured)
 
 
 @dataclass(frozen=True)
@@ -67,6 +92,8 @@ class ValuedUsers:
         Outcome scores of the users under each action.
     reward_intercept, reward_slope
         (K,) reward line of each action; (n, K) where prices are per user.
+    worth
+        Of a unit of each measure that counts.
     """
 
     users: Users
@@ -74,6 +101,7 @@ class ValuedUsers:
     evidence: Evidence
     reward_intercept: np.ndarray
     reward_slope: np.ndarray
+    worth: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -87,6 +115,7 @@ class ValuedUsers:
         log: Log | None = None,
         vetoed: tuple[str, ...] = (),
         accepted: Collection[str] = (),
+        measured: Measured | None = None,
     ) -> Self:
         """Gather evidence of users, fitted on train, and price the actions.
 
@@ -100,20 +129,29 @@ class ValuedUsers:
             Codes of the diagnostics that take every interval away.
         accepted
             Codes of the vetoes that were accepted.
+        measured
+            Models of measures fitted on train, where they are at hand; else those that count are fitted.
+
+        Raises
+        ------
+        InputError
+            Where a measure that counts is not known under each action, or has missing values.
         """
+        check_measures(kind, users, economics)
+        measured = fit_measures(train, economics.measures, seed) if measured is None else measured
         lines = economics.rewards(actions, users.contract.good, users.costs)
-        evidence = gather_evidence(kind, train, users, economics.response(actions), seed, log)
+        evidence = gather_evidence(kind, train, users, economics.response(actions), seed, log, measured)
         if kind != "assumed" and actions != users.actions:
             evidence = evidence.among([users.actions.index(action) for action in actions])
         if economics.per_user and evidence.support:
             in_money = evidence.support["phi"].scaled(np.nan_to_num(lines[1]))
             evidence = replace(evidence, support={**evidence.support, MONEY: in_money})
-        return cls(users, actions, replace(evidence, vetoed=vetoed).waived(accepted), *lines)
+        return cls(users, actions, replace(evidence, vetoed=vetoed).waived(accepted), *lines, economics.measures)
 
     @property
     def reward(self) -> np.ndarray:
         """(n, K) money per user under each action."""
-        return reward(self.evidence, self.reward_intercept, self.reward_slope)
+        return reward(self.evidence, self.reward_intercept, self.reward_slope, self.worth)
 
     def decide(self, policy: Policy, score: np.ndarray) -> np.ndarray:
         """(n,) codes into `actions` that a bound policy gives the users at (n,) scores."""
@@ -131,7 +169,14 @@ class ValuedUsers:
 
     def value_of(self, decision: np.ndarray) -> PolicyValue:
         """Value (n,) codes of actions, as `value` does."""
-        return policy_value(self.evidence, self.reward_intercept, self.reward_slope, decision)
+        return policy_value(self.evidence, self.reward_intercept, self.reward_slope, decision, self.worth)
+
+    def measured_basis(self, decision: np.ndarray) -> Basis | None:
+        """What the measures' part of the uplift of (n,) codes rests on; None where only the outcome counts."""
+        weight = np.eye(len(self.actions))[decision]
+        weight[:, 0] -= 1
+        bases = [self.evidence.support[f"{MEASURE}{m}"].behind(weight * of).total() for m, of in self.worth.items()]
+        return reduce(add, bases) if bases else None
 
     def break_even(self, members: np.ndarray, action: str) -> float:
         """From which response on an action pays for the users that (n,) bool `members` marks; NaN for none or no one.

@@ -10,6 +10,8 @@ from tippingpoint.core.errors import InputError
 from tippingpoint.offpolicy.support import Support
 
 Kind = Literal["truth", "experiment", "logged", "assumed"]
+MEASURE = "measure "
+"""Begins the name of a further measure's block of scores, and of its support."""
 FLOOR = 0.01
 """Estimated chances are lifted to this, so that no user weighs more than its inverse."""
 LEAST_ARM = 100
@@ -29,6 +31,8 @@ class Evidence:
         (n, K) array whose column means estimate the mean outcome under each action.
     support
         What a log can say about them, and about further blocks of `Cells` by name; empty where there was none.
+    measures
+        (n, K) scores of further measures, made like the outcome's, by name.
     group
         (n,) numbers from 0 of the groups users belong to; None where each stands alone.
     vetoed
@@ -38,6 +42,7 @@ class Evidence:
     kind: Kind
     outcome_scores: np.ndarray
     support: Mapping[str, Support] = field(default_factory=dict)
+    measures: Mapping[str, np.ndarray] = field(default_factory=dict)
     group: np.ndarray | None = None
     vetoed: tuple[str, ...] = ()
 
@@ -62,7 +67,8 @@ class Evidence:
     def among(self, codes: Sequence[int]) -> "Evidence":
         """The same under some of the actions."""
         support = {block: Support(of.moments[..., list(codes)]) for block, of in self.support.items()}
-        return replace(self, outcome_scores=self.outcome_scores[:, list(codes)], support=support)
+        measures = {name: scores[:, list(codes)] for name, scores in self.measures.items()}
+        return replace(self, outcome_scores=self.outcome_scores[:, list(codes)], support=support, measures=measures)
 
 
 def labelled(kind: str, vetoed: Sequence[str]) -> str:

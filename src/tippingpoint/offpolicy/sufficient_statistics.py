@@ -21,8 +21,8 @@ VERSION, WITHOUT_SUPPORT = 4, 3
 PARTS = ("validation", "test")
 LOG = ("phi", "w", "wy", "p")
 """Blocks of a log's cells, as `estimators.estimates` reads them."""
-MONEY, MEASURE = "money", "measure "
-"""Blocks of columns besides the outcome's: value at per-user prices; and a further measure, before its name."""
+MONEY = "money"
+"""The block of columns of value at per-user prices."""
 Measures = Mapping[str, np.ndarray]
 
 

@@ -102,6 +102,10 @@ class Support:
         noise, fourth, lacking = self.moments
         return Support(np.stack([noise * slope**2, fourth * slope**4, lacking]))
 
+    def __add__(self, other: "Support") -> "Support":
+        (noise, fourth, lacking), (more, higher, too) = self.moments, other.moments
+        return Support(np.stack([noise + more, fourth + higher, np.maximum(lacking, too)]))
+
     def summed(self, group: np.ndarray, groups: int) -> "Support":
         """Sums over the users of each group; (n,) numbers from 0."""
         return Support(

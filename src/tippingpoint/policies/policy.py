@@ -4,7 +4,7 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -37,12 +37,26 @@ class FitContext:
     expected_reward: Callable[[pd.DataFrame, tuple[str, ...]], np.ndarray] | None = None
     measured: Callable[[tuple[str, ...]], tuple[np.ndarray, np.ndarray]] | None = None
 
+    def among(self, rows: np.ndarray) -> "FitContext":
+        """The same with some of the users of validation, by position."""
+        measured = self.measured
+
+        def some(names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+            assert measured is not None
+            reward, spend = measured(names)
+            return reward[rows], spend[rows]
+
+        mine = None if measured is None else some
+        return replace(self, features=self.features.iloc[rows], score=self.score[rows], measured=mine)
+
 
 class Policy(StrictModel, ABC):
     """Rules from score and features to segment; the base of every `policy=` option."""
 
     learnt: ClassVar[tuple[str, ...]] = ()
     """Fields that `bind` fills in; they are no part of the specification."""
+    learns_on_validation: ClassVar[bool] = False
+    """Whether `bind` learns from what actions brought the users of validation: there it looks better than it is."""
     reads_rewards: ClassVar[bool] = False
     """Whether `bind` learns from rewards: then the policy decides at the prices of then."""
 

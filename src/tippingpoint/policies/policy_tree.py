@@ -35,6 +35,7 @@ class PolicyTree(Rules):
     """
 
     learnt: ClassVar = ("rules", "otherwise", "levels", "edges")
+    learns_on_validation: ClassVar = True
     reads_rewards: ClassVar = True
 
     name: str = Field(default="policy_tree", min_length=1)

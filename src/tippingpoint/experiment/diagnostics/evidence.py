@@ -135,7 +135,9 @@ class Weights:
     arms: Mapping[str, tuple[float, float]]
 
     @classmethod
-    def of(cls, log: Log, decision: np.ndarray, slope: np.ndarray, estimated: bool) -> "Weights":
+    def of(
+        cls, log: Log, decision: np.ndarray, slope: np.ndarray, estimated: bool, measured: Basis | None = None
+    ) -> "Weights":
         """Look at a log of n users and a policy's (n,) codes.
 
         Parameters
@@ -144,6 +146,8 @@ class Weights:
             (K,) or (n, K) money that an outcome counts under each action; the log's actions.
         estimated
             Whether chances are.
+        measured
+            What the uplift rests on besides outcomes, where measures count.
         """
         assert log.predicted is not None
         acted = np.flatnonzero(decision != 0)
@@ -152,6 +156,7 @@ class Weights:
         weight[acted, decision[acted]] = slope[acted, decision[acted]]
         weight[acted, 0] -= slope[acted, 0]
         basis = Support.of(log.logging_probability, log.predicted, estimated).behind(weight).total()
+        basis = basis if measured is None else basis + measured
         arms = {}
         for name, code in {"decided": decision[acted], "none": np.zeros(len(acted), dtype=np.int64)}.items():
             w = (log.action[acted] == code) / log.logging_probability[acted, code]
