@@ -1,14 +1,15 @@
 """Do intervals hold where outcomes are few? Heavy-tailed users, arms of 70, 20 and 10 %, effects that differ by user.
 
-Every user alone, and in households of 1 to 8 that are treated alike and whose outcomes go together.
+Every user alone; and in households of 1 to 8 who are alike, are treated alike, and whose outcomes go together.
 
     python -P benchmarks/few_outcomes.py [--worlds 2000] [--seed 0] [--largest 20000]
 
-One row a base rate, kind of group and number of test users: how often there was an interval at all; how often those that there were
-cover the uplift of a policy of bands, and on which side the others miss; how often the band covers every pair of
-cut-offs it is given for; how often a contest tells any two of seven policies apart whose action does nothing. `plain`
-is the coverage of an interval that knows of no expected outcomes, nor of groups. Exits with 1 if a promise is broken by more than two
-Monte-Carlo errors; what has fewer than 400 intervals promises nothing. README.md has what was measured.
+One row a base rate, kind of group and number of test users: how often there was an interval at all; how often those
+that there were cover the uplift of a policy of bands, and on which side the others miss; how often the band covers
+every pair of cut-offs it is given for; how often a contest tells any two of seven policies apart whose action does
+nothing. `plain` is the coverage of an interval that knows of no expected outcomes, nor of groups. Exits with 1 if a
+promise is broken by more than two Monte-Carlo errors; what has fewer than 400 intervals promises nothing. README.md
+has what was measured.
 """
 
 import argparse
@@ -66,9 +67,15 @@ class World:
         odds = _odds(np.random.default_rng(0).standard_t(3, (POPULATION, 3)))
         return cls(base, float(brentq(lambda at: expit(odds + at).mean() - base, -9, 3)))
 
-    def users(self, rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(n,) scores, (n, 3) chances of the outcome under each action, (n,) log-odds less the intercept."""
+    def users(
+        self, rng: np.random.Generator, n: int, group: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(n,) scores, (n, 3) chances of the outcome under each action, (n,) log-odds less the intercept.
+
+        Users of one of the (n,) groups have the same features.
+        """
         x = rng.standard_t(3, (n, 3))
+        x = x if group is None else x[group]
         odds = _odds(x)
         none = expit(odds + self.at)
         chance = np.stack([none, none * (1 + 0.3 * (x[:, 2] > 0)), none * (0.9 + 0.6 * (x[:, 0] > 0))], axis=1)
@@ -115,8 +122,8 @@ def study(base: float, grouped: bool, n: int, seed: int, worlds: range) -> dict[
     target = float((chance[np.arange(POPULATION), decided] - chance[:, 0]).mean())
     for number in worlds:
         rng = np.random.default_rng([seed, number, n])
-        score, chance, odds = world.users(rng, n)
         group = households(rng, n) if grouped else None
+        score, chance, odds = world.users(rng, n, group)
         evidence = world.evidence(rng, chance, odds, group)
         value = policy_value(evidence, *PRICES, np.searchsorted(cuts, score, side="right"))
         found["worlds"] += 1

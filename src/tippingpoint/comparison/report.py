@@ -17,11 +17,18 @@ from tippingpoint.experiment.findings import all_of
 from tippingpoint.experiment.report import about, uplift_heads
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.offpolicy.contest import Contrast
+from tippingpoint.offpolicy.hidden_driver import FACTORS
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.policies.policy import Policy
 from tippingpoint.policies.share_bands import ShareBands
 from tippingpoint.reports.console import links, plain_table
-from tippingpoint.reports.estimates import evidence_in_words, interval, stacked
+from tippingpoint.reports.estimates import (
+    evidence_in_words,
+    hidden_driver_in_words,
+    interval,
+    odds_times,
+    stacked,
+)
 from tippingpoint.reports.markdown import render
 
 NAME = 24
@@ -64,6 +71,7 @@ def compare_summary(comparison: Comparison, filed: RunReference | None) -> Rende
         Text(f"Uplift over everyone getting none: {_evidence(question)}.", style="dim"),
         _reached(comparison.winner),
         Text(verdict_in_words(comparison)),
+        *map(Text, beyond_the_log(comparison)),
         *_diagnosed(comparison),
         *(links(filed) if filed else []),
     )
@@ -115,6 +123,18 @@ def verdict_in_words(comparison: Comparison) -> str:
         )
         parts.append(f"Which policy uplift is larger is inconclusive: {why}.")
     return " ".join(parts)
+
+
+def beyond_the_log(comparison: Comparison) -> list[str]:
+    """What a hidden driver could do to each uplift; and of whom something can be said where overlap is vetoed."""
+    values = comparison.values
+    flips_from = {name: float(of.bounds.flips_from) for name, of in values.items() if of.bounds is not None}
+    lines, winner, most = [], comparison.winner.family, float(FACTORS[-1])
+    if winner in flips_from:
+        lines.append(hidden_driver_in_words(flips_from[winner], f"the uplift of {winner}", most))
+    if others := [f"{name} {odds_times(of, most)}" for name, of in flips_from.items() if name != winner]:
+        lines.append(f"Signs open from odds times: {', '.join(others)}.")
+    return lines + [f"{name}: {of.common}" for name, of in values.items() if of.common is not None]
 
 
 def _against(winner: str, verdicts: Sequence[Contrast]) -> str:
@@ -184,6 +204,7 @@ def comparison_card(comparison: Comparison, words: str) -> str:
         comparison=comparison,
         question=comparison.question,
         words=words,
+        beyond=beyond_the_log(comparison),
         findings=comparison.findings,
     )
 

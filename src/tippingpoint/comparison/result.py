@@ -10,6 +10,7 @@ from tippingpoint.experiment.diagnostics import Findings
 from tippingpoint.experiment.findings import all_of
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec, judged, row_of
 from tippingpoint.offpolicy.contest import Contrast
+from tippingpoint.offpolicy.value import PolicyValue
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,11 @@ class Comparison:
     def winner(self) -> Candidate:
         """The first on validation."""
         return self.candidates[0]
+
+    @property
+    def values(self) -> dict[str, PolicyValue]:
+        """What the policy is worth with each score, candidates first."""
+        return {of.family: of.value for of in self.candidates} | {of.name: of.value for of in self.question.baselines}
 
     @property
     def findings(self) -> Findings:
