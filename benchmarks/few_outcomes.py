@@ -99,7 +99,8 @@ class World:
         predicted = expit(self.at + odds[:, None] * (1 + rng.normal(0, 0.8 * error)) + rng.normal(0, error))
         known = np.tile(CHANCES, (n, 1))
         scores = doubly_robust(outcome, action, known, predicted)
-        return Evidence("experiment", scores, {"phi": Support.of(known, predicted, estimated=False)}, group)
+        support = Support.of(known, predicted, estimated=False).together(scores - predicted, group)
+        return Evidence("experiment", scores, {"phi": support}, group)
 
 
 def _odds(x: np.ndarray) -> np.ndarray:

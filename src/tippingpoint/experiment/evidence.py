@@ -91,6 +91,7 @@ def gather_evidence(
     assert log.predicted is not None
     outcome_scores = counterfactual.doubly_robust(log.outcome, log.action, log.logging_probability, log.predicted)
     support = Support.of(log.logging_probability, log.predicted, estimated=kind == "logged")
+    support = support.together(outcome_scores - log.predicted, users.codes)
     hidden = None
     if kind == "logged":
         hidden = HiddenDriver.of(log.outcome, log.action, log.logging_probability, log.predicted)

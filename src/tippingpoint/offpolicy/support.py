@@ -42,7 +42,7 @@ class Basis:
 
     def mapped(self, turn: Callable[[np.ndarray], np.ndarray]) -> "Basis":
         """The same of other sums."""
-        return Basis(*map(turn, (self.noise, self.fourth, self.users, self.lacking)), self.apart)
+        return Basis(turn(self.noise), turn(self.fourth), turn(self.users), turn(self.lacking), self.apart)
 
     def __add__(self, other: "Basis") -> "Basis":
         both = np.maximum(self.users, other.users)
@@ -91,6 +91,25 @@ class Support:
         spread = np.clip(predicted, 0, 1) * (1 - np.clip(predicted, 0, 1))
         lacking = (logging_probability < LOW_CHANCE) & estimated
         return cls(np.stack([spread / logging_probability, spread / logging_probability**3, lacking]))
+
+    def together(self, residual: np.ndarray, group: np.ndarray | None) -> "Support":
+        """Support where outcomes of a group go together, and their sum varies more than that of as many users alone.
+
+        By how much, one number says: the ratio of groups' squared sums of residuals to users' squares, of all actions.
+
+        Parameters
+        ----------
+        residual
+            (n, K) outcome scores less predictions.
+        group
+            (n,) numbers from 0 of the groups users belong to; None changes nothing.
+        """
+        if group is None or not residual.any():
+            return self
+        sums = np.stack([np.bincount(group, of) for of in residual.T])
+        effect = max(float((sums**2).sum() / (residual**2).sum()), 1.0)
+        noise, fourth, lacking = self.moments
+        return Support(np.stack([noise * effect, fourth * effect**2, lacking]))
 
     def waived(self, codes: Collection[str]) -> "Support":
         """Support that no interval fails for where TP301 or TP304 was accepted."""
