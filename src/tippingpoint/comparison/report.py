@@ -14,21 +14,14 @@ from tippingpoint.core.run_reference import RunReference
 from tippingpoint.experiment.diagnostics import diagnosed, vetoes
 from tippingpoint.experiment.evaluation_figures import calibration, ranking
 from tippingpoint.experiment.findings import all_of
-from tippingpoint.experiment.report import about, uplift_heads
+from tippingpoint.experiment.report import about, beyond_the_log, uplift_heads
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.offpolicy.contest import Contrast
-from tippingpoint.offpolicy.hidden_driver import FACTORS
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.policies.policy import Policy
 from tippingpoint.policies.share_bands import ShareBands
 from tippingpoint.reports.console import links, plain_table
-from tippingpoint.reports.estimates import (
-    evidence_in_words,
-    hidden_driver_in_words,
-    interval,
-    odds_times,
-    stacked,
-)
+from tippingpoint.reports.estimates import evidence_in_words, interval, stacked
 from tippingpoint.reports.markdown import render
 
 NAME = 24
@@ -71,7 +64,7 @@ def compare_summary(comparison: Comparison, filed: RunReference | None) -> Rende
         Text(f"Uplift over everyone getting none: {_evidence(question)}.", style="dim"),
         _reached(comparison.winner),
         Text(verdict_in_words(comparison)),
-        *map(Text, beyond_the_log(comparison)),
+        *map(Text, beyond_the_log(comparison.values)),
         *_diagnosed(comparison),
         *(links(filed) if filed else []),
     )
@@ -86,7 +79,8 @@ def run_summary(question: ExperimentSpec, candidate: Candidate, filed: RunRefere
     metrics.add_row(heads[0], interval(candidate.value.outcomes_per_1000, 1))
     metrics.add_row(heads[1], interval(candidate.value.uplift, 3))
     segments = _segments(question, candidate)
-    found = diagnosed(all_of(question, candidate))
+    beyond = map(Text, beyond_the_log({candidate.family: candidate.value}))
+    found = [*beyond, *diagnosed(all_of(question, candidate))]
     return Group(*about(question), metrics, segments, *found, *(links(filed) if filed else []))
 
 
@@ -123,18 +117,6 @@ def verdict_in_words(comparison: Comparison) -> str:
         )
         parts.append(f"Which policy uplift is larger is inconclusive: {why}.")
     return " ".join(parts)
-
-
-def beyond_the_log(comparison: Comparison) -> list[str]:
-    """What a hidden driver could do to each uplift; and of whom something can be said where overlap is vetoed."""
-    values = comparison.values
-    flips_from = {name: float(of.bounds.flips_from) for name, of in values.items() if of.bounds is not None}
-    lines, winner, most = [], comparison.winner.family, float(FACTORS[-1])
-    if winner in flips_from:
-        lines.append(hidden_driver_in_words(flips_from[winner], f"the uplift of {winner}", most))
-    if others := [f"{name} {odds_times(of, most)}" for name, of in flips_from.items() if name != winner]:
-        lines.append(f"Signs open from odds times: {', '.join(others)}.")
-    return lines + [f"{name}: {of.common}" for name, of in values.items() if of.common is not None]
 
 
 def _against(winner: str, verdicts: Sequence[Contrast]) -> str:
@@ -204,7 +186,7 @@ def comparison_card(comparison: Comparison, words: str) -> str:
         comparison=comparison,
         question=comparison.question,
         words=words,
-        beyond=beyond_the_log(comparison),
+        beyond=beyond_the_log(comparison.values),
         findings=comparison.findings,
     )
 
