@@ -252,6 +252,7 @@ class Simulation:
             **{key: value for key, value in self.gathered.about.items() if key not in ("economics", "prices")},
             "evidence": self.label,
             "findings": [finding.to_dict() for finding in self.findings],
+            **({"unused": list(self.asked.unused)} if self.asked.unused else {}),
             "economics": {"name": self.asked.economics.name, "currency": self.currency},
             **({"leader": self.leader} if self.leader else {}),
             **ranges,

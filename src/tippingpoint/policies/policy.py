@@ -55,6 +55,11 @@ class Policy(StrictModel, ABC):
         """The score between each segment and the next; None where segments do not follow the score, or not yet."""
         return None
 
+    @property
+    def reads_score(self) -> bool:
+        """Whether it needs a score to decide; one that needs none decides alike with every model."""
+        return True
+
     @abstractmethod
     def segment(self, score: np.ndarray, features: pd.DataFrame) -> np.ndarray:
         """(n,) codes into `segments` for (n,) scores and their users' features."""

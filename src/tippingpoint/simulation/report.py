@@ -68,6 +68,7 @@ def simulate_summary(simulation: Simulation, filed: RunReference | None, seconds
             f"{simulation.first} is most sensitive to {top['price']}: {low:+.3f} to {high:+.3f} when it is moved by"
             f" {simulation.asked.sensitivity:.0%} down and up ({kind})."
         )
+    lines_after += simulation.asked.unused
     where = _filed(filed, about["per_user_prices"]) if filed else []
     found = diagnosed(simulation.findings)
     return Group(*map(Text, lines), table, *rest, *map(Text, lines_after), *found, *where)
