@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
+from tippingpoint.experiment.assumption import assumption
 from tippingpoint.experiment.diagnostics import Finding, Findings
 from tippingpoint.experiment.thresholds import CutOffs, CutOffView, SimulationRequest
 from tippingpoint.offpolicy.choice import Valued
@@ -86,6 +87,11 @@ class Simulation:
     def label(self) -> str:
         """The evidence as people read it."""
         return labelled(self.kind, self.vetoed)
+
+    @property
+    def assumption(self) -> str:
+        """What each action is assumed to do to the outcome at these prices, in words; '' where it is measured."""
+        return assumption(self.gathered.about, tuple(self.gathered.about["actions"]), self.asked.economics)
 
     @property
     def findings(self) -> Findings:
@@ -251,6 +257,7 @@ class Simulation:
         return {
             **{key: value for key, value in self.gathered.about.items() if key not in ("economics", "prices")},
             "evidence": self.label,
+            **({"assumption": self.assumption} if self.assumption else {}),
             "findings": [finding.to_dict() for finding in self.findings],
             **({"unused": list(self.asked.unused)} if self.asked.unused else {}),
             "economics": {"name": self.asked.economics.name, "currency": self.currency},

@@ -86,7 +86,7 @@ def against_no_model(
     except InputError:  # what cannot be valued is said by the check of value
         return []
     verdicts = contest_of_values(values, np.random.default_rng([seed, 12]))
-    return [of for verdict in verdicts if (of := verdict.seen_from(candidate.uri)) is not None]
+    return [seen for verdict in verdicts if (seen := verdict.seen_from(candidate.uri)) is not None]
 
 
 def of_policy(

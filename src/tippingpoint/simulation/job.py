@@ -16,6 +16,7 @@ from tippingpoint.core.run_reference import RunReference
 from tippingpoint.core.strict import Component, validate
 from tippingpoint.data.source import Source
 from tippingpoint.economics import Economics
+from tippingpoint.experiment.assumption import assumption
 from tippingpoint.experiment.collect import check_prices, gather_users
 from tippingpoint.experiment.diagnostics import Chosen, Finding
 from tippingpoint.experiment.revaluation import price
@@ -23,7 +24,6 @@ from tippingpoint.experiment.simulation_result import Simulation
 from tippingpoint.experiment.thresholds import Limit, SimulationRequest
 from tippingpoint.offpolicy.statistics import LEAST_CHANGED
 from tippingpoint.offpolicy.sufficient_statistics import SufficientStatistics
-from tippingpoint.policies.bands import Bands
 from tippingpoint.policies.policy import Policy
 from tippingpoint.policies.share_bands import ShareBands
 from tippingpoint.reports.progress import progress
@@ -92,7 +92,7 @@ def simulate(
     OutsideError
         When the store cannot be used.
     """
-    with progress(5) as step:
+    with progress(6) as step:
         step("opening the store")
         client = backend.connect(writing=settings.tracking.log)
         if settings.tracking.log:
@@ -122,7 +122,9 @@ def simulate(
             models = _named([load(client, run) for run in runs.values()])
             experiment = _destination(client, settings, next(iter(models.values())).experiment)
             step("scoring users, gathering statistics")
-            gathered = gather_users(settings, models, policies, economics, source)
+            gathered = gather_users(settings, models, policies, economics, source, step)
+        if saved and (said := assumption(gathered.about, tuple(gathered.about["actions"]), economics)):
+            step(f"uplift is assumed: {said}")
         step("answering")
         simulation, seconds = _answered(settings, gathered, policies, economics, first_only=bool(saved))
         if not settings.tracking.log:
@@ -158,9 +160,9 @@ def simulate_in_memory(
     named = _by_name([*policies, *_named_options(settings)])
     check_prices(named, economics)
     refuse_idle_budget(settings, named)
-    with progress(2) as step:
+    with progress(3) as step:
         step("scoring users, gathering statistics")
-        gathered = gather_users(settings, models, named, economics, source)
+        gathered = gather_users(settings, models, named, economics, source, step)
         step("answering")
         simulation, seconds = _answered(settings, gathered, named, economics)
     return SimulateResult(simulation, None, seconds)

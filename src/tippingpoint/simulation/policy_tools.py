@@ -14,6 +14,7 @@ from tippingpoint.config.settings import DiffSettings, LintSettings
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.strict import Component
 from tippingpoint.policies.clusters import Clusters, cluster
+from tippingpoint.policies.direction import check_direction
 from tippingpoint.policies.lint import ANSWERED, Difference, Lint, diff, lint
 from tippingpoint.policies.policy import Policy
 from tippingpoint.reports import figures
@@ -91,6 +92,7 @@ def policy_lint(settings: LintSettings) -> LintResult:
     """
     policy = settings.policy.build(Policy, "policy")
     data = policy_data(settings)
+    check_direction(policy, data.users.contract)
     bound = data.bind(policy)
     features: pd.DataFrame = data.users.features
     found = lint(bound, features, data.score, set(data.economics.actions), data.given)

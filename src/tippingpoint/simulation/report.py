@@ -33,6 +33,7 @@ def simulate_summary(simulation: Simulation, filed: RunReference | None, seconds
     lines = [
         f"{about['origin']}: {users['all']:,} users; {chosen}{users['test']:,} (test); answered in {seconds:.2f} s"
     ]
+    lines += [f"Assumed, not measured: {simulation.assumption}."] if simulation.assumption else []
     lines += [f"Left out: {action} {why}." for action, why in about["excluded"].items()]
     against = against_leader(simulation)
     regret = any("regret_per_user" in row for row in simulation.values.values())
