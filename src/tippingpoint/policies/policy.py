@@ -40,7 +40,7 @@ class Policy(StrictModel, ABC):
     learnt: ClassVar[tuple[str, ...]] = ()
     """Fields that `bind` fills in; they are no part of the specification."""
     meant: ClassVar[tuple[str, ...]] = ()
-    """Fields that say what is meant and decide nothing: no part of a digest, nor of the specification where not said."""
+    """Fields that say what is meant and decide nothing: no part of digests, nor of the specification where not said."""
 
     name: str = Field(min_length=1)
     version: int = Field(default=1, ge=1)
