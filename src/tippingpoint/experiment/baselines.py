@@ -9,6 +9,7 @@ from tippingpoint.evaluation import accuracy
 from tippingpoint.evaluation.baselines import best_column
 from tippingpoint.experiment.build import fitted_on
 from tippingpoint.experiment.diagnostics.data import leaks
+from tippingpoint.experiment.simulation_result import EVERYONE
 from tippingpoint.experiment.spec import Baseline, ExperimentSpec, SingleColumn
 from tippingpoint.experiment.valuation import BindingUsers, ValuedUsers
 from tippingpoint.offpolicy.contest import Contrast
@@ -17,9 +18,6 @@ from tippingpoint.policies.bands import Bands
 from tippingpoint.policies.policy import Policy
 from tippingpoint.policies.share_bands import ShareBands
 from tippingpoint.policies.top_fraction import lowest_cut
-
-EVERYONE = "everyone "
-"""How the names of policies begin that give one action to all."""
 
 
 def with_baselines(question: ExperimentSpec, development: Users | None = None) -> ExperimentSpec:

@@ -39,7 +39,7 @@ from tippingpoint.policies.policy import Policy
 from tippingpoint.reports import figures
 from tippingpoint.reports.markdown import shortened
 from tippingpoint.tracking import backend
-from tippingpoint.tracking.models import OUT_OF_FOLD, saved_scores
+from tippingpoint.tracking.models import FINDINGS, OUT_OF_FOLD, saved_scores
 from tippingpoint.tracking.provenance import provenance
 from tippingpoint.tracking.registry import (
     Client,
@@ -256,6 +256,7 @@ def record(candidate: Candidate, question: ExperimentSpec, settings: Settings, r
         (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
         (folder / "policy.json").write_text(json.dumps(candidate.policy.bound(), indent=2))
         (folder / "card.md").write_text(note)
+        (folder / FINDINGS).write_text(json.dumps([finding.to_dict() for finding in candidate.findings], default=float))
         if candidate.out_of_fold is not None:
             (folder / OUT_OF_FOLD).write_bytes(saved_scores(candidate.out_of_fold))
         (folder / "packages.txt").write_text("\n".join(made_with.packages) + "\n")

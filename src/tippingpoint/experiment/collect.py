@@ -16,7 +16,7 @@ from tippingpoint.economics import Economics
 from tippingpoint.experiment.assumption import evidence_in_words
 from tippingpoint.experiment.collected_evidence import EvidenceModels, PartEvidence, measure_names
 from tippingpoint.experiment.collected_tables import break_even_responses, movement, segments_of
-from tippingpoint.experiment.diagnostics import Chosen, data, evidence
+from tippingpoint.experiment.diagnostics import Chosen, Finding, Findings, data, evidence
 from tippingpoint.experiment.evidence import kind_of, rarely_taken
 from tippingpoint.experiment.valuation import BindingUsers
 from tippingpoint.offpolicy.cells import gather, grid
@@ -87,7 +87,8 @@ def gather_users(
         segments["break_even_response"] = break_even_responses(segments, groups, test.valued)
     tables = {"movement": movement(groups, bound)} | test.tables(scores["test"], decisions["test"])
     found = (*chosen.settle(data.of_users(users)), *assigned.findings, *chosen.settle(evidence.of_kind(users, kind)))
-    found += tuple(test.findings(chosen, bound, scores["test"], assigned.vetoed))
+    kept = {name: _kept(model, users) for name, model in models.items()}
+    found += tuple(test.findings(chosen, bound, scores["test"], assigned.vetoed, kept))
     about = of_users | _of_prices(economics, actions, excluded, users, test)
     about |= {"vetoed": list(assigned.vetoed), "findings": [finding.to_dict() for finding in found]}
     about |= {"users": {"all": len(users), "validation": len(parts.validation), "test": len(parts.test)}}
@@ -102,6 +103,13 @@ def gather_users(
         segment_cells=segment_cells(grouped, test.valued.evidence, test.further),
         tables={name: table for name, table in tables.items() if len(table)},
     )
+
+
+def _kept(model: LoadedModel, users: Users) -> Findings | None:
+    """What was found of a model where it was judged; None where that was on other users, or was not kept."""
+    if model.findings is None or model.data_digest != users.digest:
+        return None
+    return tuple(Finding.from_dict(node) for node in model.findings if node["code"].startswith("TP2"))
 
 
 def _score_both(models: dict[str, LoadedModel], users: Users, parts: Parts) -> dict[str, dict[str, np.ndarray]]:

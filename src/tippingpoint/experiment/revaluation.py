@@ -9,7 +9,18 @@ import pandas as pd
 
 from tippingpoint.economics import Economics
 from tippingpoint.experiment.diagnostics.policy import better_without_a_model
-from tippingpoint.experiment.simulation_result import BEST, DEFAULT, NONE, ORACLE, PAIR, RANDOM, THEN, Simulation, ends
+from tippingpoint.experiment.simulation_result import (
+    BEST,
+    DEFAULT,
+    EVERYONE,
+    NONE,
+    ORACLE,
+    PAIR,
+    RANDOM,
+    THEN,
+    Simulation,
+    ends,
+)
 from tippingpoint.experiment.thresholds import SimulationRequest, cut_offs
 from tippingpoint.offpolicy.cells import Line, contacts, linear, outcomes
 from tippingpoint.offpolicy.contest import contest_of_cells
@@ -21,8 +32,6 @@ from tippingpoint.policies.bands import Bands
 from tippingpoint.policies.best_action import BestAction
 from tippingpoint.policies.share_bands import ShareBands
 
-EVERYONE = "everyone "
-"""How the names of contestants begin that need no model."""
 INTEREST = 0.01
 """Share of a user's value with no action: the smallest uplift of interest, where none is stated."""
 
@@ -152,7 +161,7 @@ def _contestants(
     L = cells.coefficients(line, usable)
     coefficients = {name: L[d] for name, d in joint.decisions.items() if not name.startswith(ORACLE)}
     for k in usable:
-        coefficients[f"everyone {actions[k]}"] = np.tile(L[k], (len(cells.count), 1))
+        coefficients[f"{EVERYONE}{actions[k]}"] = np.tile(L[k], (len(cells.count), 1))
     shares = np.bincount(joint.decisions[first], cells.count, minlength=len(actions)) / cells.users
     coefficients[RANDOM] = np.tile(shares[usable] @ L[usable], (len(cells.count), 1))
     return coefficients
@@ -197,7 +206,7 @@ def _estimators(about: Mapping[str, Any], line: Line, joint: Joint, contestants:
         return pd.DataFrame()
     if about["per_user_prices"]:  # in money already
         line = outcomes(log.actions)
-    codes = {f"everyone {action}": k for k, action in enumerate(about["actions"])}
+    codes = {f"{EVERYONE}{action}": k for k, action in enumerate(about["actions"])}
     none, rows = np.zeros(len(log.count), dtype=np.int64), []
     for name in contestants:
         decision = none + codes[name] if name in codes else joint.decisions.get(name)

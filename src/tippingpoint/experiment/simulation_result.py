@@ -18,6 +18,8 @@ from tippingpoint.offpolicy.sufficient_statistics import SufficientStatistics
 
 NONE, RANDOM, ORACLE, BEST = "everyone none", "random of equal size", "oracle", "best_action"
 PAIR = " · "
+EVERYONE = "everyone "
+"""How the names of policies begin that give one action to all: they need no model."""
 DEFAULT = "dr"
 """The estimator of all that is said of a log; the others stand beside it."""
 THEN = " (decided at the prices then)"
@@ -115,6 +117,25 @@ class Simulation:
     def currency(self) -> str:
         """The unit of money."""
         return self.asked.economics.currency
+
+    def without_model(self, contestant: str) -> pd.DataFrame:
+        """One row a policy that needs no model: its uplift, and what a contestant brings more in the contest.
+
+        Columns `policy`, `uplift` and `difference` (of `Estimate`), `verdict` of the contestant; without a contest the
+        last two are None.
+        """
+        against = {of.second: of for v in self.verdicts if (of := v.seen_from(contestant)) is not None}
+        rows = [
+            {
+                "policy": name,
+                "uplift": numbers["uplift_per_user"],
+                "difference": against[name].difference if name in against else None,
+                "verdict": against[name].verdict if name in against else None,
+            }
+            for name, numbers in self.values.items()
+            if name.startswith(EVERYONE)
+        ]
+        return pd.DataFrame(rows, columns=["policy", "uplift", "difference", "verdict"], dtype=object)
 
     def cut_offs(self) -> CutOffs | None:
         """Those of the one shown first; where its policy has no bands, those of its model."""

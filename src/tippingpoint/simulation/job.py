@@ -33,7 +33,7 @@ from tippingpoint.simulation.artifacts import STATISTICS, record
 from tippingpoint.simulation.plots import SimulationPlots
 from tippingpoint.simulation.unused_keys import refuse_idle_budget, unused
 from tippingpoint.tracking import backend
-from tippingpoint.tracking.models import LoadedModel, config_of, fetch, find, load
+from tippingpoint.tracking.models import LoadedModel, config_of, fetch, find, load, with_findings
 from tippingpoint.tracking.registry import Client
 from tippingpoint.tracking.rights import check_experiment
 from tippingpoint.tracking.runs import reap
@@ -119,7 +119,7 @@ def simulate(
             economics = _economics(configs[0]["economics"], settings)
             check_prices(policies, economics)  # all that is typed is checked before anything large is read
             refuse_idle_budget(settings, policies)
-            models = _named([load(client, run) for run in runs.values()])
+            models = _named([with_findings(client, load(client, run)) for run in runs.values()])
             experiment = _destination(client, settings, next(iter(models.values())).experiment)
             step("scoring users, gathering statistics")
             gathered = gather_users(settings, models, policies, economics, source, step)
