@@ -14,6 +14,7 @@ from tippingpoint.experiment.evidence import kind_of, log_of, rarely_taken
 from tippingpoint.experiment.spec import ExperimentSpec
 from tippingpoint.experiment.valuation import ValuedUsers
 from tippingpoint.models.family import Family
+from tippingpoint.policies.direction import check_direction
 from tippingpoint.policies.policy import Policy
 
 
@@ -36,6 +37,7 @@ def ask(settings: Settings, source: Source | None = None) -> ExperimentSpec:
     economics.check(decided | {"none"})
     users = source.loaded
     _refuse_idle_costs(users, economics)
+    check_direction(policy, users.contract)
     parts = split(users, settings.split)
     kind = kind_of(settings.evidence, users)
     actions = users.actions if kind != "assumed" else ("none", *sorted(decided - {"none"}))

@@ -107,6 +107,7 @@ def tune(settings: TuneSettings, source: Source | None = None) -> TuneResult:
     with searching() as bar, tempfile.TemporaryDirectory() as folder:
         bar.say("reading users")
         question = ask(settings, source)
+        bar.say(question.evidence_in_words)
         task.check(settings, question)
         get_ready(question.families.values())
         everyone = development(question.users, settings.split)
