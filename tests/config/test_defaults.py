@@ -19,6 +19,7 @@ OWN = (
 """The option of each class that shows its defaults; other options are variations."""
 VERBS = {
     "config": settings.Settings,
+    "compare": settings.CompareSettings,
     "simulate": settings.SimulateSettings,
     "policy_lint": settings.LintSettings,
     "policy_diff": settings.DiffSettings,

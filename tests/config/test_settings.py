@@ -9,7 +9,7 @@ import yaml
 from pydantic import Field
 
 from tippingpoint.config.compose import compose, config_folder
-from tippingpoint.config.settings import Settings
+from tippingpoint.config.settings import CompareSettings, Settings
 from tippingpoint.core import strict
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.strict import Component
@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def check(overrides: list[str]) -> Settings:
-    settings = Settings.from_config(compose("compare", overrides))
+    settings = CompareSettings.from_config(compose("compare", overrides))
     for name, component in settings.model.items():
         component.build(Family, f"model.{name}")
     settings.data.build(Source, "data")

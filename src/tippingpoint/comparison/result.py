@@ -6,6 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from tippingpoint.comparison.crossfit import CrossFit
+from tippingpoint.comparison.repeats import Repeats
 from tippingpoint.experiment.diagnostics import Findings
 from tippingpoint.experiment.findings import all_of
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec, judged, row_of
@@ -23,12 +25,18 @@ class Comparison:
     auc, uplift
         Verdicts over all pairs on test: ROC AUC, and money per user under the policy. Without a measurement behind
         the uplift (evidence `assumed`, or vetoed) there are none.
+    crossfit
+        What the policy brings on all users, where that was asked for.
+    repeats
+        What further splits said, where that was asked for.
     """
 
     question: ExperimentSpec
     candidates: list[Candidate]
     auc: list[Contrast]
     uplift: list[Contrast]
+    crossfit: CrossFit | None = None
+    repeats: Repeats | None = None
 
     @property
     def winner(self) -> Candidate:
@@ -65,6 +73,7 @@ class Comparison:
             row: dict[str, Any] = {"model": candidate.family, "calibration": candidate.model.calibration}
             row[f"validation/{self.question.select_by}"] = candidate.validation
             row |= row_of(candidate.family, judged(candidate.metrics, candidate.value, kind))
+            row |= row_of(candidate.family, self.crossfit.metrics(candidate.family, kind)) if self.crossfit else {}
             rows.append(row | {"fit_seconds": candidate.seconds["fit"]})
         rows += [row_of(b.name, judged(b.metrics, b.value, kind)) for b in self.question.baselines]
         return pd.DataFrame(rows).dropna(axis="columns", how="all")
@@ -93,4 +102,6 @@ class Comparison:
             "leaderboard": [candidate.to_dict(kind) for candidate in self.candidates],
             "verdicts": self.verdicts().to_dict("records"),
             "findings": [finding.to_dict() for finding in self.findings],
+            **({"crossfit": self.crossfit.to_dict(kind)} if self.crossfit else {}),
+            **({"repeats": self.repeats.to_dict()} if self.repeats else {}),
         }

@@ -39,6 +39,8 @@ class Policy(StrictModel, ABC):
 
     learnt: ClassVar[tuple[str, ...]] = ()
     """Fields that `bind` fills in; they are no part of the specification."""
+    chosen_by_outcomes: ClassVar[bool] = False
+    """Whether `bind` chooses actions by what came of them, and not by scores and features alone."""
 
     name: str = Field(min_length=1)
     version: int = Field(default=1, ge=1)
