@@ -164,7 +164,7 @@ def study(world: World, kind: str, folds: Folds, n: int, seed: int, worlds: rang
     for number in worlds:
         of = draw(world, kind, folds, n, [seed, number, n], (x, chance))
         low, high = of.uplift.low, of.uplift.high
-        if low is None or high is None or of.uplift.se is None:
+        if low is None or high is None or not of.uplift.se:  # none too where no fold acts on anyone
             rows.append([0, 0, 0, np.nan, 0])
         else:
             sides = low <= of.target <= high, high < of.target, low > of.target
