@@ -89,10 +89,10 @@ def compared(once: Once) -> tuple:
     """A comparison of small settings: (result, folder it was made in); tests work in copies of its store."""
     from tippingpoint.comparison.job import compare
     from tippingpoint.config.compose import compose
-    from tippingpoint.config.settings import Settings
+    from tippingpoint.config.settings import CompareSettings
 
     words = ["data.users=3000", "explain_rows=50"]
-    return once("compared", lambda _: compare(Settings.from_config(compose("compare", words))))
+    return once("compared", lambda _: compare(CompareSettings.from_config(compose("compare", words))))
 
 
 @pytest.fixture(scope="session")

@@ -67,6 +67,7 @@ def compare_summary(comparison: Comparison, filed: RunReference | None) -> Rende
         *_ceiling(question),
         Text(f"Uplift over everyone getting none: {_evidence(question)}.", style="dim"),
         _reached(comparison.winner),
+        *_beside(comparison),
         Text(verdict_in_words(comparison)),
         *map(Text, beyond_the_log(comparison.values)),
         *_diagnosed(comparison),
@@ -130,7 +131,33 @@ def verdict_in_words(comparison: Comparison) -> str:
             else "there is no experiment behind it"
         )
         parts.append(f"Which policy uplift is larger is inconclusive: {why}.")
-    return " ".join(parts)
+    return " ".join(parts + _beside_in_words(comparison))
+
+
+def _beside_in_words(comparison: Comparison) -> list[str]:
+    """What all users, and further splits, say of the winner."""
+    winner, question = comparison.winner.family, comparison.question
+    parts = []
+    if (of := comparison.crossfit) and of.contrasts:
+        of_all = f"On all {of.users:,} users, by {of.folds.number} folds, its policy uplift ({question.evidence.label})"
+        parts.append(f"{of_all} {_against(winner, of.contrasts)}.")
+    if comparison.repeats:
+        parts.append(comparison.repeats.words(winner, question.economics.currency))
+    return parts
+
+
+def _beside(comparison: Comparison) -> list[RenderableType]:
+    """The policy on all users, and what that is; nothing where it was not asked for."""
+    question, of = comparison.question, comparison.crossfit
+    if of is None:
+        return []
+    heads = [*uplift_heads(question), "error on test\n/ this"]
+    table = plain_table(f"{question.policy.name} on all {of.users:,} users, by {of.folds.number} folds", ["", *heads])
+    for name, value in of.values.items():
+        ratio = of.error_ratio(name)
+        uplift = stacked(value.outcomes_per_1000, 1, plus=True), stacked(value.uplift, 3, plus=True)
+        table.add_row(Text(name), *uplift, "" if ratio is None else f"{ratio:.2f}")
+    return [table, Text(f"Estimated: {of.folds.estimated}.", style="dim")]
 
 
 def _alike(comparison: Comparison) -> str:
@@ -232,3 +259,7 @@ def write_comparison(folder: Path, comparison: Comparison) -> None:
     comparison.leaderboard().to_csv(folder / "tables/leaderboard.csv", index=False)
     comparison.verdicts().to_csv(folder / "tables/verdicts.csv", index=False)
     comparison.interpretability.to_csv(folder / "tables/interpretability.csv", index=False)
+    if comparison.crossfit:
+        comparison.crossfit.table(question.evidence.kind).to_csv(folder / "tables/crossfit.csv", index=False)
+    if comparison.repeats:
+        comparison.repeats.rows.to_csv(folder / "tables/repeats.csv", index=False)

@@ -181,6 +181,17 @@ class Settings(Terminal):
         return self.report or ("light" if self.tracking.sweep_id else self.unless_asked)
 
 
+class CompareSettings(Settings):
+    """A comparison's settings, as `conf/compare.yaml` lists them."""
+
+    evaluate: Literal["held_out", "crossfit"] = "held_out"
+    """Which users carry the uplift: those of test, or all, each decided for by models of other folds."""
+    repeats: int = Field(default=0, ge=0, le=100)
+    """Further splits that show how far the split moves the verdict."""
+    workers: int = Field(default=1, ge=1, le=256)
+    """Processes that fit the models of folds and further splits."""
+
+
 Objective = Literal["roc_auc", "pr_auc", "log_loss", "brier", "value", "spend", "features", "nodes"]
 
 

@@ -3,7 +3,7 @@
 import json
 import tempfile
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from tippingpoint.decisions import deployment
 from tippingpoint.evaluation import auc_contributions, evaluate, point
 from tippingpoint.evaluation.evaluation import evaluation
 from tippingpoint.evaluation.learning import learning_curve
+from tippingpoint.experiment import fitting
 from tippingpoint.experiment.baselines import of_column
 from tippingpoint.experiment.build import fitted_on
 from tippingpoint.experiment.diagnostics import tags
@@ -31,7 +32,6 @@ from tippingpoint.experiment.resume import DIGEST, own_tags, stop_if_finished
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.experiment.valuation import BindingUsers
 from tippingpoint.explanation import background_of, explain
-from tippingpoint.models.calibration import Model, fit, refit
 from tippingpoint.models.saved_form import check_trusted
 from tippingpoint.offpolicy.hidden_driver import FLIPS_FROM
 from tippingpoint.offpolicy.statistics import LEAST_CHANGED, Estimate, mean
@@ -114,7 +114,7 @@ def answer(question: ExperimentSpec, family: str, development: Users | None = No
     """
     seed, test = question.seed, question.parts.test
     start = time.perf_counter()
-    fitted = _fit(question, family, development)
+    fitted = fitting.fit(question, family, development)
     seconds = {"fit": time.perf_counter() - start}
     score = fitted.model.score(test)
     binding = BindingUsers.of(fitted.train, fitted.validation, question.economics, seed)
@@ -162,40 +162,6 @@ def answer(question: ExperimentSpec, family: str, development: Users | None = No
         column=of_column(question, binding, policy, fitted.on_validation, reads(policy, test.features)),
     )
     return replace(found, findings=of_candidate(found, question))
-
-
-@dataclass(frozen=True)
-class _Fit:
-    """A fitted and calibrated model, and the users it was made with.
-
-    Parameters
-    ----------
-    seen
-        Those of train that the model itself was fitted on.
-    on_validation
-        (n,) scores of validation; out of fold for those the model was fitted on.
-    """
-
-    model: Model
-    train: Users
-    validation: Users
-    seen: Users
-    on_validation: np.ndarray
-
-
-def _fit(question: ExperimentSpec, name: str, development: Users | None) -> _Fit:
-    family, seed = question.families[name], question.seed
-    if development is None:
-        train, validation = question.parts.train, question.parts.validation
-        seen, calibrating = (part.take(fitted_on(question, part)) for part in (train, validation))
-        model = fit(family, seen, calibrating, seed)
-        return _Fit(model, train, validation, seen, model.score(validation))
-    rows = fitted_on(question, development)
-    seen = development.take(rows)
-    model, out_of_fold = refit(family, seen, seed)
-    on_validation = model.score(development)
-    on_validation[rows] = out_of_fold
-    return _Fit(model, development, development, seen, on_validation)
 
 
 def _segments(question: ExperimentSpec, policy: Policy, score: np.ndarray, value: PolicyValue) -> pd.DataFrame:

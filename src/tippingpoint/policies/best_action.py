@@ -1,7 +1,7 @@
 """Each user's best action by the reward model: the yardstick of what scores alone leave on the table."""
 
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,8 @@ class BestAction(Policy):
     >>> BestAction(actions={"none": "none", "email": "email"}).segments
     ('none', 'email')
     """
+
+    chosen_by_outcomes: ClassVar = True
 
     name: str = Field(default="best_action", min_length=1)
     actions: dict[str, str] = Field(

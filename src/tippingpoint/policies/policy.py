@@ -41,6 +41,8 @@ class Policy(StrictModel, ABC):
     """Fields that `bind` fills in; they are no part of the specification."""
     meant: ClassVar[tuple[str, ...]] = ()
     """Fields that say what is meant and decide nothing: no part of digests, nor of the specification where not said."""
+    chosen_by_outcomes: ClassVar[bool] = False
+    """Whether `bind` chooses actions by what came of them, and not by scores and features alone."""
 
     name: str = Field(min_length=1)
     version: int = Field(default=1, ge=1)
