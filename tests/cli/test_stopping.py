@@ -20,7 +20,9 @@ from tippingpoint.promotion import job as promotion
 from tippingpoint.promotion import rollback
 from tippingpoint.scoring.tables import upsert
 from tippingpoint.serving.alias_watcher import Follower
+from tippingpoint.serving.connections import Room
 from tippingpoint.serving.metrics import Metrics
+from tippingpoint.serving.server import server
 from tippingpoint.tracking import runs
 from tippingpoint.tracking.backend import named
 from tippingpoint.tracking.journal import CHAMPION, read
@@ -174,7 +176,7 @@ def test_a_database_and_a_service_keep_what_they_have_once_told_to_stop(tmp_path
     decided = (f"duckdb:///{tmp_path}/app.duckdb", "decided", tmp_path / "decided.parquet", "user_id")
     old, new = (types.SimpleNamespace(name="conversion", version=v, policy_digest="", reference=v) for v in "12")
     service: Any = Follower(old, lambda: "2", lambda _: new, Metrics())  # type: ignore[arg-type]  # stand-ins
-    stopping.note(signal.SIGTERM)
+    server(None, Room(1, lambda _: None)).handle_exit(signal.SIGTERM, None)  # type: ignore[arg-type]  # it serves nobody
     with pytest.raises(SystemExit):
         upsert(*decided)
     with pytest.raises(SystemExit):

@@ -30,6 +30,7 @@ WRITES = {
     " delete_registered_model_alias",
     LocalArtifactRepository: "log_artifact log_artifacts",
 }
+STORE = "mlflow.db"
 OWN = ("tippingpoint.lease", "tippingpoint.beat", "tippingpoint.closing", "mlflow.parentRunId", "mlflow.note.content")
 """Tags that tell one filing from the same once more."""
 TIMES = ("seconds", "scored_at", "_at", "registered", "measured_run", "claim", "version", "study", "run_id", "model_id")
@@ -65,6 +66,18 @@ def copied_after_each_write(to: Path) -> Iterator[list[str]]:
             for name in names.split():
                 patch.setattr(of, name, copying(getattr(of, name)))
         yield made
+
+
+def put_back(copy: Path, place: Path) -> None:
+    """Make a folder what its copy is; its store stays the same file, which connections of this process have open."""
+    for path in place.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != STORE:
+            path.unlink()
+    shutil.copytree(copy, place, ignore=shutil.ignore_patterns(STORE), dirs_exist_ok=True)
+    with closing(sqlite3.connect(copy / STORE)) as before, closing(sqlite3.connect(place / STORE)) as now:
+        before.backup(now)
 
 
 def held(client: MlflowClient) -> dict[str, Counter]:

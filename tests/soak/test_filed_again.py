@@ -20,7 +20,7 @@ from mlflow import MlflowClient
 from tests.conftest import ROUNDS, working_in
 from tests.measurement.measuring import decided, written
 from tests.processes import Forked, typed
-from tests.soak.cuts import copied_after_each_write, held
+from tests.soak.cuts import copied_after_each_write, held, put_back
 from tippingpoint.tracking.journal import ENDING, moves
 
 CUTS = os.environ.get("CUTS", "2")
@@ -127,11 +127,9 @@ def test_cut_after_any_write_and_typed_again_the_store_holds_the_same(
         assert wanted == (words in REFUSED)
         whole, place = all_there_is(), Path.cwd()
         every = range(1, len(writes) + 1)
-        moments = every if CUTS == "all" else np.linspace(1, len(writes), int(CUTS) + 2).astype(int)[1:-1]
+        moments = every if CUTS == "all" else np.linspace(1, len(writes), int(CUTS) + 2).astype(int)[1:-1].tolist()
         for moment in moments:
-            shutil.rmtree(place)  # where it was, since stores name their files by whole paths
-            shutil.copytree(cuts / str(moment), place)
-            os.chdir(place)
+            put_back(cuts / str(moment), place)  # where it was: stores name their files by whole paths
             code = ends(words, call) if differences(all_there_is(), whole) else wanted
             amiss = differences(all_there_is(), whole)
             if code != wanted or amiss:
