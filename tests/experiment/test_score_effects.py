@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tippingpoint.experiment.score_effects import EFFECT, along_scores, heterogeneity_in_words, ranking
+from tippingpoint.experiment.score_effects import EFFECT, along_scores, heterogeneity_in_words, ranking, shown
 from tippingpoint.offpolicy.evidence import Evidence
 
 ACTIONS = ("none", "mail", "call")
@@ -54,3 +54,12 @@ def test_what_is_assumed_or_vetoed_tells_nothing():
     assert not len(lines)
     assert not len(groups)
     assert not heterogeneity_in_words(lines, "mine", "visit")
+
+
+def test_groups_too_small_for_intervals_are_still_shown():
+    scores, known = evidence()
+    few = Evidence("experiment", known.outcome_scores[:200])
+    lines, groups = along_scores({"mine": scores["mine"][:200]}, None, few, ACTIONS, True)
+    assert groups["effect_low"].isna().all()
+    assert list(shown(groups, "visit").columns)[-1] == "visit per 1,000 (experiment) high"
+    assert "average_low" in lines

@@ -16,6 +16,7 @@ from tippingpoint.models.chances import fit_chances
 from tippingpoint.models.logistic import Logistic
 from tippingpoint.offpolicy import evidence as counterfactual
 from tippingpoint.offpolicy.evidence import MEASURE, Evidence, Kind, Log
+from tippingpoint.offpolicy.hidden_driver import HiddenDriver
 from tippingpoint.offpolicy.support import Support
 from tippingpoint.offpolicy.value import reward
 
@@ -136,14 +137,19 @@ def gather_evidence(
     assert log.predicted is not None
     outcome_scores = counterfactual.doubly_robust(log.outcome, log.action, log.logging_probability, log.predicted)
     chance, estimated = log.logging_probability, kind == "logged"
-    support = {"phi": Support.of(chance, log.predicted, estimated)}
+    support = {
+        "phi": Support.of(chance, log.predicted, estimated).together(outcome_scores - log.predicted, users.codes)
+    }
     measures = {}
     for name, of in measured.items():
-        observed = _measure(users, name)
-        measures[name] = counterfactual.doubly_robust(observed, log.action, chance, of.expected(users.features))
-        some = np.broadcast_to(of.counted, chance.shape)
-        support[f"{MEASURE}{name}"] = Support.of(chance, some, estimated).scaled(np.full(len(of.counted), of.size))
-    return Evidence(kind, outcome_scores, support, measures, users.codes)
+        observed, expected = _measure(users, name), of.expected(users.features)
+        scores = measures[name] = counterfactual.doubly_robust(observed, log.action, chance, expected)
+        own = Support.of(chance, np.broadcast_to(of.counted, chance.shape), estimated)
+        support[f"{MEASURE}{name}"] = own.scaled(np.full(len(of.counted), of.size)).together(
+            scores - expected, users.codes
+        )
+    hidden = HiddenDriver.of(log.outcome, log.action, chance, log.predicted) if estimated else None
+    return Evidence(kind, outcome_scores, support, users.codes, hidden=hidden, measures=measures)
 
 
 def _measure(users: Users, name: str) -> np.ndarray:

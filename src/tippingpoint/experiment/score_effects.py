@@ -10,7 +10,7 @@ from tippingpoint.offpolicy.effect_line import direction, effect_line
 from tippingpoint.offpolicy.evidence import Evidence
 from tippingpoint.offpolicy.ranking import autoc, qini, uplift_at
 from tippingpoint.offpolicy.score_groups import score_groups
-from tippingpoint.offpolicy.statistics import Estimate, together
+from tippingpoint.offpolicy.statistics import Estimate, together, units
 from tippingpoint.offpolicy.support import Basis
 from tippingpoint.reports.estimates import interval
 
@@ -110,8 +110,13 @@ def along_scores(
                 read = of.monotone[g] if of.monotone else Estimate(np.nan)
                 ends |= _ends("effect", e) | _ends("effect_monotone", read)
                 groups.append(about | {"group": g + 1, "users": int(of.users[g])} | ends)
-    found = (pd.DataFrame(rows).dropna(axis="columns", how="all") for rows in (lines, groups))
-    return next(found), next(found)
+    return _shared(lines, ("level",)), _shared(groups, ("effect_monotone",))
+
+
+def _shared(rows: list[dict[str, Any]], optional: tuple[str, ...]) -> pd.DataFrame:
+    """Rows as a table, without optional columns that no row fills."""
+    table = pd.DataFrame(rows)
+    return table.drop(columns=[c for c in map(str, table) if c.startswith(optional) and table[c].isna().all()])
 
 
 def shown(groups: pd.DataFrame, outcome: str) -> pd.DataFrame:
@@ -146,7 +151,8 @@ def _effects(
     for k, action in enumerate(actions[1:], start=1):
         weight = np.zeros(len(actions))
         weight[[0, k]] = (-1, 1) if good else (1, -1)
-        basis = None if support is None else support.behind(np.broadcast_to(weight, scores.shape))
+        apart = units(len(scores), evidence.group) / max(len(scores), 1)
+        basis = None if support is None else support.behind(np.broadcast_to(weight, scores.shape), apart=apart)
         yield k, action, (scores[:, k] - scores[:, 0]) * (1 if good else -1), basis
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from tippingpoint.core.errors import InputError
+from tippingpoint.offpolicy.hidden_driver import HiddenDriver
 from tippingpoint.offpolicy.support import Support
 
 Kind = Literal["truth", "experiment", "logged", "assumed"]
@@ -31,20 +32,23 @@ class Evidence:
         (n, K) array whose column means estimate the mean outcome under each action.
     support
         What a log can say about them, and about further blocks of `Cells` by name; empty where there was none.
-    measures
-        (n, K) scores of further measures, made like the outcome's, by name.
     group
         (n,) numbers from 0 of the groups users belong to; None where each stands alone.
     vetoed
         Codes of the diagnostics that take every interval away.
+    hidden
+        What a driver of the action that is in no feature could move them by; None where chances are known.
+    measures
+        (n, K) scores of further measures, made like the outcome's, by name.
     """
 
     kind: Kind
     outcome_scores: np.ndarray
     support: Mapping[str, Support] = field(default_factory=dict)
-    measures: Mapping[str, np.ndarray] = field(default_factory=dict)
     group: np.ndarray | None = None
     vetoed: tuple[str, ...] = ()
+    hidden: HiddenDriver | None = None
+    measures: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.outcome_scores.ndim != 2:
@@ -68,7 +72,9 @@ class Evidence:
         """The same under some of the actions."""
         support = {block: Support(of.moments[..., list(codes)]) for block, of in self.support.items()}
         measures = {name: scores[:, list(codes)] for name, scores in self.measures.items()}
-        return replace(self, outcome_scores=self.outcome_scores[:, list(codes)], support=support, measures=measures)
+        hidden = None if self.hidden is None else self.hidden.among(list(codes))
+        scores = self.outcome_scores[:, list(codes)]
+        return replace(self, outcome_scores=scores, support=support, measures=measures, hidden=hidden)
 
 
 def labelled(kind: str, vetoed: Sequence[str]) -> str:

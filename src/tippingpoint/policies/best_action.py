@@ -23,7 +23,7 @@ class BestAction(Policy):
     ('none', 'email')
     """
 
-    reads_rewards: ClassVar = True
+    chosen_by_outcomes: ClassVar = True
 
     name: str = Field(default="best_action", min_length=1)
     actions: dict[str, str] = Field(
@@ -42,6 +42,10 @@ class BestAction(Policy):
     @property
     def segments(self) -> tuple[str, ...]:
         return tuple(self.actions)
+
+    @property
+    def reads_score(self) -> bool:
+        return False
 
     def bind(self, context: FitContext) -> Self:
         if context.expected_reward is None:

@@ -59,8 +59,7 @@ def lint(
         Users each action was taken for; None where nothing was logged.
     """
     remarks = _actions(policy, prices, given)
-    reads_score = not isinstance(policy, Rules) or SCORE in policy.columns
-    if reads_score and score is None:
+    if policy.reads_score and score is None:
         remarks.append(
             Remark("not looked at", "who is in which segment: type model=models:/NAME@challenger for scores", 0)
         )
@@ -68,7 +67,9 @@ def lint(
     at_hand = np.zeros(len(features)) if score is None else score
     if isinstance(policy, Rules):
         found = _rules(policy, features, at_hand)
-        remarks += [of for of in found if not (policy.reads_rewards and of.kind in ("overlap", "gap"))]  # of a tree: no
+        remarks += [
+            of for of in found if not (policy.chosen_by_outcomes and of.kind in ("overlap", "gap"))
+        ]  # of a tree: no
     code = policy.segment(at_hand, features)
     counts = np.bincount(code, minlength=len(policy.segments))
     rows = [
@@ -76,7 +77,7 @@ def lint(
         for s, n in zip(policy.segments, counts, strict=True)
     ]
     for row in rows:
-        if not row["users"] and not policy.reads_rewards:  # a learnt policy may leave an action out
+        if not row["users"] and not policy.chosen_by_outcomes:  # a learnt policy may leave an action out
             why = ""
             if isinstance(policy, Bands):
                 why = f"; scores run from {at_hand.min():.3f} to {at_hand.max():.3f}"

@@ -36,7 +36,7 @@ class PolicyTree(Rules):
 
     learnt: ClassVar = ("rules", "otherwise", "levels", "edges")
     learns_on_validation: ClassVar = True
-    reads_rewards: ClassVar = True
+    chosen_by_outcomes: ClassVar = True
 
     name: str = Field(default="policy_tree", min_length=1)
     actions: dict[str, str] = Field(

@@ -56,7 +56,7 @@ def check(settings: TuneSettings, question: ExperimentSpec) -> None:
                 f"{' and '.join(sorted(money))} would rest on assumptions: nothing was ever tried on these users",
                 "Take a metric (roc_auc), or data with logged actions.",
             )
-        if question.policy.reads_rewards:
+        if question.policy.chosen_by_outcomes:
             raise InputError(
                 "tune.objectives", f"policy {question.policy.name} learns from rewards", "Take bands, or a metric."
             )
