@@ -20,6 +20,7 @@ INTERVALS = "decision: an interval rests on expected outcomes, and is no narrowe
 OUT_OF_FOLD = "decision: a search's winner keeps the scores of validation users by models that did not learn from them"
 DIAGNOSED = "decision: what jobs find has codes, stands everywhere in the same words, and may veto"
 EFFECTS = "decision: effects are looked at along every score, by a line and by groups"
+MEASURES = "decision: an interval of a measure rests on the users with any of it"
 ALLOWED: tuple[Allowed, ...] = (
     Allowed(r"(?s).*", "cannot tell", "inconclusive", ISSUE),
     Allowed(r"(policy diff|lint).*\.key", "scored_by", "model", ISSUE),
@@ -56,6 +57,7 @@ ALLOWED: tuple[Allowed, ...] = (
     Allowed(r"(?s).*\.(checks\.length|gate)", None, None, DIAGNOSED),
     Allowed(r"history.*\.gate\.[^.]+", "a gate without the check of diagnostics", None, DIAGNOSED),
     Allowed(r"history.*\.gate\.[^.]+", None, "a gate with it", DIAGNOSED),
+    Allowed(r"simulate.*\.measure_.*_(low|high)", None, None, MEASURES),
     Allowed(r"(?s).*\.(heterogeneity|uplift_by_score_group)(\[\]|\..*)?", None, "told", EFFECTS),
     Allowed(r"simulate.*\.ranking\.length", None, None, EFFECTS),
     Allowed(r"(runs|registered)\..*\.tags\[\]", None, "diagnostics, veto.CODE, accepted.CODE", DIAGNOSED),
