@@ -82,6 +82,8 @@ def test_the_score_is_asked_too_unless_features_are_named():
     found = tree(depth=1).bind(context(of, money, score))
     assert found.columns == ("score",)
     assert float(found.rules[0].when.split(" > ")[1]) == pytest.approx(0.7, abs=0.02)
+    assert found.bound_by_scores
+    assert not tree(features=["plan"]).bound_by_scores
     assert tree(depth=1, features=["plan"]).bind(context(of, money, score)).columns in ((), ("plan",))
 
 

@@ -96,6 +96,11 @@ class Policy(StrictModel, ABC):
         return self
 
     @property
+    def bound_by_scores(self) -> bool:
+        """Whether scores may change what `bind` learns though the bound policy reads none: models then differ in it."""
+        return False
+
+    @property
     def learnt_in_words(self) -> str:
         """What `bind` learnt that is not told elsewhere, for people to read; empty where there is nothing."""
         return ""

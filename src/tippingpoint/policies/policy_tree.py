@@ -77,6 +77,10 @@ class PolicyTree(Rules):
         return tuple(self.actions)
 
     @property
+    def bound_by_scores(self) -> bool:
+        return self.features is None or SCORE in self.features
+
+    @property
     def learnt_in_words(self) -> str:
         parts = [f"{rule.when}: {rule.segment}" for rule in self.rules]
         said = [f"{'if' if k == 0 else 'otherwise if'} {part}" for k, part in enumerate(parts)]

@@ -54,7 +54,7 @@ class Decided:
         """Decide for n users at (n,) scores."""
         code = policy.segment(score, users.features)
         sizes = np.bincount(code, minlength=len(policy.segments)).tolist()
-        of_scores = reads(policy, users.features)
+        of_scores = policy.bound_by_scores or reads(policy, users.features)
         return cls(policy, dict(zip(policy.segments, sizes, strict=True)), of_scores, users.contract.good)
 
 
