@@ -47,6 +47,7 @@ JOBS = {
     "doctor": "cli.doctor:doctor",
     "diagnostics": "cli.diagnostics:diagnostics",
     "explore": "exploration.explore:explore",
+    "features": "exploration.features:features",
     "history": "promotion.history:history",
     "measure": "measurement.job:measure",
     "policy_diff": "simulation.policy_tools:policy_diff",
