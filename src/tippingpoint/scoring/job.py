@@ -78,6 +78,8 @@ def score(settings: ScoreSettings) -> ScoreResult:
     """
     start = time.perf_counter()
     chosen = Chosen.of(settings.diagnostics)
+    if settings.diagnostics.accept:
+        raise InputError("diagnostics.accept", "is not used: scoring vetoes nothing", "Leave it out.")
     source, to = _places(settings)
     at = moment(settings.scored_at)
     with counting() as counted:
