@@ -12,11 +12,12 @@ from rich.console import RenderableType
 
 from tippingpoint.comparison import page
 from tippingpoint.comparison.crossfit import Folds, crossfit
+from tippingpoint.comparison.decision import of_comparison
 from tippingpoint.comparison.figures import Choices
 from tippingpoint.comparison.plots import ComparisonPlots
 from tippingpoint.comparison.refits import Kept, Memory
 from tippingpoint.comparison.repeats import repeats
-from tippingpoint.comparison.report import compare_summary, comparison_card, verdict_in_words, write_comparison
+from tippingpoint.comparison.report import compare_summary, comparison_card, write_comparison
 from tippingpoint.comparison.result import Comparison
 from tippingpoint.comparison.tracked import FiledRefits
 from tippingpoint.config.settings import CompareSettings
@@ -72,7 +73,8 @@ class CompareResult(Result):
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
-        return {**self.comparison.to_dict(), **(asdict(self.filed) if self.filed else {})}
+        decision = of_comparison(self.comparison, self.filed).to_dict()
+        return {"decision": decision, **self.comparison.to_dict(), **(asdict(self.filed) if self.filed else {})}
 
     def render(self) -> RenderableType:
         """One screen for a terminal."""
@@ -262,10 +264,10 @@ def _record(comparison: Comparison, filed: RunReference, parent: Run, at_a_glanc
         if at_a_glance is not None:
             (folder / "figures/explore.png").write_bytes(at_a_glance)
         parent.artifacts(folder)
-    note = comparison_card(comparison, verdict_in_words(comparison))
+    note = comparison_card(comparison, filed)
     parent.tags(
         {
-            "mlflow.note.content": shortened(views.described(filed.views) + note, "run"),
+            "mlflow.note.content": shortened(note + views.described(filed.views), "run"),
             **({"registered": filed.registered} if filed.registered else {}),
             **tags(comparison.findings),
         }
