@@ -13,6 +13,7 @@ import yaml
 
 from tippingpoint.config.settings import Settings, Split
 from tippingpoint.core.strict import validate
+from tippingpoint.data.model_output import probability
 from tippingpoint.data.splits import sides
 from tippingpoint.data.users import Intake, Users
 from tippingpoint.decisions import deployment
@@ -32,6 +33,8 @@ from tippingpoint.experiment.spec import Baseline, Candidate, ExperimentSpec
 from tippingpoint.experiment.valuation import BindingUsers
 from tippingpoint.explanation import background_of, explain
 from tippingpoint.models.calibration import Model, fit, refit
+from tippingpoint.models.effect_models import EffectLearner, fit_effects, refit_effects
+from tippingpoint.models.learners.nuisances import Nuisances
 from tippingpoint.models.saved_form import check_trusted
 from tippingpoint.offpolicy.statistics import LEAST_CHANGED, Estimate, mean
 from tippingpoint.offpolicy.value import PolicyValue
@@ -51,7 +54,7 @@ from tippingpoint.tracking.registry import (
 )
 from tippingpoint.tracking.rights import check_experiment
 from tippingpoint.tracking.runs import Run, reap
-from tippingpoint.tracking.tags import JOB
+from tippingpoint.tracking.tags import ACTIONS, JOB, LEARNER
 
 EXAMPLE_ROWS = 5
 FITTED = 10_000
@@ -114,7 +117,8 @@ def with_baselines(question: ExperimentSpec, development: Users | None = None) -
     constant = {part: np.full(len(score), rate) for part, score in of.items()}
     binding = BindingUsers.of(train, validation, question.economics, seed)
     baselines = []
-    for name, score in {"constant": constant, f"column {column.column}": of}.items():
+    scores = {"constant": constant, f"column {column.column}": of}
+    for name, score in scores.items() if not question.policy.reads_effects else ():
         value = question.valued.value(binding.bind(question.policy, score["validation"]), score["test"])
         metrics = accuracy(parts.test.outcome, score["test"], parts.test.codes)
         baselines.append(Baseline(name, score["test"], metrics, value))
@@ -141,10 +145,11 @@ def answer(question: ExperimentSpec, family: str, development: Users | None = No
     start = time.perf_counter()
     fitted = _fit(question, family, development)
     seconds = {"fit": time.perf_counter() - start}
-    score = fitted.model.score(test)
+    found = fitted.model.output(test)
+    score = probability(found)
     binding = BindingUsers.of(fitted.train, fitted.validation, question.economics, seed)
-    policy = binding.bind(question.policy, fitted.on_validation)
-    value = question.valued.value(policy, score)
+    policy = binding.bind(question.policy, fitted.found)
+    value = question.valued.value(policy, found)
     metrics = evaluate(test.outcome, score, np.random.default_rng([seed, 1]), test.codes)
     start = time.perf_counter()
     rows = np.sort(np.random.default_rng([seed, 2]).permutation(len(test))[: question.explain_rows])
@@ -152,22 +157,22 @@ def answer(question: ExperimentSpec, family: str, development: Users | None = No
     explanation = explain(fitted.model, test.contract, test.features.iloc[rows], background)
     seconds["explain"] = time.perf_counter() - start
     learning = None
-    if question.report == "full":
+    if question.report == "full" and family not in question.learners:
         learning = learning_curve(question.families[family], fitted.seen, test, score, seed)
     out_of_fold = None
     if development is not None:
-        out_of_fold = fitted.on_validation[sides(development, validate(Split, question.config["split"], "split")) == 1]
-    segment, rng = policy.segment(score, test.features), np.random.default_rng([seed, 6])
+        out_of_fold = fitted.found[sides(development, validate(Split, question.config["split"], "split")) == 1]
+    segment, rng = policy.assign(found, test.features), np.random.default_rng([seed, 6])
     some = fitted.seen.take(np.random.default_rng([seed, 13]).permutation(len(fitted.seen))[:FITTED])
-    found = Candidate(
+    candidate = Candidate(
         family=family,
         model=fitted.model,
         policy=policy,
-        validation=point(question.select_by, fitted.validation.outcome, fitted.on_validation),
+        validation=_on_validation(question, policy, fitted),
         score=score,
         metrics=metrics,
         value=value,
-        segments=_segments(question, policy, score, value),
+        segments=_segments(question, policy, found, value),
         explanation=explanation,
         seconds=seconds,
         evaluation=evaluation(test, score, segment, policy.segments, policy.score_cuts, learning, rng),
@@ -179,13 +184,22 @@ def answer(question: ExperimentSpec, family: str, development: Users | None = No
             question.actions,
             fitted.seen.features,
             fitted.validation,
-            fitted.on_validation,
+            fitted.found,
         ),
         development=development,
         out_of_fold=out_of_fold,
         fitted=mean(auc_contributions(some.outcome, fitted.model.score(some)), group=some.codes),
+        predicted=None if found.ndim == 1 else found,
     )
-    return replace(found, findings=of_candidate(found, question))
+    return replace(candidate, findings=of_candidate(candidate, question))
+
+
+def _on_validation(question: ExperimentSpec, policy: Policy, fitted: "_Fit") -> float:
+    """What winners are chosen by: a metric of the score, or the value of the policy where effects are predicted."""
+    if question.select_by == "value":
+        valued = question.valued_on_validation
+        return valued.value(policy, fitted.found_of_validation(question)).value.value
+    return point(question.select_by, fitted.validation.outcome, probability(fitted.found))
 
 
 @dataclass(frozen=True)
@@ -196,19 +210,27 @@ class _Fit:
     ----------
     seen
         Those of train that the model itself was fitted on.
-    on_validation
-        (n,) scores of validation; out of fold for those the model was fitted on.
+    found
+        What the model gives of validation; out of fold for those it was fitted on.
     """
 
     model: Model
     train: Users
     validation: Users
     seen: Users
-    on_validation: np.ndarray
+    found: np.ndarray
+
+    def found_of_validation(self, question: ExperimentSpec) -> np.ndarray:
+        """The part of `found` that is of the question's validation users, where it was fitted on train too."""
+        if len(self.found) == len(question.parts.validation):
+            return self.found
+        return self.found[sides(self.validation, validate(Split, question.config["split"], "split")) == 1]
 
 
 def _fit(question: ExperimentSpec, name: str, development: Users | None) -> _Fit:
     family, seed = question.families[name], question.seed
+    if (of := question.learners.get(name)) is not None:
+        return _fit_effects(question, of, development)
     if development is None:
         train, validation = question.parts.train, question.parts.validation
         seen, calibrating = (part.take(fitted_on(question, part)) for part in (train, validation))
@@ -222,9 +244,20 @@ def _fit(question: ExperimentSpec, name: str, development: Users | None) -> _Fit
     return _Fit(model, development, development, seen, on_validation)
 
 
-def _segments(question: ExperimentSpec, policy: Policy, score: np.ndarray, value: PolicyValue) -> pd.DataFrame:
+def _fit_effects(question: ExperimentSpec, of: EffectLearner, development: Users | None) -> _Fit:
+    """Fit a learner on all users of train, whatever was done to them."""
+    if development is None:
+        given, validation = question.nuisances[of.family], question.parts.validation
+        model = fit_effects(of.of, given)
+        return _Fit(model, given.users, validation, given.users, model.output(validation))
+    known = question.evidence.kind != "logged"
+    model, found = refit_effects(of.of, Nuisances(question.families[of.name], development, question.seed, known))
+    return _Fit(model, development, development, development, found)
+
+
+def _segments(question: ExperimentSpec, policy: Policy, found: np.ndarray, value: PolicyValue) -> pd.DataFrame:
     test, kind = question.parts.test, question.evidence.kind
-    code = policy.segment(score, test.features)
+    code, score = policy.assign(found, test.features), probability(found)
     rows = []
     for s, segment in enumerate(policy.segments):
         members, action = code == s, policy.actions[segment]
@@ -262,7 +295,7 @@ def record(candidate: Candidate, question: ExperimentSpec, settings: Settings, r
     model_id = run.model(candidate.model, question.users.contract, example, candidate.policy, candidate.deployment)
     run.metrics(
         {f"test/{name}": estimate for name, estimate in candidate.metrics.items()}
-        | {f"validation/{settings.select_by}": candidate.validation}
+        | {f"validation/{question.select_by}": candidate.validation}
         | candidate.policy_metrics(question.evidence.kind)
         | {f"cost/{name}_seconds": seconds for name, seconds in candidate.seconds.items()}
         | {"explanation/local_accuracy_gap": candidate.explanation.gap}
@@ -287,19 +320,24 @@ def record(candidate: Candidate, question: ExperimentSpec, settings: Settings, r
         if made_with.diff:
             (folder / "uncommitted.diff").write_text(made_with.diff)
         run.artifacts(folder)
-    run.tags({"mlflow.note.content": shortened(note, "run"), **tags(all_of(question, candidate))})
+    said = {"mlflow.note.content": shortened(note, "run"), **effect_tags(candidate, question)}
+    run.tags(said | tags(all_of(question, candidate)))
     return model_id
 
 
 def _params(candidate: Candidate, question: ExperimentSpec, config: dict[str, Any]) -> dict[str, Any]:
     """What the run was asked, flat; `config` are its settings without credentials."""
+    of = question.learners.get(candidate.family)
+    family = candidate.family if of is None else of.family
+    learner = {} if of is None else {LEARNER: of.learner, "filed": of.of.filed_as}
     return {
-        "model": candidate.family,
+        "model": family,
+        **learner,
         "data": question.origin,
         "policy": question.policy.name,
         "economics": question.economics.name,
         "calibration": candidate.model.calibration,
-        **{f"model.{key}": value for key, value in config["model"][candidate.family].items() if key != "search"},
+        **{f"model.{key}": value for key, value in config["model"][family].items() if key != "search"},
         **{f"{of}.{key}": value for of in ("data", "policy", "economics") for key, value in config[of].items()},
         **{key: config[key] for key in ("split", "diagnostics", "evidence", "select_by", "explain_rows", "seed")},
         "report": question.report,
@@ -348,6 +386,7 @@ def register_candidate(
         return there
     of = {
         "model": candidate.family,
+        **effect_tags(candidate, question),
         "evidence": question.evidence.label,
         "data_digest": question.users.digest,
         "economics": question.economics.name,
@@ -355,6 +394,12 @@ def register_candidate(
     }
     note = shortened(card(candidate, question, provenance(), f"models:/{model_id}"), "version")
     return register(client, question.name, model_id, run_id, candidate.policy, candidate.deployment, of, note)
+
+
+def effect_tags(candidate: Candidate, question: ExperimentSpec) -> dict[str, str]:
+    """Tags of a run and a version that predict effects: the learner, and of which actions, in order."""
+    of = question.learners.get(candidate.family)
+    return {} if of is None else {LEARNER: of.learner, ACTIONS: json.dumps(question.users.actions)}
 
 
 def run_tags(question: ExperimentSpec, job: str) -> dict[str, str]:

@@ -9,6 +9,7 @@ from tippingpoint.config.settings import SimulateSettings, Split
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.core.overrides import override
 from tippingpoint.core.strict import Component, validate
+from tippingpoint.data.model_output import probability
 from tippingpoint.data.source import Source
 from tippingpoint.data.splits import Parts, split
 from tippingpoint.data.users import Users
@@ -18,6 +19,7 @@ from tippingpoint.experiment.collected_tables import break_even_responses, movem
 from tippingpoint.experiment.diagnostics import Chosen, data, evidence
 from tippingpoint.experiment.evidence import kind_of, rarely_taken
 from tippingpoint.experiment.valuation import BindingUsers
+from tippingpoint.models.learners.effects import output
 from tippingpoint.offpolicy.cells import gather, grid
 from tippingpoint.offpolicy.evidence import LEAST_ARM, Kind
 from tippingpoint.offpolicy.sufficient_statistics import (
@@ -276,8 +278,8 @@ def score_users(name: str, model: LoadedModel, users: Users) -> np.ndarray:
         Where columns do not fit or scores come out missing.
     """
     check_columns(name, model, users)
-    score = model.classifier.predict_proba(users.features[list(model.columns)])[:, 1].astype(np.float64)
-    if broken := int((~np.isfinite(score)).sum()):
+    score = output(model.classifier, users.features[list(model.columns)])
+    if broken := int((~np.isfinite(probability(score))).sum()):
         raise InputError(f"models.{name}", f"{broken} of {len(users)} scores are missing or infinite", "Fit it again.")
     return np.asarray(score)
 

@@ -51,8 +51,8 @@ class Decided:
 
     @classmethod
     def of(cls, policy: Policy, users: Users, score: np.ndarray) -> "Decided":
-        """Decide for n users at (n,) scores."""
-        code = policy.segment(score, users.features)
+        """Decide for n users, of what a model gives of them."""
+        code = policy.assign(score, users.features)
         sizes = np.bincount(code, minlength=len(policy.segments)).tolist()
         reads = _reads(policy, users.features.head(PROBED))
         return cls(policy, dict(zip(policy.segments, sizes, strict=True)), reads, users.contract.good)
@@ -60,6 +60,8 @@ class Decided:
 
 def _reads(policy: Policy, features: pd.DataFrame) -> bool:
     """Whether some score puts a user of these into another segment than some other score."""
+    if policy.reads_effects:
+        return True
     first = policy.segment(np.zeros(len(features)), features)
     others = (policy.segment(np.full(len(features), score), features) for score in PROBES)
     return any(not np.array_equal(first, other) for other in others)
