@@ -48,7 +48,7 @@ class Reasons:
     def values(self, features: pd.DataFrame) -> tuple[np.ndarray, str]:
         """(n, d) exact SHAP values of n users, and what they are in: log-odds or probability, before calibration.
 
-        Of a model that predicts effects: of the effect that differs most among those it learnt from, in outcomes per user.
+        Of a model that predicts effects: of the effect that differs most, in outcomes per user.
         Trees: path-dependent. A line: coefficient times distance from the mean of the users it was fitted on.
         """
         contract = FeatureSchema(tuple(Column(n, k) for n, k in self.columns.items()), outcome="")  # type: ignore[arg-type]  # number or category

@@ -9,13 +9,13 @@ import pandas as pd
 
 from tippingpoint.economics import Economics
 from tippingpoint.experiment.diagnostics.policy import better_without_a_model
-from tippingpoint.experiment.simulation_result import BEST, DEFAULT, NONE, ORACLE, PAIR, RANDOM, THEN, Simulation, ends
+from tippingpoint.experiment.simulation_result import BEST, DEFAULT, NONE, ORACLE, RANDOM, THEN, Simulation, ends
 from tippingpoint.experiment.thresholds import SimulationRequest, cut_offs
 from tippingpoint.offpolicy.cells import Line, contacts, linear, outcomes
 from tippingpoint.offpolicy.contest import contest_of_cells
 from tippingpoint.offpolicy.estimators import estimates
 from tippingpoint.offpolicy.statistics import LEAST_CHANGED, Estimate
-from tippingpoint.offpolicy.sufficient_statistics import MEASURE, MONEY, Joint, SufficientStatistics
+from tippingpoint.offpolicy.sufficient_statistics import MEASURE, MONEY, PAIR, Joint, SufficientStatistics
 from tippingpoint.offpolicy.value import break_even_response
 from tippingpoint.policies.bands import Bands
 from tippingpoint.policies.best_action import BestAction
@@ -77,7 +77,7 @@ def price(gathered: SufficientStatistics, asked: SimulationRequest) -> Simulatio
         estimators=_estimators(about, line, test, coefficients),
         all_cut_offs=[
             cut_offs(gathered, asked, line, m, n, _bound(about, m, n, p), full=(m, n) == shown or not asked.first_only)
-            for m in gathered.scored
+            for m in about["models"]
             for n, p in banded.items()
         ],
         segments=segments.assign(policy=[named[name].split(PAIR)[1] for name in both]),

@@ -13,10 +13,9 @@ from tippingpoint.offpolicy.choice import Valued
 from tippingpoint.offpolicy.contest import Contrast
 from tippingpoint.offpolicy.evidence import labelled
 from tippingpoint.offpolicy.statistics import Estimate
-from tippingpoint.offpolicy.sufficient_statistics import SufficientStatistics
+from tippingpoint.offpolicy.sufficient_statistics import PAIR, SufficientStatistics
 
 NONE, RANDOM, ORACLE, BEST = "everyone none", "random of equal size", "oracle", "best_action"
-PAIR = " · "
 DEFAULT = "dr"
 """The estimator of all that is said of a log; the others stand beside it."""
 THEN = " (decided at the prices then)"
@@ -118,7 +117,7 @@ class Simulation:
 
     def shares(self, cut_offs: CutOffs, of: Valued) -> dict[str, float]:
         """Share of test users each action of a choice of cut-offs is for."""
-        cells, shares = self.gathered.scored[cut_offs.model].test, dict.fromkeys(cut_offs.actions, 0.0)
+        cells, shares = self.gathered.along(cut_offs.model, cut_offs.policy).test, dict.fromkeys(cut_offs.actions, 0.0)
         if of.at is None:
             return {cut_offs.actions[0]: 1.0}
         band = cells.decision(range(len(cut_offs.bands)), of.at)

@@ -1,4 +1,4 @@
-"""Act on a share of users, those of highest score or predicted effect; and on so many of every 1,000, which is the same cut-off."""
+"""Act on a share of users, those of highest score or effect; and on so many of every 1,000, the same cut-off."""
 
 from typing import ClassVar, Literal, Self
 

@@ -106,6 +106,8 @@ def _score_both(candidate: Contestant, champion: Contestant | str | None, users:
     test = users.parts.test
     own = score_users(candidate.uri, candidate.model, test)  # (n, K + 1) of one that predicts effects
     constant = np.full(len(test), float(users.parts.train.outcome.mean()))
+    if own.ndim == 2:  # the same effects for everyone
+        constant = np.column_stack([constant, np.tile(own[:, 1:].mean(axis=0), (len(own), 1))])
     if champion is None or isinstance(champion, str):
         return Scores(own, constant, None, champion or "")
     try:

@@ -384,8 +384,10 @@ def best_first(tables: list[pl.DataFrame], user_id: str, deployment: Deployment)
     score, all falling; then by id.
     """
     table = pl.concat(tables)
-    read = [table[c].cast(pl.Float64).to_numpy() for c in ("propensity_score", "expected_value")]
-    gained = table[GAIN].cast(pl.Float64).to_numpy() if GAIN in table.columns else deployment.gained(*read)
+    score, value, *gain = (
+        table[c].cast(pl.Float64).to_numpy() for c in ("propensity_score", "expected_value", GAIN) if c in table.columns
+    )
+    gained = gain[0] if gain else deployment.gained(score, value)
     by = [pl.Series(gained, nan_to_null=True), pl.col("expected_value"), pl.col("propensity_score"), pl.col(user_id)]
     return table.sort(by, descending=[True, True, True, False], nulls_last=True)
 
