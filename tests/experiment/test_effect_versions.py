@@ -15,6 +15,7 @@ from tippingpoint.comparison.job import compare
 from tippingpoint.comparison.run import run
 from tippingpoint.config.compose import compose
 from tippingpoint.config.settings import (
+    CompareSettings,
     PromoteSettings,
     RollbackSettings,
     ScoreSettings,
@@ -36,7 +37,8 @@ VERSION = "models:/conversion/1"
 
 
 def settings(verb: str, *words: str) -> Settings:
-    return Settings.from_config(compose(verb, [*WORDS, *words]))
+    kind = CompareSettings if verb == "compare" else Settings
+    return kind.from_config(compose(verb, [*WORDS, *words]))
 
 
 @pytest.fixture(scope="session")

@@ -204,5 +204,5 @@ def test_a_family_without_a_regression_is_told_which_learners_it_has() -> None:
 
 
 def test_response_is_the_default() -> None:
-    settings = Settings.from_config(compose("compare", []))
+    settings = Settings.from_config(compose("run", []))
     assert [type(part.build(Learner, "learner")) for part in settings.learner.values()] == [Response]

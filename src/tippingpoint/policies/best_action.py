@@ -27,6 +27,7 @@ class BestAction(Policy):
 
     learnt: ClassVar = ("effects",)
     unsaid: ClassVar = ("effects",)
+    chosen_by_outcomes: ClassVar = True
 
     name: str = Field(default="best_action", min_length=1)
     actions: dict[str, str] = Field(
@@ -56,6 +57,10 @@ class BestAction(Policy):
     def axis(self, found: np.ndarray) -> np.ndarray:
         """(n, segments) money each action gains over none, where the version predicts effects."""
         return super().axis(found) if self.effects is None else self.effects.gains(found, tuple(self.actions.values()))
+
+    @property
+    def reads_score(self) -> bool:
+        return False
 
     def bind(self, context: FitContext) -> Self:
         if context.predicted is not None:

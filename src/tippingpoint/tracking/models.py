@@ -5,7 +5,7 @@ import json
 import re
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -40,6 +40,8 @@ from tippingpoint.tracking.tags import ACTIONS, JOB, LEARNER, PARENT
 
 OUT_OF_FOLD = "out_of_fold.npy"
 """Artifact of a run whose model was fitted on validation users too: their scores by models that were not."""
+FINDINGS = "findings.json"
+"""Artifact of a run: what diagnostics found of its model and policy, as its card says it."""
 SHOWN = 12
 """Names that a message lists."""
 PICKLES = (".pkl", ".pickle", ".joblib", ".cloudpickle")
@@ -73,6 +75,9 @@ class LoadedModel:
         Of a model that predicts effects the names in the config of its family and its learner; else ''.
     actions
         Names of the K actions whose effects it predicts, in order; None where it predicts none.
+        itself, as the winner of a search is.
+    findings
+        What diagnostics found of it on its own test users, as `FINDINGS` has it; None where that is not known.
     """
 
     name: str
@@ -89,6 +94,7 @@ class LoadedModel:
     base: str = ""
     learner: str = ""
     actions: tuple[str, ...] | None = None
+    findings: tuple[dict[str, Any], ...] | None = None
 
     @property
     def family(self) -> Family:
@@ -299,6 +305,15 @@ def load(client: MlflowClient, run: StoredRun) -> LoadedModel:
         learner=learner,
         actions=tuple(json.loads(run.data.tags[ACTIONS])) if learner else None,
     )
+
+
+def with_findings(client: MlflowClient, model: LoadedModel) -> LoadedModel:
+    """The model with what diagnostics found of it; as it is where its run did not keep that."""
+    try:
+        found = json.loads(fetch(client, model.run_id, FINDINGS))
+    except InputError:
+        return model
+    return replace(model, findings=tuple(found))
 
 
 def saved_scores(score: np.ndarray) -> bytes:
