@@ -13,7 +13,8 @@ from tests.simulation.simulations import artifact, ask
 from tippingpoint.config.compose import compose
 from tippingpoint.config.settings import SimulateSettings
 from tippingpoint.core.errors import InputError
-from tippingpoint.experiment.simulation_result import NONE, PAIR, RANDOM
+from tippingpoint.experiment.simulation_result import NONE, RANDOM
+from tippingpoint.offpolicy.sufficient_statistics import PAIR
 from tippingpoint.simulation.job import SimulateResult, simulate
 from tippingpoint.tracking import backend
 

@@ -228,8 +228,9 @@ def _choices(comparison: Comparison) -> dict[str, Choices]:
     found = {}
     for candidate in comparison.candidates:
         assert isinstance(candidate.policy, Bands)
-        edges = grid(candidate.score, CUTS, candidate.policy.grid_cuts)
-        cells = gather(edges, candidate.score, question.evidence, money)
+        axis = candidate.policy.axis(candidate.found)
+        edges = grid(axis, CUTS, candidate.policy.grid_cuts)
+        cells = gather(edges, axis, question.evidence, money)
         none = np.zeros(len(cells.count), dtype=np.int64)
         rng = np.random.default_rng([question.seed, 6])
         found[candidate.family] = Choices(cells.cuts, sheet(cells, bands, line, none, rng), candidate.policy.cuts)

@@ -18,7 +18,7 @@ VERSION = re.compile(r"models:/([^/@]+)(?:/(\d+)|@([\w.-]+))")
 """Address of a registered version, by number or alias."""
 
 
-DECIDES = ("model", "policy", "economics")
+DECIDES = ("model", "learner", "policy", "economics")
 FROM_ENVIRONMENT = "${oc.env:"
 
 NAMED = BeforeValidator(lambda node: node["version"] if isinstance(node, dict) and set(node) == {"version"} else node)
@@ -156,10 +156,14 @@ Report = Literal["full", "light", "none"]
 """How much a run's report holds: all figures; ROC, calibration, SHAP and the tables; or card and metrics alone."""
 
 
+RESPONSE = Component.of({"_target_": "tippingpoint.models.learners.response.Response"}, "learner.response")
+
+
 class Settings(Terminal):
     """A job's settings, as `conf/config.yaml` lists them."""
 
     model: dict[str, Component] = Field(min_length=1)
+    learner: dict[str, Component] = Field(default={"response": RESPONSE}, min_length=1)
     data: Component
     policy: Component
     economics: Component

@@ -13,9 +13,10 @@ from tippingpoint.core.overrides import override
 from tippingpoint.core.strict import Component, StrictModel, validate
 from tippingpoint.data.contract import KINDS, ColumnSpec, TableSchema
 from tippingpoint.data.days import day
+from tippingpoint.data.model_output import probability
 from tippingpoint.data.users import Column, FeatureSchema, Users
 from tippingpoint.decisions.drift import Reference
-from tippingpoint.decisions.expected_outcomes import Ratio, Sigmoid, responses
+from tippingpoint.decisions.expected_outcomes import Response, responses
 from tippingpoint.economics import Economics
 from tippingpoint.offpolicy.evidence import Evidence, Kind
 
@@ -37,8 +38,8 @@ class Deployment(StrictModel):
     """What a table of users must hold: the id, if there is one, and every feature."""
     prices: dict[str, Any] = Field(repr=False)
     """The economics, as a config node."""
-    responses: dict[str, Sigmoid | Ratio | None]
-    """For each action, the outcome that a score lets expect; None where nobody got it."""
+    responses: dict[str, Response | None]
+    """For each action, the outcome that what a model gives lets expect; None where nobody got it."""
     reference: Reference = Field(repr=False)
     as_of: str | None = None
     """What days of times are counted to: a column of `terms`; or a day, then new users' are counted to their own."""
@@ -77,9 +78,9 @@ class Deployment(StrictModel):
             return Component.of(self.prices, "economics").build(Economics, "economics")
         return validate(Economics, self.prices, "economics")
 
-    def expected_value(self, score: np.ndarray, action: np.ndarray, costs: pd.DataFrame | None = None) -> np.ndarray:
+    def expected_value(self, found: np.ndarray, action: np.ndarray, costs: pd.DataFrame | None = None) -> np.ndarray:
         """(n,) expected money under (n,) codes of actions; NaN where nobody got it, or own prices are not given."""
-        value = np.full(len(score), np.nan)
+        value = np.full(len(found), np.nan)
         if self.economics.per_user and costs is None:
             return value
         reward_intercept, reward_slope = self.economics.rewards(self.actions, self.good, costs)
@@ -88,12 +89,18 @@ class Deployment(StrictModel):
                 continue
             rows = np.flatnonzero(action == k)
             own = (rows, k) if reward_intercept.ndim == 2 else k  # prices of each user's own, or of all
-            value[rows] = reward_intercept[own] + reward_slope[own] * response(score[rows])
+            value[rows] = reward_intercept[own] + reward_slope[own] * response(found[rows])
         return value
 
-    def gained(self, score: np.ndarray, value: np.ndarray) -> np.ndarray:
+    def gains(self, found: np.ndarray) -> np.ndarray:
+        """(n, K) how much more money each action lets expect than doing nothing; NaN where that is not known."""
+        none, codes = np.zeros(len(found), dtype=np.int64), range(len(self.actions))
+        value = np.stack([self.expected_value(found, none + k) for k in codes], axis=1)
+        return value - value[:, :1]
+
+    def gained(self, found: np.ndarray, value: np.ndarray, costs: pd.DataFrame | None = None) -> np.ndarray:
         """(n,) how much more money than from doing nothing, where (n,) `value` is expected; NaN where not known."""
-        return value - self.expected_value(score, np.zeros(len(score), dtype=np.int64))
+        return value - self.expected_value(found, np.zeros(len(found), dtype=np.int64), costs)
 
 
 def refuse_day(deployment: Deployment) -> None:
@@ -143,7 +150,7 @@ def deployment(
     actions: tuple[str, ...],
     learnt: pd.DataFrame,
     validation: Users,
-    score: np.ndarray,
+    found: np.ndarray,
 ) -> Deployment:
     """What is written beside a version.
 
@@ -153,8 +160,8 @@ def deployment(
         The contract the users passed; None where they had none: then a type a column is all that is asked.
     learnt
         Features of the users the model was fitted on.
-    validation, score
-        n users the model was not fitted on, and their (n,) scores.
+    validation, found
+        n users the model was not fitted on, and what it gives of them.
     """
     contract = validation.contract
     return Deployment(
@@ -165,8 +172,8 @@ def deployment(
         vetoed=evidence.vetoed,
         terms=_terms(terms, contract),
         prices=economics.specification(),
-        responses=responses(evidence.kind, validation, score, actions, economics.response(actions)),
-        reference=Reference.of(learnt, score),
+        responses=responses(evidence.kind, validation, found, actions, economics.response(actions)),
+        reference=Reference.of(learnt, probability(found)),
         as_of=contract.as_of,
         made_by=contract.made_by,
     )

@@ -220,7 +220,7 @@ def batch_of(settings: ScoreSettings, loaded: Loaded, at: datetime, to: str = ""
         refuse_day(decider.deployment)
     reasons = None
     if settings.reasons:
-        reasons = Reasons(loaded.model.family, decider.classifier, decider.columns, decider.deployment.reference)
+        reasons = Reasons.of(loaded.model.family, decider)
     return Batch(
         decider=decider,
         policy_digest=loaded.policy_digest,

@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from tippingpoint.experiment.simulation_result import PAIR, THEN, Simulation
+from tippingpoint.experiment.simulation_result import THEN, Simulation
 from tippingpoint.experiment.thresholds import CutOffs, CutOffView
 from tippingpoint.offpolicy.hidden_driver import FACTORS
 from tippingpoint.offpolicy.statistics import Estimate
+from tippingpoint.offpolicy.sufficient_statistics import PAIR
 from tippingpoint.reports.cut_off_map import mark, traces
 from tippingpoint.reports.estimates import evidence_in_words, odds_times
 from tippingpoint.reports.html import Figure, axis, layout, numbers, render
