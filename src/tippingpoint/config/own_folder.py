@@ -7,10 +7,11 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from hydra.conf import RuntimeConf
 from hydra.core.object_type import ObjectType
 from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigResult, ConfigSource
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from tippingpoint.core.errors import InputError
@@ -62,7 +63,7 @@ def searched(folder: Path) -> str:
     return f"{OwnFolder.scheme()}://{folder.resolve()}"
 
 
-def placed(error: InputError, runtime: DictConfig, typed: Iterable[str]) -> InputError:
+def placed(error: InputError, runtime: RuntimeConf, typed: Iterable[str]) -> InputError:
     """Return an error with the file and line of an option of the user's own that set the key it is about.
 
     Parameters

@@ -106,11 +106,12 @@ class Events(EventSource):
     def _nobody(self, engine: Engine) -> InputError:
         """What to say where events make no user: of the name of a sign-up, or of a log that is too short."""
         each = "SELECT event, MIN(time) AS first, MAX(time) AS last FROM product_events GROUP BY event ORDER BY event"
-        events = engine.frame(each, {}).drop_nulls()
+        events = engine.frame(each, {}).drop_nulls().rows()
         sign_up, key = self.vocabulary.sign_up, "data.vocabulary.sign_up"
-        if sign_up not in events["event"]:
-            return InputError(key, f"no event is called {sign_up!r}", nearest(sign_up, events["event"], key))
-        days = (events["last"].max() - events["first"].min()) // DAY
+        names, first, last = zip(*events, strict=True) if events else ((), (0,), (0,))
+        if sign_up not in names:
+            return InputError(key, f"no event is called {sign_up!r}", nearest(sign_up, names, key))
+        days = (max(last) - min(first)) // DAY
         what = f"{features.NOBODY}, which has {days:,} days"
         return InputError("data", what, "Type data.window_days=… data.horizon_days=…, fewer days together.")
 
