@@ -97,7 +97,12 @@ Who was made champion, by whom, on which grounds; figures then and now.
   name=conversion to=prod
   limit=0                                            all entries, not only the newest 50
 """,
-    "status": "Who is champion and challenger, and what is amiss with what to type.\n\n  name=conversion to=prod\n",
+    "status": """\
+Who is champion and challenger, and what is amiss with what to type; gaps in the journal are looked for among its
+newest 50 entries, by history limit=0 among all.
+
+  name=conversion to=prod
+""",
     "score": """\
 Decisions for users by the champion: score, segment, action, expected value.
 

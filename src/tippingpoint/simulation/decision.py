@@ -3,7 +3,8 @@
 from tippingpoint.core.overrides import override
 from tippingpoint.core.run_reference import RunReference
 from tippingpoint.experiment.decision import Case, Decision, Word, decide, signed
-from tippingpoint.experiment.simulation_result import EVERYONE, NONE, PAIR, Simulation
+from tippingpoint.experiment.simulation_result import EVERYONE, NONE, Simulation
+from tippingpoint.offpolicy.sufficient_statistics import PAIR
 
 
 def of_simulation(simulation: Simulation, filed: RunReference | None) -> Decision:

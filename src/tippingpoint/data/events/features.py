@@ -10,7 +10,6 @@ import polars as pl
 from pydantic import Field, field_validator
 
 from tippingpoint.core.errors import InputError
-from tippingpoint.core.overrides import override
 from tippingpoint.core.strict import StrictModel
 from tippingpoint.data.events.sql import (
     ANSWER,
@@ -27,6 +26,7 @@ from tippingpoint.data.events.sql import (
 from tippingpoint.data.users import Column, FeatureSchema, Users
 
 Outcome = Literal["conversion", "churn"]
+NOBODY = "no user has both a whole window and a whole horizon in the log"
 DAY = 86_400
 """Seconds."""
 LINKS = {"distinct_id": "an id", "$insert_id": "an id", "time": "a time", "customer": "an id"}
@@ -202,16 +202,9 @@ def as_users(
     Raises
     ------
     InputError
-        When there is nobody, or somebody was given an action that is not named.
+        When somebody was given an action that is not named.
     """
     contract = definition.contract
-    if table.is_empty():
-        raise InputError(
-            "data",
-            "no user has both a whole window and a whole horizon in the log",
-            f"Check {override('data.vocabulary.sign_up', definition.vocabulary.sign_up)}, or shorten data.window_days"
-            " and data.horizon_days.",
-        )
     numbers = table.select(pl.col(contract.names("number")).cast(pl.Float64)).to_pandas()
     for name in contract.names("category"):
         numbers[name] = table[name].to_pandas().astype("str")

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from pydantic import Field, model_validator
 
+from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.data.database import connect, memory, shown
 from tippingpoint.data.events import features
 from tippingpoint.data.events.as_of import users_as_of
@@ -98,7 +99,10 @@ class Events(EventSource):
         return Definition(self.outcome, self.window_days, self.horizon_days, self.vocabulary, self.until)
 
     def load(self) -> Users:
-        ((table, quality),) = [features.users(engine, self.definition) for engine in self.engines()]
+        for engine in self.engines():
+            table, quality = features.users(engine, self.definition)
+            if table.is_empty():
+                raise self._nobody(engine)
         actions: tuple[str, ...] | None = None
         known: dict[str, np.ndarray] = {}
         if self.logging is not None:
@@ -110,6 +114,18 @@ class Events(EventSource):
         newest = datetime.fromtimestamp(table["cut_off"].cast(pl.Int64).to_numpy().max(), UTC).replace(tzinfo=None)
         users = replace(users, times={"cut-off": newest})
         return self.valid_users(users, users.table())
+
+    def _nobody(self, engine: Engine) -> InputError:
+        """What to say where events make no user: of the name of a sign-up, or of a log that is too short."""
+        each = "SELECT event, MIN(time) AS first, MAX(time) AS last FROM product_events GROUP BY event ORDER BY event"
+        events = engine.frame(each, {}).drop_nulls().rows()
+        sign_up, key = self.vocabulary.sign_up, "data.vocabulary.sign_up"
+        names, first, last = zip(*events, strict=True) if events else ((), (0,), (0,))
+        if sign_up not in names:
+            return InputError(key, f"no event is called {sign_up!r}", nearest(sign_up, names, key))
+        days = (max(last) - min(first)) // DAY
+        what = f"{features.NOBODY}, which has {days:,} days"
+        return InputError("data", what, "Type data.window_days=… data.horizon_days=…, fewer days together.")
 
     def engines(self) -> Iterator[Engine]:
         if self.url is not None:
