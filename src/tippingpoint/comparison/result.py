@@ -11,6 +11,8 @@ from tippingpoint.experiment.diagnostics import Findings
 from tippingpoint.experiment.findings import all_of
 from tippingpoint.experiment.spec import Baseline, Candidate, ExperimentSpec, judged, row_of
 from tippingpoint.offpolicy.contest import Contrast
+from tippingpoint.offpolicy.hidden_driver import FLIPS_FROM
+from tippingpoint.offpolicy.value import PolicyValue
 
 ANY = ", any model"
 """Ends the name of a policy that decides alike with every model: one contestant, not one a model."""
@@ -69,6 +71,12 @@ class Comparison:
         return [v for v in self.uplift if {v.first, v.second} <= models or self.contestant in (v.first, v.second)]
 
     @property
+    def values(self) -> dict[str, PolicyValue]:
+        """What each policy is worth: with each model's scores, or once where it decides alike; then without a model."""
+        alike = {self.alike: self.winner.value} if self.alike else {of.family: of.value for of in self.candidates}
+        return alike | {of.name: of.value for of in self.baselines if of.value is not None}
+
+    @property
     def findings(self) -> Findings:
         """What was found of the users and the evidence, then of each candidate, the winner first."""
         return all_of(self.question, *self.candidates)
@@ -98,6 +106,8 @@ class Comparison:
             row: dict[str, Any] = {"model": candidate.family, "calibration": candidate.model.calibration}
             row[f"validation/{self.question.select_by}"] = candidate.validation
             row |= row_of(candidate.family, judged(candidate.metrics, None if alike else candidate.value, kind))
+            if not alike and (bounds := candidate.value.bounds) is not None:
+                row[f"policy/{kind}/{FLIPS_FROM}"] = float(bounds.flips_from)
             rows.append(row | {"fit_seconds": candidate.seconds["fit"]})
         rows += [row_of(of.name, of.judged(kind)) for of in self.without_model]
         return pd.DataFrame(rows).dropna(axis="columns", how="all")
