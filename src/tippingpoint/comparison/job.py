@@ -24,7 +24,7 @@ from tippingpoint.config.settings import CompareSettings
 from tippingpoint.core.run_reference import RunReference
 from tippingpoint.data.source import Source
 from tippingpoint.evaluation import LOWER_IS_BETTER, auc_contributions
-from tippingpoint.experiment.baselines import against_baselines, with_baselines
+from tippingpoint.experiment.baselines import with_baselines
 from tippingpoint.experiment.build import ask
 from tippingpoint.experiment.candidate import (
     answer,
@@ -44,6 +44,7 @@ from tippingpoint.offpolicy.cells import Line, gather, grid
 from tippingpoint.offpolicy.contest import Contrast, contest
 from tippingpoint.offpolicy.sufficient_statistics import MONEY
 from tippingpoint.offpolicy.surface import sheet
+from tippingpoint.offpolicy.value import contest_of_values
 from tippingpoint.policies.bands import Bands
 from tippingpoint.policies.policy import Policy
 from tippingpoint.reports.markdown import shortened
@@ -195,8 +196,7 @@ def _compare(question: ExperimentSpec, candidates: list[Candidate]) -> Compariso
     found = Comparison(question, ranked, auc, [])
     if not question.evidence.measured:
         return found
-    money = {found.alike: found.winner.value} if found.alike else {c.family: c.value for c in ranked}
-    uplift = against_baselines(money, found.baselines, np.random.default_rng([question.seed, 4]))
+    uplift = contest_of_values(found.values, np.random.default_rng([question.seed, 4]))
     return replace(found, uplift=uplift, candidates=[_told(c, uplift, found.alike, question) for c in ranked])
 
 

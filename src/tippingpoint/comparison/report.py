@@ -120,7 +120,7 @@ def verdict_in_words(comparison: Comparison) -> str:
     else:
         on_validation = [f"{candidate.validation:.3f}" for candidate in comparison.candidates]
         against = f"{on_validation[0]} against {' and '.join(on_validation[1:])}"
-        wins = "comes first" if "TP403" in vetoes(comparison.winner.findings) else "wins"
+        wins = "wins" if has_won(comparison.winner) else "comes first"
         parts = [f"{winner} {wins} on validation ({question.select_by} {against})."]
         parts.append(f"On test, paired user by user, its ROC AUC {_against(winner, comparison.auc)}.")
     if comparison.alike:
@@ -162,6 +162,12 @@ def _beside(comparison: Comparison) -> list[RenderableType]:
         uplift = stacked(value.outcomes_per_1000, 1, plus=True), stacked(value.uplift, 3, plus=True)
         table.add_row(Text(name), *uplift, "" if ratio is None else f"{ratio:.2f}")
     return [table, Text(f"Estimated: {of.folds.estimated}.", style="dim")]
+
+
+def has_won(candidate: Candidate) -> bool:
+    """Whether who comes first on validation has won: no policy without a model does better, and its scores rank."""
+    low = candidate.metrics["roc_auc"].low
+    return "TP403" not in vetoes(candidate.findings) and low is not None and low > 0.5
 
 
 def _alike(comparison: Comparison) -> str:

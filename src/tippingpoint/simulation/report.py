@@ -111,7 +111,8 @@ def leader_in_words(simulation: Simulation) -> list[str]:
     model, others = simulation.leader.split(PAIR)[0], simulation.gathered.about["models"]
     lines = [
         f"Leader: {simulation.leader}, by its uplift on validation ({simulation.on_validation:+,.3f}"
-        f" {simulation.currency} per user), the largest of a model's policy there; the order on test chooses nothing."
+        f" {simulation.currency} per user), the largest of a model's policy with an interval there; the order on test"
+        " chooses nothing."
     ]
     if "registered" not in others[model]:
         lines += [
