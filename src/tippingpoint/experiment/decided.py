@@ -6,11 +6,11 @@ import numpy as np
 
 from tippingpoint.core.overrides import override
 from tippingpoint.core.run_reference import RunReference
-from tippingpoint.experiment.baselines import against_baselines
 from tippingpoint.experiment.decision import Case, Decision, Word, decide
 from tippingpoint.experiment.simulation_result import NONE
 from tippingpoint.experiment.spec import Baseline, Candidate, ExperimentSpec
 from tippingpoint.offpolicy.contest import Contrast
+from tippingpoint.offpolicy.value import contest_of_values
 from tippingpoint.reports.estimates import interval
 
 
@@ -20,7 +20,8 @@ def of_candidate(question: ExperimentSpec, candidate: Candidate, filed: RunRefer
     contrasts: list[Contrast] = []
     if question.evidence.measured:
         rng = np.random.default_rng([question.seed, 12])
-        contrasts = against_baselines({name: candidate.value}, baselines, rng)
+        without = {of.name: of.value for of in baselines if of.value is not None}
+        contrasts = contest_of_values({name: candidate.value} | without, rng)
     return decided(question, candidate, name, baselines, contrasts, ranks(candidate, []), filed)
 
 
