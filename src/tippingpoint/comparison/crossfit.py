@@ -28,6 +28,7 @@ from tippingpoint.experiment.build import asked_of
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec, judged, row_of
 from tippingpoint.experiment.valuation import ValuedUsers
 from tippingpoint.offpolicy.contest import Contrast
+from tippingpoint.offpolicy.hidden_driver import FLIPS_FROM, HiddenDriver
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.offpolicy.support import Support
 from tippingpoint.offpolicy.value import PolicyValue, contest_of_values
@@ -91,9 +92,14 @@ class CrossFit:
         """Value and uplift on all users under the names they have in MLflow."""
         return {of.replace("policy/", "crossfit/"): v for of, v in judged({}, self.values[name], kind).items()}
 
+    def _beside(self, name: str) -> dict[str, float | None]:
+        bounds = self.values[name].bounds
+        flips = {} if bounds is None else {FLIPS_FROM: float(bounds.flips_from)}
+        return {RATIO: self.error_ratio(name), **flips}
+
     def table(self, kind: str) -> pd.DataFrame:
         """One row a contestant: value and uplift with intervals, and the ratio of standard errors."""
-        rows = [row_of(name, self.metrics(name, kind)) | {RATIO: self.error_ratio(name)} for name in self.values]
+        rows = [row_of(name, self.metrics(name, kind)) | self._beside(name) for name in self.values]
         return pd.DataFrame(rows).dropna(axis="columns", how="all")
 
     def to_dict(self, kind: str) -> dict[str, Any]:
@@ -102,7 +108,7 @@ class CrossFit:
             {
                 "model": name,
                 "metrics": {of: asdict(estimate) for of, estimate in self.metrics(name, kind).items()},
-                RATIO: self.error_ratio(name),
+                **self._beside(name),
                 "learnt": self.learnt[name],
             }
             for name in self.values
@@ -151,15 +157,21 @@ def crossfit(
 
 def _everyone(question: ExperimentSpec, fold: np.ndarray, turns: Sequence[Callable[[], Parts]]) -> ValuedUsers:
     """All users, each with the evidence of its fold, which was fitted on others."""
-    users = question.users
-    scores = np.empty((len(users), len(question.actions)))
-    moments: dict[str, np.ndarray] = {}
-    for held, of in enumerate(turns):
-        evidence, rows = asked_of(question, of()).evidence, fold == held
-        scores[rows] = evidence.outcome_scores
-        for block, support in evidence.support.items():
-            moments.setdefault(block, np.empty((3, *scores.shape)))[:, rows] = support.moments
-    support_of = {block: Support(of) for block, of in moments.items()}
-    evidence = replace(question.evidence, outcome_scores=scores, support=support_of, group=users.codes)
+    users, of = question.users, [asked_of(question, turn()).evidence for turn in turns]
+    place = np.argsort(np.argsort(fold, kind="stable"))  # of each user, in the folds one after the other
+
+    def joined(arrays: Sequence[np.ndarray]) -> np.ndarray:
+        return np.concatenate(arrays, axis=-2)[..., place, :]
+
+    hidden = [evidence.hidden for evidence in of if evidence.hidden is not None]
+    everyone = replace(
+        question.evidence,
+        outcome_scores=joined([evidence.outcome_scores for evidence in of]),
+        support={
+            block: Support(joined([evidence.support[block].moments for evidence in of])) for block in of[0].support
+        },
+        group=users.codes,
+        hidden=HiddenDriver(joined([h.seldom for h in hidden]), joined([h.often for h in hidden])) if hidden else None,
+    )
     lines = question.economics.rewards(question.actions, users.contract.good, users.costs)
-    return ValuedUsers(users, question.actions, evidence, *lines)
+    return ValuedUsers(users, question.actions, everyone, *lines)

@@ -16,7 +16,7 @@ from tippingpoint.core.overrides import override
 from tippingpoint.core.run_reference import RunReference
 from tippingpoint.evaluation.association import Association, associations
 from tippingpoint.evaluation.calibration_bins import calibration_bins
-from tippingpoint.experiment.report import about
+from tippingpoint.experiment.report import about, beyond_the_log
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.reports.estimates import evidence_in_words, interval
 from tippingpoint.reports.html import Figure, render
@@ -63,6 +63,7 @@ def page(comparison: Comparison, choices: dict[str, Choices], filed: RunReferenc
         "rate": rate,
         "unit": unit,
         "verdict": verdict_in_words(comparison),
+        "beyond": beyond_the_log(comparison.values),
         "sides": {f"not {users.contract.outcome}": WITHOUT, users.contract.outcome: WITH},
         "columns": found[:LISTED],
         "unlisted": max(len(found) - LISTED, 0),

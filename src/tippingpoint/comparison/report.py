@@ -14,7 +14,7 @@ from tippingpoint.core.run_reference import RunReference
 from tippingpoint.experiment.diagnostics import diagnosed, vetoes
 from tippingpoint.experiment.evaluation_figures import calibration, ranking
 from tippingpoint.experiment.findings import all_of
-from tippingpoint.experiment.report import about, uplift_heads
+from tippingpoint.experiment.report import about, beyond_the_log, uplift_heads
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.offpolicy.contest import Contrast
 from tippingpoint.offpolicy.statistics import Estimate
@@ -65,6 +65,7 @@ def compare_summary(comparison: Comparison, filed: RunReference | None) -> Rende
         _reached(comparison.winner),
         *_beside(comparison),
         Text(verdict_in_words(comparison)),
+        *map(Text, beyond_the_log(comparison.values)),
         *_diagnosed(comparison),
         *(links(filed) if filed else []),
     )
@@ -79,7 +80,8 @@ def run_summary(question: ExperimentSpec, candidate: Candidate, filed: RunRefere
     metrics.add_row(heads[0], interval(candidate.value.outcomes_per_1000, 1))
     metrics.add_row(heads[1], interval(candidate.value.uplift, 3))
     segments = _segments(question, candidate)
-    found = diagnosed(all_of(question, candidate))
+    beyond = map(Text, beyond_the_log({candidate.family: candidate.value}))
+    found = [*beyond, *diagnosed(all_of(question, candidate))]
     return Group(*about(question), metrics, segments, *found, *(links(filed) if filed else []))
 
 
@@ -211,6 +213,7 @@ def comparison_card(comparison: Comparison, words: str) -> str:
         comparison=comparison,
         question=comparison.question,
         words=words,
+        beyond=beyond_the_log(comparison.values),
         findings=comparison.findings,
     )
 

@@ -12,6 +12,8 @@ from tippingpoint.experiment.diagnostics import Findings
 from tippingpoint.experiment.findings import all_of
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec, judged, row_of
 from tippingpoint.offpolicy.contest import Contrast
+from tippingpoint.offpolicy.hidden_driver import FLIPS_FROM
+from tippingpoint.offpolicy.value import PolicyValue
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,11 @@ class Comparison:
         return self.candidates[0]
 
     @property
+    def values(self) -> dict[str, PolicyValue]:
+        """What the policy is worth with each score, candidates first."""
+        return {of.family: of.value for of in self.candidates} | {of.name: of.value for of in self.question.baselines}
+
+    @property
     def findings(self) -> Findings:
         """What was found of the users and the evidence, then of each candidate, the winner first."""
         return all_of(self.question, *self.candidates)
@@ -74,6 +81,8 @@ class Comparison:
             row[f"validation/{self.question.select_by}"] = candidate.validation
             row |= row_of(candidate.family, judged(candidate.metrics, candidate.value, kind))
             row |= row_of(candidate.family, self.crossfit.metrics(candidate.family, kind)) if self.crossfit else {}
+            if (bounds := candidate.value.bounds) is not None:
+                row[f"policy/{kind}/{FLIPS_FROM}"] = float(bounds.flips_from)
             rows.append(row | {"fit_seconds": candidate.seconds["fit"]})
         rows += [row_of(b.name, judged(b.metrics, b.value, kind)) for b in self.question.baselines]
         return pd.DataFrame(rows).dropna(axis="columns", how="all")

@@ -33,6 +33,7 @@ from tippingpoint.experiment.spec import Baseline, Candidate, ExperimentSpec
 from tippingpoint.experiment.valuation import BindingUsers
 from tippingpoint.explanation import background_of, explain
 from tippingpoint.models.saved_form import check_trusted
+from tippingpoint.offpolicy.hidden_driver import FLIPS_FROM
 from tippingpoint.offpolicy.statistics import LEAST_CHANGED, Estimate, mean
 from tippingpoint.offpolicy.value import PolicyValue
 from tippingpoint.policies.policy import Policy
@@ -233,11 +234,14 @@ def record(candidate: Candidate, question: ExperimentSpec, settings: Settings, r
         | {f"cost/{name}_seconds": seconds for name, seconds in candidate.seconds.items()}
         | {"explanation/local_accuracy_gap": candidate.explanation.gap}
         | {"slices/worse": len(candidate.evaluation.worse)}
+        | _hidden(candidate, question)
         | _over_baselines(candidate, question),
         model_id,
         test,
     )
     run.curves(candidate.evaluation.steps)
+    if (bounds := candidate.value.bounds) is not None:
+        run.curves(bounds.steps(f"policy/{question.evidence.kind}"))
     note = card(candidate, question, made_with, f"models:/{model_id}")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -291,6 +295,12 @@ def _write_report(folder: Path, candidate: Candidate, question: ExperimentSpec) 
     )
     candidate.segments.to_csv(folder / f"tables/policy_{question.evidence.kind}.csv", index=False)
     return found
+
+
+def _hidden(candidate: Candidate, question: ExperimentSpec) -> dict[str, float]:
+    """By how much a hidden driver must change the odds of the action for the sign of the uplift to be open."""
+    bounds = candidate.value.bounds
+    return {} if bounds is None else {f"policy/{question.evidence.kind}/{FLIPS_FROM}": float(bounds.flips_from)}
 
 
 def _over_baselines(candidate: Candidate, question: ExperimentSpec) -> dict[str, Estimate]:

@@ -47,7 +47,7 @@ def _of_candidate(candidate: Candidate, question: ExperimentSpec) -> Iterator[Fi
         slope = np.zeros((len(test), len(question.users.actions)))
         slope[:, kept] = np.nan_to_num(question.reward_slope)
         estimated = question.evidence.kind == "logged"
-        yield from evidence.of_weights(evidence.Weights.of(question.log, kept[decision], slope, estimated))
+        yield from evidence.of_weights(evidence.Weights.of(question.log, kept[decision], slope, estimated, test.codes))
     if question.evidence.measured:
         yield evidence.inconclusive_uplift(candidate.value.uplift)
     yield from policy.of_policy(policy.Decided.of(candidate.policy, test, candidate.score))

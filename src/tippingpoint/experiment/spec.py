@@ -24,6 +24,7 @@ from tippingpoint.models.calibration import Model
 from tippingpoint.models.family import Family
 from tippingpoint.models.size import nodes, used
 from tippingpoint.offpolicy.evidence import Evidence, Log
+from tippingpoint.offpolicy.hidden_driver import FLIPS_FROM
 from tippingpoint.offpolicy.statistics import Estimate, mean
 from tippingpoint.offpolicy.value import PolicyValue
 from tippingpoint.policies.policy import Policy
@@ -188,7 +189,18 @@ class Baseline:
         return {
             "model": self.name,
             "metrics": {k: asdict(v) for k, v in judged(self.metrics, self.value, kind).items()},
+            **beyond_the_log(self.value, kind),
         }
+
+
+def beyond_the_log(value: PolicyValue, kind: str) -> dict[str, Any]:
+    """What a hidden driver could do to an uplift, and of whom something can be said where overlap is vetoed."""
+    found: dict[str, Any] = {}
+    if (bounds := value.bounds) is not None:
+        found["hidden_driver"] = {FLIPS_FROM: float(bounds.flips_from), "bounds": bounds.rows(f"uplift_{kind}")}
+    if (common := value.common) is not None:
+        found["common_support"] = asdict(common) | {"words": str(common)}
+    return found
 
 
 def judged(metrics: dict[str, Estimate], value: PolicyValue, kind: str) -> dict[str, Estimate]:
@@ -293,6 +305,7 @@ class Candidate:
             "worse_slices": _records(self.evaluation.worse),
             "findings": [finding.to_dict() for finding in self.findings],
             "seconds": self.seconds,
+            **beyond_the_log(self.value, kind),
         }
 
 

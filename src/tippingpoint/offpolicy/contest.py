@@ -67,8 +67,8 @@ def contest(
     The critical value is the 95 % quantile of the largest |t| over all pairs, when the vector of means is
     normal with its estimated covariance (single-step max-t; Hothorn, Bretz & Westfall 2008). Picking the best
     first and comparing the others with it would need more: those pairs are all in here. Pairs that differ for
-    fewer than `LEAST_CHANGED` users, or rest on too few expected outcomes or on users without support, are left out
-    of the critical value and always inconclusive: their |t| is not normal.
+    fewer than `LEAST_CHANGED` users (in groups of m on average, m times as many), or rest on too few expected outcomes
+    or on users without support, are left out of the critical value and always inconclusive: their |t| is not normal.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def _settle(
     sound = np.array([basis is None or bool(basis.sound) for basis in bases])
     least = np.array([0.0 if basis is None else float(basis.noise) for basis in bases])  # as in `statistics.estimate`
     drawn, se = (standard_error(of, n, independent) for of in (spread, np.maximum(spread, least)))
-    tested = (drawn > 0) & (changed >= LEAST_CHANGED) & sound
+    tested = (drawn > 0) & (changed * (independent / n) >= LEAST_CHANGED) & sound
     critical = _max_t(square * (independent / (independent - 1)) / n**2, pairs[tested], drawn[tested], rng)
     verdicts = []
     for pair, (i, j) in enumerate(pairs):

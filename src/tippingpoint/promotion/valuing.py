@@ -71,7 +71,7 @@ def of_policy(
     if valued.log is not None and valued.of.evidence.measured:
         decision = valued.of.decide(policy, score)
         estimated = valued.of.evidence.kind == "logged"
-        weights = evidence.Weights.of(valued.log, decision, valued.of.reward_slope, estimated)
+        weights = evidence.Weights.of(valued.log, decision, valued.of.reward_slope, estimated, valued.of.evidence.group)
         found += [*evidence.of_weights(weights)]
     return chosen.settle(found)
 

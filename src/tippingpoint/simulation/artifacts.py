@@ -14,6 +14,7 @@ from tippingpoint.core.run_reference import RunReference
 from tippingpoint.experiment.diagnostics import tags as found_tags
 from tippingpoint.experiment.simulation_result import PAIR, Simulation
 from tippingpoint.experiment.thresholds import CutOffs, SimulationRequest
+from tippingpoint.offpolicy.hidden_driver import FLIPS_FROM
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.reports.markdown import shortened
 from tippingpoint.reports.palette import colour
@@ -95,6 +96,7 @@ def _parent(simulation: Simulation, settings: SimulateSettings, run: Run) -> Non
         if best := simulation.cut_offs():
             figures.picture(folder / "figures/surface.png", simulation, best)
         figures.targeting(folder / "figures", simulation)
+        figures.hidden_driver(folder / "figures", simulation)
         priced = replace(simulation.gathered, about={**about, "prices": economics.specification(), "asked": asked})
         (folder / STATISTICS).write_bytes(priced.dump())
         written = {**config, "policies": {n: p.specification() for n, p in simulation.asked.policies.items()}}
@@ -119,6 +121,8 @@ def _child(simulation: Simulation, model: str, run: Run) -> None:
     what = {"data": about["origin"], "policy": policy, "policy.name": policy, "economics": about["economics"]["name"]}
     run.params({"model": model, **what, **about["models"][model]})
     run.metrics(_metrics(simulation, contestant, cut_offs) | _break_even(simulation, model))
+    if contestant in simulation.hidden:
+        run.curves(simulation.hidden[contestant].steps(f"policy/{simulation.kind}"))
     if cut_offs is None:
         return
     kind = simulation.kind
@@ -134,6 +138,8 @@ def _child(simulation: Simulation, model: str, run: Run) -> None:
 def _metrics(simulation: Simulation, contestant: str, cut_offs: CutOffs | None) -> dict[str, Estimate | float]:
     prefix = f"policy/{simulation.kind}"
     found: dict[str, Estimate | float] = {f"{prefix}/{n}": e for n, e in simulation.values[contestant].items()}
+    if (flips_from := simulation.flips_from(contestant)) is not None:
+        found[f"{prefix}/{FLIPS_FROM}"] = flips_from
     if cut_offs is not None and cut_offs.choice is not None:
         for how in ("honest", "apparent"):
             found[f"{prefix}/{how}_uplift_per_user"] = getattr(cut_offs.choice, how).uplift
