@@ -27,6 +27,7 @@ from tippingpoint.config.compose import compose
 from tippingpoint.config.settings import CompareSettings
 from tippingpoint.data.source import Source
 from tippingpoint.data.users import Users
+from tippingpoint.experiment.baselines import with_baselines
 from tippingpoint.experiment.build import ask
 from tippingpoint.experiment.candidate import (
     answer,
@@ -35,7 +36,6 @@ from tippingpoint.experiment.candidate import (
     record,
     register_candidate,
     run_tags,
-    with_baselines,
 )
 from tippingpoint.experiment.evaluation_figures import write_evaluation
 from tippingpoint.experiment.explanation_figures import write_explanations

@@ -107,7 +107,7 @@ def test_the_parent_holds_the_leaderboard(compared: tuple, store: MlflowClient) 
     assert parent.data.params["model"] == result.comparison.winner.family
     path = store.download_artifacts(parent.info.run_id, "tables/leaderboard.csv")
     comparison = result.comparison
-    judged = [*(c.family for c in comparison.candidates), *(b.name for b in comparison.question.baselines)]
+    judged = [*(c.family for c in comparison.candidates), *(b.name for b in comparison.baselines)]
     assert pd.read_csv(path)["model"].tolist() == judged
     assert "All pairs on test" in parent.data.tags["mlflow.note.content"]
 

@@ -13,7 +13,7 @@ fitted on the other's fold, their errors hang together through what both learnt 
   folds that stand before it, so that of two folds at most one is fitted on the other, and the plain interval covers.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
@@ -24,8 +24,9 @@ import pandas as pd
 from tippingpoint.comparison.refits import Kept, refit
 from tippingpoint.config.settings import CompareSettings
 from tippingpoint.data.splits import Parts, slices, turn
+from tippingpoint.experiment.baselines import everyone
 from tippingpoint.experiment.build import asked_of
-from tippingpoint.experiment.spec import Candidate, ExperimentSpec, judged, row_of
+from tippingpoint.experiment.spec import ExperimentSpec, judged, row_of
 from tippingpoint.experiment.valuation import ValuedUsers
 from tippingpoint.offpolicy.contest import Contrast
 from tippingpoint.offpolicy.hidden_driver import FLIPS_FROM, HiddenDriver
@@ -67,13 +68,13 @@ class CrossFit:
     Parameters
     ----------
     values
-        By family, on all n users in their order.
+        By contestant, on all n users in their order.
     contrasts
         All pairs, paired user by user.
     held_out
-        By family, on the users of test.
+        By contestant, on the users of test.
     learnt
-        By family, what the policy learnt in each fold.
+        By contestant with a model, what the policy learnt in each fold.
     """
 
     folds: Folds
@@ -85,8 +86,8 @@ class CrossFit:
 
     def error_ratio(self, name: str) -> float | None:
         """Standard error of the uplift on test, over that on all users; None where one of them has none."""
-        errors = self.held_out[name].uplift.se, self.values[name].uplift.se
-        return errors[0] / errors[1] if errors[0] and errors[1] else None
+        here, on_test = self.values[name].uplift.se, self.held_out[name].uplift.se if name in self.held_out else None
+        return on_test / here if here and on_test else None
 
     def metrics(self, name: str, kind: str) -> dict[str, Estimate]:
         """Value and uplift on all users under the names they have in MLflow."""
@@ -109,7 +110,7 @@ class CrossFit:
                 "model": name,
                 "metrics": {of: asdict(estimate) for of, estimate in self.metrics(name, kind).items()},
                 **self._beside(name),
-                "learnt": self.learnt[name],
+                "learnt": self.learnt.get(name, []),
             }
             for name in self.values
         ]
@@ -122,12 +123,18 @@ class CrossFit:
 
 def crossfit(
     question: ExperimentSpec,
-    candidates: Iterable[Candidate],
+    held_out: Mapping[str, PolicyValue],
     settings: CompareSettings,
     kept: Kept,
     step: Callable[[str], None],
 ) -> CrossFit:
-    """Value the policy with each family on all users, by the models of their folds.
+    """Value the policy with each family on all users, by the models of their folds, and each action for everyone.
+
+    Parameters
+    ----------
+    held_out
+        What the contestants of the comparison are worth on test; where the policy decides alike with every family it
+        is one of them.
 
     Raises
     ------
@@ -137,22 +144,23 @@ def crossfit(
     folds, users = Folds.of(question.policy), question.users
     fold = slices(users, settings.split.salt, folds.number)
     turns = [partial(turn, users, fold, held, folds.number, folds.others) for held in range(folds.number)]
-    everyone = _everyone(question, fold, turns)
     sides = {f"fold {held + 1}": of for held, of in enumerate(turns)}
     found = refit(question, sides, kept, settings.workers, step)
-    values = {}
-    for family, by_fold in found.items():
+    contestants = [name for name in held_out if name in found]
+    if not contestants:  # the policy decides alike with every family, and is the first contestant
+        contestants = [next(iter(held_out))]
+        found = {contestants[0]: next(iter(found.values()))}
+    valued, values = _everyone(question, fold, turns), {}
+    for name in contestants:
         decision = np.empty(len(users), dtype=np.int64)
-        for held, name in enumerate(sides):
-            decision[fold == held] = by_fold[name].decision
-        values[family] = everyone.value_of(decision)
-    names = [candidate.family for candidate in candidates]
-    values = {name: values[name] for name in names}
-    measured = question.evidence.measured
-    contrasts = contest_of_values(values, np.random.default_rng([question.seed, 14])) if measured else []
-    held_out = {candidate.family: candidate.value for candidate in candidates}
-    learnt = {family: [by_fold[name].learnt for name in sides] for family, by_fold in found.items()}
-    return CrossFit(folds, len(users), values, contrasts, held_out, {name: learnt[name] for name in names})
+        for held, side in enumerate(sides):
+            decision[fold == held] = found[name][side].decision
+        values[name] = valued.value_of(decision)
+    values |= everyone(valued, question.economics.priced)
+    rng = np.random.default_rng([question.seed, 14])
+    contrasts = contest_of_values(values, rng) if question.evidence.measured else []
+    learnt = {name: [found[name][side].learnt for side in sides] for name in contestants}
+    return CrossFit(folds, len(users), values, contrasts, {**held_out}, learnt)
 
 
 def _everyone(question: ExperimentSpec, fold: np.ndarray, turns: Sequence[Callable[[], Parts]]) -> ValuedUsers:
@@ -164,7 +172,7 @@ def _everyone(question: ExperimentSpec, fold: np.ndarray, turns: Sequence[Callab
         return np.concatenate(arrays, axis=-2)[..., place, :]
 
     hidden = [evidence.hidden for evidence in of if evidence.hidden is not None]
-    everyone = replace(
+    of_all = replace(
         question.evidence,
         outcome_scores=joined([evidence.outcome_scores for evidence in of]),
         support={
@@ -174,4 +182,4 @@ def _everyone(question: ExperimentSpec, fold: np.ndarray, turns: Sequence[Callab
         hidden=HiddenDriver(joined([h.seldom for h in hidden]), joined([h.often for h in hidden])) if hidden else None,
     )
     lines = question.economics.rewards(question.actions, users.contract.good, users.costs)
-    return ValuedUsers(users, question.actions, everyone, *lines)
+    return ValuedUsers(users, question.actions, of_all, *lines)

@@ -23,6 +23,7 @@ from tippingpoint.config.settings import CompareSettings
 from tippingpoint.core.run_reference import RunReference
 from tippingpoint.data.source import Source
 from tippingpoint.evaluation import LOWER_IS_BETTER, auc_contributions
+from tippingpoint.experiment.baselines import against_baselines, with_baselines
 from tippingpoint.experiment.build import ask
 from tippingpoint.experiment.candidate import (
     answer,
@@ -31,18 +32,17 @@ from tippingpoint.experiment.candidate import (
     record,
     register_candidate,
     run_tags,
-    with_baselines,
 )
 from tippingpoint.experiment.diagnostics import tags
+from tippingpoint.experiment.diagnostics.policy import better_without_a_model
 from tippingpoint.experiment.fitted import FittedModel
 from tippingpoint.experiment.resume import REGISTERING, left_half_done, left_registering, stop_if_asked
 from tippingpoint.experiment.revaluation import only
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.offpolicy.cells import Line, gather, grid
-from tippingpoint.offpolicy.contest import contest
+from tippingpoint.offpolicy.contest import Contrast, contest
 from tippingpoint.offpolicy.sufficient_statistics import MONEY
 from tippingpoint.offpolicy.surface import sheet
-from tippingpoint.offpolicy.value import contest_of_values
 from tippingpoint.policies.bands import Bands
 from tippingpoint.policies.policy import Policy
 from tippingpoint.reports.markdown import shortened
@@ -169,11 +169,11 @@ def _refits(settings: CompareSettings) -> int:
 
 def _beside(comparison: Comparison, settings: CompareSettings, kept: Kept, step: Callable[[str], None]) -> Comparison:
     """The comparison with what was asked for beside one split: all users in folds, and further splits."""
-    asked = comparison.question, comparison.candidates, settings, kept, step
+    question = comparison.question
     if settings.evaluate == "crossfit":
-        comparison = replace(comparison, crossfit=crossfit(*asked))
+        comparison = replace(comparison, crossfit=crossfit(question, comparison.values, settings, kept, step))
     if settings.repeats:
-        comparison = replace(comparison, repeats=repeats(*asked))
+        comparison = replace(comparison, repeats=repeats(question, comparison.candidates, settings, kept, step))
     return comparison
 
 
@@ -190,10 +190,24 @@ def _compare(question: ExperimentSpec, candidates: list[Candidate]) -> Compariso
     auc = contest(areas, np.random.default_rng([question.seed, 3]), group=question.parts.test.codes)
     if np.bincount(outcome, minlength=2).min() < MIN_PER_OUTCOME:
         auc = [replace(verdict, verdict="inconclusive") for verdict in auc]
-    measured = question.evidence.measured
-    money = {c.family: c.value for c in ranked}
-    uplift = contest_of_values(money, np.random.default_rng([question.seed, 4])) if measured else []
-    return Comparison(question, ranked, auc, uplift)
+    found = Comparison(question, ranked, auc, [])
+    if not question.evidence.measured:
+        return found
+    money = {found.alike: found.winner.value} if found.alike else {c.family: c.value for c in ranked}
+    uplift = against_baselines(money, found.baselines, np.random.default_rng([question.seed, 4]))
+    return replace(found, uplift=uplift, candidates=[_told(c, uplift, found.alike, question) for c in ranked])
+
+
+def _told(candidate: Candidate, uplift: list[Contrast], alike: str, question: ExperimentSpec) -> Candidate:
+    """The candidate with what this contest says of it against policies without a model, in place of its own."""
+    models = {alike} if alike else {*question.families}
+    names = models - {alike or candidate.family}
+    without = [v for v in uplift if v.first not in names and v.second not in names]
+    unit = f"{question.economics.currency} per user"
+    found = better_without_a_model(alike or candidate.family, without, unit)
+    told = question.chosen.settle([found], candidate.family)
+    kept = (of for of in candidate.findings if of.code != "TP403")
+    return replace(candidate, findings=(*kept, *told))
 
 
 def _choices(comparison: Comparison) -> dict[str, Choices]:
@@ -235,7 +249,7 @@ def _record(comparison: Comparison, filed: RunReference, parent: Run, at_a_glanc
     parent.dataset(question.parts.test, "test", question.origin)
     tested = {f"test/{name}": estimate for name, estimate in winner.metrics.items()}
     chosen = {f"validation/{question.select_by}": winner.validation}
-    of_folds = comparison.crossfit.metrics(winner.family, question.evidence.kind) if comparison.crossfit else {}
+    of_folds = comparison.crossfit.metrics(comparison.contestant, question.evidence.kind) if comparison.crossfit else {}
     parent.metrics(tested | chosen | winner.policy_metrics(question.evidence.kind) | of_folds)
     parent.curves(comparison.repeats.steps if comparison.repeats else {})
     with tempfile.TemporaryDirectory() as temporary:

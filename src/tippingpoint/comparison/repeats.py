@@ -64,10 +64,13 @@ class Repeats:
         table = self.table().to_dict("records")
         of = next(row for row in table if row["model"] == family)
         where = f"{of['uplift_smallest']:+.3f} to {of['uplift_largest']:+.3f} {currency} per user"
-        said = f"Over {self.splits} further splits {family} is chosen on validation in {of['chosen_in']}"
-        said += f" and has the largest uplift in {of['largest_in']} ({where})"
+        said = f"Over {self.splits} further splits"
         if len(table) == 1:
-            return f"{said}."
+            return f"{said} the uplift of {family} is {where}."
+        said += f" {family} is chosen on validation in {of['chosen_in']}"
+        if (self.rows.groupby("split")["uplift_per_user"].nunique() == 1).all():  # of a policy that reads no score
+            return f"{said}; the policy's uplift is {where}."
+        said += f" and has the largest uplift of the models in {of['largest_in']} ({where})"
         return f"{said}; whether its uplift is larger or smaller is inconclusive in {of['inconclusive_in']}."
 
 

@@ -17,6 +17,7 @@ from tippingpoint.experiment.spec import ExperimentSpec
 from tippingpoint.experiment.valuation import ValuedUsers
 from tippingpoint.models.family import Family
 from tippingpoint.offpolicy.evidence import Kind, Log
+from tippingpoint.policies.direction import check_direction
 from tippingpoint.policies.policy import Policy
 
 
@@ -39,6 +40,7 @@ def ask(settings: Settings, source: Source | None = None) -> ExperimentSpec:
     economics.check(decided | {"none"})
     users = source.loaded
     _refuse_idle_costs(users, economics)
+    check_direction(policy, users.contract)
     parts = split(users, settings.split)
     kind = kind_of(settings.evidence, users)
     actions = users.actions if kind != "assumed" else ("none", *sorted(decided - {"none"}))

@@ -11,7 +11,7 @@ from tippingpoint.core.errors import InputError
 from tippingpoint.data.users import Users
 from tippingpoint.economics import Economics
 from tippingpoint.experiment.collected_tables import calibration_of_rewards, diagnostics, ranking
-from tippingpoint.experiment.diagnostics import Chosen, Finding, evidence
+from tippingpoint.experiment.diagnostics import Chosen, Finding, Findings, evidence
 from tippingpoint.experiment.diagnostics import model as model_findings
 from tippingpoint.experiment.diagnostics import policy as policy_findings
 from tippingpoint.experiment.evidence import Predict, fit_logging, fit_measure, fit_rewards, log_of
@@ -128,11 +128,20 @@ class PartEvidence:
         bound: Mapping[str, Mapping[str, Policy]],
         scores: Mapping[str, np.ndarray],
         vetoed: tuple[str, ...],
+        kept: Mapping[str, Findings | None],
     ) -> Iterator[Finding]:
-        """What diagnostics find of each model's scores and policies on these users."""
+        """What diagnostics find of each model's scores and policies on these users.
+
+        Parameters
+        ----------
+        kept
+            By model what was found of it on these users where it was fitted; None: what its scores tell is found anew.
+        """
         valued, log = self.valued, self.log
         for model, policies in bound.items():
-            yield from chosen.settle(model_findings.at_a_glance(valued.users, scores[model]), model)
+            known = kept.get(model)
+            anew = model_findings.at_a_glance(valued.users, scores[model]) if known is None else known
+            yield from chosen.settle(anew, model)
             for name, policy in policies.items():
                 of = f"{model}{PAIR}{name}"
                 if log is not None and not vetoed:

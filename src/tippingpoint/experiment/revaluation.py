@@ -9,7 +9,18 @@ import pandas as pd
 
 from tippingpoint.economics import Economics
 from tippingpoint.experiment.diagnostics.policy import better_without_a_model
-from tippingpoint.experiment.simulation_result import BEST, DEFAULT, NONE, ORACLE, PAIR, RANDOM, THEN, Simulation, ends
+from tippingpoint.experiment.simulation_result import (
+    BEST,
+    DEFAULT,
+    EVERYONE,
+    NONE,
+    ORACLE,
+    PAIR,
+    RANDOM,
+    THEN,
+    Simulation,
+    ends,
+)
 from tippingpoint.experiment.thresholds import SimulationRequest, cut_offs
 from tippingpoint.offpolicy.cells import Line, contacts, linear, outcomes
 from tippingpoint.offpolicy.common_support import Common, common_support
@@ -24,8 +35,6 @@ from tippingpoint.policies.bands import Bands
 from tippingpoint.policies.best_action import BestAction
 from tippingpoint.policies.share_bands import ShareBands
 
-EVERYONE = "everyone "
-"""How the names of contestants begin that need no model."""
 INTEREST = 0.01
 """Share of a user's value with no action: the smallest uplift of interest, where none is stated."""
 
@@ -187,7 +196,7 @@ def _contestants(
     L = cells.coefficients(line, usable)
     coefficients = {name: L[d] for name, d in joint.decisions.items() if not name.startswith(ORACLE)}
     for k in usable:
-        coefficients[f"everyone {actions[k]}"] = np.tile(L[k], (len(cells.count), 1))
+        coefficients[f"{EVERYONE}{actions[k]}"] = np.tile(L[k], (len(cells.count), 1))
     shares = np.bincount(joint.decisions[first], cells.count, minlength=len(actions)) / cells.users
     coefficients[RANDOM] = np.tile(shares[usable] @ L[usable], (len(cells.count), 1))
     return coefficients

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
+from tippingpoint.experiment.assumption import assumption
 from tippingpoint.experiment.diagnostics import Finding, Findings
 from tippingpoint.experiment.thresholds import CutOffs, CutOffView, SimulationRequest
 from tippingpoint.offpolicy.choice import Valued
@@ -19,6 +20,8 @@ from tippingpoint.offpolicy.sufficient_statistics import SufficientStatistics
 
 NONE, RANDOM, ORACLE, BEST = "everyone none", "random of equal size", "oracle", "best_action"
 PAIR = " · "
+EVERYONE = "everyone "
+"""How the names of policies begin that give one action to all: they need no model."""
 DEFAULT = "dr"
 """The estimator of all that is said of a log; the others stand beside it."""
 THEN = " (decided at the prices then)"
@@ -96,6 +99,11 @@ class Simulation:
         return labelled(self.kind, self.vetoed)
 
     @property
+    def assumption(self) -> str:
+        """What each action is assumed to do to the outcome at these prices, in words; '' where it is measured."""
+        return assumption(self.gathered.about, tuple(self.gathered.about["actions"]), self.asked.economics)
+
+    @property
     def findings(self) -> Findings:
         """What diagnostics found of the users, the evidence and the policies."""
         gathered = (Finding.from_dict(node) for node in self.gathered.about.get("findings", ()))
@@ -117,6 +125,25 @@ class Simulation:
     def currency(self) -> str:
         """The unit of money."""
         return self.asked.economics.currency
+
+    def without_model(self, contestant: str) -> pd.DataFrame:
+        """One row a policy that needs no model: its uplift, and what a contestant brings more in the contest.
+
+        Columns `policy`, `uplift` and `difference` (of `Estimate`), `verdict` of the contestant; without a contest the
+        last two are None.
+        """
+        against = {of.second: of for v in self.verdicts if (of := v.seen_from(contestant)) is not None}
+        rows = [
+            {
+                "policy": name,
+                "uplift": numbers["uplift_per_user"],
+                "difference": against[name].difference if name in against else None,
+                "verdict": against[name].verdict if name in against else None,
+            }
+            for name, numbers in self.values.items()
+            if name.startswith(EVERYONE)
+        ]
+        return pd.DataFrame(rows, columns=["policy", "uplift", "difference", "verdict"], dtype=object)
 
     def cut_offs(self) -> CutOffs | None:
         """Those of the one shown first; where its policy has no bands, those of its model."""
@@ -294,7 +321,9 @@ class Simulation:
         return {
             **{key: value for key, value in self.gathered.about.items() if key not in ("economics", "prices")},
             "evidence": self.label,
+            **({"assumption": self.assumption} if self.assumption else {}),
             "findings": [finding.to_dict() for finding in self.findings],
+            **({"unused": list(self.asked.unused)} if self.asked.unused else {}),
             "economics": {"name": self.asked.economics.name, "currency": self.currency},
             **({"leader": self.leader} if self.leader else {}),
             **ranges,

@@ -57,6 +57,8 @@ class SimulationRequest:
     seed: int
     chosen: Chosen = field(default_factory=Chosen)
     """Which diagnostics are silenced and accepted."""
+    unused: tuple[str, ...] = ()
+    """A sentence for what was asked and is not used."""
     first_only: bool = False
     """Whether only what is shown first gets a surface, for speed; choices are made for all."""
 

@@ -1,7 +1,7 @@
 """Which of two is better: all pairs at once, on the same users."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal, NamedTuple
 
@@ -34,6 +34,21 @@ class Contrast:
     """...and those among them for whom the two differ in value; too few, and the verdict is inconclusive."""
     critical: float
     """|t| beyond which a pair of this contest is different."""
+
+    @property
+    def same(self) -> bool:
+        """Whether the two have the same value for every user."""
+        return not self.changed
+
+    def seen_from(self, name: str) -> "Contrast | None":
+        """The pair with this one first; None where it is not among the two."""
+        if name == self.first:
+            return self
+        if name != self.second:
+            return None
+        opposite: dict[Verdict, Verdict] = {"better": "worse", "worse": "better", "inconclusive": "inconclusive"}
+        turned = self.difference.turned
+        return replace(self, first=name, second=self.first, difference=turned, verdict=opposite[self.verdict])
 
     def users_needed(self, smallest: float, power: float = POWER) -> int | None:
         """Users on which this contest would detect a difference of `smallest`, with the stated chance.

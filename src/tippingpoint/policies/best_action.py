@@ -43,6 +43,10 @@ class BestAction(Policy):
     def segments(self) -> tuple[str, ...]:
         return tuple(self.actions)
 
+    @property
+    def reads_score(self) -> bool:
+        return False
+
     def bind(self, context: FitContext) -> Self:
         if context.expected_reward is None:
             raise InputError(

@@ -36,6 +36,7 @@ def simulate_summary(simulation: Simulation, filed: RunReference | None, seconds
     lines = [
         f"{about['origin']}: {users['all']:,} users; {chosen}{users['test']:,} (test); answered in {seconds:.2f} s"
     ]
+    lines += [f"Assumed, not measured: {simulation.assumption}."] if simulation.assumption else []
     lines += [f"Left out: {action} {why}." for action, why in about["excluded"].items()]
     against = against_leader(simulation)
     regret = any("regret_per_user" in row for row in simulation.values.values())
@@ -78,6 +79,7 @@ def simulate_summary(simulation: Simulation, filed: RunReference | None, seconds
             f"{simulation.first} is most sensitive to {top['price']}: {low:+.3f} to {high:+.3f} when it is moved by"
             f" {simulation.asked.sensitivity:.0%} down and up ({kind})."
         )
+    lines_after += simulation.asked.unused
     where = _filed(filed, about["per_user_prices"]) if filed else []
     found = diagnosed(simulation.findings)
     return Group(*map(Text, lines), table, *rest, *map(Text, lines_after), *found, *where)

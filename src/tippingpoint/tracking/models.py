@@ -1,10 +1,11 @@
 """Models that are there already: found by registry URI or run, loaded without trusting what the file asks for."""
 
 import io
+import json
 import re
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -37,6 +38,8 @@ from tippingpoint.tracking.tags import JOB, PARENT
 
 OUT_OF_FOLD = "out_of_fold.npy"
 """Artifact of a run whose model was fitted on validation users too: their scores by models that were not."""
+FINDINGS = "findings.json"
+"""Artifact of a run: what diagnostics found of its model and policy, as its card says it."""
 SHOWN = 12
 """Names that a message lists."""
 PICKLES = (".pkl", ".pickle", ".joblib", ".cloudpickle")
@@ -65,6 +68,8 @@ class LoadedModel:
     out_of_fold
         (n,) scores of the validation users, in their order, by models fitted on others, where it was fitted on them
         itself, as the winner of a search is.
+    findings
+        What diagnostics found of it on its own test users, as `FINDINGS` has it; None where that is not known.
     """
 
     name: str
@@ -78,6 +83,7 @@ class LoadedModel:
     registered: str | None
     classifier: Any
     out_of_fold: np.ndarray | None = None
+    findings: tuple[dict[str, Any], ...] | None = None
 
     @property
     def family(self) -> Family:
@@ -266,6 +272,15 @@ def load(client: MlflowClient, run: StoredRun) -> LoadedModel:
         classifier=classifier,
         out_of_fold=_out_of_fold(client, run) if run.data.tags[JOB] == "tune" else None,
     )
+
+
+def with_findings(client: MlflowClient, model: LoadedModel) -> LoadedModel:
+    """The model with what diagnostics found of it; as it is where its run did not keep that."""
+    try:
+        found = json.loads(fetch(client, model.run_id, FINDINGS))
+    except InputError:
+        return model
+    return replace(model, findings=tuple(found))
 
 
 def saved_scores(score: np.ndarray) -> bytes:
