@@ -172,11 +172,11 @@ def _refits(settings: CompareSettings) -> int:
 
 def _beside(comparison: Comparison, settings: CompareSettings, kept: Kept, step: Callable[[str], None]) -> Comparison:
     """The comparison with what was asked for beside one split: all users in folds, and further splits."""
-    asked = comparison.question, comparison.candidates, settings, kept, step
+    question = comparison.question
     if settings.evaluate == "crossfit":
-        comparison = replace(comparison, crossfit=crossfit(*asked))
+        comparison = replace(comparison, crossfit=crossfit(question, comparison.values, settings, kept, step))
     if settings.repeats:
-        comparison = replace(comparison, repeats=repeats(*asked))
+        comparison = replace(comparison, repeats=repeats(question, comparison.candidates, settings, kept, step))
     return comparison
 
 
@@ -252,7 +252,7 @@ def _record(comparison: Comparison, filed: RunReference, parent: Run, at_a_glanc
     parent.dataset(question.parts.test, "test", question.origin)
     tested = {f"test/{name}": estimate for name, estimate in winner.metrics.items()}
     chosen = {f"validation/{question.select_by}": winner.validation}
-    of_folds = comparison.crossfit.metrics(winner.family, question.evidence.kind) if comparison.crossfit else {}
+    of_folds = comparison.crossfit.metrics(comparison.contestant, question.evidence.kind) if comparison.crossfit else {}
     parent.metrics(tested | chosen | winner.policy_metrics(question.evidence.kind) | of_folds)
     parent.curves(comparison.repeats.steps if comparison.repeats else {})
     with tempfile.TemporaryDirectory() as temporary:
