@@ -22,6 +22,7 @@ VERBS = {
     "simulate": settings.SimulateSettings,
     "policy_lint": settings.LintSettings,
     "policy_diff": settings.DiffSettings,
+    "policy_bind": settings.BindSettings,
     "measure": settings.MeasureSettings,
     "promote": settings.PromoteSettings,
     "rollback": settings.RollbackSettings,

@@ -39,6 +39,7 @@ VERBS = {
     "score": ["score", "input=users.csv", "to=scored.csv", "model=models:/conversion/1"],
     "measure": ["measure", "outcome=converted"],
     "promote": ["promote", "1", *LENIENT],
+    "bind": ["policy", "bind", "models:/conversion/1", "policy.cuts=[0.2,0.5]", "policy.version=2"],
     "rollback": ["rollback"],
 }
 

@@ -48,6 +48,7 @@ JOBS = {
     "explore": "exploration.explore:explore",
     "history": "promotion.history:history",
     "measure": "measurement.job:measure",
+    "policy_bind": "promotion.bind:policy_bind",
     "policy_diff": "simulation.policy_tools:policy_diff",
     "policy_lint": "simulation.policy_tools:policy_lint",
     "promote": "promotion.job:promote",

@@ -284,6 +284,22 @@ class DiffSettings(PolicySettings):
         return policies
 
 
+class BindSettings(Terminal):
+    """A policy for the model of a registered version, as `conf/policy_bind.yaml` lists it."""
+
+    model: Annotated[str, NAMED, Field(pattern=f"^{VERSION.pattern}$")]
+    policies: list[str] = Field(default=[], max_length=1)
+    """An option of conf/policy or a YAML file; none: the version's own policy."""
+    policy: dict[str, Any] = {}
+    """What is laid over it."""
+    config_dir: str | None = None
+    gate: Gate
+    data: Component | None = None
+    diagnostics: DiagnosticsSettings = DiagnosticsSettings()
+    why: str = Field(default="", max_length=2000)
+    who: str | None = Field(default=None, min_length=1, max_length=200)
+
+
 class MeasureSettings(Terminal):
     """Decisions, and what came of them, as `conf/measure.yaml` lists it."""
 

@@ -154,7 +154,7 @@ def answer(question: ExperimentSpec, family: str, development: Users | None = No
     learning = None
     if question.report == "full":
         learning = learning_curve(question.families[family], fitted.seen, test, score, seed)
-    out_of_fold = None
+    out_of_fold = fitted.on_validation
     if development is not None:
         out_of_fold = fitted.on_validation[sides(development, validate(Split, question.config["split"], "split")) == 1]
     segment, rng = policy.segment(score, test.features), np.random.default_rng([seed, 6])
@@ -181,8 +181,8 @@ def answer(question: ExperimentSpec, family: str, development: Users | None = No
             fitted.validation,
             fitted.on_validation,
         ),
-        development=development,
         out_of_fold=out_of_fold,
+        development=development,
         fitted=mean(auc_contributions(some.outcome, fitted.model.score(some)), group=some.codes),
     )
     return replace(found, findings=of_candidate(found, question))
@@ -281,8 +281,7 @@ def record(candidate: Candidate, question: ExperimentSpec, settings: Settings, r
         (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
         (folder / "policy.json").write_text(json.dumps(candidate.policy.bound(), indent=2))
         (folder / "card.md").write_text(note)
-        if candidate.out_of_fold is not None:
-            (folder / OUT_OF_FOLD).write_bytes(saved_scores(candidate.out_of_fold))
+        (folder / OUT_OF_FOLD).write_bytes(saved_scores(candidate.out_of_fold))
         (folder / "packages.txt").write_text("\n".join(made_with.packages) + "\n")
         if made_with.diff:
             (folder / "uncommitted.diff").write_text(made_with.diff)

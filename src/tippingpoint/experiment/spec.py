@@ -224,10 +224,10 @@ class Candidate:
         Curves, slices and what else test says of the scores.
     deployment
         What deciding for new users takes besides the model and the policy.
+    out_of_fold
+        (n,) scores of the validation users by models that were not fitted on them.
     development
         Train and validation together where it was fitted on both, once a search had chosen it; else None.
-    out_of_fold
-        (n,) scores of the validation users by models fitted on others, where it was fitted on them itself; else None.
     fitted
         ROC AUC on the users it was fitted on.
     findings
@@ -246,8 +246,8 @@ class Candidate:
     seconds: dict[str, float]
     evaluation: Evaluation
     deployment: Deployment
+    out_of_fold: np.ndarray
     development: Users | None = None
-    out_of_fold: np.ndarray | None = None
     fitted: Estimate | None = None
     findings: Findings = ()
 

@@ -25,6 +25,7 @@ class Bands(Policy):
 
     moved_by: ClassVar = "cuts"
     """The field that says where the cut-offs lie."""
+    by_score_alone: ClassVar = True
 
     name: str = Field(default="intent_bands", min_length=1)
     cuts: tuple[float, ...] = Field(default=(0.4, 0.7), min_length=1)

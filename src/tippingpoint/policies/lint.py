@@ -68,18 +68,26 @@ def lint(
     at_hand = np.zeros(len(features)) if score is None else score
     if isinstance(policy, Rules):
         remarks += _rules(policy, features, at_hand)
-    code = policy.segment(at_hand, features)
-    counts = np.bincount(code, minlength=len(policy.segments))
+    counts = np.bincount(policy.segment(at_hand, features), minlength=len(policy.segments))
+    reached = _reached(policy, counts, (float(at_hand.min()), float(at_hand.max())))
+    return Lint([*remarks, *reached.remarks], reached.segments)
+
+
+def lint_of_counts(policy: Policy, counts: np.ndarray, scores: tuple[float, float], prices: set[str]) -> Lint:
+    """As `lint` of a bound policy that reads the score alone, from (segments,) users and the span of their scores."""
+    reached = _reached(policy, counts, scores)
+    return Lint([*_actions(policy, prices, None), *reached.remarks], reached.segments)
+
+
+def _reached(policy: Policy, counts: np.ndarray, scores: tuple[float, float]) -> Lint:
+    """Sizes of segments, and those that no one reaches."""
+    total = counts.sum()
     rows = [
-        {"segment": s, "action": policy.actions[s], "users": int(n), "share": n / len(features)}
+        {"segment": s, "action": policy.actions[s], "users": int(n), "share": n / total}
         for s, n in zip(policy.segments, counts, strict=True)
     ]
-    for row in rows:
-        if not row["users"]:
-            why = ""
-            if isinstance(policy, Bands):
-                why = f"; scores run from {at_hand.min():.3f} to {at_hand.max():.3f}"
-            remarks.append(Remark("unreachable", f"no user is {row['segment']}{why}", 0))
+    why = "; scores run from {:.3f} to {:.3f}".format(*scores) if isinstance(policy, Bands) else ""
+    remarks = [Remark("unreachable", f"no user is {row['segment']}{why}", 0) for row in rows if not row["users"]]
     return Lint(remarks, pd.DataFrame(rows))
 
 

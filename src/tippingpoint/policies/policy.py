@@ -39,6 +39,8 @@ class Policy(StrictModel, ABC):
 
     learnt: ClassVar[tuple[str, ...]] = ()
     """Fields that `bind` fills in; they are no part of the specification."""
+    by_score_alone: ClassVar[bool] = False
+    """Whether `segment` reads the score and no feature, and `bind` the scores of validation and nothing else."""
 
     name: str = Field(min_length=1)
     version: int = Field(default=1, ge=1)

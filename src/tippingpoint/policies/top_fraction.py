@@ -33,6 +33,7 @@ class Ranked(Policy):
     """The users of highest score, down to a cut-off that is fixed on validation when the policy is bound."""
 
     learnt: ClassVar = ("cut", "share_at_cut", "tied_share")
+    by_score_alone: ClassVar = True
 
     actions: dict[str, str] = Field(default={"rest": "none", "top": "checkout_prompt"}, min_length=1)
 

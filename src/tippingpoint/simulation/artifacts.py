@@ -21,13 +21,14 @@ from tippingpoint.simulation import figures
 from tippingpoint.simulation.page import page
 from tippingpoint.simulation.report import simulation_card
 from tippingpoint.tracking import backend, views
+from tippingpoint.tracking.models import STATISTICS
 from tippingpoint.tracking.provenance import provenance
 from tippingpoint.tracking.registry import Client
 from tippingpoint.tracking.runs import COLOUR, Run
 from tippingpoint.tracking.runs import run as tracked
 from tippingpoint.tracking.tags import JOB
 
-STATISTICS, REPORT = "statistics.npz", "simulation.html"
+REPORT = "simulation.html"
 
 
 def record(

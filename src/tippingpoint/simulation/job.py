@@ -29,10 +29,10 @@ from tippingpoint.policies.share_bands import ShareBands
 from tippingpoint.reports.progress import progress
 from tippingpoint.reports.result import Result
 from tippingpoint.simulation import report
-from tippingpoint.simulation.artifacts import STATISTICS, record
+from tippingpoint.simulation.artifacts import record
 from tippingpoint.simulation.plots import SimulationPlots
 from tippingpoint.tracking import backend
-from tippingpoint.tracking.models import LoadedModel, config_of, fetch, find, load
+from tippingpoint.tracking.models import STATISTICS, LoadedModel, config_of, fetch, find, load
 from tippingpoint.tracking.registry import Client
 from tippingpoint.tracking.rights import check_experiment
 from tippingpoint.tracking.runs import reap

@@ -1,5 +1,6 @@
 """Models that are there already: found by registry URI or run, loaded without trusting what the file asks for."""
 
+import hashlib
 import io
 import re
 import tempfile
@@ -36,7 +37,9 @@ from tippingpoint.tracking.runs import in_pages
 from tippingpoint.tracking.tags import JOB, PARENT
 
 OUT_OF_FOLD = "out_of_fold.npy"
-"""Artifact of a run whose model was fitted on validation users too: their scores by models that were not."""
+"""Artifact of a run: scores of its validation users by models that were not fitted on them."""
+STATISTICS = "statistics.npz"
+"""Artifact of a simulation: what its answers are read from."""
 SHOWN = 12
 """Names that a message lists."""
 PICKLES = (".pkl", ".pickle", ".joblib", ".cloudpickle")
@@ -63,8 +66,10 @@ class LoadedModel:
     classifier
         What scores: `predict_proba` on raw user columns.
     out_of_fold
-        (n,) scores of the validation users, in their order, by models fitted on others, where it was fitted on them
-        itself, as the winner of a search is.
+        (n,) scores of the validation users, in their order, by models that were not fitted on them: itself, or, of the
+        winner of a search, those of its folds; None where its run kept none.
+    content
+        Digest of the file that holds what scores.
     """
 
     name: str
@@ -78,6 +83,7 @@ class LoadedModel:
     registered: str | None
     classifier: Any
     out_of_fold: np.ndarray | None = None
+    content: str = ""
 
     @property
     def family(self) -> Family:
@@ -244,7 +250,8 @@ def load(client: MlflowClient, run: StoredRun) -> LoadedModel:
             folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=location, dst_path=temporary))
             family = family_of(config, name)
             signature = _signature(folder, model_id, family.trusted)
-            classifier = _opened(folder / "model.skops", family, model_id)
+            classifier = _opened(file := folder / "model.skops", family, model_id)
+            content = hashlib.sha256(file.read_bytes()).hexdigest()
     except (OSError, MlflowException) as error:
         if not is_missing(error):
             raise outside(error, reading=True) from error
@@ -264,7 +271,8 @@ def load(client: MlflowClient, run: StoredRun) -> LoadedModel:
         experiment=run.info.experiment_id,
         registered=next((f"models:/{v.name}/{v.version}" for v in _versions(client, run)), None),
         classifier=classifier,
-        out_of_fold=_out_of_fold(client, run) if run.data.tags[JOB] == "tune" else None,
+        out_of_fold=_out_of_fold(client, run),
+        content=content,
     )
 
 
@@ -280,7 +288,7 @@ def _out_of_fold(client: MlflowClient, run: StoredRun) -> np.ndarray | None:
     try:
         return np.asarray(np.load(io.BytesIO(fetch(client, run.info.run_id, OUT_OF_FOLD)), allow_pickle=False))
     except InputError:
-        return None  # a search of before they were kept
+        return None  # a run of before they were kept
 
 
 def _signature(folder: Path, model_id: str, trust: Sequence[str]) -> ModelSignature:

@@ -3,9 +3,10 @@
 import contextlib
 import json
 import re
+import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +16,7 @@ import mlflow
 import mlflow.sklearn
 import numpy as np
 import pandas as pd
+import yaml
 from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelOutput, LoggedModelStatus
@@ -125,6 +127,10 @@ class Run:
         )
         self.client.log_inputs(self.run_id, [DatasetInput(entity, [InputTag("mlflow.data.context", part)])])
 
+    def inputs_of(self, other: MlflowRun) -> None:
+        """Name the inputs of another run as inputs of this one."""
+        self.client.log_inputs(self.run_id, other.inputs.dataset_inputs)
+
     def model(
         self, model: Model, contract: FeatureSchema, example: pd.DataFrame, policy: Policy, deployment: Deployment
     ) -> str:
@@ -135,6 +141,43 @@ class Run:
         str
             The logged model's id; it loads as `models:/ID` wherever MLflow and its listed requirements are.
         """
+
+        def save(folder: str, written: mlflow.models.Model) -> None:
+            mlflow.sklearn.save_model(
+                model.classifier,
+                folder,
+                mlflow_model=written,
+                signature=ModelSignature(inputs=_inputs(contract), outputs=OUTCOMES),
+                input_example=example,
+                pip_requirements=[f"{package}=={version(package)}" for package in model.family.packages],
+                pyfunc_predict_fn="predict_proba",
+                serialization_format="skops",
+                skops_trusted_types=list(model.family.trusted),
+            )
+
+        return self._log(save, policy, deployment)
+
+    def model_again(self, location: str, policy: Policy, deployment: Deployment) -> str:
+        """Log the files of a logged model, which lie at an address, as a further one with another policy beside it.
+
+        Returns
+        -------
+        str
+            As `model`.
+        """
+
+        def save(folder: str, written: mlflow.models.Model) -> None:
+            with tempfile.TemporaryDirectory() as fetched:
+                there = mlflow.artifacts.download_artifacts(artifact_uri=location, dst_path=fetched)
+                shutil.copytree(there, folder)
+            path = Path(folder, "MLmodel")
+            own = {key: getattr(written, key) for key in ("artifact_path", "model_uuid", "model_id", "run_id")}
+            path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | own, sort_keys=False))
+
+        return self._log(save, policy, deployment)
+
+    def _log(self, save: Callable[[str, mlflow.models.Model], None], policy: Policy, deployment: Deployment) -> str:
+        """Log what `save` writes into a folder, with what deciding takes beside it; once, however often it is cut."""
         stopping.check()
         params = self.client.get_run(self.run_id).data.params
         name = re.sub(r"[^\w-]", "_", params["model"])
@@ -148,17 +191,7 @@ class Run:
         location, id_ = logged.artifact_location, logged.model_id
         written = mlflow.models.Model(artifact_path=location, model_uuid=id_, model_id=id_, run_id=self.run_id)
         with tempfile.TemporaryDirectory() as temporary:
-            mlflow.sklearn.save_model(
-                model.classifier,
-                str(folder := Path(temporary, "model")),
-                mlflow_model=written,
-                signature=ModelSignature(inputs=_inputs(contract), outputs=OUTCOMES),
-                input_example=example,
-                pip_requirements=[f"{package}=={version(package)}" for package in model.family.packages],
-                pyfunc_predict_fn="predict_proba",
-                serialization_format="skops",
-                skops_trusted_types=list(model.family.trusted),
-            )
+            save(str(folder := Path(temporary, "model")), written)
             beside = {"policy": policy.bound(), "deployment": deployment.model_dump(mode="json")}
             for name, content in beside.items():
                 (folder / f"{name}.json").write_text(json.dumps(content, indent=2))

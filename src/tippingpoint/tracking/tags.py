@@ -6,3 +6,6 @@ PARENT = "mlflow.parentRunId"
 """MLflow's own: the run another is shown under."""
 DATA = "data_digest"
 """Tag of the content of the users a run is about."""
+BOUND_FROM, FITTED_IN = "bound_from", "fitted_in"
+"""Tags of a version, and of its run, whose model was fitted before: the version it was bound from, the run that
+fitted it."""
