@@ -46,6 +46,16 @@ def test_what_is_wrong_is_told_before_anything_is_written(
     assert list(workspace.iterdir()) == []
 
 
+def test_times_stand_in_json_as_iso_8601(
+    workspace: Path, call: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [f"{k},0{k % 9 + 1}.03.2024,2024-03-0{k % 9 + 1}T08:00:00+02:00,{k % 7},{k % 3 % 2}" for k in range(60)]
+    Path("u.csv").write_text("\n".join(["id,day,moment,visits,y", *rows]))
+    assert call("data", "describe", "data=csv", "data.path=u.csv", "data.target=y", "output=json") == 0
+    columns = {column["name"]: column for column in json.loads(capsys.readouterr().out)["columns"]}
+    assert (columns["day"]["low"], columns["moment"]["high"]) == ("2024-03-01T00:00:00", "2024-03-09T06:00:00")
+
+
 def test_write_rewrites_the_case_study_to_the_byte(workspace: Path, call: Callable[..., int]) -> None:
     assert call("data", "write", "data=case_study") == 0
     assert (workspace / "data/synthetic_user_conversion_data.csv").read_bytes() == CASE_STUDY.read_bytes()

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import date, time
 from functools import partial
 from importlib import import_module
 from itertools import chain
@@ -226,10 +227,15 @@ def _answer(job: Callable[[Any], Any], settings: Any, width: int | None) -> Any:
         print(before, file=sys.stderr, flush=True)
         result = before
     if settings.output == "json":
-        print(json.dumps(_finite(result.to_dict()), default=float, allow_nan=False))
+        print(json.dumps(_finite(result.to_dict()), default=_in_json, allow_nan=False))
     else:
         Console(width=width).print(result.render(), highlight=False, crop=False)
     return result
+
+
+def _in_json(value: Any) -> Any:
+    """What JSON has no type for: a number of NumPy's, a time."""
+    return value.isoformat() if isinstance(value, date | time) else float(value)
 
 
 def _finished() -> type[Any]:

@@ -1,0 +1,143 @@
+"""Ship, do not ship or test first: the one word that the evidence of a job allows, and what it rests on."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from rich.console import RenderableType
+from rich.panel import Panel
+from rich.text import Text
+
+from tippingpoint.offpolicy.contest import Contrast
+from tippingpoint.offpolicy.statistics import Estimate
+
+Word = Literal["Ship", "Do not ship", "Test first"]
+WITHOUT = {
+    "assumed": "what the actions do is assumed, not measured",
+    "logged": "who got what was not drawn by lot, so a reason that nobody recorded may explain it",
+}
+"""Why evidence of a kind does not carry the word Ship, however large the uplift."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """What there is to decide.
+
+    Parameters
+    ----------
+    what
+        What would be shipped: `logistic under intent_bands`.
+    kind
+        Kind of evidence of all uplifts.
+    vetoed
+        Codes of the diagnostics that took the intervals away.
+    uplift
+        Money per user over everyone getting none.
+    unit
+        `EUR per user`.
+    simpler
+        Uplift of what takes no model, by name: one action for everyone, or the best single column.
+    contrasts
+        All pairs of `what` and of `simpler`, on the same users, with simultaneous intervals.
+    ranking
+        Which model ranks users best, or that this is inconclusive; one sentence.
+    following
+        What to type next, by word.
+    """
+
+    what: str
+    kind: str
+    uplift: Estimate
+    unit: str
+    vetoed: Sequence[str] = ()
+    simpler: Mapping[str, Estimate] = field(default_factory=dict)
+    contrasts: Sequence[Contrast] = ()
+    ranking: str = ""
+    following: Mapping[Word, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The word, why, which model ranks best, and what to type next; one line each, the same wherever it is shown."""
+
+    word: Word
+    what: str
+    why: str
+    ranking: str
+    following: str
+
+    @property
+    def lines(self) -> list[str]:
+        """Four lines; those that have nothing to say are left out."""
+        said = [f"{self.word}: {self.what}.", self.why, self.ranking]
+        return [*filter(None, said), *([f"Next: {self.following}"] if self.following else [])]
+
+    def render(self) -> RenderableType:
+        """A box for a terminal."""
+        first, *others = self.lines
+        text = Text("\n").join([Text(first, style="bold"), *map(Text, others)])
+        return Panel(text, padding=(0, 1), border_style=COLOURS[self.word])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return asdict(self)
+
+
+COLOURS: dict[Word, str] = {"Ship": "green", "Do not ship": "red", "Test first": "yellow"}
+
+
+def decide(case: Case) -> Decision:
+    """Return the decision, by the first of these rules that holds.
+
+    1. The intervals are vetoed: test first.
+    2. The interval lies below 0: do not ship.
+    3. What takes no model brings more, its paired interval above 0: do not ship.
+    4. The evidence is assumed or logged, there is no interval, or it holds 0: test first.
+    5. Else ship.
+    """
+    uplift, better = case.uplift, _better(case)
+    brings = f"it brings {signed(uplift)} {case.unit} ({case.kind}) over everyone getting none"
+    word: Word
+    if case.vetoed:
+        word, why = "Test first", f"its uplift is vetoed ({', '.join(case.vetoed)}): no figure of it can be relied on"
+    elif uplift.high is not None and uplift.high < 0 and case.kind != "assumed":
+        word, why = "Do not ship", f"it loses money: {signed(uplift)} {case.unit} ({case.kind})"
+    elif better:
+        word, why = "Do not ship", f"{_without(case, better)}; this policy {signed(uplift)}"
+    elif case.kind in WITHOUT:
+        word, why = "Test first", f"{brings}, but {WITHOUT[case.kind]}"
+    elif uplift.low is None:
+        word, why = "Test first", f"{brings}, on too few users for an interval"
+    elif uplift.low <= 0:
+        word, why = "Test first", f"that it brings anything is inconclusive: {signed(uplift)} {case.unit} ({case.kind})"
+    else:
+        word, why = "Ship", brings + _nothing_better(case)
+    return Decision(word, case.what, f"{why[0].upper()}{why[1:]}.", case.ranking, case.following.get(word, ""))
+
+
+def signed(estimate: Estimate) -> str:
+    """`+1.356 [1.173, 1.538]`, to three digits behind the point at most."""
+    largest = max(abs(v) for v in (estimate.value, estimate.low, estimate.high) if v is not None)
+    digits = 3 if largest < 10 else 1 if largest < 1000 else 0
+    value = f"{estimate.value:+,.{digits}f}"
+    if estimate.low is None or estimate.high is None:
+        return value
+    return f"{value} [{estimate.low:,.{digits}f}, {estimate.high:,.{digits}f}]"
+
+
+def _better(case: Case) -> str | None:
+    """What takes no model and brings most among what is better, user by user; None where nothing is."""
+    found = {v.first for v in case.contrasts if v.second == case.what and v.verdict == "better"}
+    found |= {v.second for v in case.contrasts if v.first == case.what and v.verdict == "worse"}
+    return max(found & set(case.simpler), key=lambda name: case.simpler[name].value, default=None)
+
+
+def _without(case: Case, name: str) -> str:
+    return f"without a model {name} brings {signed(case.simpler[name])} {case.unit} ({case.kind})"
+
+
+def _nothing_better(case: Case) -> str:
+    if not case.simpler:
+        return ""
+    name = max(case.simpler, key=lambda name: case.simpler[name].value)
+    return f"; without a model the most is {name}, {signed(case.simpler[name])}"

@@ -1,0 +1,72 @@
+"""The word of a decision, for every kind of evidence, every veto and every side of an interval."""
+
+from dataclasses import replace
+
+import pytest
+
+from tippingpoint.experiment.decision import Case, decide
+from tippingpoint.experiment.diagnostics import catalogue
+from tippingpoint.offpolicy.contest import Contrast
+from tippingpoint.offpolicy.statistics import Estimate, normal
+
+GAIN, LOSS, EITHER, UNTOLD = normal(1.36, 0.1), normal(-1.2, 0.1), normal(0.1, 0.1), Estimate(1.36)
+CASE = Case(
+    "logistic under intent_bands",
+    "experiment",
+    GAIN,
+    "EUR per user",
+    ranking="logistic ranks best.",
+    following={"Ship": "ship it", "Do not ship": "leave it", "Test first": "test it"},
+)
+
+
+def against(first: str, second: str, verdict: str) -> Contrast:
+    difference = {"better": GAIN, "worse": LOSS, "inconclusive": EITHER}[verdict]
+    return Contrast(first, second, difference, verdict, 500, 100, 2.2)  # type: ignore[arg-type]  # any of the three words
+
+
+@pytest.mark.parametrize(
+    ("kind", "uplift", "word"),
+    [
+        ("truth", GAIN, "Ship"),
+        ("experiment", GAIN, "Ship"),
+        ("logged", GAIN, "Test first"),
+        ("assumed", UNTOLD, "Test first"),
+        ("truth", LOSS, "Do not ship"),
+        ("experiment", LOSS, "Do not ship"),
+        ("logged", LOSS, "Do not ship"),
+        ("truth", EITHER, "Test first"),
+        ("experiment", EITHER, "Test first"),
+        ("logged", EITHER, "Test first"),
+        ("experiment", UNTOLD, "Test first"),
+    ],
+)
+def test_the_word_follows_evidence_and_interval(kind: str, uplift: Estimate, word: str) -> None:
+    found = decide(replace(CASE, kind=kind, uplift=uplift))
+    assert found.word == word
+    assert found.following == CASE.following[found.word]
+    assert found.lines[0].startswith(word)
+
+
+@pytest.mark.parametrize("code", [code for code, of in catalogue().items() if of.level == "veto" and code != "TP403"])
+def test_a_veto_asks_for_a_test(code: str) -> None:
+    found = decide(replace(CASE, uplift=UNTOLD, vetoed=[code]))
+    assert found.word == "Test first"
+    assert code in found.why
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize(("verdict", "word"), [("worse", "Do not ship"), ("better", "Ship"), ("inconclusive", "Ship")])
+def test_what_takes_no_model_and_brings_more_is_shipped_instead(verdict: str, word: str, turned: bool) -> None:
+    opposite = {"better": "worse", "worse": "better"}.get(verdict, verdict)
+    everyone = "everyone checkout_prompt"
+    pair = against(everyone, CASE.what, opposite) if turned else against(CASE.what, everyone, verdict)
+    found = decide(replace(CASE, simpler={everyone: normal(3.66, 0.16), "column age": GAIN}, contrasts=[pair]))
+    assert found.word == word
+    assert everyone in found.why
+    assert "+3.660 [3.346, 3.974]" in found.why
+
+
+def test_the_reason_names_no_larger_uplift_than_there_is() -> None:
+    assert "+1.360 [1.164, 1.556] EUR per user (experiment)" in decide(CASE).why
+    assert "12,345" in decide(replace(CASE, uplift=Estimate(12345.4))).why
