@@ -29,6 +29,7 @@ from tippingpoint.experiment.candidate import (
     run_tags,
     with_baselines,
 )
+from tippingpoint.experiment.challenger import challenge_unless_worse
 from tippingpoint.experiment.diagnostics import tags
 from tippingpoint.experiment.fitted import FittedModel
 from tippingpoint.experiment.resume import REGISTERING, left_registering, stop_if_asked
@@ -46,7 +47,6 @@ from tippingpoint.reports.progress import progress
 from tippingpoint.reports.result import Result
 from tippingpoint.tracking import backend, views
 from tippingpoint.tracking.models import models_of
-from tippingpoint.tracking.registry import challenge
 from tippingpoint.tracking.runs import COLOUR, Run
 from tippingpoint.tracking.runs import run as tracked
 
@@ -144,7 +144,7 @@ def compare(settings: Settings, source: Source | None = None) -> CompareResult:
                 parent.tags({REGISTERING: "true"})
                 winner = comparison.winner
                 version = register_candidate(client, winner, question, *runs[winner.family])
-                challenge(client, version)
+                challenge_unless_worse(client, version, winner, question, settings.tracking)
                 registered = version.uri
             saved = views.of_models(client, experiment, question.select_by, question.evidence.kind)
             if question.report == "full":

@@ -53,6 +53,7 @@ class Tracking(StrictModel):
     experiment: str | None = None
     log: bool = True
     register_model: bool = True
+    challenger: Literal["unless_worse", "always"] = "unless_worse"
     sweep_id: str | None = Field(default=None, pattern=r"^[\w.-]{1,64}$")
     sweep_job: list[str] | None = None
 

@@ -37,6 +37,7 @@ from tippingpoint.offpolicy.statistics import LEAST_CHANGED, Estimate, mean
 from tippingpoint.offpolicy.value import PolicyValue
 from tippingpoint.policies.policy import Policy
 from tippingpoint.reports import figures
+from tippingpoint.reports.estimates import interval
 from tippingpoint.reports.markdown import shortened
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.models import OUT_OF_FOLD, saved_scores
@@ -345,7 +346,13 @@ def register_candidate(
     """
     if (there := registered_from(client, run_id)) is not None:
         return there
+    policy = question.policy
+    unit = f"{question.economics.currency} per user ({question.evidence.label})"
     of = {
+        "test_roc_auc": interval(candidate.metrics["roc_auc"], 3),
+        "uplift": f"{interval(candidate.value.uplift, 3)} {unit}",
+        "policy": f"{policy.name} version {policy.version}",
+        "data": question.origin,
         "model": candidate.family,
         "evidence": question.evidence.label,
         "data_digest": question.users.digest,

@@ -20,6 +20,7 @@ from tippingpoint.promotion.contestants import Contestant, contestant, test_of
 from tippingpoint.promotion.policy_ground import FiledGround, PolicyValues, UsersGround, bound_on_scores
 from tippingpoint.promotion.policy_judge import ground, judge_policy
 from tippingpoint.promotion.registry_status import named
+from tippingpoint.reports.estimates import interval
 from tippingpoint.reports.progress import progress
 from tippingpoint.reports.result import Result
 from tippingpoint.tracking import backend, promotion
@@ -225,6 +226,9 @@ def _judged(
     filed = Run(client, candidate.model.experiment, candidate.model.run_id)
     filed.at = entry.when  # so that, cut and typed again, they are the same rows
     over = {gain.over: gain.estimate for gain in values.gains}
+    if NONE in over:
+        unit = f"{candidate.decider.deployment.economics.currency} per user" if candidate.decider else ""
+        promotion.tag_version(client, name, number, "uplift", f"{interval(over[NONE], 3)} {unit} ({values.kind})")
     told = {"uplift_per_user": NONE, "uplift_over_champion_per_user": champion.uri}
     filed.metrics({f"policy/{values.kind}/{key}": over[name] for key, name in told.items() if name in over})
     return written

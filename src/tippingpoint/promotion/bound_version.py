@@ -63,7 +63,7 @@ def make(client: Client, name: str, source: Contestant, policy: Policy) -> Versi
         if there:  # it was cut between its version and its end
             return Version(name, there)
         of = {key: kept[key] for key in OF_VERSION if key in kept}
-        of |= {BOUND_FROM: source.uri, FITTED_IN: source.fitted_in}
+        of |= {"policy": f"{policy.name} version {policy.version}", BOUND_FROM: source.uri, FITTED_IN: source.fitted_in}
         note = f"The model of [version {number}](#/models/{name}/versions/{number}) with policy {policy.name}."
         return register(client, name, model_id, run.run_id, policy, deployment, of, note)
 

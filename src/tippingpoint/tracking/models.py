@@ -30,7 +30,7 @@ from tippingpoint.core.errors import InputError
 from tippingpoint.core.strict import Component
 from tippingpoint.models.family import Family
 from tippingpoint.models.saved_form import foreign
-from tippingpoint.tracking.backend import outside, visible
+from tippingpoint.tracking.backend import literal, outside, visible
 from tippingpoint.tracking.promotion import origin
 from tippingpoint.tracking.refusals import is_missing
 from tippingpoint.tracking.runs import in_pages
@@ -96,7 +96,9 @@ def family_of(config: dict[str, Any], name: str) -> Family:
     return Component.of(config["model"][name], f"model.{name}").build(Family, f"model.{name}")
 
 
-def find(client: MlflowClient, reference: str, experiment: str | None = None) -> list[StoredRun]:
+def find(
+    client: MlflowClient, reference: str, experiment: str | None = None, question: str | None = None
+) -> list[StoredRun]:
     """Runs a reference stands for: a registered version's, a run itself, or a compare's children, its winner first.
 
     Parameters
@@ -105,6 +107,8 @@ def find(client: MlflowClient, reference: str, experiment: str | None = None) ->
         `models:/name/1`, `models:/name@alias`, a run id, or '' for the latest finished compare.
     experiment
         Name of the experiment to look for the latest in; None looks in all.
+    question
+        What the latest must have asked; None takes any.
 
     Raises
     ------
@@ -112,7 +116,7 @@ def find(client: MlflowClient, reference: str, experiment: str | None = None) ->
         When there is no such version or run, it has no models, or it is not one of ours.
     """
     if not reference:
-        run = _latest(client, experiment)
+        run = _latest(client, experiment, question)
     elif VERSION.fullmatch(reference):
         run = stored_run(client, str(find_version(client, reference).run_id))
     elif re.fullmatch(r"[0-9a-f]{32}", reference):
@@ -393,13 +397,18 @@ def _versions(client: MlflowClient, run: StoredRun) -> list[ModelVersion]:
     return [version for version in found if not str(version.source).startswith("models:/")]
 
 
-def _latest(client: MlflowClient, experiment: str | None) -> StoredRun:
+def _latest(client: MlflowClient, experiment: str | None, question: str | None) -> StoredRun:
     known = client.search_experiments(view_type=ViewType.ACTIVE_ONLY)
     ids = [e.experiment_id for e in known if experiment is None or e.name == experiment]
     wanted = f"tags.`{JOB}` = 'compare' and attributes.status = 'FINISHED'"
+    if question is not None:
+        wanted += f" and tags.question = {literal(question)}"
     for run in in_pages(client, ids, wanted, ["attributes.start_time DESC"], 10):
         if not run.outputs.model_outputs:  # a compare itself, not one of its families; it may stand under a sweep
             return run
+    of = "" if question is None else f" of {question!r}"
     raise InputError(
-        "models", f"no finished compare in this store{visible()}", "Type tippingpoint compare first, or name models."
+        "models",
+        f"no finished compare{of} in this store{visible()}",
+        "Type tippingpoint compare first, or name models.",
     )

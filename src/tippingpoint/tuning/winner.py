@@ -14,6 +14,7 @@ from tippingpoint.data.users import Users
 from tippingpoint.evaluation import CONTRIBUTIONS
 from tippingpoint.experiment.build import fitted_on
 from tippingpoint.experiment.candidate import answer, overview, record, register_candidate, with_baselines
+from tippingpoint.experiment.challenger import challenge_unless_worse
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.models.calibration import refit
 from tippingpoint.offpolicy.contest import contest
@@ -22,7 +23,7 @@ from tippingpoint.offpolicy.value import contest_of_values
 from tippingpoint.reports.markdown import shortened
 from tippingpoint.reports.palette import colour
 from tippingpoint.tracking import backend
-from tippingpoint.tracking.registry import Client, challenge
+from tippingpoint.tracking.registry import Client
 from tippingpoint.tracking.runs import COLOUR, Run
 from tippingpoint.tracking.views import described, leaderboard, seed
 from tippingpoint.tracking.views import tuning as tuning_view
@@ -160,7 +161,7 @@ def close(
     if settings.tracking.register_model:
         version = register_candidate(client, candidate, winner, parent.run_id, model_id)
         if tuned.challenges:
-            challenge(client, version)
+            challenge_unless_worse(client, version, candidate, winner, settings.tracking)
         registered = version.uri
     saved = pages(settings, question, client, parent.experiment, parent.run_id)
     card = client.get_run(parent.run_id).data.tags["mlflow.note.content"]
