@@ -92,7 +92,7 @@ def test_every_child_logs_what_a_reviewer_needs(compared: tuple, store: MlflowCl
         assert {"tables/mean_abs_shap.csv", "tables/policy_truth.csv"} <= files
         assert ("tables/coefficients.csv" in files) == (name == "logistic")
         inputs = {i.dataset.name: i.dataset.digest for i in store.get_run(child.info.run_id).inputs.dataset_inputs}
-        assert set(inputs) == {"train", "validation", "test"}
+        assert set(inputs) == {f"case_study · {part}" for part in ("train", "validation", "test")}
         (output,) = store.get_run(child.info.run_id).outputs.model_outputs
         linked = store.get_logged_model(output.model_id).metrics
         assert {m.key: m.value for m in linked}["test/roc_auc"] == metrics["test/roc_auc"]

@@ -26,6 +26,7 @@ from tippingpoint.experiment.candidate import (
     overview,
     record,
     register_candidate,
+    run_name,
     run_tags,
     with_baselines,
 )
@@ -123,7 +124,7 @@ def compare(settings: Settings, source: Source | None = None) -> CompareResult:
         step("opening the store")
         client, experiment, own = begin(settings, question, "compare")
         question, at_a_glance = with_baselines(question), overview(question)
-        name, tags = f"compare {question.origin}", run_tags(question, "compare")
+        name, tags = f"compare · seed {question.seed} · {question.origin}", run_tags(question, "compare")
         left = left_registering(client, experiment, settings, own, "compare")
         with tracked(client, experiment, name, tags | own, again=left) as parent:
             candidates = []
@@ -132,7 +133,8 @@ def compare(settings: Settings, source: Source | None = None) -> CompareResult:
                 if family in runs:
                     candidates.append(_in_memory(question, family, step))
                     continue
-                with tracked(client, experiment, family, tags | {COLOUR: colour(family)}, parent) as child:
+                called = run_name(question, family)
+                with tracked(client, experiment, called, tags | {COLOUR: colour(family)}, parent) as child:
                     step(f"{family}: fitting, measuring, explaining")
                     candidates.append(answer(question, family))
                     step(f"{family}: filing")

@@ -16,6 +16,7 @@ from tippingpoint.experiment.candidate import (
     overview,
     record,
     register_candidate,
+    run_name,
     run_tags,
     with_baselines,
 )
@@ -81,7 +82,7 @@ def run(settings: Settings) -> RunResult:
         client, experiment, own = begin(settings, question, "run")
         tags = own | run_tags(question, "run") | {COLOUR: colour(family)}
         left = left_registering(client, experiment, settings, own, "run")
-        with tracked(client, experiment, family, tags, again=left) as opened:
+        with tracked(client, experiment, run_name(question, family), tags, again=left) as opened:
             step(f"{family}: fitting, measuring, explaining")
             question = with_baselines(question)
             candidate = answer(question, family)

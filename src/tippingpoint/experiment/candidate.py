@@ -52,7 +52,7 @@ from tippingpoint.tracking.registry import (
 )
 from tippingpoint.tracking.rights import check_experiment
 from tippingpoint.tracking.runs import Run, reap
-from tippingpoint.tracking.tags import JOB
+from tippingpoint.tracking.tags import CHOSEN_ON, JOB
 
 EXAMPLE_ROWS = 5
 FITTED = 10_000
@@ -287,7 +287,9 @@ def record(candidate: Candidate, question: ExperimentSpec, settings: Settings, r
         if made_with.diff:
             (folder / "uncommitted.diff").write_text(made_with.diff)
         run.artifacts(folder)
-    run.tags({"mlflow.note.content": shortened(note, "run"), **tags(all_of(question, candidate))})
+    on = "validation" if candidate.development is None else "train and validation, out of fold"
+    of = {CHOSEN_ON: on, "roc_auc": interval(candidate.metrics["roc_auc"], 3)}
+    run.tags({"mlflow.note.content": shortened(note, "run"), **of, **tags(all_of(question, candidate))})
     return model_id
 
 
@@ -361,6 +363,11 @@ def register_candidate(
     }
     note = shortened(card(candidate, question, provenance(), f"models:/{model_id}"), "version")
     return register(client, question.name, model_id, run_id, candidate.policy, candidate.deployment, of, note)
+
+
+def run_name(question: ExperimentSpec, family: str) -> str:
+    """What a family's run is called, beside those of other seeds and users."""
+    return f"{family} · seed {question.seed} · {question.origin}"
 
 
 def run_tags(question: ExperimentSpec, job: str) -> dict[str, str]:

@@ -30,9 +30,7 @@ def challenge_unless_worse(
             typed = "tracking.challenger=always gives it to the newest whatever it is"
             print(f"{version.uri} is no challenger: {worse} than {at}, which stays it; {typed}.", file=sys.stderr)
             why = f"{worse} than version {before}"
-            client.set_model_version_tag(
-                version.name, version.version, "no_challenger", f"{worse} than version {before}"
-            )
+            client.set_model_version_tag(version.name, version.version, "no_challenger", why)
             return
     challenge(client, version)
 

@@ -52,11 +52,11 @@ def record(
     tags = {**common, JOB: "simulate", **({"repriced": origin[0]} if origin else {})}
     tags |= {"leader": simulation.leader} if simulation.leader else {}
     tags |= found_tags(simulation.findings)
-    with tracked(client, experiment, f"simulate {about['origin']}", tags) as parent:
+    with tracked(client, experiment, f"simulate · {about['origin']}", tags) as parent:
         _parent(simulation, settings, parent)
         for model in about["models"]:
             own = {**common, JOB: "simulated", COLOUR: colour(model.split()[0])}
-            with tracked(client, experiment, model, own, parent) as child:
+            with tracked(client, experiment, f"{model} · simulated · {about['origin']}", own, parent) as child:
                 _child(simulation, model, child)
         saved = views.seed(client, experiment, [views.uplift(simulation.kind)])
         pages = {"Report": backend.page(f"{parent.path}/artifacts/{REPORT}"), **saved}

@@ -54,6 +54,8 @@ class Run:
         self.at: int | None = None
         """Milliseconds that all metrics carry, where they may be filed again after a kill: then they are the same rows,
         and the model that is there is the model."""
+        self.inputs: dict[str, str] = {}
+        """Names of the data sets that were logged as inputs, by part."""
         self.lost = False
         """Whether another process has the run now: it is not closed here."""
 
@@ -75,7 +77,7 @@ class Run:
         """Log estimates as `name`, `name_low` and `name_high`, linked to a logged model and a data set."""
         now = self.at or int(time.time() * 1000)
         there = self.client.get_run(self.run_id).data.metrics if self.at else {}  # seconds of a fit are never the same
-        link = {"dataset_name": "test", "dataset_digest": users.digest} if users else {}
+        link = {"dataset_name": self.inputs.get("test", "test"), "dataset_digest": users.digest} if users else {}
         flat: dict[str, float] = {}
         for name, metric in metrics.items():
             of = metric if isinstance(metric, Estimate) else Estimate(metric)
@@ -122,8 +124,14 @@ class Run:
         names = {c.name: c.kind for c in users.contract.columns}
         profile = {"num_rows": len(users), "outcome_rate": round(float(users.outcome.mean()), 6)}
         schema = {"mlflow_colspec": [{"type": TYPES[kind], "name": name} for name, kind in names.items()]}
+        self.inputs[part] = f"{origin} · {part}"
         entity = Dataset(
-            part, users.digest, "local", json.dumps({"uri": origin}), json.dumps(schema), json.dumps(profile)
+            self.inputs[part],
+            users.digest,
+            "local",
+            json.dumps({"uri": origin}),
+            json.dumps(schema),
+            json.dumps(profile),
         )
         self.client.log_inputs(self.run_id, [DatasetInput(entity, [InputTag("mlflow.data.context", part)])])
 

@@ -9,3 +9,5 @@ DATA = "data_digest"
 BOUND_FROM, FITTED_IN = "bound_from", "fitted_in"
 """Tags of a version, and of its run, whose model was fitted before: the version it was bound from, the run that
 fitted it."""
+CHOSEN_ON = "chosen_on"
+"""Tag of a model's run: whose scores the metric is of that winners are chosen by."""

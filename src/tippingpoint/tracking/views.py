@@ -16,7 +16,7 @@ from mlflow import MlflowClient
 
 from tippingpoint.evaluation import LOWER_IS_BETTER
 from tippingpoint.tracking import backend
-from tippingpoint.tracking.tags import DATA, JOB
+from tippingpoint.tracking.tags import CHOSEN_ON, DATA, JOB
 
 TAG = "mlflow.sharedViewState."
 PRIMARY = "mlflow.experiment.primaryMetric.name"
@@ -101,15 +101,17 @@ def described(pages: Mapping[str, str]) -> str:
     return " · ".join(f"[{name}](#{page.partition('#')[2]})" for name, page in pages.items()) + "\n\n"
 
 
-def leaderboard(metric: str, searched: bool = False) -> SavedView:
-    """Every fitted model, the best first by the metric on validation that winners are chosen by.
+def leaderboard(metric: str) -> SavedView:
+    """The fitted models of all jobs, the best first by the metric on validation that winners are chosen by.
 
-    Winners of searches have a leaderboard of their own: they were chosen on the users whose out-of-fold scores stand
-    for validation, so beside others they would look too good.
+    That of a search's winner is of out-of-fold scores, of the users it was chosen on: a column says so.
     """
     tested = ("roc_auc", "pr_auc", "log_loss", "brier")
     columns = (
         f"metrics.validation/{metric}",
+        f"tags.{CHOSEN_ON}",
+        "tags.roc_auc",
+        f"tags.{JOB}",
         "params.model",
         "params.data",
         f"tags.{DATA}",
@@ -121,9 +123,7 @@ def leaderboard(metric: str, searched: bool = False) -> SavedView:
         "metrics.cost/fit_seconds",
     )
     order, rising = f"validation/{metric}", metric in LOWER_IS_BETTER
-    key, name = ("winners", "Winners of searches") if searched else ("leaderboard", "Leaderboard")
-    runs = f"{MODELS} and tags.`{JOB}` {'=' if searched else '!='} 'tune'"
-    return SavedView(f"{key}-{metric}", f"{name}, {metric}", runs, order, columns, rising)
+    return SavedView(f"leaderboard-{metric}", f"Leaderboard, {metric}", MODELS, order, columns, rising)
 
 
 def uplift(kind: str) -> SavedView:

@@ -199,7 +199,7 @@ def pages(
     """The search's page and the saved views it is looked at in, seeded where they are missing."""
     objective = settings.tune.objectives[0]
     tried = {name: family.search for name, family in question.families.items()}
-    winners = leaderboard(question.select_by, searched=True)
+    winners = leaderboard(question.select_by)
     views = tuning_view(objective, DIRECTIONS[objective] == "maximize", tried), winners
     page = backend.page(f"experiments/{experiment}/runs/{run_id}/artifacts/{REPORT}")
     return {"Report": page} | seed(client, experiment, views)
