@@ -182,7 +182,7 @@ def test_runs_overlay_in_charts_each_family_in_its_colour(printed: dict[str, str
 
 def test_curves_of_a_simulation_overlay_as_steps(printed: dict[str, str], visit: Callable[[str], Any]) -> None:
     page = visit(f"{printed['Policy uplift, truth']}&compareRunsMode=CHART")
-    page.get_by_placeholder("Search metric charts").fill("checkout_prompt_per_1000")
+    page.get_by_placeholder("Search metric charts").fill("curve/truth/checkout_prompt/uplift_per_user")
     page.wait_for_selector(".scatterlayer .js-line")
     see_colours(page, ".scatterlayer .js-line", "stroke", FAMILIES.values())
 

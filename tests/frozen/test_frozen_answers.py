@@ -54,6 +54,8 @@ ALLOWED: tuple[Allowed, ...] = (
     Allowed(r"runs\..*\.inputs\[\]", "train, validation, test", None, NATIVE),
     Allowed(r"runs\..*\.inputs\[\]", None, "the same with the origin before", NATIVE),
     Allowed(r"runs\..*\.tags\[\]", None, "chosen_on, roc_auc", NATIVE),
+    Allowed(r"runs\..*\.metrics\[\]", "roc/tpr, policy/KIND/from_cut/ACTION_per_1000 and their like", None, NATIVE),
+    Allowed(r"runs\..*\.metrics\[\]", None, "curve/…: the same, and money and outcomes by share treated", NATIVE),
     Allowed(r"(?s).*\.(findings|vetoed|accepted|checks\.diagnostics)(\[\]|\..*)?", None, "told", DIAGNOSED),
     Allowed(r"(?s).*\.candidate\[\]", None, "findings", DIAGNOSED),
     Allowed(r"(?s).*\.(checks\.length|gate)", None, None, DIAGNOSED),

@@ -20,6 +20,7 @@ from tippingpoint.core.run_reference import RunReference
 from tippingpoint.data.source import Source
 from tippingpoint.evaluation import LOWER_IS_BETTER, auc_contributions
 from tippingpoint.experiment.build import ask
+from tippingpoint.experiment.by_share import CLICKS, score_cells
 from tippingpoint.experiment.candidate import (
     answer,
     begin,
@@ -34,11 +35,8 @@ from tippingpoint.experiment.challenger import challenge_unless_worse
 from tippingpoint.experiment.diagnostics import tags
 from tippingpoint.experiment.fitted import FittedModel
 from tippingpoint.experiment.resume import REGISTERING, left_registering, stop_if_asked
-from tippingpoint.experiment.revaluation import only
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
-from tippingpoint.offpolicy.cells import Line, gather, grid
 from tippingpoint.offpolicy.contest import contest
-from tippingpoint.offpolicy.sufficient_statistics import MONEY
 from tippingpoint.offpolicy.surface import sheet
 from tippingpoint.offpolicy.value import contest_of_values
 from tippingpoint.policies.bands import Bands
@@ -52,8 +50,6 @@ from tippingpoint.tracking.runs import COLOUR, Run
 from tippingpoint.tracking.runs import run as tracked
 
 REPORT = "report.html"
-CUTS = 80
-"""Cut-offs of the grid that the report draws."""
 MIN_PER_OUTCOME = 50
 """Test users of either outcome; with fewer the normal approximation calls equal families different too often."""
 
@@ -178,21 +174,14 @@ def _compare(question: ExperimentSpec, candidates: list[Candidate]) -> Compariso
 def _choices(comparison: Comparison) -> dict[str, Choices]:
     """What each family's scores bring at every choice of cut-offs; none where the policy has not one or two."""
     question = comparison.question
-    policy, outcome_scores, actions = question.policy, question.evidence.outcome_scores, question.actions
+    policy, actions = question.policy, question.actions
     if not isinstance(policy, Bands) or len(policy.bands) > 3:
         return {}
     bands = [actions.index(policy.actions[segment]) for segment in policy.segments]
-    line, money = Line(question.reward_intercept, question.reward_slope), {}
-    if question.reward_intercept.ndim == 2:  # prices of each user's own
-        line, money = (
-            only(MONEY, len(actions)),
-            {MONEY: question.reward_intercept + question.reward_slope * outcome_scores},
-        )
     found = {}
     for candidate in comparison.candidates:
         assert isinstance(candidate.policy, Bands)
-        edges = grid(candidate.score, CUTS, candidate.policy.grid_cuts)
-        cells = gather(edges, candidate.score, question.evidence, money)
+        cells, line = score_cells(candidate, question)
         none = np.zeros(len(cells.count), dtype=np.int64)
         rng = np.random.default_rng([question.seed, 6])
         found[candidate.family] = Choices(cells.cuts, sheet(cells, bands, line, none, rng), candidate.policy.cuts)
@@ -228,7 +217,7 @@ def _record(comparison: Comparison, filed: RunReference, parent: Run, at_a_glanc
     note = comparison_card(comparison, verdict_in_words(comparison))
     parent.tags(
         {
-            "mlflow.note.content": shortened(views.described(filed.views) + note, "run"),
+            "mlflow.note.content": shortened(views.described(filed.views) + CLICKS + note, "run"),
             **({"registered": filed.registered} if filed.registered else {}),
             **tags(comparison.findings),
         }

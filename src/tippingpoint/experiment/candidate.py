@@ -21,6 +21,7 @@ from tippingpoint.evaluation.baselines import best_column
 from tippingpoint.evaluation.evaluation import evaluation
 from tippingpoint.evaluation.learning import learning_curve
 from tippingpoint.experiment.build import fitted_on
+from tippingpoint.experiment.by_share import by_share, score_cells
 from tippingpoint.experiment.diagnostics import tags
 from tippingpoint.experiment.diagnostics.data import leaks
 from tippingpoint.experiment.evaluation_figures import write_evaluation
@@ -28,11 +29,13 @@ from tippingpoint.experiment.explanation_figures import write_explanations
 from tippingpoint.experiment.findings import all_of, of_candidate
 from tippingpoint.experiment.report import card
 from tippingpoint.experiment.resume import DIGEST, own_tags, stop_if_finished
+from tippingpoint.experiment.revaluation import usable
 from tippingpoint.experiment.spec import Baseline, Candidate, ExperimentSpec
 from tippingpoint.experiment.valuation import BindingUsers
 from tippingpoint.explanation import background_of, explain
 from tippingpoint.models.calibration import Model, fit, refit
 from tippingpoint.models.saved_form import check_trusted
+from tippingpoint.offpolicy.cells import outcomes
 from tippingpoint.offpolicy.statistics import LEAST_CHANGED, Estimate, mean
 from tippingpoint.offpolicy.value import PolicyValue
 from tippingpoint.policies.policy import Policy
@@ -272,7 +275,11 @@ def record(candidate: Candidate, question: ExperimentSpec, settings: Settings, r
         model_id,
         test,
     )
-    run.curves(candidate.evaluation.steps)
+    cells, line = score_cells(candidate, question)
+    known = usable(question.economics, question.actions)
+    run.curves(
+        candidate.evaluation.steps | by_share(cells, line, outcomes(len(question.actions)), question.actions, known)
+    )
     note = card(candidate, question, made_with, f"models:/{model_id}")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)

@@ -1,7 +1,7 @@
 """`tippingpoint policy bind`: a version of the same model with another policy, judged on value and lint alone."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rich.console import RenderableType
@@ -28,13 +28,14 @@ from tippingpoint.tracking.actor import Actor
 from tippingpoint.tracking.champion import ChampionStatus, identity, settled_status
 from tippingpoint.tracking.deciders import check_policy_fits
 from tippingpoint.tracking.entries import append, judged, try_rights
-from tippingpoint.tracking.journal import Entry, moves
+from tippingpoint.tracking.journal import Entry, Kind, moves
 from tippingpoint.tracking.models import find_version
 from tippingpoint.tracking.promotion import version_of, versions
 from tippingpoint.tracking.provenance import provenance
 from tippingpoint.tracking.registry import (
     CHALLENGER,
     Client,
+    Version,
     bound_before,
     challenge,
     check_policy,
@@ -131,8 +132,6 @@ def policy_bind(settings: BindSettings) -> BindResult:
         look = _look(client, settings, candidate, champion, status)
         step("judging")
         entry = _judged(client, settings, candidate, champion, on, look, chosen)
-        if entry.kind == "bind" and champion.uri != candidate.uri:
-            challenge(client, version)
     return _result(client, name, source, bound, champion, entry, again=False)
 
 
@@ -219,19 +218,35 @@ def _judged(
     reported = len(versions(client, name, f"tags.{DATA} = '{candidate.model.data_digest}'"))
     judgement, values = judge_policy(settings.gate, candidate, champion, on, look, reported, False, chosen)
     said = judgement.to_dict() | gains_of(values)
-    written = judged(client, name, entry, "bind" if judgement.passed else "refused", said)
+    _tell(client, candidate, champion, values, entry, said)
+    kind: Kind = "bind" if judgement.passed else "refused"
     if not judgement.passed:
-        promotion.refuse(client, name, number, written)
+        promotion.refuse(client, name, number, replace(entry, kind=kind, judgement=said))
+    elif champion.uri != candidate.uri:
+        challenge(client, Version(name, number))
+    return judged(client, name, entry, kind, said)  # last: what has its word here is done
+
+
+def _tell(
+    client: Client,
+    candidate: Contestant,
+    champion: Contestant,
+    values: PolicyValues,
+    entry: Entry,
+    said: Mapping[str, Any],
+) -> None:
+    """Write description and tags of a bound version, and metrics of its run."""
+    assert candidate.decider is not None
+    name, number = candidate.uri.removeprefix("models:/").rsplit("/", 1)
+    over = {gain.over: gain.estimate for gain in values.gains}
+    if NONE in over:
+        unit = f"{candidate.decider.deployment.economics.currency} per user ({values.kind})"
+        promotion.tag_version(client, name, number, "uplift", f"{interval(over[NONE], 3)} {unit}")
     promotion.describe_version(client, name, number, report.bind_note(candidate.bound_from, said))
     filed = Run(client, candidate.model.experiment, candidate.model.run_id)
     filed.at = entry.when  # so that, cut and typed again, they are the same rows
-    over = {gain.over: gain.estimate for gain in values.gains}
-    if NONE in over:
-        unit = f"{candidate.decider.deployment.economics.currency} per user" if candidate.decider else ""
-        promotion.tag_version(client, name, number, "uplift", f"{interval(over[NONE], 3)} {unit} ({values.kind})")
     told = {"uplift_per_user": NONE, "uplift_over_champion_per_user": champion.uri}
-    filed.metrics({f"policy/{values.kind}/{key}": over[name] for key, name in told.items() if name in over})
-    return written
+    filed.metrics({f"policy/{values.kind}/{key}": over[of] for key, of in told.items() if of in over})
 
 
 def gains_of(values: PolicyValues) -> dict[str, Any]:

@@ -6,12 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
 
 from tippingpoint.config.settings import SimulateSettings
 from tippingpoint.core.run_reference import RunReference
+from tippingpoint.experiment.by_share import CLICKS, by_share
 from tippingpoint.experiment.diagnostics import tags as found_tags
+from tippingpoint.experiment.revaluation import outcome_line, priced_line, usable
 from tippingpoint.experiment.simulation_result import PAIR, Simulation
 from tippingpoint.experiment.thresholds import CutOffs, SimulationRequest
 from tippingpoint.offpolicy.statistics import Estimate
@@ -60,7 +61,9 @@ def record(
                 _child(simulation, model, child)
         saved = views.seed(client, experiment, [views.uplift(simulation.kind)])
         pages = {"Report": backend.page(f"{parent.path}/artifacts/{REPORT}"), **saved}
-        parent.tags({"mlflow.note.content": shortened(views.described(pages) + simulation_card(simulation), "run")})
+        parent.tags(
+            {"mlflow.note.content": shortened(views.described(pages) + CLICKS + simulation_card(simulation), "run")}
+        )
     return RunReference(parent.run_id, backend.page(parent.path), None, pages)
 
 
@@ -120,16 +123,9 @@ def _child(simulation: Simulation, model: str, run: Run) -> None:
     what = {"data": about["origin"], "policy": policy, "policy.name": policy, "economics": about["economics"]["name"]}
     run.params({"model": model, **what, **about["models"][model]})
     run.metrics(_metrics(simulation, contestant, cut_offs) | _break_even(simulation, model))
-    if cut_offs is None:
-        return
-    kind = simulation.kind
-    curves: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-    for action, of in cut_offs.curves.items():
-        name, steps = f"policy/{kind}/from_cut/{_plain(action)}_per_1000", np.rint(of.cuts * 1000).astype(np.int64)
-        curves[name] = steps, of.gain.value * 1000
-        if simulation.measured:
-            curves |= {f"{name}_low": (steps, of.gain.low * 1000), f"{name}_high": (steps, of.gain.high * 1000)}
-    run.curves(curves)
+    cells, economics = simulation.gathered.scored[model].test, simulation.asked.economics
+    money, counted = priced_line(about, economics), outcome_line(about, economics)
+    run.curves(by_share(cells, money, counted, about["actions"], usable(economics, tuple(about["actions"]))))
 
 
 def _metrics(simulation: Simulation, contestant: str, cut_offs: CutOffs | None) -> dict[str, Estimate | float]:
