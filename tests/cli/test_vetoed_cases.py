@@ -57,6 +57,9 @@ def folder(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     with working_in(folder := tmp_path_factory.mktemp("cases")):
         shutil.copy(empty_store, folder)
         table(lambda x, _: x > 0.6).to_csv("no_overlap.csv", index=False)
+        table(lambda x, lot: (x > 1.2) | (lot < np.where(x > 0, 0.5, 0.1)), 9000).to_csv(
+            "some_overlap.csv", index=False
+        )
         table(lambda x, lot: lot < 1 / (1 + np.exp(-1.5 * x))).to_csv("broken_lot.csv", index=False)
         yield folder
 
@@ -211,6 +214,9 @@ def test_an_offer_given_by_a_rule_has_no_interval_and_leads_nothing(folder: Path
     assert "TP301" in codes(simulated)
     assert not {"leader", "choice"} & set(simulated)
     assert {row["verdict"] for row in simulated["contest"]} == {"inconclusive"}
+    for of in (found["leaderboard"][0]["common_support"], *simulated["common_support"]):
+        assert of["users"] < 50
+        assert not [key for key, value in of.items() if key.startswith("uplift") and value is not None]
     code, promoted = answer("promote", f"model={found['registered']}", "gate.explanation=null", "gate.reload=null")
     checks = {check["name"]: check["said"] for check in promoted["judgement"]["checks"]}
     assert code == 1
@@ -219,3 +225,56 @@ def test_an_offer_given_by_a_rule_has_no_interval_and_leads_nothing(folder: Path
     again = compare("no_overlap", "report=none", "tracking.log=false", accepted)
     assert {finding["accepted"] for finding in again["findings"] if finding["code"] == "TP301"} == {WHY}
     assert None not in intervals(again)
+
+
+def test_something_can_be_said_of_those_who_could_have_got_either(folder: Path) -> None:
+    found = compare("some_overlap", "report=none")
+    assert "TP301" in codes(found)
+    assert intervals(found)[1:] == [None, None]  # of the uplift
+    said = found["leaderboard"][0]["common_support"]
+    assert 50 < said["users"] < said["acted"]
+    assert said["uplift"]["low"] < -0.1 < said["uplift"]["high"]  # the offer does nothing and costs 0.1
+    assert said["words"].startswith(f"among the {said['users']:,} of {said['acted']:,} users acted on who could have")
+    run = mlflow.get_run(found["run_id"])
+    assert said["words"] in run.data.tags["mlflow.note.content"]
+    code, simulated = answer("simulate", f"models=[{found['run_id']}]")
+    assert code == 0
+    of = next(row for row in simulated["common_support"] if row["contestant"] == "logistic · offer")
+    assert (of["users"], of["acted_on"]) == (said["users"], said["acted"])
+    assert of["uplift_per_user_of_theirs_logged_low"] == pytest.approx(said["uplift"]["low"])
+    assert {row["verdict"] for row in simulated["contest"]} == {"inconclusive"}
+    assert not {"leader", "choice"} & set(simulated)
+
+
+def test_a_logged_uplift_says_which_hidden_driver_could_explain_it(folder: Path) -> None:
+    table(lambda x, lot: lot < np.where(x > 0, 0.5, 0.3), 9000).to_csv("leaning.csv", index=False)
+    found = compare("leaning", "report=none")
+    assert found["evidence"] == "logged"
+    hidden = found["leaderboard"][0]["hidden_driver"]
+    assert hidden["bounds"][0]["odds_times"] == 1
+    uplift = found["leaderboard"][0]["metrics"]["policy/logged/uplift_per_user"]
+    assert [hidden["bounds"][0][f"uplift_logged_{end}"] for end in ("low", "high")] == pytest.approx(
+        [uplift["low"], uplift["high"]]
+    )
+    code, simulated = answer("simulate", f"models=[{found['run_id']}]")
+    assert code == 0
+    row = next(row for row in simulated["values"] if row["contestant"] == "logistic · offer")
+    assert row["sign_open_from_odds_times_logged"] == pytest.approx(hidden["sign_open_from_odds_times"])
+    rows = [row for row in simulated["hidden_driver"] if row["contestant"] == "logistic · offer"]
+    assert [row["uplift_per_user_logged_low"] for row in rows] == pytest.approx(
+        [row["uplift_logged_low"] for row in hidden["bounds"]]
+    )
+    client = mlflow.MlflowClient()
+    (child,) = client.search_runs(
+        [mlflow.get_run(found["run_id"]).info.experiment_id], f"tags.mlflow.parentRunId = '{simulated['run_id']}'"
+    )
+    steps = client.get_metric_history(child.info.run_id, "policy/logged/with_hidden_driver_low")
+    assert [step.step for step in steps][:2] == [100, 105]
+    assert "policy/logged/sign_open_from_odds_times" in child.data.metrics
+    listed = [of.path for of in client.list_artifacts(simulated["run_id"], "figures")]
+    assert "figures/hidden_driver.png" in listed
+    page = mlflow.artifacts.load_text(f"{mlflow.get_run(simulated['run_id']).info.artifact_uri}/simulation.html")
+    assert "If something hidden drove the action" in page
+    code, again = answer("simulate", f"models=[{simulated['run_id']}]", "economics.price=20", "tracking.log=false")
+    assert code == 0
+    assert "hidden_driver" in again

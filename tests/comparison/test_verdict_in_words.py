@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from tippingpoint.comparison.job import _compare
 from tippingpoint.comparison.report import compare_summary, verdict_in_words
 from tippingpoint.comparison.result import Comparison
 from tippingpoint.config.compose import compose
 from tippingpoint.config.settings import Settings
 from tippingpoint.core.run_reference import RunReference
+from tippingpoint.experiment.baselines import with_baselines
 from tippingpoint.experiment.build import ask
-from tippingpoint.experiment.candidate import answer, with_baselines
+from tippingpoint.experiment.candidate import answer
 from tippingpoint.experiment.diagnostics import Chosen
 from tippingpoint.experiment.findings import of_candidate
 from tippingpoint.offpolicy.contest import contest
@@ -30,7 +32,7 @@ def lowered(compared: Comparison, by: float, share: float = 1.0) -> Comparison:
     """The winner brings so much less money for this share of users than all that needs no model."""
     question, winner = compared.question, compared.winner
     everyone = question.valued.reward[:, 1:].max(axis=1) - question.valued.reward[:, 0]
-    best = np.maximum(everyone, question.baselines[-1].value.contribution)
+    best = np.maximum(everyone, winner.column.value.contribution)
     contribution = best + 1 if by < 0 else best.copy()
     contribution[: int(share * len(contribution))] -= max(by, 0)
     value = replace(winner.value, contribution=contribution)
@@ -85,3 +87,42 @@ def test_a_policy_that_acts_on_almost_nobody_is_said_with_what_to_type(compared:
     users = len(compared.question.parts.test)
     assert f"The policy acts on 0 of {users} test users: it hardly meets these scores. Type policy.cuts=" in shown
     assert "or policy=top_fraction policy.share=0.1." in shown
+
+
+@pytest.fixture(scope="module")
+def rules() -> Comparison:
+    """Two models under a policy that reads no score."""
+    words = ["data=retention", "policy=retention", "model=logistic", "data.users=4000", "explain_rows=20"]
+    question = with_baselines(ask(Settings.from_config(compose("run", words))))
+    first = answer(question, "logistic")
+    return _compare(question, [first, replace(first, family="other", score=1 - first.score)])
+
+
+def test_a_policy_that_reads_no_score_is_one_contestant_and_one_sentence(rules: Comparison) -> None:
+    names = {name for verdict in rules.uplift for name in (verdict.first, verdict.second)}
+    assert names == {
+        "retention, any model",
+        *(f"everyone {action}" for action in rules.question.actions),
+    }
+    board = rules.leaderboard().set_index("model")
+    uplift = board[f"policy/{rules.question.evidence.kind}/uplift_per_user"]
+    assert uplift[["logistic", "other"]].isna().all()
+    assert uplift["retention, any model"] == rules.winner.value.uplift.value
+    assert np.isnan(uplift[rules.question.column.name])
+    said = verdict_in_words(rules)
+    assert said.count("retention reads no score: its uplift is the same for every model.") == 1
+    assert "other" not in said.partition("The policy's uplift")[2]
+
+
+def test_every_policy_without_a_model_is_in_the_contest_with_its_paired_difference(compared: Comparison) -> None:
+    question, winner = compared.question, compared.winner
+    found = _compare(question, [winner, replace(winner, family="other", score=1 - winner.score)])
+    rows = {row["model"]: row for row in found.to_dict()["leaderboard"]}
+    for name in ("everyone none", "everyone discount_10", "everyone checkout_prompt", question.column.name):
+        against = rows[name]["winner_against_it"]
+        kind, gain = question.evidence.kind, rows[found.contestant]
+        own, other = (of["metrics"][f"policy/{kind}/uplift_per_user"]["value"] for of in (gain, rows[name]))
+        assert against["value"] == pytest.approx(own - other)
+        assert against["low"] < against["value"] < against["high"]
+    assert "metrics" in rows["constant"]
+    assert not [name for name in rows["constant"]["metrics"] if name.startswith("policy/")]

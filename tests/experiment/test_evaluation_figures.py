@@ -13,12 +13,14 @@ from tippingpoint.config.settings import Settings
 from tippingpoint.core.run_reference import Provenance
 from tippingpoint.data.splits import development
 from tippingpoint.experiment import candidate as job
+from tippingpoint.experiment.baselines import at_shares, with_baselines
 from tippingpoint.experiment.build import ask
-from tippingpoint.experiment.candidate import answer, with_baselines
+from tippingpoint.experiment.candidate import answer
 from tippingpoint.experiment.evaluation_figures import write_evaluation
 from tippingpoint.experiment.findings import of_candidate
 from tippingpoint.experiment.report import card
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
+from tippingpoint.experiment.valuation import BindingUsers
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.reports.markdown import LIMITS
 
@@ -69,9 +71,9 @@ def test_no_picture_is_cut_at_its_edges(found: tuple[Candidate, ExperimentSpec],
 def test_a_candidate_is_judged_beside_baselines_that_saw_train_only(found: tuple[Candidate, ExperimentSpec]) -> None:
     candidate, question = found
     table = candidate.beside(question).set_index("model")
-    constant, column = question.baselines
-    assert table.index.tolist() == ["logistic", "constant", column.name]
-    assert constant.score.tolist() == [question.parts.train.outcome.mean()] * len(question.parts.test)
+    column = question.column
+    everyone = ["everyone none", "everyone discount_10", "everyone checkout_prompt"]
+    assert table.index.tolist() == ["logistic", "constant", *everyone, column.name]
     assert table.loc["constant", "test/roc_auc"] == 0.5
     own, other = table.loc["logistic", "test/roc_auc"], table.loc[column.name, "test/roc_auc"]
     assert table.loc[column.name, "roc_auc_gain"] == pytest.approx(own - other)
@@ -79,7 +81,35 @@ def test_a_candidate_is_judged_beside_baselines_that_saw_train_only(found: tuple
     parts = replace(question.parts, test=replace(question.parts.test, outcome=turned))
     again = with_baselines(replace(question, parts=parts))
     assert [b.name for b in again.baselines] == [b.name for b in question.baselines]
-    np.testing.assert_array_equal(again.baselines[1].score, column.score)
+    np.testing.assert_array_equal(again.column.test, column.test)
+
+
+def test_a_policy_without_a_model_has_a_value_and_no_score(found: tuple[Candidate, ExperimentSpec]) -> None:
+    candidate, question = found
+    table, kind = candidate.beside(question).set_index("model"), question.evidence.kind
+    uplift, gain = table[f"policy/{kind}/uplift_per_user"], table[f"uplift_gain_{kind}"]
+    gone = question.valued.reward - question.valued.reward[:, :1]
+    for k, action in enumerate(question.actions):
+        assert uplift[f"everyone {action}"] == pytest.approx(gone[:, k].mean())
+        assert gain[f"everyone {action}"] == pytest.approx(uplift["logistic"] - uplift[f"everyone {action}"])
+        assert np.isnan(table.loc[f"everyone {action}", "test/roc_auc"])
+    assert np.isnan(uplift["constant"])
+
+
+@pytest.mark.parametrize("cuts", [[0.4, 0.7], [0.05, 0.2]])
+def test_the_best_column_acts_on_no_larger_shares_than_the_model(
+    found: tuple[Candidate, ExperimentSpec], cuts: list[float]
+) -> None:
+    question = found[1]
+    validation, column = question.parts.validation, question.column
+    binding = BindingUsers.of(question.parts.train, validation, question.economics, question.seed)
+    score = found[0].model.score(validation)
+    policy = question.policy.model_copy(update={"cuts": tuple(cuts)})
+    of = at_shares(binding, policy, score, column.validation)
+    size = {name: np.bincount(p.segment(s, validation.features), minlength=3)[::-1].cumsum()[:2]
+            for name, p, s in (("model", policy, score), ("column", of, column.validation))}  # fmt: skip
+    assert (size["column"] <= size["model"]).all()
+    assert size["column"][1] > size["model"][1] / 2
 
 
 def test_baselines_of_a_model_fitted_on_train_and_validation_learn_from_both(
@@ -88,9 +118,9 @@ def test_baselines_of_a_model_fitted_on_train_and_validation_learn_from_both(
     question = found[1]
     everyone = development(question.users, Settings.from_config(compose("run", [])).split)
     assert len(everyone) == len(question.parts.train) + len(question.parts.validation)
-    constant, column = with_baselines(question, everyone).baselines
-    assert set(constant.score) == {everyone.outcome.mean()}
-    assert (column.score != question.baselines[-1].score).any()
+    column = with_baselines(question, everyone).column
+    assert len(column.validation) == len(everyone)
+    assert (column.test != question.column.test).any()
 
 
 def test_a_model_fitted_on_train_and_validation_says_so_and_is_explained_on_both(
@@ -127,7 +157,7 @@ def test_the_card_says_the_essentials_first_and_all_of_them_fit_a_version(
     order = [
         "Predicts `converted`",
         "| ROC AUC |",
-        "| uplift, EUR",
+        "| policy, uplift on test",
         "## Known limits",
         "## Load and score",
         "## Policy",
@@ -180,7 +210,7 @@ def test_findings_of_a_model_name_what_was_found_and_nothing_else(found: tuple[C
 def test_a_model_that_its_best_column_may_replace_says_so(found: tuple[Candidate, ExperimentSpec]) -> None:
     candidate, question = found
     assert "TP206" not in said(candidate, question)
-    as_column = replace(candidate, score=question.baselines[-1].score)
+    as_column = replace(candidate, score=question.column.test)
     assert "alone (+0.000 ROC AUC" in said(as_column, question)["TP206"]
 
 

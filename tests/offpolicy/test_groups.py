@@ -1,5 +1,7 @@
 """Users in groups: every error is over groups. Each user written twice, with the pair as its group, changes nothing."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from tippingpoint.offpolicy.evidence import Evidence, doubly_robust
 from tippingpoint.offpolicy.ranking import autoc, qini, uplift_at
 from tippingpoint.offpolicy.statistics import mean
 from tippingpoint.offpolicy.sufficient_statistics import join
+from tippingpoint.offpolicy.support import Support
 from tippingpoint.offpolicy.surface import sheet
 from tippingpoint.offpolicy.value import contest_of_values, policy_value
 
@@ -136,3 +139,38 @@ def test_rows_that_hang_together_widen_the_interval() -> None:
     group = np.repeat(np.arange(500), 4)
     values = rng.normal(size=500)[group] + rng.normal(size=2000)
     assert mean(values, group=group).se > 1.4 * mean(values).se
+
+
+def test_a_pair_of_one_user_rests_on_as_many_outcomes_as_that_user(drawn: tuple[np.ndarray, Evidence]) -> None:
+    score, evidence = drawn
+    predicted = np.tile(score[:, None], 3) * 0.5
+    support = Support.of(np.tile([0.5, 0.3, 0.2], (N, 1)), predicted, estimated=False)
+    once = policy_value(replace(evidence, support={"phi": support}), *PRICES, bands(score))
+    both = Support.of(np.tile([0.5, 0.3, 0.2], (2 * N, 1)), np.repeat(predicted, 2, axis=0), estimated=False)
+    pairs = twice(evidence)
+    residual = pairs.outcome_scores - np.repeat(predicted, 2, axis=0)
+    pairs = replace(pairs, support={"phi": both.together(residual, pairs.group)})
+    twice_over = policy_value(pairs, *PRICES, np.repeat(bands(score), 2))
+    none = [policy_value(of, *PRICES, np.zeros(n, dtype=np.int64)) for of, n in ((evidence, N), (pairs, 2 * N))]
+    of_users, of_pairs = (value.basis(other) for value, other in ((once, none[0]), (twice_over, none[1])))
+    assert of_users is not None
+    assert of_pairs is not None
+    assert of_pairs.expected == pytest.approx(of_users.expected)
+    assert of_pairs.noise / (2 * N) ** 2 == pytest.approx(of_users.noise / N**2)
+    cells = gather(grid(np.repeat(score, 2), 10), np.repeat(score, 2), pairs)
+    L = cells.coefficients(LINE, [0, 1])
+    behind = cells.behind(np.tile(L[1] - L[0], (len(cells.count), 1)))
+    assert behind is not None
+    assert behind.total().expected == pytest.approx(0.5 * replace(behind.total(), apart=1.0).expected)
+
+
+def test_a_band_needs_as_many_groups_as_users(drawn: tuple[np.ndarray, Evidence]) -> None:
+    score, evidence = drawn
+    where, none = grid(score, 10), np.zeros(11, dtype=np.int64)
+    alone, pairs = (
+        sheet(gather(where, x, of), (0, 2, 1), LINE, none[: len(where) + 1], np.random.default_rng(0), least=700)
+        for x, of in ((score, evidence), (np.repeat(score, 2), twice(evidence)))
+    )
+    assert (alone.supported == pairs.supported).all()
+    assert alone.supported.any()
+    assert not alone.supported[np.isfinite(alone.value)].all()

@@ -61,6 +61,15 @@ def test_the_figures_are_those_of_the_runs_own_test(client: MlflowClient, compar
     winner = compared[0].comparison.winner
     assert figure(result, "quality", "roc_auc") == pytest.approx(winner.metrics["roc_auc"].value, abs=1e-12)
     assert figure(result, "calibration", "slope") == pytest.approx(winner.metrics["calibration_slope"].value)
+    for of in compared[0].comparison.winner.baselines(compared[0].comparison.question):
+        over = figure(result, "value", f"over {of.name}")
+        if of.name == "constant":  # a score, and no policy
+            assert over is None
+        else:
+            assert over == pytest.approx(winner.value.uplift.value - of.value.uplift.value)
+    assert figure(result, "value", "difference") == pytest.approx(winner.value.uplift.value)
+    (told,) = (finding for finding in result.judgement.findings if finding.code == "TP403")
+    assert "everyone checkout_prompt earns" in told.said
 
 
 def test_typed_again_there_is_nothing_to_do(client: MlflowClient) -> None:

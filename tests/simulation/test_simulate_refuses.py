@@ -32,7 +32,7 @@ def refused(refused: Callable[..., str]) -> Callable[..., str]:
 
 def test_a_budget_is_refused_where_no_policy_has_cut_offs(compared: tuple, refused: Callable[..., Refusal]) -> None:
     said = refused(f"models=[{compared[0].filed.run_id}]", "policy=top_fraction", "budget.contacts=300")
-    assert said.startswith("budget: would change nothing: top_fraction has no cut-offs")
+    assert said.startswith("budget.contacts: is not used by a policy without cut-offs: top_fraction has no cut-offs")
 
 
 @pytest.mark.parametrize(

@@ -213,10 +213,11 @@ class Ground:
         """A product's or a payment provider's export, one JSON document a line."""
         shutil.copytree("events", "export", dirs_exist_ok=True)
         path = Path("export", rng.choice(("product.jsonl", "payments.jsonl")))
-        lines = path.read_bytes().splitlines()[:400] or [b"{}"]
+        right = path.read_bytes().splitlines()[:400] or [b"{}"]
+        lines = list(right)
         for _ in range(rng.choice((1, 3))):
             at = rng.randrange(len(lines))
-            lines[at] = mutators.wrong_json(rng, json.loads(lines[at]) if lines[at].startswith(b"{") else {})
+            lines[at] = mutators.wrong_json(rng, json.loads(right[at]))
         path.write_bytes(b"\n".join(lines))
         return Case(
             [

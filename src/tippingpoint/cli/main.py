@@ -48,9 +48,12 @@ FITTING = """\
   experiment=streamzone                              a question with all its settings
   select_by=log_loss seed=1 evidence=experiment      tracking.register_model=false
   -m seed=0,1,2                                      one job for each
+  split.salt=another                                 moves users between train, validation and test; seed never does
 """
 ABOUT = {
-    "compare": f"Model families under one policy on the same users; the best is registered.\n\n{FITTING}",
+    "compare": f"Model families under one policy on the same users; the best is registered.\n\n"
+    f"  evaluate=crossfit workers=2                        uplift on all users, each by models of other folds\n"
+    f"  repeats=10                                         how far the split moves the verdict\n{FITTING}",
     "run": f"One family, fitted, measured, filed and registered.\n\n{FITTING}",
     "tune": f"Hyper-parameters searched to a target of trials; the winner is registered.\n\n"
     f"  tune.trials=200 tune.workers=4                     tune=pareto, tune=grid\n"

@@ -11,14 +11,19 @@ import pandas as pd
 from rich.console import RenderableType
 
 from tippingpoint.comparison import page
+from tippingpoint.comparison.crossfit import Folds, crossfit
 from tippingpoint.comparison.figures import Choices
 from tippingpoint.comparison.plots import ComparisonPlots
+from tippingpoint.comparison.refits import Kept, Memory
+from tippingpoint.comparison.repeats import repeats
 from tippingpoint.comparison.report import compare_summary, comparison_card, verdict_in_words, write_comparison
 from tippingpoint.comparison.result import Comparison
-from tippingpoint.config.settings import Settings
+from tippingpoint.comparison.tracked import FiledRefits
+from tippingpoint.config.settings import CompareSettings
 from tippingpoint.core.run_reference import RunReference
 from tippingpoint.data.source import Source
 from tippingpoint.evaluation import LOWER_IS_BETTER, auc_contributions
+from tippingpoint.experiment.baselines import against_baselines, with_baselines
 from tippingpoint.experiment.build import ask
 from tippingpoint.experiment.by_share import CLICKS, score_cells
 from tippingpoint.experiment.candidate import (
@@ -29,17 +34,17 @@ from tippingpoint.experiment.candidate import (
     register_candidate,
     run_name,
     run_tags,
-    with_baselines,
 )
 from tippingpoint.experiment.challenger import challenge_unless_worse
 from tippingpoint.experiment.diagnostics import tags
+from tippingpoint.experiment.diagnostics.policy import better_without_a_model
 from tippingpoint.experiment.fitted import FittedModel
-from tippingpoint.experiment.resume import REGISTERING, left_registering, stop_if_asked
+from tippingpoint.experiment.resume import REGISTERING, left_half_done, left_registering, stop_if_asked
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
-from tippingpoint.offpolicy.contest import contest
+from tippingpoint.offpolicy.contest import Contrast, contest
 from tippingpoint.offpolicy.surface import sheet
-from tippingpoint.offpolicy.value import contest_of_values
 from tippingpoint.policies.bands import Bands
+from tippingpoint.policies.policy import Policy
 from tippingpoint.reports.markdown import shortened
 from tippingpoint.reports.palette import colour
 from tippingpoint.reports.progress import progress
@@ -95,7 +100,7 @@ class CompareResult(Result):
         return ComparisonPlots(self.comparison)
 
 
-def compare(settings: Settings, source: Source | None = None) -> CompareResult:
+def compare(settings: CompareSettings, source: Source | None = None) -> CompareResult:
     """Fit each family as a child run, choose on validation, compare all pairs on test, register the winner.
 
     Raises
@@ -109,14 +114,14 @@ def compare(settings: Settings, source: Source | None = None) -> CompareResult:
     """
     if source is None:
         stop_if_asked(settings, "compare")
-    with progress(2 * len(settings.model) + 4) as step:
+    with progress(2 * len(settings.model) + 4 + _refits(settings)) as step:
         step("reading users")
         question = ask(settings, source)
         step(question.evidence_in_words)
         if not settings.tracking.log:
             question = with_baselines(question)
             candidates = [_in_memory(question, family, step) for family in question.families]
-            return CompareResult(_compare(question, candidates), None)
+            return CompareResult(_beside(_compare(question, candidates), settings, Memory(), step), None)
         step("opening the store")
         client, experiment, own = begin(settings, question, "compare")
         question, at_a_glance = with_baselines(question), overview(question)
@@ -136,7 +141,9 @@ def compare(settings: Settings, source: Source | None = None) -> CompareResult:
                     step(f"{family}: filing")
                     runs[family] = child.run_id, record(candidates[-1], question, settings, child, at_a_glance)
             step("comparing")
-            comparison = _compare(question, candidates)
+            before = left or left_half_done(client, experiment, settings, own, "compare")
+            kept = FiledRefits.of(client, parent, before)
+            comparison = _beside(_compare(question, candidates), settings, kept, step)
             registered = None
             if settings.tracking.register_model:
                 parent.tags({REGISTERING: "true"})
@@ -152,6 +159,22 @@ def compare(settings: Settings, source: Source | None = None) -> CompareResult:
     return CompareResult(comparison, filed)
 
 
+def _refits(settings: CompareSettings) -> int:
+    """How many models are fitted besides those that are compared on one split."""
+    folds = Folds.of(settings.policy.build(Policy, "policy")).number if settings.evaluate == "crossfit" else 0
+    return len(settings.model) * (folds + settings.repeats)
+
+
+def _beside(comparison: Comparison, settings: CompareSettings, kept: Kept, step: Callable[[str], None]) -> Comparison:
+    """The comparison with what was asked for beside one split: all users in folds, and further splits."""
+    asked = comparison.question, comparison.candidates, settings, kept, step
+    if settings.evaluate == "crossfit":
+        comparison = replace(comparison, crossfit=crossfit(*asked))
+    if settings.repeats:
+        comparison = replace(comparison, repeats=repeats(*asked))
+    return comparison
+
+
 def _in_memory(question: ExperimentSpec, family: str, step: Callable[[str], None]) -> Candidate:
     step(f"{family}: fitting, measuring, explaining")
     return answer(question, family)
@@ -165,10 +188,24 @@ def _compare(question: ExperimentSpec, candidates: list[Candidate]) -> Compariso
     auc = contest(areas, np.random.default_rng([question.seed, 3]), group=question.parts.test.codes)
     if np.bincount(outcome, minlength=2).min() < MIN_PER_OUTCOME:
         auc = [replace(verdict, verdict="inconclusive") for verdict in auc]
-    measured = question.evidence.measured
-    money = {c.family: c.value for c in ranked}
-    uplift = contest_of_values(money, np.random.default_rng([question.seed, 4])) if measured else []
-    return Comparison(question, ranked, auc, uplift)
+    found = Comparison(question, ranked, auc, [])
+    if not question.evidence.measured:
+        return found
+    money = {found.alike: found.winner.value} if found.alike else {c.family: c.value for c in ranked}
+    uplift = against_baselines(money, found.baselines, np.random.default_rng([question.seed, 4]))
+    return replace(found, uplift=uplift, candidates=[_told(c, uplift, found.alike, question) for c in ranked])
+
+
+def _told(candidate: Candidate, uplift: list[Contrast], alike: str, question: ExperimentSpec) -> Candidate:
+    """The candidate with what this contest says of it against policies without a model, in place of its own."""
+    models = {alike} if alike else {*question.families}
+    names = models - {alike or candidate.family}
+    without = [v for v in uplift if v.first not in names and v.second not in names]
+    unit = f"{question.economics.currency} per user"
+    found = better_without_a_model(alike or candidate.family, without, unit)
+    told = question.chosen.settle([found], candidate.family)
+    kept = (of for of in candidate.findings if of.code != "TP403")
+    return replace(candidate, findings=(*kept, *told))
 
 
 def _choices(comparison: Comparison) -> dict[str, Choices]:
@@ -203,7 +240,9 @@ def _record(comparison: Comparison, filed: RunReference, parent: Run, at_a_glanc
     parent.dataset(question.parts.test, "test", question.origin)
     tested = {f"test/{name}": estimate for name, estimate in winner.metrics.items()}
     chosen = {f"validation/{question.select_by}": winner.validation}
-    parent.metrics(tested | chosen | winner.policy_metrics(question.evidence.kind))
+    of_folds = comparison.crossfit.metrics(winner.family, question.evidence.kind) if comparison.crossfit else {}
+    parent.metrics(tested | chosen | winner.policy_metrics(question.evidence.kind) | of_folds)
+    parent.curves(comparison.repeats.steps if comparison.repeats else {})
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         if question.report != "none":

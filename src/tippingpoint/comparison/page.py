@@ -16,7 +16,7 @@ from tippingpoint.core.overrides import override
 from tippingpoint.core.run_reference import RunReference
 from tippingpoint.evaluation.association import Association, associations
 from tippingpoint.evaluation.calibration_bins import calibration_bins
-from tippingpoint.experiment.report import about
+from tippingpoint.experiment.report import about, beyond_the_log
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.reports.estimates import evidence_in_words, interval
 from tippingpoint.reports.html import Figure, render
@@ -52,7 +52,7 @@ def page(comparison: Comparison, choices: dict[str, Choices], filed: RunReferenc
         return {"id": key, "height": figure["layout"]["height"]}
 
     outcome, scores = question.parts.test.outcome, {c.family: c.score for c in comparison.candidates}
-    shares = importance(comparison)
+    shares, board = importance(comparison), _board(comparison)
     context = {
         "comparison": comparison,
         "question": question,
@@ -63,18 +63,19 @@ def page(comparison: Comparison, choices: dict[str, Choices], filed: RunReferenc
         "rate": rate,
         "unit": unit,
         "verdict": verdict_in_words(comparison),
+        "beyond": beyond_the_log(comparison.values),
         "sides": {f"not {users.contract.outcome}": WITHOUT, users.contract.outcome: WITH},
         "columns": found[:LISTED],
         "unlisted": max(len(found) - LISTED, 0),
         "signal": [{"of": a, **put(_alone(a, comparison, rate))} for a in found[:DRAWN]],
-        "board": _board(comparison),
-        "span": _span([c.value.uplift for c in comparison.candidates]),
+        "board": board,
+        "span": _span([row["uplift"] for row in board if row["uplift"] is not None]),
         "colours": {c.family: colour(c.family) for c in comparison.candidates},
         "pairs": {
             name: {"verdicts": of, **put(pairs(of, what))}
             for name, of, what in (
                 ("ROC AUC", comparison.auc, "difference in ROC AUC"),
-                ("Policy uplift", comparison.uplift, f"difference, {unit}"),
+                ("Policy uplift", comparison.shown_uplift, f"difference, {unit}"),
             )
             if of
         },

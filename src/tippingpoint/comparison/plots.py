@@ -23,8 +23,10 @@ class ComparisonPlots:
     def uplift(self) -> Plot:
         """What the policy brings with each model over everyone getting none, per user, with 95 % intervals."""
         question = self.comparison.question
-        values = {c.family: c.value.uplift for c in self.comparison.candidates}
-        values |= {b.name: b.value.uplift for b in question.baselines}
+        alike = self.comparison.alike
+        models = {alike: self.comparison.winner} if alike else {c.family: c for c in self.comparison.candidates}
+        values = {name: of.value.uplift for name, of in models.items()}
+        values |= {of.name: of.value.uplift for of in self.comparison.baselines if of.value is not None}
         data = pd.DataFrame(
             [{"model": name, "uplift": of.value, "low": of.low, "high": of.high} for name, of in values.items()]
         )

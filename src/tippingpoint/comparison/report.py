@@ -12,20 +12,23 @@ from rich.text import Text
 from tippingpoint.comparison.result import Comparison
 from tippingpoint.core.run_reference import RunReference
 from tippingpoint.experiment.diagnostics import diagnosed, vetoes
+from tippingpoint.experiment.diagnostics.policy import reads
+from tippingpoint.experiment.diagnostics.registry import OF_A_WORD
 from tippingpoint.experiment.evaluation_figures import calibration, ranking
 from tippingpoint.experiment.findings import all_of
-from tippingpoint.experiment.report import about, uplift_heads
+from tippingpoint.experiment.report import about, beyond_the_log, uplift_heads
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.offpolicy.contest import Contrast
 from tippingpoint.offpolicy.statistics import Estimate
+from tippingpoint.offpolicy.value import PolicyValue
 from tippingpoint.policies.policy import Policy
 from tippingpoint.policies.share_bands import ShareBands
 from tippingpoint.reports.console import links, plain_table
 from tippingpoint.reports.estimates import evidence_in_words, interval, stacked
 from tippingpoint.reports.markdown import render
 
-NAME = 24
-"""Characters of a baseline's name."""
+NAME = 20
+"""Characters of a line of a name."""
 
 
 def compare_summary(comparison: Comparison, filed: RunReference | None) -> RenderableType:
@@ -36,26 +39,27 @@ def compare_summary(comparison: Comparison, filed: RunReference | None) -> Rende
         ["model", "ROC AUC", "log\nloss", "calib.\nslope", *uplift_heads(question), "fit\ns"],
     )
     for candidate in comparison.candidates:
+        uplift = ["", ""] if comparison.alike else _uplift(candidate.value)
         table.add_row(
             candidate.family,
             stacked(candidate.metrics["roc_auc"], 3),
             f"{candidate.metrics['log_loss'].value:.4f}",
             f"{candidate.metrics['calibration_slope'].value:.2f}",
-            stacked(candidate.value.outcomes_per_1000, 1, plus=True),
-            stacked(candidate.value.uplift, 3, plus=True),
+            *uplift,
             f"{candidate.seconds['fit']:.1f}",
             style="bold" if candidate is comparison.winner else "",
         )
-    for baseline in question.baselines:
+    for row in comparison.without_model:
+        scored = (
+            [stacked(row.metrics["roc_auc"], 3), f"{row.metrics['log_loss'].value:.4f}"] if row.metrics else ["", ""]
+        )
         table.add_row(
-            Text(baseline.name if len(baseline.name) <= NAME else f"{baseline.name[: NAME - 1]}…"),
-            stacked(baseline.metrics["roc_auc"], 3),
-            f"{baseline.metrics['log_loss'].value:.4f}",
+            Text("\n".join(_short(part) for part in row.name.split(" ", 1))),
+            *scored,
             "",
-            stacked(baseline.value.outcomes_per_1000, 1, plus=True),
-            stacked(baseline.value.uplift, 3, plus=True),
+            *(["", ""] if row.value is None else _uplift(row.value)),
             "",
-            style="dim",
+            style="bold" if row.name == comparison.alike else "dim",
         )
     return Group(
         *about(question),
@@ -63,10 +67,18 @@ def compare_summary(comparison: Comparison, filed: RunReference | None) -> Rende
         *_ceiling(question),
         Text(f"Uplift over everyone getting none: {_evidence(question)}.", style="dim"),
         _reached(comparison.winner),
+        *_beside(comparison),
         Text(verdict_in_words(comparison)),
+        *map(Text, beyond_the_log(comparison.values)),
         *_diagnosed(comparison),
         *(links(filed) if filed else []),
     )
+
+
+def _uplift(value: PolicyValue) -> list[str]:
+    """Cells of what a policy brings: outcomes and money. Where it does nothing there is no interval to look at."""
+    of = value.outcomes_per_1000, value.uplift
+    return [stacked(e if e.se else Estimate(e.value), digits, plus=True) for e, digits in zip(of, (1, 3), strict=True)]
 
 
 def run_summary(question: ExperimentSpec, candidate: Candidate, filed: RunReference | None) -> RenderableType:
@@ -78,16 +90,17 @@ def run_summary(question: ExperimentSpec, candidate: Candidate, filed: RunRefere
     metrics.add_row(heads[0], interval(candidate.value.outcomes_per_1000, 1))
     metrics.add_row(heads[1], interval(candidate.value.uplift, 3))
     segments = _segments(question, candidate)
-    found = diagnosed(all_of(question, candidate))
+    beyond = map(Text, beyond_the_log({candidate.family: candidate.value}))
+    found = [*beyond, *diagnosed(all_of(question, candidate))]
     return Group(*about(question), metrics, segments, *found, *(links(filed) if filed else []))
 
 
 def _diagnosed(comparison: Comparison) -> list[Text]:
     """Findings of users, evidence and winner; of the others vetoes only, which take an interval off the screen."""
     winner = comparison.winner.family
-    shown = [f for f in comparison.findings if f.of in ("", winner) or f.level == "veto"]
+    shown = [f for f in comparison.findings if f.of in ("", winner) or (f.level == "veto" and f.code not in OF_A_WORD)]
     more = len(comparison.findings) - len(shown)
-    rest = [Text(f"{more} more warnings of other models stand on their cards.", style="dim")] if more else []
+    rest = [Text(f"{more} more, of other models, stand on their cards.", style="dim")] if more else []
     return [*diagnosed(shown), *rest]
 
 
@@ -96,41 +109,87 @@ def _evidence(question: ExperimentSpec) -> str:
 
 
 def verdict_in_words(comparison: Comparison) -> str:
-    """Who wins, and whether that can be told."""
+    """Who wins, and what of it can be told."""
     question, winner = comparison.question, comparison.winner.family
     if len(comparison.candidates) == 1:
-        return f"{winner} stands alone."
-    on_validation = [f"{candidate.validation:.3f}" for candidate in comparison.candidates]
-    against = f"{on_validation[0]} against {' and '.join(on_validation[1:])}"
-    wins = "comes first" if "TP403" in vetoes(comparison.winner.findings) else "wins"
-    parts = [f"{winner} {wins} on validation ({question.select_by} {against})."]
-    parts.append(f"On test, paired user by user, its ROC AUC {_against(winner, comparison.auc)}.")
-    if comparison.uplift:
-        parts.append(f"Its policy uplift ({question.evidence.label}) {_against(winner, comparison.uplift)}.")
+        parts = [f"{winner} stands alone."]
     else:
+        on_validation = [f"{candidate.validation:.3f}" for candidate in comparison.candidates]
+        against = f"{on_validation[0]} against {' and '.join(on_validation[1:])}"
+        wins = "comes first" if "TP403" in vetoes(comparison.winner.findings) else "wins"
+        parts = [f"{winner} {wins} on validation ({question.select_by} {against})."]
+        parts.append(f"On test, paired user by user, its ROC AUC {_against(winner, comparison.auc)}.")
+    if comparison.alike:
+        parts.append(_alike(comparison))
+    if comparison.uplift:
+        whose = "The policy's uplift" if comparison.alike else "Its policy uplift"
+        parts.append(f"{whose} ({question.evidence.label}) {_against(comparison.contestant, comparison.uplift)}.")
+    elif not question.evidence.measured:
         why = (
             f"it is vetoed ({', '.join(question.evidence.vetoed)})"
             if question.evidence.vetoed
-            else ("there is no experiment behind it")
+            else "there is no experiment behind it"
         )
         parts.append(f"Which policy uplift is larger is inconclusive: {why}.")
-    return " ".join(parts)
+    return " ".join(parts + _beside_in_words(comparison))
 
 
-def _against(winner: str, verdicts: Sequence[Contrast]) -> str:
-    by_word: dict[str, list[str]] = {"better": [], "worse": [], "inconclusive": []}
+def _beside_in_words(comparison: Comparison) -> list[str]:
+    """What all users, and further splits, say of the winner."""
+    winner, question = comparison.winner.family, comparison.question
+    parts = []
+    if (of := comparison.crossfit) and of.contrasts:
+        of_all = f"On all {of.users:,} users, by {of.folds.number} folds, its policy uplift ({question.evidence.label})"
+        parts.append(f"{of_all} {_against(winner, of.contrasts)}.")
+    if comparison.repeats:
+        parts.append(comparison.repeats.words(winner, question.economics.currency))
+    return parts
+
+
+def _beside(comparison: Comparison) -> list[RenderableType]:
+    """The policy on all users, and what that is; nothing where it was not asked for."""
+    question, of = comparison.question, comparison.crossfit
+    if of is None:
+        return []
+    heads = [*uplift_heads(question), "error on test\n/ this"]
+    table = plain_table(f"{question.policy.name} on all {of.users:,} users, by {of.folds.number} folds", ["", *heads])
+    for name, value in of.values.items():
+        ratio = of.error_ratio(name)
+        uplift = stacked(value.outcomes_per_1000, 1, plus=True), stacked(value.uplift, 3, plus=True)
+        table.add_row(Text(name), *uplift, "" if ratio is None else f"{ratio:.2f}")
+    return [table, Text(f"Estimated: {of.folds.estimated}.", style="dim")]
+
+
+def _alike(comparison: Comparison) -> str:
+    """Why the policy brings the same with every model."""
+    question = comparison.question
+    name = question.policy.name
+    if not reads(comparison.winner.policy, question.parts.test.features):
+        return f"{name} reads no score: its uplift is the same for every model."
+    return f"{name} decides alike for these users with every model: its uplift is the same."
+
+
+def _against(name: str, verdicts: Sequence[Contrast]) -> str:
+    """What is said of one against the others: each in the clause its interval allows."""
+    by_word: dict[str, list[str]] = {}
     for verdict in verdicts:
-        if winner == verdict.first:
-            by_word[verdict.verdict].append(verdict.second)
-        elif winner == verdict.second:
-            opposite = {"better": "worse", "worse": "better", "inconclusive": "inconclusive"}[verdict.verdict]
-            by_word[opposite].append(verdict.first)
+        if (of := verdict.seen_from(name)) is not None:
+            by_word.setdefault("same" if of.same else of.verdict, []).append(of.second)
     said = {
         "better": "is better than that of {}",
         "worse": "is worse than that of {}",
         "inconclusive": "cannot be told from that of {}",
+        "same": "is that of {}, user by user",
     }
-    return "; ".join(said[word].format(" and ".join(names)) for word, names in by_word.items() if names)
+    return "; ".join(clause.format(_listed(by_word[word])) for word, clause in said.items() if word in by_word)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= NAME else f"{text[: NAME - 1]}…"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def _segments(question: ExperimentSpec, candidate: Candidate) -> Table:
@@ -184,6 +243,7 @@ def comparison_card(comparison: Comparison, words: str) -> str:
         comparison=comparison,
         question=comparison.question,
         words=words,
+        beyond=beyond_the_log(comparison.values),
         findings=comparison.findings,
     )
 
@@ -199,3 +259,7 @@ def write_comparison(folder: Path, comparison: Comparison) -> None:
     comparison.leaderboard().to_csv(folder / "tables/leaderboard.csv", index=False)
     comparison.verdicts().to_csv(folder / "tables/verdicts.csv", index=False)
     comparison.interpretability.to_csv(folder / "tables/interpretability.csv", index=False)
+    if comparison.crossfit:
+        comparison.crossfit.table(question.evidence.kind).to_csv(folder / "tables/crossfit.csv", index=False)
+    if comparison.repeats:
+        comparison.repeats.rows.to_csv(folder / "tables/repeats.csv", index=False)

@@ -4,12 +4,20 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from tippingpoint.comparison.crossfit import CrossFit
+from tippingpoint.comparison.repeats import Repeats
 from tippingpoint.experiment.diagnostics import Findings
 from tippingpoint.experiment.findings import all_of
-from tippingpoint.experiment.spec import Candidate, ExperimentSpec, judged, row_of
+from tippingpoint.experiment.spec import Baseline, Candidate, ExperimentSpec, judged, row_of
 from tippingpoint.offpolicy.contest import Contrast
+from tippingpoint.offpolicy.hidden_driver import FLIPS_FROM
+from tippingpoint.offpolicy.value import PolicyValue
+
+ANY = ", any model"
+"""Ends the name of a policy that decides alike with every model: one contestant, not one a model."""
 
 
 @dataclass(frozen=True)
@@ -21,19 +29,60 @@ class Comparison:
     candidates
         Best first, by the metric on validation.
     auc, uplift
-        Verdicts over all pairs on test: ROC AUC, and money per user under the policy. Without a measurement behind
-        the uplift (evidence `assumed`, or vetoed) there are none.
+        Verdicts over all pairs on test: ROC AUC of the models, and money per user under the policy, also of policies
+        that need no model. Without a measurement behind the uplift (evidence `assumed`, or vetoed) there are none.
+    crossfit
+        What the policy brings on all users, where that was asked for.
+    repeats
+        What further splits said, where that was asked for.
     """
 
     question: ExperimentSpec
     candidates: list[Candidate]
     auc: list[Contrast]
     uplift: list[Contrast]
+    crossfit: CrossFit | None = None
+    repeats: Repeats | None = None
 
     @property
     def winner(self) -> Candidate:
         """The first on validation."""
         return self.candidates[0]
+
+    @property
+    def values(self) -> dict[str, PolicyValue]:
+        """What each contestant's policy is worth, candidates first."""
+        models = {} if self.alike else {of.family: of.value for of in self.candidates}
+        return models | {of.name: of.value for of in self.without_model if of.value is not None}
+
+    @property
+    def baselines(self) -> tuple[Baseline, ...]:
+        """What needs no model; the best single column at the shares of users that the winner's cut-offs take."""
+        return self.winner.baselines(self.question)
+
+    @cached_property
+    def alike(self) -> str:
+        """What the policy is called where it decides alike with every model, so that it counts once; else ''."""
+        first, *others = (candidate.value.weight for candidate in self.candidates)
+        same = bool(others) and all(np.array_equal(first, other) for other in others)
+        return f"{self.question.policy.name}{ANY}" if same else ""
+
+    @property
+    def without_model(self) -> tuple[Baseline, ...]:
+        """Rows of the leaderboard that are no model's: the policy where it decides alike with all, and baselines."""
+        alike = (Baseline(self.alike, value=self.winner.value),) if self.alike else ()
+        return (*alike, *self.baselines)
+
+    @property
+    def contestant(self) -> str:
+        """The winner in the contest of uplift."""
+        return self.alike or self.winner.family
+
+    @property
+    def shown_uplift(self) -> list[Contrast]:
+        """Of the pairs in uplift those of two models, and of the winner with what needs no model."""
+        models = {candidate.family for candidate in self.candidates}
+        return [v for v in self.uplift if {v.first, v.second} <= models or self.contestant in (v.first, v.second)]
 
     @property
     def findings(self) -> Findings:
@@ -59,14 +108,18 @@ class Comparison:
 
     def leaderboard(self) -> pd.DataFrame:
         """One row a candidate, then one a baseline: validation metric, then those of test and policy with intervals."""
-        kind = self.question.evidence.kind
+        kind, alike = self.question.evidence.kind, self.alike
         rows = []
         for candidate in self.candidates:
             row: dict[str, Any] = {"model": candidate.family, "calibration": candidate.model.calibration}
             row[f"validation/{self.question.select_by}"] = candidate.validation
-            row |= row_of(candidate.family, judged(candidate.metrics, candidate.value, kind))
+            value = None if alike else candidate.value
+            row |= row_of(candidate.family, judged(candidate.metrics, value, kind))
+            if value is not None and value.bounds is not None:
+                row[f"policy/{kind}/{FLIPS_FROM}"] = float(value.bounds.flips_from)
+            row |= row_of(candidate.family, self.crossfit.metrics(candidate.family, kind)) if self.crossfit else {}
             rows.append(row | {"fit_seconds": candidate.seconds["fit"]})
-        rows += [row_of(b.name, judged(b.metrics, b.value, kind)) for b in self.question.baselines]
+        rows += [row_of(of.name, of.judged(kind)) for of in self.without_model]
         return pd.DataFrame(rows).dropna(axis="columns", how="all")
 
     @cached_property
@@ -90,7 +143,17 @@ class Comparison:
             **self.question.to_dict(),
             "selected_by": f"validation/{self.question.select_by}",
             "winner": self.winner.family,
-            "leaderboard": [candidate.to_dict(kind) for candidate in self.candidates],
+            "leaderboard": [candidate.to_dict(kind) for candidate in self.candidates]
+            + [self._beside_winner(of, kind) for of in self.without_model],
             "verdicts": self.verdicts().to_dict("records"),
             "findings": [finding.to_dict() for finding in self.findings],
+            **({"crossfit": self.crossfit.to_dict(kind)} if self.crossfit else {}),
+            **({"repeats": self.repeats.to_dict()} if self.repeats else {}),
         }
+
+    def _beside_winner(self, baseline: Baseline, kind: str) -> dict[str, Any]:
+        """A baseline ready for JSON, with what the contest says of the winner against it."""
+        found = (verdict.seen_from(self.contestant) for verdict in self.uplift)
+        told = {of.second: asdict(of.difference) | {"verdict": of.verdict} for of in found if of is not None}
+        against = {"winner_against_it": told[baseline.name]} if baseline.name in told else {}
+        return baseline.to_dict(kind) | against

@@ -9,6 +9,7 @@ from tippingpoint.comparison.report import run_summary
 from tippingpoint.config.settings import Settings
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.run_reference import RunReference
+from tippingpoint.experiment.baselines import with_baselines
 from tippingpoint.experiment.build import ask
 from tippingpoint.experiment.candidate import (
     answer,
@@ -18,7 +19,6 @@ from tippingpoint.experiment.candidate import (
     register_candidate,
     run_name,
     run_tags,
-    with_baselines,
 )
 from tippingpoint.experiment.findings import all_of
 from tippingpoint.experiment.resume import REGISTERING, left_registering, stop_if_asked
@@ -43,9 +43,11 @@ class RunResult(Result):
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
-        candidate = self.candidate.to_dict(self.question.evidence.kind)
-        found = [finding.to_dict() for finding in all_of(self.question, self.candidate)]
-        answered = {**self.question.to_dict(), "candidate": candidate, "findings": found}
+        kind, question = self.question.evidence.kind, self.question
+        found = [finding.to_dict() for finding in all_of(question, self.candidate)]
+        baselines = [of.to_dict(kind) for of in self.candidate.baselines(question)]
+        answered = {**question.to_dict(), "baselines": baselines}
+        answered |= {"candidate": self.candidate.to_dict(kind), "findings": found}
         return answered | (asdict(self.filed) if self.filed else {})
 
     def render(self) -> RenderableType:

@@ -58,6 +58,12 @@ class Tracking(StrictModel):
     sweep_job: list[str] | None = None
 
 
+def _refuse_idle_destination(tracking: "Tracking | ScoreTracking") -> None:
+    """Refuse a place to file at where nothing is filed."""
+    if tracking.experiment is not None and not tracking.log:
+        raise ValueError("tracking.experiment is not used: nothing is filed. Drop it, or tracking.log=false.")
+
+
 class DiagnosticsSettings(StrictModel):
     """What is made of diagnostics, which `tippingpoint diagnostics` lists.
 
@@ -165,10 +171,26 @@ class Settings(Terminal):
 
     unless_asked: ClassVar[Report] = "full"
 
+    @model_validator(mode="after")
+    def _files_where_it_says(self) -> Self:
+        _refuse_idle_destination(self.tracking)
+        return self
+
     @property
     def reported(self) -> Report:
         """The report that is written: the one asked for, or else under a sweep a light one."""
         return self.report or ("light" if self.tracking.sweep_id else self.unless_asked)
+
+
+class CompareSettings(Settings):
+    """A comparison's settings, as `conf/compare.yaml` lists them."""
+
+    evaluate: Literal["held_out", "crossfit"] = "held_out"
+    """Which users carry the uplift: those of test, or all, each decided for by models of other folds."""
+    repeats: int = Field(default=0, ge=0, le=100)
+    """Further splits that show how far the split moves the verdict."""
+    workers: int = Field(default=1, ge=1, le=256)
+    """Processes that fit the models of folds and further splits."""
 
 
 Objective = Literal["roc_auc", "pr_auc", "log_loss", "brier", "value", "spend", "features", "nodes"]
@@ -324,6 +346,14 @@ class MeasureSettings(Terminal):
         return time.astimezone(UTC).replace(tzinfo=None) if time is not None and time.tzinfo else time
 
     @model_validator(mode="after")
+    def _reads_users_for_something(self) -> Self:
+        if self.users is not None and self.to is None:
+            raise ValueError("users is not used: its columns go into `to`. Type to=joined.parquet too, or drop users.")
+        if self.users_id is not None and self.users is None:
+            raise ValueError("users_id is not used without users. Type users=… too, or drop users_id.")
+        return self
+
+    @model_validator(mode="after")
     def _knows_when(self) -> Self:
         if self.within is not None and self.at is None:
             raise ValueError("within needs to know when outcomes came. Type at=… too.")
@@ -386,6 +416,11 @@ class ScoreTracking(StrictModel):
 
     experiment: str | None = None
     log: bool = True
+
+    @model_validator(mode="after")
+    def _files_where_it_says(self) -> Self:
+        _refuse_idle_destination(self)
+        return self
 
 
 def _day(given: Any) -> Any:

@@ -33,7 +33,7 @@ from tippingpoint.simulation.job import SENSITIVITY
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.deciders import load_decider
 from tippingpoint.tracking.journal import CHAMPION
-from tippingpoint.tracking.models import STATISTICS, LoadedModel, fetch, find_version
+from tippingpoint.tracking.models import STATISTICS, LoadedModel, fetch, find_version, with_findings
 from tippingpoint.tracking.promotion import aliases, questions
 from tippingpoint.tracking.registry import Client
 from tippingpoint.tracking.tags import DATA, JOB
@@ -201,6 +201,7 @@ def demonstration(name: str) -> Subject:
         experiment="",
         registered=None,
         classifier=found.model.classifier,
+        findings=tuple(finding.to_dict() for finding in found.findings),
     )
     gathered = _gather(model, decider)
     return Subject(
@@ -250,7 +251,7 @@ def _gathered(client: Client, model: LoadedModel, decider: Decider) -> tuple[Suf
         same = gathered.about["policies"].get(decider.policy.name) == decider.policy.specification()
         if names and same and all(gathered.about[name] == value for name, value in wanted.items()):
             return gathered, names[0]
-    return _gather(model, decider), model.name
+    return _gather(with_findings(client, model), decider), model.name
 
 
 def _gather(model: LoadedModel, decider: Decider) -> SufficientStatistics:

@@ -186,8 +186,8 @@ def steps(
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """The curves as metric steps that overlay between runs: at most 101 each, in whole per cents of the x axis.
 
-    `curve/calibration/rate` alone is over permille of the mean score: where outcomes are rare its ten bins would share a
-    few per cents.
+    `curve/calibration/rate` alone is over permille of the mean score: where outcomes are rare its ten bins would
+    share a few per cents.
     """
     percent = np.arange(101)
     mean, outcomes, users = reliability(outcome, score)

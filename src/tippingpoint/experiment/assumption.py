@@ -1,7 +1,11 @@
 """What an assumed response says of the outcome, in words, before anything rests on it."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.overrides import override
+from tippingpoint.economics import Economics
 
 
 def in_words(actions: tuple[str, ...], response: list[float], outcome: str, rate: float, good: bool) -> str:
@@ -35,6 +39,20 @@ def in_words(actions: tuple[str, ...], response: list[float], outcome: str, rate
         how = "as many" if round(abs(change), 3) == 0 else f"{abs(change):.0%} {'more' if change > 0 else 'fewer'}"
         said.append(f"{action}: {how} {outcome} ({rate:.1%} to {then:.1%})")
     return "; ".join(said)
+
+
+def assumption(about: Mapping[str, Any], actions: tuple[str, ...], economics: Economics) -> str:
+    """Return `in_words` of what a simulation keeps of its users; '' where it is measured, or kept no rate as once."""
+    if about["kind"] != "assumed" or "outcome_rate" not in about:
+        return ""
+    response = economics.response(actions).tolist()
+    return in_words(actions, response, str(about["outcome"]), float(about["outcome_rate"]), bool(about["good"]))
+
+
+def evidence_in_words(about: Mapping[str, Any], actions: tuple[str, ...], economics: Economics) -> str:
+    """Return where uplift will come from: the kind of evidence, and what is assumed."""
+    said = assumption(about, actions, economics)
+    return f"uplift is {about['kind']}{f': {said}' if said else ''}"
 
 
 def _wanted(outcome: str, good: bool) -> str:

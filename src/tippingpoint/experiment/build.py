@@ -1,12 +1,14 @@
 """Asking: every component built, users loaded and split, evidence gathered, before any model is fitted."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from tippingpoint.config.settings import Settings
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.core.overrides import override
 from tippingpoint.data.source import Source
-from tippingpoint.data.splits import split
+from tippingpoint.data.splits import Parts, split
 from tippingpoint.data.users import Users
 from tippingpoint.economics import Economics
 from tippingpoint.experiment.diagnostics import Chosen, data, evidence
@@ -14,6 +16,8 @@ from tippingpoint.experiment.evidence import kind_of, log_of, rarely_taken
 from tippingpoint.experiment.spec import ExperimentSpec
 from tippingpoint.experiment.valuation import ValuedUsers
 from tippingpoint.models.family import Family
+from tippingpoint.offpolicy.evidence import Kind, Log
+from tippingpoint.policies.direction import check_direction
 from tippingpoint.policies.policy import Policy
 
 
@@ -36,6 +40,7 @@ def ask(settings: Settings, source: Source | None = None) -> ExperimentSpec:
     economics.check(decided | {"none"})
     users = source.loaded
     _refuse_idle_costs(users, economics)
+    check_direction(policy, users.contract)
     parts = split(users, settings.split)
     kind = kind_of(settings.evidence, users)
     actions = users.actions if kind != "assumed" else ("none", *sorted(decided - {"none"}))
@@ -44,7 +49,7 @@ def ask(settings: Settings, source: Source | None = None) -> ExperimentSpec:
         rarely_taken(parts.test, decided)
     assigned = evidence.of_assignment(users, kind, settings.seed, chosen)
     found = (*chosen.settle(data.of_users(users)), *assigned.findings, *chosen.settle(evidence.of_kind(users, kind)))
-    log = log_of(kind, parts.train, parts.test, settings.seed) if kind in ("experiment", "logged") else None
+    log = _log(kind, parts, settings.seed)
     allowed = assigned.vetoed, chosen.accept
     valued = ValuedUsers.of(kind, parts.train, parts.test, actions, economics, settings.seed, log, *allowed)
     return ExperimentSpec(
@@ -72,6 +77,29 @@ def ask(settings: Settings, source: Source | None = None) -> ExperimentSpec:
         findings=found,
         log=log,
     )
+
+
+def asked_of(question: ExperimentSpec, parts: Parts) -> ExperimentSpec:
+    """Ask the same of users on other sides: the evidence of the new test users is fitted on the new train users."""
+    kind = question.evidence.kind
+    log = _log(kind, parts, question.seed)
+    allowed = question.evidence.vetoed, question.chosen.accept
+    prices = question.actions, question.economics, question.seed
+    valued = ValuedUsers.of(kind, parts.train, parts.test, *prices, log, *allowed)
+    return replace(
+        question,
+        parts=parts,
+        evidence=valued.evidence,
+        reward_intercept=valued.reward_intercept,
+        reward_slope=valued.reward_slope,
+        log=log,
+        best_auc=None,
+        baselines=(),
+    )
+
+
+def _log(kind: Kind, parts: Parts, seed: int) -> Log | None:
+    return log_of(kind, parts.train, parts.test, seed) if kind in ("experiment", "logged") else None
 
 
 def _refuse_idle_costs(users: Users, economics: Economics) -> None:

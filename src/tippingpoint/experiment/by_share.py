@@ -16,8 +16,8 @@ CUTS = 80
 SHARES = 51
 """Shares from no one to everyone at which the curves are filed."""
 CLICKS = (
-    "Uplift by share treated beside that of other runs: tick the runs in the table, click *Compare*, and open the charts"
-    f" of {SECTION}…; or open a view above and click the icon *Chart view*.\n\n"
+    "Uplift by share treated beside that of other runs: tick the runs in the table, click *Compare*, and open the"
+    f" charts of {SECTION}…; or open a view above and click the icon *Chart view*.\n\n"
 )
 """What a description says of them."""
 Steps = dict[str, tuple[np.ndarray, np.ndarray]]

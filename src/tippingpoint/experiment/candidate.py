@@ -3,7 +3,7 @@
 import json
 import tempfile
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,26 +16,27 @@ from tippingpoint.core.strict import validate
 from tippingpoint.data.splits import sides
 from tippingpoint.data.users import Intake, Users
 from tippingpoint.decisions import deployment
-from tippingpoint.evaluation import accuracy, auc_contributions, evaluate, point
-from tippingpoint.evaluation.baselines import best_column
+from tippingpoint.evaluation import auc_contributions, evaluate, point
 from tippingpoint.evaluation.evaluation import evaluation
 from tippingpoint.evaluation.learning import learning_curve
+from tippingpoint.experiment import fitting
+from tippingpoint.experiment.baselines import of_column
 from tippingpoint.experiment.build import fitted_on
 from tippingpoint.experiment.by_share import by_share, score_cells
 from tippingpoint.experiment.diagnostics import tags
-from tippingpoint.experiment.diagnostics.data import leaks
+from tippingpoint.experiment.diagnostics.policy import reads
 from tippingpoint.experiment.evaluation_figures import write_evaluation
 from tippingpoint.experiment.explanation_figures import write_explanations
 from tippingpoint.experiment.findings import all_of, of_candidate
 from tippingpoint.experiment.report import card
 from tippingpoint.experiment.resume import DIGEST, own_tags, stop_if_finished
 from tippingpoint.experiment.revaluation import usable
-from tippingpoint.experiment.spec import Baseline, Candidate, ExperimentSpec
+from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.experiment.valuation import BindingUsers
 from tippingpoint.explanation import background_of, explain
-from tippingpoint.models.calibration import Model, fit, refit
 from tippingpoint.models.saved_form import check_trusted
 from tippingpoint.offpolicy.cells import outcomes
+from tippingpoint.offpolicy.hidden_driver import FLIPS_FROM
 from tippingpoint.offpolicy.statistics import LEAST_CHANGED, Estimate, mean
 from tippingpoint.offpolicy.value import PolicyValue
 from tippingpoint.policies.policy import Policy
@@ -43,7 +44,7 @@ from tippingpoint.reports import figures
 from tippingpoint.reports.estimates import interval
 from tippingpoint.reports.markdown import shortened
 from tippingpoint.tracking import backend
-from tippingpoint.tracking.models import OUT_OF_FOLD, saved_scores
+from tippingpoint.tracking.models import FINDINGS, OUT_OF_FOLD, saved_scores
 from tippingpoint.tracking.provenance import provenance
 from tippingpoint.tracking.registry import (
     Client,
@@ -101,32 +102,6 @@ def begin(settings: Settings, question: ExperimentSpec, job: str) -> tuple[Clien
     return client, experiment, own
 
 
-def with_baselines(question: ExperimentSpec, development: Users | None = None) -> ExperimentSpec:
-    """The question with what a model must beat: train's outcome rate for everyone, and its best single column.
-
-    Parameters
-    ----------
-    development
-        Train and validation together where the model is fitted on both; then the baselines learn from both too.
-    """
-    parts, seed = question.parts, question.seed
-    train, validation = (parts.train, parts.validation) if development is None else (development, development)
-    seen = train.take(fitted_on(question, train))
-    column, alone = best_column(seen, np.random.default_rng([seed, 7]))
-    rate = float(seen.outcome.mean())
-    of = {part: column.score(users.features) for part, users in (("validation", validation), ("test", parts.test))}
-    constant = {part: np.full(len(score), rate) for part, score in of.items()}
-    binding = BindingUsers.of(train, validation, question.economics, seed)
-    baselines = []
-    for name, score in {"constant": constant, f"column {column.column}": of}.items():
-        value = question.valued.value(binding.bind(question.policy, score["validation"]), score["test"])
-        metrics = accuracy(parts.test.outcome, score["test"], parts.test.codes)
-        baselines.append(Baseline(name, score["test"], metrics, value))
-    found = replace(question, baselines=tuple(baselines), alone=alone)
-    leaking = question.chosen.settle([leaks(found.suspects, alone)])
-    return replace(found, findings=(*leaking, *(of for of in question.findings if of.code != "TP103")))
-
-
 def overview(question: ExperimentSpec) -> bytes | None:
     """The users at a glance as PNG, for a full report."""
     return figures.overview(question.users) if question.report == "full" else None
@@ -143,7 +118,7 @@ def answer(question: ExperimentSpec, family: str, development: Users | None = No
     """
     seed, test = question.seed, question.parts.test
     start = time.perf_counter()
-    fitted = _fit(question, family, development)
+    fitted = fitting.fit(question, family, development)
     seconds = {"fit": time.perf_counter() - start}
     score = fitted.model.score(test)
     binding = BindingUsers.of(fitted.train, fitted.validation, question.economics, seed)
@@ -188,42 +163,9 @@ def answer(question: ExperimentSpec, family: str, development: Users | None = No
         out_of_fold=out_of_fold,
         development=development,
         fitted=mean(auc_contributions(some.outcome, fitted.model.score(some)), group=some.codes),
+        column=of_column(question, binding, policy, fitted.on_validation, reads(policy, test.features)),
     )
     return replace(found, findings=of_candidate(found, question))
-
-
-@dataclass(frozen=True)
-class _Fit:
-    """A fitted and calibrated model, and the users it was made with.
-
-    Parameters
-    ----------
-    seen
-        Those of train that the model itself was fitted on.
-    on_validation
-        (n,) scores of validation; out of fold for those the model was fitted on.
-    """
-
-    model: Model
-    train: Users
-    validation: Users
-    seen: Users
-    on_validation: np.ndarray
-
-
-def _fit(question: ExperimentSpec, name: str, development: Users | None) -> _Fit:
-    family, seed = question.families[name], question.seed
-    if development is None:
-        train, validation = question.parts.train, question.parts.validation
-        seen, calibrating = (part.take(fitted_on(question, part)) for part in (train, validation))
-        model = fit(family, seen, calibrating, seed)
-        return _Fit(model, train, validation, seen, model.score(validation))
-    rows = fitted_on(question, development)
-    seen = development.take(rows)
-    model, out_of_fold = refit(family, seen, seed)
-    on_validation = model.score(development)
-    on_validation[rows] = out_of_fold
-    return _Fit(model, development, development, seen, on_validation)
 
 
 def _segments(question: ExperimentSpec, policy: Policy, score: np.ndarray, value: PolicyValue) -> pd.DataFrame:
@@ -271,7 +213,8 @@ def record(candidate: Candidate, question: ExperimentSpec, settings: Settings, r
         | {f"cost/{name}_seconds": seconds for name, seconds in candidate.seconds.items()}
         | {"explanation/local_accuracy_gap": candidate.explanation.gap}
         | {"slices/worse": len(candidate.evaluation.worse)}
-        | _over_baselines(candidate, question),
+        | _hidden(candidate, question)
+        | _over_column(candidate, question),
         model_id,
         test,
     )
@@ -280,6 +223,8 @@ def record(candidate: Candidate, question: ExperimentSpec, settings: Settings, r
     run.curves(
         candidate.evaluation.steps | by_share(cells, line, outcomes(len(question.actions)), question.actions, known)
     )
+    if (bounds := candidate.value.bounds) is not None:
+        run.curves(bounds.steps(f"policy/{question.evidence.kind}"))
     note = card(candidate, question, made_with, f"models:/{model_id}")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -289,6 +234,7 @@ def record(candidate: Candidate, question: ExperimentSpec, settings: Settings, r
         (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
         (folder / "policy.json").write_text(json.dumps(candidate.policy.bound(), indent=2))
         (folder / "card.md").write_text(note)
+        (folder / FINDINGS).write_text(json.dumps([finding.to_dict() for finding in candidate.findings], default=float))
         (folder / OUT_OF_FOLD).write_bytes(saved_scores(candidate.out_of_fold))
         (folder / "packages.txt").write_text("\n".join(made_with.packages) + "\n")
         if made_with.diff:
@@ -336,12 +282,18 @@ def _write_report(folder: Path, candidate: Candidate, question: ExperimentSpec) 
     return found
 
 
-def _over_baselines(candidate: Candidate, question: ExperimentSpec) -> dict[str, Estimate]:
+def _hidden(candidate: Candidate, question: ExperimentSpec) -> dict[str, float]:
+    """By how much a hidden driver must change the odds of the action for the sign of the uplift to be open."""
+    bounds = candidate.value.bounds
+    return {} if bounds is None else {f"policy/{question.evidence.kind}/{FLIPS_FROM}": float(bounds.flips_from)}
+
+
+def _over_column(candidate: Candidate, question: ExperimentSpec) -> dict[str, Estimate]:
     """ROC AUC of the best single column, and what the model has over it, user by user."""
-    if not question.baselines:
+    if (column := question.column) is None:
         return {}
-    column, outcome = question.baselines[-1], question.parts.test.outcome
-    terms = auc_contributions(outcome, candidate.score) - auc_contributions(outcome, column.score)
+    outcome = question.parts.test.outcome
+    terms = auc_contributions(outcome, candidate.score) - auc_contributions(outcome, column.test)
     gain = mean(terms, group=question.parts.test.codes)
     return {"baseline/roc_auc": column.metrics["roc_auc"], "baseline/roc_auc_gain": gain}
 

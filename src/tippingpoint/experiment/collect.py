@@ -1,6 +1,6 @@
 """One pass over users: models score them, policies decide, and what is left is statistics."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,10 @@ from tippingpoint.data.source import Source
 from tippingpoint.data.splits import Parts, split
 from tippingpoint.data.users import Users
 from tippingpoint.economics import Economics
+from tippingpoint.experiment.assumption import evidence_in_words
 from tippingpoint.experiment.collected_evidence import EvidenceModels, PartEvidence, measure_names
 from tippingpoint.experiment.collected_tables import break_even_responses, movement, segments_of
-from tippingpoint.experiment.diagnostics import Chosen, data, evidence
+from tippingpoint.experiment.diagnostics import Chosen, Finding, Findings, data, evidence
 from tippingpoint.experiment.evidence import kind_of, rarely_taken
 from tippingpoint.experiment.valuation import BindingUsers
 from tippingpoint.offpolicy.cells import gather, grid
@@ -29,6 +30,7 @@ from tippingpoint.offpolicy.sufficient_statistics import (
 )
 from tippingpoint.policies.bands import Bands
 from tippingpoint.policies.best_action import BestAction
+from tippingpoint.policies.direction import check_direction
 from tippingpoint.policies.policy import Policy
 from tippingpoint.tracking.models import LoadedModel
 
@@ -42,8 +44,9 @@ def gather_users(
     policies: dict[str, Policy],
     economics: Economics,
     source: Source | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> SufficientStatistics:
-    """Read users and gather what any price needs.
+    """Read users and gather what any price needs; `say` is told what is assumed, before anything rests on it.
 
     They come from `source`, else from `settings.data`, else they are those that the models were judged on.
 
@@ -56,7 +59,13 @@ def gather_users(
     source, users, parts = _users(settings, models, source)
     first, seed, cuts = next(iter(models.values())), settings.seed or 0, settings.cuts or CUTS
     kind = kind_of(settings.evidence, users)
+    own = {model.config["policy"].get("name") for model in models.values()}
+    for name, policy in policies.items():
+        again = f"{override('policy', name)} " if name in settings.policies else ""
+        check_direction(policy, users.contract, said=policy.name not in own, again=again, where=f"policy {name}")
     actions, excluded = _actions(kind, parts, policies, economics, _added(settings, first))
+    of_users = _of_users(first.question, source, users, kind)
+    say(evidence_in_words(of_users, actions, economics))
     policies, beside = _without_best(policies, actions)
     fitted = EvidenceModels.on(kind, parts.train, seed)
     assigned = evidence.of_assignment(users, kind, seed, chosen)
@@ -78,8 +87,9 @@ def gather_users(
         segments["break_even_response"] = break_even_responses(segments, groups, test.valued)
     tables = {"movement": movement(groups, bound)} | test.tables(scores["test"], decisions["test"])
     found = (*chosen.settle(data.of_users(users)), *assigned.findings, *chosen.settle(evidence.of_kind(users, kind)))
-    found += tuple(test.findings(chosen, bound, scores["test"], assigned.vetoed))
-    about = _of_users(first.question, source, users, kind) | _of_prices(economics, actions, excluded, users, test)
+    kept = {name: _kept(model, users) for name, model in models.items()}
+    found += tuple(test.findings(chosen, bound, scores["test"], assigned.vetoed, kept))
+    about = of_users | _of_prices(economics, actions, excluded, users, test)
     about |= {"vetoed": list(assigned.vetoed), "findings": [finding.to_dict() for finding in found]}
     about |= {"users": {"all": len(users), "validation": len(parts.validation), "test": len(parts.test)}}
     about |= {"accepted": dict(chosen.accept), "cuts": cuts, "seed": seed} | _of_contestants(models, policies, bound)
@@ -93,6 +103,13 @@ def gather_users(
         segment_cells=segment_cells(grouped, test.valued.evidence, test.further),
         tables={name: table for name, table in tables.items() if len(table)},
     )
+
+
+def _kept(model: LoadedModel, users: Users) -> Findings | None:
+    """What was found of a model where it was judged; None where that was on other users, or was not kept."""
+    if model.findings is None or model.data_digest != users.digest:
+        return None
+    return tuple(Finding.from_dict(node) for node in model.findings if node["code"].startswith("TP2"))
 
 
 def _score_both(models: dict[str, LoadedModel], users: Users, parts: Parts) -> dict[str, dict[str, np.ndarray]]:
@@ -138,6 +155,7 @@ def _of_users(question: str, source: Source, users: Users, kind: Kind) -> dict[s
         "question": question,
         "outcome": users.contract.outcome,
         "good": users.contract.good,
+        "outcome_rate": float(users.outcome.mean()),
         "origin": source.origin,
         "data_digest": users.digest,
         "kind": kind,

@@ -11,13 +11,14 @@ from tippingpoint.core.errors import InputError
 from tippingpoint.data.users import Users
 from tippingpoint.economics import Economics
 from tippingpoint.experiment.collected_tables import calibration_of_rewards, diagnostics, ranking
-from tippingpoint.experiment.diagnostics import Chosen, Finding, evidence
+from tippingpoint.experiment.diagnostics import Chosen, Finding, Findings, evidence
 from tippingpoint.experiment.diagnostics import model as model_findings
 from tippingpoint.experiment.diagnostics import policy as policy_findings
 from tippingpoint.experiment.evidence import Predict, fit_logging, fit_measure, fit_rewards, log_of
 from tippingpoint.experiment.simulation_result import BEST, ORACLE, PAIR
 from tippingpoint.experiment.valuation import ValuedUsers
 from tippingpoint.offpolicy.evidence import Kind, Log, doubly_robust
+from tippingpoint.offpolicy.sensitivity import blocks
 from tippingpoint.offpolicy.sufficient_statistics import MEASURE, MONEY, Measures, log_blocks
 from tippingpoint.policies.policy import Policy
 
@@ -62,7 +63,8 @@ class PartEvidence:
     kept
         Codes, among all of their actions, of those that are valued.
     further
-        (n, K) blocks of statistics besides the outcome scores: money where prices are per user, and measures.
+        (n, K) blocks of statistics besides the outcome scores: money where prices are per user, what a hidden driver
+        could move, and measures.
     predicted
         (n, K) outcomes that `EvidenceModels.outcomes` predicts; None where there is no such model.
     """
@@ -103,6 +105,10 @@ class PartEvidence:
         valued = ValuedUsers.of(kind, train, users, actions, economics, seed, log, *allowed)
         kept = [users.actions.index(a) for a in actions] if kind != "assumed" else list(range(len(actions)))
         further = {MONEY: valued.reward} if economics.per_user else {}
+        hidden = valued.evidence.hidden
+        if hidden is not None and economics.per_user:
+            hidden = hidden.scaled(np.nan_to_num(valued.reward_slope))
+        further |= blocks(hidden)
         for measure, expected in models.measures.items():
             assert log is not None
             assert users.measures is not None
@@ -122,11 +128,20 @@ class PartEvidence:
         bound: Mapping[str, Mapping[str, Policy]],
         scores: Mapping[str, np.ndarray],
         vetoed: tuple[str, ...],
+        kept: Mapping[str, Findings | None],
     ) -> Iterator[Finding]:
-        """What diagnostics find of each model's scores and policies on these users."""
+        """What diagnostics find of each model's scores and policies on these users.
+
+        Parameters
+        ----------
+        kept
+            By model what was found of it on these users where it was fitted; None: what its scores tell is found anew.
+        """
         valued, log = self.valued, self.log
         for model, policies in bound.items():
-            yield from chosen.settle(model_findings.at_a_glance(valued.users, scores[model]), model)
+            known = kept.get(model)
+            anew = model_findings.at_a_glance(valued.users, scores[model]) if known is None else known
+            yield from chosen.settle(anew, model)
             for name, policy in policies.items():
                 of = f"{model}{PAIR}{name}"
                 if log is not None and not vetoed:
@@ -134,7 +149,7 @@ class PartEvidence:
                     slope = np.zeros((len(valued.users), log.logging_probability.shape[1]))
                     slope[:, self.kept] = valued.reward_slope
                     estimated = valued.evidence.kind == "logged"
-                    weights = evidence.Weights.of(log, codes, slope, estimated)
+                    weights = evidence.Weights.of(log, codes, slope, estimated, valued.evidence.group)
                     yield from chosen.settle(evidence.of_weights(weights), of)
                 decided = policy_findings.Decided.of(policy, valued.users, scores[model])
                 yield from chosen.settle(policy_findings.of_policy(decided), of)

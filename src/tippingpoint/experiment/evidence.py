@@ -14,6 +14,7 @@ from tippingpoint.models.chances import fit_chances
 from tippingpoint.models.logistic import Logistic
 from tippingpoint.offpolicy import evidence as counterfactual
 from tippingpoint.offpolicy.evidence import Evidence, Kind, Log
+from tippingpoint.offpolicy.hidden_driver import HiddenDriver
 from tippingpoint.offpolicy.support import Support
 
 Predict = Callable[[pd.DataFrame], np.ndarray]
@@ -90,7 +91,11 @@ def gather_evidence(
     assert log.predicted is not None
     outcome_scores = counterfactual.doubly_robust(log.outcome, log.action, log.logging_probability, log.predicted)
     support = Support.of(log.logging_probability, log.predicted, estimated=kind == "logged")
-    return Evidence(kind, outcome_scores, {"phi": support}, users.codes)
+    support = support.together(outcome_scores - log.predicted, users.codes)
+    hidden = None
+    if kind == "logged":
+        hidden = HiddenDriver.of(log.outcome, log.action, log.logging_probability, log.predicted)
+    return Evidence(kind, outcome_scores, {"phi": support}, users.codes, hidden=hidden)
 
 
 def log_of(

@@ -1,16 +1,14 @@
 """What diagnostics find of a fitted model and its policy, from what was measured anyway."""
 
 from collections.abc import Iterator
-from contextlib import suppress
 
 import numpy as np
 
-from tippingpoint.core.errors import InputError
 from tippingpoint.evaluation import auc_contributions
+from tippingpoint.experiment.baselines import against_baselines
 from tippingpoint.experiment.diagnostics import Finding, Findings, evidence, model, policy
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.offpolicy.statistics import mean
-from tippingpoint.offpolicy.value import contest_of_values
 
 
 def of_candidate(candidate: Candidate, question: ExperimentSpec) -> Findings:
@@ -25,10 +23,10 @@ def all_of(question: ExperimentSpec, *candidates: Candidate) -> Findings:
 
 def _of_candidate(candidate: Candidate, question: ExperimentSpec) -> Iterator[Finding | None]:
     test = question.parts.test
-    gain = None
-    if question.baselines:
-        own, column = (auc_contributions(test.outcome, of.score) for of in (candidate, question.baselines[-1]))
-        gain = mean(own - column, group=test.codes)
+    gain, column = None, question.column
+    if column is not None:
+        own, other = (auc_contributions(test.outcome, score) for score in (candidate.score, column.test))
+        gain = mean(own - other, group=test.codes)
     yield from model.of_scores(
         model.Scored(
             metrics=candidate.metrics,
@@ -36,7 +34,7 @@ def _of_candidate(candidate: Candidate, question: ExperimentSpec) -> Iterator[Fi
             outcome=test.outcome,
             slices=candidate.evaluation.slices,
             worse=candidate.evaluation.worse,
-            column=question.baselines[-1].name if question.baselines else "",
+            column=column.name if column else "",
             gain=gain,
             gap=candidate.explanation.gap,
         )
@@ -47,7 +45,7 @@ def _of_candidate(candidate: Candidate, question: ExperimentSpec) -> Iterator[Fi
         slope = np.zeros((len(test), len(question.users.actions)))
         slope[:, kept] = np.nan_to_num(question.reward_slope)
         estimated = question.evidence.kind == "logged"
-        yield from evidence.of_weights(evidence.Weights.of(question.log, kept[decision], slope, estimated))
+        yield from evidence.of_weights(evidence.Weights.of(question.log, kept[decision], slope, estimated, test.codes))
     if question.evidence.measured:
         yield evidence.inconclusive_uplift(candidate.value.uplift)
     yield from policy.of_policy(policy.Decided.of(candidate.policy, test, candidate.score))
@@ -58,12 +56,6 @@ def without_a_model(candidate: Candidate, question: ExperimentSpec) -> Finding |
     """Whether one action for everyone, or the best single column, is better than the candidate's policy."""
     if not question.evidence.measured:
         return None
-    valued = question.valued
-    values = {candidate.family: candidate.value}
-    for action in question.actions[1:]:
-        everyone = np.full(len(valued.users), question.actions.index(action))
-        with suppress(InputError):  # an action without a price
-            values[f"everyone {action}"] = valued.value_of(everyone)
-    values |= {baseline.name: baseline.value for baseline in question.baselines[-1:]}
-    verdicts = contest_of_values(values, np.random.default_rng([question.seed, 12]))
+    rng = np.random.default_rng([question.seed, 12])
+    verdicts = against_baselines({candidate.family: candidate.value}, candidate.baselines(question), rng)
     return policy.better_without_a_model(candidate.family, verdicts, f"{question.economics.currency} per user")

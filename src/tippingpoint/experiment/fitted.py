@@ -71,6 +71,7 @@ class FittedModel:
             registered=None,
             classifier=self.candidate.model.classifier,
             out_of_fold=self.candidate.out_of_fold,
+            findings=tuple(finding.to_dict() for finding in self.candidate.findings),
         )
         decider = Decider(self.reference, model.classifier, self.columns, self.policy, self.candidate.deployment)
         return Loaded(name, version, self.policy.bound_digest, model, decider)

@@ -1,5 +1,8 @@
 """What every verb says of the users it worked on, and the card of one model."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from rich.text import Text
 
 from tippingpoint.core.run_reference import Provenance
@@ -7,6 +10,9 @@ from tippingpoint.data.outcome import words
 from tippingpoint.data.users import unseen
 from tippingpoint.experiment.findings import all_of
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
+from tippingpoint.offpolicy.hidden_driver import FACTORS
+from tippingpoint.offpolicy.value import PolicyValue
+from tippingpoint.reports.estimates import hidden_driver_in_words, odds_times
 from tippingpoint.reports.markdown import render
 
 NAMED = 6
@@ -45,10 +51,24 @@ def uplift_heads(question: ExperimentSpec) -> list[str]:
     return [f"{outcome}\nper 1,000\n({kind})", f"{question.economics.currency}\nper user\n({kind})"]
 
 
+def beyond_the_log(values: Mapping[str, PolicyValue]) -> list[str]:
+    """What a hidden driver could do to each uplift, in full of the first; and whom something can be said of without
+    overlap."""
+    most, first = float(FACTORS[-1]), next(iter(values))
+    open_from = {name: float(of.bounds.flips_from) for name, of in values.items() if of.bounds is not None}
+    lines = []
+    if first in open_from:
+        lines.append(hidden_driver_in_words(open_from[first], f"the uplift of {first}", most))
+    if others := [f"{name} {odds_times(of, most)}" for name, of in open_from.items() if name != first]:
+        lines.append(f"Signs of the others are open from odds times: {', '.join(others)}.")
+    return lines + [f"{name}: {of.common}" for name, of in values.items() if of.common is not None]
+
+
 def card(candidate: Candidate, question: ExperimentSpec, provenance: Provenance, model_uri: str) -> str:
     """One model: what it is, on which users, how good, the value of its policy, how to load it."""
     limits = [*map(str, all_of(question, candidate)), *_always(question)]
-    of = {"candidate": candidate, "question": question, "provenance": provenance}
+    of: dict[str, Any] = {"candidate": candidate, "question": question, "provenance": provenance}
+    of["beyond"] = beyond_the_log({candidate.family: candidate.value})
     return render("model.md.j2", **of, limits=limits, model_uri=model_uri)
 
 

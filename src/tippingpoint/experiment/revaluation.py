@@ -9,11 +9,25 @@ import pandas as pd
 
 from tippingpoint.economics import Economics
 from tippingpoint.experiment.diagnostics.policy import better_without_a_model
-from tippingpoint.experiment.simulation_result import BEST, DEFAULT, NONE, ORACLE, PAIR, RANDOM, THEN, Simulation, ends
+from tippingpoint.experiment.simulation_result import (
+    BEST,
+    DEFAULT,
+    EVERYONE,
+    NONE,
+    ORACLE,
+    PAIR,
+    RANDOM,
+    THEN,
+    Simulation,
+    ends,
+)
 from tippingpoint.experiment.thresholds import SimulationRequest, cut_offs
 from tippingpoint.offpolicy.cells import Line, contacts, linear, outcomes
+from tippingpoint.offpolicy.common_support import Common, common_support
 from tippingpoint.offpolicy.contest import contest_of_cells
 from tippingpoint.offpolicy.estimators import estimates
+from tippingpoint.offpolicy.hidden_driver import Bounds
+from tippingpoint.offpolicy.sensitivity import bounds
 from tippingpoint.offpolicy.statistics import LEAST_CHANGED, Estimate
 from tippingpoint.offpolicy.sufficient_statistics import MEASURE, MONEY, Joint, SufficientStatistics
 from tippingpoint.offpolicy.value import break_even_response
@@ -21,8 +35,6 @@ from tippingpoint.policies.bands import Bands
 from tippingpoint.policies.best_action import BestAction
 from tippingpoint.policies.share_bands import ShareBands
 
-EVERYONE = "everyone "
-"""How the names of contestants begin that need no model."""
 INTEREST = 0.01
 """Share of a user's value with no action: the smallest uplift of interest, where none is stated."""
 
@@ -64,6 +76,7 @@ def price(gathered: SufficientStatistics, asked: SimulationRequest) -> Simulatio
     both = segments["model"] + PAIR + segments["policy"]
     values = _values(about, asked, line, test, coefficients, first)
     untouched = abs(values[NONE]["value_per_user"].value)
+    block = MONEY if about["per_user_prices"] else "phi"
     return Simulation(
         gathered=gathered,
         asked=asked,
@@ -82,7 +95,38 @@ def price(gathered: SufficientStatistics, asked: SimulationRequest) -> Simulatio
         ],
         segments=segments.assign(policy=[named[name].split(PAIR)[1] for name in both]),
         tornado=_tornado(about, asked, test, test.decisions[first]),
+        hidden=_hidden(test, coefficients, block),
+        common=_common(about, line, test, coefficients, block),
     )
+
+
+def _hidden(joint: Joint, coefficients: dict[str, np.ndarray], block: str) -> dict[str, Bounds]:
+    """By contestant, what its uplift could be with a hidden driver; empty where chances are known."""
+    each = {name: of - coefficients[NONE] for name, of in coefficients.items() if name != NONE}
+    found = {name: bounds(joint.cells, of, block) for name, of in each.items()}
+    return {name: of for name, of in found.items() if of is not None}
+
+
+def _common(
+    about: Mapping[str, Any], line: Line, joint: Joint, contestants: Iterable[str], block: str
+) -> dict[str, Common]:
+    """By contestant whose overlap is vetoed, what can be said of those who could have got either."""
+    found = {}
+    for name in contestants:
+        decision = _decision(about, joint, name)
+        if decision is None or not decision.any():
+            continue
+        L = joint.cells.coefficients(line, {0, *np.unique(decision).tolist()})
+        found[name] = common_support(joint.cells, L[decision] - L[0], decision, block)
+    return {name: of for name, of in found.items() if of is not None}
+
+
+def _decision(about: Mapping[str, Any], joint: Joint, name: str) -> np.ndarray | None:
+    """(cells,) action codes of a contestant; None of one that is picked at random."""
+    actions = {f"{EVERYONE}{action}": k for k, action in enumerate(about["actions"])}
+    if name in actions:
+        return np.full(len(joint.cells.count), actions[name])
+    return joint.decisions.get(name)
 
 
 def _bound(about: Mapping[str, Any], model: str, name: str, policy: Bands) -> Bands:
@@ -152,7 +196,7 @@ def _contestants(
     L = cells.coefficients(line, usable)
     coefficients = {name: L[d] for name, d in joint.decisions.items() if not name.startswith(ORACLE)}
     for k in usable:
-        coefficients[f"everyone {actions[k]}"] = np.tile(L[k], (len(cells.count), 1))
+        coefficients[f"{EVERYONE}{actions[k]}"] = np.tile(L[k], (len(cells.count), 1))
     shares = np.bincount(joint.decisions[first], cells.count, minlength=len(actions)) / cells.users
     coefficients[RANDOM] = np.tile(shares[usable] @ L[usable], (len(cells.count), 1))
     return coefficients
@@ -197,11 +241,9 @@ def _estimators(about: Mapping[str, Any], line: Line, joint: Joint, contestants:
         return pd.DataFrame()
     if about["per_user_prices"]:  # in money already
         line = outcomes(log.actions)
-    codes = {f"everyone {action}": k for k, action in enumerate(about["actions"])}
     none, rows = np.zeros(len(log.count), dtype=np.int64), []
     for name in contestants:
-        decision = none + codes[name] if name in codes else joint.decisions.get(name)
-        if decision is None:  # picked at random
+        if (decision := _decision(about, joint, name)) is None:
             continue
         value, gain = estimates(log, line, decision), estimates(log, line, decision, none)
         for estimator in sorted(value, key=lambda one: one != DEFAULT):

@@ -1,22 +1,27 @@
 """Everything one simulation finds, and its tables."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import polars as pl
 
+from tippingpoint.experiment.assumption import assumption
 from tippingpoint.experiment.diagnostics import Finding, Findings
 from tippingpoint.experiment.thresholds import CutOffs, CutOffView, SimulationRequest
 from tippingpoint.offpolicy.choice import Valued
+from tippingpoint.offpolicy.common_support import Common
 from tippingpoint.offpolicy.contest import Contrast
 from tippingpoint.offpolicy.evidence import labelled
+from tippingpoint.offpolicy.hidden_driver import FLIPS_FROM, Bounds
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.offpolicy.sufficient_statistics import SufficientStatistics
 
 NONE, RANDOM, ORACLE, BEST = "everyone none", "random of equal size", "oracle", "best_action"
 PAIR = " · "
+EVERYONE = "everyone "
+"""How the names of policies begin that give one action to all: they need no model."""
 DEFAULT = "dr"
 """The estimator of all that is said of a log; the others stand beside it."""
 THEN = " (decided at the prices then)"
@@ -51,6 +56,10 @@ class Simulation:
         What diagnostics found that hangs on prices.
     tornado
         Uplift of the one shown first when each price is moved down and up; the widest swing first.
+    hidden
+        By contestant, what its uplift could be with a hidden driver; empty where chances are known.
+    common
+        By contestant whose overlap is vetoed, the uplift of those who could have got either; no verdict rests on it.
     """
 
     gathered: SufficientStatistics
@@ -66,6 +75,8 @@ class Simulation:
     segments: pd.DataFrame
     tornado: pd.DataFrame
     at_these_prices: Findings = ()
+    hidden: dict[str, Bounds] = field(default_factory=dict)
+    common: dict[str, Common] = field(default_factory=dict)
 
     @property
     def kind(self) -> str:
@@ -86,6 +97,11 @@ class Simulation:
     def label(self) -> str:
         """The evidence as people read it."""
         return labelled(self.kind, self.vetoed)
+
+    @property
+    def assumption(self) -> str:
+        """What each action is assumed to do to the outcome at these prices, in words; '' where it is measured."""
+        return assumption(self.gathered.about, tuple(self.gathered.about["actions"]), self.asked.economics)
 
     @property
     def findings(self) -> Findings:
@@ -109,6 +125,25 @@ class Simulation:
     def currency(self) -> str:
         """The unit of money."""
         return self.asked.economics.currency
+
+    def without_model(self, contestant: str) -> pd.DataFrame:
+        """One row a policy that needs no model: its uplift, and what a contestant brings more in the contest.
+
+        Columns `policy`, `uplift` and `difference` (of `Estimate`), `verdict` of the contestant; without a contest the
+        last two are None.
+        """
+        against = {of.second: of for v in self.verdicts if (of := v.seen_from(contestant)) is not None}
+        rows = [
+            {
+                "policy": name,
+                "uplift": numbers["uplift_per_user"],
+                "difference": against[name].difference if name in against else None,
+                "verdict": against[name].verdict if name in against else None,
+            }
+            for name, numbers in self.values.items()
+            if name.startswith(EVERYONE)
+        ]
+        return pd.DataFrame(rows, columns=["policy", "uplift", "difference", "verdict"], dtype=object)
 
     def cut_offs(self) -> CutOffs | None:
         """Those of the one shown first; where its policy has no bands, those of its model."""
@@ -154,6 +189,8 @@ class Simulation:
         columns |= {"acted_on": of.uplift.changed[rise], "supported": of.uplift.supported[rise]}
         if view.different is not None:
             columns["told_from_best"] = view.different[rise]
+        if view.flips_from is not None:
+            columns[f"{FLIPS_FROM}_{kind}"] = view.flips_from[rise]
         return pl.DataFrame(columns)
 
     def value_table(self) -> pd.DataFrame:
@@ -163,8 +200,37 @@ class Simulation:
             row: dict[str, Any] = {"contestant": name}
             for column, e in numbers.items():
                 row |= {f"{column}_{self.kind}{end}": v for end, v in ends(e).items()}
+            if name in self.hidden:
+                row[f"{FLIPS_FROM}_{self.kind}"] = self.flips_from(name)
             rows.append(row)
         return pd.DataFrame(rows).dropna(axis="columns", how="all")
+
+    def flips_from(self, name: str) -> float | None:
+        """By how much a hidden driver must change the odds for the sign of a contestant's uplift to be open.
+
+        None where chances are known, or the uplift has no interval.
+        """
+        return float(self.hidden[name].flips_from) if name in self.hidden else None
+
+    def hidden_driver_table(self) -> pd.DataFrame:
+        """One row a contestant and factor of the odds: what its uplift could be, and 95 % ends of that."""
+        return pd.DataFrame(
+            [
+                {"contestant": name, **row}
+                for name, of in self.hidden.items()
+                for row in of.rows(f"uplift_per_user_{self.kind}")
+            ]
+        )
+
+    def common_support_table(self) -> pd.DataFrame:
+        """One row a contestant whose overlap is vetoed: of how many users something can be said, and what."""
+        named = f"uplift_per_user_of_theirs_{self.kind}"
+        rows = [
+            {"contestant": name, "users": of.users, "acted_on": of.acted}
+            | ({} if of.uplift is None else {f"{named}{end}": value for end, value in ends(of.uplift).items()})
+            for name, of in self.common.items()
+        ]
+        return pd.DataFrame(rows)
 
     def verdict_table(self) -> pd.DataFrame:
         """One row a pair, with the users needed to detect the smallest uplift of interest."""
@@ -210,6 +276,8 @@ class Simulation:
                     named = {"uplift_per_user": of.uplift, "per_1000": of.outcomes, "spend_per_user": of.spend}
                     for column, e in named.items():
                         row |= {f"{column}_{self.kind}{end}": v for end, v in ends(e).items()}
+                    if choice is s.choice and how == "honest" and s.flips_from is not None:
+                        row[f"{FLIPS_FROM}_{self.kind}"] = s.flips_from
                     rows.append(row)
         return pd.DataFrame(rows)
 
@@ -239,6 +307,8 @@ class Simulation:
             "frontier": self.frontier_table(),
             "segments": self.segments,
             "tornado": self.tornado,
+            "hidden_driver": self.hidden_driver_table(),
+            "common_support": self.common_support_table(),
             **self.gathered.tables,
         }
         return {name: table for name, table in found.items() if len(table)}
@@ -251,7 +321,9 @@ class Simulation:
         return {
             **{key: value for key, value in self.gathered.about.items() if key not in ("economics", "prices")},
             "evidence": self.label,
+            **({"assumption": self.assumption} if self.assumption else {}),
             "findings": [finding.to_dict() for finding in self.findings],
+            **({"unused": list(self.asked.unused)} if self.asked.unused else {}),
             "economics": {"name": self.asked.economics.name, "currency": self.currency},
             **({"leader": self.leader} if self.leader else {}),
             **ranges,

@@ -24,6 +24,7 @@ from tippingpoint.models.calibration import Model
 from tippingpoint.models.family import Family
 from tippingpoint.models.size import nodes, used
 from tippingpoint.offpolicy.evidence import Evidence, Log
+from tippingpoint.offpolicy.hidden_driver import FLIPS_FROM
 from tippingpoint.offpolicy.statistics import Estimate, mean
 from tippingpoint.offpolicy.value import PolicyValue
 from tippingpoint.policies.policy import Policy
@@ -57,7 +58,9 @@ class ExperimentSpec:
     report
         How much is written of each candidate.
     baselines
-        What a model must beat: a constant, and the best single column.
+        What a model must beat and no model changes: a constant score, and each action for everyone.
+    column
+        The best single column as a score; None before it is looked for.
     alone
         ROC AUC of each column alone, cross-validated on the users that models are fitted on; the largest first.
     terms
@@ -92,6 +95,7 @@ class ExperimentSpec:
     train_on: Literal["all", "none"] = "all"
     report: Report = "full"
     baselines: tuple["Baseline", ...] = ()
+    column: "SingleColumn | None" = None
     alone: dict[str, float] = field(default_factory=dict)
     terms: TableSchema | None = None
     config: dict[str, Any] = field(default_factory=dict)
@@ -134,7 +138,6 @@ class ExperimentSpec:
             "evidence": self.evidence.label,
             "findings": [finding.to_dict() for finding in self.findings],
             "best_auc": self.best_auc,
-            "baselines": [baseline.to_dict(self.evidence.kind) for baseline in self.baselines],
         }
 
     @property
@@ -164,36 +167,69 @@ class ExperimentSpec:
 
 @dataclass(frozen=True)
 class Baseline:
-    """A score that takes no model, under the same policy on the same users.
+    """What takes no model, on the same users: a score, a policy, or both.
 
     Parameters
     ----------
     name
-        `constant`, or `column NAME`.
-    score
-        (n,) scores of the test users; all was learnt on the users that the model was fitted on.
+        `constant`, `everyone ACTION` or `column NAME`.
     metrics
-        Those of `evaluation.accuracy` on test.
+        Those of `evaluation.accuracy` on test; empty without a score.
     value
-        Value of the policy with these scores.
+        Value of its policy; None where it is a score alone.
     """
 
     name: str
-    score: np.ndarray
-    metrics: dict[str, Estimate]
-    value: PolicyValue
+    metrics: dict[str, Estimate] = field(default_factory=dict)
+    value: PolicyValue | None = None
+
+    def judged(self, kind: str) -> dict[str, Estimate]:
+        """What test says of it, under the names of `judged`."""
+        return judged(self.metrics, self.value, kind)
 
     def to_dict(self, kind: str) -> dict[str, Any]:
         """Ready for JSON; metric names as in MLflow."""
-        return {
-            "model": self.name,
-            "metrics": {k: asdict(v) for k, v in judged(self.metrics, self.value, kind).items()},
-        }
+        found = {"model": self.name, "metrics": {k: asdict(v) for k, v in self.judged(kind).items()}}
+        return found if self.value is None else found | beyond_the_log(self.value, kind)
 
 
-def judged(metrics: dict[str, Estimate], value: PolicyValue, kind: str) -> dict[str, Estimate]:
+@dataclass(frozen=True)
+class SingleColumn:
+    """The column that alone ranks users best, as a score.
+
+    Parameters
+    ----------
+    name
+        `column NAME`.
+    validation, test
+        Scores of the users that policies are bound on, and of test; all was learnt on the users that models are
+        fitted on.
+    metrics
+        Those of `evaluation.accuracy` on test.
+    """
+
+    name: str
+    validation: np.ndarray
+    test: np.ndarray
+    metrics: dict[str, Estimate]
+
+
+def beyond_the_log(value: PolicyValue, kind: str) -> dict[str, Any]:
+    """What a hidden driver could do to an uplift, and of whom something can be said where overlap is vetoed."""
+    found: dict[str, Any] = {}
+    if (bounds := value.bounds) is not None:
+        found["hidden_driver"] = {FLIPS_FROM: float(bounds.flips_from), "bounds": bounds.rows(f"uplift_{kind}")}
+    if (common := value.common) is not None:
+        found["common_support"] = asdict(common) | {"words": str(common)}
+    return found
+
+
+def judged(metrics: dict[str, Estimate], value: PolicyValue | None, kind: str) -> dict[str, Estimate]:
     """What test says of a score, under the names it has in MLflow; those of the policy carry the kind of evidence."""
-    return {f"test/{name}": estimate for name, estimate in metrics.items()} | {
+    found = {f"test/{name}": estimate for name, estimate in metrics.items()}
+    if value is None:
+        return found
+    return found | {
         f"policy/{kind}/value_per_user": value.value,
         f"policy/{kind}/uplift_per_user": value.uplift,
         f"policy/{kind}/uplift_per_1000": value.outcomes_per_1000,
@@ -216,6 +252,9 @@ class Candidate:
         Predictive metrics on test.
     value
         Value of the policy on test with these scores.
+    column
+        The best single column under the policy, at the shares of users that this model's cut-offs take; None before
+        it is looked for. A policy that reads no score is the same with it, and it has no value.
     segments
         One row a segment: size, mean score, outcome rate, uplift.
     seconds
@@ -249,7 +288,12 @@ class Candidate:
     out_of_fold: np.ndarray
     development: Users | None = None
     fitted: Estimate | None = None
+    column: Baseline | None = None
     findings: Findings = ()
+
+    def baselines(self, question: ExperimentSpec) -> tuple[Baseline, ...]:
+        """What needs no model: of the question, and the best single column."""
+        return (*question.baselines, *([self.column] if self.column else []))
 
     def policy_metrics(self, kind: str) -> dict[str, Estimate]:
         """Value and uplift of the policy under names that carry the kind of evidence."""
@@ -272,11 +316,14 @@ class Candidate:
         mine = auc_contributions(outcome, self.score)
         shared = {name: self.metrics[name] for name in BASELINE_METRICS}
         rows = [row_of(self.family, judged(shared, self.value, kind))]
-        for baseline in question.baselines:
-            terms = mine - auc_contributions(outcome, baseline.score)
-            gain = {"roc_auc_gain": mean(terms, group=question.parts.test.codes)}
-            gain[f"uplift_gain_{kind}"] = self.value.over(baseline.value)
-            rows.append(row_of(baseline.name, judged(baseline.metrics, baseline.value, kind) | gain))
+        for baseline in self.baselines(question):
+            gain = {}
+            if question.column and baseline is self.column:
+                terms = mine - auc_contributions(outcome, question.column.test)
+                gain["roc_auc_gain"] = mean(terms, group=question.parts.test.codes)
+            if baseline.value is not None:
+                gain[f"uplift_gain_{kind}"] = self.value.over(baseline.value)
+            rows.append(row_of(baseline.name, baseline.judged(kind) | gain))
         return pd.DataFrame(rows).dropna(axis="columns", how="all")
 
     def to_dict(self, kind: str) -> dict[str, Any]:
@@ -293,6 +340,7 @@ class Candidate:
             "worse_slices": _records(self.evaluation.worse),
             "findings": [finding.to_dict() for finding in self.findings],
             "seconds": self.seconds,
+            **beyond_the_log(self.value, kind),
         }
 
 

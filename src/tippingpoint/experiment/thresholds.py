@@ -10,8 +10,9 @@ from tippingpoint.offpolicy.cells import Cells, Line, contacts
 from tippingpoint.offpolicy.choice import Choice, choose, cut_regret, inconclusive
 from tippingpoint.offpolicy.frontier import Step, frontier
 from tippingpoint.offpolicy.ranking import Curve, curve
+from tippingpoint.offpolicy.sensitivity import bounds, flips_at_cut_offs
 from tippingpoint.offpolicy.statistics import Estimate
-from tippingpoint.offpolicy.sufficient_statistics import SufficientStatistics
+from tippingpoint.offpolicy.sufficient_statistics import MONEY, SufficientStatistics
 from tippingpoint.offpolicy.surface import BandActions, Sheet, Surface, held, surface
 from tippingpoint.policies.bands import Bands
 from tippingpoint.policies.policy import Policy
@@ -56,6 +57,8 @@ class SimulationRequest:
     seed: int
     chosen: Chosen = field(default_factory=Chosen)
     """Which diagnostics are silenced and accepted."""
+    unused: tuple[str, ...] = ()
+    """A sentence for what was asked and is not used."""
     first_only: bool = False
     """Whether only what is shown first gets a surface, for speed; choices are made for all."""
 
@@ -72,12 +75,16 @@ class CutOffView:
         All cut-offs; the free ones as chosen or, under assumed evidence, as written. The others are held there.
     different
         Whether each entry is significantly worse than the best; None where there is no choice.
+    flips_from
+        By how much a hidden driver must change the odds of the action for the sign of each entry's uplift to be open;
+        None where chances are known.
     """
 
     first: int
     at: tuple[float, ...]
     surface: Surface
     different: np.ndarray | None
+    flips_from: np.ndarray | None = None
 
     @property
     def free(self) -> range:
@@ -107,6 +114,9 @@ class CutOffs:
         What the honest choice leaves on the table against the best cut-offs, where truth is known.
     curves
         By action: outcomes if all from a cut-off upward get it.
+    flips_from
+        Of the honest choice: by how much a hidden driver must change the odds of the action for the sign of its uplift
+        to be open; None where chances are known.
     """
 
     model: str
@@ -121,6 +131,7 @@ class CutOffs:
     frontier_in: str
     regret: Estimate | None
     curves: dict[str, Curve]
+    flips_from: float | None = None
 
     @property
     def inconclusive_ranges(self) -> list[tuple[float, float]]:
@@ -148,13 +159,14 @@ def cut_offs(
     actions = tuple(about["actions"])
     bands = [actions.index(policy.actions[s]) for s in policy.segments]
     test, validation = scored.test, scored.validation
-    choice = budgeted = regret = None
+    choice = budgeted = regret = flips_from = None
     steps: list[Step] = []
     money = Line(*asked.economics.spend(actions, about["good"]))
     by_money = not about["per_user_prices"] and bool(
         np.nansum(np.abs(money.reward_intercept) + np.abs(money.reward_slope)) > 0
     )
     spend = money if by_money else contacts(len(actions))
+    block = MONEY if about["per_user_prices"] else "phi"
     if test.measured:
         choice = _believed(choose(validation, test, bands, line, least=asked.least))
     if choice is not None:
@@ -163,6 +175,10 @@ def cut_offs(
             budgeted = _believed(choose(validation, test, bands, line, limit, asked.budget.each, asked.least))
         if full:
             steps = frontier(validation, test, bands, line, spend, asked.least)
+        chosen = test.decision(bands, choice.honest.at)
+        L = test.coefficients(line, {0, *bands})
+        if (could_be := bounds(test, L[chosen] - L[0], block)) is not None:
+            flips_from = float(could_be.flips_from)
         if about["kind"] == "truth":
             regret = cut_regret(test, bands, line, choice.honest.at)
     curves = {
@@ -176,13 +192,14 @@ def cut_offs(
         written=policy.cuts,
         bands=policy.segments,
         actions=tuple(policy.actions[s] for s in policy.segments),
-        views=_views(test, bands, line, policy, choice, asked) if full else [],
+        views=_views(test, bands, line, policy, choice, asked, block) if full else [],
         choice=choice,
         budgeted=budgeted,
         frontier=steps,
         frontier_in="money" if by_money else "contacts",
         regret=regret,
         curves=curves,
+        flips_from=flips_from,
     )
 
 
@@ -192,7 +209,13 @@ def _believed(choice: Choice) -> Choice | None:
 
 
 def _views(
-    test: Cells, bands: list[int], line: Line, policy: Bands, choice: Choice | None, asked: SimulationRequest
+    test: Cells,
+    bands: list[int],
+    line: Line,
+    policy: Bands,
+    choice: Choice | None,
+    asked: SimulationRequest,
+    block: str,
 ) -> list[CutOffView]:
     chosen = None if choice is None else choice.honest.at
     at = test.at(policy.grid_cuts) if chosen is None else chosen
@@ -206,11 +229,13 @@ def _views(
             high = at[first + 2] + 1
         rng = np.random.default_rng([asked.seed, 6])
         found = _part(surface(test, free, line, rng, asked.least), slice(low, high))
-        different = None
+        different, flips_from = None, flips_at_cut_offs(test, free, line, block)
+        if flips_from is not None:
+            flips_from = flips_from[(slice(low, high),) * flips_from.ndim]
         if choice is not None:
             stays, _ = inconclusive(test, bands, line, chosen, rng, asked.least, free)
             different = ~stays[(slice(low, high),) * stays.ndim]
-        views.append(CutOffView(first, tuple(float(test.cuts[i]) for i in at), found, different))
+        views.append(CutOffView(first, tuple(float(test.cuts[i]) for i in at), found, different, flips_from))
     return views
 
 

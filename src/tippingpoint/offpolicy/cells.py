@@ -137,7 +137,10 @@ class Cells:
         """What each cell gives to figures of (…, G + 1, C) coefficients of a user's columns; None without a log."""
         if not self.support:
             return None
-        bases = [of.behind(coefficients[..., self.columns(block)], self.count) for block, of in self.support.items()]
+        apart = self.independent / max(self.users, 1)
+        bases = [
+            of.behind(coefficients[..., self.columns(block)], self.count, apart) for block, of in self.support.items()
+        ]
         return reduce(add, bases)
 
     def coefficients(self, line: Line, used: Iterable[int]) -> np.ndarray:
@@ -202,13 +205,21 @@ class Cells:
     def only(self, cell: int) -> "Cells":
         """One cell's users alone; the second cell is empty."""
         rows = np.array([cell, cell])
-        keep = np.array([1.0, 0.0])[:, None]
-        support = {block: Support(of.moments[:, rows] * keep) for block, of in self.support.items()}
+        support = {block: Support(of.moments[:, rows]) for block, of in self.support.items()}
+        together = None if self.together is None else self.together[rows][:, :, rows]
+        picked = replace(self, cuts=np.array([0.5]), gram=self.gram[rows], support=support, together=together)
+        return picked.among(np.array([True, False]))
+
+    def among(self, kept: np.ndarray) -> "Cells":
+        """Without the users of the cells that (G + 1,) bool `kept` leaves out; in groups, of about as many."""
+        keep = kept.astype(np.float64)
+        support = {block: Support(of.moments * keep[:, None]) for block, of in self.support.items()}
         together = self.together
         if together is not None:
-            together = together[rows][:, :, rows] * keep[:, None, None] * keep.ravel()[:, None]
-        gram = self.gram[rows] * keep[..., None]
-        return replace(self, cuts=np.array([0.5]), gram=gram, support=support, together=together)
+            together = together * keep[:, None, None, None] * keep[:, None]
+        groups = round(self.groups * float(self.count @ keep) / max(self.users, 1))
+        gram = self.gram * keep[:, None, None]
+        return replace(self, gram=gram, support=support, together=together, groups=groups)
 
     def coarsen(self, keep: Sequence[int]) -> "Cells":
         """The same users on fewer cut-offs: those whose indices are in `keep`, rising."""

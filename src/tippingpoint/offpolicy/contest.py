@@ -1,7 +1,7 @@
 """Which of two is better: all pairs at once, on the same users."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal, NamedTuple
 
@@ -35,6 +35,21 @@ class Contrast:
     critical: float
     """|t| beyond which a pair of this contest is different."""
 
+    @property
+    def same(self) -> bool:
+        """Whether the two have the same value for every user."""
+        return not self.changed
+
+    def seen_from(self, name: str) -> "Contrast | None":
+        """The pair with this one first; None where it is not among the two."""
+        if name == self.first:
+            return self
+        if name != self.second:
+            return None
+        opposite: dict[Verdict, Verdict] = {"better": "worse", "worse": "better", "inconclusive": "inconclusive"}
+        turned = self.difference.turned
+        return replace(self, first=name, second=self.first, difference=turned, verdict=opposite[self.verdict])
+
     def users_needed(self, smallest: float, power: float = POWER) -> int | None:
         """Users on which this contest would detect a difference of `smallest`, with the stated chance.
 
@@ -67,8 +82,8 @@ def contest(
     The critical value is the 95 % quantile of the largest |t| over all pairs, when the vector of means is
     normal with its estimated covariance (single-step max-t; Hothorn, Bretz & Westfall 2008). Picking the best
     first and comparing the others with it would need more: those pairs are all in here. Pairs that differ for
-    fewer than `LEAST_CHANGED` users, or rest on too few expected outcomes or on users without support, are left out
-    of the critical value and always inconclusive: their |t| is not normal.
+    fewer than `LEAST_CHANGED` users (in groups of m on average, m times as many), or rest on too few expected outcomes
+    or on users without support, are left out of the critical value and always inconclusive: their |t| is not normal.
 
     Parameters
     ----------
@@ -147,7 +162,7 @@ def _settle(
     sound = np.array([basis is None or bool(basis.sound) for basis in bases])
     least = np.array([0.0 if basis is None else float(basis.noise) for basis in bases])  # as in `statistics.estimate`
     drawn, se = (standard_error(of, n, independent) for of in (spread, np.maximum(spread, least)))
-    tested = (drawn > 0) & (changed >= LEAST_CHANGED) & sound
+    tested = (drawn > 0) & (changed * (independent / n) >= LEAST_CHANGED) & sound
     critical = _max_t(square * (independent / (independent - 1)) / n**2, pairs[tested], drawn[tested], rng)
     verdicts = []
     for pair, (i, j) in enumerate(pairs):

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from tippingpoint.core.errors import InputError
+from tippingpoint.offpolicy.hidden_driver import HiddenDriver
 from tippingpoint.offpolicy.support import Support
 
 Kind = Literal["truth", "experiment", "logged", "assumed"]
@@ -33,6 +34,8 @@ class Evidence:
         (n,) numbers from 0 of the groups users belong to; None where each stands alone.
     vetoed
         Codes of the diagnostics that take every interval away.
+    hidden
+        What a driver of the action that is in no feature could move them by; None where chances are known.
     """
 
     kind: Kind
@@ -40,6 +43,7 @@ class Evidence:
     support: Mapping[str, Support] = field(default_factory=dict)
     group: np.ndarray | None = None
     vetoed: tuple[str, ...] = ()
+    hidden: HiddenDriver | None = None
 
     def __post_init__(self) -> None:
         if self.outcome_scores.ndim != 2:
@@ -62,7 +66,8 @@ class Evidence:
     def among(self, codes: Sequence[int]) -> "Evidence":
         """The same under some of the actions."""
         support = {block: Support(of.moments[..., list(codes)]) for block, of in self.support.items()}
-        return replace(self, outcome_scores=self.outcome_scores[:, list(codes)], support=support)
+        hidden = None if self.hidden is None else self.hidden.among(list(codes))
+        return replace(self, outcome_scores=self.outcome_scores[:, list(codes)], support=support, hidden=hidden)
 
 
 def labelled(kind: str, vetoed: Sequence[str]) -> str:

@@ -11,8 +11,8 @@ from tippingpoint.offpolicy.support import Basis
 LEVEL = 0.95
 """Confidence of every interval, pointwise or simultaneous."""
 LEAST_CHANGED = 50
-"""Users that two policies must decide differently for before a normal interval of their difference is
-believed."""
+"""Users, or groups of them, that two policies must decide differently for before a normal interval of their difference
+is believed."""
 
 
 @dataclass(frozen=True)

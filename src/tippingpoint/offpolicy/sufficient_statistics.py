@@ -164,7 +164,7 @@ def join(
     measures: Measures | None = None,
     log: Measures | None = None,
 ) -> Joint:
-    """Gather users by the combination of decisions.
+    """Gather users by the combination of decisions, and by which actions' chances they lack (`Support`).
 
     Parameters
     ----------
@@ -176,7 +176,7 @@ def join(
         The blocks `LOG` of the same users, (n, K) each, where other estimators are wanted.
     """
     code = np.zeros(len(evidence.outcome_scores), dtype=np.int64)
-    for decided in decisions.values():  # numbered anew after each, so that codes stay small
+    for decided in (*decisions.values(), *_lacking(evidence)):  # numbered anew after each, so that codes stay small
         _, code = np.unique(code * evidence.outcome_scores.shape[1] + decided, return_inverse=True)
     _, first = np.unique(code, return_index=True)
     cells = by_group(code, len(first), evidence, measures)
@@ -189,6 +189,14 @@ def join(
         of_scores = replace(evidence, outcome_scores=log[scores], support=kept)
         of_log = by_group(code, len(first), of_scores, {name: log[name] for name in others})
     return Joint(cells, {name: np.pad(decided[first], (0, padding)) for name, decided in decisions.items()}, of_log)
+
+
+def _lacking(evidence: Evidence) -> list[np.ndarray]:
+    """(n,) 1 for users who lack the chance of an action, 0 for others; of each action that somebody lacks."""
+    if not evidence.support:
+        return []
+    lacking = next(iter(evidence.support.values())).moments[2]  # the same in every block
+    return [column.astype(np.int64) for column in lacking.T if column.any()]
 
 
 def log_blocks(log: Log, keep: Sequence[int], reward_intercept: np.ndarray, reward_slope: np.ndarray) -> Measures:

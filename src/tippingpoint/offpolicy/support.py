@@ -1,6 +1,6 @@
 """How much a log can say about a figure, known before any outcome is: expected outcomes, and chances too small."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Self
 
@@ -26,30 +26,39 @@ class Basis:
         The same of their fourth moment, to leading order in the weights.
     users, lacking
         Users who count in the figure, and those among them without support.
+    apart
+        Groups a user, where users come in groups: the outcomes of one may all go together, so they count as one.
     """
 
     noise: np.ndarray
     fourth: np.ndarray
     users: np.ndarray
     lacking: np.ndarray
+    apart: float = 1.0
 
     def total(self) -> "Basis":
         """Summed over the last axis, users or cells."""
-        return Basis(*(of.sum(axis=-1) for of in (self.noise, self.fourth, self.users, self.lacking)))
+        return self.mapped(lambda of: of.sum(axis=-1))
+
+    def mapped(self, turn: Callable[[np.ndarray], np.ndarray]) -> "Basis":
+        """The same of other sums."""
+        return Basis(turn(self.noise), turn(self.fourth), turn(self.users), turn(self.lacking), self.apart)
 
     def __add__(self, other: "Basis") -> "Basis":
         both = np.maximum(self.users, other.users)
-        return Basis(self.noise + other.noise, self.fourth + other.fourth, both, self.lacking + other.lacking)
+        return Basis(
+            self.noise + other.noise, self.fourth + other.fourth, both, self.lacking + other.lacking, self.apart
+        )
 
     @property
     def expected(self) -> np.ndarray:
-        """Effective number of expected outcomes, noise² / fourth; infinite where no outcome counts.
+        """Effective number of independent expected outcomes, noise² / fourth; infinite where no outcome counts.
 
         In one arm of constant chance e it is Σ e·p·(1 - p). Of several arms each counts by its share of the noise, as
         in the degrees of freedom of Welch and Satterthwaite: an arm that hardly moves the figure takes nothing away.
         """
         some = self.fourth > 0
-        return np.where(some, self.noise**2 / np.where(some, self.fourth, 1), np.inf)
+        return np.where(some, self.apart * self.noise**2 / np.where(some, self.fourth, 1), np.inf)
 
     @property
     def share_lacking(self) -> np.ndarray:
@@ -83,6 +92,25 @@ class Support:
         lacking = (logging_probability < LOW_CHANCE) & estimated
         return cls(np.stack([spread / logging_probability, spread / logging_probability**3, lacking]))
 
+    def together(self, residual: np.ndarray, group: np.ndarray | None) -> "Support":
+        """Support where outcomes of a group go together, and their sum varies more than that of as many users alone.
+
+        By how much, one number says: the ratio of groups' squared sums of residuals to users' squares, of all actions.
+
+        Parameters
+        ----------
+        residual
+            (n, K) outcome scores less predictions.
+        group
+            (n,) numbers from 0 of the groups users belong to; None changes nothing.
+        """
+        if group is None or not residual.any():
+            return self
+        sums = np.stack([np.bincount(group, of) for of in residual.T])
+        effect = max(float((sums**2).sum() / (residual**2).sum()), 1.0)
+        noise, fourth, lacking = self.moments
+        return Support(np.stack([noise * effect, fourth * effect**2, lacking]))
+
     def waived(self, codes: Collection[str]) -> "Support":
         """Support that no interval fails for where TP301 or TP304 was accepted."""
         noise, fourth, lacking = self.moments
@@ -100,13 +128,15 @@ class Support:
             np.stack([[np.bincount(group, column, groups) for column in of.T] for of in self.moments]).swapaxes(1, 2)
         )
 
-    def behind(self, weight: np.ndarray, count: np.ndarray | float = 1.0) -> Basis:
+    def behind(self, weight: np.ndarray, count: np.ndarray | float = 1.0, apart: float = 1.0) -> Basis:
         """What each user, or cell of `count` users, gives to a figure that counts score k `weight[…, k]` times.
 
         Parameters
         ----------
         weight
             (…, n, K); the figure's contributions are weight · scores.
+        apart
+            As of `Basis`.
 
         Returns
         -------
@@ -120,4 +150,5 @@ class Support:
             (square**2 * fourth).sum(axis=-1),
             np.asarray(counts.any(axis=-1) * count),
             (counts * lacking).sum(axis=-1),
+            apart,
         )

@@ -29,8 +29,8 @@ class Sheet:
     changed
         Users decided differently from the reference (of the value: from none), 0 where cut-offs do not rise.
     supported
-        Where `changed` is large enough, se above 0, and what the entry rests on sound, for an interval to be believed:
-        the band is over these.
+        Where `changed` is large enough (in groups of m users on average, m times as large), se above 0, and what the
+        entry rests on sound, for an interval to be believed: the band is over these.
     critical
         |t| that all supported entries together stay below with 95 %; NaN where none is supported.
     """
@@ -168,26 +168,36 @@ def sheet(
     #   u_i = P_low[i] - P_mid[i]   and   v_j = P_mid[j] + P_high[G] - P_high[j].
     # So G + G numbers give all G² values; second moments split the same way, and so does any noise drawn for
     # the cells. With m cut-offs, m·G numbers give G^m values: `_steps`. Γ is the difference to the reference.
-    coefficients = _coefficients(cells, actions, line, reference)
+    coefficients = band_coefficients(cells, actions, line, reference)
     changed = np.rint(_spread(_changed(cells, actions, reference))).astype(np.int64)
     n, shift = cells.users, 0.0
     if reference is None:  # as good a place as any to measure from; squares of what is left do not cancel
         shift = float(coefficients[0, 0] @ cells.gram[:, 0].sum(axis=0)) / n
         coefficients[..., 0] -= shift
-    first = np.einsum("kci,ci->kc", coefficients, cells.gram[:, 0])
-    mean = _spread(first) / n
-    about = _about(cells, coefficients, mean)
-    basis = _basis(cells, coefficients)
+    mean, about = mean_and_square(cells, coefficients)
+    basis = rests_on(cells, coefficients)
     noise, sound = (0, True) if basis is None else (basis.noise, basis.sound)
     drawn, se = (standard_error(of, n, cells.independent) for of in (about, np.maximum(about, noise)))
     if reference is not None:
         mean[changed == 0] = drawn[changed == 0] = se[changed == 0] = 0
-    rise = _rising(mean.shape)
+    rise = rising(mean.shape)
     mean, se, changed = np.where(rise, mean, np.nan), np.where(rise & sound, se, np.nan), np.where(rise, changed, 0)
     if not cells.measured:
         return Sheet(mean + shift, np.full_like(se, np.nan), changed, changed >= least, np.nan)
-    supported = rise & (changed >= least) & (drawn > 0) & sound
+    supported = rise & (changed * (cells.independent / n) >= least) & (drawn > 0) & sound
     return Sheet(mean + shift, se, changed, supported, _critical(cells, coefficients, mean, drawn, supported, rng))
+
+
+def mean_and_square(cells: Cells, coefficients: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean of a quantity at every choice of cut-offs, and sum of squared deviations from it, also where cuts fall.
+
+    Parameters
+    ----------
+    coefficients
+        (m + 1, G + 1, C) coefficients of each band in each cell (`band_coefficients`).
+    """
+    mean = _spread(np.einsum("kci,ci->kc", coefficients, cells.gram[:, 0])) / cells.users
+    return mean, _about(cells, coefficients, mean)
 
 
 def _about(cells: Cells, coefficients: np.ndarray, mean: np.ndarray) -> np.ndarray:
@@ -232,24 +242,24 @@ def _with_count(coefficients: np.ndarray) -> np.ndarray:
     return np.concatenate([one, coefficients]).transpose(1, 0, 2)
 
 
-def _basis(cells: Cells, coefficients: np.ndarray) -> Basis | None:
+def rests_on(cells: Cells, coefficients: np.ndarray) -> Basis | None:
     """What every choice of cut-offs rests on, from (m + 1, G + 1, C) coefficients of each action in each cell."""
     each = cells.behind(coefficients)
-    return None if each is None else Basis(*map(_spread, (each.noise, each.fourth, each.users, each.lacking)))
+    return None if each is None else each.mapped(_spread)
 
 
 def mean_and_changed(
     cells: Cells, actions: BandActions, line: Line, reference: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Values alone at every choice of cut-offs, -inf where they fall, and users decided differently."""
-    first = np.einsum("kci,ci->kc", _coefficients(cells, actions, line, reference), cells.gram[:, 0])
+    first = np.einsum("kci,ci->kc", band_coefficients(cells, actions, line, reference), cells.gram[:, 0])
     changed = np.rint(_spread(_changed(cells, actions, reference))).astype(np.int64)
     mean = _spread(first) / cells.users
     mean[changed == 0] = 0
-    return np.where(_rising(mean.shape), mean, -np.inf), changed
+    return np.where(rising(mean.shape), mean, -np.inf), changed
 
 
-def _coefficients(cells: Cells, actions: BandActions, line: Line, reference: np.ndarray | None) -> np.ndarray:
+def band_coefficients(cells: Cells, actions: BandActions, line: Line, reference: np.ndarray | None) -> np.ndarray:
     """(m + 1, G + 1, C) coefficients of the value of action k in cell c over the reference there."""
     if len(actions) < 2 or len(cells.cuts) ** (len(actions) - 1) > LARGEST:
         what = f"{len(cells.cuts)} cut-offs for {len(actions)} bands are too many choices, or none"
@@ -288,7 +298,8 @@ def _spread(sums: np.ndarray) -> np.ndarray:
     return np.asarray(total)
 
 
-def _rising(shape: tuple[int, ...]) -> np.ndarray:
+def rising(shape: tuple[int, ...]) -> np.ndarray:
+    """Where cut-offs rise."""
     rise = np.ones(shape, dtype=bool)
     for a in range(len(shape) - 1):
         first, second = (

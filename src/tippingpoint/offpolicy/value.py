@@ -2,14 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from tippingpoint.core.errors import InputError
+from tippingpoint.offpolicy.common_support import Common
 from tippingpoint.offpolicy.contest import Contrast, contest
 from tippingpoint.offpolicy.evidence import Evidence, taken
-from tippingpoint.offpolicy.statistics import Estimate, mean
-from tippingpoint.offpolicy.support import Basis, Support
+from tippingpoint.offpolicy.hidden_driver import Bounds, HiddenDriver
+from tippingpoint.offpolicy.statistics import Estimate, mean, units
+from tippingpoint.offpolicy.support import MOST_LACKING, Basis, Support
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,8 @@ class PolicyValue:
         Whether intervals may be given.
     group
         (n,) numbers of the groups users belong to; None where each stands alone.
+    hidden
+        What a hidden driver could move the scores by; None where chances are known.
     """
 
     value: Estimate
@@ -44,12 +49,34 @@ class PolicyValue:
     support: Support | None
     measured: bool
     group: np.ndarray | None = None
+    hidden: HiddenDriver | None = None
+
+    @cached_property
+    def bounds(self) -> Bounds | None:
+        """What the uplift could be with a hidden driver; None without an interval, or where chances are known."""
+        if self.hidden is None or self.uplift.low is None or not self.weight.any():
+            return None
+        basis = _basis(self.support, self.weight, self.group)
+        columns = np.stack([self.contribution, *self.hidden.behind(self.weight)])
+        return Bounds.of_users(columns, 0.0 if basis is None else float(basis.noise), self.group)
+
+    @cached_property
+    def common(self) -> Common | None:
+        """The uplift of those acted on who could have got either; None where support is no fault of the figure's."""
+        basis = _basis(self.support, self.weight, self.group)
+        if self.support is None or basis is None or not self.measured or basis.share_lacking <= MOST_LACKING:
+            return None
+        acted = self.weight != 0
+        lacks = (acted & (self.support.moments[2] > 0)).any(axis=1)
+        members = acted.any(axis=1) & ~lacks
+        users = int(members.sum())
+        return Common.of(users, int(acted.any(axis=1).sum()), self.among(members) if users else None)
 
     def among(self, members: np.ndarray) -> Estimate:
         """Uplift of those users that (n,) bool `members` marks, per user of theirs."""
         support = None if self.support is None else Support(self.support.moments[:, members])
         group = None if self.group is None else self.group[members]
-        return self._estimate(self.contribution[members], _basis(support, self.weight[members]), group)
+        return self._estimate(self.contribution[members], _basis(support, self.weight[members], group), group)
 
     def over(self, other: "PolicyValue") -> Estimate:
         """What this one brings more than another on the same users, paired."""
@@ -57,7 +84,7 @@ class PolicyValue:
 
     def basis(self, other: "PolicyValue") -> Basis | None:
         """What the difference to another rests on."""
-        return _basis(self.support, self.weight - other.weight)
+        return _basis(self.support, self.weight - other.weight, self.group)
 
     def _estimate(self, contribution: np.ndarray, basis: Basis | None, group: np.ndarray | None) -> Estimate:
         found = mean(contribution, basis, group)
@@ -112,7 +139,7 @@ def policy_value(
     weight = slope - np.where(none > 0, reward_slope, 0)
 
     def estimate(contributions: np.ndarray, weights: np.ndarray) -> Estimate:
-        found = mean(contributions, _basis(support, weights), evidence.group)
+        found = mean(contributions, _basis(support, weights, evidence.group), evidence.group)
         return found if evidence.measured else Estimate(found.value)
 
     return PolicyValue(
@@ -124,11 +151,13 @@ def policy_value(
         support=support,
         measured=evidence.measured,
         group=evidence.group,
+        hidden=evidence.hidden,
     )
 
 
-def _basis(support: Support | None, weight: np.ndarray) -> Basis | None:
-    return None if support is None else support.behind(weight).total()
+def _basis(support: Support | None, weight: np.ndarray, group: np.ndarray | None) -> Basis | None:
+    n = len(weight)
+    return None if support is None else support.behind(weight, apart=units(n, group) / max(n, 1)).total()
 
 
 def break_even_response(base: float, reward_intercept: np.ndarray, reward_slope: np.ndarray) -> np.ndarray:

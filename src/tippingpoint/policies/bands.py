@@ -26,6 +26,7 @@ class Bands(Policy):
     moved_by: ClassVar = "cuts"
     """The field that says where the cut-offs lie."""
     by_score_alone: ClassVar = True
+    meant: ClassVar = ("acts_on",)
 
     name: str = Field(default="intent_bands", min_length=1)
     cuts: tuple[float, ...] = Field(default=(0.4, 0.7), min_length=1)
@@ -35,6 +36,8 @@ class Bands(Policy):
     actions: dict[str, str] = Field(
         default={"low": "none", "medium": "discount_10", "high": "checkout_prompt"}, min_length=1
     )
+    acts_on: Literal["low", "high", "any"] | None = None
+    """Which users the actions are for: those unlikely to have the outcome, those likely to, or any; None: not said."""
 
     @field_validator("cuts")
     @classmethod
@@ -55,6 +58,17 @@ class Bands(Policy):
             raise ValueError("cut_belongs needs one side for each cut")
         return self
 
+    @model_validator(mode="after")
+    def _acts_where_it_says(self) -> Self:
+        opposite = {"low": "high", "high": "low"}
+        if self.acts_on is not None and (other := opposite.get(self.acts_on)) and acted_end(self) == other:
+            idle, acted = self.bands[:: -1 if self.acts_on == "high" else 1][:: len(self.bands) - 1]
+            raise ValueError(
+                f"acts_on says {self.acts_on}, but {acted} gets {self.actions[acted]} and {idle} gets none."
+                f" Type {override('policy.acts_on', other)} if that is meant."
+            )
+        return self
+
     @property
     def grid_cuts(self) -> tuple[float, ...]:
         """The cut-offs as a grid takes them, where each belongs to the side above it."""
@@ -73,3 +87,11 @@ class Bands(Policy):
         sides = zip(self.cuts, self.cut_belongs, strict=True)
         above = [score >= cut if side == "above" else score > cut for cut, side in sides]
         return np.asarray(np.sum(above, axis=0), dtype=np.int64)
+
+
+def acted_end(policy: Policy) -> Literal["low", "high"] | None:
+    """Which end alone of the first and the last segment gets an action; None where both do, or neither."""
+    first, last = (policy.actions[policy.segments[k]] != "none" for k in (0, -1))
+    if first == last:
+        return None
+    return "low" if first else "high"

@@ -1,7 +1,7 @@
 """Each user's best action by the reward model: the yardstick of what scores alone leave on the table."""
 
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,8 @@ class BestAction(Policy):
     ('none', 'email')
     """
 
+    chosen_by_outcomes: ClassVar = True
+
     name: str = Field(default="best_action", min_length=1)
     actions: dict[str, str] = Field(
         default={"none": "none", "discount_10": "discount_10", "checkout_prompt": "checkout_prompt"}, min_length=1
@@ -40,6 +42,10 @@ class BestAction(Policy):
     @property
     def segments(self) -> tuple[str, ...]:
         return tuple(self.actions)
+
+    @property
+    def reads_score(self) -> bool:
+        return False
 
     def bind(self, context: FitContext) -> Self:
         if context.expected_reward is None:

@@ -59,8 +59,7 @@ def lint(
         Users each action was taken for; None where nothing was logged.
     """
     remarks = _actions(policy, prices, given)
-    reads_score = not isinstance(policy, Rules) or SCORE in policy.columns
-    if reads_score and score is None:
+    if policy.reads_score and score is None:
         remarks.append(
             Remark("not looked at", "who is in which segment: type model=models:/NAME@challenger for scores", 0)
         )

@@ -41,6 +41,10 @@ class Policy(StrictModel, ABC):
     """Fields that `bind` fills in; they are no part of the specification."""
     by_score_alone: ClassVar[bool] = False
     """Whether `segment` reads the score and no feature, and `bind` the scores of validation and nothing else."""
+    meant: ClassVar[tuple[str, ...]] = ()
+    """Fields that say what is meant and decide nothing: no part of digests, nor of the specification where not said."""
+    chosen_by_outcomes: ClassVar[bool] = False
+    """Whether `bind` chooses actions by what came of them, and not by scores and features alone."""
 
     name: str = Field(min_length=1)
     version: int = Field(default=1, ge=1)
@@ -56,6 +60,11 @@ class Policy(StrictModel, ABC):
     def score_cuts(self) -> tuple[float, ...] | None:
         """The score between each segment and the next; None where segments do not follow the score, or not yet."""
         return None
+
+    @property
+    def reads_score(self) -> bool:
+        """Whether it needs a score to decide; one that needs none decides alike with every model."""
+        return True
 
     @abstractmethod
     def segment(self, score: np.ndarray, features: pd.DataFrame) -> np.ndarray:
@@ -87,7 +96,8 @@ class Policy(StrictModel, ABC):
 
     def specification(self) -> dict[str, Any]:
         """The policy as written, ready for JSON; building it again gives the same decisions."""
-        written = self.model_dump(mode="json", exclude=set(self.learnt))
+        unsaid = {key for key in self.meant if getattr(self, key) is None}
+        written = self.model_dump(mode="json", exclude={*self.learnt, *unsaid})
         return {"_target_": f"{type(self).__module__}.{type(self).__name__}", **written}
 
     def bound(self) -> dict[str, Any]:
@@ -97,14 +107,15 @@ class Policy(StrictModel, ABC):
     @property
     def digest(self) -> str:
         """16 hex digits of the canonical JSON of the specification."""
-        return _digest(self.specification())
+        return _digest(self.specification(), self.meant)
 
     @property
     def bound_digest(self) -> str:
         """16 hex digits of the canonical JSON of `bound`; the specification's where nothing is learnt."""
-        return _digest(self.bound())
+        return _digest(self.bound(), self.meant)
 
 
-def _digest(node: dict[str, Any]) -> str:
-    text = json.dumps(node, sort_keys=True, separators=(",", ":"))
+def _digest(node: dict[str, Any], meant: tuple[str, ...]) -> str:
+    decides = {key: value for key, value in node.items() if key not in meant}
+    text = json.dumps(decides, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -84,6 +84,10 @@ class Rules(Policy):
         named = dict.fromkeys(name for condition in self.conditions for name in condition.meta.root_names())
         return tuple(dict.fromkeys(self.levels[n].column if n in self.levels else n for n in named))
 
+    @property
+    def reads_score(self) -> bool:
+        return SCORE in self.columns
+
     def bind(self, context: FitContext) -> Self:
         edges = {}
         for name, level in self.levels.items():

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from shlex import quote
 from typing import Any
 
 from rich.console import RenderableType
@@ -13,6 +14,7 @@ from tippingpoint.core.errors import InputError
 from tippingpoint.core.strict import Component
 from tippingpoint.experiment.diagnostics import Chosen
 from tippingpoint.experiment.simulation_result import NONE
+from tippingpoint.policies.direction import check_direction
 from tippingpoint.policies.policy import Policy
 from tippingpoint.promotion import report
 from tippingpoint.promotion.bound_version import make
@@ -123,7 +125,7 @@ def policy_bind(settings: BindSettings) -> BindResult:
         on = ground(client, source, champion, on_scores, settings.data)
         bound = on_scores if isinstance(on, FiledGround) else on.bind(policy, source)
         assert isinstance(bound, Policy)
-        _check(client, source, bound)
+        _check(client, settings, source, bound)
         if (before := _before(client, name, source, bound, champion)) is not None:
             return _result(client, name, source, bound, champion, before, again=True)
         step("filing the version")
@@ -159,13 +161,16 @@ def _champion(client: Client, status: ChampionStatus, source: Contestant) -> Con
     return source if found.decider is None else found
 
 
-def _check(client: Client, source: Contestant, policy: Policy) -> None:
+def _check(client: Client, settings: BindSettings, source: Contestant, policy: Policy) -> None:
     """Refuse a policy that the version's model and deployment cannot decide by, before anything is written."""
     assert source.decider is not None
     again = Component.of(policy.bound(), "policy").build(Policy, "policy")
     fit = "Fit one that knows it: tippingpoint compare policy=…"
     alone = "Name a policy that decides by score and columns."
     check_policy_fits("policy", source.model, again, source.decider.deployment, fit, alone)
+    named = " ".join(map(quote, settings.policies))
+    words = f"tippingpoint policy bind {quote(source.uri)} {named}".rstrip()
+    check_direction(policy, source.decider.deployment, again=f"{words} ")
     check_policy(client, policy, "")
 
 

@@ -10,6 +10,7 @@ from tippingpoint.config.settings import VERSION, PromoteSettings
 from tippingpoint.core.errors import InputError, RefusedError
 from tippingpoint.core.overrides import override
 from tippingpoint.experiment.diagnostics import Chosen
+from tippingpoint.policies.direction import check_direction
 from tippingpoint.promotion import report
 from tippingpoint.promotion.contestants import Contestant, JudgedUsers, contestant, judged_users, test_of
 from tippingpoint.promotion.judge import judge
@@ -140,6 +141,10 @@ def promote(settings: PromoteSettings) -> PromoteResult:
         champion = _champion(client, status, f"{name}/{number}")
         step("reading users")
         of = _read(client, settings, candidate, champion)
+        if candidate.decider is not None:
+            again = f"{' '.join(['tippingpoint compare', candidate.same(settings.data)]).rstrip()} "
+            policy, where = candidate.decider.policy, f"{candidate.uri}: policy"
+            check_direction(policy, candidate.decider.deployment, said=False, again=again, where=where)
         against = f"models:/{model}/{status.version}" if champion is not None and status.version else ""
         reported = len(versions(client, name, f"tags.{DATA} = '{candidate.model.data_digest}'"))
         there = aliases(client, name)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,10 +21,11 @@ from tippingpoint.experiment.diagnostics import Chosen, operation
 from tippingpoint.explanation import background_of, explain
 from tippingpoint.models.calibration import Model
 from tippingpoint.models.family import Family
+from tippingpoint.offpolicy.contest import Contrast
 from tippingpoint.promotion import quality_checks, soundness_checks
 from tippingpoint.promotion.alpha_spending import level
 from tippingpoint.promotion.contestants import Contestant, JudgedUsers, Scores, champion_scores
-from tippingpoint.promotion.valuing import NotValued, Valued, of_policy, value_check, valued_users
+from tippingpoint.promotion.valuing import NotValued, Valued, against_no_model, of_policy, value_check, valued_users
 from tippingpoint.promotion.verdict import Check, Judgement
 from tippingpoint.tracking.models import LoadedModel
 from tippingpoint.tracking.registry import Client
@@ -49,8 +50,9 @@ def judge(
 ) -> Judgement:
     """Run every check of a gate.
 
-    The champion is scored anew on the candidate's test users; where there is none the candidate is held against the
-    outcome rate of train for everyone. Both are valued at the candidate's prices, each under its own policy.
+    The champion is scored anew on the candidate's test users; where there is none the candidate's scores are held
+    against the outcome rate of train for everyone, and its policy against none for everyone. Both are valued at the
+    candidate's prices, each under its own policy.
 
     Parameters
     ----------
@@ -79,8 +81,9 @@ def judge(
     say("scoring test users with both")
     scores = _score_both(candidate, champion, users)
     valued = valued_users(candidate, users, chosen)
-    findings = valued.findings + of_policy(candidate, users, scores.own, valued, chosen)
-    found = [*_of_scores(gate, candidate, users, scores, valued, sure, say)]
+    without_model = against_no_model(candidate, users, scores.own, valued)
+    findings = valued.findings + of_policy(candidate, users, scores.own, valued, without_model, chosen)
+    found = [*_of_scores(gate, candidate, users, scores, valued, without_model, sure, say)]
     say("looking at the model")
     found += _of_model(client, gate, candidate, users, scores.own)
     if fresh := gate.fresh:
@@ -122,6 +125,7 @@ def _of_scores(
     users: JudgedUsers,
     scores: Scores,
     valued: "Valued | NotValued",
+    without_model: Sequence[Contrast],
     sure: float,
     say: Callable[[str], None],
 ) -> Iterator[Asked]:
@@ -141,7 +145,7 @@ def _of_scores(
         )
     if value := gate.value:
         say("valuing both policies")
-        yield value, paired("value", lambda: value_check(candidate, scores, valued, value.margin, sure))
+        yield value, paired("value", lambda: value_check(candidate, scores, valued, without_model, value.margin, sure))
     if limits := gate.calibration:
         yield limits, quality_checks.calibrated(test.outcome, own, limits.slope, limits.intercept, group)
     if sliced := gate.slices:

@@ -21,7 +21,7 @@ from tippingpoint.offpolicy.support import Basis
 from tippingpoint.policies.lint import Lint, lint, lint_of_counts
 from tippingpoint.policies.policy import FitContext, Policy
 from tippingpoint.promotion.contestants import Contestant, JudgedUsers, champion_scores
-from tippingpoint.promotion.valuing import NotValued, of_policy, valued_users
+from tippingpoint.promotion.valuing import NotValued, against_no_model, of_policy, valued_users
 from tippingpoint.tracking.models import STATISTICS, fetch
 from tippingpoint.tracking.registry import Client
 from tippingpoint.tracking.runs import in_pages
@@ -193,8 +193,13 @@ class UsersGround:
         found = lint(policy, test.features, score, set(economics.priced), given)
         if isinstance(valued, NotValued):
             return PolicyValues("assumed", len(test), self.origin, (), found, valued.findings, valued.why)
-        findings = valued.findings + of_policy(candidate, users, score, valued, chosen)
+        findings = valued.findings + of_policy(
+            candidate, users, score, valued, against_no_model(candidate, users, score, valued), chosen
+        )
         of, kind, actions = valued.of, valued.of.evidence.kind, valued.of.actions
+        if unknown := {*policy.actions.values(), *champion.decider.policy.actions.values()} - {*actions}:
+            why = f"no user ever got {', '.join(sorted(unknown))}"
+            return PolicyValues(kind, len(test), self.origin, (), found, findings, why)
         decided = {} if unlike else {champion.uri: of.decide(champion.decider.policy, other)}
         decided |= {f"everyone {actions[k]}": np.full(len(test), k) for k in reversed(usable(economics, actions))}
         own = of.decide(policy, score)

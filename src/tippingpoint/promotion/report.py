@@ -38,7 +38,7 @@ def promote_summary(
     where = pages({"MLflow": page}) if page else []
     if judgement is None:
         return Group(*before, Text(f"models:/{name}/{version} is champion already; nothing to do."), *where)
-    against = judgement.against or "the constant baseline, as there is no champion yet,"
+    against = judgement.against or "a constant score and everyone none, as there is no champion yet,"
     title = f"{judgement.version} against {against} on {judgement.users:,} test users (gate={judgement.gate})"
     table, after = _checks(title, judgement), ""
     if promoted:

@@ -1,17 +1,24 @@
 """What the policies of a version and of the champion bring on the version's test users, and what is amiss with it."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.strict import Component
 from tippingpoint.economics import Economics
+from tippingpoint.evaluation.baselines import best_column
+from tippingpoint.experiment.baselines import at_shares, everyone
+from tippingpoint.experiment.collect import score_validation
 from tippingpoint.experiment.diagnostics import Chosen, Findings, evidence
 from tippingpoint.experiment.diagnostics import policy as policy_findings
 from tippingpoint.experiment.evidence import kind_of, log_of
-from tippingpoint.experiment.valuation import ValuedUsers
+from tippingpoint.experiment.valuation import BindingUsers, ValuedUsers
+from tippingpoint.offpolicy.contest import Contrast
 from tippingpoint.offpolicy.evidence import Log
+from tippingpoint.offpolicy.statistics import Estimate
+from tippingpoint.offpolicy.value import contest_of_values
 from tippingpoint.promotion import quality_checks
 from tippingpoint.promotion.contestants import Contestant, JudgedUsers, Scores
 from tippingpoint.promotion.verdict import Check
@@ -30,6 +37,7 @@ class Valued:
     of: ValuedUsers
     log: Log | None
     findings: Findings
+    economics: Economics
 
 
 @dataclass(frozen=True)
@@ -55,13 +63,41 @@ def valued_users(candidate: Contestant, users: JudgedUsers, chosen: Chosen) -> V
         valued = ValuedUsers.of(kind, parts.train, parts.test, everyone.actions, economics, seed, log, *allowed)
     except InputError as error:
         return NotValued(str(error).rstrip("."))
-    return Valued(valued, log, assigned.findings)
+    return Valued(valued, log, assigned.findings, economics)
+
+
+def against_no_model(
+    candidate: Contestant, users: JudgedUsers, score: np.ndarray, valued: Valued | NotValued
+) -> list[Contrast]:
+    """The candidate's policy against each that needs no model, all pairs at once; empty where nothing can be told."""
+    if candidate.decider is None or isinstance(valued, NotValued) or not valued.of.evidence.measured:
+        return []
+    policy, of, parts, seed = candidate.decider.policy, valued.of, users.parts, int(candidate.model.config["seed"])
+    if not {*policy.actions.values()} <= {*of.actions}:
+        return []
+    try:
+        values = {candidate.uri: of.value(policy, score)} | everyone(of, valued.economics.priced)
+        if policy_findings.reads(policy, parts.test.features):
+            column, _ = best_column(parts.train, np.random.default_rng([seed, 7]))
+            binding = BindingUsers.of(parts.train, parts.validation, valued.economics, seed)
+            own = score_validation(candidate.uri, candidate.model, users.users, parts)
+            alone = at_shares(binding, policy, own, column.score(parts.validation.features))
+            values[f"column {column.column}"] = of.value(alone, column.score(parts.test.features))
+    except InputError:  # what cannot be valued is said by the check of value
+        return []
+    verdicts = contest_of_values(values, np.random.default_rng([seed, 12]))
+    return [seen for verdict in verdicts if (seen := verdict.seen_from(candidate.uri)) is not None]
 
 
 def of_policy(
-    candidate: Contestant, users: JudgedUsers, score: np.ndarray, valued: Valued | NotValued, chosen: Chosen
+    candidate: Contestant,
+    users: JudgedUsers,
+    score: np.ndarray,
+    valued: Valued | NotValued,
+    without_model: Sequence[Contrast],
+    chosen: Chosen,
 ) -> Findings:
-    """What diagnostics find of the candidate's policy on test."""
+    """What diagnostics find of the candidate's policy on test; `without_model` is what `against_no_model` gave."""
     if candidate.decider is None or isinstance(valued, NotValued):
         return ()
     policy, test = candidate.decider.policy, users.parts.test
@@ -71,13 +107,24 @@ def of_policy(
     if valued.log is not None and valued.of.evidence.measured:
         decision = valued.of.decide(policy, score)
         estimated = valued.of.evidence.kind == "logged"
-        weights = evidence.Weights.of(valued.log, decision, valued.of.reward_slope, estimated)
+        weights = evidence.Weights.of(valued.log, decision, valued.of.reward_slope, estimated, valued.of.evidence.group)
         found += [*evidence.of_weights(weights)]
-    return chosen.settle(found)
+    unit = f"{valued.economics.currency} per user"
+    return chosen.settle([*found, policy_findings.better_without_a_model(candidate.uri, without_model, unit)])
 
 
-def value_check(candidate: Contestant, scores: Scores, valued: Valued | NotValued, margin: float, sure: float) -> Check:
-    """Paired difference of the values of the two policies, at the candidate's prices."""
+def value_check(
+    candidate: Contestant,
+    scores: Scores,
+    valued: Valued | NotValued,
+    without_model: Sequence[Contrast],
+    margin: float,
+    sure: float,
+) -> Check:
+    """Paired difference of the values of the two policies, at the candidate's prices; then those to no model's.
+
+    Without a champion the candidate's policy is held against what happens without it: everyone gets none.
+    """
     by = candidate.decider, (scores.champion or candidate).decider
     if by[0] is None or by[1] is None:
         return Check("value", "inconclusive", "one of them does not decide")
@@ -91,8 +138,22 @@ def value_check(candidate: Contestant, scores: Scores, valued: Valued | NotValue
     if unknown := {*own.actions.values(), *other.actions.values()} - {*users.actions}:
         return Check("value", "inconclusive", f"no user ever got {', '.join(sorted(unknown))}")
     try:
-        mine, champion = users.value(own, scores.own), users.value(other, scores.other)
+        mine = users.value(own, scores.own)
+        nobody = np.zeros(len(users.users), dtype=np.int64)
+        champion = users.value_of(nobody) if scores.champion is None else users.value(other, scores.other)
     except InputError as error:
         return Check("value", "inconclusive", str(error).rstrip("."))
     basis, kind = mine.basis(champion), users.evidence.kind
-    return quality_checks.value(mine.contribution, champion.contribution, kind, margin, sure, basis, mine.group)
+    found = quality_checks.value(mine.contribution, champion.contribution, kind, margin, sure, basis, mine.group)
+    if not without_model:
+        return found
+    told = ", ".join(f"{of.second} {signed(of.difference)}" for of in without_model)
+    figures = {f"over {of.second}": of.difference.value for of in without_model}
+    return replace(found, said=f"{found.said}; over {told} (all at once, 95 %)", figures=found.figures | figures)
+
+
+def signed(difference: Estimate) -> str:
+    """`+0.1200 [+0.0500, +0.1900]`, or just the value where there is no interval."""
+    if difference.low is None or difference.high is None:
+        return f"{difference.value:+.4f}"
+    return f"{difference.value:+.4f} [{difference.low:+.4f}, {difference.high:+.4f}]"

@@ -52,7 +52,7 @@ class Judgement:
     gate
         What was asked of it: the gate's name and 8 hex digits of its settings, which a changed check changes.
     version, against
-        What was judged, and the champion it was held against; '' for the constant baseline.
+        What was judged, and the champion it was held against; '' for a constant score and everyone none.
     test
         Content and split of the users it was judged on.
     look

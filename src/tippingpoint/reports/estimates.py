@@ -21,6 +21,33 @@ def evidence_in_words(kind: str, vetoed: Sequence[str] = ()) -> str:
     return EVIDENCE[kind]
 
 
+def hidden_driver_in_words(odds_times: float, what: str, most: float) -> str:
+    """From which hidden driver on the sign of an uplift is open.
+
+    Parameters
+    ----------
+    odds_times
+        By how much it changes the odds of the action; looked for up to `most`.
+    """
+    driver = "A hidden driver that changes the odds of being given the action"
+    if odds_times <= 1:
+        return f"The sign of {what} is open without any hidden driver of the action."
+    if odds_times >= most:
+        return f"{driver} {most:g}-fold could not explain {what}: its sign holds so far."
+    return f"{driver} {odds_times:.2f}-fold could explain {what}: from there on its sign is open."
+
+
+def odds_times(flips_from: float | None, most: float) -> str:
+    """From which change of the odds on a sign is open, as a cell of a table.
+
+    >>> odds_times(1.347, 10), odds_times(1.0, 10), odds_times(10.0, 10), odds_times(None, 10)
+    ('1.35', '1', 'above 10', '–')
+    """
+    if flips_from is None:
+        return "–"
+    return f"above {most:g}" if flips_from >= most else f"{flips_from:.3g}"
+
+
 def interval(estimate: "Estimate", digits: int) -> str:
     """`0.812 [0.801, 0.823]`, or just the value where there is no interval."""
     if estimate.low is None or estimate.high is None:

@@ -75,6 +75,8 @@ def score(settings: ScoreSettings) -> ScoreResult:
     """
     start = time.perf_counter()
     chosen = Chosen.of(settings.diagnostics)
+    if settings.diagnostics.accept:
+        raise InputError("diagnostics.accept", "is not used: scoring vetoes nothing", "Leave it out.")
     given, to = _places(settings)
     at = moment(settings.scored_at)
     told = Told(settings.input_separator, settings.input_encoding)

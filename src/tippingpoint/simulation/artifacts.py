@@ -15,6 +15,7 @@ from tippingpoint.experiment.diagnostics import tags as found_tags
 from tippingpoint.experiment.revaluation import outcome_line, priced_line, usable
 from tippingpoint.experiment.simulation_result import PAIR, Simulation
 from tippingpoint.experiment.thresholds import CutOffs, SimulationRequest
+from tippingpoint.offpolicy.hidden_driver import FLIPS_FROM
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.reports.markdown import shortened
 from tippingpoint.reports.palette import colour
@@ -99,6 +100,7 @@ def _parent(simulation: Simulation, settings: SimulateSettings, run: Run) -> Non
         if best := simulation.cut_offs():
             figures.picture(folder / "figures/surface.png", simulation, best)
         figures.targeting(folder / "figures", simulation)
+        figures.hidden_driver(folder / "figures", simulation)
         priced = replace(simulation.gathered, about={**about, "prices": economics.specification(), "asked": asked})
         (folder / STATISTICS).write_bytes(priced.dump())
         written = {**config, "policies": {n: p.specification() for n, p in simulation.asked.policies.items()}}
@@ -123,6 +125,8 @@ def _child(simulation: Simulation, model: str, run: Run) -> None:
     what = {"data": about["origin"], "policy": policy, "policy.name": policy, "economics": about["economics"]["name"]}
     run.params({"model": model, **what, **about["models"][model]})
     run.metrics(_metrics(simulation, contestant, cut_offs) | _break_even(simulation, model))
+    if contestant in simulation.hidden:
+        run.curves(simulation.hidden[contestant].steps(f"policy/{simulation.kind}"))
     cells, economics = simulation.gathered.scored[model].test, simulation.asked.economics
     money, counted = priced_line(about, economics), outcome_line(about, economics)
     run.curves(by_share(cells, money, counted, about["actions"], usable(economics, tuple(about["actions"]))))
@@ -131,6 +135,8 @@ def _child(simulation: Simulation, model: str, run: Run) -> None:
 def _metrics(simulation: Simulation, contestant: str, cut_offs: CutOffs | None) -> dict[str, Estimate | float]:
     prefix = f"policy/{simulation.kind}"
     found: dict[str, Estimate | float] = {f"{prefix}/{n}": e for n, e in simulation.values[contestant].items()}
+    if (flips_from := simulation.flips_from(contestant)) is not None:
+        found[f"{prefix}/{FLIPS_FROM}"] = flips_from
     if cut_offs is not None and cut_offs.choice is not None:
         for how in ("honest", "apparent"):
             found[f"{prefix}/{how}_uplift_per_user"] = getattr(cut_offs.choice, how).uplift

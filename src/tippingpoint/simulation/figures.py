@@ -6,8 +6,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tippingpoint.experiment.simulation_result import Simulation
+from tippingpoint.experiment.simulation_result import PAIR, Simulation
 from tippingpoint.experiment.thresholds import CutOffs, CutOffView
+from tippingpoint.offpolicy.hidden_driver import FACTORS
 from tippingpoint.reports.cut_off_map import CutOffMap, draw
 from tippingpoint.reports.palette import COLOURS, GREY, colour
 from tippingpoint.reports.png import blank, new_figure, save
@@ -64,6 +65,26 @@ def marks(cut_offs: CutOffs, view: CutOffView) -> list[tuple[str, tuple[float, .
     if cut_offs.choice is not None and (cuts := cut_offs.choice.honest.cuts) is not None:
         found.append(("best on validation", tuple(cuts[k] for k in view.free), "circle"))
     return found
+
+
+def hidden_driver(path: Path, simulation: Simulation) -> None:
+    """What the uplift of the one shown first could be with a hidden driver of the action."""
+    if simulation.first not in simulation.hidden:
+        return
+    of, hue = simulation.hidden[simulation.first], colour(simulation.first.split(PAIR)[0])
+    figure, axes = new_figure(5.6, 4.5)
+    axes.fill_between(FACTORS, of.low_end, of.high_end, color=hue, alpha=0.12, label="95 %")
+    axes.fill_between(FACTORS, of.low, of.high, color=hue, alpha=0.3, label="could be")
+    axes.axhline(0, color=GREY, linewidth=0.8)
+    axes.set_xscale("log")
+    axes.set_xticks([1, 1.5, 2, 3, 5, 10], ["1", "1.5", "2", "3", "5", "10"])
+    axes.set(
+        xlabel="odds of being given the action times, at most",
+        ylabel=f"{simulation.currency} per user ({simulation.label})",
+        title=f"{simulation.first}: if something hidden drove the action",
+    )
+    axes.legend(loc="upper left", frameon=False)
+    save(figure, path / "hidden_driver.png")
 
 
 def targeting(path: Path, simulation: Simulation) -> None:

@@ -17,6 +17,7 @@ from tippingpoint.core.run_reference import RunReference
 from tippingpoint.core.strict import Component, validate
 from tippingpoint.data.source import Source
 from tippingpoint.economics import Economics
+from tippingpoint.experiment.assumption import assumption
 from tippingpoint.experiment.collect import check_prices, gather_users
 from tippingpoint.experiment.diagnostics import Chosen, Finding
 from tippingpoint.experiment.revaluation import price
@@ -24,7 +25,6 @@ from tippingpoint.experiment.simulation_result import Simulation
 from tippingpoint.experiment.thresholds import Limit, SimulationRequest
 from tippingpoint.offpolicy.statistics import LEAST_CHANGED
 from tippingpoint.offpolicy.sufficient_statistics import SufficientStatistics
-from tippingpoint.policies.bands import Bands
 from tippingpoint.policies.policy import Policy
 from tippingpoint.policies.share_bands import ShareBands
 from tippingpoint.reports.progress import progress
@@ -32,8 +32,9 @@ from tippingpoint.reports.result import Result
 from tippingpoint.simulation import report
 from tippingpoint.simulation.artifacts import record
 from tippingpoint.simulation.plots import SimulationPlots
+from tippingpoint.simulation.unused_keys import refuse_idle_budget, unused
 from tippingpoint.tracking import backend
-from tippingpoint.tracking.models import STATISTICS, LoadedModel, config_of, fetch, find, load
+from tippingpoint.tracking.models import STATISTICS, LoadedModel, config_of, fetch, find, load, with_findings
 from tippingpoint.tracking.registry import Client
 from tippingpoint.tracking.rights import check_experiment
 from tippingpoint.tracking.runs import StoredRun, reap
@@ -92,7 +93,7 @@ def simulate(
     OutsideError
         When the store cannot be used.
     """
-    with progress(5) as step:
+    with progress(6) as step:
         step("opening the store")
         client = backend.connect(writing=settings.tracking.log)
         if settings.tracking.log:
@@ -109,7 +110,7 @@ def simulate(
             policies = {n: _policy(node, f"policies.{n}") for n, node in gathered.about["policies"].items()}
             economics = _economics(gathered.about["prices"], settings)
             _refuse_what_needs_users(settings, gathered.about, economics)
-            _refuse_idle_budget(settings, policies)
+            refuse_idle_budget(settings, policies)
             settings = _asked_again(settings, gathered.about["asked"])
         else:
             step("loading models")
@@ -117,11 +118,13 @@ def simulate(
             policies = _policies(settings, [config["policy"] for config in configs], further)
             economics = _economics(configs[0]["economics"], settings)
             check_prices(policies, economics)  # all that is typed is checked before anything large is read
-            _refuse_idle_budget(settings, policies)
-            models = _named([load(client, run) for run in runs.values()])
+            refuse_idle_budget(settings, policies)
+            models = _named([with_findings(client, load(client, run)) for run in runs.values()])
             experiment = _destination(client, settings, next(iter(models.values())).experiment)
             step("scoring users, gathering statistics")
-            gathered = gather_users(settings, models, policies, economics, source)
+            gathered = gather_users(settings, models, policies, economics, source, step)
+        if saved and (said := assumption(gathered.about, tuple(gathered.about["actions"]), economics)):
+            step(f"uplift is assumed: {said}")
         step("answering")
         simulation, seconds = _answered(settings, gathered, policies, economics, first_only=bool(saved))
         if not settings.tracking.log:
@@ -176,10 +179,10 @@ def simulate_in_memory(
     """
     named = _by_name([*policies, *_named_options(settings)])
     check_prices(named, economics)
-    _refuse_idle_budget(settings, named)
-    with progress(2) as step:
+    refuse_idle_budget(settings, named)
+    with progress(3) as step:
         step("scoring users, gathering statistics")
-        gathered = gather_users(settings, models, named, economics, source)
+        gathered = gather_users(settings, models, named, economics, source, step)
         step("answering")
         simulation, seconds = _answered(settings, gathered, named, economics)
     return SimulateResult(simulation, None, seconds)
@@ -294,16 +297,9 @@ def _asked(
         least=LEAST_CHANGED if settings.least is None else settings.least,
         seed=gathered.about["seed"],
         chosen=Chosen.of(settings.diagnostics, {"diagnostics": {"accept": gathered.about.get("accepted")}}),
+        unused=unused(settings, policies, gathered),
         first_only=first_only,
     )
-
-
-def _refuse_idle_budget(settings: SimulateSettings, policies: dict[str, Policy]) -> None:
-    """Refuse a budget where no policy has cut-offs that could keep it."""
-    asked = settings.budget.contacts if settings.budget.money is None else settings.budget.money
-    if asked is not None and not any(isinstance(policy, Bands) for policy in policies.values()):
-        what = f"would change nothing: {', '.join(policies)} {'has' if len(policies) == 1 else 'have'} no cut-offs"
-        raise InputError("budget", what, "Leave it out, or simulate models with policies=[intent_shares].")
 
 
 def _refuse_what_needs_users(settings: SimulateSettings, about: dict[str, Any], economics: Economics) -> None:

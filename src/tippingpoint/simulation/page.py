@@ -7,14 +7,17 @@ import numpy as np
 
 from tippingpoint.experiment.simulation_result import PAIR, THEN, Simulation
 from tippingpoint.experiment.thresholds import CutOffs, CutOffView
+from tippingpoint.offpolicy.hidden_driver import FACTORS
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.reports.cut_off_map import mark, traces
-from tippingpoint.reports.estimates import evidence_in_words
+from tippingpoint.reports.estimates import evidence_in_words, odds_times
 from tippingpoint.reports.html import Figure, axis, layout, numbers, render
 from tippingpoint.reports.palette import GREY, colour
 from tippingpoint.simulation.figures import cut_off_map, marks
 from tippingpoint.simulation.report import (
+    MOST_ODDS,
     against_leader,
+    beyond_the_log,
     budget_in_words,
     budget_left_aside,
     leader_in_words,
@@ -49,6 +52,8 @@ def page(simulation: Simulation) -> str:
     figures = {f"targeting{k}": f for k, f in enumerate(targeting(simulation).values())}
     if any(cut_offs.frontier for cut_offs in all_cut_offs):
         figures["frontier"] = frontier(simulation)
+    if simulation.first in simulation.hidden:
+        figures["hidden"] = hidden_driver(simulation)
     context = {
         "simulation": simulation,
         "findings": simulation.findings,
@@ -66,10 +71,14 @@ def page(simulation: Simulation) -> str:
         "pairs": simulation.verdicts[:PAIRS],
         "unlisted": max(len(simulation.verdicts) - PAIRS, 0),
         "led": " ".join(leader_in_words(simulation)),
-        "notes": [*tied(simulation), *budget_left_aside(simulation)],
+        "notes": [*tied(simulation), *budget_left_aside(simulation), *simulation.asked.unused],
+        "assumption": simulation.assumption,
         "budget": budget_in_words(simulation) if simulation.asked.budget else "",
         "targeting": [key for key in figures if key.startswith("targeting")],
         "frontier": "frontier" in figures,
+        "hidden": "hidden" in figures,
+        "beyond": beyond_the_log(simulation),
+        "odds_times": {name: odds_times(simulation.flips_from(name), MOST_ODDS) for name in simulation.hidden},
         "tornado": _tornado(simulation),
         "estimators": _estimators(simulation),
         "tables": {n: simulation.gathered.tables[n] for n in EXTRA if n in simulation.gathered.tables},
@@ -152,6 +161,23 @@ def frontier(simulation: Simulation) -> Figure:
     unit = "users acted on, share" if spent == "contacts" else f"spend, {simulation.currency} per user"
     value = f"uplift, {simulation.currency} per user ({simulation.label})"
     return {"data": shown, "layout": layout(unit, value, 420)}
+
+
+def hidden_driver(simulation: Simulation) -> Figure:
+    """What the uplift of the one shown first could be, by how much a hidden driver changes the odds of the action."""
+    of, hue = simulation.hidden[simulation.first], colour(simulation.first.split(PAIR)[0])
+    x = numbers(FACTORS, 2)
+    ends = {"95 %, low": (of.low_end, "dot"), "95 %, high": (of.high_end, "dot"), "could be, low": (of.low, "solid")}
+    ends["could be, high"] = of.high, "solid"
+    shown: list[Figure] = [
+        {"type": "scatter", "mode": "lines", "x": x, "y": numbers(values), "name": name,
+         "line": {"color": hue, "width": 2 if dash == "solid" else 1, "dash": dash}}
+        for name, (values, dash) in ends.items()
+    ]  # fmt: skip
+    unit = f"{simulation.currency} per user ({simulation.label})"
+    drawn = layout("odds of being given the action times, at most", unit, 400)
+    drawn["xaxis"] |= {"type": "log", "tickvals": [1, 1.2, 1.5, 2, 3, 5, 10]}
+    return {"data": shown, "layout": drawn}
 
 
 def targeting(simulation: Simulation) -> dict[str, Figure]:

@@ -12,7 +12,6 @@ from tippingpoint.economics import Economics
 from tippingpoint.experiment.collect import score_users, score_validation
 from tippingpoint.experiment.valuation import BindingUsers
 from tippingpoint.policies.policy import Policy
-from tippingpoint.policies.rules import SCORE, Rules
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.models import find, load
 
@@ -31,7 +30,7 @@ class PolicyData:
     def bind(self, policy: Policy) -> Policy:
         """Fix what the policy learns; without a score only where it needs none."""
         parts = self.parts
-        if self.on_validation is None and needs_score(policy):
+        if self.on_validation is None and policy.reads_score:
             return policy
         score = np.zeros(len(parts.validation)) if self.on_validation is None else self.on_validation
         return BindingUsers.of(parts.train, parts.validation, self.economics, self.seed).bind(policy, score)
@@ -62,8 +61,3 @@ def policy_data(settings: PolicySettings) -> PolicyData:
         model = load(client, find(client, settings.model)[0])
         score, on_validation = score_users(model.name, model, users), score_validation(model.name, model, users, parts)
     return PolicyData(users, parts, economics, score, on_validation, settings.seed)
-
-
-def needs_score(policy: Policy) -> bool:
-    """Whether a policy cannot decide without a model's score."""
-    return not isinstance(policy, Rules) or SCORE in policy.columns

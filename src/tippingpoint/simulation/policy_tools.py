@@ -14,12 +14,13 @@ from tippingpoint.config.settings import DiffSettings, LintSettings
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.strict import Component
 from tippingpoint.policies.clusters import Clusters, cluster
+from tippingpoint.policies.direction import check_direction
 from tippingpoint.policies.lint import ANSWERED, Difference, Lint, diff, lint
 from tippingpoint.policies.policy import Policy
 from tippingpoint.reports import figures
 from tippingpoint.reports.result import Result
 from tippingpoint.simulation import policy_report
-from tippingpoint.simulation.policy_data import needs_score, policy_data
+from tippingpoint.simulation.policy_data import policy_data
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.models import fetch_version
 
@@ -91,6 +92,7 @@ def policy_lint(settings: LintSettings) -> LintResult:
     """
     policy = settings.policy.build(Policy, "policy")
     data = policy_data(settings)
+    check_direction(policy, data.users.contract)
     bound = data.bind(policy)
     features: pd.DataFrame = data.users.features
     found = lint(bound, features, data.score, set(data.economics.actions), data.given)
@@ -115,7 +117,7 @@ def policy_diff(settings: DiffSettings) -> DiffResult:
     """
     first, second = (_policy(name, settings.config_dir) for name in settings.policies)
     data = policy_data(settings)
-    if data.score is None and (needs_score(first) or needs_score(second)):
+    if data.score is None and (first.reads_score or second.reads_score):
         raise InputError("model", "one of the policies reads the score", "Type model=models:/NAME@challenger.")
     score = np.zeros(len(data.users)) if data.score is None else data.score
     found = diff(data.bind(first), data.bind(second), data.users.features, (score, score))

@@ -12,15 +12,18 @@ from tippingpoint.experiment.diagnostics import diagnosed
 from tippingpoint.experiment.simulation_result import PAIR, Simulation
 from tippingpoint.experiment.thresholds import CutOffs
 from tippingpoint.offpolicy.contest import Contrast
+from tippingpoint.offpolicy.hidden_driver import FACTORS
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.reports.console import pages, plain_table
-from tippingpoint.reports.estimates import evidence_in_words
+from tippingpoint.reports.estimates import evidence_in_words, hidden_driver_in_words, odds_times
 from tippingpoint.reports.markdown import render
 
 MOST = 16
 """Contestants listed; all are in the run's tables."""
 SEGMENTS = 8
 """Break-even responses listed."""
+MOST_ODDS = float(FACTORS[-1])
+"""The largest change of the odds of an action that is looked at."""
 
 REGRET = "Regret: by how much it falls short of each user's best action, known here; money per user."
 
@@ -33,11 +36,18 @@ def simulate_summary(simulation: Simulation, filed: RunReference | None, seconds
     lines = [
         f"{about['origin']}: {users['all']:,} users; {chosen}{users['test']:,} (test); answered in {seconds:.2f} s"
     ]
+    lines += [f"Assumed, not measured: {simulation.assumption}."] if simulation.assumption else []
     lines += [f"Left out: {action} {why}." for action, why in about["excluded"].items()]
     against = against_leader(simulation)
     regret = any("regret_per_user" in row for row in simulation.values.values())
     heads = ["contestant", f"{simulation.currency} per user\n({kind})", f"{about['outcome']} per\n1,000 ({kind})"]
-    heads += ["acted on,\nof 1,000", *(["regret"] if regret else []), *(["is … than\nthe leader"] if against else [])]
+    hidden = bool(simulation.hidden)
+    heads += [
+        "acted on,\nof 1,000",
+        *(["regret"] if regret else []),
+        *(["sign open from\nodds times"] if hidden else []),
+    ]
+    heads += ["is … than\nthe leader"] if against else []
     best_first = "Policies on test, best first, the leader in bold; ± is half a 95 % interval"
     title = best_first if simulation.leader else "Policies on test, in the order asked"
     table = plain_table(title, heads)
@@ -48,13 +58,14 @@ def simulate_summary(simulation: Simulation, filed: RunReference | None, seconds
         cells = [_within(row["uplift_per_user"], 3), _within(row["uplift_per_1000"], 1)]
         cells.append(f"{row['contacts_per_1000'].value:.0f}")
         cells += [f"{row['regret_per_user'].value:.2f}" if "regret_per_user" in row else "–"] if regret else []
+        cells += [odds_times(simulation.flips_from(name), MOST_ODDS)] if hidden else []
         cells += [against.get(name, "leader")] if against else []
         table.add_row(label, *cells, style="bold" if name == simulation.leader else "")
     rest = [Text(f"{more} more in the run's tables/values.csv.", style="dim")] if more else []
     best = simulation.cut_offs()
     rests = evidence_in_words(simulation.kind, simulation.vetoed)
     lines_after = [f"Uplift over everyone getting none: {rests}." + (f" {REGRET}" if regret else "")]
-    lines_after += leader_in_words(simulation)
+    lines_after += [*leader_in_words(simulation), *beyond_the_log(simulation)]
     lines_after += _chosen(simulation, best) if best else []
     lines_after += budget_left_aside(simulation)
     lines_after += tied(simulation)
@@ -68,6 +79,7 @@ def simulate_summary(simulation: Simulation, filed: RunReference | None, seconds
             f"{simulation.first} is most sensitive to {top['price']}: {low:+.3f} to {high:+.3f} when it is moved by"
             f" {simulation.asked.sensitivity:.0%} down and up ({kind})."
         )
+    lines_after += simulation.asked.unused
     where = _filed(filed, about["per_user_prices"]) if filed else []
     found = diagnosed(simulation.findings)
     return Group(*map(Text, lines), table, *rest, *map(Text, lines_after), *found, *where)
@@ -106,6 +118,14 @@ def leader_in_words(simulation: Simulation) -> list[str]:
             if "registered" in of
         ]
     return lines
+
+
+def beyond_the_log(simulation: Simulation) -> list[str]:
+    """What a hidden driver could do to what is shown first; and whom something can be said of where overlap fails."""
+    first = simulation.first
+    flips_from = simulation.flips_from(first)
+    lines = [] if flips_from is None else [hidden_driver_in_words(flips_from, f"the uplift of {first}", MOST_ODDS)]
+    return lines + [f"{name}: {of}" for name, of in simulation.common.items() if PAIR in name]
 
 
 def tied(simulation: Simulation) -> list[str]:
@@ -286,4 +306,9 @@ def _assumed(simulation: Simulation) -> list[str]:
 
 def simulation_card(simulation: Simulation) -> str:
     """A simulation: contestants, cut-offs, verdicts, segments, and sensitivity to prices."""
-    return render("simulation.md.j2", simulation=simulation, led=" ".join(leader_in_words(simulation)))
+    return render(
+        "simulation.md.j2",
+        simulation=simulation,
+        led=" ".join(leader_in_words(simulation)),
+        beyond=beyond_the_log(simulation),
+    )

@@ -22,6 +22,7 @@ from mlflow.protos.databricks_pb2 import PERMISSION_DENIED, RESOURCE_ALREADY_EXI
 from mlflow.utils import get_results_from_paginated_fn
 from mlflow.utils.credentials import read_mlflow_creds
 
+from tippingpoint.core import stopping
 from tippingpoint.core.errors import InputError, OutsideError
 from tippingpoint.core.foreign import as_theirs
 from tippingpoint.core.redaction import masked
@@ -135,6 +136,7 @@ def named(client: MlflowClient, name: str, note: str | None = None, tags: dict[s
             hidden = error
         elif error.error_code != ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
             raise
+    stopping.check()
     try:
         client.create_registered_model(name, tags=tags, description=note)
     except MlflowException as error:

@@ -2,10 +2,11 @@
 
 import hashlib
 import io
+import json
 import re
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -40,6 +41,8 @@ OUT_OF_FOLD = "out_of_fold.npy"
 """Artifact of a run: scores of its validation users by models that were not fitted on them."""
 STATISTICS = "statistics.npz"
 """Artifact of a simulation: what its answers are read from."""
+FINDINGS = "findings.json"
+"""Artifact of a run: what diagnostics found of its model and policy, as its card says it."""
 SHOWN = 12
 """Names that a message lists."""
 PICKLES = (".pkl", ".pickle", ".joblib", ".cloudpickle")
@@ -70,6 +73,8 @@ class LoadedModel:
         winner of a search, those of its folds; None where its run kept none.
     content
         Digest of the file that holds what scores.
+    findings
+        What diagnostics found of it on its own test users, as `FINDINGS` has it; None where that is not known.
     """
 
     name: str
@@ -84,6 +89,7 @@ class LoadedModel:
     classifier: Any
     out_of_fold: np.ndarray | None = None
     content: str = ""
+    findings: tuple[dict[str, Any], ...] | None = None
 
     @property
     def family(self) -> Family:
@@ -278,6 +284,15 @@ def load(client: MlflowClient, run: StoredRun) -> LoadedModel:
         out_of_fold=_out_of_fold(client, run),
         content=content,
     )
+
+
+def with_findings(client: MlflowClient, model: LoadedModel) -> LoadedModel:
+    """The model with what diagnostics found of it; as it is where its run did not keep that."""
+    try:
+        found = json.loads(fetch(client, model.run_id, FINDINGS))
+    except InputError:
+        return model
+    return replace(model, findings=tuple(found))
 
 
 def saved_scores(score: np.ndarray) -> bytes:

@@ -10,6 +10,7 @@ from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 
+from tippingpoint.core import stopping
 from tippingpoint.core.errors import InputError, OutsideError, nearest
 from tippingpoint.core.overrides import override
 from tippingpoint.tracking.backend import STORE_ERRORS, literal, named, outside, shown, store_errors, visible
@@ -161,7 +162,10 @@ def copied(client: MlflowClient, version: ModelVersion, to: str) -> str:
     source = f"models:/{version.name}/{version.version}"
     with store_errors():
         there = versions(client, to, f"source_path = {literal(source)}")
-        return str((there[-1] if there else client.copy_model_version(source, to)).version)
+        if not there:
+            stopping.check()
+            there = [client.copy_model_version(source, to)]
+        return str(there[-1].version)
 
 
 def check_environment(client: MlflowClient, name: str, to: str) -> None:
@@ -242,6 +246,7 @@ def carry_out(client: MlflowClient, name: str, entry: Entry, describe: Describe)
             for what, write in todo:
                 if moves(client, name).at != journal.at:
                     break
+                stopping.check()
                 write()
                 written.append(what)
         except STORE_ERRORS as error:  # two that write the same alias at once
@@ -265,6 +270,7 @@ def _mine(journal: Journal, entry: Entry) -> bool:
 
 def describe_again(client: MlflowClient, journal: Journal, describe: Describe) -> None:
     """Write the description of a registered model anew, once something was judged that moved nothing."""
+    stopping.check()
     with store_errors():
         for _, write in _described(client.get_registered_model(journal.name), client, journal, describe):
             write()
@@ -361,6 +367,7 @@ def reasons_given(entry: Entry) -> dict[str, str]:
 def refuse(client: MlflowClient, name: str, number: str, entry: Entry) -> None:
     """Tags of a version that the gate refused."""
     tags = {"validation_status": "refused", "gate": reasons_given(entry)["gate"]}
+    stopping.check()
     with store_errors():
         for key, value in tags.items():
             client.set_model_version_tag(name, number, key, value)

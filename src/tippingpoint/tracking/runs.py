@@ -64,12 +64,16 @@ class Run:
         """Its page in the MLflow UI."""
         return f"experiments/{self.experiment}/runs/{self.run_id}"
 
+    def _batch(self, **what: Any) -> None:
+        """One write to the run, if the process was not told to stop."""
+        stopping.check()
+        self.client.log_batch(self.run_id, **what)
+
     def params(self, config: Mapping[str, Any]) -> None:
         """Log a config's leaves under their dotted paths."""
-        stopping.check()
         params = [Param(_key(key), value) for key, value in _leaves(config)]
         for first in range(0, len(params), PARAMS):
-            self.client.log_batch(self.run_id, params=params[first : first + PARAMS])
+            self._batch(params=params[first : first + PARAMS])
 
     def metrics(
         self, metrics: Mapping[str, Estimate | float], model_id: str | None = None, users: Users | None = None
@@ -85,7 +89,7 @@ class Run:
             flat |= {key: value for key, value in ends.items() if value is not None and np.isfinite(value)}
         flat = {key: value for key, value in flat.items() if key not in there}
         entries = [Metric(key, value, now, 0, model_id=model_id, **link) for key, value in flat.items()]
-        self.client.log_batch(self.run_id, metrics=entries)
+        self._batch(metrics=entries)
 
     def curves(self, curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
         """Log curves as metric steps: for each name (n,) whole steps and values, so that runs overlay in the UI.
@@ -100,11 +104,11 @@ class Run:
             if np.isfinite(value)
         ]
         for start in range(0, len(entries), METRICS):
-            self.client.log_batch(self.run_id, metrics=entries[start : start + METRICS])
+            self._batch(metrics=entries[start : start + METRICS])
 
     def tags(self, tags: Mapping[str, str]) -> None:
         """Set tags; `mlflow.note.content` is the run's description."""
-        self.client.log_batch(self.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+        self._batch(tags=[RunTag(key, value) for key, value in tags.items()])
 
     def artifacts(self, folder: Path) -> None:
         """Upload all files of a folder."""
@@ -133,6 +137,7 @@ class Run:
             json.dumps(schema),
             json.dumps(profile),
         )
+        stopping.check()
         self.client.log_inputs(self.run_id, [DatasetInput(entity, [InputTag("mlflow.data.context", part)])])
 
     def inputs_of(self, other: MlflowRun) -> None:
@@ -204,6 +209,7 @@ class Run:
             for name, content in beside.items():
                 (folder / f"{name}.json").write_text(json.dumps(content, indent=2))
             self.client.log_model_artifacts(id_, str(folder))
+        stopping.check()
         linked = {output.model_id for output in self.client.get_run(self.run_id).outputs.model_outputs}
         if id_ not in linked:
             self.client.log_outputs(self.run_id, [LoggedModelOutput(id_, step=0)])
@@ -230,6 +236,7 @@ def run(
     lineage = {PARENT: parent.run_id} if parent else {}
     with store_errors(), leases.lease() as lease:
         own = {"mlflow.runName": name, HOST: leases.here(), LEASE: lease, **lineage}
+        stopping.check()
         run_id = again or client.create_run(experiment, run_name=name, tags={**tags, **own}).info.run_id
         if again:
             with _statuses():
@@ -256,6 +263,7 @@ def run(
 
 def create(client: MlflowClient, experiment: str, name: str, tags: Mapping[str, str], start: int) -> str:
     """Create a run that gathers others which ended before it; `start` in milliseconds. The caller must close it."""
+    stopping.check()
     opened = client.create_run(experiment, start, {**tags, "mlflow.runName": name, HOST: leases.here()}, name)
     return str(opened.info.run_id)
 

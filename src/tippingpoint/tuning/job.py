@@ -107,8 +107,11 @@ def tune(settings: TuneSettings, source: Source | None = None) -> TuneResult:
     with searching() as bar, tempfile.TemporaryDirectory() as folder:
         bar.say("reading users")
         question = ask(settings, source)
+        bar.say(question.evidence_in_words)
         task.check(settings, question)
         get_ready(question.families.values())
+        bar.say("opening the store")
+        opened = begin(settings, question, "tune") if settings.tracking.log else None
         everyone = development(question.users, settings.split)
         bar.say("preparing folds")
         given = task.prepared(settings, question, everyone, Path(folder))
@@ -117,16 +120,15 @@ def tune(settings: TuneSettings, source: Source | None = None) -> TuneResult:
         if settings.force and search.reached:
             search = Search(task.again(given, settings, asks), asks)
         search.clear()
-        if not settings.tracking.log:
+        if opened is None:
             return _in_memory(settings, question, everyone, search, bar)
+        client, experiment, own = opened
+        tags = run_tags(question, "tune") | own | {"mlflow.runName": _name(settings, question)}
         with contextlib.ExitStack() as stack:
             hired = None if search.reached else stack.enter_context(crew(search.task))
             with _interruptible(hired, bar) as interrupted:
                 if hired is not None:
                     bar.begin(search.complete, search.target)
-                bar.say("opening the store")
-                client, experiment, own = begin(settings, question, "tune")
-                tags = run_tags(question, "tune") | own | {"mlflow.runName": _name(settings, question)}
                 lock = stack.enter_context(_lock(settings, question, search, client, experiment, tags))
                 if hired is not None:
                     with storage_errors(given.kept):  # inside the lock, whose errors are MLflow's

@@ -12,8 +12,9 @@ from tippingpoint.config.settings import TuneSettings
 from tippingpoint.core.run_reference import RunReference
 from tippingpoint.data.users import Users
 from tippingpoint.evaluation import CONTRIBUTIONS
+from tippingpoint.experiment.baselines import with_baselines
 from tippingpoint.experiment.build import fitted_on
-from tippingpoint.experiment.candidate import answer, overview, record, register_candidate, with_baselines
+from tippingpoint.experiment.candidate import answer, overview, record, register_candidate
 from tippingpoint.experiment.challenger import challenge_unless_worse
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.models.calibration import refit

@@ -67,6 +67,7 @@ def page() -> None:
         for name, choice in {"best": best, "within the budget": within}.items()
         if choice is not None and (cuts := choice.honest.cuts) and list(cuts) == sorted(set(cuts))  # no band is empty
     }
+    _without_model(simulation, f"{found.model}{BETWEEN}{found.policy.name}")
     _who_moves(others, now)
     _save(now, then)
 
@@ -80,6 +81,30 @@ def _diagnosed(simulation: Simulation) -> None:
         with st.expander(f"Diagnostics: {len(more)} more"):
             for finding in more:
                 st.markdown(f"- {plain(finding)}")
+
+
+def _without_model(simulation: Simulation, contestant: str) -> None:
+    """What giving one action to everyone brings, and what the policy as registered brings over that."""
+    table, unit = simulation.without_model(contestant), f"{simulation.currency} per 1,000 users ({simulation.label})"
+    if table.empty or contestant not in simulation.values:
+        return
+    st.subheader("Without a model")
+    shown = pd.DataFrame({"policy": table["policy"].map(plain), f"uplift, {unit}": table["uplift"].map(_thousand)})
+    if table["difference"].notna().any():
+        shown["the registered policy brings more by"] = table["difference"].map(_thousand)
+        shown["the registered policy is"] = table["verdict"]
+    frame(shown, hide_index=True)
+    if table["difference"].notna().any():
+        together = "their intervals hold for all pairs of the contest together (95 %, max-t)"
+        st.caption(f"Differences user by user; {together}.")
+
+
+def _thousand(of: Estimate | None) -> str:
+    """Money per 1,000 users, with its interval."""
+    if of is None:
+        return "–"
+    value = f"{of.value * 1000:+,.0f}"
+    return value if of.low is None or of.high is None else f"{value} [{of.low * 1000:,.0f}, {of.high * 1000:,.0f}]"
 
 
 def _sliders(found: Board) -> tuple[float, ...] | None:
@@ -253,6 +278,7 @@ def _without() -> None:
 def _uplift(simulation: Simulation, contestant: str) -> None:
     """Show the uplift of the policy as it is."""
     _diagnosed(simulation)
+    _without_model(simulation, contestant)
     of = simulation.values[contestant]["uplift_per_user"]
     unit = f"{simulation.currency} per 1,000 users over doing nothing ({simulation.label}){_between(of)}"
     st.metric("Uplift", f"{of.value * 1000:,.0f}")

@@ -77,7 +77,7 @@ def _gate(entry: Entry) -> None:
     """What the gate said, check by check."""
     said = entry.judgement
     st.subheader("What the gate said")
-    against = said["against"] or "the constant baseline"
+    against = said["against"] or "a constant score and everyone none"
     words = "Passed" if said["passed"] else "Not passed"
     st.markdown(
         f"{words} on {at(entry.when)[:16]}, against {plain(against)}, on {said['users']:,} test users;"

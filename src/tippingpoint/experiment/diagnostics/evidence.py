@@ -13,7 +13,7 @@ from tippingpoint.experiment.diagnostics.data import named
 from tippingpoint.experiment.diagnostics.registry import Chosen, Finding, Findings, Found, diagnostic, vetoes
 from tippingpoint.offpolicy.assignment import sample_ratio
 from tippingpoint.offpolicy.evidence import LEAST_ARM, Kind, Log
-from tippingpoint.offpolicy.statistics import Estimate
+from tippingpoint.offpolicy.statistics import Estimate, units
 from tippingpoint.offpolicy.support import LEAST_EXPECTED, LOW_CHANCE, MOST_LACKING, Basis, Support
 from tippingpoint.reports.estimates import interval
 
@@ -135,7 +135,14 @@ class Weights:
     arms: Mapping[str, tuple[float, float]]
 
     @classmethod
-    def of(cls, log: Log, decision: np.ndarray, slope: np.ndarray, estimated: bool) -> "Weights":
+    def of(
+        cls,
+        log: Log,
+        decision: np.ndarray,
+        slope: np.ndarray,
+        estimated: bool,
+        group: np.ndarray | None = None,
+    ) -> "Weights":
         """Look at a log of n users and a policy's (n,) codes.
 
         Parameters
@@ -144,6 +151,8 @@ class Weights:
             (K,) or (n, K) money that an outcome counts under each action; the log's actions.
         estimated
             Whether chances are.
+        group
+            (n,) numbers of the groups users belong to; None where each stands alone.
         """
         assert log.predicted is not None
         acted = np.flatnonzero(decision != 0)
@@ -151,7 +160,8 @@ class Weights:
         slope = np.broadcast_to(np.nan_to_num(slope), weight.shape)
         weight[acted, decision[acted]] = slope[acted, decision[acted]]
         weight[acted, 0] -= slope[acted, 0]
-        basis = Support.of(log.logging_probability, log.predicted, estimated).behind(weight).total()
+        apart = units(len(weight), group) / max(len(weight), 1)
+        basis = Support.of(log.logging_probability, log.predicted, estimated).behind(weight, apart=apart).total()
         arms = {}
         for name, code in {"decided": decision[acted], "none": np.zeros(len(acted), dtype=np.int64)}.items():
             w = (log.action[acted] == code) / log.logging_probability[acted, code]
@@ -194,7 +204,7 @@ def no_overlap(basis: Basis) -> Found | None:
     "veto",
     "few outcomes",
     what="The effective number of expected outcomes that a figure rests on: predicted outcomes times stated chances,"
-    " over the users acted on, in the decided arm and in `none`.",
+    " over the users acted on, in the decided arm and in `none`. In groups of m users on average m count as one.",
     threshold=f"fewer than {LEAST_EXPECTED:g}",
     why="With so few the estimate is not normal, and its interval misses too often on one side.",
     remedy="Bring more users, a larger share in the small arm, or an outcome that is less rare.",

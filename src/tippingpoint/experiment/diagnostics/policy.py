@@ -54,12 +54,13 @@ class Decided:
         """Decide for n users at (n,) scores."""
         code = policy.segment(score, users.features)
         sizes = np.bincount(code, minlength=len(policy.segments)).tolist()
-        reads = _reads(policy, users.features.head(PROBED))
-        return cls(policy, dict(zip(policy.segments, sizes, strict=True)), reads, users.contract.good)
+        of_scores = reads(policy, users.features)
+        return cls(policy, dict(zip(policy.segments, sizes, strict=True)), of_scores, users.contract.good)
 
 
-def _reads(policy: Policy, features: pd.DataFrame) -> bool:
-    """Whether some score puts a user of these into another segment than some other score."""
+def reads(policy: Policy, features: pd.DataFrame) -> bool:
+    """Whether some score puts a user of the first of these into another segment than some other score."""
+    features = features.head(PROBED)
     first = policy.segment(np.zeros(len(features)), features)
     others = (policy.segment(np.full(len(features), score), features) for score in PROBES)
     return any(not np.array_equal(first, other) for other in others)
@@ -118,8 +119,9 @@ def tied(policy: Policy) -> Found | None:
     "TP403",
     "veto",
     "better without a model",
-    what="The uplift of the policy with this model's scores, less that of one action for everyone and of the best"
-    " single column under the same policy; all pairs at once, on test.",
+    what="The uplift of the policy with this model's scores, less that of one action for everyone, none among them, and"
+    " of the best single column under the same policy, which acts on no larger shares of users; all pairs at once, on"
+    " test.",
     threshold="one of those is better (95 %, max-t)",
     why="A model that loses to no model has not won, whatever it does among other models.",
     remedy="Take that policy, or other cut-offs (tippingpoint simulate); the word wins is withheld.",
@@ -128,14 +130,9 @@ def better_without_a_model(model: str, verdicts: Iterable[Contrast], unit: str) 
     """Whether one of the contestants that need no model is better than a model's policy."""
     told, figures = [], {}
     for verdict in verdicts:
-        if model not in (verdict.first, verdict.second) or verdict.verdict == "inconclusive":
-            continue
-        other = verdict.second if verdict.first == model else verdict.first
-        if (verdict.verdict == "better") == (verdict.first == model):
-            continue
-        gain = verdict.difference if verdict.second == model else verdict.difference.turned
-        told.append(f"{other} earns {interval(gain, 3)} {unit} more")
-        figures[other] = gain.value
+        if (against := verdict.seen_from(model)) is not None and against.verdict == "worse":
+            told.append(f"{against.second} earns {interval(against.difference.turned, 3)} {unit} more")
+            figures[against.second] = -against.difference.value
     return Found(f"Without a model {' and '.join(told)}, user by user.", figures) if told else None
 
 
