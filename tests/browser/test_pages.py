@@ -180,6 +180,18 @@ def test_runs_overlay_in_charts_each_family_in_its_colour(printed: dict[str, str
     assert "test" in page.locator("[data-testid=experiment-view-compare-runs-chart-area]").inner_text()
 
 
+def test_a_printed_link_opens_charts_in_their_order(printed: dict[str, str], visit: Callable[[str], Any]) -> None:
+    page = visit(printed["Charts, truth"])
+    area = page.locator("[data-testid=experiment-view-compare-runs-chart-area]")
+    page.wait_for_selector(".scatterlayer .js-line")
+    text = area.inner_text()
+    sections = ["1 ROC", "2 Calibration", "3 Gains", "4 Uplift by share treated", "5 SHAP share"]
+    places = [text.index(section) for section in sections]
+    assert places == sorted(places)
+    assert text.index("true positive rate over false positive rate") < text.index("outcomes found over users taken")
+    see_colours(page, ".scatterlayer .js-line", "stroke", FAMILIES.values())
+
+
 def test_curves_of_a_simulation_overlay_as_steps(printed: dict[str, str], visit: Callable[[str], Any]) -> None:
     page = visit(f"{printed['Policy uplift, truth']}&compareRunsMode=CHART")
     page.get_by_placeholder("Search metric charts").fill("curve/truth/checkout_prompt/uplift_per_user")

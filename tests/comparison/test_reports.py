@@ -50,7 +50,14 @@ def test_each_report_holds_what_it_promises_and_less_than_a_megabyte(stored: Pat
             logged.data.metrics
         )
         assert sum(found[report].values()) < 1_000_000
-    assert set(found["none"]) == {"config.yaml", "policy.json", "card.md", "packages.txt"}
+    assert set(found["none"]) == {
+        "config.yaml",
+        "policy.json",
+        "card.md",
+        "packages.txt",
+        "findings.json",
+        "out_of_fold.npy",
+    }
     light = {path for path in found["light"] if path.startswith("figures/")}
     assert light == {"figures/roc.png", "figures/calibration.png", "figures/shap.png"}
     shown = ("lift", "slices", "learning_curve", "explore", "dependence", "partial_dependence", "typical_users")

@@ -97,5 +97,12 @@ def run(settings: Settings) -> RunResult:
             if settings.tracking.register_model:
                 opened.tags({REGISTERING: "true"})
                 registered = register_candidate(client, candidate, question, opened.run_id, model_id).uri
-            saved = views.of_models(client, experiment, question.select_by, question.evidence.kind)
+            saved = views.of_models(
+                client,
+                experiment,
+                question.select_by,
+                question.evidence.kind,
+                question.treating,
+                [*candidate.shap_shares],
+            )
     return RunResult(question, candidate, RunReference(opened.run_id, backend.page(opened.path), registered, saved))

@@ -50,7 +50,7 @@ def by_share(cells: Cells, money: Line, counted: Line, actions: Sequence[str], u
     above = np.append(np.cumsum(cells.count[::-1])[::-1][1:], 0) / cells.users  # share from each cell's end on
     wanted = np.linspace(0, 1, SHARES)
     at = np.unique(np.abs(above[None] - wanted[:, None]).argmin(axis=1))
-    at = np.append(-1, at)  # everyone
+    at = np.append(at, -1)  # everyone last: of shares that round to the same per cent the last counts
     steps = np.rint(100 * np.where(at < 0, 1.0, above[at])).astype(np.int64)
     found: Steps = {}
     for k in usable:

@@ -212,6 +212,7 @@ def record(candidate: Candidate, question: ExperimentSpec, settings: Settings, r
         | candidate.policy_metrics(question.evidence.kind)
         | {f"cost/{name}_seconds": seconds for name, seconds in candidate.seconds.items()}
         | {"explanation/local_accuracy_gap": candidate.explanation.gap}
+        | {f"shap_share/{column}": share for column, share in candidate.shap_shares.items()}
         | {"slices/worse": len(candidate.evaluation.worse)}
         | _hidden(candidate, question)
         | _over_column(candidate, question),

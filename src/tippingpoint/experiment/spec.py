@@ -29,6 +29,8 @@ from tippingpoint.offpolicy.statistics import Estimate, mean
 from tippingpoint.offpolicy.value import PolicyValue
 from tippingpoint.policies.policy import Policy
 
+SHARES_SHOWN = 12
+"""Columns whose share of mean |SHAP| is a metric."""
 SHAP_SHARE = 0.90
 BASELINE_METRICS = ("roc_auc", "log_loss", "brier")
 
@@ -139,6 +141,11 @@ class ExperimentSpec:
             "findings": [finding.to_dict() for finding in self.findings],
             "best_auc": self.best_auc,
         }
+
+    @property
+    def treating(self) -> tuple[str, ...]:
+        """The actions but none that have a price."""
+        return tuple(action for action in self.actions if action != "none" and action in self.economics.priced)
 
     @property
     def valued(self) -> ValuedUsers:
@@ -298,6 +305,13 @@ class Candidate:
     def policy_metrics(self, kind: str) -> dict[str, Estimate]:
         """Value and uplift of the policy under names that carry the kind of evidence."""
         return judged({}, self.value, kind)
+
+    @property
+    def shap_shares(self) -> dict[str, float]:
+        """Share of mean |SHAP| of the columns that have most of it, the largest first; empty where nothing moves."""
+        found = self.explanation.importance().head(SHARES_SHOWN)
+        total = float(self.explanation.importance()["mean_abs_shap"].sum())
+        return {str(c): float(v) / total for c, v in found.itertuples(index=False)} if total > 0 else {}
 
     def size(self, contract: FeatureSchema) -> dict[str, Any]:
         """How much there is to read in it: columns used, columns that make up 90 % of mean |SHAP|, terms or nodes."""

@@ -85,6 +85,7 @@ class Run:
         flat: dict[str, float] = {}
         for name, metric in metrics.items():
             of = metric if isinstance(metric, Estimate) else Estimate(metric)
+            name = _key(name)
             ends = {name: of.value, f"{name}_low": of.low, f"{name}_high": of.high}
             flat |= {key: value for key, value in ends.items() if value is not None and np.isfinite(value)}
         flat = {key: value for key, value in flat.items() if key not in there}
@@ -98,7 +99,7 @@ class Run:
         """
         now = self.at or int(time.time() * 1000)
         entries = [
-            Metric(name, float(value), now, int(step))
+            Metric(_key(name), float(value), now, int(step))
             for name, (steps, values) in curves.items()
             for step, value in dict(zip(steps.tolist(), values.tolist(), strict=True)).items()
             if np.isfinite(value)
