@@ -22,6 +22,8 @@ from tippingpoint.tracking.tags import CHOSEN_ON, DATA, JOB
 TAG = "mlflow.sharedViewState."
 PRIMARY = "mlflow.experiment.primaryMetric.name"
 """Tag of the metric that the UI's charts start from."""
+RANKING, UPLIFT, SHAP = "1 ROC, calibration, gains", "2 Uplift by share treated", "3 SHAP share"
+"""Sections of charts."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +52,16 @@ class Chart:
             "selectedXAxisMetricKey": "", "yAxisKey": "metric", "yAxisExpressions": [], "ignoreOutliers": False,
             "useGlobalXaxisKey": True, "useGlobalLineSmoothing": True,
         }  # fmt: skip
-        several = {"selectedMetricKeys": list(self.metrics)}
+        several = (
+            {"selectedMetricKeys": list(self.metrics)} if len(self.metrics) > 1 else {}
+        )  # the title is then its own
         counted = {"runsCountToCompare": 10, "deleted": False, "isGenerated": False}
         return {**of, **counted, **several, **(line if self.lines else {})}
 
 
 def _section(view: str, name: str) -> dict[str, Any]:
-    shown = {"display": True, "isReordered": True, "deleted": False, "isGenerated": False}
+    columns = {RANKING: 3, UPLIFT: 2, SHAP: 1}[name]
+    shown = {"display": True, "isReordered": True, "deleted": False, "isGenerated": False, "columns": columns}
     return {"uuid": f"{view} {name}", "name": name, **shown}
 
 
@@ -210,19 +215,19 @@ def uplift(kind: str) -> SavedView:
 def charts(metric: str, kind: str, actions: Sequence[str], columns: Sequence[str]) -> SavedView:
     """Fitted models drawn: ROC, calibration, gains, uplift by share treated, SHAP share."""
     drawn = [
-        Chart("1 ROC", "true positive rate over false positive rate (%)", ("curve/roc/tpr",)),
-        Chart("2 Calibration", "outcomes over the mean score (‰)", ("curve/calibration/rate",)),
-        Chart("3 Gains", "outcomes found over users taken (%)", ("curve/gains/captured",)),
+        Chart(RANKING, "ROC: true over false positives, %", ("curve/roc/tpr",)),
+        Chart(RANKING, "Calibration: outcomes over score, ‰", ("curve/calibration/rate",)),
+        Chart(RANKING, "Gains: outcomes over users, %", ("curve/gains/captured",)),
     ]
     ends = ("", *(("_low", "_high") if kind != "assumed" else ()))
     for action in actions:
         for name, unit in {"uplift_per_user": "money per user", "outcomes_per_1000": "outcomes per 1,000"}.items():
             title = f"{action}: {unit} over users treated (%), {kind}"
             of = tuple(f"curve/{kind}/{action}/{name}{end}" for end in ends)
-            drawn.append(Chart("4 Uplift by share treated", title, of))
+            drawn.append(Chart(UPLIFT, title, of))
     if columns:
         shares = tuple(f"shap_share/{column}" for column in columns)
-        drawn.append(Chart("5 SHAP share", "share of mean |SHAP|", shares, lines=False))
+        drawn.append(Chart(SHAP, "share of mean |SHAP|", shares, lines=False))
     told = hashlib.sha256(json.dumps([kind, *actions, *columns]).encode()).hexdigest()[:6]
     board = leaderboard(metric)
     return replace(board, key=f"charts-{metric}-{told}", name=f"Charts, {kind}", charts=tuple(drawn))
