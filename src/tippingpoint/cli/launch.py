@@ -42,6 +42,7 @@ from tippingpoint.core.redaction import masked
 
 JOBS = {
     "compare": "comparison.job:compare",
+    "compare_runs": "comparison.two_runs:compare_runs",
     "dashboard": "dashboard.job:dashboard",
     "describe": "exploration.describe:describe",
     "doctor": "cli.doctor:doctor",

@@ -52,6 +52,7 @@ FITTING = """\
 """
 ABOUT = {
     "compare": f"Model families under one policy on the same users; the best is registered.\n\n"
+    "  runs='[models:/conversion/1,RUN_ID]'               instead: two runs or versions side by side; nothing is fitted\n"
     f"  evaluate=crossfit workers=2                        uplift on all users, each by models of other folds\n"
     f"  repeats=10                                         how far the split moves the verdict\n{FITTING}",
     "run": f"One family, fitted, measured, filed and registered.\n\n{FITTING}",
@@ -188,6 +189,7 @@ def main() -> None:
                 what = f"there is no verb {word!r}" if word else "what to do with it is not given"
                 raise InputError(f"tippingpoint {verb}", what, nearest(word, words))
             verb, rest = (word, rest) if verb == "data" else (f"{verb}_{word}", _named_policies([word, *rest])[1:])
+        verb = _of_runs(verb, rest)
         spare_cores()  # before any library that starts threads is loaded
         if verb in REGISTRY_VERBS:
             rest = _registry_words(rest)
@@ -242,6 +244,16 @@ def _registry_words(arguments: list[str]) -> list[str]:
     if found and "=" not in found[0] and not found[0].startswith("-"):
         found[0] = f"{'run' if re.fullmatch('[0-9a-f]{32}', found[0]) else 'model'}={found[0]}"
     return found
+
+
+def _of_runs(verb: str, arguments: list[str]) -> str:
+    """The job of a verb: `compare runs=[…]` fits nothing, and is one of its own.
+
+    >>> _of_runs("compare", ["runs=[a,b]"]), _of_runs("compare", ["seed=1"])
+    ('compare_runs', 'compare')
+    """
+    named = any(word.lstrip("-").partition("=")[0] == "runs" for word in arguments)
+    return "compare_runs" if verb == "compare" and named else verb
 
 
 def _named_policies(arguments: list[str]) -> list[str]:

@@ -307,6 +307,23 @@ class DiffSettings(PolicySettings):
         return policies
 
 
+class CompareRunsSettings(Terminal):
+    """Two runs side by side, as `conf/compare_runs.yaml` lists it."""
+
+    runs: list[str]
+    data: Component | None = None
+    to: str | None = None
+    tracking: Tracking = Tracking()
+    diagnostics: DiagnosticsSettings = DiagnosticsSettings()
+
+    @field_validator("runs")
+    @classmethod
+    def _are_two(cls, runs: list[str]) -> list[str]:
+        if len(runs) != 2:
+            raise ValueError("two are compared. Type tippingpoint compare runs='[ONE,OTHER]'.")
+        return runs
+
+
 class BindSettings(Terminal):
     """A policy for the model of a registered version, as `conf/policy_bind.yaml` lists it."""
 
