@@ -41,13 +41,9 @@ def test_metrics_are_paired_and_money_is_of_the_users_whose_action_changes(
     assert found.value is not None
     assert (found.value.value, found.value.low) == pytest.approx((expected.value, expected.low))
     assert found.movement["gain"].sum() / found.users == pytest.approx(expected.value)
-    decided = [by[name].policy.decide(by[name].score, comparison.question.parts.test.features, found_actions(comparison))
-               for name in ("logistic", "boosting")]  # fmt: skip
+    valued = comparison.question.valued
+    decided = [valued.decide(by[name].policy, by[name].score) for name in ("logistic", "boosting")]
     assert found.changed == int(np.count_nonzero(decided[0] != decided[1]))
-
-
-def found_actions(comparison: object) -> tuple[str, ...]:
-    return comparison.question.actions  # type: ignore[attr-defined,no-any-return]  # a Comparison's
 
 
 def test_what_differs_is_named_and_no_more(found: TwoRunsResult) -> None:

@@ -52,7 +52,7 @@ FITTING = """\
 """
 ABOUT = {
     "compare": f"Model families under one policy on the same users; the best is registered.\n\n"
-    "  runs='[models:/conversion/1,RUN_ID]'               instead: two runs or versions side by side; nothing is fitted\n"
+    "  runs='[models:/conversion/1,RUN_ID]'               two runs or versions side by side; nothing is fitted\n"
     f"  evaluate=crossfit workers=2                        uplift on all users, each by models of other folds\n"
     f"  repeats=10                                         how far the split moves the verdict\n{FITTING}",
     "run": f"One family, fitted, measured, filed and registered.\n\n{FITTING}",
