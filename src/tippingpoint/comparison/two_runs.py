@@ -14,6 +14,7 @@ from tippingpoint.comparison import two_runs_page
 from tippingpoint.config.settings import CompareRunsSettings, SimulateSettings
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.strict import Component
+from tippingpoint.data.model_output import probability
 from tippingpoint.data.splits import Parts
 from tippingpoint.data.users import Users
 from tippingpoint.economics import Economics
@@ -48,7 +49,7 @@ class Side:
     name
         As it was typed.
     score, decision
-        (n,) scores of the test users, and codes of the actions its own policy gives them.
+        What its model gives of the n test users, and (n,) codes of the actions its own policy gives them.
     curves
         Money and outcomes by share treated, as runs file them.
     shares
@@ -181,9 +182,8 @@ def _compared(
     ]
     one, other = sides
     outcome, group = parts.test.outcome, parts.test.codes
-    metrics = {
-        m: mean(of(outcome, other.score) - of(outcome, one.score), group=group) for m, of in CONTRIBUTIONS.items()
-    }
+    scores = [probability(side.score) for side in sides]
+    metrics = {m: mean(of(outcome, scores[1]) - of(outcome, scores[0]), group=group) for m, of in CONTRIBUTIONS.items()}
     values = [valued.value_of(side.decision) for side in sides]
     gain = values[1].contribution - values[0].contribution
     return TwoRunsResult(
@@ -213,7 +213,8 @@ def _side(client: Client, name: str, run: StoredRun, model: LoadedModel, policy:
     line, money = Line(valued.reward_intercept, valued.reward_slope), {}
     if valued.reward_intercept.ndim == 2:  # prices of each user's own
         line, money = only(MONEY, len(valued.actions)), {MONEY: valued.reward}
-    cells = gather(grid(score, CUTS), score, valued.evidence, money)
+    axis = policy.axis(score)
+    cells = gather(grid(axis, CUTS), axis, valued.evidence, money)
     priced = [k for k, of in enumerate(np.atleast_2d(valued.reward_slope).T) if np.isfinite(of).all()]
     prefix = "shap_share/"
     metrics = client.get_run(run.info.run_id).data.metrics

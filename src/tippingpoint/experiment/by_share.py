@@ -24,13 +24,14 @@ Steps = dict[str, tuple[np.ndarray, np.ndarray]]
 
 
 def score_cells(candidate: Candidate, question: ExperimentSpec) -> tuple[Cells, Line]:
-    """The test users of a candidate by score, and the line that prices them."""
+    """The test users of a candidate by what its policy ranks them by, and the line that prices them."""
     line, money = Line(question.reward_intercept, question.reward_slope), {}
     if question.reward_intercept.ndim == 2:  # prices of each user's own
         line = only(MONEY, len(question.actions))
         money = {MONEY: question.reward_intercept + question.reward_slope * question.evidence.outcome_scores}
     own = candidate.policy.grid_cuts if isinstance(candidate.policy, Bands) else ()
-    return gather(grid(candidate.score, CUTS, own), candidate.score, question.evidence, money), line
+    axis = candidate.policy.axis(candidate.found)
+    return gather(grid(axis, CUTS, own), axis, question.evidence, money), line
 
 
 def by_share(cells: Cells, money: Line, counted: Line, actions: Sequence[str], usable: Sequence[int]) -> Steps:

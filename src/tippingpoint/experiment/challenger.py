@@ -4,6 +4,7 @@ import sys
 
 from tippingpoint.config.settings import Tracking
 from tippingpoint.core.errors import InputError
+from tippingpoint.data.model_output import probability
 from tippingpoint.evaluation import auc_contributions
 from tippingpoint.experiment.collect import score_users
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
@@ -47,7 +48,7 @@ def _worse(client: Client, uri: str, candidate: Candidate, question: ExperimentS
         value = question.valued.value(other.decider.policy, score) if question.evidence.measured else None
     except (InputError, ValueError):  # it does not load, or gives actions that are not known here
         return ""
-    areas = auc_contributions(test.outcome, candidate.score) - auc_contributions(test.outcome, score)
+    areas = auc_contributions(test.outcome, candidate.score) - auc_contributions(test.outcome, probability(score))
     gains = {"ROC AUC": mean(areas, group=test.codes)}
     if value is not None:
         gains[f"{question.economics.currency} per user"] = candidate.value.over(value)

@@ -67,8 +67,9 @@ def lint(
     at_hand = np.zeros(len(features)) if score is None else score
     if isinstance(policy, Rules):
         remarks += _rules(policy, features, at_hand)
-    counts = np.bincount(policy.segment(at_hand, features), minlength=len(policy.segments))
-    reached = _reached(policy, counts, (float(at_hand.min()), float(at_hand.max())))
+    counts = np.bincount(policy.assign(at_hand, features), minlength=len(policy.segments))
+    axis = policy.axis(at_hand) if isinstance(policy, Bands) else np.zeros(1)
+    reached = _reached(policy, counts, (float(axis.min()), float(axis.max())))
     return Lint([*remarks, *reached.remarks], reached.segments)
 
 
@@ -217,7 +218,7 @@ def diff(first: Policy, second: Policy, features: pd.DataFrame, scores: tuple[np
     for word, one, other in (("gone", a, b), ("new", b, a)):
         if lone := [f"{key} {value}" for key, value in one.items() if key not in other]:
             written.append(f"{word}: {'; '.join(lone)}")
-    codes = first.segment(scores[0], features), second.segment(scores[1], features)
+    codes = first.assign(scores[0], features), second.assign(scores[1], features)
     count = np.zeros((len(first.segments), len(second.segments)), dtype=np.int64)
     np.add.at(count, codes, 1)
     rows = [

@@ -15,11 +15,11 @@ from tippingpoint.tracking.provenance import provenance
 from tippingpoint.tracking.registry import Client, Version, bound_before, register
 from tippingpoint.tracking.runs import COLOUR, Run, in_pages
 from tippingpoint.tracking.runs import run as tracked
-from tippingpoint.tracking.tags import BOUND_FROM, DATA, FITTED_IN, JOB
+from tippingpoint.tracking.tags import ACTIONS, BOUND_FROM, DATA, FITTED_IN, JOB, LEARNER
 
 BOUND = "bound_digest"
 """Tag of a run: model and policy that it binds, by which one that was cut short is found again."""
-OF_VERSION = ("model", "evidence", DATA, "economics", "test_roc_auc", "data")
+OF_VERSION = ("test_roc_auc", "data", "model", LEARNER, ACTIONS, "evidence", DATA, "economics")
 """Tags that a version has from the one its model is of."""
 
 
@@ -55,6 +55,7 @@ def make(client: Client, name: str, source: Contestant, policy: Policy) -> Versi
         "policy_version": str(policy.version),
         "policy_digest": policy.digest,
         "seed": str(model.config["seed"]),
+        **{key: kept[key] for key in (LEARNER, ACTIONS) if key in kept},
     }
     called = f"{model.name} · {policy.name} version {policy.version} · bound from {number}"
     with tracked(client, model.experiment, called, tags, again=left) as run:

@@ -89,7 +89,7 @@ class FiledGround:
 
     def why_not(self, policy: Policy) -> str:
         """Why they do not answer what a bound policy brings, in a clause; '' where they do."""
-        if not policy.by_score_alone:
+        if not policy.by_score_alone or policy.reads_effects:
             return f"{policy.name} may read columns, which filed statistics do not hold"
         if unknown := {*policy.actions.values()} - {*self.statistics.about["actions"]}:
             return f"the filed statistics know nothing of {', '.join(sorted(unknown))}"
@@ -245,6 +245,8 @@ def _simulations(client: Client, of: Contestant) -> Iterator[FiledGround]:
 
 def bound_on_scores(policy: Policy, source: Contestant) -> Policy | str:
     """The policy with what it learns fixed without any user; why that cannot be."""
+    if policy.reads_effects or source.model.actions is not None:
+        return "effects are predicted, which filed statistics do not hold"
     if not policy.learnt:
         return policy
     if not policy.by_score_alone:

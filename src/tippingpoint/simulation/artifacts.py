@@ -13,10 +13,11 @@ from tippingpoint.core.run_reference import RunReference
 from tippingpoint.experiment.by_share import CLICKS, by_share
 from tippingpoint.experiment.diagnostics import tags as found_tags
 from tippingpoint.experiment.revaluation import outcome_line, priced_line, usable
-from tippingpoint.experiment.simulation_result import PAIR, Simulation
+from tippingpoint.experiment.simulation_result import Simulation
 from tippingpoint.experiment.thresholds import CutOffs, SimulationRequest
 from tippingpoint.offpolicy.hidden_driver import FLIPS_FROM
 from tippingpoint.offpolicy.statistics import Estimate
+from tippingpoint.offpolicy.sufficient_statistics import PAIR
 from tippingpoint.reports.markdown import shortened
 from tippingpoint.reports.palette import colour
 from tippingpoint.simulation import figures
@@ -62,9 +63,8 @@ def record(
                 _child(simulation, model, child)
         saved = views.seed(client, experiment, [views.uplift(simulation.kind)])
         pages = {"Report": backend.page(f"{parent.path}/artifacts/{REPORT}"), **saved}
-        parent.tags(
-            {"mlflow.note.content": shortened(views.described(pages) + CLICKS + simulation_card(simulation), "run")}
-        )
+        described = simulation_card(simulation) + CLICKS + views.described(pages)
+        parent.tags({"mlflow.note.content": shortened(described, "run")})
     return RunReference(parent.run_id, backend.page(parent.path), None, pages)
 
 
@@ -127,7 +127,7 @@ def _child(simulation: Simulation, model: str, run: Run) -> None:
     run.metrics(_metrics(simulation, contestant, cut_offs) | _break_even(simulation, model))
     if contestant in simulation.hidden:
         run.curves(simulation.hidden[contestant].steps(f"policy/{simulation.kind}"))
-    cells, economics = simulation.gathered.scored[model].test, simulation.asked.economics
+    cells, economics = simulation.gathered.along(model, policy).test, simulation.asked.economics
     money, counted = priced_line(about, economics), outcome_line(about, economics)
     run.curves(by_share(cells, money, counted, about["actions"], usable(economics, tuple(about["actions"]))))
 

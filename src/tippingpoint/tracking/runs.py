@@ -31,6 +31,7 @@ from tippingpoint.core import leases, stopping
 from tippingpoint.data.users import FeatureSchema, Users
 from tippingpoint.decisions import Deployment
 from tippingpoint.models.calibration import Model
+from tippingpoint.models.learners.effects import predicts_effects
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.policies.policy import Policy
 from tippingpoint.tracking.backend import STORE_ERRORS, every, probe, store_errors, uri
@@ -44,6 +45,8 @@ TYPES = {"number": "double", "category": "string"}
 PARAMS, METRICS = 100, 1000
 """How many MLflow takes in one write."""
 OUTCOMES = Schema([TensorSpec(np.dtype("float64"), (-1, 2))])
+EFFECTS = Schema([TensorSpec(np.dtype("float64"), (-1, -1))])
+"""The chance of the outcome, that under none, and what each other action adds; the tag `actions` names them."""
 
 
 class Run:
@@ -156,17 +159,19 @@ class Run:
             The logged model's id; it loads as `models:/ID` wherever MLflow and its listed requirements are.
         """
 
+        effects = predicts_effects(model.classifier)
+
         def save(folder: str, written: mlflow.models.Model) -> None:
             mlflow.sklearn.save_model(
                 model.classifier,
                 folder,
                 mlflow_model=written,
-                signature=ModelSignature(inputs=_inputs(contract), outputs=OUTCOMES),
+                signature=ModelSignature(inputs=_inputs(contract), outputs=EFFECTS if effects else OUTCOMES),
                 input_example=example,
                 pip_requirements=[f"{package}=={version(package)}" for package in model.family.packages],
-                pyfunc_predict_fn="predict_proba",
+                pyfunc_predict_fn="predict" if effects else "predict_proba",
                 serialization_format="skops",
-                skops_trusted_types=list(model.family.trusted),
+                skops_trusted_types=list(model.trusted or model.family.trusted),
             )
 
         return self._log(save, policy, deployment)
