@@ -201,7 +201,8 @@ def _lock(
 
 def _name(settings: TuneSettings, question: ExperimentSpec) -> str:
     families = "all" if len(question.families) > 2 else " ".join(question.families)
-    return f"tune {families} {'/'.join(settings.tune.objectives)} {question.origin}"
+    objectives = "/".join(settings.tune.objectives)
+    return f"tune {families} · {objectives} · seed {question.seed} · {question.origin}"
 
 
 def _file(search: Search, lock: SearchLock, anew: bool = False) -> Run | None:

@@ -15,6 +15,7 @@ from tippingpoint.evaluation import CONTRIBUTIONS
 from tippingpoint.experiment.baselines import with_baselines
 from tippingpoint.experiment.build import fitted_on
 from tippingpoint.experiment.candidate import answer, overview, record, register_candidate
+from tippingpoint.experiment.challenger import challenge_unless_worse
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.models.calibration import refit
 from tippingpoint.offpolicy.contest import contest
@@ -23,7 +24,7 @@ from tippingpoint.offpolicy.value import contest_of_values
 from tippingpoint.reports.markdown import shortened
 from tippingpoint.reports.palette import colour
 from tippingpoint.tracking import backend
-from tippingpoint.tracking.registry import Client, challenge
+from tippingpoint.tracking.registry import Client
 from tippingpoint.tracking.runs import COLOUR, Run
 from tippingpoint.tracking.views import described, leaderboard, seed
 from tippingpoint.tracking.views import tuning as tuning_view
@@ -161,7 +162,7 @@ def close(
     if settings.tracking.register_model:
         version = register_candidate(client, candidate, winner, parent.run_id, model_id)
         if tuned.challenges:
-            challenge(client, version)
+            challenge_unless_worse(client, version, candidate, winner, settings.tracking)
         registered = version.uri
     saved = pages(settings, question, client, parent.experiment, parent.run_id)
     card = client.get_run(parent.run_id).data.tags["mlflow.note.content"]
@@ -199,7 +200,7 @@ def pages(
     """The search's page and the saved views it is looked at in, seeded where they are missing."""
     objective = settings.tune.objectives[0]
     tried = {name: family.search for name, family in question.families.items()}
-    winners = leaderboard(question.select_by, searched=True)
+    winners = leaderboard(question.select_by)
     views = tuning_view(objective, DIRECTIONS[objective] == "maximize", tried), winners
     page = backend.page(f"experiments/{experiment}/runs/{run_id}/artifacts/{REPORT}")
     return {"Report": page} | seed(client, experiment, views)
