@@ -69,7 +69,7 @@ def compare_summary(comparison: Comparison, filed: RunReference | None) -> Rende
         _reached(comparison.winner),
         *_beside(comparison),
         Text(verdict_in_words(comparison)),
-        *map(Text, beyond_the_log(comparison.values)),
+        *map(Text, beyond_the_log(comparison.values, len(comparison.candidates))),
         *_diagnosed(comparison),
         *(links(filed) if filed else []),
     )
@@ -243,7 +243,7 @@ def comparison_card(comparison: Comparison, words: str) -> str:
         comparison=comparison,
         question=comparison.question,
         words=words,
-        beyond=beyond_the_log(comparison.values),
+        beyond=beyond_the_log(comparison.values, len(comparison.candidates)),
         findings=comparison.findings,
     )
 
