@@ -29,6 +29,7 @@ from tippingpoint.core import leases, stopping
 from tippingpoint.data.users import FeatureSchema, Users
 from tippingpoint.decisions import Deployment
 from tippingpoint.models.calibration import Model
+from tippingpoint.models.learners.effects import predicts_effects
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.policies.policy import Policy
 from tippingpoint.tracking.backend import STORE_ERRORS, every, probe, store_errors, uri
@@ -42,6 +43,8 @@ TYPES = {"number": "double", "category": "string"}
 PARAMS, METRICS = 100, 1000
 """How many MLflow takes in one write."""
 OUTCOMES = Schema([TensorSpec(np.dtype("float64"), (-1, 2))])
+EFFECTS = Schema([TensorSpec(np.dtype("float64"), (-1, -1))])
+"""The chance of the outcome, that under none, and what each other action adds; the tag `actions` names them."""
 
 
 class Run:
@@ -151,18 +154,20 @@ class Run:
             return str(logged.model_id)
         # `mlflow.sklearn.log_model` cannot be repeated where it was cut: it links model and run without looking.
         location, id_ = logged.artifact_location, logged.model_id
+        effects = predicts_effects(model.classifier)
+        outputs = EFFECTS if effects else OUTCOMES
         written = mlflow.models.Model(artifact_path=location, model_uuid=id_, model_id=id_, run_id=self.run_id)
         with tempfile.TemporaryDirectory() as temporary:
             mlflow.sklearn.save_model(
                 model.classifier,
                 str(folder := Path(temporary, "model")),
                 mlflow_model=written,
-                signature=ModelSignature(inputs=_inputs(contract), outputs=OUTCOMES),
+                signature=ModelSignature(inputs=_inputs(contract), outputs=outputs),
                 input_example=example,
                 pip_requirements=[f"{package}=={version(package)}" for package in model.family.packages],
-                pyfunc_predict_fn="predict_proba",
+                pyfunc_predict_fn="predict" if effects else "predict_proba",
                 serialization_format="skops",
-                skops_trusted_types=list(model.family.trusted),
+                skops_trusted_types=list(model.trusted or model.family.trusted),
             )
             beside = {"policy": policy.bound(), "deployment": deployment.model_dump(mode="json")}
             for name, content in beside.items():
