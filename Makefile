@@ -21,10 +21,12 @@ slow: .venv/dev.stamp  ## drawn worlds, kills and races of whole jobs, browsers,
 	$(TEST) -m "soak or programs or worlds" $(ARGS)
 
 soak: export FUZZ ?= 2000
-soak: .venv/dev.stamp  ## 2,000 wrong files, configs, requests and command lines; FUZZ_SEED=7 others, FUZZ_CASE=123 one of them
-	$(BIN)/pytest -m soak tests/soak/test_fuzz.py $(ARGS)
+soak: export CUTS ?= all
+soak: .venv/dev.stamp  ## 2,000 wrong inputs (FUZZ_SEED=7 others, FUZZ_CASE=123 one of them); every verb cut after each write to the store
+	$(BIN)/pytest -m soak tests/soak/test_fuzz.py tests/soak/test_filed_again.py -k "wrong or cut" $(ARGS)
 
 test-all: export ROUNDS ?= 10
+test-all: export CUTS ?= all
 test-all: .venv/dev.stamp  ## all tests at their full length, Ray and Spark too: before a release, and at night
 	$(TEST) -m "" $(ARGS)
 	$(MAKE) ray spark

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import Settings
+from tippingpoint.config.settings import CompareSettings
 from tippingpoint.experiment.build import ask
 from tippingpoint.experiment.candidate import answer
 from tippingpoint.offpolicy.statistics import Estimate
@@ -30,7 +30,9 @@ PICTURE = Path(__file__).parents[1] / "experiments" / "early_intent.png"
 def areas(profiles: int, window: int) -> dict[str, Estimate]:
     """ROC AUC on test of each family, from the first `window` days of events."""
     overrides = ["experiment=event_log_conversion", f"data.profiles={profiles}", f"data.window_days={window}"]
-    settings = Settings.from_config(compose("compare", [*overrides, f"model=[{','.join(FAMILIES)}]", "explain_rows=1"]))
+    settings = CompareSettings.from_config(
+        compose("compare", [*overrides, f"model=[{','.join(FAMILIES)}]", "explain_rows=1"])
+    )
     question = ask(settings)
     return {family: answer(question, family).metrics["roc_auc"] for family in FAMILIES}
 

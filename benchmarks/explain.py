@@ -24,7 +24,7 @@ from rich.table import Table
 from shap import TreeExplainer
 
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import Settings
+from tippingpoint.config.settings import CompareSettings
 from tippingpoint.data.source import Source
 from tippingpoint.data.users import Users
 from tippingpoint.experiment.baselines import with_baselines
@@ -79,7 +79,7 @@ def forests(name: str, users: Users, family: Family, asked: int, shown: Table) -
     )  # fmt: skip
 
 
-def runs(name: str, settings: Settings, shown: Table) -> None:
+def runs(name: str, settings: CompareSettings, shown: Table) -> None:
     """One row a family: seconds to explain it, to write its report, and to file it without one."""
     question = with_baselines(ask(settings))
     client, experiment = open_store(settings, question)
@@ -132,9 +132,9 @@ def main() -> None:
         for name, overrides in TABLES.items():
             if "freemium" in name and not (REAL / "xyz_freemium_music.csv").exists():
                 continue
-            runs(name, Settings.from_config(compose("compare", overrides)), files)
+            runs(name, CompareSettings.from_config(compose("compare", overrides)), files)
             larger = [] if "freemium" in name else ["data.users=30000"]
-            settings = Settings.from_config(compose("compare", [*overrides, *larger]))
+            settings = CompareSettings.from_config(compose("compare", [*overrides, *larger]))
             users = settings.data.build(Source, "data").load()
             family = settings.model["random_forest"].build(Family, "model.random_forest")
             forests(name, users, family.having(LARGE), USERS, large)

@@ -23,7 +23,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from xgboost import XGBClassifier
 
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import Settings
+from tippingpoint.config.settings import CompareSettings
 from tippingpoint.data.source import Source
 from tippingpoint.data.users import Users
 from tippingpoint.models.family import Family
@@ -70,7 +70,7 @@ def main() -> None:
         if (REAL / file).exists()
     }
     for name, overrides in (tables or {"case study": []}).items():
-        settings = Settings.from_config(compose("compare", overrides))
+        settings = CompareSettings.from_config(compose("compare", overrides))
         users = settings.data.build(Source, "data").load()
         for family, component in settings.model.items():
             ours = component.build(Family, f"model.{family}").pipeline(users.contract, seed=0)

@@ -29,7 +29,7 @@ LONGEST = ("test_tune.py", "test_search_survives.py", "test_kills_and_races.py",
 """Files that begin first: a file stays with one worker, and the last one keeps the other waiting."""
 STEPS = (
     *("reading users", "writing ", "opening the store", "loading models", "reading statistics", "scoring users"),
-    *("answering", "filing", "reading decisions", "uplift is "),
+    *("loading the model", "answering", "filing", "reading decisions", "uplift is "),
 )
 """Lines on stderr that say how far a job is."""
 
@@ -89,10 +89,10 @@ def compared(once: Once) -> tuple:
     """A comparison of small settings: (result, folder it was made in); tests work in copies of its store."""
     from tippingpoint.comparison.job import compare
     from tippingpoint.config.compose import compose
-    from tippingpoint.config.settings import Settings
+    from tippingpoint.config.settings import CompareSettings
 
     words = ["data.users=3000", "explain_rows=50"]
-    return once("compared", lambda _: compare(Settings.from_config(compose("compare", words))))
+    return once("compared", lambda _: compare(CompareSettings.from_config(compose("compare", words))))
 
 
 @pytest.fixture(scope="session")

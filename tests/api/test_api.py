@@ -14,7 +14,7 @@ from rich.console import Console
 import tippingpoint as tp
 from tippingpoint.api.components import component_of, families_of
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import Settings
+from tippingpoint.config.settings import CompareSettings
 from tippingpoint.core.strict import Component
 from tippingpoint.economics import Economics
 from tippingpoint.models.family import Family
@@ -133,7 +133,7 @@ def test_what_is_wrong_is_an_input_error_that_says_where(
 
 @pytest.mark.parametrize("experiment", ["case_study", "retention"])
 def test_objects_are_the_components_the_command_line_composes(experiment: str) -> None:
-    asked = Settings.from_config(compose("compare", [f"data={experiment}"]))
+    asked = CompareSettings.from_config(compose("compare", [f"data={experiment}"]))
     for name, family in families_of("all").items():
         assert family == asked.model[name].build(Family, "model")
         assert component_of(family).build(Family, "model") == family

@@ -22,7 +22,7 @@ from rich.console import Console
 
 from tippingpoint.comparison.job import compare
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import Settings, SimulateSettings, TuneSettings
+from tippingpoint.config.settings import CompareSettings, SimulateSettings, TuneSettings
 from tippingpoint.core.overrides import override
 from tippingpoint.reports.palette import FAMILIES
 from tippingpoint.simulation.job import simulate
@@ -262,7 +262,7 @@ def test_a_report_of_a_table_that_means_harm_is_text_only(
     monkeypatch.chdir(tmp_path)
     words = ["data=csv", f"data.path={tmp_path}/users.csv", "data.target=adopter", "model=[logistic,boosting]"]
     words += ["model.boosting.n_estimators=20", "explain_rows=20"]
-    filed = compare(Settings.from_config(compose("compare", words))).filed
+    filed = compare(CompareSettings.from_config(compose("compare", words))).filed
     path = Path(MlflowClient().download_artifacts(filed.run_id, "report.html", str(tmp_path)))
     assert HOSTILE not in path.read_text()
     for width in (1400, 400):

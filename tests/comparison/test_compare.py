@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import numpy as np
@@ -15,7 +16,7 @@ from mlflow import MlflowClient
 from tippingpoint.comparison.job import compare
 from tippingpoint.comparison.run import run
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import Settings
+from tippingpoint.config.settings import CompareSettings, Settings
 from tippingpoint.core import leases
 from tippingpoint.core.errors import InputError
 
@@ -23,8 +24,9 @@ ROOT = Path(__file__).parents[2]
 SMALL = ["data.users=3000", "explain_rows=50"]
 
 
-def settings(verb: str, *overrides: str) -> Settings:
-    return Settings.from_config(compose(verb, [*SMALL, *overrides]))
+def settings(verb: str, *overrides: str) -> Any:
+    kind = CompareSettings if verb == "compare" else Settings
+    return kind.from_config(compose(verb, [*SMALL, *overrides]))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -242,5 +244,7 @@ def test_a_log_with_hardly_any_users_under_an_action_values_no_policy(workspace:
         InputError, match=r"data\.action: 'offer' was taken for \d\d users; 100 are needed\. Leave it out"
     ):
         compare(
-            Settings.from_config(compose("compare", ["data=csv", *words, "+economics.actions.offer={contact_cost: 1}"]))
+            CompareSettings.from_config(
+                compose("compare", ["data=csv", *words, "+economics.actions.offer={contact_cost: 1}"])
+            )
         )

@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 from tippingpoint.comparison import figures, page
 from tippingpoint.comparison.job import compare
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import Settings
+from tippingpoint.config.settings import CompareSettings
 from tippingpoint.offpolicy.contest import Contrast
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.reports.palette import colour
@@ -76,7 +76,7 @@ def test_a_pair_that_is_told_apart_is_drawn_apart() -> None:
 @pytest.mark.parametrize("policy", ["top_fraction", "best_action"])
 def test_a_policy_without_cut_offs_has_a_report_too(policy: str, stored: Path, tmp_path: Path) -> None:
     words = [f"policy={policy}", "model=[logistic]", "data.users=1500", "explain_rows=10"]
-    filed = compare(Settings.from_config(compose("compare", words))).filed
+    filed = compare(CompareSettings.from_config(compose("compare", words))).filed
     text = (folder_of(filed.run_id, tmp_path) / "report.html").read_text()
     assert "could be drawn" in text
     assert "stands alone" in text

@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 from tippingpoint.comparison.job import compare
 from tippingpoint.comparison.run import run
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import Settings, TuneSettings
+from tippingpoint.config.settings import CompareSettings, Settings, TuneSettings
 
 SMALL = ["model=logistic", "data.users=2000", "explain_rows=20"]
 
@@ -33,7 +33,7 @@ def files(run_id: str) -> dict[str, int]:
 
 def test_the_report_is_full_by_default_and_light_under_a_sweep_and_in_a_search() -> None:
     assert Settings.from_config(compose("run")).reported == "full"
-    assert Settings.from_config(compose("compare", ["tracking.sweep_id=x"])).reported == "light"
+    assert CompareSettings.from_config(compose("compare", ["tracking.sweep_id=x"])).reported == "light"
     assert Settings.from_config(compose("run", ["tracking.sweep_id=x", "report=full"])).reported == "full"
     assert TuneSettings.from_config(compose("tune")).reported == "light"
     assert TuneSettings.from_config(compose("tune", ["report=none"])).reported == "none"
@@ -60,7 +60,7 @@ def test_each_report_holds_what_it_promises_and_less_than_a_megabyte(stored: Pat
 
 
 def test_a_comparison_links_to_its_page_where_it_has_one(at_compared: tuple) -> None:
-    light = compare(Settings.from_config(compose("compare", [*SMALL, "report=light"]))).filed
+    light = compare(CompareSettings.from_config(compose("compare", [*SMALL, "report=light"]))).filed
     for filed, held in ((at_compared[0].filed, True), (light, False)):
         assert ("report.html" in files(filed.run_id)) == held
         assert ("Report" in filed.views) == held

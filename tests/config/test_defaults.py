@@ -13,12 +13,20 @@ from tippingpoint.config.compose import config_folder
 CONF = config_folder()
 OWN = (
     *("model/logistic", "model/random_forest", "model/boosting", "policy/intent_bands", "policy/top_fraction"),
-    *("policy/budget", "policy/best_action", "economics/freemium", "data/case_study", "data/streamzone"),
+    *(
+        "policy/budget",
+        "policy/best_action",
+        "policy/effect_bands",
+        "economics/freemium",
+        "data/case_study",
+        "data/streamzone",
+    ),
     *("data/retention", "data/event_log", "data/csv", "data/sql", "data/events"),
 )
 """The option of each class that shows its defaults; other options are variations."""
 VERBS = {
     "config": settings.Settings,
+    "compare": settings.CompareSettings,
     "simulate": settings.SimulateSettings,
     "policy_lint": settings.LintSettings,
     "policy_diff": settings.DiffSettings,
@@ -27,6 +35,7 @@ VERBS = {
     "rollback": settings.RollbackSettings,
     "history": settings.HistorySettings,
     "status": settings.StatusSettings,
+    "features": settings.FeatureSettings,
     "score": settings.ScoreSettings,
     "serve": settings.ServeSettings,
     "dashboard": settings.DashboardSettings,
@@ -39,7 +48,7 @@ VERBS = {
 }
 CHOSEN = {"defaults", "hydra"}
 """Keys of Hydra's own."""
-GROUPS = {"model", "data", "policy", "economics", "tracking", "gate", "tune", "output", "debug"}
+GROUPS = {"model", "learner", "data", "policy", "economics", "tracking", "gate", "tune", "output", "debug"}
 """Keys that the defaults list of a verb brings."""
 
 
@@ -72,4 +81,5 @@ def test_a_component_s_yaml_shows_its_defaults(name: str) -> None:
 
 @pytest.mark.parametrize("name", VERBS)
 def test_a_verb_s_yaml_shows_its_defaults(name: str) -> None:
-    same(VERBS[name], read(name))
+    base = read("config") if name == "compare" else {}
+    same(VERBS[name], base | read(name))

@@ -7,11 +7,11 @@ import pytest
 from tippingpoint.cli.main import as_overrides
 from tippingpoint.config.compose import compose
 from tippingpoint.config.retyped import PARTS, retyped
-from tippingpoint.config.settings import Settings
+from tippingpoint.config.settings import CompareSettings
 
 
 def settings(words: str) -> dict:
-    return Settings.from_config(compose("compare", as_overrides(shlex.split(words)))).model_dump(mode="json")
+    return CompareSettings.from_config(compose("compare", as_overrides(shlex.split(words)))).model_dump(mode="json")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import yaml
 from pydantic import Field
 
 from tippingpoint.config.compose import compose, config_folder
-from tippingpoint.config.settings import Settings
+from tippingpoint.config.settings import CompareSettings
 from tippingpoint.core import strict
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.strict import Component
@@ -22,8 +22,8 @@ from tippingpoint.policies.policy import Policy
 ROOT = Path(__file__).parents[2]
 
 
-def check(overrides: list[str]) -> Settings:
-    settings = Settings.from_config(compose("compare", overrides))
+def check(overrides: list[str]) -> CompareSettings:
+    settings = CompareSettings.from_config(compose("compare", overrides))
     for name, component in settings.model.items():
         component.build(Family, f"model.{name}")
     settings.data.build(Source, "data")
@@ -111,7 +111,7 @@ def test_every_experiment_composes() -> None:
 
 def test_settings_dump_to_the_config_they_came_from() -> None:
     settings = check(["seed=3"])
-    again = Settings.model_validate(settings.model_dump(mode="json"))
+    again = CompareSettings.model_validate(settings.model_dump(mode="json"))
     assert again == settings
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import Settings
+from tippingpoint.config.settings import CompareSettings
 from tippingpoint.experiment.build import ask
 
 
@@ -12,7 +12,7 @@ def test_rows_set_aside_are_written_unless_nothing_is_to_be(workspace: Path, log
     lines = ["user_id,x,y", *(f"u{k},{k % 7},{k % 2}" for k in range(200)), "u999,3,"]
     (workspace / "users.csv").write_text("\n".join(lines) + "\n")
     words = ["data=csv", "data.path=users.csv", "data.target=y", f"tracking.log={str(log).lower()}"]
-    intake = ask(Settings.from_config(compose("compare", words))).users.intake
+    intake = ask(CompareSettings.from_config(compose("compare", words))).users.intake
     assert intake is not None
     assert intake.quarantined == 1
     assert (intake.path is not None) == log == (workspace / ".tippingpoint").exists()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tippingpoint.config.compose import compose, option
-from tippingpoint.config.settings import Settings
+from tippingpoint.config.settings import CompareSettings
 from tippingpoint.core.strict import Component
 from tippingpoint.data.splits import Parts, split
 from tippingpoint.experiment.evidence import gather_evidence, log_of
@@ -22,10 +22,10 @@ NONE, WOMENS = 0, 2
 
 
 @cache
-def asked(folder: Path, experiment: str, *overrides: str) -> tuple[Settings, Parts]:
+def asked(folder: Path, experiment: str, *overrides: str) -> tuple[CompareSettings, Parts]:
     words = [f"experiment={experiment}", f"data.path={folder}/hillstrom.csv", "model=[logistic,boosting]", *overrides]
     words += ["model.boosting.n_estimators=130", "model.boosting.learning_rate=0.1"]
-    settings = Settings.from_config(compose("compare", words))
+    settings = CompareSettings.from_config(compose("compare", words))
     return settings, split(settings.data.build(object, "data").load(), settings.split)
 
 

@@ -1,10 +1,14 @@
-"""A store that is lost to its process after so many writes, as a kill there would leave it; and what a store holds."""
+"""A store as a kill after any of its writes would leave it; and what a store holds."""
 
 import json
+import shutil
+import sqlite3
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from mlflow import MlflowClient
@@ -26,36 +30,33 @@ WRITES = {
     " delete_registered_model_alias",
     LocalArtifactRepository: "log_artifact log_artifacts",
 }
+STORE = "mlflow.db"
 OWN = ("tippingpoint.lease", "tippingpoint.beat", "tippingpoint.closing", "mlflow.parentRunId", "mlflow.note.content")
 """Tags that tell one filing from the same once more."""
 TIMES = ("seconds", "scored_at", "_at", "registered", "measured_run", "claim", "version", "study", "run_id", "model_id")
 IDS = ("judgement", "gate", "tippingpoint.closed", "tippingpoint.carried_out", "carried", "announced")
 
 
-class Cut(BaseException):
-    """As a kill: what comes after it writes nothing more."""
-
-
 @contextmanager
-def cut_after(writes: int | None) -> Iterator[list[str]]:
-    """End the work after so many writes to a store, None for never; gives the names of those that were made."""
+def copied_after_each_write(to: Path) -> Iterator[list[str]]:
+    """Copy the working folder, with the store in it, after each write to the store: as a kill there would leave it.
+
+    Gives the names of the writes; the copy after the first of them is `to/1`.
+    """
     made: list[str] = []
     inside = [False]
 
-    def counted(write: Any) -> Any:
+    def copying(write: Any) -> Any:
         def called(*given: Any, **named: Any) -> Any:
             if inside[0]:  # a write that is made of others
                 return write(*given, **named)
-            if writes is not None and len(made) >= writes:
-                raise Cut
             inside[0] = True
             try:
                 found = write(*given, **named)
             finally:
                 inside[0] = False
             made.append(write.__name__)
-            if len(made) == writes:
-                raise Cut
+            shutil.copytree(Path.cwd(), to / str(len(made)))
             return found
 
         return called
@@ -63,8 +64,20 @@ def cut_after(writes: int | None) -> Iterator[list[str]]:
     with pytest.MonkeyPatch.context() as patch:
         for of, names in WRITES.items():
             for name in names.split():
-                patch.setattr(of, name, counted(getattr(of, name)))
+                patch.setattr(of, name, copying(getattr(of, name)))
         yield made
+
+
+def put_back(copy: Path, place: Path) -> None:
+    """Make a folder what its copy is; its store stays the same file, which connections of this process have open."""
+    for path in place.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != STORE:
+            path.unlink()
+    shutil.copytree(copy, place, ignore=shutil.ignore_patterns(STORE), dirs_exist_ok=True)
+    with closing(sqlite3.connect(copy / STORE)) as before, closing(sqlite3.connect(place / STORE)) as now:
+        before.backup(now)
 
 
 def held(client: MlflowClient) -> dict[str, Counter]:
@@ -92,12 +105,10 @@ def _of_a_killed_one(run: Any, runs: list) -> bool:
 
 
 def _run(client: MlflowClient, run: Any, models: dict[str, Any]) -> str:
-    steps = {
-        key: sorted(
-            (m.step, None if "seconds" in key else m.value) for m in client.get_metric_history(run.info.run_id, key)
-        )
-        for key in sorted(run.data.metrics)
-    }
+    path = urlsplit(client.tracking_uri).path.removeprefix("/")
+    of = f"select key, step, value from metrics where run_uuid = '{run.info.run_id}' order by 1, 2, 3"
+    with closing(sqlite3.connect(path)) as store:  # the client takes a request a metric
+        steps = [(key, step, None if "seconds" in key else value) for key, step, value in store.execute(of)]
     outputs = [models[output.model_id] == LoggedModelStatus.READY for output in run.outputs.model_outputs]
     inputs = sorted((i.dataset.digest, i.dataset.name) for i in run.inputs.dataset_inputs)
     files = sorted(_files(client, run.info.run_id))

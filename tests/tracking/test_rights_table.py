@@ -8,8 +8,14 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from tests.conftest import working_in
+from tests.conftest import STEPS, working_in
+from tests.measurement.measuring import decided, written
 from tests.secured_server import SecuredServer
+from tests.tracking.racing import described
+from tippingpoint.tracking.champion import identity
+from tippingpoint.tracking.entries import append
+from tippingpoint.tracking.journal import read
+from tippingpoint.tracking.promotion import carry_out
 
 pytestmark = pytest.mark.programs
 TABLE = (Path(__file__).parents[2] / "docs/registry_rights.md").read_text()
@@ -22,6 +28,14 @@ ROLES = {
 SMALL = ["data.users=2000", "model=logistic", "report=none"]
 RUN = ["run", *SMALL]
 VERSION = "model=models:/conversion/1"
+LACKS = {
+    "tune": ("experiment", "model", "experiment", ""),
+    "measure": ("experiment", "model", "experiment", ""),
+    "rollback": ("model", "model", "", ""),
+    "simulate": ("experiment", "", "experiment", ""),
+    "score": ("experiment", "", "experiment", ""),
+}
+"""On what a reader, a scorer, a promoter and an admin lack EDIT for each verb."""
 LESS = {"EDIT": "READ", "READ": None}
 Says = Callable[..., tuple[int, str]]
 
@@ -111,6 +125,51 @@ def test_each_role_can_do_what_the_table_says_and_one_right_less_is_named(
                     wanted = {"experiment": "experiment 'conversion'", "model": "models:/conversion:"}
                     assert wanted.get(of, "models:/conversion.journal:") in said
                     assert "permissions/grant" in said
+
+
+def promoted_twice() -> None:
+    """Make version 1 champion, then version 2, without a gate."""
+    client = mlflow.MlflowClient()
+    first = client.get_model_version("conversion", "1")
+    if not client.search_model_versions("name = 'conversion' and version_number = 2"):
+        model_id = identity(client, first)["model_id"]
+        client.create_model_version("conversion", first.source, first.run_id, first.tags, model_id=model_id)
+    for number in ("1", "2"):
+        journal = read(client, "conversion")
+        same = identity(client, client.get_model_version("conversion", number))
+        entry = append(client, "conversion", "promote", number, journal.champion, journal.at, who="admin", **same)
+        carry_out(client, "conversion", entry, described)
+
+
+@pytest.mark.timeout(600)
+def test_each_refusal_of_a_verb_is_one_message_that_names_the_right_that_is_missing(
+    secured_server: SecuredServer, says: Says, folder: Path
+) -> None:
+    decisions, outcomes, _ = decided(0.25, n=2000)
+    lines = {
+        "tune": ["tune", *SMALL, "tune.trials=1", "tune.workers=1"],
+        "measure": ["measure", "outcome=converted", *written(folder, decisions, outcomes)],
+        "rollback": ["rollback", "name=conversion"],
+        "simulate": ["simulate", "models=[models:/conversion/1]", "cuts=10"],
+        "score": ["score", VERSION, "input=users.csv", "to=decisions.csv"],
+    }
+    asked = {"experiment": "experiment 'conversion': user 'scorer'", "model": "models:/conversion: "}
+    assert says("data", "write", "data.users=200", "to=users.csv")[0] == 0
+    read_all = ("READ", "READ", "READ")
+    for at, has in enumerate((read_all, ("EDIT", "READ", "READ"), ("READ", "EDIT", "EDIT"), None)):
+        with secured_server.acting_as("admin"):
+            promoted_twice()
+        if has:
+            grant(secured_server, *has)
+        for verb, words in lines.items():
+            code, said = says(*words, role="scorer" if has else "admin")
+            told = [line for line in said.splitlines() if not line.startswith(STEPS)]
+            if not (of := LACKS[verb][at]):
+                assert code == 0, (verb, has, said)
+                continue
+            assert (code, len(told)) == (3, 1), (verb, has, said)
+            assert told[0].startswith(asked[of]), (verb, has, said)
+            assert f'"resource_id": "{"1" if of == "experiment" else "conversion"}", "permission": "EDIT"' in told[0]
 
 
 def test_who_has_no_right_at_all_registers_a_model_of_their_own(secured_server: SecuredServer, says: Says) -> None:

@@ -10,7 +10,14 @@ import polars as pl
 from tippingpoint.api.components import component_of, economics_of, families_of, option_of, policy_of, source_of
 from tippingpoint.comparison import job as comparison
 from tippingpoint.comparison.job import CompareResult
-from tippingpoint.config.settings import MeasureSettings, ScoreSettings, Settings, SimulateSettings, TuneSettings
+from tippingpoint.config.settings import (
+    CompareSettings,
+    MeasureSettings,
+    ScoreSettings,
+    Settings,
+    SimulateSettings,
+    TuneSettings,
+)
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.strict import validate
 from tippingpoint.data.decisions import read as decisions_of
@@ -64,7 +71,8 @@ def compare(
         Whether runs are filed in MLflow and the winner is registered, as the command line does. With False nothing is
         written anywhere.
     **settings
-        Keys of `conf/config.yaml`: `seed`, `select_by`, `evidence`, `explain_rows`, `split`, `tracking`, …
+        Keys of `conf/compare.yaml` and `conf/config.yaml`: `evaluate`, `repeats`, `seed`, `select_by`, `evidence`,
+        `explain_rows`, `split`, `tracking`, …
 
     Returns
     -------
@@ -84,7 +92,7 @@ def compare(
     >>> result.best.name
     'logistic'
     """
-    asked = _asked(Settings, users, models, policy, economics, track, settings)
+    asked = _asked(CompareSettings, users, models, policy, economics, track, settings)
     return comparison.compare(asked, source_of(users))
 
 

@@ -11,11 +11,16 @@ import pandas as pd
 from rich.console import RenderableType
 
 from tippingpoint.comparison import page
+from tippingpoint.comparison.crossfit import Folds, crossfit
+from tippingpoint.comparison.decision import of_comparison
 from tippingpoint.comparison.figures import Choices
 from tippingpoint.comparison.plots import ComparisonPlots
-from tippingpoint.comparison.report import compare_summary, comparison_card, verdict_in_words, write_comparison
+from tippingpoint.comparison.refits import Kept, Memory
+from tippingpoint.comparison.repeats import repeats
+from tippingpoint.comparison.report import compare_summary, comparison_card, write_comparison
 from tippingpoint.comparison.result import Comparison
-from tippingpoint.config.settings import Settings
+from tippingpoint.comparison.tracked import FiledRefits
+from tippingpoint.config.settings import CompareSettings
 from tippingpoint.core.run_reference import RunReference
 from tippingpoint.data.source import Source
 from tippingpoint.evaluation import LOWER_IS_BETTER, auc_contributions
@@ -32,7 +37,7 @@ from tippingpoint.experiment.candidate import (
 from tippingpoint.experiment.diagnostics import tags
 from tippingpoint.experiment.diagnostics.policy import better_without_a_model
 from tippingpoint.experiment.fitted import FittedModel
-from tippingpoint.experiment.resume import REGISTERING, left_registering, stop_if_asked
+from tippingpoint.experiment.resume import REGISTERING, left_half_done, left_registering, stop_if_asked
 from tippingpoint.experiment.revaluation import only
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.offpolicy.cells import Line, gather, grid
@@ -41,6 +46,7 @@ from tippingpoint.offpolicy.sufficient_statistics import MONEY
 from tippingpoint.offpolicy.surface import sheet
 from tippingpoint.offpolicy.value import contest_of_values
 from tippingpoint.policies.bands import Bands
+from tippingpoint.policies.policy import Policy
 from tippingpoint.reports.markdown import shortened
 from tippingpoint.reports.palette import colour
 from tippingpoint.reports.progress import progress
@@ -68,7 +74,8 @@ class CompareResult(Result):
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
-        return {**self.comparison.to_dict(), **(asdict(self.filed) if self.filed else {})}
+        decision = of_comparison(self.comparison, self.filed).to_dict()
+        return {"decision": decision, **self.comparison.to_dict(), **(asdict(self.filed) if self.filed else {})}
 
     def render(self) -> RenderableType:
         """One screen for a terminal."""
@@ -99,7 +106,7 @@ class CompareResult(Result):
         return ComparisonPlots(self.comparison)
 
 
-def compare(settings: Settings, source: Source | None = None) -> CompareResult:
+def compare(settings: CompareSettings, source: Source | None = None) -> CompareResult:
     """Fit each family as a child run, choose on validation, compare all pairs on test, register the winner.
 
     Raises
@@ -113,14 +120,14 @@ def compare(settings: Settings, source: Source | None = None) -> CompareResult:
     """
     if source is None:
         stop_if_asked(settings, "compare")
-    with progress(2 * len(settings.model) + 4) as step:
+    with progress(2 * len(settings.model) + 4 + _refits(settings)) as step:
         step("reading users")
         question = ask(settings, source)
         step(question.evidence_in_words)
         if not settings.tracking.log:
             question = with_baselines(question)
             candidates = [_in_memory(question, family, step) for family in question.families]
-            return CompareResult(_compare(question, candidates), None)
+            return CompareResult(_beside(_compare(question, candidates), settings, Memory(), step), None)
         step("opening the store")
         client, experiment, own = begin(settings, question, "compare")
         question, at_a_glance = with_baselines(question), overview(question)
@@ -139,7 +146,9 @@ def compare(settings: Settings, source: Source | None = None) -> CompareResult:
                     step(f"{family}: filing")
                     runs[family] = child.run_id, record(candidates[-1], question, settings, child, at_a_glance)
             step("comparing")
-            comparison = _compare(question, candidates)
+            before = left or left_half_done(client, experiment, settings, own, "compare")
+            kept = FiledRefits.of(client, parent, before)
+            comparison = _beside(_compare(question, candidates), settings, kept, step)
             registered = None
             if settings.tracking.register_model:
                 parent.tags({REGISTERING: "true"})
@@ -153,6 +162,22 @@ def compare(settings: Settings, source: Source | None = None) -> CompareResult:
             filed = RunReference(parent.run_id, backend.page(parent.path), registered, saved)
             _record(comparison, filed, parent, at_a_glance)
     return CompareResult(comparison, filed)
+
+
+def _refits(settings: CompareSettings) -> int:
+    """How many models are fitted besides those that are compared on one split."""
+    folds = Folds.of(settings.policy.build(Policy, "policy")).number if settings.evaluate == "crossfit" else 0
+    return len(settings.model) * (folds + settings.repeats)
+
+
+def _beside(comparison: Comparison, settings: CompareSettings, kept: Kept, step: Callable[[str], None]) -> Comparison:
+    """The comparison with what was asked for beside one split: all users in folds, and further splits."""
+    asked = comparison.question, comparison.candidates, settings, kept, step
+    if settings.evaluate == "crossfit":
+        comparison = replace(comparison, crossfit=crossfit(*asked))
+    if settings.repeats:
+        comparison = replace(comparison, repeats=repeats(*asked))
+    return comparison
 
 
 def _in_memory(question: ExperimentSpec, family: str, step: Callable[[str], None]) -> Candidate:
@@ -203,8 +228,9 @@ def _choices(comparison: Comparison) -> dict[str, Choices]:
     found = {}
     for candidate in comparison.candidates:
         assert isinstance(candidate.policy, Bands)
-        edges = grid(candidate.score, CUTS, candidate.policy.grid_cuts)
-        cells = gather(edges, candidate.score, question.evidence, money)
+        axis = candidate.policy.axis(candidate.found)
+        edges = grid(axis, CUTS, candidate.policy.grid_cuts)
+        cells = gather(edges, axis, question.evidence, money)
         none = np.zeros(len(cells.count), dtype=np.int64)
         rng = np.random.default_rng([question.seed, 6])
         found[candidate.family] = Choices(cells.cuts, sheet(cells, bands, line, none, rng), candidate.policy.cuts)
@@ -226,7 +252,9 @@ def _record(comparison: Comparison, filed: RunReference, parent: Run, at_a_glanc
     parent.dataset(question.parts.test, "test", question.origin)
     tested = {f"test/{name}": estimate for name, estimate in winner.metrics.items()}
     chosen = {f"validation/{question.select_by}": winner.validation}
-    parent.metrics(tested | chosen | winner.policy_metrics(question.evidence.kind))
+    of_folds = comparison.crossfit.metrics(winner.family, question.evidence.kind) if comparison.crossfit else {}
+    parent.metrics(tested | chosen | winner.policy_metrics(question.evidence.kind) | of_folds)
+    parent.curves(comparison.repeats.steps if comparison.repeats else {})
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         if question.report != "none":
@@ -237,10 +265,10 @@ def _record(comparison: Comparison, filed: RunReference, parent: Run, at_a_glanc
         if at_a_glance is not None:
             (folder / "figures/explore.png").write_bytes(at_a_glance)
         parent.artifacts(folder)
-    note = comparison_card(comparison, verdict_in_words(comparison))
+    note = comparison_card(comparison, filed)
     parent.tags(
         {
-            "mlflow.note.content": shortened(views.described(filed.views) + note, "run"),
+            "mlflow.note.content": shortened(note + views.described(filed.views), "run"),
             **({"registered": filed.registered} if filed.registered else {}),
             **tags(comparison.findings),
         }

@@ -9,8 +9,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tippingpoint.comparison.decision import of_comparison
 from tippingpoint.comparison.result import Comparison
 from tippingpoint.core.run_reference import RunReference
+from tippingpoint.experiment.decided import of_candidate
 from tippingpoint.experiment.diagnostics import diagnosed, vetoes
 from tippingpoint.experiment.diagnostics.policy import reads
 from tippingpoint.experiment.diagnostics.registry import OF_A_WORD
@@ -62,11 +64,13 @@ def compare_summary(comparison: Comparison, filed: RunReference | None) -> Rende
             style="bold" if row.name == comparison.alike else "dim",
         )
     return Group(
+        of_comparison(comparison, filed).render(),
         *about(question),
         table,
         *_ceiling(question),
         Text(f"Uplift over everyone getting none: {_evidence(question)}.", style="dim"),
         _reached(comparison.winner),
+        *_beside(comparison),
         Text(verdict_in_words(comparison)),
         *map(Text, beyond_the_log(comparison.values)),
         *_diagnosed(comparison),
@@ -91,7 +95,8 @@ def run_summary(question: ExperimentSpec, candidate: Candidate, filed: RunRefere
     segments = _segments(question, candidate)
     beyond = map(Text, beyond_the_log({candidate.family: candidate.value}))
     found = [*beyond, *diagnosed(all_of(question, candidate))]
-    return Group(*about(question), metrics, segments, *found, *(links(filed) if filed else []))
+    box = of_candidate(question, candidate, filed).render()
+    return Group(box, *about(question), metrics, segments, *found, *(links(filed) if filed else []))
 
 
 def _diagnosed(comparison: Comparison) -> list[Text]:
@@ -130,7 +135,33 @@ def verdict_in_words(comparison: Comparison) -> str:
             else "there is no experiment behind it"
         )
         parts.append(f"Which policy uplift is larger is inconclusive: {why}.")
-    return " ".join(parts)
+    return " ".join(parts + _beside_in_words(comparison))
+
+
+def _beside_in_words(comparison: Comparison) -> list[str]:
+    """What all users, and further splits, say of the winner."""
+    winner, question = comparison.winner.family, comparison.question
+    parts = []
+    if (of := comparison.crossfit) and of.contrasts:
+        of_all = f"On all {of.users:,} users, by {of.folds.number} folds, its policy uplift ({question.evidence.label})"
+        parts.append(f"{of_all} {_against(winner, of.contrasts)}.")
+    if comparison.repeats:
+        parts.append(comparison.repeats.words(winner, question.economics.currency))
+    return parts
+
+
+def _beside(comparison: Comparison) -> list[RenderableType]:
+    """The policy on all users, and what that is; nothing where it was not asked for."""
+    question, of = comparison.question, comparison.crossfit
+    if of is None:
+        return []
+    heads = [*uplift_heads(question), "error on test\n/ this"]
+    table = plain_table(f"{question.policy.name} on all {of.users:,} users, by {of.folds.number} folds", ["", *heads])
+    for name, value in of.values.items():
+        ratio = of.error_ratio(name)
+        uplift = stacked(value.outcomes_per_1000, 1, plus=True), stacked(value.uplift, 3, plus=True)
+        table.add_row(Text(name), *uplift, "" if ratio is None else f"{ratio:.2f}")
+    return [table, Text(f"Estimated: {of.folds.estimated}.", style="dim")]
 
 
 def has_won(candidate: Candidate) -> bool:
@@ -215,13 +246,14 @@ def _fixed(policy: Policy) -> str:
     return f" Cut-offs: {', '.join(f'{band} from {cut:.3g} (top {share:.0%})' for band, cut, share in above)}."
 
 
-def comparison_card(comparison: Comparison, words: str) -> str:
-    """A comparison: the leaderboard and what can be told of it."""
+def comparison_card(comparison: Comparison, filed: RunReference) -> str:
+    """A comparison: the decision, the leaderboard and what can be told of it."""
     return render(
         "comparison.md.j2",
         comparison=comparison,
         question=comparison.question,
-        words=words,
+        decision=of_comparison(comparison, filed),
+        words=verdict_in_words(comparison),
         beyond=beyond_the_log(comparison.values),
         findings=comparison.findings,
     )
@@ -238,3 +270,7 @@ def write_comparison(folder: Path, comparison: Comparison) -> None:
     comparison.leaderboard().to_csv(folder / "tables/leaderboard.csv", index=False)
     comparison.verdicts().to_csv(folder / "tables/verdicts.csv", index=False)
     comparison.interpretability.to_csv(folder / "tables/interpretability.csv", index=False)
+    if comparison.crossfit:
+        comparison.crossfit.table(question.evidence.kind).to_csv(folder / "tables/crossfit.csv", index=False)
+    if comparison.repeats:
+        comparison.repeats.rows.to_csv(folder / "tables/repeats.csv", index=False)

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tippingpoint.comparison.crossfit import CrossFit
+from tippingpoint.comparison.repeats import Repeats
 from tippingpoint.experiment.diagnostics import Findings
 from tippingpoint.experiment.findings import all_of
 from tippingpoint.experiment.spec import Baseline, Candidate, ExperimentSpec, judged, row_of
@@ -29,12 +31,18 @@ class Comparison:
     auc, uplift
         Verdicts over all pairs on test: ROC AUC of the models, and money per user under the policy, also of policies
         that need no model. Without a measurement behind the uplift (evidence `assumed`, or vetoed) there are none.
+    crossfit
+        What the policy brings on all users, where that was asked for.
+    repeats
+        What further splits said, where that was asked for.
     """
 
     question: ExperimentSpec
     candidates: list[Candidate]
     auc: list[Contrast]
     uplift: list[Contrast]
+    crossfit: CrossFit | None = None
+    repeats: Repeats | None = None
 
     @property
     def winner(self) -> Candidate:
@@ -108,6 +116,7 @@ class Comparison:
             row |= row_of(candidate.family, judged(candidate.metrics, None if alike else candidate.value, kind))
             if not alike and (bounds := candidate.value.bounds) is not None:
                 row[f"policy/{kind}/{FLIPS_FROM}"] = float(bounds.flips_from)
+            row |= row_of(candidate.family, self.crossfit.metrics(candidate.family, kind)) if self.crossfit else {}
             rows.append(row | {"fit_seconds": candidate.seconds["fit"]})
         rows += [row_of(of.name, of.judged(kind)) for of in self.without_model]
         return pd.DataFrame(rows).dropna(axis="columns", how="all")
@@ -137,6 +146,8 @@ class Comparison:
             + [self._beside_winner(of, kind) for of in self.without_model],
             "verdicts": self.verdicts().to_dict("records"),
             "findings": [finding.to_dict() for finding in self.findings],
+            **({"crossfit": self.crossfit.to_dict(kind)} if self.crossfit else {}),
+            **({"repeats": self.repeats.to_dict()} if self.repeats else {}),
         }
 
     def _beside_winner(self, baseline: Baseline, kind: str) -> dict[str, Any]:

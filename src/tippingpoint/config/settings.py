@@ -18,7 +18,7 @@ VERSION = re.compile(r"models:/([^/@]+)(?:/(\d+)|@([\w.-]+))")
 """Address of a registered version, by number or alias."""
 
 
-DECIDES = ("model", "policy", "economics")
+DECIDES = ("model", "learner", "policy", "economics")
 FROM_ENVIRONMENT = "${oc.env:"
 
 NAMED = BeforeValidator(lambda node: node["version"] if isinstance(node, dict) and set(node) == {"version"} else node)
@@ -85,6 +85,10 @@ class DiagnosticsSettings(StrictModel):
         return accept
 
 
+BROUGHT = ("policy", "economics")
+"""What some data bring their own of along, which not every verb that takes data reads."""
+
+
 class Terminal(StrictModel):
     """What every verb takes: how it answers."""
 
@@ -106,6 +110,9 @@ class Terminal(StrictModel):
             raise _not_looked_up(where, str(error).splitlines()[0]) from error
         assert isinstance(plain, dict)
         plain.pop("experiment", None)  # only its contents count, and they are merged by now
+        for key in BROUGHT:
+            if key not in cls.model_fields and (plain.get("data") or plain.get(key, ...) is None):
+                plain.pop(key, None)
         settings = validate(cls, {str(key): value for key, value in plain.items()}, "")
         written = OmegaConf.to_container(config, resolve=False)
         settings._written = written if FROM_ENVIRONMENT in str(written) else None
@@ -149,10 +156,14 @@ Report = Literal["full", "light", "none"]
 """How much a run's report holds: all figures; ROC, calibration, SHAP and the tables; or card and metrics alone."""
 
 
+RESPONSE = Component.of({"_target_": "tippingpoint.models.learners.response.Response"}, "learner.response")
+
+
 class Settings(Terminal):
     """A job's settings, as `conf/config.yaml` lists them."""
 
     model: dict[str, Component] = Field(min_length=1)
+    learner: dict[str, Component] = Field(default={"response": RESPONSE}, min_length=1)
     data: Component
     policy: Component
     economics: Component
@@ -179,6 +190,17 @@ class Settings(Terminal):
     def reported(self) -> Report:
         """The report that is written: the one asked for, or else under a sweep a light one."""
         return self.report or ("light" if self.tracking.sweep_id else self.unless_asked)
+
+
+class CompareSettings(Settings):
+    """A comparison's settings, as `conf/compare.yaml` lists them."""
+
+    evaluate: Literal["held_out", "crossfit"] = "held_out"
+    """Which users carry the uplift: those of test, or all, each decided for by models of other folds."""
+    repeats: int = Field(default=0, ge=0, le=100)
+    """Further splits that show how far the split moves the verdict."""
+    workers: int = Field(default=1, ge=1, le=256)
+    """Processes that fit the models of folds and further splits."""
 
 
 Objective = Literal["roc_auc", "pr_auc", "log_loss", "brier", "value", "spend", "features", "nodes"]
@@ -413,6 +435,8 @@ class ScoreSettings(Terminal):
     input_parameters: dict[str, str | int | float | bool | None] = {}
     input_separator: Separator | None = None
     input_encoding: Encoding | None = None
+    data: Component | None = None
+    days: int = Field(default=1, ge=1)
     to: str | None = None
     model: Annotated[str | None, NAMED] = None
     only: list[str] = []
@@ -428,6 +452,15 @@ class ScoreSettings(Terminal):
     quarantine_share: float = Field(default=0.05, ge=0, le=1)
     diagnostics: DiagnosticsSettings = DiagnosticsSettings()
     tracking: ScoreTracking = ScoreTracking()
+
+
+class FeatureSettings(Terminal):
+    """Users of raw events as of a day, as `conf/features.yaml` lists it."""
+
+    data: Component
+    as_of: Day | None = None
+    days: int = Field(default=1, ge=1)
+    to: str | None = None
 
 
 class Serve(Terminal):

@@ -92,7 +92,7 @@ class Subject:
     @property
     def reasons(self) -> Reasons:
         """What explains its scores."""
-        return Reasons(self.family, self.decider.classifier, self.decider.columns, self.decider.deployment.reference)
+        return Reasons.of(self.family, self.decider)
 
 
 def store_file() -> Path | None:

@@ -88,13 +88,50 @@ def split(users: Users, shares: Split) -> Parts:
     """
     side = sides(users, shares)
     parts = Parts(*(users.take(side == part) for part in range(3)))
+    _refuse_empty(parts, "", len(users), "Bring more users, or change split.train and split.validation.")
+    return parts
+
+
+def slices(users: Users, salt: str, number: int) -> np.ndarray:
+    """(n,) fold of each user: equal slices of the positions that sides are cut by."""
+    return (position(users.unit, salt) * number).astype(np.int64)
+
+
+def roles(fold: np.ndarray, held: int, number: int, others: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(n,) bool each, who is train, validation and test at a fold's turn, as `turn` cuts users."""
+    before = (held - fold) % number  # 0: held out, 1: the fold before it, …
+    return (before > 1) & (before <= others), before == 1, before == 0
+
+
+def turn(users: Users, fold: np.ndarray, held: int, number: int, others: int) -> Parts:
+    """Put one fold in the place of test, the one before it in that of validation, those before that in that of train.
+
+    With 5 slices and all 4 others the turn of the last is the usual split of 0.6, 0.2 and 0.2.
+
+    Parameters
+    ----------
+    fold
+        (n,) as `slices` gives them; there are `number`.
+    others
+        How many of the other folds train and validation have together, at least 2.
+
+    Raises
+    ------
+    InputError
+        As `split` does.
+    """
+    parts = Parts(*(users.take(mask) for mask in roles(fold, held, number, others)))
+    _refuse_empty(parts, f" of fold {held + 1}", len(users), "Bring more users, or type evaluate=held_out.")
+    return parts
+
+
+def _refuse_empty(parts: Parts, of: str, users: int, remedy: str) -> None:
     for name in ("train", "validation", "test"):
         counts = np.bincount(getattr(parts, name).outcome, minlength=2)
         if counts.min() < 2:
             raise InputError(
                 "split",
-                f"the {name} part has {counts[1]} users with outcome 1 and {counts[0]} with 0, of {len(users)} in all;"
+                f"the {name} part{of} has {counts[1]} users with outcome 1 and {counts[0]} with 0, of {users} in all;"
                 " each needs at least 2",
-                "Bring more users, or change split.train and split.validation.",
+                remedy,
             )
-    return parts

@@ -1,21 +1,28 @@
 """Asking: every component built, users loaded and split, evidence gathered, before any model is fitted."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from tippingpoint.config.settings import Settings
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.core.overrides import override
 from tippingpoint.data.source import Source
-from tippingpoint.data.splits import split
+from tippingpoint.data.splits import Parts, split
 from tippingpoint.data.users import Users
 from tippingpoint.economics import Economics
 from tippingpoint.experiment.diagnostics import Chosen, data, evidence
 from tippingpoint.experiment.evidence import kind_of, log_of, rarely_taken
 from tippingpoint.experiment.spec import ExperimentSpec
 from tippingpoint.experiment.valuation import ValuedUsers
+from tippingpoint.models.effect_models import EffectLearner
 from tippingpoint.models.family import Family
+from tippingpoint.models.learners.learner import Learner
+from tippingpoint.models.learners.response import Response
+from tippingpoint.offpolicy.evidence import Kind, Log
 from tippingpoint.policies.direction import check_direction
 from tippingpoint.policies.policy import Policy
+from tippingpoint.policies.top_fraction import Ranked
 
 
 def ask(settings: Settings, source: Source | None = None) -> ExperimentSpec:
@@ -27,7 +34,7 @@ def ask(settings: Settings, source: Source | None = None) -> ExperimentSpec:
         For anything the config or the data get wrong; nothing is logged by then.
     """
     chosen = Chosen.of(settings.diagnostics)
-    families = {name: part.build(Family, f"model.{name}") for name, part in settings.model.items()}
+    families, learners = contestants(settings)
     policy = settings.policy.build(Policy, "policy")
     economics = settings.economics.build(Economics, "economics")
     source = source or settings.data.build(Source, "data")
@@ -35,6 +42,7 @@ def ask(settings: Settings, source: Source | None = None) -> ExperimentSpec:
         source = source.model_copy(update={"quarantine": None})
     decided = set(policy.actions.values())
     economics.check(decided | {"none"})
+    _refuse_without_effects(policy, families, learners)
     users = source.loaded
     _refuse_idle_costs(users, economics)
     check_direction(policy, users.contract)
@@ -46,18 +54,19 @@ def ask(settings: Settings, source: Source | None = None) -> ExperimentSpec:
         rarely_taken(parts.test, decided)
     assigned = evidence.of_assignment(users, kind, settings.seed, chosen)
     found = (*chosen.settle(data.of_users(users)), *assigned.findings, *chosen.settle(evidence.of_kind(users, kind)))
-    log = log_of(kind, parts.train, parts.test, settings.seed) if kind in ("experiment", "logged") else None
+    log = _log(kind, parts, settings.seed)
     allowed = assigned.vetoed, chosen.accept
     valued = ValuedUsers.of(kind, parts.train, parts.test, actions, economics, settings.seed, log, *allowed)
     return ExperimentSpec(
         name=source.question,
         origin=source.origin,
-        select_by=settings.select_by,
+        select_by="value" if learners else settings.select_by,
         explain_rows=settings.explain_rows,
         seed=settings.seed,
         users=users,
         parts=parts,
         families=families,
+        learners=learners,
         policy=policy,
         economics=economics,
         actions=actions,
@@ -74,6 +83,61 @@ def ask(settings: Settings, source: Source | None = None) -> ExperimentSpec:
         findings=found,
         log=log,
     )
+
+
+def contestants(settings: Settings) -> tuple[dict[str, Family], dict[str, EffectLearner]]:
+    """The family of every contestant, each family with each learner; and the learner of those that predict effects.
+
+    Raises
+    ------
+    InputError
+        For what the config gets wrong.
+    """
+    families = {name: part.build(Family, f"model.{name}") for name, part in settings.model.items()}
+    found: dict[str, Family] = {}
+    learners: dict[str, EffectLearner] = {}
+    for learner, part in settings.learner.items():
+        of = part.build(Learner, f"learner.{learner}")
+        for name, family in families.items():
+            one = EffectLearner(name, learner, of)
+            if isinstance(of, Response):
+                found[name] = family
+            elif found.setdefault(one.name, family) is not family:
+                raise InputError("learner", f"two contestants are called {one.name}", "Give one of them another key.")
+            else:
+                learners[one.name] = one
+    return found, learners
+
+
+def _refuse_without_effects(policy: Policy, families: dict[str, Family], learners: dict[str, EffectLearner]) -> None:
+    """Refuse a policy that goes by effects beside a contestant that predicts none, before any user is read."""
+    if policy.reads_effects and (lacking := [name for name in families if name not in learners]):
+        own = " To rank each contestant by its own score type policy.by=own." if isinstance(policy, Ranked) else ""
+        what = f"{policy.name} goes by the effect of an action; {lacking[0]} predicts the chance of the outcome alone"
+        raise InputError("policy", what, f"Type learner=dr, or another policy.{own}")
+
+
+def asked_of(question: ExperimentSpec, parts: Parts) -> ExperimentSpec:
+    """Ask the same of users on other sides: the evidence of the new test users is fitted on the new train users."""
+    kind = question.evidence.kind
+    log = _log(kind, parts, question.seed)
+    allowed = question.evidence.vetoed, question.chosen.accept
+    prices = question.actions, question.economics, question.seed
+    valued = ValuedUsers.of(kind, parts.train, parts.test, *prices, log, *allowed)
+    return replace(
+        question,
+        parts=parts,
+        evidence=valued.evidence,
+        reward_intercept=valued.reward_intercept,
+        reward_slope=valued.reward_slope,
+        log=log,
+        best_auc=None,
+        baselines=(),
+    )
+
+
+def _log(kind: Kind, parts: Parts, seed: int) -> Log | None:
+    return log_of(kind, parts.train, parts.test, seed) if kind in ("experiment", "logged") else None
 
 
 def _refuse_idle_costs(users: Users, economics: Economics) -> None:

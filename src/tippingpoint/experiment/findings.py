@@ -39,7 +39,7 @@ def _of_candidate(candidate: Candidate, question: ExperimentSpec) -> Iterator[Fi
             gap=candidate.explanation.gap,
         )
     )
-    decision = question.valued.decide(candidate.policy, candidate.score)
+    decision = question.valued.decide(candidate.policy, candidate.found)
     if question.log is not None and question.evidence.measured:
         kept = np.array([question.users.actions.index(action) for action in question.actions])
         slope = np.zeros((len(test), len(question.users.actions)))
@@ -48,7 +48,7 @@ def _of_candidate(candidate: Candidate, question: ExperimentSpec) -> Iterator[Fi
         yield from evidence.of_weights(evidence.Weights.of(question.log, kept[decision], slope, estimated, test.codes))
     if question.evidence.measured:
         yield evidence.inconclusive_uplift(candidate.value.uplift)
-    yield from policy.of_policy(policy.Decided.of(candidate.policy, test, candidate.score))
+    yield from policy.of_policy(policy.Decided.of(candidate.policy, test, candidate.found))
     yield without_a_model(candidate, question)
 
 

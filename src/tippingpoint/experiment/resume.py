@@ -27,7 +27,7 @@ REPORTS = ("none", "light", "full")
 """Each holds what those before it hold."""
 
 NOT_THE_RESULT: dict[str, Any] = {
-    **dict.fromkeys(("output", "debug", "force", "tracking", "report"), True),
+    **dict.fromkeys(("output", "debug", "force", "tracking", "report", "workers"), True),
     "tune": {"workers", "storage"},
 }
 
@@ -57,8 +57,8 @@ class Finished(Exception):
 def config_digest(settings: "Settings", question: "ExperimentSpec", job: str) -> str:
     """Digest of what decides the result of a job: its config, the content of the users, the code.
 
-    How it answers (`output`, `debug`), who works on it (`tune.workers`, `tune.storage`), how much is written of it
-    (`report`) and where it is filed does not count; whether it is registered does.
+    How it answers (`output`, `debug`), who works on it (`workers`, `tune.workers`, `tune.storage`), how much is written
+    of it (`report`) and where it is filed does not count; whether it is registered does.
     """
     return _digest(settings, job, question.users.digest, code_of(question.families, question.policy))
 
@@ -86,9 +86,10 @@ def code_of(families: "Mapping[str, Family]", policy: "Policy", source: "Source 
     from tippingpoint.tracking.provenance import code_version
 
     packages = [package for family in families.values() for package in family.packages]
+    classes = [*dict.fromkeys(map(type, families.values())), type(policy)]
     if source is None:
-        return code_version([*map(type, families.values()), type(policy)], packages)
-    return code_version([*map(type, families.values()), type(policy), type(source)], [*packages, *MAKING_USERS])
+        return code_version(classes, packages)
+    return code_version([*classes, type(source)], [*packages, *MAKING_USERS])
 
 
 def own_tags(settings: "Settings", question: "ExperimentSpec", job: str) -> dict[str, str]:
@@ -178,6 +179,28 @@ def left_registering(
     ended = "attributes.status != 'FINISHED' and attributes.status != 'RUNNING'"
     with backend.store_errors():
         left = client.search_runs([experiment], f"{wanted} and {ended}", max_results=1)
+    return str(left[0].info.run_id) if left else None
+
+
+def left_half_done(
+    client: "Client", experiment: str, settings: "Settings", own: dict[str, str], job: str
+) -> str | None:
+    """The newest run of a job of the same digest that was cut short, whose parts may be taken over; never with `force`.
+
+    Parameters
+    ----------
+    own
+        Tags of the job's outermost run, as `own_tags` gives them.
+    """
+    from tippingpoint.tracking import backend
+
+    if settings.force:
+        return None
+    wanted = f"tags.`{JOB}` = '{job}' and tags.`{DIGEST}` = '{own[DIGEST]}'"
+    ended = "attributes.status != 'FINISHED' and attributes.status != 'RUNNING'"
+    with backend.store_errors():
+        order = ["attributes.start_time DESC"]
+        left = client.search_runs([experiment], f"{wanted} and {ended}", max_results=1, order_by=order)
     return str(left[0].info.run_id) if left else None
 
 

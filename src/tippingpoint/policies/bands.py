@@ -79,7 +79,7 @@ class Bands(Policy):
         return self.bands
 
     @property
-    def score_cuts(self) -> tuple[float, ...]:
+    def score_cuts(self) -> tuple[float, ...] | None:
         return self.cuts
 
     def segment(self, score: np.ndarray, features: pd.DataFrame) -> np.ndarray:

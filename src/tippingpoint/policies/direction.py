@@ -14,7 +14,8 @@ def check_direction(
     """Refuse bands that act on those least likely to have an outcome that is not wanted, or do not say whom they mean.
 
     Of a wanted outcome both ends are sensible: one wins back those unlikely to renew, or prompts those about to
-    convert. One that is not wanted, as to leave, is prevented where it is likely. Which end bands mean is never
+    convert. One that is not wanted, as to leave, is prevented where it is likely. Gains of effects are of the wanted
+    outcome whichever it is. Which end bands mean is never
     guessed from the order of their names: `acts_on` says it.
 
     Parameters
@@ -35,7 +36,7 @@ def check_direction(
         With what to type instead.
     """
     outcome = contract.outcome
-    if contract.good or not isinstance(policy, Bands | Ranked):
+    if contract.good or policy.reads_effects or not isinstance(policy, Bands | Ranked):
         return
     acts_on = policy.acts_on if isinstance(policy, Bands) else None
     end, first, last = acted_end(policy), policy.segments[0], policy.segments[-1]

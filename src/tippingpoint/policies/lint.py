@@ -67,7 +67,7 @@ def lint(
     at_hand = np.zeros(len(features)) if score is None else score
     if isinstance(policy, Rules):
         remarks += _rules(policy, features, at_hand)
-    code = policy.segment(at_hand, features)
+    code = policy.assign(at_hand, features)
     counts = np.bincount(code, minlength=len(policy.segments))
     rows = [
         {"segment": s, "action": policy.actions[s], "users": int(n), "share": n / len(features)}
@@ -77,7 +77,8 @@ def lint(
         if not row["users"]:
             why = ""
             if isinstance(policy, Bands):
-                why = f"; scores run from {at_hand.min():.3f} to {at_hand.max():.3f}"
+                axis = policy.axis(at_hand)
+                why = f"; scores run from {axis.min():.3f} to {axis.max():.3f}"
             remarks.append(Remark("unreachable", f"no user is {row['segment']}{why}", 0))
     return Lint(remarks, pd.DataFrame(rows))
 
@@ -209,7 +210,7 @@ def diff(first: Policy, second: Policy, features: pd.DataFrame, scores: tuple[np
     for word, one, other in (("gone", a, b), ("new", b, a)):
         if lone := [f"{key} {value}" for key, value in one.items() if key not in other]:
             written.append(f"{word}: {'; '.join(lone)}")
-    codes = first.segment(scores[0], features), second.segment(scores[1], features)
+    codes = first.assign(scores[0], features), second.assign(scores[1], features)
     count = np.zeros((len(first.segments), len(second.segments)), dtype=np.int64)
     np.add.at(count, codes, 1)
     rows = [

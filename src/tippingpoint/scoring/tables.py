@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import duckdb
 import polars as pl
 
+from tippingpoint.core import stopping
 from tippingpoint.core.errors import InputError, OutsideError, TippingpointError
 from tippingpoint.data import database
 from tippingpoint.data.database import quoted, quoted_table
@@ -86,6 +87,7 @@ def _duckdb(url: str, table: str, columns: dict[str, str], keys: tuple[str, str]
             connection.execute(f"insert into {_upserted(table, list(columns), keys, there or [])}")
             connection.unregister(BLOCK)
             rows += len(block)
+        stopping.check()
         connection.execute("commit")
     except (duckdb.BinderException, duckdb.ConversionException) as error:
         raise _other(table, database.first_line(error)) from error
@@ -131,6 +133,7 @@ def _postgresql(url: str, table: str, columns: dict[str, str], keys: tuple[str, 
                 copy.write(block.write_csv(include_header=False, datetime_format="%Y-%m-%dT%H:%M:%SZ"))
                 rows += len(block)
         server.execute(f"insert into {_upserted(table, list(columns), keys, there or [])}".encode())
+        stopping.check()
         return rows
 
 

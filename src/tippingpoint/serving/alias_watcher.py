@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tippingpoint.core import stopping
 from tippingpoint.core.errors import TippingpointError
 from tippingpoint.serving.log import say
 from tippingpoint.serving.metrics import Metrics
@@ -73,6 +74,7 @@ class Follower:
             self.metrics.failed.inc()
             say("version did not load", version=version, why=self.failed.why, serving=self.current.reference)
             return
+        stopping.check()  # in a thread it ends that
         before, self.current, self.failed, self.since = self.current, fresh, None, time.time()
         self.metrics.serves(fresh.name, fresh.version, fresh.policy_digest)
         self.metrics.reloads.inc()

@@ -9,6 +9,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from tippingpoint.config.settings import ServeSettings
+from tippingpoint.core import stopping
 from tippingpoint.core.errors import InputError
 from tippingpoint.data.days import start
 from tippingpoint.reports.result import Result
@@ -93,6 +94,7 @@ def serve(settings: ServeSettings) -> ServeResult:
     say("serving", address=address(host, port), serving=follower.current.reference, follows=reference)
     room = Room(most_connections(), lambda why: metrics.closed.labels(why).inc())
     app = application(follower, metrics, limits, key, settings.access_log)
+    stopping.check()
     server(app, room).run(sockets=[listening])
     stop.set()
     watching.join(ENDS)

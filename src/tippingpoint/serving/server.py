@@ -5,10 +5,12 @@ import signal
 import socket
 from collections.abc import Iterator
 from functools import partial
+from types import FrameType
 
 import uvicorn
 from starlette.types import ASGIApp
 
+from tippingpoint.core import stopping
 from tippingpoint.core.errors import OutsideError
 from tippingpoint.serving.connections import Connection, Room
 
@@ -57,6 +59,11 @@ class _Server(uvicorn.Server):
             for connection in list(self.server_state.connections):
                 connection.look()  # type: ignore[union-attr]  # all are ours
         return await super().on_tick(counter)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Finish what is under way; no other version takes over meanwhile."""
+        stopping.note(sig)
+        super().handle_exit(sig, frame)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -12,10 +12,11 @@ import yaml
 from tippingpoint.config.settings import SimulateSettings
 from tippingpoint.core.run_reference import RunReference
 from tippingpoint.experiment.diagnostics import tags as found_tags
-from tippingpoint.experiment.simulation_result import PAIR, Simulation
+from tippingpoint.experiment.simulation_result import Simulation
 from tippingpoint.experiment.thresholds import CutOffs, SimulationRequest
 from tippingpoint.offpolicy.hidden_driver import FLIPS_FROM
 from tippingpoint.offpolicy.statistics import Estimate
+from tippingpoint.offpolicy.sufficient_statistics import PAIR
 from tippingpoint.reports.markdown import shortened
 from tippingpoint.reports.palette import colour
 from tippingpoint.simulation import figures
@@ -60,7 +61,7 @@ def record(
                 _child(simulation, model, child)
         saved = views.seed(client, experiment, [views.uplift(simulation.kind)])
         pages = {"Report": backend.page(f"{parent.path}/artifacts/{REPORT}"), **saved}
-        parent.tags({"mlflow.note.content": shortened(views.described(pages) + simulation_card(simulation), "run")})
+        parent.tags({"mlflow.note.content": shortened(simulation_card(simulation) + views.described(pages), "run")})
     return RunReference(parent.run_id, backend.page(parent.path), None, pages)
 
 

@@ -88,8 +88,9 @@ def held(client: MlflowClient, registered: ModelVersion, model: LoadedModel) -> 
             for c, kind in model.columns.items()
         }
     )
+    found = np.array([0.5]) if model.actions is None else np.full((1, len(model.actions) + 1), 0.5)
     try:
-        policy.segment(np.array([0.5]), empty)
+        policy.assign(found, empty)
     except InputError as error:
         what = f"its policy cannot decide a user alone ({error.what})"
         raise InputError(exact, what, "Name a version of another policy.") from error
@@ -162,5 +163,7 @@ def _fits(exact: str, model: LoadedModel, policy: Policy, deployment: Deployment
     read = {name for _, _, names in getattr(prepare, "transformers_", []) for name in names}
     if not read <= set(model.columns):
         raise InputError(exact, f"its model reads {sorted(read - set(model.columns))}, its signature does not", remedy)
+    if policy.reads_effects and model.actions is None:
+        raise InputError(exact, "its policy goes by effects, and its model predicts none", remedy)
     if lost := sorted(set(policy.actions.values()) - set(deployment.actions)):
         raise InputError(exact, f"its policy gives {lost}, its deployment.json has no response to it", remedy)

@@ -14,6 +14,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import PERMISSION_DENIED, ErrorCode
 
+from tippingpoint.core import stopping
 from tippingpoint.core.errors import OutsideError, RefusedError
 from tippingpoint.tracking.actor import Actor
 from tippingpoint.tracking.backend import STORE_ERRORS, StoreRefusedError, named, outside, shown, store_errors
@@ -68,6 +69,7 @@ def _try(what: str, of: str, write: Callable[[], object]) -> None:
     for attempt in range(TRIES):
         time.sleep(attempt * PAUSE)
         try:
+            stopping.check()
             with store_errors():
                 write()
             return
@@ -135,7 +137,9 @@ def append(
             if not announced:  # who may not edit the model is told here
                 _try(name, "", lambda: client.set_registered_model_tag(name, ANNOUNCED + claim, digest))
                 announced = True
-            make_journal(client, name)
+            if not journal.entries:
+                make_journal(client, name)
+            stopping.check()
             client.create_model_version(journal_name(name), source or f"models:/{name}/{version}", tags=tags)
         except STORE_ERRORS as error:
             if is_refusal(error):
@@ -176,6 +180,7 @@ def judged(client: MlflowClient, name: str, look: Entry, kind: Kind, judgement: 
     OutsideError
         When the store cannot be used; the look counts all the same.
     """
+    stopping.check()
     with store_errors():
         for key, value in {"judgement": json.dumps(judgement), "kind": kind}.items():
             client.set_model_version_tag(journal_name(name), str(look.number), key, value)

@@ -10,6 +10,7 @@ from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 
+from tippingpoint.core import stopping
 from tippingpoint.core.errors import InputError, OutsideError, nearest
 from tippingpoint.core.overrides import override
 from tippingpoint.tracking.backend import STORE_ERRORS, literal, named, outside, shown, store_errors, visible
@@ -28,7 +29,7 @@ from tippingpoint.tracking.journal import (
     journal_name,
     model_of,
     moves,
-    read,
+    read_with_model,
 )
 from tippingpoint.tracking.refusals import is_refusal
 from tippingpoint.tracking.registry import CHALLENGER
@@ -161,7 +162,10 @@ def copied(client: MlflowClient, version: ModelVersion, to: str) -> str:
     source = f"models:/{version.name}/{version.version}"
     with store_errors():
         there = versions(client, to, f"source_path = {literal(source)}")
-        return str((there[-1] if there else client.copy_model_version(source, to)).version)
+        if not there:
+            stopping.check()
+            there = [client.copy_model_version(source, to)]
+        return str(there[-1].version)
 
 
 def check_environment(client: MlflowClient, name: str, to: str) -> None:
@@ -200,11 +204,13 @@ def registry_status(client: MlflowClient, journal: Journal, describe: Describe) 
 
     The description is left out: it shows looks too, and is written when a champion moves.
     """
-    there = aliases(client, journal.name)
+    with store_errors():
+        model = model_of(client, journal.name)
+    there = {key: str(value) for key, value in model.aliases.items()} if model else {}
     behind: list[str] = []
-    if journal.head is not None:
+    if journal.head is not None and model is not None:
         with store_errors():
-            behind = [what for what, _ in _differing(client, journal, describe) if what != DESCRIPTION]
+            behind = [what for what, _ in _differing(client, journal, model, describe) if what != DESCRIPTION]
             numbers = {number for number in (journal.previous, journal.champion) if number}
             behind += [
                 f"version {number} was deleted" for number in sorted(numbers - _still(client, journal.name, numbers))
@@ -234,14 +240,15 @@ def carry_out(client: MlflowClient, name: str, entry: Entry, describe: Describe)
     reason: Exception | None = None
     for attempt in range(TRIES):
         time.sleep(attempt * PAUSE)
-        journal = read(client, name, newest=NEWEST)
+        journal, model = read_with_model(client, name, newest=NEWEST)
         try:
-            if not _mine(journal, entry):
+            if model is None or not _mine(journal, entry):
                 return journal, tuple(written)
-            todo = _differing(client, journal, describe)
+            todo = _differing(client, journal, model, describe)
             for what, write in todo:
-                if moves(client, name).at != journal.at:
+                if _moved(client, journal):
                     break
+                stopping.check()
                 write()
                 written.append(what)
         except STORE_ERRORS as error:  # two that write the same alias at once
@@ -249,12 +256,22 @@ def carry_out(client: MlflowClient, name: str, entry: Entry, describe: Describe)
                 raise outside(error) from error
             reason = error
             continue
-        if not todo and moves(client, name).at == journal.at:
+        if not todo and not _moved(client, journal):
             return journal, tuple(written)
     what = f"does not keep what it is told ({reason or ', '.join(written)})"
     raise OutsideError(
         f"store {shown()}", what, f"Type tippingpoint promote resume {entry.number} {override('name', name)}."
     )
+
+
+def _moved(client: MlflowClient, journal: Journal) -> bool:
+    """Whether somebody moved the champion since a journal was read with its newest entry.
+
+    That takes a newer entry, which is quickly looked for; only where there is one the journal is read again.
+    """
+    newest = versions(client, journal_name(journal.name), newest=1)
+    same = [int(version.version) for version in newest] == [journal.written]
+    return not same and moves(client, journal.name).at != journal.at
 
 
 def _mine(journal: Journal, entry: Entry) -> bool:
@@ -265,12 +282,15 @@ def _mine(journal: Journal, entry: Entry) -> bool:
 
 def describe_again(client: MlflowClient, journal: Journal, describe: Describe) -> None:
     """Write the description of a registered model anew, once something was judged that moved nothing."""
+    stopping.check()
     with store_errors():
         for _, write in _described(client.get_registered_model(journal.name), client, journal, describe):
             write()
 
 
-def _differing(client: MlflowClient, journal: Journal, describe: Describe) -> list[tuple[str, Callable[[], object]]]:
+def _differing(
+    client: MlflowClient, journal: Journal, model: RegisteredModel, describe: Describe
+) -> list[tuple[str, Callable[[], object]]]:
     """What the store does not say as the journal does, each with what writes it.
 
     Tags come first, so that whoever follows the alias finds them; that all is carried out comes last. Versions that
@@ -290,7 +310,6 @@ def _differing(client: MlflowClient, journal: Journal, describe: Describe) -> li
         else:
             todo.append((f"no alias {key}", lambda: client.delete_registered_model_alias(name, key)))
 
-    model = client.get_registered_model(name)
     still = _still(client, name, {*_tags(journal), journal.previous, journal.champion})
     there = {key: str(value) for key, value in model.aliases.items()}
     for number, wanted in _tags(journal).items():
@@ -361,6 +380,7 @@ def reasons_given(entry: Entry) -> dict[str, str]:
 def refuse(client: MlflowClient, name: str, number: str, entry: Entry) -> None:
     """Tags of a version that the gate refused."""
     tags = {"validation_status": "refused", "gate": reasons_given(entry)["gate"]}
+    stopping.check()
     with store_errors():
         for key, value in tags.items():
             client.set_model_version_tag(name, number, key, value)

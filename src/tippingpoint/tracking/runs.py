@@ -29,6 +29,7 @@ from tippingpoint.core import leases, stopping
 from tippingpoint.data.users import FeatureSchema, Users
 from tippingpoint.decisions import Deployment
 from tippingpoint.models.calibration import Model
+from tippingpoint.models.learners.effects import predicts_effects
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.policies.policy import Policy
 from tippingpoint.tracking.backend import STORE_ERRORS, every, probe, store_errors, uri
@@ -42,6 +43,8 @@ TYPES = {"number": "double", "category": "string"}
 PARAMS, METRICS = 100, 1000
 """How many MLflow takes in one write."""
 OUTCOMES = Schema([TensorSpec(np.dtype("float64"), (-1, 2))])
+EFFECTS = Schema([TensorSpec(np.dtype("float64"), (-1, -1))])
+"""The chance of the outcome, that under none, and what each other action adds; the tag `actions` names them."""
 
 
 class Run:
@@ -60,12 +63,16 @@ class Run:
         """Its page in the MLflow UI."""
         return f"experiments/{self.experiment}/runs/{self.run_id}"
 
+    def _batch(self, **what: Any) -> None:
+        """One write to the run, if the process was not told to stop."""
+        stopping.check()
+        self.client.log_batch(self.run_id, **what)
+
     def params(self, config: Mapping[str, Any]) -> None:
         """Log a config's leaves under their dotted paths."""
-        stopping.check()
         params = [Param(_key(key), value) for key, value in _leaves(config)]
         for first in range(0, len(params), PARAMS):
-            self.client.log_batch(self.run_id, params=params[first : first + PARAMS])
+            self._batch(params=params[first : first + PARAMS])
 
     def metrics(
         self, metrics: Mapping[str, Estimate | float], model_id: str | None = None, users: Users | None = None
@@ -81,7 +88,7 @@ class Run:
             flat |= {key: value for key, value in ends.items() if value is not None and np.isfinite(value)}
         flat = {key: value for key, value in flat.items() if key not in there}
         entries = [Metric(key, value, now, 0, model_id=model_id, **link) for key, value in flat.items()]
-        self.client.log_batch(self.run_id, metrics=entries)
+        self._batch(metrics=entries)
 
     def curves(self, curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
         """Log curves as metric steps: for each name (n,) whole steps and values, so that runs overlay in the UI.
@@ -96,11 +103,11 @@ class Run:
             if np.isfinite(value)
         ]
         for start in range(0, len(entries), METRICS):
-            self.client.log_batch(self.run_id, metrics=entries[start : start + METRICS])
+            self._batch(metrics=entries[start : start + METRICS])
 
     def tags(self, tags: Mapping[str, str]) -> None:
         """Set tags; `mlflow.note.content` is the run's description."""
-        self.client.log_batch(self.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+        self._batch(tags=[RunTag(key, value) for key, value in tags.items()])
 
     def artifacts(self, folder: Path) -> None:
         """Upload all files of a folder."""
@@ -123,6 +130,7 @@ class Run:
         entity = Dataset(
             part, users.digest, "local", json.dumps({"uri": origin}), json.dumps(schema), json.dumps(profile)
         )
+        stopping.check()
         self.client.log_inputs(self.run_id, [DatasetInput(entity, [InputTag("mlflow.data.context", part)])])
 
     def model(
@@ -146,23 +154,26 @@ class Run:
             return str(logged.model_id)
         # `mlflow.sklearn.log_model` cannot be repeated where it was cut: it links model and run without looking.
         location, id_ = logged.artifact_location, logged.model_id
+        effects = predicts_effects(model.classifier)
+        outputs = EFFECTS if effects else OUTCOMES
         written = mlflow.models.Model(artifact_path=location, model_uuid=id_, model_id=id_, run_id=self.run_id)
         with tempfile.TemporaryDirectory() as temporary:
             mlflow.sklearn.save_model(
                 model.classifier,
                 str(folder := Path(temporary, "model")),
                 mlflow_model=written,
-                signature=ModelSignature(inputs=_inputs(contract), outputs=OUTCOMES),
+                signature=ModelSignature(inputs=_inputs(contract), outputs=outputs),
                 input_example=example,
                 pip_requirements=[f"{package}=={version(package)}" for package in model.family.packages],
-                pyfunc_predict_fn="predict_proba",
+                pyfunc_predict_fn="predict" if effects else "predict_proba",
                 serialization_format="skops",
-                skops_trusted_types=list(model.family.trusted),
+                skops_trusted_types=list(model.trusted or model.family.trusted),
             )
             beside = {"policy": policy.bound(), "deployment": deployment.model_dump(mode="json")}
             for name, content in beside.items():
                 (folder / f"{name}.json").write_text(json.dumps(content, indent=2))
             self.client.log_model_artifacts(id_, str(folder))
+        stopping.check()
         linked = {output.model_id for output in self.client.get_run(self.run_id).outputs.model_outputs}
         if id_ not in linked:
             self.client.log_outputs(self.run_id, [LoggedModelOutput(id_, step=0)])
@@ -189,6 +200,7 @@ def run(
     lineage = {PARENT: parent.run_id} if parent else {}
     with store_errors(), leases.lease() as lease:
         own = {"mlflow.runName": name, HOST: leases.here(), LEASE: lease, **lineage}
+        stopping.check()
         run_id = again or client.create_run(experiment, run_name=name, tags={**tags, **own}).info.run_id
         if again:
             with _statuses():
@@ -215,6 +227,7 @@ def run(
 
 def create(client: MlflowClient, experiment: str, name: str, tags: Mapping[str, str], start: int) -> str:
     """Create a run that gathers others which ended before it; `start` in milliseconds. The caller must close it."""
+    stopping.check()
     opened = client.create_run(experiment, start, {**tags, "mlflow.runName": name, HOST: leases.here()}, name)
     return str(opened.info.run_id)
 

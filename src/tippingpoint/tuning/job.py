@@ -23,6 +23,7 @@ from tippingpoint.data.splits import development
 from tippingpoint.data.users import Users
 from tippingpoint.experiment.build import ask
 from tippingpoint.experiment.candidate import begin, run_tags
+from tippingpoint.experiment.decided import of_candidate
 from tippingpoint.experiment.findings import all_of
 from tippingpoint.experiment.fitted import FittedModel
 from tippingpoint.experiment.resume import stop_if_asked
@@ -58,7 +59,9 @@ class TuneResult(Result):
         """Ready for JSON."""
         filed = asdict(self.filed) if self.filed else {}
         found = all_of(self.question, *([self.tuned.candidate] if self.tuned.candidate else []))
-        told = {"findings": [finding.to_dict() for finding in found]}
+        told: dict[str, Any] = {"findings": [finding.to_dict() for finding in found]}
+        if self.tuned.candidate:
+            told["decision"] = of_candidate(self.question, self.tuned.candidate, self.filed).to_dict()
         return {**self.question.to_dict(), **self.tuned.to_dict(self.question.evidence.kind), **told, **filed}
 
     def render(self) -> RenderableType:
@@ -110,6 +113,8 @@ def tune(settings: TuneSettings, source: Source | None = None) -> TuneResult:
         bar.say(question.evidence_in_words)
         task.check(settings, question)
         get_ready(question.families.values())
+        bar.say("opening the store")
+        opened = begin(settings, question, "tune") if settings.tracking.log else None
         everyone = development(question.users, settings.split)
         bar.say("preparing folds")
         given = task.prepared(settings, question, everyone, Path(folder))
@@ -118,16 +123,15 @@ def tune(settings: TuneSettings, source: Source | None = None) -> TuneResult:
         if settings.force and search.reached:
             search = Search(task.again(given, settings, asks), asks)
         search.clear()
-        if not settings.tracking.log:
+        if opened is None:
             return _in_memory(settings, question, everyone, search, bar)
+        client, experiment, own = opened
+        tags = run_tags(question, "tune") | own | {"mlflow.runName": _name(settings, question)}
         with contextlib.ExitStack() as stack:
             hired = None if search.reached else stack.enter_context(crew(search.task))
             with _interruptible(hired, bar) as interrupted:
                 if hired is not None:
                     bar.begin(search.complete, search.target)
-                bar.say("opening the store")
-                client, experiment, own = begin(settings, question, "tune")
-                tags = run_tags(question, "tune") | own | {"mlflow.runName": _name(settings, question)}
                 lock = stack.enter_context(_lock(settings, question, search, client, experiment, tags))
                 if hired is not None:
                     with storage_errors(given.kept):  # inside the lock, whose errors are MLflow's

@@ -14,6 +14,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from tippingpoint.core.run_reference import RunReference
+from tippingpoint.experiment.decided import of_candidate
 from tippingpoint.experiment.diagnostics import diagnosed
 from tippingpoint.experiment.findings import all_of
 from tippingpoint.experiment.report import about, uplift_heads
@@ -120,7 +121,9 @@ def summary(question: ExperimentSpec, tuned: Tuned, filed: RunReference | None) 
     if tuned.put_back:
         lines.append(Text(f"Put in line again, since killed processes held them: {tuned.put_back}."))
     measured: list[RenderableType] = []
+    box: list[RenderableType] = []
     if tuned.candidate is not None:
+        box.append(of_candidate(question, tuned.candidate, filed).render())
         metrics = plain_table("Winner, refitted on train and validation, on test", ["metric", "value"])
         for name in ("roc_auc", "pr_auc", "log_loss", "calibration_slope"):
             metrics.add_row(words(name), interval(tuned.candidate.metrics[name], 3))
@@ -129,6 +132,7 @@ def summary(question: ExperimentSpec, tuned: Tuned, filed: RunReference | None) 
         metrics.add_row(heads[1], interval(tuned.candidate.value.uplift, 3))
         measured.append(metrics)
     return Group(
+        *box,
         *about(question),
         found,
         *measured,

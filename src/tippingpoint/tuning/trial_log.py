@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from tippingpoint.core import stopping
 from tippingpoint.core.errors import OutsideError
 from tippingpoint.tracking import backend, runs
 from tippingpoint.tracking.backend import store_errors
@@ -79,6 +80,7 @@ class TrialLog:
         return done
 
     def _file(self, trial: Tried) -> None:
+        stopping.check()
         tags = {
             "tippingpoint.job": "trial",
             PARENT: self.parent.run_id,
