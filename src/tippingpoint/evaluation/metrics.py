@@ -15,8 +15,8 @@ from tippingpoint.offpolicy.statistics import LEVEL, Estimate, mean, normal, squ
 
 REPLICATES = 500
 LEAST_OUTCOMES = 100
-"""Users of the rarer outcome below which a PR AUC has no interval: drawn worlds with 16 of them cover 86 % where 95 % is
-meant, with 30 88 to 90 %, with 50 89 %, with 100 94 %."""
+"""Users of the rarer outcome below which a PR AUC has no interval: in drawn worlds, where 95 % is meant, one on 16 of
+them covers 86 %, on 30 and 50 about 89 %, and on 100 about 94 %."""
 TOP = 0.10
 LOWER_IS_BETTER = ("log_loss", "brier")
 
@@ -38,8 +38,8 @@ def evaluate(
     """All metrics of (n,) calibrated scores against (n,) 0/1 outcomes.
 
     ROC AUC by DeLong, log loss and Brier as means, calibration slope and intercept by Fisher information, PR AUC and
-    lift by a bootstrap over users (500 replicates, percentiles); a PR AUC of few outcomes has none. The expected calibration error has no interval:
-    under resampling it is biased upward.
+    lift by a bootstrap over users (500 replicates, percentiles). Without an interval are a PR AUC of few outcomes, and
+    the expected calibration error: under resampling it is biased upward.
 
     Parameters
     ----------
