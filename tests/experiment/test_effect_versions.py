@@ -139,6 +139,7 @@ def test_simulate_sweeps_cut_offs_along_the_effect(here) -> None:
     assert {"logistic_dr"} <= set(ranking["rule"])
 
 
+@pytest.mark.programs
 def test_it_is_promoted_and_rolled_back(here) -> None:
     quick = ["gate.speed.milliseconds=100000", "gate.calibration=null", "gate.explanation=null", "gate.slices=null"]
     words = [f"model={VERSION}", *quick]

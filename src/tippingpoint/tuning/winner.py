@@ -153,7 +153,9 @@ def close(
     family, learner = (best.family, "response") if of is None else (of.family, of.learner)
     part = settings.model[family]
     chosen = part.model_copy(update={"arguments": {**part.arguments, **best.parameters}})
-    as_run = settings.model_copy(update={"model": {family: chosen}, "learner": {learner: settings.learner.get(learner, RESPONSE)}})
+    as_run = settings.model_copy(
+        update={"model": {family: chosen}, "learner": {learner: settings.learner.get(learner, RESPONSE)}}
+    )
     model_id = record(candidate, winner, as_run, parent, overview(winner))
     parent.metrics(
         {f"cv/{name}": value for name, value in best.values.items()}
