@@ -6,6 +6,7 @@ import shutil
 import socket
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,6 +28,15 @@ MODEL = "model=models:/conversion/1"
 SCORE = f"score input=users.csv to=a.csv {MODEL}"
 MEASURE = "measure decisions=d.parquet"
 SIMULATE = "simulate models=[models:/conversion/1] tracking.log=false cuts=10"
+EACH = (
+    "data=csv data.path=priced.csv data.target=converted data.action=action data.costs=[one,zero]"
+    " economics._target_=tippingpoint.economics.PerUser"
+)
+EACH += "".join(
+    f" economics.costs.{action}.{of}={of}"
+    for action in ("none", "discount_10", "checkout_prompt")
+    for of in ("one", "zero")
+)
 FILL = {
     "score … holdout=0.05": f"score input=users.csv to=held.csv {MODEL} holdout=0.05",
     "decisions='duckdb:///app.duckdb?table=…'": "decisions=duckdb:///app.duckdb?table=d",
@@ -92,6 +102,7 @@ WITH_A_MODEL = (
     Case("simulate models=[nonsense]", ["models=[models:/conversion/1]"]),
     Case("simulate models=[00000000000000000000000000000000]"),
     Case(f"{SIMULATE} budget.of_users=5"),
+    Case(f"{SIMULATE} budget.money=5 {EACH}"),
     Case(f"{SIMULATE} policy.actions.high=email", ["policy.actions.high=none"]),
     Case(f"{SIMULATE} policy.actions.high=email economics.actions.email.contact_cost=1", ["policy.actions.high=none"]),
     Case("policy lint clusters=[sessions_7d] to=c.png"),
@@ -113,17 +124,13 @@ WITH_SEVERAL = (
     Case("simulate models=[models:/other/1] tracking.log=false cuts=10"),
     Case("promote name=other model=1"),
     Case("promote resume 7 name=other"),
+    Case("measure decisions=both.parquet outcomes=o.csv", fill={"since=…": "since=2025-11-15"}),
     Case(f"{SIMULATE} data=csv data.path=unnamed.csv data.target=converted"),
     Case(f"{SIMULATE} tracking.log=true tracking.experiment=gone"),
 )
 NOT_TYPED = {
     "dashboard/intake.py as_they_are": "a page says it: tests/dashboard",
     "dashboard/uploads.py look_at_table": "a page says it: tests/dashboard",
-    "decisions/reasons.py Reasons._centre": "no shipped family is without it",
-    "measurement/job.py _joined": "two versions that mean other outcomes: tests/measurement",
-    "reports/web_server.py serve_pages": "one of its two is typed; the other takes a program that fails",
-    "simulation/job.py _asked": "one of its two is typed; the other takes prices of each user: tests/simulation",
-    "tracking/backend.py outside": "a server that does not answer: tests/tracking",
     "tracking/entries.py _taken": "a race: tests/soak",
     "tracking/entries.py append": "a race: tests/soak",
     "tracking/models.py check_files": "Spark: tests/tracking",
@@ -166,6 +173,7 @@ def tables(folder: Path) -> None:
     made = {
         "d": decisions,
         "odd": decisions.rename({"user_id": "user, id"}),
+        "both": decisions.with_columns(model=pl.when(later).then(pl.lit("models:/other/1")).otherwise("model")),
         "unnone": decisions.drop(f"{chance}none"),
         "unsummed": decisions.with_columns((pl.col(f"{chance}none") / 2).alias(f"{chance}none")),
         "unequal": decisions.with_columns(
@@ -197,6 +205,7 @@ def tables(folder: Path) -> None:
     for name, table in came.items():
         table.write_csv(folder / f"{name}.csv")
     users = pl.read_csv(folder / "users.csv")
+    users.with_columns(one=pl.lit(-1.5), zero=pl.lit(0.5)).write_csv(folder / "priced.csv")
     users.rename({"user_id": "who"}).write_csv(folder / "unnamed.csv")
     text = (folder / "users.csv").read_text()
     (folder / "latin.csv").write_bytes(text.replace("user_id", "âge,user_id", 1).encode("cp1252"))
@@ -207,6 +216,39 @@ def tables(folder: Path) -> None:
         for name, table in {"users": users, "d": decisions}.items():
             database.register("there", table)
             database.execute(f"create table {name} as select * from there")
+
+
+class Ended:
+    """A program that ended at once with an error."""
+
+    pid = 2**30
+
+    def __enter__(self) -> "Ended":
+        return self
+
+    def __exit__(self, *given: object) -> None:
+        pass
+
+    def wait(self, seconds: float = 0) -> int:
+        return 1
+
+
+def fail_once(typist: Typist, monkeypatch: pytest.MonkeyPatch, serves: str) -> None:
+    """Type what takes a store that is away, a model of another making, and a program that fails."""
+    from tippingpoint.decisions import reasons
+    from tippingpoint.reports import web_server
+
+    with monkeypatch.context() as patch:
+        broken = iter([Ended()])
+        patch.setattr(web_server.subprocess, "Popen", lambda *given, **named: next(broken, None) or went())
+        patch.setattr(web_server.subprocess, "TimeoutExpired", TimeoutError, raising=False)
+        typist.type(Case(serves))
+    with monkeypatch.context() as patch:
+        patch.setattr(reasons, "StandardScaler", Ended)
+        typist.type(Case(f"{SCORE} reasons=true"))
+    with monkeypatch.context() as patch:
+        away = partial(patch.setenv, "MLFLOW_TRACKING_URI", "sqlite:////nowhere/mlflow.db")
+        typist.type(Case("history", before=away, mend=patch.undo))
 
 
 @pytest.mark.programs
@@ -240,10 +282,18 @@ def test_what_refusals_of_models_and_decisions_say_to_type_is_typed_and_they_are
         port = str(taken.getsockname()[1])
         put = (replace(case, line=case.line.replace("RUN", other).replace("PORT", port)) for case in WITH_A_MODEL)
         type_all(put)
+    fail_once(typist, monkeypatch, f"ui port={port}")
     assert typist.call("simulate", "cuts=10") == 0
     (simulated,) = client.search_runs([loose[0].info.experiment_id], f"tags.`{JOB}` = 'simulate'", max_results=1)
     typist.type(Case(f"simulate models=[{simulated.info.run_id}] cuts=12"))
-    own = ("data=csv", "data.path=fit.csv", "data.target=converted", "data.name=other", "data.drop=[action]")
+    own = (
+        "data=csv",
+        "data.path=fit.csv",
+        "data.target=converted",
+        "data.name=other",
+        "data.drop=[action]",
+        "data.positive=>0",
+    )
     text = Path("users.csv").read_text()
     Path("fit.csv").write_text(text)
     assert typist.call("compare", *own, *fit) == 0

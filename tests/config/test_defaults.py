@@ -35,6 +35,7 @@ VERBS = {
     "rollback": settings.RollbackSettings,
     "history": settings.HistorySettings,
     "status": settings.StatusSettings,
+    "features": settings.FeatureSettings,
     "score": settings.ScoreSettings,
     "serve": settings.ServeSettings,
     "dashboard": settings.DashboardSettings,

@@ -24,6 +24,7 @@ Verbs (to= is a destination; model= selects families in run, compare and tune, e
   measure   what decisions brought, beside what was promised; of a random share (score … holdout=0.05)
   policy    lint: gaps, overlaps, segments no one reaches;  diff A B: what changes for whom
   data      describe, explore or write a table: tippingpoint data describe data=csv data.path=users.csv
+  features  users of raw events as of a day: tippingpoint features data=events … as_of=2026-03-01 to=users.parquet
   serve     the champion over HTTP: scores, decisions, reasons; follows promotions
   dashboard marketing's pages: segments, cut-offs, target lists, on the champion or on demo data
   doctor    whether the store can be used;  ui: its MLflow pages;  diagnostics: what jobs look for and veto
@@ -96,7 +97,12 @@ Who was made champion, by whom, on which grounds; figures then and now.
   name=conversion to=prod
   limit=0                                            all entries, not only the newest 50
 """,
-    "status": "Who is champion and challenger, and what is amiss with what to type.\n\n  name=conversion to=prod\n",
+    "status": """\
+Who is champion and challenger, and what is amiss with what to type; gaps in the journal are looked for among its
+newest 50 entries, by history limit=0 among all.
+
+  name=conversion to=prod
+""",
     "score": """\
 Decisions for users by the champion: score, segment, action, expected value.
 
@@ -107,6 +113,7 @@ Decisions for users by the champion: score, segment, action, expected value.
   model=models:/conversion@challenger reasons=true
   holdout=0.05                                       a random share gets a random action: what `measure` needs
   parts=true to=decisions                            a folder of parts; killed and typed again, it goes on
+  data=events data.product=… data.payments=… as_of=2026-03-01    raw events, with the features it learnt from
   output=json to=decisions.parquet                   one JSON object on stdout
 """,
     "policy": """\
@@ -126,6 +133,12 @@ data write     a generated table, or events: data=streamzone to=users.parquet, d
   data=sql data.url=duckdb:///users.duckdb data.query='select * from users where age > 17' data.target=adopter
   data.contract=contract.yaml                        rows that break it are set aside
   data.id=… data.drop=[…] data.good=false data.action=… data.control=… data.logging_probability=uniform
+""",
+    "features": """\
+The users of raw events as of a day, with the features a model would read, as a file; score data=events … does both.
+
+  data=events data.product=product.jsonl data.payments=payments.jsonl as_of=2026-03-01 to=users.parquet
+  days=7                                             who came to their cut-off in the week before, not the day
 """,
     "serve": """\
 The champion over HTTP: /score, /explain, /policy, /health, /ready, /metrics, /openapi.json.

@@ -12,18 +12,19 @@ from rich.console import RenderableType
 
 from tippingpoint.comparison import page
 from tippingpoint.comparison.crossfit import Folds, crossfit
+from tippingpoint.comparison.decision import of_comparison
 from tippingpoint.comparison.figures import Choices
 from tippingpoint.comparison.plots import ComparisonPlots
 from tippingpoint.comparison.refits import Kept, Memory
 from tippingpoint.comparison.repeats import repeats
-from tippingpoint.comparison.report import compare_summary, comparison_card, verdict_in_words, write_comparison
+from tippingpoint.comparison.report import compare_summary, comparison_card, write_comparison
 from tippingpoint.comparison.result import Comparison
 from tippingpoint.comparison.tracked import FiledRefits
 from tippingpoint.config.settings import RESPONSE, CompareSettings
 from tippingpoint.core.run_reference import RunReference
 from tippingpoint.data.source import Source
 from tippingpoint.evaluation import LOWER_IS_BETTER, auc_contributions
-from tippingpoint.experiment.baselines import against_baselines, with_baselines
+from tippingpoint.experiment.baselines import with_baselines
 from tippingpoint.experiment.build import ask
 from tippingpoint.experiment.candidate import (
     answer,
@@ -43,6 +44,7 @@ from tippingpoint.offpolicy.cells import Line, gather, grid
 from tippingpoint.offpolicy.contest import Contrast, contest
 from tippingpoint.offpolicy.sufficient_statistics import MONEY
 from tippingpoint.offpolicy.surface import sheet
+from tippingpoint.offpolicy.value import contest_of_values
 from tippingpoint.policies.bands import Bands
 from tippingpoint.policies.policy import Policy
 from tippingpoint.reports.markdown import shortened
@@ -72,7 +74,8 @@ class CompareResult(Result):
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
-        return {**self.comparison.to_dict(), **(asdict(self.filed) if self.filed else {})}
+        decision = of_comparison(self.comparison, self.filed).to_dict()
+        return {"decision": decision, **self.comparison.to_dict(), **(asdict(self.filed) if self.filed else {})}
 
     def render(self) -> RenderableType:
         """One screen for a terminal."""
@@ -200,8 +203,7 @@ def _compare(question: ExperimentSpec, candidates: list[Candidate]) -> Compariso
     found = Comparison(question, ranked, auc, [])
     if not question.evidence.measured:
         return found
-    money = {found.alike: found.winner.value} if found.alike else {c.family: c.value for c in ranked}
-    uplift = against_baselines(money, found.baselines, np.random.default_rng([question.seed, 4]))
+    uplift = contest_of_values(found.values, np.random.default_rng([question.seed, 4]))
     return replace(found, uplift=uplift, candidates=[_told(c, uplift, found.alike, question) for c in ranked])
 
 
@@ -270,10 +272,10 @@ def _record(comparison: Comparison, filed: RunReference, parent: Run, at_a_glanc
         if at_a_glance is not None:
             (folder / "figures/explore.png").write_bytes(at_a_glance)
         parent.artifacts(folder)
-    note = comparison_card(comparison, verdict_in_words(comparison))
+    note = comparison_card(comparison, filed)
     parent.tags(
         {
-            "mlflow.note.content": shortened(views.described(filed.views) + note, "run"),
+            "mlflow.note.content": shortened(note + views.described(filed.views), "run"),
             **({"registered": filed.registered} if filed.registered else {}),
             **tags(comparison.findings),
         }

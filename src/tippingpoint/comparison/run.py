@@ -19,6 +19,7 @@ from tippingpoint.experiment.candidate import (
     register_candidate,
     run_tags,
 )
+from tippingpoint.experiment.decided import of_candidate
 from tippingpoint.experiment.findings import all_of
 from tippingpoint.experiment.resume import REGISTERING, left_registering, stop_if_asked
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
@@ -46,7 +47,8 @@ class RunResult(Result):
         kind, question = self.question.evidence.kind, self.question
         found = [finding.to_dict() for finding in all_of(question, self.candidate)]
         baselines = [of.to_dict(kind) for of in self.candidate.baselines(question)]
-        answered = {**question.to_dict(), "baselines": baselines}
+        decision = of_candidate(question, self.candidate, self.filed).to_dict()
+        answered = {"decision": decision, **question.to_dict(), "baselines": baselines}
         answered |= {"candidate": self.candidate.to_dict(kind), "findings": found}
         return answered | (asdict(self.filed) if self.filed else {})
 

@@ -85,6 +85,10 @@ class DiagnosticsSettings(StrictModel):
         return accept
 
 
+BROUGHT = ("policy", "economics")
+"""What some data bring their own of along, which not every verb that takes data reads."""
+
+
 class Terminal(StrictModel):
     """What every verb takes: how it answers."""
 
@@ -106,6 +110,9 @@ class Terminal(StrictModel):
             raise _not_looked_up(where, str(error).splitlines()[0]) from error
         assert isinstance(plain, dict)
         plain.pop("experiment", None)  # only its contents count, and they are merged by now
+        for key in BROUGHT:
+            if key not in cls.model_fields and (plain.get("data") or plain.get(key, ...) is None):
+                plain.pop(key, None)
         settings = validate(cls, {str(key): value for key, value in plain.items()}, "")
         written = OmegaConf.to_container(config, resolve=False)
         settings._written = written if FROM_ENVIRONMENT in str(written) else None
@@ -428,6 +435,8 @@ class ScoreSettings(Terminal):
     input_parameters: dict[str, str | int | float | bool | None] = {}
     input_separator: Separator | None = None
     input_encoding: Encoding | None = None
+    data: Component | None = None
+    days: int = Field(default=1, ge=1)
     to: str | None = None
     model: Annotated[str | None, NAMED] = None
     only: list[str] = []
@@ -443,6 +452,15 @@ class ScoreSettings(Terminal):
     quarantine_share: float = Field(default=0.05, ge=0, le=1)
     diagnostics: DiagnosticsSettings = DiagnosticsSettings()
     tracking: ScoreTracking = ScoreTracking()
+
+
+class FeatureSettings(Terminal):
+    """Users of raw events as of a day, as `conf/features.yaml` lists it."""
+
+    data: Component
+    as_of: Day | None = None
+    days: int = Field(default=1, ge=1)
+    to: str | None = None
 
 
 class Serve(Terminal):

@@ -1,5 +1,6 @@
 """What deciding for new users takes besides a model and its policy; it is registered beside them."""
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Literal, Self
 
@@ -8,6 +9,7 @@ import pandas as pd
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from tippingpoint.core.errors import InputError
+from tippingpoint.core.overrides import override
 from tippingpoint.core.strict import Component, StrictModel, validate
 from tippingpoint.data.contract import KINDS, ColumnSpec, TableSchema
 from tippingpoint.data.days import day
@@ -41,10 +43,12 @@ class Deployment(StrictModel):
     reference: Reference = Field(repr=False)
     as_of: str | None = None
     """What days of times are counted to: a column of `terms`; or a day, then new users' are counted to their own."""
+    made_by: dict[str, Any] = Field(default={}, repr=False)
+    """Of users made of events: what made their features."""
 
     @model_serializer(mode="wrap")
     def _without_what_says_nothing(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {key: value for key, value in dump(self).items() if value or key not in ("as_of", "vetoed")}
+        return {key: value for key, value in dump(self).items() if value or key not in ("as_of", "made_by", "vetoed")}
 
     @property
     def dated(self) -> bool:
@@ -112,6 +116,32 @@ def refuse_day(deployment: Deployment) -> None:
         raise InputError("as_of", f"the version takes no day: {why}", "Leave as_of out.")
 
 
+def refuse_made_otherwise(deployment: Deployment, made_by: Mapping[str, Any]) -> None:
+    """Refuse features of events that were not made as a version's were.
+
+    Raises
+    ------
+    InputError
+        Naming the key that differs, and what to type.
+    """
+    if not deployment.made_by:
+        raise InputError("data", "the version was not fitted on users made of events", "Type input=… instead.")
+    for key, learnt in deployment.made_by.items():
+        if (given := made_by.get(key)) == learnt:
+            continue
+        if key == "sql":
+            what = f"features are made by another SQL ({given}) than the version's ({learnt})"
+            raise InputError(
+                "data", what, "Compare again with this release of tippingpoint, and score by that version."
+            )
+        where = f"data.{key}"
+        while isinstance(learnt, dict) and isinstance(given, Mapping) and set(learnt) == set(given):
+            inner = next(name for name in learnt if learnt[name] != given[name])
+            where, learnt, given = f"{where}.{inner}", learnt[inner], given[inner]
+        what = f"is {given!r}, and the version's features were made with {learnt!r}"
+        raise InputError(where, what, f"Type {override(where, learnt)}.")
+
+
 def deployment(
     question: str,
     evidence: Evidence,
@@ -145,6 +175,7 @@ def deployment(
         responses=responses(evidence.kind, validation, found, actions, economics.response(actions)),
         reference=Reference.of(learnt, probability(found)),
         as_of=contract.as_of,
+        made_by=contract.made_by,
     )
 
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from tippingpoint.evaluation import auc_contributions
-from tippingpoint.experiment.baselines import against_baselines
 from tippingpoint.experiment.diagnostics import Finding, Findings, evidence, model, policy
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.offpolicy.statistics import mean
+from tippingpoint.offpolicy.value import contest_of_values
 
 
 def of_candidate(candidate: Candidate, question: ExperimentSpec) -> Findings:
@@ -56,6 +56,7 @@ def without_a_model(candidate: Candidate, question: ExperimentSpec) -> Finding |
     """Whether one action for everyone, or the best single column, is better than the candidate's policy."""
     if not question.evidence.measured:
         return None
+    without = {of.name: of.value for of in candidate.baselines(question) if of.value is not None}
     rng = np.random.default_rng([question.seed, 12])
-    verdicts = against_baselines({candidate.family: candidate.value}, candidate.baselines(question), rng)
+    verdicts = contest_of_values({candidate.family: candidate.value} | without, rng)
     return policy.better_without_a_model(candidate.family, verdicts, f"{question.economics.currency} per user")

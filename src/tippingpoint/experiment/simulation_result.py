@@ -234,7 +234,7 @@ class Simulation:
     def verdict_table(self) -> pd.DataFrame:
         """One row a pair, with the users needed to detect the smallest uplift of interest."""
         smallest = self.smallest_uplift
-        return pd.DataFrame(
+        table = pd.DataFrame(
             [
                 {
                     "first": v.first,
@@ -242,11 +242,14 @@ class Simulation:
                     **{f"difference_{self.kind}{end}": value for end, value in ends(v.difference).items()},
                     "verdict": v.verdict,
                     "users_who_differ": v.changed,
-                    **({} if smallest is None else {f"users_needed_for_{smallest:g}": v.users_needed(smallest)}),
                 }
                 for v in self.verdicts
             ]
         )
+        if smallest is None:
+            return table
+        needed = pd.array([v.users_needed(smallest) for v in self.verdicts], dtype="Int64")  # not all are known
+        return table.assign(**{f"users_needed_for_{smallest:g}": needed})
 
     def break_even_table(self) -> pd.DataFrame:
         """From which response on each segment's action pays, beside the one assumed; empty where it was measured.

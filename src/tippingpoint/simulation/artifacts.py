@@ -61,7 +61,7 @@ def record(
                 _child(simulation, model, child)
         saved = views.seed(client, experiment, [views.uplift(simulation.kind)])
         pages = {"Report": backend.page(f"{parent.path}/artifacts/{REPORT}"), **saved}
-        parent.tags({"mlflow.note.content": shortened(views.described(pages) + simulation_card(simulation), "run")})
+        parent.tags({"mlflow.note.content": shortened(simulation_card(simulation) + views.described(pages), "run")})
     return RunReference(parent.run_id, backend.page(parent.path), None, pages)
 
 

@@ -30,6 +30,7 @@ from tippingpoint.reports.progress import progress
 from tippingpoint.reports.result import Result
 from tippingpoint.simulation import report
 from tippingpoint.simulation.artifacts import STATISTICS, record
+from tippingpoint.simulation.decision import of_simulation
 from tippingpoint.simulation.plots import SimulationPlots
 from tippingpoint.simulation.unused_keys import refuse_idle_budget, unused
 from tippingpoint.tracking import backend
@@ -55,7 +56,8 @@ class SimulateResult(Result):
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         filed = {"run_id": self.filed.run_id, "page": self.filed.page} if self.filed else {}
-        return {**self.simulation.to_dict(), **filed, "answer_seconds": self.seconds}
+        decision = of_simulation(self.simulation, self.filed).to_dict()
+        return {"decision": decision, **self.simulation.to_dict(), **filed, "answer_seconds": self.seconds}
 
     def render(self) -> RenderableType:
         """One screen for a terminal."""

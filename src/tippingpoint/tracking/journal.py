@@ -354,7 +354,7 @@ def _entry(version: ModelVersion) -> Entry:
         return Entry(
             number=number,
             kind=tags["kind"],
-            version=str(int(tags["version"])),
+            version=_number(tags["version"], tags["kind"]),
             against=tags.get("against", ""),
             based_on=int(tags["based_on"]),
             when=when,
@@ -374,6 +374,20 @@ def _entry(version: ModelVersion) -> Entry:
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return Entry(number, "unreadable", "", "", 0, when, "", "", "", "", "")
+
+
+def _number(text: str, kind: str) -> str:
+    """A version's number; of one that was only judged for an environment, after the name of its model.
+
+    Raises
+    ------
+    ValueError
+        When it is none, or of another model though it was moved.
+    """
+    of, slash, number = text.rpartition("/")
+    if slash and kind in MOVES:
+        raise ValueError
+    return f"{of}{slash}{int(number)}"
 
 
 def _judgement(text: str) -> dict[str, Any]:

@@ -19,7 +19,8 @@ import yaml
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from tippingpoint.core.errors import InputError
+from tippingpoint.core.errors import InputError, is_full
+from tippingpoint.tracking.backend import outside
 from tippingpoint.tracking.models import LoadedModel
 
 SECONDS = 120
@@ -81,6 +82,8 @@ def files(client: MlflowClient, model: LoadedModel) -> Iterator[Files]:
     ------
     InputError
         When they are gone, or the MLmodel is none.
+    OutsideError
+        When the disk for temporary files is full.
     """
     with tempfile.TemporaryDirectory() as temporary:
         try:
@@ -88,6 +91,8 @@ def files(client: MlflowClient, model: LoadedModel) -> Iterator[Files]:
             folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=location, dst_path=temporary))
             written = yaml.safe_load((folder / "MLmodel").read_text())
         except (OSError, MlflowException, yaml.YAMLError) as error:
+            if is_full(error):
+                raise outside(error, reading=True) from error
             raise InputError("model", f"its files cannot be read ({error})", "Name another version.") from error
         yield Files(folder, written)
 

@@ -23,6 +23,7 @@ from tippingpoint.data.splits import development
 from tippingpoint.data.users import Users
 from tippingpoint.experiment.build import ask
 from tippingpoint.experiment.candidate import begin, run_tags
+from tippingpoint.experiment.decided import of_candidate
 from tippingpoint.experiment.findings import all_of
 from tippingpoint.experiment.fitted import FittedModel
 from tippingpoint.experiment.resume import stop_if_asked
@@ -58,7 +59,9 @@ class TuneResult(Result):
         """Ready for JSON."""
         filed = asdict(self.filed) if self.filed else {}
         found = all_of(self.question, *([self.tuned.candidate] if self.tuned.candidate else []))
-        told = {"findings": [finding.to_dict() for finding in found]}
+        told: dict[str, Any] = {"findings": [finding.to_dict() for finding in found]}
+        if self.tuned.candidate:
+            told["decision"] = of_candidate(self.question, self.tuned.candidate, self.filed).to_dict()
         return {**self.question.to_dict(), **self.tuned.to_dict(self.question.evidence.kind), **told, **filed}
 
     def render(self) -> RenderableType:

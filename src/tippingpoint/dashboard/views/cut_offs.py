@@ -95,8 +95,7 @@ def _without_model(simulation: Simulation, contestant: str) -> None:
         shown["the registered policy is"] = table["verdict"]
     frame(shown, hide_index=True)
     if table["difference"].notna().any():
-        together = "their intervals hold for all pairs of the contest together (95 %, max-t)"
-        st.caption(f"Differences user by user; {together}.")
+        st.caption("Differences user by user; intervals hold for all pairs of the contest together (95 %, max-t).")
 
 
 def _thousand(of: Estimate | None) -> str:

@@ -1,13 +1,17 @@
-links AS (  -- the first user an id was joined to, and since when
+links AS (  -- the first user an id was joined to, and since when that is known
   SELECT alias, user_id, since FROM (
-    SELECT alias, distinct_id AS user_id, LEAST(time, received) AS since,
-      ROW_NUMBER() OVER (PARTITION BY alias ORDER BY LEAST(time, received), distinct_id COLLATE "C") AS place
+    SELECT alias, distinct_id AS user_id, COALESCE(received, time) AS since,
+      ROW_NUMBER() OVER (PARTITION BY alias ORDER BY COALESCE(received, time), distinct_id COLLATE "C") AS place
     FROM product_events WHERE alias IS NOT NULL AND alias <> distinct_id) AS joined
   WHERE place = 1),
-signups AS (
-  SELECT distinct_id AS user_id, MIN(LEAST(time, received)) AS signed_up,
-    MIN(platform COLLATE "C") AS platform, MIN(country COLLATE "C") AS country
-  FROM product_events WHERE event = $sign_up GROUP BY distinct_id),
+signups AS (  -- as the event that was received first has it
+  SELECT user_id, signed_up, since, platform, country FROM (
+    SELECT distinct_id AS user_id, LEAST(time, received) AS signed_up, COALESCE(received, time) AS since,
+      platform, country, ROW_NUMBER() OVER (
+        PARTITION BY distinct_id
+        ORDER BY COALESCE(received, time), time, platform COLLATE "C", country COLLATE "C") AS place
+    FROM product_events WHERE event = $sign_up) AS signed
+  WHERE place = 1),
 owners AS (  -- whose an id is, and since when that is known; chains of up to three joins
   SELECT user_id AS id, user_id, CAST(0 AS BIGINT) AS since FROM signups
   UNION ALL
