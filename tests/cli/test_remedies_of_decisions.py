@@ -84,6 +84,7 @@ WITH_A_MODEL = (
     Case("score input=users.csv"),
     Case("score input=duckdb:///app.duckdb?table=users to=a.csv parts=true", ["parts=false"]),
     Case("score input=users.csv to=a.xlsx", ["to=decisions.parquet"]),
+    Case(f"score input=users.csv to=users.csv {MODEL}"),
     Case(f"{SCORE} scored_at=soon"),
     Case(f"{SCORE} only=[hihg]", ["only=[high]"]),
     Case(f"{SCORE} holdout_salt=x"),
