@@ -9,8 +9,9 @@ fitted on the other's fold, their errors hang together through what both learnt 
 - a policy whose models predict outcomes, with cut-offs that are written or follow the scores, learns the noise of an
   outcome, not that of the contrast of two actions, which is what uplift is made of: the plain interval covers;
 - one that chooses actions by what came of them (`Policy.chosen_by_outcomes`) learns exactly that noise: the plain
-  interval covers 88 to 93 % (`benchmarks/crossfit.py`). Its folds go round: each policy is fitted on the next to half of the
-  folds that stand before it, so that of two folds at most one is fitted on the other, and the plain interval covers.
+  interval covers 88 to 93 % (`benchmarks/crossfit.py`). Its folds go round: each policy is fitted on the next to half
+  of the folds that stand before it, so that of two folds at most one is fitted on the other, and the plain interval
+  covers.
 """
 
 from collections.abc import Callable, Mapping, Sequence
