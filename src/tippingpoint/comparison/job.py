@@ -20,7 +20,7 @@ from tippingpoint.comparison.repeats import repeats
 from tippingpoint.comparison.report import compare_summary, comparison_card, write_comparison
 from tippingpoint.comparison.result import Comparison
 from tippingpoint.comparison.tracked import FiledRefits
-from tippingpoint.config.settings import CompareSettings
+from tippingpoint.config.settings import RESPONSE, CompareSettings
 from tippingpoint.core.run_reference import RunReference
 from tippingpoint.data.source import Source
 from tippingpoint.evaluation import LOWER_IS_BETTER, auc_contributions
@@ -117,7 +117,7 @@ def compare(settings: CompareSettings, source: Source | None = None) -> CompareR
     """
     if source is None:
         stop_if_asked(settings, "compare")
-    with progress(2 * len(settings.model) + 4 + _refits(settings)) as step:
+    with progress(2 * _contestants(settings) + 4 + _refits(settings)) as step:
         step("reading users")
         question = ask(settings, source)
         step(question.evidence_in_words)
@@ -171,17 +171,24 @@ def compare(settings: CompareSettings, source: Source | None = None) -> CompareR
 
 def _refits(settings: CompareSettings) -> int:
     """How many models are fitted besides those that are compared on one split."""
-    folds = Folds.of(settings.policy.build(Policy, "policy")).number if settings.evaluate == "crossfit" else 0
-    return len(settings.model) * (folds + settings.repeats)
+    folds = 0
+    if settings.evaluate == "crossfit":
+        effects = any(part != RESPONSE for part in settings.learner.values())
+        folds = Folds.of(settings.policy.build(Policy, "policy"), effects).number
+    return _contestants(settings) * (folds + settings.repeats)
+
+
+def _contestants(settings: CompareSettings) -> int:
+    return len(settings.model) * len(settings.learner)
 
 
 def _beside(comparison: Comparison, settings: CompareSettings, kept: Kept, step: Callable[[str], None]) -> Comparison:
     """The comparison with what was asked for beside one split: all users in folds, and further splits."""
-    asked = comparison.question, comparison.candidates, settings, kept, step
+    question = comparison.question
     if settings.evaluate == "crossfit":
-        comparison = replace(comparison, crossfit=crossfit(*asked))
+        comparison = replace(comparison, crossfit=crossfit(question, comparison.values, settings, kept, step))
     if settings.repeats:
-        comparison = replace(comparison, repeats=repeats(*asked))
+        comparison = replace(comparison, repeats=repeats(question, comparison.candidates, settings, kept, step))
     return comparison
 
 
@@ -249,7 +256,7 @@ def _record(comparison: Comparison, filed: RunReference, parent: Run, at_a_glanc
     parent.dataset(question.parts.test, "test", question.origin)
     tested = {f"test/{name}": estimate for name, estimate in winner.metrics.items()}
     chosen = {f"validation/{question.select_by}": winner.validation}
-    of_folds = comparison.crossfit.metrics(winner.family, question.evidence.kind) if comparison.crossfit else {}
+    of_folds = comparison.crossfit.metrics(comparison.contestant, question.evidence.kind) if comparison.crossfit else {}
     parent.metrics(tested | chosen | winner.policy_metrics(question.evidence.kind) | of_folds)
     parent.curves(comparison.repeats.steps if comparison.repeats else {})
     with tempfile.TemporaryDirectory() as temporary:

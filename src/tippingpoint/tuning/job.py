@@ -111,6 +111,7 @@ def tune(settings: TuneSettings, source: Source | None = None) -> TuneResult:
         bar.say("reading users")
         question = ask(settings, source)
         bar.say(question.evidence_in_words)
+        settings = task.by_value(settings, question)
         task.check(settings, question)
         get_ready(question.families.values())
         bar.say("opening the store")

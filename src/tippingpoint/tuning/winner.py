@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import norm
 
-from tippingpoint.config.settings import TuneSettings
+from tippingpoint.config.settings import RESPONSE, TuneSettings
 from tippingpoint.core.run_reference import RunReference
 from tippingpoint.data.users import Users
 from tippingpoint.evaluation import CONTRIBUTIONS
@@ -120,7 +120,11 @@ def measured(
     best = search.best()
     assert best is not None
     own = question.families[best.family]
-    winner = replace(question, families={best.family: own.having(best.parameters)})
+    learners = {name: of for name, of in question.learners.items() if name == best.family}
+    select_by = question.select_by if learners or not question.learners else settings.select_by
+    winner = replace(
+        question, families={best.family: own.having(best.parameters)}, learners=learners, select_by=select_by
+    )
     winner = with_baselines(winner, everyone)
     candidate = answer(winner, best.family, everyone)
     objective = settings.tune.objectives[0]
@@ -146,9 +150,13 @@ def close(
     best, candidate, gain = tuned.best, tuned.candidate, tuned.gain_on_test
     assert candidate is not None
     assert gain is not None
-    part = settings.model[best.family]
+    of = question.learners.get(best.family)
+    family, learner = (best.family, "response") if of is None else (of.family, of.learner)
+    part = settings.model[family]
     chosen = part.model_copy(update={"arguments": {**part.arguments, **best.parameters}})
-    as_run = settings.model_copy(update={"model": {best.family: chosen}})
+    as_run = settings.model_copy(
+        update={"model": {family: chosen}, "learner": {learner: settings.learner.get(learner, RESPONSE)}}
+    )
     model_id = record(candidate, winner, as_run, parent, overview(winner))
     parent.metrics(
         {f"cv/{name}": value for name, value in best.values.items()}
