@@ -16,6 +16,7 @@ from tippingpoint.reports.palette import COLOURS
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.provenance import provenance
 from tippingpoint.tracking.registry import Client
+from tippingpoint.tracking.runs import Run
 from tippingpoint.tracking.runs import run as tracked
 from tippingpoint.tracking.tags import DATA, JOB
 
@@ -143,4 +144,7 @@ def _link(client: Client, side: "Side", link: str) -> None:
     note = client.get_run(side.run.info.run_id).data.tags.get(NOTE, "")
     lines = [line for line in note.split("\n") if not line.startswith(link.partition("]")[0])]
     kept = "\n".join(lines).strip()
-    client.set_tag(side.run.info.run_id, NOTE, shortened(f"{link}\n\n{kept}", "run"))
+    last = f"{kept}\n\n{link}"
+    first = shortened(f"{link}\n\n{kept}", "run")
+    run = Run(client, side.run.info.experiment_id, side.run.info.run_id)
+    run.tags({NOTE: last if shortened(last, "run") == last else first})
