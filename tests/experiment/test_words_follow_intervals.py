@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from tippingpoint.comparison.report import _against, has_won
+from tippingpoint.experiment.decided import ranks
 from tippingpoint.experiment.diagnostics import evidence, model, policy
 from tippingpoint.measurement.result import against
 from tippingpoint.offpolicy.confidence_sequence import Sequence
@@ -76,6 +77,11 @@ TABLE: list[tuple[str, Said, dict[str, Estimate]]] = [
     ("compare", compared, {"better": ABOVE, "cannot be told": AROUND, "worse": BELOW}),
     ("compare, wins", first_said, {"wins": RANKS, "comes first": CHANCE}),
     ("compare, wins", first_said, {"wins": RANKS, "comes first": TURNED}),
+    (
+        "decision, ranks",
+        lambda of: ranks(SimpleNamespace(family="own", metrics={"roc_auc": of}, findings=()), []),
+        {"own ranks users: ": RANKS, "at all is inconclusive": CHANCE, "wrong way round": TURNED},
+    ),
     ("simulate", simulated, {"better": ABOVE, "inconclusive": AROUND, "worse": BELOW}),
     ("measure", lambda of: sequence(of).verdict, {"more than": ABOVE, "inconclusive": AROUND, "less than": BELOW}),
     (

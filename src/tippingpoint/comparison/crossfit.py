@@ -49,9 +49,15 @@ class Folds:
     others: int
 
     @classmethod
-    def of(cls, policy: Policy) -> "Folds":
-        """All others; for a policy that chooses by outcomes those that are not fitted on the fold themselves."""
-        return cls(9, 4) if policy.chosen_by_outcomes else cls(5, 4)
+    def of(cls, policy: Policy, effects: bool = False) -> "Folds":
+        """All others; where outcomes of actions are learnt those that are not fitted on the fold themselves.
+
+        Parameters
+        ----------
+        effects
+            Whether a model predicts effects, and so learns the contrast of actions as `chosen_by_outcomes` does.
+        """
+        return cls(9, 4) if policy.chosen_by_outcomes or effects else cls(5, 4)
 
     @property
     def estimated(self) -> str:
@@ -143,7 +149,7 @@ def crossfit(
     InputError
         When a fold has too few users of an outcome.
     """
-    folds, users = Folds.of(question.policy), question.users
+    folds, users = Folds.of(question.policy, bool(question.learners)), question.users
     fold = slices(users, settings.split.salt, folds.number)
     turns = [partial(turn, users, fold, held, folds.number, folds.others) for held in range(folds.number)]
     sides = {f"fold {held + 1}": of for held, of in enumerate(turns)}

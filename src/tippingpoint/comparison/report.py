@@ -72,7 +72,7 @@ def compare_summary(comparison: Comparison, filed: RunReference | None) -> Rende
         _reached(comparison.winner),
         *_beside(comparison),
         Text(verdict_in_words(comparison)),
-        *map(Text, beyond_the_log(comparison.values)),
+        *map(Text, beyond_the_log(comparison.values, len(comparison.candidates))),
         *_diagnosed(comparison),
         *(links(filed) if filed else []),
     )
@@ -254,7 +254,7 @@ def comparison_card(comparison: Comparison, filed: RunReference) -> str:
         question=comparison.question,
         decision=of_comparison(comparison, filed),
         words=verdict_in_words(comparison),
-        beyond=beyond_the_log(comparison.values),
+        beyond=beyond_the_log(comparison.values, len(comparison.candidates)),
         findings=comparison.findings,
     )
 

@@ -55,8 +55,11 @@ def decided(
 
 def ranks(candidate: Candidate, pairs: Sequence[Contrast]) -> str:
     """How well a model ranks users, and which of the others are told from it, of pairs in which it comes first."""
-    area = f"ROC AUC {interval(candidate.metrics['roc_auc'], 3)} on test"
-    if "TP201" in {finding.code for finding in candidate.findings}:
+    of = candidate.metrics["roc_auc"]
+    area = f"ROC AUC {interval(of, 3)} on test"
+    if of.high is not None and of.high < 0.5:
+        return f"{candidate.family} ranks users the wrong way round: {area}."
+    if of.low is None or of.low <= 0.5:
         return f"Whether {candidate.family} ranks users at all is inconclusive: {area}."
     said = {"better": "better than {}", "worse": "worse than {}", "inconclusive": "not told apart from {}"}
     clauses = [
