@@ -79,7 +79,7 @@ def test_each_user_is_held_out_once_and_two_folds_learn_from_each_other_only_whe
     assert (np.array([roles(fold, k, folds.number, folds.others)[2] for k in fold]) == np.eye(folds.number)).all()
     assert not seen.diagonal().any()
     assert (seen.sum(axis=1) == folds.others).all()
-    assert (seen & seen.T).any() == (not policy.chosen_by_outcomes)
+    assert (seen & seen.T).any() == (not (policy.chosen_by_outcomes or effects))
 
 
 def test_folds_keep_groups_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
