@@ -30,6 +30,8 @@ VERBS = {
     "simulate": settings.SimulateSettings,
     "policy_lint": settings.LintSettings,
     "policy_diff": settings.DiffSettings,
+    "compare_runs": settings.CompareRunsSettings,
+    "policy_bind": settings.BindSettings,
     "measure": settings.MeasureSettings,
     "promote": settings.PromoteSettings,
     "rollback": settings.RollbackSettings,

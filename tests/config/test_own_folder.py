@@ -9,13 +9,15 @@ from tippingpoint.config.compose import compose, config_folder
 from tippingpoint.config.settings import TableSettings
 
 POLICY = (config_folder() / "policy/intent_bands.yaml").read_text()
+NEXT = f"line {POLICY.count(chr(10)) + 1}"
+"""After its last."""
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (POLICY + "cuts: [0.1", "line 9"),
-        (POLICY + "name: again\n", "line 9"),
+        (POLICY + "cuts: [0.1", NEXT),
+        (POLICY + "name: again\n", NEXT),
         (POLICY.replace("0.40", "&a [*a]"), "line 5"),
         ("# @package a b\n" + POLICY, "Too many components"),
         ("defaults: 3\n" + POLICY, "must be a list of options"),

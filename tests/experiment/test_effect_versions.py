@@ -62,8 +62,7 @@ def test_every_learner_of_every_family_is_a_contestant(here) -> None:
     assert {candidate.family for candidate in comparison.candidates} == {"logistic", "logistic_dr"}
     assert comparison.winner.family == "logistic_dr"
     assert comparison.to_dict()["selected_by"] == "validation/value"
-    (verdict,) = comparison.uplift
-    assert {verdict.first, verdict.second} == {"logistic", "logistic_dr"}
+    assert {"logistic", "logistic_dr"} in [{verdict.first, verdict.second} for verdict in comparison.uplift]
     by_name = {candidate.family: candidate for candidate in comparison.candidates}
     response, effect = by_name["logistic"].policy, by_name["logistic_dr"].policy
     assert (response.reads_effects, effect.reads_effects) == (False, True)
@@ -140,6 +139,7 @@ def test_simulate_sweeps_cut_offs_along_the_effect(here) -> None:
     assert {"logistic_dr"} <= set(ranking["rule"])
 
 
+@pytest.mark.programs
 def test_it_is_promoted_and_rolled_back(here) -> None:
     quick = ["gate.speed.milliseconds=100000", "gate.calibration=null", "gate.explanation=null", "gate.slices=null"]
     words = [f"model={VERSION}", *quick]

@@ -65,7 +65,7 @@ def page(comparison: Comparison, choices: dict[str, Choices], filed: RunReferenc
         "unit": unit,
         "decision": of_comparison(comparison, filed),
         "verdict": verdict_in_words(comparison),
-        "beyond": beyond_the_log(comparison.values),
+        "beyond": beyond_the_log(comparison.values, len(comparison.candidates)),
         "sides": {f"not {users.contract.outcome}": WITHOUT, users.contract.outcome: WITH},
         "columns": found[:LISTED],
         "unlisted": max(len(found) - LISTED, 0),

@@ -72,7 +72,7 @@ def compare_summary(comparison: Comparison, filed: RunReference | None) -> Rende
         _reached(comparison.winner),
         *_beside(comparison),
         Text(verdict_in_words(comparison)),
-        *map(Text, beyond_the_log(comparison.values)),
+        *map(Text, beyond_the_log(comparison.values, len(comparison.candidates))),
         *_diagnosed(comparison),
         *(links(filed) if filed else []),
     )
@@ -140,13 +140,13 @@ def verdict_in_words(comparison: Comparison) -> str:
 
 def _beside_in_words(comparison: Comparison) -> list[str]:
     """What all users, and further splits, say of the winner."""
-    winner, question = comparison.winner.family, comparison.question
-    parts = []
+    question, parts = comparison.question, []
     if (of := comparison.crossfit) and of.contrasts:
-        of_all = f"On all {of.users:,} users, by {of.folds.number} folds, its policy uplift ({question.evidence.label})"
-        parts.append(f"{of_all} {_against(winner, of.contrasts)}.")
+        whose = "the policy's uplift" if comparison.alike else "its policy uplift"
+        of_all = f"On all {of.users:,} users, by {of.folds.number} folds, {whose} ({question.evidence.label})"
+        parts.append(f"{of_all} {_against(comparison.contestant, of.contrasts)}.")
     if comparison.repeats:
-        parts.append(comparison.repeats.words(winner, question.economics.currency))
+        parts.append(comparison.repeats.words(comparison.winner.family, question.economics.currency))
     return parts
 
 
@@ -159,8 +159,8 @@ def _beside(comparison: Comparison) -> list[RenderableType]:
     table = plain_table(f"{question.policy.name} on all {of.users:,} users, by {of.folds.number} folds", ["", *heads])
     for name, value in of.values.items():
         ratio = of.error_ratio(name)
-        uplift = stacked(value.outcomes_per_1000, 1, plus=True), stacked(value.uplift, 3, plus=True)
-        table.add_row(Text(name), *uplift, "" if ratio is None else f"{ratio:.2f}")
+        style = "bold" if name == comparison.contestant else "" if name in of.learnt else "dim"
+        table.add_row(Text(_short(name)), *_uplift(value), "" if ratio is None else f"{ratio:.2f}", style=style)
     return [table, Text(f"Estimated: {of.folds.estimated}.", style="dim")]
 
 
@@ -254,7 +254,7 @@ def comparison_card(comparison: Comparison, filed: RunReference) -> str:
         question=comparison.question,
         decision=of_comparison(comparison, filed),
         words=verdict_in_words(comparison),
-        beyond=beyond_the_log(comparison.values),
+        beyond=beyond_the_log(comparison.values, len(comparison.candidates)),
         findings=comparison.findings,
     )
 

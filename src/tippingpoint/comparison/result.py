@@ -116,10 +116,16 @@ class Comparison:
             row |= row_of(candidate.family, judged(candidate.metrics, None if alike else candidate.value, kind))
             if not alike and (bounds := candidate.value.bounds) is not None:
                 row[f"policy/{kind}/{FLIPS_FROM}"] = float(bounds.flips_from)
-            row |= row_of(candidate.family, self.crossfit.metrics(candidate.family, kind)) if self.crossfit else {}
+            row |= self._on_all_users(candidate.family)
             rows.append(row | {"fit_seconds": candidate.seconds["fit"]})
-        rows += [row_of(of.name, of.judged(kind)) for of in self.without_model]
+        rows += [row_of(of.name, of.judged(kind)) | self._on_all_users(of.name) for of in self.without_model]
         return pd.DataFrame(rows).dropna(axis="columns", how="all")
+
+    def _on_all_users(self, name: str) -> dict[str, Any]:
+        """Columns of what a contestant brings on all users, where that was asked for."""
+        if self.crossfit is None or name not in self.crossfit.values:
+            return {}
+        return row_of(name, self.crossfit.metrics(name, self.question.evidence.kind))
 
     @cached_property
     def interpretability(self) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from tippingpoint.experiment.candidate import (
     overview,
     record,
     register_candidate,
+    run_name,
     run_tags,
 )
 from tippingpoint.experiment.decided import of_candidate
@@ -89,7 +90,7 @@ def run(settings: Settings) -> RunResult:
         client, experiment, own = begin(settings, question, "run")
         tags = own | run_tags(question, "run") | {COLOUR: colour(family)}
         left = left_registering(client, experiment, settings, own, "run")
-        with tracked(client, experiment, family, tags, again=left) as opened:
+        with tracked(client, experiment, run_name(question, family), tags, again=left) as opened:
             step(f"{family}: fitting, measuring, explaining")
             question = with_baselines(question)
             candidate = answer(question, family)
@@ -102,5 +103,12 @@ def run(settings: Settings) -> RunResult:
             if settings.tracking.register_model:
                 opened.tags({REGISTERING: "true"})
                 registered = register_candidate(client, candidate, question, opened.run_id, model_id).uri
-            saved = views.of_models(client, experiment, question.select_by, question.evidence.kind)
+            saved = views.of_models(
+                client,
+                experiment,
+                question.select_by,
+                question.evidence.kind,
+                question.treating,
+                [*candidate.shap_shares],
+            )
     return RunResult(question, candidate, RunReference(opened.run_id, backend.page(opened.path), registered, saved))

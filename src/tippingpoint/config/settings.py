@@ -53,6 +53,7 @@ class Tracking(StrictModel):
     experiment: str | None = None
     log: bool = True
     register_model: bool = True
+    challenger: Literal["unless_worse", "always"] = "unless_worse"
     sweep_id: str | None = Field(default=None, pattern=r"^[\w.-]{1,64}$")
     sweep_job: list[str] | None = None
 
@@ -315,6 +316,39 @@ class DiffSettings(PolicySettings):
         if len(policies) != 2:
             raise ValueError("two are compared. Type tippingpoint policy diff ONE OTHER.")
         return policies
+
+
+class CompareRunsSettings(Terminal):
+    """Two runs side by side, as `conf/compare_runs.yaml` lists it."""
+
+    runs: list[str]
+    data: Component | None = None
+    to: str | None = None
+    tracking: Tracking = Tracking()
+    diagnostics: DiagnosticsSettings = DiagnosticsSettings()
+
+    @field_validator("runs")
+    @classmethod
+    def _are_two(cls, runs: list[str]) -> list[str]:
+        if len(runs) != 2:
+            raise ValueError("two are compared. Type tippingpoint compare runs='[ONE,OTHER]'.")
+        return runs
+
+
+class BindSettings(Terminal):
+    """A policy for the model of a registered version, as `conf/policy_bind.yaml` lists it."""
+
+    model: Annotated[str, NAMED, Field(pattern=f"^{VERSION.pattern}$")]
+    policies: list[str] = Field(default=[], max_length=1)
+    """An option of conf/policy or a YAML file; none: the version's own policy."""
+    policy: dict[str, Any] = {}
+    """What is laid over it."""
+    config_dir: str | None = None
+    gate: Gate
+    data: Component | None = None
+    diagnostics: DiagnosticsSettings = DiagnosticsSettings()
+    why: str = Field(default="", max_length=2000)
+    who: str | None = Field(default=None, min_length=1, max_length=200)
 
 
 class MeasureSettings(Terminal):

@@ -100,12 +100,12 @@ def contestants(settings: Settings) -> tuple[dict[str, Family], dict[str, Effect
         of = part.build(Learner, f"learner.{learner}")
         for name, family in families.items():
             one = EffectLearner(name, learner, of)
+            if one.name in found:
+                raise InputError("learner", f"two contestants are called {one.name}", "Give one of them another key.")
             if isinstance(of, Response):
                 found[name] = family
-            elif found.setdefault(one.name, family) is not family:
-                raise InputError("learner", f"two contestants are called {one.name}", "Give one of them another key.")
             else:
-                learners[one.name] = one
+                found[one.name], learners[one.name] = family.searched_whole(), one
     return found, learners
 
 

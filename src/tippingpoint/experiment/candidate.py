@@ -23,6 +23,7 @@ from tippingpoint.evaluation.learning import learning_curve
 from tippingpoint.experiment import fitting
 from tippingpoint.experiment.baselines import of_column
 from tippingpoint.experiment.build import fitted_on
+from tippingpoint.experiment.by_share import by_share, score_cells
 from tippingpoint.experiment.diagnostics import tags
 from tippingpoint.experiment.diagnostics.policy import reads
 from tippingpoint.experiment.evaluation_figures import write_evaluation
@@ -30,15 +31,18 @@ from tippingpoint.experiment.explanation_figures import write_explanations
 from tippingpoint.experiment.findings import all_of, of_candidate
 from tippingpoint.experiment.report import card
 from tippingpoint.experiment.resume import DIGEST, own_tags, stop_if_finished
+from tippingpoint.experiment.revaluation import usable
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.experiment.valuation import BindingUsers
 from tippingpoint.explanation import background_of, explain
 from tippingpoint.models.saved_form import check_trusted
+from tippingpoint.offpolicy.cells import outcomes
 from tippingpoint.offpolicy.hidden_driver import FLIPS_FROM
 from tippingpoint.offpolicy.statistics import LEAST_CHANGED, Estimate, mean
 from tippingpoint.offpolicy.value import PolicyValue
 from tippingpoint.policies.policy import Policy
 from tippingpoint.reports import figures
+from tippingpoint.reports.estimates import interval
 from tippingpoint.reports.markdown import shortened
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.models import FINDINGS, OUT_OF_FOLD, saved_scores
@@ -53,7 +57,7 @@ from tippingpoint.tracking.registry import (
 )
 from tippingpoint.tracking.rights import check_experiment
 from tippingpoint.tracking.runs import Run, reap
-from tippingpoint.tracking.tags import ACTIONS, JOB, LEARNER
+from tippingpoint.tracking.tags import ACTIONS, CHOSEN_ON, JOB, LEARNER
 
 EXAMPLE_ROWS = 5
 FITTED = 10_000
@@ -131,7 +135,7 @@ def answer(question: ExperimentSpec, family: str, development: Users | None = No
     learning = None
     if question.report == "full" and family not in question.learners:
         learning = learning_curve(question.families[family], fitted.seen, test, score, seed)
-    out_of_fold = None
+    out_of_fold = fitted.found
     if development is not None:
         out_of_fold = fitted.found[sides(development, validate(Split, question.config["split"], "split")) == 1]
     segment, rng = policy.assign(found, test.features), np.random.default_rng([seed, 6])
@@ -158,8 +162,8 @@ def answer(question: ExperimentSpec, family: str, development: Users | None = No
             fitted.validation,
             fitted.found,
         ),
-        development=development,
         out_of_fold=out_of_fold,
+        development=development,
         fitted=mean(auc_contributions(some.outcome, fitted.model.score(some)), group=some.codes),
         predicted=None if found.ndim == 1 else found,
         column=of_column(question, binding, policy, probability(fitted.found), reads(policy, test.features)),
@@ -211,13 +215,18 @@ def record(candidate: Candidate, question: ExperimentSpec, settings: Settings, r
         | candidate.policy_metrics(question.evidence.kind)
         | {f"cost/{name}_seconds": seconds for name, seconds in candidate.seconds.items()}
         | {"explanation/local_accuracy_gap": candidate.explanation.gap}
+        | {f"shap_share/{column}": share for column, share in candidate.shap_shares.items()}
         | {"slices/worse": len(candidate.evaluation.worse)}
         | _hidden(candidate, question)
         | _over_column(candidate, question),
         model_id,
         test,
     )
-    run.curves(candidate.evaluation.steps)
+    cells, line = score_cells(candidate, question)
+    known = usable(question.economics, question.actions)
+    run.curves(
+        candidate.evaluation.steps | by_share(cells, line, outcomes(len(question.actions)), question.actions, known)
+    )
     if (bounds := candidate.value.bounds) is not None:
         run.curves(bounds.steps(f"policy/{question.evidence.kind}"))
     note = card(candidate, question, made_with, f"models:/{model_id}")
@@ -230,14 +239,15 @@ def record(candidate: Candidate, question: ExperimentSpec, settings: Settings, r
         (folder / "policy.json").write_text(json.dumps(candidate.policy.bound(), indent=2))
         (folder / "card.md").write_text(note)
         (folder / FINDINGS).write_text(json.dumps([finding.to_dict() for finding in candidate.findings], default=float))
-        if candidate.out_of_fold is not None:
-            (folder / OUT_OF_FOLD).write_bytes(saved_scores(candidate.out_of_fold))
+        (folder / OUT_OF_FOLD).write_bytes(saved_scores(candidate.out_of_fold))
         (folder / "packages.txt").write_text("\n".join(made_with.packages) + "\n")
         if made_with.diff:
             (folder / "uncommitted.diff").write_text(made_with.diff)
         run.artifacts(folder)
+    on = "validation" if candidate.development is None else "train and validation, out of fold"
+    of = {CHOSEN_ON: on, "roc_auc": interval(candidate.metrics["roc_auc"], 3)}
     said = {"mlflow.note.content": shortened(note, "run"), **effect_tags(candidate, question)}
-    run.tags(said | tags(all_of(question, candidate)))
+    run.tags(said | of | tags(all_of(question, candidate)))
     return model_id
 
 
@@ -306,7 +316,13 @@ def register_candidate(
     """
     if (there := registered_from(client, run_id)) is not None:
         return there
+    policy = question.policy
+    unit = f"{question.economics.currency} per user ({question.evidence.label})"
     of = {
+        "test_roc_auc": interval(candidate.metrics["roc_auc"], 3),
+        "uplift": f"{interval(candidate.value.uplift, 3)} {unit}",
+        "policy": f"{policy.name} version {policy.version}",
+        "data": question.origin,
         "model": candidate.family,
         **effect_tags(candidate, question),
         "evidence": question.evidence.label,
@@ -316,6 +332,11 @@ def register_candidate(
     }
     note = shortened(card(candidate, question, provenance(), f"models:/{model_id}"), "version")
     return register(client, question.name, model_id, run_id, candidate.policy, candidate.deployment, of, note)
+
+
+def run_name(question: ExperimentSpec, family: str) -> str:
+    """What a family's run is called, beside those of other seeds and users."""
+    return f"{family} · seed {question.seed} · {question.origin}"
 
 
 def effect_tags(candidate: Candidate, question: ExperimentSpec) -> dict[str, str]:

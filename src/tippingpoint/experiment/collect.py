@@ -59,7 +59,7 @@ def gather_users(
         Where users, models, policies and economics do not fit each other.
     """
     chosen = Chosen.of(settings.diagnostics, *(model.config for model in models.values()))
-    source, users, parts = _users(settings, models, source)
+    source, users, parts = users_of(settings, models, source)
     first, seed, cuts = next(iter(models.values())), settings.seed or 0, settings.cuts or CUTS
     kind = kind_of(settings.evidence, users)
     own = {model.config["policy"].get("name") for model in models.values()}
@@ -219,10 +219,16 @@ def _of_model(model: LoadedModel) -> dict[str, str]:
     return kept
 
 
-def _users(
+def users_of(
     settings: SimulateSettings, models: dict[str, LoadedModel], source: Source | None
 ) -> tuple[Source, Users, Parts]:
-    """The users all models were judged on, or those of `data`, split as the models' runs did."""
+    """The users all models were judged on, or those of `data`, split as the models' runs did.
+
+    Raises
+    ------
+    InputError
+        When none are unseen by all models, or they are not what they were.
+    """
     first, *others = models.values()
     for key in ("data", "split") if settings.data is None else ("split",):
         for other in others:

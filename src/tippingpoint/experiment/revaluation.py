@@ -223,7 +223,7 @@ def _values(
     actions = tuple(about["actions"])
     lines = {
         "uplift_per_user": line,
-        "uplift_per_1000": _outcomes(about, asked.economics),
+        "uplift_per_1000": outcome_line(about, asked.economics),
         "contacts_per_1000": contacts(len(actions)),
         **{f"measure_{name}_per_user": only(f"{MEASURE}{name}", len(actions)) for name in map(str, about["measures"])},
     }
@@ -264,7 +264,7 @@ def _estimators(about: Mapping[str, Any], line: Line, joint: Joint, contestants:
     return pd.DataFrame(rows)
 
 
-def _outcomes(about: Mapping[str, Any], economics: Economics) -> Line:
+def outcome_line(about: Mapping[str, Any], economics: Economics) -> Line:
     """The line that counts outcomes, at the response stated now."""
     actions = tuple(about["actions"])
     line = outcomes(len(actions))

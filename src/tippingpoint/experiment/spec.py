@@ -33,6 +33,8 @@ from tippingpoint.offpolicy.statistics import Estimate, mean
 from tippingpoint.offpolicy.value import PolicyValue
 from tippingpoint.policies.policy import Policy
 
+SHARES_SHOWN = 12
+"""Columns whose share of mean |SHAP| is a metric."""
 SHAP_SHARE = 0.90
 BASELINE_METRICS = ("roc_auc", "log_loss", "brier")
 
@@ -164,6 +166,11 @@ class ExperimentSpec:
         return ValuedUsers.of(kind, parts.train, parts.validation, self.actions, self.economics, self.seed)
 
     @property
+    def treating(self) -> tuple[str, ...]:
+        """The actions but none that have a price."""
+        return tuple(action for action in self.actions if action != "none" and action in self.economics.priced)
+
+    @property
     def valued(self) -> ValuedUsers:
         """The test users with evidence and prices of each action."""
         return ValuedUsers(self.parts.test, self.actions, self.evidence, self.reward_intercept, self.reward_slope)
@@ -288,10 +295,10 @@ class Candidate:
         Curves, slices and what else test says of the scores.
     deployment
         What deciding for new users takes besides the model and the policy.
+    out_of_fold
+        (n,) scores of the validation users by models that were not fitted on them.
     development
         Train and validation together where it was fitted on both, once a search had chosen it; else None.
-    out_of_fold
-        (n,) scores of the validation users by models fitted on others, where it was fitted on them itself; else None.
     fitted
         ROC AUC on the users it was fitted on.
     findings
@@ -312,8 +319,8 @@ class Candidate:
     seconds: dict[str, float]
     evaluation: Evaluation
     deployment: Deployment
+    out_of_fold: np.ndarray
     development: Users | None = None
-    out_of_fold: np.ndarray | None = None
     fitted: Estimate | None = None
     column: Baseline | None = None
     findings: Findings = ()
@@ -331,6 +338,13 @@ class Candidate:
     def policy_metrics(self, kind: str) -> dict[str, Estimate]:
         """Value and uplift of the policy under names that carry the kind of evidence."""
         return judged({}, self.value, kind)
+
+    @property
+    def shap_shares(self) -> dict[str, float]:
+        """Share of mean |SHAP| of the columns that have most of it, the largest first; empty where nothing moves."""
+        found = self.explanation.importance().head(SHARES_SHOWN)
+        total = float(self.explanation.importance()["mean_abs_shap"].sum())
+        return {str(c): float(v) / total for c, v in found.itertuples(index=False)} if total > 0 else {}
 
     def size(self, contract: FeatureSchema) -> dict[str, Any]:
         """How much there is to read in it: columns used, columns that make up 90 % of mean |SHAP|, terms or nodes."""

@@ -81,6 +81,10 @@ class Family(StrictModel, ABC):
         except ValidationError as error:
             raise ValueError(f"search.{name} tries {value!r}: {_must(error)}") from None
 
+    def searched_whole(self) -> Self:
+        """The family without the rounds that a search watches: an effect learner is fitted to its end."""
+        return self.model_copy(update={"search": {k: v for k, v in self.search.items() if v.patience is None}})
+
     def parameters(self) -> dict[str, Any]:
         """The hyper-parameters."""
         return self.model_dump(exclude={"calibrate", "search"})

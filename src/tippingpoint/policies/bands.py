@@ -25,6 +25,7 @@ class Bands(Policy):
 
     moved_by: ClassVar = "cuts"
     """The field that says where the cut-offs lie."""
+    by_score_alone: ClassVar = True
     meant: ClassVar = ("acts_on",)
 
     name: str = Field(default="intent_bands", min_length=1)

@@ -1,15 +1,26 @@
 """Which end of the outcome a policy of bands acts on, held against whether the outcome is wanted."""
 
+from typing import Protocol
+
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.overrides import override
-from tippingpoint.data.users import FeatureSchema
 from tippingpoint.policies.bands import Bands, acted_end
 from tippingpoint.policies.policy import Policy
 from tippingpoint.policies.top_fraction import Ranked
 
 
+class HasOutcome(Protocol):
+    """What says which outcome is predicted, and whether it is wanted: a contract, a deployment."""
+
+    @property
+    def outcome(self) -> str: ...
+
+    @property
+    def good(self) -> bool: ...
+
+
 def check_direction(
-    policy: Policy, contract: FeatureSchema, *, said: bool = True, again: str = "", where: str = "policy"
+    policy: Policy, contract: HasOutcome, *, said: bool = True, again: str = "", where: str = "policy"
 ) -> None:
     """Refuse bands that act on those least likely to have an outcome that is not wanted, or do not say whom they mean.
 
@@ -21,7 +32,7 @@ def check_direction(
     Parameters
     ----------
     contract
-        Of the users, which says what the outcome is, and whether it is wanted.
+        Says what the outcome is, and whether it is wanted.
     said
         Whether bands must say whom they mean; False for those that are registered already, of which only the wrong end
         is refused.

@@ -44,6 +44,8 @@ class Policy(StrictModel, ABC):
 
     learnt: ClassVar[tuple[str, ...]] = ()
     """Fields that `bind` fills in; they are no part of the specification."""
+    by_score_alone: ClassVar[bool] = False
+    """Whether `segment` reads the score and no feature, and `bind` the scores of validation and nothing else."""
     unsaid: ClassVar[tuple[str, ...]] = ()
     """Fields that came later: at their defaults they are left out, so that digests stay what they were."""
     meant: ClassVar[tuple[str, ...]] = ()

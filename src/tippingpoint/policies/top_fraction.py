@@ -35,6 +35,7 @@ class Ranked(Policy):
 
     learnt: ClassVar = ("cut", "share_at_cut", "tied_share", "effects")
     unsaid: ClassVar = ("by", "gain", "effects")
+    by_score_alone: ClassVar = True
 
     actions: dict[str, str] = Field(default={"rest": "none", "top": "checkout_prompt"}, min_length=1)
     by: Literal["score", "effect", "own"] = "score"

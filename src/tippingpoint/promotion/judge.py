@@ -16,7 +16,7 @@ from tippingpoint.data.model_output import probability
 from tippingpoint.data.profile import LEAK
 from tippingpoint.data.users import Users
 from tippingpoint.evaluation.baselines import best_column
-from tippingpoint.experiment.collect import check_columns, score_users
+from tippingpoint.experiment.collect import score_users
 from tippingpoint.experiment.diagnostics import Chosen, operation
 from tippingpoint.explanation import background_of, explain
 from tippingpoint.models.calibration import Model, pipeline_of
@@ -24,7 +24,7 @@ from tippingpoint.models.learners.effects import output
 from tippingpoint.offpolicy.contest import Contrast
 from tippingpoint.promotion import quality_checks, soundness_checks
 from tippingpoint.promotion.alpha_spending import level
-from tippingpoint.promotion.contestants import Contestant, JudgedUsers, Scores
+from tippingpoint.promotion.contestants import Contestant, JudgedUsers, Scores, champion_scores
 from tippingpoint.promotion.valuing import NotValued, Valued, against_no_model, of_policy, value_check, valued_users
 from tippingpoint.promotion.verdict import Check, Judgement
 from tippingpoint.tracking.models import LoadedModel
@@ -95,11 +95,11 @@ def judge(
     if gate.diagnostics:
         found.append((gate.diagnostics, soundness_checks.diagnosed(findings)))
     checks = tuple(check.when_inconclusive(asked.inconclusive) for asked, check in found)
-    size, asked_of = len(users.parts.test), f"{gate.name} {_digest(gate)}"
+    size, asked_of = len(users.parts.test), f"{gate.name} {digest_of_gate(gate)}"
     return Judgement(asked_of, candidate.uri, against, users.test, size, look, sure, checks, findings)
 
 
-def _digest(gate: Gate) -> str:
+def digest_of_gate(gate: Gate) -> str:
     """8 hex digits of what a gate asks."""
     written = json.dumps(gate.model_dump(mode="json", by_alias=True), sort_keys=True)
     return hashlib.sha256(written.encode()).hexdigest()[:8]
@@ -113,12 +113,8 @@ def _score_both(candidate: Contestant, champion: Contestant | str | None, users:
         constant = np.column_stack([constant, np.tile(own[:, 1:].mean(axis=0), (len(own), 1))])
     if champion is None or isinstance(champion, str):
         return Scores(own, constant, None, champion or "")
-    try:
-        unlike = _unseen(candidate.model, champion, users.users)
-        other = constant if unlike else score_users(champion.uri, champion.model, test)
-    except InputError as error:
-        return Scores(own, constant, champion, str(error))
-    return Scores(own, other, champion, unlike)
+    other, unlike = champion_scores(candidate, champion, users, own)
+    return Scores(own, constant if unlike else other, champion, unlike)
 
 
 Asked = tuple[GateCheck, Check]
@@ -215,20 +211,6 @@ def _explained(model: LoadedModel, users: JudgedUsers, most: int, share: float) 
         return soundness_checks.explained(importance, alone, LEAK, share)
     except InputError as error:
         return Check("explanation", "inconclusive", str(error))
-
-
-def _unseen(model: LoadedModel, champion: Contestant, users: Users) -> str:
-    """Why the champion may have been fitted on these test users; '' where it cannot."""
-    theirs, id_ = champion.model, users.contract.user_id
-    if model.config["split"] != theirs.config["split"]:
-        return "the champion's run split users otherwise, so that it may have learnt from these"
-    if theirs.data_digest != users.digest:
-        if id_ is None:
-            return "users carry no id, so that those the champion learnt from may be among these"
-        if champion.decider is None or champion.decider.deployment.terms.id != id_:
-            return f"the champion's users were not split by {id_!r}, so that it may have learnt from these"
-    check_columns("the champion", theirs, users)
-    return ""
 
 
 def _opened(model: LoadedModel) -> Model:

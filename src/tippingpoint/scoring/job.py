@@ -36,7 +36,7 @@ from tippingpoint.scoring.report import found_in, score_summary
 from tippingpoint.scoring.stream import Stream
 from tippingpoint.scoring.tables import upsert
 from tippingpoint.scoring.tracked import destination, record
-from tippingpoint.scoring.writers import File, Quarantine, Writing, alone
+from tippingpoint.scoring.writers import File, Quarantine, Writing, alone, refuse_other
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.deciders import Loaded, load_decider, reference_of
 from tippingpoint.tracking.runs import reap
@@ -150,6 +150,8 @@ def _places(settings: ScoreSettings) -> tuple[Input, str]:
     elif not to.lower().endswith(SUFFIXES):
         remedy = f"Type a name that ends in {', '.join(SUFFIXES)}, or parts=true for a folder."
         raise InputError(f"to={to}", "is the name of no table", remedy)
+    else:
+        refuse_other(Path(to))
     return _source(settings), to
 
 

@@ -32,7 +32,7 @@ ANNOUNCED = "tippingpoint.announced."
 CARRIED_OUT = "tippingpoint.carried_out"
 """Tag of a model: number and claim of the entry that its aliases, tags and description follow from."""
 CHAMPION, PREVIOUS = "champion", "previous_champion"
-Kind = Literal["promote", "rollback", "refused", "look", "unreadable"]
+Kind = Literal["promote", "rollback", "refused", "look", "bind", "unreadable"]
 MOVES = ("promote", "rollback")
 """Kinds that make a version champion; the others only record that a gate judged."""
 NEWEST = 50
@@ -50,7 +50,7 @@ class Entry:
     number
         Given by the store.
     version
-        What was made champion (`promote`, `rollback`), or only judged (`refused`, `look`). A look at the
+        What was made champion (`promote`, `rollback`), or only judged (`refused`, `look`, `bind`). A look at the
         test set is written before its gate judges, so that of many at once each has a place of its own.
     against
         The champion it was judged against, or that it replaced; '' where there was none.

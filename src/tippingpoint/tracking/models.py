@@ -1,5 +1,6 @@
 """Models that are there already: found by registry URI or run, loaded without trusting what the file asks for."""
 
+import hashlib
 import io
 import json
 import re
@@ -32,14 +33,16 @@ from tippingpoint.models.effect_models import contestant, trusted_types
 from tippingpoint.models.family import Family
 from tippingpoint.models.learners.learner import Learner
 from tippingpoint.models.saved_form import foreign
-from tippingpoint.tracking.backend import outside, visible
+from tippingpoint.tracking.backend import literal, outside, visible
 from tippingpoint.tracking.promotion import origin
 from tippingpoint.tracking.refusals import is_missing
 from tippingpoint.tracking.runs import in_pages
 from tippingpoint.tracking.tags import ACTIONS, JOB, LEARNER, PARENT
 
 OUT_OF_FOLD = "out_of_fold.npy"
-"""Artifact of a run whose model was fitted on validation users too: their scores by models that were not."""
+"""Artifact of a run: scores of its validation users by models that were not fitted on them."""
+STATISTICS = "statistics.npz"
+"""Artifact of a simulation: what its answers are read from."""
 FINDINGS = "findings.json"
 """Artifact of a run: what diagnostics found of its model and policy, as its card says it."""
 SHOWN = 12
@@ -69,13 +72,15 @@ class LoadedModel:
     classifier
         What scores raw user columns.
     out_of_fold
-        (n,) scores of the validation users, in their order, by models fitted on others, where it was fitted on them
-        itself, as the winner of a search is; (n, K + 1) where it predicts effects.
+        (n,) scores of the validation users, in their order, by models that were not fitted on them: itself, or, of the
+        winner of a search, those of its folds; None where its run kept none. (n, K + 1) where it
+        predicts effects.
+    content
+        Digest of the file that holds what scores.
     base, learner
         Of a model that predicts effects the names in the config of its family and its learner; else ''.
     actions
         Names of the K actions whose effects it predicts, in order; None where it predicts none.
-        itself, as the winner of a search is.
     findings
         What diagnostics found of it on its own test users, as `FINDINGS` has it; None where that is not known.
     """
@@ -91,6 +96,7 @@ class LoadedModel:
     registered: str | None
     classifier: Any
     out_of_fold: np.ndarray | None = None
+    content: str = ""
     base: str = ""
     learner: str = ""
     actions: tuple[str, ...] | None = None
@@ -120,7 +126,9 @@ def trusted_of(config: dict[str, Any], name: str, learner: str) -> tuple[str, ..
     return trusted_types(family_of(config, name), of)
 
 
-def find(client: MlflowClient, reference: str, experiment: str | None = None) -> list[StoredRun]:
+def find(
+    client: MlflowClient, reference: str, experiment: str | None = None, question: str | None = None
+) -> list[StoredRun]:
     """Runs a reference stands for: a registered version's, a run itself, or a compare's children, its winner first.
 
     Parameters
@@ -129,6 +137,8 @@ def find(client: MlflowClient, reference: str, experiment: str | None = None) ->
         `models:/name/1`, `models:/name@alias`, a run id, or '' for the latest finished compare.
     experiment
         Name of the experiment to look for the latest in; None looks in all.
+    question
+        What the latest must have asked; None takes any.
 
     Raises
     ------
@@ -136,7 +146,7 @@ def find(client: MlflowClient, reference: str, experiment: str | None = None) ->
         When there is no such version or run, it has no models, or it is not one of ours.
     """
     if not reference:
-        run = _latest(client, experiment)
+        run = _latest(client, experiment, question)
     elif VERSION.fullmatch(reference):
         run = stored_run(client, str(find_version(client, reference).run_id))
     elif re.fullmatch(r"[0-9a-f]{32}", reference):
@@ -280,7 +290,8 @@ def load(client: MlflowClient, run: StoredRun) -> LoadedModel:
             folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=location, dst_path=temporary))
             trusted = trusted_of(config, name, learner)
             signature = _signature(folder, model_id, trusted)
-            classifier = _opened(folder / "model.skops", trusted, model_id)
+            classifier = _opened(file := folder / "model.skops", trusted, model_id)
+            content = hashlib.sha256(file.read_bytes()).hexdigest()
     except (OSError, MlflowException) as error:
         if not is_missing(error):
             raise outside(error, reading=True) from error
@@ -300,7 +311,8 @@ def load(client: MlflowClient, run: StoredRun) -> LoadedModel:
         experiment=run.info.experiment_id,
         registered=next((f"models:/{v.name}/{v.version}" for v in _versions(client, run)), None),
         classifier=classifier,
-        out_of_fold=_out_of_fold(client, run) if run.data.tags[JOB] == "tune" else None,
+        out_of_fold=_out_of_fold(client, run),
+        content=content,
         base=name,
         learner=learner,
         actions=tuple(json.loads(run.data.tags[ACTIONS])) if learner else None,
@@ -328,7 +340,7 @@ def _out_of_fold(client: MlflowClient, run: StoredRun) -> np.ndarray | None:
     try:
         return np.asarray(np.load(io.BytesIO(fetch(client, run.info.run_id, OUT_OF_FOLD)), allow_pickle=False))
     except InputError:
-        return None  # a search of before they were kept
+        return None  # a run of before they were kept
 
 
 def _signature(folder: Path, model_id: str, trust: Sequence[str]) -> ModelSignature:
@@ -433,13 +445,18 @@ def _versions(client: MlflowClient, run: StoredRun) -> list[ModelVersion]:
     return [version for version in found if not str(version.source).startswith("models:/")]
 
 
-def _latest(client: MlflowClient, experiment: str | None) -> StoredRun:
+def _latest(client: MlflowClient, experiment: str | None, question: str | None) -> StoredRun:
     known = client.search_experiments(view_type=ViewType.ACTIVE_ONLY)
     ids = [e.experiment_id for e in known if experiment is None or e.name == experiment]
     wanted = f"tags.`{JOB}` = 'compare' and attributes.status = 'FINISHED'"
+    if question is not None:
+        wanted += f" and tags.question = {literal(question)}"
     for run in in_pages(client, ids, wanted, ["attributes.start_time DESC"], 10):
         if not run.outputs.model_outputs:  # a compare itself, not one of its families; it may stand under a sweep
             return run
+    of = "" if question is None else f" of {question!r}"
     raise InputError(
-        "models", f"no finished compare in this store{visible()}", "Type tippingpoint compare first, or name models."
+        "models",
+        f"no finished compare{of} in this store{visible()}",
+        "Type tippingpoint compare first, or name models.",
     )

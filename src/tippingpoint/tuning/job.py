@@ -111,6 +111,7 @@ def tune(settings: TuneSettings, source: Source | None = None) -> TuneResult:
         bar.say("reading users")
         question = ask(settings, source)
         bar.say(question.evidence_in_words)
+        settings = task.by_value(settings, question)
         task.check(settings, question)
         get_ready(question.families.values())
         bar.say("opening the store")
@@ -201,7 +202,8 @@ def _lock(
 
 def _name(settings: TuneSettings, question: ExperimentSpec) -> str:
     families = "all" if len(question.families) > 2 else " ".join(question.families)
-    return f"tune {families} {'/'.join(settings.tune.objectives)} {question.origin}"
+    objectives = "/".join(settings.tune.objectives)
+    return f"tune {families} · {objectives} · seed {question.seed} · {question.origin}"
 
 
 def _file(search: Search, lock: SearchLock, anew: bool = False) -> Run | None:

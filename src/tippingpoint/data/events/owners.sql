@@ -4,14 +4,15 @@ links AS (  -- the first user an id was joined to, and since when that is known
       ROW_NUMBER() OVER (PARTITION BY alias ORDER BY COALESCE(received, time), distinct_id COLLATE "C") AS place
     FROM product_events WHERE alias IS NOT NULL AND alias <> distinct_id) AS joined
   WHERE place = 1),
-signups AS (  -- as the event that was received first has it
-  SELECT user_id, signed_up, since, platform, country FROM (
-    SELECT distinct_id AS user_id, LEAST(time, received) AS signed_up, COALESCE(received, time) AS since,
-      platform, country, ROW_NUMBER() OVER (
-        PARTITION BY distinct_id
-        ORDER BY COALESCE(received, time), time, platform COLLATE "C", country COLLATE "C") AS place
-    FROM product_events WHERE event = $sign_up) AS signed
-  WHERE place = 1),
+first_signups AS (  -- since when a user is known
+  SELECT distinct_id AS user_id, MIN(COALESCE(received, time)) AS since
+  FROM product_events WHERE event = $sign_up GROUP BY distinct_id),
+signups AS (  -- as the event that was received first has it: what comes later changes nothing
+  SELECT f.user_id, f.since, MIN(LEAST(e.time, e.received)) AS signed_up,
+    MIN(e.platform COLLATE "C") AS platform, MIN(e.country COLLATE "C") AS country
+  FROM first_signups f JOIN product_events e ON e.distinct_id = f.user_id
+  WHERE e.event = $sign_up AND COALESCE(e.received, e.time) = f.since
+  GROUP BY f.user_id, f.since),
 owners AS (  -- whose an id is, and since when that is known; chains of up to three joins
   SELECT user_id AS id, user_id, CAST(0 AS BIGINT) AS since FROM signups
   UNION ALL

@@ -32,6 +32,8 @@ class Nuisances:
         n users with logged actions.
     known
         Whether their logging probabilities may be read; else chances are estimated.
+    threads
+        On how many each model is fitted; None: as its family has it.
 
     Raises
     ------
@@ -43,6 +45,7 @@ class Nuisances:
     users: Users
     seed: int
     known: bool = True
+    threads: int | None = None
 
     def __post_init__(self) -> None:
         users = self.users
@@ -96,6 +99,8 @@ class Nuisances:
 
     def fitted(self, model: Any, x: np.ndarray, y: np.ndarray, weight: np.ndarray | None = None) -> Any:
         """A model fitted, with the parameters its family gives what is fitted."""
+        if self.threads is not None and getattr(model, "n_jobs", None) is not None:
+            model.set_params(n_jobs=self.threads)
         model.fit(x, y) if weight is None else model.fit(x, y, sample_weight=weight)
         own = {key.removeprefix("model__"): value for key, value in self.family.when_fitted.items()}
         return model.set_params(**own)
