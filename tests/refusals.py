@@ -23,7 +23,8 @@ class Refusal(str):
         """Overrides it says to type, as a shell hands them on, those that belong together in one; none with a place to
         fill in (`…`, `NAME`)."""
         remedy = re.split(r"\b[Tt]ype |\btwice: ", self.partition(": ")[2], maxsplit=1)[1:]
-        return [words for words in overrides_in("".join(remedy)) if not any(map(PLACE.search, words))]
+        texts = (text for text in overrides_in("".join(remedy)) if not PLACE.search(text))
+        return [shlex.split(text) for text in texts]
 
 
 PLACE = re.compile(r"…|\b(KEY|VALUE|NAME|NUMBER|VERSION|ALIAS)\b")
@@ -32,17 +33,14 @@ WORD = r"(?:[+~]{0,2}[a-z][\w./]*=|~[a-z])"
 """How an override begins."""
 
 
-def overrides_in(text: str) -> list[list[str]]:
-    """Overrides in a sentence, as a shell hands them on, those that belong together in one."""
-    found: list[list[str]] = []
-    end = -1
+def overrides_in(text: str) -> list[str]:
+    """Overrides in a sentence to the letter, those that belong together in one."""
+    found: list[tuple[int, int]] = []
     for start in re.finditer(rf"(?:^|[\s(])(?={WORD})", text):
-        word, length = _first_word(text[start.end() :])
-        if start.start() != end:
-            found.append([])
-        found[-1].append(word)
-        end = start.end() + length
-    return found
+        end = start.end() + _word_length(text[start.end() :])
+        begin = found.pop()[0] if found and found[-1][1] == start.start() else start.end()
+        found.append((begin, end))
+    return [text[begin:end] for begin, end in found]
 
 
 def lines_in(text: str) -> tuple[list[str], str]:
@@ -51,18 +49,17 @@ def lines_in(text: str) -> tuple[list[str], str]:
     while start := re.search(r"\btippingpoint (?=[a-z])(?!'?\[)", text):
         end = start.end() + len(re.match(r"[a-z]+", text[start.end() :])[0])  # type: ignore[index]  # it looked ahead
         while more := re.match(rf" (?=…|{WORD})", text[end:]):
-            end += more.end() + _first_word(text[end + more.end() :])[1]
+            end += more.end() + _word_length(text[end + more.end() :])
         lines.append(text[start.end() : end])
         text = text[: start.start()] + text[end:]
     return lines, text
 
 
-def _first_word(text: str) -> tuple[str, int]:
-    """The first word of a line as a shell reads it, without the sign that ends the clause around it; and its length."""
+def _word_length(text: str) -> int:
+    """Length of the first word of a line as a shell reads it, without the sign that ends the clause around it."""
     raw = re.match(r"(?:'[^']*'|\"(?:\\.|[^\"])*\"|[^\s'\"])*", text, re.DOTALL)
     assert raw
-    word = re.sub(r"[.,;:?)]$", "", raw[0])
-    return shlex.split(word)[0], len(word)
+    return len(re.sub(r"[.,;:?)]$", "", raw[0]))
 
 
 def retyped(words: tuple[str, ...], overrides: list[str]) -> list[str]:

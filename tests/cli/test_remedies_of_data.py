@@ -16,9 +16,18 @@ from tests.frozen import refusals
 FOLDERS = ("cli/", "comparison/", "config/", "core/", "economics.py", "experiment/build.py")
 FOLDERS += tuple(f"data/{name}" for name in ("c", "database", "events", "f", "i", "o", "s", "v", "w"))
 FOLDERS += ("exploration/", "models/", "policies/", "tuning/", "offpolicy/")
+
+
+def terms(of_a_column: str) -> Callable[[], Any]:
+    """What writes a contract with such terms of a column."""
+    text = f"outcome: converted\nid: user_id\ncolumns: {{sessions_7d: {of_a_column}}}\n"
+    return lambda: Path("terms.yaml").write_text(text)
+
+
 CSV = "run data=csv data.path=users.csv data.target=converted"
 LATER = ("score", "serve", "simulate", "promote", "history", "dashboard", "ui", "measure")
 OWN = "run data=csv data.path=own.csv data.drop='[note]'"
+LOG = "run data=events data.product=log/product.jsonl data.payments=log/payments.jsonl"
 SQL = "run data=sql data.url=duckdb:///app.duckdb data.target=converted"
 ODD = "Customer, \"ID\" ='x' [é]"
 FILL = {
@@ -26,6 +35,8 @@ FILL = {
     "data.target=…": "data.target=converted",
     "data.control=…": "data.control=none",
     "data.parameters.least=…": "data.parameters.least=1",
+    "data.window_days=…": "data.window_days=3",
+    "data.horizon_days=…": "data.horizon_days=7",
     "hydra/launcher=…": "hydra/launcher=basic",
     "seed=…": "seed=1",
     "at=…": "at=converted_at",
@@ -39,6 +50,7 @@ FILL = {
 }
 CASES = (
     *(Case(line) for line in refusals.WITHOUT_STORE if line.split()[0] not in LATER),
+    Case("run --config-name runn", ["--config-name run"]),
     Case("run -m"),
     Case("run -m seed='interval(0,1)'"),
     Case("run -m seed='range(3,3)'"),
@@ -101,26 +113,39 @@ CASES = (
     Case("data write data=csv data.path=users.csv data.target=converted to=copy.csv"),
     Case("data write data=event_log data.profiles=50", ["to=events"]),
     Case("data write to=users.xlsx data.users=50", ["to=users_50.csv"]),
+    Case(f"{LOG} data.window_days=300"),
+    Case(f"{LOG} data.vocabulary.sign_up='Sign Upp'"),
+    Case("run data=event_log_churn data.profiles=5"),
     Case("measure decisions=users.csv outcomes=users.csv within=7"),
+    Case("run tracking.experiment='${env:HOME}'", ["tracking.experiment='${oc.env:HOME}'"]),
+    Case("run tracking.experiment='${oc.env:NOWHERE}'", ["tracking.experiment='${oc.env:NOWHERE,plain}'"]),
+    Case(
+        f"{CSV} data.contract=terms.yaml",
+        before=terms("3"),
+        mend=terms("{type: number, min: 0, max: 1, missing: false}"),
+    ),
     Case("score input=users.csv to=a.csv model=models:/conversion/1 as_of=soon"),
 )
+RARE = Case(
+    "run data=csv data.path=rare.csv data.target=bought data.action=got data.train_on=none"
+    " policy=top_fraction policy.actions.top=discount_10"
+)
+"""Fits on users whose action is none, of whom nobody bought."""
 NOT_TYPED = {
     "cli/launch.py _broken_off": "a worker was killed: tests/soak",
-    "config/settings.py MeasureSettings._knows_when": "is typed; it is not known again without the key it begins with",
-    "experiment/build.py fitted_on": "is refused after the question, where these tests end",
-    "core/foreign.py as_theirs": "a traceback comes: tests/core",
-    "config/compose.py hydra_error": "all are typed but the one about --config-name, which is no override",
-    "config/settings.py _not_looked_up": "says what a config may hold, no override: tests/config",
-    "data/contract.py ColumnSpec._written_null": "is typed into a file: tests/data",
-    "data/database.py _frame": "PostgreSQL: tests/data",
-    "data/events/features.py as_users": "a log that is too short: tests/data/events",
-    "data/frame.py Frame.read": "Python: tests/api",
+    "core/foreign.py as_theirs": "is typed, and the traceback comes: tests/core",
+    "data/database.py _frame": "PostgreSQL: typed below",
+    "data/frame.py Frame.read": "a comparison of a frame: typed with the remedies of decisions",
     "offpolicy/cells.py Cells.at": "Python: tests/offpolicy",
     "tuning/job.py TuneResult.best": "Python: tests/api",
     "tuning/job.py _parent": "a store that went away: tests/soak",
     "tuning/studies.py check_failures": "trials that fail: tests/tuning",
 }
 """Functions with a remedy that no case here types, and why."""
+
+
+def went(*given: Any, **named: Any) -> None:
+    raise SystemExit(0)
 
 
 @pytest.fixture
@@ -135,10 +160,8 @@ def typist(
     from tippingpoint.serving import server
     from tippingpoint.tuning import task
 
-    def went(*given: Any, **named: Any) -> None:
-        raise SystemExit(0)
-
     call("data", "write", "data.users=400", "to=users.csv")
+    call("data", "write", "data=event_log", "data.profiles=300", "to=log")
     refusals.tables(workspace)
     tables(workspace)
 
@@ -178,6 +201,7 @@ def tables(folder: Path) -> None:
         {"age": own["age"], "got": [("none", "discount_10")[i % 2] for i in rows], "bought": own["bought"]}
     )
     fair.write_csv(folder / "fair.csv")
+    fair.with_columns(bought=pl.col("bought") * (pl.col("got") != "none")).write_csv(folder / "rare.csv")
     text = (folder / "users.csv").read_text()
     (folder / "parted.csv").write_text(text.replace(",", "~"))
     (folder / "latin.csv").write_bytes(
@@ -196,8 +220,26 @@ def tables(folder: Path) -> None:
 
 @pytest.mark.programs
 @pytest.mark.timeout(900)
-def test_what_refusals_of_words_and_tables_say_to_type_is_typed_and_they_are_gone(typist: Typist) -> None:
+def test_what_refusals_of_words_and_tables_say_to_type_is_typed_and_they_are_gone(
+    typist: Typist, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tippingpoint.comparison import run
+    from tippingpoint.experiment import build, candidate
+
     for case in CASES:
         typist.type(case)
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "ask", build.ask)
+        patch.setattr(candidate, "fit", went)  # what is fitted on is chosen before
+        typist.type(RARE)
     found = [*typist.failed, *typist.untyped(FOLDERS, NOT_TYPED)]
     assert not found, "\n".join(found)
+
+
+@pytest.mark.programs
+def test_what_is_said_of_a_query_on_postgresql_is_typed_and_it_is_gone(typist: Typist, postgres: str) -> None:
+    of = f"run data=sql data.url='\"{postgres}\"' data.target=converted"
+    typist.type(Case(f"{of} data.query='\"set search_path to public\"'", ["data.query='\"select 1 as a\"'"]))
+    typist.type(Case(f"{of} data.query='\"select $least as a\"'", ["data.parameters.least=1"]))
+    assert not typist.failed
+    assert "data/database.py _frame" not in typist.untyped(FOLDERS, {})

@@ -6,6 +6,7 @@ import shutil
 import socket
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -74,6 +75,7 @@ WITH_A_MODEL = (
     Case("score input=users.csv"),
     Case("score input=duckdb:///app.duckdb?table=users to=a.csv parts=true", ["parts=false"]),
     Case("score input=users.csv to=a.xlsx", ["to=decisions.parquet"]),
+    Case(f"score input=users.csv to=users.csv {MODEL}"),
     Case(f"{SCORE} scored_at=soon"),
     Case(f"{SCORE} only=[hihg]", ["only=[high]"]),
     Case(f"{SCORE} holdout_salt=x"),
@@ -113,17 +115,14 @@ WITH_SEVERAL = (
     Case("simulate models=[models:/other/1] tracking.log=false cuts=10"),
     Case("promote name=other model=1"),
     Case("promote resume 7 name=other"),
+    Case("measure decisions=both.parquet outcomes=o.csv", fill={"since=…": "since=2025-11-15"}),
     Case(f"{SIMULATE} data=csv data.path=unnamed.csv data.target=converted"),
     Case(f"{SIMULATE} tracking.log=true tracking.experiment=gone"),
 )
 NOT_TYPED = {
     "dashboard/intake.py as_they_are": "a page says it: tests/dashboard",
     "dashboard/uploads.py look_at_table": "a page says it: tests/dashboard",
-    "decisions/reasons.py Reasons._centre": "no shipped family is without it",
-    "measurement/job.py _joined": "two versions that mean other outcomes: tests/measurement",
-    "reports/web_server.py serve_pages": "one of its two is typed; the other takes a program that fails",
-    "simulation/job.py _asked": "one of its two is typed; the other takes prices of each user: tests/simulation",
-    "tracking/backend.py outside": "a server that does not answer: tests/tracking",
+    "simulation/job.py _asked": "one of its two is typed; the other takes a model fitted with prices of each user",
     "tracking/entries.py _taken": "a race: tests/soak",
     "tracking/entries.py append": "a race: tests/soak",
     "tracking/models.py check_files": "Spark: tests/tracking",
@@ -166,6 +165,7 @@ def tables(folder: Path) -> None:
     made = {
         "d": decisions,
         "odd": decisions.rename({"user_id": "user, id"}),
+        "both": decisions.with_columns(model=pl.when(later).then(pl.lit("models:/other/1")).otherwise("model")),
         "unnone": decisions.drop(f"{chance}none"),
         "unsummed": decisions.with_columns((pl.col(f"{chance}none") / 2).alias(f"{chance}none")),
         "unequal": decisions.with_columns(
@@ -209,6 +209,39 @@ def tables(folder: Path) -> None:
             database.execute(f"create table {name} as select * from there")
 
 
+class Ended:
+    """A program that ended at once with an error."""
+
+    pid = 2**30
+
+    def __enter__(self) -> "Ended":
+        return self
+
+    def __exit__(self, *given: object) -> None:
+        pass
+
+    def wait(self, seconds: float = 0) -> int:
+        return 1
+
+
+def fail_once(typist: Typist, monkeypatch: pytest.MonkeyPatch, serves: str) -> None:
+    """Type what takes a store that is away, a model of another making, and a program that fails."""
+    from tippingpoint.decisions import reasons
+    from tippingpoint.reports import web_server
+
+    with monkeypatch.context() as patch:
+        broken = iter([Ended()])
+        patch.setattr(web_server.subprocess, "Popen", lambda *given, **named: next(broken, None) or went())
+        patch.setattr(web_server.subprocess, "TimeoutExpired", TimeoutError, raising=False)
+        typist.type(Case(serves))
+    with monkeypatch.context() as patch:
+        patch.setattr(reasons, "StandardScaler", Ended)
+        typist.type(Case(f"{SCORE} reasons=true"))
+    with monkeypatch.context() as patch:
+        away = partial(patch.setenv, "MLFLOW_TRACKING_URI", "sqlite:////nowhere/mlflow.db")
+        typist.type(Case("history", before=away, mend=patch.undo))
+
+
 @pytest.mark.programs
 @pytest.mark.timeout(900)
 def test_what_refusals_of_models_and_decisions_say_to_type_is_typed_and_they_are_gone(
@@ -240,10 +273,18 @@ def test_what_refusals_of_models_and_decisions_say_to_type_is_typed_and_they_are
         port = str(taken.getsockname()[1])
         put = (replace(case, line=case.line.replace("RUN", other).replace("PORT", port)) for case in WITH_A_MODEL)
         type_all(put)
+    fail_once(typist, monkeypatch, f"ui port={port}")
     assert typist.call("simulate", "cuts=10") == 0
     (simulated,) = client.search_runs([loose[0].info.experiment_id], f"tags.`{JOB}` = 'simulate'", max_results=1)
     typist.type(Case(f"simulate models=[{simulated.info.run_id}] cuts=12"))
-    own = ("data=csv", "data.path=fit.csv", "data.target=converted", "data.name=other", "data.drop=[action]")
+    own = (
+        "data=csv",
+        "data.path=fit.csv",
+        "data.target=converted",
+        "data.name=other",
+        "data.drop=[action]",
+        "data.positive=>0",
+    )
     text = Path("users.csv").read_text()
     Path("fit.csv").write_text(text)
     assert typist.call("compare", *own, *fit) == 0

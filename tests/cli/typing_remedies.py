@@ -4,6 +4,7 @@ import ast
 import copy
 import re
 import shlex
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -98,12 +99,15 @@ class Case:
         What to type for a word with a place to fill in.
     before
         Makes what is needed.
+    mend
+        Does what the refusal says to do elsewhere than in the line, which is then typed again.
     """
 
     line: str
     given: Sequence[str] = ()
     fill: Mapping[str, str] = field(default_factory=dict)
     before: Callable[[], Any] | None = None
+    mend: Callable[[], Any] | None = None
 
 
 @dataclass
@@ -165,10 +169,13 @@ class Typist:
         lines, rest = lines_in(
             re.sub(r"\bpip install '[^']*'|\b[Dd]rop \w+=\S*|\bin front of \S+|\w+= alone|\bwithout \S+", "", remedy)
         )
-        groups = [[known.get(word, word) for word in group] for group in overrides_in(rest)]
-        groups += [shlex.split(text) for text in case.given]
+        groups = [[known.get(word, word) for word in in_a_shell(text)] for text in overrides_in(rest)]
+        groups += [in_a_shell(text) for text in case.given]
         typed = [again(words, group) for group in groups]
-        typed += [shlex.split(known.get(line, line)) for line in lines if line.split()[0] in VERBS]
+        if case.mend:
+            case.mend()
+            typed.append(words)
+        typed += [in_a_shell(known.get(line, line)) for line in lines if line.split()[0] in VERBS]
         for line in typed:
             if any(map(PLACE.search, line)) and not any(map(PLACE.search, words)):
                 self.failed.append(f"{case.line}: {remedy}: a place that no test fills in: {shlex.join(line)}")
@@ -181,7 +188,7 @@ class Typist:
             for error in made:
                 if error is refusal or (error.remedy and error.remedy in remedy):
                     path, line_ = error.site  # type: ignore[attr-defined]  # set above
-                    self.tested |= {f"{path}:{line_}", f"{error.what}. {error.remedy}"}
+                    self.tested |= {f"{path}:{line_}", f"{error.where} {error.what}. {error.remedy}"}
 
     def untyped(self, folders: Sequence[str], excused: Mapping[str, str]) -> list[str]:
         """Functions in these folders with a remedy that nobody typed and nobody excused; and excuses without one."""
@@ -192,6 +199,12 @@ class Typist:
                 if not (lines & self.tested or any(site.text and site.text in told for told in self.tested)):
                     left.add(site.function)
         return sorted(left ^ set(excused))
+
+
+def in_a_shell(text: str) -> list[str]:
+    """Words that a shell makes of a text that is typed into it."""
+    read = subprocess.run(["sh", "-c", f"printf '%s\\0' {text}"], capture_output=True, text=True, check=True)
+    return read.stdout.split("\0")[:-1]
 
 
 def again(words: Sequence[str], overrides: Sequence[str]) -> list[str]:

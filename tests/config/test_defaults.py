@@ -17,6 +17,7 @@ OWN = (
         "policy/budget",
         "policy/best_action",
         "policy/policy_tree",
+        "policy/effect_bands",
         "economics/freemium",
         "data/case_study",
         "data/streamzone",
@@ -30,11 +31,14 @@ VERBS = {
     "simulate": settings.SimulateSettings,
     "policy_lint": settings.LintSettings,
     "policy_diff": settings.DiffSettings,
+    "compare_runs": settings.CompareRunsSettings,
+    "policy_bind": settings.BindSettings,
     "measure": settings.MeasureSettings,
     "promote": settings.PromoteSettings,
     "rollback": settings.RollbackSettings,
     "history": settings.HistorySettings,
     "status": settings.StatusSettings,
+    "features": settings.FeatureSettings,
     "score": settings.ScoreSettings,
     "serve": settings.ServeSettings,
     "dashboard": settings.DashboardSettings,
@@ -47,7 +51,7 @@ VERBS = {
 }
 CHOSEN = {"defaults", "hydra"}
 """Keys of Hydra's own."""
-GROUPS = {"model", "data", "policy", "economics", "tracking", "gate", "tune", "output", "debug"}
+GROUPS = {"model", "learner", "data", "policy", "economics", "tracking", "gate", "tune", "output", "debug"}
 """Keys that the defaults list of a verb brings."""
 
 

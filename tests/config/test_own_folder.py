@@ -9,13 +9,15 @@ from tippingpoint.config.compose import compose, config_folder
 from tippingpoint.config.settings import TableSettings
 
 POLICY = (config_folder() / "policy/intent_bands.yaml").read_text()
+NEXT = f"line {POLICY.count(chr(10)) + 1}"
+"""After its last."""
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (POLICY + "cuts: [0.1", "line 9"),
-        (POLICY + "name: again\n", "line 9"),
+        (POLICY + "cuts: [0.1", NEXT),
+        (POLICY + "name: again\n", NEXT),
         (POLICY.replace("0.40", "&a [*a]"), "line 5"),
         ("# @package a b\n" + POLICY, "Too many components"),
         ("defaults: 3\n" + POLICY, "must be a list of options"),
@@ -33,6 +35,34 @@ def test_an_option_that_is_wrong_is_named(
     message = refused("policy", *words, "data.users=200", "--config-dir", str(tmp_path))
     assert str(path) in message
     assert said in message
+
+
+EXPERIMENT = """# @package _global_
+defaults:
+  - override /policy: mine
+policy:
+  cuts: [0.9, 0.4]
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "at"),
+    [
+        (["policy=mine"], "policy/mine.yaml, line 5"),
+        (["policy=mine", "policy.version=2"], "policy/mine.yaml, line 5"),
+        (["policy=mine", "policy.cuts=[0.8,0.4]"], None),
+        (["experiment=mine"], "experiment/mine.yaml, line 5"),
+    ],
+)
+def test_a_value_that_is_wrong_is_named_with_the_line_that_sets_it(
+    tmp_path: Path, refused: Callable[..., str], words: list[str], at: str | None
+) -> None:
+    for group, text in {"policy": POLICY.replace("[0.40, 0.70]", "[0.7, 0.4]"), "experiment": EXPERIMENT}.items():
+        (path := tmp_path / group / "mine.yaml").parent.mkdir()
+        path.write_text(text)
+    said = refused("run", *words, "data.users=200", "--config-dir", str(tmp_path))
+    assert said.startswith("policy.cuts: must rise; got [0.")
+    assert (f"({tmp_path / at})" in said) if at else (str(tmp_path) not in said)
 
 
 def test_a_policy_of_the_users_own_is_compared(tmp_path: Path, call: Callable[..., int]) -> None:

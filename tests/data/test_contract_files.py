@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from tippingpoint.config.compose import compose
 from tippingpoint.config.settings import Settings
 from tippingpoint.core.errors import InputError
+from tippingpoint.data.contract import read_contract
 from tippingpoint.data.files import Table
 from tippingpoint.data.generators.case_study import CaseStudy
 from tippingpoint.data.writing import write_blocks
@@ -117,6 +118,16 @@ def test_without_a_contract_every_row_is_used(tmp_path: Path) -> None:
 def test_a_missing_contract_names_the_nearest_file(tmp_path: Path, contract: str) -> None:
     with pytest.raises(InputError, match=r"no such file. Nearest: 'contract.yaml'"):
         table(users_csv(tmp_path), contract=contract.replace("contract.yaml", "contrat.yaml")).load()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "line"),
+    [("{type: number, mn: 3}", 4), ("{type: odd}", 4), ("{}", 4), ("{type: number}\nextra: 1", 5)],
+)
+def test_a_contract_that_is_wrong_is_named_with_the_line(tmp_path: Path, wrong: str, line: int) -> None:
+    (path := tmp_path / "contract.yaml").write_text(f"outcome: y\nid: user_id\ncolumns:\n  a.b: {wrong}\n")
+    with pytest.raises(InputError, match=rf"data\.contract={path}\..*\(line {line}\)"):
+        read_contract(path)
 
 
 def test_a_folder_is_the_table_of_its_files_in_the_order_of_their_names(tmp_path: Path) -> None:

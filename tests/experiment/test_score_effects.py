@@ -13,7 +13,8 @@ def evidence(kind: str = "experiment", sign: int = 1) -> tuple[dict[str, np.ndar
     score = rng.random(4000)
     scores = rng.normal(size=(4000, 3)) * 0.3
     scores[:, 1] += sign * score
-    return {"mine": score, "chance": rng.random(4000)}, Evidence(kind, scores)
+    rules = {"mine": score, "chance": rng.random(4000)}
+    return {name: dict.fromkeys(ACTIONS, of) for name, of in rules.items()}, Evidence(kind, scores)
 
 
 def test_one_row_a_score_and_action_says_whether_effects_differ():
@@ -38,7 +39,7 @@ def test_effects_on_an_outcome_that_is_not_wanted_are_turned():
 
 def test_the_reward_models_own_effect_is_calibrated_and_held_against_each_score():
     scores, known = evidence()
-    predicted = np.stack([np.zeros(4000), scores["mine"], np.zeros(4000)], axis=1)
+    predicted = np.stack([np.zeros(4000), scores["mine"]["mail"], np.zeros(4000)], axis=1)
     lines, _ = along_scores(scores, predicted, known, ACTIONS, True)
     own = lines.set_index(["rule", "action"]).loc[(EFFECT, "mail")]
     assert own["slope_low"] <= 1 <= own["slope_high"]
@@ -59,7 +60,9 @@ def test_what_is_assumed_or_vetoed_tells_nothing():
 def test_groups_too_small_for_intervals_are_still_shown():
     scores, known = evidence()
     few = Evidence("experiment", known.outcome_scores[:200])
-    lines, groups = along_scores({"mine": scores["mine"][:200]}, None, few, ACTIONS, True)
+    lines, groups = along_scores(
+        {"mine": dict.fromkeys(ACTIONS, scores["mine"]["mail"][:200])}, None, few, ACTIONS, True
+    )
     assert groups["effect_low"].isna().all()
     assert list(shown(groups, "visit").columns)[-1] == "visit per 1,000 (experiment) high"
     assert "average_low" in lines

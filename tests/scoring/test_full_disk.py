@@ -3,6 +3,7 @@
 import resource
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -11,6 +12,8 @@ from tests.refusals import refuses
 from tippingpoint.core.errors import OutsideError
 from tippingpoint.data.writing import replacing
 from tippingpoint.scoring.writers import File
+from tippingpoint.tracking.deciders import load_decider
+from tippingpoint.tracking.reload import files
 
 TABLE = pl.DataFrame({"user_id": [f"user {k}" for k in range(20_000)]})
 
@@ -22,6 +25,17 @@ def full(tmp_path: Path) -> Iterator[Path]:
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
     yield tmp_path
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_model_for_whose_files_there_is_no_room_is_not_said_to_be_lost(
+    client: Any, request: pytest.FixtureRequest
+) -> None:
+    loaded = load_decider(client, "models:/conversion/1")
+    request.getfixturevalue("full")
+    with pytest.raises(OutsideError, match=r"a disk is full .*TMPDIR"):
+        load_decider(client, "models:/conversion/1")
+    with pytest.raises(OutsideError, match=r"a disk is full .*TMPDIR"), files(client, loaded.model):
+        pass
 
 
 @pytest.mark.parametrize("name", ["d.csv", "d.csv.gz", "d.parquet"])

@@ -9,9 +9,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from tests.refusals import refuses
 from tippingpoint.core.errors import InputError, OutsideError
 from tippingpoint.data.writing import neutralised
-from tippingpoint.scoring.writers import File, Quarantine, alone
+from tippingpoint.scoring.writers import File, Quarantine, alone, refuse_other
 
 ROWS = pl.DataFrame({"user_id": ["u1", "u2"], "propensity_score": [0.5, None], "segment": ["low", "high"]})
 
@@ -24,6 +25,25 @@ def test_a_file_written_in_pieces_reads_as_the_whole(tmp_path, name):
     read = pl.read_parquet if name.endswith("parquet") else pl.read_csv
     assert read(tmp_path / name).equals(ROWS)
     assert [f.name for f in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("name", ["d.csv", "d.csv.gz", "d.parquet"])
+def test_decisions_are_written_over_and_nothing_else_is(tmp_path, name):
+    path = tmp_path / name
+    refuse_other(path)
+    path.touch()
+    refuse_other(path)
+    with File(path) as file:
+        file.add(ROWS.with_columns(policy_digest=pl.lit("0"), scored_at=pl.lit("2026-01-01")))
+    refuse_other(path)
+    for users in (ROWS, None):
+        if users is None:
+            path.write_text("no table at all")
+        else:
+            with File(path) as file:
+                file.add(users)
+        with refuses(f"to={path}", "holds no decisions", f"to={tmp_path}/decisions_{name}"):
+            refuse_other(path)
 
 
 @pytest.mark.parametrize("name", ["d.csv", "d.parquet"])

@@ -42,13 +42,16 @@ from tippingpoint.core.redaction import masked
 
 JOBS = {
     "compare": "comparison.job:compare",
+    "compare_runs": "comparison.two_runs:compare_runs",
     "dashboard": "dashboard.job:dashboard",
     "describe": "exploration.describe:describe",
     "doctor": "cli.doctor:doctor",
     "diagnostics": "cli.diagnostics:diagnostics",
     "explore": "exploration.explore:explore",
+    "features": "exploration.features:features",
     "history": "promotion.history:history",
     "measure": "measurement.job:measure",
+    "policy_bind": "promotion.bind:policy_bind",
     "policy_diff": "simulation.policy_tools:policy_diff",
     "policy_lint": "simulation.policy_tools:policy_lint",
     "promote": "promotion.job:promote",
@@ -134,6 +137,8 @@ class LaunchedJob:
             if not isinstance(raised, Exception) and type(raised).__name__ != "PanicException":
                 raise
             told = raised if isinstance(raised, TippingpointError) else as_theirs(raised)
+            if isinstance(told, InputError):
+                told = _placed(told, typed)
             error = told or UnexpectedError.of(raised)
             if config.get("debug"):
                 if not self.in_sweep:
@@ -143,6 +148,15 @@ class LaunchedJob:
             return Outcome(error.exit_code, job=" ".join(words))
         refused = getattr(result, "refused", False)  # a check that said no has shown why
         return Outcome(RefusedError.exit_code if refused else 0, shown.getvalue(), isinstance(result, _finished()))
+
+
+def _placed(error: InputError, typed: list[str]) -> InputError:
+    """The error with the user's file and line that it comes from, if it comes from one."""
+    from tippingpoint.config.own_folder import placed
+
+    found = placed(error, HydraConfig.get().runtime, typed)
+    found.__cause__ = error.__cause__
+    return found
 
 
 def launch(verb: str, config_name: str, arguments: list[str]) -> int:

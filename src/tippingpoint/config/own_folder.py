@@ -1,9 +1,13 @@
 """Folders with groups of the user's own: Hydra reads them through here, so that a file that is wrong is named."""
 
 import io
+import re
+from collections.abc import Iterable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+from hydra.conf import RuntimeConf
 from hydra.core.object_type import ObjectType
 from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigResult, ConfigSource
@@ -11,7 +15,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from tippingpoint.core.errors import InputError
-from tippingpoint.core.yaml_files import read_text, with_line
+from tippingpoint.core.yaml_files import line_of, read_text, with_line
 
 
 class OwnFolder(ConfigSource):
@@ -57,6 +61,40 @@ def searched(folder: Path) -> str:
     """Return how Hydra's search path names a folder, once Hydra knows how to read it."""
     Plugins.instance().register(OwnFolder)
     return f"{OwnFolder.scheme()}://{folder.resolve()}"
+
+
+def placed(error: InputError, runtime: RuntimeConf, typed: Iterable[str]) -> InputError:
+    """Return an error with the file and line of an option of the user's own that set the key it is about.
+
+    Parameters
+    ----------
+    runtime
+        What Hydra says of a composed config: its sources and choices.
+    typed
+        Overrides of the command line, which come after files.
+    """
+    words = (re.split("=", word.lstrip("+~"))[0] for word in typed)
+    if any(error.where == key or error.where.startswith(f"{key}.") for key in words if key not in runtime.choices):
+        return error
+    folders = [source.path for source in runtime.config_sources if source.schema == OwnFolder.scheme()]
+    for folder, (group, options) in product(folders, runtime.choices.items()):
+        for option in [options] if isinstance(options, str) else options or []:
+            path = Path(folder, group, f"{option}.yaml")
+            if path.is_file() and (at := _at(error, path, group)):
+                return InputError(error.where, f"{error.what} ({at})", error.remedy)
+    return error
+
+
+def _at(error: InputError, path: Path, group: str) -> str:
+    """The file, and the line, that an error is about; '' where it is not."""
+    package = re.search(r"^# *@package +(\S+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    above = group.replace("/", ".") if package is None or package[1] == "_group_" else package[1]
+    key = error.where if above == "_global_" else error.where.removeprefix(f"{above}.")
+    if key == error.where and above != "_global_":
+        return ""
+    if line := line_of(path, key.split(".")):
+        return f"{path}, line {line}"
+    return str(path) if error.what == "not given" and above != "_global_" else ""
 
 
 def _refuse_defaults(node: Any, where: str) -> None:

@@ -52,16 +52,17 @@ class OutsideError(TippingpointError):
     exit_code = 3
 
 
-def errno_of(error: OSError) -> int | None:
-    """Return the number of a system's error; of one that came through polars it stands in the text only."""
+def is_full(error: BaseException) -> bool:
+    """Whether a disk is full; where an error came through polars or MLflow, the system's number stands in its text."""
     found = re.search(r"(?:os error |\[Errno )(\d+)", str(error))
-    return error.errno or (int(found[1]) if found else None)
+    number = getattr(error, "errno", None) or (int(found[1]) if found else None)
+    return number in FULL or "No usable temporary directory" in str(error)  # Python's, of none that takes a file
 
 
 def unwritable(where: str, error: OSError) -> TippingpointError:
     """Return what to say of a place that cannot be written: the disk's fault if it is full, else the name's."""
     what = f"cannot be written ({error.strerror or error})"
-    if errno_of(error) in FULL:
+    if is_full(error):
         return OutsideError(where, what, "Make room, or name a place elsewhere; nothing is left there in part.")
     return InputError(where, what, "Name a place elsewhere.")
 
@@ -74,7 +75,7 @@ class UnexpectedError(TippingpointError):
     @classmethod
     def of(cls, error: BaseException) -> TippingpointError:
         """Return the one message in which an error leaves the command line, with the place where it was raised."""
-        if isinstance(error, OSError) and errno_of(error) in FULL:
+        if isinstance(error, OSError) and is_full(error):
             return unwritable(str(error.filename or "disk"), error)
         frames = traceback.extract_tb(error.__traceback__)
         ours = [frame for frame in frames if "tippingpoint" in Path(frame.filename).parts]

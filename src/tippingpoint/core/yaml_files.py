@@ -1,6 +1,6 @@
 """YAML that people write: read whole, or refused with file and line; no file fills memory or runs code."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -101,6 +101,38 @@ def read_yaml(path: Path, where: str, words: bool = False) -> Any:
     """
     text = read_text(path, where)
     return with_line(lambda: (_Words if words else _Bounded)(text).get_single_data(), text, where)
+
+
+def line_of(path: Path, keys: Sequence[str]) -> int | None:
+    """Return the line on which a file sets a key, or the innermost above it that stands there; None where none does.
+
+    Parameters
+    ----------
+    keys
+        Names of keys and numbers of items, from the outermost on; a name with dots in it may come in pieces.
+
+    Raises
+    ------
+    InputError
+        When the file is no YAML.
+    """
+    text = read_text(path, str(path))
+    node, left, line = _Bounded(text).get_single_node(), list(keys), None
+    while left:
+        inner: yaml.Node
+        if isinstance(node, yaml.MappingNode):
+            named = {str(key.value): (key, value) for key, value in node.value}
+            most = next((n for n in range(len(left), 0, -1) if ".".join(left[:n]) in named), 0)
+            if not most:
+                break
+            at, inner = named[".".join(left[:most])]
+        elif isinstance(node, yaml.SequenceNode) and left[0].isdigit() and int(left[0]) < len(node.value):
+            most, at = 1, node.value[int(left[0])]
+            inner = at
+        else:
+            break
+        node, left, line = inner, left[most:], at.start_mark.line + 1
+    return line
 
 
 def with_line(read: Callable[[], T], text: str, where: str) -> T:

@@ -15,7 +15,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, field_validator, mode
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.core.signs import Sign
 from tippingpoint.core.strict import StrictModel, validate
-from tippingpoint.core.yaml_files import read_yaml
+from tippingpoint.core.yaml_files import line_of, read_yaml
 from tippingpoint.data.number_format import NumberFormat
 from tippingpoint.data.users import Column, FeatureSchema
 
@@ -194,7 +194,11 @@ def read_contract(path: Path) -> TableSchema:
     if not isinstance(node, dict):
         raise InputError(where, "is no contract", "It has the keys outcome, id and columns.")
     named = {str(key): value for key, value in node.items() if value not in ("", "null", "~")}
-    return validate(TableSchema, named, where)
+    try:
+        return validate(TableSchema, named, where)
+    except InputError as error:
+        line = line_of(path, error.where.removeprefix(f"{where}.").split("."))
+        raise InputError(error.where, f"{error.what} (line {line})", error.remedy) if line else error from None
 
 
 def shipped(name: str) -> Path:

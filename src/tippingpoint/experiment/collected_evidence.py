@@ -7,6 +7,7 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
+from tippingpoint.data.model_output import probability
 from tippingpoint.data.users import Users
 from tippingpoint.economics import Economics
 from tippingpoint.experiment.collected_tables import calibration_of_rewards, diagnostics
@@ -22,12 +23,12 @@ from tippingpoint.experiment.evidence import (
     fit_rewards,
     log_of,
 )
-from tippingpoint.experiment.score_effects import along_scores, ranking
-from tippingpoint.experiment.simulation_result import BEST, ORACLE, PAIR
+from tippingpoint.experiment.score_effects import ByAction, along_scores, ranking
+from tippingpoint.experiment.simulation_result import BEST, ORACLE
 from tippingpoint.experiment.valuation import ValuedUsers
 from tippingpoint.offpolicy.evidence import MEASURE, Kind, Log
 from tippingpoint.offpolicy.sensitivity import blocks
-from tippingpoint.offpolicy.sufficient_statistics import MONEY, Measures, log_blocks
+from tippingpoint.offpolicy.sufficient_statistics import MONEY, PAIR, Measures, log_blocks
 from tippingpoint.policies.policy import Policy
 
 
@@ -143,10 +144,10 @@ class PartEvidence:
         kept
             By model what was found of it on these users where it was fitted; None: what its scores tell is found anew.
         """
-        valued, log = self.valued, self.log
+        valued, log, told = self.valued, self.log, set[str]()
         for model, policies in bound.items():
             known = kept.get(model)
-            anew = model_findings.at_a_glance(valued.users, scores[model]) if known is None else known
+            anew = model_findings.at_a_glance(valued.users, probability(scores[model])) if known is None else known
             yield from chosen.settle(anew, model)
             for name, policy in policies.items():
                 of = f"{model}{PAIR}{name}"
@@ -159,7 +160,10 @@ class PartEvidence:
                     weights = evidence.Weights.of(log, codes, slope, estimated, valued.evidence.group, measured)
                     yield from chosen.settle(evidence.of_weights(weights), of)
                 decided = policy_findings.Decided.of(policy, valued.users, scores[model])
-                yield from chosen.settle(policy_findings.of_policy(decided), of)
+                found = [f for f in policy_findings.of_policy(decided) if f is not None]
+                again = [f for f in found if f.code == policy_findings.READS_NO_SCORE and name in told]
+                yield from chosen.settle((f for f in found if f not in again), of)
+                told.add(name)
 
     def decide(
         self, bound: Mapping[str, Mapping[str, Policy]], scores: Mapping[str, np.ndarray], best: bool
@@ -179,8 +183,14 @@ class PartEvidence:
             found[ORACLE] = np.nanargmax(valued.reward, axis=1)
         return found
 
-    def tables(self, scores: dict[str, np.ndarray], decisions: dict[str, np.ndarray]) -> dict[str, pd.DataFrame]:
-        """How well scores rank users, and what the log can say; nothing of what was never tried."""
+    def tables(self, scores: ByAction, decisions: dict[str, np.ndarray]) -> dict[str, pd.DataFrame]:
+        """How well scores rank users, and what the log can say; nothing of what was never tried.
+
+        Parameters
+        ----------
+        scores
+            By model and action, as `ranking` takes them.
+        """
         known, actions, users = self.valued.evidence, self.valued.actions, self.valued.users
         if known.kind == "assumed":
             return {}

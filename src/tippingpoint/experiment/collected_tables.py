@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tippingpoint.data.model_output import probability
 from tippingpoint.data.users import Users
 from tippingpoint.evaluation import calibration_line
-from tippingpoint.experiment.simulation_result import PAIR
 from tippingpoint.experiment.valuation import ValuedUsers
 from tippingpoint.offpolicy.evidence import FLOOR, Kind, Log, diagnose
+from tippingpoint.offpolicy.sufficient_statistics import PAIR
 from tippingpoint.policies.policy import Policy
 
 TOP = 3
@@ -27,7 +28,7 @@ def segments_of(
     groups: Groups = {}
     for model, policies in bound.items():
         for name, policy in policies.items():
-            code = groups[model, name] = policy.segment(scores[model], users.features)
+            code = groups[model, name] = policy.assign(scores[model], users.features)
             for s, segment in enumerate(policy.segments):
                 members = code == s
                 size = int(members.sum())
@@ -39,7 +40,7 @@ def segments_of(
                         "action": policy.actions[segment],
                         "users": size,
                         "share": size / len(users),
-                        "mean_score": float(scores[model][members].mean()) if size else np.nan,
+                        "mean_score": float(probability(scores[model])[members].mean()) if size else np.nan,
                         "outcome_rate": float(users.outcome[members].mean()) if size else np.nan,
                         "top_features": _distinct(users, members),
                     }

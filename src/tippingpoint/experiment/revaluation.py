@@ -16,7 +16,6 @@ from tippingpoint.experiment.simulation_result import (
     EVERYONE,
     NONE,
     ORACLE,
-    PAIR,
     RANDOM,
     THEN,
     Simulation,
@@ -31,7 +30,7 @@ from tippingpoint.offpolicy.evidence import MEASURE
 from tippingpoint.offpolicy.hidden_driver import Bounds
 from tippingpoint.offpolicy.sensitivity import bounds
 from tippingpoint.offpolicy.statistics import LEAST_CHANGED, Estimate
-from tippingpoint.offpolicy.sufficient_statistics import MONEY, Joint, SufficientStatistics
+from tippingpoint.offpolicy.sufficient_statistics import MONEY, PAIR, Joint, SufficientStatistics
 from tippingpoint.offpolicy.value import break_even_response
 from tippingpoint.policies.bands import Bands
 from tippingpoint.policies.share_bands import ShareBands
@@ -66,7 +65,9 @@ def price(gathered: SufficientStatistics, asked: SimulationRequest) -> Simulatio
     coefficients = _contestants(test, line, first, actions, usable(economics, actions))
     verdicts = []
     if measured:
-        verdicts = contest_of_cells(test.cells, coefficients, np.random.default_rng([asked.seed, 5]))
+        again = _again(test.decisions, first)
+        contested = {name: of for name, of in coefficients.items() if name not in again}
+        verdicts = contest_of_cells(test.cells, contested, np.random.default_rng([asked.seed, 5]))
     no_model = [v for v in verdicts if any(of.startswith(EVERYONE) for of in (v.first, v.second))]
     unit = f"{economics.currency} per user"
     found = asked.chosen.settle([better_without_a_model(first, no_model, unit)], first)
@@ -91,7 +92,7 @@ def price(gathered: SufficientStatistics, asked: SimulationRequest) -> Simulatio
         estimators=_estimators(about, line, test, coefficients),
         all_cut_offs=[
             cut_offs(gathered, asked, line, m, n, _bound(about, m, n, p), full=(m, n) == shown or not asked.first_only)
-            for m in gathered.scored
+            for m in about["models"]
             for n, p in banded.items()
         ],
         segments=segments.assign(policy=[named[name].split(PAIR)[1] for name in both]),
@@ -128,6 +129,15 @@ def _decision(about: Mapping[str, Any], joint: Joint, name: str) -> np.ndarray |
     if name in actions:
         return np.full(len(joint.cells.count), actions[name])
     return joint.decisions.get(name)
+
+
+def _again(decisions: Mapping[str, np.ndarray], first: str) -> set[str]:
+    """Contestants that decide as their policy does with another model: it counts once, as `first` where that is one."""
+    kept: dict[tuple[str, bytes], str] = {}
+    pairs = [name for name in decisions if PAIR in name]
+    for name in [first, *pairs]:
+        kept.setdefault((name.split(PAIR)[-1], decisions[name].tobytes()), name)
+    return {*pairs} - {*kept.values()}
 
 
 def _bound(about: Mapping[str, Any], model: str, name: str, policy: Bands) -> Bands:
@@ -226,7 +236,7 @@ def _values(
     actions = tuple(about["actions"])
     lines = {
         "uplift_per_user": line,
-        "uplift_per_1000": _outcomes(about, asked.economics),
+        "uplift_per_1000": outcome_line(about, asked.economics),
         "contacts_per_1000": contacts(len(actions)),
         **{f"measure_{name}_per_user": only(f"{MEASURE}{name}", len(actions)) for name in map(str, about["measures"])},
     }
@@ -267,7 +277,7 @@ def _estimators(about: Mapping[str, Any], line: Line, joint: Joint, contestants:
     return pd.DataFrame(rows)
 
 
-def _outcomes(about: Mapping[str, Any], economics: Economics) -> Line:
+def outcome_line(about: Mapping[str, Any], economics: Economics) -> Line:
     """The line that counts outcomes, at the response stated now."""
     actions = tuple(about["actions"])
     line = outcomes(len(actions))

@@ -1,11 +1,12 @@
 """What scores say of the actions' effects: whether these differ along a score, by groups of it, and its ranking."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from tippingpoint.data.model_output import effects
 from tippingpoint.offpolicy.effect_line import direction, effect_line
 from tippingpoint.offpolicy.evidence import Evidence
 from tippingpoint.offpolicy.ranking import autoc, qini, uplift_at
@@ -15,6 +16,9 @@ from tippingpoint.offpolicy.support import Basis
 from tippingpoint.reports.estimates import interval
 
 AREAS = autoc, qini
+ByAction = Mapping[str, Mapping[str, np.ndarray]]
+"""By model and action the (n,) numbers that rank users for it: the effect in wanted outcomes where the model predicts
+it, else the score."""
 SHARES = (0.1, 0.2, 0.3, 0.5)
 """Of users, for uplift@k."""
 EFFECT = "reward model's effect"
@@ -26,8 +30,17 @@ WORDS = {
 }
 
 
+def ranks_by(
+    found: np.ndarray, model: tuple[str, ...] | None, actions: tuple[str, ...], good: bool
+) -> Mapping[str, np.ndarray]:
+    """By action what ranks users for it, of what a model gives; `model` are the actions whose effects it predicts."""
+    if found.ndim == 1 or model is None:
+        return dict.fromkeys(actions, found)
+    return dict(zip(model, effects(found).T * (1 if good else -1), strict=True))
+
+
 def ranking(
-    scores: dict[str, np.ndarray],
+    scores: ByAction,
     predicted_effect: np.ndarray | None,
     evidence: Evidence,
     actions: tuple[str, ...],
@@ -50,20 +63,23 @@ def ranking(
     rows, over = [], []
     for k, action, effect, _ in _effects(evidence, actions, good):
         group, predicted = evidence.group, None if predicted_effect is None else predicted_effect[:, k]
-        rules = _rules(scores, predicted, good)
+        rules = _rules(scores, action, predicted, good)
         for rule, score in rules.items():
             found: dict[str, Estimate] = {"autoc": autoc(score, effect, group), "qini": qini(score, effect, group)}
             found |= {f"uplift_at_{share:.0%}": uplift_at(share, score, effect, group) for share in SHARES}
             rows += [_row(rule, action, name, e, evidence) for name, e in found.items()]
-        for other in scores if EFFECT in rules else ():
-            found = {f"{of.__name__}_over {other}": of(rules[EFFECT], effect, group, scores[other]) for of in AREAS}
+        for other in rules if EFFECT in rules else ():
+            if other == EFFECT:
+                continue
+            found = {f"{of.__name__}_over {other}": of(rules[EFFECT], effect, group, rules[other]) for of in AREAS}
             over += [_row(EFFECT, action, name, e, evidence) for name, e in found.items()]
     return pd.DataFrame(rows + over)
 
 
-def _rules(scores: dict[str, np.ndarray], predicted: np.ndarray | None, good: bool) -> dict[str, np.ndarray]:
-    """Scores by name, and the effect that the reward model predicts, in wanted outcomes."""
-    return dict(scores) if predicted is None else scores | {EFFECT: predicted * (1 if good else -1)}
+def _rules(scores: ByAction, action: str, predicted: np.ndarray | None, good: bool) -> dict[str, np.ndarray]:
+    """What ranks users for an action, by model, and the effect that the reward model predicts, in wanted outcomes."""
+    rules = {model: of[action] for model, of in scores.items() if action in of}
+    return rules if predicted is None else rules | {EFFECT: predicted * (1 if good else -1)}
 
 
 def _row(rule: str, action: str, measure: str, estimate: Estimate, evidence: Evidence) -> dict[str, Any]:
@@ -73,15 +89,16 @@ def _row(rule: str, action: str, measure: str, estimate: Estimate, evidence: Evi
 
 
 def along_scores(
-    scores: dict[str, np.ndarray],
+    scores: ByAction,
     predicted_effect: np.ndarray | None,
     evidence: Evidence,
     actions: tuple[str, ...],
     good: bool,
+    predicts: bool = False,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Whether effects differ along each score, and the effect in groups of users sorted by it; nothing of `assumed`.
 
-    Parameters as in `ranking`.
+    Parameters as in `ranking`; `predicts` says that scores are effects, so that their level is theirs to get right.
 
     Returns
     -------
@@ -97,12 +114,12 @@ def along_scores(
     z = together(len(actions) - 1)
     for k, action, effect, basis in _effects(evidence, actions, good):
         predicted = None if predicted_effect is None else predicted_effect[:, k]
-        for rule, score in _rules(scores, predicted, good).items():
+        for rule, score in _rules(scores, action, predicted, good).items():
             about: dict[str, Any] = {"rule": rule, "action": action, "evidence": evidence.kind}
             line = effect_line(score, effect, evidence.group, basis)
             slope = line.slope.at(z)
             row = about | _ends("average", line.average) | _ends("slope", slope)
-            row |= _ends("level", line.level if rule == EFFECT else Estimate(np.nan))
+            row |= _ends("level", line.level if predicts or rule == EFFECT else Estimate(np.nan))
             of = score_groups(score, effect, group=evidence.group, basis=basis)
             lines.append(row | {"effect": direction(slope), "groups": of.direction})
             for g, e in enumerate(of.effects):

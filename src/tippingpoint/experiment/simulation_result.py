@@ -16,10 +16,9 @@ from tippingpoint.offpolicy.contest import Contrast
 from tippingpoint.offpolicy.evidence import labelled
 from tippingpoint.offpolicy.hidden_driver import FLIPS_FROM, Bounds
 from tippingpoint.offpolicy.statistics import Estimate
-from tippingpoint.offpolicy.sufficient_statistics import SufficientStatistics
+from tippingpoint.offpolicy.sufficient_statistics import PAIR, SufficientStatistics
 
 NONE, RANDOM, ORACLE, BEST = "everyone none", "random of equal size", "oracle", "best_action"
-PAIR = " · "
 EVERYONE = "everyone "
 """How the names of policies begin that give one action to all: they need no model."""
 DEFAULT = "dr"
@@ -126,12 +125,24 @@ class Simulation:
         """The unit of money."""
         return self.asked.economics.currency
 
+    def as_decided_by(self, contestant: str) -> list[str]:
+        """The contestant, and those with the same policy and another model that decide alike for all test users."""
+        if contestant not in self.decided:
+            return [contestant]
+        policy, own = contestant.split(PAIR)[-1], self.decided[contestant]
+        return [contestant] + [
+            name
+            for name, of in self.decided.items()
+            if name != contestant and PAIR in name and name.split(PAIR)[-1] == policy and np.array_equal(own, of)
+        ]
+
     def without_model(self, contestant: str) -> pd.DataFrame:
         """One row a policy that needs no model: its uplift, and what a contestant brings more in the contest.
 
         Columns `policy`, `uplift` and `difference` (of `Estimate`), `verdict` of the contestant; without a contest the
         last two are None.
         """
+        contestant = next((n for n in self.as_decided_by(contestant) if any(v.seen_from(n) for v in self.verdicts)), "")
         against = {of.second: of for v in self.verdicts if (of := v.seen_from(contestant)) is not None}
         rows = [
             {
@@ -153,7 +164,7 @@ class Simulation:
 
     def shares(self, cut_offs: CutOffs, of: Valued) -> dict[str, float]:
         """Share of test users each action of a choice of cut-offs is for."""
-        cells, shares = self.gathered.scored[cut_offs.model].test, dict.fromkeys(cut_offs.actions, 0.0)
+        cells, shares = self.gathered.along(cut_offs.model, cut_offs.policy).test, dict.fromkeys(cut_offs.actions, 0.0)
         if of.at is None:
             return {cut_offs.actions[0]: 1.0}
         band = cells.decision(range(len(cut_offs.bands)), of.at)
@@ -235,7 +246,7 @@ class Simulation:
     def verdict_table(self) -> pd.DataFrame:
         """One row a pair, with the users needed to detect the smallest uplift of interest."""
         smallest = self.smallest_uplift
-        return pd.DataFrame(
+        table = pd.DataFrame(
             [
                 {
                     "first": v.first,
@@ -243,11 +254,14 @@ class Simulation:
                     **{f"difference_{self.kind}{end}": value for end, value in ends(v.difference).items()},
                     "verdict": v.verdict,
                     "users_who_differ": v.changed,
-                    **({} if smallest is None else {f"users_needed_for_{smallest:g}": v.users_needed(smallest)}),
                 }
                 for v in self.verdicts
             ]
         )
+        if smallest is None:
+            return table
+        needed = pd.array([v.users_needed(smallest) for v in self.verdicts], dtype="Int64")  # not all are known
+        return table.assign(**{f"users_needed_for_{smallest:g}": needed})
 
     def break_even_table(self) -> pd.DataFrame:
         """From which response on each segment's action pays, beside the one assumed; empty where it was measured.

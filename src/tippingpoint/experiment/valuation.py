@@ -2,12 +2,13 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from functools import reduce
+from functools import partial, reduce
 from operator import add
 from typing import Self
 
 import numpy as np
 
+from tippingpoint.data.model_output import probability
 from tippingpoint.data.splits import folds, pairs
 from tippingpoint.data.users import Users
 from tippingpoint.economics import Economics
@@ -27,6 +28,7 @@ from tippingpoint.offpolicy.evidence import MEASURE, Evidence, Kind, Log
 from tippingpoint.offpolicy.sufficient_statistics import MONEY
 from tippingpoint.offpolicy.support import Basis
 from tippingpoint.offpolicy.value import PolicyValue, policy_value, reward, segment_break_even
+from tippingpoint.policies.effects import Predicted
 from tippingpoint.policies.policy import FitContext, Policy
 
 
@@ -48,6 +50,7 @@ class BindingUsers:
     validation: Users
     expected_reward: ExpectedReward | None
     measured: MeasuredReward | None
+    economics: Economics
 
     @classmethod
     def of(
@@ -55,29 +58,51 @@ class BindingUsers:
     ) -> Self:
         """Users with the rewards expected of them; `predict` is what `fit_rewards` gave for train, if it did."""
         expected = reward_model(train, economics, seed, predict)
-        return cls(train, validation, expected, measured_reward(train, validation, economics, seed, predict))
+        measured = measured_reward(train, validation, economics, seed, predict)
+        return cls(train, validation, expected, measured, economics)
 
-    def bind(self, policy: Policy, score: np.ndarray) -> Policy:
-        """Return the policy with what it learns fixed; `score` are the (n,) scores of validation."""
-        return policy.bind(self._context(score))
+    def bind(self, policy: Policy, found: np.ndarray, actions: tuple[str, ...] | None = None) -> Policy:
+        """Return the policy with what it learns fixed.
 
-    def decide_held_out(self, policy: Policy, score: np.ndarray, actions: tuple[str, ...], seed: int) -> np.ndarray:
-        """(n,) codes that an unbound policy gives the users of validation at (n,) scores.
+        Parameters
+        ----------
+        found
+            What the model gives of validation, as `data.model_output` lays it out.
+        actions
+            Of an effect learner the actions it was fitted on, in order; None: those of train.
+        """
+        return policy.bind(self._context(found, actions))
+
+    def decide_held_out(
+        self,
+        policy: Policy,
+        found: np.ndarray,
+        names: tuple[str, ...],
+        seed: int,
+        actions: tuple[str, ...] | None = None,
+    ) -> np.ndarray:
+        """(n,) codes into `names` that an unbound policy gives the users of validation; `found` and `actions` as above.
 
         One that learns from what actions brought them is bound on others of them, fold by fold: so its uplift there is
         no better than it is, and it can be held against others by it.
         """
         users = self.validation
         if not policy.learns_on_validation or users.action is None:
-            return self.bind(policy, score).decide(score, users.features, actions)
+            return self.bind(policy, found, actions).decide(found, users.features, names)
+        context = self._context(found, actions)
         decision = np.empty(len(users), dtype=np.int64)
         for others, held in pairs(folds(users.action * 2 + users.outcome, FOLDS, seed, users.codes)):
-            bound = policy.bind(self._context(score).among(others))
-            decision[held] = bound.decide(score[held], users.features.iloc[held], actions)
+            decision[held] = policy.bind(context.among(others)).decide(found[held], users.features.iloc[held], names)
         return decision
 
-    def _context(self, score: np.ndarray) -> FitContext:
-        return FitContext(self.train.features, self.validation.features, score, self.expected_reward, self.measured)
+    def _context(self, found: np.ndarray, actions: tuple[str, ...] | None) -> FitContext:
+        predicted = None
+        if found.ndim == 2:
+            good = self.train.contract.good
+            lines = partial(self.economics.line, good=good)
+            predicted = Predicted(actions or self.train.actions, good, found, lines)
+        features = self.train.features, self.validation.features
+        return FitContext(*features, probability(found), self.expected_reward, predicted, self.measured)
 
 
 @dataclass(frozen=True)
@@ -153,19 +178,19 @@ class ValuedUsers:
         """(n, K) money per user under each action."""
         return reward(self.evidence, self.reward_intercept, self.reward_slope, self.worth)
 
-    def decide(self, policy: Policy, score: np.ndarray) -> np.ndarray:
-        """(n,) codes into `actions` that a bound policy gives the users at (n,) scores."""
-        return policy.decide(score, self.users.features, self.actions)
+    def decide(self, policy: Policy, found: np.ndarray) -> np.ndarray:
+        """(n,) codes into `actions` that a bound policy gives the users, of what a model gives of them."""
+        return policy.decide(found, self.users.features, self.actions)
 
-    def value(self, policy: Policy, score: np.ndarray) -> PolicyValue:
-        """Value a bound policy by what it decides for the users at (n,) scores.
+    def value(self, policy: Policy, found: np.ndarray) -> PolicyValue:
+        """Value a bound policy by what it decides for the users, of what a model gives of them.
 
         Raises
         ------
         InputError
             Where a decided action has no price or no evidence.
         """
-        return self.value_of(self.decide(policy, score))
+        return self.value_of(self.decide(policy, found))
 
     def value_of(self, decision: np.ndarray) -> PolicyValue:
         """Value (n,) codes of actions, as `value` does."""

@@ -36,8 +36,10 @@ def markdown(table: pd.DataFrame) -> str:
 
 def cell(value: object) -> str:
     """A value in a cell of Markdown."""
+    if value is pd.NA or (isinstance(value, float) and pd.isna(value)):
+        return "–"
     if isinstance(value, float):
-        return "–" if pd.isna(value) else f"{value:.4g}"
+        return f"{value:.4g}"
     return oneline(str(value)).replace("|", "\\|")
 
 

@@ -5,6 +5,7 @@ import hashlib
 import os
 import re
 import socket
+import zlib
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -13,11 +14,13 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
 from tippingpoint.core import stopping
 from tippingpoint.core.errors import InputError, OutsideError, unwritable
+from tippingpoint.core.overrides import override
 from tippingpoint.data.writing import for_spreadsheets
 
 
@@ -48,6 +51,31 @@ def alone(path: Path) -> Iterator[None]:
         with suppress(OSError):
             beside.unlink()
         lock.release()
+
+
+def refuse_other(path: Path) -> None:
+    """Refuse a file that would be written over and holds no decisions: the users themselves, or somebody's notes.
+
+    Decisions are written over: a job of every night names the same file.
+
+    Raises
+    ------
+    InputError
+        When there is such a file.
+    """
+    if not path.is_file() or not path.stat().st_size:
+        return
+    try:
+        if path.name.lower().endswith(".parquet"):
+            names = set(pq.read_schema(path).names)
+        else:
+            with (gzip.open if path.name.lower().endswith(".gz") else open)(path, "rb") as file:
+                names = {name.strip('"') for name in file.readline(1 << 16).decode(errors="replace").strip().split(",")}
+    except (OSError, EOFError, zlib.error, pa.ArrowInvalid):
+        names = set()
+    if not {"policy_digest", "scored_at"} <= names:
+        what = "is there already and holds no decisions, which alone are written over"
+        raise InputError(f"to={path}", what, f"Type {override('to', str(path.with_name(f'decisions_{path.name}')))}.")
 
 
 class File:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 
-import numpy as np
 from rich.console import Group, RenderableType
 from rich.text import Text
 
@@ -11,15 +10,17 @@ from tippingpoint.core.run_reference import RunReference
 from tippingpoint.experiment.assumption import wanted
 from tippingpoint.experiment.diagnostics import diagnosed
 from tippingpoint.experiment.score_effects import EFFECT, heterogeneity_in_words
-from tippingpoint.experiment.simulation_result import PAIR, THEN, Simulation
+from tippingpoint.experiment.simulation_result import THEN, Simulation
 from tippingpoint.experiment.thresholds import CutOffs
 from tippingpoint.offpolicy.contest import Contrast
 from tippingpoint.offpolicy.hidden_driver import FACTORS
 from tippingpoint.offpolicy.statistics import Estimate
+from tippingpoint.offpolicy.sufficient_statistics import PAIR
 from tippingpoint.policies.policy_tree import said
 from tippingpoint.reports.console import pages, plain_table
 from tippingpoint.reports.estimates import evidence_in_words, hidden_driver_in_words, odds_times
 from tippingpoint.reports.markdown import render
+from tippingpoint.simulation.decision import of_simulation
 
 MOST = 16
 """Contestants listed; all are in the run's tables."""
@@ -87,7 +88,8 @@ def simulate_summary(simulation: Simulation, filed: RunReference | None, seconds
     lines_after += simulation.asked.unused
     where = _filed(filed, about["per_user_prices"]) if filed else []
     found = diagnosed(simulation.findings)
-    return Group(*map(Text, lines), table, *rest, *map(Text, lines_after), *found, *where)
+    box = of_simulation(simulation, filed).render()
+    return Group(box, *map(Text, lines), table, *rest, *map(Text, lines_after), *found, *where)
 
 
 def _filed(filed: RunReference, per_user_prices: bool) -> list[Text]:
@@ -113,7 +115,8 @@ def leader_in_words(simulation: Simulation) -> list[str]:
     model, others = simulation.leader.split(PAIR)[0], simulation.gathered.about["models"]
     lines = [
         f"Leader: {simulation.leader}, by its uplift on validation ({simulation.on_validation:+,.3f}"
-        f" {simulation.currency} per user), the largest of a model's policy there; the order on test chooses nothing."
+        f" {simulation.currency} per user), the largest of a model's policy with an interval there; the order on test"
+        " chooses nothing."
     ]
     if "registered" not in others[model]:
         lines += [
@@ -171,18 +174,12 @@ def _listed(simulation: Simulation) -> tuple[dict[str, str], int]:
 
     A policy that decides alike with several models stands there once. The first and all that is no model's are kept.
     """
-    decisions = simulation.decided
-    label: dict[str, str] = {}
+    models, label = len(simulation.gathered.about["models"]), dict[str, str]()
     for name in simulation.ordered:
-        policy = name.split(PAIR)[-1]
-        alike = [n for n in label if PAIR in n and PAIR in name and n.split(PAIR)[-1] == policy]
-        twin = next((n for n in alike if np.array_equal(decisions[n], decisions[name])), None)
-        if twin is None:
-            label[name] = name
-        elif name == simulation.first:
-            label = {name if n == twin else n: f"{name}, and others" if n == twin else of for n, of in label.items()}
-        else:
-            label[twin] = f"{twin}, and others"
+        alike = simulation.as_decided_by(name) if PAIR in name else [name]
+        one = simulation.first if simulation.first in alike else next((n for n in alike if n in label), name)
+        every = f"{name.split(PAIR)[-1]}, any model" if len(alike) == models else f"{one}, and others"
+        label.setdefault(one, every if len(alike) > 1 else name)
     kept = {n for n in label if PAIR not in n} | {simulation.first}
     room = [n for n in label if n not in kept][: max(MOST - len(kept), 0)]
     shown = {n: of for n, of in label.items() if n in kept or n in room}
@@ -328,9 +325,10 @@ def _assumed(simulation: Simulation) -> list[str]:
 
 
 def simulation_card(simulation: Simulation) -> str:
-    """A simulation: contestants, cut-offs, verdicts, segments, and sensitivity to prices."""
+    """A simulation: the decision, contestants, cut-offs, verdicts, segments, and sensitivity to prices."""
     return render(
         "simulation.md.j2",
+        decision=of_simulation(simulation, None),
         simulation=simulation,
         led=" ".join(leader_in_words(simulation)),
         beyond=beyond_the_log(simulation),

@@ -23,7 +23,7 @@ from mlflow.utils import get_results_from_paginated_fn
 from mlflow.utils.credentials import read_mlflow_creds
 
 from tippingpoint.core import stopping
-from tippingpoint.core.errors import InputError, OutsideError
+from tippingpoint.core.errors import InputError, OutsideError, is_full
 from tippingpoint.core.foreign import as_theirs
 from tippingpoint.core.redaction import masked
 from tippingpoint.tracking.refusals import TABLE, reason_of, refusal
@@ -110,6 +110,10 @@ def store_errors(reading: bool = False) -> Iterator[None]:
 def outside(error: BaseException, reading: bool = False, of: str = "") -> OutsideError:
     """What a store's error is told as, by whoever knows `of` what it is."""
     where = of or f"store {shown()}"
+    if is_full(error):
+        there = "" if reading else "where its files are, or "
+        remedy = f"Make room {there}where temporary files go, or set TMPDIR to a folder that has some."
+        return OutsideError(where, f"a disk is full ({masked(reason_of(error), uri())})", remedy)
     if is_server() and (told := refusal(error, user(), reading)):
         return (StoreRefusedError if told.status else OutsideError)(where, masked(told.what, uri()), told.remedy)
     return OutsideError(

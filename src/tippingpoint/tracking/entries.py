@@ -137,7 +137,8 @@ def append(
             if not announced:  # who may not edit the model is told here
                 _try(name, "", lambda: client.set_registered_model_tag(name, ANNOUNCED + claim, digest))
                 announced = True
-            make_journal(client, name)
+            if not journal.entries:
+                make_journal(client, name)
             stopping.check()
             client.create_model_version(journal_name(name), source or f"models:/{name}/{version}", tags=tags)
         except STORE_ERRORS as error:

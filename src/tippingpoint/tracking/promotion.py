@@ -29,7 +29,7 @@ from tippingpoint.tracking.journal import (
     journal_name,
     model_of,
     moves,
-    read,
+    read_with_model,
 )
 from tippingpoint.tracking.refusals import is_refusal
 from tippingpoint.tracking.registry import CHALLENGER
@@ -204,11 +204,13 @@ def registry_status(client: MlflowClient, journal: Journal, describe: Describe) 
 
     The description is left out: it shows looks too, and is written when a champion moves.
     """
-    there = aliases(client, journal.name)
+    with store_errors():
+        model = model_of(client, journal.name)
+    there = {key: str(value) for key, value in model.aliases.items()} if model else {}
     behind: list[str] = []
-    if journal.head is not None:
+    if journal.head is not None and model is not None:
         with store_errors():
-            behind = [what for what, _ in _differing(client, journal, describe) if what != DESCRIPTION]
+            behind = [what for what, _ in _differing(client, journal, model, describe) if what != DESCRIPTION]
             numbers = {number for number in (journal.previous, journal.champion) if number}
             behind += [
                 f"version {number} was deleted" for number in sorted(numbers - _still(client, journal.name, numbers))
@@ -238,13 +240,13 @@ def carry_out(client: MlflowClient, name: str, entry: Entry, describe: Describe)
     reason: Exception | None = None
     for attempt in range(TRIES):
         time.sleep(attempt * PAUSE)
-        journal = read(client, name, newest=NEWEST)
+        journal, model = read_with_model(client, name, newest=NEWEST)
         try:
-            if not _mine(journal, entry):
+            if model is None or not _mine(journal, entry):
                 return journal, tuple(written)
-            todo = _differing(client, journal, describe)
+            todo = _differing(client, journal, model, describe)
             for what, write in todo:
-                if moves(client, name).at != journal.at:
+                if _moved(client, journal):
                     break
                 stopping.check()
                 write()
@@ -254,12 +256,22 @@ def carry_out(client: MlflowClient, name: str, entry: Entry, describe: Describe)
                 raise outside(error) from error
             reason = error
             continue
-        if not todo and moves(client, name).at == journal.at:
+        if not todo and not _moved(client, journal):
             return journal, tuple(written)
     what = f"does not keep what it is told ({reason or ', '.join(written)})"
     raise OutsideError(
         f"store {shown()}", what, f"Type tippingpoint promote resume {entry.number} {override('name', name)}."
     )
+
+
+def _moved(client: MlflowClient, journal: Journal) -> bool:
+    """Whether somebody moved the champion since a journal was read with its newest entry.
+
+    That takes a newer entry, which is quickly looked for; only where there is one the journal is read again.
+    """
+    newest = versions(client, journal_name(journal.name), newest=1)
+    same = [int(version.version) for version in newest] == [journal.written]
+    return not same and moves(client, journal.name).at != journal.at
 
 
 def _mine(journal: Journal, entry: Entry) -> bool:
@@ -276,7 +288,9 @@ def describe_again(client: MlflowClient, journal: Journal, describe: Describe) -
             write()
 
 
-def _differing(client: MlflowClient, journal: Journal, describe: Describe) -> list[tuple[str, Callable[[], object]]]:
+def _differing(
+    client: MlflowClient, journal: Journal, model: RegisteredModel, describe: Describe
+) -> list[tuple[str, Callable[[], object]]]:
     """What the store does not say as the journal does, each with what writes it.
 
     Tags come first, so that whoever follows the alias finds them; that all is carried out comes last. Versions that
@@ -296,7 +310,6 @@ def _differing(client: MlflowClient, journal: Journal, describe: Describe) -> li
         else:
             todo.append((f"no alias {key}", lambda: client.delete_registered_model_alias(name, key)))
 
-    model = client.get_registered_model(name)
     still = _still(client, name, {*_tags(journal), journal.previous, journal.champion})
     there = {key: str(value) for key, value in model.aliases.items()}
     for number, wanted in _tags(journal).items():
@@ -371,3 +384,17 @@ def refuse(client: MlflowClient, name: str, number: str, entry: Entry) -> None:
     with store_errors():
         for key, value in tags.items():
             client.set_model_version_tag(name, number, key, value)
+
+
+def describe_version(client: MlflowClient, name: str, number: str, note: str) -> None:
+    """Write the description of a version anew."""
+    stopping.check()
+    with store_errors():
+        client.update_model_version(name, number, note)
+
+
+def tag_version(client: MlflowClient, name: str, number: str, key: str, value: str) -> None:
+    """Set a tag of a version."""
+    stopping.check()
+    with store_errors():
+        client.set_model_version_tag(name, number, key, value)

@@ -7,6 +7,8 @@ from urllib.error import URLError
 from mlflow.exceptions import ERROR_CODE_TO_HTTP_STATUS, MlflowException, RestException
 from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, ErrorCode
 
+from tippingpoint.core.errors import is_full
+
 TABLE = "docs/registry_rights.md lists what each verb needs."
 ENDPOINT = re.compile(r"endpoint \S*?/mlflow(?:-artifacts)?/(\S+)")
 STATUS = re.compile(r"failed with error code (\d{3})|\b([45]\d{2}) (?:Client|Server) Error|too many (5\d{2}|429) error")
@@ -51,9 +53,11 @@ def is_refusal(error: BaseException) -> bool:
 
 
 def is_missing(error: BaseException) -> bool:
-    """Whether what was asked for is not there, as far as can be told: no refusal, and no server that is away."""
+    """Whether what was asked for is not there, as far as can be told: nothing was refused, away or full."""
+    if AWAY.search(str(error)) or is_full(error):
+        return False
     status = status_of(error)
-    return not AWAY.search(str(error)) and (status is None or (status not in (401, 403, 429) and status < 500))
+    return status is None or (status not in (401, 403, 429) and status < 500)
 
 
 def refusal(error: BaseException, user: str, reading: bool = False) -> Refusal | None:

@@ -19,7 +19,8 @@ import yaml
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from tippingpoint.core.errors import InputError
+from tippingpoint.core.errors import InputError, is_full
+from tippingpoint.tracking.backend import outside
 from tippingpoint.tracking.models import LoadedModel
 
 SECONDS = 120
@@ -44,7 +45,7 @@ class Hide:
 sys.meta_path.insert(0, Hide())
 import mlflow.pyfunc, pandas
 found = mlflow.pyfunc.load_model(folder).predict(pandas.read_parquet(rows))
-json.dump([float(score) for score in found[:, 1]], sys.stdout)
+json.dump(found.tolist(), sys.stdout)
 """
 """What the process runs: of all that is installed it can import what the model lists, and what that needs in turn."""
 
@@ -81,6 +82,8 @@ def files(client: MlflowClient, model: LoadedModel) -> Iterator[Files]:
     ------
     InputError
         When they are gone, or the MLmodel is none.
+    OutsideError
+        When the disk for temporary files is full.
     """
     with tempfile.TemporaryDirectory() as temporary:
         try:
@@ -88,15 +91,22 @@ def files(client: MlflowClient, model: LoadedModel) -> Iterator[Files]:
             folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=location, dst_path=temporary))
             written = yaml.safe_load((folder / "MLmodel").read_text())
         except (OSError, MlflowException, yaml.YAMLError) as error:
+            if is_full(error):
+                raise outside(error, reading=True) from error
             raise InputError("model", f"its files cannot be read ({error})", "Name another version.") from error
         yield Files(folder, written)
 
 
-def clean_scores(folder: Path, features: pd.DataFrame) -> tuple[np.ndarray | None, str]:
-    """(n,) scores of a model's folder in a process of its own that can import only what the model lists.
+def clean_scores(folder: Path, features: pd.DataFrame, effects: bool = False) -> tuple[np.ndarray | None, str]:
+    """What a model's folder gives of n users in a process of its own that can import only what the model lists.
 
     Nothing of the environment's search paths is passed on, and no tippingpoint is there. Whoever calls has seen that
     the MLmodel asks for no more trust than the family gives.
+
+    Parameters
+    ----------
+    effects
+        Whether it predicts effects, so that all its columns count.
 
     Returns
     -------
@@ -120,4 +130,5 @@ def clean_scores(folder: Path, features: pd.DataFrame) -> tuple[np.ndarray | Non
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if re.match(r"[\w.]+: ", line)]
         return None, lines[-1] if lines else f"exit code {done.returncode}"
-    return np.array(json.loads(done.stdout)), ""
+    found = np.array(json.loads(done.stdout))
+    return found if effects else found[:, 1], ""

@@ -290,6 +290,11 @@ def test_a_window_and_a_horizon_longer_than_the_log_are_refused() -> None:
         log("window_days=31")
 
 
+def test_of_too_few_profiles_nobody_subscribes() -> None:
+    with pytest.raises(InputError, match=r"data\.profiles=12000"):
+        log("outcome=churn", "profiles=5").load()
+
+
 def test_every_action_but_none_has_a_strength() -> None:
     with pytest.raises(ValueError, match="strength must name"):
         EventLog.model_validate(log().model_dump() | {"strength": {"discount_10": 1.0}})

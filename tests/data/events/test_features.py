@@ -185,9 +185,3 @@ def test_names_of_events_are_values_and_names_of_features_are_checked() -> None:
     assert users["ann"]["signins"] == 1
     with pytest.raises(InputError, match="lower-case letters"):
         Vocabulary(sign_up="Sign Up", exposure=None, counted={"n, (SELECT 1)": "Sign In"})
-
-
-def test_nobody_is_an_error_that_says_what_to_look_at() -> None:
-    table, quality = features.users(memory(**tables([did("ann", "Sign In", 0)])), ASKED)
-    with pytest.raises(InputError, match="sign_up='\"Sign Up\"'"):
-        features.as_users(table, ASKED, quality, None)

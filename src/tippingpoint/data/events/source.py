@@ -3,17 +3,19 @@
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Self
 
 import numpy as np
 import polars as pl
 from pydantic import Field, model_validator
 
+from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.data.database import connect, memory, shown
 from tippingpoint.data.events import features
+from tippingpoint.data.events.as_of import users_as_of
 from tippingpoint.data.events.exports import Properties
-from tippingpoint.data.events.features import Definition, Engine, Outcome, Vocabulary
+from tippingpoint.data.events.features import DAY, Definition, Engine, Moment, Outcome, Vocabulary
 from tippingpoint.data.events.mixpanel import read_mixpanel
 from tippingpoint.data.events.stripe import read_stripe
 from tippingpoint.data.source import Source
@@ -46,6 +48,17 @@ class EventSource(Source):
     @abstractmethod
     def engines(self) -> Iterator[Engine]:
         """What runs SQL over the events, part by part; a user's events are all in one part."""
+
+    def as_of(self, day: date, days: int = 1) -> pl.DataFrame:
+        """Return `user_id`, `cut_off` (UTC) and the features of who came to their cut-off in so many days before a day.
+
+        Raises
+        ------
+        InputError
+            When the day lies before the log, or the log lacks a part that features are made of.
+        """
+        at = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
+        return users_as_of(self.engines(), self.definition, Moment(at, days * DAY))
 
 
 class Events(EventSource):
@@ -86,7 +99,10 @@ class Events(EventSource):
         return Definition(self.outcome, self.window_days, self.horizon_days, self.vocabulary, self.until)
 
     def load(self) -> Users:
-        ((table, quality),) = [features.users(engine, self.definition) for engine in self.engines()]
+        for engine in self.engines():
+            table, quality = features.users(engine, self.definition)
+            if table.is_empty():
+                raise self._nobody(engine)
         actions: tuple[str, ...] | None = None
         known: dict[str, np.ndarray] = {}
         if self.logging is not None:
@@ -98,6 +114,18 @@ class Events(EventSource):
         newest = datetime.fromtimestamp(table["cut_off"].cast(pl.Int64).to_numpy().max(), UTC).replace(tzinfo=None)
         users = replace(users, times={"cut-off": newest})
         return self.valid_users(users, users.table())
+
+    def _nobody(self, engine: Engine) -> InputError:
+        """What to say where events make no user: of the name of a sign-up, or of a log that is too short."""
+        each = "SELECT event, MIN(time) AS first, MAX(time) AS last FROM product_events GROUP BY event ORDER BY event"
+        events = engine.frame(each, {}).drop_nulls().rows()
+        sign_up, key = self.vocabulary.sign_up, "data.vocabulary.sign_up"
+        names, first, last = zip(*events, strict=True) if events else ((), (0,), (0,))
+        if sign_up not in names:
+            return InputError(key, f"no event is called {sign_up!r}", nearest(sign_up, names, key))
+        days = (max(last) - min(first)) // DAY
+        what = f"{features.NOBODY}, which has {days:,} days"
+        return InputError("data", what, "Type data.window_days=… data.horizon_days=…, fewer days together.")
 
     def engines(self) -> Iterator[Engine]:
         if self.url is not None:

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 from pydantic import Field, model_validator
 
+from tippingpoint.core.errors import InputError
 from tippingpoint.data.contract import TableSchema, read_contract, shipped
 from tippingpoint.data.database import memory
 from tippingpoint.data.events import features
@@ -122,6 +123,8 @@ class EventLog(EventSource):
             tables.append(table)
             known += [block.known for block in part]
             quality = quality + found
+        if not sum(map(len, tables)):
+            raise InputError("data", features.NOBODY, "Type data.profiles=12000, or more.")
         table = pl.concat(tables).join(pl.concat(known), on="user_id", how="left", maintain_order="left")
         parts = {"truth": table["truth"].to_numpy()}
         if self.logging.kind != "confounded":

@@ -16,6 +16,7 @@ from tippingpoint.reports.estimates import interval
 
 LEAST_ACTED_ON = 0.01
 """Share of users acted on below which a policy is called inactive."""
+READS_NO_SCORE = "TP406"
 PROBED = 1000
 """Users that are given other scores, to see whether a policy reads them..."""
 PROBES = (*np.linspace(0.02, 1, 50).tolist(), np.inf)
@@ -51,15 +52,17 @@ class Decided:
 
     @classmethod
     def of(cls, policy: Policy, users: Users, score: np.ndarray) -> "Decided":
-        """Decide for n users at (n,) scores."""
-        code = policy.segment(score, users.features)
+        """Decide for n users, of what a model gives of them."""
+        code = policy.assign(score, users.features)
         sizes = np.bincount(code, minlength=len(policy.segments)).tolist()
-        of_scores = policy.bound_by_scores or reads(policy, users.features)
+        of_scores = policy.bound_by_scores or policy.reads_effects or reads(policy, users.features)
         return cls(policy, dict(zip(policy.segments, sizes, strict=True)), of_scores, users.contract.good)
 
 
 def reads(policy: Policy, features: pd.DataFrame) -> bool:
     """Whether some score puts a user of the first of these into another segment than some other score."""
+    if policy.reads_effects:
+        return False
     features = features.head(PROBED)
     first = policy.segment(np.zeros(len(features)), features)
     others = (policy.segment(np.full(len(features), score), features) for score in PROBES)
@@ -172,7 +175,7 @@ def empty_segments(sizes: Mapping[str, int], which: str, moved_by: str = "cuts")
 
 
 @diagnostic(
-    "TP406",
+    READS_NO_SCORE,
     "warning",
     "reads no score",
     what="Whether other scores would put a user into another segment.",
