@@ -26,7 +26,7 @@ from scipy.special import expit
 from tippingpoint.comparison.crossfit import Folds
 from tippingpoint.data.splits import roles
 from tippingpoint.offpolicy.evidence import Evidence, doubly_robust
-from tippingpoint.offpolicy.statistics import Estimate
+from tippingpoint.offpolicy.statistics import Estimate, mean
 from tippingpoint.offpolicy.support import Support
 from tippingpoint.offpolicy.value import policy_value
 from tippingpoint.policies.bands import Bands
@@ -118,11 +118,11 @@ def _best(score: np.ndarray, money: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Found:
-    """An interval, what it estimates, and the standard error of a fifth of the users."""
+    """An interval, what it estimates, and the standard error of a fifth of the users over that of all."""
 
     uplift: Estimate
     target: float
-    of_a_fifth: float
+    ratio: float
 
 
 def draw(
@@ -147,7 +147,10 @@ def draw(
     everyone = Evidence("experiment", drawn.scores(predicted), support, group)
     value = policy_value(everyone, INTERCEPT, SLOPE, decision)
     fifth = rng.random(n)[home] < HELD_OUT
-    return Found(value.uplift, target, value.among(fifth).se or np.nan)
+    errors = [
+        mean(value.contribution[of], group=None if group is None else group[of]).se for of in (fifth, slice(None))
+    ]
+    return Found(value.uplift, target, float(errors[0] or np.nan) / float(errors[1] or np.nan))
 
 
 def _value(population: tuple[np.ndarray, np.ndarray], decide: Decide) -> float:
@@ -168,7 +171,7 @@ def study(world: World, kind: str, folds: Folds, n: int, seed: int, worlds: rang
             rows.append([0, 0, 0, np.nan, 0])
         else:
             sides = low <= of.target <= high, high < of.target, low > of.target
-            rows.append([*map(float, sides), of.of_a_fifth / of.uplift.se, 1])
+            rows.append([*map(float, sides), of.ratio, 1])
     return np.array(rows)
 
 

@@ -136,7 +136,8 @@ def test_the_leaderboard_is_in_the_order_of_validation(
     results: dict[str, Any], printed: dict[str, str], visit: Callable[[str], Any]
 ) -> None:
     ranked = {c.family: c.validation for c in results["compare"].comparison.candidates}
-    shown = [name for name in rows(visit(printed["Leaderboard, roc_auc"])) if name in ranked]
+    names = rows(visit(printed["Leaderboard, roc_auc"]))
+    shown = [name.split(" · ")[0] for name in names if not name.startswith("tune") and name.split(" · ")[0] in ranked]
     assert shown == sorted(ranked, key=lambda family: -ranked[family])
 
 
@@ -179,9 +180,21 @@ def test_runs_overlay_in_charts_each_family_in_its_colour(printed: dict[str, str
     assert "test" in page.locator("[data-testid=experiment-view-compare-runs-chart-area]").inner_text()
 
 
+def test_a_printed_link_opens_charts_in_their_order(printed: dict[str, str], visit: Callable[[str], Any]) -> None:
+    page = visit(printed["Charts, truth"])
+    area = page.locator("[data-testid=experiment-view-compare-runs-chart-area]")
+    page.wait_for_selector(".scatterlayer .js-line")
+    text = area.inner_text()
+    shown = ["1 ROC, calibration, gains", "ROC: true", "Calibration: outcomes", "Gains: outcomes"]
+    shown += ["2 Uplift by share treated", "uplift_per_user", "3 SHAP share"]
+    places = [text.index(words) for words in shown]
+    assert places == sorted(places)
+    see_colours(page, ".scatterlayer .js-line", "stroke", FAMILIES.values())
+
+
 def test_curves_of_a_simulation_overlay_as_steps(printed: dict[str, str], visit: Callable[[str], Any]) -> None:
     page = visit(f"{printed['Policy uplift, truth']}&compareRunsMode=CHART")
-    page.get_by_placeholder("Search metric charts").fill("checkout_prompt_per_1000")
+    page.get_by_placeholder("Search metric charts").fill("curve/truth/checkout_prompt/uplift_per_user")
     page.wait_for_selector(".scatterlayer .js-line")
     see_colours(page, ".scatterlayer .js-line", "stroke", FAMILIES.values())
 

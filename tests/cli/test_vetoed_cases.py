@@ -85,7 +85,7 @@ def codes(found: dict[str, Any]) -> list[str]:
 
 def intervals(found: dict[str, Any]) -> list[Any]:
     """The ends of what a comparison says of the policy."""
-    (model,) = found["leaderboard"]
+    model, *_ = found["leaderboard"]
     return [model["metrics"][name]["low"] for name in model["metrics"] if name.startswith("policy/")]
 
 

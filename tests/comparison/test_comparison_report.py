@@ -50,7 +50,7 @@ def test_params_are_short_and_models_stand_in_their_experiment(at_compared: tupl
     models = {model.name: model for model in client.search_logged_models([experiment])}
     assert set(models) >= {run.data.params["model"] for run in runs}
     tested = [m for m in models["logistic"].metrics if m.key == "test/roc_auc"]
-    assert [m.dataset_name for m in tested] == ["test"]
+    assert [m.dataset_name for m in tested] == ["case_study · test"]
 
 
 def test_shares_of_a_family_sum_to_one_and_agreement_is_told(at_compared: tuple) -> None:

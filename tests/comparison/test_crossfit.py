@@ -55,7 +55,9 @@ def test_the_answer_says_what_is_estimated(crossfitted: CompareResult) -> None:
     of = crossfitted.to_dict()["crossfit"]
     assert (of["folds"], of["fitted_on"], of["users"]) == (5, 4, 3000)
     assert "not what the registered version brings" in of["estimated"]
-    (row,) = of["leaderboard"]
+    row, *without_model = of["leaderboard"]
+    assert "everyone checkout_prompt" in [other["model"] for other in without_model]
+    assert ("logistic", "everyone checkout_prompt") in [(v["first"], v["second"]) for v in of["verdicts"]]
     assert row["metrics"]["crossfit/experiment/uplift_per_user"]["low"] is not None
     assert "crossfit/experiment/uplift_per_user" in crossfitted.leaderboard()
     json.dumps(crossfitted.to_dict())
@@ -112,7 +114,8 @@ def test_further_splits_count_verdicts_and_give_no_interval(crossfitted: Compare
     assert of["splits"] == 2
     (row,) = of["leaderboard"]
     assert (row["chosen_in"], row["largest_in"]) == (2, 2)
-    assert row["uplift_smallest"] <= row["uplift_median"] <= row["uplift_largest"]
+    ends = [row[f"uplift_per_user_experiment_{end}"] for end in ("smallest", "median", "largest")]
+    assert ends == sorted(ends)
     assert not [name for name in row if "low" in name or "high" in name]
 
 
@@ -145,7 +148,7 @@ def test_what_was_cut_short_is_not_fitted_again(workspace: Path, monkeypatch: py
     assert again.filed is not None
     run = mlflow.MlflowClient().get_run(again.filed.run_id)
     assert "crossfit/truth/uplift_per_user_low" in run.data.metrics
-    assert "repeats/logistic" in run.data.metrics
+    assert "repeats/truth/uplift_per_user/logistic" in run.data.metrics
 
 
 @pytest.mark.programs
@@ -153,3 +156,17 @@ def test_several_processes_find_what_one_does() -> None:
     words = ["data.users=1000", "model=[logistic,boosting]", "model.boosting.n_estimators=20", "evaluate=crossfit"]
     one, two = (compared(*words, f"workers={number}").to_dict()["crossfit"] for number in (1, 2))
     assert one == two
+
+
+def test_a_policy_that_reads_no_score_counts_once() -> None:
+    words = [
+        "data=retention",
+        "policy=retention",
+        "model=[logistic,random_forest]",
+        "model.random_forest.n_estimators=5",
+    ]
+    comparison = compared(*words, "data.users=1500", "evaluate=crossfit").comparison
+    found = comparison.crossfit
+    assert found is not None
+    assert comparison.alike in found.values
+    assert not {"logistic", "random_forest"} & {*found.values}

@@ -50,7 +50,14 @@ def test_each_report_holds_what_it_promises_and_less_than_a_megabyte(stored: Pat
             logged.data.metrics
         )
         assert sum(found[report].values()) < 1_000_000
-    assert set(found["none"]) == {"config.yaml", "policy.json", "card.md", "packages.txt"}
+    assert set(found["none"]) == {
+        "config.yaml",
+        "policy.json",
+        "card.md",
+        "packages.txt",
+        "findings.json",
+        "out_of_fold.npy",
+    }
     light = {path for path in found["light"] if path.startswith("figures/")}
     assert light == {"figures/roc.png", "figures/calibration.png", "figures/shap.png"}
     shown = ("lift", "slices", "learning_curve", "explore", "dependence", "partial_dependence", "typical_users")
@@ -73,10 +80,16 @@ def test_curves_are_metric_steps_that_overlay(compared: tuple) -> None:
     parent = client.get_run(result.filed.run_id)
     below = f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"
     for child in client.search_runs([parent.info.experiment_id], below):
-        roc = client.get_metric_history(child.info.run_id, "roc/tpr")
+        roc = client.get_metric_history(child.info.run_id, "curve/roc/tpr")
         assert sorted(point.step for point in roc) == list(range(101))
         for name in ("pr/precision", "gains/captured", "lift/decile", "calibration/rate", "learning/roc_auc"):
-            assert 2 < len(client.get_metric_history(child.info.run_id, name)) <= 101
+            assert 2 < len(client.get_metric_history(child.info.run_id, f"curve/{name}")) <= 101
+        gains = [client.get_metric_history(child.info.run_id, f"curve/truth/checkout_prompt/uplift_per_user{end}")
+                 for end in ("_low", "", "_high")]  # fmt: skip
+        low, value, high = ({point.step: point.value for point in of} for of in gains)
+        assert (min(value), max(value)) == (0, 100)
+        assert value[0] == 0
+        assert all(low[step] <= value[step] <= high[step] for step in value)
 
 
 def test_a_comparison_shows_baselines_and_what_there_is_to_read(compared: tuple) -> None:

@@ -13,7 +13,14 @@ from tippingpoint.config.compose import config_folder
 CONF = config_folder()
 OWN = (
     *("model/logistic", "model/random_forest", "model/boosting", "policy/intent_bands", "policy/top_fraction"),
-    *("policy/budget", "policy/best_action", "economics/freemium", "data/case_study", "data/streamzone"),
+    *(
+        "policy/budget",
+        "policy/best_action",
+        "policy/effect_bands",
+        "economics/freemium",
+        "data/case_study",
+        "data/streamzone",
+    ),
     *("data/retention", "data/event_log", "data/csv", "data/sql", "data/events"),
 )
 """The option of each class that shows its defaults; other options are variations."""
@@ -23,11 +30,14 @@ VERBS = {
     "simulate": settings.SimulateSettings,
     "policy_lint": settings.LintSettings,
     "policy_diff": settings.DiffSettings,
+    "compare_runs": settings.CompareRunsSettings,
+    "policy_bind": settings.BindSettings,
     "measure": settings.MeasureSettings,
     "promote": settings.PromoteSettings,
     "rollback": settings.RollbackSettings,
     "history": settings.HistorySettings,
     "status": settings.StatusSettings,
+    "features": settings.FeatureSettings,
     "score": settings.ScoreSettings,
     "serve": settings.ServeSettings,
     "dashboard": settings.DashboardSettings,
@@ -40,7 +50,7 @@ VERBS = {
 }
 CHOSEN = {"defaults", "hydra"}
 """Keys of Hydra's own."""
-GROUPS = {"model", "data", "policy", "economics", "tracking", "gate", "tune", "output", "debug"}
+GROUPS = {"model", "learner", "data", "policy", "economics", "tracking", "gate", "tune", "output", "debug"}
 """Keys that the defaults list of a verb brings."""
 
 

@@ -103,7 +103,8 @@ def test_a_cut_nobody_is_above_has_no_precision() -> None:
 def test_steps_overlay_at_most_101_each_at_whole_steps() -> None:
     outcome, score = sample(2000, 3)
     found = steps(outcome, score, curves(outcome, score, rng()), deciles(outcome, score))
-    assert set(found) == {"roc/tpr", "pr/precision", "gains/captured", "lift/decile", "calibration/rate"}
+    names = ("roc/tpr", "pr/precision", "gains/captured", "lift/decile", "calibration/rate")
+    assert set(found) == {f"curve/{name}" for name in names}
     for at, values in found.values():
         assert len(at) == len(values) <= 101
         assert at.dtype.kind == "i"

@@ -33,6 +33,16 @@ def test_metrics_agree_with_scikit_learn() -> None:
     assert found["calibration_error"].low is None
 
 
+@pytest.mark.parametrize("rare", [0, 1])
+@pytest.mark.parametrize("outcomes", [99, 100])
+def test_a_pr_auc_has_an_interval_from_a_hundred_of_the_rarer_outcome_on(outcomes: int, rare: int) -> None:
+    rng = np.random.default_rng(0)
+    outcome = np.where(np.arange(600) < outcomes, rare, 1 - rare)
+    found = evaluate(outcome, np.clip(0.3 + 0.2 * outcome + rng.normal(0, 0.1, 600), 0.01, 0.99), rng)
+    assert (found["pr_auc"].low is not None) == (outcomes == 100)
+    assert found["lift_10"].low is not None
+
+
 @pytest.mark.worlds
 def test_intervals_cover() -> None:
     """Of 95 % intervals in worlds with known values, 5 % miss, within three Monte-Carlo errors."""

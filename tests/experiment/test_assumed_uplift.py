@@ -7,7 +7,7 @@ import pytest
 
 from tests.simulation.simulations import artifact, ask, drawn
 from tippingpoint.config.compose import compose
-from tippingpoint.experiment.simulation_result import PAIR
+from tippingpoint.offpolicy.sufficient_statistics import PAIR
 from tippingpoint.simulation.job import SimulateResult
 from tippingpoint.tracking import backend
 

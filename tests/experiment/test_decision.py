@@ -12,6 +12,7 @@ from tippingpoint.offpolicy.statistics import Estimate, normal
 GAIN, LOSS, EITHER, UNTOLD = normal(1.36, 0.1), normal(-1.2, 0.1), normal(0.1, 0.1), Estimate(1.36)
 CASE = Case(
     "logistic under intent_bands",
+    "logistic",
     "experiment",
     GAIN,
     "EUR per user",
@@ -60,7 +61,7 @@ def test_a_veto_asks_for_a_test(code: str) -> None:
 def test_what_takes_no_model_and_brings_more_is_shipped_instead(verdict: str, word: str, turned: bool) -> None:
     opposite = {"better": "worse", "worse": "better"}.get(verdict, verdict)
     everyone = "everyone checkout_prompt"
-    pair = against(everyone, CASE.what, opposite) if turned else against(CASE.what, everyone, verdict)
+    pair = against(everyone, CASE.contestant, opposite) if turned else against(CASE.contestant, everyone, verdict)
     found = decide(replace(CASE, simpler={everyone: normal(3.66, 0.16), "column age": GAIN}, contrasts=[pair]))
     assert found.word == word
     assert everyone in found.why

@@ -267,3 +267,13 @@ def test_every_diagnostic_says_what_from_where_on_and_why() -> None:
         *("TP301", "TP302", "TP303", "TP304", "TP403"),
     }
     assert model.FEW == 100
+
+
+def test_users_who_were_assigned_together_are_told_with_the_key_that_says_so() -> None:
+    users = people()
+    assigned = replace(users, contract=replace(users.contract, together={"home": 400}))
+    told = evidence.repeated_groups(assigned)
+    assert told is not None
+    assert "each of 400 values of home" in told.said
+    assert "data.group=home" in told.remedy
+    assert evidence.repeated_groups(replace(assigned, group=np.arange(len(users)) // 2)) is None

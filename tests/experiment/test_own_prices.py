@@ -10,7 +10,8 @@ import pytest
 from tests.simulation.simulations import ask
 from tippingpoint.config.compose import compose
 from tippingpoint.core.errors import InputError
-from tippingpoint.experiment.simulation_result import NONE, PAIR
+from tippingpoint.experiment.simulation_result import NONE
+from tippingpoint.offpolicy.sufficient_statistics import PAIR
 from tippingpoint.tracking import backend
 
 pytestmark = pytest.mark.usefixtures("at_compared")

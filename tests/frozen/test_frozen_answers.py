@@ -18,7 +18,12 @@ ISSUE = "the issue of the house: one word a thing, one spelling of a version and
 RIGHTS = "decision: who may edit the model decides what its journal says; who= is on whose behalf"
 INTERVALS = "decision: an interval rests on expected outcomes, and is no narrower than they make it"
 OUT_OF_FOLD = "decision: a search's winner keeps the scores of validation users by models that did not learn from them"
+NATIVE = "the issue of the decision first: what MLflow shows of runs can be compared there"
 DIAGNOSED = "decision: what jobs find has codes, stands everywhere in the same words, and may veto"
+WITHOUT_MODEL = "decision: what needs no model is a contestant, and has no score"
+KEPT = "decision: what was found of a model is filed with its run"
+UNUSED = "the issue of certainty: what is asked and not used is said; what is assumed is said in words"
+FEW_OUTCOMES = "the issue of certainty: a PR AUC of few outcomes has no interval"
 ALLOWED: tuple[Allowed, ...] = (
     Allowed(r"(?s).*", "cannot tell", "inconclusive", ISSUE),
     Allowed(r"(policy diff|lint).*\.key", "scored_by", "model", ISSUE),
@@ -50,11 +55,26 @@ ALLOWED: tuple[Allowed, ...] = (
     Allowed(r"runs\..*simulate.*\.metrics\[\]", "with an interval", None, INTERVALS),
     Allowed(r"runs\..*simulate.*\.metrics\[\]", None, "without", INTERVALS),
     Allowed(r"runs\..*\.artifacts\[\]", None, "out_of_fold.npy", OUT_OF_FOLD),
+    Allowed(r"runs\..*\.inputs\[\]", "train, validation, test", None, NATIVE),
+    Allowed(r"runs\..*\.inputs\[\]", None, "the same with the origin before", NATIVE),
+    Allowed(r"runs\..*\.tags\[\]", None, "chosen_on, roc_auc", NATIVE),
+    Allowed(r"runs\..*\.metrics\[\]", "roc/tpr, policy/KIND/from_cut/ACTION_per_1000 and their like", None, NATIVE),
+    Allowed(r"runs\..*\.metrics\[\]", None, "curve/…: the same, and money and outcomes by share treated", NATIVE),
     Allowed(r"(?s).*\.(findings|vetoed|accepted|checks\.diagnostics)(\[\]|\..*)?", None, "told", DIAGNOSED),
     Allowed(r"(?s).*\.candidate\[\]", None, "findings", DIAGNOSED),
     Allowed(r"(?s).*\.(checks\.length|gate)", None, None, DIAGNOSED),
     Allowed(r"history.*\.gate\.[^.]+", "a gate without the check of diagnostics", None, DIAGNOSED),
     Allowed(r"history.*\.gate\.[^.]+", None, "a gate with it", DIAGNOSED),
+    Allowed(r".*\.baselines(\..*|\[.*)?", None, None, WITHOUT_MODEL),
+    Allowed(r"tune.*\.baselines", "none of a search", None, WITHOUT_MODEL),
+    Allowed(r"compare.*\.baselines", "rows of the leaderboard now", None, WITHOUT_MODEL),
+    Allowed(r"compare.*\.(leaderboard|verdicts)(\..*)?", None, None, WITHOUT_MODEL),
+    Allowed(r"(promote|history).*checks\.value\.figures\.over .*", None, "told", WITHOUT_MODEL),
+    Allowed(r"history.*checks\.value\.said", None, None, WITHOUT_MODEL),
+    Allowed(r"simulate.*\.(outcome_rate|unused|assumption)", None, "said", UNUSED),
+    Allowed(r"runs\..*\.artifacts\[\]", None, "findings.json", KEPT),
+    Allowed(r".*pr_auc\.(se|low|high)", None, None, FEW_OUTCOMES),
+    Allowed(r"runs\..*\.metrics\[\]", "of a PR AUC of few outcomes", None, FEW_OUTCOMES),
     Allowed(r"(runs|registered)\..*\.tags\[\]", None, "diagnostics, veto.CODE, accepted.CODE", DIAGNOSED),
 )
 """Intended differences: where, what it was, what it became, and why."""

@@ -1,5 +1,6 @@
 """Bands say whom they act on; acting on those least likely to have an outcome that is not wanted is refused."""
 
+import shlex
 from typing import Any
 
 import pytest
@@ -53,7 +54,8 @@ def test_an_outcome_that_is_not_wanted_is_acted_on_where_it_is_likely(words: lis
     with pytest.raises(InputError) as refused:
         check_direction(found, contract(good=False))
     assert "churned" in refused.value.what
-    remedy = [word for of in overrides_in(refused.value.remedy) for word in of if word.startswith("policy")]
+    typed = [word for line in overrides_in(refused.value.remedy) for word in shlex.split(line)]
+    remedy = [word for word in typed if word.startswith("policy")]
     check_direction(policy(*words, *remedy), contract(good=False))
 
 

@@ -7,10 +7,13 @@ import yaml
 
 from tippingpoint.config.compose import config_folder
 from tippingpoint.core.strict import Component
+from tippingpoint.policies.effects import Predicted
 from tippingpoint.policies.policy import FitContext, Policy
 
 NAMES = sorted(path.stem for path in (config_folder() / "policy").glob("*.yaml"))
 SCORE = np.linspace(0, 1, 500)
+EFFECTS = np.column_stack([SCORE, SCORE / 2, SCORE / 4, np.sin(7 * SCORE) / 9])
+"""What a model of effects gives of the same users: chances, those under none, and what two actions add."""
 
 
 def built(node: object) -> Policy:
@@ -19,6 +22,19 @@ def built(node: object) -> Policy:
 
 def expected_reward(features: pd.DataFrame, actions: tuple[str, ...]) -> np.ndarray:
     return features["hours"].to_numpy()[:, None] * np.arange(len(actions))
+
+
+def context(policy: Policy, features: pd.DataFrame) -> FitContext:
+    predicted = Predicted(("none", "discount_10", "checkout_prompt"), True, EFFECTS, lambda names: LINES)
+    return FitContext(features, features, SCORE, expected_reward, predicted if policy.reads_effects else None)
+
+
+LINES = np.zeros(3), np.full(3, 10.0)
+"""Rewards of the three actions: 10 for an outcome."""
+
+
+def found_by(policy: Policy) -> np.ndarray:
+    return EFFECTS if policy.reads_effects else SCORE
 
 
 @pytest.fixture(params=NAMES)
@@ -33,20 +49,21 @@ def features() -> pd.DataFrame:
 
 
 def test_puts_each_user_into_one_segment_alone_or_among_others(policy: Policy, features: pd.DataFrame) -> None:
-    bound = policy.bind(FitContext(features, features, SCORE, expected_reward))
-    segment = bound.segment(SCORE, features)
+    bound = policy.bind(context(policy, features))
+    found = found_by(policy)
+    segment = bound.assign(found, features)
     assert segment.shape == SCORE.shape
     assert set(segment) <= set(range(len(bound.segments)))
-    alone = [bound.segment(SCORE[i : i + 1], features.iloc[i : i + 1])[0] for i in range(0, len(SCORE), 50)]
+    alone = [bound.assign(found[i : i + 1], features.iloc[i : i + 1])[0] for i in range(0, len(SCORE), 50)]
     assert alone == segment[::50].tolist()
 
 
 def test_decides_the_same_built_again_of_its_specification(policy: Policy, features: pd.DataFrame) -> None:
-    context = FitContext(features, features, SCORE, expected_reward)
-    bound, again = policy.bind(context), built(policy.specification()).bind(context)
+    bound, again = (of.bind(context(policy, features)) for of in (policy, built(policy.specification())))
     actions = tuple(dict.fromkeys(bound.actions.values()))
     assert again.bound_digest == bound.bound_digest
-    assert np.array_equal(again.decide(SCORE, features, actions), bound.decide(SCORE, features, actions))
+    found = found_by(policy)
+    assert np.array_equal(again.decide(found, features, actions), bound.decide(found, features, actions))
 
 
 def test_another_version_has_another_digest(policy: Policy) -> None:

@@ -158,6 +158,14 @@ def test_an_environment_has_a_champion_and_a_journal_of_its_own(client: MlflowCl
     assert set(kinds(client)) == {"look"}, "the question counts the looks of its environments"
 
 
+def test_what_is_judged_for_an_environment_is_told_there(client: MlflowClient) -> None:
+    result = promoting("to=prod", "dry_run=true")
+    assert not result.promoted
+    assert kinds(client) == ["look"]
+    found = history(HistorySettings.from_config(compose("history", ["to=prod"]))).found
+    assert found[["what", "version"]].to_numpy().tolist() == [["look", "conversion/1"]]
+
+
 def test_history_shows_figures_then_and_now(client: MlflowClient) -> None:
     first = promoting("model=1")
     promoting("model=2", "dry_run=true")

@@ -13,7 +13,8 @@ from tests.simulation.simulations import artifact, ask
 from tippingpoint.config.compose import compose
 from tippingpoint.config.settings import SimulateSettings
 from tippingpoint.core.errors import InputError
-from tippingpoint.experiment.simulation_result import NONE, PAIR, RANDOM
+from tippingpoint.experiment.simulation_result import NONE, RANDOM
+from tippingpoint.offpolicy.sufficient_statistics import PAIR
 from tippingpoint.simulation.job import SimulateResult, simulate
 from tippingpoint.tracking import backend
 
@@ -143,9 +144,11 @@ def test_everything_is_filed_and_carries_its_evidence(simulated: SimulateResult)
     assert set(pd.read_csv(artifact(parent.info.run_id, "tables/choice.csv"))["spend_in"]) == {"contacts"}
     below = client.search_runs([parent.info.experiment_id], f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
     assert {run.data.params["model"] for run in below} == {"logistic", "random_forest", "boosting"}
-    history = client.get_metric_history(below[0].info.run_id, "policy/truth/from_cut/checkout_prompt_per_1000")
+    history = client.get_metric_history(below[0].info.run_id, "curve/truth/checkout_prompt/uplift_per_user")
     assert len({m.step for m in history}) > 20
-    assert all(0 <= m.step <= 1000 for m in history)
+    assert {min(m.step for m in history), max(m.step for m in history)} == {0, 100}
+    values = simulated.simulation.values["everyone checkout_prompt"]["uplift_per_user"].value
+    assert next(m.value for m in history if m.step == 100) == pytest.approx(values)
 
 
 def test_it_answers_in_one_screen_and_in_json(

@@ -14,7 +14,7 @@ from tests.refusals import Refusal
 from tests.simulation.simulations import ask
 from tippingpoint.config.compose import compose
 from tippingpoint.core.errors import InputError
-from tippingpoint.experiment.simulation_result import PAIR
+from tippingpoint.offpolicy.sufficient_statistics import PAIR
 from tippingpoint.simulation.job import SimulateResult
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.models import find

@@ -7,7 +7,8 @@ import pytest
 
 from tests.simulation.simulations import artifact, ask
 from tippingpoint.experiment.evidence import fit_rewards
-from tippingpoint.experiment.simulation_result import NONE, PAIR
+from tippingpoint.experiment.simulation_result import NONE
+from tippingpoint.offpolicy.sufficient_statistics import PAIR
 from tippingpoint.policies.policy import FitContext
 from tippingpoint.simulation.job import SimulateResult
 from tippingpoint.tracking import backend

@@ -42,6 +42,7 @@ VERBS = {
     "score": ["score", "input=users.csv", "to=scored.csv", "model=models:/conversion/1"],
     "measure": ["measure", "outcome=converted"],
     "promote": ["promote", "1", *LENIENT],
+    "bind": ["policy", "bind", "models:/conversion/1", "policy.cuts=[0.2,0.5]", "policy.version=2"],
     "promote to": ["promote", "1", "to=prod", *LENIENT],
     "promote refused": ["promote", "2", *LENIENT[1:], "gate.quality.floor=0.99"],
     "rollback": ["rollback"],

@@ -42,13 +42,16 @@ from tippingpoint.core.redaction import masked
 
 JOBS = {
     "compare": "comparison.job:compare",
+    "compare_runs": "comparison.two_runs:compare_runs",
     "dashboard": "dashboard.job:dashboard",
     "describe": "exploration.describe:describe",
     "doctor": "cli.doctor:doctor",
     "diagnostics": "cli.diagnostics:diagnostics",
     "explore": "exploration.explore:explore",
+    "features": "exploration.features:features",
     "history": "promotion.history:history",
     "measure": "measurement.job:measure",
+    "policy_bind": "promotion.bind:policy_bind",
     "policy_diff": "simulation.policy_tools:policy_diff",
     "policy_lint": "simulation.policy_tools:policy_lint",
     "promote": "promotion.job:promote",

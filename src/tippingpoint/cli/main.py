@@ -22,8 +22,9 @@ Verbs (to= is a destination; model= selects families in run, compare and tune, e
   promote   the challenger becomes champion, if the gate lets it;  rollback undoes it;  history;  status
   score     decisions for a table of users: tippingpoint score input=users.csv to=decisions.parquet
   measure   what decisions brought, beside what was promised; of a random share (score … holdout=0.05)
-  policy    lint: gaps, overlaps, segments no one reaches;  diff A B: what changes for whom
+  policy    lint: gaps, overlaps, segments no one reaches;  diff A B: what changes for whom;  bind: a policy to a model
   data      describe, explore or write a table: tippingpoint data describe data=csv data.path=users.csv
+  features  users of raw events as of a day: tippingpoint features data=events … as_of=2026-03-01 to=users.parquet
   serve     the champion over HTTP: scores, decisions, reasons; follows promotions
   dashboard marketing's pages: segments, cut-offs, target lists, on the champion or on demo data
   doctor    whether the store can be used;  ui: its MLflow pages;  diagnostics: what jobs look for and veto
@@ -52,6 +53,7 @@ FITTING = """\
 """
 ABOUT = {
     "compare": f"Model families under one policy on the same users; the best is registered.\n\n"
+    "  runs='[models:/conversion/1,RUN_ID]'               two runs or versions side by side; nothing is fitted\n"
     f"  evaluate=crossfit workers=2                        uplift on all users, each by models of other folds\n"
     f"  repeats=10                                         how far the split moves the verdict\n{FITTING}",
     "run": f"One family, fitted, measured, filed and registered.\n\n{FITTING}",
@@ -112,11 +114,14 @@ Decisions for users by the champion: score, segment, action, expected value.
   model=models:/conversion@challenger reasons=true
   holdout=0.05                                       a random share gets a random action: what `measure` needs
   parts=true to=decisions                            a folder of parts; killed and typed again, it goes on
+  data=events data.product=… data.payments=… as_of=2026-03-01    raw events, with the features it learnt from
   output=json to=decisions.parquet                   one JSON object on stdout
 """,
     "policy": """\
 policy lint    gaps, overlaps, segments no one reaches; exit code 1 where something waits for an answer
 policy diff    what changes for whom: tippingpoint policy diff intent_bands mine.yaml
+policy bind    another policy for a version's model, a new version without a fit:
+               tippingpoint policy bind models:/conversion/3 mine.yaml, or policy.cuts='[0.3,0.6]' policy.version=2
 
   policy=retention data=retention economics=retention
   model=models:/conversion@challenger                for policies that read the score
@@ -131,6 +136,12 @@ data write     a generated table, or events: data=streamzone to=users.parquet, d
   data=sql data.url=duckdb:///users.duckdb data.query='select * from users where age > 17' data.target=adopter
   data.contract=contract.yaml                        rows that break it are set aside
   data.id=… data.drop=[…] data.good=false data.action=… data.control=… data.logging_probability=uniform
+""",
+    "features": """\
+The users of raw events as of a day, with the features a model would read, as a file; score data=events … does both.
+
+  data=events data.product=product.jsonl data.payments=payments.jsonl as_of=2026-03-01 to=users.parquet
+  days=7                                             who came to their cut-off in the week before, not the day
 """,
     "serve": """\
 The champion over HTTP: /score, /explain, /policy, /health, /ready, /metrics, /openapi.json.
@@ -160,7 +171,7 @@ TEXTS = (
     *("predictions", "logins", "tune.storage", "why"),
 )
 """Keys whose values are taken literally."""
-WORDS = {"policy": ("lint", "diff"), "data": ("describe", "explore", "write")}
+WORDS = {"policy": ("lint", "diff", "bind"), "data": ("describe", "explore", "write")}
 """The second words of verbs that have some."""
 REGISTRY_VERBS = ("promote", "rollback", "history", "status")
 """Verbs of the registry."""
@@ -191,6 +202,7 @@ def main() -> None:
                 what = f"there is no verb {word!r}" if word else "what to do with it is not given"
                 raise InputError(f"tippingpoint {verb}", what, nearest(word, words))
             verb, rest = (word, rest) if verb == "data" else (f"{verb}_{word}", _named_policies([word, *rest])[1:])
+        verb = _of_runs(verb, rest)
         spare_cores()  # before any library that starts threads is loaded
         if verb in REGISTRY_VERBS:
             rest = _registry_words(rest)
@@ -247,15 +259,29 @@ def _registry_words(arguments: list[str]) -> list[str]:
     return found
 
 
+def _of_runs(verb: str, arguments: list[str]) -> str:
+    """The job of a verb: `compare runs=[…]` fits nothing, and is one of its own.
+
+    >>> _of_runs("compare", ["runs=[a,b]"]), _of_runs("compare", ["seed=1"])
+    ('compare_runs', 'compare')
+    """
+    named = any(word.lstrip("-").partition("=")[0] == "runs" for word in arguments)
+    return "compare_runs" if verb == "compare" and named else verb
+
+
 def _named_policies(arguments: list[str]) -> list[str]:
-    """`policy diff a b` as Hydra takes it; names hold no =.
+    """`policy diff a b` and `policy bind models:/c/3 a` as Hydra takes them; names hold no =.
 
     >>> _named_policies(["diff", "intent_bands", "my own.yaml", "--config-dir", "mine", "seed=1"])
     ['diff', "policies=[intent_bands,'my own.yaml']", '--config-dir', 'mine', 'seed=1']
+    >>> _named_policies(["bind", "models:/c/3", "mine.yaml", "who=ann"])
+    ['bind', 'model=models:/c/3', 'policies=[mine.yaml]', 'who=ann']
     """
     word, *rest = arguments
-    if word != "diff":
+    if word not in ("diff", "bind"):
         return arguments
+    if word == "bind" and rest and "=" not in rest[0] and not rest[0].startswith("-"):
+        return [word, f"model={rest[0]}", *_named_policies(["diff", *rest[1:]])[1:]]
     values = {k + 1 for k, argument in enumerate(rest) if argument in HYDRA_OPTIONS_WITH_VALUE}
     named = {k for k, a in enumerate(rest) if k not in values and "=" not in a and not a.startswith("-")}
     names = ",".join(word if WORD.fullmatch(word) else quoted(word) for word in (rest[k] for k in sorted(named)))

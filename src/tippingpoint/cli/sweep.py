@@ -131,7 +131,8 @@ def _file(
 ) -> RunReference:
     tags = {JOB: "sweep", SWEEP: asked.sweep_id, "sweep_line": asked.line}
     start = min(int(run.info.start_time) for run in runs)
-    parent = parent or create(client, experiment, f"sweep {asked.verb} {asked.sweep_id}", tags, start)
+    question = next(of for run in runs if (of := run.data.tags.get("question")))
+    parent = parent or create(client, experiment, f"sweep {asked.verb} · {question} · {asked.sweep_id}", tags, start)
     run = Run(client, experiment, parent)
     with tempfile.TemporaryDirectory() as temporary:
         (tables := Path(temporary, "tables")).mkdir()

@@ -9,11 +9,12 @@ fitted on the other's fold, their errors hang together through what both learnt 
 - a policy whose models predict outcomes, with cut-offs that are written or follow the scores, learns the noise of an
   outcome, not that of the contrast of two actions, which is what uplift is made of: the plain interval covers;
 - one that chooses actions by what came of them (`Policy.chosen_by_outcomes`) learns exactly that noise: the plain
-  interval covers 91 % (`benchmarks/crossfit.py`). Its folds go round: each policy is fitted on the next to half of the
-  folds that stand before it, so that of two folds at most one is fitted on the other, and the plain interval covers.
+  interval covers 88 to 93 % (`benchmarks/crossfit.py`). Its folds go round: each policy is fitted on the next to half
+  of the folds that stand before it, so that of two folds at most one is fitted on the other, and the plain interval
+  covers.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
@@ -24,10 +25,12 @@ import pandas as pd
 from tippingpoint.comparison.refits import Kept, refit
 from tippingpoint.config.settings import CompareSettings
 from tippingpoint.data.splits import Parts, slices, turn
+from tippingpoint.experiment.baselines import everyone
 from tippingpoint.experiment.build import asked_of
-from tippingpoint.experiment.spec import Candidate, ExperimentSpec, judged, row_of
+from tippingpoint.experiment.spec import ExperimentSpec, judged, row_of
 from tippingpoint.experiment.valuation import ValuedUsers
 from tippingpoint.offpolicy.contest import Contrast
+from tippingpoint.offpolicy.hidden_driver import FLIPS_FROM, HiddenDriver
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.offpolicy.support import Support
 from tippingpoint.offpolicy.value import PolicyValue, contest_of_values
@@ -45,9 +48,15 @@ class Folds:
     others: int
 
     @classmethod
-    def of(cls, policy: Policy) -> "Folds":
-        """All others; for a policy that chooses by outcomes those that are not fitted on the fold themselves."""
-        return cls(9, 4) if policy.chosen_by_outcomes else cls(5, 4)
+    def of(cls, policy: Policy, effects: bool = False) -> "Folds":
+        """All others; where outcomes of actions are learnt those that are not fitted on the fold themselves.
+
+        Parameters
+        ----------
+        effects
+            Whether a model predicts effects, and so learns the contrast of actions as `chosen_by_outcomes` does.
+        """
+        return cls(9, 4) if policy.chosen_by_outcomes or effects else cls(5, 4)
 
     @property
     def estimated(self) -> str:
@@ -66,13 +75,13 @@ class CrossFit:
     Parameters
     ----------
     values
-        By family, on all n users in their order.
+        By contestant, on all n users in their order.
     contrasts
         All pairs, paired user by user.
     held_out
-        By family, on the users of test.
+        By contestant, on the users of test.
     learnt
-        By family, what the policy learnt in each fold.
+        By contestant with a model, what the policy learnt in each fold.
     """
 
     folds: Folds
@@ -84,16 +93,21 @@ class CrossFit:
 
     def error_ratio(self, name: str) -> float | None:
         """Standard error of the uplift on test, over that on all users; None where one of them has none."""
-        errors = self.held_out[name].uplift.se, self.values[name].uplift.se
-        return errors[0] / errors[1] if errors[0] and errors[1] else None
+        here, on_test = self.values[name].uplift.se, self.held_out[name].uplift.se if name in self.held_out else None
+        return on_test / here if here and on_test else None
 
     def metrics(self, name: str, kind: str) -> dict[str, Estimate]:
         """Value and uplift on all users under the names they have in MLflow."""
         return {of.replace("policy/", "crossfit/"): v for of, v in judged({}, self.values[name], kind).items()}
 
+    def _beside(self, name: str) -> dict[str, float | None]:
+        bounds = self.values[name].bounds
+        flips = {} if bounds is None else {FLIPS_FROM: float(bounds.flips_from)}
+        return {RATIO: self.error_ratio(name), **flips}
+
     def table(self, kind: str) -> pd.DataFrame:
         """One row a contestant: value and uplift with intervals, and the ratio of standard errors."""
-        rows = [row_of(name, self.metrics(name, kind)) | {RATIO: self.error_ratio(name)} for name in self.values]
+        rows = [row_of(name, self.metrics(name, kind)) | self._beside(name) for name in self.values]
         return pd.DataFrame(rows).dropna(axis="columns", how="all")
 
     def to_dict(self, kind: str) -> dict[str, Any]:
@@ -102,8 +116,8 @@ class CrossFit:
             {
                 "model": name,
                 "metrics": {of: asdict(estimate) for of, estimate in self.metrics(name, kind).items()},
-                RATIO: self.error_ratio(name),
-                "learnt": self.learnt[name],
+                **self._beside(name),
+                "learnt": self.learnt.get(name, []),
             }
             for name in self.values
         ]
@@ -116,50 +130,63 @@ class CrossFit:
 
 def crossfit(
     question: ExperimentSpec,
-    candidates: Iterable[Candidate],
+    held_out: Mapping[str, PolicyValue],
     settings: CompareSettings,
     kept: Kept,
     step: Callable[[str], None],
 ) -> CrossFit:
-    """Value the policy with each family on all users, by the models of their folds.
+    """Value the policy with each family on all users, by the models of their folds, and each action for everyone.
+
+    Parameters
+    ----------
+    held_out
+        What the contestants of the comparison are worth on test; where the policy decides alike with every family it
+        is one of them.
 
     Raises
     ------
     InputError
         When a fold has too few users of an outcome.
     """
-    folds, users = Folds.of(question.policy), question.users
+    folds, users = Folds.of(question.policy, bool(question.learners)), question.users
     fold = slices(users, settings.split.salt, folds.number)
     turns = [partial(turn, users, fold, held, folds.number, folds.others) for held in range(folds.number)]
-    everyone = _everyone(question, fold, turns)
     sides = {f"fold {held + 1}": of for held, of in enumerate(turns)}
     found = refit(question, sides, kept, settings.workers, step)
-    values = {}
-    for family, by_fold in found.items():
+    contestants = [name for name in held_out if name in found]
+    if not contestants:  # the policy decides alike with every family, and is the first contestant
+        contestants = [next(iter(held_out))]
+        found = {contestants[0]: next(iter(found.values()))}
+    valued, values = _everyone(question, fold, turns), {}
+    for name in contestants:
         decision = np.empty(len(users), dtype=np.int64)
-        for held, name in enumerate(sides):
-            decision[fold == held] = by_fold[name].decision
-        values[family] = everyone.value_of(decision)
-    names = [candidate.family for candidate in candidates]
-    values = {name: values[name] for name in names}
-    measured = question.evidence.measured
-    contrasts = contest_of_values(values, np.random.default_rng([question.seed, 14])) if measured else []
-    held_out = {candidate.family: candidate.value for candidate in candidates}
-    learnt = {family: [by_fold[name].learnt for name in sides] for family, by_fold in found.items()}
-    return CrossFit(folds, len(users), values, contrasts, held_out, {name: learnt[name] for name in names})
+        for held, side in enumerate(sides):
+            decision[fold == held] = found[name][side].decision
+        values[name] = valued.value_of(decision)
+    values |= everyone(valued, question.economics.priced)
+    rng = np.random.default_rng([question.seed, 14])
+    contrasts = contest_of_values(values, rng) if question.evidence.measured else []
+    learnt = {name: [found[name][side].learnt for side in sides] for name in contestants}
+    return CrossFit(folds, len(users), values, contrasts, {**held_out}, learnt)
 
 
 def _everyone(question: ExperimentSpec, fold: np.ndarray, turns: Sequence[Callable[[], Parts]]) -> ValuedUsers:
     """All users, each with the evidence of its fold, which was fitted on others."""
-    users = question.users
-    scores = np.empty((len(users), len(question.actions)))
-    moments: dict[str, np.ndarray] = {}
-    for held, of in enumerate(turns):
-        evidence, rows = asked_of(question, of()).evidence, fold == held
-        scores[rows] = evidence.outcome_scores
-        for block, support in evidence.support.items():
-            moments.setdefault(block, np.empty((3, *scores.shape)))[:, rows] = support.moments
-    support_of = {block: Support(of) for block, of in moments.items()}
-    evidence = replace(question.evidence, outcome_scores=scores, support=support_of, group=users.codes)
+    users, of = question.users, [asked_of(question, turn()).evidence for turn in turns]
+    place = np.argsort(np.argsort(fold, kind="stable"))  # of each user, in the folds one after the other
+
+    def joined(arrays: Sequence[np.ndarray]) -> np.ndarray:
+        return np.concatenate(arrays, axis=-2)[..., place, :]
+
+    hidden = [evidence.hidden for evidence in of if evidence.hidden is not None]
+    of_all = replace(
+        question.evidence,
+        outcome_scores=joined([evidence.outcome_scores for evidence in of]),
+        support={
+            block: Support(joined([evidence.support[block].moments for evidence in of])) for block in of[0].support
+        },
+        group=users.codes,
+        hidden=HiddenDriver(joined([h.seldom for h in hidden]), joined([h.often for h in hidden])) if hidden else None,
+    )
     lines = question.economics.rewards(question.actions, users.contract.good, users.costs)
-    return ValuedUsers(users, question.actions, evidence, *lines)
+    return ValuedUsers(users, question.actions, of_all, *lines)

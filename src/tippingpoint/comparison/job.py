@@ -12,37 +12,39 @@ from rich.console import RenderableType
 
 from tippingpoint.comparison import page
 from tippingpoint.comparison.crossfit import Folds, crossfit
+from tippingpoint.comparison.decision import of_comparison
 from tippingpoint.comparison.figures import Choices
 from tippingpoint.comparison.plots import ComparisonPlots
 from tippingpoint.comparison.refits import Kept, Memory
 from tippingpoint.comparison.repeats import repeats
-from tippingpoint.comparison.report import compare_summary, comparison_card, verdict_in_words, write_comparison
+from tippingpoint.comparison.report import compare_summary, comparison_card, write_comparison
 from tippingpoint.comparison.result import Comparison
 from tippingpoint.comparison.tracked import FiledRefits
-from tippingpoint.config.settings import CompareSettings
+from tippingpoint.config.settings import RESPONSE, CompareSettings
 from tippingpoint.core.run_reference import RunReference
 from tippingpoint.data.source import Source
 from tippingpoint.evaluation import LOWER_IS_BETTER, auc_contributions
-from tippingpoint.experiment.baselines import against_baselines, with_baselines
+from tippingpoint.experiment.baselines import with_baselines
 from tippingpoint.experiment.build import ask
+from tippingpoint.experiment.by_share import CLICKS, score_cells
 from tippingpoint.experiment.candidate import (
     answer,
     begin,
     overview,
     record,
     register_candidate,
+    run_name,
     run_tags,
 )
+from tippingpoint.experiment.challenger import challenge_unless_worse
 from tippingpoint.experiment.diagnostics import tags
 from tippingpoint.experiment.diagnostics.policy import better_without_a_model
 from tippingpoint.experiment.fitted import FittedModel
 from tippingpoint.experiment.resume import REGISTERING, left_half_done, left_registering, stop_if_asked
-from tippingpoint.experiment.revaluation import only
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
-from tippingpoint.offpolicy.cells import Line, gather, grid
 from tippingpoint.offpolicy.contest import Contrast, contest
-from tippingpoint.offpolicy.sufficient_statistics import MONEY
 from tippingpoint.offpolicy.surface import sheet
+from tippingpoint.offpolicy.value import contest_of_values
 from tippingpoint.policies.bands import Bands
 from tippingpoint.policies.policy import Policy
 from tippingpoint.reports.markdown import shortened
@@ -51,13 +53,10 @@ from tippingpoint.reports.progress import progress
 from tippingpoint.reports.result import Result
 from tippingpoint.tracking import backend, views
 from tippingpoint.tracking.models import models_of
-from tippingpoint.tracking.registry import challenge
 from tippingpoint.tracking.runs import COLOUR, Run
 from tippingpoint.tracking.runs import run as tracked
 
 REPORT = "report.html"
-CUTS = 80
-"""Cut-offs of the grid that the report draws."""
 MIN_PER_OUTCOME = 50
 """Test users of either outcome; with fewer the normal approximation calls equal families different too often."""
 
@@ -72,7 +71,8 @@ class CompareResult(Result):
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
-        return {**self.comparison.to_dict(), **(asdict(self.filed) if self.filed else {})}
+        decision = of_comparison(self.comparison, self.filed).to_dict()
+        return {"decision": decision, **self.comparison.to_dict(), **(asdict(self.filed) if self.filed else {})}
 
     def render(self) -> RenderableType:
         """One screen for a terminal."""
@@ -117,7 +117,7 @@ def compare(settings: CompareSettings, source: Source | None = None) -> CompareR
     """
     if source is None:
         stop_if_asked(settings, "compare")
-    with progress(2 * len(settings.model) + 4 + _refits(settings)) as step:
+    with progress(2 * _contestants(settings) + 4 + _refits(settings)) as step:
         step("reading users")
         question = ask(settings, source)
         step(question.evidence_in_words)
@@ -128,7 +128,7 @@ def compare(settings: CompareSettings, source: Source | None = None) -> CompareR
         step("opening the store")
         client, experiment, own = begin(settings, question, "compare")
         question, at_a_glance = with_baselines(question), overview(question)
-        name, tags = f"compare {question.origin}", run_tags(question, "compare")
+        name, tags = f"compare · seed {question.seed} · {question.origin}", run_tags(question, "compare")
         left = left_registering(client, experiment, settings, own, "compare")
         with tracked(client, experiment, name, tags | own, again=left) as parent:
             candidates = []
@@ -137,7 +137,8 @@ def compare(settings: CompareSettings, source: Source | None = None) -> CompareR
                 if family in runs:
                     candidates.append(_in_memory(question, family, step))
                     continue
-                with tracked(client, experiment, family, tags | {COLOUR: colour(family)}, parent) as child:
+                called = run_name(question, family)
+                with tracked(client, experiment, called, tags | {COLOUR: colour(family)}, parent) as child:
                     step(f"{family}: fitting, measuring, explaining")
                     candidates.append(answer(question, family))
                     step(f"{family}: filing")
@@ -151,9 +152,16 @@ def compare(settings: CompareSettings, source: Source | None = None) -> CompareR
                 parent.tags({REGISTERING: "true"})
                 winner = comparison.winner
                 version = register_candidate(client, winner, question, *runs[winner.family])
-                challenge(client, version)
+                challenge_unless_worse(client, version, winner, question, settings.tracking)
                 registered = version.uri
-            saved = views.of_models(client, experiment, question.select_by, question.evidence.kind)
+            saved = views.of_models(
+                client,
+                experiment,
+                question.select_by,
+                question.evidence.kind,
+                question.treating,
+                [*comparison.winner.shap_shares],
+            )
             if question.report == "full":
                 saved = {"Report": backend.page(f"{parent.path}/artifacts/{REPORT}"), **saved}
             filed = RunReference(parent.run_id, backend.page(parent.path), registered, saved)
@@ -163,17 +171,24 @@ def compare(settings: CompareSettings, source: Source | None = None) -> CompareR
 
 def _refits(settings: CompareSettings) -> int:
     """How many models are fitted besides those that are compared on one split."""
-    folds = Folds.of(settings.policy.build(Policy, "policy")).number if settings.evaluate == "crossfit" else 0
-    return len(settings.model) * (folds + settings.repeats)
+    folds = 0
+    if settings.evaluate == "crossfit":
+        effects = any(part != RESPONSE for part in settings.learner.values())
+        folds = Folds.of(settings.policy.build(Policy, "policy"), effects).number
+    return _contestants(settings) * (folds + settings.repeats)
+
+
+def _contestants(settings: CompareSettings) -> int:
+    return len(settings.model) * len(settings.learner)
 
 
 def _beside(comparison: Comparison, settings: CompareSettings, kept: Kept, step: Callable[[str], None]) -> Comparison:
     """The comparison with what was asked for beside one split: all users in folds, and further splits."""
-    asked = comparison.question, comparison.candidates, settings, kept, step
+    question = comparison.question
     if settings.evaluate == "crossfit":
-        comparison = replace(comparison, crossfit=crossfit(*asked))
+        comparison = replace(comparison, crossfit=crossfit(question, comparison.values, settings, kept, step))
     if settings.repeats:
-        comparison = replace(comparison, repeats=repeats(*asked))
+        comparison = replace(comparison, repeats=repeats(question, comparison.candidates, settings, kept, step))
     return comparison
 
 
@@ -193,8 +208,7 @@ def _compare(question: ExperimentSpec, candidates: list[Candidate]) -> Compariso
     found = Comparison(question, ranked, auc, [])
     if not question.evidence.measured:
         return found
-    money = {found.alike: found.winner.value} if found.alike else {c.family: c.value for c in ranked}
-    uplift = against_baselines(money, found.baselines, np.random.default_rng([question.seed, 4]))
+    uplift = contest_of_values(found.values, np.random.default_rng([question.seed, 4]))
     return replace(found, uplift=uplift, candidates=[_told(c, uplift, found.alike, question) for c in ranked])
 
 
@@ -213,21 +227,14 @@ def _told(candidate: Candidate, uplift: list[Contrast], alike: str, question: Ex
 def _choices(comparison: Comparison) -> dict[str, Choices]:
     """What each family's scores bring at every choice of cut-offs; none where the policy has not one or two."""
     question = comparison.question
-    policy, outcome_scores, actions = question.policy, question.evidence.outcome_scores, question.actions
+    policy, actions = question.policy, question.actions
     if not isinstance(policy, Bands) or len(policy.bands) > 3:
         return {}
     bands = [actions.index(policy.actions[segment]) for segment in policy.segments]
-    line, money = Line(question.reward_intercept, question.reward_slope), {}
-    if question.reward_intercept.ndim == 2:  # prices of each user's own
-        line, money = (
-            only(MONEY, len(actions)),
-            {MONEY: question.reward_intercept + question.reward_slope * outcome_scores},
-        )
     found = {}
     for candidate in comparison.candidates:
         assert isinstance(candidate.policy, Bands)
-        edges = grid(candidate.score, CUTS, candidate.policy.grid_cuts)
-        cells = gather(edges, candidate.score, question.evidence, money)
+        cells, line = score_cells(candidate, question)
         none = np.zeros(len(cells.count), dtype=np.int64)
         rng = np.random.default_rng([question.seed, 6])
         found[candidate.family] = Choices(cells.cuts, sheet(cells, bands, line, none, rng), candidate.policy.cuts)
@@ -249,7 +256,7 @@ def _record(comparison: Comparison, filed: RunReference, parent: Run, at_a_glanc
     parent.dataset(question.parts.test, "test", question.origin)
     tested = {f"test/{name}": estimate for name, estimate in winner.metrics.items()}
     chosen = {f"validation/{question.select_by}": winner.validation}
-    of_folds = comparison.crossfit.metrics(winner.family, question.evidence.kind) if comparison.crossfit else {}
+    of_folds = comparison.crossfit.metrics(comparison.contestant, question.evidence.kind) if comparison.crossfit else {}
     parent.metrics(tested | chosen | winner.policy_metrics(question.evidence.kind) | of_folds)
     parent.curves(comparison.repeats.steps if comparison.repeats else {})
     with tempfile.TemporaryDirectory() as temporary:
@@ -262,10 +269,10 @@ def _record(comparison: Comparison, filed: RunReference, parent: Run, at_a_glanc
         if at_a_glance is not None:
             (folder / "figures/explore.png").write_bytes(at_a_glance)
         parent.artifacts(folder)
-    note = comparison_card(comparison, verdict_in_words(comparison))
+    note = comparison_card(comparison, filed)
     parent.tags(
         {
-            "mlflow.note.content": shortened(views.described(filed.views) + note, "run"),
+            "mlflow.note.content": shortened(note + CLICKS + views.described(filed.views), "run"),
             **({"registered": filed.registered} if filed.registered else {}),
             **tags(comparison.findings),
         }

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import kendalltau
 
+from tippingpoint.comparison.decision import of_comparison
 from tippingpoint.comparison.figures import Choices, calibration, heat, pairs, roc, surface
 from tippingpoint.comparison.report import verdict_in_words
 from tippingpoint.comparison.result import Comparison
@@ -62,8 +63,9 @@ def page(comparison: Comparison, choices: dict[str, Choices], filed: RunReferenc
         "lines": [line.plain for line in about(question)],
         "rate": rate,
         "unit": unit,
+        "decision": of_comparison(comparison, filed),
         "verdict": verdict_in_words(comparison),
-        "beyond": beyond_the_log(comparison.values),
+        "beyond": beyond_the_log(comparison.values, len(comparison.candidates)),
         "sides": {f"not {users.contract.outcome}": WITHOUT, users.contract.outcome: WITH},
         "columns": found[:LISTED],
         "unlisted": max(len(found) - LISTED, 0),

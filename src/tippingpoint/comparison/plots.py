@@ -23,10 +23,7 @@ class ComparisonPlots:
     def uplift(self) -> Plot:
         """What the policy brings with each model over everyone getting none, per user, with 95 % intervals."""
         question = self.comparison.question
-        alike = self.comparison.alike
-        models = {alike: self.comparison.winner} if alike else {c.family: c for c in self.comparison.candidates}
-        values = {name: of.value.uplift for name, of in models.items()}
-        values |= {of.name: of.value.uplift for of in self.comparison.baselines if of.value is not None}
+        values = {name: of.uplift for name, of in self.comparison.values.items()}
         data = pd.DataFrame(
             [{"model": name, "uplift": of.value, "low": of.low, "high": of.high} for name, of in values.items()]
         )

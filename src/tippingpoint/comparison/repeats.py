@@ -28,15 +28,23 @@ class Repeats:
     Parameters
     ----------
     rows
-        One row a split and family: its metric on `validation`, `uplift_per_user` and `uplift_per_1000` on test, whether
-        it was `chosen` there, whether its uplift was the `largest`, and whether it was `better` than each other,
-        `worse` than one, or neither (`inconclusive`).
+        One row a split and family: its metric on `validation`, uplift per user and per 1,000 on test, whether it was
+        `chosen` there, whether its uplift was the `largest`, and whether it was `better` than each other, `worse`
+        than one, or neither (`inconclusive`).
     splits
         How many further splits there were.
+    kind
+        Kind of evidence of the uplift.
     """
 
     rows: pd.DataFrame
     splits: int
+    kind: str
+
+    @property
+    def uplift(self) -> str:
+        """The column of uplift, which names its evidence."""
+        return f"uplift_per_user_{self.kind}"
 
     def table(self) -> pd.DataFrame:
         """One row a family: in how many splits it was chosen, largest, better; and where its uplift lay."""
@@ -44,16 +52,17 @@ class Repeats:
         for family, of in self.rows.groupby("model", sort=False):
             counts = {f"{name}_in": int(of[name].sum()) for name in ("chosen", "largest")}
             counts |= {f"{verdict}_in": int((of["verdict"] == verdict).sum()) for verdict in VERDICTS}
-            uplift = of["uplift_per_user"]
+            uplift = of[self.uplift]
             spread = {"smallest": uplift.min(), "median": uplift.median(), "largest": uplift.max()}
-            rows.append({"model": family, **counts} | {f"uplift_{name}": float(v) for name, v in spread.items()})
+            rows.append({"model": family, **counts} | {f"{self.uplift}_{end}": float(v) for end, v in spread.items()})
         return pd.DataFrame(rows)
 
     @property
     def steps(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """By name of a metric whose steps are the splits, these and the uplift of a family."""
         of = self.rows.groupby("model", sort=False)
-        return {f"repeats/{name}": (r["split"].to_numpy(), r["uplift_per_user"].to_numpy()) for name, r in of}
+        name = f"repeats/{self.kind}/uplift_per_user"
+        return {f"{name}/{family}": (r["split"].to_numpy(), r[self.uplift].to_numpy()) for family, r in of}
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
@@ -63,11 +72,14 @@ class Repeats:
         """How far the split moves the verdict on one family."""
         table = self.table().to_dict("records")
         of = next(row for row in table if row["model"] == family)
-        where = f"{of['uplift_smallest']:+.3f} to {of['uplift_largest']:+.3f} {currency} per user"
-        said = f"Over {self.splits} further splits {family} is chosen on validation in {of['chosen_in']}"
-        said += f" and has the largest uplift in {of['largest_in']} ({where})"
+        where = f"{of[f'{self.uplift}_smallest']:+.3f} to {of[f'{self.uplift}_largest']:+.3f} {currency} per user"
+        said = f"Over {self.splits} further splits"
         if len(table) == 1:
-            return f"{said}."
+            return f"{said} the uplift of {family} is {where}."
+        said += f" {family} is chosen on validation in {of['chosen_in']}"
+        if (self.rows.groupby("split")[self.uplift].nunique() == 1).all():  # of a policy that reads no score
+            return f"{said}; the policy's uplift is {where}."
+        said += f" and has the largest uplift of the models in {of['largest_in']} ({where})"
         return f"{said}; whether its uplift is larger or smaller is inconclusive in {of['inconclusive_in']}."
 
 
@@ -99,8 +111,8 @@ def repeats(
         rng = np.random.default_rng([question.seed, 15, number])
         told = _told(families, contest_of_values(values, rng) if question.evidence.measured else [])
         validation = {family: found[family][name].validation for family in families}
-        rows += _rows(number, values, validation, told, sign)
-    return Repeats(pd.DataFrame(rows), settings.repeats)
+        rows += _rows(number, values, validation, told, sign, question.evidence.kind)
+    return Repeats(pd.DataFrame(rows), settings.repeats, question.evidence.kind)
 
 
 def _salted(shares: Split, number: int) -> Split:
@@ -108,7 +120,12 @@ def _salted(shares: Split, number: int) -> Split:
 
 
 def _rows(
-    number: int, values: dict[str, PolicyValue], validation: dict[str, float], told: dict[str, str], sign: int
+    number: int,
+    values: dict[str, PolicyValue],
+    validation: dict[str, float],
+    told: dict[str, str],
+    sign: int,
+    kind: str,
 ) -> list[dict[str, Any]]:
     chosen = max(validation, key=lambda family: sign * validation[family])
     largest = max(values.values(), key=lambda of: of.uplift.value).uplift.value
@@ -117,8 +134,8 @@ def _rows(
             "split": number,
             "model": family,
             "validation": validation[family],
-            "uplift_per_user": value.uplift.value,
-            "uplift_per_1000": value.outcomes_per_1000.value,
+            f"uplift_per_user_{kind}": value.uplift.value,
+            f"uplift_per_1000_{kind}": value.outcomes_per_1000.value,
             "chosen": family == chosen,
             "largest": value.uplift.value == largest,
             "verdict": told[family],

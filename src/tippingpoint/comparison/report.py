@@ -9,8 +9,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tippingpoint.comparison.decision import of_comparison
 from tippingpoint.comparison.result import Comparison
 from tippingpoint.core.run_reference import RunReference
+from tippingpoint.experiment.decided import of_candidate
 from tippingpoint.experiment.diagnostics import diagnosed, vetoes
 from tippingpoint.experiment.diagnostics.policy import reads
 from tippingpoint.experiment.diagnostics.registry import OF_A_WORD
@@ -62,6 +64,7 @@ def compare_summary(comparison: Comparison, filed: RunReference | None) -> Rende
             style="bold" if row.name == comparison.alike else "dim",
         )
     return Group(
+        of_comparison(comparison, filed).render(),
         *about(question),
         table,
         *_ceiling(question),
@@ -69,7 +72,7 @@ def compare_summary(comparison: Comparison, filed: RunReference | None) -> Rende
         _reached(comparison.winner),
         *_beside(comparison),
         Text(verdict_in_words(comparison)),
-        *map(Text, beyond_the_log(comparison.values)),
+        *map(Text, beyond_the_log(comparison.values, len(comparison.candidates))),
         *_diagnosed(comparison),
         *(links(filed) if filed else []),
     )
@@ -92,7 +95,8 @@ def run_summary(question: ExperimentSpec, candidate: Candidate, filed: RunRefere
     segments = _segments(question, candidate)
     beyond = map(Text, beyond_the_log({candidate.family: candidate.value}))
     found = [*beyond, *diagnosed(all_of(question, candidate))]
-    return Group(*about(question), metrics, segments, *found, *(links(filed) if filed else []))
+    box = of_candidate(question, candidate, filed).render()
+    return Group(box, *about(question), metrics, segments, *found, *(links(filed) if filed else []))
 
 
 def _diagnosed(comparison: Comparison) -> list[Text]:
@@ -116,7 +120,7 @@ def verdict_in_words(comparison: Comparison) -> str:
     else:
         on_validation = [f"{candidate.validation:.3f}" for candidate in comparison.candidates]
         against = f"{on_validation[0]} against {' and '.join(on_validation[1:])}"
-        wins = "comes first" if "TP403" in vetoes(comparison.winner.findings) else "wins"
+        wins = "wins" if has_won(comparison.winner) else "comes first"
         parts = [f"{winner} {wins} on validation ({question.select_by} {against})."]
         parts.append(f"On test, paired user by user, its ROC AUC {_against(winner, comparison.auc)}.")
     if comparison.alike:
@@ -136,13 +140,13 @@ def verdict_in_words(comparison: Comparison) -> str:
 
 def _beside_in_words(comparison: Comparison) -> list[str]:
     """What all users, and further splits, say of the winner."""
-    winner, question = comparison.winner.family, comparison.question
-    parts = []
+    question, parts = comparison.question, []
     if (of := comparison.crossfit) and of.contrasts:
-        of_all = f"On all {of.users:,} users, by {of.folds.number} folds, its policy uplift ({question.evidence.label})"
-        parts.append(f"{of_all} {_against(winner, of.contrasts)}.")
+        whose = "the policy's uplift" if comparison.alike else "its policy uplift"
+        of_all = f"On all {of.users:,} users, by {of.folds.number} folds, {whose} ({question.evidence.label})"
+        parts.append(f"{of_all} {_against(comparison.contestant, of.contrasts)}.")
     if comparison.repeats:
-        parts.append(comparison.repeats.words(winner, question.economics.currency))
+        parts.append(comparison.repeats.words(comparison.winner.family, question.economics.currency))
     return parts
 
 
@@ -155,9 +159,15 @@ def _beside(comparison: Comparison) -> list[RenderableType]:
     table = plain_table(f"{question.policy.name} on all {of.users:,} users, by {of.folds.number} folds", ["", *heads])
     for name, value in of.values.items():
         ratio = of.error_ratio(name)
-        uplift = stacked(value.outcomes_per_1000, 1, plus=True), stacked(value.uplift, 3, plus=True)
-        table.add_row(Text(name), *uplift, "" if ratio is None else f"{ratio:.2f}")
+        style = "bold" if name == comparison.contestant else "" if name in of.learnt else "dim"
+        table.add_row(Text(_short(name)), *_uplift(value), "" if ratio is None else f"{ratio:.2f}", style=style)
     return [table, Text(f"Estimated: {of.folds.estimated}.", style="dim")]
+
+
+def has_won(candidate: Candidate) -> bool:
+    """Whether who comes first on validation has won: no policy without a model does better, and its scores rank."""
+    low = candidate.metrics["roc_auc"].low
+    return "TP403" not in vetoes(candidate.findings) and low is not None and low > 0.5
 
 
 def _alike(comparison: Comparison) -> str:
@@ -236,14 +246,15 @@ def _fixed(policy: Policy) -> str:
     return f" Cut-offs: {', '.join(f'{band} from {cut:.3g} (top {share:.0%})' for band, cut, share in above)}."
 
 
-def comparison_card(comparison: Comparison, words: str) -> str:
-    """A comparison: the leaderboard and what can be told of it."""
+def comparison_card(comparison: Comparison, filed: RunReference) -> str:
+    """A comparison: the decision, the leaderboard and what can be told of it."""
     return render(
         "comparison.md.j2",
         comparison=comparison,
         question=comparison.question,
-        words=words,
-        beyond=beyond_the_log(comparison.values),
+        decision=of_comparison(comparison, filed),
+        words=verdict_in_words(comparison),
+        beyond=beyond_the_log(comparison.values, len(comparison.candidates)),
         findings=comparison.findings,
     )
 

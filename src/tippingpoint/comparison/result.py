@@ -50,12 +50,6 @@ class Comparison:
         return self.candidates[0]
 
     @property
-    def values(self) -> dict[str, PolicyValue]:
-        """What each contestant's policy is worth, candidates first."""
-        models = {} if self.alike else {of.family: of.value for of in self.candidates}
-        return models | {of.name: of.value for of in self.without_model if of.value is not None}
-
-    @property
     def baselines(self) -> tuple[Baseline, ...]:
         """What needs no model; the best single column at the shares of users that the winner's cut-offs take."""
         return self.winner.baselines(self.question)
@@ -83,6 +77,12 @@ class Comparison:
         """Of the pairs in uplift those of two models, and of the winner with what needs no model."""
         models = {candidate.family for candidate in self.candidates}
         return [v for v in self.uplift if {v.first, v.second} <= models or self.contestant in (v.first, v.second)]
+
+    @property
+    def values(self) -> dict[str, PolicyValue]:
+        """What each policy is worth: with each model's scores, or once where it decides alike; then without a model."""
+        alike = {self.alike: self.winner.value} if self.alike else {of.family: of.value for of in self.candidates}
+        return alike | {of.name: of.value for of in self.baselines if of.value is not None}
 
     @property
     def findings(self) -> Findings:
@@ -113,14 +113,19 @@ class Comparison:
         for candidate in self.candidates:
             row: dict[str, Any] = {"model": candidate.family, "calibration": candidate.model.calibration}
             row[f"validation/{self.question.select_by}"] = candidate.validation
-            value = None if alike else candidate.value
-            row |= row_of(candidate.family, judged(candidate.metrics, value, kind))
-            if value is not None and value.bounds is not None:
-                row[f"policy/{kind}/{FLIPS_FROM}"] = float(value.bounds.flips_from)
-            row |= row_of(candidate.family, self.crossfit.metrics(candidate.family, kind)) if self.crossfit else {}
+            row |= row_of(candidate.family, judged(candidate.metrics, None if alike else candidate.value, kind))
+            if not alike and (bounds := candidate.value.bounds) is not None:
+                row[f"policy/{kind}/{FLIPS_FROM}"] = float(bounds.flips_from)
+            row |= self._on_all_users(candidate.family)
             rows.append(row | {"fit_seconds": candidate.seconds["fit"]})
-        rows += [row_of(of.name, of.judged(kind)) for of in self.without_model]
+        rows += [row_of(of.name, of.judged(kind)) | self._on_all_users(of.name) for of in self.without_model]
         return pd.DataFrame(rows).dropna(axis="columns", how="all")
+
+    def _on_all_users(self, name: str) -> dict[str, Any]:
+        """Columns of what a contestant brings on all users, where that was asked for."""
+        if self.crossfit is None or name not in self.crossfit.values:
+            return {}
+        return row_of(name, self.crossfit.metrics(name, self.question.evidence.kind))
 
     @cached_property
     def interpretability(self) -> pd.DataFrame:

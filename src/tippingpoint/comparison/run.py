@@ -17,11 +17,14 @@ from tippingpoint.experiment.candidate import (
     overview,
     record,
     register_candidate,
+    run_name,
     run_tags,
 )
+from tippingpoint.experiment.decided import of_candidate
 from tippingpoint.experiment.findings import all_of
 from tippingpoint.experiment.resume import REGISTERING, left_registering, stop_if_asked
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
+from tippingpoint.models.effect_models import contestant
 from tippingpoint.reports.palette import colour
 from tippingpoint.reports.progress import progress
 from tippingpoint.reports.result import Result
@@ -45,7 +48,8 @@ class RunResult(Result):
         kind, question = self.question.evidence.kind, self.question
         found = [finding.to_dict() for finding in all_of(question, self.candidate)]
         baselines = [of.to_dict(kind) for of in self.candidate.baselines(question)]
-        answered = {**question.to_dict(), "baselines": baselines}
+        decision = of_candidate(question, self.candidate, self.filed).to_dict()
+        answered = {"decision": decision, **question.to_dict(), "baselines": baselines}
         answered |= {"candidate": self.candidate.to_dict(kind), "findings": found}
         return answered | (asdict(self.filed) if self.filed else {})
 
@@ -69,7 +73,10 @@ def run(settings: Settings) -> RunResult:
     if len(settings.model) != 1:
         names = ", ".join(settings.model)
         raise InputError("model", f"run fits one family; got {names}", "Type model=boosting, or use compare.")
-    (family,) = settings.model
+    if len(settings.learner) != 1:
+        names = ", ".join(settings.learner)
+        raise InputError("learner", f"run fits one learner; got {names}", "Type learner=dr, or use compare.")
+    (family,) = (contestant(model, learner) for model in settings.model for learner in settings.learner)
     stop_if_asked(settings, "run")
     with progress(5) as step:
         step("reading users")
@@ -83,7 +90,7 @@ def run(settings: Settings) -> RunResult:
         client, experiment, own = begin(settings, question, "run")
         tags = own | run_tags(question, "run") | {COLOUR: colour(family)}
         left = left_registering(client, experiment, settings, own, "run")
-        with tracked(client, experiment, family, tags, again=left) as opened:
+        with tracked(client, experiment, run_name(question, family), tags, again=left) as opened:
             step(f"{family}: fitting, measuring, explaining")
             question = with_baselines(question)
             candidate = answer(question, family)
@@ -96,5 +103,12 @@ def run(settings: Settings) -> RunResult:
             if settings.tracking.register_model:
                 opened.tags({REGISTERING: "true"})
                 registered = register_candidate(client, candidate, question, opened.run_id, model_id).uri
-            saved = views.of_models(client, experiment, question.select_by, question.evidence.kind)
+            saved = views.of_models(
+                client,
+                experiment,
+                question.select_by,
+                question.evidence.kind,
+                question.treating,
+                [*candidate.shap_shares],
+            )
     return RunResult(question, candidate, RunReference(opened.run_id, backend.page(opened.path), registered, saved))

@@ -19,11 +19,11 @@ from tippingpoint.core.yaml_files import read_yaml
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-NAMING = ("simulate", "policy_diff")
+NAMING = ("simulate", "policy_bind", "policy_diff")
 """Verbs whose settings name options, so that they must know of folders of the user's own."""
 LAUNCHERS = ("joblib", "ray")
 """Hydra launchers that are extras of ours."""
-VERSIONED = ("score", "serve", "dashboard", "promote", "policy_lint", "policy_diff")
+VERSIONED = ("score", "serve", "dashboard", "promote", "policy_lint", "policy_diff", "policy_bind")
 """Verbs whose `model=` is a registered version. Hydra would choose families by it, so it is given `model.version=`."""
 RAISED = (AssertionError, AttributeError, KeyError, NotImplementedError, OSError, RecursionError, TypeError, ValueError)
 """What Hydra raises for words that its own checks let through, beside its own errors and OmegaConf's."""
@@ -39,7 +39,7 @@ FREE = (
     r"model\.\w+\.search\.",
     r"diagnostics\.accept",
 )
-FREE_IN = {"simulate": (r"policy\.actions\.", r"economics\.costs\.")}
+FREE_IN = {"simulate": (r"policy\.actions\.", r"economics\.costs\."), "policy_bind": (r"policy\.actions\.",)}
 """Where keys are the user's to name, so that a shipped config cannot list them: in every verb, and in one more."""
 
 

@@ -18,7 +18,7 @@ VERSION = re.compile(r"models:/([^/@]+)(?:/(\d+)|@([\w.-]+))")
 """Address of a registered version, by number or alias."""
 
 
-DECIDES = ("model", "policy", "economics")
+DECIDES = ("model", "learner", "policy", "economics")
 FROM_ENVIRONMENT = "${oc.env:"
 
 NAMED = BeforeValidator(lambda node: node["version"] if isinstance(node, dict) and set(node) == {"version"} else node)
@@ -53,6 +53,7 @@ class Tracking(StrictModel):
     experiment: str | None = None
     log: bool = True
     register_model: bool = True
+    challenger: Literal["unless_worse", "always"] = "unless_worse"
     sweep_id: str | None = Field(default=None, pattern=r"^[\w.-]{1,64}$")
     sweep_job: list[str] | None = None
 
@@ -85,6 +86,10 @@ class DiagnosticsSettings(StrictModel):
         return accept
 
 
+BROUGHT = ("policy", "economics")
+"""What some data bring their own of along, which not every verb that takes data reads."""
+
+
 class Terminal(StrictModel):
     """What every verb takes: how it answers."""
 
@@ -106,6 +111,9 @@ class Terminal(StrictModel):
             raise _not_looked_up(where, str(error).splitlines()[0]) from error
         assert isinstance(plain, dict)
         plain.pop("experiment", None)  # only its contents count, and they are merged by now
+        for key in BROUGHT:
+            if key not in cls.model_fields and (plain.get("data") or plain.get(key, ...) is None):
+                plain.pop(key, None)
         settings = validate(cls, {str(key): value for key, value in plain.items()}, "")
         written = OmegaConf.to_container(config, resolve=False)
         settings._written = written if FROM_ENVIRONMENT in str(written) else None
@@ -149,10 +157,14 @@ Report = Literal["full", "light", "none"]
 """How much a run's report holds: all figures; ROC, calibration, SHAP and the tables; or card and metrics alone."""
 
 
+RESPONSE = Component.of({"_target_": "tippingpoint.models.learners.response.Response"}, "learner.response")
+
+
 class Settings(Terminal):
     """A job's settings, as `conf/config.yaml` lists them."""
 
     model: dict[str, Component] = Field(min_length=1)
+    learner: dict[str, Component] = Field(default={"response": RESPONSE}, min_length=1)
     data: Component
     policy: Component
     economics: Component
@@ -306,6 +318,39 @@ class DiffSettings(PolicySettings):
         return policies
 
 
+class CompareRunsSettings(Terminal):
+    """Two runs side by side, as `conf/compare_runs.yaml` lists it."""
+
+    runs: list[str]
+    data: Component | None = None
+    to: str | None = None
+    tracking: Tracking = Tracking()
+    diagnostics: DiagnosticsSettings = DiagnosticsSettings()
+
+    @field_validator("runs")
+    @classmethod
+    def _are_two(cls, runs: list[str]) -> list[str]:
+        if len(runs) != 2:
+            raise ValueError("two are compared. Type tippingpoint compare runs='[ONE,OTHER]'.")
+        return runs
+
+
+class BindSettings(Terminal):
+    """A policy for the model of a registered version, as `conf/policy_bind.yaml` lists it."""
+
+    model: Annotated[str, NAMED, Field(pattern=f"^{VERSION.pattern}$")]
+    policies: list[str] = Field(default=[], max_length=1)
+    """An option of conf/policy or a YAML file; none: the version's own policy."""
+    policy: dict[str, Any] = {}
+    """What is laid over it."""
+    config_dir: str | None = None
+    gate: Gate
+    data: Component | None = None
+    diagnostics: DiagnosticsSettings = DiagnosticsSettings()
+    why: str = Field(default="", max_length=2000)
+    who: str | None = Field(default=None, min_length=1, max_length=200)
+
+
 class MeasureSettings(Terminal):
     """Decisions, and what came of them, as `conf/measure.yaml` lists it."""
 
@@ -424,6 +469,8 @@ class ScoreSettings(Terminal):
     input_parameters: dict[str, str | int | float | bool | None] = {}
     input_separator: Separator | None = None
     input_encoding: Encoding | None = None
+    data: Component | None = None
+    days: int = Field(default=1, ge=1)
     to: str | None = None
     model: Annotated[str | None, NAMED] = None
     only: list[str] = []
@@ -439,6 +486,15 @@ class ScoreSettings(Terminal):
     quarantine_share: float = Field(default=0.05, ge=0, le=1)
     diagnostics: DiagnosticsSettings = DiagnosticsSettings()
     tracking: ScoreTracking = ScoreTracking()
+
+
+class FeatureSettings(Terminal):
+    """Users of raw events as of a day, as `conf/features.yaml` lists it."""
+
+    data: Component
+    as_of: Day | None = None
+    days: int = Field(default=1, ge=1)
+    to: str | None = None
 
 
 class Serve(Terminal):

@@ -15,7 +15,7 @@ from tippingpoint.core.overrides import override
 T = TypeVar("T", bound=BaseModel)
 
 NOUNS = {"int": "a whole number", "float": "a number", "bool": "true or false", "string": "text"}
-PLUGIN_GROUPS = ("tippingpoint.models", "tippingpoint.generators", "tippingpoint.policies")
+PLUGIN_GROUPS = ("tippingpoint.models", "tippingpoint.learners", "tippingpoint.generators", "tippingpoint.policies")
 
 
 class _Refusing(type(BaseModel)):  # type: ignore[misc]  # pydantic's metaclass has no public name

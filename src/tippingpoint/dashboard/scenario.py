@@ -89,7 +89,7 @@ class Board:
     @property
     def test(self) -> Cells:
         """The statistics that everything is read off."""
-        return self.simulation.gathered.scored[self.model].test
+        return self.simulation.gathered.along(self.model, self.policy.name).test
 
     @property
     def actions(self) -> list[int]:
@@ -165,7 +165,7 @@ class Board:
         """The best cut-offs with at most so many contacts of 1,000 users; None where there are no intervals."""
         if not self.simulation.measured:
             return None
-        of = self.simulation.gathered.scored[self.model]
+        of = self.simulation.gathered.along(self.model, self.policy.name)
         least = self.simulation.asked.least
         return choose(of.validation, of.test, self.actions, self.line, None, per_1000 / 1000, least)
 

@@ -29,12 +29,11 @@ from tippingpoint.models.family import Family
 from tippingpoint.offpolicy.statistics import LEAST_CHANGED
 from tippingpoint.offpolicy.sufficient_statistics import SufficientStatistics
 from tippingpoint.policies.policy import Policy
-from tippingpoint.simulation.artifacts import STATISTICS
 from tippingpoint.simulation.job import SENSITIVITY
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.deciders import load_decider
 from tippingpoint.tracking.journal import CHAMPION
-from tippingpoint.tracking.models import LoadedModel, fetch, find_version, with_findings
+from tippingpoint.tracking.models import STATISTICS, LoadedModel, fetch, find_version, with_findings
 from tippingpoint.tracking.promotion import aliases, questions
 from tippingpoint.tracking.registry import Client
 from tippingpoint.tracking.tags import DATA, JOB
@@ -92,7 +91,7 @@ class Subject:
     @property
     def reasons(self) -> Reasons:
         """What explains its scores."""
-        return Reasons(self.family, self.decider.classifier, self.decider.columns, self.decider.deployment.reference)
+        return Reasons.of(self.family, self.decider)
 
 
 def store_file() -> Path | None:

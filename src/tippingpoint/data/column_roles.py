@@ -20,8 +20,9 @@ from tippingpoint.data.days import Days, day, days_of, times_of
 from tippingpoint.data.inference import ALMOST, features, id_column, odd_words, remarks
 from tippingpoint.data.number_format import OTHER, Marks, recognised
 from tippingpoint.data.outcome import Positive, ones, told, words, yes_as_one
+from tippingpoint.data.shared_values import assigned_together
 from tippingpoint.data.source import Source
-from tippingpoint.data.users import FeatureSchema, Users, unseen
+from tippingpoint.data.users import Column, FeatureSchema, Users, unseen
 from tippingpoint.data.validation import as_ids, as_text, parse
 
 LEAVING = re.compile(r"(?i)churn|cancel|unsubscri|attrit|lapse|(^|[^a-z])(left|leaves?|leaving|exited|quit)([^a-z]|$)")
@@ -177,6 +178,7 @@ class Roles(Source):
                 remarks(table, {c.name: c.kind for c in columns}, {c.name: c.written for c in columns})
                 | (days.remarks if days else {}),
                 odd=odd,
+                together=self._together(table.drop(list(hidden)), columns, action),
             ),
             actions=actions,
             action=action,
@@ -187,6 +189,13 @@ class Roles(Source):
             times=_newest(table),
             group=self._groups(table),
         )
+
+    def _together(self, seen: pl.DataFrame, columns: tuple[Column, ...], action: np.ndarray | None) -> dict[str, int]:
+        """Columns whose users were assigned together; a number that a model may see is no group."""
+        if action is None or self.group is not None:
+            return {}
+        numbers = [c.name for c in columns if c.kind == "number"]
+        return assigned_together(seen.drop(numbers, strict=False), action)
 
     def require(self, table: pl.DataFrame) -> None:
         """Refuse a config that names a column the table lacks.

@@ -58,6 +58,10 @@ class FeatureSchema:
         Words that stand for missing numbers, and how often, by column.
     log
         Of users made of events: how well these fit together, in words.
+    made_by
+        Of users made of events: what made their features, ready for JSON.
+    together
+        Columns whose users were assigned together, and the number of their values; where no group is named.
     """
 
     columns: tuple[Column, ...]
@@ -69,6 +73,8 @@ class FeatureSchema:
     remarks: dict[str, str] = field(default_factory=dict)
     log: str = ""
     odd: dict[str, dict[str, int]] = field(default_factory=dict)
+    made_by: dict[str, Any] = field(default_factory=dict)
+    together: dict[str, int] = field(default_factory=dict)
 
     @property
     def reading(self) -> str:

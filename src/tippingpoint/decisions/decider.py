@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tippingpoint.data.model_output import probability
 from tippingpoint.decisions.deployment import Deployment
 from tippingpoint.decisions.unseen import learnt
+from tippingpoint.models.learners.effects import output, predicts_effects
 from tippingpoint.policies.policy import Policy
 
 
@@ -24,12 +26,15 @@ class Decided:
         (n,) codes into the policy's segments and the deployment's actions.
     value
         (n,) money the action lets expect; NaN where it cannot be told.
+    found
+        What the model gives of them, as `data.model_output` lays it out.
     """
 
     score: np.ndarray
     segment: np.ndarray
     action: np.ndarray
     value: np.ndarray
+    found: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ class Decider:
     reference
         The version it is (`models:/conversion/3`).
     classifier
-        What scores: `predict_proba` on raw user columns.
+        What scores raw user columns.
     columns
         The features it reads, in order, and whether each is a `number` or a `category`.
     """
@@ -59,7 +64,16 @@ class Decider:
 
     def score(self, features: pd.DataFrame) -> np.ndarray:
         """(n,) probabilities of the outcome for (n, d) features, numbers as float64 and categories as strings."""
-        return np.asarray(self.classifier.predict_proba(features[list(self.columns)])[:, 1], dtype=np.float64)
+        return probability(self.output(features))
+
+    def output(self, features: pd.DataFrame) -> np.ndarray:
+        """What the model gives of (n, d) features, as `data.model_output` lays it out."""
+        return output(self.classifier, features[list(self.columns)])
+
+    @property
+    def of_effects(self) -> tuple[str, ...]:
+        """The K actions, none first, whose effects it predicts; empty where it predicts none."""
+        return self.deployment.actions if predicts_effects(self.classifier) else ()
 
     def decide(self, features: pd.DataFrame, costs: pd.DataFrame | None = None) -> Decided:
         """Decide for n users.
@@ -69,11 +83,12 @@ class Decider:
         costs
             Prices per user, where the economics read them.
         """
-        return self.act(self.score(features), features, costs)
+        return self.act(self.output(features), features, costs)
 
-    def act(self, score: np.ndarray, features: pd.DataFrame, costs: pd.DataFrame | None = None) -> Decided:
-        """Decide for n users whose (n,) scores are known; features are read by policies that look beyond the score."""
-        segment = self.policy.segment(score, features)
+    def act(self, found: np.ndarray, features: pd.DataFrame, costs: pd.DataFrame | None = None) -> Decided:
+        """Decide for n users of whom is known what the model gives; policies that look beyond it read features."""
+        segment = self.policy.assign(found, features)
         codes = [self.deployment.actions.index(self.policy.actions[name]) for name in self.policy.segments]
         action = np.asarray(codes)[segment]
-        return Decided(score, segment, action, self.deployment.expected_value(score, action, costs))
+        value = self.deployment.expected_value(found, action, costs)
+        return Decided(probability(found), segment, action, value, found)

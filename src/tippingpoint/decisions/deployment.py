@@ -1,5 +1,6 @@
 """What deciding for new users takes besides a model and its policy; it is registered beside them."""
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Literal, Self
 
@@ -8,12 +9,14 @@ import pandas as pd
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from tippingpoint.core.errors import InputError
+from tippingpoint.core.overrides import override
 from tippingpoint.core.strict import Component, StrictModel, validate
 from tippingpoint.data.contract import KINDS, ColumnSpec, TableSchema
 from tippingpoint.data.days import day
+from tippingpoint.data.model_output import probability
 from tippingpoint.data.users import Column, FeatureSchema, Users
 from tippingpoint.decisions.drift import Reference
-from tippingpoint.decisions.expected_outcomes import Ratio, Sigmoid, responses
+from tippingpoint.decisions.expected_outcomes import Response, responses
 from tippingpoint.economics import Economics
 from tippingpoint.offpolicy.evidence import Evidence, Kind
 
@@ -35,15 +38,17 @@ class Deployment(StrictModel):
     """What a table of users must hold: the id, if there is one, and every feature."""
     prices: dict[str, Any] = Field(repr=False)
     """The economics, as a config node."""
-    responses: dict[str, Sigmoid | Ratio | None]
-    """For each action, the outcome that a score lets expect; None where nobody got it."""
+    responses: dict[str, Response | None]
+    """For each action, the outcome that what a model gives lets expect; None where nobody got it."""
     reference: Reference = Field(repr=False)
     as_of: str | None = None
     """What days of times are counted to: a column of `terms`; or a day, then new users' are counted to their own."""
+    made_by: dict[str, Any] = Field(default={}, repr=False)
+    """Of users made of events: what made their features."""
 
     @model_serializer(mode="wrap")
     def _without_what_says_nothing(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {key: value for key, value in dump(self).items() if value or key not in ("as_of", "vetoed")}
+        return {key: value for key, value in dump(self).items() if value or key not in ("as_of", "made_by", "vetoed")}
 
     @property
     def dated(self) -> bool:
@@ -73,9 +78,9 @@ class Deployment(StrictModel):
             return Component.of(self.prices, "economics").build(Economics, "economics")
         return validate(Economics, self.prices, "economics")
 
-    def expected_value(self, score: np.ndarray, action: np.ndarray, costs: pd.DataFrame | None = None) -> np.ndarray:
+    def expected_value(self, found: np.ndarray, action: np.ndarray, costs: pd.DataFrame | None = None) -> np.ndarray:
         """(n,) expected money under (n,) codes of actions; NaN where nobody got it, or own prices are not given."""
-        value = np.full(len(score), np.nan)
+        value = np.full(len(found), np.nan)
         if self.economics.per_user and costs is None:
             return value
         reward_intercept, reward_slope = self.economics.rewards(self.actions, self.good, costs)
@@ -84,12 +89,18 @@ class Deployment(StrictModel):
                 continue
             rows = np.flatnonzero(action == k)
             own = (rows, k) if reward_intercept.ndim == 2 else k  # prices of each user's own, or of all
-            value[rows] = reward_intercept[own] + reward_slope[own] * response(score[rows])
+            value[rows] = reward_intercept[own] + reward_slope[own] * response(found[rows])
         return value
 
-    def gained(self, score: np.ndarray, value: np.ndarray) -> np.ndarray:
+    def gains(self, found: np.ndarray) -> np.ndarray:
+        """(n, K) how much more money each action lets expect than doing nothing; NaN where that is not known."""
+        none, codes = np.zeros(len(found), dtype=np.int64), range(len(self.actions))
+        value = np.stack([self.expected_value(found, none + k) for k in codes], axis=1)
+        return value - value[:, :1]
+
+    def gained(self, found: np.ndarray, value: np.ndarray, costs: pd.DataFrame | None = None) -> np.ndarray:
         """(n,) how much more money than from doing nothing, where (n,) `value` is expected; NaN where not known."""
-        return value - self.expected_value(score, np.zeros(len(score), dtype=np.int64))
+        return value - self.expected_value(found, np.zeros(len(found), dtype=np.int64), costs)
 
 
 def refuse_day(deployment: Deployment) -> None:
@@ -105,6 +116,32 @@ def refuse_day(deployment: Deployment) -> None:
         raise InputError("as_of", f"the version takes no day: {why}", "Leave as_of out.")
 
 
+def refuse_made_otherwise(deployment: Deployment, made_by: Mapping[str, Any]) -> None:
+    """Refuse features of events that were not made as a version's were.
+
+    Raises
+    ------
+    InputError
+        Naming the key that differs, and what to type.
+    """
+    if not deployment.made_by:
+        raise InputError("data", "the version was not fitted on users made of events", "Type input=… instead.")
+    for key, learnt in deployment.made_by.items():
+        if (given := made_by.get(key)) == learnt:
+            continue
+        if key == "sql":
+            what = f"features are made by another SQL ({given}) than the version's ({learnt})"
+            raise InputError(
+                "data", what, "Compare again with this release of tippingpoint, and score by that version."
+            )
+        where = f"data.{key}"
+        while isinstance(learnt, dict) and isinstance(given, Mapping) and set(learnt) == set(given):
+            inner = next(name for name in learnt if learnt[name] != given[name])
+            where, learnt, given = f"{where}.{inner}", learnt[inner], given[inner]
+        what = f"is {given!r}, and the version's features were made with {learnt!r}"
+        raise InputError(where, what, f"Type {override(where, learnt)}.")
+
+
 def deployment(
     question: str,
     evidence: Evidence,
@@ -113,7 +150,7 @@ def deployment(
     actions: tuple[str, ...],
     learnt: pd.DataFrame,
     validation: Users,
-    score: np.ndarray,
+    found: np.ndarray,
 ) -> Deployment:
     """What is written beside a version.
 
@@ -123,8 +160,8 @@ def deployment(
         The contract the users passed; None where they had none: then a type a column is all that is asked.
     learnt
         Features of the users the model was fitted on.
-    validation, score
-        n users the model was not fitted on, and their (n,) scores.
+    validation, found
+        n users the model was not fitted on, and what it gives of them.
     """
     contract = validation.contract
     return Deployment(
@@ -135,9 +172,10 @@ def deployment(
         vetoed=evidence.vetoed,
         terms=_terms(terms, contract),
         prices=economics.specification(),
-        responses=responses(evidence.kind, validation, score, actions, economics.response(actions)),
-        reference=Reference.of(learnt, score),
+        responses=responses(evidence.kind, validation, found, actions, economics.response(actions)),
+        reference=Reference.of(learnt, probability(found)),
         as_of=contract.as_of,
+        made_by=contract.made_by,
     )
 
 

@@ -1,7 +1,7 @@
 """Drift: how far users to decide have moved from those a model learnt from, by counts that add over chunks."""
 
 from collections.abc import Mapping
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,9 @@ SCORE = "propensity_score"
 SURE = 0.999
 """How sure, over all columns at once, chance alone leaves an index where it is not called a move."""
 BINS = 10
+DRAWN = 1000
+UNSEEN = "\0unseen"
+"""A category no table has."""
 MOST = 50
 """Categories told apart; rarer ones count together."""
 FEW = 5
@@ -49,6 +52,29 @@ class Reference(StrictModel):
         users = {name: int(count.sum()) for name, count in counts.items()}
         shares = {name: (count / max(users[name], 1)).tolist() for name, count in counts.items()}
         return cls(edges=edges, categories=categories, shares=shares, users=users)
+
+    def drawn(self, columns: Mapping[str, str]) -> pd.DataFrame:
+        """1,000 users spread over each column as those learnt from, each column by itself.
+
+        Columns are drawn apart, and of a number only its nine deciles: a change is tried column by column, on those.
+
+        Parameters
+        ----------
+        columns
+            Those wanted, in order, and whether each is a `number` or a `category`.
+        """
+        rng = np.random.default_rng(0)
+        found: dict[str, Any] = {}
+        for name, kind in columns.items():
+            shares = np.asarray(self.shares[name])
+            drawn = rng.choice(len(shares), DRAWN, p=shares / shares.sum())
+            if kind == "number":
+                edges = np.asarray(self.edges[name] or [np.nan])
+                found[name] = np.append(edges, [edges[-1], np.nan])[np.minimum(drawn, len(edges) + 1)]
+            else:
+                names = np.array([*self.categories[name], UNSEEN, None], dtype=object)
+                found[name] = pd.Series(names[drawn], dtype="str")
+        return pd.DataFrame(found)
 
     def count(self, features: pd.DataFrame, score: np.ndarray) -> dict[str, np.ndarray]:
         """Users in each bin of each column; counts of chunks add."""

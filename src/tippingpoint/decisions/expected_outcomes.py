@@ -6,6 +6,7 @@ from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
 from tippingpoint.core.strict import StrictModel
+from tippingpoint.data.model_output import by_action
 from tippingpoint.data.users import Users
 from tippingpoint.offpolicy.evidence import Kind
 
@@ -39,9 +40,23 @@ class Ratio(StrictModel):
         return np.asarray(paying if self.good else 1 - paying)
 
 
+class Predicted(StrictModel):
+    """P(outcome | action) as an effect learner predicts it: the chance under none, and what the action adds."""
+
+    column: int
+    """Of the action, among those whose effects are predicted."""
+
+    def __call__(self, found: np.ndarray) -> np.ndarray:
+        """(n,) probabilities, of what the model gives of n users."""
+        return by_action(found)[:, self.column]
+
+
+Response = Sigmoid | Ratio | Predicted
+
+
 def responses(
-    kind: Kind, users: Users, score: np.ndarray, actions: tuple[str, ...], stated: np.ndarray
-) -> dict[str, Sigmoid | Ratio | None]:
+    kind: Kind, users: Users, found: np.ndarray, actions: tuple[str, ...], stated: np.ndarray
+) -> dict[str, Response | None]:
     """The response to each action, by a logistic regression of the outcome on the score's log-odds.
 
     For `truth` the outcome is its known probability; for `experiment` and `logged` it is that of the users who got
@@ -50,25 +65,29 @@ def responses(
 
     Parameters
     ----------
-    users, score
-        Users of validation, n of them, and their (n,) scores.
+    users, found
+        Users of validation, n of them, and what the model gives of them; where it predicts effects, the response is
+        what it predicts.
     actions, stated
         The K actions, and their (K,) stated responses.
     """
+    if found.ndim == 2:
+        return {action: Predicted(column=users.actions.index(action)) for action in actions}
+    score = found
     if kind == "assumed":
         return {a: Ratio(ratio=float(r), good=users.contract.good) for a, r in zip(actions, stated, strict=True)}
-    found: dict[str, Sigmoid | Ratio | None] = {}
+    learnt: dict[str, Response | None] = {}
     for action in actions:
         k = users.actions.index(action)
         if kind == "truth" and users.truth is not None:
-            found[action] = _fit(score, users.truth[:, k], np.ones(len(users)))
+            learnt[action] = _fit(score, users.truth[:, k], np.ones(len(users)))
             continue
         assert users.action is not None
         got = users.action == k
         chance = users.logging_probability
         weight = 1 / chance[got, k] if kind == "experiment" and chance is not None else np.ones(int(got.sum()))
-        found[action] = _fit(score[got], users.outcome[got].astype(np.float64), weight)
-    return found
+        learnt[action] = _fit(score[got], users.outcome[got].astype(np.float64), weight)
+    return learnt
 
 
 def _fit(score: np.ndarray, outcome: np.ndarray, weight: np.ndarray) -> Sigmoid | None:

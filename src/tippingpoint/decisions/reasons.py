@@ -1,7 +1,7 @@
 """Why each user's score is what it is: the columns that moved it most, in words."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,7 @@ from sklearn.preprocessing import StandardScaler
 
 from tippingpoint.core.errors import InputError
 from tippingpoint.data.users import Column, FeatureSchema
+from tippingpoint.decisions.decider import Decider
 from tippingpoint.decisions.drift import Reference
 from tippingpoint.explanation.reasons import REASONS, shown
 from tippingpoint.explanation.values import explain, raw_columns
@@ -26,21 +27,36 @@ class Reasons:
     columns
         The features, in order, and whether each is a `number` or a `category`.
     reference
-        How users it learnt from are spread: where the mean of a category's columns is read.
+        How users it learnt from are spread: where the mean of a category's columns is read, and what users effects
+        are explained from.
+    actions
+        The K actions whose effects it predicts, none first; empty where it predicts none.
     """
 
     family: Family
     classifier: Any
     columns: dict[str, str]
     reference: Reference
+    actions: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, family: Family, decider: Decider) -> Self:
+        """Return what explains the scores of a decider, whose model is of a family."""
+        reference = decider.deployment.reference
+        return cls(family, decider.classifier, decider.columns, reference, decider.of_effects)
 
     def values(self, features: pd.DataFrame) -> tuple[np.ndarray, str]:
         """(n, d) exact SHAP values of n users, and what they are in: log-odds or probability, before calibration.
 
+        Of a model that predicts effects: of the effect that differs most, in outcomes per user.
         Trees: path-dependent. A line: coefficient times distance from the mean of the users it was fitted on.
         """
         contract = FeatureSchema(tuple(Column(n, k) for n, k in self.columns.items()), outcome="")  # type: ignore[arg-type]  # number or category
         pipeline = pipeline_of(self.classifier)
+        if self.actions:
+            model = Model(self.family, self.classifier, pipeline, "", actions=self.actions)
+            found = explain(model, contract, features[list(self.columns)], self.reference.drawn(self.columns))
+            return found.values, found.space
         if self.family.explained_as != "line":
             model = Model(self.family, self.classifier, pipeline, "")
             found = explain(model, contract, features, features.head(0))

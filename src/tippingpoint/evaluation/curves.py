@@ -13,8 +13,10 @@ from tippingpoint.offpolicy.statistics import LEVEL
 GRID = np.linspace(0, 1, 101)
 REPLICATES = 200
 CELLS = 1000
-SECTIONS = ("roc/", "pr/", "gains/", "lift/", "calibration/", "learning/")
+SECTION = "curve/"
 """What the names of curves logged as metric steps begin with."""
+SECTIONS = (SECTION, "roc/", "pr/", "gains/", "lift/", "calibration/", "learning/")
+"""And what they began with in stores of before."""
 
 
 @dataclass(frozen=True)
@@ -184,15 +186,15 @@ def steps(
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """The curves as metric steps that overlay between runs: at most 101 each, in whole per cents of the x axis.
 
-    `calibration/rate` alone is over permille of the mean score: where outcomes are rare its ten bins would share a
-    few per cents.
+    `curve/calibration/rate` alone is over permille of the mean score: where outcomes are rare its ten bins would
+    share a few per cents.
     """
     percent = np.arange(101)
     mean, outcomes, users = reliability(outcome, score)
     return {
-        "roc/tpr": (percent, found.roc.value),
-        "pr/precision": (percent[1:], found.pr.value[1:]),
-        "gains/captured": (percent, found.gains.value),
-        "lift/decile": (10 * by_decile["decile"].to_numpy(), by_decile["lift"].to_numpy()),
-        "calibration/rate": (np.round(1000 * mean).astype(int), outcomes / users),
+        f"{SECTION}roc/tpr": (percent, found.roc.value),
+        f"{SECTION}pr/precision": (percent[1:], found.pr.value[1:]),
+        f"{SECTION}gains/captured": (percent, found.gains.value),
+        f"{SECTION}lift/decile": (10 * by_decile["decile"].to_numpy(), by_decile["lift"].to_numpy()),
+        f"{SECTION}calibration/rate": (np.round(1000 * mean).astype(int), outcomes / users),
     }

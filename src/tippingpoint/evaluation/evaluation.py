@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from tippingpoint.data.users import Users
-from tippingpoint.evaluation.curves import Curves, confusion, curves, deciles, steps
+from tippingpoint.evaluation.curves import SECTION, Curves, confusion, curves, deciles, steps
 from tippingpoint.evaluation.slices import slices, worst
 
 
@@ -59,7 +59,10 @@ def evaluation(
     found, by_decile = curves(test.outcome, score, rng, test.codes), deciles(test.outcome, score)
     overlaid = steps(test.outcome, score, found, by_decile)
     if learning is not None:
-        overlaid["learning/roc_auc"] = (100 * learning["share"]).round().to_numpy(int), learning["roc_auc"].to_numpy()
+        overlaid[f"{SECTION}learning/roc_auc"] = (
+            (100 * learning["share"]).round().to_numpy(int),
+            learning["roc_auc"].to_numpy(),
+        )
     at_cuts, by_slice = confusion(test.outcome, segment, segments, cuts), slices(test, score)
     if test.group is not None:
         by_decile, at_cuts, by_slice = map(_without_intervals, (by_decile, at_cuts, by_slice))

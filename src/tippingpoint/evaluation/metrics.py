@@ -14,6 +14,9 @@ from tippingpoint.models.calibration import INSIDE, log_losses
 from tippingpoint.offpolicy.statistics import LEVEL, Estimate, mean, normal, squares
 
 REPLICATES = 500
+LEAST_OUTCOMES = 100
+"""Users of the rarer outcome below which a PR AUC has no interval: in drawn worlds, where 95 % is meant, one on 16 of
+them covers 86 %, on 30 and 50 about 89 %, and on 100 about 94 %."""
 TOP = 0.10
 LOWER_IS_BETTER = ("log_loss", "brier")
 
@@ -35,8 +38,8 @@ def evaluate(
     """All metrics of (n,) calibrated scores against (n,) 0/1 outcomes.
 
     ROC AUC by DeLong, log loss and Brier as means, calibration slope and intercept by Fisher information, PR AUC and
-    lift by a bootstrap over users (500 replicates, percentiles). The expected calibration error has no interval:
-    under resampling it is biased upward.
+    lift by a bootstrap over users (500 replicates, percentiles). Without an interval are a PR AUC of few outcomes, and
+    the expected calibration error: under resampling it is biased upward.
 
     Parameters
     ----------
@@ -176,4 +179,7 @@ class _Ranking:
         low, high = np.nanquantile(draws, tails, axis=0)
         se = np.nanstd(draws, axis=0, ddof=1)
         names = ("pr_auc", "lift_10")
-        return {name: Estimate(values[m], float(se[m]), float(low[m]), float(high[m])) for m, name in enumerate(names)}
+        found = {name: Estimate(values[m], float(se[m]), float(low[m]), float(high[m])) for m, name in enumerate(names)}
+        if np.bincount(self.positive, minlength=2).min() < LEAST_OUTCOMES:
+            found["pr_auc"] = Estimate(values[0])
+        return found

@@ -12,8 +12,7 @@ from tippingpoint.experiment.diagnostics.data import leaks
 from tippingpoint.experiment.simulation_result import EVERYONE
 from tippingpoint.experiment.spec import Baseline, ExperimentSpec, SingleColumn
 from tippingpoint.experiment.valuation import BindingUsers, ValuedUsers
-from tippingpoint.offpolicy.contest import Contrast
-from tippingpoint.offpolicy.value import PolicyValue, contest_of_values
+from tippingpoint.offpolicy.value import PolicyValue
 from tippingpoint.policies.bands import Bands
 from tippingpoint.policies.policy import Policy
 from tippingpoint.policies.share_bands import ShareBands
@@ -80,10 +79,3 @@ def at_shares(binding: BindingUsers, policy: Policy, score: np.ndarray, other: n
     shares = [float((code > k).mean()) for k in range(len(policy.cuts))]
     cuts = tuple(lowest_cut(other, share)[0] for share in shares)
     return policy.model_copy(update={"cuts": cuts, "cut_belongs": ("above",) * len(cuts)})
-
-
-def against_baselines(
-    values: dict[str, PolicyValue], baselines: tuple[Baseline, ...], rng: np.random.Generator
-) -> list[Contrast]:
-    """The contest of policies with models and of those that need none: all pairs at once."""
-    return contest_of_values(values | {of.name: of.value for of in baselines if of.value is not None}, rng)

@@ -15,10 +15,14 @@ from tippingpoint.experiment.diagnostics import Chosen, data, evidence
 from tippingpoint.experiment.evidence import kind_of, log_of, rarely_taken
 from tippingpoint.experiment.spec import ExperimentSpec
 from tippingpoint.experiment.valuation import ValuedUsers
+from tippingpoint.models.effect_models import EffectLearner
 from tippingpoint.models.family import Family
+from tippingpoint.models.learners.learner import Learner
+from tippingpoint.models.learners.response import Response
 from tippingpoint.offpolicy.evidence import Kind, Log
 from tippingpoint.policies.direction import check_direction
 from tippingpoint.policies.policy import Policy
+from tippingpoint.policies.top_fraction import Ranked
 
 
 def ask(settings: Settings, source: Source | None = None) -> ExperimentSpec:
@@ -30,7 +34,7 @@ def ask(settings: Settings, source: Source | None = None) -> ExperimentSpec:
         For anything the config or the data get wrong; nothing is logged by then.
     """
     chosen = Chosen.of(settings.diagnostics)
-    families = {name: part.build(Family, f"model.{name}") for name, part in settings.model.items()}
+    families, learners = contestants(settings)
     policy = settings.policy.build(Policy, "policy")
     economics = settings.economics.build(Economics, "economics")
     source = source or settings.data.build(Source, "data")
@@ -38,6 +42,7 @@ def ask(settings: Settings, source: Source | None = None) -> ExperimentSpec:
         source = source.model_copy(update={"quarantine": None})
     decided = set(policy.actions.values())
     economics.check(decided | {"none"})
+    _refuse_without_effects(policy, families, learners)
     users = source.loaded
     _refuse_idle_costs(users, economics)
     check_direction(policy, users.contract)
@@ -55,12 +60,13 @@ def ask(settings: Settings, source: Source | None = None) -> ExperimentSpec:
     return ExperimentSpec(
         name=source.question,
         origin=source.origin,
-        select_by=settings.select_by,
+        select_by="value" if learners else settings.select_by,
         explain_rows=settings.explain_rows,
         seed=settings.seed,
         users=users,
         parts=parts,
         families=families,
+        learners=learners,
         policy=policy,
         economics=economics,
         actions=actions,
@@ -77,6 +83,38 @@ def ask(settings: Settings, source: Source | None = None) -> ExperimentSpec:
         findings=found,
         log=log,
     )
+
+
+def contestants(settings: Settings) -> tuple[dict[str, Family], dict[str, EffectLearner]]:
+    """The family of every contestant, each family with each learner; and the learner of those that predict effects.
+
+    Raises
+    ------
+    InputError
+        For what the config gets wrong.
+    """
+    families = {name: part.build(Family, f"model.{name}") for name, part in settings.model.items()}
+    found: dict[str, Family] = {}
+    learners: dict[str, EffectLearner] = {}
+    for learner, part in settings.learner.items():
+        of = part.build(Learner, f"learner.{learner}")
+        for name, family in families.items():
+            one = EffectLearner(name, learner, of)
+            if one.name in found:
+                raise InputError("learner", f"two contestants are called {one.name}", "Give one of them another key.")
+            if isinstance(of, Response):
+                found[name] = family
+            else:
+                found[one.name], learners[one.name] = family.searched_whole(), one
+    return found, learners
+
+
+def _refuse_without_effects(policy: Policy, families: dict[str, Family], learners: dict[str, EffectLearner]) -> None:
+    """Refuse a policy that goes by effects beside a contestant that predicts none, before any user is read."""
+    if policy.reads_effects and (lacking := [name for name in families if name not in learners]):
+        own = " To rank each contestant by its own score type policy.by=own." if isinstance(policy, Ranked) else ""
+        what = f"{policy.name} goes by the effect of an action; {lacking[0]} predicts the chance of the outcome alone"
+        raise InputError("policy", what, f"Type learner=dr, or another policy.{own}")
 
 
 def asked_of(question: ExperimentSpec, parts: Parts) -> ExperimentSpec:

@@ -13,15 +13,17 @@ import yaml
 
 from tippingpoint.config.settings import Settings, Split
 from tippingpoint.core.strict import validate
+from tippingpoint.data.model_output import probability
 from tippingpoint.data.splits import sides
 from tippingpoint.data.users import Intake, Users
 from tippingpoint.decisions import deployment
-from tippingpoint.evaluation import auc_contributions, evaluate, point
+from tippingpoint.evaluation import auc_contributions, evaluate
 from tippingpoint.evaluation.evaluation import evaluation
 from tippingpoint.evaluation.learning import learning_curve
 from tippingpoint.experiment import fitting
 from tippingpoint.experiment.baselines import of_column
 from tippingpoint.experiment.build import fitted_on
+from tippingpoint.experiment.by_share import by_share, score_cells
 from tippingpoint.experiment.diagnostics import tags
 from tippingpoint.experiment.diagnostics.policy import reads
 from tippingpoint.experiment.evaluation_figures import write_evaluation
@@ -29,15 +31,18 @@ from tippingpoint.experiment.explanation_figures import write_explanations
 from tippingpoint.experiment.findings import all_of, of_candidate
 from tippingpoint.experiment.report import card
 from tippingpoint.experiment.resume import DIGEST, own_tags, stop_if_finished
+from tippingpoint.experiment.revaluation import usable
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.experiment.valuation import BindingUsers
 from tippingpoint.explanation import background_of, explain
 from tippingpoint.models.saved_form import check_trusted
+from tippingpoint.offpolicy.cells import outcomes
 from tippingpoint.offpolicy.hidden_driver import FLIPS_FROM
 from tippingpoint.offpolicy.statistics import LEAST_CHANGED, Estimate, mean
 from tippingpoint.offpolicy.value import PolicyValue
 from tippingpoint.policies.policy import Policy
 from tippingpoint.reports import figures
+from tippingpoint.reports.estimates import interval
 from tippingpoint.reports.markdown import shortened
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.models import FINDINGS, OUT_OF_FOLD, saved_scores
@@ -52,7 +57,7 @@ from tippingpoint.tracking.registry import (
 )
 from tippingpoint.tracking.rights import check_experiment
 from tippingpoint.tracking.runs import Run, reap
-from tippingpoint.tracking.tags import JOB
+from tippingpoint.tracking.tags import ACTIONS, CHOSEN_ON, JOB, LEARNER
 
 EXAMPLE_ROWS = 5
 FITTED = 10_000
@@ -116,10 +121,11 @@ def answer(question: ExperimentSpec, family: str, development: Users | None = No
     start = time.perf_counter()
     fitted = fitting.fit(question, family, development)
     seconds = {"fit": time.perf_counter() - start}
-    score = fitted.model.score(test)
+    found = fitted.model.output(test)
+    score = probability(found)
     binding = BindingUsers.of(fitted.train, fitted.validation, question.economics, seed)
-    policy = binding.bind(question.policy, fitted.on_validation)
-    value = question.valued.value(policy, score)
+    policy = binding.bind(question.policy, fitted.found)
+    value = question.valued.value(policy, found)
     metrics = evaluate(test.outcome, score, np.random.default_rng([seed, 1]), test.codes)
     start = time.perf_counter()
     rows = np.sort(np.random.default_rng([seed, 2]).permutation(len(test))[: question.explain_rows])
@@ -127,22 +133,22 @@ def answer(question: ExperimentSpec, family: str, development: Users | None = No
     explanation = explain(fitted.model, test.contract, test.features.iloc[rows], background)
     seconds["explain"] = time.perf_counter() - start
     learning = None
-    if question.report == "full":
+    if question.report == "full" and family not in question.learners:
         learning = learning_curve(question.families[family], fitted.seen, test, score, seed)
-    out_of_fold = None
+    out_of_fold = fitted.found
     if development is not None:
-        out_of_fold = fitted.on_validation[sides(development, validate(Split, question.config["split"], "split")) == 1]
-    segment, rng = policy.segment(score, test.features), np.random.default_rng([seed, 6])
+        out_of_fold = fitted.found[sides(development, validate(Split, question.config["split"], "split")) == 1]
+    segment, rng = policy.assign(found, test.features), np.random.default_rng([seed, 6])
     some = fitted.seen.take(np.random.default_rng([seed, 13]).permutation(len(fitted.seen))[:FITTED])
-    found = Candidate(
+    candidate = Candidate(
         family=family,
         model=fitted.model,
         policy=policy,
-        validation=point(question.select_by, fitted.validation.outcome, fitted.on_validation),
+        validation=fitted.judged(question, policy),
         score=score,
         metrics=metrics,
         value=value,
-        segments=_segments(question, policy, score, value),
+        segments=_segments(question, policy, found, value),
         explanation=explanation,
         seconds=seconds,
         evaluation=evaluation(test, score, segment, policy.segments, policy.score_cuts, learning, rng),
@@ -154,19 +160,20 @@ def answer(question: ExperimentSpec, family: str, development: Users | None = No
             question.actions,
             fitted.seen.features,
             fitted.validation,
-            fitted.on_validation,
+            fitted.found,
         ),
-        development=development,
         out_of_fold=out_of_fold,
+        development=development,
         fitted=mean(auc_contributions(some.outcome, fitted.model.score(some)), group=some.codes),
-        column=of_column(question, binding, policy, fitted.on_validation, reads(policy, test.features)),
+        predicted=None if found.ndim == 1 else found,
+        column=of_column(question, binding, policy, probability(fitted.found), reads(policy, test.features)),
     )
-    return replace(found, findings=of_candidate(found, question))
+    return replace(candidate, findings=of_candidate(candidate, question))
 
 
-def _segments(question: ExperimentSpec, policy: Policy, score: np.ndarray, value: PolicyValue) -> pd.DataFrame:
+def _segments(question: ExperimentSpec, policy: Policy, found: np.ndarray, value: PolicyValue) -> pd.DataFrame:
     test, kind = question.parts.test, question.evidence.kind
-    code = policy.segment(score, test.features)
+    code, score = policy.assign(found, test.features), probability(found)
     rows = []
     for s, segment in enumerate(policy.segments):
         members, action = code == s, policy.actions[segment]
@@ -204,17 +211,22 @@ def record(candidate: Candidate, question: ExperimentSpec, settings: Settings, r
     model_id = run.model(candidate.model, question.users.contract, example, candidate.policy, candidate.deployment)
     run.metrics(
         {f"test/{name}": estimate for name, estimate in candidate.metrics.items()}
-        | {f"validation/{settings.select_by}": candidate.validation}
+        | {f"validation/{question.select_by}": candidate.validation}
         | candidate.policy_metrics(question.evidence.kind)
         | {f"cost/{name}_seconds": seconds for name, seconds in candidate.seconds.items()}
         | {"explanation/local_accuracy_gap": candidate.explanation.gap}
+        | {f"shap_share/{column}": share for column, share in candidate.shap_shares.items()}
         | {"slices/worse": len(candidate.evaluation.worse)}
         | _hidden(candidate, question)
         | _over_column(candidate, question),
         model_id,
         test,
     )
-    run.curves(candidate.evaluation.steps)
+    cells, line = score_cells(candidate, question)
+    known = usable(question.economics, question.actions)
+    run.curves(
+        candidate.evaluation.steps | by_share(cells, line, outcomes(len(question.actions)), question.actions, known)
+    )
     if (bounds := candidate.value.bounds) is not None:
         run.curves(bounds.steps(f"policy/{question.evidence.kind}"))
     note = card(candidate, question, made_with, f"models:/{model_id}")
@@ -227,25 +239,31 @@ def record(candidate: Candidate, question: ExperimentSpec, settings: Settings, r
         (folder / "policy.json").write_text(json.dumps(candidate.policy.bound(), indent=2))
         (folder / "card.md").write_text(note)
         (folder / FINDINGS).write_text(json.dumps([finding.to_dict() for finding in candidate.findings], default=float))
-        if candidate.out_of_fold is not None:
-            (folder / OUT_OF_FOLD).write_bytes(saved_scores(candidate.out_of_fold))
+        (folder / OUT_OF_FOLD).write_bytes(saved_scores(candidate.out_of_fold))
         (folder / "packages.txt").write_text("\n".join(made_with.packages) + "\n")
         if made_with.diff:
             (folder / "uncommitted.diff").write_text(made_with.diff)
         run.artifacts(folder)
-    run.tags({"mlflow.note.content": shortened(note, "run"), **tags(all_of(question, candidate))})
+    on = "validation" if candidate.development is None else "train and validation, out of fold"
+    of = {CHOSEN_ON: on, "roc_auc": interval(candidate.metrics["roc_auc"], 3)}
+    said = {"mlflow.note.content": shortened(note, "run"), **effect_tags(candidate, question)}
+    run.tags(said | of | tags(all_of(question, candidate)))
     return model_id
 
 
 def _params(candidate: Candidate, question: ExperimentSpec, config: dict[str, Any]) -> dict[str, Any]:
     """What the run was asked, flat; `config` are its settings without credentials."""
+    of = question.learners.get(candidate.family)
+    family = candidate.family if of is None else of.family
+    learner = {} if of is None else {LEARNER: of.learner, "filed": of.of.filed_as}
     return {
-        "model": candidate.family,
+        "model": family,
+        **learner,
         "data": question.origin,
         "policy": question.policy.name,
         "economics": question.economics.name,
         "calibration": candidate.model.calibration,
-        **{f"model.{key}": value for key, value in config["model"][candidate.family].items() if key != "search"},
+        **{f"model.{key}": value for key, value in config["model"][family].items() if key != "search"},
         **{f"{of}.{key}": value for of in ("data", "policy", "economics") for key, value in config[of].items()},
         **{key: config[key] for key in ("split", "diagnostics", "evidence", "select_by", "explain_rows", "seed")},
         "report": question.report,
@@ -298,8 +316,15 @@ def register_candidate(
     """
     if (there := registered_from(client, run_id)) is not None:
         return there
+    policy = question.policy
+    unit = f"{question.economics.currency} per user ({question.evidence.label})"
     of = {
+        "test_roc_auc": interval(candidate.metrics["roc_auc"], 3),
+        "uplift": f"{interval(candidate.value.uplift, 3)} {unit}",
+        "policy": f"{policy.name} version {policy.version}",
+        "data": question.origin,
         "model": candidate.family,
+        **effect_tags(candidate, question),
         "evidence": question.evidence.label,
         "data_digest": question.users.digest,
         "economics": question.economics.name,
@@ -307,6 +332,17 @@ def register_candidate(
     }
     note = shortened(card(candidate, question, provenance(), f"models:/{model_id}"), "version")
     return register(client, question.name, model_id, run_id, candidate.policy, candidate.deployment, of, note)
+
+
+def run_name(question: ExperimentSpec, family: str) -> str:
+    """What a family's run is called, beside those of other seeds and users."""
+    return f"{family} · seed {question.seed} · {question.origin}"
+
+
+def effect_tags(candidate: Candidate, question: ExperimentSpec) -> dict[str, str]:
+    """Tags of a run and a version that predict effects: the learner, and of which actions, in order."""
+    of = question.learners.get(candidate.family)
+    return {} if of is None else {LEARNER: of.learner, ACTIONS: json.dumps(question.users.actions)}
 
 
 def run_tags(question: ExperimentSpec, job: str) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """One pass over users: models score them, policies decide, and what is left is statistics."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ from tippingpoint.config.settings import SimulateSettings, Split
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.core.overrides import override
 from tippingpoint.core.strict import Component, validate
+from tippingpoint.data.model_output import effects, probability
 from tippingpoint.data.source import Source
 from tippingpoint.data.splits import Parts, split
 from tippingpoint.data.users import Users
@@ -19,10 +20,12 @@ from tippingpoint.experiment.collected_tables import break_even_responses, movem
 from tippingpoint.experiment.diagnostics import Chosen, Finding, Findings, data, evidence
 from tippingpoint.experiment.evidence import kind_of, rarely_taken
 from tippingpoint.experiment.valuation import BindingUsers
+from tippingpoint.models.learners.effects import output
 from tippingpoint.offpolicy.cells import gather, grid
 from tippingpoint.offpolicy.evidence import LEAST_ARM, Kind
 from tippingpoint.offpolicy.sufficient_statistics import (
     MEASURE,
+    PAIR,
     ScoreCells,
     SufficientStatistics,
     join,
@@ -56,7 +59,7 @@ def gather_users(
         Where users, models, policies and economics do not fit each other.
     """
     chosen = Chosen.of(settings.diagnostics, *(model.config for model in models.values()))
-    source, users, parts = _users(settings, models, source)
+    source, users, parts = users_of(settings, models, source)
     first, seed, cuts = next(iter(models.values())), settings.seed or 0, settings.cuts or CUTS
     kind = kind_of(settings.evidence, users)
     own = {model.config["policy"].get("name") for model in models.values()}
@@ -66,7 +69,7 @@ def gather_users(
     actions, excluded = _actions(kind, parts, policies, economics, _added(settings, first))
     of_users = _of_users(first.question, source, users, kind)
     say(evidence_in_words(of_users, actions, economics))
-    policies, beside = _without_best(policies, actions)
+    policies, beside, of_all = _without_best(policies, actions)
     fitted = EvidenceModels.on(kind, parts.train, seed)
     assigned = evidence.of_assignment(users, kind, seed, chosen)
     allowed = assigned.vetoed, tuple(chosen.accept)
@@ -77,15 +80,21 @@ def gather_users(
     scores = _score_both(models, users, parts)
     binding = BindingUsers.of(parts.train, parts.validation, economics, seed, fitted.outcomes)
     bound = {
-        model: {name: binding.bind(policy, scores["validation"][model]) for name, policy in policies.items()}
-        for model in models
+        name: {
+            p: binding.bind(policy, scores["validation"][name], model.actions)
+            for p, policy in (policies | (of_all if model.actions else {})).items()
+        }
+        for name, model in models.items()
     }
+    policies |= {name: policy for name, policy in of_all.items() if any(name in of for of in bound.values())}
     decisions = {name: of.decide(bound, scores[name], beside) for name, of in known.items()}
     validation, test = known.values()
     segments, groups = segments_of(parts.test, scores["test"], bound)
     if kind == "assumed" and economics.per_user:
         segments["break_even_response"] = break_even_responses(segments, groups, test.valued)
-    tables = {"movement": movement(groups, bound)} | test.tables(scores["test"], decisions["test"])
+    tables = {"movement": movement(groups, bound)} | test.tables(
+        _ranking(models, scores["test"], actions, users), decisions["test"]
+    )
     found = (*chosen.settle(data.of_users(users)), *assigned.findings, *chosen.settle(evidence.of_kind(users, kind)))
     kept = {name: _kept(model, users) for name, model in models.items()}
     found += tuple(test.findings(chosen, bound, scores["test"], assigned.vetoed, kept))
@@ -96,7 +105,11 @@ def gather_users(
     grouped = [(code, len(bound[m][p].segments)) for (m, p), code in groups.items()]
     return SufficientStatistics(
         about=about,
-        scored={m: _scored(cuts, {part: scores[part][m] for part in known}, known, bound[m]) for m in models},
+        scored={
+            key: cells
+            for m in models
+            for key, cells in _scored(cuts, m, {part: scores[part][m] for part in known}, known, bound[m])
+        },
         validation=join(decisions["validation"], validation.valued.evidence, validation.further),
         test=join(decisions["test"], test.valued.evidence, test.further, test.log_blocks()),
         segments=segments,
@@ -113,22 +126,40 @@ def _kept(model: LoadedModel, users: Users) -> Findings | None:
 
 
 def _score_both(models: dict[str, LoadedModel], users: Users, parts: Parts) -> dict[str, dict[str, np.ndarray]]:
-    """By part and model the (n,) scores of its users."""
+    """By part and model what it gives of its users."""
     return {
         "validation": {m: score_validation(m, model, users, parts) for m, model in models.items()},
         "test": {m: score_users(m, model, parts.test) for m, model in models.items()},
     }
 
 
-def _without_best(policies: dict[str, Policy], actions: tuple[str, ...]) -> tuple[dict[str, Policy], bool]:
+def _ranking(
+    models: dict[str, LoadedModel], found: dict[str, np.ndarray], actions: tuple[str, ...], users: Users
+) -> dict[str, dict[str, np.ndarray]]:
+    """By model and action what ranks users for it: its effect in wanted outcomes where that is predicted."""
+    ranked: dict[str, dict[str, np.ndarray]] = {}
+    for name, model in models.items():
+        if model.actions is None:
+            ranked[name] = dict.fromkeys(actions, found[name])
+        else:
+            added = effects(found[name]) * (1 if users.contract.good else -1)
+            ranked[name] = dict(zip(model.actions, added.T, strict=True))
+    return ranked
+
+
+def _without_best(
+    policies: dict[str, Policy], actions: tuple[str, ...]
+) -> tuple[dict[str, Policy], bool, dict[str, Policy]]:
     """The policies but for the best of all actions, which stands in every contest, once and not once a model.
 
-    Also whether it is to stand there beside them: not where it is all that was asked for.
+    Also whether it is to stand there beside them: not where it is all that was asked for. And those left out, which
+    models that predict effects decide by themselves.
     """
     of_all = {n for n, p in policies.items() if isinstance(p, BestAction) and set(p.actions.values()) == set(actions)}
     if len(of_all) == len(policies):
-        return policies, False
-    return {name: policy for name, policy in policies.items() if name not in of_all}, True
+        return policies, False, {}
+    left = {name: policy for name, policy in policies.items() if name in of_all}
+    return {name: policy for name, policy in policies.items() if name not in of_all}, True, left
 
 
 def _of_contestants(
@@ -188,10 +219,16 @@ def _of_model(model: LoadedModel) -> dict[str, str]:
     return kept
 
 
-def _users(
+def users_of(
     settings: SimulateSettings, models: dict[str, LoadedModel], source: Source | None
 ) -> tuple[Source, Users, Parts]:
-    """The users all models were judged on, or those of `data`, split as the models' runs did."""
+    """The users all models were judged on, or those of `data`, split as the models' runs did.
+
+    Raises
+    ------
+    InputError
+        When none are unseen by all models, or they are not what they were.
+    """
     first, *others = models.values()
     for key in ("data", "split") if settings.data is None else ("split",):
         for other in others:
@@ -294,8 +331,8 @@ def score_users(name: str, model: LoadedModel, users: Users) -> np.ndarray:
         Where columns do not fit or scores come out missing.
     """
     check_columns(name, model, users)
-    score = model.classifier.predict_proba(users.features[list(model.columns)])[:, 1].astype(np.float64)
-    if broken := int((~np.isfinite(score)).sum()):
+    score = output(model.classifier, users.features[list(model.columns)])
+    if broken := int((~np.isfinite(probability(score))).sum()):
         raise InputError(f"models.{name}", f"{broken} of {len(users)} scores are missing or infinite", "Fit it again.")
     return np.asarray(score)
 
@@ -322,11 +359,24 @@ def score_validation(name: str, model: LoadedModel, users: Users, parts: Parts) 
 
 
 def _scored(
-    cuts: int, scores: dict[str, np.ndarray], known: Mapping[str, PartEvidence], policies: dict[str, Policy]
-) -> ScoreCells:
-    own = [cut for policy in policies.values() if isinstance(policy, Bands) for cut in policy.grid_cuts]
-    edges = grid(scores["validation"], cuts, own)
-    validation, test = (
-        gather(edges, scores[part], known[part].valued.evidence, known[part].further) for part in ("validation", "test")
-    )
-    return ScoreCells(validation, test)
+    cuts: int, model: str, found: dict[str, np.ndarray], known: Mapping[str, PartEvidence], policies: dict[str, Policy]
+) -> Iterator[tuple[str, ScoreCells]]:
+    """Cells along the model's score, and along what each policy of bands of effects cuts, by `along`'s keys.
+
+    Parameters
+    ----------
+    found
+        By part what the model gives of its users.
+    """
+    banded = {name: policy for name, policy in policies.items() if isinstance(policy, Bands)}
+    by_score = [policy for policy in banded.values() if not policy.reads_effects]
+
+    def cells(axes: dict[str, np.ndarray], bands: Iterable[Bands]) -> ScoreCells:
+        edges = grid(axes["validation"], cuts, [cut for policy in bands for cut in policy.grid_cuts])
+        of = {name: (known[name].valued.evidence, known[name].further) for name in known}
+        return ScoreCells(*(gather(edges, axes[part], *of[part]) for part in ("validation", "test")))
+
+    yield model, cells({part: probability(of) for part, of in found.items()}, by_score)
+    for name, policy in banded.items():
+        if policy.reads_effects:
+            yield f"{model}{PAIR}{name}", cells({part: policy.axis(of) for part, of in found.items()}, [policy])

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tippingpoint.core.errors import InputError
+from tippingpoint.data.model_output import probability
 from tippingpoint.data.users import Users
 from tippingpoint.economics import Economics
 from tippingpoint.experiment.collected_tables import calibration_of_rewards, diagnostics, ranking
@@ -15,11 +16,11 @@ from tippingpoint.experiment.diagnostics import Chosen, Finding, Findings, evide
 from tippingpoint.experiment.diagnostics import model as model_findings
 from tippingpoint.experiment.diagnostics import policy as policy_findings
 from tippingpoint.experiment.evidence import Predict, fit_logging, fit_measure, fit_rewards, log_of
-from tippingpoint.experiment.simulation_result import BEST, ORACLE, PAIR
+from tippingpoint.experiment.simulation_result import BEST, ORACLE
 from tippingpoint.experiment.valuation import ValuedUsers
 from tippingpoint.offpolicy.evidence import Kind, Log, doubly_robust
 from tippingpoint.offpolicy.sensitivity import blocks
-from tippingpoint.offpolicy.sufficient_statistics import MEASURE, MONEY, Measures, log_blocks
+from tippingpoint.offpolicy.sufficient_statistics import MEASURE, MONEY, PAIR, Measures, log_blocks
 from tippingpoint.policies.policy import Policy
 
 
@@ -140,7 +141,7 @@ class PartEvidence:
         valued, log = self.valued, self.log
         for model, policies in bound.items():
             known = kept.get(model)
-            anew = model_findings.at_a_glance(valued.users, scores[model]) if known is None else known
+            anew = model_findings.at_a_glance(valued.users, probability(scores[model])) if known is None else known
             yield from chosen.settle(anew, model)
             for name, policy in policies.items():
                 of = f"{model}{PAIR}{name}"
@@ -170,8 +171,16 @@ class PartEvidence:
             found[ORACLE] = np.nanargmax(valued.reward, axis=1)
         return found
 
-    def tables(self, scores: dict[str, np.ndarray], decisions: dict[str, np.ndarray]) -> dict[str, pd.DataFrame]:
-        """How well scores rank users, and what the log can say; nothing of what was never tried."""
+    def tables(
+        self, scores: dict[str, dict[str, np.ndarray]], decisions: dict[str, np.ndarray]
+    ) -> dict[str, pd.DataFrame]:
+        """How well scores rank users, and what the log can say; nothing of what was never tried.
+
+        Parameters
+        ----------
+        scores
+            By model and action, as `ranking` takes them.
+        """
         known, actions, users = self.valued.evidence, self.valued.actions, self.valued.users
         if known.kind == "assumed":
             return {}

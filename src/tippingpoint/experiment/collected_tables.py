@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tippingpoint.data.model_output import probability
 from tippingpoint.data.users import Users
 from tippingpoint.evaluation import calibration_line
-from tippingpoint.experiment.simulation_result import PAIR
 from tippingpoint.experiment.valuation import ValuedUsers
 from tippingpoint.offpolicy.evidence import FLOOR, Evidence, Kind, Log, diagnose
 from tippingpoint.offpolicy.ranking import autoc, qini, uplift_at
 from tippingpoint.offpolicy.statistics import Estimate
+from tippingpoint.offpolicy.sufficient_statistics import PAIR
 from tippingpoint.policies.policy import Policy
 
 SHARES = (0.1, 0.2, 0.3, 0.5)
@@ -33,7 +34,7 @@ def segments_of(
     groups: Groups = {}
     for model, policies in bound.items():
         for name, policy in policies.items():
-            code = groups[model, name] = policy.segment(scores[model], users.features)
+            code = groups[model, name] = policy.assign(scores[model], users.features)
             for s, segment in enumerate(policy.segments):
                 members = code == s
                 size = int(members.sum())
@@ -45,7 +46,7 @@ def segments_of(
                         "action": policy.actions[segment],
                         "users": size,
                         "share": size / len(users),
-                        "mean_score": float(scores[model][members].mean()) if size else np.nan,
+                        "mean_score": float(probability(scores[model])[members].mean()) if size else np.nan,
                         "outcome_rate": float(users.outcome[members].mean()) if size else np.nan,
                         "top_features": _distinct(users, members),
                     }
@@ -109,7 +110,7 @@ def movement(groups: Groups, bound: dict[str, dict[str, Policy]]) -> pd.DataFram
 
 
 def ranking(
-    scores: dict[str, np.ndarray],
+    scores: dict[str, dict[str, np.ndarray]],
     predicted_effect: np.ndarray | None,
     evidence: Evidence,
     actions: tuple[str, ...],
@@ -119,6 +120,9 @@ def ranking(
 
     Parameters
     ----------
+    scores
+        By model and action the (n,) numbers that rank users for it: the effect in wanted outcomes where the model
+        predicts it, else the score.
     predicted_effect
         (n, K) outcomes under each action less those under none, as the reward model predicts them; None where there is
         no reward model.
@@ -131,7 +135,9 @@ def ranking(
     rows, sign = [], 1 if good else -1
     for k, action in enumerate(actions[1:], start=1):
         effect = (evidence.outcome_scores[:, k] - evidence.outcome_scores[:, 0]) * sign
-        rules = dict(scores) if predicted_effect is None else scores | {EFFECT: predicted_effect[:, k] * sign}
+        rules = {model: by_action[action] for model, by_action in scores.items() if action in by_action}
+        if predicted_effect is not None:
+            rules[EFFECT] = predicted_effect[:, k] * sign
         for rule, score in rules.items():
             group = evidence.group
             found: dict[str, Estimate] = {"autoc": autoc(score, effect, group), "qini": qini(score, effect, group)}

@@ -27,6 +27,8 @@ class Case:
     ----------
     what
         What would be shipped: `logistic under intent_bands`.
+    contestant
+        What it is called in `contrasts`.
     kind
         Kind of evidence of all uplifts.
     vetoed
@@ -38,7 +40,7 @@ class Case:
     simpler
         Uplift of what takes no model, by name: one action for everyone, or the best single column.
     contrasts
-        All pairs of `what` and of `simpler`, on the same users, with simultaneous intervals.
+        Pairs of it and of `simpler`, on the same users, with simultaneous intervals.
     ranking
         Which model ranks users best, or that this is inconclusive; one sentence.
     following
@@ -46,6 +48,7 @@ class Case:
     """
 
     what: str
+    contestant: str
     kind: str
     uplift: Estimate
     unit: str
@@ -127,8 +130,8 @@ def signed(estimate: Estimate) -> str:
 
 def _better(case: Case) -> str | None:
     """What takes no model and brings most among what is better, user by user; None where nothing is."""
-    found = {v.first for v in case.contrasts if v.second == case.what and v.verdict == "better"}
-    found |= {v.second for v in case.contrasts if v.first == case.what and v.verdict == "worse"}
+    pairs = (contrast.seen_from(case.contestant) for contrast in case.contrasts)
+    found = {pair.second for pair in pairs if pair is not None and pair.verdict == "worse"}
     return max(found & set(case.simpler), key=lambda name: case.simpler[name].value, default=None)
 
 

@@ -27,6 +27,7 @@ from tippingpoint.explanation import (
     typical_users,
 )
 from tippingpoint.models.calibration import Model
+from tippingpoint.models.learners.effects import predicts_effects
 from tippingpoint.policies.policy import Policy
 from tippingpoint.reports.palette import DOWN, GREY, UP, colour
 from tippingpoint.reports.png import blank, label, literal, open_axes, save, words
@@ -74,7 +75,7 @@ def write_explanations(
     importance.to_csv(tables / "mean_abs_shap.csv", index=False)
     shap_summary(figures / "shap.png", explanation, family)
     full = level == "full"
-    if model.family.explained_as == "line":
+    if model.family.explained_as == "line" and not predicts_effects(model.classifier):
         line = coefficients(model, train.contract, train if full else None, seed)
         line.to_csv(tables / "coefficients.csv", index=False)
     if not full:
@@ -84,13 +85,13 @@ def write_explanations(
     dependence(figures / "dependence.png", explanation, top[:CLOSER], family)
     if shapes := effects(model, explanation.features, top[:CLOSER], background):
         partial_dependence(figures / "partial_dependence.png", shapes, family)
-    typical, theirs = typical_users(model, train.contract, test, background, policy.segments, policy.segment)
+    typical, theirs = typical_users(model, train.contract, test, background, policy.segments, policy.assign)
     typical_table(typical).to_csv(tables / "typical_users.csv", index=False)
     waterfalls(figures / "typical_users.png", theirs, typical, family)
     if len(top) > 1:
         pairs = interactions(model, explanation.features, top[:PAIRED])
         pairs.to_csv(tables / "interactions.csv", index=False)
-    if np.bincount(train.outcome, minlength=2).min() < LEAST_OUTCOMES:
+    if np.bincount(train.outcome, minlength=2).min() < LEAST_OUTCOMES or predicts_effects(model.classifier):
         return {}
     steady = stability(model.family, train, seed)
     steady.table().to_csv(tables / "importance_stability.csv", index=False)

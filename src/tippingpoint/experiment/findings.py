@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from tippingpoint.evaluation import auc_contributions
-from tippingpoint.experiment.baselines import against_baselines
 from tippingpoint.experiment.diagnostics import Finding, Findings, evidence, model, policy
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.offpolicy.statistics import mean
+from tippingpoint.offpolicy.value import contest_of_values
 
 
 def of_candidate(candidate: Candidate, question: ExperimentSpec) -> Findings:
@@ -39,7 +39,7 @@ def _of_candidate(candidate: Candidate, question: ExperimentSpec) -> Iterator[Fi
             gap=candidate.explanation.gap,
         )
     )
-    decision = question.valued.decide(candidate.policy, candidate.score)
+    decision = question.valued.decide(candidate.policy, candidate.found)
     if question.log is not None and question.evidence.measured:
         kept = np.array([question.users.actions.index(action) for action in question.actions])
         slope = np.zeros((len(test), len(question.users.actions)))
@@ -48,7 +48,7 @@ def _of_candidate(candidate: Candidate, question: ExperimentSpec) -> Iterator[Fi
         yield from evidence.of_weights(evidence.Weights.of(question.log, kept[decision], slope, estimated, test.codes))
     if question.evidence.measured:
         yield evidence.inconclusive_uplift(candidate.value.uplift)
-    yield from policy.of_policy(policy.Decided.of(candidate.policy, test, candidate.score))
+    yield from policy.of_policy(policy.Decided.of(candidate.policy, test, candidate.found))
     yield without_a_model(candidate, question)
 
 
@@ -56,6 +56,7 @@ def without_a_model(candidate: Candidate, question: ExperimentSpec) -> Finding |
     """Whether one action for everyone, or the best single column, is better than the candidate's policy."""
     if not question.evidence.measured:
         return None
+    without = {of.name: of.value for of in candidate.baselines(question) if of.value is not None}
     rng = np.random.default_rng([question.seed, 12])
-    verdicts = against_baselines({candidate.family: candidate.value}, candidate.baselines(question), rng)
+    verdicts = contest_of_values({candidate.family: candidate.value} | without, rng)
     return policy.better_without_a_model(candidate.family, verdicts, f"{question.economics.currency} per user")

@@ -59,6 +59,7 @@ class FittedModel:
     def loaded(self) -> Loaded:
         """The model as if it were filed and loaded again."""
         name, _, version = self.reference.rpartition("/")
+        of = self.question.learners.get(self.name)
         model = LoadedModel(
             name=self.name,
             run_id="",
@@ -71,6 +72,9 @@ class FittedModel:
             registered=None,
             classifier=self.candidate.model.classifier,
             out_of_fold=self.candidate.out_of_fold,
+            base=of.family if of else self.name,
+            learner=of.learner if of else "",
+            actions=self.question.users.actions if of else None,
             findings=tuple(finding.to_dict() for finding in self.candidate.findings),
         )
         decider = Decider(self.reference, model.classifier, self.columns, self.policy, self.candidate.deployment)

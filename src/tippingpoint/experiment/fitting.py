@@ -5,6 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from tippingpoint.config.settings import Split
+from tippingpoint.core.strict import validate
+from tippingpoint.data.model_output import probability
+from tippingpoint.data.splits import sides
 from tippingpoint.data.users import Users
 from tippingpoint.evaluation import point
 from tippingpoint.experiment.build import fitted_on
@@ -12,6 +16,9 @@ from tippingpoint.experiment.spec import ExperimentSpec
 from tippingpoint.experiment.valuation import BindingUsers
 from tippingpoint.models import calibration
 from tippingpoint.models.calibration import Model
+from tippingpoint.models.effect_models import EffectLearner, fit_effects, refit_effects
+from tippingpoint.models.learners.nuisances import Nuisances
+from tippingpoint.policies.policy import Policy
 
 
 @dataclass(frozen=True)
@@ -22,20 +29,31 @@ class Fit:
     ----------
     seen
         Those of train that the model itself was fitted on.
-    on_validation
-        (n,) scores of validation; out of fold for those the model was fitted on.
+    found
+        What the model gives of validation; out of fold for those it was fitted on.
     """
 
     model: Model
     train: Users
     validation: Users
     seen: Users
-    on_validation: np.ndarray
+    found: np.ndarray
+
+    def judged(self, question: ExperimentSpec, policy: Policy) -> float:
+        """What winners are chosen by: a metric of the score, or the value of the policy where effects are predicted."""
+        if question.select_by != "value":
+            return point(question.select_by, self.validation.outcome, probability(self.found))
+        found = self.found
+        if len(found) > len(question.parts.validation):  # fitted on train too
+            found = found[sides(self.validation, validate(Split, question.config["split"], "split")) == 1]
+        return question.valued_on_validation.value(policy, found).value.value
 
 
 def fit(question: ExperimentSpec, name: str, development: Users | None = None) -> Fit:
     """Fit one family on train and calibrate it on validation; on `development`, both together, out of fold."""
     family, seed = question.families[name], question.seed
+    if (of := question.learners.get(name)) is not None:
+        return _fit_effects(question, of, development)
     if development is None:
         train, validation = question.parts.train, question.parts.validation
         seen, calibrating = (part.take(fitted_on(question, part)) for part in (train, validation))
@@ -47,6 +65,17 @@ def fit(question: ExperimentSpec, name: str, development: Users | None = None) -
     on_validation = model.score(development)
     on_validation[rows] = out_of_fold
     return Fit(model, development, development, seen, on_validation)
+
+
+def _fit_effects(question: ExperimentSpec, of: EffectLearner, development: Users | None) -> Fit:
+    """Fit a learner on all users of train, whatever was done to them."""
+    if development is None:
+        given, validation = question.nuisances[of.family], question.parts.validation
+        model = fit_effects(of.of, given)
+        return Fit(model, given.users, validation, given.users, model.output(validation))
+    known = question.evidence.kind != "logged"
+    model, found = refit_effects(of.of, Nuisances(question.families[of.name], development, question.seed, known))
+    return Fit(model, development, development, development, found)
 
 
 @dataclass(frozen=True)
@@ -72,7 +101,7 @@ def decide(question: ExperimentSpec, name: str) -> Decided:
     """Fit one family, bind the policy to it and decide for the users of test; nothing is measured or explained."""
     fitted = fit(question, name)
     binding = BindingUsers.of(fitted.train, fitted.validation, question.economics, question.seed)
-    policy = binding.bind(question.policy, fitted.on_validation)
-    decision = policy.decide(fitted.model.score(question.parts.test), question.parts.test.features, question.actions)
-    validation = point(question.select_by, fitted.validation.outcome, fitted.on_validation)
-    return Decided({key: policy.bound()[key] for key in policy.learnt if key in policy.bound()}, decision, validation)
+    policy = binding.bind(question.policy, fitted.found)
+    decision = policy.decide(fitted.model.output(question.parts.test), question.parts.test.features, question.actions)
+    learnt = {key: policy.bound()[key] for key in policy.learnt if key in policy.bound()}
+    return Decided(learnt, decision, fitted.judged(question, policy))

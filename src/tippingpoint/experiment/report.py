@@ -51,9 +51,15 @@ def uplift_heads(question: ExperimentSpec) -> list[str]:
     return [f"{outcome}\nper 1,000\n({kind})", f"{question.economics.currency}\nper user\n({kind})"]
 
 
-def beyond_the_log(values: Mapping[str, PolicyValue]) -> list[str]:
+def beyond_the_log(values: Mapping[str, PolicyValue], models: int = 1) -> list[str]:
     """What a hidden driver could do to each uplift, in full of the first; and whom something can be said of without
-    overlap."""
+    overlap.
+
+    Parameters
+    ----------
+    models
+        How many of the first are of a model; of the others what overlap leaves stands in JSON only.
+    """
     most, first = float(FACTORS[-1]), next(iter(values))
     open_from = {name: float(of.bounds.flips_from) for name, of in values.items() if of.bounds is not None}
     lines = []
@@ -61,7 +67,7 @@ def beyond_the_log(values: Mapping[str, PolicyValue]) -> list[str]:
         lines.append(hidden_driver_in_words(open_from[first], f"the uplift of {first}", most))
     if others := [f"{name} {odds_times(of, most)}" for name, of in open_from.items() if name != first]:
         lines.append(f"Signs of the others are open from odds times: {', '.join(others)}.")
-    return lines + [f"{name}: {of.common}" for name, of in values.items() if of.common is not None]
+    return lines + [f"{name}: {of.common}" for name, of in [*values.items()][:models] if of.common is not None]
 
 
 def card(candidate: Candidate, question: ExperimentSpec, provenance: Provenance, model_uri: str) -> str:

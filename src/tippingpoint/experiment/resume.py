@@ -86,9 +86,10 @@ def code_of(families: "Mapping[str, Family]", policy: "Policy", source: "Source 
     from tippingpoint.tracking.provenance import code_version
 
     packages = [package for family in families.values() for package in family.packages]
+    classes = [*dict.fromkeys(map(type, families.values())), type(policy)]
     if source is None:
-        return code_version([*map(type, families.values()), type(policy)], packages)
-    return code_version([*map(type, families.values()), type(policy), type(source)], [*packages, *MAKING_USERS])
+        return code_version(classes, packages)
+    return code_version([*classes, type(source)], [*packages, *MAKING_USERS])
 
 
 def own_tags(settings: "Settings", question: "ExperimentSpec", job: str) -> dict[str, str]:

@@ -15,7 +15,6 @@ from tippingpoint.experiment.simulation_result import (
     EVERYONE,
     NONE,
     ORACLE,
-    PAIR,
     RANDOM,
     THEN,
     Simulation,
@@ -29,7 +28,7 @@ from tippingpoint.offpolicy.estimators import estimates
 from tippingpoint.offpolicy.hidden_driver import Bounds
 from tippingpoint.offpolicy.sensitivity import bounds
 from tippingpoint.offpolicy.statistics import LEAST_CHANGED, Estimate
-from tippingpoint.offpolicy.sufficient_statistics import MEASURE, MONEY, Joint, SufficientStatistics
+from tippingpoint.offpolicy.sufficient_statistics import MEASURE, MONEY, PAIR, Joint, SufficientStatistics
 from tippingpoint.offpolicy.value import break_even_response
 from tippingpoint.policies.bands import Bands
 from tippingpoint.policies.best_action import BestAction
@@ -90,7 +89,7 @@ def price(gathered: SufficientStatistics, asked: SimulationRequest) -> Simulatio
         estimators=_estimators(about, line, test, coefficients),
         all_cut_offs=[
             cut_offs(gathered, asked, line, m, n, _bound(about, m, n, p), full=(m, n) == shown or not asked.first_only)
-            for m in gathered.scored
+            for m in about["models"]
             for n, p in banded.items()
         ],
         segments=segments.assign(policy=[named[name].split(PAIR)[1] for name in both]),
@@ -213,7 +212,7 @@ def _values(
     actions = tuple(about["actions"])
     lines = {
         "uplift_per_user": line,
-        "uplift_per_1000": _outcomes(about, asked.economics),
+        "uplift_per_1000": outcome_line(about, asked.economics),
         "contacts_per_1000": contacts(len(actions)),
         **{f"measure_{name}_per_user": only(f"{MEASURE}{name}", len(actions)) for name in map(str, about["measures"])},
     }
@@ -254,7 +253,7 @@ def _estimators(about: Mapping[str, Any], line: Line, joint: Joint, contestants:
     return pd.DataFrame(rows)
 
 
-def _outcomes(about: Mapping[str, Any], economics: Economics) -> Line:
+def outcome_line(about: Mapping[str, Any], economics: Economics) -> Line:
     """The line that counts outcomes, at the response stated now."""
     actions = tuple(about["actions"])
     line = outcomes(len(actions))

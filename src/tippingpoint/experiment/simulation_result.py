@@ -16,10 +16,9 @@ from tippingpoint.offpolicy.contest import Contrast
 from tippingpoint.offpolicy.evidence import labelled
 from tippingpoint.offpolicy.hidden_driver import FLIPS_FROM, Bounds
 from tippingpoint.offpolicy.statistics import Estimate
-from tippingpoint.offpolicy.sufficient_statistics import SufficientStatistics
+from tippingpoint.offpolicy.sufficient_statistics import PAIR, SufficientStatistics
 
 NONE, RANDOM, ORACLE, BEST = "everyone none", "random of equal size", "oracle", "best_action"
-PAIR = " · "
 EVERYONE = "everyone "
 """How the names of policies begin that give one action to all: they need no model."""
 DEFAULT = "dr"
@@ -153,7 +152,7 @@ class Simulation:
 
     def shares(self, cut_offs: CutOffs, of: Valued) -> dict[str, float]:
         """Share of test users each action of a choice of cut-offs is for."""
-        cells, shares = self.gathered.scored[cut_offs.model].test, dict.fromkeys(cut_offs.actions, 0.0)
+        cells, shares = self.gathered.along(cut_offs.model, cut_offs.policy).test, dict.fromkeys(cut_offs.actions, 0.0)
         if of.at is None:
             return {cut_offs.actions[0]: 1.0}
         band = cells.decision(range(len(cut_offs.bands)), of.at)

@@ -1,6 +1,7 @@
 """What is asked of one table of users, and the candidates that answer it, in one shape for all who show them."""
 
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -21,7 +22,10 @@ from tippingpoint.experiment.diagnostics import Chosen, Findings
 from tippingpoint.experiment.valuation import ValuedUsers
 from tippingpoint.explanation import Explanation, raw_columns
 from tippingpoint.models.calibration import Model
+from tippingpoint.models.effect_models import EffectLearner
 from tippingpoint.models.family import Family
+from tippingpoint.models.learners.effects import models_of, predicts_effects
+from tippingpoint.models.learners.nuisances import Nuisances
 from tippingpoint.models.size import nodes, used
 from tippingpoint.offpolicy.evidence import Evidence, Log
 from tippingpoint.offpolicy.hidden_driver import FLIPS_FROM
@@ -29,6 +33,8 @@ from tippingpoint.offpolicy.statistics import Estimate, mean
 from tippingpoint.offpolicy.value import PolicyValue
 from tippingpoint.policies.policy import Policy
 
+SHARES_SHOWN = 12
+"""Columns whose share of mean |SHAP| is a metric."""
 SHAP_SHARE = 0.90
 BASELINE_METRICS = ("roc_auc", "log_loss", "brier")
 
@@ -51,6 +57,9 @@ class ExperimentSpec:
         Outcome scores of the test users under each action.
     reward_intercept, reward_slope
         (K,) reward line of each action; (n, K) over the test users where prices are per user.
+    families, learners
+        The family of each contestant; and of those that predict effects, the learner. A contestant of neither predicts
+        the chance of the outcome.
     best_auc
         The ROC AUC no score of the test users can have more than by chance; known for generated worlds only.
     train_on
@@ -85,6 +94,7 @@ class ExperimentSpec:
     users: Users
     parts: Parts
     families: dict[str, Family]
+    learners: dict[str, EffectLearner]
     policy: Policy
     economics: Economics
     actions: tuple[str, ...]
@@ -139,6 +149,26 @@ class ExperimentSpec:
             "findings": [finding.to_dict() for finding in self.findings],
             "best_auc": self.best_auc,
         }
+
+    @cached_property
+    def nuisances(self) -> dict[str, Nuisances]:
+        """By family what its effect learners share, on train; each part is fitted when first asked for."""
+        known = self.evidence.kind != "logged"
+        return {
+            of.family: Nuisances(self.families[name], self.parts.train, self.seed, known)
+            for name, of in self.learners.items()
+        }
+
+    @cached_property
+    def valued_on_validation(self) -> ValuedUsers:
+        """The validation users with evidence and prices of each action."""
+        parts, kind = self.parts, self.evidence.kind
+        return ValuedUsers.of(kind, parts.train, parts.validation, self.actions, self.economics, self.seed)
+
+    @property
+    def treating(self) -> tuple[str, ...]:
+        """The actions but none that have a price."""
+        return tuple(action for action in self.actions if action != "none" and action in self.economics.priced)
 
     @property
     def valued(self) -> ValuedUsers:
@@ -238,10 +268,12 @@ def judged(metrics: dict[str, Estimate], value: PolicyValue | None, kind: str) -
 
 @dataclass(frozen=True)
 class Candidate:
-    """A fitted family and what test says of it.
+    """A fitted contestant and what test says of it.
 
     Parameters
     ----------
+    family
+        Its name beside others: that of its family, and of its learner where it predicts effects.
     policy
         The question's policy, bound to the model: what it learns is fixed on train and validation.
     validation
@@ -263,14 +295,16 @@ class Candidate:
         Curves, slices and what else test says of the scores.
     deployment
         What deciding for new users takes besides the model and the policy.
+    out_of_fold
+        (n,) scores of the validation users by models that were not fitted on them.
     development
         Train and validation together where it was fitted on both, once a search had chosen it; else None.
-    out_of_fold
-        (n,) scores of the validation users by models fitted on others, where it was fitted on them itself; else None.
     fitted
         ROC AUC on the users it was fitted on.
     findings
         What diagnostics found of it and of its policy.
+    predicted
+        (n, K + 1) what an effect learner gives of the test users; None where the model predicts no effects.
     """
 
     family: str
@@ -285,11 +319,17 @@ class Candidate:
     seconds: dict[str, float]
     evaluation: Evaluation
     deployment: Deployment
+    out_of_fold: np.ndarray
     development: Users | None = None
-    out_of_fold: np.ndarray | None = None
     fitted: Estimate | None = None
     column: Baseline | None = None
     findings: Findings = ()
+    predicted: np.ndarray | None = None
+
+    @property
+    def found(self) -> np.ndarray:
+        """What the model gives of the test users, as `data.model_output` lays it out: what policies read."""
+        return self.score if self.predicted is None else self.predicted
 
     def baselines(self, question: ExperimentSpec) -> tuple[Baseline, ...]:
         """What needs no model: of the question, and the best single column."""
@@ -299,8 +339,23 @@ class Candidate:
         """Value and uplift of the policy under names that carry the kind of evidence."""
         return judged({}, self.value, kind)
 
+    @property
+    def shap_shares(self) -> dict[str, float]:
+        """Share of mean |SHAP| of the columns that have most of it, the largest first; empty where nothing moves."""
+        found = self.explanation.importance().head(SHARES_SHOWN)
+        total = float(self.explanation.importance()["mean_abs_shap"].sum())
+        return {str(c): float(v) / total for c, v in found.itertuples(index=False)} if total > 0 else {}
+
     def size(self, contract: FeatureSchema) -> dict[str, Any]:
         """How much there is to read in it: columns used, columns that make up 90 % of mean |SHAP|, terms or nodes."""
+        if predicts_effects(self.model.classifier):
+            moved = self.explanation.importance()["mean_abs_shap"].to_numpy()
+            within = (
+                int(np.searchsorted(moved.cumsum(), SHAP_SHARE * moved.sum() * (1 - 1e-12)) + 1) if moved.any() else 0
+            )
+            of = "terms" if self.model.family.explained_as == "line" else "nodes"
+            size = sum(map(nodes, models_of(self.model.classifier)))
+            return {"columns_used": int((moved > 0).sum()), "columns_90": within, "size": size, "of": of}
         transformer, estimator = self.model.pipeline.named_steps["prepare"], self.model.pipeline.named_steps["model"]
         moved = self.explanation.importance()["mean_abs_shap"].cumsum().to_numpy()
         return {

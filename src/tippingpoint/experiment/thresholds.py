@@ -155,7 +155,7 @@ def cut_offs(
     full: bool,
 ) -> CutOffs:
     """Look at all cut-offs of one model and policy; where not `full`, only choices are made, no surface."""
-    about, scored = gathered.about, gathered.scored[model]
+    about, scored = gathered.about, gathered.along(model, name)
     actions = tuple(about["actions"])
     bands = [actions.index(policy.actions[s]) for s in policy.segments]
     test, validation = scored.test, scored.validation

@@ -2,16 +2,19 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Self
 
 import numpy as np
 
+from tippingpoint.data.model_output import probability
 from tippingpoint.data.users import Users
 from tippingpoint.economics import Economics
 from tippingpoint.experiment.evidence import ExpectedReward, Predict, gather_evidence, reward_model
 from tippingpoint.offpolicy.evidence import Evidence, Kind, Log
 from tippingpoint.offpolicy.sufficient_statistics import MONEY
 from tippingpoint.offpolicy.value import PolicyValue, policy_value, reward, segment_break_even
+from tippingpoint.policies.effects import Predicted
 from tippingpoint.policies.policy import FitContext, Policy
 
 
@@ -32,17 +35,32 @@ class BindingUsers:
     train: Users
     validation: Users
     expected_reward: ExpectedReward | None
+    economics: Economics
 
     @classmethod
     def of(
         cls, train: Users, validation: Users, economics: Economics, seed: int, predict: Predict | None = None
     ) -> Self:
         """Users with the rewards expected of them; `predict` is what `fit_rewards` gave for train, if it did."""
-        return cls(train, validation, reward_model(train, economics, seed, predict))
+        return cls(train, validation, reward_model(train, economics, seed, predict), economics)
 
-    def bind(self, policy: Policy, score: np.ndarray) -> Policy:
-        """Return the policy with what it learns fixed; `score` are the (n,) scores of validation."""
-        return policy.bind(FitContext(self.train.features, self.validation.features, score, self.expected_reward))
+    def bind(self, policy: Policy, found: np.ndarray, actions: tuple[str, ...] | None = None) -> Policy:
+        """Return the policy with what it learns fixed.
+
+        Parameters
+        ----------
+        found
+            What the model gives of validation, as `data.model_output` lays it out.
+        actions
+            Of an effect learner the actions it was fitted on, in order; None: those of train.
+        """
+        predicted = None
+        if found.ndim == 2:
+            good = self.train.contract.good
+            lines = partial(self.economics.line, good=good)
+            predicted = Predicted(actions or self.train.actions, good, found, lines)
+        of = self.train.features, self.validation.features, probability(found), self.expected_reward, predicted
+        return policy.bind(FitContext(*of))
 
 
 @dataclass(frozen=True)
@@ -105,19 +123,19 @@ class ValuedUsers:
         """(n, K) money per user under each action."""
         return reward(self.evidence, self.reward_intercept, self.reward_slope)
 
-    def decide(self, policy: Policy, score: np.ndarray) -> np.ndarray:
-        """(n,) codes into `actions` that a bound policy gives the users at (n,) scores."""
-        return policy.decide(score, self.users.features, self.actions)
+    def decide(self, policy: Policy, found: np.ndarray) -> np.ndarray:
+        """(n,) codes into `actions` that a bound policy gives the users, of what a model gives of them."""
+        return policy.decide(found, self.users.features, self.actions)
 
-    def value(self, policy: Policy, score: np.ndarray) -> PolicyValue:
-        """Value a bound policy by what it decides for the users at (n,) scores.
+    def value(self, policy: Policy, found: np.ndarray) -> PolicyValue:
+        """Value a bound policy by what it decides for the users, of what a model gives of them.
 
         Raises
         ------
         InputError
             Where a decided action has no price or no evidence.
         """
-        return self.value_of(self.decide(policy, score))
+        return self.value_of(self.decide(policy, found))
 
     def value_of(self, decision: np.ndarray) -> PolicyValue:
         """Value (n,) codes of actions, as `value` does."""

@@ -6,7 +6,9 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from tippingpoint.data.model_output import probability
 from tippingpoint.models.calibration import Model
+from tippingpoint.models.learners.effects import output
 
 USERS, POINTS = 50, 12
 LEAST_CHANCE = 1e-4
@@ -114,4 +116,4 @@ def _set(users: pd.DataFrame, values: dict[str, object]) -> pd.DataFrame:
 
 
 def _scores(model: Model, features: pd.DataFrame) -> np.ndarray:
-    return np.asarray(model.classifier.predict_proba(features)[:, 1], dtype=np.float64)
+    return probability(output(model.classifier, features))

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tippingpoint.data.model_output import probability
 from tippingpoint.data.users import FeatureSchema
 from tippingpoint.explanation.effects import points_of
 from tippingpoint.explanation.values import Explanation, explain
 from tippingpoint.models.calibration import Model
+from tippingpoint.models.learners.effects import output
 
 REASONS = 3
 POINTS = 25
@@ -90,7 +92,7 @@ def what_moves(
     background
         Users whose values are tried, and whose shares measure how far a change is.
     segment
-        (scores, features) to (n,) codes, as a policy's.
+        (what the model gives, features) to (n,) codes, as a policy's `assign`.
     toward
         Code of the segment to get to.
     """
@@ -111,13 +113,13 @@ def what_moves(
             if changed == name:
                 values[row] = value
         tried[name] = pd.Series(values).astype(user[name].dtype)
-    score = np.asarray(model.classifier.predict_proba(tried)[:, 1], dtype=np.float64)
-    there = np.flatnonzero(segment(score, tried) == toward)
+    found = output(model.classifier, tried)
+    there = np.flatnonzero(segment(found, tried) == toward)
     if not len(there):
         return None
     row = int(min(there, key=lambda k: moves[k][2]))
     name, value, size = moves[row]
-    return Move(name, user[name].iloc[0], value, size, float(score[row]))
+    return Move(name, user[name].iloc[0], value, size, float(probability(found)[row]))
 
 
 def typical_users(
@@ -140,14 +142,14 @@ def typical_users(
     most
         Of more segments these are the lowest, the highest, and those between evenly.
     """
-    score = np.asarray(model.classifier.predict_proba(features)[:, 1], dtype=np.float64)
-    code = segment(score, features)
+    found = output(model.classifier, features)
+    score, code = probability(found), segment(found, features)
     median = {int(c): float(np.median(score[code == c])) for c in np.unique(code)}
     ranked = sorted(median, key=lambda c: median[c])
     places = np.unique(np.linspace(0, len(ranked) - 1, min(most, len(ranked))).round().astype(int))
     rows = [_nearest(score, code == ranked[at], median[ranked[at]]) for at in places]
     explanation = explain(model, contract, features.iloc[rows], background)
-    found = []
+    typical = []
     for row, at in enumerate(places):
         # Segments that have users only: where all are in one there is nowhere to go.
         other = ranked[at + 1] if at + 1 < len(ranked) else ranked[at - 1] if at else None
@@ -156,8 +158,8 @@ def typical_users(
         largest = np.abs(values).argsort(kind="stable")[::-1][:REASONS]
         reasons = tuple((str(features.columns[j]), user.iloc[0, j], float(values[j])) for j in largest)
         toward = "" if other is None else segments[other]
-        found.append(Typical(segments[ranked[at]], row, float(score[rows[row]]), toward, move, reasons))
-    return found, explanation
+        typical.append(Typical(segments[ranked[at]], row, float(score[rows[row]]), toward, move, reasons))
+    return typical, explanation
 
 
 def _nearest(score: np.ndarray, members: np.ndarray, middle: float) -> int:

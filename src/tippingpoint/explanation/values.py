@@ -10,9 +10,12 @@ from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from xgboost import DMatrix, XGBClassifier
 
 from tippingpoint.core.errors import InputError, nearest
+from tippingpoint.data.model_output import effects
 from tippingpoint.data.users import FeatureSchema
+from tippingpoint.explanation.effect_values import effect_values
 from tippingpoint.models.calibration import Model
 from tippingpoint.models.family import dense
+from tippingpoint.models.learners.effects import output, predicts_effects
 
 BACKGROUND = 1000
 """Users a score is held against, at most."""
@@ -20,7 +23,7 @@ BACKGROUND = 1000
 
 @dataclass(frozen=True)
 class Explanation:
-    """Exact SHAP values of n users for the d columns of the contract.
+    """SHAP values of n users for the d columns of the contract.
 
     Parameters
     ----------
@@ -60,7 +63,9 @@ def background_of(fitted: pd.DataFrame, seed: int) -> pd.DataFrame:
 
 
 def explain(model: Model, contract: FeatureSchema, features: pd.DataFrame, background: pd.DataFrame) -> Explanation:
-    """Exact SHAP values of the fitted pipeline (before any sigmoid).
+    """Exact SHAP values of the fitted pipeline (before any sigmoid); of an effect learner those of an effect.
+
+    Of an effect learner it is the effect that differs most over the background (`effect_values`, by permutations).
 
     Trees: path-dependent TreeSHAP (Lundberg et al. 2020), of a forest's probability and of boosting's log-odds; a
     forest and XGBoost have their own fast way, other trees go through shap. A line: log-odds, coefficient times
@@ -84,6 +89,11 @@ def explain(model: Model, contract: FeatureSchema, features: pd.DataFrame, backg
             there = nearest(column.name, map(str, features.columns))
             raise InputError("explain", f"the model reads {column.name!r}, which the users do not have", there)
     features = features[[column.name for column in contract.columns]]
+    if predicts_effects(model.classifier):
+        background = background[features.columns]
+        action = int(effects(output(model.classifier, background)).std(axis=0).argmax()) or 1
+        values, base, explained = effect_values(model.classifier, features, background, action)
+        return Explanation(values, base, explained, features, f"what {model.actions[action]} adds to the chance")
     transformer, estimator = model.pipeline.named_steps["prepare"], model.pipeline.named_steps["model"]
     prepared = transformer.transform(features)
     if model.family.explained_as == "line":
@@ -92,13 +102,13 @@ def explain(model: Model, contract: FeatureSchema, features: pd.DataFrame, backg
         x, centre = dense(prepared), dense(transformer.transform(background)).mean(axis=0)
         values = (x - centre) * estimator.coef_[0]
         base = float(estimator.intercept_[0] + centre @ estimator.coef_[0])
-        output, space = estimator.decision_function(x), "log-odds"
+        explained, space = estimator.decision_function(x), "log-odds"
     else:
-        values, base, output, space = _trees(estimator, prepared)
+        values, base, explained, space = _trees(estimator, prepared)
     source = raw_columns(transformer, contract)
     folded = np.zeros((len(features), len(contract.columns)))
     np.add.at(folded.T, source, values.T)
-    return Explanation(folded, base, output, features, f"{space} before calibration")
+    return Explanation(folded, base, explained, features, f"{space} before calibration")
 
 
 def _trees(estimator: Any, prepared: Any) -> tuple[np.ndarray, float, np.ndarray, str]:

@@ -9,9 +9,11 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import Pipeline
 
 from tippingpoint.core.errors import InputError
+from tippingpoint.data.model_output import probability
 from tippingpoint.data.splits import folds, pairs
 from tippingpoint.data.users import Users
 from tippingpoint.models.family import Family
+from tippingpoint.models.learners.effects import output, pipeline_under_none, predicts_effects
 
 FOLDS, REFIT_FOLDS = 5, 3
 LEAST_OF_AN_OUTCOME = 100
@@ -26,21 +28,31 @@ class Model:
     Parameters
     ----------
     classifier
-        What scores: the pipeline, or the pipeline under a sigmoid. `predict_proba` on raw user columns.
+        What scores raw user columns: the pipeline, the pipeline under a sigmoid, or a fitted effect learner.
     pipeline
-        The fitted steps `prepare` and `model`, which explanations look into.
+        The fitted steps `prepare` and `model`, which explanations look into; of an effect learner those under none.
     calibration
         `none` or `sigmoid`.
+    trusted
+        Types skops may load of it besides its own list.
+    actions
+        The K actions whose effects it predicts, none first; empty where it predicts none.
     """
 
     family: Family
     classifier: Pipeline | CalibratedClassifierCV
     pipeline: Pipeline
     calibration: str
+    trusted: tuple[str, ...] = ()
+    actions: tuple[str, ...] = ()
 
     def score(self, users: Users) -> np.ndarray:
         """(n,) calibrated probabilities of the outcome."""
-        return self.classifier.predict_proba(users.features)[:, 1].astype(np.float64)
+        return probability(self.output(users))
+
+    def output(self, users: Users) -> np.ndarray:
+        """What it gives of n users, as `data.model_output` lays it out."""
+        return output(self.classifier, users.features)
 
 
 def fit(family: Family, train: Users, validation: Users, seed: int) -> Model:
@@ -117,10 +129,12 @@ def sigmoid_on(pipeline: Pipeline) -> CalibratedClassifierCV:
 
 
 def pipeline_of(classifier: Pipeline | CalibratedClassifierCV) -> Pipeline:
-    """The fitted steps `prepare` and `model` of what scores, which may be under a sigmoid."""
+    """The fitted steps `prepare` and `model` of what scores, which may be under a sigmoid or one part of effects."""
     if isinstance(classifier, CalibratedClassifierCV):
         (calibrated,) = classifier.calibrated_classifiers_
         classifier = calibrated.estimator
+    elif predicts_effects(classifier):
+        return pipeline_under_none(classifier)
     return classifier.estimator if isinstance(classifier, FrozenEstimator) else classifier
 
 

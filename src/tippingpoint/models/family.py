@@ -1,5 +1,6 @@
 """What all model families share: a scikit-learn pipeline from the user's columns to a score."""
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Literal, Self
@@ -11,7 +12,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from tippingpoint.core.errors import nearest
+from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.core.strict import StrictModel
 from tippingpoint.data.inference import FEWEST
 from tippingpoint.data.users import FeatureSchema
@@ -34,6 +35,8 @@ class Family(StrictModel, ABC):
         "sklearn.calibration._SigmoidCalibration",
     )
     """Types skops may load besides its own list; a constant, never what a file asks for."""
+    trusted_of_effects: ClassVar[tuple[str, ...]] = ()
+    """And where it is the base of an effect learner."""
     explained_as: ClassVar[Literal["trees", "line"]]
     """What the last step of the pipeline is, for exact SHAP values."""
     unit: ClassVar[str] = "prepared number"
@@ -78,6 +81,10 @@ class Family(StrictModel, ABC):
         except ValidationError as error:
             raise ValueError(f"search.{name} tries {value!r}: {_must(error)}") from None
 
+    def searched_whole(self) -> Self:
+        """The family without the rounds that a search watches: an effect learner is fitted to its end."""
+        return self.model_copy(update={"search": {k: v for k, v in self.search.items() if v.patience is None}})
+
     def parameters(self) -> dict[str, Any]:
         """The hyper-parameters."""
         return self.model_dump(exclude={"calibrate", "search"})
@@ -89,6 +96,31 @@ class Family(StrictModel, ABC):
     @abstractmethod
     def pipeline(self, contract: FeatureSchema, seed: int) -> Pipeline:
         """An unfitted pipeline, steps `prepare` and `model`, for the contract's columns."""
+
+    def regression(self, contract: FeatureSchema, seed: int, variance: float) -> Any:
+        """An unfitted regression of prepared columns on a noisy target, for effect learners.
+
+        By default that of the same library: the class whose name ends in Regressor where the classifier's ends in
+        Classifier, with the parameters that both have.
+
+        Parameters
+        ----------
+        variance
+            Of the outcome, p(1 − p).
+
+        Raises
+        ------
+        InputError
+            When there is no such class.
+        """
+        model = self.pipeline(contract, seed).named_steps["model"]
+        name, there = type(model).__name__, sys.modules[type(model).__module__]
+        found = getattr(there, name.replace("Classifier", "Regressor"), None)
+        if found is None or found is type(model):
+            what = f"no regression goes with {name}, which this learner needs"
+            raise InputError("learner", what, "Type learner=t or learner=s; or give the family a method `regression`.")
+        of_both = set(model.get_params()) & set(found().get_params()) - {"criterion", "objective", "loss"}
+        return found(**{key: value for key, value in model.get_params().items() if key in of_both})
 
     def fit_watched(
         self, model: Any, x: np.ndarray, y: np.ndarray, held: tuple[np.ndarray, np.ndarray], patience: int, watch: Watch

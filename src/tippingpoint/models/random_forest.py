@@ -1,6 +1,6 @@
 """A forest of bounded trees: leaves large enough that their shares mean something."""
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 from sklearn.ensemble import RandomForestClassifier
@@ -10,6 +10,9 @@ from sklearn.pipeline import Pipeline
 from tippingpoint.data.users import FeatureSchema
 from tippingpoint.models.family import Family, prepare
 from tippingpoint.models.space import Dimension
+
+LARGER = 10
+"""How many times as many users a leaf of effects holds as one of outcomes."""
 
 
 class RandomForest(Family):
@@ -48,3 +51,7 @@ class RandomForest(Family):
         )
         numbers = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
         return Pipeline([("prepare", prepare(contract, numbers)), ("model", model)])
+
+    def regression(self, contract: FeatureSchema, seed: int, variance: float) -> Any:
+        model = super().regression(contract, seed, variance)
+        return model.set_params(min_samples_leaf=LARGER * self.min_samples_leaf)  # effects are a whisper

@@ -18,12 +18,14 @@ HELD: dict[str, dict[str, str | None]] = {
     "python_function": {
         "loader_module": "mlflow.sklearn",
         "model_path": "model.skops",
-        "predict_fn": "predict_proba",
     },
     "sklearn": {"code": None, "pickled_model": "model.skops", "serialization_format": "skops"},
 }
 """What each flavour of an MLmodel of ours says. MLflow runs what other keys name (`code`, `data`, `model_config`)."""
-TOLD = {"python_function": {"env", "python_version"}, "sklearn": {"sklearn_version", "skops_trusted_types"}}
+TOLD = {
+    "python_function": {"env", "predict_fn", "python_version"},
+    "sklearn": {"sklearn_version", "skops_trusted_types"},
+}
 """And what it may say besides: packages, which loading does not read, and types, which are held to the family's."""
 
 
@@ -48,6 +50,8 @@ def foreign(written: Mapping[str, Any], trust: Sequence[str]) -> list[str]:
         wrong += [
             f"its {name}.{key} is {own.get(key)}, not {value}" for key, value in held.items() if own.get(key) != value
         ]
+        if name == "python_function" and own.get("predict_fn") not in ("predict_proba", "predict"):
+            wrong.append(f"its {name}.predict_fn is {own.get('predict_fn')}, not one of ours")
         if more := sorted(set(map(str, own)) - set(held) - TOLD[name]):
             wrong.append(f"its {name} has {', '.join(more)}, which may be code of its own")
     asked = flavours["sklearn"].get("skops_trusted_types") or ()

@@ -370,14 +370,19 @@ def linear(cells: Cells, coefficients: np.ndarray) -> Estimate:
 
 def products(cells: Cells, coefficients: np.ndarray) -> np.ndarray:
     """(k, k) sums over users, or over groups of them, of what k sets of (k, G + 1, C) coefficients make of each."""
-    if cells.together is None:
-        return np.asarray(np.einsum("kci,cij,lcj->kl", coefficients, cells.gram, coefficients, optimize=True))
     flat = coefficients.reshape(len(coefficients), -1)
+    if cells.together is None:
+        return np.asarray(half_products(cells, coefficients).reshape(flat.shape) @ flat.T)
     return np.asarray(flat @ cells.together.reshape(flat.shape[1], -1) @ flat.T)
+
+
+def half_products(cells: Cells, coefficients: np.ndarray) -> np.ndarray:
+    """(k, G + 1, C) sums over a cell's users of what (k, G + 1, C) coefficients make of each, times their columns."""
+    return np.asarray((coefficients[:, :, None, :] @ cells.gram)[:, :, 0])
 
 
 def quadratic(cells: Cells, coefficients: np.ndarray) -> float:
     """Sum over users, or over groups of them, of (coefficients[cell] · z)²; rounding counts as 0."""
     square = float(products(cells, coefficients[None])[0, 0])
-    scale = float(np.einsum("ci,cii,ci->", coefficients, cells.gram, coefficients, optimize=True))
+    scale = float((coefficients**2 * np.diagonal(cells.gram, axis1=1, axis2=2)).sum())
     return square if square > ROUNDING * scale else 0.0

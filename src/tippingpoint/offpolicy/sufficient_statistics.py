@@ -21,6 +21,8 @@ VERSION, WITHOUT_SUPPORT = 4, 3
 PARTS = ("validation", "test")
 LOG = ("phi", "w", "wy", "p")
 """Blocks of a log's cells, as `estimators.estimates` reads them."""
+PAIR = " · "
+"""Between a model and a policy, in the name of a contestant."""
 MONEY, MEASURE = "money", "measure "
 """Blocks of columns besides the outcome's: value at per-user prices; and a further measure, before its name."""
 Measures = Mapping[str, np.ndarray]
@@ -64,7 +66,7 @@ class SufficientStatistics:
         users, models, policies, blocks, cuts, seed, excluded actions; what the numbers are about. Decisions rest on
         `economics`; `prices` and what else was `asked` are the last ones.
     scored
-        By model.
+        By model along its score; by `model · policy` along what a policy's cut-offs compare, where that is an effect.
     validation, test
         Joint cells of either part; contestants are `model · policy`, `best_action`, and, where truth is known,
         `oracle`.
@@ -83,6 +85,10 @@ class SufficientStatistics:
     segments: pd.DataFrame
     segment_cells: Cells
     tables: dict[str, pd.DataFrame]
+
+    def along(self, model: str, policy: str) -> ScoreCells:
+        """Cells along what a policy's cut-offs compare."""
+        return self.scored.get(f"{model}{PAIR}{policy}") or self.scored[model]
 
     def dump(self) -> bytes:
         """As a compressed npz without pickled objects."""

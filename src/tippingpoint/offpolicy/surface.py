@@ -7,7 +7,7 @@ from itertools import combinations_with_replacement
 import numpy as np
 
 from tippingpoint.core.errors import InputError
-from tippingpoint.offpolicy.cells import ROUNDING, Cells, Line, outcomes
+from tippingpoint.offpolicy.cells import ROUNDING, Cells, Line, half_products, outcomes
 from tippingpoint.offpolicy.evidence import Kind
 from tippingpoint.offpolicy.statistics import LEAST_CHANGED, LEVEL, Estimate, normal, pointwise, standard_error
 from tippingpoint.offpolicy.support import Basis
@@ -203,7 +203,7 @@ def mean_and_square(cells: Cells, coefficients: np.ndarray) -> tuple[np.ndarray,
 def _about(cells: Cells, coefficients: np.ndarray, mean: np.ndarray) -> np.ndarray:
     """Sum of squared deviations from the mean at every choice of cut-offs, over users or over groups of them."""
     if cells.together is None:
-        second = np.einsum("kci,cij,kcj->kc", coefficients, cells.gram, coefficients, optimize=True)
+        second = (half_products(cells, coefficients) * coefficients).sum(axis=-1)
         square = _spread(second)
         about = square - cells.users * mean**2
         about[about < ROUNDING * np.maximum(square, second.max(axis=0).sum())] = 0

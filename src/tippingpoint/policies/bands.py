@@ -25,6 +25,7 @@ class Bands(Policy):
 
     moved_by: ClassVar = "cuts"
     """The field that says where the cut-offs lie."""
+    by_score_alone: ClassVar = True
     meant: ClassVar = ("acts_on",)
 
     name: str = Field(default="intent_bands", min_length=1)
@@ -79,7 +80,7 @@ class Bands(Policy):
         return self.bands
 
     @property
-    def score_cuts(self) -> tuple[float, ...]:
+    def score_cuts(self) -> tuple[float, ...] | None:
         return self.cuts
 
     def segment(self, score: np.ndarray, features: pd.DataFrame) -> np.ndarray:

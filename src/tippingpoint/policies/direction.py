@@ -1,26 +1,38 @@
 """Which end of the outcome a policy of bands acts on, held against whether the outcome is wanted."""
 
+from typing import Protocol
+
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.overrides import override
-from tippingpoint.data.users import FeatureSchema
 from tippingpoint.policies.bands import Bands, acted_end
 from tippingpoint.policies.policy import Policy
 from tippingpoint.policies.top_fraction import Ranked
 
 
+class HasOutcome(Protocol):
+    """What says which outcome is predicted, and whether it is wanted: a contract, a deployment."""
+
+    @property
+    def outcome(self) -> str: ...
+
+    @property
+    def good(self) -> bool: ...
+
+
 def check_direction(
-    policy: Policy, contract: FeatureSchema, *, said: bool = True, again: str = "", where: str = "policy"
+    policy: Policy, contract: HasOutcome, *, said: bool = True, again: str = "", where: str = "policy"
 ) -> None:
     """Refuse bands that act on those least likely to have an outcome that is not wanted, or do not say whom they mean.
 
     Of a wanted outcome both ends are sensible: one wins back those unlikely to renew, or prompts those about to
-    convert. One that is not wanted, as to leave, is prevented where it is likely. Which end bands mean is never
+    convert. One that is not wanted, as to leave, is prevented where it is likely. Gains of effects are of the wanted
+    outcome whichever it is. Which end bands mean is never
     guessed from the order of their names: `acts_on` says it.
 
     Parameters
     ----------
     contract
-        Of the users, which says what the outcome is, and whether it is wanted.
+        Says what the outcome is, and whether it is wanted.
     said
         Whether bands must say whom they mean; False for those that are registered already, of which only the wrong end
         is refused.
@@ -35,7 +47,7 @@ def check_direction(
         With what to type instead.
     """
     outcome = contract.outcome
-    if contract.good or not isinstance(policy, Bands | Ranked):
+    if contract.good or policy.reads_effects or not isinstance(policy, Bands | Ranked):
         return
     acts_on = policy.acts_on if isinstance(policy, Bands) else None
     end, first, last = acted_end(policy), policy.segments[0], policy.segments[-1]

@@ -67,18 +67,27 @@ def lint(
     at_hand = np.zeros(len(features)) if score is None else score
     if isinstance(policy, Rules):
         remarks += _rules(policy, features, at_hand)
-    code = policy.segment(at_hand, features)
-    counts = np.bincount(code, minlength=len(policy.segments))
+    counts = np.bincount(policy.assign(at_hand, features), minlength=len(policy.segments))
+    axis = policy.axis(at_hand) if isinstance(policy, Bands) else np.zeros(1)
+    reached = _reached(policy, counts, (float(axis.min()), float(axis.max())))
+    return Lint([*remarks, *reached.remarks], reached.segments)
+
+
+def lint_of_counts(policy: Policy, counts: np.ndarray, scores: tuple[float, float], prices: set[str]) -> Lint:
+    """As `lint` of a bound policy that reads the score alone, from (segments,) users and the span of their scores."""
+    reached = _reached(policy, counts, scores)
+    return Lint([*_actions(policy, prices, None), *reached.remarks], reached.segments)
+
+
+def _reached(policy: Policy, counts: np.ndarray, scores: tuple[float, float]) -> Lint:
+    """Sizes of segments, and those that no one reaches."""
+    total = counts.sum()
     rows = [
-        {"segment": s, "action": policy.actions[s], "users": int(n), "share": n / len(features)}
+        {"segment": s, "action": policy.actions[s], "users": int(n), "share": n / total}
         for s, n in zip(policy.segments, counts, strict=True)
     ]
-    for row in rows:
-        if not row["users"]:
-            why = ""
-            if isinstance(policy, Bands):
-                why = f"; scores run from {at_hand.min():.3f} to {at_hand.max():.3f}"
-            remarks.append(Remark("unreachable", f"no user is {row['segment']}{why}", 0))
+    why = "; scores run from {:.3f} to {:.3f}".format(*scores) if isinstance(policy, Bands) else ""
+    remarks = [Remark("unreachable", f"no user is {row['segment']}{why}", 0) for row in rows if not row["users"]]
     return Lint(remarks, pd.DataFrame(rows))
 
 
@@ -209,7 +218,7 @@ def diff(first: Policy, second: Policy, features: pd.DataFrame, scores: tuple[np
     for word, one, other in (("gone", a, b), ("new", b, a)):
         if lone := [f"{key} {value}" for key, value in one.items() if key not in other]:
             written.append(f"{word}: {'; '.join(lone)}")
-    codes = first.segment(scores[0], features), second.segment(scores[1], features)
+    codes = first.assign(scores[0], features), second.assign(scores[1], features)
     count = np.zeros((len(first.segments), len(second.segments)), dtype=np.int64)
     np.add.at(count, codes, 1)
     rows = [

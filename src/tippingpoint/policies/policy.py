@@ -12,6 +12,8 @@ import pandas as pd
 from pydantic import Field, model_validator
 
 from tippingpoint.core.strict import StrictModel
+from tippingpoint.data.model_output import probability
+from tippingpoint.policies.effects import Predicted
 
 
 @dataclass(frozen=True)
@@ -23,15 +25,18 @@ class FitContext:
     train
         Features of the users the model was fitted on.
     features, score
-        Features and (n,) scores of the users of validation.
+        Features of the users of validation, and their (n,) chances of the outcome.
     expected_reward
         (features, names of actions) to (n, K) expected money per user; None where no action was ever logged.
+    predicted
+        The effects of actions on the users of validation; None where the model predicts none.
     """
 
     train: pd.DataFrame
     features: pd.DataFrame
     score: np.ndarray
     expected_reward: Callable[[pd.DataFrame, tuple[str, ...]], np.ndarray] | None = None
+    predicted: Predicted | None = None
 
 
 class Policy(StrictModel, ABC):
@@ -39,6 +44,10 @@ class Policy(StrictModel, ABC):
 
     learnt: ClassVar[tuple[str, ...]] = ()
     """Fields that `bind` fills in; they are no part of the specification."""
+    by_score_alone: ClassVar[bool] = False
+    """Whether `segment` reads the score and no feature, and `bind` the scores of validation and nothing else."""
+    unsaid: ClassVar[tuple[str, ...]] = ()
+    """Fields that came later: at their defaults they are left out, so that digests stay what they were."""
     meant: ClassVar[tuple[str, ...]] = ()
     """Fields that say what is meant and decide nothing: no part of digests, nor of the specification where not said."""
     chosen_by_outcomes: ClassVar[bool] = False
@@ -60,6 +69,15 @@ class Policy(StrictModel, ABC):
         return None
 
     @property
+    def reads_effects(self) -> bool:
+        """Whether it decides by predicted effects, so that only an effect learner's version can be decided with."""
+        return False
+
+    def axis(self, found: np.ndarray) -> np.ndarray:
+        """What `segment` takes as score, of what a model gives as `data.model_output` has it: (n,) chances here."""
+        return probability(found)
+
+    @property
     def reads_score(self) -> bool:
         """Whether it needs a score to decide; one that needs none decides alike with every model."""
         return True
@@ -67,6 +85,10 @@ class Policy(StrictModel, ABC):
     @abstractmethod
     def segment(self, score: np.ndarray, features: pd.DataFrame) -> np.ndarray:
         """(n,) codes into `segments` for (n,) scores and their users' features."""
+
+    def assign(self, found: np.ndarray, features: pd.DataFrame) -> np.ndarray:
+        """(n,) codes into `segments` for n users, of what a model gives of them."""
+        return self.segment(self.axis(found), features)
 
     @model_validator(mode="after")
     def _every_segment_has_an_action(self) -> Self:
@@ -77,10 +99,10 @@ class Policy(StrictModel, ABC):
             )
         return self
 
-    def decide(self, score: np.ndarray, features: pd.DataFrame, actions: tuple[str, ...]) -> np.ndarray:
-        """(n,) codes into `actions`, all of which the policy's own must be among."""
+    def decide(self, found: np.ndarray, features: pd.DataFrame, actions: tuple[str, ...]) -> np.ndarray:
+        """(n,) codes into `actions`, all of which the policy's own must be among, of what a model gives of n users."""
         code = np.array([actions.index(self.actions[s]) for s in self.segments])
-        return code[self.segment(score, features)]
+        return code[self.assign(found, features)]
 
     def bind(self, context: FitContext) -> Self:
         """The policy with what it learns fixed, so that one user can be decided alone; most learn nothing.
@@ -94,13 +116,19 @@ class Policy(StrictModel, ABC):
 
     def specification(self) -> dict[str, Any]:
         """The policy as written, ready for JSON; building it again gives the same decisions."""
-        unsaid = {key for key in self.meant if getattr(self, key) is None}
-        written = self.model_dump(mode="json", exclude={*self.learnt, *unsaid})
+        silent = {key for key in self.meant if getattr(self, key) is None} | self._left_out
+        written = self.model_dump(mode="json", exclude={*self.learnt, *silent})
         return {"_target_": f"{type(self).__module__}.{type(self).__name__}", **written}
 
     def bound(self) -> dict[str, Any]:
         """The specification and what was learnt, ready for JSON; building it again gives the same decisions."""
-        return self.specification() | self.model_dump(mode="json", include=set(self.learnt))
+        learnt = set(self.learnt) - self._left_out
+        return self.specification() | self.model_dump(mode="json", include=learnt)
+
+    @property
+    def _left_out(self) -> set[str]:
+        fields = type(self).model_fields
+        return {name for name in self.unsaid if getattr(self, name) == fields[name].default}
 
     @property
     def digest(self) -> str:

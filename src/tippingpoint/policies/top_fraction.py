@@ -1,12 +1,13 @@
-"""Act on a share of users, those of highest score; and on so many of every 1,000, which is the same cut-off."""
+"""Act on a share of users, those of highest score or effect; and on so many of every 1,000, the same cut-off."""
 
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
 from pydantic import Field
 
 from tippingpoint.core.errors import InputError
+from tippingpoint.policies.effects import Effects, Unit, learn
 from tippingpoint.policies.policy import FitContext, Policy
 
 
@@ -32,16 +33,26 @@ def lowest_cut(score: np.ndarray, wanted: float) -> tuple[float, float, float]:
 class Ranked(Policy):
     """The users of highest score, down to a cut-off that is fixed on validation when the policy is bound."""
 
-    learnt: ClassVar = ("cut", "share_at_cut", "tied_share")
+    learnt: ClassVar = ("cut", "share_at_cut", "tied_share", "effects")
+    unsaid: ClassVar = ("by", "gain", "effects")
+    by_score_alone: ClassVar = True
 
     actions: dict[str, str] = Field(default={"rest": "none", "top": "checkout_prompt"}, min_length=1)
+    by: Literal["score", "effect", "own"] = "score"
+    """What ranks users: the chance of the outcome, the predicted effect of the action of `top` over that of `rest`, or
+    each model's own: the effect where it predicts one, else the chance."""
+    gain: Unit = "outcomes"
+    """What an effect is counted in."""
 
     cut: float | None = None
-    """Scores from here on are acted on; a number above 1 acts on no one."""
+    """Scores or effects from here on are acted on."""
     share_at_cut: float | None = None
     """Share of validation that the cut-off acts on..."""
     tied_share: float | None = None
     """...and what would have been added by users of the next lower score, who all tie: one score, one treatment."""
+
+    effects: Effects | None = None
+    """How effects are read; None where it goes by the chance of the outcome."""
 
     @property
     def wanted(self) -> float:
@@ -49,18 +60,34 @@ class Ranked(Policy):
         raise NotImplementedError
 
     @property
+    def reads_effects(self) -> bool:
+        return self.by == "effect" or self.effects is not None
+
+    def axis(self, found: np.ndarray) -> np.ndarray:
+        if self.effects is None:
+            return super().axis(found)
+        gains = self.effects.gains(found, (self.actions["rest"], self.actions["top"]))
+        return np.asarray(gains[:, 1] - gains[:, 0])
+
+    @property
     def segments(self) -> tuple[str, ...]:
         return ("rest", "top")
 
     @property
     def score_cuts(self) -> tuple[float, ...] | None:
-        return None if self.cut is None else (self.cut,)
+        return None if self.cut is None or self.effects is not None else (self.cut,)
 
     def bind(self, context: FitContext) -> Self:
         if not len(context.score):
             raise InputError("policy", f"{self.name} needs scores to fix its cut-off on", "Bring users of validation.")
-        cut, share, tied = lowest_cut(context.score, self.wanted)
-        return self.model_copy(update={"cut": cut, "share_at_cut": share, "tied_share": tied})
+        effects, ranked = None, context.score
+        if self.by == "effect" or (self.by == "own" and context.predicted is not None):
+            named = self.actions["rest"], self.actions["top"]
+            effects = learn(self.name, named, context.predicted, self.gain, ", or policy.by=score")
+            assert context.predicted is not None
+            ranked = self.model_copy(update={"effects": effects}).axis(context.predicted.found)
+        cut, share, tied = lowest_cut(ranked, self.wanted)
+        return self.model_copy(update={"cut": cut, "share_at_cut": share, "tied_share": tied, "effects": effects})
 
     def segment(self, score: np.ndarray, features: pd.DataFrame) -> np.ndarray:
         if self.cut is None:

@@ -14,10 +14,12 @@ from tippingpoint.data.source import Source
 from tippingpoint.data.splits import Parts, split
 from tippingpoint.data.users import Users
 from tippingpoint.decisions import Decider
+from tippingpoint.experiment.collect import check_columns, score_users
 from tippingpoint.tracking.deciders import held
 from tippingpoint.tracking.models import LoadedModel, find, load
 from tippingpoint.tracking.promotion import version_of
 from tippingpoint.tracking.registry import Client
+from tippingpoint.tracking.tags import BOUND_FROM, FITTED_IN
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,10 @@ class Contestant:
         Why they do: its source points elsewhere, its policy or deployment is another or does not fit; '' where not.
     read
         When its run read the users, milliseconds since 1970.
+    bound_from
+        The version whose model it has under another policy; '' where it was fitted itself.
+    fitted_in
+        The run that its model was fitted in.
     """
 
     uri: str
@@ -41,6 +47,13 @@ class Contestant:
     decider: Decider | None
     amiss: str
     read: int
+    bound_from: str = ""
+    fitted_in: str = ""
+
+    def has_model_of(self, other: "Contestant") -> bool:
+        """Whether both have the same model, to the byte, of the same users."""
+        own = self.model.content, self.model.data_digest, self.model.config["split"]
+        return bool(own[0]) and own == (other.model.content, other.model.data_digest, other.model.config["split"])
 
     def same(self, data: Component | None) -> str:
         """Words that select what it was fitted with: its data, or those given instead, policy, prices and split."""
@@ -82,7 +95,9 @@ def contestant(client: Client, name: str, number: str) -> Contestant:
         decider = held(client, version, model).decider
     except InputError as error:
         amiss = error.what
-    return Contestant(uri, model, decider, amiss, int(run.info.start_time))
+    fitted_in = run.data.tags.get(FITTED_IN, run.info.run_id)
+    bound_from = version.tags.get(BOUND_FROM, "")
+    return Contestant(uri, model, decider, amiss, int(run.info.start_time), bound_from, fitted_in)
 
 
 def judged_users(contestant: Contestant, data: Component | None) -> JudgedUsers:
@@ -105,9 +120,14 @@ def judged_users(contestant: Contestant, data: Component | None) -> JudgedUsers:
             "Bring them back, type data=… where they are now, or compare again on those there are now:"
             f" {' '.join(['tippingpoint compare', contestant.same(data)]).rstrip()}",
         )
+    return JudgedUsers(users, split(users, validate(Split, model.config["split"], "split")), test_of(model))
+
+
+def test_of(model: LoadedModel) -> str:
+    """What identifies the test users of a model: their content, and how its run split them."""
     shares = validate(Split, model.config["split"], "split")
     cut = hashlib.sha256(json.dumps(shares.model_dump(), sort_keys=True).encode()).hexdigest()[:8]
-    return JudgedUsers(users, split(users, shares), f"{users.digest}-{cut}")
+    return f"{model.data_digest}-{cut}"
 
 
 @dataclass(frozen=True)
@@ -126,3 +146,30 @@ class Scores:
     other: np.ndarray
     champion: Contestant | None
     unlike: str
+
+
+def champion_scores(
+    candidate: Contestant, champion: Contestant, users: JudgedUsers, own: np.ndarray
+) -> tuple[np.ndarray, str]:
+    """(n,) scores of the candidate's test users by the champion, and why the two cannot be compared; '' if they can."""
+    if candidate.has_model_of(champion):
+        return own, ""
+    try:
+        unlike = _unseen(candidate.model, champion, users.users)
+        return (own if unlike else score_users(champion.uri, champion.model, users.parts.test)), unlike
+    except InputError as error:
+        return own, str(error)
+
+
+def _unseen(model: LoadedModel, champion: Contestant, users: Users) -> str:
+    """Why the champion may have been fitted on these test users; '' where it cannot."""
+    theirs, id_ = champion.model, users.contract.user_id
+    if model.config["split"] != theirs.config["split"]:
+        return "the champion's run split users otherwise, so that it may have learnt from these"
+    if theirs.data_digest != users.digest:
+        if id_ is None:
+            return "users carry no id, so that those the champion learnt from may be among these"
+        if champion.decider is None or champion.decider.deployment.terms.id != id_:
+            return f"the champion's users were not split by {id_!r}, so that it may have learnt from these"
+    check_columns("the champion", theirs, users)
+    return ""

@@ -12,8 +12,10 @@ from tippingpoint.core.overrides import override
 from tippingpoint.experiment.diagnostics import Chosen
 from tippingpoint.policies.direction import check_direction
 from tippingpoint.promotion import report
-from tippingpoint.promotion.contestants import Contestant, contestant, judged_users
+from tippingpoint.promotion.contestants import Contestant, JudgedUsers, contestant, judged_users, test_of
 from tippingpoint.promotion.judge import judge
+from tippingpoint.promotion.policy_ground import FiledGround, UsersGround
+from tippingpoint.promotion.policy_judge import ground, judge_policy
 from tippingpoint.promotion.registry_status import carried_out, described, named
 from tippingpoint.promotion.verdict import Judgement
 from tippingpoint.reports.progress import progress
@@ -121,8 +123,8 @@ def promote(settings: PromoteSettings) -> PromoteResult:
     with progress(6) as step:
         step("opening the store")
         client = backend.connect()
-        of = re.match(r"models:/([^/@]+)[/@]", str(settings.model))
-        name, model = named(client, settings.name or (of[1] if of else None), settings.to)
+        typed = re.match(r"models:/([^/@]+)[/@]", str(settings.model))
+        name, model = named(client, settings.name or (typed[1] if typed else None), settings.to)
         if settings.resume is not None:
             return _resumed(client, model, settings.resume)
         if model != name:
@@ -138,34 +140,55 @@ def promote(settings: PromoteSettings) -> PromoteResult:
         chosen = Chosen.of(settings.diagnostics, candidate.model.config)
         champion = _champion(client, status, f"{name}/{number}")
         step("reading users")
-        users = judged_users(candidate, settings.data)
+        of = _read(client, settings, candidate, champion)
         if candidate.decider is not None:
             again = f"{' '.join(['tippingpoint compare', candidate.same(settings.data)]).rstrip()} "
             policy, where = candidate.decider.policy, f"{candidate.uri}: policy"
-            check_direction(policy, users.users.contract, said=False, again=again, where=where)
+            check_direction(policy, candidate.decider.deployment, said=False, again=again, where=where)
         against = f"models:/{model}/{status.version}" if champion is not None and status.version else ""
-        reported = len(versions(client, name, f"tags.{DATA} = '{users.users.digest}'"))
+        reported = len(versions(client, name, f"tags.{DATA} = '{candidate.model.data_digest}'"))
         there = aliases(client, name)
         picked = number not in (there.get(CHALLENGER), there.get(CHAMPION))
         reasons_given: dict[str, Any] = {
             "who": Actor.here(settings.who),
             "why": settings.why,
             "commit": provenance().commit,
-            "test": users.test,
+            "test": test_of(candidate.model),
             **identity(client, version_of(client, name, number)),
         }
         # The question's own journal counts the looks, of its environments too, each before anything is seen.
         pair = {"version": candidate.uri, "against": against}
         entry = append(client, name, "look", number, status.version, status.journal.at, judgement=pair, **reasons_given)
-        look = moves(client, name, f"tags.test = '{users.test}'").look(entry)
-        judgement = judge(
-            client, settings.gate, candidate, champion, users, against, look, reported, picked, chosen, step
-        )
+        look = moves(client, name, f"tags.test = '{entry.test}'").look(entry)
+        if isinstance(of, JudgedUsers):
+            asked = settings.gate, candidate, champion, of, against
+            judgement = judge(client, *asked, look, reported, picked, chosen, step)
+        else:
+            assert isinstance(champion, Contestant)
+            judgement = judge_policy(settings.gate, candidate, champion, of, look, reported, picked, chosen, step)[0]
         step("filing")
         version, entry = _file(client, settings.dry_run, name, number, model, status, entry, judgement, reasons_given)
         led = status.version if settings.dry_run else _after(client, status, entry)
     same = candidate.same(settings.data)
     return PromoteResult(model, version, led, judgement, entry, settings.dry_run, (), status.said, same)
+
+
+def _read(
+    client: Client, settings: PromoteSettings, candidate: Contestant, champion: Contestant | str | None
+) -> JudgedUsers | FiledGround | UsersGround:
+    """What a version is judged on: its users; of one bound to the champion's own model what says what policies bring.
+
+    Raises
+    ------
+    InputError
+        When users are needed and are no longer what they were.
+    """
+    decides = candidate.decider
+    if not (candidate.bound_from and decides and isinstance(champion, Contestant) and champion.decider):
+        return judged_users(candidate, settings.data)
+    if not candidate.has_model_of(champion):
+        return judged_users(candidate, settings.data)
+    return ground(client, candidate, champion, decides.policy, settings.data)
 
 
 def _after(client: Client, status: ChampionStatus, entry: Entry) -> str:

@@ -5,7 +5,6 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import numpy as np
 from sklearn.pipeline import Pipeline
@@ -13,18 +12,19 @@ from sklearn.pipeline import Pipeline
 from tippingpoint.config.gate_settings import Gate, GateCheck
 from tippingpoint.core.errors import InputError
 from tippingpoint.data.column_rules import CLOCKS
+from tippingpoint.data.model_output import probability
 from tippingpoint.data.profile import LEAK
 from tippingpoint.data.users import Users
 from tippingpoint.evaluation.baselines import best_column
-from tippingpoint.experiment.collect import check_columns, score_users
+from tippingpoint.experiment.collect import score_users
 from tippingpoint.experiment.diagnostics import Chosen, operation
 from tippingpoint.explanation import background_of, explain
-from tippingpoint.models.calibration import Model
-from tippingpoint.models.family import Family
+from tippingpoint.models.calibration import Model, pipeline_of
+from tippingpoint.models.learners.effects import output
 from tippingpoint.offpolicy.contest import Contrast
 from tippingpoint.promotion import quality_checks, soundness_checks
 from tippingpoint.promotion.alpha_spending import level
-from tippingpoint.promotion.contestants import Contestant, JudgedUsers, Scores
+from tippingpoint.promotion.contestants import Contestant, JudgedUsers, Scores, champion_scores
 from tippingpoint.promotion.valuing import NotValued, Valued, against_no_model, of_policy, value_check, valued_users
 from tippingpoint.promotion.verdict import Check, Judgement
 from tippingpoint.tracking.models import LoadedModel
@@ -95,11 +95,11 @@ def judge(
     if gate.diagnostics:
         found.append((gate.diagnostics, soundness_checks.diagnosed(findings)))
     checks = tuple(check.when_inconclusive(asked.inconclusive) for asked, check in found)
-    size, asked_of = len(users.parts.test), f"{gate.name} {_digest(gate)}"
+    size, asked_of = len(users.parts.test), f"{gate.name} {digest_of_gate(gate)}"
     return Judgement(asked_of, candidate.uri, against, users.test, size, look, sure, checks, findings)
 
 
-def _digest(gate: Gate) -> str:
+def digest_of_gate(gate: Gate) -> str:
     """8 hex digits of what a gate asks."""
     written = json.dumps(gate.model_dump(mode="json", by_alias=True), sort_keys=True)
     return hashlib.sha256(written.encode()).hexdigest()[:8]
@@ -107,16 +107,14 @@ def _digest(gate: Gate) -> str:
 
 def _score_both(candidate: Contestant, champion: Contestant | str | None, users: JudgedUsers) -> Scores:
     test = users.parts.test
-    own = score_users(candidate.uri, candidate.model, test)
+    own = score_users(candidate.uri, candidate.model, test)  # (n, K + 1) of one that predicts effects
     constant = np.full(len(test), float(users.parts.train.outcome.mean()))
+    if own.ndim == 2:  # the same effects for everyone
+        constant = np.column_stack([constant, np.tile(own[:, 1:].mean(axis=0), (len(own), 1))])
     if champion is None or isinstance(champion, str):
         return Scores(own, constant, None, champion or "")
-    try:
-        unlike = _unseen(candidate.model, champion, users.users)
-        other = constant if unlike else score_users(champion.uri, champion.model, test)
-    except InputError as error:
-        return Scores(own, constant, champion, str(error))
-    return Scores(own, other, champion, unlike)
+    other, unlike = champion_scores(candidate, champion, users, own)
+    return Scores(own, constant if unlike else other, champion, unlike)
 
 
 Asked = tuple[GateCheck, Check]
@@ -134,7 +132,8 @@ def _of_scores(
     say: Callable[[str], None],
 ) -> Iterator[Asked]:
     """The checks of the scores, and of what the policies do with them."""
-    test, own, other, group = users.parts.test, scores.own, scores.other, users.parts.test.codes
+    test, group = users.parts.test, users.parts.test.codes
+    own, other = probability(scores.own), probability(scores.other)
 
     def paired(name: str, check: Callable[[], Check]) -> Check:
         return Check(name, "inconclusive", scores.unlike) if scores.unlike else check()
@@ -181,13 +180,15 @@ def _of_model(
     model, test = candidate.model, users.parts.test
     with files(client, model) as of:
         columns = {column.name: column.kind for column in users.users.contract.columns}
-        safe = soundness_checks.trusted(of.written, model.family.trusted, model.columns, columns, candidate.amiss)
+        safe = soundness_checks.trusted(of.written, model.trusted, model.columns, columns, candidate.amiss)
         if gate.signature:
             yield gate.signature, safe
         if again := gate.reload:
             found = Check("reload", "inconclusive", "its files are not to be run")
             if safe.verdict == "passes":
-                there, why = clean_scores(of.folder, test.features[list(model.columns)].head(again.rows))
+                there, why = clean_scores(
+                    of.folder, test.features[list(model.columns)].head(again.rows), score.ndim == 2
+                )
                 found = soundness_checks.reloads(score[: again.rows], there, why)
             yield again, found
         if speed := gate.speed:
@@ -203,7 +204,7 @@ def _explained(model: LoadedModel, users: JudgedUsers, most: int, share: float) 
     rows = np.sort(np.random.default_rng([seed, 2]).permutation(len(test))[:most])
     background = background_of(train.features, seed)
     try:
-        opened = _opened(model.family, model.classifier)
+        opened = _opened(model)
         explanation = explain(opened, test.contract, test.features.iloc[rows], background)
         importance: dict[str, float] = dict(explanation.importance().itertuples(index=False))
         alone = best_column(train, np.random.default_rng([seed, 7]))[1]
@@ -212,22 +213,11 @@ def _explained(model: LoadedModel, users: JudgedUsers, most: int, share: float) 
         return Check("explanation", "inconclusive", str(error))
 
 
-def _unseen(model: LoadedModel, champion: Contestant, users: Users) -> str:
-    """Why the champion may have been fitted on these test users; '' where it cannot."""
-    theirs, id_ = champion.model, users.contract.user_id
-    if model.config["split"] != theirs.config["split"]:
-        return "the champion's run split users otherwise, so that it may have learnt from these"
-    if theirs.data_digest != users.digest:
-        if id_ is None:
-            return "users carry no id, so that those the champion learnt from may be among these"
-        if champion.decider is None or champion.decider.deployment.terms.id != id_:
-            return f"the champion's users were not split by {id_!r}, so that it may have learnt from these"
-    check_columns("the champion", theirs, users)
-    return ""
-
-
-def _opened(family: Family, classifier: Any) -> Model:
-    """A loaded classifier as the model it was saved from: its pipeline may stand under a sigmoid."""
+def _opened(model: LoadedModel) -> Model:
+    """What was loaded as the model it was saved from: its pipeline may stand under a sigmoid."""
+    family, classifier = model.family, model.classifier
+    if model.actions is not None:
+        return Model(family, classifier, pipeline_of(classifier), "none", actions=model.actions)
     if isinstance(classifier, Pipeline):
         return Model(family, classifier, classifier, "none")
     inner = classifier.calibrated_classifiers_[0].estimator
@@ -241,6 +231,6 @@ def _milliseconds(model: LoadedModel, users: Users) -> float:
     for row in range(min(TIMED, len(features))):
         one = features.iloc[[row]]
         start = time.perf_counter()
-        model.classifier.predict_proba(one)
+        output(model.classifier, one)
         seconds.append(time.perf_counter() - start)
     return float(np.median(seconds) * 1000)

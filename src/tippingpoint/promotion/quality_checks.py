@@ -9,7 +9,7 @@ from tippingpoint.data.users import Users
 from tippingpoint.evaluation.metrics import auc_contributions, calibration_line
 from tippingpoint.evaluation.slices import grouped, holm
 from tippingpoint.models.calibration import INSIDE, log_losses
-from tippingpoint.offpolicy.statistics import LEAST_CHANGED, mean
+from tippingpoint.offpolicy.statistics import LEAST_CHANGED, Estimate, mean
 from tippingpoint.offpolicy.support import LEAST_EXPECTED, Basis
 from tippingpoint.promotion.alpha_spending import ends, fewest, power
 from tippingpoint.promotion.verdict import Check, Verdict
@@ -101,9 +101,16 @@ def value(
     """
     difference = gain - champion
     changed = int(np.count_nonzero(difference))
+    estimate = mean(difference, basis, group) if changed else Estimate(0.0)
+    return value_of(estimate, changed, kind, margin, level, basis)
+
+
+def value_of(
+    estimate: Estimate, changed: int, kind: str, margin: float, level: float, basis: Basis | None = None
+) -> Check:
+    """As `value`, of the mean difference of two policies; `changed` users are treated otherwise by one of them."""
     if changed == 0:
         return Check("value", "passes", "both bring the same for every user", {"difference": 0.0, "changed": 0})
-    estimate = mean(difference, basis, group)
     if estimate.se is None:
         few = (
             "" if basis is None else f", of about {basis.expected:.0f} expected outcomes (at least {LEAST_EXPECTED:g})"

@@ -1,7 +1,9 @@
 """What is shown of promotions: a gate's words, the journal, who is champion."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from shlex import quote
+from typing import Any
 
 import pandas as pd
 from rich.console import Group, RenderableType
@@ -87,6 +89,50 @@ def _way_out(judgement: Judgement, champion: str, tune: str) -> str:
     return f"{keep}, or type the same line with {' '.join(words)}{why}, if that is enough for you."
 
 
+def bind_summary(
+    version: str,
+    source: str,
+    policy: str,
+    judgement: Mapping[str, Any],
+    refused: bool,
+    again: bool,
+    challenger: bool,
+    page: str,
+) -> RenderableType:
+    """What was bound, what its policy brings, and what to type next."""
+    title = f"{version}: the model of {source} with {policy}"
+    table = _table(title, ((c["name"], c["word"], c["said"], c["blocks"]) for c in judgement["checks"]))
+    where = f"{judgement['evidence']}, {judgement['read_off']}"
+    lines = [Text(f"{line} ({where if k == 0 else 'the same'})") for k, line in enumerate(_gains(judgement))]
+    if refused:
+        stopping = [
+            c["name"] for c in judgement["checks"] if c["word"] == "fails" or (c["blocks"] and c["word"] != "passes")
+        ]
+        said = f"Bound and refused by {', '.join(stopping)}: {version} stays, and is no challenger."
+        after = "Next: keep the champion, or bind another policy."
+    else:
+        said = f"Bound{' before' if again else ''}: {version}{' is challenger' if challenger else ''}."
+        after = f"Next: tippingpoint promote {quote(version)}"
+    return Group(table, *lines, Text(said, style="bold"), *pages({"MLflow": page}), Text(after))
+
+
+def bind_note(source: str, judgement: Mapping[str, Any]) -> str:
+    """The description of a bound version: the verdict first."""
+    passed = "No worse than what it was held against" if judgement["passed"] else "Refused"
+    lines = [f"{passed}: policy judged on value and lint alone, with the model of {source}.", *_gains(judgement)]
+    checks = [f"- {check['name']}: {check['word']} ({check['said']})" for check in judgement["checks"]]
+    return "\n\n".join([*lines, "\n".join(checks)])
+
+
+def _gains(judgement: Mapping[str, Any]) -> list[str]:
+    """What a policy brings over others, a line each."""
+    lines = []
+    for gain in judgement["gains"]:
+        ends = f" [{gain['low']:+.4f}, {gain['high']:+.4f}]" if gain["low"] is not None else ""
+        lines.append(f"Over {gain['over']}: {gain['value']:+.4f}{ends} money per user")
+    return lines
+
+
 def resumed_summary(name: str, version: str, entry: int, written: Sequence[str], page: str) -> RenderableType:
     """What was finished of an entry."""
     done = f"wrote {', '.join(written)}" if written else "nothing was left to do"
@@ -161,13 +207,18 @@ def description(name: str, found: pd.DataFrame, champion: str, previous: str) ->
 
 
 def _checks(title: str, judgement: Judgement) -> Table:
+    return _table(title, ((check.name, check.verdict, check.said, check.blocks) for check in judgement.checks))
+
+
+def _table(title: str, checks: Iterable[tuple[str, str, str, bool]]) -> Table:
+    """Checks, a row each: name, word, why, and whether an inconclusive one blocks."""
     table = plain_table(title, ["check", "word", "why"])
     for column in (1, 2):
         table.columns[column].justify = "left"
     _folded(table.columns[2])
-    for check in judgement.checks:
-        word = check.verdict + (", blocks" if check.verdict == "inconclusive" and check.blocks else "")
-        table.add_row(check.name, Text(word, style=STYLES[check.verdict]), Text(check.said))
+    for name, verdict, said, blocks in checks:
+        word = verdict + (", blocks" if verdict == "inconclusive" and blocks else "")
+        table.add_row(name, Text(word, style=STYLES[verdict]), Text(said))
     return table
 
 

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,8 @@ from tippingpoint.core.errors import OutsideError
 from tippingpoint.reports.result import Result
 
 GRACE_SECONDS = 3
+WAIT_SECONDS = 0.2
+"""Between two looks whether a server listens."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -70,10 +73,13 @@ def serve_pages(
             probing.bind((host, port))
         except OSError as error:
             raise OutsideError(f"{host}:{port}", f"cannot be served ({error.strerror})", another) from error
-    Console(stderr=True).print(f"{name}: {page}   (Ctrl-C stops it)", highlight=False, soft_wrap=True)
     # A group of its own: what the program starts would outlive a signal to it alone.
     with subprocess.Popen(command, env=environment, stdout=sys.stderr, start_new_session=True) as server:
         try:
+            while server.poll() is None and not _listens(host, port):
+                time.sleep(WAIT_SECONDS)
+            if server.poll() is None:  # the link opens something from now on
+                Console(stderr=True).print(f"{name}: {page}   (Ctrl-C stops it)", highlight=False, soft_wrap=True)
             code = server.wait()
         finally:
             _stop(server)
@@ -82,6 +88,12 @@ def serve_pages(
     if code:
         raise OutsideError(name, f"ended with code {code}", f"Is the port taken? {another}")
     return PagesResult(page)
+
+
+def _listens(host: str, port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=1):
+        return True
+    return False
 
 
 def _stop(server: "subprocess.Popen[bytes]") -> None:

@@ -12,6 +12,7 @@ import polars as pl
 from tippingpoint.core.errors import InputError
 from tippingpoint.data.contract import ColumnSpec, TableSchema
 from tippingpoint.data.days import days_before, start
+from tippingpoint.data.model_output import effects
 from tippingpoint.data.outcome import numbers, yes_as_one
 from tippingpoint.data.validation import as_ids, as_text, check, parse
 from tippingpoint.data.writing import neutralised
@@ -29,6 +30,8 @@ from tippingpoint.scoring.readers import require
 
 ROW_ID = "user_id"
 """The id column where rows are numbered."""
+GAIN = "expected_gain"
+"""Money that the action lets expect over doing nothing, where a model predicts effects."""
 TIMES = pl.Datetime("us", "UTC")
 AGAIN = "is a repeated id: it stands in an earlier row"
 
@@ -127,7 +130,9 @@ class Batch:
     def columns(self) -> list[str]:
         """Columns of the decisions, in their order."""
         why = [f"reason_{k + 1}" for k in range(REASONS)] if self.reasons else []
-        names = [self.user_id, "propensity_score", "segment", "action", "expected_value", *why]
+        predicted = [f"effect_{action}" for action in self.decider.of_effects[1:]]
+        predicted += [GAIN] if predicted else []
+        names = [self.user_id, "propensity_score", "segment", "action", "expected_value", *predicted, *why]
         names += ["model", "policy_digest", "scored_at"]
         if self.exploration:
             names += ["explored", "policy_action", "logging_probability"]
@@ -263,7 +268,7 @@ class Batch:
         action, value, assigned, explored = decided.action, decided.value, {}, 0
         if self.exploration:
             action, random = self.exploration.draw(ids.to_numpy().astype(object), decided.action)
-            value = deployment.expected_value(decided.score, action, own)
+            value = deployment.expected_value(decided.found, action, own)
             chance = self.exploration.chances(decided.action, len(actions))
             explored = int(random.sum())
             assigned = {
@@ -279,7 +284,17 @@ class Batch:
             "action": _named(actions, action),
             "expected_value": pl.Series(value, nan_to_null=True),
         }
-        return pl.DataFrame(columns | assigned), explored
+        return pl.DataFrame(columns | self._effects(decided, value, own) | assigned), explored
+
+    def _effects(self, decided: Decided, value: np.ndarray, own: pd.DataFrame | None) -> dict[str, pl.Series]:
+        """What each action adds to the chance, and the money over none; nothing where that is not predicted."""
+        if not self.decider.of_effects:
+            return {}
+        gain = self.decider.deployment.gained(decided.found, value, own)
+        added = effects(decided.found)[:, 1:].T
+        columns = dict(zip(self.decider.of_effects[1:], added, strict=True))
+        found = {f"effect_{action}": pl.Series(of) for action, of in columns.items()}
+        return found | {GAIN: pl.Series(gain, nan_to_null=True)}
 
     def _reasons(self, features: pd.DataFrame) -> list[pl.Series]:
         """The columns `reason_1`, … of users; none where no reasons are asked for."""
@@ -309,7 +324,7 @@ class Batch:
             "explored": pl.Boolean,
             "scored_at": TIMES,
         }
-        numbers = ("propensity_score", "expected_value", "logging_probability")
+        numbers = ("propensity_score", "expected_value", "effect_", GAIN, "logging_probability")
         schema = {
             name: types.get(name, pl.Float64 if name.startswith(numbers) else pl.String) for name in self.columns()
         }
@@ -369,7 +384,10 @@ def best_first(tables: list[pl.DataFrame], user_id: str, deployment: Deployment)
     score, all falling; then by id.
     """
     table = pl.concat(tables)
-    gained = deployment.gained(*(table[c].cast(pl.Float64).to_numpy() for c in ("propensity_score", "expected_value")))
+    score, value, *gain = (
+        table[c].cast(pl.Float64).to_numpy() for c in ("propensity_score", "expected_value", GAIN) if c in table.columns
+    )
+    gained = gain[0] if gain else deployment.gained(score, value)
     by = [pl.Series(gained, nan_to_null=True), pl.col("expected_value"), pl.col("propensity_score"), pl.col(user_id)]
     return table.sort(by, descending=[True, True, True, False], nulls_last=True)
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,13 @@ from tippingpoint.core.errors import InputError, OutsideError, RefusedError, nea
 from tippingpoint.data import database
 from tippingpoint.data.csv_layout import Told
 from tippingpoint.data.days import start
+from tippingpoint.data.events.as_of import refuse_ahead
+from tippingpoint.data.events.source import EventSource
+from tippingpoint.data.source import Source
 from tippingpoint.data.writing import SUFFIXES
 from tippingpoint.decisions.batch_result import BatchResult
 from tippingpoint.decisions.batch_statistics import Tally
-from tippingpoint.decisions.deployment import refuse_day
+from tippingpoint.decisions.deployment import refuse_day, refuse_made_otherwise
 from tippingpoint.decisions.randomization import Randomization
 from tippingpoint.decisions.reasons import Reasons
 from tippingpoint.experiment.diagnostics import Chosen, Findings
@@ -28,7 +31,7 @@ from tippingpoint.reports.progress import counting
 from tippingpoint.reports.result import Result
 from tippingpoint.scoring.batch import Batch, best_first
 from tippingpoint.scoring.parts import ASIDE, Parts
-from tippingpoint.scoring.readers import Input, as_input, open_input
+from tippingpoint.scoring.readers import Input, OfEvents, as_input, open_input
 from tippingpoint.scoring.report import found_in, score_summary
 from tippingpoint.scoring.stream import Stream
 from tippingpoint.scoring.tables import upsert
@@ -77,10 +80,8 @@ def score(settings: ScoreSettings) -> ScoreResult:
     chosen = Chosen.of(settings.diagnostics)
     if settings.diagnostics.accept:
         raise InputError("diagnostics.accept", "is not used: scoring vetoes nothing", "Leave it out.")
-    given, to = _places(settings)
+    source, to = _places(settings)
     at = moment(settings.scored_at)
-    told = Told(settings.input_separator, settings.input_encoding)
-    source = open_input(given, settings.input_query, settings.input_parameters, told)
     with counting() as counted:
         counted.say("loading the model")
         client = backend.connect(writing=settings.tracking.log)
@@ -90,6 +91,10 @@ def score(settings: ScoreSettings) -> ScoreResult:
             loaded = load_decider(client, reference_of(client, settings.model))
         experiment = destination(client, settings.tracking.experiment, loaded) if settings.tracking.log else ""
         batch = batch_of(settings, loaded, at, to)
+        if isinstance(source, OfEvents):
+            refuse_made_otherwise(loaded.decider.deployment, source.source.definition.made_by)
+            refuse_before(at, source.as_of)
+            counted.say(f"making users of {source.origin}")
         batch.wanted(source.columns())
         counted.say(f"deciding for {source.origin}")
         counted.total = source.rows
@@ -120,7 +125,7 @@ def score(settings: ScoreSettings) -> ScoreResult:
     return ScoreResult(scored, findings, page, run_id)
 
 
-def _places(settings: ScoreSettings) -> tuple[str, str]:
+def _places(settings: ScoreSettings) -> tuple[Input, str]:
     """Input and output, once they fit each other.
 
     Raises
@@ -128,7 +133,7 @@ def _places(settings: ScoreSettings) -> tuple[str, str]:
     InputError
         When one is missing, or they exclude each other.
     """
-    if settings.input is None:
+    if settings.input is None and settings.data is None:
         raise InputError("input", "not given", "Type input=users.csv, or input='duckdb:///app.duckdb?table=users'.")
     if settings.to is None:
         raise InputError("to", "not given", "Type to=decisions.parquet (or .csv, .csv.gz, a database's URL).")
@@ -136,7 +141,7 @@ def _places(settings: ScoreSettings) -> tuple[str, str]:
     if settings.parts:
         if settings.only:
             raise InputError("parts", "a list that is best first has no parts", "Drop parts or only.")
-        if "://" in to or "://" in settings.input:
+        if "://" in to or "://" in (settings.input or ""):
             what = "a database gives its rows in no fixed order and takes all at once"
             raise InputError("parts", what, "Drop parts=true, or go from files to a folder.")
     elif "://" in to:
@@ -147,7 +152,30 @@ def _places(settings: ScoreSettings) -> tuple[str, str]:
         raise InputError(f"to={to}", "is the name of no table", remedy)
     else:
         refuse_other(Path(to))
-    return settings.input, to
+    return _source(settings), to
+
+
+def _source(settings: ScoreSettings) -> Input:
+    """Where users come from: a table, or raw events as of a day.
+
+    Raises
+    ------
+    InputError
+        When both are given, there is no such table, or no day.
+    """
+    if settings.data is None:
+        assert settings.input is not None
+        told = Told(settings.input_separator, settings.input_encoding)
+        return open_input(settings.input, settings.input_query, settings.input_parameters, told)
+    source = settings.data.build(Source, "data")
+    if settings.input is not None:
+        raise InputError("input", "is given, and data too", "Leave one of them out.")
+    if not isinstance(source, EventSource):
+        raise InputError("data", f"{source.origin} is no log of raw events", "Type input=… for a table.")
+    if settings.as_of is None:
+        raise InputError("as_of", "not given: raw events make users as of a day", "Type as_of=2026-03-01.")
+    refuse_ahead(settings.as_of)
+    return OfEvents(source, settings.as_of, settings.days)
 
 
 def moment(given: str | None) -> datetime:
@@ -159,6 +187,19 @@ def moment(given: str | None) -> datetime:
     except ValueError as error:
         raise InputError("scored_at", f"{given!r} is no time", "Type scored_at=2026-01-31T06:00:00.") from error
     return (at.astimezone(UTC) if at.tzinfo else at).replace(tzinfo=None, microsecond=0)
+
+
+def refuse_before(at: datetime, as_of: date) -> None:
+    """Refuse decisions that are dated before their users' features were known.
+
+    Raises
+    ------
+    InputError
+        When they are.
+    """
+    if at < start(as_of):
+        what = f"{at.isoformat()} lies before as_of={as_of}: features would be of later than the decisions"
+        raise InputError("scored_at", what, f"Type scored_at={as_of}T06:00:00, or an earlier as_of.")
 
 
 def batch_of(settings: ScoreSettings, loaded: Loaded, at: datetime, to: str = "") -> Batch:
@@ -177,11 +218,11 @@ def batch_of(settings: ScoreSettings, loaded: Loaded, at: datetime, to: str = ""
                 f"{decider.policy.name} has no segment {name!r}",
                 nearest(name, decider.policy.segments, "only", settings.only),
             )
-    if settings.as_of is not None:
+    if settings.as_of is not None and settings.data is None:
         refuse_day(decider.deployment)
     reasons = None
     if settings.reasons:
-        reasons = Reasons(loaded.model.family, decider.classifier, decider.columns, decider.deployment.reference)
+        reasons = Reasons.of(loaded.model.family, decider)
     return Batch(
         decider=decider,
         policy_digest=loaded.policy_digest,

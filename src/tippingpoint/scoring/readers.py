@@ -4,6 +4,8 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import date
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,6 +25,7 @@ from tippingpoint.data.csv_layout import (
     scan_text,
     unreadable,
 )
+from tippingpoint.data.events.source import EventSource
 from tippingpoint.data.files import files_of, partition_of, refuse_doubled
 from tippingpoint.data.inference import by_contract
 
@@ -182,6 +185,34 @@ def _batches(scan: pl.LazyFrame, columns: list[str], size: int) -> Iterator[pl.D
     """The columns, after all are read: where polars reads some of a CSV, it cuts off what a line has too much."""
     for frame in scan.collect_batches(chunk_size=size, maintain_order=True):
         yield frame.select(columns)
+
+
+class OfEvents:
+    """Users made of raw events as of a day, once they are asked for."""
+
+    untyped = False
+
+    def __init__(self, source: EventSource, as_of: date, days: int) -> None:
+        self.source, self.as_of, self.days = source, as_of, days
+        self.origin = f"{source.origin} as of {as_of}"
+
+    @property
+    def rows(self) -> int | None:
+        return None
+
+    @cached_property
+    def users(self) -> pl.DataFrame:
+        """All of them."""
+        return self.source.as_of(self.as_of, self.days)
+
+    def columns(self) -> list[str]:
+        return self.users.columns
+
+    def chunks(self, columns: list[str], specs: Mapping[str, ColumnSpec], size: int) -> Iterator[pl.DataFrame]:
+        return rechunked([self.users.select(columns)], size)
+
+    def digest(self) -> str:
+        return hashlib.sha256(self.users.write_csv().encode()).hexdigest()[:16]
 
 
 class Query:

@@ -20,6 +20,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from xgboost import XGBClassifier
 
+from tippingpoint.decisions.drift import UNSEEN
 from tippingpoint.explanation.forest import Forest
 from tippingpoint.models.boosting import KEPT
 from tippingpoint.models.calibration import pipeline_of
@@ -28,8 +29,6 @@ from tippingpoint.serving.compiled_trees import add_up, chance, of_boosting, of_
 
 EQUAL = 1e-9
 """How far scores may differ from the pipeline's."""
-UNSEEN = "\0unseen"
-"""A category no table has."""
 Step = Callable[[np.ndarray], np.ndarray]
 
 

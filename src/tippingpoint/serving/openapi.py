@@ -16,7 +16,13 @@ Schema = dict[str, Any]
 
 
 def document(
-    reference: str, deployment: Deployment, segments: tuple[str, ...], most: int, explained: int, key: bool
+    reference: str,
+    deployment: Deployment,
+    segments: tuple[str, ...],
+    most: int,
+    explained: int,
+    key: bool,
+    of_effects: tuple[str, ...] = (),
 ) -> Schema:
     """Return the document.
 
@@ -28,6 +34,8 @@ def document(
         Users in one request, and in one that asks for reasons.
     key
         Whether a key is asked for.
+    of_effects
+        The K actions whose effects are predicted, none first; empty where none are.
     """
     examples = example_user(deployment), example_user(deployment, 2)
     found: Schema = {
@@ -38,7 +46,7 @@ def document(
             "description": f"Decisions of {reference}: how likely {deployment.outcome}=1 is, and what to do.",
         },
         "paths": _paths(examples, key),
-        "components": {"schemas": _schemas(deployment, segments, most, explained, examples[0])},
+        "components": {"schemas": _schemas(deployment, segments, most, explained, examples[0], of_effects)},
     }
     if key:
         found["components"]["securitySchemes"] = {"key": {"type": "apiKey", "in": "header", "name": KEY}}
@@ -47,9 +55,14 @@ def document(
 
 
 def _schemas(
-    deployment: Deployment, segments: tuple[str, ...], most: int, explained: int, example: dict[str, Any]
+    deployment: Deployment,
+    segments: tuple[str, ...],
+    most: int,
+    explained: int,
+    example: dict[str, Any],
+    of_effects: tuple[str, ...],
 ) -> Schema:
-    decision = _decision(deployment, segments)
+    decision = _decision(deployment, segments, of_effects)
     answers: Schema = {"model": {"type": "string"}, "policy_digest": {"type": "string"}}
     answers |= {"as_of": {"type": "string", "format": "date"}} if deployment.dated else {}
 
@@ -163,7 +176,7 @@ def _column(spec: ColumnSpec, is_id: bool) -> Schema:
     return found | {"description": spec.meaning or NOUN[spec.type]}
 
 
-def _decision(deployment: Deployment, segments: tuple[str, ...]) -> Schema:
+def _decision(deployment: Deployment, segments: tuple[str, ...], of_effects: tuple[str, ...]) -> Schema:
     own: Schema = {deployment.terms.id: {}} if deployment.terms.id else {}
     return _object(
         {
@@ -175,8 +188,17 @@ def _decision(deployment: Deployment, segments: tuple[str, ...]) -> Schema:
                 "type": ["number", "null"],
                 "description": "money the action lets expect; null where nobody got it before",
             },
+            **({"effects": _object(dict.fromkeys(of_effects[1:], _EFFECT))} if of_effects else {}),
         }
     )
+
+
+_EFFECT: Schema = {
+    "type": "object",
+    "description": "what the action adds to the chance of the outcome, and in money, over doing nothing",
+    "properties": {"effect": {"type": "number"}, "gain": {"type": ["number", "null"]}},
+    "required": ["effect", "gain"],
+}
 
 
 def _explanation(decision: Schema) -> Schema:

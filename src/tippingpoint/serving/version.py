@@ -6,20 +6,23 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.calibration import CalibratedClassifierCV
 
 from tippingpoint.core.errors import InputError
+from tippingpoint.data.model_output import effects
 from tippingpoint.decisions import Decider, Deployment
 from tippingpoint.decisions.deployment import refuse_day
+from tippingpoint.decisions.drift import UNSEEN
 from tippingpoint.decisions.reasons import Reasons
 from tippingpoint.explanation import CAVEAT, Move, what_moves
 from tippingpoint.explanation.reasons import REASONS
 from tippingpoint.models.calibration import Model, pipeline_of
 from tippingpoint.models.family import Family
-from tippingpoint.serving.compiled_pipeline import EQUAL, UNSEEN, CannotCompileError, Scorer, compiled, gap
+from tippingpoint.serving.compiled_pipeline import EQUAL, CannotCompileError, Scorer, compiled, gap
 from tippingpoint.serving.openapi import document, example_user
 from tippingpoint.serving.request import Given, Reader
 
-ROWS, BACKGROUND = 256, 1000
+ROWS = 256
 NO_FEATURES = pd.DataFrame()
 Json = dict[str, Any]
 
@@ -108,12 +111,14 @@ class Served:
         policy, deployment = self.decider.policy, self.decider.deployment
         # Segments that follow the score alone need no table of users, which costs more than all else.
         frame = self.reader.frame(given) if self.scorer is None or policy.score_cuts is None else NO_FEATURES
-        score = self.decider.score(frame) if self.scorer is None else self.scorer.score(given.numbers, given.categories)
-        decided = self.decider.act(score, frame)
-        ids = given.ids if given.ids is not None else [None] * len(score)
-        rows = zip(
-            ids, score.tolist(), decided.segment.tolist(), decided.action.tolist(), decided.value.tolist(), strict=True
+        found = (
+            self.decider.output(frame) if self.scorer is None else self.scorer.score(given.numbers, given.categories)
         )
+        decided = self.decider.act(found, frame)
+        ids = given.ids if given.ids is not None else [None] * len(found)
+        effects = self._effects(found) if found.ndim == 2 else [{}] * len(found)
+        of = decided.score, decided.segment, decided.action, decided.value
+        rows = zip(ids, *(column.tolist() for column in of), effects, strict=True)
         segments, actions, own = policy.segments, deployment.actions, deployment.terms.id
         return [
             {
@@ -122,8 +127,24 @@ class Served:
                 "segment": segments[segment],
                 "action": actions[action],
                 "expected_value": value if value == value else None,
+                **more,
             }
-            for user, chance, segment, action, value in rows
+            for user, chance, segment, action, value, more in rows
+        ]
+
+    def _effects(self, found: np.ndarray) -> list[Json]:
+        """What each action but none adds to the chance of the outcome, and in money over none; null without a price."""
+        gained, added = self.decider.deployment.gains(found), effects(found)
+        actions = self.decider.deployment.actions
+        return [
+            {
+                "effects": {
+                    action: {"effect": float(added[i, k]), "gain": _plain(gained[i, k])}
+                    for k, action in enumerate(actions)
+                    if k
+                }
+            }
+            for i in range(len(found))
         ]
 
     def _least_change(self, user: pd.DataFrame, segment: str) -> Json | None:
@@ -132,7 +153,7 @@ class Served:
         for code, other in enumerate(policy.segments):
             if other == segment:
                 continue
-            move = what_moves(self.model, user, self.background, policy.segment, code)
+            move = what_moves(self.model, user, self.background, policy.assign, code)
             if move is not None:
                 moves.append((move, other))
         if not moves:
@@ -176,13 +197,12 @@ def serve_version(
     users = edge_users(deployment, columns)
     reader = Reader(deployment.terms, columns, None if deployment.dated else deployment.as_of, day)
     scorer, slow = _scorer(decider, users, reader)
-    calibration = "none" if pipeline_of(decider.classifier) is decider.classifier else "sigmoid"
-    model = Model(family, decider.classifier, pipeline_of(decider.classifier), calibration)
-    openapi = document(
-        f"models:/{name}/{version}", deployment, decider.policy.segments, limits.users, limits.explained, key
-    )
-    background = background_users(deployment, columns)
-    reasons = Reasons(family, decider.classifier, columns, deployment.reference)
+    calibration = "sigmoid" if isinstance(decider.classifier, CalibratedClassifierCV) else "none"
+    model = Model(family, decider.classifier, pipeline_of(decider.classifier), calibration, actions=decider.of_effects)
+    of = f"models:/{name}/{version}", deployment, decider.policy.segments, limits.users, limits.explained, key
+    openapi = document(*of, decider.of_effects)
+    background = deployment.reference.drawn(columns)
+    reasons = Reasons.of(family, decider)
     served = Served(name, version, policy_digest, decider, model, reader, scorer, slow, reasons, background, openapi)
     example = example_user(deployment)
     (answer,) = served.explain([example])["explanations"]
@@ -210,26 +230,9 @@ def edge_users(deployment: Deployment, columns: dict[str, str]) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-def background_users(deployment: Deployment, columns: dict[str, str]) -> pd.DataFrame:
-    """1,000 users spread over each column as those the model learnt from, each column by itself.
-
-    Columns are drawn apart, and of a number only its nine deciles: a change is tried column by column, on those.
-    """
-    rng = np.random.default_rng(0)
-    reference, found = deployment.reference, dict[str, Any]()
-    for name, kind in columns.items():
-        shares = np.asarray(reference.shares[name])
-        drawn = rng.choice(len(shares), BACKGROUND, p=shares / shares.sum())
-        if kind == "number":
-            edges = np.asarray(reference.edges[name] or [np.nan])
-            found[name] = np.append(edges, [edges[-1], np.nan])[np.minimum(drawn, len(edges) + 1)]
-        else:
-            names = np.array([*reference.categories[name], UNSEEN, None], dtype=object)
-            found[name] = pd.Series(names[drawn], dtype="str")
-    return pd.DataFrame(found)
-
-
 def _scorer(decider: Decider, users: pd.DataFrame, reader: Reader) -> tuple[Scorer | None, str]:
+    if decider.of_effects:
+        return None, "it predicts effects"
     try:
         scorer = compiled(decider.classifier)
     except CannotCompileError as error:

@@ -6,29 +6,32 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
 
 from tippingpoint.config.settings import SimulateSettings
 from tippingpoint.core.run_reference import RunReference
+from tippingpoint.experiment.by_share import CLICKS, by_share
 from tippingpoint.experiment.diagnostics import tags as found_tags
-from tippingpoint.experiment.simulation_result import PAIR, Simulation
+from tippingpoint.experiment.revaluation import outcome_line, priced_line, usable
+from tippingpoint.experiment.simulation_result import Simulation
 from tippingpoint.experiment.thresholds import CutOffs, SimulationRequest
 from tippingpoint.offpolicy.hidden_driver import FLIPS_FROM
 from tippingpoint.offpolicy.statistics import Estimate
+from tippingpoint.offpolicy.sufficient_statistics import PAIR
 from tippingpoint.reports.markdown import shortened
 from tippingpoint.reports.palette import colour
 from tippingpoint.simulation import figures
 from tippingpoint.simulation.page import page
 from tippingpoint.simulation.report import simulation_card
 from tippingpoint.tracking import backend, views
+from tippingpoint.tracking.models import STATISTICS
 from tippingpoint.tracking.provenance import provenance
 from tippingpoint.tracking.registry import Client
 from tippingpoint.tracking.runs import COLOUR, Run
 from tippingpoint.tracking.runs import run as tracked
 from tippingpoint.tracking.tags import JOB
 
-STATISTICS, REPORT = "statistics.npz", "simulation.html"
+REPORT = "simulation.html"
 
 
 def record(
@@ -52,15 +55,16 @@ def record(
     tags = {**common, JOB: "simulate", **({"repriced": origin[0]} if origin else {})}
     tags |= {"leader": simulation.leader} if simulation.leader else {}
     tags |= found_tags(simulation.findings)
-    with tracked(client, experiment, f"simulate {about['origin']}", tags) as parent:
+    with tracked(client, experiment, f"simulate · {about['origin']}", tags) as parent:
         _parent(simulation, settings, parent)
         for model in about["models"]:
             own = {**common, JOB: "simulated", COLOUR: colour(model.split()[0])}
-            with tracked(client, experiment, model, own, parent) as child:
+            with tracked(client, experiment, f"{model} · simulated · {about['origin']}", own, parent) as child:
                 _child(simulation, model, child)
         saved = views.seed(client, experiment, [views.uplift(simulation.kind)])
         pages = {"Report": backend.page(f"{parent.path}/artifacts/{REPORT}"), **saved}
-        parent.tags({"mlflow.note.content": shortened(views.described(pages) + simulation_card(simulation), "run")})
+        described = simulation_card(simulation) + CLICKS + views.described(pages)
+        parent.tags({"mlflow.note.content": shortened(described, "run")})
     return RunReference(parent.run_id, backend.page(parent.path), None, pages)
 
 
@@ -123,16 +127,9 @@ def _child(simulation: Simulation, model: str, run: Run) -> None:
     run.metrics(_metrics(simulation, contestant, cut_offs) | _break_even(simulation, model))
     if contestant in simulation.hidden:
         run.curves(simulation.hidden[contestant].steps(f"policy/{simulation.kind}"))
-    if cut_offs is None:
-        return
-    kind = simulation.kind
-    curves: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-    for action, of in cut_offs.curves.items():
-        name, steps = f"policy/{kind}/from_cut/{_plain(action)}_per_1000", np.rint(of.cuts * 1000).astype(np.int64)
-        curves[name] = steps, of.gain.value * 1000
-        if simulation.measured:
-            curves |= {f"{name}_low": (steps, of.gain.low * 1000), f"{name}_high": (steps, of.gain.high * 1000)}
-    run.curves(curves)
+    cells, economics = simulation.gathered.along(model, policy).test, simulation.asked.economics
+    money, counted = priced_line(about, economics), outcome_line(about, economics)
+    run.curves(by_share(cells, money, counted, about["actions"], usable(economics, tuple(about["actions"]))))
 
 
 def _metrics(simulation: Simulation, contestant: str, cut_offs: CutOffs | None) -> dict[str, Estimate | float]:

@@ -6,9 +6,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tippingpoint.experiment.simulation_result import PAIR, Simulation
+from tippingpoint.experiment.simulation_result import Simulation
 from tippingpoint.experiment.thresholds import CutOffs, CutOffView
 from tippingpoint.offpolicy.hidden_driver import FACTORS
+from tippingpoint.offpolicy.sufficient_statistics import PAIR
 from tippingpoint.reports.cut_off_map import CutOffMap, draw
 from tippingpoint.reports.palette import COLOURS, GREY, colour
 from tippingpoint.reports.png import blank, new_figure, save

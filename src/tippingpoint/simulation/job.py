@@ -1,5 +1,6 @@
 """`tippingpoint simulate`: value of cut-offs, policies and prices with models that are fitted already."""
 
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -29,15 +30,16 @@ from tippingpoint.policies.share_bands import ShareBands
 from tippingpoint.reports.progress import progress
 from tippingpoint.reports.result import Result
 from tippingpoint.simulation import report
-from tippingpoint.simulation.artifacts import STATISTICS, record
+from tippingpoint.simulation.artifacts import record
+from tippingpoint.simulation.decision import of_simulation
 from tippingpoint.simulation.plots import SimulationPlots
 from tippingpoint.simulation.unused_keys import refuse_idle_budget, unused
 from tippingpoint.tracking import backend
-from tippingpoint.tracking.models import LoadedModel, config_of, fetch, find, load, with_findings
+from tippingpoint.tracking.models import STATISTICS, LoadedModel, config_of, fetch, find, load, with_findings
 from tippingpoint.tracking.registry import Client
 from tippingpoint.tracking.rights import check_experiment
-from tippingpoint.tracking.runs import reap
-from tippingpoint.tracking.tags import JOB
+from tippingpoint.tracking.runs import StoredRun, reap
+from tippingpoint.tracking.tags import JOB, PARENT
 
 SENSITIVITY = 0.2
 """Share by which the tornado moves prices, where nothing else is asked."""
@@ -55,7 +57,8 @@ class SimulateResult(Result):
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         filed = {"run_id": self.filed.run_id, "page": self.filed.page} if self.filed else {}
-        return {**self.simulation.to_dict(), **filed, "answer_seconds": self.seconds}
+        decision = of_simulation(self.simulation, self.filed).to_dict()
+        return {"decision": decision, **self.simulation.to_dict(), **filed, "answer_seconds": self.seconds}
 
     def render(self) -> RenderableType:
         """One screen for a terminal."""
@@ -97,8 +100,7 @@ def simulate(
         client = backend.connect(writing=settings.tracking.log)
         if settings.tracking.log:
             reap(client)
-        wanted = settings.models or [""]
-        runs = {r.info.run_id: r for w in wanted for r in find(client, w, settings.tracking.experiment)}
+        runs = _runs(client, settings, source)
         saved = [r for r in runs.values() if r.data.tags.get(JOB) == "simulate"]
         if saved and len(runs) > 1:
             raise InputError("models", "a finished simulation is priced anew alone", "Name it only, or models only.")
@@ -132,6 +134,26 @@ def simulate(
         step("filing")
         filed = record(client, experiment, simulation, settings, [r.info.run_id for r in saved])
     return SimulateResult(simulation, filed, seconds)
+
+
+def _runs(client: Client, settings: SimulateSettings, source: Source | None) -> dict[str, StoredRun]:
+    """The runs that are named; or those of the latest compare of the question that the users are asked, which is said.
+
+    Raises
+    ------
+    InputError
+        When there are none.
+    """
+    if settings.models:
+        named = (run for word in settings.models for run in find(client, word))
+        return {run.info.run_id: run for run in named}
+    if source is None and settings.data is not None:
+        source = settings.data.build(Source, "data")
+    question = None if source is None else source.question
+    found = find(client, "", settings.tracking.experiment, question)
+    of = found[0].data
+    print(f"models of compare {of.tags[PARENT]}: {of.tags['question']}, {of.params['data']}", file=sys.stderr)
+    return {run.info.run_id: run for run in found}
 
 
 def _destination(client: Client, settings: SimulateSettings, own: str) -> str:

@@ -5,14 +5,16 @@ from typing import Any
 
 import numpy as np
 
-from tippingpoint.experiment.simulation_result import PAIR, THEN, Simulation
+from tippingpoint.experiment.simulation_result import THEN, Simulation
 from tippingpoint.experiment.thresholds import CutOffs, CutOffView
 from tippingpoint.offpolicy.hidden_driver import FACTORS
 from tippingpoint.offpolicy.statistics import Estimate
+from tippingpoint.offpolicy.sufficient_statistics import PAIR
 from tippingpoint.reports.cut_off_map import mark, traces
 from tippingpoint.reports.estimates import evidence_in_words, odds_times
 from tippingpoint.reports.html import Figure, axis, layout, numbers, render
 from tippingpoint.reports.palette import GREY, colour
+from tippingpoint.simulation.decision import of_simulation
 from tippingpoint.simulation.figures import cut_off_map, marks
 from tippingpoint.simulation.report import (
     MOST_ODDS,
@@ -83,6 +85,7 @@ def page(simulation: Simulation) -> str:
         "estimators": _estimators(simulation),
         "tables": {n: simulation.gathered.tables[n] for n in EXTRA if n in simulation.gathered.tables},
         "EXTRA": EXTRA,
+        "decision": of_simulation(simulation, None),
     }
     return render("what_if.html.j2", {"surfaces": [s["figure"] for s in surfaces], "others": figures}, **context)
 

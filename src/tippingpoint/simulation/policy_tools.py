@@ -101,7 +101,7 @@ def policy_lint(settings: LintSettings) -> LintResult:
         if len(found.segments) == 0:
             raise InputError("model", "segments need a score", "Type model=models:/NAME@challenger.")
         score = np.zeros(len(features)) if data.score is None else data.score
-        segment = bound.segment(score, features)
+        segment = bound.assign(score, features)
         clusters = cluster(features, tuple(settings.clusters), segment, bound.segments, settings.seed)
         figures.clusters(Path(settings.to), features, clusters, segment, bound.segments)
     return LintResult(bound, found, clusters)

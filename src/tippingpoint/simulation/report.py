@@ -9,14 +9,16 @@ from rich.text import Text
 from tippingpoint.core.overrides import override
 from tippingpoint.core.run_reference import RunReference
 from tippingpoint.experiment.diagnostics import diagnosed
-from tippingpoint.experiment.simulation_result import PAIR, Simulation
+from tippingpoint.experiment.simulation_result import Simulation
 from tippingpoint.experiment.thresholds import CutOffs
 from tippingpoint.offpolicy.contest import Contrast
 from tippingpoint.offpolicy.hidden_driver import FACTORS
 from tippingpoint.offpolicy.statistics import Estimate
+from tippingpoint.offpolicy.sufficient_statistics import PAIR
 from tippingpoint.reports.console import pages, plain_table
 from tippingpoint.reports.estimates import evidence_in_words, hidden_driver_in_words, odds_times
 from tippingpoint.reports.markdown import render
+from tippingpoint.simulation.decision import of_simulation
 
 MOST = 16
 """Contestants listed; all are in the run's tables."""
@@ -82,7 +84,8 @@ def simulate_summary(simulation: Simulation, filed: RunReference | None, seconds
     lines_after += simulation.asked.unused
     where = _filed(filed, about["per_user_prices"]) if filed else []
     found = diagnosed(simulation.findings)
-    return Group(*map(Text, lines), table, *rest, *map(Text, lines_after), *found, *where)
+    box = of_simulation(simulation, filed).render()
+    return Group(box, *map(Text, lines), table, *rest, *map(Text, lines_after), *found, *where)
 
 
 def _filed(filed: RunReference, per_user_prices: bool) -> list[Text]:
@@ -108,7 +111,8 @@ def leader_in_words(simulation: Simulation) -> list[str]:
     model, others = simulation.leader.split(PAIR)[0], simulation.gathered.about["models"]
     lines = [
         f"Leader: {simulation.leader}, by its uplift on validation ({simulation.on_validation:+,.3f}"
-        f" {simulation.currency} per user), the largest of a model's policy there; the order on test chooses nothing."
+        f" {simulation.currency} per user), the largest of a model's policy with an interval there; the order on test"
+        " chooses nothing."
     ]
     if "registered" not in others[model]:
         lines += [
@@ -305,9 +309,10 @@ def _assumed(simulation: Simulation) -> list[str]:
 
 
 def simulation_card(simulation: Simulation) -> str:
-    """A simulation: contestants, cut-offs, verdicts, segments, and sensitivity to prices."""
+    """A simulation: the decision, contestants, cut-offs, verdicts, segments, and sensitivity to prices."""
     return render(
         "simulation.md.j2",
+        decision=of_simulation(simulation, None),
         simulation=simulation,
         led=" ".join(leader_in_words(simulation)),
         beyond=beyond_the_log(simulation),

@@ -82,17 +82,6 @@ def held(client: MlflowClient, registered: ModelVersion, model: LoadedModel) -> 
     deployment = validate(Deployment, written, f"{exact} deployment.json")
     _fits(exact, model, policy, deployment)
     decider = Decider(exact, model.classifier, model.columns, policy, deployment)
-    empty = pd.DataFrame(
-        {
-            c: pd.Series([np.nan] if kind == "number" else [None], dtype=DTYPES[kind])
-            for c, kind in model.columns.items()
-        }
-    )
-    try:
-        policy.segment(np.array([0.5]), empty)
-    except InputError as error:
-        what = f"its policy cannot decide a user alone ({error.what})"
-        raise InputError(exact, what, "Name a version of another policy.") from error
     return Loaded(name, version, policy.bound_digest, model, decider)
 
 
@@ -151,6 +140,37 @@ def _json(client: MlflowClient, reference: str, path: str) -> dict[str, Any]:
     return node
 
 
+def check_policy_fits(
+    exact: str, model: LoadedModel, policy: Policy, deployment: Deployment, lost_remedy: str, alone_remedy: str
+) -> None:
+    """Refuse a bound policy that gives actions a deployment knows no response to, or cannot decide one user alone.
+
+    Parameters
+    ----------
+    lost_remedy, alone_remedy
+        What to type in either case.
+
+    Raises
+    ------
+    InputError
+        When it does, or cannot.
+    """
+    if lost := sorted(set(policy.actions.values()) - set(deployment.actions)):
+        raise InputError(exact, f"its policy gives {lost}, its deployment.json has no response to it", lost_remedy)
+    empty = pd.DataFrame(
+        {
+            c: pd.Series([np.nan] if kind == "number" else [None], dtype=DTYPES[kind])
+            for c, kind in model.columns.items()
+        }
+    )
+    found = np.array([0.5]) if model.actions is None else np.full((1, len(model.actions) + 1), 0.5)
+    try:
+        policy.assign(found, empty)
+    except InputError as error:
+        what = f"its policy cannot decide a user alone ({error.what})"
+        raise InputError(exact, what, alone_remedy) from error
+
+
 def _fits(exact: str, model: LoadedModel, policy: Policy, deployment: Deployment) -> None:
     """Refuse a version whose signature, model, policy and deployment do not speak of the same columns and actions."""
     terms, remedy = deployment.terms.columns, "Name another version: this one's files do not fit together."
@@ -162,5 +182,6 @@ def _fits(exact: str, model: LoadedModel, policy: Policy, deployment: Deployment
     read = {name for _, _, names in getattr(prepare, "transformers_", []) for name in names}
     if not read <= set(model.columns):
         raise InputError(exact, f"its model reads {sorted(read - set(model.columns))}, its signature does not", remedy)
-    if lost := sorted(set(policy.actions.values()) - set(deployment.actions)):
-        raise InputError(exact, f"its policy gives {lost}, its deployment.json has no response to it", remedy)
+    if policy.reads_effects and model.actions is None:
+        raise InputError(exact, "its policy goes by effects, and its model predicts none", remedy)
+    check_policy_fits(exact, model, policy, deployment, remedy, "Name a version of another policy.")

@@ -32,7 +32,7 @@ ANNOUNCED = "tippingpoint.announced."
 CARRIED_OUT = "tippingpoint.carried_out"
 """Tag of a model: number and claim of the entry that its aliases, tags and description follow from."""
 CHAMPION, PREVIOUS = "champion", "previous_champion"
-Kind = Literal["promote", "rollback", "refused", "look", "unreadable"]
+Kind = Literal["promote", "rollback", "refused", "look", "bind", "unreadable"]
 MOVES = ("promote", "rollback")
 """Kinds that make a version champion; the others only record that a gate judged."""
 NEWEST = 50
@@ -50,7 +50,7 @@ class Entry:
     number
         Given by the store.
     version
-        What was made champion (`promote`, `rollback`), or only judged (`refused`, `look`). A look at the
+        What was made champion (`promote`, `rollback`), or only judged (`refused`, `look`, `bind`). A look at the
         test set is written before its gate judges, so that of many at once each has a place of its own.
     against
         The champion it was judged against, or that it replaced; '' where there was none.
@@ -354,7 +354,7 @@ def _entry(version: ModelVersion) -> Entry:
         return Entry(
             number=number,
             kind=tags["kind"],
-            version=str(int(tags["version"])),
+            version=_number(tags["version"], tags["kind"]),
             against=tags.get("against", ""),
             based_on=int(tags["based_on"]),
             when=when,
@@ -374,6 +374,20 @@ def _entry(version: ModelVersion) -> Entry:
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return Entry(number, "unreadable", "", "", 0, when, "", "", "", "", "")
+
+
+def _number(text: str, kind: str) -> str:
+    """A version's number; of one that was only judged for an environment, after the name of its model.
+
+    Raises
+    ------
+    ValueError
+        When it is none, or of another model though it was moved.
+    """
+    of, slash, number = text.rpartition("/")
+    if slash and kind in MOVES:
+        raise ValueError
+    return f"{of}{slash}{int(number)}"
 
 
 def _judgement(text: str) -> dict[str, Any]:

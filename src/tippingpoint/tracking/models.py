@@ -1,5 +1,6 @@
 """Models that are there already: found by registry URI or run, loaded without trusting what the file asks for."""
 
+import hashlib
 import io
 import json
 import re
@@ -28,16 +29,20 @@ from skops.io.exceptions import UntrustedTypesFoundException
 from tippingpoint.config.settings import VERSION
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.strict import Component
+from tippingpoint.models.effect_models import contestant, trusted_types
 from tippingpoint.models.family import Family
+from tippingpoint.models.learners.learner import Learner
 from tippingpoint.models.saved_form import foreign
-from tippingpoint.tracking.backend import outside, visible
+from tippingpoint.tracking.backend import literal, outside, visible
 from tippingpoint.tracking.promotion import origin
 from tippingpoint.tracking.refusals import is_missing
 from tippingpoint.tracking.runs import in_pages
-from tippingpoint.tracking.tags import JOB, PARENT
+from tippingpoint.tracking.tags import ACTIONS, JOB, LEARNER, PARENT
 
 OUT_OF_FOLD = "out_of_fold.npy"
-"""Artifact of a run whose model was fitted on validation users too: their scores by models that were not."""
+"""Artifact of a run: scores of its validation users by models that were not fitted on them."""
+STATISTICS = "statistics.npz"
+"""Artifact of a simulation: what its answers are read from."""
 FINDINGS = "findings.json"
 """Artifact of a run: what diagnostics found of its model and policy, as its card says it."""
 SHOWN = 12
@@ -52,7 +57,8 @@ class LoadedModel:
     Parameters
     ----------
     name
-        Its family's name in the config (`boosting`).
+        What it is called beside others: its family's name in the config (`boosting`), and its learner's where it
+        predicts effects (`boosting_dr`).
     config
         The run's composed config.
     columns
@@ -64,10 +70,17 @@ class LoadedModel:
     registered
         The version its run was registered as (`models:/name/1`), if it was.
     classifier
-        What scores: `predict_proba` on raw user columns.
+        What scores raw user columns.
     out_of_fold
-        (n,) scores of the validation users, in their order, by models fitted on others, where it was fitted on them
-        itself, as the winner of a search is.
+        (n,) scores of the validation users, in their order, by models that were not fitted on them: itself, or, of the
+        winner of a search, those of its folds; None where its run kept none. (n, K + 1) where it
+        predicts effects.
+    content
+        Digest of the file that holds what scores.
+    base, learner
+        Of a model that predicts effects the names in the config of its family and its learner; else ''.
+    actions
+        Names of the K actions whose effects it predicts, in order; None where it predicts none.
     findings
         What diagnostics found of it on its own test users, as `FINDINGS` has it; None where that is not known.
     """
@@ -83,12 +96,21 @@ class LoadedModel:
     registered: str | None
     classifier: Any
     out_of_fold: np.ndarray | None = None
+    content: str = ""
+    base: str = ""
+    learner: str = ""
+    actions: tuple[str, ...] | None = None
     findings: tuple[dict[str, Any], ...] | None = None
 
     @property
     def family(self) -> Family:
         """Its family, as its run configured it."""
-        return family_of(self.config, self.name)
+        return family_of(self.config, self.base or self.name)
+
+    @property
+    def trusted(self) -> tuple[str, ...]:
+        """Types that its file may hold."""
+        return trusted_of(self.config, self.base or self.name, self.learner)
 
 
 def family_of(config: dict[str, Any], name: str) -> Family:
@@ -96,7 +118,17 @@ def family_of(config: dict[str, Any], name: str) -> Family:
     return Component.of(config["model"][name], f"model.{name}").build(Family, f"model.{name}")
 
 
-def find(client: MlflowClient, reference: str, experiment: str | None = None) -> list[StoredRun]:
+def trusted_of(config: dict[str, Any], name: str, learner: str) -> tuple[str, ...]:
+    """Types that the file of a model may hold, as its run configured family and learner ('' for none)."""
+    of = None
+    if learner:
+        of = Component.of(config["learner"][learner], f"learner.{learner}").build(Learner, f"learner.{learner}")
+    return trusted_types(family_of(config, name), of)
+
+
+def find(
+    client: MlflowClient, reference: str, experiment: str | None = None, question: str | None = None
+) -> list[StoredRun]:
     """Runs a reference stands for: a registered version's, a run itself, or a compare's children, its winner first.
 
     Parameters
@@ -105,6 +137,8 @@ def find(client: MlflowClient, reference: str, experiment: str | None = None) ->
         `models:/name/1`, `models:/name@alias`, a run id, or '' for the latest finished compare.
     experiment
         Name of the experiment to look for the latest in; None looks in all.
+    question
+        What the latest must have asked; None takes any.
 
     Raises
     ------
@@ -112,7 +146,7 @@ def find(client: MlflowClient, reference: str, experiment: str | None = None) ->
         When there is no such version or run, it has no models, or it is not one of ours.
     """
     if not reference:
-        run = _latest(client, experiment)
+        run = _latest(client, experiment, question)
     elif VERSION.fullmatch(reference):
         run = stored_run(client, str(find_version(client, reference).run_id))
     elif re.fullmatch(r"[0-9a-f]{32}", reference):
@@ -132,8 +166,8 @@ def find(client: MlflowClient, reference: str, experiment: str | None = None) ->
     children = [child for child in below if child.outputs.model_outputs]
     if not children:
         raise InputError("models", f"run {run.info.run_id} has no models", "Name a compare's, or a model's own run.")
-    won = run.data.params.get("model")
-    return sorted(children, key=lambda child: (child.data.params["model"] != won, int(child.info.start_time)))
+    won = _name(run)
+    return sorted(children, key=lambda child: (_name(child) != won, int(child.info.start_time)))
 
 
 def models_of(client: MlflowClient, run: str) -> dict[str, tuple[str, str]]:
@@ -141,10 +175,16 @@ def models_of(client: MlflowClient, run: str) -> dict[str, tuple[str, str]]:
     own = client.get_run(run)
     below = in_pages(client, [own.info.experiment_id], f"tags.`{PARENT}` = '{run}'")
     return {
-        one.data.params["model"]: (one.info.run_id, one.outputs.model_outputs[0].model_id)
+        _name(one): (one.info.run_id, one.outputs.model_outputs[0].model_id)
         for one in (own, *below)
         if one.outputs.model_outputs
     }
+
+
+def _name(run: StoredRun) -> str:
+    """What the contestant of a run is called; of a compare its winner."""
+    params = run.data.params
+    return contestant(params.get("model", ""), params.get(LEARNER, "response"))
 
 
 def find_version(client: MlflowClient, reference: str, where: str = "models") -> ModelVersion:
@@ -242,15 +282,16 @@ def load(client: MlflowClient, run: StoredRun) -> LoadedModel:
         When artifacts of the run are gone, or the file holds types that the family does not trust.
     """
     model_id = run.outputs.model_outputs[0].model_id
-    name = run.data.params["model"]
+    name, learner = run.data.params["model"], run.data.params.get(LEARNER, "")
     try:
         with tempfile.TemporaryDirectory() as temporary:
             config = config_of(client, run)
             location = client.get_logged_model(model_id).artifact_location
             folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=location, dst_path=temporary))
-            family = family_of(config, name)
-            signature = _signature(folder, model_id, family.trusted)
-            classifier = _opened(folder / "model.skops", family, model_id)
+            trusted = trusted_of(config, name, learner)
+            signature = _signature(folder, model_id, trusted)
+            classifier = _opened(file := folder / "model.skops", trusted, model_id)
+            content = hashlib.sha256(file.read_bytes()).hexdigest()
     except (OSError, MlflowException) as error:
         if not is_missing(error):
             raise outside(error, reading=True) from error
@@ -260,7 +301,7 @@ def load(client: MlflowClient, run: StoredRun) -> LoadedModel:
     except UntrustedTypesFoundException as error:
         raise InputError("models", f"run {run.info.run_id} holds types {name} does not trust ({error})") from error
     return LoadedModel(
-        name=name,
+        name=_name(run),
         run_id=run.info.run_id,
         model_id=model_id,
         config=config,
@@ -270,7 +311,11 @@ def load(client: MlflowClient, run: StoredRun) -> LoadedModel:
         experiment=run.info.experiment_id,
         registered=next((f"models:/{v.name}/{v.version}" for v in _versions(client, run)), None),
         classifier=classifier,
-        out_of_fold=_out_of_fold(client, run) if run.data.tags[JOB] == "tune" else None,
+        out_of_fold=_out_of_fold(client, run),
+        content=content,
+        base=name,
+        learner=learner,
+        actions=tuple(json.loads(run.data.tags[ACTIONS])) if learner else None,
     )
 
 
@@ -284,7 +329,7 @@ def with_findings(client: MlflowClient, model: LoadedModel) -> LoadedModel:
 
 
 def saved_scores(score: np.ndarray) -> bytes:
-    """(n,) scores as `OUT_OF_FOLD` holds them."""
+    """What a model gives of users, as `OUT_OF_FOLD` holds it."""
     buffer = io.BytesIO()
     np.save(buffer, score.astype(np.float64), allow_pickle=False)
     return buffer.getvalue()
@@ -295,7 +340,7 @@ def _out_of_fold(client: MlflowClient, run: StoredRun) -> np.ndarray | None:
     try:
         return np.asarray(np.load(io.BytesIO(fetch(client, run.info.run_id, OUT_OF_FOLD)), allow_pickle=False))
     except InputError:
-        return None  # a search of before they were kept
+        return None  # a run of before they were kept
 
 
 def _signature(folder: Path, model_id: str, trust: Sequence[str]) -> ModelSignature:
@@ -339,15 +384,15 @@ def _signature(folder: Path, model_id: str, trust: Sequence[str]) -> ModelSignat
     return signature
 
 
-def _opened(path: Path, family: Family, model_id: str) -> Any:
-    """What a skops file holds, of the types its family trusts."""
+def _opened(path: Path, trusted: Sequence[str], model_id: str) -> Any:
+    """What a skops file holds, of the types its family and its learner trust."""
     where, remedy = f"models:/{model_id}", "Name another version: this one's files are not those of tippingpoint."
     try:
         with ZipFile(path) as archive:
             out = [name for name in archive.namelist() if name.startswith(("/", "\\")) or ".." in Path(name).parts]
         if out:
             raise InputError(where, f"its {path.name} names the file {out[0]}, outside its folder", remedy)
-        classifier = skops.io.load(path, trusted=list(family.trusted))
+        classifier = skops.io.load(path, trusted=list(trusted))
     except (UntrustedTypesFoundException, OSError, InputError):
         raise
     except Exception as error:  # whatever a file that was tampered with makes the reader trip over
@@ -400,13 +445,18 @@ def _versions(client: MlflowClient, run: StoredRun) -> list[ModelVersion]:
     return [version for version in found if not str(version.source).startswith("models:/")]
 
 
-def _latest(client: MlflowClient, experiment: str | None) -> StoredRun:
+def _latest(client: MlflowClient, experiment: str | None, question: str | None) -> StoredRun:
     known = client.search_experiments(view_type=ViewType.ACTIVE_ONLY)
     ids = [e.experiment_id for e in known if experiment is None or e.name == experiment]
     wanted = f"tags.`{JOB}` = 'compare' and attributes.status = 'FINISHED'"
+    if question is not None:
+        wanted += f" and tags.question = {literal(question)}"
     for run in in_pages(client, ids, wanted, ["attributes.start_time DESC"], 10):
         if not run.outputs.model_outputs:  # a compare itself, not one of its families; it may stand under a sweep
             return run
+    of = "" if question is None else f" of {question!r}"
     raise InputError(
-        "models", f"no finished compare in this store{visible()}", "Type tippingpoint compare first, or name models."
+        "models",
+        f"no finished compare{of} in this store{visible()}",
+        "Type tippingpoint compare first, or name models.",
     )

@@ -384,3 +384,15 @@ def refuse(client: MlflowClient, name: str, number: str, entry: Entry) -> None:
     with store_errors():
         for key, value in tags.items():
             client.set_model_version_tag(name, number, key, value)
+
+
+def describe_version(client: MlflowClient, name: str, number: str, note: str) -> None:
+    """Write the description of a version anew."""
+    with store_errors():
+        client.update_model_version(name, number, note)
+
+
+def tag_version(client: MlflowClient, name: str, number: str, key: str, value: str) -> None:
+    """Set a tag of a version."""
+    with store_errors():
+        client.set_model_version_tag(name, number, key, value)

@@ -11,8 +11,9 @@ from tippingpoint.core import stopping
 from tippingpoint.core.errors import InputError
 from tippingpoint.tracking.backend import literal, named, store_errors
 from tippingpoint.tracking.entries import make_journal
-from tippingpoint.tracking.journal import model_of
+from tippingpoint.tracking.journal import EVERY, model_of
 from tippingpoint.tracking.rights import check_model
+from tippingpoint.tracking.tags import BOUND_FROM
 
 if TYPE_CHECKING:  # history and status read no model, and answer sooner
     from tippingpoint.decisions import Deployment
@@ -100,8 +101,13 @@ def registered_from(client: MlflowClient, run_id: str) -> Version | None:
     return Version(there[0].name, str(there[0].version)) if there else None
 
 
-def check_policy(client: MlflowClient, policy: "Policy") -> None:
+def check_policy(client: MlflowClient, policy: "Policy", instead: str = ", or tracking.register_model=false") -> None:
     """Refuse a policy whose specification changed since it was registered under the same name and version.
+
+    Parameters
+    ----------
+    instead
+        What can be typed besides another version.
 
     Raises
     ------
@@ -117,8 +123,23 @@ def check_policy(client: MlflowClient, policy: "Policy") -> None:
             f"{policy.name} version {policy.version} is registered with another specification"
             f" (models:/{known.name}/{known.version}, digest {known.tags.get('policy_digest')};"
             f" this one is {policy.digest})",
-            f"Type policy.version={policy.version + 1}, or tracking.register_model=false.",
+            f"Type policy.version={_free(client, policy.name)}{instead}.",
         )
+
+
+def _free(client: MlflowClient, policy: str) -> int:
+    """The first version number of a policy that nothing is registered with, nor any later one."""
+    with store_errors():
+        found = client.search_model_versions(f"tags.policy_name = {literal(policy, 'policy.name')}", EVERY)
+    return max(int(version.tags["policy_version"]) for version in found) + 1
+
+
+def bound_before(client: MlflowClient, name: str, source: str, bound_digest: str) -> str:
+    """The version of a model bound from another, `models:/name/3`, to a policy of this digest; '' for none."""
+    wanted = f"name = {literal(name)} and tags.{BOUND_FROM} = {literal(source)}"
+    with store_errors():
+        found = client.search_model_versions(f"{wanted} and tags.policy_bound_digest = '{bound_digest}'", EVERY)
+    return min((str(version.version) for version in found), key=int, default="")
 
 
 def challenge(client: MlflowClient, version: Version) -> None:

@@ -45,7 +45,7 @@ class Hide:
 sys.meta_path.insert(0, Hide())
 import mlflow.pyfunc, pandas
 found = mlflow.pyfunc.load_model(folder).predict(pandas.read_parquet(rows))
-json.dump([float(score) for score in found[:, 1]], sys.stdout)
+json.dump(found.tolist(), sys.stdout)
 """
 """What the process runs: of all that is installed it can import what the model lists, and what that needs in turn."""
 
@@ -97,11 +97,16 @@ def files(client: MlflowClient, model: LoadedModel) -> Iterator[Files]:
         yield Files(folder, written)
 
 
-def clean_scores(folder: Path, features: pd.DataFrame) -> tuple[np.ndarray | None, str]:
-    """(n,) scores of a model's folder in a process of its own that can import only what the model lists.
+def clean_scores(folder: Path, features: pd.DataFrame, effects: bool = False) -> tuple[np.ndarray | None, str]:
+    """What a model's folder gives of n users in a process of its own that can import only what the model lists.
 
     Nothing of the environment's search paths is passed on, and no tippingpoint is there. Whoever calls has seen that
     the MLmodel asks for no more trust than the family gives.
+
+    Parameters
+    ----------
+    effects
+        Whether it predicts effects, so that all its columns count.
 
     Returns
     -------
@@ -125,4 +130,5 @@ def clean_scores(folder: Path, features: pd.DataFrame) -> tuple[np.ndarray | Non
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if re.match(r"[\w.]+: ", line)]
         return None, lines[-1] if lines else f"exit code {done.returncode}"
-    return np.array(json.loads(done.stdout)), ""
+    found = np.array(json.loads(done.stdout))
+    return found if effects else found[:, 1], ""

@@ -3,9 +3,10 @@
 import contextlib
 import json
 import re
+import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +16,7 @@ import mlflow
 import mlflow.sklearn
 import numpy as np
 import pandas as pd
+import yaml
 from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelOutput, LoggedModelStatus
@@ -29,6 +31,7 @@ from tippingpoint.core import leases, stopping
 from tippingpoint.data.users import FeatureSchema, Users
 from tippingpoint.decisions import Deployment
 from tippingpoint.models.calibration import Model
+from tippingpoint.models.learners.effects import predicts_effects
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.policies.policy import Policy
 from tippingpoint.tracking.backend import STORE_ERRORS, every, probe, store_errors, uri
@@ -42,6 +45,8 @@ TYPES = {"number": "double", "category": "string"}
 PARAMS, METRICS = 100, 1000
 """How many MLflow takes in one write."""
 OUTCOMES = Schema([TensorSpec(np.dtype("float64"), (-1, 2))])
+EFFECTS = Schema([TensorSpec(np.dtype("float64"), (-1, -1))])
+"""The chance of the outcome, that under none, and what each other action adds; the tag `actions` names them."""
 
 
 class Run:
@@ -52,6 +57,8 @@ class Run:
         self.at: int | None = None
         """Milliseconds that all metrics carry, where they may be filed again after a kill: then they are the same rows,
         and the model that is there is the model."""
+        self.inputs: dict[str, str] = {}
+        """Names of the data sets that were logged as inputs, by part."""
         self.lost = False
         """Whether another process has the run now: it is not closed here."""
 
@@ -77,10 +84,11 @@ class Run:
         """Log estimates as `name`, `name_low` and `name_high`, linked to a logged model and a data set."""
         now = self.at or int(time.time() * 1000)
         there = self.client.get_run(self.run_id).data.metrics if self.at else {}  # seconds of a fit are never the same
-        link = {"dataset_name": "test", "dataset_digest": users.digest} if users else {}
+        link = {"dataset_name": self.inputs.get("test", "test"), "dataset_digest": users.digest} if users else {}
         flat: dict[str, float] = {}
         for name, metric in metrics.items():
             of = metric if isinstance(metric, Estimate) else Estimate(metric)
+            name = _key(name)
             ends = {name: of.value, f"{name}_low": of.low, f"{name}_high": of.high}
             flat |= {key: value for key, value in ends.items() if value is not None and np.isfinite(value)}
         flat = {key: value for key, value in flat.items() if key not in there}
@@ -94,7 +102,7 @@ class Run:
         """
         now = self.at or int(time.time() * 1000)
         entries = [
-            Metric(name, float(value), now, int(step))
+            Metric(_key(name), float(value), now, int(step))
             for name, (steps, values) in curves.items()
             for step, value in dict(zip(steps.tolist(), values.tolist(), strict=True)).items()
             if np.isfinite(value)
@@ -124,11 +132,21 @@ class Run:
         names = {c.name: c.kind for c in users.contract.columns}
         profile = {"num_rows": len(users), "outcome_rate": round(float(users.outcome.mean()), 6)}
         schema = {"mlflow_colspec": [{"type": TYPES[kind], "name": name} for name, kind in names.items()]}
+        self.inputs[part] = f"{origin} · {part}"
         entity = Dataset(
-            part, users.digest, "local", json.dumps({"uri": origin}), json.dumps(schema), json.dumps(profile)
+            self.inputs[part],
+            users.digest,
+            "local",
+            json.dumps({"uri": origin}),
+            json.dumps(schema),
+            json.dumps(profile),
         )
         stopping.check()
         self.client.log_inputs(self.run_id, [DatasetInput(entity, [InputTag("mlflow.data.context", part)])])
+
+    def inputs_of(self, other: MlflowRun) -> None:
+        """Name the inputs of another run as inputs of this one."""
+        self.client.log_inputs(self.run_id, other.inputs.dataset_inputs)
 
     def model(
         self, model: Model, contract: FeatureSchema, example: pd.DataFrame, policy: Policy, deployment: Deployment
@@ -140,6 +158,45 @@ class Run:
         str
             The logged model's id; it loads as `models:/ID` wherever MLflow and its listed requirements are.
         """
+
+        effects = predicts_effects(model.classifier)
+
+        def save(folder: str, written: mlflow.models.Model) -> None:
+            mlflow.sklearn.save_model(
+                model.classifier,
+                folder,
+                mlflow_model=written,
+                signature=ModelSignature(inputs=_inputs(contract), outputs=EFFECTS if effects else OUTCOMES),
+                input_example=example,
+                pip_requirements=[f"{package}=={version(package)}" for package in model.family.packages],
+                pyfunc_predict_fn="predict" if effects else "predict_proba",
+                serialization_format="skops",
+                skops_trusted_types=list(model.trusted or model.family.trusted),
+            )
+
+        return self._log(save, policy, deployment)
+
+    def model_again(self, location: str, policy: Policy, deployment: Deployment) -> str:
+        """Log the files of a logged model, which lie at an address, as a further one with another policy beside it.
+
+        Returns
+        -------
+        str
+            As `model`.
+        """
+
+        def save(folder: str, written: mlflow.models.Model) -> None:
+            with tempfile.TemporaryDirectory() as fetched:
+                there = mlflow.artifacts.download_artifacts(artifact_uri=location, dst_path=fetched)
+                shutil.copytree(there, folder)
+            path = Path(folder, "MLmodel")
+            own = {key: getattr(written, key) for key in ("artifact_path", "model_uuid", "model_id", "run_id")}
+            path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | own, sort_keys=False))
+
+        return self._log(save, policy, deployment)
+
+    def _log(self, save: Callable[[str, mlflow.models.Model], None], policy: Policy, deployment: Deployment) -> str:
+        """Log what `save` writes into a folder, with what deciding takes beside it; once, however often it is cut."""
         stopping.check()
         params = self.client.get_run(self.run_id).data.params
         name = re.sub(r"[^\w-]", "_", params["model"])
@@ -153,17 +210,7 @@ class Run:
         location, id_ = logged.artifact_location, logged.model_id
         written = mlflow.models.Model(artifact_path=location, model_uuid=id_, model_id=id_, run_id=self.run_id)
         with tempfile.TemporaryDirectory() as temporary:
-            mlflow.sklearn.save_model(
-                model.classifier,
-                str(folder := Path(temporary, "model")),
-                mlflow_model=written,
-                signature=ModelSignature(inputs=_inputs(contract), outputs=OUTCOMES),
-                input_example=example,
-                pip_requirements=[f"{package}=={version(package)}" for package in model.family.packages],
-                pyfunc_predict_fn="predict_proba",
-                serialization_format="skops",
-                skops_trusted_types=list(model.family.trusted),
-            )
+            save(str(folder := Path(temporary, "model")), written)
             beside = {"policy": policy.bound(), "deployment": deployment.model_dump(mode="json")}
             for name, content in beside.items():
                 (folder / f"{name}.json").write_text(json.dumps(content, indent=2))

@@ -48,6 +48,9 @@ def decide(spark: "SparkSession", users: "DataFrame", decider: Decider) -> "Data
     except ImportError as error:
         raise InputError("engine", "Spark needs pyspark", "Type pip install 'tippingpoint[spark]'.") from error
     policy, deployment, columns = decider.policy, decider.deployment, decider.columns
+    if decider.of_effects:
+        what = f"{decider.reference} predicts effects, which is not done on Spark"
+        raise InputError("engine", what, "Type tippingpoint score.")
     if deployment.as_of is not None:
         what = f"{decider.reference} reads times as days before {deployment.as_of}, which is not done on Spark"
         raise InputError("engine", what, "Type tippingpoint score.")
@@ -60,7 +63,7 @@ def decide(spark: "SparkSession", users: "DataFrame", decider: Decider) -> "Data
     names = np.array(policy.segments)
 
     def segment(score: pd.Series, features: pd.DataFrame) -> pd.Series:
-        return pd.Series(names[policy.segment(score.to_numpy(), features)])
+        return pd.Series(names[policy.assign(score.to_numpy(), features)])
 
     def expected_value(score: pd.Series, action: pd.Series) -> pd.Series:
         codes = pd.Index(deployment.actions).get_indexer(pd.Index(action))

@@ -9,18 +9,60 @@ import hashlib
 import json
 import time
 import zlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from mlflow import MlflowClient
 
 from tippingpoint.evaluation import LOWER_IS_BETTER
 from tippingpoint.tracking import backend
-from tippingpoint.tracking.tags import DATA, JOB
+from tippingpoint.tracking.tags import CHOSEN_ON, DATA, JOB
 
 TAG = "mlflow.sharedViewState."
 PRIMARY = "mlflow.experiment.primaryMetric.name"
 """Tag of the metric that the UI's charts start from."""
+RANKING, UPLIFT, SHAP = "1 ROC, calibration, gains", "2 Uplift by share treated", "3 SHAP share"
+"""Sections of charts."""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart of a view: lines over steps, or bars.
+
+    Parameters
+    ----------
+    section
+        The fold of the page it stands in.
+    metrics
+        What is drawn of each run; of lines low and high are dashed.
+    """
+
+    section: str
+    title: str
+    metrics: tuple[str, ...]
+    lines: bool = True
+
+    def card(self, view: str) -> dict[str, Any]:
+        """As the UI holds it."""
+        of = {"type": "LINE" if self.lines else "BAR", "uuid": f"{view} {self.title}", "displayName": self.title}
+        of |= {"metricKey": self.metrics[0], "metricSectionId": f"{view} {self.section}"}
+        line = {
+            "lineSmoothness": 0, "xAxisScaleType": "linear", "scaleType": "linear", "range": {}, "xAxisKey": "step",
+            "selectedXAxisMetricKey": "", "yAxisKey": "metric", "yAxisExpressions": [], "ignoreOutliers": False,
+            "useGlobalXaxisKey": True, "useGlobalLineSmoothing": True,
+        }  # fmt: skip
+        several = (
+            {"selectedMetricKeys": list(self.metrics)} if len(self.metrics) > 1 else {}
+        )  # the title is then its own
+        counted = {"runsCountToCompare": 10, "deleted": False, "isGenerated": False}
+        return {**of, **counted, **several, **(line if self.lines else {})}
+
+
+def _section(view: str, name: str) -> dict[str, Any]:
+    columns = {RANKING: 3, UPLIFT: 2, SHAP: 1}[name]
+    shown = {"display": True, "isReordered": True, "deleted": False, "isGenerated": False, "columns": columns}
+    return {"uuid": f"{view} {name}", "name": name, **shown}
 
 
 @dataclass(frozen=True)
@@ -39,6 +81,8 @@ class SavedView:
         As the UI names them: `metrics.…`, `params.…`, `tags.…`, `attributes.…`; from left to right.
     rising
         Whether the lowest comes first.
+    charts
+        What is drawn of the runs, in this order; then the view opens on charts.
     """
 
     key: str
@@ -47,6 +91,7 @@ class SavedView:
     order: str
     columns: tuple[str, ...]
     rising: bool = False
+    charts: tuple["Chart", ...] = ()
 
     @property
     def state(self) -> str:
@@ -61,6 +106,13 @@ class SavedView:
             "columnWidths": {column: _width(column) for column in columns},
             "runsHiddenMode": "FIRST_20_RUNS",
         }
+        if self.charts:
+            sections = list(dict.fromkeys(chart.section for chart in self.charts))
+            state |= {
+                "isAccordionReordered": True,  # or the UI sorts sections by name
+                "compareRunCharts": [chart.card(self.key) for chart in self.charts],
+                "compareRunSections": [_section(self.key, name) for name in sections],
+            }
         packed = zlib.compress(json.dumps(state, separators=(",", ":")).encode(), 9)
         return "deflate;" + base64.b64encode(packed).decode()
 
@@ -88,12 +140,24 @@ def seed(client: MlflowClient, experiment: str, views: Iterable[SavedView]) -> d
         if PRIMARY not in there:
             client.set_experiment_tag(experiment, PRIMARY, "test/roc_auc")
     path = f"experiments/{experiment}/runs?viewStateShareKey="
-    return {view.name: backend.page(path + view.key) for view in wanted}
+    drawn = "&compareRunsMode=CHART"
+    return {view.name: backend.page(path + view.key + (drawn if view.charts else "")) for view in wanted}
 
 
-def of_models(client: MlflowClient, experiment: str, metric: str, kind: str) -> dict[str, str]:
-    """Seed the views of fitted models: chosen by the metric, their uplift by that kind of evidence."""
-    return seed(client, experiment, (leaderboard(metric), uplift(kind), calibration()))
+def of_models(
+    client: MlflowClient, experiment: str, metric: str, kind: str, actions: Sequence[str], columns: Sequence[str]
+) -> dict[str, str]:
+    """Seed the views of fitted models: chosen by the metric, their uplift by that kind of evidence.
+
+    Parameters
+    ----------
+    actions
+        Those whose uplift by share treated is filed.
+    columns
+        Those whose share of SHAP is filed.
+    """
+    shown = charts(metric, kind, actions, columns)
+    return seed(client, experiment, (leaderboard(metric), uplift(kind), calibration(), shown))
 
 
 def described(pages: Mapping[str, str]) -> str:
@@ -101,15 +165,17 @@ def described(pages: Mapping[str, str]) -> str:
     return " · ".join(f"[{name}](#{page.partition('#')[2]})" for name, page in pages.items()) + "\n\n"
 
 
-def leaderboard(metric: str, searched: bool = False) -> SavedView:
-    """Every fitted model, the best first by the metric on validation that winners are chosen by.
+def leaderboard(metric: str) -> SavedView:
+    """The fitted models of all jobs, the best first by the metric on validation that winners are chosen by.
 
-    Winners of searches have a leaderboard of their own: they were chosen on the users whose out-of-fold scores stand
-    for validation, so beside others they would look too good.
+    That of a search's winner is of out-of-fold scores, of the users it was chosen on: a column says so.
     """
     tested = ("roc_auc", "pr_auc", "log_loss", "brier")
     columns = (
         f"metrics.validation/{metric}",
+        f"tags.{CHOSEN_ON}",
+        "tags.roc_auc",
+        f"tags.{JOB}",
         "params.model",
         "params.data",
         f"tags.{DATA}",
@@ -121,9 +187,7 @@ def leaderboard(metric: str, searched: bool = False) -> SavedView:
         "metrics.cost/fit_seconds",
     )
     order, rising = f"validation/{metric}", metric in LOWER_IS_BETTER
-    key, name = ("winners", "Winners of searches") if searched else ("leaderboard", "Leaderboard")
-    runs = f"{MODELS} and tags.`{JOB}` {'=' if searched else '!='} 'tune'"
-    return SavedView(f"{key}-{metric}", f"{name}, {metric}", runs, order, columns, rising)
+    return SavedView(f"leaderboard-{metric}", f"Leaderboard, {metric}", MODELS, order, columns, rising)
 
 
 def uplift(kind: str) -> SavedView:
@@ -146,6 +210,27 @@ def uplift(kind: str) -> SavedView:
     told = [name for name in columns if kind != "assumed" or not name.endswith(("_low", "_high"))]
     runs = f"params.policy.name LIKE '%' and tags.evidence = '{kind}'"
     return SavedView(f"uplift-{kind}", f"Policy uplift, {kind}", runs, f"policy/{kind}/uplift_per_user", tuple(told))
+
+
+def charts(metric: str, kind: str, actions: Sequence[str], columns: Sequence[str]) -> SavedView:
+    """Fitted models drawn: ROC, calibration, gains, uplift by share treated, SHAP share."""
+    drawn = [
+        Chart(RANKING, "ROC: true over false positives, %", ("curve/roc/tpr",)),
+        Chart(RANKING, "Calibration: outcomes over score, ‰", ("curve/calibration/rate",)),
+        Chart(RANKING, "Gains: outcomes over users, %", ("curve/gains/captured",)),
+    ]
+    ends = ("", *(("_low", "_high") if kind != "assumed" else ()))
+    for action in actions:
+        for name, unit in {"uplift_per_user": "money per user", "outcomes_per_1000": "outcomes per 1,000"}.items():
+            title = f"{action}: {unit} over users treated (%), {kind}"
+            of = tuple(f"curve/{kind}/{action}/{name}{end}" for end in ends)
+            drawn.append(Chart(UPLIFT, title, of))
+    if columns:
+        shares = tuple(f"shap_share/{column}" for column in columns)
+        drawn.append(Chart(SHAP, "share of mean |SHAP|", shares, lines=False))
+    told = hashlib.sha256(json.dumps([kind, *actions, *columns]).encode()).hexdigest()[:6]
+    board = leaderboard(metric)
+    return replace(board, key=f"charts-{metric}-{told}", name=f"Charts, {kind}", charts=tuple(drawn))
 
 
 def calibration() -> SavedView:

@@ -23,6 +23,7 @@ from tippingpoint.data.splits import development
 from tippingpoint.data.users import Users
 from tippingpoint.experiment.build import ask
 from tippingpoint.experiment.candidate import begin, run_tags
+from tippingpoint.experiment.decided import of_candidate
 from tippingpoint.experiment.findings import all_of
 from tippingpoint.experiment.fitted import FittedModel
 from tippingpoint.experiment.resume import stop_if_asked
@@ -58,7 +59,9 @@ class TuneResult(Result):
         """Ready for JSON."""
         filed = asdict(self.filed) if self.filed else {}
         found = all_of(self.question, *([self.tuned.candidate] if self.tuned.candidate else []))
-        told = {"findings": [finding.to_dict() for finding in found]}
+        told: dict[str, Any] = {"findings": [finding.to_dict() for finding in found]}
+        if self.tuned.candidate:
+            told["decision"] = of_candidate(self.question, self.tuned.candidate, self.filed).to_dict()
         return {**self.question.to_dict(), **self.tuned.to_dict(self.question.evidence.kind), **told, **filed}
 
     def render(self) -> RenderableType:
@@ -108,6 +111,7 @@ def tune(settings: TuneSettings, source: Source | None = None) -> TuneResult:
         bar.say("reading users")
         question = ask(settings, source)
         bar.say(question.evidence_in_words)
+        settings = task.by_value(settings, question)
         task.check(settings, question)
         get_ready(question.families.values())
         bar.say("opening the store")
@@ -198,7 +202,8 @@ def _lock(
 
 def _name(settings: TuneSettings, question: ExperimentSpec) -> str:
     families = "all" if len(question.families) > 2 else " ".join(question.families)
-    return f"tune {families} {'/'.join(settings.tune.objectives)} {question.origin}"
+    objectives = "/".join(settings.tune.objectives)
+    return f"tune {families} · {objectives} · seed {question.seed} · {question.origin}"
 
 
 def _file(search: Search, lock: SearchLock, anew: bool = False) -> Run | None:

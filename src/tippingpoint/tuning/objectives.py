@@ -12,12 +12,14 @@ from scipy.special import logit
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import ThreadpoolController
 
+from tippingpoint.data.model_output import probability
 from tippingpoint.evaluation import CONTRIBUTIONS, auc_contributions, point
 from tippingpoint.models.family import Family
 from tippingpoint.models.size import nodes, used
 from tippingpoint.offpolicy.evidence import taken
 from tippingpoint.offpolicy.statistics import Estimate, mean
 from tippingpoint.policies.policy import FitContext
+from tippingpoint.tuning.effects import LearntEffects
 from tippingpoint.tuning.folds import Folds, Priced
 
 DIRECTIONS: dict[str, Literal["maximize", "minimize"]] = {
@@ -97,12 +99,20 @@ def cross_validate(
     priced: Priced | None,
     threads: int,
     watching: Watching,
+    learnt: LearntEffects | None = None,
 ) -> Found:
     """Fit a family on all folds but one, for each, and judge it on the one.
 
     Where the family's search gives its rounds a patience, all folds get as many rounds as their mean loss is lowest
     after: one number, chosen across folds, that a refit on all users can use.
+
+    Parameters
+    ----------
+    learnt
+        The learner, where effects are predicted: then objectives are in money.
     """
+    if learnt is not None:
+        return _of_effects(family, folds, objectives, priced, threads, watching, learnt)
     clock = _Clock()
     score = np.empty(len(folds.outcome))
     dimension = family.search.get(family.rounds or "")
@@ -147,6 +157,25 @@ def cross_validate(
         for objective in objectives
     }
     return Found(values, terms.get(objectives[0]), rounds, clock.seconds, folds.group)
+
+
+def _of_effects(
+    family: Family,
+    folds: Folds,
+    objectives: Sequence[str],
+    priced: Priced | None,
+    threads: int,
+    watching: Watching,
+    learnt: LearntEffects,
+) -> Found:
+    """Value the policy by what a learner with this family as base predicts of users held out."""
+    assert priced is not None
+    with _pools().limit(limits=threads), parallel_config(backend="threading", n_jobs=threads), _Clock() as clock:
+        found = learnt.held_out(family, folds.fold, folds.seed, threads, lambda number: watching.fold(number, None))
+    decision = _decide(found, folds, priced, calibrate=False, learnt=learnt)
+    terms = {of: taken(priced.reward if of == "value" else priced.spend, decision) for of in objectives}
+    values = {of: [float(each[folds.fold == k].mean()) for k in range(folds.number)] for of, each in terms.items()}
+    return Found(values, terms[objectives[0]], None, clock.seconds, folds.group)
 
 
 def _terms(
@@ -204,8 +233,16 @@ def _contributions(objective: str, folds: Folds, score: np.ndarray) -> np.ndarra
     return each
 
 
-def _decide(score: np.ndarray, folds: Folds, priced: Priced, calibrate: bool) -> np.ndarray:
-    """(n,) action of each user, by the policy bound (and, for families that calibrate, a sigmoid) on other folds."""
+def _decide(
+    score: np.ndarray, folds: Folds, priced: Priced, calibrate: bool, learnt: LearntEffects | None = None
+) -> np.ndarray:
+    """(n,) action of each user, by the policy bound (and, for families that calibrate, a sigmoid) on other folds.
+
+    Parameters
+    ----------
+    score
+        What models fitted on other folds give; with `learnt`, (n, K + 1).
+    """
     decision = np.empty(len(score), dtype=np.int64)
     for number in range(folds.number):
         held = folds.fold == number
@@ -216,7 +253,8 @@ def _decide(score: np.ndarray, folds: Folds, priced: Priced, calibrate: bool) ->
             line = LogisticRegression(C=np.inf).fit(_log_odds(others[seen]), folds.outcome[~held & folds.fits])
             others, mine = (line.predict_proba(_log_odds(s))[:, 1] for s in (others, mine))
         outside, inside = priced.features[~held], priced.features[held]
-        policy = priced.policy.bind(FitContext(outside, outside, others))
+        predicted = None if learnt is None else learnt.predicted(others)
+        policy = priced.policy.bind(FitContext(outside, outside, probability(others), predicted=predicted))
         decision[held] = policy.decide(mine, inside, priced.actions)
     return decision
 
@@ -230,8 +268,9 @@ class _Clock:
 
     seconds = 0.0
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> "_Clock":
         self.started = time.perf_counter()
+        return self
 
     def __exit__(self, *_: object) -> None:
         self.seconds += time.perf_counter() - self.started

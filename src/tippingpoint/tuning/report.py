@@ -14,6 +14,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from tippingpoint.core.run_reference import RunReference
+from tippingpoint.experiment.decided import of_candidate
 from tippingpoint.experiment.diagnostics import diagnosed
 from tippingpoint.experiment.findings import all_of
 from tippingpoint.experiment.report import about, uplift_heads
@@ -113,16 +114,16 @@ def summary(question: ExperimentSpec, tuned: Tuned, filed: RunReference | None) 
     if front:
         more_of_it = f"; {len(front)} are, see search.html" if len(front) > FRONT else ""
         lines.append(Text(f"* on the front: no other trial is better in one and no worse in the other{more_of_it}."))
-    if filed and filed.registered and not tuned.challenges:
-        lines.append(Text("Registered, but not made challenger: by cross-validation it is worse than its defaults."))
-    elif filed and filed.registered and (tuned.gain.low is None or tuned.gain.low <= 0):
-        lines.append(Text("Registered as challenger, though it cannot be told from its defaults."))
+    if filed and filed.registered:
+        lines += [Text(line) for line in registered_in_words(tuned.gain, tuned.challenges)]
     if tuned.candidate is None:
         lines.append(Text("The winner is filed already; nothing was left to do. More: raise tune.trials."))
     if tuned.put_back:
         lines.append(Text(f"Put in line again, since killed processes held them: {tuned.put_back}."))
     measured: list[RenderableType] = []
+    box: list[RenderableType] = []
     if tuned.candidate is not None:
+        box.append(of_candidate(question, tuned.candidate, filed).render())
         metrics = plain_table("Winner, refitted on train and validation, on test", ["metric", "value"])
         for name in ("roc_auc", "pr_auc", "log_loss", "calibration_slope"):
             metrics.add_row(words(name), interval(tuned.candidate.metrics[name], 3))
@@ -131,6 +132,7 @@ def summary(question: ExperimentSpec, tuned: Tuned, filed: RunReference | None) 
         metrics.add_row(heads[1], interval(tuned.candidate.value.uplift, 3))
         measured.append(metrics)
     return Group(
+        *box,
         *about(question),
         found,
         *measured,
@@ -146,12 +148,23 @@ def in_words(question: ExperimentSpec, tuned: Tuned) -> list[str]:
     objective, family = tuned.objectives[0], tuned.best.family
     told = [f"Gain of {family} over its defaults, cross-validated: {_gain(tuned.gain, objective)}."]
     if tuned.gain.value <= 0:
-        told = [f"Nothing that was tried beats {family}'s defaults."]
+        told.append(f"No trial came out above {family}'s defaults.")
     if tuned.gain_on_test is not None:
         unit = f"{question.economics.currency} per user" if tuned.judged == "value" else tuned.judged
         users = f"{len(question.parts.test):,} test users"
         told.append(f"On {users}, looked at once: {_gain(tuned.gain_on_test, unit)}.")
     return told
+
+
+def registered_in_words(gain: Estimate, challenges: bool) -> list[str]:
+    """What is said of a registered winner that is not told better than its defaults."""
+    if not challenges:
+        low = gain.high is not None and gain.high < 0
+        worse = "it is worse than its defaults" if low else "it comes out below its defaults, inconclusively"
+        return [f"Registered, but not made challenger: by cross-validation {worse}."]
+    if gain.low is None or gain.low <= 0:
+        return ["Registered as challenger, though it cannot be told from its defaults."]
+    return []
 
 
 def _gain(gain: Estimate, objective: str) -> str:

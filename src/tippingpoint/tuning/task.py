@@ -3,12 +3,13 @@
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tippingpoint.config.settings import TuneSettings
+from tippingpoint.config.settings import Tune, TuneSettings
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.redaction import masked
 from tippingpoint.data.users import Users
@@ -19,6 +20,7 @@ from tippingpoint.experiment.valuation import ValuedUsers
 from tippingpoint.models.family import Family
 from tippingpoint.policies.best_action import BestAction
 from tippingpoint.tuning import samplers
+from tippingpoint.tuning.effects import LearntEffects
 from tippingpoint.tuning.folds import Priced, cut, prepare
 from tippingpoint.tuning.objectives import MONEY, cross_validate
 from tippingpoint.tuning.search import digest, threads_each
@@ -44,6 +46,9 @@ def check(settings: TuneSettings, question: ExperimentSpec) -> None:
     for name, family in question.families.items():
         if not family.search:
             raise InputError(f"model.{name}.search", "is empty: there is nothing to try", "Give it ranges or choices.")
+    if question.learners and set(asked.objectives) - set(MONEY):
+        what = f"{' and '.join(asked.objectives)} would not tell how good an effect is"
+        raise InputError("tune.objectives", what, "Type tune.objectives='[value]', what the policy brings.")
     samplers.sampler(asked.sampler, settings.seed)  # here, not in each worker
     if money := set(asked.objectives) & set(MONEY):
         if not question.evidence.measured:
@@ -57,7 +62,7 @@ def check(settings: TuneSettings, question: ExperimentSpec) -> None:
                 f"{' and '.join(sorted(money))} would rest on assumptions: nothing was ever tried on these users",
                 "Take a metric (roc_auc), or data with logged actions.",
             )
-        if isinstance(question.policy, BestAction):
+        if isinstance(question.policy, BestAction) and set(question.families) - set(question.learners):
             raise InputError(
                 "tune.objectives", f"policy {question.policy.name} reads no score", "Take bands, or a metric."
             )
@@ -83,7 +88,22 @@ def digests(settings: TuneSettings, question: ExperimentSpec) -> dict[str, str]:
             "economics": settings.economics.as_written(),
             "evidence": question.evidence.kind,
         }
-    return {name: digest({**shared, "model": part.as_written()}) for name, part in settings.model.items()}
+    return {name: digest({**shared, **_written(settings, question, name)}) for name in question.families}
+
+
+def _written(settings: TuneSettings, question: ExperimentSpec, name: str) -> dict[str, Any]:
+    """The nodes of the config that make a contestant."""
+    if (of := question.learners.get(name)) is None:
+        return {"model": settings.model[name].as_written()}
+    written = settings.model[of.family].as_written(), settings.learner[of.learner].as_written()
+    return dict(zip(("model", "learner"), written, strict=True))
+
+
+def by_value(settings: TuneSettings, question: ExperimentSpec) -> TuneSettings:
+    """The settings with the one objective that effects have, where none but the default was asked for."""
+    if not question.learners or settings.tune.objectives != Tune().objectives:
+        return settings
+    return settings.model_copy(update={"tune": settings.tune.model_copy(update={"objectives": ["value"]})})
 
 
 def prepared(settings: TuneSettings, question: ExperimentSpec, everyone: Users, folder: Path) -> SearchTask:
@@ -91,11 +111,17 @@ def prepared(settings: TuneSettings, question: ExperimentSpec, everyone: Users, 
     asked = settings.tune
     fits = fitted_on(question, everyone)
     fold = cut(everyone, fits, asked.folds, settings.seed)
-    folds = prepare(everyone, fits, fold, question.families, settings.seed, folder)
+    plain = {name: family for name, family in question.families.items() if name not in question.learners}
+    folds = prepare(everyone, fits, fold, plain, settings.seed, folder)
+    lines = partial(question.economics.line, good=everyone.contract.good)
+    known = question.evidence.kind != "logged"
+    learnt = {name: LearntEffects(of.of, everyone, known, lines) for name, of in question.learners.items()}
     priced = _priced(question, everyone, fold) if set(asked.objectives) & set(MONEY) else None
     asks = digests(settings, question)
     baseline = {
-        name: cross_validate(_plain(family), name, folds, asked.objectives, priced, threads_each(1), Silent())
+        name: cross_validate(
+            _plain(family), name, folds, asked.objectives, priced, threads_each(1), Silent(), learnt.get(name)
+        )
         for name, family in question.families.items()
     }
     journals = STUDIES if settings.tracking.log else str(folder / "studies")
@@ -110,6 +136,7 @@ def prepared(settings: TuneSettings, question: ExperimentSpec, everyone: Users, 
         seed=settings.seed,
         threads=threads_each(asked.workers),
         journals=journals,
+        learnt=learnt,
     )
 
 

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import norm
 
-from tippingpoint.config.settings import TuneSettings
+from tippingpoint.config.settings import RESPONSE, TuneSettings
 from tippingpoint.core.run_reference import RunReference
 from tippingpoint.data.users import Users
 from tippingpoint.evaluation import CONTRIBUTIONS
 from tippingpoint.experiment.baselines import with_baselines
 from tippingpoint.experiment.build import fitted_on
 from tippingpoint.experiment.candidate import answer, overview, record, register_candidate
+from tippingpoint.experiment.challenger import challenge_unless_worse
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.models.calibration import refit
 from tippingpoint.offpolicy.contest import contest
@@ -23,7 +24,7 @@ from tippingpoint.offpolicy.value import contest_of_values
 from tippingpoint.reports.markdown import shortened
 from tippingpoint.reports.palette import colour
 from tippingpoint.tracking import backend
-from tippingpoint.tracking.registry import Client, challenge
+from tippingpoint.tracking.registry import Client
 from tippingpoint.tracking.runs import COLOUR, Run
 from tippingpoint.tracking.views import described, leaderboard, seed
 from tippingpoint.tracking.views import tuning as tuning_view
@@ -119,7 +120,11 @@ def measured(
     best = search.best()
     assert best is not None
     own = question.families[best.family]
-    winner = replace(question, families={best.family: own.having(best.parameters)})
+    learners = {name: of for name, of in question.learners.items() if name == best.family}
+    select_by = question.select_by if learners or not question.learners else settings.select_by
+    winner = replace(
+        question, families={best.family: own.having(best.parameters)}, learners=learners, select_by=select_by
+    )
     winner = with_baselines(winner, everyone)
     candidate = answer(winner, best.family, everyone)
     objective = settings.tune.objectives[0]
@@ -145,9 +150,13 @@ def close(
     best, candidate, gain = tuned.best, tuned.candidate, tuned.gain_on_test
     assert candidate is not None
     assert gain is not None
-    part = settings.model[best.family]
+    of = question.learners.get(best.family)
+    family, learner = (best.family, "response") if of is None else (of.family, of.learner)
+    part = settings.model[family]
     chosen = part.model_copy(update={"arguments": {**part.arguments, **best.parameters}})
-    as_run = settings.model_copy(update={"model": {best.family: chosen}})
+    as_run = settings.model_copy(
+        update={"model": {family: chosen}, "learner": {learner: settings.learner.get(learner, RESPONSE)}}
+    )
     model_id = record(candidate, winner, as_run, parent, overview(winner))
     parent.metrics(
         {f"cv/{name}": value for name, value in best.values.items()}
@@ -161,7 +170,7 @@ def close(
     if settings.tracking.register_model:
         version = register_candidate(client, candidate, winner, parent.run_id, model_id)
         if tuned.challenges:
-            challenge(client, version)
+            challenge_unless_worse(client, version, candidate, winner, settings.tracking)
         registered = version.uri
     saved = pages(settings, question, client, parent.experiment, parent.run_id)
     card = client.get_run(parent.run_id).data.tags["mlflow.note.content"]
@@ -199,7 +208,7 @@ def pages(
     """The search's page and the saved views it is looked at in, seeded where they are missing."""
     objective = settings.tune.objectives[0]
     tried = {name: family.search for name, family in question.families.items()}
-    winners = leaderboard(question.select_by, searched=True)
+    winners = leaderboard(question.select_by)
     views = tuning_view(objective, DIRECTIONS[objective] == "maximize", tried), winners
     page = backend.page(f"experiments/{experiment}/runs/{run_id}/artifacts/{REPORT}")
     return {"Report": page} | seed(client, experiment, views)

@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from tippingpoint.core.foreign import as_theirs
 from tippingpoint.core.redaction import masked
 from tippingpoint.models.family import Family
 from tippingpoint.tuning import optuna_internals, recorded_trials, samplers, storages, studies
+from tippingpoint.tuning.effects import LearntEffects
 from tippingpoint.tuning.folds import Folds, Priced
 from tippingpoint.tuning.grids import Grid, grid, within_reach
 from tippingpoint.tuning.objectives import DIRECTIONS, Found, Stopped, cross_validate
@@ -53,6 +54,8 @@ class SearchTask:
         The folder of the journal files.
     baseline
         What cross-validation finds of each family's own parameters.
+    learnt
+        The learner of those families that are the base of one.
     """
 
     families: Mapping[str, Family]
@@ -65,6 +68,7 @@ class SearchTask:
     seed: int
     threads: int
     journals: str = storages.STUDIES
+    learnt: Mapping[str, LearntEffects] = field(default_factory=dict)
 
     def grids(self) -> dict[str, Grid]:
         """The points of each family, where a grid is asked for."""
@@ -193,8 +197,8 @@ def _answer(task: SearchTask, name: str, study: optuna.Study, trial: Trial, stop
 def _found(task: SearchTask, name: str, trial: Trial, stop: Event) -> Found:
     """Cross-validate a trial's parameters and keep what was found with the trial."""
     family = task.families[name].having(recorded_trials.suggest(trial, task.families[name]))
-    watching = _Watching(task, trial, stop)
-    found = cross_validate(family, name, task.folds, task.tune.objectives, task.priced, task.threads, watching)
+    given = task.folds, task.tune.objectives, task.priced, task.threads, _Watching(task, trial, stop)
+    found = cross_validate(family, name, *given, task.learnt.get(name))
     if not np.isfinite(found.objectives()).all():
         raise ValueError(f"an objective is not a number: {found.values}")
     trial.set_user_attr(recorded_trials.FOUND, _told(found, task.baseline[name]))

@@ -9,10 +9,10 @@ from tippingpoint.dashboard import figures
 from tippingpoint.dashboard.scenario import Board, Scenario, as_yaml, board
 from tippingpoint.dashboard.state import plain, session, subject, users
 from tippingpoint.dashboard.tables import frame
-from tippingpoint.experiment.simulation_result import PAIR as BETWEEN
 from tippingpoint.experiment.simulation_result import Simulation
 from tippingpoint.offpolicy.choice import Valued
 from tippingpoint.offpolicy.statistics import Estimate
+from tippingpoint.offpolicy.sufficient_statistics import PAIR as BETWEEN
 from tippingpoint.policies.lint import diff
 from tippingpoint.reports.estimates import evidence_in_words
 
@@ -95,8 +95,7 @@ def _without_model(simulation: Simulation, contestant: str) -> None:
         shown["the registered policy is"] = table["verdict"]
     frame(shown, hide_index=True)
     if table["difference"].notna().any():
-        together = "their intervals hold for all pairs of the contest together (95 %, max-t)"
-        st.caption(f"Differences user by user; {together}.")
+        st.caption("Differences user by user; intervals hold for all pairs of the contest together (95 %, max-t).")
 
 
 def _thousand(of: Estimate | None) -> str:

@@ -85,7 +85,13 @@ def _one(row: int) -> None:
     with right:
         st.subheader("What would move them")
         background = session().once(("background", about.reference), _background)
-        model = Model(about.family, about.decider.classifier, pipeline_of(about.decider.classifier), "")
+        model = Model(
+            about.family,
+            about.decider.classifier,
+            pipeline_of(about.decider.classifier),
+            "",
+            actions=about.decider.of_effects,
+        )
         moves = []
         for code, segment in enumerate(about.policy.segments):
             if segment != decided["segment"]:
@@ -97,6 +103,8 @@ def _one(row: int) -> None:
 
 def clause(policy: Policy, score: float, features: pd.DataFrame) -> str:
     """Which words of a policy put one user, whose features these are, into their segment; empty where it has none."""
+    if policy.reads_effects:
+        return ""
     if isinstance(policy, Bands):
         return _band(policy, score)
     if not isinstance(policy, Rules):

@@ -1,5 +1,6 @@
-"""From events to users: features at a cut-off time from what came before, labels from the horizon after."""
+"""From events to users: features at a cut-off time from what was received before, labels from the horizon after."""
 
+import hashlib
 import re
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, Protocol
@@ -10,7 +11,18 @@ from pydantic import Field, field_validator
 
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.strict import StrictModel
-from tippingpoint.data.events.sql import ANSWER, COUNTED, EXPOSURES, LAST_EVENT, SIGNED_UP, SQL, SUBSCRIBED
+from tippingpoint.data.events.sql import (
+    ANSWER,
+    COUNTED,
+    DUE,
+    EXPOSURES,
+    LAST_EVENT,
+    REACHED,
+    SIGNED_UP,
+    SQL,
+    STILL,
+    SUBSCRIBED,
+)
 from tippingpoint.data.users import Column, FeatureSchema, Users
 
 Outcome = Literal["conversion", "churn"]
@@ -76,6 +88,17 @@ class Definition:
     until: int | None = None
 
     @property
+    def made_by(self) -> dict[str, Any]:
+        """What features of the same name can differ in: these keys of the config, and the SQL, as its digest."""
+        vocabulary = self.vocabulary
+        return {
+            "outcome": self.outcome,
+            "window_days": self.window_days,
+            "vocabulary": {"sign_up": vocabulary.sign_up, "counted": dict(vocabulary.counted)},
+            "sql": hashlib.sha256(SQL.encode()).hexdigest()[:16],
+        }
+
+    @property
     def contract(self) -> FeatureSchema:
         """Columns of the features; which payment states can differ between users depends on the question."""
         counted = list(self.vocabulary.counted)
@@ -95,6 +118,7 @@ class Definition:
         categories = (Column("platform", "category"), Column("country", "category"))
         return FeatureSchema(
             (*(Column(name, "number") for name in names), *categories),
+            made_by=self.made_by,
             outcome="converted" if self.outcome == "conversion" else "churned",
             good=self.outcome == "conversion",
             user_id="user_id",
@@ -111,7 +135,8 @@ class Quality:
     product_orphans: int = 0
     """Events of ids that never signed up nor were joined to one that did."""
     late: int = 0
-    """Events received more than an hour after they happened; counted where they happened."""
+    """Events received more than an hour after they happened; counted where they happened, unless they came after the
+    cut-off."""
     ahead: int = 0
     """Events stated to have happened after they were received; taken to have happened then."""
     joined_ids: int = 0
@@ -199,13 +224,31 @@ def as_users(
     )
 
 
-def query(definition: Definition, ending: str = ANSWER) -> tuple[str, dict[str, Any]]:
+@dataclass(frozen=True)
+class Moment:
+    """Users as of a time: those who came to their cut-off in some time before it, and have not had the outcome since.
+
+    Parameters
+    ----------
+    at
+        Epoch second; nothing that was received later is seen.
+    reached
+        Seconds.
+    """
+
+    at: int
+    reached: int = DAY
+
+
+def query(definition: Definition, ending: str = ANSWER, moment: Moment | None = None) -> tuple[str, dict[str, Any]]:
     """The SQL of a definition, and its parameters; only checked names of features are part of the text.
 
     Parameters
     ----------
     ending
         `ANSWER`, or `COUNTED`, which puts the counts of `Quality` beside each user.
+    moment
+        Whom to give; None: all whose horizon is over.
     """
     vocabulary, window = definition.vocabulary, definition.window_days * DAY
     counted = list(vocabulary.counted)
@@ -219,21 +262,26 @@ def query(definition: Definition, ending: str = ANSWER) -> tuple[str, dict[str, 
         "happened": "customer.subscription.deleted" if churn else "customer.subscription.created",
         **{f"event_{name}": event for name, event in vocabulary.counted.items()},
     }
-    if vocabulary.exposure is not None:
+    exposed = vocabulary.exposure is not None and moment is None
+    if exposed:
         parameters["exposure"] = vocabulary.exposure
-    if definition.until is not None:
+    if moment is not None:
+        parameters |= {"as_of": moment.at, "reached_seconds": moment.reached}
+    elif definition.until is not None:
         parameters["until"] = definition.until
+    due = DUE.format(until="$until" if definition.until is not None else LAST_EVENT)
     count = "COUNT(*) FILTER (WHERE event = $event_{0}) AS {0}"
     ratio = "CAST(b.{0} AS DOUBLE PRECISION) / NULLIF(b.{1}, 0) AS {0}_per_sign_in"
     text = SQL.format(
         anchors=SUBSCRIBED if churn else SIGNED_UP,
-        until="$until" if definition.until is not None else LAST_EVENT,
+        asked=due if moment is None else REACHED,
+        still="" if moment is None else STILL,
         counts=",\n    ".join(count.format(name) for name in counted),
         any_counted=", ".join(f"$event_{name}" for name in counted),
         counted=",\n  ".join(f"COALESCE(b.{name}, 0) AS {name}" for name in counted),
         ratios=",\n  ".join(ratio.format(name, sign_in) for name in counted[1:]) or "1 AS one",
-        exposures=EXPOSURES if vocabulary.exposure is not None else "",
-        variant="x.variant" if vocabulary.exposure is not None else "CAST(NULL AS TEXT)",
-        exposed="JOIN exposures x ON x.user_id = c.user_id" if vocabulary.exposure is not None else "",
+        exposures=EXPOSURES if exposed else "",
+        variant="x.variant" if exposed else "CAST(NULL AS TEXT)",
+        exposed="JOIN exposures x ON x.user_id = c.user_id" if exposed else "",
     )
     return text + ending, parameters

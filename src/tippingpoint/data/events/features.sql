@@ -3,20 +3,21 @@ payments AS (
   FROM (SELECT DISTINCT event_id, type, created, customer, amount FROM payment_events) AS p
   JOIN customers c ON c.customer = p.customer JOIN owners o ON o.id = c.user_id),
 anchors AS ({anchors}),
-cohort AS (  -- who is a user of their own at the cut-off, and whose horizon is over
+cohort AS (  -- who is known as a user of their own at the cut-off, of those who are asked about
   SELECT a.user_id, a.anchor, a.anchor + $window_seconds AS cut_off,
     a.anchor + $window_seconds + $horizon_seconds AS ends
-  FROM anchors a LEFT JOIN links l ON l.alias = a.user_id
-  WHERE a.anchor + $window_seconds + $horizon_seconds <= {until}
+  FROM anchors a JOIN signups u ON u.user_id = a.user_id LEFT JOIN links l ON l.alias = a.user_id
+  WHERE {asked}
+    AND u.since < a.anchor + $window_seconds
     AND (l.since IS NULL OR l.since >= a.anchor + $window_seconds)),
 scope AS (
   SELECT o.id, c.user_id, c.anchor, c.cut_off
   FROM cohort c JOIN owners o ON o.user_id = c.user_id WHERE o.since < c.cut_off),
-seen AS (  -- each event of the window once, at its second since the clock started
+seen AS (  -- each event of the window that was received in time, once, at its second since the clock started
   SELECT s.user_id, e.event, MIN(LEAST(e.time, e.received) - s.anchor) AS moment, MAX(e.seconds) AS seconds,
     COUNT(*) - 1 AS repeats
   FROM product_events e JOIN scope s ON s.id = e.distinct_id
-  WHERE LEAST(e.time, e.received) >= s.anchor AND LEAST(e.time, e.received) < s.cut_off
+  WHERE LEAST(e.time, e.received) >= s.anchor AND COALESCE(e.received, e.time) < s.cut_off
     AND e.event IN ({any_counted})
   GROUP BY s.user_id, e.event, e.insert_id),
 behaviour AS (
@@ -69,4 +70,4 @@ JOIN signups u ON u.user_id = c.user_id
 LEFT JOIN behaviour b ON b.user_id = c.user_id
 LEFT JOIN money m ON m.user_id = c.user_id
 {exposed}
-WHERE COALESCE(m.already, 0) = 0)
+WHERE COALESCE(m.already, 0) = 0{still})

@@ -1,13 +1,18 @@
-links AS (  -- the first user an id was joined to, and since when
+links AS (  -- the first user an id was joined to, and since when that is known
   SELECT alias, user_id, since FROM (
-    SELECT alias, distinct_id AS user_id, LEAST(time, received) AS since,
-      ROW_NUMBER() OVER (PARTITION BY alias ORDER BY LEAST(time, received), distinct_id COLLATE "C") AS place
+    SELECT alias, distinct_id AS user_id, COALESCE(received, time) AS since,
+      ROW_NUMBER() OVER (PARTITION BY alias ORDER BY COALESCE(received, time), distinct_id COLLATE "C") AS place
     FROM product_events WHERE alias IS NOT NULL AND alias <> distinct_id) AS joined
   WHERE place = 1),
-signups AS (
-  SELECT distinct_id AS user_id, MIN(LEAST(time, received)) AS signed_up,
-    MIN(platform COLLATE "C") AS platform, MIN(country COLLATE "C") AS country
+first_signups AS (  -- since when a user is known
+  SELECT distinct_id AS user_id, MIN(COALESCE(received, time)) AS since
   FROM product_events WHERE event = $sign_up GROUP BY distinct_id),
+signups AS (  -- as the event that was received first has it: what comes later changes nothing
+  SELECT f.user_id, f.since, MIN(LEAST(e.time, e.received)) AS signed_up,
+    MIN(e.platform COLLATE "C") AS platform, MIN(e.country COLLATE "C") AS country
+  FROM first_signups f JOIN product_events e ON e.distinct_id = f.user_id
+  WHERE e.event = $sign_up AND COALESCE(e.received, e.time) = f.since
+  GROUP BY f.user_id, f.since),
 owners AS (  -- whose an id is, and since when that is known; chains of up to three joins
   SELECT user_id AS id, user_id, CAST(0 AS BIGINT) AS since FROM signups
   UNION ALL

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Self
 
 import numpy as np
@@ -13,8 +13,9 @@ from pydantic import Field, model_validator
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.data.database import connect, memory, shown
 from tippingpoint.data.events import features
+from tippingpoint.data.events.as_of import users_as_of
 from tippingpoint.data.events.exports import Properties
-from tippingpoint.data.events.features import DAY, Definition, Engine, Outcome, Vocabulary
+from tippingpoint.data.events.features import DAY, Definition, Engine, Moment, Outcome, Vocabulary
 from tippingpoint.data.events.mixpanel import read_mixpanel
 from tippingpoint.data.events.stripe import read_stripe
 from tippingpoint.data.source import Source
@@ -47,6 +48,17 @@ class EventSource(Source):
     @abstractmethod
     def engines(self) -> Iterator[Engine]:
         """What runs SQL over the events, part by part; a user's events are all in one part."""
+
+    def as_of(self, day: date, days: int = 1) -> pl.DataFrame:
+        """Return `user_id`, `cut_off` (UTC) and the features of who came to their cut-off in so many days before a day.
+
+        Raises
+        ------
+        InputError
+            When the day lies before the log, or the log lacks a part that features are made of.
+        """
+        at = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
+        return users_as_of(self.engines(), self.definition, Moment(at, days * DAY))
 
 
 class Events(EventSource):

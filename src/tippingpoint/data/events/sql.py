@@ -14,11 +14,21 @@ def _read(name: str) -> str:
 
 
 # LEAST(time, received) is when an event happened: a clock that runs ahead is set back to when the event was
-# received. (One that runs behind cannot be told from an event that came late.)
+# received. (One that runs behind cannot be told from an event that came late.) COALESCE(received, time) is since when
+# it is known: what comes late may date back, but is not seen at a cut-off before it came.
 OWNERS = _read("owners")
 SIGNED_UP = "SELECT user_id, signed_up AS anchor FROM signups"
 SUBSCRIBED = """SELECT user_id, MIN(created) AS anchor FROM payments
   WHERE type = 'customer.subscription.created' AND since <= created GROUP BY user_id"""
+DUE = "a.anchor + $window_seconds + $horizon_seconds <= {until}"
+"""Of training: whose horizon is over."""
+REACHED = """a.anchor + $window_seconds <= $as_of
+    AND a.anchor + $window_seconds > $as_of - $reached_seconds"""
+"""As of a day: who came to their cut-off in the time before it..."""
+STILL = """
+  AND NOT EXISTS (SELECT 1 FROM payments p
+    WHERE p.user_id = c.user_id AND p.type = $happened AND p.created < $as_of AND p.since < $as_of)"""
+"""...and has not had the outcome since."""
 LAST_EVENT = """(SELECT GREATEST(MAX(LEAST(time, received)),
     (SELECT MAX(created) FROM payment_events)) FROM product_events)"""
 EXPOSURES = _read("exposures")
@@ -26,6 +36,11 @@ SQL = f"WITH{OWNERS},{_read('features')}"
 ANSWER = """
 SELECT * FROM answer ORDER BY user_id COLLATE "C"
 """
+
+SPAN = "SELECT MIN(COALESCE(received, time)) AS first, MAX(COALESCE(received, time)) AS last FROM product_events"
+NAMES = "SELECT DISTINCT event FROM product_events"
+DAYS = """SELECT (LEAST(time, received) - MOD(LEAST(time, received), 86400)) / 86400 AS day, COUNT(*) AS events
+FROM product_events GROUP BY day"""
 
 # Counted in the same statement, for whose an id is is half of the work. Names with _ in front: no feature has one.
 COUNTED = f",{_read('counted')}\n"

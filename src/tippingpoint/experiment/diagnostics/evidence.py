@@ -242,8 +242,9 @@ def heavy_weights(arms: Mapping[str, tuple[float, float]]) -> Found | None:
     "TP306",
     "warning",
     "repeated group",
-    what="Columns that are like an id, and in which rows repeat, where data.group names none.",
-    threshold="any",
+    what="Columns that are like an id, and in which rows repeat; and columns of which each value's users all got the"
+    " same action; where data.group names none.",
+    threshold="any; of the latter, what chance would do in less than one of a million tables",
     why="Rows of one household or account are no independent users: intervals that take them for such are too narrow,"
     " and one of them in train tells of another on test.",
     remedy="",
@@ -254,10 +255,16 @@ def repeated_groups(users: Users) -> Found | None:
         return None
     values = {name: DISTINCT.search(why) for name, why in users.contract.dropped.items() if names_id(name)}
     shared = [name for name, of in values.items() if of is not None and int(of[1].replace(",", "")) < len(users)]
-    if not shared:
+    together = users.contract.together
+    if not shared and not together:
         return None
-    said = f"Several rows share one {named(shared)}: if they belong together they are no independent users."
-    return Found(said, {"columns": shared}, f"If so: {override('data.group', shared[0])}.")
+    said = [f"Several rows share one {named(shared)}: if they belong together they are no independent users."]
+    said = said if shared else []
+    if together:
+        each = [f"each of {values:,} values of {name}" for name, values in together.items()]
+        said.append(f"Of {named(each)} all users got the same action: it was given to them together.")
+    remedy = f"If so: {override('data.group', next(iter(together), shared[0] if shared else ''))}."
+    return Found(" ".join(said), {"columns": list(dict.fromkeys([*together, *shared]))}, remedy)
 
 
 @diagnostic(
@@ -319,7 +326,7 @@ def chances_unknown(kind: Kind) -> Found | None:
     "warning",
     "uplift inconclusive",
     what="The 95 % interval of the policy's uplift on test.",
-    threshold="it reaches 0",
+    threshold="it reaches 0, or lies below",
     why="That the policy brings money at all is then not shown.",
     remedy="Bring more users, or a policy that acts where more is at stake.",
 )
@@ -327,4 +334,7 @@ def inconclusive_uplift(uplift: Estimate) -> Found | None:
     """Whether the uplift may be nothing."""
     if uplift.low is None or uplift.low > 0:
         return None
-    return Found(f"That the policy brings money is inconclusive: {interval(uplift, 3)} per user.", {"low": uplift.low})
+    said = f"That the policy brings money is inconclusive: {interval(uplift, 3)} per user."
+    if uplift.high is not None and uplift.high < 0:
+        said = f"The policy loses money: {interval(uplift, 3)} per user."
+    return Found(said, {"low": uplift.low, "high": uplift.high})

@@ -77,7 +77,7 @@ def at_a_glance(users: Users, score: np.ndarray) -> Iterator[Finding | None]:
     "warning",
     "does not rank",
     what="The 95 % interval of the ROC AUC on test.",
-    threshold="it holds 0.5",
+    threshold="it holds 0.5, or lies below",
     why="Scores that may be as good as a draw give cut-offs nothing to hold on to.",
     remedy="Bring columns that tell the outcome, or more users; do not act on these scores.",
 )
@@ -86,6 +86,8 @@ def does_not_rank(area: Estimate) -> Found | None:
     if area.low is None or area.low > 0.5:
         return None
     said = f"Scores may rank users no better than chance: ROC AUC {interval(area, 3)}."
+    if area.high is not None and area.high < 0.5:
+        said = f"Scores rank users the wrong way round: ROC AUC {interval(area, 3)}."
     return Found(said, {"roc_auc": area.value, "low": area.low, "high": area.high})
 
 
@@ -181,6 +183,8 @@ def no_better_than_a_column(column: str, gain: Estimate | None) -> Found | None:
     if gain is None or gain.low is None or gain.low > 0:
         return None
     said = f"It may rank no better than {column} alone ({gain.value:+.3f} ROC AUC, at least {gain.low:+.3f})."
+    if gain.high is not None and gain.high < 0:
+        said = f"It ranks worse than {column} alone ({gain.value:+.3f} ROC AUC, at most {gain.high:+.3f})."
     return Found(said, {"gain": gain.value, "low": gain.low})
 
 

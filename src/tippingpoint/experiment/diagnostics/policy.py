@@ -51,15 +51,17 @@ class Decided:
 
     @classmethod
     def of(cls, policy: Policy, users: Users, score: np.ndarray) -> "Decided":
-        """Decide for n users at (n,) scores."""
-        code = policy.segment(score, users.features)
+        """Decide for n users, of what a model gives of them."""
+        code = policy.assign(score, users.features)
         sizes = np.bincount(code, minlength=len(policy.segments)).tolist()
-        of_scores = reads(policy, users.features)
+        of_scores = policy.reads_effects or reads(policy, users.features)
         return cls(policy, dict(zip(policy.segments, sizes, strict=True)), of_scores, users.contract.good)
 
 
 def reads(policy: Policy, features: pd.DataFrame) -> bool:
     """Whether some score puts a user of the first of these into another segment than some other score."""
+    if policy.reads_effects:
+        return False
     features = features.head(PROBED)
     first = policy.segment(np.zeros(len(features)), features)
     others = (policy.segment(np.full(len(features), score), features) for score in PROBES)

@@ -1,0 +1,59 @@
+"""What a simulation comes to: ship, do not ship or test first."""
+
+from tippingpoint.core.overrides import override
+from tippingpoint.core.run_reference import RunReference
+from tippingpoint.experiment.decision import Case, Decision, Word, decide, signed
+from tippingpoint.experiment.simulation_result import EVERYONE, NONE, Simulation
+from tippingpoint.offpolicy.sufficient_statistics import PAIR
+
+
+def of_simulation(simulation: Simulation, filed: RunReference | None) -> Decision:
+    """The decision on what is shown first: the leader, where one was chosen."""
+    first = simulation.first
+    uplift = {name: row["uplift_per_user"] for name, row in simulation.values.items()}
+    simpler = {name: of for name, of in uplift.items() if name.startswith(EVERYONE) and name != NONE}
+    return decide(
+        Case(
+            what=" under ".join(first.split(PAIR, 1)),
+            contestant=first,
+            kind=simulation.kind,
+            vetoed=simulation.vetoed,
+            uplift=uplift[first],
+            unit=f"{simulation.currency} per user",
+            simpler=simpler,
+            contrasts=simulation.verdicts,
+            ranking=_leads(simulation),
+            following=_following(simulation, filed),
+        )
+    )
+
+
+def _leads(simulation: Simulation) -> str:
+    """Which contestant was chosen, and what the best cut-offs bring where they were chosen on other users."""
+    if simulation.leader is None:
+        return ""
+    led = f"Of the models' policies {simulation.leader} brings most on validation."
+    best = simulation.cut_offs()
+    if best is None or best.choice is None or best.choice.honest.cuts is None:
+        return led
+    honest = best.choice.honest
+    cuts = " and ".join(f"{cut:.3f}" for cut in honest.cuts or ())
+    return f"{led} With {best.model}'s cut-offs {cuts}, chosen there, it would be {signed(honest.uplift)} on test."
+
+
+def _following(simulation: Simulation, filed: RunReference | None) -> dict[Word, str]:
+    models = simulation.gathered.about["models"]
+    registered = models.get(simulation.first.split(PAIR)[0], {}).get("registered")
+    following: dict[Word, str] = {}
+    if registered:
+        version = override("model", registered)
+        following = {
+            "Ship": f"tippingpoint promote {version}",
+            "Test first": f"tippingpoint score {version} holdout=0.1 …",
+        }
+    if simulation.vetoed:
+        following["Test first"] = f"tippingpoint diagnostics {simulation.vetoed[0]}"
+    if filed is not None:
+        anew = override("models", [filed.run_id])
+        following["Do not ship"] = f"tippingpoint simulate {anew} policies='[top_fraction,best_action]'"
+    return following
