@@ -75,7 +75,7 @@ def at_shares(binding: BindingUsers, policy: Policy, score: np.ndarray, other: n
     """
     if not isinstance(policy, Bands) or isinstance(policy, ShareBands):
         return binding.bind(policy, other)
-    code = policy.segment(score, binding.validation.features)
+    code = policy.assign(score, binding.validation.features)
     shares = [float((code > k).mean()) for k in range(len(policy.cuts))]
     cuts = tuple(lowest_cut(other, share)[0] for share in shares)
     return policy.model_copy(update={"cuts": cuts, "cut_belongs": ("above",) * len(cuts)})

@@ -66,7 +66,7 @@ def lint(
         return Lint(remarks, pd.DataFrame())
     at_hand = np.zeros(len(features)) if score is None else score
     if isinstance(policy, Rules):
-        remarks += _rules(policy, features, at_hand)
+        remarks += _rules(policy, features, policy.axis(at_hand))
     counts = np.bincount(policy.assign(at_hand, features), minlength=len(policy.segments))
     axis = policy.axis(at_hand) if isinstance(policy, Bands) else np.zeros(1)
     reached = _reached(policy, counts, (float(axis.min()), float(axis.max())))

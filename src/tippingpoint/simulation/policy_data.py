@@ -26,6 +26,8 @@ class PolicyData:
     score: np.ndarray | None
     on_validation: np.ndarray | None
     seed: int
+    actions: tuple[str, ...] | None = None
+    """Of a model that predicts effects those it was fitted on, in order."""
 
     def bind(self, policy: Policy) -> Policy:
         """Fix what the policy learns; without a score only where it needs none."""
@@ -33,7 +35,9 @@ class PolicyData:
         if self.on_validation is None and policy.reads_score:
             return policy
         score = np.zeros(len(parts.validation)) if self.on_validation is None else self.on_validation
-        return BindingUsers.of(parts.train, parts.validation, self.economics, self.seed).bind(policy, score)
+        return BindingUsers.of(parts.train, parts.validation, self.economics, self.seed).bind(
+            policy, score, self.actions
+        )
 
     @property
     def given(self) -> dict[str, int] | None:
@@ -55,9 +59,10 @@ def policy_data(settings: PolicySettings) -> PolicyData:
     economics = settings.economics.build(Economics, "economics")
     users = settings.data.build(Source, "data").load()
     parts = split(users, settings.split)
-    score = on_validation = None
+    score = on_validation = actions = None
     if settings.model is not None:
         client = backend.connect(writing=False)
         model = load(client, find(client, settings.model)[0])
+        actions = model.actions
         score, on_validation = score_users(model.name, model, users), score_validation(model.name, model, users, parts)
-    return PolicyData(users, parts, economics, score, on_validation, settings.seed)
+    return PolicyData(users, parts, economics, score, on_validation, settings.seed, actions)
