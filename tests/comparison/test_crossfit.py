@@ -69,17 +69,17 @@ def test_one_split_alone_says_nothing_of_folds() -> None:
     assert "repeats" not in answer
 
 
-@pytest.mark.parametrize("policy", [Bands(), BestAction()])
+@pytest.mark.parametrize(("policy", "effects"), [(Bands(), False), (Bands(), True), (BestAction(), False)])
 def test_each_user_is_held_out_once_and_two_folds_learn_from_each_other_only_where_that_is_harmless(
-    policy: Any,
+    policy: Any, effects: bool
 ) -> None:
-    folds = Folds.of(policy)
+    folds = Folds.of(policy, effects)
     fold = np.arange(folds.number)
     seen = np.array([np.logical_or(*roles(fold, k, folds.number, folds.others)[:2]) for k in fold])
     assert (np.array([roles(fold, k, folds.number, folds.others)[2] for k in fold]) == np.eye(folds.number)).all()
     assert not seen.diagonal().any()
     assert (seen.sum(axis=1) == folds.others).all()
-    assert (seen & seen.T).any() == (not policy.chosen_by_outcomes)
+    assert (seen & seen.T).any() == (not (policy.chosen_by_outcomes or effects))
 
 
 def test_folds_keep_groups_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

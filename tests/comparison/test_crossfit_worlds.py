@@ -20,7 +20,7 @@ def test_intervals_on_all_users_cover_what_the_folds_bring(kind: str, households
     benchmark = runpy.run_path(str(BENCHMARK), run_name="crossfit")
     folds = next(folds for name, folds, promised in benchmark["CELLS"] if name == kind and promised)
     found = benchmark["study"](benchmark["World"](0.0, households), kind, folds, 1500, 0, range(WORLDS))
-    covered, ratio, least = found[:, 0].mean(), np.nanmedian(found[:, 3]), benchmark["LEAST"]
-    assert found[:, 4].all()
-    assert covered > least - 3 * np.sqrt(least * (1 - least) / WORLDS)
-    assert 2.0 < ratio < 2.5
+    given, least = found[:, 4] == 1, benchmark["LEAST"]
+    assert given.mean() > 0.8  # where no fold acts on anyone, or expects too few outcomes, there is none
+    assert found[given, 0].mean() > least - 3 * np.sqrt(least * (1 - least) / given.sum())
+    assert 2.0 < np.nanmedian(found[given, 3]) < 2.5

@@ -71,10 +71,12 @@ ALLOWED: tuple[Allowed, ...] = (
     Allowed(r"compare.*\.(leaderboard|verdicts)(\..*)?", None, None, WITHOUT_MODEL),
     Allowed(r"(promote|history).*checks\.value\.figures\.over .*", None, "told", WITHOUT_MODEL),
     Allowed(r"history.*checks\.value\.said", None, None, WITHOUT_MODEL),
+    Allowed(r"promote.*checks\.value\.figures\.(difference|changed).*", None, None, WITHOUT_MODEL),
     Allowed(r"simulate.*\.(outcome_rate|unused|assumption)", None, "said", UNUSED),
     Allowed(r"runs\..*\.artifacts\[\]", None, "findings.json", KEPT),
     Allowed(r".*pr_auc\.(se|low|high)", None, None, FEW_OUTCOMES),
     Allowed(r"runs\..*\.metrics\[\]", "of a PR AUC of few outcomes", None, FEW_OUTCOMES),
+    Allowed(r"runs\..*\.metrics\[\]", None, "a PR AUC without an interval", FEW_OUTCOMES),
     Allowed(r"(runs|registered)\..*\.tags\[\]", None, "diagnostics, veto.CODE, accepted.CODE", DIAGNOSED),
 )
 """Intended differences: where, what it was, what it became, and why."""

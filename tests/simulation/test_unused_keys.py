@@ -4,11 +4,14 @@ from types import SimpleNamespace
 
 import pytest
 
+from tests.simulation.simulations import drawn
 from tippingpoint.config.compose import compose, option
 from tippingpoint.config.settings import SimulateSettings
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.strict import Component
 from tippingpoint.policies.policy import Policy
+from tippingpoint.policies.rules import Rules
+from tippingpoint.simulation.job import simulate
 from tippingpoint.simulation.unused_keys import refuse_idle_budget, unused
 
 MEASURED = {"kind": "experiment", "per_user_prices": False}
@@ -61,3 +64,23 @@ def test_a_response_that_is_stated_and_measured_is_said() -> None:
     assert said.startswith("economics.actions.discount_10.assumed_response: not used")
     assumed = SimpleNamespace(about=MEASURED | {"kind": "assumed"})
     assert unused(asked, policies("intent_bands"), assumed) == ()
+
+
+@pytest.mark.usefixtures("simulated")
+def test_a_policy_that_reads_no_score_is_one_row_of_the_contest_and_one_sentence(compared: tuple) -> None:
+    rules = Rules(
+        name="often",
+        rules=[{"segment": "often", "when": "sessions_7d > 5"}],
+        otherwise="seldom",
+        actions={"often": "checkout_prompt", "seldom": "none"},
+    )
+    words = ["cuts=40", f"models=[{compared[0].filed.run_id}]", "tracking.log=false"]
+    result = simulate(SimulateSettings.from_config(compose("simulate", words)), [rules])
+    contested = {name for v in result.simulation.verdicts for name in (v.first, v.second)}
+    assert len([name for name in contested if name.endswith("· often")]) == 1
+    assert len([name for name in contested if name.endswith("· intent_bands")]) == 3
+    shown = drawn(result)
+    assert shown.count("often, any model") == 1
+    assert shown.count("often reads no score") == 1
+    for model in result.simulation.gathered.scored:  # whichever of them is asked of
+        assert result.simulation.without_model(f"{model} · often")["difference"].notna().all()

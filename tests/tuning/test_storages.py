@@ -5,9 +5,9 @@ from pathlib import Path
 import optuna
 import pytest
 
-from tests.tuning.forests import complete, go_on, opened
+from tests.tuning.forests import FAMILY, complete, go_on, opened
 from tippingpoint.core.errors import OutsideError
-from tippingpoint.tuning import storages
+from tippingpoint.tuning import storages, studies
 
 
 def test_a_storage_that_does_not_answer_is_said() -> None:
@@ -16,6 +16,14 @@ def test_a_storage_that_does_not_answer_is_said() -> None:
     with pytest.raises(OutsideError) as caught:
         storages.open_storage("postgresql://nobody:secret@127.0.0.1:1/none")
     assert "secret" not in str(caught.value)
+
+
+def test_a_trial_of_a_study_in_a_database_is_asked_for_without_a_warning(
+    postgres: str, recwarn: pytest.WarningsRecorder
+) -> None:
+    study = optuna.create_study(storage=storages.open_storage(postgres))
+    assert studies.claim(study, 1, ("here", "lease"), FAMILY) is not None
+    assert not [str(one.message) for one in recwarn if "Heartbeat" in str(one.message)]
 
 
 @pytest.mark.parametrize("tail", [b'{"op_code":4,"worker_id":"x', b"\0\0\0\0", b'{"op_code":\n'])

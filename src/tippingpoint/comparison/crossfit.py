@@ -7,11 +7,12 @@ but those of g, π_g and the error of fold f are fixed, and the mean error of fo
 fitted on the other's fold, their errors hang together through what both learnt of the same noise:
 
 - a policy whose models predict outcomes, with cut-offs that are written or follow the scores, learns the noise of an
-  outcome, not that of the contrast of two actions, which is what uplift is made of: the plain interval covers;
-- one that chooses actions by what came of them (`Policy.chosen_by_outcomes`) learns exactly that noise: the plain
-  interval covers 88 to 93 % (`benchmarks/crossfit.py`). Its folds go round: each policy is fitted on the next to half
-  of the folds that stand before it, so that of two folds at most one is fitted on the other, and the plain interval
-  covers.
+  outcome. That of the contrast of two actions, which uplift is made of, has a covariance with it of σ²(y | a) less
+  σ²(y | none), next to nothing: the plain interval covers;
+- one that chooses actions by what came of them (`Policy.chosen_by_outcomes`) learns exactly the noise of the contrast:
+  the plain interval covers 88 to 93 % (`benchmarks/crossfit.py`). Its folds stand in a ring: each policy is fitted on
+  the next to half of the folds that stand before its own, so that of two folds at most one is fitted on the other, and
+  the plain interval covers.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import groupby
+from operator import itemgetter
 from typing import Protocol
 
 from joblib import Parallel, delayed  # type: ignore[import-untyped]  # it ships no types
@@ -59,9 +61,10 @@ def refit(
                 missing.append((name, family))
 
     def units() -> Iterator[Callable[[], Decided]]:
-        for name, family in missing:
+        for name, of in groupby(missing, key=itemgetter(0)):
             parts = sides[name]()
-            yield delayed(decide)(replace(question, parts=parts, users=parts.test, source=None), family)
+            on_sides = replace(question, parts=parts, users=parts.test, source=None)  # its effect learners share parts
+            yield from (delayed(decide)(on_sides, family) for _, family in of)
 
     done = Parallel(n_jobs=workers, return_as="generator", pre_dispatch="n_jobs")(units())
     for (name, family), decided in zip(missing, done, strict=True):

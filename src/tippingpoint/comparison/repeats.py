@@ -73,7 +73,7 @@ class Repeats:
         table = self.table().to_dict("records")
         of = next(row for row in table if row["model"] == family)
         where = f"{of[f'{self.uplift}_smallest']:+.3f} to {of[f'{self.uplift}_largest']:+.3f} {currency} per user"
-        said = f"Over {self.splits} further splits"
+        said = f"Over {self.splits} further split{'' if self.splits == 1 else 's'}"
         if len(table) == 1:
             return f"{said} the uplift of {family} is {where}."
         said += f" {family} is chosen on validation in {of['chosen_in']}"

@@ -11,6 +11,7 @@ import pandas as pd
 from rich.console import RenderableType
 
 from tippingpoint.comparison import two_runs_page
+from tippingpoint.comparison.two_runs_found import Side, TwoRuns
 from tippingpoint.config.settings import CompareRunsSettings, SimulateSettings
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.strict import Component
@@ -18,15 +19,15 @@ from tippingpoint.data.model_output import probability
 from tippingpoint.data.splits import Parts
 from tippingpoint.data.users import Users
 from tippingpoint.economics import Economics
-from tippingpoint.evaluation import CONTRIBUTIONS, LOWER_IS_BETTER
-from tippingpoint.experiment.by_share import Steps, by_share
+from tippingpoint.evaluation import CONTRIBUTIONS
+from tippingpoint.experiment.by_share import by_share
 from tippingpoint.experiment.collect import score_users, users_of
-from tippingpoint.experiment.diagnostics import Chosen, Findings, evidence
+from tippingpoint.experiment.diagnostics import Chosen, evidence
 from tippingpoint.experiment.evidence import kind_of, log_of
 from tippingpoint.experiment.revaluation import only
 from tippingpoint.experiment.valuation import ValuedUsers
 from tippingpoint.offpolicy.cells import Line, gather, grid, outcomes
-from tippingpoint.offpolicy.statistics import Estimate, mean
+from tippingpoint.offpolicy.statistics import mean
 from tippingpoint.offpolicy.sufficient_statistics import MONEY
 from tippingpoint.policies.policy import Policy
 from tippingpoint.reports.progress import progress
@@ -40,85 +41,9 @@ CUTS = 80
 """Cut-offs of the grid that uplift curves are read off."""
 
 
-@dataclass(frozen=True)
-class Side:
-    """One of the two.
-
-    Parameters
-    ----------
-    name
-        As it was typed.
-    score, decision
-        What its model gives of the n test users, and (n,) codes of the actions its own policy gives them.
-    curves
-        Money and outcomes by share treated, as runs file them.
-    shares
-        Share of mean |SHAP| by column, as its run has them.
-    """
-
-    name: str
-    run: StoredRun
-    model: LoadedModel
-    policy: Policy
-    score: np.ndarray
-    decision: np.ndarray
-    curves: Steps
-    shares: Mapping[str, float]
-
-    @property
-    def label(self) -> str:
-        """What pages call it."""
-        return f"{self.name} ({self.run.info.run_name})" if self.name.startswith("models:/") else self.run.info.run_name
-
-
 @dataclass(frozen=True, repr=False)
-class TwoRunsResult(Result):
-    """What differs between two runs.
-
-    Parameters
-    ----------
-    differing
-        One row a key of their configs that differs.
-    metrics
-        Paired difference of each metric on the same test users, the second less the first.
-    value
-        What the second's policy brings more than the first's, money per user, each with its own scores; None where
-        evidence is assumed.
-    movement
-        One row a pair of actions, for users whose action changes: how many, and what that brings in all.
-    """
-
-    first: Side
-    second: Side
-    kind: str
-    currency: str
-    users: int
-    differing: pd.DataFrame
-    metrics: dict[str, Estimate]
-    value: Estimate | None
-    movement: pd.DataFrame
-    findings: Findings
-    page: str = ""
-
-    @property
-    def changed(self) -> int:
-        """Users whose action changes."""
-        return int(self.movement["users"].sum()) if len(self.movement) else 0
-
-    def to_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
-        return {
-            "first": self.first.run.info.run_id,
-            "second": self.second.run.info.run_id,
-            "evidence": self.kind,
-            "users": self.users,
-            "users_with_another_action": self.changed,
-            "differing": self.differing.to_dict("records"),
-            "metrics": {name: vars(of) for name, of in self.metrics.items()},
-            "value_per_user": None if self.value is None else vars(self.value),
-            "movement": self.movement.to_dict("records"),
-            "page": self.page or None,
-        }
+class TwoRunsResult(TwoRuns, Result):
+    """What differs between two runs, ready to be shown."""
 
     def render(self) -> RenderableType:
         """One screen for a terminal."""
@@ -253,10 +178,3 @@ def _movement(one: Side, other: Side, actions: tuple[str, ...], gain: np.ndarray
                 )
     found = pd.DataFrame(rows, columns=["from", "to", "users", "gain"])
     return found.sort_values("users", ascending=False, ignore_index=True)
-
-
-def better(metric: str, difference: Estimate) -> str:
-    """`better`, `worse` or `inconclusive`: what a paired difference says of the second."""
-    if difference.low is None or difference.high is None or difference.low <= 0 <= difference.high:
-        return "inconclusive"
-    return "better" if (difference.value > 0) != (metric in LOWER_IS_BETTER) else "worse"

@@ -2,11 +2,12 @@
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from tippingpoint.comparison.two_runs_found import Side, TwoRuns, better
 from tippingpoint.experiment.diagnostics import diagnosed
 from tippingpoint.reports.console import pages, plain_table
 from tippingpoint.reports.estimates import interval
@@ -16,11 +17,9 @@ from tippingpoint.reports.palette import COLOURS
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.provenance import provenance
 from tippingpoint.tracking.registry import Client
+from tippingpoint.tracking.runs import Run
 from tippingpoint.tracking.runs import run as tracked
 from tippingpoint.tracking.tags import DATA, JOB
-
-if TYPE_CHECKING:
-    from tippingpoint.comparison.two_runs import Side, TwoRunsResult
 
 PAGE = "two_runs.html"
 HEIGHT = 380
@@ -29,10 +28,8 @@ LISTED = 40
 """Keys of the configs that a terminal lists."""
 
 
-def said(found: "TwoRunsResult") -> list[str]:
+def said(found: TwoRuns) -> list[str]:
     """What it comes to, a sentence a line."""
-    from tippingpoint.comparison.two_runs import better
-
     words = [f"{name} {interval(of, 4)} ({better(name, of)})" for name, of in found.metrics.items()]
     lines = [
         f"{found.second.label} less {found.first.label}, paired on {found.users:,} test users: {', '.join(words)}."
@@ -45,7 +42,7 @@ def said(found: "TwoRunsResult") -> list[str]:
     return lines
 
 
-def summary(found: "TwoRunsResult") -> RenderableType:
+def summary(found: TwoRuns) -> RenderableType:
     """One screen."""
     table = plain_table("What differs", ["key", "first", "second"])
     for row in found.differing.head(LISTED).to_dict("records"):
@@ -59,7 +56,7 @@ def summary(found: "TwoRunsResult") -> RenderableType:
     return Group(table, moved, *map(Text, said(found)), *diagnosed(found.findings), *where)
 
 
-def page(found: "TwoRunsResult") -> str:
+def page(found: TwoRuns) -> str:
     """One HTML page that loads nothing from anywhere."""
     figures = _uplift(found) | {"shap": _shap(found)}
     if not found.first.shares and not found.second.shares:
@@ -77,7 +74,7 @@ def page(found: "TwoRunsResult") -> str:
     )
 
 
-def _uplift(found: "TwoRunsResult") -> dict[str, Figure]:
+def _uplift(found: TwoRuns) -> dict[str, Figure]:
     """Uplift by share treated, a figure an action; both on one axis."""
     figures: dict[str, Figure] = {}
     names = [key for key in found.first.curves if key.endswith("/uplift_per_user") and key in found.second.curves]
@@ -91,7 +88,7 @@ def _uplift(found: "TwoRunsResult") -> dict[str, Figure]:
     return figures
 
 
-def _band(side: "Side", key: str, hue: str) -> list[dict[str, Any]]:
+def _band(side: Side, key: str, hue: str) -> list[dict[str, Any]]:
     steps, values = side.curves[key]
     order = steps.argsort(kind="stable")
     line = {"type": "scatter", "mode": "lines", "x": steps[order].tolist(), "y": numbers(values[order], 6)}
@@ -103,7 +100,7 @@ def _band(side: "Side", key: str, hue: str) -> list[dict[str, Any]]:
     return marks
 
 
-def _shap(found: "TwoRunsResult") -> Figure:
+def _shap(found: TwoRuns) -> Figure:
     """Shares of mean |SHAP| side by side."""
     columns = list(dict.fromkeys([*found.first.shares, *found.second.shares]))
     columns.sort(key=lambda c: found.first.shares.get(c, 0) + found.second.shares.get(c, 0))
@@ -117,7 +114,7 @@ def _shap(found: "TwoRunsResult") -> Figure:
     return {"data": data, "layout": drawn}
 
 
-def record(client: Client, found: "TwoRunsResult") -> str:
+def record(client: Client, found: TwoRuns) -> str:
     """File the page in a run of its own, linked from both; returns its address."""
     one, other = found.first, found.second
     name = f"{one.run.info.run_name} beside {other.run.info.run_name}"
@@ -138,9 +135,12 @@ def record(client: Client, found: "TwoRunsResult") -> str:
     return address
 
 
-def _link(client: Client, side: "Side", link: str) -> None:
+def _link(client: Client, side: Side, link: str) -> None:
     """Put a link at the end of what a run's description says first, once."""
     note = client.get_run(side.run.info.run_id).data.tags.get(NOTE, "")
     lines = [line for line in note.split("\n") if not line.startswith(link.partition("]")[0])]
     kept = "\n".join(lines).strip()
-    client.set_tag(side.run.info.run_id, NOTE, shortened(f"{link}\n\n{kept}", "run"))
+    last = f"{kept}\n\n{link}"
+    first = shortened(f"{link}\n\n{kept}", "run")
+    run = Run(client, side.run.info.experiment_id, side.run.info.run_id)
+    run.tags({NOTE: last if shortened(last, "run") == last else first})

@@ -10,7 +10,7 @@ from tippingpoint.experiment.collect import score_users
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.offpolicy.statistics import Estimate, mean
 from tippingpoint.tracking.deciders import load_decider
-from tippingpoint.tracking.promotion import aliases
+from tippingpoint.tracking.promotion import aliases, tag_version
 from tippingpoint.tracking.registry import CHALLENGER, Client, Version, challenge
 
 
@@ -31,7 +31,7 @@ def challenge_unless_worse(
             typed = "tracking.challenger=always gives it to the newest whatever it is"
             print(f"{version.uri} is no challenger: {worse} than {at}, which stays it; {typed}.", file=sys.stderr)
             why = f"{worse} than version {before}"
-            client.set_model_version_tag(version.name, version.version, "no_challenger", why)
+            tag_version(client, version.name, version.version, "no_challenger", why)
             return
     challenge(client, version)
 

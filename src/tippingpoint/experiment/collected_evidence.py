@@ -138,7 +138,7 @@ class PartEvidence:
         kept
             By model what was found of it on these users where it was fitted; None: what its scores tell is found anew.
         """
-        valued, log = self.valued, self.log
+        valued, log, told = self.valued, self.log, set[str]()
         for model, policies in bound.items():
             known = kept.get(model)
             anew = model_findings.at_a_glance(valued.users, probability(scores[model])) if known is None else known
@@ -153,7 +153,10 @@ class PartEvidence:
                     weights = evidence.Weights.of(log, codes, slope, estimated, valued.evidence.group)
                     yield from chosen.settle(evidence.of_weights(weights), of)
                 decided = policy_findings.Decided.of(policy, valued.users, scores[model])
-                yield from chosen.settle(policy_findings.of_policy(decided), of)
+                found = [f for f in policy_findings.of_policy(decided) if f is not None]
+                again = [f for f in found if f.code == policy_findings.READS_NO_SCORE and name in told]
+                yield from chosen.settle((f for f in found if f not in again), of)
+                told.add(name)
 
     def decide(
         self, bound: Mapping[str, Mapping[str, Policy]], scores: Mapping[str, np.ndarray], best: bool

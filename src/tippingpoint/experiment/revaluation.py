@@ -64,7 +64,9 @@ def price(gathered: SufficientStatistics, asked: SimulationRequest) -> Simulatio
     coefficients = _contestants(test, line, first, actions, usable(economics, actions))
     verdicts = []
     if measured:
-        verdicts = contest_of_cells(test.cells, coefficients, np.random.default_rng([asked.seed, 5]))
+        again = _again(test.decisions, first)
+        contested = {name: of for name, of in coefficients.items() if name not in again}
+        verdicts = contest_of_cells(test.cells, contested, np.random.default_rng([asked.seed, 5]))
     no_model = [v for v in verdicts if any(of.startswith(EVERYONE) for of in (v.first, v.second))]
     unit = f"{economics.currency} per user"
     found = asked.chosen.settle([better_without_a_model(first, no_model, unit)], first)
@@ -126,6 +128,15 @@ def _decision(about: Mapping[str, Any], joint: Joint, name: str) -> np.ndarray |
     if name in actions:
         return np.full(len(joint.cells.count), actions[name])
     return joint.decisions.get(name)
+
+
+def _again(decisions: Mapping[str, np.ndarray], first: str) -> set[str]:
+    """Contestants that decide as their policy does with another model: it counts once, as `first` where that is one."""
+    kept: dict[tuple[str, bytes], str] = {}
+    pairs = [name for name in decisions if PAIR in name]
+    for name in [first, *pairs]:
+        kept.setdefault((name.split(PAIR)[-1], decisions[name].tobytes()), name)
+    return {*pairs} - {*kept.values()}
 
 
 def _bound(about: Mapping[str, Any], model: str, name: str, policy: Bands) -> Bands:

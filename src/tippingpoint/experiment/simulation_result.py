@@ -125,12 +125,24 @@ class Simulation:
         """The unit of money."""
         return self.asked.economics.currency
 
+    def as_decided_by(self, contestant: str) -> list[str]:
+        """The contestant, and those with the same policy and another model that decide alike for all test users."""
+        if contestant not in self.decided:
+            return [contestant]
+        policy, own = contestant.split(PAIR)[-1], self.decided[contestant]
+        return [contestant] + [
+            name
+            for name, of in self.decided.items()
+            if name != contestant and PAIR in name and name.split(PAIR)[-1] == policy and np.array_equal(own, of)
+        ]
+
     def without_model(self, contestant: str) -> pd.DataFrame:
         """One row a policy that needs no model: its uplift, and what a contestant brings more in the contest.
 
         Columns `policy`, `uplift` and `difference` (of `Estimate`), `verdict` of the contestant; without a contest the
         last two are None.
         """
+        contestant = next((n for n in self.as_decided_by(contestant) if any(v.seen_from(n) for v in self.verdicts)), "")
         against = {of.second: of for v in self.verdicts if (of := v.seen_from(contestant)) is not None}
         rows = [
             {

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 
-import numpy as np
 from rich.console import Group, RenderableType
 from rich.text import Text
 
@@ -152,18 +151,12 @@ def _listed(simulation: Simulation) -> tuple[dict[str, str], int]:
 
     A policy that decides alike with several models stands there once. The first and all that is no model's are kept.
     """
-    decisions = simulation.decided
-    label: dict[str, str] = {}
+    models, label = len(simulation.gathered.about["models"]), dict[str, str]()
     for name in simulation.ordered:
-        policy = name.split(PAIR)[-1]
-        alike = [n for n in label if PAIR in n and PAIR in name and n.split(PAIR)[-1] == policy]
-        twin = next((n for n in alike if np.array_equal(decisions[n], decisions[name])), None)
-        if twin is None:
-            label[name] = name
-        elif name == simulation.first:
-            label = {name if n == twin else n: f"{name}, and others" if n == twin else of for n, of in label.items()}
-        else:
-            label[twin] = f"{twin}, and others"
+        alike = simulation.as_decided_by(name) if PAIR in name else [name]
+        one = simulation.first if simulation.first in alike else next((n for n in alike if n in label), name)
+        every = f"{name.split(PAIR)[-1]}, any model" if len(alike) == models else f"{one}, and others"
+        label.setdefault(one, every if len(alike) > 1 else name)
     kept = {n for n in label if PAIR not in n} | {simulation.first}
     room = [n for n in label if n not in kept][: max(MOST - len(kept), 0)]
     shown = {n: of for n, of in label.items() if n in kept or n in room}

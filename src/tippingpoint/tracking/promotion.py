@@ -388,11 +388,13 @@ def refuse(client: MlflowClient, name: str, number: str, entry: Entry) -> None:
 
 def describe_version(client: MlflowClient, name: str, number: str, note: str) -> None:
     """Write the description of a version anew."""
+    stopping.check()
     with store_errors():
         client.update_model_version(name, number, note)
 
 
 def tag_version(client: MlflowClient, name: str, number: str, key: str, value: str) -> None:
     """Set a tag of a version."""
+    stopping.check()
     with store_errors():
         client.set_model_version_tag(name, number, key, value)

@@ -115,6 +115,8 @@ def _mend(path: Path) -> None:
 
 
 def _database(url: str) -> BaseStorage:
+    # Said of each trial that is asked for outside of Optuna's own loop; our workers record its heartbeats themselves.
+    warnings.filterwarnings("ignore", "Heartbeat of storage", UserWarning)
     for attempt in range(COLD_STARTS):
         try:
             with warnings.catch_warnings():

@@ -16,6 +16,7 @@ from tippingpoint.reports.estimates import interval
 
 LEAST_ACTED_ON = 0.01
 """Share of users acted on below which a policy is called inactive."""
+READS_NO_SCORE = "TP406"
 PROBED = 1000
 """Users that are given other scores, to see whether a policy reads them..."""
 PROBES = (*np.linspace(0.02, 1, 50).tolist(), np.inf)
@@ -174,7 +175,7 @@ def empty_segments(sizes: Mapping[str, int], which: str, moved_by: str = "cuts")
 
 
 @diagnostic(
-    "TP406",
+    READS_NO_SCORE,
     "warning",
     "reads no score",
     what="Whether other scores would put a user into another segment.",
