@@ -154,6 +154,18 @@ def test_it_is_promoted_and_rolled_back(here) -> None:
     assert back.version == "1"
 
 
+def test_users_to_whom_nothing_was_done_are_refused_before_a_run_is_opened(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    columns = {"user_id": [f"u{i}" for i in range(400)], "x": rng.normal(size=400), "y": rng.integers(0, 2, 400)}
+    pd.DataFrame(columns).to_csv("users.csv", index=False)
+    words = ("learner=dr", "data=csv", "data.path=users.csv", "data.id=user_id", "data.target=y")
+    words += ("model=logistic", "policy=top_fraction", "policy.by=effect", "policy.actions.top=none")
+    with refuses("learner", "no action was logged", "learner=response"):
+        run(Settings.from_config(compose("run", words)))
+    assert {path.name for path in tmp_path.iterdir()} <= {"users.csv", ".tippingpoint"}
+
+
 def test_one_run_fits_one_contestant(here) -> None:
     with refuses("learner", "run fits one learner; got t, dr", "learner=dr"):
         run(settings("run", "learner=[t,dr]"))

@@ -57,7 +57,7 @@ def ask(settings: Settings, source: Source | None = None) -> ExperimentSpec:
     log = _log(kind, parts, settings.seed)
     allowed = assigned.vetoed, chosen.accept
     valued = ValuedUsers.of(kind, parts.train, parts.test, actions, economics, settings.seed, log, *allowed)
-    return ExperimentSpec(
+    question = ExperimentSpec(
         name=source.question,
         origin=source.origin,
         select_by="value" if learners else settings.select_by,
@@ -83,6 +83,8 @@ def ask(settings: Settings, source: Source | None = None) -> ExperimentSpec:
         findings=found,
         log=log,
     )
+    _ = question.nuisances  # what learners cannot learn from is refused here, before a run is opened
+    return question
 
 
 def contestants(settings: Settings) -> tuple[dict[str, Family], dict[str, EffectLearner]]:

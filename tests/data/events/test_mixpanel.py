@@ -90,6 +90,9 @@ def test_what_is_wrong_is_named(tmp_path: Path) -> None:
     (tmp_path / "bad.jsonl").write_text(json.dumps(event("a")) + "\n{not json\n")
     with pytest.raises(InputError, match=r"cannot be read as JSON lines .*bad\.jsonl"):
         read_mixpanel(str(tmp_path / "bad.jsonl"), NAMES)
+    for text in ("ß" * 50, "x" + "ß" * 50):  # of which DuckDB quotes the first 50 bytes
+        with pytest.raises(InputError, match=r"cannot be read as JSON lines .*ßßß"):
+            read(tmp_path / "text.jsonl", {"event": "a", "properties": {"time": text}})
     with pytest.raises(InputError, match=r"Nearest: 'bad\.jsonl'"):
         read_mixpanel(str(tmp_path / "bed.jsonl"), NAMES)
 

@@ -90,8 +90,9 @@ def read_objects(where: str, path: str, columns: dict[str, str]) -> pl.DataFrame
                 maximum_object_size=2**25,
             )
             table = pl.from_arrow(relation.to_arrow_table())
-        except duckdb.Error as error:
-            reason = str(error).strip().splitlines()[0].rstrip(". ")
+        except (duckdb.Error, UnicodeDecodeError) as error:  # a value it quotes may be cut within a character
+            said = error.object.decode(errors="ignore") if isinstance(error, UnicodeDecodeError) else str(error)
+            reason = said.strip().splitlines()[0].rstrip(". ")
             raise InputError(where, f"cannot be read as JSON lines ({reason})") from error
     assert isinstance(table, pl.DataFrame)
     return table

@@ -53,7 +53,7 @@ class Nuisances:
             raise InputError(
                 "learner",
                 "no action was logged for these users, so no effect can be learnt",
-                "Type learner=response; or name the column of what was done: data.action=…",
+                "Type learner=response, with a policy of the score; or name the column of what was done: data.action=…",
             )
         for k, action in enumerate(users.actions):
             of = np.bincount(users.outcome[users.action == k], minlength=2)
@@ -62,9 +62,8 @@ class Nuisances:
                     f"{action!r} was taken for {of.sum():,} users of train, {of[1]:,} of them with outcome 1; an effect"
                     f" is learnt from at least {LEAST_OF_AN_OUTCOME} of either outcome"
                 )
-                raise InputError(
-                    "learner", what, "Bring more users, leave out those it was done to, or type learner=response."
-                )
+                remedy = "Bring more users, leave out those it was done to, or type learner=response, with a policy of"
+                raise InputError("learner", what, f"{remedy} the score.")
 
     @property
     def action(self) -> np.ndarray:
