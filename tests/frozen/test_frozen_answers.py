@@ -26,7 +26,9 @@ WITHOUT_MODEL = "decision: what needs no model is a contestant, and has no score
 KEPT = "decision: what was found of a model is filed with its run"
 UNUSED = "the issue of certainty: what is asked and not used is said; what is assumed is said in words"
 FEW_OUTCOMES = "the issue of certainty: a PR AUC of few outcomes has no interval"
+DECIDED = "the decision stands first"
 ALLOWED: tuple[Allowed, ...] = (
+    Allowed(r".*\.decision(\..*)?", None, "word, why, ranking, what to type next", DECIDED),
     Allowed(r"(?s).*", "cannot tell", "inconclusive", ISSUE),
     Allowed(r"(policy diff|lint).*\.key", "scored_by", "model", ISSUE),
     Allowed(r"promote models:/other/1\.key", "version", "name", TYPED),
