@@ -8,6 +8,7 @@ from typing import Self
 
 import numpy as np
 
+from tippingpoint.core.errors import InputError
 from tippingpoint.data.model_output import probability
 from tippingpoint.data.splits import folds, pairs
 from tippingpoint.data.users import Users
@@ -99,10 +100,18 @@ class BindingUsers:
         predicted = None
         if found.ndim == 2:
             good = self.train.contract.good
-            lines = partial(self.economics.line, good=good)
+            lines = partial(_lines, self.economics, good)
             predicted = Predicted(actions or self.train.actions, good, found, lines)
         features = self.train.features, self.validation.features
         return FitContext(*features, probability(found), self.expected_reward, predicted, self.measured)
+
+
+def _lines(economics: Economics, good: bool, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Reward lines of actions, for gains of predicted effects."""
+    if economics.measures:
+        what = f"{', '.join(economics.measures)}: predicted effects are of the outcome, and gain no measure"
+        raise InputError("economics.reward", what, "Type economics.reward=outcome, or learner=response.")
+    return economics.line(names, good)
 
 
 @dataclass(frozen=True)
