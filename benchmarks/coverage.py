@@ -19,9 +19,12 @@ import numpy as np
 from tippingpoint.offpolicy.cells import Cells, Line, contrast, gather, grid
 from tippingpoint.offpolicy.choice import choose, inconclusive
 from tippingpoint.offpolicy.contest import contest
+from tippingpoint.offpolicy.effect_line import effect_line
 from tippingpoint.offpolicy.estimators import ESTIMATORS, truth
 from tippingpoint.offpolicy.evidence import Evidence, Log, doubly_robust
-from tippingpoint.offpolicy.statistics import LEAST_CHANGED
+from tippingpoint.offpolicy.score_groups import score_groups
+from tippingpoint.offpolicy.statistics import LEAST_CHANGED, Estimate
+from tippingpoint.offpolicy.support import Support
 from tippingpoint.offpolicy.surface import mean_and_changed, sheet
 
 BASES = (0.30, 0.04)
@@ -230,7 +233,47 @@ def family(worlds: int, seed: int, base: float, users: int = 6000, contestants: 
     ]
 
 
-STUDIES: tuple[Callable[[int, int, float], list[Row]], ...] = (pointwise, band, choice, family)
+def effects(worlds: int, seed: int, base: float, users: int = 8000) -> list[Row]:
+    """Coverage of the effect's slope along the score and of sorted groups at once; and what is said where none differs.
+
+    The score is one of outcomes, and a hidden trait moves effects too; in idle worlds no action does anything.
+    """
+    kinds, p = population(base)
+    true, apart = p[:, 2] - p[:, 0], kinds - kinds.mean()
+    slope = float(apart @ true / (apart @ apart))
+    names = (
+        "effect's slope, interval",
+        "five sorted groups at once",
+        "idle: slope says nothing",
+        "idle: groups say nothing",
+    )
+    hits = dict.fromkeys(names, 0)
+    for world in range(worlds):
+        rng = np.random.default_rng([seed, world])
+        score, p, log = draw(rng, users, base)
+        idle = replace(log, outcome=(rng.random(users) < p[:, 0]).astype(np.float64))
+        for of in (log, idle):
+            assert of.predicted is not None
+            gain = scores_of(of).outcome_scores @ [-1.0, 0.0, 1.0]
+            support = Support.of(of.logging_probability, of.predicted, estimated=False)
+            basis = support.behind(np.tile([-1.0, 0.0, 1.0], (users, 1)))
+            along, groups = effect_line(score, gain, basis=basis), score_groups(score, gain, basis=basis)
+            if of is idle:
+                hits[names[2]] += along.direction == "inconclusive"
+                hits[names[3]] += groups.direction == "inconclusive"
+                continue
+            hits[names[0]] += _holds(along.slope, slope)
+            ranges = zip(groups.low, groups.high, groups.effects, strict=True)
+            hits[names[1]] += all(_holds(e, float(true[(kinds >= a) & (kinds <= b)].mean())) for a, b, e in ranges)
+    promises = ("= 95 %", "= 95 %", ">= 95 %", ">= 95 %")
+    return [covers(hits[name], worlds, base, name, said) for name, said in zip(names, promises, strict=True)]
+
+
+def _holds(interval: Estimate, value: float) -> bool:
+    return interval.low is not None and interval.high is not None and interval.low <= value <= interval.high
+
+
+STUDIES: tuple[Callable[[int, int, float], list[Row]], ...] = (pointwise, band, choice, family, effects)
 
 
 def main() -> int:

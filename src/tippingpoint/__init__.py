@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tippingpoint.policies.bands import Bands as Bands
     from tippingpoint.policies.best_action import BestAction as BestAction
     from tippingpoint.policies.budget import Budget as Budget
+    from tippingpoint.policies.policy_tree import PolicyTree as PolicyTree
     from tippingpoint.policies.rules import Rules as Rules
     from tippingpoint.policies.share_bands import ShareBands as ShareBands
     from tippingpoint.policies.top_fraction import TopFraction as TopFraction
@@ -48,6 +49,7 @@ _WHERE = {
     "policies.share_bands": ("ShareBands",),
     "policies.best_action": ("BestAction",),
     "policies.budget": ("Budget",),
+    "policies.policy_tree": ("PolicyTree",),
     "policies.rules": ("Rules",),
     "policies.top_fraction": ("TopFraction",),
 }
@@ -64,6 +66,7 @@ __all__ = [
     "InputError",
     "Logistic",
     "OutsideError",
+    "PolicyTree",
     "RandomForest",
     "RefusedError",
     "Rules",

@@ -11,6 +11,7 @@ from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.core.overrides import override
 from tippingpoint.core.strict import StrictModel
 
+OUTCOME = "outcome"
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -54,6 +55,10 @@ class Economics(StrictModel):
     """A new subscriber stays."""
     ad_revenue: float = 3.0
     """From a user who stays free, over the same months."""
+    reward: str | tuple[str, ...] | dict[str, float] = OUTCOME
+    """What a user is worth: `outcome`, which is price, months and ad revenue; a measure of the data (`spend`), whose
+    unit is a unit of money; several; or what a unit of each is worth (`{spend: 0.4, refunds: -1}`). Costs of contact
+    are always subtracted, discounts where the outcome counts."""
     actions: dict[str, ActionPrice] = {
         "none": ActionPrice(contact_cost=0.0),
         "discount_10": ActionPrice(contact_cost=0.05, discount=0.1, discount_months=3, assumed_response=1.1),
@@ -66,6 +71,23 @@ class Economics(StrictModel):
         if "none" not in actions:
             raise ValueError("the action none must be priced too")
         return actions
+
+    @field_validator("reward")
+    @classmethod
+    def _something_is_worth_something(cls, reward: str | tuple[str, ...] | dict[str, float]) -> Any:
+        if not reward or (isinstance(reward, dict) and not np.isfinite([*reward.values()]).all()):
+            raise ValueError("must name the outcome or measures. Type economics.reward=outcome.")
+        return reward
+
+    @property
+    def _worth(self) -> dict[str, float]:
+        given = (self.reward,) if isinstance(self.reward, str) else self.reward
+        return given if isinstance(given, dict) else dict.fromkeys(given, 1.0)
+
+    @property
+    def measures(self) -> dict[str, float]:
+        """What one unit of each measure that counts is worth; empty where only the outcome does."""
+        return {name: worth for name, worth in self._worth.items() if name != OUTCOME}
 
     @property
     def priced(self) -> set[str]:
@@ -117,8 +139,9 @@ class Economics(StrictModel):
         for k, action in enumerate(actions):
             if (of := self.actions.get(action)) is None:
                 continue
+            counts = self._worth.get(OUTCOME, 0.0)
             paying = self.price * (self.months - of.discount * min(of.discount_months, self.months))
-            one, zero = (paying, self.ad_revenue) if good else (self.ad_revenue, paying)
+            one, zero = counts * np.array([paying, self.ad_revenue] if good else [self.ad_revenue, paying])
             reward_intercept[k], reward_slope[k] = zero - of.contact_cost, one - zero
         return reward_intercept, reward_slope
 
@@ -131,7 +154,8 @@ class Economics(StrictModel):
         for k, action in enumerate(actions):
             if (of := self.actions.get(action)) is None:
                 continue
-            given = self.price * of.discount * min(of.discount_months, self.months)
+            counts = self._worth.get(OUTCOME, 0.0)
+            given = counts * self.price * of.discount * min(of.discount_months, self.months)
             reward_intercept[k], reward_slope[k] = of.contact_cost + (0 if good else given), given if good else -given
         return reward_intercept, reward_slope
 
@@ -170,6 +194,8 @@ class PerUser(Economics):
     def _none_costs_too(self) -> Self:
         if "none" not in self.costs:
             raise ValueError("the action none has its costs too")
+        if self.measures:
+            raise ValueError("costs of each user are the reward: measures cannot be. Type economics.reward=outcome.")
         return self
 
     @property

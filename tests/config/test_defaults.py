@@ -16,6 +16,7 @@ OWN = (
     *(
         "policy/budget",
         "policy/best_action",
+        "policy/policy_tree",
         "policy/effect_bands",
         "economics/freemium",
         "data/case_study",

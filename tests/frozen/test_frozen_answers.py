@@ -20,6 +20,8 @@ INTERVALS = "decision: an interval rests on expected outcomes, and is no narrowe
 OUT_OF_FOLD = "decision: a search's winner keeps the scores of validation users by models that did not learn from them"
 NATIVE = "the issue of the decision first: what MLflow shows of runs can be compared there"
 DIAGNOSED = "decision: what jobs find has codes, stands everywhere in the same words, and may veto"
+EFFECTS = "decision: effects are looked at along every score, by a line and by groups"
+MEASURES = "decision: an interval of a measure rests on the users with any of it"
 WITHOUT_MODEL = "decision: what needs no model is a contestant, and has no score"
 KEPT = "decision: what was found of a model is filed with its run"
 UNUSED = "the issue of certainty: what is asked and not used is said; what is assumed is said in words"
@@ -65,6 +67,9 @@ ALLOWED: tuple[Allowed, ...] = (
     Allowed(r"(?s).*\.(checks\.length|gate)", None, None, DIAGNOSED),
     Allowed(r"history.*\.gate\.[^.]+", "a gate without the check of diagnostics", None, DIAGNOSED),
     Allowed(r"history.*\.gate\.[^.]+", None, "a gate with it", DIAGNOSED),
+    Allowed(r"simulate.*\.measure_.*_(low|high)", None, None, MEASURES),
+    Allowed(r"(?s).*\.(heterogeneity|uplift_by_score_group)(\[\]|\..*)?", None, "told", EFFECTS),
+    Allowed(r"simulate.*\.ranking\.length", None, None, EFFECTS),
     Allowed(r".*\.baselines(\..*|\[.*)?", None, None, WITHOUT_MODEL),
     Allowed(r"tune.*\.baselines", "none of a search", None, WITHOUT_MODEL),
     Allowed(r"compare.*\.baselines", "rows of the leaderboard now", None, WITHOUT_MODEL),

@@ -19,7 +19,7 @@ def benchmark() -> dict:
 
 
 @pytest.mark.parametrize("base", [0.30, 0.04])
-@pytest.mark.parametrize("study", ["pointwise", "band", "choice", "family"])
+@pytest.mark.parametrize("study", ["pointwise", "band", "choice", "family", "effects"])
 def test_intervals_hold_what_they_promise(benchmark: dict, study: str, base: float):
     rows = benchmark[study](WORLDS, 0, base)
     promised = [row for row in rows if row.kept is not None]

@@ -24,9 +24,15 @@ def expected_reward(features: pd.DataFrame, actions: tuple[str, ...]) -> np.ndar
     return features["hours"].to_numpy()[:, None] * np.arange(len(actions))
 
 
+def measured(actions: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    rewards = np.random.default_rng(1).normal(size=(len(SCORE), len(actions)))
+    return rewards + np.outer(SCORE, np.arange(len(actions))), np.ones_like(rewards)
+
+
 def context(policy: Policy, features: pd.DataFrame) -> FitContext:
     predicted = Predicted(("none", "discount_10", "checkout_prompt"), True, EFFECTS, lambda names: LINES)
-    return FitContext(features, features, SCORE, expected_reward, predicted if policy.reads_effects else None)
+    given = predicted if policy.reads_effects else None
+    return FitContext(features, features, SCORE, expected_reward, given, measured)
 
 
 LINES = np.zeros(3), np.full(3, 10.0)

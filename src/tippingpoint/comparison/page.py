@@ -18,6 +18,7 @@ from tippingpoint.core.run_reference import RunReference
 from tippingpoint.evaluation.association import Association, associations
 from tippingpoint.evaluation.calibration_bins import calibration_bins
 from tippingpoint.experiment.report import about, beyond_the_log
+from tippingpoint.experiment.score_effects import heterogeneity_in_words, shown
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.reports.estimates import evidence_in_words, interval
 from tippingpoint.reports.html import Figure, render
@@ -87,6 +88,14 @@ def page(comparison: Comparison, choices: dict[str, Choices], filed: RunReferenc
         "shap": put(heat(shares)),
         "agreed": agreement(shares),
         "surface": [{"name": name, **put(figure)} for name, figure in surface(choices, comparison, unit).items()],
+        "along": [
+            {
+                "words": heterogeneity_in_words(c.heterogeneity, c.family, question.wanted),
+                "groups": shown(c.score_groups, question.wanted),
+            }
+            for c in comparison.candidates
+            if len(c.score_groups)
+        ],
         "gain": f"uplift_per_user_{kind}",
         "inf": np.inf,
         "steps": next_steps(comparison, filed),

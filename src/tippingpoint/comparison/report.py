@@ -19,12 +19,11 @@ from tippingpoint.experiment.diagnostics.registry import OF_A_WORD
 from tippingpoint.experiment.evaluation_figures import calibration, ranking
 from tippingpoint.experiment.findings import all_of
 from tippingpoint.experiment.report import about, beyond_the_log, uplift_heads
+from tippingpoint.experiment.score_effects import heterogeneity_in_words
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.offpolicy.contest import Contrast
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.offpolicy.value import PolicyValue
-from tippingpoint.policies.policy import Policy
-from tippingpoint.policies.share_bands import ShareBands
 from tippingpoint.reports.console import links, plain_table
 from tippingpoint.reports.estimates import evidence_in_words, interval, stacked
 from tippingpoint.reports.markdown import render
@@ -70,6 +69,7 @@ def compare_summary(comparison: Comparison, filed: RunReference | None) -> Rende
         *_ceiling(question),
         Text(f"Uplift over everyone getting none: {_evidence(question)}.", style="dim"),
         _reached(comparison.winner),
+        *along_the_score(question, comparison.winner),
         *_beside(comparison),
         Text(verdict_in_words(comparison)),
         *map(Text, beyond_the_log(comparison.values, len(comparison.candidates))),
@@ -94,7 +94,7 @@ def run_summary(question: ExperimentSpec, candidate: Candidate, filed: RunRefere
     metrics.add_row(heads[1], interval(candidate.value.uplift, 3))
     segments = _segments(question, candidate)
     beyond = map(Text, beyond_the_log({candidate.family: candidate.value}))
-    found = [*beyond, *diagnosed(all_of(question, candidate))]
+    found = [*along_the_score(question, candidate), *beyond, *diagnosed(all_of(question, candidate))]
     box = of_candidate(question, candidate, filed).render()
     return Group(box, *about(question), metrics, segments, *found, *(links(filed) if filed else []))
 
@@ -235,15 +235,15 @@ def _reached(candidate: Candidate) -> Text:
         pays = row.get("break_even_response")
         from_here = f", pays from response {pays:.3f}" if pays is not None and np.isfinite(pays) else ""
         parts.append(f"{row['segment']} {row['users']:,} ({row['action']}{from_here})")
-    return Text(f"Test users by segment, {candidate.family}: {'; '.join(parts)}.{_fixed(candidate.policy)}")
+    return Text(
+        f"Test users by segment, {candidate.family}: {'; '.join(parts)}. {candidate.policy.learnt_in_words}".rstrip()
+    )
 
 
-def _fixed(policy: Policy) -> str:
-    """Which cut-offs the stated shares of users made; empty where cut-offs are written."""
-    if not isinstance(policy, ShareBands):
-        return ""
-    above = zip(policy.bands[1:], policy.cuts, policy.shares, strict=True)
-    return f" Cut-offs: {', '.join(f'{band} from {cut:.3g} (top {share:.0%})' for band, cut, share in above)}."
+def along_the_score(question: ExperimentSpec, candidate: Candidate) -> list[Text]:
+    """Whether there is any heterogeneity along a candidate's score; nothing where effects are not measured."""
+    words = heterogeneity_in_words(candidate.heterogeneity, candidate.family, question.wanted)
+    return [Text(words)] if words else []
 
 
 def comparison_card(comparison: Comparison, filed: RunReference) -> str:

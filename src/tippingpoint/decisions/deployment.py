@@ -79,9 +79,12 @@ class Deployment(StrictModel):
         return validate(Economics, self.prices, "economics")
 
     def expected_value(self, found: np.ndarray, action: np.ndarray, costs: pd.DataFrame | None = None) -> np.ndarray:
-        """(n,) expected money under (n,) codes of actions; NaN where nobody got it, or own prices are not given."""
+        """(n,) expected money under (n,) codes of actions.
+
+        NaN where nobody got it, own prices are not given, or measures count: models let expect outcomes only.
+        """
         value = np.full(len(found), np.nan)
-        if self.economics.per_user and costs is None:
+        if (self.economics.per_user and costs is None) or self.economics.measures:
             return value
         reward_intercept, reward_slope = self.economics.rewards(self.actions, self.good, costs)
         for k, response in enumerate(self.responses.values()):

@@ -26,15 +26,15 @@ def in_words(actions: tuple[str, ...], response: list[float], outcome: str, rate
     InputError
         Where more users than there are would do what is wanted.
     """
-    wanted, said = rate if good else 1 - rate, []
+    share, said = rate if good else 1 - rate, []
     for action, ratio in zip(actions, response, strict=True):
         if action == "none":
             continue
-        if ratio * wanted > 1:
-            key, most = f"economics.actions.{action}.assumed_response", int(100 / wanted) / 100
-            what = f"{ratio:g} of the {wanted:.1%} of users with {_wanted(outcome, good)} would be more than all"
+        if ratio * share > 1:
+            key, most = f"economics.actions.{action}.assumed_response", int(100 / share) / 100
+            what = f"{ratio:g} of the {share:.1%} of users with {wanted(outcome, good)} would be more than all"
             raise InputError(key, what, f"Type {override(key, most)}, or less.")
-        then = ratio * wanted if good else 1 - ratio * wanted
+        then = ratio * share if good else 1 - ratio * share
         change = then / rate - 1 if rate else 0.0
         how = "as many" if round(abs(change), 3) == 0 else f"{abs(change):.0%} {'more' if change > 0 else 'fewer'}"
         said.append(f"{action}: {how} {outcome} ({rate:.1%} to {then:.1%})")
@@ -55,5 +55,6 @@ def evidence_in_words(about: Mapping[str, Any], actions: tuple[str, ...], econom
     return f"uplift is {about['kind']}{f': {said}' if said else ''}"
 
 
-def _wanted(outcome: str, good: bool) -> str:
+def wanted(outcome: str, good: bool) -> str:
+    """Return what is wanted as a noun: the outcome, or that it stays away."""
     return outcome if good else f"no {outcome}"

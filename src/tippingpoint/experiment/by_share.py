@@ -8,6 +8,7 @@ from tippingpoint.evaluation.curves import SECTION
 from tippingpoint.experiment.revaluation import only
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.offpolicy.cells import Cells, Line, gather, grid, linear
+from tippingpoint.offpolicy.evidence import MEASURE
 from tippingpoint.offpolicy.sufficient_statistics import MONEY
 from tippingpoint.policies.bands import Bands
 
@@ -25,7 +26,9 @@ Steps = dict[str, tuple[np.ndarray, np.ndarray]]
 
 def score_cells(candidate: Candidate, question: ExperimentSpec) -> tuple[Cells, Line]:
     """The test users of a candidate by what its policy ranks them by, and the line that prices them."""
-    line, money = Line(question.reward_intercept, question.reward_slope), {}
+    worth = {f"{MEASURE}{name}": np.full(len(question.actions), of) for name, of in question.economics.measures.items()}
+    line = Line(question.reward_intercept, question.reward_slope, worth)
+    money = {f"{MEASURE}{name}": question.evidence.measures[name] for name in question.economics.measures}
     if question.reward_intercept.ndim == 2:  # prices of each user's own
         line = only(MONEY, len(question.actions))
         money = {MONEY: question.reward_intercept + question.reward_slope * question.evidence.outcome_scores}

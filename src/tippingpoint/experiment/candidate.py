@@ -32,6 +32,7 @@ from tippingpoint.experiment.findings import all_of, of_candidate
 from tippingpoint.experiment.report import card
 from tippingpoint.experiment.resume import DIGEST, own_tags, stop_if_finished
 from tippingpoint.experiment.revaluation import usable
+from tippingpoint.experiment.score_effects import along_scores, ranks_by
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.experiment.valuation import BindingUsers
 from tippingpoint.explanation import background_of, explain
@@ -127,6 +128,9 @@ def answer(question: ExperimentSpec, family: str, development: Users | None = No
     policy = binding.bind(question.policy, fitted.found)
     value = question.valued.value(policy, found)
     metrics = evaluate(test.outcome, score, np.random.default_rng([seed, 1]), test.codes)
+    by = {family: ranks_by(found, test.actions, question.actions, test.contract.good)}
+    of_actions = question.evidence, question.actions, test.contract.good
+    heterogeneity, score_groups = along_scores(by, None, *of_actions, predicts=found.ndim > 1)
     start = time.perf_counter()
     rows = np.sort(np.random.default_rng([seed, 2]).permutation(len(test))[: question.explain_rows])
     background = background_of(fitted.seen.features, seed)
@@ -165,6 +169,8 @@ def answer(question: ExperimentSpec, family: str, development: Users | None = No
         out_of_fold=out_of_fold,
         development=development,
         fitted=mean(auc_contributions(some.outcome, fitted.model.score(some)), group=some.codes),
+        heterogeneity=heterogeneity,
+        score_groups=score_groups,
         predicted=None if found.ndim == 1 else found,
         column=of_column(question, binding, policy, probability(fitted.found), reads(policy, test.features)),
     )
@@ -288,6 +294,9 @@ def _write_report(folder: Path, candidate: Candidate, question: ExperimentSpec) 
         question.report,
     )
     candidate.segments.to_csv(folder / f"tables/policy_{question.evidence.kind}.csv", index=False)
+    if len(candidate.score_groups):
+        candidate.score_groups.to_csv(folder / "tables/uplift_by_score_group.csv", index=False)
+        candidate.heterogeneity.to_csv(folder / "tables/heterogeneity.csv", index=False)
     return found
 
 

@@ -9,7 +9,7 @@ from tippingpoint.config.settings import SimulateSettings, Split
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.core.overrides import override
 from tippingpoint.core.strict import Component, validate
-from tippingpoint.data.model_output import effects, probability
+from tippingpoint.data.model_output import probability
 from tippingpoint.data.source import Source
 from tippingpoint.data.splits import Parts, split
 from tippingpoint.data.users import Users
@@ -19,12 +19,12 @@ from tippingpoint.experiment.collected_evidence import EvidenceModels, PartEvide
 from tippingpoint.experiment.collected_tables import break_even_responses, movement, segments_of
 from tippingpoint.experiment.diagnostics import Chosen, Finding, Findings, data, evidence
 from tippingpoint.experiment.evidence import kind_of, rarely_taken
+from tippingpoint.experiment.score_effects import ranks_by
 from tippingpoint.experiment.valuation import BindingUsers
 from tippingpoint.models.learners.effects import output
 from tippingpoint.offpolicy.cells import gather, grid
-from tippingpoint.offpolicy.evidence import LEAST_ARM, Kind
+from tippingpoint.offpolicy.evidence import LEAST_ARM, MEASURE, Kind
 from tippingpoint.offpolicy.sufficient_statistics import (
-    MEASURE,
     PAIR,
     ScoreCells,
     SufficientStatistics,
@@ -88,12 +88,19 @@ def gather_users(
     }
     policies |= {name: policy for name, policy in of_all.items() if any(name in of for of in bound.values())}
     decisions = {name: of.decide(bound, scores[name], beside) for name, of in known.items()}
+    decisions["validation"] |= {
+        f"{m}{PAIR}{name}": binding.decide_held_out(policy, scores["validation"][m], actions, seed, model.actions)
+        for m, model in models.items()
+        for name, policy in policies.items()
+        if policy.learns_on_validation
+    }
     validation, test = known.values()
     segments, groups = segments_of(parts.test, scores["test"], bound)
     if kind == "assumed" and economics.per_user:
         segments["break_even_response"] = break_even_responses(segments, groups, test.valued)
     tables = {"movement": movement(groups, bound)} | test.tables(
-        _ranking(models, scores["test"], actions, users), decisions["test"]
+        {m: ranks_by(scores["test"][m], model.actions, actions, users.contract.good) for m, model in models.items()},
+        decisions["test"],
     )
     found = (*chosen.settle(data.of_users(users)), *assigned.findings, *chosen.settle(evidence.of_kind(users, kind)))
     kept = {name: _kept(model, users) for name, model in models.items()}
@@ -131,20 +138,6 @@ def _score_both(models: dict[str, LoadedModel], users: Users, parts: Parts) -> d
         "validation": {m: score_validation(m, model, users, parts) for m, model in models.items()},
         "test": {m: score_users(m, model, parts.test) for m, model in models.items()},
     }
-
-
-def _ranking(
-    models: dict[str, LoadedModel], found: dict[str, np.ndarray], actions: tuple[str, ...], users: Users
-) -> dict[str, dict[str, np.ndarray]]:
-    """By model and action what ranks users for it: its effect in wanted outcomes where that is predicted."""
-    ranked: dict[str, dict[str, np.ndarray]] = {}
-    for name, model in models.items():
-        if model.actions is None:
-            ranked[name] = dict.fromkeys(actions, found[name])
-        else:
-            added = effects(found[name]) * (1 if users.contract.good else -1)
-            ranked[name] = dict(zip(model.actions, added.T, strict=True))
-    return ranked
 
 
 def _without_best(

@@ -7,20 +7,28 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
-from tippingpoint.core.errors import InputError
 from tippingpoint.data.model_output import probability
 from tippingpoint.data.users import Users
 from tippingpoint.economics import Economics
-from tippingpoint.experiment.collected_tables import calibration_of_rewards, diagnostics, ranking
+from tippingpoint.experiment.collected_tables import calibration_of_rewards, diagnostics
 from tippingpoint.experiment.diagnostics import Chosen, Finding, Findings, evidence
 from tippingpoint.experiment.diagnostics import model as model_findings
 from tippingpoint.experiment.diagnostics import policy as policy_findings
-from tippingpoint.experiment.evidence import Predict, fit_logging, fit_measure, fit_rewards, log_of
+from tippingpoint.experiment.evidence import (
+    MeasureModel,
+    Predict,
+    expected_measures,
+    fit_logging,
+    fit_measures,
+    fit_rewards,
+    log_of,
+)
+from tippingpoint.experiment.score_effects import ByAction, along_scores, ranking
 from tippingpoint.experiment.simulation_result import BEST, ORACLE
 from tippingpoint.experiment.valuation import ValuedUsers
-from tippingpoint.offpolicy.evidence import Kind, Log, doubly_robust
+from tippingpoint.offpolicy.evidence import MEASURE, Kind, Log
 from tippingpoint.offpolicy.sensitivity import blocks
-from tippingpoint.offpolicy.sufficient_statistics import MEASURE, MONEY, PAIR, Measures, log_blocks
+from tippingpoint.offpolicy.sufficient_statistics import MONEY, PAIR, Measures, log_blocks
 from tippingpoint.policies.policy import Policy
 
 
@@ -40,7 +48,7 @@ class EvidenceModels:
 
     outcomes: Predict | None
     chances: Predict | None
-    measures: dict[str, Predict]
+    measures: dict[str, MeasureModel]
 
     @classmethod
     def on(cls, kind: Kind, train: Users, seed: int) -> Self:
@@ -49,7 +57,7 @@ class EvidenceModels:
         return cls(
             outcomes=fit_rewards(train, seed) if train.action is not None else None,
             chances=fit_logging(train, seed) if kind == "logged" else None,
-            measures={name: fit_measure(train, name, seed) for name in measure_names(train) if logged},
+            measures=fit_measures(train, measure_names(train) if logged else (), seed),
         )
 
 
@@ -68,6 +76,8 @@ class PartEvidence:
         could move, and measures.
     predicted
         (n, K) outcomes that `EvidenceModels.outcomes` predicts; None where there is no such model.
+    predicted_measures
+        (n, K) money that is expected of measures; None where only the outcome counts.
     """
 
     valued: ValuedUsers
@@ -75,6 +85,7 @@ class PartEvidence:
     kept: list[int]
     further: Measures
     predicted: np.ndarray | None
+    predicted_measures: np.ndarray | None = None
 
     @classmethod
     def of(
@@ -103,25 +114,20 @@ class PartEvidence:
         log = None
         if kind in ("experiment", "logged"):
             log = log_of(kind, train, users, seed, models.outcomes, models.chances)
-        valued = ValuedUsers.of(kind, train, users, actions, economics, seed, log, *allowed)
+        valued = ValuedUsers.of(kind, train, users, actions, economics, seed, log, *allowed, models.measures)
         kept = [users.actions.index(a) for a in actions] if kind != "assumed" else list(range(len(actions)))
         further = {MONEY: valued.reward} if economics.per_user else {}
         hidden = valued.evidence.hidden
         if hidden is not None and economics.per_user:
             hidden = hidden.scaled(np.nan_to_num(valued.reward_slope))
         further |= blocks(hidden)
-        for measure, expected in models.measures.items():
-            assert log is not None
-            assert users.measures is not None
-            observed = users.measures[measure].to_numpy(np.float64)
-            if not np.isfinite(observed).all():
-                raise InputError(f"data.measures.{measure}", "values are missing", "Fill them, or leave it out.")
-            scores = doubly_robust(observed, log.action, log.logging_probability, expected(users.features))
-            further[f"{MEASURE}{measure}"] = scores[:, kept]
+        further |= {f"{MEASURE}{name}": scores for name, scores in valued.evidence.measures.items()}
         predicted = None if log is None else log.predicted
         if predicted is None and models.outcomes is not None:
             predicted = models.outcomes(users.features)
-        return cls(valued, log, kept, further, None if predicted is None else predicted[:, kept])
+        expected = expected_measures(models.measures, economics, users.features)
+        behind = (None if of is None else of[:, kept] for of in (predicted, expected))
+        return cls(valued, log, kept, further, *behind)
 
     def findings(
         self,
@@ -150,7 +156,8 @@ class PartEvidence:
                     slope = np.zeros((len(valued.users), log.logging_probability.shape[1]))
                     slope[:, self.kept] = valued.reward_slope
                     estimated = valued.evidence.kind == "logged"
-                    weights = evidence.Weights.of(log, codes, slope, estimated, valued.evidence.group)
+                    measured = valued.measured_basis(valued.decide(policy, scores[model]))
+                    weights = evidence.Weights.of(log, codes, slope, estimated, valued.evidence.group, measured)
                     yield from chosen.settle(evidence.of_weights(weights), of)
                 decided = policy_findings.Decided.of(policy, valued.users, scores[model])
                 found = [f for f in policy_findings.of_policy(decided) if f is not None]
@@ -169,14 +176,14 @@ class PartEvidence:
             for name, policy in policies.items()
         }
         if best and self.predicted is not None:
-            found[BEST] = np.nanargmax(valued.reward_intercept + valued.reward_slope * self.predicted, axis=1)
+            expected = valued.reward_intercept + valued.reward_slope * self.predicted
+            further = self.predicted_measures
+            found[BEST] = np.nanargmax(expected if further is None else expected + further, axis=1)
         if valued.evidence.kind == "truth":
             found[ORACLE] = np.nanargmax(valued.reward, axis=1)
         return found
 
-    def tables(
-        self, scores: dict[str, dict[str, np.ndarray]], decisions: dict[str, np.ndarray]
-    ) -> dict[str, pd.DataFrame]:
+    def tables(self, scores: ByAction, decisions: dict[str, np.ndarray]) -> dict[str, pd.DataFrame]:
         """How well scores rank users, and what the log can say; nothing of what was never tried.
 
         Parameters
@@ -188,7 +195,9 @@ class PartEvidence:
         if known.kind == "assumed":
             return {}
         effect = None if self.predicted is None else self.predicted - self.predicted[:, :1]
-        found = {"ranking": ranking(scores, effect, known, actions, users.contract.good)}
+        of = scores, effect, known, actions, users.contract.good
+        heterogeneity, groups = along_scores(*of)
+        found = {"ranking": ranking(*of), "heterogeneity": heterogeneity, "uplift_by_score_group": groups}
         if self.log is not None:
             everyone = {f"everyone {action}": np.full(len(users), k) for k, action in enumerate(actions)}
             found["evidence"] = diagnostics(known.kind, self.log, decisions | everyone, self.kept)

@@ -1,4 +1,4 @@
-"""Tables that one pass over users leaves and no price changes: segments, movement, ranking, diagnostics."""
+"""Tables that one pass over users leaves and no price changes: segments, movement, diagnostics."""
 
 from collections.abc import Sequence
 from itertools import combinations
@@ -11,16 +11,10 @@ from tippingpoint.data.model_output import probability
 from tippingpoint.data.users import Users
 from tippingpoint.evaluation import calibration_line
 from tippingpoint.experiment.valuation import ValuedUsers
-from tippingpoint.offpolicy.evidence import FLOOR, Evidence, Kind, Log, diagnose
-from tippingpoint.offpolicy.ranking import autoc, qini, uplift_at
-from tippingpoint.offpolicy.statistics import Estimate
+from tippingpoint.offpolicy.evidence import FLOOR, Kind, Log, diagnose
 from tippingpoint.offpolicy.sufficient_statistics import PAIR
 from tippingpoint.policies.policy import Policy
 
-SHARES = (0.1, 0.2, 0.3, 0.5)
-"""Of users, for uplift@k."""
-EFFECT = "reward model's effect"
-"""The targeting rule that no score is: whom the reward model expects an action to move most first."""
 TOP = 3
 """Features a segment is described by."""
 Groups = dict[tuple[str, str], np.ndarray]
@@ -106,47 +100,6 @@ def movement(groups: Groups, bound: dict[str, dict[str, Policy]]) -> pd.DataFram
                     "same_action": first.actions[a] == second.actions[b],
                 }
             )
-    return pd.DataFrame(rows)
-
-
-def ranking(
-    scores: dict[str, dict[str, np.ndarray]],
-    predicted_effect: np.ndarray | None,
-    evidence: Evidence,
-    actions: tuple[str, ...],
-    good: bool,
-) -> pd.DataFrame:
-    """How well each score, and the effect the reward model predicts, rank users for each action.
-
-    Parameters
-    ----------
-    scores
-        By model and action the (n,) numbers that rank users for it: the effect in wanted outcomes where the model
-        predicts it, else the score.
-    predicted_effect
-        (n, K) outcomes under each action less those under none, as the reward model predicts them; None where there is
-        no reward model.
-
-    Returns
-    -------
-    table
-        Effects in wanted outcomes per user; z is value / SE, which is far from 0 where the ranking says something.
-    """
-    rows, sign = [], 1 if good else -1
-    for k, action in enumerate(actions[1:], start=1):
-        effect = (evidence.outcome_scores[:, k] - evidence.outcome_scores[:, 0]) * sign
-        rules = {model: by_action[action] for model, by_action in scores.items() if action in by_action}
-        if predicted_effect is not None:
-            rules[EFFECT] = predicted_effect[:, k] * sign
-        for rule, score in rules.items():
-            group = evidence.group
-            found: dict[str, Estimate] = {"autoc": autoc(score, effect, group), "qini": qini(score, effect, group)}
-            found |= {f"uplift_at_{share:.0%}": uplift_at(share, score, effect, group) for share in SHARES}
-            for name, estimate in found.items():
-                e = estimate if evidence.measured else Estimate(estimate.value)
-                ends = {"value": e.value, "se": e.se, "low": e.low, "high": e.high}
-                ends["z"] = e.value / e.se if e.se else None
-                rows.append({"rule": rule, "action": action, "measure": name, "evidence": evidence.kind, **ends})
     return pd.DataFrame(rows)
 
 

@@ -1,6 +1,7 @@
 """Evidence about users: which kind they carry, and their outcomes under each action, estimated on other users."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -8,19 +9,51 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import Pipeline
 
 from tippingpoint.core.errors import InputError, nearest
+from tippingpoint.data.splits import folds, pairs
 from tippingpoint.data.users import Users
 from tippingpoint.economics import Economics
 from tippingpoint.models.chances import fit_chances
 from tippingpoint.models.logistic import Logistic
 from tippingpoint.offpolicy import evidence as counterfactual
-from tippingpoint.offpolicy.evidence import Evidence, Kind, Log
+from tippingpoint.offpolicy.evidence import MEASURE, Evidence, Kind, Log
 from tippingpoint.offpolicy.hidden_driver import HiddenDriver
 from tippingpoint.offpolicy.support import Support
+from tippingpoint.offpolicy.value import reward
 
 Predict = Callable[[pd.DataFrame], np.ndarray]
 """(n, K) predictions under each action from the features of n users."""
 ExpectedReward = Callable[[pd.DataFrame, tuple[str, ...]], np.ndarray]
 """(n, K) expected money per user from the features of n users and the names of K actions."""
+MeasuredReward = Callable[[tuple[str, ...]], tuple[np.ndarray, np.ndarray]]
+"""(n, K) doubly robust money, and spend, of n given users under each of K named actions."""
+NO_MEASURES: "Measured" = {}
+NONE = np.empty(0)
+"""Responses, where none is stated."""
+FOLDS = 5
+"""Where what evidence rests on can only be fitted on the users it is about."""
+
+
+@dataclass(frozen=True)
+class MeasureModel:
+    """What users had of a measure, on train.
+
+    Parameters
+    ----------
+    expected
+        The measure predicted under each action.
+    counted
+        (K,) share of users of each arm with any of it: these are to a measure what outcomes are.
+    size
+        Root mean square of the measure of those.
+    """
+
+    expected: Predict
+    counted: np.ndarray
+    size: float
+
+
+Measured = Mapping[str, MeasureModel]
+"""Models of measures, by name."""
 REWARD_MODEL = Logistic(C=0.3, max_iter=1000, calibrate=False)
 """Predicts outcomes under each action, for doubly robust evidence; one a data set: no contestant has its own."""
 
@@ -70,7 +103,13 @@ def rarely_taken(users: Users, decided: set[str]) -> list[str]:
 
 
 def gather_evidence(
-    kind: Kind, train: Users, users: Users, response: np.ndarray, seed: int, log: Log | None = None
+    kind: Kind,
+    train: Users,
+    users: Users,
+    response: np.ndarray,
+    seed: int,
+    log: Log | None = None,
+    measured: Measured = NO_MEASURES,
 ) -> Evidence:
     """Outcome scores of users under each action; what they rest on is fitted on train.
 
@@ -80,6 +119,13 @@ def gather_evidence(
         (K,) stated response of each action, read for `assumed` only.
     log
         The same users' log, where `log_of` made it already.
+    measured
+        Of the measures whose scores are wanted too, where evidence is from a log.
+
+    Raises
+    ------
+    InputError
+        Where a measure has missing values.
     """
     if kind == "truth" and users.truth is not None:
         return Evidence("truth", users.truth, group=users.codes)
@@ -90,12 +136,47 @@ def gather_evidence(
     log = log or log_of(kind, train, users, seed)
     assert log.predicted is not None
     outcome_scores = counterfactual.doubly_robust(log.outcome, log.action, log.logging_probability, log.predicted)
-    support = Support.of(log.logging_probability, log.predicted, estimated=kind == "logged")
-    support = support.together(outcome_scores - log.predicted, users.codes)
-    hidden = None
-    if kind == "logged":
-        hidden = HiddenDriver.of(log.outcome, log.action, log.logging_probability, log.predicted)
-    return Evidence(kind, outcome_scores, {"phi": support}, users.codes, hidden=hidden)
+    chance, estimated = log.logging_probability, kind == "logged"
+    support = {
+        "phi": Support.of(chance, log.predicted, estimated).together(outcome_scores - log.predicted, users.codes)
+    }
+    measures = {}
+    for name, of in measured.items():
+        observed, expected = _measure(users, name), of.expected(users.features)
+        scores = measures[name] = counterfactual.doubly_robust(observed, log.action, chance, expected)
+        own = Support.of(chance, np.broadcast_to(of.counted, chance.shape), estimated)
+        support[f"{MEASURE}{name}"] = own.scaled(np.full(len(of.counted), of.size)).together(
+            scores - expected, users.codes
+        )
+    hidden = HiddenDriver.of(log.outcome, log.action, chance, log.predicted) if estimated else None
+    return Evidence(kind, outcome_scores, support, users.codes, hidden=hidden, measures=measures)
+
+
+def _measure(users: Users, name: str) -> np.ndarray:
+    assert users.measures is not None
+    observed = users.measures[name].to_numpy(np.float64)
+    if not np.isfinite(observed).all():
+        raise InputError(f"data.measures.{name}", "values are missing", "Fill them, or leave it out.")
+    return observed
+
+
+def check_measures(kind: Kind, users: Users, economics: Economics) -> None:
+    """Refuse economics that count a measure which is not known under each action.
+
+    Raises
+    ------
+    InputError
+        Saying what to type instead.
+    """
+    there = [] if users.measures is None else [str(name) for name in users.measures]
+    for name in economics.measures:
+        if name not in there:
+            what = f"no measure {name!r} in the data"
+            raise InputError("economics.reward", what, f"Name it in data.measures. {nearest(name, there)}".rstrip())
+        if kind not in ("experiment", "logged"):
+            remedy = "Type evidence=experiment." if users.action is not None else "Type economics.reward=outcome."
+            what = f"what {name!r} would be under another action is in no log ({kind} knows the outcome only)"
+            raise InputError("economics.reward", what, remedy)
 
 
 def log_of(
@@ -143,9 +224,24 @@ def fit_rewards(train: Users, seed: int) -> Predict:
     return predict
 
 
-def fit_measure(train: Users, measure: str, seed: int) -> Predict:
-    """E(measure | action, features), one ridge regression an action fitted on train."""
-    assert train.measures is not None
+def fit_measures(train: Users, names: Iterable[str], seed: int) -> dict[str, MeasureModel]:
+    """Models of measures by name: one ridge regression an action, fitted on train.
+
+    Raises
+    ------
+    InputError
+        Where a measure has missing values.
+    """
+    return {name: _fit_measure(train, name, seed) for name in names}
+
+
+def _fit_measure(train: Users, measure: str, seed: int) -> MeasureModel:
+    observed = _measure(train, measure)
+    some = observed != 0
+    size = float(np.sqrt(np.mean(observed[some] ** 2))) if some.any() else 0.0
+    assert train.action is not None
+    got = np.bincount(train.action, minlength=len(train.actions))
+    counted = np.bincount(train.action, some, len(train.actions)) / np.maximum(got, 1)
     arms: list[Pipeline] = []
     for k in range(len(train.actions)):
         rows = np.flatnonzero(train.action == k)
@@ -155,7 +251,10 @@ def fit_measure(train: Users, measure: str, seed: int) -> Predict:
         pipeline = Pipeline([("prepare", prepare), ("model", Ridge(10.0))])
         arms.append(pipeline.fit(arm.features, arm.measures[measure].to_numpy(np.float64)))
 
-    return lambda features: np.stack([of.predict(features) for of in arms], axis=1)
+    def expected(features: pd.DataFrame) -> np.ndarray:
+        return np.stack([of.predict(features) for of in arms], axis=1)
+
+    return MeasureModel(expected, counted, size)
 
 
 def reward_model(
@@ -168,11 +267,68 @@ def reward_model(
     if train.action is None:
         return None
 
+    measured: Measured | None = None
+
     def expected_reward(features: pd.DataFrame, names: tuple[str, ...]) -> np.ndarray:
-        nonlocal predict
+        nonlocal predict, measured
         reward_intercept, reward_slope = economics.line(names, train.contract.good)
         predict = predict or fit_rewards(train, seed)
-        predicted = predict(features)[:, [train.actions.index(name) for name in names]]
-        return np.asarray(reward_intercept + reward_slope * predicted)
+        measured = fit_measures(train, economics.measures, seed) if measured is None else measured
+        codes = [train.actions.index(name) for name in names]
+        further = expected_measures(measured, economics, features)
+        money = reward_intercept + reward_slope * predict(features)[:, codes]
+        return np.asarray(money if further is None else money + further[:, codes])
 
     return expected_reward
+
+
+def measured_reward(
+    train: Users, users: Users, economics: Economics, seed: int, predict: Predict | None = None
+) -> MeasuredReward | None:
+    """Doubly robust money of users under each action, and what it would spend, gathered when first asked.
+
+    What it rests on is fitted on train; where users are these themselves, on other folds of them. The truth about
+    generated users is not read: no policy could learn from it. None where no action was ever logged.
+    """
+    if users.action is None:
+        return None
+    known: Evidence | None = None
+
+    def measured(names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+        nonlocal known
+        rarely_taken(users, {*names})
+        if known is None:
+            known = _cross_fitted(train, users, economics, seed, predict)
+        good, scores = users.contract.good, known.among([users.actions.index(name) for name in names])
+        money = reward(scores, *economics.rewards(names, good, users.costs), economics.measures)
+        spend_intercept, spend_slope = economics.spend(names, good)
+        return money, np.asarray(spend_intercept + spend_slope * scores.outcome_scores)
+
+    return measured
+
+
+def _cross_fitted(train: Users, users: Users, economics: Economics, seed: int, predict: Predict | None) -> Evidence:
+    """Evidence of users with a log, fitted on train, or where users are these themselves, on other folds of them."""
+    kind: Kind = "logged" if users.logging_probability is None else "experiment"
+    check_measures(kind, users, economics)
+
+    def gathered(others: Users, own: Users, log: Log | None = None) -> Evidence:
+        return gather_evidence(kind, others, own, NONE, seed, log, fit_measures(others, economics.measures, seed))
+
+    if train is not users:
+        return gathered(train, users, log_of(kind, train, users, seed, predict))
+    assert users.action is not None
+    scores = np.empty((len(users), len(users.actions)))
+    measures = {name: np.empty_like(scores) for name in economics.measures}
+    for others, held in pairs(folds(users.action * 2 + users.outcome, FOLDS, seed, users.codes)):
+        found = gathered(users.take(others), users.take(held))
+        scores[held] = found.outcome_scores
+        for name, of in found.measures.items():
+            measures[name][held] = of
+    return Evidence(kind, scores, measures=measures, group=users.codes)
+
+
+def expected_measures(measured: Measured, economics: Economics, features: pd.DataFrame) -> np.ndarray | None:
+    """(n, K) money expected of the measures that count, under each action; None where only the outcome does."""
+    found = [worth * measured[name].expected(features) for name, worth in economics.measures.items()]
+    return np.sum(found, axis=0) if found else None

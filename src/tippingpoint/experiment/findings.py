@@ -44,8 +44,9 @@ def _of_candidate(candidate: Candidate, question: ExperimentSpec) -> Iterator[Fi
         kept = np.array([question.users.actions.index(action) for action in question.actions])
         slope = np.zeros((len(test), len(question.users.actions)))
         slope[:, kept] = np.nan_to_num(question.reward_slope)
-        estimated = question.evidence.kind == "logged"
-        yield from evidence.of_weights(evidence.Weights.of(question.log, kept[decision], slope, estimated, test.codes))
+        estimated, measured = question.evidence.kind == "logged", question.valued.measured_basis(decision)
+        of = question.log, kept[decision], slope, estimated, test.codes, measured
+        yield from evidence.of_weights(evidence.Weights.of(*of))
     if question.evidence.measured:
         yield evidence.inconclusive_uplift(candidate.value.uplift)
     yield from policy.of_policy(policy.Decided.of(candidate.policy, test, candidate.found))

@@ -9,6 +9,7 @@ from tippingpoint.core.run_reference import Provenance
 from tippingpoint.data.outcome import words
 from tippingpoint.data.users import unseen
 from tippingpoint.experiment.findings import all_of
+from tippingpoint.experiment.score_effects import heterogeneity_in_words, shown
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.offpolicy.hidden_driver import FACTORS
 from tippingpoint.offpolicy.value import PolicyValue
@@ -74,6 +75,8 @@ def card(candidate: Candidate, question: ExperimentSpec, provenance: Provenance,
     """One model: what it is, on which users, how good, the value of its policy, how to load it."""
     limits = [*map(str, all_of(question, candidate)), *_always(question)]
     of: dict[str, Any] = {"candidate": candidate, "question": question, "provenance": provenance}
+    of["along"] = heterogeneity_in_words(candidate.heterogeneity, candidate.family, question.wanted)
+    of["groups"] = shown(candidate.score_groups, question.wanted)
     of["beyond"] = beyond_the_log({candidate.family: candidate.value})
     return render("model.md.j2", **of, limits=limits, model_uri=model_uri)
 

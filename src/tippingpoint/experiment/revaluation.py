@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.economics import Economics
 from tippingpoint.experiment.diagnostics.policy import better_without_a_model
 from tippingpoint.experiment.simulation_result import (
@@ -25,13 +26,13 @@ from tippingpoint.offpolicy.cells import Line, contacts, linear, outcomes
 from tippingpoint.offpolicy.common_support import Common, common_support
 from tippingpoint.offpolicy.contest import contest_of_cells
 from tippingpoint.offpolicy.estimators import estimates
+from tippingpoint.offpolicy.evidence import MEASURE
 from tippingpoint.offpolicy.hidden_driver import Bounds
 from tippingpoint.offpolicy.sensitivity import bounds
 from tippingpoint.offpolicy.statistics import LEAST_CHANGED, Estimate
-from tippingpoint.offpolicy.sufficient_statistics import MEASURE, MONEY, PAIR, Joint, SufficientStatistics
+from tippingpoint.offpolicy.sufficient_statistics import MONEY, PAIR, Joint, SufficientStatistics
 from tippingpoint.offpolicy.value import break_even_response
 from tippingpoint.policies.bands import Bands
-from tippingpoint.policies.best_action import BestAction
 from tippingpoint.policies.share_bands import ShareBands
 
 INTEREST = 0.01
@@ -152,9 +153,11 @@ def _names(gathered: SufficientStatistics, asked: SimulationRequest, line: Line)
     if not same:
         then = priced_line(gathered.about, Economics.model_validate(gathered.about["economics"]))
         same = np.array_equal(
-            [then.reward_intercept, then.reward_slope], [line.reward_intercept, line.reward_slope], equal_nan=True
-        )
-    resting = {BEST, ORACLE} | {name for name, of in asked.policies.items() if isinstance(of, BestAction)}
+            [then.reward_intercept, then.reward_slope, *then.measures.values()],
+            [line.reward_intercept, line.reward_slope, *line.measures.values()],
+            equal_nan=True,
+        ) and list(then.measures) == list(line.measures)
+    resting = {BEST, ORACLE} | {name for name, of in asked.policies.items() if of.chosen_by_outcomes}
     names = gathered.test.decisions
     return {n: n if same or n.split(PAIR)[-1] not in resting else f"{n}{THEN}" for n in names}
 
@@ -179,7 +182,17 @@ def priced_line(about: Mapping[str, Any], economics: Economics) -> Line:
             reward_intercept if good else reward_intercept + reward_slope * (1 - ratio),
             reward_slope * ratio,
         )
-    return Line(reward_intercept, reward_slope)
+    for name in economics.measures:
+        if name not in about["measures"]:
+            what = f"no measure {name!r} was gathered"
+            raise InputError("economics.reward", what, nearest(name, map(str, about["measures"])))
+    worth = {f"{MEASURE}{name}": np.full(len(actions), of) for name, of in economics.measures.items()}
+    return Line(reward_intercept, reward_slope, worth)
+
+
+def asked_of_measures(line: Line) -> bool:
+    """Whether a line counts measures besides the outcome."""
+    return any(block.startswith(MEASURE) for block in line.measures)
 
 
 def only(block: str, actions: int) -> Line:
@@ -247,7 +260,7 @@ def _values(
 
 def _estimators(about: Mapping[str, Any], line: Line, joint: Joint, contestants: Iterable[str]) -> pd.DataFrame:
     """One row a contestant that decides and estimator; empty where nothing was logged."""
-    if (log := joint.log) is None:
+    if (log := joint.log) is None or asked_of_measures(line):  # the log's cells hold outcomes only
         return pd.DataFrame()
     if about["per_user_prices"]:  # in money already
         line = outcomes(log.actions)

@@ -17,7 +17,7 @@ from tippingpoint.decisions import Deployment
 from tippingpoint.economics import Economics
 from tippingpoint.evaluation import auc_contributions
 from tippingpoint.evaluation.evaluation import Evaluation
-from tippingpoint.experiment.assumption import in_words
+from tippingpoint.experiment.assumption import in_words, wanted
 from tippingpoint.experiment.diagnostics import Chosen, Findings
 from tippingpoint.experiment.valuation import ValuedUsers
 from tippingpoint.explanation import Explanation, raw_columns
@@ -173,7 +173,13 @@ class ExperimentSpec:
     @property
     def valued(self) -> ValuedUsers:
         """The test users with evidence and prices of each action."""
-        return ValuedUsers(self.parts.test, self.actions, self.evidence, self.reward_intercept, self.reward_slope)
+        lines = self.reward_intercept, self.reward_slope
+        return ValuedUsers(self.parts.test, self.actions, self.evidence, *lines, self.economics.measures)
+
+    @property
+    def wanted(self) -> str:
+        """What effects are counted in, as a noun: the outcome, or its absence where it is not wanted."""
+        return wanted(self.users.contract.outcome, self.users.contract.good)
 
     @property
     def assumption(self) -> str:
@@ -303,6 +309,9 @@ class Candidate:
         ROC AUC on the users it was fitted on.
     findings
         What diagnostics found of it and of its policy.
+    heterogeneity, score_groups
+        Whether effects differ along the score, and in groups of it (`score_effects.along_scores`); empty where they are
+        not measured.
     predicted
         (n, K + 1) what an effect learner gives of the test users; None where the model predicts no effects.
     """
@@ -324,6 +333,8 @@ class Candidate:
     fitted: Estimate | None = None
     column: Baseline | None = None
     findings: Findings = ()
+    heterogeneity: pd.DataFrame = field(default_factory=pd.DataFrame)
+    score_groups: pd.DataFrame = field(default_factory=pd.DataFrame)
     predicted: np.ndarray | None = None
 
     @property
@@ -390,6 +401,8 @@ class Candidate:
             "validation": self.validation,
             "metrics": {name: asdict(estimate) for name, estimate in metrics.items()},
             "segments": _records(self.segments),
+            "heterogeneity": _records(self.heterogeneity),
+            "uplift_by_score_group": _records(self.score_groups),
             "mean_abs_shap": dict(self.explanation.importance().itertuples(index=False)),
             "confusion": _records(self.evaluation.confusion),
             "worse_slices": _records(self.evaluation.worse),

@@ -1,18 +1,32 @@
 """Binding policies to scores, deciding with them, and valuing what they decide: one way for all verbs."""
 
-from collections.abc import Collection
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial, reduce
+from operator import add
 from typing import Self
 
 import numpy as np
 
 from tippingpoint.data.model_output import probability
+from tippingpoint.data.splits import folds, pairs
 from tippingpoint.data.users import Users
 from tippingpoint.economics import Economics
-from tippingpoint.experiment.evidence import ExpectedReward, Predict, gather_evidence, reward_model
-from tippingpoint.offpolicy.evidence import Evidence, Kind, Log
+from tippingpoint.experiment.evidence import (
+    FOLDS,
+    ExpectedReward,
+    Measured,
+    MeasuredReward,
+    Predict,
+    check_measures,
+    fit_measures,
+    gather_evidence,
+    measured_reward,
+    reward_model,
+)
+from tippingpoint.offpolicy.evidence import MEASURE, Evidence, Kind, Log
 from tippingpoint.offpolicy.sufficient_statistics import MONEY
+from tippingpoint.offpolicy.support import Basis
 from tippingpoint.offpolicy.value import PolicyValue, policy_value, reward, segment_break_even
 from tippingpoint.policies.effects import Predicted
 from tippingpoint.policies.policy import FitContext, Policy
@@ -28,13 +42,14 @@ class BindingUsers:
         The users the model was fitted on.
     validation
         The users whose scores are at hand.
-    expected_reward
-        As `FitContext` takes it; None where no action was ever logged.
+    expected_reward, measured
+        As `FitContext` takes them; None where no action was ever logged.
     """
 
     train: Users
     validation: Users
     expected_reward: ExpectedReward | None
+    measured: MeasuredReward | None
     economics: Economics
 
     @classmethod
@@ -42,7 +57,9 @@ class BindingUsers:
         cls, train: Users, validation: Users, economics: Economics, seed: int, predict: Predict | None = None
     ) -> Self:
         """Users with the rewards expected of them; `predict` is what `fit_rewards` gave for train, if it did."""
-        return cls(train, validation, reward_model(train, economics, seed, predict), economics)
+        expected = reward_model(train, economics, seed, predict)
+        measured = measured_reward(train, validation, economics, seed, predict)
+        return cls(train, validation, expected, measured, economics)
 
     def bind(self, policy: Policy, found: np.ndarray, actions: tuple[str, ...] | None = None) -> Policy:
         """Return the policy with what it learns fixed.
@@ -54,13 +71,38 @@ class BindingUsers:
         actions
             Of an effect learner the actions it was fitted on, in order; None: those of train.
         """
+        return policy.bind(self._context(found, actions))
+
+    def decide_held_out(
+        self,
+        policy: Policy,
+        found: np.ndarray,
+        names: tuple[str, ...],
+        seed: int,
+        actions: tuple[str, ...] | None = None,
+    ) -> np.ndarray:
+        """(n,) codes into `names` that an unbound policy gives the users of validation; `found` and `actions` as above.
+
+        One that learns from what actions brought them is bound on others of them, fold by fold: so its uplift there is
+        no better than it is, and it can be held against others by it.
+        """
+        users = self.validation
+        if not policy.learns_on_validation or users.action is None:
+            return self.bind(policy, found, actions).decide(found, users.features, names)
+        context = self._context(found, actions)
+        decision = np.empty(len(users), dtype=np.int64)
+        for others, held in pairs(folds(users.action * 2 + users.outcome, FOLDS, seed, users.codes)):
+            decision[held] = policy.bind(context.among(others)).decide(found[held], users.features.iloc[held], names)
+        return decision
+
+    def _context(self, found: np.ndarray, actions: tuple[str, ...] | None) -> FitContext:
         predicted = None
         if found.ndim == 2:
             good = self.train.contract.good
             lines = partial(self.economics.line, good=good)
             predicted = Predicted(actions or self.train.actions, good, found, lines)
-        of = self.train.features, self.validation.features, probability(found), self.expected_reward, predicted
-        return policy.bind(FitContext(*of))
+        features = self.train.features, self.validation.features
+        return FitContext(*features, probability(found), self.expected_reward, predicted, self.measured)
 
 
 @dataclass(frozen=True)
@@ -75,6 +117,8 @@ class ValuedUsers:
         Outcome scores of the users under each action.
     reward_intercept, reward_slope
         (K,) reward line of each action; (n, K) where prices are per user.
+    worth
+        Of a unit of each measure that counts.
     """
 
     users: Users
@@ -82,6 +126,7 @@ class ValuedUsers:
     evidence: Evidence
     reward_intercept: np.ndarray
     reward_slope: np.ndarray
+    worth: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -95,6 +140,7 @@ class ValuedUsers:
         log: Log | None = None,
         vetoed: tuple[str, ...] = (),
         accepted: Collection[str] = (),
+        measured: Measured | None = None,
     ) -> Self:
         """Gather evidence of users, fitted on train, and price the actions.
 
@@ -108,20 +154,29 @@ class ValuedUsers:
             Codes of the diagnostics that take every interval away.
         accepted
             Codes of the vetoes that were accepted.
+        measured
+            Models of measures fitted on train, where they are at hand; else those that count are fitted.
+
+        Raises
+        ------
+        InputError
+            Where a measure that counts is not known under each action, or has missing values.
         """
+        check_measures(kind, users, economics)
+        measured = fit_measures(train, economics.measures, seed) if measured is None else measured
         lines = economics.rewards(actions, users.contract.good, users.costs)
-        evidence = gather_evidence(kind, train, users, economics.response(actions), seed, log)
+        evidence = gather_evidence(kind, train, users, economics.response(actions), seed, log, measured)
         if kind != "assumed" and actions != users.actions:
             evidence = evidence.among([users.actions.index(action) for action in actions])
         if economics.per_user and evidence.support:
             in_money = evidence.support["phi"].scaled(np.nan_to_num(lines[1]))
             evidence = replace(evidence, support={**evidence.support, MONEY: in_money})
-        return cls(users, actions, replace(evidence, vetoed=vetoed).waived(accepted), *lines)
+        return cls(users, actions, replace(evidence, vetoed=vetoed).waived(accepted), *lines, economics.measures)
 
     @property
     def reward(self) -> np.ndarray:
         """(n, K) money per user under each action."""
-        return reward(self.evidence, self.reward_intercept, self.reward_slope)
+        return reward(self.evidence, self.reward_intercept, self.reward_slope, self.worth)
 
     def decide(self, policy: Policy, found: np.ndarray) -> np.ndarray:
         """(n,) codes into `actions` that a bound policy gives the users, of what a model gives of them."""
@@ -139,7 +194,14 @@ class ValuedUsers:
 
     def value_of(self, decision: np.ndarray) -> PolicyValue:
         """Value (n,) codes of actions, as `value` does."""
-        return policy_value(self.evidence, self.reward_intercept, self.reward_slope, decision)
+        return policy_value(self.evidence, self.reward_intercept, self.reward_slope, decision, self.worth)
+
+    def measured_basis(self, decision: np.ndarray) -> Basis | None:
+        """What the measures' part of the uplift of (n,) codes rests on; None where only the outcome counts."""
+        weight = np.eye(len(self.actions))[decision]
+        weight[:, 0] -= 1
+        bases = [self.evidence.support[f"{MEASURE}{m}"].behind(weight * of).total() for m, of in self.worth.items()]
+        return reduce(add, bases) if bases else None
 
     def break_even(self, members: np.ndarray, action: str) -> float:
         """From which response on an action pays for the users that (n,) bool `members` marks; NaN for none or no one.

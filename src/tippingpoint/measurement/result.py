@@ -187,7 +187,7 @@ def measured(
         first = first or int(looks[start])
         intervals = partial(_intervals, looks=looks[start:], first=first, settled=settled)
         per_1000 = intervals(gain * 1000)
-        if not economics.per_user:
+        if not economics.per_user and not economics.measures:  # of these no outcomes are known here
             per_user = intervals(_gain(_rewards(outcome_scores, economics, actions, good), decision))
     return Measured(
         version=version,

@@ -11,6 +11,8 @@ from tippingpoint.offpolicy.hidden_driver import HiddenDriver
 from tippingpoint.offpolicy.support import Support
 
 Kind = Literal["truth", "experiment", "logged", "assumed"]
+MEASURE = "measure "
+"""Begins the name of a further measure's block of scores, and of its support."""
 FLOOR = 0.01
 """Estimated chances are lifted to this, so that no user weighs more than its inverse."""
 LEAST_ARM = 100
@@ -36,6 +38,8 @@ class Evidence:
         Codes of the diagnostics that take every interval away.
     hidden
         What a driver of the action that is in no feature could move them by; None where chances are known.
+    measures
+        (n, K) scores of further measures, made like the outcome's, by name.
     """
 
     kind: Kind
@@ -44,6 +48,7 @@ class Evidence:
     group: np.ndarray | None = None
     vetoed: tuple[str, ...] = ()
     hidden: HiddenDriver | None = None
+    measures: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.outcome_scores.ndim != 2:
@@ -66,8 +71,10 @@ class Evidence:
     def among(self, codes: Sequence[int]) -> "Evidence":
         """The same under some of the actions."""
         support = {block: Support(of.moments[..., list(codes)]) for block, of in self.support.items()}
+        measures = {name: scores[:, list(codes)] for name, scores in self.measures.items()}
         hidden = None if self.hidden is None else self.hidden.among(list(codes))
-        return replace(self, outcome_scores=self.outcome_scores[:, list(codes)], support=support, hidden=hidden)
+        scores = self.outcome_scores[:, list(codes)]
+        return replace(self, outcome_scores=scores, support=support, measures=measures, hidden=hidden)
 
 
 def labelled(kind: str, vetoed: Sequence[str]) -> str:

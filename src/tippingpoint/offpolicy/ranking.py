@@ -6,6 +6,7 @@ import numpy as np
 
 from tippingpoint.core.errors import InputError
 from tippingpoint.offpolicy.cells import ROUNDING, Cells, outcomes
+from tippingpoint.offpolicy.effect_line import check_effects
 from tippingpoint.offpolicy.statistics import LEVEL, Estimate, estimate, squares, units
 from tippingpoint.offpolicy.surface import Sheet, cell_noise, sheet
 
@@ -30,7 +31,9 @@ class Curve:
     over_random: Sheet
 
 
-def autoc(score: np.ndarray, effect: np.ndarray, group: np.ndarray | None = None) -> Estimate:
+def autoc(
+    score: np.ndarray, effect: np.ndarray, group: np.ndarray | None = None, over: np.ndarray | None = None
+) -> Estimate:
     """Area under the targeting operator characteristic, as grf's rank_average_treatment_effect(target =
     "AUTOC").
 
@@ -46,22 +49,26 @@ def autoc(score: np.ndarray, effect: np.ndarray, group: np.ndarray | None = None
         (n,) outcome_scores[:, action] - outcome_scores[:, 0].
     group
         (n,) numbers of the groups users belong to; None where each stands alone.
+    over
+        (n,) another score of the same users: then the area less that of this one, user by user.
     """
     n = len(score)
     # Summing (1/k)·Σ_{i≤k} effect_i over k gives user i the weight Σ_{k≥i} 1/k; TOC takes the overall mean
     # away.
     tail = np.cumsum(1 / np.arange(n, 0, -1))[::-1]
-    return _ranked(score, effect, tail - 1, group)
+    return _ranked(score, effect, tail - 1, group, over)
 
 
-def qini(score: np.ndarray, effect: np.ndarray, group: np.ndarray | None = None) -> Estimate:
+def qini(
+    score: np.ndarray, effect: np.ndarray, group: np.ndarray | None = None, over: np.ndarray | None = None
+) -> Estimate:
     """Area between the Qini curve and its diagonal, as grf's rank_average_treatment_effect(target = "QINI").
 
     Mean over i = 1…n of i/n · TOC(i/n); otherwise as `autoc`.
     """
     n = len(score)
     # Here k/n · (1/k) = 1/n a summand, so user i has weight (n - i + 1)/n, less the mean (n + 1)/(2n) of k/n.
-    return _ranked(score, effect, np.arange(n, 0, -1) / n - (n + 1) / (2 * n), group)
+    return _ranked(score, effect, np.arange(n, 0, -1) / n - (n + 1) / (2 * n), group, over)
 
 
 def uplift_at(share: float, score: np.ndarray, effect: np.ndarray, group: np.ndarray | None = None) -> Estimate:
@@ -123,9 +130,24 @@ def _over_random(cells: Cells, action: int, gain: Sheet, rng: np.random.Generato
     return Sheet(value, se, gain.changed, supported, critical)
 
 
-def _ranked(score: np.ndarray, effect: np.ndarray, weight: np.ndarray, group: np.ndarray | None) -> Estimate:
+def _ranked(
+    score: np.ndarray,
+    effect: np.ndarray,
+    weight: np.ndarray,
+    group: np.ndarray | None,
+    over: np.ndarray | None,
+) -> Estimate:
+    """Estimate of the area under a score's ranking, or of what it has over that of another."""
+    value, each = _area(score, effect, weight)
+    if over is not None:
+        other, of_other = _area(over, effect, weight)
+        value, each = value - other, each - of_other
+    return estimate(value, squares(each, group), len(score), independent=units(len(score), group))
+
+
+def _area(score: np.ndarray, effect: np.ndarray, weight: np.ndarray) -> tuple[float, np.ndarray]:
     """Mean of weight · effect by falling score, where weights and effects of equal scores are their group's
-    means.
+    means; and each user's influence on it.
 
     Parameters
     ----------
@@ -147,15 +169,11 @@ def _ranked(score: np.ndarray, effect: np.ndarray, weight: np.ndarray, group: np
     drops = np.append(-np.diff(level) * weight[ends[:-1] - 1], 0)
     shifts = drops[::-1].cumsum()[::-1]
     each = (effect - level[groups]) * average[groups] + shifts[groups]
-    each -= each.mean()
-    return estimate(value, squares(each, group), n, independent=units(n, group))
+    return value, each - each.mean()
 
 
 def _groups(score: np.ndarray, effect: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Group number of each user, groups by falling score, and each group's sum of effects and size."""
-    if score.shape != effect.shape or score.ndim != 1 or len(score) < 2:
-        raise InputError("ranking", f"{score.shape} scores do not fit {effect.shape} effects (at least 2)")
-    if not (np.isfinite(score).all() and np.isfinite(effect).all()):
-        raise InputError("ranking", "scores or effects are missing or infinite", "Score every user.")
+    check_effects(score, effect)
     _, group, count = np.unique(-score, return_inverse=True, return_counts=True)
     return group, np.bincount(group, effect), count

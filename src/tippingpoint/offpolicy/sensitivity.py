@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from tippingpoint.offpolicy.cells import Cells, Line, products
+from tippingpoint.offpolicy.evidence import MEASURE
 from tippingpoint.offpolicy.hidden_driver import Bounds, HiddenDriver
 from tippingpoint.offpolicy.surface import BandActions, band_coefficients, mean_and_square, rests_on, rising
 
@@ -20,7 +21,8 @@ def blocks(hidden: HiddenDriver | None) -> Mapping[str, np.ndarray]:
 def bounds(cells: Cells, coefficients: np.ndarray, block: str = "phi") -> Bounds | None:
     """Bounds of the mean over users of coefficients[cell] · z (`cells.linear`).
 
-    None where it has no interval, counts no outcome, or chances are known.
+    None where it has no interval, counts no outcome, or chances are known; nor where it counts a measure: how far that
+    could be moved nothing says.
 
     Parameters
     ----------
@@ -31,6 +33,8 @@ def bounds(cells: Cells, coefficients: np.ndarray, block: str = "phi") -> Bounds
     """
     counts = coefficients[:, cells.columns(block)].any()
     if SELDOM not in cells.blocks or not counts or not cells.measured or cells.independent < 2:
+        return None
+    if any(coefficients[:, cells.columns(of)].any() for of in cells.blocks if of.startswith(MEASURE)):
         return None
     basis = cells.behind(coefficients)
     if basis is not None and not bool(basis.total().sound):
@@ -47,9 +51,10 @@ def flips_at_cut_offs(cells: Cells, actions: BandActions, line: Line, block: str
 
     Returns
     -------
-    (G,) for one cut-off, (G, G) for two, and so on; NaN where no interval can be had. None where chances are known.
+    (G,) for one cut-off, (G, G) for two, and so on; NaN where no interval can be had. None where chances are known, or
+    measures count.
     """
-    if SELDOM not in cells.blocks or not cells.measured:
+    if SELDOM not in cells.blocks or not cells.measured or any(of.startswith(MEASURE) for of in line.measures):
         return None
     none = np.zeros(len(cells.count), dtype=np.int64)
     value, *columns = _columns(cells, band_coefficients(cells, actions, line, none), block)

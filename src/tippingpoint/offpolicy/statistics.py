@@ -29,6 +29,10 @@ class Estimate:
         """The estimate of the opposite difference."""
         return Estimate(-self.value, self.se, *(None if end is None else -end for end in (self.high, self.low)))
 
+    def at(self, z: float) -> "Estimate":
+        """The estimate with the interval value ± z·se, where it has one."""
+        return self if self.se is None or self.low is None else normal(self.value, self.se, z)
+
     def scaled(self, factor: float) -> "Estimate":
         """The estimate in other units; `factor` > 0."""
         ends = (None if v is None else v * factor for v in (self.se, self.low, self.high))
@@ -39,6 +43,11 @@ class Estimate:
 def pointwise() -> float:
     """|t| that one estimate stays below with 95 %."""
     return float(norm.ppf(0.5 + LEVEL / 2))
+
+
+def together(estimates: int) -> float:
+    """|t| that all of so many estimates stay below with 95 %: exact if independent, else no less (Šidák)."""
+    return float(norm.ppf(0.5 + LEVEL ** (1 / max(estimates, 1)) / 2))
 
 
 def normal(value: float | np.floating, se: float | np.floating, z: float | None = None) -> Estimate:

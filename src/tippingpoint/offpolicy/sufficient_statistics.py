@@ -23,8 +23,8 @@ LOG = ("phi", "w", "wy", "p")
 """Blocks of a log's cells, as `estimators.estimates` reads them."""
 PAIR = " · "
 """Between a model and a policy, in the name of a contestant."""
-MONEY, MEASURE = "money", "measure "
-"""Blocks of columns besides the outcome's: value at per-user prices; and a further measure, before its name."""
+MONEY = "money"
+"""The block of columns of value at per-user prices."""
 Measures = Mapping[str, np.ndarray]
 
 

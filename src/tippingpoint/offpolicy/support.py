@@ -44,6 +44,14 @@ class Basis:
         """The same of other sums."""
         return Basis(turn(self.noise), turn(self.fourth), turn(self.users), turn(self.lacking), self.apart)
 
+    def scaled(self, weight: np.ndarray) -> "Basis":
+        """The same where each contribution counts `weight` times."""
+        return Basis(self.noise * weight**2, self.fourth * weight**4, self.users, self.lacking, self.apart)
+
+    def among(self, members: np.ndarray) -> "Basis":
+        """Of the users that (n,) bool `members` marks."""
+        return self.mapped(lambda of: of[members])
+
     def __add__(self, other: "Basis") -> "Basis":
         both = np.maximum(self.users, other.users)
         return Basis(
@@ -121,6 +129,10 @@ class Support:
         """Support of the scores times a slope, (K,) or (n, K)."""
         noise, fourth, lacking = self.moments
         return Support(np.stack([noise * slope**2, fourth * slope**4, lacking]))
+
+    def __add__(self, other: "Support") -> "Support":
+        (noise, fourth, lacking), (more, higher, too) = self.moments, other.moments
+        return Support(np.stack([noise + more, fourth + higher, np.maximum(lacking, too)]))
 
     def summed(self, group: np.ndarray, groups: int) -> "Support":
         """Sums over the users of each group; (n,) numbers from 0."""

@@ -9,7 +9,7 @@ import numpy as np
 from tippingpoint.core.errors import InputError
 from tippingpoint.offpolicy.common_support import Common
 from tippingpoint.offpolicy.contest import Contrast, contest
-from tippingpoint.offpolicy.evidence import Evidence, taken
+from tippingpoint.offpolicy.evidence import MEASURE, Evidence, taken
 from tippingpoint.offpolicy.hidden_driver import Bounds, HiddenDriver
 from tippingpoint.offpolicy.statistics import Estimate, mean, units
 from tippingpoint.offpolicy.support import MOST_LACKING, Basis, Support
@@ -30,15 +30,15 @@ class PolicyValue:
     contribution
         (n,) money each user adds to the uplift; its mean is the uplift.
     weight
-        (n, K) how often each outcome score counts in a user's contribution; what the figures rest on.
+        (n, K) how often the reward of each action counts in a user's contribution; what the figures rest on.
     support
-        What the log can say about the scores; None where there was none.
+        What the log can say about the rewards; None where there was none.
     measured
         Whether intervals may be given.
     group
         (n,) numbers of the groups users belong to; None where each stands alone.
     hidden
-        What a hidden driver could move the scores by; None where chances are known.
+        What a hidden driver could move the rewards by; None where chances are known, or measures count.
     """
 
     value: Estimate
@@ -101,13 +101,31 @@ def contest_of_values(values: Mapping[str, PolicyValue], rng: np.random.Generato
     )
 
 
-def reward(evidence: Evidence, reward_intercept: np.ndarray, reward_slope: np.ndarray) -> np.ndarray:
-    """(n, K) money per user under each action: reward_intercept[a] + reward_slope[a]·outcome_scores[i, a]."""
-    return np.asarray(reward_intercept + reward_slope * evidence.outcome_scores)
+NO_MEASURES: Mapping[str, float] = {}
+
+
+def reward(
+    evidence: Evidence,
+    reward_intercept: np.ndarray,
+    reward_slope: np.ndarray,
+    worth: Mapping[str, float] = NO_MEASURES,
+) -> np.ndarray:
+    """(n, K) money per user under each action: reward_intercept[a] + reward_slope[a]·outcome_scores[i, a] + measures.
+
+    `worth` is of a unit of each measure that counts.
+    """
+    money = reward_intercept + reward_slope * evidence.outcome_scores
+    for name, of in worth.items():
+        money = money + of * evidence.measures[name]
+    return np.asarray(money)
 
 
 def policy_value(
-    evidence: Evidence, reward_intercept: np.ndarray, reward_slope: np.ndarray, decision: np.ndarray
+    evidence: Evidence,
+    reward_intercept: np.ndarray,
+    reward_slope: np.ndarray,
+    decision: np.ndarray,
+    worth: Mapping[str, float] = NO_MEASURES,
 ) -> PolicyValue:
     """Value a policy by what it decides for each user.
 
@@ -117,13 +135,15 @@ def policy_value(
         (K,) reward line of each action (`Economics.line`); actions never decided may be NaN.
     decision
         (n,) action codes; or (n, K) chances of each action, for a policy that throws dice.
+    worth
+        As in `reward`.
 
     Raises
     ------
     InputError
         Where decisions do not fit the users, or a decided action has no price or no evidence.
     """
-    money, outcome_scores = reward(evidence, reward_intercept, reward_slope), evidence.outcome_scores
+    money, outcome_scores = reward(evidence, reward_intercept, reward_slope, worth), evidence.outcome_scores
     chosen = taken(money, decision)
     gain, outcomes = chosen - money[:, 0], taken(outcome_scores, decision) - outcome_scores[:, 0]
     if not np.isfinite(gain.sum()):
@@ -131,28 +151,36 @@ def policy_value(
         raise InputError(
             "policy.actions", f"no price or evidence for actions {broken}", "Leave them out of the policy."
         )
-    support = evidence.support.get("phi")
+    support = _support(evidence, reward_slope, worth)
     counted = np.eye(outcome_scores.shape[1])[decision] if decision.ndim == 1 else decision
-    slope = np.where(counted > 0, reward_slope, 0) * counted
-    none = np.zeros_like(counted)
-    none[:, 0] = 1
-    weight = slope - np.where(none > 0, reward_slope, 0)
+    weight = counted.astype(np.float64)
+    weight[:, 0] -= 1
 
-    def estimate(contributions: np.ndarray, weights: np.ndarray) -> Estimate:
-        found = mean(contributions, _basis(support, weights, evidence.group), evidence.group)
+    def estimate(contributions: np.ndarray, weights: np.ndarray, of: Support | None = support) -> Estimate:
+        found = mean(contributions, _basis(of, weights, evidence.group), evidence.group)
         return found if evidence.measured else Estimate(found.value)
 
     return PolicyValue(
-        value=estimate(chosen, slope),
+        value=estimate(chosen, counted),
         uplift=estimate(gain, weight),
-        outcomes_per_1000=estimate(outcomes, counted - none).scaled(1000),
+        outcomes_per_1000=estimate(outcomes, weight, evidence.support.get("phi")).scaled(1000),
         contribution=gain,
         weight=weight,
         support=support,
         measured=evidence.measured,
         group=evidence.group,
-        hidden=evidence.hidden,
+        hidden=None if evidence.hidden is None or worth else evidence.hidden.scaled(np.nan_to_num(reward_slope)),
     )
+
+
+def _support(evidence: Evidence, slope: np.ndarray, worth: Mapping[str, float]) -> Support | None:
+    """What the log can say about rewards: the outcome's part, and that of each measure that counts."""
+    if "phi" not in evidence.support:
+        return None
+    found = evidence.support["phi"].scaled(np.nan_to_num(slope))
+    for name, of in worth.items():
+        found += evidence.support[f"{MEASURE}{name}"].scaled(np.full(evidence.outcome_scores.shape[1], of))
+    return found
 
 
 def _basis(support: Support | None, weight: np.ndarray, group: np.ndarray | None) -> Basis | None:

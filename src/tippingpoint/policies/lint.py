@@ -66,7 +66,8 @@ def lint(
         return Lint(remarks, pd.DataFrame())
     at_hand = np.zeros(len(features)) if score is None else score
     if isinstance(policy, Rules):
-        remarks += _rules(policy, features, policy.axis(at_hand))
+        found = _rules(policy, features, policy.axis(at_hand))
+        remarks += [of for of in found if not (policy.chosen_by_outcomes and of.kind in ("overlap", "gap"))]
     counts = np.bincount(policy.assign(at_hand, features), minlength=len(policy.segments))
     axis = policy.axis(at_hand) if isinstance(policy, Bands) else np.zeros(1)
     reached = _reached(policy, counts, (float(axis.min()), float(axis.max())))
@@ -88,6 +89,8 @@ def _reached(policy: Policy, counts: np.ndarray, scores: tuple[float, float]) ->
     ]
     why = "; scores run from {:.3f} to {:.3f}".format(*scores) if isinstance(policy, Bands) else ""
     remarks = [Remark("unreachable", f"no user is {row['segment']}{why}", 0) for row in rows if not row["users"]]
+    if policy.chosen_by_outcomes:  # what learns from outcomes may leave an action out
+        remarks = []
     return Lint(remarks, pd.DataFrame(rows))
 
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -30,6 +30,9 @@ class FitContext:
         (features, names of actions) to (n, K) expected money per user; None where no action was ever logged.
     predicted
         The effects of actions on the users of validation; None where the model predicts none.
+    measured
+        Names of K actions to (n, K) doubly robust money of the users of validation under each, and what each would
+        spend on them; None where no action was ever logged.
     """
 
     train: pd.DataFrame
@@ -37,6 +40,21 @@ class FitContext:
     score: np.ndarray
     expected_reward: Callable[[pd.DataFrame, tuple[str, ...]], np.ndarray] | None = None
     predicted: Predicted | None = None
+    measured: Callable[[tuple[str, ...]], tuple[np.ndarray, np.ndarray]] | None = None
+
+    def among(self, rows: np.ndarray) -> "FitContext":
+        """The same with some of the users of validation, by position."""
+        measured, predicted = self.measured, self.predicted
+
+        def some(names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+            assert measured is not None
+            reward, spend = measured(names)
+            return reward[rows], spend[rows]
+
+        mine = None if measured is None else some
+        theirs = None if predicted is None else replace(predicted, found=predicted.found[rows])
+        of = self.features.iloc[rows], self.score[rows]
+        return replace(self, features=of[0], score=of[1], measured=mine, predicted=theirs)
 
 
 class Policy(StrictModel, ABC):
@@ -52,6 +70,8 @@ class Policy(StrictModel, ABC):
     """Fields that say what is meant and decide nothing: no part of digests, nor of the specification where not said."""
     chosen_by_outcomes: ClassVar[bool] = False
     """Whether `bind` chooses actions by what came of them, and not by scores and features alone."""
+    learns_on_validation: ClassVar[bool] = False
+    """Whether it does so by the users of validation, on whom it then looks better than it is."""
 
     name: str = Field(min_length=1)
     version: int = Field(default=1, ge=1)
@@ -98,6 +118,16 @@ class Policy(StrictModel, ABC):
                 " of another policy type policy=NAME too."
             )
         return self
+
+    @property
+    def bound_by_scores(self) -> bool:
+        """Whether scores may change what `bind` learns though the bound policy reads none: models then differ in it."""
+        return False
+
+    @property
+    def learnt_in_words(self) -> str:
+        """What `bind` learnt that is not told elsewhere, for people to read; empty where there is nothing."""
+        return ""
 
     def decide(self, found: np.ndarray, features: pd.DataFrame, actions: tuple[str, ...]) -> np.ndarray:
         """(n,) codes into `actions`, all of which the policy's own must be among, of what a model gives of n users."""

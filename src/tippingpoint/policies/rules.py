@@ -43,7 +43,7 @@ class Rules(Policy):
     [0, 1, 1]
     """
 
-    learnt: ClassVar = ("edges",)
+    learnt: ClassVar[tuple[str, ...]] = ("edges",)
 
     levels: dict[str, Levels] = {}
     """New columns the rules may use, by name."""

@@ -69,6 +69,11 @@ class ShareBands(Bands):
             raise InputError("policy", f"{self.name} has no cut-offs yet", "Bind it to a model first.")
         return super().segment(score, features)
 
+    @property
+    def learnt_in_words(self) -> str:
+        above = zip(self.bands[1:], self.cuts, self.shares, strict=True)
+        return f"Cut-offs: {', '.join(f'{band} from {cut:.3g} (top {share:.0%})' for band, cut, share in above)}."
+
     def at(self, cuts: tuple[float, ...], version: int) -> Bands:
         """Bands with cut-offs of their own, as a further version."""
         written = self.model_dump(exclude={"shares", "cuts", "version"})

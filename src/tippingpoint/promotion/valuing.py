@@ -107,7 +107,9 @@ def of_policy(
     if valued.log is not None and valued.of.evidence.measured:
         decision = valued.of.decide(policy, score)
         estimated = valued.of.evidence.kind == "logged"
-        weights = evidence.Weights.of(valued.log, decision, valued.of.reward_slope, estimated, valued.of.evidence.group)
+        measured = valued.of.measured_basis(decision)
+        slope, group = valued.of.reward_slope, valued.of.evidence.group
+        weights = evidence.Weights.of(valued.log, decision, slope, estimated, group, measured)
         found += [*evidence.of_weights(weights)]
     unit = f"{valued.economics.currency} per user"
     return chosen.settle([*found, policy_findings.better_without_a_model(candidate.uri, without_model, unit)])

@@ -19,10 +19,12 @@ from tippingpoint.simulation.figures import cut_off_map, marks
 from tippingpoint.simulation.report import (
     MOST_ODDS,
     against_leader,
+    along_score,
     beyond_the_log,
     budget_in_words,
     budget_left_aside,
     leader_in_words,
+    learnt,
     may_be_as_good,
     tied,
     who_gets_what,
@@ -73,7 +75,13 @@ def page(simulation: Simulation) -> str:
         "pairs": simulation.verdicts[:PAIRS],
         "unlisted": max(len(simulation.verdicts) - PAIRS, 0),
         "led": " ".join(leader_in_words(simulation)),
-        "notes": [*tied(simulation), *budget_left_aside(simulation), *simulation.asked.unused],
+        "notes": [
+            *learnt(simulation),
+            *along_score(simulation),
+            *tied(simulation),
+            *budget_left_aside(simulation),
+            *simulation.asked.unused,
+        ],
         "assumption": simulation.assumption,
         "budget": budget_in_words(simulation) if simulation.asked.budget else "",
         "targeting": [key for key in figures if key.startswith("targeting")],
@@ -93,6 +101,10 @@ def page(simulation: Simulation) -> str:
 EXTRA = {
     "ranking": "How well each score, and the effect the reward model predicts, rank users for each action; in wanted"
     " outcomes per user, z is value / SE.",
+    "heterogeneity": "Whether effects differ along each score: slope per unit of it, and the direction told; of the"
+    " reward model's own effect, slope 1 and level 0 are perfect. Slopes hold for all actions of a score together.",
+    "uplift_by_score_group": "The effect in groups of users sorted by each score, in wanted outcomes per user;"
+    " intervals hold for all groups of a score and action together.",
     "reward_model": "Calibration of the outcome model on each arm of test: slope 1 and intercept 0 are perfect.",
 }
 """Tables no price changes, and what they say."""

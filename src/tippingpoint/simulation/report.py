@@ -7,13 +7,16 @@ from rich.text import Text
 
 from tippingpoint.core.overrides import override
 from tippingpoint.core.run_reference import RunReference
+from tippingpoint.experiment.assumption import wanted
 from tippingpoint.experiment.diagnostics import diagnosed
-from tippingpoint.experiment.simulation_result import Simulation
+from tippingpoint.experiment.score_effects import EFFECT, heterogeneity_in_words
+from tippingpoint.experiment.simulation_result import THEN, Simulation
 from tippingpoint.experiment.thresholds import CutOffs
 from tippingpoint.offpolicy.contest import Contrast
 from tippingpoint.offpolicy.hidden_driver import FACTORS
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.offpolicy.sufficient_statistics import PAIR
+from tippingpoint.policies.policy_tree import said
 from tippingpoint.reports.console import pages, plain_table
 from tippingpoint.reports.estimates import evidence_in_words, hidden_driver_in_words, odds_times
 from tippingpoint.reports.markdown import render
@@ -69,6 +72,8 @@ def simulate_summary(simulation: Simulation, filed: RunReference | None, seconds
     lines_after += [*leader_in_words(simulation), *beyond_the_log(simulation)]
     lines_after += _chosen(simulation, best) if best else []
     lines_after += budget_left_aside(simulation)
+    lines_after += learnt(simulation)
+    lines_after += along_score(simulation)
     lines_after += tied(simulation)
     lines_after += _measures(simulation)
     lines_after += [_needed(simulation)] if simulation.verdicts else []
@@ -121,6 +126,24 @@ def leader_in_words(simulation: Simulation) -> list[str]:
             if "registered" in of
         ]
     return lines
+
+
+def learnt(simulation: Simulation) -> list[str]:
+    """The rules that the policy shown first has learnt, in words; empty for other policies."""
+    model, policy = simulation.first.removesuffix(THEN).split(PAIR)
+    words = said(simulation.gathered.about["bound"][model].get(policy, {}))
+    return [f"{simulation.first}. {words}"] if words else []
+
+
+def along_score(simulation: Simulation) -> list[str]:
+    """Whether there is any heterogeneity along the score of the one shown first; empty where that is not measured."""
+    about, table = simulation.gathered.about, simulation.gathered.tables.get("heterogeneity")
+    if table is None:
+        return []
+    said = heterogeneity_in_words(table, simulation.first.split(PAIR)[0], wanted(about["outcome"], about["good"]))
+    moved = table[(table["rule"] == EFFECT) & (table["effect"] == "rises")]["action"].tolist()
+    told = [f"That of {' and '.join(moved)} rises along the {EFFECT}."] if moved else []
+    return [" ".join([said, *told])] if said else []
 
 
 def beyond_the_log(simulation: Simulation) -> list[str]:

@@ -18,7 +18,6 @@ from tippingpoint.experiment.resume import code_of
 from tippingpoint.experiment.spec import ExperimentSpec
 from tippingpoint.experiment.valuation import ValuedUsers
 from tippingpoint.models.family import Family
-from tippingpoint.policies.best_action import BestAction
 from tippingpoint.tuning import samplers
 from tippingpoint.tuning.effects import LearntEffects
 from tippingpoint.tuning.folds import Priced, cut, prepare
@@ -62,9 +61,9 @@ def check(settings: TuneSettings, question: ExperimentSpec) -> None:
                 f"{' and '.join(sorted(money))} would rest on assumptions: nothing was ever tried on these users",
                 "Take a metric (roc_auc), or data with logged actions.",
             )
-        if isinstance(question.policy, BestAction) and set(question.families) - set(question.learners):
+        if question.policy.chosen_by_outcomes and set(question.families) - set(question.learners):
             raise InputError(
-                "tune.objectives", f"policy {question.policy.name} reads no score", "Take bands, or a metric."
+                "tune.objectives", f"policy {question.policy.name} learns from rewards", "Take bands, or a metric."
             )
     if asked.sampler == "cmaes" and len(asked.objectives) > 1:
         raise InputError("tune.sampler", "cmaes takes one objective", "Take tpe, or one objective.")

@@ -142,6 +142,7 @@ class Weights:
         slope: np.ndarray,
         estimated: bool,
         group: np.ndarray | None = None,
+        measured: Basis | None = None,
     ) -> "Weights":
         """Look at a log of n users and a policy's (n,) codes.
 
@@ -153,6 +154,8 @@ class Weights:
             Whether chances are.
         group
             (n,) numbers of the groups users belong to; None where each stands alone.
+        measured
+            What the uplift rests on besides outcomes, where measures count.
         """
         assert log.predicted is not None
         acted = np.flatnonzero(decision != 0)
@@ -162,6 +165,7 @@ class Weights:
         weight[acted, 0] -= slope[acted, 0]
         apart = units(len(weight), group) / max(len(weight), 1)
         basis = Support.of(log.logging_probability, log.predicted, estimated).behind(weight, apart=apart).total()
+        basis = basis if measured is None else basis + measured
         arms = {}
         for name, code in {"decided": decision[acted], "none": np.zeros(len(acted), dtype=np.int64)}.items():
             w = (log.action[acted] == code) / log.logging_probability[acted, code]

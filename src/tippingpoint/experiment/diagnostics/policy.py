@@ -55,7 +55,7 @@ class Decided:
         """Decide for n users, of what a model gives of them."""
         code = policy.assign(score, users.features)
         sizes = np.bincount(code, minlength=len(policy.segments)).tolist()
-        of_scores = policy.reads_effects or reads(policy, users.features)
+        of_scores = policy.bound_by_scores or policy.reads_effects or reads(policy, users.features)
         return cls(policy, dict(zip(policy.segments, sizes, strict=True)), of_scores, users.contract.good)
 
 
