@@ -39,14 +39,17 @@ class Fit:
     seen: Users
     found: np.ndarray
 
-    def judged(self, question: ExperimentSpec, policy: Policy) -> float:
+    def judged(self, question: ExperimentSpec, policy: Policy, binding: BindingUsers) -> float:
         """What winners are chosen by: a metric of the score, or the value of the policy where effects are predicted."""
         if question.select_by != "value":
             return point(question.select_by, self.validation.outcome, probability(self.found))
-        found = self.found
+        found, rows = self.found, np.ones(len(self.found), dtype=bool)
         if len(found) > len(question.parts.validation):  # fitted on train too
-            found = found[sides(self.validation, validate(Split, question.config["split"], "split")) == 1]
-        return question.valued_on_validation.value(policy, found).value.value
+            rows = sides(self.validation, validate(Split, question.config["split"], "split")) == 1
+        if policy.learns_on_validation:  # on whom it looks better than it is
+            held_out = binding.decide_held_out(question.policy, found, question.actions, question.seed)
+            return question.valued_on_validation.value_of(held_out[rows]).value.value
+        return question.valued_on_validation.value(policy, found[rows]).value.value
 
 
 def fit(question: ExperimentSpec, name: str, development: Users | None = None) -> Fit:
@@ -104,4 +107,4 @@ def decide(question: ExperimentSpec, name: str) -> Decided:
     policy = binding.bind(question.policy, fitted.found)
     decision = policy.decide(fitted.model.output(question.parts.test), question.parts.test.features, question.actions)
     learnt = {key: policy.bound()[key] for key in policy.learnt if key in policy.bound()}
-    return Decided(learnt, decision, fitted.judged(question, policy))
+    return Decided(learnt, decision, fitted.judged(question, policy, binding))

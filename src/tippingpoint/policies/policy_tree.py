@@ -105,7 +105,7 @@ class PolicyTree(Rules):
         while rules and rules[-1][1] == otherwise:
             rules.pop()
         made = tuple(Rule(segment=segment, when=" AND ".join(when)) for when, segment in rules)
-        return type(self).model_validate(dict(self) | {"rules": made, "otherwise": otherwise})
+        return type(self).model_validate(self.model_dump() | {"rules": made, "otherwise": otherwise})
 
     def segment(self, score: np.ndarray, features: pd.DataFrame) -> np.ndarray:
         if not self.otherwise:
