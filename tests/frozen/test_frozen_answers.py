@@ -82,7 +82,7 @@ ALLOWED: tuple[Allowed, ...] = (
     Allowed(r"simulate.*\.(outcome_rate|unused|assumption)", None, "said", UNUSED),
     Allowed(r"runs\..*\.artifacts\[\]", None, "findings.json", KEPT),
     Allowed(r".*pr_auc\.(se|low|high)", None, None, FEW_OUTCOMES),
-    Allowed(r"runs\..*\.metrics\[\]", "of a PR AUC of few outcomes", None, FEW_OUTCOMES),
+    Allowed(r"(runs|sweep).*\.metrics\[\]", "of a PR AUC of few outcomes", None, FEW_OUTCOMES),
     Allowed(r"runs\..*\.metrics\[\]", None, "a PR AUC without an interval", FEW_OUTCOMES),
     Allowed(r"(runs|registered)\..*\.tags\[\]", None, "diagnostics, veto.CODE, accepted.CODE", DIAGNOSED),
 )

@@ -45,6 +45,7 @@ FITTING = """\
   data=csv data.path=users.csv data.target=adopter   your own table; data.good=false where outcome 1 is not wanted
   model=[logistic,boosting] model.boosting.max_depth=4
   policy=top_fraction policy.share=0.1               who gets which action
+  learner=dr policy=effect_bands                     what the action adds is learnt, and cut
   economics.price=8                                  economics.actions.discount_10.contact_cost=0.1
   experiment=streamzone                              a question with all its settings
   select_by=log_loss seed=1 evidence=experiment      tracking.register_model=false

@@ -187,7 +187,8 @@ def next_steps(comparison: Comparison, filed: RunReference) -> list[tuple[str, s
         steps.insert(0, (f"{idle} Take a share of the users instead, or other cut-offs.", line))
     elif empty := winner.segments.loc[winner.segments["users"] == 0, "segment"].tolist():
         nobody = f"Nobody on test reaches {' or '.join(map(str, empty))} with {winner.family}: try other cut-offs."
-        line = f"tippingpoint compare {retyped(question.config)}".rstrip()
+        learners = f" learner=[{','.join(question.config['learner'])}]" if question.learners else ""
+        line = f"tippingpoint compare {retyped(question.config)}{learners}".rstrip()
         steps.append((nobody, f"{line} policy.cuts='[…]' policy.version=…"))
     users = len(question.parts.test)
     untold = [v.users_needed(INTEREST) for v in comparison.auc if v.verdict == "inconclusive"]
@@ -198,7 +199,9 @@ def next_steps(comparison: Comparison, filed: RunReference) -> list[tuple[str, s
         steps.append((f"{to_tell} are needed; there are {users:,}.", ""))
     if question.families[winner.family].search:
         line = f"tippingpoint tune {retyped(question.config)}".rstrip()
-        line += f" model={winner.family} tune.trials=200"
+        of = question.learners.get(winner.family)
+        line += f" model={of.family} learner={of.learner}" if of else f" model={winner.family}"
+        line += " tune.trials=200"
         steps.append((f"See whether tuning {winner.family} gains more than chance, on the same data and prices.", line))
     return steps
 

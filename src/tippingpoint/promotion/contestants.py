@@ -58,7 +58,8 @@ class Contestant:
     def same(self, data: Component | None) -> str:
         """Words that select what it was fitted with: its data, or those given instead, policy, prices and split."""
         config = self.model.config
-        return retyped(config if data is None else config | {"data": data.model_dump()})
+        words = retyped(config if data is None else config | {"data": data.model_dump()})
+        return f"{words} learner={self.model.learner}".strip() if self.model.learner else words
 
 
 @dataclass(frozen=True)
