@@ -20,7 +20,7 @@ from tippingpoint.data.splits import Parts
 from tippingpoint.data.users import Users
 from tippingpoint.economics import Economics
 from tippingpoint.evaluation import CONTRIBUTIONS
-from tippingpoint.experiment.by_share import by_share
+from tippingpoint.experiment.by_share import by_share, order
 from tippingpoint.experiment.collect import score_users, users_of
 from tippingpoint.experiment.diagnostics import Chosen, evidence
 from tippingpoint.experiment.evidence import kind_of, log_of
@@ -138,7 +138,7 @@ def _side(client: Client, name: str, run: StoredRun, model: LoadedModel, policy:
     line, money = Line(valued.reward_intercept, valued.reward_slope), {}
     if valued.reward_intercept.ndim == 2:  # prices of each user's own
         line, money = only(MONEY, len(valued.actions)), {MONEY: valued.reward}
-    axis = policy.axis(score)
+    axis = order(policy, score)
     cells = gather(grid(axis, CUTS), axis, valued.evidence, money)
     priced = [k for k, of in enumerate(np.atleast_2d(valued.reward_slope).T) if np.isfinite(of).all()]
     prefix = "shap_share/"

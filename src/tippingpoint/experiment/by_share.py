@@ -11,6 +11,7 @@ from tippingpoint.offpolicy.cells import Cells, Line, gather, grid, linear
 from tippingpoint.offpolicy.evidence import MEASURE
 from tippingpoint.offpolicy.sufficient_statistics import MONEY
 from tippingpoint.policies.bands import Bands
+from tippingpoint.policies.policy import Policy
 
 CUTS = 80
 """Cut-offs of a candidate's grid."""
@@ -33,8 +34,14 @@ def score_cells(candidate: Candidate, question: ExperimentSpec) -> tuple[Cells, 
         line = only(MONEY, len(question.actions))
         money = {MONEY: question.reward_intercept + question.reward_slope * question.evidence.outcome_scores}
     own = candidate.policy.grid_cuts if isinstance(candidate.policy, Bands) else ()
-    axis = candidate.policy.axis(candidate.found)
+    axis = order(candidate.policy, candidate.found)
     return gather(grid(axis, CUTS, own), axis, question.evidence, money), line
+
+
+def order(policy: Policy, found: np.ndarray) -> np.ndarray:
+    """(n,) what a policy ranks users by, of what a model gives of them: of several gains the largest."""
+    axis = policy.axis(found)
+    return axis if axis.ndim == 1 else np.asarray(axis.max(axis=1))
 
 
 def by_share(cells: Cells, money: Line, counted: Line, actions: Sequence[str], usable: Sequence[int]) -> Steps:

@@ -143,4 +143,7 @@ def _nothing_better(case: Case) -> str:
     if not case.simpler:
         return ""
     name = max(case.simpler, key=lambda name: case.simpler[name].value)
-    return f"; without a model the most is {name}, {signed(case.simpler[name])}"
+    pairs = (contrast.seen_from(case.contestant) for contrast in case.contrasts)
+    verdict = next((pair.verdict for pair in pairs if pair is not None and pair.second == name), "inconclusive")
+    told = "more than" if verdict == "better" else "which cannot be told from"
+    return f", {told} {name} without a model, {signed(case.simpler[name])}"
