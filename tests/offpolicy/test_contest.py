@@ -76,6 +76,9 @@ def test_a_few_users_never_tell_two_apart():
     assert verdict.changed == 49
     assert abs(verdict.difference.value) > 5 * verdict.difference.se
     assert verdict.verdict == "inconclusive"
+    assert (verdict.difference.low, verdict.difference.high) == (None, None)
+    alone = contest({"m0": each["m0"], "near": each["near"]}, np.random.default_rng(0))
+    assert (alone[0].difference.low, alone[0].verdict) == (None, "inconclusive")
     each["near"][49] += 0.5
     again = next(v for v in contest(each, np.random.default_rng(0)) if v.second == "near" and v.first == "m0")
     assert again.verdict == "worse"

@@ -83,7 +83,8 @@ def contest(
     normal with its estimated covariance (single-step max-t; Hothorn, Bretz & Westfall 2008). Picking the best
     first and comparing the others with it would need more: those pairs are all in here. Pairs that differ for
     fewer than `LEAST_CHANGED` users (in groups of m on average, m times as many), or rest on too few expected outcomes
-    or on users without support, are left out of the critical value and always inconclusive: their |t| is not normal.
+    or on users without support, are left out of the critical value, have no interval and are always inconclusive: their
+    |t| is not normal.
 
     Parameters
     ----------
@@ -167,7 +168,12 @@ def _settle(
     verdicts = []
     for pair, (i, j) in enumerate(pairs):
         value, verdict = difference[pair], _verdict(difference[pair], critical * se[pair], bool(tested[pair]))
-        shown = normal(value, se[pair], critical) if sound[pair] else Estimate(float(value))
+        told = sound[pair] and (tested[pair] or not drawn[pair])  # two that are equal differ by exactly nothing
+        shown = (
+            normal(value, se[pair], critical)
+            if told
+            else Estimate(float(value), float(se[pair]) if sound[pair] else None)
+        )
         verdicts.append(Contrast(names[i], names[j], shown, verdict, n, int(changed[pair]), critical))
     return verdicts
 
