@@ -81,12 +81,13 @@ def test_duplicates_count_once() -> None:
     assert quality.payment_duplicates == 1
 
 
-def test_late_events_count_when_they_happened() -> None:
-    late = did("ann", "Sign In", 6 * DAY, received=T0 + 9 * DAY)
-    users, quality = ask([SIGNED_UP, late])
+def test_late_events_count_when_they_happened_if_they_came_before_the_cut_off() -> None:
+    late = did("ann", "Sign In", 5 * DAY, received=T0 + 6 * DAY)
+    too_late = did("ann", "Sign In", 6 * DAY, received=T0 + 9 * DAY)
+    users, quality = ask([SIGNED_UP, late, too_late])
     assert users["ann"]["signins"] == 1
-    assert users["ann"]["hours_since_last_event"] == 24.0
-    assert quality.late == 1
+    assert users["ann"]["hours_since_last_event"] == 48.0
+    assert quality.late == 2
 
 
 def test_a_clock_ahead_is_set_back_to_when_the_event_was_received() -> None:

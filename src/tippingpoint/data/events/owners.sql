@@ -4,15 +4,12 @@ links AS (  -- the first user an id was joined to, and since when that is known
       ROW_NUMBER() OVER (PARTITION BY alias ORDER BY COALESCE(received, time), distinct_id COLLATE "C") AS place
     FROM product_events WHERE alias IS NOT NULL AND alias <> distinct_id) AS joined
   WHERE place = 1),
-first_signups AS (  -- since when a user is known
-  SELECT distinct_id AS user_id, MIN(COALESCE(received, time)) AS since
+signups AS (  -- since when a user is known, and as the event has it that was received first: what comes later changes nothing
+  SELECT distinct_id AS user_id, MIN(COALESCE(received, time)) AS since,
+    (ARRAY_AGG(LEAST(time, received) ORDER BY COALESCE(received, time), LEAST(time, received)))[1] AS signed_up,
+    (ARRAY_AGG(platform ORDER BY COALESCE(received, time), platform COLLATE "C"))[1] AS platform,
+    (ARRAY_AGG(country ORDER BY COALESCE(received, time), country COLLATE "C"))[1] AS country
   FROM product_events WHERE event = $sign_up GROUP BY distinct_id),
-signups AS (  -- as the event that was received first has it: what comes later changes nothing
-  SELECT f.user_id, f.since, MIN(LEAST(e.time, e.received)) AS signed_up,
-    MIN(e.platform COLLATE "C") AS platform, MIN(e.country COLLATE "C") AS country
-  FROM first_signups f JOIN product_events e ON e.distinct_id = f.user_id
-  WHERE e.event = $sign_up AND COALESCE(e.received, e.time) = f.since
-  GROUP BY f.user_id, f.since),
 owners AS (  -- whose an id is, and since when that is known; chains of up to three joins
   SELECT user_id AS id, user_id, CAST(0 AS BIGINT) AS since FROM signups
   UNION ALL
