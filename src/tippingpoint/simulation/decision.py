@@ -1,13 +1,12 @@
 """What a simulation comes to: ship, do not ship or test first."""
 
 from tippingpoint.core.overrides import override
-from tippingpoint.core.run_reference import RunReference
 from tippingpoint.experiment.decision import Case, Decision, Word, decide, signed
 from tippingpoint.experiment.simulation_result import EVERYONE, NONE, Simulation
 from tippingpoint.offpolicy.sufficient_statistics import PAIR
 
 
-def of_simulation(simulation: Simulation, filed: RunReference | None) -> Decision:
+def of_simulation(simulation: Simulation) -> Decision:
     """The decision on what is shown first: the leader, where one was chosen."""
     first = simulation.first
     uplift = {name: row["uplift_per_user"] for name, row in simulation.values.items()}
@@ -23,7 +22,7 @@ def of_simulation(simulation: Simulation, filed: RunReference | None) -> Decisio
             simpler=simpler,
             contrasts=simulation.verdicts,
             ranking=_leads(simulation),
-            following=_following(simulation, filed),
+            following=_following(simulation),
         )
     )
 
@@ -41,19 +40,17 @@ def _leads(simulation: Simulation) -> str:
     return f"{led} With {best.model}'s cut-offs {cuts}, chosen there, it would be {signed(honest.uplift)} on test."
 
 
-def _following(simulation: Simulation, filed: RunReference | None) -> dict[Word, str]:
+def _following(simulation: Simulation) -> dict[Word, str]:
     models = simulation.gathered.about["models"]
     registered = models.get(simulation.first.split(PAIR)[0], {}).get("registered")
-    following: dict[Word, str] = {}
+    again = override("models", [of["run_id"] for of in models.values()])
+    following: dict[Word, str] = {"Do not ship": f"tippingpoint simulate {again} policies='[top_fraction,best_action]'"}
     if registered:
         version = override("model", registered)
-        following = {
+        following |= {
             "Ship": f"tippingpoint promote {version}",
             "Test first": f"tippingpoint score {version} holdout=0.1 …",
         }
     if simulation.vetoed:
         following["Test first"] = f"tippingpoint diagnostics {simulation.vetoed[0]}"
-    if filed is not None:
-        anew = override("models", [filed.run_id])
-        following["Do not ship"] = f"tippingpoint simulate {anew} policies='[top_fraction,best_action]'"
     return following

@@ -57,7 +57,7 @@ class SimulateResult(Result):
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         filed = {"run_id": self.filed.run_id, "page": self.filed.page} if self.filed else {}
-        decision = of_simulation(self.simulation, self.filed).to_dict()
+        decision = of_simulation(self.simulation).to_dict()
         return {"decision": decision, **self.simulation.to_dict(), **filed, "answer_seconds": self.seconds}
 
     def render(self) -> RenderableType:

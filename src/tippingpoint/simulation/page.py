@@ -93,7 +93,7 @@ def page(simulation: Simulation) -> str:
         "estimators": _estimators(simulation),
         "tables": {n: simulation.gathered.tables[n] for n in EXTRA if n in simulation.gathered.tables},
         "EXTRA": EXTRA,
-        "decision": of_simulation(simulation, None),
+        "decision": of_simulation(simulation),
     }
     return render("what_if.html.j2", {"surfaces": [s["figure"] for s in surfaces], "others": figures}, **context)
 

@@ -88,7 +88,7 @@ def simulate_summary(simulation: Simulation, filed: RunReference | None, seconds
     lines_after += simulation.asked.unused
     where = _filed(filed, about["per_user_prices"]) if filed else []
     found = diagnosed(simulation.findings)
-    box = of_simulation(simulation, filed).render()
+    box = of_simulation(simulation).render()
     return Group(box, *map(Text, lines), table, *rest, *map(Text, lines_after), *found, *where)
 
 
@@ -328,7 +328,7 @@ def simulation_card(simulation: Simulation) -> str:
     """A simulation: the decision, contestants, cut-offs, verdicts, segments, and sensitivity to prices."""
     return render(
         "simulation.md.j2",
-        decision=of_simulation(simulation, None),
+        decision=of_simulation(simulation),
         simulation=simulation,
         led=" ".join(leader_in_words(simulation)),
         beyond=beyond_the_log(simulation),
