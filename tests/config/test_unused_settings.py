@@ -3,14 +3,14 @@
 import pytest
 
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import MeasureSettings, ScoreSettings, Settings
+from tippingpoint.config.settings import CompareSettings, MeasureSettings, ScoreSettings
 from tippingpoint.core.errors import InputError
 
 
 @pytest.mark.parametrize(
     ("verb", "kind", "words", "instead"),
     [
-        ("compare", Settings, ["tracking.experiment=mine", "tracking.log=false"], ["tracking.log=false"]),
+        ("compare", CompareSettings, ["tracking.experiment=mine", "tracking.log=false"], ["tracking.log=false"]),
         ("score", ScoreSettings, ["tracking.experiment=mine", "tracking.log=false"], ["tracking.experiment=mine"]),
         ("measure", MeasureSettings, ["decisions=a", "outcomes=b", "users=c"], ["decisions=a", "outcomes=b"]),
         (

@@ -192,11 +192,11 @@ def test_an_inferred_contract_is_read_back_and_holds_for_its_table(
         ("columns: {}", "columns: must have at least 1 item"),
         ("colums: {x: {type: text}}", "colums: unknown key. Nearest: 'columns'."),
         ("columns: {x: {type: texte}}", "columns.x.type: must be 'number'"),
-        ("columns: {x: {type: text, mni: 3}}", "columns.x.mni: unknown key. Nearest: 'min'."),
+        ("columns: {x: {type: text, mni: 3}}", "columns.x.mni: unknown key (line 1). Nearest: 'min'."),
         ("columns: {x: {type: number, min: 3, max: 2}}", "columns.x: min must not be above max"),
         ("columns: {x: {type: number, min: 2020-01-01}}", "columns.x: min and max of a number must be numbers"),
         ("columns: {x: {type: text, values: [a]}}", "columns.x: values must name"),
-        ("columns: {x: [3]}", "columns.x: is not the terms of a column; got ['3']. Type {type: number"),
+        ("columns: {x: [3]}", "columns.x: is not the terms of a column; got ['3'] (line 1). Type {type: number"),
         ("{outcome: y, columns: {x: {type: text}}}", "outcome 'y' is not one of the columns. There are: x."),
     ],
 )

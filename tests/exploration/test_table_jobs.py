@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import Settings
+from tippingpoint.config.settings import CompareSettings, Settings
 from tippingpoint.data.contract import read_contract
 from tippingpoint.data.events.source import Events
 from tippingpoint.experiment.build import ask
@@ -87,7 +87,7 @@ def test_what_to_type_after_writing_can_be_typed(
     words = [f"data={world}", size, f"data.logging.kind={kind}", "to=out.csv", "output=json"]
     assert call("data", "write", *words) == 0
     verb, *overrides = shlex.split(json.loads(capsys.readouterr().out)["next"])[1:]
-    question = ask(Settings.from_config(compose(verb, overrides)))
+    question = ask(CompareSettings.from_config(compose(verb, overrides)))
     assert question.evidence.kind == evidence
     assert question.policy.name == Settings.from_config(compose("run", words[:1])).policy.arguments["name"]
     seen = {column.name for column in question.users.contract.columns}

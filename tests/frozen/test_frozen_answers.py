@@ -71,7 +71,7 @@ ALLOWED: tuple[Allowed, ...] = (
     Allowed(r"history.*\.gate\.[^.]+", None, "a gate with it", DIAGNOSED),
     Allowed(r"simulate.*\.measure_.*_(low|high)", None, None, MEASURES),
     Allowed(r"(?s).*\.(heterogeneity|uplift_by_score_group)(\[\]|\..*)?", None, "told", EFFECTS),
-    Allowed(r"simulate.*\.ranking\.length", None, None, EFFECTS),
+    Allowed(r"simulate.*\.ranking\.(length|last|sums).*", None, None, EFFECTS),
     Allowed(r".*\.baselines(\..*|\[.*)?", None, None, WITHOUT_MODEL),
     Allowed(r"tune.*\.baselines", "none of a search", None, WITHOUT_MODEL),
     Allowed(r"compare.*\.baselines", "rows of the leaderboard now", None, WITHOUT_MODEL),

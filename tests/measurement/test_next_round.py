@@ -9,7 +9,7 @@ import pytest
 from tests.measurement.measuring import decided, told, written
 from tippingpoint.cli.main import as_overrides
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import Settings
+from tippingpoint.config.settings import CompareSettings
 from tippingpoint.experiment.build import ask
 
 pytestmark = pytest.mark.usefixtures("at_compared")
@@ -22,7 +22,7 @@ def test_it_can_be_typed_however_seldom_an_action_was_taken(tmp_path: Path, n: i
     line = said.partition("Next round: ")[2]
     assert said.startswith("Too little to tell") == (kind == "assumed")
     _, verb, *words = shlex.split(line)
-    spec = ask(Settings.from_config(compose(verb, [*as_overrides(words), "tracking.log=false"])))
+    spec = ask(CompareSettings.from_config(compose(verb, [*as_overrides(words), "tracking.log=false"])))
     assert spec.evidence.kind == kind
     assert [column.name for column in spec.users.contract.columns] == ["propensity_score", "segment"]
 

@@ -18,7 +18,7 @@ from tippingpoint.config.compose import compose
 from tippingpoint.config.settings import HistorySettings, PromoteSettings
 from tippingpoint.core.errors import InputError, RefusedError
 from tippingpoint.data.users import Users
-from tippingpoint.promotion import judge
+from tippingpoint.promotion import contestants
 from tippingpoint.promotion.contestants import Contestant
 from tippingpoint.promotion.history import history
 from tippingpoint.promotion.job import promote
@@ -273,7 +273,7 @@ def test_a_champion_that_may_have_learnt_from_these_users_is_no_measure(
 ) -> None:
     promoting("model=1")
 
-    check = judge._unseen
+    check = contestants._unseen
 
     def otherwise(model: LoadedModel, champion: Contestant, users: Users) -> str:
         if how == "split":
@@ -287,7 +287,7 @@ def test_a_champion_that_may_have_learnt_from_these_users_is_no_measure(
         decider = replace(champion.decider, deployment=deployment.model_copy(update={"terms": terms}))
         return check(model, replace(champion, model=theirs, decider=decider), users)
 
-    monkeypatch.setattr(judge, "_unseen", otherwise)
+    monkeypatch.setattr(contestants, "_unseen", otherwise)
     words = words_of(promoting("model=2", "dry_run=true"))
     assert {words[name] for name in ("better", "value", "slices")} == {"inconclusive"}
 
@@ -370,5 +370,5 @@ def test_a_sigmoid_over_a_pipeline_is_opened_for_its_explanation() -> None:
     pipeline = family.pipeline(parts.train.contract, 0).fit(parts.train.features, parts.train.outcome)
     sigmoid = calibration.sigmoid_on(pipeline).fit(parts.validation.features, parts.validation.outcome)
     rows = parts.test.features.head(5)
-    found = explain(_opened(family, sigmoid.set_params(estimator=None)), parts.test.contract, rows, rows)
+    found = explain(_opened(sigmoid.set_params(estimator=None)), parts.test.contract, rows, rows)
     assert found.gap < 1e-9

@@ -71,7 +71,7 @@ def test_diff_without_a_score_says_what_to_type() -> None:
 
 
 def test_policy_alone_names_its_words(refused: Callable[..., str]) -> None:
-    assert "There are: lint, diff." in refused("policy")
+    assert "There are: lint, diff, bind." in refused("policy")
 
 
 def test_diff_takes_data_that_bring_a_policy_along_and_names_what_is_gone_and_new(workspace: Path) -> None:

@@ -117,7 +117,7 @@ def test_the_result_of_a_trial_that_another_process_failed_is_dropped_quietly(
     monkeypatch.setattr(worker, "cross_validate", overtaken)
     tune = SimpleNamespace(objectives=("roc_auc",), prune=0)
     task = SimpleNamespace(
-        families={"forest": FAMILY}, folds=SimpleNamespace(number=3), tune=tune, priced=None, threads=1,
+        families={"forest": FAMILY}, folds=SimpleNamespace(number=3), tune=tune, priced=None, threads=1, learnt={},
         baseline={"forest": found},
     )  # fmt: skip
     worker._answer(task, "forest", study, study.ask(), threading.Event())

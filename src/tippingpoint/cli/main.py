@@ -24,7 +24,7 @@ Verbs (to= is a destination; model= selects families in run, compare and tune, e
   measure   what decisions brought, beside what was promised; of a random share (score … holdout=0.05)
   policy    lint: gaps, overlaps, segments no one reaches;  diff A B: what changes for whom;  bind: a policy to a model
   data      describe, explore or write a table: tippingpoint data describe data=csv data.path=users.csv
-  features  users of raw events as of a day: tippingpoint features data=events … as_of=2026-03-01 to=users.parquet
+  features  users of raw events as of a day, as a file: tippingpoint features data=events … as_of=2026-03-01
   serve     the champion over HTTP: scores, decisions, reasons; follows promotions
   dashboard marketing's pages: segments, cut-offs, target lists, on the champion or on demo data
   doctor    whether the store can be used;  ui: its MLflow pages;  diagnostics: what jobs look for and veto
@@ -50,7 +50,7 @@ FITTING = """\
   experiment=streamzone                              a question with all its settings
   select_by=log_loss seed=1 evidence=experiment      tracking.register_model=false
   -m seed=0,1,2                                      one job for each
-  split.salt=another                                 moves users between train, validation and test; seed never does
+  split.salt=another                                 moves users between train, validation, test; seed never does
 """
 ABOUT = {
     "compare": f"Model families under one policy on the same users; the best is registered.\n\n"
@@ -139,7 +139,7 @@ data write     a generated table, or events: data=streamzone to=users.parquet, d
   data.id=… data.drop=[…] data.good=false data.action=… data.control=… data.logging_probability=uniform
 """,
     "features": """\
-The users of raw events as of a day, with the features a model would read, as a file; score data=events … does both.
+The users of raw events as of a day, with the features a model reads, as a file. score data=events … needs none.
 
   data=events data.product=product.jsonl data.payments=payments.jsonl as_of=2026-03-01 to=users.parquet
   days=7                                             who came to their cut-off in the week before, not the day
