@@ -22,7 +22,7 @@ Verbs (to= is a destination; model= selects families in run, compare and tune, e
   promote   the challenger becomes champion, if the gate lets it;  rollback undoes it;  history;  status
   score     decisions for a table of users: tippingpoint score input=users.csv to=decisions.parquet
   measure   what decisions brought, beside what was promised; of a random share (score … holdout=0.05)
-  policy    lint: gaps, overlaps, segments no one reaches;  diff A B: what changes for whom;  bind: a policy to a model
+  policy    lint: gaps, overlaps, empty segments;  diff A B: what changes for whom;  bind: a policy to a model
   data      describe, explore or write a table: tippingpoint data describe data=csv data.path=users.csv
   features  users of raw events as of a day, as a file: tippingpoint features data=events … as_of=2026-03-01
   serve     the champion over HTTP: scores, decisions, reasons; follows promotions
