@@ -224,13 +224,13 @@ def test_what_refusals_of_words_and_tables_say_to_type_is_typed_and_they_are_gon
     typist: Typist, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from tippingpoint.comparison import run
-    from tippingpoint.experiment import build, candidate
+    from tippingpoint.experiment import build, fitting
 
     for case in CASES:
         typist.type(case)
     with monkeypatch.context() as patch:
         patch.setattr(run, "ask", build.ask)
-        patch.setattr(candidate, "fit", went)  # what is fitted on is chosen before
+        patch.setattr(fitting, "fit", went)  # what is fitted on is chosen before
         typist.type(RARE)
     found = [*typist.failed, *typist.untyped(FOLDERS, NOT_TYPED)]
     assert not found, "\n".join(found)

@@ -120,6 +120,12 @@ WITH_SEVERAL = (
     Case(f"{SIMULATE} tracking.log=true tracking.experiment=gone"),
 )
 NOT_TYPED = {
+    "reports/web_server.py serve_pages": "typed in tests/cli/test_remedies_of_data.py",
+    "decisions/deployment.py refuse_made_otherwise": "of users made of events: tests/scoring/test_score_events.py",
+    "scoring/job.py _source": "of users made of events: tests/scoring/test_score_events.py",
+    "scoring/job.py refuse_before": "of users made of events: tests/scoring/test_score_events.py",
+    "promotion/bind.py _policy": "of policies bound to a version: tests/promotion/test_bind.py",
+    "promotion/policy_judge.py ground": "of policies bound to a version: tests/promotion/test_bind.py",
     "dashboard/intake.py as_they_are": "a page says it: tests/dashboard",
     "dashboard/uploads.py look_at_table": "a page says it: tests/dashboard",
     "simulation/job.py _asked": "one of its two is typed; the other takes a model fitted with prices of each user",

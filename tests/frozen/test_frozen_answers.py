@@ -27,7 +27,14 @@ KEPT = "decision: what was found of a model is filed with its run"
 UNUSED = "the issue of certainty: what is asked and not used is said; what is assumed is said in words"
 FEW_OUTCOMES = "the issue of certainty: a PR AUC of few outcomes has no interval"
 DECIDED = "the decision stands first"
+RECEIVED = "decision: features see what was received before the cut-off"
 ALLOWED: tuple[Allowed, ...] = (
+    Allowed(r".*\.views(\[\]|\..*)?", None, "Charts, KIND; the one leaderboard", NATIVE),
+    Allowed(r"tune.*\.views\..*", "winners of searches alone", None, NATIVE),
+    Allowed(r"experiments\..*\[\]", "mlflow.sharedViewState.winners-…", None, NATIVE),
+    Allowed(r"experiments\..*\[\]", None, "mlflow.sharedViewState.charts-…", NATIVE),
+    Allowed(r"sweep_again.*\.metrics\[\]", None, "curve/…, shap_share/…", NATIVE),
+    Allowed(r"(describe|explore)_(events|churn)\.answer\..*", None, None, RECEIVED),
     Allowed(r".*\.decision(\..*)?", None, "word, why, ranking, what to type next", DECIDED),
     Allowed(r"(?s).*", "cannot tell", "inconclusive", ISSUE),
     Allowed(r"(policy diff|lint).*\.key", "scored_by", "model", ISSUE),

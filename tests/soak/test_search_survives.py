@@ -110,7 +110,7 @@ def test_killed_at_random_moments_it_ends_with_exactly_the_target(workspace: Pat
     assert steps == Counter(range(1, target + 1))
 
 
-@pytest.mark.parametrize("at", ["register_candidate", "challenge", "pages"])
+@pytest.mark.parametrize("at", ["register_candidate", "challenge_unless_worse", "pages"])
 def test_killed_while_the_winner_is_filed_it_is_filed_once(workspace: Path, at: str) -> None:
     words = [*SEARCH, "tune.trials=3"]
     for _ in range(2):

@@ -42,7 +42,7 @@ class Choices:
 
 def pairs(verdicts: list[Contrast], unit: str) -> Figure:
     """Differences of all pairs with simultaneous intervals; blue where different, grey where inconclusive."""
-    names = [f"{plain(v.first)} −<br>{plain(v.second)}" for v in verdicts]
+    names = [" −<br>".join(plain(name).replace(" ", "<br>", 1) for name in (v.first, v.second)) for v in verdicts]
     data = []
     for different in (True, False):
         rows = [k for k, v in enumerate(verdicts) if (v.verdict != "inconclusive") == different]
