@@ -61,7 +61,9 @@ class Tracking(StrictModel):
 def _refuse_idle_destination(tracking: "Tracking | ScoreTracking") -> None:
     """Refuse a place to file at where nothing is filed."""
     if tracking.experiment is not None and not tracking.log:
-        raise ValueError("tracking.experiment is not used: nothing is filed. Drop it, or tracking.log=false.")
+        raise ValueError(
+            "tracking.experiment is not used: nothing is filed. Type tracking.experiment=null, or tracking.log=true."
+        )
 
 
 class DiagnosticsSettings(StrictModel):

@@ -95,7 +95,7 @@ def _refuse_lacking(logs: list[_Log], definition: Definition, moment: Moment) ->
     first, last = min(firsts), max(log.last for log in logs if log.last is not None)
     if moment.at <= first:
         raise InputError(
-            "as_of", f"{told(moment.at)} lies before the first event, of {told(first)}", "Type a later day."
+            "as_of", f"{told(moment.at)} lies before the first event, of {told(first)}", "Take a later day."
         )
     if max(last, definition.until or 0) < moment.at - SETTLED:
         complete = override("data.until", moment.at)
