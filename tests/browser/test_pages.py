@@ -185,8 +185,8 @@ def test_a_printed_link_opens_charts_in_their_order(printed: dict[str, str], vis
     area = page.locator("[data-testid=experiment-view-compare-runs-chart-area]")
     page.wait_for_selector(".scatterlayer .js-line")
     text = area.inner_text()
-    shown = ["1 ROC, calibration, gains", "ROC: true", "Calibration: outcomes", "Gains: outcomes"]
-    shown += ["2 Uplift by share treated", "money per user", "3 SHAP share"]
+    shown = ["1 ROC, calibration, gains", "curve/roc/tpr", "curve/calibration/rate", "curve/gains/captured"]
+    shown += ["2 Uplift by share treated", "uplift_per_user", "3 SHAP share"]
     assert [words for words in shown if words not in text] == [], text
     places = [text.index(words) for words in shown]
     assert places == sorted(places)
