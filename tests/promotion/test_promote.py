@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import mlflow
 import numpy as np
@@ -370,5 +372,6 @@ def test_a_sigmoid_over_a_pipeline_is_opened_for_its_explanation() -> None:
     pipeline = family.pipeline(parts.train.contract, 0).fit(parts.train.features, parts.train.outcome)
     sigmoid = calibration.sigmoid_on(pipeline).fit(parts.validation.features, parts.validation.outcome)
     rows = parts.test.features.head(5)
-    found = explain(_opened(sigmoid.set_params(estimator=None)), parts.test.contract, rows, rows)
+    loaded: Any = SimpleNamespace(family=family, classifier=sigmoid.set_params(estimator=None), actions=None)
+    found = explain(_opened(loaded), parts.test.contract, rows, rows)
     assert found.gap < 1e-9
