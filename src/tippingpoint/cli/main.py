@@ -13,7 +13,8 @@ HYDRA_OPTIONS_WITH_VALUE = ("--cfg", "-c", "--config-dir", "-cd", "--config-path
 HYDRA_OPTIONS = (*HYDRA_OPTIONS_WITH_VALUE, "--multirun", "--help", "--info", "--hydra-help", "--resolve")
 VERBS = tuple(ABOUT)
 TEXTS = (
-    *("data.query", "data.url", "input", "input_query", "to", "output", "decisions", "outcomes", "users"),
+    *("data.query", "data.url", "data.product", "data.payments", "input", "input_query", "to", "output"),
+    *("decisions", "outcomes", "users"),
     *("predictions", "logins", "tune.storage", "why"),
 )
 """Keys whose values are taken literally."""
