@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tippingpoint.cli import launch, main
+from tippingpoint.cli import launched_job, main
 from tippingpoint.cli.main import VERBS
 
 ROOT = Path(__file__).parents[2]
@@ -30,7 +30,7 @@ def test_each_command_is_understood(
 ) -> None:
     asked: list[object] = []
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(launch, "_answer", lambda job, settings, width: asked.append(settings))
+    monkeypatch.setattr(launched_job, "_answer", lambda job, settings, width: asked.append(settings))
     monkeypatch.setattr("tippingpoint.cli.sweep.gather", lambda asked: [])
     # No jobs in other processes.
     words = [word for word in shlex.split(line, comments=True) if not word.startswith("hydra")]

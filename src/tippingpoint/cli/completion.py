@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tippingpoint.cli.main import WORDS as SECOND
 from tippingpoint.config.compose import VERSIONED, config_folder
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.core.yaml_files import read_yaml
 
 SHELLS = ("bash", "zsh", "fish")
-WORDS = {"policy": ("lint", "diff", "bind"), "data": ("describe", "explore", "write"), "completion": SHELLS}
+WORDS = {**SECOND, "completion": SHELLS}
 """The second words of verbs that have some."""
 BROUGHT = ("policy", "economics")
 """Groups that some data bring along, which not every verb reads."""
