@@ -69,23 +69,18 @@ Cut-offs, policies, budgets and prices on models that are there; the latest comp
   budget.contacts=500 economics.price=8
 """,
     "measure": """\
-With data=: what the arms of any experiment brought over the control, no model needed.
+What decisions brought over everyone getting none, beside what was promised; with data= the arms of any experiment.
 
-  data=csv data.path=ab.csv data.action=version data.control=A data.logging_probability=uniform data.target=retained
-  data.measures=[watched,last_login] assigned=signed_up within=30   numbers, and times that count for so many days
-  ratios='{per_session: [watched, sessions]}'        ratios of sums
-  pre=[watched_before]                               columns known before take variance out; must be balanced
-  segments=[country] data.group=household            by segment; what several users share
-  economics=freemium +economics.actions='{B: {contact_cost: 0.1}}'   money too
-
-Else: what decisions brought over everyone getting none, day by day, beside what the simulation had promised.
-
-  decisions=decisions.parquet outcomes=outcomes.csv  of score … holdout=0.05
-  decisions='duckdb:///app.duckdb?table=predictions' or postgresql://…; likewise outcomes
+  decisions=decisions.parquet outcomes=outcomes.csv  of score … holdout=0.05; or duckdb:///app.duckdb?table=…
   outcome=converted at=converted_at within=14        what counts, and for how many days
-  absent=zero                                        users without a row did not convert; else they are not known
-  since=2026-11-01 until=2026-11-20
+  absent=zero since=2026-11-01 until=2026-11-20      users without a row did not convert; else they are not known
   to=joined.parquet users=users.csv                  experiment evidence for the next compare
+
+  data=csv data.path=ab.csv data.target=retained data.action=version data.control=A data.logging_probability=uniform
+  data.measures=[watched,last_login] assigned=signed_up within=30    numbers, and times that count for so many days
+  ratios='{per_session: [watched, sessions]}'        ratios of sums
+  pre=[watched_before] segments=[country]            columns known before: they take variance out, or make segments
+  economics=freemium +economics.actions='{B: {contact_cost: 0.1}}'   money too
 """,
     "promote": """\
 The challenger becomes champion, model and policy as one, if the gate lets it; exit code 1 where it does not.
@@ -177,7 +172,8 @@ HYDRA_OPTIONS_WITH_VALUE = ("--cfg", "-c", "--config-dir", "-cd", "--config-path
 HYDRA_OPTIONS = (*HYDRA_OPTIONS_WITH_VALUE, "--multirun", "--help", "--info", "--hydra-help", "--resolve")
 VERBS = tuple(ABOUT)
 TEXTS = (
-    *("data.query", "data.url", "input", "input_query", "to", "output", "decisions", "outcomes", "users"),
+    *("data.query", "data.url", "data.product", "data.payments", "input", "input_query", "to", "output"),
+    *("decisions", "outcomes", "users"),
     *("predictions", "logins", "tune.storage", "why"),
 )
 """Keys whose values are taken literally."""

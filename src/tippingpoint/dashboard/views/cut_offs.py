@@ -8,7 +8,7 @@ import streamlit as st
 from tippingpoint.dashboard import figures
 from tippingpoint.dashboard.scenario import Board, Scenario, as_yaml, board
 from tippingpoint.dashboard.state import plain, session, subject, users
-from tippingpoint.dashboard.tables import frame
+from tippingpoint.dashboard.tables import between, frame
 from tippingpoint.experiment.simulation_result import Simulation
 from tippingpoint.offpolicy.choice import Valued
 from tippingpoint.offpolicy.statistics import Estimate
@@ -100,10 +100,7 @@ def _without_model(simulation: Simulation, contestant: str) -> None:
 
 def _thousand(of: Estimate | None) -> str:
     """Money per 1,000 users, with its interval."""
-    if of is None:
-        return "–"
-    value = f"{of.value * 1000:+,.0f}"
-    return value if of.low is None or of.high is None else f"{value} [{of.low * 1000:,.0f}, {of.high * 1000:,.0f}]"
+    return between(of, 0, 1000)
 
 
 def _sliders(found: Board) -> tuple[float, ...] | None:
