@@ -69,15 +69,14 @@ Cut-offs, policies, budgets and prices on models that are there; the latest comp
   budget.contacts=500 economics.price=8
 """,
     "measure": """\
-What decisions brought over everyone getting none, beside what was promised; with data= the arms of any experiment.
+What decisions brought, beside what was promised; with data= what the arms of any experiment did.
 
   decisions=decisions.parquet outcomes=outcomes.csv  of score … holdout=0.05; or duckdb:///app.duckdb?table=…
   outcome=converted at=converted_at within=14        what counts, and for how many days
   absent=zero since=2026-11-01 until=2026-11-20      users without a row did not convert; else they are not known
   to=joined.parquet users=users.csv                  experiment evidence for the next compare
-
   data=csv data.path=ab.csv data.target=retained data.action=version data.control=A data.logging_probability=uniform
-  data.measures=[watched,last_login] assigned=signed_up within=30    numbers, and times that count for so many days
+  data.measures=[watched,last_login] assigned=signed_up within=30    numbers, and times that count so many days
   ratios='{per_session: [watched, sessions]}'        ratios of sums
   pre=[watched_before] segments=[country]            columns known before: they take variance out, or make segments
   economics=freemium +economics.actions='{B: {contact_cost: 0.1}}'   money too
