@@ -75,7 +75,7 @@ What decisions brought, beside what was promised; with data= what the arms of an
   outcome=converted at=converted_at within=14        what counts, and for how many days
   absent=zero since=2026-11-01 until=2026-11-20      users without a row did not convert; else they are not known
   to=joined.parquet users=users.csv                  experiment evidence for the next compare
-  data=csv data.path=ab.csv data.target=retained data.action=version data.control=A data.logging_probability=uniform
+  data=csv data.path=ab.csv data.action=arm data.control=A data.logging_probability=uniform data.target=retained
   data.measures=[watched,last_login] assigned=signed_up within=30    numbers, and times that count so many days
   ratios='{per_session: [watched, sessions]}'        ratios of sums
   pre=[watched_before] segments=[country]            columns known before: they take variance out, or make segments
