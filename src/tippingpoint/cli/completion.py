@@ -11,6 +11,8 @@ from tippingpoint.core.yaml_files import read_yaml
 SHELLS = ("bash", "zsh", "fish")
 WORDS = {**SECOND, "completion": SHELLS}
 """The second words of verbs that have some."""
+ASKED_BY_A_KEY = {"compare": ("compare_runs",), "measure": ("measure_arms",)}
+"""Jobs that a key of another verb asks for."""
 BROUGHT = ("policy", "economics")
 """Groups that some data bring along, which not every verb reads."""
 
@@ -123,8 +125,8 @@ def _of(verb: str) -> Iterator[str]:
 
 
 def _files(name: str) -> Iterator[dict[str, Any]]:
-    """Yield the YAML files a verb is composed of."""
-    waiting = [name]
+    """Yield the YAML files a verb is composed of, those of `compare runs=` and `measure data=` too."""
+    waiting = [name, *ASKED_BY_A_KEY.get(name, ())]
     while waiting:
         name = waiting.pop(0)
         node = read_yaml(config_folder() / f"{name}.yaml", name) or {}

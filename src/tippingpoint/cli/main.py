@@ -49,7 +49,7 @@ def main() -> None:
                 what = f"there is no verb {word!r}" if word else "what to do with it is not given"
                 raise InputError(f"tippingpoint {verb}", what, nearest(word, words))
             verb, rest = (word, rest) if verb == "data" else (f"{verb}_{word}", _named_policies([word, *rest])[1:])
-        verb = _of_runs(verb, rest)
+        verb = _of_what(verb, rest)
         spare_cores()  # before any library that starts threads is loaded
         if verb in REGISTRY_VERBS:
             rest = _registry_words(rest)
@@ -108,14 +108,18 @@ def _registry_words(arguments: list[str]) -> list[str]:
     return found
 
 
-def _of_runs(verb: str, arguments: list[str]) -> str:
-    """The job of a verb: `compare runs=[…]` fits nothing, and is one of its own.
+def _of_what(verb: str, arguments: list[str]) -> str:
+    """The job of a verb: `compare runs=[…]` fits nothing, `measure data=…` needs no decisions; each is one of its own.
 
-    >>> _of_runs("compare", ["runs=[a,b]"]), _of_runs("compare", ["seed=1"])
+    >>> _of_what("compare", ["runs=[a,b]"]), _of_what("compare", ["seed=1"])
     ('compare_runs', 'compare')
+    >>> _of_what("measure", ["data=csv", "data.path=ab.csv"]), _of_what("measure", ["decisions=d.csv"])
+    ('measure_arms', 'measure')
     """
-    named = any(word.lstrip("-").partition("=")[0] == "runs" for word in arguments)
-    return "compare_runs" if verb == "compare" and named else verb
+    named = {word.lstrip("-+").partition("=")[0].partition(".")[0] for word in arguments}
+    if verb == "compare" and "runs" in named:
+        return "compare_runs"
+    return "measure_arms" if verb == "measure" and "data" in named else verb
 
 
 def _named_policies(arguments: list[str]) -> list[str]:
