@@ -25,9 +25,8 @@ from pydantic_core import PydanticUndefined
 
 from tippingpoint.cli.diagnostics import ABOUT as DIAGNOSTICS
 from tippingpoint.cli.diagnostics import FAMILIES, what_to_type
-from tippingpoint.cli.help import ABOUT, about
+from tippingpoint.cli.help import ABOUT, WORDS, about
 from tippingpoint.cli.launched_job import JOBS, job_of
-from tippingpoint.cli.main import WORDS
 from tippingpoint.config.compose import config_folder
 from tippingpoint.core.strict import Component
 from tippingpoint.experiment.diagnostics import catalogue

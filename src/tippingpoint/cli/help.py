@@ -280,6 +280,8 @@ ABOUT = {
     ),
 }  # fmt: skip
 """The verbs, each with its help."""
+WORDS = {"policy": ("lint", "diff", "bind"), "data": ("describe", "explore", "write")}
+"""The second words of verbs that have some."""
 
 
 def screen() -> str:
