@@ -21,6 +21,7 @@ Verbs (to= is a destination; model= selects families in run, compare and tune, e
   simulate  cut-offs, policies, budgets and prices on models that are there; the latest compare's by default
   promote   the challenger becomes champion, if the gate lets it;  rollback undoes it;  history;  status
   score     decisions for a table of users: tippingpoint score input=users.csv to=decisions.parquet
+  plan      how many users and days an experiment takes, and the smallest effect it tells; plan lock files it
   measure   what decisions brought, beside what was promised; with data=csv the arms of any experiment
   policy    lint: gaps, overlaps, empty segments;  diff A B: what changes for whom;  bind: a policy to a model
   data      describe, explore or write a table: tippingpoint data describe data=csv data.path=users.csv
@@ -67,6 +68,17 @@ Cut-offs, policies, budgets and prices on models that are there; the latest comp
   policy.cuts='[0.4,0.6]'                            what if high started at 0.6?
   policies=[top_fraction,best_action]                models=[models:/conversion/1]
   budget.contacts=500 economics.price=8
+""",
+    "plan": """\
+How many users and days an experiment takes, and the smallest effect it tells, in outcomes and money.
+
+  rate=0.04 users_per_day=500 days=28                two arms, half each; arms='{A: 0.8, B: 0.2}'
+  smallest=5                                         how long until 5 per 1,000 are told
+  model=models:/conversion/1 users_per_day=500 holdout=0.1   a version's policy beside a share that is drawn
+  run=ID between='[0.3,0.6]' users_per_day=500       a simulation; users between two scores
+  design_effect=1.6 group_size=2 variance_saved=0.3  groups, and what adjusting saves
+  guardrails='{watched: {margin: -2, deviation: 30}}'   a further measure that must not fall by more than 2
+  tippingpoint plan lock … hypothesis='…'            filed before any outcome is read; then measure … plan=ID
 """,
     "measure": """\
 What decisions brought, beside what was promised; with data= what the arms of any experiment did.
@@ -207,7 +219,7 @@ def main() -> None:
                 what = f"there is no verb {word!r}" if word else "what to do with it is not given"
                 raise InputError(f"tippingpoint {verb}", what, nearest(word, words))
             verb, rest = (word, rest) if verb == "data" else (f"{verb}_{word}", _named_policies([word, *rest])[1:])
-        verb = _of_what(verb, rest)
+        verb, rest = _of_what(verb, rest), _locked(verb, rest)
         spare_cores()  # before any library that starts threads is loaded
         if verb in REGISTRY_VERBS:
             rest = _registry_words(rest)
@@ -276,6 +288,15 @@ def _of_what(verb: str, arguments: list[str]) -> str:
     if verb == "compare" and "runs" in named:
         return "compare_runs"
     return "measure_arms" if verb == "measure" and "data" in named else verb
+
+
+def _locked(verb: str, arguments: list[str]) -> list[str]:
+    """`plan lock …` as Hydra takes it.
+
+    >>> _locked("plan", ["lock", "rate=0.04"])
+    ['rate=0.04', 'lock=true']
+    """
+    return [*arguments[1:], "lock=true"] if verb == "plan" and arguments[:1] == ["lock"] else arguments
 
 
 def _named_policies(arguments: list[str]) -> list[str]:
