@@ -25,7 +25,7 @@ from pydantic_core import PydanticUndefined
 
 from tippingpoint.cli.diagnostics import ABOUT as DIAGNOSTICS
 from tippingpoint.cli.diagnostics import FAMILIES, what_to_type
-from tippingpoint.cli.launch import JOBS, job_of
+from tippingpoint.cli.launched_job import JOBS, job_of
 from tippingpoint.cli.main import ABOUT, WORDS
 from tippingpoint.config.compose import config_folder
 from tippingpoint.core.strict import Component

@@ -8,7 +8,7 @@ from mlflow import MlflowClient
 
 from docs import generated_pages
 from docs.generated_pages import DOCS, GROUPS, all_pages, keys, said_of
-from tippingpoint.cli.launch import JOBS, job_of
+from tippingpoint.cli.launched_job import JOBS, job_of
 
 NAMES = (DOCS / "reference/names.md").read_text()
 

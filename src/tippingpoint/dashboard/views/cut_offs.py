@@ -15,6 +15,7 @@ from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.offpolicy.sufficient_statistics import PAIR as BETWEEN
 from tippingpoint.policies.lint import diff
 from tippingpoint.reports.estimates import evidence_in_words
+from tippingpoint.simulation.decision import of_simulation
 
 DRAWN = 90
 """Cut-offs on an axis of the picture."""
@@ -37,6 +38,7 @@ def page() -> None:
         f"What the policy adds over doing nothing, on {found.test.users:,} test users. Where that comes from:"
         f" {plain(evidence_in_words(simulation.kind, simulation.vetoed))}."
     )
+    _decided(simulation)
     _diagnosed(simulation)
     moved = _sliders(found)
     if moved is None:
@@ -70,6 +72,15 @@ def page() -> None:
     _without_model(simulation, f"{found.model}{BETWEEN}{found.policy.name}")
     _who_moves(others, now)
     _save(now, then)
+
+
+def _decided(simulation: Simulation) -> None:
+    """The decision on the policy as it is registered, in the words of reports and terminal."""
+    decision = of_simulation(simulation)
+    first, *others = map(plain, decision.lines)
+    colour = {"Ship": "green", "Do not ship": "red", "Test first": "orange"}[decision.word]
+    with st.container(border=True):
+        st.markdown("\n\n".join([f"#### :{colour}[{first}]", *others]))
 
 
 def _diagnosed(simulation: Simulation) -> None:
@@ -273,6 +284,7 @@ def _without() -> None:
 
 def _uplift(simulation: Simulation, contestant: str) -> None:
     """Show the uplift of the policy as it is."""
+    _decided(simulation)
     _diagnosed(simulation)
     _without_model(simulation, contestant)
     of = simulation.values[contestant]["uplift_per_user"]
