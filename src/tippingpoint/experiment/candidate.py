@@ -34,6 +34,7 @@ from tippingpoint.experiment.resume import DIGEST, own_tags, stop_if_finished
 from tippingpoint.experiment.revaluation import usable
 from tippingpoint.experiment.score_effects import along_scores, ranks_by
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
+from tippingpoint.experiment.user_effects import checked
 from tippingpoint.experiment.valuation import BindingUsers
 from tippingpoint.explanation import background_of, explain
 from tippingpoint.models.saved_form import check_trusted
@@ -143,6 +144,17 @@ def answer(question: ExperimentSpec, family: str, development: Users | None = No
     if development is not None:
         out_of_fold = fitted.found[sides(development, validate(Split, question.config["split"], "split")) == 1]
     segment, rng = policy.assign(found, test.features), np.random.default_rng([seed, 6])
+    beside = deployment(
+        question.name,
+        question.evidence,
+        question.terms,
+        question.economics,
+        question.actions,
+        fitted.seen.features,
+        fitted.validation,
+        fitted.found,
+        {} if found.ndim > 1 else question.effects,
+    )
     some = fitted.seen.take(np.random.default_rng([seed, 13]).permutation(len(fitted.seen))[:FITTED])
     candidate = Candidate(
         family=family,
@@ -156,16 +168,7 @@ def answer(question: ExperimentSpec, family: str, development: Users | None = No
         explanation=explanation,
         seconds=seconds,
         evaluation=evaluation(test, score, segment, policy.segments, policy.score_cuts, learning, rng),
-        deployment=deployment(
-            question.name,
-            question.evidence,
-            question.terms,
-            question.economics,
-            question.actions,
-            fitted.seen.features,
-            fitted.validation,
-            fitted.found,
-        ),
+        deployment=beside.model_copy(update={"checks": checked(beside, policy, test, found, value)}),
         out_of_fold=out_of_fold,
         development=development,
         fitted=mean(auc_contributions(some.outcome, fitted.model.score(some)), group=some.codes),

@@ -15,7 +15,7 @@ from tippingpoint.tracking.models import check_files
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-SCORE, SEGMENT, ACTION, VALUE = "propensity_score", "segment", "action", "expected_value"
+SCORE, SEGMENT, ACTION, VALUE, GAIN = "propensity_score", "segment", "action", "expected_value", "expected_gain"
 TYPES = {"number": "double", "category": "string"}
 
 
@@ -57,7 +57,8 @@ def decide(spark: "SparkSession", users: "DataFrame", decider: Decider) -> "Data
     for column in columns:
         if column not in users.columns:
             raise InputError("users", f"no column {column!r}", nearest(column, users.columns))
-    own = {SCORE, SEGMENT, ACTION, VALUE, "model", "policy_digest", "scored_at"}
+    gained = [GAIN] if deployment.tells_gains else []
+    own = {SCORE, SEGMENT, ACTION, VALUE, *gained, "model", "policy_digest", "scored_at"}
     if there := own & set(users.columns):
         raise InputError("users", f"{', '.join(sorted(there))} would be written over", "Rename or drop them.")
     names = np.array(policy.segments)
@@ -65,20 +66,34 @@ def decide(spark: "SparkSession", users: "DataFrame", decider: Decider) -> "Data
     def segment(score: pd.Series, features: pd.DataFrame) -> pd.Series:
         return pd.Series(names[policy.assign(score.to_numpy(), features)])
 
-    def expected_value(score: pd.Series, action: pd.Series) -> pd.Series:
+    def money(
+        score: pd.Series, segment: pd.Series, action: pd.Series, features: pd.DataFrame
+    ) -> tuple[np.ndarray, np.ndarray]:
         codes = pd.Index(deployment.actions).get_indexer(pd.Index(action))
-        return pd.Series(deployment.expected_value(score.to_numpy(), codes))
+        of = pd.Index(policy.segments).get_indexer(pd.Index(segment))
+        return decider.expected(score.to_numpy(), features, of, codes)
+
+    def value(score: pd.Series, segment: pd.Series, action: pd.Series, features: pd.DataFrame) -> pd.Series:
+        return pd.Series(money(score, segment, action, features)[0])
+
+    def gain(score: pd.Series, segment: pd.Series, action: pd.Series, features: pd.DataFrame) -> pd.Series:
+        return pd.Series(money(score, segment, action, features)[1])
 
     check_files(MlflowClient(), decider.reference)  # before any executor loads them, as MLflow does
     score = mlflow.pyfunc.spark_udf(spark, decider.reference, ArrayType(DoubleType()), env_manager="local")
     features = F.struct(*(F.col(f"`{c}`").cast(TYPES[kind]).alias(c) for c, kind in columns.items()))
     action = F.create_map(*(F.lit(name) for pair in policy.actions.items() for name in pair))
-    return (
+    told = F.col(SCORE), F.col(SEGMENT), F.col(ACTION), features
+    decided = (
         users.withColumn(SCORE, score(features).getItem(1))
         .withColumn(SEGMENT, F.pandas_udf(segment, "string")(F.col(SCORE), features))
         .withColumn(ACTION, action[F.col(SEGMENT)])
-        .withColumn(VALUE, F.pandas_udf(expected_value, "double")(F.col(SCORE), F.col(ACTION)))
-        .withColumn("model", F.lit(decider.reference))
+        .withColumn(VALUE, F.pandas_udf(value, "double")(*told))
+    )
+    if gained:
+        decided = decided.withColumn(GAIN, F.pandas_udf(gain, "double")(*told))
+    return (
+        decided.withColumn("model", F.lit(decider.reference))
         .withColumn("policy_digest", F.lit(policy.bound_digest))
         .withColumn("scored_at", F.lit(datetime.now(UTC).replace(microsecond=0)))
     )
