@@ -16,7 +16,7 @@ from tippingpoint.core.strict import validate
 from tippingpoint.data.model_output import probability
 from tippingpoint.data.splits import sides
 from tippingpoint.data.users import Intake, Users
-from tippingpoint.decisions import deployment
+from tippingpoint.decisions import Deployment, deployment
 from tippingpoint.evaluation import auc_contributions, evaluate
 from tippingpoint.evaluation.evaluation import evaluation
 from tippingpoint.evaluation.learning import learning_curve
@@ -36,7 +36,7 @@ from tippingpoint.experiment.score_effects import along_scores, ranks_by
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.experiment.user_effects import checked
 from tippingpoint.experiment.valuation import BindingUsers
-from tippingpoint.explanation import background_of, explain
+from tippingpoint.explanation import Explanation, background_of, explain
 from tippingpoint.models.saved_form import check_trusted
 from tippingpoint.offpolicy.cells import outcomes
 from tippingpoint.offpolicy.hidden_driver import FLIPS_FROM
@@ -133,28 +133,13 @@ def answer(question: ExperimentSpec, family: str, development: Users | None = No
     of_actions = question.evidence, question.actions, test.contract.good
     heterogeneity, score_groups = along_scores(by, None, *of_actions, predicts=found.ndim > 1)
     start = time.perf_counter()
-    rows = np.sort(np.random.default_rng([seed, 2]).permutation(len(test))[: question.explain_rows])
-    background = background_of(fitted.seen.features, seed)
-    explanation = explain(fitted.model, test.contract, test.features.iloc[rows], background)
+    explanation = _explained(question, fitted)
     seconds["explain"] = time.perf_counter() - start
     learning = None
     if question.report == "full" and family not in question.learners:
         learning = learning_curve(question.families[family], fitted.seen, test, score, seed)
-    out_of_fold = fitted.found
-    if development is not None:
-        out_of_fold = fitted.found[sides(development, validate(Split, question.config["split"], "split")) == 1]
     segment, rng = policy.assign(found, test.features), np.random.default_rng([seed, 6])
-    beside = deployment(
-        question.name,
-        question.evidence,
-        question.terms,
-        question.economics,
-        question.actions,
-        fitted.seen.features,
-        fitted.validation,
-        fitted.found,
-        {} if found.ndim > 1 else question.effects,
-    )
+    beside = _deployment(question, fitted)
     some = fitted.seen.take(np.random.default_rng([seed, 13]).permutation(len(fitted.seen))[:FITTED])
     candidate = Candidate(
         family=family,
@@ -169,7 +154,7 @@ def answer(question: ExperimentSpec, family: str, development: Users | None = No
         seconds=seconds,
         evaluation=evaluation(test, score, segment, policy.segments, policy.score_cuts, learning, rng),
         deployment=beside.model_copy(update={"checks": checked(beside, policy, test, found, value)}),
-        out_of_fold=out_of_fold,
+        out_of_fold=_out_of_fold(question, fitted, development),
         development=development,
         fitted=mean(auc_contributions(some.outcome, fitted.model.score(some)), group=some.codes),
         heterogeneity=heterogeneity,
@@ -178,6 +163,28 @@ def answer(question: ExperimentSpec, family: str, development: Users | None = No
         column=of_column(question, binding, policy, probability(fitted.found), reads(policy, test.features)),
     )
     return replace(candidate, findings=of_candidate(candidate, question))
+
+
+def _explained(question: ExperimentSpec, fitted: fitting.Fit) -> Explanation:
+    """SHAP of test users drawn by the seed."""
+    test, seed = question.parts.test, question.seed
+    rows = np.sort(np.random.default_rng([seed, 2]).permutation(len(test))[: question.explain_rows])
+    background = background_of(fitted.seen.features, seed)
+    return explain(fitted.model, test.contract, test.features.iloc[rows], background)
+
+
+def _deployment(question: ExperimentSpec, fitted: fitting.Fit) -> Deployment:
+    """What goes with the version, to decide for others and to notice that they are others."""
+    asked = question.name, question.evidence, question.terms, question.economics, question.actions
+    effects = {} if fitted.found.ndim > 1 else question.effects
+    return deployment(*asked, fitted.seen.features, fitted.validation, fitted.found, effects)
+
+
+def _out_of_fold(question: ExperimentSpec, fitted: fitting.Fit, development: Users | None) -> np.ndarray:
+    """What models that did not see them give of validation users."""
+    if development is None:
+        return fitted.found
+    return fitted.found[sides(development, validate(Split, question.config["split"], "split")) == 1]
 
 
 def _segments(question: ExperimentSpec, policy: Policy, found: np.ndarray, value: PolicyValue) -> pd.DataFrame:
