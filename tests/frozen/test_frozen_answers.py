@@ -28,6 +28,7 @@ UNUSED = "the issue of certainty: what is asked and not used is said; what is as
 FEW_OUTCOMES = "the issue of certainty: a PR AUC of few outcomes has no interval"
 DECIDED = "the decision stands first"
 RECEIVED = "decision: features see what was received before the cut-off"
+GAINS = "decision: what an action is expected to bring goes by who the user is, not by the score"
 ALLOWED: tuple[Allowed, ...] = (
     Allowed(r".*\.views(\[\]|\..*)?", None, "Charts, KIND; the one leaderboard", NATIVE),
     Allowed(r"tune.*\.views\..*", "winners of searches alone", None, NATIVE),
@@ -91,6 +92,9 @@ ALLOWED: tuple[Allowed, ...] = (
     Allowed(r".*pr_auc\.(se|low|high)", None, None, FEW_OUTCOMES),
     Allowed(r"(runs|sweep).*\.metrics\[\]", "of a PR AUC of few outcomes", None, FEW_OUTCOMES),
     Allowed(r"runs\..*\.metrics\[\]", None, "a PR AUC without an interval", FEW_OUTCOMES),
+    Allowed(r"(?s).*\.effects_of", None, "told", GAINS),
+    Allowed(r"(?s).*expected_(value|gain)(\..*)?", None, None, GAINS),
+    Allowed(r"(?s)score.*\.segments\[\]\.(value|value_per_user)", None, None, GAINS),
     Allowed(r"(runs|registered)\..*\.tags\[\]", None, "diagnostics, veto.CODE, accepted.CODE", DIAGNOSED),
 )
 """Intended differences: where, what it was, what it became, and why."""
