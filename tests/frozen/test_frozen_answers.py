@@ -93,8 +93,11 @@ ALLOWED: tuple[Allowed, ...] = (
     Allowed(r"(runs|sweep).*\.metrics\[\]", "of a PR AUC of few outcomes", None, FEW_OUTCOMES),
     Allowed(r"runs\..*\.metrics\[\]", None, "a PR AUC without an interval", FEW_OUTCOMES),
     Allowed(r"(?s).*\.effects_of", None, "told", GAINS),
-    Allowed(r"(?s).*expected_(value|gain)(\..*)?", None, None, GAINS),
-    Allowed(r"(?s)score.*\.segments\[\]\.(value|value_per_user)", None, None, GAINS),
+    Allowed(r"(?s).*\.expected_gain", None, "told", GAINS),
+    Allowed(r"serve.*\.required\[\]", None, "expected_gain", GAINS),
+    Allowed(r"(?s).*\.expected_value(\..*)?", None, None, GAINS),
+    Allowed(r"score.*\.segments\[\d+\]\.(value|value_per_user)", None, None, GAINS),
+    Allowed(r"list\.csv\.holds\.columns\.user_id\.(first|last)", None, None, GAINS),
     Allowed(r"(runs|registered)\..*\.tags\[\]", None, "diagnostics, veto.CODE, accepted.CODE", DIAGNOSED),
 )
 """Intended differences: where, what it was, what it became, and why."""
