@@ -3,10 +3,10 @@
     python -P benchmarks/effect_truth.py [--worlds case_study,streamzone,retention] [--families boosting]
         [--users 10000] [--draws 30] [--rates as_is,rare] [--null 200] [--seed 1000]
 
-Generated users, whose chances given their columns are known under every action. The oracle takes each user's best action
-by these. A learner's policy takes each user's best by its predicted effects in money; `response` acts on those above the
-cut-off of the score, with the action, that bring most on validation. Their value, over everyone getting none, is
-exact on 20,000 further users, and shown as a share of the oracle's: `choice` is of the learner that brings most on
+Generated users, whose chances given their columns are known under every action. The oracle takes each user's best
+action by these. A learner's policy takes each user's best by its predicted effects in money; `response` acts on those
+above the cut-off of the score, with the action, that bring most on validation. Their value, over everyone getting none,
+is exact on 20,000 further users, and shown as a share of the oracle's: `choice` is of the learner that brings most on
 validation, and `everyone` the best single action for all. `rare` lowers log-odds by 3. ± is a Monte-Carlo error.
 
 `--null`: so many worlds where each action moves everyone alike. How often is a learner's policy called better than
@@ -18,6 +18,7 @@ import sys
 import time
 from collections import defaultdict
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +28,7 @@ from tippingpoint.data.generators.streamzone import StreamZone
 from tippingpoint.data.generators.world import World
 from tippingpoint.data.model_output import by_action
 from tippingpoint.data.users import Users
-from tippingpoint.economics import Economics
+from tippingpoint.economics import ActionPrice, Economics
 from tippingpoint.experiment.evidence import log_of
 from tippingpoint.models import calibration
 from tippingpoint.models.boosting import Boosting
@@ -45,17 +46,17 @@ from tippingpoint.offpolicy.evidence import Evidence, doubly_robust
 from tippingpoint.offpolicy.support import Support
 from tippingpoint.offpolicy.value import contest_of_values, policy_value
 
-WORLDS: dict[str, type[World]] = {"case_study": CaseStudy, "streamzone": StreamZone, "retention": Retention}
-FAMILIES: dict[str, type[Family]] = {"boosting": Boosting, "logistic": Logistic, "random_forest": RandomForest}
-LEARNERS = {"s": SLearner, "t": TLearner, "x": XLearner, "r": RLearner, "dr": DRLearner}
-PRICES = {"contact_cost": 0.5}
+WORLDS: dict[str, Any] = {"case_study": CaseStudy, "streamzone": StreamZone, "retention": Retention}
+FAMILIES: dict[str, Any] = {"boosting": Boosting, "logistic": Logistic, "random_forest": RandomForest}
+LEARNERS: dict[str, Any] = {"s": SLearner, "t": TLearner, "x": XLearner, "r": RLearner, "dr": DRLearner}
+PRICES = ActionPrice(contact_cost=0.5)
 """An action costs something, so that whom to leave alone matters; an outcome is worth 30."""
 SHIFT, FRESH, TINY, CUTS, LIFT = -3.0, 20_000, 1e-9, 20, 0.03
 
 
 def economics(world: World) -> Economics:
     """An outcome is worth 30, an action costs 0.5."""
-    actions = {action: PRICES if k else {} for k, action in enumerate(world.actions)}
+    actions = {action: PRICES if k else ActionPrice() for k, action in enumerate(world.actions)}
     return Economics(price=30, months=1, ad_revenue=0, actions=actions)
 
 
@@ -88,10 +89,13 @@ def scores(train: Users, users: Users, seed: int) -> tuple[np.ndarray, Support]:
     )
 
 
-def policies(family: Family, train: Users, validation: Users, fresh: Users, prices: Economics, seed: int):
+def policies(
+    family: Family, train: Users, validation: Users, fresh: Users, prices: Economics, seed: int
+) -> dict[str, tuple[np.ndarray, np.ndarray, float]]:
     """By learner (n,) actions on validation and on fresh users, and the seconds that it took to fit."""
     intercept, slope = prices.line(train.actions, good=True)
-    given, found = Nuisances(family, train, seed), {}
+    given = Nuisances(family, train, seed)
+    found: dict[str, tuple[np.ndarray, np.ndarray, float]] = {}
     for name, learner in LEARNERS.items():
         start = time.perf_counter()
         model = fit_effects(learner(), given)
@@ -144,6 +148,7 @@ def shares(name: str, rate: str, family: str, users: int, draws: int, seed: int)
 
 def flat(world: World, users: Users, rng: np.random.Generator) -> Users:
     """The same users where each action adds as much for everyone."""
+    assert users.truth is not None
     truth = users.truth[:, :1] * (1 - LIFT) + LIFT * (np.arange(len(world.actions)) > 0)
     return replace(
         users, truth=truth, outcome=(rng.random(len(users)) < truth[np.arange(len(users)), users.action]) * 1
@@ -156,7 +161,7 @@ def null(family: str, users: int, worlds: int, seed: int) -> bool:
     for draw in range(worlds):
         rng = np.random.default_rng([seed, draw])
         world, parts = drawn("case_study", "as_is", users, seed + draw)
-        train, validation, fresh = (flat(world, of, rng) for of in parts)
+        train, _, fresh = (flat(world, of, rng) for of in parts)
         test = fresh.take(np.arange(users // 3))
         prices = economics(world)
         lines = prices.line(world.actions, good=True)
@@ -173,9 +178,9 @@ def null(family: str, users: int, worlds: int, seed: int) -> bool:
         for name in LEARNERS:
             better[name] += all(told[other, name] == "worse" for other in simple)
     most = 0.05 + 2 * np.sqrt(0.05 * 0.95 / worlds)
-    told = "  ".join(f"{n} {of / worlds:.1%}" for n, of in better.items())
+    said = "  ".join(f"{n} {of / worlds:.1%}" for n, of in better.items())
     print(
-        f"no heterogeneity, {family}, {users:,} users, {worlds} worlds, better than everyone and none: {told}",
+        f"no heterogeneity, {family}, {users:,} users, {worlds} worlds, better than everyone and none: {said}",
         flush=True,
     )
     return all(of / worlds <= most for of in better.values())

@@ -28,6 +28,7 @@ UNUSED = "the issue of certainty: what is asked and not used is said; what is as
 FEW_OUTCOMES = "the issue of certainty: a PR AUC of few outcomes has no interval"
 DECIDED = "the decision stands first"
 RECEIVED = "decision: features see what was received before the cut-off"
+BY_SHARE = "the issue of effects: one figure of what acting on a share of users brings"
 GAINS = "decision: what an action is expected to bring goes by who the user is, not by the score"
 ALLOWED: tuple[Allowed, ...] = (
     Allowed(r".*\.views(\[\]|\..*)?", None, "Charts, KIND; the one leaderboard", NATIVE),
@@ -92,6 +93,8 @@ ALLOWED: tuple[Allowed, ...] = (
     Allowed(r".*pr_auc\.(se|low|high)", None, None, FEW_OUTCOMES),
     Allowed(r"(runs|sweep).*\.metrics\[\]", "of a PR AUC of few outcomes", None, FEW_OUTCOMES),
     Allowed(r"runs\..*\.metrics\[\]", None, "a PR AUC without an interval", FEW_OUTCOMES),
+    Allowed(r"runs\..*\.artifacts\[\]", "figures/targeting_ACTION.png", None, BY_SHARE),
+    Allowed(r"runs\..*\.artifacts\[\]", None, "uplift_by_share.png and .csv", BY_SHARE),
     Allowed(r"(?s).*\.effects_of", None, "told", GAINS),
     Allowed(r"(?s).*\.expected_gain", None, "told", GAINS),
     Allowed(r"serve.*\.required\[\]", None, "expected_gain", GAINS),
