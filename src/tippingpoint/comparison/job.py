@@ -151,7 +151,8 @@ def compare(settings: CompareSettings, source: Source | None = None) -> CompareR
             if settings.tracking.register_model:
                 parent.tags({REGISTERING: "true"})
                 winner = comparison.winner
-                version = register_candidate(client, winner, question, *runs[winner.family])
+                decision = of_comparison(comparison, None)
+                version = register_candidate(client, winner, question, *runs[winner.family], decision)
                 challenge_unless_worse(client, version, winner, question, settings.tracking)
                 registered = version.uri
             shares, kind = [*comparison.winner.shap_shares], question.evidence.kind

@@ -36,6 +36,7 @@ FREE = (
     r"data\.parameters\.",
     r"input_parameters\.",
     r"data\.vocabulary\.counted\.",
+    r"data\.(events|billing)\.",
     r"model\.\w+\.search\.",
     r"diagnostics\.accept",
 )

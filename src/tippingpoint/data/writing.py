@@ -130,6 +130,9 @@ def _is_whole(values: pd.Series) -> bool:
 def _as_written(block: pd.DataFrame, whole: set[str]) -> pl.DataFrame:
     columns = {}
     for name, values in block.items():
+        if isinstance(values.dtype, pd.StringDtype):  # one without a value is text too
+            columns[str(name)] = pl.from_pandas(values)
+            continue
         short = name in whole and _is_whole(values)
         columns[str(name)] = pl.Series((values.astype(np.int64) if short else values).to_numpy())
     return pl.DataFrame(columns)

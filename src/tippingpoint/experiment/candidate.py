@@ -20,10 +20,11 @@ from tippingpoint.decisions import Deployment, deployment
 from tippingpoint.evaluation import auc_contributions, evaluate
 from tippingpoint.evaluation.evaluation import evaluation
 from tippingpoint.evaluation.learning import learning_curve
-from tippingpoint.experiment import fitting
+from tippingpoint.experiment import decided, fitting
 from tippingpoint.experiment.baselines import of_column
 from tippingpoint.experiment.build import fitted_on
 from tippingpoint.experiment.by_share import by_share, score_cells
+from tippingpoint.experiment.decision import Decision
 from tippingpoint.experiment.diagnostics import tags
 from tippingpoint.experiment.diagnostics.policy import reads
 from tippingpoint.experiment.evaluation_figures import write_evaluation
@@ -245,7 +246,7 @@ def record(candidate: Candidate, question: ExperimentSpec, settings: Settings, r
     )
     if (bounds := candidate.value.bounds) is not None:
         run.curves(bounds.steps(f"policy/{question.evidence.kind}"))
-    note = card(candidate, question, made_with, f"models:/{model_id}")
+    note = card(candidate, question, made_with, f"models:/{model_id}", decided.of_candidate(question, candidate, None))
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         run.metrics(_write_report(folder, candidate, question), model_id, test)
@@ -327,11 +328,21 @@ def _over_column(candidate: Candidate, question: ExperimentSpec) -> dict[str, Es
 
 
 def register_candidate(
-    client: Client, candidate: Candidate, question: ExperimentSpec, run_id: str, model_id: str
+    client: Client,
+    candidate: Candidate,
+    question: ExperimentSpec,
+    run_id: str,
+    model_id: str,
+    decision: Decision | None = None,
 ) -> Version:
     """Register a filed candidate as the next version of its question, with its policy and its card.
 
     One whose process was killed since is registered already.
+
+    Parameters
+    ----------
+    decision
+        What its card begins with; None: the decision on this candidate alone.
     """
     if (there := registered_from(client, run_id)) is not None:
         return there
@@ -349,7 +360,8 @@ def register_candidate(
         "economics": question.economics.name,
         **tags(all_of(question, candidate)),
     }
-    note = shortened(card(candidate, question, provenance(), f"models:/{model_id}"), "version")
+    decision = decision or decided.of_candidate(question, candidate, None)
+    note = shortened(card(candidate, question, provenance(), f"models:/{model_id}", decision), "version")
     return register(client, question.name, model_id, run_id, candidate.policy, candidate.deployment, of, note)
 
 

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 from rich.console import RenderableType
 from rich.text import Text
 
@@ -56,5 +57,7 @@ def features(settings: FeatureSettings) -> FeaturesResult:
     with progress(1) as step:
         step(f"making users of {source.origin} as of {settings.as_of}")
         table = source.as_of(settings.as_of, settings.days)
-        write_blocks([table.to_pandas()], Path(settings.to))
+        texts = [name for name, kind in table.schema.items() if kind == pl.String]
+        block = table.to_pandas().astype(dict.fromkeys(texts, "str"))  # one without a value has no type of its own
+        write_blocks([block], Path(settings.to))
     return FeaturesResult(settings.to, len(table), settings.as_of.isoformat(), source.origin)

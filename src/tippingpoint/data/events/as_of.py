@@ -107,7 +107,9 @@ def _refuse_lacking(logs: list[_Log], definition: Definition, moment: Moment) ->
     for key, event in {"sign_up": vocabulary.sign_up, **counted}.items():
         if event not in names:
             what = f"the log holds no event {event!r}, which the features count"
-            raise InputError(f"data.vocabulary.{key}", what, f"Bring an export that has it. {nearest(event, names)}")
+            without = f", or type ~data.vocabulary.{key} to do without" if key != "sign_up" else ""
+            remedy = f"Bring an export that has it{without}. {nearest(event, names)}"
+            raise InputError(f"data.vocabulary.{key}", what, remedy)
     _refuse_gap(logs, definition, moment)
 
 

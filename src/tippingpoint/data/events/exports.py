@@ -35,8 +35,8 @@ PAYMENTS = pl.Schema(
         "amount": pl.Int64,  # cents paid, due or refunded
     }
 )
-MILLISECONDS = 10**11
-"""Times above it are in milliseconds: as seconds it is the year 5138, as milliseconds 1973."""
+MILLISECONDS, MICROSECONDS = 10**11, 10**14
+"""Times above them are in such: as seconds the first is the year 5138, as milliseconds 1973."""
 
 
 class Properties(StrictModel):
@@ -107,9 +107,10 @@ def write_objects(objects: pl.Series, file: IO[bytes]) -> None:
 
 
 def epoch_second(time: str | pl.Expr) -> pl.Expr:
-    """Whole epoch seconds of times in seconds or milliseconds; null of what is beyond 64 bits."""
+    """Whole epoch seconds of times in seconds, milliseconds or microseconds; null of what is beyond 64 bits."""
     value = pl.col(time) if isinstance(time, str) else time
-    return pl.when(value > MILLISECONDS).then(value / 1000).otherwise(value).floor().cast(pl.Int64, strict=False)
+    seconds = pl.when(value > MICROSECONDS).then(value / 10**6).when(value > MILLISECONDS).then(value / 1000)
+    return seconds.otherwise(value).floor().cast(pl.Int64, strict=False)
 
 
 def complete(where: str, path: str, column: pl.Series, name: str) -> None:

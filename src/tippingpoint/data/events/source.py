@@ -16,6 +16,7 @@ from tippingpoint.data.events import features
 from tippingpoint.data.events.as_of import users_as_of
 from tippingpoint.data.events.exports import Properties
 from tippingpoint.data.events.features import DAY, Definition, Engine, Moment, Outcome, Vocabulary
+from tippingpoint.data.events.mapping import EventColumns, PaymentColumns, read_payments, read_product
 from tippingpoint.data.events.mixpanel import read_mixpanel
 from tippingpoint.data.events.stripe import read_stripe
 from tippingpoint.data.source import Source
@@ -62,17 +63,21 @@ class EventSource(Source):
 
 
 class Events(EventSource):
-    """Exports of Mixpanel and Stripe, or the tables `product_events` and `payment_events` of a database.
+    """Exports of Mixpanel and Stripe, logs of any shape, or tables of a database.
 
-    The columns of the tables are those of `exports.PRODUCT` and `exports.PAYMENTS`.
+    The tables are `product_events` and `payment_events`, their columns those of `exports.PRODUCT` and `PAYMENTS`.
     """
 
     product: str | None = None
-    """Mixpanel's raw export: a file of JSON lines, a folder of them, or a pattern."""
+    """Mixpanel's raw export: a file of JSON lines, a folder of them, or a pattern; with `events` of any shape."""
     payments: str | None = None
-    """Stripe's events: JSON lines or CSV, likewise."""
+    """Stripe's events: JSON lines or CSV, likewise; with `billing` of any shape, or null: among those of `product`."""
     url: str | None = None
     """Instead of files: a DuckDB or PostgreSQL URL."""
+    events: EventColumns | None = None
+    """The columns of a log of another shape than Mixpanel's."""
+    billing: PaymentColumns | None = None
+    """The columns of payments of another shape than Stripe's."""
     until: int | None = None
     """Epoch second up to which the log is complete; null: its last event."""
     vocabulary: Vocabulary = Vocabulary()
@@ -83,15 +88,24 @@ class Events(EventSource):
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
-        if (self.url is None) == (self.product is None or self.payments is None):
+        together = self.payments is None and self.billing is not None  # payments stand among the product events
+        if (self.url is None) == (self.product is None or (self.payments is None and not together)):
             raise ValueError("needs product and payments, or else url")
+        if self.url is not None and (self.events is not None or self.billing is not None):
+            raise ValueError(
+                "url reads the tables product_events and payment_events as they are. Type"
+                " data.product='duckdb:///app.duckdb?table=…' for a table of another shape."
+            )
         if self.vocabulary.exposure is None and self.logging is not None:
             raise ValueError("logging needs vocabulary.exposure, the event that says which action was given")
         return self
 
     @property
     def origin(self) -> str:
-        return f"events of {self.product} and {self.payments}" if self.url is None else f"events in {shown(self.url)}"
+        if self.url is not None:
+            return f"events in {shown(self.url)}"
+        places = [place for place in (self.product, self.payments) if place is not None]
+        return f"events of {' and '.join(shown(place) if '://' in place else place for place in places)}"
 
     @property
     def definition(self) -> Definition:
@@ -133,8 +147,11 @@ class Events(EventSource):
                 yield database
             return
         assert self.product is not None
-        assert self.payments is not None
-        yield memory(
-            product_events=read_mixpanel(self.product, self.properties),
-            payment_events=read_stripe(self.payments, self.properties),
+        events, sign_up = self.events, self.vocabulary.sign_up
+        product = (
+            read_product(self.product, events, sign_up) if events else read_mixpanel(self.product, self.properties)
         )
+        where = self.payments or self.product
+        billing = self.billing
+        payments = read_payments(where, billing) if billing else read_stripe(where, self.properties)
+        yield memory(product_events=product, payment_events=payments)
