@@ -45,6 +45,7 @@ The way
 Also
   data      describe, explore or write a table;  features  users of raw events as of a day
   run       one family;  tune  hyper-parameters searched to a number of trials
+  plan      how many users and days an experiment takes, and what it tells;  plan lock  files it
   policy    lint: gaps and empty segments;  diff A B: what changes for whom;  bind: a policy to a model
   rollback  the previous champion again;  history, status  who is champion, since when, what is amiss
   serve     the champion over HTTP;  dashboard  marketing's pages;  ui  MLflow's pages of this folder
@@ -131,6 +132,19 @@ ABOUT = {
         "tippingpoint measure decisions=decisions.parquet outcomes=outcomes.csv absent=zero",
         "models:/conversion/1 converted per 1,000 +37.2 [19.5, 54.9] more than nothing; promised +36.0",
         "how_to/measure.md",
+    ),
+    "plan": Help(
+        "How many users and days an experiment takes, and the smallest effect it tells, in outcomes and money.",
+        (
+            ("rate=0.04 users_per_day=500 days=28", "two arms, half each; arms='{A: 0.8, B: 0.2}'"),
+            ("smallest=5", "how long until 5 per 1,000 are told"),
+            ("model=models:/conversion/1 holdout=0.1", "a version's policy beside a share that is drawn"),
+            ("run=ID between='[0.3,0.6]'", "a simulation; users between two scores"),
+            ("design_effect=1.6 variance_saved=0.3", "groups, and what adjusting saves"),
+        ),
+        "tippingpoint plan rate=0.04 users_per_day=500 days=28",
+        "In 28 days (14,000 users) an effect of +9.7 outcome per 1,000 users is told with 80%.",
+        "how_to/plan.md",
     ),
     "promote": Help(
         "The challenger becomes champion, model and policy as one, if the gate lets it; else the exit code is 1.",

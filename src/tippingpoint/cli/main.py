@@ -47,7 +47,7 @@ def main() -> None:
                 what = f"there is no verb {word!r}" if word else "what to do with it is not given"
                 raise InputError(f"tippingpoint {verb}", what, nearest(word, words))
             verb, rest = (word, rest) if verb == "data" else (f"{verb}_{word}", _named_policies([word, *rest])[1:])
-        verb = _of_what(verb, rest)
+        verb, rest = _of_what(verb, rest), _locked(verb, rest)
         spare_cores()  # before any library that starts threads is loaded
         if verb in REGISTRY_VERBS:
             rest = _registry_words(rest)
@@ -118,6 +118,15 @@ def _of_what(verb: str, arguments: list[str]) -> str:
     if verb == "compare" and "runs" in named:
         return "compare_runs"
     return "measure_arms" if verb == "measure" and "data" in named else verb
+
+
+def _locked(verb: str, arguments: list[str]) -> list[str]:
+    """`plan lock …` as Hydra takes it.
+
+    >>> _locked("plan", ["lock", "rate=0.04"])
+    ['rate=0.04', 'lock=true']
+    """
+    return [*arguments[1:], "lock=true"] if verb == "plan" and arguments[:1] == ["lock"] else arguments
 
 
 def _named_policies(arguments: list[str]) -> list[str]:

@@ -24,11 +24,12 @@ from tippingpoint.data.outcome import YES, Positive, words
 from tippingpoint.data.source import Source
 from tippingpoint.data.writing import replacing
 from tippingpoint.economics import Economics
+from tippingpoint.experiment.promise import Promise, promised
 from tippingpoint.measurement import report
 from tippingpoint.measurement.next_experiment import as_evidence, next_round
 from tippingpoint.measurement.outcomes import DecisionsWithOutcomes, OutcomeRule, join
-from tippingpoint.measurement.result import Measured, Promise, measured
-from tippingpoint.measurement.tracked import FIRST_LOOK, note, noted, promised
+from tippingpoint.measurement.result import Measured, measured
+from tippingpoint.measurement.tracked import FIRST_LOOK, note, noted
 from tippingpoint.reports.progress import progress
 from tippingpoint.reports.result import Result
 from tippingpoint.tracking import backend
