@@ -25,8 +25,9 @@ from pydantic_core import PydanticUndefined
 
 from tippingpoint.cli.diagnostics import ABOUT as DIAGNOSTICS
 from tippingpoint.cli.diagnostics import FAMILIES, what_to_type
+from tippingpoint.cli.help import ABOUT, about
 from tippingpoint.cli.launched_job import JOBS, job_of
-from tippingpoint.cli.main import ABOUT, WORDS
+from tippingpoint.cli.main import WORDS
 from tippingpoint.config.compose import config_folder
 from tippingpoint.core.strict import Component
 from tippingpoint.experiment.diagnostics import catalogue
@@ -251,12 +252,13 @@ def verb_page(verb: str) -> str:
     typed = "compare runs=[…]" if verb == "compare_runs" else spelled(verb)
     _, settings = job_of(verb)
     first = files_of(verb)[0]
-    about = comments(first).get("", "")
-    about = about.partition(": ")[2] if about.startswith("`") else about
+    does = comments(first).get("", "")
+    does = does.partition(": ")[2] if does.startswith("`") else does
     word = typed.split()[0]
-    parts = [f"# {typed}\n", _sentence(about) + "\n"]
+    parts = [f"# {typed}\n", _sentence(does) + "\n"]
     if verb != "compare_runs" and word in ABOUT:
-        parts += ["```text", ABOUT[word].strip(), "```\n"]
+        page = ABOUT[word].page
+        parts += ["```text", about(word).rpartition("\n\n")[0], "```\n", f"[How to use it](../../{page}).\n"]
     parts += ["## Keys\n", table(list(keys(settings, said_of(verb))))]
     return "\n".join(parts)
 

@@ -64,6 +64,8 @@ class BatchResult:
     """Uplift per 1,000 users that the version was valued at."""
     vetoed: tuple[str, ...] = ()
     """Codes of the diagnostics that the evidence was vetoed by."""
+    effects_of: str = ""
+    """What tells what an action adds for a user, as `Deployment.effects_of`."""
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
@@ -87,6 +89,7 @@ class BatchResult:
             "explored": tally.explored,
             "neutralised": tally.neutralised,
             "evidence": self.evidence,
+            "effects_of": self.effects_of,
             "currency": self.currency,
             "segments": self.segments.to_dict("records"),
             "unseen_categories": {"rows": tally.unseen_rows, "values": self.unseen},
