@@ -40,7 +40,7 @@ The way
   simulate  other cut-offs, policies, budgets and prices, without a new fit
   promote   the challenger becomes champion, if the gate lets it
   score     decisions for a table of users, a random share of them to learn from
-  measure   what the decisions brought, beside what was promised
+  measure   what the decisions brought, beside what was promised; or the arms of any experiment
 
 Also
   data      describe, explore or write a table;  features  users of raw events as of a day
@@ -121,17 +121,13 @@ ABOUT = {
         "how_to/thresholds.md",
     ),
     "measure": Help(
-        "What decisions brought, day by day, beside what was promised; with data= what the arms of any experiment did.",
+        "What decisions brought, beside what was promised; with data= what the arms of any experiment did.",
         (
-            ("decisions=decisions.parquet", "of score … holdout=0.05: a file, or duckdb:///…, postgresql://…"),
-            ("outcomes=outcomes.csv outcome=converted", "one row a user, and which column counts"),
-            ("at=converted_at within=14", "when it came, and for how many days it counts"),
+            ("decisions=decisions.parquet outcomes=outcomes.csv", "of score … holdout=0.05; and what came of them"),
+            ("outcome=converted at=converted_at within=14", "what counts, and for how many days"),
             ("absent=zero", "users without a row did not convert; else they are not known"),
             ("users=users.csv to=joined.parquet", "an experiment for the next compare"),
-            (
-                "data=csv data.path=ab.csv data.action=arm data.control=A data.logging_probability=uniform",
-                "the arms of any experiment's table, with data.target=… for what counts",
-            ),
+            ("data=csv data.path=ab.csv data.action=arm", "an experiment of your own, with data.target=retained"),
         ),
         "tippingpoint measure decisions=decisions.parquet outcomes=outcomes.csv absent=zero",
         "models:/conversion/1 converted per 1,000 +37.2 [19.5, 54.9] more than nothing; promised +36.0",
@@ -298,6 +294,8 @@ ABOUT = {
     ),
 }  # fmt: skip
 """The verbs, each with its help."""
+WORDS = {"policy": ("lint", "diff", "bind"), "data": ("describe", "explore", "write")}
+"""The second words of verbs that have some."""
 
 
 def screen() -> str:

@@ -4,7 +4,7 @@ import os
 import re
 import sys
 
-from tippingpoint.cli.help import ABOUT, about, screen
+from tippingpoint.cli.help import ABOUT, WORDS, about, screen
 from tippingpoint.core.errors import InputError, TippingpointError, UnexpectedError, nearest
 from tippingpoint.core.overrides import WORD, quoted
 from tippingpoint.core.threads import spare_cores
@@ -18,8 +18,6 @@ TEXTS = (
     *("predictions", "logins", "tune.storage", "why"),
 )
 """Keys whose values are taken literally."""
-WORDS = {"policy": ("lint", "diff", "bind"), "data": ("describe", "explore", "write")}
-"""The second words of verbs that have some."""
 REGISTRY_VERBS = ("promote", "rollback", "history", "status")
 """Verbs of the registry."""
 
