@@ -48,10 +48,11 @@ VERBS = {
     "terminal": settings.Terminal,
     "tune/standard": settings.Tune,
     "tracking/mlflow": settings.Tracking,
+    "split/hash": settings.Split,
 }
 CHOSEN = {"defaults", "hydra"}
 """Keys of Hydra's own."""
-GROUPS = {"model", "learner", "data", "policy", "economics", "tracking", "gate", "tune", "output", "debug"}
+GROUPS = {"model", "learner", "data", "policy", "economics", "tracking", "split", "gate", "tune", "output", "debug"}
 """Keys that the defaults list of a verb brings."""
 
 

@@ -6,7 +6,15 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import BeforeValidator, Field, PrivateAttr, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PrivateAttr,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from tippingpoint.config.gate_settings import Gate
 from tippingpoint.core.errors import InputError
@@ -25,18 +33,50 @@ NAMED = BeforeValidator(lambda node: node["version"] if isinstance(node, dict) a
 """Takes a registered version as configs hold it, `model: {version: …}`: Hydra would choose families by `model=`."""
 
 
-class Split(StrictModel):
-    """Shares of users; what is left of train and validation is test. The salt moves users between them."""
+def _day(given: Any) -> Any:
+    try:
+        return date.fromisoformat(given) if isinstance(given, str) else given
+    except ValueError as error:
+        raise ValueError("is no day. Type one such as 2026-03-01") from error
 
+
+Day = Annotated[date, BeforeValidator(_day)]
+
+
+class Split(StrictModel):
+    """Shares of users; what is left of train and validation is test. The salt moves users between them.
+
+    Parameters
+    ----------
+    by
+        `hash` of the user id, or `time`: then test is what is dated `test_from` or later, and train and validation are
+        shared as they are to each other among what came before.
+    gap_days
+        Days before `test_from` whose rows are left out, as their outcomes were not due by then; None: the horizon.
+    """
+
+    by: Literal["hash", "time"] = "hash"
     train: float = Field(default=0.6, gt=0, lt=1)
     validation: float = Field(default=0.2, gt=0, lt=1)
     salt: str = "tippingpoint"
+    test_from: Day | None = None
+    gap_days: int | None = Field(default=None, ge=0)
 
     @model_validator(mode="after")
     def _leaves_a_test(self) -> "Split":
         if self.train + self.validation > 0.99:
             raise ValueError("train + validation must leave at least 0.01 for test")
+        if self.by == "time" and self.test_from is None:
+            raise ValueError("test_from is not given. Type split.test_from=2026-03-01")
+        if self.by == "hash" and (self.test_from is not None or self.gap_days is not None):
+            raise ValueError("test_from and gap_days are of a split by time. Type split=time")
         return self
+
+    @model_serializer(mode="wrap")
+    def _as_it_was_before_time(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Of a split by hash what it always was: filed splits are compared with each other."""
+        of_time = ("by", "test_from", "gap_days") if self.by == "hash" else ()
+        return {key: value for key, value in dump(self).items() if key not in of_time}
 
 
 class Tracking(StrictModel):
@@ -204,6 +244,14 @@ class CompareSettings(Settings):
     """Further splits that show how far the split moves the verdict."""
     workers: int = Field(default=1, ge=1, le=256)
     """Processes that fit the models of folds and further splits."""
+
+    @model_validator(mode="after")
+    def _asks_one_thing_of_time(self) -> Self:
+        if self.split.by == "time" and (self.evaluate != "held_out" or self.repeats):
+            asked = "repeats" if self.repeats else "evaluate"
+            idle = f"{asked}={'0' if self.repeats else 'held_out'}"
+            raise ValueError(f"{asked} puts users of every date on every side. Type {idle}, or split=hash.")
+        return self
 
 
 Objective = Literal["roc_auc", "pr_auc", "log_loss", "brier", "value", "spend", "features", "nodes"]
@@ -451,16 +499,6 @@ class ScoreTracking(StrictModel):
     def _files_where_it_says(self) -> Self:
         _refuse_idle_destination(self)
         return self
-
-
-def _day(given: Any) -> Any:
-    try:
-        return date.fromisoformat(given) if isinstance(given, str) else given
-    except ValueError as error:
-        raise ValueError("is no day. Type as_of=2026-03-01") from error
-
-
-Day = Annotated[date, BeforeValidator(_day)]
 
 
 class ScoreSettings(Terminal):

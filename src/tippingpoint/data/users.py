@@ -185,6 +185,8 @@ class Users:
         The newest time (UTC, without a zone) in each column of times of that table.
     moment
         (n,) datetime64, UTC: when each row's features were known, and its outcome began to count; None: no time says.
+    horizon_days
+        Days from then in which the outcome counts; None: not said.
     """
 
     features: pd.DataFrame
@@ -201,6 +203,7 @@ class Users:
     times: dict[str, datetime] = field(default_factory=dict)
     group: np.ndarray | None = None
     moment: np.ndarray | None = None
+    horizon_days: int | None = None
 
     def __post_init__(self) -> None:
         n, k = len(self.features), len(self.actions)

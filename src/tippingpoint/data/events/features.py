@@ -267,6 +267,7 @@ def as_users(
         outcome=table["outcome"].cast(pl.Int64).to_numpy(),
         user_id=ids.to_numpy().astype(object),
         moment=moment.to_numpy(),
+        horizon_days=definition.horizon_days,
         contract=replace(contract, dropped=LINKS, log=str(quality)),
         actions=actions or ("none",),
         **parts,
