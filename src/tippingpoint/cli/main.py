@@ -74,6 +74,7 @@ What decisions brought over everyone getting none, day by day, beside what the s
   decisions=decisions.parquet outcomes=outcomes.csv  of score … holdout=0.05
   decisions='duckdb:///app.duckdb?table=predictions' or postgresql://…; likewise outcomes
   outcome=converted at=converted_at within=14        what counts, and for how many days
+  data=events data.product=… data.payments=…         raw events instead of outcomes; outcome=invoice.paid, Playback
   absent=zero                                        users without a row did not convert; else they are not known
   since=2026-11-01 until=2026-11-20
   to=joined.parquet users=users.csv                  experiment evidence for the next compare

@@ -406,8 +406,10 @@ class MeasureSettings(Terminal):
 
     decisions: str = Field(min_length=1)
     decisions_id: str | None = None
-    outcomes: str = Field(min_length=1)
+    outcomes: str | None = Field(default=None, min_length=1)
     outcomes_id: str | None = None
+    data: Component | None = None
+    """Raw events that say what came of users, instead of a table."""
     outcome: str | None = None
     at: str | None = None
     absent: Literal["unknown", "zero"] = "unknown"
@@ -424,6 +426,17 @@ class MeasureSettings(Terminal):
         return time.astimezone(UTC).replace(tzinfo=None) if time is not None and time.tzinfo else time
 
     @model_validator(mode="after")
+    def _knows_what_came(self) -> Self:
+        if self.outcomes is None and self.data is None:
+            raise ValueError("outcomes is not given. Type outcomes=outcomes.csv, or data=events data.product=…")
+        if self.data is not None and (self.outcomes or self.outcomes_id or self.at or self.absent != "unknown"):
+            given = (
+                "outcomes" if self.outcomes else "outcomes_id" if self.outcomes_id else "at" if self.at else "absent"
+            )
+            raise ValueError(f"{given} is of a table, and events say it themselves. Leave {given} out, or data.")
+        return self
+
+    @model_validator(mode="after")
     def _reads_users_for_something(self) -> Self:
         if self.users is not None and self.to is None:
             raise ValueError("users is not used: its columns go into `to`. Type to=joined.parquet too, or drop users.")
@@ -433,7 +446,7 @@ class MeasureSettings(Terminal):
 
     @model_validator(mode="after")
     def _knows_when(self) -> Self:
-        if self.within is not None and self.at is None:
+        if self.within is not None and self.at is None and self.data is None:
             raise ValueError("within needs to know when outcomes came. Type at=… too.")
         return self
 

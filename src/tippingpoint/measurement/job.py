@@ -26,6 +26,7 @@ from tippingpoint.data.writing import replacing
 from tippingpoint.economics import Economics
 from tippingpoint.measurement import report
 from tippingpoint.measurement.next_experiment import as_evidence, next_round
+from tippingpoint.measurement.of_events import outcomes_of_events
 from tippingpoint.measurement.outcomes import DecisionsWithOutcomes, OutcomeRule, join
 from tippingpoint.measurement.result import Measured, Promise, measured
 from tippingpoint.measurement.tracked import FIRST_LOOK, note, noted, promised
@@ -110,7 +111,11 @@ def measure(settings: MeasureSettings) -> MeasureResult:
     with progress(4) as step:
         step("reading decisions")
         decisions = read(settings.decisions, "decisions", settings.decisions_id)
-        outcomes = read(settings.outcomes, "outcomes", settings.outcomes_id)
+        if settings.data is not None:
+            outcomes, settings = outcomes_of_events(settings, decisions)
+        else:
+            assert settings.outcomes is not None
+            outcomes = read(settings.outcomes, "outcomes", settings.outcomes_id)
         client = backend.connect()
         rule, decided = _joined(settings, decisions, outcomes, lambda version: _positive(client, version))
         evidence = None

@@ -19,6 +19,7 @@ from tippingpoint.data.events.sql import (
     COUNTED,
     DUE,
     EXPOSURES,
+    HAPPENED,
     LAST_EVENT,
     REACHED,
     SIGNED_UP,
@@ -313,7 +314,7 @@ def query(definition: Definition, ending: str = ANSWER, moment: Moment | None = 
         "window_seconds": window,
         "half_seconds": window // 2,
         "horizon_seconds": definition.horizon_days * DAY,
-        "happened": "customer.subscription.deleted" if churn else "customer.subscription.created",
+        "happened": HAPPENED[definition.outcome],
         **{f"event_{name}": event for name, event in vocabulary.counted.items()},
     }
     exposed = vocabulary.exposure is not None and moment is None

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator
 
 from tippingpoint.core.errors import InputError
-from tippingpoint.data.events.sql import OWNERS, read
+from tippingpoint.data.events.sql import HAPPENED, OWNERS, read
 
 DAY = 86_400
 WINDOWS = (1, 7, 28)
@@ -122,7 +122,7 @@ def query(
     return text, {
         "sign_up": sign_up,
         "horizon_seconds": horizon_days * DAY,
-        "happened": "customer.subscription.deleted" if churn else "customer.subscription.created",
+        "happened": HAPPENED["churn" if churn else "conversion"],
         **{f"event_{name}": event for name, event in counted.items()},
     }
 

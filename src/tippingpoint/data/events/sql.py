@@ -32,6 +32,8 @@ STILL = """
 """...and has not had the outcome since."""
 LAST_EVENT = """(SELECT GREATEST(MAX(LEAST(time, received)),
     (SELECT MAX(created) FROM payment_events)) FROM product_events)"""
+HAPPENED = {"conversion": "customer.subscription.created", "churn": "customer.subscription.deleted"}
+"""The payment event that an outcome is told by."""
 EXPOSURES = read("exposures")
 SQL = f"WITH{OWNERS},{read('features')}"
 ANSWER = """
