@@ -39,6 +39,7 @@ VERBS = {
     "history": settings.HistorySettings,
     "status": settings.StatusSettings,
     "features": settings.FeatureSettings,
+    "daily": settings.DailySettings,
     "score": settings.ScoreSettings,
     "serve": settings.ServeSettings,
     "dashboard": settings.DashboardSettings,
@@ -85,5 +86,6 @@ def test_a_component_s_yaml_shows_its_defaults(name: str) -> None:
 
 @pytest.mark.parametrize("name", VERBS)
 def test_a_verb_s_yaml_shows_its_defaults(name: str) -> None:
-    base = read("config") if name == "compare" else {}
+    base = read("config") if name in ("compare", "daily") else {}
+    base |= read("compare") if name == "daily" else {}
     same(VERBS[name], base | read(name))

@@ -25,6 +25,7 @@ Verbs (to= is a destination; model= selects families in run, compare and tune, e
   policy    lint: gaps, overlaps, empty segments;  diff A B: what changes for whom;  bind: a policy to a model
   data      describe, explore or write a table: tippingpoint data describe data=csv data.path=users.csv
   features  users of raw events as of a day, as a file: tippingpoint features data=events … as_of=2026-03-01
+  daily     a day on raw events: decide, measure, and where asked fit again and promote; done once
   serve     the champion over HTTP: scores, decisions, reasons; follows promotions
   dashboard marketing's pages: segments, cut-offs, target lists, on the champion or on demo data
   doctor    whether the store can be used;  ui: its MLflow pages;  diagnostics: what jobs look for and veto
@@ -144,6 +145,15 @@ The users of raw events as of a day, with the features a model reads, as a file.
 
   data=events data.product=product.jsonl data.payments=payments.jsonl as_of=2026-03-01 to=users.parquet
   days=7                                             who came to their cut-off in the week before, not the day
+""",
+    "daily": """\
+A day on raw events, for cron, Airflow or make: decisions of the champion into a table, then what earlier ones brought.
+Typed again it does only what is left. Exit code 1 where a person is asked to look: drift, less than promised, the gate.
+
+  data=events data.product=… data.payments=… as_of=2026-03-05
+  predictions='duckdb:///app.duckdb?table=predictions' campaign=spring holdout=0.1
+  since=2026-02-01                                   every day from this one to as_of
+  retrain=compare retrain_every=7 test_days=28 gate=no_worse   fitted again, judged, promoted on every 7th day
 """,
     "serve": """\
 The champion over HTTP: /score, /explain, /policy, /health, /ready, /metrics, /openapi.json.
