@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 PURE := src/tippingpoint/data/*,src/tippingpoint/models/*,src/tippingpoint/policies/*,src/tippingpoint/offpolicy/*,src/tippingpoint/evaluation/*,src/tippingpoint/explanation/*,src/tippingpoint/decisions/*,src/tippingpoint/economics.py
-.PHONY: help run test slow soak test-all ray spark check lint coverage lowest bench lock clean
+.PHONY: help run test slow soak test-all ray spark docs check lint coverage lowest bench lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -38,6 +38,11 @@ spark: .venv/spark.stamp  ## decisions on a local Spark, in an environment of it
 	@command -v java >/dev/null || { echo "Spark runs on Java: apt-get install default-jre-headless"; exit 1; }
 	.venv/spark/bin/python -m pytest tests/tracking/test_spark.py $(ARGS)
 
+# -W: a warning, such as a link that leads nowhere, ends the build.
+docs: .venv/docs.stamp  ## the documentation as pages in docs/_build/html, readable from the folder: open index.html
+	.venv/docs/bin/python -m sphinx -W --keep-going -q -d docs/_build/doctrees docs docs/_build/html $(ARGS)
+	@echo docs/_build/html/index.html
+
 lint: .venv/dev.stamp  ## style, types, and which floor may import which
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -65,10 +70,11 @@ lock: .venv/dev.stamp  ## resolve the files in requirements/ again, with hashes 
 	cp requirements/dev.txt requirements/ray.txt  # the same versions wherever Ray lets them be
 	$(LOCK) --universal --generate-hashes --extra dev --extra ray -o requirements/ray.txt
 	$(LOCK) --universal --generate-hashes --extra dev --extra spark -c requirements/dev.txt -o requirements/spark.txt
+	$(LOCK) --universal --generate-hashes --extra dev --extra docs -c requirements/dev.txt -o requirements/docs.txt
 	$(LOCK) --resolution lowest-direct --extra dev --upgrade -o requirements/lowest.txt
 
 clean:  ## remove the environment and caches; runs and models stay
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	rm -rf .venv docs/_build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11 …"; exit 1; }
@@ -85,7 +91,7 @@ clean:  ## remove the environment and caches; runs and models stay
 
 # Only what differs is installed; the rest is found in .venv beneath, which stays as it is.
 SITE := -c 'import site; print(site.getsitepackages()[0])'
-.venv/ray.stamp .venv/spark.stamp: .venv/%.stamp: .venv/dev.stamp requirements/%.txt
+.venv/ray.stamp .venv/spark.stamp .venv/docs.stamp: .venv/%.stamp: .venv/dev.stamp requirements/%.txt
 	$(BIN)/python -m venv .venv/$*
 	echo "import site; site.addsitedir('$$($(BIN)/python $(SITE))')" > "$$(.venv/$*/bin/python $(SITE))/beneath.pth"
 	.venv/$*/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/$*.txt

@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md followed to the letter, in a copy of the tree and in a package; the README's commands; folders."""
+"""CONTRIBUTING.md followed to the letter, in a copy of the tree and in a package; folders."""
 
 import ast
 import re
@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from tippingpoint.cli import launch, main
 from tippingpoint.cli.main import VERBS
 
 ROOT = Path(__file__).parents[1]
@@ -21,8 +20,6 @@ FOLDERS = sorted({path.parent for path in PACKAGE.rglob("*.py")})
 GUIDE = (ROOT / "CONTRIBUTING.md").read_text()
 FILES = dict(re.findall(r"`((?:src|conf|data)/[\w/]+\.\w+)`(?:(?!```).)*?```\w+\n(.*?)```", GUIDE, re.DOTALL))
 """Each file that is to be written: its path, and what it holds."""
-BLOCKS = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-COMMANDS = [line for block in BLOCKS for line in block.splitlines() if line.startswith("tippingpoint ")]
 
 
 @pytest.fixture(scope="module")
@@ -124,30 +121,6 @@ def test_a_library_is_forbidden_to_all_folders_but_its_importers(library: str, i
 
 def test_lock_files_hold_no_addresses() -> None:
     files = list((ROOT / "requirements").glob("*.txt"))
-    assert len(files) == 5
+    assert len(files) == 6
     for path in files:
         assert "://" not in path.read_text()
-
-
-def test_the_readme_s_verbs_exist() -> None:
-    assert {line.split()[1] for line in COMMANDS} <= set(VERBS)
-
-
-@pytest.mark.parametrize("line", COMMANDS)
-def test_each_command_of_the_readme_is_understood(
-    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Composed and checked, not run: that takes models and users."""
-    asked: list[object] = []
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(launch, "_answer", lambda job, settings, width: asked.append(settings))
-    monkeypatch.setattr("tippingpoint.cli.sweep.gather", lambda asked: [])
-    words = [
-        word for word in shlex.split(line, comments=True) if not word.startswith("hydra")
-    ]  # none in other processes
-    monkeypatch.setattr(sys, "argv", words)
-    with pytest.raises(SystemExit) as ended:
-        main.main()
-    assert ended.value.code == 0
-    assert asked or "--cfg" in line
-    assert "old spelling" not in capsys.readouterr().err

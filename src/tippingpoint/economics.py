@@ -90,6 +90,11 @@ class Economics(StrictModel):
         return {name: worth for name, worth in self._worth.items() if name != OUTCOME}
 
     @property
+    def rewards_outcome(self) -> bool:
+        """Whether the outcome itself is worth something."""
+        return bool(self._worth.get(OUTCOME, 0.0))
+
+    @property
     def priced(self) -> set[str]:
         """Actions that have a price."""
         return set(self.actions)

@@ -9,7 +9,7 @@ import pytest
 
 import tippingpoint as tp
 
-NOTEBOOK = Path(__file__).parents[2] / "docs" / "python_api.ipynb"
+NOTEBOOK = Path(__file__).parents[2] / "docs" / "tutorials" / "python_api.ipynb"
 
 
 PACKAGE = Path(tp.__file__).parent

@@ -1,15 +1,11 @@
-"""`tippingpoint diagnostics`, and the page of the docs that says the same."""
+"""`tippingpoint diagnostics`."""
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
-from tippingpoint.cli.diagnostics import document
 from tippingpoint.experiment.diagnostics import catalogue
-
-DOCS = Path(__file__).parents[2] / "docs/diagnostics.md"
 
 
 def test_all_are_listed_and_one_is_explained(call: Callable[..., int], capsys: pytest.CaptureFixture) -> None:
@@ -21,9 +17,3 @@ def test_all_are_listed_and_one_is_explained(call: Callable[..., int], capsys: p
         assert part in shown
     assert call("diagnostics", "TP399") == 2
     assert "there is no diagnostic 'TP399'. Nearest: 'TP309'" in capsys.readouterr().err
-
-
-def test_the_page_of_the_docs_is_the_registrys() -> None:
-    assert DOCS.read_text(encoding="utf-8") == document(), (
-        "python -m tippingpoint.cli.diagnostics > docs/diagnostics.md"
-    )

@@ -156,7 +156,7 @@ NOT_TYPED = {
     "models/family.py Family.regression": "a family of one's own: tests/models/test_every_learner.py",
     "policies/effects.py learn": "a version under another policy: tests/policies/test_effect_policies.py",
     "policies/policy_tree.py PolicyTree.bind": "bound once a model is fitted: tests/policies/test_policy_tree.py",
-    "cli/launch.py _broken_off": "a worker was killed: tests/soak",
+    "cli/multirun.py _broken_off": "a worker was killed: tests/soak",
     "core/foreign.py as_theirs": "is typed, and the traceback comes: tests/core",
     "data/database.py _frame": "PostgreSQL: typed below",
     "data/frame.py Frame.read": "a comparison of a frame: typed with the remedies of decisions",

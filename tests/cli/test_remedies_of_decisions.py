@@ -21,7 +21,8 @@ from tests.frozen import refusals
 from tests.measurement.measuring import decided
 from tippingpoint.tracking.tags import JOB
 
-FOLDERS = ("dashboard/", "data/decisions.py", "decisions/", "experiment/collect.py", "measurement/", "promotion/")
+FOLDERS = ("dashboard/", "data/decisions.py", "decisions/", "experiment/collect.py", "promotion/")
+FOLDERS += tuple(f"measurement/{name}" for name in "jno")
 FOLDERS += ("reports/", "scoring/", "serving/", "simulation/", "tracking/")
 LATER = ("score", "serve", "simulate", "promote", "history", "dashboard", "ui", "measure")
 MODEL = "model=models:/conversion/1"

@@ -145,7 +145,7 @@ def test_a_launcher_chosen_in_swept_experiment_files_launches_workers_on_a_new_s
     def here(*_: object) -> bool:
         raise AssertionError("ran in the process of the user, not in a worker")
 
-    monkeypatch.setattr("tippingpoint.cli.launch._answer", here)
+    monkeypatch.setattr("tippingpoint.cli.launched_job._answer", here)
     words = ["run", "-m", *SMALL[:1], *SMALL[2:], "experiment=first,second,here", "--config-dir", str(experiments)]
     assert call(*words) == 2  # one of them chooses otherwise
     assert "choose different launchers" in capfd.readouterr().err

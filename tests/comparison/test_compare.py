@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
+from tippingpoint.comparison.decision import of_comparison
 from tippingpoint.comparison.job import compare
 from tippingpoint.comparison.run import run
 from tippingpoint.config.compose import compose
@@ -62,6 +63,7 @@ def test_the_winner_is_the_best_on_validation_and_only_it_is_registered_as_chall
 def test_a_version_is_bound_to_its_policy(compared: tuple, store: MlflowClient) -> None:
     version = store.get_model_version("conversion", "1")
     policy = compared[0].comparison.question.policy
+    assert version.description.startswith(f"**{of_comparison(compared[0].comparison, None).lines[0]}**")
     assert version.tags["policy_name"] == "intent_bands"
     assert version.tags["policy_digest"] == policy.digest
     folder = mlflow.artifacts.download_artifacts("models:/conversion/1")
@@ -88,7 +90,9 @@ def test_every_child_logs_what_a_reviewer_needs(compared: tuple, store: MlflowCl
         assert child.data.params[f"model.{'C' if name == 'logistic' else 'max_depth'}"]
         assert child.data.tags["data_digest"] == compared[0].comparison.question.users.digest
         assert child.data.tags["tippingpoint.lock_digest"]
-        assert child.data.tags["mlflow.note.content"].startswith(f"# conversion: {name}")
+        said = child.data.tags["mlflow.note.content"]
+        assert said.startswith("**Do not ship:"), said[:200]  # everyone checkout_prompt brings more
+        assert f"conversion, {name}: predicts" in said
         files = {f.path for top in ("figures", "tables") for f in store.list_artifacts(child.info.run_id, top)}
         assert {"figures/roc.png", "figures/calibration.png", "figures/shap.png"} <= files
         assert {"tables/mean_abs_shap.csv", "tables/policy_truth.csv"} <= files

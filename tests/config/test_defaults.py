@@ -9,6 +9,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from tippingpoint.config import settings
 from tippingpoint.config.compose import config_folder
+from tippingpoint.measurement.settings import MeasureArmsSettings
 
 CONF = config_folder()
 OWN = (
@@ -34,6 +35,7 @@ VERBS = {
     "compare_runs": settings.CompareRunsSettings,
     "policy_bind": settings.BindSettings,
     "measure": settings.MeasureSettings,
+    "measure_arms": MeasureArmsSettings,
     "promote": settings.PromoteSettings,
     "rollback": settings.RollbackSettings,
     "history": settings.HistorySettings,

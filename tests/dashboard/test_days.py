@@ -7,6 +7,7 @@ import pytest
 
 from tippingpoint.core.errors import InputError
 from tippingpoint.dashboard import days
+from tippingpoint.data.decisions import read
 
 START = datetime(2026, 9, 1, 6)
 NOW = START + timedelta(days=70)
@@ -42,13 +43,16 @@ def decisions(tmp_path):
 
 
 def written(tmp_path, name="outcomes.csv", **columns):
+    """A table as it comes out of a file."""
     path = tmp_path / name
     pl.DataFrame(columns).write_csv(path)
-    return str(path)
+    return read(str(path), "outcomes")
 
 
-def by_action(found):
-    return {row["action"]: row for row in found.table.to_dicts()}
+def of_all(found):
+    """What came of everyone one version decided for."""
+    (row,) = found.table.to_dicts()
+    return row
 
 
 def test_every_decision_counts_on_its_day(decisions):
@@ -66,12 +70,10 @@ def test_what_came_is_of_the_first_decision_and_of_users_whose_outcome_is_known(
         plan=["a"] * 8,
     )
     found = days.came(decisions, outcomes, None, NOW)
-    none, discount = (by_action(found)[a] for a in ("none", "discount_10"))
-    # All five of the discount are there, though nobody has it any more; u3's outcome is not known.
-    assert (discount["renewed"], discount["renewed: users known"]) == (pytest.approx(2 / 4), 4)
-    assert (none["renewed"], none["renewed: users known"]) == (pytest.approx(2 / 3), 3)
-    assert discount["mean watch_time_change"] == pytest.approx(1.25)
-    assert none["mean watch_time_change: users known"] == 3
+    # u3's outcome is not known; who got an action is not set beside who did not.
+    assert (of_all(found)["renewed"], of_all(found)["renewed: users known"]) == (pytest.approx(4 / 7), 7)
+    assert of_all(found)["mean watch_time_change"] == pytest.approx(8 / 7)
+    assert "action" not in found.table.columns
     assert found.silent == {"plan": "text"}
     assert found.shares == ("renewed",)
 
@@ -82,38 +84,33 @@ def test_each_version_counts_its_own_first_decision(tmp_path):
     pl.concat([decided(0, "discount_10"), later]).write_parquet(path)
     outcomes = written(tmp_path, user_id=USERS, renewed=["yes"] * 4 + ["no"] * 6)
     found = days.came(days.history(str(path)), outcomes, None, NOW, until=NOW).table
-    assert found.select("model", "action", "renewed").rows() == [
-        ("models:/retention/1", "discount_10", 0.4),
-        ("models:/retention/2", "none", 0.4),
-    ]
+    assert found.select("model", "renewed").rows() == [("models:/retention/1", 0.4), ("models:/retention/2", 0.4)]
 
 
 def test_a_table_of_renewers_alone_says_nothing_until_others_are_said_to_have_not(decisions, tmp_path):
     outcomes = written(tmp_path, user_id=USERS[3:6], renewed=["yes"] * 3)
     with pytest.raises(InputError, match="absent=zero"):
         days.came(decisions, outcomes, None, NOW)
-    found = by_action(days.came(decisions, outcomes, None, NOW, absent_is_zero=True))
-    assert found["discount_10"]["renewed"] == pytest.approx(2 / 5)
-    assert found["none"]["renewed"] == pytest.approx(1 / 5)
+    found = of_all(days.came(decisions, outcomes, None, NOW, absent_is_zero=True))
+    assert found["renewed"] == pytest.approx(3 / 10)
 
 
 def test_where_its_time_is_known_an_outcome_counts_within_30_days_of_the_decision(decisions, tmp_path):
     at = [START + timedelta(days=d) for d in (-3, 5, 29, 31, 50)]
     outcomes = written(tmp_path, user_id=USERS[:5], renewed=["yes"] * 4 + ["no"], renewed_at=at)
-    found = by_action(days.came(decisions, outcomes, None, NOW, at="renewed_at"))
+    found = of_all(days.came(decisions, outcomes, None, NOW, at="renewed_at"))
     # u0 had renewed before; u3 too late; u4 never.
-    assert found["discount_10"]["renewed: users known"] == 4
-    assert found["discount_10"]["renewed"] == pytest.approx(2 / 4)
+    assert found["renewed: users known"] == 4
+    assert found["renewed"] == pytest.approx(2 / 4)
 
 
 def test_logins_are_counted_from_a_log_in_the_30_days_after_the_decision(decisions, tmp_path):
     rows = [("u0", 2), ("u0", 5), ("u0", 50), ("u1", 0), ("u2", 30), ("u3", 31), ("u7", -1), ("u7", 12)]
     log = written(tmp_path, "logins.csv", user_id=[u for u, _ in rows], at=[START + timedelta(days=d) for _, d in rows])
-    found = by_action(days.came(decisions, None, log, NOW))
+    found = of_all(days.came(decisions, None, log, NOW))
     # u1 logged in at the very moment of the decision, u3 too late.
-    assert found["discount_10"][days.LOGINS] == pytest.approx(2 / 5)
-    assert found["none"][days.LOGINS] == pytest.approx(1 / 5)
-    assert found["none"][f"{days.LOGINS}: users known"] == 5
+    assert found[days.LOGINS] == pytest.approx(3 / 10)
+    assert found[f"{days.LOGINS}: users known"] == 10
 
 
 def test_a_last_login_is_no_log_and_is_named_as_what_it_is(decisions, tmp_path):
@@ -161,5 +158,6 @@ def test_decisions_of_a_database_are_those_of_a_file(decisions, tmp_path):
 
 
 def test_a_table_that_holds_no_decisions_is_refused(tmp_path):
+    written(tmp_path, user_id=USERS, renewed=["yes"] * 10)
     with pytest.raises(InputError, match="propensity_score"):
-        days.history(written(tmp_path, user_id=USERS, renewed=["yes"] * 10))
+        days.history(str(tmp_path / "outcomes.csv"))

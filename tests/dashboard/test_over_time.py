@@ -3,10 +3,12 @@
 import json
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import polars as pl
 import pytest
 
-from tippingpoint.dashboard import state
+from tippingpoint.dashboard import brought, state
+from tippingpoint.dashboard.subject import generated
 
 USERS = [f"u{i}" for i in range(6)]
 
@@ -39,9 +41,9 @@ def test_decisions_of_a_file_and_what_came_of_them_are_shown(open_page, decision
     assert not app.exception
     assert not app.error
     assert [m.value for m in app.metric] == ["6", "6", "1"]
+    assert any("holdout" in of.value for of in app.info)  # nobody was left alone by lot: no action is compared
     came = app.dataframe[0].value
-    assert came["action"].tolist() == ["none", "checkout_prompt"]
-    assert came["logged in within 30 days"].tolist() == pytest.approx([0, 1 / 3])
+    assert came["logged in within 30 days"].tolist() == pytest.approx([1 / 6])
 
 
 def test_outcomes_that_cannot_be_told_are_said_and_the_decisions_stay(open_page, decisions, monkeypatch):
@@ -51,3 +53,33 @@ def test_outcomes_that_cannot_be_told_are_said_and_the_decisions_stay(open_page,
     app = open_page("over-time")
     assert "absent\\=zero" in app.error[0].value
     assert app.metric[0].value == "6"
+
+
+def test_a_demonstration_has_a_history_whose_measured_uplift_stands_beside_the_promise(open_page, monkeypatch):
+    monkeypatch.delenv(state.SETTINGS, raising=False)
+    monkeypatch.setattr(brought, "USERS", 6000)
+    app = open_page("over-time")
+    assert not app.exception
+    assert not app.error
+    assert app.metric[2].value == str(brought.HISTORY)
+    figures, segments = (app.dataframe[k].value for k in (0, 1))
+    assert "promised (truth)" in figures.columns
+    assert segments["segment"].tolist() == ["high", "medium"]
+    assert app.get("download_button")
+
+
+def test_what_was_measured_of_a_demonstration_covers_what_its_world_holds(conversion):
+    history, outcomes = brought.demonstrated(conversion, datetime(2026, 11, 1))
+    (measured,) = brought.brought(
+        history, outcomes, "converted", brought.deciding(conversion), "at", "zero", "2026-11-01"
+    ).versions
+    users = generated(conversion.reference, brought.USERS, brought.SEED)
+    decided = conversion.decider.decide(users.features)
+    actions = conversion.decider.deployment.actions
+    truth = users.truth[:, [users.actions.index(name) for name in actions]]
+    gain = 1000 * (truth[np.arange(len(users)), decided.action] - truth[:, 0])
+    known = slice(0, measured.users)
+    assert measured.per_1000.last.low < gain[known].mean() < measured.per_1000.last.high
+    for of in measured.segments:
+        mine = np.array(conversion.policy.segments)[decided.segment] == of.segment
+        assert of.per_1000.last.low < gain[known][mine[known]].mean() < of.per_1000.last.high

@@ -27,6 +27,7 @@ KEPT = "decision: what was found of a model is filed with its run"
 UNUSED = "the issue of certainty: what is asked and not used is said; what is assumed is said in words"
 FEW_OUTCOMES = "the issue of certainty: a PR AUC of few outcomes has no interval"
 DECIDED = "the decision stands first"
+SEGMENTS = "the issue of the decision first: what each segment's action brought"
 RECEIVED = "decision: features see what was received before the cut-off"
 ALLOWED: tuple[Allowed, ...] = (
     Allowed(r".*\.views(\[\]|\..*)?", None, "Charts, KIND; the one leaderboard", NATIVE),
@@ -46,6 +47,7 @@ ALLOWED: tuple[Allowed, ...] = (
     Allowed(r"runs\..*\.params\[\]", None, "", NUMBERS),
     Allowed(r"describe.*\.columns\..*remark", None, "said", REMARKS),
     Allowed(r"measure.*\.decisions\.ids", None, "said", REMARKS),
+    Allowed(r"measure.*\.versions.*\.segments.*", None, "said", SEGMENTS),
     Allowed(r"(write|measure).*\.answer\.next", None, None, TYPED),
     Allowed(r"(?s).*\.as_of", None, "named", DAYS),
     Allowed(r"(?s).*unseen_categories(\[\])?", None, "named", ROWS),

@@ -1,4 +1,4 @@
-"""The README's way from a table to a champion, and back, as it is typed there."""
+"""The way from a table to a champion, and back, as the documentation types it."""
 
 import re
 import shlex
@@ -12,8 +12,8 @@ from mlflow import MlflowClient
 
 from tests.serving.services import serving
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
-BLOCK = README.split("## From a table to a champion, and back")[1].split("```sh\n")[1].split("```")[0]
+PAGE = (Path(__file__).parents[2] / "docs/how_to/table_to_champion.md").read_text()
+BLOCK = PAGE.split("```sh\n")[1].split("```")[0]
 QUICKER = {"compare": ["report=none"], "promote": ["gate.speed.milliseconds=10000"]}
 LINES = [shlex.split(line, comments=True)[1:] for line in BLOCK.splitlines()]
 

@@ -1,4 +1,4 @@
-"""The table of docs/registry_rights.md, held to a real server that shows nothing by default: no right less will do."""
+"""The table of docs/how_to/team_rights.md, held to a server that shows nothing by default: no right less will do."""
 
 import re
 import socket
@@ -18,7 +18,7 @@ from tippingpoint.tracking.journal import read
 from tippingpoint.tracking.promotion import carry_out
 
 pytestmark = pytest.mark.programs
-TABLE = (Path(__file__).parents[2] / "docs/registry_rights.md").read_text()
+TABLE = (Path(__file__).parents[2] / "docs/how_to/team_rights.md").read_text()
 ROLES = {
     row[0]: dict(zip(("verbs", "experiment", "model", "journal"), row[1:], strict=True))
     for row in re.findall(

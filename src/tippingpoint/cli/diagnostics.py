@@ -75,24 +75,12 @@ def diagnostics(settings: ExplainSettings) -> DiagnosticsResult:
 def _lines(entry: Diagnostic) -> list[str]:
     lines = [f"Measured: {entry.what}", f"Threshold: {entry.threshold}.", f"Why: {entry.why}"]
     lines += [f"What to do: {entry.remedy}"] if entry.remedy else ["What to do: it says what to type."]
+    way = "To let it through" if entry.level == "veto" else "To leave it out"
+    return [*lines, f"{way}: {what_to_type(entry)}"]
+
+
+def what_to_type(entry: Diagnostic) -> str:
+    """Return the override that lets a veto through, or leaves a warning out."""
     if entry.level == "veto":
-        return [
-            *lines,
-            f"To let it through: {override('diagnostics.accept', {entry.code: 'why it holds all the same'})}",
-        ]
-    return [*lines, f"To leave it out: {override('diagnostics.silence', [entry.code])}"]
-
-
-def document() -> str:
-    """`docs/diagnostics.md`, which a test holds equal to the registry."""
-    parts = ["# Diagnostics\n", ABOUT]
-    for start, family in FAMILIES.items():
-        parts.append(f"## {family}\n")
-        for entry in (entry for code, entry in catalogue().items() if code.startswith(start)):
-            parts.append(f"### {entry.code} {entry.title}: {entry.level}\n")
-            parts.append("\n".join(f"- {line}" for line in _lines(entry)) + "\n")
-    return "\n".join(parts)
-
-
-if __name__ == "__main__":
-    print(document(), end="")
+        return override("diagnostics.accept", {entry.code: "why it holds all the same"})
+    return override("diagnostics.silence", [entry.code])

@@ -21,7 +21,7 @@ Verbs (to= is a destination; model= selects families in run, compare and tune, e
   simulate  cut-offs, policies, budgets and prices on models that are there; the latest compare's by default
   promote   the challenger becomes champion, if the gate lets it;  rollback undoes it;  history;  status
   score     decisions for a table of users: tippingpoint score input=users.csv to=decisions.parquet
-  measure   what decisions brought, beside what was promised; of a random share (score … holdout=0.05)
+  measure   what decisions brought, beside what was promised; with data=csv the arms of any experiment
   policy    lint: gaps, overlaps, empty segments;  diff A B: what changes for whom;  bind: a policy to a model
   data      describe, explore or write a table: tippingpoint data describe data=csv data.path=users.csv
   features  users of raw events as of a day, as a file: tippingpoint features data=events … as_of=2026-03-01
@@ -70,15 +70,18 @@ Cut-offs, policies, budgets and prices on models that are there; the latest comp
   budget.contacts=500 economics.price=8
 """,
     "measure": """\
-What decisions brought over everyone getting none, day by day, beside what the simulation had promised.
+What decisions brought, beside what was promised; with data= what the arms of any experiment did.
 
-  decisions=decisions.parquet outcomes=outcomes.csv  of score … holdout=0.05
-  decisions='duckdb:///app.duckdb?table=predictions' or postgresql://…; likewise outcomes
+  decisions=decisions.parquet outcomes=outcomes.csv  of score … holdout=0.05; or duckdb:///app.duckdb?table=…
   outcome=converted at=converted_at within=14        what counts, and for how many days
   data=events data.product=… data.payments=…         raw events instead of outcomes; outcome=invoice.paid, Playback
-  absent=zero                                        users without a row did not convert; else they are not known
-  since=2026-11-01 until=2026-11-20
+  absent=zero since=2026-11-01 until=2026-11-20      users without a row did not convert; else they are not known
   to=joined.parquet users=users.csv                  experiment evidence for the next compare
+  data=csv data.path=ab.csv data.action=arm data.control=A data.logging_probability=uniform data.target=retained
+  data.measures=[watched,last_login] assigned=signed_up within=30    numbers, and times that count so many days
+  ratios='{per_session: [watched, sessions]}'        ratios of sums
+  pre=[watched_before] segments=[country]            columns known before: they take variance out, or make segments
+  economics=freemium +economics.actions='{B: {contact_cost: 0.1}}'   money too
 """,
     "promote": """\
 The challenger becomes champion, model and policy as one, if the gate lets it; exit code 1 where it does not.
@@ -215,7 +218,7 @@ def main() -> None:
                 what = f"there is no verb {word!r}" if word else "what to do with it is not given"
                 raise InputError(f"tippingpoint {verb}", what, nearest(word, words))
             verb, rest = (word, rest) if verb == "data" else (f"{verb}_{word}", _named_policies([word, *rest])[1:])
-        verb = _of_runs(verb, rest)
+        verb = _of_what(verb, rest)
         spare_cores()  # before any library that starts threads is loaded
         if verb in REGISTRY_VERBS:
             rest = _registry_words(rest)
@@ -272,14 +275,19 @@ def _registry_words(arguments: list[str]) -> list[str]:
     return found
 
 
-def _of_runs(verb: str, arguments: list[str]) -> str:
-    """The job of a verb: `compare runs=[…]` fits nothing, and is one of its own.
+def _of_what(verb: str, arguments: list[str]) -> str:
+    """The job of a verb: `compare runs=[…]` fits nothing, `measure data=…` needs no decisions; each is one of its own.
 
-    >>> _of_runs("compare", ["runs=[a,b]"]), _of_runs("compare", ["seed=1"])
+    >>> _of_what("compare", ["runs=[a,b]"]), _of_what("compare", ["seed=1"])
     ('compare_runs', 'compare')
+    >>> _of_what("measure", ["data=csv", "data.path=ab.csv"]), _of_what("measure", ["decisions=d.csv"])
+    ('measure_arms', 'measure')
     """
-    named = any(word.lstrip("-").partition("=")[0] == "runs" for word in arguments)
-    return "compare_runs" if verb == "compare" and named else verb
+    named = {word.lstrip("-+").partition("=")[0].partition(".")[0] for word in arguments}
+    if verb == "compare" and "runs" in named:
+        return "compare_runs"
+    # With decisions, data are the raw events that say what came of them.
+    return "measure_arms" if verb == "measure" and "data" in named and "decisions" not in named else verb
 
 
 def _named_policies(arguments: list[str]) -> list[str]:

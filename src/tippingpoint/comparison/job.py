@@ -151,17 +151,12 @@ def compare(settings: CompareSettings, source: Source | None = None) -> CompareR
             if settings.tracking.register_model:
                 parent.tags({REGISTERING: "true"})
                 winner = comparison.winner
-                version = register_candidate(client, winner, question, *runs[winner.family])
+                decision = of_comparison(comparison, None)
+                version = register_candidate(client, winner, question, *runs[winner.family], decision)
                 challenge_unless_worse(client, version, winner, question, settings.tracking)
                 registered = version.uri
-            saved = views.of_models(
-                client,
-                experiment,
-                question.select_by,
-                question.evidence.kind,
-                question.treating,
-                [*comparison.winner.shap_shares],
-            )
+            shares, kind = [*comparison.winner.shap_shares], question.evidence.kind
+            saved = views.of_models(client, experiment, question.select_by, kind, question.treating, shares)
             if question.report == "full":
                 saved = {"Report": backend.page(f"{parent.path}/artifacts/{REPORT}"), **saved}
             filed = RunReference(parent.run_id, backend.page(parent.path), registered, saved)

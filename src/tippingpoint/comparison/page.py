@@ -74,34 +74,39 @@ def page(comparison: Comparison, choices: dict[str, Choices], filed: RunReferenc
         "board": board,
         "span": _span([row["uplift"] for row in board if row["uplift"] is not None]),
         "colours": {c.family: colour(c.family) for c in comparison.candidates},
-        "pairs": {
-            name: {"verdicts": of, **put(pairs(of, what))}
-            for name, of, what in (
-                ("ROC AUC", comparison.auc, "difference in ROC AUC"),
-                ("Policy uplift", comparison.shown_uplift, f"difference, {unit}"),
-            )
-            if of
-        },
+        "pairs": {name: {"verdicts": of, **put(figure)} for name, of, figure in _pairs(comparison, unit)},
         "roc": put(roc({c.family: c.evaluation.curves.roc for c in comparison.candidates})),
         "calibration": put(calibration(calibration_bins(outcome, scores))),
         "shares": shares,
         "shap": put(heat(shares)),
         "agreed": agreement(shares),
         "surface": [{"name": name, **put(figure)} for name, figure in surface(choices, comparison, unit).items()],
-        "along": [
-            {
-                "words": heterogeneity_in_words(c.heterogeneity, c.family, question.wanted),
-                "groups": shown(c.score_groups, question.wanted),
-            }
-            for c in comparison.candidates
-            if len(c.score_groups)
-        ],
+        "along": _along(comparison),
         "gain": f"uplift_per_user_{kind}",
         "inf": np.inf,
         "steps": next_steps(comparison, filed),
         "registered": filed.registered,
     }
     return render("compare.html.j2", figures, **context)
+
+
+def _pairs(comparison: Comparison, unit: str) -> list[tuple[str, list[Any], Figure]]:
+    """What pairs are compared by, their verdicts, and the figure of them."""
+    each = (
+        ("ROC AUC", comparison.auc, "difference in ROC AUC"),
+        ("Policy uplift", comparison.shown_uplift, f"difference, {unit}"),
+    )
+    return [(name, of, pairs(of, what)) for name, of, what in each if of]
+
+
+def _along(comparison: Comparison) -> list[dict[str, Any]]:
+    """By candidate, whether effects differ along its score, and those of its groups."""
+    wanted = comparison.question.wanted
+    return [
+        {"words": heterogeneity_in_words(c.heterogeneity, c.family, wanted), "groups": shown(c.score_groups, wanted)}
+        for c in comparison.candidates
+        if len(c.score_groups)
+    ]
 
 
 def readable(comparison: Comparison) -> dict[str, pd.DataFrame]:

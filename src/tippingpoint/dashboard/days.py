@@ -38,7 +38,7 @@ class Came:
     Parameters
     ----------
     table
-        One row an action, and a version where several decided: users of each figure beside it.
+        One row a version: users of each figure beside it.
     shares
         Columns that hold shares.
     silent
@@ -74,8 +74,8 @@ def by_day(of: History, column: str) -> pl.DataFrame:
 
 def came(
     of: History,
-    outcomes: str | None,
-    logins: str | None,
+    outcomes: pl.DataFrame | None,
+    logins: pl.DataFrame | None,
     now: datetime,
     at: str | None = None,
     absent_is_zero: bool = False,
@@ -100,12 +100,12 @@ def came(
     Raises
     ------
     InputError
-        When they cannot be read, do not fit the decisions, or say nothing.
+        When they do not fit the decisions, or say nothing.
     """
     found: list[tuple[str, pl.DataFrame, bool]] = []
     silent: dict[str, str] = {}
     if outcomes is not None:
-        table = read(outcomes, "outcomes")
+        table = outcomes
         key = of.user_id if of.user_id in table.columns else id_column(table)
         came_at = [times(table[at], "at")] if at in table.columns else []
         end = until or last(of.table["scored_at"], *came_at)
@@ -123,7 +123,7 @@ def came(
             else:
                 silent[name] = kind
     if logins is not None:
-        log = read(logins, "logins")
+        log = logins
         key = of.user_id if of.user_id in log.columns else id_column(log)
         moment = next((c for c in log.columns if c != key and _kind(log[c]) == "a time"), None)
         if moment is None:
@@ -131,21 +131,19 @@ def came(
         rule = OutcomeRule(within=DAYS, until=until or last(of.table["scored_at"], times(log[moment], "logins")))
         told = happened(of.table.drop("day"), of.user_id, log, key, moment, LOGINS, rule, now)
         found.append((LOGINS, told, True))
-    return Came(_by_action(found), tuple(name for name, _, share in found if share), silent)
+    return Came(_by_version(found), tuple(name for name, _, share in found if share), silent)
 
 
-def _by_action(found: Sequence[tuple[str, pl.DataFrame, bool]]) -> pl.DataFrame:
-    """One row an action, of a version where there are several; `none` first."""
+def _by_version(found: Sequence[tuple[str, pl.DataFrame, bool]]) -> pl.DataFrame:
+    """One row a version: those who got an action differ from those who did not, so actions are not set side by side."""
     whole: pl.DataFrame | None = None
-    by = ["model", "action"]
     for name, table, share in found:
         shown = name if share else f"mean {name}"
-        figures = table.group_by(by).agg(pl.col(name).mean().alias(shown), pl.len().alias(f"{shown}{KNOWN}"))
-        whole = figures if whole is None else whole.join(figures, on=by, how="full", coalesce=True)
+        figures = table.group_by("model").agg(pl.col(name).mean().alias(shown), pl.len().alias(f"{shown}{KNOWN}"))
+        whole = figures if whole is None else whole.join(figures, on="model", how="full", coalesce=True)
     if whole is None:
         return pl.DataFrame()
-    whole = whole.with_columns(pl.col(f"^.*{KNOWN}$").fill_null(0)).sort("model", pl.col("action") != "none", "action")
-    return whole if whole["model"].n_unique() > 1 else whole.drop("model")
+    return whole.with_columns(pl.col(f"^.*{KNOWN}$").fill_null(0)).sort("model")
 
 
 def _kind(values: pl.Series) -> str:

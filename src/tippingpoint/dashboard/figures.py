@@ -3,6 +3,7 @@
 import html
 import unicodedata
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ import streamlit as st
 from plotly.basedatatypes import BaseFigure
 
 from tippingpoint.dashboard.scenario import Picture
+from tippingpoint.offpolicy.confidence_sequence import Sequence as Looks
+from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.reports.cut_off_map import CutOffMap, mark, traces
 from tippingpoint.reports.palette import COLOURS, DOWN, GREY, UP
 
@@ -250,6 +253,32 @@ def points(
             "ticktext": [f"{t:,}" for t in ticks],
         }
     return {"data": data, "layout": layout}
+
+
+def sequence(looked: Sequence[date], found: Looks, promise: Estimate | None, unit: str) -> Figure:
+    """An uplift as it grew surer day by day, with its intervals, beside what was promised."""
+    x = [str(day) for day in looked]
+    band = {"type": "scatter", "mode": "lines", "x": x, "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
+    data = [
+        band | {"y": found.low.tolist()},
+        band | {"y": found.high.tolist(), "fill": "tonexty", "fillcolor": f"{COLOURS[0]}26"},
+        {
+            "type": "scatter", "mode": "lines+markers", "x": x, "y": found.value.tolist(), "name": "measured so far",
+            "customdata": np.column_stack([found.low, found.high]).tolist(), "line": {"color": COLOURS[0]},
+            "hovertemplate": "%{x}: %{y:,.3~f} [%{customdata[0]:,.3~f}, %{customdata[1]:,.3~f}]<extra></extra>",
+        },
+    ]  # fmt: skip
+    if promise is not None:
+        ends, flat = [x[0], x[-1]], {"type": "scatter", "mode": "lines", "hoverinfo": "skip"}
+        if promise.low is not None and promise.high is not None:
+            hidden = flat | {"x": ends, "line": {"width": 0}, "showlegend": False}
+            data += [hidden | {"y": [promise.low] * 2}]
+            data += [hidden | {"y": [promise.high] * 2, "fill": "tonexty", "fillcolor": f"{COLOURS[4]}22"}]
+        line = {"color": COLOURS[4], "dash": "dash"}
+        data.append(flat | {"x": ends, "y": [promise.value] * 2, "line": line, "name": "promised"})
+    zero = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": 0, "y1": 0, "line": {"color": GREY, "width": 1}}
+    axis = {"type": "date", "tickformat": "%d %b", "nticks": TICKS}
+    return {"data": data, "layout": {"xaxis": axis, "yaxis": titled(unit), "shapes": [zero]}}
 
 
 def days(counted: pl.DataFrame, by: str, known: Sequence[str]) -> Figure:

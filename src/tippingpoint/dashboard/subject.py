@@ -220,6 +220,12 @@ def demonstration(name: str) -> Subject:
     )
 
 
+def generated(reference: str, users: int, seed: int) -> Users:
+    """Users like those of a demonstration, that its model has not seen; reproducible by the seed."""
+    words = [*DEMOS[reference.removeprefix("demo ")], f"data.users={users}", f"data.seed={seed}"]
+    return Settings.from_config(compose("run", words)).data.build(Source, "data").load()
+
+
 def _drawn(explanation: Explanation, family: str) -> bytes:
     """As a run's report draws it."""
     with scratch() as folder:

@@ -10,6 +10,7 @@ import streamlit as st
 
 from tippingpoint.dashboard.job import scratch
 from tippingpoint.data.writing import neutralised
+from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.scoring.writers import File
 
 
@@ -31,6 +32,18 @@ def safe(table: pl.DataFrame | pd.DataFrame) -> pl.DataFrame:
         names.append(name)
     shown.columns = names
     return shown
+
+
+def between(of: Estimate | None, digits: int, times: float = 1) -> str:
+    """An estimate with its interval; a minus sign that no spreadsheet takes for a formula, and no plus.
+
+    >>> between(Estimate(-0.5, 0.1, -0.7, 1.3), 1)
+    '−0.5 [−0.7, 1.3]'
+    """
+    if of is None:
+        return "–"
+    value, *ends = (f"{number * times:,.{digits}f}" for number in (of.value, of.low, of.high) if number is not None)
+    return (f"{value} [{', '.join(ends)}]" if ends else value).replace("-", "−")
 
 
 def as_csv(pieces: Iterable[pl.DataFrame]) -> bytes:

@@ -137,6 +137,10 @@ class Roles(Source):
     def read(self) -> pl.DataFrame:
         """The table, of at least two rows."""
 
+    def scan(self) -> pl.LazyFrame | None:
+        """The table where it can be gone through without being in memory; else None."""
+        return None
+
     def load(self) -> Users:
         return self.users(self.read())
 
@@ -152,7 +156,7 @@ class Roles(Source):
         self._require_known(raw, aside)
         table, rows, intake = self.validated(raw, aside)
         outcome, positive = self.outcomes(table[target], sum(int(rows.sum()) for rows in aside.values()))
-        good = self._wanted(target, positive)
+        good = self.is_wanted(target, positive)
         user_id = self.find_id(table)
         ids = self._ids(table, user_id, rows)
         actions, action, logging_probability = self._actions(table)
@@ -207,10 +211,10 @@ class Roles(Source):
             Naming the key, and the nearest column.
         """
         for key in ("target", "id", "group", "action"):
-            self._require(table, f"data.{key}", getattr(self, key))
+            self.require_column(table, f"data.{key}", getattr(self, key))
         for key in ("drop", "after", "measures", "costs"):
             for column in getattr(self, key):
-                self._require(table, f"data.{key}", column, getattr(self, key))
+                self.require_column(table, f"data.{key}", column, getattr(self, key))
         if roles := [column for column in self.after if column in (self.outcome, self.logged, *self.text_ids)]:
             raise InputError("data.after", f"{roles[0]!r} is outcome, action or id", "Name features only.")
         if self.as_of is not None and day(self.as_of) is None and self.as_of not in table.columns:
@@ -299,7 +303,16 @@ class Roles(Source):
         hidden |= dict.fromkeys(self.after, "measured after the action")
         return hidden | dict.fromkeys(self.drop, "data.drop")
 
-    def _require(self, table: pl.DataFrame, where: str, column: str | None, among: list[str] | None = None) -> None:
+    def require_column(
+        self, table: pl.DataFrame, where: str, column: str | None, among: list[str] | None = None
+    ) -> None:
+        """Refuse a column that the table lacks.
+
+        Raises
+        ------
+        InputError
+            Naming the nearest.
+        """
         if column is not None and column not in table.columns:
             remedy = nearest(column, table.columns, where, among)
             raise InputError(where, f"no column {column!r} in {self.origin}", remedy)
@@ -316,8 +329,14 @@ class Roles(Source):
         positive = told(text, self.positive, missing)
         return ones(text, positive).to_numpy().astype(np.int64), positive
 
-    def _wanted(self, target: str, positive: Positive) -> bool:
-        """Whether outcome 1 is wanted."""
+    def is_wanted(self, target: str, positive: Positive) -> bool:
+        """Whether outcome 1 is wanted.
+
+        Raises
+        ------
+        InputError
+            When nothing says it, and the outcome is called as one that is not.
+        """
         if self.good is None and (found := LEAVING.search(target) or LEAVING.search(self.name or "")):
             raise InputError(
                 "data.good",
@@ -361,37 +380,54 @@ class Roles(Source):
             raise InputError("data.action", f"{self.logged!r} is missing in some rows of {self.origin}")
         taken = as_text(table[self.logged]).str.strip_chars()
         values = taken.unique().sort().to_list()
+        order = self.arms(values)
+        codes = {value: k for k, value in enumerate(order)}
+        action = taken.replace_strict(codes, return_dtype=pl.Int64).to_numpy()
+        actions = ("none", *order[1:])
+        if (chances := self.stated(values)) is None:
+            return actions, action, None
+        chance = np.empty((len(table), len(order)))
+        for k, value in enumerate(order):
+            given = chances[value]
+            self.require_column(table, "data.logging_probability", given if isinstance(given, str) else None)
+            chance[:, k] = table[given].cast(pl.Float64, strict=False).to_numpy() if isinstance(given, str) else given
+        return actions, action, in_all(chance, values)
+
+    def arms(self, values: list[str]) -> list[str]:
+        """The action's values, the one that means nothing was done first.
+
+        Raises
+        ------
+        InputError
+            When that is not among them.
+        """
         control = self.control if self.control is not None else "none"
         if control not in values:
             raise InputError(
                 "data.control", f"{self.logged!r} is never {control!r}", nearest(control, values, "data.control")
             )
-        order = [control, *(v for v in values if v != control)]
-        codes = {value: k for k, value in enumerate(order)}
-        action = taken.replace_strict(codes, return_dtype=pl.Int64).to_numpy()
-        actions = ("none", *order[1:])
+        return [control, *(v for v in values if v != control)]
+
+    def stated(self, values: list[str]) -> dict[str, float | str] | None:
+        """For each of the action's values its chance, or the column that holds it; None where none is stated.
+
+        Raises
+        ------
+        InputError
+            When that of a value is not.
+        """
         chances: Any = self.logging_probability
         if chances is None:
-            return actions, action, None
+            return None
         if chances == "uniform":
             chances = dict.fromkeys(values, 1 / len(values))
         if not isinstance(chances, dict) or set(chances) != set(values):
             raise InputError(
                 "data.logging_probability",
                 f"needs the chance of each of {', '.join(map(repr, values))}",
-                _chances(values),
+                type_chances(values),
             )
-        chance = np.empty((len(table), len(order)))
-        for k, value in enumerate(order):
-            given = chances[value]
-            self._require(table, "data.logging_probability", given if isinstance(given, str) else None)
-            chance[:, k] = table[given].cast(pl.Float64, strict=False).to_numpy() if isinstance(given, str) else given
-        total = chance.sum(axis=1, keepdims=True)
-        if not (np.all(chance > 0) and np.all(np.abs(total - 1) < 0.01)):
-            raise InputError(
-                "data.logging_probability", "must lie in (0, 1] and sum to 1 over the actions, for each user"
-            )
-        return actions, action, chance / total
+        return chances
 
     def _numbers(
         self, table: pl.DataFrame, columns: list[str], key: Literal["measures", "costs"]
@@ -452,7 +488,24 @@ def _missing(outcome: pl.Series, contract: TableSchema | None) -> np.ndarray:
     return (text.is_null() | stands_in.fill_null(False)).to_numpy()
 
 
-def _chances(values: list[str]) -> str:
+def in_all(chance: np.ndarray, values: list[str]) -> np.ndarray:
+    """Return (n, K) chances that sum to 1 to the last digit.
+
+    Raises
+    ------
+    InputError
+        When a user's lie outside (0, 1], or sum to something else.
+    """
+    total = chance.sum(axis=1, keepdims=True)
+    if (wrong := ~(np.all(chance > 0, axis=1) & (np.abs(total[:, 0] - 1) < 0.01))).any():
+        row = np.flatnonzero(wrong)[0]
+        said = f"must lie in (0, 1] and sum to 1 over the actions, for each user; {chance[row].tolist()}"
+        what = f"{said} sum to {total[row, 0]:.4g}"
+        raise InputError("data.logging_probability", what, type_chances(values))
+    return np.asarray(chance / total)
+
+
+def type_chances(values: list[str]) -> str:
     """What to type for the chances of actions."""
     remedy = "Type data.logging_probability=uniform, or name the columns that hold them"
     with contextlib.suppress(ValueError):  # some names can stand in a file only

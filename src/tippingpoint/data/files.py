@@ -50,6 +50,14 @@ class Table(Roles):
         told = Told(self.separator, self.encoding, self.text_ids, self._decimal)
         return at_least_two(read(Path(self.path), told), f"data.path={self.path}")
 
+    def scan(self) -> pl.LazyFrame | None:
+        where = f"data.path={self.path}"
+        files = files_of(Path(self.path), where)
+        told = Told(self.separator, self.encoding, self.text_ids, self._decimal)
+        if len(files) > 1 or Path(self.path).is_dir() or not layout(files[0], where, told).parquet:
+            return None
+        return pl.scan_parquet(files[0])
+
     def content(self) -> str | None:
         return self.content_of(files_of(Path(self.path), f"data.path={self.path}"))
 

@@ -16,14 +16,15 @@ from tippingpoint.core.strict import validate
 from tippingpoint.data.model_output import probability
 from tippingpoint.data.splits import sides
 from tippingpoint.data.users import Intake, Users
-from tippingpoint.decisions import deployment
+from tippingpoint.decisions import Deployment, deployment
 from tippingpoint.evaluation import auc_contributions, evaluate
 from tippingpoint.evaluation.evaluation import evaluation
 from tippingpoint.evaluation.learning import learning_curve
-from tippingpoint.experiment import fitting
+from tippingpoint.experiment import decided, fitting
 from tippingpoint.experiment.baselines import of_column
 from tippingpoint.experiment.build import fitted_on
 from tippingpoint.experiment.by_share import by_share, score_cells
+from tippingpoint.experiment.decision import Decision
 from tippingpoint.experiment.diagnostics import tags
 from tippingpoint.experiment.diagnostics.policy import reads
 from tippingpoint.experiment.evaluation_figures import write_evaluation
@@ -35,7 +36,7 @@ from tippingpoint.experiment.revaluation import usable
 from tippingpoint.experiment.score_effects import along_scores, ranks_by
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.experiment.valuation import BindingUsers
-from tippingpoint.explanation import background_of, explain
+from tippingpoint.explanation import Explanation, background_of, explain
 from tippingpoint.models.saved_form import check_trusted
 from tippingpoint.offpolicy.cells import outcomes
 from tippingpoint.offpolicy.hidden_driver import FLIPS_FROM
@@ -132,16 +133,11 @@ def answer(question: ExperimentSpec, family: str, development: Users | None = No
     of_actions = question.evidence, question.actions, test.contract.good
     heterogeneity, score_groups = along_scores(by, None, *of_actions, predicts=found.ndim > 1)
     start = time.perf_counter()
-    rows = np.sort(np.random.default_rng([seed, 2]).permutation(len(test))[: question.explain_rows])
-    background = background_of(fitted.seen.features, seed)
-    explanation = explain(fitted.model, test.contract, test.features.iloc[rows], background)
+    explanation = _explained(question, fitted)
     seconds["explain"] = time.perf_counter() - start
     learning = None
     if question.report == "full" and family not in question.learners:
         learning = learning_curve(question.families[family], fitted.seen, test, score, seed)
-    out_of_fold = fitted.found
-    if development is not None:
-        out_of_fold = fitted.found[sides(development, validate(Split, question.config["split"], "split")) == 1]
     segment, rng = policy.assign(found, test.features), np.random.default_rng([seed, 6])
     some = fitted.seen.take(np.random.default_rng([seed, 13]).permutation(len(fitted.seen))[:FITTED])
     candidate = Candidate(
@@ -156,17 +152,8 @@ def answer(question: ExperimentSpec, family: str, development: Users | None = No
         explanation=explanation,
         seconds=seconds,
         evaluation=evaluation(test, score, segment, policy.segments, policy.score_cuts, learning, rng),
-        deployment=deployment(
-            question.name,
-            question.evidence,
-            question.terms,
-            question.economics,
-            question.actions,
-            fitted.seen.features,
-            fitted.validation,
-            fitted.found,
-        ),
-        out_of_fold=out_of_fold,
+        deployment=_deployment(question, fitted),
+        out_of_fold=_out_of_fold(question, fitted, development),
         development=development,
         fitted=mean(auc_contributions(some.outcome, fitted.model.score(some)), group=some.codes),
         heterogeneity=heterogeneity,
@@ -175,6 +162,27 @@ def answer(question: ExperimentSpec, family: str, development: Users | None = No
         column=of_column(question, binding, policy, probability(fitted.found), reads(policy, test.features)),
     )
     return replace(candidate, findings=of_candidate(candidate, question))
+
+
+def _explained(question: ExperimentSpec, fitted: fitting.Fit) -> Explanation:
+    """SHAP of test users drawn by the seed."""
+    test, seed = question.parts.test, question.seed
+    rows = np.sort(np.random.default_rng([seed, 2]).permutation(len(test))[: question.explain_rows])
+    background = background_of(fitted.seen.features, seed)
+    return explain(fitted.model, test.contract, test.features.iloc[rows], background)
+
+
+def _deployment(question: ExperimentSpec, fitted: fitting.Fit) -> Deployment:
+    """What goes with the version, to decide for others and to notice that they are others."""
+    asked = question.name, question.evidence, question.terms, question.economics, question.actions
+    return deployment(*asked, fitted.seen.features, fitted.validation, fitted.found)
+
+
+def _out_of_fold(question: ExperimentSpec, fitted: fitting.Fit, development: Users | None) -> np.ndarray:
+    """What models that did not see them give of validation users."""
+    if development is None:
+        return fitted.found
+    return fitted.found[sides(development, validate(Split, question.config["split"], "split")) == 1]
 
 
 def _segments(question: ExperimentSpec, policy: Policy, found: np.ndarray, value: PolicyValue) -> pd.DataFrame:
@@ -235,7 +243,7 @@ def record(candidate: Candidate, question: ExperimentSpec, settings: Settings, r
     )
     if (bounds := candidate.value.bounds) is not None:
         run.curves(bounds.steps(f"policy/{question.evidence.kind}"))
-    note = card(candidate, question, made_with, f"models:/{model_id}")
+    note = card(candidate, question, made_with, f"models:/{model_id}", decided.of_candidate(question, candidate, None))
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         run.metrics(_write_report(folder, candidate, question), model_id, test)
@@ -317,11 +325,21 @@ def _over_column(candidate: Candidate, question: ExperimentSpec) -> dict[str, Es
 
 
 def register_candidate(
-    client: Client, candidate: Candidate, question: ExperimentSpec, run_id: str, model_id: str
+    client: Client,
+    candidate: Candidate,
+    question: ExperimentSpec,
+    run_id: str,
+    model_id: str,
+    decision: Decision | None = None,
 ) -> Version:
     """Register a filed candidate as the next version of its question, with its policy and its card.
 
     One whose process was killed since is registered already.
+
+    Parameters
+    ----------
+    decision
+        What its card begins with; None: the decision on this candidate alone.
     """
     if (there := registered_from(client, run_id)) is not None:
         return there
@@ -339,7 +357,8 @@ def register_candidate(
         "economics": question.economics.name,
         **tags(all_of(question, candidate)),
     }
-    note = shortened(card(candidate, question, provenance(), f"models:/{model_id}"), "version")
+    decision = decision or decided.of_candidate(question, candidate, None)
+    note = shortened(card(candidate, question, provenance(), f"models:/{model_id}", decision), "version")
     return register(client, question.name, model_id, run_id, candidate.policy, candidate.deployment, of, note)
 
 

@@ -62,46 +62,27 @@ def gather_users(
     source, users, parts = users_of(settings, models, source)
     first, seed, cuts = next(iter(models.values())), settings.seed or 0, settings.cuts or CUTS
     kind = kind_of(settings.evidence, users)
-    own = {model.config["policy"].get("name") for model in models.values()}
-    for name, policy in policies.items():
-        again = f"{override('policy', name)} " if name in settings.policies else ""
-        check_direction(policy, users.contract, said=policy.name not in own, again=again, where=f"policy {name}")
+    _check_directions(settings, models, policies, users)
     actions, excluded = _actions(kind, parts, policies, economics, _added(settings, first))
     of_users = _of_users(first.question, source, users, kind)
     say(evidence_in_words(of_users, actions, economics))
     policies, beside, of_all = _without_best(policies, actions)
     fitted = EvidenceModels.on(kind, parts.train, seed)
     assigned = evidence.of_assignment(users, kind, seed, chosen)
-    allowed = assigned.vetoed, tuple(chosen.accept)
-    known = {
-        name: PartEvidence.of(kind, fitted, parts.train, part, actions, economics, seed, allowed)
-        for name, part in {"validation": parts.validation, "test": parts.test}.items()
-    }
+    given = actions, economics, seed, (assigned.vetoed, tuple(chosen.accept))
+    validation, test = (PartEvidence.of(kind, fitted, parts.train, of, *given) for of in (parts.validation, parts.test))
+    known = {"validation": validation, "test": test}
     scores = _score_both(models, users, parts)
     binding = BindingUsers.of(parts.train, parts.validation, economics, seed, fitted.outcomes)
-    bound = {
-        name: {
-            p: binding.bind(policy, scores["validation"][name], model.actions)
-            for p, policy in (policies | (of_all if model.actions else {})).items()
-        }
-        for name, model in models.items()
-    }
+    bound = _bind(binding, models, policies, of_all, scores["validation"])
     policies |= {name: policy for name, policy in of_all.items() if any(name in of for of in bound.values())}
     decisions = {name: of.decide(bound, scores[name], beside) for name, of in known.items()}
-    decisions["validation"] |= {
-        f"{m}{PAIR}{name}": binding.decide_held_out(policy, scores["validation"][m], actions, seed, model.actions)
-        for m, model in models.items()
-        for name, policy in policies.items()
-        if policy.learns_on_validation
-    }
-    validation, test = known.values()
+    decisions["validation"] |= _held_out(binding, models, policies, scores["validation"], actions, seed)
     segments, groups = segments_of(parts.test, scores["test"], bound)
     if kind == "assumed" and economics.per_user:
         segments["break_even_response"] = break_even_responses(segments, groups, test.valued)
-    tables = {"movement": movement(groups, bound)} | test.tables(
-        {m: ranks_by(scores["test"][m], model.actions, actions, users.contract.good) for m, model in models.items()},
-        decisions["test"],
-    )
+    ranked = {m: ranks_by(scores["test"][m], of.actions, actions, users.contract.good) for m, of in models.items()}
+    tables = {"movement": movement(groups, bound)} | test.tables(ranked, decisions["test"])
     found = (*chosen.settle(data.of_users(users)), *assigned.findings, *chosen.settle(evidence.of_kind(users, kind)))
     kept = {name: _kept(model, users) for name, model in models.items()}
     found += tuple(test.findings(chosen, bound, scores["test"], assigned.vetoed, kept))
@@ -109,20 +90,67 @@ def gather_users(
     about |= {"vetoed": list(assigned.vetoed), "findings": [finding.to_dict() for finding in found]}
     about |= {"users": {"all": len(users), "validation": len(parts.validation), "test": len(parts.test)}}
     about |= {"accepted": dict(chosen.accept), "cuts": cuts, "seed": seed} | _of_contestants(models, policies, bound)
-    grouped = [(code, len(bound[m][p].segments)) for (m, p), code in groups.items()]
+    of_models = {m: {part: scores[part][m] for part in known} for m in models}
     return SufficientStatistics(
         about=about,
-        scored={
-            key: cells
-            for m in models
-            for key, cells in _scored(cuts, m, {part: scores[part][m] for part in known}, known, bound[m])
-        },
+        scored={key: cells for m, of in of_models.items() for key, cells in _scored(cuts, m, of, known, bound[m])},
         validation=join(decisions["validation"], validation.valued.evidence, validation.further),
         test=join(decisions["test"], test.valued.evidence, test.further, test.log_blocks()),
         segments=segments,
-        segment_cells=segment_cells(grouped, test.valued.evidence, test.further),
+        segment_cells=segment_cells(_sizes(groups, bound), test.valued.evidence, test.further),
         tables={name: table for name, table in tables.items() if len(table)},
     )
+
+
+def _check_directions(
+    settings: SimulateSettings, models: dict[str, LoadedModel], policies: dict[str, Policy], users: Users
+) -> None:
+    """Refuse a policy that acts on the wrong end of the outcome."""
+    own = {model.config["policy"].get("name") for model in models.values()}
+    for name, policy in policies.items():
+        again = f"{override('policy', name)} " if name in settings.policies else ""
+        check_direction(policy, users.contract, said=policy.name not in own, again=again, where=f"policy {name}")
+
+
+def _bind(
+    binding: BindingUsers,
+    models: dict[str, LoadedModel],
+    policies: dict[str, Policy],
+    of_effects: dict[str, Policy],
+    scores: dict[str, np.ndarray],
+) -> dict[str, dict[str, Policy]]:
+    """By model, the policies bound on validation users; those `of_effects` for models that predict effects alone."""
+    return {
+        name: {
+            p: binding.bind(policy, scores[name], model.actions)
+            for p, policy in (policies | (of_effects if model.actions else {})).items()
+        }
+        for name, model in models.items()
+    }
+
+
+def _held_out(
+    binding: BindingUsers,
+    models: dict[str, LoadedModel],
+    policies: dict[str, Policy],
+    scores: dict[str, np.ndarray],
+    actions: tuple[str, ...],
+    seed: int,
+) -> dict[str, np.ndarray]:
+    """What policies that learn on validation users decide for those they did not learn from, by contestant."""
+    return {
+        f"{m}{PAIR}{name}": binding.decide_held_out(policy, scores[m], actions, seed, model.actions)
+        for m, model in models.items()
+        for name, policy in policies.items()
+        if policy.learns_on_validation
+    }
+
+
+def _sizes(
+    groups: dict[tuple[str, str], np.ndarray], bound: dict[str, dict[str, Policy]]
+) -> list[tuple[np.ndarray, int]]:
+    """Segments of users by contestant, and how many there are."""
+    return [(code, len(bound[m][p].segments)) for (m, p), code in groups.items()]
 
 
 def _kept(model: LoadedModel, users: Users) -> Findings | None:

@@ -45,6 +45,8 @@ class Case:
         Which model ranks users best, or that this is inconclusive; one sentence.
     following
         What to type next, by word.
+    over, loses
+        What the uplift is held against, and what is said where it lies below 0.
     """
 
     what: str
@@ -57,6 +59,8 @@ class Case:
     contrasts: Sequence[Contrast] = ()
     ranking: str = ""
     following: Mapping[Word, str] = field(default_factory=dict)
+    over: str = "everyone getting none"
+    loses: str = "it loses money"
 
 
 @dataclass(frozen=True)
@@ -99,12 +103,12 @@ def decide(case: Case) -> Decision:
     5. Else ship.
     """
     uplift, better = case.uplift, _better(case)
-    brings = f"it brings {signed(uplift)} {case.unit} ({case.kind}) over everyone getting none"
+    brings = f"it brings {signed(uplift)} {case.unit} ({case.kind}) over {case.over}"
     word: Word
     if case.vetoed:
         word, why = "Test first", f"its uplift is vetoed ({', '.join(case.vetoed)}): no figure of it can be relied on"
     elif uplift.high is not None and uplift.high < 0 and case.kind != "assumed":
-        word, why = "Do not ship", f"it loses money: {signed(uplift)} {case.unit} ({case.kind})"
+        word, why = "Do not ship", f"{case.loses}: {signed(uplift)} {case.unit} ({case.kind})"
     elif better:
         word, why = "Do not ship", f"{_without(case, better)}; this policy {signed(uplift)}"
     elif case.kind in WITHOUT:

@@ -10,6 +10,7 @@ from tippingpoint.core.run_reference import Provenance
 from tippingpoint.core.strict import validate
 from tippingpoint.data.outcome import words
 from tippingpoint.data.users import unseen
+from tippingpoint.experiment.decision import Decision
 from tippingpoint.experiment.findings import all_of
 from tippingpoint.experiment.score_effects import heterogeneity_in_words, shown
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
@@ -75,10 +76,12 @@ def beyond_the_log(values: Mapping[str, PolicyValue], models: int = 1) -> list[s
     return lines + [f"{name}: {of.common}" for name, of in [*values.items()][:models] if of.common is not None]
 
 
-def card(candidate: Candidate, question: ExperimentSpec, provenance: Provenance, model_uri: str) -> str:
-    """One model: what it is, on which users, how good, the value of its policy, how to load it."""
+def card(
+    candidate: Candidate, question: ExperimentSpec, provenance: Provenance, model_uri: str, decision: Decision
+) -> str:
+    """One model: the decision, what it is, on which users, how good, the value of its policy, how to load it."""
     limits = [*map(str, all_of(question, candidate)), *_always(question)]
-    of: dict[str, Any] = {"candidate": candidate, "question": question, "provenance": provenance}
+    of: dict[str, Any] = {"candidate": candidate, "question": question, "provenance": provenance, "decision": decision}
     of["along"] = heterogeneity_in_words(candidate.heterogeneity, candidate.family, question.wanted)
     of["groups"] = shown(candidate.score_groups, question.wanted)
     of["beyond"] = beyond_the_log({candidate.family: candidate.value})

@@ -55,8 +55,7 @@ def price(gathered: SufficientStatistics, asked: SimulationRequest) -> Simulatio
     test, validation = (_renamed(joint, named) for joint in (gathered.test, gathered.validation))
     pairs = [name for name in test.decisions if PAIR in name]
     first, on_validation = pairs[0], None
-    measured = test.cells.measured
-    if measured:
+    if measured := test.cells.measured:
         on = {name: uplift(validation, line, validation.decisions[name]) for name in pairs}
         each = {name: of.value for name, of in on.items() if of.low is not None}  # what is vetoed leads nothing
         if each:

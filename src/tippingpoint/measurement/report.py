@@ -7,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from tippingpoint.core.run_reference import RunReference
+from tippingpoint.measurement.by_segment import what_next
 from tippingpoint.measurement.outcomes import Counts
 from tippingpoint.measurement.result import Measured, waiting
 from tippingpoint.offpolicy.statistics import Estimate
@@ -56,11 +57,27 @@ def measure_summary(
                 f"{about} {holds} {of.left_alone:,} of {of.acted_on:,} users the"
                 f" policy acts on were left alone by lot; largest weight {of.largest_weight:.0f}."
             )
+    segments = [_segments(of, len(found) > 1) for of in found if of.segments]
     if any(of.per_user is None and of.start is not None for of in found):
         notes.append("Where each user has prices of their own, decisions do not hold them: outcomes only.")
     where = pages({f"MLflow{f' ({k})' if len(filed) > 1 else ''}": one.page for k, one in enumerate(filed, 1)})
     more = [Text(to_type, no_wrap=True, overflow="ignore")] if to_type else []
-    return Group(Text(counted(counts)), table, *map(Text, notes), *where, *more)
+    return Group(Text(counted(counts)), table, *map(Text, notes), *segments, *where, *more)
+
+
+def _segments(of: Measured, named: bool) -> RenderableType:
+    """Uplift of each segment, and in a sentence what to do next."""
+    unit = f"{of.currency} per user\n(experiment)"
+    heads = ["segment", "action", "users", "left\nalone", f"{of.outcome} per\n1,000", unit, "verdict"]
+    table = plain_table(f"By segment{f', {of.version}' if named else ''}; intervals hold all at once", heads)
+    for segment in of.segments:
+        figures = (
+            stacked(sequence.last, digits, plus=True) if sequence else "–"
+            for sequence, digits in ((segment.per_1000, 1), (segment.per_user, 3))
+        )
+        counts = f"{segment.users:,}", f"{segment.left_alone:,}"
+        table.add_row(segment.segment, segment.action, *counts, *figures, segment.verdict(of.good))
+    return Group(table, Text(f"What to do: {what_next(of.segments, of.good)}"))
 
 
 def counted(counts: Counts) -> str:

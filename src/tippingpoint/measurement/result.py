@@ -2,7 +2,6 @@
 
 from dataclasses import asdict, dataclass
 from datetime import date
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,10 +10,14 @@ import polars as pl
 
 from tippingpoint.data.column_rules import CHANCE
 from tippingpoint.economics import Economics
+from tippingpoint.measurement.by_segment import SegmentUplift, by_segment
 from tippingpoint.measurement.outcomes import KNOWN
 from tippingpoint.offpolicy.confidence_sequence import LEAST_SEEN, Sequence, confidence_sequence, first_look
 from tippingpoint.offpolicy.evidence import weights
 from tippingpoint.offpolicy.statistics import Estimate
+
+SEGMENT = "segment"
+"""The column of decisions that says which segment a user fell into."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ class Measured:
         for money where each user has prices of their own.
     so_far
         Uplift in outcomes per 1,000, without an interval.
+    segments
+        Each segment that the policy acts on; empty where decisions do not name segments.
     """
 
     version: str
@@ -80,6 +85,7 @@ class Measured:
     per_user: Sequence | None
     so_far: float
     promise: Promise
+    segments: tuple[SegmentUplift, ...] = ()
 
     @property
     def until(self) -> date:
@@ -135,6 +141,7 @@ class Measured:
             "verdict": self.verdict,
             "promised": asdict(self.promise),
             "against_promise": self.kept(),
+            "segments": [of.to_dict(self.good) for of in self.segments],
             "sequence": self.table().astype({"day": str}).to_dict("records"),
         }
 
@@ -182,13 +189,17 @@ def measured(
     day = rows[KNOWN].dt.date()
     looks = np.append(np.flatnonzero((day != day.shift(-1)).fill_null(False).to_numpy()) + 1, len(rows))
     start = first_look(y, acts & (action == decision), alone, looks)
-    per_1000 = per_user = None
+    gains = {"per_1000": gain * 1000}
+    if not economics.per_user and not economics.measures:  # of these no outcomes are known here
+        gains["per_user"] = _gain(_rewards(outcome_scores, economics, actions, good), decision)
+    sequences: dict[str, Sequence | None] = dict.fromkeys(("per_1000", "per_user"))
     if start is not None:
         first = first or int(looks[start])
-        intervals = partial(_intervals, looks=looks[start:], first=first, settled=settled)
-        per_1000 = intervals(gain * 1000)
-        if not economics.per_user and not economics.measures:  # of these no outcomes are known here
-            per_user = intervals(_gain(_rewards(outcome_scores, economics, actions, good), decision))
+        sequences |= {name: _intervals(of, looks[start:], first, settled) for name, of in gains.items()}
+    segments: tuple[SegmentUplift, ...] = ()
+    if SEGMENT in rows.columns:
+        each = rows[SEGMENT].cast(pl.String).to_numpy(), y, action, decision
+        segments = by_segment(*each, actions, day.to_numpy().astype("datetime64[D]"), gains, settled)
     return Measured(
         version=version,
         outcome=outcome,
@@ -205,10 +216,10 @@ def measured(
         start=start,
         first=first,
         settled=settled,
-        per_1000=per_1000,
-        per_user=per_user,
+        **sequences,
         so_far=float(gain.mean() * 1000),
         promise=promise,
+        segments=segments,
     )
 
 

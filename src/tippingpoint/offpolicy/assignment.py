@@ -52,13 +52,23 @@ def sample_ratio(action: np.ndarray, chances: np.ndarray, group: np.ndarray | No
     else:
         sums = np.stack([np.bincount(group, apart[:, j]) for j in range(k)], axis=1)
         covariance = sums.T @ sums
-    off = apart.sum(axis=0)
+    return _ratio(taken.sum(axis=0), chances.sum(axis=0), covariance)
+
+
+def ratio_of_counts(counts: np.ndarray, chances: np.ndarray) -> Ratio:
+    """Test (K,) counts against (K,) chances that all users share: Pearson's chi-square, as `sample_ratio` has it."""
+    n = counts.sum()
+    return _ratio(counts.astype(np.float64), n * chances, n * (np.diag(chances) - np.outer(chances, chances)))
+
+
+def _ratio(counts: np.ndarray, expected: np.ndarray, covariance: np.ndarray) -> Ratio:
+    off = counts - expected
     values, vectors = np.linalg.eigh(covariance)
     kept = values > max(CERTAIN, 1e-9 * float(values.max(initial=0.0)))
     statistic = float((((off @ vectors)[kept] ** 2) / values[kept]).sum())
     freedom = int(kept.sum())
     p = float(chi2.sf(statistic, freedom)) if freedom else 1.0
-    return Ratio(taken.sum(axis=0), chances.sum(axis=0), statistic, freedom, p)
+    return Ratio(counts, expected, statistic, freedom, p)
 
 
 def log_e_value(

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import norm
 
 from tippingpoint.core.errors import InputError
-from tippingpoint.offpolicy.statistics import LEVEL, Estimate, pointwise
+from tippingpoint.offpolicy.statistics import LEVEL, Estimate
 
 LEAST_SEEN = 10
 """How often each outcome must have been seen of those left alone, and of those acted on, before the first look."""
@@ -52,12 +53,14 @@ class Sequence:
         return Sequence(looks, *ends, *ends[1:])
 
 
-def confidence_sequence(scores: np.ndarray, looks: np.ndarray, first: int | None = None) -> Sequence:
+def confidence_sequence(
+    scores: np.ndarray, looks: np.ndarray, first: int | None = None, alpha: float = 1 - LEVEL
+) -> Sequence:
     """Robbins' normal-mixture boundary around a running mean, narrowest about the first look.
 
     After t scores with mean m and standard deviation s (divided by t) the interval is
 
-        m ± s · √( 2(tρ² + 1) / (t²ρ²) · log( √(tρ² + 1) / α ) ),    α = 5 %,
+        m ± s · √( 2(tρ² + 1) / (t²ρ²) · log( √(tρ² + 1) / α ) ),
 
     and the chance that any of them, from the first look on, misses the mean is at most α, as the first look comes late
     enough for the central limit; `first_look` says when. ρ² = (x - 1) / first with x - log x = 1 - log α² makes the
@@ -74,6 +77,8 @@ def confidence_sequence(scores: np.ndarray, looks: np.ndarray, first: int | None
         (m,) how many had come by each look, rising; the first must not depend on the scores' mean.
     first
         How many had come by the first look there ever was, which a later call keeps to; None: these looks' first is it.
+    alpha
+        Chance that any interval misses; 5 % shared among them where several sequences are to hold at once.
 
     Raises
     ------
@@ -91,13 +96,12 @@ def confidence_sequence(scores: np.ndarray, looks: np.ndarray, first: int | None
     first = int(looks[0]) if first is None else first
     if first < 2:
         raise InputError("first", f"must be 2 at least; got {first}")
-    alpha = 1 - LEVEL
     centre = scores[0]  # sums of squares about some score lose no digits where the mean is large
     once, square = (np.cumsum((scores - centre) ** power)[looks - 1] / looks for power in (1, 2))
     value, s = centre + once, np.sqrt(np.maximum(square - once**2, 0))
     x = 1 + looks * _rho_squared(first, alpha)
     radius = s * np.sqrt(2 * x / (looks * (x - 1)) * np.log(np.sqrt(x) / alpha))
-    plain = pointwise() * s / np.sqrt(looks - 1)
+    plain = norm.ppf(1 - alpha / 2) * s / np.sqrt(looks - 1)
     return Sequence(looks, value, value - radius, value + radius, value - plain, value + plain)
 
 

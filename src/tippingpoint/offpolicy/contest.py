@@ -10,10 +10,9 @@ from scipy.stats import norm
 
 from tippingpoint.core.errors import InputError
 from tippingpoint.offpolicy.cells import ROUNDING, Cells, products
-from tippingpoint.offpolicy.statistics import LEAST_CHANGED, LEVEL, Estimate, normal, standard_error, units
+from tippingpoint.offpolicy.statistics import LEAST_CHANGED, Estimate, max_t, normal, standard_error, units
 from tippingpoint.offpolicy.support import Basis
 
-DRAWS = 20_000
 BLOCK = 1 << 15
 POWER = 0.8
 Verdict = Literal["better", "worse", "inconclusive"]
@@ -164,7 +163,7 @@ def _settle(
     least = np.array([0.0 if basis is None else float(basis.noise) for basis in bases])  # as in `statistics.estimate`
     drawn, se = (standard_error(of, n, independent) for of in (spread, np.maximum(spread, least)))
     tested = (drawn > 0) & (changed * (independent / n) >= LEAST_CHANGED) & sound
-    critical = _max_t(square * (independent / (independent - 1)) / n**2, pairs[tested], drawn[tested], rng)
+    critical = max_t(square * (independent / (independent - 1)) / n**2, pairs[tested], drawn[tested], rng)
     verdicts = []
     for pair, (i, j) in enumerate(pairs):
         value, verdict = difference[pair], _verdict(difference[pair], critical * se[pair], bool(tested[pair]))
@@ -214,15 +213,3 @@ def _moments(contributions: Mapping[str, np.ndarray], pairs: np.ndarray, group: 
         return _Moments(n, n, total / n, square - np.outer(total, total) / n, changed)
     sums -= np.outer(total / n, np.bincount(group, minlength=sums.shape[1]))
     return _Moments(n, units(n, group), total / n, sums @ sums.T, changed)
-
-
-def _max_t(covariance: np.ndarray, pairs: np.ndarray, se: np.ndarray, rng: np.random.Generator) -> float:
-    if not len(pairs):
-        return 0.0
-    spread, axes = np.linalg.eigh(covariance)
-    root = axes * np.sqrt(np.maximum(spread, 0))
-    draws = root @ rng.standard_normal((len(covariance), DRAWS))
-    largest = np.zeros(DRAWS)
-    for (i, j), error in zip(pairs, se, strict=True):
-        np.maximum(largest, np.abs(draws[i] - draws[j]) / error, out=largest)
-    return float(np.quantile(largest, LEVEL))

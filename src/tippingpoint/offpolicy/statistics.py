@@ -10,6 +10,8 @@ from tippingpoint.offpolicy.support import Basis
 
 LEVEL = 0.95
 """Confidence of every interval, pointwise or simultaneous."""
+DRAWS = 20_000
+"""Draws from a normal that a simultaneous critical value is read off."""
 LEAST_CHANGED = 50
 """Users, or groups of them, that two policies must decide differently for before a normal interval of their difference
 is believed."""
@@ -107,3 +109,26 @@ def mean(contributions: np.ndarray, basis: Basis | None = None, group: np.ndarra
     """
     n, about = len(contributions), contributions - np.mean(contributions)
     return estimate(np.mean(contributions), squares(about, group), n, basis, units(n, group))
+
+
+def max_t(covariance: np.ndarray, pairs: np.ndarray, se: np.ndarray, rng: np.random.Generator) -> float:
+    """Return what the largest |t| of differences stays below with 95 %, where figures are normal.
+
+    Parameters
+    ----------
+    covariance
+        (k, k) of the figures.
+    pairs
+        (m, 2) positions of two figures each; none: 0.
+    se
+        (m,) standard errors of their differences.
+    """
+    if not len(pairs):
+        return 0.0
+    spread, axes = np.linalg.eigh(covariance)
+    root = axes * np.sqrt(np.maximum(spread, 0))
+    draws = root @ rng.standard_normal((len(covariance), DRAWS))
+    largest = np.zeros(DRAWS)
+    for (i, j), error in zip(pairs, se, strict=True):
+        np.maximum(largest, np.abs(draws[i] - draws[j]) / error, out=largest)
+    return float(np.quantile(largest, LEVEL))

@@ -123,8 +123,7 @@ def promote(settings: PromoteSettings) -> PromoteResult:
     with progress(6) as step:
         step("opening the store")
         client = backend.connect()
-        typed = re.match(r"models:/([^/@]+)[/@]", str(settings.model))
-        name, model = named(client, settings.name or (typed[1] if typed else None), settings.to)
+        name, model = _named(client, settings)
         if settings.resume is not None:
             return _resumed(client, model, settings.resume)
         if model != name:
@@ -141,21 +140,12 @@ def promote(settings: PromoteSettings) -> PromoteResult:
         champion = _champion(client, status, f"{name}/{number}")
         step("reading users")
         of = _read(client, settings, candidate, champion)
-        if candidate.decider is not None:
-            again = f"{' '.join(['tippingpoint compare', candidate.same(settings.data)]).rstrip()} "
-            policy, where = candidate.decider.policy, f"{candidate.uri}: policy"
-            check_direction(policy, candidate.decider.deployment, said=False, again=again, where=where)
+        _check_direction(settings, candidate)
         against = f"models:/{model}/{status.version}" if champion is not None and status.version else ""
         reported = len(versions(client, name, f"tags.{DATA} = '{candidate.model.data_digest}'"))
         there = aliases(client, name)
         picked = number not in (there.get(CHALLENGER), there.get(CHAMPION))
-        reasons_given: dict[str, Any] = {
-            "who": Actor.here(settings.who),
-            "why": settings.why,
-            "commit": provenance().commit,
-            "test": test_of(candidate.model),
-            **identity(client, version_of(client, name, number)),
-        }
+        reasons_given = _reasons(settings, candidate) | identity(client, version_of(client, name, number))
         # The question's own journal counts the looks, of its environments too, each before anything is seen.
         pair = {"version": candidate.uri, "against": against}
         entry = append(client, name, "look", number, status.version, status.journal.at, judgement=pair, **reasons_given)
@@ -171,6 +161,26 @@ def promote(settings: PromoteSettings) -> PromoteResult:
         led = status.version if settings.dry_run else _after(client, status, entry)
     same = candidate.same(settings.data)
     return PromoteResult(model, version, led, judgement, entry, settings.dry_run, (), status.said, same)
+
+
+def _named(client: Client, settings: PromoteSettings) -> tuple[str, str]:
+    """The question's registered model, and that of the environment asked for."""
+    typed = re.match(r"models:/([^/@]+)[/@]", str(settings.model))
+    return named(client, settings.name or (typed[1] if typed else None), settings.to)
+
+
+def _reasons(settings: PromoteSettings, candidate: Contestant) -> dict[str, Any]:
+    """What an entry says besides the verdict: who, why, by which commit, on which test users."""
+    who, commit = Actor.here(settings.who), provenance().commit
+    return {"who": who, "why": settings.why, "commit": commit, "test": test_of(candidate.model)}
+
+
+def _check_direction(settings: PromoteSettings, candidate: Contestant) -> None:
+    """Refuse a version whose policy acts on the wrong end of the outcome."""
+    if candidate.decider is not None:
+        again = f"{' '.join(['tippingpoint compare', candidate.same(settings.data)]).rstrip()} "
+        policy, where = candidate.decider.policy, f"{candidate.uri}: policy"
+        check_direction(policy, candidate.decider.deployment, said=False, again=again, where=where)
 
 
 def _read(

@@ -17,7 +17,7 @@ from tippingpoint.data.profile import LEAK
 from tippingpoint.data.users import Users
 from tippingpoint.evaluation.baselines import best_column
 from tippingpoint.experiment.collect import score_users
-from tippingpoint.experiment.diagnostics import Chosen, operation
+from tippingpoint.experiment.diagnostics import Chosen, Finding, operation
 from tippingpoint.explanation import background_of, explain
 from tippingpoint.models.calibration import Model, pipeline_of
 from tippingpoint.models.learners.effects import output
@@ -33,6 +33,10 @@ from tippingpoint.tracking.reload import clean_scores, files
 
 TIMED = 30
 """Rows that are scored one by one for the latency, whose median counts."""
+
+
+Asked = tuple[GateCheck, Check]
+"""What the gate asks, and what was found."""
 
 
 def judge(
@@ -90,13 +94,10 @@ def judge(
         days, column = age(users.users.times, candidate.read, datetime.now(UTC).replace(tzinfo=None))
         findings += chosen.settle([operation.stale(days, fresh.days, column)])
         found.append((fresh, soundness_checks.fresh(days, fresh.days, column)))
-    if looks := gate.looks:
-        found.append((looks, soundness_checks.test_set_looks(look, reported, picked, sure, looks.most)))
-    if gate.diagnostics:
-        found.append((gate.diagnostics, soundness_checks.diagnosed(findings)))
+    found += _of_procedure(gate, look, reported, picked, sure, findings)
     checks = tuple(check.when_inconclusive(asked.inconclusive) for asked, check in found)
-    size, asked_of = len(users.parts.test), f"{gate.name} {digest_of_gate(gate)}"
-    return Judgement(asked_of, candidate.uri, against, users.test, size, look, sure, checks, findings)
+    pair, size = (candidate.uri, against), len(users.parts.test)
+    return Judgement(f"{gate.name} {digest_of_gate(gate)}", *pair, users.test, size, look, sure, checks, findings)
 
 
 def digest_of_gate(gate: Gate) -> str:
@@ -117,8 +118,14 @@ def _score_both(candidate: Contestant, champion: Contestant | str | None, users:
     return Scores(own, constant if unlike else other, champion, unlike)
 
 
-Asked = tuple[GateCheck, Check]
-"""What the gate asks, and what was found."""
+def _of_procedure(
+    gate: Gate, look: int, reported: int, picked: bool, sure: float, findings: Sequence[Finding]
+) -> Iterator[Asked]:
+    """The checks of how often the test set was looked at, and of what was found amiss."""
+    if looks := gate.looks:
+        yield looks, soundness_checks.test_set_looks(look, reported, picked, sure, looks.most)
+    if gate.diagnostics:
+        yield gate.diagnostics, soundness_checks.diagnosed(findings)
 
 
 def _of_scores(

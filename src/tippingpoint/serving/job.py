@@ -87,11 +87,10 @@ def serve(settings: ServeSettings) -> ServeResult:
     metrics = Metrics()
     follower = Follower(load(str(first.version)), resolve if "@" in reference else None, load, metrics)
     listening = listen(settings.host, settings.port)
-    host, port = listening.getsockname()[:2]
     stop = threading.Event()
     watching = threading.Thread(target=follower.follow, args=(stop, settings.poll_seconds), daemon=True)
     watching.start()
-    say("serving", address=address(host, port), serving=follower.current.reference, follows=reference)
+    say("serving", address=address(*listening.getsockname()[:2]), serving=follower.current.reference, follows=reference)
     room = Room(most_connections(), lambda why: metrics.closed.labels(why).inc())
     app = application(follower, metrics, limits, key, settings.access_log)
     stopping.check()

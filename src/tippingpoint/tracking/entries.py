@@ -118,13 +118,11 @@ def append(
     OutsideError
         When its author may not edit the model or its journal, or the store cannot be used.
     """
-    actor = Actor(who) if isinstance(who, str) else who
-    claim = uuid.uuid4().hex
+    actor, claim = Actor(who) if isinstance(who, str) else who, uuid.uuid4().hex
     said = {"kind": kind, "version": version, "against": against, "based_on": str(based_on), "why": why}
     what = {"commit": commit, "policy_digest": policy_digest, "run_id": run_id, "model_id": model_id, "test": test}
     by = {"who": actor.who, "claimed": json.dumps(actor.claimed), "claim": claim}
     tags = {**said, **what, **by, "judgement": json.dumps(judgement or {})}
-    digest = digest_of_entry(tags)
     reason, announced = None, kind not in MOVES
     for attempt in range(TRIES + 1):  # after the last try too it is read whether that was taken
         journal = moves(client, name, f"tags.claim = '{claim}'")
@@ -135,7 +133,7 @@ def append(
         try:  # of many at once a database may turn some away
             time.sleep(attempt * PAUSE)
             if not announced:  # who may not edit the model is told here
-                _try(name, "", lambda: client.set_registered_model_tag(name, ANNOUNCED + claim, digest))
+                _try(name, "", lambda: client.set_registered_model_tag(name, ANNOUNCED + claim, digest_of_entry(tags)))
                 announced = True
             if not journal.entries:
                 make_journal(client, name)

@@ -9,7 +9,7 @@ from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, ErrorCode
 
 from tippingpoint.core.errors import is_full
 
-TABLE = "docs/registry_rights.md lists what each verb needs."
+TABLE = "docs/how_to/team_rights.md lists what each verb needs."
 ENDPOINT = re.compile(r"endpoint \S*?/mlflow(?:-artifacts)?/(\S+)")
 STATUS = re.compile(r"failed with error code (\d{3})|\b([45]\d{2}) (?:Client|Server) Error|too many (5\d{2}|429) error")
 AWAY = re.compile(r"Max retries exceeded|Connection aborted|RemoteDisconnected|ConnectTimeout|Read timed out")

@@ -1,5 +1,6 @@
 """The same decisions on Spark: MLflow's own UDF scores, the policy itself decides."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,21 @@ if TYPE_CHECKING:
 
 SCORE, SEGMENT, ACTION, VALUE = "propensity_score", "segment", "action", "expected_value"
 TYPES = {"number": "double", "category": "string"}
+
+
+def _check(decider: Decider, there: Sequence[str]) -> None:
+    """Refuse a version that Spark cannot hold, and users without its columns or with those it writes."""
+    if decider.of_effects:
+        what = f"{decider.reference} predicts effects, which is not done on Spark"
+        raise InputError("engine", what, "Type tippingpoint score.")
+    if (day := decider.deployment.as_of) is not None:
+        what = f"{decider.reference} reads times as days before {day}, which is not done on Spark"
+        raise InputError("engine", what, "Type tippingpoint score.")
+    for column in decider.columns:
+        if column not in there:
+            raise InputError("users", f"no column {column!r}", nearest(column, there))
+    if own := {SCORE, SEGMENT, ACTION, VALUE, "model", "policy_digest", "scored_at"} & {*there}:
+        raise InputError("users", f"{', '.join(sorted(own))} would be written over", "Rename or drop them.")
 
 
 def decide(spark: "SparkSession", users: "DataFrame", decider: Decider) -> "DataFrame":
@@ -48,18 +64,7 @@ def decide(spark: "SparkSession", users: "DataFrame", decider: Decider) -> "Data
     except ImportError as error:
         raise InputError("engine", "Spark needs pyspark", "Type pip install 'tippingpoint[spark]'.") from error
     policy, deployment, columns = decider.policy, decider.deployment, decider.columns
-    if decider.of_effects:
-        what = f"{decider.reference} predicts effects, which is not done on Spark"
-        raise InputError("engine", what, "Type tippingpoint score.")
-    if deployment.as_of is not None:
-        what = f"{decider.reference} reads times as days before {deployment.as_of}, which is not done on Spark"
-        raise InputError("engine", what, "Type tippingpoint score.")
-    for column in columns:
-        if column not in users.columns:
-            raise InputError("users", f"no column {column!r}", nearest(column, users.columns))
-    own = {SCORE, SEGMENT, ACTION, VALUE, "model", "policy_digest", "scored_at"}
-    if there := own & set(users.columns):
-        raise InputError("users", f"{', '.join(sorted(there))} would be written over", "Rename or drop them.")
+    _check(decider, users.columns)
     names = np.array(policy.segments)
 
     def segment(score: pd.Series, features: pd.DataFrame) -> pd.Series:

@@ -113,6 +113,19 @@ def cross_validate(
     """
     if learnt is not None:
         return _of_effects(family, folds, objectives, priced, threads, watching, learnt)
+    return _of_scores(family, name, folds, objectives, priced, threads, watching)
+
+
+def _of_scores(
+    family: Family,
+    name: str,
+    folds: Folds,
+    objectives: Sequence[str],
+    priced: Priced | None,
+    threads: int,
+    watching: Watching,
+) -> Found:
+    """Judge a family by what its scores are worth on users they did not see."""
     clock = _Clock()
     score = np.empty(len(folds.outcome))
     dimension = family.search.get(family.rounds or "")
@@ -125,9 +138,7 @@ def cross_validate(
             held = folds.fold == number
             x, x_held = folds.prepared(name, number)
             y, y_held = folds.outcome[~held & folds.fits], folds.outcome[held]
-            model = family.pipeline(folds.contract, folds.seed).named_steps["model"]
-            if getattr(model, "n_jobs", None) is not None:
-                model.set_params(n_jobs=threads)
+            model = _unfitted(family, folds, threads)
             with clock:
                 if dimension is None or patience is None:
                     model.fit(x, y)
@@ -146,17 +157,30 @@ def cross_validate(
                 for number, model in enumerate(fitted):
                     score[folds.fold == number] = family.score_after(model, folds.prepared(name, number)[1], rounds)
     terms = _terms(objectives, folds, score, priced, calibrate=family.calibrate)
+
     values = {
         objective: [
-            float(terms[objective][held].mean())
+            float(terms[objective][folds.fold == number].mean())
             if objective in terms
-            else _metric(objective, folds.outcome[held], score[held], model, folds, name, number, rounds)
+            else _metric(objective, *_held(folds, score, number), model, folds, name, number, rounds)
             for number, model in enumerate(fitted)
-            for held in (folds.fold == number,)
         ]
         for objective in objectives
     }
     return Found(values, terms.get(objectives[0]), rounds, clock.seconds, folds.group)
+
+
+def _held(folds: Folds, score: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
+    """Outcomes and scores of a fold's users."""
+    return folds.outcome[folds.fold == number], score[folds.fold == number]
+
+
+def _unfitted(family: Family, folds: Folds, threads: int) -> Any:
+    """A model of the family, to be fitted by so many threads."""
+    model = family.pipeline(folds.contract, folds.seed).named_steps["model"]
+    if getattr(model, "n_jobs", None) is not None:
+        model.set_params(n_jobs=threads)
+    return model
 
 
 def _of_effects(

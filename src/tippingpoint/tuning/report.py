@@ -15,6 +15,7 @@ from rich.text import Text
 
 from tippingpoint.core.run_reference import RunReference
 from tippingpoint.experiment.decided import of_candidate
+from tippingpoint.experiment.decision import Decision
 from tippingpoint.experiment.diagnostics import diagnosed
 from tippingpoint.experiment.findings import all_of
 from tippingpoint.experiment.report import about, uplift_heads
@@ -23,9 +24,9 @@ from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.reports.console import links, plain_table
 from tippingpoint.reports.estimates import interval
 from tippingpoint.reports.html import Figure, render
-from tippingpoint.reports.palette import colour
+from tippingpoint.reports.palette import COLOURS, colour
 from tippingpoint.reports.png import new_figure, save, words
-from tippingpoint.tuning.result import Tuned
+from tippingpoint.tuning.result import Tried, Tuned
 
 LEAST = 2
 """Complete trials without which there is nothing to draw."""
@@ -35,10 +36,26 @@ SHOWN, FRONT = 5, 8
 """Trials listed: the best, and of two objectives those on the front."""
 
 
-def page(title: str, studies: Mapping[str, optuna.Study], objectives: Sequence[str], told: Sequence[str]) -> str:
-    """What was found, in words; of each study history, importance, slices, parallel coordinates, and a front if any."""
-    sections: list[tuple[str, list[str]]] = []
-    drawings: dict[str, Figure] = {}
+def page(
+    title: str,
+    studies: Mapping[str, optuna.Study],
+    objectives: Sequence[str],
+    told: Sequence[str],
+    tried: Sequence[Tried],
+    best: Tried,
+    decision: Decision,
+) -> str:
+    """The decision, the winner's parameters and gain, what a trial costs; then Optuna's pictures of each study.
+
+    Of each history, importance, slices, parallel coordinates, and a front if there are two objectives.
+
+    Parameters
+    ----------
+    told
+        What is said of the gain.
+    """
+    drawings: dict[str, Figure] = {"cost": _cost(tried, best, objectives[0])}
+    sections: list[tuple[str, list[str]]] = [(f"{words(objectives[0])} against seconds", ["cost"])]
     for family, study in studies.items():
         done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         if len(done) < LEAST:
@@ -60,12 +77,44 @@ def page(title: str, studies: Mapping[str, optuna.Study], objectives: Sequence[s
                 figures += [plot(study, target=of, target_name=objective) for plot in plots]
         for figure in figures:
             figure.update_layout(
-                template="plotly_white", font_family="inherit", height=HEIGHT, width=None, title_x=0.02
+                template="plotly_white",
+                font_family="inherit",
+                height=HEIGHT,
+                width=None,
+                title_x=0.02,
+                colorway=list(COLOURS),
+                coloraxis_colorscale="Viridis",
             )
+            figure.update_traces(marker_color=colour(family), selector={"type": "bar"})
         named = {f"f{len(drawings) + at}": json.loads(figure.to_json()) for at, figure in enumerate(figures)}
         drawings |= named
         sections.append((family, list(named)))
-    return render("tune.html.j2", drawings, title=title, told=told, sections=sections, height=HEIGHT)
+    shown = {"title": title, "told": told, "sections": sections, "best": best, "decision": decision}
+    return render("tune.html.j2", drawings, **shown, height=HEIGHT)
+
+
+def _cost(tried: Sequence[Tried], best: Tried, objective: str) -> Figure:
+    """What each complete trial reached, against the seconds inside its fits; the winner is marked."""
+    traces: list[dict[str, Any]] = []
+    done = [trial for trial in tried if trial.values]
+    for family in dict.fromkeys(trial.family for trial in done):
+        mine = [trial for trial in done if trial.family == family]
+        traces.append(
+            {
+                "type": "scatter", "mode": "markers", "name": words(family), "marker": {"color": colour(family)},
+                "x": [trial.seconds for trial in mine], "y": [trial.values[objective] for trial in mine],
+                "text": [f"trial {trial.number}" for trial in mine],
+                "hovertemplate": "%{text}: %{y:.4~f} in %{x:.2f} s<extra></extra>",
+            }
+        )  # fmt: skip
+    ring = {"color": "rgba(0,0,0,0)", "size": 14, "line": {"color": "#222", "width": 2}}
+    at = {"x": [best.seconds], "y": [best.values[objective]]}
+    traces.append({"type": "scatter", "mode": "markers", "name": "winner", "marker": ring, "hoverinfo": "skip", **at})
+    axes = {
+        "xaxis": {"title": {"text": "seconds inside fits, all folds"}},
+        "yaxis": {"title": {"text": words(objective)}},
+    }
+    return {"data": traces, "layout": {**axes, "height": HEIGHT, "font": {"family": "inherit"}}}
 
 
 def _value(at: int) -> Callable[[Any], float]:

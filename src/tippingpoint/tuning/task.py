@@ -54,7 +54,7 @@ def check(settings: TuneSettings, question: ExperimentSpec) -> None:
             if vetoed := question.evidence.vetoed:
                 what = f"{' and '.join(sorted(money))} would rest on evidence that {vetoed[0]} vetoed"
                 raise InputError(
-                    "tune.objectives", what, "Take a metric (roc_auc); docs/diagnostics.md says what to do."
+                    "tune.objectives", what, "Take a metric (roc_auc); tippingpoint diagnostics says what to do."
                 )
             raise InputError(
                 "tune.objectives",

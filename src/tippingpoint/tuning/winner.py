@@ -16,6 +16,7 @@ from tippingpoint.experiment.baselines import with_baselines
 from tippingpoint.experiment.build import fitted_on
 from tippingpoint.experiment.candidate import answer, overview, record, register_candidate
 from tippingpoint.experiment.challenger import challenge_unless_worse
+from tippingpoint.experiment.decided import of_candidate
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
 from tippingpoint.models.calibration import refit
 from tippingpoint.offpolicy.contest import contest
@@ -174,7 +175,8 @@ def close(
         registered = version.uri
     saved = pages(settings, question, client, parent.experiment, parent.run_id)
     card = client.get_run(parent.run_id).data.tags["mlflow.note.content"]
-    note = shortened(f"{described(saved)}{' '.join(words)}\n\n{card}", "run")
+    first, _, rest = card.partition("\n\n")
+    note = shortened(f"{first}\n\n{' '.join(words)}\n\n{rest}", "run") + f"\n\n{described(saved)}"
     named = {"registered": registered} if registered else {}
     parent.tags({"mlflow.note.content": note, COLOUR: colour(best.family), CLOSED: registered or "", **named})
     return tuned, RunReference(parent.run_id, backend.page(parent.path), registered, saved)
@@ -190,7 +192,10 @@ def _write_search(question: ExperimentSpec, search: Search, tuned: Tuned, words:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         title = f"{question.name}: search on {question.origin}"
-        (folder / REPORT).write_text(report.page(title, search.studies, tuned.objectives, words))
+        assert tuned.candidate is not None
+        decision = of_candidate(question, tuned.candidate, None)
+        of = tuned.objectives, words, tuned.tried, tuned.best, decision
+        (folder / REPORT).write_text(report.page(title, search.studies, *of))
         objective = tuned.objectives[0]
         values = {
             family: np.array([t.values[objective] for t in tuned.tried if t.family == family and t.values])

@@ -8,13 +8,14 @@ import streamlit as st
 from tippingpoint.dashboard import figures
 from tippingpoint.dashboard.scenario import Board, Scenario, as_yaml, board
 from tippingpoint.dashboard.state import plain, session, subject, users
-from tippingpoint.dashboard.tables import frame
+from tippingpoint.dashboard.tables import between, frame
 from tippingpoint.experiment.simulation_result import Simulation
 from tippingpoint.offpolicy.choice import Valued
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.offpolicy.sufficient_statistics import PAIR as BETWEEN
 from tippingpoint.policies.lint import diff
 from tippingpoint.reports.estimates import evidence_in_words
+from tippingpoint.simulation.decision import of_simulation
 
 DRAWN = 90
 """Cut-offs on an axis of the picture."""
@@ -37,6 +38,7 @@ def page() -> None:
         f"What the policy adds over doing nothing, on {found.test.users:,} test users. Where that comes from:"
         f" {plain(evidence_in_words(simulation.kind, simulation.vetoed))}."
     )
+    _decided(simulation)
     _diagnosed(simulation)
     moved = _sliders(found)
     if moved is None:
@@ -72,6 +74,15 @@ def page() -> None:
     _save(now, then)
 
 
+def _decided(simulation: Simulation) -> None:
+    """The decision on the policy as it is registered, in the words of reports and terminal."""
+    decision = of_simulation(simulation)
+    first, *others = map(plain, decision.lines)
+    colour = {"Ship": "green", "Do not ship": "red", "Test first": "orange"}[decision.word]
+    with st.container(border=True):
+        st.markdown("\n\n".join([f"#### :{colour}[{first}]", *others]))
+
+
 def _diagnosed(simulation: Simulation) -> None:
     """What diagnostics found, in the words of every other place."""
     told = [finding for finding in simulation.findings if finding.takes_intervals]
@@ -100,10 +111,7 @@ def _without_model(simulation: Simulation, contestant: str) -> None:
 
 def _thousand(of: Estimate | None) -> str:
     """Money per 1,000 users, with its interval."""
-    if of is None:
-        return "–"
-    value = f"{of.value * 1000:+,.0f}"
-    return value if of.low is None or of.high is None else f"{value} [{of.low * 1000:,.0f}, {of.high * 1000:,.0f}]"
+    return between(of, 0, 1000)
 
 
 def _sliders(found: Board) -> tuple[float, ...] | None:
@@ -276,6 +284,7 @@ def _without() -> None:
 
 def _uplift(simulation: Simulation, contestant: str) -> None:
     """Show the uplift of the policy as it is."""
+    _decided(simulation)
     _diagnosed(simulation)
     _without_model(simulation, contestant)
     of = simulation.values[contestant]["uplift_per_user"]

@@ -1,7 +1,7 @@
 """TP3xx: what the evidence behind an uplift can say."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from tippingpoint.data.identity import names_id
 from tippingpoint.data.users import Users
 from tippingpoint.experiment.diagnostics.data import named
 from tippingpoint.experiment.diagnostics.registry import Chosen, Finding, Findings, Found, diagnostic, vetoes
-from tippingpoint.offpolicy.assignment import sample_ratio
+from tippingpoint.offpolicy.assignment import Ratio, sample_ratio
 from tippingpoint.offpolicy.evidence import LEAST_ARM, Kind, Log
 from tippingpoint.offpolicy.statistics import Estimate, units
 from tippingpoint.offpolicy.support import LEAST_EXPECTED, LOW_CHANCE, MOST_LACKING, Basis, Support
@@ -52,9 +52,16 @@ def of_assignment(users: Users, kind: Kind, seed: int, chosen: Chosen) -> Assign
 
 
 def _of_assignment(users: Users, seed: int) -> Iterator[Finding | None]:
+    assert users.action is not None
+    assert users.logging_probability is not None
+    yield unequal_arms(sample_ratio(users.action, users.logging_probability, users.codes), users.actions)
+    yield from of_balance(users, seed)
+
+
+def of_balance(users: Users, seed: int) -> Iterator[Finding | None]:
+    """Whether features tell the action beyond its stated chances, and which do."""
     from tippingpoint.experiment.diagnostics.balance import Balance  # XGBoost takes a second to load
 
-    yield unequal_arms(users)
     balance = Balance.of(users, seed, users.codes)
     log_e = balance.log_e() if balance.names else 0.0
     yield unbalanced(log_e)
@@ -80,14 +87,11 @@ def of_kind(users: Users, kind: Kind) -> Iterator[Finding | None]:
     remedy="Find out who is missing, or state the chances that were used (data.logging_probability); without them leave"
     " it out: the evidence is `logged` then.",
 )
-def unequal_arms(users: Users) -> Found | None:
+def unequal_arms(of: Ratio, actions: Sequence[str]) -> Found | None:
     """Whether arms are as large as the stated chances let expect."""
-    assert users.action is not None
-    assert users.logging_probability is not None
-    of = sample_ratio(users.action, users.logging_probability, users.codes)
     if of.p >= PERHAPS:
         return None
-    arms = zip(users.actions, of.counts, of.expected, strict=True)
+    arms = zip(actions, of.counts, of.expected, strict=True)
     told = [f"{action} {count:,.0f} (expected {expected:,.0f})" for action, count, expected in arms]
     said = f"Users by action are {named(told)}: by chance that far off in {of.p:.2g} of all experiments."
     figures = {"p": of.p, "chi_square": of.statistic, "freedom": of.freedom}

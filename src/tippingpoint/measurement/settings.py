@@ -1,0 +1,48 @@
+"""What measuring the arms of an experiment takes."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from tippingpoint.config.settings import DiagnosticsSettings, Terminal, Tracking
+from tippingpoint.core.strict import Component
+from tippingpoint.data.column_roles import Text
+from tippingpoint.offpolicy.arms import Adjustment
+
+Pair = Annotated[list[Text], Field(min_length=2, max_length=2)]
+
+
+class MeasureArmsSettings(Terminal):
+    """The table of an experiment, as `conf/measure_arms.yaml` lists it."""
+
+    data: Component
+    economics: Component | None = None
+    tracking: Tracking = Tracking()
+    diagnostics: DiagnosticsSettings = DiagnosticsSettings()
+    pre: list[Text] = []
+    """Columns that were known before the assignment: they adjust, and must be balanced."""
+    adjustment: Adjustment = "regression"
+    segments: list[Text] = []
+    """Columns, likewise known before, by whose values differences are told too."""
+    ratios: dict[str, Pair] | None = None
+    """Numerator and denominator, by the name of the ratio."""
+    assigned: Text | None = None
+    """The column that says when a user was assigned..."""
+    within: float | None = Field(default=None, gt=0)
+    """...and in how many days from then on a time counts as having come."""
+    until: datetime | None = None
+    seed: int = Field(default=0, ge=0, lt=2**32)
+
+    @field_validator("until")
+    @classmethod
+    def _is_in_utc(cls, time: datetime | None) -> datetime | None:
+        return time.astimezone(UTC).replace(tzinfo=None) if time is not None and time.tzinfo else time
+
+    @model_validator(mode="after")
+    def _knows_from_when(self) -> Self:
+        if self.within is not None and self.assigned is None:
+            raise ValueError("within needs to know when users were assigned. Type assigned=… too.")
+        if self.until is not None and self.within is None:
+            raise ValueError("until is not used without within. Type within=… too, or drop until.")
+        return self
