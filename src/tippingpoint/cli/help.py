@@ -43,6 +43,7 @@ The way
   measure   what the decisions brought, beside what was promised; or the arms of any experiment
 
 Also
+  daily     a day on raw events: decide, measure, where asked fit again and promote; done once
   data      describe, explore or write a table;  features  users of raw events as of a day
   run       one family;  tune  hyper-parameters searched to a number of trials
   plan      how many users and days an experiment takes, and what it tells;  plan lock  files it
@@ -236,6 +237,20 @@ ABOUT = {
         ),
         "tippingpoint features data=event_log as_of=2024-06-01 to=users.parquet",
         "one row a user",
+        "how_to/databases_and_events.md",
+    ),
+    "daily": Help(
+        "A day on raw events, for cron, Airflow or make: decisions of the champion into a table, then what earlier ones"
+        " brought. Typed again it does only what is left; exit code 1 where a person is asked to look.",
+        (
+            ("data=events data.product=… data.payments=…", "the log; as_of=2026-03-05: the day"),
+            ("predictions='duckdb:///app.duckdb?table=predictions'", "where decisions go, and are read back"),
+            ("campaign=spring holdout=0.1", "part of the key of decisions; the share that tells what they bring"),
+            ("since=2026-02-01", "every day from this one to as_of"),
+            ("retrain=compare retrain_every=7", "fitted again, judged and promoted on every 7th day"),
+        ),
+        "tippingpoint daily data=event_log as_of=2025-03-05 predictions='duckdb:///app.duckdb?table=predictions'",
+        "a line a step: done, done before, or what asks for a person",
         "how_to/databases_and_events.md",
     ),
     "serve": Help(

@@ -117,7 +117,8 @@ def _of_what(verb: str, arguments: list[str]) -> str:
     named = {word.lstrip("-+").partition("=")[0].partition(".")[0] for word in arguments}
     if verb == "compare" and "runs" in named:
         return "compare_runs"
-    return "measure_arms" if verb == "measure" and "data" in named else verb
+    # With decisions, data are the raw events that say what came of them.
+    return "measure_arms" if verb == "measure" and "data" in named and "decisions" not in named else verb
 
 
 def _locked(verb: str, arguments: list[str]) -> list[str]:

@@ -20,7 +20,7 @@ from tippingpoint.experiment.diagnostics.evidence import WHOLE, few_expected, of
 from tippingpoint.experiment.diagnostics.registry import vetoes
 from tippingpoint.experiment.plan import Plan, locked
 from tippingpoint.measurement import arms_report
-from tippingpoint.measurement.arms_result import KIND, Arms, SegmentDifference, of_segments, valued
+from tippingpoint.measurement.arms_result import KIND, Arms, of_segments, valued
 from tippingpoint.measurement.arms_sums import Summed, by_segment, drawn, figures_of, summed
 from tippingpoint.measurement.arms_table import ArmsTable, read_arms
 from tippingpoint.measurement.settings import MeasureArmsSettings
@@ -161,12 +161,12 @@ def _arms(
     rng = np.random.default_rng([settings.seed, 22])
     told = valued(found, derived, len(table.curve), rng, vetoed, tuple(chosen.accept))
     few = chosen.settle(_few(found, table), "") if not vetoed else ()
-    segments: list[SegmentDifference] = []
+    parts = {}
     for column in settings.segments:
         each = by_segment(table, column, settings.pre, settings.ratios or {})
-        parts = {level: part.sums for level, part in each.items()}
-        same = table.arms, of.pre, settings.adjustment, vetoed, tuple(chosen.accept)
-        segments += of_segments(column, parts, figures[0], *same)
+        parts[column] = {level: part.sums for level, part in each.items()}
+    same = figures[0], table.arms, of.pre, settings.adjustment, vetoed, tuple(chosen.accept)
+    segments = of_segments(parts, *same)
     roles = table.source
     return Arms(
         outcome=table.outcomes[0].name,

@@ -14,6 +14,8 @@ from tippingpoint.reports.console import pages, plain_table
 from tippingpoint.reports.palette import COLOURS
 from tippingpoint.reports.png import blank, label, literal, open_axes, save
 
+WORTH_WORDS = 0.01
+"""Share of the variance from which on it is told how many users that stands for."""
 LEAST_SAVED = 0.0005
 """Share of the variance below which nothing is said to be saved."""
 SHOWN = 12
@@ -119,7 +121,7 @@ def _saved(share: float) -> str:
     """How much of the variance an adjustment takes out, and how many users that stands for."""
     if share < LEAST_SAVED:
         return "none"
-    return f"{share:.1%}" + (f" (as {1 / (1 - share):.3g} times the users)" if 0 < share < 1 else "")
+    return f"{share:.1%}" + (f" (as {1 / (1 - share):.3g} times the users)" if WORTH_WORDS < share < 1 else "")
 
 
 def _segments(of: Arms) -> list[RenderableType]:

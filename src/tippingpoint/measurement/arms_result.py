@@ -13,7 +13,7 @@ from tippingpoint.experiment.decision import Case, Decision, Guardrail, Word, de
 from tippingpoint.experiment.diagnostics import Findings, vetoes
 from tippingpoint.experiment.plan import Plan
 from tippingpoint.offpolicy.arm_sums import ArmSums
-from tippingpoint.offpolicy.arms import ArmFigures, Difference, Figure, arm_figures, differences, shrunk
+from tippingpoint.offpolicy.arms import Adjustment, ArmFigures, Difference, Figure, arm_figures, differences, shrunk
 from tippingpoint.offpolicy.statistics import Estimate, normal, together
 
 KIND = "experiment"
@@ -268,34 +268,45 @@ def valued(
 
 
 def of_segments(
-    column: str,
-    parts: Mapping[str, ArmSums],
+    parts: Mapping[str, Mapping[str, ArmSums]],
     figure: Figure,
     arms: Sequence[str],
     pre: Sequence[int],
-    adjustment: Any,
+    adjustment: Adjustment,
     vetoed: bool,
     accepted: Sequence[str],
 ) -> list[SegmentDifference]:
-    """The target by segment: intervals hold for all segments and arms at once (Šidák)."""
-    z = together(len(parts) * (len(arms) - 1))
+    """The target by segment: intervals hold for all segments of all columns, and all arms, at once (Šidák).
+
+    Parameters
+    ----------
+    parts
+        By column and its value the sums of these users.
+    """
+    z = together(sum(map(len, parts.values())) * (len(arms) - 1))
     told: list[SegmentDifference] = []
-    for arm in range(1, len(arms)):
-        rows = []
-        for level, sums in parts.items():
-            enough = (sums.units > 3 * (len(pre) + 2)).all()
-            found = arm_figures(sums, [figure], pre if enough else (), adjustment)
-            value, error = float(found.value[0, arm] - found.value[0, 0]), found.error(0, 0, arm)
-            basis = found.basis(0, 0, arm)
-            sound = (bool(basis.sound) or "TP304" in accepted) and not vetoed
-            estimate = normal(value, error, z) if sound else Estimate(value)
-            users = int(sums.users[0] + sums.users[arm])
-            rows.append(SegmentDifference(column, level, arms[arm], users, estimate, None, float(basis.expected)))
-        sure = [k for k, of in enumerate(rows) if of.difference.se]
-        if len(sure) > 1:
-            of = [rows[k].difference for k in sure]
-            drawn = shrunk(np.array([e.value for e in of]), np.array([e.se for e in of], dtype=np.float64))
-            for k, towards in zip(sure, drawn.tolist(), strict=True):
-                rows[k] = replace(rows[k], shrunk=towards)
-        told += rows
+    for column, levels in parts.items():
+        for arm in range(1, len(arms)):
+            rows = []
+            for level, sums in levels.items():
+                enough = (sums.units > 3 * (len(pre) + 2)).all()
+                found = arm_figures(sums, [figure], pre if enough else (), adjustment)
+                value, error = float(found.value[0, arm] - found.value[0, 0]), found.error(0, 0, arm)
+                basis = found.basis(0, 0, arm)
+                sound = (bool(basis.sound) or "TP304" in accepted) and not vetoed
+                estimate = normal(value, error, z) if sound else Estimate(value)
+                users = int(sums.users[0] + sums.users[arm])
+                rows.append(SegmentDifference(column, level, arms[arm], users, estimate, None, float(basis.expected)))
+            told += _drawn(rows)
     return told
+
+
+def _drawn(rows: list[SegmentDifference]) -> list[SegmentDifference]:
+    """The same, each drawn towards all, where two at least have errors."""
+    sure = [k for k, of in enumerate(rows) if of.difference.se]
+    if len(sure) < 2:
+        return rows
+    of = [rows[k].difference for k in sure]
+    drawn = shrunk(np.array([e.value for e in of]), np.array([e.se for e in of], dtype=np.float64))
+    towards = dict(zip(sure, drawn.tolist(), strict=True))
+    return [replace(row, shrunk=towards.get(k)) for k, row in enumerate(rows)]
