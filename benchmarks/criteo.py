@@ -47,7 +47,8 @@ def effect(model: Model, users: Users) -> np.ndarray:
 def contestants(sample: Users, seed: int) -> dict[str, Rank]:
     """What ranks users, by name; prints how long each fit took."""
     validation = sample.take(np.arange(len(sample)) % 5 == 0)
-    train, found, given = sample.take(np.arange(len(sample)) % 5 > 0), {}, Nuisances(Boosting(), sample, seed)
+    train, given = sample.take(np.arange(len(sample)) % 5 > 0), Nuisances(Boosting(), sample, seed)
+    found: dict[str, Rank] = {}
     for name, family in {"boosting": Boosting(), "logistic": Logistic()}.items():
         start = time.perf_counter()
         found[name] = calibration.fit(family, train, validation, seed).score
