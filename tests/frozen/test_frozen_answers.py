@@ -28,6 +28,7 @@ UNUSED = "the issue of certainty: what is asked and not used is said; what is as
 FEW_OUTCOMES = "the issue of certainty: a PR AUC of few outcomes has no interval"
 DECIDED = "the decision stands first"
 SEGMENTS = "the issue of the decision first: what each segment's action brought"
+HELD_OUT = "the issue of planning: score says what its hold-out will tell, and book is kept of promises"
 RECEIVED = "decision: features see what was received before the cut-off"
 BY_SHARE = "the issue of effects: one figure of what acting on a share of users brings"
 GAINS = "decision: what an action is expected to bring goes by who the user is, not by the score"
@@ -38,6 +39,9 @@ ALLOWED: tuple[Allowed, ...] = (
     Allowed(r"experiments\..*\[\]", None, "mlflow.sharedViewState.charts-…", NATIVE),
     Allowed(r"sweep_again.*\.metrics\[\]", None, "curve/…, shap_share/…", NATIVE),
     Allowed(r"(describe|explore)_(events|churn)\.answer\..*", None, None, RECEIVED),
+    Allowed(r"promote.*\.promises(\..*)?", None, "told", HELD_OUT),
+    Allowed(r"runs\..*measure.*\.(artifacts|tags)\[\]", None, "tables/promises.json", HELD_OUT),
+    Allowed(r"score.*\.holdout_tells(\..*)?", None, "told", HELD_OUT),
     Allowed(r".*\.decision(\..*)?", None, "word, why, ranking, what to type next", DECIDED),
     Allowed(r"(?s).*", "cannot tell", "inconclusive", ISSUE),
     Allowed(r"(policy diff|lint).*\.key", "scored_by", "model", ISSUE),

@@ -28,6 +28,7 @@ from tippingpoint.core.redaction import masked
 JOBS = {
     "compare": "comparison.job:compare",
     "compare_runs": "comparison.two_runs:compare_runs",
+    "daily": "daily.job:daily",
     "dashboard": "dashboard.job:dashboard",
     "describe": "exploration.describe:describe",
     "doctor": "cli.doctor:doctor",
@@ -37,6 +38,7 @@ JOBS = {
     "history": "promotion.history:history",
     "measure": "measurement.job:measure",
     "measure_arms": "measurement.arms_job:measure_arms",
+    "plan": "planning.job:plan",
     "policy_bind": "promotion.bind:policy_bind",
     "policy_diff": "simulation.policy_tools:policy_diff",
     "policy_lint": "simulation.policy_tools:policy_lint",

@@ -57,6 +57,11 @@ class BatchResult:
     resumed: tuple[int, int] | None = None
     unseen: list[dict[str, str | int | None]] = field(default_factory=list)
     as_of: str | None = None
+    outcome: str = ""
+    among: int = 0
+    """From how many actions the hold-out draws; 1 leaves users alone, or gives all the same."""
+    promised: float | None = None
+    """Uplift per 1,000 users that the version was valued at."""
     vetoed: tuple[str, ...] = ()
     """Codes of the diagnostics that the evidence was vetoed by."""
     effects_of: str = ""

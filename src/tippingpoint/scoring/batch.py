@@ -122,6 +122,8 @@ class Batch:
             currency=deployment.economics.currency,
             evidence=deployment.evidence,
             vetoed=deployment.vetoed,
+            outcome=deployment.outcome,
+            among=len(self.exploration.among) if self.exploration and 0 in self.exploration.among else 0,
             effects_of=deployment.effects_of,
             as_of=self.as_of.date().isoformat() if deployment.dated else None,
             only=self.only,

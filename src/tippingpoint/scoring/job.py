@@ -27,9 +27,11 @@ from tippingpoint.decisions.deployment import refuse_day, refuse_made_otherwise
 from tippingpoint.decisions.randomization import Randomization
 from tippingpoint.decisions.reasons import Reasons
 from tippingpoint.experiment.diagnostics import Chosen, Findings
+from tippingpoint.experiment.promise import promised
 from tippingpoint.reports.progress import counting
 from tippingpoint.reports.result import Result
 from tippingpoint.scoring.batch import Batch, best_first
+from tippingpoint.scoring.holdout import holdout_tells
 from tippingpoint.scoring.parts import ASIDE, Parts
 from tippingpoint.scoring.readers import Input, OfEvents, as_input, open_input
 from tippingpoint.scoring.report import found_in, score_summary
@@ -39,10 +41,16 @@ from tippingpoint.scoring.tracked import destination, record
 from tippingpoint.scoring.writers import File, Quarantine, Writing, alone, refuse_other
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.deciders import Loaded, load_decider, reference_of
+from tippingpoint.tracking.models import stored_run
+from tippingpoint.tracking.registry import Client
 from tippingpoint.tracking.runs import reap
 
 PREDICTIONS = "predictions"
 """The table of a database whose URL names none."""
+
+
+class NobodyError(RefusedError):
+    """Of the users of raw events nobody came to their cut-off on that day."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -57,7 +65,9 @@ class ScoreResult(Result):
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         found = [finding.to_dict() for finding in self.findings]
-        return {**self.scored.to_dict(), "findings": found, "run_id": self.run_id, "page": self.page}
+        tells = holdout_tells(self.scored)
+        told = {"holdout_tells": tells.to_dict()} if tells is not None else {}
+        return {**self.scored.to_dict(), **told, "findings": found, "run_id": self.run_id, "page": self.page}
 
     def render(self) -> RenderableType:
         """One screen for a terminal."""
@@ -109,6 +119,7 @@ def score(settings: ScoreSettings) -> ScoreResult:
             to=_shown(to),
             quarantine=written.quarantine,
             holdout=settings.holdout,
+            promised=_promised(client, loaded) if settings.holdout else None,
             seconds=time.perf_counter() - start,
             resumed=written.resumed,
         )
@@ -125,6 +136,12 @@ def score(settings: ScoreSettings) -> ScoreResult:
     return ScoreResult(scored, findings, page, run_id)
 
 
+def _promised(client: Client, loaded: Loaded) -> float | None:
+    """The uplift per 1,000 users that a version was valued at; None where its run has none."""
+    of = promised(stored_run(client, loaded.model.run_id)).per_1000
+    return None if of is None else of.value
+
+
 def _places(settings: ScoreSettings) -> tuple[Input, str]:
     """Input and output, once they fit each other.
 
@@ -138,6 +155,10 @@ def _places(settings: ScoreSettings) -> tuple[Input, str]:
     if settings.to is None:
         raise InputError("to", "not given", "Type to=decisions.parquet (or .csv, .csv.gz, a database's URL).")
     to = settings.to
+    if settings.campaign and "://" not in to:
+        raise InputError(
+            "campaign", "is a column of a database's table", "Type to=duckdb:///app.duckdb, or leave it out."
+        )
     if settings.parts:
         if settings.only:
             raise InputError("parts", "a list that is best first has no parts", "Drop parts or only.")
@@ -297,7 +318,8 @@ def _write(settings: ScoreSettings, batch: Batch, source: Input, to: str, progre
                 file.add(best_first(kept, batch.user_id, batch.decider.deployment))
         if "://" in to:
             url, table = database.table_of(to)
-            upsert(url, table or PREDICTIONS, path, batch.user_id)
+            question = batch.decider.deployment.question
+            upsert(url, table or PREDICTIONS, path, batch.user_id, question, settings.campaign)
     return Written(tally, batch.scored_at, None if aside is None else str(aside))
 
 
@@ -336,6 +358,8 @@ def _refuse_broken(settings: ScoreSettings, source: Input, tally: Tally, aside: 
     """Refuse where too many rows break the contract."""
     if tally.quarantined <= settings.quarantine_share * tally.rows and tally.decided:
         return
+    if not tally.rows and isinstance(source, OfEvents):
+        raise NobodyError("as_of", f"{source.origin} nobody is to be decided for", "Nothing was written.")
     worst = "; ".join(f"{reason}: {n:,}" for reason, n in list(tally.worst().items())[:3])
     raise RefusedError(
         "input",
