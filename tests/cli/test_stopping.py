@@ -178,11 +178,11 @@ def test_a_database_and_a_service_keep_what_they_have_once_told_to_stop(tmp_path
     service: Any = Follower(old, lambda: "2", lambda _: new, Metrics())  # type: ignore[arg-type]  # stand-ins
     server(None, Room(1, lambda _: None)).handle_exit(signal.SIGTERM, None)  # type: ignore[arg-type]  # it serves nobody
     with pytest.raises(SystemExit):
-        upsert(*decided)
+        upsert(*decided, "conversion")
     with pytest.raises(SystemExit):
         service.look()
     with duckdb.connect(f"{tmp_path}/app.duckdb") as database:
         assert database.execute("show tables").fetchall() == []
     assert service.current is old
     stopping.came.clear()
-    assert upsert(*decided) == 1
+    assert upsert(*decided, "conversion") == 1

@@ -43,6 +43,7 @@ VERBS = {
     "history": settings.HistorySettings,
     "status": settings.StatusSettings,
     "features": settings.FeatureSettings,
+    "daily": settings.DailySettings,
     "score": settings.ScoreSettings,
     "serve": settings.ServeSettings,
     "dashboard": settings.DashboardSettings,
@@ -52,10 +53,11 @@ VERBS = {
     "terminal": settings.Terminal,
     "tune/standard": settings.Tune,
     "tracking/mlflow": settings.Tracking,
+    "split/hash": settings.Split,
 }
 CHOSEN = {"defaults", "hydra"}
 """Keys of Hydra's own."""
-GROUPS = {"model", "learner", "data", "policy", "economics", "tracking", "gate", "tune", "output", "debug"}
+GROUPS = {"model", "learner", "data", "policy", "economics", "tracking", "split", "gate", "tune", "output", "debug"}
 """Keys that the defaults list of a verb brings."""
 
 
@@ -88,5 +90,6 @@ def test_a_component_s_yaml_shows_its_defaults(name: str) -> None:
 
 @pytest.mark.parametrize("name", VERBS)
 def test_a_verb_s_yaml_shows_its_defaults(name: str) -> None:
-    base = read("config") if name == "compare" else {}
+    base = read("config") if name in ("compare", "daily") else {}
+    base |= read("compare") if name == "daily" else {}
     same(VERBS[name], base | read(name))

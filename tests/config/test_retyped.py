@@ -25,6 +25,7 @@ def settings(words: str) -> dict:
         ("data=sql data.url=duckdb:///x.db data.query='\"select $at\"' data.parameters.at=3", "data=sql"),
         ("data=csv data.path=a.csv data.logging_probability='{none: 0.5, x: p_x}' evidence=experiment", "data=csv"),
         ("policy.cuts='[0.1,0.3]' policy.actions.high=email economics.actions.email.contact_cost=1", "policy.cuts="),
+        ("split=time split.test_from=2026-03-01 split.gap_days=7", "split=time"),
         ("policy=top_fraction policy.share=0.2 '~economics.actions.checkout_prompt'", "policy=top_fraction"),
     ],
 )

@@ -3,14 +3,17 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tippingpoint.cli.main import WORDS as SECOND
+from tippingpoint.cli.help import ABOUT
+from tippingpoint.cli.help import WORDS as SECOND
 from tippingpoint.config.compose import VERSIONED, config_folder
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.core.yaml_files import read_yaml
 
 SHELLS = ("bash", "zsh", "fish")
-WORDS = {**SECOND, "completion": SHELLS}
+SEVERAL = {**SECOND, "completion": SHELLS}
 """The second words of verbs that have some."""
+ASKED_BY_A_KEY = {"compare": ("compare_runs",), "measure": ("measure_arms",)}
+"""Jobs that a key of another verb asks for."""
 BROUGHT = ("policy", "economics")
 """Groups that some data bring along, which not every verb reads."""
 
@@ -64,8 +67,6 @@ def completion(shell: str) -> str:
     InputError
         For another shell.
     """
-    from tippingpoint.cli.help import ABOUT
-
     if shell not in SHELLS:
         what = f"there is none for {shell!r}" if shell else "the shell is not given"
         raise InputError("tippingpoint completion", what, nearest(shell, SHELLS))
@@ -76,7 +77,7 @@ def completion(shell: str) -> str:
         for verb, typed in words.items():
             seen = " ; and ".join(f"__fish_seen_subcommand_from {word}" for word in verb.split())
             lines.append(f"complete -c tippingpoint -n '{seen}' -a '{' '.join(typed)}'")
-        for verb, seconds in WORDS.items():
+        for verb, seconds in SEVERAL.items():
             lines.append(
                 f"complete -c tippingpoint -n '__fish_seen_subcommand_from {verb}' -f -a '{' '.join(seconds)}'"
             )
@@ -85,7 +86,7 @@ def completion(shell: str) -> str:
     for verb, typed in words.items():
         pattern = f'"{verb}"*' if " " in verb else f'"{verb} "*'
         cases.append(_case(shell, pattern, typed))
-    cases += [_case(shell, f'"{verb} "*', seconds) for verb, seconds in WORDS.items()]
+    cases += [_case(shell, f'"{verb} "*', seconds) for verb, seconds in SEVERAL.items()]
     text = BASH if shell == "bash" else ZSH
     return text.format(verbs=" ".join(firsts), cases="\n".join(cases))
 
@@ -99,7 +100,7 @@ def _spelled(verbs: Mapping[str, Any]) -> Iterator[str]:
     """Yield the verbs as they are typed, `data describe` among them."""
     for verb in verbs:
         if verb != "completion":
-            yield from (f"{verb} {word}" for word in WORDS[verb]) if verb in WORDS else (verb,)
+            yield from (f"{verb} {word}" for word in SEVERAL[verb]) if verb in SEVERAL else (verb,)
 
 
 def _of(verb: str) -> Iterator[str]:
@@ -123,8 +124,8 @@ def _of(verb: str) -> Iterator[str]:
 
 
 def _files(name: str) -> Iterator[dict[str, Any]]:
-    """Yield the YAML files a verb is composed of."""
-    waiting = [name]
+    """Yield the YAML files a verb is composed of, those of `compare runs=` and `measure data=` too."""
+    waiting = [name, *ASKED_BY_A_KEY.get(name, ())]
     while waiting:
         name = waiting.pop(0)
         node = read_yaml(config_folder() / f"{name}.yaml", name) or {}

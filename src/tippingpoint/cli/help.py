@@ -40,9 +40,10 @@ The way
   simulate  other cut-offs, policies, budgets and prices, without a new fit
   promote   the challenger becomes champion, if the gate lets it
   score     decisions for a table of users, a random share of them to learn from
-  measure   what the decisions brought, beside what was promised
+  measure   what the decisions brought, beside what was promised; or the arms of any experiment
 
 Also
+  daily     a day on raw events: decide, measure, where asked fit again and promote; done once
   data      describe, explore or write a table;  features  users of raw events as of a day
   run       one family;  tune  hyper-parameters searched to a number of trials
   plan      how many users and days an experiment takes, and what it tells;  plan lock  files it
@@ -121,17 +122,13 @@ ABOUT = {
         "how_to/thresholds.md",
     ),
     "measure": Help(
-        "What decisions brought, day by day, beside what was promised; with data= what the arms of any experiment did.",
+        "What decisions brought, beside what was promised; with data= what the arms of any experiment did.",
         (
-            ("decisions=decisions.parquet", "of score … holdout=0.05: a file, or duckdb:///…, postgresql://…"),
-            ("outcomes=outcomes.csv outcome=converted", "one row a user, and which column counts"),
-            ("at=converted_at within=14", "when it came, and for how many days it counts"),
+            ("decisions=decisions.parquet outcomes=outcomes.csv", "of score … holdout=0.05; and what came of them"),
+            ("outcome=converted at=converted_at within=14", "what counts, and for how many days"),
             ("absent=zero", "users without a row did not convert; else they are not known"),
             ("users=users.csv to=joined.parquet", "an experiment for the next compare"),
-            (
-                "data=csv data.path=ab.csv data.action=arm data.control=A data.logging_probability=uniform",
-                "the arms of any experiment's table, with data.target=… for what counts",
-            ),
+            ("data=csv data.path=ab.csv data.action=arm", "an experiment of your own, with data.target=retained"),
         ),
         "tippingpoint measure decisions=decisions.parquet outcomes=outcomes.csv absent=zero",
         "models:/conversion/1 converted per 1,000 +37.2 [19.5, 54.9] more than nothing; promised +36.0",
@@ -242,6 +239,20 @@ ABOUT = {
         "one row a user",
         "how_to/databases_and_events.md",
     ),
+    "daily": Help(
+        "A day on raw events, for cron, Airflow or make: decisions of the champion into a table, then what earlier ones"
+        " brought. Typed again it does only what is left; exit code 1 where a person is asked to look.",
+        (
+            ("data=events data.product=… data.payments=…", "the log; as_of=2026-03-05: the day"),
+            ("predictions='duckdb:///app.duckdb?table=predictions'", "where decisions go, and are read back"),
+            ("campaign=spring holdout=0.1", "part of the key of decisions; the share that tells what they bring"),
+            ("since=2026-02-01", "every day from this one to as_of"),
+            ("retrain=compare retrain_every=7", "fitted again, judged and promoted on every 7th day"),
+        ),
+        "tippingpoint daily data=event_log as_of=2025-03-05 predictions='duckdb:///app.duckdb?table=predictions'",
+        "a line a step: done, done before, or what asks for a person",
+        "how_to/databases_and_events.md",
+    ),
     "serve": Help(
         "The champion over HTTP: /score, /explain, /policy, /health, /ready, /metrics, /openapi.json.\n"
         "Whoever is promoted takes over.",
@@ -298,6 +309,8 @@ ABOUT = {
     ),
 }  # fmt: skip
 """The verbs, each with its help."""
+WORDS = {"policy": ("lint", "diff", "bind"), "data": ("describe", "explore", "write")}
+"""The second words of verbs that have some."""
 
 
 def screen() -> str:

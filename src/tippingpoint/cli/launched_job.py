@@ -28,6 +28,7 @@ from tippingpoint.core.redaction import masked
 JOBS = {
     "compare": "comparison.job:compare",
     "compare_runs": "comparison.two_runs:compare_runs",
+    "daily": "daily.job:daily",
     "dashboard": "dashboard.job:dashboard",
     "describe": "exploration.describe:describe",
     "doctor": "cli.doctor:doctor",

@@ -4,7 +4,7 @@ import os
 import re
 import sys
 
-from tippingpoint.cli.help import ABOUT, about, screen
+from tippingpoint.cli.help import ABOUT, WORDS, about, screen
 from tippingpoint.core.errors import InputError, TippingpointError, UnexpectedError, nearest
 from tippingpoint.core.overrides import WORD, quoted
 from tippingpoint.core.threads import spare_cores
@@ -18,8 +18,6 @@ TEXTS = (
     *("predictions", "logins", "tune.storage", "why"),
 )
 """Keys whose values are taken literally."""
-WORDS = {"policy": ("lint", "diff", "bind"), "data": ("describe", "explore", "write")}
-"""The second words of verbs that have some."""
 REGISTRY_VERBS = ("promote", "rollback", "history", "status")
 """Verbs of the registry."""
 
@@ -119,7 +117,8 @@ def _of_what(verb: str, arguments: list[str]) -> str:
     named = {word.lstrip("-+").partition("=")[0].partition(".")[0] for word in arguments}
     if verb == "compare" and "runs" in named:
         return "compare_runs"
-    return "measure_arms" if verb == "measure" and "data" in named else verb
+    # With decisions, data are the raw events that say what came of them.
+    return "measure_arms" if verb == "measure" and "data" in named and "decisions" not in named else verb
 
 
 def _locked(verb: str, arguments: list[str]) -> list[str]:

@@ -21,7 +21,8 @@ def retyped(config: Mapping[str, Any], parts: Sequence[str] = PARTS) -> str:
     words: list[str] = []
     for part in (part for part in parts if part in config):
         if part in options:
-            words += _component(part, config[part], options[part])
+            whole = _written(part, options[part]) if part == "split" else {}  # filed without the keys of other splits
+            words += _component(part, {**whole, **config[part]}, options[part])
         else:
             words += _changes("", {part: usual[part]}, {part: config[part]})
     return " ".join(words)
@@ -32,7 +33,7 @@ def _component(group: str, node: Mapping[str, Any], usual: str) -> list[str]:
     changes = {}
     for path in sorted((config_folder() / group).glob("*.yaml")):
         written = _written(group, path.stem)
-        if written.pop("_target_") == node["_target_"]:
+        if written.pop("_target_", None) == node.get("_target_"):
             changes[path.stem] = list(_changes(group, written, {k: v for k, v in node.items() if k != "_target_"}))
     name = min(changes, key=lambda name: (len(changes[name]), name != usual), default="…")
     return [f"{group}={name}"] * (name != usual) + changes.get(name, [])

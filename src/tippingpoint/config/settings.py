@@ -6,7 +6,15 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import BeforeValidator, Field, PrivateAttr, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PrivateAttr,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from tippingpoint.config.gate_settings import Gate
 from tippingpoint.core.errors import InputError
@@ -25,18 +33,50 @@ NAMED = BeforeValidator(lambda node: node["version"] if isinstance(node, dict) a
 """Takes a registered version as configs hold it, `model: {version: …}`: Hydra would choose families by `model=`."""
 
 
-class Split(StrictModel):
-    """Shares of users; what is left of train and validation is test. The salt moves users between them."""
+def _day(given: Any) -> Any:
+    try:
+        return date.fromisoformat(given) if isinstance(given, str) else given
+    except ValueError as error:
+        raise ValueError("is no day. Type one such as 2026-03-01") from error
 
+
+Day = Annotated[date, BeforeValidator(_day)]
+
+
+class Split(StrictModel):
+    """Shares of users; what is left of train and validation is test. The salt moves users between them.
+
+    Parameters
+    ----------
+    by
+        `hash` of the user id, or `time`: then test is what is dated `test_from` or later, and train and validation are
+        shared as they are to each other among what came before.
+    gap_days
+        Days before `test_from` whose rows are left out, as their outcomes were not due by then; None: the horizon.
+    """
+
+    by: Literal["hash", "time"] = "hash"
     train: float = Field(default=0.6, gt=0, lt=1)
     validation: float = Field(default=0.2, gt=0, lt=1)
     salt: str = "tippingpoint"
+    test_from: Day | None = None
+    gap_days: int | None = Field(default=None, ge=0)
 
     @model_validator(mode="after")
     def _leaves_a_test(self) -> "Split":
         if self.train + self.validation > 0.99:
             raise ValueError("train + validation must leave at least 0.01 for test")
+        if self.by == "time" and self.test_from is None:
+            raise ValueError("test_from is not given. Type split.test_from=2026-03-01")
+        if self.by == "hash" and (self.test_from is not None or self.gap_days is not None):
+            raise ValueError("test_from and gap_days are of a split by time. Type split=time")
         return self
+
+    @model_serializer(mode="wrap")
+    def _as_it_was_before_time(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Of a split by hash what it always was: filed splits are compared with each other."""
+        of_time = ("by", "test_from", "gap_days") if self.by == "hash" else ()
+        return {key: value for key, value in dump(self).items() if key not in of_time}
 
 
 class Tracking(StrictModel):
@@ -205,6 +245,14 @@ class CompareSettings(Settings):
     workers: int = Field(default=1, ge=1, le=256)
     """Processes that fit the models of folds and further splits."""
 
+    @model_validator(mode="after")
+    def _asks_one_thing_of_time(self) -> Self:
+        if self.split.by == "time" and (self.evaluate != "held_out" or self.repeats):
+            asked = "repeats" if self.repeats else "evaluate"
+            idle = f"{asked}={'0' if self.repeats else 'held_out'}"
+            raise ValueError(f"{asked} puts users of every date on every side. Type {idle}, or split=hash.")
+        return self
+
 
 Objective = Literal["roc_auc", "pr_auc", "log_loss", "brier", "value", "spend", "features", "nodes"]
 
@@ -358,8 +406,11 @@ class MeasureSettings(Terminal):
 
     decisions: str = Field(min_length=1)
     decisions_id: str | None = None
-    outcomes: str = Field(min_length=1)
+    outcomes: str | None = Field(default=None, min_length=1)
     outcomes_id: str | None = None
+    data: Component | None = None
+    """Raw events that say what came of users, instead of a table."""
+    campaign: str | None = None
     outcome: str | None = None
     at: str | None = None
     absent: Literal["unknown", "zero"] = "unknown"
@@ -376,6 +427,17 @@ class MeasureSettings(Terminal):
         return time.astimezone(UTC).replace(tzinfo=None) if time is not None and time.tzinfo else time
 
     @model_validator(mode="after")
+    def _knows_what_came(self) -> Self:
+        if self.outcomes is None and self.data is None:
+            raise ValueError("outcomes is not given. Type outcomes=outcomes.csv, or data=events data.product=…")
+        if self.data is not None and (self.outcomes or self.outcomes_id or self.at or self.absent != "unknown"):
+            given = (
+                "outcomes" if self.outcomes else "outcomes_id" if self.outcomes_id else "at" if self.at else "absent"
+            )
+            raise ValueError(f"{given} is of a table, and events say it themselves. Leave {given} out, or data.")
+        return self
+
+    @model_validator(mode="after")
     def _reads_users_for_something(self) -> Self:
         if self.users is not None and self.to is None:
             raise ValueError("users is not used: its columns go into `to`. Type to=joined.parquet too, or drop users.")
@@ -385,7 +447,7 @@ class MeasureSettings(Terminal):
 
     @model_validator(mode="after")
     def _knows_when(self) -> Self:
-        if self.within is not None and self.at is None:
+        if self.within is not None and self.at is None and self.data is None:
             raise ValueError("within needs to know when outcomes came. Type at=… too.")
         return self
 
@@ -453,16 +515,6 @@ class ScoreTracking(StrictModel):
         return self
 
 
-def _day(given: Any) -> Any:
-    try:
-        return date.fromisoformat(given) if isinstance(given, str) else given
-    except ValueError as error:
-        raise ValueError("is no day. Type as_of=2026-03-01") from error
-
-
-Day = Annotated[date, BeforeValidator(_day)]
-
-
 class ScoreSettings(Terminal):
     """A batch of decisions, as `conf/score.yaml` lists it."""
 
@@ -474,6 +526,7 @@ class ScoreSettings(Terminal):
     data: Component | None = None
     days: int = Field(default=1, ge=1)
     to: str | None = None
+    campaign: str = ""
     model: Annotated[str | None, NAMED] = None
     only: list[str] = []
     parts: bool = False
@@ -488,6 +541,42 @@ class ScoreSettings(Terminal):
     quarantine_share: float = Field(default=0.05, ge=0, le=1)
     diagnostics: DiagnosticsSettings = DiagnosticsSettings()
     tracking: ScoreTracking = ScoreTracking()
+
+
+class DailySettings(CompareSettings):
+    """A day on raw events, as `conf/daily.yaml` lists it: how users are decided for and models fitted again."""
+
+    as_of: Day | None = None
+    since: Day | None = None
+    """The first of several days, of which `as_of` is the last; None: that day alone."""
+    days: int = Field(default=1, ge=1)
+    predictions: str | None = None
+    """The database's table of decisions."""
+    campaign: str = ""
+    name: str | None = None
+    """The registered model; None: called as the question."""
+    champion: str | None = Field(default=None, pattern=f"^{VERSION.pattern}$")
+    """The version that decides; None: the model's champion."""
+    holdout: float = Field(default=0.1, ge=0, le=1)
+    holdout_actions: list[str] = []
+    within: float | None = Field(default=None, gt=0)
+    quarantine: str = ".tippingpoint/quarantine"
+    quarantine_share: float = Field(default=0.05, ge=0, le=1)
+    retrain: Literal["compare"] | None = None
+    retrain_every: int = Field(default=7, ge=1)
+    """Days."""
+    test_days: int | None = Field(default=None, ge=1)
+    """Days before the last whose outcomes are due that are test; None: as `split` has it."""
+    gate: Gate
+    who: str | None = Field(default=None, min_length=1, max_length=200)
+
+    @model_validator(mode="after")
+    def _goes_forward(self) -> Self:
+        if self.since is not None and (self.as_of is None or self.since > self.as_of):
+            raise ValueError("since must be as_of or earlier. Type since=2026-03-01 as_of=2026-03-07")
+        if self.retrain is None and self.test_days is not None:
+            raise ValueError("test_days is not used: no model is fitted. Type retrain=compare, or drop test_days.")
+        return self
 
 
 class FeatureSettings(Terminal):

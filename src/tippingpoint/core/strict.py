@@ -121,6 +121,9 @@ def validate(model: type[T], values: Mapping[str, Any], where: str) -> T:
 def _refusal(model: type[BaseModel], error: ValidationError, where: str) -> InputError:
     """Return pydantic's errors as one of ours."""
     found = error.errors()
+    for detail in found:  # pydantic keeps what a rule raised, and with its frames whole modules beyond the end
+        if isinstance(raised := detail.get("ctx", {}).get("error"), BaseException):
+            raised.__traceback__ = None
     # A list with a wrong item is also called too short: that is no second error.
     details = [d for d in found if d["type"] != "too_short" or len(found) == 1]
     head, *rest = dict.fromkeys(_explain(model, where, detail) for detail in details)

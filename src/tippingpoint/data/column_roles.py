@@ -192,6 +192,7 @@ class Roles(Source):
             intake=intake,
             times=_newest(table),
             group=self._groups(table),
+            moment=self._moment(table),
         )
 
     def _together(self, seen: pl.DataFrame, columns: tuple[Column, ...], action: np.ndarray | None) -> dict[str, int]:
@@ -275,10 +276,17 @@ class Roles(Source):
             what = f"{self.as_of!r} holds no times in {self.origin}"
             raise InputError("data.as_of", what, "Type a day, data.as_of=2026-03-01, or a column of times.")
         found = days_of(table.drop(list(self.hidden(user_id))), self.as_of, moments, self.terms, self.drop)
-        if not found.columns:
+        if not found.columns and day(self.as_of) is not None:
             what = f"no column of {self.origin} that a model may see holds times"
             raise InputError("data.as_of", what, "Leave data.as_of out.")
         return found
+
+    def _moment(self, table: pl.DataFrame) -> np.ndarray | None:
+        """(n,) the day of each row, where a column holds it."""
+        if self.as_of is None or day(self.as_of) is not None:
+            return None
+        times = times_of(table[self.as_of], self.terms if self.terms and self.as_of in self.terms.columns else None)
+        return None if times is None else times.to_numpy()
 
     def hidden(self, user_id: str | None) -> dict[str, str]:
         """Columns that are no features because of what they are to the config, with the reason."""

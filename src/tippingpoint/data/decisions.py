@@ -15,6 +15,8 @@ from tippingpoint.data.identity import without_point
 from tippingpoint.data.validation import as_text
 from tippingpoint.data.writing import FORMULA
 
+CAMPAIGN = "campaign"
+"""The column of a database's table that tells what decisions were for."""
 NEEDED = ("propensity_score", "segment", "action", "policy_action", "model", "scored_at")
 
 

@@ -42,10 +42,40 @@ def position(user_id: np.ndarray, salt: str) -> np.ndarray:
     return (hashed >> np.uint64(11)) / float(2**53)
 
 
+LEFT_OUT = 3
+"""The side of rows whose outcomes were not due when test began."""
+
+
 def sides(users: Users, shares: Split) -> np.ndarray:
-    """(n,) side of each user: 0 train, 1 validation, 2 test; those of one group are on one side."""
+    """(n,) side of each user: 0 train, 1 validation, 2 test; those of one group are on one side.
+
+    By time, test is what is dated later, a user's own rows too; some before it are left out (3).
+
+    Raises
+    ------
+    InputError
+        When users are to be split by time, and nothing says when they were.
+    """
     edges = [shares.train, shares.train + shares.validation]
-    return np.searchsorted(edges, position(users.unit, shares.salt), side="right")
+    if shares.by == "hash":
+        return np.searchsorted(edges, position(users.unit, shares.salt), side="right")
+    moment, day, gap = _dated(users, shares)
+    early = position(users.unit, shares.salt) >= shares.train / edges[1]
+    due = moment + gap <= day
+    return np.where(moment >= day, 2, np.where(due, early.astype(np.int64), LEFT_OUT))
+
+
+def _dated(users: Users, shares: Split) -> tuple[np.ndarray, np.datetime64, np.timedelta64]:
+    """(n,) dates of the users, the day that test begins with, and the days that outcomes take."""
+    if users.moment is None:
+        remedy = "Of a table, type data.as_of=COLUMN, which holds each row's day; else split=hash."
+        raise InputError("split", "nothing says of which time each user is", remedy)
+    gap = shares.gap_days if shares.gap_days is not None else users.horizon_days
+    if gap is None:
+        what = "not given, and the table does not say for how many days an outcome counts"
+        raise InputError("split.gap_days", what, "Type split.gap_days=30, or 0 where outcomes are there at once.")
+    assert shares.test_from is not None, "the settings ask for it"
+    return users.moment, np.datetime64(shares.test_from), np.timedelta64(gap, "D")
 
 
 def development(users: Users, shares: Split) -> Users:
@@ -88,7 +118,12 @@ def split(users: Users, shares: Split) -> Parts:
     """
     side = sides(users, shares)
     parts = Parts(*(users.take(side == part) for part in range(3)))
-    _refuse_empty(parts, "", len(users), "Bring more users, or change split.train and split.validation.")
+    remedy = "Bring more users, or change split.train and split.validation."
+    if shares.by == "time":
+        assert users.moment is not None
+        first, last = (str(f(users.moment).astype("datetime64[D]")) for f in (np.nanmin, np.nanmax))
+        remedy = f"Users are from {first} to {last}: type another split.test_from."
+    _refuse_empty(parts, "", len(users), remedy)
     return parts
 
 

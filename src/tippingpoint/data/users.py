@@ -183,6 +183,10 @@ class Users:
         What came of the rows of the table these users are from, or are a part of; None if nobody counted.
     times
         The newest time (UTC, without a zone) in each column of times of that table.
+    moment
+        (n,) datetime64, UTC: when each row's features were known, and its outcome began to count; None: no time says.
+    horizon_days
+        Days from then in which the outcome counts; None: not said.
     """
 
     features: pd.DataFrame
@@ -198,12 +202,14 @@ class Users:
     intake: Intake | None = None
     times: dict[str, datetime] = field(default_factory=dict)
     group: np.ndarray | None = None
+    moment: np.ndarray | None = None
+    horizon_days: int | None = None
 
     def __post_init__(self) -> None:
         n, k = len(self.features), len(self.actions)
         if self.actions[0] != "none":
             raise InputError("users.actions", f"the first action must be 'none'; got {self.actions[0]!r}")
-        shapes = {"outcome": (n,), "user_id": (n,), "action": (n,), "group": (n,), "truth": (n, k)}
+        shapes = {"outcome": (n,), "user_id": (n,), "action": (n,), "group": (n,), "truth": (n, k), "moment": (n,)}
         for part, shape in shapes.items():
             values = getattr(self, part)
             if values is not None and values.shape != shape:

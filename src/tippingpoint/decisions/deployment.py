@@ -186,6 +186,9 @@ def refuse_made_otherwise(deployment: Deployment, made_by: Mapping[str, Any]) ->
     """
     if not deployment.made_by:
         raise InputError("data", "the version was not fitted on users made of events", "Type input=… instead.")
+    if (by_date := "snapshots" in deployment.made_by) != ("snapshots" in made_by):
+        what = f"the version's features were made {'at dates' if by_date else 'once a user, after their window'}"
+        raise InputError("data.snapshots", what, f"Type data.snapshots={'every:7d' if by_date else 'first'}.")
     for key, learnt in deployment.made_by.items():
         if (given := made_by.get(key)) == learnt:
             continue

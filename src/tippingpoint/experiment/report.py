@@ -5,7 +5,9 @@ from typing import Any
 
 from rich.text import Text
 
+from tippingpoint.config.settings import Split
 from tippingpoint.core.run_reference import Provenance
+from tippingpoint.core.strict import validate
 from tippingpoint.data.outcome import words
 from tippingpoint.data.users import unseen
 from tippingpoint.experiment.decision import Decision
@@ -26,6 +28,8 @@ def about(question: ExperimentSpec) -> list[Text]:
     users, contract, parts = question.users, question.users.contract, question.parts
     numbers, categories = len(contract.names("number")), len(contract.names("category"))
     sides = f"train {len(parts.train):,}, validation {len(parts.validation):,}, test {len(parts.test):,}"
+    if left := len(users) - len(parts.train) - len(parts.validation) - len(parts.test):
+        sides += f" of later; {left:,} in between are left out"
     lines = [
         f"{question.origin}: {len(users):,} users ({sides}), {contract.outcome} = {words(contract.positive)}"
         f" {users.outcome.mean():.1%}{'' if contract.good else ' (not wanted)'};"
@@ -92,4 +96,7 @@ def _always(question: ExperimentSpec) -> list[str]:
         told.append(f"Not seen by the model: {', '.join(shown[:NAMED])}{'…' * (len(shown) > NAMED)}.")
     if days := contract.days:
         told.append(f"Times are read as numbers: {days}; `tippingpoint score` counts them, MLflow alone does not.")
+    if (shares := validate(Split, question.config["split"], "split")).by == "time":
+        of = f"Test users are those of {shares.test_from} and later; the same users may have been seen before."
+        return [*told, of]
     return [*told, "Test users are a part of the same table: nothing here speaks of a later time or of other users."]

@@ -16,10 +16,11 @@ import yaml
 from rich.console import RenderableType
 
 from tippingpoint.config.settings import VERSION, MeasureSettings
-from tippingpoint.core.errors import InputError
+from tippingpoint.core.errors import InputError, nearest
+from tippingpoint.core.overrides import override
 from tippingpoint.core.run_reference import RunReference
 from tippingpoint.core.strict import Component
-from tippingpoint.data.decisions import checked, read
+from tippingpoint.data.decisions import CAMPAIGN, checked, read
 from tippingpoint.data.outcome import YES, Positive, words
 from tippingpoint.data.source import Source
 from tippingpoint.data.writing import replacing
@@ -28,7 +29,8 @@ from tippingpoint.experiment.promise import Promise, promised
 from tippingpoint.experiment.promise_book import promise_book
 from tippingpoint.measurement import report
 from tippingpoint.measurement.next_experiment import as_evidence, next_round
-from tippingpoint.measurement.outcomes import DecisionsWithOutcomes, OutcomeRule, join
+from tippingpoint.measurement.of_events import outcomes_of_events
+from tippingpoint.measurement.outcomes import DecisionsWithOutcomes, NotKnownError, OutcomeRule, join
 from tippingpoint.measurement.result import Measured, measured
 from tippingpoint.measurement.tracked import FIRST_LOOK, note, noted
 from tippingpoint.reports.progress import progress
@@ -111,8 +113,12 @@ def measure(settings: MeasureSettings) -> MeasureResult:
     """
     with progress(4) as step:
         step("reading decisions")
-        decisions = read(settings.decisions, "decisions", settings.decisions_id)
-        outcomes = read(settings.outcomes, "outcomes", settings.outcomes_id)
+        decisions = _of_campaign(read(settings.decisions, "decisions", settings.decisions_id), settings.campaign)
+        if settings.data is not None:
+            outcomes, settings = outcomes_of_events(settings, decisions)
+        else:
+            assert settings.outcomes is not None
+            outcomes = read(settings.outcomes, "outcomes", settings.outcomes_id)
         client = backend.connect()
         rule, decided = _joined(settings, decisions, outcomes, lambda version: _positive(client, version))
         evidence = None
@@ -172,6 +178,27 @@ def measure_in_memory(
     if unknown := [version for version in decided.versions() if version not in known]:
         raise InputError("decisions", f"{unknown[0]!r} decided, which is not at hand", "Give what tp.score returned.")
     return MeasureResult(decided, _valued(decided, known), [], None)
+
+
+def _of_campaign(decisions: pl.DataFrame, campaign: str | None) -> pl.DataFrame:
+    """The decisions of one campaign.
+
+    Raises
+    ------
+    InputError
+        When there are several and none is named, or there is none of that name.
+    """
+    if CAMPAIGN not in decisions.columns:
+        if campaign:
+            raise InputError("campaign", "is given, and the decisions tell none apart", "Leave it out.")
+        return decisions
+    there = decisions[CAMPAIGN].fill_null("").unique(maintain_order=True).to_list()
+    if campaign is None and len(there) > 1:
+        what = f"not given, and the decisions are of {len(there)}: {', '.join(map(repr, there[:6]))}"
+        raise InputError("campaign", what, f"Type {override('campaign', there[0])}.")
+    if campaign is not None and campaign not in there:
+        raise NotKnownError("campaign", f"there is none called {campaign!r}", nearest(campaign, there, "campaign"))
+    return decisions.filter(pl.col(CAMPAIGN).fill_null("") == (there[0] if campaign is None else campaign))
 
 
 def _joined(

@@ -29,6 +29,10 @@ KNOWN = "__known"
 """When a user became known, in UTC: from then on the outcome stays as it is."""
 
 
+class NotKnownError(InputError):
+    """No user's outcome is known yet, or nobody was decided for."""
+
+
 @dataclass(frozen=True)
 class OutcomeRule:
     """What counts as the outcome of a decision.
@@ -134,7 +138,7 @@ def join(
         some_absent = rule.within is None and not rule.absent_is_zero and len(outcomes) < found.counts.unknown
         remedy = "Type absent=zero if a user without a row has outcome 0." if some_absent else "Wait for the first."
         what = f"no user's outcome is known yet ({found.counts.unknown:,} are not)"
-        raise InputError("outcomes", what, remedy)
+        raise NotKnownError("outcomes", what, remedy)
     return found
 
 

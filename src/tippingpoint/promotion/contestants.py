@@ -165,6 +165,10 @@ def champion_scores(
 def _unseen(model: LoadedModel, champion: Contestant, users: Users) -> str:
     """Why the champion may have been fitted on these test users; '' where it cannot."""
     theirs, id_ = champion.model, users.contract.user_id
+    own, other = (validate(Split, of.config["split"], "split") for of in (model, theirs))
+    if own.test_from and other.test_from and other.test_from <= own.test_from:  # all it learnt from is older
+        check_columns("the champion", theirs, users)
+        return ""
     if model.config["split"] != theirs.config["split"]:
         return "the champion's run split users otherwise, so that it may have learnt from these"
     if theirs.data_digest != users.digest:

@@ -49,6 +49,10 @@ PREDICTIONS = "predictions"
 """The table of a database whose URL names none."""
 
 
+class NobodyError(RefusedError):
+    """Of the users of raw events nobody came to their cut-off on that day."""
+
+
 @dataclass(frozen=True, repr=False)
 class ScoreResult(Result):
     """What was decided, what diagnostics found, and the run that says so, if it was logged."""
@@ -151,6 +155,10 @@ def _places(settings: ScoreSettings) -> tuple[Input, str]:
     if settings.to is None:
         raise InputError("to", "not given", "Type to=decisions.parquet (or .csv, .csv.gz, a database's URL).")
     to = settings.to
+    if settings.campaign and "://" not in to:
+        raise InputError(
+            "campaign", "is a column of a database's table", "Type to=duckdb:///app.duckdb, or leave it out."
+        )
     if settings.parts:
         if settings.only:
             raise InputError("parts", "a list that is best first has no parts", "Drop parts or only.")
@@ -310,7 +318,8 @@ def _write(settings: ScoreSettings, batch: Batch, source: Input, to: str, progre
                 file.add(best_first(kept, batch.user_id, batch.decider.deployment))
         if "://" in to:
             url, table = database.table_of(to)
-            upsert(url, table or PREDICTIONS, path, batch.user_id)
+            question = batch.decider.deployment.question
+            upsert(url, table or PREDICTIONS, path, batch.user_id, question, settings.campaign)
     return Written(tally, batch.scored_at, None if aside is None else str(aside))
 
 
@@ -349,6 +358,8 @@ def _refuse_broken(settings: ScoreSettings, source: Input, tally: Tally, aside: 
     """Refuse where too many rows break the contract."""
     if tally.quarantined <= settings.quarantine_share * tally.rows and tally.decided:
         return
+    if not tally.rows and isinstance(source, OfEvents):
+        raise NobodyError("as_of", f"{source.origin} nobody is to be decided for", "Nothing was written.")
     worst = "; ".join(f"{reason}: {n:,}" for reason, n in list(tally.worst().items())[:3])
     raise RefusedError(
         "input",

@@ -1,4 +1,4 @@
-"""Decisions in a table of a database: one row a user and day, in one transaction."""
+"""Decisions in a table of a database: one row a user, day, question and campaign, in one transaction."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,9 +13,10 @@ from tippingpoint.core import stopping
 from tippingpoint.core.errors import InputError, OutsideError, TippingpointError
 from tippingpoint.data import database
 from tippingpoint.data.database import quoted, quoted_table
+from tippingpoint.data.decisions import CAMPAIGN
 
-DAY = "scored_on"
-"""The column that, with the id, tells rows apart."""
+DAY, QUESTION = "scored_on", "question"
+"""The columns that, with the id, tell rows apart; tables that an earlier release made have the first only."""
 TYPES = {pl.String: "text", pl.Float64: "double precision", pl.Boolean: "boolean", pl.Date: "date"}
 CHUNK = 100_000
 NOTHING = "Nothing was written."
@@ -25,8 +26,8 @@ SOMETIMES = ("explored", "policy_action", "logging_probability", "reason_")
 """How columns begin that only some jobs write."""
 
 
-def upsert(url: str, table: str, decisions: Path, user_id: str) -> int:
-    """Put the decisions of a Parquet file into a table, in the place of those of the same users and day.
+def upsert(url: str, table: str, decisions: Path, user_id: str, question: str, campaign: str = "") -> int:
+    """Put the decisions of a Parquet file into a table, in the place of those of the same users, day and campaign.
 
     The table is made where there is none; columns that only some jobs write are added to it.
 
@@ -34,6 +35,8 @@ def upsert(url: str, table: str, decisions: Path, user_id: str) -> int:
     ----------
     user_id
         Name of the id column.
+    question, campaign
+        What is decided, and what for: decisions of two do not replace each other.
 
     Returns
     -------
@@ -50,10 +53,11 @@ def upsert(url: str, table: str, decisions: Path, user_id: str) -> int:
     where = f"to={database.shown(url)}"
     if table.rpartition(".")[2].lower() == BLOCK:
         raise InputError(where, f"{table} is what the rows under way are called", "Name another: ?table=…")
-    frame = pl.scan_parquet(decisions).with_columns(pl.col("scored_at").dt.date().alias(DAY))
+    own = {QUESTION: pl.lit(question), CAMPAIGN: pl.lit(campaign)}
+    frame = pl.scan_parquet(decisions).with_columns(pl.col("scored_at").dt.date().alias(DAY), **own)
     schema = dict(frame.collect_schema())
     columns = {name: TYPES.get(type_.base_type(), "timestamp with time zone") for name, type_ in schema.items()}
-    keys = (user_id, DAY)
+    keys = (user_id, DAY, QUESTION, CAMPAIGN)
     write = _duckdb if database.kind(url) == "duckdb" else _postgresql
     try:
         return write(url, table, columns, keys, frame)
@@ -63,7 +67,7 @@ def upsert(url: str, table: str, decisions: Path, user_id: str) -> int:
         raise OutsideError(where, f"cannot be written ({error.strerror})", NOTHING) from error
 
 
-def _duckdb(url: str, table: str, columns: dict[str, str], keys: tuple[str, str], frame: pl.LazyFrame) -> int:
+def _duckdb(url: str, table: str, columns: dict[str, str], keys: tuple[str, ...], frame: pl.LazyFrame) -> int:
     path = urlsplit(url).path.removeprefix("/")
     if path in ("", ":memory:"):
         raise InputError("to", "a database in memory is gone with the job", "Type to=duckdb:///predictions.duckdb.")
@@ -79,6 +83,7 @@ def _duckdb(url: str, table: str, columns: dict[str, str], keys: tuple[str, str]
             else None
         )
         there = None if found is None else [str(column[0]) for column in found]
+        columns, keys, frame = _of_table(table, columns, keys, frame, there)
         for statement in _made(table, columns, keys, there):
             connection.execute(statement)
         rows = 0
@@ -108,7 +113,7 @@ def _has(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
     return connection.execute(query, [name, schema or None]).fetchone() is not None
 
 
-def _postgresql(url: str, table: str, columns: dict[str, str], keys: tuple[str, str], frame: pl.LazyFrame) -> int:
+def _postgresql(url: str, table: str, columns: dict[str, str], keys: tuple[str, ...], frame: pl.LazyFrame) -> int:
     with (
         _postgresql_errors(url, table) as psycopg,
         psycopg.connect(
@@ -122,6 +127,7 @@ def _postgresql(url: str, table: str, columns: dict[str, str], keys: tuple[str, 
         if server.execute("select to_regclass(%s)", [quoted_table(table)]).fetchone()[0] is not None:
             cursor = server.execute(f"select * from {quoted_table(table)} limit 0".encode())
             there = [column.name for column in cursor.description]
+        columns, keys, frame = _of_table(table, columns, keys, frame, there)
         for statement in _made(table, columns, keys, there):
             server.execute(statement.encode())
         listed = ", ".join(f"{quoted(name)} {type_}" for name, type_ in columns.items())
@@ -137,7 +143,26 @@ def _postgresql(url: str, table: str, columns: dict[str, str], keys: tuple[str, 
         return rows
 
 
-def _made(table: str, columns: dict[str, str], keys: tuple[str, str], there: list[str] | None) -> Iterator[str]:
+def _of_table(
+    table: str, columns: dict[str, str], keys: tuple[str, ...], frame: pl.LazyFrame, there: list[str] | None
+) -> tuple[dict[str, str], tuple[str, ...], pl.LazyFrame]:
+    """Columns, key and rows as a table takes them: one made before questions and campaigns were told apart has neither.
+
+    Raises
+    ------
+    InputError
+        When such a table cannot hold the campaign.
+    """
+    if there is None or QUESTION in there or keys[0] not in there:
+        return columns, keys, frame
+    if frame.select(pl.col(CAMPAIGN).first()).collect().item():
+        what = f"{table} was made by an earlier release, and tells no campaigns apart"
+        raise InputError("to", what, "Name another: ?table=…")
+    kept = {name: type_ for name, type_ in columns.items() if name not in (QUESTION, CAMPAIGN)}
+    return kept, keys[:2], frame.select(list(kept))
+
+
+def _made(table: str, columns: dict[str, str], keys: tuple[str, ...], there: list[str] | None) -> Iterator[str]:
     """What makes the table hold these columns."""
     if there is None:
         listed = [f"{quoted(name)} {type_}{' not null' if name in keys else ''}" for name, type_ in columns.items()]
@@ -151,7 +176,7 @@ def _made(table: str, columns: dict[str, str], keys: tuple[str, str], there: lis
             yield f"alter table {quoted_table(table)} add column {quoted(name)} {type_}"
 
 
-def _upserted(table: str, columns: list[str], keys: tuple[str, str], there: list[str]) -> str:
+def _upserted(table: str, columns: list[str], keys: tuple[str, ...], there: list[str]) -> str:
     """What of a row that is there already an earlier job said, and this one does not, is nothing now."""
     names, key = ", ".join(map(quoted, columns)), ", ".join(map(quoted, keys))
     updates = [f"{quoted(name)} = excluded.{quoted(name)}" for name in columns if name not in keys]

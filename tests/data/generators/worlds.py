@@ -60,7 +60,7 @@ def scored(name: str, kind: str) -> np.ndarray:
 @cache
 def fitted(name: str) -> dict[str, Model]:
     """Each family with its defaults on the world's own number of users, split as configured."""
-    parts = split(built(name).load(), Split.model_validate(node("config")["split"]))
+    parts = split(built(name).load(), Split())
     families = {f: Component.model_validate(node(f"model/{f}")[f]).build(Family, "model") for f in FAMILIES}
     return {f: fit(family, parts.train, parts.validation, seed=0) for f, family in families.items()}
 

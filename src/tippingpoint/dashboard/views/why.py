@@ -95,7 +95,7 @@ def _one(row: int) -> None:
         moves = []
         for code, segment in enumerate(about.policy.segments):
             if segment != decided["segment"]:
-                move = what_moves(model, features, background, about.policy.segment, code)
+                move = what_moves(model, features, background, about.policy.assign, code)
                 moves.append({"to": segment, "if": str(move) if move else "no value tried of a single column does"})
         frame(pl.DataFrame(moves), hide_index=True)
         st.caption(CAVEAT)

@@ -9,7 +9,8 @@ import polars as pl
 
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.core.overrides import override
-from tippingpoint.data.events.features import DAY, Definition, Engine, Moment, query
+from tippingpoint.data.events.features import Definition, Engine, Moment, query
+from tippingpoint.data.events.snapshots import DAY
 from tippingpoint.data.events.sql import ANSWER, DAYS, NAMES, SPAN
 
 SETTLED = 3_600
@@ -115,7 +116,7 @@ def _refuse_lacking(logs: list[_Log], definition: Definition, moment: Moment) ->
 
 def _refuse_gap(logs: list[_Log], definition: Definition, moment: Moment) -> None:
     """Refuse a day without events among those that features count, where a mean day is busy."""
-    from_ = (moment.at - moment.reached - definition.window_days * DAY) // DAY + 1
+    from_ = (moment.at - moment.reached - definition.reach * DAY) // DAY + 1
     days: Counter[int] = Counter()
     for log in logs:
         days.update(log.days)

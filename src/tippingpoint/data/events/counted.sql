@@ -14,4 +14,4 @@ quality AS (
     payment_events AS _payment_events, payment_duplicates AS _payment_duplicates,
     payment_orphans AS _payment_orphans
   FROM product, payment)
-SELECT * FROM quality LEFT JOIN answer ON TRUE ORDER BY user_id COLLATE "C"
+SELECT * FROM quality LEFT JOIN answer ON TRUE ORDER BY user_id COLLATE "C", cut_off

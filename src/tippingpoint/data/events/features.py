@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, Protocol
 
@@ -11,14 +12,18 @@ from pydantic import Field, field_validator
 
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.strict import StrictModel
+from tippingpoint.data.events import snapshots as by_date
+from tippingpoint.data.events.snapshots import DAY, LONGEST, Snapshots
 from tippingpoint.data.events.sql import (
     ANSWER,
     COUNTED,
     DUE,
     EXPOSURES,
+    HAPPENED,
     LAST_EVENT,
     REACHED,
     SIGNED_UP,
+    SPAN_OF_ALL,
     SQL,
     STILL,
     SUBSCRIBED,
@@ -27,8 +32,6 @@ from tippingpoint.data.users import Column, FeatureSchema, Users
 
 Outcome = Literal["conversion", "churn"]
 NOBODY = "no user has both a whole window and a whole horizon in the log"
-DAY = 86_400
-"""Seconds."""
 LINKS = {"distinct_id": "an id", "$insert_id": "an id", "time": "a time", "customer": "an id"}
 """Columns of events that no model sees: they only link them to users."""
 
@@ -76,9 +79,12 @@ class Definition:
         Days from the start of the clock to the cut-off, and from the cut-off to the end of the horizon.
     vocabulary
         Names of the product events.
-    until
-        Epoch second up to which the log is complete: users whose horizon ends later are left out, as their
-        outcome is not known yet. None: up to the last event.
+    since, until
+        Epoch second from which, and up to which the log is complete: users whose horizon ends later are left out, as
+        their outcome is not known yet. None: the first and the last event.
+    snapshots
+        `first`: a user is seen once, at their cut-off; else at every date on which they are at risk: for conversion
+        without a subscription, for churn with one. Features are of the days before the date then, not of a window.
     """
 
     outcome: Outcome
@@ -86,16 +92,29 @@ class Definition:
     horizon_days: int
     vocabulary: Vocabulary
     until: int | None = None
+    since: int | None = None
+    snapshots: Snapshots = "first"
+
+    @property
+    def at_dates(self) -> bool:
+        """Whether users are seen at dates, not once each."""
+        return self.snapshots != "first"
+
+    @property
+    def reach(self) -> int:
+        """Days before a cut-off in which features count events."""
+        return LONGEST if self.at_dates else self.window_days
 
     @property
     def made_by(self) -> dict[str, Any]:
         """What features of the same name can differ in: these keys of the config, and the SQL, as its digest."""
         vocabulary = self.vocabulary
+        of_window = {"snapshots": "by date"} if self.at_dates else {"window_days": self.window_days}
         return {
             "outcome": self.outcome,
-            "window_days": self.window_days,
+            **of_window,
             "vocabulary": {"sign_up": vocabulary.sign_up, "counted": dict(vocabulary.counted)},
-            "sql": hashlib.sha256(SQL.encode()).hexdigest()[:16],
+            "sql": hashlib.sha256((by_date.SQL if self.at_dates else SQL).encode()).hexdigest()[:16],
         }
 
     @property
@@ -104,7 +123,9 @@ class Definition:
         counted = list(self.vocabulary.counted)
         names = [*counted, *(f"{c}_per_sign_in" for c in counted[1:])]
         names += ["active_days", "playback_hours", "hours_since_last_event", "trend"]
-        if self.outcome == "conversion":
+        if self.at_dates:
+            names = by_date.names(counted)
+        elif self.outcome == "conversion":
             names += ["is_customer", "invoices_failed"]
         else:
             names += [
@@ -171,16 +192,40 @@ def users(engine: Engine, definition: Definition) -> tuple[pl.DataFrame, Quality
     Returns
     -------
     polars.DataFrame
-        Sorted by `user_id`: the contract's columns, `outcome` (0/1), `variant` (null where none was logged).
+        Sorted by `user_id`: the contract's columns, `cut_off` (epoch second), `outcome` (0/1), `variant` (null where
+        none was logged).
     Quality
         How well the events fit together.
+
+    Raises
+    ------
+    InputError
+        When the log has no date whose outcomes are due.
     """
-    text, parameters = query(definition, COUNTED)
+    text, parameters = _at_settled_dates(engine, definition) if definition.at_dates else query(definition, COUNTED)
     table = engine.frame(text, parameters)
     counts = {name.removeprefix("_"): table[name][0] for name in table.columns if name.startswith("_")}
-    quality = Quality(**counts, product_duplicates=int(table["repeats"].sum()))
+    repeats = table["repeats"].head(1) if definition.at_dates else table["repeats"]
+    quality = Quality(**counts, product_duplicates=int(repeats.sum()))
     # Where there is no user, the counts still stand in a row.
     return table.filter(pl.col("user_id").is_not_null()).drop("repeats", *(f"_{name}" for name in counts)), quality
+
+
+def _at_settled_dates(engine: Engine, definition: Definition) -> tuple[str, dict[str, Any]]:
+    """The SQL of all dates whose outcomes are due, with the counts of `Quality`, and its parameters."""
+    first, last = engine.frame(SPAN_OF_ALL, {}).row(0)
+    if first is None:
+        raise InputError("data", "the log holds no product event", "Check where it is read from.")
+    since = definition.since if definition.since is not None else first
+    until = definition.until if definition.until is not None else last
+    dates = by_date.settled(definition.snapshots, since, until, definition.horizon_days)
+    text, parameters = _at(definition, dates)
+    return text + COUNTED, parameters
+
+
+def _at(definition: Definition, dates: Sequence[int]) -> tuple[str, dict[str, Any]]:
+    vocabulary, churn = definition.vocabulary, definition.outcome == "churn"
+    return by_date.query(vocabulary.counted, churn, definition.horizon_days, vocabulary.sign_up, dates)
 
 
 def as_users(
@@ -204,7 +249,8 @@ def as_users(
     InputError
         When somebody was given an action that is not named.
     """
-    contract = definition.contract
+    contract, ids = definition.contract, table["user_id"]
+    moment = pl.from_epoch(table["cut_off"].cast(pl.Int64), "s")
     numbers = table.select(pl.col(contract.names("number")).cast(pl.Float64)).to_pandas()
     for name in contract.names("category"):
         numbers[name] = table[name].to_pandas().astype("str")
@@ -214,10 +260,15 @@ def as_users(
         if unknown := set(table["variant"].unique()) - set(codes):
             raise InputError("data.logging", f"users were given {sorted(map(str, unknown))}", "Name their chances.")
         parts["action"] = table["variant"].replace_strict(codes, return_dtype=pl.Int64).to_numpy()
+    if definition.at_dates:
+        parts["group"] = ids.to_numpy().astype(object)
+        ids = ids + " " + moment.dt.strftime("%Y-%m-%d")
     return Users(
         features=numbers,
         outcome=table["outcome"].cast(pl.Int64).to_numpy(),
-        user_id=table["user_id"].to_numpy().astype(object),
+        user_id=ids.to_numpy().astype(object),
+        moment=moment.to_numpy(),
+        horizon_days=definition.horizon_days,
         contract=replace(contract, dropped=LINKS, log=str(quality)),
         actions=actions or ("none",),
         **parts,
@@ -250,6 +301,10 @@ def query(definition: Definition, ending: str = ANSWER, moment: Moment | None = 
     moment
         Whom to give; None: all whose horizon is over.
     """
+    if definition.at_dates:
+        assert moment is not None, "dates are told by the log"
+        text, given = _at(definition, [moment.at])
+        return text + ending, given
     vocabulary, window = definition.vocabulary, definition.window_days * DAY
     counted = list(vocabulary.counted)
     sign_in = counted[0]
@@ -259,7 +314,7 @@ def query(definition: Definition, ending: str = ANSWER, moment: Moment | None = 
         "window_seconds": window,
         "half_seconds": window // 2,
         "horizon_seconds": definition.horizon_days * DAY,
-        "happened": "customer.subscription.deleted" if churn else "customer.subscription.created",
+        "happened": HAPPENED[definition.outcome],
         **{f"event_{name}": event for name, event in vocabulary.counted.items()},
     }
     exposed = vocabulary.exposure is not None and moment is None

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from tippingpoint.data.events.features import DAY, Definition, Engine
+from tippingpoint.data.events.features import Definition, Engine
+from tippingpoint.data.events.snapshots import DAY
 from tippingpoint.data.events.sql import LAST_EVENT, OWNERS, SIGNED_UP, SUBSCRIBED
 
 PAYING = ("Customer created", "Subscription started", "Invoice paid")

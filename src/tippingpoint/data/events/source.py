@@ -15,9 +15,10 @@ from tippingpoint.data.database import connect, memory, shown
 from tippingpoint.data.events import features
 from tippingpoint.data.events.as_of import users_as_of
 from tippingpoint.data.events.exports import Properties
-from tippingpoint.data.events.features import DAY, Definition, Engine, Moment, Outcome, Vocabulary
+from tippingpoint.data.events.features import Definition, Engine, Moment, Outcome, Vocabulary
 from tippingpoint.data.events.mapping import EventColumns, PaymentColumns, read_payments, read_product
 from tippingpoint.data.events.mixpanel import read_mixpanel
+from tippingpoint.data.events.snapshots import DAY, Snapshots, epoch
 from tippingpoint.data.events.stripe import read_stripe
 from tippingpoint.data.source import Source
 from tippingpoint.data.users import Users
@@ -32,6 +33,9 @@ class EventSource(Source):
     """Days from sign-up (churn: from the start of the subscription) to the cut-off: features see no more."""
     horizon_days: int = Field(default=30, ge=1, le=365)
     """Days from the cut-off in which the outcome counts."""
+    snapshots: Snapshots = "first"
+    """first: each user once, after their window; every:7d, or a list of days: everyone at risk on each of these days,
+    with features of the 1, 7 and 28 days before. A user's rows are a group."""
 
     @property
     def question(self) -> str:
@@ -53,13 +57,17 @@ class EventSource(Source):
     def as_of(self, day: date, days: int = 1) -> pl.DataFrame:
         """Return `user_id`, `cut_off` (UTC) and the features of who came to their cut-off in so many days before a day.
 
+        Of snapshots at dates it is everyone who is at risk at the day.
+
         Raises
         ------
         InputError
             When the day lies before the log, or the log lacks a part that features are made of.
         """
-        at = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
-        return users_as_of(self.engines(), self.definition, Moment(at, days * DAY))
+        if self.definition.at_dates and days != 1:
+            what = "by date, everyone at risk on the day is given, however long they are"
+            raise InputError("days", what, "Leave days out.")
+        return users_as_of(self.engines(), self.definition, Moment(epoch(day), days * DAY))
 
 
 class Events(EventSource):
@@ -98,6 +106,11 @@ class Events(EventSource):
             )
         if self.vocabulary.exposure is None and self.logging is not None:
             raise ValueError("logging needs vocabulary.exposure, the event that says which action was given")
+        if self.vocabulary.exposure is not None and self.snapshots != "first":
+            raise ValueError(
+                "vocabulary.exposure says what was done once, and snapshots see users more often. Type"
+                " data.vocabulary.exposure=null, or data.snapshots=first."
+            )
         return self
 
     @property
@@ -110,7 +123,9 @@ class Events(EventSource):
     @property
     def definition(self) -> Definition:
         """What is asked of the events."""
-        return Definition(self.outcome, self.window_days, self.horizon_days, self.vocabulary, self.until)
+        return Definition(
+            self.outcome, self.window_days, self.horizon_days, self.vocabulary, self.until, snapshots=self.snapshots
+        )
 
     def load(self) -> Users:
         for engine in self.engines():

@@ -9,14 +9,15 @@ that here are one.
 from pathlib import Path
 
 
-def _read(name: str) -> str:
+def read(name: str) -> str:
+    """The text of a file of SQL, from a new line on."""
     return "\n" + (Path(__file__).parent / f"{name}.sql").read_text(encoding="utf-8").rstrip("\n")
 
 
 # LEAST(time, received) is when an event happened: a clock that runs ahead is set back to when the event was
 # received. (One that runs behind cannot be told from an event that came late.) COALESCE(received, time) is since when
 # it is known: what comes late may date back, but is not seen at a cut-off before it came.
-OWNERS = _read("owners")
+OWNERS = read("owners")
 SIGNED_UP = "SELECT user_id, signed_up AS anchor FROM signups"
 SUBSCRIBED = """SELECT user_id, MIN(created) AS anchor FROM payments
   WHERE type = 'customer.subscription.created' AND since <= created GROUP BY user_id"""
@@ -31,16 +32,19 @@ STILL = """
 """...and has not had the outcome since."""
 LAST_EVENT = """(SELECT GREATEST(MAX(LEAST(time, received)),
     (SELECT MAX(created) FROM payment_events)) FROM product_events)"""
-EXPOSURES = _read("exposures")
-SQL = f"WITH{OWNERS},{_read('features')}"
+HAPPENED = {"conversion": "customer.subscription.created", "churn": "customer.subscription.deleted"}
+"""The payment event that an outcome is told by."""
+EXPOSURES = read("exposures")
+SQL = f"WITH{OWNERS},{read('features')}"
 ANSWER = """
-SELECT * FROM answer ORDER BY user_id COLLATE "C"
+SELECT * FROM answer ORDER BY user_id COLLATE "C", cut_off
 """
 
+SPAN_OF_ALL = f"SELECT MIN(LEAST(time, received)) AS first, {LAST_EVENT} AS last FROM product_events"
 SPAN = "SELECT MIN(COALESCE(received, time)) AS first, MAX(COALESCE(received, time)) AS last FROM product_events"
 NAMES = "SELECT DISTINCT event FROM product_events"
 DAYS = """SELECT (LEAST(time, received) - MOD(LEAST(time, received), 86400)) / 86400 AS day, COUNT(*) AS events
 FROM product_events GROUP BY day"""
 
 # Counted in the same statement, for whose an id is is half of the work. Names with _ in front: no feature has one.
-COUNTED = f",{_read('counted')}\n"
+COUNTED = f",{read('counted')}\n"

@@ -105,7 +105,7 @@ class EventLog(EventSource):
     def definition(self) -> Definition:
         """What is asked of the events; everyone is followed to the end, so nobody's horizon is open."""
         until = START + (self.cohort_days + 2 * lives.DAYS + 1) * DAY
-        return Definition(self.outcome, self.window_days, self.horizon_days, VOCABULARY, until)
+        return Definition(self.outcome, self.window_days, self.horizon_days, VOCABULARY, until, START, self.snapshots)
 
     def blocks(self) -> Iterator[Block]:
         """The events in parts of up to PROFILES profiles; memory stays bounded whatever the size."""
@@ -125,6 +125,9 @@ class EventLog(EventSource):
             quality = quality + found
         if not sum(map(len, tables)):
             raise InputError("data", features.NOBODY, "Type data.profiles=12000, or more.")
+        if self.snapshots != "first":  # the truth is of one cut-off a user, and so is what was done
+            users = features.as_users(pl.concat(tables), self.definition, quality, None)
+            return self.valid_users(users, users.table())
         table = pl.concat(tables).join(pl.concat(known), on="user_id", how="left", maintain_order="left")
         parts = {"truth": table["truth"].to_numpy()}
         if self.logging.kind != "confounded":
@@ -133,20 +136,22 @@ class EventLog(EventSource):
         return self.valid_users(users, users.table())
 
     @cached_property
-    def terms(self) -> TableSchema:
+    def terms(self) -> TableSchema | None:
         """The contract that validation uses: the one given, else the log's own with the actions of the config."""
         if self.contract is not None:
             return read_contract(Path(self.contract))
+        if self.snapshots != "first":
+            return None
         return read_contract(shipped(f"{self.origin}_{self.outcome}")).with_actions(list(self.logging.chances))
 
-    def best_auc(self, users: Users) -> float:
+    def best_auc(self, users: Users) -> float | None:
         """The expected ROC AUC of one who knows each whole profile at the cut-off: more than events can tell.
 
         What the messy events alone could tell at best is not known in closed form; no score of them can have more
         than this. Where the chances of the actions are unknown, it is one who knows the action taken as well.
         """
-        assert users.truth is not None
-        assert users.action is not None
+        if users.truth is None or users.action is None:
+            return None
         if users.logging_probability is None:
             return expected_auc(users.truth[np.arange(len(users)), users.action])
         return expected_auc((users.truth * users.logging_probability).sum(axis=1))

@@ -1,0 +1,64 @@
+payments AS (
+  SELECT o.user_id, p.type, p.created, p.amount, GREATEST(c.since, o.since) AS since
+  FROM (SELECT DISTINCT event_id, type, created, customer, amount FROM payment_events) AS p
+  JOIN customers c ON c.customer = p.customer JOIN owners o ON o.id = c.user_id),
+dates AS (SELECT CAST(day AS BIGINT) AS cut_off FROM (VALUES {dates}) AS listed(day)),
+happened AS (  -- each event of a user, and since when it is known to be theirs
+  SELECT o.user_id, e.event, e.insert_id, e.seconds, LEAST(e.time, e.received) AS moment,
+    GREATEST(COALESCE(e.received, e.time), o.since) AS known
+  FROM product_events e JOIN owners o ON o.id = e.distinct_id WHERE e.event IN ({any_counted})),
+once AS (  -- what came again counts as it was received first: what comes later changes nothing
+  SELECT DISTINCT ON (user_id, event, insert_id) user_id, event, seconds, moment, known
+  FROM happened ORDER BY user_id, event, insert_id, known, moment, seconds),
+cells AS (  -- the one pass: a row a user, day of the event and day since which it is known
+  SELECT user_id, moment - MOD(moment, 86400) AS day, known - MOD(known, 86400) AS known_day,
+    {counts},
+    COUNT(*) AS events, SUM(seconds) AS seconds, MAX(moment) AS last_moment
+  FROM once GROUP BY user_id, moment - MOD(moment, 86400), known - MOD(known, 86400)),
+behaviour AS (
+  SELECT d.cut_off, c.user_id, MAX(c.last_moment) AS last_moment,
+    {windows}
+  FROM cells c JOIN dates d ON c.day >= d.cut_off - {longest} AND c.known_day < d.cut_off
+  GROUP BY d.cut_off, c.user_id),
+dated AS (  -- a label may look past the date, a feature may not
+  SELECT d.cut_off, p.user_id, p.type, p.created, p.amount,
+    p.created < d.cut_off AND p.since < d.cut_off AS known,
+    p.created >= d.cut_off AND p.created < d.cut_off + $horizon_seconds AS due
+  FROM payments p CROSS JOIN dates d),
+money AS (
+  SELECT cut_off, user_id,
+    COUNT(*) FILTER (WHERE due AND type = $happened) AS labels,
+    COUNT(*) FILTER (WHERE known AND type = 'customer.subscription.created') AS subscriptions,
+    MAX(created) FILTER (WHERE known AND type = 'customer.subscription.created') AS began,
+    MAX(created) FILTER (WHERE known AND type = 'customer.subscription.deleted') AS ended,
+    COUNT(*) FILTER (WHERE known AND type = 'customer.created') AS customers,
+    COUNT(*) FILTER (WHERE known AND type = 'invoice.paid') AS invoices_paid,
+    COUNT(*) FILTER (WHERE known AND type = 'invoice.payment_failed') AS invoices_failed,
+    SUM(amount) FILTER (WHERE known AND type = 'invoice.paid') AS cents_paid,
+    SUM(amount) FILTER (WHERE known AND type = 'charge.refunded') AS cents_refunded,
+    MAX(created) FILTER (WHERE known AND type = 'customer.subscription.paused') AS paused_at,
+    MAX(created) FILTER (WHERE known AND type = 'customer.subscription.resumed') AS resumed_at
+  FROM dated GROUP BY cut_off, user_id),
+answer AS (
+SELECT u.user_id, d.cut_off, CAST(NULL AS TEXT) AS variant,
+  CASE WHEN COALESCE(m.labels, 0) > 0 THEN 1 ELSE 0 END AS outcome,
+  {counted},
+  {shares},
+  {steady},
+  CAST(d.cut_off - b.last_moment AS DOUBLE PRECISION) / 3600 AS hours_since_last_event,
+  CASE WHEN COALESCE(m.customers, 0) > 0 THEN 1 ELSE 0 END AS is_customer,
+  CAST(d.cut_off - u.signed_up AS DOUBLE PRECISION) / 86400 AS days_since_sign_up,
+  CAST(d.cut_off - m.began AS DOUBLE PRECISION) / 86400 AS days_since_subscribed,
+  COALESCE(m.subscriptions, 0) AS subscriptions,
+  COALESCE(m.invoices_paid, 0) AS invoices_paid,
+  COALESCE(m.invoices_failed, 0) AS invoices_failed,
+  CAST(COALESCE(m.cents_paid, 0) AS BIGINT) AS cents_paid,
+  CAST(COALESCE(m.cents_refunded, 0) AS BIGINT) AS cents_refunded,
+  CASE WHEN m.paused_at > COALESCE(m.resumed_at, 0) THEN 1 ELSE 0 END AS paused,
+  u.platform, u.country,
+  (SELECT COUNT(*) FROM happened) - (SELECT COUNT(*) FROM once) AS repeats
+FROM dates d JOIN signups u ON u.since < d.cut_off
+LEFT JOIN links l ON l.alias = u.user_id AND l.since < d.cut_off
+LEFT JOIN behaviour b ON b.user_id = u.user_id AND b.cut_off = d.cut_off
+LEFT JOIN money m ON m.user_id = u.user_id AND m.cut_off = d.cut_off
+WHERE l.alias IS NULL AND {at_risk})

@@ -1,0 +1,184 @@
+"""Days on raw events: each is done once, and is the same whatever killed it, and whenever it was typed."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+
+import duckdb
+import mlflow
+import numpy as np
+import pytest
+
+from tests.conftest import Once, working_in
+from tests.daily.days import TABLE, decisions, pages, prepared, settings, typed
+from tippingpoint.config.compose import compose
+from tippingpoint.config.settings import DailySettings
+from tippingpoint.core.errors import InputError, OutsideError
+from tippingpoint.daily import job, steps
+from tippingpoint.daily.page import Step, find_page
+from tippingpoint.tracking import backend
+
+FIRST, LAST = "2025-02-10", "2025-02-14"
+ALL = (f"since={FIRST}", f"as_of={LAST}", "campaign=once")
+
+
+class KilledError(BaseException):
+    """A process that is gone."""
+
+
+@pytest.fixture(scope="module")
+def folder(once: Once, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The log, the store and ten days typed once, in a folder that is worked in."""
+
+    def make(at: Path) -> None:
+        prepared(at)
+        typed(at, *ALL)
+
+    made = once("ten_days", make)[1]
+    with working_in(made):
+        yield made
+
+
+def test_days_decide_and_measure_and_stand_on_a_page_each(folder: Path) -> None:
+    there, rows = pages("once"), decisions("once")
+    assert sorted(there) == [f"2025-02-{day}" for day in range(10, 15)]
+    assert {status for _, _, status in there.values()} == {"FINISHED"}
+    for day, (_, metrics, _) in there.items():
+        of = rows.filter(rows["scored_on"] == date.fromisoformat(day))
+        assert len(of) == metrics["rows/decided"] > 3
+    assert "measured/conversion/1/users" not in there[FIRST][1]  # nobody's horizon was over
+    assert there[LAST][1]["measured/conversion/1/users"] == len(rows.filter(rows["scored_on"] <= date(2025, 2, 12)))
+    assert rows["user_id"].n_unique() == len(rows)
+
+
+def test_typed_again_it_changes_nothing(folder: Path) -> None:
+    before, rows, runs = pages("once"), decisions("once"), _runs()
+    found = typed(folder, *ALL)
+    assert all(of.before == {"decide", "measure"} for of in found.days)
+    assert pages("once") == before
+    assert decisions("once").equals(rows)
+    assert _runs() == runs
+
+
+def test_killed_between_any_two_writes_and_backfilled_it_is_the_same(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of these moments kills the process once; the last day is typed when all before it are there."""
+    moments = [(steps, "decide", 1), (job, "finish", 0), (job, "finish", 1), (job, "adopt", 0), (job, "_described", 0)]
+    days = [10, 11, 13, 12, 14]  # the 12th was forgotten
+    words = ("campaign=killed",)
+    for moment, day in zip(moments, days, strict=True):
+        with monkeypatch.context() as patch:
+            _kill(patch, *moment)
+            with pytest.raises(KilledError):
+                typed(folder, f"as_of=2025-02-{day}", *words)
+        typed(folder, f"as_of=2025-02-{day}", *words)
+    assert decisions("killed").equals(decisions("once"))
+    mine, once = pages("killed"), pages("once")
+    until = {"2025-02-10", "2025-02-11", LAST}  # of days between, the 12th was not there yet
+    assert {day: mine[day] for day in until} == {day: once[day] for day in until}
+    assert {day: mine[day][1]["rows/decided"] for day in mine} == {day: once[day][1]["rows/decided"] for day in once}
+
+
+def _kill(patch: pytest.MonkeyPatch, where: object, name: str, after: int) -> None:
+    real = getattr(where, name)
+
+    def gone(*given: object, **named: object) -> None:
+        if after:
+            real(*given, **named)
+        raise KilledError
+
+    patch.setattr(where, name, gone)
+
+
+def _runs() -> int:
+    return len(mlflow.MlflowClient().search_runs(["0", "1"], max_results=5_000))
+
+
+def test_what_asks_for_a_person_is_told_and_told_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = Step("12 users", "TP501 Drift of everything")
+    monkeypatch.setattr(steps, "decide", lambda *_: asked)
+    first = typed(folder, f"as_of={FIRST}", "campaign=drifted")
+    assert first.refused
+    again = typed(folder, f"as_of={FIRST}", "campaign=drifted")
+    assert again.refused
+    assert again.days[0].steps == first.days[0].steps
+    assert "TP501 Drift of everything" in mlflow.get_run(first.days[0].run_id).data.tags["mlflow.note.content"]
+
+
+def test_a_day_that_somebody_is_at_is_left_alone(folder: Path) -> None:
+    client = backend.connect()
+    key = '["conversion", "busy", "2025-02-10"]'
+    run = client.create_run("0", tags={"tippingpoint.day": key, "tippingpoint.job": "daily"})
+    with pytest.raises(OutsideError, match="another process is at conversion busy 2025-02-10"):
+        find_page(client, key)
+    client.delete_run(run.info.run_id)
+
+
+def test_steps_are_plain_functions_that_an_orchestrator_may_call(folder: Path) -> None:
+    asked, day = settings(folder, f"as_of={LAST}", "campaign=by_hand"), date.fromisoformat(LAST)
+    one, other = (steps.decide(asked, day, "models:/conversion/1") for _ in range(2))
+    assert one == other
+    assert len(decisions("by_hand")) == one.figures["rows/decided"]
+    assert steps.look_back(asked, day)[0].said == steps.NOT_YET
+    with duckdb.connect("app.duckdb") as connection:
+        connection.execute("delete from predictions where campaign = 'by_hand'")
+
+
+@pytest.mark.parametrize(
+    ("words", "where"),
+    [
+        (["as_of=2024-06-01"], "as_of"),
+        (["as_of=2199-06-01"], "as_of"),
+        ([], "as_of"),
+        (["as_of=2025-09-01"], "data"),
+        ([f"as_of={FIRST}", "predictions=table.csv"], "predictions"),
+        ([f"as_of={FIRST}", "predictions=null"], "predictions"),
+        ([f"as_of={FIRST}", "champion=models:/nobody/1", "campaign=other"], "model"),
+        ([f"as_of={FIRST}", "data.window_days=5", "campaign=other"], "data.window_days"),
+    ],
+)
+def test_what_no_day_can_be_done_with_is_refused_and_leaves_no_page(words: list[str], where: str, folder: Path) -> None:
+    before = _runs()
+    with pytest.raises(InputError) as refused:
+        typed(folder, *words)
+    assert refused.value.where == where
+    assert _runs() == before
+
+
+def test_settings_that_contradict_each_other_are_refused() -> None:
+    for words in (["since=2025-03-01"], ["since=2025-03-02", "as_of=2025-03-01"], ["as_of=2025-03-01", "test_days=7"]):
+        with pytest.raises(InputError):
+            DailySettings.from_config(compose("daily", ["data.url=duckdb:///log.duckdb", *words]))
+    words = ["data=event_log", "retrain=compare", "as_of=2025-03-01", f"predictions='{TABLE}'"]
+    with pytest.raises(InputError, match="days to come"):
+        steps.refuse_what_no_day_can(DailySettings.from_config(compose("daily", words)))
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1_500)
+def test_thirty_days_killed_at_random_are_those_typed_once(folder: Path) -> None:
+    """Real kills, of processes, at moments that a generator draws; one day is backfilled."""
+    rng, days = np.random.default_rng(7), [date(2025, 2, 10) + timedelta(days=k) for k in range(30)]
+    typed(folder, f"since={days[0]}", f"as_of={days[-1]}", "campaign=soaked")
+    skipped = days[int(rng.integers(5, 25))]
+    for day in [*(d for d in days[:-1] if d != skipped), skipped, days[-1]]:
+        for _ in range(3):
+            command = [sys.executable, "-m", "tests.daily.one_day", str(folder), str(day)]
+            process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+            try:
+                process.wait(timeout=5 + 8 * rng.random())
+                break
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        typed(folder, f"as_of={day}", "campaign=kills")
+    assert decisions("kills").equals(decisions("soaked"))
+    mine, once = pages("kills"), pages("soaked")
+    assert mine[str(days[-1])] == once[str(days[-1])]
+    assert {day: of[1]["rows/decided"] for day, of in mine.items()} == {
+        d: of[1]["rows/decided"] for d, of in once.items()
+    }
