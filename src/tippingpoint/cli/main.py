@@ -150,8 +150,8 @@ The users of raw events as of a day, with the features a model reads, as a file.
   days=7                                             who came to their cut-off in the week before, not the day
 """,
     "daily": """\
-A day on raw events, for cron, Airflow or make: decisions of the champion into a table, then what earlier ones brought.
-Typed again it does only what is left. Exit code 1 where a person is asked to look: drift, less than promised, the gate.
+A day on raw events: decisions of the champion into a table, then what earlier ones brought; for cron or make.
+Typed again it does what is left. Exit code 1 asks for a person: drift, less than promised, the gate said no.
 
   data=events data.product=… data.payments=… as_of=2026-03-05
   predictions='duckdb:///app.duckdb?table=predictions' campaign=spring holdout=0.1
