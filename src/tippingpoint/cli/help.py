@@ -240,8 +240,8 @@ ABOUT = {
         "how_to/databases_and_events.md",
     ),
     "daily": Help(
-        "A day on raw events, for cron, Airflow or make: decisions of the champion into a table, then what earlier ones"
-        " brought. Typed again it does only what is left; exit code 1 where a person is asked to look.",
+        "A day on raw events, for cron or make: decisions of the champion, then what earlier ones brought. Typed again"
+        " it does what is left. Exit code 1 asks for a person: drift, less than promised, the gate said no.",
         (
             ("data=events data.product=… data.payments=…", "the log; as_of=2026-03-05: the day"),
             ("predictions='duckdb:///app.duckdb?table=predictions'", "where decisions go, and are read back"),
