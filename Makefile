@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 PURE := src/tippingpoint/data/*,src/tippingpoint/models/*,src/tippingpoint/policies/*,src/tippingpoint/offpolicy/*,src/tippingpoint/evaluation/*,src/tippingpoint/explanation/*,src/tippingpoint/decisions/*,src/tippingpoint/economics.py
-.PHONY: help run test slow soak test-all ray spark docs check lint coverage lowest bench lock clean
+.PHONY: help run test slow soak test-all ray spark docs release check lint coverage lowest bench lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -57,6 +57,9 @@ lowest: .venv/lowest.stamp  ## the fast tests and a comparison with the lowest v
 	.venv/lowest/bin/python -m pytest tests/core tests/config tests/data/test_users.py tests/policies tests/offpolicy tests/models $(ARGS)
 	cd .venv/lowest && MLFLOW_TRACKING_URI=sqlite:///lowest.db bin/python -m tippingpoint compare data.users=2000 explain_rows=50
 
+release: .venv/release.stamp  ## wheel and sdist, checked and tried in a clean environment; TAG=yes tags the commit as well
+	.ci/release $(TAG)
+
 check: lint test  ## style and tests; .ci/run is what CI runs
 
 bench: .venv/dev.stamp  ## measurements, as ratios against a peer or a floor of the same run
@@ -71,6 +74,7 @@ lock: .venv/dev.stamp  ## resolve the files in requirements/ again, with hashes 
 	$(LOCK) --universal --generate-hashes --extra dev --extra ray -o requirements/ray.txt
 	$(LOCK) --universal --generate-hashes --extra dev --extra spark -c requirements/dev.txt -o requirements/spark.txt
 	$(LOCK) --universal --generate-hashes --extra dev --extra docs -c requirements/dev.txt -o requirements/docs.txt
+	$(BIN)/uv pip compile --group release --python-version 3.11 --no-header --no-annotate --quiet --universal --generate-hashes -o requirements/release.txt
 	$(LOCK) --resolution lowest-direct --extra dev --upgrade -o requirements/lowest.txt
 
 clean:  ## remove the environment and caches; runs and models stay
@@ -95,6 +99,11 @@ SITE := -c 'import site; print(site.getsitepackages()[0])'
 	$(BIN)/python -m venv .venv/$*
 	echo "import site; site.addsitedir('$$($(BIN)/python $(SITE))')" > "$$(.venv/$*/bin/python $(SITE))/beneath.pth"
 	.venv/$*/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/$*.txt
+	@touch $@
+
+.venv/release.stamp: .venv/bin/python requirements/release.txt
+	$(BIN)/python -m venv .venv/release
+	.venv/release/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/release.txt
 	@touch $@
 
 # Nothing of .venv: other versions are the point.

@@ -25,8 +25,8 @@ from pydantic_core import PydanticUndefined
 
 from tippingpoint.cli.diagnostics import ABOUT as DIAGNOSTICS
 from tippingpoint.cli.diagnostics import FAMILIES, what_to_type
+from tippingpoint.cli.help import ABOUT, WORDS, about
 from tippingpoint.cli.launched_job import JOBS, job_of
-from tippingpoint.cli.main import ABOUT, WORDS
 from tippingpoint.config.compose import config_folder
 from tippingpoint.core.strict import Component
 from tippingpoint.experiment.diagnostics import catalogue
@@ -46,6 +46,8 @@ GROUPS = {
     "tracking": "how runs are filed",
 }
 """The groups of `conf/`, each with what it chooses."""
+WITH_A_KEY = {"compare_runs": "compare runs=[…]", "measure_arms": "measure data=…"}
+"""Jobs that a key of another verb asks for."""
 NAMES = {"int": "whole number", "float": "number", "str": "text", "bool": "true or false", "Any": "anything"}
 BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "min_length": "at least", "max_length": "at most"}
 
@@ -239,6 +241,8 @@ def _sentence(said: str) -> str:
 
 def spelled(verb: str) -> str:
     """Return a verb as it is typed: `policy_lint` is `policy lint`, `describe` is `data describe`."""
+    if verb in WITH_A_KEY:
+        return WITH_A_KEY[verb]
     for first, words in WORDS.items():
         for word in words:
             if verb == (word if first == "data" else f"{first}_{word}"):
@@ -248,15 +252,16 @@ def spelled(verb: str) -> str:
 
 def verb_page(verb: str) -> str:
     """Return the page of a verb: what it does, how it is typed, every key."""
-    typed = "compare runs=[…]" if verb == "compare_runs" else spelled(verb)
+    typed = spelled(verb)
     _, settings = job_of(verb)
     first = files_of(verb)[0]
-    about = comments(first).get("", "")
-    about = about.partition(": ")[2] if about.startswith("`") else about
+    does = comments(first).get("", "")
+    does = does.partition(": ")[2] if does.startswith("`") else does
     word = typed.split()[0]
-    parts = [f"# {typed}\n", _sentence(about) + "\n"]
-    if verb != "compare_runs" and word in ABOUT:
-        parts += ["```text", ABOUT[word].strip(), "```\n"]
+    parts = [f"# {typed}\n", _sentence(does) + "\n"]
+    if verb not in WITH_A_KEY and word in ABOUT:
+        page = ABOUT[word].page
+        parts += ["```text", about(word).rpartition("\n\n")[0], "```\n", f"[How to use it](../../{page}).\n"]
     parts += ["## Keys\n", table(list(keys(settings, said_of(verb))))]
     return "\n".join(parts)
 
@@ -375,7 +380,7 @@ def all_pages() -> dict[str, str]:
     pages = {f"reference/verbs/{verb}.md": verb_page(verb) for verb in JOBS}
     pages |= {f"reference/options/{group}.md": option_page(group) for group in GROUPS}
     pages |= {f"reference/diagnostics/{name}": page for name, page in diagnostic_pages()}
-    verbs = {verb: "compare runs=" if verb == "compare_runs" else spelled(verb) for verb in JOBS}
+    verbs = {verb: spelled(verb) for verb in JOBS}
     pages["reference/verbs/index.md"] = index_of("Verbs", "`tippingpoint VERB [group=name] [key=value] [-m]`", verbs)
     groups = {group: f"{group}: {what}" for group, what in GROUPS.items()}
     pages["reference/options/index.md"] = index_of("Options", "What can be chosen with `GROUP=NAME`.", groups)

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.refusals import Refusal
-from tippingpoint.cli.main import VERBS, WORDS, as_overrides
+from tippingpoint.cli.help import WORDS
+from tippingpoint.cli.main import VERBS, as_overrides
 
 
 def test_alone_it_explains_itself_in_one_screen(call: Callable[..., int], capsys: pytest.CaptureFixture) -> None:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, TypeAdapter
 from tippingpoint.config import settings
 from tippingpoint.config.compose import config_folder
 from tippingpoint.measurement.settings import MeasureArmsSettings
+from tippingpoint.planning.settings import PlanSettings
 
 CONF = config_folder()
 OWN = (
@@ -36,6 +37,7 @@ VERBS = {
     "policy_bind": settings.BindSettings,
     "measure": settings.MeasureSettings,
     "measure_arms": MeasureArmsSettings,
+    "plan": PlanSettings,
     "promote": settings.PromoteSettings,
     "rollback": settings.RollbackSettings,
     "history": settings.HistorySettings,

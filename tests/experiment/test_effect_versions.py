@@ -114,7 +114,7 @@ def test_the_service_answers_effects_money_and_the_action(here) -> None:
     assert list(answer["effects"]) == list(loaded.decider.deployment.actions[1:])
     frame = pd.DataFrame([user]).astype({n: float for n, kind in loaded.decider.columns.items() if kind == "number"})
     decided = loaded.decider.decide(frame)
-    gains = loaded.decider.deployment.gains(decided.found)[0]
+    gains = loaded.decider.deployment.gains(decided.found, frame)[0]
     for k, (action, told) in enumerate(answer["effects"].items(), start=1):
         assert told["effect"] == pytest.approx(effects(decided.found)[0, k], abs=1e-12), action
         assert told["gain"] == pytest.approx(gains[k], abs=1e-9)

@@ -28,7 +28,10 @@ UNUSED = "the issue of certainty: what is asked and not used is said; what is as
 FEW_OUTCOMES = "the issue of certainty: a PR AUC of few outcomes has no interval"
 DECIDED = "the decision stands first"
 SEGMENTS = "the issue of the decision first: what each segment's action brought"
+HELD_OUT = "the issue of planning: score says what its hold-out will tell, and book is kept of promises"
 RECEIVED = "decision: features see what was received before the cut-off"
+BY_SHARE = "the issue of effects: one figure of what acting on a share of users brings"
+GAINS = "decision: what an action is expected to bring goes by who the user is, not by the score"
 ALLOWED: tuple[Allowed, ...] = (
     Allowed(r".*\.views(\[\]|\..*)?", None, "Charts, KIND; the one leaderboard", NATIVE),
     Allowed(r"tune.*\.views\..*", "winners of searches alone", None, NATIVE),
@@ -36,6 +39,9 @@ ALLOWED: tuple[Allowed, ...] = (
     Allowed(r"experiments\..*\[\]", None, "mlflow.sharedViewState.charts-…", NATIVE),
     Allowed(r"sweep_again.*\.metrics\[\]", None, "curve/…, shap_share/…", NATIVE),
     Allowed(r"(describe|explore)_(events|churn)\.answer\..*", None, None, RECEIVED),
+    Allowed(r"promote.*\.promises(\..*)?", None, "told", HELD_OUT),
+    Allowed(r"runs\..*measure.*\.(artifacts|tags)\[\]", None, "tables/promises.json", HELD_OUT),
+    Allowed(r"score.*\.holdout_tells(\..*)?", None, "told", HELD_OUT),
     Allowed(r".*\.decision(\..*)?", None, "word, why, ranking, what to type next", DECIDED),
     Allowed(r"(?s).*", "cannot tell", "inconclusive", ISSUE),
     Allowed(r"(policy diff|lint).*\.key", "scored_by", "model", ISSUE),
@@ -93,6 +99,14 @@ ALLOWED: tuple[Allowed, ...] = (
     Allowed(r".*pr_auc\.(se|low|high)", None, None, FEW_OUTCOMES),
     Allowed(r"(runs|sweep).*\.metrics\[\]", "of a PR AUC of few outcomes", None, FEW_OUTCOMES),
     Allowed(r"runs\..*\.metrics\[\]", None, "a PR AUC without an interval", FEW_OUTCOMES),
+    Allowed(r"runs\..*\.artifacts\[\]", "figures/targeting_ACTION.png", None, BY_SHARE),
+    Allowed(r"runs\..*\.artifacts\[\]", None, "uplift_by_share.png and .csv", BY_SHARE),
+    Allowed(r"(?s).*\.effects_of", None, "told", GAINS),
+    Allowed(r"(?s).*\.expected_gain", None, "told", GAINS),
+    Allowed(r"serve.*\.required\[\]", None, "expected_gain", GAINS),
+    Allowed(r"(?s).*\.expected_value(\..*)?", None, None, GAINS),
+    Allowed(r"score.*\.segments\[\d+\]\.(value|value_per_user)", None, None, GAINS),
+    Allowed(r"list\.csv\.holds\.columns\.user_id\.(first|last)", None, None, GAINS),
     Allowed(r"(runs|registered)\..*\.tags\[\]", None, "diagnostics, veto.CODE, accepted.CODE", DIAGNOSED),
 )
 """Intended differences: where, what it was, what it became, and why."""

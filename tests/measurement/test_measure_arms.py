@@ -216,6 +216,8 @@ REFUSED = (
     Case(f"{AB} data.target=retained economics=freemium"),
     Case(f"{AB} data.target=watch economics=freemium '+economics.actions={{B: {{contact_cost: 0}}}}'"),
     Case(f"{LINE.format('twice.csv')} tracking.log=false data.target=retained"),
+    Case(f"{AB} data.target=retained guardrails='{{watch: -1}}'", ["data.measures='[watch]'"]),
+    Case(f"{AB} data.target=retained guardrails='{{retained: 0}}'", ["guardrails='{retained: -1}'"]),
     Case(f"{AB} data.target=retained economics=cost_columns", ["~economics"]),
 )
 FILL = {

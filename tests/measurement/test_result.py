@@ -9,9 +9,10 @@ import pytest
 from tippingpoint.core.errors import InputError
 from tippingpoint.data.decisions import CHANCE
 from tippingpoint.economics import ActionPrice, Economics
+from tippingpoint.experiment.promise import Promise
 from tippingpoint.measurement.next_experiment import as_evidence
 from tippingpoint.measurement.outcomes import KNOWN, Counts, DecisionsWithOutcomes
-from tippingpoint.measurement.result import Measured, Promise, against, measured, waiting
+from tippingpoint.measurement.result import Measured, against, measured, waiting
 from tippingpoint.offpolicy.evidence import Evidence, doubly_robust
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.offpolicy.value import policy_value

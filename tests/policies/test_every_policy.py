@@ -30,7 +30,7 @@ def measured(actions: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def context(policy: Policy, features: pd.DataFrame) -> FitContext:
-    predicted = Predicted(("none", "discount_10", "checkout_prompt"), True, EFFECTS, lambda names: LINES)
+    predicted = Predicted(("none", "discount_10", "checkout_prompt"), True, EFFECTS, *[lambda names: LINES] * 2)
     given = predicted if policy.reads_effects else None
     return FitContext(features, features, SCORE, expected_reward, given, measured)
 

@@ -23,7 +23,8 @@ from tippingpoint.tracking import backend
 from tippingpoint.tracking.deciders import load_decider
 
 pytestmark = pytest.mark.usefixtures("at_compared")
-COLUMNS = ["user_id", "propensity_score", "segment", "action", "expected_value", "model", "policy_digest", "scored_at"]
+MONEY = ["expected_value", "expected_gain"]
+COLUMNS = ["user_id", "propensity_score", "segment", "action", *MONEY, "model", "policy_digest", "scored_at"]
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +74,7 @@ def test_reasons_name_the_columns_that_moved_the_score_most(users, decider, tmp_
     found = pl.read_parquet(tmp_path / "d.parquet")
     first = found["reason_1"].drop_nulls().str.extract(r"^(\S+) .* (?:raises|lowers) it$")
     assert set(first) <= set(decider.decider.columns)
-    assert found.columns[5:8] == ["reason_1", "reason_2", "reason_3"]
+    assert found.columns[6:9] == ["reason_1", "reason_2", "reason_3"]
 
 
 def test_an_experiment_writes_down_every_chance(users, decider, tmp_path):
@@ -90,8 +91,10 @@ def test_an_experiment_writes_down_every_chance(users, decider, tmp_path):
     kept = found.filter(~pl.col("explored"))
     assert (kept["action"] == kept["policy_action"]).all()
     assert result.scored.tally.explored == found["explored"].sum() > 0
-    value = decider.decider.deployment.expected_value(found["propensity_score"].to_numpy(), np.array(taken))
+    deployment, score = decider.decider.deployment, found["propensity_score"].to_numpy()
+    value = deployment.expected_value(score, users, np.array(taken))
     assert found["expected_value"].to_numpy() == pytest.approx(value)
+    assert found["expected_gain"].to_numpy() == pytest.approx(deployment.gained(score, users, value))
     quietly("input=users.csv", f"to={tmp_path / 'h.parquet'}", "holdout=0.2", "holdout_actions=[none]")
     plain = pl.read_parquet(tmp_path / "h.parquet").filter("explored")
     assert set(plain["action"]) == {"none"}
@@ -101,11 +104,9 @@ def test_the_target_list_is_best_first(users, tmp_path):
     result = quietly("input=users.csv", f"to={tmp_path / 'list.csv'}", "only=[high,medium]", "chunk=100")
     found = pd.read_csv(tmp_path / "list.csv")
     assert set(found["segment"]) == {"high", "medium"}
-    deployment = load_decider(backend.connect(), "models:/conversion/1").decider.deployment
-    found["gained"] = deployment.gained(found["propensity_score"].to_numpy(), found["expected_value"].to_numpy())
-    by = ["gained", "expected_value", "propensity_score", "user_id"]
+    by = ["expected_gain", "expected_value", "propensity_score", "user_id"]
     order = found.sort_values(by, ascending=[False, False, False, True])
-    assert found["gained"].is_monotonic_decreasing
+    assert found["expected_gain"].is_monotonic_decreasing
     assert order.index.tolist() == list(range(len(found)))
     tally = result.scored.tally
     assert tally.kept == len(found) < tally.decided == len(users)

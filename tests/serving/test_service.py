@@ -53,6 +53,7 @@ def test_a_user_is_decided_as_the_decider_decides(service: Service, at_versions:
             "segment": decider.policy.segments[decided.segment[0]],
             "action": decider.deployment.actions[decided.action[0]],
             "expected_value": pytest.approx(decided.value[0], abs=1e-9),
+            "expected_gain": pytest.approx(decided.gain[0], abs=1e-9),
         }
     ]
     many = service.post("/score", {"users": [example | {"user_id": str(k)} for k in range(2000)]}).json()

@@ -103,7 +103,7 @@ def test_decisions_on_spark_are_those_of_one_process(
     np.testing.assert_array_equal(found["segment"], segment)
     np.testing.assert_array_equal(found["action"], [rules.actions[s] for s in segment])
     codes = np.array([decider.deployment.actions.index(a) for a in found["action"]])
-    value = decider.deployment.expected_value(score.astype(np.float64), codes)
+    value = decider.deployment.expected_value(score.astype(np.float64), users, codes)
     np.testing.assert_allclose(found["expected_value"], value, rtol=1e-9)
     assert set(found["model"]) == {reference}
     assert set(found["policy_digest"]) == {rules.bound_digest}

@@ -26,9 +26,9 @@ from tippingpoint.data.source import Source
 from tippingpoint.economics import Economics
 from tippingpoint.experiment.diagnostics import Chosen
 from tippingpoint.experiment.fitted import FittedModel
+from tippingpoint.experiment.promise import Promise
 from tippingpoint.measurement import job as measurement
 from tippingpoint.measurement.job import DecidingVersion, MeasureResult
-from tippingpoint.measurement.result import Promise
 from tippingpoint.models.family import Family
 from tippingpoint.policies.policy import Policy
 from tippingpoint.scoring import job as scoring

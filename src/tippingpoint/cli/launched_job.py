@@ -38,6 +38,7 @@ JOBS = {
     "history": "promotion.history:history",
     "measure": "measurement.job:measure",
     "measure_arms": "measurement.arms_job:measure_arms",
+    "plan": "planning.job:plan",
     "policy_bind": "promotion.bind:policy_bind",
     "policy_diff": "simulation.policy_tools:policy_diff",
     "policy_lint": "simulation.policy_tools:policy_lint",

@@ -12,6 +12,7 @@ from tippingpoint.comparison.decision import of_comparison
 from tippingpoint.comparison.figures import Choices, calibration, heat, pairs, roc, surface
 from tippingpoint.comparison.report import verdict_in_words
 from tippingpoint.comparison.result import Comparison
+from tippingpoint.comparison.treated import treated
 from tippingpoint.config.retyped import retyped
 from tippingpoint.core.overrides import override
 from tippingpoint.core.run_reference import RunReference
@@ -19,6 +20,7 @@ from tippingpoint.evaluation.association import Association, associations
 from tippingpoint.evaluation.calibration_bins import calibration_bins
 from tippingpoint.experiment.report import about, beyond_the_log
 from tippingpoint.experiment.score_effects import heterogeneity_in_words, shown
+from tippingpoint.experiment.treated_figure import figure
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.reports.estimates import evidence_in_words, interval
 from tippingpoint.reports.html import Figure, render
@@ -48,13 +50,13 @@ def page(comparison: Comparison, choices: dict[str, Choices], filed: RunReferenc
     found = associations(users)
     figures: dict[str, Figure] = {}
 
-    def put(figure: Figure) -> dict[str, Any]:
+    def put(drawn: Figure) -> dict[str, Any]:
         key = f"f{len(figures)}"
-        figures[key] = figure
-        return {"id": key, "height": figure["layout"]["height"]}
+        figures[key] = drawn
+        return {"id": key, "height": drawn["layout"]["height"]}
 
     outcome, scores = question.parts.test.outcome, {c.family: c.score for c in comparison.candidates}
-    shares, board = importance(comparison), _board(comparison)
+    shares, board, by_share = importance(comparison), _board(comparison), treated(comparison)
     context = {
         "comparison": comparison,
         "question": question,
@@ -74,13 +76,14 @@ def page(comparison: Comparison, choices: dict[str, Choices], filed: RunReferenc
         "board": board,
         "span": _span([row["uplift"] for row in board if row["uplift"] is not None]),
         "colours": {c.family: colour(c.family) for c in comparison.candidates},
-        "pairs": {name: {"verdicts": of, **put(figure)} for name, of, figure in _pairs(comparison, unit)},
+        "pairs": {name: {"verdicts": of, **put(drawn)} for name, of, drawn in _pairs(comparison, unit)},
         "roc": put(roc({c.family: c.evaluation.curves.roc for c in comparison.candidates})),
         "calibration": put(calibration(calibration_bins(outcome, scores))),
         "shares": shares,
         "shap": put(heat(shares)),
         "agreed": agreement(shares),
-        "surface": [{"name": name, **put(figure)} for name, figure in surface(choices, comparison, unit).items()],
+        "surface": [{"name": name, **put(drawn)} for name, drawn in surface(choices, comparison, unit).items()],
+        "treated": {"verdict": by_share.verdict, **put(figure(by_share))},
         "along": _along(comparison),
         "gain": f"uplift_per_user_{kind}",
         "inf": np.inf,

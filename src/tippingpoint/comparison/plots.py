@@ -8,8 +8,10 @@ import pandas as pd
 from tippingpoint.comparison import figures
 from tippingpoint.comparison.page import importance
 from tippingpoint.comparison.result import Comparison
+from tippingpoint.comparison.treated import treated
 from tippingpoint.evaluation.calibration_bins import calibration_bins
 from tippingpoint.evaluation.curves import GRID
+from tippingpoint.experiment.treated_figure import figure
 from tippingpoint.reports.palette import GREY, colour
 from tippingpoint.reports.plot import Plot, interval_plot
 
@@ -30,6 +32,11 @@ class ComparisonPlots:
         unit = f"{question.economics.currency} per user ({question.evidence.kind})"
         colours = [colour(name) if name in question.families else GREY for name in data["model"]]
         return interval_plot(data, unit, colours, question.evidence.measured)
+
+    def targeting(self) -> Plot:
+        """What acting on a share of users brings, ranked as each policy does, and every contestant at its share."""
+        shares = treated(self.comparison)
+        return Plot(shares.frame(), figure(shares))
 
     def roc(self) -> Plot:
         """ROC curve of each model on test."""

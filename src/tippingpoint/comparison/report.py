@@ -11,6 +11,7 @@ from rich.text import Text
 
 from tippingpoint.comparison.decision import of_comparison
 from tippingpoint.comparison.result import Comparison
+from tippingpoint.comparison.treated import treated
 from tippingpoint.core.run_reference import RunReference
 from tippingpoint.experiment.decided import of_candidate
 from tippingpoint.experiment.diagnostics import diagnosed, vetoes
@@ -21,6 +22,7 @@ from tippingpoint.experiment.findings import all_of
 from tippingpoint.experiment.report import about, beyond_the_log, uplift_heads
 from tippingpoint.experiment.score_effects import heterogeneity_in_words
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
+from tippingpoint.experiment.treated_figure import picture
 from tippingpoint.offpolicy.contest import Contrast
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.offpolicy.value import PolicyValue
@@ -266,7 +268,10 @@ def write_comparison(folder: Path, comparison: Comparison) -> None:
     of = {c.family: c.evaluation.curves for c in candidates}
     ranking(folder / "figures/roc.png", of, metrics, float(outcome.mean()))
     calibration(folder / "figures/calibration.png", outcome, {c.family: c.score for c in candidates}, metrics)
+    shares = treated(comparison)
+    picture(folder / "figures/uplift_by_share.png", shares)
     (folder / "tables").mkdir(parents=True, exist_ok=True)
+    shares.frame().to_csv(folder / "tables/uplift_by_share.csv", index=False)
     comparison.leaderboard().to_csv(folder / "tables/leaderboard.csv", index=False)
     comparison.verdicts().to_csv(folder / "tables/verdicts.csv", index=False)
     comparison.interpretability.to_csv(folder / "tables/interpretability.csv", index=False)

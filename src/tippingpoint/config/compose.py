@@ -23,7 +23,7 @@ NAMING = ("simulate", "policy_bind", "policy_diff")
 """Verbs whose settings name options, so that they must know of folders of the user's own."""
 LAUNCHERS = ("joblib", "ray")
 """Hydra launchers that are extras of ours."""
-VERSIONED = ("score", "serve", "dashboard", "promote", "policy_lint", "policy_diff", "policy_bind")
+VERSIONED = ("plan", "score", "serve", "dashboard", "promote", "policy_lint", "policy_diff", "policy_bind")
 """Verbs whose `model=` is a registered version. Hydra would choose families by it, so it is given `model.version=`."""
 RAISED = (AssertionError, AttributeError, KeyError, NotImplementedError, OSError, RecursionError, TypeError, ValueError)
 """What Hydra raises for words that its own checks let through, beside its own errors and OmegaConf's."""

@@ -12,8 +12,8 @@ from tippingpoint.dashboard.days import DAYS, History
 from tippingpoint.dashboard.subject import Subject, generated
 from tippingpoint.data.column_rules import CHANCE
 from tippingpoint.decisions.randomization import Randomization
+from tippingpoint.experiment.promise import Promise
 from tippingpoint.measurement.job import DecidingVersion, MeasureResult, measure_in_memory
-from tippingpoint.measurement.result import Promise
 from tippingpoint.offpolicy.sufficient_statistics import PAIR
 
 HISTORY, USERS, SHARE, SEED = 90, 30_000, 0.3, 1

@@ -21,13 +21,15 @@ from tippingpoint.data.identity import names_id
 from tippingpoint.data.inference import inferred
 from tippingpoint.data.validation import as_text
 from tippingpoint.decisions.batch_statistics import Tally
-from tippingpoint.scoring.batch import Batch
+from tippingpoint.scoring.batch import GAIN, Batch
 from tippingpoint.scoring.readers import Input
 from tippingpoint.scoring.stream import Stream
 
 CHUNK = 100_000
 """Rows worked on at once, as `score` does."""
-DECISIONS = ("propensity_score", "segment", "action", "expected_value")
+DECISIONS = ("propensity_score", "segment", "action", "expected_value", GAIN)
+"""Columns of a decision; the last only where gains are told by user."""
+NUMBERS = ("propensity_score", "expected_value", GAIN)
 
 
 class Held:
@@ -178,6 +180,7 @@ def decided(
     known = {batch.user_id, *subject.decider.columns}
     beside = Beside(source, names, known)
     gathered, broken, tally, numbered, first, named = Compact(), [], Tally(), False, 0, {}
+    made = [name for name in DECISIONS if name in batch.columns()]
     for decisions in Stream(batch, beside, CHUNK, progress=progress):
         own, users = beside.aside.popleft(), decisions.users
         kept = np.setdiff1d(np.arange(len(own)), users.broken.to_series(0).to_numpy() - 1 - first)
@@ -185,14 +188,14 @@ def decided(
         mine = pl.concat([read, own[kept]], how="horizontal") if own.width else read
         named = names_beside(mine.columns, batch.columns())
         mine = mine.rename(named)
-        gathered.add(pl.concat([decisions.table.select(batch.user_id, *DECISIONS), mine], how="horizontal"))
+        gathered.add(pl.concat([decisions.table.select(batch.user_id, *made), mine], how="horizontal"))
         broken.append(decisions.broken)
         tally += decisions.tally
         numbered, first = users.written is None, first + len(own)
     table = gathered.table()
     if source.untyped:
         read_by_model = {named.get(c, c) for c in subject.decider.columns}
-        table = typed(table, {batch.user_id, *DECISIONS, *read_by_model})
+        table = typed(table, {batch.user_id, *made, *read_by_model})
     return Listed(source.origin, names, table, pl.concat(broken), tally, batch.scored_at, named, numbered)
 
 
@@ -214,15 +217,16 @@ def as_they_are(source: Input, subject: Subject, progress: Callable[[int], None]
         what = f"{source.origin} has the segment {other[0]!r}, which {subject.policy.name} has not"
         raise InputError("segment", what, "Open the pages on the version that decided: model=models:/…")
     last = table.sort("scored_at", maintain_order=True).unique(user_id, keep="last", maintain_order=True)
-    value = pl.col("expected_value") if "expected_value" in columns else pl.lit(None)
+    money = ["expected_value", *([GAIN] if subject.decider.deployment.tells_gains else [])]
     last = last.with_columns(
         pl.col("segment").cast(pl.String).cast(pl.Enum(segments)),
-        value.cast(pl.Float64, strict=False).alias("expected_value"),
+        *((pl.col(c) if c in columns else pl.lit(None)).cast(pl.Float64, strict=False).alias(c) for c in money),
     )
+    made = [*DECISIONS[:3], *money]
     rest = [c for c in columns if c not in (key, *DECISIONS)]
-    last = last.select(user_id, *DECISIONS, *rest)
+    last = last.select(user_id, *made, *rest)
     if source.untyped:
-        last = typed(last, {user_id, *DECISIONS, "scored_at"})
+        last = typed(last, {user_id, *made, "scored_at"})
     by = ", ".join(last["model"].cast(pl.String).unique().sort()) if "model" in columns else "another job"
     users = np.array([(last["segment"] == s).sum() for s in segments])
     return Listed(
@@ -241,7 +245,7 @@ def _complete(source: Input, key: str, progress: Callable[[int], None]) -> tuple
     """The complete decisions, with ids as `user_id`, those that are not, and how many of both."""
     columns, number = source.columns(), ColumnSpec(type="number", missing=True)
     gathered, aside, reasons, done = Compact(), [], Counter[str](), 0
-    for chunk in source.chunks(columns, {"propensity_score": number, "expected_value": number}, CHUNK):
+    for chunk in source.chunks(columns, dict.fromkeys(NUMBERS, number), CHUNK):
         broken, why = incomplete(chunk, key, done)
         aside.append(broken)
         reasons.update(why)

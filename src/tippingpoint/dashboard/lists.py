@@ -124,7 +124,8 @@ def targets(of: Listed, subject: Subject, only: tuple[str, ...], reasons: bool) 
     """The target list of some segments, of decisions as they were made."""
     user_id = of.table.columns[0]
     rows = np.flatnonzero(held(of, subject, only))
-    table = of.table[rows].select(user_id, *DECISIONS, pl.Series(ROW, rows))
+    made = [name for name in DECISIONS if name in of.table.columns]
+    table = of.table[rows].select(user_id, *made, pl.Series(ROW, rows))
     table = best_first([table], user_id, subject.decider.deployment)
     plain = table.drop(ROW)
     hits = neutralised(plain.with_columns(pl.col(pl.Enum).cast(pl.String)), _texts(plain, of))[1]

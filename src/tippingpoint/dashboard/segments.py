@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 import polars as pl
 
-SCORE = "propensity_score"
+SCORE, VALUE, GAIN = "propensity_score", "expected_value", "expected_gain"
 FIRST = re.compile(r"(?i)country|region|market|plan|subscription|device|tier|channel")
 """Categories people filter by first."""
 WATCH = re.compile(r"(?i)(watch|content|play|listen).*(hours|minutes|time)|hours|minutes")
@@ -29,7 +29,7 @@ def categories(table: pl.DataFrame, user_id: str, hidden: Collection[str] = ()) 
     found, many = {}, set()
     for name, dtype in table.schema.items():
         text = dtype in (pl.String, pl.Boolean, pl.Categorical) or isinstance(dtype, pl.Enum)
-        if name == user_id or DECISIONS.fullmatch(name) or name in {SCORE, "expected_value", *own_names(hidden)}:
+        if name == user_id or DECISIONS.fullmatch(name) or name in {SCORE, VALUE, GAIN, *own_names(hidden)}:
             continue
         if not text and not (dtype.is_numeric() and table[name].n_unique() <= FEW):
             continue
@@ -54,7 +54,7 @@ def own_names(hidden: Collection[str]) -> set[str]:
 
 def numbers(table: pl.DataFrame, hidden: Sequence[str] = ()) -> list[str]:
     """Columns of numbers that belong to the users: watch time and recency first, those of few values last."""
-    away = {SCORE, "expected_value", *own_names(hidden)}
+    away = {SCORE, VALUE, GAIN, *own_names(hidden)}
     own = [n for n, t in table.schema.items() if t.is_numeric() and n not in away]
     first = [next((n for n in own if of.search(n)), None) for of in (WATCH, RECENCY)]
     rest = sorted(own, key=lambda name: table[name].n_unique() <= FEW)

@@ -29,7 +29,8 @@ from tippingpoint.dashboard.subject import (
 )
 from tippingpoint.dashboard.uploads import Upload
 from tippingpoint.dashboard.working import Work
-from tippingpoint.reports.estimates import evidence_in_words
+from tippingpoint.decisions.expected_outcomes import Added
+from tippingpoint.reports.estimates import expected_in_words
 
 DEMO = "demo "
 T = TypeVar("T")
@@ -234,12 +235,21 @@ def missing() -> dict[str, list[str]]:
 
 def about_expected_value() -> str:
     """What an expected value is and rests on, in words."""
-    of = subject().decider.deployment
-    return (
+    of, policy = subject().decider.deployment, subject().policy
+    rests_on = plain(expected_in_words(of.evidence, of.vetoed, of.effects_of))
+    said = (
         f"Expected value: what users bring in {plain(of.economics.currency)} under their action, with what they would"
-        f" bring anyway. The chances under each action are {plain(evidence_in_words(of.evidence, of.vetoed))}."
-        " What the policy adds stands on the page Cut-offs."
+        f" bring anyway. The chances under each action are {rests_on}."
     )
+    if not of.tells_gains:
+        return f"{said} What an action adds is not told by user. What the policy adds stands on the page Cut-offs."
+    gained = f"{said} Expected gain: what of it doing nothing would not bring."
+    alike = [a for a, by in of.responses.items() if isinstance(by, Added) and not by.effect.columns]
+    if same := sorted({*alike} & {*policy.actions.values()}):
+        gained += f" No difference between users was found in what {plain(' and '.join(same))} adds."
+    if away := [name for name in of.contradicted if name in policy.segments]:
+        gained += f" None is shown in {plain(', '.join(away))}: test users say that it has the other sign."
+    return gained
 
 
 def plain(text: object) -> str:

@@ -57,8 +57,15 @@ class BatchResult:
     resumed: tuple[int, int] | None = None
     unseen: list[dict[str, str | int | None]] = field(default_factory=list)
     as_of: str | None = None
+    outcome: str = ""
+    among: int = 0
+    """From how many actions the hold-out draws; 1 leaves users alone, or gives all the same."""
+    promised: float | None = None
+    """Uplift per 1,000 users that the version was valued at."""
     vetoed: tuple[str, ...] = ()
     """Codes of the diagnostics that the evidence was vetoed by."""
+    effects_of: str = ""
+    """What tells what an action adds for a user, as `Deployment.effects_of`."""
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
@@ -82,6 +89,7 @@ class BatchResult:
             "explored": tally.explored,
             "neutralised": tally.neutralised,
             "evidence": self.evidence,
+            "effects_of": self.effects_of,
             "currency": self.currency,
             "segments": self.segments.to_dict("records"),
             "unseen_categories": {"rows": tally.unseen_rows, "values": self.unseen},

@@ -10,6 +10,7 @@ import pandas as pd
 from tippingpoint.data.model_output import probability
 from tippingpoint.decisions.deployment import Deployment
 from tippingpoint.decisions.unseen import learnt
+from tippingpoint.models.effect_table import Columns
 from tippingpoint.models.learners.effects import output, predicts_effects
 from tippingpoint.policies.policy import Policy
 
@@ -24,8 +25,9 @@ class Decided:
         (n,) probability of the outcome.
     segment, action
         (n,) codes into the policy's segments and the deployment's actions.
-    value
-        (n,) money the action lets expect; NaN where it cannot be told.
+    value, gain
+        (n,) money the action lets expect, and how much of it doing nothing would not bring; NaN where it cannot be
+        told.
     found
         What the model gives of them, as `data.model_output` lays it out.
     """
@@ -34,6 +36,7 @@ class Decided:
     segment: np.ndarray
     action: np.ndarray
     value: np.ndarray
+    gain: np.ndarray
     found: np.ndarray
 
 
@@ -85,10 +88,42 @@ class Decider:
         """
         return self.act(self.output(features), features, costs)
 
-    def act(self, found: np.ndarray, features: pd.DataFrame, costs: pd.DataFrame | None = None) -> Decided:
-        """Decide for n users of whom is known what the model gives; policies that look beyond it read features."""
+    def act(
+        self,
+        found: np.ndarray,
+        features: pd.DataFrame,
+        costs: pd.DataFrame | None = None,
+        columns: Columns | None = None,
+    ) -> Decided:
+        """Decide for n users of whom is known what the model gives; policies that look beyond it read features.
+
+        Parameters
+        ----------
+        columns
+            What expected values read, where that is not `features` too.
+        """
         segment = self.policy.assign(found, features)
         codes = [self.deployment.actions.index(self.policy.actions[name]) for name in self.policy.segments]
         action = np.asarray(codes)[segment]
-        value = self.deployment.expected_value(found, action, costs)
-        return Decided(probability(found), segment, action, value, found)
+        value, gain = self.expected(found, features if columns is None else columns, segment, action, costs)
+        return Decided(probability(found), segment, action, value, gain, found)
+
+    def expected(
+        self,
+        found: np.ndarray,
+        columns: Columns,
+        segment: np.ndarray,
+        action: np.ndarray,
+        costs: pd.DataFrame | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(n,) money expected under actions, and its gain over doing nothing.
+
+        NaN in segments where what was measured contradicts it; gains also where they are not told by user.
+        """
+        value = self.deployment.expected_value(found, columns, action, costs)
+        if not self.deployment.tells_gains:
+            return value, np.full(len(found), np.nan)
+        codes = [self.policy.segments.index(s) for s in self.deployment.contradicted if s in self.policy.segments]
+        if codes:
+            value = np.where(np.isin(segment, codes), np.nan, value)
+        return value, self.deployment.gained(found, columns, value, costs)

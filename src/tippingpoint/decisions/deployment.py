@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -16,9 +16,26 @@ from tippingpoint.data.days import day
 from tippingpoint.data.model_output import probability
 from tippingpoint.data.users import Column, FeatureSchema, Users
 from tippingpoint.decisions.drift import Reference
-from tippingpoint.decisions.expected_outcomes import Response, responses
+from tippingpoint.decisions.expected_outcomes import Added, Predicted, Response, responses
 from tippingpoint.economics import Economics
+from tippingpoint.models.effect_table import Columns, EffectTable
 from tippingpoint.offpolicy.evidence import Evidence, Kind
+
+
+class SegmentCheck(StrictModel):
+    """What a segment's action was expected to bring over none, per user of theirs on test, and what was measured."""
+
+    expected: float
+    measured: float
+    low: float | None
+    high: float | None
+
+    @property
+    def contradicted(self) -> bool:
+        """Whether what was measured has the other sign, beyond chance."""
+        if self.low is None or self.high is None:
+            return False
+        return (self.low > 0 > self.expected) or (self.high < 0 < self.expected)
 
 
 class Deployment(StrictModel):
@@ -39,16 +56,21 @@ class Deployment(StrictModel):
     prices: dict[str, Any] = Field(repr=False)
     """The economics, as a config node."""
     responses: dict[str, Response | None]
-    """For each action, the outcome that what a model gives lets expect; None where nobody got it."""
+    """For each action, the outcome to expect; None where it cannot be told, as where nobody got it."""
+    checks: dict[str, SegmentCheck] = {}
+    """By segment of the policy it was filed with, of those that act."""
     reference: Reference = Field(repr=False)
     as_of: str | None = None
     """What days of times are counted to: a column of `terms`; or a day, then new users' are counted to their own."""
     made_by: dict[str, Any] = Field(default={}, repr=False)
     """Of users made of events: what made their features."""
 
+    unsaid: ClassVar = ("as_of", "made_by", "vetoed", "checks")
+    """Fields that are left out where they say nothing."""
+
     @model_serializer(mode="wrap")
     def _without_what_says_nothing(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {key: value for key, value in dump(self).items() if value or key not in ("as_of", "made_by", "vetoed")}
+        return {key: value for key, value in dump(self).items() if value or key not in self.unsaid}
 
     @property
     def dated(self) -> bool:
@@ -78,32 +100,67 @@ class Deployment(StrictModel):
             return Component.of(self.prices, "economics").build(Economics, "economics")
         return validate(Economics, self.prices, "economics")
 
-    def expected_value(self, found: np.ndarray, action: np.ndarray, costs: pd.DataFrame | None = None) -> np.ndarray:
+    @property
+    def effects_of(self) -> Literal["", "columns", "model"]:
+        """What tells what an action adds for a user; '' where a score alone, or what is stated, would have to."""
+        if any(isinstance(of, Predicted) for of in self.responses.values()):
+            return "model"
+        return "columns" if any(isinstance(of, Added) for of in self.responses.values()) else ""
+
+    @property
+    def tells_gains(self) -> bool:
+        """Whether what an action brings over none is told by user."""
+        return bool(self.effects_of)
+
+    @property
+    def contradicted(self) -> tuple[str, ...]:
+        """Segments whose measured gain has another sign than the expected one: of these none is shown."""
+        return tuple(name for name, check in self.checks.items() if check.contradicted)
+
+    def expected_value(
+        self, found: np.ndarray, features: Columns, action: np.ndarray, costs: pd.DataFrame | None = None
+    ) -> np.ndarray:
         """(n,) expected money under (n,) codes of actions.
 
-        NaN where nobody got it, own prices are not given, or measures count: models let expect outcomes only.
+        NaN where nothing is known of the action, own prices are not given, or measures count: models let expect
+        outcomes only.
+
+        Parameters
+        ----------
+        found, features
+            What the model gives of n users, and the columns it reads.
         """
         value = np.full(len(found), np.nan)
         if (self.economics.per_user and costs is None) or self.economics.measures:
             return value
         reward_intercept, reward_slope = self.economics.rewards(self.actions, self.good, costs)
         for k, response in enumerate(self.responses.values()):
-            if response is None:
-                continue
             rows = np.flatnonzero(action == k)
+            if response is None or not len(rows):
+                continue
             own = (rows, k) if reward_intercept.ndim == 2 else k  # prices of each user's own, or of all
-            value[rows] = reward_intercept[own] + reward_slope[own] * response(found[rows])
+            whole = len(rows) == len(found)
+            chance = response(found, features) if whole else response(found[rows], _among(features, rows))
+            value[rows] = reward_intercept[own] + reward_slope[own] * chance
         return value
 
-    def gains(self, found: np.ndarray) -> np.ndarray:
+    def gains(self, found: np.ndarray, features: Columns) -> np.ndarray:
         """(n, K) how much more money each action lets expect than doing nothing; NaN where that is not known."""
         none, codes = np.zeros(len(found), dtype=np.int64), range(len(self.actions))
-        value = np.stack([self.expected_value(found, none + k) for k in codes], axis=1)
+        value = np.stack([self.expected_value(found, features, none + k) for k in codes], axis=1)
         return value - value[:, :1]
 
-    def gained(self, found: np.ndarray, value: np.ndarray, costs: pd.DataFrame | None = None) -> np.ndarray:
+    def gained(
+        self, found: np.ndarray, features: Columns, value: np.ndarray, costs: pd.DataFrame | None = None
+    ) -> np.ndarray:
         """(n,) how much more money than from doing nothing, where (n,) `value` is expected; NaN where not known."""
-        return value - self.expected_value(found, np.zeros(len(found), dtype=np.int64), costs)
+        return value - self.expected_value(found, features, np.zeros(len(found), dtype=np.int64), costs)
+
+
+def _among(features: Columns, rows: np.ndarray) -> Columns:
+    if isinstance(features, pd.DataFrame):
+        return features.iloc[rows]
+    return {name: [of[i] for i in rows.tolist()] for name, of in features.items()}
 
 
 def refuse_day(deployment: Deployment) -> None:
@@ -157,6 +214,7 @@ def deployment(
     learnt: pd.DataFrame,
     validation: Users,
     found: np.ndarray,
+    effects: Mapping[str, EffectTable],
 ) -> Deployment:
     """What is written beside a version.
 
@@ -168,6 +226,8 @@ def deployment(
         Features of the users the model was fitted on.
     validation, found
         n users the model was not fitted on, and what it gives of them.
+    effects
+        What actions add by who a user is, for those of which that could be learnt.
     """
     contract = validation.contract
     return Deployment(
@@ -178,7 +238,7 @@ def deployment(
         vetoed=evidence.vetoed,
         terms=_terms(terms, contract),
         prices=economics.specification(),
-        responses=responses(evidence.kind, validation, found, actions, economics.response(actions)),
+        responses=responses(evidence.kind, validation, found, actions, economics.response(actions), effects),
         reference=Reference.of(learnt, probability(found)),
         as_of=contract.as_of,
         made_by=contract.made_by,

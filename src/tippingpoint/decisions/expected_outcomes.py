@@ -1,4 +1,10 @@
-"""What outcome a score lets expect under each action: small enough to be written beside a model and read by people."""
+"""What outcome to expect under each action: small enough to be written beside a model and read by people.
+
+Under none the score tells it. What another action adds is a matter of who the user is, not of how likely the outcome is
+anyway: it comes from tables of effects by column (`models.effect_table`), or from a model that predicts effects.
+"""
+
+from collections.abc import Mapping
 
 import numpy as np
 from scipy.optimize import brentq
@@ -8,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from tippingpoint.core.strict import StrictModel
 from tippingpoint.data.model_output import by_action
 from tippingpoint.data.users import Users
+from tippingpoint.models.effect_table import Columns, EffectTable
 from tippingpoint.offpolicy.evidence import Kind
 
 INSIDE = 1e-6
@@ -23,7 +30,7 @@ class Sigmoid(StrictModel):
     intercept: float
     slope: float
 
-    def __call__(self, score: np.ndarray) -> np.ndarray:
+    def __call__(self, score: np.ndarray, features: Columns) -> np.ndarray:
         """(n,) probabilities from (n,) scores."""
         return np.asarray(expit(self.intercept + self.slope * _log_odds(score)))
 
@@ -34,10 +41,21 @@ class Ratio(StrictModel):
     ratio: float
     good: bool
 
-    def __call__(self, score: np.ndarray) -> np.ndarray:
+    def __call__(self, score: np.ndarray, features: Columns) -> np.ndarray:
         """(n,) probabilities of outcome 1 from (n,) scores."""
         paying = np.minimum(self.ratio * (score if self.good else 1 - score), 1.0)
         return np.asarray(paying if self.good else 1 - paying)
+
+
+class Added(StrictModel):
+    """P(outcome | action) = P(outcome | none), which the score tells, and what the action adds for such a user."""
+
+    under_none: Sigmoid
+    effect: EffectTable
+
+    def __call__(self, score: np.ndarray, features: Columns) -> np.ndarray:
+        """(n,) probabilities from (n,) scores and the columns of the users."""
+        return np.asarray(np.clip(self.under_none(score, features) + self.effect(features), 0, 1))
 
 
 class Predicted(StrictModel):
@@ -46,22 +64,28 @@ class Predicted(StrictModel):
     column: int
     """Of the action, among those whose effects are predicted."""
 
-    def __call__(self, found: np.ndarray) -> np.ndarray:
+    def __call__(self, found: np.ndarray, features: Columns) -> np.ndarray:
         """(n,) probabilities, of what the model gives of n users."""
         return by_action(found)[:, self.column]
 
 
-Response = Sigmoid | Ratio | Predicted
+Response = Sigmoid | Ratio | Added | Predicted
+NO_EFFECTS: Mapping[str, EffectTable] = {}
 
 
 def responses(
-    kind: Kind, users: Users, found: np.ndarray, actions: tuple[str, ...], stated: np.ndarray
+    kind: Kind,
+    users: Users,
+    found: np.ndarray,
+    actions: tuple[str, ...],
+    stated: np.ndarray,
+    effects: Mapping[str, EffectTable] = NO_EFFECTS,
 ) -> dict[str, Response | None]:
-    """The response to each action, by a logistic regression of the outcome on the score's log-odds.
+    """The response to each action.
 
-    For `truth` the outcome is its known probability; for `experiment` and `logged` it is that of the users who got
-    the action, `experiment` weighing each by the inverse of the chance it was taken with; for `assumed` it is stated.
-    None for an action nobody got: there is nothing to go by.
+    The chance under none is a logistic regression of the outcome on the score's log-odds: of its known probability for
+    `truth`, else among the users who got none, whom `experiment` weighs by the inverse of the chance of that. For
+    `assumed` responses are stated. None for an action nothing is known of.
 
     Parameters
     ----------
@@ -69,25 +93,29 @@ def responses(
         Users of validation, n of them, and what the model gives of them; where it predicts effects, the response is
         what it predicts.
     actions, stated
-        The K actions, and their (K,) stated responses.
+        The K actions, none first, and their (K,) stated responses.
+    effects
+        What actions add, for those of which that could be learnt.
     """
     if found.ndim == 2:
         return {action: Predicted(column=users.actions.index(action)) for action in actions}
-    score = found
     if kind == "assumed":
         return {a: Ratio(ratio=float(r), good=users.contract.good) for a, r in zip(actions, stated, strict=True)}
-    learnt: dict[str, Response | None] = {}
-    for action in actions:
-        k = users.actions.index(action)
-        if kind == "truth" and users.truth is not None:
-            learnt[action] = _fit(score, users.truth[:, k], np.ones(len(users)))
-            continue
-        assert users.action is not None
-        got = users.action == k
-        chance = users.logging_probability
-        weight = 1 / chance[got, k] if kind == "experiment" and chance is not None else np.ones(int(got.sum()))
-        learnt[action] = _fit(score[got], users.outcome[got].astype(np.float64), weight)
+    none = _under_none(kind, users, found)
+    learnt: dict[str, Response | None] = {actions[0]: none}
+    for action in actions[1:]:
+        effect = effects.get(action)
+        learnt[action] = None if none is None or effect is None else Added(under_none=none, effect=effect)
     return learnt
+
+
+def _under_none(kind: Kind, users: Users, score: np.ndarray) -> Sigmoid | None:
+    if kind == "truth" and users.truth is not None:
+        return _fit(score, users.truth[:, 0], np.ones(len(users)))
+    assert users.action is not None
+    got, chance = users.action == 0, users.logging_probability
+    weight = 1 / chance[got, 0] if kind == "experiment" and chance is not None else np.ones(int(got.sum()))
+    return _fit(score[got], users.outcome[got].astype(np.float64), weight)
 
 
 def _fit(score: np.ndarray, outcome: np.ndarray, weight: np.ndarray) -> Sigmoid | None:

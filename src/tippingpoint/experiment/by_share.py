@@ -25,17 +25,27 @@ CLICKS = (
 Steps = dict[str, tuple[np.ndarray, np.ndarray]]
 
 
-def score_cells(candidate: Candidate, question: ExperimentSpec) -> tuple[Cells, Line]:
-    """The test users of a candidate by what its policy ranks them by, and the line that prices them."""
-    worth = {f"{MEASURE}{name}": np.full(len(question.actions), of) for name, of in question.economics.measures.items()}
-    line = Line(question.reward_intercept, question.reward_slope, worth)
-    money = {f"{MEASURE}{name}": question.evidence.measures[name] for name in question.economics.measures}
-    if question.reward_intercept.ndim == 2:  # prices of each user's own
+def score_cells(candidate: Candidate, question: ExperimentSpec, cuts: np.ndarray | None = None) -> tuple[Cells, Line]:
+    """The test users of a candidate by what its policy ranks them by, and the line that prices them.
+
+    Parameters
+    ----------
+    cuts
+        Of a grid that was made on test: then it is the validation users, by what models that did not see them give.
+    """
+    valued = question.valued if cuts is None else question.valued_on_validation
+    evidence, names = valued.evidence, question.economics.measures
+    worth = {f"{MEASURE}{name}": np.full(len(question.actions), of) for name, of in names.items()}
+    line = Line(valued.reward_intercept, valued.reward_slope, worth)
+    money = {f"{MEASURE}{name}": evidence.measures[name] for name in names}
+    if valued.reward_intercept.ndim == 2:  # prices of each user's own
         line = only(MONEY, len(question.actions))
-        money = {MONEY: question.reward_intercept + question.reward_slope * question.evidence.outcome_scores}
-    own = candidate.policy.grid_cuts if isinstance(candidate.policy, Bands) else ()
-    axis = order(candidate.policy, candidate.found)
-    return gather(grid(axis, CUTS, own), axis, question.evidence, money), line
+        money = {MONEY: valued.reward_intercept + valued.reward_slope * evidence.outcome_scores}
+    axis = order(candidate.policy, candidate.found if cuts is None else candidate.out_of_fold)
+    if cuts is None:
+        own = candidate.policy.grid_cuts if isinstance(candidate.policy, Bands) else ()
+        cuts = grid(axis, CUTS, own)
+    return gather(cuts, axis, evidence, money), line
 
 
 def order(policy: Policy, found: np.ndarray) -> np.ndarray:

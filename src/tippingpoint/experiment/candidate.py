@@ -35,6 +35,7 @@ from tippingpoint.experiment.resume import DIGEST, own_tags, stop_if_finished
 from tippingpoint.experiment.revaluation import usable
 from tippingpoint.experiment.score_effects import along_scores, ranks_by
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
+from tippingpoint.experiment.user_effects import checked
 from tippingpoint.experiment.valuation import BindingUsers
 from tippingpoint.explanation import Explanation, background_of, explain
 from tippingpoint.models.saved_form import check_trusted
@@ -139,6 +140,7 @@ def answer(question: ExperimentSpec, family: str, development: Users | None = No
     if question.report == "full" and family not in question.learners:
         learning = learning_curve(question.families[family], fitted.seen, test, score, seed)
     segment, rng = policy.assign(found, test.features), np.random.default_rng([seed, 6])
+    beside = _deployment(question, fitted)
     some = fitted.seen.take(np.random.default_rng([seed, 13]).permutation(len(fitted.seen))[:FITTED])
     candidate = Candidate(
         family=family,
@@ -152,7 +154,7 @@ def answer(question: ExperimentSpec, family: str, development: Users | None = No
         explanation=explanation,
         seconds=seconds,
         evaluation=evaluation(test, score, segment, policy.segments, policy.score_cuts, learning, rng),
-        deployment=_deployment(question, fitted),
+        deployment=beside.model_copy(update={"checks": checked(beside, policy, test, found, value)}),
         out_of_fold=_out_of_fold(question, fitted, development),
         development=development,
         fitted=mean(auc_contributions(some.outcome, fitted.model.score(some)), group=some.codes),
@@ -175,7 +177,8 @@ def _explained(question: ExperimentSpec, fitted: fitting.Fit) -> Explanation:
 def _deployment(question: ExperimentSpec, fitted: fitting.Fit) -> Deployment:
     """What goes with the version, to decide for others and to notice that they are others."""
     asked = question.name, question.evidence, question.terms, question.economics, question.actions
-    return deployment(*asked, fitted.seen.features, fitted.validation, fitted.found)
+    effects = {} if fitted.found.ndim > 1 else question.effects
+    return deployment(*asked, fitted.seen.features, fitted.validation, fitted.found, effects)
 
 
 def _out_of_fold(question: ExperimentSpec, fitted: fitting.Fit, development: Users | None) -> np.ndarray:

@@ -20,6 +20,41 @@ WITHOUT = {
 
 
 @dataclass(frozen=True)
+class Guardrail:
+    """A further measure with the worst difference that is accepted.
+
+    Parameters
+    ----------
+    margin
+        Below 0 where it may fall by so much, above 0 where it may rise by so much, in the measure's unit.
+    """
+
+    measure: str
+    unit: str
+    margin: float
+    difference: Estimate
+
+    @property
+    def verdict(self) -> Literal["kept", "broken", "inconclusive"]:
+        """`kept` where the whole interval is better than the margin, `broken` where it is worse."""
+        low, high = self.difference.low, self.difference.high
+        if low is None or high is None:
+            return "inconclusive"
+        if self.margin > 0:
+            low, high = -high, -low
+        worst = -abs(self.margin)
+        return "kept" if low > worst else "broken" if high < worst else "inconclusive"
+
+    def __str__(self) -> str:
+        told = {"kept": "within", "broken": "beyond", "inconclusive": "not told to be within"}[self.verdict]
+        return f"{self.measure} {signed(self.difference)} {self.unit} is {told} its margin {self.margin:+g}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return asdict(self) | {"verdict": self.verdict}
+
+
+@dataclass(frozen=True)
 class Case:
     """What there is to decide.
 
@@ -45,6 +80,10 @@ class Case:
         Which model ranks users best, or that this is inconclusive; one sentence.
     following
         What to type next, by word.
+    guardrails
+        Further measures that must not get worse by more than a margin.
+    withheld
+        Why nothing may be concluded whatever the interval says: it was not the planned look.
     over, loses
         What the uplift is held against, and what is said where it lies below 0.
     """
@@ -59,6 +98,8 @@ class Case:
     contrasts: Sequence[Contrast] = ()
     ranking: str = ""
     following: Mapping[Word, str] = field(default_factory=dict)
+    guardrails: Sequence[Guardrail] = ()
+    withheld: str = ""
     over: str = "everyone getting none"
     loses: str = "it loses money"
 
@@ -96,27 +137,35 @@ COLOURS: dict[Word, str] = {"Ship": "green", "Do not ship": "red", "Test first":
 def decide(case: Case) -> Decision:
     """Return the decision, by the first of these rules that holds.
 
-    1. The intervals are vetoed: test first.
+    1. The intervals are vetoed, or this is not the look that was planned: test first.
     2. The interval lies below 0: do not ship.
     3. What takes no model brings more, its paired interval above 0: do not ship.
-    4. The evidence is assumed or logged, there is no interval, or it holds 0: test first.
-    5. Else ship.
+    4. A guardrail is broken: do not ship.
+    5. The evidence is assumed or logged, there is no interval, or it holds 0: test first.
+    6. A guardrail is not told to be kept: test first.
+    7. Else ship.
     """
     uplift, better = case.uplift, _better(case)
     brings = f"it brings {signed(uplift)} {case.unit} ({case.kind}) over {case.over}"
     word: Word
     if case.vetoed:
         word, why = "Test first", f"its uplift is vetoed ({', '.join(case.vetoed)}): no figure of it can be relied on"
+    elif case.withheld:
+        word, why = "Test first", f"{brings}, but {case.withheld}"
     elif uplift.high is not None and uplift.high < 0 and case.kind != "assumed":
         word, why = "Do not ship", f"{case.loses}: {signed(uplift)} {case.unit} ({case.kind})"
     elif better:
         word, why = "Do not ship", f"{_without(case, better)}; this policy {signed(uplift)}"
+    elif broken := [of for of in case.guardrails if of.verdict == "broken"]:
+        word, why = "Do not ship", f"{brings}, but {broken[0]}"
     elif case.kind in WITHOUT:
         word, why = "Test first", f"{brings}, but {WITHOUT[case.kind]}"
     elif uplift.low is None:
         word, why = "Test first", f"{brings}, on too few users for an interval"
     elif uplift.low <= 0:
         word, why = "Test first", f"that it brings anything is inconclusive: {signed(uplift)} {case.unit} ({case.kind})"
+    elif untold := [of for of in case.guardrails if of.verdict == "inconclusive"]:
+        word, why = "Test first", f"{brings}, but {untold[0]}"
     else:
         word, why = "Ship", brings + _nothing_better(case)
     return Decision(word, case.what, f"{why[0].upper()}{why[1:]}.", case.ranking, case.following.get(word, ""))

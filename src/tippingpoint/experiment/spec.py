@@ -19,10 +19,12 @@ from tippingpoint.evaluation import auc_contributions
 from tippingpoint.evaluation.evaluation import Evaluation
 from tippingpoint.experiment.assumption import in_words, wanted
 from tippingpoint.experiment.diagnostics import Chosen, Findings
+from tippingpoint.experiment.user_effects import effect_tables
 from tippingpoint.experiment.valuation import ValuedUsers
 from tippingpoint.explanation import Explanation, raw_columns
 from tippingpoint.models.calibration import Model
 from tippingpoint.models.effect_models import EffectLearner
+from tippingpoint.models.effect_table import EffectTable
 from tippingpoint.models.family import Family
 from tippingpoint.models.learners.effects import models_of, predicts_effects
 from tippingpoint.models.learners.nuisances import Nuisances
@@ -164,6 +166,12 @@ class ExperimentSpec:
         """The validation users with evidence and prices of each action."""
         parts, kind = self.parts, self.evidence.kind
         return ValuedUsers.of(kind, parts.train, parts.validation, self.actions, self.economics, self.seed)
+
+    @cached_property
+    def effects(self) -> dict[str, EffectTable]:
+        """What actions add by who a user is, for those of which that can be learnt; one for all contestants."""
+        parts = self.parts.train, self.parts.validation
+        return effect_tables(self.evidence.kind, *parts, self.actions, self.economics, self.seed)
 
     @property
     def treating(self) -> tuple[str, ...]:

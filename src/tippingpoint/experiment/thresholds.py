@@ -9,7 +9,6 @@ from tippingpoint.experiment.diagnostics import Chosen
 from tippingpoint.offpolicy.cells import Cells, Line, contacts
 from tippingpoint.offpolicy.choice import Choice, choose, cut_regret, inconclusive
 from tippingpoint.offpolicy.frontier import Step, frontier
-from tippingpoint.offpolicy.ranking import Curve, curve
 from tippingpoint.offpolicy.sensitivity import bounds, flips_at_cut_offs
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.offpolicy.sufficient_statistics import MONEY, SufficientStatistics
@@ -112,8 +111,6 @@ class CutOffs:
         What more spend buys, and the unit of spend.
     regret
         What the honest choice leaves on the table against the best cut-offs, where truth is known.
-    curves
-        By action: outcomes if all from a cut-off upward get it.
     flips_from
         Of the honest choice: by how much a hidden driver must change the odds of the action for the sign of its uplift
         to be open; None where chances are known.
@@ -130,7 +127,6 @@ class CutOffs:
     frontier: list[Step]
     frontier_in: str
     regret: Estimate | None
-    curves: dict[str, Curve]
     flips_from: float | None = None
 
     @property
@@ -181,11 +177,6 @@ def cut_offs(
             flips_from = float(could_be.flips_from)
         if about["kind"] == "truth":
             regret = cut_regret(test, bands, line, choice.honest.at)
-    curves = {
-        action: curve(scored.test, k, np.random.default_rng([asked.seed, 7]))
-        for k, action in enumerate(actions)
-        if full and k in bands and k
-    }
     return CutOffs(
         model=model,
         policy=name,
@@ -198,7 +189,6 @@ def cut_offs(
         frontier=steps,
         frontier_in="money" if by_money else "contacts",
         regret=regret,
-        curves=curves,
         flips_from=flips_from,
     )
 

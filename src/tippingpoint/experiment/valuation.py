@@ -101,7 +101,8 @@ class BindingUsers:
         if found.ndim == 2:
             good = self.train.contract.good
             lines = partial(_lines, self.economics, good)
-            predicted = Predicted(actions or self.train.actions, good, found, lines)
+            spends = None if self.economics.per_user else partial(self.economics.spend, good=good)
+            predicted = Predicted(actions or self.train.actions, good, found, lines, spends)
         features = self.train.features, self.validation.features
         return FitContext(*features, probability(found), self.expected_reward, predicted, self.measured)
 

@@ -1,7 +1,7 @@
 """`tippingpoint measure data=…`: what the arms of any experiment brought; no model is needed."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,16 @@ import pandas as pd
 import yaml
 from rich.console import RenderableType
 
+from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.core.run_reference import RunReference
 from tippingpoint.data.source import Source
 from tippingpoint.economics import Economics
 from tippingpoint.experiment.diagnostics import Chosen, Finding, Findings
 from tippingpoint.experiment.diagnostics.evidence import WHOLE, few_expected, of_balance, unequal_arms
 from tippingpoint.experiment.diagnostics.registry import vetoes
+from tippingpoint.experiment.plan import Plan, locked
 from tippingpoint.measurement import arms_report
-from tippingpoint.measurement.arms_result import KIND, Arms, SegmentDifference, of_segments, valued
+from tippingpoint.measurement.arms_result import KIND, Arms, of_segments, valued
 from tippingpoint.measurement.arms_sums import Summed, by_segment, drawn, figures_of, summed
 from tippingpoint.measurement.arms_table import ArmsTable, read_arms
 from tippingpoint.measurement.settings import MeasureArmsSettings
@@ -26,12 +28,16 @@ from tippingpoint.offpolicy.arms import ArmFigures, Figure, arm_figures
 from tippingpoint.reports.progress import progress
 from tippingpoint.reports.result import Result
 from tippingpoint.tracking import backend
+from tippingpoint.tracking.models import stored_run
 from tippingpoint.tracking.provenance import provenance
 from tippingpoint.tracking.registry import Client
 from tippingpoint.tracking.rights import check_experiment
-from tippingpoint.tracking.runs import reap
+from tippingpoint.tracking.runs import in_pages, reap
 from tippingpoint.tracking.runs import run as tracked
 from tippingpoint.tracking.tags import JOB
+
+PLAN = "plan"
+"""Tag of a look: the run that holds the plan it follows."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -78,18 +84,25 @@ def measure_arms(settings: MeasureArmsSettings, source: Source | None = None) ->
         table = read_arms(source, settings)
         sums = summed(table, settings.pre, settings.ratios or {})
         figures = figures_of(table, sums, settings.ratios or {}, economics)
-        client, experiment = None, ""
+        planned, experiment, looks = _plan(settings)
+        client = None
         if settings.tracking.log:
             step("opening the store")
             client = backend.connect()
             reap(client)
-            experiment = backend.experiment_id(client, settings.tracking.experiment or source.question)
+            if experiment is None or settings.tracking.experiment is not None:
+                experiment = backend.experiment_id(client, settings.tracking.experiment or source.question)
             check_experiment(client, experiment)
         step("looking at the assignment")
         assigned = chosen.settle(_of_assignment(table, settings))
         step("comparing arms")
         of = _arms(table, sums, figures, assigned, settings, chosen, economics)
-    if client is None:
+        guardrails = {**(planned.guardrails if planned else {}), **(settings.guardrails or {})}
+        _refuse_unmeasured(guardrails, of)
+        of = replace(of, guardrails=guardrails, plan=planned)
+        if planned is not None:
+            of = replace(of, unplanned=tuple(planned.against(of.outcome, of.users, looks)))
+    if client is None or experiment is None:
         return MeasureArmsResult(of)
     return MeasureArmsResult(of, _file(client, experiment, of, settings))
 
@@ -114,6 +127,25 @@ def _of_who_got_what(table: ArmsTable, settings: MeasureArmsSettings) -> Iterato
         yield from of_balance(users, settings.seed)
 
 
+def _plan(settings: MeasureArmsSettings) -> tuple[Plan | None, str | None, int]:
+    """The plan that is followed, the experiment it is filed in, and how many looks by it are filed there."""
+    if settings.plan is None:
+        return None, None, 0
+    client = backend.connect(writing=False)
+    found, experiment = locked(client, settings.plan), stored_run(client, settings.plan).info.experiment_id
+    looks = in_pages(client, [experiment], f"tags.`{PLAN}` = '{settings.plan}' and attributes.status = 'FINISHED'")
+    return found, experiment, sum(1 for _ in looks)
+
+
+def _refuse_unmeasured(guardrails: Mapping[str, float], of: Arms) -> None:
+    names = [figure.name for figure in of.shown]
+    for name in guardrails:
+        if name not in names:
+            what = f"{name!r} is not measured"
+            near = nearest(name, names)
+            raise InputError("guardrails", what, f"{near} Name it in data.measures too.")
+
+
 def _arms(
     table: ArmsTable,
     of: Summed,
@@ -129,12 +161,12 @@ def _arms(
     rng = np.random.default_rng([settings.seed, 22])
     told = valued(found, derived, len(table.curve), rng, vetoed, tuple(chosen.accept))
     few = chosen.settle(_few(found, table), "") if not vetoed else ()
-    segments: list[SegmentDifference] = []
+    parts = {}
     for column in settings.segments:
         each = by_segment(table, column, settings.pre, settings.ratios or {})
-        parts = {level: part.sums for level, part in each.items()}
-        same = table.arms, of.pre, settings.adjustment, vetoed, tuple(chosen.accept)
-        segments += of_segments(column, parts, figures[0], *same)
+        parts[column] = {level: part.sums for level, part in each.items()}
+    same = figures[0], table.arms, of.pre, settings.adjustment, vetoed, tuple(chosen.accept)
+    segments = of_segments(parts, *same)
     roles = table.source
     return Arms(
         outcome=table.outcomes[0].name,
@@ -176,6 +208,7 @@ def _file(client: Client, experiment: str, of: Arms, settings: MeasureArmsSettin
         "evidence": KIND,
         "question": of.outcome,
         "decision": decision.word,
+        **({PLAN: settings.plan} if settings.plan else {}),
         "mlflow.note.content": arms_report.description(of),
     }
     with tracked(client, experiment, f"measure {of.origin}", tags) as opened:

@@ -14,6 +14,8 @@ from tippingpoint.reports.console import pages, plain_table
 from tippingpoint.reports.palette import COLOURS
 from tippingpoint.reports.png import blank, label, literal, open_axes, save
 
+WORTH_WORDS = 0.01
+"""Share of the variance from which on it is told how many users that stands for."""
 LEAST_SAVED = 0.0005
 """Share of the variance below which nothing is said to be saved."""
 SHOWN = 12
@@ -22,13 +24,23 @@ SHOWN = 12
 
 def summary(of: Arms, page: str | None) -> RenderableType:
     """An experiment on one screen."""
-    shown = [of.decision.render(), Text(about(of))]
+    shown = [of.decision.render(), *([Text(planned(of))] if of.plan else []), Text(about(of))]
     shown += diagnosed(of.findings)
     shown.append(_differences(of))
     shown += [Text(line) for line in notes(of)]
     if of.segments:
         shown += _segments(of)
     return Group(*shown, *(pages({"MLflow": page}) if page else []))
+
+
+def planned(of: Arms) -> str:
+    """What was planned, and what of this look was not."""
+    assert of.plan is not None
+    said = f"Planned: {of.plan.primary}, once, at {of.plan.users:,} users ({of.plan.hypothesis})."
+    if of.unplanned:
+        return f"{said} Not as planned: {'; '.join(of.unplanned)}."
+    others = [figure.name for figure in of.shown[of.leading + 1 :] if figure.name not in of.plan.guardrails]
+    return f"{said} This is that look." + (f" Unplanned measures: {', '.join(others)}." if others else "")
 
 
 def about(of: Arms) -> str:
@@ -81,6 +93,9 @@ def notes(of: Arms) -> list[str]:
     lines = [f"95 % intervals hold at one look planned beforehand{together}; further measures' hold together."]
     if len(of.shown) == of.leading + 1:
         lines = [f"95 % intervals hold at one look planned beforehand{together}."]
+    if of.guardrails:
+        kept = [f"{of.arms[arm]}: {one}" for arm in range(1, len(of.arms)) for one in of.kept(arm)]
+        lines.append(f"Guardrails. {'; '.join(kept)}.")
     if of.pre:
         how = "a slope of each arm's own" if of.adjustment == "regression" else "one slope (CUPED)"
         each = [f"{figure.name} {_saved(of.against_control(k)[0].saved)}" for k, figure in enumerate(of.shown)]
@@ -106,7 +121,7 @@ def _saved(share: float) -> str:
     """How much of the variance an adjustment takes out, and how many users that stands for."""
     if share < LEAST_SAVED:
         return "none"
-    return f"{share:.1%}" + (f" (as {1 / (1 - share):.3g} times the users)" if 0 < share < 1 else "")
+    return f"{share:.1%}" + (f" (as {1 / (1 - share):.3g} times the users)" if WORTH_WORDS < share < 1 else "")
 
 
 def _segments(of: Arms) -> list[RenderableType]:
@@ -136,7 +151,8 @@ def in_a_line(of: Arms) -> str:
 
 def description(of: Arms) -> str:
     """The run's description in Markdown."""
-    lines = [f"# {in_a_line(of)}", "", *of.decision.lines[1:], "", about(of), "", *map(str, of.findings), ""]
+    first = [planned(of), ""] if of.plan else []
+    lines = [f"# {in_a_line(of)}", "", *of.decision.lines[1:], "", *first, about(of), "", *map(str, of.findings), ""]
     lines += ["| measure | unit | arm | control | arm has | difference | 95 % |", "|---|---|---|---|---|---|---|"]
     for k, figure in enumerate(of.figures):
         for one in of.against_control(k):

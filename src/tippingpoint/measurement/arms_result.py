@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 
 from tippingpoint.data.users import Intake
-from tippingpoint.experiment.decision import Case, Decision, Word, decide, signed
+from tippingpoint.experiment.decision import Case, Decision, Guardrail, Word, decide, signed
 from tippingpoint.experiment.diagnostics import Findings, vetoes
+from tippingpoint.experiment.plan import Plan
 from tippingpoint.offpolicy.arm_sums import ArmSums
-from tippingpoint.offpolicy.arms import ArmFigures, Difference, Figure, arm_figures, differences, shrunk
+from tippingpoint.offpolicy.arms import Adjustment, ArmFigures, Difference, Figure, arm_figures, differences, shrunk
 from tippingpoint.offpolicy.statistics import Estimate, normal, together
 
 KIND = "experiment"
@@ -67,6 +68,10 @@ class Arms:
         Groups there are; None where users stand alone.
     curve
         How many of the figures, the last ones, are of outcomes within fewer days.
+    guardrails
+        By measure the worst difference that is accepted.
+    plan, unplanned
+        What was planned, if it was; and what of this look was not, in words.
     """
 
     outcome: str
@@ -87,6 +92,9 @@ class Arms:
     until: datetime | None = None
     currency: str | None = None
     curve: int = 0
+    guardrails: Mapping[str, float] = field(default_factory=dict)
+    plan: Plan | None = None
+    unplanned: tuple[str, ...] = ()
 
     @property
     def shown(self) -> tuple[Figure, ...]:
@@ -143,10 +151,22 @@ class Arms:
                 unit=name,
                 ranking=self._ranking(best),
                 following=following,
+                guardrails=self.kept(best.arm),
+                withheld="; ".join(self.unplanned),
                 over=self.arms[0],
                 loses="it loses money" if self.leading == 1 else "it brings less",
             )
         )
+
+    def kept(self, arm: int) -> list[Guardrail]:
+        """The guardrails, as an arm has them."""
+        places = {figure.name: k for k, figure in enumerate(self.figures)}
+        return [
+            Guardrail(name, self.figures[places[name]].unit, margin, of.difference)
+            for name, margin in self.guardrails.items()
+            for of in self.against_control(places[name])
+            if of.arm == arm
+        ]
 
     def _ranking(self, best: Difference) -> str:
         """How the best arm stands to the other ones, by intervals that hold for all pairs at once."""
@@ -222,6 +242,11 @@ class Arms:
             "adjustment": self.adjustment if self.pre else "none",
             "until": self.until.isoformat() if self.until else None,
             "differences": self.table().to_dict("records"),
+            "guardrails": [
+                {"arm": self.arms[arm], **of.to_dict()} for arm in range(1, len(self.arms)) for of in self.kept(arm)
+            ],
+            "plan": self.plan.to_dict() if self.plan else None,
+            "unplanned": list(self.unplanned),
             "segments": self.segment_table().to_dict("records"),
             "findings": [finding.to_dict() for finding in self.findings],
         }
@@ -243,34 +268,45 @@ def valued(
 
 
 def of_segments(
-    column: str,
-    parts: Mapping[str, ArmSums],
+    parts: Mapping[str, Mapping[str, ArmSums]],
     figure: Figure,
     arms: Sequence[str],
     pre: Sequence[int],
-    adjustment: Any,
+    adjustment: Adjustment,
     vetoed: bool,
     accepted: Sequence[str],
 ) -> list[SegmentDifference]:
-    """The target by segment: intervals hold for all segments and arms at once (Šidák)."""
-    z = together(len(parts) * (len(arms) - 1))
+    """The target by segment: intervals hold for all segments of all columns, and all arms, at once (Šidák).
+
+    Parameters
+    ----------
+    parts
+        By column and its value the sums of these users.
+    """
+    z = together(sum(map(len, parts.values())) * (len(arms) - 1))
     told: list[SegmentDifference] = []
-    for arm in range(1, len(arms)):
-        rows = []
-        for level, sums in parts.items():
-            enough = (sums.units > 3 * (len(pre) + 2)).all()
-            found = arm_figures(sums, [figure], pre if enough else (), adjustment)
-            value, error = float(found.value[0, arm] - found.value[0, 0]), found.error(0, 0, arm)
-            basis = found.basis(0, 0, arm)
-            sound = (bool(basis.sound) or "TP304" in accepted) and not vetoed
-            estimate = normal(value, error, z) if sound else Estimate(value)
-            users = int(sums.users[0] + sums.users[arm])
-            rows.append(SegmentDifference(column, level, arms[arm], users, estimate, None, float(basis.expected)))
-        sure = [k for k, of in enumerate(rows) if of.difference.se]
-        if len(sure) > 1:
-            of = [rows[k].difference for k in sure]
-            drawn = shrunk(np.array([e.value for e in of]), np.array([e.se for e in of], dtype=np.float64))
-            for k, towards in zip(sure, drawn.tolist(), strict=True):
-                rows[k] = replace(rows[k], shrunk=towards)
-        told += rows
+    for column, levels in parts.items():
+        for arm in range(1, len(arms)):
+            rows = []
+            for level, sums in levels.items():
+                enough = (sums.units > 3 * (len(pre) + 2)).all()
+                found = arm_figures(sums, [figure], pre if enough else (), adjustment)
+                value, error = float(found.value[0, arm] - found.value[0, 0]), found.error(0, 0, arm)
+                basis = found.basis(0, 0, arm)
+                sound = (bool(basis.sound) or "TP304" in accepted) and not vetoed
+                estimate = normal(value, error, z) if sound else Estimate(value)
+                users = int(sums.users[0] + sums.users[arm])
+                rows.append(SegmentDifference(column, level, arms[arm], users, estimate, None, float(basis.expected)))
+            told += _drawn(rows)
     return told
+
+
+def _drawn(rows: list[SegmentDifference]) -> list[SegmentDifference]:
+    """The same, each drawn towards all, where two at least have errors."""
+    sure = [k for k, of in enumerate(rows) if of.difference.se]
+    if len(sure) < 2:
+        return rows
+    of = [rows[k].difference for k in sure]
+    drawn = shrunk(np.array([e.value for e in of]), np.array([e.se for e in of], dtype=np.float64))
+    towards = dict(zip(sure, drawn.tolist(), strict=True))
+    return [replace(row, shrunk=towards.get(k)) for k, row in enumerate(rows)]

@@ -25,12 +25,14 @@ from tippingpoint.data.outcome import YES, Positive, words
 from tippingpoint.data.source import Source
 from tippingpoint.data.writing import replacing
 from tippingpoint.economics import Economics
+from tippingpoint.experiment.promise import Promise, promised
+from tippingpoint.experiment.promise_book import promise_book
 from tippingpoint.measurement import report
 from tippingpoint.measurement.next_experiment import as_evidence, next_round
 from tippingpoint.measurement.of_events import outcomes_of_events
 from tippingpoint.measurement.outcomes import DecisionsWithOutcomes, NotKnownError, OutcomeRule, join
-from tippingpoint.measurement.result import Measured, Promise, measured
-from tippingpoint.measurement.tracked import FIRST_LOOK, note, noted, promised
+from tippingpoint.measurement.result import Measured, measured
+from tippingpoint.measurement.tracked import FIRST_LOOK, note, noted
 from tippingpoint.reports.progress import progress
 from tippingpoint.reports.result import Result
 from tippingpoint.tracking import backend
@@ -311,6 +313,11 @@ def _file(
             (folder / "measure.yaml").write_text(yaml.safe_dump(written, sort_keys=False, allow_unicode=True))
             opened.artifacts(folder)
         _note(client, of, opened.run_id, first_look)
+        book = promise_book(client, of.version.removeprefix("models:/").partition("/")[0])
+        if book.promises:
+            with tempfile.TemporaryDirectory() as temporary:
+                opened.tables(Path(temporary), {"promises": book.table()})
+                opened.artifacts(Path(temporary))
     return RunReference(opened.run_id, backend.page(opened.path), of.version)
 
 

@@ -10,6 +10,7 @@ import polars as pl
 
 from tippingpoint.data.column_rules import CHANCE
 from tippingpoint.economics import Economics
+from tippingpoint.experiment.promise import Promise
 from tippingpoint.measurement.by_segment import SegmentUplift, by_segment
 from tippingpoint.measurement.outcomes import KNOWN
 from tippingpoint.offpolicy.confidence_sequence import LEAST_SEEN, Sequence, confidence_sequence, first_look
@@ -18,23 +19,6 @@ from tippingpoint.offpolicy.statistics import Estimate
 
 SEGMENT = "segment"
 """The column of decisions that says which segment a user fell into."""
-
-
-@dataclass(frozen=True)
-class Promise:
-    """What the test users of a version's run said of its policy.
-
-    Parameters
-    ----------
-    kind
-        The evidence it rests on.
-    per_1000, per_user
-        Uplift in outcomes per 1,000 users and in money per user; None where the run has none.
-    """
-
-    kind: str
-    per_1000: Estimate | None
-    per_user: Estimate | None
 
 
 @dataclass(frozen=True)

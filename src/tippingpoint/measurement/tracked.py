@@ -4,11 +4,8 @@ import re
 from collections.abc import Mapping
 
 from tippingpoint.core import stopping
-from tippingpoint.measurement.result import Promise
-from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.tracking.backend import store_errors
 from tippingpoint.tracking.registry import Client
-from tippingpoint.tracking.runs import StoredRun
 
 NOTED = "**Measured**"
 """Beginning of the line that a measurement leaves in a version's description."""
@@ -16,19 +13,6 @@ FIRST_LOOK = "measured_first_look_"
 """Beginning of the tags that outlive a measurement: to what all later ones are tuned."""
 DESCRIPTION = 5_000
 """Characters MLflow keeps of it."""
-
-
-def promised(run: StoredRun) -> Promise:
-    """The uplift of its policy that a version's run filed, with the evidence it rests on."""
-    kind = run.data.tags["evidence"]
-
-    def estimate(name: str) -> Estimate | None:
-        full = f"policy/{kind}/{name}"
-        if (value := run.data.metrics.get(full)) is None:
-            return None
-        return Estimate(value, None, *(run.data.metrics.get(f"{full}_{end}") for end in ("low", "high")))
-
-    return Promise(kind, estimate("uplift_per_1000"), estimate("uplift_per_user"))
 
 
 def noted(client: Client, version: str) -> dict[str, str]:

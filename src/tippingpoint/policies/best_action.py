@@ -25,8 +25,8 @@ class BestAction(Policy):
     ('none', 'email')
     """
 
-    learnt: ClassVar = ("effects",)
-    unsaid: ClassVar = ("effects",)
+    learnt: ClassVar[tuple[str, ...]] = ("effects",)
+    unsaid: ClassVar[tuple[str, ...]] = ("effects",)
     chosen_by_outcomes: ClassVar = True
 
     name: str = Field(default="best_action", min_length=1)

@@ -30,12 +30,15 @@ class Predicted:
         (n, K + 1) what it gives, as `data.model_output` lays it out.
     lines
         Rewards of actions; raises InputError where prices are each user's own.
+    spends
+        What actions cost: contacts, and discounts of those who pay; None where that is not known.
     """
 
     actions: tuple[str, ...]
     good: bool
     found: np.ndarray
     lines: Lines
+    spends: Lines | None = None
 
 
 class Effects(StrictModel):
@@ -55,6 +58,10 @@ class Effects(StrictModel):
             return np.asarray(effect if self.good else -effect)
         money = np.array(self.intercept) + np.array(self.slope) * by_action(found)
         return np.asarray((money - money[:, :1])[:, columns])
+
+    def chances(self, found: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
+        """(n, len(names)) chances of the outcome under each of these actions."""
+        return np.asarray(by_action(found)[:, [self.actions.index(name) for name in names]])
 
 
 def learn(policy: str, names: tuple[str, ...], predicted: Predicted | None, unit: Unit, instead: str) -> Effects:

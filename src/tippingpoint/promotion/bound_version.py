@@ -34,7 +34,7 @@ def make(client: Client, name: str, source: Contestant, policy: Policy) -> Versi
         When the store cannot be used.
     """
     assert source.decider is not None
-    model, deployment = source.model, source.decider.deployment
+    model, deployment = source.model, source.decider.deployment.model_copy(update={"checks": {}})  # of other segments
     digest = f"{model.model_id} {policy.bound_digest}"
     there = bound_before(client, name, source.uri, policy.bound_digest)
     if (left := _left(client, model.experiment, digest)) is None and there:

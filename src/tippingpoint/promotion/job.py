@@ -10,6 +10,7 @@ from tippingpoint.config.settings import VERSION, PromoteSettings
 from tippingpoint.core.errors import InputError, RefusedError
 from tippingpoint.core.overrides import override
 from tippingpoint.experiment.diagnostics import Chosen
+from tippingpoint.experiment.promise_book import PromiseBook, promise_book
 from tippingpoint.policies.direction import check_direction
 from tippingpoint.promotion import report
 from tippingpoint.promotion.contestants import Contestant, JudgedUsers, contestant, judged_users, test_of
@@ -61,6 +62,7 @@ class PromoteResult(Result):
     finished: tuple[str, ...] = ()
     amiss: str = ""
     same: str = ""
+    book: PromiseBook | None = None
 
     @property
     def refused(self) -> bool:
@@ -85,6 +87,7 @@ class PromoteResult(Result):
             "findings": [finding.to_dict() for finding in self.judgement.findings] if self.judgement else [],
             "finished": list(self.finished),
             "amiss": self.amiss or None,
+            **({"promises": self.book.to_dict()} if self.book is not None and self.book.promises else {}),
         }
 
     def render(self) -> RenderableType:
@@ -102,6 +105,7 @@ class PromoteResult(Result):
             self.amiss,
             page,
             self.same,
+            str(self.book or ""),
         )
 
 
@@ -160,7 +164,9 @@ def promote(settings: PromoteSettings) -> PromoteResult:
         version, entry = _file(client, settings.dry_run, name, number, model, status, entry, judgement, reasons_given)
         led = status.version if settings.dry_run else _after(client, status, entry)
     same = candidate.same(settings.data)
-    return PromoteResult(model, version, led, judgement, entry, settings.dry_run, (), status.said, same)
+    return PromoteResult(
+        model, version, led, judgement, entry, settings.dry_run, (), status.said, same, promise_book(client, model)
+    )
 
 
 def _named(client: Client, settings: PromoteSettings) -> tuple[str, str]:

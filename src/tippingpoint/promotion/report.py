@@ -32,8 +32,17 @@ def promote_summary(
     said_first: str,
     page: str,
     same: str = "",
+    book: str = "",
 ) -> RenderableType:
-    """What was amiss before, what the gate said, what was done; `same` selects the data the version was fitted with."""
+    """What was amiss before, what the gate said, what was done.
+
+    Parameters
+    ----------
+    same
+        What selects the data the version was fitted with.
+    book
+        How earlier promises were kept, in a line; '' where none was measured.
+    """
     before = [Text(said_first)] if said_first else []
     where = pages({"MLflow": page}) if page else []
     if judgement is None:
@@ -53,7 +62,8 @@ def promote_summary(
         said += " Dry run; the look is counted." if dry_run else ""
         after = _way_out(judgement, champion, f"tippingpoint tune {same}".rstrip())
     found = diagnosed(judgement.findings)
-    return Group(*before, table, *found, Text(said, style="bold"), *where, *([Text(after)] if after else []))
+    kept = [Text(book)] if book else []
+    return Group(*before, table, *found, Text(said, style="bold"), *kept, *where, *([Text(after)] if after else []))
 
 
 def _undo(name: str, judgement: Judgement) -> str:

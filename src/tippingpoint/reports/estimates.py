@@ -21,6 +21,14 @@ def evidence_in_words(kind: str, vetoed: Sequence[str] = ()) -> str:
     return EVIDENCE[kind]
 
 
+def expected_in_words(kind: str, vetoed: Sequence[str], effects_of: str) -> str:
+    """Where the chances of outcomes under each action come from; `effects_of` is `Deployment.effects_of`."""
+    if effects_of == "model":
+        return "as the model predicts what each action adds, learnt from what was done to users"
+    known = evidence_in_words(kind, vetoed)
+    return f"{known}; what each action adds goes by the user's columns" if effects_of == "columns" else known
+
+
 def hidden_driver_in_words(odds_times: float, what: str, most: float) -> str:
     """From which hidden driver on the sign of an uplift is open.
 

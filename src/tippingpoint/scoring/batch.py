@@ -31,7 +31,7 @@ from tippingpoint.scoring.readers import require
 ROW_ID = "user_id"
 """The id column where rows are numbered."""
 GAIN = "expected_gain"
-"""Money that the action lets expect over doing nothing, where a model predicts effects."""
+"""Money that the action lets expect over doing nothing, where that is told by user."""
 TIMES = pl.Datetime("us", "UTC")
 AGAIN = "is a repeated id: it stands in an earlier row"
 
@@ -122,6 +122,9 @@ class Batch:
             currency=deployment.economics.currency,
             evidence=deployment.evidence,
             vetoed=deployment.vetoed,
+            outcome=deployment.outcome,
+            among=len(self.exploration.among) if self.exploration and 0 in self.exploration.among else 0,
+            effects_of=deployment.effects_of,
             as_of=self.as_of.date().isoformat() if deployment.dated else None,
             only=self.only,
             **about,
@@ -131,7 +134,7 @@ class Batch:
         """Columns of the decisions, in their order."""
         why = [f"reason_{k + 1}" for k in range(REASONS)] if self.reasons else []
         predicted = [f"effect_{action}" for action in self.decider.of_effects[1:]]
-        predicted += [GAIN] if predicted else []
+        predicted += [GAIN] if self.decider.deployment.tells_gains else []
         names = [self.user_id, "propensity_score", "segment", "action", "expected_value", *predicted, *why]
         names += ["model", "policy_digest", "scored_at"]
         if self.exploration:
@@ -236,7 +239,7 @@ class Batch:
             return self._blank(), Tally(users=np.zeros(len(policy.segments)))
         own = None if costs is None else costs.to_pandas()
         decided = self.decider.decide(features, own)
-        table, explored = self._table(ids, decided, own)
+        table, explored = self._table(ids, features, decided, own)
         if self.only:
             kept = np.flatnonzero(np.isin(decided.segment, [policy.segments.index(name) for name in self.only]))
             table, shown = table[kept], features.iloc[kept].reset_index(drop=True)
@@ -261,14 +264,16 @@ class Batch:
         )
         return table, tally
 
-    def _table(self, ids: pl.Series, decided: Decided, own: pd.DataFrame | None) -> tuple[pl.DataFrame, int]:
+    def _table(
+        self, ids: pl.Series, features: pd.DataFrame, decided: Decided, own: pd.DataFrame | None
+    ) -> tuple[pl.DataFrame, int]:
         """Each user's decision, and how many got an action by random assignment."""
         deployment = self.decider.deployment
         actions = deployment.actions
-        action, value, assigned, explored = decided.action, decided.value, {}, 0
+        action, value, gain, assigned, explored = decided.action, decided.value, decided.gain, {}, 0
         if self.exploration:
             action, random = self.exploration.draw(ids.to_numpy().astype(object), decided.action)
-            value = deployment.expected_value(decided.found, action, own)
+            value, gain = self.decider.expected(decided.found, features, decided.segment, action, own)
             chance = self.exploration.chances(decided.action, len(actions))
             explored = int(random.sum())
             assigned = {
@@ -284,17 +289,15 @@ class Batch:
             "action": _named(actions, action),
             "expected_value": pl.Series(value, nan_to_null=True),
         }
-        return pl.DataFrame(columns | self._effects(decided, value, own) | assigned), explored
+        return pl.DataFrame(columns | self._effects(decided, gain) | assigned), explored
 
-    def _effects(self, decided: Decided, value: np.ndarray, own: pd.DataFrame | None) -> dict[str, pl.Series]:
-        """What each action adds to the chance, and the money over none; nothing where that is not predicted."""
-        if not self.decider.of_effects:
-            return {}
-        gain = self.decider.deployment.gained(decided.found, value, own)
-        added = effects(decided.found)[:, 1:].T
-        columns = dict(zip(self.decider.of_effects[1:], added, strict=True))
-        found = {f"effect_{action}": pl.Series(of) for action, of in columns.items()}
-        return found | {GAIN: pl.Series(gain, nan_to_null=True)}
+    def _effects(self, decided: Decided, gain: np.ndarray) -> dict[str, pl.Series]:
+        """What each action adds to the chance, where the model predicts it, and the money over none."""
+        found: dict[str, pl.Series] = {}
+        if self.decider.of_effects:
+            added = effects(decided.found)[:, 1:].T
+            found = {f"effect_{a}": pl.Series(of) for a, of in zip(self.decider.of_effects[1:], added, strict=True)}
+        return found | ({GAIN: pl.Series(gain, nan_to_null=True)} if self.decider.deployment.tells_gains else {})
 
     def _reasons(self, features: pd.DataFrame) -> list[pl.Series]:
         """The columns `reason_1`, … of users; none where no reasons are asked for."""
@@ -387,7 +390,7 @@ def best_first(tables: list[pl.DataFrame], user_id: str, deployment: Deployment)
     score, value, *gain = (
         table[c].cast(pl.Float64).to_numpy() for c in ("propensity_score", "expected_value", GAIN) if c in table.columns
     )
-    gained = gain[0] if gain else deployment.gained(score, value)
+    gained = gain[0] if gain else deployment.gained(score, {}, value)
     by = [pl.Series(gained, nan_to_null=True), pl.col("expected_value"), pl.col("propensity_score"), pl.col(user_id)]
     return table.sort(by, descending=[True, True, True, False], nulls_last=True)
 

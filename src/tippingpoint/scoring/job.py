@@ -27,9 +27,11 @@ from tippingpoint.decisions.deployment import refuse_day, refuse_made_otherwise
 from tippingpoint.decisions.randomization import Randomization
 from tippingpoint.decisions.reasons import Reasons
 from tippingpoint.experiment.diagnostics import Chosen, Findings
+from tippingpoint.experiment.promise import promised
 from tippingpoint.reports.progress import counting
 from tippingpoint.reports.result import Result
 from tippingpoint.scoring.batch import Batch, best_first
+from tippingpoint.scoring.holdout import holdout_tells
 from tippingpoint.scoring.parts import ASIDE, Parts
 from tippingpoint.scoring.readers import Input, OfEvents, as_input, open_input
 from tippingpoint.scoring.report import found_in, score_summary
@@ -39,6 +41,8 @@ from tippingpoint.scoring.tracked import destination, record
 from tippingpoint.scoring.writers import File, Quarantine, Writing, alone, refuse_other
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.deciders import Loaded, load_decider, reference_of
+from tippingpoint.tracking.models import stored_run
+from tippingpoint.tracking.registry import Client
 from tippingpoint.tracking.runs import reap
 
 PREDICTIONS = "predictions"
@@ -61,7 +65,9 @@ class ScoreResult(Result):
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         found = [finding.to_dict() for finding in self.findings]
-        return {**self.scored.to_dict(), "findings": found, "run_id": self.run_id, "page": self.page}
+        tells = holdout_tells(self.scored)
+        told = {"holdout_tells": tells.to_dict()} if tells is not None else {}
+        return {**self.scored.to_dict(), **told, "findings": found, "run_id": self.run_id, "page": self.page}
 
     def render(self) -> RenderableType:
         """One screen for a terminal."""
@@ -113,6 +119,7 @@ def score(settings: ScoreSettings) -> ScoreResult:
             to=_shown(to),
             quarantine=written.quarantine,
             holdout=settings.holdout,
+            promised=_promised(client, loaded) if settings.holdout else None,
             seconds=time.perf_counter() - start,
             resumed=written.resumed,
         )
@@ -127,6 +134,12 @@ def score(settings: ScoreSettings) -> ScoreResult:
             remedy = f"The decisions are whole, in {scored.to}; only their run is not there. {error.remedy}"
             raise OutsideError(error.where, error.what, remedy) from error
     return ScoreResult(scored, findings, page, run_id)
+
+
+def _promised(client: Client, loaded: Loaded) -> float | None:
+    """The uplift per 1,000 users that a version was valued at; None where its run has none."""
+    of = promised(stored_run(client, loaded.model.run_id)).per_1000
+    return None if of is None else of.value
 
 
 def _places(settings: ScoreSettings) -> tuple[Input, str]:

@@ -11,7 +11,8 @@ from tippingpoint.decisions.drift import MOVED
 from tippingpoint.experiment.diagnostics import Chosen, Findings, operation
 from tippingpoint.experiment.diagnostics.policy import hardly_acts, typed
 from tippingpoint.reports.console import pages, plain_table
-from tippingpoint.reports.estimates import evidence_in_words
+from tippingpoint.reports.estimates import expected_in_words
+from tippingpoint.scoring.holdout import holdout_tells, in_words
 
 REASONS = 3
 """Reasons for quarantine that are named."""
@@ -21,6 +22,8 @@ def score_summary(scored: BatchResult, findings: Findings, page: str | None) -> 
     """Segments, what was quarantined, drift, where the decisions are, and what to type next."""
     lines = [*_counts(scored), *_drift(scored), *map(str, findings), *_places(scored)]
     lines += [line.plain for line in pages({"MLflow": page})] if page else []
+    if (tells := holdout_tells(scored)) is not None:
+        lines.append(in_words(tells, scored))
     if scored.holdout:
         lines.append("Next: tippingpoint measure decisions=… outcomes=… once it is known what came of it")
     else:
@@ -70,7 +73,7 @@ def _counts(scored: BatchResult) -> list[str]:
         f"{scored.origin}: {tally.rows:,} rows in = {tally.decided:,} decided + {tally.quarantined:,} quarantined."
     ]
     lines += [f"Times are days before {scored.as_of}; as_of=… names another day."] if scored.as_of else []
-    lines += [f"Expected values: {evidence_in_words(scored.evidence, scored.vetoed)}."]
+    lines += [f"Expected values: {expected_in_words(scored.evidence, scored.vetoed, scored.effects_of)}."]
     if scored.holdout:
         lines.append(f"{tally.explored:,} users got an action that was drawn; the table is by the policy's.")
     if tally.quarantined:

@@ -186,13 +186,18 @@ def _decision(deployment: Deployment, segments: tuple[str, ...], of_effects: tup
             "action": {"type": "string", "enum": list(deployment.actions)},
             "expected_value": {
                 "type": ["number", "null"],
-                "description": "money the action lets expect; null where nobody got it before",
+                "description": "money the action lets expect; null where that is not known",
             },
+            **({"expected_gain": _GAIN} if deployment.tells_gains else {}),
             **({"effects": _object(dict.fromkeys(of_effects[1:], _EFFECT))} if of_effects else {}),
         }
     )
 
 
+_GAIN: Schema = {
+    "type": ["number", "null"],
+    "description": "money the action lets expect over doing nothing; null where that is not known",
+}
 _EFFECT: Schema = {
     "type": "object",
     "description": "what the action adds to the chance of the outcome, and in money, over doing nothing",

@@ -17,6 +17,7 @@ from tippingpoint.decisions.reasons import Reasons
 from tippingpoint.explanation import CAVEAT, Move, what_moves
 from tippingpoint.explanation.reasons import REASONS
 from tippingpoint.models.calibration import Model, pipeline_of
+from tippingpoint.models.effect_table import Columns
 from tippingpoint.models.family import Family
 from tippingpoint.serving.compiled_pipeline import EQUAL, CannotCompileError, Scorer, compiled, gap
 from tippingpoint.serving.openapi import document, example_user
@@ -114,9 +115,16 @@ class Served:
         found = (
             self.decider.output(frame) if self.scorer is None else self.scorer.score(given.numbers, given.categories)
         )
-        decided = self.decider.act(found, frame)
+        columns: dict[str, Any] = {name: given.numbers[:, j] for j, name in enumerate(self.reader.numbers)}
+        columns |= dict(zip(self.reader.categories, given.categories, strict=True))
+        decided = self.decider.act(found, frame, columns=columns)
         ids = given.ids if given.ids is not None else [None] * len(found)
-        effects = self._effects(found) if found.ndim == 2 else [{}] * len(found)
+        effects = self._effects(found, columns) if found.ndim == 2 else [{}] * len(found)
+        if deployment.tells_gains:
+            effects = [
+                {"expected_gain": _plain(gain), **more}
+                for gain, more in zip(decided.gain.tolist(), effects, strict=True)
+            ]
         of = decided.score, decided.segment, decided.action, decided.value
         rows = zip(ids, *(column.tolist() for column in of), effects, strict=True)
         segments, actions, own = policy.segments, deployment.actions, deployment.terms.id
@@ -132,9 +140,9 @@ class Served:
             for user, chance, segment, action, value, more in rows
         ]
 
-    def _effects(self, found: np.ndarray) -> list[Json]:
+    def _effects(self, found: np.ndarray, columns: Columns) -> list[Json]:
         """What each action but none adds to the chance of the outcome, and in money over none; null without a price."""
-        gained, added = self.decider.deployment.gains(found), effects(found)
+        gained, added = self.decider.deployment.gains(found, columns), effects(found)
         actions = self.decider.deployment.actions
         return [
             {

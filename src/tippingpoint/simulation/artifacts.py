@@ -15,6 +15,7 @@ from tippingpoint.experiment.diagnostics import tags as found_tags
 from tippingpoint.experiment.revaluation import outcome_line, priced_line, usable
 from tippingpoint.experiment.simulation_result import Simulation
 from tippingpoint.experiment.thresholds import CutOffs, SimulationRequest
+from tippingpoint.experiment.treated_figure import picture
 from tippingpoint.offpolicy.hidden_driver import FLIPS_FROM
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.offpolicy.sufficient_statistics import PAIR
@@ -23,6 +24,7 @@ from tippingpoint.reports.palette import colour
 from tippingpoint.simulation import figures
 from tippingpoint.simulation.page import page
 from tippingpoint.simulation.report import simulation_card
+from tippingpoint.simulation.treated import treated
 from tippingpoint.tracking import backend, views
 from tippingpoint.tracking.models import STATISTICS
 from tippingpoint.tracking.provenance import provenance
@@ -99,7 +101,7 @@ def _parent(simulation: Simulation, settings: SimulateSettings, run: Run) -> Non
         (folder / REPORT).write_text(page(simulation))
         if best := simulation.cut_offs():
             figures.picture(folder / "figures/surface.png", simulation, best)
-        figures.targeting(folder / "figures", simulation)
+        picture(folder / "figures/uplift_by_share.png", treated(simulation))
         figures.hidden_driver(folder / "figures", simulation)
         priced = replace(simulation.gathered, about={**about, "prices": economics.specification(), "asked": asked})
         (folder / STATISTICS).write_bytes(priced.dump())

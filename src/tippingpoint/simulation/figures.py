@@ -86,24 +86,3 @@ def hidden_driver(path: Path, simulation: Simulation) -> None:
     )
     axes.legend(loc="upper left", frameon=False)
     save(figure, path / "hidden_driver.png")
-
-
-def targeting(path: Path, simulation: Simulation) -> None:
-    """Gain of acting on all users from a cut-off upward, by share of users; one file an action."""
-    actions = sorted({action for cut_offs in simulation.all_cut_offs for action in cut_offs.curves})
-    for action in actions:
-        figure, axes = new_figure(5.6, 4.5)
-        for model, cut_offs in {s.model: s for s in simulation.all_cut_offs if action in s.curves}.items():
-            of = cut_offs.curves[action]
-            axes.plot(of.share, of.gain.value * 1000, color=colour(model), label=model)
-            if simulation.measured:
-                ends = (of.gain.band_low * 1000, of.gain.band_high * 1000)
-                axes.fill_between(of.share, *ends, color=colour(model), alpha=0.12)
-        axes.axhline(0, color=GREY, linewidth=0.8)
-        axes.set(
-            xlabel="share of users acted on, highest score first",
-            ylabel=f"further outcomes per 1,000 users ({simulation.label})",
-            title=f"{action}: whom to act on",
-        )
-        axes.legend(loc="upper left", frameon=False)
-        save(figure, path / f"targeting_{action.replace(' ', '_')}.png")

@@ -7,6 +7,7 @@ import numpy as np
 
 from tippingpoint.experiment.simulation_result import THEN, Simulation
 from tippingpoint.experiment.thresholds import CutOffs, CutOffView
+from tippingpoint.experiment.treated_figure import figure
 from tippingpoint.offpolicy.hidden_driver import FACTORS
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.offpolicy.sufficient_statistics import PAIR
@@ -29,6 +30,7 @@ from tippingpoint.simulation.report import (
     tied,
     who_gets_what,
 )
+from tippingpoint.simulation.treated import treated
 
 ENTRIES = 45_000
 """Of all heat maps together: the page stays below 8 MB, of which the plotting library has 5."""
@@ -53,7 +55,8 @@ def page(simulation: Simulation) -> str:
         }
         for cut_offs, view in views
     ]
-    figures = {f"targeting{k}": f for k, f in enumerate(targeting(simulation).values())}
+    shares = treated(simulation)
+    figures = {"treated": figure(shares)}
     if any(cut_offs.frontier for cut_offs in all_cut_offs):
         figures["frontier"] = frontier(simulation)
     if simulation.first in simulation.hidden:
@@ -84,7 +87,7 @@ def page(simulation: Simulation) -> str:
         ],
         "assumption": simulation.assumption,
         "budget": budget_in_words(simulation) if simulation.asked.budget else "",
-        "targeting": [key for key in figures if key.startswith("targeting")],
+        "treated": shares.verdict,
         "frontier": "frontier" in figures,
         "hidden": "hidden" in figures,
         "beyond": beyond_the_log(simulation),
@@ -193,30 +196,6 @@ def hidden_driver(simulation: Simulation) -> Figure:
     drawn = layout("odds of being given the action times, at most", unit, 400)
     drawn["xaxis"] |= {"type": "log", "tickvals": [1, 1.2, 1.5, 2, 3, 5, 10]}
     return {"data": shown, "layout": drawn}
-
-
-def targeting(simulation: Simulation) -> dict[str, Figure]:
-    """By action, what is gained by acting on the users of highest score, by their share."""
-    found = {}
-    for action in sorted({action for cut_offs in simulation.all_cut_offs for action in cut_offs.curves}):
-        shown: list[Figure] = []
-        for model, cut_offs in {s.model: s for s in simulation.all_cut_offs if action in s.curves}.items():
-            of = cut_offs.curves[action]
-            line = {"color": colour(model), "width": 2}
-            share = numbers(of.share, 4)
-            if simulation.measured:
-                shown += [
-                    {"type": "scatter", "mode": "lines", "x": share, "y": numbers(side * 1000), "showlegend": False,
-                     "line": {"width": 0}, "hoverinfo": "skip", "fillcolor": f"{colour(model)}22",
-                     **({"fill": "tonexty"} if k else {})}
-                    for k, side in enumerate((of.gain.band_low, of.gain.band_high))
-                ]  # fmt: skip
-            shown.append({"type": "scatter", "mode": "lines", "x": share, "y": numbers(of.gain.value * 1000),
-                          "name": model, "line": line})  # fmt: skip
-        outcome = simulation.gathered.about["outcome"]
-        drawn = layout(f"share of users who get {action}", f"{outcome} per 1,000 ({simulation.label})", 400)
-        found[action] = {"data": shown, "layout": drawn}
-    return found
 
 
 def _tornado(simulation: Simulation) -> list[dict[str, Any]]:

@@ -2,15 +2,16 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.experiment.simulation_result import Simulation
+from tippingpoint.experiment.treated_figure import figure
 from tippingpoint.reports.palette import COLOURS, GREY
 from tippingpoint.reports.plot import Plot, interval_plot
 from tippingpoint.simulation.figures import cut_off_map
-from tippingpoint.simulation.page import frontier, heat, line, targeting
+from tippingpoint.simulation.page import frontier, heat, line
+from tippingpoint.simulation.treated import treated
 
 SIDE = 120
 """Cut-offs on an axis of a heat map."""
@@ -57,25 +58,10 @@ class SimulationPlots:
             data.assign(band_low=sheet.band_low, band_high=sheet.band_high), line(chosen, view, self.simulation)
         )
 
-    def targeting(self, action: str | None = None) -> Plot:
-        """What is gained per 1,000 users by an action on the users of highest score, by their share.
-
-        Raises
-        ------
-        InputError
-            When no model was looked at under that action.
-        """
-        figures = targeting(self.simulation)
-        action = next(iter(figures), "") if action is None else action
-        if action not in figures:
-            raise InputError("action", f"there is no curve of {action!r}", nearest(action, figures))
-        tables = []
-        for of in self.simulation.all_cut_offs:
-            if (curve := of.curves.get(action)) is not None:
-                gain = {end: np.asarray(getattr(curve.gain, end)) * 1000 for end in ("value", "band_low", "band_high")}
-                tables.append(pd.DataFrame({"model": of.model, "share": curve.share} | gain))
-        data = pd.concat(tables, ignore_index=True).drop_duplicates(["model", "share"])
-        return Plot(data, figures[action])
+    def targeting(self) -> Plot:
+        """What acting on a share of users brings, ranked by each score or effect, and every policy at its share."""
+        shares = treated(self.simulation)
+        return Plot(shares.frame(), figure(shares))
 
     def frontier(self) -> Plot:
         """The largest uplift for each expected spend.

@@ -10,29 +10,46 @@ import pandas as pd
 from mlflow import MlflowClient
 
 from tippingpoint.core.errors import InputError, nearest
+from tippingpoint.data.model_output import probability
 from tippingpoint.decisions import Decider
 from tippingpoint.tracking.models import check_files
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-SCORE, SEGMENT, ACTION, VALUE = "propensity_score", "segment", "action", "expected_value"
+SCORE, SEGMENT, ACTION, VALUE, GAIN = "propensity_score", "segment", "action", "expected_value", "expected_gain"
+FOUND, MONEY, ADDED = "model_output", "expected_money", "effect_"
 TYPES = {"number": "double", "category": "string"}
 
 
 def _check(decider: Decider, there: Sequence[str]) -> None:
     """Refuse a version that Spark cannot hold, and users without its columns or with those it writes."""
-    if decider.of_effects:
-        what = f"{decider.reference} predicts effects, which is not done on Spark"
-        raise InputError("engine", what, "Type tippingpoint score.")
     if (day := decider.deployment.as_of) is not None:
         what = f"{decider.reference} reads times as days before {day}, which is not done on Spark"
         raise InputError("engine", what, "Type tippingpoint score.")
     for column in decider.columns:
         if column not in there:
             raise InputError("users", f"no column {column!r}", nearest(column, there))
-    if own := {SCORE, SEGMENT, ACTION, VALUE, "model", "policy_digest", "scored_at"} & {*there}:
+    written = {
+        FOUND,
+        MONEY,
+        SCORE,
+        SEGMENT,
+        ACTION,
+        VALUE,
+        *_of_effects(decider),
+        "model",
+        "policy_digest",
+        "scored_at",
+    }
+    if own := written & {*there}:
         raise InputError("users", f"{', '.join(sorted(own))} would be written over", "Rename or drop them.")
+
+
+def _of_effects(decider: Decider) -> list[str]:
+    """Columns of what each action adds, where the model predicts it, and of the gain, where that is told by user."""
+    added = [f"{ADDED}{action}" for action in decider.of_effects[1:]]
+    return [*added, *([GAIN] if decider.deployment.tells_gains else [])]
 
 
 def decide(spark: "SparkSession", users: "DataFrame", decider: Decider) -> "DataFrame":
@@ -67,22 +84,40 @@ def decide(spark: "SparkSession", users: "DataFrame", decider: Decider) -> "Data
     _check(decider, users.columns)
     names = np.array(policy.segments)
 
-    def segment(score: pd.Series, features: pd.DataFrame) -> pd.Series:
-        return pd.Series(names[policy.assign(score.to_numpy(), features)])
+    def read(found: pd.Series) -> np.ndarray:
+        rows = np.array(found.tolist(), dtype=np.float64)
+        return rows if decider.of_effects else rows[:, 1]
 
-    def expected_value(score: pd.Series, action: pd.Series) -> pd.Series:
+    def score(found: pd.Series) -> pd.Series:
+        return pd.Series(probability(read(found)))
+
+    def segment(found: pd.Series, features: pd.DataFrame) -> pd.Series:
+        return pd.Series(names[policy.assign(read(found), features)])
+
+    def money(found: pd.Series, segment: pd.Series, action: pd.Series, features: pd.DataFrame) -> pd.DataFrame:
         codes = pd.Index(deployment.actions).get_indexer(pd.Index(action))
-        return pd.Series(deployment.expected_value(score.to_numpy(), codes))
+        of = pd.Index(policy.segments).get_indexer(pd.Index(segment))
+        return pd.DataFrame(dict(zip((VALUE, GAIN), decider.expected(read(found), features, of, codes), strict=True)))
 
     check_files(MlflowClient(), decider.reference)  # before any executor loads them, as MLflow does
-    score = mlflow.pyfunc.spark_udf(spark, decider.reference, ArrayType(DoubleType()), env_manager="local")
+    model = mlflow.pyfunc.spark_udf(spark, decider.reference, ArrayType(DoubleType()), env_manager="local")
     features = F.struct(*(F.col(f"`{c}`").cast(TYPES[kind]).alias(c) for c, kind in columns.items()))
     action = F.create_map(*(F.lit(name) for pair in policy.actions.items() for name in pair))
-    return (
-        users.withColumn(SCORE, score(features).getItem(1))
-        .withColumn(SEGMENT, F.pandas_udf(segment, "string")(F.col(SCORE), features))
+    told = F.col(f"`{FOUND}`"), F.col(SEGMENT), F.col(ACTION), features
+    decided = (
+        users.withColumn(FOUND, model(features))
+        .withColumn(SCORE, F.pandas_udf(score, "double")(told[0]))
+        .withColumn(SEGMENT, F.pandas_udf(segment, "string")(told[0], features))
         .withColumn(ACTION, action[F.col(SEGMENT)])
-        .withColumn(VALUE, F.pandas_udf(expected_value, "double")(F.col(SCORE), F.col(ACTION)))
+        .withColumn(MONEY, F.pandas_udf(money, f"{VALUE} double, {GAIN} double")(*told))
+        .withColumn(VALUE, F.col(f"{MONEY}.{VALUE}"))
+    )
+    for k, name in enumerate(decider.of_effects[1:], start=2):
+        decided = decided.withColumn(f"{ADDED}{name}", told[0].getItem(k))
+    if deployment.tells_gains:
+        decided = decided.withColumn(GAIN, F.col(f"{MONEY}.{GAIN}"))
+    return (
+        decided.drop(FOUND, MONEY)
         .withColumn("model", F.lit(decider.reference))
         .withColumn("policy_digest", F.lit(policy.bound_digest))
         .withColumn("scored_at", F.lit(datetime.now(UTC).replace(microsecond=0)))

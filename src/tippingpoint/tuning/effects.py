@@ -21,14 +21,15 @@ class LearntEffects:
     ----------
     known
         Whether logging probabilities may be read.
-    lines
-        Rewards of actions, as `Predicted` takes them.
+    lines, spends
+        Rewards of actions and what they cost, as `Predicted` takes them.
     """
 
     learner: Learner
     users: Users
     known: bool
     lines: Lines
+    spends: Lines | None = None
 
     def held_out(
         self, family: Family, fold: np.ndarray, seed: int, threads: int, done: Callable[[int], None]
@@ -54,4 +55,4 @@ class LearntEffects:
 
     def predicted(self, found: np.ndarray) -> Predicted:
         """What a policy is bound with, of what the learner gives of some users."""
-        return Predicted(self.users.actions, self.users.contract.good, found, self.lines)
+        return Predicted(self.users.actions, self.users.contract.good, found, self.lines, self.spends)

@@ -113,8 +113,9 @@ def prepared(settings: TuneSettings, question: ExperimentSpec, everyone: Users, 
     plain = {name: family for name, family in question.families.items() if name not in question.learners}
     folds = prepare(everyone, fits, fold, plain, settings.seed, folder)
     lines = partial(question.economics.line, good=everyone.contract.good)
+    spends = None if question.economics.per_user else partial(question.economics.spend, good=everyone.contract.good)
     known = question.evidence.kind != "logged"
-    learnt = {name: LearntEffects(of.of, everyone, known, lines) for name, of in question.learners.items()}
+    learnt = {name: LearntEffects(of.of, everyone, known, lines, spends) for name, of in question.learners.items()}
     priced = _priced(question, everyone, fold) if set(asked.objectives) & set(MONEY) else None
     asks = digests(settings, question)
     baseline = {

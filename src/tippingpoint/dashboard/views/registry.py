@@ -7,14 +7,14 @@ import streamlit as st
 
 from tippingpoint.config.gate_settings import Gate
 from tippingpoint.dashboard.state import plain, settings, subject
-from tippingpoint.dashboard.tables import frame
+from tippingpoint.dashboard.tables import between, frame
+from tippingpoint.experiment.promise_book import MEASURED, PromiseBook, promise_book
 from tippingpoint.promotion.registry_status import described, table
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.champion import champion_status
 from tippingpoint.tracking.journal import NEWEST, Entry, at
 from tippingpoint.tracking.promotion import registry_status, version_of
 
-MEASURED = "measured_uplift_per_1000"
 SHOWN = ["when", "what", "version", "over", "who", "claimed", "why", "gate", "then", "now"]
 
 
@@ -63,6 +63,7 @@ def page() -> None:
         _gate(own[-1])
     else:
         st.info("No gate has judged this version.")
+    _promises(promise_book(client, name))
     _journal(table(journal), journal.missing)
 
 
@@ -93,6 +94,27 @@ def left_out(checks: list[dict[str, Any]]) -> list[str]:
     """Checks of the standard gate that did not run."""
     known = {"name", "alpha", "fresh"} | {check["name"] for check in checks}  # fresh is no part of it
     return [name for name in Gate.model_fields if name not in known]
+
+
+def _promises(book: PromiseBook) -> None:
+    """How promises of promoted versions were kept."""
+    st.subheader("Promises")
+    if not book.promises:
+        st.caption("No promoted version was measured yet: `tippingpoint measure`, of a random share.")
+        return
+    st.write(plain(str(book)))
+    rows = [
+        {
+            "version": of.version.rpartition("/")[2],
+            "promised": f"{between(of.promised, 1)} ({of.kind})",
+            "realised": between(of.realised, 1),
+            "until": of.until,
+            "held": "yes" if of.held else "no",
+        }
+        for of in book.promises
+    ]
+    frame(pd.DataFrame(rows), hide_index=True)
+    st.caption("Outcomes per 1,000 users over everyone getting none. Held: the measured interval reaches the promised.")
 
 
 def _journal(found: pd.DataFrame, missing: list[int]) -> None:

@@ -20,7 +20,11 @@ def page() -> None:
     there = lists.presets(about)
     chosen = st.segmented_control("Who", list(there), default=next(iter(there)), key="list") or next(iter(there))
     only = there[chosen]
-    order = ". First come those from whom the action gains most over doing nothing."
+    order = "."
+    if about.decider.deployment.tells_gains:
+        order = ". First come those from whom the action gains most over doing nothing."
+    elif about.decider.deployment.evidence == "assumed":
+        order = ". First come those from whom most is gained if users respond as is assumed."
     acted = any(about.policy.actions[s] != "none" for s in only)
     said = ", ".join(f"{plain(s)} gets {plain(about.policy.actions[s])}" for s in only)
     st.caption(f"Segments: {said}{order if acted else '.'}")
@@ -41,10 +45,12 @@ def page() -> None:
     rows = None if whole else np.flatnonzero(of.table[user_id].is_in(kept[user_id].implode()))
     table = of.table if rows is None else of.table[rows]
     money = about.decider.deployment.economics.currency
-    left, middle, right = st.columns(3)
+    left, middle, *more, right = st.columns(4 if segments.GAIN in table.columns else 3)
     left.metric("Users", f"{len(table):,}")
-    value = table.select(segments.total(pl.col("expected_value"))).item()
-    middle.metric(f"{money}, with what they would bring anyway", "–" if value is None else f"{value:,.0f}")
+    totals = {f"{money}, with what they would bring anyway": "expected_value", f"{money} gained": segments.GAIN}
+    for place, (name, column) in zip([middle, *more], totals.items(), strict=False):
+        value = table.select(segments.total(pl.col(column))).item()
+        place.metric(name, "–" if value is None else f"{value:,.0f}")
     with right:
         st.download_button(
             "Download CSV", lambda: of.csv(rows), f"targets_{'_'.join(only)}.csv", "text/csv",
@@ -71,6 +77,7 @@ def _list(shown: pl.DataFrame, users: int, user_id: str, money: str, key: str) -
         column_config={
             "propensity_score": st.column_config.NumberColumn("score", format="%.3f"),
             "expected_value": st.column_config.NumberColumn(f"expected value, {money}", format="%.2f"),
+            segments.GAIN: st.column_config.NumberColumn(f"expected gain, {money}", format="%.2f"),
         },
     )
     rows = picked["selection"]["rows"]

@@ -6,6 +6,7 @@ import polars as pl
 import streamlit as st
 
 from tippingpoint.dashboard import figures, intake
+from tippingpoint.dashboard.segments import GAIN
 from tippingpoint.dashboard.state import about_expected_value, plain, session, subject, users
 from tippingpoint.dashboard.tables import frame
 from tippingpoint.data.decisions import as_written
@@ -54,13 +55,12 @@ def _one(row: int) -> None:
         "Score": f"{decided['propensity_score']:.3f}",
         "Segment": plain(decided["segment"]),
         "Action": plain(decided["action"]),
-        f"Expected value, {economics.currency}": "–"
-        if decided["expected_value"] is None
-        else f"{decided['expected_value']:.2f}",
+        f"Expected value, {economics.currency}": _money(decided["expected_value"]),
+        **({f"Expected gain, {economics.currency}": _money(decided[GAIN])} if GAIN in decided else {}),
     }
-    for place, (name, value) in zip(st.columns([2, 2, 3, 2]), shown_.items(), strict=True):
+    for place, (name, value) in zip(st.columns([2, 2, 3, *[2] * (len(shown_) - 3)]), shown_.items(), strict=True):
         place.metric(name, value)
-    st.caption(about_expected_value())
+    st.caption(" ".join([about_expected_value(), _checked(decided["segment"])]))
     if not found.readable:
         st.info("The table holds decisions, not what the model reads: why they are so cannot be told from it.")
         return
@@ -95,10 +95,23 @@ def _one(row: int) -> None:
         moves = []
         for code, segment in enumerate(about.policy.segments):
             if segment != decided["segment"]:
-                move = what_moves(model, features, background, about.policy.segment, code)
+                move = what_moves(model, features, background, about.policy.assign, code)
                 moves.append({"to": segment, "if": str(move) if move else "no value tried of a single column does"})
         frame(pl.DataFrame(moves), hide_index=True)
         st.caption(CAVEAT)
+
+
+def _money(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
+
+
+def _checked(segment: str) -> str:
+    """What test users said of the gain expected in a segment; empty where that was not measured."""
+    deployment = subject().decider.deployment
+    if (check := deployment.checks.get(segment)) is None or check.low is None or check.high is None:
+        return ""
+    measured = f"{check.measured:.2f} ({check.low:.2f} to {check.high:.2f})"
+    return f"On test users of {plain(segment)} {check.expected:.2f} was expected on average, and {measured} measured."
 
 
 def clause(policy: Policy, score: float, features: pd.DataFrame) -> str:
