@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 from mlflow import MlflowClient
 
-from tippingpoint.cli import launch
+from tippingpoint.cli import launched_job
 from tippingpoint.comparison import run as verb
 from tippingpoint.core import stopping
 from tippingpoint.measurement.tracked import note
@@ -86,8 +86,8 @@ def test_an_import_that_a_signal_cuts_short_is_no_error_of_its_own(
         Dropped(signal.SIGTERM)
         raise ImportError(f"cannot import name 'x' from partially initialized module {name}")
 
-    launch.stop_cleanly()
-    monkeypatch.setattr(launch, "import_module", cut)
+    launched_job.stop_cleanly()
+    monkeypatch.setattr(launched_job, "import_module", cut)
     assert call(*words) == 143
     assert "Traceback" not in capsys.readouterr().err
 

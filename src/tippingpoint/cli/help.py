@@ -126,6 +126,7 @@ ABOUT = {
         (
             ("decisions=decisions.parquet outcomes=outcomes.csv", "of score … holdout=0.05; and what came of them"),
             ("outcome=converted at=converted_at within=14", "what counts, and for how many days"),
+            ("decisions=… data=events data.product=…", "raw events say it; outcome=invoice.paid, or Playback"),
             ("absent=zero", "users without a row did not convert; else they are not known"),
             ("users=users.csv to=joined.parquet", "an experiment for the next compare"),
             ("data=csv data.path=ab.csv data.action=arm", "an experiment of your own, with data.target=retained"),
@@ -240,12 +241,12 @@ ABOUT = {
         "how_to/databases_and_events.md",
     ),
     "daily": Help(
-        "A day on raw events, for cron or make: decisions of the champion, then what earlier ones brought. Typed again"
-        " it does what is left. Exit code 1 asks for a person: drift, less than promised, the gate said no.",
+        "A day on raw events: decisions of the champion into a table, then what earlier ones brought.\n"
+        "Typed again it does what is left. Exit code 1 asks for a person: drift, less than promised, the gate said no.",
         (
             ("data=events data.product=… data.payments=…", "the log; as_of=2026-03-05: the day"),
             ("predictions='duckdb:///app.duckdb?table=predictions'", "where decisions go, and are read back"),
-            ("campaign=spring holdout=0.1", "part of the key of decisions; the share that tells what they bring"),
+            ("campaign=spring holdout=0.1", "part of their key; the share that tells what they bring"),
             ("since=2026-02-01", "every day from this one to as_of"),
             ("retrain=compare retrain_every=7", "fitted again, judged and promoted on every 7th day"),
         ),
