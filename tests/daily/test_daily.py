@@ -63,6 +63,7 @@ def test_typed_again_it_changes_nothing(folder: Path) -> None:
     assert _runs() == runs
 
 
+@pytest.mark.soak
 def test_killed_between_any_two_writes_and_backfilled_it_is_the_same(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
