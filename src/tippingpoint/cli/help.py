@@ -240,18 +240,18 @@ ABOUT = {
         "how_to/databases_and_events.md",
     ),
     "daily": Help(
-        "A day on raw events, for cron, Airflow or make: decisions of the champion into a table, then what earlier ones"
-        " brought. Typed again it does only what is left; exit code 1 where a person is asked to look.",
+        "A day on raw events, for cron: decisions of the champion into a table, then what earlier ones brought.\n"
+        "Typed again it does only what is left; exit code 1 where a person is asked to look.",
         (
             ("data=events data.product=… data.payments=…", "the log; as_of=2026-03-05: the day"),
             ("predictions='duckdb:///app.duckdb?table=predictions'", "where decisions go, and are read back"),
-            ("campaign=spring holdout=0.1", "part of the key of decisions; the share that tells what they bring"),
+            ("campaign=spring holdout=0.1", "whose decisions; the share that tells what they bring"),
             ("since=2026-02-01", "every day from this one to as_of"),
             ("retrain=compare retrain_every=7", "fitted again, judged and promoted on every 7th day"),
         ),
         "tippingpoint daily data=event_log as_of=2025-03-05 predictions='duckdb:///app.duckdb?table=predictions'",
         "a line a step: done, done before, or what asks for a person",
-        "how_to/databases_and_events.md",
+        "how_to/daily.md",
     ),
     "serve": Help(
         "The champion over HTTP: /score, /explain, /policy, /health, /ready, /metrics, /openapi.json.\n"
