@@ -8,14 +8,22 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import polars as pl
 
 from tippingpoint.config.compose import compose
 from tippingpoint.core.strict import Component
-from tippingpoint.data.database import memory
+from tippingpoint.data.database import DuckDB, memory
 from tippingpoint.data.events import features
-from tippingpoint.data.generators.event_log import EventLog
+from tippingpoint.data.events.as_of import users_as_of
+from tippingpoint.data.events.features import Definition, Moment, Vocabulary
+from tippingpoint.data.events.snapshots import DAY, query, settled
+from tippingpoint.data.events.sql import ANSWER
+from tippingpoint.data.generators.event_log import START, EventLog
+
+VOCABULARY_ALONE = Vocabulary()
+"""Without the actions, so that everyone is there."""
 
 EIGHT = [
     "Sign Up",
@@ -88,6 +96,46 @@ def main(profiles: int = 300_000, outcome: str = "conversion", rounds: int = 5) 
     print(f"bare       {best['bare']:.2f} s: the SQL of the features, run by DuckDB alone")
     print(f"users      {best['whole']:.2f} s: the same, quality counted, as Users; ratio {ratio:.2f} (median)")
     print(f"eight      {best['eight']:.2f} s: for scale, eight counts a raw id, duplicates and all")
+    as_of_a_day(engine, source.definition, rounds)
+    by_date(engine, source.definition, rounds, best["whole"])
+    print(f"memory     {peak():.0f} MB at most, the log among it")
+
+
+def as_of_a_day(engine: DuckDB, definition: Definition, rounds: int) -> None:
+    """What the users of a day cost above the bare query, and whether training learns from the same features."""
+    day = Moment((START + 45 * DAY) // DAY * DAY)
+    text, parameters = features.query(definition, moment=day)
+    runs: dict[str, list[float]] = {"bare": [], "users": []}
+    for _ in range(rounds):
+        runs["bare"].append(seconds(lambda: engine.connection.sql(text, params=parameters).to_arrow_table()))
+        runs["users"].append(seconds(lambda: users_as_of([engine], definition, day)))
+    best = {name: min(times) for name, times in runs.items()}
+    print(f"as of      {best['users']:.2f} s for a day's users, the log looked through; bare {best['bare']:.2f} s")
+    everyone = Moment(day.at, 400 * DAY)
+    then = users_as_of([engine], replace(definition, until=day.at), everyone).drop("cut_off")
+    learnt, _ = features.users(engine, replace(definition, horizon_days=1, vocabulary=VOCABULARY_ALONE))
+    both = then.join(learnt.select(then.columns), on="user_id", suffix="_learnt")
+    same = pl.all_horizontal(pl.col(c).eq_missing(pl.col(f"{c}_learnt")) for c in then.columns[1:])
+    print(
+        f"equal      {both.select(same.sum()).item():,} of {len(both):,} users have in training what they had that day"
+    )
+
+
+def by_date(engine: DuckDB, definition: Definition, rounds: int, whole: float) -> None:
+    """What snapshots cost: of one date, and of each further one, as a share of the whole pass over users."""
+    asked = replace(definition, snapshots="every:7d", vocabulary=VOCABULARY_ALONE)
+    dates = settled(asked.snapshots, START, definition.until or 0, definition.horizon_days)
+    taken = {}
+    for count in (1, len(dates)):
+        text, parameters = query(asked.vocabulary.counted, definition.outcome == "churn", 30, "Sign Up", dates[-count:])
+        text += ANSWER
+        taken[count] = min(
+            seconds(lambda t=text, p=parameters: engine.connection.sql(t, params=p).to_arrow_table())  # type: ignore[misc]  # bound as it is
+            for _ in range(max(1, rounds // 2))
+        )
+    each = (taken[len(dates)] - taken[1]) / (len(dates) - 1)
+    print(f"snapshots  {taken[1]:.2f} s for one date, {taken[len(dates)]:.2f} s for {len(dates)} weekly ones:")
+    print(f"           {each:.3f} s each further one, {each / whole:.2f} of the whole pass ({whole:.2f} s)")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from tippingpoint.api.users import read_users as read_users
     from tippingpoint.api.verbs import compare as compare
     from tippingpoint.api.verbs import measure as measure
+    from tippingpoint.api.verbs import measure_arms as measure_arms
+    from tippingpoint.api.verbs import plan as plan
     from tippingpoint.api.verbs import score as score
     from tippingpoint.api.verbs import simulate as simulate
     from tippingpoint.api.verbs import tune as tune
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "api.users": ("generate", "read_users"),
-    "api.verbs": ("compare", "measure", "score", "simulate", "tune"),
+    "api.verbs": ("compare", "measure", "measure_arms", "plan", "score", "simulate", "tune"),
     "core.errors": ("InputError", "OutsideError", "RefusedError"),
     "core.version": ("__version__",),
     "economics": ("ActionPrice", "Economics"),
@@ -76,6 +78,8 @@ __all__ = [
     "compare",
     "generate",
     "measure",
+    "measure_arms",
+    "plan",
     "read_users",
     "score",
     "simulate",

@@ -20,9 +20,11 @@ OWN = (
         "policy/best_action",
         "policy/policy_tree",
         "policy/effect_bands",
+        "policy/money_budget",
         "economics/freemium",
         "data/case_study",
         "data/streamzone",
+        "data/criteo_like",
     ),
     *("data/retention", "data/event_log", "data/csv", "data/sql", "data/events"),
 )

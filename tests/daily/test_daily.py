@@ -131,10 +131,10 @@ def test_steps_are_plain_functions_that_an_orchestrator_may_call(folder: Path) -
 @pytest.mark.parametrize(
     ("words", "where"),
     [
-        (["as_of=2024-06-01"], "as_of"),
         (["as_of=2199-06-01"], "as_of"),
         ([], "as_of"),
         (["as_of=2025-09-01"], "data"),
+        (["as_of=2025-01-20", "campaign=early"], "champion"),  # the version was fitted on 1 February
         ([f"as_of={FIRST}", "predictions=table.csv"], "predictions"),
         ([f"as_of={FIRST}", "predictions=null"], "predictions"),
         ([f"as_of={FIRST}", "champion=models:/nobody/1", "campaign=other"], "model"),

@@ -1,5 +1,7 @@
 """Money on the pages says what it is of, what it rests on, and nothing where it is not known."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from tippingpoint.dashboard import figures, segments
 from tippingpoint.dashboard.intake import own_users
 from tippingpoint.dashboard.scenario import board
+from tippingpoint.decisions.deployment import SegmentCheck
 
 
 @pytest.mark.parametrize("name", ["segments", "targets", "why"])
@@ -23,6 +26,18 @@ def test_a_sum_with_an_unknown_value_is_unknown_not_less(conversion):
     assert found["expected value"].is_null().to_list() == [s == "high" for s in policy.segments]
     nobody = table.with_columns(expected_value=pl.lit(None, pl.Float64))
     assert segments.by_segment(nobody, policy.segments, policy.actions, [])["expected value"].null_count() == 3
+
+
+def test_of_a_segment_that_test_users_contradict_no_gain_is_shown(retention):
+    of = retention.decider.deployment
+    assert {*of.checks} >= {"dormant"}
+    assert not of.contradicted
+    wrong = of.checks | {"dormant": SegmentCheck(expected=-1.0, measured=4.0, low=3.0, high=5.0)}
+    decider = replace(retention.decider, deployment=of.model_copy(update={"checks": wrong}))
+    table = own_users(replace(retention, decider=decider)).table
+    unknown = table["expected_gain"].is_null() & table["expected_value"].is_null()
+    assert (unknown == (table["segment"].cast(pl.String) == "dormant")).all()
+    assert unknown.any()
 
 
 def test_the_kind_of_evidence_stands_in_every_table_and_figure_of_uplift(open_page):

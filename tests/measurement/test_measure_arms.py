@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+import tippingpoint as tp
 from tests.cli.typing_remedies import Case, Typist
 from tippingpoint.tracking.tags import JOB
 
@@ -189,6 +190,14 @@ def test_generated_users_are_an_experiment(workspace: Path, asked: Callable[...,
     found = asked("measure data=streamzone data.users=3000 tracking.log=false")
     assert set(found["arms"]) == {"none", "discount_10", "checkout_prompt"}
     assert [row["against"] for row in found["differences"]][:3] == ["none", "none", "checkout_prompt"]
+
+
+def test_in_python_it_is_the_same(table: pl.DataFrame, asked: Callable[..., Any]) -> None:
+    users = tp.read_users(table, target="retained", action="version", control="A", logging_probability="uniform")
+    result = tp.measure_arms(users, track=False)
+    assert result.to_dict()["decision"] == asked(AB, "data.target=retained")["decision"]
+    assert result.arms.decision.lines[0] in result._repr_html_()
+    assert len(result.leaderboard()) == 1
 
 
 def test_it_is_filed(table: pl.DataFrame, asked: Callable[..., Any]) -> None:

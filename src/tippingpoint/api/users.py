@@ -60,7 +60,7 @@ def generate(name: str = "case_study", **settings: object) -> Source:
     Parameters
     ----------
     name
-        An option of `conf/data`: case_study, streamzone, retention, event_log.
+        An option of `conf/data`: case_study, streamzone, retention, criteo_like, event_log.
     **settings
         Changes to it, as in its YAML: `users`, `seed`, `logging`, …
 

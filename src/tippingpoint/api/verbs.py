@@ -28,8 +28,14 @@ from tippingpoint.experiment.diagnostics import Chosen
 from tippingpoint.experiment.fitted import FittedModel
 from tippingpoint.experiment.promise import Promise
 from tippingpoint.measurement import job as measurement
+from tippingpoint.measurement.arms_job import MeasureArmsResult
+from tippingpoint.measurement.arms_job import measure_arms as measured_arms
 from tippingpoint.measurement.job import DecidingVersion, MeasureResult
+from tippingpoint.measurement.settings import MeasureArmsSettings
 from tippingpoint.models.family import Family
+from tippingpoint.planning.job import PlanResult
+from tippingpoint.planning.job import plan as planned
+from tippingpoint.planning.settings import PlanSettings
 from tippingpoint.policies.policy import Policy
 from tippingpoint.scoring import job as scoring
 from tippingpoint.scoring.frame import ScoredFrame, score_frame
@@ -313,6 +319,75 @@ def measure(
     if known is None:
         _store()
     return measurement.measure_in_memory(asked, read[0], read[1], known)
+
+
+def measure_arms(users: Source, *, track: bool = True, **settings: Any) -> MeasureArmsResult:
+    """Compare the arms of an experiment: what each brought over the control, all pairs at once.
+
+    Parameters
+    ----------
+    users
+        The table, as `read_users` returned it, with `target`, `action`, `control` and `logging_probability`.
+    track
+        Whether a run is filed.
+    **settings
+        Keys of `conf/measure_arms.yaml`: `pre`, `segments`, `ratios`, `assigned`, `within`, `guardrails`, `plan`, …;
+        `economics` a name of `conf/economics` or an object.
+
+    Returns
+    -------
+    MeasureArmsResult
+        `.leaderboard()` by measure and pair of arms, `.arms.decision`, `.to_dict()`.
+
+    Raises
+    ------
+    InputError
+        When the table is no experiment.
+
+    Examples
+    --------
+    >>> import tippingpoint as tp
+    >>> found = tp.measure_arms(tp.generate("streamzone", users=2_000), track=False)
+    >>> found.arms.arms
+    ('none', 'checkout_prompt', 'discount_10')
+    """
+    source = source_of(users)
+    prices = settings.pop("economics", None)
+    parts: dict[str, Any] = {"data": component_of(source), "tracking": {"log": track} | _group(settings, "tracking")}
+    parts |= {} if prices is None else {"economics": component_of(economics_of(prices, source))}
+    return measured_arms(validate(MeasureArmsSettings, parts | settings, ""), source)
+
+
+def plan(**settings: Any) -> PlanResult:
+    """Say how many users and days an experiment takes, and the smallest effect it tells.
+
+    Parameters
+    ----------
+    **settings
+        Keys of `conf/plan.yaml`: `rate`, `deviation`, `model` or `run`; `users_per_day`, `days`, `arms`, `holdout`, …
+
+    Returns
+    -------
+    PlanResult
+        `.tables.curve`, `.to_dict()`.
+
+    Raises
+    ------
+    InputError
+        When what is given does not make an experiment.
+
+    Examples
+    --------
+    >>> import tippingpoint as tp
+    >>> found = tp.plan(rate=0.04, users_per_day=500, days=28)
+    >>> round(float(found.tables.at_horizon()["smallest"].iloc[0]), 1)
+    9.7
+    """
+    prices = settings.pop("economics", None)
+    if prices is not None:
+        given = component_of(prices) if isinstance(prices, Economics) else option_of("economics", prices)
+        settings["economics"] = given
+    return planned(validate(PlanSettings, settings, ""))
 
 
 def _deciding(model: FittedModel) -> DecidingVersion:

@@ -12,7 +12,8 @@ from tippingpoint.config.settings import DailySettings
 from tippingpoint.core.errors import InputError
 from tippingpoint.daily import steps
 from tippingpoint.daily.page import KEY, MODEL, Step, done, find_page, finish, key_of
-from tippingpoint.data.events.as_of import refuse_ahead
+from tippingpoint.data.events.as_of import refuse_ahead, told
+from tippingpoint.data.events.snapshots import epoch
 from tippingpoint.reports.console import pages
 from tippingpoint.reports.progress import progress
 from tippingpoint.reports.result import Result
@@ -134,6 +135,7 @@ def _one(client: Client, settings: DailySettings, question: str, day: date) -> D
             named = settings.champion or f"models:/{settings.name or question}@champion"
             loaded = load_decider(client, reference_of(client, named))
         version, experiment = f"models:/{loaded.name}/{loaded.version}", loaded.model.experiment
+        _refuse_later(version, loaded.model.config["data"].get("until"), day)
         check_experiment(client, experiment)
     else:
         version, experiment = there.data.tags[MODEL], there.info.experiment_id
@@ -149,6 +151,13 @@ def _one(client: Client, settings: DailySettings, question: str, day: date) -> D
         asks = any(step.asks for step in found.values())
         page.tags({"mlflow.note.content": _described(day, found), "asks": str(asks).lower()})
     return _result(day, experiment, page.run_id, found, before)
+
+
+def _refuse_later(version: str, until: int | None, day: date) -> None:
+    """Refuse a version that was fitted on the log as it was after the day, where that was said."""
+    if until is not None and until > epoch(day):
+        what = f"{version} learnt from what came until {told(until)}, after {day}"
+        raise InputError("champion", what, f"Type champion={version.rpartition('/')[0]}/…, one that was there by then.")
 
 
 def _rest(

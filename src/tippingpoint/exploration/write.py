@@ -57,7 +57,9 @@ def write(settings: TableSettings) -> WriteResult:
     source = settings.data.build(Source, "data")
     to = settings.to or (source.file if isinstance(source, World) else None)
     if not isinstance(source, World | EventLog):
-        raise InputError("data", f"{source.origin} is not generated", "Type data=case_study, streamzone or retention.")
+        raise InputError(
+            "data", f"{source.origin} is not generated", "Type data=case_study, streamzone, retention or criteo_like."
+        )
     if to is None:
         what = "Type to=users.csv, .csv.gz or .parquet." if isinstance(source, World) else "Type to=events, a folder."
         raise InputError("to", "not given", what)

@@ -195,7 +195,7 @@ def _of_campaign(decisions: pl.DataFrame, campaign: str | None) -> pl.DataFrame:
     there = decisions[CAMPAIGN].fill_null("").unique(maintain_order=True).to_list()
     if campaign is None and len(there) > 1:
         what = f"not given, and the decisions are of {len(there)}: {', '.join(map(repr, there[:6]))}"
-        raise InputError("campaign", what, f"Type {override('campaign', there[0])}.")
+        raise InputError("campaign", what, f"Type {override('campaign', max(there))}.")
     if campaign is not None and campaign not in there:
         raise NotKnownError("campaign", f"there is none called {campaign!r}", nearest(campaign, there, "campaign"))
     return decisions.filter(pl.col(CAMPAIGN).fill_null("") == (there[0] if campaign is None else campaign))

@@ -6,6 +6,7 @@ from itertools import zip_longest
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
@@ -38,6 +39,8 @@ class Result(ABC):
 
 def _html(shown: RenderableType) -> str:
     """Return tables as tables and text as paragraphs."""
+    if isinstance(shown, Panel):
+        return _html(shown.renderable)
     if isinstance(shown, Group):
         return "".join(map(_html, shown.renderables))
     if not isinstance(shown, Table):

@@ -99,7 +99,7 @@ def query(
     since = {window: f"FILTER (WHERE c.day >= d.cut_off - {window * DAY})" for window in WINDOWS}
     windows = [f"SUM(c.{name}) {since[w]} AS {name}_{w}" for name in events for w in WINDOWS]
     windows += [f"SUM(c.events) {since[w]} AS events_{w}" for w in WINDOWS]
-    windows += [f"COUNT(DISTINCT c.day) {since[w]} AS active_days_{w}" for w in WINDOWS]
+    windows += [f"SUM(c.days) {since[w]} AS active_days_{w}" for w in WINDOWS]
     windows += [f"SUM(c.seconds) {since[w]} AS seconds_{w}" for w in WINDOWS]
     whole = "CAST(COALESCE(b.{0}, 0) AS BIGINT) AS {0}"
     counts = [whole.format(f"{name}_{w}") for name in [*events, "active_days"] for w in WINDOWS]

@@ -13,7 +13,10 @@ once AS (  -- what came again counts as it was received first: what comes later 
 cells AS (  -- the one pass: a row a user, day of the event and day since which it is known
   SELECT user_id, moment - MOD(moment, 86400) AS day, known - MOD(known, 86400) AS known_day,
     {counts},
-    COUNT(*) AS events, SUM(seconds) AS seconds, MAX(moment) AS last_moment
+    COUNT(*) AS events, SUM(seconds) AS seconds, MAX(moment) AS last_moment,
+    -- one cell of each day of a user, the one that is known before the others: as many as there are active days
+    CASE WHEN known - MOD(known, 86400) = MIN(known - MOD(known, 86400)) OVER (
+      PARTITION BY user_id, moment - MOD(moment, 86400)) THEN 1 ELSE 0 END AS days
   FROM once GROUP BY user_id, moment - MOD(moment, 86400), known - MOD(known, 86400)),
 behaviour AS (
   SELECT d.cut_off, c.user_id, MAX(c.last_moment) AS last_moment,
