@@ -252,7 +252,7 @@ ABOUT = {
         ),
         "tippingpoint daily data=event_log as_of=2025-03-05 predictions='duckdb:///app.duckdb?table=predictions'",
         "a line a step: done, done before, or what asks for a person",
-        "how_to/databases_and_events.md",
+        "how_to/daily.md",
     ),
     "serve": Help(
         "The champion over HTTP: /score, /explain, /policy, /health, /ready, /metrics, /openapi.json.\n"
