@@ -128,7 +128,6 @@ ABOUT = {
             ("outcome=converted at=converted_at within=14", "what counts, and for how many days"),
             ("decisions=… data=events data.product=…", "raw events say it; outcome=invoice.paid, or Playback"),
             ("absent=zero", "users without a row did not convert; else they are not known"),
-            ("users=users.csv to=joined.parquet", "an experiment for the next compare"),
             ("data=csv data.path=ab.csv data.action=arm", "an experiment of your own, with data.target=retained"),
         ),
         "tippingpoint measure decisions=decisions.parquet outcomes=outcomes.csv absent=zero",
