@@ -606,6 +606,13 @@ class ServeSettings(Serve):
     max_explained: int = Field(default=100, ge=1)
     max_body: int = Field(default=8 * 2**20, ge=1)
     access_log: bool = True
+    holdout: float = Field(default=0, ge=0, le=1)
+    holdout_actions: list[str] = []
+    holdout_salt: str | None = None
+    log: str | None = None
+    """Where decisions go."""
+    log_seconds: float = Field(default=10.0, gt=0, le=3600)
+    log_rows: int = Field(default=100_000, ge=1)
 
 
 class DashboardSettings(Serve):

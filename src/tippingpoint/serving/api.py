@@ -18,11 +18,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tippingpoint.core.threads import cores
 from tippingpoint.serving.alias_watcher import Follower
 from tippingpoint.serving.connections import ARRIVES
+from tippingpoint.serving.decision_log import DecisionLog
 from tippingpoint.serving.keys import LONGEST, WrongKeys
 from tippingpoint.serving.log import say
 from tippingpoint.serving.metrics import Metrics
 from tippingpoint.serving.openapi import KEY
 from tippingpoint.serving.request import MOST, RefusedUsersError, lacking
+from tippingpoint.serving.trace import Trace
 from tippingpoint.serving.version import Json, Limits, Served
 
 OPEN = ("/health", "/ready")
@@ -42,7 +44,14 @@ class AnswerError(Exception):
         super().__init__(status)
 
 
-def application(follower: Follower, metrics: Metrics, limits: Limits, key: str, log: bool) -> ASGIApp:
+def application(
+    follower: Follower,
+    metrics: Metrics,
+    limits: Limits,
+    key: str,
+    log: bool,
+    decisions: DecisionLog | None = None,
+) -> ASGIApp:
     """Return the service as an ASGI application.
 
     Parameters
@@ -51,11 +60,13 @@ def application(follower: Follower, metrics: Metrics, limits: Limits, key: str, 
         What X-API-Key must hold; empty: nothing is asked for.
     log
         Whether each request is a line on stderr.
+    decisions
+        Takes what `/score` answers; None: nothing is kept.
     """
     # FastAPI's own pages of documentation load scripts from elsewhere.
     app = FastAPI(openapi_url="/openapi.json", docs_url=None, redoc_url=None, redirect_slashes=False)
     app.openapi = lambda: follower.current.openapi  # type: ignore[method-assign]  # generated with each version
-    routes = _Routes(follower, metrics, limits, key.encode())
+    routes = _Routes(follower, metrics, limits, key.encode(), decisions)
     for path, answer in (("/score", routes.score), ("/explain", routes.explain)):
         app.add_route(path, answer, methods=["POST"])
     for path, answer in (
@@ -72,8 +83,10 @@ def application(follower: Follower, metrics: Metrics, limits: Limits, key: str, 
 class _Routes:
     """What the service answers to each path, by the version that serves at the moment."""
 
-    def __init__(self, follower: Follower, metrics: Metrics, limits: Limits, key: bytes) -> None:
-        self.follower, self.metrics, self.limits, self.key = follower, metrics, limits, key
+    def __init__(
+        self, follower: Follower, metrics: Metrics, limits: Limits, key: bytes, log: DecisionLog | None
+    ) -> None:
+        self.follower, self.metrics, self.limits, self.key, self.log = follower, metrics, limits, key, log
         self.threads = ThreadPoolExecutor(max(2, cores()), thread_name_prefix="users")
 
     async def root(self, request: Request) -> Response:
@@ -141,6 +154,9 @@ class _Routes:
         request.scope["users"] = len(decisions) or len(found.get("explanations", []))
         for (segment, action), number in Counter((d["segment"], d["action"]) for d in decisions).items():
             self.metrics.users.labels(segment, action).inc(number)
+        if self.log is not None and decisions:
+            trace: Trace = request.scope["trace"]
+            self.log.add(served, decisions, trace.request_id, trace.parent)
         return text
 
 
@@ -156,11 +172,13 @@ class _Guarded:
             await self.app(scope, receive, send)
             return
         began, status = time.perf_counter(), 500
+        trace = scope["trace"] = Trace.of(scope["headers"])
 
         async def sending(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                message["headers"] = [*message.get("headers", []), *trace.headers()]
             await send(message)
 
         path = scope["path"] if scope["path"] in PATHS else "other"
@@ -186,7 +204,8 @@ class _Guarded:
             served = scope.get("served")
             more = {"users": scope.get("users", 0), "model": served.reference} if served else {}
             method = scope["method"] if scope["method"] in ("GET", "POST", "HEAD", "OPTIONS") else "other"
-            say("request", method=method, path=path, status=status, ms=round(seconds * 1e3, 3), **more)
+            took = round(seconds * 1e3, 3)
+            say("request", method=method, path=path, status=status, ms=took, **more, **trace.told())
 
     async def _unknown(self, scope: Scope) -> Response:
         """The answer to a wrong key."""

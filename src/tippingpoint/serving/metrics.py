@@ -26,6 +26,11 @@ class Metrics:
         self.failed = Counter("failed_reloads", "Versions that did not load.", **of)
         self.store = Gauge("store_reachable", "Whether the registry answered last.", **of)
         self.store.set(1)
+        self.logged = Counter("logged_decisions", "Decisions written to the log.", **of)
+        self.lost = Counter("lost_decisions", "Decisions that did not get into the log, by why.", ["why"], **of)
+        self.waiting = Gauge("waiting_decisions", "Decisions that wait to be written to the log.", **of)
+        for why in ("full", "unwritten"):
+            self.lost.labels(why)
 
     def serves(self, model: str, version: str, digest: str) -> None:
         """Say which version serves now."""
