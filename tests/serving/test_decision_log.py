@@ -25,7 +25,8 @@ from tippingpoint.serving.alias_watcher import Follower
 from tippingpoint.serving.api import application
 from tippingpoint.serving.decision_log import DecisionLog, place
 from tippingpoint.serving.metrics import Metrics
-from tippingpoint.serving.service import loading
+from tippingpoint.serving.service import Ready
+from tippingpoint.serving.split import Part, Split
 from tippingpoint.serving.version import Limits, Served
 from tippingpoint.tracking import backend
 
@@ -43,7 +44,7 @@ def store(versions: Path, tmp_path: Path) -> Iterator[Path]:
 
 def loaded(version: str, *words: str) -> Served:
     settings = ServeSettings.from_config(compose("serve", list(words)))
-    return loading(backend.connect(writing=False), "conversion", settings, LIMITS, "")(version)
+    return Ready(backend.connect(writing=False), settings, "", Metrics()).version("conversion", version, True)
 
 
 def people(served: Served, n: int) -> list[dict[str, Any]]:
@@ -55,22 +56,27 @@ def people(served: Served, n: int) -> list[dict[str, Any]]:
     return [example | {"user_id": f"u{i}"} | of for i, of in enumerate(own)]
 
 
-def asking(served: Served, log: DecisionLog | None, asks: Callable[[httpx.AsyncClient], Awaitable[None]]) -> Metrics:
+def stays(served: Served) -> Follower:
+    return Follower(served, None, lambda _: served, Metrics())
+
+
+def asking(
+    served: Served,
+    log: DecisionLog,
+    asks: Callable[[httpx.AsyncClient], Awaitable[None]],
+    split: Split | None = None,
+) -> Metrics:
     """Ask a service in this process, and stop it."""
-    metrics = Metrics() if log is None else log.metrics
-    follower = Follower(served, None, lambda _: served, metrics)
-    app = application(follower, metrics, LIMITS, "", True, log)
+    app = application(stays(served), log.metrics, LIMITS, "", True, log, split)
 
     async def ask() -> None:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
             await asks(client)
 
-    if log is not None:
-        log.start()
+    log.start()
     asyncio.run(ask())
-    if log is not None:
-        log.close()
-    return metrics
+    log.close()
+    return log.metrics
 
 
 def lost(metrics: Metrics, why: str) -> float:
@@ -157,22 +163,23 @@ def test_no_answer_waits_for_a_log_that_hangs_and_what_is_lost_is_counted(store:
 
 def test_what_could_not_be_written_is_tried_again(store: Path, capsys: pytest.CaptureFixture):
     served = loaded("1")
-    decisions = served.decide(people(served, 4))["decisions"]
+    users = people(served, 4)
+    first, second = (Part(served, of, served.decide(of), 1.0) for of in (users[:2], users[2:]))
     Path("place").write_text("a file where the folder should be")
     log = DecisionLog(lambda table, key: place("place/decisions")(table, key), Metrics())
-    log.add(served, decisions[:2], "one", None)
+    log.add(first, "one", None)
     log.flush()
     assert "not written" in capsys.readouterr().err
     Path("place").unlink()
-    log.add(served, decisions[2:], "two", None)
+    log.add(second, "two", None)
     log.flush()
     assert pl.read_parquet("place/decisions")["request_id"].to_list() == ["one"] * 2 + ["two"] * 2
     assert log.waiting == 0
     broken = DecisionLog(lambda table, key: 1 / 0, Metrics())  # type: ignore[arg-type, return-value]  # it must fail
     broken.start()
-    broken.add(served, decisions, "three", None)
+    broken.add(first, "three", None)
     broken.close()
-    assert lost(broken.metrics, "unwritten") == 4
+    assert lost(broken.metrics, "unwritten") == 2
 
 
 def test_versions_of_different_actions_share_a_log(tmp_path: Path):

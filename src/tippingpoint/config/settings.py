@@ -613,6 +613,10 @@ class ServeSettings(Serve):
     """Where decisions go."""
     log_seconds: float = Field(default=10.0, gt=0, le=3600)
     log_rows: int = Field(default=100_000, ge=1)
+    split: dict[str, float] | None = None
+    """Share of users that each alias, or version number, of the model answers; None: one version answers all."""
+    shadow: str | None = Field(default=None, pattern=f"^{VERSION.pattern}$")
+    """Decides for the same users, and is not answered."""
 
 
 class DashboardSettings(Serve):

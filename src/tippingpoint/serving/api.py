@@ -24,6 +24,7 @@ from tippingpoint.serving.log import say
 from tippingpoint.serving.metrics import Metrics
 from tippingpoint.serving.openapi import KEY
 from tippingpoint.serving.request import MOST, RefusedUsersError, lacking
+from tippingpoint.serving.split import Part, Split
 from tippingpoint.serving.trace import Trace
 from tippingpoint.serving.version import Json, Limits, Served
 
@@ -51,22 +52,28 @@ def application(
     key: str,
     log: bool,
     decisions: DecisionLog | None = None,
+    split: Split | None = None,
 ) -> ASGIApp:
     """Return the service as an ASGI application.
 
     Parameters
     ----------
+    follower
+        The version that is described, and that answers all users where `split` is None.
     key
         What X-API-Key must hold; empty: nothing is asked for.
     log
         Whether each request is a line on stderr.
     decisions
         Takes what `/score` answers; None: nothing is kept.
+    split
+        Which version answers whom.
     """
     # FastAPI's own pages of documentation load scripts from elsewhere.
     app = FastAPI(openapi_url="/openapi.json", docs_url=None, redoc_url=None, redirect_slashes=False)
-    app.openapi = lambda: follower.current.openapi  # type: ignore[method-assign]  # generated with each version
-    routes = _Routes(follower, metrics, limits, key.encode(), decisions)
+    split = split or Split((follower,))
+    app.openapi = lambda: split.openapi  # type: ignore[method-assign]  # generated with each version
+    routes = _Routes(follower, split, metrics, limits, key.encode(), decisions)
     for path, answer in (("/score", routes.score), ("/explain", routes.explain)):
         app.add_route(path, answer, methods=["POST"])
     for path, answer in (
@@ -84,13 +91,20 @@ class _Routes:
     """What the service answers to each path, by the version that serves at the moment."""
 
     def __init__(
-        self, follower: Follower, metrics: Metrics, limits: Limits, key: bytes, log: DecisionLog | None
+        self,
+        follower: Follower,
+        split: Split,
+        metrics: Metrics,
+        limits: Limits,
+        key: bytes,
+        log: DecisionLog | None,
     ) -> None:
-        self.follower, self.metrics, self.limits, self.key, self.log = follower, metrics, limits, key, log
+        self.follower, self.split, self.metrics, self.limits, self.key = follower, split, metrics, limits, key
+        self.log = log
         self.threads = ThreadPoolExecutor(max(2, cores()), thread_name_prefix="users")
 
     async def root(self, request: Request) -> Response:
-        document = self.follower.current.openapi
+        document = self.split.openapi
         asked = [(path, how, of["summary"]) for path, by in document["paths"].items() for how, of in by.items()]
         paths = {f"{how.upper()} {path}": summary for path, how, summary in asked}
         return _json({"service": document["info"]["title"], "paths": paths, "openapi": "/openapi.json"})
@@ -138,25 +152,28 @@ class _Routes:
         served = self.follower.current
         request.scope["served"] = served
 
-        def work() -> tuple[Json, bytes]:
-            found = method(served, _users(body, most))
-            return found, to_json(found)
+        def work() -> tuple[Json, list[Part], bytes]:
+            found, parts = self.split.answer(_users(body, most), method)
+            return found, parts, to_json(found)
 
         try:
             if len(body) <= small:
-                found, text = work()
+                found, parts, text = work()
             else:
-                found, text = await asyncio.get_running_loop().run_in_executor(self.threads, work)
+                found, parts, text = await asyncio.get_running_loop().run_in_executor(self.threads, work)
         except RefusedUsersError as refused:
             _count_refused(self.metrics, refused)
             raise AnswerError(422, _detail(refused, served, body)) from None
+        if self.split.alone:  # it may have taken over since
+            request.scope["served"] = parts[0].served
         decisions = found.get("decisions", [])
         request.scope["users"] = len(decisions) or len(found.get("explanations", []))
         for (segment, action), number in Counter((d["segment"], d["action"]) for d in decisions).items():
             self.metrics.users.labels(segment, action).inc(number)
         if self.log is not None and decisions:
             trace: Trace = request.scope["trace"]
-            self.log.add(served, decisions, trace.request_id, trace.parent)
+            for part in parts:
+                self.log.add(part, trace.request_id, trace.parent)
         return text
 
 
