@@ -609,6 +609,17 @@ class ServeSettings(Serve):
     max_explained: int = Field(default=100, ge=1)
     max_body: int = Field(default=8 * 2**20, ge=1)
     access_log: bool = True
+    holdout: float = Field(default=0, ge=0, le=1)
+    holdout_actions: list[str] = []
+    holdout_salt: str | None = None
+    log: str | None = None
+    """Where decisions go."""
+    log_seconds: float = Field(default=10.0, gt=0, le=3600)
+    log_rows: int = Field(default=100_000, ge=1)
+    split: dict[str, float] | None = None
+    """Share of users that each alias, or version number, of the model answers; None: one version answers all."""
+    shadow: str | None = Field(default=None, pattern=f"^{VERSION.pattern}$")
+    """Decides for the same users, and is not answered."""
 
 
 class DashboardSettings(Serve):

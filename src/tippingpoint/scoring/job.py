@@ -24,7 +24,7 @@ from tippingpoint.data.writing import SUFFIXES
 from tippingpoint.decisions.batch_result import BatchResult
 from tippingpoint.decisions.batch_statistics import Tally
 from tippingpoint.decisions.deployment import refuse_day, refuse_made_otherwise
-from tippingpoint.decisions.randomization import Randomization
+from tippingpoint.decisions.randomization import held_out
 from tippingpoint.decisions.reasons import Reasons
 from tippingpoint.experiment.diagnostics import Chosen, Findings
 from tippingpoint.experiment.promise import promised
@@ -248,30 +248,19 @@ def batch_of(settings: ScoreSettings, loaded: Loaded, at: datetime, to: str = ""
         decider=decider,
         policy_digest=loaded.policy_digest,
         scored_at=at,
-        exploration=_exploration(settings, loaded),
+        exploration=held_out(
+            settings.holdout,
+            settings.holdout_actions,
+            settings.holdout_salt,
+            decider.deployment.actions,
+            decider.deployment.question,
+            loaded.version,
+        ),
         reasons=reasons,
         only=tuple(settings.only),
         day=None if settings.as_of is None else start(settings.as_of),
         for_spreadsheets=to.lower().endswith((".csv", ".csv.gz")) and not settings.parts,
     )
-
-
-def _exploration(settings: ScoreSettings, loaded: Loaded) -> Randomization | None:
-    if not settings.holdout:
-        if settings.holdout_actions or settings.holdout_salt:
-            raise InputError("holdout", "not given, but holdout_actions or holdout_salt is", "Type holdout=0.05.")
-        return None
-    actions = loaded.decider.deployment.actions
-    for name in settings.holdout_actions:
-        if name not in actions:
-            raise InputError(
-                "holdout_actions",
-                f"there is no action {name!r}",
-                nearest(name, actions, "holdout_actions", settings.holdout_actions),
-            )
-    among = tuple(dict.fromkeys(actions.index(name) for name in settings.holdout_actions or actions))
-    salt = settings.holdout_salt or f"{loaded.decider.deployment.question} {loaded.version}"
-    return Randomization(settings.holdout, among, salt)
 
 
 @dataclass(frozen=True)
