@@ -1,5 +1,6 @@
 """Configs come of the shipped groups, the user's own, and words as typed."""
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +26,12 @@ def test_a_group_wants_a_name(group: str, value: str, refused: Callable[..., str
     assert said.startswith(f"{group}: takes the name of an option; got {value or 'nothing'}. There are: ")
     with pytest.raises(InputError, match="takes the name of an option"):
         compose(verb, [f"{group}={value}"])
+
+
+def test_a_dict_with_keys_of_one_s_own_is_typed_as_the_refusal_says(refused: Callable[..., str]) -> None:
+    said = refused("compare", "policy=best_action", "policy.actions={none: none, letter: letter}")
+    (word,) = [word for word in shlex.split(said) if word.startswith("++")]
+    assert compose("compare", ["policy=best_action", word]).policy.actions.letter == "letter"
 
 
 @pytest.mark.parametrize(

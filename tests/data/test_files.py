@@ -115,6 +115,13 @@ def test_a_file_that_is_no_table_of_users_is_refused(tmp_path: Path, text: str |
     assert str(error.value).startswith(message.format(path=path))
 
 
+def test_a_control_that_is_never_is_named_as_it_is_typed(tmp_path: Path) -> None:
+    path = csv(tmp_path, rows("user_id,x,arm,y", "a,1,Mail A,1", "b,2,No mail,0", "c,3,Mail A,0"))
+    with pytest.raises(InputError) as error:
+        table(path, action="arm").load()
+    assert "data.control='\"No mail\"'" in str(error.value)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -255,7 +262,7 @@ def test_yes_and_no_may_be_what_the_control_is_called(tmp_path: Path) -> None:
     [
         ("a,y,a\n1,0,2\n2,1,3\n", "the header has more than one column 'a'. Rename"),
         ('a,y\n1,0\n"2\n2",1\n3,0,7\n', "line 5 has 3 values, the header 2. Fix this line"),
-        (bytes(range(256)) * 8, "is no table: it holds what no text does"),
+        (bytes(range(256)) * 8, "contains binary data, not text"),
         ("a,y\nZürich,1\nBern,0\n".encode("latin1"), "is not UTF-8. In Excel, save it"),
     ],
 )

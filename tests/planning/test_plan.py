@@ -1,6 +1,7 @@
 """`plan` says what an experiment would tell; `plan lock` files it, and `measure` holds to it."""
 
 import json
+import shlex
 from collections.abc import Callable
 from typing import Any
 
@@ -82,6 +83,24 @@ def test_a_locked_plan_marks_what_was_not_planned(asked: Callable[..., Any]) -> 
     assert "not the planned measure" in other["unplanned"][0]
     experiment(400).write_csv("ab.csv")
     assert "too early" in asked(AB, *words)["unplanned"][0]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "rate=0.04 users_per_day=500 days=12 arms='{control: 0.8, B: 0.2}'",
+        "deviation=3 users_per_day=100.5 measure='minutes a day' guardrails='{left: {margin: 3, rate: 0.02}}'",
+        "rate=0.04 users_per_day=500 economics=freemium economics.price=5 economics.actions.B.contact_cost=1",
+    ],
+)
+def test_the_line_that_locks_a_plan_files_the_same(
+    words: str, call: Callable[..., int], asked: Callable[..., Any], capsys: pytest.CaptureFixture
+) -> None:
+    assert call("plan", *shlex.split(words)) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "plan lock" in line]
+    typed = shlex.split(line.partition("tippingpoint ")[2].replace("'…'", "more"))
+    locked, plain = asked("", *typed), asked("plan", *shlex.split(words))
+    assert {**locked, "plan": {}} == {**plain, "plan": {}, "run_id": locked["run_id"], "page": locked["page"]}
 
 
 @pytest.mark.parametrize(

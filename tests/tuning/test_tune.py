@@ -116,6 +116,14 @@ def test_its_answers_are_one_screen_and_one_json(tuned: TuneResult) -> None:
     assert json.loads(json.dumps(tuned.to_dict(), default=float))["trials"] == {"complete": 6, "pruned": 0, "failed": 0}
 
 
+def test_its_decision_knows_what_needs_no_model(tuned: TuneResult) -> None:
+    """What compare would say of the same model under the same policy: everyone getting one action brings more."""
+    decision = tuned.to_dict()["decision"]
+    assert decision["word"] == "Do not ship"
+    assert "Without a model everyone " in decision["why"]
+    assert decision["why"] in " ".join(shown(tuned).replace("│", " ").split())
+
+
 def test_the_same_line_again_has_nothing_to_do(tuned: TuneResult) -> None:
     again = search("tune.trials=6", "tune.workers=2", "tune.prune=0")
     assert again.filed == tuned.filed

@@ -64,7 +64,7 @@ def compare_runs(settings: CompareRunsSettings) -> TwoRunsResult:
         step("opening the store")
         client = backend.connect(writing=settings.tracking.log)
         step("loading models")
-        runs = [find(client, name)[0] for name in settings.runs]
+        runs = [find(client, name, where="runs")[0] for name in settings.runs]
         if runs[0].info.run_id == runs[1].info.run_id:
             raise InputError("runs", "both are the same run", "Name two.")
         models = {run.info.run_id: load(client, run) for run in runs}

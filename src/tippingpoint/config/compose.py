@@ -223,6 +223,9 @@ def hydra_error(error: Exception, verb: str, overrides: Sequence[str], config_di
             return InputError(
                 found[1], "these data are generated", f"For a table of your own add data=csv {found[1]}=…"
             )
+        if leaf in known:  # Hydra means a key of the dict that was typed
+            typed = next(word for word in overrides if word.startswith(f"{found[1]}="))
+            return InputError(found[1], "holds other keys", f"Type {shlex.quote(f'++{typed}')} to put yours in place.")
         return InputError(found[1], "unknown key", nearest(leaf, known))
     if found := re.search(r"Ambiguous value for argument '([^=]+)=(.*)'", text):
         key, value = found.groups()

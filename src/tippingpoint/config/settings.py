@@ -24,7 +24,10 @@ from tippingpoint.core.strict import Component, StrictModel, validate
 
 VERSION = re.compile(r"models:/([^/@]+)(?:/(\d+)|@([\w.-]+))")
 """Address of a registered version, by number or alias."""
-
+A_VERSION = "a registered version, as models:/conversion/3 or models:/conversion@champion"
+A_RUN = "the id of a run, 32 hex digits"
+A_NAME = "a name of letters, digits, '_', '.' and '-'"
+"""Titles of fields with a pattern: a refusal says them instead of it."""
 
 DECIDES = ("model", "learner", "policy", "economics")
 FROM_ENVIRONMENT = "${oc.env:"
@@ -96,7 +99,7 @@ class Tracking(StrictModel):
     log: bool = True
     register_model: bool = True
     challenger: Literal["unless_worse", "always"] = "unless_worse"
-    sweep_id: str | None = Field(default=None, pattern=r"^[\w.-]{1,64}$")
+    sweep_id: str | None = Field(default=None, pattern=r"^[\w.-]{1,64}$", title=A_NAME)
     sweep_job: list[str] | None = None
 
 
@@ -270,7 +273,7 @@ class Tune(StrictModel):
     prune: float = Field(default=0.25, ge=0, lt=1)
     workers: int = Field(default=1, ge=1, le=256)
     storage: str | None = None
-    study: str | None = Field(default=None, pattern=r"^[\w.-]+$")
+    study: str | None = Field(default=None, pattern=r"^[\w.-]+$", title=A_NAME)
 
     @model_validator(mode="after")
     def _has_distinct_objectives(self) -> "Tune":
@@ -390,7 +393,7 @@ class CompareRunsSettings(Terminal):
 class BindSettings(Terminal):
     """A policy for the model of a registered version, as `conf/policy_bind.yaml` lists it."""
 
-    model: Annotated[str, NAMED, Field(pattern=f"^{VERSION.pattern}$")]
+    model: Annotated[str, NAMED, Field(pattern=f"^{VERSION.pattern}$", title=A_VERSION)]
     policies: list[str] = Field(default=[], max_length=1)
     """An option of conf/policy or a YAML file; none: the version's own policy."""
     policy: dict[str, Any] = {}
@@ -421,7 +424,7 @@ class MeasureSettings(Terminal):
     until: datetime | None = None
     users: str | None = None
     users_id: str | None = None
-    to: str | None = Field(default=None, pattern=r"(?i)\.(csv|parquet)$")
+    to: str | None = Field(default=None, pattern=r"(?i)\.(csv|parquet)$", title="a name that ends in .csv or .parquet")
 
     @field_validator("since", "until")
     @classmethod
@@ -464,7 +467,7 @@ class RegistrySettings(Terminal):
     """Which registered model, and which environment of it, as `conf/history.yaml` lists it."""
 
     name: str | None = None
-    to: str | None = Field(default=None, pattern=r"^[\w.-]{1,64}$")
+    to: str | None = Field(default=None, pattern=r"^[\w.-]{1,64}$", title=A_NAME)
 
 
 class HistorySettings(RegistrySettings):
@@ -559,7 +562,7 @@ class DailySettings(CompareSettings):
     campaign: str = ""
     name: str | None = None
     """The registered model; None: called as the question."""
-    champion: str | None = Field(default=None, pattern=f"^{VERSION.pattern}$")
+    champion: str | None = Field(default=None, pattern=f"^{VERSION.pattern}$", title=A_VERSION)
     """The version that decides; None: the model's champion."""
     holdout: float = Field(default=0.1, ge=0, le=1)
     holdout_actions: list[str] = []
@@ -602,7 +605,7 @@ class Serve(Terminal):
 class ServeSettings(Serve):
     """What the scoring service takes, as `conf/serve.yaml` lists it."""
 
-    model: Annotated[str | None, NAMED] = Field(default=None, pattern=f"^{VERSION.pattern}$")
+    model: Annotated[str | None, NAMED] = Field(default=None, pattern=f"^{VERSION.pattern}$", title=A_VERSION)
     port: int = Field(default=8000, ge=0, le=65535)
     poll_seconds: float = Field(default=1.0, gt=0, le=2)
     as_of: Day | None = None

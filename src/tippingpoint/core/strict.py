@@ -164,8 +164,10 @@ def _explain(model: type[BaseModel], where: str, detail: ErrorDetails) -> InputE
 def _said(model: type[BaseModel], detail: ErrorDetails) -> str:
     """What pydantic says, in our words."""
     kind, ctx = detail["type"], detail.get("ctx", {})
+    field = _at(model, detail["loc"][:-1]).model_fields.get(str((detail["loc"] or [""])[-1]))
+    if kind == "string_pattern_mismatch" and field and field.title:
+        return f"must be {field.title}"
     if kind in ("greater_than", "greater_than_equal", "less_than", "less_than_equal"):
-        field = _at(model, detail["loc"][:-1]).model_fields.get(str(detail["loc"][-1]))
         bounds = {key: value for rule in (field.metadata if field else ()) for key, value in _bounds(rule)} or ctx
         return f"must be {_range(bounds)}"
     if noun := NOUNS.get(kind.partition("_")[0]) if kind.endswith(("_type", "_parsing", "_from_float")) else None:

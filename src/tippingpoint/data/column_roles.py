@@ -27,6 +27,8 @@ from tippingpoint.data.validation import as_ids, as_text, parse
 
 LEAVING = re.compile(r"(?i)churn|cancel|unsubscri|attrit|lapse|(^|[^a-z])(left|leaves?|leaving|exited|quit)([^a-z]|$)")
 """Names of outcomes that are seldom wanted."""
+IDLE = re.compile(r"(?i)(^|[^a-z])(no|none|nothing|control|hold-?out)([^a-z]|$)")
+"""Words for an action that is none."""
 BLANK = "every cell is missing, or is its column's name"
 TOTAL_ROW = "is a total of the others"
 TOTAL = (
@@ -403,9 +405,10 @@ class Roles(Source):
         """
         control = self.control if self.control is not None else "none"
         if control not in values:
-            raise InputError(
-                "data.control", f"{self.logged!r} is never {control!r}", nearest(control, values, "data.control")
-            )
+            listed = nearest(control, values, "data.control")
+            idle = next((value for value in values if IDLE.search(value)), values[0])
+            remedy = f"{listed} Name the one that means nothing was done: {override('data.control', idle)}."
+            raise InputError("data.control", f"{self.logged!r} is never {control!r}", remedy)
         return [control, *(v for v in values if v != control)]
 
     def stated(self, values: list[str]) -> dict[str, float | str] | None:

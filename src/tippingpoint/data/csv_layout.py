@@ -93,7 +93,7 @@ def layout(path: Path, where: str, told: Told = UNTOLD) -> Layout:
     encoding = told.encoding or _encoding(head)
     text = head.decode(encoding, "replace").removeprefix("\ufeff")
     if sum(char < " " and char not in "\t\n\r\f" for char in text) > len(text) / 50:
-        raise InputError(where, "is no table: it holds what no text does", f"Wanted are {', '.join(SUFFIXES)}.")
+        raise InputError(where, "contains binary data, not text", f"Type a file that ends in {', '.join(SUFFIXES)}.")
     if encoding == "utf-8" and "\ufffd" in text and not _is_utf8(head):
         raise _not_utf8(where)
     end = "\n" if "\n" in text else "\r"

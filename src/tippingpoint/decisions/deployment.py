@@ -185,7 +185,10 @@ def refuse_made_otherwise(deployment: Deployment, made_by: Mapping[str, Any]) ->
         Naming the key that differs, and what to type.
     """
     if not deployment.made_by:
-        raise InputError("data", "the version was not fitted on users made of events", "Type input=… instead.")
+        remedy = (
+            "Type tippingpoint score input=… for a table of users, or take a version that compare data=events … made."
+        )
+        raise InputError("data", "the version was not fitted on users made of events", remedy)
     if (by_date := "snapshots" in deployment.made_by) != ("snapshots" in made_by):
         what = f"the version's features were made {'at dates' if by_date else 'once a user, after their window'}"
         raise InputError("data.snapshots", what, f"Type data.snapshots={'every:7d' if by_date else 'first'}.")

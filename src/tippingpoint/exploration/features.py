@@ -34,6 +34,11 @@ class FeaturesResult(Result):
 
     def render(self) -> RenderableType:
         """What was written, and what to type next."""
+        if not self.users:
+            return Text(
+                f"{self.to}: no users. Nobody of {self.origin} came to their cut-off in the days before {self.as_of}.\n"
+                "Next: type days=30 for more of them, or another as_of."
+            )
         said = f"{self.to}: {self.users:,} users of {self.origin}, with what was received before {self.as_of}"
         return Text(f"{said}.\nNext: tippingpoint score {override('input', self.to)} to=decisions.parquet")
 

@@ -11,6 +11,8 @@ from tippingpoint.offpolicy.statistics import LEVEL
 
 YEAR = 52
 """Weeks after which no forecast of an end is given."""
+MOST_TIMES = 100
+"""Times as many users up to which it is said how many would tell."""
 
 
 @dataclass(frozen=True)
@@ -44,16 +46,39 @@ class SegmentUplift:
         more = told.verdict == "more than nothing"
         return "keep" if more == (good or self.per_user is not None) else "stop"
 
-    def weeks_left(self) -> int | None:
-        """Weeks at this pace until an uplift as it is now could be told from nothing; None: not within a year."""
+    def times_the_users(self) -> float | None:
+        """How many times the users of now would tell an uplift as it is now from nothing; None where there is none."""
+        told = self.per_user or self.per_1000
+        if told is None or not told.value[-1]:
+            return None
+        return float(((told.high[-1] - told.low[-1]) / 2 / told.value[-1]) ** 2)
+
+    def pace(self) -> float | None:
+        """Users a week, by the looks there were; None where all came at once."""
         told = self.per_user or self.per_1000
         weeks = (self.days[-1] - self.days[0]).days / 7 if self.days else 0.0
-        if told is None or len(told.looks) < 2 or not weeks or not told.value[-1]:
+        return float(told.looks[-1] - told.looks[0]) / weeks if told is not None and weeks else None
+
+    def weeks_left(self) -> int | None:
+        """Weeks at this pace until an uplift as it is now could be told from nothing; None: not within a year."""
+        told, times, pace = self.per_user or self.per_1000, self.times_the_users(), self.pace()
+        if told is None or times is None or not pace:
             return None
-        further = float(((told.high[-1] - told.low[-1]) / 2 / told.value[-1]) ** 2 - 1)
-        pace = float(told.looks[-1] - told.looks[0]) / weeks
-        left = further * float(told.looks[-1]) / pace if pace else np.inf
+        left = (times - 1) * float(told.looks[-1]) / pace
         return int(np.ceil(left)) if left <= YEAR else None
+
+    def forecast(self) -> str:
+        """How much more it takes, where the verdict is inconclusive."""
+        told, times, weeks = self.per_user or self.per_1000, self.times_the_users(), self.weeks_left()
+        if told is None:
+            return f"{self.segment}: inconclusive, as too few outcomes have come"
+        if weeks is not None:
+            return f"{self.segment}: about {weeks} more week{'s'[: weeks != 1]}"
+        if self.pace() is None and times is not None and times <= MOST_TIMES:
+            return f"{self.segment}: inconclusive; about {max(times, 1.1):.2g} times as many users would tell"
+        if self.pace() is None:
+            return f"{self.segment}: inconclusive, and many times as many users would not tell"
+        return f"{self.segment}: inconclusive, and not to be told within a year at this pace"
 
     def to_dict(self, good: bool) -> dict[str, Any]:
         """Ready for JSON."""
@@ -120,12 +145,6 @@ def what_next(found: tuple[SegmentUplift, ...], good: bool) -> str:
     for word in ("keep", "stop"):
         if names := [of.segment for of in found if of.verdict(good) == word]:
             said.append(f"{word} {' and '.join(names)}")
-    open_ = [of for of in found if of.verdict(good) == "inconclusive"]
-    for of in open_:
-        weeks = of.weeks_left()
-        if weeks is None:
-            said.append(f"{of.segment}: inconclusive, and not to be told within a year at this pace")
-        else:
-            said.append(f"{of.segment}: about {weeks} more week{'s'[: weeks != 1]}")
+    said += [of.forecast() for of in found if of.verdict(good) == "inconclusive"]
     line = "; ".join(said)
     return f"{line[:1].upper()}{line[1:]}." if line else ""

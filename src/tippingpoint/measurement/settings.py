@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from tippingpoint.config.settings import DiagnosticsSettings, Terminal, Tracking
+from tippingpoint.config.settings import A_RUN, DiagnosticsSettings, Terminal, Tracking
 from tippingpoint.core.strict import Component
 from tippingpoint.data.column_roles import Text
 from tippingpoint.offpolicy.arms import Adjustment
@@ -34,7 +34,7 @@ class MeasureArmsSettings(Terminal):
     until: datetime | None = None
     guardrails: dict[Text, float] | None = None
     """By measure the worst difference that is accepted: -2 where it may fall by 2, 3 where it may rise by 3."""
-    plan: str | None = Field(default=None, pattern=r"^[0-9a-f]{32}$")
+    plan: str | None = Field(default=None, pattern=r"^[0-9a-f]{32}$", title=A_RUN)
     """The run of `plan lock` that this experiment follows."""
     seed: int = Field(default=0, ge=0, lt=2**32)
 

@@ -9,6 +9,8 @@ from typing import Any
 import yaml
 from rich.console import RenderableType
 
+from tippingpoint.config.retyped import retyped
+from tippingpoint.core.overrides import override
 from tippingpoint.core.run_reference import RunReference
 from tippingpoint.experiment.plan import FILE, LOCKED
 from tippingpoint.planning import report
@@ -30,6 +32,13 @@ class PlanResult(Result):
 
     tables: PlanResultTables
     filed: RunReference | None = None
+    typed: str = ""
+    """What was asked for, as it is typed."""
+
+    @property
+    def to_lock(self) -> str:
+        """The line that files this plan."""
+        return " ".join(filter(None, ["tippingpoint plan lock", self.typed, "hypothesis='…'"]))
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
@@ -41,9 +50,7 @@ class PlanResult(Result):
         if self.filed:
             following = f"Next: tippingpoint measure … plan={self.filed.run_id}"
             return report.summary(self.tables, self.filed.page, following)
-        return report.summary(
-            self.tables, None, "Next, before outcomes are read: tippingpoint plan lock hypothesis='…'"
-        )
+        return report.summary(self.tables, None, f"Next, before outcomes are read: {self.to_lock}")
 
 
 def plan(settings: PlanSettings) -> PlanResult:
@@ -66,13 +73,27 @@ def plan(settings: PlanSettings) -> PlanResult:
         planned = of_policy(client, settings)
     tables = answered(settings, planned)
     if not settings.lock:
-        return PlanResult(tables)
+        return PlanResult(tables, typed=_typed(settings))
     assert client is not None
     experiment = planned.experiment
     if settings.tracking.experiment is not None or experiment is None:
         experiment = backend.experiment_id(client, settings.tracking.experiment or planned.measure.replace(" ", "_"))
     check_experiment(client, experiment)
     return PlanResult(tables, _file(client, experiment, tables, settings))
+
+
+def _typed(settings: PlanSettings) -> str:
+    """The overrides that make these settings of the defaults."""
+    asked, usual = settings.filed(), {name: field.default for name, field in PlanSettings.model_fields.items()}
+    words = [
+        override(key, int(value) if isinstance(value, float) and value.is_integer() else value)
+        for key, value in asked.items()
+        if key not in ("economics", "tracking", "output", "debug", "hypothesis") and value != usual[key]
+    ]
+    if asked["economics"]:
+        prices = retyped(asked, ("economics",))  # leaves out the option that `compare` takes unasked
+        words += [prices] if prices.startswith("economics=") else ["economics=freemium", *filter(None, [prices])]
+    return " ".join(words)
 
 
 def _file(client: Client, experiment: str, of: PlanResultTables, settings: PlanSettings) -> RunReference:

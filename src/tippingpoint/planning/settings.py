@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from tippingpoint.config.settings import NAMED, VERSION, Terminal, Tracking
+from tippingpoint.config.settings import A_RUN, A_VERSION, NAMED, VERSION, Terminal, Tracking
 from tippingpoint.core.strict import Component, StrictModel
 from tippingpoint.data.column_roles import Text
 
@@ -38,8 +38,8 @@ class Guardrail(StrictModel):
 class PlanSettings(Terminal):
     """An experiment as it would be, as `conf/plan.yaml` lists it."""
 
-    model: Annotated[str | None, NAMED] = Field(default=None, pattern=f"^{VERSION.pattern}$")
-    run: str | None = Field(default=None, pattern=r"^[0-9a-f]{32}$")
+    model: Annotated[str | None, NAMED] = Field(default=None, pattern=f"^{VERSION.pattern}$", title=A_VERSION)
+    run: str | None = Field(default=None, pattern=r"^[0-9a-f]{32}$", title=A_RUN)
     between: list[float] | None = Field(default=None, min_length=2, max_length=2)
     rate: float | None = Field(default=None, gt=0, lt=1)
     deviation: float | None = Field(default=None, gt=0)

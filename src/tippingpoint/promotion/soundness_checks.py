@@ -38,7 +38,8 @@ def trusted(
         wrong.append(f"users have no {', '.join(unlike)}")
     if wrong:
         return Check("signature", "fails", "; ".join(wrong))
-    return Check("signature", "passes", f"reads {len(needed)} columns users have; no type beyond its family's")
+    columns_read = f"{len(needed)} column{'s'[: len(needed) != 1]}"
+    return Check("signature", "passes", f"reads {columns_read} users have; no type beyond its family's")
 
 
 def reloads(here: np.ndarray, there: np.ndarray | None, why: str = "") -> Check:

@@ -26,6 +26,8 @@ MOST = 16
 """Contestants listed; all are in the run's tables."""
 SEGMENTS = 8
 """Break-even responses listed."""
+LEAST_TIED = 0.005
+"""Share of users that tie at a cut-off from which on it is said: one user alone is not worth a line."""
 MOST_ODDS = float(FACTORS[-1])
 """The largest change of the odds of an action that is looked at."""
 
@@ -163,7 +165,7 @@ def tied(simulation: Simulation) -> list[str]:
     found: dict[str, list[str]] = {}
     for model, policies in simulation.gathered.about["bound"].items():
         for name, bound in policies.items():
-            if (share := bound.get("share_at_cut")) is not None:
+            if (share := bound.get("share_at_cut")) is not None and bound["tied_share"] >= LEAST_TIED:
                 told = f"{model} acts on {share:.1%} and leaves {bound['tied_share']:.1%} out"
                 found.setdefault(name, []).append(told)
     return [

@@ -127,7 +127,11 @@ def trusted_of(config: dict[str, Any], name: str, learner: str) -> tuple[str, ..
 
 
 def find(
-    client: MlflowClient, reference: str, experiment: str | None = None, question: str | None = None
+    client: MlflowClient,
+    reference: str,
+    experiment: str | None = None,
+    question: str | None = None,
+    where: str = "models",
 ) -> list[StoredRun]:
     """Runs a reference stands for: a registered version's, a run itself, or a compare's children, its winner first.
 
@@ -139,6 +143,8 @@ def find(
         Name of the experiment to look for the latest in; None looks in all.
     question
         What the latest must have asked; None takes any.
+    where
+        The key that the reference was typed for.
 
     Raises
     ------
@@ -153,19 +159,19 @@ def find(
         run = stored_run(client, reference)
     else:
         raise InputError(
-            "models",
+            where,
             f"{reference!r} is neither a registry URI nor a run id",
             "Name models:/NAME/VERSION, models:/NAME@ALIAS, or 32 hex digits of a run.",
         )
     if JOB not in run.data.tags:
         what = f"run {run.info.run_id} was not made by tippingpoint: its policy and its users are not known"
-        raise InputError("models", what, "Name a compare's, or a model's own run.")
+        raise InputError(where, what, "Name a compare's, or a model's own run.")
     if run.data.tags[JOB] == "simulate" or run.outputs.model_outputs:
         return [run]
     below = in_pages(client, [run.info.experiment_id], f"tags.`{PARENT}` = '{run.info.run_id}'")
     children = [child for child in below if child.outputs.model_outputs]
     if not children:
-        raise InputError("models", f"run {run.info.run_id} has no models", "Name a compare's, or a model's own run.")
+        raise InputError(where, f"run {run.info.run_id} has no models", "Name a compare's, or a model's own run.")
     won = _name(run)
     return sorted(children, key=lambda child: (_name(child) != won, int(child.info.start_time)))
 

@@ -148,7 +148,7 @@ def tune(settings: TuneSettings, source: Source | None = None) -> TuneResult:
                     with lock.closing():
                         done = winner.close(settings, question, everyone, search, client, parent, lock)
                     if done is not None:
-                        return TuneResult(question, *done)
+                        return TuneResult(*done)
 
 
 def _in_memory(

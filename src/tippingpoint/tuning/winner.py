@@ -142,12 +142,14 @@ def close(
     client: Client,
     parent: Run,
     lock: SearchLock,
-) -> tuple[Tuned, RunReference] | None:
+) -> tuple[ExperimentSpec, Tuned, RunReference] | None:
     """Refit the winner on train and validation, measure it once on test beside its defaults, file and register it.
 
-    None when another machine has the lock by then: what becomes of the winner is its own to say.
+    Return the question with what the winner must beat, what the search found, and where it is filed. None when another
+    machine has the lock by then: what becomes of the winner is its own to say.
     """
     winner, tuned = measured(settings, question, everyone, search)
+    question = replace(question, baselines=winner.baselines)
     best, candidate, gain = tuned.best, tuned.candidate, tuned.gain_on_test
     assert candidate is not None
     assert gain is not None
@@ -179,7 +181,7 @@ def close(
     note = shortened(f"{first}\n\n{' '.join(words)}\n\n{rest}", "run") + f"\n\n{described(saved)}"
     named = {"registered": registered} if registered else {}
     parent.tags({"mlflow.note.content": note, COLOUR: colour(best.family), CLOSED: registered or "", **named})
-    return tuned, RunReference(parent.run_id, backend.page(parent.path), registered, saved)
+    return question, tuned, RunReference(parent.run_id, backend.page(parent.path), registered, saved)
 
 
 def _in_words(question: ExperimentSpec, tuned: Tuned) -> list[str]:
