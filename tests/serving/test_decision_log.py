@@ -212,13 +212,20 @@ def test_a_batch_sent_twice_stands_once_and_new_columns_are_added(
 @pytest.mark.programs
 def test_a_service_told_to_stop_writes_what_waits(store: Path):
     url = f"duckdb:///{store}/app.duckdb?table=decisions"
-    service: Service = started(store, "model=models:/conversion/1", f"log='{url}'", "holdout=0.2", "log_seconds=3600")
+    words = ("split={1: 0.5, 3: 0.5}", "shadow=models:/conversion/2", "holdout=0.2", "log_seconds=3600")
+    service: Service = started(store, "model=models:/conversion/1", f"log='{url}'", *words)
     answer = service.post("/score", service.example())
+    beside = service.get("/metrics").text
+    assert 'other_model_info{model="conversion"' in beside
+    assert beside.count("tippingpoint_other_model_info{") == 2
     service.process.send_signal(signal.SIGTERM)
     assert service.process.wait(PATIENCE) == 0
     (row,) = read(url, "decisions").to_dicts()
     assert row["request_id"] == answer.headers["x-request-id"]
-    assert row["action"] == answer.json()["decisions"][0]["action"]
+    (decision,) = answer.json()["decisions"]
+    assert (row["action"], row["model"], row["version_probability"]) == (decision["action"], decision["model"], 0.5)
+    (shadow,) = read(f"{url}_shadow", "decisions").to_dicts()
+    assert (shadow["model"], shadow["scored_at"]) == ("models:/conversion/2", row["scored_at"])
 
 
 def test_places_and_shares_that_cannot_be_are_refused(store: Path, refused: Callable[..., str]):

@@ -85,6 +85,12 @@ def test_a_share_that_grows_takes_nobody_back(store: Path):
     assert abs(after.mean() - 0.25) < 0.05
 
 
+def test_versions_may_be_named_by_number(store: Path):
+    of = split("split={2: 0.25, champion: 0.75}")
+    assert ([v.current.version for v in of.followers], of.first, of.shares) == (["2", "1"], 1, (0.25, 0.75))
+    assert of.current.version == "1"
+
+
 def test_a_shadow_decides_and_is_not_answered(store: Path):
     champion, log = loaded("1", "log=decisions", "holdout=0.4"), Metrics()
     shadow = Shadow(stays(loaded("2", "log=decisions")), place("decisions", shadow=True), log)

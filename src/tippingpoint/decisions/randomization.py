@@ -39,6 +39,8 @@ class Randomization:
             (n,) codes of the actions to take, and whether they were drawn.
         """
         explored = position(user_id, f"{self.salt} whether") < self.share
+        if not explored.any():
+            return action, explored
         which = position(user_id[explored], f"{self.salt} which") * len(self.among)
         taken = action.copy()
         taken[explored] = np.asarray(self.among)[which.astype(np.int64)]

@@ -61,17 +61,24 @@ class ScoreResult(Result):
     findings: Findings
     page: str | None
     run_id: str | None
+    fails_on_drift: bool = False
+
+    @property
+    def refused(self) -> bool:
+        """Whether a column moved and the job was to fail then: exit code 1, though the decisions are written."""
+        return self.fails_on_drift and bool(self.scored.moved)
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         found = [finding.to_dict() for finding in self.findings]
         tells = holdout_tells(self.scored)
-        told = {"holdout_tells": tells.to_dict()} if tells is not None else {}
+        told: dict[str, Any] = {"holdout_tells": tells.to_dict()} if tells is not None else {}
+        told |= {"refused": self.refused} if self.fails_on_drift else {}
         return {**self.scored.to_dict(), **told, "findings": found, "run_id": self.run_id, "page": self.page}
 
     def render(self) -> RenderableType:
         """One screen for a terminal."""
-        return score_summary(self.scored, self.findings, self.page)
+        return score_summary(self.scored, self.findings, self.page, self.refused)
 
 
 def score(settings: ScoreSettings) -> ScoreResult:
@@ -124,7 +131,7 @@ def score(settings: ScoreSettings) -> ScoreResult:
             resumed=written.resumed,
         )
         if not settings.tracking.log:
-            return ScoreResult(scored, found_in(scored, chosen), None, None)
+            return ScoreResult(scored, found_in(scored, chosen), None, None, settings.fail_on_drift)
         counted.say("filing")
         findings = found_in(scored, chosen)
         asked = settings.filed()
@@ -133,7 +140,7 @@ def score(settings: ScoreSettings) -> ScoreResult:
         except OutsideError as error:
             remedy = f"The decisions are whole, in {scored.to}; only their run is not there. {error.remedy}"
             raise OutsideError(error.where, error.what, remedy) from error
-    return ScoreResult(scored, findings, page, run_id)
+    return ScoreResult(scored, findings, page, run_id, settings.fail_on_drift)
 
 
 def _promised(client: Client, loaded: Loaded) -> float | None:

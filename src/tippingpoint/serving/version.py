@@ -154,7 +154,9 @@ class Served:
         actions = self.decider.deployment.actions
         named = np.array([str(user).strip() for user in ids], dtype=object)
         taken, explored = exploration.draw(named, decided.action)
-        value, gain = self.decider.expected(decided.found, columns, decided.segment, taken)
+        value, gain = decided.value, decided.gain
+        if explored.any():
+            value, gain = self.decider.expected(decided.found, columns, decided.segment, taken)
         chance = exploration.chances(decided.action, len(actions))[np.arange(len(taken)), taken]
         own = zip(explored.tolist(), decided.action.tolist(), chance.tolist(), strict=True)
         told = [{"explored": e, "policy_action": actions[a], "logging_probability": c} for e, a, c in own]
