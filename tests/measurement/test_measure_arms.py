@@ -12,6 +12,7 @@ import pytest
 
 import tippingpoint as tp
 from tests.cli.typing_remedies import Case, Typist
+from tests.refusals import Refusal
 from tippingpoint.tracking.tags import JOB
 
 LINE = "measure data=csv data.path={} data.action=version data.control=A data.logging_probability=uniform"
@@ -107,6 +108,18 @@ def test_all_measures_are_told_at_once(table: pl.DataFrame, asked: Callable[...,
     wide, narrow = (row["high"] - row["low"] for row in (of(found, "watch"), of(alone, "watch")))
     assert wide > 1.1 * narrow
     assert [row["measure"] for row in found["differences"]][-3:] == ["login, 1 d", "login, 3 d", "login, 7 d"]
+
+
+def test_what_is_the_same_for_all_has_no_interval(
+    table: pl.DataFrame, asked: Callable[..., Any], refused: Callable[..., Refusal]
+) -> None:
+    """No outcome came, or every user has it: that says nothing of how sure the difference of 0 is."""
+    table.with_columns(never=0, always=1, five=5.0).write_csv("ab.csv")
+    found = asked(AB, "data.target=never", "data.measures=[always,five,watch]")
+    assert [row["low"] is None for row in found["differences"]] == [True, True, True, False]
+    assert found["decision"]["word"] == "Test first"
+    said = refused(*AB.split(), "data.target=retained", "data.measures=[never]", "ratios={r: [watch, never]}")
+    assert "ratios.r: 'never' sums to 0 among users of A" in said
 
 
 def test_columns_known_before_take_variance_out(table: pl.DataFrame, asked: Callable[..., Any]) -> None:

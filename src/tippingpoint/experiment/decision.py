@@ -175,7 +175,7 @@ def signed(estimate: Estimate) -> str:
     """`+1.356 [1.173, 1.538]`, to three digits behind the point at most."""
     largest = max(abs(v) for v in (estimate.value, estimate.low, estimate.high) if v is not None)
     digits = 3 if largest < 10 else 1 if largest < 1000 else 0
-    value = f"{estimate.value:+,.{digits}f}"
+    value = f"{estimate.value + 0.0:+,.{digits}f}"  # a difference of nothing turned round is -0.0
     if estimate.low is None or estimate.high is None:
         return value
     return f"{value} [{estimate.low:,.{digits}f}, {estimate.high:,.{digits}f}]"

@@ -74,7 +74,7 @@ def locked(client: Client, run_id: str) -> Plan:
     InputError
         When it holds none.
     """
-    run = stored_run(client, run_id)
+    run = stored_run(client, run_id, "plan")
     if LOCKED not in run.data.tags or run.data.tags.get(JOB) != "plan":
         raise InputError("plan", f"run {run_id} holds no plan", "Type tippingpoint plan lock …, and the id it shows.")
     return Plan(**json.loads(fetch(client, run_id, FILE)))

@@ -213,7 +213,7 @@ def figures_of(
     Raises
     ------
     InputError
-        When prices do not fit the arms or the outcomes.
+        When prices do not fit the arms or the outcomes, or what a ratio is divided by sums to 0.
     """
     arms, width = len(table.arms), len(of.names)
     one = np.eye(width)[0]
@@ -232,6 +232,10 @@ def figures_of(
     curve = [mean(column.name) for column in table.curve]
     for name, (above, below) in ratios.items():
         row = np.tile(np.eye(width)[of.at(above)], (arms, 1))
+        whole = of.sums.total[:, of.at(below)] + of.sums.shift[of.at(below)] * of.sums.total[:, 0]
+        if len(nothing := np.flatnonzero(np.abs(whole) <= 1e-9 * table.counts)):
+            what = f"{below!r} sums to 0 among users of {table.arms[nothing[0]]}: nothing can be divided by it"
+            raise InputError(f"ratios.{name}", what, "Name another column to divide by.")
         found.append(
             Figure(name, f"{above} / {below}", row, np.eye(width)[of.at(below)], 1.0, of.rare & {of.at(above)})
         )

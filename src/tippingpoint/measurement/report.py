@@ -30,6 +30,8 @@ def measure_summary(
     kinds = sorted({of.promise.kind for of in found})
     heads = ["version", "uplift", "measured\n(experiment)", f"promised\n({', '.join(kinds)})", "is … than\nnothing"]
     table = plain_table("What the policy brought, over everyone getting none", heads)
+    for column in table.columns[:2]:  # rather than that a figure or a verdict is cut
+        column.no_wrap, column.overflow = False, "fold"
     notes = []
     for of in found:
         kept = of.kept()
@@ -70,6 +72,8 @@ def _segments(of: Measured, named: bool) -> RenderableType:
     unit = f"{of.currency} per user\n(experiment)"
     heads = ["segment", "action", "users", "left\nalone", f"{of.outcome} per\n1,000", unit, "verdict"]
     table = plain_table(f"By segment{f', {of.version}' if named else ''}; intervals hold all at once", heads)
+    for column in table.columns[:2]:
+        column.no_wrap, column.overflow = False, "fold"
     for segment in of.segments:
         figures = (
             stacked(sequence.last, digits, plus=True) if sequence else "–"

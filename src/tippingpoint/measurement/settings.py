@@ -42,7 +42,7 @@ class MeasureArmsSettings(Terminal):
     @classmethod
     def _leaves_room(cls, guardrails: dict[str, float] | None) -> dict[str, float] | None:
         if nothing := [name for name, margin in (guardrails or {}).items() if margin == 0]:
-            raise ValueError(f"{nothing[0]} has margin 0, which no number of users tells. Give one above or below 0")
+            raise ValueError(f"{nothing[0]} has margin 0, which no number of users tells. Give one above or below 0.")
         return guardrails
 
     @field_validator("until")

@@ -73,9 +73,11 @@ class ArmFigures:
     users: int
 
     def basis(self, figure: int, one: int, other: int) -> Basis:
-        """What the difference of two arms rests on."""
+        """What the difference of two arms rests on: nothing where no outcome, or every one, came."""
         pair = [one, other]
         noise, fourth = self.noise[figure, pair].sum(), self.fourth[figure, pair].sum()
+        if noise == 0:
+            fourth = np.asarray(1.0)
         return Basis(noise, fourth, np.asarray(self.users), np.zeros(()), self.apart)
 
     def error(self, figure: int, one: int, other: int, plain: bool = False) -> float:
@@ -243,7 +245,7 @@ def differences(
 
     The critical value is the 95 % quantile of the largest |t| of a family when its figures are normal with their
     covariance (single-step max-t; Hothorn, Bretz & Westfall 2008); for one difference the normal's. What rests on fewer
-    than `LEAST_EXPECTED` expected outcomes has no interval, and takes no part.
+    than `LEAST_EXPECTED` expected outcomes, or on a figure that is the same for all, has no interval and takes no part.
 
     Parameters
     ----------
@@ -261,8 +263,11 @@ def differences(
         each = [(f, one, other) for f in family for one, other in pairs]
         bases = [found.basis(*of) for of in each]
         errors = [found.error(*of) for of in each]
-        sound = [(waived or bool(basis.sound)) and not vetoed for basis in bases]
-        z = _critical(found, [of for of, is_, error in zip(each, sound, errors, strict=True) if is_ and error], rng)
+        sound = [  # what never varies tells nothing of how it might
+            (waived or bool(basis.sound)) and not vetoed and error > 0
+            for basis, error in zip(bases, errors, strict=True)
+        ]
+        z = _critical(found, [of for of, is_ in zip(each, sound, strict=True) if is_], rng)
         for (f, against, arm), basis, error, is_ in zip(each, bases, errors, sound, strict=True):
             value, reference = float(found.value[f, arm]), float(found.value[f, against])
             plain = found.error(f, against, arm, plain=True)

@@ -156,7 +156,7 @@ def find(
     elif VERSION.fullmatch(reference):
         run = stored_run(client, str(find_version(client, reference).run_id))
     elif re.fullmatch(r"[0-9a-f]{32}", reference):
-        run = stored_run(client, reference)
+        run = stored_run(client, reference, where)
     else:
         raise InputError(
             where,
@@ -223,8 +223,8 @@ def find_version(client: MlflowClient, reference: str, where: str = "models") ->
         raise InputError(where, f"there is no {reference}", there) from error
 
 
-def stored_run(client: MlflowClient, run_id: str) -> StoredRun:
-    """A run of the store.
+def stored_run(client: MlflowClient, run_id: str, where: str = "models") -> StoredRun:
+    """A run of the store; `where` is the key that its id was typed for.
 
     Raises
     ------
@@ -236,7 +236,7 @@ def stored_run(client: MlflowClient, run_id: str) -> StoredRun:
     except MlflowException as error:
         if not is_missing(error):
             raise outside(error) from error
-        raise InputError("models", f"there is no run {run_id} in this store", "See tippingpoint ui.") from error
+        raise InputError(where, f"there is no run {run_id} in this store", "See tippingpoint ui.") from error
 
 
 def config_of(client: MlflowClient, run: StoredRun) -> dict[str, Any]:
