@@ -80,7 +80,7 @@ def test_the_day_is_that_of_scoring_unless_another_is_named(models: dict[str, An
     assert tp.score(users, models["taken"]).scored.as_of is None
     with refuses("as_of", "'taken'"):
         tp.score(users, models["taken"], as_of=DAY)
-    with refuses("as_of", "as_of=2026-03-01"):
+    with refuses("as_of", "2026-03-01"):
         tp.score(users, models[DAY], as_of="soon")
     with refuses("users.seen", "score"):
         models[DAY].predict(users)
