@@ -104,3 +104,15 @@ def test_hydras_own_words_do_not_reach_the_screen(
     assert message.key == key
     assert typed == [] or typed in message.typed
     assert not any(word in message for word in ("Error executing", "full_key", "hydra.cc", "Unexpected type", "usage:"))
+
+
+def test_an_option_that_goes_by_a_shipped_name_is_refused_as_it_would_not_be_read(
+    tmp_path: Path, call: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "mine/policy/intent_bands.yaml"
+    own.parent.mkdir(parents=True)
+    own.write_text("name: intent_bands\n")
+    assert call("run", "--config-dir", str(tmp_path / "mine"), "policy=intent_bands") == 2
+    assert "policy=intent_bands is there already" in capsys.readouterr().err
+    own.rename(own.with_name("my_intent_bands.yaml"))  # what it says to do
+    assert call("policy", "lint", "--config-dir", str(tmp_path / "mine"), "policy=intent_bands") == 0

@@ -13,6 +13,7 @@ from tippingpoint.config.settings import Settings
 from tippingpoint.core.run_reference import Provenance
 from tippingpoint.data.splits import development
 from tippingpoint.experiment import candidate as job
+from tippingpoint.experiment import decided as decision
 from tippingpoint.experiment.baselines import at_shares, with_baselines
 from tippingpoint.experiment.build import ask
 from tippingpoint.experiment.candidate import answer
@@ -123,6 +124,12 @@ def test_baselines_of_a_model_fitted_on_train_and_validation_learn_from_both(
     assert (column.test != question.column.test).any()
 
 
+def carded(candidate: Candidate, question: ExperimentSpec) -> str:
+    """A card that begins with the decision on this model alone."""
+    alone = decision.of_candidate(question, candidate, None)
+    return card(candidate, question, HERE, "models:/conversion/1", alone)
+
+
 def test_a_model_fitted_on_train_and_validation_says_so_and_is_explained_on_both(
     found: tuple[Candidate, ExperimentSpec], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,8 +143,8 @@ def test_a_model_fitted_on_train_and_validation_says_so_and_is_explained_on_both
         job.record(of, question, settings, MagicMock(**{"model.return_value": "m-1"}), None)
     assert [len(users) for users in passed] == [len(question.parts.train), len(everyone)]
     said = f"then fitted on both together, {len(everyone):,} users"
-    assert said not in card(candidate, question, HERE, "models:/conversion/1")
-    assert said in card(replace(candidate, development=everyone), question, HERE, "models:/conversion/1")
+    assert said not in carded(candidate, question)
+    assert said in carded(replace(candidate, development=everyone), question)
 
 
 def test_explanations_do_not_hang_on_the_order_of_rows() -> None:
@@ -153,9 +160,10 @@ def test_explanations_do_not_hang_on_the_order_of_rows() -> None:
 def test_the_card_says_the_essentials_first_and_all_of_them_fit_a_version(
     found: tuple[Candidate, ExperimentSpec],
 ) -> None:
-    text = card(*found, HERE, "models:/conversion/1")
+    text = carded(*found)
     order = [
-        "Predicts `converted`",
+        decision.of_candidate(found[1], found[0], None).lines[0],
+        "predicts `converted`",
         "| ROC AUC |",
         "| policy, uplift on test",
         "## Known limits",
@@ -232,4 +240,4 @@ def test_a_policy_that_is_no_bands_is_filed_by_segment(tmp_path: Path) -> None:
     assert rules.evaluation.confusion["segment"].tolist() == list(rules.policy.segments)
     assert rules.evaluation.learning is None
     write_evaluation(tmp_path, rules, question)
-    assert "Outcomes by segment" in card(rules, question, HERE, "models:/x/1")
+    assert "Outcomes by segment" in carded(rules, question)

@@ -10,9 +10,7 @@ from hypothesis import strategies as st
 
 from tippingpoint.core.errors import InputError
 from tippingpoint.offpolicy import other_libraries
-from tippingpoint.offpolicy.cells import gather, grid
-from tippingpoint.offpolicy.evidence import Evidence
-from tippingpoint.offpolicy.ranking import autoc, curve, qini, uplift_at
+from tippingpoint.offpolicy.ranking import autoc, qini, uplift_at
 
 CASES = json.loads((Path(__file__).parents[1] / "reference" / "uplift_metrics.json").read_text())["cases"]
 seeds = st.integers(0, 2**32 - 1)
@@ -125,31 +123,6 @@ def test_uplift_at_takes_its_share_of_ties():
     assert uplift_at(0.25, score, effect).value == pytest.approx(1.0)
     assert uplift_at(0.5, score, effect).value == pytest.approx((1.0 + 0.3) / 2)
     assert uplift_at(1.0, score, effect).value == pytest.approx(effect.mean())
-
-
-def test_curves_are_the_gain_of_acting_above_each_cut_and_its_lead_over_chance():
-    rng = np.random.default_rng(1)
-    score, outcome_scores = rng.random(4000), rng.normal(0.3, 1, (4000, 3))
-    outcome_scores[:, 2] += score
-    cells = gather(grid(score, 25), score, Evidence("experiment", outcome_scores))
-    found = curve(cells, 2, np.random.default_rng(0))
-    effect = outcome_scores[:, 2] - outcome_scores[:, 0]
-    for g, cut in enumerate(found.cuts):
-        above = score >= cut
-        share = above.mean()
-        assert found.share[g] == pytest.approx(share)
-        assert found.gain.value[g] == pytest.approx((effect * above).mean(), abs=1e-12)
-        assert found.over_random.value[g] == pytest.approx((effect * (above - share)).mean(), abs=1e-12)
-        influence = (effect - effect.mean()) * (above - share)
-        assert found.over_random.se[g] == pytest.approx(influence.std(ddof=1) / np.sqrt(4000), abs=1e-9)
-    supported = found.over_random.supported
-    above = score >= found.cuts[supported, None]
-    influence = (effect - effect.mean()) * (above - above.mean(axis=1, keepdims=True))
-    influence -= influence.mean(axis=1, keepdims=True)
-    standard = influence / np.linalg.norm(influence, axis=1, keepdims=True)
-    drawn = np.abs(standard @ np.random.default_rng(1).standard_normal((4000, 2000))).max(axis=0)
-    assert found.over_random.critical == pytest.approx(np.quantile(drawn, 0.95), rel=0.05)
-    assert (found.over_random.value[0], found.over_random.se[0]) == (pytest.approx(0, abs=1e-12), 0)
 
 
 def test_impossible_input_is_refused():

@@ -318,6 +318,19 @@ def test_users_of_another_kind_are_said_to_have_drifted(users, tmp_path):
     assert drift.loc["country_tier", "drift"] == "same"
 
 
+def test_a_job_that_fails_on_drift_says_so_and_its_decisions_are_whole(users, tmp_path, call, capsys):
+    users.to_csv(tmp_path / "same.csv", index=False)
+    users.assign(sessions_7d=(users["sessions_7d"] + 5).clip(upper=users["sessions_7d"].max())).to_csv(
+        tmp_path / "moved.csv", index=False
+    )
+    for name, fails, code in (("same", "true", 0), ("moved", "false", 0), ("moved", "true", 1)):
+        to = tmp_path / f"{name}{code}.csv"
+        words = (f"input={tmp_path}/{name}.csv", f"to={to}", f"fail_on_drift={fails}", "tracking.log=false", CHALLENGER)
+        assert call("score", *words) == code, (name, fails)
+        assert len(pl.read_csv(to)) == len(users)
+    assert "Exit code 1: sessions_7d" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("words", "key", "named"),
     [

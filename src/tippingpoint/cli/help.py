@@ -128,7 +128,6 @@ ABOUT = {
             ("outcome=converted at=converted_at within=14", "what counts, and for how many days"),
             ("decisions=… data=events data.product=…", "raw events say it; outcome=invoice.paid, or Playback"),
             ("absent=zero", "users without a row did not convert; else they are not known"),
-            ("users=users.csv to=joined.parquet", "an experiment for the next compare"),
             ("data=csv data.path=ab.csv data.action=arm", "an experiment of your own, with data.target=retained"),
         ),
         "tippingpoint measure decisions=decisions.parquet outcomes=outcomes.csv absent=zero",
@@ -252,7 +251,7 @@ ABOUT = {
         ),
         "tippingpoint daily data=event_log as_of=2025-03-05 predictions='duckdb:///app.duckdb?table=predictions'",
         "a line a step: done, done before, or what asks for a person",
-        "how_to/databases_and_events.md",
+        "how_to/daily.md",
     ),
     "serve": Help(
         "The champion over HTTP: /score, /explain, /policy, /health, /ready, /metrics, /openapi.json.\n"

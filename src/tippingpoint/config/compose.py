@@ -175,7 +175,7 @@ def own_groups(config_dir: str | None) -> list[str]:
     Raises
     ------
     InputError
-        When there is no such folder.
+        When there is no such folder, or it holds an option that goes by the name of a shipped one, which would be read.
     """
     if config_dir is None:
         return []
@@ -185,6 +185,12 @@ def own_groups(config_dir: str | None) -> list[str]:
         )
     from tippingpoint.config.own_folder import searched
 
+    shipped = config_folder()
+    for path in sorted(Path(config_dir).glob("*/*.yaml")):
+        group, there = path.parent.name, shipped / path.parent.name / path.name
+        if there.is_file() and there.read_bytes() != path.read_bytes():
+            what = f"{group}={path.stem} is there already, and is read instead of it"
+            raise InputError(str(path), what, f"Give it another name: my_{path.name}.")
     return [f"hydra.searchpath=[{quoted(searched(Path(config_dir)))}]"]
 
 

@@ -34,6 +34,8 @@ FROM_ENVIRONMENT = "${oc.env:"
 
 NAMED = BeforeValidator(lambda node: node["version"] if isinstance(node, dict) and set(node) == {"version"} else node)
 """Takes a registered version as configs hold it, `model: {version: …}`: Hydra would choose families by `model=`."""
+BY_NAME = BeforeValidator(lambda node: {str(key): of for key, of in node.items()} if isinstance(node, dict) else node)
+"""Takes numbers as names: Hydra makes an int of the version in `split={3: 0.9, 4: 0.1}`."""
 
 
 def _day(given: Any) -> Any:
@@ -542,6 +544,8 @@ class ScoreSettings(Terminal):
     chunk: int = Field(default=100_000, ge=1)
     quarantine: str = ".tippingpoint/quarantine"
     quarantine_share: float = Field(default=0.05, ge=0, le=1)
+    fail_on_drift: bool = False
+    """Whether a column that moved makes the exit code 1."""
     diagnostics: DiagnosticsSettings = DiagnosticsSettings()
     tracking: ScoreTracking = ScoreTracking()
 
@@ -609,6 +613,17 @@ class ServeSettings(Serve):
     max_explained: int = Field(default=100, ge=1)
     max_body: int = Field(default=8 * 2**20, ge=1)
     access_log: bool = True
+    holdout: float = Field(default=0, ge=0, le=1)
+    holdout_actions: list[str] = []
+    holdout_salt: str | None = None
+    log: str | None = None
+    """Where decisions go."""
+    log_seconds: float = Field(default=10.0, gt=0, le=3600)
+    log_rows: int = Field(default=100_000, ge=1)
+    split: Annotated[dict[str, float] | None, BY_NAME] = None
+    """Share of users that each alias, or version number, of the model answers; None: one version answers all."""
+    shadow: str | None = Field(default=None, pattern=f"^{VERSION.pattern}$")
+    """Decides for the same users, and is not answered."""
 
 
 class DashboardSettings(Serve):

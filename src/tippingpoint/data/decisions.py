@@ -35,7 +35,8 @@ def read(path: str, key: str, user_id: str | None = None) -> pl.DataFrame:
     """
     try:
         if "://" not in path:
-            return files.read(Path(path), Told(ids=[user_id] if user_id else []))
+            # versions that choose among different actions have different chances
+            return files.read(Path(path), Told(ids=[user_id] if user_id else []), CHANCE)
         url, table = database.table_of(path)
         if table is None:
             what = f"{database.shown(path)} names no table"

@@ -76,8 +76,13 @@ class Table(Roles):
         return written.decimal if written else None
 
 
-def read(path: Path, told: Told = UNTOLD) -> pl.DataFrame:
+def read(path: Path, told: Told = UNTOLD, optional: str | None = None) -> pl.DataFrame:
     """Read a CSV (gzipped or not) or Parquet file, or all those of a folder, in the order of their names.
+
+    Parameters
+    ----------
+    optional
+        How columns begin that files of a folder may lack; they are missing there.
 
     Raises
     ------
@@ -88,6 +93,7 @@ def read(path: Path, told: Told = UNTOLD) -> pl.DataFrame:
     files = files_of(path, where)
     if path.is_dir():
         tables = {str(file.relative_to(path)): _partition(file, path, told) for file in files}
+        tables = tables if optional is None else _filled(tables, optional)
         table = _stack(where, tables, partition_of(files[0], path), told)
     else:
         table, is_text = _read(path, where, told)
@@ -180,6 +186,20 @@ def _without_headers(text: pl.DataFrame) -> pl.DataFrame:
         return text
     blank = pl.int_range(len(text), eager=True).is_in(found)
     return pl.DataFrame({name: text[name].set(blank, None) for name in text.columns})
+
+
+def _filled(tables: dict[str, tuple[pl.DataFrame, bool]], optional: str) -> dict[str, tuple[pl.DataFrame, bool]]:
+    """The same with missing values for what a file lacks of the columns that begin so."""
+    names = dict.fromkeys(c for table, _ in tables.values() for c in table.columns if c.startswith(optional))
+    return {
+        file: (
+            table.with_columns(
+                pl.lit(None, pl.String if is_text else pl.Null).alias(c) for c in names if c not in table.columns
+            ),
+            is_text,
+        )
+        for file, (table, is_text) in tables.items()
+    }
 
 
 def _stack(where: str, tables: dict[str, tuple[pl.DataFrame, bool]], given: Iterable[str], told: Told) -> pl.DataFrame:

@@ -67,6 +67,11 @@ class BatchResult:
     effects_of: str = ""
     """What tells what an action adds for a user, as `Deployment.effects_of`."""
 
+    @property
+    def moved(self) -> list[str]:
+        """The columns that moved since the model was fitted, beyond what chance may say, the furthest first."""
+        return self.drift.loc[self.drift["drift"].isin(["moved", "shifted"]), "column"].tolist()
+
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         tally = self.tally

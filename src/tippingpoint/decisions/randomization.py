@@ -1,9 +1,11 @@
 """A random share of users gets a random action: the experiment that proves the policy."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.data.splits import position
 
 
@@ -37,6 +39,8 @@ class Randomization:
             (n,) codes of the actions to take, and whether they were drawn.
         """
         explored = position(user_id, f"{self.salt} whether") < self.share
+        if not explored.any():
+            return action, explored
         which = position(user_id[explored], f"{self.salt} which") * len(self.among)
         taken = action.copy()
         taken[explored] = np.asarray(self.among)[which.astype(np.int64)]
@@ -48,3 +52,34 @@ class Randomization:
         chance[:, list(self.among)] = self.share / len(self.among)
         chance[np.arange(len(action)), action] += 1 - self.share
         return chance
+
+
+def held_out(
+    share: float, among: Sequence[str], salt: str | None, actions: Sequence[str], question: str, version: str
+) -> Randomization | None:
+    """The random share that `holdout`, `holdout_actions` and `holdout_salt` ask for; None where none is.
+
+    `score` and `serve` draw alike: without a salt of its own, a version assigns a user the same action in both.
+
+    Parameters
+    ----------
+    share, among, salt
+        As the keys hold them: no actions are all, no salt is question and version.
+    actions
+        Those of the version.
+
+    Raises
+    ------
+    InputError
+        When there is no such action, or no share is asked for and the others are.
+    """
+    if not share:
+        if among or salt:
+            raise InputError("holdout", "not given, but holdout_actions or holdout_salt is", "Type holdout=0.05.")
+        return None
+    for name in among:
+        if name not in actions:
+            known = nearest(name, actions, "holdout_actions", among)
+            raise InputError("holdout_actions", f"there is no action {name!r}", known)
+    codes = tuple(dict.fromkeys(list(actions).index(name) for name in among or actions))
+    return Randomization(share, codes, salt or f"{question} {version}")

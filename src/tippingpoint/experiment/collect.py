@@ -236,7 +236,8 @@ def _of_model(model: LoadedModel) -> dict[str, str]:
     """What is kept of a model; where it is registered, by which measure it was chosen too."""
     kept = {"run_id": model.run_id, "model_id": model.model_id}
     if model.registered:
-        kept |= {"registered": model.registered, "chosen_by": model.config["select_by"]}
+        by_effect = {*model.config.get("learner", {})} - {"response"}  # such jobs choose by what the policy brings
+        kept |= {"registered": model.registered, "chosen_by": "value" if by_effect else model.config["select_by"]}
     return kept
 
 

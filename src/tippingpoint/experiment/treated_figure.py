@@ -41,6 +41,7 @@ def figure(treated: Treated, height: int = 480) -> Figure:
     ]
     about = layout("share of users treated, highest first", titles["money"], height)
     about["margin"] |= {"t": 40}
+    about["legend"] |= {"tracegroupgap": 0, "font": {"size": 11}}
     about["updatemenus"] = [
         {"type": "buttons", "direction": "right", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom",
          "buttons": buttons}
@@ -133,4 +134,5 @@ def _mark(point: TreatedPoint, symbol: str, hue: str) -> dict[str, Any]:
         "type": "scatter", "mode": "markers", "x": numbers([point.share], 4), **values, "name": plain(point.name),
         "marker": {"symbol": symbol, "size": 10, "color": hue, "line": {"color": "#fff", "width": 1}},
         "hovertemplate": f"%{{x:.1%}} treated<br>%{{y}}<extra>{plain(point.name)}</extra>",
+        "showlegend": point.needs_no_model,  # others have their curve's colour: on a phone the legend is long enough
     }  # fmt: skip

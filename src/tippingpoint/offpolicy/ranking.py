@@ -1,34 +1,10 @@
-"""How well a score ranks users for an action: AUTOC, Qini, uplift@k, curves with bands."""
-
-from dataclasses import dataclass
+"""How well a score ranks users for an action: AUTOC, Qini, uplift@k."""
 
 import numpy as np
 
 from tippingpoint.core.errors import InputError
-from tippingpoint.offpolicy.cells import ROUNDING, Cells, outcomes
 from tippingpoint.offpolicy.effect_line import check_effects
-from tippingpoint.offpolicy.statistics import LEVEL, Estimate, estimate, squares, units
-from tippingpoint.offpolicy.surface import Sheet, cell_noise, sheet
-
-
-@dataclass(frozen=True)
-class Curve:
-    """Gain of acting on everyone from a cut-off upward, at every cut-off of the grid.
-
-    Parameters
-    ----------
-    cuts, share
-        (G,) cut-offs, rising, and the share of users at or above each.
-    gain
-        The uplift curve: further outcomes per user if those are acted on, over acting on no one.
-    over_random
-        The Qini curve: the same, over acting on as many users picked at random.
-    """
-
-    cuts: np.ndarray
-    share: np.ndarray
-    gain: Sheet
-    over_random: Sheet
+from tippingpoint.offpolicy.statistics import Estimate, estimate, squares, units
 
 
 def autoc(
@@ -86,48 +62,6 @@ def uplift_at(share: float, score: np.ndarray, effect: np.ndarray, group: np.nda
     value = float(inside @ sums) / (share * n)
     each = inside[groups] * (effect - value) / share
     return estimate(value, squares(each, group), n, independent=units(n, group))
-
-
-def curve(cells: Cells, action: int, rng: np.random.Generator) -> Curve:
-    """Uplift and Qini curves of one action against none, with pointwise intervals and simultaneous bands.
-
-    A point of the curve is a cut-off, so what it says is the uplift of a policy that could be used; its share
-    of users is what these users happened to have there.
-    """
-    none = np.zeros(len(cells.count), dtype=np.int64)
-    gain = sheet(cells, (0, action), outcomes(cells.actions), none, rng)
-    return Curve(cells.cuts, gain.changed / cells.users, gain, _over_random(cells, action, gain, rng))
-
-
-def _over_random(cells: Cells, action: int, gain: Sheet, rng: np.random.Generator) -> Sheet:
-    # For the share q above a cut-off: θ = E[effect·1[above]] - q·E[effect], so with x = effect - E[effect] a
-    # user's influence is x·(1[above] - q) - θ: sums of (1, x, x²) over cells suffice.
-    n, share = cells.users, gain.changed / cells.users
-    coefficients = np.zeros((2, cells.gram.shape[1]))
-    coefficients[0, 0] = 1
-    outcome_scores = cells.columns("phi").start
-    coefficients[1, [outcome_scores + action, outcome_scores]] = 1, -1
-    coefficients[1, 0] = -float(coefficients[1] @ cells.gram[:, 0].sum(axis=0)) / n
-    moments = coefficients @ cells.gram @ coefficients.T
-
-    def above(sums: np.ndarray) -> np.ndarray:  # (G + 1, …) a cell → (G, …) above each cut-off
-        return sums[:0:-1].cumsum(axis=0)[::-1]
-
-    value = above(moments[:, 0, 1]) / n
-    if not cells.measured or cells.together is not None:  # over groups its influence has no such sums
-        nothing = np.full_like(gain.se, np.nan)
-        return Sheet(value, nothing, gain.changed, np.zeros_like(gain.supported), np.nan)
-    upper, total = above(moments[:, 1, 1]), moments[:, 1, 1].sum()
-    square = upper * (1 - share) ** 2 + (total - upper) * share**2
-    square[square < ROUNDING * total] = 0
-    se = np.sqrt(np.maximum(square - n * value**2, 0) / (n - 1) / n)
-    supported = gain.supported & (se > 0)
-    noise = cell_noise(moments, rng)
-    count, drawn = noise.sum(axis=0)
-    drawn = above(noise[:, 1]) - share[:, None] * drawn - value[:, None] * count
-    t = np.abs(drawn[supported]) / (n * se[supported, None])
-    critical = float(np.quantile(t.max(axis=0), LEVEL, method="higher")) if supported.any() else np.nan
-    return Sheet(value, se, gain.changed, supported, critical)
 
 
 def _ranked(

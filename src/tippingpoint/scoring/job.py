@@ -24,7 +24,7 @@ from tippingpoint.data.writing import SUFFIXES
 from tippingpoint.decisions.batch_result import BatchResult
 from tippingpoint.decisions.batch_statistics import Tally
 from tippingpoint.decisions.deployment import refuse_day, refuse_made_otherwise
-from tippingpoint.decisions.randomization import Randomization
+from tippingpoint.decisions.randomization import held_out
 from tippingpoint.decisions.reasons import Reasons
 from tippingpoint.experiment.diagnostics import Chosen, Findings
 from tippingpoint.experiment.promise import promised
@@ -61,17 +61,24 @@ class ScoreResult(Result):
     findings: Findings
     page: str | None
     run_id: str | None
+    fails_on_drift: bool = False
+
+    @property
+    def refused(self) -> bool:
+        """Whether a column moved and the job was to fail then: exit code 1, though the decisions are written."""
+        return self.fails_on_drift and bool(self.scored.moved)
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         found = [finding.to_dict() for finding in self.findings]
         tells = holdout_tells(self.scored)
-        told = {"holdout_tells": tells.to_dict()} if tells is not None else {}
+        told: dict[str, Any] = {"holdout_tells": tells.to_dict()} if tells is not None else {}
+        told |= {"refused": self.refused} if self.fails_on_drift else {}
         return {**self.scored.to_dict(), **told, "findings": found, "run_id": self.run_id, "page": self.page}
 
     def render(self) -> RenderableType:
         """One screen for a terminal."""
-        return score_summary(self.scored, self.findings, self.page)
+        return score_summary(self.scored, self.findings, self.page, self.refused)
 
 
 def score(settings: ScoreSettings) -> ScoreResult:
@@ -124,7 +131,7 @@ def score(settings: ScoreSettings) -> ScoreResult:
             resumed=written.resumed,
         )
         if not settings.tracking.log:
-            return ScoreResult(scored, found_in(scored, chosen), None, None)
+            return ScoreResult(scored, found_in(scored, chosen), None, None, settings.fail_on_drift)
         counted.say("filing")
         findings = found_in(scored, chosen)
         asked = settings.filed()
@@ -133,7 +140,7 @@ def score(settings: ScoreSettings) -> ScoreResult:
         except OutsideError as error:
             remedy = f"The decisions are whole, in {scored.to}; only their run is not there. {error.remedy}"
             raise OutsideError(error.where, error.what, remedy) from error
-    return ScoreResult(scored, findings, page, run_id)
+    return ScoreResult(scored, findings, page, run_id, settings.fail_on_drift)
 
 
 def _promised(client: Client, loaded: Loaded) -> float | None:
@@ -248,30 +255,19 @@ def batch_of(settings: ScoreSettings, loaded: Loaded, at: datetime, to: str = ""
         decider=decider,
         policy_digest=loaded.policy_digest,
         scored_at=at,
-        exploration=_exploration(settings, loaded),
+        exploration=held_out(
+            settings.holdout,
+            settings.holdout_actions,
+            settings.holdout_salt,
+            decider.deployment.actions,
+            decider.deployment.question,
+            loaded.version,
+        ),
         reasons=reasons,
         only=tuple(settings.only),
         day=None if settings.as_of is None else start(settings.as_of),
         for_spreadsheets=to.lower().endswith((".csv", ".csv.gz")) and not settings.parts,
     )
-
-
-def _exploration(settings: ScoreSettings, loaded: Loaded) -> Randomization | None:
-    if not settings.holdout:
-        if settings.holdout_actions or settings.holdout_salt:
-            raise InputError("holdout", "not given, but holdout_actions or holdout_salt is", "Type holdout=0.05.")
-        return None
-    actions = loaded.decider.deployment.actions
-    for name in settings.holdout_actions:
-        if name not in actions:
-            raise InputError(
-                "holdout_actions",
-                f"there is no action {name!r}",
-                nearest(name, actions, "holdout_actions", settings.holdout_actions),
-            )
-    among = tuple(dict.fromkeys(actions.index(name) for name in settings.holdout_actions or actions))
-    salt = settings.holdout_salt or f"{loaded.decider.deployment.question} {loaded.version}"
-    return Randomization(settings.holdout, among, salt)
 
 
 @dataclass(frozen=True)

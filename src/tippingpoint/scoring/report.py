@@ -18,12 +18,14 @@ REASONS = 3
 """Reasons for quarantine that are named."""
 
 
-def score_summary(scored: BatchResult, findings: Findings, page: str | None) -> RenderableType:
+def score_summary(scored: BatchResult, findings: Findings, page: str | None, refused: bool = False) -> RenderableType:
     """Segments, what was quarantined, drift, where the decisions are, and what to type next."""
     lines = [*_counts(scored), *_drift(scored), *map(str, findings), *_places(scored)]
     lines += [line.plain for line in pages({"MLflow": page})] if page else []
     if (tells := holdout_tells(scored)) is not None:
         lines.append(in_words(tells, scored))
+    if refused:
+        lines.append(f"Exit code 1: {', '.join(scored.moved)} moved (fail_on_drift=true); the decisions are whole.")
     if scored.holdout:
         lines.append("Next: tippingpoint measure decisions=… outcomes=… once it is known what came of it")
     else:

@@ -12,12 +12,13 @@ import polars as pl
 from tippingpoint.core import stopping
 from tippingpoint.core.errors import InputError, OutsideError, TippingpointError
 from tippingpoint.data import database
+from tippingpoint.data.appending import TYPES
 from tippingpoint.data.database import quoted, quoted_table
 from tippingpoint.data.decisions import CAMPAIGN
 
 DAY, QUESTION = "scored_on", "question"
 """The columns that, with the id, tell rows apart; tables that an earlier release made have the first only."""
-TYPES = {pl.String: "text", pl.Float64: "double precision", pl.Boolean: "boolean", pl.Date: "date"}
+
 CHUNK = 100_000
 NOTHING = "Nothing was written."
 BLOCK = "tippingpoint_decisions"

@@ -33,17 +33,24 @@ class Follower:
         Number of the version to serve now; None where the reference names one.
     load
         Makes a version ready.
+    role
+        What it is beside the version that the service describes: `shadow`, or its name in the split; empty: that one.
     """
 
     def __init__(
-        self, current: Served, resolve: Callable[[], str] | None, load: Callable[[str], Served], metrics: Metrics
+        self,
+        current: Served,
+        resolve: Callable[[], str] | None,
+        load: Callable[[str], Served],
+        metrics: Metrics,
+        role: str = "",
     ) -> None:
-        self.current, self.resolve, self.load, self.metrics = current, resolve, load, metrics
+        self.current, self.resolve, self.load, self.metrics, self.role = current, resolve, load, metrics, role
         self.failed: Failed | None = None
         self.away = ""
         """Why the registry did not answer, if it did not."""
         self.since = time.time()
-        metrics.serves(current.name, current.version, current.policy_digest)
+        metrics.serves(current.name, current.version, current.policy_digest, role)
 
     def look(self) -> None:
         """Ask the registry once, and take over what it names."""
@@ -76,7 +83,7 @@ class Follower:
             return
         stopping.check()  # in a thread it ends that
         before, self.current, self.failed, self.since = self.current, fresh, None, time.time()
-        self.metrics.serves(fresh.name, fresh.version, fresh.policy_digest)
+        self.metrics.serves(fresh.name, fresh.version, fresh.policy_digest, self.role)
         self.metrics.reloads.inc()
         say("version took over", serving=fresh.reference, before=before.reference, scorer=fresh.slow or "compiled")
 

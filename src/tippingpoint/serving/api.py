@@ -18,11 +18,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tippingpoint.core.threads import cores
 from tippingpoint.serving.alias_watcher import Follower
 from tippingpoint.serving.connections import ARRIVES
+from tippingpoint.serving.decision_log import DecisionLog
 from tippingpoint.serving.keys import LONGEST, WrongKeys
 from tippingpoint.serving.log import say
 from tippingpoint.serving.metrics import Metrics
 from tippingpoint.serving.openapi import KEY
 from tippingpoint.serving.request import MOST, RefusedUsersError, lacking
+from tippingpoint.serving.split import Part, Split
+from tippingpoint.serving.trace import Trace
 from tippingpoint.serving.version import Json, Limits, Served
 
 OPEN = ("/health", "/ready")
@@ -42,20 +45,35 @@ class AnswerError(Exception):
         super().__init__(status)
 
 
-def application(follower: Follower, metrics: Metrics, limits: Limits, key: str, log: bool) -> ASGIApp:
+def application(
+    follower: Follower,
+    metrics: Metrics,
+    limits: Limits,
+    key: str,
+    log: bool,
+    decisions: DecisionLog | None = None,
+    split: Split | None = None,
+) -> ASGIApp:
     """Return the service as an ASGI application.
 
     Parameters
     ----------
+    follower
+        The version that is described, and that answers all users where `split` is None.
     key
         What X-API-Key must hold; empty: nothing is asked for.
     log
         Whether each request is a line on stderr.
+    decisions
+        Takes what `/score` answers; None: nothing is kept.
+    split
+        Which version answers whom.
     """
     # FastAPI's own pages of documentation load scripts from elsewhere.
     app = FastAPI(openapi_url="/openapi.json", docs_url=None, redoc_url=None, redirect_slashes=False)
-    app.openapi = lambda: follower.current.openapi  # type: ignore[method-assign]  # generated with each version
-    routes = _Routes(follower, metrics, limits, key.encode())
+    split = split or Split((follower,))
+    app.openapi = lambda: split.openapi  # type: ignore[method-assign]  # generated with each version
+    routes = _Routes(follower, split, metrics, limits, key.encode(), decisions)
     for path, answer in (("/score", routes.score), ("/explain", routes.explain)):
         app.add_route(path, answer, methods=["POST"])
     for path, answer in (
@@ -72,12 +90,21 @@ def application(follower: Follower, metrics: Metrics, limits: Limits, key: str, 
 class _Routes:
     """What the service answers to each path, by the version that serves at the moment."""
 
-    def __init__(self, follower: Follower, metrics: Metrics, limits: Limits, key: bytes) -> None:
-        self.follower, self.metrics, self.limits, self.key = follower, metrics, limits, key
+    def __init__(
+        self,
+        follower: Follower,
+        split: Split,
+        metrics: Metrics,
+        limits: Limits,
+        key: bytes,
+        log: DecisionLog | None,
+    ) -> None:
+        self.follower, self.split, self.metrics, self.limits, self.key = follower, split, metrics, limits, key
+        self.log = log
         self.threads = ThreadPoolExecutor(max(2, cores()), thread_name_prefix="users")
 
     async def root(self, request: Request) -> Response:
-        document = self.follower.current.openapi
+        document = self.split.openapi
         asked = [(path, how, of["summary"]) for path, by in document["paths"].items() for how, of in by.items()]
         paths = {f"{how.upper()} {path}": summary for path, how, summary in asked}
         return _json({"service": document["info"]["title"], "paths": paths, "openapi": "/openapi.json"})
@@ -125,22 +152,28 @@ class _Routes:
         served = self.follower.current
         request.scope["served"] = served
 
-        def work() -> tuple[Json, bytes]:
-            found = method(served, _users(body, most))
-            return found, to_json(found)
+        def work() -> tuple[Json, list[Part], bytes]:
+            found, parts = self.split.answer(_users(body, most), method)
+            return found, parts, to_json(found)
 
         try:
             if len(body) <= small:
-                found, text = work()
+                found, parts, text = work()
             else:
-                found, text = await asyncio.get_running_loop().run_in_executor(self.threads, work)
+                found, parts, text = await asyncio.get_running_loop().run_in_executor(self.threads, work)
         except RefusedUsersError as refused:
             _count_refused(self.metrics, refused)
             raise AnswerError(422, _detail(refused, served, body)) from None
+        if self.split.alone:  # it may have taken over since
+            request.scope["served"] = parts[0].served
         decisions = found.get("decisions", [])
         request.scope["users"] = len(decisions) or len(found.get("explanations", []))
         for (segment, action), number in Counter((d["segment"], d["action"]) for d in decisions).items():
             self.metrics.users.labels(segment, action).inc(number)
+        if self.log is not None and decisions:
+            trace: Trace = request.scope["trace"]
+            for part in parts:
+                self.log.add(part, trace.request_id, trace.parent)
         return text
 
 
@@ -156,11 +189,13 @@ class _Guarded:
             await self.app(scope, receive, send)
             return
         began, status = time.perf_counter(), 500
+        trace = scope["trace"] = Trace.of(scope["headers"])
 
         async def sending(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                message["headers"] = [*message.get("headers", []), *trace.headers()]
             await send(message)
 
         path = scope["path"] if scope["path"] in PATHS else "other"
@@ -186,7 +221,8 @@ class _Guarded:
             served = scope.get("served")
             more = {"users": scope.get("users", 0), "model": served.reference} if served else {}
             method = scope["method"] if scope["method"] in ("GET", "POST", "HEAD", "OPTIONS") else "other"
-            say("request", method=method, path=path, status=status, ms=round(seconds * 1e3, 3), **more)
+            took = round(seconds * 1e3, 3)
+            say("request", method=method, path=path, status=status, ms=took, **more, **trace.told())
 
     async def _unknown(self, scope: Scope) -> Response:
         """The answer to a wrong key."""

@@ -26,9 +26,26 @@ class Metrics:
         self.failed = Counter("failed_reloads", "Versions that did not load.", **of)
         self.store = Gauge("store_reachable", "Whether the registry answered last.", **of)
         self.store.set(1)
+        self.logged = Counter("logged_decisions", "Decisions written to the log.", **of)
+        self.lost = Counter("lost_decisions", "Decisions that did not get into the log, by why.", ["why"], **of)
+        self.waiting = Gauge("waiting_decisions", "Decisions that wait to be written to the log.", **of)
+        for why in ("full", "unwritten"):
+            self.lost.labels(why)
+        of_shadow = "Users the shadow decided for, by whether it gives the action the answering policy gives."
+        self.shadow = Counter("shadow_decisions", of_shadow, ["same_action"], **of)
+        self.beside = Gauge(
+            "other_model_info", "Versions beside it.", ["role", "model", "version", "policy_digest"], **of
+        )
+        self._roles: dict[str, tuple[str, ...]] = {}
 
-    def serves(self, model: str, version: str, digest: str) -> None:
-        """Say which version serves now."""
+    def serves(self, model: str, version: str, digest: str, role: str = "") -> None:
+        """Say which version serves now; one with a role, beside the one that the service describes."""
+        if role:
+            if before := self._roles.pop(role, None):
+                self.beside.remove(*before)
+            self._roles[role] = (role, model, version, digest)
+            self.beside.labels(*self._roles[role]).set(1)
+            return
         self.version.clear()
         self.version.labels(model, version, digest).set(1)
 

@@ -23,6 +23,7 @@ def document(
     explained: int,
     key: bool,
     of_effects: tuple[str, ...] = (),
+    randomised: bool = False,
 ) -> Schema:
     """Return the document.
 
@@ -36,8 +37,11 @@ def document(
         Whether a key is asked for.
     of_effects
         The K actions whose effects are predicted, none first; empty where none are.
+    randomised
+        Whether a share of users gets a random action.
     """
     examples = example_user(deployment), example_user(deployment, 2)
+    decision = _decision(deployment, segments, of_effects, randomised)
     found: Schema = {
         "openapi": "3.1.0",
         "info": {
@@ -46,7 +50,7 @@ def document(
             "description": f"Decisions of {reference}: how likely {deployment.outcome}=1 is, and what to do.",
         },
         "paths": _paths(examples, key),
-        "components": {"schemas": _schemas(deployment, segments, most, explained, examples[0], of_effects)},
+        "components": {"schemas": _schemas(deployment, decision, most, explained, examples[0])},
     }
     if key:
         found["components"]["securitySchemes"] = {"key": {"type": "apiKey", "in": "header", "name": KEY}}
@@ -54,15 +58,7 @@ def document(
     return found
 
 
-def _schemas(
-    deployment: Deployment,
-    segments: tuple[str, ...],
-    most: int,
-    explained: int,
-    example: dict[str, Any],
-    of_effects: tuple[str, ...],
-) -> Schema:
-    decision = _decision(deployment, segments, of_effects)
+def _schemas(deployment: Deployment, decision: Schema, most: int, explained: int, example: dict[str, Any]) -> Schema:
     answers: Schema = {"model": {"type": "string"}, "policy_digest": {"type": "string"}}
     answers |= {"as_of": {"type": "string", "format": "date"}} if deployment.dated else {}
 
@@ -176,7 +172,9 @@ def _column(spec: ColumnSpec, is_id: bool) -> Schema:
     return found | {"description": spec.meaning or NOUN[spec.type]}
 
 
-def _decision(deployment: Deployment, segments: tuple[str, ...], of_effects: tuple[str, ...]) -> Schema:
+def _decision(
+    deployment: Deployment, segments: tuple[str, ...], of_effects: tuple[str, ...], randomised: bool
+) -> Schema:
     own: Schema = {deployment.terms.id: {}} if deployment.terms.id else {}
     return _object(
         {
@@ -190,6 +188,7 @@ def _decision(deployment: Deployment, segments: tuple[str, ...], of_effects: tup
             },
             **({"expected_gain": _GAIN} if deployment.tells_gains else {}),
             **({"effects": _object(dict.fromkeys(of_effects[1:], _EFFECT))} if of_effects else {}),
+            **(_DRAWN | {"policy_action": {"type": "string", "enum": list(deployment.actions)}} if randomised else {}),
         }
     )
 
@@ -197,6 +196,10 @@ def _decision(deployment: Deployment, segments: tuple[str, ...], of_effects: tup
 _GAIN: Schema = {
     "type": ["number", "null"],
     "description": "money the action lets expect over doing nothing; null where that is not known",
+}
+_DRAWN: Schema = {
+    "explored": {"type": "boolean", "description": "whether the action was drawn at random"},
+    "logging_probability": {"type": "number", "description": "the chance this action had", "maximum": 1},
 }
 _EFFECT: Schema = {
     "type": "object",

@@ -1,6 +1,6 @@
 """One version as it is served: compiled, held against its own pipeline, warmed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -10,9 +10,10 @@ from sklearn.calibration import CalibratedClassifierCV
 
 from tippingpoint.core.errors import InputError
 from tippingpoint.data.model_output import effects
-from tippingpoint.decisions import Decider, Deployment
+from tippingpoint.decisions import Decided, Decider, Deployment
 from tippingpoint.decisions.deployment import refuse_day
 from tippingpoint.decisions.drift import UNSEEN
+from tippingpoint.decisions.randomization import Randomization
 from tippingpoint.decisions.reasons import Reasons
 from tippingpoint.explanation import CAVEAT, Move, what_moves
 from tippingpoint.explanation.reasons import REASONS
@@ -57,6 +58,8 @@ class Served:
         The compiled pipeline; None where it is not equal, or cannot be compiled: then the pipeline itself scores.
     slow
         Why there is none.
+    exploration
+        Which users get a random action; None: none do.
     """
 
     name: str
@@ -70,6 +73,7 @@ class Served:
     reasons: Reasons
     background: pd.DataFrame
     openapi: Json
+    exploration: Randomization | None = None
 
     @property
     def reference(self) -> str:
@@ -120,6 +124,9 @@ class Served:
         decided = self.decider.act(found, frame, columns=columns)
         ids = given.ids if given.ids is not None else [None] * len(found)
         effects = self._effects(found, columns) if found.ndim == 2 else [{}] * len(found)
+        if self.exploration is not None and given.ids is not None:
+            decided, drawn = self._drawn(self.exploration, given.ids, decided, columns)
+            effects = [{**more, **of} for more, of in zip(effects, drawn, strict=True)]
         if deployment.tells_gains:
             effects = [
                 {"expected_gain": _plain(gain), **more}
@@ -139,6 +146,21 @@ class Served:
             }
             for user, chance, segment, action, value, more in rows
         ]
+
+    def _drawn(
+        self, exploration: Randomization, ids: list[str | None], decided: Decided, columns: Columns
+    ) -> tuple[Decided, list[Json]]:
+        """The same with random actions for a share of users, and what each answer says of that."""
+        actions = self.decider.deployment.actions
+        named = np.array([str(user).strip() for user in ids], dtype=object)
+        taken, explored = exploration.draw(named, decided.action)
+        value, gain = decided.value, decided.gain
+        if explored.any():
+            value, gain = self.decider.expected(decided.found, columns, decided.segment, taken)
+        chance = exploration.chances(decided.action, len(actions))[np.arange(len(taken)), taken]
+        own = zip(explored.tolist(), decided.action.tolist(), chance.tolist(), strict=True)
+        told = [{"explored": e, "policy_action": actions[a], "logging_probability": c} for e, a, c in own]
+        return replace(decided, action=taken, value=value, gain=gain), told
 
     def _effects(self, found: np.ndarray, columns: Columns) -> list[Json]:
         """What each action but none adds to the chance of the outcome, and in money over none; null without a price."""
@@ -186,6 +208,8 @@ def serve_version(
     limits: Limits,
     key: bool,
     day: datetime | None = None,
+    exploration: Randomization | None = None,
+    by_id: bool = False,
 ) -> Served:
     """Compile a version, hold it against its pipeline on users at the edges of its contract, and let it answer once.
 
@@ -193,25 +217,34 @@ def serve_version(
     ----------
     day
         What times are counted to, where no column says it; None: the day of each request, UTC.
+    exploration
+        Which users get a random action; None: none do.
+    by_id
+        Whether decisions go by ids: every user must have one.
 
     Raises
     ------
     InputError
-        When it cannot answer.
+        When it cannot answer, or its users may have no id where one is needed.
     """
     deployment, columns = decider.deployment, decider.columns
     if day is not None:
         refuse_day(deployment)
     users = edge_users(deployment, columns)
     reader = Reader(deployment.terms, columns, None if deployment.dated else deployment.as_of, day)
+    if (by_id or exploration) and not any(field.is_id and not field.spec.missing for field in reader.fields):
+        what = "its contract asks for no id, by which decisions are drawn and found again"
+        raise InputError(f"models:/{name}/{version}", what, "Fit it with data.id=…, or drop holdout, split and log.")
     scorer, slow = _scorer(decider, users, reader)
     calibration = "sigmoid" if isinstance(decider.classifier, CalibratedClassifierCV) else "none"
     model = Model(family, decider.classifier, pipeline_of(decider.classifier), calibration, actions=decider.of_effects)
     of = f"models:/{name}/{version}", deployment, decider.policy.segments, limits.users, limits.explained, key
-    openapi = document(*of, decider.of_effects)
+    openapi = document(*of, decider.of_effects, exploration is not None)
     background = deployment.reference.drawn(columns)
     reasons = Reasons.of(family, decider)
-    served = Served(name, version, policy_digest, decider, model, reader, scorer, slow, reasons, background, openapi)
+    served = Served(
+        name, version, policy_digest, decider, model, reader, scorer, slow, reasons, background, openapi, exploration
+    )
     example = example_user(deployment)
     (answer,) = served.explain([example])["explanations"]
     if not 0 <= answer["propensity_score"] <= 1:

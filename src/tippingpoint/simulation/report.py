@@ -122,8 +122,12 @@ def leader_in_words(simulation: Simulation) -> list[str]:
     ]
     if "registered" not in others[model]:
         lines += [
-            f"Registered is {name} ({of['registered']}), chosen by {of['chosen_by']} on validation: how well it"
-            " predicts, not what its policy adds."
+            f"Registered is {name} ({of['registered']}), chosen by {of['chosen_by']} on validation"
+            + (
+                ", under the policy and prices of its own job."
+                if of["chosen_by"] == "value"
+                else ": how well it predicts, not what its policy adds."
+            )
             for name, of in others.items()
             if "registered" in of
         ]
