@@ -202,6 +202,13 @@ def test_an_action_nobody_got_is_refused_before_anything_is_logged(workspace: Pa
     assert not (workspace / "mlflow.db").exists()
 
 
+def test_a_policy_that_names_the_control_is_told_what_it_is_called(workspace: Path) -> None:
+    (workspace / "u.csv").write_text("id,x,sent,y\na,1,No mail,0\nb,2,Mail,1\n")
+    words = ["data=csv", "data.path=u.csv", "data.target=y", "data.action=sent", "data.control='No mail'"]
+    with pytest.raises(InputError, match=r"the control 'No mail' is called none here\. Type policy\.actions\.low=none"):
+        run(Settings.from_config(compose("run", ["model=logistic", *words, "policy.actions.low='No mail'"])))
+
+
 def test_a_run_that_fails_is_not_left_running(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import tippingpoint.comparison.run  # noqa: F401  # the module, whose name the package gives to its function
 

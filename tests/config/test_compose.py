@@ -28,6 +28,10 @@ def test_a_group_wants_a_name(group: str, value: str, refused: Callable[..., str
         compose(verb, [f"{group}={value}"])
 
 
+def test_a_key_at_the_root_has_a_nearest_where_data_of_one_s_own_bring_a_policy(refused: Callable[..., str]) -> None:
+    assert refused("compare", "data=csv", "data.path=u.csv", "sead=1").startswith("sead: unknown key. Nearest: 'seed'.")
+
+
 def test_a_dict_with_keys_of_one_s_own_is_typed_as_the_refusal_says(refused: Callable[..., str]) -> None:
     said = refused("compare", "policy=best_action", "policy.actions={none: none, letter: letter}")
     (word,) = [word for word in shlex.split(said) if word.startswith("++")]

@@ -216,7 +216,7 @@ def hydra_error(error: Exception, verb: str, overrides: Sequence[str], config_di
         parent, _, leaf = found[1].rpartition(".")
         parsed = OverridesParser.create().parse_overrides(as_added(verb, overrides))
         kept = [str(o.input_line) for o in parsed if o.key_or_group != found[1] and not o.is_sweep_override()]
-        config = compose(verb, kept, config_dir) if len(kept) < len(overrides) else OmegaConf.create()
+        config = compose(verb, kept, config_dir) if len(kept) < len(parsed) else OmegaConf.create()
         config = OmegaConf.select(config, parent) if parent else config
         known = [str(key) for key in config] if isinstance(config, DictConfig) else []
         if parent == "data" and leaf in ("path", "target"):

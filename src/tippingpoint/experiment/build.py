@@ -7,6 +7,7 @@ import numpy as np
 from tippingpoint.config.settings import Settings
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.core.overrides import override
+from tippingpoint.data.column_roles import Roles
 from tippingpoint.data.source import Source
 from tippingpoint.data.splits import Parts, split
 from tippingpoint.data.users import Users
@@ -41,6 +42,7 @@ def ask(settings: Settings, source: Source | None = None) -> ExperimentSpec:
     if not settings.tracking.log:
         source = source.model_copy(update={"quarantine": None})
     decided = set(policy.actions.values())
+    _refuse_named_control(policy, source)
     economics.check(decided | {"none"})
     _refuse_without_effects(policy, families, learners)
     users = source.loaded
@@ -146,6 +148,13 @@ def _refuse_idle_costs(users: Users, economics: Economics) -> None:
     if users.costs is not None and not economics.per_user:
         what = f"{', '.join(map(str, users.costs))}: the economics {economics.name} read no costs of each user"
         raise InputError("data.costs", what, "Type economics=cost_columns, or data.drop instead of data.costs.")
+
+
+def _refuse_named_control(policy: Policy, source: Source) -> None:
+    control = source.control if isinstance(source, Roles) else None
+    if control != "none" and control in policy.actions.values():
+        typed = " ".join(override(f"policy.actions.{s}", "none") for s, a in policy.actions.items() if a == control)
+        raise InputError("policy.actions", f"the control {control!r} is called none here", f"Type {typed}.")
 
 
 def _refuse_unknown_actions(policy: Policy, actions: tuple[str, ...]) -> None:

@@ -332,7 +332,7 @@ def chances_unknown(kind: Kind) -> Found | None:
 @diagnostic(
     "TP310",
     "warning",
-    "uplift inconclusive",
+    "no gain shown",
     what="The 95 % interval of the policy's uplift on test.",
     threshold="it reaches 0, or lies below",
     why="That the policy brings money at all is then not shown.",
