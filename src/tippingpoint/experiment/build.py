@@ -56,8 +56,7 @@ def ask(settings: Settings, source: Source | None = None) -> ExperimentSpec:
         rarely_taken(parts.test, decided)
     assigned = evidence.of_assignment(users, kind, settings.seed, chosen)
     found = (*chosen.settle(data.of_users(users)), *assigned.findings, *chosen.settle(evidence.of_kind(users, kind)))
-    log = _log(kind, parts, settings.seed)
-    allowed = assigned.vetoed, chosen.accept
+    log, allowed = _log(kind, parts, settings.seed), (assigned.vetoed, chosen.accept)
     valued = ValuedUsers.of(kind, parts.train, parts.test, actions, economics, settings.seed, log, *allowed)
     question = ExperimentSpec(
         name=source.question,

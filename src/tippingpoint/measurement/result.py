@@ -180,10 +180,7 @@ def measured(
     if start is not None:
         first = first or int(looks[start])
         sequences |= {name: _intervals(of, looks[start:], first, settled) for name, of in gains.items()}
-    segments: tuple[SegmentUplift, ...] = ()
-    if SEGMENT in rows.columns:
-        each = rows[SEGMENT].cast(pl.String).to_numpy(), y, action, decision
-        segments = by_segment(*each, actions, day.to_numpy().astype("datetime64[D]"), gains, settled)
+    by_code = y, action, decision
     return Measured(
         version=version,
         outcome=outcome,
@@ -203,8 +200,22 @@ def measured(
         **sequences,
         so_far=float(gain.mean() * 1000),
         promise=promise,
-        segments=segments,
+        segments=_segments(rows, by_code, actions, gains, settled),
     )
+
+
+def _segments(
+    rows: pl.DataFrame,
+    by_code: tuple[np.ndarray, np.ndarray, np.ndarray],
+    actions: tuple[str, ...],
+    gains: dict[str, np.ndarray],
+    settled: bool,
+) -> tuple[SegmentUplift, ...]:
+    """Uplift of each segment, where decisions name segments; `by_code`: outcome, action and decision of each row."""
+    if SEGMENT not in rows.columns:
+        return ()
+    days = rows[KNOWN].dt.date().to_numpy().astype("datetime64[D]")
+    return by_segment(rows[SEGMENT].cast(pl.String).to_numpy(), *by_code, actions, days, gains, settled)
 
 
 def _rewards(outcome_scores: np.ndarray, economics: Economics, actions: tuple[str, ...], good: bool) -> np.ndarray:

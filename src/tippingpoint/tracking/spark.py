@@ -1,8 +1,8 @@
 """The same decisions on Spark: MLflow's own UDF scores, the policy itself decides."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import mlflow
 import numpy as np
@@ -52,6 +52,28 @@ def _of_effects(decider: Decider) -> list[str]:
     return [*added, *([GAIN] if decider.deployment.tells_gains else [])]
 
 
+def _by_row(decider: Decider) -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
+    """What is said of rows for which a model gave what it gives: score, segment, and expected money."""
+    policy, deployment, names = decider.policy, decider.deployment, np.array(decider.policy.segments)
+
+    def read(found: pd.Series) -> np.ndarray:
+        rows = np.array(found.tolist(), dtype=np.float64)
+        return rows if decider.of_effects else rows[:, 1]
+
+    def score(found: pd.Series) -> pd.Series:
+        return pd.Series(probability(read(found)))
+
+    def segment(found: pd.Series, features: pd.DataFrame) -> pd.Series:
+        return pd.Series(names[policy.assign(read(found), features)])
+
+    def money(found: pd.Series, segment: pd.Series, action: pd.Series, features: pd.DataFrame) -> pd.DataFrame:
+        codes = pd.Index(deployment.actions).get_indexer(pd.Index(action))
+        of = pd.Index(policy.segments).get_indexer(pd.Index(segment))
+        return pd.DataFrame(dict(zip((VALUE, GAIN), decider.expected(read(found), features, of, codes), strict=True)))
+
+    return score, segment, money
+
+
 def decide(spark: "SparkSession", users: "DataFrame", decider: Decider) -> "DataFrame":
     """Users with what `tippingpoint score` writes of each; evaluated where the rows are, when Spark asks for them.
 
@@ -82,23 +104,7 @@ def decide(spark: "SparkSession", users: "DataFrame", decider: Decider) -> "Data
         raise InputError("engine", "Spark needs pyspark", "Type pip install 'tippingpoint[spark]'.") from error
     policy, deployment, columns = decider.policy, decider.deployment, decider.columns
     _check(decider, users.columns)
-    names = np.array(policy.segments)
-
-    def read(found: pd.Series) -> np.ndarray:
-        rows = np.array(found.tolist(), dtype=np.float64)
-        return rows if decider.of_effects else rows[:, 1]
-
-    def score(found: pd.Series) -> pd.Series:
-        return pd.Series(probability(read(found)))
-
-    def segment(found: pd.Series, features: pd.DataFrame) -> pd.Series:
-        return pd.Series(names[policy.assign(read(found), features)])
-
-    def money(found: pd.Series, segment: pd.Series, action: pd.Series, features: pd.DataFrame) -> pd.DataFrame:
-        codes = pd.Index(deployment.actions).get_indexer(pd.Index(action))
-        of = pd.Index(policy.segments).get_indexer(pd.Index(segment))
-        return pd.DataFrame(dict(zip((VALUE, GAIN), decider.expected(read(found), features, of, codes), strict=True)))
-
+    score, segment, money = _by_row(decider)
     check_files(MlflowClient(), decider.reference)  # before any executor loads them, as MLflow does
     model = mlflow.pyfunc.spark_udf(spark, decider.reference, ArrayType(DoubleType()), env_manager="local")
     features = F.struct(*(F.col(f"`{c}`").cast(TYPES[kind]).alias(c) for c, kind in columns.items()))
