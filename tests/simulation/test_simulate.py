@@ -102,14 +102,20 @@ def test_who_leads_is_told_with_the_reason_and_beside_another_that_is_registered
 
 
 def test_a_share_says_how_many_tie_at_its_cut_off(simulated: SimulateResult) -> None:
-    from tippingpoint.simulation.report import tied
+    """Of models whose scores tie there: of others it is one user, which is not worth a line."""
+    from tippingpoint.simulation.report import LEAST_TIED, tied
 
-    (line,) = tied(simulated.simulation)
-    assert line.startswith("top_fraction")
+    said = " ".join(tied(simulated.simulation))
     for model, of in simulated.simulation.gathered.about["bound"].items():
         share, out = of["top_fraction"]["share_at_cut"], of["top_fraction"]["tied_share"]
         assert share <= 0.2 < share + out
-        assert f"{model} acts on {share:.1%} and leaves {out:.1%} out" in line
+        assert (f"{model} acts on {share:.1%} and leaves {out:.1%} out" in said) == (out >= LEAST_TIED)
+    coarse = {"coarse": {"top_fraction": {"share_at_cut": 0.1, "tied_share": 0.3}}}
+    about = {**simulated.simulation.gathered.about, "bound": coarse}
+    found = replace(simulated.simulation, gathered=replace(simulated.simulation.gathered, about=about))
+    (line,) = tied(found)
+    assert line.startswith("top_fraction")
+    assert "coarse acts on 10.0% and leaves 30.0% out" in line
 
 
 def test_the_effect_the_reward_model_predicts_is_ranked_beside_the_scores(simulated: SimulateResult) -> None:
