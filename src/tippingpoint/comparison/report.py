@@ -224,7 +224,7 @@ def _ceiling(question: ExperimentSpec) -> list[Text]:
         return []
     return [
         Text(
-            f"No score can have a ROC AUC above {question.best_auc:.3f} on these test users, but by chance.",
+            f"Best achievable ROC AUC on this test set: about {question.best_auc:.3f}.",
             style="dim",
         )
     ]

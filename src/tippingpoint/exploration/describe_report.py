@@ -42,7 +42,7 @@ def describe_summary(
         lines.append(f"{len(columns) - shown:,} more columns: all=true shows them, and to=contract.yaml lists them.")
     lines.append(f"alone: how well this column by itself tells the outcome (ROC AUC); from {LEAK} on it may leak it.")
     if best is not None:
-        lines.append(f"No score can have a ROC AUC above {best:.3f} on all these users, but by chance.")
+        lines.append(f"Best achievable ROC AUC on all these users: about {best:.3f}.")
     said = _said(columns)
     lines += said[:shown] + [f"… and {len(said) - shown:,} more such lines."] * (len(said) > shown)
     lines += [intake] if intake else []

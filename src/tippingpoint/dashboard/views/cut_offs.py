@@ -1,5 +1,7 @@
 """The page of cut-offs: value of other choices with intervals, and who would move."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -76,7 +78,7 @@ def page() -> None:
 
 def _decided(simulation: Simulation) -> None:
     """The decision on the policy as it is registered, in the words of reports and terminal."""
-    decision = of_simulation(simulation)
+    decision = replace(of_simulation(simulation), following="")  # who reads this page types nothing
     first, *others = map(plain, decision.lines)
     colour = {"Ship": "green", "Do not ship": "red", "Test first": "orange"}[decision.word]
     with st.container(border=True):

@@ -127,7 +127,7 @@ def tied(policy: Policy) -> Found | None:
     " test.",
     threshold="one of those is better (95 %, max-t)",
     why="A model that loses to no model has not won, whatever it does among other models.",
-    remedy="Take that policy, or other cut-offs (tippingpoint simulate); the word wins is withheld.",
+    remedy="Take that policy, or other cut-offs (tippingpoint simulate).",
 )
 def better_without_a_model(model: str, verdicts: Iterable[Contrast], unit: str) -> Found | None:
     """Whether one of the contestants that need no model is better than a model's policy."""
