@@ -29,6 +29,7 @@ FEW_OUTCOMES = "the issue of certainty: a PR AUC of few outcomes has no interval
 DECIDED = "the decision stands first"
 SEGMENTS = "the issue of the decision first: what each segment's action brought"
 HELD_OUT = "the issue of planning: score says what its hold-out will tell, and book is kept of promises"
+LOGGED = "decision: what a service decides is kept apart from its answers"
 RECEIVED = "decision: features see what was received before the cut-off"
 BY_SHARE = "the issue of effects: one figure of what acting on a share of users brings"
 GAINS = "decision: what an action is expected to bring goes by who the user is, not by the score"
@@ -104,6 +105,7 @@ ALLOWED: tuple[Allowed, ...] = (
     Allowed(r"(?s).*\.effects_of", None, "told", GAINS),
     Allowed(r"(?s).*\.expected_gain", None, "told", GAINS),
     Allowed(r"serve.*\.required\[\]", None, "expected_gain", GAINS),
+    Allowed(r"serve.*/metrics\[\]", None, "what the log of decisions counts", LOGGED),
     Allowed(r"(?s).*\.expected_value(\..*)?", None, None, GAINS),
     Allowed(r"score.*\.segments\[\d+\]\.(value|value_per_user)", None, None, GAINS),
     Allowed(r"list\.csv\.holds\.columns\.user_id\.(first|last)", None, None, GAINS),
