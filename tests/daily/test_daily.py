@@ -160,6 +160,7 @@ def test_settings_that_contradict_each_other_are_refused() -> None:
 
 
 @pytest.mark.soak
+@pytest.mark.skipif("ROUNDS" not in os.environ, reason="thirty days take a quarter of an hour: make test-all")
 @pytest.mark.timeout(1_500)
 def test_thirty_days_killed_at_random_are_those_typed_once(folder: Path) -> None:
     """Real kills, of processes, at moments that a generator draws; one day is backfilled."""
