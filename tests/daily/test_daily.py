@@ -110,6 +110,12 @@ def test_what_asks_for_a_person_is_told_and_told_again(folder: Path, monkeypatch
     assert "TP501 Drift of everything" in mlflow.get_run(first.days[0].run_id).data.tags["mlflow.note.content"]
 
 
+def test_a_day_on_which_nobody_comes_to_their_cut_off_is_done_all_the_same(folder: Path) -> None:
+    typed(folder, "as_of=2025-03-10", "campaign=quiet")
+    (status, figures) = (pages("quiet")["2025-03-10"][k] for k in (2, 1))
+    assert (status, figures["rows/decided"]) == ("FINISHED", 0)
+
+
 def test_a_day_that_somebody_is_at_is_left_alone(folder: Path) -> None:
     client = backend.connect()
     key = '["conversion", "busy", "2025-02-10"]'

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from tippingpoint.core.errors import InputError
 from tippingpoint.scoring.batch import Batch, Decisions, ValidatedChunk
 from tippingpoint.scoring.id_index import IdIndex
-from tippingpoint.scoring.readers import Input
+from tippingpoint.scoring.readers import Input, OfEvents
 
 T = TypeVar("T")
 
@@ -49,7 +49,7 @@ class Stream:
                 yield self.batch.decided(users)
             done += rows
             self.progress(done)
-        if not done:
+        if not done and not isinstance(self.source, OfEvents):  # that nobody came on a day is for the job to say
             raise InputError("input", f"{self.source.origin} has no rows", "Bring users.")
 
     def _chunks(self, columns: list[str]) -> Iterator[tuple[ValidatedChunk | None, int]]:
