@@ -24,7 +24,7 @@ NEEDS = re.compile(r"<!-- needs (\S+) -->")
 FIRST = re.compile(r"<!-- first (\d+) lines -->\s*$")
 CAPTION = re.compile(r"\A:caption: (\S+)\n\n?")
 PASSING = (
-    (re.compile(r"\b[0-9a-f]{32}\b"), "RUN_ID"),
+    (re.compile(r'"?\b[0-9a-f]{32}\b"?'), "RUN_ID"),  # one that might be a number is quoted
     (re.compile(r"([+-]\d+\.\d+|\d\.\d+) +\d+\.\d *$", re.MULTILINE), r"\1"),  # a leaderboard's seconds
     (re.compile(r"\d+(\.\d+)? (milli)?seconds|\d+(\.\d+)? m?s\b"), "SECONDS"),
     (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?"), "TIME"),
