@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
+from tippingpoint.comparison.settings import CompareSettings
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import CompareSettings
 from tippingpoint.experiment.build import ask
 from tippingpoint.experiment.candidate import answer
 from tippingpoint.offpolicy.statistics import Estimate

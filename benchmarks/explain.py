@@ -23,8 +23,8 @@ from rich.console import Console
 from rich.table import Table
 from shap import TreeExplainer
 
+from tippingpoint.comparison.settings import CompareSettings
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import CompareSettings
 from tippingpoint.data.source import Source
 from tippingpoint.data.users import Users
 from tippingpoint.experiment.baselines import with_baselines

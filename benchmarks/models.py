@@ -22,8 +22,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from xgboost import XGBClassifier
 
+from tippingpoint.comparison.settings import CompareSettings
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import CompareSettings
 from tippingpoint.data.source import Source
 from tippingpoint.data.users import Users
 from tippingpoint.models.family import Family

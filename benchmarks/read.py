@@ -75,8 +75,8 @@ def read(path: Path) -> None:
 def describe(path: Path) -> None:
     """Read and describe."""
     from tippingpoint.config.compose import compose
-    from tippingpoint.config.settings import TableSettings
     from tippingpoint.exploration.describe import describe
+    from tippingpoint.exploration.settings import TableSettings
 
     words = ["data=csv", f"data.path={path}", "data.target=adopter"]
     describe(TableSettings.from_config(compose("table", words)))

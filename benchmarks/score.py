@@ -79,9 +79,9 @@ def _tile(rows: int, path: Path) -> None:
 def measured(what: str, path: str) -> None:
     """One side, in a process of its own: its seconds without loading, and its peak."""
     from tippingpoint.config.compose import compose
-    from tippingpoint.config.settings import ScoreSettings
     from tippingpoint.scoring.job import _write, batch_of
     from tippingpoint.scoring.readers import open_input
+    from tippingpoint.scoring.settings import ScoreSettings
     from tippingpoint.tracking import backend
     from tippingpoint.tracking.deciders import load_decider
 

@@ -24,7 +24,6 @@ from scipy.stats import loguniform, randint, uniform
 from sklearn.model_selection import RandomizedSearchCV, StratifiedKFold
 
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import TuneSettings
 from tippingpoint.data.splits import development
 from tippingpoint.data.users import Users
 from tippingpoint.evaluation import auc_contributions
@@ -34,6 +33,7 @@ from tippingpoint.offpolicy.statistics import mean
 from tippingpoint.tuning.job import tune
 from tippingpoint.tuning.result import Tried
 from tippingpoint.tuning.search import Search, crew, get_ready
+from tippingpoint.tuning.settings import TuneSettings
 from tippingpoint.tuning.task import digests, prepared
 
 PEER_TRIALS, RUN_TRIALS = 20, 6

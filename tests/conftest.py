@@ -88,8 +88,8 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
 def compared(once: Once) -> tuple:
     """A comparison of small settings: (result, folder it was made in); tests work in copies of its store."""
     from tippingpoint.comparison.job import compare
+    from tippingpoint.comparison.settings import CompareSettings
     from tippingpoint.config.compose import compose
-    from tippingpoint.config.settings import CompareSettings
 
     words = ["data.users=3000", "explain_rows=50"]
     return once("compared", lambda _: compare(CompareSettings.from_config(compose("compare", words))))
@@ -99,7 +99,7 @@ def compared(once: Once) -> tuple:
 def simulation(compared: tuple, once: Once) -> tuple:
     """A simulation of the comparison's models with further policies and a budget: (result, folder with its store)."""
     from tippingpoint.config.compose import compose
-    from tippingpoint.config.settings import SimulateSettings
+    from tippingpoint.experiment.settings import SimulateSettings
     from tippingpoint.simulation.job import simulate
 
     words = [f"models=[{compared[0].filed.run_id}]", "policies=[top_fraction,best_action]", "budget.contacts=300"]

@@ -13,8 +13,8 @@ from rich.console import Console
 
 import tippingpoint as tp
 from tippingpoint.api.components import component_of, families_of
+from tippingpoint.comparison.settings import CompareSettings
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import CompareSettings
 from tippingpoint.core.strict import Component
 from tippingpoint.economics import Economics
 from tippingpoint.models.family import Family

@@ -23,8 +23,8 @@ import pytest
 pytest.importorskip("streamlit", reason="streamlit is not installed (extra: dashboard)")
 
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import ScoreSettings
 from tippingpoint.scoring.job import score
+from tippingpoint.scoring.settings import ScoreSettings
 from tippingpoint.tracking import backend
 
 pytestmark = pytest.mark.programs

@@ -21,12 +21,14 @@ from mlflow import MlflowClient
 from rich.console import Console
 
 from tippingpoint.comparison.job import compare
+from tippingpoint.comparison.settings import CompareSettings
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import CompareSettings, SimulateSettings, TuneSettings
 from tippingpoint.core.overrides import override
+from tippingpoint.experiment.settings import SimulateSettings
 from tippingpoint.reports.palette import FAMILIES
 from tippingpoint.simulation.job import simulate
 from tippingpoint.tuning.job import tune
+from tippingpoint.tuning.settings import TuneSettings
 
 pytestmark = pytest.mark.programs
 HOSTILE = "<script>document.title='owned'</script>"

@@ -16,8 +16,9 @@ from mlflow import MlflowClient
 from tippingpoint.comparison.decision import of_comparison
 from tippingpoint.comparison.job import compare
 from tippingpoint.comparison.run import run
+from tippingpoint.comparison.settings import CompareSettings
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import CompareSettings, Settings
+from tippingpoint.config.settings import Settings
 from tippingpoint.core import leases
 from tippingpoint.core.errors import InputError
 

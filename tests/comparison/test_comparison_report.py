@@ -10,8 +10,8 @@ from mlflow import MlflowClient
 
 from tippingpoint.comparison import figures, page
 from tippingpoint.comparison.job import compare
+from tippingpoint.comparison.settings import CompareSettings
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import CompareSettings
 from tippingpoint.offpolicy.contest import Contrast
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.reports.palette import colour

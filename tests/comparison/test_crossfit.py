@@ -12,8 +12,8 @@ import tippingpoint as tp
 from tippingpoint.comparison import refits
 from tippingpoint.comparison.crossfit import Folds
 from tippingpoint.comparison.job import CompareResult, compare
+from tippingpoint.comparison.settings import CompareSettings
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import CompareSettings
 from tippingpoint.core.errors import InputError
 from tippingpoint.data.splits import roles, slices, turn
 from tippingpoint.experiment.fitting import decide

@@ -13,8 +13,10 @@ from mlflow import MlflowClient
 
 from tippingpoint.comparison.job import compare
 from tippingpoint.comparison.run import run
+from tippingpoint.comparison.settings import CompareSettings
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import CompareSettings, Settings, TuneSettings
+from tippingpoint.config.settings import Settings
+from tippingpoint.tuning.settings import TuneSettings
 
 SMALL = ["model=logistic", "data.users=2000", "explain_rows=20"]
 

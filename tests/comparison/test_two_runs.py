@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
+from tippingpoint.comparison.settings import CompareRunsSettings
 from tippingpoint.comparison.two_runs import TwoRunsResult, compare_runs
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import CompareRunsSettings
 from tippingpoint.core.errors import InputError
 from tippingpoint.evaluation import auc_contributions
 

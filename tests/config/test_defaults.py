@@ -7,10 +7,27 @@ import pytest
 import yaml
 from pydantic import BaseModel, TypeAdapter
 
-from tippingpoint.config import settings
+from tippingpoint.cli.diagnostics import ExplainSettings
+from tippingpoint.comparison.settings import CompareRunsSettings, CompareSettings
 from tippingpoint.config.compose import config_folder
-from tippingpoint.measurement.settings import MeasureArmsSettings
+from tippingpoint.config.settings import Serve, Settings, Split, Terminal, Tracking
+from tippingpoint.daily.settings import DailySettings
+from tippingpoint.dashboard.settings import DashboardSettings
+from tippingpoint.experiment.settings import SimulateSettings
+from tippingpoint.exploration.settings import FeatureSettings, TableSettings
+from tippingpoint.measurement.settings import MeasureArmsSettings, MeasureSettings
 from tippingpoint.planning.settings import PlanSettings
+from tippingpoint.promotion.settings import (
+    BindSettings,
+    HistorySettings,
+    PromoteSettings,
+    RollbackSettings,
+    StatusSettings,
+)
+from tippingpoint.scoring.settings import ScoreSettings
+from tippingpoint.serving.settings import ServeSettings
+from tippingpoint.simulation.settings import DiffSettings, LintSettings
+from tippingpoint.tuning.settings import Tune
 
 CONF = config_folder()
 OWN = (
@@ -30,32 +47,32 @@ OWN = (
 )
 """The option of each class that shows its defaults; other options are variations."""
 VERBS = {
-    "config": settings.Settings,
-    "compare": settings.CompareSettings,
-    "simulate": settings.SimulateSettings,
-    "policy_lint": settings.LintSettings,
-    "policy_diff": settings.DiffSettings,
-    "compare_runs": settings.CompareRunsSettings,
-    "policy_bind": settings.BindSettings,
-    "measure": settings.MeasureSettings,
+    "config": Settings,
+    "compare": CompareSettings,
+    "simulate": SimulateSettings,
+    "policy_lint": LintSettings,
+    "policy_diff": DiffSettings,
+    "compare_runs": CompareRunsSettings,
+    "policy_bind": BindSettings,
+    "measure": MeasureSettings,
     "measure_arms": MeasureArmsSettings,
     "plan": PlanSettings,
-    "promote": settings.PromoteSettings,
-    "rollback": settings.RollbackSettings,
-    "history": settings.HistorySettings,
-    "status": settings.StatusSettings,
-    "features": settings.FeatureSettings,
-    "daily": settings.DailySettings,
-    "score": settings.ScoreSettings,
-    "serve": settings.ServeSettings,
-    "dashboard": settings.DashboardSettings,
-    "ui": settings.Serve,
-    "diagnostics": settings.ExplainSettings,
-    "table": settings.TableSettings,
-    "terminal": settings.Terminal,
-    "tune/standard": settings.Tune,
-    "tracking/mlflow": settings.Tracking,
-    "split/hash": settings.Split,
+    "promote": PromoteSettings,
+    "rollback": RollbackSettings,
+    "history": HistorySettings,
+    "status": StatusSettings,
+    "features": FeatureSettings,
+    "daily": DailySettings,
+    "score": ScoreSettings,
+    "serve": ServeSettings,
+    "dashboard": DashboardSettings,
+    "ui": Serve,
+    "diagnostics": ExplainSettings,
+    "table": TableSettings,
+    "terminal": Terminal,
+    "tune/standard": Tune,
+    "tracking/mlflow": Tracking,
+    "split/hash": Split,
 }
 CHOSEN = {"defaults", "hydra"}
 """Keys of Hydra's own."""

@@ -9,8 +9,9 @@ import yaml
 from tippingpoint.config.compose import compose
 from tippingpoint.config.gate_settings import Gate
 from tippingpoint.config.old_spellings import OLD_SPELLINGS, OldSpelling
-from tippingpoint.config.settings import PromoteSettings, ScoreSettings
 from tippingpoint.core.errors import InputError
+from tippingpoint.promotion.settings import PromoteSettings
+from tippingpoint.scoring.settings import ScoreSettings
 
 VERSION = "models:/conversion/1"
 WORDS = {

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tippingpoint.config.compose import compose, config_folder
-from tippingpoint.config.settings import TableSettings
+from tippingpoint.exploration.settings import TableSettings
 
 POLICY = (config_folder() / "policy/intent_bands.yaml").read_text()
 NEXT = f"line {POLICY.count(chr(10)) + 1}"

@@ -5,9 +5,9 @@ import shlex
 import pytest
 
 from tippingpoint.cli.main import as_overrides
+from tippingpoint.comparison.settings import CompareSettings
 from tippingpoint.config.compose import compose
 from tippingpoint.config.retyped import PARTS, retyped
-from tippingpoint.config.settings import CompareSettings
 
 
 def settings(words: str) -> dict:

@@ -8,8 +8,8 @@ import pytest
 import yaml
 from pydantic import Field
 
+from tippingpoint.comparison.settings import CompareSettings
 from tippingpoint.config.compose import compose, config_folder
-from tippingpoint.config.settings import CompareSettings
 from tippingpoint.core import strict
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.strict import Component

@@ -2,9 +2,11 @@
 
 import pytest
 
+from tippingpoint.comparison.settings import CompareSettings
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import CompareSettings, MeasureSettings, ScoreSettings
 from tippingpoint.core.errors import InputError
+from tippingpoint.measurement.settings import MeasureSettings
+from tippingpoint.scoring.settings import ScoreSettings
 
 
 @pytest.mark.parametrize(

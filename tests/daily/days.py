@@ -9,10 +9,11 @@ import polars as pl
 
 from tests.data.events.test_as_of import written
 from tippingpoint.comparison.job import compare
+from tippingpoint.comparison.settings import CompareSettings
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import CompareSettings, DailySettings
 from tippingpoint.core.strict import Component
 from tippingpoint.daily.job import DailyResult, daily
+from tippingpoint.daily.settings import DailySettings
 from tippingpoint.data.generators.event_log import EventLog
 
 TABLE = "duckdb:///app.duckdb?table=predictions"

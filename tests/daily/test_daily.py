@@ -15,10 +15,10 @@ import pytest
 from tests.conftest import Once, working_in
 from tests.daily.days import TABLE, decisions, pages, prepared, settings, typed
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import DailySettings
 from tippingpoint.core.errors import InputError, OutsideError
 from tippingpoint.daily import job, steps
 from tippingpoint.daily.page import Step, find_page
+from tippingpoint.daily.settings import DailySettings
 from tippingpoint.tracking import backend
 
 FIRST, LAST = "2025-02-10", "2025-02-14"

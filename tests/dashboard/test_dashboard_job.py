@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import DashboardSettings
 from tippingpoint.core.errors import InputError, OutsideError
 from tippingpoint.dashboard.job import SCRATCH, dashboard
+from tippingpoint.dashboard.settings import DashboardSettings
 from tippingpoint.reports.web_server import by_others
 
 

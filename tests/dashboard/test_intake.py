@@ -9,7 +9,6 @@ import polars as pl
 import pytest
 
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import ScoreSettings
 from tippingpoint.core.errors import InputError
 from tippingpoint.dashboard import faults, intake
 from tippingpoint.dashboard.intake import listed
@@ -17,6 +16,7 @@ from tippingpoint.dashboard.lists import other_action, targets
 from tippingpoint.dashboard.subject import registered
 from tippingpoint.dashboard.uploads import lacking, look, look_at_table
 from tippingpoint.scoring.job import score
+from tippingpoint.scoring.settings import ScoreSettings
 
 
 @pytest.fixture(scope="module")

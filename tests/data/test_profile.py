@@ -5,9 +5,9 @@ import polars as pl
 import pytest
 
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import TableSettings
 from tippingpoint.data.profile import alone, describe, infer_terms, pure
 from tippingpoint.exploration.describe import describe as describe_job
+from tippingpoint.exploration.settings import TableSettings
 
 Y = np.random.default_rng(0).integers(0, 2, 400)
 

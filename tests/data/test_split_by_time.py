@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tippingpoint.comparison.settings import CompareSettings
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import CompareSettings, Split
+from tippingpoint.config.settings import Split
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.strict import validate
 from tippingpoint.data.source import Source

@@ -12,8 +12,8 @@ import pytest
 
 from tests.conftest import working_in
 from tippingpoint.comparison.job import compare
+from tippingpoint.comparison.settings import CompareSettings
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import CompareSettings
 
 DOCS = Path(__file__).parents[2] / "docs"
 ASKED = [

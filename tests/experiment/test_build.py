@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from tippingpoint.comparison.settings import CompareSettings
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import CompareSettings
 from tippingpoint.experiment.build import ask
 
 

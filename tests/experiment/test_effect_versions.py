@@ -13,19 +13,16 @@ from tests.conftest import Once, working_in
 from tests.refusals import refuses
 from tippingpoint.comparison.job import compare
 from tippingpoint.comparison.run import run
+from tippingpoint.comparison.settings import CompareSettings
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import (
-    CompareSettings,
-    PromoteSettings,
-    RollbackSettings,
-    ScoreSettings,
-    Settings,
-    SimulateSettings,
-)
+from tippingpoint.config.settings import Settings
 from tippingpoint.data.model_output import effects
+from tippingpoint.experiment.settings import SimulateSettings
 from tippingpoint.promotion.job import promote
 from tippingpoint.promotion.rollback import rollback
+from tippingpoint.promotion.settings import PromoteSettings, RollbackSettings
 from tippingpoint.scoring.job import score
+from tippingpoint.scoring.settings import ScoreSettings
 from tippingpoint.serving.openapi import example_user
 from tippingpoint.serving.version import Limits, serve_version
 from tippingpoint.simulation.job import simulate

@@ -13,9 +13,10 @@ from mlflow import MlflowClient
 
 from tippingpoint.comparison.run import run
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import Settings, TableSettings
+from tippingpoint.config.settings import Settings
 from tippingpoint.core.errors import InputError
 from tippingpoint.exploration.explore import ExploreResult, explore
+from tippingpoint.exploration.settings import TableSettings
 
 HOSTILE = "<script>document.title='owned'</script>"
 LINK = "<a href='https://example.com'>click</a> & $x$ %{y}"

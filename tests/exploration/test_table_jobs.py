@@ -13,8 +13,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from tippingpoint.comparison.settings import CompareSettings
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import CompareSettings, Settings
+from tippingpoint.config.settings import Settings
 from tippingpoint.data.contract import read_contract
 from tippingpoint.data.events.source import Events
 from tippingpoint.experiment.build import ask

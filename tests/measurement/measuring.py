@@ -7,8 +7,8 @@ import numpy as np
 import polars as pl
 
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import MeasureSettings
 from tippingpoint.measurement.job import MeasureResult, measure
+from tippingpoint.measurement.settings import MeasureSettings
 
 ACTIONS = ("none", "discount_10", "checkout_prompt")
 DAYS, HOLDOUT = 20, 0.3

@@ -8,8 +8,8 @@ import pytest
 
 from tests.measurement.measuring import decided, told, written
 from tippingpoint.cli.main import as_overrides
+from tippingpoint.comparison.settings import CompareSettings
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import CompareSettings
 from tippingpoint.experiment.build import ask
 
 pytestmark = pytest.mark.usefixtures("at_compared")

@@ -10,11 +10,11 @@ import pytest
 
 from tests.data.events.logs import DAY, T0, did, paid, tables
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import MeasureSettings
 from tippingpoint.core.errors import InputError
 from tippingpoint.data.decisions import checked
 from tippingpoint.measurement.of_events import outcomes_of_events
 from tippingpoint.measurement.outcomes import OutcomeRule, outcomes_of
+from tippingpoint.measurement.settings import MeasureSettings
 
 START = datetime.fromtimestamp(T0, UTC).replace(tzinfo=None)
 USERS = ("ann", "bob", "cid", "dan", "eve")

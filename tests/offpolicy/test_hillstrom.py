@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tippingpoint.comparison.settings import CompareSettings
 from tippingpoint.config.compose import compose, option
-from tippingpoint.config.settings import CompareSettings
 from tippingpoint.core.strict import Component
 from tippingpoint.data.splits import Parts, split
 from tippingpoint.experiment.evidence import gather_evidence, log_of

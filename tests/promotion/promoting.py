@@ -3,9 +3,9 @@
 from mlflow import MlflowClient
 
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import PromoteSettings, RollbackSettings
 from tippingpoint.promotion.job import PromoteResult, promote
 from tippingpoint.promotion.rollback import RollbackResult, rollback
+from tippingpoint.promotion.settings import PromoteSettings, RollbackSettings
 from tippingpoint.tracking.champion import identity
 from tippingpoint.tracking.journal import read
 

@@ -12,13 +12,14 @@ from mlflow import MlflowClient
 from tests.promotion.promoting import kinds, promoting, rolling_back, words_of
 from tests.scoring.scoring import CHALLENGER
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import BindSettings, ScoreSettings
 from tippingpoint.core.errors import InputError, RefusedError
 from tippingpoint.data.generators.world import World
 from tippingpoint.offpolicy.sufficient_statistics import SufficientStatistics
 from tippingpoint.promotion import policy_ground
 from tippingpoint.promotion.bind import BindResult, policy_bind
+from tippingpoint.promotion.settings import BindSettings
 from tippingpoint.scoring.job import score
+from tippingpoint.scoring.settings import ScoreSettings
 from tippingpoint.tracking.deciders import load_decider
 from tippingpoint.tracking.journal import CHAMPION, read
 from tippingpoint.tracking.models import fetch

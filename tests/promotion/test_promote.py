@@ -17,7 +17,6 @@ from mlflow import MlflowClient
 from tests.processes import typed
 from tests.promotion.promoting import FORCED, QUICK, figure, kinds, of_version, promoting, rolling_back, words_of
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import HistorySettings, PromoteSettings
 from tippingpoint.core.errors import InputError, RefusedError
 from tippingpoint.data.users import Users
 from tippingpoint.promotion import contestants
@@ -25,6 +24,7 @@ from tippingpoint.promotion.contestants import Contestant
 from tippingpoint.promotion.history import history
 from tippingpoint.promotion.job import promote
 from tippingpoint.promotion.registry_status import described
+from tippingpoint.promotion.settings import HistorySettings, PromoteSettings
 from tippingpoint.tracking import champion
 from tippingpoint.tracking.entries import append
 from tippingpoint.tracking.journal import CHAMPION

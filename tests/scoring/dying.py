@@ -11,9 +11,9 @@ from typing import Any
 import duckdb
 
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import ScoreSettings
 from tippingpoint.scoring import job, parts, writers
 from tippingpoint.scoring.batch import Batch
+from tippingpoint.scoring.settings import ScoreSettings
 
 
 def die(*_: object) -> None:

@@ -1,8 +1,8 @@
 """What tests of `score` share: the version they decide by, and users it has not seen."""
 
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import ScoreSettings
 from tippingpoint.scoring.job import ScoreResult, score
+from tippingpoint.scoring.settings import ScoreSettings
 
 CHALLENGER = "model=models:/conversion@challenger"
 

@@ -13,12 +13,12 @@ import pytest
 
 import tippingpoint as tp
 from tests.refusals import refuses
-from tippingpoint.config.settings import ScoreSettings
 from tippingpoint.data.contract import ColumnSpec
 from tippingpoint.data.validation import as_text
 from tippingpoint.decisions import Deployment
 from tippingpoint.scoring.job import batch_of, moment
 from tippingpoint.scoring.readers import open_input
+from tippingpoint.scoring.settings import ScoreSettings
 from tippingpoint.serving.request import RefusedUsersError
 from tippingpoint.serving.version import Limits, Served, serve_version
 from tippingpoint.tracking.registry import digest_of

@@ -17,15 +17,16 @@ from tests.conftest import working_in
 from tests.measurement.measuring import told
 from tests.serving.services import PATIENCE, Service, started
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import ScoreSettings, ServeSettings
 from tippingpoint.data.appending import append
 from tippingpoint.data.decisions import read
 from tippingpoint.scoring.job import score
+from tippingpoint.scoring.settings import ScoreSettings
 from tippingpoint.serving.alias_watcher import Follower
 from tippingpoint.serving.api import application
 from tippingpoint.serving.decision_log import DecisionLog, place
 from tippingpoint.serving.metrics import Metrics
 from tippingpoint.serving.service import Ready
+from tippingpoint.serving.settings import ServeSettings
 from tippingpoint.serving.split import Part, Split
 from tippingpoint.serving.version import Limits, Served
 from tippingpoint.tracking import backend

@@ -23,7 +23,6 @@ from schemathesis.checks import load_all_checks
 from tests.conftest import ROUNDS
 from tests.serving.services import PATIENCE, Service, crown, serving, started
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import ServeSettings
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.strict import Component
 from tippingpoint.models.family import Family
@@ -32,6 +31,7 @@ from tippingpoint.serving.alias_watcher import Follower
 from tippingpoint.serving.api import application
 from tippingpoint.serving.job import serve
 from tippingpoint.serving.metrics import Metrics
+from tippingpoint.serving.settings import ServeSettings
 from tippingpoint.serving.version import Limits, serve_version
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.deciders import load_decider

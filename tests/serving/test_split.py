@@ -14,10 +14,10 @@ from tests.measurement.measuring import told
 from tests.serving.services import crown
 from tests.serving.test_decision_log import asking, loaded, people, stays
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import ServeSettings
 from tippingpoint.serving.decision_log import DecisionLog, Shadow, place
 from tippingpoint.serving.metrics import Metrics
 from tippingpoint.serving.service import Ready
+from tippingpoint.serving.settings import ServeSettings
 from tippingpoint.serving.split import Split
 from tippingpoint.tracking import backend
 

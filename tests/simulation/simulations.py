@@ -6,7 +6,7 @@ import mlflow
 from rich.console import Console
 
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import SimulateSettings
+from tippingpoint.experiment.settings import SimulateSettings
 from tippingpoint.simulation.job import SimulateResult, simulate
 
 

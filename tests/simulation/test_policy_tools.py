@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import DiffSettings, LintSettings
 from tippingpoint.core.errors import InputError
 from tippingpoint.simulation.policy_tools import policy_diff, policy_lint
+from tippingpoint.simulation.settings import DiffSettings, LintSettings
 
 
 @pytest.fixture(scope="module", autouse=True)

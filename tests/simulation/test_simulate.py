@@ -11,8 +11,8 @@ import pytest
 
 from tests.simulation.simulations import artifact, ask
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import SimulateSettings
 from tippingpoint.core.errors import InputError
+from tippingpoint.experiment.settings import SimulateSettings
 from tippingpoint.experiment.simulation_result import NONE, RANDOM
 from tippingpoint.offpolicy.sufficient_statistics import PAIR
 from tippingpoint.simulation.job import SimulateResult, simulate

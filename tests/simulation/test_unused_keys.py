@@ -6,9 +6,9 @@ import pytest
 
 from tests.simulation.simulations import drawn
 from tippingpoint.config.compose import compose, option
-from tippingpoint.config.settings import SimulateSettings
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.strict import Component
+from tippingpoint.experiment.settings import SimulateSettings
 from tippingpoint.policies.policy import Policy
 from tippingpoint.policies.rules import Rules
 from tippingpoint.simulation.job import simulate

@@ -12,8 +12,8 @@ from mlflow import MlflowClient
 from tests.conftest import ROUNDS
 from tests.processes import typed
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import PromoteSettings, StatusSettings
 from tippingpoint.promotion.job import promote
+from tippingpoint.promotion.settings import PromoteSettings, StatusSettings
 from tippingpoint.promotion.status import status
 from tippingpoint.tracking.journal import CHAMPION, read
 from tippingpoint.tracking.promotion import aliases

@@ -6,8 +6,8 @@ from mlflow import MlflowClient
 from rich.console import Console
 
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import TuneSettings
 from tippingpoint.tuning.job import TuneResult, tune
+from tippingpoint.tuning.settings import TuneSettings
 
 SMALL = ["model=logistic", "data.users=1500", "explain_rows=5", "report=none"]
 

@@ -4,9 +4,9 @@ import pytest
 
 from tests.refusals import refuses
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import TuneSettings
 from tippingpoint.experiment.build import ask
 from tippingpoint.tuning.job import tune
+from tippingpoint.tuning.settings import TuneSettings
 
 WORDS = (
     "model=logistic", "data.users=1500", "report=none", "explain_rows=10", "tracking.log=false",

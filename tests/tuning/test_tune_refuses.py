@@ -10,9 +10,9 @@ import pytest
 from tests.refusals import refuses
 from tests.tuning.searches import search
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import TuneSettings
 from tippingpoint.core.errors import InputError
 from tippingpoint.tuning.job import tune
+from tippingpoint.tuning.settings import TuneSettings
 
 
 @pytest.mark.parametrize(

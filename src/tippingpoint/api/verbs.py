@@ -10,14 +10,8 @@ import polars as pl
 from tippingpoint.api.components import component_of, economics_of, families_of, option_of, policy_of, source_of
 from tippingpoint.comparison import job as comparison
 from tippingpoint.comparison.job import CompareResult
-from tippingpoint.config.settings import (
-    CompareSettings,
-    MeasureSettings,
-    ScoreSettings,
-    Settings,
-    SimulateSettings,
-    TuneSettings,
-)
+from tippingpoint.comparison.settings import CompareSettings
+from tippingpoint.config.settings import Settings
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.strict import validate
 from tippingpoint.data.decisions import read as decisions_of
@@ -27,11 +21,12 @@ from tippingpoint.economics import Economics
 from tippingpoint.experiment.diagnostics import Chosen
 from tippingpoint.experiment.fitted import FittedModel
 from tippingpoint.experiment.promise import Promise
+from tippingpoint.experiment.settings import SimulateSettings
 from tippingpoint.measurement import job as measurement
 from tippingpoint.measurement.arms_job import MeasureArmsResult
 from tippingpoint.measurement.arms_job import measure_arms as measured_arms
 from tippingpoint.measurement.job import DecidingVersion, MeasureResult
-from tippingpoint.measurement.settings import MeasureArmsSettings
+from tippingpoint.measurement.settings import MeasureArmsSettings, MeasureSettings
 from tippingpoint.models.family import Family
 from tippingpoint.planning.job import PlanResult
 from tippingpoint.planning.job import plan as planned
@@ -40,6 +35,7 @@ from tippingpoint.policies.policy import Policy
 from tippingpoint.scoring import job as scoring
 from tippingpoint.scoring.frame import ScoredFrame, score_frame
 from tippingpoint.scoring.job import ScoreResult
+from tippingpoint.scoring.settings import ScoreSettings
 from tippingpoint.simulation import job as simulation
 from tippingpoint.simulation.job import SimulateResult
 from tippingpoint.tracking import backend
@@ -47,6 +43,7 @@ from tippingpoint.tracking.deciders import Loaded, load_decider, reference_of
 from tippingpoint.tracking.registry import Client
 from tippingpoint.tuning import job as tuning
 from tippingpoint.tuning.job import TuneResult
+from tippingpoint.tuning.settings import TuneSettings
 
 S = TypeVar("S", bound=Settings)
 Frame = pd.DataFrame | pl.DataFrame

@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tippingpoint.config.settings import ExplainSettings
+from tippingpoint.config.settings import Terminal
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.core.overrides import override
 from tippingpoint.experiment.diagnostics import Diagnostic, catalogue
@@ -30,6 +30,12 @@ verdict that rests on it is inconclusive: contests, choices of cut-offs, leaders
 `diagnostics.accept='{TP301: "why it holds all the same"}'` gives the interval back, and the reason is filed with the
 run and with the version. What a model's run accepted stays accepted when it is simulated or promoted.
 """
+
+
+class ExplainSettings(Terminal):
+    """Which diagnostic is explained, as `conf/diagnostics.yaml` lists it."""
+
+    code: str | None = None
 
 
 @dataclass(frozen=True, repr=False)

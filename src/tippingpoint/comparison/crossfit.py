@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 
 from tippingpoint.comparison.refits import Kept, refit
-from tippingpoint.config.settings import CompareSettings
+from tippingpoint.comparison.settings import CompareSettings
 from tippingpoint.data.splits import Parts, slices, turn
 from tippingpoint.experiment.baselines import everyone
 from tippingpoint.experiment.build import asked_of

@@ -19,8 +19,9 @@ from tippingpoint.comparison.refits import Kept, Memory
 from tippingpoint.comparison.repeats import repeats
 from tippingpoint.comparison.report import compare_summary, comparison_card, write_comparison
 from tippingpoint.comparison.result import Comparison
+from tippingpoint.comparison.settings import CompareSettings
 from tippingpoint.comparison.tracked import FiledRefits
-from tippingpoint.config.settings import RESPONSE, CompareSettings
+from tippingpoint.config.settings import RESPONSE
 from tippingpoint.core.run_reference import RunReference
 from tippingpoint.data.source import Source
 from tippingpoint.evaluation import LOWER_IS_BETTER, auc_contributions

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from tippingpoint.comparison.refits import Kept, refit
-from tippingpoint.config.settings import CompareSettings, Split
+from tippingpoint.comparison.settings import CompareSettings
+from tippingpoint.config.settings import Split
 from tippingpoint.data.splits import split
 from tippingpoint.evaluation import LOWER_IS_BETTER
 from tippingpoint.experiment.build import asked_of

@@ -11,8 +11,8 @@ import pandas as pd
 from rich.console import RenderableType
 
 from tippingpoint.comparison import two_runs_page
+from tippingpoint.comparison.settings import CompareRunsSettings
 from tippingpoint.comparison.two_runs_found import Side, TwoRuns
-from tippingpoint.config.settings import CompareRunsSettings, SimulateSettings
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.strict import Component
 from tippingpoint.data.model_output import probability
@@ -25,6 +25,7 @@ from tippingpoint.experiment.collect import score_users, users_of
 from tippingpoint.experiment.diagnostics import Chosen, evidence
 from tippingpoint.experiment.evidence import kind_of, log_of
 from tippingpoint.experiment.revaluation import only
+from tippingpoint.experiment.settings import SimulateSettings
 from tippingpoint.experiment.valuation import ValuedUsers
 from tippingpoint.offpolicy.cells import Line, gather, grid, outcomes
 from tippingpoint.offpolicy.statistics import mean

@@ -8,10 +8,10 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from tippingpoint.config.settings import DailySettings
 from tippingpoint.core.errors import InputError
 from tippingpoint.daily import steps
 from tippingpoint.daily.page import KEY, MODEL, Step, done, find_page, finish, key_of
+from tippingpoint.daily.settings import DailySettings
 from tippingpoint.data.events.as_of import refuse_ahead, told
 from tippingpoint.data.events.snapshots import epoch
 from tippingpoint.reports.console import pages

@@ -4,17 +4,11 @@ from datetime import date
 from math import isfinite
 
 from tippingpoint.comparison.job import CompareResult, compare
-from tippingpoint.config.settings import (
-    CompareSettings,
-    DailySettings,
-    MeasureSettings,
-    PromoteSettings,
-    ScoreSettings,
-    ScoreTracking,
-)
+from tippingpoint.comparison.settings import CompareSettings
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.strict import Component, validate
 from tippingpoint.daily.page import Step
+from tippingpoint.daily.settings import DailySettings
 from tippingpoint.data import database
 from tippingpoint.data.days import start
 from tippingpoint.data.events.snapshots import epoch
@@ -23,8 +17,11 @@ from tippingpoint.data.source import Source
 from tippingpoint.experiment.resume import Finished
 from tippingpoint.measurement.job import MeasureResult, measure
 from tippingpoint.measurement.outcomes import NotKnownError
+from tippingpoint.measurement.settings import MeasureSettings
 from tippingpoint.promotion.job import PromoteResult, promote
+from tippingpoint.promotion.settings import PromoteSettings
 from tippingpoint.scoring.job import PREDICTIONS, NobodyError, ScoreResult, score
+from tippingpoint.scoring.settings import ScoreSettings, ScoreTracking
 
 NOT_YET = "no outcome is known yet"
 

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 import numpy as np
 import polars as pl
 
-from tippingpoint.config.settings import MeasureSettings
 from tippingpoint.core.strict import validate
 from tippingpoint.dashboard.days import DAYS, History
 from tippingpoint.dashboard.subject import Subject, generated
@@ -14,6 +13,7 @@ from tippingpoint.data.column_rules import CHANCE
 from tippingpoint.decisions.randomization import Randomization
 from tippingpoint.experiment.promise import Promise
 from tippingpoint.measurement.job import DecidingVersion, MeasureResult, measure_in_memory
+from tippingpoint.measurement.settings import MeasureSettings
 from tippingpoint.offpolicy.sufficient_statistics import PAIR
 
 HISTORY, USERS, SHARE, SEED = 90, 30_000, 0.3, 1

@@ -6,8 +6,8 @@ import sys
 import tempfile
 from importlib.util import find_spec
 
-from tippingpoint.config.settings import DashboardSettings
 from tippingpoint.core.errors import InputError
+from tippingpoint.dashboard.settings import DashboardSettings
 from tippingpoint.reports.palette import COLOURS
 from tippingpoint.reports.web_server import PagesResult, address, by_others, serve_pages
 

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from tippingpoint.config.compose import compose
-from tippingpoint.config.settings import Settings, SimulateSettings
+from tippingpoint.config.settings import Settings
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.strict import Component
 from tippingpoint.dashboard.job import scratch
@@ -22,6 +22,7 @@ from tippingpoint.experiment.candidate import answer
 from tippingpoint.experiment.collect import CUTS, gather_users
 from tippingpoint.experiment.explanation_figures import shap_summary
 from tippingpoint.experiment.revaluation import price
+from tippingpoint.experiment.settings import SimulateSettings
 from tippingpoint.experiment.simulation_result import Simulation
 from tippingpoint.experiment.thresholds import SimulationRequest
 from tippingpoint.explanation import Explanation

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tippingpoint.config.settings import SimulateSettings, Split
+from tippingpoint.config.settings import Split
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.core.overrides import override
 from tippingpoint.core.strict import Component, validate
@@ -20,6 +20,7 @@ from tippingpoint.experiment.collected_tables import break_even_responses, movem
 from tippingpoint.experiment.diagnostics import Chosen, Finding, Findings, data, evidence
 from tippingpoint.experiment.evidence import kind_of, rarely_taken
 from tippingpoint.experiment.score_effects import ranks_by
+from tippingpoint.experiment.settings import SimulateSettings
 from tippingpoint.experiment.valuation import BindingUsers
 from tippingpoint.models.learners.effects import output
 from tippingpoint.offpolicy.cells import gather, grid

@@ -8,7 +8,6 @@ import numpy as np
 import polars as pl
 from rich.console import RenderableType
 
-from tippingpoint.config.settings import TableSettings
 from tippingpoint.core.errors import InputError
 from tippingpoint.data import profile
 from tippingpoint.data.column_roles import Roles
@@ -21,6 +20,7 @@ from tippingpoint.data.users import Users
 from tippingpoint.data.validation import set_aside
 from tippingpoint.data.writing import replacing
 from tippingpoint.exploration import describe_report
+from tippingpoint.exploration.settings import TableSettings
 from tippingpoint.reports.progress import progress
 from tippingpoint.reports.result import Result
 

@@ -10,7 +10,6 @@ import numpy as np
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from tippingpoint.config.settings import TableSettings
 from tippingpoint.data.events.funnel import funnel
 from tippingpoint.data.events.source import EventSource
 from tippingpoint.data.generators.event_log import EventLog
@@ -21,6 +20,7 @@ from tippingpoint.data.writing import replacing
 from tippingpoint.evaluation.association import Association, associations, rate
 from tippingpoint.experiment.evidence import kinds_at_hand
 from tippingpoint.exploration.page import Exploration, page
+from tippingpoint.exploration.settings import TableSettings
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.reports.console import plain_table
 from tippingpoint.reports.progress import progress

@@ -8,13 +8,13 @@ import polars as pl
 from rich.console import RenderableType
 from rich.text import Text
 
-from tippingpoint.config.settings import FeatureSettings
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.overrides import override
 from tippingpoint.data.events.as_of import refuse_ahead
 from tippingpoint.data.events.source import EventSource
 from tippingpoint.data.source import Source
 from tippingpoint.data.writing import write_blocks
+from tippingpoint.exploration.settings import FeatureSettings
 from tippingpoint.reports.progress import progress
 from tippingpoint.reports.result import Result
 

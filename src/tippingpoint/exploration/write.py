@@ -8,7 +8,6 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from tippingpoint.config.settings import TableSettings
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.overrides import override
 from tippingpoint.data.events.exports import Properties
@@ -18,6 +17,7 @@ from tippingpoint.data.generators.event_log import VOCABULARY, EventLog
 from tippingpoint.data.generators.world import World
 from tippingpoint.data.source import Source
 from tippingpoint.data.writing import replacing, write_blocks
+from tippingpoint.exploration.settings import TableSettings
 from tippingpoint.reports.progress import progress
 from tippingpoint.reports.result import Result
 

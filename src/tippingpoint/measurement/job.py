@@ -15,7 +15,7 @@ import polars as pl
 import yaml
 from rich.console import RenderableType
 
-from tippingpoint.config.settings import VERSION, MeasureSettings
+from tippingpoint.config.settings import VERSION
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.core.overrides import override
 from tippingpoint.core.run_reference import RunReference
@@ -32,6 +32,7 @@ from tippingpoint.measurement.next_experiment import as_evidence, next_round
 from tippingpoint.measurement.of_events import outcomes_of_events
 from tippingpoint.measurement.outcomes import DecisionsWithOutcomes, NotKnownError, OutcomeRule, join
 from tippingpoint.measurement.result import Measured, measured
+from tippingpoint.measurement.settings import MeasureSettings
 from tippingpoint.measurement.tracked import FIRST_LOOK, note, noted
 from tippingpoint.reports.progress import progress
 from tippingpoint.reports.result import Result

@@ -2,12 +2,12 @@
 
 import polars as pl
 
-from tippingpoint.config.settings import MeasureSettings
 from tippingpoint.core.errors import InputError
 from tippingpoint.data.decisions import identified
 from tippingpoint.data.events.outcomes import CAME_AT, outcomes_after
 from tippingpoint.data.events.source import EventSource
 from tippingpoint.data.source import Source
+from tippingpoint.measurement.settings import MeasureSettings
 
 
 def outcomes_of_events(settings: MeasureSettings, decisions: pl.DataFrame) -> tuple[pl.DataFrame, MeasureSettings]:

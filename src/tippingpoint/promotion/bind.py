@@ -8,7 +8,6 @@ from typing import Any
 from rich.console import RenderableType
 
 from tippingpoint.config.compose import option, overlay
-from tippingpoint.config.settings import BindSettings
 from tippingpoint.core import stopping
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.strict import Component
@@ -22,6 +21,7 @@ from tippingpoint.promotion.contestants import Contestant, contestant, test_of
 from tippingpoint.promotion.policy_ground import FiledGround, PolicyValues, UsersGround, bound_on_scores
 from tippingpoint.promotion.policy_judge import ground, judge_policy
 from tippingpoint.promotion.registry_status import named
+from tippingpoint.promotion.settings import BindSettings
 from tippingpoint.reports.estimates import interval
 from tippingpoint.reports.progress import progress
 from tippingpoint.reports.result import Result

@@ -6,9 +6,9 @@ from typing import Any
 import pandas as pd
 from rich.console import RenderableType
 
-from tippingpoint.config.settings import HistorySettings
 from tippingpoint.promotion import report
 from tippingpoint.promotion.registry_status import named, table
+from tippingpoint.promotion.settings import HistorySettings
 from tippingpoint.reports.result import Result
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.champion import ChampionStatus, champion_status

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import RenderableType
 
-from tippingpoint.config.settings import VERSION, PromoteSettings
+from tippingpoint.config.settings import VERSION
 from tippingpoint.core.errors import InputError, RefusedError
 from tippingpoint.core.overrides import override
 from tippingpoint.experiment.diagnostics import Chosen
@@ -18,6 +18,7 @@ from tippingpoint.promotion.judge import judge
 from tippingpoint.promotion.policy_ground import FiledGround, UsersGround
 from tippingpoint.promotion.policy_judge import ground, judge_policy
 from tippingpoint.promotion.registry_status import carried_out, described, named
+from tippingpoint.promotion.settings import PromoteSettings
 from tippingpoint.promotion.verdict import Judgement
 from tippingpoint.reports.progress import progress
 from tippingpoint.reports.result import Result

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from rich.console import RenderableType
 
-from tippingpoint.config.settings import RollbackSettings
 from tippingpoint.core.errors import InputError, RefusedError
 from tippingpoint.promotion import report
 from tippingpoint.promotion.registry_status import carried_out, named
+from tippingpoint.promotion.settings import RollbackSettings
 from tippingpoint.reports.progress import progress
 from tippingpoint.reports.result import Result
 from tippingpoint.tracking import backend

@@ -5,9 +5,9 @@ from typing import Any
 
 from rich.console import RenderableType
 
-from tippingpoint.config.settings import StatusSettings
 from tippingpoint.promotion import report
 from tippingpoint.promotion.registry_status import described, named
+from tippingpoint.promotion.settings import StatusSettings
 from tippingpoint.reports.result import Result
 from tippingpoint.tracking import backend, grants
 from tippingpoint.tracking.champion import ChampionStatus, champion_status

@@ -12,7 +12,6 @@ from typing import Any
 
 from rich.console import RenderableType
 
-from tippingpoint.config.settings import ScoreSettings
 from tippingpoint.core.errors import InputError, OutsideError, RefusedError, nearest
 from tippingpoint.data import database
 from tippingpoint.data.csv_layout import Told
@@ -35,6 +34,7 @@ from tippingpoint.scoring.holdout import holdout_tells
 from tippingpoint.scoring.parts import ASIDE, Parts
 from tippingpoint.scoring.readers import Input, OfEvents, as_input, open_input
 from tippingpoint.scoring.report import found_in, score_summary
+from tippingpoint.scoring.settings import ScoreSettings
 from tippingpoint.scoring.stream import Stream
 from tippingpoint.scoring.tables import upsert
 from tippingpoint.scoring.tracked import destination, record

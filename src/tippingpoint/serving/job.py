@@ -7,10 +7,10 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
-from tippingpoint.config.settings import ServeSettings
 from tippingpoint.core.errors import InputError
 from tippingpoint.reports.result import Result
 from tippingpoint.reports.web_server import by_others
+from tippingpoint.serving.settings import ServeSettings
 
 KEY = "TIPPINGPOINT_API_KEY"
 

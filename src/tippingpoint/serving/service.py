@@ -4,7 +4,7 @@ import os
 import threading
 from dataclasses import dataclass
 
-from tippingpoint.config.settings import VERSION, ServeSettings
+from tippingpoint.config.settings import VERSION
 from tippingpoint.core import stopping
 from tippingpoint.core.errors import InputError
 from tippingpoint.data.days import start
@@ -17,6 +17,7 @@ from tippingpoint.serving.decision_log import DecisionLog, Shadow, as_table, key
 from tippingpoint.serving.log import say
 from tippingpoint.serving.metrics import Metrics
 from tippingpoint.serving.server import listen, server
+from tippingpoint.serving.settings import ServeSettings
 from tippingpoint.serving.split import Split, refuse_other_columns, refuse_shares
 from tippingpoint.serving.version import Limits, Served, serve_version
 from tippingpoint.tracking import backend

@@ -8,11 +8,11 @@ from typing import Any
 
 import yaml
 
-from tippingpoint.config.settings import SimulateSettings
 from tippingpoint.core.run_reference import RunReference
 from tippingpoint.experiment.by_share import CLICKS, by_share
 from tippingpoint.experiment.diagnostics import tags as found_tags
 from tippingpoint.experiment.revaluation import outcome_line, priced_line, usable
+from tippingpoint.experiment.settings import SimulateSettings
 from tippingpoint.experiment.simulation_result import Simulation
 from tippingpoint.experiment.thresholds import CutOffs, SimulationRequest
 from tippingpoint.experiment.treated_figure import picture

@@ -10,7 +10,6 @@ import pandas as pd
 from rich.console import RenderableType
 
 from tippingpoint.config.compose import option, overlay
-from tippingpoint.config.settings import BudgetLimit, SimulateSettings
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.overrides import override
 from tippingpoint.core.run_reference import RunReference
@@ -21,6 +20,7 @@ from tippingpoint.experiment.assumption import assumption
 from tippingpoint.experiment.collect import check_prices, gather_users
 from tippingpoint.experiment.diagnostics import Chosen, Finding
 from tippingpoint.experiment.revaluation import price
+from tippingpoint.experiment.settings import BudgetLimit, SimulateSettings
 from tippingpoint.experiment.simulation_result import Simulation
 from tippingpoint.experiment.thresholds import Limit, SimulationRequest
 from tippingpoint.offpolicy.statistics import LEAST_CHANGED

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tippingpoint.config.settings import PolicySettings
 from tippingpoint.data.source import Source
 from tippingpoint.data.splits import Parts, split
 from tippingpoint.data.users import Users
@@ -12,6 +11,7 @@ from tippingpoint.economics import Economics
 from tippingpoint.experiment.collect import score_users, score_validation
 from tippingpoint.experiment.valuation import BindingUsers
 from tippingpoint.policies.policy import Policy
+from tippingpoint.simulation.settings import PolicySettings
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.models import find, load
 

@@ -10,7 +10,6 @@ import pandas as pd
 from rich.console import RenderableType
 
 from tippingpoint.config.compose import option
-from tippingpoint.config.settings import DiffSettings, LintSettings
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.strict import Component
 from tippingpoint.policies.clusters import Clusters, cluster
@@ -21,6 +20,7 @@ from tippingpoint.reports import figures
 from tippingpoint.reports.result import Result
 from tippingpoint.simulation import policy_report
 from tippingpoint.simulation.policy_data import policy_data
+from tippingpoint.simulation.settings import DiffSettings, LintSettings
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.models import fetch_version
 

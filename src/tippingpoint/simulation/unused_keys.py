@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from tippingpoint.config.settings import SimulateSettings
 from tippingpoint.core.errors import InputError
+from tippingpoint.experiment.settings import SimulateSettings
 from tippingpoint.offpolicy.sufficient_statistics import SufficientStatistics
 from tippingpoint.policies.bands import Bands
 from tippingpoint.policies.policy import Policy

@@ -14,7 +14,6 @@ from typing import Any
 import pandas as pd
 from rich.console import RenderableType
 
-from tippingpoint.config.settings import TuneSettings
 from tippingpoint.core import stopping
 from tippingpoint.core.errors import InputError, OutsideError
 from tippingpoint.core.run_reference import RunReference
@@ -39,6 +38,7 @@ from tippingpoint.tuning.objectives import DIRECTIONS
 from tippingpoint.tuning.result import Tuned
 from tippingpoint.tuning.search import Crew, Search, crew, digest, get_ready
 from tippingpoint.tuning.search_lock import SearchLock
+from tippingpoint.tuning.settings import TuneSettings
 from tippingpoint.tuning.storages import storage_errors
 
 POLL_SECONDS, FILE_SECONDS, CLEAR_SECONDS = 0.25, 2.0, 5.0

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from tippingpoint.config.settings import Tune, TuneSettings
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.redaction import masked
 from tippingpoint.data.users import Users
@@ -23,6 +22,7 @@ from tippingpoint.tuning.effects import LearntEffects
 from tippingpoint.tuning.folds import Priced, cut, prepare
 from tippingpoint.tuning.objectives import MONEY, cross_validate
 from tippingpoint.tuning.search import digest, threads_each
+from tippingpoint.tuning.settings import Tune, TuneSettings
 from tippingpoint.tuning.storages import STUDIES, study_names
 from tippingpoint.tuning.worker import SearchTask, Silent
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import norm
 
-from tippingpoint.config.settings import RESPONSE, TuneSettings
+from tippingpoint.config.settings import RESPONSE
 from tippingpoint.core.run_reference import RunReference
 from tippingpoint.data.users import Users
 from tippingpoint.evaluation import CONTRIBUTIONS
@@ -34,6 +34,7 @@ from tippingpoint.tuning.objectives import DIRECTIONS
 from tippingpoint.tuning.result import Tried, Tuned
 from tippingpoint.tuning.search import Search
 from tippingpoint.tuning.search_lock import CLOSED, SearchLock
+from tippingpoint.tuning.settings import TuneSettings
 
 REPORT = "search.html"
 JUDGED = ("value", *CONTRIBUTIONS)

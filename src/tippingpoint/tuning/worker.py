@@ -18,7 +18,6 @@ from optuna.pruners import NopPruner
 from optuna.storages import BaseStorage
 from optuna.trial import Trial, TrialState
 
-from tippingpoint.config.settings import Tune
 from tippingpoint.core import leases
 from tippingpoint.core.foreign import as_theirs
 from tippingpoint.core.redaction import masked
@@ -29,6 +28,7 @@ from tippingpoint.tuning.folds import Folds, Priced
 from tippingpoint.tuning.grids import Grid, grid, within_reach
 from tippingpoint.tuning.objectives import DIRECTIONS, Found, Stopped, cross_validate
 from tippingpoint.tuning.pruners import WorstShare
+from tippingpoint.tuning.settings import Tune
 
 ROUNDS_A_REPORT = 50
 BY_SCORE = ("roc_auc", "pr_auc", "log_loss", "brier")
