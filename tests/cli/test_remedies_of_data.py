@@ -154,7 +154,7 @@ NOT_TYPED = {
     "config/settings.py MeasureSettings._knows_what_came": "of raw events: tests/measurement",
     "config/settings.py Split._leaves_a_test": "of a split by time: tests/data",
     "config/settings.py _day": "of a split by time: tests/data",
-    "data/column_roles.py in_all": "chances that do not sum to 1: tests/measurement/test_measure_arms.py",
+    "data/logged_action.py in_all": "chances that do not sum to 1: tests/measurement/test_measure_arms.py",
     "data/csv_layout.py layout": "names a file to type, which is the reader's own: tests/data/test_files.py",
     "data/events/as_of.py _refuse_lacking": "of mapped logs: tests/data/events/test_mapping.py",
     "data/events/mapping.py Columns._is_known": "of mapped logs: tests/data/events/test_mapping.py",

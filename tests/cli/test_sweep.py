@@ -20,8 +20,8 @@ from tippingpoint.config.compose import compose
 from tippingpoint.config.settings import Settings
 from tippingpoint.core.run_reference import RunReference
 from tippingpoint.experiment.resume import config_digest
-from tippingpoint.tracking.models import find
 from tippingpoint.tracking.provenance import code_version
+from tippingpoint.tracking.stored import find
 
 SMALL = ("model=logistic", "data.users=2000", "explain_rows=5", "report=none", "output=json")
 JOB, PARENT = "tippingpoint.job", "mlflow.parentRunId"

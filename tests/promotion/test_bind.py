@@ -22,9 +22,9 @@ from tippingpoint.scoring.job import score
 from tippingpoint.scoring.settings import ScoreSettings
 from tippingpoint.tracking.deciders import load_decider
 from tippingpoint.tracking.journal import CHAMPION, read
-from tippingpoint.tracking.models import fetch
 from tippingpoint.tracking.promotion import aliases
 from tippingpoint.tracking.registry import CHALLENGER as ALIAS
+from tippingpoint.tracking.stored import fetch
 
 CUTS = ("policy.cuts=[0.2,0.5]", "policy.version=2")
 

@@ -19,7 +19,7 @@ from tippingpoint.core.errors import InputError, OutsideError
 from tippingpoint.serving.alias_watcher import Follower
 from tippingpoint.serving.metrics import Metrics
 from tippingpoint.tracking import backend
-from tippingpoint.tracking.models import find
+from tippingpoint.tracking.stored import find
 
 pytestmark = pytest.mark.programs
 

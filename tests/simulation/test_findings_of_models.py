@@ -9,7 +9,8 @@ from tests.simulation.simulations import ask, drawn
 from tippingpoint.experiment.collect import _kept
 from tippingpoint.experiment.diagnostics import Finding
 from tippingpoint.tracking import backend
-from tippingpoint.tracking.models import FINDINGS, fetch
+from tippingpoint.tracking.models import FINDINGS
+from tippingpoint.tracking.stored import fetch
 
 pytestmark = pytest.mark.usefixtures("simulated")
 

@@ -17,7 +17,7 @@ from tippingpoint.core.errors import InputError
 from tippingpoint.offpolicy.sufficient_statistics import PAIR
 from tippingpoint.simulation.job import SimulateResult
 from tippingpoint.tracking import backend
-from tippingpoint.tracking.models import find
+from tippingpoint.tracking.stored import find
 
 ROOT = Path(__file__).parents[2]
 

@@ -20,8 +20,9 @@ from tippingpoint.core.errors import InputError
 from tippingpoint.policies.best_action import BestAction
 from tippingpoint.tracking import backend, deciders
 from tippingpoint.tracking.deciders import load_decider
-from tippingpoint.tracking.models import check_files, find, find_version
+from tippingpoint.tracking.models import check_files
 from tippingpoint.tracking.registry import DEPLOYMENT
+from tippingpoint.tracking.stored import find, find_version
 
 REFERENCE = "models:/conversion@challenger"
 

@@ -7,7 +7,8 @@ import pytest
 
 from tippingpoint.core.errors import InputError
 from tippingpoint.tracking.backend import connect
-from tippingpoint.tracking.models import find, load
+from tippingpoint.tracking.models import load
+from tippingpoint.tracking.stored import find
 
 
 def test_a_run_of_someone_else_is_refused(stored: Path) -> None:

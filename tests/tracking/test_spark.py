@@ -19,8 +19,9 @@ from tippingpoint.policies.policy import Policy
 from tippingpoint.policies.rules import Rules
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.deciders import load_decider
-from tippingpoint.tracking.models import find, load
+from tippingpoint.tracking.models import load
 from tippingpoint.tracking.spark import decide
+from tippingpoint.tracking.stored import find
 
 pytest.importorskip("pyspark", reason="pyspark is not installed (extra: spark)")
 

@@ -53,9 +53,9 @@ from tippingpoint.reports.palette import colour
 from tippingpoint.reports.progress import progress
 from tippingpoint.reports.result import Result
 from tippingpoint.tracking import backend, views
-from tippingpoint.tracking.models import models_of
 from tippingpoint.tracking.runs import COLOUR, Run
 from tippingpoint.tracking.runs import run as tracked
+from tippingpoint.tracking.stored import models_of
 
 REPORT = "report.html"
 MIN_PER_OUTCOME = 50

@@ -29,9 +29,9 @@ from tippingpoint.reports.palette import colour
 from tippingpoint.reports.progress import progress
 from tippingpoint.reports.result import Result
 from tippingpoint.tracking import backend, views
-from tippingpoint.tracking.models import models_of
 from tippingpoint.tracking.runs import COLOUR
 from tippingpoint.tracking.runs import run as tracked
+from tippingpoint.tracking.stored import models_of
 
 
 @dataclass(frozen=True, repr=False)

@@ -12,9 +12,9 @@ import numpy as np
 
 from tippingpoint.experiment.fitting import Decided
 from tippingpoint.tracking import backend
-from tippingpoint.tracking.models import fetch
 from tippingpoint.tracking.registry import Client
 from tippingpoint.tracking.runs import Run
+from tippingpoint.tracking.stored import fetch
 
 FOLDER = "refits"
 

@@ -34,9 +34,10 @@ from tippingpoint.policies.policy import Policy
 from tippingpoint.reports.progress import progress
 from tippingpoint.reports.result import Result
 from tippingpoint.tracking import backend
-from tippingpoint.tracking.models import LoadedModel, fetch, find, load
+from tippingpoint.tracking.models import LoadedModel, load
 from tippingpoint.tracking.registry import Client
 from tippingpoint.tracking.runs import StoredRun
+from tippingpoint.tracking.stored import fetch, find
 
 CUTS = 80
 """Cut-offs of the grid that uplift curves are read off."""

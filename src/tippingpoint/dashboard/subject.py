@@ -34,9 +34,10 @@ from tippingpoint.simulation.job import SENSITIVITY
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.deciders import load_decider
 from tippingpoint.tracking.journal import CHAMPION
-from tippingpoint.tracking.models import STATISTICS, LoadedModel, fetch, find_version, with_findings
+from tippingpoint.tracking.models import LoadedModel, with_findings
 from tippingpoint.tracking.promotion import aliases, questions
 from tippingpoint.tracking.registry import Client
+from tippingpoint.tracking.stored import STATISTICS, fetch, find_version
 from tippingpoint.tracking.tags import DATA, JOB
 
 DEMOS: dict[str, tuple[str, ...]] = {

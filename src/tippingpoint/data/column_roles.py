@@ -1,6 +1,5 @@
 """Users from a table: its columns' roles as the config says, else inferred, and open to correction."""
 
-import contextlib
 import re
 from abc import abstractmethod
 from datetime import datetime
@@ -14,27 +13,20 @@ from pydantic import BeforeValidator, model_validator
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.core.overrides import override
 from tippingpoint.core.signs import Decimal, Sign
-from tippingpoint.data.column_rules import MISSING, stand_ins
-from tippingpoint.data.contract import TableSchema
+from tippingpoint.data.column_rules import MISSING
 from tippingpoint.data.days import Days, day, days_of, times_of
 from tippingpoint.data.inference import ALMOST, features, id_column, odd_words, remarks
+from tippingpoint.data.logged_action import arms, in_all, stated
 from tippingpoint.data.number_format import OTHER, Marks, recognised
 from tippingpoint.data.outcome import Positive, ones, told, words, yes_as_one
 from tippingpoint.data.shared_values import assigned_together
 from tippingpoint.data.source import Source
+from tippingpoint.data.unused_rows import BLANK, TOTAL_ROW, is_blank, is_total, outcome_missing
 from tippingpoint.data.users import Column, FeatureSchema, Users, unseen
 from tippingpoint.data.validation import as_ids, as_text, parse
 
 LEAVING = re.compile(r"(?i)churn|cancel|unsubscri|attrit|lapse|(^|[^a-z])(left|leaves?|leaving|exited|quit)([^a-z]|$)")
 """Names of outcomes that are seldom wanted."""
-IDLE = re.compile(r"(?i)(^|[^a-z])(no|none|nothing|control|hold-?out)([^a-z]|$)")
-"""Words for an action that is none."""
-BLANK = "every cell is missing, or is its column's name"
-TOTAL_ROW = "is a total of the others"
-TOTAL = (
-    r"(?i)^((grand |sub)?totals?|total g[eé]n[eé]ral|sums?|summe|gesamt(summe|ergebnis)?|insgesamt|somme|suma)\s*:?$"
-)
-"""What stands in the first column of a table's last row where that is no user."""
 
 
 def _typed(value: Any) -> Any:
@@ -226,8 +218,8 @@ class Roles(Source):
 
     def unused(self, table: pl.DataFrame) -> dict[str, np.ndarray]:
         """(n,) rows that say nothing of a user, or not what came of one, by the reason they are quarantined for."""
-        blank = _blank(table)
-        found = {BLANK: blank, TOTAL_ROW: _total(table, blank)}
+        blank = is_blank(table)
+        found = {BLANK: blank, TOTAL_ROW: is_total(table, blank)}
         if self.outcome:
             found[f"{self.outcome} is missing"] = self._without_outcome(table[self.outcome])
         taken = np.zeros(len(table), dtype=bool)
@@ -242,7 +234,7 @@ class Roles(Source):
 
     def _without_outcome(self, outcome: pl.Series) -> np.ndarray:
         """(n,) whether an outcome is missing; none is where `positive` names the only value: the others are 0."""
-        missing = _missing(outcome, self.terms)
+        missing = outcome_missing(outcome, self.terms)
         values = as_text(outcome).str.strip_chars().filter(~missing).unique().to_list()
         return missing if values != [self.positive] else np.zeros(len(outcome), dtype=bool)
 
@@ -382,11 +374,10 @@ class Roles(Source):
             raise InputError("data.action", f"{self.logged!r} is missing in some rows of {self.origin}")
         taken = as_text(table[self.logged]).str.strip_chars()
         values = taken.unique().sort().to_list()
-        order = self.arms(values)
-        codes = {value: k for k, value in enumerate(order)}
-        action = taken.replace_strict(codes, return_dtype=pl.Int64).to_numpy()
+        order = arms(values, self.control, self.logged)
+        action = taken.replace_strict({value: k for k, value in enumerate(order)}, return_dtype=pl.Int64).to_numpy()
         actions = ("none", *order[1:])
-        if (chances := self.stated(values)) is None:
+        if (chances := stated(values, self.logging_probability)) is None:
             return actions, action, None
         chance = np.empty((len(table), len(order)))
         for k, value in enumerate(order):
@@ -394,43 +385,6 @@ class Roles(Source):
             self.require_column(table, "data.logging_probability", given if isinstance(given, str) else None)
             chance[:, k] = table[given].cast(pl.Float64, strict=False).to_numpy() if isinstance(given, str) else given
         return actions, action, in_all(chance, values)
-
-    def arms(self, values: list[str]) -> list[str]:
-        """The action's values, the one that means nothing was done first.
-
-        Raises
-        ------
-        InputError
-            When that is not among them.
-        """
-        control = self.control if self.control is not None else "none"
-        if control not in values:
-            listed = nearest(control, values, "data.control")
-            idle = next((value for value in values if IDLE.search(value)), values[0])
-            remedy = f"{listed} Name the one that means nothing was done: {override('data.control', idle)}."
-            raise InputError("data.control", f"{self.logged!r} is never {control!r}", remedy)
-        return [control, *(v for v in values if v != control)]
-
-    def stated(self, values: list[str]) -> dict[str, float | str] | None:
-        """For each of the action's values its chance, or the column that holds it; None where none is stated.
-
-        Raises
-        ------
-        InputError
-            When that of a value is not.
-        """
-        chances: Any = self.logging_probability
-        if chances is None:
-            return None
-        if chances == "uniform":
-            chances = dict.fromkeys(values, 1 / len(values))
-        if not isinstance(chances, dict) or set(chances) != set(values):
-            raise InputError(
-                "data.logging_probability",
-                f"needs the chance of each of {', '.join(map(repr, values))}",
-                type_chances(values),
-            )
-        return chances
 
     def _numbers(
         self, table: pl.DataFrame, columns: list[str], key: Literal["measures", "costs"]
@@ -453,67 +407,6 @@ def at_least_two(table: pl.DataFrame, where: str) -> pl.DataFrame:
     if len(table) < 2:
         raise InputError(where, f"has {'one row' if len(table) else 'no row'}", "At least two users are needed.")
     return table
-
-
-def _blank(table: pl.DataFrame) -> np.ndarray:
-    """(n,) whether each cell of a row is missing, or repeats its column's name."""
-    blank = np.ones(len(table), dtype=bool)
-    for values in table:
-        rows = np.flatnonzero(blank)  # of the next column only rows that are blank so far are looked at
-        if not len(rows):
-            break
-        some = values.gather(rows)
-        nothing = some.is_null()
-        if some.dtype == pl.String:
-            text = some.str.strip_chars()
-            nothing |= ((text == "") | (text == values.name)).fill_null(False)
-        elif some.dtype.is_float():
-            nothing |= some.is_nan().fill_null(False)
-        blank[rows] = nothing.to_numpy()
-    return blank
-
-
-def _total(table: pl.DataFrame, blank: np.ndarray) -> np.ndarray:
-    """(n,) whether a row is the last one and says that it sums up the others."""
-    total, last = np.zeros(len(table), dtype=bool), np.flatnonzero(~blank)[-1:]
-    if len(last) and table.to_series(0).dtype == pl.String:
-        total[last] = bool(table.to_series(0)[last].str.strip_chars().str.contains(TOTAL).fill_null(False).item())
-    return total
-
-
-def _missing(outcome: pl.Series, contract: TableSchema | None) -> np.ndarray:
-    """(n,) whether an outcome is missing; a word for that is a value where else there were not two: `None`, `gold`."""
-    text = as_text(outcome).str.strip_chars()
-    spec = contract.columns.get(outcome.name) if contract else None
-    stands_in = text.is_in(stand_ins(spec.values if spec else None))
-    if text.filter(~stands_in).n_unique() < 2:
-        stands_in = text == ""
-    return (text.is_null() | stands_in.fill_null(False)).to_numpy()
-
-
-def in_all(chance: np.ndarray, values: list[str]) -> np.ndarray:
-    """Return (n, K) chances that sum to 1 to the last digit.
-
-    Raises
-    ------
-    InputError
-        When a user's lie outside (0, 1], or sum to something else.
-    """
-    total = chance.sum(axis=1, keepdims=True)
-    if (wrong := ~(np.all(chance > 0, axis=1) & (np.abs(total[:, 0] - 1) < 0.01))).any():
-        row = np.flatnonzero(wrong)[0]
-        said = f"must lie in (0, 1] and sum to 1 over the actions, for each user; {chance[row].tolist()}"
-        what = f"{said} sum to {total[row, 0]:.4g}"
-        raise InputError("data.logging_probability", what, type_chances(values))
-    return np.asarray(chance / total)
-
-
-def type_chances(values: list[str]) -> str:
-    """What to type for the chances of actions."""
-    remedy = "Type data.logging_probability=uniform, or name the columns that hold them"
-    with contextlib.suppress(ValueError):  # some names can stand in a file only
-        remedy += f", or {override('data.logging_probability', dict.fromkeys(values, round(1 / len(values), 4)))}"
-    return f"{remedy}."
 
 
 def _newest(table: pl.DataFrame) -> dict[str, datetime]:

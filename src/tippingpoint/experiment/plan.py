@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from tippingpoint.core.errors import InputError
-from tippingpoint.tracking.models import fetch, stored_run
 from tippingpoint.tracking.registry import Client
+from tippingpoint.tracking.stored import fetch, stored_run
 from tippingpoint.tracking.tags import JOB
 
 FILE = "plan.json"

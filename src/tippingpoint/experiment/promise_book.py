@@ -11,9 +11,9 @@ from tippingpoint.core.errors import InputError
 from tippingpoint.experiment.promise import promised
 from tippingpoint.offpolicy.statistics import Estimate, normal, pointwise
 from tippingpoint.tracking.journal import EVERY, read
-from tippingpoint.tracking.models import stored_run
 from tippingpoint.tracking.promotion import version_of
 from tippingpoint.tracking.registry import Client
+from tippingpoint.tracking.stored import stored_run
 
 MEASURED = "measured_uplift_per_1000"
 """Tags of a version that `measure` leaves: the uplift in outcomes per 1,000 users, with the ends of its interval."""

@@ -28,12 +28,12 @@ from tippingpoint.offpolicy.arms import ArmFigures, Figure, arm_figures
 from tippingpoint.reports.progress import progress
 from tippingpoint.reports.result import Result
 from tippingpoint.tracking import backend
-from tippingpoint.tracking.models import stored_run
 from tippingpoint.tracking.provenance import provenance
 from tippingpoint.tracking.registry import Client
 from tippingpoint.tracking.rights import check_experiment
 from tippingpoint.tracking.runs import in_pages, reap
 from tippingpoint.tracking.runs import run as tracked
+from tippingpoint.tracking.stored import stored_run
 from tippingpoint.tracking.tags import JOB
 
 PLAN = "plan"

@@ -10,11 +10,14 @@ import polars as pl
 
 from tippingpoint.core.errors import InputError
 from tippingpoint.core.overrides import override
-from tippingpoint.data.column_roles import Roles, in_all, type_chances
+from tippingpoint.data.column_roles import Roles
 from tippingpoint.data.decisions import some
 from tippingpoint.data.frame import Frame
 from tippingpoint.data.identity import names_id
 from tippingpoint.data.inference import ALMOST
+from tippingpoint.data.logged_action import arms as arms_of
+from tippingpoint.data.logged_action import in_all, type_chances
+from tippingpoint.data.logged_action import stated as stated_chances
 from tippingpoint.data.source import Source
 from tippingpoint.data.users import Intake
 from tippingpoint.data.validation import as_text
@@ -229,7 +232,7 @@ def _arms(
         what = f"{logged!r} is missing in {lacking:,} rows of {roles.origin}"
         raise InputError("data.action", what, "Find out what was done to these users, or leave the rows out.")
     names = as_text(found[ARM]).str.strip_chars()
-    arms = roles.arms(sorted(names.unique().to_list()))
+    arms = arms_of(sorted(names.unique().to_list()), roles.control, roles.logged)
     counts, missing = np.zeros((2, len(arms)), dtype=np.int64)
     for row, name in enumerate(names):
         counts[arms.index(name)] += found["n"][row]
@@ -293,7 +296,7 @@ def _ids(columns: Columns) -> list[str]:
 def _chances(columns: Columns, arms: list[str]) -> tuple[np.ndarray | None, tuple[pl.Expr, ...], pl.Expr]:
     """The chance of each arm where all users share it, that of each user, and what a user counts."""
     roles = columns.source
-    stated = roles.stated(arms)
+    stated = stated_chances(arms, roles.logging_probability)
     if stated is None:
         what = "not given: only where the chance of each arm is known do their users compare"
         raise InputError("data.logging_probability", what, type_chances(arms))

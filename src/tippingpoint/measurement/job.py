@@ -37,12 +37,12 @@ from tippingpoint.measurement.tracked import FIRST_LOOK, note, noted
 from tippingpoint.reports.progress import progress
 from tippingpoint.reports.result import Result
 from tippingpoint.tracking import backend
-from tippingpoint.tracking.models import config_of, find
 from tippingpoint.tracking.provenance import provenance
 from tippingpoint.tracking.registry import Client
 from tippingpoint.tracking.rights import check_experiment, check_model
 from tippingpoint.tracking.runs import StoredRun, reap
 from tippingpoint.tracking.runs import run as tracked
+from tippingpoint.tracking.stored import config_of, find
 from tippingpoint.tracking.tags import JOB
 
 

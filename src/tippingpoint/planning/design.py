@@ -12,9 +12,9 @@ from tippingpoint.economics import Economics
 from tippingpoint.offpolicy.power import Design, Stratum, arms_design, held_out, priced
 from tippingpoint.offpolicy.sufficient_statistics import PAIR, SufficientStatistics
 from tippingpoint.planning.settings import PlanSettings
-from tippingpoint.tracking.models import STATISTICS, fetch, fetch_version, find, stored_run
 from tippingpoint.tracking.registry import Client
 from tippingpoint.tracking.runs import StoredRun
+from tippingpoint.tracking.stored import STATISTICS, fetch, fetch_version, find, stored_run
 from tippingpoint.tracking.tags import JOB
 
 

@@ -31,7 +31,6 @@ from tippingpoint.tracking.champion import ChampionStatus, identity, settled_sta
 from tippingpoint.tracking.deciders import check_policy_fits
 from tippingpoint.tracking.entries import append, judged, try_rights
 from tippingpoint.tracking.journal import Entry, Kind, moves
-from tippingpoint.tracking.models import find_version
 from tippingpoint.tracking.promotion import version_of, versions
 from tippingpoint.tracking.provenance import provenance
 from tippingpoint.tracking.registry import (
@@ -45,6 +44,7 @@ from tippingpoint.tracking.registry import (
 )
 from tippingpoint.tracking.rights import check_experiment
 from tippingpoint.tracking.runs import Run, reap
+from tippingpoint.tracking.stored import find_version
 from tippingpoint.tracking.tags import DATA
 
 

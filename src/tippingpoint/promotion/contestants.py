@@ -16,9 +16,10 @@ from tippingpoint.data.users import Users
 from tippingpoint.decisions import Decider
 from tippingpoint.experiment.collect import check_columns, score_users
 from tippingpoint.tracking.deciders import held
-from tippingpoint.tracking.models import LoadedModel, find, load
+from tippingpoint.tracking.models import LoadedModel, load
 from tippingpoint.tracking.promotion import version_of
 from tippingpoint.tracking.registry import Client
+from tippingpoint.tracking.stored import find
 from tippingpoint.tracking.tags import BOUND_FROM, FITTED_IN
 
 

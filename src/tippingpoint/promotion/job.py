@@ -27,10 +27,10 @@ from tippingpoint.tracking.actor import Actor
 from tippingpoint.tracking.champion import ChampionStatus, champion_status, identity, settled_status
 from tippingpoint.tracking.entries import append, judged, try_rights
 from tippingpoint.tracking.journal import CHAMPION, NEWEST, Entry, Kind, moves, read
-from tippingpoint.tracking.models import find
 from tippingpoint.tracking.promotion import aliases, copied, describe_again, make_environment, version_of, versions
 from tippingpoint.tracking.provenance import provenance
 from tippingpoint.tracking.registry import CHALLENGER, Client
+from tippingpoint.tracking.stored import find
 from tippingpoint.tracking.tags import DATA
 
 

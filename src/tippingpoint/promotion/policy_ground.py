@@ -22,9 +22,9 @@ from tippingpoint.policies.lint import Lint, lint, lint_of_counts
 from tippingpoint.policies.policy import FitContext, Policy
 from tippingpoint.promotion.contestants import Contestant, JudgedUsers, champion_scores
 from tippingpoint.promotion.valuing import NotValued, against_no_model, of_policy, valued_users
-from tippingpoint.tracking.models import STATISTICS, fetch
 from tippingpoint.tracking.registry import Client
 from tippingpoint.tracking.runs import in_pages
+from tippingpoint.tracking.stored import STATISTICS, fetch
 from tippingpoint.tracking.tags import DATA, JOB, PARENT
 
 MOST_BETWEEN = 0.02

@@ -41,9 +41,9 @@ from tippingpoint.scoring.tracked import destination, record
 from tippingpoint.scoring.writers import File, Quarantine, Writing, alone, refuse_other
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.deciders import Loaded, load_decider, reference_of
-from tippingpoint.tracking.models import stored_run
 from tippingpoint.tracking.registry import Client
 from tippingpoint.tracking.runs import reap
+from tippingpoint.tracking.stored import stored_run
 
 PREDICTIONS = "predictions"
 """The table of a database whose URL names none."""

@@ -22,8 +22,8 @@ from tippingpoint.serving.split import Split, refuse_other_columns, refuse_share
 from tippingpoint.serving.version import Limits, Served, serve_version
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.deciders import load_decider, reference_of
-from tippingpoint.tracking.models import find_version
 from tippingpoint.tracking.registry import Client
+from tippingpoint.tracking.stored import find_version
 
 ENDS = 2.0
 """Seconds that the alias watcher has to end in."""

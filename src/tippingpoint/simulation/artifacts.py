@@ -26,11 +26,11 @@ from tippingpoint.simulation.page import page
 from tippingpoint.simulation.report import simulation_card
 from tippingpoint.simulation.treated import treated
 from tippingpoint.tracking import backend, views
-from tippingpoint.tracking.models import STATISTICS
 from tippingpoint.tracking.provenance import provenance
 from tippingpoint.tracking.registry import Client
 from tippingpoint.tracking.runs import COLOUR, Run
 from tippingpoint.tracking.runs import run as tracked
+from tippingpoint.tracking.stored import STATISTICS
 from tippingpoint.tracking.tags import JOB
 
 REPORT = "simulation.html"

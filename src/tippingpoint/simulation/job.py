@@ -35,10 +35,11 @@ from tippingpoint.simulation.decision import of_simulation
 from tippingpoint.simulation.plots import SimulationPlots
 from tippingpoint.simulation.unused_keys import refuse_idle_budget, unused
 from tippingpoint.tracking import backend
-from tippingpoint.tracking.models import STATISTICS, LoadedModel, config_of, fetch, find, load, with_findings
+from tippingpoint.tracking.models import LoadedModel, load, with_findings
 from tippingpoint.tracking.registry import Client
 from tippingpoint.tracking.rights import check_experiment
 from tippingpoint.tracking.runs import StoredRun, reap
+from tippingpoint.tracking.stored import STATISTICS, config_of, fetch, find
 from tippingpoint.tracking.tags import JOB, PARENT
 
 SENSITIVITY = 0.2

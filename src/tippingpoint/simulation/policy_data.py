@@ -13,7 +13,8 @@ from tippingpoint.experiment.valuation import BindingUsers
 from tippingpoint.policies.policy import Policy
 from tippingpoint.simulation.settings import PolicySettings
 from tippingpoint.tracking import backend
-from tippingpoint.tracking.models import find, load
+from tippingpoint.tracking.models import load
+from tippingpoint.tracking.stored import find
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from tippingpoint.simulation import policy_report
 from tippingpoint.simulation.policy_data import policy_data
 from tippingpoint.simulation.settings import DiffSettings, LintSettings
 from tippingpoint.tracking import backend
-from tippingpoint.tracking.models import fetch_version
+from tippingpoint.tracking.stored import fetch_version
 
 
 @dataclass(frozen=True, repr=False)

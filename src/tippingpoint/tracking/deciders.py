@@ -20,9 +20,10 @@ from tippingpoint.models.calibration import pipeline_of
 from tippingpoint.policies.policy import Policy
 from tippingpoint.tracking.champion import champion_status
 from tippingpoint.tracking.journal import CHAMPION
-from tippingpoint.tracking.models import LoadedModel, fetch_version, find, find_version, load
+from tippingpoint.tracking.models import LoadedModel, load
 from tippingpoint.tracking.promotion import DELETED, aliases, origin, registered
 from tippingpoint.tracking.registry import CHALLENGER, DEPLOYMENT, digest_of
+from tippingpoint.tracking.stored import fetch_version, find, find_version
 
 DTYPES = {"number": "float64", "category": "str"}
 
