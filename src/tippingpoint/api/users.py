@@ -72,5 +72,5 @@ def generate(name: str = "case_study", **settings: object) -> Source:
     """
     node = option_of("data", name) | settings
     if "???" in node.values():
-        raise InputError("data", f"{name} reads users, it generates none", "Use tp.read_users(…).")
+        raise InputError("data", f"{name} reads users and does not generate them", "Use tp.read_users(…).")
     return Component.of(node, "data").build(Source, "data")

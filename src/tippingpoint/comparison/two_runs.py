@@ -68,7 +68,7 @@ def compare_runs(settings: CompareRunsSettings) -> TwoRunsResult:
         step("loading models")
         runs = [find(client, name, where="runs")[0] for name in settings.runs]
         if runs[0].info.run_id == runs[1].info.run_id:
-            raise InputError("runs", "both are the same run", "Name two.")
+            raise InputError("runs", "both are the same run", "Name two different runs.")
         models = {run.info.run_id: load(client, run) for run in runs}
         step("reading users")
         _, users, parts = users_of(SimulateSettings(data=settings.data), models, None)
@@ -99,7 +99,7 @@ def _compared(
     given = {action for policy in policies for action in policy.actions.values()}
     actions = users.actions if kind != "assumed" else ("none", *sorted(economics.priced - {"none"}))
     if unknown := given - {*actions}:
-        raise InputError("runs", f"nothing is known of {', '.join(sorted(unknown))} here", "Name others.")
+        raise InputError("runs", f"nothing is known of {', '.join(sorted(unknown))} here", "Name other runs.")
     valued = ValuedUsers.of(
         kind, parts.train, parts.test, actions, economics, seed, log, assigned.vetoed, tuple(chosen.accept)
     )

@@ -287,6 +287,6 @@ def _not_made_out(key: str, sign: str, value: str) -> InputError:
         return InputError("command line", what, "Words are KEY=VALUE; --cfg job shows every key.")
     if value.startswith(("[", "{")):
         lists = f"Type {key}='[a,b]' for a list, {key}='{{a: 1}}' for keys with values, "
-        return InputError(key, f"cannot make out {value!r}", f"{lists}{override(key, value)} for one text.")
+        return InputError(key, f"cannot read {value!r}", f"{lists}{override(key, value)} for one text.")
     remedy = f"For a text with spaces, = or commas, quote it twice: {override(key, value)}"
-    return InputError(key, f"cannot make out {value!r}", remedy)
+    return InputError(key, f"cannot read {value!r}", remedy)

@@ -22,7 +22,7 @@ def as_theirs(error: BaseException) -> InputError | None:
             whose, at = found
             said = " ".join(str(cause).split())
             what = f"raised {type(cause).__name__}{f': {said}' if said else ''} ({at})"
-            theirs = InputError(whose, what, "It is not of tippingpoint. Type debug=true for the traceback.")
+            theirs = InputError(whose, what, "The error is not from tippingpoint. Type debug=true for the traceback.")
             theirs.__cause__ = error
             return theirs
         cause = cause.__cause__  # MLflow wraps what it meets

@@ -127,7 +127,7 @@ def came(
         key = of.user_id if of.user_id in log.columns else id_column(log)
         moment = next((c for c in log.columns if c != key and _kind(log[c]) == "a time"), None)
         if moment is None:
-            raise InputError("logins", "no column of times", f"Columns: {', '.join(log.columns[:12])}.")
+            raise InputError("logins", "no column holds times", f"Columns: {', '.join(log.columns[:12])}.")
         rule = OutcomeRule(within=DAYS, until=until or last(of.table["scored_at"], times(log[moment], "logins")))
         told = happened(of.table.drop("day"), of.user_id, log, key, moment, LOGINS, rule, now)
         found.append((LOGINS, told, True))

@@ -212,7 +212,7 @@ def as_they_are(source: Input, subject: Subject, progress: Callable[[int], None]
     user_id = "user_id"  # no header of an upload's own becomes one of a file
     table, broken, tally = _complete(source, key, progress)
     if not len(table):
-        raise InputError("input", f"in {source.origin} no decision is whole: {broken['reason'][0]}", "Mend the table.")
+        raise InputError("input", f"in {source.origin} no decision is whole: {broken['reason'][0]}", "Fix the table.")
     if other := sorted(set(table["segment"].cast(pl.String).unique().drop_nulls()) - set(segments)):
         what = f"{source.origin} has the segment {other[0]!r}, which {subject.policy.name} has not"
         raise InputError("segment", what, "Open the pages on the version that decided: model=models:/…")
@@ -260,7 +260,9 @@ def _complete(source: Input, key: str, progress: Callable[[int], None]) -> tuple
         )
         progress(done := done + len(chunk))
     if not done:
-        raise InputError("input", f"{source.origin} has no rows", "Bring decisions.")
+        raise InputError(
+            "input", f"{source.origin} has no rows", "The table is empty; give one with at least one decision."
+        )
     broken = pl.concat(aside)
     return gathered.table(), broken, Tally(rows=done, quarantined=len(broken), reasons=dict(reasons))
 

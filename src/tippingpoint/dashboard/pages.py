@@ -62,8 +62,8 @@ def _about() -> None:
     about = subject()
     if about.reference.startswith(DEMO):
         st.warning(
-            "A demonstration: generated users, a small model fitted on them just now. There is no champion in this"
-            " store yet; promote one and it opens here.",
+            "This is a demonstration: the users are generated, and a small model was fitted on them just now. There is"
+            " no champion in this store yet; once you promote one, it opens here.",
             icon=":material/science:",
         )
     else:

@@ -182,7 +182,9 @@ def users() -> Listed:
     """
     found = listed()
     if not len(found.table):
-        raise InputError(found.origin, "every row is set aside, so nobody is decided", "The page Users says why.")
+        raise InputError(
+            found.origin, "every row is quarantined, so no user gets a decision", "The page Users says why."
+        )
     return found
 
 

@@ -96,7 +96,9 @@ def look_at_table(url: str) -> Upload:
         raise InputError("table", what, "Type duckdb:///app.duckdb?table=users, or postgresql://…?table=users.")
     preview = next(source.chunks(source.columns(), {}, PREVIEW), None)
     if preview is None:
-        raise InputError("table", f"{source.origin} has no rows", "Bring users.")
+        raise InputError(
+            "table", f"{source.origin} has no rows", "The table is empty; upload one with at least one row."
+        )
     return Upload(source.origin, source, tuple(preview.columns), preview.head(PREVIEW), None)
 
 

@@ -61,8 +61,8 @@ def checked(table: pl.DataFrame, user_id: str | None = None) -> tuple[pl.DataFra
     if not chances or "policy_action" not in columns:
         raise InputError(
             where,
-            f"hold no random share: the columns policy_action and {CHANCE}… are missing, and without them nothing tells"
-            " what the policy did from what would have come anyway",
+            f"hold no random share: the columns policy_action and {CHANCE}… are missing, and without them the effect of"
+            " the policy cannot be told from what would have happened anyway",
             "Type tippingpoint score … holdout=0.05, and measure what comes of those decisions.",
         )
     table, key = identified(table, user_id, NEEDED)

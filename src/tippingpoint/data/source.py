@@ -143,7 +143,7 @@ class Source(StrictModel, ABC):
                 f"{broken / len(whole.table):.1%} of {self.origin} breaks {'it' if self.contract else 'its contract'},"
                 f" {allowed if too_many else 'and fewer than two rows are left'}."
                 f" {intake}",
-                "Mend the table or the contract, or raise data.quarantine_share.",
+                "Fix the table or the contract, or raise data.quarantine_share.",
             )
         return checked.table, rows, intake
 

@@ -191,7 +191,7 @@ def _of_campaign(decisions: pl.DataFrame, campaign: str | None) -> pl.DataFrame:
     """
     if CAMPAIGN not in decisions.columns:
         if campaign:
-            raise InputError("campaign", "is given, and the decisions tell none apart", "Leave it out.")
+            raise InputError("campaign", "is given, but the decisions have no column campaign", "Leave it out.")
         return decisions
     there = decisions[CAMPAIGN].fill_null("").unique(maintain_order=True).to_list()
     if campaign is None and len(there) > 1:

@@ -107,7 +107,7 @@ def refuse_future(came: pl.DataFrame, now: datetime | None, where: str) -> None:
     if now is not None and len(ahead := came.filter(pl.col(AT) > now + timedelta(days=1))):
         example = f"{ahead['__id'][0]!r} is dated {ahead[AT][0]}"
         what = f"{len(ahead):,} outcomes have not come yet: {example}, now is {now:%Y-%m-%d %H:%M}"
-        raise InputError(where, what, "Mend or leave out these rows; times without a zone are UTC.")
+        raise InputError(where, what, "Fix these rows or leave them out; times without a zone are UTC.")
 
 
 def last(*moments: pl.Series) -> Any:

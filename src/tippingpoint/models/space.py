@@ -65,7 +65,7 @@ class Dimension(StrictModel, allow_inf_nan=False):
         elif self.log and self.low <= 0:
             raise ValueError(f"a log range starts above 0, not at {self.low}. Raise low, or drop log.")
         elif self.step is not None and self.step <= 0:
-            raise ValueError(f"step {self.step} leads nowhere. Give one above 0, or drop it.")
+            raise ValueError(f"step {self.step} is not above 0. Give one above 0, or drop it.")
         elif self.log and self.step:
             raise ValueError("a log range has no step. Drop one.")
         elif self.step and self.step > self.high - self.low:

@@ -78,7 +78,9 @@ class PlanSettings(Terminal):
     def _is_of_one_thing(self) -> Self:
         given = [self.rate is not None or self.deviation is not None, self.model is not None, self.run is not None]
         if sum(given) != 1:
-            raise ValueError("rate, model or run: one says what is planned. Type rate=0.04, or model=models:/NAME/1.")
+            raise ValueError(
+                "give one of rate, model and run: it says what is planned. Type rate=0.04, or model=models:/NAME/1."
+            )
         if self.rate is not None and self.deviation is not None:
             raise ValueError("rate is of a yes or no, deviation of a number. Drop one.")
         if self.between is not None and self.run is None:
@@ -88,5 +90,5 @@ class PlanSettings(Terminal):
         if self.economics is not None and not (given[0] and self.rate is not None):
             raise ValueError("economics is not used: a version has its own, and a number none. Type ~economics.")
         if self.lock and not self.hypothesis:
-            raise ValueError("lock files what is expected. Type hypothesis='…' too.")
+            raise ValueError("lock files a hypothesis, and none is given. Type hypothesis='…' too.")
         return self

@@ -65,7 +65,7 @@ def cluster(
     values = features[list(columns)].to_numpy(np.float64)
     known = np.isfinite(values).all(axis=1)
     if known.sum() < 10 * max(SIZES):
-        raise InputError("clusters", f"{int(known.sum())} users are too few", "Bring more.")
+        raise InputError("clusters", f"{int(known.sum())} users are too few", "Use a table with more users.")
     x = StandardScaler().fit_transform(np.arcsinh(values[known]))
     sample = np.random.default_rng(seed).permutation(len(x))[:SAMPLE]
     fitted = {k: KMeans(k, n_init=5, random_state=seed).fit(x) for k in SIZES}

@@ -56,7 +56,7 @@ class MoneyBudget(BestAction):
         predicted = context.predicted
         assert predicted is not None
         if predicted.spends is None:
-            raise InputError("policy", f"{self.name} needs prices that all users share", "Type policy=best_action.")
+            raise InputError("policy", f"{self.name} needs one price list for all users", "Type policy=best_action.")
         intercept, slope = predicted.spends(names)
         none = names.index("none")
         own: dict[str, object] = {"effects": effects, "spend_intercept": tuple((intercept - intercept[none]).tolist())}

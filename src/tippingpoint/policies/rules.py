@@ -121,7 +121,7 @@ class Rules(Policy):
             raise InputError("policy.rules", f"cannot be used on these users ({str(error).splitlines()[0]})") from error
         for rule, kind in zip(self.rules, held.dtypes, strict=True):
             if kind != pl.Boolean:
-                raise InputError("policy.rules", f"{rule.when!r} is no condition but a {kind}", "Compare it.")
+                raise InputError("policy.rules", f"{rule.when!r} is a {kind}, not a condition", "Compare it.")
         if held.height != len(score):  # a rule of constants alone
             held = table.select(pl.lit(True).alias("_"), *(c.alias(str(k)) for k, c in enumerate(self.conditions)))[
                 :, 1:

@@ -79,7 +79,7 @@ class Ranked(Policy):
 
     def bind(self, context: FitContext) -> Self:
         if not len(context.score):
-            raise InputError("policy", f"{self.name} needs scores to fix its cut-off on", "Bring users of validation.")
+            raise InputError("policy", f"{self.name} needs scores to fix its cut-off on", "Add users to validation.")
         effects, ranked = None, context.score
         if self.by == "effect" or (self.by == "own" and context.predicted is not None):
             named = self.actions["rest"], self.actions["top"]

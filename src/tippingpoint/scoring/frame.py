@@ -66,7 +66,7 @@ def score_frame(
     if not done.tally.decided:
         worst = ", ".join(list(done.tally.worst())[:3]) or "there are no rows"
         raise InputError(
-            "users", f"no row of the frame can be decided ({worst})", "See what the model's contract asks."
+            "users", f"no row of the frame can be decided ({worst})", "Compare the frame with the model's contract."
         )
     decisions = best_first([done.table], batch.user_id, batch.decider.deployment) if batch.only else done.table
     scored = batch.result(

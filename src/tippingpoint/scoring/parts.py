@@ -44,7 +44,9 @@ class Parts:
             self.tally, self.scored_at = Tally.from_dict(there["tally"]), str(there["scored_at"])
             before = there["made_of"]
         except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"to={folder}", f"its {MANIFEST} is none of ours", "Name another folder.") from error
+            raise InputError(
+                f"to={folder}", f"its {MANIFEST} was not written by tippingpoint", "Name another folder."
+            ) from error
         if differing := [key for key in made_of if before.get(key) != made_of[key]]:
             said = ", ".join(f"{key} {before.get(key)} and not {made_of[key]}" for key in differing)
             raise InputError(

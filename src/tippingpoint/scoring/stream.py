@@ -50,7 +50,9 @@ class Stream:
             done += rows
             self.progress(done)
         if not done and not isinstance(self.source, OfEvents):  # that nobody came on a day is for the job to say
-            raise InputError("input", f"{self.source.origin} has no rows", "Bring users.")
+            raise InputError(
+                "input", f"{self.source.origin} has no rows", "The input is empty; give a table with at least one row."
+            )
 
     def _chunks(self, columns: list[str]) -> Iterator[tuple[ValidatedChunk | None, int]]:
         """Each chunk validated, None for those that are decided already; and its rows."""

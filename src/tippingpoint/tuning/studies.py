@@ -205,7 +205,7 @@ def check_failures(studies: Mapping[str, optuna.Study], since: Mapping[str, Prog
         raise InputError(
             f"model.{name}",
             f"{failed} of {failed + ended} trials failed, {times} of them with: {reason}",
-            f"Narrow model.{name}.search, or mend the cause and type the same line: the study keeps what it has.",
+            f"Narrow model.{name}.search, or fix the cause and type the same line: the study keeps its trials.",
         )
 
 

@@ -44,7 +44,9 @@ def check(settings: TuneSettings, question: ExperimentSpec) -> None:
         )
     for name, family in question.families.items():
         if not family.search:
-            raise InputError(f"model.{name}.search", "is empty: there is nothing to try", "Give it ranges or choices.")
+            raise InputError(
+                f"model.{name}.search", "is empty: there are no parameters to search", "Give it ranges or choices."
+            )
     if question.learners and set(asked.objectives) - set(MONEY):
         what = f"{' and '.join(asked.objectives)} would not tell how good an effect is"
         raise InputError("tune.objectives", what, "Type tune.objectives='[value]', what the policy brings.")

@@ -274,7 +274,7 @@ def _without() -> None:
     """Why there is nothing to move."""
     about = subject()
     if about.simulation is None:
-        st.info(plain(f"Nothing is known of what this policy brings: {about.why_not}"))
+        st.info(plain(f"The value of this policy is not known: {about.why_not}"))
         return
     st.info(f"{plain(about.policy.name)} has no cut-offs to move: its segments are rules, not bands of the score.")
     rules = getattr(about.policy, "rules", ())

@@ -96,12 +96,12 @@ def _brought(told: Told, came: days.Came) -> None:
     st.subheader("What the actions brought")
     if not brought.random_share(told.history):
         st.info(
-            "It cannot be told: every user got what the policy gives, so that those who got an action differ from"
-            " those who did not. Leave a random share alone: `tippingpoint score … holdout=0.1`"
+            "The effect cannot be told: every user got what the policy gives, so users with an action differ from"
+            " users without one. Leave a random share alone: `tippingpoint score … holdout=0.1`"
         )
         return
     if told.outcomes is None or not came.shares:
-        st.info("It is told by an outcome of yes or no, one row a user: `tippingpoint dashboard … outcomes=…`")
+        st.info("This comparison needs a yes/no outcome, one row a user: `tippingpoint dashboard … outcomes=…`")
         return
     names = [name for name in came.shares if name in told.outcomes.columns]
     if not names:

@@ -24,7 +24,7 @@ def page() -> None:
     st.title("Registry")
     if about.demo:
         st.info(
-            "Nothing is champion in this store. Whoever fits the models types `tippingpoint compare`, then"
+            "There is no champion in this store. The person who fits the models types `tippingpoint compare`, then"
             " `tippingpoint promote`; what the gate lets through opens here."
         )
         return
@@ -87,7 +87,7 @@ def _gate(entry: Entry) -> None:
     rows = [{"check": check["name"], "word": check["word"], "why": check["said"]} for check in said["checks"]]
     frame(pd.DataFrame(rows), hide_index=True)
     if out := left_out(said["checks"]):
-        st.warning(f"Left out when it was promoted: {', '.join(out)}. Nobody knows what these would have said.")
+        st.warning(f"Left out when it was promoted: {', '.join(out)}. These checks were not made.")
 
 
 def left_out(checks: list[dict[str, Any]]) -> list[str]:

@@ -29,7 +29,7 @@ def page() -> None:
     """Upload, preview, match, and show what was decided."""
     mine = session()
     st.title("Users")
-    st.markdown("Bring a table of users, one row each; or look at those the model was fitted and judged on.")
+    st.markdown("Upload a table of users, one row each; or look at those the model was fitted and judged on.")
     _take()
     if mine.wrong:
         st.error(plain(mine.wrong), icon=":material/error:")

@@ -152,8 +152,8 @@ def _all() -> None:
     st.subheader("What drives all scores")
     if about.shap is None:
         st.info(
-            "Its run filed no picture of what drives scores (SHAP values). Whoever fits the models leaves out"
-            " `report=none` next time."
+            "Its run filed no figure of what drives scores (SHAP values). To have one, fit the models without"
+            " `report=none`."
         )
         return
     st.image(about.shap, width=SUMMARY)

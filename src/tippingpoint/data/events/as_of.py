@@ -124,4 +124,6 @@ def _refuse_gap(logs: list[_Log], definition: Definition, moment: Moment) -> Non
     empty = [day for day in counted if not days[day]]
     if empty and days.total() / len(days) >= BUSY:
         what = f"the log holds no event from {told(empty[0] * DAY)} to {told((empty[-1] + 1) * DAY)}"
-        raise InputError("data", what, "Bring the export of these days: features would count nobody's events in them.")
+        raise InputError(
+            "data", what, "Add the export of these days: without it, features would count no events in them."
+        )

@@ -176,7 +176,11 @@ class Chosen:
         for code in settings.silence:
             if entries[code].level == "veto":
                 typed = override("diagnostics.accept", {code: "why"})
-                raise InputError("diagnostics.silence", f"{code} is a veto", f"Type {typed} if you know better.")
+                raise InputError(
+                    "diagnostics.silence",
+                    f"{code} is a veto",
+                    f"Type {typed} if you know that the finding does not apply; the reason is filed.",
+                )
         for code in settings.accept:
             if entries[code].level == "warning":
                 typed = override("diagnostics.silence", [*settings.silence, code])

@@ -53,7 +53,7 @@ class Nuisances:
             raise InputError(
                 "learner",
                 "no action was logged for these users, so no effect can be learnt",
-                "Type learner=response, with a policy of the score; or name the column of what was done: data.action=…",
+                "Type learner=response, with a policy of the score; or name the column of the action: data.action=…",
             )
         for k, action in enumerate(users.actions):
             of = np.bincount(users.outcome[users.action == k], minlength=2)
