@@ -11,7 +11,7 @@ import pytest
 
 from tests.refusals import Refusal
 from tippingpoint.cli.completion import SHELLS, completion
-from tippingpoint.cli.help import ABOUT, about, screen
+from tippingpoint.cli.help import ABOUT, PAGES, about, screen
 
 ROOT = Path(__file__).parents[2]
 SHOWN = re.sub(r"\s+", " ", " ".join(path.read_text() for path in (ROOT / "docs/tutorials").glob("*.md")))
@@ -36,6 +36,19 @@ def test_the_result_of_an_example_is_what_a_tutorial_shows(verb: str) -> None:
 def test_alone_it_shows_the_way() -> None:
     way = screen().split("The way\n")[1].split("\n\n")[0]
     assert [line.split()[0] for line in way.splitlines()] == ["compare", "simulate", "promote", "score", "measure"]
+
+
+@pytest.mark.parametrize("words", [("compare", "policy=none_such"), ("compare", "data=csv", "data.path=none.csv")])
+def test_a_refusal_names_the_page_of_its_key_to_a_person_alone(
+    words: tuple[str, ...], call: Callable[..., int], capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert all((ROOT / "docs" / page).is_file() for page in PAGES.values())
+    assert call(*words) == 2
+    assert "docs/" not in capsys.readouterr().err
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    assert call(*words) == 2
+    key = words[-1].partition("=")[0].partition(".")[0]
+    assert f"See docs/{PAGES[key]}" in capsys.readouterr().err.splitlines()
 
 
 def bash(*lines: str) -> list[list[str]]:

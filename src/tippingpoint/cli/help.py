@@ -3,10 +3,12 @@
 Nothing is imported but what texts need: help must not wait for libraries.
 """
 
+import sys
 from textwrap import fill
 from typing import NamedTuple
 
 from tippingpoint.config.compose import config_folder
+from tippingpoint.core.errors import InputError, TippingpointError
 
 
 class Help(NamedTuple):
@@ -312,6 +314,28 @@ ABOUT = {
 WORDS = {"policy": ("lint", "diff", "bind"), "data": ("describe", "explore", "write")}
 """The second words of verbs that have some."""
 
+PAGES = {
+    "data": "how_to/read_tables.md",
+    "data.action": "explanation/evidence.md",
+    "data.logging_probability": "explanation/evidence.md",
+    "data.group": "explanation/few_outcomes.md",
+    "data.good": "how_to/question.md",
+    "data.snapshots": "how_to/databases_and_events.md",
+    "input": "how_to/score.md",
+    "policy": "how_to/thresholds.md",
+    "policies": "how_to/thresholds.md",
+    "economics": "explanation/money.md",
+    "learner": "how_to/effects.md",
+    "model": "how_to/own_parts.md",
+    "gate": "explanation/gate.md",
+    "diagnostics": "explanation/trust.md",
+    "split": "explanation/folds.md",
+    "evaluate": "how_to/folds.md",
+    "holdout": "how_to/score.md",
+    "tracking": "how_to/reports.md",
+}
+"""Where keys are explained, below `docs/`; those of no group here, where their verb is."""
+
 
 def screen() -> str:
     """Return what `tippingpoint` alone says, with the options that the shipped folders hold."""
@@ -328,3 +352,16 @@ def about(verb: str) -> str:
     keys = [f"  {typed:48} {does}".rstrip() for typed, does in of.keys]
     example = ["", "Example", f"  {of.example}", f"    {of.answers}"]
     return "\n".join([of.what, "", *keys, *example, "", f"More: docs/{of.page}. Every key: --cfg job.", ""])
+
+
+def page_of(key: str, verb: str) -> str | None:
+    """Return the page that a refusal of a verb's key names: that of the key, else of its group, else of the verb."""
+    group = key.partition(".")[0]
+    said = ABOUT.get(verb) or ABOUT.get(verb.partition("_")[0])
+    return PAGES.get(key) or PAGES.get(group) or (said.page if said else None)
+
+
+def name_page(error: TippingpointError, verb: str) -> None:
+    """Say to a person, not to a script, where the key that was refused is explained."""
+    if sys.stderr.isatty() and isinstance(error, InputError) and (page := page_of(error.where, verb)):
+        print(f"See docs/{page}", file=sys.stderr, flush=True)

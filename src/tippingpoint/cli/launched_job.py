@@ -20,6 +20,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
+from tippingpoint.cli.help import name_page
 from tippingpoint.core import stopping
 from tippingpoint.core.errors import InputError, RefusedError, TippingpointError, UnexpectedError
 from tippingpoint.core.foreign import as_theirs
@@ -131,6 +132,8 @@ class LaunchedJob:
                     raise error from error.__cause__
                 traceback.print_exception(error)
             print(error, file=sys.stderr, flush=True)
+            if not self.in_sweep:
+                name_page(error, self.verb)
             return Outcome(error.exit_code, job=" ".join(words))
         refused = getattr(result, "refused", False)  # a check that said no has shown why
         return Outcome(RefusedError.exit_code if refused else 0, shown.getvalue(), isinstance(result, _finished()))

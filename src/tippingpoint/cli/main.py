@@ -4,7 +4,7 @@ import os
 import re
 import sys
 
-from tippingpoint.cli.help import ABOUT, WORDS, about, screen
+from tippingpoint.cli.help import ABOUT, WORDS, about, name_page, screen
 from tippingpoint.core.errors import InputError, TippingpointError, UnexpectedError, nearest
 from tippingpoint.core.overrides import WORD, quoted
 from tippingpoint.core.threads import spare_cores
@@ -64,6 +64,7 @@ def main() -> None:
             raise
         told = error if isinstance(error, TippingpointError) else UnexpectedError.of(error)
         print(told, file=sys.stderr)
+        name_page(told, verb)
         _drop_unwritten()
         sys.exit(told.exit_code)
     except KeyboardInterrupt:
