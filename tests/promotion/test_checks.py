@@ -1,8 +1,10 @@
 """Each check passes, fails or is inconclusive, by what it is given alone."""
 
 import json
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -16,6 +18,7 @@ from tippingpoint.experiment.diagnostics import Finding
 from tippingpoint.promotion import quality_checks, soundness_checks
 from tippingpoint.promotion.alpha_spending import critical, level, power
 from tippingpoint.promotion.judge import age
+from tippingpoint.promotion.speed import milliseconds
 from tippingpoint.promotion.verdict import Check, Judgement
 
 LEVEL = 0.025
@@ -192,9 +195,44 @@ def test_no_column_moves_the_scores_alone_and_no_suspect_comes_first() -> None:
     assert soundness_checks.explained({"plays": 3.0}, {}, 0.95, 0.8).verdict == "inconclusive"
 
 
-def test_what_is_too_slow_too_old_or_worn_out_fails() -> None:
-    assert soundness_checks.light(5, 1, 10, 10).verdict == "passes"
-    assert soundness_checks.light(50, 1, 10, 10).verdict == "fails"
+@pytest.mark.parametrize(
+    ("rounds", "megabytes", "verdict"),
+    [([5, 7], 1, "passes"), ([12, 50], 1, "fails"), ([9, 11], 1, "inconclusive"), ([9, 11], 11, "fails")],
+)
+def test_speed_is_inconclusive_where_rounds_lie_on_both_sides_of_the_limit(
+    rounds: list[float], megabytes: float, verdict: str
+) -> None:
+    found = soundness_checks.light(rounds, megabytes, 10, 10)
+    assert found.verdict == verdict
+    assert ("the same pair is the same look" in found.said) == (verdict == "inconclusive")
+
+
+class Sleeper:
+    """A classifier that waits, or calculates, before it answers."""
+
+    def __init__(self, waits: float = 0.0, calculates: float = 0.0) -> None:
+        self.waits, self.calculates = waits, calculates
+
+    def predict_proba(self, features: pd.DataFrame) -> np.ndarray:
+        time.sleep(self.waits)
+        end = time.process_time() + self.calculates
+        while time.process_time() < end:
+            pass
+        return np.full((len(features), 2), 0.5)
+
+
+def test_speed_counts_what_a_model_calculates_and_not_how_long_it_waits() -> None:
+    users = SimpleNamespace(features=pd.DataFrame({"plays": np.arange(9.0)}))
+
+    def taken(classifier: Sleeper) -> float:
+        return float(
+            np.median(milliseconds(SimpleNamespace(columns={"plays": "number"}, classifier=classifier), users))
+        )
+
+    assert taken(Sleeper(waits=0.02)) < 3 < 10 < taken(Sleeper(calculates=0.03))
+
+
+def test_what_is_too_old_or_worn_out_fails() -> None:
     assert soundness_checks.fresh(100, 90).verdict == "fails"
     assert soundness_checks.fresh(10, 90).verdict == "passes"
     assert "how old they were then is not known" in soundness_checks.fresh(10, 90).said

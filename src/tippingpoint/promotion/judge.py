@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -14,26 +13,21 @@ from tippingpoint.core.errors import InputError
 from tippingpoint.data.column_rules import CLOCKS
 from tippingpoint.data.model_output import probability
 from tippingpoint.data.profile import LEAK
-from tippingpoint.data.users import Users
 from tippingpoint.evaluation.baselines import best_column
 from tippingpoint.experiment.collect import score_users
 from tippingpoint.experiment.diagnostics import Chosen, Finding, operation
 from tippingpoint.explanation import background_of, explain
 from tippingpoint.models.calibration import Model, pipeline_of
-from tippingpoint.models.learners.effects import output
 from tippingpoint.offpolicy.contest import Contrast
 from tippingpoint.promotion import quality_checks, soundness_checks
 from tippingpoint.promotion.alpha_spending import level
 from tippingpoint.promotion.contestants import Contestant, JudgedUsers, Scores, champion_scores
+from tippingpoint.promotion.speed import milliseconds
 from tippingpoint.promotion.valuing import NotValued, Valued, against_no_model, of_policy, value_check, valued_users
 from tippingpoint.promotion.verdict import Check, Judgement
 from tippingpoint.tracking.models import LoadedModel
 from tippingpoint.tracking.registry import Client
 from tippingpoint.tracking.reload import clean_scores, files
-
-TIMED = 30
-"""Rows that are scored one by one for the latency, whose median counts."""
-
 
 Asked = tuple[GateCheck, Check]
 """What the gate asks, and what was found."""
@@ -199,7 +193,7 @@ def _of_model(
                 found = soundness_checks.reloads(score[: again.rows], there, why)
             yield again, found
         if speed := gate.speed:
-            taken = _milliseconds(model, test)
+            taken = milliseconds(model, test)
             yield speed, soundness_checks.light(taken, of.megabytes, speed.milliseconds, speed.megabytes)
     if share := gate.explanation:
         yield share, _explained(model, users, share.rows, share.share)
@@ -229,15 +223,3 @@ def _opened(model: LoadedModel) -> Model:
         return Model(family, classifier, classifier, "none")
     inner = classifier.calibrated_classifiers_[0].estimator
     return Model(family, classifier, getattr(inner, "estimator", inner), "sigmoid")
-
-
-def _milliseconds(model: LoadedModel, users: Users) -> float:
-    """Median time of one row's score."""
-    features = users.features[list(model.columns)]
-    seconds = []
-    for row in range(min(TIMED, len(features))):
-        one = features.iloc[[row]]
-        start = time.perf_counter()
-        output(model.classifier, one)
-        seconds.append(time.perf_counter() - start)
-    return float(np.median(seconds) * 1000)
