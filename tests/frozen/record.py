@@ -7,15 +7,10 @@ import json
 import os
 import shlex
 import shutil
-import signal
 import sys
 import tempfile
-import threading
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,12 +20,11 @@ from mlflow import MlflowClient
 
 from tests.frozen import refusals
 from tests.frozen.command import REAL, ROOT, Answer, call, working_in
-from tests.frozen.comparing import normalised, rounded, written
+from tests.frozen.comparing import normalised, written
+from tests.frozen.service import served
+from tests.frozen.what_is_there import held, names, outline
 
 ANSWERS = Path(__file__).parent / "answers.json"
-UNCOMMITTED = "uncommitted.diff"
-"""The artifact that is there only where the checkout holds changes."""
-PARENT, JOB = "mlflow.parentRunId", "tippingpoint.job"
 BOOSTED = ("model=[logistic,boosting]", "model.boosting.n_estimators=40", "explain_rows=10")
 FOREST = ("model=[logistic,random_forest]", "model.random_forest.n_estimators=10", "explain_rows=10")
 FITTED = ("explain_rows=10", "report=none")
@@ -38,7 +32,6 @@ QUICK = ("gate.reload=null", "gate.explanation.rows=20", "gate.speed.millisecond
 LENIENT = tuple(f"gate.{check}.cannot_tell=passes" for check in ("quality", "better", "value"))
 FORCED = (*LENIENT, "gate.better.margin=0.5", "gate.value.margin=100", "gate.slices=null", "gate.calibration=null")
 LONG_AGO = "2024-05-01T06:00:00"
-SECONDS = 60
 
 
 class Recorder:
@@ -239,196 +232,6 @@ def outcomes(decisions: Path, users: Path, to: Path) -> None:
     at = pl.datetime(2024, 5, 2) + pl.duration(days=pl.col("k") % 20)
     known = known.join(pl.read_parquet(decisions).select("user_id"), on="user_id")
     known.select("user_id", "converted", at=at.dt.strftime("%Y-%m-%dT%H:%M:%S")).sort("user_id").write_csv(to)
-
-
-def held(path: Path) -> dict[str, Any]:
-    """Return what a table holds: rows, and of each column its type and sum, or how many different values."""
-    if path.is_dir():
-        table = pl.concat([pl.read_parquet(part) for part in sorted(path.rglob("*.parquet"))])
-    elif path.suffix == ".parquet":
-        table = pl.read_parquet(path)
-    else:
-        table = pl.read_csv(path, infer_schema_length=None)
-    columns = {}
-    for column in table:
-        node: dict[str, Any] = {"type": str(column.dtype), "missing": column.null_count()}
-        if column.dtype.is_numeric() or column.dtype == pl.Boolean:
-            node["sum"] = rounded(float(column.cast(pl.Float64).sum()))
-        elif column.n_unique() <= 6:
-            node["values"] = {str(k): n for k, n in sorted(column.drop_nulls().value_counts().iter_rows())}
-        else:
-            node |= {"distinct": column.n_unique(), "first": str(column[0]), "last": str(column[-1])}
-        columns[column.name] = node
-    return {"rows": len(table), "columns": columns}
-
-
-def names(client: MlflowClient) -> dict[str, Any]:
-    """Return names of params, metrics, tags and artifacts by kind of run, and what is registered."""
-    experiments = client.search_experiments()
-    kinds: dict[str, dict[str, Any]] = {}
-    for experiment in experiments:
-        for run in client.search_runs([experiment.experiment_id], max_results=1000):
-            job, model = run.data.tags.get(JOB, "?"), run.data.params.get("model", "")
-            kind = f"{job}, child {model}".strip() if PARENT in run.data.tags else job
-            node = kinds.setdefault(f"{experiment.name}: {kind}", {})
-            node["runs"] = node.get("runs", 0) + 1
-            found = {
-                "params": run.data.params,
-                "metrics": run.data.metrics,
-                "tags": run.data.tags,
-                "artifacts": _artifacts(lambda path, id_=run.info.run_id: client.list_artifacts(id_, path)),
-                "inputs": [inputs.dataset.name for inputs in run.inputs.dataset_inputs],
-                "statuses": [run.info.status],
-            }
-            for logged in run.outputs.model_outputs:
-                listed = _artifacts(lambda path, id_=logged.model_id: client.list_logged_model_artifacts(id_, path))
-                found["model"] = listed
-            found["metrics"] = estimates(found["metrics"])
-            for key, values in found.items():
-                node[key] = sorted({*node.get(key, []), *values} - {UNCOMMITTED})
-    return {
-        "experiments": {e.name: sorted(e.tags) for e in sorted(experiments, key=lambda e: e.name)},
-        "runs": factored(kinds),
-        "registered": {
-            model.name: {
-                "aliases": {alias: int(number) for alias, number in sorted(model.aliases.items())},
-                "tags": sorted(model.tags),
-                "described": bool(model.description),
-                "versions": {
-                    version.version: {
-                        "tags": sorted(version.tags),
-                        "described": bool(version.description),
-                        "aliases": sorted(version.aliases),
-                    }
-                    for version in sorted(
-                        client.search_model_versions(f"name = '{model.name}'"), key=lambda v: int(v.version)
-                    )
-                },
-            }
-            for model in client.search_registered_models()
-        },
-    }
-
-
-def factored(kinds: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Return names by kind of run; those that children of all families share stand once."""
-    found: dict[str, Any] = {}
-    for kind, node in sorted(kinds.items()):
-        job, child, _ = kind.partition(", child")
-        alike = [other for name, other in kinds.items() if child and name.startswith(f"{job}{child}")]
-        if len(alike) < 2:
-            found[kind] = node
-            continue
-        shared = {
-            key: [name for name in node[key] if all(name in other[key] for other in alike)]
-            for key in node
-            if isinstance(node[key], list)
-        }
-        found[f"{job}, children"] = shared
-        own = {key: [name for name in names if name not in shared[key]] for key, names in node.items() if key in shared}
-        found[kind] = {"runs": node["runs"], **{key: names for key, names in own.items() if names}}
-    return found
-
-
-def estimates(metrics: Iterable[str]) -> list[str]:
-    """Return names of metrics; one with the ends of its interval is one name."""
-    there = set(metrics)
-    whole = {name for name in there if {f"{name}_low", f"{name}_high"} <= there}
-    ends = {f"{name}_{end}" for name in whole for end in ("low", "high")}
-    return sorted(f"{name} [low, high]" if name in whole else name for name in there - ends)
-
-
-def outline(node: dict[str, Any]) -> dict[str, Any]:
-    """Return a document's own values, and of what is below the keys or the length."""
-    return {
-        key: sorted(value) if isinstance(value, dict) else len(value) if isinstance(value, list) else value
-        for key, value in node.items()
-    }
-
-
-def _artifacts(listed: Callable[[str | None], list[Any]]) -> list[str]:
-    """Return the paths of all files below."""
-    found: list[str] = []
-    below: list[str | None] = [None]
-    while below:
-        for file in listed(below.pop()) or []:
-            if file.is_dir:
-                below.append(file.path)
-            else:
-                found.append(file.path)
-    return found
-
-
-def served(folder: Path, *words: str, users: list[dict[str, Any]] | None = None) -> dict[str, Any]:
-    """Return what the service answers, started in this thread and asked from another."""
-    found: dict[str, Any] = {}
-    with _asked(folder, found, users):
-        answer = call("serve", "port=0", "poll_seconds=1", "output=json", *words)
-    assert "error" not in found, found["error"]
-    found["stopped"] = {"exit_code": answer.exit_code, "answer": json.loads(answer.out)}
-    return found
-
-
-@contextmanager
-def _asked(folder: Path, found: dict[str, Any], users: list[dict[str, Any]] | None) -> Iterator[None]:
-    """Ask the service that the main thread is about to become, then end it."""
-    ended = threading.Event()
-
-    def ask() -> None:
-        try:
-            base = _address(ended)
-            document = request(f"{base}/openapi.json")
-            found["openapi"] = document
-            asked = users or document["body"]["components"]["schemas"]["User"]["examples"]
-            for path in ("/health", "/ready", "/policy", "/"):
-                found[path] = request(f"{base}{path}")
-            found["/score"] = request(f"{base}/score", {"users": asked})
-            found["/score, one"] = request(f"{base}/score", asked[0])
-            found["/explain"] = request(f"{base}/explain", {"users": asked[:2]})
-            found["/score, missing column"] = request(f"{base}/score", dict(list(asked[0].items())[:3]))
-            found["/score, no users"] = request(f"{base}/score", {"users": []})
-            found["/nowhere"] = request(f"{base}/nowhere")
-            found["/metrics"] = sorted(
-                {line.split("{")[0].split(" ")[0] for line in request(f"{base}/metrics", text=True)["body"].splitlines()
-                 if line and not line.startswith("#")}
-            )  # fmt: skip
-        except BaseException as error:
-            found["error"] = repr(error)
-        finally:
-            if not ended.is_set():
-                os.kill(os.getpid(), signal.SIGTERM)
-
-    asking = threading.Thread(target=ask, daemon=True)
-    asking.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        asking.join(SECONDS)
-
-
-def _address(ended: threading.Event) -> str:
-    """Return where the service listens, as its log on stderr says."""
-    began = time.monotonic()
-    while time.monotonic() < began + SECONDS and not ended.is_set():
-        said = sys.stderr.getvalue() if hasattr(sys.stderr, "getvalue") else ""
-        for line in said.splitlines():
-            if line.startswith("{") and (event := json.loads(line))["event"] == "serving":
-                return event["address"]
-        time.sleep(0.02)
-    raise TimeoutError("the service did not start")
-
-
-def request(url: str, body: Any = None, text: bool = False) -> dict[str, Any]:
-    """Return status and body of an answer."""
-    data = None if body is None else json.dumps(body).encode()
-    asked = urllib.request.Request(url, data, {"Content-Type": "application/json"})
-    try:
-        with urllib.request.urlopen(asked, timeout=SECONDS) as answer:
-            status, said = answer.status, answer.read()
-    except urllib.error.HTTPError as error:
-        status, said = error.code, error.read()
-    return {"status": status, "body": said.decode() if text else json.loads(said)}
 
 
 GROUPS: dict[str, Callable[[Path], dict[str, Any]]] = {

@@ -15,7 +15,8 @@ from typing import Any
 
 from tests.frozen.command import call, working_in
 from tests.frozen.comparing import written
-from tests.frozen.record import FORCED, LONG_AGO, QUICK, Recorder, served
+from tests.frozen.record import FORCED, LONG_AGO, QUICK, Recorder
+from tests.frozen.service import served
 
 HERE = Path(__file__).parent
 STORE, ANSWERS, DECISIONS = HERE / "store.tar.xz", HERE / "answers.json", HERE / "decisions.csv"
