@@ -1,4 +1,4 @@
-"""One day typed in a process of its own, which may be killed or raced: folder, day, campaign, and a file to wait for."""
+"""One day typed in a process of its own, which may be killed or raced: folder, day, campaign, a file to wait for."""
 
 import sys
 import time

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import Once, working_in
-from tests.daily.days import TABLE, decisions, pages, prepared, settings, typed
+from tests.daily.days import ALL, FIRST, LAST, TABLE, decisions, five_days, pages, settings, typed
 from tippingpoint.config.compose import compose
 from tippingpoint.core.errors import InputError, OutsideError
 from tippingpoint.daily import job, steps
@@ -27,9 +27,6 @@ from tippingpoint.tracking import backend
 from tippingpoint.tracking.runs import LEASE
 from tippingpoint.tracking.tags import JOB
 
-FIRST, LAST = "2025-02-10", "2025-02-14"
-ALL = (f"since={FIRST}", f"as_of={LAST}", "campaign=once")
-
 
 class KilledError(BaseException):
     """A process that is gone."""
@@ -37,13 +34,8 @@ class KilledError(BaseException):
 
 @pytest.fixture(scope="module")
 def folder(once: Once, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The log, the store and ten days typed once, in a folder that is worked in."""
-
-    def make(at: Path) -> None:
-        prepared(at)
-        typed(at, *ALL)
-
-    made = once("ten_days", make)[1]
+    """The log, the store and five days typed once, in a folder that is worked in."""
+    made = once("five_days", five_days)[1]
     with working_in(made):
         yield made
 
@@ -120,6 +112,34 @@ def test_a_day_on_which_nobody_comes_to_their_cut_off_is_done_all_the_same(folde
     typed(folder, "as_of=2025-03-10", "campaign=quiet")
     (status, figures) = (pages("quiet")["2025-03-10"][k] for k in (2, 1))
     assert (status, figures["rows/decided"]) == ("FINISHED", 0)
+
+
+def test_a_search_fits_again_once_and_the_gate_says_whether_it_is_let_in(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between the search and its page, the search is not done again."""
+    words = (f"as_of={LAST}", "campaign=searched", "retrain=tune", "retrain_every=1", "tune.trials=2", "tune.folds=2")
+    with monkeypatch.context() as patch:
+        patch.setattr(job, "adopt", lambda _, __, runs: _kill_if(bool(runs)))
+        with pytest.raises(KilledError):
+            typed(folder, *words)
+    found = typed(folder, *words).days[0]
+    assert found.before == {"decide", "measure"}
+    assert list(found.steps) == list(job.STEPS)
+    assert found.steps["retrain"].said == "fitted before"
+    children = mlflow.MlflowClient().search_runs(["0", "1"], f"tags.`mlflow.parentRunId` = '{found.run_id}'")
+    assert [run.data.tags["tippingpoint.job"] for run in children] == ["tune"]
+    versions = mlflow.MlflowClient().search_model_versions("name = 'conversion'")
+    assert sorted(int(of.version) for of in versions) == [1, 2]
+    assert found.steps["promote"].said == "version 2 stays challenger"
+    assert found.asks
+    with duckdb.connect("app.duckdb") as connection:
+        connection.execute("delete from predictions where campaign = 'searched'")
+
+
+def _kill_if(true: bool) -> None:
+    if true:
+        raise KilledError
 
 
 def test_a_day_that_somebody_is_at_is_left_alone(folder: Path) -> None:
