@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 PURE := src/tippingpoint/data/*,src/tippingpoint/models/*,src/tippingpoint/policies/*,src/tippingpoint/offpolicy/*,src/tippingpoint/evaluation/*,src/tippingpoint/explanation/*,src/tippingpoint/decisions/*,src/tippingpoint/economics.py
-.PHONY: help run test slow soak test-all ray spark docs release check lint coverage lowest bench lock clean
+.PHONY: help run test slow soak test-all ray spark dagster docs release check lint coverage lowest bench lock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -29,7 +29,7 @@ test-all: export ROUNDS ?= 10
 test-all: export CUTS ?= all
 test-all: .venv/dev.stamp  ## all tests at their full length, Ray and Spark too: before a release, and at night
 	$(TEST) -m "" $(ARGS)
-	$(MAKE) ray spark
+	$(MAKE) ray spark dagster
 
 ray: .venv/ray.stamp  ## a sweep on a local Ray cluster, in an environment of its own: Ray's launcher holds packages back
 	.venv/ray/bin/python -m pytest tests/cli/test_sweep.py -k ray $(ARGS)
@@ -37,6 +37,9 @@ ray: .venv/ray.stamp  ## a sweep on a local Ray cluster, in an environment of it
 spark: .venv/spark.stamp  ## decisions on a local Spark, in an environment of its own; needs Java
 	@command -v java >/dev/null || { echo "Spark runs on Java: apt-get install default-jre-headless"; exit 1; }
 	.venv/spark/bin/python -m pytest tests/tracking/test_spark.py $(ARGS)
+
+dagster: .venv/dagster.stamp  ## examples/dagster_daily.py, run by Dagster in an environment of its own
+	.venv/dagster/bin/python -m pytest tests/daily/test_dagster.py $(ARGS)
 
 # -W: a warning, such as a link that leads nowhere, ends the build.
 docs: .venv/docs.stamp  ## the documentation as pages in docs/_build/html, readable from the folder: open index.html
@@ -70,9 +73,11 @@ lock: .venv/dev.stamp  ## resolve the files in requirements/ again, with hashes 
 	$(BIN)/pip install --quiet uv
 	$(LOCK) --universal --generate-hashes --extra dev --upgrade -o requirements/dev.txt
 	$(LOCK) --universal --generate-hashes -c requirements/dev.txt -o requirements/run.txt
-	cp requirements/dev.txt requirements/ray.txt  # the same versions wherever Ray lets them be
+	cp requirements/dev.txt requirements/ray.txt  # the same versions wherever Ray, and Dagster, let them be
 	$(LOCK) --universal --generate-hashes --extra dev --extra ray -o requirements/ray.txt
 	$(LOCK) --universal --generate-hashes --extra dev --extra spark -c requirements/dev.txt -o requirements/spark.txt
+	cp requirements/dev.txt requirements/dagster.txt
+	$(LOCK) --universal --generate-hashes --extra dev --group dagster -o requirements/dagster.txt
 	$(LOCK) --universal --generate-hashes --extra dev --extra docs -c requirements/dev.txt -o requirements/docs.txt
 	$(BIN)/uv pip compile --group release --python-version 3.11 --no-header --no-annotate --quiet --universal --generate-hashes -o requirements/release.txt
 	$(LOCK) --resolution lowest-direct --extra dev --upgrade -o requirements/lowest.txt
@@ -95,7 +100,7 @@ clean:  ## remove the environment and caches; runs and models stay
 
 # Only what differs is installed; the rest is found in .venv beneath, which stays as it is.
 SITE := -c 'import site; print(site.getsitepackages()[0])'
-.venv/ray.stamp .venv/spark.stamp .venv/docs.stamp: .venv/%.stamp: .venv/dev.stamp requirements/%.txt
+.venv/ray.stamp .venv/spark.stamp .venv/dagster.stamp .venv/docs.stamp: .venv/%.stamp: .venv/dev.stamp requirements/%.txt
 	$(BIN)/python -m venv .venv/$*
 	echo "import site; site.addsitedir('$$($(BIN)/python $(SITE))')" > "$$(.venv/$*/bin/python $(SITE))/beneath.pth"
 	.venv/$*/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/$*.txt

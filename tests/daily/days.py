@@ -16,6 +16,8 @@ from tippingpoint.daily.job import DailyResult, daily
 from tippingpoint.daily.settings import DailySettings
 from tippingpoint.data.generators.event_log import EventLog
 
+FIRST, LAST = "2025-02-10", "2025-02-14"
+ALL = (f"since={FIRST}", f"as_of={LAST}", "campaign=once")
 TABLE = "duckdb:///app.duckdb?table=predictions"
 FITTING = ("model=logistic", "policy=early_intent", "policy.cuts=[0.02,0.05]", "report=none", "explain_rows=20")
 
@@ -42,6 +44,12 @@ def settings(folder: Path, *words: str) -> DailySettings:
     given = [f"data.url=duckdb:///{folder}/log.duckdb", "within=2", *FITTING, f"predictions='{TABLE}'"]
     given += ["champion=models:/conversion/1", "holdout=0.5", *words]
     return DailySettings.from_config(compose("daily", given))
+
+
+def five_days(folder: Path) -> None:
+    """The log, the version, and five days typed once; the one folder that tests of days share."""
+    prepared(folder)
+    typed(folder, *ALL)
 
 
 def typed(folder: Path, *words: str) -> DailyResult:

@@ -3,9 +3,12 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import duckdb
 import mlflow
@@ -13,16 +16,16 @@ import numpy as np
 import pytest
 
 from tests.conftest import Once, working_in
-from tests.daily.days import TABLE, decisions, pages, prepared, settings, typed
+from tests.daily.days import ALL, FIRST, LAST, TABLE, decisions, five_days, pages, settings, typed
 from tippingpoint.config.compose import compose
 from tippingpoint.core.errors import InputError, OutsideError
 from tippingpoint.daily import job, steps
-from tippingpoint.daily.page import Step, find_page
+from tippingpoint.daily import page as page_of
+from tippingpoint.daily.page import KEY, MODEL, Step, find_page
 from tippingpoint.daily.settings import DailySettings
 from tippingpoint.tracking import backend
-
-FIRST, LAST = "2025-02-10", "2025-02-14"
-ALL = (f"since={FIRST}", f"as_of={LAST}", "campaign=once")
+from tippingpoint.tracking.runs import LEASE
+from tippingpoint.tracking.tags import JOB
 
 
 class KilledError(BaseException):
@@ -31,13 +34,8 @@ class KilledError(BaseException):
 
 @pytest.fixture(scope="module")
 def folder(once: Once, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The log, the store and ten days typed once, in a folder that is worked in."""
-
-    def make(at: Path) -> None:
-        prepared(at)
-        typed(at, *ALL)
-
-    made = once("ten_days", make)[1]
+    """The log, the store and five days typed once, in a folder that is worked in."""
+    made = once("five_days", five_days)[1]
     with working_in(made):
         yield made
 
@@ -116,6 +114,34 @@ def test_a_day_on_which_nobody_comes_to_their_cut_off_is_done_all_the_same(folde
     assert (status, figures["rows/decided"]) == ("FINISHED", 0)
 
 
+def test_a_search_fits_again_once_and_the_gate_says_whether_it_is_let_in(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between the search and its page, the search is not done again."""
+    words = (f"as_of={LAST}", "campaign=searched", "retrain=tune", "retrain_every=1", "tune.trials=2", "tune.folds=2")
+    with monkeypatch.context() as patch:
+        patch.setattr(job, "adopt", lambda _, __, runs: _kill_if(bool(runs)))
+        with pytest.raises(KilledError):
+            typed(folder, *words)
+    found = typed(folder, *words).days[0]
+    assert found.before == {"decide", "measure"}
+    assert list(found.steps) == list(job.STEPS)
+    assert found.steps["retrain"].said == "fitted before"
+    children = mlflow.MlflowClient().search_runs(["0", "1"], f"tags.`mlflow.parentRunId` = '{found.run_id}'")
+    assert [run.data.tags["tippingpoint.job"] for run in children] == ["tune"]
+    versions = mlflow.MlflowClient().search_model_versions("name = 'conversion'")
+    assert sorted(int(of.version) for of in versions) == [1, 2]
+    assert found.steps["promote"].said == "version 2 stays challenger"
+    assert found.asks
+    with duckdb.connect("app.duckdb") as connection:
+        connection.execute("delete from predictions where campaign = 'searched'")
+
+
+def _kill_if(true: bool) -> None:
+    if true:
+        raise KilledError
+
+
 def test_a_day_that_somebody_is_at_is_left_alone(folder: Path) -> None:
     client = backend.connect()
     key = '["conversion", "busy", "2025-02-10"]'
@@ -123,6 +149,60 @@ def test_a_day_that_somebody_is_at_is_left_alone(folder: Path) -> None:
     with pytest.raises(OutsideError, match="another process is at conversion busy 2025-02-10"):
         find_page(client, key)
     client.delete_run(run.info.run_id)
+
+
+def _process(*words: object) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "tests.daily.one_day", *map(str, words)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
+
+
+@pytest.mark.soak
+def test_processes_that_begin_a_day_at_once_make_one_page_and_one_batch(folder: Path) -> None:
+    racing = [_process(folder, FIRST, "raced", "go") for _ in range(3)]
+    while len(list(folder.glob("ready-raced-*"))) < len(racing):
+        time.sleep(0.05)
+    (folder / "go").touch()
+    said = [process.communicate()[1].decode() for process in racing]
+    (folder / "go").unlink()
+    codes = sorted(process.returncode for process in racing)
+    assert codes[0] == 0, said  # the others see it at work, or done
+    assert set(codes) <= {0, 3}, said
+    assert all("another process is at" in text for text, of in zip(said, racing, strict=True) if of.returncode)
+    day = date.fromisoformat(FIRST)
+    assert list(pages("raced")) == [FIRST]  # `pages` tells of two pages of a day
+    once = decisions("once")
+    assert decisions("raced").equals(once.filter(once["scored_on"] == day))
+
+
+def test_of_two_machines_that_begin_a_day_at_once_one_withdraws(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No lock of this machine is seen on another: the other's page stands there once this one's is made."""
+    client, begin = backend.connect(), page_of.tracked
+    made: list[str] = []
+
+    def quicker(*given: Any, **named: Any) -> Any:
+        made.append(client.create_run("0", tags=given[3]).info.run_id)
+        return begin(*given, **named)
+
+    monkeypatch.setattr(page_of, "tracked", quicker)
+    monkeypatch.setattr(steps, "decide", lambda *_: pytest.fail("both machines decided"))
+    with pytest.raises(OutsideError, match="another process is at"):
+        typed(folder, f"as_of={FIRST}", "campaign=machines")
+    assert [of.info.run_id for of in page_of._pages(client, '["conversion", "machines", "2025-02-10"]')] == made
+    client.delete_run(made[0])
+
+
+def test_a_page_that_another_machine_took_up_is_left_to_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    client, key = backend.connect(), '["conversion", "taken", "2025-02-10"]'
+    tags = {KEY: key, JOB: "daily", MODEL: "models:/conversion/1"}
+    run_id = client.create_run("0", tags=tags).info.run_id
+    client.set_terminated(run_id, "KILLED")
+    monkeypatch.setattr(page_of, "time", SimpleNamespace(sleep=lambda _: client.set_tag(run_id, LEASE, "another's")))
+    monkeypatch.setattr(steps, "decide", lambda *_: pytest.fail("both machines decided"))
+    with pytest.raises(OutsideError, match="another process is at"):
+        typed(folder, f"as_of={FIRST}", "campaign=taken")
+    assert client.get_run(run_id).info.status == "RUNNING"  # the other's
+    client.delete_run(run_id)
 
 
 def test_steps_are_plain_functions_that_an_orchestrator_may_call(folder: Path) -> None:
@@ -175,8 +255,7 @@ def test_thirty_days_killed_at_random_are_those_typed_once(folder: Path) -> None
     skipped = days[int(rng.integers(5, 25))]
     for day in [*(d for d in days[:-1] if d != skipped), skipped, days[-1]]:
         for _ in range(3):
-            command = [sys.executable, "-m", "tests.daily.one_day", str(folder), str(day)]
-            process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+            process = _process(folder, str(day), "kills")
             try:
                 process.wait(timeout=5 + 8 * rng.random())
                 break

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from tippingpoint.core.errors import InputError
 from tippingpoint.daily import steps
-from tippingpoint.daily.page import KEY, MODEL, Step, done, find_page, finish, key_of
+from tippingpoint.daily.page import KEY, MODEL, Step, done, find_page, finish, held, key_of
 from tippingpoint.daily.settings import DailySettings
 from tippingpoint.data.events.as_of import refuse_ahead, told
 from tippingpoint.data.events.snapshots import epoch
@@ -23,7 +23,6 @@ from tippingpoint.tracking.provenance import provenance
 from tippingpoint.tracking.registry import Client
 from tippingpoint.tracking.rights import check_experiment
 from tippingpoint.tracking.runs import Run, adopt, reap
-from tippingpoint.tracking.runs import run as tracked
 from tippingpoint.tracking.tags import JOB
 
 STEPS = ("decide", "measure", "retrain", "promote")
@@ -139,15 +138,9 @@ def _one(client: Client, settings: DailySettings, question: str, day: date) -> D
         check_experiment(client, experiment)
     else:
         version, experiment = there.data.tags[MODEL], there.info.experiment_id
-    decided = before.get("decide") or steps.decide(
-        settings, day, version
-    )  # before there is a page of a day that is none
     tags = {**provenance().tags(), JOB: "daily", KEY: key, MODEL: version, "question": question, "as_of": str(day)}
-    again = None if there is None else there.info.run_id
-    with tracked(client, experiment, f"daily {day}", tags, again=again) as page:
-        if "decide" not in before:
-            finish(page, "decide", decided)
-        found = _rest(client, page, settings, day, {**before, "decide": decided}, wanted)
+    with held(client, experiment, f"daily {day}", tags, there) as page:
+        found = _rest(client, page, settings, day, version, before, wanted)
         asks = any(step.asks for step in found.values())
         page.tags({"mlflow.note.content": _described(day, found), "asks": str(asks).lower()})
     return _result(day, experiment, page.run_id, found, before)
@@ -165,6 +158,7 @@ def _rest(
     page: Run,
     settings: DailySettings,
     day: date,
+    version: str,
     before: dict[str, Step],
     wanted: tuple[str, ...],
 ) -> dict[str, Step]:
@@ -174,7 +168,9 @@ def _rest(
         if name in before:
             continue
         runs: list[str] = []
-        if name == "measure":
+        if name == "decide":
+            step = steps.decide(settings, day, version)
+        elif name == "measure":
             step, runs = steps.look_back(settings, day)
         elif name == "retrain":
             step, compared = steps.fit_again(settings, day)

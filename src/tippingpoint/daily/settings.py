@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from tippingpoint.comparison.settings import CompareSettings
 from tippingpoint.config.gate_settings import Gate
 from tippingpoint.config.settings import A_VERSION, VERSION, Day
+from tippingpoint.tuning.settings import Tune
 
 
 class DailySettings(CompareSettings):
@@ -28,11 +29,13 @@ class DailySettings(CompareSettings):
     within: float | None = Field(default=None, gt=0)
     quarantine: str = ".tippingpoint/quarantine"
     quarantine_share: float = Field(default=0.05, ge=0, le=1)
-    retrain: Literal["compare"] | None = None
+    retrain: Literal["compare", "tune"] | None = None
     retrain_every: int = Field(default=7, ge=1)
     """Days."""
     test_days: int | None = Field(default=None, ge=1)
     """Days before the last whose outcomes are due that are test; None: as `split` has it."""
+    tune: Tune = Tune()
+    """How hyper-parameters are searched on such days."""
     gate: Gate
     who: str | None = Field(default=None, min_length=1, max_length=200)
 
@@ -42,4 +45,8 @@ class DailySettings(CompareSettings):
             raise ValueError("since must be as_of or earlier. Type since=2026-03-01 as_of=2026-03-07")
         if self.retrain is None and self.test_days is not None:
             raise ValueError("test_days is not used: no model is fitted. Type retrain=compare, or drop test_days.")
+        if self.retrain != "tune" and self.tune != Tune():
+            raise ValueError("tune is not used: nothing is searched. Type retrain=tune, or drop tune.…")
+        if self.retrain == "tune" and (self.evaluate != "held_out" or self.repeats):
+            raise ValueError("evaluate and repeats are of a comparison. Type retrain=compare, or drop them.")
         return self

@@ -2,6 +2,7 @@
 
 from datetime import date
 from math import isfinite
+from typing import Any, TypeVar
 
 from tippingpoint.comparison.job import CompareResult, compare
 from tippingpoint.comparison.settings import CompareSettings
@@ -22,7 +23,10 @@ from tippingpoint.promotion.job import PromoteResult, promote
 from tippingpoint.promotion.settings import PromoteSettings
 from tippingpoint.scoring.job import PREDICTIONS, NobodyError, ScoreResult, score
 from tippingpoint.scoring.settings import ScoreSettings, ScoreTracking
+from tippingpoint.tuning.job import TuneResult, tune
+from tippingpoint.tuning.settings import TuneSettings
 
+T = TypeVar("T", CompareSettings, TuneSettings)
 NOT_YET = "no outcome is known yet"
 
 
@@ -121,17 +125,17 @@ def is_due(settings: DailySettings, day: date) -> bool:
 
 
 def fit_again(settings: DailySettings, day: date) -> tuple[Step, str]:
-    """Compare the families on all users whose outcomes were due by a day; the winner is registered.
+    """Compare the families, or search them, on all users whose outcomes were due by a day; the winner is registered.
 
     Returns
     -------
     Step, str
-        What came of it, and the id of the comparison's run.
+        What came of it, and the id of the comparison's or the search's run.
 
     Raises
     ------
     InputError, OutsideError
-        As `compare` does.
+        As `compare` and `tune` do.
     """
     source = settings.data.build(Source, "data")
     assert isinstance(source, EventSource)
@@ -141,20 +145,29 @@ def fit_again(settings: DailySettings, day: date) -> tuple[Step, str]:
     if settings.test_days is not None:
         begins = date.fromordinal(day.toordinal() - source.horizon_days - settings.test_days)
         split = split.model_copy(update={"by": "time", "test_from": begins})
-    given = {name: getattr(settings, name) for name in CompareSettings.model_fields}
-    given |= {"data": Component.of(node, "data"), "tracking": tracking, "split": split}
-    asked = CompareSettings.model_construct(**given)
+    changed = {"data": Component.of(node, "data"), "tracking": tracking, "split": split}
+    found: CompareResult | TuneResult
     try:
-        found: CompareResult = compare(asked)
-    except Finished as before:  # a kill came between the comparison and the day's page
-        return Step("compared before"), before.run_id
+        if settings.retrain == "tune":
+            found = tune(_of(TuneSettings, settings, changed))
+            family = found.tuned.best.family
+        else:
+            found = compare(_of(CompareSettings, settings, changed))
+            family = found.comparison.winner.family
+    except Finished as before:  # a kill came between it and the day's page
+        return Step("fitted before"), before.run_id
     assert found.filed is not None
-    winner = found.comparison.winner.family
-    return Step(f"{winner} leads; registered as {found.filed.registered}"), found.filed.run_id
+    return Step(f"{family} leads; registered as {found.filed.registered}"), found.filed.run_id
+
+
+def _of(kind: type[T], settings: DailySettings, changed: dict[str, Any]) -> T:
+    """The settings of a verb, as the day's say, but for what changes."""
+    given = {name: getattr(settings, name) for name in kind.model_fields}
+    return kind.model_construct(**given | changed)
 
 
 def let_in(settings: DailySettings, day: date, run_id: str) -> Step:
-    """Judge what a comparison registered by the gate, and promote it where the gate lets it.
+    """Judge what a comparison or a search registered by the gate, and promote it where the gate lets it.
 
     Raises
     ------
