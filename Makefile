@@ -60,7 +60,7 @@ lowest: .venv/lowest.stamp  ## the fast tests and a comparison with the lowest v
 	.venv/lowest/bin/python -m pytest tests/core tests/config tests/data/test_users.py tests/policies tests/offpolicy tests/models $(ARGS)
 	cd .venv/lowest && MLFLOW_TRACKING_URI=sqlite:///lowest.db bin/python -m tippingpoint compare data.users=2000 explain_rows=50
 
-release: .venv/release.stamp  ## wheel and sdist, checked and tried in a clean environment; TAG=yes tags the commit as well
+release: .venv/release.stamp  ## wheels and sdists of tippingpoint and tippingpoint-core, checked and tried in clean environments; TAG=yes tags the commit as well
 	.ci/release $(TAG)
 
 check: lint test  ## style and tests; .ci/run is what CI runs
@@ -68,18 +68,22 @@ check: lint test  ## style and tests; .ci/run is what CI runs
 bench: .venv/dev.stamp  ## measurements, as ratios against a peer or a floor of the same run
 	for script in benchmarks/*.py; do $(BIN)/python -P $$script || exit 1; done
 
-LOCK = $(BIN)/uv pip compile pyproject.toml --python-version 3.11 --no-header --no-annotate --quiet
+LOCKED := $(BIN)/uv pip compile
+LOCK_AS := --python-version 3.11 --no-header --no-annotate --quiet
+LOCK = $(LOCKED) pyproject.toml $(LOCK_AS)
 lock: .venv/dev.stamp  ## resolve the files in requirements/ again, with hashes and without index addresses
 	$(BIN)/pip install --quiet uv
 	$(LOCK) --universal --generate-hashes --extra dev --upgrade -o requirements/dev.txt
 	$(LOCK) --universal --generate-hashes -c requirements/dev.txt -o requirements/run.txt
+	$(LOCK) --universal --generate-hashes --extra dashboard --extra warehouse -c requirements/dev.txt -o requirements/batch.txt
+	$(LOCKED) packaging/core/pyproject.toml $(LOCK_AS) --universal --generate-hashes --extra serve --extra trees --extra warehouse -c requirements/dev.txt -o requirements/service.txt
 	cp requirements/dev.txt requirements/ray.txt  # the same versions wherever Ray, and Dagster, let them be
 	$(LOCK) --universal --generate-hashes --extra dev --extra ray -o requirements/ray.txt
 	$(LOCK) --universal --generate-hashes --extra dev --extra spark -c requirements/dev.txt -o requirements/spark.txt
 	cp requirements/dev.txt requirements/dagster.txt
 	$(LOCK) --universal --generate-hashes --extra dev --group dagster -o requirements/dagster.txt
 	$(LOCK) --universal --generate-hashes --extra dev --extra docs -c requirements/dev.txt -o requirements/docs.txt
-	$(BIN)/uv pip compile --group release --python-version 3.11 --no-header --no-annotate --quiet --universal --generate-hashes -o requirements/release.txt
+	$(LOCKED) --group release $(LOCK_AS) --universal --generate-hashes -o requirements/release.txt
 	$(LOCK) --resolution lowest-direct --extra dev --upgrade -o requirements/lowest.txt
 
 clean:  ## remove the environment and caches; runs and models stay

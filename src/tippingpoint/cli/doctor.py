@@ -1,8 +1,9 @@
 """`tippingpoint doctor`: what is installed, whether the store can be used and what for, and what to type if not."""
 
+import contextlib
 import platform
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -10,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tippingpoint.config.settings import Terminal
+from tippingpoint.core.installed import OTHER_NAMES
 from tippingpoint.reports.result import Result
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.rights import Rights, rights
@@ -87,6 +89,17 @@ def _listed(names: list[str], edits: dict[str, bool] | None) -> str:
     return ", ".join(f"{name}{said[edits.get(name)]}" for name in names)
 
 
+def shown_versions() -> dict[str, str]:
+    """Versions of what is installed, by the name it came under: tippingpoint-core brings fewer packages."""
+    found = {}
+    for name in SHOWN:
+        for called in (name, *OTHER_NAMES.get(name, ())):
+            with contextlib.suppress(PackageNotFoundError):
+                found[called] = version(called)
+                break
+    return found
+
+
 def doctor(settings: Terminal) -> DoctorResult:
     """Look at versions, store and rights; runs that killed processes left open are closed on the way.
 
@@ -98,6 +111,6 @@ def doctor(settings: Terminal) -> DoctorResult:
     client = backend.connect()
     experiments = {each.name: each.experiment_id for each in backend.every(client.search_experiments)}
     models = [model.name for model in backend.every(client.search_registered_models)]
-    versions = {"python": platform.python_version()} | {name: version(name) for name in SHOWN}
+    versions = {"python": platform.python_version()} | shown_versions()
     may = rights(client, experiments, models)
     return DoctorResult(versions, backend.shown(), list(experiments), models, reap(client), may)

@@ -24,6 +24,7 @@ from tippingpoint.cli.help import name_page
 from tippingpoint.core import stopping
 from tippingpoint.core.errors import InputError, RefusedError, TippingpointError, UnexpectedError
 from tippingpoint.core.foreign import as_theirs
+from tippingpoint.core.installed import lacking
 from tippingpoint.core.redaction import masked
 
 JOBS = {
@@ -126,6 +127,8 @@ class LaunchedJob:
             told = raised if isinstance(raised, TippingpointError) else as_theirs(raised)
             if isinstance(told, InputError):
                 told = _placed(told, typed)
+            if told is None and isinstance(raised, ModuleNotFoundError):
+                told = lacking(f"tippingpoint {self.verb}", raised)
             error = told or UnexpectedError.of(raised)
             if config.get("debug"):
                 if not self.in_sweep:

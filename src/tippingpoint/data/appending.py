@@ -2,10 +2,10 @@
 
 from urllib.parse import urlsplit
 
-import duckdb
 import polars as pl
 
 from tippingpoint.core.errors import InputError, OutsideError
+from tippingpoint.core.installed import extra
 from tippingpoint.data import database
 from tippingpoint.data.database import quoted, quoted_table
 
@@ -37,6 +37,8 @@ def _duckdb(url: str, table: str, rows: pl.DataFrame, columns: dict[str, str], k
         raise InputError(
             "log", "a database in memory is gone with the service", "Type log='duckdb:///app.duckdb?table=decisions'."
         )
+    import duckdb
+
     try:
         with duckdb.connect(path) as connection:  # others may read it between two batches
             connection.execute("begin")
@@ -60,7 +62,7 @@ def _postgresql(url: str, table: str, rows: pl.DataFrame, columns: dict[str, str
     try:
         import psycopg
     except ImportError as error:
-        raise InputError("log", "PostgreSQL needs psycopg", "Type pip install 'tippingpoint[warehouse]'.") from error
+        raise InputError("log", "PostgreSQL needs psycopg", f"Type {extra('warehouse')}.") from error
     try:
         with psycopg.connect(
             database.libpq(url), connect_timeout=database.CONNECT_SECONDS, application_name="tippingpoint"

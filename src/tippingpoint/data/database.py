@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
-import duckdb
 import polars as pl
 from pydantic import Field, field_validator
 
 from tippingpoint.core.errors import InputError, OutsideError, nearest
+from tippingpoint.core.installed import extra
 from tippingpoint.core.redaction import masked
 from tippingpoint.data.column_roles import Roles, at_least_two
 
 if TYPE_CHECKING:
+    import duckdb
     import psycopg
     from psycopg.abc import Buffer
 
@@ -63,7 +64,7 @@ class Sql(Roles):
 class DuckDB:
     """Queries on an open DuckDB connection; of one statement each, and only such as read."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, connection: "duckdb.DuckDBPyConnection") -> None:
         self.connection = connection
 
     def frame(self, sql: str, parameters: Mapping[str, Any]) -> pl.DataFrame:
@@ -89,7 +90,9 @@ class DuckDB:
             for batch in reader:
                 yield pl.from_arrow(batch)  # type: ignore[misc]  # of a batch polars makes a frame
 
-    def _relation(self, sql: str, parameters: Mapping[str, Any]) -> duckdb.DuckDBPyRelation:
+    def _relation(self, sql: str, parameters: Mapping[str, Any]) -> "duckdb.DuckDBPyRelation":
+        import duckdb
+
         _check(sql, parameters)
         statements = self.connection.extract_statements(sql)
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
@@ -147,9 +150,7 @@ def connect(url: str) -> Iterator[DuckDB | PostgreSQL]:
         import psycopg
         from psycopg.adapt import Loader
     except ImportError as error:
-        raise InputError(
-            "data.url", "PostgreSQL needs psycopg", "Type pip install 'tippingpoint[warehouse]'."
-        ) from error
+        raise InputError("data.url", "PostgreSQL needs psycopg", f"Type {extra('warehouse')}.") from error
 
     class Numeric(Loader):
         """Whole numbers with every digit, as ids need; others as floats."""
@@ -176,6 +177,8 @@ def connect(url: str) -> Iterator[DuckDB | PostgreSQL]:
 
 def memory(**tables: pl.DataFrame) -> DuckDB:
     """DuckDB in this process, over frames as tables; nothing is copied."""
+    import duckdb
+
     connection = duckdb.connect()
     for name, table in tables.items():
         connection.register(name, table)
@@ -215,7 +218,9 @@ def shown(url: str) -> str:
     return f"{scheme}://{where.rpartition('@')[2]}{slash}{path}"
 
 
-def _open_duckdb(url: str) -> duckdb.DuckDBPyConnection:
+def _open_duckdb(url: str) -> "duckdb.DuckDBPyConnection":
+    import duckdb
+
     name = urlsplit(url).path.removeprefix("/")
     if name in ("", ":memory:"):
         return duckdb.connect()
@@ -260,6 +265,8 @@ def _numbered(sql: str) -> str:
 
 @contextmanager
 def _said_of_duckdb() -> Iterator[None]:
+    import duckdb
+
     try:
         yield
     except (duckdb.OperationalError, duckdb.InternalError) as error:

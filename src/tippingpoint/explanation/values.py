@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
-from xgboost import DMatrix, XGBClassifier
 
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.data.model_output import effects
 from tippingpoint.data.users import FeatureSchema
 from tippingpoint.explanation.effect_values import effect_values
+from tippingpoint.models.boosting import is_boosting
 from tippingpoint.models.calibration import Model
 from tippingpoint.models.family import dense
 from tippingpoint.models.learners.effects import output, predicts_effects
@@ -113,7 +113,9 @@ def explain(model: Model, contract: FeatureSchema, features: pd.DataFrame, backg
 
 def _trees(estimator: Any, prepared: Any) -> tuple[np.ndarray, float, np.ndarray, str]:
     """Values of the prepared columns, base, explained output, and its space."""
-    if isinstance(estimator, XGBClassifier):  # of a sparse matrix it knows what is missing
+    if is_boosting(estimator):  # of a sparse matrix it knows what is missing
+        from xgboost import DMatrix
+
         booster, matrix = estimator.get_booster(), DMatrix(prepared)
         parts = booster.predict(matrix, pred_contribs=True).astype(np.float64)
         margin = booster.predict(matrix, output_margin=True).astype(np.float64)

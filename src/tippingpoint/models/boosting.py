@@ -7,8 +7,6 @@ import numpy as np
 from pydantic import Field
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
-from xgboost import XGBClassifier
-from xgboost.callback import TrainingCallback
 
 from tippingpoint.data.users import FeatureSchema
 from tippingpoint.models.family import Family, Watch, prepare
@@ -55,6 +53,8 @@ class Boosting(Family):
     }
 
     def pipeline(self, contract: FeatureSchema, seed: int) -> Pipeline:
+        from xgboost import XGBClassifier
+
         model = XGBClassifier(**self.parameters(), random_state=seed, n_jobs=-1)
         # XGBoost takes what a sparse matrix leaves out for missing: a number's 0 must not be left out. In XGBoost's
         # 32 bits the sum is 0 again.
@@ -72,7 +72,9 @@ class Boosting(Family):
     def fit_watched(
         self, model: Any, x: np.ndarray, y: np.ndarray, held: tuple[np.ndarray, np.ndarray], patience: int, watch: Watch
     ) -> np.ndarray:
-        model.set_params(early_stopping_rounds=patience, eval_metric="logloss", callbacks=[_Watched(watch)])
+        from tippingpoint.models.boosting_rounds import Watched
+
+        model.set_params(early_stopping_rounds=patience, eval_metric="logloss", callbacks=[Watched(watch)])
         model.fit(x, y, eval_set=[held], verbose=False)
         return np.array(model.evals_result()["validation_0"]["logloss"])
 
@@ -80,9 +82,6 @@ class Boosting(Family):
         return np.asarray(model.predict_proba(x, iteration_range=(0, rounds))[:, 1], dtype=np.float64)
 
 
-class _Watched(TrainingCallback):  # type: ignore[misc]  # XGBoost ships no types
-    def __init__(self, watch: Watch) -> None:
-        self.watch = watch
-
-    def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
-        return self.watch(epoch + 1, float(evals_log["validation_0"]["logloss"][-1]))
+def is_boosting(estimator: Any) -> bool:
+    """Whether it is XGBoost's, told without loading XGBoost, which is not there where nothing needs it."""
+    return type(estimator).__module__.partition(".")[0] == "xgboost"

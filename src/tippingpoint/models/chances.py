@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import xgboost
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_predict
 
@@ -82,10 +81,14 @@ def fit_beyond(x: Any, action: np.ndarray, chances: np.ndarray, seed: int) -> Ca
     action, chances
         (n,) codes of what was done, and the (n, K) stated chances.
     """
+    import xgboost
+
     given = {"objective": "multi:softprob", "num_class": chances.shape[1], "seed": seed, "nthread": 1, **BEYOND}
     model = xgboost.train(given, _matrix(x, chances, action), num_boost_round=ROUNDS)
     return lambda x, chances: np.asarray(model.predict(_matrix(x, chances)), dtype=np.float64)
 
 
-def _matrix(x: Any, chances: np.ndarray, action: np.ndarray | None = None) -> xgboost.DMatrix:
+def _matrix(x: Any, chances: np.ndarray, action: np.ndarray | None = None) -> Any:
+    import xgboost
+
     return xgboost.DMatrix(x, label=action, base_margin=np.log(chances), nthread=1)

@@ -1,11 +1,22 @@
 """Which ids have been there before, in 11 to 34 bytes an id."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import polars as pl
-from numba import njit
 
 SLOTS = 1 << 16
 FULLEST = 0.7
+
+
+def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Machine code where numba is there (tippingpoint-core[trees]); else a million ids take seconds."""
+    try:
+        from numba import njit
+    except ModuleNotFoundError:
+        return function
+    return njit(cache=True)(function)
 
 
 class IdIndex:
@@ -31,7 +42,7 @@ class IdIndex:
         return before, added == len(hashes)
 
 
-@njit(cache=True)
+@_compiled
 def _contains(slots, hashes):  # type: ignore[no-untyped-def]  # compiled
     mask = np.uint64(len(slots) - 1)
     found = np.zeros(len(hashes), dtype=np.bool_)
@@ -45,7 +56,7 @@ def _contains(slots, hashes):  # type: ignore[no-untyped-def]  # compiled
     return found
 
 
-@njit(cache=True)
+@_compiled
 def _insert(slots, hashes):  # type: ignore[no-untyped-def]  # compiled
     mask = np.uint64(len(slots) - 1)
     added = 0

@@ -3,18 +3,21 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import duckdb
 import polars as pl
 
 from tippingpoint.core import stopping
 from tippingpoint.core.errors import InputError, OutsideError, TippingpointError
+from tippingpoint.core.installed import extra
 from tippingpoint.data import database
 from tippingpoint.data.appending import TYPES
 from tippingpoint.data.database import quoted, quoted_table
 from tippingpoint.data.decisions import CAMPAIGN
+
+if TYPE_CHECKING:
+    import duckdb
 
 DAY, QUESTION = "scored_on", "question"
 """The columns that, with the id, tell rows apart; tables that an earlier release made have the first only."""
@@ -72,6 +75,8 @@ def _duckdb(url: str, table: str, columns: dict[str, str], keys: tuple[str, ...]
     path = urlsplit(url).path.removeprefix("/")
     if path in ("", ":memory:"):
         raise InputError("to", "a database in memory is gone with the job", "Type to=duckdb:///predictions.duckdb.")
+    import duckdb
+
     try:
         connection = duckdb.connect(path)
     except duckdb.Error as error:
@@ -105,7 +110,7 @@ def _duckdb(url: str, table: str, columns: dict[str, str], keys: tuple[str, ...]
         connection.close()
 
 
-def _has(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
+def _has(connection: "duckdb.DuckDBPyConnection", table: str) -> bool:
     schema, _, name = table.rpartition(".")
     query = (
         "select 1 from information_schema.tables where lower(table_name) = lower(?)"
@@ -197,7 +202,7 @@ def _postgresql_errors(url: str, table: str) -> Iterator[Any]:
     try:
         import psycopg
     except ImportError as error:
-        raise InputError("to", "PostgreSQL needs psycopg", "Type pip install 'tippingpoint[warehouse]'.") from error
+        raise InputError("to", "PostgreSQL needs psycopg", f"Type {extra('warehouse')}.") from error
     try:
         yield psycopg
     except (psycopg.errors.InvalidColumnReference, psycopg.errors.DatatypeMismatch) as error:

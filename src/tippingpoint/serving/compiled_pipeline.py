@@ -14,18 +14,16 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
-from xgboost import XGBClassifier
 
 from tippingpoint.decisions.drift import UNSEEN
-from tippingpoint.explanation.forest import Forest
-from tippingpoint.models.boosting import KEPT
+from tippingpoint.models.boosting import KEPT, is_boosting
 from tippingpoint.models.calibration import pipeline_of
 from tippingpoint.models.family import dense
-from tippingpoint.serving.compiled_trees import add_up, chance, of_boosting, of_forest
 
 EQUAL = 1e-9
 """How far scores may differ from the pipeline's."""
@@ -196,10 +194,14 @@ def _chance(estimator: Any) -> Step:
     if isinstance(estimator, LogisticRegression):
         line = _margin(estimator)
         return lambda x: np.asarray(expit(line(x)))
-    if isinstance(estimator, Forest):
+    if isinstance(estimator, RandomForestClassifier | ExtraTreesClassifier):
+        from tippingpoint.serving.compiled_trees import add_up, of_forest  # numba takes half a second to load
+
         forest, count = of_forest(estimator), len(estimator.estimators_)
         return lambda x: add_up(forest, x) / count
-    if isinstance(estimator, XGBClassifier):
+    if is_boosting(estimator):
+        from tippingpoint.serving.compiled_trees import add_up, chance, of_boosting
+
         boosting = of_boosting(estimator)
         return lambda x: chance(add_up(boosting, x))
     return lambda x: np.asarray(estimator.predict_proba(x)[:, 1])

@@ -6,9 +6,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
-from xgboost import XGBClassifier
-
-from tippingpoint.explanation.forest import Forest
 
 
 class Trees(NamedTuple):
@@ -40,7 +37,7 @@ class Trees(NamedTuple):
     start: float
 
 
-def of_forest(forest: Forest) -> Trees:
+def of_forest(forest: Any) -> Trees:
     """Those of a scikit-learn forest; they add up to the probability of class 1 times the number of trees."""
     return _joined(
         [
@@ -52,7 +49,7 @@ def of_forest(forest: Forest) -> Trees:
     )
 
 
-def of_boosting(model: XGBClassifier) -> Trees:
+def of_boosting(model: Any) -> Trees:
     """Those of XGBoost; they add up to the log-odds."""
     learner: dict[str, Any] = json.loads(model.get_booster().save_raw("json"))["learner"]
     base = np.float32(learner["learner_model_param"]["base_score"].strip("[]"))

@@ -8,6 +8,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from tippingpoint.core.errors import InputError
+from tippingpoint.core.installed import lacking
 from tippingpoint.reports.result import Result
 from tippingpoint.reports.web_server import by_others
 from tippingpoint.serving.settings import ServeSettings
@@ -48,6 +49,5 @@ def serve(settings: ServeSettings) -> ServeResult:
     try:
         from tippingpoint.serving.service import run
     except ModuleNotFoundError as error:
-        what = f"{error.name} is not installed"
-        raise InputError("tippingpoint serve", what, "Type pip install 'tippingpoint[serve]'.") from error
+        raise lacking("tippingpoint serve", error, own="serve") or error from error
     return ServeResult(*run(settings, key))

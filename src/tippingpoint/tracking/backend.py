@@ -14,7 +14,6 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 import mlflow
-import sqlalchemy
 from filelock import FileLock, Timeout
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
@@ -28,9 +27,14 @@ from tippingpoint.core.foreign import as_theirs
 from tippingpoint.core.redaction import masked
 from tippingpoint.tracking.refusals import TABLE, reason_of, refusal
 
-STORE_ERRORS = (OSError, sqlite3.Error, sqlalchemy.exc.SQLAlchemyError, Timeout, MlflowException)
 INITIALISE_SECONDS = 120
 PROBE_SECONDS = 5
+
+
+def store_failures() -> tuple[type[Exception], ...]:
+    """What a store raises; SQLAlchemy's errors where it is loaded: a tracking server needs none of it."""
+    sql = [sys.modules["sqlalchemy"].exc.SQLAlchemyError] if "sqlalchemy" in sys.modules else []
+    return (OSError, sqlite3.Error, Timeout, MlflowException, *sql)
 
 
 def connect(writing: bool = True) -> MlflowClient:
@@ -101,7 +105,7 @@ def store_errors(reading: bool = False) -> Iterator[None]:
     """
     try:
         yield
-    except STORE_ERRORS as error:
+    except store_failures() as error:
         if theirs := as_theirs(error):
             raise theirs from theirs.__cause__
         raise outside(error, reading) from error
@@ -194,6 +198,8 @@ def probe(store: str) -> None:
         with contextlib.suppress(urllib.error.HTTPError):
             urllib.request.urlopen(f"{store.rstrip('/')}/health", timeout=PROBE_SECONDS).close()
     elif "://" in store and not store.startswith(("file://", "databricks")):
+        import sqlalchemy
+
         engine = sqlalchemy.create_engine(store)
         engine.connect().close()
         engine.dispose()
@@ -207,7 +213,11 @@ def _read(path: Path) -> None:
 
 def sqlite_path(store: str) -> Path | None:
     """The file of a SQLite store, None for other stores; in an address a blank, a # or a ? stands encoded."""
-    database = sqlalchemy.make_url(store).database if store.startswith("sqlite:///") else None
+    if not store.startswith("sqlite:///"):
+        return None
+    from sqlalchemy import make_url
+
+    database = make_url(store).database
     return Path(database) if database else None
 
 

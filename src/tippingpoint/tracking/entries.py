@@ -17,7 +17,7 @@ from mlflow.protos.databricks_pb2 import PERMISSION_DENIED, ErrorCode
 from tippingpoint.core import stopping
 from tippingpoint.core.errors import OutsideError, RefusedError
 from tippingpoint.tracking.actor import Actor
-from tippingpoint.tracking.backend import STORE_ERRORS, StoreRefusedError, named, outside, shown, store_errors
+from tippingpoint.tracking.backend import StoreRefusedError, named, outside, shown, store_errors, store_failures
 from tippingpoint.tracking.grants import grant_line
 from tippingpoint.tracking.journal import (
     ANNOUNCED,
@@ -139,7 +139,7 @@ def append(
                 make_journal(client, name)
             stopping.check()
             client.create_model_version(journal_name(name), source or f"models:/{name}/{version}", tags=tags)
-        except STORE_ERRORS as error:
+        except store_failures() as error:
             if is_refusal(error):
                 raise outside(error) from error
             reason = error

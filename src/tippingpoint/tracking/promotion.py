@@ -13,7 +13,7 @@ from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from tippingpoint.core import stopping
 from tippingpoint.core.errors import InputError, OutsideError, nearest
 from tippingpoint.core.overrides import override
-from tippingpoint.tracking.backend import STORE_ERRORS, literal, named, outside, shown, store_errors, visible
+from tippingpoint.tracking.backend import literal, named, outside, shown, store_errors, store_failures, visible
 from tippingpoint.tracking.entries import PAUSE, TRIES, make_journal
 from tippingpoint.tracking.journal import (
     CARRIED_OUT,
@@ -251,7 +251,7 @@ def carry_out(client: MlflowClient, name: str, entry: Entry, describe: Describe)
                 stopping.check()
                 write()
                 written.append(what)
-        except STORE_ERRORS as error:  # two that write the same alias at once
+        except store_failures() as error:  # two that write the same alias at once
             if is_refusal(error):
                 raise outside(error) from error
             reason = error

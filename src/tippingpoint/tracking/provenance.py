@@ -5,10 +5,11 @@ import inspect
 import subprocess
 from collections.abc import Iterable
 from functools import cache
-from importlib.metadata import distributions, version
+from importlib.metadata import distributions
 from pathlib import Path
 
 from tippingpoint.config.compose import config_folder
+from tippingpoint.core.installed import version_of
 from tippingpoint.core.run_reference import Provenance
 
 
@@ -33,7 +34,7 @@ def code_version(classes: Iterable[type], packages: Iterable[str]) -> str:
     digest = hashlib.sha256(_sources())
     for plugin in sorted({inspect.getfile(c) for c in classes if not c.__module__.startswith("tippingpoint.")}):
         digest.update(Path(plugin).read_bytes())
-    digest.update("\n".join(f"{name}=={version(name)}" for name in sorted(set(packages))).encode())
+    digest.update("\n".join(f"{name}=={version_of(name)}" for name in sorted(set(packages))).encode())
     return digest.hexdigest()[:16]
 
 

@@ -20,6 +20,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from tippingpoint.core.errors import InputError, is_full
+from tippingpoint.core.installed import OTHER_NAMES
 from tippingpoint.tracking.backend import outside
 from tippingpoint.tracking.models import LoadedModel
 
@@ -29,7 +30,7 @@ import json, re, sys
 from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
 from packaging.requirements import Requirement
 def named(text): return re.sub(r"[-_.]+", "-", text).lower()
-folder, rows = sys.argv[1:]
+folder, rows, others = sys.argv[1:]
 asked, listed = [Requirement(line.strip()) for line in open(f"{folder}/requirements.txt") if line.strip()], set()
 while asked:
     one = asked.pop()
@@ -37,6 +38,7 @@ while asked:
     listed.add(named(one.name))
     try: asked += map(Requirement, distribution(one.name).requires or [])
     except PackageNotFoundError: pass
+listed |= {other for name in listed for other in json.loads(others).get(name, ())}
 owned = packages_distributions().items()
 hidden = {module for module, owners in owned if not listed & {named(owner) for owner in owners}} - {"packaging"}
 class Hide:
@@ -122,7 +124,7 @@ def clean_scores(folder: Path, features: pd.DataFrame, effects: bool = False) ->
         quiet = {"MLFLOW_TRACKING_URI": f"sqlite:///{empty}/none.db", "MLFLOW_DISABLE_TELEMETRY": "true"}
         try:
             done = subprocess.run(
-                [sys.executable, "-I", "-c", CLEAN, str(folder), str(rows)],
+                [sys.executable, "-I", "-c", CLEAN, str(folder), str(rows), json.dumps(OTHER_NAMES)],
                 capture_output=True, text=True, timeout=SECONDS, cwd=empty, env=kept | quiet,
             )  # fmt: skip
         except subprocess.TimeoutExpired:

@@ -8,7 +8,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +27,14 @@ from mlflow.models import ModelSignature
 from mlflow.types.schema import AnyType, ColSpec, DataType, Schema, TensorSpec
 
 from tippingpoint.core import leases, stopping
+from tippingpoint.core.installed import version_of
 from tippingpoint.data.users import FeatureSchema, Users
 from tippingpoint.decisions import Deployment
 from tippingpoint.models.calibration import Model
 from tippingpoint.models.learners.effects import predicts_effects
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.policies.policy import Policy
-from tippingpoint.tracking.backend import STORE_ERRORS, every, probe, store_errors, uri
+from tippingpoint.tracking.backend import every, probe, store_errors, store_failures, uri
 from tippingpoint.tracking.tags import PARENT
 
 StoredRun = MlflowRun
@@ -168,7 +168,7 @@ class Run:
                 mlflow_model=written,
                 signature=ModelSignature(inputs=_inputs(contract), outputs=EFFECTS if effects else OUTCOMES),
                 input_example=example,
-                pip_requirements=[f"{package}=={version(package)}" for package in model.family.packages],
+                pip_requirements=[f"{package}=={version_of(package)}" for package in model.family.packages],
                 pyfunc_predict_fn="predict" if effects else "predict_proba",
                 serialization_format="skops",
                 skops_trusted_types=list(model.trusted or model.family.trusted),
@@ -258,7 +258,7 @@ def run(
             raise
         except BaseException as error:
             status = "KILLED" if isinstance(error, KeyboardInterrupt | SystemExit) else "FAILED"
-            with contextlib.suppress(*STORE_ERRORS):  # the first error is the one to tell
+            with contextlib.suppress(*store_failures()):  # the first error is the one to tell
                 probe(uri())  # at once, where MLflow would try again for minutes
                 if not opened.lost:
                     client.set_terminated(run_id, status)

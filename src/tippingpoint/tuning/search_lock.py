@@ -100,7 +100,7 @@ class SearchLock:
         parent.at = int(since)
 
         def beat() -> None:
-            with contextlib.suppress(*backend.STORE_ERRORS):  # one that is missed is no reason to end
+            with contextlib.suppress(*backend.store_failures()):  # one that is missed is no reason to end
                 parent.tags({BEAT: str(time.time())})
 
         with leases.beating(beat, BEAT_SECONDS):

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import IO
 
-import duckdb
 import polars as pl
 
 from tippingpoint.core.errors import InputError, nearest
@@ -81,6 +80,8 @@ def read_objects(where: str, path: str, columns: dict[str, str]) -> pl.DataFrame
         For a path without files, or what is not JSON of such types.
     """
     found = [str(file) for file in files(where, path)]
+    import duckdb
+
     with duckdb.connect() as connection:
         try:
             relation = connection.read_json(
