@@ -18,8 +18,10 @@ from tippingpoint.exploration.settings import FeatureSettings, TableSettings
 from tippingpoint.measurement.settings import MeasureArmsSettings, MeasureSettings
 from tippingpoint.planning.settings import PlanSettings
 from tippingpoint.promotion.settings import (
+    ApproveSettings,
     BindSettings,
     HistorySettings,
+    PinSettings,
     PromoteSettings,
     RollbackSettings,
     StatusSettings,
@@ -58,6 +60,8 @@ VERBS = {
     "measure_arms": MeasureArmsSettings,
     "plan": PlanSettings,
     "promote": PromoteSettings,
+    "promote_approve": ApproveSettings,
+    "promote_pin": PinSettings,
     "rollback": RollbackSettings,
     "history": HistorySettings,
     "status": StatusSettings,

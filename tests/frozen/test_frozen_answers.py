@@ -33,6 +33,7 @@ LOGGED = "decision: what a service decides is kept apart from its answers"
 RECEIVED = "decision: features see what was received before the cut-off"
 BY_SHARE = "the issue of effects: one figure of what acting on a share of users brings"
 GAINS = "decision: what an action is expected to bring goes by who the user is, not by the score"
+TEAM = "the issue of a team: a gate is pinned, a second person approves, and speed is CPU time beside a reference"
 ALLOWED: tuple[Allowed, ...] = (
     Allowed(r".*\.views(\[\]|\..*)?", None, "Charts, KIND; the one leaderboard", NATIVE),
     Allowed(r"tune.*\.views\..*", "winners of searches alone", None, NATIVE),
@@ -43,6 +44,10 @@ ALLOWED: tuple[Allowed, ...] = (
     Allowed(r"promote.*\.promises(\..*)?", None, "told", HELD_OUT),
     Allowed(r"runs\..*measure.*\.(artifacts|tags)\[\]", None, "tables/promises.json", HELD_OUT),
     Allowed(r"score.*\.holdout_tells(\..*)?", None, "told", HELD_OUT),
+    Allowed(r"promote.*\.requested", None, "told", TEAM),
+    Allowed(r"(status.*|models\[.*)\.(pinned|requests)(\[\]|\..*)?", None, "told", TEAM),
+    Allowed(r".*checks\.speed\.(said|figures\..*)", None, None, TEAM),
+    Allowed(r".*checks\.speed\.figures\.milliseconds_(low|high)", None, "told", TEAM),
     Allowed(r".*\.decision(\..*)?", None, "word, why, ranking, what to type next", DECIDED),
     Allowed(r"(?s).*", "cannot tell", "inconclusive", ISSUE),
     Allowed(r"(policy diff|lint).*\.key", "scored_by", "model", ISSUE),

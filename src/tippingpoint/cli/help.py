@@ -154,6 +154,8 @@ ABOUT = {
         (
             ("tippingpoint promote 3", "another version than the challenger; or run=RUN_ID"),
             ("gate=strict", "what it must show: standard, strict or no_worse"),
+            ("promote pin gate=strict gate.approval=true", "for everyone, from now on; promote unpin takes it away"),
+            ("promote request 3", "where a second person has to agree, who types promote approve 7"),
             ("to=prod", "the champion of NAME-prod, to which the version is copied"),
             ("why='more sessions in training'", "what the journal says of it; who=ann: on whose behalf"),
             ("--dry-run", "judged, and the look counted, but nothing moves"),

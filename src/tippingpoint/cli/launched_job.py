@@ -45,6 +45,8 @@ JOBS = {
     "policy_diff": "simulation.policy_tools:policy_diff",
     "policy_lint": "simulation.policy_tools:policy_lint",
     "promote": "promotion.job:promote",
+    "promote_approve": "promotion.approve:promote_approve",
+    "promote_pin": "promotion.pin:promote_pin",
     "rollback": "promotion.rollback:rollback",
     "run": "comparison.run:run",
     "score": "scoring.job:score",

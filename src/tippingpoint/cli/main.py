@@ -49,8 +49,7 @@ def main() -> None:
             verb, rest = (word, rest) if verb == "data" else (f"{verb}_{word}", _named_policies([word, *rest])[1:])
         verb, rest = _of_what(verb, rest), _locked(verb, rest)
         spare_cores()  # before any library that starts threads is loaded
-        if verb in REGISTRY_VERBS:
-            rest = _registry_words(rest)
+        verb, rest = _of_registry(verb, rest)
         if verb == "diagnostics" and rest and "=" not in rest[0] and not rest[0].startswith("-"):
             rest = [f"code={rest[0]}", *rest[1:]]
         from tippingpoint.cli.launch import launch
@@ -89,6 +88,27 @@ def _drop_unwritten() -> None:
         sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _of_registry(verb: str, arguments: list[str]) -> tuple[str, list[str]]:
+    """Return the job of a verb of the registry, and its words: `promote pin`, `unpin` and `approve` have their own.
+
+    >>> _of_registry("promote", ["pin", "gate=strict"]), _of_registry("promote", ["approve", "7", "why=seen"])
+    (('promote_pin', ['gate=strict']), ('promote_approve', ['request=7', 'why=seen']))
+    >>> _of_registry("promote", ["request", "3"]), _of_registry("promote", ["unpin"])
+    (('promote', ['model=3', 'request=true']), ('promote_pin', ['unpin=true']))
+    """
+    word, *rest = arguments or [""]
+    if verb != "promote":
+        return verb, _registry_words(arguments) if verb in REGISTRY_VERBS else arguments
+    if word == "request":
+        return "promote", _registry_words([*rest, "request=true"])
+    if word == "approve":
+        named = bool(rest) and "=" not in rest[0] and not rest[0].startswith("-")
+        return "promote_approve", [f"request={rest[0]}", *rest[1:]] if named else rest
+    if word in ("pin", "unpin"):
+        return "promote_pin", [*rest, *(["unpin=true"] if word == "unpin" else [])]
+    return "promote", _registry_words(arguments)
 
 
 def _registry_words(arguments: list[str]) -> list[str]:

@@ -93,6 +93,8 @@ class Gate(StrictModel):
     fresh: Days | None
     looks: Most | None
     diagnostics: GateCheck | None = GateCheck(inconclusive="blocks")
+    approval: bool = False
+    """Whether a second person has to agree once all checks let it in."""
 
     @model_validator(mode="before")
     @classmethod

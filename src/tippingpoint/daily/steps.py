@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from tippingpoint.comparison.job import CompareResult, compare
 from tippingpoint.comparison.settings import CompareSettings
-from tippingpoint.core.errors import InputError
+from tippingpoint.core.errors import InputError, RefusedError
 from tippingpoint.core.strict import Component, validate
 from tippingpoint.daily.page import Step
 from tippingpoint.daily.settings import DailySettings
@@ -19,7 +19,9 @@ from tippingpoint.experiment.resume import Finished
 from tippingpoint.measurement.job import MeasureResult, measure
 from tippingpoint.measurement.outcomes import NotKnownError
 from tippingpoint.measurement.settings import MeasureSettings
+from tippingpoint.promotion.approve import waiting
 from tippingpoint.promotion.job import PromoteResult, promote
+from tippingpoint.promotion.pinned_gate import APPROVAL
 from tippingpoint.promotion.settings import PromoteSettings
 from tippingpoint.scoring.job import PREDICTIONS, NobodyError, ScoreResult, score
 from tippingpoint.scoring.settings import ScoreSettings, ScoreTracking
@@ -167,7 +169,7 @@ def _of(kind: type[T], settings: DailySettings, changed: dict[str, Any]) -> T:
 
 
 def let_in(settings: DailySettings, day: date, run_id: str) -> Step:
-    """Judge what a comparison or a search registered by the gate, and promote it where the gate lets it.
+    """Judge by the gate what was registered, and promote it, or ask a second person to, where the gate lets it.
 
     Raises
     ------
@@ -175,11 +177,18 @@ def let_in(settings: DailySettings, day: date, run_id: str) -> Step:
         As `promote` does.
     """
     asked = PromoteSettings(run=run_id, gate=settings.gate, why=f"fitted again on {day}", who=settings.who)
-    found: PromoteResult = promote(asked)
+    try:
+        found: PromoteResult = promote(asked)
+    except RefusedError as error:
+        if error.where != APPROVAL:
+            raise
+        found = promote(asked.model_copy(update={"request": True}))
     if found.judgement is None:
         return Step(f"version {found.version} is champion")
     if found.promoted:
         return Step(f"version {found.version} was promoted")
+    if found.requested and found.entry is not None:
+        return Step(f"version {found.version} waits for approval", waiting(found.of, found.name, found.entry))
     return Step(f"version {found.version} stays challenger", f"the gate did not let version {found.version} in")
 
 

@@ -1,25 +1,27 @@
 """`tippingpoint promote`: the challenger becomes champion, model and policy as one, if the gate lets it."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rich.console import RenderableType
 
-from tippingpoint.config.settings import VERSION
 from tippingpoint.core.errors import InputError, RefusedError
-from tippingpoint.core.overrides import override
 from tippingpoint.experiment.diagnostics import Chosen
 from tippingpoint.experiment.promise_book import PromiseBook, promise_book
 from tippingpoint.policies.direction import check_direction
 from tippingpoint.promotion import report
+from tippingpoint.promotion.approve import waiting
 from tippingpoint.promotion.contestants import Contestant, JudgedUsers, contestant, judged_users, test_of
 from tippingpoint.promotion.judge import judge
+from tippingpoint.promotion.pinned_gate import asked_gate, check_approval
 from tippingpoint.promotion.policy_ground import FiledGround, UsersGround
 from tippingpoint.promotion.policy_judge import ground, judge_policy
 from tippingpoint.promotion.registry_status import carried_out, described, named
 from tippingpoint.promotion.settings import PromoteSettings
 from tippingpoint.promotion.verdict import Judgement
+from tippingpoint.promotion.webhook import tell
+from tippingpoint.promotion.which_version import number_there, wanted
 from tippingpoint.reports.progress import progress
 from tippingpoint.reports.result import Result
 from tippingpoint.tracking import backend, promotion
@@ -30,7 +32,6 @@ from tippingpoint.tracking.journal import CHAMPION, NEWEST, Entry, Kind, moves, 
 from tippingpoint.tracking.promotion import aliases, copied, describe_again, make_environment, version_of, versions
 from tippingpoint.tracking.provenance import provenance
 from tippingpoint.tracking.registry import CHALLENGER, Client
-from tippingpoint.tracking.stored import find
 from tippingpoint.tracking.tags import DATA
 
 
@@ -40,6 +41,8 @@ class PromoteResult(Result):
 
     Parameters
     ----------
+    of
+        The question's registered model.
     name, version
         The registered model whose champion was meant, and what is or would be its version.
     champion
@@ -50,10 +53,13 @@ class PromoteResult(Result):
         What had to be written of an entry that was left, where that was asked for.
     amiss
         What was not as it should be before.
+    webhook
+        Whether what was done was told to the address of the environment; '' where none is set.
     same
         Words that select the data, policy, prices and split the version was fitted with.
     """
 
+    of: str
     name: str
     version: str
     champion: str
@@ -63,12 +69,18 @@ class PromoteResult(Result):
     finished: tuple[str, ...] = ()
     amiss: str = ""
     same: str = ""
+    webhook: str = ""
     book: PromiseBook | None = None
 
     @property
     def refused(self) -> bool:
         """Whether the gate said no: exit code 1."""
         return self.judgement is not None and not self.judgement.passed
+
+    @property
+    def requested(self) -> bool:
+        """Whether a second person is asked to approve what the gate let in."""
+        return self.entry is not None and self.entry.kind == "request"
 
     @property
     def promoted(self) -> bool:
@@ -82,12 +94,14 @@ class PromoteResult(Result):
             "version": self.version,
             "promoted": self.promoted,
             "champion": self.champion or None,
+            "requested": self.requested,
             "dry_run": self.dry_run,
             "entry": self.entry.number if self.entry else None,
             "judgement": self.judgement.to_dict() if self.judgement else None,
             "findings": [finding.to_dict() for finding in self.judgement.findings] if self.judgement else [],
             "finished": list(self.finished),
             "amiss": self.amiss or None,
+            **({"webhook": self.webhook} if self.webhook else {}),
             **({"promises": self.book.to_dict()} if self.book is not None and self.book.promises else {}),
         }
 
@@ -107,6 +121,8 @@ class PromoteResult(Result):
             page,
             self.same,
             str(self.book or ""),
+            waiting(self.of, self.name, self.entry) if self.entry and self.requested else "",
+            self.webhook,
         )
 
 
@@ -136,9 +152,13 @@ def promote(settings: PromoteSettings) -> PromoteResult:
             try_rights(client, name)
         try_rights(client, model)
         status = settled_status(client, model)
-        number = _wanted(client, name, settings)
-        if status.version == status.journal.champion == _there(client, name, number, model) != "":
-            return PromoteResult(model, status.version, status.version, None, None, settings.dry_run, amiss=status.said)
+        number = wanted(client, name, settings)
+        if status.version == status.journal.champion == number_there(client, name, number, model) != "":
+            same = status.version
+            return PromoteResult(name, model, same, same, None, None, settings.dry_run, amiss=status.said)
+        asked = asked_gate(client, name, model, settings.gate)
+        if not (settings.request or settings.dry_run):
+            check_approval(asked, f"{number} {report.named(name, model)}")
         step("loading models")
         candidate = contestant(client, name, number)
         chosen = Chosen.of(settings.diagnostics, candidate.model.config)
@@ -156,18 +176,20 @@ def promote(settings: PromoteSettings) -> PromoteResult:
         entry = append(client, name, "look", number, status.version, status.journal.at, judgement=pair, **reasons_given)
         look = moves(client, name, f"tags.test = '{entry.test}'").look(entry)
         if isinstance(of, JudgedUsers):
-            asked = settings.gate, candidate, champion, of, against
-            judgement = judge(client, *asked, look, reported, picked, chosen, step)
+            held = asked.gate, candidate, champion, of, against
+            judgement = judge(client, *held, look, reported, picked, chosen, step)
         else:
             assert isinstance(champion, Contestant)
-            judgement = judge_policy(settings.gate, candidate, champion, of, look, reported, picked, chosen, step)[0]
+            judgement = judge_policy(asked.gate, candidate, champion, of, look, reported, picked, chosen, step)[0]
+        if asked.pin:
+            judgement = replace(judgement, pinned=asked.pin.title, overrides=asked.overrides)
         step("filing")
-        version, entry = _file(client, settings.dry_run, name, number, model, status, entry, judgement, reasons_given)
+        version, entry = _file(client, settings, name, number, model, status, entry, judgement, reasons_given)
         led = status.version if settings.dry_run else _after(client, status, entry)
+        webhook = tell(model, entry)
     same = candidate.same(settings.data)
-    return PromoteResult(
-        model, version, led, judgement, entry, settings.dry_run, (), status.said, same, promise_book(client, model)
-    )
+    told = status.said, same, webhook, promise_book(client, model)
+    return PromoteResult(name, model, version, led, judgement, entry, settings.dry_run, (), *told)
 
 
 def _named(client: Client, settings: PromoteSettings) -> tuple[str, str]:
@@ -243,12 +265,12 @@ def _resumed(client: Client, name: str, number: int) -> PromoteResult:
     if not status.stands and not status.version:  # deleted, or another by now
         raise RefusedError(where, status.amiss, status.remedy)
     journal, written = carried_out(client, name, entry)
-    return PromoteResult(name, journal.champion, journal.champion, None, entry, False, written)
+    return PromoteResult(name, name, journal.champion, journal.champion, None, entry, False, written)
 
 
 def _file(
     client: Client,
-    dry_run: bool,
+    settings: PromoteSettings,
     name: str,
     number: str,
     model: str,
@@ -264,16 +286,22 @@ def _file(
     str
         The version in `model`, copied there if it passed; `name/number` where it was not.
     Entry
-        The promotion, or what became of the look.
+        The promotion, the request, or what became of the look.
     """
     said = judgement.to_dict()
-    if judgement.passed and not dry_run:
+    if judgement.passed and settings.request:
+        version = number if model == name else f"{name}/{number}"
+        of = {"source": judgement.version, **reasons_given}
+        return version, append(
+            client, model, "request", version, status.version, status.journal.at, judgement=said, **of
+        )
+    if judgement.passed and not settings.dry_run:
         version = number if model == name else copied(client, version_of(client, name, number), model)
         of = {**reasons_given, **identity(client, version_of(client, model, version))}
         return version, append(
             client, model, "promote", version, status.version, status.journal.at, judgement=said, **of
         )
-    kind: Kind = "look" if dry_run else "refused"
+    kind: Kind = "look" if settings.dry_run else "refused"
     entry = judged(client, name, look, kind, said)
     if model != name:
         version, of = f"{name}/{number}", {"source": judgement.version, "judgement": said, **reasons_given}
@@ -298,50 +326,3 @@ def _champion(client: Client, status: ChampionStatus, candidate: str) -> Contest
             why = str(error).rstrip(".")
     typed = "gate.better.inconclusive=passes lets its successor in without it"
     return f"the champion does not load ({why}): {typed}" if why else found
-
-
-def _wanted(client: Client, name: str, settings: PromoteSettings) -> str:
-    """Number of the version that is meant.
-
-    Raises
-    ------
-    InputError
-        When nothing is, or the run was not registered.
-    """
-    if settings.run is not None:
-        run = find(client, settings.run)[0].info.run_id
-        mine = [str(version.version) for version in versions(client, name, f"run_id = '{run}'")]
-        if not mine:
-            what = f"run {run} is not registered as {name}"
-            raise InputError("run", what, "Type model=…, or fit it again without tracking.register_model=false.")
-        return mine[0]
-    if settings.model is not None:
-        typed = str(settings.model)
-        found = VERSION.fullmatch(typed)
-        if not found:
-            return str(version_of(client, name, typed).version)
-        if found[1] != name:
-            raise InputError("model", f"{typed} is not of {name}", f"Type {override('name', found[1])} too.")
-        if found[2]:
-            return found[2]
-        there = aliases(client, name)
-        if found[3] not in there:
-            raise InputError("model", f"models:/{name} has no alias {found[3]}", "Type model=NUMBER.")
-        return there[found[3]]
-    there = aliases(client, name)
-    if CHALLENGER not in there:
-        if settings.to is not None and (champion := there.get(CHAMPION)):
-            return champion  # what has proven itself goes on to the environment
-        numbers = ", ".join(str(version.version) for version in versions(client, name, newest=12)) or "none"
-        what = f"models:/{name} has no challenger"
-        raise InputError("model", what, f"Type tippingpoint compare, or model=…; there are: {numbers}.")
-    return there[CHALLENGER]
-
-
-def _there(client: Client, name: str, number: str, model: str) -> str:
-    """The version's number in the registered model that is meant; '' where it was not copied there yet."""
-    if model == name:
-        return number
-    source = f"models:/{name}/{number}"
-    copies = versions(client, model, f"source_path = {backend.literal(source)}")
-    return str(copies[-1].version) if copies else ""

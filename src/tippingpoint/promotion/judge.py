@@ -96,7 +96,10 @@ def judge(
 
 def digest_of_gate(gate: Gate) -> str:
     """8 hex digits of what a gate asks."""
-    written = json.dumps(gate.model_dump(mode="json", by_alias=True), sort_keys=True)
+    asked = gate.model_dump(mode="json", by_alias=True)
+    if not asked["approval"]:  # as it was before gates knew of it
+        del asked["approval"]
+    written = json.dumps(asked, sort_keys=True)
     return hashlib.sha256(written.encode()).hexdigest()[:8]
 
 

@@ -42,7 +42,7 @@ def table(journal: Journal) -> pd.DataFrame:
     """
     rows = []
     what = {entry.number: "lost" for entry in journal.lost}
-    what |= {entry.number: "does not count" for entry in journal.foreign}
+    what |= {entry.number: "does not count" for entry in journal.unvouched}
     what |= {journal.left.number: f"left: {journal.left.kind}"} if journal.left else {}
     for entry in reversed(journal.entries):
         judged = entry.judgement
@@ -53,7 +53,7 @@ def table(journal: Journal) -> pd.DataFrame:
             if c["word"] == "fails" or (c["word"] in ("inconclusive", "cannot tell") and c["blocks"])
         ]
         said = "passed" if judged.get("passed") else f"no: {', '.join(stopping)}"
-        gate = f"{judged.get('gate', '')}: {said}" if checks else ""
+        gate = f"{judged.get('gate', '')}: {said}{_beside(judged)}" if checks else _pinned(entry)
         rows.append(
             {
                 "entry": entry.number,
@@ -74,6 +74,22 @@ def table(journal: Journal) -> pd.DataFrame:
     columns = ["entry", "when", "what", "version", "over", "who", "claimed", "why", "gate"]
     columns += ["look", "then", "then_low", "now"]
     return pd.DataFrame(rows, columns=columns).astype({"look": "Int64"})
+
+
+def _beside(judged: dict[str, Any]) -> str:
+    """What is said of a verdict besides: what was laid over a pinned gate, and whose request it was."""
+    said = [f"overrides {' '.join(judged['overrides'])}"] if judged.get("overrides") else []
+    said += [f"asked for by {judged['requested_by']} in entry {judged['request']}"] if "request" in judged else []
+    return "".join(f"; {one}" for one in said)
+
+
+def _pinned(entry: Entry) -> str:
+    """What a pin says, where an entry is one."""
+    if entry.kind != "pin":
+        return ""
+    asked = entry.judgement.get("asked", {})
+    approval = ", with approval by a second person" if asked.get("approval") else ""
+    return f"{entry.judgement['gate']} pinned{approval}" if asked else "none pinned any more"
 
 
 def _now(journal: Journal, version: str) -> float | None:

@@ -33,6 +33,8 @@ def promote_summary(
     page: str,
     same: str = "",
     book: str = "",
+    waiting: str = "",
+    webhook: str = "",
 ) -> RenderableType:
     """What was amiss before, what the gate said, what was done.
 
@@ -42,17 +44,24 @@ def promote_summary(
         What selects the data the version was fitted with.
     book
         How earlier promises were kept, in a line; '' where none was measured.
+    waiting
+        What a second person types; '' where none is asked.
+    webhook
+        Whether it was told to an address; '' where none is set.
     """
     before = [Text(said_first)] if said_first else []
     where = pages({"MLflow": page}) if page else []
     if judgement is None:
         return Group(*before, Text(f"models:/{name}/{version} is champion already; nothing to do."), *where)
     against = judgement.against or "a constant score and everyone none, as there is no champion yet,"
-    title = f"{judgement.version} against {against} on {judgement.users:,} test users (gate={judgement.gate})"
+    gate = judgement.gate + (f", over the pinned one: {' '.join(judgement.overrides)}" if judgement.overrides else "")
+    title = f"{judgement.version} against {against} on {judgement.users:,} test users (gate={gate})"
     table, after = _checks(title, judgement), ""
     if promoted:
         said = f"Promoted: models:/{name}/{version} is champion."
         after = f"Undo: {_undo(name, judgement)}" if judgement.against else ""
+    elif judgement.passed and waiting:
+        said, after = "Let in, and not promoted yet: a second person has to approve.", waiting
     elif judgement.passed:
         said = f"It would be promoted. Dry run: nothing moved, but look {judgement.look} is counted."
     else:
@@ -62,7 +71,7 @@ def promote_summary(
         said += " Dry run; the look is counted." if dry_run else ""
         after = _way_out(judgement, champion, f"tippingpoint tune {same}".rstrip())
     found = diagnosed(judgement.findings)
-    kept = [Text(book)] if book else []
+    kept = [Text(line) for line in (book, webhook) if line]
     return Group(*before, table, *found, Text(said, style="bold"), *kept, *where, *([Text(after)] if after else []))
 
 
@@ -151,7 +160,16 @@ def resumed_summary(name: str, version: str, entry: int, written: Sequence[str],
 
 
 def rollback_summary(
-    name: str, version: str, undone: str, entry: int, when: int, who: str, why: str, scored: int, dry_run: bool
+    name: str,
+    version: str,
+    undone: str,
+    entry: int,
+    when: int,
+    who: str,
+    why: str,
+    scored: int,
+    dry_run: bool,
+    webhook: str = "",
 ) -> RenderableType:
     """What was undone."""
     day = datetime.fromtimestamp(when / 1000, UTC).strftime("%Y-%m-%d %H:%M")
@@ -163,6 +181,7 @@ def rollback_summary(
     ]
     if not dry_run:
         lines.append(Text(f"models:/{name}/{version} is champion again.", style="bold"))
+    lines += [Text(webhook)] if webhook else []
     return Group(*lines)
 
 

@@ -10,6 +10,7 @@ from tippingpoint.core.errors import InputError, RefusedError
 from tippingpoint.promotion import report
 from tippingpoint.promotion.registry_status import carried_out, named
 from tippingpoint.promotion.settings import RollbackSettings
+from tippingpoint.promotion.webhook import tell
 from tippingpoint.reports.progress import progress
 from tippingpoint.reports.result import Result
 from tippingpoint.tracking import backend
@@ -34,6 +35,8 @@ class RollbackResult(Result):
         The promotion that no longer counts.
     version
         The champion again, which scored so many users before it was moved.
+    webhook
+        Whether it was told to the address of the environment; '' where none is set.
     """
 
     name: str
@@ -42,6 +45,7 @@ class RollbackResult(Result):
     scored: int
     entry: Entry | None
     dry_run: bool
+    webhook: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
@@ -53,6 +57,7 @@ class RollbackResult(Result):
             "scored": self.scored,
             "entry": self.entry.number if self.entry else None,
             "dry_run": self.dry_run,
+            **({"webhook": self.webhook} if self.webhook else {}),
         }
 
     def render(self) -> RenderableType:
@@ -67,6 +72,7 @@ class RollbackResult(Result):
             self.undone.why,
             self.scored,
             self.dry_run,
+            self.webhook,
         )
 
 
@@ -113,7 +119,8 @@ def rollback(settings: RollbackSettings) -> RollbackResult:
                 **identity(client, version_of(client, model, version)),
             )
             carried_out(client, model, entry)
-    return RollbackResult(model, version, undone, scored, entry, settings.dry_run)
+        webhook = tell(model, entry) if entry else ""
+    return RollbackResult(model, version, undone, scored, entry, settings.dry_run, webhook)
 
 
 def _scores(client: Client, name: str, entry: Entry) -> int:

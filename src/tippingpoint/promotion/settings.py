@@ -51,20 +51,41 @@ class RollbackSettings(StatusSettings):
     who: str | None = Field(default=None, min_length=1, max_length=200)
 
 
+class PinSettings(RegistrySettings):
+    """What pinning a gate takes, as `conf/promote_pin.yaml` lists it."""
+
+    gate: Gate
+    unpin: bool = False
+    why: str = Field(default="", max_length=2000)
+    who: str | None = Field(default=None, min_length=1, max_length=200)
+
+
+class ApproveSettings(RegistrySettings):
+    """What approving takes: the number of the journal's entry that asks for it."""
+
+    request: int = Field(ge=1)
+    why: str = Field(default="", max_length=2000)
+    who: str | None = Field(default=None, min_length=1, max_length=200)
+
+
 class PromoteSettings(RollbackSettings):
     """What `promote` takes, as `conf/promote.yaml` lists it."""
 
     model: Annotated[int | str | None, NAMED] = None
     run: str | None = None
     resume: int | None = Field(default=None, ge=1)
+    request: bool = False
+    """Whether a second person is asked to approve what the gate let in."""
     gate: Gate
     data: Component | None = None
     diagnostics: DiagnosticsSettings = DiagnosticsSettings()
 
     @model_validator(mode="after")
     def _names_one(self) -> Self:
-        if self.resume is not None and (self.model is not None or self.run is not None or self.dry_run):
-            raise ValueError("resume finishes an entry, and nothing is judged. Drop model, run and dry_run.")
+        if self.resume is not None and (self.model is not None or self.run is not None or self.dry_run or self.request):
+            raise ValueError("resume finishes an entry, and nothing is judged. Drop model, run, request and dry_run.")
+        if self.request and self.dry_run:
+            raise ValueError("request asks for an approval, and dry_run for nothing. Drop one.")
         if self.model is not None and self.run is not None:
             raise ValueError("model names one, and so does run. Drop one.")
         return self

@@ -61,6 +61,8 @@ class Judgement:
         One-sided level of this look.
     findings
         What diagnostics found of the users, the evidence and the policy.
+    pinned, overrides
+        The pinned gate, named as `gate` is, and in what this one differs from it; '' and () where none is pinned.
     """
 
     gate: str
@@ -72,6 +74,8 @@ class Judgement:
     alpha: float
     checks: tuple[Check, ...]
     findings: Findings = ()
+    pinned: str = ""
+    overrides: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -85,7 +89,7 @@ class Judgement:
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
-        said = {
-            name: value for name, value in vars(self).items() if name != "findings"
-        }  # the check has those that count
+        # The check of diagnostics has the findings that count; the last two are of a pinned gate.
+        left_out = {"findings", *(name for name in ("pinned", "overrides") if not getattr(self, name))}
+        said = {name: value for name, value in vars(self).items() if name not in left_out}
         return {**said, "checks": [check.to_dict() for check in self.checks], "passed": self.passed}

@@ -23,6 +23,7 @@ from tippingpoint.tracking.journal import (
     ANNOUNCED,
     MOVES,
     OF,
+    VOUCHED,
     Entry,
     Journal,
     Kind,
@@ -104,7 +105,8 @@ def append(
 ) -> Entry:
     """Write an entry. Once a `promote` or `rollback` returns, its version is champion, whatever aliases say yet.
 
-    These two are announced on the model; before the others `try_rights` is called, before anything is judged.
+    These two, a `pin` and a `request` are announced on the model; before the others `try_rights` is called, before
+    anything is judged.
 
     Parameters
     ----------
@@ -123,7 +125,7 @@ def append(
     what = {"commit": commit, "policy_digest": policy_digest, "run_id": run_id, "model_id": model_id, "test": test}
     by = {"who": actor.who, "claimed": json.dumps(actor.claimed), "claim": claim}
     tags = {**said, **what, **by, "judgement": json.dumps(judgement or {})}
-    reason, announced = None, kind not in MOVES
+    reason, announced = None, kind not in VOUCHED
     for attempt in range(TRIES + 1):  # after the last try too it is read whether that was taken
         journal = moves(client, name, f"tags.claim = '{claim}'")
         if (own := _taken(client, journal, claim, kind, version, based_on)) is not None:

@@ -18,9 +18,9 @@ MOST = 50
 """Users that are looked at: each costs two requests."""
 
 
-def grant_line(user: str, resource: str, kind: str = "registered_model") -> str:
+def grant_line(user: str, resource: str, kind: str = "registered_model", permission: str = "EDIT") -> str:
     """What an admin types so that a user may edit a registered model, or the `experiment` of that id."""
-    return _line(GRANT, {"username": user, "resource_id": resource, "permission": "EDIT"}, kind)
+    return _line(GRANT, {"username": user, "resource_id": resource, "permission": permission}, kind)
 
 
 def revoke_line(user: str, model: str) -> str:
@@ -32,6 +32,16 @@ def _line(path: str, wanted: dict[str, str], kind: str = "registered_model") -> 
     server = re.sub(r"(?<=://)[^/]*@", "", backend.uri().rstrip("/"))
     said = shlex.quote(json.dumps({**wanted, "resource_type": kind}))
     return f"curl -u ADMIN -X POST {server}{path} -H 'Content-Type: application/json' -d {said}"
+
+
+def known() -> str:
+    """As whom the server knows who asks; '' where the store knows no users, or does not say."""
+    if not backend.is_server():
+        return ""
+    try:
+        return str(_get(CURRENT)["user"]["username"])
+    except (MlflowException, OSError, ValueError, KeyError, TypeError):  # another kind of server, or an older one
+        return ""
 
 
 def differing(model: str, journal: str) -> list[str]:

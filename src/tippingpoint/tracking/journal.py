@@ -32,9 +32,11 @@ ANNOUNCED = "tippingpoint.announced."
 CARRIED_OUT = "tippingpoint.carried_out"
 """Tag of a model: number and claim of the entry that its aliases, tags and description follow from."""
 CHAMPION, PREVIOUS = "champion", "previous_champion"
-Kind = Literal["promote", "rollback", "refused", "look", "bind", "unreadable"]
+Kind = Literal["promote", "rollback", "refused", "look", "bind", "pin", "request", "unreadable"]
 MOVES = ("promote", "rollback")
-"""Kinds that make a version champion; the others only record that a gate judged."""
+"""Kinds that make a version champion; the others only record."""
+VOUCHED = (*MOVES, "pin", "request")
+"""Kinds that count only where who may edit the model announced them."""
 NEWEST = 50
 """Entries that are shown and looked through for gaps where nobody asks for more."""
 EVERY = 200_000
@@ -51,7 +53,9 @@ class Entry:
         Given by the store.
     version
         What was made champion (`promote`, `rollback`), or only judged (`refused`, `look`, `bind`). A look at the
-        test set is written before its gate judges, so that of many at once each has a place of its own.
+        test set is written before its gate judges, so that of many at once each has a place of its own. What a gate
+        let in and a second person is asked for (`request`); of one only judged for an environment, after the name of
+        its model. '' of a `pin`.
     against
         The champion it was judged against, or that it replaced; '' where there was none.
     based_on
@@ -63,7 +67,8 @@ class Entry:
     test
         Content and split of the users the gate looked at; '' where none did.
     judgement
-        What the gate said (`gates.Judgement.to_dict`), or which pair it looks at; empty of a rollback.
+        What the gate said (`Judgement.to_dict`), or which pair it looks at; the `asked` of a gate that is pinned, and
+        nothing of one that no longer is; empty of a rollback.
     claim
         Tells a writer its own entry, also where the answer to its request was lost.
     lost
@@ -117,7 +122,7 @@ class Entry:
 class Journal:
     """Entries of a registered model, by number, and what the model says of them.
 
-    All that would move the champion are there; of the others those that were asked for.
+    All that would move the champion, or pin a gate, are there; of the others those that were asked for.
 
     Parameters
     ----------
@@ -200,6 +205,19 @@ class Journal:
         return max((entry.number for entry in self.entries), default=0)
 
     @property
+    def pin(self) -> Entry | None:
+        """The entry by which a gate is pinned now; None while none is."""
+        newest = next((e for e in reversed(self.entries) if e.kind == "pin" and self._announced(e)), None)
+        return newest if newest and newest.judgement else None
+
+    @property
+    def requests(self) -> tuple[Entry, ...]:
+        """Requests that nobody approved, of those that were read."""
+        approved = {entry.judgement.get("request") for entry in self.counting}
+        asked = [e for e in self.entries if e.kind == "request" and self._announced(e)]
+        return tuple(entry for entry in asked if entry.number not in approved)
+
+    @property
     def lost(self) -> tuple[Entry, ...]:
         """Entries that wanted to move the champion and came second."""
         return tuple(e for e in self.entries if e.kind in MOVES and self._announced(e) and e not in self.counting)
@@ -209,6 +227,12 @@ class Journal:
         """Entries that would move the champion, but nobody who may edit the model as it is now stands behind them."""
         known = {entry.number for entry in (*self.counting, *self.lost)}
         return tuple(e for e in self.entries if e.kind in MOVES and e.number not in known)
+
+    @property
+    def unvouched(self) -> tuple[Entry, ...]:
+        """Entries of any kind that do not count, as nobody who may edit the model stands behind them."""
+        others = (e for e in self.entries if e.kind in VOUCHED and e.kind not in MOVES and not self._announced(e))
+        return (*self.foreign, *others)
 
     def after(self, number: int) -> Entry | None:
         """The first entry that counts after one."""
@@ -296,7 +320,7 @@ def read_with_model(
             since = int(latest[-1].version) if latest.token else 1
             found += latest
         if not newest or since > 1:
-            for wanted in (*(f"tags.kind = '{kind}'" for kind in MOVES), *([also] if also else [])):
+            for wanted in (*(f"tags.kind = '{kind}'" for kind in (*MOVES, "pin")), *([also] if also else [])):
                 found += client.search_model_versions(f"{of} and {wanted}", EVERY)
         found = list({version.version: version for version in found}.values())
         if not newest:
@@ -337,7 +361,7 @@ def at(milliseconds: int) -> str:
 
 def told(entry: Entry) -> str:
     """Who did what, in a clause."""
-    did = {"promote": "promoted", "rollback": "rolled back to"}.get(entry.kind, "judged")
+    did = {"promote": "promoted", "rollback": "rolled back to", "request": "asked for"}.get(entry.kind, "judged")
     return f"{entry.who} {did} version {entry.version}"
 
 
@@ -377,13 +401,15 @@ def _entry(version: ModelVersion) -> Entry:
 
 
 def _number(text: str, kind: str) -> str:
-    """A version's number; of one that was only judged for an environment, after the name of its model.
+    """A version's number; of one that was only judged for an environment, after the name of its model; of a pin ''.
 
     Raises
     ------
     ValueError
         When it is none, or of another model though it was moved.
     """
+    if kind == "pin" and not text:
+        return ""
     of, slash, number = text.rpartition("/")
     if slash and kind in MOVES:
         raise ValueError
@@ -404,4 +430,7 @@ def _judgement(text: str) -> dict[str, Any]:
             raise TypeError
         dict(check["figures"])
         bool(check["blocks"])
+    for key, of in {"asked": dict, "gate": str, "overrides": list}.items():
+        if not isinstance(said.get(key, of()), of):
+            raise TypeError
     return said

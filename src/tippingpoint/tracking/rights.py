@@ -43,6 +43,25 @@ def edits_model(client: MlflowClient, name: str) -> bool:
     return _may(lambda: client.delete_registered_model_tag(name, NOTHING))
 
 
+def check_manages(client: MlflowClient, name: str, what: str) -> None:
+    """Refuse a registered model that may not be managed, which is tried on a version that no model has.
+
+    Parameters
+    ----------
+    what
+        What cannot be done without, after `may not`.
+
+    Raises
+    ------
+    StoreRefusedError
+        When its user may not; it says who grants it.
+    """
+    if not _may(lambda: client.delete_model_version(name, "0")):
+        line = grant_line(user(), name, permission="MANAGE")
+        said = f"{_who()} may not {what}: MANAGE on the model is needed"
+        raise StoreRefusedError(f"models:/{name}", said, f"Its owner, or an admin, types: {line}. {TABLE}")
+
+
 def creates_experiments(client: MlflowClient) -> bool:
     """Whether experiments may be created; tried with one that has no name."""
     return _may(lambda: client.create_experiment(""))
