@@ -69,7 +69,8 @@ class MeasureSettings(Terminal):
     data: Component | None = None
     """Raw events that say what came of users, instead of a table."""
     campaign: str | None = None
-    outcome: str | None = None
+    outcome: Text | Annotated[list[Text], Field(min_length=1)] | None = None
+    """Yes or no, a number, or a time; of several the first is what was promised, and decides."""
     at: str | None = None
     absent: Literal["unknown", "zero"] = "unknown"
     within: float | None = Field(default=None, gt=0)
@@ -83,6 +84,11 @@ class MeasureSettings(Terminal):
     @classmethod
     def _is_in_utc(cls, time: datetime | None) -> datetime | None:
         return time.astimezone(UTC).replace(tzinfo=None) if time is not None and time.tzinfo else time
+
+    @property
+    def named(self) -> list[str | None]:
+        """The outcomes; None: the only column there is."""
+        return [*dict.fromkeys(self.outcome)] if isinstance(self.outcome, list) else [self.outcome]
 
     @model_validator(mode="after")
     def _knows_what_came(self) -> Self:
@@ -101,10 +107,4 @@ class MeasureSettings(Terminal):
             raise ValueError("users is not used: its columns go into `to`. Type to=joined.parquet too, or drop users.")
         if self.users_id is not None and self.users is None:
             raise ValueError("users_id is not used without users. Type users=… too, or drop users_id.")
-        return self
-
-    @model_validator(mode="after")
-    def _knows_when(self) -> Self:
-        if self.within is not None and self.at is None and self.data is None:
-            raise ValueError("within needs to know when outcomes came. Type at=… too.")
         return self
