@@ -89,6 +89,8 @@ class Gate(StrictModel):
     fresh: Days | None
     looks: Most | None
     diagnostics: GateCheck | None = GateCheck(inconclusive="blocks")
+    guardrails: GateCheck | None = GateCheck(inconclusive="blocks")
+    """Of versions that were fitted with some."""
 
     @model_validator(mode="before")
     @classmethod

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from tippingpoint.config.settings import A_RUN, DiagnosticsSettings, Terminal, Tracking
+from tippingpoint.config.settings import A_RUN, DiagnosticsSettings, Guardrails, Terminal, Tracking
 from tippingpoint.core.strict import Component
 from tippingpoint.data.column_roles import Text
 from tippingpoint.offpolicy.arms import Adjustment
@@ -32,18 +32,10 @@ class MeasureArmsSettings(Terminal):
     within: float | None = Field(default=None, gt=0)
     """...and in how many days from then on a time counts as having come."""
     until: datetime | None = None
-    guardrails: dict[Text, float] | None = None
-    """By measure the worst difference that is accepted: -2 where it may fall by 2, 3 where it may rise by 3."""
+    guardrails: Guardrails | None = None
     plan: str | None = Field(default=None, pattern=r"^[0-9a-f]{32}$", title=A_RUN)
     """The run of `plan lock` that this experiment follows."""
     seed: int = Field(default=0, ge=0, lt=2**32)
-
-    @field_validator("guardrails")
-    @classmethod
-    def _leaves_room(cls, guardrails: dict[str, float] | None) -> dict[str, float] | None:
-        if nothing := [name for name, margin in (guardrails or {}).items() if margin == 0]:
-            raise ValueError(f"{nothing[0]} has margin 0, which no number of users tells. Give one above or below 0.")
-        return guardrails
 
     @field_validator("until")
     @classmethod
