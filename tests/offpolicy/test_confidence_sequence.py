@@ -133,3 +133,9 @@ def test_of_scores_that_are_all_alike_nothing_is_uncertain() -> None:
 def test_looks_rise_within_the_scores(looks: list[int]) -> None:
     with pytest.raises(InputError, match="looks: must rise from 2"):
         confidence_sequence(np.ones(10), np.array(looks, dtype=int))
+
+
+def test_a_share_of_the_chance_to_miss_widens_the_interval() -> None:
+    scores, looks = np.random.default_rng(0).normal(size=400), np.array([100, 400])
+    one, shared = (confidence_sequence(scores, looks, alpha=alpha) for alpha in (0.05, 0.01))
+    assert ((shared.high - shared.low) > 1.1 * (one.high - one.low)).all()

@@ -19,6 +19,8 @@ from tippingpoint.experiment.diagnostics.policy import reads
 from tippingpoint.experiment.diagnostics.registry import OF_A_WORD
 from tippingpoint.experiment.evaluation_figures import calibration, ranking
 from tippingpoint.experiment.findings import all_of
+from tippingpoint.experiment.guardrails import in_words
+from tippingpoint.experiment.guardrails import table as guardrail_table
 from tippingpoint.experiment.report import about, beyond_the_log, uplift_heads
 from tippingpoint.experiment.score_effects import heterogeneity_in_words
 from tippingpoint.experiment.spec import Candidate, ExperimentSpec
@@ -75,6 +77,7 @@ def compare_summary(comparison: Comparison, filed: RunReference | None) -> Rende
         *_beside(comparison),
         Text(verdict_in_words(comparison)),
         *map(Text, beyond_the_log(comparison.values, len(comparison.candidates))),
+        *map(Text, in_words(comparison.guardrails, question.evidence.label)),
         *_diagnosed(comparison),
         *(links(filed) if filed else []),
     )
@@ -96,7 +99,8 @@ def run_summary(question: ExperimentSpec, candidate: Candidate, filed: RunRefere
     metrics.add_row(heads[1], interval(candidate.value.uplift, 3))
     segments = _segments(question, candidate)
     beyond = map(Text, beyond_the_log({candidate.family: candidate.value}))
-    found = [*along_the_score(question, candidate), *beyond, *diagnosed(all_of(question, candidate))]
+    kept = map(Text, in_words({candidate.family: candidate.guardrails}, question.evidence.label))
+    found = [*along_the_score(question, candidate), *beyond, *kept, *diagnosed(all_of(question, candidate))]
     box = of_candidate(question, candidate, filed).render()
     return Group(box, *about(question), metrics, segments, *found, *(links(filed) if filed else []))
 
@@ -274,6 +278,8 @@ def write_comparison(folder: Path, comparison: Comparison) -> None:
     shares.frame().to_csv(folder / "tables/uplift_by_share.csv", index=False)
     comparison.leaderboard().to_csv(folder / "tables/leaderboard.csv", index=False)
     comparison.verdicts().to_csv(folder / "tables/verdicts.csv", index=False)
+    if (guarded := guardrail_table(comparison.guardrails)).size:
+        guarded.to_csv(folder / "tables/guardrails.csv", index=False)
     comparison.interpretability.to_csv(folder / "tables/interpretability.csv", index=False)
     if comparison.crossfit:
         comparison.crossfit.table(question.evidence.kind).to_csv(folder / "tables/crossfit.csv", index=False)

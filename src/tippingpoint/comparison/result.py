@@ -9,6 +9,7 @@ import pandas as pd
 
 from tippingpoint.comparison.crossfit import CrossFit
 from tippingpoint.comparison.repeats import Repeats
+from tippingpoint.experiment.decision import Guardrail
 from tippingpoint.experiment.diagnostics import Findings
 from tippingpoint.experiment.findings import all_of
 from tippingpoint.experiment.spec import Baseline, Candidate, ExperimentSpec, judged, row_of
@@ -66,6 +67,11 @@ class Comparison:
         """Rows of the leaderboard that are no model's: the policy where it decides alike with all, and baselines."""
         alike = (Baseline(self.alike, value=self.winner.value),) if self.alike else ()
         return (*alike, *self.baselines)
+
+    @property
+    def guardrails(self) -> dict[str, tuple[Guardrail, ...]]:
+        """By model, what its policy does to measures that must not get worse by more than a margin."""
+        return {candidate.family: candidate.guardrails for candidate in self.candidates}
 
     @property
     def contestant(self) -> str:

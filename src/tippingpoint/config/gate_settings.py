@@ -93,6 +93,8 @@ class Gate(StrictModel):
     fresh: Days | None
     looks: Most | None
     diagnostics: GateCheck | None = GateCheck(inconclusive="blocks")
+    guardrails: GateCheck | None = GateCheck(inconclusive="blocks")
+    """Of versions that were fitted with some."""
     approval: bool = False
     """Whether a second person has to agree once all checks let it in."""
 

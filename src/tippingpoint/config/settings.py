@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     PrivateAttr,
@@ -44,6 +45,16 @@ def _day(given: Any) -> Any:
 
 
 Day = Annotated[date, BeforeValidator(_day)]
+
+
+def _leaves_room(margins: dict[str, float]) -> dict[str, float]:
+    if nothing := [name for name, margin in margins.items() if margin == 0]:
+        raise ValueError(f"{nothing[0]} has margin 0, which no number of users tells. Give one above or below 0.")
+    return margins
+
+
+Guardrails = Annotated[dict[str, float], BY_NAME, AfterValidator(_leaves_room)]
+"""By measure the worst difference that is accepted: -2 where it may fall by 2, 3 where it may rise by 3."""
 
 
 class Split(StrictModel):
@@ -217,6 +228,8 @@ class Settings(Terminal):
     diagnostics: DiagnosticsSettings = DiagnosticsSettings()
     split: Split = Split()
     evidence: Literal["auto", "truth", "experiment", "logged", "assumed"] = "auto"
+    guardrails: Guardrails | None = None
+    """Measures, in money or whatever they are in, per user over everyone getting none."""
     select_by: Literal["roc_auc", "pr_auc", "log_loss", "brier"] = "roc_auc"
     explain_rows: int = Field(default=200, ge=1, le=100_000)
     seed: int = Field(default=0, ge=0, lt=2**32)
@@ -226,6 +239,11 @@ class Settings(Terminal):
     """null: what `reported` says."""
 
     unless_asked: ClassVar[Report] = "full"
+
+    @model_serializer(mode="wrap")
+    def _as_it_was_before_guardrails(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without guardrails what it always was: filed configs are compared with each other."""
+        return {key: value for key, value in dump(self).items() if key != "guardrails" or value is not None}
 
     @model_validator(mode="after")
     def _files_where_it_says(self) -> Self:

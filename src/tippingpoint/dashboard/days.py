@@ -1,7 +1,7 @@
 """Decisions by day, and what came of those who were contacted, as far as it is known."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import cast
 
@@ -14,7 +14,7 @@ from tippingpoint.data.outcome import NO, YES
 from tippingpoint.data.validation import as_text
 from tippingpoint.measurement.join import last
 from tippingpoint.measurement.outcomes import OutcomeRule, outcomes_of
-from tippingpoint.measurement.post_metrics import happened, means
+from tippingpoint.measurement.post_metrics import happened
 
 DAYS = 30
 """In which an outcome counts."""
@@ -119,7 +119,9 @@ def came(
                 told = outcomes_of(decisions, of.user_id, renamed, key, rule, now).table
                 found.append((shown, told, True))
             elif kind == "number":
-                found.append((shown, means(decisions, of.user_id, renamed, key, shown, rule, now), False))
+                rule = replace(rule, at=None, absent_is_zero=False)
+                told = outcomes_of(decisions, of.user_id, renamed, key, rule, now).table
+                found.append((shown, told, False))
             else:
                 silent[name] = kind
     if logins is not None:

@@ -13,7 +13,8 @@ from tippingpoint.data.splits import Parts, split
 from tippingpoint.data.users import Users
 from tippingpoint.economics import Economics
 from tippingpoint.experiment.diagnostics import Chosen, data, evidence
-from tippingpoint.experiment.evidence import kind_of, log_of, rarely_taken
+from tippingpoint.experiment.evidence import kind_of, log_of, measure_names, rarely_taken
+from tippingpoint.experiment.guardrails import check_guardrails
 from tippingpoint.experiment.spec import ExperimentSpec
 from tippingpoint.experiment.valuation import ValuedUsers
 from tippingpoint.models.effect_models import EffectLearner
@@ -57,7 +58,10 @@ def ask(settings: Settings, source: Source | None = None) -> ExperimentSpec:
     assigned = evidence.of_assignment(users, kind, settings.seed, chosen)
     found = (*chosen.settle(data.of_users(users)), *assigned.findings, *chosen.settle(evidence.of_kind(users, kind)))
     log, allowed = _log(kind, parts, settings.seed), (assigned.vetoed, chosen.accept)
-    valued = ValuedUsers.of(kind, parts.train, parts.test, actions, economics, settings.seed, log, *allowed)
+    margins = settings.guardrails or {}
+    check_guardrails(kind, measure_names(users), margins, users.action is not None)
+    given = actions, economics, settings.seed, log, *allowed
+    valued = ValuedUsers.of(kind, parts.train, parts.test, *given, further=tuple(margins))
     question = ExperimentSpec(
         name=source.question,
         origin=source.origin,
@@ -83,6 +87,7 @@ def ask(settings: Settings, source: Source | None = None) -> ExperimentSpec:
         chosen=chosen,
         findings=found,
         log=log,
+        guardrails=margins,
     )
     _ = question.nuisances  # what learners cannot learn from is refused here, before a run is opened
     return question
@@ -126,7 +131,7 @@ def asked_of(question: ExperimentSpec, parts: Parts) -> ExperimentSpec:
     log = _log(kind, parts, question.seed)
     allowed = question.evidence.vetoed, question.chosen.accept
     prices = question.actions, question.economics, question.seed
-    valued = ValuedUsers.of(kind, parts.train, parts.test, *prices, log, *allowed)
+    valued = ValuedUsers.of(kind, parts.train, parts.test, *prices, log, *allowed, further=tuple(question.guardrails))
     return replace(
         question,
         parts=parts,

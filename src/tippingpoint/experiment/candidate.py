@@ -30,6 +30,7 @@ from tippingpoint.experiment.diagnostics.policy import reads
 from tippingpoint.experiment.evaluation_figures import write_evaluation
 from tippingpoint.experiment.explanation_figures import write_explanations
 from tippingpoint.experiment.findings import all_of, of_candidate
+from tippingpoint.experiment.guardrails import guarded
 from tippingpoint.experiment.report import card
 from tippingpoint.experiment.resume import DIGEST, own_tags, stop_if_finished
 from tippingpoint.experiment.revaluation import usable
@@ -161,6 +162,7 @@ def answer(question: ExperimentSpec, family: str, development: Users | None = No
         heterogeneity=heterogeneity,
         score_groups=score_groups,
         predicted=None if found.ndim == 1 else found,
+        guardrails=guarded(question.valued, question.guardrails, question.valued.decide(policy, found)),
         column=of_column(question, binding, policy, probability(fitted.found), reads(policy, test.features)),
     )
     return replace(candidate, findings=of_candidate(candidate, question))

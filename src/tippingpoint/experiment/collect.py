@@ -15,10 +15,10 @@ from tippingpoint.data.splits import Parts, split
 from tippingpoint.data.users import Users
 from tippingpoint.economics import Economics
 from tippingpoint.experiment.assumption import evidence_in_words
-from tippingpoint.experiment.collected_evidence import EvidenceModels, PartEvidence, measure_names
+from tippingpoint.experiment.collected_evidence import EvidenceModels, PartEvidence
 from tippingpoint.experiment.collected_tables import break_even_responses, movement, segments_of
 from tippingpoint.experiment.diagnostics import Chosen, Finding, Findings, data, evidence
-from tippingpoint.experiment.evidence import kind_of, rarely_taken
+from tippingpoint.experiment.evidence import kind_of, measure_names, rarely_taken
 from tippingpoint.experiment.score_effects import ranks_by
 from tippingpoint.experiment.settings import SimulateSettings
 from tippingpoint.experiment.valuation import BindingUsers

@@ -22,6 +22,7 @@ from tippingpoint.experiment.evidence import (
     fit_measures,
     fit_rewards,
     log_of,
+    measure_names,
 )
 from tippingpoint.experiment.score_effects import ByAction, along_scores, ranking
 from tippingpoint.experiment.simulation_result import BEST, ORACLE
@@ -213,8 +214,3 @@ class PartEvidence:
         return log_blocks(
             self.log, self.kept, *((self.valued.reward_intercept, self.valued.reward_slope) if per_user else one)
         )
-
-
-def measure_names(users: Users) -> list[str]:
-    """Names of the further measures users have."""
-    return [] if users.measures is None else [str(name) for name in users.measures]

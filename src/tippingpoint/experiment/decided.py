@@ -49,6 +49,7 @@ def decided(
             contrasts=contrasts,
             ranking=ranking,
             following=following(evidence.vetoed, filed),
+            guardrails=candidate.guardrails,
         )
     )
 

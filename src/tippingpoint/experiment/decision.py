@@ -167,7 +167,8 @@ def decide(case: Case) -> Decision:
     elif untold := [of for of in case.guardrails if of.verdict == "inconclusive"]:
         word, why = "Test first", f"{brings}, but {untold[0]}"
     else:
-        word, why = "Ship", brings + _nothing_better(case)
+        kept = "".join(f"; {of}" for of in case.guardrails)
+        word, why = "Ship", brings + _nothing_better(case) + kept
     return Decision(word, case.what, f"{why[0].upper()}{why[1:]}.", case.ranking, case.following.get(word, ""))
 
 

@@ -160,6 +160,11 @@ def _measure(users: Users, name: str) -> np.ndarray:
     return observed
 
 
+def measure_names(users: Users) -> list[str]:
+    """Names of the further measures users have."""
+    return [] if users.measures is None else [str(name) for name in users.measures]
+
+
 def check_measures(kind: Kind, users: Users, economics: Economics) -> None:
     """Refuse economics that count a measure which is not known under each action.
 
@@ -168,7 +173,7 @@ def check_measures(kind: Kind, users: Users, economics: Economics) -> None:
     InputError
         Saying what to type instead.
     """
-    there = [] if users.measures is None else [str(name) for name in users.measures]
+    there = measure_names(users)
     for name in economics.measures:
         if name not in there:
             what = f"no measure {name!r} in the data"

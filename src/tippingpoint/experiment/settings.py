@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from tippingpoint.config.settings import DiagnosticsSettings, Terminal, Tracking
+from tippingpoint.config.settings import DiagnosticsSettings, Guardrails, Terminal, Tracking
 from tippingpoint.core.strict import Component, StrictModel
 
 
@@ -37,6 +37,8 @@ class SimulateSettings(Terminal):
     cuts: int | None = Field(default=None, ge=2, le=1000)
     least: int | None = Field(default=None, ge=2)
     budget: BudgetLimit = BudgetLimit()
+    guardrails: Guardrails | None = None
+    """None: those of the models' run, or of the simulation that is asked again."""
     smallest_uplift: float | None = Field(default=None, gt=0)
     sensitivity: float | None = Field(default=None, gt=0, lt=1)
     seed: int | None = Field(default=None, ge=0, lt=2**32)

@@ -8,7 +8,10 @@ import pandas as pd
 import polars as pl
 
 from tippingpoint.experiment.assumption import assumption
+from tippingpoint.experiment.decision import Guardrail
 from tippingpoint.experiment.diagnostics import Finding, Findings
+from tippingpoint.experiment.guardrails import of_values
+from tippingpoint.experiment.guardrails import table as guardrail_table
 from tippingpoint.experiment.thresholds import CutOffs, CutOffView, SimulationRequest
 from tippingpoint.offpolicy.choice import Valued
 from tippingpoint.offpolicy.common_support import Common
@@ -243,6 +246,12 @@ class Simulation:
         ]
         return pd.DataFrame(rows)
 
+    @property
+    def guardrails(self) -> dict[str, tuple[Guardrail, ...]]:
+        """By model and policy, what it does to measures that must not get worse by more than a margin."""
+        margins = self.asked.guardrails
+        return {name: of_values(row, margins) for name, row in self.values.items() if margins and PAIR in name}
+
     def verdict_table(self) -> pd.DataFrame:
         """One row a pair, with the users needed to detect the smallest uplift of interest."""
         smallest = self.smallest_uplift
@@ -316,6 +325,7 @@ class Simulation:
             "break_even": self.break_even_table(),
             "values": self.value_table(),
             "contest": self.verdict_table(),
+            "guardrails": guardrail_table(self.guardrails),
             "estimators": self.estimators,
             "choice": self.choice_table(),
             "frontier": self.frontier_table(),

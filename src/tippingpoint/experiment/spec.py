@@ -1,5 +1,6 @@
 """What is asked of one table of users, and the candidates that answer it, in one shape for all who show them."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -18,6 +19,7 @@ from tippingpoint.economics import Economics
 from tippingpoint.evaluation import auc_contributions
 from tippingpoint.evaluation.evaluation import Evaluation
 from tippingpoint.experiment.assumption import in_words, wanted
+from tippingpoint.experiment.decision import Guardrail
 from tippingpoint.experiment.diagnostics import Chosen, Findings
 from tippingpoint.experiment.user_effects import effect_tables
 from tippingpoint.experiment.valuation import ValuedUsers
@@ -86,6 +88,8 @@ class ExperimentSpec:
         What diagnostics found of the users and of the evidence.
     log
         What was done to the test users, and what came of it; None where nothing was logged.
+    guardrails
+        By measure the worst effect of a policy that is accepted, per user.
     """
 
     name: str
@@ -115,6 +119,7 @@ class ExperimentSpec:
     chosen: Chosen = field(default_factory=Chosen)
     findings: Findings = ()
     log: Log | None = None
+    guardrails: Mapping[str, float] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
@@ -322,6 +327,8 @@ class Candidate:
         not measured.
     predicted
         (n, K + 1) what an effect learner gives of the test users; None where the model predicts no effects.
+    guardrails
+        What its policy does to measures that must not get worse by more than a margin.
     """
 
     family: str
@@ -344,6 +351,7 @@ class Candidate:
     heterogeneity: pd.DataFrame = field(default_factory=pd.DataFrame)
     score_groups: pd.DataFrame = field(default_factory=pd.DataFrame)
     predicted: np.ndarray | None = None
+    guardrails: tuple[Guardrail, ...] = ()
 
     @property
     def found(self) -> np.ndarray:
@@ -356,7 +364,8 @@ class Candidate:
 
     def policy_metrics(self, kind: str) -> dict[str, Estimate]:
         """Value and uplift of the policy under names that carry the kind of evidence."""
-        return judged({}, self.value, kind)
+        guarded = {f"policy/{kind}/guardrail/{of.measure}_per_user": of.difference for of in self.guardrails}
+        return judged({}, self.value, kind) | guarded
 
     @property
     def shap_shares(self) -> dict[str, float]:
@@ -416,6 +425,7 @@ class Candidate:
             "worse_slices": _records(self.evaluation.worse),
             "findings": [finding.to_dict() for finding in self.findings],
             "seconds": self.seconds,
+            **({"guardrails": [of.to_dict() for of in self.guardrails]} if self.guardrails else {}),
             **beyond_the_log(self.value, kind),
         }
 

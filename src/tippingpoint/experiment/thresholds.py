@@ -1,5 +1,6 @@
 """One model under every choice of cut-offs of a policy of bands, at the prices asked."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -45,6 +46,8 @@ class SimulationRequest:
         Smallest difference of interest, money per user, stated beforehand; None where there is none.
     sensitivity
         Share by which the tornado moves each price.
+    guardrails
+        By measure the worst effect of a policy that is accepted, per user.
     """
 
     economics: Economics
@@ -58,6 +61,7 @@ class SimulationRequest:
     """Which diagnostics are silenced and accepted."""
     unused: tuple[str, ...] = ()
     """A sentence for what was asked and is not used."""
+    guardrails: Mapping[str, float] = field(default_factory=dict)
     first_only: bool = False
     """Whether only what is shown first gets a surface, for speed; choices are made for all."""
 

@@ -151,6 +151,7 @@ class ValuedUsers:
         vetoed: tuple[str, ...] = (),
         accepted: Collection[str] = (),
         measured: Measured | None = None,
+        further: Collection[str] = (),
     ) -> Self:
         """Gather evidence of users, fitted on train, and price the actions.
 
@@ -166,6 +167,8 @@ class ValuedUsers:
             Codes of the vetoes that were accepted.
         measured
             Models of measures fitted on train, where they are at hand; else those that count are fitted.
+        further
+            Further measures whose scores are wanted, though they do not count.
 
         Raises
         ------
@@ -173,7 +176,8 @@ class ValuedUsers:
             Where a measure that counts is not known under each action, or has missing values.
         """
         check_measures(kind, users, economics)
-        measured = fit_measures(train, economics.measures, seed) if measured is None else measured
+        if measured is None:
+            measured = fit_measures(train, dict.fromkeys([*economics.measures, *further]), seed)
         lines = economics.rewards(actions, users.contract.good, users.costs)
         evidence = gather_evidence(kind, train, users, economics.response(actions), seed, log, measured)
         if kind != "assumed" and actions != users.actions:

@@ -2,7 +2,7 @@
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, astuple, dataclass, replace
 from datetime import UTC, datetime
 from itertools import zip_longest
@@ -28,9 +28,10 @@ from tippingpoint.economics import Economics
 from tippingpoint.experiment.promise import Promise, promised
 from tippingpoint.experiment.promise_book import promise_book
 from tippingpoint.measurement import report
+from tippingpoint.measurement.by_outcome import further
 from tippingpoint.measurement.next_experiment import as_evidence, next_round
 from tippingpoint.measurement.of_events import outcomes_of_events
-from tippingpoint.measurement.outcomes import DecisionsWithOutcomes, NotKnownError, OutcomeRule, join
+from tippingpoint.measurement.outcomes import DecisionsWithOutcomes, NotKnownError, OutcomeRule, join, outcomes_of
 from tippingpoint.measurement.result import Measured, measured
 from tippingpoint.measurement.settings import MeasureSettings
 from tippingpoint.measurement.tracked import FIRST_LOOK, note, noted
@@ -115,13 +116,9 @@ def measure(settings: MeasureSettings) -> MeasureResult:
     with progress(4) as step:
         step("reading decisions")
         decisions = _of_campaign(read(settings.decisions, "decisions", settings.decisions_id), settings.campaign)
-        if settings.data is not None:
-            outcomes, settings = outcomes_of_events(settings, decisions)
-        else:
-            assert settings.outcomes is not None
-            outcomes = read(settings.outcomes, "outcomes", settings.outcomes_id)
+        asked = [*_asked(settings, decisions)]
         client = backend.connect()
-        rule, decided = _joined(settings, decisions, outcomes, lambda version: _positive(client, version))
+        rule, decided, others = _joined(asked, decisions, lambda version: _positive(client, version))
         evidence = None
         if settings.to is not None:
             users = read(settings.users, "users", settings.users_id) if settings.users else None
@@ -135,7 +132,7 @@ def measure(settings: MeasureSettings) -> MeasureResult:
         step("answering")
         first_look = _first_look(rule, decided.outcome_name)
         known = {version: _known(client, version, run, first_look) for version, run in runs.items()}
-        found = _valued(decided, known)
+        found = _valued(decided, known, others)
         step("filing")
         if evidence is not None and settings.to is not None:
             with replacing(Path(settings.to)) as file:
@@ -167,18 +164,19 @@ def measure_in_memory(
     InputError
         When the tables are not what they should be, or hold no random share.
     """
+    asked = [(outcomes, settings.model_copy(update={"outcome": name})) for name in settings.named]
     if known is None:
         client = backend.connect(writing=False)
-        rule, decided = _joined(settings, decisions, outcomes, lambda version: _positive(client, version))
+        rule, decided, others = _joined(asked, decisions, lambda version: _positive(client, version))
         first_look = _first_look(rule, decided.outcome_name)
         runs = {version: _run(client, version) for version in decided.versions()}
         known = {version: _known(client, version, run, first_look) for version, run in runs.items()}
     else:
         of = {version: deciding.positive for version, deciding in known.items()}
-        rule, decided = _joined(settings, decisions, outcomes, of.get)
+        rule, decided, others = _joined(asked, decisions, of.get)
     if unknown := [version for version in decided.versions() if version not in known]:
         raise InputError("decisions", f"{unknown[0]!r} decided, which is not at hand", "Give what tp.score returned.")
-    return MeasureResult(decided, _valued(decided, known), [], None)
+    return MeasureResult(decided, _valued(decided, known, others), [], None)
 
 
 def _of_campaign(decisions: pl.DataFrame, campaign: str | None) -> pl.DataFrame:
@@ -202,13 +200,32 @@ def _of_campaign(decisions: pl.DataFrame, campaign: str | None) -> pl.DataFrame:
     return decisions.filter(pl.col(CAMPAIGN).fill_null("") == (there[0] if campaign is None else campaign))
 
 
+Asked = tuple[pl.DataFrame, MeasureSettings]
+"""A table of outcomes, and the settings by which one outcome is read from it."""
+
+
+def _asked(settings: MeasureSettings, decisions: pl.DataFrame) -> Iterator[Asked]:
+    """Each outcome that is asked for."""
+    each = [settings.model_copy(update={"outcome": name}) for name in settings.named]
+    if settings.data is not None:
+        yield from (outcomes_of_events(one, decisions) for one in each)
+        return
+    assert settings.outcomes is not None
+    outcomes = read(settings.outcomes, "outcomes", settings.outcomes_id)
+    yield from ((outcomes, one) for one in each)
+
+
 def _joined(
-    settings: MeasureSettings,
-    decisions: pl.DataFrame,
-    outcomes: pl.DataFrame,
-    positive: Callable[[str], Positive | None],
-) -> tuple[OutcomeRule, DecisionsWithOutcomes]:
-    """Return what counts as an outcome, which `positive` tells of a version, and decisions with what came of them."""
+    asked: Iterable[Asked], decisions: pl.DataFrame, positive: Callable[[str], Positive | None]
+) -> tuple[OutcomeRule, DecisionsWithOutcomes, list[DecisionsWithOutcomes]]:
+    """Return the rule of the first outcome, decisions with what came of them, and with each further outcome.
+
+    Parameters
+    ----------
+    positive
+        What counts as outcome 1 of a version, which rules the first outcome.
+    """
+    (outcomes, settings), *more = asked
     table, user_id = checked(decisions, settings.decisions_id)
     taken = table.filter(pl.col("scored_at") >= settings.since) if settings.since else table
     each = (positive(version) or "yes" for version in taken["model"].unique(maintain_order=True))
@@ -217,12 +234,20 @@ def _joined(
         said = " and of another ".join(map(words, counted[:2]))
         remedy = "Measure them apart: since=…, or a file of decisions each."
         raise InputError("decisions", f"outcome 1 of one version that decided is {said}", remedy)
-    rule = OutcomeRule(
-        settings.outcome, settings.at, settings.absent == "zero", settings.within, settings.since, settings.until,
-        *counted,
-    )  # fmt: skip
     now = datetime.now(UTC).replace(tzinfo=None)
-    return rule, join(table, user_id, outcomes, settings.outcomes_id, rule, now)
+    rule = _rule(settings, *counted)
+    first = join(table, user_id, outcomes, settings.outcomes_id, rule, now)
+    others = [outcomes_of(table, user_id, of, one.outcomes_id, _rule(one), now) for of, one in more]
+    for one, known in zip((settings, *(one for _, one in more)), (first, *others), strict=True):
+        if known.kind == "yes_no" and one.within is not None and one.at is None:
+            raise InputError("within", f"needs to know when {known.outcome_name!r} came", "Type at=… too.")
+    return rule, first, others
+
+
+def _rule(settings: MeasureSettings, *positive: Positive) -> OutcomeRule:
+    (name,) = settings.named
+    zero = settings.absent == "zero"
+    return OutcomeRule(name, settings.at, zero, settings.within, settings.since, settings.until, *positive)
 
 
 def _positive(client: Client, version: str) -> Positive | None:
@@ -239,21 +264,18 @@ def _known(client: Client, version: str, run: StoredRun, first_look: str) -> Dec
     return DecidingVersion(prices, good, promised(run), int(first) if first else None)
 
 
-def _valued(decided: DecisionsWithOutcomes, known: Mapping[str, DecidingVersion]) -> list[Measured]:
+def _valued(
+    decided: DecisionsWithOutcomes,
+    known: Mapping[str, DecidingVersion],
+    others: Iterable[DecisionsWithOutcomes],
+) -> list[Measured]:
     """What the policy of each version brought."""
-    return [
-        measured(
-            decided.of(version),
-            decided.outcome_name,
-            version,
-            of.prices,
-            of.good,
-            of.promise,
-            of.begun,
-            decided.settled,
-        )
-        for version, of in known.items()
-    ]
+    found, others = [], [*others]
+    for version, of in known.items():
+        by = of.prices, of.good, of.promise, of.begun, decided.settled, decided.kind, decided.unknown.get(version, 0)
+        valued = measured(decided.of(version), decided.outcome_name, version, *by)
+        found.append(valued.with_others(further(version, others)))
+    return found
 
 
 def _run(client: Client, version: str) -> StoredRun:
@@ -310,6 +332,8 @@ def _file(
             folder = Path(temporary)
             (folder / "tables").mkdir()
             of.table().to_csv(folder / "tables/sequence.csv", index=False)
+            if of.outcomes:
+                of.outcome_table().to_csv(folder / "tables/outcomes.csv", index=False)
             report.picture(folder / "figures/sequence.png", of)
             (folder / "measure.yaml").write_text(yaml.safe_dump(written, sort_keys=False, allow_unicode=True))
             opened.artifacts(folder)

@@ -29,8 +29,9 @@ def outcomes_of_events(settings: MeasureSettings, decisions: pl.DataFrame) -> tu
     )
     taken = table.filter(pl.col("scored_at") >= settings.since) if settings.since else table
     first = taken.group_by(key, maintain_order=True).agg(pl.col("scored_at").min())
+    (event,) = settings.named
     since = first.select(pl.col(key).alias("user_id"), pl.col("scored_at").alias("since"))
-    found, until = outcomes_after(source.engines(), source.definition, since, settings.outcome, settings.until)
+    found, until = outcomes_after(source.engines(), source.definition, since, event, settings.until)
     name = next(column for column in found.columns if column not in ("user_id", CAME_AT))
     as_table = {
         "outcomes_id": "user_id",

@@ -1,6 +1,7 @@
-"""What came of decisions: yes or no, joined user by user."""
+"""What came of decisions, joined user by user: yes or no, a number, or whether a time came soon enough."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import polars as pl
@@ -9,8 +10,10 @@ from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.core.overrides import override
 from tippingpoint.data.column_rules import CHANCE, MISSING
 from tippingpoint.data.decisions import times
+from tippingpoint.data.frame import Frame
 from tippingpoint.data.outcome import BOUND, NO, YES, Positive, numbers, ones, words
 from tippingpoint.data.validation import as_text
+from tippingpoint.measurement.arms_columns import Columns, Kind
 from tippingpoint.measurement.join import (
     AT,
     complete_until,
@@ -40,7 +43,8 @@ class OutcomeRule:
     Parameters
     ----------
     outcome, at
-        Columns of the outcomes: yes or no, and when; None: the one column there is, and no time.
+        Columns of the outcomes: what came (yes or no, a number, or the time at which it did), and when; None: the one
+        column there is, and no time.
     absent_is_zero
         Whether a user without a row has outcome 0; else it is not known yet.
     within
@@ -94,7 +98,12 @@ class DecisionsWithOutcomes:
     id, outcome_name
         Columns of the id and of the outcome.
     settled
-        Whether outcomes stay as they are once known: not where a user without a row counts as 0 whose row may yet come.
+        Whether outcomes stay as they are once known: not where a user without a row counts as 0 whose row may yet come,
+        and not a number that may still grow.
+    kind
+        Of the outcome: `number`, else 0 or 1.
+    unknown
+        By version, users whose outcome is not known yet.
     """
 
     table: pl.DataFrame
@@ -102,6 +111,8 @@ class DecisionsWithOutcomes:
     outcome_name: str
     counts: Counts
     settled: bool = True
+    kind: Kind = "yes_no"
+    unknown: Mapping[str, int] = field(default_factory=dict)
 
     def versions(self) -> list[str]:
         """The versions that decided, in order of their first decision."""
@@ -165,10 +176,10 @@ def outcomes_of(
     Raises
     ------
     InputError
-        When columns are missing, ids repeat or never match, outcomes are not yes or no, have not come yet, or are all
-        1 while users are absent.
+        When columns are missing, ids repeat or never match, outcomes are text that says neither yes nor no, have not
+        come yet, or are all 1 while users are absent.
     """
-    came, name = _came(outcomes, id_of(outcomes, outcomes_id, user_id, decisions[user_id], "outcomes"), rule)
+    came, name, kind = _came(outcomes, id_of(outcomes, outcomes_id, user_id, decisions[user_id], "outcomes"), rule)
     refuse_future(came, now, "at")
     if name in decisions.columns:
         raise InputError("outcomes", f"{name!r} is a column of the decisions too", "Rename it.")
@@ -181,8 +192,9 @@ def outcomes_of(
     ids, written = spelled_as(decisions[user_id], came["__id"])
     came = came.with_columns(ids)
     joined, strangers = match_outcomes(decisions, first, user_id, came, outcomes)
-    _refuse_only_ones(joined, rule)
-    joined = joined.with_columns(_marks(joined, rule, name, now))
+    if kind == "yes_no":
+        _refuse_only_ones(joined, rule)
+    joined = joined.with_columns(_marks(joined, rule, name, now, kind))
     used = joined.filter(~pl.col("__before") & ~pl.col("__unknown"))
     counts = Counts(
         decisions=len(decisions),
@@ -197,9 +209,9 @@ def outcomes_of(
         ids=written,
     )
     used = used.drop([c for c in used.columns if c.startswith("__") and c != KNOWN])
-    return DecisionsWithOutcomes(
-        used, user_id, name, counts, settled=not rule.absent_is_zero or rule.within is not None
-    )
+    settled = rule.within is not None or not (rule.absent_is_zero or kind == "number")
+    missing = joined.filter(pl.col("__unknown")).group_by("model").len().rows()
+    return DecisionsWithOutcomes(used, user_id, name, counts, settled, kind, dict(missing))
 
 
 def _refuse_only_ones(joined: pl.DataFrame, rule: OutcomeRule) -> None:
@@ -209,21 +221,22 @@ def _refuse_only_ones(joined: pl.DataFrame, rule: OutcomeRule) -> None:
         raise InputError("outcomes", what, "Type absent=zero if users without a row did not convert.")
 
 
-def _marks(joined: pl.DataFrame, rule: OutcomeRule, name: str, now: datetime | None) -> list[pl.Expr]:
+def _marks(joined: pl.DataFrame, rule: OutcomeRule, name: str, now: datetime | None, kind: Kind) -> list[pl.Expr]:
     """The outcome under its name, `KNOWN`, and whether it came `__before` the decision, is `__unknown` yet, has no row
     (`__absent`) or came too `__late` to count."""
     absent = pl.col(OUTCOME).is_null() & ~pl.col("__there").fill_null(False)
     before, late, unknown, outcome = pl.lit(False), pl.lit(False), pl.col(OUTCOME).is_null(), pl.col(OUTCOME)
     if rule.absent_is_zero:
         unknown, outcome = unknown & ~absent, pl.when(absent).then(0).otherwise(outcome)
-    if rule.at is not None:
+    timed = kind == "time" or (kind == "yes_no" and rule.at is not None)
+    if timed:
         before = (outcome == 1) & (pl.col(AT) < pl.col("scored_at"))
     latest = last(joined["scored_at"], joined[AT])
     until = complete_until(rule.until or latest, now)
     unknown = unknown | (pl.col("scored_at") > until)
     if rule.within is not None:
         known = pl.col("scored_at") + timedelta(days=rule.within)
-        late = (outcome == 1) & (pl.col(AT) > known)
+        late = (outcome == 1) & (pl.col(AT) > known) & timed
         outcome = pl.when(late).then(0).otherwise(outcome)
         unknown = unknown | (known > until)
     else:
@@ -231,7 +244,7 @@ def _marks(joined: pl.DataFrame, rule: OutcomeRule, name: str, now: datetime | N
         look = pl.lit(max(until, latest), dtype=pl.Datetime("us"))
         known = pl.max_horizontal(pl.col(AT).fill_null(look), "scored_at")
     return [
-        outcome.cast(pl.Int64).alias(name),
+        outcome.cast(pl.Float64 if kind == "number" else pl.Int64).alias(name),
         before.fill_null(False).alias("__before"),
         (unknown & ~before.fill_null(False)).alias("__unknown"),
         absent.alias("__absent"),
@@ -264,8 +277,8 @@ def _told(text: pl.Series, positive: Positive) -> pl.Series:
     return text.str.to_lowercase().is_in(wanted).cast(pl.Int64)
 
 
-def _came(outcomes: pl.DataFrame, key: str, rule: OutcomeRule) -> tuple[pl.DataFrame, str]:
-    """Id, whether the outcome came, and when; and the outcome's name."""
+def _came(outcomes: pl.DataFrame, key: str, rule: OutcomeRule) -> tuple[pl.DataFrame, str, Kind]:
+    """Id, what came, and when; and the outcome's name and kind."""
     columns = outcomes.columns
     for where, column in (("outcome", rule.outcome), ("at", rule.at)):
         if column is not None and column not in columns:
@@ -276,9 +289,41 @@ def _came(outcomes: pl.DataFrame, key: str, rule: OutcomeRule) -> tuple[pl.DataF
         raise InputError("outcome", what, f"Type {override('outcome', rest[0])}." if rest else "Type outcome=…")
     name = rule.outcome or rest[0]
     ids = one_row(outcomes, key)
-    outcome = _told(as_text(outcomes[name]).str.strip_chars().replace("", None), rule.positive)
-    at = times(outcomes[rule.at], "at") if rule.at else pl.Series([None] * len(outcomes), dtype=pl.Datetime("us"))
+    kind, outcome = _read(outcomes[name], rule)
+    at = pl.Series([None] * len(outcomes), dtype=pl.Datetime("us"))
+    if kind == "time":
+        at, outcome = outcome, outcome.is_not_null().cast(pl.Int64)
+    elif rule.at and kind == "yes_no":
+        at = times(outcomes[rule.at], "at")
     came = ids.with_columns(at.alias(AT), outcome.alias(OUTCOME), pl.lit(True).alias("__there"))
-    if rule.at and (untimed := came.filter((pl.col(OUTCOME) == 1) & pl.col(AT).is_null()).height):
+    if rule.at and kind == "yes_no" and (untimed := came.filter((pl.col(OUTCOME) == 1) & pl.col(AT).is_null()).height):
         raise InputError("at", f"{rule.at!r} is missing in {untimed:,} rows whose {name!r} is yes")
-    return came, name
+    return came, name, kind
+
+
+def _read(values: pl.Series, rule: OutcomeRule) -> tuple[Kind, pl.Series]:
+    """The kind of an outcome, and its values: 0 or 1, numbers, or times.
+
+    Raises
+    ------
+    InputError
+        When it is of no kind, or a time without days in which it counts.
+    """
+    try:
+        return "yes_no", _told(as_text(values).str.strip_chars().replace("", None), rule.positive)
+    except InputError as told:
+        error = told
+    columns = Columns(pl.LazyFrame(values), Frame())
+    try:
+        found = columns.outcome(values.name, "outcome")
+    except InputError:
+        raise error from None
+    if found.kind == "yes_no":
+        raise error
+    read = columns.frame.select(found.value).collect().to_series()
+    if found.kind == "number":
+        return "number", read.fill_nan(None)
+    if rule.within is None:
+        what = f"{values.name!r} holds times, and nothing says for how long they count"
+        raise InputError("within", what, "Type within=30, the days from the decision.")
+    return "time", times(read, "outcome")

@@ -1,4 +1,4 @@
-"""What else came of decisions within days of them: numbers, and events of a log."""
+"""What else came of decisions within days of them: events of a log."""
 
 from datetime import datetime, timedelta
 
@@ -12,46 +12,10 @@ from tippingpoint.measurement.join import (
     id_of,
     last,
     match_outcomes,
-    one_row,
     refuse_future,
     spelled_as,
 )
-from tippingpoint.measurement.outcomes import OUTCOME, OutcomeRule
-
-
-def means(
-    decisions: pl.DataFrame,
-    user_id: str,
-    outcomes: pl.DataFrame,
-    outcomes_id: str | None,
-    column: str,
-    rule: OutcomeRule,
-    now: datetime | None = None,
-) -> pl.DataFrame:
-    """The number that came of each user's first decision by each version, where `within` days of it are over.
-
-    Parameters
-    ----------
-    decisions, user_id, outcomes, outcomes_id, rule, now
-        As of `outcomes_of`; a user without a row has no number.
-
-    Returns
-    -------
-    polars.DataFrame
-        The decisions with a number, which is called as its column, and another column of that name goes.
-
-    Raises
-    ------
-    InputError
-        As `outcomes_of` does.
-    """
-    key = id_of(outcomes, outcomes_id, user_id, decisions[user_id], "outcomes")
-    numbers = outcomes[column].cast(pl.Float64, strict=False)
-    came = one_row(outcomes, key).with_columns(numbers.fill_nan(None).alias(OUTCOME), pl.lit(True).alias("__there"))
-    joined, _ = match_outcomes(decisions, first_by_version(decisions, user_id), user_id, came, outcomes)
-    known = _over(joined, rule, complete_until(rule.until or joined["scored_at"].max(), now))
-    kept = known.filter(pl.col(OUTCOME).is_not_null()).drop("__there", column, strict=False)
-    return kept.rename({OUTCOME: column})
+from tippingpoint.measurement.outcomes import OutcomeRule
 
 
 def happened(

@@ -7,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from tippingpoint.core.run_reference import RunReference
+from tippingpoint.measurement.by_outcome import PER_1000, OutcomeUplift
 from tippingpoint.measurement.by_segment import what_next
 from tippingpoint.measurement.outcomes import Counts
 from tippingpoint.measurement.result import Measured, waiting
@@ -39,7 +40,8 @@ def measure_summary(
             (f"{of.outcome} per 1,000", of.per_1000, of.promise.per_1000, "per_1000", 1),
             (f"{of.currency} per user", of.per_user, of.promise.per_user, "per_user", 3),
         )
-        for at, (unit, sequence, promise, key, digits) in enumerate(rows):
+        shown = rows if of.per_1000 or of.start is None or not of.outcomes else ()
+        for at, (unit, sequence, promise, key, digits) in enumerate(shown):
             table.add_row(
                 "" if at else of.version,
                 unit,
@@ -52,19 +54,46 @@ def measure_summary(
                 notes.append(f"{of.version}, {unit}: {kept[key]}.")
         about = f"{of.version}: {of.users:,} users known by {of.until}."
         if of.start is None:
-            notes.append(f"{about} {waiting(of)} Without an interval: {of.so_far:+.1f} per 1,000.")
+            unit = of.outcomes[0].unit if of.outcomes else PER_1000
+            notes.append(f"{about} {waiting(of)} Without an interval: {of.so_far:+.1f} {unit}.")
         else:
             holds = f"{HOLDS}, from {of.days[of.start]} on." if of.settled else f"{ONE_LOOK}."
             notes.append(
                 f"{about} {holds} {of.left_alone:,} of {of.acted_on:,} users the"
                 f" policy acts on were left alone by lot; largest weight {of.largest_weight:.0f}."
             )
+    outcomes = [_outcomes(of, len(found) > 1) for of in found if of.outcomes]
     segments = [_segments(of, len(found) > 1) for of in found if of.segments]
-    if any(of.per_user is None and of.start is not None for of in found):
+    if any(of.per_user is None and of.per_1000 is not None for of in found):
         notes.append("Where each user has prices of their own, decisions do not hold them: outcomes only.")
     where = pages({f"MLflow{f' ({k})' if len(filed) > 1 else ''}": one.page for k, one in enumerate(filed, 1)})
     more = [Text(to_type, no_wrap=True, overflow="ignore")] if to_type else []
-    return Group(Text(counted(counts)), table, *map(Text, notes), *segments, *where, *more)
+    shown_table = [table] if table.row_count else []
+    return Group(Text(counted(counts)), *shown_table, *map(Text, notes), *outcomes, *segments, *where, *more)
+
+
+def _outcomes(of: Measured, named: bool) -> RenderableType:
+    """Uplift in each outcome, in the unit of each."""
+    heads = ["outcome", "users", "left\nalone", "uplift\n(experiment)", "unit", "verdict"]
+    at_once = "; the first interval holds by itself, the others at once" if len(of.outcomes) > 2 else ""
+    table = plain_table(f"By outcome{f', {of.version}' if named else ''}{at_once}", heads)
+    table.columns[0].no_wrap, table.columns[0].overflow = False, "fold"
+    for one in of.outcomes:
+        digits = 3 if one.kind == "number" else 1
+        uplift = stacked(one.sequence.last, digits, plus=True) if one.sequence else "–"
+        counts = f"{one.users:,}", f"{one.left_alone:,}"
+        table.add_row(one.outcome, *counts, uplift, one.unit, one.verdict)
+    notes = [
+        f"{one.outcome}: not known of {one.unknown:,} users, who are left out here."
+        for one in of.outcomes
+        if one.unknown
+    ]
+    if any(not one.settled for one in of.outcomes):
+        said = " and ".join(one.outcome for one in of.outcomes if not one.settled)
+        notes.append(
+            f"{said}: may still change, so the interval holds at one planned look. Type within=… to look often."
+        )
+    return Group(table, *map(Text, notes))
 
 
 def _segments(of: Measured, named: bool) -> RenderableType:
@@ -107,14 +136,20 @@ def counted(counts: Counts) -> str:
 
 def in_a_line(of: Measured) -> str:
     """What is written on the version."""
-    if of.per_1000 is None:
+    if of.per_1000 is None and not any(one.sequence for one in of.outcomes):
         return f"until {of.until}: {of.users:,} users, inconclusive yet."
-    parts = [f"{interval(of.per_1000.last, 1)} {of.outcome} per 1,000"]
+    parts = [f"{interval(of.per_1000.last, 1)} {of.outcome} per 1,000"] if of.per_1000 else []
     parts += [f"{interval(of.per_user.last, 3)} {of.currency} per user"] if of.per_user else []
+    further = of.outcomes[1:] if of.per_1000 else of.outcomes
+    parts += [f"{_figure(one)} {one.outcome} {one.unit}" for one in further]
     kept = of.kept()
     said = f"; {kept.get('per_user') or kept.get('per_1000')}" if kept else ""
     said += "" if of.settled else " (at one planned look)"
     return f"until {of.until} on {of.users:,} users (experiment): {', '.join(parts)}: {of.verdict}{said}."
+
+
+def _figure(of: OutcomeUplift) -> str:
+    return interval(of.sequence.last, 3 if of.kind == "number" else 1) if of.sequence else "no interval yet of"
 
 
 def description(of: Measured, counts: Counts) -> str:
@@ -166,4 +201,7 @@ def estimates(of: Measured) -> dict[str, Estimate | float]:
     for name, sequence in (("per_1000", of.per_1000), ("per_user", of.per_user)):
         if sequence is not None:
             found[f"policy/experiment/measured_uplift_{name}"] = sequence.last
+    for one in of.outcomes[1:] if of.per_1000 else of.outcomes:
+        if one.sequence is not None:
+            found[f"policy/experiment/measured_uplift_of/{one.outcome}"] = one.sequence.last
     return found

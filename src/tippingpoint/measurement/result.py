@@ -1,6 +1,6 @@
 """What a version's policy brought, beside what the simulation had promised, and their tables."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
-from tippingpoint.data.column_rules import CHANCE
 from tippingpoint.economics import Economics
 from tippingpoint.experiment.promise import Promise
+from tippingpoint.measurement.arms_columns import Kind
+from tippingpoint.measurement.by_outcome import PER_1000, OutcomeUplift, gained, intervals, scored, uplift_in
 from tippingpoint.measurement.by_segment import SegmentUplift, by_segment
 from tippingpoint.measurement.outcomes import KNOWN
-from tippingpoint.offpolicy.confidence_sequence import LEAST_SEEN, Sequence, confidence_sequence, first_look
-from tippingpoint.offpolicy.evidence import weights
+from tippingpoint.offpolicy.confidence_sequence import LEAST_SEEN, Sequence
 from tippingpoint.offpolicy.statistics import Estimate
 
 SEGMENT = "segment"
@@ -43,11 +43,17 @@ class Measured:
         Whether known outcomes stay as they are, so that intervals hold at all looks; else at one planned look only.
     per_1000, per_user
         Uplift at each look from the first on, in outcomes per 1,000 users and in money per user; None before it, and
-        for money where each user has prices of their own.
+        for money where each user has prices of their own; None both where the outcome is a number, which is no promise
+        of the version.
     so_far
-        Uplift in outcomes per 1,000, without an interval.
+        Uplift in outcomes per 1,000, or of a number per user, without an interval.
     segments
-        Each segment that the policy acts on; empty where decisions do not name segments.
+        Each segment that the policy acts on; empty where decisions do not name segments, or the outcome is a number.
+    unknown
+        Users whose outcome is not known.
+    outcomes
+        Uplift in each outcome, where there are several or the only one is a number: the first one first, whose interval
+        holds by itself; those of all others hold at once.
     """
 
     version: str
@@ -70,6 +76,8 @@ class Measured:
     so_far: float
     promise: Promise
     segments: tuple[SegmentUplift, ...] = ()
+    unknown: int = 0
+    outcomes: tuple[OutcomeUplift, ...] = ()
 
     @property
     def until(self) -> date:
@@ -83,9 +91,23 @@ class Measured:
 
     @property
     def verdict(self) -> str:
-        """`more than nothing`, `less than nothing` or `inconclusive`, in money, or else in outcomes."""
-        told = self.per_user or self.per_1000
+        """`more than nothing`, `less than nothing` or `inconclusive`, in money, or else in the first outcome."""
+        told = self.per_user or self.per_1000 or (self.outcomes[0].sequence if self.outcomes else None)
         return told.verdict if told else "inconclusive"
+
+    def with_others(self, others: tuple[OutcomeUplift, ...]) -> "Measured":
+        """The same with further outcomes."""
+        if not others:
+            return self
+        counts = self.users, self.acted_on, self.left_alone, self.unknown
+        itself = self.outcomes or (
+            OutcomeUplift(self.outcome, "yes_no", PER_1000, *counts, self.per_1000, self.so_far, self.settled),
+        )
+        return replace(self, outcomes=(*itself, *others))
+
+    def outcome_table(self) -> pd.DataFrame:
+        """One row an outcome."""
+        return pd.DataFrame([of.to_dict() for of in self.outcomes])
 
     def kept(self) -> dict[str, str]:
         """For uplift in outcomes and in money, how what came differs from what was promised."""
@@ -126,6 +148,7 @@ class Measured:
             "promised": asdict(self.promise),
             "against_promise": self.kept(),
             "segments": [of.to_dict(self.good) for of in self.segments],
+            "outcomes": [of.to_dict() for of in self.outcomes],
             "sequence": self.table().astype({"day": str}).to_dict("records"),
         }
 
@@ -150,11 +173,10 @@ def measured(
     promise: Promise,
     first: int | None = None,
     settled: bool = True,
+    kind: Kind = "yes_no",
+    unknown: int = 0,
 ) -> Measured:
     """Value one version's policy by users whose action was drawn with known chances.
-
-    A user's score is the doubly robust one with the model's own score as prediction under every action: fitted
-    before the decision, it cannot bias what the chances make right, and takes out what varies between users.
 
     Parameters
     ----------
@@ -162,45 +184,45 @@ def measured(
         One user each, in the order they became known, as `DecisionsWithOutcomes.of` gives them.
     good, first, settled
         As `Measured` has them; first is None where there was no first look yet.
+    kind, unknown
+        Of the outcome; of a number there is no uplift in outcomes or money, but in the number; and users whose outcome
+        is not known.
     """
-    actions, action, decision, chance = _actions(rows)
-    y, score = rows[outcome].to_numpy(), rows["propensity_score"].to_numpy()
-    # As evidence.doubly_robust, but that an action nobody takes may have no chance.
-    weight = weights(action, chance)
-    outcome_scores = score[:, None] + weight * (y - score)[:, None]
-    gain = _gain(outcome_scores, decision)
-    acts, alone = decision > 0, (decision > 0) & (action == 0)
-    day = rows[KNOWN].dt.date()
-    looks = np.append(np.flatnonzero((day != day.shift(-1)).fill_null(False).to_numpy()) + 1, len(rows))
-    start = first_look(y, acts & (action == decision), alone, looks)
-    gains = {"per_1000": gain * 1000}
-    if not economics.per_user and not economics.measures:  # of these no outcomes are known here
-        gains["per_user"] = _gain(_rewards(outcome_scores, economics, actions, good), decision)
+    of = scored(rows, outcome, kind, first)
+    looks, start, actions = of.looks, of.start, of.actions
+    gains = {"per_1000": of.gain * of.scale}
+    if kind != "number" and not economics.per_user and not economics.measures:  # of these no outcomes are known here
+        gains["per_user"] = gained(_rewards(of.outcome_scores, economics, actions, good), of.decision)
     sequences: dict[str, Sequence | None] = dict.fromkeys(("per_1000", "per_user"))
     if start is not None:
         first = first or int(looks[start])
-        sequences |= {name: _intervals(of, looks[start:], first, settled) for name, of in gains.items()}
-    by_code = y, action, decision
+        sequences |= {name: intervals(gain, looks[start:], first, settled) for name, gain in gains.items()}
+    itself: tuple[OutcomeUplift, ...] = ()
+    if kind == "number":
+        itself = (uplift_in(of, outcome, kind, unknown, sequences["per_1000"], settled),)
+        sequences["per_1000"] = None
     return Measured(
         version=version,
         outcome=outcome,
         good=good,
         currency=economics.currency,
         users=len(rows),
-        actions=dict(zip(actions, np.bincount(action, minlength=len(actions)).tolist(), strict=True)),
-        acted_on=int(acts.sum()),
-        left_alone=int(alone.sum()),
-        effective_sample_size=_effective(weight[acts, 0]),
-        largest_weight=float(weight.max()),
-        days=tuple(day[looks - 1].to_list()),
+        actions=dict(zip(actions, np.bincount(of.action, minlength=len(actions)).tolist(), strict=True)),
+        acted_on=int(of.acts.sum()),
+        left_alone=int(of.alone.sum()),
+        effective_sample_size=_effective(of.weight[of.acts, 0]),
+        largest_weight=float(of.weight.max()),
+        days=tuple(of.day[looks - 1].to_list()),
         seen=looks,
         start=start,
         first=first,
         settled=settled,
         **sequences,
-        so_far=float(gain.mean() * 1000),
-        promise=promise,
-        segments=_segments(rows, by_code, actions, gains, settled),
+        so_far=float(of.gain.mean() * of.scale),
+        promise=promise if kind != "number" else Promise(promise.kind, None, None),
+        segments=_segments(rows, (of.y, of.action, of.decision), actions, gains, settled) if kind != "number" else (),
+        unknown=unknown,
+        outcomes=itself,
     )
 
 
@@ -227,28 +249,6 @@ def _rewards(outcome_scores: np.ndarray, economics: Economics, actions: tuple[st
 def _effective(weights: np.ndarray) -> float:
     """Effective sample size (Kish 1965)."""
     return float(weights.sum() ** 2 / (weights @ weights)) if weights.any() else 0.0
-
-
-def _intervals(scores: np.ndarray, looks: np.ndarray, first: int, settled: bool) -> Sequence:
-    found = confidence_sequence(scores, looks, first)
-    return found if settled else found.one_look
-
-
-def _actions(rows: pl.DataFrame) -> tuple[tuple[str, ...], np.ndarray, np.ndarray, np.ndarray]:
-    """The K actions, `none` first; (n,) the action each user got and the policy's; and (n, K) the chances of each."""
-    there = [c.removeprefix(CHANCE) for c in rows.columns if c.startswith(CHANCE)]
-    actions = ("none", *(a for a in there if a != "none"))
-    code = {name: k for k, name in enumerate(actions)}
-    action, decision = (
-        rows[c].replace_strict(code, return_dtype=pl.Int64).to_numpy() for c in ("action", "policy_action")
-    )
-    chance = rows.select(f"{CHANCE}{a}" for a in actions).to_numpy()
-    return actions, action, decision, chance / chance.sum(axis=1, keepdims=True)
-
-
-def _gain(scores: np.ndarray, decision: np.ndarray) -> np.ndarray:
-    """(n,) what the decision brings over `none`, from (n, K) scores of each action."""
-    return scores[np.arange(len(scores)), decision] - scores[:, 0]
 
 
 def waiting(found: Measured) -> str:

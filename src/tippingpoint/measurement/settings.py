@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from tippingpoint.config.settings import A_RUN, DiagnosticsSettings, Terminal, Tracking
+from tippingpoint.config.settings import A_RUN, DiagnosticsSettings, Guardrails, Terminal, Tracking
 from tippingpoint.core.strict import Component
 from tippingpoint.data.column_roles import Text
 from tippingpoint.offpolicy.arms import Adjustment
@@ -32,18 +32,10 @@ class MeasureArmsSettings(Terminal):
     within: float | None = Field(default=None, gt=0)
     """...and in how many days from then on a time counts as having come."""
     until: datetime | None = None
-    guardrails: dict[Text, float] | None = None
-    """By measure the worst difference that is accepted: -2 where it may fall by 2, 3 where it may rise by 3."""
+    guardrails: Guardrails | None = None
     plan: str | None = Field(default=None, pattern=r"^[0-9a-f]{32}$", title=A_RUN)
     """The run of `plan lock` that this experiment follows."""
     seed: int = Field(default=0, ge=0, lt=2**32)
-
-    @field_validator("guardrails")
-    @classmethod
-    def _leaves_room(cls, guardrails: dict[str, float] | None) -> dict[str, float] | None:
-        if nothing := [name for name, margin in (guardrails or {}).items() if margin == 0]:
-            raise ValueError(f"{nothing[0]} has margin 0, which no number of users tells. Give one above or below 0.")
-        return guardrails
 
     @field_validator("until")
     @classmethod
@@ -69,7 +61,8 @@ class MeasureSettings(Terminal):
     data: Component | None = None
     """Raw events that say what came of users, instead of a table."""
     campaign: str | None = None
-    outcome: str | None = None
+    outcome: Text | Annotated[list[Text], Field(min_length=1)] | None = None
+    """Yes or no, a number, or a time; of several the first is what was promised, and decides."""
     at: str | None = None
     absent: Literal["unknown", "zero"] = "unknown"
     within: float | None = Field(default=None, gt=0)
@@ -83,6 +76,11 @@ class MeasureSettings(Terminal):
     @classmethod
     def _is_in_utc(cls, time: datetime | None) -> datetime | None:
         return time.astimezone(UTC).replace(tzinfo=None) if time is not None and time.tzinfo else time
+
+    @property
+    def named(self) -> list[str | None]:
+        """The outcomes; None: the only column there is."""
+        return [*dict.fromkeys(self.outcome)] if isinstance(self.outcome, list) else [self.outcome]
 
     @model_validator(mode="after")
     def _knows_what_came(self) -> Self:
@@ -101,10 +99,4 @@ class MeasureSettings(Terminal):
             raise ValueError("users is not used: its columns go into `to`. Type to=joined.parquet too, or drop users.")
         if self.users_id is not None and self.users is None:
             raise ValueError("users_id is not used without users. Type users=… too, or drop users_id.")
-        return self
-
-    @model_validator(mode="after")
-    def _knows_when(self) -> Self:
-        if self.within is not None and self.at is None and self.data is None:
-            raise ValueError("within needs to know when outcomes came. Type at=… too.")
         return self

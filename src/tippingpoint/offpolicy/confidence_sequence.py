@@ -99,14 +99,13 @@ def confidence_sequence(
     centre = scores[0]  # sums of squares about some score lose no digits where the mean is large
     once, square = (np.cumsum((scores - centre) ** power)[looks - 1] / looks for power in (1, 2))
     value, s = centre + once, np.sqrt(np.maximum(square - once**2, 0))
-    radius = s * boundary(looks, first)
+    radius = s * boundary(looks, first, alpha)
     plain = norm.ppf(1 - alpha / 2) * s / np.sqrt(looks - 1)
     return Sequence(looks, value, value - radius, value + radius, value - plain, value + plain)
 
 
-def boundary(looks: np.ndarray, first: int) -> np.ndarray:
+def boundary(looks: np.ndarray, first: int, alpha: float = 1 - LEVEL) -> np.ndarray:
     """(m,) half-widths of the sequence's intervals in standard deviations, by (m,) scores seen."""
-    alpha = 1 - LEVEL
     x = 1 + looks * _rho_squared(first, alpha)
     return np.asarray(np.sqrt(2 * x / (looks * (x - 1)) * np.log(np.sqrt(x) / alpha)))
 

@@ -51,6 +51,11 @@ class Contestant:
     bound_from: str = ""
     fitted_in: str = ""
 
+    @property
+    def guardrails(self) -> dict[str, float]:
+        """By measure the worst effect of its policy that is accepted, as it was fitted with."""
+        return dict(self.model.config.get("guardrails") or {})
+
     def has_model_of(self, other: "Contestant") -> bool:
         """Whether both have the same model, to the byte, of the same users."""
         own = self.model.content, self.model.data_digest, self.model.config["split"]

@@ -23,7 +23,15 @@ from tippingpoint.promotion import quality_checks, soundness_checks
 from tippingpoint.promotion.alpha_spending import level
 from tippingpoint.promotion.contestants import Contestant, JudgedUsers, Scores, champion_scores
 from tippingpoint.promotion.speed import milliseconds
-from tippingpoint.promotion.valuing import NotValued, Valued, against_no_model, of_policy, value_check, valued_users
+from tippingpoint.promotion.valuing import (
+    NotValued,
+    Valued,
+    against_no_model,
+    guardrail_check,
+    of_policy,
+    value_check,
+    valued_users,
+)
 from tippingpoint.promotion.verdict import Check, Judgement
 from tippingpoint.tracking.models import LoadedModel
 from tippingpoint.tracking.registry import Client
@@ -99,6 +107,8 @@ def digest_of_gate(gate: Gate) -> str:
     asked = gate.model_dump(mode="json", by_alias=True)
     if not asked["approval"]:  # as it was before gates knew of it
         del asked["approval"]
+    if gate.guardrails == Gate.model_fields["guardrails"].default:  # journals hold digests from before there were any
+        del asked["guardrails"]
     written = json.dumps(asked, sort_keys=True)
     return hashlib.sha256(written.encode()).hexdigest()[:8]
 
@@ -153,6 +163,8 @@ def _of_scores(
     if value := gate.value:
         say("valuing both policies")
         yield value, paired("value", lambda: value_check(candidate, scores, valued, without_model, value.margin, sure))
+    if gate.guardrails and (margins := candidate.guardrails):
+        yield gate.guardrails, guardrail_check(candidate, scores, valued, margins, sure)
     if limits := gate.calibration:
         yield limits, quality_checks.calibrated(test.outcome, own, limits.slope, limits.intercept, group)
     if sliced := gate.slices:

@@ -1,6 +1,6 @@
 """What a policy is judged on without a fit: filed statistics where they answer, else the test users themselves."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -12,9 +12,11 @@ from tippingpoint.core.strict import Component
 from tippingpoint.economics import Economics
 from tippingpoint.experiment.collect import score_users, score_validation
 from tippingpoint.experiment.diagnostics import Chosen, Finding, Findings
-from tippingpoint.experiment.revaluation import priced_line, usable
+from tippingpoint.experiment.guardrails import guarded
+from tippingpoint.experiment.revaluation import only, priced_line, usable
 from tippingpoint.experiment.valuation import BindingUsers
 from tippingpoint.offpolicy.cells import Cells, linear
+from tippingpoint.offpolicy.evidence import MEASURE
 from tippingpoint.offpolicy.statistics import Estimate
 from tippingpoint.offpolicy.sufficient_statistics import SufficientStatistics
 from tippingpoint.offpolicy.support import Basis
@@ -55,6 +57,8 @@ class PolicyValues:
         Where figures come from, as a clause.
     not_valued
         Why there are none; '' where there are.
+    guarded
+        Name and margin of each guarded measure, and what the policy does to it over everyone getting none.
     """
 
     kind: str
@@ -64,6 +68,7 @@ class PolicyValues:
     lint: Lint
     findings: Findings
     not_valued: str = ""
+    guarded: tuple[tuple[str, float, Estimate], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -132,7 +137,15 @@ class FiledGround:
             lint_of_counts(policy, counts, span, set(economics.priced)),
             told,
             "the evidence is assumed: no experiment stands behind it" if about["kind"] == "assumed" else "",
+            tuple(self._guarded(candidate.guardrails, own)),
         )
+
+    def _guarded(self, margins: Mapping[str, float], decision: np.ndarray) -> Iterator[tuple[str, float, Estimate]]:
+        about, cells = self.statistics.about, self.cells
+        for name, margin in margins.items():
+            if name in about["measures"]:
+                of = cells.coefficients(only(f"{MEASURE}{name}", cells.actions), range(cells.actions))
+                yield name, margin, linear(cells, of[decision] - of[0])
 
     def _said(self, policy: Policy) -> str:
         said = f"from the filed statistics of simulation {self.run_id}, no user was read"
@@ -209,7 +222,9 @@ class UsersGround:
             theirs = of.value_of(decision)
             basis = mine.basis(theirs)
             gains.append(Gain(name, mine.over(theirs), int((own != decision).sum()), basis))
-        return PolicyValues(kind, len(test), self.origin, tuple(gains), found, findings, unlike)
+        there = {name: margin for name, margin in candidate.guardrails.items() if name in of.evidence.measures}
+        kept = tuple((one.measure, one.margin, one.difference) for one in guarded(of, there, own))
+        return PolicyValues(kind, len(test), self.origin, tuple(gains), found, findings, unlike, kept)
 
 
 def filed_ground(client: Client, of: Contestant, policies: Sequence[Policy]) -> FiledGround | str:

@@ -13,7 +13,7 @@ from tippingpoint.promotion.alpha_spending import level
 from tippingpoint.promotion.contestants import Contestant, judged_users, test_of
 from tippingpoint.promotion.judge import digest_of_gate
 from tippingpoint.promotion.policy_ground import FiledGround, PolicyValues, UsersGround, filed_ground
-from tippingpoint.promotion.quality_checks import value_of
+from tippingpoint.promotion.quality_checks import guardrails, value_of
 from tippingpoint.promotion.verdict import Check, Judgement
 from tippingpoint.tracking.registry import Client
 
@@ -84,6 +84,8 @@ def judge_policy(
     checks = [linted(values.lint)]
     asked = gate.value or Margin(margin=0, inconclusive="blocks")
     checks.append(_value(values, champion, asked.margin, sure).when_inconclusive(asked.inconclusive))
+    if gate.guardrails and candidate.guardrails:
+        checks.append(_guarded(values, candidate, sure).when_inconclusive(gate.guardrails.inconclusive))
     if looks := gate.looks:
         found = soundness_checks.test_set_looks(look, reported, picked, sure, looks.most)
         checks.append(found.when_inconclusive(looks.inconclusive))
@@ -103,6 +105,14 @@ def linted(found: Lint) -> Check:
     told = [f"{remark.kind}: {remark.what}" for remark in found.remarks]
     said = "; ".join(told) if told else "nothing to answer"
     return Check("lint", "fails" if open_ else "passes", said, {"remarks": float(len(open_))})
+
+
+def _guarded(values: PolicyValues, candidate: Contestant, sure: float) -> Check:
+    told = [name for name, *_ in values.guarded]
+    if lacking := [name for name in candidate.guardrails if name not in told]:
+        why = values.not_valued or f"what {' and '.join(lacking)} would be under another action is in no log"
+        return Check("guardrails", "inconclusive", why)
+    return guardrails(values.guarded, values.kind, sure)
 
 
 def _value(values: PolicyValues, champion: Contestant, margin: float, sure: float) -> Check:

@@ -1,5 +1,7 @@
 """Checks of scores: how well they rank, whether better than the champion's, calibration, value, and slices."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from scipy.special import expit, logit
@@ -103,6 +105,35 @@ def value(
     changed = int(np.count_nonzero(difference))
     estimate = mean(difference, basis, group) if changed else Estimate(0.0)
     return value_of(estimate, changed, kind, margin, level, basis)
+
+
+def guardrails(found: Sequence[tuple[str, float, Estimate]], kind: str, level: float) -> Check:
+    """Whether each measure is within its margin: all must be, so each is held to the whole level.
+
+    Parameters
+    ----------
+    found
+        Name of each measure, its margin (below 0 where it may fall by so much, above 0 where it may rise by so much),
+        and what the policy does to it per user, over everyone getting none.
+    """
+    said, figures, verdicts = [], {}, set()
+    for name, margin, difference in found:
+        figures[name] = difference.value
+        if difference.se is None or difference.low is None:
+            verdicts.add("inconclusive")
+            said.append(
+                f"{name} {difference.value:+.4f} per user, without an interval, against a margin of {margin:+g}"
+            )
+            continue
+        low, high = ends(difference.value, difference.se, level)
+        figures |= {f"{name}_low": low, f"{name}_high": high}
+        worst, best = (low, high) if margin < 0 else (-high, -low)
+        verdicts.add("passes" if worst > -abs(margin) else "fails" if best < -abs(margin) else "inconclusive")
+        said.append(
+            f"{name} {difference.value:+.4f} [{low:+.4f}, {high:+.4f}] per user against a margin of {margin:+g}"
+        )
+    verdict: Verdict = "fails" if "fails" in verdicts else "inconclusive" if "inconclusive" in verdicts else "passes"
+    return Check("guardrails", verdict, f"{'; '.join(said)} ({kind})", figures)
 
 
 def value_of(

@@ -1,6 +1,6 @@
 """What the policies of a version and of the champion bring on the version's test users, and what is amiss with it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +13,8 @@ from tippingpoint.experiment.baselines import at_shares, everyone
 from tippingpoint.experiment.collect import score_validation
 from tippingpoint.experiment.diagnostics import Chosen, Findings, evidence
 from tippingpoint.experiment.diagnostics import policy as policy_findings
-from tippingpoint.experiment.evidence import kind_of, log_of
+from tippingpoint.experiment.evidence import kind_of, log_of, measure_names
+from tippingpoint.experiment.guardrails import guarded
 from tippingpoint.experiment.valuation import BindingUsers, ValuedUsers
 from tippingpoint.offpolicy.contest import Contrast
 from tippingpoint.offpolicy.evidence import Log
@@ -60,7 +61,9 @@ def valued_users(candidate: Contestant, users: JudgedUsers, chosen: Chosen) -> V
         assigned = evidence.of_assignment(everyone, kind, seed, chosen)
         log = log_of(kind, parts.train, parts.test, seed) if kind in ("experiment", "logged") else None
         allowed = assigned.vetoed, tuple(chosen.accept)
-        valued = ValuedUsers.of(kind, parts.train, parts.test, everyone.actions, economics, seed, log, *allowed)
+        margins = [name for name in candidate.guardrails if name in measure_names(everyone)]
+        given = everyone.actions, economics, seed, log, *allowed
+        valued = ValuedUsers.of(kind, parts.train, parts.test, *given, further=margins)
     except InputError as error:
         return NotValued(str(error).rstrip("."))
     return Valued(valued, log, assigned.findings, economics)
@@ -152,6 +155,27 @@ def value_check(
     told = ", ".join(f"{of.second} {signed(of.difference)}" for of in without_model)
     figures = {f"over {of.second}": of.difference.value for of in without_model}
     return replace(found, said=f"{found.said}; over {told} (all at once, 95 %)", figures=found.figures | figures)
+
+
+def guardrail_check(
+    candidate: Contestant, scores: Scores, valued: Valued | NotValued, margins: Mapping[str, float], sure: float
+) -> Check:
+    """Whether the policy leaves each guarded measure within its margin, over everyone getting none, on test users."""
+    if candidate.decider is None:
+        return Check("guardrails", "inconclusive", "it does not decide")
+    if isinstance(valued, NotValued):
+        return Check("guardrails", "inconclusive", valued.why)
+    of, policy = valued.of, candidate.decider.policy
+    if unknown := {*policy.actions.values()} - {*of.actions}:
+        return Check("guardrails", "inconclusive", f"no user ever got {', '.join(sorted(unknown))}")
+    there = {name: margin for name, margin in margins.items() if name in of.evidence.measures}
+    if lacking := [name for name in margins if name not in there]:
+        what = f"what {' and '.join(lacking)} would be under another action is in no log"
+        return Check("guardrails", "inconclusive", what)
+    found = guarded(of, there, of.decide(policy, scores.own))
+    return quality_checks.guardrails(
+        [(one.measure, one.margin, one.difference) for one in found], of.evidence.kind, sure
+    )
 
 
 def signed(difference: Estimate) -> str:

@@ -117,7 +117,8 @@ def _asked(asked: SimulationRequest) -> dict[str, Any]:
     if (limit := asked.budget) is not None:
         budget |= {limit.unit: limit.total, "of_users": limit.users}
     keys = ("least", "smallest_uplift", "sensitivity")
-    return {"budget": budget, **{key: getattr(asked, key) for key in keys}}
+    guarded = {"guardrails": dict(asked.guardrails)} if asked.guardrails else {}
+    return {"budget": budget, **{key: getattr(asked, key) for key in keys}, **guarded}
 
 
 def _child(simulation: Simulation, model: str, run: Run) -> None:

@@ -23,6 +23,7 @@ def of_simulation(simulation: Simulation) -> Decision:
             contrasts=simulation.verdicts,
             ranking=_leads(simulation),
             following=_following(simulation),
+            guardrails=simulation.guardrails.get(first, ()),
         )
     )
 

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from tippingpoint.economics import Economics
 from tippingpoint.experiment.assumption import assumption
 from tippingpoint.experiment.collect import check_prices, gather_users
 from tippingpoint.experiment.diagnostics import Chosen, Finding
+from tippingpoint.experiment.guardrails import check_guardrails
 from tippingpoint.experiment.revaluation import price
 from tippingpoint.experiment.settings import BudgetLimit, SimulateSettings
 from tippingpoint.experiment.simulation_result import Simulation
@@ -115,6 +116,7 @@ def simulate(
             _refuse_what_needs_users(settings, gathered.about, economics)
             refuse_idle_budget(settings, policies)
             settings = _asked_again(settings, gathered.about["asked"])
+            margins = settings.guardrails or {}
         else:
             step("loading models")
             configs = [config_of(client, run) for run in runs.values()]
@@ -122,6 +124,7 @@ def simulate(
             economics = _economics(configs[0]["economics"], settings)
             check_prices(policies, economics)  # all that is typed is checked before anything large is read
             refuse_idle_budget(settings, policies)
+            margins = configs[0].get("guardrails") or {} if settings.guardrails is None else settings.guardrails
             models = _named([with_findings(client, load(client, run)) for run in runs.values()])
             experiment = _destination(client, settings, next(iter(models.values())).experiment)
             step("scoring users, gathering statistics")
@@ -129,7 +132,7 @@ def simulate(
         if saved and (said := assumption(gathered.about, tuple(gathered.about["actions"]), economics)):
             step(f"uplift is assumed: {said}")
         step("answering")
-        simulation, seconds = _answered(settings, gathered, policies, economics, first_only=bool(saved))
+        simulation, seconds = _answered(settings, gathered, policies, economics, margins, first_only=bool(saved))
         if not settings.tracking.log:
             return SimulateResult(simulation, None, seconds)
         step("filing")
@@ -187,7 +190,9 @@ def simulate_in_memory(
         step("scoring users, gathering statistics")
         gathered = gather_users(settings, models, named, economics, source, step)
         step("answering")
-        simulation, seconds = _answered(settings, gathered, named, economics)
+        own = next(iter(models.values())).config.get("guardrails") or {}
+        margins = own if settings.guardrails is None else settings.guardrails
+        simulation, seconds = _answered(settings, gathered, named, economics, margins)
     return SimulateResult(simulation, None, seconds)
 
 
@@ -204,12 +209,15 @@ def _answered(
     gathered: SufficientStatistics,
     policies: dict[str, Policy],
     economics: Economics,
+    guardrails: Mapping[str, float],
     first_only: bool = False,
 ) -> tuple[Simulation, float]:
     """Return the answer to what is asked of the statistics, and the seconds it took."""
+    about = gathered.about
+    check_guardrails(about["kind"], [*about["measures"], *about["unvalued"]], guardrails, about["kind"] != "assumed")
     start = time.perf_counter()
     looked_at = {name: policies[name] for name in gathered.about["policies"]}
-    simulation = price(gathered, _asked(settings, gathered, looked_at, economics, first_only))
+    simulation = price(gathered, _asked(settings, gathered, looked_at, economics, guardrails, first_only))
     return simulation, time.perf_counter() - start
 
 
@@ -266,12 +274,12 @@ def _economics(written: dict[str, Any], settings: SimulateSettings) -> Economics
 
 def _asked_again(settings: SimulateSettings, before: dict[str, Any]) -> SimulateSettings:
     """What a finished simulation was asked, but for what is asked otherwise now."""
-    now = {key: getattr(settings, key) for key in ("least", "smallest_uplift", "sensitivity")}
+    now = {key: getattr(settings, key) for key in ("least", "smallest_uplift", "sensitivity", "guardrails")}
     budget = settings.budget
     if budget.contacts is None and budget.money is None:
         kept = BudgetLimit(**before["budget"])
         budget = kept.model_copy(update={"of_users": budget.of_users or kept.of_users})
-    update = {key: before[key] if value is None else value for key, value in now.items()}
+    update = {key: before.get(key) if value is None else value for key, value in now.items()}
     return settings.model_copy(update={**update, "budget": budget})
 
 
@@ -280,6 +288,7 @@ def _asked(
     gathered: SufficientStatistics,
     policies: dict[str, Policy],
     economics: Economics,
+    guardrails: Mapping[str, float],
     first_only: bool,
 ) -> SimulationRequest:
     budget, limit = settings.budget, None
@@ -301,6 +310,7 @@ def _asked(
         seed=gathered.about["seed"],
         chosen=Chosen.of(settings.diagnostics, {"diagnostics": {"accept": gathered.about.get("accepted")}}),
         unused=unused(settings, policies, gathered),
+        guardrails=guardrails,
         first_only=first_only,
     )
 

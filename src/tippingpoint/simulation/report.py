@@ -9,6 +9,7 @@ from tippingpoint.core.overrides import override
 from tippingpoint.core.run_reference import RunReference
 from tippingpoint.experiment.assumption import wanted
 from tippingpoint.experiment.diagnostics import diagnosed
+from tippingpoint.experiment.guardrails import in_words
 from tippingpoint.experiment.score_effects import EFFECT, heterogeneity_in_words
 from tippingpoint.experiment.simulation_result import THEN, Simulation
 from tippingpoint.experiment.thresholds import CutOffs
@@ -78,6 +79,7 @@ def simulate_summary(simulation: Simulation, filed: RunReference | None, seconds
     lines_after += along_score(simulation)
     lines_after += tied(simulation)
     lines_after += _measures(simulation)
+    lines_after += in_words(simulation.guardrails, simulation.label)
     lines_after += [_needed(simulation)] if simulation.verdicts else []
     lines_after += _assumed(simulation)
     if len(simulation.tornado):
