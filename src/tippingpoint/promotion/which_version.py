@@ -6,9 +6,9 @@ from tippingpoint.core.overrides import override
 from tippingpoint.promotion.settings import PromoteSettings
 from tippingpoint.tracking import backend
 from tippingpoint.tracking.journal import CHAMPION
-from tippingpoint.tracking.models import find
 from tippingpoint.tracking.promotion import aliases, version_of, versions
 from tippingpoint.tracking.registry import CHALLENGER, Client
+from tippingpoint.tracking.stored import find
 
 
 def wanted(client: Client, name: str, settings: PromoteSettings) -> str:
