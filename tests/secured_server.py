@@ -1,5 +1,6 @@
 """A real MLflow server with basic auth: its runs and users in PostgreSQL, artifacts through the server, four roles."""
 
+import base64
 import os
 import socket
 import subprocess
@@ -21,6 +22,13 @@ ROLES: tuple[Role, ...] = ("reader", "scorer", "promoter")
 """Users without any grant of their own but what the server's default gives; `admin` may do everything."""
 PASSWORD = "a-long-enough-word"  # 12 characters are the fewest the server takes
 QUIET = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_FLASK_SERVER_SECRET_KEY": "of the tests"}
+TELLS = {
+    "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http,https",
+    "_MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
+    "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": base64.urlsafe_b64encode(b"a key of 32 bytes for tests only").decode(),
+    "MLFLOW_WEBHOOK_CACHE_TTL": "1",
+}
+"""The server's own webhooks may tell a receiver of the tests' own, on this machine."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +84,7 @@ def secured(postgres: str, folder: Path, default: Literal["READ", "NO_PERMISSION
     command = [sys.executable, "-m", "mlflow", "server", "--app-name", "basic-auth", "--host", "127.0.0.1"]
     command += ["--port", str(port), "--workers", "1", "--backend-store-uri", runs, "--serve-artifacts"]
     command += ["--artifacts-destination", str(folder / "artifacts")]
-    environment = os.environ | QUIET | {"MLFLOW_AUTH_CONFIG_PATH": str(config)}
+    environment = os.environ | QUIET | TELLS | {"MLFLOW_AUTH_CONFIG_PATH": str(config)}
     environment.pop("MLFLOW_TRACKING_URI", None)  # of whoever starts it
     with (
         (folder / "server.log").open("w") as log,

@@ -153,7 +153,9 @@ def compare(settings: CompareSettings, source: Source | None = None) -> CompareR
                 parent.tags({REGISTERING: "true"})
                 winner = comparison.winner
                 decision = of_comparison(comparison, None)
-                version = register_candidate(client, winner, question, *runs[winner.family], decision)
+                version = register_candidate(
+                    client, winner, question, *runs[winner.family], decision, settings.tracking.test_set
+                )
                 challenge_unless_worse(client, version, winner, question, settings.tracking)
                 registered = version.uri
             shares, kind = [*comparison.winner.shap_shares], question.evidence.kind

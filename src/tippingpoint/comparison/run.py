@@ -102,7 +102,9 @@ def run(settings: Settings) -> RunResult:
             registered = None
             if settings.tracking.register_model:
                 opened.tags({REGISTERING: "true"})
-                registered = register_candidate(client, candidate, question, opened.run_id, model_id).uri
+                registered = register_candidate(
+                    client, candidate, question, opened.run_id, model_id, test_set=settings.tracking.test_set
+                ).uri
             saved = views.of_models(
                 client,
                 experiment,

@@ -108,6 +108,8 @@ class Tracking(StrictModel):
     log: bool = True
     register_model: bool = True
     challenger: Literal["unless_worse", "always"] = "unless_worse"
+    test_set: bool = False
+    """Whether the users are filed with the run of a registered version, for a gate that cannot read them elsewhere."""
     sweep_id: str | None = Field(default=None, pattern=r"^[\w.-]{1,64}$", title=A_NAME)
     sweep_job: list[str] | None = None
 
@@ -248,6 +250,11 @@ class Settings(Terminal):
     @model_validator(mode="after")
     def _files_where_it_says(self) -> Self:
         refuse_idle_destination(self.tracking.experiment, self.tracking.log)
+        if self.tracking.test_set and not (self.tracking.log and self.tracking.register_model):
+            raise ValueError(
+                "tracking.test_set is not used: no version is registered. Type tracking.test_set=false, or"
+                " tracking.log=true tracking.register_model=true."
+            )
         return self
 
     @property

@@ -49,6 +49,7 @@ from tippingpoint.reports import figures
 from tippingpoint.reports.estimates import interval
 from tippingpoint.reports.markdown import shortened
 from tippingpoint.tracking import backend
+from tippingpoint.tracking.filed_users import file_users
 from tippingpoint.tracking.models import FINDINGS, OUT_OF_FOLD, saved_scores
 from tippingpoint.tracking.provenance import provenance
 from tippingpoint.tracking.registry import (
@@ -336,6 +337,7 @@ def register_candidate(
     run_id: str,
     model_id: str,
     decision: Decision | None = None,
+    test_set: bool = False,
 ) -> Version:
     """Register a filed candidate as the next version of its question, with its policy and its card.
 
@@ -345,7 +347,11 @@ def register_candidate(
     ----------
     decision
         What its card begins with; None: the decision on this candidate alone.
+    test_set
+        Whether the users are filed with its run before.
     """
+    if test_set:
+        file_users(client, run_id, question.users)
     if (there := registered_from(client, run_id)) is not None:
         return there
     policy = question.policy

@@ -8,7 +8,7 @@ import numpy as np
 
 from tippingpoint.config.retyped import retyped
 from tippingpoint.config.settings import Split
-from tippingpoint.core.errors import InputError
+from tippingpoint.core.errors import InputError, OutsideError
 from tippingpoint.core.strict import Component, validate
 from tippingpoint.data.source import Source
 from tippingpoint.data.splits import Parts, split
@@ -16,6 +16,7 @@ from tippingpoint.data.users import Users
 from tippingpoint.decisions import Decider
 from tippingpoint.experiment.collect import check_columns, score_users
 from tippingpoint.tracking.deciders import held
+from tippingpoint.tracking.filed_users import filed_users
 from tippingpoint.tracking.models import LoadedModel, load
 from tippingpoint.tracking.promotion import version_of
 from tippingpoint.tracking.registry import Client
@@ -76,11 +77,14 @@ class JudgedUsers:
     ----------
     test
         Identifies these test users: content and split.
+    source
+        Where they were read from, as a clause.
     """
 
     users: Users
     parts: Parts
     test: str
+    source: str
 
 
 def contestant(client: Client, name: str, number: str) -> Contestant:
@@ -107,8 +111,13 @@ def contestant(client: Client, name: str, number: str) -> Contestant:
     return Contestant(uri, model, decider, amiss, int(run.info.start_time), bound_from, fitted_in)
 
 
-def judged_users(contestant: Contestant, data: Component | None) -> JudgedUsers:
+def judged_users(
+    client: Client, contestant: Contestant, data: Component | None, path: str | None = None
+) -> JudgedUsers:
     """The users a version's run was judged on, read again and split as it did.
+
+    They are read by `data`, or from `path` by the version's own words; else from where the version says, and, where
+    they are not there any more, from what was filed with its run.
 
     Raises
     ------
@@ -116,18 +125,61 @@ def judged_users(contestant: Contestant, data: Component | None) -> JudgedUsers:
         When they are no longer what they were.
     """
     model = contestant.model
-    component = data or Component.of(model.config["data"], "data")
-    source = component.build(Source, "data")
-    users = source.load()
+    if data is not None or path is not None:
+        component = data or _at(contestant, str(path))
+        source = component.build(Source, "data")
+        where = f"{source.origin}, as {'data' if data else 'users'} says"
+        return _judged(model, _checked(contestant, source, source.load(), component), where)
+    component = Component.of(model.config["data"], "data")
+    try:
+        source = component.build(Source, "data")
+        return _judged(
+            model, _checked(contestant, source, source.load(), None), f"{source.origin}, as the version says"
+        )
+    except (InputError, OutsideError):
+        if (filed := filed_users(client, contestant.fitted_in)) is None or filed.digest != model.data_digest:
+            raise
+        return _judged(model, filed, f"the test set filed with run {contestant.fitted_in}")
+
+
+def _at(contestant: Contestant, path: str) -> Component:
+    """The version's own words on its data, with another path.
+
+    Raises
+    ------
+    InputError
+        When its data are no file.
+    """
+    node = contestant.model.config["data"]
+    if "path" not in node:
+        what = f"{contestant.uri} was fitted on users that are read from no file"
+        raise InputError("users", what, "Type data=… with where they are, instead of users=….")
+    return Component.of({**node, "path": path}, "data")
+
+
+def _checked(contestant: Contestant, source: Source, users: Users, data: Component | None) -> Users:
+    """Users, if they are those that a version was judged on.
+
+    Raises
+    ------
+    InputError
+        When they are others.
+    """
+    model = contestant.model
     if users.digest != model.data_digest:
         raise InputError(
             "data",
             f"{source.origin} no longer holds the users {contestant.uri} was judged on (digest {users.digest},"
             f" was {model.data_digest})",
-            "Bring them back, type data=… where they are now, or compare again on those there are now:"
-            f" {' '.join(['tippingpoint compare', contestant.same(data)]).rstrip()}",
+            "Bring them back, type users=… (a file) or data=… where they are now, or compare again on those there are"
+            f" now: {' '.join(['tippingpoint compare', contestant.same(data)]).rstrip()}",
         )
-    return JudgedUsers(users, split(users, validate(Split, model.config["split"], "split")), test_of(model))
+    return users
+
+
+def _judged(model: LoadedModel, users: Users, where: str) -> JudgedUsers:
+    parts = split(users, validate(Split, model.config["split"], "split"))
+    return JudgedUsers(users, parts, test_of(model), where)
 
 
 def test_of(model: LoadedModel) -> str:

@@ -53,6 +53,8 @@ class PromoteResult(Result):
         What had to be written of an entry that was left, where that was asked for.
     amiss
         What was not as it should be before.
+    users_from
+        Where the users it was judged on were read from, as a clause.
     webhook
         Whether what was done was told to the address of the environment; '' where none is set.
     same
@@ -70,6 +72,7 @@ class PromoteResult(Result):
     amiss: str = ""
     same: str = ""
     webhook: str = ""
+    users_from: str = ""
     book: PromiseBook | None = None
 
     @property
@@ -101,6 +104,7 @@ class PromoteResult(Result):
             "findings": [finding.to_dict() for finding in self.judgement.findings] if self.judgement else [],
             "finished": list(self.finished),
             "amiss": self.amiss or None,
+            "users_from": self.users_from or None,
             **({"webhook": self.webhook} if self.webhook else {}),
             **({"promises": self.book.to_dict()} if self.book is not None and self.book.promises else {}),
         }
@@ -123,6 +127,7 @@ class PromoteResult(Result):
             str(self.book or ""),
             waiting(self.of, self.name, self.entry) if self.entry and self.requested else "",
             self.webhook,
+            "" if self.users_from.endswith("as the version says") else self.users_from,
         )
 
 
@@ -188,7 +193,7 @@ def promote(settings: PromoteSettings) -> PromoteResult:
         led = status.version if settings.dry_run else _after(client, status, entry)
         webhook = tell(model, entry)
     same = candidate.same(settings.data)
-    told = status.said, same, webhook, promise_book(client, model)
+    told = status.said, same, webhook, _source(of), promise_book(client, model)
     return PromoteResult(name, model, version, led, judgement, entry, settings.dry_run, (), *told)
 
 
@@ -224,10 +229,17 @@ def _read(
     """
     decides = candidate.decider
     if not (candidate.bound_from and decides and isinstance(champion, Contestant) and champion.decider):
-        return judged_users(candidate, settings.data)
+        return judged_users(client, candidate, settings.data, settings.users)
     if not candidate.has_model_of(champion):
-        return judged_users(candidate, settings.data)
-    return ground(client, candidate, champion, decides.policy, settings.data)
+        return judged_users(client, candidate, settings.data, settings.users)
+    return ground(client, candidate, champion, decides.policy, settings.data, settings.users)
+
+
+def _source(of: JudgedUsers | FiledGround | UsersGround) -> str:
+    """Where what a version was judged on was read from."""
+    if isinstance(of, FiledGround):
+        return f"the filed statistics of simulation {of.run_id}"
+    return of.source if isinstance(of, JudgedUsers) else of.users.source
 
 
 def _after(client: Client, status: ChampionStatus, entry: Entry) -> str:

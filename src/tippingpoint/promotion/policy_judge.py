@@ -19,7 +19,12 @@ from tippingpoint.tracking.registry import Client
 
 
 def ground(
-    client: Client, source: Contestant, champion: Contestant, policy: Policy | str, data: Component | None
+    client: Client,
+    source: Contestant,
+    champion: Contestant,
+    policy: Policy | str,
+    data: Component | None,
+    path: str | None = None,
 ) -> FiledGround | UsersGround:
     """Where it is read off what a bound policy brings: filed statistics where they answer, else users.
 
@@ -27,7 +32,7 @@ def ground(
     ----------
     policy
         Why it cannot be bound without users, where that is so.
-    data
+    data, path
         Where the users are now; then they are read.
 
     Raises
@@ -35,7 +40,7 @@ def ground(
     InputError
         When statistics do not answer, and the users are not what they were.
     """
-    why = "" if data is None else "data is given"
+    why = "data is given" if data is not None else "users is given" if path is not None else ""
     if not why and not source.has_model_of(champion):
         why = f"the champion, {champion.uri}, has another model"
     if not why and isinstance(policy, str):
@@ -47,9 +52,9 @@ def ground(
             return found
         why = found
     try:
-        return UsersGround.of(judged_users(source, data), why)
+        return UsersGround.of(judged_users(client, source, data, path), why)
     except InputError as error:
-        if data is not None:
+        if data is not None or path is not None:
             raise
         what = f"its users are needed, as {why}, and are not there: {error.where}: {error.what}"
         raise InputError("data", what, "Type data=… with where they are now.") from error

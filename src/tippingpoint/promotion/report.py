@@ -35,6 +35,7 @@ def promote_summary(
     book: str = "",
     waiting: str = "",
     webhook: str = "",
+    users_from: str = "",
 ) -> RenderableType:
     """What was amiss before, what the gate said, what was done.
 
@@ -46,6 +47,8 @@ def promote_summary(
         How earlier promises were kept, in a line; '' where none was measured.
     waiting
         What a second person types; '' where none is asked.
+    users_from
+        Where the users were read from; '' for where the version says.
     webhook
         Whether it was told to an address; '' where none is set.
     """
@@ -72,6 +75,7 @@ def promote_summary(
         after = _way_out(judgement, champion, f"tippingpoint tune {same}".rstrip())
     found = diagnosed(judgement.findings)
     kept = [Text(line) for line in (book, webhook) if line]
+    before += [Text(f"Judged on {users_from}.")] if users_from else []
     return Group(*before, table, *found, Text(said, style="bold"), *kept, *where, *([Text(after)] if after else []))
 
 

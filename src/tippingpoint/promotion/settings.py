@@ -78,6 +78,8 @@ class PromoteSettings(RollbackSettings):
     """Whether a second person is asked to approve what the gate let in."""
     gate: Gate
     data: Component | None = None
+    users: str | None = Field(default=None, min_length=1)
+    """Where the users are now, read by the words of the version's own data."""
     diagnostics: DiagnosticsSettings = DiagnosticsSettings()
 
     @model_validator(mode="after")
@@ -86,6 +88,8 @@ class PromoteSettings(RollbackSettings):
             raise ValueError("resume finishes an entry, and nothing is judged. Drop model, run, request and dry_run.")
         if self.request and self.dry_run:
             raise ValueError("request asks for an approval, and dry_run for nothing. Drop one.")
+        if self.data is not None and self.users is not None:
+            raise ValueError("users says where they are, and so does data. Drop one.")
         if self.model is not None and self.run is not None:
             raise ValueError("model names one, and so does run. Drop one.")
         return self

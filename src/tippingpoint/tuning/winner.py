@@ -172,7 +172,9 @@ def close(
         return None
     registered = None
     if settings.tracking.register_model:
-        version = register_candidate(client, candidate, winner, parent.run_id, model_id)
+        version = register_candidate(
+            client, candidate, winner, parent.run_id, model_id, test_set=settings.tracking.test_set
+        )
         if tuned.challenges:
             challenge_unless_worse(client, version, candidate, winner, settings.tracking)
         registered = version.uri
