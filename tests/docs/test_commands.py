@@ -1,13 +1,11 @@
 """Each command of the README and of the documentation is understood: composed and checked, not run."""
 
 import re
-import shlex
-import sys
 from pathlib import Path
 
 import pytest
 
-from tippingpoint.cli import launched_job, main
+from tests.understood import understood
 from tippingpoint.cli.main import VERBS
 
 ROOT = Path(__file__).parents[2]
@@ -28,15 +26,7 @@ def test_the_verbs_that_are_typed_exist() -> None:
 def test_each_command_is_understood(
     line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked: list[object] = []
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(launched_job, "_answer", lambda job, settings, width: asked.append(settings))
-    monkeypatch.setattr("tippingpoint.cli.sweep.gather", lambda asked: [])
-    # No jobs in other processes.
-    words = [word for word in shlex.split(line, comments=True) if not word.startswith("hydra")]
-    monkeypatch.setattr(sys, "argv", words)
-    with pytest.raises(SystemExit) as ended:
-        main.main()
-    assert ended.value.code == 0
+    asked = understood(line, monkeypatch)
     assert asked or "--cfg" in line
     assert "old spelling" not in capsys.readouterr().err

@@ -15,7 +15,7 @@ VERBS = tuple(ABOUT)
 TEXTS = (
     *("data.query", "data.url", "data.product", "data.payments", "input", "input_query", "to", "output"),
     *("decisions", "outcomes", "users"),
-    *("predictions", "logins", "tune.storage", "why"),
+    *("predictions", "logins", "log", "tune.storage", "why"),
 )
 """Keys whose values are taken literally."""
 REGISTRY_VERBS = ("promote", "rollback", "history", "status")
