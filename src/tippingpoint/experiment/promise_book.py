@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import norm
 
 from tippingpoint.core.errors import InputError
 from tippingpoint.experiment.promise import promised
@@ -15,24 +16,50 @@ from tippingpoint.tracking.promotion import version_of
 from tippingpoint.tracking.registry import Client
 from tippingpoint.tracking.stored import stored_run
 
+PLAIN = 0.025
+"""One-sided level of a plain 95 % interval, as that of a first look."""
 MEASURED = "measured_uplift_per_1000"
 """Tags of a version that `measure` leaves: the uplift in outcomes per 1,000 users, with the ends of its interval."""
 
 
 @dataclass(frozen=True)
 class KeptPromise:
-    """One version: what was promised of it and what came, in outcomes per 1,000 users over everyone getting none."""
+    """One version: what was promised of it and what came, in outcomes per 1,000 users over everyone getting none.
+
+    Parameters
+    ----------
+    promised
+        On test users, of a policy that was chosen on others; with a plain 95 % interval.
+    level
+        One-sided level of the look at these test users by which it was promoted.
+    """
 
     version: str
     kind: str
     promised: Estimate
     realised: Estimate
     until: str
+    level: float = PLAIN
+
+    @property
+    def at_its_look(self) -> Estimate:
+        """The promise with an interval as wide as its look had to be sure.
+
+        The gate judges on the test users that the promise comes from, so that of several versions looked at there the
+        one that passes is flattered. The levels of all looks there may be sum to the gate's alpha: so low ends of all
+        of them hold at once, that of the one that passed too.
+        """
+        error = _error(self.promised)
+        if error is None:
+            return self.promised
+        half = float(norm.isf(min(self.level, PLAIN))) * error
+        return Estimate(self.promised.value, error, self.promised.value - half, self.promised.value + half)
 
     @property
     def held(self) -> bool:
         """Whether the measured interval reaches up to the promised one."""
-        least = self.promised.value if self.promised.low is None else self.promised.low
+        of = self.at_its_look
+        least = of.value if of.low is None else of.low
         most = self.realised.value if self.realised.high is None else self.realised.high
         return most >= least
 
@@ -41,7 +68,8 @@ class KeptPromise:
 class PromiseBook:
     """All promises of a registered model's promoted versions that have been measured.
 
-    The promise is the uplift on test users of a policy chosen on others, so that choosing it does not flatter it.
+    The promise is the uplift on test users of a policy chosen on others, so that choosing it does not flatter it; being
+    promoted on these users does, and the interval makes room for that.
     """
 
     promises: Sequence[KeptPromise]
@@ -81,8 +109,8 @@ class PromiseBook:
                 "version": of.version,
                 "evidence": of.kind,
                 "promised": of.promised.value,
-                "promised_low": of.promised.low,
-                "promised_high": of.promised.high,
+                "promised_low": of.at_its_look.low,
+                "promised_high": of.at_its_look.high,
                 "realised": of.realised.value,
                 "realised_low": of.realised.low,
                 "realised_high": of.realised.high,
@@ -120,6 +148,7 @@ def promise_book(client: Client, name: str) -> PromiseBook:
     """
     found = []
     promotions = [entry for entry in read(client, name, EVERY).counting if entry.kind == "promote"]
+    first = {entry.version: entry for entry in reversed(promotions)}
     for number in dict.fromkeys(entry.version for entry in promotions):  # also those that were rolled back
         try:
             version = version_of(client, name, number)
@@ -133,6 +162,7 @@ def promise_book(client: Client, name: str) -> PromiseBook:
             continue
         value, low, high = (None if end is None else float(end) for end in ends)
         realised = Estimate(value or 0.0, None, low, high)
+        sure = float(first[number].judgement.get("alpha", PLAIN))
         until = version.tags.get("measured_until", "")
-        found.append(KeptPromise(f"models:/{name}/{number}", promise.kind, promise.per_1000, realised, until))
+        found.append(KeptPromise(f"models:/{name}/{number}", promise.kind, promise.per_1000, realised, until, sure))
     return PromiseBook(tuple(found))

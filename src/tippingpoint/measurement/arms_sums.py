@@ -8,9 +8,9 @@ import polars as pl
 
 from tippingpoint.core.errors import InputError, nearest
 from tippingpoint.data.inference import features
+from tippingpoint.data.outcome_columns import HEAD
 from tippingpoint.data.users import FeatureSchema, Users
 from tippingpoint.economics import OUTCOME, Economics
-from tippingpoint.measurement.arms_columns import HEAD
 from tippingpoint.measurement.arms_result import PER_1000, PER_USER
 from tippingpoint.measurement.arms_table import ARM, GROUP, STREAMED, ArmsTable
 from tippingpoint.offpolicy.arm_sums import ArmSums

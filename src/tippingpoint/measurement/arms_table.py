@@ -18,10 +18,10 @@ from tippingpoint.data.inference import ALMOST
 from tippingpoint.data.logged_action import arms as arms_of
 from tippingpoint.data.logged_action import in_all, type_chances
 from tippingpoint.data.logged_action import stated as stated_chances
+from tippingpoint.data.outcome_columns import Columns, OutcomeColumn, came, over
 from tippingpoint.data.source import Source
 from tippingpoint.data.users import Intake
 from tippingpoint.data.validation import as_text
-from tippingpoint.measurement.arms_columns import Columns, OutcomeColumn, came, over
 from tippingpoint.measurement.settings import MeasureArmsSettings
 from tippingpoint.offpolicy.assignment import Ratio, ratio_of_counts, sample_ratio
 

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from tippingpoint.data.column_rules import CHANCE
-from tippingpoint.measurement.arms_columns import Kind
+from tippingpoint.data.outcome_columns import Kind
 from tippingpoint.measurement.outcomes import KNOWN, DecisionsWithOutcomes
 from tippingpoint.offpolicy.confidence_sequence import Sequence, confidence_sequence, first_look
 from tippingpoint.offpolicy.evidence import weights

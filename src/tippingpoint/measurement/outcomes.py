@@ -12,8 +12,8 @@ from tippingpoint.data.column_rules import CHANCE, MISSING
 from tippingpoint.data.decisions import times
 from tippingpoint.data.frame import Frame
 from tippingpoint.data.outcome import BOUND, NO, YES, Positive, numbers, ones, words
+from tippingpoint.data.outcome_columns import Columns, Kind
 from tippingpoint.data.validation import as_text
-from tippingpoint.measurement.arms_columns import Columns, Kind
 from tippingpoint.measurement.join import (
     AT,
     complete_until,

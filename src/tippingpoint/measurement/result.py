@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
+from tippingpoint.data.outcome_columns import Kind
 from tippingpoint.economics import Economics
 from tippingpoint.experiment.promise import Promise
-from tippingpoint.measurement.arms_columns import Kind
 from tippingpoint.measurement.by_outcome import PER_1000, OutcomeUplift, gained, intervals, scored, uplift_in
 from tippingpoint.measurement.by_segment import SegmentUplift, by_segment
 from tippingpoint.measurement.outcomes import KNOWN

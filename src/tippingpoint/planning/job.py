@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from tippingpoint.core.run_reference import RunReference
 from tippingpoint.experiment.plan import FILE, LOCKED
 from tippingpoint.planning import report
 from tippingpoint.planning.design import of_policy, of_rate
+from tippingpoint.planning.of_table import from_table
 from tippingpoint.planning.result import PlanResultTables, answered
 from tippingpoint.planning.settings import PlanSettings
 from tippingpoint.reports.result import Result
@@ -66,14 +67,19 @@ def plan(settings: PlanSettings) -> PlanResult:
     client: Client | None = None
     if settings.lock or settings.model is not None or settings.run is not None:
         client = backend.connect(writing=settings.lock)
-    if settings.model is None and settings.run is None:
+    typed = _typed(settings)
+    if settings.data is not None:
+        settings, said = from_table(settings)
+        planned = of_rate(settings)
+        planned = replace(planned, what=f"{planned.what} ({said})")
+    elif settings.model is None and settings.run is None:
         planned = of_rate(settings)
     else:
         assert client is not None
         planned = of_policy(client, settings)
     tables = answered(settings, planned)
     if not settings.lock:
-        return PlanResult(tables, typed=_typed(settings))
+        return PlanResult(tables, typed=typed)
     assert client is not None
     experiment = planned.experiment
     if settings.tracking.experiment is not None or experiment is None:
@@ -88,8 +94,10 @@ def _typed(settings: PlanSettings) -> str:
     words = [
         override(key, int(value) if isinstance(value, float) and value.is_integer() else value)
         for key, value in asked.items()
-        if key not in ("economics", "tracking", "output", "debug", "hypothesis") and value != usual[key]
+        if key not in ("economics", "data", "tracking", "output", "debug", "hypothesis") and value != usual[key]
     ]
+    if asked["data"]:
+        words = [retyped(asked, ("data",)), *words]
     if asked["economics"]:
         prices = retyped(asked, ("economics",))  # leaves out the option that `compare` takes unasked
         words += [prices] if prices.startswith("economics=") else ["economics=freemium", *filter(None, [prices])]

@@ -10,7 +10,7 @@ from tippingpoint.data.column_roles import Text
 
 
 class Guardrail(StrictModel):
-    """A further measure that must not fall, or rise, by more than a margin.
+    """A further measure that must not fall, or rise, by more than a margin; with a table, that says how it varies.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class Guardrail(StrictModel):
 
     @model_validator(mode="after")
     def _varies(self) -> Self:
-        if (self.rate is None) == (self.deviation is None):
+        if self.rate is not None and self.deviation is not None:
             raise ValueError("give rate of a yes or no, or deviation of a number")
         if self.margin == 0:
             raise ValueError("margin must not be 0: no number of users tells that nothing changed at all")
@@ -43,6 +43,10 @@ class PlanSettings(Terminal):
     between: list[float] | None = Field(default=None, min_length=2, max_length=2)
     rate: float | None = Field(default=None, gt=0, lt=1)
     deviation: float | None = Field(default=None, gt=0)
+    data: Component | None = None
+    """A table of users as they are now, whose measure says how it varies..."""
+    pre: list[Text] = []
+    """...and columns known before, which say what adjusting saves of that."""
     arms: dict[Text, float] | None = None
     holdout: float = Field(default=0.1, gt=0, le=1)
     holdout_actions: list[str] = []
@@ -76,18 +80,30 @@ class PlanSettings(Terminal):
 
     @model_validator(mode="after")
     def _is_of_one_thing(self) -> Self:
-        given = [self.rate is not None or self.deviation is not None, self.model is not None, self.run is not None]
+        stated = self.rate is not None or self.deviation is not None
+        given = [stated or self.data is not None, self.model is not None, self.run is not None]
         if sum(given) != 1:
             raise ValueError(
                 "give one of rate, model and run: it says what is planned. Type rate=0.04, or model=models:/NAME/1."
             )
+        if stated and self.data is not None:
+            raise ValueError("the table says how its measure varies. Drop rate and deviation, or data.")
+        if self.pre and self.data is None:
+            raise ValueError(
+                "pre names columns of a table. Type data=csv data.path=… too, or pre=[] variance_saved=0.3."
+            )
+        if self.pre and self.variance_saved:
+            raise ValueError("pre says what adjusting saves. Drop variance_saved.")
+        bare = [name for name, of in (self.guardrails or {}).items() if of.rate is None and of.deviation is None]
+        if bare and self.data is None:
+            raise ValueError(f"give rate of a yes or no, or deviation of a number, of {bare[0]}")
         if self.rate is not None and self.deviation is not None:
             raise ValueError("rate is of a yes or no, deviation of a number. Drop one.")
         if self.between is not None and self.run is None:
             raise ValueError("between needs the scores of a simulation. Type run=ID of one too.")
         if self.arms is not None and not given[0]:
             raise ValueError("arms are not used: a policy is planned by its holdout. Drop arms.")
-        if self.economics is not None and not (given[0] and self.rate is not None):
+        if self.economics is not None and self.rate is None and self.data is None:
             raise ValueError("economics is not used: a version has its own, and a number none. Type ~economics.")
         if self.lock and not self.hypothesis:
             raise ValueError("lock files a hypothesis, and none is given. Type hypothesis='…' too.")

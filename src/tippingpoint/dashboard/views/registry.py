@@ -106,7 +106,7 @@ def _promises(book: PromiseBook) -> None:
     rows = [
         {
             "version": of.version.rpartition("/")[2],
-            "promised": f"{between(of.promised, 1)} ({of.kind})",
+            "promised": f"{between(of.at_its_look, 1)} ({of.kind})",
             "realised": between(of.realised, 1),
             "until": of.until,
             "held": "yes" if of.held else "no",
@@ -114,7 +114,10 @@ def _promises(book: PromiseBook) -> None:
         for of in book.promises
     ]
     frame(pd.DataFrame(rows), hide_index=True)
-    st.caption("Outcomes per 1,000 users over everyone getting none. Held: the measured interval reaches the promised.")
+    st.caption(
+        "Outcomes per 1,000 users over everyone getting none. Promised on test users, of a policy chosen on others; its"
+        " interval is as wide as the gate's look at these users had to be sure. Held: the measured one reaches it."
+    )
 
 
 def _journal(found: pd.DataFrame, missing: list[int]) -> None:

@@ -1,4 +1,4 @@
-"""Columns of an experiment's table as numbers, without reading what need not be read: expressions of polars."""
+"""Columns that say what came of users, as numbers, without reading what need not be read: expressions of polars."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
