@@ -24,7 +24,7 @@ PASSWORD = "a-long-enough-word"  # 12 characters are the fewest the server takes
 QUIET = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_FLASK_SERVER_SECRET_KEY": "of the tests"}
 TELLS = {
     "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http,https",
-    "_MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
+    "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
     "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": base64.urlsafe_b64encode(b"a key of 32 bytes for tests only").decode(),
     "MLFLOW_WEBHOOK_CACHE_TTL": "1",
 }
